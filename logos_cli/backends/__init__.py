@@ -1,0 +1,1 @@
+"""Inference backends: one file per library that runs a model."""

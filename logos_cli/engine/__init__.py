@@ -1,0 +1,1 @@
+"""Generation: one scheduler, sampler and constraint over any backend."""

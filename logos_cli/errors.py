@@ -1,0 +1,154 @@
+"""Exceptions of the library and the exit codes that they map to.
+
+The library raises; only ``cli/boundary.py`` prints and exits. Every error says what is wrong, where, and
+what to do about it.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import ClassVar, NamedTuple
+
+
+class ExitCode(IntEnum):
+    """Exit status of the command (``docs/design`` of the command line)."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    PARTIAL = 3
+    MISSING = 4
+    OUT_OF_MEMORY = 5
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+class Span(NamedTuple):
+    """A half-open range of character positions, zero-based."""
+
+    start: int
+    end: int
+
+
+class LogosError(Exception):
+    """Base of all errors that a user can meet.
+
+    Parameters
+    ----------
+    message : str
+        One sentence: what is wrong.
+    hint : str, optional
+        What the user can do about it.
+    source : str, optional
+        File (or ``<stdin>``) and place in it, e.g. ``seqs.fasta:12``.
+    span : Span, optional
+        The part of the offending text.
+    text : str, optional
+        The offending text that ``span`` refers to.
+    """
+
+    exit_code: ClassVar[ExitCode] = ExitCode.FAILED
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        source: str | None = None,
+        span: Span | None = None,
+        text: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.source = source
+        self.span = span
+        self.text = text
+
+    def __str__(self) -> str:
+        place = f"{self.source}: " if self.source else ""
+        hint = f" ({self.hint})" if self.hint else ""
+        return f"{place}{self.message}{hint}"
+
+    def at(self, source: str) -> LogosError:
+        """Return self with ``source`` filled in where it is not known yet."""
+        if self.source is None:
+            self.source = source
+        return self
+
+
+class UsageError(LogosError):
+    """An option or argument that cannot be used as given."""
+
+    exit_code = ExitCode.USAGE
+
+
+class InputError(LogosError):
+    """Input that cannot be read: empty, damaged, or not what it should be."""
+
+    exit_code = ExitCode.USAGE
+
+
+class FormatError(InputError):
+    """A file whose content does not follow its format."""
+
+
+class GrammarError(InputError):
+    """A sentence that is not well formed.
+
+    ``expected`` lists, in the grammar's own words, what could have stood at ``span``.
+    """
+
+    def __init__(
+        self, message: str, *, text: str, span: Span, expected: tuple[str, ...] = (), hint: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint, span=span, text=text)
+        self.expected = expected
+
+    def pretty(self, width: int = 100) -> str:
+        """Return the message over a window of the sentence with a caret under the place."""
+        assert self.text is not None
+        assert self.span is not None
+        start = max(0, self.span.start - width // 2)
+        end = min(len(self.text), start + width)
+        before, after = ("…" if start else ""), ("…" if end < len(self.text) else "")
+        window = self.text[start:end].translate(_VISIBLE)
+        length = max(1, min(self.span.end, end) - self.span.start)
+        caret = " " * (len(before) + self.span.start - start) + "^" * length
+        expected = f"\nexpected: {', '.join(self.expected)}" if self.expected else ""
+        return f"{self.message}\n{before}{window}{after}\n{caret}{expected}"
+
+
+_VISIBLE = {code: "·" for code in range(32)}
+
+
+class MoleculeError(InputError):
+    """A SMILES or molecule block that chemistry software does not accept."""
+
+
+class StructureError(InputError):
+    """A macromolecular or crystal structure that cannot be made into an object."""
+
+
+class OutputError(LogosError):
+    """A result that cannot be written: permission, full disk, unknown format."""
+
+    exit_code = ExitCode.FAILED
+
+
+class MissingError(LogosError):
+    """A model, a program or an optional package that is not installed."""
+
+    exit_code = ExitCode.MISSING
+
+
+class ModelError(LogosError):
+    """A model directory or checkpoint that cannot be used."""
+
+    exit_code = ExitCode.USAGE
+
+
+class DeviceMemoryError(LogosError):
+    """The device has too little memory even for one sequence."""
+
+    exit_code = ExitCode.OUT_OF_MEMORY

@@ -1,0 +1,195 @@
+"""What a file format is, and the input and output that all of them share.
+
+A reader turns an :class:`Input` into a stream of :class:`Entry` objects. What concerns one entry only (a bad
+molecule in a list, a ligand without bonds) is an entry with an ``error``; what concerns the whole file is
+raised.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING, Any, ClassVar
+
+from logos_cli import registry
+from logos_cli.errors import InputError, LogosError
+from logos_cli.grammar import Form
+from logos_cli.objects.base import ScienceObject
+from logos_cli.records import Record
+
+if TYPE_CHECKING:
+    from logos_cli.formats._input import Input
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOptions:
+    """How to read; each format uses what concerns it.
+
+    Attributes
+    ----------
+    form : Form, optional
+        The sentence form that the caller wants; None lets the content decide.
+    level : int
+        Level of a complex: 1, 2 or 3.
+    cutoff_angstrom : float
+        A residue lines a ligand if one of its heavy atoms is at most this far from a ligand heavy atom.
+    ligand : str, optional
+        Component id (``HEM``), chain and number (``A:142``), or a molecule file or SMILES that brings the
+        bond orders.
+    chains : tuple of str
+        Author names of the protein chains to keep; empty keeps all.
+    symmetry : bool
+        Count crystallographic symmetry mates as neighbours.
+    sequence : str
+        ``observed`` (residues with coordinates) or ``full`` (the deposited sequence).
+    numbering : str
+        ``auth`` or ``label``: how chains and residues in ``ligand`` and ``chains`` are named.
+    model : int
+        One-based model of an ensemble.
+    column : str, optional
+        Name of the column with the sequence or SMILES in a table.
+    canonical : bool
+        Write canonical isomeric SMILES instead of the SMILES as given.
+    reagents : str
+        ``drop``, ``reactants`` (count them as reactants) or ``error``.
+    """
+
+    form: Form | None = None
+    level: int = 2
+    cutoff_angstrom: float = 4.5
+    ligand: str | None = None
+    chains: tuple[str, ...] = ()
+    symmetry: bool = False
+    sequence: str = "observed"
+    numbering: str = "auth"
+    model: int = 1
+    column: str | None = None
+    canonical: bool = False
+    reagents: str = "drop"
+
+
+@dataclass(slots=True)
+class Entry:
+    """One object of a file, or the reason why there is none.
+
+    Attributes
+    ----------
+    id : str
+        Unique within the file, e.g. a FASTA identifier or ``4hhb:A:HEM:142``.
+    item : ScienceObject or None
+        None exactly if ``error`` is set.
+    source : dict
+        Provenance for the record: path, sha256, line, chain, ligand, residues, notes …
+    error : LogosError, optional
+        Why there is no object.
+    form : Form, optional
+        The form that the content suggests, where it is not the object's first.
+    record : Record, optional
+        The record itself, if the input was a record: its unknown keys, sample and scores are kept.
+    """
+
+    id: str
+    item: ScienceObject | None
+    source: dict[str, Any] = field(default_factory=dict)
+    error: LogosError | None = None
+    form: Form | None = None
+    record: Record | None = None
+
+
+class Format(ABC):
+    """A family of native files; the ``PLUGIN`` of its module is an instance."""
+
+    name: ClassVar[str]
+    suffixes: ClassVar[tuple[str, ...]]
+    """File name endings, for finding files in directories and for choosing an output format."""
+
+    @abstractmethod
+    def sniff(self, head: bytes, name: str) -> float:
+        """Return how sure the format is (0 to 1) that a file beginning with ``head`` is its own.
+
+        ``name`` may break a tie between formats whose content looks the same; it never decides alone.
+        """
+
+    @abstractmethod
+    def read(self, source: Input, options: ReadOptions) -> Iterator[Entry]:
+        """Yield the entries of a file.
+
+        Raises
+        ------
+        InputError
+            If the file as a whole cannot be read.
+        """
+
+    def writers(self) -> Mapping[str, type[Writer]]:
+        """Return the writers of this family by the name that ``decode --to`` takes."""
+        return {}
+
+
+@dataclass(frozen=True, slots=True)
+class WriteOptions:
+    """How to write; each writer uses what concerns it."""
+
+    conformer: bool = False
+    seed: int = 0
+
+
+class Writer(ABC):
+    """Writes decoded records to one stream.
+
+    ``suffixes`` are the file name endings that choose this writer; ``binary`` writers get a byte stream.
+    """
+
+    suffixes: ClassVar[tuple[str, ...]]
+    binary: ClassVar[bool] = False
+
+    def __init__(self, stream: IO[Any], options: WriteOptions) -> None:
+        self.stream = stream
+        self.options = options
+
+    @abstractmethod
+    def write(self, record: Record, item: ScienceObject) -> None:
+        """Write one record.
+
+        Raises
+        ------
+        LogosError
+            If this object cannot be said in this format; nothing is written then.
+        """
+
+    def close(self) -> None:  # noqa: B027 - most formats have nothing to end
+        """Write what ends the file. The stream itself stays open."""
+
+
+def detect(source: Input) -> Format:
+    """Return the format that a file's content speaks.
+
+    Raises
+    ------
+    InputError
+        If the file is empty or no format recognises it.
+    """
+    if not source.head:
+        raise InputError("the file is empty", source=source.name, hint="check that it was written completely")
+    sure, best = 0.0, None
+    for plugin in registry.load_all("formats").values():
+        score = plugin.sniff(source.head, source.name)
+        if score > sure:
+            sure, best = score, plugin
+    if best is None:
+        what = "binary data of no known format" if _is_binary(source.head) else "text of no known format"
+        raise InputError(
+            f"the content is {what}", source=source.name, hint="formats that logos reads are listed by `logos encode --help`"
+        )
+    return best
+
+
+def _is_binary(head: bytes) -> bool:
+    """Whether control bytes or broken UTF-8 show that this is no text."""
+    if b"\0" in head:
+        return True
+    try:
+        head[: head.rfind(b"\n") + 1 or len(head)].decode("utf-8")
+    except UnicodeDecodeError as error:
+        return error.start < len(head) - 4
+    return False

@@ -1,0 +1,1 @@
+"""Scientific objects: frozen dataclasses that know how they become sentences and back."""

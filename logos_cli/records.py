@@ -1,0 +1,192 @@
+"""Records: one sentence with where it came from, one JSON object a line.
+
+The schema is written down in ``docs/record.schema.json``. Keys that this version does not know are carried
+through unchanged, in their place after the known ones.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import IO, Any
+
+from logos_cli.errors import FormatError, LogosError
+
+SCHEMA = 1
+
+_KNOWN = ("schema", "id", "kind", "text", "status", "reason", "source", "sample", "scores")
+
+
+class Status(StrEnum):
+    """What became of the record: usable, made but not valid, or not made at all."""
+
+    OK = "ok"
+    INVALID = "invalid"
+    ERROR = "error"
+
+
+@dataclass(slots=True)
+class Record:
+    """One sentence and its history.
+
+    Attributes
+    ----------
+    id : str
+        Unique within a run; derived from the source, so that the same input gives the same id.
+    kind : str
+        The sentence form (``protein``, ``complex``, ``retrosynthesis``, …), see ``grammar.FORMS``.
+    text : str
+        The sentence; empty if ``status`` is ``error``.
+    status : Status
+        ``reason`` says why when it is not ``ok``.
+    source, sample, scores : dict
+        Provenance of an encoded sentence, of a generated one, and the values computed for it.
+    extra : dict
+        Keys of the input that are none of the above.
+    """
+
+    id: str
+    kind: str
+    text: str
+    status: Status = Status.OK
+    reason: str | None = None
+    source: dict[str, Any] = field(default_factory=dict)
+    sample: dict[str, Any] = field(default_factory=dict)
+    scores: dict[str, Any] = field(default_factory=dict)
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_error(cls, id: str, kind: str, error: LogosError, source: Mapping[str, Any] | None = None) -> Record:
+        """Return the record of an input that could not be encoded."""
+        reason = error.message + (f" ({error.hint})" if error.hint else "")
+        return cls(id, kind, "", Status.ERROR, reason, dict(source or {}))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON object; empty parts are left out."""
+        out: dict[str, Any] = {
+            "schema": SCHEMA, "id": self.id, "kind": self.kind, "text": self.text, "status": self.status.value
+        }  # fmt: skip
+        if self.reason is not None:
+            out["reason"] = self.reason
+        if self.source:
+            out["source"] = self.source
+        if self.sample:
+            out["sample"] = self.sample
+        if self.scores:
+            out["scores"] = self.scores
+        if self.extra:
+            out.update(self.extra)
+        return out
+
+    def to_json(self) -> str:
+        """Return one line of JSON without the line end; non-finite numbers are refused."""
+        return _ENCODER.encode(self.to_dict())
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Record:
+        """Read a record from its JSON object.
+
+        Raises
+        ------
+        FormatError
+            If a needed key is missing or has the wrong type, or the schema is newer than this program.
+        """
+        version = data.get("schema", SCHEMA)
+        if not isinstance(version, int) or version > SCHEMA:
+            raise FormatError(
+                f"record schema {version!r} is not known to this version (it reads up to {SCHEMA})",
+                hint="upgrade logos",
+            )
+        text = data.get("text")
+        if not isinstance(text, str):
+            raise FormatError("a record needs a key 'text' that is a string")
+        for key in ("source", "sample", "scores"):
+            if not isinstance(data.get(key, {}), dict):
+                raise FormatError(f"record key {key!r} must be an object")
+        try:
+            status = Status(data.get("status", "ok"))
+        except ValueError as error:
+            raise FormatError(
+                f"record status {data.get('status')!r} is none of {', '.join(Status)}"
+            ) from error
+        reason = data.get("reason")
+        return cls(
+            id=str(data.get("id", "")),
+            kind=str(data.get("kind", "")),
+            text=text,
+            status=status,
+            reason=None if reason is None else str(reason),
+            source=data.get("source", {}),
+            sample=data.get("sample", {}),
+            scores=data.get("scores", {}),
+            extra={key: value for key, value in data.items() if key not in _KNOWN},
+        )
+
+    @classmethod
+    def from_json(cls, line: str | bytes) -> Record:
+        """Read a record from one line of JSON."""
+        try:
+            data = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise FormatError(f"not a JSON record: {error}") from error
+        if not isinstance(data, dict):
+            raise FormatError("not a JSON record: expected an object")
+        return cls.from_dict(data)
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(", ", ": "))
+
+
+def read_records(lines: Iterable[str | bytes], source: str = "<stdin>") -> Iterator[Record]:
+    """Yield the records of JSONL text; blank lines are skipped.
+
+    Raises
+    ------
+    FormatError
+        At the first line that is not a record, with its line number.
+    """
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            try:
+                yield Record.from_json(line)
+            except FormatError as error:
+                raise error.at(f"{source}:{number}") from error
+
+
+def write_records(records: Iterable[Record], stream: IO[str]) -> int:
+    """Write records as JSONL and return their number."""
+    count = 0
+    for record in records:
+        stream.write(record.to_json() + "\n")
+        count += 1
+    return count
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts what became of every record, for the accounting line that ends each command."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def add(self, record: Record) -> Record:
+        """Count a record by status and return it."""
+        self.counts[record.status.value] += 1
+        return record
+
+    @property
+    def total(self) -> int:
+        """All records seen, whatever became of them."""
+        return sum(self.counts.values())
+
+    @property
+    def failed(self) -> int:
+        """Records that are not ``ok``."""
+        return self.total - self.counts["ok"]
+
+    def __str__(self) -> str:
+        parts = [f"{self.counts['ok']:,} ok"]
+        parts += [f"{self.counts[name]:,} {name}" for name in ("invalid", "error") if self.counts[name]]
+        return f"{self.total:,} records: {', '.join(parts)}"

@@ -1,0 +1,1 @@
+"""Scientific tasks: what to ask the model, and what its answer means."""

@@ -1,0 +1,1 @@
+"""What the commands do, as functions; the command line and Python call the same ones."""
