@@ -1,0 +1,46 @@
+"""Fixtures that all tests share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+_CHECKOUT = Path(__file__).resolve().parent.parent
+_SHARED = Path(os.environ.get("LOGOS_TEST_DATA", _CHECKOUT.parent / "shared" / "data"))
+_unmet: list[str] = []
+
+
+@pytest.fixture(scope="session")
+def checkout() -> Path:
+    """The root of the checkout under test."""
+    return _CHECKOUT
+
+
+@pytest.fixture
+def shared_data(request: pytest.FixtureRequest) -> Path:
+    """The folder of real data that is not part of the repository (``LOGOS_TEST_DATA``)."""
+    if not _SHARED.is_dir():
+        _unmet.append(request.node.nodeid)
+        pytest.skip(f"real data not found at {_SHARED}")
+    return _SHARED
+
+
+@pytest.fixture(autouse=True)
+def _own_caches(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Keep tests away from the user's configuration; the cache is shared by the session for speed."""
+    for name in [name for name in os.environ if name.startswith("LOGOS_") and name != "LOGOS_FUZZ_SECONDS"]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("LOGOS_CACHE", str(tmp_path_factory.getbasetemp().parent / "logos-test-cache"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    yield
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say loudly how many checks did not run for want of the data."""
+    if _unmet:
+        terminalreporter.write_line(
+            f"{len(_unmet)} checks on real data DID NOT RUN: no folder {_SHARED} (set LOGOS_TEST_DATA)", red=True, bold=True
+        )
