@@ -121,6 +121,10 @@ class Format(ABC):
             If the file as a whole cannot be read.
         """
 
+    def not_carried(self, entry: Entry) -> list[str]:  # noqa: ARG002
+        """List what the file says of this entry that no sentence can carry: ``coordinates of 2,310 atoms``."""
+        return []
+
     def writers(self) -> Mapping[str, type[Writer]]:
         """Return the writers of this family by the name that ``decode --to`` takes."""
         return {}

@@ -1,0 +1,59 @@
+"""The program ``logos``: its commands, found by file name, behind one boundary."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from logos_cli import __version__, registry
+from logos_cli.cli.base import Command
+from logos_cli.cli.boundary import guard, install_signal_handlers
+
+_EPILOG = "Data go to stdout, all else to stderr. Manual: man logos. No telemetry, ever."
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"logos {__version__}")
+        raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """Speak the LOGOS grammar: files to sentences and back, and a language model that completes them."""
+
+
+def build_app() -> typer.Typer:
+    """Return the Typer application with every command of ``cli/commands``."""
+    app = typer.Typer(
+        name="logos",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+        epilog=_EPILOG,
+    )
+    app.callback()(_root)
+    plugins: list[Command] = list(registry.load_all("cli.commands").values())
+    for plugin in sorted(plugins, key=lambda plugin: (plugin.order, plugin.name)):
+        if plugin.callback is not None:
+            app.command(plugin.name, rich_help_panel=plugin.panel)(guard(plugin.callback))
+            continue
+        group = typer.Typer(no_args_is_help=True, help=plugin.help, rich_markup_mode="rich")
+        for name, callback in plugin.subcommands.items():
+            group.command(name)(guard(callback))
+        app.add_typer(group, name=plugin.name, rich_help_panel=plugin.panel)
+    return app
+
+
+def main() -> None:
+    """Run the program."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    install_signal_handlers()
+    build_app()(prog_name="logos", args=sys.argv[1:])

@@ -1,0 +1,37 @@
+"""What a command file exports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Callback = Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """The ``PLUGIN`` of a command file.
+
+    Attributes
+    ----------
+    name : str
+        The name on the command line; the file's name.
+    callback : callable, optional
+        The command, a function with Typer annotations; its docstring is the help text.
+    subcommands : mapping
+        ``{name: callable}`` for a command that is a group.
+    help : str
+        Help of a group (a single command is helped by its docstring).
+    panel : str
+        Heading in ``logos --help``.
+    order : int
+        Place in ``logos --help``, ascending.
+    """
+
+    name: str
+    callback: Callback | None = None
+    subcommands: Mapping[str, Callback] = field(default_factory=dict)
+    help: str = ""
+    panel: str = "Commands"
+    order: int = 100

@@ -1,0 +1,161 @@
+"""The boundary between the library and the shell: exceptions become one clear message and an exit code.
+
+Nothing else in the program prints an error or exits. :func:`guard` wraps every command and gives it the
+options that all commands have.
+"""
+
+from __future__ import annotations
+
+import errno
+import functools
+import inspect
+import os
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from logos_cli.cli.base import Callback
+from logos_cli.cli.terminal import Terminal, set_terminal, terminal
+from logos_cli.errors import ExitCode, GrammarError, LogosError
+
+
+class Terminated(BaseException):
+    """Raised in the main thread when the process is asked to end by SIGTERM."""
+
+
+def _on_sigterm(_signal: int, _frame: FrameType | None) -> NoReturn:
+    raise Terminated
+
+
+def install_signal_handlers() -> None:
+    """Let SIGTERM unwind the stack, so that finished records are flushed before the program ends."""
+    signal.signal(signal.SIGTERM, _on_sigterm)
+
+
+_COMMON = {
+    "quiet": (bool, typer.Option("--quiet", "-q", help="Say nothing on stderr but errors.", rich_help_panel="Other")),
+    "verbose": (bool, typer.Option("--verbose", "-v", help="Say more on stderr.", rich_help_panel="Other")),
+    "traceback": (
+        bool,
+        typer.Option("--traceback", help="Show the Python traceback of an error.", rich_help_panel="Other"),
+    ),
+}
+
+
+def guard(callback: Callback) -> Callback:
+    """Return the command with the common options and with its exceptions turned into exit codes.
+
+    A command returns an :class:`ExitCode` or None (all good).
+    """
+    signature = inspect.signature(callback, eval_str=True)
+
+    @functools.wraps(callback)
+    def command(*args: Any, quiet: bool, verbose: bool, traceback: bool, **kwargs: Any) -> None:
+        set_terminal(Terminal(quiet=quiet, verbose=verbose))
+        code = run(lambda: callback(*args, **kwargs), show_traceback=traceback or _wants_traceback())
+        if code:
+            raise typer.Exit(int(code))
+
+    parameters = list(signature.parameters.values())
+    for name, (kind, option) in _COMMON.items():
+        annotation = Annotated[kind, option]
+        parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=annotation))
+    command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters} | {"return": None}
+    return command
+
+
+def _wants_traceback() -> bool:
+    return os.environ.get("LOGOS_TRACEBACK", "") not in ("", "0")
+
+
+def run(action: Callable[[], Any], *, show_traceback: bool = False) -> ExitCode:
+    """Run an action and return the exit code that its outcome means; print what went wrong."""
+    try:
+        result = action()
+        _flush()
+    except typer.Exit:
+        raise
+    except KeyboardInterrupt:
+        _flush_quietly()
+        terminal().note("interrupted; finished records are kept")
+        return ExitCode.INTERRUPTED
+    except Terminated:
+        _flush_quietly()
+        terminal().note("terminated; finished records are kept")
+        return ExitCode.TERMINATED
+    except BrokenPipeError:
+        _abandon_stdout()
+        return ExitCode.OK
+    except LogosError as error:
+        _flush_quietly()
+        if show_traceback:
+            raise
+        show(error)
+        return error.exit_code
+    except MemoryError:
+        show(LogosError("out of memory", hint="use a smaller batch (-b), fewer --jobs, or a smaller model"))
+        return ExitCode.OUT_OF_MEMORY
+    except OSError as error:
+        if show_traceback:
+            raise
+        show(_from_oserror(error))
+        _abandon_stdout()
+        return ExitCode.FAILED
+    except Exception as error:  # noqa: BLE001 - the boundary: no traceback reaches a user unasked
+        _flush_quietly()
+        if show_traceback:
+            raise
+        show(
+            LogosError(
+                f"internal error: {type(error).__name__}: {error}",
+                hint="this is a defect of logos; run again with --traceback and report what it prints",
+            )
+        )
+        return ExitCode.FAILED
+    return result if isinstance(result, ExitCode) else ExitCode.OK
+
+
+def show(error: LogosError) -> None:
+    """Print an error on stderr: where, what, the text with a caret, and the remedy."""
+    out = terminal()
+    place = f"{error.source}: " if error.source else ""
+    if isinstance(error, GrammarError):
+        first, *rest = error.pretty().split("\n")
+        out.error(place + first, "\n".join(rest))
+    else:
+        out.error(place + error.message)
+    if error.hint:
+        out.hint(error.hint)
+
+
+def _from_oserror(error: OSError) -> LogosError:
+    where = str(error.filename) if error.filename else "output"
+    if error.errno == errno.ENOSPC:
+        return LogosError("no space is left on the device", source=where, hint="free some space; what was written is kept")
+    return LogosError(error.strerror or str(error), source=where)
+
+
+def _flush() -> None:
+    sys.stdout.flush()
+
+
+def _flush_quietly() -> None:
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _abandon_stdout()
+
+
+def _abandon_stdout() -> None:
+    """Point stdout at nothing, so that the interpreter does not complain about it on exit."""
+    try:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
+    except (OSError, ValueError):
+        return

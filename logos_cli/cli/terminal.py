@@ -1,0 +1,93 @@
+"""What goes to stderr: notes, errors, progress. Data never passes through here."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+T = TypeVar("T")
+
+
+class Terminal:
+    """The user's side of a command: stderr, in colour where that is a terminal and ``NO_COLOR`` is unset."""
+
+    def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
+        self.quiet = quiet
+        self.verbose = verbose
+        self._console: Console | None = None
+
+    @property
+    def console(self) -> Console:
+        """A rich console on stderr, made when first needed."""
+        if self._console is None:
+            from rich.console import Console
+
+            self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        return self._console
+
+    def _print(self, text: str, style: str | None = None, label: str = "") -> None:
+        if not sys.stderr.isatty():
+            sys.stderr.write(f"{label}{text}\n")
+            return
+        from rich.text import Text
+
+        line = Text(label, style=f"bold {style}" if style else "")
+        line.append(text, style="default")
+        self.console.print(line)
+
+    def note(self, text: str) -> None:
+        """Say something that a user may want to know; silent under ``--quiet``."""
+        if not self.quiet:
+            self._print(text)
+
+    def detail(self, text: str) -> None:
+        """Say something that only ``--verbose`` asks for."""
+        if self.verbose:
+            self._print(text)
+
+    def warning(self, text: str) -> None:
+        """Say that something is not as the user may think; silent under ``--quiet``."""
+        if not self.quiet:
+            self._print(text, "yellow", "warning: ")
+
+    def error(self, text: str, body: str = "") -> None:
+        """Say what went wrong; never silent."""
+        self._print(text, "red", "error: ")
+        if body:
+            self._print("\n".join(f"  {line}" for line in body.split("\n")))
+
+    def hint(self, text: str) -> None:
+        """Say what to do about it."""
+        self._print(text, "cyan", "hint: ")
+
+    def track(self, items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
+        """Yield the items, with a progress bar if stderr is a terminal and ``--quiet`` is not given."""
+        if self.quiet or not sys.stderr.isatty():
+            yield from items
+            return
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=self.console, transient=True) as progress:
+            task = progress.add_task(description, total=total)
+            for item in items:
+                yield item
+                progress.advance(task)
+
+
+_terminal = Terminal()
+
+
+def terminal() -> Terminal:
+    """Return the terminal of the running command."""
+    return _terminal
+
+
+def set_terminal(new: Terminal) -> None:
+    """Replace the terminal of the running command."""
+    global _terminal
+    _terminal = new

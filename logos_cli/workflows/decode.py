@@ -1,0 +1,117 @@
+"""Sentences to files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from functools import cache
+from typing import IO, Any
+
+from logos_cli import registry
+from logos_cli.errors import LogosError, UsageError
+from logos_cli.formats._input import Input
+from logos_cli.formats._output import suffix_of
+from logos_cli.formats.base import ReadOptions, WriteOptions, Writer, detect
+from logos_cli.grammar import parse
+from logos_cli.objects.base import ScienceObject, from_sentence
+from logos_cli.records import Record, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A record with the object that its sentence speaks of, or with the reason why there is none."""
+
+    record: Record
+    item: ScienceObject | None
+    error: LogosError | None = None
+
+
+def decode(sentence: str | Record) -> ScienceObject:
+    """Return the object that a sentence or record speaks of.
+
+    Raises
+    ------
+    GrammarError
+        If the sentence is not well formed.
+    LogosError
+        If it is well formed but contradicts itself, e.g. another protein after ``<Search>``.
+
+    Examples
+    --------
+    >>> from logos_cli import decode
+    >>> decode("<MoleculeS>CCO<MoleculeE>")
+    Molecule(smiles='CCO')
+    """
+    return from_sentence(parse(sentence if isinstance(sentence, str) else sentence.text))
+
+
+def iter_decoded(paths: Iterable[str], stdin: IO[bytes] | None = None) -> Iterator[Decoded]:
+    """Yield the decoded records of grammar text, records, or any native file."""
+    for path in paths:
+        name = "<stdin>" if path == "-" else path
+        try:
+            source = Input(path, stdin)
+        except LogosError as error:
+            yield Decoded(Record.from_error(name, "", error), None, error.at(name))
+            continue
+        with closing(source):
+            try:
+                for entry in detect(source).read(source, ReadOptions()):
+                    kind = entry.form or (entry.item.forms[0] if entry.item else "")
+                    record = entry.record or Record(entry.id, kind, "", source=entry.source)
+                    if entry.error is not None:
+                        record.status, record.reason = Status.ERROR, entry.error.message
+                    yield Decoded(record, entry.item, entry.error)
+            except LogosError as error:
+                yield Decoded(Record.from_error(name, "", error), None, error.at(name))
+
+
+@cache
+def writers() -> dict[str, type[Writer]]:
+    """Return every writer by the name that ``--to`` takes."""
+    found: dict[str, type[Writer]] = {}
+    for plugin in registry.load_all("formats").values():
+        found.update(plugin.writers())
+    return dict(sorted(found.items()))
+
+
+def writer_for(to: str | None, output: str | None) -> type[Writer]:
+    """Choose a writer by name, else by the output's extension.
+
+    Raises
+    ------
+    UsageError
+        If neither names one that exists.
+    """
+    known = writers()
+    names = ", ".join(known)
+    if to is not None:
+        if to not in known:
+            raise UsageError(f"there is no output format {to!r}", hint=f"formats: {names}")
+        return known[to]
+    if output is None or output == "-":
+        raise UsageError("say which format to write", hint=f"--to {names.replace(', ', '|')}")
+    suffix = suffix_of(output)
+    for writer in known.values():
+        if suffix in writer.suffixes:
+            return writer
+    raise UsageError(f"the extension {suffix or '(none)'} names no format", source=output, hint=f"add --to {names.replace(', ', '|')}")
+
+
+def write_decoded(
+    decoded: Iterable[Decoded], stream: IO[Any], writer: type[Writer], options: WriteOptions
+) -> Iterator[tuple[Record, LogosError | None]]:
+    """Write one decoded record after another; yield each with the reason if it could not be written."""
+    sink = writer(stream, options)
+    for each in decoded:
+        if each.item is None:
+            yield each.record, each.error
+            continue
+        try:
+            sink.write(each.record, each.item)
+        except LogosError as error:
+            yield each.record, error
+        else:
+            yield each.record, None
+    sink.close()

@@ -1,0 +1,176 @@
+"""Files to sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, closing
+from dataclasses import fields
+from functools import partial
+from os import PathLike, fspath
+from typing import IO, Any
+
+from logos_cli.errors import LogosError, UsageError
+from logos_cli.formats._input import Input, expand_paths
+from logos_cli.formats.base import Entry, Format, ReadOptions, detect
+from logos_cli.grammar import Form, parse
+from logos_cli.objects.base import ScienceObject, from_sentence, to_text
+from logos_cli.records import Record
+
+Paths = str | PathLike[str] | Iterable[str | PathLike[str]]
+
+
+def encode(
+    inputs: Paths | ScienceObject,
+    options: ReadOptions | None = None,
+    *,
+    jobs: int = 1,
+    verify: bool = False,
+    stdin: IO[bytes] | None = None,
+    **choices: Any,
+) -> Iterator[Record]:
+    """Turn files, or an object in hand, into records.
+
+    Parameters
+    ----------
+    inputs : path, iterable of paths, or ScienceObject
+        Files, directories (searched for files of known endings), ``@LIST`` files that name further ones,
+        and ``-`` for standard input.
+    options : ReadOptions, optional
+        How to read; or give its fields as keywords: ``encode("4hhb.cif", form="site", cutoff_angstrom=6)``.
+    jobs : int
+        Number of processes; the records come in input order whatever it is.
+    verify : bool
+        Decode each sentence again, compare, and list in ``source["verify"]`` what the grammar cannot carry.
+
+    Yields
+    ------
+    Record
+        One per sentence. What could not be encoded is a record with ``status`` ``error`` and the reason.
+
+    Raises
+    ------
+    UsageError
+        If an option is unknown or an input does not exist.
+    """
+    options = _options(options, choices)
+    if isinstance(inputs, ScienceObject):
+        yield _record(Entry("object:1", inputs), None, options, verify=verify)
+        return
+    listed = [inputs] if isinstance(inputs, (str, PathLike)) else list(inputs)
+    paths = expand_paths([fspath(path) for path in listed])
+    work = partial(_encode_file, options=options, verify=verify)
+    if jobs > 1 and len(paths) > 1 and "-" not in paths:
+        yield from _in_processes(work, paths, jobs)
+        return
+    for path in paths:
+        yield from iter_file(path, options, verify=verify, stdin=stdin)
+
+
+def _options(options: ReadOptions | None, choices: dict[str, Any]) -> ReadOptions:
+    if options is not None:
+        if choices:
+            raise UsageError("give either options or its fields, not both")
+        return options
+    known = {field.name for field in fields(ReadOptions)}
+    for name in choices:
+        if name not in known:
+            raise UsageError(f"encode has no option {name!r}", hint=f"it has {', '.join(sorted(known))}")
+    if choices.get("form") is not None:
+        choices["form"] = form_of(choices["form"])
+    return ReadOptions(**choices)
+
+
+def form_of(name: str) -> Form:
+    """Return the form of that name.
+
+    Raises
+    ------
+    UsageError
+        If there is none; the hint gives the nearest names.
+    """
+    try:
+        return Form(name)
+    except ValueError as error:
+        from difflib import get_close_matches
+
+        near = get_close_matches(name, list(Form), n=2) or list(Form)
+        raise UsageError(f"unknown form {name!r}", hint=f"did you mean {' or '.join(near)}?") from error
+
+
+def _in_processes(work: partial[list[Record]], paths: list[str], jobs: int) -> Iterator[Record]:
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    # `spawn` costs each worker its imports; `fork` is safe here: the pool starts before any thread of ours
+    method = "fork" if "fork" in _start_methods() else "spawn"
+    with ProcessPoolExecutor(min(jobs, len(paths)), mp_context=get_context(method)) as pool:
+        for records in pool.map(work, paths, chunksize=1):
+            yield from records
+
+
+def _start_methods() -> list[str]:
+    import sys
+    from multiprocessing import get_all_start_methods
+
+    return [] if sys.platform == "darwin" else get_all_start_methods()
+
+
+def _encode_file(path: str, options: ReadOptions, *, verify: bool) -> list[Record]:
+    return list(iter_file(path, options, verify=verify))
+
+
+def iter_file(
+    path: str, options: ReadOptions, *, verify: bool = False, stdin: IO[bytes] | None = None
+) -> Iterator[Record]:
+    """Yield the records of one file; a file that cannot be read gives one record with ``status`` ``error``."""
+    with ExitStack() as stack:
+        try:
+            source = stack.enter_context(closing(Input(path, stdin)))
+            plugin = detect(source)
+            for entry in plugin.read(source, options):
+                yield _record(entry, plugin, options, verify=verify)
+        except LogosError as error:
+            name = "<stdin>" if path == "-" else path
+            yield Record.from_error(name, options.form or "", error.at(name), {"path": name})
+
+
+def _record(entry: Entry, plugin: Format | None, options: ReadOptions, *, verify: bool) -> Record:
+    """Return the record of one entry."""
+    form = options.form or entry.form
+    if entry.error is not None:
+        return Record.from_error(entry.id, form or "", entry.error, entry.source)
+    item = entry.item
+    assert item is not None
+    form = form or item.forms[0]
+    if entry.record is not None and entry.record.kind == form and entry.record.text:
+        return entry.record
+    try:
+        text = to_text(item, form, options.level)
+    except LogosError as error:
+        return Record.from_error(entry.id, form, error, entry.source)
+    record = entry.record or Record(entry.id, form, text, source=entry.source)
+    record.kind, record.text = form, text
+    if verify:
+        record.source = {**record.source, "verify": _verify(entry, item, text, plugin)}
+    return record
+
+
+def _verify(entry: Entry, item: ScienceObject, text: str, plugin: Format | None) -> dict[str, Any]:
+    """Decode the sentence and compare it with the object that was read."""
+    again = from_sentence(parse(text))
+    return {
+        "identical": again == item,
+        "differences": [] if again == item else _differences(item, again),
+        "not_carried": plugin.not_carried(entry) if plugin else [],
+    }
+
+
+def _differences(item: ScienceObject, again: ScienceObject) -> list[str]:
+    if type(item) is not type(again):
+        return [f"{type(item).__name__.lower()} became {type(again).__name__.lower()}"]
+    names = [field.name for field in fields(item)]  # type: ignore[arg-type]
+    return [
+        f"{name}: {getattr(item, name)!r} became {getattr(again, name)!r}"
+        for name in names
+        if getattr(item, name) != getattr(again, name)
+    ]
