@@ -1,10 +1,12 @@
-"""Metal-organic frameworks as building blocks: a metal node and organic linkers."""
+"""Metal-organic frameworks as building blocks: metal nodes and organic linkers."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
+from logos_cli.errors import MoleculeError
 from logos_cli.grammar import Block, Form, Sentence
 from logos_cli.grammar.spec import Kind
 from logos_cli.objects.base import ObjectType
@@ -38,6 +40,62 @@ class Material:
         """Return the framework of a sentence."""
         metal, *linkers = sentence.left[0].blocks
         return cls(metal.payload, tuple(block.payload for block in linkers))
+
+
+def material_from_blocks(nodes: Sequence[str], linkers: Sequence[str]) -> Material:
+    """Return the framework of the given building blocks, written the one way that sentences use.
+
+    Metal nodes keep the conventions of MOFid: single bonds, every atom in brackets with its hydrogens, no
+    charges (``[Zn][O]([Zn])([Zn])[Zn]``). Linkers become canonical SMILES. Both are sorted by exact mass
+    (hydrogens counted), then by SMILES; repeated blocks are kept.
+
+    Parameters
+    ----------
+    nodes : sequence of str
+        SMILES of the metal nodes; one with dots counts as several.
+    linkers : sequence of str
+        SMILES of the linkers.
+
+    Raises
+    ------
+    MoleculeError
+        If there is no node, or if RDKit cannot read a block.
+    """
+    parts = [part for node in nodes for part in node.split(".")]
+    if not parts:
+        raise MoleculeError("a framework needs a metal node", hint="give at least one node SMILES")
+    metal = ".".join(smiles for _, smiles in sorted(map(_canonical_node, parts)))
+    return Material(metal, tuple(smiles for _, smiles in sorted(map(_canonical_linker, linkers))))
+
+
+def _canonical_node(smiles: str) -> tuple[float, str]:
+    """Return exact mass and canonical SMILES of a node, whose valences RDKit would not accept."""
+    from rdkit import Chem, rdBase
+    from rdkit.Chem.Descriptors import ExactMolWt
+
+    with rdBase.BlockLogs():
+        molecule = Chem.MolFromSmiles(smiles, sanitize=False)
+    if molecule is None or not molecule.GetNumAtoms():
+        raise MoleculeError(f"the metal node is not a SMILES: {smiles}", text=smiles)
+    molecule.UpdatePropertyCache(strict=False)
+    for atom in molecule.GetAtoms():
+        n_hydrogens = atom.GetTotalNumHs()
+        atom.SetNoImplicit(True)
+        atom.SetNumExplicitHs(n_hydrogens)
+    Chem.FastFindRings(molecule)
+    return round(ExactMolWt(molecule), 4), Chem.MolToSmiles(molecule)
+
+
+def _canonical_linker(smiles: str) -> tuple[float, str]:
+    """Return exact mass and canonical SMILES of a linker."""
+    from rdkit import Chem, rdBase
+    from rdkit.Chem.Descriptors import ExactMolWt
+
+    with rdBase.BlockLogs():
+        molecule = Chem.MolFromSmiles(smiles)
+    if molecule is None or not molecule.GetNumAtoms():
+        raise MoleculeError(f"RDKit does not accept the linker {smiles}", text=smiles)
+    return round(ExactMolWt(molecule), 4), Chem.MolToSmiles(molecule)
 
 
 PLUGIN = ObjectType("material", Material)
