@@ -103,9 +103,20 @@ def _in_processes(work: partial[list[Record]], paths: list[str], jobs: int) -> I
 
     # `spawn` costs each worker its imports; `fork` is safe here: the pool starts before any thread of ours
     method = "fork" if "fork" in _start_methods() else "spawn"
-    with ProcessPoolExecutor(min(jobs, len(paths)), mp_context=get_context(method)) as pool:
+    pool = ProcessPoolExecutor(min(jobs, len(paths)), mp_context=get_context(method), initializer=_leave_signals)
+    try:
         for records in pool.map(work, paths, chunksize=1):
             yield from records
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _leave_signals() -> None:
+    """Leave Ctrl-C and SIGTERM to the parent process."""
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _start_methods() -> list[str]:

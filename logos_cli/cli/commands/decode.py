@@ -1,0 +1,69 @@
+"""``logos decode``: sentences to files."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from logos_cli.cli.base import Command
+from logos_cli.cli.options import Inputs, Output, Overwrite
+from logos_cli.cli.output import finish, inputs_or_stdin
+from logos_cli.cli.terminal import terminal
+from logos_cli.errors import ExitCode, LogosError
+from logos_cli.records import Record, Status, Tally
+
+
+def decode(
+    inputs: Inputs = None,
+    *,
+    to: Annotated[
+        str | None,
+        typer.Option("--to", "-t", metavar="fasta|smi|sdf|csv|json|cif|pml|cxc",
+                     help="Format to write. Default: by the extension of --output.", rich_help_panel="Output"),
+    ] = None,
+    output: Output = None,
+    overwrite: Overwrite = False,
+    conformer: Annotated[
+        bool, typer.Option("--3d", help="SDF: embed a 3D conformer (ETKDG) instead of drawing in 2D.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Seed of the conformers.")] = 0,
+) -> ExitCode:  # fmt: skip
+    """Turn sentences or records into files that other programs read.
+
+    Sequences go to FASTA, molecules to SMILES or SDF, reactions to reaction SMILES, frameworks to SMILES of
+    their blocks. The records of a structure file also give its mmCIF with the site as B-factors, or a PyMOL
+    or ChimeraX script that shows the site.
+
+    [bold]Examples[/bold]
+
+      logos decode records.jsonl --to fasta
+
+      logos generate molecule -n 100 | logos decode -o molecules.sdf.gz --3d
+
+      logos encode complex.pdb | logos decode --to pml > site.pml
+    """
+    from logos_cli.formats._output import open_output
+    from logos_cli.formats.base import WriteOptions
+    from logos_cli.workflows.decode import iter_decoded, write_decoded, writer_for
+
+    writer = writer_for(to, output)
+    tally = Tally()
+    paths = inputs_or_stdin(inputs)
+    with open_output(output, overwrite=overwrite) as stream:
+        for record, error in write_decoded(iter_decoded(paths), stream, writer, WriteOptions(conformer, seed)):
+            tally.add(_told(record, error))
+    return finish(tally)
+
+
+def _told(record: Record, error: LogosError | None) -> Record:
+    """Say why a record was not written, and count it so."""
+    if error is None:
+        return record
+    terminal().error(f"{record.id}: {error.message}")
+    if error.hint:
+        terminal().hint(error.hint)
+    return Record(record.id, record.kind, record.text, Status.ERROR, error.message)
+
+
+PLUGIN = Command("decode", decode, panel="Grammar", order=20)

@@ -1,0 +1,145 @@
+"""Where records go: plain sentences, JSON lines, ids, or a native file format."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING
+
+from logos_cli.cli.terminal import terminal
+from logos_cli.errors import ExitCode, UsageError
+from logos_cli.formats._output import open_output, suffix_of
+from logos_cli.records import Record, Status, Tally
+
+if TYPE_CHECKING:
+    from logos_cli.formats.base import Writer
+
+_BY_SUFFIX = {".jsonl": "jsonl", ".ndjson": "jsonl", ".txt": "text", ".logos": "text", ".ids": "ids"}
+_SHOWN_ERRORS = 20
+
+
+def choose_format(wanted: str | None, output: str | None, *, native: bool = False) -> str:
+    """Return ``text``, ``jsonl``, ``ids``, or, where ``native`` formats are allowed, the name of a writer.
+
+    The explicit choice first, then the output's extension, then text for a terminal and records else.
+    """
+    names = ("text", "jsonl", "ids")
+    if wanted is not None:
+        if wanted in names:
+            return wanted
+        if native:
+            _writer(wanted, None)
+            return wanted
+        raise UsageError(f"there is no record format {wanted!r}", hint=f"formats: {', '.join(names)}")
+    if output is not None and output != "-" and not output.startswith("/dev/"):
+        suffix = suffix_of(output)
+        if suffix in _BY_SUFFIX:
+            return _BY_SUFFIX[suffix]
+        if native:
+            return _writer(None, output)
+        raise UsageError(
+            f"the extension {suffix or '(none)'} names no record format", source=output,
+            hint="use .jsonl or .txt, or give -f; `logos decode` writes native formats",
+        )  # fmt: skip
+    return "text" if sys.stdout.isatty() else "jsonl"
+
+
+def _writer(name: str | None, output: str | None) -> str:
+    from logos_cli.workflows.decode import writer_for, writers
+
+    chosen = writer_for(name, output)
+    return next(key for key, value in writers().items() if value is chosen)
+
+
+class RecordSink:
+    """Writes records in one format and counts them; failures are told on stderr as they come."""
+
+    def __init__(self, stream: IO[str], format: str) -> None:
+        self.tally = Tally()
+        self._stream = stream
+        self._format = format
+        self._shown = 0
+        self._native: Writer | None = None
+        if format not in ("text", "jsonl", "ids"):
+            from logos_cli.formats.base import WriteOptions
+            from logos_cli.workflows.decode import writers
+
+            self._native = writers()[format](stream, WriteOptions())
+
+    def write(self, record: Record) -> None:
+        """Write and count one record."""
+        self.tally.add(record)
+        if record.status is Status.ERROR:
+            self._tell(record)
+        if self._native is not None:
+            self._write_native(record)
+        elif self._format == "jsonl":
+            self._stream.write(record.to_json() + "\n")
+        elif record.status is not Status.ERROR:
+            self._stream.write((record.text if self._format == "text" else record.id) + "\n")
+
+    def _write_native(self, record: Record) -> None:
+        assert self._native is not None
+        if record.status is not Status.OK:
+            return
+        from logos_cli.workflows.decode import decode
+
+        self._native.write(record, decode(record))
+
+    def _tell(self, record: Record) -> None:
+        self._shown += 1
+        if self._shown <= _SHOWN_ERRORS:
+            terminal().error(f"{record.id}: {record.reason}")
+        elif self._shown == _SHOWN_ERRORS + 1:
+            terminal().note("further errors are in the records only")
+
+    def close(self) -> None:
+        """End a native file."""
+        if self._native is not None:
+            self._native.close()
+
+
+@contextmanager
+def open_sink(
+    output: str | None, wanted: str | None, *, overwrite: bool = False, native: bool = False
+) -> Iterator[RecordSink]:
+    """Open the sink of a command; a file appears under its name when the block has ended well."""
+    format = choose_format(wanted, output, native=native)
+    with open_output(output, overwrite=overwrite) as stream:
+        sink = RecordSink(stream, format)
+        yield sink
+        sink.close()
+
+
+def write_all(records: Iterable[Record], sink: RecordSink) -> ExitCode:
+    """Write every record, say the sum on stderr, and return what it means as an exit code."""
+    for record in records:
+        sink.write(record)
+    return finish(sink.tally)
+
+
+def finish(tally: Tally) -> ExitCode:
+    """Say what became of the records; all failed is a bad input, some failed a partial success."""
+    terminal().note(str(tally))
+    errors = tally.counts["error"]
+    if not errors:
+        return ExitCode.OK
+    return ExitCode.USAGE if errors == tally.total else ExitCode.PARTIAL
+
+
+def inputs_or_stdin(paths: list[str] | None) -> list[str]:
+    """Return the inputs; without any, standard input if something is piped into it.
+
+    Raises
+    ------
+    UsageError
+        If standard input is a terminal or closed, where waiting would puzzle the user.
+    """
+    if paths:
+        return paths
+    if sys.stdin is None or sys.stdin.closed or sys.stdin.isatty():
+        raise UsageError("no input", hint="name files, or pipe something in")
+    return ["-"]
+
+

@@ -1,0 +1,37 @@
+"""Colour for sentences and the grammar on a terminal."""
+
+from __future__ import annotations
+
+import re
+
+from rich.console import Console
+from rich.text import Text
+
+from logos_cli.grammar.spec import TAGS
+
+_TAG = re.compile("|".join(map(re.escape, TAGS)))
+_STYLES = (
+    ("Protein", "bright_blue"), ("Antibody", "bright_magenta"), ("Molecule", "bright_green"),
+    ("Pocket", "bright_yellow"), ("Material", "bright_cyan"), ("Metal", "bright_red"),
+)  # fmt: skip
+
+
+def paint_sentence(sentence: str) -> Text:
+    """Return a sentence with each kind of tag in its own colour."""
+    text = Text(sentence)
+    for match in _TAG.finditer(sentence):
+        style = next((style for name, style in _STYLES if match.group().startswith(f"<{name}")), "bold white")
+        text.stylize(style, *match.span())
+    return text
+
+
+def paint_grammar(definition: str) -> None:
+    """Print the definition with comments dimmed and rule names in bold."""
+    console = Console(highlight=False, soft_wrap=True)
+    for line in definition.splitlines():
+        text = paint_sentence(line)
+        if line.startswith("//"):
+            text.stylize("dim")
+        elif match := re.match(r"[A-Za-z_0-9]+(?=:)", line):
+            text.stylize("bold", *match.span())
+        console.print(text)
