@@ -9,7 +9,7 @@ import typer
 Inputs = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[FILES|DIRS|@LIST|-]...",
+        metavar="FILES|DIRS|@LIST|-",
         help="Files, directories, @LIST (a file that names files), or - for standard input (the default in a pipe).",
         show_default=False,
     ),

@@ -13,6 +13,8 @@ from logos_cli.formats._output import open_output, suffix_of
 from logos_cli.records import Record, Status, Tally
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from logos_cli.formats.base import Writer
 
 _BY_SUFFIX = {".jsonl": "jsonl", ".ndjson": "jsonl", ".txt": "text", ".logos": "text", ".ids": "ids"}
@@ -61,6 +63,11 @@ class RecordSink:
         self._format = format
         self._shown = 0
         self._native: Writer | None = None
+        self._console: Console | None = None
+        if format == "text" and stream.isatty():
+            from rich.console import Console
+
+            self._console = Console(file=stream, highlight=False, soft_wrap=True)
         if format not in ("text", "jsonl", "ids"):
             from logos_cli.formats.base import WriteOptions
             from logos_cli.workflows.decode import writers
@@ -77,7 +84,15 @@ class RecordSink:
         elif self._format == "jsonl":
             self._stream.write(record.to_json() + "\n")
         elif record.status is not Status.ERROR:
-            self._stream.write((record.text if self._format == "text" else record.id) + "\n")
+            self._write_line(record.text if self._format == "text" else record.id)
+
+    def _write_line(self, line: str) -> None:
+        if self._console is None:
+            self._stream.write(line + "\n")
+            return
+        from logos_cli.cli.paint import paint_sentence
+
+        self._console.print(paint_sentence(line))
 
     def _write_native(self, record: Record) -> None:
         assert self._native is not None

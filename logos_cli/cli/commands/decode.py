@@ -35,7 +35,7 @@ def decode(
     their blocks. The records of a structure file also give its mmCIF with the site as B-factors, or a PyMOL
     or ChimeraX script that shows the site.
 
-    [bold]Examples[/bold]
+    Examples:
 
       logos decode records.jsonl --to fasta
 

@@ -74,7 +74,7 @@ def encode(
     Reads FASTA, SMILES lists and tables, SDF, MOL, MOL2, RXN, RDF, PDB, mmCIF, BinaryCIF, CIFs of
     metal-organic frameworks, sentences and records; plain or compressed. The content decides, not the name.
 
-    [bold]Examples[/bold]
+    Examples:
 
       logos encode complex.pdb
 

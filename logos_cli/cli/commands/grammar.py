@@ -22,7 +22,7 @@ def check(
 ) -> ExitCode:
     """Check sentences, one a line, or records; report each error with its place and what was expected.
 
-    [bold]Examples[/bold]
+    Examples:
 
       logos grammar check sentences.txt
 
@@ -49,7 +49,7 @@ def show(
 ) -> None:
     """Print the definition of the grammar, or of one form with an example.
 
-    [bold]Examples[/bold]
+    Examples:
 
       logos grammar show
 
