@@ -119,7 +119,7 @@ class GrammarError(InputError):
         return f"{self.message}\n{before}{window}{after}\n{caret}{expected}"
 
 
-_VISIBLE = {code: "·" for code in range(32)}
+_VISIBLE = dict.fromkeys(range(32), "·")
 
 
 class MoleculeError(InputError):

@@ -59,7 +59,9 @@ class Record:
     extra: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def from_error(cls, id: str, kind: str, error: LogosError, source: Mapping[str, Any] | None = None) -> Record:
+    def from_error(
+        cls, id: str, kind: str, error: LogosError, source: Mapping[str, Any] | None = None
+    ) -> Record:
         """Return the record of an input that could not be encoded."""
         reason = error.message + (f" ({error.hint})" if error.hint else "")
         return cls(id, kind, "", Status.ERROR, reason, dict(source or {}))

@@ -20,7 +20,8 @@ def data_path(*parts: str) -> Path:
         if path.exists():
             return path
     raise MissingError(
-        f"the installation lacks its data file {'/'.join(parts)}", hint="reinstall: pip install --force-reinstall logos-cli"
+        f"the installation lacks its data file {'/'.join(parts)}",
+        hint="reinstall: pip install --force-reinstall logos-cli",
     )
 
 

@@ -37,7 +37,10 @@ def install_signal_handlers() -> None:
 
 
 _COMMON = {
-    "quiet": (bool, typer.Option("--quiet", "-q", help="Say nothing on stderr but errors.", rich_help_panel="Other")),
+    "quiet": (
+        bool,
+        typer.Option("--quiet", "-q", help="Say nothing on stderr but errors.", rich_help_panel="Other"),
+    ),
     "verbose": (bool, typer.Option("--verbose", "-v", help="Say more on stderr.", rich_help_panel="Other")),
     "traceback": (
         bool,
@@ -62,10 +65,14 @@ def guard(callback: Callback) -> Callback:
 
     parameters = list(signature.parameters.values())
     for name, (kind, option) in _COMMON.items():
-        annotation = Annotated[kind, option]
-        parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=annotation))
+        annotation: Any = Annotated[kind, option]  # type: ignore[valid-type]
+        parameters.append(
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=annotation)
+        )
     command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters} | {"return": None}
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters} | {
+        "return": None
+    }
     return command
 
 
@@ -106,7 +113,7 @@ def run(action: Callable[[], Any], *, show_traceback: bool = False) -> ExitCode:
         show(_from_oserror(error))
         _abandon_stdout()
         return ExitCode.FAILED
-    except Exception as error:  # noqa: BLE001 - the boundary: no traceback reaches a user unasked
+    except Exception as error:
         _flush_quietly()
         if show_traceback:
             raise
@@ -136,7 +143,9 @@ def show(error: LogosError) -> None:
 def _from_oserror(error: OSError) -> LogosError:
     where = str(error.filename) if error.filename else "output"
     if error.errno == errno.ENOSPC:
-        return LogosError("no space is left on the device", source=where, hint="free some space; what was written is kept")
+        return LogosError(
+            "no space is left on the device", source=where, hint="free some space; what was written is kept"
+        )
     return LogosError(error.strerror or str(error), source=where)
 
 

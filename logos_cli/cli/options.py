@@ -21,7 +21,9 @@ Output = Annotated[
         rich_help_panel="Output",
     ),
 ]  # fmt: skip
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.", rich_help_panel="Output")]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace an existing output.", rich_help_panel="Output")
+]
 RecordFormat = Annotated[
     str | None,
     typer.Option(
@@ -32,9 +34,13 @@ RecordFormat = Annotated[
 Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, metavar="N", help="Number of processes.")]
 Form = Annotated[
     str | None,
-    typer.Option("--as", metavar="FORM", help="Sentence form; `logos grammar show` lists them. Default: by content."),
+    typer.Option(
+        "--as", metavar="FORM", help="Sentence form; `logos grammar show` lists them. Default: by content."
+    ),
 ]
 Level = Annotated[
     int,
-    typer.Option(min=1, max=3, help="Complex: 1 plain protein, 2 site residues tagged, 3 tagged and expanded."),
+    typer.Option(
+        min=1, max=3, help="Complex: 1 plain protein, 2 site residues tagged, 3 tagged and expanded."
+    ),
 ]

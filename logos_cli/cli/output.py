@@ -156,5 +156,3 @@ def inputs_or_stdin(paths: list[str] | None) -> list[str]:
     if sys.stdin is None or sys.stdin.closed or sys.stdin.isatty():
         raise UsageError("no input", hint="name files, or pipe something in")
     return ["-"]
-
-

@@ -46,7 +46,9 @@ def check_output(path: str | None, *, overwrite: bool) -> None:
     if not parent.is_dir():
         raise OutputError(f"the directory {parent} does not exist", source=path, hint=f"mkdir -p {parent}")
     if not os.access(parent, os.W_OK):
-        raise OutputError(f"the directory {parent} is not writable", source=path, hint="choose another place with -o")
+        raise OutputError(
+            f"the directory {parent} is not writable", source=path, hint="choose another place with -o"
+        )
 
 
 @contextlib.contextmanager
@@ -66,12 +68,12 @@ def open_output(path: str | None, *, overwrite: bool = False) -> Iterator[IO[str
         return
     check_output(path, overwrite=overwrite)
     if path.startswith("/dev/"):
-        with _explained(path), Path(path).open("w", encoding="utf-8") as stream:
-            yield stream
+        with _explained(path), Path(path).open("w", encoding="utf-8") as device:
+            yield device
         return
     part = Path(f"{path}.part")
     with _explained(path):
-        stream = _create(part, Path(path).suffix.lower())
+        stream: IO[str] = _create(part, Path(path).suffix.lower())
         try:
             yield stream
         finally:
@@ -100,8 +102,12 @@ def _explained(path: str) -> Iterator[None]:
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise OutputError(
-                "no space is left on the device", source=path, hint=f"free some space; {path}.part holds what was written"
+                "no space is left on the device",
+                source=path,
+                hint=f"free some space; {path}.part holds what was written",
             ) from error
         if error.filename in (path, f"{path}.part"):
-            raise OutputError(f"cannot be written: {error.strerror}", source=path, hint="choose another place") from error
+            raise OutputError(
+                f"cannot be written: {error.strerror}", source=path, hint="choose another place"
+            ) from error
         raise

@@ -175,7 +175,8 @@ def detect(source: Input) -> Format:
     """
     if not source.head:
         raise InputError("the file is empty", source=source.name, hint="check that it was written completely")
-    sure, best = 0.0, None
+    sure: float = 0.0
+    best: Format | None = None
     for plugin in registry.load_all("formats").values():
         score = plugin.sniff(source.head, source.name)
         if score > sure:
@@ -183,7 +184,9 @@ def detect(source: Input) -> Format:
     if best is None:
         what = "binary data of no known format" if _is_binary(source.head) else "text of no known format"
         raise InputError(
-            f"the content is {what}", source=source.name, hint="formats that logos reads are listed by `logos encode --help`"
+            f"the content is {what}",
+            source=source.name,
+            hint="formats that logos reads are listed by `logos encode --help`",
         )
     return best
 

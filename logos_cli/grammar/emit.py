@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from logos_cli.grammar.parse import parse
+from logos_cli.grammar.parse import is_one_block, parse
 from logos_cli.grammar.spec import Block, Kind, Pocket, Sentence
 
 
 def emit_block(block: Block) -> str:
     """Return the text of one block."""
-    inner = "".join(
-        part
-        if isinstance(part, str)
-        else f"{Kind.POCKET.start}{part.payload}{Kind.POCKET.end}"
-        if isinstance(part, Pocket)
-        else emit_block(part)
-        for part in block.parts
-    )
-    return f"{block.kind.start}{inner}{block.kind.end}"
+    pieces = [block.kind.start]
+    for part in block.parts:
+        if isinstance(part, str):
+            pieces.append(part)
+        elif isinstance(part, Pocket):
+            pieces += (Kind.POCKET.start, part.payload, Kind.POCKET.end)
+        else:
+            pieces.append(emit_block(part))
+    pieces.append(block.kind.end)
+    return "".join(pieces)
 
 
 def emit(sentence: Sentence, *, check: bool = True) -> str:
@@ -33,9 +34,9 @@ def emit(sentence: Sentence, *, check: bool = True) -> str:
     GrammarError
         If the tree is none of the grammar's sentences.
     """
-    left = "".join(map(emit_block, sentence.left))
-    right = "".join(map(emit_block, sentence.right))
-    text = f"{left}{sentence.operator or ''}{right}"
-    if check:
+    text = "".join(map(emit_block, sentence.left))
+    if sentence.operator is not None:
+        text += sentence.operator.value + "".join(map(emit_block, sentence.right))
+    if check and not is_one_block(text):
         parse(text, sentence.form)
     return text

@@ -39,6 +39,19 @@ _NOT_RESIDUE = re.compile(f"[^{''.join(sorted(RESIDUES))}]")
 _NOT_SMILES = re.compile(f"[^{re.escape(''.join(sorted(SMILES)))}]")
 _STARTS = {kind.start: kind for kind in Kind}
 _OPERATORS = {operator.value: operator for operator in Operator}
+# Most sentences are one block: one match reads them, five times faster than the parser. `<` is left out of the
+# alphabet, so that what could be a tag goes the long way.
+_ONE_BLOCK = re.compile(
+    "|".join(
+        f"{kind.start}(?P<{kind.value}>{alphabet}+){kind.end}"
+        for kind, alphabet in (
+            (Kind.MOLECULE, f"[{re.escape(''.join(sorted(SMILES - set('<'))))}]"),
+            (Kind.PROTEIN, f"[{''.join(sorted(RESIDUES))}]"),
+            (Kind.ANTIBODY, f"[{''.join(sorted(RESIDUES))}]"),
+        )
+    )
+)
+_ONE_BLOCK_FORMS = {Kind.MOLECULE: Form.MOLECULE, Kind.PROTEIN: Form.PROTEIN, Kind.ANTIBODY: Form.ANTIBODY}
 _TOP = (Kind.PROTEIN, Kind.ANTIBODY, Kind.MOLECULE, Kind.MATERIAL)
 _TOP_STARTS = tuple(kind.start for kind in _TOP)
 _END = "end of sentence"
@@ -64,8 +77,8 @@ def parse(text: str, form: Form | str | None = None) -> Sentence:
     >>> parse("<ProteinS>MK<PocketS>V<PocketE><ProteinE>").form
     <Form.SITE: 'site'>
     """
-    parser = _Parser(text)
-    sentence = parser.sentence()
+    match = _ONE_BLOCK.fullmatch(text)
+    sentence = _one_block(match, text) if match else _Parser(text).sentence()
     if form is not None and sentence.form != form:
         raise GrammarError(
             f"this is a sentence of the form {sentence.form}, not {form}",
@@ -74,6 +87,16 @@ def parse(text: str, form: Form | str | None = None) -> Sentence:
             hint=f"logos grammar show {form} prints an example",
         )
     return sentence
+
+
+def is_one_block(text: str) -> bool:
+    """Whether the text is a protein, antibody or molecule of one block, as one quick match can tell."""
+    return _ONE_BLOCK.fullmatch(text) is not None
+
+
+def _one_block(match: re.Match[str], text: str) -> Sentence:
+    kind = Kind(str(match.lastgroup))
+    return Sentence(_ONE_BLOCK_FORMS[kind], (Block(kind, (match[kind.value],), Span(0, len(text))),))
 
 
 def parse_prefix(text: str) -> None:
@@ -142,7 +165,9 @@ class _Parser:
             what = f"unexpected {token.text}" if token.text else "the sentence ends too early"
             return self.fail(what, token.span, *expected)
         if near := _misspelt(token.text):
-            return self.fail(f"{near[0]} is not a tag", Span(token.start, token.start + len(near[0])), near[1])
+            return self.fail(
+                f"{near[0]} is not a tag", Span(token.start, token.start + len(near[0])), near[1]
+            )
         if token.text[0].isspace():
             return self.fail(
                 "white space between blocks", Span(token.start, token.start + 1), *expected,
@@ -216,13 +241,17 @@ class _Parser:
             return () if found[0].kind is Kind.PROTEIN else (Kind.MOLECULE.start,)
         return ()
 
-    def may_follow(self, left: tuple[Block, ...], operator: Operator | None, right: tuple[Block, ...]) -> tuple[str, ...]:
+    def may_follow(
+        self, left: tuple[Block, ...], operator: Operator | None, right: tuple[Block, ...]
+    ) -> tuple[str, ...]:
         if operator is not None:
             more = operator is not Operator.REACT
             return (right[-1].kind.start, _END) if more else (_END,)
         starts = self.next_starts(list(left), None)
         if left[0].kind is Kind.MOLECULE:
-            operators: tuple[str, ...] = (Operator.REACT,) if len(left) > 1 else (Operator.REACT, Operator.REVERSE_REACT)
+            operators: tuple[str, ...] = (
+                (Operator.REACT,) if len(left) > 1 else (Operator.REACT, Operator.REVERSE_REACT)
+            )
         elif left[-1].kind is Kind.PROTEIN:
             operators = (Operator.TRANS,) if any(block.pockets for block in left) else (Operator.SEARCH,)
         else:
@@ -253,7 +282,9 @@ class _Parser:
         while not (self.token.is_tag and self.token.text == Kind.PROTEIN.end and parts):
             if self.token.is_tag:
                 if self.token.text != Kind.POCKET.start:
-                    raise self.unexpected("residue", Kind.POCKET.start, *((Kind.PROTEIN.end,) if parts else ()))
+                    raise self.unexpected(
+                        "residue", Kind.POCKET.start, *((Kind.PROTEIN.end,) if parts else ())
+                    )
                 parts.append(self.pocket())
             else:
                 parts.append(self.take(_NOT_RESIDUE, "residue", Kind.PROTEIN.end))
@@ -291,7 +322,9 @@ class _Parser:
         else:
             fits = kinds == {Kind.PROTEIN} and self.site_level(left) == 2
         if not fits:
-            raise self.fail(f"{operator} cannot follow these blocks", token.span, *self.may_follow(left, None, ()))
+            raise self.fail(
+                f"{operator} cannot follow these blocks", token.span, *self.may_follow(left, None, ())
+            )
 
     def site_level(self, blocks: tuple[Block, ...]) -> int:
         """1 without pockets, 2 with residue pockets, 3 with expanded ones; never mixed."""
@@ -301,12 +334,16 @@ class _Parser:
                 this = 3 if pocket.expanded else 2
                 if level not in (1, this):
                     want = "residue letters" if level == 2 else "a SMILES"
-                    inner = Span(pocket.span.start + len(Kind.POCKET.start), pocket.span.end - len(Kind.POCKET.end))
+                    inner = Span(
+                        pocket.span.start + len(Kind.POCKET.start), pocket.span.end - len(Kind.POCKET.end)
+                    )
                     raise self.fail("a sentence tags its site either by letters or by SMILES", inner, want)
                 level = this
         return level
 
-    def classify(self, left: tuple[Block, ...], operator: Operator | None, right: tuple[Block, ...]) -> Sentence:
+    def classify(
+        self, left: tuple[Block, ...], operator: Operator | None, right: tuple[Block, ...]
+    ) -> Sentence:
         if operator is not None:
             return self.classify_operator(left, operator, right)
         first, last = left[0].kind, left[-1].kind
@@ -327,7 +364,9 @@ class _Parser:
             raise self.unexpected(Kind.PROTEIN.start, Kind.MOLECULE.start, Operator.SEARCH)
         return Sentence(Form.PROTEIN, left)
 
-    def classify_operator(self, left: tuple[Block, ...], operator: Operator, right: tuple[Block, ...]) -> Sentence:
+    def classify_operator(
+        self, left: tuple[Block, ...], operator: Operator, right: tuple[Block, ...]
+    ) -> Sentence:
         if operator is Operator.REACT:
             if len(right) > 1:
                 raise self.fail("a reaction has one product block", right[1].span, _END)
@@ -337,7 +376,9 @@ class _Parser:
         level, want = self.site_level(right), (3 if operator is Operator.TRANS else 2)
         if level != want and not (operator is Operator.SEARCH and level == 1):
             raise self.site_error(right, operator, level)
-        return Sentence(Form.TRANSFORMATION if operator is Operator.TRANS else Form.SEARCH, left, operator, right)
+        return Sentence(
+            Form.TRANSFORMATION if operator is Operator.TRANS else Form.SEARCH, left, operator, right
+        )
 
     def site_error(self, right: tuple[Block, ...], operator: Operator, level: int) -> GrammarError:
         if level == 1:

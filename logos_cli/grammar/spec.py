@@ -11,7 +11,7 @@ from logos_cli.errors import Span
 
 
 class Kind(StrEnum):
-    """Kinds of block, named as in the tags ``<ProteinS>`` … ``<ProteinE>``."""
+    """Kinds of block, named as in the tags that open and close them: ``<ProteinS>`` … ``<ProteinE>``."""
 
     PROTEIN = "Protein"
     ANTIBODY = "Antibody"
@@ -20,15 +20,12 @@ class Kind(StrEnum):
     MATERIAL = "Material"
     METAL = "Metal"
 
-    @property
-    def start(self) -> str:
-        """The tag that opens the block."""
-        return f"<{self.value}S>"
+    start: str
+    end: str
 
-    @property
-    def end(self) -> str:
-        """The tag that closes the block."""
-        return f"<{self.value}E>"
+    def __init__(self, value: str) -> None:
+        self.start = f"<{value}S>"
+        self.end = f"<{value}E>"
 
 
 class Operator(StrEnum):

@@ -96,7 +96,11 @@ def writer_for(to: str | None, output: str | None) -> type[Writer]:
     for writer in known.values():
         if suffix in writer.suffixes:
             return writer
-    raise UsageError(f"the extension {suffix or '(none)'} names no format", source=output, hint=f"add --to {names.replace(', ', '|')}")
+    raise UsageError(
+        f"the extension {suffix or '(none)'} names no format",
+        source=output,
+        hint=f"add --to {names.replace(', ', '|')}",
+    )
 
 
 def write_decoded(

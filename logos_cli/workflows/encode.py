@@ -103,7 +103,9 @@ def _in_processes(work: partial[list[Record]], paths: list[str], jobs: int) -> I
 
     # `spawn` costs each worker its imports; `fork` is safe here: the pool starts before any thread of ours
     method = "fork" if "fork" in _start_methods() else "spawn"
-    pool = ProcessPoolExecutor(min(jobs, len(paths)), mp_context=get_context(method), initializer=_leave_signals)
+    pool = ProcessPoolExecutor(
+        min(jobs, len(paths)), mp_context=get_context(method), initializer=_leave_signals
+    )
     try:
         for records in pool.map(work, paths, chunksize=1):
             yield from records

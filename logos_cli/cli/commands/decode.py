@@ -51,7 +51,9 @@ def decode(
     tally = Tally()
     paths = inputs_or_stdin(inputs)
     with open_output(output, overwrite=overwrite) as stream:
-        for record, error in write_decoded(iter_decoded(paths), stream, writer, WriteOptions(conformer, seed)):
+        for record, error in write_decoded(
+            iter_decoded(paths), stream, writer, WriteOptions(conformer, seed)
+        ):
             tally.add(_told(record, error))
     return finish(tally)
 

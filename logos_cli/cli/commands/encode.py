@@ -44,7 +44,7 @@ def encode(
     ] = "observed",
     numbering: Annotated[
         Literal["auth", "label"],
-        typer.Option(help="How --chain and --ligand name chains and residues of an mmCIF.", rich_help_panel="Structures"),
+        typer.Option(help="Names that --chain and --ligand use in an mmCIF.", rich_help_panel="Structures"),
     ] = "auth",
     symmetry: Annotated[
         bool, typer.Option("--symmetry", help="Count crystal mates as neighbours.", rich_help_panel="Structures")
@@ -131,10 +131,16 @@ class _Proof:
 
     def finish(self) -> ExitCode:
         """Say the sum; a sentence that does not give its object back is a partial failure."""
-        terminal().note(f"verified: {self.identical:,} identical after decoding, {self.different:,} different")
+        terminal().note(
+            f"verified: {self.identical:,} identical after decoding, {self.different:,} different"
+        )
         shown = list(self.not_carried)[:_SHOWN]
         if shown:
-            more = f" (and {len(self.not_carried) - _SHOWN} more, see source.verify)" if len(self.not_carried) > _SHOWN else ""
+            more = (
+                f" (and {len(self.not_carried) - _SHOWN} more, see source.verify)"
+                if len(self.not_carried) > _SHOWN
+                else ""
+            )
             terminal().note("not carried by the grammar: " + "; ".join(shown) + more)
         return ExitCode.PARTIAL if self.different else ExitCode.OK
 

@@ -17,8 +17,12 @@ from logos_cli.errors import ExitCode
 def check(
     inputs: Inputs = None,
     *,
-    form: Annotated[str | None, typer.Option("--as", metavar="FORM", help="Accept sentences of this form only.")] = None,
-    prefix: Annotated[bool, typer.Option("--prefix", help="Accept beginnings of sentences (prompts) too.")] = False,
+    form: Annotated[
+        str | None, typer.Option("--as", metavar="FORM", help="Accept sentences of this form only.")
+    ] = None,
+    prefix: Annotated[
+        bool, typer.Option("--prefix", help="Accept beginnings of sentences (prompts) too.")
+    ] = False,
 ) -> ExitCode:
     """Check sentences, one a line, or records; report each error with its place and what was expected.
 
@@ -45,7 +49,9 @@ def check(
 
 
 def show(
-    form: Annotated[str | None, typer.Argument(metavar="[FORM]", help="A sentence form. Default: all.")] = None,
+    form: Annotated[
+        str | None, typer.Argument(metavar="[FORM]", help="A sentence form. Default: all.")
+    ] = None,
 ) -> None:
     """Print the definition of the grammar, or of one form with an example.
 
