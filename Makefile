@@ -1,0 +1,42 @@
+# `make check` is exactly what continuous integration runs.
+PYTHON ?= python
+# Two processes: the suite waits for subprocesses often enough that this pays on two cores.
+PYTEST_FLAGS ?= -n 2
+
+.PHONY: help check lint types imports test bench fuzz man format clean
+.NOTPARALLEL:
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /  \1\t/p' Makefile | expand -t 12
+
+check: lint types imports test  ## everything that must pass before a commit is shared
+
+lint:  ## style
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+
+types:  ## static types
+	$(PYTHON) -m mypy
+
+imports:  ## the layers of the architecture
+	$(PYTHON) -c "from importlinter.cli import lint_imports_command as run; run()"
+
+test:  ## tests; PYTEST_FLAGS= for one process
+	$(PYTHON) -m pytest $(PYTEST_FLAGS)
+
+bench:  ## measured speeds, printed and held against their bounds
+	$(PYTHON) -m pytest -m bench -s -p no:cacheprovider tests/bench
+
+fuzz:  ## readers and parser against mutated input; LOGOS_FUZZ_SECONDS=600 each
+	LOGOS_FUZZ_SECONDS=$${LOGOS_FUZZ_SECONDS:-600} $(PYTHON) -m pytest -m fuzz -s
+
+man:  ## write the manual pages anew
+	$(PYTHON) scripts/generate_man.py
+
+format:  ## let ruff rewrite what it can
+	$(PYTHON) -m ruff check --fix .
+	$(PYTHON) -m ruff format .
+
+clean:  ## remove what tools leave behind
+	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
