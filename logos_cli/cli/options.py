@@ -28,7 +28,7 @@ RecordFormat = Annotated[
     str | None,
     typer.Option(
         "--format", "-f", metavar="text|jsonl|ids", rich_help_panel="Output",
-        help="One sentence a line, records, or ids. Default: text on a terminal, else records.",
+        help="One sentence a line, records, or token ids. Default: text on a terminal, else records.",
     ),
 ]  # fmt: skip
 Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, metavar="N", help="Number of processes.")]

@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING
 from logos_cli.cli.terminal import terminal
 from logos_cli.errors import ExitCode, UsageError
 from logos_cli.formats._output import open_output, suffix_of
+from logos_cli.grammar.tokenizer import EMBEDDED
 from logos_cli.records import Record, Status, Tally
 
 if TYPE_CHECKING:
@@ -57,8 +58,9 @@ def _writer(name: str | None, output: str | None) -> str:
 class RecordSink:
     """Writes records in one format and counts them; failures are told on stderr as they come."""
 
-    def __init__(self, stream: IO[str], format: str) -> None:
+    def __init__(self, stream: IO[str], format: str, tokenizer: str) -> None:
         self.tally = Tally()
+        self._tokenizer = tokenizer
         self._stream = stream
         self._format = format
         self._shown = 0
@@ -84,7 +86,12 @@ class RecordSink:
         elif self._format == "jsonl":
             self._stream.write(record.to_json() + "\n")
         elif record.status is not Status.ERROR:
-            self._write_line(record.text if self._format == "text" else record.id)
+            self._write_line(record.text if self._format == "text" else self._ids(record.text))
+
+    def _ids(self, text: str) -> str:
+        from logos_cli.grammar.tokenizer import load_tokenizer
+
+        return " ".join(map(str, load_tokenizer(self._tokenizer).encode(text)))
 
     def _write_line(self, line: str) -> None:
         if self._console is None:
@@ -117,12 +124,17 @@ class RecordSink:
 
 @contextmanager
 def open_sink(
-    output: str | None, wanted: str | None, *, overwrite: bool = False, native: bool = False
+    output: str | None,
+    wanted: str | None,
+    *,
+    overwrite: bool = False,
+    native: bool = False,
+    tokenizer: str = EMBEDDED,
 ) -> Iterator[RecordSink]:
     """Open the sink of a command; a file appears under its name when the block has ended well."""
     format = choose_format(wanted, output, native=native)
     with open_output(output, overwrite=overwrite) as stream:
-        sink = RecordSink(stream, format)
+        sink = RecordSink(stream, format, tokenizer)
         yield sink
         sink.close()
 

@@ -11,6 +11,7 @@ from logos_cli.cli.options import Form, Inputs, Jobs, Level, Output, Overwrite, 
 from logos_cli.cli.output import inputs_or_stdin, open_sink, write_all
 from logos_cli.cli.terminal import terminal
 from logos_cli.errors import ExitCode
+from logos_cli.grammar.tokenizer import EMBEDDED
 from logos_cli.records import Record
 
 _SHOWN = 8
@@ -64,6 +65,12 @@ def encode(
     output: Output = None,
     format: RecordFormat = None,
     overwrite: Overwrite = False,
+    tokenizer: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME|DIR", help="Tokenizer of -f ids: the embedded one or a checkpoint's.", rich_help_panel="Output"
+        ),
+    ] = EMBEDDED,
     jobs: Jobs = 1,
     verify: Annotated[
         bool, typer.Option("--verify", help="Decode again, compare, and list what the grammar cannot carry.")
@@ -101,7 +108,7 @@ def encode(
         reagents=reagents,
     )
     paths = inputs_or_stdin(inputs)
-    with open_sink(output, format, overwrite=overwrite) as sink:
+    with open_sink(output, format, overwrite=overwrite, tokenizer=tokenizer) as sink:
         records = run(paths, options, jobs=jobs, verify=verify)
         if not verify:
             return write_all(records, sink)
