@@ -7,6 +7,9 @@ from pathlib import Path
 
 from logos_cli.errors import MissingError
 
+EMBEDDED = "logos-nano"
+"""The model, with its tokenizer, that is part of the package."""
+
 _PACKAGE = Path(__file__).resolve().parent
 
 

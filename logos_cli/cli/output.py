@@ -10,13 +10,14 @@ from typing import IO, TYPE_CHECKING
 from logos_cli.cli.terminal import terminal
 from logos_cli.errors import ExitCode, UsageError
 from logos_cli.formats._output import open_output, suffix_of
-from logos_cli.grammar.tokenizer import EMBEDDED
 from logos_cli.records import Record, Status, Tally
+from logos_cli.resources import EMBEDDED
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from logos_cli.formats.base import Writer
+    from logos_cli.grammar.tokenizer import GrammarTokenizer
 
 _BY_SUFFIX = {".jsonl": "jsonl", ".ndjson": "jsonl", ".txt": "text", ".logos": "text", ".ids": "ids"}
 _SHOWN_ERRORS = 20
@@ -60,7 +61,11 @@ class RecordSink:
 
     def __init__(self, stream: IO[str], format: str, tokenizer: str) -> None:
         self.tally = Tally()
-        self._tokenizer = tokenizer
+        self._tokenizer: GrammarTokenizer | None = None
+        if format == "ids":
+            from logos_cli.grammar.tokenizer import load_tokenizer
+
+            self._tokenizer = load_tokenizer(tokenizer)
         self._stream = stream
         self._format = format
         self._shown = 0
@@ -89,9 +94,8 @@ class RecordSink:
             self._write_line(record.text if self._format == "text" else self._ids(record.text))
 
     def _ids(self, text: str) -> str:
-        from logos_cli.grammar.tokenizer import load_tokenizer
-
-        return " ".join(map(str, load_tokenizer(self._tokenizer).encode(text)))
+        assert self._tokenizer is not None
+        return " ".join(map(str, self._tokenizer.encode(text)))
 
     def _write_line(self, line: str) -> None:
         if self._console is None:

@@ -8,10 +8,7 @@ from pathlib import Path
 
 from logos_cli.errors import MissingError, ModelError
 from logos_cli.grammar.spec import TAGS
-from logos_cli.resources import data_path
-
-EMBEDDED = "logos-nano"
-"""The tokenizer (and model) that is part of the package."""
+from logos_cli.resources import EMBEDDED, data_path
 
 
 class GrammarTokenizer:

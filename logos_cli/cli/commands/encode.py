@@ -11,8 +11,8 @@ from logos_cli.cli.options import Form, Inputs, Jobs, Level, Output, Overwrite, 
 from logos_cli.cli.output import inputs_or_stdin, open_sink, write_all
 from logos_cli.cli.terminal import terminal
 from logos_cli.errors import ExitCode
-from logos_cli.grammar.tokenizer import EMBEDDED
 from logos_cli.records import Record
+from logos_cli.resources import EMBEDDED
 
 _SHOWN = 8
 
@@ -68,7 +68,7 @@ def encode(
     tokenizer: Annotated[
         str,
         typer.Option(
-            metavar="NAME|DIR", help="Tokenizer of -f ids: the embedded one or a checkpoint's.", rich_help_panel="Output"
+            metavar="NAME|DIR", help="Tokenizer of -f ids: embedded, or a checkpoint's.", rich_help_panel="Output"
         ),
     ] = EMBEDDED,
     jobs: Jobs = 1,
