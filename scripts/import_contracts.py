@@ -7,6 +7,8 @@ whose names begin with an underscore.
 
 from __future__ import annotations
 
+from typing import cast
+
 from grimp import ImportGraph
 from importlinter import Contract, ContractCheck, fields, output
 
@@ -24,7 +26,7 @@ class SiblingsContract(Contract):
     def check(self, graph: ImportGraph, verbose: bool) -> ContractCheck:  # noqa: ARG002
         """Compare every direct import inside each package."""
         broken: list[tuple[str, str]] = []
-        for package in sorted(self.packages):
+        for package in sorted(cast("set[str]", self.packages)):
             plugins = {name for name in graph.find_children(package) if _is_plugin(name)}
             for name in sorted(plugins):
                 found = graph.find_modules_directly_imported_by(name) & (plugins - {name})
@@ -34,7 +36,9 @@ class SiblingsContract(Contract):
     def render_broken_contract(self, check: ContractCheck) -> None:
         """Print one line per forbidden import."""
         for name, sibling in check.metadata["broken"]:
-            output.print_error(f"{name} imports its sibling {sibling}: move what they share to a _private module")
+            output.print_error(
+                f"{name} imports its sibling {sibling}: move what they share to a _private module"
+            )
 
 
 def _is_plugin(module: str) -> bool:

@@ -1,0 +1,78 @@
+"""The program as a user starts it: in a process of its own, outside the checkout."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+TIMEOUT_S = 120
+
+
+class Logos(Protocol):
+    """Signature of the ``logos`` fixture."""
+
+    def __call__(
+        self,
+        *arguments: str | Path,
+        stdin: str | bytes | None = "",
+        env: Mapping[str, str] | None = None,
+        code: int | None = None,
+    ) -> subprocess.CompletedProcess[str]: ...
+
+
+def environment(checkout: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the environment in which a child runs this checkout, without colour or a user's settings."""
+    env = {name: value for name, value in os.environ.items() if name not in ("LOGOS_TRACEBACK", "FORCE_COLOR")}
+    env |= {"PYTHONPATH": str(checkout), "OMP_NUM_THREADS": "1", "COLUMNS": "100", "TERM": "dumb"}
+    return env | dict(extra or {})
+
+
+@pytest.fixture
+def logos_env(checkout: Path) -> dict[str, str]:
+    """Environment for tests that start the program themselves."""
+    return environment(checkout)
+
+
+@pytest.fixture
+def logos_argv() -> list[str]:
+    """How to start the program."""
+    return [sys.executable, "-m", "logos_cli"]
+
+
+@pytest.fixture
+def logos(checkout: Path, tmp_path: Path, logos_argv: list[str]) -> Logos:
+    """Run ``logos ARGUMENTS`` in an empty directory and return the finished process.
+
+    ``stdin`` is text or bytes to pipe in; None closes it. ``code`` is the exit code that the test counts on.
+    """
+
+    def run(
+        *arguments: str | Path,
+        stdin: str | bytes | None = "",
+        env: Mapping[str, str] | None = None,
+        code: int | None = None,
+    ) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [*logos_argv, *map(str, arguments)],
+            input=stdin.encode() if isinstance(stdin, str) else stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            capture_output=True,
+            cwd=tmp_path,
+            env=environment(checkout, env),
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+        out = subprocess.CompletedProcess(
+            done.args, done.returncode, done.stdout.decode(), done.stderr.decode(errors="replace")
+        )
+        if code is not None:
+            assert out.returncode == code, f"exit {out.returncode}\n{out.stdout[-2000:]}\n{out.stderr[-4000:]}"
+        return out
+
+    return run
