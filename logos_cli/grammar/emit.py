@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from logos_cli.grammar.parse import is_one_block, parse
+from logos_cli.errors import GrammarError, Span
+from logos_cli.grammar.parse import one_block_form, parse
 from logos_cli.grammar.spec import Block, Kind, Pocket, Sentence
 
 
@@ -26,8 +27,8 @@ def emit(sentence: Sentence, *, check: bool = True) -> str:
     Parameters
     ----------
     check : bool
-        Parse the result, so that a payload which is not of its alphabet, or which spells a tag, is an error
-        here and not at the reader. Switch it off only where the payloads are known to be good.
+        Parse the result and compare, so that a payload which is not of its alphabet, or which spells a tag,
+        is an error here and not at the reader. Switch it off only where the payloads are known to be good.
 
     Raises
     ------
@@ -37,6 +38,11 @@ def emit(sentence: Sentence, *, check: bool = True) -> str:
     text = "".join(map(emit_block, sentence.left))
     if sentence.operator is not None:
         text += sentence.operator.value + "".join(map(emit_block, sentence.right))
-    if check and not is_one_block(text):
-        parse(text, sentence.form)
+    if check and one_block_form(text) is not sentence.form and parse(text, sentence.form) != sentence:
+        raise GrammarError(
+            "the text of this tree reads as another tree",
+            text=text,
+            span=Span(0, len(text)),
+            hint="a payload spells a tag, or a stretch of text is cut in two",
+        )
     return text

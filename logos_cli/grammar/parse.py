@@ -89,9 +89,10 @@ def parse(text: str, form: Form | str | None = None) -> Sentence:
     return sentence
 
 
-def is_one_block(text: str) -> bool:
-    """Whether the text is a protein, antibody or molecule of one block, as one quick match can tell."""
-    return _ONE_BLOCK.fullmatch(text) is not None
+def one_block_form(text: str) -> Form | None:
+    """Return the form of a protein, antibody or molecule of one block, where one quick match can tell."""
+    match = _ONE_BLOCK.fullmatch(text)
+    return _ONE_BLOCK_FORMS[Kind(str(match.lastgroup))] if match else None
 
 
 def _one_block(match: re.Match[str], text: str) -> Sentence:
