@@ -1,0 +1,195 @@
+"""Decompression by content: gzip, Zstandard, xz and bzip2; other packers are named with their remedy."""
+
+from __future__ import annotations
+
+import io
+import zlib
+from collections.abc import Callable
+from typing import IO, Any
+
+from logos_cli.errors import InputError
+
+SUFFIXES = (".gz", ".zst", ".xz", ".bz2")
+"""File name endings that are taken off before a format's own ending is looked at."""
+
+_BLOCK = 1 << 16
+
+_UNPACK = {
+    b"PK\x03\x04": ("a ZIP archive", "unzip it first"),
+    b"7z\xbc\xaf": ("a 7-Zip archive", "7z x"),
+    b"\x1f\x9d": ("compressed by compress (.Z)", "gunzip it first; gzip reads .Z"),
+    b"\x04\x22\x4d\x18": ("compressed by lz4", "lz4 -d it first"),
+    b"Rar!": ("a RAR archive", "unrar it first"),
+}
+
+
+def decompressed(stream: io.BufferedReader, name: str) -> io.BufferedReader:
+    """Return the content of a stream, decompressed if its first bytes say so.
+
+    Raises
+    ------
+    InputError
+        If it is packed in a way that is not read, with the way to unpack it; if it is a tar archive.
+    """
+    magic = stream.peek(512)[:512]
+    for prefix, (what, remedy) in _UNPACK.items():
+        if magic.startswith(prefix):
+            raise InputError(f"is {what}", source=name, hint=remedy)
+    for prefix, engine in _ENGINES.items():
+        if magic.startswith(prefix):
+            inner = io.BufferedReader(_Decompressed(stream, engine(), name), _BLOCK)
+            _refuse_tar(inner.peek(512), name)
+            return inner
+    _refuse_tar(magic, name)
+    return stream
+
+
+def _refuse_tar(head: bytes, name: str) -> None:
+    if head[257:262] == b"ustar":
+        raise InputError("is a tar archive", source=name, hint="unpack it first: tar xf")
+
+
+class _Decompressed(io.RawIOBase):
+    """A stream of one or several compressed members, strict about the end of each.
+
+    ``engine`` makes an object with ``decompress``, ``eof`` and ``unused_data``, as :mod:`bz2`, :mod:`lzma`
+    and :mod:`zlib` have them.
+    """
+
+    def __init__(self, stream: IO[bytes], engine: Callable[[], Any], name: str) -> None:
+        self._stream = stream
+        self._engine = engine
+        self._name = name
+        self._member: Any = engine()
+        self._pending = b""
+        self._read = getattr(stream, "read1", stream.read)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._pending:
+            if not self._advance():
+                return 0
+        size = min(len(buffer), len(self._pending))
+        buffer[:size] = self._pending[:size]
+        self._pending = self._pending[size:]
+        return size
+
+    def _advance(self) -> bool:
+        """Decompress one block more; False at the end of the last member."""
+        rest = b""
+        if self._member.eof:
+            rest = self._member.unused_data.lstrip(b"\0")  # tapes and some tools pad with zeros
+            rest = rest or self._read(_BLOCK).lstrip(b"\0")
+            if not rest:
+                return False
+            self._member = self._engine()
+        # output is bounded per call, so that a small file cannot fill the memory
+        more = _has_more(self._member)
+        block = rest or (b"" if more else self._read(_BLOCK))
+        if not block and not more:
+            raise InputError(
+                "the compressed data are cut off", source=self._name, hint="copy or download the file again"
+            )
+        errors = _engine_errors()
+        try:
+            self._pending = self._member.decompress(block, 4 * _BLOCK)
+        except errors as error:
+            raise InputError(
+                f"the compressed data are damaged: {error}",
+                source=self._name,
+                hint="copy or download the file again",
+            ) from error
+        return True
+
+
+def _has_more(member: Any) -> bool:
+    """Whether a decompressor can give more without being fed."""
+    return not getattr(member, "needs_input", True)
+
+
+def _engine_errors() -> tuple[type[Exception], ...]:
+    from lzma import LZMAError
+
+    return (OSError, ValueError, EOFError, zlib.error, LZMAError, *_zstd_errors)
+
+
+_zstd_errors: list[type[Exception]] = []
+
+
+class _Gzip:
+    """One gzip member with the interface of :class:`bz2.BZ2Decompressor`."""
+
+    def __init__(self) -> None:
+        self._inner = zlib.decompressobj(wbits=31)
+
+    @property
+    def eof(self) -> bool:
+        return self._inner.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._inner.unused_data
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._inner.unconsumed_tail
+
+    def decompress(self, block: bytes, limit: int) -> bytes:
+        return self._inner.decompress(self._inner.unconsumed_tail + block, limit)
+
+
+class _Zstandard:
+    """One Zstandard frame with the interface of :class:`bz2.BZ2Decompressor`.
+
+    The library cannot bound what one call gives, and four bytes may stand for 128 KiB: the frame is fed in
+    small slices.
+    """
+
+    _SLICE = 1 << 11
+
+    def __init__(self) -> None:
+        import zstandard
+
+        if zstandard.ZstdError not in _zstd_errors:
+            _zstd_errors.append(zstandard.ZstdError)
+        self._inner = zstandard.ZstdDecompressor(max_window_size=1 << 31).decompressobj()
+        self._waiting = b""
+
+    @property
+    def eof(self) -> bool:
+        return self._inner.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._inner.unused_data + self._waiting
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._waiting
+
+    def decompress(self, block: bytes, limit: int) -> bytes:  # noqa: ARG002 - bounded by the slice
+        block = self._waiting + block
+        self._waiting = block[self._SLICE :]
+        return self._inner.decompress(block[: self._SLICE])
+
+
+def _xz() -> Any:
+    from lzma import LZMADecompressor
+
+    return LZMADecompressor()
+
+
+def _bzip2() -> Any:
+    from bz2 import BZ2Decompressor
+
+    return BZ2Decompressor()
+
+
+_ENGINES: dict[bytes, Callable[[], Any]] = {
+    b"\x1f\x8b": _Gzip,
+    b"\x28\xb5\x2f\xfd": _Zstandard,
+    b"\xfd7zXZ\0": _xz,
+    b"BZh": _bzip2,
+}

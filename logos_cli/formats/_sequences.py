@@ -1,0 +1,130 @@
+"""Residue sequences as files have them: case, gaps, stops; and heavy and light chains that belong together."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from logos_cli.errors import FormatError, Span
+from logos_cli.grammar.spec import RESIDUES
+
+_NOT_A_RESIDUE = re.compile(f"[^{''.join(sorted(RESIDUES))}]")
+_NUCLEOTIDES = frozenset("ACGTUN")
+_MIN_NUCLEOTIDES = 30
+_CHAIN = re.compile(
+    r"^(?P<stem>.+?)[|_:.\-/ ]"
+    r"(?:(?P<heavy>heavy(?:[ _]?chain)?|VHH?|HC|H)|(?P<light>light(?:[ _]?chain)?|kappa|lambda|VL|LC|VK|L|K))$",
+    re.IGNORECASE,
+)
+
+
+def clean_sequence(lines: Sequence[tuple[int, str]], source: str) -> tuple[str, list[str]]:
+    """Return the residues of one record and notes on what was taken out.
+
+    Lower case (soft masking) becomes upper case; white space goes; so do the gaps ``-`` and ``.`` of an
+    alignment and stops ``*`` at the end, with a note each.
+
+    Parameters
+    ----------
+    lines : sequence of (int, str)
+        The record's lines with their one-based numbers in the file.
+    source : str
+        Name of the file, for errors.
+
+    Raises
+    ------
+    FormatError
+        At the first character that is no residue, with line and column, or if no residue is left.
+    """
+    text = "".join(line for _, line in lines)
+    if text.isascii() and text.isalpha():
+        return (text, []) if text.isupper() else (text.upper(), ["lower-case residues read as upper case"])
+    notes: list[str] = []
+    text = "".join(text.split())
+    if text.endswith("*"):
+        text = text.rstrip("*")
+        notes.append("stop (*) at the end removed")
+    gaps = text.count("-") + text.count(".")
+    if gaps:
+        text = text.replace("-", "").replace(".", "")
+        notes.append(f"{gaps} gap{'s' if gaps > 1 else ''} (- or .) removed")
+    upper = text.upper() if text.isascii() else text
+    if upper != text:
+        notes.append("lower-case residues read as upper case")
+    if not upper:
+        raise FormatError(
+            "the record has no residues", source=f"{source}:{lines[0][0]}" if lines else source,
+            hint="remove it, or put its sequence under its header",
+        )  # fmt: skip
+    if _NOT_A_RESIDUE.search(upper):
+        raise _not_a_residue(lines, source)
+    return upper, notes
+
+
+def _not_a_residue(lines: Sequence[tuple[int, str]], source: str) -> FormatError:
+    """Return the error that names the first character which is no residue."""
+    last = lines[-1][0]
+    for number, line in lines:
+        text = line.rstrip()
+        body = text.rstrip("*") if number == last else text
+        for column, letter in enumerate(body):
+            if letter.isspace() or letter in "-." or (letter.isascii() and letter.isalpha()):
+                continue
+            what = {"*": "a stop (*) inside the sequence"}.get(letter, f"{letter!r}")
+            hint = (
+                "cut the sequence at the stop"
+                if letter == "*"
+                else "residues are written with the letters A to Z"
+            )
+            if letter == ":":
+                hint = "':' parts chains: write each chain as a record of its own"
+            return FormatError(
+                f"line {number}, column {column + 1}: {what} is not a residue",
+                source=f"{source}:{number}:{column + 1}", hint=hint,
+                text=line[:200] if column < 200 else None,
+                span=Span(column, column + 1) if column < 200 else None,
+            )  # fmt: skip
+    return FormatError("a character is not a residue", source=f"{source}:{lines[0][0]}")
+
+
+def is_nucleotide(sequence: str) -> bool:
+    """Whether a sequence is DNA or RNA beyond doubt: long, of A C G T U N only, and of three of them at least."""
+    return (
+        len(sequence) >= _MIN_NUCLEOTIDES
+        and _NUCLEOTIDES.issuperset(sequence)
+        and len(set(sequence) - {"N"}) >= 3
+    )
+
+
+def nucleotide_error(sequence: str, place: str) -> FormatError:
+    """Return the error for a nucleotide sequence where a protein should be."""
+    return FormatError(
+        f"{len(sequence)} letters of A, C, G, T, U and N only: this is a nucleotide sequence",
+        source=place, hint="translate it first (e.g. transeq of EMBOSS); --as protein reads it as residues nevertheless",
+    )  # fmt: skip
+
+
+def antibody_chain(name: str) -> tuple[str, str] | None:
+    """Split an identifier that names a heavy or light chain: ``ab1|heavy`` is ``("ab1", "heavy")``.
+
+    The chain is the last part after ``| _ : . - /`` or a space, in any case: heavy, H, VH, VHH or HC;
+    light, L, VL, LC, K, VK, kappa or lambda.
+    """
+    match = _CHAIN.match(name)
+    if match is None:
+        return None
+    return match["stem"], "heavy" if match["heavy"] else "light"
+
+
+def looks_like_sequence(lines: Iterable[str]) -> bool:
+    """Whether every line is capital letters only and some letter cannot stand in a SMILES."""
+    seen: set[str] = set()
+    for line in lines:
+        text = line.strip().rstrip("*")
+        if not (text.isascii() and text.isalpha() and text.isupper()):
+            return False
+        seen.update(text)
+    return bool(seen - _SMILES_CAPITALS)
+
+
+_SMILES_CAPITALS = frozenset("BCNOPSFI")

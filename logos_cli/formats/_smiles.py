@@ -1,0 +1,128 @@
+"""Checking SMILES: RDKit has the last word, and its reason becomes the error message."""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import Any
+
+from rdkit import Chem, rdBase
+
+from logos_cli.errors import MoleculeError, Span
+from logos_cli.formats.base import Entry, ReadOptions
+from logos_cli.grammar import Form
+from logos_cli.grammar.spec import SMILES
+from logos_cli.objects.molecule import Molecule
+
+_FOREIGN = re.compile(f"[^{re.escape(''.join(sorted(SMILES)))}]")
+_TIME = re.compile(r"^\[[0-9:]+\]\s*(?:SMILES Parse Error:\s*)?")
+_POSITION = re.compile(r"around position (\d+)")
+
+
+def parse_smiles(smiles: str) -> Chem.Mol:
+    """Return RDKit's molecule of a SMILES, sanitized.
+
+    Raises
+    ------
+    MoleculeError
+        With RDKit's reason and, where it is known, the position.
+    """
+    if wrong := _FOREIGN.search(smiles):
+        raise MoleculeError(
+            f"{wrong.group()!r} is not a SMILES character", text=smiles, span=Span(*wrong.span()),
+            hint="write plain SMILES, without extensions",
+        )  # fmt: skip
+    with rdBase.BlockLogs():
+        molecule: Chem.Mol | None = Chem.MolFromSmiles(smiles)
+    if molecule is None:
+        reason, span = _why(smiles)
+        raise MoleculeError(f"RDKit rejects the SMILES {_shorten(smiles)}: {reason}", text=smiles, span=span)
+    if molecule.GetNumAtoms() == 0:
+        raise MoleculeError("the SMILES has no atoms", text=smiles)
+    return molecule
+
+
+def canonical_smiles(smiles: str) -> str:
+    """Return RDKit's canonical isomeric SMILES.
+
+    Raises
+    ------
+    MoleculeError
+        If RDKit rejects the SMILES.
+    """
+    return str(Chem.MolToSmiles(parse_smiles(smiles)))
+
+
+def _why(smiles: str) -> tuple[str, Span | None]:
+    """Return why RDKit rejects a SMILES, and where it says so."""
+    with rdBase.BlockLogs():
+        parsed = Chem.MolFromSmiles(smiles, sanitize=False)
+        problems = (
+            [] if parsed is None else [problem.Message() for problem in Chem.DetectChemistryProblems(parsed)]
+        )
+    if problems:
+        return problems[0], None
+    lines = _rdkit_log(smiles)
+    place = _POSITION.search("\n".join(lines))
+    start = min(int(place[1]) - 1, len(smiles) - 1) if place else 0
+    span = Span(start, start + 1) if place else None
+    reason = lines[0].split(" for input:")[0] if lines else "no reason given"
+    if place:
+        reason = f"syntax error near character {start + 1}"
+    return reason, span
+
+
+class _Lines(logging.Handler):
+    """Keeps messages."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(_TIME.sub("", record.getMessage()))
+
+
+def _rdkit_log(smiles: str) -> list[str]:
+    """Return what RDKit logs about a SMILES: the only place where it says what is wrong with its syntax."""
+    logger = logging.getLogger("rdkit")
+    handler, handlers, propagate = _Lines(), logger.handlers, logger.propagate
+    logger.handlers, logger.propagate = [handler], False
+    rdBase.LogToPythonLogger()
+    try:
+        Chem.MolFromSmiles(smiles)
+    finally:
+        rdBase.LogToCppStreams()
+        logger.handlers, logger.propagate = handlers, propagate
+    return handler.lines
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= 80 else f"{text[:77]}…"
+
+
+def checked_smiles(smiles: str, *, canonical: bool) -> str:
+    """Return a SMILES that RDKit accepts, as given or canonical.
+
+    Raises
+    ------
+    MoleculeError
+        If RDKit rejects it.
+    """
+    if canonical:
+        return canonical_smiles(smiles)
+    parse_smiles(smiles)
+    return smiles
+
+
+def molecule_entry(smiles: str, entry_id: str, source: dict[str, Any], options: ReadOptions) -> Entry:
+    """Return the entry of one SMILES, with an error where RDKit rejects it."""
+    try:
+        return Entry(entry_id, Molecule(checked_smiles(smiles, canonical=options.canonical)), source)
+    except MoleculeError as error:
+        return Entry(entry_id, None, source, error.at(place(source)), Form.MOLECULE)
+
+
+def place(source: dict[str, Any]) -> str:
+    """Return file and line of a record's source, for errors."""
+    return ":".join(str(source[key]) for key in ("path", "line") if key in source)

@@ -1,0 +1,98 @@
+"""What is encoded already: grammar text, one sentence a line, and records (JSONL)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from logos_cli.errors import InputError, LogosError
+from logos_cli.formats._input import Input
+from logos_cli.formats.base import Entry, Format, ReadOptions
+from logos_cli.grammar import Form, parse
+from logos_cli.grammar.spec import TAGS, Kind
+from logos_cli.objects.base import from_sentence
+from logos_cli.records import Record, Status
+
+_NEAR_TAG = re.compile(
+    rf"<({'|'.join(kind.value for kind in Kind)}|Trans|Search|React|Reverse)", re.IGNORECASE
+)
+_STRING = r'"(?:[^"\\]|\\.)*"'
+_RECORD_KEY = re.compile(rf'^\{{\s*(?:{_STRING}\s*:\s*(?:{_STRING}|[^,"{{\[]+)\s*,\s*)*"(?:schema|text)"\s*:')
+
+
+class SentenceFormat(Format):
+    """Sentences of the grammar as text or in records.
+
+    Of a record, the identifier, the sample, the scores and keys that this version does not know are carried
+    through; so is one whose status is ``invalid`` or ``error``.
+    """
+
+    name = "sentences"
+    suffixes = (".jsonl", ".ndjson", ".logos")
+
+    def sniff(self, head: bytes, name: str) -> float:  # noqa: ARG002
+        """Tell a tag, or a JSON object that has a key ``schema`` or ``text``."""
+        text = head[:4096].lstrip().decode("utf-8", "replace")
+        if text.startswith(TAGS):
+            return 0.99
+        if _NEAR_TAG.match(text):
+            return 0.9
+        return 0.95 if text.startswith("{") and _RECORD_KEY.match(text) else 0.0
+
+    def read(self, source: Input, options: ReadOptions) -> Iterator[Entry]:  # noqa: ARG002
+        """Yield one entry a line; what is wrong with a line is that entry's error."""
+        empty = True
+        for number, text in enumerate(source.text_lines(), 1):
+            line = text.strip()
+            if line:
+                empty = False
+                yield (
+                    _from_record(line, number, source)
+                    if line.startswith("{")
+                    else _from_text(line, number, source)
+                )
+        if empty:
+            raise InputError(
+                "the file has no sentences", source=source.name, hint="write one sentence a line"
+            )
+
+
+def _from_text(line: str, number: int, source: Input) -> Entry:
+    entry = Entry(f"{source.stem}:{number}", None, {**source.provenance, "line": number})
+    return _with_object(entry, line, f"{source.name}:{number}")
+
+
+def _from_record(line: str, number: int, source: Input) -> Entry:
+    place = f"{source.name}:{number}"
+    try:
+        record = Record.from_json(line)
+    except LogosError as error:
+        return Entry(f"{source.stem}:{number}", None, {**source.provenance, "line": number}, error.at(place))
+    record.id = record.id or f"{source.stem}:{number}"
+    entry = Entry(record.id, None, record.source, form=_form(record.kind), record=record)
+    if record.status is Status.ERROR or not record.text:
+        reason = record.reason or "the record has no text"
+        entry.error = InputError(reason, source=place)
+        return entry
+    return _with_object(entry, record.text, place)
+
+
+def _with_object(entry: Entry, text: str, place: str) -> Entry:
+    """Fill in the object of a sentence, its form, or the reason why it has none."""
+    try:
+        sentence = parse(text)
+        entry.item = from_sentence(sentence)
+        entry.form = sentence.form
+    except LogosError as error:
+        entry.error = error.at(place)
+    return entry
+
+
+def _form(kind: str) -> Form | None:
+    try:
+        return Form(kind)
+    except ValueError:
+        return None
+
+
+PLUGIN = SentenceFormat()
