@@ -37,7 +37,8 @@ def decompressed(stream: io.BufferedReader, name: str) -> io.BufferedReader:
             raise InputError(f"is {what}", source=name, hint=remedy)
     for prefix, engine in _ENGINES.items():
         if magic.startswith(prefix):
-            inner = io.BufferedReader(_Decompressed(stream, engine(), name), _BLOCK)
+            raw: io.RawIOBase = _Decompressed(stream, engine, name)
+            inner = io.BufferedReader(raw, _BLOCK)
             _refuse_tar(inner.peek(512), name)
             return inner
     _refuse_tar(magic, name)

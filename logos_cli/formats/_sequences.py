@@ -100,7 +100,8 @@ def nucleotide_error(sequence: str, place: str) -> FormatError:
     """Return the error for a nucleotide sequence where a protein should be."""
     return FormatError(
         f"{len(sequence)} letters of A, C, G, T, U and N only: this is a nucleotide sequence",
-        source=place, hint="translate it first (e.g. transeq of EMBOSS); --as protein reads it as residues nevertheless",
+        source=place,
+        hint="translate it first (e.g. transeq of EMBOSS); --as protein reads it as residues nevertheless",
     )  # fmt: skip
 
 
