@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from logos_cli.errors import MoleculeError
 from logos_cli.grammar import Block, Form, Sentence
 from logos_cli.grammar.spec import Kind
 from logos_cli.objects.base import ObjectType
 from logos_cli.objects.molecule import molecule_block
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rdkit.Chem import Mol
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,8 @@ def material_from_blocks(nodes: Sequence[str], linkers: Sequence[str]) -> Materi
     """Return the framework of the given building blocks, written the one way that sentences use.
 
     Metal nodes keep the conventions of MOFid: single bonds, every atom in brackets with its hydrogens, no
-    charges (``[Zn][O]([Zn])([Zn])[Zn]``). Linkers become canonical SMILES. Both are sorted by exact mass
+    charges (``[Zn][O]([Zn])([Zn])[Zn]``). Linkers become canonical SMILES; the radicals that MOFid writes for
+    azolates, phenolates and bridging hydroxide become the ions that they are. Both are sorted by exact mass
     (hydrogens counted), then by SMILES; repeated blocks are kept.
 
     Parameters
@@ -71,7 +76,7 @@ def material_from_blocks(nodes: Sequence[str], linkers: Sequence[str]) -> Materi
 def _canonical_node(smiles: str) -> tuple[float, str]:
     """Return exact mass and canonical SMILES of a node, whose valences RDKit would not accept."""
     from rdkit import Chem, rdBase
-    from rdkit.Chem.Descriptors import ExactMolWt
+    from rdkit.Chem.rdMolDescriptors import CalcExactMolWt
 
     with rdBase.BlockLogs():
         molecule = Chem.MolFromSmiles(smiles, sanitize=False)
@@ -83,19 +88,51 @@ def _canonical_node(smiles: str) -> tuple[float, str]:
         atom.SetNoImplicit(True)
         atom.SetNumExplicitHs(n_hydrogens)
     Chem.FastFindRings(molecule)
-    return round(ExactMolWt(molecule), 4), Chem.MolToSmiles(molecule)
+    return round(CalcExactMolWt(molecule), 4), Chem.MolToSmiles(molecule)
 
 
 def _canonical_linker(smiles: str) -> tuple[float, str]:
     """Return exact mass and canonical SMILES of a linker."""
     from rdkit import Chem, rdBase
-    from rdkit.Chem.Descriptors import ExactMolWt
+    from rdkit.Chem.rdMolDescriptors import CalcExactMolWt
 
     with rdBase.BlockLogs():
         molecule = Chem.MolFromSmiles(smiles)
+        if molecule is None or any(atom.GetNumRadicalElectrons() for atom in molecule.GetAtoms()):
+            molecule = _without_radicals(smiles) or molecule
     if molecule is None or not molecule.GetNumAtoms():
         raise MoleculeError(f"RDKit does not accept the linker {smiles}", text=smiles)
-    return round(ExactMolWt(molecule), 4), Chem.MolToSmiles(molecule)
+    return round(CalcExactMolWt(molecule), 4), Chem.MolToSmiles(molecule)
+
+
+def _without_radicals(smiles: str) -> Mol | None:
+    """Return a linker whose radicals are artefacts of perception as the ion that it is, or None.
+
+    MOFid writes 2-methylimidazolate as ``CC1=NC=C[N]1``. Its connections are right, so orders and charges
+    are assigned anew, as for a crystal structure. A carbon that lost its hydrogens gets them back.
+    """
+    from rdkit import Chem
+
+    from logos_cli.objects._bond_orders import perceive, skeleton_of
+
+    molecule = Chem.MolFromSmiles(smiles, sanitize=False)
+    if molecule is None or "." in smiles:
+        return None
+    molecule.UpdatePropertyCache(strict=False)
+    for atom in molecule.GetAtoms():
+        orders = [bond.GetBondTypeAsDouble() for bond in atom.GetBonds()]
+        stripped = not atom.GetTotalNumHs() and len(orders) < _BRANCHED and max(orders, default=0) < _TRIPLE
+        if atom.GetSymbol() == "C" and not atom.GetIsAromatic() and stripped:
+            atom.SetNumExplicitHs(max(0, round(4 - sum(orders)) - abs(atom.GetFormalCharge())))
+    try:
+        return Chem.MolFromSmiles(perceive(skeleton_of(molecule)))
+    except MoleculeError:
+        return None
+
+
+_BRANCHED = 3
+"""Bonds of a carbon from which on crystal structures seldom lack its hydrogen."""
+_TRIPLE = 3
 
 
 PLUGIN = ObjectType("material", Material)

@@ -1,0 +1,380 @@
+"""Bond orders and charges of a molecule of which only atoms, hydrogens and connections are known.
+
+Crystal structures and MOFid strings give connections but neither charges nor, reliably, bond orders. Every
+atom is put into one of the valence states of its element, every bond gets an order, so that the valences add
+up and the cost of the unusual states is least: a small integer program, solved exactly. Aromatic systems need
+no rule of their own, since any Kekulé structure will do and RDKit finds the rings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from logos_cli.errors import MoleculeError
+
+if TYPE_CHECKING:
+    from rdkit.Chem import Mol
+
+
+class _State(NamedTuple):
+    """Total valence, formal charge, and what the state costs."""
+
+    valence: int
+    charge: int
+    cost: float
+
+
+_HALOGEN: Final = (
+    _State(1, 0, 0),
+    _State(0, -1, 1),
+    _State(3, 0, 6),
+    _State(5, 0, 6),
+    _State(7, 0, 6),
+    _State(2, 1, 9),
+)
+_CHALCOGEN: Final = (
+    _State(2, 0, 0), _State(1, -1, 3), _State(0, -2, 4), _State(4, 0, 1), _State(6, 0, 1), _State(3, 1, 6)
+)  # fmt: skip
+_PNICTOGEN: Final = (_State(3, 0, 0), _State(5, 0, 0.5), _State(4, 1, 4), _State(2, -1, 5), _State(6, -1, 12))
+
+STATES: Final[dict[str, tuple[_State, ...]]] = {
+    "H": (_State(1, 0, 0), _State(0, 1, 20), _State(0, -1, 20)),
+    "B": (_State(3, 0, 0), _State(4, -1, 6)),
+    "C": (_State(4, 0, 0), _State(3, -1, 8), _State(3, 1, 12)),
+    "N": (_State(3, 0, 0), _State(4, 1, 2.5), _State(2, -1, 4), _State(1, -2, 12), _State(0, -3, 14)),
+    "O": (_State(2, 0, 0), _State(1, -1, 3), _State(0, -2, 4), _State(3, 1, 8)),
+    "F": (_State(1, 0, 0), _State(0, -1, 1)),
+    "Si": (_State(4, 0, 0), _State(6, -2, 12), _State(5, -1, 12)),
+    "Ge": (_State(4, 0, 0), _State(6, -2, 12), _State(5, -1, 12)),
+    "P": _PNICTOGEN,
+    "As": _PNICTOGEN,
+    "Sb": _PNICTOGEN,
+    "S": _CHALCOGEN,
+    "Se": _CHALCOGEN,
+    "Te": _CHALCOGEN,
+    "Cl": _HALOGEN,
+    "Br": _HALOGEN,
+    "I": _HALOGEN,
+}
+"""Valence states of the nonmetals. The costs order what chemists would draw: neutral octets first, then
+carboxylates, azolates and nitro groups, and carbanions or cations only where nothing else adds up."""
+
+_ADDED_HYDROGEN_COST: Final = 5.0
+_TERMINAL_ANION_COST: Final = 0.5
+"""A nitrogen anion at the end of a chain loses against one inside it: dicyanamide is N#C[N-]C#N."""
+_HYDROXYLAMIDE_COST: Final = 6.0
+"""Oxygen at a nitrogen of three bonds makes an N-oxide wherever the other bonds allow it."""
+_AMINE: Final = 3
+_BENZENE: Final = 6
+_SMALL_RING: Final = 8
+"""Rings below this size hold no triple bond and no cumulated double bonds."""
+_LENGTH_WEIGHT: Final = 0.4
+"""Cost of one bond order of difference from what the bond's length suggests: it only breaks ties."""
+_TIME_LIMIT_S: Final = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Skeleton:
+    """Connections of one molecule; hydrogens are counted, not listed.
+
+    Attributes
+    ----------
+    elements : tuple of str
+        Symbols of the heavy atoms (of all atoms, if there are only hydrogens).
+    n_hydrogens : tuple of int
+        Hydrogens on each of them.
+    bonds : tuple of (int, int)
+        Pairs of zero-based atom indices.
+    orders : tuple of float
+        The order that each bond's length suggests; empty if no lengths are known.
+    """
+
+    elements: tuple[str, ...]
+    n_hydrogens: tuple[int, ...]
+    bonds: tuple[tuple[int, int], ...]
+    orders: tuple[float, ...] = ()
+
+
+def perceive(skeleton: Skeleton, add_hydrogens: bool = False) -> str:
+    """Return the canonical SMILES of a skeleton, without stereo.
+
+    Parameters
+    ----------
+    skeleton : Skeleton
+        Atoms and connections. Its result depends on the order of the atoms in no way.
+    add_hydrogens : bool
+        Allow more hydrogens than the skeleton has where the valences ask for them.
+
+    Raises
+    ------
+    MoleculeError
+        If no choice of orders and charges satisfies every valence, or RDKit refuses the result.
+    """
+    return _perceive_ranked(_in_canonical_order(skeleton), add_hydrogens)
+
+
+def skeleton_of(molecule: Mol) -> Skeleton:
+    """Return the skeleton of an RDKit molecule: its orders, charges and radicals are forgotten."""
+    return Skeleton(
+        tuple(atom.GetSymbol() for atom in molecule.GetAtoms()),
+        tuple(atom.GetTotalNumHs() for atom in molecule.GetAtoms()),
+        tuple((bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()) for bond in molecule.GetBonds()),
+    )
+
+
+def _in_canonical_order(skeleton: Skeleton) -> Skeleton:
+    """Renumber the atoms canonically, so that equal molecules get equal resonance structures."""
+    from rdkit import Chem
+
+    molecule = _molecule(skeleton, (1,) * len(skeleton.bonds), (0,) * len(skeleton.elements))
+    molecule.UpdatePropertyCache(strict=False)
+    Chem.FastFindRings(molecule)
+    ranks = list(Chem.CanonicalRankAtoms(molecule, breakTies=True))
+    order = sorted(range(len(ranks)), key=ranks.__getitem__)
+    bonds = sorted(
+        ((*sorted((ranks[a], ranks[b])), n) for n, (a, b) in enumerate(skeleton.bonds)),
+        key=lambda row: row[:2],
+    )
+    return Skeleton(
+        tuple(skeleton.elements[i] for i in order),
+        tuple(skeleton.n_hydrogens[i] for i in order),
+        tuple((a, b) for a, b, _ in bonds),
+        tuple(skeleton.orders[n] for _, _, n in bonds) if skeleton.orders else (),
+    )
+
+
+@lru_cache(maxsize=4096)
+def _perceive_ranked(skeleton: Skeleton, add_hydrogens: bool) -> str:
+    from rdkit import Chem, rdBase
+
+    orders, charges, added = _solve(skeleton, add_hydrogens)
+    if any(added):
+        total = tuple(n + more for n, more in zip(skeleton.n_hydrogens, added, strict=True))
+        skeleton = Skeleton(skeleton.elements, total, skeleton.bonds, skeleton.orders)
+    molecule = _molecule(skeleton, orders, charges)
+    with rdBase.BlockLogs():
+        try:
+            Chem.SanitizeMol(molecule)
+        except ValueError as error:
+            raise MoleculeError(f"RDKit refuses the molecule: {error}") from error
+        smiles: str = Chem.MolToSmiles(Chem.RemoveHs(molecule))
+        # Reading it once more settles which atoms need brackets, and proves that RDKit accepts it.
+        again = Chem.MolFromSmiles(smiles)
+    if again is None:
+        raise MoleculeError(f"RDKit does not accept its own SMILES {smiles}", text=smiles)
+    return str(Chem.MolToSmiles(again))
+
+
+def _molecule(skeleton: Skeleton, orders: Sequence[int], charges: Sequence[int]) -> Any:
+    from rdkit import Chem
+
+    kinds = {1: Chem.BondType.SINGLE, 2: Chem.BondType.DOUBLE, 3: Chem.BondType.TRIPLE}
+    molecule = Chem.RWMol()
+    for symbol, n_hydrogens, charge in zip(skeleton.elements, skeleton.n_hydrogens, charges, strict=True):
+        atom = Chem.Atom(symbol)
+        atom.SetNoImplicit(True)
+        atom.SetNumExplicitHs(n_hydrogens)
+        atom.SetFormalCharge(charge)
+        molecule.AddAtom(atom)
+    for (a, b), order in zip(skeleton.bonds, orders, strict=True):
+        molecule.AddBond(a, b, kinds[order])
+    return molecule
+
+
+class _Program:
+    """A mixed-integer linear program that is put together column by column and row by row."""
+
+    def __init__(self) -> None:
+        self.costs: list[float] = []
+        self.upper: list[int] = []
+        self.entries: list[tuple[int, int, float]] = []
+        self.low: list[float] = []
+        self.high: list[float] = []
+
+    def column(self, cost: float, upper: int = 1) -> int:
+        """Add an integer variable from 0 to ``upper`` and return its index."""
+        self.costs.append(cost)
+        self.upper.append(upper)
+        return len(self.costs) - 1
+
+    def row(self, entries: Sequence[tuple[int, float]], low: float, high: float) -> None:
+        """Add the condition low <= sum of coefficient * variable <= high."""
+        self.entries += [(len(self.low), column, value) for column, value in entries]
+        self.low.append(low)
+        self.high.append(high)
+
+    def solve(self) -> list[int] | None:
+        """Return the cheapest solution, or None if there is none."""
+        import numpy as np
+        from scipy.optimize import Bounds, LinearConstraint, milp
+        from scipy.sparse import coo_array
+
+        rows, columns, values = zip(*self.entries, strict=True)
+        matrix = coo_array((values, (rows, columns)), shape=(len(self.low), len(self.costs))).tocsr()
+        result = milp(
+            np.array(self.costs),
+            integrality=np.ones(len(self.costs)),
+            bounds=Bounds(0, np.array(self.upper)),
+            constraints=LinearConstraint(matrix, np.array(self.low), np.array(self.high)),
+            options={"time_limit": _TIME_LIMIT_S},
+        )
+        return None if result.x is None else [round(value) for value in result.x]
+
+
+def _solve(
+    skeleton: Skeleton, add_hydrogens: bool
+) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    """Return bond orders, charges and added hydrogens."""
+    program = _Program()
+    rings = _small_rings(skeleton)
+    doubles, triples = [], []
+    for n, bond in enumerate(skeleton.bonds):
+        double, triple = _outside_ring_cost(skeleton, bond, rings), 0.1
+        if skeleton.orders:
+            order = skeleton.orders[n]
+            double += _LENGTH_WEIGHT * (abs(2 - order) - abs(1 - order))
+            triple += _LENGTH_WEIGHT * (abs(3 - order) - abs(1 - order))
+        doubles.append(program.column(double))
+        triples.append(program.column(triple))
+        program.row([(doubles[-1], 1), (triples[-1], 1)], 0, 1)
+    incident: list[list[int]] = [[] for _ in skeleton.elements]
+    for n, (a, b) in enumerate(skeleton.bonds):
+        incident[a].append(n)
+        incident[b].append(n)
+    chosen: list[list[tuple[int, _State]]] = []
+    extra: list[int | None] = []
+    for i, symbol in enumerate(skeleton.elements):
+        states = _states_of(symbol, len(incident[i]) + skeleton.n_hydrogens[i])
+        columns = [
+            (program.column(state.cost + _context_cost(skeleton, i, incident, state)), state)
+            for state in states
+        ]
+        program.row([(column, 1) for column, _ in columns], 1, 1)
+        more = program.column(_ADDED_HYDROGEN_COST, 3) if add_hydrogens and symbol != "H" else None
+        pi = [(doubles[n], 1.0) for n in incident[i]] + [(triples[n], 2.0) for n in incident[i]]
+        pi += [(column, -float(state.valence)) for column, state in columns]
+        pi += [(more, 1.0)] if more is not None else []
+        sigma = len(incident[i]) + skeleton.n_hydrogens[i]
+        program.row(pi, -sigma, -sigma)
+        chosen.append(columns)
+        extra.append(more)
+    _keep_small_rings_plain(program, skeleton, incident, rings, (doubles, triples))
+    _keep_oxocarbons_dianions(program, skeleton, incident, rings, doubles)
+    values = program.solve()
+    if values is None:
+        raise MoleculeError("no bond orders and charges satisfy the valences of the atoms")
+    orders = tuple(1 + values[two] + 2 * values[three] for two, three in zip(doubles, triples, strict=True))
+    charges = tuple(next(state.charge for column, state in row if values[column]) for row in chosen)
+    return orders, charges, tuple(0 if column is None else values[column] for column in extra)
+
+
+def _states_of(symbol: str, sigma: int) -> list[_State]:
+    """Return the states of an element that can hold ``sigma`` single bonds."""
+    states = STATES.get(symbol)
+    if states is None:
+        raise MoleculeError(f"{symbol} has no known valence in an organic molecule")
+    fitting = [state for state in states if state.valence >= sigma]
+    if not fitting:
+        raise MoleculeError(f"an atom of {symbol} has {sigma} neighbours, more than its valence allows")
+    return fitting
+
+
+def _context_cost(skeleton: Skeleton, atom: int, incident: list[list[int]], state: _State) -> float:
+    """Return what a state of a nitrogen costs more for its neighbours."""
+    if skeleton.elements[atom] != "N":
+        return 0.0
+    if state.charge < 0 and len(incident[atom]) == 1:
+        return _TERMINAL_ANION_COST
+    beside = [sum(skeleton.bonds[n]) - atom for n in incident[atom]]
+    oxides = [
+        i
+        for i in beside
+        if skeleton.elements[i] == "O" and len(incident[i]) == 1 and not skeleton.n_hydrogens[i]
+    ]
+    return _HYDROXYLAMIDE_COST if oxides and state.valence == state.charge + len(beside) == _AMINE else 0.0
+
+
+def _small_rings(skeleton: Skeleton) -> list[set[int]]:
+    """Return the atoms of every smallest ring of fewer than eight."""
+    from rdkit import Chem
+
+    molecule = _molecule(skeleton, (1,) * len(skeleton.bonds), (0,) * len(skeleton.elements))
+    return [set(ring) for ring in Chem.GetSymmSSSR(molecule) if len(ring) < _SMALL_RING]
+
+
+def _outside_ring_cost(skeleton: Skeleton, bond: tuple[int, int], rings: list[set[int]]) -> float:
+    """Return what a double bond costs that would take the aromaticity of the ring that it leaves.
+
+    Without it, two azolate rings that are linked would share their charges away as a neutral quinoid.
+    """
+    a, b = bond
+    if any(a in ring and b in ring for ring in rings):
+        return 0.0
+    sizes = [min((len(ring) for ring in rings if end in ring), default=0) for end in bond]
+    if all(sizes):
+        return 8.0
+    if not any(sizes):
+        return 0.0
+    inside, outside = (a, b) if sizes[0] else (b, a)
+    if skeleton.elements[inside] == "N":
+        return 6.0
+    costs = {
+        "C": 3.0 if max(sizes) == _BENZENE else 2.0,
+        "N": 2.5,
+        "O": 3.1 if _may_be_diolate(skeleton, inside, rings) else 0.0,
+    }
+    return costs.get(skeleton.elements[outside], 0.0)
+
+
+def _may_be_diolate(skeleton: Skeleton, atom: int, rings: list[set[int]]) -> bool:
+    """Whether C-O at this carbon of a benzene-like ring is rather a phenolate (dobdc) than a ketone.
+
+    Not so in imides and lactones, nor between two fused rings, as in anthraquinone.
+    """
+    for ring in (ring for ring in rings if atom in ring and len(ring) == _BENZENE):
+        beside = [sum(bond) - atom for bond in skeleton.bonds if atom in bond and set(bond) <= ring]
+        fused = all(sum(i in other for other in rings) > 1 for i in beside)
+        if not fused and all(skeleton.elements[i] == "C" for i in ring):
+            return True
+    return False
+
+
+def _keep_oxocarbons_dianions(
+    program: _Program,
+    skeleton: Skeleton,
+    incident: list[list[int]],
+    rings: list[set[int]],
+    doubles: list[int],
+) -> None:
+    """Squarate, croconate, rhodizonate: a ring of n C-O without hydrogen has n - 2 carbonyls."""
+    for ring in rings:
+        oxygens = []
+        for i in ring:
+            for n in incident[i]:
+                other = sum(skeleton.bonds[n]) - i
+                bare = len(incident[other]) == 1 and not skeleton.n_hydrogens[other]
+                if skeleton.elements[i] == "C" and skeleton.elements[other] == "O" and bare:
+                    oxygens.append((doubles[n], 1.0))
+        if len(oxygens) == len(ring):
+            program.row(oxygens, len(ring) - 2, len(ring) - 2)
+
+
+def _keep_small_rings_plain(
+    program: _Program,
+    skeleton: Skeleton,
+    incident: list[list[int]],
+    rings: list[set[int]],
+    columns: tuple[list[int], list[int]],
+) -> None:
+    """Forbid arynes and ring allenes: without this, missing hydrogens would turn benzene into them."""
+    doubles, triples = columns
+    in_ring = [any(a in ring and b in ring for ring in rings) for a, b in skeleton.bonds]
+    for n, ringed in enumerate(in_ring):
+        if ringed:
+            program.row([(triples[n], 1)], 0, 0)
+    for i, symbol in enumerate(skeleton.elements):
+        if symbol in {"C", "N"} and any(in_ring[n] for n in incident[i]):
+            program.row([(doubles[n], 1) for n in incident[i]], 0, 1)
