@@ -1,0 +1,93 @@
+"""Where a model lies: in the package, in a directory, or in the cache of the Hugging Face hub."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from logos_cli.errors import MissingError, UsageError
+from logos_cli.resources import data_path
+
+EMBEDDED = "logos-nano"
+"""The model that is part of the package."""
+
+_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+_FILES = ("*.json", "*.safetensors")
+_HASHED_BYTES = 1 << 31
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A model's place on disk, and its commit where it came from the hub."""
+
+    path: Path
+    revision: str | None = None
+
+
+def is_offline() -> bool:
+    """Whether the environment forbids the network (``HF_HUB_OFFLINE``)."""
+    return os.environ.get("HF_HUB_OFFLINE", "").strip().lower() in ("1", "true", "yes", "on")
+
+
+def locate(model: str, revision: str | None = None, *, offline: bool = False) -> Location:
+    """Find a model by name.
+
+    Raises
+    ------
+    UsageError
+        If there is no such directory, and the name cannot be one of the hub.
+    MissingError
+        If it is on the hub but not in the cache, and cannot be fetched.
+    """
+    if model == EMBEDDED:
+        return Location(data_path("tokenizers", EMBEDDED))
+    path = Path(model).expanduser()
+    if path.exists():
+        return Location(path)
+    if not _HUB_NAME.fullmatch(model):
+        raise UsageError(
+            "there is no such model", source=model,
+            hint=f"give a directory, an owner/name of the Hugging Face hub, or {EMBEDDED}, which is embedded",
+        )  # fmt: skip
+    return _from_hub(model, revision, offline=offline or is_offline())
+
+
+def _from_hub(model: str, revision: str | None, *, offline: bool) -> Location:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.utils import disable_progress_bars
+
+    import sys
+
+    if not sys.stderr.isatty():
+        disable_progress_bars()
+    try:
+        path = Path(snapshot_download(model, revision=revision, allow_patterns=_FILES, local_files_only=offline))
+    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+        wanted = f" {model}" + (f" --revision {revision}" if revision else "")
+        why = "is not in the cache, and no connection may be made" if offline else f"cannot be fetched: {_first_line(error)}"
+        raise MissingError(
+            f"the model {why}", source=model, hint=f"on a machine with network: hf download{wanted}"
+        ) from error
+    # the cache names a snapshot's directory by its commit
+    return Location(path, path.name if path.parent.name == "snapshots" else revision)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def weights_sha256(files: Iterable[Path]) -> str | None:
+    """Return the digest of the weights, or None where they are so large (2 GiB) that it would take long."""
+    paths = sorted(files)
+    if sum(path.stat().st_size for path in paths) > _HASHED_BYTES:
+        return None
+    digests = []
+    for path in paths:
+        with path.open("rb") as stream:
+            digests.append(hashlib.file_digest(stream, "sha256").hexdigest())
+    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()

@@ -1,0 +1,311 @@
+"""What a backend is: a causal language model that reads tokens and says what may come next.
+
+A backend does four things with sequences, each in a numbered slot: *prefill* a prompt, *step* many sequences
+by one token, *copy* one and *free* one. All else (sampling, constraints, scheduling, log-probabilities) is
+done once, in ``engine``, over any backend.
+
+Opening a model has two stages. :meth:`BackendType.open` finds it and reads its configuration and tokenizer,
+which is quick and enough to check every prompt; :meth:`Checkpoint.load` reads the weights.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from logos_cli import registry
+from logos_cli.backends._locate import EMBEDDED, locate
+from logos_cli.errors import ModelError, UsageError
+from logos_cli.grammar import TAGS
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_SPLIT = re.compile(f"({'|'.join(map(re.escape, TAGS))})")
+
+
+@dataclass(frozen=True, slots=True)
+class LoadOptions:
+    """Which model to load, and where.
+
+    Attributes
+    ----------
+    model : str
+        ``logos-nano`` (embedded), a directory, a file, or an ``owner/name`` of the Hugging Face hub.
+    revision : str, optional
+        Branch, tag or commit on the hub.
+    device : str
+        ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+    dtype : str
+        ``auto``, ``float32``, ``bfloat16`` or ``float16``.
+    threads : int, optional
+        CPU threads; None leaves it to the backend.
+    offline : bool
+        Open no connection, whatever is missing.
+    """
+
+    model: str = EMBEDDED
+    revision: str | None = None
+    device: str = "auto"
+    dtype: str = "auto"
+    threads: int | None = None
+    offline: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Availability:
+    """Whether a backend can run here; if not, ``remedy`` is the command that installs what is missing."""
+
+    available: bool
+    version: str | None = None
+    devices: tuple[str, ...] = ()
+    remedy: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """What a record says of the model that made it.
+
+    ``revision`` is the hub's commit, ``sha256`` the digest of the weights where these are local files; for
+    weights in several files it is the digest of their digests in order of name.
+    """
+
+    model: str
+    backend: str
+    device: str
+    dtype: str
+    revision: str | None = None
+    sha256: str | None = None
+
+
+class Tokenizer(ABC):
+    """Text to token ids and back, with the sixteen tags as one token each."""
+
+    @property
+    @abstractmethod
+    def vocabulary(self) -> Sequence[bytes]:
+        """The bytes of every token by id; a special token is its own name."""
+
+    @property
+    @abstractmethod
+    def special_ids(self) -> frozenset[int]:
+        """Ids of the special tokens, tags and control tokens alike."""
+
+    @property
+    @abstractmethod
+    def eos_ids(self) -> tuple[int, ...]:
+        """Ids that end a text."""
+
+    @abstractmethod
+    def encode(self, text: str, *, whole: bool = True) -> list[int]:
+        """Return the ids of a text; ``whole`` puts before it what the model expects (a BOS token)."""
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of ids: tags are kept, control tokens left out, broken UTF-8 replaced."""
+        vocabulary, hidden = self.vocabulary, self._control_ids
+        return b"".join(vocabulary[i] for i in ids if i not in hidden).decode("utf-8", errors="replace")
+
+    @cached_property
+    def _control_ids(self) -> frozenset[int]:
+        return self.special_ids - frozenset(self.tag_ids.values())
+
+    @cached_property
+    def tag_ids(self) -> dict[str, int]:
+        """The id of each tag.
+
+        Raises
+        ------
+        ModelError
+            If a tag is missing or no token of its own: the model was not made for this grammar.
+        """
+        vocabulary = self.vocabulary
+        known = {vocabulary[i]: i for i in sorted(self.special_ids)}
+        missing = [tag for tag in TAGS if tag.encode() not in known]
+        if missing:
+            raise ModelError(
+                f"the tokenizer lacks {len(missing)} of the {len(TAGS)} tags of the grammar ({', '.join(missing[:3])} …)",
+                hint="the model must be trained on LOGOS sentences, with each tag as one special token",
+            )
+        return {tag: known[tag.encode()] for tag in TAGS}
+
+
+class CharacterTokenizer(Tokenizer):
+    """The tags, a BOS and an EOS token, and every byte: the grammar's own alphabet, which needs no model."""
+
+    def __init__(self) -> None:
+        control = (b"<|bos|>", b"<|eos|>")
+        self._vocabulary = [*(tag.encode() for tag in TAGS), *control, *(bytes([i]) for i in range(256))]
+        self._ids = {tag: i for i, tag in enumerate(TAGS)}
+        self._bos, self._eos, self._first_byte = len(TAGS), len(TAGS) + 1, len(TAGS) + 2
+
+    @property
+    def vocabulary(self) -> Sequence[bytes]:
+        """The bytes of every token by id."""
+        return self._vocabulary
+
+    @property
+    def special_ids(self) -> frozenset[int]:
+        """Ids of the tags, BOS and EOS."""
+        return frozenset(range(self._first_byte))
+
+    @property
+    def eos_ids(self) -> tuple[int, ...]:
+        """The EOS token."""
+        return (self._eos,)
+
+    def encode(self, text: str, *, whole: bool = True) -> list[int]:
+        """Return one id a tag and one a byte of other text."""
+        ids = [self._bos] if whole else []
+        for part in _SPLIT.split(text):
+            ids += [self._ids[part]] if part in self._ids else [self._first_byte + byte for byte in part.encode()]
+        return ids
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a backend can do beyond the contract.
+
+    Attributes
+    ----------
+    max_slots : int, optional
+        Sequences at a time; None if memory alone decides.
+    batch_invariant : bool
+        A sequence's logits are the same, bit for bit, whatever runs beside it.
+    """
+
+    max_slots: int | None = None
+    batch_invariant: bool = False
+
+
+class Backend(ABC):
+    """A loaded model with sequences in slots ``0 … n_slots - 1``."""
+
+    info: ModelInfo
+    tokenizer: Tokenizer
+    capabilities: Capabilities
+    context_tokens: int
+    """The longest sequence, prompt included, that the model was made for."""
+
+    @abstractmethod
+    def reserve(self, n_slots: int) -> None:
+        """Make room for this many sequences; what was in the slots before is gone."""
+
+    @abstractmethod
+    def prefill(self, slot: int, tokens: Sequence[int]) -> NDArray[np.float32]:
+        """Begin a sequence in a free slot.
+
+        Returns
+        -------
+        ndarray, shape (n_vocabulary,)
+            Logits of the token that follows.
+        """
+
+    @abstractmethod
+    def step(self, slots: Sequence[int], tokens: Sequence[int]) -> NDArray[np.float32]:
+        """Append one token to each of the sequences.
+
+        Parameters
+        ----------
+        slots : sequence of int
+            Occupied slots, ascending.
+        tokens : sequence of int
+            The token to append to each.
+
+        Returns
+        -------
+        ndarray, shape (len(slots), n_vocabulary)
+            Logits of the tokens that follow.
+        """
+
+    @abstractmethod
+    def copy(self, source: int, target: int) -> None:
+        """Make the free slot ``target`` hold the same sequence as ``source``."""
+
+    @abstractmethod
+    def free(self, slot: int) -> None:
+        """Forget the sequence of a slot."""
+
+
+class Checkpoint(ABC):
+    """A model that has been found and checked, its weights not yet read."""
+
+    name: str
+    tokenizer: Tokenizer
+    context_tokens: int
+
+    @abstractmethod
+    def load(self) -> Backend:
+        """Read the weights.
+
+        Raises
+        ------
+        ModelError
+            If they are damaged or do not fit the configuration.
+        MissingError
+            If the library that the backend stands on is not installed.
+        DeviceMemoryError
+            If they do not fit into the device's memory.
+        """
+
+
+class BackendType(ABC):
+    """The ``PLUGIN`` of a backend file. Its module imports no heavy library before it is used."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def probe(self) -> Availability:
+        """Say whether the backend's library is here and which devices it sees."""
+
+    @abstractmethod
+    def accepts(self, path: Path) -> bool:
+        """Whether the file or directory is a model of this backend's kind."""
+
+    @abstractmethod
+    def open(self, path: Path, options: LoadOptions, revision: str | None) -> Checkpoint:
+        """Read configuration and tokenizer.
+
+        Raises
+        ------
+        ModelError
+            If the model cannot be used, the tokenizer lacks a tag, or the device does not exist.
+        """
+
+
+def open_model(options: LoadOptions, backend: str = "auto") -> Checkpoint:
+    """Find a model and the backend that runs it.
+
+    Raises
+    ------
+    UsageError
+        If there is no such backend or model.
+    MissingError
+        If the model would have to be downloaded and cannot be.
+    ModelError
+        If it is no model that the backend can use.
+    """
+    chosen: BackendType | None = None if backend == "auto" else registry.load("backends", backend)
+    location = locate(options.model, options.revision, offline=options.offline)
+    if chosen is None:
+        plugins = registry.load_all("backends").values()
+        chosen = next((plugin for plugin in plugins if plugin.accepts(location.path)), None)
+        if chosen is None:
+            raise UsageError(
+                "this is no model that a backend of logos reads",
+                source=str(location.path),
+                hint="give a directory with config.json, tokenizer.json and safetensors weights",
+            )
+    try:
+        checkpoint = chosen.open(location.path, options, location.revision)
+        _ = checkpoint.tokenizer.tag_ids
+        if not checkpoint.tokenizer.eos_ids:
+            raise ModelError("config.json names no end-of-text token", hint="set eos_token_id")  # noqa: TRY301
+    except ModelError as error:
+        raise error.at(options.model) from error
+    return checkpoint
