@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from logos_cli.errors import UsageError
+from typing import TYPE_CHECKING
+
+from logos_cli.errors import MoleculeError, UsageError
 from logos_cli.formats.base import Writer
 from logos_cli.objects.base import ScienceObject
 from logos_cli.objects.complex import Complex
@@ -10,6 +12,9 @@ from logos_cli.objects.material import Material
 from logos_cli.objects.molecule import Molecule
 from logos_cli.objects.reaction import Reaction
 from logos_cli.records import Record
+
+if TYPE_CHECKING:
+    from rdkit import Chem
 
 
 def smiles_of(item: ScienceObject) -> list[str]:
@@ -56,10 +61,81 @@ class SmilesWriter(Writer):
 
 
 class SdfWriter(Writer):
-    """One molecule a record, with 2D coordinates, or a 3D conformer (``options.conformer``)."""
+    """One molecule a record, with 2D coordinates, or a 3D conformer (``options.conformer``).
+
+    The identifier is the title; scores, and a framework's or reaction's part, are tags. A conformer is
+    ETKDG's, embedded with hydrogens and seeded by ``options.seed``; the hydrogens stay in the file, as
+    docking programs want them.
+    """
 
     suffixes = (".sdf", ".sd")
 
     def write(self, record: Record, item: ScienceObject) -> None:
-        """Write the molecule block and the tags of one object."""
-        raise UsageError("SDF is not written yet")
+        """Write the molecule block and the tags of one object, or of each part of it."""
+        smiles = smiles_of(item)
+        roles = _roles(item, len(smiles))
+        texts = [
+            self._record(one, record, f"{record.id}|{role}" if role else record.id, role)
+            for one, role in zip(smiles, roles, strict=True)
+        ]
+        self.stream.write("".join(texts))
+
+    def _record(self, smiles: str, record: Record, title: str, role: str) -> str:
+        from rdkit import Chem
+
+        from logos_cli.formats._smiles import parse_smiles
+
+        molecule = parse_smiles(smiles)
+        molecule = (
+            _with_conformer(molecule, self.options.seed, title) if self.options.conformer else _flat(molecule)
+        )
+        molecule.SetProp("_Name", " ".join(title.split()))
+        tags = {"kind": record.kind, "smiles": smiles, "role": role, "status": record.status.value}
+        for name, score in record.scores.items():
+            tags[name] = str(score.get("value", "") if isinstance(score, dict) else score)
+        if "logp" in record.sample:
+            tags["logp_sample"] = str(record.sample["logp"])
+        lines = [f">  <{name}>\n{value}\n\n" for name, value in tags.items() if value not in ("", "None")]
+        return f"{Chem.MolToMolBlock(molecule)}{''.join(lines)}$$$$\n"
+
+
+def _roles(item: ScienceObject, count: int) -> list[str]:
+    if isinstance(item, Material):
+        return ["metal", *(f"linker{number}" for number in range(1, count))]
+    if isinstance(item, Reaction):
+        return [*(f"reactant{number}" for number in range(1, count)), "product"]
+    return [""] * count
+
+
+def _flat(molecule: Chem.Mol) -> Chem.Mol:
+    from rdkit.Chem import AllChem
+
+    AllChem.Compute2DCoords(molecule)
+    return molecule
+
+
+def _with_conformer(molecule: Chem.Mol, seed: int, title: str) -> Chem.Mol:
+    """Return the molecule with hydrogens and one ETKDGv3 conformer, relaxed by MMFF94 where it has parameters.
+
+    Raises
+    ------
+    MoleculeError
+        If no conformer was found.
+    """
+    from rdkit import Chem, rdBase
+    from rdkit.Chem import AllChem
+
+    full = Chem.AddHs(molecule)
+    parameters = AllChem.ETKDGv3()
+    parameters.randomSeed = seed & 0x7FFFFFFF
+    parameters.maxIterations = 50
+    with rdBase.BlockLogs():
+        if AllChem.EmbedMolecule(full, parameters) < 0:
+            parameters.useRandomCoords = True
+            if AllChem.EmbedMolecule(full, parameters) < 0:
+                raise MoleculeError(
+                    f"no 3D conformer of {title} was found", hint="write 2D coordinates: leave out --3d"
+                )
+        if AllChem.MMFFHasAllMoleculeParams(full):
+            AllChem.MMFFOptimizeMolecule(full, maxIters=500)
+    return full

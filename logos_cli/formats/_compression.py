@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import zlib
 from collections.abc import Callable
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from logos_cli.errors import InputError
 
@@ -38,7 +38,7 @@ def decompressed(stream: io.BufferedReader, name: str) -> io.BufferedReader:
     for prefix, engine in _ENGINES.items():
         if magic.startswith(prefix):
             raw: io.RawIOBase = _Decompressed(stream, engine, name)
-            inner = io.BufferedReader(raw, _BLOCK)
+            inner = io.BufferedReader(cast("Any", raw), _BLOCK)
             _refuse_tar(inner.peek(512), name)
             return inner
     _refuse_tar(magic, name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Callable
 from typing import Any
 
 from rdkit import Chem, rdBase
@@ -55,21 +56,21 @@ def canonical_smiles(smiles: str) -> str:
 
 def _why(smiles: str) -> tuple[str, Span | None]:
     """Return why RDKit rejects a SMILES, and where it says so."""
+    lines = rejection(lambda sanitize: Chem.MolFromSmiles(smiles, sanitize=sanitize))
+    if place := _POSITION.search("\n".join(lines)):
+        start = min(int(place[1]) - 1, len(smiles) - 1)
+        return f"syntax error near character {start + 1}", Span(start, start + 1)
+    return lines[0].split(" for input:")[0], None
+
+
+def rejection(parse: Callable[[bool], Chem.Mol | None]) -> list[str]:
+    """Return RDKit's reasons for rejecting what ``parse(sanitize)`` reads; one at least."""
     with rdBase.BlockLogs():
-        parsed = Chem.MolFromSmiles(smiles, sanitize=False)
+        parsed = parse(False)
         problems = (
             [] if parsed is None else [problem.Message() for problem in Chem.DetectChemistryProblems(parsed)]
         )
-    if problems:
-        return problems[0], None
-    lines = _rdkit_log(smiles)
-    place = _POSITION.search("\n".join(lines))
-    start = min(int(place[1]) - 1, len(smiles) - 1) if place else 0
-    span = Span(start, start + 1) if place else None
-    reason = lines[0].split(" for input:")[0] if lines else "no reason given"
-    if place:
-        reason = f"syntax error near character {start + 1}"
-    return reason, span
+    return problems or _rdkit_log(lambda: parse(True)) or ["no reason given"]
 
 
 class _Lines(logging.Handler):
@@ -83,14 +84,14 @@ class _Lines(logging.Handler):
         self.lines.append(_TIME.sub("", record.getMessage()))
 
 
-def _rdkit_log(smiles: str) -> list[str]:
-    """Return what RDKit logs about a SMILES: the only place where it says what is wrong with its syntax."""
+def _rdkit_log(parse: Callable[[], object]) -> list[str]:
+    """Return what RDKit logs meanwhile: the only place where it says what is wrong with a syntax."""
     logger = logging.getLogger("rdkit")
     handler, handlers, propagate = _Lines(), logger.handlers, logger.propagate
     logger.handlers, logger.propagate = [handler], False
     rdBase.LogToPythonLogger()
     try:
-        Chem.MolFromSmiles(smiles)
+        parse()
     finally:
         rdBase.LogToCppStreams()
         logger.handlers, logger.propagate = handlers, propagate

@@ -14,8 +14,8 @@ from logos_cli.formats.base import Entry, Format, ReadOptions, Writer
 from logos_cli.grammar import Form
 
 HEADER_WORDS = frozenset(
-    ("smiles", "canonical_smiles", "isomeric_smiles", "smi", "structure")
-    + ("rxn_smiles", "reaction_smiles", "rxn", "reaction")
+    ["smiles", "canonical_smiles", "isomeric_smiles", "smi", "structure"]
+    + [f"{kind}{ending}" for kind in ("rxn", "reaction") for ending in ("", "_smiles")]
 )
 """First words (in lower case) that make the first line of a SMILES list a header."""
 
