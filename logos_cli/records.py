@@ -191,4 +191,5 @@ class Tally:
     def __str__(self) -> str:
         parts = [f"{self.counts['ok']:,} ok"]
         parts += [f"{self.counts[name]:,} {name}" for name in ("invalid", "error") if self.counts[name]]
-        return f"{self.total:,} records: {', '.join(parts)}"
+        noun = "record" if self.total == 1 else "records"
+        return f"{self.total:,} {noun}: {', '.join(parts)}"
