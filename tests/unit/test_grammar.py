@@ -47,8 +47,10 @@ PUBLISHED = [
     ("<ProteinS>J<PocketS>S<PocketE>K<ProteinE><MoleculeS>CCO<MoleculeE>", Form.COMPLEX, 2),
     ("<ProteinS>J<PocketS>N[C@@H](CO)C(=O)O<PocketE>K<ProteinE><MoleculeS>CCO<MoleculeE>", Form.COMPLEX, 3),
     (
-        "<MaterialS><MetalS>[Zn][O]([Zn])([Zn])[Zn]<MetalE><MoleculeS>O=C([O-])c1ccc(cc1)C(=O)[O-]<MoleculeE>"
-        "<MoleculeS>CC<MoleculeE><MaterialE>",
+        (
+            "<MaterialS><MetalS>[Zn][O]([Zn])([Zn])[Zn]<MetalE><MoleculeS>O=C([O-])c1ccc(cc1)C(=O)[O-]<MoleculeE>"
+            "<MoleculeS>CC<MoleculeE><MaterialE>"
+        ),
         Form.MATERIAL,
         None,
     ),
@@ -131,7 +133,7 @@ ERRORS = [
     ("<ProteinS>A<ProteinE><Search><MoleculeS>C<MoleculeE>", "<MoleculeS>", "unexpected", "<ProteinS>"),
     ("<ProteinS><PocketS>A<PocketE><ProteinE><Search><ProteinS>A<ProteinE>", "<Search>", "cannot follow", "<Trans>"),
     ("<ProteinS>A<ProteinE><Trans><ProteinS>A<ProteinE>", "<Trans>", "cannot follow", "<Search>"),
-    ("<ProteinS>A<ProteinE><Search><ProteinS><PocketS>Cc<PocketE><ProteinE>", "Cc", "tagged residue", "residue letters"),
+    ("<ProteinS>A<ProteinE><Search><ProteinS><PocketS>Cc<PocketE><ProteinE>", "Cc", "tagged residue", "letters"),
     (
         "<ProteinS><PocketS>A<PocketE><ProteinE><Trans><ProteinS><PocketS>A<PocketE><ProteinE>",
         "A", "tagged residue", "a SMILES",
