@@ -16,8 +16,8 @@ from logos_cli.resources import EMBEDDED
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from logos_cli.backends.base import Tokenizer
     from logos_cli.formats.base import Writer
-    from logos_cli.grammar.tokenizer import GrammarTokenizer
 
 _BY_SUFFIX = {".jsonl": "jsonl", ".ndjson": "jsonl", ".txt": "text", ".logos": "text", ".ids": "ids"}
 _SHOWN_ERRORS = 20
@@ -59,13 +59,13 @@ def _writer(name: str | None, output: str | None) -> str:
 class RecordSink:
     """Writes records in one format and counts them; failures are told on stderr as they come."""
 
-    def __init__(self, stream: IO[str], format: str, tokenizer: str) -> None:
+    def __init__(self, stream: IO[str], format: str, model: str = EMBEDDED) -> None:
         self.tally = Tally()
-        self._tokenizer: GrammarTokenizer | None = None
+        self._tokenizer: Tokenizer | None = None
         if format == "ids":
-            from logos_cli.grammar.tokenizer import load_tokenizer
+            from logos_cli.backends.base import LoadOptions, open_model
 
-            self._tokenizer = load_tokenizer(tokenizer)
+            self._tokenizer = open_model(LoadOptions(model)).tokenizer
         self._stream = stream
         self._format = format
         self._shown = 0
@@ -133,12 +133,12 @@ def open_sink(
     *,
     overwrite: bool = False,
     native: bool = False,
-    tokenizer: str = EMBEDDED,
+    model: str = EMBEDDED,
 ) -> Iterator[RecordSink]:
     """Open the sink of a command; a file appears under its name when the block has ended well."""
     format = choose_format(wanted, output, native=native)
     with open_output(output, overwrite=overwrite) as stream:
-        sink = RecordSink(stream, format, tokenizer)
+        sink = RecordSink(stream, format, model)
         yield sink
         sink.close()
 

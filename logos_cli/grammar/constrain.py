@@ -1,7 +1,6 @@
 """Grammars for constrained decoding, as Lark text: ``tokenizers/grammar.lark`` with the start that a task needs.
 
-What is sampled under one of these the parser accepts. The converse does not hold: a SMILES is sampled with
-``<`` and ``>`` in dative bonds only, so that no tag can be spelled in plain characters.
+What is sampled under one of these, the parser accepts.
 """
 
 from __future__ import annotations
@@ -14,25 +13,13 @@ from logos_cli.grammar.spec import Kind
 from logos_cli.resources import data_path
 
 _START = re.compile(r"^start:.*\n(?:[ \t]+\|.*\n)*", re.MULTILINE)
-_TERMINAL = re.compile(r"^(SMILES|RESIDUE_SMILES):.*\n", re.MULTILINE)
-_ATOMS = r"[A-Za-z0-9@+\-\[\]()=#$:\/\\%.*~]"
-_MARKS = r"[a-z0-9@+\-\[\]()=#$:\/\\%.*~]"
-_SAMPLED = rf"""
-SMILES: /({_ATOMS}|->|<-)+/
-RESIDUE_SMILES: /[A-Z]*({_MARKS}|->|<-)({_ATOMS}|->|<-)*/
-"""
-
-
-@cache
-def definition() -> str:
-    """Return the definition as people read it."""
-    return data_path("tokenizers", "grammar.lark").read_text(encoding="utf-8")
 
 
 @cache
 def _rules() -> str:
-    """Return the definition without its start, its SMILES terminals as they are sampled."""
-    return _TERMINAL.sub("", _START.sub("", definition())) + _SAMPLED
+    """Return the definition without its start."""
+    text = data_path("tokenizers", "grammar.lark").read_text(encoding="utf-8")
+    return _START.sub("", text)
 
 
 def grammar(start: str, rules: Iterable[str] = ()) -> str:
@@ -55,7 +42,8 @@ def copied_site(chains: Sequence[str]) -> str:
     """
     letters = sorted(set("".join(chains)))
     rules = [
-        f'copy_{letter.lower()}: "{letter}" | {Kind.POCKET.start} "{letter}" {Kind.POCKET.end}' for letter in letters
+        f'copy_{letter.lower()}: "{letter}" | {Kind.POCKET.start} "{letter}" {Kind.POCKET.end}'
+        for letter in letters
     ]
     bodies = (" ".join(f"copy_{letter.lower()}" for letter in chain) for chain in chains)
     start = " ".join(f"{Kind.PROTEIN.start} {body} {Kind.PROTEIN.end}" for body in bodies)

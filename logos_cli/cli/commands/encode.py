@@ -36,8 +36,8 @@ def encode(
         list[str] | None,
         typer.Option(metavar="ID", help="Keep this protein chain; may be repeated.", rich_help_panel="Structures"),
     ] = None,
-    model: Annotated[
-        int, typer.Option(min=1, help="Model of an ensemble.", rich_help_panel="Structures")
+    model_number: Annotated[
+        int, typer.Option(min=1, help="Which model of an ensemble (NMR).", rich_help_panel="Structures")
     ] = 1,
     sequence: Annotated[
         Literal["observed", "full"],
@@ -65,10 +65,10 @@ def encode(
     output: Output = None,
     format: RecordFormat = None,
     overwrite: Overwrite = False,
-    tokenizer: Annotated[
+    model: Annotated[
         str,
         typer.Option(
-            metavar="NAME|DIR", help="Tokenizer of -f ids: embedded, or a checkpoint's.", rich_help_panel="Output"
+            metavar="NAME|DIR", help="Model whose token ids -f ids writes.", rich_help_panel="Output"
         ),
     ] = EMBEDDED,
     jobs: Jobs = 1,
@@ -102,13 +102,13 @@ def encode(
         symmetry=symmetry,
         sequence=sequence,
         numbering=numbering,
-        model=model,
+        model=model_number,
         column=column,
         canonical=canonical,
         reagents=reagents,
     )
     paths = inputs_or_stdin(inputs)
-    with open_sink(output, format, overwrite=overwrite, tokenizer=tokenizer) as sink:
+    with open_sink(output, format, overwrite=overwrite, model=model) as sink:
         records = run(paths, options, jobs=jobs, verify=verify)
         if not verify:
             return write_all(records, sink)
