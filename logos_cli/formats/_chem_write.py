@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from logos_cli.errors import MoleculeError, UsageError
 from logos_cli.formats.base import Writer
@@ -85,7 +85,7 @@ class SdfWriter(Writer):
 
         from logos_cli.formats._smiles import parse_smiles
 
-        molecule = parse_smiles(smiles)
+        molecule = _node(smiles) if role == "metal" else parse_smiles(smiles)
         molecule = (
             _with_conformer(molecule, self.options.seed, title) if self.options.conformer else _flat(molecule)
         )
@@ -107,10 +107,23 @@ def _roles(item: ScienceObject, count: int) -> list[str]:
     return [""] * count
 
 
-def _flat(molecule: Chem.Mol) -> Chem.Mol:
-    from rdkit.Chem import AllChem
+def _node(smiles: str) -> Chem.Mol:
+    """Return a metal node, whose valences RDKit would not accept."""
+    from rdkit import Chem, rdBase
 
-    AllChem.Compute2DCoords(molecule)
+    with rdBase.BlockLogs():
+        molecule: Chem.Mol | None = Chem.MolFromSmiles(smiles, sanitize=False)
+    if molecule is None:
+        raise MoleculeError(f"the metal node is not a SMILES: {smiles}", text=smiles)
+    molecule.UpdatePropertyCache(strict=False)
+    Chem.FastFindRings(molecule)
+    return molecule
+
+
+def _flat(molecule: Chem.Mol) -> Chem.Mol:
+    from rdkit.Chem import rdDepictor
+
+    rdDepictor.Compute2DCoords(molecule)
     return molecule
 
 
@@ -123,19 +136,19 @@ def _with_conformer(molecule: Chem.Mol, seed: int, title: str) -> Chem.Mol:
         If no conformer was found.
     """
     from rdkit import Chem, rdBase
-    from rdkit.Chem import AllChem
+    from rdkit.Chem import rdDistGeom, rdForceFieldHelpers
 
     full = Chem.AddHs(molecule)
-    parameters = AllChem.ETKDGv3()
+    parameters: Any = rdDistGeom.ETKDGv3()
     parameters.randomSeed = seed & 0x7FFFFFFF
     parameters.maxIterations = 50
     with rdBase.BlockLogs():
-        if AllChem.EmbedMolecule(full, parameters) < 0:
+        if rdDistGeom.EmbedMolecule(full, parameters) < 0:
             parameters.useRandomCoords = True
-            if AllChem.EmbedMolecule(full, parameters) < 0:
+            if rdDistGeom.EmbedMolecule(full, parameters) < 0:
                 raise MoleculeError(
                     f"no 3D conformer of {title} was found", hint="write 2D coordinates: leave out --3d"
                 )
-        if AllChem.MMFFHasAllMoleculeParams(full):
-            AllChem.MMFFOptimizeMolecule(full, maxIters=500)
+        if rdForceFieldHelpers.MMFFHasAllMoleculeParams(full):
+            rdForceFieldHelpers.MMFFOptimizeMolecule(full, maxIters=500)
     return full

@@ -1,0 +1,162 @@
+"""Writing tables and JSON."""
+
+from __future__ import annotations
+
+import csv
+import json
+import tempfile
+from typing import IO, Any, ClassVar
+
+from logos_cli.errors import UsageError
+from logos_cli.formats.base import WriteOptions, Writer
+from logos_cli.objects.antibody import Antibody
+from logos_cli.objects.base import ScienceObject
+from logos_cli.objects.complex import Complex
+from logos_cli.objects.material import Material
+from logos_cli.objects.molecule import Molecule
+from logos_cli.objects.protein import Protein
+from logos_cli.objects.reaction import Reaction
+from logos_cli.records import Record
+
+_FIRST = ("id", "kind", "status", "reason")
+_OBJECT = (
+    "sequence",
+    "site",
+    "heavy",
+    "light",
+    "smiles",
+    "reactants",
+    "product",
+    "metal",
+    "linkers",
+    "ligand",
+)
+_LAST = ("scores.", "sample.", "source.")
+
+
+def fields_of(item: ScienceObject) -> dict[str, Any]:
+    """Return the parts of an object by the names that tables and JSON give them.
+
+    Positions of tagged residues (``site``) count from one, as residues do elsewhere in the field.
+
+    Raises
+    ------
+    UsageError
+        If the object is of a kind that tables do not know.
+    """
+    if isinstance(item, Protein):
+        return {"sequence": item.sequence}
+    if isinstance(item, Antibody):
+        return dict(zip(("heavy", "light"), item.chains, strict=False))
+    if isinstance(item, Molecule):
+        return {"smiles": item.smiles}
+    if isinstance(item, Reaction):
+        return {"reactants": list(item.reactants), "product": item.product}
+    if isinstance(item, Material):
+        return {"metal": item.metal, "linkers": list(item.linkers)}
+    if isinstance(item, Complex):
+        chains = [
+            {"sequence": chain.sequence, "site": [index + 1 for index in chain.site]} for chain in item.chains
+        ]
+        return {"chains": chains} if item.ligand is None else {"chains": chains, "ligand": item.ligand}
+    raise UsageError(
+        f"a {type(item).__name__.lower()} cannot be written to a table", hint="write it --to jsonl"
+    )
+
+
+class JsonWriter(Writer):
+    """One array; each object has the record's keys and, under the name of its kind's parts, the decoded object."""
+
+    suffixes = (".json",)
+
+    def __init__(self, stream: IO[Any], options: WriteOptions) -> None:
+        super().__init__(stream, options)
+        self._begun = False
+
+    def write(self, record: Record, item: ScienceObject) -> None:
+        """Write one object of the array."""
+        data = record.to_dict()
+        data.pop("schema")
+        head = {key: data.pop(key) for key in ("id", "kind", "status", "text")}
+        text = json.dumps({**head, **fields_of(item), **data}, ensure_ascii=False)
+        self.stream.write(f",\n{text}" if self._begun else f"[\n{text}")
+        self._begun = True
+
+    def close(self) -> None:
+        """End the array."""
+        self.stream.write("\n]\n" if self._begun else "[]\n")
+
+
+class CsvWriter(Writer):
+    """One row a record: id, kind, status, the object's parts, then scores, sample and source, flattened.
+
+    The columns are known at the end only: rows wait in a temporary file.
+    """
+
+    suffixes: ClassVar[tuple[str, ...]] = (".csv",)
+    delimiter: ClassVar[str] = ","
+
+    def __init__(self, stream: IO[Any], options: WriteOptions) -> None:
+        super().__init__(stream, options)
+        self._rows = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - closed in close()
+        self._columns: dict[str, None] = {}
+
+    def write(self, record: Record, item: ScienceObject) -> None:
+        """Keep one row."""
+        row = {
+            "id": record.id, "kind": record.kind, "status": record.status.value, "reason": record.reason or "",
+            **_object_cells(item),
+        }  # fmt: skip
+        for part, values in (("scores", record.scores), ("sample", record.sample), ("source", record.source)):
+            for name, value in values.items():
+                known = part == "scores" and isinstance(value, dict) and "value" in value
+                row[f"{part}.{name}"] = _cell(value["value"] if known else value)
+        row |= {name: _cell(value) for name, value in record.extra.items() if name not in row}
+        row = {name: value for name, value in row.items() if value != "" or name in ("id", "kind", "status")}
+        self._columns.update(dict.fromkeys(row))
+        self._rows.write(json.dumps(row) + "\n")
+
+    def close(self) -> None:
+        """Write the header and all rows."""
+        columns = sorted(self._columns, key=_order) or [*_FIRST[:3]]
+        writer = csv.DictWriter(
+            self.stream, columns, restval="", delimiter=self.delimiter, lineterminator="\n"
+        )
+        writer.writeheader()
+        self._rows.seek(0)
+        for line in self._rows:
+            writer.writerow(json.loads(line))
+        self._rows.close()
+
+
+class TsvWriter(CsvWriter):
+    """The same, parted by tabs."""
+
+    suffixes = (".tsv", ".tab")
+    delimiter = "\t"
+
+
+def _object_cells(item: ScienceObject) -> dict[str, str]:
+    """Return the parts of an object as text: molecules joined by dots, chains by colons."""
+    cells: dict[str, str] = {}
+    for name, value in fields_of(item).items():
+        if name == "chains":
+            cells["sequence"] = ":".join(chain["sequence"] for chain in value)
+            cells["site"] = ":".join(" ".join(map(str, chain["site"])) for chain in value)
+        else:
+            cells[name] = ".".join(value) if isinstance(value, list) else value
+    return cells
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _order(column: str) -> tuple[int, int]:
+    """Sort key: identity, the object, other keys, scores, sample, source; stable within each."""
+    for group, names in enumerate((_FIRST, _OBJECT)):
+        if column in names:
+            return group, names.index(column)
+    return next((3 + index for index, prefix in enumerate(_LAST) if column.startswith(prefix)), 2), 0
