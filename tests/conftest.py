@@ -10,7 +10,7 @@ import pytest
 
 _CHECKOUT = Path(__file__).resolve().parent.parent
 _SHARED = Path(os.environ.get("LOGOS_TEST_DATA", _CHECKOUT.parent / "shared" / "data"))
-_unmet: list[str] = []
+_NOT_FOUND = "real data not found at"
 
 
 @pytest.fixture(scope="session")
@@ -20,11 +20,10 @@ def checkout() -> Path:
 
 
 @pytest.fixture
-def shared_data(request: pytest.FixtureRequest) -> Path:
+def shared_data() -> Path:
     """The folder of real data that is not part of the repository (``LOGOS_TEST_DATA``)."""
     if not _SHARED.is_dir():
-        _unmet.append(request.node.nodeid)
-        pytest.skip(f"real data not found at {_SHARED}")
+        pytest.skip(f"{_NOT_FOUND} {_SHARED}")
     return _SHARED
 
 
@@ -39,8 +38,11 @@ def _own_caches(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mo
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say loudly how many checks did not run for want of the data."""
-    if _unmet:
+    """Say loudly how many checks did not run for want of the data, in whichever process they were skipped."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    if unmet := [report for report in skipped if _NOT_FOUND in str(report.longrepr)]:
         terminalreporter.write_line(
-            f"{len(_unmet)} checks on real data DID NOT RUN: no folder {_SHARED} (set LOGOS_TEST_DATA)", red=True, bold=True
+            f"{len(unmet)} checks on real data DID NOT RUN: no folder {_SHARED} (set LOGOS_TEST_DATA)",
+            red=True,
+            bold=True,
         )
