@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
+
+from logos_cli.grammar.spec import FORMS
+
+
+def one_of(*values: str) -> Callable[[str], list[str]]:
+    """Return a completion for the shell: those of the values that begin with what was typed."""
+
+    def complete(incomplete: str) -> list[str]:
+        return [value for value in values if value.startswith(incomplete)]
+
+    return complete
+
+
+complete_form = one_of(*FORMS)
 
 Inputs = Annotated[
     list[str] | None,
@@ -28,6 +43,7 @@ RecordFormat = Annotated[
     str | None,
     typer.Option(
         "--format", "-f", metavar="text|jsonl|ids", rich_help_panel="Output",
+        autocompletion=one_of("text", "jsonl", "ids"),
         help="One sentence a line, records, or token ids. Default: text on a terminal, else records.",
     ),
 ]  # fmt: skip
@@ -35,9 +51,10 @@ Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, metavar="N", help="Num
 Form = Annotated[
     str | None,
     typer.Option(
-        "--as", metavar="FORM", help="Sentence form; `logos grammar show` lists them. Default: by content."
+        "--as", metavar="FORM", help="Sentence form; `logos grammar show` lists them. Default: by content.",
+        autocompletion=complete_form,
     ),
-]
+]  # fmt: skip
 Level = Annotated[
     int,
     typer.Option(

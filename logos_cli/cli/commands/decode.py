@@ -7,11 +7,14 @@ from typing import Annotated
 import typer
 
 from logos_cli.cli.base import Command
-from logos_cli.cli.options import Inputs, Output, Overwrite
+from logos_cli.cli.options import Inputs, Output, Overwrite, one_of
 from logos_cli.cli.output import finish, inputs_or_stdin
 from logos_cli.cli.terminal import terminal
 from logos_cli.errors import ExitCode, LogosError
 from logos_cli.records import Record, Status, Tally
+
+# named here as well, so that help and completion load no format; a test compares
+_WRITERS = ("fasta", "smi", "sdf", "csv", "json", "cif", "pml", "cxc")
 
 
 def decode(
@@ -19,7 +22,7 @@ def decode(
     *,
     to: Annotated[
         str | None,
-        typer.Option("--to", "-t", metavar="fasta|smi|sdf|csv|json|cif|pml|cxc",
+        typer.Option("--to", "-t", metavar="|".join(_WRITERS), autocompletion=one_of(*_WRITERS),
                      help="Format to write. Default: by the extension of --output.", rich_help_panel="Output"),
     ] = None,
     output: Output = None,

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from logos_cli.cli.base import Command
-from logos_cli.cli.options import Inputs
+from logos_cli.cli.options import Inputs, complete_form
 from logos_cli.cli.output import inputs_or_stdin
 from logos_cli.cli.terminal import terminal
 from logos_cli.errors import ExitCode
@@ -18,7 +18,10 @@ def check(
     inputs: Inputs = None,
     *,
     form: Annotated[
-        str | None, typer.Option("--as", metavar="FORM", help="Accept sentences of this form only.")
+        str | None,
+        typer.Option(
+            "--as", metavar="FORM", help="Accept sentences of this form only.", autocompletion=complete_form
+        ),
     ] = None,
     prefix: Annotated[
         bool, typer.Option("--prefix", help="Accept beginnings of sentences (prompts) too.")
@@ -50,7 +53,8 @@ def check(
 
 def show(
     form: Annotated[
-        str | None, typer.Argument(metavar="[FORM]", help="A sentence form. Default: all.")
+        str | None,
+        typer.Argument(metavar="FORM", help="A sentence form. Default: all.", autocompletion=complete_form),
     ] = None,
 ) -> None:
     """Print the definition of the grammar, or of one form with an example.
