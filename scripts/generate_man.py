@@ -46,20 +46,18 @@ FILES = {
     "~/.cache/logos": "What was computed once to be fast later, such as the index of chemical components. "
     "Safe to delete; a directory that cannot be written is done without.",
 }
-OVERVIEW = (
-    (
-        "Scientific objects become sentences of one grammar: tags such as <ProteinS> and <ProteinE> enclose residues or "
-        "SMILES, so that proteins, antibodies, molecules, binding sites, complexes, reactions and metal-organic frameworks "
-        "are all text that one language model can read and complete. `logos encode` turns files into sentences, `logos "
-        "decode` turns sentences into files, and the grammar itself is shown by `logos grammar show`."
-    ),
-    (
-        "Commands read files, directories, lists of files and standard input, and write to standard output, so that they "
-        "can be piped into each other. On a terminal they print one sentence a line; into a pipe they write records, one "
-        "JSON object a line, which carry the sentence and where it came from. Every command that works on records ends "
-        "with a line on standard error that accounts for all of them."
-    ),
-)
+OVERVIEW = """\
+Scientific objects become sentences of one grammar: tags such as <ProteinS> and <ProteinE> enclose residues
+or SMILES, so that proteins, antibodies, molecules, binding sites, complexes, reactions and metal-organic
+frameworks are all text that one language model can read and complete. `logos encode` turns files into
+sentences, `logos decode` turns sentences into files, and the grammar itself is shown by `logos grammar
+show`.
+
+Commands read files, directories, lists of files and standard input, and write to standard output, so that
+they can be piped into each other. On a terminal they print one sentence a line; into a pipe they write
+records, one JSON object a line, which carry the sentence and where it came from. Every command that works
+on records ends with a line on standard error that accounts for all of them.
+"""
 GROUPS = {"Other": 1}  # headings of options, those of no rank first
 
 
@@ -205,7 +203,7 @@ def page(name: str, command: Any, all_names: list[str]) -> str:
     text, examples = paragraphs(command.help)
     summary, *description = text or [""]
     if name == "logos":
-        description = list(OVERVIEW)
+        description = paragraphs(OVERVIEW)[0]
     argument_help = [
         (
             f"\\fI{escape(parameter.metavar or parameter.name.upper())}\\fR",
