@@ -113,7 +113,7 @@ def perceive(skeleton: Skeleton, add_hydrogens: bool = False) -> str:
     MoleculeError
         If no choice of orders and charges satisfies every valence, or RDKit refuses the result.
     """
-    return _perceive_ranked(_in_canonical_order(skeleton), add_hydrogens)
+    return _perceive_ranked(in_canonical_order(skeleton), add_hydrogens)
 
 
 def skeleton_of(molecule: Mol) -> Skeleton:
@@ -125,7 +125,7 @@ def skeleton_of(molecule: Mol) -> Skeleton:
     )
 
 
-def _in_canonical_order(skeleton: Skeleton) -> Skeleton:
+def in_canonical_order(skeleton: Skeleton) -> Skeleton:
     """Renumber the atoms canonically, so that equal molecules get equal resonance structures."""
     from rdkit import Chem
 

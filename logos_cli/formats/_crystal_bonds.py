@@ -1,0 +1,340 @@
+"""Bonds of a periodic structure, from distances and covalent radii."""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import gemmi
+import numpy as np
+
+from logos_cli.errors import StructureError
+from logos_cli.formats._crystal_cell import SAME_SITE_ANGSTROM, UnitCell, is_full
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Shift = tuple[int, int, int]
+"""Whole cells between an atom and its partner."""
+
+NONMETALS: Final = frozenset(
+    "H He B C N O F Ne Si P S Cl Ar Ge As Se Br Kr Te I Xe At Rn".split()  # noqa: SIM905
+)
+_ORGANIC_FACTOR: Final = 1.2
+"""A bond between nonmetals is at most this much longer than the sum of the radii: 1.75 Å for C-C."""
+_HYDROGEN_TOLERANCE_ANGSTROM: Final = 0.27
+_METAL_TOLERANCE_ANGSTROM: Final = 0.45
+_METAL_CARBON_TOLERANCE_ANGSTROM: Final = 0.3
+_METAL_METAL_TOLERANCE_ANGSTROM: Final = 0.2
+_PADDLEWHEEL_TOLERANCE_ANGSTROM: Final = 0.65
+_PADDLEWHEEL_BRIDGES: Final = 3
+_CLASH_FACTOR: Final = {False: 0.7, True: 0.6}
+"""Atoms nearer than this part of the sum of their radii exclude each other (True: a metal or hydrogen)."""
+_MOST_NEIGHBOURS: Final = {"C": 4, "N": 4, "O": 3, "F": 1, "Br": 4, "Cl": 4, "B": 6}
+_DONORS: Final = frozenset("N O F P S Cl As Se Br Te I".split())  # noqa: SIM905
+
+
+@dataclass(slots=True)
+class BondGraph:
+    """Bonds of one cell; every bond is listed from both its ends.
+
+    Attributes
+    ----------
+    organic : list of dict
+        For every heavy nonmetal atom its nonmetal neighbours ``(index, shift)`` with the distance in Å.
+    contacts : list of dict
+        For every atom the metals that it binds; for a metal, every nonmetal atom that it binds.
+    metal_metal : list of dict
+        For every metal the metals that it binds without a bridging atom.
+    hydrogens : list of list of int
+        For every heavy atom its hydrogens.
+    loose : list of int
+        Hydrogens at no heavy nonmetal atom.
+    clashes : list of (int, int, float)
+        Pairs of atoms that are too near to each other, with the distance in Å.
+    """
+
+    n: int
+    organic: list[dict[tuple[int, Shift], float]] = field(default_factory=list)
+    contacts: list[dict[tuple[int, Shift], float]] = field(default_factory=list)
+    metal_metal: list[dict[tuple[int, Shift], float]] = field(default_factory=list)
+    hydrogens: list[list[int]] = field(default_factory=list)
+    loose: list[int] = field(default_factory=list)
+    clashes: list[tuple[int, int, float]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.organic = [{} for _ in range(self.n)]
+        self.contacts = [{} for _ in range(self.n)]
+        self.metal_metal = [{} for _ in range(self.n)]
+        self.hydrogens = [[] for _ in range(self.n)]
+
+
+def add(a: Shift, b: Shift) -> Shift:
+    """Return the sum of two shifts."""
+    return (a[0] + b[0], a[1] + b[1], a[2] + b[2])
+
+
+def minus(a: Shift) -> Shift:
+    """Return the opposite shift."""
+    return (-a[0], -a[1], -a[2])
+
+
+def is_metal(symbol: str) -> bool:
+    """Whether an element counts as a metal; B, Si, Ge, As, Se and Te do not, Sb and Po do."""
+    return symbol not in NONMETALS
+
+
+def near_pairs(
+    fractional: NDArray[np.float64], matrix: NDArray[np.float64], cutoff_angstrom: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Return all pairs of atoms, periodic images included, that are at most the cut-off apart.
+
+    Returns
+    -------
+    first, second : ndarray of int, shape (n_pairs,)
+        Atom indices; every pair appears in both directions.
+    shift : ndarray of int, shape (n_pairs, 3)
+        Cells to add to the second atom.
+    distance : ndarray, shape (n_pairs,)
+        In Å.
+    """
+    from scipy.spatial import cKDTree
+
+    # The margin is the cut-off over the distance between opposite faces: right for any skewed or tiny cell.
+    margin = cutoff_angstrom * np.linalg.norm(np.linalg.inv(matrix), axis=0)
+    reach = np.ceil(margin).astype(int)
+    steps = [np.arange(-n, n + 1) for n in reach]
+    offsets = np.stack(np.meshgrid(*steps, indexing="ij"), axis=-1).reshape(-1, 3)
+    copies, owners, shifts = [], [], []
+    for offset in offsets:
+        moved = fractional + offset
+        inside = ((moved >= -margin) & (moved <= 1 + margin)).all(axis=1)
+        copies.append(moved[inside])
+        owners.append(np.flatnonzero(inside))
+        shifts.append(np.repeat(offset[None], inside.sum(), axis=0))
+    owner, shift = np.concatenate(owners), np.concatenate(shifts)
+    tree = cKDTree(fractional @ matrix)
+    found = tree.sparse_distance_matrix(
+        cKDTree(np.concatenate(copies) @ matrix), cutoff_angstrom, output_type="coo_matrix"
+    )
+    first, second = found.row.astype(np.int64), owner[found.col]
+    shift = shift[found.col]
+    itself = (first == second) & (shift == 0).all(axis=1)
+    return first[~itself], second[~itself], shift[~itself], found.data[~itself]
+
+
+def resolve_disorder(atoms: UnitCell) -> None:
+    """Merge atoms that are written twice, and keep one of those partly occupied ones that exclude each other.
+
+    Atoms are kept in the order of their occupancy; among equals, those bonded to what is already kept come
+    first, so that one whole orientation of a disordered group survives rather than parts of two.
+    """
+    first, second, _, distance = near_pairs(atoms.fractional, atoms.matrix, 1.9)
+    elements = np.array(atoms.elements)
+    same = (elements[first] == elements[second]) & (distance < SAME_SITE_ANGSTROM) & (first != second)
+    radii, special = _radii(atoms.elements)
+    clash = same | (distance < _clash_limit(radii, special, first, second))
+    partial = ~is_full(atoms.occupancy)
+    clash &= same | partial[first] | partial[second]
+    clash &= first != second
+    if not clash.any():
+        return
+    excludes: dict[int, set[int]] = defaultdict(set)
+    for a, b in zip(first[clash].tolist(), second[clash].tolist(), strict=True):
+        excludes[a].add(b)
+    beside: dict[int, set[int]] = defaultdict(set)
+    for a, b in zip(first[~clash].tolist(), second[~clash].tolist(), strict=True):
+        beside[a].add(b)
+    kept = _keep_greedily(atoms.occupancy, excludes, beside)
+    merged = {int(a) for a in first[same] if not kept[a]}
+    n_dropped = int((~kept).sum())
+    if n_dropped > len(merged):
+        atoms.notes.append(
+            f"disorder: {n_dropped - len(merged)} partly occupied atoms of the cell left out "
+            f"because they overlap others of higher or equal occupancy"
+        )
+    if merged:
+        atoms.notes.append(f"{len(merged)} atoms of the cell lie on one of the same element and were merged with it")
+    atoms.keep(kept)
+
+
+def _keep_greedily(
+    occupancy: NDArray[np.float64], excludes: dict[int, set[int]], beside: dict[int, set[int]]
+) -> NDArray[np.bool_]:
+    kept = np.zeros(len(occupancy), dtype=bool)
+    open_atoms = dict.fromkeys(sorted(range(len(occupancy)), key=lambda i: (-round(float(occupancy[i]), 3), i)))
+    dropped: set[int] = set()
+    while open_atoms:
+        front = deque([next(iter(open_atoms))])
+        level = round(float(occupancy[front[0]]), 3)
+        while front:
+            atom = front.popleft()
+            if atom not in open_atoms:
+                continue
+            del open_atoms[atom]
+            if atom in dropped:
+                continue
+            kept[atom] = True
+            dropped |= excludes.get(atom, set())
+            front += [i for i in sorted(beside.get(atom, ())) if i in open_atoms and occupancy[i] >= level - 1e-3]
+    return kept
+
+
+def _radii(elements: list[str]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    radii = np.array([gemmi.Element(symbol).covalent_r for symbol in elements])
+    special = np.array([symbol == "H" or is_metal(symbol) for symbol in elements])
+    return radii, special
+
+
+def _clash_limit(
+    radii: NDArray[np.float64], special: NDArray[np.bool_], first: NDArray[np.int64], second: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    factor = np.where(special[first] | special[second], _CLASH_FACTOR[True], _CLASH_FACTOR[False])
+    return np.asarray(factor * (radii[first] + radii[second]))
+
+
+def find_bonds(atoms: UnitCell) -> BondGraph:
+    """Return the bonds of a unit cell whose disorder is resolved.
+
+    Two nonmetals bond up to 1.2 times the sum of their covalent radii, a metal and a donor atom up to 0.45 Å
+    beyond it; a hydrogen belongs to its nearest nonmetal atom. Where a carbon, nitrogen, oxygen or halogen
+    would get more neighbours than it can have, the longest contacts are not bonds.
+    """
+    radii, special = _radii(atoms.elements)
+    largest = float(radii.max())
+    cutoff = max(2 * largest + _PADDLEWHEEL_TOLERANCE_ANGSTROM, 2.0)
+    first, second, shift, distance = near_pairs(atoms.fractional, atoms.matrix, min(cutoff, 4.6))
+    total = radii[first] + radii[second]
+    hydrogen = np.array([symbol == "H" for symbol in atoms.elements])
+    metal = special & ~hydrogen
+    graph = BondGraph(len(atoms))
+    bad = (distance < _clash_limit(radii, special, first, second)) & ~(hydrogen[first] & hydrogen[second])
+    graph.clashes = [
+        (int(a), int(b), float(d)) for a, b, d in zip(first[bad], second[bad], distance[bad], strict=True) if a <= b
+    ]
+    heavy = ~hydrogen & ~metal
+    organic = heavy[first] & heavy[second] & (distance <= _ORGANIC_FACTOR * total)
+    _fill(graph.organic, organic, first, second, shift, distance)
+    _assign_hydrogens(graph, hydrogen, (heavy[second] & hydrogen[first]), (first, second, distance, total))
+    n_pruned = _prune(graph, atoms.elements, radii)
+    if n_pruned:
+        atoms.notes.append(f"{n_pruned} short contacts beyond what the valences allow are not counted as bonds")
+    donor = np.array([symbol in _DONORS for symbol in atoms.elements])
+    carbon = np.array([symbol == "C" for symbol in atoms.elements])
+    for acceptors, tolerance in ((donor, _METAL_TOLERANCE_ANGSTROM), (carbon, _METAL_CARBON_TOLERANCE_ANGSTROM)):
+        bond = (metal[first] & acceptors[second]) | (acceptors[first] & metal[second])
+        _fill(graph.contacts, bond & (distance <= total + tolerance), first, second, shift, distance)
+    _drop_chelated_carbons(graph, atoms.elements)
+    close = metal[first] & metal[second] & (distance <= total + _PADDLEWHEEL_TOLERANCE_ANGSTROM)
+    _bond_metals(graph, atoms.elements, close, (first, second, shift, distance, total))
+    return graph
+
+
+def _fill(
+    lists: list[dict[tuple[int, Shift], float]],
+    mask: NDArray[np.bool_],
+    first: NDArray[np.int64],
+    second: NDArray[np.int64],
+    shift: NDArray[np.int64],
+    distance: NDArray[np.float64],
+) -> None:
+    rows = zip(first[mask].tolist(), second[mask].tolist(), shift[mask].tolist(), distance[mask].tolist(), strict=True)
+    for a, b, (x, y, z), d in rows:
+        lists[a][b, (x, y, z)] = d
+
+
+def _assign_hydrogens(
+    graph: BondGraph,
+    hydrogen: NDArray[np.bool_],
+    mask: NDArray[np.bool_],
+    pairs: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]],
+) -> None:
+    """Give each hydrogen to its nearest heavy nonmetal atom."""
+    first, second, distance, total = pairs
+    mask = mask & (distance <= total + _HYDROGEN_TOLERANCE_ANGSTROM)
+    order = np.argsort(distance[mask], kind="stable")
+    owner: dict[int, int] = {}
+    for h, heavy in zip(first[mask][order].tolist(), second[mask][order].tolist(), strict=True):
+        owner.setdefault(h, heavy)
+    for h, heavy in sorted(owner.items()):
+        graph.hydrogens[heavy].append(h)
+    graph.loose = [int(h) for h in np.flatnonzero(hydrogen) if h not in owner]
+
+
+def _prune(graph: BondGraph, elements: list[str], radii: NDArray[np.float64]) -> int:
+    """Remove the longest bonds of atoms with too many neighbours; return how many."""
+    n_removed = 0
+    for atom, symbol in enumerate(elements):
+        most = _MOST_NEIGHBOURS.get(symbol, 6)
+        neighbours = graph.organic[atom]
+        while len(neighbours) > max(1, most - len(graph.hydrogens[atom])):
+            far = max(neighbours, key=lambda key: neighbours[key] / (radii[atom] + radii[key[0]]))
+            del neighbours[far]
+            graph.organic[far[0]].pop((atom, minus(far[1])), None)
+            n_removed += 1
+    return n_removed
+
+
+def _drop_chelated_carbons(graph: BondGraph, elements: list[str]) -> None:
+    """A carbon whose own donor atom binds the metal is near it, but not bonded to it."""
+    for carbon, symbol in enumerate(elements):
+        if symbol != "C":
+            continue
+        for metal, shift in list(graph.contacts[carbon]):
+            held = any(
+                (metal, add(shift, minus(to))) in graph.contacts[other]
+                for other, to in graph.organic[carbon]
+                if elements[other] != "C"
+            )
+            if held or len(graph.organic[carbon]) + len(graph.hydrogens[carbon]) > 3:  # noqa: PLR2004
+                del graph.contacts[carbon][metal, shift]
+                graph.contacts[metal].pop((carbon, minus(shift)), None)
+
+
+def _bond_metals(
+    graph: BondGraph,
+    elements: list[str],
+    mask: NDArray[np.bool_],
+    pairs: tuple[
+        NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]
+    ],
+) -> None:
+    """Bond two metals at bonding distance, or held together by the carboxylates of a paddlewheel."""
+    first, second, shift, distance, total = pairs
+    excess = (distance - total)[mask]
+    rows = zip(first[mask].tolist(), second[mask].tolist(), shift[mask].tolist(), distance[mask].tolist(), strict=True)
+    for (a, b, (x, y, z), d), beyond in zip(rows, excess.tolist(), strict=True):
+        to = (x, y, z)
+        shared = [
+            atom
+            for atom, at in graph.contacts[a]
+            if not graph.organic[atom] and (b, add(to, minus(at))) in graph.contacts[atom]
+        ]
+        if shared:
+            continue
+        if beyond <= _METAL_METAL_TOLERANCE_ANGSTROM or _n_bridges(graph, a, b, to) >= _PADDLEWHEEL_BRIDGES:
+            graph.metal_metal[a][b, to] = d
+
+
+def _n_bridges(graph: BondGraph, a: int, b: int, to: Shift) -> int:
+    """Return the number of atoms with one neighbour bonded to each of two metals, as in carboxylates."""
+    middles: list[set[tuple[int, Shift]]] = []
+    for metal, at in ((a, (0, 0, 0)), (b, to)):
+        found = set()
+        for donor, donor_at in graph.contacts[metal]:
+            for middle, middle_at in graph.organic[donor]:
+                found.add((middle, add(at, add(donor_at, middle_at))))
+        middles.append(found)
+    return len(middles[0] & middles[1])
+
+
+def check_no_clash(atoms: UnitCell, graph: BondGraph, among: set[int]) -> None:
+    """Raise StructureError if atoms of the framework overlap."""
+    bad = [(a, b, d) for a, b, d in graph.clashes if a in among and b in among]
+    if bad:
+        shown = ", ".join(f"{atoms.labels[a]}-{atoms.labels[b]} {d:.2f} Å" for a, b, d in bad[:3])
+        raise StructureError(
+            f"{len(bad)} pairs of atoms overlap: {shown}{', …' if len(bad) > 3 else ''}",  # noqa: PLR2004
+            hint="remove the second copy or the minor part of the disorder",
+        )
