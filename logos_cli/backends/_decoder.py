@@ -34,6 +34,7 @@ class DecoderConfig:
     n_kv_heads: int
     head_dim: int
     hidden_size: int
+    intermediate_size: int
     vocabulary_size: int
     context_tokens: int
     norm_eps: float
@@ -53,7 +54,8 @@ class DecoderConfig:
         kind = config.get("model_type")
         if kind not in MODEL_TYPES:
             raise ModelError(
-                f"the architecture {kind!r} is not supported", hint=f"supported architectures: {', '.join(MODEL_TYPES)}"
+                f"the architecture {kind!r} is not supported",
+                hint=f"supported architectures: {', '.join(MODEL_TYPES)}",
             )
         if config.get("hidden_act", "silu") != "silu":
             raise ModelError(f"the activation {config['hidden_act']!r} is not supported")
@@ -67,6 +69,7 @@ class DecoderConfig:
                 n_kv_heads=int(config.get("num_key_value_heads") or n_heads),
                 head_dim=int(config.get("head_dim") or hidden_size // n_heads),
                 hidden_size=hidden_size,
+                intermediate_size=int(config["intermediate_size"]),
                 vocabulary_size=int(config["vocab_size"]),
                 context_tokens=int(config["max_position_embeddings"]),
                 norm_eps=float(config["rms_norm_eps"]),
@@ -168,7 +171,9 @@ class Decoder:
         self.layers = [self._layer(weights, f"model.layers.{index}") for index in range(config.n_layers)]
         self.device, self.dtype = self.embedding.device, self.embedding.dtype
         # one more than the context: a full row that others step beside writes its padding there
-        angles = torch.outer(torch.arange(config.context_tokens + 1, dtype=torch.float32), inverse_frequencies(config))
+        angles = torch.outer(
+            torch.arange(config.context_tokens + 1, dtype=torch.float32), inverse_frequencies(config)
+        )
         angles = torch.cat((angles, angles), dim=-1)
         self.cos = angles.cos().to(self.device, self.dtype)
         self.sin = angles.sin().to(self.device, self.dtype)
@@ -178,8 +183,9 @@ class Decoder:
         config = self.config
         width, inner = config.hidden_size, config.n_heads * config.head_dim
         attention, mlp = f"{name}.self_attn", f"{name}.mlp"
-        gate = weights.optional(f"{mlp}.gate_proj.weight")
-        size = gate.shape[0] if gate is not None else 0
+        size = config.intermediate_size
+        gate = weights.take(f"{mlp}.gate_proj.weight", size, width)
+        up = weights.take(f"{mlp}.up_proj.weight", size, width)
         for part, heads in (("q", config.n_heads), ("k", config.n_kv_heads), ("v", config.n_kv_heads)):
             weights.take(f"{attention}.{part}_proj.weight", heads * config.head_dim, width)
         if weights.optional(f"{mlp}.gate_proj.bias") is not None:
@@ -192,9 +198,7 @@ class Decoder:
             qkv_bias=weights.stack(attention, "bias"),
             out=weights.take(f"{attention}.o_proj.weight", width, inner),
             out_bias=weights.optional(f"{attention}.o_proj.bias"),
-            gate_up=torch.cat(
-                (weights.take(f"{mlp}.gate_proj.weight", size, width), weights.take(f"{mlp}.up_proj.weight", size, width))
-            ),
+            gate_up=torch.cat((gate, up)),
             down=weights.take(f"{mlp}.down_proj.weight", width, size),
             norm_in=weights.take(f"{name}.input_layernorm.weight", width),
             norm_mlp=weights.take(f"{name}.post_attention_layernorm.weight", width),
@@ -247,7 +251,8 @@ class Decoder:
         beyond = torch.arange(n_keys, device=self.device) > positions[:, None]
         place = _Place(positions, self.cos[positions][:, None], self.sin[positions][:, None], beyond, row)
         hidden = self.embedding[tokens]
-        for layer, cache in zip(self.layers, self.cache.split(2), strict=True):
+        for index, layer in enumerate(self.layers):
+            cache = self.cache[2 * index : 2 * index + 2]
             qkv = linear(_rms_norm(hidden, layer.norm_in, eps), layer.qkv, layer.qkv_bias)
             hidden = hidden + linear(self._attend(qkv, layer, cache, place), layer.out, layer.out_bias)
             gate, up = linear(_rms_norm(hidden, layer.norm_mlp, eps), layer.gate_up).chunk(2, dim=-1)
@@ -256,8 +261,10 @@ class Decoder:
 
     def _attend(self, qkv: Tensor, layer: _Layer, cache: Tensor, place: _Place) -> Tensor:
         """Write the new keys and values to the layer's cache and return what the queries read, (N, H * D)."""
-        n, heads, kv_heads, width = len(qkv), self.config.n_heads, self.config.n_kv_heads, self.config.head_dim
-        query, key, value = qkv.view(n, heads + 2 * kv_heads, width).split((heads, kv_heads, kv_heads), dim=1)
+        n, width = len(qkv), self.config.head_dim
+        heads, kv_heads = self.config.n_heads, self.config.n_kv_heads
+        split = qkv.view(n, heads + 2 * kv_heads, width)
+        query, key, value = split[:, :heads], split[:, heads:-kv_heads], split[:, -kv_heads:]
         if layer.norm_q is not None and layer.norm_k is not None:
             query = _rms_norm(query, layer.norm_q, self.config.norm_eps)
             key = _rms_norm(key, layer.norm_k, self.config.norm_eps)
@@ -278,11 +285,14 @@ class Decoder:
             query = query.reshape(n, kv_heads, -1, width).permute(1, 2, 0, 3).reshape(kv_heads, -1, width)
             beyond = place.beyond.repeat(heads // kv_heads, 1)
         scores = (query @ keys.transpose(-1, -2)) * width**-0.5
-        weights = scores.masked_fill(beyond, float("-inf")).softmax(dim=-1, dtype=torch.float32).to(self.dtype)
+        weights = (
+            scores.masked_fill(beyond, float("-inf")).softmax(dim=-1, dtype=torch.float32).to(self.dtype)
+        )
         read = weights @ values
         if place.row is not None:
             read = read.view(kv_heads, -1, n, width).permute(2, 0, 1, 3)
-        return read.reshape(n, heads * width)
+        joined: Tensor = read.reshape(n, heads * width)
+        return joined
 
 
 @dataclass(slots=True)
@@ -299,11 +309,13 @@ class _Place:
 def _rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     wide = x.float()
     wide = wide * torch.rsqrt(wide.square().mean(dim=-1, keepdim=True) + eps)
-    return weight * wide.to(x.dtype)
+    normed: Tensor = weight * wide.to(x.dtype)
+    return normed
 
 
 def _rotate(x: Tensor, place: _Place) -> Tensor:
     """Apply the rotary embedding to heads, shape (N, heads, D)."""
     half = x.shape[-1] // 2
     turned = torch.cat((-x[..., half:], x[..., :half]), dim=-1)
-    return x * place.cos + turned * place.sin
+    rotated: Tensor = x * place.cos + turned * place.sin
+    return rotated

@@ -10,13 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from logos_cli.errors import MissingError, UsageError
-from logos_cli.resources import data_path
-
-EMBEDDED = "logos-nano"
-"""The model that is part of the package."""
+from logos_cli.resources import EMBEDDED, data_path
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
-_FILES = ("*.json", "*.safetensors")
+_FILES = ["*.json", "*.safetensors"]
 _HASHED_BYTES = 1 << 31
 
 
@@ -57,19 +54,22 @@ def locate(model: str, revision: str | None = None, *, offline: bool = False) ->
 
 
 def _from_hub(model: str, revision: str | None, *, offline: bool) -> Location:
+    import sys
+
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-    from huggingface_hub.utils import disable_progress_bars
-
-    import sys
+    from huggingface_hub.utils.tqdm import disable_progress_bars
 
     if not sys.stderr.isatty():
         disable_progress_bars()
     try:
-        path = Path(snapshot_download(model, revision=revision, allow_patterns=_FILES, local_files_only=offline))
+        path = Path(
+            snapshot_download(model, revision=revision, allow_patterns=_FILES, local_files_only=offline)
+        )
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
         wanted = f" {model}" + (f" --revision {revision}" if revision else "")
-        why = "is not in the cache, and no connection may be made" if offline else f"cannot be fetched: {_first_line(error)}"
+        unreachable = "is not in the cache, and no connection may be made"
+        why = unreachable if offline else f"cannot be fetched: {_first_line(error)}"
         raise MissingError(
             f"the model {why}", source=model, hint=f"on a machine with network: hf download{wanted}"
         ) from error

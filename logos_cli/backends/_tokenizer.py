@@ -59,11 +59,15 @@ class HubTokenizer(Tokenizer):
 
         file = directory / "tokenizer.json"
         if not file.is_file():
-            raise ModelError("the model directory has no tokenizer.json", hint="convert its tokenizer to the fast format")
+            raise ModelError(
+                "the model directory has no tokenizer.json", hint="convert its tokenizer to the fast format"
+            )
         try:
             self._fast = FastTokenizer.from_file(str(file))
-        except Exception as error:  # noqa: BLE001 - the library raises bare Exception
-            raise ModelError(f"tokenizer.json cannot be read: {error}", hint="download the model again") from error
+        except Exception as error:  # the library raises no narrower class
+            raise ModelError(
+                f"tokenizer.json cannot be read: {error}", hint="download the model again"
+            ) from error
         self._fast.no_truncation()
         self._fast.no_padding()
         self._eos_ids = tuple(eos_ids)
@@ -88,7 +92,9 @@ class HubTokenizer(Tokenizer):
             If a token is not written in the byte-level alphabet.
         """
         added = self._fast.get_added_tokens_decoder()
-        by_id: dict[int, str] = {i: token for token, i in self._fast.get_vocab(with_added_tokens=True).items()}
+        by_id: dict[int, str] = {
+            i: token for token, i in self._fast.get_vocab(with_added_tokens=True).items()
+        }
         table = _byte_of_character()
         out = [b""] * (max(by_id) + 1)
         for i, token in by_id.items():

@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from logos_cli import registry
-from logos_cli.backends._locate import EMBEDDED, locate
+from logos_cli.backends._locate import locate
 from logos_cli.errors import ModelError, UsageError
 from logos_cli.grammar import TAGS
+from logos_cli.resources import EMBEDDED
 
 if TYPE_CHECKING:
     import numpy as np
@@ -128,8 +129,9 @@ class Tokenizer(ABC):
         known = {vocabulary[i]: i for i in sorted(self.special_ids)}
         missing = [tag for tag in TAGS if tag.encode() not in known]
         if missing:
+            listed = ", ".join(missing[:3]) + (" …" if len(missing) > 3 else "")
             raise ModelError(
-                f"the tokenizer lacks {len(missing)} of the {len(TAGS)} tags of the grammar ({', '.join(missing[:3])} …)",
+                f"the tokenizer lacks {len(missing)} of the {len(TAGS)} tags of the grammar: {listed}",
                 hint="the model must be trained on LOGOS sentences, with each tag as one special token",
             )
         return {tag: known[tag.encode()] for tag in TAGS}
@@ -163,7 +165,11 @@ class CharacterTokenizer(Tokenizer):
         """Return one id a tag and one a byte of other text."""
         ids = [self._bos] if whole else []
         for part in _SPLIT.split(text):
-            ids += [self._ids[part]] if part in self._ids else [self._first_byte + byte for byte in part.encode()]
+            ids += (
+                [self._ids[part]]
+                if part in self._ids
+                else [self._first_byte + byte for byte in part.encode()]
+            )
         return ids
 
 

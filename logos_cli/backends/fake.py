@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from logos_cli.backends._locate import EMBEDDED
 from logos_cli.backends.base import (
     Availability,
     Backend,
@@ -23,6 +22,8 @@ from logos_cli.backends.base import (
     ModelInfo,
     Tokenizer,
 )
+from logos_cli.resources import EMBEDDED
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray

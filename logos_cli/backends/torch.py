@@ -50,12 +50,15 @@ def _explained_memory() -> Iterator[None]:
         yield
     except torch.OutOfMemoryError as error:
         raise DeviceMemoryError(
-            "the device is out of memory", hint="use a smaller batch (-b), --dtype bfloat16, or a smaller model"
+            "the device is out of memory",
+            hint="use a smaller batch (-b), --dtype bfloat16, or a smaller model",
         ) from error
     except RuntimeError as error:
         if "can't allocate memory" not in str(error):
             raise
-        raise DeviceMemoryError("out of memory", hint="use a smaller batch (-b) or a smaller model") from error
+        raise DeviceMemoryError(
+            "out of memory", hint="use a smaller batch (-b) or a smaller model"
+        ) from error
 
 
 class TorchBackend(Backend):
@@ -90,7 +93,9 @@ class TorchBackend(Backend):
         import torch
 
         if not 0 < len(tokens) <= self.context_tokens:
-            raise UsageError(f"a prompt of {len(tokens)} tokens does not fit the context of {self.context_tokens}")
+            raise UsageError(
+                f"a prompt of {len(tokens)} tokens does not fit the context of {self.context_tokens}"
+            )
         self._length[slot] = len(tokens)
         self._grow()
         with torch.inference_mode(), _explained_memory():
@@ -190,7 +195,9 @@ class TorchCheckpoint(Checkpoint):
             decoder = Decoder(config, tensors)
         dtype = str(decoder.dtype).removeprefix("torch.")
         sha256 = None if self._revision else weights_sha256(files)
-        return TorchBackend(decoder, self, ModelInfo(self.name, "torch", str(device), dtype, self._revision, sha256))
+        return TorchBackend(
+            decoder, self, ModelInfo(self.name, "torch", str(device), dtype, self._revision, sha256)
+        )
 
 
 def _set_threads(threads: int | None) -> None:
@@ -214,10 +221,16 @@ def _device(name: str) -> torch.device:
 
     seen = _devices()
     if name == "auto":
-        name = next((kind for kind in ("cuda", "mps") if any(device.startswith(kind) for device in seen)), "cpu")
-    if name != "cuda" and name not in seen or name == "cuda" and "cuda:0" not in seen:
-        raise UsageError(f"there is no device {name!r} here", hint=f"devices of this machine: {', '.join(seen)}")
-    return torch.device("cuda:0" if name == "cuda" else name)
+        name = next(
+            (kind for kind in ("cuda", "mps") if any(device.startswith(kind) for device in seen)), "cpu"
+        )
+    if name == "cuda":
+        name = "cuda:0"
+    if name not in seen:
+        raise UsageError(
+            f"there is no device {name!r} here", hint=f"devices of this machine: {', '.join(seen)}"
+        )
+    return torch.device(name)
 
 
 def _devices() -> tuple[str, ...]:

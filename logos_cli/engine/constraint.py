@@ -45,7 +45,9 @@ class Matcher:
     def accept(self, token: int) -> None:
         """Take the token that was chosen."""
         if not self.inner.consume_token(token):
-            raise LogosError(f"the constraint refused a token that it had permitted: {self.inner.get_error()}")
+            raise LogosError(
+                f"the constraint refused a token that it had permitted: {self.inner.get_error()}"
+            )
 
     @property
     def done(self) -> bool:
@@ -93,7 +95,9 @@ class Constraint:
         if taken < len(ids):
             place = len(self._tokenizer.decode(ids[:taken]))
             raise GrammarError(
-                "the prompt cannot begin what is asked for", text=given, span=Span(place, min(place + 1, len(given)))
+                "the prompt cannot begin what is asked for",
+                text=given,
+                span=Span(place, min(place + 1, len(given))),
             )
         return matcher
 

@@ -102,7 +102,9 @@ def choose(
     model = log_softmax(logits)
     scores = logits[:, : seen.shape[1]].astype(np.float64)
     if sampling.repetition_penalty != 1:
-        penalised = np.where(scores > 0, scores / sampling.repetition_penalty, scores * sampling.repetition_penalty)
+        penalised = np.where(
+            scores > 0, scores / sampling.repetition_penalty, scores * sampling.repetition_penalty
+        )
         scores = np.where(seen, penalised, scores)
     if allowed is not None:
         scores = np.where(allowed, scores, -np.inf)

@@ -167,7 +167,9 @@ class Engine:
         return self._constraint.matcher(request.grammar, request.given)
 
     def _allowed(self, active: Sequence[_Active]) -> NDArray[np.bool_] | None:
-        bound = [(row, sequence.matcher) for row, sequence in enumerate(active) if sequence.matcher is not None]
+        bound = [
+            (row, sequence.matcher) for row, sequence in enumerate(active) if sequence.matcher is not None
+        ]
         if not bound or self._constraint is None:
             return None
         masks = self._constraint.masks([matcher for _, matcher in bound])

@@ -1,0 +1,17 @@
+"""Reaction SMILES as a prompt."""
+
+from __future__ import annotations
+
+import re
+
+_ARROW = re.compile(r"(?<!-)>")
+"""A ``>`` of the reaction; one after ``-`` is a dative bond."""
+
+
+def sides(text: str) -> tuple[str, str] | None:
+    """Return (reactants, product) of ``reactants>reagents>product``, either of which may be empty.
+
+    None if the text has not two arrows; the reagents are left out.
+    """
+    parts = _ARROW.split(text)
+    return (parts[0], parts[2]) if len(parts) == 3 else None

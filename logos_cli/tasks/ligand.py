@@ -1,0 +1,66 @@
+"""Ligands for a pocket."""
+
+from __future__ import annotations
+
+from logos_cli.engine.sampler import Sampling
+from logos_cli.errors import UsageError
+from logos_cli.formats._smiles import canonical_smiles
+from logos_cli.grammar import Form, Sentence, emit, parse
+from logos_cli.grammar.constrain import grammar
+from logos_cli.grammar.spec import Kind
+from logos_cli.objects.base import ScienceObject
+from logos_cli.objects.complex import Complex
+from logos_cli.objects.protein import Protein, blocks
+from logos_cli.tasks.base import OpenSentence, Task
+
+_ANY_LIGAND = f"{Kind.MOLECULE.start}C{Kind.MOLECULE.end}"
+
+
+class LigandTask(Task):
+    """Designs a molecule for the site of a protein."""
+
+    name = "ligand"
+    help = "A ligand for a binding site."
+    prompts = "a pocket: a structure with a ligand, a site, or a protein"
+    form = Form.COMPLEX
+    reads_as = Form.COMPLEX
+    preset = Sampling(temperature=1.2, top_p=0.85, repetition_penalty=1.05)
+
+    def from_object(self, item: ScienceObject, level: int | None = None) -> OpenSentence:
+        """Take the chains of a complex or a site, at level 2 unless told otherwise; its ligand is left out."""
+        if isinstance(item, Protein):
+            item = Complex((item,))
+        if not isinstance(item, Complex):
+            raise self.refuse(item)
+        tagged = any(chain.site for chain in item.chains)
+        level = level or (2 if tagged else 1)
+        if level > 1 and not tagged:
+            raise UsageError(
+                f"level {level} tags the residues of a site, and the prompt has none",
+                hint="find one first with `logos generate site`, or use --level 1",
+            )
+        form = {1: Form.PROTEIN, 2: Form.SITE, 3: Form.EXPANDED}[level]
+        pocket = emit(Sentence(form, blocks(item.chains, level)), check=False)
+        return self.from_beginning(pocket + Kind.MOLECULE.start)
+
+    def from_beginning(self, text: str) -> OpenSentence:
+        """Take whole chains, and after them a molecule block as far as it goes."""
+        head, tag, rest = text.partition(Kind.MOLECULE.start)
+        parse(head + _ANY_LIGAND, Form.COMPLEX)
+        return OpenSentence(
+            head + Kind.MOLECULE.start + (rest if tag else ""),
+            grammar("molecule_block"),
+            given_from=len(head),
+            end=Kind.MOLECULE.end,
+        )
+
+    def from_payload(self, text: str) -> OpenSentence:
+        """Take residues: a protein without a known site (level 1)."""
+        return self.from_object(Protein(text))
+
+    def judge(self, sentence: Sentence) -> str:
+        """Return the ligand's canonical SMILES; valid is what RDKit accepts."""
+        return canonical_smiles(sentence.left[-1].payload)
+
+
+PLUGIN = LigandTask()

@@ -1,0 +1,60 @@
+"""Reactions backward: reactants that give a product in one step."""
+
+from __future__ import annotations
+
+from logos_cli.engine.sampler import Sampling
+from logos_cli.formats._smiles import canonical_smiles
+from logos_cli.grammar import Form, Sentence
+from logos_cli.grammar.constrain import grammar
+from logos_cli.grammar.spec import Kind, Operator
+from logos_cli.objects.base import ScienceObject
+from logos_cli.objects.molecule import Molecule
+from logos_cli.objects.reaction import Reaction
+from logos_cli.tasks._reaction_smiles import sides
+from logos_cli.tasks.base import OpenSentence, Task
+
+
+class RetrosynthesisTask(Task):
+    """Proposes reactants; without a prompt it makes up the product too."""
+
+    name = "retrosynthesis"
+    help = "The reactants of a reaction, from its product."
+    prompts = "the product: a SMILES, a reaction SMILES, or a file of such"
+    form = Form.RETROSYNTHESIS
+    preset = Sampling(temperature=0.7, top_p=0.95, repetition_penalty=1.05)
+
+    def from_nothing(self) -> OpenSentence:
+        """Return the opening tag of the product."""
+        return self.from_beginning(Kind.MOLECULE.start)
+
+    def from_object(self, item: ScienceObject, level: int | None = None) -> OpenSentence:  # noqa: ARG002
+        """Take the product of a reaction, or a molecule."""
+        if isinstance(item, Reaction):
+            return self._before(item.product)
+        if isinstance(item, Molecule):
+            return self._before(item.smiles)
+        raise self.refuse(item)
+
+    def _before(self, product: str) -> OpenSentence:
+        block = f"{Kind.MOLECULE.start}{product}{Kind.MOLECULE.end}"
+        return self.from_beginning(f"{block}{Operator.REVERSE_REACT}{Kind.MOLECULE.start}")
+
+    def from_beginning(self, text: str) -> OpenSentence:
+        """Take a product and reactants as far as they go; the product is context."""
+        head, operator, _ = text.rpartition(Operator.REVERSE_REACT)
+        if not operator:
+            return OpenSentence(text, grammar("retrosynthesis"))
+        return OpenSentence(text, grammar("molecule_block+"), len(head) + len(operator))
+
+    def from_payload(self, text: str) -> OpenSentence:
+        """Take a product, or a reaction SMILES, whose reactants are left out."""
+        reaction = sides(text)
+        return self._before(reaction[1] if reaction else text)
+
+    def judge(self, sentence: Sentence) -> str:
+        """Return the canonical reactants, sorted; valid is what RDKit accepts, the product included."""
+        canonical_smiles(sentence.left[0].payload)
+        return ".".join(sorted(canonical_smiles(block.payload) for block in sentence.right))
+
+
+PLUGIN = RetrosynthesisTask()
