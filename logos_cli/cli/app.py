@@ -10,7 +10,7 @@ import typer
 
 from logos_cli import __version__, registry
 from logos_cli.cli.base import Command
-from logos_cli.cli.boundary import guard, install_signal_handlers
+from logos_cli.cli.boundary import guard, install_signal_handlers, occupy_closed_streams, run, wants_traceback
 
 _EPILOG = "Data go to stdout, all else to stderr. Manual: man logos. No telemetry, ever."
 
@@ -61,6 +61,8 @@ def build_app(*, rich_help: bool | None = None) -> typer.Typer:
 
 def main() -> None:
     """Run the program."""
+    occupy_closed_streams()
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     install_signal_handlers()
-    build_app()(prog_name="logos", args=sys.argv[1:])
+    # the outer boundary is for what happens outside of commands: help that cannot be printed, a broken plug-in
+    sys.exit(run(lambda: build_app()(prog_name="logos", args=sys.argv[1:]), show_traceback=wants_traceback()))

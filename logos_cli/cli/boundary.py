@@ -9,10 +9,13 @@ from __future__ import annotations
 import errno
 import functools
 import inspect
+import io
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any, NoReturn
 
@@ -34,6 +37,20 @@ def _on_sigterm(_signal: int, _frame: FrameType | None) -> NoReturn:
 def install_signal_handlers() -> None:
     """Let SIGTERM unwind the stack, so that finished records are flushed before the program ends."""
     signal.signal(signal.SIGTERM, _on_sigterm)
+
+
+def occupy_closed_streams() -> None:
+    """Put something in the place of standard streams that the caller closed (``logos … >&-``).
+
+    Otherwise the next file that is opened takes their number, and what a library prints lands in it. What is
+    said on a closed stderr is lost; data for a closed stdout are an error, not a silent success.
+    """
+    if sys.stdin is None:
+        os.open(os.devnull, os.O_RDONLY)  # stays None: commands see that there is no input
+    if sys.stdout is None:
+        sys.stdout = Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115 - to the end; refuses to be written
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - open to the end
 
 
 _COMMON = {
@@ -59,13 +76,14 @@ def guard(callback: Callback) -> Callback:
     @functools.wraps(callback)
     def command(*args: Any, quiet: bool, verbose: bool, traceback: bool, **kwargs: Any) -> None:
         set_terminal(Terminal(quiet=quiet, verbose=verbose))
-        code = run(lambda: callback(*args, **kwargs), show_traceback=traceback or _wants_traceback())
+        trace = traceback or wants_traceback()
+        code = run(lambda: callback(*args, **kwargs), show_traceback=trace)
         if code:
             raise typer.Exit(int(code))
 
     parameters = list(signature.parameters.values())
     for name, (kind, option) in _COMMON.items():
-        annotation: Any = Annotated[kind, option]  # type: ignore[valid-type]
+        annotation: Any = Annotated[kind, option]
         parameters.append(
             inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=annotation)
         )
@@ -76,7 +94,8 @@ def guard(callback: Callback) -> Callback:
     return command
 
 
-def _wants_traceback() -> bool:
+def wants_traceback() -> bool:
+    """Whether ``LOGOS_TRACEBACK`` asks for tracebacks."""
     return os.environ.get("LOGOS_TRACEBACK", "") not in ("", "0")
 
 
@@ -100,35 +119,35 @@ def run(action: Callable[[], Any], *, show_traceback: bool = False) -> ExitCode:
         return ExitCode.OK
     except LogosError as error:
         _flush_quietly()
-        if show_traceback:
-            raise
-        show(error)
+        show(error, trace=show_traceback)
         return error.exit_code
     except MemoryError:
         show(LogosError("out of memory", hint="use a smaller batch (-b), fewer --jobs, or a smaller model"))
         return ExitCode.OUT_OF_MEMORY
     except OSError as error:
-        if show_traceback:
-            raise
-        show(_from_oserror(error))
+        show(_from_oserror(error), trace=show_traceback)
         _abandon_stdout()
         return ExitCode.FAILED
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the boundary: no traceback reaches a user unasked
         _flush_quietly()
-        if show_traceback:
-            raise
         show(
             LogosError(
                 f"internal error: {type(error).__name__}: {error}",
                 hint="this is a defect of logos; run again with --traceback and report what it prints",
-            )
+            ),
+            trace=show_traceback,
         )
         return ExitCode.FAILED
     return result if isinstance(result, ExitCode) else ExitCode.OK
 
 
-def show(error: LogosError) -> None:
-    """Print an error on stderr: where, what, the text with a caret, and the remedy."""
+def show(error: LogosError, *, trace: bool = False) -> None:
+    """Print an error on stderr: where, what, the text with a caret, and the remedy.
+
+    ``trace`` prints the traceback of the exception that is being handled first.
+    """
+    if trace:
+        traceback.print_exc()
     out = terminal()
     place = f"{error.source}: " if error.source else ""
     if isinstance(error, GrammarError):
@@ -141,6 +160,8 @@ def show(error: LogosError) -> None:
 
 
 def _from_oserror(error: OSError) -> LogosError:
+    if isinstance(error, io.UnsupportedOperation):
+        return LogosError("standard output is closed", hint="give -o, or let stdout go somewhere")
     where = str(error.filename) if error.filename else "output"
     if error.errno == errno.ENOSPC:
         return LogosError(

@@ -116,7 +116,7 @@ class RecordSink:
     def _tell(self, record: Record) -> None:
         self._shown += 1
         if self._shown <= _SHOWN_ERRORS:
-            terminal().error(f"{record.id}: {record.reason}")
+            terminal().error(f"{place_of(record)}: {record.reason}")
         elif self._shown == _SHOWN_ERRORS + 1:
             terminal().note("further errors are in the records only")
 
@@ -157,6 +157,12 @@ def finish(tally: Tally) -> ExitCode:
     if not errors:
         return ExitCode.OK
     return ExitCode.USAGE if errors == tally.total else ExitCode.PARTIAL
+
+
+def place_of(record: Record) -> str:
+    """Return file and id of a record, for messages: ``seqs.fasta: P12345``."""
+    path = record.source.get("path")
+    return f"{path}: {record.id}" if path and path not in record.id else record.id
 
 
 def inputs_or_stdin(paths: list[str] | None) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import gzip
 import io
 import os
 import sys
@@ -25,6 +24,11 @@ def suffix_of(path: str | Path) -> str:
     return suffixes[-1] if suffixes else ""
 
 
+def is_device(path: str) -> bool:
+    """Whether the path is a device such as ``/dev/stderr``, which is written to and never replaced."""
+    return path.startswith("/dev/")
+
+
 def check_output(path: str | None, *, overwrite: bool) -> None:
     """Refuse an output that cannot be written, before any work is done.
 
@@ -35,7 +39,7 @@ def check_output(path: str | None, *, overwrite: bool) -> None:
     OutputError
         If its directory does not exist or is not writable.
     """
-    if path is None or path == "-" or path.startswith("/dev/"):
+    if path is None or path == "-" or is_device(path):
         return
     target = Path(path)
     if target.is_dir():
@@ -67,7 +71,7 @@ def open_output(path: str | None, *, overwrite: bool = False) -> Iterator[IO[str
         yield sys.stdout
         return
     check_output(path, overwrite=overwrite)
-    if path.startswith("/dev/"):
+    if is_device(path):
         with _explained(path), Path(path).open("w", encoding="utf-8") as device:
             yield device
         return
@@ -83,9 +87,9 @@ def open_output(path: str | None, *, overwrite: bool = False) -> Iterator[IO[str
 
 def _create(part: Path, suffix: str) -> IO[str]:
     if suffix == ".gz":
-        # no time stamp: the same content gives the same file
-        raw = cast("IO[bytes]", gzip.GzipFile(filename="", mode="wb", fileobj=part.open("wb"), mtime=0))
-        return io.TextIOWrapper(raw, encoding="utf-8", newline="\n")
+        from logos_cli.formats._gzip_output import GzipOutput
+
+        return io.TextIOWrapper(GzipOutput(part), encoding="utf-8", newline="\n")
     if suffix == ".zst":
         import zstandard
 
@@ -104,7 +108,7 @@ def _explained(path: str) -> Iterator[None]:
             raise OutputError(
                 "no space is left on the device",
                 source=path,
-                hint=f"free some space; {path}.part holds what was written",
+                hint="free some space" + ("" if is_device(path) else f"; {path}.part holds what was written"),
             ) from error
         if error.filename in (path, f"{path}.part"):
             raise OutputError(

@@ -93,8 +93,9 @@ def form_of(name: str) -> Form:
     except ValueError as error:
         from difflib import get_close_matches
 
-        near = get_close_matches(name, list(Form), n=2) or list(Form)
-        raise UsageError(f"unknown form {name!r}", hint=f"did you mean {' or '.join(near)}?") from error
+        near = get_close_matches(name, list(Form), n=2)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"forms: {', '.join(Form)}"
+        raise UsageError(f"unknown form {name!r}", hint=hint) from error
 
 
 def _in_processes(work: partial[list[Record]], paths: list[str], jobs: int) -> Iterator[Record]:

@@ -8,7 +8,7 @@ import typer
 
 from logos_cli.cli.base import Command
 from logos_cli.cli.options import Inputs, Output, Overwrite, one_of
-from logos_cli.cli.output import finish, inputs_or_stdin
+from logos_cli.cli.output import finish, inputs_or_stdin, place_of
 from logos_cli.cli.terminal import terminal
 from logos_cli.errors import ExitCode, LogosError
 from logos_cli.records import Record, Status, Tally
@@ -65,7 +65,7 @@ def _told(record: Record, error: LogosError | None) -> Record:
     """Say why a record was not written, and count it so."""
     if error is None:
         return record
-    terminal().error(f"{record.id}: {error.message}")
+    terminal().error(f"{place_of(record)}: {error.message}")
     if error.hint:
         terminal().hint(error.hint)
     return Record(record.id, record.kind, record.text, Status.ERROR, error.message)
