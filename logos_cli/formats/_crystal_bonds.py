@@ -11,12 +11,10 @@ import numpy as np
 
 from logos_cli.errors import StructureError
 from logos_cli.formats._crystal_cell import SAME_SITE_ANGSTROM, UnitCell, is_full
+from logos_cli.formats._crystal_prune import Pruner, Shift, minus
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-Shift = tuple[int, int, int]
-"""Whole cells between an atom and its partner."""
 
 NONMETALS: Final = frozenset(
     "H He B C N O F Ne Si P S Cl Ar Ge As Se Br Kr Te I Xe At Rn".split()  # noqa: SIM905
@@ -31,7 +29,6 @@ _PADDLEWHEEL_TOLERANCE_ANGSTROM: Final = 0.65
 _PADDLEWHEEL_BRIDGES: Final = 3
 _CLASH_FACTOR: Final = {False: 0.7, True: 0.6}
 """Atoms nearer than this part of the sum of their radii exclude each other (True: a metal or hydrogen)."""
-_MOST_NEIGHBOURS: Final = {"C": 4, "N": 4, "O": 3, "F": 1, "Br": 4, "Cl": 4, "B": 6}
 _DONORS: Final = frozenset("N O F P S Cl As Se Br Te I".split())  # noqa: SIM905
 
 
@@ -69,15 +66,14 @@ class BondGraph:
         self.metal_metal = [{} for _ in range(self.n)]
         self.hydrogens = [[] for _ in range(self.n)]
 
+    def organic_indices(self, atom: int) -> set[int]:
+        """Return the nonmetal neighbours of an atom, whatever their cell."""
+        return {other for other, _ in self.organic[atom]}
+
 
 def add(a: Shift, b: Shift) -> Shift:
     """Return the sum of two shifts."""
     return (a[0] + b[0], a[1] + b[1], a[2] + b[2])
-
-
-def minus(a: Shift) -> Shift:
-    """Return the opposite shift."""
-    return (-a[0], -a[1], -a[2])
 
 
 def is_metal(symbol: str) -> bool:
@@ -155,7 +151,9 @@ def resolve_disorder(atoms: UnitCell) -> None:
             f"because they overlap others of higher or equal occupancy"
         )
     if merged:
-        atoms.notes.append(f"{len(merged)} atoms of the cell lie on one of the same element and were merged with it")
+        atoms.notes.append(
+            f"{len(merged)} atoms of the cell lie on one of the same element and were merged with it"
+        )
     atoms.keep(kept)
 
 
@@ -163,7 +161,9 @@ def _keep_greedily(
     occupancy: NDArray[np.float64], excludes: dict[int, set[int]], beside: dict[int, set[int]]
 ) -> NDArray[np.bool_]:
     kept = np.zeros(len(occupancy), dtype=bool)
-    open_atoms = dict.fromkeys(sorted(range(len(occupancy)), key=lambda i: (-round(float(occupancy[i]), 3), i)))
+    open_atoms = dict.fromkeys(
+        sorted(range(len(occupancy)), key=lambda i: (-round(float(occupancy[i]), 3), i))
+    )
     dropped: set[int] = set()
     while open_atoms:
         front = deque([next(iter(open_atoms))])
@@ -177,7 +177,9 @@ def _keep_greedily(
                 continue
             kept[atom] = True
             dropped |= excludes.get(atom, set())
-            front += [i for i in sorted(beside.get(atom, ())) if i in open_atoms and occupancy[i] >= level - 1e-3]
+            front += [
+                i for i in sorted(beside.get(atom, ())) if i in open_atoms and occupancy[i] >= level - 1e-3
+            ]
     return kept
 
 
@@ -188,7 +190,10 @@ def _radii(elements: list[str]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]
 
 
 def _clash_limit(
-    radii: NDArray[np.float64], special: NDArray[np.bool_], first: NDArray[np.int64], second: NDArray[np.int64]
+    radii: NDArray[np.float64],
+    special: NDArray[np.bool_],
+    first: NDArray[np.int64],
+    second: NDArray[np.int64],
 ) -> NDArray[np.float64]:
     factor = np.where(special[first] | special[second], _CLASH_FACTOR[True], _CLASH_FACTOR[False])
     return np.asarray(factor * (radii[first] + radii[second]))
@@ -198,8 +203,8 @@ def find_bonds(atoms: UnitCell) -> BondGraph:
     """Return the bonds of a unit cell whose disorder is resolved.
 
     Two nonmetals bond up to 1.2 times the sum of their covalent radii, a metal and a donor atom up to 0.45 Å
-    beyond it; a hydrogen belongs to its nearest nonmetal atom. Where a carbon, nitrogen, oxygen or halogen
-    would get more neighbours than it can have, the longest contacts are not bonds.
+    beyond it; a hydrogen belongs to the nonmetal atom whose bond length fits best. Where an atom would get more
+    neighbours than it can have, the least plausible contacts are not bonds (:mod:`_crystal_prune`).
     """
     radii, special = _radii(atoms.elements)
     largest = float(radii.max())
@@ -211,23 +216,34 @@ def find_bonds(atoms: UnitCell) -> BondGraph:
     graph = BondGraph(len(atoms))
     bad = (distance < _clash_limit(radii, special, first, second)) & ~(hydrogen[first] & hydrogen[second])
     graph.clashes = [
-        (int(a), int(b), float(d)) for a, b, d in zip(first[bad], second[bad], distance[bad], strict=True) if a <= b
+        (int(a), int(b), float(d))
+        for a, b, d in zip(first[bad], second[bad], distance[bad], strict=True)
+        if a <= b
     ]
     heavy = ~hydrogen & ~metal
     organic = heavy[first] & heavy[second] & (distance <= _ORGANIC_FACTOR * total)
     _fill(graph.organic, organic, first, second, shift, distance)
-    _assign_hydrogens(graph, hydrogen, (heavy[second] & hydrogen[first]), (first, second, distance, total))
-    n_pruned = _prune(graph, atoms.elements, radii)
-    if n_pruned:
-        atoms.notes.append(f"{n_pruned} short contacts beyond what the valences allow are not counted as bonds")
     donor = np.array([symbol in _DONORS for symbol in atoms.elements])
     carbon = np.array([symbol == "C" for symbol in atoms.elements])
-    for acceptors, tolerance in ((donor, _METAL_TOLERANCE_ANGSTROM), (carbon, _METAL_CARBON_TOLERANCE_ANGSTROM)):
+    for acceptors, tolerance in (
+        (donor, _METAL_TOLERANCE_ANGSTROM),
+        (carbon, _METAL_CARBON_TOLERANCE_ANGSTROM),
+    ):
         bond = (metal[first] & acceptors[second]) | (acceptors[first] & metal[second])
         _fill(graph.contacts, bond & (distance <= total + tolerance), first, second, shift, distance)
+    pruner = Pruner(graph.organic, graph.contacts, graph.hydrogens, atoms.elements, radii)
+    n_pruned = pruner.drop_contacts_of_saturated_ends()
+    _assign_hydrogens(
+        graph, pruner, hydrogen, (heavy[second] & hydrogen[first]), (first, second, distance, total)
+    )
+    n_pruned += pruner.drop_excess()
+    if n_pruned:
+        atoms.notes.append(
+            f"{n_pruned} short contacts beyond what the valences allow are not counted as bonds"
+        )
     _drop_chelated_carbons(graph, atoms.elements)
     close = metal[first] & metal[second] & (distance <= total + _PADDLEWHEEL_TOLERANCE_ANGSTROM)
-    _bond_metals(graph, atoms.elements, close, (first, second, shift, distance, total))
+    _bond_metals(graph, close, (first, second, shift, distance, total))
     return graph
 
 
@@ -239,45 +255,39 @@ def _fill(
     shift: NDArray[np.int64],
     distance: NDArray[np.float64],
 ) -> None:
-    rows = zip(first[mask].tolist(), second[mask].tolist(), shift[mask].tolist(), distance[mask].tolist(), strict=True)
+    rows = zip(
+        first[mask].tolist(),
+        second[mask].tolist(),
+        shift[mask].tolist(),
+        distance[mask].tolist(),
+        strict=True,
+    )
     for a, b, (x, y, z), d in rows:
         lists[a][b, (x, y, z)] = d
 
 
 def _assign_hydrogens(
     graph: BondGraph,
+    pruner: Pruner,
     hydrogen: NDArray[np.bool_],
     mask: NDArray[np.bool_],
     pairs: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]],
 ) -> None:
-    """Give each hydrogen to its nearest heavy nonmetal atom."""
+    """Give each hydrogen to the nonmetal atom whose bond length fits best, saturated ones last."""
     first, second, distance, total = pairs
     mask = mask & (distance <= total + _HYDROGEN_TOLERANCE_ANGSTROM)
-    order = np.argsort(distance[mask], kind="stable")
-    owner: dict[int, int] = {}
-    for h, heavy in zip(first[mask][order].tolist(), second[mask][order].tolist(), strict=True):
-        owner.setdefault(h, heavy)
-    for h, heavy in sorted(owner.items()):
+    misfit = np.abs(distance - total)[mask].tolist()
+    best: dict[int, tuple[bool, float, int]] = {}
+    for h, heavy, off in zip(first[mask].tolist(), second[mask].tolist(), misfit, strict=True):
+        rank = (pruner.is_saturated(heavy), off, heavy)
+        best[h] = min(best.get(h, rank), rank)
+    for h, (_, _, heavy) in sorted(best.items()):
         graph.hydrogens[heavy].append(h)
-    graph.loose = [int(h) for h in np.flatnonzero(hydrogen) if h not in owner]
-
-
-def _prune(graph: BondGraph, elements: list[str], radii: NDArray[np.float64]) -> int:
-    """Remove the longest bonds of atoms with too many neighbours; return how many."""
-    n_removed = 0
-    for atom, symbol in enumerate(elements):
-        most = _MOST_NEIGHBOURS.get(symbol, 6)
-        neighbours = graph.organic[atom]
-        while len(neighbours) > max(1, most - len(graph.hydrogens[atom])):
-            far = max(neighbours, key=lambda key: neighbours[key] / (radii[atom] + radii[key[0]]))
-            del neighbours[far]
-            graph.organic[far[0]].pop((atom, minus(far[1])), None)
-            n_removed += 1
-    return n_removed
+    graph.loose = [int(h) for h in np.flatnonzero(hydrogen) if h not in best]
 
 
 def _drop_chelated_carbons(graph: BondGraph, elements: list[str]) -> None:
-    """A carbon whose own donor atom binds the metal is near it, but not bonded to it."""
+    """Unbind carbons from a metal that one of their own donor atoms binds, as in a chelating carboxylate."""
     for carbon, symbol in enumerate(elements):
         if symbol != "C":
             continue
@@ -287,14 +297,13 @@ def _drop_chelated_carbons(graph: BondGraph, elements: list[str]) -> None:
                 for other, to in graph.organic[carbon]
                 if elements[other] != "C"
             )
-            if held or len(graph.organic[carbon]) + len(graph.hydrogens[carbon]) > 3:  # noqa: PLR2004
+            if held or len(graph.organic[carbon]) + len(graph.hydrogens[carbon]) > 3:
                 del graph.contacts[carbon][metal, shift]
                 graph.contacts[metal].pop((carbon, minus(shift)), None)
 
 
 def _bond_metals(
     graph: BondGraph,
-    elements: list[str],
     mask: NDArray[np.bool_],
     pairs: tuple[
         NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]
@@ -303,7 +312,13 @@ def _bond_metals(
     """Bond two metals at bonding distance, or held together by the carboxylates of a paddlewheel."""
     first, second, shift, distance, total = pairs
     excess = (distance - total)[mask]
-    rows = zip(first[mask].tolist(), second[mask].tolist(), shift[mask].tolist(), distance[mask].tolist(), strict=True)
+    rows = zip(
+        first[mask].tolist(),
+        second[mask].tolist(),
+        shift[mask].tolist(),
+        distance[mask].tolist(),
+        strict=True,
+    )
     for (a, b, (x, y, z), d), beyond in zip(rows, excess.tolist(), strict=True):
         to = (x, y, z)
         shared = [
@@ -330,11 +345,32 @@ def _n_bridges(graph: BondGraph, a: int, b: int, to: Shift) -> int:
 
 
 def check_no_clash(atoms: UnitCell, graph: BondGraph, among: set[int]) -> None:
-    """Raise StructureError if atoms of the framework overlap."""
+    """Raise StructureError if atoms of the framework overlap.
+
+    Where one of two is a halogen or hydrogen with its own bond, as when generated substituents run into each
+    other, the connections are clear and a note will do.
+    """
     bad = [(a, b, d) for a, b, d in graph.clashes if a in among and b in among]
-    if bad:
-        shown = ", ".join(f"{atoms.labels[a]}-{atoms.labels[b]} {d:.2f} Å" for a, b, d in bad[:3])
+    fatal = [
+        (a, b, d)
+        for a, b, d in bad
+        if b in graph.organic_indices(a) or not (_is_end(atoms, graph, a) or _is_end(atoms, graph, b))
+    ]
+    if fatal:
+        shown = ", ".join(f"{atoms.labels[a]}-{atoms.labels[b]} {d:.2f} Å" for a, b, d in fatal[:3])
         raise StructureError(
-            f"{len(bad)} pairs of atoms overlap: {shown}{', …' if len(bad) > 3 else ''}",  # noqa: PLR2004
+            f"{len(fatal)} pairs of atoms overlap: {shown}{', …' if len(fatal) > 3 else ''}",
             hint="remove the second copy or the minor part of the disorder",
         )
+    if bad:
+        a, b, d = bad[0]
+        atoms.notes.append(
+            f"{len(bad)} pairs of atoms at the ends of substituents overlap, e.g. "
+            f"{atoms.labels[a]}-{atoms.labels[b]} {d:.2f} Å: the geometry is not physical"
+        )
+
+
+def _is_end(atoms: UnitCell, graph: BondGraph, atom: int) -> bool:
+    if atoms.elements[atom] == "H":
+        return True
+    return atoms.elements[atom] in {"F", "Cl", "Br", "I"} and len(graph.organic[atom]) == 1

@@ -79,9 +79,12 @@ def read_unit_cell(block: Any) -> UnitCell:
     cell = _checked_cell(block, small)
     notes: list[str] = []
     sites = _usable_sites(block, small, notes)
-    operations = _operations(block, small, notes)
+    operations = _operations(small, notes)
     matrix = np.array(cell.orth.mat.tolist(), dtype=float).T
-    labels, elements, positions, occupancy = [], [], [], []
+    labels: list[str] = []
+    elements: list[str] = []
+    occupancy: list[float] = []
+    positions = []
     rotations = np.array([operation.rot for operation in operations]) / gemmi.Op.DEN
     shifts = np.array([operation.tran for operation in operations]) / gemmi.Op.DEN
     for site in sites:
@@ -118,7 +121,7 @@ def _checked_cell(block: Any, small: Any) -> Any:
     cell = small.cell
     values = (cell.a, cell.b, cell.c, cell.alpha, cell.beta, cell.gamma, cell.volume)
     lengths_ok = all(math.isfinite(value) and value > 0 for value in values)
-    if not lengths_ok or min(values[:3]) < 1.0 or max(values[3:6]) >= 180:  # noqa: PLR2004
+    if not lengths_ok or min(values[:3]) < 1.0 or max(values[3:6]) >= 180:
         shown = ", ".join(str(block.find_value(tag)) for tag in tags)
         raise StructureError(f"the unit cell is impossible: {shown}", hint="correct the cell parameters")
     return cell
@@ -160,7 +163,9 @@ def _usable_sites(block: Any, small: Any, notes: list[str]) -> list[Any]:
     if empty:
         notes.append(f"{empty} atoms of the file have no occupancy")
     if not sites:
-        raise StructureError("no atom of the data block has coordinates", hint="check that the file is complete")
+        raise StructureError(
+            "no atom of the data block has coordinates", hint="check that the file is complete"
+        )
     return _one_alternative(sites, kept_assemblies, notes)
 
 
@@ -194,13 +199,14 @@ def _one_alternative(sites: Sequence[Any], assemblies: Sequence[str], notes: lis
     return kept
 
 
-def _operations(block: Any, small: Any, notes: list[str]) -> list[Any]:
+def _operations(small: Any, notes: list[str]) -> list[Any]:
     if len(small.symops):
         try:
             return [gemmi.Op(text) for text in small.symops]
         except (RuntimeError, ValueError) as error:
             raise StructureError(
-                f"a symmetry operation cannot be read: {error}", hint="correct _space_group_symop_operation_xyz"
+                f"a symmetry operation cannot be read: {error}",
+                hint="correct _space_group_symop_operation_xyz",
             ) from error
     if small.spacegroup is not None:
         return list(small.spacegroup.operations())

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import gcd
 
-from logos_cli.formats._crystal_bonds import Shift, add, minus
+from logos_cli.formats._crystal_bonds import add
+from logos_cli.formats._crystal_prune import Shift, minus
 
 ORIGIN: Shift = (0, 0, 0)
 
@@ -30,9 +31,7 @@ class Piece:
     loops: tuple[Shift, ...]
 
 
-def pieces(
-    atoms: Iterable[int], neighbours: Callable[[int], Iterable[tuple[int, Shift]]]
-) -> list[Piece]:
+def pieces(atoms: Iterable[int], neighbours: Callable[[int], Iterable[tuple[int, Shift]]]) -> list[Piece]:
     """Return the connected pieces that the atoms form, in the order of their first atoms."""
     allowed = sorted(set(atoms))
     members = set(allowed)
@@ -84,7 +83,7 @@ def n_nets(loops: Iterable[Shift]) -> tuple[int, int]:
     The copies are counted for a piece endless in three directions, 1 for any other.
     """
     basis = lattice(loops)
-    if len(basis) < 3:  # noqa: PLR2004
+    if len(basis) < 3:
         return len(basis), 1
     return 3, abs(basis[0][0] * basis[1][1] * basis[2][2])
 

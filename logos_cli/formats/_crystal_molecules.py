@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -34,6 +36,10 @@ _TETRAHEDRAL_DEGREES: Final = 115.0
 _PLANAR_SUM_DEGREES: Final = 350.0
 
 
+_CARBON_ION: Final = re.compile(r"\[[Cc]H?\d?[+-]\]")
+_ONIUM: Final = re.compile(r"\[(?:[Oo]|F|Cl|Br)H?\d?\+\]")
+
+
 def formula(symbols: Iterable[str]) -> str:
     """Return the Hill formula of atoms: carbon, hydrogen, then the others by alphabet."""
     counts = Counter(symbols)
@@ -55,7 +61,6 @@ class FragmentReader:
         self.atoms, self.graph = atoms, graph
         self.notes: list[str] = []
         self._known: dict[Skeleton, str] = {}
-        self._added = 0
 
     def smiles(self, piece: Piece) -> str:
         """Return the canonical SMILES of a finite piece, without stereo.
@@ -65,44 +70,77 @@ class FragmentReader:
         StructureError
             If its atoms do not add up to a molecule, naming them.
         """
+        skeleton = self._skeleton(piece)
+        plain = in_canonical_order(replace(skeleton, orders=()))
+        if plain not in self._known:
+            self._known[plain] = self._perceive(piece, skeleton)
+        if sum(skeleton.n_hydrogens) > sum(len(self.graph.hydrogens[atom]) for atom in piece.atoms):
+            self._note("hydrogens on carbon are absent from the file and were added by geometry")
+        return self._known[plain]
+
+    def _skeleton(self, piece: Piece, extra: int | None = None) -> Skeleton:
         number = {atom: n for n, atom in enumerate(piece.atoms)}
-        xyz = self._positions(piece)
-        bonds = [(number[a], number[b]) for a in piece.atoms for b, _ in self.graph.organic[a] if a < b]
+        xyz = self.positions(piece)
+        bonds = tuple((number[a], number[b]) for a in piece.atoms for b, _ in self.graph.organic[a] if a < b)
         elements = tuple(self.atoms.elements[atom] for atom in piece.atoms)
         counts = [len(self.graph.hydrogens[atom]) for atom in piece.atoms]
-        bare = not any(n for n, symbol in zip(counts, elements, strict=True) if symbol == "C")
-        missing = self._missing_hydrogens(piece, elements, counts, xyz) if bare else [0] * len(counts)
-        total = tuple(n + more for n, more in zip(counts, missing, strict=True))
-        plain = in_canonical_order(Skeleton(elements, total, tuple(bonds)))
-        if plain not in self._known:
-            orders = tuple(_suggested_order(elements[a], elements[b], xyz[a], xyz[b]) for a, b in bonds)
-            self._known[plain] = self._perceive(piece, Skeleton(elements, total, tuple(bonds), orders))
-        if any(missing) and not self._added:
-            self.notes.append("hydrogens on carbon are absent from the file and were added by geometry")
-        self._added += sum(missing)
-        return self._known[plain]
+        if self.is_bare(piece):
+            missing = self._missing_hydrogens(piece, elements, counts, xyz)
+            counts = [n + more for n, more in zip(counts, missing, strict=True)]
+        if extra is not None:
+            counts[number[extra]] += 1
+        orders = tuple(_suggested_order(elements[a], elements[b], xyz[a], xyz[b]) for a, b in bonds)
+        return Skeleton(elements, tuple(counts), bonds, orders)
 
     def _perceive(self, piece: Piece, skeleton: Skeleton) -> str:
         try:
             smiles = perceive(skeleton)
         except MoleculeError as error:
             raise self._broken(piece, skeleton, error.message) from error
-        if "[C-]" in smiles or "[CH-]" in smiles or "[c-]" in smiles or "[C+]" in smiles or "[CH+]" in smiles or "[CH2-]" in smiles:
-            carbons = [atom for atom in piece.atoms if self.atoms.elements[atom] == "C"]
-            if not any(self.graph.contacts[atom] for atom in carbons):
-                raise self._broken(piece, skeleton, f"a carbon has an open valence: {smiles}")
+        carbons = [atom for atom in piece.atoms if self.atoms.elements[atom] == "C"]
+        if _CARBON_ION.search(smiles) and not any(self.graph.contacts[atom] for atom in carbons):
+            raise self._broken(piece, skeleton, f"a carbon has an open valence: {smiles}")
+        if _ONIUM.search(smiles) and "[C-]#[O+]" not in smiles:
+            raise self._broken(piece, skeleton, f"an oxygen or halogen has a neighbour too many: {smiles}")
+        nitrogens = [atom for atom in piece.atoms if self.atoms.elements[atom] == "N"]
+        if "[n-]" in smiles and not any(self.graph.contacts[atom] for atom in nitrogens):
+            self._note(
+                "hydrogens on azole nitrogens that bind no metal are absent from the file and were added"
+            )
+            smiles = _protonated(smiles)
         return smiles
+
+    def _note(self, text: str) -> None:
+        if text not in self.notes:
+            self.notes.append(text)
+
+    def is_bare(self, piece: Piece) -> bool:
+        """Whether a piece with carbon has no hydrogen on any carbon."""
+        carbons = [atom for atom in piece.atoms if self.atoms.elements[atom] == "C"]
+        return bool(carbons) and not any(self.graph.hydrogens[atom] for atom in carbons)
+
+    def protonated_forms(self, piece: Piece) -> list[str]:
+        """Return the SMILES of a piece with one hydrogen more on each of its O and N atoms in turn."""
+        found = []
+        for atom in piece.atoms:
+            if self.atoms.elements[atom] in {"O", "N"}:
+                try:
+                    found.append(perceive(self._skeleton(piece, extra=atom)))
+                except MoleculeError:
+                    continue
+        return found
 
     def _broken(self, piece: Piece, skeleton: Skeleton, reason: str) -> StructureError:
         symbols = [*skeleton.elements, *["H"] * sum(skeleton.n_hydrogens)]
         labels = list(dict.fromkeys(self.atoms.labels[atom] for atom in piece.atoms))
-        shown = ", ".join(labels[:8]) + (", …" if len(labels) > 8 else "")  # noqa: PLR2004
+        shown = ", ".join(labels[:8]) + (", …" if len(labels) > 8 else "")
         return StructureError(
             f"the organic part {formula(symbols)} (atoms {shown}) is no molecule: {reason}",
             hint="an atom or hydrogen is missing, or disordered parts overlap: correct the file",
         )
 
-    def _positions(self, piece: Piece) -> NDArray[np.float64]:
+    def positions(self, piece: Piece) -> NDArray[np.float64]:
+        """Return Cartesian coordinates in Å of a piece in one place, shape (n, 3)."""
         shifts = np.array([piece.shifts[atom] for atom in piece.atoms], dtype=float)
         return np.asarray((self.atoms.fractional[list(piece.atoms)] + shifts) @ self.atoms.matrix)
 
@@ -124,6 +162,66 @@ class FragmentReader:
             else:
                 missing.append(0)
         return missing
+
+
+def read_molecule(reader: FragmentReader, piece: Piece) -> str:
+    """Return the canonical SMILES of a whole molecule with the stereo that its coordinates show.
+
+    Raises
+    ------
+    StructureError
+        If the piece is endless or makes no molecule.
+    """
+    from rdkit import Chem
+    from rdkit.Geometry import Point3D
+
+    labels = ", ".join(reader.atoms.labels[atom] for atom in piece.atoms[:6])
+    if piece.loops:
+        raise StructureError(
+            f"the atoms {labels}, … form an endless network, not a molecule",
+            hint="covalent frameworks and inorganic networks cannot be written as a SMILES",
+        )
+    members = set(piece.atoms) | {h for atom in piece.atoms for h in reader.graph.hydrogens[atom]}
+    if any(a in members and b in members for a, b, _ in reader.graph.clashes):
+        raise StructureError(
+            f"atoms of the molecule {labels}, … overlap", hint="remove the minor part of the disorder"
+        )
+    if len(piece.atoms) == 1:
+        return reader.smiles(piece)
+    molecule = Chem.MolFromSmiles(reader.smiles(piece))
+    number = {atom: n for n, atom in enumerate(piece.atoms)}
+    query = Chem.RWMol()
+    for atom in piece.atoms:
+        query.AddAtom(Chem.AtomFromSmarts(f"[#{Chem.Atom(reader.atoms.elements[atom]).GetAtomicNum()}]"))
+    for a in piece.atoms:
+        for b, _ in reader.graph.organic[a]:
+            if a < b:
+                query.AddBond(number[a], number[b], Chem.BondType.UNSPECIFIED)
+    bare = Chem.RWMol(molecule)
+    for bond in bare.GetBonds():
+        bond.SetBondType(Chem.BondType.UNSPECIFIED)
+        bond.SetIsAromatic(False)
+    match = bare.GetSubstructMatch(query)
+    if len(match) != len(piece.atoms):
+        return reader.smiles(piece)
+    conformer = Chem.Conformer(len(match))
+    for place, xyz in zip(match, reader.positions(piece).tolist(), strict=True):
+        conformer.SetAtomPosition(place, Point3D(*xyz))
+    molecule.AddConformer(conformer)
+    Chem.AssignStereochemistryFrom3D(molecule)
+    return str(Chem.MolToSmiles(molecule))
+
+
+def _protonated(smiles: str) -> str:
+    """Return a molecule with its azolate nitrogens turned into NH."""
+    from rdkit import Chem
+
+    molecule = Chem.MolFromSmiles(smiles)
+    for atom in molecule.GetAtoms():
+        if atom.GetSymbol() == "N" and atom.GetIsAromatic() and atom.GetFormalCharge() < 0:
+            atom.SetFormalCharge(0)
+            atom.SetNumExplicitHs(atom.GetNumExplicitHs() + 1)
+    return str(Chem.MolToSmiles(molecule))
 
 
 def _suggested_order(first: str, second: str, a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
@@ -151,11 +249,11 @@ def _hydrogens_on_carbon(around: list[str], vectors: NDArray[np.float64]) -> int
             return 1 if around[0] == "C" else 0
         return 2 if length < (double + single) / 2 and around[0] != "N" else 3
     angles = _angles(vectors)
-    if len(around) == 2:  # noqa: PLR2004
+    if len(around) == 2:
         if angles[0] > _LINEAR_DEGREES:
             return 0
-        return 2 if angles[0] < _TETRAHEDRAL_DEGREES and lengths.min() > 1.44 else 1  # noqa: PLR2004
-    if len(around) == 3:  # noqa: PLR2004
+        return 2 if angles[0] < _TETRAHEDRAL_DEGREES and lengths.min() > 1.44 else 1
+    if len(around) == 3:
         return 0 if sum(angles) > _PLANAR_SUM_DEGREES else 1
     return 0
 
@@ -163,4 +261,4 @@ def _hydrogens_on_carbon(around: list[str], vectors: NDArray[np.float64]) -> int
 def _hydrogens_on_nitrogen(vectors: NDArray[np.float64]) -> int:
     """Return the hydrogens of an amine nitrogen at the end of a chain; others are left to the valences."""
     lengths = np.linalg.norm(vectors, axis=1)
-    return 2 if len(vectors) == 1 and lengths[0] > 1.3 else 0  # noqa: PLR2004
+    return 2 if len(vectors) == 1 and lengths[0] > 1.3 else 0

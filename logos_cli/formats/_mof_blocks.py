@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from logos_cli.errors import MoleculeError, StructureError
-from logos_cli.formats._crystal_bonds import BondGraph, Shift, add, check_no_clash, is_metal, minus
+from logos_cli.errors import StructureError
+from logos_cli.formats._crystal_bonds import BondGraph, add, check_no_clash, is_metal
 from logos_cli.formats._crystal_fragments import Piece, n_nets, pieces
 from logos_cli.formats._crystal_molecules import FragmentReader, formula
+from logos_cli.formats._crystal_prune import Shift
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 _OXO_ANGSTROM: Final = 1.85
 """A bare terminal oxygen nearer than this to its metal is M=O; farther, water without its hydrogens."""
+
+_LARGEST_SOLVENT: Final = 6
 
 SOLVENTS: Final = {
     "O": "water", "CO": "methanol", "CCO": "ethanol", "CCCO": "1-propanol", "CC(C)O": "2-propanol",
@@ -117,7 +121,9 @@ class _Cutter:
                     hint="atoms of two nets may overlap, or the cell is too small",
                 )
             elif self._leaves(piece, contacts):
-                self._include(self.blocks.bound, "bound solvent", self._solvent_smiles(piece), piece.atoms)
+                self._include(
+                    self.blocks.bound, "bound solvent", self._solvent_smiles(piece) or "?", piece.atoms
+                )
             elif len(piece.atoms) == 1 and symbols[piece.atoms[0]] != "C":
                 in_nodes.append(piece.atoms[0])
             else:
@@ -131,12 +137,14 @@ class _Cutter:
 
     def _names(self, atoms: Iterable[int]) -> str:
         labels = list(dict.fromkeys(self.atoms.labels[i] for i in atoms))
-        return ", ".join(labels[:6]) + (", …" if len(labels) > 6 else "")  # noqa: PLR2004
+        return ", ".join(labels[:6]) + (", …" if len(labels) > 6 else "")
 
     def _contacts(self, piece: Piece) -> set[tuple[int, Shift]]:
         """Return the metals that a piece binds, each with its cell."""
         return {
-            (metal, add(piece.shifts[atom], to)) for atom in piece.atoms for metal, to in self.graph.contacts[atom]
+            (metal, add(piece.shifts[atom], to))
+            for atom in piece.atoms
+            for metal, to in self.graph.contacts[atom]
         }
 
     def _check_framework(self, organic: list[int]) -> None:
@@ -152,7 +160,7 @@ class _Cutter:
         parts = [part for part in pieces([*organic, *self.metals], bonded) if metals.intersection(part.atoms)]
         sizes = [n_nets(part.loops) for part in parts]
         self.blocks.periodicity = max(size for size, _ in sizes)
-        self.blocks.n_nets = sum(copies for size, copies in sizes if size == 3) or 1  # noqa: PLR2004
+        self.blocks.n_nets = sum(copies for size, copies in sizes if size == 3) or 1
         if self.blocks.periodicity == 0:
             raise StructureError(
                 "the metals and ligands form a discrete complex, not a framework: nothing links the cells",
@@ -160,17 +168,16 @@ class _Cutter:
             )
         discrete = sum(size == 0 for size, _ in sizes)
         if discrete:
-            self.blocks.notes.append(f"{discrete} discrete metal complexes beside the framework are counted with it")
+            self.blocks.notes.append(
+                f"{discrete} discrete metal complexes beside the framework are counted with it"
+            )
 
     def _leaves(self, piece: Piece, contacts: set[tuple[int, Shift]]) -> bool:
         """Whether a piece at one metal is a solvent molecule."""
         if len(contacts) != 1:
             return False
         if len(piece.atoms) > 1:
-            try:
-                return self.reader.smiles(piece) in SOLVENTS
-            except StructureError:
-                return False
+            return self._solvent_smiles(piece) is not None
         atom = piece.atoms[0]
         symbol, n_hydrogens = self.atoms.elements[atom], len(self.graph.hydrogens[atom])
         if symbol == "N":
@@ -180,16 +187,25 @@ class _Cutter:
         if n_hydrogens == 0 and min(self.graph.contacts[atom].values()) >= _OXO_ANGSTROM:
             self._note("terminal oxygens without hydrogens, longer than M=O, are taken as water")
             return True
-        return n_hydrogens >= 2  # noqa: PLR2004
+        return n_hydrogens >= 2
 
     def _note(self, text: str) -> None:
         if text not in self.blocks.notes:
             self.blocks.notes.append(text)
 
-    def _solvent_smiles(self, piece: Piece) -> str:
+    def _solvent_smiles(self, piece: Piece) -> str | None:
+        """Return the solvent that a piece is, hydrogens that the file lacks filled in; None if it is none."""
         if len(piece.atoms) == 1:
-            return {"O": "O", "N": "N"}[self.atoms.elements[piece.atoms[0]]]
-        return self.reader.smiles(piece)
+            return self.atoms.elements[piece.atoms[0]]
+        try:
+            smiles = self.reader.smiles(piece)
+            if smiles in SOLVENTS:
+                return smiles
+        except StructureError:
+            pass
+        if not self.reader.is_bare(piece) or len(piece.atoms) > _LARGEST_SOLVENT:
+            return None
+        return next((form for form in self.reader.protonated_forms(piece) if form in SOLVENTS), None)
 
     def _add_free(self, piece: Piece) -> None:
         """Count a molecule that touches no metal; what is too disordered to read counts by its formula."""
@@ -199,24 +215,27 @@ class _Cutter:
                 hint="a covalent framework cannot be written as nodes and linkers",
             )
         members = set(piece.atoms) | {h for atom in piece.atoms for h in self.graph.hydrogens[atom]}
-        overlap = any(a in members or b in members for a, b, _ in self.graph.clashes)
-        try:
-            if overlap or len(piece.atoms) == 1 and self.atoms.elements[piece.atoms[0]] not in {"O", "N", "F", "Cl", "Br", "I"}:
-                raise MoleculeError("overlapping atoms")
-            name = self.reader.smiles(piece) if len(piece.atoms) > 1 else self._lone(piece.atoms[0])
-        except (StructureError, MoleculeError):
+        name = None
+        if not any(a in members or b in members for a, b, _ in self.graph.clashes):
+            name = self._lone(piece.atoms[0]) if len(piece.atoms) == 1 else self._solvent_smiles(piece)
+            if name is None and not self.reader.is_bare(piece):
+                with suppress(StructureError):
+                    name = self.reader.smiles(piece)
+        if name is None:
             name = f"formula {formula(self.atoms.elements[i] for i in members)}"
             self._note("free molecules that are disordered or incomplete are reported by formula")
         self._include(self.blocks.free, "free solvent", name, piece.atoms)
 
-    def _lone(self, atom: int) -> str:
+    def _lone(self, atom: int) -> str | None:
         """Return the SMILES of a single free atom with its hydrogens: bare oxygen is water."""
         symbol, n_hydrogens = self.atoms.elements[atom], len(self.graph.hydrogens[atom])
-        if symbol in {"O", "N"}:
-            if n_hydrogens < 2:  # noqa: PLR2004
+        if symbol == "O":
+            if n_hydrogens < 2:
                 self._note("free oxygen atoms without hydrogens are taken as water")
-            return symbol
-        return f"[{symbol}-]" if n_hydrogens == 0 else symbol
+            return "O"
+        if symbol in {"F", "Cl", "Br", "I"} and not n_hydrogens:
+            return f"[{symbol}-]"
+        return {("N", 3): "N", ("N", 4): "[NH4+]", ("C", 4): "C"}.get((symbol, n_hydrogens))
 
     def _include(self, where: dict[str, Kind], role: str, smiles: str, atoms: tuple[int, ...]) -> None:
         where.setdefault(smiles, Kind(smiles)).include(atoms)
@@ -247,14 +266,16 @@ class _Cutter:
                 break
             within = {atom for node in endless for atom in node.atoms}
             loose |= within
-            for atom in [atom for atom in kept & within if 2 <= len(graph.contacts[atom]) <= most_bridged]:  # noqa: PLR2004
+            for atom in [atom for atom in kept & within if 2 <= len(graph.contacts[atom]) <= most_bridged]:
                 kept.remove(atom)
                 piece = Piece((atom,), {atom: (0, 0, 0)}, ())
                 self._include(self.blocks.linkers, "linkers", self.reader.smiles(piece), (atom,))
         else:
             nodes = pieces([*self.metals, *kept], bonded)
         if loose:
-            self._note("metal rods or layers without end are cut at their bridging atoms, which count as linkers")
+            self._note(
+                "metal rods or layers without end are cut at their bridging atoms, which count as linkers"
+            )
         for node in nodes:
             self._include(self.blocks.nodes, "nodes", self._node_smiles(node, bonded), node.atoms)
 
@@ -294,6 +315,3 @@ class _Cutter:
 def _directions(loops: Iterable[Shift]) -> str:
     axes = {axis for loop in loops for axis, step in zip("abc", loop, strict=True) if step}
     return " and ".join(sorted(axes))
-
-
-__all__ = ["SOLVENTS", "Blocks", "Kind", "cut", "minus"]

@@ -263,6 +263,7 @@ def _solve(
         extra.append(more)
     _keep_small_rings_plain(program, skeleton, incident, rings, (doubles, triples))
     _keep_oxocarbons_dianions(program, skeleton, incident, rings, doubles)
+    _keep_porphyrins_dianions(program, skeleton, chosen)
     values = program.solve()
     if values is None:
         raise MoleculeError("no bond orders and charges satisfy the valences of the atoms")
@@ -360,6 +361,32 @@ def _keep_oxocarbons_dianions(
                     oxygens.append((doubles[n], 1.0))
         if len(oxygens) == len(ring):
             program.row(oxygens, len(ring) - 2, len(ring) - 2)
+
+
+_PORPHYRIN: Final = (
+    "[#6,#7]1~[#6]2~[#6]~[#6]~[#6](~[#7]~2)~[#6,#7]~[#6]2~[#6]~[#6]~[#6](~[#7]~2)"
+    "~[#6,#7]~[#6]2~[#6]~[#6]~[#6](~[#7]~2)~[#6,#7]~[#6]2~[#6]~[#6]~[#6]~1~[#7]~2"
+)
+
+
+def _keep_porphyrins_dianions(
+    program: _Program, skeleton: Skeleton, chosen: list[list[tuple[int, _State]]]
+) -> None:
+    """Two of the four pyrrole nitrogens of a porphyrin are NH or, with a metal inside, anions."""
+    if skeleton.elements.count("N") < 4:
+        return
+    from rdkit import Chem
+
+    molecule = _molecule(skeleton, (1,) * len(skeleton.bonds), (0,) * len(skeleton.elements))
+    molecule.UpdatePropertyCache(strict=False)
+    pattern = Chem.MolFromSmarts(_PORPHYRIN)
+    pyrroles = [atom.GetIdx() for atom in pattern.GetAtoms() if atom.GetSmarts() == "[#7]"]
+    cores = {frozenset(match[i] for i in pyrroles) for match in molecule.GetSubstructMatches(pattern)}
+    for core in sorted(map(sorted, cores)):
+        n_bare = 2 - sum(skeleton.n_hydrogens[i] for i in core)
+        anions = [(column, 1.0) for i in core for column, state in chosen[i] if state.charge == -1]
+        if 0 < n_bare <= len(anions):
+            program.row(anions, n_bare, n_bare)
 
 
 def _keep_small_rings_plain(

@@ -1,0 +1,216 @@
+"""Crystal structures in CIF: metal-organic frameworks as nodes and linkers, other crystals as molecules."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from logos_cli.errors import FormatError, InputError, LogosError, StructureError
+from logos_cli.formats.base import Entry, Format, ReadOptions
+from logos_cli.grammar import Form
+from logos_cli.objects.material import material_from_blocks
+from logos_cli.objects.molecule import Molecule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from logos_cli.formats._crystal_bonds import BondGraph
+    from logos_cli.formats._crystal_cell import UnitCell
+    from logos_cli.formats._input import Input
+    from logos_cli.formats._mof_blocks import Blocks, Kind
+
+_MACROMOLECULAR = (b"_atom_site.", b"_entity_poly", b"_chem_comp_atom", b"_chem_comp.")
+_CORE = (
+    b"_cell_length_",
+    b"_cell_angle_",
+    b"_symmetry_equiv_pos_as_xyz",
+    b"_space_group_symop_operation_xyz",
+)
+
+
+class CrystalFormat(Format):
+    """CIF of the core dictionary: a unit cell, its symmetry, and atoms with fractional coordinates.
+
+    A crystal with a metal becomes one :class:`~logos_cli.objects.material.Material` per data block: its nodes
+    and linkers in the lowest whole-number ratio. A crystal without becomes the molecules that it holds.
+    """
+
+    name: ClassVar[str] = "crystal"
+    suffixes: ClassVar[tuple[str, ...]] = (".cif",)
+
+    def sniff(self, head: bytes, name: str) -> float:  # noqa: ARG002
+        """Return how sure this is a CIF of a small-molecule crystal or framework."""
+        lower = head.lower()
+        if not (lower.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"data_") or b"\ndata_" in lower):
+            return 0.0
+        if any(tag in lower for tag in _MACROMOLECULAR):
+            return 0.0
+        if b"_atom_site_fract_x" in lower:
+            return 0.95
+        if any(tag in lower for tag in _CORE):
+            return 0.9
+        return (
+            0.3
+            if any(tag in lower for tag in (b"_atom_site_", b"_chemical_", b"_audit_", b"_journal_"))
+            else 0.2
+        )
+
+    def read(self, source: Input, options: ReadOptions) -> Iterator[Entry]:
+        """Yield one framework, or the molecules, of every data block that holds atoms.
+
+        Raises
+        ------
+        FormatError
+            If the file is no CIF.
+        StructureError
+            If no data block holds atoms.
+        """
+        import gemmi
+
+        try:
+            document = gemmi.cif.read_string(source.read().decode("utf-8", errors="replace"), check_level=0)
+        except (RuntimeError, ValueError) as error:
+            raise FormatError(
+                f"the CIF cannot be read: {str(error).removeprefix('string:')}",
+                source=source.name,
+                hint="the file may be cut off, or a quote or text field is not closed",
+            ) from error
+        if not len(document):
+            raise FormatError(
+                "the CIF has no data block", source=source.name, hint="it must begin with data_NAME"
+            )
+        blocks = [block for block in document if block.find_values("_atom_site_fract_x")]
+        if not blocks:
+            blocks = [document[0]]
+        seen: Counter[str] = Counter()
+        for block in blocks:
+            name = block.name or "block"
+            seen[name] += 1
+            entry_id = name if seen[name] == 1 else f"{name}#{seen[name]}"
+            provenance = {"path": source.name, "sha256": source.sha256, "block": block.name}
+            try:
+                yield from _entries(entry_id, block, provenance, options)
+            except LogosError as error:
+                yield Entry(entry_id, None, provenance, error.at(f"{source.name}: data_{block.name}"))
+
+
+def _entries(entry_id: str, block: Any, provenance: dict[str, Any], options: ReadOptions) -> Iterator[Entry]:
+    """Yield what one data block holds."""
+    from logos_cli.formats._crystal_bonds import find_bonds, is_metal, resolve_disorder
+    from logos_cli.formats._crystal_cell import read_unit_cell
+    from logos_cli.formats._crystal_molecules import formula
+    from logos_cli.formats._mof_blocks import cut
+
+    atoms = read_unit_cell(block)
+    resolve_disorder(atoms)
+    cell = atoms.cell
+    provenance["cell"] = {
+        "lengths_angstrom": [cell.a, cell.b, cell.c],
+        "angles_degree": [cell.alpha, cell.beta, cell.gamma],
+        "volume_angstrom3": round(cell.volume, 2),
+        "space_group": atoms.space_group,
+    }
+    provenance["formula"] = formula(atoms.elements)
+    provenance["n_atoms"] = len(atoms)
+    provenance["notes"] = atoms.notes
+    has_metal = any(map(is_metal, atoms.elements))
+    if has_metal and "C" not in atoms.elements:
+        raise StructureError(
+            f"the crystal ({provenance['formula']}) holds no carbon: it is an inorganic solid",
+            hint="a metal-organic framework needs organic linkers",
+        )
+    if options.form is Form.MATERIAL and not has_metal:
+        raise StructureError(
+            f"the crystal ({provenance['formula']}) holds no metal: it is no metal-organic framework",
+            hint="encode it as molecules: --as molecule",
+        )
+    graph = find_bonds(atoms)
+    if not has_metal or options.form is Form.MOLECULE:
+        yield from _molecules(entry_id, atoms, graph, provenance)
+        return
+    blocks = cut(atoms, graph)
+    if not any("C" in kind.smiles.upper().replace("CL", "") for kind in blocks.linkers.values()):
+        raise StructureError(
+            f"the crystal ({provenance['formula']}) has metals but no organic linkers",
+            hint="an inorganic solid cannot be written as a framework",
+        )
+    nodes, linkers, factor = _formula_unit(blocks)
+    _describe(blocks, factor, atoms, provenance)
+    yield Entry(entry_id, material_from_blocks(nodes, linkers), provenance)
+
+
+def _formula_unit(blocks: Blocks) -> tuple[list[str], list[str], int]:
+    """Return nodes and linkers in the lowest whole-number ratio, and how many such units the cell holds."""
+    from logos_cli.formats._crystal_fragments import lowest_terms
+
+    factor = lowest_terms(kind.count for where in (blocks.nodes, blocks.linkers) for kind in where.values())
+    nodes = [kind.smiles for kind in blocks.nodes.values() for _ in range(kind.count // factor)]
+    linkers = [kind.smiles for kind in blocks.linkers.values() for _ in range(kind.count // factor)]
+    return nodes, linkers, factor
+
+
+def _describe(blocks: Blocks, factor: int, atoms: UnitCell, provenance: dict[str, Any]) -> None:
+    """Write into the provenance what was cut, and where it lies in the file."""
+
+    def listed(kinds: dict[str, Kind]) -> list[dict[str, Any]]:
+        return [
+            {
+                "smiles": kind.smiles,
+                "n_in_cell": kind.count,
+                "labels": [atoms.labels[i] for i in kind.atoms],
+            }
+            for kind in kinds.values()
+        ]
+
+    provenance["formula_units_in_cell"] = factor
+    provenance["nodes"] = listed(blocks.nodes)
+    provenance["linkers"] = listed(blocks.linkers)
+    provenance["linker_charge"] = (
+        sum(_charge(kind.smiles) * kind.count for kind in blocks.linkers.values()) // factor
+    )
+    provenance["solvent"] = {
+        "bound": {smiles: kind.count for smiles, kind in blocks.bound.items()},
+        "free": {smiles: kind.count for smiles, kind in blocks.free.items()},
+    }
+    provenance["periodicity"] = blocks.periodicity
+    provenance["n_nets"] = blocks.n_nets
+    provenance["atoms"] = dict(blocks.n_atoms)
+    provenance["notes"] = [*atoms.notes, *blocks.notes]
+
+
+def _charge(smiles: str) -> int:
+    from rdkit import Chem
+
+    return int(Chem.GetFormalCharge(Chem.MolFromSmiles(smiles)))
+
+
+def _molecules(
+    entry_id: str, atoms: UnitCell, graph: BondGraph, provenance: dict[str, Any]
+) -> Iterator[Entry]:
+    """Yield the different molecules of a crystal, with stereo from the coordinates."""
+    from logos_cli.formats._crystal_bonds import is_metal
+    from logos_cli.formats._crystal_fragments import pieces
+    from logos_cli.formats._crystal_molecules import FragmentReader, read_molecule
+
+    if any(map(is_metal, atoms.elements)):
+        raise StructureError(
+            "the crystal holds a metal and is not read as molecules", hint="encode it as a material"
+        )
+    heavy = [i for i, symbol in enumerate(atoms.elements) if symbol != "H"]
+    reader = FragmentReader(atoms, graph)
+    counts: Counter[str] = Counter()
+    failures: dict[str, LogosError] = {}
+    for piece in pieces(heavy, graph.organic.__getitem__):
+        try:
+            counts[read_molecule(reader, piece)] += 1
+        except InputError as error:
+            failures.setdefault(error.message, error)
+    provenance["notes"] = [*atoms.notes, *reader.notes]
+    for number, (smiles, count) in enumerate(counts.items(), 1):
+        own = {**provenance, "n_in_cell": count}
+        yield Entry(entry_id if len(counts) == 1 else f"{entry_id}:{number}", Molecule(smiles), own)
+    for number, failure in enumerate(failures.values(), len(counts) + 1):
+        yield Entry(f"{entry_id}:{number}", None, dict(provenance), failure.at(str(provenance["path"])))
+
+
+PLUGIN = CrystalFormat()
