@@ -1,4 +1,4 @@
-"""Write the tokenizer of logos-nano: ``python scripts/build_nano_tokenizer.py [DIRECTORY]``.
+"""Write the tokenizer of logos-nano: ``python -m scripts.build_nano_tokenizer [DIRECTORY]``.
 
 Byte-level BPE whose single merge can never apply, so that every byte of a payload is one token; see
 ``docs/decisions/nano-tokenizer.md``.
@@ -10,8 +10,6 @@ import json
 import sys
 from pathlib import Path
 from typing import Any, Final
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from logos_cli.grammar import TAGS
 
