@@ -1,0 +1,365 @@
+"""From the parts of a ligand to its SMILES: bond orders by definition, stereo by coordinates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from rdkit import Chem, RDLogger, rdBase
+from rdkit.Chem import rdCIPLabeler
+from rdkit.Geometry import Point3D
+
+from logos_cli.errors import MoleculeError
+from logos_cli.formats._chem_comp import AROMATIC
+from logos_cli.formats._components import Component
+
+Position = tuple[float, float, float]
+
+_ORDERS = {
+    1: Chem.BondType.SINGLE, 2: Chem.BondType.DOUBLE, 3: Chem.BondType.TRIPLE, 4: Chem.BondType.QUADRUPLE,
+    5: Chem.BondType.AROMATIC,
+}  # fmt: skip
+_TETRAHEDRAL = (Chem.ChiralType.CHI_TETRAHEDRAL_CW, Chem.ChiralType.CHI_TETRAHEDRAL_CCW)
+_NON_METALS = frozenset((1, 2, 5, 6, 7, 8, 9, 10, 14, 15, 16, 17, 18, 33, 34, 35, 36, 52, 53, 54, 85, 86))
+_PSEUDO_CHIRAL = frozenset((15, 16, 33, 34))
+_PERIODIC = Chem.GetPeriodicTable()
+
+RDLogger.DisableLog("rdApp.*")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One residue of a ligand: its definition, and where its atoms are (Å)."""
+
+    component: Component
+    positions: Mapping[str, Position]
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A bond between two parts: (index of the part, atom name), twice."""
+
+    first: tuple[int, str]
+    second: tuple[int, str]
+
+
+@dataclass(slots=True)
+class Drawing:
+    """The molecule of a ligand and what was noticed while it was put together."""
+
+    smiles: str
+    notes: list[str] = field(default_factory=list)
+
+
+def draw(parts: Sequence[Part], links: Iterable[Link] = ()) -> Drawing:
+    """Return the canonical isomeric SMILES of linked components.
+
+    A bond between two parts takes the place of a hydrogen at each end, or of a leaving group that the
+    coordinates lack. Other atoms without coordinates stay: the sentence names the molecule, not its model.
+    Stereo comes from the coordinates; where a neighbour has none, from the definition.
+
+    Raises
+    ------
+    MoleculeError
+        If the definition is no molecule that chemistry software accepts.
+    """
+    builder = _Builder(parts, tuple(links))
+    molecule = builder.molecule()
+    _sanitize(molecule, " ".join(part.component.id for part in parts))
+    notes = builder.set_stereo(molecule)
+    return Drawing(to_smiles(molecule), notes)
+
+
+def molecule_of(definition: Component) -> Chem.Mol:
+    """Return the molecule of one component, with the stereo of its definition.
+
+    Raises
+    ------
+    MoleculeError
+        If the definition is no molecule that chemistry software accepts.
+    """
+    builder = _Builder((Part(definition, {}),), ())
+    molecule = builder.molecule()
+    _sanitize(molecule, definition.id)
+    builder.set_stereo(molecule)
+    return molecule
+
+
+def to_smiles(molecule: Chem.Mol) -> str:
+    """Return the canonical isomeric SMILES without stereo marks that mean nothing here (:func:`drop_stereo`)."""
+    drop_stereo(molecule)
+    smiles: str = Chem.MolToSmiles(molecule)
+    return smiles
+
+
+def drop_stereo(molecule: Chem.Mol) -> None:
+    """Remove marks of metal geometry, and of phosphorus or sulphur with two terminal oxygens.
+
+    The latter differ only by where a proton or charge was drawn, which no crystal structure shows.
+    """
+    for atom in molecule.GetAtoms():
+        tag = atom.GetChiralTag()
+        if tag == Chem.ChiralType.CHI_UNSPECIFIED:
+            continue
+        if tag not in _TETRAHEDRAL or _is_pseudo_chiral(atom):
+            atom.SetChiralTag(Chem.ChiralType.CHI_UNSPECIFIED)
+
+
+def _is_pseudo_chiral(atom: Chem.Atom) -> bool:
+    if atom.GetAtomicNum() not in _PSEUDO_CHIRAL:
+        return False
+    ends = [near.GetAtomicNum() for near in atom.GetNeighbors() if near.GetDegree() == 1]
+    return ends.count(8) > 1
+
+
+class _Builder:
+    """Puts the atoms and bonds of all parts into one molecule."""
+
+    def __init__(self, parts: Sequence[Part], links: tuple[Link, ...]) -> None:
+        self.parts = parts
+        self.links = links
+        self.index: dict[tuple[int, int], int] = {}
+        self.positions: list[Position | None] = []
+        self.stereo: list[str] = []
+        self.bond_stereo: dict[tuple[int, int], str] = {}
+
+    def molecule(self) -> Chem.RWMol:
+        molecule = Chem.RWMol()
+        linked = {end for link in self.links for end in (link.first, link.second)}
+        gone = {end: self._leaving(end) for end in linked}
+        dropped = {(end[0], index) for end, index in gone.items() if index is not None}
+        for number, part in enumerate(self.parts):
+            for place, atom in enumerate(part.component.atoms):
+                if (number, place) in dropped:
+                    continue
+                end = (number, atom.name)
+                fewer = 1 if end in linked and gone[end] is None else 0
+                added = Chem.Atom(atom.number)
+                added.SetFormalCharge(atom.charge)
+                added.SetNoImplicit(True)
+                added.SetNumExplicitHs(max(0, atom.hydrogens - fewer))
+                self.index[number, place] = molecule.AddAtom(added)
+                self.positions.append(part.positions.get(atom.name))
+                self.stereo.append(atom.stereo)
+            for bond in part.component.bonds:
+                first, second = self.index.get((number, bond.first)), self.index.get((number, bond.second))
+                if first is not None and second is not None:
+                    molecule.AddBond(first, second, _ORDERS[bond.order])
+                    if bond.order == AROMATIC:
+                        for end in (first, second):
+                            molecule.GetAtomWithIdx(end).SetIsAromatic(True)
+                    if bond.stereo in "EZ":
+                        self.bond_stereo[first, second] = bond.stereo
+        for link in self.links:
+            molecule.AddBond(*(self._place(end) for end in (link.first, link.second)), Chem.BondType.SINGLE)
+        return molecule
+
+    def _place(self, end: tuple[int, str]) -> int:
+        number, name = end
+        names = [atom.name for atom in self.parts[number].component.atoms]
+        return self.index[number, names.index(name)]
+
+    def _leaving(self, end: tuple[int, str]) -> int | None:
+        """Return the leaving atom that a link at this atom replaces, if the coordinates lack one."""
+        number, name = end
+        part = self.parts[number]
+        atoms = part.component.atoms
+        here = next(place for place, atom in enumerate(atoms) if atom.name == name)
+        for bond in part.component.bonds:
+            if here in (bond.first, bond.second) and bond.order == 1:
+                other = bond.second if bond.first == here else bond.first
+                if atoms[other].leaving and atoms[other].name not in part.positions:
+                    return other
+        return None
+
+    def set_stereo(self, molecule: Chem.RWMol) -> list[str]:
+        """Set stereo from the coordinates, and from the definition where they do not reach."""
+        placed = [position is not None for position in self.positions]
+        if not any(placed) or len(placed) < 4:
+            _stereo_from_labels(molecule, dict(enumerate(self.stereo)), self.bond_stereo)
+            return []
+        set_conformer(molecule, [position or (0.0, 0.0, 0.0) for position in self.positions])
+        Chem.AssignStereochemistryFrom3D(molecule)
+        if all(placed):
+            return []
+        atoms = {}
+        for atom in molecule.GetAtoms():
+            near = [neighbour.GetIdx() for neighbour in atom.GetNeighbors()]
+            if not all(placed[index] for index in (atom.GetIdx(), *near)):
+                atoms[atom.GetIdx()] = self.stereo[atom.GetIdx()]
+                atom.SetChiralTag(Chem.ChiralType.CHI_UNSPECIFIED)
+        bonds = {}
+        for bond in molecule.GetBonds():
+            ends = (bond.GetBeginAtom(), bond.GetEndAtom())
+            near = [neighbour.GetIdx() for end in ends for neighbour in end.GetNeighbors()]
+            if not all(placed[index] for index in near):
+                bond.SetStereo(Chem.BondStereo.STEREONONE)
+                key = (bond.GetBeginAtomIdx(), bond.GetEndAtomIdx())
+                bonds[key] = self.bond_stereo.get(key) or self.bond_stereo.get(key[::-1], "N")
+        _stereo_from_labels(molecule, atoms, bonds)
+        return []
+
+
+def set_conformer(molecule: Chem.Mol, positions: Sequence[Position]) -> None:
+    """Give a molecule one conformer (Å)."""
+    conformer = Chem.Conformer(len(positions))
+    for index, position in enumerate(positions):
+        conformer.SetAtomPosition(index, Point3D(*position))
+    conformer.Set3D(True)
+    molecule.RemoveAllConformers()
+    molecule.AddConformer(conformer)
+
+
+def _stereo_from_labels(
+    molecule: Chem.RWMol, atoms: Mapping[int, str], bonds: Mapping[tuple[int, int], str]
+) -> None:
+    """Set the stereo that CIP labels (R, S, E, Z) ask for, by trial: labels depend on each other."""
+    wanted = {index: label for index, label in atoms.items() if label in ("R", "S")}
+    double = {}
+    for (first, second), label in bonds.items():
+        bond = molecule.GetBondBetweenAtoms(first, second)
+        if label in ("E", "Z") and bond.GetBondType() == Chem.BondType.DOUBLE and not bond.GetIsAromatic():
+            double[bond.GetIdx()] = label
+            _set_cis(molecule, bond)
+    if not wanted and not double:
+        return
+    for index in wanted:
+        molecule.GetAtomWithIdx(index).SetChiralTag(Chem.ChiralType.CHI_TETRAHEDRAL_CCW)
+    for _ in range(4):
+        if not _flip_wrong(molecule, wanted, double):
+            break
+    Chem.SetDoubleBondNeighborDirections(molecule)
+    Chem.AssignStereochemistry(molecule, cleanIt=True, force=True)
+
+
+def _set_cis(molecule: Chem.RWMol, bond: Chem.Bond) -> None:
+    ends = (bond.GetBeginAtom(), bond.GetEndAtom())
+    near = [
+        [a.GetIdx() for a in end.GetNeighbors() if a.GetIdx() != other.GetIdx()]
+        for end, other in zip(ends, ends[::-1], strict=True)
+    ]
+    if all(near):
+        bond.SetStereoAtoms(near[0][0], near[1][0])
+        bond.SetStereo(Chem.BondStereo.STEREOCIS)
+
+
+def _flip_wrong(molecule: Chem.RWMol, atoms: Mapping[int, str], bonds: Mapping[int, str]) -> bool:
+    for item in (*molecule.GetAtoms(), *molecule.GetBonds()):
+        item.ClearProp("_CIPCode")
+    try:
+        rdCIPLabeler.AssignCIPLabels(molecule)
+    except RuntimeError:  # some cages are beyond the exact labels; the older rules settle most of them
+        Chem.AssignStereochemistry(molecule, cleanIt=False, force=True)
+    flipped = False
+    for index, label in atoms.items():
+        atom = molecule.GetAtomWithIdx(index)
+        if atom.HasProp("_CIPCode") and atom.GetProp("_CIPCode").upper() != label:
+            atom.InvertChirality()
+            flipped = True
+    for index, label in bonds.items():
+        bond = molecule.GetBondWithIdx(index)
+        if bond.HasProp("_CIPCode") and bond.GetProp("_CIPCode").upper() != label:
+            cis = bond.GetStereo() == Chem.BondStereo.STEREOCIS
+            bond.SetStereo(Chem.BondStereo.STEREOTRANS if cis else Chem.BondStereo.STEREOCIS)
+            flipped = True
+    return flipped
+
+
+def _sanitize(molecule: Chem.RWMol, name: str) -> None:
+    """Sanitize; metal bonds that exceed a valence become dative, and onium atoms get their charge.
+
+    Raises
+    ------
+    MoleculeError
+        If the molecule is not acceptable even then.
+    """
+    _relax_metal_bonds(molecule)
+    _charge_onium(molecule)
+    with rdBase.BlockLogs():
+        try:
+            Chem.SanitizeMol(molecule)
+        except (Chem.MolSanitizeException, RuntimeError) as error:
+            raise MoleculeError(
+                f"the bonds of {name} are no molecule: {str(error).splitlines()[0]}",
+                hint="give the ligand's bond orders with --ligand FILE.sdf",
+            ) from error
+
+
+def _valence(atom: Chem.Atom, skip_metals: bool = False) -> int:
+    total = atom.GetNumExplicitHs()
+    for bond in atom.GetBonds():
+        if skip_metals and bond.GetOtherAtom(atom).GetAtomicNum() not in _NON_METALS:
+            continue
+        total += int(bond.GetValenceContrib(atom))
+    return total
+
+
+def _relax_metal_bonds(molecule: Chem.RWMol) -> None:
+    """Make a bond to a metal dative where the donor's valence has no room for it."""
+    for bond in list(molecule.GetBonds()):
+        ends = (bond.GetBeginAtom(), bond.GetEndAtom())
+        metals = [end for end in ends if end.GetAtomicNum() not in _NON_METALS]
+        if len(metals) != 1:
+            continue
+        donor = ends[0] if metals[0].GetIdx() == ends[1].GetIdx() else ends[1]
+        if _valence(donor) > _room(donor):
+            molecule.RemoveBond(donor.GetIdx(), metals[0].GetIdx())
+            molecule.AddBond(donor.GetIdx(), metals[0].GetIdx(), Chem.BondType.DATIVE)
+
+
+def _room(atom: Chem.Atom) -> int:
+    """Return the highest valence of a donor with its charge."""
+    number, charge = atom.GetAtomicNum(), atom.GetFormalCharge()
+    highest = max(_PERIODIC.GetValenceList(number))
+    if highest < 0:
+        return 99
+    return int(
+        highest - charge
+        if number in (5, 6, 14) and charge > 0
+        else highest + (charge if number != 6 else -abs(charge))
+    )
+
+
+def _charge_onium(molecule: Chem.RWMol) -> None:
+    """Give neutral N with four bonds, O with three and B with four the charge that they must have."""
+    for atom in molecule.GetAtoms():
+        number = atom.GetAtomicNum()
+        if number not in (5, 7, 8) or atom.GetFormalCharge():
+            continue
+        valence = _valence(atom)
+        if number == 7 and valence == 5:
+            _split_nitro(molecule, atom)
+        elif (number, valence) in ((7, 4), (8, 3)):
+            atom.SetFormalCharge(1)
+        elif (number, valence) == (5, 4):
+            atom.SetFormalCharge(-1)
+
+
+def _split_nitro(molecule: Chem.RWMol, atom: Chem.Atom) -> None:
+    for bond in atom.GetBonds():
+        other = bond.GetOtherAtom(atom)
+        if (
+            bond.GetBondType() == Chem.BondType.DOUBLE
+            and other.GetAtomicNum() == 8
+            and other.GetDegree() == 1
+        ):
+            bond.SetBondType(Chem.BondType.SINGLE)
+            other.SetFormalCharge(-1)
+            atom.SetFormalCharge(1)
+            return
+
+
+def parse_smiles(text: str) -> Any:
+    """Return the molecule of a SMILES.
+
+    Raises
+    ------
+    MoleculeError
+        If RDKit does not accept it.
+    """
+    with rdBase.BlockLogs():
+        molecule = Chem.MolFromSmiles(text)
+    if molecule is None:
+        raise MoleculeError(f"RDKit does not accept the SMILES {text}")
+    return molecule

@@ -1,0 +1,154 @@
+"""The SMILES of a ligand of a structure: where its bond orders come from, in order of trust.
+
+A molecule file given by the user, the mmCIF file's own chemical component, the Chemical Component Dictionary,
+and last the coordinates.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from logos_cli.errors import LogosError, MoleculeError
+from logos_cli.formats import _ligand_chemistry as chemistry
+from logos_cli.formats._chem_comp import ChemComps
+from logos_cli.formats._components import Component, component
+from logos_cli.formats._structure_ligands import Ligand
+from logos_cli.formats._structure_model import Model, Residue
+
+if TYPE_CHECKING:
+    from rdkit import Chem
+
+
+@dataclass(frozen=True, slots=True)
+class LigandSmiles:
+    """A ligand's SMILES, where its bond orders come from (``file``, ``chem_comp``, ``ccd``, ``perceived``), and notes."""
+
+    smiles: str
+    origin: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Chemist:
+    """Writes the SMILES of the ligands of one model; ``given`` is the user's molecule, if any."""
+
+    model: Model
+    given: Chem.Mol | None = None
+    comps: ChemComps | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        block = self.model.loaded.block
+        self.comps = ChemComps(block) if block is not None else None
+
+    def smiles(self, ligand: Ligand) -> LigandSmiles:
+        """Return the SMILES of a ligand.
+
+        Raises
+        ------
+        MoleculeError
+            If no molecule can be made; the hint says what would help.
+        """
+        if self.given is not None:
+            return self._by_template(ligand, self.given, "file")
+        found = [self._definition(residue) for residue in ligand.residues]
+        if any(item is None for item in found):
+            missing = sorted(
+                {residue.name for residue, item in zip(ligand.residues, found, strict=True) if item is None}
+            )
+            return self._perceived(ligand, f"the dictionary does not know {', '.join(missing)}")
+        components = [item[0] for item in found if item is not None]
+        origin = "ccd" if any(item[1] == "ccd" for item in found if item is not None) else "chem_comp"
+        strangers = self._strangers(ligand, components)
+        if strangers:
+            return self._renamed(ligand, components, origin, strangers)
+        drawing = chemistry.draw(*self._parts(ligand, components))
+        return LigandSmiles(
+            drawing.smiles, origin, tuple(drawing.notes + self._unmodelled(ligand, components))
+        )
+
+    def _definition(self, residue: Residue) -> tuple[Component, str] | None:
+        if self.comps is not None and (found := self.comps.get(residue.name)) is not None:
+            return found, "chem_comp"
+        known = component(residue.name)
+        return (known, "ccd") if known is not None else None
+
+    def _parts(
+        self, ligand: Ligand, components: list[Component]
+    ) -> tuple[list[chemistry.Part], list[chemistry.Link]]:
+        model = self.model
+        place: dict[int, tuple[int, str]] = {}
+        parts = []
+        for number, (residue, comp) in enumerate(zip(ligand.residues, components, strict=True)):
+            positions = {}
+            for atom in model.atoms([residue]).tolist():
+                name = model.atom_name(atom)
+                place[atom] = (number, name)
+                x, y, z = model.positions[atom].tolist()
+                positions[name] = (x, y, z)
+            parts.append(chemistry.Part(comp, positions))
+        links = [chemistry.Link(place[one], place[other]) for one, other in ligand.links]
+        return parts, links
+
+    def _strangers(self, ligand: Ligand, components: list[Component]) -> list[str]:
+        """Return the atoms of the file that the definition does not have, by name and element."""
+        found = []
+        for residue, comp in zip(ligand.residues, components, strict=True):
+            known = {atom.name: atom.number for atom in comp.atoms}
+            for atom in self.model.atoms([residue]).tolist():
+                name, number = self.model.atom_name(atom), int(self.model.elements[atom])
+                if known.get(name) != number:
+                    found.append(name)
+        return found
+
+    def _unmodelled(self, ligand: Ligand, components: list[Component]) -> list[str]:
+        n_defined = sum(1 for comp in components for atom in comp.atoms if not atom.leaving)
+        n_missing = n_defined - len(ligand.atoms)
+        if n_missing <= 0:
+            return []
+        return [
+            f"{n_missing} heavy atoms of {ligand} have no coordinates; the SMILES is the whole component's"
+        ]
+
+    def _renamed(
+        self, ligand: Ligand, components: list[Component], origin: str, strangers: list[str]
+    ) -> LigandSmiles:
+        """Use a definition whose atoms have other names, if the connected atoms are the same; else perceive."""
+        title = ligand.title
+        names = ", ".join(strangers[:6]) + (" …" if len(strangers) > 6 else "")
+        if len(components) == 1:
+            template = chemistry.molecule_of(components[0])
+            try:
+                found = self._by_template(ligand, template, origin)
+            except MoleculeError:
+                return self._perceived(ligand, f"atoms {names} are not those of component {title}")
+            note = f"atom names of {ligand} are not those of component {title} ({names}); matched by bonds"
+            return LigandSmiles(found.smiles, origin, (*found.notes, note))
+        return self._perceived(ligand, f"atoms {names} are not those of {title}")
+
+    def _by_template(self, ligand: Ligand, template: Chem.Mol, origin: str) -> LigandSmiles:
+        from logos_cli.formats import _ligand_perception as perception
+
+        numbers, positions = self._atoms(ligand)
+        smiles = perception.apply_template(numbers, positions, template)
+        return LigandSmiles(smiles, origin)
+
+    def _perceived(self, ligand: Ligand, why: str) -> LigandSmiles:
+        from logos_cli.formats import _ligand_perception as perception
+
+        numbers, positions = self._atoms(ligand)
+        try:
+            smiles = perception.perceive(numbers, positions)
+        except LogosError as error:
+            raise MoleculeError(
+                f"no bond orders for ligand {ligand}: {why}, and {error.message}",
+                hint="give them with --ligand FILE.sdf or --ligand SMILES",
+            ) from error
+        return LigandSmiles(
+            smiles, "perceived", (f"{why}; bond orders of {ligand} are perceived from coordinates",)
+        )
+
+    def _atoms(self, ligand: Ligand) -> tuple[list[int], list[chemistry.Position]]:
+        atoms = ligand.atoms
+        positions = [(x, y, z) for x, y, z in self.model.positions[atoms].tolist()]
+        return [int(number) for number in self.model.elements[atoms].tolist()], positions

@@ -1,0 +1,67 @@
+"""One structure file to its entries."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from logos_cli.errors import LogosError, StructureError
+from logos_cli.formats import _structure_read as reading
+from logos_cli.formats._chem_comp import ChemComps
+from logos_cli.formats._input import Input
+from logos_cli.formats._structure_entries import Encoder
+from logos_cli.formats._structure_model import Model
+from logos_cli.formats.base import Entry, ReadOptions
+from logos_cli.objects.molecule import Molecule
+
+_PDB_CODE = re.compile(r"[0-9][A-Za-z0-9]{3}|pdb_[0-9a-z]{8}", re.IGNORECASE)
+
+
+def read(source: Input, options: ReadOptions) -> Iterator[Entry]:
+    """Yield the entries of a file.
+
+    Raises
+    ------
+    InputError
+        If it is no structure, or has nothing of what the options ask for.
+    """
+    data = source.read()
+    if reading.kind_of(data[:4096]) == "mmcif":
+        block = reading.cif_block(data, source.name)
+        if not reading.has_atoms(block) and (names := ChemComps(block).names()):
+            yield from _components(ChemComps(block), names, source)
+            return
+        loaded = reading.load_block(block, "mmcif", source.name)
+    else:
+        loaded = reading.load(data, source.name)
+    del data
+    provenance: dict[str, Any] = dict(source.provenance)
+    code = loaded.structure.info["_entry.id"] if "_entry.id" in loaded.structure.info else ""
+    if _PDB_CODE.fullmatch(code):
+        provenance["entry"] = code.upper() if len(code) == 4 else code
+        title = code.lower()
+    else:
+        title = source.stem
+    try:
+        model = Model(loaded, source.name, options.model)
+        yield from Encoder(model, options, title, provenance).entries()
+    except LogosError as error:
+        raise error.at(source.name) from error
+
+
+def _components(comps: ChemComps, names: list[str], source: Input) -> Iterator[Entry]:
+    """Yield the molecules of a file that defines chemical components and has no structure."""
+    from logos_cli.formats import _ligand_chemistry as chemistry
+
+    for name in names:
+        provenance = {**source.provenance, "format": "chem_comp", "component": name}
+        try:
+            found = comps.get(name)
+            if found is None:
+                raise StructureError(f"component {name} has no bonds", hint="_chem_comp_bond is needed")
+            smiles = chemistry.to_smiles(chemistry.molecule_of(found))
+        except LogosError as error:
+            yield Entry(name, None, provenance, error.at(source.name))
+        else:
+            yield Entry(name, Molecule(smiles), provenance)

@@ -1,0 +1,202 @@
+"""Which molecules of a structure are ligands, and which of them count.
+
+A ligand is a residue that belongs to no chain, together with those it is bonded to (a glycan is one ligand), or
+a peptide of at most :data:`._residues.MAX_PEPTIDE_LIGAND` residues beside a longer chain. Relevant, after
+P2Rank, are ligands with five heavy atoms or more whose centre is within 5.5 Å of a protein atom and whose names
+are not all on its list of additives; sugars bonded to the protein are glycosylation, not ligands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from logos_cli.formats import _residues
+from logos_cli.formats._structure_model import Chain, Model, Residue, Role
+from logos_cli.formats._structure_site import Contact, Neighbours, bonds_between_residues, is_bond
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+MIN_HEAVY_ATOMS = 5
+MAX_CENTRE_DISTANCE_ANGSTROM = 5.5
+
+
+@dataclass(slots=True)
+class Ligand:
+    """One ligand of a structure.
+
+    Attributes
+    ----------
+    residues : list of Residue
+        In file order; one for most ligands.
+    atoms : ndarray of int
+        Heavy atoms of the chosen conformer, as flat indices.
+    links : list of (int, int)
+        Bonds between its residues, as flat atom indices.
+    peptide : bool
+        Whether it is a chain of amino acids.
+    """
+
+    residues: list[Residue]
+    atoms: NDArray[np.intp]
+    links: list[tuple[int, int]] = field(default_factory=list)
+    peptide: bool = False
+
+    @property
+    def names(self) -> list[str]:
+        """Component ids of the residues."""
+        return [residue.name for residue in self.residues]
+
+    @property
+    def title(self) -> str:
+        """The name for messages and ids: the component, or the components joined by ``-``."""
+        names = self.names
+        return "-".join(names) if len(names) <= 4 else f"{'-'.join(names[:3])}-…"
+
+    def __str__(self) -> str:
+        first = self.residues[0]
+        return f"{self.title} {first.chain}:{first.number_text}"
+
+
+def find_ligands(model: Model) -> tuple[list[Ligand], list[Chain]]:
+    """Return the ligands of a model, relevant or not, and the chains that are not peptide ligands."""
+    peptides, chains = _split_peptides(model)
+    inside = {residue.index for chain in peptides for residue in chain.residues}
+    others = [residue for residue in model.residues if residue.role is Role.OTHER or residue.index in inside]
+    atoms = {residue.index: model.atoms([residue]) for residue in others}
+    others = [residue for residue in others if len(atoms[residue.index])]
+    groups = _Groups(residue.index for residue in others)
+    links: list[tuple[int, int]] = []
+    many = [atoms[residue.index] for residue in others if len(atoms[residue.index]) > 1]
+    if len(many) > 1:
+        links = bonds_between_residues(model, np.concatenate(many))
+    owner = {atom: residue.index for residue in others for atom in atoms[residue.index].tolist()}
+    for one, other in links:
+        groups.join(owner[one], owner[other])
+    for chain in peptides:
+        for residue in chain.residues[1:]:
+            groups.join(chain.residues[0].index, residue.index)
+    found = []
+    for members in groups.sets():
+        residues = [model.residues[index] for index in members]
+        mine = [link for link in links if owner[link[0]] in members]
+        found.append(
+            Ligand(
+                residues,
+                np.concatenate([atoms[index] for index in members]),
+                mine,
+                bool(inside & set(members)),
+            )
+        )
+    return found, chains
+
+
+def _split_peptides(model: Model) -> tuple[list[Chain], list[Chain]]:
+    longest = max((len(chain.residues) for chain in model.chains), default=0)
+    if longest <= _residues.MAX_PEPTIDE_LIGAND:
+        return [], model.chains
+    short = [chain for chain in model.chains if len(chain.residues) <= _residues.MAX_PEPTIDE_LIGAND]
+    peptides = [chain for chain in short if not _is_disulfide_bonded(model, chain)]
+    return peptides, [chain for chain in model.chains if chain not in peptides]
+
+
+def _is_disulfide_bonded(model: Model, chain: Chain) -> bool:
+    """Whether a short chain hangs on another by a disulfide, as in chymotrypsin: then it is part of the protein."""
+    mine = {residue.index for residue in chain.residues}
+    sulfurs = [
+        (residue.index, model.positions[atom])
+        for residue in model.residues
+        if residue.role is Role.PROTEIN and residue.name == "CYS"
+        for atom in [model.find_atom(residue, "SG")]
+        if atom is not None
+    ]
+    return any(
+        np.linalg.norm(here - there) < 2.5
+        for one, here in sulfurs
+        if one in mine
+        for other, there in sulfurs
+        if other not in mine
+    )
+
+
+class _Groups:
+    """Sets of residues that are joined step by step."""
+
+    def __init__(self, members: Iterable[int]) -> None:
+        self._parent = {member: member for member in members}
+
+    def _root(self, member: int) -> int:
+        while self._parent[member] != member:
+            self._parent[member] = self._parent[self._parent[member]]
+            member = self._parent[member]
+        return member
+
+    def join(self, one: int, other: int) -> None:
+        """Put two members into one set."""
+        first, second = sorted((self._root(one), self._root(other)))
+        self._parent[second] = first
+
+    def sets(self) -> list[list[int]]:
+        """Return the sets, each ascending, in the order of their first members."""
+        found: dict[int, list[int]] = {}
+        for member in sorted(self._parent):
+            found.setdefault(self._root(member), []).append(member)
+        return list(found.values())
+
+
+@dataclass(slots=True)
+class Surroundings:
+    """What a ligand touches.
+
+    ``contacts`` holds residues of the given chains only; ``bonds`` the protein residues that it is bonded to,
+    each with the ligand's atom (row of its positions).
+    """
+
+    contacts: dict[int, Contact]
+    bonds: list[tuple[int, Contact]]
+
+
+def surroundings(
+    model: Model, neighbours: Neighbours, ligand: Ligand, chains: list[Chain], cutoff_angstrom: float
+) -> Surroundings:
+    """Return the contacts of a ligand with protein chains."""
+    inside = {residue.index for chain in chains for residue in chain.residues}
+    found = neighbours.contacts(model.positions[ligand.atoms], cutoff_angstrom)
+    contacts = {index: contact for index, contact in found.items() if index in inside}
+    bonds = [
+        (index, contact)
+        for index, contact in contacts.items()
+        if not contact.symmetry
+        and is_bond(
+            int(model.elements[contact.atom]),
+            int(model.elements[ligand.atoms[contact.ligand_row]]),
+            contact.distance_angstrom,
+        )
+    ]
+    return Surroundings(contacts, bonds)
+
+
+def irrelevance(
+    model: Model,
+    neighbours: Neighbours,
+    ligand: Ligand,
+    chains: list[Chain],
+    bonds: list[tuple[int, Contact]],
+) -> str | None:
+    """Return why a ligand does not count, or None if it is relevant."""
+    names = ligand.names
+    if all(name in _residues.IGNORED_LIGANDS for name in names):
+        return "is on P2Rank's list of additives"
+    if len(ligand.atoms) < MIN_HEAVY_ATOMS:
+        return f"has fewer than {MIN_HEAVY_ATOMS} heavy atoms"
+    if bonds and all(name in _residues.IGNORED_LIGANDS or _residues.is_saccharide(name) for name in names):
+        return "is glycosylation: sugars bonded to the protein"
+    centre = model.positions[ligand.atoms].mean(axis=0, keepdims=True)
+    inside = {residue.index for chain in chains for residue in chain.residues}
+    if inside.isdisjoint(neighbours.contacts(centre, MAX_CENTRE_DISTANCE_ANGSTROM)):
+        return f"has its centre farther than {MAX_CENTRE_DISTANCE_ANGSTROM} Å from the protein"
+    return None

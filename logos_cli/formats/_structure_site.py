@@ -1,0 +1,148 @@
+"""Which residues line a ligand, through gemmi's neighbour search over heavy atoms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+import gemmi
+import numpy as np
+
+from logos_cli.formats._structure_model import Model
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_MARGIN_ANGSTROM = 0.01
+_EDGE_ANGSTROM = 1e-6
+_MAX_CELLS = 120
+LONGEST_BOND_ANGSTROM = 2.4
+BOND_TOLERANCE_ANGSTROM = 0.3
+SHORTEST_BOND_ANGSTROM = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """The nearest approach of a residue to a ligand.
+
+    ``atom`` and ``ligand_row`` say which atom of the residue (flat index) is nearest to which row of the
+    ligand's positions; ``symmetry`` that only a crystallographic mate of the residue comes so near.
+    """
+
+    distance_angstrom: float
+    atom: int
+    ligand_row: int
+    symmetry: bool = False
+
+
+class Neighbours:
+    """Neighbour search over the heavy atoms of a model.
+
+    With ``symmetry``, atoms of crystallographic mates count; a mate's residue is the residue it is a copy of.
+    """
+
+    def __init__(self, model: Model, cutoff_angstrom: float, symmetry: bool = False) -> None:
+        self.model = model
+        self.symmetry = symmetry
+        extent = float(np.ptp(model.positions, axis=0).max())
+        # the grid takes memory by the cube of its side; larger cells cost a little time only
+        radius = max(cutoff_angstrom + _MARGIN_ANGSTROM, extent / _MAX_CELLS, 3.0)
+        cell = model.structure.cell if symmetry else gemmi.UnitCell()
+        self._search = gemmi.NeighborSearch(model.model, cell, radius).populate(include_h=False)
+        sizes = [len(chain) for chain in model.model]
+        self._chain_starts = np.cumsum([0, *sizes]).tolist()
+        self._first = [residue.first for residue in model.residues]
+        self._heavy = model.heavy.tolist()
+
+    def contacts(self, positions: NDArray[np.float64], radius_angstrom: float) -> dict[int, Contact]:
+        """Return the residues with a heavy atom within the radius of any position: index -> nearest approach."""
+        if self.symmetry:
+            return self._periodic_contacts(positions, radius_angstrom)
+        starts, first, heavy = self._chain_starts, self._first, self._heavy
+        find, radius = self._search.find_atoms, radius_angstrom + _MARGIN_ANGSTROM
+        found: dict[int, int] = {}
+        for x, y, z in positions.tolist():
+            for mark in find(gemmi.Position(x, y, z), radius=radius):
+                residue = starts[mark.chain_idx] + mark.residue_idx
+                atom = first[residue] + mark.atom_idx
+                if heavy[atom]:
+                    found[atom] = residue
+        if not found:
+            return {}
+        atoms = np.fromiter(found, np.intp, len(found))
+        # gemmi's search decides who is a candidate; the exact comparison is made here, in double precision
+        distances = distance_matrix(self.model.positions[atoms], positions)
+        rows = distances.argmin(axis=1)
+        nearest = distances[np.arange(len(atoms)), rows]
+        result: dict[int, Contact] = {}
+        for atom, row, distance in zip(atoms.tolist(), rows.tolist(), nearest.tolist(), strict=True):
+            if distance <= radius_angstrom + _EDGE_ANGSTROM:
+                residue = found[atom]
+                if residue not in result or distance < result[residue].distance_angstrom:
+                    result[residue] = Contact(distance, atom, row)
+        return result
+
+    def _periodic_contacts(
+        self, positions: NDArray[np.float64], radius_angstrom: float
+    ) -> dict[int, Contact]:
+        starts, first, heavy = self._chain_starts, self._first, self._heavy
+        search = self._search
+        result: dict[int, Contact] = {}
+        for row, (x, y, z) in enumerate(positions.tolist()):
+            here = gemmi.Position(x, y, z)
+            for mark in search.find_atoms(here, radius=radius_angstrom + _MARGIN_ANGSTROM):
+                residue = starts[mark.chain_idx] + mark.residue_idx
+                atom = first[residue] + mark.atom_idx
+                distance = search.dist(here, mark.pos)
+                if not heavy[atom] or distance > radius_angstrom + _EDGE_ANGSTROM:
+                    continue
+                if residue not in result or distance < result[residue].distance_angstrom:
+                    direct = float(np.linalg.norm(self.model.positions[atom] - positions[row]))
+                    result[residue] = Contact(distance, atom, row, symmetry=direct > distance + 0.01)
+        return result
+
+
+def distance_matrix(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return all distances (Å) between two sets of positions, shape (len(one), len(other))."""
+    difference = one[:, None, :] - other[None, :, :]
+    result: NDArray[np.float64] = np.sqrt(np.einsum("ijk,ijk->ij", difference, difference))
+    return result
+
+
+@cache
+def bond_radius(number: int) -> float:
+    """Return the covalent radius of an element in Å; 0 for metals and unknown elements, which this never bonds."""
+    element = gemmi.Element(number)
+    return 0.0 if element.is_metal or number == 0 else float(element.covalent_r)
+
+
+def is_bond(one: int, other: int, distance_angstrom: float) -> bool:
+    """Whether two non-metal atoms (atomic numbers) at this distance are bonded."""
+    radii = bond_radius(one), bond_radius(other)
+    return bool(
+        min(radii) > 0 and SHORTEST_BOND_ANGSTROM < distance_angstrom <= sum(radii) + BOND_TOLERANCE_ANGSTROM
+    )
+
+
+def bonds_between_residues(model: Model, atoms: NDArray[np.intp]) -> list[tuple[int, int]]:
+    """Return the bonds (flat atom indices) between atoms of different residues.
+
+    Atoms of two different conformers, and two copies of a molecule that share one place, are not bonded.
+    """
+    if len(atoms) < 2:
+        return []
+    owner = np.searchsorted([residue.first for residue in model.residues], atoms, side="right")
+    positions, labels = model.positions[atoms], model.altlocs[atoms]
+    found = []
+    for start in range(0, len(atoms), 512):
+        rows = slice(start, start + 512)
+        near = distance_matrix(positions[rows], positions) <= LONGEST_BOND_ANGSTROM
+        near &= owner[rows, None] < owner[None, :]
+        near &= (labels[rows, None] == labels) | (labels[rows, None] == 0) | (labels == 0)
+        for row, column in np.argwhere(near).tolist():
+            one, other = int(atoms[start + row]), int(atoms[column])
+            distance = float(np.linalg.norm(model.positions[one] - model.positions[other]))
+            if is_bond(int(model.elements[one]), int(model.elements[other]), distance):
+                found.append((one, other))
+    return found
