@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 from logos_cli.errors import FormatError, LogosError
 
@@ -84,8 +84,17 @@ class Record:
         return out
 
     def to_json(self) -> str:
-        """Return one line of JSON without the line end; non-finite numbers are refused."""
-        return _ENCODER.encode(self.to_dict())
+        """Return one line of JSON without the line end.
+
+        Raises
+        ------
+        FormatError
+            If the record holds a number that JSON has not (NaN, infinity).
+        """
+        try:
+            return _ENCODER.encode(self.to_dict())
+        except ValueError as error:
+            raise FormatError(f"record {self.id!r} cannot be written as JSON: {error}") from error
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Record:
@@ -131,12 +140,16 @@ class Record:
     def from_json(cls, line: str | bytes) -> Record:
         """Read a record from one line of JSON."""
         try:
-            data = json.loads(line)
+            data = json.loads(line, parse_constant=_refuse)
         except (ValueError, RecursionError) as error:
             raise FormatError(f"not a JSON record: {error}") from error
         if not isinstance(data, dict):
             raise FormatError("not a JSON record: expected an object")
         return cls.from_dict(data)
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no number of JSON; write null")
 
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(", ", ": "))

@@ -56,6 +56,21 @@ def _writer(name: str | None, output: str | None) -> str:
     return next(key for key, value in writers().items() if value is chosen)
 
 
+class Complaints:
+    """Tells on stderr what is wrong with records, as it comes; the first few, so that a terminal stays usable."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def tell(self, record: Record, reason: str) -> None:
+        """Say what is wrong with one record."""
+        self._count += 1
+        if self._count <= _SHOWN_ERRORS:
+            terminal().error(f"{place_of(record)}: {reason}")
+        elif self._count == _SHOWN_ERRORS + 1:
+            terminal().note("further errors are counted, not shown")
+
+
 class RecordSink:
     """Writes records in one format and counts them; failures are told on stderr as they come."""
 
@@ -68,7 +83,7 @@ class RecordSink:
             self._tokenizer = open_model(LoadOptions(model)).tokenizer
         self._stream = stream
         self._format = format
-        self._shown = 0
+        self._complaints = Complaints()
         self._native: Writer | None = None
         self._console: Console | None = None
         if format == "text" and stream.isatty():
@@ -85,7 +100,7 @@ class RecordSink:
         """Write and count one record."""
         self.tally.add(record)
         if record.status is Status.ERROR:
-            self._tell(record)
+            self._complaints.tell(record, record.reason or "")
         if self._native is not None:
             self._write_native(record)
         elif self._format == "jsonl":
@@ -112,13 +127,6 @@ class RecordSink:
         from logos_cli.workflows.decode import decode
 
         self._native.write(record, decode(record))
-
-    def _tell(self, record: Record) -> None:
-        self._shown += 1
-        if self._shown <= _SHOWN_ERRORS:
-            terminal().error(f"{place_of(record)}: {record.reason}")
-        elif self._shown == _SHOWN_ERRORS + 1:
-            terminal().note("further errors are in the records only")
 
     def close(self) -> None:
         """End a native file."""

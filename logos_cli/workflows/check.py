@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import IO
 
-from logos_cli.errors import FormatError, GrammarError
+from logos_cli.errors import FormatError, GrammarError, InputError, LogosError
 from logos_cli.formats._input import Input
-from logos_cli.grammar import parse, parse_prefix
+from logos_cli.grammar import Form, parse, parse_prefix
 from logos_cli.records import Record, Status
 from logos_cli.workflows.encode import form_of
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One sentence: where it stands and what is wrong with it, if anything."""
+    """One sentence: where it stands and what is wrong with it, if anything.
+
+    ``text`` is None where there is no sentence: a file that cannot be read, a line that is no record.
+    """
 
     place: str
-    text: str
-    error: GrammarError | None
+    text: str | None
+    error: LogosError | None
 
 
 def check(
@@ -38,32 +40,44 @@ def check(
 
     Raises
     ------
-    FormatError
-        If a line that begins like a record is none.
+    UsageError
+        If there is no such form.
     """
     wanted = form_of(form) if form else None
     for path in paths:
-        with closing(Input(path, stdin)) as source:
-            for number, raw in enumerate(source.lines(), 1):
-                line = _text(raw, f"{source.name}:{number}")
-                if line is not None:
-                    yield Finding(f"{source.name}:{number}", line, _check(line, wanted, prefix=prefix))
-
-
-def _text(raw: bytes, place: str) -> str | None:
-    """Return the sentence of a line; None for a blank line and for a record of a failure."""
-    line = raw.decode("utf-8", errors="replace").rstrip("\r\n")
-    if not line.strip():
-        return None
-    if line.lstrip().startswith("{"):
+        name = "<stdin>" if path == "-" else path
         try:
-            record = Record.from_dict(json.loads(line))
-        except (ValueError, RecursionError) as error:
-            raise FormatError(f"not a JSON record: {error}", source=place) from error
+            with closing(Input(path, stdin)) as source:
+                yield from _check_lines(source, wanted, prefix=prefix)
+        except LogosError as error:
+            yield Finding(error.at(name).source or name, None, error)
+
+
+def _check_lines(source: Input, wanted: Form | None, *, prefix: bool) -> Iterator[Finding]:
+    n_lines = 0
+    for number, raw in enumerate(source.text_lines(), 1):
+        line = raw.rstrip("\r\n")
+        if not line.strip():
+            continue
+        n_lines += 1
+        place = f"{source.name}:{number}"
+        try:
+            text = _sentence(line)
         except FormatError as error:
-            raise error.at(place) from error
-        return None if record.status is Status.ERROR else record.text
-    return line
+            yield Finding(place, None, error)
+            continue
+        if text is not None:
+            yield Finding(place, text, _check(text, wanted, prefix=prefix))
+    if not n_lines:
+        raise InputError("the file has no sentences", source=source.name, hint="write one sentence a line")
+
+
+def _sentence(line: str) -> str | None:
+    """Return the sentence of a line; None for the record of a failure, which has none."""
+    if not line.lstrip().startswith("{"):
+        return line
+    record = Record.from_json(line)
+    return None if record.status is Status.ERROR else record.text
 
 
 def _check(text: str, form: str | None, *, prefix: bool) -> GrammarError | None:

@@ -152,7 +152,14 @@ def _record(entry: Entry, plugin: Format | None, options: ReadOptions, *, verify
     """Return the record of one entry."""
     form = options.form or entry.form
     if entry.error is not None:
-        return Record.from_error(entry.id, form or "", entry.error, entry.source)
+        failed = Record.from_error(entry.id, form or "", entry.error, entry.source)
+        if entry.record is not None:  # what else the record says is carried through
+            failed.sample, failed.scores, failed.extra = (
+                entry.record.sample,
+                entry.record.scores,
+                entry.record.extra,
+            )
+        return failed
     item = entry.item
     assert item is not None
     form = form or item.forms[0]

@@ -98,8 +98,14 @@ def test_written_records_are_read_again() -> None:
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
 def test_no_number_that_json_has_not(number: float) -> None:
-    with pytest.raises(ValueError, match="JSON compliant"):
+    with pytest.raises(FormatError, match="JSON compliant"):
         Record("a", "protein", "x", sample={"logp": number}).to_json()
+
+
+@pytest.mark.parametrize("word", ["NaN", "Infinity", "-Infinity"])
+def test_numbers_that_only_python_reads(word: str) -> None:
+    with pytest.raises(FormatError, match=f"{word} is no number of JSON"):
+        Record.from_json(f'{{"text": "x", "scores": {{"a": {word}}}}}')
 
 
 def test_line_separators_stay_inside_their_line() -> None:

@@ -8,10 +8,9 @@ import typer
 
 from logos_cli.cli.base import Command
 from logos_cli.cli.options import Inputs, Output, Overwrite, one_of
-from logos_cli.cli.output import finish, inputs_or_stdin, place_of
-from logos_cli.cli.terminal import terminal
-from logos_cli.errors import ExitCode, LogosError
-from logos_cli.records import Record, Status, Tally
+from logos_cli.cli.output import Complaints, finish, inputs_or_stdin
+from logos_cli.errors import ExitCode
+from logos_cli.records import Record, Tally
 
 # named here as well, so that help and completion load no format; a test compares
 _WRITERS = ("fasta", "smi", "sdf", "csv", "json", "cif", "pml", "cxc")
@@ -51,24 +50,17 @@ def decode(
     from logos_cli.workflows.decode import iter_decoded, write_decoded, writer_for
 
     writer = writer_for(to, output)
-    tally = Tally()
+    tally, complaints = Tally(), Complaints()
     paths = inputs_or_stdin(inputs)
     with open_output(output, overwrite=overwrite) as stream:
         for record, error in write_decoded(
             iter_decoded(paths), stream, writer, WriteOptions(conformer, seed)
         ):
-            tally.add(_told(record, error))
+            if error is not None:
+                failed = Record.from_error(record.id, record.kind, error, record.source)
+                complaints.tell(failed, failed.reason or "")
+            tally.add(record if error is None else failed)
     return finish(tally)
-
-
-def _told(record: Record, error: LogosError | None) -> Record:
-    """Say why a record was not written, and count it so."""
-    if error is None:
-        return record
-    terminal().error(f"{place_of(record)}: {error.message}")
-    if error.hint:
-        terminal().hint(error.hint)
-    return Record(record.id, record.kind, record.text, Status.ERROR, error.message)
 
 
 PLUGIN = Command("decode", decode, panel="Grammar", order=20)

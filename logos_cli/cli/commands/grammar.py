@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from logos_cli.cli.base import Command
+from logos_cli.cli.boundary import show as show_error
 from logos_cli.cli.options import Inputs, complete_form
 from logos_cli.cli.output import inputs_or_stdin
 from logos_cli.cli.terminal import terminal
@@ -37,18 +38,19 @@ def check(
     """
     from logos_cli.workflows.check import check as run
 
-    good = bad = 0
+    good = bad = unread = 0
     for finding in run(inputs_or_stdin(inputs), form=form, prefix=prefix):
         if finding.error is None:
             good += 1
             continue
-        bad += 1
-        message, _, body = finding.error.pretty().partition("\n")
-        terminal().error(f"{finding.place}: {message}", body)
-        if finding.error.hint:
-            terminal().hint(finding.error.hint)
-    terminal().note(f"{good + bad:,} sentences: {good:,} well formed, {bad:,} not")
-    return ExitCode.USAGE if bad and not good else ExitCode.PARTIAL if bad else ExitCode.OK
+        bad += finding.text is not None
+        unread += finding.text is None
+        show_error(finding.error.at(finding.place))
+    unreadable = f", {unread:,} unreadable" if unread else ""
+    terminal().note(f"{good + bad + unread:,} sentences: {good:,} well formed, {bad:,} not{unreadable}")
+    if not bad + unread:
+        return ExitCode.OK
+    return ExitCode.PARTIAL if good else ExitCode.USAGE
 
 
 def show(
