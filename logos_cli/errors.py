@@ -119,7 +119,8 @@ class GrammarError(InputError):
         return f"{self.message}\n{before}{window}{after}\n{caret}{expected}"
 
 
-_VISIBLE = dict.fromkeys(range(32), "·")
+# control characters (C0, DEL, C1) would move the cursor
+_VISIBLE = dict.fromkeys((*range(32), *range(127, 160)), "·")
 
 
 class MoleculeError(InputError):
