@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_model, save_model
 
-from logos_cli.errors import InputError, UsageError
+from logos_cli.errors import InputError, OutputError, UsageError
 from logos_cli.training.options import TrainOptions
 
 _PREFIX: Final = "step-"
@@ -33,17 +34,29 @@ def save(
     """Write a checkpoint beside the earlier one, then remove the earlier one.
 
     It is written under a temporary name and renamed, so that a full disk or a kill leaves the last one whole.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
     """
     path = directory / f"{_PREFIX}{step:07}"
     temporary = directory / f"tmp-{step:07}"
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    save_model(model, str(temporary / "model.safetensors"))
-    torch.save([optimizer.state_dict() for optimizer in optimizers], temporary / "optimizers.pt")
     content = {"step": step, "options": asdict(options), **state}
-    (temporary / "state.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
-    shutil.rmtree(path, ignore_errors=True)
-    temporary.rename(path)
+    try:
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        save_model(model, str(temporary / "model.safetensors"))
+        torch.save([optimizer.state_dict() for optimizer in optimizers], temporary / "optimizers.pt")
+        (temporary / "state.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
+        shutil.rmtree(path, ignore_errors=True)
+        temporary.rename(path)
+    except (OSError, RuntimeError, SafetensorError) as error:  # torch reports a full disk as RuntimeError
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise OutputError(
+            f"the checkpoint of step {step} cannot be written: {error}",
+            source=str(directory), hint="the one before is whole; make room and resume",
+        ) from error  # fmt: skip
     for old in directory.glob(f"{_PREFIX}*"):
         if old != path:
             shutil.rmtree(old)
@@ -81,6 +94,6 @@ def load(
             optimizers, torch.load(path / "optimizers.pt", weights_only=True), strict=True
         ):
             optimizer.load_state_dict(stored)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise InputError("the checkpoint is damaged", source=str(path)) from error
     return state

@@ -86,11 +86,10 @@ class SentenceEncoder:
         """
         if not sentences:
             return np.empty(0, np.uint16), np.empty(0, np.int64)
-        text = f"{_EOS_CODE}{_BOS_CODE}".join(sentences)
-        plain = text.replace(_EOS_CODE + _BOS_CODE, "")
+        plain = "".join(sentences)
         if not (plain.isascii() and plain.isprintable() and " " not in plain):
             raise InputError("a sentence holds white space or a character that is not ASCII")
-        text = f"{_BOS_CODE}{text}{_EOS_CODE}"
+        text = f"{_BOS_CODE}{f'{_EOS_CODE}{_BOS_CODE}'.join(sentences)}{_EOS_CODE}"
         for tag, code in _TAG_CODES.items():
             text = text.replace(tag, code)
         codes = np.frombuffer(text.encode("latin-1"), dtype=np.uint8)
