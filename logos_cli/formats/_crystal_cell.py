@@ -23,6 +23,8 @@ SAME_SITE_ANGSTROM: Final = 0.5
 """Two positions of one element this close are one atom, written twice or split by disorder."""
 _MIN_VOLUME_PER_ATOM: Final = 1.0
 _FULL_OCCUPANCY: Final = 0.99
+_STRAIGHT_DEGREES: Final = 180.0
+_MIN_THICKNESS_ANGSTROM: Final = 1.0
 
 
 @dataclass(slots=True)
@@ -75,7 +77,12 @@ def read_unit_cell(block: Any) -> UnitCell:
     StructureError
         If the cell, the symmetry or the atoms are missing or make no sense.
     """
-    small = gemmi.make_small_structure_from_block(block)
+    try:
+        small = gemmi.make_small_structure_from_block(block)
+    except (ValueError, RuntimeError) as error:
+        raise StructureError(
+            f"a value of the data block cannot be used: {error}", hint="correct it in the file"
+        ) from error
     cell = _checked_cell(block, small)
     notes: list[str] = []
     sites = _usable_sites(block, small, notes)
@@ -121,10 +128,19 @@ def _checked_cell(block: Any, small: Any) -> Any:
     cell = small.cell
     values = (cell.a, cell.b, cell.c, cell.alpha, cell.beta, cell.gamma, cell.volume)
     lengths_ok = all(math.isfinite(value) and value > 0 for value in values)
-    if not lengths_ok or min(values[:3]) < 1.0 or max(values[3:6]) >= 180:
+    thickness = _thinnest(cell) if lengths_ok and max(values[3:6]) < _STRAIGHT_DEGREES else 0.0
+    if thickness < _MIN_THICKNESS_ANGSTROM:
         shown = ", ".join(str(block.find_value(tag)) for tag in tags)
         raise StructureError(f"the unit cell is impossible: {shown}", hint="correct the cell parameters")
     return cell
+
+
+def _thinnest(cell: Any) -> float:
+    """Return the smallest distance between opposite faces of a cell, in Å."""
+    matrix = np.array(cell.orth.mat.tolist(), dtype=float)
+    if not np.isfinite(matrix).all() or abs(np.linalg.det(matrix)) < _MIN_VOLUME_PER_ATOM:
+        return 0.0
+    return float(1 / np.linalg.norm(np.linalg.inv(matrix), axis=1).max())
 
 
 def _usable_sites(block: Any, small: Any, notes: list[str]) -> list[Any]:

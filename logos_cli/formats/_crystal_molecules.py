@@ -37,7 +37,7 @@ _PLANAR_SUM_DEGREES: Final = 350.0
 
 
 _CARBON_ION: Final = re.compile(r"\[[Cc]H?\d?[+-]\]")
-_ONIUM: Final = re.compile(r"\[(?:[Oo]|F|Cl|Br)H?\d?\+\]")
+_ONIUM: Final = re.compile(r"\[(?:[Oo]|F|Cl|Br)H?\d?\+\]|\[NH?-[23]\]")
 
 
 def formula(symbols: Iterable[str]) -> str:
@@ -101,7 +101,7 @@ class FragmentReader:
         if _CARBON_ION.search(smiles) and not any(self.graph.contacts[atom] for atom in carbons):
             raise self._broken(piece, skeleton, f"a carbon has an open valence: {smiles}")
         if _ONIUM.search(smiles) and "[C-]#[O+]" not in smiles:
-            raise self._broken(piece, skeleton, f"an oxygen or halogen has a neighbour too many: {smiles}")
+            raise self._broken(piece, skeleton, f"an oxygen, nitrogen or halogen has a valence that it cannot have: {smiles}")
         nitrogens = [atom for atom in piece.atoms if self.atoms.elements[atom] == "N"]
         if "[n-]" in smiles and not any(self.graph.contacts[atom] for atom in nitrogens):
             self._note(

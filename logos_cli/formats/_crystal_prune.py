@@ -21,6 +21,8 @@ _MOST_NEIGHBOURS: Final = {"C": 4, "N": 4, "O": 2, "F": 1, "Br": 4, "Cl": 4, "B"
 _HALOGENS: Final = frozenset(("F", "Cl", "Br", "I"))
 _ENDS: Final = {"N": 1.20, "O": 1.27, "F": 0.0, "Cl": 0.0, "Br": 0.0}
 """Atoms that end a chain; nitrogen and oxygen do where their bond to carbon is shorter than this (Å)."""
+_AZO_ANGSTROM: Final = 1.27
+_ANY_LENGTH: Final = 9.0
 _UNLIKELY: Final = 0.5
 _NEEDED: Final = 1.0
 _TRIGONAL: Final = 3
@@ -81,17 +83,23 @@ class Pruner:
     def drop_excess(self) -> int:
         """Remove the least plausible contacts of atoms with too many neighbours; return how many."""
         n_removed = 0
-        for atom, symbol in enumerate(self.elements):
+        for atom in range(len(self.elements)):
             neighbours = self.organic[atom]
-            most = _MOST_NEIGHBOURS.get(symbol, 6) - len(self.hydrogens[atom])
-            if symbol == "C" and any(
-                self.elements[i] == "N" and d < _ENDS["N"] for (i, _), d in neighbours.items()
-            ):
-                most = 2
-            while len(neighbours) > max(1, most):
+            while len(neighbours) > max(1, self._most_neighbours(atom) - len(self.hydrogens[atom])):
                 self._remove(atom, max(neighbours, key=lambda key: self._doubt(atom, key)))
                 n_removed += 1
         return n_removed
+
+    def _most_neighbours(self, atom: int) -> int:
+        """Return how many neighbours, hydrogens included, an atom can have in view of its shortest bonds."""
+        symbol, neighbours = self.elements[atom], self.organic[atom]
+        to_nitrogen = [d for (other, _), d in neighbours.items() if self.elements[other] == "N"]
+        shortest = min(to_nitrogen, default=_ANY_LENGTH)
+        if symbol == "C" and shortest < _ENDS["N"]:
+            return 2
+        if symbol == "N" and shortest < _ANY_LENGTH:
+            return 2 if shortest < _AZO_ANGSTROM else 3
+        return _MOST_NEIGHBOURS.get(symbol, 6)
 
     def _remove(self, atom: int, key: tuple[int, Shift]) -> None:
         del self.organic[atom][key]
@@ -109,6 +117,7 @@ class Pruner:
             doubt += _UNLIKELY
         if self.elements[other] == "O" and self.contacts[other] and len(self.organic[other]) > 1:
             doubt += _UNLIKELY
-        if self.elements[other] == "C" and len(self.organic[other]) + len(self.hydrogens[other]) <= _TRIGONAL:
+        n_neighbours = len(self.organic[other]) + len(self.hydrogens[other])
+        if len(self.organic[other]) == 1 or (self.elements[other] == "C" and n_neighbours <= _TRIGONAL):
             doubt -= _NEEDED
         return doubt

@@ -45,6 +45,11 @@ class Material:
         metal, *linkers = sentence.left[0].blocks
         return cls(metal.payload, tuple(block.payload for block in linkers))
 
+    def distinct(self) -> Self:
+        """Return the framework with each different node and linker once, as MOFid lists them."""
+        nodes = ".".join(dict.fromkeys(self.metal.split(".")))
+        return type(self)(nodes, tuple(dict.fromkeys(self.linkers)))
+
 
 def material_from_blocks(nodes: Sequence[str], linkers: Sequence[str]) -> Material:
     """Return the framework of the given building blocks, written the one way that sentences use.
