@@ -39,6 +39,12 @@ _NOT_RESIDUE = re.compile(f"[^{''.join(sorted(RESIDUES))}]")
 _NOT_SMILES = re.compile(f"[^{re.escape(''.join(sorted(SMILES)))}]")
 _STARTS = {kind.start: kind for kind in Kind}
 _OPERATORS = {operator.value: operator for operator in Operator}
+_OPERATOR_FORMS = {
+    Operator.TRANS: Form.TRANSFORMATION,
+    Operator.SEARCH: Form.SEARCH,
+    Operator.REACT: Form.REACTION,
+    Operator.REVERSE_REACT: Form.RETROSYNTHESIS,
+}
 # Most sentences are one block: one match reads them, five times faster than the parser. `<` is left out of the
 # alphabet, so that what could be a tag goes the long way.
 _ONE_BLOCK = re.compile(
@@ -150,6 +156,8 @@ class _Parser:
         self.text = text
         self.tokens = _tokenize(text)
         self.index = 0
+        self.operator: Operator | None = None
+        self.level = 1  # of the side being read: 1 no pocket yet, 2 pockets of letters, 3 of SMILES
 
     # -- the tokens ------------------------------------------------------------------------------
 
@@ -204,17 +212,21 @@ class _Parser:
 
     def sentence(self) -> Sentence:
         """``sentence = blocks [ operator blocks ]``, then the form that these make."""
-        left = self.blocks()
+        left, left_level = self.blocks(), self.level
         token = self.token
         operator = _OPERATORS.get(token.text) if token.is_tag else None
         right: tuple[Block, ...] = ()
         if operator is not None:
             self.check_left(operator, left, token)
-            self.index += 1
+            self.index, self.operator, self.level = self.index + 1, operator, 1
             right = self.blocks(only=Kind.MOLECULE if "React" in operator else Kind.PROTEIN)
         if self.token.text:
+            if operator is Operator.REACT and self.token.text == Kind.MOLECULE.start:
+                raise self.fail("a reaction has one product block", self.token.span, _END)
             raise self.unexpected(*self.may_follow(left, operator, right))
-        return self.classify(left, operator, right)
+        if operator is not None:
+            return self.classify_operator(left, operator, right)
+        return self.classify(left, left_level)
 
     def blocks(self, only: Kind | None = None) -> tuple[Block, ...]:
         """``block+``, as long as blocks of a kind that may follow come."""
@@ -228,11 +240,10 @@ class _Parser:
             raise self.unexpected(*starts)
         return tuple(found)
 
-    @staticmethod
-    def next_starts(found: list[Block], only: Kind | None) -> tuple[str, ...]:
+    def next_starts(self, found: list[Block], only: Kind | None) -> tuple[str, ...]:
         """Tags that can open a further block on this side of the sentence."""
         if only:
-            return (only.start,)
+            return () if self.operator is Operator.REACT else (only.start,)
         kind, count = found[-1].kind, len(found)
         if kind is Kind.PROTEIN:
             return (Kind.PROTEIN.start, Kind.MOLECULE.start)
@@ -295,9 +306,22 @@ class _Parser:
     def pocket(self) -> Pocket:
         """``pocket = "<PocketS>" ( RESIDUE+ | SMILES ) "<PocketE>"``."""
         start = self.expect(Kind.POCKET.start).start
-        payload = self.take(_NOT_SMILES, "residue or SMILES character", Kind.POCKET.end)
+        token = self.token
+        pocket = Pocket(self.take(_NOT_SMILES, "residue or SMILES character", Kind.POCKET.end))
+        if pocket.expanded or self.token.text:  # letters at the end of the text may become a SMILES yet
+            self.check_level(3 if pocket.expanded else 2, token.span)
         end = self.expect(Kind.POCKET.end)
-        return Pocket(payload, Span(start, end.span.end))
+        return Pocket(pocket.payload, Span(start, end.span.end))
+
+    def check_level(self, level: int, span: Span) -> None:
+        """Refuse a pocket that is not like those before it, or not of the kind that the operator wants."""
+        want = {Operator.TRANS: 3, Operator.SEARCH: 2}.get(self.operator) if self.operator else None
+        expected = "a SMILES" if 3 in (want, self.level) else "residue letters"
+        if want not in (None, level):
+            raise self.fail(f"after {self.operator} a tagged residue is {expected}", span, expected)
+        if self.level not in (1, level):
+            raise self.fail("a sentence tags its site either by letters or by SMILES", span, expected)
+        self.level = level
 
     def material(self) -> Block:
         """``material = "<MaterialS>" metal_block molecule_block+ "<MaterialE>"``."""
@@ -321,32 +345,14 @@ class _Parser:
         elif operator is Operator.SEARCH:
             fits = kinds == {Kind.PROTEIN} and not any(block.pockets for block in left)
         else:
-            fits = kinds == {Kind.PROTEIN} and self.site_level(left) == 2
+            fits = kinds == {Kind.PROTEIN} and self.level == 2
         if not fits:
             raise self.fail(
                 f"{operator} cannot follow these blocks", token.span, *self.may_follow(left, None, ())
             )
 
-    def site_level(self, blocks: tuple[Block, ...]) -> int:
-        """1 without pockets, 2 with residue pockets, 3 with expanded ones; never mixed."""
-        level = 1
-        for block in blocks:
-            for pocket in block.pockets:
-                this = 3 if pocket.expanded else 2
-                if level not in (1, this):
-                    want = "residue letters" if level == 2 else "a SMILES"
-                    inner = Span(
-                        pocket.span.start + len(Kind.POCKET.start), pocket.span.end - len(Kind.POCKET.end)
-                    )
-                    raise self.fail("a sentence tags its site either by letters or by SMILES", inner, want)
-                level = this
-        return level
-
-    def classify(
-        self, left: tuple[Block, ...], operator: Operator | None, right: tuple[Block, ...]
-    ) -> Sentence:
-        if operator is not None:
-            return self.classify_operator(left, operator, right)
+    def classify(self, left: tuple[Block, ...], level: int) -> Sentence:
+        """Return the sentence without an operator."""
         first, last = left[0].kind, left[-1].kind
         if first is Kind.MATERIAL:
             return Sentence(Form.MATERIAL, left)
@@ -356,7 +362,6 @@ class _Parser:
             if len(left) > 1:
                 raise self.unexpected(Kind.MOLECULE.start, Operator.REACT)
             return Sentence(Form.MOLECULE, left)
-        level = self.site_level(left)
         if last is Kind.MOLECULE:
             return Sentence(Form.COMPLEX, left, level=level)
         if level > 1:
@@ -368,26 +373,10 @@ class _Parser:
     def classify_operator(
         self, left: tuple[Block, ...], operator: Operator, right: tuple[Block, ...]
     ) -> Sentence:
-        if operator is Operator.REACT:
-            if len(right) > 1:
-                raise self.fail("a reaction has one product block", right[1].span, _END)
-            return Sentence(Form.REACTION, left, operator, right)
-        if operator is Operator.REVERSE_REACT:
-            return Sentence(Form.RETROSYNTHESIS, left, operator, right)
-        level, want = self.site_level(right), (3 if operator is Operator.TRANS else 2)
-        if level != want and not (operator is Operator.SEARCH and level == 1):
-            raise self.site_error(right, operator, level)
-        return Sentence(
-            Form.TRANSFORMATION if operator is Operator.TRANS else Form.SEARCH, left, operator, right
-        )
-
-    def site_error(self, right: tuple[Block, ...], operator: Operator, level: int) -> GrammarError:
-        if level == 1:
-            return self.unexpected(Kind.PROTEIN.start) if not self.token.text else self.unexpected(_END)
-        pocket = next(pocket for block in right for pocket in block.pockets)
-        inner = Span(pocket.span.start + len(Kind.POCKET.start), pocket.span.end - len(Kind.POCKET.end))
-        want = "a SMILES" if operator is Operator.TRANS else "residue letters"
-        return self.fail(f"after {operator} a tagged residue is {want}", inner, want)
+        """Return the sentence with an operator; the kinds of its blocks are checked already."""
+        if operator is Operator.TRANS and self.level == 1:
+            raise self.unexpected(Kind.PROTEIN.start)
+        return Sentence(_OPERATOR_FORMS[operator], left, operator, right)
 
 
 def _misspelt(text: str) -> tuple[str, str] | None:

@@ -89,6 +89,10 @@ def test_a_spoilt_sentence_parses_or_names_the_place(text: str) -> None:
 
 @given(text=mutated(texts))
 @settings(_slow, max_examples=400)
+@example(
+    "<ProteinS><PocketS>A<PocketE><PocketS>c<PocketE><PocketE><ProteinE>"
+)  # two errors: the first one counts
+@example("<MoleculeS>C<MoleculeE><React><MoleculeS>C<MoleculeE><MoleculeS><MoleculeE>")
 def test_before_the_place_of_an_error_all_was_well(text: str) -> None:
     """What stands before the place that an error names can begin a sentence."""
     try:
@@ -204,6 +208,21 @@ def test_the_constraint_accepts_no_tag_spelt_letter_by_letter(text: str) -> None
     if _constraint_accepts(ids):
         assert tokenizer.decode(ids) == text
         assert _accepts(text)
+
+
+@given(text=st.one_of(texts, mutated(texts)), data=st.data())
+@settings(_slow, max_examples=800)
+def test_the_constraint_and_the_parser_agree_on_prefixes(text: str, data: st.DataObject) -> None:
+    """Cut a text anywhere: what may still become a sentence, both accept."""
+    prefix = text[: data.draw(st.integers(0, len(text)))]
+    ids = _ids(prefix)
+    possible = _matcher()[0].deep_copy().try_consume_tokens(ids) == len(ids)
+    try:
+        parse_prefix(prefix)
+    except GrammarError:
+        assert not possible
+    else:
+        assert possible
 
 
 @pytest.mark.parametrize("tag", TAGS)

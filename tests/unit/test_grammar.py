@@ -139,7 +139,7 @@ ERRORS = [
         "A", "tagged residue", "a SMILES",
     ),
     ("<MoleculeS>C<MoleculeE><React><MoleculeS>C<MoleculeE><MoleculeS>O<MoleculeE>",
-     "<MoleculeS>O<MoleculeE>", "one product", "end of sentence"),
+     "<MoleculeS>", "one product", "end of sentence"),
     ("<MoleculeS>C<MoleculeE><MoleculeS>C<MoleculeE><ReverseReact>", "<ReverseReact>", "cannot follow", "<React>"),
     ("<MaterialS><MoleculeS>C<MoleculeE><MaterialE>", "<MoleculeS>", "unexpected", "<MetalS>"),
     ("<MaterialS><MetalS>[Zn]<MetalE><MaterialE>", "<MaterialE>", "unexpected", "<MoleculeS>"),
