@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
@@ -205,6 +205,15 @@ class Decoder:
             norm_q=weights.take(f"{attention}.q_norm.weight", config.head_dim) if normed else None,
             norm_k=weights.take(f"{attention}.k_norm.weight", config.head_dim) if normed else None,
         )
+
+    @property
+    def n_parameters(self) -> int:
+        """Size of the network; tied embeddings count once."""
+        parts = [self.embedding, self.norm] if self.config.tied else [self.embedding, self.norm, self.head]
+        for layer in self.layers:
+            weights = (getattr(layer, each.name) for each in fields(layer))
+            parts += [weight for weight in weights if weight is not None]
+        return sum(part.numel() for part in parts)
 
     def reserve(self, n_rows: int, n_positions: int) -> None:
         """Make a cache for this many rows and positions; rows that there were before keep their content."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -34,6 +35,12 @@ _ROWS = 8
 then the text of a sequence would depend on how many others run beside it."""
 
 _POSITIONS = 256
+_TIMED_PARAMETERS = 300_000_000
+"""A larger model gains from every core, and would take long to time."""
+
+_WORTH = 0.9
+"""More threads must bring the time of a step below this part of what it was."""
+
 _DTYPES = ("float32", "bfloat16", "float16")
 
 
@@ -185,7 +192,6 @@ class TorchCheckpoint(Checkpoint):
         state = PLUGIN.probe()
         if not state.available:
             raise MissingError("the backend torch needs PyTorch, which is not installed", hint=state.remedy)
-        _set_threads(self._options.threads)
         from logos_cli.backends._decoder import Decoder, DecoderConfig
 
         config = DecoderConfig.from_json(self._config)
@@ -193,6 +199,7 @@ class TorchCheckpoint(Checkpoint):
         with _explained_memory():
             tensors = _read_tensors(files, device, _dtype(self._options.dtype, device))
             decoder = Decoder(config, tensors)
+        _set_threads(decoder, self._options.threads)
         dtype = str(decoder.dtype).removeprefix("torch.")
         sha256 = None if self._revision else weights_sha256(files)
         return TorchBackend(
@@ -200,13 +207,45 @@ class TorchCheckpoint(Checkpoint):
         )
 
 
-def _set_threads(threads: int | None) -> None:
+def _set_threads(decoder: Decoder, threads: int | None) -> None:
+    """Use as many CPU threads as asked for, else as many as are found to help.
+
+    Threads that wait for each other cost a small model more than they give, and far more on a busy machine:
+    one step is timed with 1, 2, 4 … threads, as long as more are faster. The texts are the same in any case.
+    """
     import torch
 
-    if threads is None and (slurm := os.environ.get("SLURM_CPUS_PER_TASK", "")).isdigit():
-        threads = min(int(slurm), torch.get_num_threads())
     if threads is not None:
         torch.set_num_threads(threads)
+        return
+    slurm = os.environ.get("SLURM_CPUS_PER_TASK", "")
+    most = min(torch.get_num_threads(), int(slurm) if slurm.isdigit() else torch.get_num_threads())
+    torch.set_num_threads(most)
+    if most == 1 or decoder.device.type != "cpu" or decoder.n_parameters > _TIMED_PARAMETERS:
+        return
+    decoder.reserve(_ROWS, 64)
+    best, least_s = 1, _step_s(decoder, 1)
+    for number in (*(2**i for i in range(1, most.bit_length()) if 2**i < most), most):
+        seconds = _step_s(decoder, number)
+        if seconds > _WORTH * least_s:
+            break
+        best, least_s = number, seconds
+    torch.set_num_threads(best)
+
+
+def _step_s(decoder: Decoder, threads: int) -> float:
+    """Return the shortest time of a few steps."""
+    import torch
+
+    torch.set_num_threads(threads)
+    tokens = torch.zeros(_ROWS, dtype=torch.long)
+    times = []
+    with torch.inference_mode():
+        for _ in range(4):
+            start = time.perf_counter()
+            decoder.step(tokens, tokens, 1)
+            times.append(time.perf_counter() - start)
+    return min(times)
 
 
 def _device(name: str) -> torch.device:

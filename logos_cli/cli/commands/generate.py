@@ -1,0 +1,262 @@
+"""``logos generate``: complete sentences with a language model."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from logos_cli import registry
+from logos_cli.cli.aliases import with_aliases
+from logos_cli.cli.base import Command
+from logos_cli.cli.options import Output, Overwrite, one_of
+from logos_cli.cli.output import open_sink
+from logos_cli.cli.terminal import terminal
+from logos_cli.errors import ExitCode
+from logos_cli.records import Record
+from logos_cli.resources import EMBEDDED
+
+if TYPE_CHECKING:
+    from logos_cli.workflows.generate import Generation, GenerateTally
+
+_SAMPLING, _MODEL, _STRUCTURES, _OUTPUT = "Sampling", "Model", "Prompts", "Output"
+_PRESET = "the task's"
+_UPSTREAM = {
+    "--num_samples": "num_samples",
+    "--top_p": "top_p",
+    "--top_k": "top_k",
+    "--repetition_penalty": "repetition_penalty",
+    "--max_new_tokens": "max_new_tokens",
+    "--batch_size": "batch_size",
+    "--model_path": "model",
+    "--results_dir": "results_dir",
+}
+
+
+def generate(
+    task: Annotated[
+        str,
+        typer.Argument(
+            metavar="TASK", autocompletion=one_of(*registry.names("tasks")), show_default=False,
+            help=f"{', '.join(registry.names('tasks'))}.",
+        ),
+    ],
+    *,
+    prompt: Annotated[
+        str | None,
+        typer.Option(
+            "--prompt", "-p", "--pocket", metavar="FILE|TEXT|-", rich_help_panel=_STRUCTURES,
+            help="What to complete: a file of any format that encode reads, a sentence or its beginning, "
+            "a bare sequence or SMILES, - for standard input. Default: begin from nothing.",
+        ),
+    ] = None,
+    num_samples: Annotated[
+        int, typer.Option("--num-samples", "-n", min=1, metavar="N", help="Samples of each prompt.")
+    ] = 1,
+    seed: Annotated[
+        int, typer.Option(metavar="N", help="With a sample's id, all that its randomness depends on.")
+    ] = 0,
+    constrain: Annotated[
+        Literal["grammar", "off"],
+        typer.Option(help="Sample well-formed sentences of the task's shape only, or freely."),
+    ] = "grammar",
+    level: Annotated[
+        int | None,
+        typer.Option(min=1, max=3, rich_help_panel=_STRUCTURES, show_default="2, or what the prompt has",
+                     help="Pocket: 1 plain protein, 2 site residues tagged, 3 tagged and expanded."),
+    ] = None,
+    ligand: Annotated[
+        str | None,
+        typer.Option(metavar="ID|CHAIN:NUMBER", rich_help_panel=_STRUCTURES, show_default="every relevant one",
+                     help="Structure: the ligand whose pocket to take."),
+    ] = None,
+    cutoff: Annotated[
+        float,
+        typer.Option(min=0.1, metavar="Å", rich_help_panel=_STRUCTURES,
+                     help="Structure: a residue lines the pocket if a heavy atom is this near the ligand."),
+    ] = 4.5,
+    chain: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID", rich_help_panel=_STRUCTURES,
+                     help="Structure: keep this protein chain; may be repeated."),
+    ] = None,
+    column: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", rich_help_panel=_STRUCTURES, help="Table: column with the SMILES or sequence."),
+    ] = None,
+    temperature: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="T", show_default=_PRESET, rich_help_panel=_SAMPLING,
+                     help="Divides the logits; 0 takes the likeliest token."),
+    ] = None,
+    top_p: Annotated[
+        float | None,
+        typer.Option(metavar="P", show_default=_PRESET, rich_help_panel=_SAMPLING,
+                     help="Keep the likeliest tokens that together reach P."),
+    ] = None,
+    top_k: Annotated[
+        int | None,
+        typer.Option(min=0, metavar="K", show_default=_PRESET, rich_help_panel=_SAMPLING,
+                     help="Keep the K likeliest tokens; 0 keeps all."),
+    ] = None,
+    min_p: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, metavar="P", show_default=_PRESET, rich_help_panel=_SAMPLING,
+                     help="Keep tokens at least P times as likely as the likeliest."),
+    ] = None,
+    repetition_penalty: Annotated[
+        float | None,
+        typer.Option(metavar="X", show_default=_PRESET, rich_help_panel=_SAMPLING,
+                     help="Make tokens of prompt and answer less likely; 1 is none."),
+    ] = None,
+    max_new_tokens: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", show_default=_PRESET, rich_help_panel=_SAMPLING,
+                     help="Cut a sample after so many tokens."),
+    ] = None,
+    model: Annotated[
+        str,
+        typer.Option(metavar="NAME|DIR", envvar="LOGOS_MODEL", rich_help_panel=_MODEL,
+                     help="The embedded model, a directory, or owner/name of the Hugging Face hub."),
+    ] = EMBEDDED,
+    revision: Annotated[
+        str | None,
+        typer.Option(metavar="REV", rich_help_panel=_MODEL, help="Branch, tag or commit on the hub."),
+    ] = None,
+    backend: Annotated[
+        str,
+        typer.Option(metavar="auto|torch", envvar="LOGOS_BACKEND", rich_help_panel=_MODEL,
+                     autocompletion=one_of("auto", "torch"), help="What runs the model."),
+    ] = "auto",
+    device: Annotated[
+        str,
+        typer.Option(metavar="auto|cpu|cuda[:N]|mps", envvar="LOGOS_DEVICE", rich_help_panel=_MODEL,
+                     autocompletion=one_of("auto", "cpu", "cuda", "mps"), help="auto takes a GPU if there is one."),
+    ] = "auto",
+    dtype: Annotated[
+        Literal["auto", "float32", "bfloat16", "float16"],
+        typer.Option(rich_help_panel=_MODEL, help="auto: float32 on a CPU, else the checkpoint's."),
+    ] = "auto",
+    threads: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", envvar="LOGOS_THREADS", rich_help_panel=_MODEL, show_default="measured",
+                     help="CPU threads."),
+    ] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option("--batch-size", "-b", min=1, metavar="N", rich_help_panel=_MODEL, show_default="64",
+                     help="The most samples at a time; it does not change what is generated."),
+    ] = None,
+    offline: Annotated[
+        bool, typer.Option("--offline", envvar="LOGOS_OFFLINE", rich_help_panel=_MODEL, help="Never use the network.")
+    ] = False,
+    output: Output = None,
+    results_dir: Annotated[str | None, typer.Option("--results_dir", hidden=True)] = None,
+    format: Annotated[
+        str | None,
+        typer.Option("--format", "-f", metavar="text|jsonl|fasta|smi|…", rich_help_panel=_OUTPUT,
+                     help="Sentences, records, or a format of decode. Default: text on a terminal, else records."),
+    ] = None,
+    overwrite: Overwrite = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check options and prompts, say what would be done, and leave.")
+    ] = False,
+) -> ExitCode:  # fmt: skip
+    """Complete sentences with a language model.
+
+    protein and antibody continue a sequence, molecule a SMILES; reaction predicts the product of reactants,
+    retrosynthesis the reactants of a product; material designs the linkers of a metal-organic framework; site
+    tags the residues of a protein that line a binding site; ligand designs a molecule for a pocket.
+
+    Each task samples as the published scripts do, unless told otherwise; --dry-run shows the values.
+
+    Examples:
+
+      logos generate molecule -n 100 -o molecules.smi
+
+      logos generate protein --prompt seq.fasta -n 8
+
+      logos generate site --prompt MKTAYIAKQRQISFVKSHFSRQ -n 5
+
+      logos encode complex.pdb | logos generate ligand --prompt - -n 20 --seed 7 > ligands.jsonl
+    """
+    from logos_cli.formats.base import ReadOptions
+    from logos_cli.workflows.generate import GenerateOptions, Generation
+
+    options = GenerateOptions(
+        n_samples=num_samples,
+        seed=seed,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        min_p=min_p,
+        repetition_penalty=repetition_penalty,
+        max_new_tokens=max_new_tokens,
+        constrain=constrain,
+        level=level,
+        batch_size=batch_size,
+        model=model,
+        revision=revision,
+        backend=backend,
+        device=device,
+        dtype=dtype,
+        threads=threads,
+        offline=offline,
+        read=ReadOptions(cutoff_angstrom=cutoff, ligand=ligand, chains=tuple(chain or ()), column=column),
+    )
+    run = Generation(task, options)
+    if dry_run:
+        return _show_plan(run, prompt)
+    if results_dir is not None:
+        Path(results_dir).mkdir(parents=True, exist_ok=True)
+        output = output or str(Path(results_dir) / f"{task}.jsonl")
+    total = num_samples if prompt is None else None
+    with open_sink(output, format, overwrite=overwrite, native=True, model=model) as sink:
+        for record in terminal().track(_flushed(run.records(prompt)), f"generating {task}", total):
+            sink.write(record)
+    return _finish(run.tally)
+
+
+def _flushed(records: Iterator[Record]) -> Iterator[Record]:
+    """Hand each record to the reader of a pipe as soon as it is written."""
+    for record in records:
+        yield record
+        sys.stdout.flush()
+
+
+def _finish(tally: GenerateTally) -> ExitCode:
+    """Say what became of the samples; a run without one valid sample is no success."""
+    terminal().note(str(tally))
+    if tally.failed and tally.failed == tally.requested:
+        return ExitCode.USAGE
+    return ExitCode.PARTIAL if tally.failed or not tally.unique else ExitCode.OK
+
+
+def _show_plan(run: Generation, prompt: str | None) -> ExitCode:
+    """Print the resolved options and what the prompts amount to."""
+    n_good, longest, failed = 0, 0, 0
+    for opening in run.openings(prompt):
+        if opening.sentence is None:
+            failed += 1
+            terminal().error(f"{opening.id}: {opening.error}")
+            continue
+        n_good += 1
+        longest = max(longest, len(run.checkpoint.tokenizer.encode(opening.sentence.text)))
+    plan = run.plan() | {
+        "prompts": n_good,
+        "prompts_unusable": failed,
+        "longest_prompt_tokens": longest,
+        "samples": n_good * run.options.n_samples,
+    }
+    width = max(map(len, plan))
+    for key, value in plan.items():
+        typer.echo(f"{key:<{width}}  {value}")
+    if not failed:
+        return ExitCode.OK
+    return ExitCode.PARTIAL if n_good else ExitCode.USAGE
+
+
+PLUGIN = Command("generate", with_aliases(generate, _UPSTREAM), panel="Model", order=30)
