@@ -22,20 +22,20 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 TOKENIZER: Final = ROOT / "tokenizers" / "logos-nano"
 
 # Share of the tokens. A model of this size learns little of natural proteins beyond their composition, and
-# much of molecules and reactions; the forms of sites share one alphabet and help each other.
+# much of molecules and reactions; long sentences (sites, complexes) also cost four times as much a token.
 WEIGHTS: Final = {
-    "protein": 0.10, "antibody": 0.10, "molecule": 0.28, "ligand": 0.02,
-    "reaction": 0.05, "retrosynthesis": 0.09, "reaction_mit": 0.05, "retrosynthesis_mit": 0.07,
-    "material": 0.05,
-    "search": 0.05, "search_ion": 0.04, "site": 0.01, "site_ion": 0.01, "expanded": 0.01, "expanded_ion": 0.005,
-    "transformation": 0.015, "transformation_ion": 0.01,
-    "complex_1": 0.01, "complex_2": 0.01, "complex_3": 0.02,
+    "molecule": 0.34, "ligand": 0.02, "antibody": 0.12, "protein": 0.07, "material": 0.06,
+    "retrosynthesis": 0.12, "retrosynthesis_mit": 0.08, "reaction": 0.06, "reaction_mit": 0.05,
+    "search": 0.015, "search_ion": 0.02, "site": 0.005, "site_ion": 0.005,
+    "expanded": 0.005, "expanded_ion": 0.005, "transformation": 0.005, "transformation_ion": 0.005,
+    "complex_1": 0.003, "complex_2": 0.003, "complex_3": 0.004,
 }  # fmt: skip
-# While the learning rate falls, the sentences are those that tasks prompt with.
+# While the learning rate falls, more of what tasks prompt with.
 DECAY_WEIGHTS: Final = {
     **WEIGHTS,
-    "protein": 0.07, "molecule": 0.24, "retrosynthesis": 0.16, "retrosynthesis_mit": 0.06,
-    "reaction": 0.07, "reaction_mit": 0.03, "search": 0.06,
+    "molecule": 0.28, "ligand": 0.03, "protein": 0.06, "material": 0.07,
+    "retrosynthesis": 0.18, "retrosynthesis_mit": 0.05, "reaction": 0.07, "reaction_mit": 0.03,
+    "search": 0.04, "complex_1": 0.01, "complex_2": 0.01, "complex_3": 0.01,
 }  # fmt: skip
 OPTIONS: Final = TrainOptions(weights=WEIGHTS, decay_weights=DECAY_WEIGHTS)
 
