@@ -13,7 +13,7 @@ from logos_cli.errors import ExitCode
 from logos_cli.records import Record, Tally
 
 # named here as well, so that help and completion load no format; a test compares
-_WRITERS = ("fasta", "smi", "sdf", "csv", "json", "cif", "pml", "cxc")
+_WRITERS = ("fasta", "smi", "sdf", "csv", "tsv", "json", "cif", "pml", "cxc")
 
 
 def decode(

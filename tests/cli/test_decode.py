@@ -1,0 +1,114 @@
+"""``logos decode`` as a user runs it: sentences and records to files."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from logos_cli.errors import ExitCode
+
+SENTENCES = (
+    "<ProteinS>MKTAYIAKQR<ProteinE>\n<AntibodyS>EVQL<AntibodyE><AntibodyS>DIQM<AntibodyE>\n"
+    "<MoleculeS>CC(=O)Oc1ccccc1C(=O)O<MoleculeE>\n"
+    "<MoleculeS>CC(=O)O<MoleculeE><MoleculeS>CCO<MoleculeE><React><MoleculeS>CCOC(C)=O<MoleculeE>\n"
+)
+
+
+def test_the_writers_named_by_the_help_are_those_that_exist() -> None:
+    from logos_cli.cli.commands.decode import _WRITERS
+    from logos_cli.workflows.decode import writers
+
+    assert set(_WRITERS) == set(writers())
+
+
+def test_fasta(logos: Any) -> None:
+    done = logos(
+        "decode", "--to", "fasta", stdin="<ProteinS>MKTAYIAKQR<ProteinE>\n<ProteinS>ACDE<ProteinE>\n", code=0
+    )
+    lines = done.stdout.splitlines()
+    assert [line for line in lines if not line.startswith(">")] == ["MKTAYIAKQR", "ACDE"]
+    assert len({line for line in lines if line.startswith(">")}) == 2
+    assert done.stderr == "2 records: 2 ok\n"
+
+
+def test_smiles_and_reaction_smiles(logos: Any) -> None:
+    molecule, reaction = SENTENCES.splitlines()[2:]
+    assert logos("decode", "--to", "smi", stdin=molecule, code=0).stdout.split()[0] == "CC(=O)Oc1ccccc1C(=O)O"
+    assert (
+        logos("decode", "--to", "smi", stdin=reaction, code=0).stdout.split()[0] == "CC(=O)O.CCO>>CCOC(C)=O"
+    )
+
+
+@pytest.mark.parametrize("arguments", [[], ["--3d"]])
+def test_sdf_in_two_and_three_dimensions(logos: Any, tmp_path: Path, arguments: list[str]) -> None:
+    from rdkit import Chem
+
+    logos("decode", "-o", "out.sdf", *arguments, stdin=SENTENCES.splitlines()[2], code=0)
+    (molecule,) = Chem.SDMolSupplier(str(tmp_path / "out.sdf"))
+    assert Chem.MolToSmiles(molecule) == "CC(=O)Oc1ccccc1C(=O)O"
+    conformer = molecule.GetConformer()
+    depth = max(abs(conformer.GetAtomPosition(index).z) for index in range(molecule.GetNumAtoms()))
+    assert conformer.Is3D() == bool(arguments)
+    assert (depth > 0.1) == bool(arguments)
+
+
+def test_csv_and_json(logos: Any) -> None:
+    done = logos("decode", "--to", "csv", stdin=SENTENCES, code=0)
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert [row["kind"] for row in rows] == ["protein", "antibody", "molecule", "reaction"]
+    found = json.loads(logos("decode", "--to", "json", stdin=SENTENCES, code=0).stdout)
+    assert [item["kind"] for item in found] == ["protein", "antibody", "molecule", "reaction"]
+
+
+@pytest.mark.parametrize("name", ["out.fasta", "out.fasta.gz", "out.fa"])
+def test_the_extension_chooses_the_format(logos: Any, tmp_path: Path, name: str) -> None:
+    logos("decode", "-o", name, stdin="<ProteinS>MKV<ProteinE>\n", code=0)
+    again = logos("encode", tmp_path / name, "-f", "text", code=0)
+    assert again.stdout == "<ProteinS>MKV<ProteinE>\n"
+
+
+def test_ids_are_carried(logos: Any) -> None:
+    records = logos("encode", stdin=">P12345 some enzyme\nMKTAYIAKQR\n", code=0).stdout
+    assert logos("decode", "--to", "fasta", stdin=records, code=0).stdout.startswith(">P12345")
+
+
+def test_what_a_format_cannot_say_is_told_and_the_rest_is_written(logos: Any) -> None:
+    done = logos("decode", "--to", "fasta", stdin=SENTENCES, code=ExitCode.PARTIAL)
+    assert "MKTAYIAKQR" in done.stdout
+    assert sum(line.startswith("error: ") for line in done.stderr.splitlines()) == 2
+    assert done.stderr.splitlines()[-1].startswith("4 records: 2 ok, 2 error")
+
+
+def test_a_malformed_sentence_among_good_ones(logos: Any) -> None:
+    text = "<ProteinS>MKV<ProteinE>\n<ProteinS>MKV\n<ProteinS>ACD<ProteinE>\n"
+    done = logos("decode", "--to", "fasta", stdin=text, code=ExitCode.PARTIAL)
+    assert done.stdout.count(">") == 2
+    assert "ends too early" in done.stderr
+
+
+def test_many_complaints_do_not_flood_the_terminal(logos: Any) -> None:
+    done = logos("decode", "--to", "fasta", stdin="<MoleculeS>C<MoleculeE>\n" * 500, code=ExitCode.USAGE)
+    assert len(done.stderr.splitlines()) < 30
+    assert done.stderr.endswith("500 records: 0 ok, 500 error\n")
+
+
+def test_a_format_must_be_named(logos: Any) -> None:
+    done = logos("decode", stdin=SENTENCES, code=ExitCode.USAGE)
+    assert "--to" in done.stderr
+    done = logos("decode", "-o", "out.nonsense", stdin=SENTENCES, code=ExitCode.USAGE)
+    assert ".nonsense" in done.stderr
+
+
+def test_there_and_back(logos: Any) -> None:
+    """Sequences and molecules survive sentence → file → sentence."""
+    for to, text in (
+        ("fasta", "<ProteinS>MKTAYIAKQR<ProteinE>\n"),
+        ("smi", SENTENCES.splitlines()[2] + "\n"),
+    ):
+        native = logos("decode", "--to", to, stdin=text, code=0).stdout
+        assert logos("encode", "-f", "text", stdin=native, code=0).stdout == text
