@@ -133,11 +133,11 @@ def notes(parameter: Any) -> str:
     """Return default and range in brackets: ``[default: 4.5; at least 0.1]``."""
     found = []
     default = parameter.default
-    if parameter.show_default and default not in (None, False, ()) and not callable(default):
-        shown = parameter.show_default if isinstance(parameter.show_default, str) else default
-        found.append(
-            "default: " + (", ".join(map(str, shown)) if isinstance(shown, (list, tuple)) else str(shown))
-        )
+    if isinstance(parameter.show_default, str):
+        found.append(f"default: {parameter.show_default}")
+    elif parameter.show_default and default not in (None, False, ()) and not callable(default):
+        shown = default if isinstance(default, (list, tuple)) else [default]
+        found.append(f"default: {', '.join(map(str, shown))}")
     low, high = parameter.min, parameter.max
     if low is not None and high is not None:
         found.append(f"{low} to {high}")
