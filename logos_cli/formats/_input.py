@@ -178,18 +178,15 @@ class Input:
         """
         readline = self._stream.readline
         number = 0
-        while True:
-            with self._reading():
-                line = readline(MAX_LINE)
-            if not line:
-                return
-            number += 1
-            if len(line) >= MAX_LINE:
-                raise InputError(
-                    f"line {number} is longer than {MAX_LINE >> 20} MiB", source=self.name,
-                    hint="no format that logos reads has such lines",
-                )  # fmt: skip
-            yield line
+        with self._reading():
+            while line := readline(MAX_LINE):
+                number += 1
+                if len(line) >= MAX_LINE:
+                    raise InputError(
+                        f"line {number} is longer than {MAX_LINE >> 20} MiB", source=self.name,
+                        hint="no format that logos reads has such lines",
+                    )  # fmt: skip
+                yield line
 
     def text_lines(self) -> Iterator[str]:
         """Yield the lines as text without their ends; bytes that are no UTF-8 become U+FFFD."""

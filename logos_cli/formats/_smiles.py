@@ -10,6 +10,7 @@ from typing import Any
 from rdkit import Chem, rdBase
 
 from logos_cli.errors import MoleculeError, Span
+from logos_cli.formats._smiles_check import is_surely_valid
 from logos_cli.formats.base import Entry, ReadOptions
 from logos_cli.grammar import Form
 from logos_cli.grammar.spec import SMILES
@@ -112,7 +113,8 @@ def checked_smiles(smiles: str, *, canonical: bool) -> str:
     """
     if canonical:
         return canonical_smiles(smiles)
-    parse_smiles(smiles)
+    if not is_surely_valid(smiles):
+        parse_smiles(smiles)
     return smiles
 
 
