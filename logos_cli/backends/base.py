@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -61,11 +61,19 @@ class LoadOptions:
 
 @dataclass(frozen=True, slots=True)
 class Availability:
-    """Whether a backend can run here; if not, ``remedy`` is the command that installs what is missing."""
+    """Whether a backend can run here.
+
+    Attributes
+    ----------
+    devices : mapping
+        What ``--device`` takes here, with a description.
+    remedy : str, optional
+        The command that installs what is missing.
+    """
 
     available: bool
     version: str | None = None
-    devices: tuple[str, ...] = ()
+    devices: Mapping[str, str] = field(default_factory=dict)
     remedy: str | None = None
 
 

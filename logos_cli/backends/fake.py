@@ -133,7 +133,7 @@ class Fake(BackendType):
 
     def probe(self) -> Availability:
         """Return that it is always there."""
-        return Availability(available=True, devices=("cpu",))
+        return Availability(available=True, devices={"cpu": "no network runs"})
 
     def accepts(self, path: Path) -> bool:  # noqa: ARG002
         """Return False: it must be asked for."""

@@ -272,12 +272,18 @@ def _device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def _devices() -> tuple[str, ...]:
+def _devices() -> dict[str, str]:
+    """Return the devices of this machine with a description."""
     import torch
 
-    cuda = [f"cuda:{i}" for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
-    mps = ["mps"] if torch.backends.mps.is_available() else []
-    return ("cpu", *cuda, *mps)
+    found = {"cpu": f"{torch.get_num_threads()} threads"}
+    if torch.cuda.is_available():
+        for number in range(torch.cuda.device_count()):
+            properties = torch.cuda.get_device_properties(number)
+            found[f"cuda:{number}"] = f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB"
+    if torch.backends.mps.is_available():
+        found["mps"] = "Apple GPU"
+    return found
 
 
 def _dtype(name: str, device: torch.device) -> torch.dtype | None:

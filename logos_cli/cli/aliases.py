@@ -32,7 +32,7 @@ def with_aliases(callback: Callback, aliases: Mapping[str, str]) -> Callback:
     targets = {f"alias_{option.strip('-')}": (option, target) for option, target in aliases.items()}
     for name, (option, target) in targets.items():
         kind = signature.parameters[target].annotation.__origin__
-        annotation = Annotated[kind | None, typer.Option(option, hidden=True)]
+        annotation: Any = Annotated[kind | None, typer.Option(option, hidden=True)]
         parameters.append(
             inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
         )

@@ -20,7 +20,7 @@ from logos_cli.records import Record
 from logos_cli.resources import EMBEDDED
 
 if TYPE_CHECKING:
-    from logos_cli.workflows.generate import Generation, GenerateTally
+    from logos_cli.workflows.generate import GenerateTally, Generation
 
 _SAMPLING, _MODEL, _STRUCTURES, _OUTPUT = "Sampling", "Model", "Prompts", "Output"
 _PRESET = "the task's"

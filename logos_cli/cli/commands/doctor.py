@@ -1,0 +1,121 @@
+"""``logos doctor``: what works here."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import typer
+
+from logos_cli.cli.base import Command
+from logos_cli.errors import ExitCode
+
+_GOOD, _BAD, _ABSENT = "ok", "MISSING", "-"
+_STYLES = {_GOOD: "green", _BAD: "bold red", _ABSENT: "yellow"}
+Row = tuple[str, str, str, str]
+"""Section, name, mark and what there is to say."""
+
+
+def doctor(
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as one JSON object.")] = False,
+) -> ExitCode:
+    """Say what works here: versions, backends, devices, models, caches, and whether a run needs the network.
+
+    Ends well exactly if this installation can do its main job on the embedded model; it tries that.
+
+    Examples:
+
+      logos doctor
+
+      logos doctor --json | jq .problems
+    """
+    from logos_cli.workflows.doctor import doctor as examine
+
+    found = examine()
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+    elif sys.stdout.isatty():
+        _paint(found)
+    else:
+        for section, name, mark, text in rows(found):
+            typer.echo(f"{section:<10}{name:<18}{mark:<9}{text}".rstrip())
+        for line in _summary(found):
+            typer.echo(line)
+    return ExitCode.OK if found["ready"] else ExitCode.FAILED
+
+
+def rows(found: dict[str, Any]) -> Iterator[Row]:
+    """Yield the lines of the report."""
+    cpu = found["cpu"]
+    yield "system", "logos", _GOOD, found["logos"]
+    yield "system", "python", _GOOD, f"{found['python']} ({found['executable']})"
+    memory = f", {cpu['memory_gib']} GiB memory" if cpu["memory_gib"] else ""
+    yield "system", "machine", _GOOD, f"{found['platform']}, {cpu['usable']} of {cpu['cores']} cores{memory}"
+    for name, entry in found["libraries"].items():
+        section = f"[{entry['extra']}]" if entry["extra"] else "libraries"
+        absent = _ABSENT if entry["extra"] else _BAD
+        yield section, name, _GOOD if entry["version"] else absent, entry["version"] or entry["remedy"]
+    for name, entry in found["backends"].items():
+        yield "backends", name, _GOOD if entry["available"] else _BAD, entry["version"] or entry["remedy"]
+        for device, text in entry["devices"].items():
+            yield "devices", device, _GOOD, text
+    for model in found["models"]:
+        facts = {
+            key: value for key, value in model.items() if key not in ("name", "where", "error") and value
+        }
+        text = model.get("error") or ", ".join(f"{key} {value}" for key, value in facts.items())
+        yield "models", model["name"], _BAD if "error" in model else _GOOD, f"{model['where']}: {text}"
+    for cache in found["caches"]:
+        yield (
+            "caches",
+            cache["name"],
+            _GOOD if cache["writable"] else _ABSENT,
+            cache["remedy"] or cache["path"],
+        )
+    offline = found["offline"]
+    forced = (
+        "HF_HUB_OFFLINE is set: no connection is made"
+        if offline["forced"]
+        else "the embedded model needs no network"
+    )
+    yield "offline", "ready", _GOOD if offline["ready"] else _BAD, forced
+    test = found["self_test"]
+    yield "self-test", "generate", _BAD if test["error"] else _GOOD, test["error"] or f"{test['seconds']} s"
+
+
+def _summary(found: dict[str, Any]) -> Iterator[str]:
+    yield from (f"problem: {text}" for text in found["problems"])
+    yield from (f"advice: {text}" for text in found["advice"])
+    yield "ready" if found["ready"] else "not ready"
+
+
+def _paint(found: dict[str, Any]) -> None:
+    """Show the report as tables."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    last = ""
+    for section, name, mark, text in rows(found):
+        if section != last and last:
+            table.add_row()
+        shown = Text(section if section != last else "", style="bold cyan")
+        sign = {_GOOD: "✓", _BAD: "✗", _ABSENT: "–"}[mark]
+        table.add_row(shown, name, Text(sign, style=_STYLES[mark]), Text(text or ""))
+        last = section
+    console.print(table)
+    console.print()
+    for line in _summary(found):
+        console.print(
+            Text(
+                line, style="bold green" if line == "ready" else "bold red" if "problem" in line else "yellow"
+            )
+        )
+
+
+PLUGIN = Command("doctor", doctor, panel="Model", order=90)

@@ -1,0 +1,180 @@
+"""What works here and what does not, and the command that mends it."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from logos_cli import __version__, registry
+from logos_cli.backends._locate import is_offline
+from logos_cli.backends.base import LoadOptions, open_model
+from logos_cli.errors import LogosError
+from logos_cli.grammar.spec import Kind
+from logos_cli.resources import EMBEDDED, cache_dir
+
+LIBRARIES = {
+    "base": (
+        "biopython", "biotite", "gemmi", "llguidance", "numpy", "pymatgen", "rdkit", "rich", "safetensors",
+        "scipy", "tokenizers", "torch", "transformers", "typer", "zstandard",
+    ),
+    "gguf": ("gguf", "llama-cpp-python"),
+    "dock": ("meeko", "vina"),
+    "train": ("accelerate", "matplotlib", "peft"),
+}  # fmt: skip
+"""Distributions by extra; the first group belongs to every installation. A test compares with pyproject.toml."""
+
+
+def doctor() -> dict[str, Any]:
+    """Examine the installation.
+
+    Returns
+    -------
+    dict
+        JSON-ready. ``ready`` says whether the base installation can do its main job on the embedded model,
+        ``problems`` why not, and ``advice`` what could be better.
+    """
+    backends = _backends()
+    libraries = _libraries()
+    caches = _caches()
+    test = _self_test()
+    problems = [
+        f"the library {name} is missing: {entry['remedy']}"
+        for name, entry in libraries.items()
+        if entry["extra"] is None and entry["version"] is None
+    ]
+    if test["error"]:
+        problems.append(f"the embedded model does not run: {test['error']}")
+    advice = [f"the cache {c['path']} is not writable: {c['remedy']}" for c in caches if not c["writable"]]
+    return {
+        "logos": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "executable": sys.executable,
+        "cpu": {"cores": os.cpu_count(), "usable": _usable_cores(), "memory_gib": _memory_gib()},
+        "libraries": libraries,
+        "backends": backends,
+        "models": [_embedded(), *_cached_models()],
+        "caches": caches,
+        "offline": {"forced": is_offline(), "ready": test["error"] is None},
+        "self_test": test,
+        "ready": not problems,
+        "problems": problems,
+        "advice": advice,
+    }
+
+
+def _usable_cores() -> int:
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def _memory_gib() -> float | None:
+    try:
+        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
+    except (AttributeError, ValueError, OSError):  # not on Windows
+        return None
+
+
+def _libraries() -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for group, names in LIBRARIES.items():
+        extra = None if group == "base" else group
+        wanted = f"'logos-cli[{extra}]'" if extra else "--upgrade --force-reinstall logos-cli"
+        for name in names:
+            try:
+                version = metadata.version(name)
+            except metadata.PackageNotFoundError:
+                version = None
+            found[name] = {
+                "version": version,
+                "extra": extra,
+                "remedy": None if version else f"pip install {wanted}",
+            }
+    return found
+
+
+def _backends() -> dict[str, dict[str, Any]]:
+    """Return what each backend says of itself; the scripted one is for tests."""
+    plugins = registry.load_all("backends").items()
+    return {name: asdict(plugin.probe()) for name, plugin in plugins if name != "fake"}
+
+
+def _embedded() -> dict[str, Any]:
+    try:
+        checkpoint = open_model(LoadOptions(offline=True))
+    except LogosError as error:
+        return {"name": EMBEDDED, "where": "embedded", "error": str(error)}
+    return {"name": EMBEDDED, "where": "embedded", "context_tokens": checkpoint.context_tokens}
+
+
+def _cached_models() -> Iterator[dict[str, Any]]:
+    """Yield the models in the cache of the Hugging Face hub whose tokenizer has the tags."""
+    tag = Kind.PROTEIN.start.encode()
+    for folder in sorted(_hub_cache().glob("models--*")):
+        for snapshot in sorted(folder.glob("snapshots/*")):
+            try:
+                speaks = tag in (snapshot / "tokenizer.json").read_bytes()
+                kind = json.loads((snapshot / "config.json").read_bytes()).get("model_type")
+            except (OSError, ValueError):
+                continue
+            if speaks:
+                size = sum(file.stat().st_size for file in snapshot.glob("*.safetensors"))
+                yield {
+                    "name": folder.name.removeprefix("models--").replace("--", "/"),
+                    "where": "hub cache",
+                    "revision": snapshot.name,
+                    "architecture": kind,
+                    "gigabytes": round(size / 1e9, 2),
+                }
+
+
+def _hub_cache() -> Path:
+    """Return the hub's cache directory, as ``huggingface_hub`` finds it."""
+    if explicit := os.environ.get("HF_HUB_CACHE"):
+        return Path(explicit).expanduser()
+    home = os.environ.get("HF_HOME")
+    if not home:
+        base = os.environ.get("XDG_CACHE_HOME", "~/.cache")
+        home = f"{base}/huggingface"
+    return Path(home).expanduser() / "hub"
+
+
+def _caches() -> list[dict[str, Any]]:
+    places = (("logos", cache_dir(), "LOGOS_CACHE"), ("hub", _hub_cache(), "HF_HOME"))
+    return [_cache(name, path, variable) for name, path, variable in places]
+
+
+def _cache(name: str, path: Path, variable: str) -> dict[str, Any]:
+    existing = next((parent for parent in (path, *path.absolute().parents) if parent.exists()), Path("/"))
+    writable = existing.is_dir() and os.access(existing, os.W_OK)
+    return {
+        "name": name,
+        "path": str(path),
+        "exists": path.exists(),
+        "writable": writable,
+        "remedy": None if writable else f"set {variable} to a directory that you may write to",
+    }
+
+
+def _self_test() -> dict[str, Any]:
+    """Do the main job in the small: complete a sentence with the embedded model and read it again."""
+    start = time.perf_counter()
+    error = None
+    try:
+        from logos_cli.grammar import parse
+        from logos_cli.objects.base import from_sentence
+        from logos_cli.workflows.generate import generate
+
+        record = next(generate("site", "MKTAYIAK", offline=True, device="cpu"))
+        from_sentence(parse(record.text))
+    except (LogosError, ImportError, OSError) as failure:
+        error = f"{type(failure).__name__}: {failure}"
+    return {"seconds": round(time.perf_counter() - start, 2), "error": error}
