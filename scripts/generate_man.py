@@ -135,7 +135,7 @@ def notes(parameter: Any) -> str:
     default = parameter.default
     if isinstance(parameter.show_default, str):
         found.append(f"default: {parameter.show_default}")
-    elif parameter.show_default and default not in (None, False, ()) and not callable(default):
+    elif parameter.show_default and not (default is None or default is False or default == ()):
         shown = default if isinstance(default, (list, tuple)) else [default]
         found.append(f"default: {', '.join(map(str, shown))}")
     low, high = parameter.min, parameter.max
