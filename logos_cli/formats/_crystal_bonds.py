@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -10,11 +9,12 @@ import gemmi
 import numpy as np
 
 from logos_cli.errors import StructureError
-from logos_cli.formats._crystal_cell import SAME_SITE_ANGSTROM, UnitCell, is_full
 from logos_cli.formats._crystal_prune import Pruner, Shift, minus
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from logos_cli.formats._crystal_cell import UnitCell
 
 NONMETALS: Final = frozenset(
     "H He B C N O F Ne Si P S Cl Ar Ge As Se Br Kr Te I Xe At Rn".split()  # noqa: SIM905
@@ -120,81 +120,20 @@ def near_pairs(
     return first[~itself], second[~itself], shift[~itself], found.data[~itself]
 
 
-def resolve_disorder(atoms: UnitCell) -> None:
-    """Merge atoms that are written twice, and keep one of those partly occupied ones that exclude each other.
-
-    Atoms are kept in the order of their occupancy; among equals, those bonded to what is already kept come
-    first, so that one whole orientation of a disordered group survives rather than parts of two.
-    """
-    first, second, _, distance = near_pairs(atoms.fractional, atoms.matrix, 1.9)
-    elements = np.array(atoms.elements)
-    same = (elements[first] == elements[second]) & (distance < SAME_SITE_ANGSTROM) & (first != second)
-    radii, special = _radii(atoms.elements)
-    clash = same | (distance < _clash_limit(radii, special, first, second))
-    partial = ~is_full(atoms.occupancy)
-    clash &= same | partial[first] | partial[second]
-    clash &= first != second
-    if not clash.any():
-        return
-    excludes: dict[int, set[int]] = defaultdict(set)
-    for a, b in zip(first[clash].tolist(), second[clash].tolist(), strict=True):
-        excludes[a].add(b)
-    beside: dict[int, set[int]] = defaultdict(set)
-    for a, b in zip(first[~clash].tolist(), second[~clash].tolist(), strict=True):
-        beside[a].add(b)
-    kept = _keep_greedily(atoms.occupancy, excludes, beside)
-    merged = {int(a) for a in first[same] if not kept[a]}
-    n_dropped = int((~kept).sum())
-    if n_dropped > len(merged):
-        atoms.notes.append(
-            f"disorder: {n_dropped - len(merged)} partly occupied atoms of the cell left out "
-            f"because they overlap others of higher or equal occupancy"
-        )
-    if merged:
-        atoms.notes.append(
-            f"{len(merged)} atoms of the cell lie on one of the same element and were merged with it"
-        )
-    atoms.keep(kept)
-
-
-def _keep_greedily(
-    occupancy: NDArray[np.float64], excludes: dict[int, set[int]], beside: dict[int, set[int]]
-) -> NDArray[np.bool_]:
-    kept = np.zeros(len(occupancy), dtype=bool)
-    open_atoms = dict.fromkeys(
-        sorted(range(len(occupancy)), key=lambda i: (-round(float(occupancy[i]), 3), i))
-    )
-    dropped: set[int] = set()
-    while open_atoms:
-        front = deque([next(iter(open_atoms))])
-        level = round(float(occupancy[front[0]]), 3)
-        while front:
-            atom = front.popleft()
-            if atom not in open_atoms:
-                continue
-            del open_atoms[atom]
-            if atom in dropped:
-                continue
-            kept[atom] = True
-            dropped |= excludes.get(atom, set())
-            front += [
-                i for i in sorted(beside.get(atom, ())) if i in open_atoms and occupancy[i] >= level - 1e-3
-            ]
-    return kept
-
-
-def _radii(elements: list[str]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+def covalent_radii(elements: list[str]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return covalent radii in Å, and which atoms are hydrogens or metals."""
     radii = np.array([gemmi.Element(symbol).covalent_r for symbol in elements])
     special = np.array([symbol == "H" or is_metal(symbol) for symbol in elements])
     return radii, special
 
 
-def _clash_limit(
+def clash_limits(
     radii: NDArray[np.float64],
     special: NDArray[np.bool_],
     first: NDArray[np.int64],
     second: NDArray[np.int64],
 ) -> NDArray[np.float64]:
+    """Return the distances in Å below which the atoms of each pair exclude each other."""
     factor = np.where(special[first] | special[second], _CLASH_FACTOR[True], _CLASH_FACTOR[False])
     return np.asarray(factor * (radii[first] + radii[second]))
 
@@ -206,7 +145,7 @@ def find_bonds(atoms: UnitCell) -> BondGraph:
     beyond it; a hydrogen belongs to the nonmetal atom whose bond length fits best. Where an atom would get more
     neighbours than it can have, the least plausible contacts are not bonds (:mod:`_crystal_prune`).
     """
-    radii, special = _radii(atoms.elements)
+    radii, special = covalent_radii(atoms.elements)
     largest = float(radii.max())
     cutoff = max(2 * largest + _PADDLEWHEEL_TOLERANCE_ANGSTROM, 2.0)
     first, second, shift, distance = near_pairs(atoms.fractional, atoms.matrix, min(cutoff, 4.6))
@@ -214,7 +153,7 @@ def find_bonds(atoms: UnitCell) -> BondGraph:
     hydrogen = np.array([symbol == "H" for symbol in atoms.elements])
     metal = special & ~hydrogen
     graph = BondGraph(len(atoms))
-    bad = (distance < _clash_limit(radii, special, first, second)) & ~(hydrogen[first] & hydrogen[second])
+    bad = (distance < clash_limits(radii, special, first, second)) & ~(hydrogen[first] & hydrogen[second])
     graph.clashes = [
         (int(a), int(b), float(d))
         for a, b, d in zip(first[bad], second[bad], distance[bad], strict=True)

@@ -119,7 +119,8 @@ def read_unit_cell(block: Any) -> UnitCell:
 def _checked_cell(block: Any, small: Any) -> Any:
     tags = ("_cell_length_a", "_cell_length_b", "_cell_length_c", "_cell_angle_alpha", "_cell_angle_beta",
             "_cell_angle_gamma")  # fmt: skip
-    missing = [tag for tag in tags if block.find_value(tag) is None]
+    raw = {tag: block.find_value(tag) for tag in tags}
+    missing = [tag for tag, value in raw.items() if value is None]
     if missing:
         raise StructureError(
             f"the data block has no unit cell: {', '.join(missing)} missing",
@@ -127,10 +128,11 @@ def _checked_cell(block: Any, small: Any) -> Any:
         )
     cell = small.cell
     values = (cell.a, cell.b, cell.c, cell.alpha, cell.beta, cell.gamma, cell.volume)
-    lengths_ok = all(math.isfinite(value) and value > 0 for value in values)
+    numbers = [gemmi.cif.as_number(value) for value in raw.values()]
+    lengths_ok = all(math.isfinite(value) and value > 0 for value in (*values, *numbers))
     thickness = _thinnest(cell) if lengths_ok and max(values[3:6]) < _STRAIGHT_DEGREES else 0.0
     if thickness < _MIN_THICKNESS_ANGSTROM:
-        shown = ", ".join(str(block.find_value(tag)) for tag in tags)
+        shown = ", ".join(map(str, raw.values()))
         raise StructureError(f"the unit cell is impossible: {shown}", hint="correct the cell parameters")
     return cell
 

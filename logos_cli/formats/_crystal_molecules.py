@@ -31,6 +31,7 @@ _LENGTHS_ANGSTROM: Final[dict[frozenset[str], tuple[float, float, float]]] = {
 }
 """Typical lengths of single, double and triple bonds between trigonal atoms."""
 _NO_SUGGESTION: Final = 1.5
+_MOST_SHOWN: Final = 8
 _LINEAR_DEGREES: Final = 155.0
 _TETRAHEDRAL_DEGREES: Final = 115.0
 _PLANAR_SUM_DEGREES: Final = 350.0
@@ -101,7 +102,9 @@ class FragmentReader:
         if _CARBON_ION.search(smiles) and not any(self.graph.contacts[atom] for atom in carbons):
             raise self._broken(piece, skeleton, f"a carbon has an open valence: {smiles}")
         if _ONIUM.search(smiles) and "[C-]#[O+]" not in smiles:
-            raise self._broken(piece, skeleton, f"an oxygen, nitrogen or halogen has a valence that it cannot have: {smiles}")
+            raise self._broken(
+                piece, skeleton, f"an oxygen, nitrogen or halogen has a valence that it cannot have: {smiles}"
+            )
         nitrogens = [atom for atom in piece.atoms if self.atoms.elements[atom] == "N"]
         if "[n-]" in smiles and not any(self.graph.contacts[atom] for atom in nitrogens):
             self._note(
@@ -132,12 +135,29 @@ class FragmentReader:
 
     def _broken(self, piece: Piece, skeleton: Skeleton, reason: str) -> StructureError:
         symbols = [*skeleton.elements, *["H"] * sum(skeleton.n_hydrogens)]
-        labels = list(dict.fromkeys(self.atoms.labels[atom] for atom in piece.atoms))
-        shown = ", ".join(labels[:8]) + (", …" if len(labels) > 8 else "")
+        suspects = [self.atoms.labels[atom] for atom in self._open_carbons(piece)]
+        shown = list(dict.fromkeys(suspects or [self.atoms.labels[atom] for atom in piece.atoms]))
+        names = ", ".join(shown[:_MOST_SHOWN]) + (", …" if len(shown) > _MOST_SHOWN else "")
+        where = f"see {names}, with too few neighbours" if suspects else f"atoms {names}"
         return StructureError(
-            f"the organic part {formula(symbols)} (atoms {shown}) is no molecule: {reason}",
+            f"the organic part {formula(symbols)} ({where}) is no molecule: {reason}",
             hint="an atom or hydrogen is missing, or disordered parts overlap: correct the file",
         )
+
+    def _open_carbons(self, piece: Piece) -> list[int]:
+        """Return the carbons whose angles ask for a neighbour that the file does not have."""
+        xyz = self.positions(piece)
+        number = {atom: n for n, atom in enumerate(piece.atoms)}
+        found = []
+        for atom in piece.atoms:
+            around = self.graph.organic[atom]
+            n_neighbours = len(around) + len(self.graph.hydrogens[atom]) + len(self.graph.contacts[atom])
+            if self.atoms.elements[atom] != "C" or n_neighbours > 2:
+                continue
+            vectors = xyz[[number[other] for other, _ in around]] - xyz[number[atom]]
+            if len(around) < 2 or _angles(vectors)[0] < _LINEAR_DEGREES:
+                found.append(atom)
+        return found
 
     def positions(self, piece: Piece) -> NDArray[np.float64]:
         """Return Cartesian coordinates in Å of a piece in one place, shape (n, 3)."""

@@ -96,8 +96,9 @@ class CrystalFormat(Format):
 
 def _entries(entry_id: str, block: Any, provenance: dict[str, Any], options: ReadOptions) -> Iterator[Entry]:
     """Yield what one data block holds."""
-    from logos_cli.formats._crystal_bonds import find_bonds, is_metal, resolve_disorder
+    from logos_cli.formats._crystal_bonds import find_bonds, is_metal
     from logos_cli.formats._crystal_cell import read_unit_cell
+    from logos_cli.formats._crystal_disorder import resolve_disorder
     from logos_cli.formats._crystal_molecules import formula
     from logos_cli.formats._mof_blocks import cut
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from logos_cli.errors import MoleculeError
@@ -78,6 +79,7 @@ def material_from_blocks(nodes: Sequence[str], linkers: Sequence[str]) -> Materi
     return Material(metal, tuple(smiles for _, smiles in sorted(map(_canonical_linker, linkers))))
 
 
+@lru_cache(maxsize=1 << 15)
 def _canonical_node(smiles: str) -> tuple[float, str]:
     """Return exact mass and canonical SMILES of a node, whose valences RDKit would not accept."""
     from rdkit import Chem, rdBase
@@ -96,6 +98,7 @@ def _canonical_node(smiles: str) -> tuple[float, str]:
     return round(CalcExactMolWt(molecule), 4), Chem.MolToSmiles(molecule)
 
 
+@lru_cache(maxsize=1 << 15)
 def _canonical_linker(smiles: str) -> tuple[float, str]:
     """Return exact mass and canonical SMILES of a linker."""
     from rdkit import Chem, rdBase
