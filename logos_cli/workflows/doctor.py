@@ -22,7 +22,7 @@ from logos_cli.resources import EMBEDDED, cache_dir
 
 LIBRARIES = {
     "base": (
-        "biopython", "biotite", "gemmi", "llguidance", "numpy", "pymatgen", "rdkit", "rich", "safetensors",
+        "biotite", "gemmi", "huggingface-hub", "llguidance", "msgpack", "numpy", "rdkit", "rich", "safetensors",
         "scipy", "tokenizers", "torch", "transformers", "typer", "zstandard",
     ),
     "gguf": ("gguf", "llama-cpp-python"),
