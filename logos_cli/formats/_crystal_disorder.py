@@ -18,7 +18,7 @@ _REACH_ANGSTROM: Final = 1.9
 _ALTERNATIVE_ANGSTROM: Final = 1.75
 """Atoms this near whose different occupancies add up to 1 are alternatives, never bonded."""
 _OCCUPANCY_STEP: Final = 0.03
-_SMALLEST_ANGLE_DEGREES: Final = 70.0
+_SMALLEST_ANGLE_DEGREES: Final = 80.0
 """Two partly occupied neighbours of an atom with a smaller angle between them are alternatives."""
 _BOND_FACTOR: Final = 1.2
 
@@ -63,7 +63,7 @@ def resolve_disorder(atoms: UnitCell) -> None:
     for a, b, excluded in zip(first.tolist(), second.tolist(), clash.tolist(), strict=True):
         (pairs.excludes if excluded else pairs.beside)[a].add(b)
     if partial.any():
-        bond = heavy & ~clash & (distance < _BOND_FACTOR * (radii[first] + radii[second]))
+        bond = heavy & ~special[first] & ~clash & (distance < _BOND_FACTOR * (radii[first] + radii[second]))
         vectors = (atoms.fractional[second] + shift - atoms.fractional[first]) @ atoms.matrix
         _exclude_by_angle(pairs, partial, first[bond], second[bond], vectors[bond])
     if not pairs.excludes:

@@ -91,7 +91,36 @@ class CrystalFormat(Format):
             try:
                 yield from _entries(entry_id, block, provenance, options)
             except LogosError as error:
-                yield Entry(entry_id, None, provenance, error.at(f"{source.name}: data_{block.name}"))
+                error.at(f"{source.name}: data_{block.name}")
+                yield Entry(entry_id, None, provenance, error, form=_likely_form(provenance))
+
+    def not_carried(self, entry: Entry) -> list[str]:
+        """List what the sentence leaves out: coordinates, cell, net, solvent."""
+        source = entry.source
+        if "n_atoms" not in source:
+            return []
+        found = [f"coordinates of {source['n_atoms']:,} atoms, unit cell and symmetry"]
+        if "nodes" in source:
+            found.append(
+                "how nodes and linkers are joined: topology, interpenetration, stereo of the linkers"
+            )
+            found.append(f"the number of formula units in the cell ({source['formula_units_in_cell']})")
+            found += [
+                f"{where} solvent: {', '.join(f'{count} {name}' for name, count in molecules.items())}"
+                for where, molecules in source["solvent"].items()
+                if molecules
+            ]
+        elif source.get("n_in_cell", 1) > 1:
+            found.append(f"the number of molecules in the cell ({source['n_in_cell']})")
+        return found + [note for note in source.get("notes", ()) if note.startswith("disorder")]
+
+
+def _likely_form(provenance: dict[str, Any]) -> Form:
+    """Return what a block that could not be encoded would have been."""
+    from logos_cli.formats._crystal_bonds import is_metal
+
+    symbols = [part.rstrip("0123456789") for part in provenance.get("formula", "").split()]
+    return Form.MOLECULE if symbols and not any(map(is_metal, symbols)) else Form.MATERIAL
 
 
 def _entries(entry_id: str, block: Any, provenance: dict[str, Any], options: ReadOptions) -> Iterator[Entry]:
@@ -211,7 +240,8 @@ def _molecules(
         own = {**provenance, "n_in_cell": count}
         yield Entry(entry_id if len(counts) == 1 else f"{entry_id}:{number}", Molecule(smiles), own)
     for number, failure in enumerate(failures.values(), len(counts) + 1):
-        yield Entry(f"{entry_id}:{number}", None, dict(provenance), failure.at(str(provenance["path"])))
+        failure.at(str(provenance["path"]))
+        yield Entry(f"{entry_id}:{number}", None, dict(provenance), failure, form=Form.MOLECULE)
 
 
 PLUGIN = CrystalFormat()

@@ -137,6 +137,14 @@ def test_free_and_bound_solvent_are_reported_apart() -> None:
     assert sum(entry.source["atoms"].values()) == entry.source["n_atoms"] == 39
 
 
+def test_what_the_sentence_cannot_carry_is_listed() -> None:
+    atoms = [*grid(), *water((0.0, 0.0, 2.1))]
+    listed = PLUGIN.not_carried(only(cif(atoms, (*GRID_CELL[:2], 12.0))))
+    assert listed[0] == "coordinates of 36 atoms, unit cell and symmetry"
+    assert "bound solvent: 1 O" in listed
+    assert PLUGIN.not_carried(only(BAD["no cell"][0])) == []
+
+
 def test_terminal_halide_and_hydroxide_stay_in_the_node() -> None:
     chloride = only(cif([*grid(), Atom("Cl1", "Cl", (0, 0, 2.2))], (*GRID_CELL[:2], 12.0)))
     assert chloride.item == material_from_blocks(["[Zn][Cl]"], [BDC, BDC])
@@ -269,6 +277,7 @@ def test_bad_structures_say_what_and_where(name: str) -> None:
     assert part in entry.error.message
     assert entry.error.hint
     assert entry.error.source == "<stdin>: data_test"
+    assert entry.form is Form.MATERIAL
     assert entry.item is None
 
 
@@ -366,3 +375,18 @@ def test_tiny_and_skewed_cells_are_bonded_right() -> None:
     assert entry.item == Material("[Ag]", ("[C-]#N",))
     assert entry.source["periodicity"] == 1
     assert np.isclose(entry.source["cell"]["volume_angstrom3"], 5.3 * 16)
+
+
+@pytest.mark.parametrize("tilt", [15.0, 30.0, 45.0, 60.0, 75.0])
+def test_half_occupied_ring_across_a_mirror_is_one_ring(tilt: float) -> None:
+    half = [
+        replace(atom, occupancy=0.5)
+        if atom.label[:2] in {"Cx", "Hx"} and atom.label[2:] not in {"0", "3"}
+        else atom
+        for atom in grid(tilt=tilt)
+        if "y" not in atom.label
+    ]
+    other = [atom for atom in grid() if "y" in atom.label]
+    entry = only(cif([*half, *other], operations=("x,y,z", "x,-y,z")))
+    assert entry.item == GRID
+    assert any(note.startswith("disorder: 8") for note in entry.source["notes"])
