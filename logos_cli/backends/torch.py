@@ -305,7 +305,10 @@ def _read_tensors(files: Sequence[Path], device: torch.device, dtype: torch.dtyp
             with safe_open(file, framework="pt", device=str(device)) as weights:
                 for name in weights.keys():  # noqa: SIM118 - no mapping, though it looks like one
                     tensor = weights.get_tensor(name)
-                    tensors[name] = tensor if dtype is None else tensor.to(dtype)
+                    tensor = tensor if dtype is None else tensor.to(dtype)
+                    # matrix products round by alignment: memory of our own, whatever the place in the file
+                    mapped = tensor.device.type == "cpu" and tensor.data_ptr() % 64
+                    tensors[name] = tensor.clone() if mapped else tensor
         except (SafetensorError, OSError) as error:
             raise ModelError(f"{file.name} is damaged: {error}", hint="download the model again") from error
     return tensors

@@ -13,7 +13,7 @@ from typing import ClassVar
 from logos_cli.engine.constraint import check_prompt
 from logos_cli.engine.sampler import Sampling
 from logos_cli.errors import GrammarError, Span, UsageError
-from logos_cli.grammar import TAGS, Form, Sentence, parse, parse_prefix
+from logos_cli.grammar import Form, Sentence, parse, parse_prefix
 from logos_cli.objects.base import ScienceObject, from_sentence
 
 
@@ -130,7 +130,7 @@ class Task(ABC):
         UsageError
             If it is a sentence that this task does not take.
         """
-        if not text.startswith(TAGS):
+        if not text.startswith("<"):  # a near tag is no payload either: parsing says which tag was meant
             return self.from_payload(text).checked()
         try:
             sentence = parse(text)

@@ -46,6 +46,8 @@ class LigandTask(Task):
     def from_beginning(self, text: str) -> OpenSentence:
         """Take whole chains, and after them a molecule block as far as it goes."""
         head, tag, rest = text.partition(Kind.MOLECULE.start)
+        if head and not head.endswith(Kind.PROTEIN.end):
+            parse(head)
         parse(head + _ANY_LIGAND, Form.COMPLEX)
         return OpenSentence(
             head + Kind.MOLECULE.start + (rest if tag else ""),

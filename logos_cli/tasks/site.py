@@ -37,6 +37,8 @@ class SiteTask(Task):
     def from_beginning(self, text: str) -> OpenSentence:
         """Take whole chains, and after the operator the answer as far as it goes."""
         head, _, _ = text.partition(Operator.SEARCH)
+        if not head.endswith(Kind.PROTEIN.end):
+            parse(head)
         # several chains alone are no sentence yet: with the operator and any answer they are one
         searched = parse(f"{head}{Operator.SEARCH}{head}", Form.SEARCH)
         chains = tuple(block.payload for block in searched.left)
