@@ -148,7 +148,7 @@ class _Zstandard:
     small slices.
     """
 
-    _SLICE = 1 << 11
+    _SLICE = 1 << 9
 
     def __init__(self) -> None:
         import zstandard

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, Any, Self, cast
 
 from logos_cli import registry
 from logos_cli.errors import InputError
@@ -192,6 +192,12 @@ class Input:
         """Yield the lines as text without their ends; bytes that are no UTF-8 become U+FFFD."""
         for line in self.lines():
             yield line.rstrip(b"\r\n").decode("utf-8", "replace")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Close the file; standard input stays open."""
@@ -401,11 +407,8 @@ def _places(entry: str, listing: str) -> Iterator[Path]:
 
 
 def _expand_list(path: str, skipped: list[tuple[str, str]]) -> Iterator[str]:
-    listing = Input(path)
-    try:
+    with Input(path) as listing:
         entries = list(_entries(listing.read()))
-    finally:
-        listing.close()
     if not entries:
         raise InputError("the list names no files", source=path, hint="one path a line; # begins a comment")
     for entry in entries:

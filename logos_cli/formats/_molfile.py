@@ -166,15 +166,55 @@ def _tagged_id(tags: str) -> str:
     return next((values[tag] for tag in _ID_TAGS if values.get(tag)), "")
 
 
-def _read_mol2(block: Block) -> tuple[str, str, list[str]]:
+def read_mol2block(text: str) -> tuple[Chem.Mol, list[str]]:
+    """Return the molecule of a MOL2 record, sanitized and without explicit hydrogens, and notes.
+
+    The format counts on every hydrogen being written; where a file has none at all, they are added by valence.
+
+    Raises
+    ------
+    MoleculeError
+        With RDKit's reason.
+    """
+    notes: list[str] = []
     with rdBase.BlockLogs():
-        molecule: Chem.Mol | None = Chem.MolFromMol2Block(block.text)
+        molecule: Chem.Mol | None = Chem.MolFromMol2Block(text, sanitize=False, removeHs=False)
+        if (
+            molecule is not None
+            and molecule.GetNumAtoms() > 1
+            and all(a.GetAtomicNum() != 1 for a in molecule.GetAtoms())
+        ):
+            molecule = _hydrogenated(molecule)
+            notes.append("the file has no hydrogens; added by valence")
+        else:
+            molecule = Chem.MolFromMol2Block(text)
     if molecule is None:
-        reason = rejection(lambda sanitize: Chem.MolFromMol2Block(block.text, sanitize=sanitize))[0]
+        reason = rejection(lambda sanitize: Chem.MolFromMol2Block(text, sanitize=sanitize))[0]
         raise MoleculeError(
             f"RDKit rejects the molecule: {reason}",
             hint="RDKit reads Corina's atom types; else convert the file to SDF",
         )
     if molecule.GetNumAtoms() == 0:
         raise MoleculeError("the molecule has no atoms")
-    return _title(block.text), str(Chem.MolToSmiles(molecule)), []
+    return molecule, notes
+
+
+def _hydrogenated(molecule: Chem.Mol) -> Chem.Mol | None:
+    """Let valences be filled, taking back the charges that RDKit gave for want of hydrogens; None if it fails."""
+    for atom in molecule.GetAtoms():
+        atom.SetNoImplicit(False)
+        atom.SetNumRadicalElectrons(0)
+        kind = atom.GetProp("_TriposAtomType") if atom.HasProp("_TriposAtomType") else ""
+        if atom.GetFormalCharge() < 0 and kind not in ("O.co2", "S.o2"):
+            atom.SetFormalCharge(0)
+    try:
+        Chem.SanitizeMol(molecule)
+    except (Chem.MolSanitizeException, ValueError):
+        return None
+    Chem.AssignStereochemistryFrom3D(molecule)
+    return molecule
+
+
+def _read_mol2(block: Block) -> tuple[str, str, list[str]]:
+    molecule, notes = read_mol2block(block.text)
+    return _title(block.text), str(Chem.MolToSmiles(molecule)), notes

@@ -122,7 +122,7 @@ def _is_list(head: bytes, lines: list[bytes]) -> bool:
     if not words or looks_like_sequence(words):
         return False
     matching = sum(1 for word in words if _SMILES.fullmatch(word) or (">" in word and _is_reaction(word)))
-    return matching > 0.7 * len(words)
+    return 2 * matching > len(words)
 
 
 def _is_reaction(word: str) -> bool:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from difflib import get_close_matches
 
 from logos_cli.errors import InputError, LogosError
 from logos_cli.formats._input import Input
 from logos_cli.formats.base import Entry, Format, ReadOptions
 from logos_cli.grammar import Form, parse
-from logos_cli.grammar.spec import TAGS, Kind
+from logos_cli.grammar.spec import TAGS
 from logos_cli.objects.base import from_sentence
 from logos_cli.records import Record, Status
 
-_NEAR_TAG = re.compile(
-    rf"<({'|'.join(kind.value for kind in Kind)}|Trans|Search|React|Reverse)", re.IGNORECASE
-)
+_NEAR_TAG = re.compile(r"<[A-Za-z]{3,14}>")
 _STRING = r'"(?:[^"\\]|\\.)*"'
 _RECORD_KEY = re.compile(rf'^\{{\s*(?:{_STRING}\s*:\s*(?:{_STRING}|[^,"{{\[]+)\s*,\s*)*"(?:schema|text)"\s*:')
+
+_LOWER_TAGS = tuple(map(str.lower, TAGS))
 
 
 class SentenceFormat(Format):
@@ -35,7 +36,9 @@ class SentenceFormat(Format):
         text = head[:4096].lstrip().decode("utf-8", "replace")
         if text.startswith(TAGS):
             return 0.99
-        if _NEAR_TAG.match(text):
+        if (near := _NEAR_TAG.match(text)) and get_close_matches(
+            near[0].lower(), _LOWER_TAGS, n=1, cutoff=0.75
+        ):
             return 0.9
         return 0.95 if text.startswith("{") and _RECORD_KEY.match(text) else 0.0
 

@@ -1,0 +1,181 @@
+"""FASTA in and out."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+
+from logos_cli.errors import FormatError, InputError, UsageError
+from logos_cli.formats._input import Input
+from logos_cli.formats._sequences import antibody_chain, is_nucleotide
+from logos_cli.formats.base import Entry, ReadOptions, WriteOptions, detect
+from logos_cli.formats.fasta import PLUGIN
+from logos_cli.grammar import Form
+from logos_cli.objects.antibody import Antibody
+from logos_cli.objects.complex import Complex
+from logos_cli.objects.molecule import Molecule
+from logos_cli.objects.protein import Protein
+from logos_cli.records import Record
+
+
+def read(text: str | bytes, form: Form | None = None) -> list[Entry]:
+    content = text.encode() if isinstance(text, str) else text
+    source = Input("-", io.BytesIO(content))
+    assert detect(source) is PLUGIN
+    return list(PLUGIN.read(source, ReadOptions(form=form)))
+
+
+def sequences(entries: list[Entry]) -> dict[str, str]:
+    return {entry.id: entry.item.sequence for entry in entries if isinstance(entry.item, Protein)}
+
+
+def test_records_with_wrapped_lines_blank_lines_and_comments() -> None:
+    entries = read(";file\n\n>sp|P1|A first one\nMKV\n LLA \n\nGG\n>b\nMK\n")
+    assert sequences(entries) == {"sp|P1|A": "MKVLLAGG", "b": "MK"}
+    assert entries[0].source == {
+        "path": "<stdin>",
+        "line": 3,
+        "description": "first one",
+    }
+
+
+def test_soft_masking_stops_and_gaps_are_noted() -> None:
+    entries = read(">a\nMKVlla\n>b\nMK*\n>c\nM--K.V\n")
+    assert sequences(entries) == {"a": "MKVLLA", "b": "MK", "c": "MKV"}
+    assert [entry.source["notes"] for entry in entries] == [
+        ["lower-case residues read as upper case"], ["stop (*) at the end removed"], ["3 gaps (- or .) removed"],
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("body", "place", "message"),
+    [
+        ("MK\nV1L\n", "<stdin>:5:2", "'1' is not a residue"),
+        ("MK*V\n", "<stdin>:4:3", "a stop"),
+        ("MK\nLé\n", "<stdin>:5:2", "'é' is not a residue"),
+        ("MK:LL\n", "<stdin>:4:3", "':' is not a residue"),
+        ("", "<stdin>:3", "no residues"),
+        ("---\n", "<stdin>:4", "no residues"),
+    ],
+)
+def test_a_bad_record_names_its_place_and_harms_no_other(body: str, place: str, message: str) -> None:
+    before, bad, after = read(f">a\nMKV\n>bad\n{body}>c\nMKL\n")
+    assert sequences([before, after]) == {"a": "MKV", "c": "MKL"}
+    assert (bad.id, bad.item, bad.form) == ("bad", None, Form.PROTEIN)
+    assert isinstance(bad.error, FormatError)
+    assert bad.error.source == place
+    assert message in bad.error.message
+
+
+def test_identifiers_are_made_unique() -> None:
+    entries = read(">a\nMK\n>a\nMKV\n>\nMKL\n>a_2\nMKLL\n>a\nMKVV\n")
+    assert [entry.id for entry in entries] == ["a", "a_2", "stdin:3", "a_2_2", "a_3"]
+    assert entries[1].source["notes"] == ["the identifier a stands for several records"]
+
+
+def test_nucleotides_are_refused_unless_a_protein_is_asked_for() -> None:
+    dna = "ATGGCCAAGTTGACCAGTGCCGTTCCGGTGCTCACC"
+    (entry,) = read(f">gene\n{dna}\n")
+    assert entry.error is not None
+    assert "nucleotide" in entry.error.message
+    assert "translate" in (entry.error.hint or "")
+    (entry,) = read(f">gene\n{dna}\n", Form.PROTEIN)
+    assert sequences([entry]) == {"gene": dna}
+    assert "nucleotide" in entry.source["notes"][0]
+
+
+def test_poly_amino_acids_are_no_nucleotides() -> None:
+    assert not is_nucleotide("G" * 60)
+    assert not is_nucleotide("AG" * 40)
+    assert not is_nucleotide("ATGC")
+    assert is_nucleotide("AUGC" * 10)
+
+
+def test_bare_sequences() -> None:
+    assert sequences(read("MKVLLAGGEE\n")) == {"stdin:1": "MKVLLAGGEE"}
+    wrapped = read("MKVLAAGGHH" * 6 + "\n" + "MKVLAAGGHH" * 6 + "\n" + "MKV\n")
+    assert sequences(wrapped) == {"stdin:1": "MKVLAAGGHH" * 12 + "MKV"}
+    assert wrapped[0].source["notes"] == ["3 lines without a header read as one wrapped sequence"]
+    assert sequences(read("MKVLL\nMKVLLAAA\n")) == {"stdin:1": "MKVLL", "stdin:2": "MKVLLAAA"}
+
+
+def test_heavy_and_light_chains_pair() -> None:
+    text = (
+        ">ab1|heavy x\nEVQL\n>ab1|light\nDIQM\n>ab2_L\nDIVM\n>ab2_H\nQVQL\n"
+        ">ab3 VH\nEVKL\n>ab3 VL\nDIKM\n>nano\nQVQLV\n>ab4_H\nEEEL\n"
+    )
+    entries = read(text, Form.ANTIBODY)
+    assert {entry.id: entry.item for entry in entries} == {
+        "ab1": Antibody(("EVQL", "DIQM")), "ab2": Antibody(("QVQL", "DIVM")), "ab3": Antibody(("EVKL", "DIKM")),
+        "nano": Antibody(("QVQLV",)), "ab4_H": Antibody(("EEEL",)),
+    }  # fmt: skip
+
+
+def test_a_pair_in_one_record_and_a_bad_partner() -> None:
+    pair, bad = read(">p\nEVQL:DIQM\n>q_H\nEV1\n>q_L\nDIQ\n", Form.ANTIBODY)
+    assert pair.item == Antibody(("EVQL", "DIQM"))
+    assert (bad.id, bad.item, bad.form) == ("q", None, Form.ANTIBODY)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("ab1|heavy", ("ab1", "heavy")), ("4hhb_L", ("4hhb", "light")), ("x VK", ("x", "light")),
+        ("a.b-VHH", ("a.b", "heavy")),
+        ("trastuzumab heavy chain", ("trastuzumab", "heavy")), ("XYZL", None), ("H", None), ("ab_M", None),
+    ],
+)  # fmt: skip
+def test_antibody_chain_names(name: str, expected: tuple[str, str] | None) -> None:
+    assert antibody_chain(name) == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "sure"),
+    [
+        (b">a\nMK", True), (b"\n\n>a\nMK", True), (b"MKVLLAG\nMKV", True), (b"CCO\nCCN\n", False), (b">>CCO", False),
+        (b"HEADER    HYDROLASE", False), (b"<ProteinS>MK", False), (b"", False), (b"SNSSIC", False),
+    ],
+)  # fmt: skip
+def test_sniff(content: bytes, sure: bool) -> None:
+    assert (PLUGIN.sniff(content, "x") > 0.5) is sure
+
+
+def test_no_sequences_at_all() -> None:
+    with pytest.raises(InputError, match="no sequences"):
+        list(PLUGIN.read(Input("-", io.BytesIO(b";only a comment\n\n")), ReadOptions()))
+
+
+def test_latin_1_headers_do_not_stop_the_reader() -> None:
+    (entry,) = read(b">prot\xe9ine\nMKV\n")
+    assert sequences([entry]) == {"prot\ufffdine": "MKV"}
+
+
+def test_writing() -> None:
+    stream = io.StringIO()
+    writer = PLUGIN.writers()["fasta"](stream, WriteOptions())
+    writer.write(Record("p 1", "protein", "", source={"description": "a  kinase"}), Protein("M" * 100))
+    writer.write(Record("ab", "antibody", ""), Antibody(("EVQL", "DIQM")))
+    writer.write(Record("nb", "antibody", ""), Antibody(("EVQL",)))
+    two = Complex((Protein("MKV", (1,)), Protein("LLL")), "CCO")
+    writer.write(Record("c", "complex", "", source={"chains": ["A", "B"]}), two)
+    writer.write(Record("d", "complex", ""), two)
+    writer.close()
+    assert stream.getvalue() == (
+        f">p 1 a kinase\n{'M' * 80}\n{'M' * 20}\n>ab|heavy\nEVQL\n>ab|light\nDIQM\n>nb\nEVQL\n"
+        ">c|A\nMKV\n>c|B\nLLL\n>d|1\nMKV\n>d|2\nLLL\n"
+    )
+
+
+def test_what_fasta_cannot_say() -> None:
+    writer = PLUGIN.writers()["fasta"](io.StringIO(), WriteOptions())
+    with pytest.raises(UsageError, match="molecule has no sequence"):
+        writer.write(Record("m", "molecule", ""), Molecule("C"))
+
+
+def test_real_files(shared_data: Path) -> None:
+    source = Input(str(shared_data / "proteins" / "mixed_natural.fasta.xz"))
+    entries = [entry for entry, _ in zip(PLUGIN.read(source, ReadOptions()), range(3000), strict=False)]
+    assert all(entry.error is None for entry in entries)
+    assert len({entry.id for entry in entries}) == len(entries)

@@ -1,0 +1,205 @@
+"""Tables and JSON in and out."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from logos_cli.errors import FormatError, InputError, UsageError
+from logos_cli.formats._input import Input
+from logos_cli.formats.base import Entry, ReadOptions, WriteOptions, detect
+from logos_cli.formats.table import PLUGIN
+from logos_cli.grammar import Form
+from logos_cli.objects.antibody import Antibody
+from logos_cli.objects.base import ScienceObject
+from logos_cli.objects.complex import Complex
+from logos_cli.objects.material import Material
+from logos_cli.objects.molecule import Molecule
+from logos_cli.objects.protein import Protein
+from logos_cli.objects.reaction import Reaction
+from logos_cli.records import Record
+
+
+def read(text: str, **options: object) -> list[Entry]:
+    source = Input("-", io.BytesIO(text.encode()))
+    assert detect(source) is PLUGIN
+    return list(PLUGIN.read(source, ReadOptions(**options)))  # type: ignore[arg-type]
+
+
+def items(entries: list[Entry]) -> list[object]:
+    return [entry.item for entry in entries]
+
+
+@pytest.mark.parametrize("delimiter", [",", "\t", ";"])
+def test_smiles_by_column_name(delimiter: str) -> None:
+    text = "ID,SMILES,activity\na,CCO,1.5\nb,C1CC,\n\nc,CCN,2\n".replace(",", delimiter)
+    good, bad, last = read(text)
+    assert (good.id, good.item) == ("a", Molecule("CCO"))
+    assert good.source == {"path": "<stdin>", "line": 2, "columns": {"activity": "1.5"}}
+    assert bad.error is not None
+    assert bad.error.source == "<stdin>:3"
+    assert (last.id, last.source["line"]) == ("c", 5)
+
+
+def test_a_named_column() -> None:
+    assert items(read("id,ligand_smi\na,CCO\n", column="ligand_smi")) == [Molecule("CCO")]
+    assert items(read("id,x\na,MKVLLAGG\n", column="X")) == [Protein("MKVLLAGG")]
+    assert items(read("id,x\na,CBr.N>>CN\n", column="x")) == [Reaction(("CBr", "N"), "CN")]
+    assert items(read("smiles,x\nCCO,CCN\n", column="x")) == [Molecule("CCN")]
+    with pytest.raises(UsageError, match="no column 'y'") as caught:
+        read("id,smiles\na,CCO\n", column="y")
+    assert "id, smiles" in (caught.value.hint or "")
+
+
+def test_reactions_and_directions() -> None:
+    text = "class,product,reactants\n1,CN,CBr.N\n"
+    assert items(read(text)) == [Reaction(("CBr", "N"), "CN")]
+    assert items(read("mapped_rxn,x\n[CH3:1]Br.[NH3:2].[K+:3]>>[CH3:1][NH2:2],1\n")) == [
+        Reaction(("CBr", "N"), "CN")
+    ]
+
+
+def test_antibodies_and_proteins() -> None:
+    entries = read("name,heavy,light\na,EVQL,DIQM\nb,EVKL,\nc,,DIQ\nd,EV1,DIQ\n")
+    assert items(entries) == [Antibody(("EVQL", "DIQM")), Antibody(("EVKL",)), Antibody(("DIQ",)), None]
+    assert items(read("id,sequence\na,MKV\n")) == [Protein("MKV")]
+    assert items(read("id,sequence\na,EVQ\n", form=Form.ANTIBODY)) == [Antibody(("EVQ",))]
+
+
+def test_several_kinds_must_be_chosen_from() -> None:
+    text = "smiles,sequence\nCCO,MKV\n"
+    with pytest.raises(UsageError, match="several kinds") as caught:
+        read(text)
+    assert caught.value.hint == "say which: --as molecule or --as protein"
+    assert items(read(text, form=Form.MOLECULE)) == [Molecule("CCO")]
+    assert items(read(text, form=Form.PROTEIN)) == [Protein("MKV")]
+
+
+def test_rows_that_do_not_fit() -> None:
+    entries = read('id,smiles\na,CCO,extra\nb\nc,\nd,"CCN"\n')
+    assert items(entries) == [None, None, None, Molecule("CCN")]
+    messages = [entry.error.message for entry in entries[:3] if entry.error]
+    assert messages == [
+        "the row has 3 columns, the header 2", "the row has 1 columns, the header 2",
+        "the column with the smiles is empty",
+    ]  # fmt: skip
+
+
+def test_unknown_columns_are_listed() -> None:
+    with pytest.raises(UsageError, match="among: a, b") as caught:
+        read("a,b\n1,2\n3,4\n")
+    assert caught.value.hint == "name it: --column NAME"
+
+
+@pytest.mark.parametrize("text", ["smiles,smiles\nC,C\n", 'smiles,x\nC,"a\0b\n'])
+def test_broken_tables(text: str) -> None:
+    if "\0" in text:
+        text = 'smiles,x\nC,"' + "a" * 200_000 + '"\n'
+    with pytest.raises(FormatError):
+        read(text)
+
+
+def test_a_table_without_rows() -> None:
+    with pytest.raises(InputError, match="no rows"):
+        read("id,smiles\n")
+
+
+def test_json_lines_each_by_itself() -> None:
+    entries = read(
+        '{"id": "a", "heavy": "EVQL", "light": null, "n": 3}\n{"id": "b", "sequence": "MKV"}\n'
+        '{"id": "c"}\n{broken\n[1]\n'
+        '{"nodes": ["[Zn]"], "linkers": ["CCO", "C"]}\n'
+    )
+    assert items(entries) == [
+        Antibody(("EVQL",)),
+        Protein("MKV"),
+        None,
+        None,
+        None,
+        Material("[Zn]", ("C", "CCO")),
+    ]
+    assert entries[0].source["columns"] == {"n": 3}
+    assert [entry.error.source for entry in entries[2:5] if entry.error] == [
+        "<stdin>:3",
+        "<stdin>:4",
+        "<stdin>:5",
+    ]
+
+
+def test_sentences_in_a_column() -> None:
+    entries = read("id,text\na,<MoleculeS>C<MoleculeE>\nb,<MoleculeS>C\n")
+    assert items(entries) == [Molecule("C"), None]
+    assert entries[0].form is Form.MOLECULE
+
+
+OBJECTS: list[tuple[Record, ScienceObject]] = [
+    (Record("p", "protein", "<ProteinS>MKV<ProteinE>", scores={"len": {"value": 3}}), Protein("MKV")),
+    (Record("ab", "antibody", ""), Antibody(("EVQL", "DIQM"))),
+    (Record("m", "molecule", "", sample={"seed": 1}), Molecule("CCO")),
+    (Record("r", "retrosynthesis", ""), Reaction(("CBr", "N"), "CN")),
+    (Record("f", "material", ""), Material("[Zn]", ("C", "CCO"))),
+    (
+        Record("c", "complex", "", source={"path": "x", "chains": ["A"]}),
+        Complex((Protein("MKV", (0, 2)),), "CCO"),
+    ),
+]
+
+
+def written(to: str) -> str:
+    stream = io.StringIO()
+    writer = PLUGIN.writers()[to](stream, WriteOptions())
+    for record, item in OBJECTS:
+        writer.write(record, item)
+    writer.close()
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(("to", "delimiter"), [("csv", ","), ("tsv", "\t")])
+def test_csv(to: str, delimiter: str) -> None:
+    rows = list(csv.DictReader(io.StringIO(written(to)), delimiter=delimiter))
+    assert list(rows[0])[:3] == ["id", "kind", "status"]
+    assert rows[0]["scores.len"] == "3"
+    assert (rows[1]["heavy"], rows[1]["light"], rows[1]["sequence"]) == ("EVQL", "DIQM", "")
+    assert (rows[3]["reactants"], rows[3]["product"]) == ("CBr.N", "CN")
+    assert rows[4]["linkers"] == "C.CCO"
+    assert (rows[5]["sequence"], rows[5]["site"], rows[5]["ligand"]) == ("MKV", "1 3", "CCO")
+    assert rows[5]["source.chains"] == '["A"]'
+
+
+def test_json_out_and_in() -> None:
+    text = written("json")
+    data = json.loads(text)
+    assert [one["kind"] for one in data] == [record.kind for record, _ in OBJECTS]
+    assert data[3]["reactants"] == ["CBr", "N"]
+    assert data[5]["chains"] == [{"sequence": "MKV", "site": [1, 3]}]
+    for one in data:
+        del one["text"], one["source" if "source" in one else "id"]
+    again = read(json.dumps(data[:5]))
+    assert items(again) == [item for _, item in OBJECTS[:5]]
+    assert again[3].form is Form.RETROSYNTHESIS
+
+
+def test_nothing_written() -> None:
+    for to, expected in (("json", "[]\n"), ("csv", "id,kind,status\n")):
+        stream = io.StringIO()
+        PLUGIN.writers()[to](stream, WriteOptions()).close()
+        assert stream.getvalue() == expected
+
+
+def test_real_tables(shared_data: Path) -> None:
+    for name, kind in (
+        ("antibodies/antibodies.train.jsonl.xz", Antibody),
+        ("reactions/uspto50k.csv.xz", Reaction),
+        ("reactions/uspto_mit_subset.mapped.csv.xz", Reaction),
+        ("molecules/pdb_ligand_components.tsv.xz", Molecule),
+    ):
+        with Input(str(shared_data / name)) as source:
+            assert detect(source) is PLUGIN
+            entries = [
+                entry for entry, _ in zip(PLUGIN.read(source, ReadOptions()), range(300), strict=False)
+            ]
+        assert all(isinstance(entry.item, kind) for entry in entries), name
