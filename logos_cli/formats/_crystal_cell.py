@@ -22,6 +22,8 @@ MAX_ATOMS: Final = 50_000
 SAME_SITE_ANGSTROM: Final = 0.5
 """Two positions of one element this close are one atom, written twice or split by disorder."""
 _MIN_VOLUME_PER_ATOM: Final = 1.0
+_WATER_ATOMS: Final = frozenset(("OW", "HW"))
+"""Atom types of water in files written by simulation programs."""
 _FULL_OCCUPANCY: Final = 0.99
 _STRAIGHT_DEGREES: Final = 180.0
 _MIN_THICKNESS_ANGSTROM: Final = 1.0
@@ -166,6 +168,8 @@ def _usable_sites(block: Any, small: Any, notes: list[str]) -> list[Any]:
             raise StructureError(
                 f"atom {site.label} has coordinates that are not numbers", hint="correct or remove this atom"
             )
+        if site.element.atomic_number == 0 and site.type_symbol.upper() in _WATER_ATOMS:
+            site.element = gemmi.Element(site.type_symbol[0])
         if site.element.atomic_number == 0:
             raise StructureError(
                 f"atom {site.label} has the unknown element {site.type_symbol or site.label!r}",

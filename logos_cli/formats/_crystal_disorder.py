@@ -67,6 +67,7 @@ def resolve_disorder(atoms: UnitCell) -> None:
         vectors = (atoms.fractional[second] + shift - atoms.fractional[first]) @ atoms.matrix
         _exclude_by_angle(pairs, partial, first[bond], second[bond], vectors[bond])
     if not pairs.excludes:
+        _note_partial(atoms)
         return
     kept = _keep_greedily(atoms.occupancy, pairs)
     _drop_orphaned_hydrogens(kept, elements, partial, first, second, distance)
@@ -82,6 +83,13 @@ def resolve_disorder(atoms: UnitCell) -> None:
             f"{len(merged)} atoms of the cell lie on one of the same element and were merged with it"
         )
     atoms.keep(kept)
+    _note_partial(atoms)
+
+
+def _note_partial(atoms: UnitCell) -> None:
+    n_partial = int((~is_full(atoms.occupancy)).sum())
+    if n_partial:
+        atoms.notes.append(f"{n_partial} atoms of the cell are only partly occupied and are taken as there")
 
 
 def _exclude_by_angle(

@@ -70,9 +70,10 @@ class CrystalFormat(Format):
         try:
             document = gemmi.cif.read_string(source.read().decode("utf-8", errors="replace"), check_level=0)
         except (RuntimeError, ValueError) as error:
+            line, _, what = str(error).removeprefix("string:").partition(":")
             raise FormatError(
-                f"the CIF cannot be read: {str(error).removeprefix('string:')}",
-                source=source.name,
+                f"the CIF cannot be read: {what.partition(':')[2].strip() or error}",
+                source=f"{source.name}:{line}" if line.isdigit() else source.name,
                 hint="the file may be cut off, or a quote or text field is not closed",
             ) from error
         if not len(document):
