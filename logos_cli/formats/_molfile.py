@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from rdkit import Chem, rdBase
+from rdkit import Chem
 
 from logos_cli.errors import InputError, LogosError, MoleculeError
 from logos_cli.formats._ids import UniqueIds
 from logos_cli.formats._input import Input
-from logos_cli.formats._smiles import rejection
+from logos_cli.formats._smiles import attempt, rejection
 from logos_cli.formats.base import Entry, ReadOptions
 from logos_cli.grammar import Form
 from logos_cli.objects.molecule import Molecule
@@ -125,13 +125,12 @@ def read_molblock(text: str) -> tuple[Chem.Mol, list[str]]:
         raise MoleculeError(
             "the molecule is cut off: it has no line 'M  END'", hint="write or download the file again"
         )
-    with rdBase.BlockLogs():
-        molecule: Chem.Mol | None = Chem.MolFromMolBlock(text)
-        lenient: Chem.Mol | None = molecule or Chem.MolFromMolBlock(text, strictParsing=False)
+    text = _ascii(text)
     notes: list[str] = []
-    if molecule is None and lenient is not None:
-        notes = ["the mol block breaks the format; read leniently"]
-    molecule = lenient
+    molecule = attempt(lambda: Chem.MolFromMolBlock(text))
+    if molecule is None:
+        molecule = attempt(lambda: Chem.MolFromMolBlock(text, strictParsing=False))
+        notes.append("the mol block breaks the format; read leniently")
     if molecule is None:
         reason = rejection(lambda sanitize: Chem.MolFromMolBlock(text, sanitize=sanitize))[0]
         raise MoleculeError(
@@ -177,17 +176,18 @@ def read_mol2block(text: str) -> tuple[Chem.Mol, list[str]]:
         With RDKit's reason.
     """
     notes: list[str] = []
-    with rdBase.BlockLogs():
-        molecule: Chem.Mol | None = Chem.MolFromMol2Block(text, sanitize=False, removeHs=False)
-        if (
-            molecule is not None
-            and molecule.GetNumAtoms() > 1
-            and all(a.GetAtomicNum() != 1 for a in molecule.GetAtoms())
-        ):
-            molecule = _hydrogenated(molecule)
-            notes.append("the file has no hydrogens; added by valence")
-        else:
-            molecule = Chem.MolFromMol2Block(text)
+    text = _ascii(text)
+    molecule = attempt(lambda: Chem.MolFromMol2Block(text, sanitize=False, removeHs=False))
+    if (
+        molecule is not None
+        and molecule.GetNumAtoms() > 1
+        and all(a.GetAtomicNum() != 1 for a in molecule.GetAtoms())
+    ):
+        bare = molecule
+        molecule = attempt(lambda: _hydrogenated(bare))
+        notes.append("the file has no hydrogens; added by valence")
+    else:
+        molecule = attempt(lambda: Chem.MolFromMol2Block(text))
     if molecule is None:
         reason = rejection(lambda sanitize: Chem.MolFromMol2Block(text, sanitize=sanitize))[0]
         raise MoleculeError(
@@ -199,20 +199,22 @@ def read_mol2block(text: str) -> tuple[Chem.Mol, list[str]]:
     return molecule, notes
 
 
-def _hydrogenated(molecule: Chem.Mol) -> Chem.Mol | None:
-    """Let valences be filled, taking back the charges that RDKit gave for want of hydrogens; None if it fails."""
+def _hydrogenated(molecule: Chem.Mol) -> Chem.Mol:
+    """Let valences be filled, taking back the charges that RDKit gave for want of hydrogens."""
     for atom in molecule.GetAtoms():
         atom.SetNoImplicit(False)
         atom.SetNumRadicalElectrons(0)
         kind = atom.GetProp("_TriposAtomType") if atom.HasProp("_TriposAtomType") else ""
         if atom.GetFormalCharge() < 0 and kind not in ("O.co2", "S.o2"):
             atom.SetFormalCharge(0)
-    try:
-        Chem.SanitizeMol(molecule)
-    except (Chem.MolSanitizeException, ValueError):
-        return None
+    Chem.SanitizeMol(molecule)
     Chem.AssignStereochemistryFrom3D(molecule)
     return molecule
+
+
+def _ascii(text: str) -> str:
+    """Replace what is not ASCII (it can stand in titles and comments only): RDKit quotes lines byte by byte."""
+    return text if text.isascii() else text.encode("ascii", "replace").decode("ascii")
 
 
 def _read_mol2(block: Block) -> tuple[str, str, list[str]]:

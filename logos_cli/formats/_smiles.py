@@ -34,8 +34,7 @@ def parse_smiles(smiles: str) -> Chem.Mol:
             f"{wrong.group()!r} is not a SMILES character", text=smiles, span=Span(*wrong.span()),
             hint="write plain SMILES, without extensions",
         )  # fmt: skip
-    with rdBase.BlockLogs():
-        molecule: Chem.Mol | None = Chem.MolFromSmiles(smiles)
+    molecule = attempt(lambda: Chem.MolFromSmiles(smiles))
     if molecule is None:
         reason, span = _why(smiles)
         raise MoleculeError(f"RDKit rejects the SMILES {_shorten(smiles)}: {reason}", text=smiles, span=span)
@@ -64,10 +63,19 @@ def _why(smiles: str) -> tuple[str, Span | None]:
     return lines[0].split(" for input:")[0], None
 
 
+def attempt(parse: Callable[[], Chem.Mol | None]) -> Chem.Mol | None:
+    """Return what RDKit reads, quietly; None where it fails, be it by an exception of its own invariants."""
+    with rdBase.BlockLogs():
+        try:
+            return parse()
+        except (RuntimeError, ValueError, OverflowError):
+            return None
+
+
 def rejection(parse: Callable[[bool], Chem.Mol | None]) -> list[str]:
     """Return RDKit's reasons for rejecting what ``parse(sanitize)`` reads; one at least."""
+    parsed = attempt(lambda: parse(False))
     with rdBase.BlockLogs():
-        parsed = parse(False)
         problems = (
             [] if parsed is None else [problem.Message() for problem in Chem.DetectChemistryProblems(parsed)]
         )
@@ -93,6 +101,8 @@ def _rdkit_log(parse: Callable[[], object]) -> list[str]:
     rdBase.LogToPythonLogger()
     try:
         parse()
+    except (RuntimeError, ValueError, OverflowError) as error:
+        handler.lines.append(" ".join(str(error).split())[:200])
     finally:
         rdBase.LogToCppStreams()
         logger.handlers, logger.propagate = handlers, propagate

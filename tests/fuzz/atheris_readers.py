@@ -1,0 +1,53 @@
+"""Coverage-guided fuzzing of one reader (needs atheris).
+
+    python tests/fuzz/atheris_readers.py chem -max_total_time=600
+    python tests/fuzz/atheris_readers.py grammar -max_total_time=600
+
+Further arguments go to libFuzzer. The corpus is kept in ``build/fuzz/NAME``.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import atheris
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent.parent)]
+
+with atheris.instrument_imports(include=["logos_cli"]):
+    from check import check_grammar, check_reader
+
+    from logos_cli import registry
+
+    for layer in ("formats", "objects"):
+        registry.load_all(layer)
+
+from seeds import seeds  # noqa: E402 - not instrumented
+
+
+def main() -> None:
+    """Write the seeds as the first corpus and run."""
+    if len(sys.argv) < 2 or sys.argv[1].startswith("-"):
+        sys.exit(
+            f"usage: {sys.argv[0]} {'|'.join((*registry.names('formats'), 'grammar'))} [LIBFUZZER ARGUMENTS]"
+        )
+    name = sys.argv.pop(1)
+    corpus = HERE.parent.parent / "build" / "fuzz" / name
+    corpus.mkdir(parents=True, exist_ok=True)
+    for seed, content in seeds().items():
+        (corpus / seed).write_bytes(content)
+
+    def one(content: bytes) -> None:
+        if name == "grammar":
+            check_grammar(content.decode("utf-8", "replace"))
+        else:
+            check_reader(name, content)
+
+    atheris.Setup([sys.argv[0], str(corpus), f"-artifact_prefix={corpus}-", *sys.argv[1:]], one)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
