@@ -1,0 +1,96 @@
+"""Run the commands that the documents show and write down what they really print.
+
+    python scripts/update_readme.py            # write the outputs anew
+    python scripts/update_readme.py --check    # say which differ, and fail
+
+A document's ``console`` blocks hold commands (``$ …``) and their output, standard error included. The commands run one
+after the other in an empty directory with a copy of ``examples/``. What a model samples, and what belongs to the
+machine, differs from place to place: ``--check`` runs these commands and does not compare.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+DOCUMENTS = ("README.md",)
+WIDTH = 140
+_BLOCK = re.compile(r"(?<=^```console\n).*?(?=^```$)", re.MULTILINE | re.DOTALL)
+_VARIES = re.compile(r"\blogos (generate|doctor)\b")
+
+
+def run(command: str, cwd: Path, program: Path) -> str:
+    """Return what a command prints, in the order in which it prints it; long lines are cut."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("LOGOS_")}
+    env |= {
+        "PATH": f"{program}:{env['PATH']}",
+        "PYTHONPATH": str(CHECKOUT),
+        "NO_COLOR": "1",
+        "COLUMNS": "100",
+    }
+    done = subprocess.run(
+        ["bash", "-c", command],
+        cwd=cwd,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if "Traceback" in done.stdout:
+        raise SystemExit(f"{command}\n{done.stdout}")
+    lines = (line if len(line) <= WIDTH else line[: WIDTH - 1] + "…" for line in done.stdout.splitlines())
+    return "".join(f"{line}\n" for line in lines)
+
+
+def refreshed(text: str, cwd: Path, program: Path, *, compare: bool) -> str:
+    """Return a document with the output of every command; if ``compare``, as it stands where output varies."""
+
+    def block(match: re.Match[str]) -> str:
+        pieces = re.split(r"^(\$ .*\n)", match.group(), flags=re.MULTILINE)
+        out = pieces[0]
+        for command, shown in zip(pieces[1::2], pieces[2::2], strict=True):
+            printed = run(command[2:].strip(), cwd, program)
+            blank = "\n" if shown.endswith("\n\n") else ""
+            out += command + (shown if compare and _VARIES.search(command) else printed + blank)
+        return out
+
+    return _BLOCK.sub(block, text)
+
+
+def main(arguments: list[str]) -> int:
+    """Write the outputs, or with ``--check`` compare them."""
+    compare = "--check" in arguments
+    stale = 0
+    with tempfile.TemporaryDirectory() as folder:
+        work, program = Path(folder) / "work", Path(folder) / "bin"
+        shutil.copytree(CHECKOUT / "examples", work / "examples")
+        program.mkdir()
+        (program / "logos").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m logos_cli "$@"\n')
+        (program / "logos").chmod(0o755)
+        for name in DOCUMENTS:
+            path = CHECKOUT / name
+            old = path.read_text(encoding="utf-8")
+            new = refreshed(old, work, program, compare=compare)
+            if new == old:
+                continue
+            stale += 1
+            if compare:
+                sys.stderr.write(f"{name} does not show what its commands print: run `make readme`\n")
+                for was, now in zip(old.splitlines(), new.splitlines(), strict=False):
+                    if was != now:
+                        sys.stderr.write(f"  shown:   {was}\n  printed: {now}\n")
+                        break
+            else:
+                path.write_text(new, encoding="utf-8")
+    return stale if compare else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
