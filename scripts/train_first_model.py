@@ -37,7 +37,7 @@ DECAY_WEIGHTS: Final = {
     "retrosynthesis": 0.18, "retrosynthesis_mit": 0.05, "reaction": 0.07, "reaction_mit": 0.03,
     "search": 0.04, "complex_1": 0.01, "complex_2": 0.01, "complex_3": 0.01,
 }  # fmt: skip
-OPTIONS: Final = TrainOptions(weights=WEIGHTS, decay_weights=DECAY_WEIGHTS)
+OPTIONS: Final = TrainOptions(weights=WEIGHTS, decay_weights=DECAY_WEIGHTS, compile=True)
 
 
 def export(trainer: Trainer, directory: Path) -> None:

@@ -20,7 +20,9 @@ from logos_cli.errors import InputError, OutputError, UsageError
 from logos_cli.training.options import TrainOptions
 
 _PREFIX: Final = "step-"
-_MAY_CHANGE: Final = frozenset({"n_steps", "n_decay_steps", "checkpoint_every_s", "eval_every", "log_every"})
+_MAY_CHANGE: Final = frozenset(
+    {"n_steps", "n_decay_steps", "checkpoint_every_s", "eval_every", "log_every", "compile"}
+)
 
 
 def save(

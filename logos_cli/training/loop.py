@@ -6,7 +6,7 @@ import json
 import math
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -85,6 +85,8 @@ class Trainer:
         self.directory = directory
         self.pad_id = tokenizer.pad_id
         self.model = build_model(options.shape, tokenizer, options.seed)
+        # Rows of many shapes: one program for all of them instead of one each.
+        self._forward = torch.compile(self.model, dynamic=True) if options.compile else self.model
         self.optimizers = build_optimizers(self.model, options)
         self.mixture = Mixture(corpus.shards("train"), options.seed)
         self.held_out = corpus.shards("valid")
@@ -135,7 +137,7 @@ class Trainer:
         self.model.train()
         total = 0.0
         for batch in batches:
-            loss = _loss_sum(self.model, batch, options.bf16) / n_targets
+            loss = _loss_sum(self._forward, batch, options.bf16) / n_targets
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.item()
         if not math.isfinite(total):
@@ -180,7 +182,7 @@ def _batches(sentences: Any, pad_id: int, options: TrainOptions) -> Iterator[Mic
     return micro_batches(sentences, options.n_micro_tokens, pad_id, dtype)
 
 
-def _loss_sum(model: torch.nn.Module, batch: MicroBatch, bf16: bool) -> torch.Tensor:
+def _loss_sum(model: Callable[..., Any], batch: MicroBatch, bf16: bool) -> torch.Tensor:
     """Return the cross-entropy in nats, summed over the targets of the batch."""
     with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
         logits = model(

@@ -33,6 +33,9 @@ class TrainOptions:
         Of the weight matrices inside the layers (Muon), and of embeddings and norms (AdamW).
     bf16 : bool
         Matrix products in bfloat16 (autocast); weights and optimizer stay in float32.
+    compile : bool
+        Compile the model (needs a C++ compiler): takes a minute, then 1.3 to 1.9 times as fast. Results
+        differ by rounding.
     """
 
     shape: ModelShape = field(default_factory=ModelShape)
@@ -48,6 +51,7 @@ class TrainOptions:
     weight_decay: float = 0.01
     max_gradient_norm: float = 1.0
     bf16: bool = True
+    compile: bool = False
     seed: int = 20
     checkpoint_every_s: float = 180.0
     eval_every: int = 500

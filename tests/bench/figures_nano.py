@@ -1,8 +1,9 @@
 """Figures of the embedded model's card, on held-out data.
 
 ``python -m tests.bench.figures_nano [PARTS…] --corpus corpus [--model DIRECTORY] [--data DIRECTORY] [-o FILE]``
-prints one JSON object; parts are losses, forms, molecules, antibodies, materials, reactions, sites. Samples are
-drawn from the model as it is (temperature 1, no constraint) unless said otherwise; seeds are fixed.
+prints one JSON object and, with ``-o``, adds it to that file; parts are losses, forms, molecules, antibodies,
+materials, reactions, sites. ``--card README.md -o figures.json`` writes the tables of the card from the file instead.
+Samples are drawn from the model as it is (temperature 1, no constraint) unless said otherwise; seeds are fixed.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from logos_cli.training.options import TrainOptions
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 SEED: Final = 20
+MARKS: Final = ("<!-- figures -->", "<!-- end of figures -->")
 
 
 class Bench:
@@ -56,22 +58,31 @@ class Bench:
             yield self.tokenizer.decode(shard[index][1:-1].tolist(), skip_special_tokens=False)
 
     @torch.no_grad()
-    def sample(self, prompt: str, count: int, max_new_tokens: int, **options: Any) -> list[str]:
-        """Return sentences that begin with the prompt; one that has no end within the limit is cut there."""
+    def sample(self, prompt: str, count: int, max_new_tokens: int, end: str = "<|eos|>") -> list[str]:
+        """Return texts that begin with the prompt, without ``end``; the limit cuts one that does not reach it."""
         torch.manual_seed(SEED)
-        options = {"do_sample": True, "temperature": 1.0, "top_k": 0, "top_p": 1.0} | options
         ids = self.tokenizer(prompt, return_tensors="pt").input_ids
         texts: list[str] = []
         for start in range(0, count, 128):
-            n = min(128, count - start)
             out = self.model.generate(
-                ids, attention_mask=torch.ones_like(ids), num_return_sequences=n, max_new_tokens=max_new_tokens,
-                pad_token_id=self.encoder.pad_id, eos_token_id=self.encoder.eos_id, **options,
+                ids, attention_mask=torch.ones_like(ids), num_return_sequences=min(128, count - start),
+                max_new_tokens=max_new_tokens, pad_token_id=self.encoder.pad_id,
+                eos_token_id=self.tokenizer.convert_tokens_to_ids(end), do_sample=True, temperature=1.0, top_k=0,
             )  # fmt: skip
-            for row in out:
-                text = self.tokenizer.decode(row[1:], skip_special_tokens=False)
-                texts.append(text.partition("<|eos|>")[0])
+            decoded = (self.tokenizer.decode(row[1:], skip_special_tokens=False) for row in out)
+            texts += [text.partition(end)[0] if end in text else text + "…" for text in decoded]
         return texts
+
+    @torch.no_grad()
+    def beam(self, prompt: str, max_new_tokens: int) -> list[str]:
+        """Return the ten best sentences of a beam search, best first."""
+        ids = self.tokenizer(prompt, return_tensors="pt").input_ids
+        out = self.model.generate(
+            ids, attention_mask=torch.ones_like(ids), num_beams=10, num_return_sequences=10, do_sample=False,
+            max_new_tokens=max_new_tokens, pad_token_id=self.encoder.pad_id, eos_token_id=self.encoder.eos_id,
+        )  # fmt: skip
+        decoded = (self.tokenizer.decode(row[1:], skip_special_tokens=False) for row in out)
+        return [text.partition("<|eos|>")[0] for text in decoded]
 
 
 def canonical(smiles: str) -> str | None:
@@ -147,9 +158,10 @@ def form_of(text: str) -> str | None:
 
 
 def molecules(bench: Bench) -> dict[str, Any]:
-    """Validity (well formed and accepted by RDKit), uniqueness among the valid, novelty among the unique."""
+    """Validity (closed and accepted by RDKit), uniqueness among the valid, novelty among the unique."""
     n = bench.size(2000)
-    payloads = [payload_or_none(text, Form.MOLECULE) for text in bench.sample(Kind.MOLECULE.start, n, 250)]
+    texts = bench.sample(Kind.MOLECULE.start, n, 250, end=Kind.MOLECULE.end)
+    payloads = [payload_or_none(text + Kind.MOLECULE.end, Form.MOLECULE) for text in texts]
     valid = [smiles for smiles in (canonical(payload) for payload in payloads if payload) if smiles]
     unique = set(valid)
     known = {
@@ -252,7 +264,7 @@ def rank_of_answer(bench: Bench, reaction: Reaction, form: Form) -> int | None:
     given, wanted = sides if form is Form.REACTION else sides[::-1]
     prompt = "".join(f"{Kind.MOLECULE.start}{x}{Kind.MOLECULE.end}" for x in given) + operator
     length = sum(map(len, wanted)) + 2 * len(wanted)
-    texts = beam(bench, prompt, min(250, length + 30))
+    texts = bench.beam(prompt, min(250, length + 30))
     answers: list[tuple[str | None, ...]] = []
     for text in texts:
         try:
@@ -264,16 +276,6 @@ def rank_of_answer(bench: Bench, reaction: Reaction, form: Form) -> int | None:
             answers.append(answer)
     truth = tuple(sorted(str(canonical(x)) for x in wanted))
     return answers.index(truth) if truth in answers else None
-
-
-@torch.no_grad()
-def beam(bench: Bench, prompt: str, max_new_tokens: int) -> list[str]:
-    ids = bench.tokenizer(prompt, return_tensors="pt").input_ids
-    out = bench.model.generate(
-        ids, attention_mask=torch.ones_like(ids), num_beams=10, num_return_sequences=10, do_sample=False,
-        max_new_tokens=max_new_tokens, pad_token_id=bench.encoder.pad_id, eos_token_id=bench.encoder.eos_id,
-    )  # fmt: skip
-    return [bench.tokenizer.decode(row[1:], skip_special_tokens=False).partition("<|eos|>")[0] for row in out]
 
 
 def sites(bench: Bench) -> dict[str, Any]:
@@ -346,6 +348,40 @@ PARTS: Final[dict[str, Callable[[Bench], dict[str, Any]]]] = {
 }
 
 
+def card_tables(figures: dict[str, Any]) -> str:
+    """Return the figures as the Markdown of the model card."""
+    lines = [
+        "| held-out sentences | nats a token | perplexity | unigram perplexity |",
+        "| --- | --- | --- | --- |",
+    ]
+    for domain, row in figures["losses"].items():
+        cells = f"{row['loss']:.3f} | {row['perplexity']:.2f} | {row['unigram_perplexity']:.2f}"
+        lines.append(f"| {domain} | {cells} |")
+    lines += ["", "| samples or answers | figure | value |", "| --- | --- | --- |"]
+    for part in ("molecules", "antibodies", "materials", "sites"):
+        values = {name: value for name, value in figures.get(part, {}).items() if name != "n"}
+        for name, value in values.items():
+            lines.append(f"| {part}, n = {figures[part]['n']} | {readable(name)} | {value} |")
+    for part, row in figures.get("forms", {}).items():
+        lines.append(f"| {part} prompt, n = {row['n']} | well formed (%) | {row['well_formed_percent']} |")
+    if rows := figures.get("reactions"):
+        for task in ("retrosynthesis", "reaction"):
+            for name, value in rows[task].items():
+                lines.append(f"| {task}, n = {rows['n']}, beam {rows['beam']} | {readable(name)} | {value} |")
+    return "\n".join(lines)
+
+
+def readable(name: str) -> str:
+    words = name.removesuffix("_percent").replace("_", " ").replace("mcc", "MCC")
+    return f"{words} (%)" if name.endswith("_percent") else words
+
+
+def write_card(card: Path, figures: dict[str, Any]) -> None:
+    before, mark, rest = card.read_text(encoding="utf-8").partition(MARKS[0])
+    _, end, after = rest.partition(MARKS[1])
+    card.write_text(f"{before}{mark}\n{card_tables(figures)}\n{end}{after}", encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", choices=[[], *PARTS], default=list(PARTS))
@@ -354,17 +390,21 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--scale", type=float, default=1.0, help="share of the full sample sizes")
     parser.add_argument("-o", "--output", type=Path)
+    parser.add_argument("--card", type=Path, help="write the figures of OUTPUT into this file")
     args = parser.parse_args()
+    known = args.output and args.output.exists()
+    figures: dict[str, Any] = json.loads(args.output.read_text(encoding="utf-8")) if known else {}
+    if args.card:
+        write_card(args.card, figures)
+        return
     rdBase.DisableLog("rdApp.*")
     bench = Bench(args.model, args.corpus, args.data, args.scale)
-    figures: dict[str, Any] = {}
     for name in args.parts:
         start = time.monotonic()
         figures[name] = PARTS[name](bench)
         print(f"{name}: {time.monotonic() - start:.0f} s", file=sys.stderr)
-        text = json.dumps(figures, indent=1)
         if args.output:
-            args.output.write_text(text + "\n", encoding="utf-8")
+            args.output.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(figures, indent=1))
 
 
