@@ -56,6 +56,12 @@ class LigandTask(Task):
             end=Kind.MOLECULE.end,
         )
 
+    def from_text(self, text: str, level: int | None = None) -> OpenSentence:
+        """Return the beginning for any text; bare residues have no site, and so no level but 1."""
+        if not text.startswith("<"):
+            return self.from_object(Protein(text), level).checked()
+        return Task.from_text(self, text, level)
+
     def from_payload(self, text: str) -> OpenSentence:
         """Take residues: a protein without a known site (level 1)."""
         return self.from_object(Protein(text))

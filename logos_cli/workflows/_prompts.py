@@ -36,6 +36,8 @@ class Opening:
         Provenance that the samples carry on.
     extra : dict
         Keys of a record that this version does not know.
+    alone : bool
+        Whether it is the only prompt of the run: then what is wrong with it is wrong with the run.
     """
 
     id: str
@@ -43,6 +45,7 @@ class Opening:
     source: dict[str, Any] = field(default_factory=dict)
     extra: dict[str, Any] = field(default_factory=dict)
     error: LogosError | None = None
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +68,14 @@ class PromptReader:
     def openings(self, prompts: Prompts) -> Iterator[Opening]:
         """Yield one opening a prompt.
 
-        What is wrong with one of several prompts is that opening's error; what is wrong with the only one, or
-        with a whole file, is raised.
+        What is wrong with a prompt is its opening's error; what is wrong with a whole file is raised.
         """
         if prompts is None:
             yield Opening(self.task.name, self.task.from_nothing())
         elif isinstance(prompts, (str, PathLike)):
             yield from self._from_name(fspath(prompts))
         elif isinstance(prompts, (ScienceObject, Record)):
-            opening = self._from_value(prompts, "prompt")
-            if opening.error is not None:
-                raise opening.error
-            yield opening
+            yield replace(self._from_value(prompts, "prompt"), alone=True)
         else:
             for number, prompt in enumerate(prompts, 1):
                 yield from self._from_member(prompt, f"prompt:{number}")
@@ -94,20 +93,18 @@ class PromptReader:
         if name == "-" or _is_file(name):
             yield from self._from_file(name)
             return
-        if not name.startswith(TAGS) and (suffix := _format_suffix(name)):
+        if not name.startswith("<") and (suffix := _format_suffix(name)):
             raise UsageError(
                 f"there is no such file, and {suffix} ends no sequence or SMILES",
                 source=name,
                 hint="check the path",
             )
         opening = self._from_text(name, "prompt", {})
-        if opening.error is not None:
-            if not name.startswith(TAGS) and isinstance(opening.error, GrammarError):
-                opening.error.hint = (
-                    f"there is no file of this name; as text, {self.task.name} takes {self.task.prompts}"
-                )
-            raise opening.error
-        yield opening
+        if not name.startswith("<") and isinstance(opening.error, GrammarError):
+            opening.error.hint = (
+                f"there is no file of this name; as text, {self.task.name} takes {self.task.prompts}"
+            )
+        yield replace(opening, alone=True)
 
     def _from_text(self, text: str, id: str, source: dict[str, Any]) -> Opening:
         try:
@@ -133,8 +130,8 @@ class PromptReader:
             elif (payload := _lone_payload(source)) is not None:
                 opening = self._from_text(payload, source.stem, dict(source.provenance))
                 if opening.error is not None:
-                    raise opening.error.at(source.name)
-                yield opening
+                    opening.error.at(source.name)
+                yield replace(opening, alone=True)
             else:
                 options = replace(self.read, form=self.task.reads_as)
                 for entry in detect(source).read(source, options):

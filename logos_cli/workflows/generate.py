@@ -233,7 +233,13 @@ class Generation:
         }
 
     def openings(self, prompts: Prompts, stdin: IO[bytes] | None = None) -> Iterator[Opening]:
-        """Yield the open sentence of each prompt, or why there is none; the model is not loaded."""
+        """Yield the open sentence of each prompt, or why there is none; the model is not loaded.
+
+        Raises
+        ------
+        LogosError
+            If a file cannot be read, or the only prompt cannot be used.
+        """
         reader = PromptReader(self.task, self.options.level, self.options.read, stdin)
         for opening in reader.openings(prompts):
             if opening.sentence is not None:
@@ -245,6 +251,8 @@ class Generation:
                         f"{self.checkpoint.context_tokens:,}, the answer included",
                         hint="shorten the prompt, or choose another --model",
                     )
+            if opening.error is not None and opening.alone:
+                raise opening.error
             yield opening
 
     def records(self, prompts: Prompts, stdin: IO[bytes] | None = None) -> Iterator[Record]:

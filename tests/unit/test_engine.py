@@ -16,14 +16,18 @@ from logos_cli.grammar.constrain import grammar
 SENTENCES = [f"<ProteinS>{letter}{'MK' * n}<ProteinE>" for n, letter in enumerate("ACDEFGHIKLNPQRSTVWY", 1)]
 
 
-def _requests(backend: FakeBackend, prompts: dict[str, str], n: int = 1, **options: object) -> Iterator[Request]:
+def _requests(
+    backend: FakeBackend, prompts: dict[str, str], n: int = 1, **options: object
+) -> Iterator[Request]:
     for name, text in prompts.items():
         ids = tuple(backend.tokenizer.encode(text))
         for number in range(n):
             yield Request(f"{name}#{number}", ids, **options)  # type: ignore[arg-type]
 
 
-def _run(backend: FakeBackend, requests: Iterator[Request], batch_size: int, **sampling: float) -> list[Completion]:
+def _run(
+    backend: FakeBackend, requests: Iterator[Request], batch_size: int, **sampling: float
+) -> list[Completion]:
     options = Sampling(**{"temperature": 1.0, "top_p": 0.999, **sampling})  # type: ignore[arg-type]
     return list(Engine(backend, options, batch_size=batch_size, seed=5).run(requests))
 
@@ -133,7 +137,8 @@ def test_constrained_and_free_requests_share_a_batch() -> None:
     ids = tuple(backend.tokenizer.encode("<MoleculeS>"))
     bound = grammar("molecule")
     requests = [
-        Request(f"r#{n}", ids, grammar=bound if n % 2 else None, given="<MoleculeS>" if n % 2 else "") for n in range(12)
+        Request(f"r#{n}", ids, grammar=bound if n % 2 else None, given="<MoleculeS>" if n % 2 else "")
+        for n in range(12)
     ]
     together = _run(backend, iter(requests), 12, max_new_tokens=25)
     apart = [_run(backend, iter([request]), 1, max_new_tokens=25)[0] for request in requests]

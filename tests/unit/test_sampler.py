@@ -67,7 +67,9 @@ def test_a_draw_next_to_one_stays_within_the_kept_tokens() -> None:
 def test_tiny_and_huge_temperatures_do_not_overflow() -> None:
     logits = _logits(2, 30)
     for temperature in (1e-9, 1e9):
-        tokens, logps = choose(logits, Sampling(temperature=temperature), np.array([0.3, 0.6]), seen=_none_seen(logits))
+        tokens, logps = choose(
+            logits, Sampling(temperature=temperature), np.array([0.3, 0.6]), seen=_none_seen(logits)
+        )
         assert np.isfinite(logps).all()
         assert (temperature > 1) or tokens.tolist() == logits.argmax(axis=1).tolist()
 

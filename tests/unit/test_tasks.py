@@ -27,7 +27,11 @@ def _task(name: str) -> Task:
         ("protein", "<ProteinS>MKT<ProteinE>", "<ProteinS>MKT"),
         ("antibody", "QV", "<AntibodyS>QV"),
         ("antibody", "<AntibodyS>QV<AntibodyE><AntibodyS>", "<AntibodyS>QV<AntibodyE><AntibodyS>"),
-        ("antibody", "<AntibodyS>QV<AntibodyE><AntibodyS>D<AntibodyE>", "<AntibodyS>QV<AntibodyE><AntibodyS>D"),
+        (
+            "antibody",
+            "<AntibodyS>QV<AntibodyE><AntibodyS>D<AntibodyE>",
+            "<AntibodyS>QV<AntibodyE><AntibodyS>D",
+        ),
         ("molecule", "<MoleculeS>CC<MoleculeE>", "<MoleculeS>CC"),
         ("reaction", "CCO.CC>>", "<MoleculeS>CCO<MoleculeE><MoleculeS>CC<MoleculeE><React><MoleculeS>"),
         ("reaction", "C->[Zn].O", "<MoleculeS>C->[Zn]<MoleculeE><MoleculeS>O<MoleculeE><React><MoleculeS>"),
@@ -58,7 +62,11 @@ def _task(name: str) -> Task:
         ("ligand", _OPEN_POCKET, _OPEN_POCKET + "<MoleculeS>"),
         ("ligand", _POCKET + "<MoleculeS>CCO<MoleculeE>", _POCKET + "<MoleculeS>"),
         ("ligand", _POCKET + "<MoleculeS>CC", _POCKET + "<MoleculeS>CC"),
-        ("ligand", "<ProteinS>MK<ProteinE><ProteinS>GG<ProteinE>", "<ProteinS>MK<ProteinE><ProteinS>GG<ProteinE><MoleculeS>"),
+        (
+            "ligand",
+            "<ProteinS>MK<ProteinE><ProteinS>GG<ProteinE>",
+            "<ProteinS>MK<ProteinE><ProteinS>GG<ProteinE><MoleculeS>",
+        ),
     ],
 )
 def test_the_open_sentence(task: str, prompt: str, text: str) -> None:
@@ -84,8 +92,16 @@ def test_a_pocket_is_written_at_the_level_asked_for() -> None:
     [
         ("molecule", "<MoleculeS>OCC<MoleculeE>", "CCO"),
         ("reaction", "<MoleculeS>C<MoleculeE><React><MoleculeS>OCC<MoleculeE>", "CCO"),
-        ("retrosynthesis", "<MoleculeS>C<MoleculeE><ReverseReact><MoleculeS>OC<MoleculeE><MoleculeS>CC<MoleculeE>", "CC.CO"),
-        ("retrosynthesis", "<MoleculeS>C<MoleculeE><ReverseReact><MoleculeS>CC<MoleculeE><MoleculeS>CO<MoleculeE>", "CC.CO"),
+        (
+            "retrosynthesis",
+            "<MoleculeS>C<MoleculeE><ReverseReact><MoleculeS>OC<MoleculeE><MoleculeS>CC<MoleculeE>",
+            "CC.CO",
+        ),
+        (
+            "retrosynthesis",
+            "<MoleculeS>C<MoleculeE><ReverseReact><MoleculeS>CC<MoleculeE><MoleculeS>CO<MoleculeE>",
+            "CC.CO",
+        ),
         ("ligand", _POCKET + "<MoleculeS>OCC<MoleculeE>", "CCO"),
         (
             "material",
@@ -110,10 +126,16 @@ def test_answers_that_say_the_same_compare_equal(task: str, text: str, answer: s
         ("material", "<MaterialS><MetalS>CCO<MetalE><MoleculeS>C<MoleculeE><MaterialE>", "holds no metal"),
         ("material", "<MaterialS><MetalS>[Zn<MetalE><MoleculeS>C<MoleculeE><MaterialE>", "is no SMILES"),
         ("material", "<MaterialS><MetalS>[Zn]<MetalE><MoleculeS>C(<MoleculeE><MaterialE>", "RDKit rejects"),
-        ("site", "<ProteinS>MK<ProteinE><Search><ProteinS>M<PocketS>V<PocketE><ProteinE>", "is not the protein before it"),
+        (
+            "site",
+            "<ProteinS>MK<ProteinE><Search><ProteinS>M<PocketS>V<PocketE><ProteinE>",
+            "is not the protein before it",
+        ),
     ],
 )
-def test_invalid_answers_have_a_reason(task: str, text: str, reason: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_invalid_answers_have_a_reason(
+    task: str, text: str, reason: str, capfd: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(LogosError, match=reason.replace("(", r"\(")):
         _task(task).judge(parse(text))
     assert capfd.readouterr().err == ""
@@ -131,7 +153,9 @@ def test_invalid_answers_have_a_reason(task: str, text: str, reason: str, capfd:
         ("ligand", "<MoleculeS>C", 0, "complex"),
     ],
 )
-def test_a_prompt_for_another_task_is_refused_at_its_place(task: str, prompt: str, place: int, said: str) -> None:
+def test_a_prompt_for_another_task_is_refused_at_its_place(
+    task: str, prompt: str, place: int, said: str
+) -> None:
     with pytest.raises(GrammarError, match=said) as caught:
         _task(task).from_text(prompt)
     assert caught.value.span is not None

@@ -1,0 +1,71 @@
+"""``logos doctor``: what works here, and the exit code that says so."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from logos_cli.errors import ExitCode
+from logos_cli.workflows.doctor import LIBRARIES
+
+
+def test_a_good_installation_is_ready(logos: Any) -> None:
+    found = json.loads(logos("doctor", "--json", code=ExitCode.OK).stdout)
+    assert found["ready"] is True
+    assert found["problems"] == []
+    assert found["self_test"]["error"] is None
+    assert found["backends"]["torch"]["available"] is True
+    assert "cpu" in found["backends"]["torch"]["devices"]
+    assert "fake" not in found["backends"]
+    assert found["models"][0]["name"] == "logos-nano"
+    assert found["offline"]["ready"] is True
+    assert found["libraries"]["numpy"]["version"]
+    assert found["libraries"]["vina"]["remedy"] in (None, "pip install 'logos-cli[dock]'")
+
+
+def test_the_text_is_plain_where_no_terminal_is(logos: Any) -> None:
+    done = logos("doctor", code=ExitCode.OK)
+    assert "\x1b" not in done.stdout
+    assert done.stdout.splitlines()[-1] == "ready"
+    assert re.search(r"^backends\s+torch\s+ok\s+\d", done.stdout, re.MULTILINE)
+    assert re.search(r"^self-test\s+generate\s+ok", done.stdout, re.MULTILINE)
+
+
+def test_caches_that_cannot_be_written_are_advice_not_failure(logos: Any, tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.touch()
+    env = {"LOGOS_CACHE": str(blocked / "cache"), "HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "1"}
+    found = json.loads(logos("doctor", "--json", env=env, code=ExitCode.OK).stdout)
+    assert found["caches"][0]["writable"] is False
+    assert "LOGOS_CACHE" in found["advice"][0]
+    assert found["caches"][1]["path"] == str(tmp_path / "hf" / "hub")
+    assert found["offline"]["forced"] is True
+
+
+def test_models_in_the_hub_cache_that_speak_the_grammar_are_listed(logos: Any, tmp_path: Path) -> None:
+    for name, tokens in (("LOGOS-Hub--LOGOS-1B", "<ProteinS>"), ("openai--gpt2", "hello")):
+        snapshot = tmp_path / "hub" / f"models--{name}" / "snapshots" / "abc123"
+        snapshot.mkdir(parents=True)
+        (snapshot / "tokenizer.json").write_text(json.dumps({"x": tokens}))
+        (snapshot / "config.json").write_text('{"model_type": "llama"}')
+    found = json.loads(logos("doctor", "--json", env={"HF_HOME": str(tmp_path)}, code=ExitCode.OK).stdout)
+    assert [(model["name"], model.get("revision")) for model in found["models"]] == [
+        ("logos-nano", None),
+        ("LOGOS-Hub/LOGOS-1B", "abc123"),
+    ]
+
+
+def test_the_libraries_are_those_of_the_project_file(checkout: Path) -> None:
+    project = tomllib.loads((checkout / "pyproject.toml").read_text())["project"]
+
+    def named(requirements: list[str]) -> set[str]:
+        return {re.split(r"[^A-Za-z0-9-]", requirement)[0] for requirement in requirements}
+
+    assert set(LIBRARIES["base"]) == named(project["dependencies"])
+    for extra in ("gguf", "dock", "train"):
+        assert set(LIBRARIES[extra]) | set(LIBRARIES["base"]) >= named(
+            project["optional-dependencies"][extra]
+        )

@@ -1,0 +1,174 @@
+"""``logos generate`` as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from logos_cli.errors import ExitCode
+
+_FAKE = ("--backend", "fake", "--max-new-tokens", "40")
+
+
+def _records(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_the_embedded_model_completes_a_fasta_file(logos: Any, tmp_path: Path) -> None:
+    (tmp_path / "seq.fasta").write_text(">P1\nMKTAYIAKQRQISFVKSHFSRQ\n>P2\nMAGGSRLLV\n")
+    done = logos(
+        "generate", "protein", "--prompt", "seq.fasta", "-n", 3, "--offline", "--max-new-tokens", 200
+    )
+    records = _records(done.stdout)
+    assert [record["id"] for record in records] == [f"P{p}#000{n}" for p in (1, 2) for n in (1, 2, 3)]
+    assert all(record["sample"]["model"] == "logos-nano" for record in records)
+    assert all(record["text"].startswith("<ProteinS>M") for record in records)
+    assert "6 requested →" in done.stderr
+    assert done.returncode in (ExitCode.OK, ExitCode.PARTIAL)
+    again = logos("generate", "protein", "--prompt", "seq.fasta", "-n", 3, "-b", 2, "--max-new-tokens", 200)
+    assert again.stdout == done.stdout
+
+
+def test_upstream_spellings_are_accepted_and_not_shown(logos: Any, tmp_path: Path) -> None:
+    done = logos(
+        "generate", "protein", "--backend", "fake", "--num_samples", 2, "--top_p", 0.5, "--max_new_tokens", 30,
+        "--model_path", "logos-nano", "--results_dir", "out", code=ExitCode.OK,
+    )  # fmt: skip
+    assert done.stdout == ""
+    records = _records((tmp_path / "out" / "protein.jsonl").read_text())
+    assert [record["sample"]["top_p"] for record in records] == [0.5, 0.5]
+    shown = logos("generate", "--help", code=ExitCode.OK).stdout
+    assert "--num-samples" in shown
+    assert "num_samples" not in shown
+    assert "results_dir" not in shown
+    both = logos("generate", "protein", *_FAKE, "-n", 3, "--num_samples", 2, code=ExitCode.USAGE)
+    assert "another spelling" in both.stderr
+
+
+def test_the_output_extension_chooses_the_format(logos: Any, tmp_path: Path) -> None:
+    (tmp_path / "script.txt").write_text("<MoleculeS>CCO<MoleculeE>\n<MoleculeS>C1C<MoleculeE>\n")
+    arguments = ("generate", "molecule", *_FAKE, "--model", "script.txt", "-n", 20, "--top-p", 1)
+    logos(*arguments, "-o", "out.smi", code=ExitCode.OK)
+    lines = (tmp_path / "out.smi").read_text().splitlines()
+    assert lines
+    assert all(line.split()[0] == "CCO" for line in lines)
+    text = logos(*arguments, "-f", "text", code=ExitCode.OK).stdout.splitlines()
+    assert set(text) == {"<MoleculeS>CCO<MoleculeE>", "<MoleculeS>C1C<MoleculeE>"}
+    assert logos(*arguments, "-o", "out.smi").returncode == ExitCode.USAGE
+    assert logos(*arguments, "-o", "x.png").returncode == ExitCode.USAGE
+
+
+def test_generate_reads_what_encode_and_generate_write(logos: Any) -> None:
+    sites = logos(
+        "generate", "site", *_FAKE, "-p", "MKTAYIAK", "-n", 2, "--max-new-tokens", 100, code=ExitCode.OK
+    ).stdout
+    ligands = logos("generate", "ligand", *_FAKE, "-p", "-", "-n", 2, stdin=sites)
+    records = _records(ligands.stdout)
+    assert [record["id"] for record in records] == [f"prompt#000{p}#000{n}" for p in (1, 2) for n in (1, 2)]
+    assert all("<PocketS>" in record["text"] for record in records)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("protien",), "did you mean protein"),
+        (("site",), "site needs a prompt"),
+        (("protein", "-p", "seq.fasta"), "there is no such file"),
+        (("protein", "-p", "MKT1"), "not a residue"),
+        (("protein", "-p", "<MoleculeS>C"), "cannot begin what is asked for"),
+        (("molecule", "--temperature", "-1"), "temperature"),
+        (("molecule", "--top-p", "2"), "top-p is 2.0; it must be"),
+        (("molecule", "--model", "no/such/model/at/all"), "there is no such model"),
+        (("molecule", "--backend", "tensorflow"), "unknown backend"),
+        (("protein", "-p", "M" * 9000), "9,002 tokens long"),
+        (("molecule", "-o", "missing/out.smi"), "does not exist"),
+    ],
+)
+def test_bad_requests_are_one_message_and_no_output(
+    arguments: tuple[str, ...], said: str, logos: Any
+) -> None:
+    extra = () if "--backend" in arguments else ("--backend", "fake")
+    done = logos("generate", *arguments, *extra)
+    assert done.returncode in (ExitCode.USAGE, ExitCode.FAILED)
+    assert said in done.stderr
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+
+
+def test_a_released_model_that_is_not_here_is_missing_offline(logos: Any, tmp_path: Path) -> None:
+    done = logos(
+        "generate", "protein", "--model", "LOGOS-Hub/LOGOS-8B", "--offline", env={"HF_HOME": str(tmp_path)},
+        code=ExitCode.MISSING,
+    )  # fmt: skip
+    assert "hf download LOGOS-Hub/LOGOS-8B" in done.stderr
+
+
+def test_partial_failure_and_no_success_are_told_by_the_exit_code(logos: Any, tmp_path: Path) -> None:
+    (tmp_path / "mixed.fasta").write_text(">a\nMKT\n>b\nM1\n")
+    done = logos("generate", "protein", *_FAKE, "-p", "mixed.fasta", code=ExitCode.PARTIAL)
+    assert [record["status"] for record in _records(done.stdout)][1] == "error"
+    assert "1 never begun" in done.stderr
+    (tmp_path / "script.txt").write_text("<MoleculeS>C1<MoleculeE>")
+    none = logos("generate", "molecule", *_FAKE, "--model", "script.txt", code=ExitCode.PARTIAL)
+    assert "0 valid" in none.stderr
+    (tmp_path / "bad.fasta").write_text(">b\nM1\n")
+    logos("generate", "protein", *_FAKE, "-p", "bad.fasta", code=ExitCode.USAGE)
+
+
+def test_a_dry_run_shows_the_resolved_plan(logos: Any, tmp_path: Path) -> None:
+    (tmp_path / "in.fasta").write_text(">a\nMKT\n>b\nMKTAY\n")
+    done = logos("generate", "protein", "--dry-run", "-p", "in.fasta", "-n", 5, "--seed", 7, code=ExitCode.OK)
+    plan = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
+    assert plan["samples"] == "10"
+    assert plan["seed"] == "7"
+    assert plan["prompts"] == "2"
+    assert plan["longest_prompt_tokens"] == "7"
+    assert plan["temperature"] == "1.2"
+
+
+def test_quiet_is_quiet(logos: Any) -> None:
+    assert logos("generate", "protein", *_FAKE, "-q", "-n", 2).stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"), [(signal.SIGINT, ExitCode.INTERRUPTED), (signal.SIGTERM, ExitCode.TERMINATED)]
+)
+def test_a_signal_keeps_the_finished_records(
+    sent: signal.Signals, code: ExitCode, logos_argv: list[str], logos_env: dict[str, str], tmp_path: Path
+) -> None:
+    process = subprocess.Popen(
+        [*logos_argv, "generate", "protein", "--backend", "fake", "-n", "1000000", "-b", "4", "-o", "out.jsonl"],
+        cwd=tmp_path, env=logos_env, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    part = tmp_path / "out.jsonl.part"
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not (part.exists() and part.stat().st_size):
+        time.sleep(0.1)
+    process.send_signal(sent)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert b"finished records are kept" in stderr
+    assert b"Traceback" not in stderr
+    records = _records(part.read_text())
+    assert records[0]["id"] == "protein#0001"
+    assert [record["id"] for record in records] == [f"protein#{n:04d}" for n in range(1, len(records) + 1)]
+
+
+def test_a_closed_pipe_ends_quietly(logos_argv: list[str], logos_env: dict[str, str], tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [*logos_argv, "generate", "protein", "--backend", "fake", "-n", "100000"],
+        cwd=tmp_path, env=logos_env, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith(b'{"schema"')
+    process.stdout.close()
+    assert process.wait(timeout=60) == ExitCode.OK
+    assert process.stderr is not None
+    assert b"Traceback" not in process.stderr.read()
+    process.stderr.close()
