@@ -88,7 +88,7 @@ def proteins(data: Path, rng: random.Random) -> Iterator[Item]:
     for name, (group, share) in sources.items():
         records = [r for r in fasta_of(data / "proteins" / f"{name}.fasta.xz") if not is_closed(r[0])]
         if name == "uniref90_bacteria":
-            records = rng.sample(records, N_UNIREF)
+            records = rng.sample(records, min(N_UNIREF, len(records)))
         for title, sequence in records:
             yield "protein", split_of(group(title), share), Protein(sequence), Form.PROTEIN, 1
 
@@ -98,7 +98,9 @@ def antibodies(data: Path, rng: random.Random) -> Iterator[Item]:
         r for r in json_of(data / "antibodies" / "antibodies.train.jsonl.xz") if not is_closed(r["source"])
     ]
     synthetic = [r for r in records if r["source"] == "harvey_vhh"]
-    records = [r for r in records if r["source"] != "harvey_vhh"] + rng.sample(synthetic, N_SYNTHETIC_VHH)
+    records = [r for r in records if r["source"] != "harvey_vhh"] + rng.sample(
+        synthetic, min(N_SYNTHETIC_VHH, len(synthetic))
+    )
     for record in records:
         chains = tuple(chain for chain in (record["heavy"], record["light"]) if chain)
         group = record.get("cdrh3") or chains[0]
@@ -216,11 +218,11 @@ def complex_items(item: Complex, split: str) -> Iterator[Item]:
         yield f"complex_{level}", split, item, Form.COMPLEX, level
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("-o", "--output", type=Path, default=ROOT / "corpus")
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     start = time.monotonic()
     rdBase.DisableLog("rdApp.*")
     rng = random.Random(SEED)
