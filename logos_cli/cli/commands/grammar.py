@@ -47,8 +47,10 @@ def check(
         unread += finding.text is None
         show_error(finding.error.at(finding.place))
     unreadable = f", {unread:,} unreadable" if unread else ""
-    terminal().note(f"{good + bad + unread:,} sentences: {good:,} well formed, {bad:,} not{unreadable}")
-    if not bad + unread:
+    total = good + bad + unread
+    sentences = "sentence" if total == 1 else "sentences"
+    terminal().note(f"{total:,} {sentences}: {good:,} well formed, {bad:,} not{unreadable}")
+    if good == total:
         return ExitCode.OK
     return ExitCode.PARTIAL if good else ExitCode.USAGE
 
