@@ -35,6 +35,11 @@ _MOST_SHOWN: Final = 8
 _LINEAR_DEGREES: Final = 155.0
 _TETRAHEDRAL_DEGREES: Final = 115.0
 _PLANAR_SUM_DEGREES: Final = 350.0
+_CH_BOND_ANGSTROM: Final = 1.09
+_ROOM_ANGSTROM: Final = 1.75
+_CH_ANGSTROM: Final = 1.27
+_CH2_ANGSTROM: Final = 1.42
+"""Longest bonds from which a carbon with one and with two hydrogens ends a triple and a double bond."""
 
 
 _CARBON_ION: Final = re.compile(r"\[[Cc]H?\d?[+-]\]")
@@ -74,18 +79,26 @@ class FragmentReader:
         skeleton = self._skeleton(piece)
         plain = in_canonical_order(replace(skeleton, orders=()))
         if plain not in self._known:
-            self._known[plain] = self._perceive(piece, skeleton)
+            try:
+                self._known[plain] = self._perceive(piece, skeleton)
+            except StructureError:
+                completed = self._skeleton(piece, fill=True)
+                if completed == skeleton:
+                    raise
+                self._known[plain] = self._perceive(piece, completed)
+                skeleton = completed
         if sum(skeleton.n_hydrogens) > sum(len(self.graph.hydrogens[atom]) for atom in piece.atoms):
             self._note("hydrogens on carbon are absent from the file and were added by geometry")
         return self._known[plain]
 
-    def _skeleton(self, piece: Piece, extra: int | None = None) -> Skeleton:
+    def _skeleton(self, piece: Piece, extra: int | None = None, fill: bool = False) -> Skeleton:
+        """Return the skeleton of a piece, hydrogens added where none of its carbons has any, or ``fill``."""
         number = {atom: n for n, atom in enumerate(piece.atoms)}
         xyz = self.positions(piece)
         bonds = tuple((number[a], number[b]) for a in piece.atoms for b, _ in self.graph.organic[a] if a < b)
         elements = tuple(self.atoms.elements[atom] for atom in piece.atoms)
         counts = [len(self.graph.hydrogens[atom]) for atom in piece.atoms]
-        if self.is_bare(piece):
+        if self.is_bare(piece) or (fill and self._only_lacks_hydrogens(piece)):
             missing = self._missing_hydrogens(piece, elements, counts, xyz)
             counts = [n + more for n, more in zip(counts, missing, strict=True)]
         if extra is not None:
@@ -106,11 +119,13 @@ class FragmentReader:
                 piece, skeleton, f"an oxygen, nitrogen or halogen has a valence that it cannot have: {smiles}"
             )
         nitrogens = [atom for atom in piece.atoms if self.atoms.elements[atom] == "N"]
-        if "[n-]" in smiles and not any(self.graph.contacts[atom] for atom in nitrogens):
-            self._note(
-                "hydrogens on azole nitrogens that bind no metal are absent from the file and were added"
-            )
-            smiles = _protonated(smiles)
+        if not any(self.graph.contacts[atom] for atom in nitrogens):
+            protonated = _protonated(smiles)
+            if protonated != smiles:
+                self._note(
+                    "hydrogens on nitrogens that bind no metal are absent from the file and were added"
+                )
+            return protonated
         return smiles
 
     def _note(self, text: str) -> None:
@@ -121,6 +136,30 @@ class FragmentReader:
         """Whether a piece with carbon has no hydrogen on any carbon."""
         carbons = [atom for atom in piece.atoms if self.atoms.elements[atom] == "C"]
         return bool(carbons) and not any(self.graph.hydrogens[atom] for atom in carbons)
+
+    def _only_lacks_hydrogens(self, piece: Piece) -> bool:
+        """Whether every carbon that has hydrogens has all its other neighbours, so that no atom is missing."""
+        for atom in piece.atoms:
+            lengths = list(self.graph.organic[atom].values())
+            n_hydrogens = len(self.graph.hydrogens[atom])
+            if self.atoms.elements[atom] == "C" and n_hydrogens and len(lengths) == 1:
+                most = _CH_ANGSTROM if n_hydrogens == 1 else _CH2_ANGSTROM
+                if n_hydrogens < 3 and lengths[0] > most:
+                    return False
+        return not any(self._is_obstructed(piece, atom) for atom in self._open_carbons(piece))
+
+    def _is_obstructed(self, piece: Piece, carbon: int) -> bool:
+        """Whether other heavy atoms leave no room for a hydrogen on a carbon: then a whole atom is missing."""
+        xyz = self.positions(piece)
+        number = {atom: n for n, atom in enumerate(piece.atoms)}
+        around = [number[other] for other, _ in self.graph.organic[carbon]]
+        vectors = xyz[around] - xyz[number[carbon]]
+        direction = -(vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).sum(axis=0)
+        hydrogen = xyz[number[carbon]] + _CH_BOND_ANGSTROM * direction / max(np.linalg.norm(direction), 1e-6)
+        apart = self.atoms.fractional - hydrogen @ np.linalg.inv(self.atoms.matrix)
+        apart -= np.round(apart)
+        near = np.flatnonzero(np.linalg.norm(apart @ self.atoms.matrix, axis=1) < _ROOM_ANGSTROM)
+        return any(self.atoms.elements[i] != "H" and i != carbon for i in near.tolist())
 
     def protonated_forms(self, piece: Piece) -> list[str]:
         """Return the SMILES of a piece with one hydrogen more on each of its O and N atoms in turn."""
@@ -167,13 +206,14 @@ class FragmentReader:
     def _missing_hydrogens(
         self, piece: Piece, elements: tuple[str, ...], counts: list[int], xyz: NDArray[np.float64]
     ) -> list[int]:
-        """Return how many hydrogens the geometry asks for at each atom of a piece without C-H."""
+        """Return how many hydrogens the geometry asks for at each atom that has none."""
+        bare = self.is_bare(piece)
         number = {atom: n for n, atom in enumerate(piece.atoms)}
         missing = []
         for n, atom in enumerate(piece.atoms):
             around = [number[other] for other, _ in self.graph.organic[atom]]
             vectors = xyz[around] - xyz[n]
-            if counts[n] or not around:
+            if counts[n] or not around or (not bare and len(around) > 2):
                 missing.append(0)
             elif elements[n] == "C" and not self.graph.contacts[atom]:
                 missing.append(_hydrogens_on_carbon([elements[i] for i in around], vectors))
@@ -233,15 +273,26 @@ def read_molecule(reader: FragmentReader, piece: Piece) -> str:
 
 
 def _protonated(smiles: str) -> str:
-    """Return a molecule with its azolate nitrogens turned into NH."""
+    """Return a molecule with NH in place of azolate and amide anions; azide and the like stay."""
     from rdkit import Chem
 
     molecule = Chem.MolFromSmiles(smiles)
-    for atom in molecule.GetAtoms():
-        if atom.GetSymbol() == "N" and atom.GetIsAromatic() and atom.GetFormalCharge() < 0:
-            atom.SetFormalCharge(0)
-            atom.SetNumExplicitHs(atom.GetNumExplicitHs() + 1)
-    return str(Chem.MolToSmiles(molecule))
+    azolates = molecule.GetSubstructMatches(
+        Chem.MolFromSmarts("[$([n-]),$([N-]([#6])[#6]);!$(N-S);!$(NC#N)]")
+    )
+    imidates = molecule.GetSubstructMatches(Chem.MolFromSmarts("[O-;X1][C;X3]=[N;X2][#6]"))
+    for oxygen, carbon, nitrogen, _ in imidates:
+        molecule.GetAtomWithIdx(oxygen).SetFormalCharge(0)
+        molecule.GetBondBetweenAtoms(oxygen, carbon).SetBondType(Chem.BondType.DOUBLE)
+        molecule.GetBondBetweenAtoms(carbon, nitrogen).SetBondType(Chem.BondType.SINGLE)
+    for index in [index for (index,) in azolates] + [match[2] for match in imidates]:
+        atom = molecule.GetAtomWithIdx(index)
+        atom.SetFormalCharge(0)
+        atom.SetNumExplicitHs(1)
+    if not azolates and not imidates:
+        return smiles
+    Chem.SanitizeMol(molecule)
+    return str(Chem.MolToSmiles(Chem.MolFromSmiles(Chem.MolToSmiles(molecule))))
 
 
 def _suggested_order(first: str, second: str, a: NDArray[np.float64], b: NDArray[np.float64]) -> float:

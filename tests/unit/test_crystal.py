@@ -88,6 +88,41 @@ def test_missing_hydrogens_are_added_and_noted() -> None:
     assert any("hydrogens on carbon are absent" in note for note in entry.source["notes"])
 
 
+@pytest.mark.parametrize("gone", [{"Hx1"}, {"Hx1", "Hy4"}, {"Hx1", "Hx2", "Hx4"}])
+def test_single_missing_hydrogens_are_added_and_noted(gone: set[str]) -> None:
+    entry = only(cif([atom for atom in grid() if atom.label not in gone]))
+    assert entry.item == GRID
+    assert any("hydrogens on carbon are absent" in note for note in entry.source["notes"])
+
+
+METHYL = {"Cc1ccccc1": 3, "CC(=O)Nc1ccccc1": 3, "c1ccccc1": 1}
+
+
+@pytest.mark.parametrize("smiles", METHYL)
+def test_molecule_without_some_hydrogens(smiles: str) -> None:
+    atoms = embedded(smiles)
+    hydrogens = [n for n, atom in enumerate(atoms) if atom.element == "H"][: METHYL[smiles]]
+    kept = [atom for n, atom in enumerate(atoms) if n not in hydrogens]
+    entry = only(cif(kept, (15.0, 16.0, 17.0)))
+    assert isinstance(entry.item, Molecule)
+    assert entry.item.smiles == Chem.CanonSmiles(smiles)
+
+
+@pytest.mark.parametrize("smiles", ["CC(=O)Nc1ccccc1", "c1cn[nH]c1"])
+def test_hydrogen_on_free_nitrogen_is_added(smiles: str) -> None:
+    atoms = embedded(smiles)
+    molecule = Chem.AddHs(Chem.MolFromSmiles(smiles))
+    (lost,) = [
+        atom.GetIdx()
+        for atom in molecule.GetAtoms()
+        if atom.GetSymbol() == "H" and atom.GetNeighbors()[0].GetSymbol() == "N"
+    ]
+    entry = only(cif([atom for n, atom in enumerate(atoms) if n != lost], (15.0, 16.0, 17.0)))
+    assert isinstance(entry.item, Molecule)
+    assert entry.item.smiles == Chem.CanonSmiles(smiles)
+    assert any("nitrogens" in note for note in entry.source["notes"])
+
+
 def test_disorder_groups_keep_the_major_part() -> None:
     ring = [
         atom
