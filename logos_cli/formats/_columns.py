@@ -12,7 +12,7 @@ from logos_cli.formats.base import Entry, ReadOptions
 from logos_cli.grammar import Form, parse
 from logos_cli.objects.antibody import Antibody
 from logos_cli.objects.base import from_sentence
-from logos_cli.objects.material import material_from_blocks
+from logos_cli.objects.material import Material, material_from_blocks
 from logos_cli.objects.protein import Protein
 
 ID_COLUMNS = frozenset(
@@ -221,9 +221,13 @@ class Columns:
 
             return molecule_entry(_text(values, "smiles"), entry_id, source, options)
         if "metal" in values:
-            return Entry(
-                entry_id, material_from_blocks(_list(values, "metal"), _list(values, "linkers")), source
-            )
+            metal, linkers = _list(values, "metal"), _list(values, "linkers")
+            material = material_from_blocks(metal, linkers)
+            if cells.get("kind") == Form.MATERIAL and not options.canonical:
+                # written by `decode`: in order already, and RDKit's canonical SMILES of a canonical SMILES is,
+                # for a few cages, yet another one
+                material = Material(".".join(metal), tuple(linkers))
+            return Entry(entry_id, material, source)
         if "rxn" in values or "product" in values:
             return _reaction(values, entry_id, source, options)
         return Entry(entry_id, self._sequences(values, source, options), source)

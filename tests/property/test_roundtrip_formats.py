@@ -1,0 +1,127 @@
+"""Objects survive the way through sentences and through native files."""
+
+from __future__ import annotations
+
+import io
+import string
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from logos_cli.formats._input import Input
+from logos_cli.formats._reactions import split_components
+from logos_cli.formats._smiles import parse_smiles
+from logos_cli.formats._smiles_check import is_surely_valid
+from logos_cli.formats.base import ReadOptions, WriteOptions, detect
+from logos_cli.grammar import Form
+from logos_cli.objects.antibody import Antibody
+from logos_cli.objects.base import ScienceObject, to_text
+from logos_cli.objects.molecule import Molecule
+from logos_cli.objects.protein import Protein
+from logos_cli.objects.reaction import Reaction
+from logos_cli.records import Record
+from logos_cli.workflows.decode import decode, writer_for
+from tests.bench.bench_smiles import molecules, mutated
+from tests.bench.figures_roundtrip import figures, measure
+
+residues = st.text(string.ascii_uppercase, min_size=1, max_size=300)
+smiles = st.sampled_from(
+    [
+        "C",
+        "CCO",
+        "c1ccccc1",
+        "C[C@H](F)Cl",
+        "F/C=C/F",
+        "[Na+].[Cl-]",
+        "CC(=O)[O-]",
+        "c1ccc2[nH]ccc2c1",
+        "C1CC12CC2",
+        "N->[Pt]",
+    ]
+)
+proteins = residues.map(Protein)
+antibodies = st.lists(residues, min_size=1, max_size=2).map(lambda chains: Antibody(tuple(chains)))
+reactions = st.builds(
+    lambda left, right: Reaction(tuple(part for one in left for part in split_components(one)), right),
+    st.lists(smiles.filter(lambda one: ">" not in one), min_size=1, max_size=4),
+    smiles.filter(lambda one: ">" not in one),
+)
+
+
+def through_file(to: str, items: list[ScienceObject], form: Form | None) -> list[ScienceObject | None]:
+    stream = io.StringIO()
+    writer = writer_for(to, None)(stream, WriteOptions())
+    for number, item in enumerate(items):
+        writer.write(Record(f"n{number}", item.forms[0].value, to_text(item)), item)
+    writer.close()
+    source = Input("-", io.BytesIO(stream.getvalue().encode()))
+    return [entry.item for entry in detect(source).read(source, ReadOptions(form=form))]
+
+
+@given(st.one_of(proteins, antibodies, reactions, smiles.map(Molecule)))
+@settings(max_examples=300, deadline=None)
+def test_sentences(item: ScienceObject) -> None:
+    for form in item.forms:
+        assert decode(to_text(item, form)) == item
+
+
+@given(st.lists(proteins, min_size=1, max_size=4))
+@settings(max_examples=50, deadline=None)
+def test_proteins_through_fasta_csv_and_json(items: list[ScienceObject]) -> None:
+    for to in ("fasta", "csv", "tsv", "json"):
+        assert through_file(to, items, Form.PROTEIN) == items
+
+
+@given(st.lists(antibodies, min_size=1, max_size=4))
+@settings(max_examples=50, deadline=None)
+def test_antibodies_through_fasta_csv_and_json(items: list[ScienceObject]) -> None:
+    for to in ("csv", "json"):
+        assert through_file(to, items, Form.ANTIBODY) == items
+    fasta = through_file("fasta", items, Form.ANTIBODY)
+    if all(len(set(chain)) > 5 for item in items if isinstance(item, Antibody) for chain in item.chains):
+        assert fasta == items  # a long chain of few letters may be refused as nucleotides
+
+
+@given(st.lists(st.one_of(reactions, smiles.map(Molecule)), min_size=1, max_size=4))
+@settings(max_examples=50, deadline=None)
+def test_molecules_and_reactions_through_smi_and_json(items: list[ScienceObject]) -> None:
+    for to in ("smi", "json"):
+        assert through_file(to, items, None) == items
+
+
+@given(st.text("CNOcno()[]=#-+12.H@/\\%", max_size=25))
+@settings(max_examples=1500, deadline=None)
+def test_what_is_surely_valid_is_valid(text: str) -> None:
+    if is_surely_valid(text):
+        parse_smiles(text)
+
+
+# -- real data: small shares of what tests/bench measures ----------------------------------------------------
+
+
+@pytest.mark.parametrize("name", figures(1))
+def test_data_sets_come_back(shared_data: Path, name: str) -> None:
+    figure = figures(300)[name]
+    if figure.limit is None:
+        from dataclasses import replace
+
+        figure = replace(figure, limit=300)
+    result = measure(shared_data, figure)
+    assert result.n_read >= 290
+    assert result.passed, result.reasons[:3]
+
+
+def test_mutated_smiles_are_never_wrongly_accepted(shared_data: Path) -> None:
+    sure = 0
+    for text in mutated(molecules(shared_data, 6000, seed=11), seed=11):
+        if is_surely_valid(text):
+            sure += 1
+            parse_smiles(text)
+    assert sure > 300
+
+
+def test_most_real_molecules_take_the_fast_way(shared_data: Path) -> None:
+    found = molecules(shared_data, 4000, seed=12)
+    assert sum(map(is_surely_valid, found)) > 0.98 * len(found)
