@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cache, cached_property
 
 import gemmi
 
@@ -25,15 +24,20 @@ _CHARGES = {
 """Formal charge by atomic number and sum of bond orders, where that settles it."""
 
 
+_RawBond = tuple[int, int, int, str]
+"""Rows of two atoms, order, stereo."""
+
+
 class ChemComps:
     """The components of one CIF block, read when asked for."""
 
     def __init__(self, block: gemmi.cif.Block) -> None:
         self._block = block
+        self._found: dict[str, Component | None] = {}
 
     def names(self) -> list[str]:
         """Return the components that have atoms, in file order."""
-        return list(dict.fromkeys(self._atoms.get("comp_id", ())))
+        return list(dict.fromkeys(map(_plain, self._atoms.get("comp_id", ()))))
 
     def get(self, name: str) -> Component | None:
         """Return a component with its bonds, or None if the block does not define them.
@@ -41,96 +45,118 @@ class ChemComps:
         The PDB's files give no charges here: they follow from the bonds and hydrogens, and where they do not
         (metals, radicals) from the dictionary's entry of the same name.
         """
+        if name not in self._found:
+            self._found[name] = self._read(name)
+        return self._found[name]
+
+    def _read(self, name: str) -> Component | None:
         rows = _rows(self._atoms, name)
-        if not rows:
+        if not rows or "atom_id" not in self._atoms or "type_symbol" not in self._atoms:
             return None
-        index = {row["atom_id"]: place for place, row in enumerate(rows)}
-        bonds = [
-            (
-                index[row["atom_id_1"]],
-                index[row["atom_id_2"]],
-                self._order(row),
-                row.get("pdbx_stereo_config", "N"),
-            )
-            for row in _rows(self._bonds, name)
-            if row.get("atom_id_1") in index and row.get("atom_id_2") in index
-        ]
+        names = _column(self._atoms, "atom_id", rows)
+        index = {atom: place for place, atom in enumerate(names)}
+        bonds = self._component_bonds(name, index)
         if not bonds and len(rows) > 1:
             return None
-        found = _component(name, rows, bonds)
-        if "charge" not in self._atoms:
-            return _with_charges(found)
-        return found
+        found = _component(name, names, self._atoms, rows, bonds)
+        return found if "charge" in self._atoms else _with_charges(found)
+
+    def _component_bonds(self, name: str, index: dict[str, int]) -> list[_RawBond]:
+        table = self._bonds
+        rows = _rows(table, name)
+        if not rows or "atom_id_1" not in table or "atom_id_2" not in table:
+            return []
+        orders = _column(table, "value_order" if "value_order" in table else "type", rows)
+        ends = zip(_column(table, "atom_id_1", rows), _column(table, "atom_id_2", rows), strict=True)
+        stereo = _column(table, "pdbx_stereo_config", rows)
+        return [
+            (index[first], index[second], _ORDERS.get(order.lower(), 1), label)
+            for (first, second), order, label in zip(ends, orders, stereo, strict=True)
+            if first in index and second in index
+        ]
 
     @cached_property
-    def _atoms(self) -> dict[str, Sequence[str]]:
+    def _atoms(self) -> dict[str, gemmi.cif.Column]:
         return _table(self._block, "_chem_comp_atom.")
 
     @cached_property
-    def _bonds(self) -> dict[str, Sequence[str]]:
+    def _bonds(self) -> dict[str, gemmi.cif.Column]:
         return _table(self._block, "_chem_comp_bond.")
 
-    @staticmethod
-    def _order(row: dict[str, str]) -> int:
-        return _ORDERS.get((row.get("value_order") or row.get("type") or "").lower(), 1)
+
+def _table(block: gemmi.cif.Block, prefix: str) -> dict[str, gemmi.cif.Column]:
+    """Return the columns of a category by their names without the prefix; nothing is copied."""
+    names = block.get_mmcif_category_names()
+    if prefix not in names:
+        return {}
+    tags = block.find_mmcif_category(prefix).tags
+    return {tag.removeprefix(prefix): block.find_values(tag) for tag in tags}
 
 
-def _table(block: gemmi.cif.Block, prefix: str) -> dict[str, Sequence[str]]:
-    """Return the columns of a category by their names without the prefix."""
-    loop = block.find_loop(f"{prefix}comp_id").get_loop()
-    if loop is None:
-        found = block.get_mmcif_category(prefix, raw=True)
-        return {name: [str(value) for value in values] for name, values in found.items()}
-    values, width = loop.values, loop.width()
-    return {tag.removeprefix(prefix): values[place::width] for place, tag in enumerate(loop.tags)}
+def _rows(table: dict[str, gemmi.cif.Column], name: str) -> list[int]:
+    """Return the rows of one component."""
+    if "comp_id" not in table:
+        return []
+    quoted = {name, f"'{name}'", f'"{name}"'}
+    return [row for row, value in enumerate(table["comp_id"]) if value in quoted]
 
 
-def _rows(table: dict[str, Sequence[str]], name: str) -> list[dict[str, str]]:
-    ids = table.get("comp_id", ())
-    return [
-        {key: _plain(values[row]) for key, values in table.items()}
-        for row in _positions(ids, name)
-    ]  # fmt: skip
-
-
-def _positions(ids: Sequence[str], name: str) -> Iterator[int]:
-    for row, value in enumerate(ids):
-        if value == name or (value[0] in "'\"" and _plain(value) == name):
-            yield row
+def _column(table: dict[str, gemmi.cif.Column], tag: str, rows: list[int]) -> list[str]:
+    """Return one column of some rows; ``?`` where the category has no such column."""
+    values = table.get(tag)
+    return ["?"] * len(rows) if values is None else [_plain(values[row]) for row in rows]
 
 
 def _plain(value: str) -> str:
-    return gemmi.cif.as_string(value) if value[:1] in "'\";" else value
+    return str(gemmi.cif.as_string(value)) if value[:1] in ("'", '"', ";") else value
+
+
+@cache
+def _number(symbol: str) -> int:
+    return int(gemmi.Element(symbol.capitalize()).atomic_number)
 
 
 def _component(
-    name: str, rows: Sequence[dict[str, str]], bonds: Sequence[tuple[int, int, int, str]]
+    name: str, names: list[str], table: dict[str, gemmi.cif.Column], rows: list[int], bonds: list[_RawBond]
 ) -> Component:
-    numbers = [gemmi.Element(row.get("type_symbol", "X").capitalize()).atomic_number for row in rows]
+    numbers = [_number(symbol) for symbol in _column(table, "type_symbol", rows)]
+    stereo = _column(table, "pdbx_stereo_config", rows)
+    leaving = _column(table, "pdbx_leaving_atom_flag", rows)
+    charges = _column(table, "charge", rows)
     hydrogens = [0] * len(rows)
     for first, second, _, _ in bonds:
-        for one, other in ((first, second), (second, first)):
-            if numbers[one] == 1:
-                hydrogens[other] += 1
-    place = {}
-    atoms = []
-    for index, row in enumerate(rows):
-        if numbers[index] == 1:
-            continue
-        place[index] = len(atoms)
-        charge = row.get("charge", "0").removeprefix("+")
-        atoms.append(
-            Atom(
-                row["atom_id"], numbers[index], int(float(charge)) if charge not in "?." else 0, hydrogens[index],
-                row.get("pdbx_leaving_atom_flag", "N") == "Y", row.get("pdbx_stereo_config", "N"),
+        if numbers[first] == 1:
+            hydrogens[second] += 1
+        if numbers[second] == 1:
+            hydrogens[first] += 1
+    place: dict[int, int] = {}
+    atoms: list[Atom] = []
+    for index, number in enumerate(numbers):
+        if number != 1:
+            place[index] = len(atoms)
+            atoms.append(
+                Atom(
+                    names[index],
+                    number,
+                    _charge(charges[index]),
+                    hydrogens[index],
+                    leaving[index] == "Y",
+                    stereo[index],
+                )
             )
-        )  # fmt: skip
     kept = tuple(
-        Bond(place[first], place[second], order, stereo if stereo in ("E", "Z") else "N")
-        for first, second, order, stereo in bonds
+        Bond(place[first], place[second], order, label if label in ("E", "Z") else "N")
+        for first, second, order, label in bonds
         if first in place and second in place
     )
     return Component(name, "", "", "", tuple(atoms), kept)
+
+
+def _charge(text: str) -> int:
+    try:
+        return int(float(text))
+    except ValueError:
+        return 0
 
 
 def _with_charges(found: Component) -> Component:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
-from rdkit import Chem, RDLogger, rdBase
+from rdkit import Chem, rdBase
 from rdkit.Chem import rdCIPLabeler
 from rdkit.Geometry import Point3D
 
@@ -23,9 +25,8 @@ _ORDERS = {
 _TETRAHEDRAL = (Chem.ChiralType.CHI_TETRAHEDRAL_CW, Chem.ChiralType.CHI_TETRAHEDRAL_CCW)
 _NON_METALS = frozenset((1, 2, 5, 6, 7, 8, 9, 10, 14, 15, 16, 17, 18, 33, 34, 35, 36, 52, 53, 54, 85, 86))
 _PSEUDO_CHIRAL = frozenset((15, 16, 33, 34))
+_MOST_BONDS = {5: 3, 7: 3, 8: 2}
 _PERIODIC = Chem.GetPeriodicTable()
-
-RDLogger.DisableLog("rdApp.*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class Drawing:
     """The molecule of a ligand and what was noticed while it was put together."""
 
     smiles: str
+    n_atoms: int
     notes: list[str] = field(default_factory=list)
 
 
@@ -68,7 +70,9 @@ def draw(parts: Sequence[Part], links: Iterable[Link] = ()) -> Drawing:
     molecule = builder.molecule()
     _sanitize(molecule, " ".join(part.component.id for part in parts))
     notes = builder.set_stereo(molecule)
-    return Drawing(to_smiles(molecule), notes)
+    if not builder.numbers.isdisjoint(_PSEUDO_CHIRAL) or not _NON_METALS.issuperset(builder.numbers):
+        drop_stereo(molecule)
+    return Drawing(str(Chem.MolToSmiles(molecule)), molecule.GetNumAtoms(), notes)
 
 
 def molecule_of(definition: Component) -> Chem.Mol:
@@ -123,8 +127,10 @@ class _Builder:
         self.positions: list[Position | None] = []
         self.stereo: list[str] = []
         self.bond_stereo: dict[tuple[int, int], str] = {}
+        self.numbers: set[int] = set()
 
     def molecule(self) -> Chem.RWMol:
+        """Put the molecule together, without stereo and not sanitized."""
         molecule = Chem.RWMol()
         linked = {end for link in self.links for end in (link.first, link.second)}
         gone = {end: self._leaving(end) for end in linked}
@@ -133,26 +139,32 @@ class _Builder:
             for place, atom in enumerate(part.component.atoms):
                 if (number, place) in dropped:
                     continue
-                end = (number, atom.name)
-                fewer = 1 if end in linked and gone[end] is None else 0
+                key = (number, atom.name)
+                fewer = 1 if key in linked and gone[key] is None else 0
                 added = Chem.Atom(atom.number)
-                added.SetFormalCharge(atom.charge)
+                if atom.charge:
+                    added.SetFormalCharge(atom.charge)
                 added.SetNoImplicit(True)
                 added.SetNumExplicitHs(max(0, atom.hydrogens - fewer))
                 self.index[number, place] = molecule.AddAtom(added)
                 self.positions.append(part.positions.get(atom.name))
                 self.stereo.append(atom.stereo)
+                self.numbers.add(atom.number)
             for bond in part.component.bonds:
                 first, second = self.index.get((number, bond.first)), self.index.get((number, bond.second))
                 if first is not None and second is not None:
                     molecule.AddBond(first, second, _ORDERS[bond.order])
                     if bond.order == AROMATIC:
-                        for end in (first, second):
-                            molecule.GetAtomWithIdx(end).SetIsAromatic(True)
-                    if bond.stereo in "EZ":
+                        for place in (first, second):
+                            molecule.GetAtomWithIdx(place).SetIsAromatic(True)
+                    if bond.stereo in ("E", "Z"):
                         self.bond_stereo[first, second] = bond.stereo
         for link in self.links:
-            molecule.AddBond(*(self._place(end) for end in (link.first, link.second)), Chem.BondType.SINGLE)
+            molecule.AddBond(self._place(link.first), self._place(link.second), Chem.BondType.SINGLE)
+        if not _NON_METALS.issuperset(self.numbers):
+            _relax_metal_bonds(molecule)
+        if any(_has_onium(part.component) for part in self.parts):
+            _charge_onium(molecule)
         return molecule
 
     def _place(self, end: tuple[int, str]) -> int:
@@ -161,15 +173,19 @@ class _Builder:
         return self.index[number, names.index(name)]
 
     def _leaving(self, end: tuple[int, str]) -> int | None:
-        """Return the leaving atom that a link at this atom replaces, if the coordinates lack one."""
+        """Return the terminal atom that a link at this atom replaces, if the coordinates lack one.
+
+        Not every definition marks its leaving atoms, so a missing neighbour with no other bond is taken.
+        """
         number, name = end
         part = self.parts[number]
-        atoms = part.component.atoms
+        atoms, bonds = part.component.atoms, part.component.bonds
         here = next(place for place, atom in enumerate(atoms) if atom.name == name)
-        for bond in part.component.bonds:
+        degrees = Counter(place for bond in bonds for place in (bond.first, bond.second))
+        for bond in bonds:
             if here in (bond.first, bond.second) and bond.order == 1:
                 other = bond.second if bond.first == here else bond.first
-                if atoms[other].leaving and atoms[other].name not in part.positions:
+                if degrees[other] == 1 and atoms[other].name not in part.positions:
                     return other
         return None
 
@@ -221,7 +237,7 @@ def _stereo_from_labels(
         bond = molecule.GetBondBetweenAtoms(first, second)
         if label in ("E", "Z") and bond.GetBondType() == Chem.BondType.DOUBLE and not bond.GetIsAromatic():
             double[bond.GetIdx()] = label
-            _set_cis(molecule, bond)
+            _set_cis(bond)
     if not wanted and not double:
         return
     for index in wanted:
@@ -233,7 +249,7 @@ def _stereo_from_labels(
     Chem.AssignStereochemistry(molecule, cleanIt=True, force=True)
 
 
-def _set_cis(molecule: Chem.RWMol, bond: Chem.Bond) -> None:
+def _set_cis(bond: Chem.Bond) -> None:
     ends = (bond.GetBeginAtom(), bond.GetEndAtom())
     near = [
         [a.GetIdx() for a in end.GetNeighbors() if a.GetIdx() != other.GetIdx()]
@@ -267,15 +283,13 @@ def _flip_wrong(molecule: Chem.RWMol, atoms: Mapping[int, str], bonds: Mapping[i
 
 
 def _sanitize(molecule: Chem.RWMol, name: str) -> None:
-    """Sanitize; metal bonds that exceed a valence become dative, and onium atoms get their charge.
+    """Sanitize.
 
     Raises
     ------
     MoleculeError
-        If the molecule is not acceptable even then.
+        If RDKit does not accept the molecule.
     """
-    _relax_metal_bonds(molecule)
-    _charge_onium(molecule)
     with rdBase.BlockLogs():
         try:
             Chem.SanitizeMol(molecule)
@@ -286,13 +300,22 @@ def _sanitize(molecule: Chem.RWMol, name: str) -> None:
             ) from error
 
 
-def _valence(atom: Chem.Atom, skip_metals: bool = False) -> int:
-    total = atom.GetNumExplicitHs()
-    for bond in atom.GetBonds():
-        if skip_metals and bond.GetOtherAtom(atom).GetAtomicNum() not in _NON_METALS:
-            continue
-        total += int(bond.GetValenceContrib(atom))
-    return total
+@lru_cache(maxsize=1024)
+def _has_onium(definition: Component) -> bool:
+    """Whether a neutral N, O or B has more bonds than it can have, metals counted."""
+    valences = [atom.hydrogens for atom in definition.atoms]
+    for bond in definition.bonds:
+        order = 1 if bond.order == AROMATIC else bond.order
+        valences[bond.first] += order
+        valences[bond.second] += order
+    return any(
+        not atom.charge and valence > _MOST_BONDS.get(atom.number, 99)
+        for atom, valence in zip(definition.atoms, valences, strict=True)
+    )
+
+
+def _valence(atom: Chem.Atom) -> int:
+    return int(atom.GetNumExplicitHs() + sum(bond.GetValenceContrib(atom) for bond in atom.GetBonds()))
 
 
 def _relax_metal_bonds(molecule: Chem.RWMol) -> None:
@@ -325,25 +348,22 @@ def _charge_onium(molecule: Chem.RWMol) -> None:
     """Give neutral N with four bonds, O with three and B with four the charge that they must have."""
     for atom in molecule.GetAtoms():
         number = atom.GetAtomicNum()
-        if number not in (5, 7, 8) or atom.GetFormalCharge():
+        if number not in _MOST_BONDS or atom.GetFormalCharge():
             continue
         valence = _valence(atom)
-        if number == 7 and valence == 5:
-            _split_nitro(molecule, atom)
+        if (number, valence) == (7, 5):
+            _split_nitro(atom)
         elif (number, valence) in ((7, 4), (8, 3)):
             atom.SetFormalCharge(1)
         elif (number, valence) == (5, 4):
             atom.SetFormalCharge(-1)
 
 
-def _split_nitro(molecule: Chem.RWMol, atom: Chem.Atom) -> None:
+def _split_nitro(atom: Chem.Atom) -> None:
     for bond in atom.GetBonds():
         other = bond.GetOtherAtom(atom)
-        if (
-            bond.GetBondType() == Chem.BondType.DOUBLE
-            and other.GetAtomicNum() == 8
-            and other.GetDegree() == 1
-        ):
+        terminal = other.GetAtomicNum() == 8 and other.GetDegree() == 1
+        if terminal and bond.GetBondType() == Chem.BondType.DOUBLE:
             bond.SetBondType(Chem.BondType.SINGLE)
             other.SetFormalCharge(-1)
             atom.SetFormalCharge(1)

@@ -67,7 +67,9 @@ def read_given(text: str) -> list[Given | LogosError]:
         If the file cannot be read, or the text is no SMILES.
     """
     if not Path(text).is_file():
-        if _FILE.search(text) or ("/" in text and Path(text).parent.is_dir() and len(text) > 3 and "." in text):
+        if _FILE.search(text) or (
+            "/" in text and Path(text).parent.is_dir() and len(text) > 3 and "." in text
+        ):
             raise InputError(
                 "there is no such file", source=text, hint="--ligand takes a file, an id or a SMILES"
             )

@@ -14,7 +14,8 @@ from logos_cli.formats import _ligand_chemistry as chemistry
 from logos_cli.formats._chem_comp import ChemComps
 from logos_cli.formats._components import Component, component
 from logos_cli.formats._structure_ligands import Ligand
-from logos_cli.formats._structure_model import Model, Residue
+from logos_cli.formats._structure_model import Model
+from logos_cli.formats._structure_types import Residue
 
 if TYPE_CHECKING:
     from rdkit import Chem
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LigandSmiles:
-    """A ligand's SMILES, where its bond orders come from (``file``, ``chem_comp``, ``ccd``, ``perceived``), and notes."""
+    """A ligand's SMILES, and where its bonds come from: ``file``, ``chem_comp``, ``ccd`` or ``perceived``."""
 
     smiles: str
     origin: str
@@ -64,7 +65,7 @@ class Chemist:
             return self._renamed(ligand, components, origin, strangers)
         drawing = chemistry.draw(*self._parts(ligand, components))
         return LigandSmiles(
-            drawing.smiles, origin, tuple(drawing.notes + self._unmodelled(ligand, components))
+            drawing.smiles, origin, tuple(drawing.notes + self._unmodelled(ligand, drawing.n_atoms))
         )
 
     def _definition(self, residue: Residue) -> tuple[Component, str] | None:
@@ -101,14 +102,14 @@ class Chemist:
                     found.append(name)
         return found
 
-    def _unmodelled(self, ligand: Ligand, components: list[Component]) -> list[str]:
-        n_defined = sum(1 for comp in components for atom in comp.atoms if not atom.leaving)
-        n_missing = n_defined - len(ligand.atoms)
+    @staticmethod
+    def _unmodelled(ligand: Ligand, n_atoms: int) -> list[str]:
+        """Say how many atoms of the molecule the file lacks."""
+        n_missing = n_atoms - len(ligand.atoms)
         if n_missing <= 0:
             return []
-        return [
-            f"{n_missing} heavy atoms of {ligand} have no coordinates; the SMILES is the whole component's"
-        ]
+        atoms = "1 heavy atom has" if n_missing == 1 else f"{n_missing} heavy atoms have"
+        return [f"{atoms} no coordinates in {ligand}; the SMILES is of the whole component"]
 
     def _renamed(
         self, ligand: Ligand, components: list[Component], origin: str, strangers: list[str]

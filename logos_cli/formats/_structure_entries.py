@@ -13,11 +13,19 @@ from logos_cli.formats import _structure_sequence as sequences
 from logos_cli.formats._ids import UniqueIds
 from logos_cli.formats._ligand_given import Given, is_selection, read_given
 from logos_cli.formats._ligand_smiles import Chemist, LigandSmiles
-from logos_cli.formats._structure_ligands import Ligand, Surroundings, find_ligands, irrelevance, surroundings
-from logos_cli.formats._structure_model import Model, Role
+from logos_cli.formats._structure_ligands import (
+    Ligand,
+    Surroundings,
+    find_ligands,
+    is_additive,
+    is_relevant,
+    surroundings,
+)
+from logos_cli.formats._structure_model import Model
 from logos_cli.formats._structure_select import listing, select_chains, select_ligands
 from logos_cli.formats._structure_sequence import Mapped
 from logos_cli.formats._structure_site import Contact, Neighbours
+from logos_cli.formats._structure_types import Role
 from logos_cli.formats.base import Entry, ReadOptions
 from logos_cli.grammar import Form
 from logos_cli.objects.complex import Complex
@@ -52,9 +60,9 @@ class Encoder:
         self.chains = select_chains(
             model, model.chains if asked_for_chains else receptors, options.chains, options.numbering
         )
-        kept = {residue.index for chain in self.chains for residue in chain.residues}
+        self._inside = frozenset(residue.index for chain in self.chains for residue in chain.residues)
         self.ligands = [
-            ligand for ligand in self.ligands if kept.isdisjoint(r.index for r in ligand.residues)
+            ligand for ligand in self.ligands if self._inside.isdisjoint(r.index for r in ligand.residues)
         ]
         self._mapped: dict[int, Mapped] = {}
 
@@ -141,11 +149,11 @@ class Encoder:
         if not self.chains:
             return found
         for ligand in self.ligands:
-            touched: Surroundings | None = None
-            if len(ligand.atoms) >= 5:
-                touched = self._touched(ligand)
-                if irrelevance(self.model, self.neighbours, ligand, self.chains, touched.bonds) is None:
-                    found.append((ligand, touched, None))
+            if is_additive(ligand):
+                continue
+            touched = self._touched(ligand)
+            if is_relevant(self.model, ligand, self._protein, touched.bonds):
+                found.append((ligand, touched, None))
         return found
 
     @cached_property
@@ -153,13 +161,17 @@ class Encoder:
         """The neighbour search, made when the first ligand needs it."""
         return Neighbours(self.model, self.options.cutoff_angstrom, self.options.symmetry)
 
+    @cached_property
+    def _protein(self) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Positions of the chains' heavy atoms."""
+        return self.model.positions[self.model.atoms(r for chain in self.chains for r in chain.residues)]
+
     def _touched(self, ligand: Ligand) -> Surroundings:
-        return surroundings(self.model, self.neighbours, ligand, self.chains, self.options.cutoff_angstrom)
+        return surroundings(self.model, self.neighbours, ligand, self._inside, self.options.cutoff_angstrom)
 
     def _protein_contacts(self, positions: np.ndarray[Any, np.dtype[np.float64]]) -> dict[int, Contact]:
-        inside = {residue.index for chain in self.chains for residue in chain.residues}
         found = self.neighbours.contacts(positions, self.options.cutoff_angstrom)
-        return {index: contact for index, contact in found.items() if index in inside}
+        return {index: contact for index, contact in found.items() if index in self._inside}
 
     def _why_no_ligand(self) -> str:
         if not self.model.chains:

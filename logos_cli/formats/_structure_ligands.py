@@ -8,15 +8,22 @@ are not all on its list of additives; sugars bonded to the protein are glycosyla
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from logos_cli.formats import _residues
-from logos_cli.formats._structure_model import Chain, Model, Residue, Role
-from logos_cli.formats._structure_site import Contact, Neighbours, bonds_between_residues, is_bond
+from logos_cli.formats._structure_model import Model
+from logos_cli.formats._structure_site import (
+    LONGEST_BOND_ANGSTROM,
+    Contact,
+    Neighbours,
+    bonds_between_residues,
+    is_bond,
+)
+from logos_cli.formats._structure_types import Chain, Residue, Role
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -161,16 +168,16 @@ class Surroundings:
 
 
 def surroundings(
-    model: Model, neighbours: Neighbours, ligand: Ligand, chains: list[Chain], cutoff_angstrom: float
+    model: Model, neighbours: Neighbours, ligand: Ligand, inside: Container[int], cutoff_angstrom: float
 ) -> Surroundings:
-    """Return the contacts of a ligand with protein chains."""
-    inside = {residue.index for chain in chains for residue in chain.residues}
+    """Return the contacts of a ligand with the protein residues whose indices are ``inside``."""
     found = neighbours.contacts(model.positions[ligand.atoms], cutoff_angstrom)
     contacts = {index: contact for index, contact in found.items() if index in inside}
     bonds = [
         (index, contact)
         for index, contact in contacts.items()
-        if not contact.symmetry
+        if contact.distance_angstrom < LONGEST_BOND_ANGSTROM
+        and not contact.symmetry
         and is_bond(
             int(model.elements[contact.atom]),
             int(model.elements[ligand.atoms[contact.ligand_row]]),
@@ -180,23 +187,29 @@ def surroundings(
     return Surroundings(contacts, bonds)
 
 
-def irrelevance(
-    model: Model,
-    neighbours: Neighbours,
-    ligand: Ligand,
-    chains: list[Chain],
-    bonds: list[tuple[int, Contact]],
-) -> str | None:
-    """Return why a ligand does not count, or None if it is relevant."""
+def is_additive(ligand: Ligand) -> bool:
+    """Whether a ligand is too small to count, or on P2Rank's list of additives."""
+    return len(ligand.atoms) < MIN_HEAVY_ATOMS or all(
+        name in _residues.IGNORED_LIGANDS for name in ligand.names
+    )
+
+
+def is_relevant(
+    model: Model, ligand: Ligand, protein: NDArray[np.float64], bonds: list[tuple[int, Contact]]
+) -> bool:
+    """Whether a ligand counts.
+
+    Parameters
+    ----------
+    protein : ndarray, shape (n_atoms, 3)
+        Positions of the protein's heavy atoms, Å.
+    bonds : list
+        The bonds to the protein, from :func:`surroundings`.
+    """
     names = ligand.names
-    if all(name in _residues.IGNORED_LIGANDS for name in names):
-        return "is on P2Rank's list of additives"
-    if len(ligand.atoms) < MIN_HEAVY_ATOMS:
-        return f"has fewer than {MIN_HEAVY_ATOMS} heavy atoms"
+    if is_additive(ligand):
+        return False
     if bonds and all(name in _residues.IGNORED_LIGANDS or _residues.is_saccharide(name) for name in names):
-        return "is glycosylation: sugars bonded to the protein"
-    centre = model.positions[ligand.atoms].mean(axis=0, keepdims=True)
-    inside = {residue.index for chain in chains for residue in chain.residues}
-    if inside.isdisjoint(neighbours.contacts(centre, MAX_CENTRE_DISTANCE_ANGSTROM)):
-        return f"has its centre farther than {MAX_CENTRE_DISTANCE_ANGSTROM} Å from the protein"
-    return None
+        return False
+    away = protein - model.positions[ligand.atoms].mean(axis=0)
+    return bool((np.einsum("ij,ij->i", away, away) <= MAX_CENTRE_DISTANCE_ANGSTROM**2).any())

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -13,82 +11,17 @@ import numpy as np
 
 from logos_cli.errors import StructureError
 from logos_cli.formats import _residues
+from logos_cli.formats._structure_elements import repair_elements
 from logos_cli.formats._structure_read import Loaded, checked_positions
+from logos_cli.formats._structure_roles import assign_roles
+from logos_cli.formats._structure_types import Chain, Notes, Residue, Role
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-PEPTIDE_BOND_ANGSTROM = 2.0
 _DEUTERIUM = 119
-_PEPTIDES = (gemmi.PolymerType.PeptideL, gemmi.PolymerType.PeptideD, gemmi.PolymerType.CyclicPseudoPeptide)
-_NUCLEIC = (gemmi.PolymerType.Dna, gemmi.PolymerType.Rna, gemmi.PolymerType.DnaRnaHybrid)
-
-
-class Role(Enum):
-    """What a residue is in its structure."""
-
-    PROTEIN = "protein"
-    NUCLEIC = "nucleic"
-    WATER = "water"
-    OTHER = "other"
-
-
-@dataclass(slots=True)
-class Residue:
-    """A residue: its names in the file and its atoms, ``first`` to ``last`` (exclusive) of the flat arrays.
-
-    ``label_chain`` and ``label_number`` are mmCIF's own names, None where the file has none.
-    """
-
-    index: int
-    chain: str
-    name: str
-    number: int
-    insertion: str
-    label_chain: str | None
-    label_number: int | None
-    hetero: bool
-    first: int
-    last: int
-    role: Role = Role.OTHER
-    altloc: int = 0
-    entity: gemmi.EntityType = gemmi.EntityType.Unknown
-    subchain: str = ""
-
-    @property
-    def number_text(self) -> str:
-        """The author's number with the insertion code, ``142A``."""
-        return f"{self.number}{self.insertion}"
-
-    def __str__(self) -> str:
-        return f"{self.name} {self.chain}:{self.number_text}"
-
-
-@dataclass(slots=True)
-class Chain:
-    """A protein chain: the residues with coordinates, in file order."""
-
-    name: str
-    label: str | None
-    residues: list[Residue]
-    sequence: str
-    entity: gemmi.Entity | None = None
-
-    def positions(self) -> dict[int, int]:
-        """Return residue index -> place in the sequence."""
-        return {residue.index: place for place, residue in enumerate(self.residues)}
-
-
-@dataclass(slots=True)
-class Notes:
-    """Things that a user should know about a file, each said once."""
-
-    lines: list[str] = field(default_factory=list)
-
-    def add(self, line: str) -> None:
-        """Add a line unless it is there."""
-        if line not in self.lines:
-            self.lines.append(line)
+_HETERO = ord("H")
+_NO_ICODE = (0, 32)
 
 
 class Model:
@@ -119,7 +52,9 @@ class Model:
         self.altlocs: NDArray[np.int8] = np.array(flat.altlocs)
         self._flat = flat
         self.residues = self._read_residues()
-        self._set_roles()
+        if loaded.kind == "pdb":
+            repair_elements(self)
+        assign_roles(self)
         self.heavy = (self.elements != 1) & (self.elements != _DEUTERIUM)
         if self.altlocs.any():
             self._choose_conformers()
@@ -143,142 +78,64 @@ class Model:
                     del self.structure[index]
 
     def _read_residues(self) -> list[Residue]:
+        sizes = [len(residue) for chain in self.model for residue in chain]
+        ends = np.cumsum(sizes)
+        firsts = (ends - sizes).tolist()
+        flat = self._flat
         labelled = self.loaded.kind != "pdb"
-        found: list[Residue] = []
-        first = 0
-        for chain in self.model:
-            chain_name = chain.name
-            for residue in chain:
-                last = first + len(residue)
-                seqid = residue.seqid
-                subchain = residue.subchain
-                found.append(
-                    Residue(
-                        len(found), chain_name, residue.name, seqid.num, seqid.icode.strip(),
-                        (subchain or None) if labelled else None, residue.label_seq if labelled else None,
-                        residue.het_flag == "H", first, last, entity=residue.entity_type, subchain=subchain,
-                    )
-                )  # fmt: skip
-                first = last
+        polymers = {
+            entity.name
+            for entity in self.structure.entities
+            if entity.entity_type is gemmi.EntityType.Polymer
+        }
+        columns = zip(
+            _texts(flat.chain_ids, firsts), _texts(flat.residue_names, firsts), np.array(flat.resnums)[firsts].tolist(),
+            np.array(flat.icodes)[firsts].tolist(), _texts(flat.subchains, firsts), _texts(flat.entity_ids, firsts),
+            np.array(flat.het_flags)[firsts].tolist(), firsts, ends.tolist(), strict=True,
+        )  # fmt: skip
+        found = [
+            Residue(
+                index, chain, name, number, "" if icode in _NO_ICODE else chr(icode),
+                (subchain or None) if labelled else None, None, hetero == _HETERO, first, last,
+                entity=entity if labelled and entity in polymers else "", subchain=subchain,
+            )
+            for index, (chain, name, number, icode, subchain, entity, hetero, first, last) in enumerate(columns)
+        ]  # fmt: skip
+        if polymers and labelled:
+            numbers = [residue.label_seq for chain in self.model for residue in chain]
+            for residue, label in zip(found, numbers, strict=True):
+                residue.label_number = label
         return found
+
+    def gemmi_atom(self, residue: Residue, atom: int) -> gemmi.Atom:
+        """Return gemmi's atom of a flat index."""
+        index = residue.index
+        for chain in self.model:
+            if index < len(chain):
+                return chain[index][atom - residue.first]
+            index -= len(chain)
+        raise IndexError(atom)
+
+    @cached_property
+    def name_letters(self) -> NDArray[np.uint8]:
+        """First letter (ASCII) of each atom's name, leading digits skipped."""
+        names = np.array(self._flat.atom_names).view(np.uint8)
+        digit = (names[:, 0] >= ord("0")) & (names[:, 0] <= ord("9"))
+        letters: NDArray[np.uint8] = np.where(digit, names[:, 1], names[:, 0])
+        return letters
+
+    @cached_property
+    def _names(self) -> list[bytes]:
+        return _fixed_width(self._flat.atom_names).tolist()
 
     def atom_name(self, atom: int) -> str:
         """Return the name of an atom of the flat arrays."""
-        return _text(self._flat.atom_names[atom])
+        return self._names[atom].decode("utf-8", "replace")
 
     @cached_property
     def occupancies(self) -> NDArray[np.float32]:
         """Occupancy of each atom."""
         return np.array(self._flat.occ)
-
-    # -- roles -----------------------------------------------------------------------------------
-
-    def _set_roles(self) -> None:
-        entities = self._entity_roles()
-        for residue in self.residues:
-            role = entities.get(residue.subchain) if residue.entity is gemmi.EntityType.Polymer else None
-            if role is not None:
-                residue.role = role
-            elif _residues.is_water(residue.name):
-                residue.role = Role.WATER
-        if not entities:
-            self._guess_roles()
-
-    def _entity_roles(self) -> dict[str, Role]:
-        """Return the role of each polymer subchain, as the entities of an mmCIF file declare it."""
-        if self.loaded.kind == "pdb":
-            return {}
-        roles: dict[str, Role] = {}
-        for entity in self.structure.entities:
-            if entity.entity_type is not gemmi.EntityType.Polymer:
-                continue
-            for subchain in entity.subchains:
-                kind = entity.polymer_type
-                if kind not in _PEPTIDES and kind not in _NUCLEIC:
-                    kind = self.model.get_subchain(subchain).check_polymer_type()
-                roles[subchain] = (
-                    Role.PROTEIN if kind in _PEPTIDES else Role.NUCLEIC if kind in _NUCLEIC else Role.OTHER
-                )
-        return roles
-
-    def _guess_roles(self) -> None:
-        """Tell chains from ligands where the file does not say: PDB, and CIF without entities.
-
-        Residues with standard names in ATOM lines are chain. Any other is chain if it has a peptide bond to a
-        neighbour that is, or if MODRES or SEQRES name it for its chain and it has a backbone; TER lines are
-        not relied on, because many programs put them after the ligands.
-        """
-        declared = self._declared_monomers()
-        doubtful: list[int] = []
-        for residue in self.residues:
-            if residue.role is Role.WATER:
-                continue
-            if not residue.hetero and _residues.is_standard_amino_acid(residue.name):
-                residue.role = Role.PROTEIN
-            elif not residue.hetero and _residues.is_nucleotide(residue.name):
-                residue.role = Role.NUCLEIC
-            else:
-                doubtful.append(residue.index)
-        for order in (doubtful, doubtful[::-1]):
-            for index in order:
-                residue = self.residues[index]
-                if residue.role is Role.OTHER:
-                    residue.role = self._role_by_bonds(index, declared)
-        self._join_peptides_of_doubtful(doubtful)
-
-    def _declared_monomers(self) -> set[tuple[str, str]]:
-        """Return (chain, residue name) that SEQRES or MODRES name as part of a polymer."""
-        found: set[tuple[str, str]] = {
-            (modified.chain_name, modified.res_id.name) for modified in self.structure.mod_residues
-        }
-        for entity in self.structure.entities:
-            names = {name for item in entity.full_sequence for name in item.split(",")}
-            # gemmi names the entity of a PDB chain like the chain
-            found.update((entity.name.rstrip("!"), name) for name in names)
-        return found
-
-    def _role_by_bonds(self, index: int, declared: set[tuple[str, str]]) -> Role:
-        residue = self.residues[index]
-        before = self.residues[index - 1] if index else None
-        after = self.residues[index + 1] if index + 1 < len(self.residues) else None
-        for one, other in ((before, residue), (residue, after)):
-            if one is None or other is None or one.chain != other.chain:
-                continue
-            role = (one if other is residue else other).role
-            if role is Role.PROTEIN and self._bonded(one, "C", other, "N"):
-                return role
-            if role is Role.NUCLEIC and self._bonded(one, "O3'", other, "P"):
-                return role
-        if (
-            (residue.chain, residue.name) in declared
-            and _residues.is_amino_acid(residue.name)
-            and all(self.find_atom(residue, name) is not None for name in ("N", "CA", "C"))
-            and any(
-                near and near.chain == residue.chain and near.role is Role.PROTEIN for near in (before, after)
-            )
-        ):
-            return Role.PROTEIN
-        return Role.OTHER
-
-    def _join_peptides_of_doubtful(self, doubtful: list[int]) -> None:
-        """Make a chain of amino acids in HETATM lines that are bonded to each other only (cyclic peptides)."""
-        for index in doubtful[:-1]:
-            one, other = self.residues[index], self.residues[index + 1]
-            if (
-                one.chain == other.chain
-                and one.role is not Role.WATER
-                and other.role is Role.OTHER
-                and _residues.is_amino_acid(one.name)
-                and _residues.is_amino_acid(other.name)
-                and self._bonded(one, "C", other, "N")
-            ):
-                one.role = other.role = Role.PROTEIN
-
-    def _bonded(self, one: Residue, first: str, other: Residue, second: str) -> bool:
-        ends = self.find_atom(one, first), self.find_atom(other, second)
-        if ends[0] is None or ends[1] is None:
-            return False
-        return bool(np.linalg.norm(self.positions[ends[0]] - self.positions[ends[1]]) < PEPTIDE_BOND_ANGSTROM)
 
     def find_atom(self, residue: Residue, name: str) -> int | None:
         """Return the first atom of a residue with this name."""
@@ -332,14 +189,16 @@ class Model:
     # -- chains ----------------------------------------------------------------------------------
 
     def _read_chains(self) -> list[Chain]:
-        groups: dict[tuple[str, str | None], list[Residue]] = {}
+        """Return the protein chains; residues of one entity under one author's name are one chain."""
+        groups: dict[tuple[str, str], list[Residue]] = {}
         for residue in self.residues:
             if residue.role is Role.PROTEIN:
-                groups.setdefault((residue.chain, residue.label_chain), []).append(residue)
+                groups.setdefault((residue.chain, residue.entity), []).append(residue)
         chains = []
-        for (name, label), members in groups.items():
-            sequence = "".join(map(_residues.letter, (residue.name for residue in members)))
-            chains.append(Chain(name, label, members, sequence))
+        for (name, _), members in groups.items():
+            for copy in _copies(members):
+                sequence = "".join([_residues.letter(residue.name) for residue in copy])
+                chains.append(Chain(name, copy[0].label_chain, copy, sequence))
         return chains
 
     @cached_property
@@ -349,13 +208,31 @@ class Model:
 
     def atoms(self, residues: Iterable[Residue]) -> NDArray[np.intp]:
         """Return the heavy atoms of the chosen conformers of residues."""
-        spans = [np.arange(residue.first, residue.last) for residue in residues]
-        if not spans:
-            return np.zeros(0, np.intp)
-        members = np.concatenate(spans)
-        found: NDArray[np.intp] = members[self.heavy[members]]
-        return found
+        members = [atom for residue in residues for atom in range(residue.first, residue.last)]
+        found = np.array(members, dtype=np.intp)
+        kept: NDArray[np.intp] = found[self.heavy[found]]
+        return kept
 
 
-def _text(value: NDArray[np.int8]) -> str:
-    return value.tobytes().rstrip(b"\0").decode("utf-8", "replace")
+def _copies(members: list[Residue]) -> list[list[Residue]]:
+    """Split residues by their label chain if label numbers come twice: then they are copies of one chain."""
+    numbers = [residue.label_number for residue in members if residue.label_number is not None]
+    if len(set(numbers)) == len(numbers):
+        return [members]
+    found: dict[str | None, list[Residue]] = {}
+    for residue in members:
+        found.setdefault(residue.label_chain, []).append(residue)
+    return list(found.values())
+
+
+def _fixed_width(texts: object) -> NDArray[np.bytes_]:
+    """View gemmi's zero-padded characters, shape (n, 8), as n byte strings."""
+    array = np.ascontiguousarray(np.array(texts))
+    viewed: NDArray[np.bytes_] = array.view(f"S{array.shape[1]}").reshape(-1)
+    return viewed
+
+
+def _texts(texts: object, rows: list[int]) -> list[str]:
+    values = _fixed_width(texts)[rows].tolist()
+    decoded = {value: value.decode("utf-8", "replace") for value in set(values)}
+    return [decoded[value] for value in values]

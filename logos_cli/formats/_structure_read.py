@@ -21,8 +21,14 @@ _BAD_NUMBER = re.compile(
 )
 _GEMMI_PLACE = re.compile(r"^(?:[\w<>]*:(\d+)(?:[:(]\d+\)?)*:?|Problem in line (\d+):)\s*")
 _CATEGORIES = frozenset(
-    ["atom_site", "cell", "symmetry", "entry", "exptl", "entity", "entity_poly", "entity_poly_seq", "struct_asym", "struct_conn", "struct_conn_type", "chem_comp", "chem_comp_atom", "chem_comp_bond", "pdbx_struct_mod_residue", "pdbx_struct_assembly", "pdbx_struct_assembly_gen", "pdbx_struct_oper_list", "struct", "pdbx_database_status", "atom_sites", "refine", "space_group", "struct_ncs_oper", "pdbx_branch_scheme", "pdbx_entity_branch"]
-)
+    (
+        "atom_site", "cell", "symmetry", "space_group", "entry", "exptl", "entity", "entity_poly",
+        "entity_poly_seq", "struct", "struct_asym", "struct_conn", "struct_conn_type", "chem_comp",
+        "chem_comp_atom", "chem_comp_bond", "pdbx_struct_mod_residue", "pdbx_struct_assembly",
+        "pdbx_struct_assembly_gen", "pdbx_struct_oper_list", "struct_ncs_oper", "atom_sites",
+    )
+)  # fmt: skip
+"""Categories that are used here, or that gemmi makes a structure from."""
 
 
 @dataclass(slots=True)
@@ -106,8 +112,9 @@ def cif_block(data: bytes, name: str) -> gemmi.cif.Block:
     FormatError
         If the text is no CIF.
     """
+    data = data.removeprefix(b"\xef\xbb\xbf")
     try:
-        document = gemmi.cif.read_string(data.removeprefix(b"\xef\xbb\xbf"))
+        document = gemmi.cif.read_string(data)
     except (RuntimeError, ValueError) as error:
         raise _explain(error, name) from error
     if not len(document):
@@ -229,8 +236,8 @@ def checked_positions(flat: gemmi.FlatStructure, name: str) -> NDArray[np.float6
         If one is not a finite number or absurdly far out.
     """
     positions: NDArray[np.float64] = np.array(flat.pos)
-    wrong = ~(np.abs(positions) < MAX_EXTENT_ANGSTROM).all(axis=1)
-    if wrong.any():
+    if not (positions.max() < MAX_EXTENT_ANGSTROM and positions.min() > -MAX_EXTENT_ANGSTROM):  # NaN too
+        wrong = ~(np.abs(positions) < MAX_EXTENT_ANGSTROM).all(axis=1)
         first = int(np.flatnonzero(wrong)[0])
         residue = f"{_text(flat.residue_names[first])} {_text(flat.chain_ids[first])}:{flat.resnums[first]}"
         values = " ".join(f"{value:g}" for value in positions[first])

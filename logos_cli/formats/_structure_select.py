@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from logos_cli.errors import StructureError
 from logos_cli.formats._structure_ligands import Ligand
-from logos_cli.formats._structure_model import Chain, Model, Residue, Role
+from logos_cli.formats._structure_model import Model
+from logos_cli.formats._structure_types import Chain, Residue, Role
 
 _NUMBER = re.compile(r"(-?\d+)([A-Za-z]?)")
 _LISTED = 12

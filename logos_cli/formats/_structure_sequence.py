@@ -8,7 +8,8 @@ from typing import Any
 import gemmi
 
 from logos_cli.formats import _residues
-from logos_cli.formats._structure_model import Chain, Model, Residue
+from logos_cli.formats._structure_model import Model
+from logos_cli.formats._structure_types import Chain, Residue
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ _MAX_CELLS = 120
 LONGEST_BOND_ANGSTROM = 2.4
 BOND_TOLERANCE_ANGSTROM = 0.3
 SHORTEST_BOND_ANGSTROM = 0.8
+MAX_BONDS_BETWEEN_RESIDUES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +61,9 @@ class Neighbours:
         if self.symmetry:
             return self._periodic_contacts(positions, radius_angstrom)
         starts, first, heavy = self._chain_starts, self._first, self._heavy
-        find, radius = self._search.find_atoms, radius_angstrom + _MARGIN_ANGSTROM
         found: dict[int, int] = {}
-        for x, y, z in positions.tolist():
-            for mark in find(gemmi.Position(x, y, z), radius=radius):
+        for centre, radius in _queries(positions, radius_angstrom):
+            for mark in self._search.find_atoms(gemmi.Position(*centre), radius=radius + _MARGIN_ANGSTROM):
                 residue = starts[mark.chain_idx] + mark.residue_idx
                 atom = first[residue] + mark.atom_idx
                 if heavy[atom]:
@@ -103,6 +103,15 @@ class Neighbours:
         return result
 
 
+def _queries(positions: NDArray[np.float64], radius_angstrom: float) -> list[tuple[list[float], float]]:
+    """Return the spheres to search: one around all positions, or one each where that is less space."""
+    centre = (positions.min(axis=0) + positions.max(axis=0)) / 2
+    radius = float(np.linalg.norm(positions - centre, axis=1).max()) + radius_angstrom
+    if radius**3 <= len(positions) * radius_angstrom**3:
+        return [(centre.tolist(), radius)]
+    return [(position, radius_angstrom) for position in positions.tolist()]
+
+
 def distance_matrix(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return all distances (Å) between two sets of positions, shape (len(one), len(other))."""
     difference = one[:, None, :] - other[None, :, :]
@@ -128,21 +137,24 @@ def is_bond(one: int, other: int, distance_angstrom: float) -> bool:
 def bonds_between_residues(model: Model, atoms: NDArray[np.intp]) -> list[tuple[int, int]]:
     """Return the bonds (flat atom indices) between atoms of different residues.
 
-    Atoms of two different conformers, and two copies of a molecule that share one place, are not bonded.
+    Atoms of two different conformers are not bonded, nor are two molecules that share one place: those come
+    near each other with many atoms.
     """
     if len(atoms) < 2:
         return []
     owner = np.searchsorted([residue.first for residue in model.residues], atoms, side="right")
     positions, labels = model.positions[atoms], model.altlocs[atoms]
-    found = []
+    found: dict[tuple[int, int], list[tuple[int, int]]] = {}
     for start in range(0, len(atoms), 512):
         rows = slice(start, start + 512)
         near = distance_matrix(positions[rows], positions) <= LONGEST_BOND_ANGSTROM
         near &= owner[rows, None] < owner[None, :]
         near &= (labels[rows, None] == labels) | (labels[rows, None] == 0) | (labels == 0)
         for row, column in np.argwhere(near).tolist():
-            one, other = int(atoms[start + row]), int(atoms[column])
-            distance = float(np.linalg.norm(model.positions[one] - model.positions[other]))
-            if is_bond(int(model.elements[one]), int(model.elements[other]), distance):
-                found.append((one, other))
-    return found
+            one, other = start + row, column
+            distance = float(np.linalg.norm(positions[one] - positions[other]))
+            numbers = int(model.elements[atoms[one]]), int(model.elements[atoms[other]])
+            if distance <= SHORTEST_BOND_ANGSTROM or is_bond(*numbers, distance):
+                pair = (int(owner[one]), int(owner[other]))
+                found.setdefault(pair, []).append((int(atoms[one]), int(atoms[other])))
+    return [bond for bonds in found.values() if len(bonds) <= MAX_BONDS_BETWEEN_RESIDUES for bond in bonds]

@@ -10,8 +10,8 @@ from logos_cli.formats.base import Entry, Format, ReadOptions, Writer
 
 _PDB_ATOM = re.compile(rb"^(?:ATOM  |HETATM)[ \d*A-Za-z]{5}.{15}", re.MULTILINE)
 _PDB_HEADER = re.compile(
-    rb"\s*(?:HEADER|OBSLTE|TITLE|COMPND|SOURCE|KEYWDS|EXPDTA|AUTHOR|REVDAT|REMARK|SEQRES|CRYST1|ORIGX1|SCALE1|MODEL |NUMMDL|"
-    rb"MODRES|CAVEAT|SPLIT |DBREF )[ \d]"
+    rb"\s*(?:HEADER|OBSLTE|TITLE|COMPND|SOURCE|KEYWDS|EXPDTA|AUTHOR|REVDAT|REMARK|SEQRES|CRYST1|ORIGX1|SCALE1|"
+    rb"MODEL |NUMMDL|MODRES|CAVEAT|SPLIT |DBREF )[ \d]"
 )
 _CIF_BLOCK = re.compile(rb"^data_", re.MULTILINE | re.IGNORECASE)
 _MMCIF_ITEM = re.compile(
@@ -66,7 +66,9 @@ class StructureFormat(Format):
 
     def writers(self) -> Mapping[str, type[Writer]]:
         """Return the writers of structures and of viewer scripts that show the site."""
-        return {}
+        from logos_cli.formats._structure_write import ChimeraxWriter, CifWriter, PymolWriter
+
+        return {"cif": CifWriter, "cxc": ChimeraxWriter, "pml": PymolWriter}
 
 
 PLUGIN = StructureFormat()

@@ -1,0 +1,277 @@
+"""Structures out: the source file with its site as B-factors, and scripts that show the site in viewers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, ClassVar
+
+from logos_cli.errors import InputError, OutputError
+from logos_cli.formats._input import Input
+from logos_cli.formats.base import WriteOptions, Writer
+from logos_cli.objects.base import ScienceObject
+from logos_cli.objects.complex import Complex
+from logos_cli.objects.protein import Protein
+from logos_cli.records import Record
+
+SITE_B_FACTOR = 100.0
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class SiteResidue:
+    """A residue of the site by the author's names in the file."""
+
+    chain: str
+    number: int
+    insertion: str
+
+    @property
+    def number_text(self) -> str:
+        """The number with the insertion code."""
+        return f"{self.number}{self.insertion}"
+
+
+def site_residues(record: Record, item: ScienceObject) -> list[SiteResidue]:
+    """Return the tagged residues of a record as residues of its source file.
+
+    Raises
+    ------
+    OutputError
+        If the record has no residue map, or its sentence is of other chains than the map.
+    """
+    if isinstance(item, Complex):
+        chains = item.chains
+    elif isinstance(item, Protein):
+        chains = (item,)
+    else:
+        raise OutputError(f"{record.id}: a {type(item).__name__.lower()} has no residues to show")
+    maps = record.source.get("residues")
+    if not isinstance(maps, list) or not maps:
+        raise OutputError(
+            f"{record.id}: the record does not say which residues of a structure it speaks of",
+            hint="encode the structure file itself; its records carry source.residues",
+        )
+    if len(maps) != len(chains) or any(
+        len(each.get("numbers", ())) != len(chain.sequence) for each, chain in zip(maps, chains, strict=False)
+    ):
+        raise OutputError(f"{record.id}: the sentence is of other chains than the structure it came from")
+    found = []
+    for each, chain in zip(maps, chains, strict=True):
+        insertion = each.get("insertion", {})
+        for place in chain.site:
+            number = each["numbers"][place]
+            if number is not None:
+                found.append(
+                    SiteResidue(str(each.get("chain", "")), int(number), insertion.get(str(place), ""))
+                )
+    return found
+
+
+def source_path(record: Record) -> Path:
+    """Return the file of a record, unchanged since it was encoded.
+
+    Raises
+    ------
+    OutputError
+        If there is none, or its SHA-256 is another now.
+    """
+    name = record.source.get("path")
+    if not isinstance(name, str) or name == "<stdin>":
+        raise OutputError(
+            f"{record.id}: the record does not come from a file",
+            hint="encode the structure from a file, not from a pipe",
+        )
+    try:
+        with closing(Input(name)) as source:
+            found = source.sha256
+    except InputError as error:
+        raise OutputError(
+            f"{record.id}: its structure {error.message}",
+            source=name,
+            hint="bring the file back, or encode again",
+        ) from error
+    if (expected := record.source.get("sha256")) is not None and found != expected:
+        raise OutputError(
+            f"{record.id}: its structure has changed since it was encoded",
+            source=name,
+            hint="encode it again",
+        )
+    return Path(name).resolve()
+
+
+class CifWriter(Writer):
+    """mmCIF of the source structure: B-factor 100 on the site's residues, 0 elsewhere; one data block a record."""
+
+    suffixes: ClassVar[tuple[str, ...]] = (".cif", ".mmcif")
+
+    def write(self, record: Record, item: ScienceObject) -> None:
+        """Write the model that the record came from.
+
+        Raises
+        ------
+        OutputError
+            If the record has no structure, or its file is gone or has changed.
+        """
+        site = {(each.chain, each.number, each.insertion) for each in site_residues(record, item)}
+        path = source_path(record)
+        from logos_cli.formats import _structure_read as reading
+
+        with closing(Input(str(path))) as source:
+            structure = reading.load(source.read(), str(path)).structure
+        number = int(record.source.get("model", 1))
+        for index in range(len(structure) - 1, -1, -1):
+            if index != number - 1:
+                del structure[index]
+        for chain in structure[0]:
+            for residue in chain:
+                lines = (chain.name, residue.seqid.num, residue.seqid.icode.strip()) in site
+                for atom in residue:
+                    atom.b_iso = SITE_B_FACTOR if lines else 0.0
+                    atom.aniso = type(atom.aniso)(0, 0, 0, 0, 0, 0)
+        if record.source.get("format") == "pdb":
+            structure.setup_entities()
+        document = structure.make_mmcif_document()
+        document[0].name = _UNSAFE.sub("_", record.id) or "structure"
+        self.stream.write(document.as_string())
+
+
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    """What a viewer script shows of one record."""
+
+    name: str
+    path: Path
+    site: list[SiteResidue]
+    ligand: list[SiteResidue]
+
+    def by_chain(self, residues: list[SiteResidue]) -> Iterator[tuple[str, list[str]]]:
+        """Yield (chain, numbers) in file order."""
+        chains: dict[str, list[str]] = {}
+        for residue in residues:
+            chains.setdefault(residue.chain, []).append(residue.number_text)
+        yield from chains.items()
+
+
+def _scene(record: Record, item: ScienceObject) -> _Scene:
+    site = site_residues(record, item)
+    name = _UNSAFE.sub("_", record.id).replace(".", "_").replace("-", "_") or "structure"
+    return _Scene(name, source_path(record), site, _ligand_residues(record.source.get("ligand")))
+
+
+def _ligand_residues(ligand: Any) -> list[SiteResidue]:
+    if not isinstance(ligand, dict) or "chain" not in ligand:
+        return []
+    if members := ligand.get("residues"):
+        parts = [str(member).split(":") for member in members]
+        found = [(part[0], re.fullmatch(r"(-?\d+)(\w?)", part[-1])) for part in parts]
+        return [SiteResidue(chain, int(match[1]), match[2]) for chain, match in found if match]
+    return [SiteResidue(str(ligand["chain"]), int(ligand["number"]), str(ligand.get("insertion", "")))]
+
+
+class _ScriptWriter(Writer):
+    """A script that opens each structure once and shows the site of each record."""
+
+    header: ClassVar[str]
+
+    def __init__(self, stream: IO[Any], options: WriteOptions) -> None:
+        super().__init__(stream, options)
+        self._opened: dict[Path, str] = {}
+
+    def write(self, record: Record, item: ScienceObject) -> None:
+        """Write the lines of one record.
+
+        Raises
+        ------
+        OutputError
+            If the record has no structure, or its file is gone or has changed.
+        """
+        scene = _scene(record, item)
+        lines = [] if self._opened else [self.header]
+        if scene.path not in self._opened:
+            self._opened[scene.path] = f"structure_{len(self._opened) + 1}"
+            lines += self.open(scene.path, self._opened[scene.path])
+        lines += [f"# {record.id}", *self.show(scene, self._opened[scene.path])]
+        self.stream.write("\n".join(lines) + "\n")
+
+    def open(self, path: Path, name: str) -> list[str]:
+        """Return the lines that open a file under a name."""
+        raise NotImplementedError
+
+    def show(self, scene: _Scene, name: str) -> list[str]:
+        """Return the lines that show a site of an opened structure."""
+        raise NotImplementedError
+
+
+class PymolWriter(_ScriptWriter):
+    """PyMOL script: a selection for each site and each ligand, the site in orange."""
+
+    suffixes: ClassVar[tuple[str, ...]] = (".pml",)
+    header = "# PyMOL script written by logos: run it with  pymol SCRIPT.pml"
+
+    def open(self, path: Path, name: str) -> list[str]:
+        """Return the ``load`` line and the common style."""
+        return [
+            f"load {path}, {name}",
+            f"hide everything, {name}",
+            f"show cartoon, {name}",
+            f"color gray80, {name}",
+        ]
+
+    def show(self, scene: _Scene, name: str) -> list[str]:
+        """Return selections and colours."""
+        lines = []
+        if scene.site:
+            lines += [
+                f"select site_{scene.name}, {self._selection(scene, scene.site, name)}",
+                f"show sticks, site_{scene.name}",
+                f"color orange, site_{scene.name}",
+            ]
+        if scene.ligand:
+            lines += [
+                f"select ligand_{scene.name}, {self._selection(scene, scene.ligand, name)}",
+                f"show sticks, ligand_{scene.name}",
+                f"color green, ligand_{scene.name} and elem C",
+                f"zoom ligand_{scene.name}, 8",
+            ]
+        return [*lines, "deselect"]
+
+    @staticmethod
+    def _selection(scene: _Scene, residues: list[SiteResidue], name: str) -> str:
+        parts = []
+        for chain, numbers in scene.by_chain(residues):
+            # a minus sign would be read as a range
+            listed = "+".join(number.replace("-", "\\-") for number in numbers)
+            parts.append(f'(chain "{chain}" and resi {listed})')
+        return f"{name} and ({' or '.join(parts)})"
+
+
+class ChimeraxWriter(_ScriptWriter):
+    """ChimeraX commands: the site in orange sticks, the ligand in green, a named selection for each."""
+
+    suffixes: ClassVar[tuple[str, ...]] = (".cxc",)
+    header = "# ChimeraX commands written by logos: open the file with ChimeraX"
+
+    def open(self, path: Path, name: str) -> list[str]:
+        """Return the ``open`` line and the common style."""
+        return [f'open "{path}" name {name}', f'cartoon ##name="{name}"', f'color ##name="{name}" light gray']
+
+    def show(self, scene: _Scene, name: str) -> list[str]:
+        """Return named selections and colours."""
+        lines = []
+        for kind, residues, color in (("site", scene.site, "orange"), ("ligand", scene.ligand, "green")):
+            if residues:
+                spec = "".join(f"/{chain}:{','.join(numbers)}" for chain, numbers in scene.by_chain(residues))
+                spec = f'(##name="{name}" & {spec})'
+                lines += [
+                    f"name {kind}_{scene.name} {spec}",
+                    f"show {spec} atoms",
+                    f"style {spec} stick",
+                    f"color {spec} {color}",
+                ]
+        if scene.ligand:
+            lines.append(f"view ligand_{scene.name}")
+        return lines
