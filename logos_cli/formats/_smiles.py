@@ -74,11 +74,13 @@ def attempt(parse: Callable[[], Chem.Mol | None]) -> Chem.Mol | None:
 
 def rejection(parse: Callable[[bool], Chem.Mol | None]) -> list[str]:
     """Return RDKit's reasons for rejecting what ``parse(sanitize)`` reads; one at least."""
-    parsed = attempt(lambda: parse(False))
-    with rdBase.BlockLogs():
-        problems = (
-            [] if parsed is None else [problem.Message() for problem in Chem.DetectChemistryProblems(parsed)]
-        )
+    problems: list[str] = []
+
+    def detect() -> None:
+        if (parsed := parse(False)) is not None:
+            problems.extend(problem.Message() for problem in Chem.DetectChemistryProblems(parsed))
+
+    attempt(detect)
     return problems or _rdkit_log(lambda: parse(True)) or ["no reason given"]
 
 

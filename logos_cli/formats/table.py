@@ -128,25 +128,32 @@ def _iter_csv(source: Input) -> Iterator[Row]:
     lines = (f"{line}\n" for line in source.text_lines())
     header = next((line for line in lines if line.strip()), "")
     delimiter = _delimiter(header)
-    names = [name.strip() for name in next(csv.reader([header], delimiter=delimiter), [])]
+    first = next(_csv_rows(iter([header]), delimiter, source), ([], 1))
+    names = [name.strip() for name in first[0]]
     if len(set(names)) != len(names):
         raise FormatError(
             "two columns have the same name", source=f"{source.name}:1", hint="rename one of them"
         )
+    for cells, line in _csv_rows(lines, delimiter, source):
+        if any(cells):
+            yield _row(names, cells, line + 1)
+
+
+def _csv_rows(lines: Iterator[str], delimiter: str, source: Input) -> Iterator[tuple[list[str], int]]:
+    """Yield cells and number of the last line of each row."""
     reader = csv.reader(lines, delimiter=delimiter)
     while True:
         try:
-            cells = next(reader, None)
+            cells = next(reader)
+        except StopIteration:
+            return
         except csv.Error as error:
             raise FormatError(
                 f"the table is broken: {error}",
                 source=f"{source.name}:{reader.line_num + 1}",
                 hint="check the quotes",
             ) from error
-        if cells is None:
-            return
-        if any(cells):
-            yield _row(names, cells, reader.line_num + 1)
+        yield cells, reader.line_num
 
 
 def _row(names: list[str], cells: list[str], line: int) -> Row:
