@@ -308,3 +308,14 @@ def test_prompts_stream() -> None:
     for _ in range(50):
         next(records)
     assert drawn < 50 + 40
+
+
+def test_records_follow_the_published_schema(checkout: Path) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    schema = json.loads((checkout / "docs" / "record.schema.json").read_text())
+    records = _make("molecule", None, n_samples=5) + _make("site", ["MKTAYIAK", "M1"])
+    assert {record.status for record in records} == {Status.OK, Status.INVALID, Status.ERROR}
+    known = set(schema["properties"]["sample"]["properties"])
+    for record in records:
+        jsonschema.validate(record.to_dict(), schema)
+        assert set(record.sample) <= known

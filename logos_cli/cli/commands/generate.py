@@ -213,9 +213,13 @@ def generate(
     if results_dir is not None:
         Path(results_dir).mkdir(parents=True, exist_ok=True)
         output = output or str(Path(results_dir) / f"{task}.jsonl")
-    total = num_samples if prompt is None else None
+    shown = output in (None, "-") and sys.stdout.isatty()
     with open_sink(output, format, overwrite=overwrite, native=True, model=model) as sink:
-        for record in terminal().track(_flushed(run.records(prompt)), f"generating {task}", total):
+        records = _flushed(run.records(prompt))
+        if not shown:  # sentences on the terminal are their own progress
+            total = num_samples if prompt is None else None
+            records = terminal().track(records, f"generating {task}", total)
+        for record in records:
             sink.write(record)
     return _finish(run.tally)
 
