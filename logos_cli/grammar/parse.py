@@ -122,7 +122,7 @@ def parse_prefix(text: str) -> None:
             raise
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Token:
     """A tag, or a stretch of text between tags."""
 
