@@ -12,6 +12,7 @@ from logos_cli.objects.material import Material, material_from_blocks
 from tests.bench.figures_mofs import (
     EXPECTED_ERRORS,
     TEXTBOOK,
+    bonds,
     mofid_records,
     problem,
     read_one,
@@ -71,6 +72,13 @@ def test_solvent_of_experimental_structures(shared_data: Path) -> None:
     assert any("merged" in note for note in mil88["notes"])
     pcn250 = read_one(cif(shared_data, "80_PCN-250")).source
     assert pcn250["solvent"]["bound"] == {"O": 24}
+
+
+@pytest.mark.parametrize("name", ["80_PCN-250", "P1-Cu-BTC", "super_nu1000"])
+def test_bonds_are_those_that_the_file_lists(shared_data: Path, name: str) -> None:
+    listed, found = bonds(cif(shared_data, name))
+    assert len(listed) > 20
+    assert found == listed
 
 
 def test_mofid_entry_and_cif_give_the_same_sentence(shared_data: Path) -> None:
