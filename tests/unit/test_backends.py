@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from logos_cli import generate
 from logos_cli.backends._locate import locate, weights_sha256
 from logos_cli.backends.base import Backend, CharacterTokenizer, LoadOptions, open_model
 from logos_cli.errors import ExitCode, MissingError, ModelError, UsageError
-from logos_cli.grammar import TAGS
+from logos_cli.grammar import TAGS, parse
 from logos_cli.resources import EMBEDDED, data_path
 
 torch = pytest.importorskip("torch")
@@ -238,3 +239,56 @@ def test_the_characters_of_the_grammar_are_a_tokenizer_of_their_own() -> None:
     text = "<MoleculeS>C->[Zn]<MoleculeE>é"
     assert tokenizer.decode([*tokenizer.encode(text), *tokenizer.eos_ids]) == text
     assert set(tokenizer.tag_ids) == set(TAGS)
+
+
+@pytest.fixture(scope="module")
+def wordy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint whose tokens span several residues or atoms, as those of released models do."""
+    import random
+
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+
+    generator = random.Random(0)
+    words = ["MK", "TAY", "IAK", "QRQ", "CC(=O)", "c1ccccc1", "[C@@H]", "N(", ")C", "[Zn]", "GGS", "LLV"]
+    corpus = ["".join(generator.choices(words, k=30)) for _ in range(200)]
+    fast = Tokenizer(models.BPE())
+    fast.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    fast.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    fast.train_from_iterator(
+        corpus, trainers.BpeTrainer(vocab_size=700, initial_alphabet=alphabet, show_progress=False)
+    )
+    fast.add_special_tokens([AddedToken(text, special=True) for text in (*TAGS, "<|begin|>", "<|end|>")])
+    begin, end = fast.token_to_id("<|begin|>"), fast.token_to_id("<|end|>")
+    fast.post_processor = processors.TemplateProcessing(
+        single="<|begin|> $A", special_tokens=[("<|begin|>", begin)]
+    )
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    shape = _SHAPE | {"vocab_size": fast.get_vocab_size() + 9, "bos_token_id": begin, "eos_token_id": [end]}
+    directory = _save(LlamaForCausalLM(LlamaConfig(**shape)), tmp_path_factory.mktemp("model") / "wordy")
+    fast.save(str(directory / "tokenizer.json"))
+    return directory
+
+
+def test_tokens_that_span_several_characters_are_constrained_by_their_text(wordy: Path) -> None:
+    tokenizer = open_model(LoadOptions(str(wordy))).tokenizer
+    assert max(map(len, (tokenizer.vocabulary[i] for i in tokenizer.encode("MKTAYIAKQRQ")))) > 2
+    prompts = {
+        "site": "MKTAYIAKQRQGGSLLVMK",
+        "ligand": "MKTAYLLV",
+        "protein": "MKTAYI",
+        "molecule": "CC(=O)N(C",
+    }
+    for task, prompt in {**prompts, "antibody": None}.items():
+        records = list(
+            generate(
+                task, prompt, n_samples=12, model=str(wordy), device="cpu", max_new_tokens=300, threads=1
+            )
+        )
+        finished = [record for record in records if record.sample["finish"] == "stop"]
+        assert finished, task
+        for record in finished:
+            assert parse(record.text).form == record.kind
+            if task == "site":
+                assert record.status == "ok", record.reason
