@@ -232,7 +232,9 @@ def page(name: str, command: Any, all_names: list[str]) -> str:
         *section(
             "EXIT STATUS", *definitions((bold(str(int(code))), text) for code, text in EXIT_STATUS.items())
         ),
-        *section("ENVIRONMENT", *definitions((bold(key), value) for key, value in ENVIRONMENT.items())),
+        *section(
+            "ENVIRONMENT", *definitions((bold(key), value) for key, value in environment(command).items())
+        ),
         *section(
             "FILES",
             *definitions((f"\\fI{escape(key, code=True)}\\fR", value) for key, value in FILES.items()),
@@ -259,6 +261,17 @@ def commands(name: str, command: Any) -> Iterator[str]:
         summary = (paragraphs(child.help)[0] or [""])[0]
         page_name = f"{name} {child_name}".replace(" ", "-")
         yield from definitions([(f"{bold(page_name)}(1)", summary)])
+
+
+def environment(command: Any) -> dict[str, str]:
+    """Return the variables that a command, or any command of a group, reads: those of options first."""
+    found: dict[str, str] = {}
+    for _, each in walk("", command):
+        for parameter in visible(each, "option"):
+            if parameter.envvar:
+                names = sorted((name for name in parameter.opts if name.startswith("--")), key=len)
+                found[str(parameter.envvar)] = f"Default of `{names[0]}`."
+    return found | ENVIRONMENT
 
 
 def see_also(title: str, all_names: list[str]) -> str:

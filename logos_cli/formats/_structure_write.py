@@ -48,7 +48,10 @@ def site_residues(record: Record, item: ScienceObject) -> list[SiteResidue]:
     elif isinstance(item, Protein):
         chains = (item,)
     else:
-        raise OutputError(f"{record.id}: a {type(item).__name__.lower()} has no residues to show")
+        raise OutputError(
+            f"{record.id}: a {type(item).__name__.lower()} has no residues to show",
+            hint="write it --to smi, fasta, csv or json",
+        )
     maps = record.source.get("residues")
     if not isinstance(maps, list) or not maps:
         raise OutputError(
