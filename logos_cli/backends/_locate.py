@@ -57,7 +57,7 @@ def _from_hub(model: str, revision: str | None, *, offline: bool) -> Location:
     import sys
 
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
     from huggingface_hub.utils.tqdm import disable_progress_bars
 
     if not sys.stderr.isatty():
@@ -66,6 +66,8 @@ def _from_hub(model: str, revision: str | None, *, offline: bool) -> Location:
         path = Path(
             snapshot_download(model, revision=revision, allow_patterns=_FILES, local_files_only=offline)
         )
+    except HFValidationError as error:
+        raise UsageError(f"this is no name of the hub: {_first_line(error)}", source=model) from error
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
         wanted = f" {model}" + (f" --revision {revision}" if revision else "")
         unreachable = "is not in the cache, and no connection may be made"

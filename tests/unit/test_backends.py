@@ -207,6 +207,8 @@ def test_a_device_that_is_not_here_is_refused_with_those_that_are(checkpoint: Pa
 def test_names_that_are_no_models(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no such model"):
         locate("no-such-directory")
+    with pytest.raises(UsageError, match="no name of the hub"):
+        locate("owner/na--me", offline=True)
     with pytest.raises(UsageError, match="no model that a backend"):
         open_model(LoadOptions(str(tmp_path)))
     with pytest.raises(UsageError, match="unknown backend"):
