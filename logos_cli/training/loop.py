@@ -15,7 +15,7 @@ import torch
 from torch.nn import functional
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from logos_cli.errors import LogosError
+from logos_cli.errors import LogosError, MissingError
 from logos_cli.training import checkpoint
 from logos_cli.training.corpus import Corpus, SentenceEncoder, Shard
 from logos_cli.training.mixture import Mixture
@@ -55,7 +55,17 @@ def build_model(shape: ModelShape, tokenizer: SentenceEncoder, seed: int) -> Lla
 
 
 def build_optimizers(model: torch.nn.Module, options: TrainOptions) -> list[torch.optim.Optimizer]:
-    """Return Muon for the matrices inside the layers and AdamW for embeddings and norms."""
+    """Return Muon for the matrices inside the layers and AdamW for embeddings and norms.
+
+    Raises
+    ------
+    MissingError
+        If torch is too old to have Muon.
+    """
+    if not hasattr(torch.optim, "Muon"):
+        raise MissingError(
+            f"training needs torch 2.9 or later; this is {torch.__version__}", hint="pip install 'torch>=2.9'"
+        )
     matrices: list[torch.nn.Parameter] = []
     others: list[torch.nn.Parameter] = []
     for name, parameter in model.named_parameters():

@@ -14,7 +14,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from logos_cli.errors import InputError, OutputError, UsageError
+from logos_cli.errors import InputError, MissingError, OutputError, UsageError
 from logos_cli.grammar.spec import Kind
 from logos_cli.resources import data_path
 from logos_cli.training import checkpoint
@@ -152,3 +152,9 @@ def test_training_loads_no_chemistry():
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "set()"
+
+
+def test_a_torch_without_muon_says_what_to_install(corpus, tmp_path, monkeypatch):
+    monkeypatch.delattr(torch.optim, "Muon")
+    with pytest.raises(MissingError, match=r"torch 2\.9"):
+        Trainer(corpus, ENCODER, OPTIONS, tmp_path)
