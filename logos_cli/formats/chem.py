@@ -12,6 +12,7 @@ from logos_cli.formats._input import Input
 from logos_cli.formats._sequences import looks_like_sequence
 from logos_cli.formats.base import Entry, Format, ReadOptions, Writer
 from logos_cli.grammar import Form
+from logos_cli.objects.molecule import Molecule
 
 HEADER_WORDS = frozenset(
     ["smiles", "canonical_smiles", "isomeric_smiles", "smi", "structure"]
@@ -134,11 +135,13 @@ def _iter_list(source: Input, options: ReadOptions) -> Iterator[Entry]:
     """Yield the entries of a SMILES list, in constant memory but for the names."""
     from logos_cli.formats._reactions import reaction_entry
     from logos_cli.formats._smiles import molecule_entry
+    from logos_cli.formats._smiles_check import is_surely_valid
 
     ids = UniqueIds()
     provenance = source.provenance
     prefix = f"{source.stem}:"
     wants_reaction = options.form in (Form.REACTION, Form.RETROSYNTHESIS)
+    as_given = not options.canonical
     empty = True
     for number, line in enumerate(source.text_lines(), 1):
         words = line.split(None, 1)
@@ -153,6 +156,8 @@ def _iter_list(source: Input, options: ReadOptions) -> Iterator[Entry]:
         record_source = {**provenance, "line": number}
         if wants_reaction or (">" in smiles and _is_reaction_like(smiles)):
             yield reaction_entry(smiles, entry_id, record_source, options)
+        elif as_given and is_surely_valid(smiles):  # what most of a million lines are
+            yield Entry(entry_id, Molecule(smiles), record_source)
         else:
             yield molecule_entry(smiles, entry_id, record_source, options)
     if empty:
