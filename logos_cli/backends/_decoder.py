@@ -253,7 +253,7 @@ class Decoder:
         return linear(_rms_norm(hidden, self.norm, self.config.norm_eps), self.head)
 
     def _run(self, tokens: Tensor, positions: Tensor, n_used: int, row: int | None) -> Tensor:
-        """Return the last hidden states, shape (N, width), of N tokens: of one row, or of the first N rows."""
+        """Return the last hidden states, shape (N, width), of N tokens: one row's, or the first N rows'."""
         eps = self.config.norm_eps
         # a multiple of 64: sums over positions then split into vectors in one way, whatever the length
         n_keys = min(-(-n_used // 64) * 64, self.n_positions)
@@ -306,7 +306,7 @@ class Decoder:
 
 @dataclass(slots=True)
 class _Place:
-    """Where N tokens stand: positions, their rotations, the keys that each must not see, and the row if one."""
+    """Where N tokens stand: positions, rotations, keys that each must not see, and the row if it is one."""
 
     positions: Tensor
     cos: Tensor

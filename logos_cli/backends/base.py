@@ -317,9 +317,14 @@ def open_model(options: LoadOptions, backend: str = "auto") -> Checkpoint:
             )
     try:
         checkpoint = chosen.open(location.path, options, location.revision)
-        _ = checkpoint.tokenizer.tag_ids
-        if not checkpoint.tokenizer.eos_ids:
-            raise ModelError("config.json names no end-of-text token", hint="set eos_token_id")  # noqa: TRY301
+        _check(checkpoint.tokenizer)
     except ModelError as error:
         raise error.at(options.model) from error
     return checkpoint
+
+
+def _check(tokenizer: Tokenizer) -> None:
+    """Refuse a tokenizer that cannot speak the grammar, or cannot say that it has finished."""
+    _ = tokenizer.tag_ids
+    if not tokenizer.eos_ids:
+        raise ModelError("config.json names no end-of-text token", hint="set eos_token_id")

@@ -38,13 +38,13 @@ class FakeBackend(Backend):
     Parameters
     ----------
     sentences : iterable of str
-        What it knows. After a beginning that it does not know, logits are drawn from the beginning itself: the
-        same beginning always gives the same logits.
+        What it knows. After a beginning that it does not know, logits are drawn from the beginning itself:
+        the same beginning always gives the same logits.
 
     Attributes
     ----------
     calls : list of tuple
-        What was asked of it, for tests: ``("prefill", slot)``, ``("step", n_slots)``, ``("copy", from, to)`` …
+        What was asked of it, for tests: ``("prefill", slot)``, ``("step", n_slots)``, ``("free", slot)`` …
     """
 
     def __init__(self, sentences: Iterable[str] = (), name: str = "fake") -> None:

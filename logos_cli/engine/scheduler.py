@@ -218,7 +218,7 @@ class Engine:
         return Finish.LENGTH if len(sequence.tokens) >= sequence.limit else None
 
     def _compact(self, active: list[_Active]) -> None:
-        """Move the sequences in the highest slots into the holes below, so that steps get smaller at the end."""
+        """Move sequences from the highest slots into the holes below, so that steps shrink at the end."""
         holes = sorted(set(range(len(active))) - {sequence.slot for sequence in active})
         for sequence, hole in zip(reversed(active), holes, strict=False):
             self.backend.copy(sequence.slot, hole)

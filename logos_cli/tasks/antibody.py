@@ -13,7 +13,7 @@ from logos_cli.tasks.base import OpenSentence, Task
 
 
 class AntibodyTask(Task):
-    """Continues the last chain of a prompt; a heavy chain followed by an opening tag asks for the light one."""
+    """Continues the last chain of a prompt; a heavy chain and an opening tag ask for the light one."""
 
     name = "antibody"
     help = "An antibody chain, from nothing or from its first residues; or the light chain for a heavy one."

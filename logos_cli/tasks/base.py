@@ -1,7 +1,7 @@
 """What a task is: it opens a sentence for the model to complete, and judges the completed one.
 
-A prompt is an object (read from a file), a sentence, the beginning of a sentence, or a bare sequence or SMILES.
-Each task says which objects it takes and what it makes of them.
+A prompt is an object (read from a file), a sentence, the beginning of one, or a bare sequence or SMILES. Each
+task says which objects it takes and what it makes of them.
 """
 
 from __future__ import annotations

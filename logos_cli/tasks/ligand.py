@@ -27,7 +27,7 @@ class LigandTask(Task):
     preset = Sampling(temperature=1.2, top_p=0.85, repetition_penalty=1.05)
 
     def from_object(self, item: ScienceObject, level: int | None = None) -> OpenSentence:
-        """Take the chains of a complex or a site, at level 2 unless told otherwise; its ligand is left out."""
+        """Take the chains of a complex or a site, at level 2 by default; its ligand is left out."""
         if isinstance(item, Protein):
             item = Complex((item,))
         if not isinstance(item, Complex):

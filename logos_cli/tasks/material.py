@@ -44,14 +44,14 @@ class MaterialTask(Task):
         return self.from_beginning(f"{Kind.MATERIAL.start}{Kind.METAL.start}{text}{Kind.METAL.end}")
 
     def judge(self, sentence: Sentence) -> str:
-        """Return node and canonical linkers, sorted; the node must hold a metal, RDKit must accept the linkers."""
+        """Return node and canonical linkers, sorted; the node holds a metal, RDKit accepts the linkers."""
         metal, *linkers = (block.payload for block in sentence.left[0].blocks)
         _check_node(metal)
         return "/".join((metal, *sorted(map(canonical_smiles, linkers))))
 
 
 def _check_node(smiles: str) -> None:
-    """Refuse a node that is no SMILES or has no metal; valences are not judged, RDKit's rules are for molecules."""
+    """Refuse a node that is no SMILES or has no metal; RDKit's rules of valence are not for nodes."""
     from rdkit import Chem, rdBase
     from rdkit.Chem import rdqueries
 

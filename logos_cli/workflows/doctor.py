@@ -29,7 +29,7 @@ LIBRARIES = {
     "dock": ("meeko", "vina"),
     "train": ("accelerate", "matplotlib", "peft"),
 }  # fmt: skip
-"""Distributions by extra; the first group belongs to every installation. A test compares with pyproject.toml."""
+"""Distributions by extra; ``base`` belongs to every installation. A test compares with pyproject.toml."""
 
 
 def doctor() -> dict[str, Any]:

@@ -40,7 +40,7 @@ class GenerateOptions:
         ``grammar`` allows only tokens after which the sentence can still be well formed and of the task's
         shape.
     level : int, optional
-        Level (1, 2 or 3) at which a pocket is written; None leaves it to the prompt, 2 where it is a structure.
+        Level (1, 2 or 3) at which a pocket is written; None leaves it to the prompt (a structure: 2).
     batch_size : int, optional
         The most sequences at a time. It does not change what is generated.
     model, revision, device, dtype, threads, offline
