@@ -7,6 +7,7 @@ Encodings follow the BinaryCIF 0.3 specification.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -50,7 +51,7 @@ def unpack(data: bytes) -> list[dict[str, Any]]:
     FormatError
         If the bytes are no BinaryCIF.
     """
-    import msgpack
+    import msgpack  # type: ignore[import-untyped]
 
     try:
         content = msgpack.unpackb(data, raw=False)
@@ -164,7 +165,8 @@ def _bytes(value: bytes, step: dict[str, Any]) -> NDArray[Any]:
 
 
 def _fixed(value: NDArray[Any], step: dict[str, Any]) -> NDArray[Any]:
-    return value.astype(np.float64) / step["factor"]
+    scaled: NDArray[Any] = value.astype(np.float64) / step["factor"]
+    return scaled
 
 
 def _interval(value: NDArray[Any], step: dict[str, Any]) -> NDArray[Any]:
@@ -173,15 +175,17 @@ def _interval(value: NDArray[Any], step: dict[str, Any]) -> NDArray[Any]:
     return result
 
 
-def _runs(value: NDArray[Any], step: dict[str, Any]) -> NDArray[Any]:
+def _runs(value: NDArray[Any], _: dict[str, Any]) -> NDArray[Any]:
     pairs = value.reshape(-1, 2)
     if pairs[:, 1].astype(np.int64).sum() > MAX_ROWS or (pairs[:, 1] < 0).any():
         raise ValueError("run lengths are too long")
-    return np.repeat(pairs[:, 0], pairs[:, 1])
+    repeated: NDArray[Any] = np.repeat(pairs[:, 0], pairs[:, 1])
+    return repeated
 
 
 def _delta(value: NDArray[Any], step: dict[str, Any]) -> NDArray[Any]:
-    return np.cumsum(value, dtype=np.int64) + step["origin"]
+    summed: NDArray[Any] = np.cumsum(value, dtype=np.int64) + step["origin"]
+    return summed
 
 
 def _packed(value: NDArray[Any], step: dict[str, Any]) -> NDArray[Any]:
@@ -194,7 +198,8 @@ def _packed(value: NDArray[Any], step: dict[str, Any]) -> NDArray[Any]:
         return value.astype(np.int32)
     sums = np.concatenate(([0], np.cumsum(value, dtype=np.int64)))
     ends = np.flatnonzero(~more) + 1
-    return np.diff(sums[ends], prepend=0)
+    unpacked: NDArray[Any] = np.diff(sums[ends], prepend=0)
+    return unpacked
 
 
 _DECODERS: dict[str, Callable[[Any, dict[str, Any]], Any]] = {
@@ -211,9 +216,9 @@ def _strings(value: bytes, step: dict[str, Any]) -> Strings:
     offsets = decode({"data": step["offsets"], "encoding": step["offsetEncoding"]})
     indices = decode({"data": value, "encoding": step["dataEncoding"]})
     if isinstance(offsets, Strings) or isinstance(indices, Strings):
-        raise ValueError("nested text")
+        raise FormatError("BinaryCIF text whose offsets are text")
     text, bounds = step["stringData"], offsets.tolist()
-    values = tuple(text[start:end] for start, end in zip(bounds, bounds[1:], strict=False))
+    values = tuple(text[start:end] for start, end in pairwise(bounds))
     if len(indices) and not -1 <= int(indices.min()) <= int(indices.max()) < len(values):
         raise ValueError("text index out of range")
     return Strings(indices.astype(np.int32), values)

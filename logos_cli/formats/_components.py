@@ -100,7 +100,7 @@ def component(name: str) -> Component | None:
         Bond(first, second, order, stereo.decode())
         for first, second, order, stereo in _BOND.iter_unpack(row[6])
     )
-    return Component(*row[:4], atoms, bonds)
+    return Component(row[0], row[1], row[2], row[3], atoms, bonds)
 
 
 @cache

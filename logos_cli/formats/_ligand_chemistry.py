@@ -150,15 +150,7 @@ class _Builder:
                 self.positions.append(part.positions.get(atom.name))
                 self.stereo.append(atom.stereo)
                 self.numbers.add(atom.number)
-            for bond in part.component.bonds:
-                first, second = self.index.get((number, bond.first)), self.index.get((number, bond.second))
-                if first is not None and second is not None:
-                    molecule.AddBond(first, second, _ORDERS[bond.order])
-                    if bond.order == AROMATIC:
-                        for place in (first, second):
-                            molecule.GetAtomWithIdx(place).SetIsAromatic(True)
-                    if bond.stereo in ("E", "Z"):
-                        self.bond_stereo[first, second] = bond.stereo
+            self._add_bonds(molecule, number)
         for link in self.links:
             molecule.AddBond(self._place(link.first), self._place(link.second), Chem.BondType.SINGLE)
         if not _NON_METALS.issuperset(self.numbers):
@@ -166,6 +158,18 @@ class _Builder:
         if any(_has_onium(part.component) for part in self.parts):
             _charge_onium(molecule)
         return molecule
+
+    def _add_bonds(self, molecule: Chem.RWMol, number: int) -> None:
+        for bond in self.parts[number].component.bonds:
+            first, second = self.index.get((number, bond.first)), self.index.get((number, bond.second))
+            if first is None or second is None:
+                continue
+            molecule.AddBond(first, second, _ORDERS[bond.order])
+            if bond.order == AROMATIC:
+                for place in (first, second):
+                    molecule.GetAtomWithIdx(place).SetIsAromatic(True)
+            if bond.stereo in ("E", "Z"):
+                self.bond_stereo[first, second] = bond.stereo
 
     def _place(self, end: tuple[int, str]) -> int:
         number, name = end
@@ -261,8 +265,10 @@ def _set_cis(bond: Chem.Bond) -> None:
 
 
 def _flip_wrong(molecule: Chem.RWMol, atoms: Mapping[int, str], bonds: Mapping[int, str]) -> bool:
-    for item in (*molecule.GetAtoms(), *molecule.GetBonds()):
-        item.ClearProp("_CIPCode")
+    for index in atoms:
+        molecule.GetAtomWithIdx(index).ClearProp("_CIPCode")
+    for index in bonds:
+        molecule.GetBondWithIdx(index).ClearProp("_CIPCode")
     try:
         rdCIPLabeler.AssignCIPLabels(molecule)
     except RuntimeError:  # some cages are beyond the exact labels; the older rules settle most of them

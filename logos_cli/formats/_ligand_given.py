@@ -114,9 +114,17 @@ def _read(block: str, source: Input) -> Given | LogosError:
         return error.at(source.name)
     molecule = _plain(molecule)
     given = Given(molecule, title or source.stem, None, source.provenance)
-    if molecule.GetNumConformers() and molecule.GetConformer().Is3D():
-        given.positions = np.array(molecule.GetConformer().GetPositions())
+    if molecule.GetNumConformers():
+        positions = np.array(molecule.GetConformer().GetPositions())
+        # a planar molecule may lie in the plane z = 0 of a receptor's frame; the header says so then
+        if molecule.GetConformer().Is3D() or _says_3d(block) or (positions[:, 2] != 0).any():
+            given.positions = positions
     return given
+
+
+def _says_3d(block: str) -> bool:
+    lines = block.split("\n", 2)
+    return len(lines) > 1 and lines[1][20:22] == "3D"
 
 
 def _plain(molecule: Chem.Mol) -> Chem.Mol:

@@ -35,7 +35,10 @@ def read(source: Input, options: ReadOptions) -> Iterator[Entry]:
 
 @contextlib.contextmanager
 def _collector_paused() -> Iterator[None]:
-    """Pause Python's cycle collector: a structure makes many objects and no cycles, and it would take a fifth of the time."""
+    """Pause Python's cycle collector: a structure makes many objects and no cycles.
+
+    The collector would take a fifth of the time.
+    """
     was_enabled = gc.isenabled()
     gc.disable()
     try:

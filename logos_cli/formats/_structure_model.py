@@ -126,7 +126,8 @@ class Model:
 
     @cached_property
     def _names(self) -> list[bytes]:
-        return _fixed_width(self._flat.atom_names).tolist()
+        names: list[bytes] = _fixed_width(self._flat.atom_names).tolist()
+        return names
 
     def atom_name(self, atom: int) -> str:
         """Return the name of an atom of the flat arrays."""

@@ -31,6 +31,12 @@ _CATEGORIES = frozenset(
 """Categories that are used here, or that gemmi makes a structure from."""
 
 
+_ATOM_RECORDS = (b"ATOM  ", b"HETATM")
+_NEEDED = ("type_symbol", "label_atom_id", "label_comp_id", "label_asym_id", "Cartn_y", "Cartn_z")
+_ASSUMED = {"_atom_site.label_alt_id": ".", "_atom_site.id": "1"}
+"""Columns that gemmi needs and some programs leave out, and what stands for them."""
+
+
 @dataclass(slots=True)
 class Loaded:
     """A structure file in memory.
@@ -92,10 +98,20 @@ def load_block(block: gemmi.cif.Block, kind: str, name: str) -> Loaded:
             f"the CIF block {block.name!r} has no atoms (_atom_site.Cartn_x)",
             source=name, hint="give a coordinate file: mmCIF, PDB or BinaryCIF",
         )  # fmt: skip
+    loop = block.find_loop("_atom_site.Cartn_x").get_loop()
+    for tag, value in _ASSUMED.items():
+        if loop is not None and tag not in loop.tags:
+            loop.add_columns([tag], value)
     try:
         structure = gemmi.make_structure_from_block(block)
     except (RuntimeError, ValueError, IndexError) as error:
         raise _explain(error, name) from error
+    if not len(structure):
+        have = {tag.removeprefix("_atom_site.") for tag in block.find_mmcif_category("_atom_site.").tags}
+        missing = ", ".join(tag for tag in _NEEDED if tag not in have) or "values"
+        raise StructureError(
+            f"the atoms (_atom_site) lack {missing}", source=name, hint="write the file again as PDBx/mmCIF"
+        )
     return Loaded(kind, structure, block)
 
 
@@ -155,6 +171,7 @@ def _load_pdb(data: bytes, name: str) -> Loaded:
             f"coordinates that are not numbers: {wrong.group()[30:54].decode('ascii', 'replace').strip()!r}",
             source=f"{name}:{line}", hint="columns 31 to 54 of an ATOM line hold x, y and z",
         )  # fmt: skip
+    _check_last_line(data, name)
     try:
         structure = gemmi.read_pdb_string(data)
         notes = []
@@ -174,6 +191,18 @@ def _load_pdb(data: bytes, name: str) -> Loaded:
             hint="ATOM or HETATM lines are needed; was the file cut off?",
         )
     return Loaded("pdb", structure, None, notes)
+
+
+def _check_last_line(data: bytes, name: str) -> None:
+    """Refuse a file that ends inside an ATOM line: gemmi would take what is left of it."""
+    *before, last = data[-400:].splitlines()[-2:] or [b""]
+    if data.endswith((b"\n", b"\r")) or last[:6] not in _ATOM_RECORDS:
+        return
+    if not before or before[0][:6] not in _ATOM_RECORDS or len(last.rstrip()) < len(before[0].rstrip()) - 2:
+        raise FormatError(
+            "the file ends inside an ATOM line", source=f"{name}:{len(data.splitlines())}",
+            hint="it is cut off; download or copy it again",
+        )  # fmt: skip
 
 
 def _has_duplicates(structure: gemmi.Structure) -> bool:
@@ -196,7 +225,7 @@ def _split_duplicates(data: bytes) -> tuple[bytes, int]:
             seen.clear()
             segments.clear()
             current = b""
-        if line[:6] not in (b"ATOM  ", b"HETATM"):
+        if line[:6] not in _ATOM_RECORDS:
             continue
         key, atom = line[17:27], line[12:17]
         atoms = seen.setdefault(key, set())
@@ -239,10 +268,14 @@ def checked_positions(flat: gemmi.FlatStructure, name: str) -> NDArray[np.float6
     if not (positions.max() < MAX_EXTENT_ANGSTROM and positions.min() > -MAX_EXTENT_ANGSTROM):  # NaN too
         wrong = ~(np.abs(positions) < MAX_EXTENT_ANGSTROM).all(axis=1)
         first = int(np.flatnonzero(wrong)[0])
-        residue = f"{_text(flat.residue_names[first])} {_text(flat.chain_ids[first])}:{flat.resnums[first]}"
+        name_of = {
+            key: _text(np.array(getattr(flat, key))[first])
+            for key in ("residue_names", "chain_ids", "atom_names")
+        }
+        residue = f"{name_of['residue_names']} {name_of['chain_ids']}:{np.array(flat.resnums)[first]}"
         values = " ".join(f"{value:g}" for value in positions[first])
         raise StructureError(
-            f"atom {_text(flat.atom_names[first])} of {residue} lies at {values}, which is no position",
+            f"atom {name_of['atom_names']} of {residue} lies at {values}, which is no position",
             source=name, hint="correct or remove the atom",
         )  # fmt: skip
     return positions

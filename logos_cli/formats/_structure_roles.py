@@ -87,7 +87,8 @@ class _Guess:
         for entity in structure.entities:
             # gemmi calls the entity of a PDB chain like the chain
             found.update((entity.name, name) for item in entity.full_sequence for name in item.split(","))
-        return found
+        # a standard residue in a HETATM line is a free amino acid, unless it is bonded to the chain
+        return {(chain, name) for chain, name in found if not _residues.is_standard_amino_acid(name)}
 
     def _role_by_bonds(self, index: int) -> Role:
         residue = self.residues[index]

@@ -46,7 +46,8 @@ class Neighbours:
     def __init__(self, model: Model, cutoff_angstrom: float, symmetry: bool = False) -> None:
         self.model = model
         self.symmetry = symmetry
-        extent = float(np.ptp(model.positions, axis=0).max())
+        self._box = model.positions.min(axis=0), model.positions.max(axis=0)
+        extent = float((self._box[1] - self._box[0]).max())
         # the grid takes memory by the cube of its side; larger cells cost a little time only
         radius = max(cutoff_angstrom + _MARGIN_ANGSTROM, extent / _MAX_CELLS, 3.0)
         cell = model.structure.cell if symmetry else gemmi.UnitCell()
@@ -60,14 +61,7 @@ class Neighbours:
         """Return the residues with a heavy atom within the radius of any position: index -> nearest approach."""
         if self.symmetry:
             return self._periodic_contacts(positions, radius_angstrom)
-        starts, first, heavy = self._chain_starts, self._first, self._heavy
-        found: dict[int, int] = {}
-        for centre, radius in _queries(positions, radius_angstrom):
-            for mark in self._search.find_atoms(gemmi.Position(*centre), radius=radius + _MARGIN_ANGSTROM):
-                residue = starts[mark.chain_idx] + mark.residue_idx
-                atom = first[residue] + mark.atom_idx
-                if heavy[atom]:
-                    found[atom] = residue
+        found = self._candidates(positions, radius_angstrom)
         if not found:
             return {}
         atoms = np.fromiter(found, np.intp, len(found))
@@ -82,6 +76,27 @@ class Neighbours:
                 if residue not in result or distance < result[residue].distance_angstrom:
                     result[residue] = Contact(distance, atom, row)
         return result
+
+    def _candidates(self, positions: NDArray[np.float64], radius_angstrom: float) -> dict[int, int]:
+        """Return atom -> residue of the atoms that may be within the radius of a position."""
+        low, high = self._box
+        if (positions < low).any() or (positions > high).any():  # gemmi's grid ends with the model
+            places = self.model.positions
+            near = (places >= positions.min(axis=0) - radius_angstrom) & (
+                places <= positions.max(axis=0) + radius_angstrom
+            )
+            atoms = np.flatnonzero(near.all(axis=1) & self.model.heavy)
+            owners = np.searchsorted(self._first, atoms, side="right") - 1
+            return dict(zip(atoms.tolist(), owners.tolist(), strict=True))
+        starts, first, heavy = self._chain_starts, self._first, self._heavy
+        found: dict[int, int] = {}
+        for centre, radius in _queries(positions, radius_angstrom):
+            for mark in self._search.find_atoms(gemmi.Position(*centre), radius=radius + _MARGIN_ANGSTROM):
+                residue = starts[mark.chain_idx] + mark.residue_idx
+                atom = first[residue] + mark.atom_idx
+                if heavy[atom]:
+                    found[atom] = residue
+        return found
 
     def _periodic_contacts(
         self, positions: NDArray[np.float64], radius_angstrom: float
