@@ -178,8 +178,10 @@ def test_the_doctor_examines_what_is_declared(checkout: Path) -> None:
 
     project = tomllib.loads((checkout / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     declared = {"base": project["dependencies"], **project["optional-dependencies"]}
+    base = {Requirement(line).name for line in declared["base"]}
     for group, names in LIBRARIES.items():
-        assert set(names) == {Requirement(line).name for line in declared[group]}, group
+        wanted = {Requirement(line).name for line in declared[group]}
+        assert set(names) == (wanted if group == "base" else wanted - base), group
 
 
 def test_the_licence_is_the_standard_text(checkout: Path) -> None:
@@ -206,13 +208,18 @@ def test_the_main_job(installed: Path, tmp_path: Path) -> None:
     """``logos generate protein --prompt seq.fasta``, from the wheel, in an empty directory, offline."""
     (tmp_path / "seq.fasta").write_text(SEQUENCES)
     done = _run(installed, ["logos", "generate", "protein", "--prompt", "seq.fasta", "-n", "2"], tmp_path)
-    assert done.returncode == 0, done.stderr
+    # 3: a sample was cut at the limit of tokens, which depends on the model and is said
+    assert done.returncode in (0, 3), done.stderr
     records = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(records) == 4
-    from logos_cli.grammar import parse
+    from logos_cli.grammar import parse_prefix
+    from logos_cli.grammar.spec import Kind
 
     for record, sequence in zip(records, ["MKTAYIAKQR"] * 2 + ["ACDEFGHIKL"] * 2, strict=True):
-        assert parse(record["text"], "protein").left[0].payload.startswith(sequence)
+        assert record["text"].startswith(Kind.PROTEIN.start + sequence)
+        parse_prefix(record["text"])
+        assert record["text"].endswith(Kind.PROTEIN.end) or record["status"] != "ok"
+    assert "4 requested" in done.stderr
 
 
 def test_files_to_sentences_and_back(installed: Path, tmp_path: Path) -> None:
