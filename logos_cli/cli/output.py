@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
 from logos_cli.cli.terminal import terminal
-from logos_cli.errors import ExitCode, UsageError
+from logos_cli.errors import ExitCode, LogosError, UsageError
 from logos_cli.formats._output import open_output, suffix_of
 from logos_cli.records import Record, Status, Tally
 from logos_cli.resources import EMBEDDED
@@ -122,11 +122,18 @@ class RecordSink:
 
     def _write_native(self, record: Record) -> None:
         assert self._native is not None
-        if record.status is not Status.OK:
+        unusable = record.status is Status.INVALID and not self._native.tells_status
+        if record.status is Status.ERROR or unusable:
             return
         from logos_cli.workflows.decode import decode
 
-        self._native.write(record, decode(record))
+        try:
+            item = decode(record)
+        except LogosError:
+            if record.status is Status.INVALID:  # not even a sentence: no object to write, but counted
+                return
+            raise
+        self._native.write(record, item)
 
     def close(self) -> None:
         """End a native file."""

@@ -68,6 +68,7 @@ class JsonWriter(Writer):
     """One array; each object has the record's keys and, under the name of its kind's parts, the decoded object."""
 
     suffixes = (".json",)
+    tells_status = True
 
     def __init__(self, stream: IO[Any], options: WriteOptions) -> None:
         super().__init__(stream, options)
@@ -94,6 +95,7 @@ class CsvWriter(Writer):
     """
 
     suffixes: ClassVar[tuple[str, ...]] = (".csv",)
+    tells_status = True
     delimiter: ClassVar[str] = ","
 
     def __init__(self, stream: IO[Any], options: WriteOptions) -> None:

@@ -141,11 +141,13 @@ class WriteOptions:
 class Writer(ABC):
     """Writes decoded records to one stream.
 
-    ``suffixes`` are the file name endings that choose this writer; ``binary`` writers get a byte stream.
+    ``suffixes`` are the file name endings that choose this writer; ``binary`` writers get a byte stream. A
+    format that can say that a record is not valid sets ``tells_status``; the others are given valid ones only.
     """
 
     suffixes: ClassVar[tuple[str, ...]]
     binary: ClassVar[bool] = False
+    tells_status: ClassVar[bool] = False
 
     def __init__(self, stream: IO[Any], options: WriteOptions) -> None:
         self.stream = stream

@@ -106,10 +106,14 @@ def writer_for(to: str | None, output: str | None) -> type[Writer]:
 def write_decoded(
     decoded: Iterable[Decoded], stream: IO[Any], writer: type[Writer], options: WriteOptions
 ) -> Iterator[tuple[Record, LogosError | None]]:
-    """Write one decoded record after another; yield each with the reason if it could not be written."""
+    """Write one decoded record after another; yield each with the reason if it could not be written.
+
+    What is not valid (a sampled SMILES that RDKit rejects) is written only by formats that can say so.
+    """
     sink = writer(stream, options)
     for each in decoded:
-        if each.item is None:
+        invalid = each.record.status is Status.INVALID and not writer.tells_status
+        if each.item is None or invalid:
             yield each.record, each.error
             continue
         try:

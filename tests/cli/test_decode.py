@@ -112,3 +112,18 @@ def test_there_and_back(logos: Any) -> None:
     ):
         native = logos("decode", "--to", to, stdin=text, code=0).stdout
         assert logos("encode", "-f", "text", stdin=native, code=0).stdout == text
+
+
+def test_invalid_records_go_only_where_their_status_goes(logos: Any) -> None:
+    lines = [
+        {"id": "good", "text": "<MoleculeS>CCO<MoleculeE>"},
+        {"id": "bad", "text": "<MoleculeS>C1CC<MoleculeE>", "status": "invalid", "reason": "unclosed ring"},
+    ]
+    stdin = "".join(json.dumps(line) + "\n" for line in lines)
+    done = logos("decode", "--to", "smi", stdin=stdin, code=0)
+    assert done.stdout.split() == ["CCO", "good"]
+    assert done.stderr == "2 records: 1 ok, 1 invalid\n"
+    rows = list(csv.DictReader(io.StringIO(logos("decode", "--to", "csv", stdin=stdin, code=0).stdout)))
+    assert [(row["id"], row["status"], row["reason"]) for row in rows] == [
+        ("good", "ok", ""), ("bad", "invalid", "unclosed ring"),
+    ]  # fmt: skip
