@@ -19,7 +19,8 @@ class SiteTask(Task):
     help = "A binding site of a protein: the same sequence with the residues of the site tagged."
     prompts = "a protein: a sequence, a FASTA file or a structure"
     form = Form.SEARCH
-    reads_as = Form.SEARCH
+    # each chain once, whatever ligands the structure shows
+    reads_as = Form.PROTEIN
     preset = Sampling(temperature=1.2, top_p=0.95)
 
     def from_object(self, item: ScienceObject, level: int | None = None) -> OpenSentence:  # noqa: ARG002

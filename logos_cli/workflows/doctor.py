@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import sys
 import time
+import tomllib
 from collections.abc import Iterator
 from dataclasses import asdict
 from importlib import metadata
@@ -18,18 +20,37 @@ from logos_cli.backends._locate import is_offline
 from logos_cli.backends.base import LoadOptions, open_model
 from logos_cli.errors import LogosError
 from logos_cli.grammar.spec import Kind
-from logos_cli.resources import EMBEDDED, cache_dir
+from logos_cli.resources import EMBEDDED, cache_dir, data_path
 
-LIBRARIES = {
-    "base": (
-        "biotite", "gemmi", "huggingface-hub", "llguidance", "msgpack", "numpy", "rdkit", "rich", "safetensors",
-        "scipy", "tokenizers", "torch", "transformers", "typer", "zstandard",
-    ),
-    "gguf": ("gguf", "llama-cpp-python"),
-    "dock": ("meeko", "vina"),
-    "train": ("accelerate", "matplotlib", "peft"),
-}  # fmt: skip
-"""Distributions by extra; ``base`` belongs to every installation. A test compares with pyproject.toml."""
+_DISTRIBUTION = "logos-cli"
+_EXTRAS = ("gguf", "dock", "train")
+_REQUIREMENT = re.compile(r"""(?P<name>[A-Za-z0-9._-]+)[^;]*(?:;.*\bextra == ['"](?P<extra>\w+)['"])?""")
+
+
+def required() -> dict[str, tuple[str, ...]]:
+    """Return the distributions that each extra brings, and under ``base`` those of every installation.
+
+    They are read from the metadata of the installed package or, in a checkout, from ``pyproject.toml``.
+    """
+    try:
+        lines = metadata.requires(_DISTRIBUTION) or []
+    except metadata.PackageNotFoundError:
+        lines = _project_requirements()
+    found: dict[str, dict[str, None]] = {group: {} for group in ("base", *_EXTRAS)}
+    for line in lines:
+        if (match := _REQUIREMENT.match(line)) and match["name"] != _DISTRIBUTION:
+            group = match["extra"] or "base"
+            if group in found and (group == "base" or match["name"] not in found["base"]):
+                found[group][match["name"]] = None
+    return {group: tuple(sorted(names)) for group, names in found.items()}
+
+
+def _project_requirements() -> list[str]:
+    project = tomllib.loads(data_path("pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"].items()
+    return project["dependencies"] + [
+        f'{line}; extra == "{extra}"' for extra, lines in extras for line in lines
+    ]
 
 
 def doctor() -> dict[str, Any]:
@@ -85,7 +106,7 @@ def _memory_gib() -> float | None:
 
 def _libraries() -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
-    for group, names in LIBRARIES.items():
+    for group, names in required().items():
         extra = None if group == "base" else group
         wanted = f"'logos-cli[{extra}]'" if extra else "--upgrade --force-reinstall logos-cli"
         for name in names:

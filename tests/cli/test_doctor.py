@@ -8,8 +8,10 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from packaging.requirements import Requirement
+
 from logos_cli.errors import ExitCode
-from logos_cli.workflows.doctor import LIBRARIES
+from logos_cli.workflows.doctor import required
 
 
 def test_a_good_installation_is_ready(logos: Any) -> None:
@@ -62,10 +64,9 @@ def test_the_libraries_are_those_of_the_project_file(checkout: Path) -> None:
     project = tomllib.loads((checkout / "pyproject.toml").read_text())["project"]
 
     def named(requirements: list[str]) -> set[str]:
-        return {re.split(r"[^A-Za-z0-9-]", requirement)[0] for requirement in requirements}
+        return {Requirement(requirement).name for requirement in requirements}
 
-    assert set(LIBRARIES["base"]) == named(project["dependencies"])
+    found = required()
+    assert set(found["base"]) == named(project["dependencies"])
     for extra in ("gguf", "dock", "train"):
-        assert set(LIBRARIES[extra]) | set(LIBRARIES["base"]) >= named(
-            project["optional-dependencies"][extra]
-        )
+        assert set(found[extra]) == named(project["optional-dependencies"][extra]) - set(found["base"])

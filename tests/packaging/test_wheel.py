@@ -171,19 +171,6 @@ def test_hard_dependencies_are_those_that_the_code_imports(checkout: Path) -> No
     assert base <= imported, f"never imported: {base - imported}"
 
 
-def test_the_doctor_examines_what_is_declared(checkout: Path) -> None:
-    from packaging.requirements import Requirement
-
-    from logos_cli.workflows.doctor import LIBRARIES
-
-    project = tomllib.loads((checkout / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    declared = {"base": project["dependencies"], **project["optional-dependencies"]}
-    base = {Requirement(line).name for line in declared["base"]}
-    for group, names in LIBRARIES.items():
-        wanted = {Requirement(line).name for line in declared[group]}
-        assert set(names) == (wanted if group == "base" else wanted - base), group
-
-
 def test_the_licence_is_the_standard_text(checkout: Path) -> None:
     text = (checkout / "LICENSE").read_text(encoding="utf-8")
     assert "Apache License\n                           Version 2.0, January 2004" in text
