@@ -46,7 +46,7 @@ def required() -> dict[str, tuple[str, ...]]:
 
 
 def _project_requirements() -> list[str]:
-    project = tomllib.loads(data_path("pyproject.toml").read_text(encoding="utf-8"))["project"]
+    project: dict[str, Any] = tomllib.loads(data_path("pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"].items()
     return project["dependencies"] + [
         f'{line}; extra == "{extra}"' for extra, lines in extras for line in lines
