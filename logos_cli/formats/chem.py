@@ -22,8 +22,9 @@ HEADER_WORDS = frozenset(
 
 _COUNTS_LINE = re.compile(rb"[ \d]{2}\d[ \d]{2}\d.*V[23]000|[ \d]{2}\d[ \d]{2}\d(?:[ \d]{2}\d){1,9}\s*$")
 _ATOM_LINE = re.compile(rb"\s*-?\d+\.\d+\s+-?\d+\.\d+\s+-?\d+\.\d+\s+[A-Z*]")
-_ATOM = r"Cl|Br|[BCNOSPFIbcnops*]|\[[0-9]*(?:[A-Za-z]{1,2}|\*|#[0-9]+)[^\]\s]*\]"
-_SMILES = re.compile(rf"(?:{_ATOM})(?:{_ATOM}|[-=#$:/\\~.()0-9%<>])*")
+_ATOM = r"Cl|Br|[BCNOSPFIbcnops*]|\[[0-9]*+(?:[A-Za-z*]|#[0-9])[^\[\]\s]*+\]"
+# possessive: a long word that is no SMILES after all must not be tried in every possible way
+_SMILES = re.compile(rf"(?:{_ATOM})(?:{_ATOM}|[-=#$:/\\~.()0-9%<>])*+")
 _SNIFF_LINES = 50
 
 

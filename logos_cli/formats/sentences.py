@@ -15,9 +15,9 @@ from logos_cli.objects.base import from_sentence
 from logos_cli.records import Record, Status
 
 _NEAR_TAG = re.compile(r"<[A-Za-z]{3,14}>")
-_STRING = r'"(?:[^"\\]|\\.)*"'
-_RECORD_KEY = re.compile(rf'^\{{\s*(?:{_STRING}\s*:\s*(?:{_STRING}|[^,"{{\[]+)\s*,\s*)*"(?:schema|text)"\s*:')
-
+_STRING = r'"(?:[^"\\]|\\.)*+"'
+_PAIR = rf'(?>{_STRING}\s*:\s*(?:{_STRING}|[^,"{{\[]+)\s*,\s*)'
+_RECORD_KEY = re.compile(rf'^\{{\s*{_PAIR}*"(?:schema|text)"\s*:')
 _LOWER_TAGS = tuple(map(str.lower, TAGS))
 
 

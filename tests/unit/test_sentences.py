@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 
 import pytest
 
@@ -90,3 +91,10 @@ def test_no_sentences() -> None:
 )  # fmt: skip
 def test_sniff(content: str, sure: bool) -> None:
     assert (PLUGIN.sniff(content.encode(), "x") > 0.5) is sure
+
+
+def test_sniffing_many_keys_is_linear() -> None:
+    began = time.process_time()
+    keys = ", ".join(f'"k{number}" : {number}  ' for number in range(200))
+    assert PLUGIN.sniff(f"{{{keys}}}".encode(), "x") == 0.0
+    assert time.process_time() - began < 2.0
