@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -27,6 +28,7 @@ _ID_TAGS = (
     "catalog_id",
     "title",
 )
+_V3000_COUNTS = re.compile(r"^M  V30 COUNTS(.*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,8 @@ def read_molblock(text: str) -> tuple[Chem.Mol, list[str]]:
             "the molecule is cut off: it has no line 'M  END'", hint="write or download the file again"
         )
     text = _ascii(text)
+    for counts in _V3000_COUNTS.findall(text):
+        _check_counts(counts, text)
     notes: list[str] = []
     molecule = attempt(lambda: Chem.MolFromMolBlock(text))
     if molecule is None:
@@ -177,6 +181,7 @@ def read_mol2block(text: str) -> tuple[Chem.Mol, list[str]]:
     """
     notes: list[str] = []
     text = _ascii(text)
+    _check_counts("".join(text.split("\n", 3)[2:3]), text)
     molecule = attempt(lambda: Chem.MolFromMol2Block(text, sanitize=False, removeHs=False))
     if (
         molecule is not None
@@ -210,6 +215,14 @@ def _hydrogenated(molecule: Chem.Mol) -> Chem.Mol:
     Chem.SanitizeMol(molecule)
     Chem.AssignStereochemistryFrom3D(molecule)
     return molecule
+
+
+def _check_counts(counts: str, text: str) -> None:
+    """Refuse numbers of atoms and bonds that the text has no room for: RDKit would look for them for minutes."""
+    n_lines = text.count("\n")
+    for count in counts.split()[:2]:
+        if len(count) > 9 or (count.isdecimal() and int(count) > n_lines):
+            raise MoleculeError(f"the molecule counts {count} atoms or bonds and has {n_lines} lines")
 
 
 def _ascii(text: str) -> str:

@@ -172,6 +172,17 @@ NO_CHARGES
     assert entries[1].error is not None
 
 
+def test_counts_that_lie_are_refused_at_once() -> None:
+    head = "@<TRIPOS>MOLECULE\nx\n2147483648 2 1 0 0\nSMALL\nNO_CHARGES\n\n@<TRIPOS>ATOM\n"
+    (entry,) = read(head + "      1 C1          0.0000    0.0000    0.0000 C.3\n")
+    assert entry.error is not None
+    assert "counts 2147483648 atoms" in entry.error.message
+    block = Chem.MolToV3KMolBlock(Chem.MolFromSmiles("CC")).replace("COUNTS 2 1", "COUNTS 200000000 1")
+    (entry,) = read(block)
+    assert entry.error is not None
+    assert "counts 200000000 atoms" in entry.error.message
+
+
 def test_real_sdf(shared_data: Path) -> None:
     with Input(str(shared_data / "molecules" / "pdb_ligands_3d.sdf.xz")) as source:
         entries = [entry for entry, _ in zip(PLUGIN.read(source, ReadOptions()), range(300), strict=False)]
