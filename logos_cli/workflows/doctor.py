@@ -46,11 +46,12 @@ def required() -> dict[str, tuple[str, ...]]:
 
 
 def _project_requirements() -> list[str]:
-    project: dict[str, Any] = tomllib.loads(data_path("pyproject.toml").read_text(encoding="utf-8"))["project"]
-    extras = project["optional-dependencies"].items()
-    return project["dependencies"] + [
-        f'{line}; extra == "{extra}"' for extra, lines in extras for line in lines
-    ]
+    text = data_path("pyproject.toml").read_text(encoding="utf-8")
+    project: dict[str, Any] = tomllib.loads(text)["project"]
+    lines: list[str] = list(project["dependencies"])
+    for extra, wanted in project["optional-dependencies"].items():
+        lines += [f'{line}; extra == "{extra}"' for line in wanted]
+    return lines
 
 
 def doctor() -> dict[str, Any]:
