@@ -172,7 +172,10 @@ def _with_charges(found: Component) -> Component:
     if None in charges and (known := component(found.id)) is not None:
         mine = {atom.name: atom.charge for atom in known.atoms}
         charges = [mine.get(atom.name, 0) for atom in found.atoms]
+    if not any(charges):
+        return found
     atoms = tuple(
-        replace(atom, charge=charge or 0) for atom, charge in zip(found.atoms, charges, strict=True)
+        atom._replace(charge=charge) if charge else atom
+        for atom, charge in zip(found.atoms, charges, strict=True)
     )
     return replace(found, atoms=atoms)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NamedTuple
 
 from logos_cli.errors import MissingError
 from logos_cli.resources import cache_dir
@@ -29,8 +30,7 @@ _TABLE = """CREATE TABLE component (
 _INSERT = "INSERT OR REPLACE INTO component VALUES (?, ?, ?, ?, ?, ?, ?)"
 
 
-@dataclass(frozen=True, slots=True)
-class Atom:
+class Atom(NamedTuple):
     """A heavy atom of a component.
 
     ``hydrogens`` counts the hydrogens that the definition binds to it; ``leaving`` marks an atom that goes when
@@ -45,8 +45,7 @@ class Atom:
     stereo: str
 
 
-@dataclass(frozen=True, slots=True)
-class Bond:
+class Bond(NamedTuple):
     """A bond between two heavy atoms, by position; ``order`` 1 to 4; ``stereo`` is ``E``, ``Z`` or ``N``."""
 
     first: int
@@ -75,6 +74,11 @@ class Component:
     letter: str
     atoms: tuple[Atom, ...]
     bonds: tuple[Bond, ...]
+
+    @property
+    def elements(self) -> dict[str, int]:
+        """Atomic number by atom name."""
+        return {atom.name: atom.number for atom in self.atoms}
 
 
 @lru_cache(maxsize=4096)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -47,11 +47,10 @@ class Link:
 
 @dataclass(slots=True)
 class Drawing:
-    """The molecule of a ligand and what was noticed while it was put together."""
+    """The molecule of a ligand, put together from its parts."""
 
     smiles: str
     n_atoms: int
-    notes: list[str] = field(default_factory=list)
 
 
 def draw(parts: Sequence[Part], links: Iterable[Link] = ()) -> Drawing:
@@ -69,10 +68,10 @@ def draw(parts: Sequence[Part], links: Iterable[Link] = ()) -> Drawing:
     builder = _Builder(parts, tuple(links))
     molecule = builder.molecule()
     _sanitize(molecule, " ".join(part.component.id for part in parts))
-    notes = builder.set_stereo(molecule)
+    builder.set_stereo(molecule)
     if not builder.numbers.isdisjoint(_PSEUDO_CHIRAL) or not _NON_METALS.issuperset(builder.numbers):
         drop_stereo(molecule)
-    return Drawing(str(Chem.MolToSmiles(molecule)), molecule.GetNumAtoms(), notes)
+    return Drawing(str(Chem.MolToSmiles(molecule)), molecule.GetNumAtoms())
 
 
 def molecule_of(definition: Component) -> Chem.Mol:
@@ -193,16 +192,16 @@ class _Builder:
                     return other
         return None
 
-    def set_stereo(self, molecule: Chem.RWMol) -> list[str]:
+    def set_stereo(self, molecule: Chem.RWMol) -> None:
         """Set stereo from the coordinates, and from the definition where they do not reach."""
         placed = [position is not None for position in self.positions]
         if not any(placed) or len(placed) < 4:
             _stereo_from_labels(molecule, dict(enumerate(self.stereo)), self.bond_stereo)
-            return []
+            return
         set_conformer(molecule, [position or (0.0, 0.0, 0.0) for position in self.positions])
         Chem.AssignStereochemistryFrom3D(molecule)
         if all(placed):
-            return []
+            return
         atoms = {}
         for atom in molecule.GetAtoms():
             near = [neighbour.GetIdx() for neighbour in atom.GetNeighbors()]
@@ -218,7 +217,6 @@ class _Builder:
                 key = (bond.GetBeginAtomIdx(), bond.GetEndAtomIdx())
                 bonds[key] = self.bond_stereo.get(key) or self.bond_stereo.get(key[::-1], "N")
         _stereo_from_labels(molecule, atoms, bonds)
-        return []
 
 
 def set_conformer(molecule: Chem.Mol, positions: Sequence[Position]) -> None:

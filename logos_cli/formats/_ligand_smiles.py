@@ -60,13 +60,13 @@ class Chemist:
             return self._perceived(ligand, f"the dictionary does not know {', '.join(missing)}")
         components = [item[0] for item in found if item is not None]
         origin = "ccd" if any(item[1] == "ccd" for item in found if item is not None) else "chem_comp"
-        strangers = self._strangers(ligand, components)
+        parts, place, strangers = self._parts(ligand, components)
         if strangers:
             return self._renamed(ligand, components, origin, strangers)
-        drawing = chemistry.draw(*self._parts(ligand, components))
-        return LigandSmiles(
-            drawing.smiles, origin, tuple(drawing.notes + self._unmodelled(ligand, drawing.n_atoms))
+        drawing = chemistry.draw(
+            parts, [chemistry.Link(place[one], place[other]) for one, other in ligand.links]
         )
+        return LigandSmiles(drawing.smiles, origin, self._unmodelled(ligand, drawing.n_atoms))
 
     def _definition(self, residue: Residue) -> tuple[Component, str] | None:
         if self.comps is not None and (found := self.comps.get(residue.name)) is not None:
@@ -76,40 +76,34 @@ class Chemist:
 
     def _parts(
         self, ligand: Ligand, components: list[Component]
-    ) -> tuple[list[chemistry.Part], list[chemistry.Link]]:
+    ) -> tuple[list[chemistry.Part], dict[int, tuple[int, str]], list[str]]:
+        """Return the parts, the part and name of each atom, and atoms that a definition does not have."""
         model = self.model
         place: dict[int, tuple[int, str]] = {}
-        parts = []
+        parts, strangers = [], []
         for number, (residue, comp) in enumerate(zip(ligand.residues, components, strict=True)):
+            atoms = model.atoms([residue.index])
+            known = comp.elements
             positions = {}
-            for atom in model.atoms([residue]).tolist():
+            for atom, element, (x, y, z) in zip(
+                atoms.tolist(), model.elements[atoms].tolist(), model.positions[atoms].tolist(), strict=True
+            ):
                 name = model.atom_name(atom)
                 place[atom] = (number, name)
-                x, y, z = model.positions[atom].tolist()
                 positions[name] = (x, y, z)
+                if known.get(name) != element:
+                    strangers.append(name)
             parts.append(chemistry.Part(comp, positions))
-        links = [chemistry.Link(place[one], place[other]) for one, other in ligand.links]
-        return parts, links
-
-    def _strangers(self, ligand: Ligand, components: list[Component]) -> list[str]:
-        """Return the atoms of the file that the definition does not have, by name and element."""
-        found = []
-        for residue, comp in zip(ligand.residues, components, strict=True):
-            known = {atom.name: atom.number for atom in comp.atoms}
-            for atom in self.model.atoms([residue]).tolist():
-                name, number = self.model.atom_name(atom), int(self.model.elements[atom])
-                if known.get(name) != number:
-                    found.append(name)
-        return found
+        return parts, place, strangers
 
     @staticmethod
-    def _unmodelled(ligand: Ligand, n_atoms: int) -> list[str]:
+    def _unmodelled(ligand: Ligand, n_atoms: int) -> tuple[str, ...]:
         """Say how many atoms of the molecule the file lacks."""
         n_missing = n_atoms - len(ligand.atoms)
         if n_missing <= 0:
-            return []
+            return ()
         atoms = "1 heavy atom has" if n_missing == 1 else f"{n_missing} heavy atoms have"
-        return [f"{atoms} no coordinates in {ligand}; the SMILES is of the whole component"]
+        return (f"{atoms} no coordinates in {ligand}; the SMILES is of the whole component",)
 
     def _renamed(
         self, ligand: Ligand, components: list[Component], origin: str, strangers: list[str]

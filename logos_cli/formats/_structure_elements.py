@@ -30,7 +30,7 @@ def repair_elements(model: Model) -> None:
     wrong = np.flatnonzero(_suspects(model))
     if not len(wrong):
         return
-    starts = [residue.first for residue in model.residues]
+    starts = model.residues.first
     n_repaired = 0
     for atom, place in zip(
         wrong.tolist(), (np.searchsorted(starts, wrong, side="right") - 1).tolist(), strict=True
@@ -53,14 +53,13 @@ def _suspects(model: Model) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     unusual = ~_IN_PROTEINS[elements] | (
         (_LETTERS[elements] != letters) & ~((elements == 119) & (letters == ord("H")))
     )
-    amino = np.zeros(len(elements), dtype=bool)
-    for residue in model.residues:
-        if not residue.hetero or _residues.is_standard_amino_acid(residue.name):
-            amino[residue.first : residue.last] = True
-    lone = np.zeros(len(elements), dtype=bool)
-    for residue in model.residues:
-        if residue.last - residue.first == 1:
-            lone[residue.first] = True
+    table = model.residues
+    sizes = table.last - table.first
+    standard = {name: _residues.is_standard_amino_acid(name) for name in set(table.names)}
+    amino = np.repeat(
+        [not hetero or standard[name] for name, hetero in zip(table.names, table.hetero, strict=True)], sizes
+    )
+    lone = np.repeat(sizes == 1, sizes)
     two_letter = (elements > 10) & ~_IN_PROTEINS[elements] & ~lone
     found: np.ndarray[tuple[int], np.dtype[np.bool_]] = unknown | (unusual & amino) | two_letter
     return found

@@ -60,7 +60,7 @@ class Encoder:
         self.chains = select_chains(
             model, model.chains if asked_for_chains else receptors, options.chains, options.numbering
         )
-        self._inside = frozenset(residue.index for chain in self.chains for residue in chain.residues)
+        self._inside = frozenset(index for chain in self.chains for index in chain.members)
         self.ligands = [
             ligand for ligand in self.ligands if self._inside.isdisjoint(r.index for r in ligand.residues)
         ]
@@ -164,7 +164,7 @@ class Encoder:
     @cached_property
     def _protein(self) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Positions of the chains' heavy atoms."""
-        return self.model.positions[self.model.atoms(r for chain in self.chains for r in chain.residues)]
+        return self.model.positions_of(self._inside)
 
     def _touched(self, ligand: Ligand) -> Surroundings:
         return surroundings(self.model, self.neighbours, ligand, self._inside, self.options.cutoff_angstrom)
@@ -238,7 +238,7 @@ class Encoder:
         lined = [
             number
             for number, chain in enumerate(self.chains)
-            if any(r.index in contacts for r in chain.residues)
+            if not contacts.keys().isdisjoint(chain.members)
         ]
         if not lined:
             error = StructureError(
@@ -258,8 +258,8 @@ class Encoder:
 
     def _proteins(self) -> Iterator[Entry]:
         if not self.chains:
-            roles = {residue.role for residue in self.model.residues}
-            what = "nucleic acid only" if Role.NUCLEIC in roles else "no amino-acid residues"
+            nucleic = self.model.residues.with_role(Role.NUCLEIC)
+            what = "nucleic acid only" if nucleic else "no amino-acid residues"
             raise StructureError(
                 f"the structure has no protein chain ({what})", source=self.model.name,
                 hint="its ligands can be read with --as molecule" if self.ligands else None,
@@ -279,7 +279,9 @@ class Encoder:
         if number not in self._mapped:
             chain = self.chains[number]
             full = self.options.sequence == "full"
-            self._mapped[number] = sequences.full(self.model, chain) if full else sequences.observed(chain)
+            self._mapped[number] = (
+                sequences.full(self.model, chain) if full else sequences.observed(self.model, chain)
+            )
         return self._mapped[number]
 
     # -- provenance --------------------------------------------------------------------------------
@@ -318,7 +320,7 @@ class Encoder:
         if ligand.peptide:
             found["peptide"] = True
         if first.altloc:
-            found["altloc"] = chr(first.altloc)
+            found["altloc"] = first.altloc
         if touched.bonds:
             found["covalent"] = [str(self.model.residues[index]) for index, _ in touched.bonds]
         if any(contact.symmetry for contact in touched.contacts.values()):

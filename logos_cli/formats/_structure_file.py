@@ -49,15 +49,19 @@ def _collector_paused() -> Iterator[None]:
 
 
 def _entries(source: Input, options: ReadOptions) -> Iterator[Entry]:
-    data = source.read()
-    if reading.kind_of(data[:4096]) == "mmcif":
+    block = None
+    is_file = source.path is not None and source.sha256 is not None  # no pipe, which can be read only once
+    if is_file and source.path and reading.kind_of(source.head[:4096]) == "mmcif":
+        block = reading.block_of_file(source.path)
+    data = b"" if block is not None else source.read()
+    if block is None and reading.kind_of(data[:4096]) == "mmcif":
         block = reading.cif_block(data, source.name)
         if not reading.has_atoms(block) and (names := ChemComps(block).names()):
             yield from _components(ChemComps(block), names, source)
             return
-        loaded = reading.load_block(block, "mmcif", source.name)
-    else:
-        loaded = reading.load(data, source.name)
+    loaded = (
+        reading.load(data, source.name) if block is None else reading.load_block(block, "mmcif", source.name)
+    )
     del data
     provenance: dict[str, Any] = dict(source.provenance)
     info = loaded.structure.info

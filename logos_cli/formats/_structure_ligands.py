@@ -72,53 +72,50 @@ class Ligand:
 def find_ligands(model: Model) -> tuple[list[Ligand], list[Chain]]:
     """Return the ligands of a model, relevant or not, and the chains that are not peptide ligands."""
     peptides, chains = _split_peptides(model)
-    inside = {residue.index for chain in peptides for residue in chain.residues}
-    others = [residue for residue in model.residues if residue.role is Role.OTHER or residue.index in inside]
-    atoms = {residue.index: model.atoms([residue]) for residue in others}
-    others = [residue for residue in others if len(atoms[residue.index])]
-    groups = _Groups(residue.index for residue in others)
+    inside = {index for chain in peptides for index in chain.members}
+    others = sorted({*model.residues.with_role(Role.OTHER), *inside})
+    atoms = {index: found for index in others if len(found := model.atoms([index]))}
+    groups = _Groups(atoms)
     links: list[tuple[int, int]] = []
-    many = [atoms[residue.index] for residue in others if len(atoms[residue.index]) > 1]
+    many = [found for found in atoms.values() if len(found) > 1]
     if len(many) > 1:
         links = bonds_between_residues(model, np.concatenate(many))
-    owner = {atom: residue.index for residue in others for atom in atoms[residue.index].tolist()}
+    owner = {atom: index for index, found in atoms.items() for atom in found.tolist()} if links else {}
     for one, other in links:
         groups.join(owner[one], owner[other])
     for chain in peptides:
-        for residue in chain.residues[1:]:
-            groups.join(chain.residues[0].index, residue.index)
-    found = []
+        members = [index for index in chain.members if index in atoms]
+        for index in members[1:]:
+            groups.join(members[0], index)
+    ligands = []
     for members in groups.sets():
-        residues = [model.residues[index] for index in members]
         mine = [link for link in links if owner[link[0]] in members]
-        found.append(
-            Ligand(
-                residues,
-                np.concatenate([atoms[index] for index in members]),
-                mine,
-                bool(inside & set(members)),
-            )
+        whole = (
+            atoms[members[0]] if len(members) == 1 else np.concatenate([atoms[index] for index in members])
         )
-    return found, chains
+        residues = [model.residues[index] for index in members]
+        ligands.append(Ligand(residues, whole, mine, not inside.isdisjoint(members)))
+    return ligands, chains
 
 
 def _split_peptides(model: Model) -> tuple[list[Chain], list[Chain]]:
-    longest = max((len(chain.residues) for chain in model.chains), default=0)
+    longest = max((len(chain.members) for chain in model.chains), default=0)
     if longest <= _residues.MAX_PEPTIDE_LIGAND:
         return [], model.chains
-    short = [chain for chain in model.chains if len(chain.residues) <= _residues.MAX_PEPTIDE_LIGAND]
+    short = [chain for chain in model.chains if len(chain.members) <= _residues.MAX_PEPTIDE_LIGAND]
     peptides = [chain for chain in short if not _is_disulfide_bonded(model, chain)]
     return peptides, [chain for chain in model.chains if chain not in peptides]
 
 
 def _is_disulfide_bonded(model: Model, chain: Chain) -> bool:
     """Whether a short chain hangs on another by a disulfide, as in chymotrypsin: then it is part of the protein."""
-    mine = {residue.index for residue in chain.residues}
+    mine = set(chain.members)
+    table = model.residues
     sulfurs = [
-        (residue.index, model.positions[atom])
-        for residue in model.residues
-        if residue.role is Role.PROTEIN and residue.name == "CYS"
-        for atom in [model.find_atom(residue, "SG")]
+        (index, model.positions[atom])
+        for index in table.with_role(Role.PROTEIN)
+        if table.names[index] == "CYS"
+        for atom in [model.find_atom(table[index], "SG")]
         if atom is not None
     ]
     return any(

@@ -14,14 +14,13 @@ from logos_cli.formats import _residues
 from logos_cli.formats._structure_elements import repair_elements
 from logos_cli.formats._structure_read import Loaded, checked_positions
 from logos_cli.formats._structure_roles import assign_roles
-from logos_cli.formats._structure_types import Chain, Notes, Residue, Role
+from logos_cli.formats._structure_types import Chain, Notes, Residue, Residues, Role
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _DEUTERIUM = 119
 _HETERO = ord("H")
-_NO_ICODE = (0, 32)
 
 
 class Model:
@@ -33,7 +32,7 @@ class Model:
         Å.
     heavy : ndarray of bool, shape (n_atoms,)
         Atoms that are no hydrogen and belong to the chosen conformer (:meth:`_choose_conformers`).
-    residues : list of Residue
+    residues : Residues
     chains : list of Chain
         Protein chains in file order.
     """
@@ -77,35 +76,39 @@ class Model:
                 if index != number - 1:
                     del self.structure[index]
 
-    def _read_residues(self) -> list[Residue]:
-        sizes = [len(residue) for chain in self.model for residue in chain]
-        ends = np.cumsum(sizes)
-        firsts = (ends - sizes).tolist()
+    def _read_residues(self) -> Residues:
+        sizes = np.array([len(residue) for chain in self.model for residue in chain], dtype=np.intp)
+        last = np.cumsum(sizes)
+        first = last - sizes
         flat = self._flat
         labelled = self.loaded.kind != "pdb"
+        n_residues = len(sizes)
         polymers = {
             entity.name
             for entity in self.structure.entities
             if entity.entity_type is gemmi.EntityType.Polymer
         }
-        columns = zip(
-            _texts(flat.chain_ids, firsts), _texts(flat.residue_names, firsts), np.array(flat.resnums)[firsts].tolist(),
-            np.array(flat.icodes)[firsts].tolist(), _texts(flat.subchains, firsts), _texts(flat.entity_ids, firsts),
-            np.array(flat.het_flags)[firsts].tolist(), firsts, ends.tolist(), strict=True,
-        )  # fmt: skip
-        found = [
-            Residue(
-                index, chain, name, number, "" if icode in _NO_ICODE else chr(icode),
-                (subchain or None) if labelled else None, None, hetero == _HETERO, first, last,
-                entity=entity if labelled and entity in polymers else "", subchain=subchain,
-            )
-            for index, (chain, name, number, icode, subchain, entity, hetero, first, last) in enumerate(columns)
-        ]  # fmt: skip
-        if polymers and labelled:
-            numbers = [residue.label_seq for chain in self.model for residue in chain]
-            for residue, label in zip(found, numbers, strict=True):
-                residue.label_number = label
-        return found
+        nothing: list[None] = [None] * n_residues
+        return Residues(
+            names=_texts(flat.residue_names, first),
+            chains=_texts(flat.chain_ids, first),
+            numbers=np.array(flat.resnums)[first].tolist(),
+            insertions=[chr(code).strip("\0 ") for code in np.array(flat.icodes)[first].tolist()],
+            label_chains=[name or None for name in _texts(flat.subchains, first)]
+            if labelled
+            else list(nothing),
+            label_numbers=[residue.label_seq for chain in self.model for residue in chain]
+            if labelled and polymers
+            else list(nothing),
+            entities=[name if name in polymers else "" for name in _texts(flat.entity_ids, first)]
+            if labelled and polymers
+            else [""] * n_residues,
+            hetero=(np.array(flat.het_flags)[first] == _HETERO).tolist(),
+            first=first,
+            last=last,
+            roles=np.zeros(n_residues, np.int8),
+            altlocs=np.zeros(n_residues, np.int8),
+        )
 
     def gemmi_atom(self, residue: Residue, atom: int) -> gemmi.Atom:
         """Return gemmi's atom of a flat index."""
@@ -126,7 +129,7 @@ class Model:
 
     @cached_property
     def _names(self) -> list[bytes]:
-        names: list[bytes] = _fixed_width(self._flat.atom_names).tolist()
+        names: list[bytes] = _fixed_width(np.asarray(self._flat.atom_names)).tolist()
         return names
 
     def atom_name(self, atom: int) -> str:
@@ -149,21 +152,19 @@ class Model:
     def _choose_conformers(self) -> None:
         """Keep one conformer a residue: the one with the highest total occupancy, the first label on a tie."""
         labelled = np.flatnonzero(self.altlocs)
-        owner = np.searchsorted([residue.first for residue in self.residues], labelled, side="right") - 1
+        owner = np.searchsorted(self.residues.first, labelled, side="right") - 1
+        labels = self.altlocs[labelled]
         totals: dict[int, dict[int, float]] = {}
-        for atom, index in zip(labelled.tolist(), owner.tolist(), strict=True):
-            label = int(self.altlocs[atom])
+        for label, index, occupancy in zip(
+            labels.tolist(), owner.tolist(), self.occupancies[labelled].tolist(), strict=True
+        ):
             mine = totals.setdefault(index, {})
-            mine[label] = mine.get(label, 0.0) + float(self.occupancies[atom])
+            mine[label] = mine.get(label, 0.0) + occupancy
         for index, mine in totals.items():
-            residue = self.residues[index]
-            residue.altloc = max(sorted(mine), key=lambda label: round(mine[label], 3))
-        chosen = np.array([residue.altloc for residue in self.residues], dtype=np.int8)
-        keep = self.altlocs[labelled] == chosen[owner]
-        self.heavy[labelled[~keep]] = False
-        self.notes.add(
-            f"{len(totals)} residues have alternative locations; the one with the highest occupancy is used"
-        )
+            self.residues.altlocs[index] = max(sorted(mine), key=lambda label: round(mine[label], 3))
+        self.heavy[labelled[labels != self.residues.altlocs[owner]]] = False
+        count = "1 residue has" if len(totals) == 1 else f"{len(totals)} residues have"
+        self.notes.add(f"{count} alternative locations; the one with the highest occupancy is used")
 
     def _drop_microheterogeneity(self) -> None:
         """Keep one of the residues that share a place in a chain: the one with the highest occupancy."""
@@ -171,18 +172,20 @@ class Model:
             totals = [float(self.occupancies[item.first : item.last].mean()) for item in (one, other)]
             loser = one if round(totals[1], 3) > round(totals[0], 3) else other
             self.heavy[loser.first : loser.last] = False
-            loser.role = Role.OTHER
+            loser.set_role(Role.OTHER)
             self.notes.add(f"{one} and {other.name} share one place; {loser.name} is left out")
 
     def _rivals(self) -> Iterator[tuple[Residue, Residue]]:
-        for one, other in zip(self.residues, self.residues[1:], strict=False):
+        table = self.residues
+        numbers, protein = np.array(table.numbers), table.roles == Role.PROTEIN
+        same = (numbers[1:] == numbers[:-1]) & protein[1:] & protein[:-1]
+        for index in np.flatnonzero(same).tolist():
+            one, other = table[index], table[index + 1]
             if (
-                one.number == other.number
-                and one.name != other.name
+                one.name != other.name
                 and one.chain == other.chain
                 and one.insertion == other.insertion
-                and one.role is Role.PROTEIN is other.role
-                and one.subchain == other.subchain
+                and one.label_chain == other.label_chain
                 and one.label_number == other.label_number
             ):
                 yield one, other
@@ -191,49 +194,61 @@ class Model:
 
     def _read_chains(self) -> list[Chain]:
         """Return the protein chains; residues of one entity under one author's name are one chain."""
-        groups: dict[tuple[str, str], list[Residue]] = {}
-        for residue in self.residues:
-            if residue.role is Role.PROTEIN:
-                groups.setdefault((residue.chain, residue.entity), []).append(residue)
+        table = self.residues
+        groups: dict[tuple[str, str], list[int]] = {}
+        for index in table.with_role(Role.PROTEIN):
+            groups.setdefault((table.chains[index], table.entities[index]), []).append(index)
+        letters = {
+            name: _residues.letter(name) for name in {table.names[i] for g in groups.values() for i in g}
+        }
         chains = []
         for (name, _), members in groups.items():
-            for copy in _copies(members):
-                sequence = "".join([_residues.letter(residue.name) for residue in copy])
-                chains.append(Chain(name, copy[0].label_chain, copy, sequence))
+            for copy in _copies(table, members):
+                sequence = "".join([letters[table.names[index]] for index in copy])
+                chains.append(Chain(name, table.label_chains[copy[0]], copy, sequence))
         return chains
 
-    @cached_property
+    @property
     def n_waters(self) -> int:
         """Number of water molecules."""
-        return sum(1 for residue in self.residues if residue.role is Role.WATER)
+        return int((self.residues.roles == Role.WATER).sum())
 
-    def atoms(self, residues: Iterable[Residue]) -> NDArray[np.intp]:
-        """Return the heavy atoms of the chosen conformers of residues."""
-        members = [atom for residue in residues for atom in range(residue.first, residue.last)]
-        found = np.array(members, dtype=np.intp)
+    def atoms(self, indices: Iterable[int]) -> NDArray[np.intp]:
+        """Return the heavy atoms of the chosen conformers of residues, given by index."""
+        first, last = self.residues.first, self.residues.last
+        spans = [np.arange(first[index], last[index]) for index in indices]
+        found = spans[0] if len(spans) == 1 else np.concatenate([np.zeros(0, np.intp), *spans])
         kept: NDArray[np.intp] = found[self.heavy[found]]
         return kept
 
+    def positions_of(self, indices: Iterable[int]) -> NDArray[np.float64]:
+        """Return the positions (Å) of the heavy atoms of many residues."""
+        chosen = np.zeros(len(self.residues), dtype=bool)
+        chosen[list(indices)] = True
+        mask = np.repeat(chosen, self.residues.last - self.residues.first) & self.heavy
+        places: NDArray[np.float64] = self.positions[mask]
+        return places
 
-def _copies(members: list[Residue]) -> list[list[Residue]]:
+
+def _copies(table: Residues, members: list[int]) -> list[list[int]]:
     """Split residues by their label chain if label numbers come twice: then they are copies of one chain."""
-    numbers = [residue.label_number for residue in members if residue.label_number is not None]
+    numbers = [table.label_numbers[index] for index in members if table.label_numbers[index] is not None]
     if len(set(numbers)) == len(numbers):
         return [members]
-    found: dict[str | None, list[Residue]] = {}
-    for residue in members:
-        found.setdefault(residue.label_chain, []).append(residue)
+    found: dict[str | None, list[int]] = {}
+    for index in members:
+        found.setdefault(table.label_chains[index], []).append(index)
     return list(found.values())
 
 
-def _fixed_width(texts: object) -> NDArray[np.bytes_]:
+def _fixed_width(texts: NDArray[np.int8]) -> NDArray[np.bytes_]:
     """View gemmi's zero-padded characters, shape (n, 8), as n byte strings."""
-    array = np.ascontiguousarray(np.array(texts))
+    array = np.ascontiguousarray(texts)
     viewed: NDArray[np.bytes_] = array.view(f"S{array.shape[1]}").reshape(-1)
     return viewed
 
 
-def _texts(texts: object, rows: list[int]) -> list[str]:
-    values = _fixed_width(texts)[rows].tolist()
+def _texts(texts: object, rows: NDArray[np.intp]) -> list[str]:
+    values: list[bytes] = _fixed_width(np.asarray(texts)[rows]).tolist()
     decoded = {value: value.decode("utf-8", "replace") for value in set(values)}
     return [decoded[value] for value in values]

@@ -22,12 +22,12 @@ _BACKBONE = ("N", "CA", "C")
 def assign_roles(model: Model) -> None:
     """Set the role of every residue of a model."""
     entities = _entity_roles(model)
-    for residue in model.residues:
-        role = entities.get(residue.entity) if residue.entity else None
-        if role is not None:
-            residue.role = role
-        elif _residues.is_water(residue.name):
-            residue.role = Role.WATER
+    table = model.residues
+    water = {name for name in set(table.names) if _residues.is_water(name)}
+    table.roles[:] = [
+        entities.get(entity, Role.WATER if name in water else Role.OTHER)
+        for entity, name in zip(table.entities, table.names, strict=True)
+    ]
     if not entities:
         _Guess(model).run()
 
@@ -68,16 +68,16 @@ class _Guess:
             if residue.role is Role.WATER:
                 continue
             if not residue.hetero and _residues.is_standard_amino_acid(residue.name):
-                residue.role = Role.PROTEIN
+                residue.set_role(Role.PROTEIN)
             elif not residue.hetero and _residues.is_nucleotide(residue.name):
-                residue.role = Role.NUCLEIC
+                residue.set_role(Role.NUCLEIC)
             else:
                 doubtful.append(residue.index)
         for order in (doubtful, doubtful[::-1]):
             for index in order:
                 residue = self.residues[index]
                 if residue.role is Role.OTHER:
-                    residue.role = self._role_by_bonds(index)
+                    residue.set_role(self._role_by_bonds(index))
         self._join_peptides(doubtful)
 
     def _declared_monomers(self) -> set[tuple[str, str]]:
@@ -127,7 +127,8 @@ class _Guess:
                 and _residues.is_amino_acid(other.name)
                 and self._bonded(one, "C", other, "N")
             ):
-                one.role = other.role = Role.PROTEIN
+                one.set_role(Role.PROTEIN)
+                other.set_role(Role.PROTEIN)
 
     def _bonded(self, one: Residue, first: str, other: Residue, second: str) -> bool:
         ends = self.model.find_atom(one, first), self.model.find_atom(other, second)

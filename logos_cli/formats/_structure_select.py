@@ -43,7 +43,7 @@ def select_ligands(
         None,
     )
     if chain is not None and chain.role in (Role.PROTEIN, Role.NUCLEIC):
-        message = f"{chain} is part of a {chain.role.value} chain, not a ligand"
+        message = f"{chain} is part of a {chain.role.name.lower()} chain, not a ligand"
     elif chain is not None and chain.role is Role.WATER:
         message = f"{chain} is water, not a ligand"
     else:

@@ -2,62 +2,63 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import gemmi
 
 from logos_cli.formats import _residues
 from logos_cli.formats._structure_model import Model
-from logos_cli.formats._structure_types import Chain, Residue
+from logos_cli.formats._structure_types import Chain, Residues
+
+_STANDARD = frozenset(_residues.STANDARD)
 
 
 @dataclass(frozen=True, slots=True)
 class Mapped:
     """A sequence and its residues.
 
-    ``residues`` has one item a letter, None where the deposited sequence has no coordinates; ``names`` are the
-    residue names, letter by letter.
+    ``members`` has the index of a residue for each letter, None where the deposited sequence has no coordinates;
+    ``names`` the residue names, letter by letter.
     """
 
+    table: Residues
     chain: Chain
     sequence: str
-    residues: tuple[Residue | None, ...]
-    names: tuple[str, ...]
+    members: Sequence[int | None]
+    names: Sequence[str]
 
     def places(self) -> dict[int, int]:
         """Return residue index -> zero-based place in the sequence."""
-        return {residue.index: place for place, residue in enumerate(self.residues) if residue is not None}
+        return {index: place for place, index in enumerate(self.members) if index is not None}
 
     def to_json(self) -> dict[str, Any]:
         """Return the residue map of a record: see ``docs/formats/structures.md``."""
+        table = self.table
         found: dict[str, Any] = {"chain": self.chain.name}
         if self.chain.label is not None:
             found["label_chain"] = self.chain.label
-        found["numbers"] = [None if residue is None else residue.number for residue in self.residues]
-        insertion = {
-            str(place): residue.insertion
-            for place, residue in enumerate(self.residues)
-            if residue is not None and residue.insertion
-        }
-        if insertion:
-            found["insertion"] = insertion
-        labels = [None if residue is None else residue.label_number for residue in self.residues]
+        found["numbers"] = self._column(table.numbers)
+        insertions = self._column(table.insertions)
+        if any(insertions):
+            found["insertion"] = {str(place): code for place, code in enumerate(insertions) if code}
+        labels = self._column(table.label_numbers)
         if any(label is not None for label in labels):
             found["label_numbers"] = labels
-        names = {
-            str(place): name for place, name in enumerate(self.names) if _residues.STANDARD.get(name) is None
-        }
-        if names:
-            found["names"] = names
+        if unusual := set(self.names) - _STANDARD:
+            found["names"] = {str(place): name for place, name in enumerate(self.names) if name in unusual}
         return found
 
+    def _column(self, values: Sequence[Any]) -> list[Any]:
+        return [None if index is None else values[index] for index in self.members]
 
-def observed(chain: Chain) -> Mapped:
+
+def observed(model: Model, chain: Chain) -> Mapped:
     """Return the residues that have coordinates."""
-    return Mapped(
-        chain, chain.sequence, tuple(chain.residues), tuple(residue.name for residue in chain.residues)
-    )
+    names = [model.residues.names[index] for index in chain.members]
+    return Mapped(model.residues, chain, chain.sequence, chain.members, names)
 
 
 def full(model: Model, chain: Chain) -> Mapped:
@@ -68,19 +69,20 @@ def full(model: Model, chain: Chain) -> Mapped:
     deposited = deposited_names(model, chain)
     if not deposited:
         model.notes.add(f"the file has no full sequence of chain {chain.name}; the observed one is used")
-        return observed(chain)
-    places = _label_places(chain, deposited) or _aligned_places(chain, deposited)
+        return observed(model, chain)
+    table = model.residues
+    places = _label_places(table, chain, deposited) or _aligned_places(table, chain, deposited)
     if places is None:
         model.notes.add(
             f"the full sequence of chain {chain.name} does not fit its residues; the observed one is used"
         )
-        return observed(chain)
-    residues: list[Residue | None] = [None] * len(deposited)
+        return observed(model, chain)
+    members: list[int | None] = [None] * len(deposited)
     names = list(deposited)
-    for residue, place in zip(chain.residues, places, strict=True):
-        residues[place] = residue
-        names[place] = residue.name
-    return Mapped(chain, "".join(map(_residues.letter, names)), tuple(residues), tuple(names))
+    for index, place in zip(chain.members, places, strict=True):
+        members[place] = index
+        names[place] = table.names[index]
+    return Mapped(table, chain, "".join(map(_residues.letter, names)), members, names)
 
 
 def deposited_names(model: Model, chain: Chain) -> list[str]:
@@ -94,25 +96,22 @@ def deposited_names(model: Model, chain: Chain) -> list[str]:
     return []
 
 
-def _label_places(chain: Chain, deposited: list[str]) -> list[int] | None:
-    places = [
-        residue.label_number - 1 if residue.label_number is not None else -1 for residue in chain.residues
-    ]
+def _label_places(table: Residues, chain: Chain, deposited: list[str]) -> list[int] | None:
+    numbers = [table.label_numbers[index] for index in chain.members]
+    places = [-1 if number is None else number - 1 for number in numbers]
     if any(not 0 <= place < len(deposited) for place in places) or len(set(places)) < len(places):
         return None
     return places
 
 
-def _aligned_places(chain: Chain, deposited: list[str]) -> list[int] | None:
+def _aligned_places(table: Residues, chain: Chain, deposited: list[str]) -> list[int] | None:
     """Align observed to deposited names; gaps in the observed chain are cheap where its numbers jump."""
-    names = [residue.name for residue in chain.residues]
+    names = [table.names[index] for index in chain.members]
     if len(names) > len(deposited):
         return None
     scoring = gemmi.AlignmentScoring()
-    jumps = [
-        0 if later.number - earlier.number != 1 else scoring.gapo
-        for earlier, later in zip(chain.residues, chain.residues[1:], strict=False)
-    ]
+    numbers = [table.numbers[index] for index in chain.members]
+    jumps = [0 if later - earlier != 1 else scoring.gapo for earlier, later in pairwise(numbers)]
     result = gemmi.align_string_sequences(deposited, names, [0, *jumps, 0], scoring)
     places: list[int] = []
     query = 0

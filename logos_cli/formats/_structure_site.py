@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import gemmi
 import numpy as np
@@ -23,8 +22,7 @@ SHORTEST_BOND_ANGSTROM = 0.8
 MAX_BONDS_BETWEEN_RESIDUES = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Contact:
+class Contact(NamedTuple):
     """The nearest approach of a residue to a ligand.
 
     ``atom`` and ``ligand_row`` say which atom of the residue (flat index) is nearest to which row of the
@@ -53,62 +51,66 @@ class Neighbours:
         cell = model.structure.cell if symmetry else gemmi.UnitCell()
         self._search = gemmi.NeighborSearch(model.model, cell, radius).populate(include_h=False)
         sizes = [len(chain) for chain in model.model]
-        self._chain_starts = np.cumsum([0, *sizes]).tolist()
-        self._first = [residue.first for residue in model.residues]
-        self._heavy = model.heavy.tolist()
+        self._chain_starts = np.cumsum([0, *sizes])
+        self._first = model.residues.first
 
     def contacts(self, positions: NDArray[np.float64], radius_angstrom: float) -> dict[int, Contact]:
         """Return the residues with a heavy atom within the radius of any position: index -> nearest approach."""
         if self.symmetry:
             return self._periodic_contacts(positions, radius_angstrom)
-        found = self._candidates(positions, radius_angstrom)
-        if not found:
+        atoms, owners = self._candidates(positions, radius_angstrom)
+        if not len(atoms):
             return {}
-        atoms = np.fromiter(found, np.intp, len(found))
         # gemmi's search decides who is a candidate; the exact comparison is made here, in double precision
         distances = distance_matrix(self.model.positions[atoms], positions)
         rows = distances.argmin(axis=1)
         nearest = distances[np.arange(len(atoms)), rows]
-        result: dict[int, Contact] = {}
-        for atom, row, distance in zip(atoms.tolist(), rows.tolist(), nearest.tolist(), strict=True):
-            if distance <= radius_angstrom + _EDGE_ANGSTROM:
-                residue = found[atom]
-                if residue not in result or distance < result[residue].distance_angstrom:
-                    result[residue] = Contact(distance, atom, row)
-        return result
+        near = np.flatnonzero(nearest <= radius_angstrom + _EDGE_ANGSTROM)
+        near = near[np.argsort(-nearest[near], kind="stable")]  # the nearest comes last and stays in the dict
+        columns = zip(
+            owners[near].tolist(),
+            nearest[near].tolist(),
+            atoms[near].tolist(),
+            rows[near].tolist(),
+            strict=True,
+        )
+        return {owner: Contact(distance, atom, row) for owner, distance, atom, row in columns}
 
-    def _candidates(self, positions: NDArray[np.float64], radius_angstrom: float) -> dict[int, int]:
-        """Return atom -> residue of the atoms that may be within the radius of a position."""
+    def _candidates(
+        self, positions: NDArray[np.float64], radius_angstrom: float
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Return the atoms that may be within the radius of a position, and the residues that they are of."""
         low, high = self._box
         if (positions < low).any() or (positions > high).any():  # gemmi's grid ends with the model
             places = self.model.positions
-            near = (places >= positions.min(axis=0) - radius_angstrom) & (
-                places <= positions.max(axis=0) + radius_angstrom
-            )
-            atoms = np.flatnonzero(near.all(axis=1) & self.model.heavy)
-            owners = np.searchsorted(self._first, atoms, side="right") - 1
-            return dict(zip(atoms.tolist(), owners.tolist(), strict=True))
-        starts, first, heavy = self._chain_starts, self._first, self._heavy
-        found: dict[int, int] = {}
-        for centre, radius in _queries(positions, radius_angstrom):
-            for mark in self._search.find_atoms(gemmi.Position(*centre), radius=radius + _MARGIN_ANGSTROM):
-                residue = starts[mark.chain_idx] + mark.residue_idx
-                atom = first[residue] + mark.atom_idx
-                if heavy[atom]:
-                    found[atom] = residue
-        return found
+            reach = positions.min(axis=0) - radius_angstrom, positions.max(axis=0) + radius_angstrom
+            inside = ((places >= reach[0]) & (places <= reach[1])).all(axis=1)
+            atoms = np.flatnonzero(inside & self.model.heavy)
+            return atoms, np.searchsorted(self._first, atoms, side="right") - 1
+        marks = {
+            (mark.chain_idx, mark.residue_idx, mark.atom_idx)
+            for centre, radius in _queries(positions, radius_angstrom)
+            for mark in self._search.find_atoms(gemmi.Position(*centre), radius=radius + _MARGIN_ANGSTROM)
+        }
+        if not marks:
+            return np.zeros(0, np.intp), np.zeros(0, np.intp)
+        indices = np.array(list(marks), dtype=np.intp)
+        owners = self._chain_starts[indices[:, 0]] + indices[:, 1]
+        atoms = self._first[owners] + indices[:, 2]
+        kept = self.model.heavy[atoms]
+        return atoms[kept], owners[kept]
 
     def _periodic_contacts(
         self, positions: NDArray[np.float64], radius_angstrom: float
     ) -> dict[int, Contact]:
-        starts, first, heavy = self._chain_starts, self._first, self._heavy
+        starts, first, heavy = self._chain_starts, self._first, self.model.heavy
         search = self._search
         result: dict[int, Contact] = {}
         for row, (x, y, z) in enumerate(positions.tolist()):
             here = gemmi.Position(x, y, z)
             for mark in search.find_atoms(here, radius=radius_angstrom + _MARGIN_ANGSTROM):
-                residue = starts[mark.chain_idx] + mark.residue_idx
-                atom = first[residue] + mark.atom_idx
+                residue = int(starts[mark.chain_idx]) + mark.residue_idx
+                atom = int(first[residue]) + mark.atom_idx
                 distance = search.dist(here, mark.pos)
                 if not heavy[atom] or distance > radius_angstrom + _EDGE_ANGSTROM:
                     continue
@@ -128,9 +130,15 @@ def _queries(positions: NDArray[np.float64], radius_angstrom: float) -> list[tup
 
 
 def distance_matrix(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return all distances (Å) between two sets of positions, shape (len(one), len(other))."""
-    difference = one[:, None, :] - other[None, :, :]
-    result: NDArray[np.float64] = np.sqrt(np.einsum("ijk,ijk->ij", difference, difference))
+    """Return all distances (Å) between two sets of positions, shape (len(one), len(other)).
+
+    By way of dot products around a common centre, which is exact to 1e-6 Å for positions of one molecule.
+    """
+    centre = other.mean(axis=0)
+    one, other = one - centre, other - centre
+    squares = np.einsum("ij,ij->i", one, one)[:, None] + np.einsum("ij,ij->i", other, other)[None, :]
+    squares -= 2.0 * (one @ other.T)
+    result: NDArray[np.float64] = np.sqrt(np.maximum(squares, 0.0))
     return result
 
 
@@ -157,7 +165,7 @@ def bonds_between_residues(model: Model, atoms: NDArray[np.intp]) -> list[tuple[
     """
     if len(atoms) < 2:
         return []
-    owner = np.searchsorted([residue.first for residue in model.residues], atoms, side="right")
+    owner = np.searchsorted(model.residues.first, atoms, side="right")
     positions, labels = model.positions[atoms], model.altlocs[atoms]
     found: dict[tuple[int, int], list[tuple[int, int]]] = {}
     for start in range(0, len(atoms), 512):

@@ -2,41 +2,147 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import IntEnum
+from typing import TYPE_CHECKING, overload
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
-class Role(Enum):
+class Role(IntEnum):
     """What a residue is in its structure."""
 
-    PROTEIN = "protein"
-    NUCLEIC = "nucleic"
-    WATER = "water"
-    OTHER = "other"
+    OTHER = 0
+    PROTEIN = 1
+    NUCLEIC = 2
+    WATER = 3
 
 
 @dataclass(slots=True)
-class Residue:
-    """A residue: its names in the file and its atoms, ``first`` to ``last`` (exclusive) of the flat arrays.
+class Residues(Sequence["Residue"]):
+    """The residues of a model, column by column; an item is a :class:`Residue`, a view of one row.
 
-    ``label_chain`` and ``label_number`` are mmCIF's own names, None where the file has none; ``entity`` is the
-    polymer entity that it belongs to, empty if none.
+    A structure has thousands of residues of which a few are ever looked at one by one.
+
+    Attributes
+    ----------
+    chains, numbers, insertions : list
+        The author's names.
+    label_chains, label_numbers : list
+        mmCIF's own, None where the file has none.
+    entities : list of str
+        The polymer entity that a residue belongs to, empty if none.
+    first, last : ndarray of int
+        The residue's atoms are ``first`` to ``last`` (exclusive) of the model's atoms.
+    roles, altlocs : ndarray of int
+        The role, and the conformer used (ASCII code of its label, 0 for none).
     """
 
+    names: list[str]
+    chains: list[str]
+    numbers: list[int]
+    insertions: list[str]
+    label_chains: list[str | None]
+    label_numbers: list[int | None]
+    entities: list[str]
+    hetero: list[bool]
+    first: NDArray[np.intp]
+    last: NDArray[np.intp]
+    roles: NDArray[np.int8]
+    altlocs: NDArray[np.int8]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @overload
+    def __getitem__(self, index: int) -> Residue: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Residue]: ...
+
+    def __getitem__(self, index: int | slice) -> Residue | list[Residue]:
+        if isinstance(index, slice):
+            return [Residue(self, place) for place in range(*index.indices(len(self)))]
+        return Residue(self, range(len(self))[index])
+
+    def __iter__(self) -> Iterator[Residue]:
+        return (Residue(self, index) for index in range(len(self)))
+
+    def with_role(self, role: Role) -> list[int]:
+        """Return the indices of the residues with a role, ascending."""
+        found: list[int] = (self.roles == role).nonzero()[0].tolist()
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Residue:
+    """One residue: a view of its row."""
+
+    table: Residues = field(repr=False, compare=False)
     index: int
-    chain: str
-    name: str
-    number: int
-    insertion: str
-    label_chain: str | None
-    label_number: int | None
-    hetero: bool
-    first: int
-    last: int
-    role: Role = Role.OTHER
-    altloc: int = 0
-    entity: str = ""
-    subchain: str = ""
+
+    @property
+    def name(self) -> str:
+        """Component id."""
+        return self.table.names[self.index]
+
+    @property
+    def chain(self) -> str:
+        """The author's name of the chain."""
+        return self.table.chains[self.index]
+
+    @property
+    def number(self) -> int:
+        """The author's number."""
+        return self.table.numbers[self.index]
+
+    @property
+    def insertion(self) -> str:
+        """Insertion code, or empty."""
+        return self.table.insertions[self.index]
+
+    @property
+    def label_chain(self) -> str | None:
+        """``label_asym_id``."""
+        return self.table.label_chains[self.index]
+
+    @property
+    def label_number(self) -> int | None:
+        """``label_seq_id``."""
+        return self.table.label_numbers[self.index]
+
+    @property
+    def hetero(self) -> bool:
+        """Whether its atoms are HETATM."""
+        return self.table.hetero[self.index]
+
+    @property
+    def first(self) -> int:
+        """Its first atom."""
+        return int(self.table.first[self.index])
+
+    @property
+    def last(self) -> int:
+        """The atom after its last."""
+        return int(self.table.last[self.index])
+
+    @property
+    def role(self) -> Role:
+        """What it is."""
+        return Role(int(self.table.roles[self.index]))
+
+    def set_role(self, role: Role) -> None:
+        """Say what it is."""
+        self.table.roles[self.index] = role
+
+    @property
+    def altloc(self) -> str:
+        """Label of the conformer used, or empty."""
+        code = int(self.table.altlocs[self.index])
+        return chr(code) if code else ""
 
     @property
     def number_text(self) -> str:
@@ -49,11 +155,11 @@ class Residue:
 
 @dataclass(slots=True)
 class Chain:
-    """A protein chain: the residues with coordinates, in file order."""
+    """A protein chain: the indices of its residues with coordinates, in file order."""
 
     name: str
     label: str | None
-    residues: list[Residue]
+    members: list[int]
     sequence: str
 
 
