@@ -56,9 +56,10 @@ def residue_letter(smiles: str) -> str:
     """
     if letter := _LETTER.get(smiles):
         return letter
-    from rdkit import Chem
+    from rdkit import Chem, rdBase
 
-    molecule = Chem.MolFromSmiles(smiles)
+    with rdBase.BlockLogs():
+        molecule = Chem.MolFromSmiles(smiles)
     if molecule is not None and (letter := _LETTER.get(Chem.MolToSmiles(molecule))):
         return letter
     raise MoleculeError(f"{smiles} is no amino acid that a residue letter stands for")

@@ -14,7 +14,9 @@ from logos_cli.formats._input import Input, expand_paths
 from logos_cli.formats.base import Entry, Format, ReadOptions, detect
 from logos_cli.grammar import Form, parse
 from logos_cli.objects.base import ScienceObject, from_sentence, to_text
-from logos_cli.records import Record
+from logos_cli.objects.complex import Complex
+from logos_cli.objects.protein import Protein
+from logos_cli.records import Record, Status
 
 Paths = str | PathLike[str] | Iterable[str | PathLike[str]]
 
@@ -151,6 +153,8 @@ def iter_file(
 def _record(entry: Entry, plugin: Format | None, options: ReadOptions, *, verify: bool) -> Record:
     """Return the record of one entry."""
     form = options.form or entry.form
+    if entry.record is not None and entry.record.status is not Status.OK:
+        return entry.record
     if entry.error is not None:
         failed = Record.from_error(entry.id, form or "", entry.error, entry.source)
         if entry.record is not None:  # what else the record says is carried through
@@ -163,8 +167,8 @@ def _record(entry: Entry, plugin: Format | None, options: ReadOptions, *, verify
     item = entry.item
     assert item is not None
     form = form or item.forms[0]
-    if entry.record is not None and entry.record.kind == form and entry.record.text:
-        return entry.record
+    if form is Form.SEARCH and isinstance(item, Protein):
+        item = Complex((item,))  # an answer without tags says that no site is known
     try:
         text = to_text(item, form, options.level)
     except LogosError as error:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from logos_cli.errors import ExitCode
+from logos_cli.grammar.spec import Kind, Operator
 
 FASTA = ">sp|P1|ONE first protein\nMKTAYIAKQR\nQISFVKSHFS\n>two\nACDEFGHIKL\n"
 SMILES = "CCO ethanol\nc1ccccc1 benzene\n"
@@ -195,3 +196,32 @@ def test_the_python_twin_takes_objects_and_refuses_what_it_does_not_know() -> No
         list(encode("a.fasta", nonsense=1))
     with pytest.raises(UsageError, match="unknown form"):
         list(encode("a.fasta", form="protien"))
+
+
+def test_sequences_become_search_sentences_without_a_known_site(logos: Any, tmp_path: Path) -> None:
+    file = tmp_path / "p.fasta"
+    file.write_text(">p\nMKTAYIAKQR\n")
+    done = logos("encode", str(file), "--as", "search", "-f", "text", code=ExitCode.OK)
+    chain = f"{Kind.PROTEIN.start}MKTAYIAKQR{Kind.PROTEIN.end}"
+    assert done.stdout == f"{chain}{Operator.SEARCH}{chain}\n"
+
+
+def test_a_record_is_written_at_another_level(logos: Any) -> None:
+    site = f"{Kind.PROTEIN.start}M{Kind.POCKET.start}G{Kind.POCKET.end}{Kind.PROTEIN.end}"
+    ligand = f"{Kind.MOLECULE.start}CC{Kind.MOLECULE.end}"
+    done = logos(
+        "encode", "--as", "complex", "--level", "3", "-f", "text", stdin=site + ligand, code=ExitCode.OK
+    )
+    assert done.stdout == f"{site.replace('>G<', '>NCC(=O)O<')}{ligand}\n"
+
+
+def test_an_invalid_record_stays_what_it_is(logos: Any) -> None:
+    record = {
+        "id": "x",
+        "kind": "molecule",
+        "text": Kind.MOLECULE.start,
+        "status": "invalid",
+        "reason": "cut",
+    }
+    done = logos("encode", stdin=json.dumps(record))
+    assert json.loads(done.stdout) == {"schema": 1, **record}
