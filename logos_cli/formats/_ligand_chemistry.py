@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,36 +12,12 @@ from rdkit.Chem import rdCIPLabeler
 from rdkit.Geometry import Point3D
 
 from logos_cli.errors import MoleculeError
-from logos_cli.formats._chem_comp import AROMATIC
 from logos_cli.formats._components import Component
+from logos_cli.formats._ligand_build import NON_METALS, Builder, Link, Part, Position, sanitize
 
-Position = tuple[float, float, float]
-
-_ORDERS = {
-    1: Chem.BondType.SINGLE, 2: Chem.BondType.DOUBLE, 3: Chem.BondType.TRIPLE, 4: Chem.BondType.QUADRUPLE,
-    5: Chem.BondType.AROMATIC,
-}  # fmt: skip
 _TETRAHEDRAL = (Chem.ChiralType.CHI_TETRAHEDRAL_CW, Chem.ChiralType.CHI_TETRAHEDRAL_CCW)
-_NON_METALS = frozenset((1, 2, 5, 6, 7, 8, 9, 10, 14, 15, 16, 17, 18, 33, 34, 35, 36, 52, 53, 54, 85, 86))
 _PSEUDO_CHIRAL = frozenset((15, 16, 33, 34))
-_MOST_BONDS = {5: 3, 7: 3, 8: 2}
-_PERIODIC = Chem.GetPeriodicTable()
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One residue of a ligand: its definition, and where its atoms are (Å)."""
-
-    component: Component
-    positions: Mapping[str, Position]
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """A bond between two parts: (index of the part, atom name), twice."""
-
-    first: tuple[int, str]
-    second: tuple[int, str]
+_FEWEST_CHIRAL = 4
 
 
 @dataclass(slots=True)
@@ -65,13 +40,42 @@ def draw(parts: Sequence[Part], links: Iterable[Link] = ()) -> Drawing:
     MoleculeError
         If the definition is no molecule that chemistry software accepts.
     """
-    builder = _Builder(parts, tuple(links))
+    links = tuple(links)
+    if len(parts) == 1 and not links and (drawing := _draw_whole(parts[0])) is not None:
+        return drawing
+    builder = Builder(parts, links)
     molecule = builder.molecule()
-    _sanitize(molecule, " ".join(part.component.id for part in parts))
-    builder.set_stereo(molecule)
-    if not builder.numbers.isdisjoint(_PSEUDO_CHIRAL) or not _NON_METALS.issuperset(builder.numbers):
+    sanitize(molecule, " ".join(part.component.id for part in parts))
+    _set_stereo(builder, molecule)
+    if not builder.numbers.isdisjoint(_PSEUDO_CHIRAL) or not NON_METALS.issuperset(builder.numbers):
         drop_stereo(molecule)
     return Drawing(str(Chem.MolToSmiles(molecule)), molecule.GetNumAtoms())
+
+
+def _draw_whole(part: Part) -> Drawing | None:
+    """Draw a component whose atoms all have coordinates, from a molecule that is made once; None for any other."""
+    atoms = part.component.atoms
+    positions = [part.positions.get(atom.name) for atom in atoms]
+    placed = [position for position in positions if position is not None]
+    if len(placed) < max(_FEWEST_CHIRAL, len(positions)):
+        return None
+    template, has_marks = _flat(part.component)
+    molecule = Chem.Mol(template)
+    set_conformer(molecule, placed)
+    Chem.AssignStereochemistryFrom3D(molecule)
+    if has_marks:
+        drop_stereo(molecule)
+    return Drawing(str(Chem.MolToSmiles(molecule)), len(placed))
+
+
+@lru_cache(maxsize=512)
+def _flat(definition: Component) -> tuple[Chem.Mol, bool]:
+    """Return a component without stereo, and whether it may get marks that :func:`drop_stereo` removes."""
+    builder = Builder((Part(definition, {}),), ())
+    molecule = builder.molecule()
+    sanitize(molecule, definition.id)
+    has_marks = not builder.numbers.isdisjoint(_PSEUDO_CHIRAL) or not NON_METALS.issuperset(builder.numbers)
+    return Chem.Mol(molecule), has_marks
 
 
 def molecule_of(definition: Component) -> Chem.Mol:
@@ -82,10 +86,10 @@ def molecule_of(definition: Component) -> Chem.Mol:
     MoleculeError
         If the definition is no molecule that chemistry software accepts.
     """
-    builder = _Builder((Part(definition, {}),), ())
+    builder = Builder((Part(definition, {}),), ())
     molecule = builder.molecule()
-    _sanitize(molecule, definition.id)
-    builder.set_stereo(molecule)
+    sanitize(molecule, definition.id)
+    _set_stereo(builder, molecule)
     return molecule
 
 
@@ -116,107 +120,31 @@ def _is_pseudo_chiral(atom: Chem.Atom) -> bool:
     return ends.count(8) > 1
 
 
-class _Builder:
-    """Puts the atoms and bonds of all parts into one molecule."""
-
-    def __init__(self, parts: Sequence[Part], links: tuple[Link, ...]) -> None:
-        self.parts = parts
-        self.links = links
-        self.index: dict[tuple[int, int], int] = {}
-        self.positions: list[Position | None] = []
-        self.stereo: list[str] = []
-        self.bond_stereo: dict[tuple[int, int], str] = {}
-        self.numbers: set[int] = set()
-
-    def molecule(self) -> Chem.RWMol:
-        """Put the molecule together, without stereo and not sanitized."""
-        molecule = Chem.RWMol()
-        linked = {end for link in self.links for end in (link.first, link.second)}
-        gone = {end: self._leaving(end) for end in linked}
-        dropped = {(end[0], index) for end, index in gone.items() if index is not None}
-        for number, part in enumerate(self.parts):
-            for place, atom in enumerate(part.component.atoms):
-                if (number, place) in dropped:
-                    continue
-                key = (number, atom.name)
-                fewer = 1 if key in linked and gone[key] is None else 0
-                added = Chem.Atom(atom.number)
-                if atom.charge:
-                    added.SetFormalCharge(atom.charge)
-                added.SetNoImplicit(True)
-                added.SetNumExplicitHs(max(0, atom.hydrogens - fewer))
-                self.index[number, place] = molecule.AddAtom(added)
-                self.positions.append(part.positions.get(atom.name))
-                self.stereo.append(atom.stereo)
-                self.numbers.add(atom.number)
-            self._add_bonds(molecule, number)
-        for link in self.links:
-            molecule.AddBond(self._place(link.first), self._place(link.second), Chem.BondType.SINGLE)
-        if not _NON_METALS.issuperset(self.numbers):
-            _relax_metal_bonds(molecule)
-        if any(_has_onium(part.component) for part in self.parts):
-            _charge_onium(molecule)
-        return molecule
-
-    def _add_bonds(self, molecule: Chem.RWMol, number: int) -> None:
-        for bond in self.parts[number].component.bonds:
-            first, second = self.index.get((number, bond.first)), self.index.get((number, bond.second))
-            if first is None or second is None:
-                continue
-            molecule.AddBond(first, second, _ORDERS[bond.order])
-            if bond.order == AROMATIC:
-                for place in (first, second):
-                    molecule.GetAtomWithIdx(place).SetIsAromatic(True)
-            if bond.stereo in ("E", "Z"):
-                self.bond_stereo[first, second] = bond.stereo
-
-    def _place(self, end: tuple[int, str]) -> int:
-        number, name = end
-        names = [atom.name for atom in self.parts[number].component.atoms]
-        return self.index[number, names.index(name)]
-
-    def _leaving(self, end: tuple[int, str]) -> int | None:
-        """Return the terminal atom that a link at this atom replaces, if the coordinates lack one.
-
-        Not every definition marks its leaving atoms, so a missing neighbour with no other bond is taken.
-        """
-        number, name = end
-        part = self.parts[number]
-        atoms, bonds = part.component.atoms, part.component.bonds
-        here = next(place for place, atom in enumerate(atoms) if atom.name == name)
-        degrees = Counter(place for bond in bonds for place in (bond.first, bond.second))
-        for bond in bonds:
-            if here in (bond.first, bond.second) and bond.order == 1:
-                other = bond.second if bond.first == here else bond.first
-                if degrees[other] == 1 and atoms[other].name not in part.positions:
-                    return other
-        return None
-
-    def set_stereo(self, molecule: Chem.RWMol) -> None:
-        """Set stereo from the coordinates, and from the definition where they do not reach."""
-        placed = [position is not None for position in self.positions]
-        if not any(placed) or len(placed) < 4:
-            _stereo_from_labels(molecule, dict(enumerate(self.stereo)), self.bond_stereo)
-            return
-        set_conformer(molecule, [position or (0.0, 0.0, 0.0) for position in self.positions])
-        Chem.AssignStereochemistryFrom3D(molecule)
-        if all(placed):
-            return
-        atoms = {}
-        for atom in molecule.GetAtoms():
-            near = [neighbour.GetIdx() for neighbour in atom.GetNeighbors()]
-            if not all(placed[index] for index in (atom.GetIdx(), *near)):
-                atoms[atom.GetIdx()] = self.stereo[atom.GetIdx()]
-                atom.SetChiralTag(Chem.ChiralType.CHI_UNSPECIFIED)
-        bonds = {}
-        for bond in molecule.GetBonds():
-            ends = (bond.GetBeginAtom(), bond.GetEndAtom())
-            near = [neighbour.GetIdx() for end in ends for neighbour in end.GetNeighbors()]
-            if not all(placed[index] for index in near):
-                bond.SetStereo(Chem.BondStereo.STEREONONE)
-                key = (bond.GetBeginAtomIdx(), bond.GetEndAtomIdx())
-                bonds[key] = self.bond_stereo.get(key) or self.bond_stereo.get(key[::-1], "N")
-        _stereo_from_labels(molecule, atoms, bonds)
+def _set_stereo(builder: Builder, molecule: Chem.RWMol) -> None:
+    """Set stereo from the coordinates, and from the definition where they do not reach."""
+    placed = [position is not None for position in builder.positions]
+    if not any(placed) or len(placed) < _FEWEST_CHIRAL:
+        _stereo_from_labels(molecule, dict(enumerate(builder.stereo)), builder.bond_stereo)
+        return
+    set_conformer(molecule, [position or (0.0, 0.0, 0.0) for position in builder.positions])
+    Chem.AssignStereochemistryFrom3D(molecule)
+    if all(placed):
+        return
+    atoms = {}
+    for atom in molecule.GetAtoms():
+        near = [neighbour.GetIdx() for neighbour in atom.GetNeighbors()]
+        if not all(placed[index] for index in (atom.GetIdx(), *near)):
+            atoms[atom.GetIdx()] = builder.stereo[atom.GetIdx()]
+            atom.SetChiralTag(Chem.ChiralType.CHI_UNSPECIFIED)
+    bonds = {}
+    for bond in molecule.GetBonds():
+        ends = (bond.GetBeginAtom(), bond.GetEndAtom())
+        near = [neighbour.GetIdx() for end in ends for neighbour in end.GetNeighbors()]
+        if not all(placed[index] for index in near):
+            bond.SetStereo(Chem.BondStereo.STEREONONE)
+            key = (bond.GetBeginAtomIdx(), bond.GetEndAtomIdx())
+            bonds[key] = builder.bond_stereo.get(key) or builder.bond_stereo.get(key[::-1], "N")
+    _stereo_from_labels(molecule, atoms, bonds)
 
 
 def set_conformer(molecule: Chem.Mol, positions: Sequence[Position]) -> None:
@@ -284,94 +212,6 @@ def _flip_wrong(molecule: Chem.RWMol, atoms: Mapping[int, str], bonds: Mapping[i
             bond.SetStereo(Chem.BondStereo.STEREOTRANS if cis else Chem.BondStereo.STEREOCIS)
             flipped = True
     return flipped
-
-
-def _sanitize(molecule: Chem.RWMol, name: str) -> None:
-    """Sanitize.
-
-    Raises
-    ------
-    MoleculeError
-        If RDKit does not accept the molecule.
-    """
-    with rdBase.BlockLogs():
-        try:
-            Chem.SanitizeMol(molecule)
-        except (Chem.MolSanitizeException, RuntimeError) as error:
-            raise MoleculeError(
-                f"the bonds of {name} are no molecule: {str(error).splitlines()[0]}",
-                hint="give the ligand's bond orders with --ligand FILE.sdf",
-            ) from error
-
-
-@lru_cache(maxsize=1024)
-def _has_onium(definition: Component) -> bool:
-    """Whether a neutral N, O or B has more bonds than it can have, metals counted."""
-    valences = [atom.hydrogens for atom in definition.atoms]
-    for bond in definition.bonds:
-        order = 1 if bond.order == AROMATIC else bond.order
-        valences[bond.first] += order
-        valences[bond.second] += order
-    return any(
-        not atom.charge and valence > _MOST_BONDS.get(atom.number, 99)
-        for atom, valence in zip(definition.atoms, valences, strict=True)
-    )
-
-
-def _valence(atom: Chem.Atom) -> int:
-    return int(atom.GetNumExplicitHs() + sum(bond.GetValenceContrib(atom) for bond in atom.GetBonds()))
-
-
-def _relax_metal_bonds(molecule: Chem.RWMol) -> None:
-    """Make a bond to a metal dative where the donor's valence has no room for it."""
-    for bond in list(molecule.GetBonds()):
-        ends = (bond.GetBeginAtom(), bond.GetEndAtom())
-        metals = [end for end in ends if end.GetAtomicNum() not in _NON_METALS]
-        if len(metals) != 1:
-            continue
-        donor = ends[0] if metals[0].GetIdx() == ends[1].GetIdx() else ends[1]
-        if _valence(donor) > _room(donor):
-            molecule.RemoveBond(donor.GetIdx(), metals[0].GetIdx())
-            molecule.AddBond(donor.GetIdx(), metals[0].GetIdx(), Chem.BondType.DATIVE)
-
-
-def _room(atom: Chem.Atom) -> int:
-    """Return the highest valence of a donor with its charge."""
-    number, charge = atom.GetAtomicNum(), atom.GetFormalCharge()
-    highest = max(_PERIODIC.GetValenceList(number))
-    if highest < 0:
-        return 99
-    return int(
-        highest - charge
-        if number in (5, 6, 14) and charge > 0
-        else highest + (charge if number != 6 else -abs(charge))
-    )
-
-
-def _charge_onium(molecule: Chem.RWMol) -> None:
-    """Give neutral N with four bonds, O with three and B with four the charge that they must have."""
-    for atom in molecule.GetAtoms():
-        number = atom.GetAtomicNum()
-        if number not in _MOST_BONDS or atom.GetFormalCharge():
-            continue
-        valence = _valence(atom)
-        if (number, valence) == (7, 5):
-            _split_nitro(atom)
-        elif (number, valence) in ((7, 4), (8, 3)):
-            atom.SetFormalCharge(1)
-        elif (number, valence) == (5, 4):
-            atom.SetFormalCharge(-1)
-
-
-def _split_nitro(atom: Chem.Atom) -> None:
-    for bond in atom.GetBonds():
-        other = bond.GetOtherAtom(atom)
-        terminal = other.GetAtomicNum() == 8 and other.GetDegree() == 1
-        if terminal and bond.GetBondType() == Chem.BondType.DOUBLE:
-            bond.SetBondType(Chem.BondType.SINGLE)
-            other.SetFormalCharge(-1)
-            atom.SetFormalCharge(1)
-            return
 
 
 def parse_smiles(text: str) -> Any:

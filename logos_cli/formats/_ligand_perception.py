@@ -16,7 +16,7 @@ from rdkit import Chem, rdBase
 
 from logos_cli.errors import MoleculeError
 from logos_cli.formats import _ligand_chemistry as chemistry
-from logos_cli.formats._ligand_chemistry import Position
+from logos_cli.formats._ligand_build import Position
 from logos_cli.formats._structure_site import BOND_TOLERANCE_ANGSTROM, bond_radius, distance_matrix
 
 MAX_ATOMS = 400

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from logos_cli.errors import LogosError, MoleculeError
+from logos_cli.formats import _ligand_build as build
 from logos_cli.formats import _ligand_chemistry as chemistry
 from logos_cli.formats._chem_comp import ChemComps
 from logos_cli.formats._components import Component, component
@@ -63,9 +64,7 @@ class Chemist:
         parts, place, strangers = self._parts(ligand, components)
         if strangers:
             return self._renamed(ligand, components, origin, strangers)
-        drawing = chemistry.draw(
-            parts, [chemistry.Link(place[one], place[other]) for one, other in ligand.links]
-        )
+        drawing = chemistry.draw(parts, [build.Link(place[one], place[other]) for one, other in ligand.links])
         return LigandSmiles(drawing.smiles, origin, self._unmodelled(ligand, drawing.n_atoms))
 
     def _definition(self, residue: Residue) -> tuple[Component, str] | None:
@@ -76,7 +75,7 @@ class Chemist:
 
     def _parts(
         self, ligand: Ligand, components: list[Component]
-    ) -> tuple[list[chemistry.Part], dict[int, tuple[int, str]], list[str]]:
+    ) -> tuple[list[build.Part], dict[int, tuple[int, str]], list[str]]:
         """Return the parts, the part and name of each atom, and atoms that a definition does not have."""
         model = self.model
         place: dict[int, tuple[int, str]] = {}
@@ -93,7 +92,7 @@ class Chemist:
                 positions[name] = (x, y, z)
                 if known.get(name) != element:
                     strangers.append(name)
-            parts.append(chemistry.Part(comp, positions))
+            parts.append(build.Part(comp, positions))
         return parts, place, strangers
 
     @staticmethod
@@ -143,7 +142,7 @@ class Chemist:
             smiles, "perceived", (f"{why}; bond orders of {ligand} are perceived from coordinates",)
         )
 
-    def _atoms(self, ligand: Ligand) -> tuple[list[int], list[chemistry.Position]]:
+    def _atoms(self, ligand: Ligand) -> tuple[list[int], list[build.Position]]:
         atoms = ligand.atoms
         positions = [(x, y, z) for x, y, z in self.model.positions[atoms].tolist()]
         return [int(number) for number in self.model.elements[atoms].tolist()], positions
