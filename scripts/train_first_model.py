@@ -14,6 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from transformers import GenerationConfig
+
 from logos_cli.training.corpus import Corpus, SentenceEncoder
 from logos_cli.training.loop import Trainer
 from logos_cli.training.options import TrainOptions
@@ -43,6 +45,10 @@ OPTIONS: Final = TrainOptions(weights=WEIGHTS, decay_weights=DECAY_WEIGHTS, comp
 def export(trainer: Trainer, directory: Path) -> None:
     """Write a directory that transformers loads."""
     directory.mkdir(parents=True, exist_ok=True)
+    ids = {
+        key: getattr(trainer.model.config, key) for key in ("bos_token_id", "eos_token_id", "pad_token_id")
+    }
+    trainer.model.generation_config = GenerationConfig(**ids)  # type: ignore[no-untyped-call]
     trainer.model.save_pretrained(directory)
     (directory / "model.safetensors").chmod(0o644)
     for name in ("tokenizer.json", "tokenizer_config.json"):

@@ -129,10 +129,13 @@ class Trainer:
                 if time.monotonic() - saved > self.options.checkpoint_every_s:
                     self.save()
                     saved = time.monotonic()
-                if self.step % self.options.eval_every == 0 or self.step == self.options.n_steps:
-                    self._log(evaluation=evaluate(self.model, self.held_out, self.pad_id, self.options))
+                if self.step % self.options.eval_every == 0 and self.step < self.options.n_steps:
+                    self._evaluate()
         self.save()
-        return self.step >= self.options.n_steps
+        finished = self.step >= self.options.n_steps
+        if finished:
+            self._evaluate()
+        return finished
 
     def save(self) -> Path:
         """Write a checkpoint."""
@@ -166,6 +169,9 @@ class Trainer:
         if self.step % options.log_every == 0 or self.step == 1:
             speed = n_targets / (time.monotonic() - start)
             self._log(loss=round(total, 4), gradient_norm=round(norm.item(), 3), tokens_per_s=round(speed))
+
+    def _evaluate(self) -> None:
+        self._log(evaluation=evaluate(self.model, self.held_out, self.pad_id, self.options))
 
     def _log(self, **facts: Any) -> None:
         line = {"step": self.step, "n_tokens": self.n_tokens, "time": round(time.time()), **facts}

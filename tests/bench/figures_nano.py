@@ -106,7 +106,7 @@ def losses(bench: Bench) -> dict[str, Any]:
     held_out = bench.corpus.shards("valid")
     train = bench.corpus.shards("train")
     options = TrainOptions(bf16=False)
-    limit = bench.size(40_000)
+    limit = bench.size(20_000)
     found = evaluate(bench.model, held_out, bench.encoder.pad_id, options, limit)
     return {
         domain: {
@@ -384,7 +384,7 @@ def write_card(card: Path, figures: dict[str, Any]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="*", choices=[[], *PARTS], default=list(PARTS))
+    parser.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)}; all if none is named")
     parser.add_argument("--model", type=Path, default=ROOT / "tokenizers" / "logos-nano")
     parser.add_argument("--corpus", type=Path, default=ROOT / "corpus")
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
@@ -392,6 +392,8 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path)
     parser.add_argument("--card", type=Path, help="write the figures of OUTPUT into this file")
     args = parser.parse_args()
+    if unknown := set(args.parts) - set(PARTS):
+        parser.error(f"unknown part {', '.join(sorted(unknown))}")
     known = args.output and args.output.exists()
     figures: dict[str, Any] = json.loads(args.output.read_text(encoding="utf-8")) if known else {}
     if args.card:
@@ -399,7 +401,7 @@ def main() -> None:
         return
     rdBase.DisableLog("rdApp.*")
     bench = Bench(args.model, args.corpus, args.data, args.scale)
-    for name in args.parts:
+    for name in args.parts or PARTS:
         start = time.monotonic()
         figures[name] = PARTS[name](bench)
         print(f"{name}: {time.monotonic() - start:.0f} s", file=sys.stderr)
