@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,12 @@ import pytest
 _CHECKOUT = Path(__file__).resolve().parent.parent
 _SHARED = Path(os.environ.get("LOGOS_TEST_DATA", _CHECKOUT.parent / "shared" / "data"))
 _NOT_FOUND = "real data not found at"
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C reach the programs that tests start: a shell ignores it for what it runs in the background."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

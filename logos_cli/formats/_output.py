@@ -86,14 +86,10 @@ def open_output(path: str | None, *, overwrite: bool = False) -> Iterator[IO[str
 
 
 def _create(part: Path, suffix: str) -> IO[str]:
-    if suffix == ".gz":
-        from logos_cli.formats._gzip_output import GzipOutput
+    if suffix in _COMPRESSED:
+        from logos_cli.formats._compressed_output import CompressedOutput
 
-        return io.TextIOWrapper(GzipOutput(part), encoding="utf-8", newline="\n")
-    if suffix == ".zst":
-        import zstandard
-
-        return cast("IO[str]", zstandard.open(part, "wt", encoding="utf-8", newline="\n"))
+        return io.TextIOWrapper(cast("IO[bytes]", CompressedOutput(part)), encoding="utf-8", newline="\n")
     return part.open("w", encoding="utf-8", newline="\n")
 
 
