@@ -95,7 +95,7 @@ class _Decompressed(io.RawIOBase):
             )
         errors = _engine_errors()
         try:
-            self._pending = self._member.decompress(block, 4 * _BLOCK)
+            self._pending = self._member.decompress(block, _BLOCK)
         except errors as error:
             raise InputError(
                 f"the compressed data are damaged: {error}",

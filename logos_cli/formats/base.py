@@ -97,6 +97,10 @@ class Entry:
     record: Record | None = None
 
 
+SNIFFED = 1 << 13
+"""Bytes that tell the formats that are made of lines."""
+
+
 class Format(ABC):
     """A family of native files; the ``PLUGIN`` of its module is an instance."""
 

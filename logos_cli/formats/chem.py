@@ -10,7 +10,7 @@ from logos_cli.errors import InputError
 from logos_cli.formats._ids import UniqueIds
 from logos_cli.formats._input import Input
 from logos_cli.formats._sequences import looks_like_sequence
-from logos_cli.formats.base import Entry, Format, ReadOptions, Writer
+from logos_cli.formats.base import SNIFFED, Entry, Format, ReadOptions, Writer
 from logos_cli.grammar import Form
 from logos_cli.objects.molecule import Molecule
 
@@ -92,6 +92,7 @@ def _kind(head: bytes) -> str | None:
         return "rdf"
     if b"@<TRIPOS>MOLECULE" in head:
         return "mol2"
+    head = head[:SNIFFED]
     lines = head.splitlines()
     for skip in (3, 2, 4):  # a lost or an added title line is common
         if len(lines) > skip and _COUNTS_LINE.match(lines[skip]) and _is_molblock(lines, skip):

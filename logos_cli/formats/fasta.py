@@ -16,7 +16,7 @@ from logos_cli.formats._sequences import (
     looks_like_sequence,
     nucleotide_error,
 )
-from logos_cli.formats.base import Entry, Format, ReadOptions, Writer
+from logos_cli.formats.base import SNIFFED, Entry, Format, ReadOptions, Writer
 from logos_cli.grammar import Form
 from logos_cli.objects.antibody import Antibody
 from logos_cli.objects.base import ScienceObject
@@ -52,13 +52,13 @@ class FastaFormat(Format):
 
     def sniff(self, head: bytes, name: str) -> float:  # noqa: ARG002
         """Tell a FASTA header, or capital letters some of which no SMILES can have."""
-        text = head.lstrip()
+        text = head[:SNIFFED].lstrip()
         if text.startswith(b">") and not text.startswith(b">>"):
             return 0.95
         if text.startswith(b";") and b"\n>" in text:
             return 0.9
         lines = text.decode("utf-8", "replace").splitlines()
-        if len(head) > 4096 and len(lines) > 1:
+        if len(head) > SNIFFED and len(lines) > 1:
             lines.pop()  # it may be cut
         lines = [line for line in lines if line.strip()]
         return 0.7 if lines and looks_like_sequence(lines) else 0.0

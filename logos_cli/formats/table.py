@@ -14,7 +14,7 @@ from logos_cli.formats._columns import ID_COLUMNS, KNOWN_COLUMNS, Columns
 from logos_cli.formats._ids import UniqueIds
 from logos_cli.formats._input import Input
 from logos_cli.formats._table_write import CsvWriter, JsonWriter, TsvWriter
-from logos_cli.formats.base import Entry, Format, ReadOptions, Writer
+from logos_cli.formats.base import SNIFFED, Entry, Format, ReadOptions, Writer
 from logos_cli.grammar import Form
 
 _DELIMITERS = ("\t", ",", ";")
@@ -47,7 +47,7 @@ class TableFormat(Format):
             return 0.8
         if _JSON_OBJECT.match(head):
             return 0.6
-        lines = head[:65536].decode("utf-8", "replace").splitlines()
+        lines = head[:SNIFFED].decode("utf-8", "replace").splitlines()
         header = next((line for line in lines if line.strip()), "")
         delimiter = _delimiter(header)
         columns = _split(header, delimiter)

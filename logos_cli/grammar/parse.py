@@ -29,7 +29,7 @@ cut at them before anything else, so that the parser is linear in its input.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from logos_cli.errors import GrammarError, Span
 from logos_cli.grammar.spec import RESIDUES, SMILES, TAGS, Block, Form, Kind, Operator, Pocket, Sentence
@@ -122,8 +122,7 @@ def parse_prefix(text: str) -> None:
             raise
 
 
-@dataclass(slots=True)
-class _Token:
+class _Token(NamedTuple):
     """A tag, or a stretch of text between tags."""
 
     text: str
