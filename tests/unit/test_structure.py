@@ -471,6 +471,7 @@ def test_negative_numbers_are_escaped_for_pymol(tmp_path: Path):
 
 
 def test_the_index_is_made_once_and_read_without_biotite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    import subprocess
     import sys
 
     from logos_cli.formats import _components
@@ -488,7 +489,12 @@ def test_the_index_is_made_once_and_read_without_biotite(tmp_path: Path, monkeyp
     assert found is not None
     assert len(found.atoms) == 43
     assert path.stat().st_mtime_ns == made
-    assert "biotite" not in sys.modules
+    code = (
+        "import sys; from logos_cli.formats import _components as c\n"
+        "assert c.component('STI').atoms; print('biotite' in sys.modules)"
+    )
+    warm = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert warm.stdout == "False\n"
     path.write_bytes(b"damaged")
     _components._index.cache_clear()
     _components.component.cache_clear()
