@@ -29,6 +29,9 @@ bench:  ## measured speeds, printed and held against their bounds
 
 fuzz:  ## readers and parser against mutated input; LOGOS_FUZZ_SECONDS=600 each
 	LOGOS_FUZZ_SECONDS=$${LOGOS_FUZZ_SECONDS:-600} $(PYTHON) -m pytest -m fuzz -s
+	for target in grammar fasta chem table sentences structure crystal; do \
+	  $(PYTHON) tests/fuzz/atheris_readers.py $$target -max_total_time=$${LOGOS_FUZZ_SECONDS:-600} || exit 1; \
+	done
 
 man:  ## write the manual pages anew
 	$(PYTHON) scripts/generate_man.py

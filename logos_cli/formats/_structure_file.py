@@ -28,7 +28,7 @@ def read(source: Input, options: ReadOptions) -> Iterator[Entry]:
     InputError
         If it is no structure, or has nothing of what the options ask for.
     """
-    with _collector_paused():
+    with _collector_paused(), _damage_explained(source.name):
         entries = list(_entries(source, options))
     yield from entries
 
@@ -46,6 +46,15 @@ def _collector_paused() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
+
+
+@contextlib.contextmanager
+def _damage_explained(name: str) -> Iterator[None]:
+    """Turn what gemmi throws at a damaged file, wherever it notices, into a reason."""
+    try:
+        yield
+    except (RuntimeError, ValueError, IndexError) as error:
+        raise reading.explain(error, name) from error
 
 
 def _entries(source: Input, options: ReadOptions) -> Iterator[Entry]:

@@ -106,7 +106,7 @@ def load_block(block: gemmi.cif.Block, kind: str, name: str) -> Loaded:
     try:
         structure = gemmi.make_structure_from_block(block)
     except (RuntimeError, ValueError, IndexError) as error:
-        raise _explain(error, name) from error
+        raise explain(error, name) from error
     if not len(structure):
         have = {tag.removeprefix("_atom_site.") for tag in block.find_mmcif_category("_atom_site.").tags}
         missing = ", ".join(tag for tag in _NEEDED if tag not in have) or "values"
@@ -133,7 +133,7 @@ def cif_block(data: bytes, name: str) -> gemmi.cif.Block:
     try:
         document = _parse(data)
     except (RuntimeError, ValueError) as error:
-        raise _explain(error, name) from error
+        raise explain(error, name) from error
     if not len(document):
         raise FormatError(
             "the CIF has no data block", source=name, hint="check that it was written completely"
@@ -209,7 +209,7 @@ def _load_pdb(data: bytes, name: str) -> Loaded:
                     f"{n_split} residue numbers occur again for other atoms; each is its own residue"
                 )
     except (RuntimeError, ValueError) as error:
-        raise _explain(error, name) from error
+        raise explain(error, name) from error
     if not len(structure) or not any(map(len, structure)):
         raise StructureError(
             "the PDB file has no atoms",
@@ -269,7 +269,8 @@ def _split_duplicates(data: bytes) -> tuple[bytes, int]:
     return b"\n".join(lines), n_split
 
 
-def _explain(error: Exception, name: str) -> InputError:
+def explain(error: Exception, name: str) -> InputError:
+    """Return the error of a file that gemmi refuses, with the line where gemmi says it."""
     text = str(error).strip()
     place = _GEMMI_PLACE.match(text)
     line = next((group for group in place.groups() if group), None) if place else None

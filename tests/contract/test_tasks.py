@@ -103,7 +103,8 @@ def test_without_the_constraint_the_answer_ends_where_the_sentence_does(task: Ta
         "antibody": "<AntibodyS>QVQLV<AntibodyE><AntibodyS>DIQMT<AntibodyE>",
         "molecule": "<MoleculeS>CC(C)O<MoleculeE>",
         "reaction": "<MoleculeS>CCO<MoleculeE><MoleculeS>CC(=O)O<MoleculeE><React><MoleculeS>CCOC(C)=O<MoleculeE>",
-        "retrosynthesis": "<MoleculeS>CCOC(C)=O<MoleculeE><ReverseReact><MoleculeS>CCO<MoleculeE><MoleculeS>O<MoleculeE>",
+        "retrosynthesis": "<MoleculeS>CCOC(C)=O<MoleculeE><ReverseReact>"
+        "<MoleculeS>CCO<MoleculeE><MoleculeS>O<MoleculeE>",
         "material": "<MaterialS><MetalS>[Zn]<MetalE><MoleculeS>O=C([O-])C<MoleculeE><MoleculeS>C<MoleculeE><MaterialE>",
         "site": "<ProteinS>MKTAYIAK<ProteinE><Search><ProteinS>MKT<PocketS>A<PocketE>YIAK<ProteinE>",
         "ligand": "<ProteinS>MK<PocketS>V<PocketE><ProteinE><MoleculeS>CCO<MoleculeE>",
