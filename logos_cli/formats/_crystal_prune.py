@@ -76,8 +76,9 @@ class Pruner:
             else:
                 continue
             for key in [key for key in neighbours if key not in spared]:
-                self._remove(atom, key)
-                n_removed += 1
+                if key in neighbours:  # a bond to the atom's own image goes in both directions at once
+                    self._remove(atom, key)
+                    n_removed += 1
         return n_removed
 
     def drop_excess(self) -> int:

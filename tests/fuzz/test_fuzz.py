@@ -37,7 +37,7 @@ pytestmark = pytest.mark.fuzz
 def profile(default: int, share: float) -> settings:
     """Return the settings for a default number of examples, or for a share of the time asked for."""
     return settings(
-        max_examples=default if not SECONDS else max(default, int(SECONDS * share * 100)),
+        max_examples=default if not SECONDS else max(default, int(SECONDS * share * 1000)),
         derandomize=not SECONDS,  # the default run is the same every time
         database=None,
         deadline=None,
