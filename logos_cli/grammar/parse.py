@@ -290,9 +290,9 @@ class _Parser:
         """``tagged = "<ProteinS>" ( RESIDUE | pocket )+ "<ProteinE>"``."""
         start = self.expect(Kind.PROTEIN.start).start
         parts: list[str | Pocket | Block] = []
-        while not (self.token.is_tag and self.token.text == Kind.PROTEIN.end and parts):
-            if self.token.is_tag:
-                if self.token.text != Kind.POCKET.start:
+        while not ((token := self.token).is_tag and token.text == Kind.PROTEIN.end and parts):
+            if token.is_tag:
+                if token.text != Kind.POCKET.start:
                     raise self.unexpected(
                         "residue", Kind.POCKET.start, *((Kind.PROTEIN.end,) if parts else ())
                     )
@@ -306,11 +306,12 @@ class _Parser:
         """``pocket = "<PocketS>" ( RESIDUE+ | SMILES ) "<PocketE>"``."""
         start = self.expect(Kind.POCKET.start).start
         token = self.token
-        pocket = Pocket(self.take(_NOT_SMILES, "residue or SMILES character", Kind.POCKET.end))
-        if pocket.expanded or self.token.text:  # letters at the end of the text may become a SMILES yet
-            self.check_level(3 if pocket.expanded else 2, token.span)
+        payload = self.take(_NOT_SMILES, "residue or SMILES character", Kind.POCKET.end)
+        expanded = not RESIDUES.issuperset(payload)
+        if expanded or self.token.text:  # letters at the end of the text may become a SMILES yet
+            self.check_level(3 if expanded else 2, token.span)
         end = self.expect(Kind.POCKET.end)
-        return Pocket(pocket.payload, Span(start, end.span.end))
+        return Pocket(payload, Span(start, end.start + len(end.text)))
 
     def check_level(self, level: int, span: Span) -> None:
         """Refuse a pocket that is not like those before it, or not of the kind that the operator wants."""
