@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -200,13 +201,13 @@ class _ScriptWriter(Writer):
         lines += [f"# {record.id}", *self.show(scene, self._opened[scene.path])]
         self.stream.write("\n".join(lines) + "\n")
 
+    @abstractmethod
     def open(self, path: Path, name: str) -> list[str]:
         """Return the lines that open a file under a name."""
-        raise NotImplementedError
 
+    @abstractmethod
     def show(self, scene: _Scene, name: str) -> list[str]:
         """Return the lines that show a site of an opened structure."""
-        raise NotImplementedError
 
 
 class PymolWriter(_ScriptWriter):

@@ -145,7 +145,7 @@ def _lark_accepts(text: str) -> bool:
 
 @cache
 def _matcher() -> tuple[Any, Any]:
-    llguidance = pytest.importorskip("llguidance")
+    import llguidance
     from llguidance.hf import from_tokenizer
     from transformers import AutoTokenizer
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from logos_cli import generate
 from logos_cli.backends._locate import locate, weights_sha256
@@ -16,8 +17,6 @@ from logos_cli.backends.base import Backend, CharacterTokenizer, LoadOptions, op
 from logos_cli.errors import ExitCode, MissingError, ModelError, UsageError
 from logos_cli.grammar import TAGS, parse
 from logos_cli.resources import EMBEDDED, data_path
-
-torch = pytest.importorskip("torch")
 
 _SHAPE: dict[str, Any] = {
     "vocab_size": 276, "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2,

@@ -6,9 +6,8 @@ import importlib.util
 from pathlib import Path
 from types import ModuleType
 
+import grimp
 import pytest
-
-grimp = pytest.importorskip("grimp")
 
 
 @pytest.fixture(scope="module")
