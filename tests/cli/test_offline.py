@@ -1,0 +1,64 @@
+"""No connection is ever opened, and nothing needs to be written but the output."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+_WATCHED = """
+import os, sys
+def watch(event, args):
+    if event in ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto"):
+        os.write(2, f"CONNECTION {event} {args}".encode())
+        os._exit(99)
+sys.addaudithook(watch)
+sys.argv[0] = "logos"
+from logos_cli.cli.app import main
+main()
+"""
+
+COMMANDS = {
+    "encode a structure": ["encode", "examples/complex.cif", "-f", "text"],
+    "encode molecules": ["encode", "examples/reactions.smi", "--canonical", "-f", "text"],
+    "generate": ["generate", "molecule", "-n", "2", "--seed", "7", "-f", "text"],
+    "generate for a pocket": [
+        "generate",
+        "ligand",
+        "--prompt",
+        "examples/complex.cif",
+        "--max-new-tokens",
+        "90",
+    ],
+    "examine": ["doctor", "--json"],
+}
+
+
+@pytest.fixture
+def nowhere() -> dict[str, str]:
+    """Home and caches where not even root can write."""
+    return {"HOME": "/proc/nobody", "LOGOS_CACHE": "/proc/nobody/cache", "HF_HOME": "/proc/nobody/hub"}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_connection_is_opened_and_no_home_is_needed(
+    name: str, checkout: Path, logos_env: dict[str, str], nowhere: dict[str, str]
+) -> None:
+    # HF_HUB_OFFLINE is the tests' own setting: without it, too, nothing may be asked of the network
+    env = {key: value for key, value in logos_env.items() if key != "HF_HUB_OFFLINE"} | nowhere
+    done = subprocess.run(
+        [sys.executable, "-c", _WATCHED, *COMMANDS[name]],
+        cwd=checkout, env=env, capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL, check=False,
+    )  # fmt: skip
+    assert "CONNECTION" not in done.stderr, done.stderr
+    assert done.returncode in (0, 3), done.stderr
+    assert done.stdout.strip()
+
+
+def test_the_watch_sees_a_connection() -> None:
+    code = _WATCHED.split("sys.argv[0]")[0] + "import socket; socket.create_connection(('127.0.0.1', 9))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 99
+    assert "CONNECTION" in done.stderr
