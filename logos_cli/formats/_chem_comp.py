@@ -50,7 +50,7 @@ class ChemComps:
         return self._found[name]
 
     def _read(self, name: str) -> Component | None:
-        rows = self._atom_rows.get(name, [])
+        rows = _rows(self._atom_comps, name)
         if not rows or "atom_id" not in self._atoms or "type_symbol" not in self._atoms:
             return None
         names = _column(self._atoms, "atom_id", rows)
@@ -63,7 +63,7 @@ class ChemComps:
 
     def _component_bonds(self, name: str, index: dict[str, int]) -> list[_RawBond]:
         table = self._bonds
-        rows = self._bond_rows.get(name, [])
+        rows = _rows(self._bond_comps, name)
         if not rows or "atom_id_1" not in table or "atom_id_2" not in table:
             return []
         orders = _column(table, "value_order" if "value_order" in table else "type", rows)
@@ -84,12 +84,12 @@ class ChemComps:
         return _table(self._block, "_chem_comp_bond.")
 
     @cached_property
-    def _atom_rows(self) -> dict[str, list[int]]:
-        return _rows(self._atoms)
+    def _atom_comps(self) -> list[str]:
+        return list(self._atoms.get("comp_id", ()))
 
     @cached_property
-    def _bond_rows(self) -> dict[str, list[int]]:
-        return _rows(self._bonds)
+    def _bond_comps(self) -> list[str]:
+        return list(self._bonds.get("comp_id", ()))
 
 
 def _table(block: gemmi.cif.Block, prefix: str) -> dict[str, gemmi.cif.Column]:
@@ -101,12 +101,10 @@ def _table(block: gemmi.cif.Block, prefix: str) -> dict[str, gemmi.cif.Column]:
     return {tag.removeprefix(prefix): block.find_values(tag) for tag in tags}
 
 
-def _rows(table: dict[str, gemmi.cif.Column]) -> dict[str, list[int]]:
-    """Return the rows of each component."""
-    found: dict[str, list[int]] = {}
-    for row, value in enumerate(table.get("comp_id", ())):
-        found.setdefault(value, []).append(row)
-    return {_plain(value): rows for value, rows in found.items()}
+def _rows(comps: list[str], name: str) -> list[int]:
+    """Return the rows of one component."""
+    written = {name, f"'{name}'", f'"{name}"'}
+    return [row for row, value in enumerate(comps) if value in written]
 
 
 def _column(table: dict[str, gemmi.cif.Column], tag: str, rows: list[int]) -> list[str]:
