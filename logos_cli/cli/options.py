@@ -47,7 +47,12 @@ RecordFormat = Annotated[
         help="One sentence a line, records, or token ids. Default: text on a terminal, else records.",
     ),
 ]  # fmt: skip
-Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, metavar="N", help="Number of processes.")]
+Jobs = Annotated[
+    int,
+    typer.Option(
+        "--jobs", "-j", min=1, metavar="N", help="Number of processes; each takes one file at a time."
+    ),
+]
 Form = Annotated[
     str | None,
     typer.Option(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import gemmi
 import numpy as np
@@ -12,6 +12,8 @@ from logos_cli.errors import StructureError
 from logos_cli.formats._crystal_prune import Pruner, Shift, minus
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from logos_cli.formats._crystal_cell import UnitCell
@@ -186,6 +188,11 @@ def find_bonds(atoms: UnitCell) -> BondGraph:
     return graph
 
 
+def _rows(mask: NDArray[np.bool_], *columns: NDArray[Any]) -> Iterator[tuple[Any, ...]]:
+    """Return the masked rows of several columns as Python values."""
+    return zip(*(column[mask].tolist() for column in columns), strict=True)
+
+
 def _fill(
     lists: list[dict[tuple[int, Shift], float]],
     mask: NDArray[np.bool_],
@@ -194,13 +201,7 @@ def _fill(
     shift: NDArray[np.int64],
     distance: NDArray[np.float64],
 ) -> None:
-    rows = zip(
-        first[mask].tolist(),
-        second[mask].tolist(),
-        shift[mask].tolist(),
-        distance[mask].tolist(),
-        strict=True,
-    )
+    rows = _rows(mask, first, second, shift, distance)
     for a, b, (x, y, z), d in rows:
         lists[a][b, (x, y, z)] = d
 
@@ -251,13 +252,7 @@ def _bond_metals(
     """Bond two metals at bonding distance, or held together by the carboxylates of a paddlewheel."""
     first, second, shift, distance, total = pairs
     excess = (distance - total)[mask]
-    rows = zip(
-        first[mask].tolist(),
-        second[mask].tolist(),
-        shift[mask].tolist(),
-        distance[mask].tolist(),
-        strict=True,
-    )
+    rows = _rows(mask, first, second, shift, distance)
     for (a, b, (x, y, z), d), beyond in zip(rows, excess.tolist(), strict=True):
         to = (x, y, z)
         shared = [

@@ -17,8 +17,7 @@ _TEXTS = ("<ProteinS>MKTAYIAKQR", "<MoleculeS>CC(=O)Oc1ccccc1", "<MaterialS><Met
 def backend(request: pytest.FixtureRequest) -> Backend:
     """Each backend with the embedded model (the fake one with none)."""
     state = registry.load("backends", request.param).probe()
-    if not state.available:
-        pytest.skip(f"{request.param} is not installed: {state.remedy}")
+    assert state.available, state.remedy
     return open_model(LoadOptions(device="cpu"), request.param).load()
 
 
