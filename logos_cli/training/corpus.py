@@ -1,173 +1,32 @@
-"""Sentences as token shards on disk: one pair of ``.npy`` files per domain and split, and a manifest.
+"""A corpus on disk: sentences as token shards, one set of ``.npy`` files per domain and split, and a manifest.
 
 A domain is one source of like sentences (``retrosynthesis``, ``antibody``); training mixes domains by weight.
+The corpus holds the vocabulary that it was written with. :mod:`~logos_cli.training.corpus_writer` writes it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from logos_cli.errors import InputError, ModelError
-from logos_cli.grammar import TAGS
-from tokenizers import Tokenizer
+from logos_cli.errors import InputError
+from logos_cli.training.vocabulary import Vocabulary
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 MANIFEST: Final = "manifest.json"
+SHARDS: Final = "shards"
+TOKENIZER: Final = "tokenizer"
 SPLITS: Final = ("train", "valid")
+ARRAYS: Final = ("tokens", "ends", "answers")
 
-Tokens = NDArray[np.uint16]
-
-# Bytes that no sentence contains (payloads are ASCII) stand for the tags and for begin and end while a whole
-# batch of sentences is looked up at once: 50 times faster than the tokenizer, sentence by sentence.
-_TAG_CODES = {tag: chr(0x80 + index) for index, tag in enumerate(TAGS)}
-_BOS_CODE, _EOS_CODE = "\x90", "\x91"
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-class SentenceEncoder:
-    """Sentences to token ids, for tokenizers that write every payload character as one token.
-
-    Parameters
-    ----------
-    directory : Path
-        Holds ``tokenizer.json`` and ``tokenizer_config.json``.
-
-    Raises
-    ------
-    ModelError
-        If a tag or a printable ASCII character is not exactly one token.
-    """
-
-    def __init__(self, directory: Path) -> None:
-        path = directory / "tokenizer.json"
-        tokenizer = Tokenizer.from_file(str(path))
-        names = json.loads((directory / "tokenizer_config.json").read_text(encoding="utf-8"))
-        self.sha256 = _sha256(path)
-        self.n_tokens = tokenizer.get_vocab_size()
-        roles = [tokenizer.token_to_id(names[f"{role}_token"]) for role in ("bos", "eos", "pad")]
-        self.bos_id, self.eos_id, self.pad_id = (-1 if number is None else number for number in roles)
-        if min(self.bos_id, self.eos_id, self.pad_id) < 0:
-            raise ModelError("the tokenizer lacks a token for begin, end or padding", source=str(path))
-        self._table = np.zeros(256, dtype=np.uint16)
-        codes = {chr(byte): chr(byte) for byte in range(0x21, 0x7F)} | {
-            c: tag for tag, c in _TAG_CODES.items()
-        }
-        for code, text in codes.items():
-            ids = tokenizer.encode(text, add_special_tokens=False).ids
-            if len(ids) != 1:
-                raise ModelError(
-                    f"{text!r} is {len(ids)} tokens of this tokenizer, not one",
-                    source=str(path), hint="this corpus format is for one token a character",
-                )  # fmt: skip
-            self._table[ord(code)] = ids[0]
-        self._table[ord(_BOS_CODE)] = self.bos_id
-        self._table[ord(_EOS_CODE)] = self.eos_id
-
-    def encode(self, sentences: Sequence[str]) -> tuple[Tokens, NDArray[np.int64]]:
-        """Return the ids of all sentences, each from begin to end token, and where each one ends.
-
-        Raises
-        ------
-        InputError
-            If a sentence holds a character that no payload may hold.
-        """
-        if not sentences:
-            return np.empty(0, np.uint16), np.empty(0, np.int64)
-        plain = "".join(sentences)
-        if not (plain.isascii() and plain.isprintable() and " " not in plain):
-            raise InputError("a sentence holds white space or a character that is not ASCII")
-        text = f"{_BOS_CODE}{f'{_EOS_CODE}{_BOS_CODE}'.join(sentences)}{_EOS_CODE}"
-        for tag, code in _TAG_CODES.items():
-            text = text.replace(tag, code)
-        codes = np.frombuffer(text.encode("latin-1"), dtype=np.uint8)
-        return self._table[codes], np.flatnonzero(codes == ord(_EOS_CODE)) + 1
-
-
-class CorpusWriter:
-    """Collects the sentences of all domains and writes the shards.
-
-    Parameters
-    ----------
-    encoder : SentenceEncoder
-    context_length : int
-        Sentences of more tokens than this, begin and end token counted, are dropped and counted.
-
-    Notes
-    -----
-    A sentence that came before is dropped and counted, whatever its domain and split: what was added first
-    stays. Add the held-out sentences first.
-    """
-
-    def __init__(self, encoder: SentenceEncoder, context_length: int) -> None:
-        self.encoder = encoder
-        self.context_length = context_length
-        self.dropped: Counter[str] = Counter()
-        self._seen: set[bytes] = set()
-        self._parts: dict[tuple[str, str], list[tuple[Tokens, NDArray[np.int64]]]] = {}
-
-    def add(self, domain: str, split: str, sentences: Iterable[str]) -> int:
-        """Add sentences and return how many were kept."""
-        fresh = []
-        for sentence in sentences:
-            digest = hashlib.blake2b(sentence.encode(), digest_size=8).digest()
-            if digest in self._seen:
-                self.dropped[f"{domain}: seen before"] += 1
-                continue
-            self._seen.add(digest)
-            fresh.append(sentence)
-        tokens, ends = self.encoder.encode(fresh)
-        lengths = np.diff(ends, prepend=0)
-        short = lengths <= self.context_length
-        if n_long := int((~short).sum()):
-            self.dropped[f"{domain}: longer than {self.context_length} tokens"] += n_long
-            tokens, ends = tokens[np.repeat(short, lengths)], np.cumsum(lengths[short])
-        if ends.size:
-            self._parts.setdefault((domain, split), []).append((tokens, ends))
-        return int(short.sum())
-
-    def drop(self, domain: str, reason: str, count: int = 1) -> None:
-        """Count records that became no sentence."""
-        self.dropped[f"{domain}: {reason}"] += count
-
-    def write(self, directory: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
-        """Write shards and manifest, and return the manifest; ``facts`` are added to it."""
-        directory.mkdir(parents=True, exist_ok=True)
-        domains: dict[str, dict[str, Any]] = {}
-        for (domain, split), parts in sorted(self._parts.items()):
-            tokens = np.concatenate([tokens for tokens, _ in parts])
-            ends = np.cumsum(np.concatenate([np.diff(ends, prepend=0) for _, ends in parts]))
-            files = {}
-            for name, array in (("tokens", tokens), ("ends", ends)):
-                path = directory / f"{domain}.{split}.{name}.npy"
-                np.save(path, array)
-                files[path.name] = _sha256(path)
-            domains.setdefault(domain, {})[split] = {
-                "n_sentences": len(ends), "n_tokens": len(tokens), "files": files
-            }  # fmt: skip
-        manifest = {
-            "format": FORMAT,
-            "tokenizer_sha256": self.encoder.sha256,
-            "context_length": self.context_length,
-            "domains": domains,
-            "dropped": dict(sorted(self.dropped.items())),
-            **facts,
-        }
-        path = directory / MANIFEST
-        path.write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        return manifest
+Tokens = NDArray[np.uint16] | NDArray[np.uint32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,13 +35,17 @@ class Shard:
 
     Attributes
     ----------
-    tokens : ndarray of uint16, shape (n_tokens,)
+    tokens : ndarray of uint16 or uint32, shape (n_tokens,)
+        All sentences, each from begin token (where the vocabulary has one) to end token.
     ends : ndarray of int64, shape (n_sentences,)
         Where each sentence ends in ``tokens``.
+    answers : ndarray of uint32, shape (n_sentences,)
+        Where in each sentence its answer begins.
     """
 
     tokens: Tokens
     ends: NDArray[np.int64]
+    answers: NDArray[np.uint32]
 
     def __len__(self) -> int:
         return len(self.ends)
@@ -190,6 +53,19 @@ class Shard:
     def __getitem__(self, index: int) -> Tokens:
         start = self.ends[index - 1] if index else 0
         return self.tokens[start : self.ends[index]]
+
+    def answer_start(self, index: int) -> int:
+        """Return the place, in that sentence, of the first token of the task's answer.
+
+        That is the token after ``<Search>``, ``<React>``, ``<ReverseReact>`` or ``<Trans>``; of a complex, the
+        tag that opens its ligand; 1 for a form that has no prompt.
+        """
+        return int(self.answers[index])
+
+    @property
+    def n_tokens(self) -> int:
+        """Tokens of all sentences."""
+        return len(self.tokens)
 
     @property
     def mean_length(self) -> float:
@@ -200,33 +76,128 @@ class Shard:
 class Corpus:
     """A corpus directory.
 
+    Parameters
+    ----------
+    directory : Path
+    tokenizer_sha256 : str, optional
+        :attr:`Vocabulary.sha256` of the model that the corpus is for.
+
     Raises
     ------
     InputError
         If it is no corpus, or if it was made with another tokenizer than ``tokenizer_sha256``.
     """
 
-    def __init__(self, directory: Path, tokenizer_sha256: str) -> None:
+    def __init__(self, directory: Path, tokenizer_sha256: str | None = None) -> None:
         path = directory / MANIFEST
         try:
-            self.manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise InputError("not a corpus: its manifest cannot be read", source=str(path)) from error
-        if self.manifest.get("format") != FORMAT:
-            raise InputError(f"corpus format {self.manifest.get('format')!r} is not known", source=str(path))
-        if self.manifest["tokenizer_sha256"] != tokenizer_sha256:
+            manifest = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
             raise InputError(
-                "the corpus was made with another tokenizer", source=str(path), hint="build the corpus again"
-            )
+                "not a corpus: it has no manifest", source=str(directory), hint=_hint_for(directory)
+            ) from error
+        except (OSError, ValueError) as error:
+            raise InputError(
+                "not a corpus: its manifest cannot be read", source=str(path), hint="build it again"
+            ) from error
+        if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+            known = manifest.get("format") if isinstance(manifest, dict) else None
+            raise InputError(
+                f"corpus format {known!r} is not known", source=str(path), hint="logos corpus build writes it anew"
+            )  # fmt: skip
+        self.manifest: dict[str, Any] = manifest
         self.directory = directory
+        if tokenizer_sha256 is not None:
+            self.check_tokenizer(tokenizer_sha256)
 
-    @property
+    def check_tokenizer(self, sha256: str) -> None:
+        """Refuse a model whose vocabulary is not the corpus's own.
+
+        Raises
+        ------
+        InputError
+            If ``sha256`` (:attr:`Vocabulary.sha256`) is another.
+        """
+        if self.manifest["tokenizer"]["sha256"] != sha256:
+            raise InputError(
+                "the corpus was made with another tokenizer", source=str(self.directory),
+                hint="build the corpus with --tokenizer set to the model that you train",
+            )  # fmt: skip
+
+    @cached_property
     def sha256(self) -> str:
         """Hash of the manifest, which holds the hashes of all shards."""
-        return _sha256(self.directory / MANIFEST)
+        return file_sha256(self.directory / MANIFEST)
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """The tokenizer that the corpus was written with.
+
+        Raises
+        ------
+        InputError
+            If its files were altered.
+        """
+        vocabulary = Vocabulary.load(self.directory / TOKENIZER)
+        if vocabulary.sha256 != self.manifest["tokenizer"]["sha256"]:
+            raise InputError(
+                "the tokenizer of the corpus was altered", source=str(self.directory / TOKENIZER),
+                hint="copy or build the corpus again",
+            )  # fmt: skip
+        return vocabulary
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Share of the tokens that training takes from each domain, unless it is told otherwise."""
+        return dict(self.manifest["weights"])
+
+    @property
+    def context_length(self) -> int:
+        """Tokens that the longest sentence may have."""
+        return int(self.manifest["context_length"])
+
+    def files(self) -> dict[str, str]:
+        """Return the name of every file but the manifest, relative to the directory, with its hash."""
+        found = {f"{TOKENIZER}/{name}": value for name, value in self.manifest["tokenizer"]["files"].items()}
+        for splits in self.manifest["domains"].values():
+            for entry in splits.values():
+                found |= {f"{SHARDS}/{name}": value for name, value in entry["files"].items()}
+        return found
+
+    def verify(self) -> None:
+        """Hash every file and compare.
+
+        Raises
+        ------
+        InputError
+            Naming the first file that is missing, cut off or altered.
+        """
+        for name in self.files():
+            self.verify_file(name)
+
+    def verify_file(self, name: str) -> None:
+        """Compare one of :meth:`files` with the manifest.
+
+        Raises
+        ------
+        InputError
+            If it is missing, cut off or altered.
+        """
+        path = self.directory / name
+        try:
+            found = file_sha256(path)
+        except OSError as error:
+            raise InputError(
+                f"a file of the corpus cannot be read: {error.strerror}", source=str(path), hint="copy it again"
+            ) from error  # fmt: skip
+        if found != self.files()[name]:
+            raise InputError(
+                "the file is not the one that the manifest names: it was cut off or altered", source=str(path),
+                hint="copy it again, or build the corpus again",
+            )  # fmt: skip
 
     def shards(self, split: str) -> dict[str, Shard]:
-        """Return the shards of a split by domain.
+        """Return the shards of a split by domain, in the order of their names.
 
         Raises
         ------
@@ -234,17 +205,38 @@ class Corpus:
             If a shard is missing or is not as long as the manifest says.
         """
         found = {}
-        for domain, splits in self.manifest["domains"].items():
-            if split not in splits:
-                continue
-            base = self.directory / f"{domain}.{split}"
-            try:
-                shard = Shard(*(np.load(f"{base}.{name}.npy", mmap_mode="r") for name in ("tokens", "ends")))
-            except (OSError, ValueError) as error:
-                raise InputError("a shard of the corpus cannot be read", source=str(base)) from error
-            if (len(shard), len(shard.tokens)) != (splits[split]["n_sentences"], splits[split]["n_tokens"]):
-                raise InputError(
-                    "a shard of the corpus is not as long as its manifest says", source=str(base)
-                )
-            found[domain] = shard
+        for domain, splits in sorted(self.manifest["domains"].items()):
+            if split in splits:
+                found[domain] = self._shard(domain, split, splits[split])
         return found
+
+    def _shard(self, domain: str, split: str, entry: dict[str, Any]) -> Shard:
+        base = self.directory / SHARDS / f"{domain}.{split}"
+        try:
+            shard = Shard(*(np.load(f"{base}.{name}.npy", mmap_mode="r") for name in ARRAYS))
+        except (OSError, ValueError) as error:
+            raise InputError(
+                "a shard of the corpus cannot be read: missing or cut off", source=str(base),
+                hint="logos corpus verify names the damaged files",
+            ) from error  # fmt: skip
+        lengths = (len(shard), len(shard.answers), shard.n_tokens)
+        if lengths != (entry["n_sentences"], entry["n_sentences"], entry["n_tokens"]):
+            raise InputError(
+                "a shard of the corpus is not as long as its manifest says", source=str(base),
+                hint="logos corpus verify names the damaged files",
+            )  # fmt: skip
+        return shard
+
+
+def _hint_for(directory: Path) -> str:
+    if not directory.exists():
+        return "there is no such directory"
+    if (directory / "build").is_dir():
+        return "its build was interrupted: go on with logos corpus build … --resume"
+    return "logos corpus build makes one"
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
