@@ -1,0 +1,114 @@
+"""Other ways of writing a molecule: at random, or along another SMILES."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Final
+
+from logos_cli.errors import MoleculeError
+
+_GRAMS: Final = (3, 5, 8)
+_ENOUGH: Final = 0.6
+"""Share of a SMILES found in the reference that ends the search for a better one."""
+
+
+@lru_cache(maxsize=512)  # both directions of a reaction, prompt and answer, ask for the same few molecules
+def _read(smiles: str) -> Any:
+    from rdkit import Chem, rdBase
+
+    with rdBase.BlockLogs():
+        molecule = Chem.MolFromSmiles(smiles)
+    if molecule is None:
+        raise MoleculeError(f"{smiles} is no SMILES that RDKit reads", text=smiles)
+    return molecule
+
+
+@lru_cache(maxsize=512)
+def canonical(smiles: str) -> str:
+    """Return the canonical isomeric SMILES.
+
+    Raises
+    ------
+    MoleculeError
+        If RDKit cannot read ``smiles``.
+    """
+    from rdkit import Chem
+
+    return str(Chem.MolToSmiles(_read(smiles)))
+
+
+def randomized(smiles: str, seed: int) -> str:
+    """Return the molecule as a SMILES whose atoms come in another order; the same seed gives the same one.
+
+    Raises
+    ------
+    MoleculeError
+        If RDKit cannot read ``smiles``.
+    """
+    from rdkit import Chem
+
+    return str(Chem.MolToRandomSmilesVect(_read(smiles), 1, randomSeed=1 + seed % (2**31 - 1))[0])
+
+
+def aligned(smiles: str, reference: str) -> str:
+    """Return the molecule as the SMILES that has most text in common with ``reference``.
+
+    Reactants written along their product repeat most of it letter by letter, which is easier to learn than two
+    canonical SMILES whose atoms come in unlike orders (Zhong et al. 2022, doi:10.1039/D2SC02763A, who align by
+    atom maps; here no maps are needed). What is common is the number of substrings of 3, 5 and 8 characters.
+
+    The candidates are the SMILES rooted at each atom; first at those with one neighbour, where most SMILES
+    begin. The others are tried only if none of these is found to 60 % in the reference: on the reactions of
+    USPTO-50K that takes a third of the time and gives 99.4 % of the common text.
+
+    Raises
+    ------
+    MoleculeError
+        If RDKit cannot read ``smiles``.
+    """
+    from rdkit import Chem
+
+    molecule = _read(smiles)
+    wanted = Counter(_grams(reference))
+    ends: dict[int, int] = {}
+    others: dict[int, int] = {}
+    # equivalent atoms give the same SMILES
+    for atom, rank in zip(molecule.GetAtoms(), Chem.CanonicalRankAtoms(molecule, breakTies=False), strict=True):
+        (ends if atom.GetDegree() <= 1 else others).setdefault(rank, atom.GetIdx())
+    best, common = "", -1
+    for roots in (ends, others):
+        candidates = {str(Chem.MolToSmiles(molecule, rootedAtAtom=root)) for root in roots.values()}
+        # ties: the smallest text, so that the choice does not hang on the order of a set
+        for candidate in sorted(candidates):
+            grams = _grams(candidate)
+            if (score := _common(grams, wanted)) > common:
+                best, common, enough = candidate, score, score >= _ENOUGH * len(grams)
+        if best and enough:
+            break
+    return best
+
+
+def _grams(text: str) -> list[str]:
+    return [text[i : i + length] for length in _GRAMS for i in range(len(text) - length + 1)]
+
+
+def _common(grams: Sequence[str], wanted: Mapping[str, int]) -> int:
+    """Return how many of the substrings are wanted, none more often than it is."""
+    found = [gram for gram in grams if gram in wanted]
+    if len(set(found)) == len(found):
+        return len(found)
+    return sum(min(count, wanted[gram]) for gram, count in Counter(found).items())
+
+
+def first_common(smiles: str, reference: str) -> int:
+    """Return where the first substring of ``smiles``, as long as there is one, stands in ``reference``.
+
+    Its length if they have none in common: what comes from nowhere comes last.
+    """
+    for length in reversed(_GRAMS):
+        places = [reference.find(smiles[i : i + length]) for i in range(len(smiles) - length + 1)]
+        if places := [place for place in places if place >= 0]:
+            return min(places)
+    return len(reference)
