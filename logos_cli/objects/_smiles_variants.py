@@ -77,7 +77,7 @@ def aligned(smiles: str, reference: str) -> str:
     # equivalent atoms give the same SMILES
     for atom, rank in zip(molecule.GetAtoms(), Chem.CanonicalRankAtoms(molecule, breakTies=False), strict=True):
         (ends if atom.GetDegree() <= 1 else others).setdefault(rank, atom.GetIdx())
-    best, common = "", -1
+    best, common, enough = "", -1, False
     for roots in (ends, others):
         candidates = {str(Chem.MolToSmiles(molecule, rootedAtAtom=root)) for root in roots.values()}
         # ties: the smallest text, so that the choice does not hang on the order of a set
@@ -85,7 +85,7 @@ def aligned(smiles: str, reference: str) -> str:
             grams = _grams(candidate)
             if (score := _common(grams, wanted)) > common:
                 best, common, enough = candidate, score, score >= _ENOUGH * len(grams)
-        if best and enough:
+        if enough:
             break
     return best
 

@@ -139,15 +139,28 @@ def iter_file(
     path: str, options: ReadOptions, *, verify: bool = False, stdin: IO[bytes] | None = None
 ) -> Iterator[Record]:
     """Yield the records of one file; a file that cannot be read gives one record with ``status`` ``error``."""
+    for entry, plugin in iter_entries(path, options, stdin=stdin):
+        try:
+            record = _record(entry, plugin, options, verify=verify)
+        except LogosError as error:  # a sentence that does not read back
+            record = Record.from_error(entry.id, options.form or "", error, entry.source)
+        yield record
+
+
+def iter_entries(
+    path: str, options: ReadOptions, *, stdin: IO[bytes] | None = None
+) -> Iterator[tuple[Entry, Format | None]]:
+    """Yield the objects of one file with its format; a file that cannot be read gives one entry in error."""
     with ExitStack() as stack:
+        plugin: Format | None = None
         try:
             source = stack.enter_context(closing(Input(path, stdin)))
             plugin = detect(source)
             for entry in plugin.read(source, options):
-                yield _record(entry, plugin, options, verify=verify)
+                yield entry, plugin
         except LogosError as error:
             name = "<stdin>" if path == "-" else path
-            yield Record.from_error(name, options.form or "", error.at(name), {"path": name})
+            yield Entry(name, None, {"path": name}, error.at(name)), plugin
 
 
 def _record(entry: Entry, plugin: Format | None, options: ReadOptions, *, verify: bool) -> Record:
