@@ -13,7 +13,7 @@ from logos_cli.errors import ModelError
 
 
 @cache
-def _byte_of_character() -> dict[str, int]:
+def byte_of_character() -> dict[str, int]:
     """Return the byte that each character of a byte-level vocabulary stands for.
 
     Printable Latin-1 characters stand for themselves; the other 68 bytes, in order, for U+0100 and on (the
@@ -95,7 +95,7 @@ class HubTokenizer(Tokenizer):
         by_id: dict[int, str] = {
             i: token for token, i in self._fast.get_vocab(with_added_tokens=True).items()
         }
-        table = _byte_of_character()
+        table = byte_of_character()
         out = [b""] * (max(by_id) + 1)
         for i, token in by_id.items():
             try:

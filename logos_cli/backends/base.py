@@ -49,6 +49,9 @@ class LoadOptions:
         CPU threads; None leaves it to the backend.
     offline : bool
         Open no connection, whatever is missing.
+    gpu_layers, kv_type, mmap : optional
+        For the backend llamacpp: layers on the GPU, type of the cached keys and values, whether the file is
+        mapped into memory. None leaves them to the backend; others refuse them.
     """
 
     model: str = EMBEDDED
@@ -57,6 +60,9 @@ class LoadOptions:
     dtype: str = "auto"
     threads: int | None = None
     offline: bool = False
+    gpu_layers: int | None = None
+    kv_type: str | None = None
+    mmap: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +146,8 @@ class Tokenizer(ABC):
             listed = ", ".join(missing[:3]) + (" …" if len(missing) > 3 else "")
             raise ModelError(
                 f"the tokenizer lacks {len(missing)} of the {len(TAGS)} tags of the grammar: {listed}",
-                hint="the model must be trained on LOGOS sentences, with each tag as one special token",
+                hint="the model must be trained on LOGOS sentences, with each tag as one special token; "
+                "logos train --from adds them",
             )
         return {tag: known[tag.encode()] for tag in TAGS}
 
@@ -246,12 +253,56 @@ class Backend(ABC):
         """Forget the sequence of a slot."""
 
 
+@dataclass(frozen=True, slots=True)
+class MemoryPlan:
+    """What memory a run takes, known before any of it is allocated.
+
+    Attributes
+    ----------
+    cache_bytes_per_sequence : int
+        For prompt and answer of the length that was asked about.
+    free_bytes : int, optional
+        On the device, before the weights are read; None if it cannot be told.
+    batch_size : int
+        Sequences at a time that fit, at most as many as were asked for.
+    """
+
+    device: str
+    dtype: str
+    weights_bytes: int
+    cache_bytes_per_sequence: int
+    free_bytes: int | None
+    batch_size: int
+
+
 class Checkpoint(ABC):
     """A model that has been found and checked, its weights not yet read."""
 
     name: str
     tokenizer: Tokenizer
     context_tokens: int
+
+    def plan(self, n_tokens: int, batch_size: int | None = None) -> MemoryPlan | None:  # noqa: ARG002
+        """Say what memory a run takes, and how many sequences fit, without reading the weights.
+
+        Parameters
+        ----------
+        n_tokens : int
+            The longest sequence to expect, prompt and answer.
+        batch_size : int, optional
+            The most sequences that are wanted at a time; None leaves it to the backend.
+
+        Returns
+        -------
+        MemoryPlan or None
+            None from a backend whose memory is not ours to plan.
+
+        Raises
+        ------
+        DeviceMemoryError
+            If not even one sequence fits.
+        """
+        return None
 
     @abstractmethod
     def load(self) -> Backend:
@@ -272,6 +323,8 @@ class BackendType(ABC):
     """The ``PLUGIN`` of a backend file. Its module imports no heavy library before it is used."""
 
     name: ClassVar[str]
+    own_options: ClassVar[tuple[str, ...]] = ()
+    """Fields of :class:`LoadOptions` that not every backend knows and this one does."""
 
     @abstractmethod
     def probe(self) -> Availability:
@@ -315,6 +368,9 @@ def open_model(options: LoadOptions, backend: str = "auto") -> Checkpoint:
                 source=str(location.path),
                 hint="give a directory with config.json, tokenizer.json and safetensors weights",
             )
+    for name in ("gpu_layers", "kv_type", "mmap"):
+        if getattr(options, name) is not None and name not in chosen.own_options:
+            raise UsageError(f"the backend {chosen.name} has no option {name.replace('_', '-')}")
     try:
         checkpoint = chosen.open(location.path, options, location.revision)
         _check(checkpoint.tokenizer)

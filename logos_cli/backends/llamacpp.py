@@ -1,0 +1,366 @@
+"""llama.cpp: Llama and Qwen3 models in GGUF, quantized or not, on CPU, Metal or CUDA."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from logos_cli.backends._gguf import SUFFIX, GgufHeader, ModelShape, model_shape, read_gguf
+from logos_cli.backends._gguf_tokenizer import GgufTokenizer, GgufVocabulary
+from logos_cli.backends._llama import INSTALL, MOST_SEQUENCES, LlamaContext, LlamaModel, library
+from logos_cli.backends._locate import weights_sha256
+from logos_cli.backends.base import (
+    Availability,
+    Backend,
+    BackendType,
+    Capabilities,
+    Checkpoint,
+    LoadOptions,
+    ModelInfo,
+)
+from logos_cli.errors import DeviceMemoryError, LogosError, MissingError, ModelError, UsageError
+from logos_cli.resources import cache_dir
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_LEAST_ROWS = 2
+"""A step of one row takes other code paths in llama.cpp, and rounds otherwise; from two rows on, the logits of
+a row are the same bits whatever runs beside it (measured on CPU for f32, f16, bf16 and q8_0)."""
+
+_POSITIONS = 256
+_TIMED_ROWS = 8
+_TIMED_S = 0.2
+_WORTH = 0.9
+"""More threads must bring the time of a step below this part of what it was."""
+
+_DTYPES = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}
+_KV_BYTES = {"f32": 4.0, "f16": 2.0, "q8_0": 34 / 32}
+_ALL_LAYERS = 1 << 20
+
+
+def _rounded(number: int, step: int) -> int:
+    return -(-number // step) * step
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What the options amount to for one model."""
+
+    threads: int
+    kv_type: str
+    device: str
+
+
+class LlamaCppBackend(Backend):
+    """A model whose sequences are the slots, each with keys and values of its own."""
+
+    def __init__(self, model: LlamaModel, checkpoint: GgufCheckpoint, info: ModelInfo, plan: _Plan) -> None:
+        self.info = info
+        self.tokenizer = checkpoint.tokenizer
+        self.context_tokens = checkpoint.context_tokens
+        self.capabilities = Capabilities(max_slots=MOST_SEQUENCES, batch_invariant=info.device == "cpu")
+        self.n_threads = plan.threads
+        self._model = model
+        self._shape = checkpoint.shape
+        self._kv_type = plan.kv_type
+        self._length: list[int] = []
+        self._context: LlamaContext | None = None
+
+    @property
+    def _room(self) -> LlamaContext:
+        if self._context is None:
+            raise LogosError("reserve slots before you use them")
+        return self._context
+
+    def reserve(self, n_slots: int) -> None:
+        """Make room for this many sequences."""
+        if n_slots > MOST_SEQUENCES:
+            raise UsageError(f"llama.cpp runs at most {MOST_SEQUENCES} sequences at a time, not {n_slots}")
+        if self._context is not None:
+            self._context.close()
+            self._context = None
+        self._length = [0] * max(n_slots, _LEAST_ROWS)
+        self._context = self._new_context(_POSITIONS)
+
+    def _new_context(self, n_positions: int) -> LlamaContext:
+        n_slots = len(self._length)
+        needed = self._shape.cache_bytes(n_slots * n_positions, _KV_BYTES[self._kv_type])
+        if self.info.device == "cpu" and needed > _memory_bytes():
+            raise DeviceMemoryError(
+                f"{n_slots} sequences of {n_positions:,} tokens need {needed / 2**30:.1f} GiB for their cache",
+                hint="use a smaller batch (-b), or --kv-type q8_0",
+            )
+        return LlamaContext(self._model, n_slots, n_positions, self._kv_type, self.n_threads)
+
+    def _grow(self, n_tokens: int) -> None:
+        """Have room for a sequence of this length and one token more, which rows that only pad a step need."""
+        old = self._room
+        if n_tokens < old.n_positions:
+            return
+        most = _rounded(self.context_tokens + 1, _POSITIONS)
+        n_positions = min(max(_rounded(n_tokens + 1, _POSITIONS), 2 * old.n_positions), most)
+        occupied = [slot for slot, length in enumerate(self._length) if length]
+        if occupied:  # what was copied since the last step is only written by the next
+            shortest = min(range(len(self._length)), key=self._length.__getitem__)
+            old.decode([0], [self._length[shortest]], [shortest], 0)
+            old.cut(shortest, self._length[shortest])
+        self._context = self._new_context(n_positions)
+        self._context.take_over(old, occupied)
+        old.close()
+
+    def prefill(self, slot: int, tokens: Sequence[int]) -> NDArray[np.float32]:
+        """Begin a sequence in a free slot."""
+        if not 0 < len(tokens) <= self.context_tokens:
+            raise UsageError(
+                f"a prompt of {len(tokens)} tokens does not fit the context of {self.context_tokens}"
+            )
+        self.free(slot)
+        self._grow(len(tokens))
+        logits = self._room.prefill(slot, tokens)
+        self._length[slot] = len(tokens)
+        return logits
+
+    def step(self, slots: Sequence[int], tokens: Sequence[int]) -> NDArray[np.float32]:
+        """Append one token to each of the sequences.
+
+        llama.cpp runs neighbouring sequences together: those between the given ones run with them, as padding.
+        """
+        self._grow(max(self._length[slot] for slot in slots) + 1)
+        first, last = slots[0], slots[-1]
+        if last - first + 1 < _LEAST_ROWS:
+            first, last = (first - 1, last) if last + 1 == len(self._length) else (first, last + 1)
+        ids = [0] * (last - first + 1)
+        for slot, token in zip(slots, tokens, strict=True):
+            ids[slot - first] = token
+        rows = range(first, last + 1)
+        room = self._room
+        logits = room.decode(ids, self._length[first : last + 1], rows, len(ids))
+        if len(slots) == len(ids):
+            for slot in slots:
+                self._length[slot] += 1
+            return logits
+        taken = set(slots)
+        for slot in rows:
+            if slot in taken:
+                self._length[slot] += 1
+            else:
+                room.cut(slot, self._length[slot])
+        return logits[[slot - first for slot in slots]]
+
+    def copy(self, source: int, target: int) -> None:
+        """Make the free slot ``target`` hold the same sequence as ``source``."""
+        self._room.copy(source, target)
+        self._length[target] = self._length[source]
+
+    def free(self, slot: int) -> None:
+        """Forget the sequence of a slot."""
+        self._room.cut(slot, 0)
+        self._length[slot] = 0
+
+
+class GgufCheckpoint(Checkpoint):
+    """A GGUF file whose header has been read and checked."""
+
+    def __init__(self, source: _Source, options: LoadOptions, revision: str | None) -> None:
+        self.name = options.model
+        self.header: GgufHeader = read_gguf(source.file)
+        self.shape: ModelShape = model_shape(self.header)
+        self.context_tokens = self.shape.context_tokens
+        self._source = source
+        self._options = options
+        self._revision = revision
+        vocabulary = GgufVocabulary(self.header)
+        self.tokenizer = GgufTokenizer(vocabulary, LlamaModel(source.file, vocabulary_only=True))
+        if options.kv_type not in (None, "auto", *_KV_BYTES):
+            raise UsageError(
+                f"there is no cache type {options.kv_type!r}", hint=f"one of auto, {', '.join(_KV_BYTES)}"
+            )
+
+    def load(self) -> LlamaCppBackend:
+        """Read the weights, and find how many threads serve best."""
+        options = self._options
+        device, gpu_layers = _device(options)
+        kv_type = options.kv_type or "auto"
+        if kv_type == "auto":
+            kv_type = "f32" if self.header.precision == "f32" and device == "cpu" else "f16"
+        use_mmap = options.mmap is not False
+        model = LlamaModel(self._source.file, gpu_layers=gpu_layers, use_mmap=use_mmap)
+        threads = options.threads or _best_threads(model, kv_type)
+        names = {short: long for long, short in _DTYPES.items()}
+        precision = names.get(self.header.precision, self.header.precision)
+        sha256 = None if self._revision else weights_sha256(self._source.weights)
+        info = ModelInfo(self.name, "llamacpp", device, precision, self._revision, sha256)
+        return LlamaCppBackend(model, self, info, _Plan(threads, kv_type, device))
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """The GGUF file, the weights that it was made from, and what keeps it there."""
+
+    file: Path
+    weights: Sequence[Path]
+    holder: Any = None
+
+
+def _source(path: Path, options: LoadOptions) -> _Source:
+    """Return the file to load; a checkpoint directory is converted, once."""
+    if not path.is_dir():
+        if options.dtype != "auto":
+            raise UsageError(
+                f"a GGUF keeps the precision that it was written with: --dtype {options.dtype} means nothing",
+                hint="logos models convert --type and logos models quantize write others",
+            )
+        return _Source(path, [path])
+    from logos_cli.backends._gguf_write import write_gguf
+
+    if options.dtype != "auto" and options.dtype not in _DTYPES:
+        raise UsageError(f"unknown dtype {options.dtype!r}", hint=f"one of auto, {', '.join(_DTYPES)}")
+    library()
+    kind = _DTYPES.get(options.dtype, "auto")
+    weights = sorted(path.glob("*.safetensors"))
+    files = [*weights, *sorted(path.glob("*.json"))]
+    stamps = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    key = hashlib.sha256(repr((str(path.resolve()), kind, stamps)).encode()).hexdigest()[:20]
+    place, holder = cache_dir() / "gguf", None
+    target = place / f"{key}{SUFFIX}"
+    if target.is_file():
+        return _Source(target, weights)
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        writable = os.access(place, os.W_OK)
+    except OSError:
+        writable = False
+    if not writable:
+        holder = tempfile.TemporaryDirectory(prefix="logos-")
+        target = Path(holder.name) / target.name
+    write_gguf(
+        path, target, kind, name=None if options.model == str(path) else options.model.rpartition("/")[2]
+    )
+    return _Source(target, weights, holder)
+
+
+def _device(options: LoadOptions) -> tuple[str, int]:
+    """Return where to compute and how many layers go to a GPU.
+
+    Raises
+    ------
+    UsageError
+        If a GPU is asked for that this build of llama.cpp does not see.
+    """
+    seen = _devices()
+    gpu = next((name for name in seen if name != "cpu"), None)
+    wanted = options.device.partition(":")[0]
+    if wanted not in ("auto", "cpu", "cuda", "mps", "gpu"):
+        raise UsageError(f"there is no device {options.device!r} here", hint=f"devices: {', '.join(seen)}")
+    layers = options.gpu_layers
+    if wanted == "cpu" or layers == 0:
+        if layers:
+            raise UsageError(f"--gpu-layers {layers} contradicts --device cpu")
+        return "cpu", 0
+    if gpu is None:
+        if wanted != "auto" or layers:
+            raise UsageError(
+                "llama.cpp sees no GPU here",
+                hint="build llama-cpp-python for it: CMAKE_ARGS=-DGGML_CUDA=on (or GGML_METAL) pip install "
+                "--force-reinstall --no-binary llama-cpp-python llama-cpp-python",
+            )
+        return "cpu", 0
+    return gpu, _ALL_LAYERS if layers is None or layers < 0 else layers
+
+
+def _devices() -> dict[str, str]:
+    """Return the devices that llama.cpp computes on."""
+    lib = library()
+    found = {"cpu": f"{os.cpu_count() or 1} threads at most"}
+    if lib.llama_supports_gpu_offload():
+        found["gpu"] = "offload of layers"
+    return found
+
+
+def _usable_cores() -> int:
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    slurm = os.environ.get("SLURM_CPUS_PER_TASK", "")
+    return min(cores, int(slurm)) if slurm.isdigit() and int(slurm) else cores
+
+
+def _best_threads(model: LlamaModel, kv_type: str) -> int:
+    """Time a step with 1, 2, 4 … threads, as long as more are faster.
+
+    llama.cpp's threads spin while they wait for each other: with as many as cores on a machine that has other
+    work, a step can take a hundred times as long as with one.
+    """
+    most = _usable_cores()
+    if most == 1:
+        return 1
+    context = LlamaContext(model, _TIMED_ROWS, _POSITIONS, kv_type, 1)
+    best, least_s = 1, _step_s(context, 1)
+    for number in (*(2**i for i in range(1, most.bit_length()) if 2**i < most), most):
+        seconds = _step_s(context, number)
+        if seconds > _WORTH * least_s:
+            break
+        best, least_s = number, seconds
+    context.close()
+    return best
+
+
+def _step_s(context: LlamaContext, threads: int) -> float:
+    """Return the typical time of a step: the median, since a rare good one is no promise."""
+    context.set_threads(threads)
+    slots = range(_TIMED_ROWS)
+    times: list[float] = []
+    while len(times) < 2 or (len(times) < 9 and sum(times) < _TIMED_S):
+        start = time.perf_counter()
+        context.decode([0] * _TIMED_ROWS, [0] * _TIMED_ROWS, slots, _TIMED_ROWS)
+        times.append(time.perf_counter() - start)
+        for slot in slots:
+            context.cut(slot, 0)
+    return sorted(times)[len(times) // 2] if len(times) > 2 else min(times)
+
+
+def _memory_bytes() -> float:
+    try:
+        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (AttributeError, ValueError, OSError):  # not on Windows
+        return float("inf")
+
+
+class LlamaCpp(BackendType):
+    """The llama.cpp backend."""
+
+    name = "llamacpp"
+    own_options: ClassVar[tuple[str, ...]] = ("gpu_layers", "kv_type", "mmap")
+
+    def probe(self) -> Availability:
+        """Say whether llama-cpp-python is here and which devices it sees; imports it."""
+        try:
+            version = str(library().__version__)
+            return Availability(available=True, version=version, devices=_devices())
+        except MissingError:
+            return Availability(available=False, remedy=INSTALL)
+
+    def accepts(self, path: Path) -> bool:
+        """Whether it is a GGUF file, by name or by content."""
+        if not path.is_file():
+            return False
+        if path.suffix == SUFFIX:
+            return True
+        with path.open("rb") as stream:
+            return stream.read(4) == b"GGUF"
+
+    def open(self, path: Path, options: LoadOptions, revision: str | None) -> GgufCheckpoint:
+        """Read and check the header of a GGUF file; convert a checkpoint directory to one first."""
+        if not path.exists():
+            raise ModelError("there is no such file", source=str(path))
+        return GgufCheckpoint(_source(path, options), options, revision)
+
+
+PLUGIN = LlamaCpp()
