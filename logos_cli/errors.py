@@ -7,7 +7,7 @@ what to do about it.
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 
 class ExitCode(IntEnum):
@@ -70,11 +70,19 @@ class LogosError(Exception):
         hint = f" ({self.hint})" if self.hint else ""
         return f"{place}{self.message}{hint}"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let errors of every signature travel between processes."""
+        return _restored, (type(self), self.args), self.__dict__
+
     def at(self, source: str) -> LogosError:
         """Return self with ``source`` filled in where it is not known yet."""
         if self.source is None:
             self.source = source
         return self
+
+
+def _restored(kind: type[LogosError], args: tuple[Any, ...]) -> LogosError:
+    return kind.__new__(kind, *args)
 
 
 class UsageError(LogosError):

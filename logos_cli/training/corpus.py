@@ -26,7 +26,7 @@ TOKENIZER: Final = "tokenizer"
 SPLITS: Final = ("train", "valid")
 ARRAYS: Final = ("tokens", "ends", "answers")
 
-Tokens = NDArray[np.uint16] | NDArray[np.uint32]
+Tokens = NDArray[np.unsignedinteger[Any]]
 
 
 @dataclass(frozen=True, slots=True)

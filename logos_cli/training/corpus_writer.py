@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from logos_cli.errors import InputError, LogosError, OutputError
 from logos_cli.grammar import Form
 from logos_cli.training.corpus import ARRAYS, FORMAT, MANIFEST, SHARDS, SPLITS, TOKENIZER, file_sha256
-from logos_cli.training.encoder import Encoded, SentenceEncoder
+from logos_cli.training.encoder import Encoded, SentenceEncoder, dtype_for
 from logos_cli.training.vocabulary import Vocabulary
 
 BUILD: Final = "build"
@@ -125,7 +125,7 @@ class StoredPart:
         self.dropped: dict[str, dict[str, int]] = meta["dropped"]
         self.facts: dict[str, Any] = meta["facts"]
 
-    def __enter__(self) -> StoredPart:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -133,7 +133,8 @@ class StoredPart:
 
     def digests(self, number: int) -> NDArray[np.uint64]:
         """Return the digests of the sentences of one group."""
-        return self._array("digests", number)
+        found: NDArray[np.uint64] = self._array("digests", number)
+        return found
 
     def encoded(self, number: int) -> Encoded:
         """Return the sentences of one group."""
@@ -277,7 +278,7 @@ def write_shards(
         If the device is full; parts are only read.
     """
     choice = _choose(parts)
-    dtype = np.dtype(np.uint16 if vocabulary.n_tokens <= 1 << 16 else np.uint32)
+    dtype = dtype_for(vocabulary)
     for index, number, domain, split, encoded in _kept(parts, choice):
         del index, number
         sizes = choice.sizes.setdefault((domain, split), [0, 0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,12 +56,17 @@ class Encoded:
         )
 
 
+def dtype_for(vocabulary: Vocabulary) -> np.dtype[np.unsignedinteger[Any]]:
+    """Return the smallest type that holds every id: uint16, or uint32 for vocabularies above 65,536."""
+    return np.dtype(np.uint16 if vocabulary.n_tokens <= 1 << 16 else np.uint32)
+
+
 class SentenceEncoder:
     """Encodes with a vocabulary: by a table of bytes where every payload character is one token, else by BPE."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self.vocabulary = vocabulary
-        self.dtype = np.uint16 if vocabulary.n_tokens <= 1 << 16 else np.uint32
+        self.dtype: np.dtype[np.unsignedinteger[Any]] = dtype_for(vocabulary)
         self._table = self._byte_table() if vocabulary.is_one_token_a_character() else None
 
     def _byte_table(self) -> Tokens:

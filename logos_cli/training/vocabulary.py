@@ -129,8 +129,17 @@ class Vocabulary:
         return ids
 
     def id_of(self, token: str) -> int:
-        """Return the id of a token, e.g. of a tag."""
-        return int(self.tokenizer.token_to_id(token))
+        """Return the id of a token, e.g. of a tag.
+
+        Raises
+        ------
+        ModelError
+            If there is no such token.
+        """
+        found = self.tokenizer.token_to_id(token)
+        if found is None:
+            raise ModelError(f"the vocabulary has no token {token}")
+        return found
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of one sentence from begin token (if there is one) to end token."""

@@ -1,0 +1,257 @@
+"""Turn the project's data folder into records: ``python -m scripts.nano_records -o records/ [--data DIR]``.
+
+The records say to which domain, similarity group and side of the split they belong; ``logos corpus build`` makes
+the corpus of ``logos-nano`` of them. Sources whose licence is not open are left out (``CLOSED``), and so is what
+serves as a benchmark: the PoseBusters complexes altogether, the USPTO-50K test reactions, and every reaction whose
+product is one of a held-out reaction. The CrossDocked test pairs are held out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import hashlib
+import json
+import lzma
+import random
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from rdkit import Chem, rdBase
+
+from logos_cli.errors import LogosError
+from logos_cli.formats._output import open_output
+from logos_cli.grammar import Form
+from logos_cli.objects.antibody import Antibody
+from logos_cli.objects.base import ScienceObject, to_text
+from logos_cli.objects.complex import Complex
+from logos_cli.objects.material import material_from_blocks
+from logos_cli.objects.molecule import Molecule
+from logos_cli.objects.protein import Protein
+from logos_cli.objects.reaction import Reaction
+from logos_cli.records import Record
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+SEED: Final = 20
+# Sources without an open licence, by the beginning of their tag.
+CLOSED: Final = ("nicwulab", "pdb_sabdab_haiping", "clape", "yu_", "muv", "dud", "chembl_bench")
+# What the grammar calls a ligand is small: interfaces with proteins, peptides and nucleic acids are left out.
+ION_LIGANDS: Final = frozenset({"metal", "CA", "MG", "MN", "ZN"})
+SITE_LIGANDS: Final = frozenset({"small_molecule", "ATP", "HEM"}) | ION_LIGANDS
+N_UNIREF: Final = 80_000
+N_SYNTHETIC_VHH: Final = 8_000
+
+# object, form, name of its source, group, split, domain ("": the form's own)
+Item = tuple[ScienceObject, Form, str, str, str, str]
+
+
+def split_of(group: str, share: float) -> str:
+    """Return ``valid`` for about ``share`` of all groups, by hash."""
+    digest = hashlib.blake2b(f"{SEED}{group}".encode(), digest_size=8).digest()
+    return "valid" if int.from_bytes(digest) < share * 2**64 else "train"
+
+
+def lines_of(path: Path) -> Iterator[str]:
+    with lzma.open(path, "rt", encoding="utf-8") as stream:
+        for line in stream:
+            yield line.rstrip("\n")
+
+
+def json_of(path: Path) -> Iterator[dict[str, Any]]:
+    return map(json.loads, lines_of(path))
+
+
+def is_closed(source: str) -> bool:
+    return source.startswith(CLOSED)
+
+
+def fasta_of(path: Path) -> Iterator[tuple[str, str]]:
+    title, parts = "", list[str]()
+    for line in lines_of(path):
+        if line.startswith(">"):
+            if parts:
+                yield title, "".join(parts)
+            title, parts = line[1:], []
+        else:
+            parts.append(line)
+    yield title, "".join(parts)
+
+
+def proteins(data: Path, rng: random.Random) -> Iterator[Item]:
+    sources: dict[str, tuple[Callable[[str], str], float]] = {
+        "uniref90_bacteria": (lambda title: title.split("[")[0].split(" ", 1)[-1].strip(), 0.01),
+        "mixed_natural": (lambda title: title.split(" ")[0], 0.01),
+        "pfam_domains_balifam": (lambda title: title.split()[-1], 0.04),
+    }
+    for name, (group_of, share) in sources.items():
+        records = [r for r in fasta_of(data / "proteins" / f"{name}.fasta.xz") if not is_closed(r[0])]
+        if name == "uniref90_bacteria":
+            records = rng.sample(records, min(N_UNIREF, len(records)))
+        for title, sequence in records:
+            group = group_of(title)
+            yield Protein(sequence), Form.PROTEIN, name, group, split_of(group, share), ""
+
+
+def antibodies(data: Path, rng: random.Random) -> Iterator[Item]:
+    records = [
+        r for r in json_of(data / "antibodies" / "antibodies.train.jsonl.xz") if not is_closed(r["source"])
+    ]
+    # half of the set is one synthetic library of nanobodies: it is weighted down
+    synthetic = [r for r in records if r["source"] == "harvey_vhh"]
+    records = [r for r in records if r["source"] != "harvey_vhh"]
+    for record in [*records, *rng.sample(synthetic, min(N_SYNTHETIC_VHH, len(synthetic)))]:
+        chains = tuple(chain for chain in (record["heavy"], record["light"]) if chain)
+        group = record.get("cdrh3") or chains[0]
+        yield Antibody(chains), Form.ANTIBODY, record["source"], group, split_of(group, 0.02), ""
+
+
+def molecules(data: Path, rng: random.Random) -> Iterator[Item]:  # noqa: ARG001
+    for line in lines_of(data / "molecules" / "molecules.train.smi.xz"):
+        smiles, source, split = line.split("\t")
+        if not is_closed(source):
+            split = "valid" if split == "valid" else split_of(smiles, 0.003)
+            yield Molecule(smiles), Form.MOLECULE, source, smiles, split, ""
+    components = csv.DictReader(lines_of(data / "molecules" / "pdb_ligand_components.tsv.xz"), delimiter="\t")
+    for row in components:
+        smiles = row["smiles"]
+        yield Molecule(smiles), Form.MOLECULE, "pdb_components", smiles, split_of(smiles, 0.02), "ligand"
+
+
+def reactions(data: Path, rng: random.Random) -> Iterator[Item]:  # noqa: ARG001
+    held_out = set()
+    for row in csv.DictReader(lines_of(data / "reactions" / "uspto50k.csv.xz")):
+        product = canonical_smiles(row["product"], stereo=False)
+        if row["split"] != "train":
+            held_out.add(product)
+        if row["split"] != "test":
+            reaction = Reaction(tuple(row["reactants"].split(".")), row["product"])
+            yield reaction, Form.REACTION, "uspto50k", product, row["split"], ""
+    for row in csv.DictReader(lines_of(data / "reactions" / "uspto_mit_subset.mapped.csv.xz")):
+        mapped = unmapped_reaction(row["mapped_rxn"])
+        if mapped and (product := canonical_smiles(mapped.product, stereo=False)) not in held_out:
+            yield mapped, Form.REACTION, "uspto_mit", product, "train", "_mit"
+
+
+def canonical_smiles(smiles: str, stereo: bool = True) -> str:
+    return str(Chem.MolToSmiles(Chem.MolFromSmiles(smiles), isomericSmiles=stereo))
+
+
+def unmapped_reaction(mapped: str) -> Reaction | None:
+    """Return product and the reactants that give it atoms; None if the mapping makes no sense.
+
+    The product is the heaviest on the right side; reagents (no atom in the product) are left out.
+    """
+    left, _, right = mapped.partition(">>")
+    products = [Chem.MolFromSmiles(smiles) for smiles in right.split(".")]
+    reactants = [Chem.MolFromSmiles(smiles) for smiles in left.split(".")]
+    if None in products or None in reactants:
+        return None
+    product = max(products, key=lambda molecule: molecule.GetNumHeavyAtoms())
+    wanted = {atom.GetAtomMapNum() for atom in product.GetAtoms()} - {0}
+    used = [m for m in reactants if wanted & {atom.GetAtomMapNum() for atom in m.GetAtoms()}]
+    for molecule in (product, *used):
+        for atom in molecule.GetAtoms():
+            atom.SetAtomMapNum(0)
+    # SMILES written from a mapped molecule keep its explicit hydrogens; reading once more drops them.
+    smiles = [canonical_smiles(Chem.MolToSmiles(molecule)) for molecule in (product, *used)]
+    return Reaction(tuple(smiles[1:]), smiles[0]) if used and smiles[0] not in smiles[1:] else None
+
+
+def materials(data: Path, rng: random.Random) -> Iterator[Item]:  # noqa: ARG001
+    for record in json_of(data / "mofs" / "mofid.train.jsonl.xz"):
+        if not record["linkers_clean"]:
+            continue
+        # some strings of the source are quoted twice
+        nodes, linkers = ([text.replace('"', "") for text in record[key]] for key in ("nodes", "linkers"))
+        try:
+            material = material_from_blocks(nodes, linkers)
+        except LogosError:
+            continue  # a node or linker that RDKit does not read
+        group = ".".join(material.linkers)
+        yield material, Form.MATERIAL, "mofid", group, split_of(group, 0.03), ""
+
+
+def sites(data: Path, rng: random.Random) -> Iterator[Item]:  # noqa: ARG001
+    for record in json_of(data / "binding_sites" / "binding_residues.jsonl.xz"):
+        if is_closed(record["source"]) or record["ligand"] not in SITE_LIGANDS:
+            continue
+        site = Complex((site_protein(record),))
+        form = Form.SITE if site.chains[0].site else Form.SEARCH
+        domain = "_ion" if record["ligand"] in ION_LIGANDS else ""
+        yield site, form, record["source"], record["sequence"], side_of(record), domain
+    for record in json_of(data / "binding_sites" / "pairs_with_ligand.jsonl.xz"):
+        if not is_closed(record["source"]):
+            pair = Complex((site_protein(record),), record["smiles"])
+            yield pair, Form.COMPLEX, record["source"], record["sequence"], side_of(record), ""
+
+
+def side_of(record: dict[str, Any]) -> str:
+    """Return the side of a record whose source has a test set of its own: that is held out too."""
+    return "train" if record["split"] == "train" else "valid"
+
+
+def site_protein(record: dict[str, Any]) -> Protein:
+    site = tuple(index for index, label in enumerate(record["labels"]) if label == "1")
+    return Protein(record["sequence"], site)
+
+
+def complexes(data: Path, rng: random.Random) -> Iterator[Item]:  # noqa: ARG001
+    for record in json_of(data / "complexes" / "contacts.jsonl.xz"):
+        chains = tuple(
+            Protein(chain["sequence"], tuple(sorted({contact["i"] for contact in chain["contacts"]})))
+            for chain in record["chains"].values()
+            if chain["contacts"]
+        )
+        if not chains or record["source"].startswith("posebusters"):
+            continue
+        split = "valid" if record["source"] == "crossdocked_test" else "train"
+        form = Form.COMPLEX if record["smiles"] else Form.SITE
+        group = ".".join(chain.sequence for chain in chains)
+        yield Complex(chains, record["smiles"] or None), form, record["source"], group, split, ""
+
+
+SOURCES: Final = (proteins, antibodies, molecules, reactions, materials, sites, complexes)
+
+
+def record_of(item: Item, number: int, name: str) -> Record:
+    """Return the record of one object.
+
+    Raises
+    ------
+    LogosError
+        If the grammar cannot say it.
+    """
+    thing, form, source, group, split, domain = item
+    labels = {"group": group, "split": split} | ({"domain": domain} if domain else {})
+    return Record(f"{name}:{number}", form, to_text(thing, form), source={"dataset": source}, extra=labels)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
+    parser.add_argument("-o", "--output", type=Path, default=ROOT / "records")
+    args = parser.parse_args(arguments)
+    start = time.monotonic()
+    rdBase.DisableLog("rdApp.*")
+    rng = random.Random(SEED)
+    args.output.mkdir(parents=True, exist_ok=True)
+    for source in SOURCES:
+        name, counts = source.__name__, Counter[str]()
+        with open_output(str(args.output / f"{name}.jsonl.zst"), overwrite=True) as stream:
+            for number, item in enumerate(source(args.data, rng), 1):
+                try:
+                    stream.write(record_of(item, number, name).to_json() + "\n")
+                except LogosError as error:
+                    counts[f"left out: {type(error).__name__}"] += 1
+                else:
+                    counts[item[4]] += 1
+        told = ", ".join(f"{count:,} {what}" for what, count in sorted(counts.items()))
+        print(f"{time.monotonic() - start:6.0f} s  {name:12} {told}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
