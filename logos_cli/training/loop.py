@@ -1,79 +1,128 @@
-"""The training loop: continued pre-training of a small Llama model from nothing."""
+"""The training loop: pre-training and post-training of one model over one corpus, in one or more processes."""
 
 from __future__ import annotations
 
-import json
 import math
-import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Protocol
 
+import numpy as np
 import torch
-from torch.nn import functional
-from transformers import LlamaConfig, LlamaForCausalLM
 
-from logos_cli.errors import LogosError, MissingError
-from logos_cli.training import checkpoint
-from logos_cli.training.corpus import Corpus, SentenceEncoder, Shard
-from logos_cli.training.mixture import Mixture
-from logos_cli.training.options import ModelShape, TrainOptions
-from logos_cli.training.packing import MicroBatch, micro_batches
+from logos_cli.errors import DeviceMemoryError, InputError, LogosError, UsageError
+from logos_cli.training import checkpoint, distributed, evaluation, forward, optimization
+from logos_cli.training.config import TrainConfig, differences
+from logos_cli.training.corpus import Corpus
+from logos_cli.training.distributed import World
+from logos_cli.training.feed import Feed, Share
+from logos_cli.training.journal import Journal
+from logos_cli.training.mixture import Mixture, check_domains, resolve_answer_only
+from logos_cli.training.model import Base, build_model, context_tokens, count_parameters
+from logos_cli.training.packing import Row, build, tiers_for
+from logos_cli.training.signals import Outcome, Signals, StopNow
 
-_N_EVAL_TOKENS = 8_192
+CHECKPOINTS: Final = "checkpoints"
+BEST: Final = "best"
+_NAMED: Final = 12
+"""A loss that is no number names so many of its sentences."""
 
 
 class TrainingError(LogosError):
     """A run that cannot go on: the loss is no number."""
 
 
-def build_model(shape: ModelShape, tokenizer: SentenceEncoder, seed: int) -> LlamaForCausalLM:
-    """Return a randomly initialised model; the same seed gives the same weights."""
-    config = LlamaConfig(
-        vocab_size=tokenizer.n_tokens,
-        hidden_size=shape.hidden_size,
-        intermediate_size=shape.intermediate_size,
-        num_hidden_layers=shape.n_layers,
-        num_attention_heads=shape.n_heads,
-        num_key_value_heads=shape.n_heads,
-        head_dim=shape.hidden_size // shape.n_heads,
-        max_position_embeddings=shape.context_length,
-        rms_norm_eps=1e-5,
-        tie_word_embeddings=True,
-        bos_token_id=tokenizer.bos_id,
-        eos_token_id=tokenizer.eos_id,
-        pad_token_id=tokenizer.pad_id,
-    )
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        model = LlamaForCausalLM(config)
-    # On a CPU plain attention is 1.3 times faster than the fused kernel at rows of 128 to 256 tokens.
-    model.set_attn_implementation("eager")
-    return model
+@dataclass(frozen=True, slots=True)
+class StepReport:
+    """What a step was like.
+
+    Attributes
+    ----------
+    step, n_steps : int
+        Done, and in all.
+    loss : float
+        Nats a token that counts.
+    tokens_per_s : float
+        Sentence tokens (no padding) of all processes.
+    mfu : float
+        Floating-point operations of the model over those of pure matrix products in the same time.
+    remaining_s : float
+        Time to the end at this speed.
+    """
+
+    step: int
+    n_steps: int
+    n_tokens: int
+    loss: float
+    gradient_norm: float
+    learning_rate_factor: float
+    tokens_per_s: float
+    mfu: float
+    remaining_s: float
 
 
-def build_optimizers(model: torch.nn.Module, options: TrainOptions) -> list[torch.optim.Optimizer]:
-    """Return Muon for the matrices inside the layers and AdamW for embeddings and norms.
+class Listener(Protocol):
+    """Somebody who is told how a run goes on; only the first process tells."""
+
+    def stepped(self, report: StepReport) -> None:
+        """Tell of a step."""
+
+    def evaluated(self, step: int, results: Mapping[str, Mapping[str, float]], mean_loss: float) -> None:
+        """Tell what held-out sentences say."""
+
+    def saved(self, step: int, path: Path) -> None:
+        """Tell of a checkpoint."""
+
+
+class Silent:
+    """A listener who keeps it to himself."""
+
+    def stepped(self, report: StepReport) -> None:
+        """Do nothing."""
+
+    def evaluated(self, step: int, results: Mapping[str, Mapping[str, float]], mean_loss: float) -> None:
+        """Do nothing."""
+
+    def saved(self, step: int, path: Path) -> None:
+        """Do nothing."""
+
+
+def resolve(config: TrainConfig, corpus: Corpus) -> TrainConfig:
+    """Fill in what the corpus decides, and hold the configuration against it.
 
     Raises
     ------
-    MissingError
-        If torch is too old to have Muon.
+    UsageError
+        If a name is none of a domain, or no domain has a weight.
     """
-    if not hasattr(torch.optim, "Muon"):
-        raise MissingError(
-            f"training needs torch 2.9 or later; this is {torch.__version__}", hint="pip install 'torch>=2.9'"
+    domains = sorted(name for name, splits in corpus.manifest["domains"].items() if "train" in splits)
+    weights = config.data.weights or {
+        name: weight for name, weight in corpus.weights.items() if name in domains
+    }
+    check_domains(weights, domains)
+    check_domains(config.data.decay_weights, domains)
+    resolve_answer_only(config.data.answer_only, domains)
+    if not any(weights.values()):
+        raise UsageError(
+            "no domain of the corpus has a weight", source=str(corpus.directory), hint="give [data] weights"
         )
-    matrices: list[torch.nn.Parameter] = []
-    others: list[torch.nn.Parameter] = []
-    for name, parameter in model.named_parameters():
-        (matrices if parameter.ndim == 2 and "embed" not in name else others).append(parameter)
-    return [
-        torch.optim.Muon(matrices, lr=options.matrix_learning_rate, weight_decay=options.weight_decay),
-        torch.optim.AdamW(others, lr=options.learning_rate, betas=(0.9, 0.95), weight_decay=0.0),
-    ]
+    return replace(config, data=replace(config.data, weights=weights))
+
+
+def longest_sentence(corpus: Corpus, config: TrainConfig) -> int:
+    """Return the tokens of the longest sentence of the domains that are mixed."""
+    used = {
+        name for part in (config.data.weights, config.data.decay_weights) for name, w in part.items() if w
+    }
+    longest = 1
+    for split in ("train", "valid"):
+        for name, shard in corpus.shards(split).items():
+            if name in used and len(shard):
+                longest = max(longest, int(np.diff(shard.ends, prepend=0).max()))
+    return longest
 
 
 class Trainer:
@@ -82,155 +131,380 @@ class Trainer:
     Parameters
     ----------
     corpus : Corpus
-    tokenizer : SentenceEncoder
-    options : TrainOptions
+    config : TrainConfig
+        As :func:`resolve` returns it.
     directory : Path
-        Takes checkpoints and ``log.jsonl``; a run that was interrupted goes on from its last checkpoint.
+        Takes checkpoints, ``log.jsonl`` and models; a run that was interrupted goes on from its last
+        checkpoint.
+    base : Base, optional
+        The model to go on from.
+    world : World, optional
+        The processes.
+    listener : Listener, optional
+    signals : Signals, optional
+        Already in place, where signals should be noted before the run begins.
     """
 
     def __init__(
-        self, corpus: Corpus, tokenizer: SentenceEncoder, options: TrainOptions, directory: Path
-    ) -> None:
-        self.options = options
+        self,
+        corpus: Corpus,
+        config: TrainConfig,
+        directory: Path,
+        base: Base | None = None,
+        world: World | None = None,
+        listener: Listener | None = None,
+        signals: Signals | None = None,
+    ) -> None:  # fmt: skip
+        self.config = config
         self.directory = directory
-        self.pad_id = tokenizer.pad_id
-        self.model = build_model(options.shape, tokenizer, options.seed)
-        # Rows of many shapes: one program for all of them instead of one each.
-        self._forward = torch.compile(self.model, dynamic=True) if options.compile else self.model
-        self.optimizers = build_optimizers(self.model, options)
-        self.mixture = Mixture(corpus.shards("train"), options.seed)
-        self.held_out = corpus.shards("valid")
+        self.vocabulary = corpus.vocabulary
+        self.base = base
+        self.world = world or distributed.start(config.run.device)
+        self.listener: Listener = listener or Silent()
+        self.signals = signals or Signals()
+        self.corpus_sha256 = corpus.sha256
+        self._sharded = config.run.sharding == "fsdp" and self.world.size > 1
+        self._prepare_model(corpus)
+        self._prepare_data(corpus)
         self.step = 0
         self.n_tokens = 0
-        self._stop = False
+        self.n_targets = 0
+        self.best: dict[str, float] | None = None
+        self.matrix_flops_per_s = forward.matrix_flops_per_s(self.world.device, config.run.precision)
         directory.mkdir(parents=True, exist_ok=True)
-        if last := checkpoint.latest(directory):
-            state = checkpoint.load(last, self.model, self.optimizers, options)
-            self.step, self.n_tokens = state["step"], state["n_tokens"]
+        if last := checkpoint.latest(directory / CHECKPOINTS):
+            self._resume(last)
+        self.journal = Journal(directory, self.step, writes=self.world.is_first)
+        self._saved_step = self.step
+        self._step_s = self._save_s = 0.0
+
+    def _prepare_model(self, corpus: Corpus) -> None:
+        config, device = self.config, self.world.device
+        forward.check_precision(config.run, device, self.world.size)
+        self._attention = forward.choose_attention(config.run, device)
+        model = build_model(config, self.vocabulary, self.base)
+        longest = longest_sentence(corpus, config)
+        if longest > context_tokens(model):
+            raise InputError(
+                f"the corpus has a sentence of {longest} tokens, and the model a context of {context_tokens(model)}",
+                source=str(corpus.directory),
+                hint="raise model.context_length, or build the corpus with a smaller --context-length",
+            )
+        fixed = device.type == "cuda" and config.run.compile
+        width = -(-longest // 128) * 128
+        self._tiers = tiers_for(width, fixed=fixed)
+        self._fixed_rows = max(1, config.data.n_micro_tokens // width) if fixed else None
+        self.module = forward.SentenceLoss(model, self._attention, forward.dtype_of(config.run.precision)).to(
+            device
+        )
+        self.model = self.module.inner
+        self._flops_of = forward.FlopCount.of(self.model)
+        self.n_parameters, self.n_trained = count_parameters(self.module)
+        if self._sharded:
+            layers = self.model.get_decoder().layers
+            distributed.shard(self.module, layers, forward.dtype_of(config.run.precision))
+        # On a CPU rows have many shapes: one program for all of them instead of one each.
+        self._forward: Any = (
+            torch.compile(self.module, dynamic=None if fixed else True) if config.run.compile else self.module
+        )
+        self.optimizers = optimization.build_optimizers(self.module, config.optimizer, device)
+        self._scaler = torch.amp.GradScaler(device.type, enabled=config.run.precision == "fp16")
+
+    def _prepare_data(self, corpus: Corpus) -> None:
+        data, world = self.config.data, self.world
+        shards = corpus.shards("train")
+        self._answer_only = resolve_answer_only(data.answer_only, shards)
+        n_rows = self.model.get_input_embeddings().weight.shape[0]
+        self.mixture = Mixture(shards, self.config.run.seed, self._answer_only, n_rows)
+        used = {
+            name for part in (data.weights, data.decay_weights) for name, weight in part.items() if weight
+        }
+        self.held_out = {
+            name: shard for name, shard in corpus.shards("valid").items() if name in used and len(shard)
+        }
+        self.feed = Feed(
+            self.mixture, data, self.config.schedule, self._tiers, (world.rank, world.size),
+            even=self._sharded, ahead=world.device.type == "cuda",
+        )  # fmt: skip
+        self._mixture_state = self.mixture.state()
+        self._scene = evaluation.Scene(
+            self._attention, self.config.run.precision, data.n_micro_tokens, self._tiers, self._fixed_rows,
+            self.vocabulary.pad_id, self._sharded, world,
+        )  # fmt: skip
+
+    def _resume(self, path: Path) -> None:
+        """Go on from a checkpoint.
+
+        Raises
+        ------
+        UsageError
+            If the run was begun with another configuration, corpus or base model.
+        InputError
+            If the checkpoint is damaged.
+        """
+        state = checkpoint.read_state(path)
+        try:
+            changed = differences(state["config"], self.config.to_dict())
+            told = {"corpus": self.corpus_sha256, "base model": self.base.sha256 if self.base else None}
+            changed += [
+                f"{name}: {str(state['hashes'][name])[:12]} -> {str(now)[:12]}"
+                for name, now in told.items()
+                if state["hashes"][name] != now
+            ]
+            if changed:
+                raise UsageError(
+                    f"the run was begun with something else: {'; '.join(changed)}",
+                    source=str(path), hint="resume with the same, or begin a new run with another -o",
+                )  # fmt: skip
+            checkpoint.load(path, self.module, self.optimizers)
+            self.step, self.n_tokens, self.n_targets = state["step"], state["n_tokens"], state["n_targets"]
+            self.best = state["best"]
             self.mixture.restore(state["mixture"])
+            if self._scaler.is_enabled() and state["scaler"]:
+                self._scaler.load_state_dict(state["scaler"])
+        except (KeyError, TypeError, AttributeError) as error:
+            raise InputError("the checkpoint is damaged: state.json", source=str(path)) from error
+        self._mixture_state = self.mixture.state()
 
-    @property
-    def n_parameters(self) -> int:
-        """Weights of the model, embeddings included."""
-        return sum(parameter.numel() for parameter in self.model.parameters())
-
-    def run(self) -> bool:
-        """Train to the end, or until SIGTERM or SIGINT; return whether the end was reached.
+    def run(self, deadline: float | None = None) -> Outcome:
+        """Train to the end, until a signal comes, or until ``deadline`` (of ``time.monotonic``).
 
         Raises
         ------
         TrainingError
             If the loss becomes infinite or not a number; the last checkpoint stays.
+        DeviceMemoryError
+            If the device has too little memory.
         """
+        with self.signals, _explained_memory():
+            self.signals.immediate = self.world.size == 1
+            try:
+                outcome = self._loop(deadline)
+            except StopNow:
+                outcome = self.signals.outcome or Outcome.INTERRUPTED
+            finally:
+                self.feed.close()
+        return outcome
+
+    def _loop(self, deadline: float | None) -> Outcome:
+        n_steps, every_steps = self.config.schedule.n_steps, self.config.evaluation.every_steps
+        every_s = 60 * self.config.run.checkpoint_every_minutes
         saved = time.monotonic()
-        with self._stop_on_signals():
-            while self.step < self.options.n_steps and not self._stop:
-                self._train_step()
-                if time.monotonic() - saved > self.options.checkpoint_every_s:
-                    self.save()
-                    saved = time.monotonic()
-                if self.step % self.options.eval_every == 0 and self.step < self.options.n_steps:
-                    self._evaluate()
+        stop: Outcome | None = None
+        while self.step < n_steps and stop is None:
+            stop = self._train_step(deadline)
+            due = (
+                self.world.first_says(time.monotonic() - saved > every_s)
+                if self.world.size > 1
+                else (time.monotonic() - saved > every_s)
+            )
+            if due and stop is None and self.step < n_steps:
+                self.save()
+                saved = time.monotonic()
+            if stop is None and every_steps and self.step % every_steps == 0 and self.step < n_steps:
+                self.evaluate()
+        if stop is None:
+            self.evaluate()
         self.save()
-        finished = self.step >= self.options.n_steps
-        if finished:
-            self._evaluate()
-        return finished
+        return stop or Outcome.FINISHED
 
     def save(self) -> Path:
         """Write a checkpoint."""
-        state = {"n_tokens": self.n_tokens, "mixture": self.mixture.state()}
-        return checkpoint.save(self.directory, self.step, self.model, self.optimizers, self.options, state)
+        start = time.monotonic()
+        self.signals.immediate = False
+        state = {
+            "config": self.config.to_dict(),
+            "hashes": {"corpus": self.corpus_sha256, "base model": self.base.sha256 if self.base else None},
+            "n_tokens": self.n_tokens,
+            "n_targets": self.n_targets,
+            "mixture": self._mixture_state,
+            "scaler": self._scaler.state_dict() if self._scaler.is_enabled() else None,
+            "best": self.best,
+        }
+        path = checkpoint.save(
+            self.directory / CHECKPOINTS, self.step, self.module, self.optimizers, state,
+            n_kept=self.config.run.n_checkpoints, writes=self.world.is_first,
+        )  # fmt: skip
+        self.world.wait()
+        self._saved_step = self.step
+        self._save_s = time.monotonic() - start
+        self.signals.immediate = self.world.size == 1
+        if self.world.is_first:
+            self.listener.saved(self.step, path)
+        return path
 
-    def _train_step(self) -> None:
-        options, start = self.options, time.monotonic()
-        sentences = self.mixture.draw(self.step, options.n_step_tokens, options.weights_at(self.step))
-        batches = list(_batches(sentences, self.pad_id, options))
-        n_targets = sum(batch.n_targets for batch in batches)
-        self.model.train()
-        total = 0.0
-        for batch in batches:
-            loss = _loss_sum(self._forward, batch, options.bf16) / n_targets
-            loss.backward()  # type: ignore[no-untyped-call]
-            total += loss.item()
-        if not math.isfinite(total):
-            raise TrainingError(
-                f"the loss of step {self.step} is {total}", hint="resume with a lower learning rate"
-            )
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), options.max_gradient_norm)
-        rates = (options.matrix_learning_rate, options.learning_rate)
-        for optimizer, rate in zip(self.optimizers, rates, strict=True):
-            for group in optimizer.param_groups:
-                group["lr"] = rate * options.learning_rate_factor(self.step)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+    def _train_step(self, deadline: float | None = None) -> Outcome | None:
+        """Make one step; return why the run has to end after it, or None. A signal abandons the step."""
+        start = time.monotonic()
+        share = self.feed.get(self.step)
+        self.module.train()
+        if self.config.lora is not None and self.config.lora.dropout:
+            torch.manual_seed((self.config.run.seed << 40) + (self.step << 12) + self.world.rank)
+        losses = []
+        scale = (self.world.size if self._sharded else 1) / max(1, share.n_targets)
+        for plan in share.plans:
+            if self.world.size == 1 and self.signals.received is not None:
+                self._forget_gradients()
+                return self.signals.outcome
+            batch = build(plan, self.vocabulary.pad_id, self._fixed_rows).to(self.world.device)
+            loss = forward.loss_sum(self._forward, batch, self._attention, self.config.run.precision)
+            self._scaler.scale(loss * scale).backward()  # type: ignore[no-untyped-call]
+            losses.append(loss.detach())
+        loss_of_all, stop = self._agree(losses, share, deadline)
+        factor = optimization.learning_rate_factor(self.config.schedule, self.step)
+        norm = self._update(factor, share)
+        self.signals.immediate = False
         self.step += 1
-        self.n_tokens += n_targets
-        if self.step % options.log_every == 0 or self.step == 1:
-            speed = n_targets / (time.monotonic() - start)
-            self._log(loss=round(total, 4), gradient_norm=round(norm.item(), 3), tokens_per_s=round(speed))
+        self.n_tokens += share.n_tokens
+        self.n_targets += share.n_targets
+        self._mixture_state = share.mixture
+        self._step_s = time.monotonic() - start
+        self._report(share, loss_of_all, norm, factor)
+        return stop
 
-    def _evaluate(self) -> None:
-        self._log(evaluation=evaluate(self.model, self.held_out, self.pad_id, self.options))
+    def _agree(
+        self, losses: Sequence[torch.Tensor], share: Share, deadline: float | None
+    ) -> tuple[float, Outcome | None]:
+        """Return the loss of the step and whether to end, both the same in all processes."""
+        values = torch.stack(list(losses)).tolist() if losses else []
+        late = deadline is not None and time.monotonic() + 1.5 * self._step_s + 2 * self._save_s > deadline
+        received = self.signals.outcome
+        total, n_late, n_terminated, n_interrupted = self.world.sum([
+            sum(values), float(late), float(received is Outcome.TERMINATED), float(received is Outcome.INTERRUPTED)
+        ])  # fmt: skip
+        if not math.isfinite(total):
+            bad = [plan for plan, value in zip(share.plans, values, strict=True) if not math.isfinite(value)]
+            raise self._no_number("loss", total, bad)
+        stop = (
+            Outcome.TERMINATED if n_terminated
+            else Outcome.INTERRUPTED if n_interrupted
+            else Outcome.TIME_UP if n_late
+            else None
+        )  # fmt: skip
+        return total / max(1, share.n_targets), stop
 
-    def _log(self, **facts: Any) -> None:
-        line = {"step": self.step, "n_tokens": self.n_tokens, "time": round(time.time()), **facts}
-        with (self.directory / "log.jsonl").open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(line) + "\n")
+    def _no_number(self, what: str, value: float, plans: Sequence[Row]) -> TrainingError:
+        examples = [example for plan in plans for example in plan.examples]
+        named = ", ".join(f"{example.domain} {example.index}" for example in examples[:_NAMED])
+        more = f" and {len(examples) - _NAMED} more" if len(examples) > _NAMED else ""
+        place = f"; sentences: {named}{more}" if examples else "; the sentences are another process's"
+        return TrainingError(
+            f"the {what} of step {self.step} is {value}{place}",
+            source=str(self.directory),
+            hint=f"the checkpoint of step {self._saved_step} is as it was; begin anew with a lower learning rate, "
+            "or look at these sentences (logos corpus show)",
+        )
+
+    def _forget_gradients(self) -> None:
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
+
+    def _update(self, factor: float, share: Share) -> float:
+        """Move the parameters and return the norm of the gradient."""
+        for optimizer in self.optimizers:
+            self._scaler.unscale_(optimizer)
+        if not self._sharded:
+            self.world.sum_gradients(self.module.parameters())
+        trained = [part for part in self.module.parameters() if part.requires_grad]
+        norm = distributed.whole(
+            torch.nn.utils.clip_grad_norm_(trained, self.config.optimizer.max_gradient_norm)
+        ).item()
+        if not math.isfinite(norm) and not self._scaler.is_enabled():
+            raise self._no_number("gradient", norm, share.plans)
+        optimization.set_learning_rate(self.optimizers, factor)
+        for optimizer in self.optimizers:
+            self._scaler.step(optimizer)
+        self._scaler.update()
+        self._forget_gradients()
+        return norm
+
+    def _report(self, share: Share, loss: float, norm: float, factor: float) -> None:
+        if not self.world.is_first:
+            return
+        speed = share.n_tokens / self._step_s
+        flops = self._flops_of.step(share.n_tokens, share.n_pairs)
+        peak = self.matrix_flops_per_s * self.world.size
+        report = StepReport(
+            step=self.step,
+            n_steps=self.config.schedule.n_steps,
+            n_tokens=self.n_tokens,
+            loss=loss,
+            gradient_norm=norm,
+            learning_rate_factor=factor,
+            tokens_per_s=speed,
+            mfu=flops / self._step_s / peak,
+            remaining_s=(self.config.schedule.n_steps - self.step) * self._step_s,
+        )
+        if self.step % self.config.run.log_every_steps == 0 or self.step == 1:
+            self.journal.step(report)
+        self.listener.stepped(report)
+
+    def evaluate(self) -> dict[str, dict[str, float]]:
+        """Measure on held-out sentences, note it, and keep the model if it is the best so far."""
+        config, world = self.config.evaluation, self.world
+        self.module.eval()
+        compiled = self._fixed_rows is not None
+        results = evaluation.held_out_losses(
+            self._forward if compiled else self.module,
+            self.held_out,
+            config.n_tokens,
+            self._answer_only,
+            self._scene,
+        )
+        if config.n_samples and not self._sharded and world.is_first:
+            asked = evaluation.prompts(self.held_out, config.n_samples, self.vocabulary.bos_id is not None)
+            with self._dense_attention():
+                samples = evaluation.well_formed_samples(
+                    self.model, self.vocabulary, asked, config, self.config.run.seed * 1_000_003 + self.step
+                )
+            for domain, tally in samples.items():
+                results[domain] |= tally
+        world.wait()
+        if results:
+            self._note_evaluation(results)
+        return results
+
+    def _note_evaluation(self, results: dict[str, dict[str, float]]) -> None:
+        mean = evaluation.weighted_mean(results, self.config.data.weights)
+        if self.world.is_first:
+            self.journal.evaluation(self.step, self.n_tokens, results, mean)
+            self.listener.evaluated(self.step, results, mean)
+        if self.best is None or mean < self.best["loss"]:
+            self.best = {"loss": mean, "step": self.step}
+            if self.config.run.keep_best:
+                self.export(self.directory / BEST)
+
+    def epochs(self) -> dict[str, float]:
+        """Return how often each domain has been seen."""
+        return self.mixture.epochs(self._mixture_state)
 
     @contextmanager
-    def _stop_on_signals(self) -> Iterator[None]:
-        """Let SIGTERM and SIGINT end the run after the step that is being made."""
-
-        def stop(*_: object) -> None:
-            self._stop = True
-
-        before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    def _dense_attention(self) -> Iterator[None]:
+        """Let samples be drawn without compiled kernels."""
+        if self._attention != "flex":
+            yield
+            return
+        self.model.set_attn_implementation("sdpa")
         try:
             yield
         finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+            self.model.set_attn_implementation("flex_attention")
+
+    def export(self, directory: Path) -> Path:
+        """Write the model as a directory that logos and transformers load."""
+        from logos_cli.training.export import export_model
+
+        export_model(self, directory)
+        return directory
 
 
-def _batches(sentences: Any, pad_id: int, options: TrainOptions) -> Iterator[MicroBatch]:
-    dtype = torch.bfloat16 if options.bf16 else torch.float32
-    return micro_batches(sentences, options.n_micro_tokens, pad_id, dtype)
-
-
-def _loss_sum(model: Callable[..., Any], batch: MicroBatch, bf16: bool) -> torch.Tensor:
-    """Return the cross-entropy in nats, summed over the targets of the batch."""
-    with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-        logits = model(
-            input_ids=batch.input_ids,
-            position_ids=batch.position_ids,
-            attention_mask=batch.mask,
-            use_cache=False,
-        ).logits
-    return functional.cross_entropy(
-        logits.float().flatten(0, 1), batch.labels.flatten(), ignore_index=-100, reduction="sum"
-    )
-
-
-@torch.no_grad()
-def evaluate(
-    model: torch.nn.Module,
-    shards: Mapping[str, Shard],
-    pad_id: int,
-    options: TrainOptions,
-    n_tokens: int = _N_EVAL_TOKENS,
-) -> dict[str, float]:
-    """Return the loss of each domain in nats a token, over its first ``n_tokens`` held-out tokens or so."""
-    model.eval()
-    losses = {}
-    for domain, shard in shards.items():
-        sentences, total = [], 0
-        for index in range(len(shard)):
-            if total >= n_tokens:
-                break
-            sentences.append(shard[index])
-            total += len(sentences[-1])
-        batches = list(_batches(sentences, pad_id, options))
-        loss = sum(_loss_sum(model, batch, options.bf16).item() for batch in batches)
-        losses[domain] = round(loss / sum(batch.n_targets for batch in batches), 4)
-    return losses
+@contextmanager
+def _explained_memory() -> Iterator[None]:
+    """Turn the device's out-of-memory error into ours."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise DeviceMemoryError(
+            "the device is out of memory",
+            hint="lower data.n_micro_tokens, set run.gradient_checkpointing = true, or use LoRA",
+        ) from error

@@ -6,9 +6,9 @@ every sentence. Rows come in a few widths (tiers), because attention costs the s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -20,28 +20,94 @@ _IGNORED: Final = -100
 
 
 @dataclass(frozen=True, slots=True)
-class MicroBatch:
-    """Rows of one tier, ready for a causal language model.
+class Example:
+    """One sentence of a corpus, as training sees it.
 
     Attributes
     ----------
-    input_ids, position_ids, labels : Tensor of int64, shape (n_rows, width)
-        ``labels`` are the next tokens, -100 after the last token of a sentence and in padding.
-    mask : Tensor of float, shape (n_rows, 1, width, width)
-        0 where the column may be attended from the row, else the lowest finite number.
-    n_targets : int
-        Labels that count.
+    domain, index : str, int
+        Where it lies in the corpus.
+    tokens : ndarray of int, shape (n_tokens,)
+        From begin to end token.
+    first_target : int
+        The first token that counts in the loss: 1 for all, the first one of the answer in post-training.
+    """
+
+    domain: str
+    index: int
+    tokens: NDArray[Any]
+    first_target: int = 1
+
+    @property
+    def n_targets(self) -> int:
+        """Tokens that count in the loss."""
+        return max(0, len(self.tokens) - max(1, self.first_target))
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The rows of one forward pass, not yet put together."""
+
+    width: int
+    rows: tuple[tuple[Example, ...], ...]
+
+    @property
+    def examples(self) -> Iterator[Example]:
+        """The sentences of all rows."""
+        return (example for row in self.rows for example in row)
+
+    @property
+    def n_targets(self) -> int:
+        """Tokens that count in the loss."""
+        return sum(example.n_targets for example in self.examples)
+
+
+@dataclass(frozen=True, slots=True)
+class MicroBatch:
+    """Rows of one width, ready for a causal language model.
+
+    Attributes
+    ----------
+    input_ids, position_ids : Tensor of int64, shape (n_rows, width)
+    documents : Tensor of int32, shape (n_rows, width)
+        Number of the sentence within its row; -1 is padding.
+    targets : Tensor of int64, shape (n_targets,)
+        Places in the flattened rows after which a token that counts comes.
+    labels : Tensor of int64, shape (n_targets,)
+        Those tokens; -100 where one of a fixed number of places is not used.
     """
 
     input_ids: torch.Tensor
     position_ids: torch.Tensor
+    documents: torch.Tensor
+    targets: torch.Tensor
     labels: torch.Tensor
-    mask: torch.Tensor
-    n_targets: int
+
+    def to(self, device: torch.device) -> MicroBatch:
+        """Return it on a device."""
+        if device.type == "cpu":
+            return self
+        tensors = [getattr(self, part.name) for part in fields(self)]
+        if device.type == "cuda":
+            tensors = [tensor.pin_memory() for tensor in tensors]
+        return MicroBatch(*(tensor.to(device, non_blocking=True) for tensor in tensors))
+
+
+def tiers_for(context_length: int, *, fixed: bool = False) -> tuple[int, ...]:
+    """Return the widths of rows for sentences of at most ``context_length`` tokens.
+
+    ``fixed``: one width only, for devices where a program is compiled for each shape.
+    """
+    if fixed:
+        return (context_length,)
+    doubling = [128]
+    while doubling[-1] < context_length:
+        doubling.append(2 * doubling[-1])
+    return tuple(doubling)
 
 
 def pack(lengths: Sequence[int], tiers: Sequence[int] = TIERS) -> dict[int, list[list[int]]]:
-    """Distribute sentences over rows: first fit, longest first, each in the narrowest tier that holds it.
+    """Distribute sentences over rows: best fit, longest first, each in the narrowest tier that holds it.
 
     Returns
     -------
@@ -54,62 +120,110 @@ def pack(lengths: Sequence[int], tiers: Sequence[int] = TIERS) -> dict[int, list
         If a sentence is longer than the widest tier.
     """
     rows: dict[int, list[list[int]]] = {}
-    free: dict[int, list[int]] = {}
+    open_rows: dict[int, dict[int, list[list[int]]]] = {}  # tier -> free tokens -> rows with so many
+    free_sets: dict[int, int] = {}  # tier -> bit set of the numbers of free tokens that occur
     for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
         length = lengths[index]
         tier = next((tier for tier in tiers if length <= tier), None)
         if tier is None:
             raise ValueError(f"a sentence of {length} tokens does not fit into {tiers[-1]}")
-        space = free.setdefault(tier, [])
-        row = next((row for row, left in enumerate(space) if left >= length), None)
-        if row is None:
-            rows.setdefault(tier, []).append([index])
-            space.append(tier - length)
+        spaces, free = open_rows.setdefault(tier, {}), free_sets.get(tier, 0)
+        if fitting := free >> length:
+            space = length + (fitting & -fitting).bit_length() - 1
+            row = spaces[space].pop()
+            if not spaces[space]:
+                free &= ~(1 << space)
         else:
-            rows[tier][row].append(index)
-            space[row] -= length
+            space, row = tier, []
+            rows.setdefault(tier, []).append(row)
+        row.append(index)
+        if left := space - length:
+            spaces.setdefault(left, []).append(row)
+            free |= 1 << left
+        free_sets[tier] = free
     return rows
 
 
-def micro_batches(
-    sentences: Sequence[NDArray[np.uint16]],
-    n_tokens: int,
-    pad_id: int,
-    mask_dtype: torch.dtype = torch.float32,
-) -> Iterator[MicroBatch]:
-    """Yield the sentences packed, about ``n_tokens`` a batch (at least one row)."""
-    for tier, rows in sorted(pack([len(sentence) for sentence in sentences]).items()):
+def plan_batches(examples: Sequence[Example], n_tokens: int, tiers: Sequence[int] = TIERS) -> list[Row]:
+    """Return the sentences packed, about ``n_tokens`` a forward pass (at least one row), widest rows last."""
+    plans = []
+    for tier, rows in sorted(pack([len(example.tokens) for example in examples], tiers).items()):
         n_rows = max(1, n_tokens // tier)
         for start in range(0, len(rows), n_rows):
-            chosen = [[sentences[index] for index in row] for row in rows[start : start + n_rows]]
-            yield _micro_batch(chosen, pad_id, mask_dtype)
+            chosen = rows[start : start + n_rows]
+            plans.append(Row(tier, tuple(tuple(examples[index] for index in row) for row in chosen)))
+    return plans
 
 
-def _micro_batch(
-    rows: Sequence[Sequence[NDArray[np.uint16]]], pad_id: int, mask_dtype: torch.dtype
-) -> MicroBatch:
-    longest = max(sum(map(len, row)) for row in rows)
-    shape = (len(rows), -(-longest // _WIDTH_STEP) * _WIDTH_STEP)
+def build(plan: Row, pad_id: int, fixed_rows: int | None = None) -> MicroBatch:
+    """Return the tensors of a forward pass.
+
+    Parameters
+    ----------
+    plan : Row
+    pad_id : int
+    fixed_rows : int, optional
+        Always so many rows of the full width, for devices where a program is compiled for each shape; by
+        default no more rows and no wider ones than needed.
+    """
+    lengths = np.array([len(example.tokens) for example in plan.examples], dtype=np.int64)
+    per_row = np.array([len(row) for row in plan.rows], dtype=np.int64)
+    used = [sum(len(example.tokens) for example in row) for row in plan.rows]
+    if fixed_rows is None:
+        shape = (len(plan.rows), max(_WIDTH_STEP, -(-max(used, default=0) // _WIDTH_STEP) * _WIDTH_STEP))
+    else:
+        shape = (max(fixed_rows, len(plan.rows)), plan.width)
     ids = np.full(shape, pad_id, np.int64)
-    labels = np.full(shape, _IGNORED, np.int64)
+    targets = labels = np.zeros(0, np.int64)
     positions = np.zeros(shape, np.int64)
-    document = np.full(shape, -1, np.int32)  # padding is one more document, so that no row attends to nothing
-    for row, sentences in enumerate(rows):
-        start = 0
-        for number, sentence in enumerate(sentences):
-            end = start + len(sentence)
-            ids[row, start:end] = sentence
-            labels[row, start : end - 1] = sentence[1:]
-            positions[row, start:end] = np.arange(len(sentence))
-            document[row, start:end] = number
-            start = end
-    allowed = np.tril(document[:, :, None] == document[:, None, :])
-    mask = torch.zeros((shape[0], 1, shape[1], shape[1]), dtype=mask_dtype)
-    mask.masked_fill_(torch.from_numpy(~allowed)[:, None], torch.finfo(mask_dtype).min)
-    return MicroBatch(
-        torch.from_numpy(ids),
-        torch.from_numpy(positions),
-        torch.from_numpy(labels),
-        mask,
-        int((labels >= 0).sum()),
-    )
+    documents = np.full(shape, -1, np.int32)  # padding is one more document: no position attends to nothing
+    if lengths.size:
+        row = np.repeat(np.arange(len(plan.rows)), per_row)
+        before = np.cumsum(lengths) - lengths  # tokens of all sentences before each
+        row_start = np.repeat(np.cumsum(used) - used, per_row)
+        begin = row * shape[1] + before - row_start  # where each sentence begins in the flat rows
+        within = np.arange(lengths.sum()) - np.repeat(before, lengths)
+        place = np.repeat(begin, lengths) + within
+        tokens = np.concatenate([example.tokens for example in plan.examples]).astype(np.int64)
+        ids.flat[place] = tokens
+        positions.flat[place] = within
+        number = np.concatenate([np.arange(count) for count in per_row])
+        documents.flat[place] = np.repeat(number, lengths).astype(np.int32)
+        first = np.array([max(1, example.first_target) for example in plan.examples])
+        counts = within >= np.repeat(first, lengths)
+        targets, labels = place[counts] - 1, tokens[counts]
+    if fixed_rows is not None:
+        spare = ids.size - len(targets)
+        targets = np.concatenate([targets, np.zeros(spare, np.int64)])
+        labels = np.concatenate([labels, np.full(spare, _IGNORED, np.int64)])
+    return MicroBatch(*(torch.from_numpy(array) for array in (ids, positions, documents, targets, labels)))
+
+
+def dense_mask(documents: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """Return the additive attention mask, shape (n_rows, 1, width, width).
+
+    0 where the column may be attended from the row (same sentence, not later), else the lowest finite number.
+    """
+    place = torch.arange(documents.shape[1], device=documents.device)
+    allowed = (documents[:, :, None] == documents[:, None, :]) & (place[:, None] >= place[None, :])
+    lowest = torch.finfo(dtype).min
+    return torch.where(allowed, 0.0, lowest).to(dtype)[:, None]
+
+
+def block_mask(documents: torch.Tensor) -> Any:
+    """Return the same mask as blocks for flex attention, of which empty ones are not computed."""
+    from torch.nn.attention.flex_attention import create_block_mask
+
+    n_rows, width = documents.shape
+
+    def allowed(
+        row: torch.Tensor, _head: torch.Tensor, query: torch.Tensor, key: torch.Tensor
+    ) -> torch.Tensor:
+        return (documents[row, query] == documents[row, key]) & (query >= key)
+
+    return create_block_mask(allowed, n_rows, None, width, width, device=documents.device, _compile=False)
+
+
+def attention_pairs(examples: Iterable[Example]) -> int:
+    """Return the sum of squared lengths, of which causal attention computes half."""
+    return sum(len(example.tokens) ** 2 for example in examples)

@@ -1,0 +1,466 @@
+"""What a training run is told: a TOML file, checked key by key, as nested frozen dataclasses.
+
+Every table of the file is one dataclass below, every key one of its fields. A key that does not exist, a value
+of another type and one out of range are errors that name the place and what would have been right.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+import tomllib
+import types
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Final, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+from logos_cli.errors import InputError, UsageError
+
+T = TypeVar("T")
+
+
+def _bounded(default: Any, low: float | None = None, high: float | None = None) -> Any:
+    """Return a field whose number lies between ``low`` and ``high``, both included."""
+    return field(default=default, metadata={"low": low, "high": high})
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """Table ``[model]``: which model is trained.
+
+    Attributes
+    ----------
+    base : str, optional
+        Directory or hub name of the model to go on from; the other keys are then its own and are not used.
+    revision : str, optional
+        Branch, tag or commit of ``base`` on the hub.
+    architecture : {"llama", "qwen3"}
+        Of a model from nothing.
+    n_kv_heads, head_dim : int, optional
+        Key and value heads (default: as many as query heads), and their width (default:
+        ``hidden_size / n_heads``).
+    context_length : int
+        Tokens of the longest sentence.
+    tie_embeddings : bool
+        Input and output embeddings are one matrix.
+    """
+
+    base: str | None = None
+    revision: str | None = None
+    architecture: Literal["llama", "qwen3"] = "llama"
+    hidden_size: int = _bounded(160, 8)
+    intermediate_size: int = _bounded(448, 8)
+    n_layers: int = _bounded(5, 1)
+    n_heads: int = _bounded(5, 1)
+    n_kv_heads: int | None = _bounded(None, 1)
+    head_dim: int | None = _bounded(None, 2)
+    context_length: int = _bounded(2048, 16)
+    rope_theta: float = _bounded(10_000.0, 1.0)
+    tie_embeddings: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class DataConfig:
+    """Table ``[data]``: which sentences are seen, and what of them is learnt.
+
+    Attributes
+    ----------
+    weights, decay_weights : dict of str to float
+        Share of each domain in the tokens seen (default: the corpus' own), and in the decay phase of the
+        schedule (default: the same); need not sum to one.
+    answer_only : tuple of str
+        Domains of which only the answer of the task counts in the loss (post-training); ``"*"`` is all.
+    n_step_tokens, n_micro_tokens : int
+        Tokens of one optimizer step over all processes, and of one forward pass of one of them.
+    verify : bool
+        Compare every file of the corpus with its hash before beginning.
+    """
+
+    weights: dict[str, float] = field(default_factory=dict)
+    decay_weights: dict[str, float] = field(default_factory=dict)
+    answer_only: tuple[str, ...] = ()
+    n_step_tokens: int = _bounded(8_192, 1)
+    n_micro_tokens: int = _bounded(4_096, 16)
+    verify: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class OptimizerConfig:
+    """Table ``[optimizer]``.
+
+    Attributes
+    ----------
+    name : {"adamw", "muon"}
+        ``muon`` takes Muon for the weight matrices inside the layers and AdamW for embeddings and norms.
+    learning_rate : float
+        Of AdamW.
+    matrix_learning_rate : float
+        Of Muon.
+    weight_decay : float
+        Of matrices; embeddings and vectors have none.
+    max_gradient_norm : float
+        Longer gradients are shortened to it.
+    """
+
+    name: Literal["adamw", "muon"] = "adamw"
+    learning_rate: float = _bounded(3e-3, 0.0)
+    matrix_learning_rate: float = _bounded(0.02, 0.0)
+    weight_decay: float = _bounded(0.01, 0.0)
+    beta1: float = _bounded(0.9, 0.0, 1.0)
+    beta2: float = _bounded(0.95, 0.0, 1.0)
+    max_gradient_norm: float = _bounded(1.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleConfig:
+    """Table ``[schedule]``: how long, and the learning rate over time.
+
+    Attributes
+    ----------
+    name : {"wsd", "cosine", "linear", "constant"}
+        ``wsd``: warm-up, stable, then linear decay over the last ``n_decay_steps``; the others begin to fall
+        right after the warm-up (``constant`` never).
+    final_factor : float
+        What is left of the learning rate at the end.
+    """
+
+    name: Literal["wsd", "cosine", "linear", "constant"] = "wsd"
+    n_steps: int = _bounded(1000, 1)
+    n_warmup_steps: int = _bounded(50, 0)
+    n_decay_steps: int = _bounded(300, 0)
+    final_factor: float = _bounded(0.0, 0.0, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationConfig:
+    """Table ``[evaluation]``: what is measured on held-out sentences while training.
+
+    Attributes
+    ----------
+    every_steps : int
+        0 evaluates at the end only.
+    n_tokens : int
+        Held-out tokens of each domain, about.
+    n_samples : int
+        Samples of each domain whose well-formedness is measured; 0 samples nothing.
+    max_new_tokens : int
+        A longer sample counts as not well formed.
+    """
+
+    every_steps: int = _bounded(500, 0)
+    n_tokens: int = _bounded(8_192, 16)
+    n_samples: int = _bounded(4, 0)
+    max_new_tokens: int = _bounded(256, 1)
+    temperature: float = _bounded(1.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class RunConfig:
+    """Table ``[run]``: how it is computed and what is kept.
+
+    Attributes
+    ----------
+    precision : {"bf16", "fp16", "fp32"}
+        Of matrix products; weights and optimizer stay in float32.
+    compile : bool
+        Compile the model: takes a minute, then 1.3 to 1.9 times as fast. On a CPU it needs a C++ compiler.
+    attention : {"auto", "eager", "sdpa", "flex"}
+        ``auto``: flex on CUDA where the model is compiled, sdpa on other GPUs, eager on a CPU.
+    sharding : {"none", "fsdp"}
+        Over several processes: whole copies of the model, or its parameters, gradients and optimizer
+        state in shards.
+    threads : int, optional
+        CPU threads of one process (default: what ``OMP_NUM_THREADS`` or Slurm gives, else all cores).
+    n_checkpoints : int
+        The last ones that are kept.
+    keep_best : bool
+        Keep the model of the lowest held-out loss in ``best/``.
+    export_dtype : {"auto", "float32", "bfloat16", "float16"}
+        Of the weights that are written; ``auto`` is that of the base model, else float32.
+    """
+
+    seed: int = _bounded(20, 0)
+    precision: Literal["bf16", "fp16", "fp32"] = "bf16"
+    compile: bool = False
+    attention: Literal["auto", "eager", "sdpa", "flex"] = "auto"
+    gradient_checkpointing: bool = False
+    device: str = "auto"
+    threads: int | None = _bounded(None, 1)
+    sharding: Literal["none", "fsdp"] = "none"
+    checkpoint_every_minutes: float = _bounded(5.0, 0.0)
+    n_checkpoints: int = _bounded(1, 1)
+    keep_best: bool = True
+    log_every_steps: int = _bounded(20, 1)
+    export_dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class LoraConfig:
+    """Table ``[lora]``: train low-rank adapters of a base model instead of the model (needs peft).
+
+    Attributes
+    ----------
+    targets : tuple of str
+        Names of the linear layers that get adapters.
+    merge : bool
+        Write the model with the adapters merged into its weights, too.
+    """
+
+    rank: int = _bounded(16, 1)
+    alpha: float = _bounded(32.0, 0.0)
+    dropout: float = _bounded(0.0, 0.0, 1.0)
+    targets: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+    merge: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """A whole configuration file; everything that decides the outcome of a run, beside corpus and code."""
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    run: RunConfig = field(default_factory=RunConfig)
+    lora: LoraConfig | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the tables as JSON values."""
+        data: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return data
+
+    def with_values(self, values: Mapping[str, Any]) -> TrainConfig:
+        """Return the configuration with dotted keys replaced: ``{"schedule.n_steps": 9}``.
+
+        Raises
+        ------
+        UsageError
+            If there is no such key, or it cannot have the value.
+        """
+        tables = self.to_dict()
+        if tables["lora"] is None:
+            del tables["lora"]
+        for key, value in values.items():
+            table, _, name = key.partition(".")
+            tables.setdefault(table, {})[name] = value
+        return _from_tables(tables, _Place("--set", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a configuration came from, to say where its mistakes are."""
+
+    file: str
+    text: str
+
+    def error(self, message: str, table: str = "", key: str = "", hint: str | None = None) -> UsageError:
+        line = _line_of(self.text, table, key)
+        return UsageError(message, source=f"{self.file}:{line}" if line else self.file, hint=hint)
+
+
+def _line_of(text: str, table: str, key: str) -> int | None:
+    """Return the line, from 1, of a key in its table, or of the table's heading."""
+    current, heading = "", None
+    for number, line in enumerate(text.splitlines(), 1):
+        if match := re.match(r"\s*\[\s*([\w.\-\"]+)\s*\]", line):
+            current = match[1].strip('"')
+            if current.split(".")[0] == table.split(".")[0]:
+                heading = heading or number
+                if not key or current == f"{table}.{key}":
+                    return number
+        elif (key and current == table and re.match(rf"\s*[\"']?{re.escape(key)}[\"']?\s*[.=]", line)) or (
+            not current and re.match(rf"\s*{re.escape(table or key)}\s*[.=]", line)
+        ):
+            return number
+    return heading
+
+
+def load_config(path: Path) -> TrainConfig:
+    """Read a TOML file.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read or is no TOML.
+    UsageError
+        If a key does not exist or a value does not fit.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        tables = tomllib.loads(text)
+    except FileNotFoundError as error:
+        raise InputError("there is no such configuration file", source=str(path)) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"the configuration cannot be read: {error}", source=str(path)) from error
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"no TOML: {error}", source=str(path)) from error
+    return _from_tables(tables, _Place(str(path), text))
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """Return key and value of ``table.key=value``, the value being TOML, or text where it is none.
+
+    Raises
+    ------
+    UsageError
+        If the text has another form.
+    """
+    key, equals, value = text.partition("=")
+    key = key.strip()
+    if not equals or not re.fullmatch(r"\w+\.\w+", key):
+        raise UsageError(f"--set takes table.key=value, not {text!r}", hint="e.g. --set optimizer.beta2=0.98")
+    try:
+        return key, tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key, value.strip()
+
+
+def _nearest(word: str, known: Iterable[str], what: str) -> str:
+    known = sorted(known)
+    close = difflib.get_close_matches(word, known, 1, 0.6)
+    return f"did you mean {close[0]!r}?" if close else f"{what}: {', '.join(known)}"
+
+
+def _from_tables(tables: Mapping[str, Any], place: _Place) -> TrainConfig:
+    kinds = {
+        "model": ModelConfig, "data": DataConfig, "optimizer": OptimizerConfig, "schedule": ScheduleConfig,
+        "evaluation": EvaluationConfig, "run": RunConfig, "lora": LoraConfig,
+    }  # fmt: skip
+    parts: dict[str, Any] = {}
+    for table, values in tables.items():
+        if table not in kinds:
+            owners = [name for name, kind in kinds.items() if table in {part.name for part in fields(kind)}]
+            hint = f"it belongs into [{owners[0]}]" if owners else _nearest(table, kinds, "tables")
+            what = "table" if isinstance(values, dict) else "key"
+            raise place.error(f"there is no {what} {table!r}", table, hint=hint)
+        if not isinstance(values, dict):
+            raise place.error(f"{table} is a table, not a value", table, hint=f"write [{table}]")
+        parts[table] = _section(kinds[table], table, values, place)
+    config = TrainConfig(**parts)
+    _check(config, place)
+    return config
+
+
+def _section(kind: type[T], table: str, values: Mapping[str, Any], place: _Place) -> T:
+    known = {part.name: part for part in fields(kind)}  # type: ignore[arg-type]
+    hints = get_type_hints(kind)
+    checked = {}
+    for key, value in values.items():
+        if key not in known:
+            raise place.error(
+                f"[{table}] has no key {key!r}", table, key, _nearest(key, known, f"keys of [{table}]")
+            )
+        checked[key] = _value(value, hints[key], known[key].metadata, (table, key), place)
+    return kind(**checked)
+
+
+def _value(value: Any, kind: Any, bounds: Mapping[str, Any], where: tuple[str, str], place: _Place) -> Any:
+    """Return the value as what the field holds."""
+    table, key = where
+    if get_origin(kind) is types.UnionType:
+        if value is None:
+            return None
+        kind = next(option for option in get_args(kind) if option is not types.NoneType)
+
+    def refuse(wanted: str) -> UsageError:
+        return place.error(f"{table}.{key} must be {wanted}, not {value!r}", table, key)
+
+    if get_origin(kind) is Literal:
+        options = get_args(kind)
+        if value not in options:
+            raise place.error(
+                f"{table}.{key} cannot be {value!r}", table, key, _nearest(str(value), options, "one of")
+            )
+        return value
+    if kind is bool or kind is str:
+        if not isinstance(value, kind):
+            raise refuse("true or false" if kind is bool else "text")
+        return value
+    if kind in (int, float):
+        good = isinstance(value, (int, float) if kind is float else int) and not isinstance(value, bool)
+        if not good or value != value or value in (float("inf"), float("-inf")):
+            raise refuse("a whole number" if kind is int else "a number")
+        low, high = bounds.get("low"), bounds.get("high")
+        if (low is not None and value < low) or (high is not None and value > high):
+            raise refuse(f"at least {low}" if high is None else f"from {low} to {high}")
+        return kind(value)
+    if get_origin(kind) is tuple:
+        if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
+            raise refuse("a list of names")
+        return tuple(value)
+    if not isinstance(value, dict) or not all(_is_weight(item) for item in value.values()):
+        raise refuse("a table of numbers, none below 0")
+    if value and not any(value.values()):
+        raise refuse("a table with a number above 0")
+    return {name: float(item) for name, item in value.items()}
+
+
+def _is_weight(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf")
+
+
+def _check(config: TrainConfig, place: _Place) -> None:
+    """Hold keys that depend on each other against each other."""
+    model, schedule = config.model, config.schedule
+    if model.base is None:
+        if model.head_dim is None and model.hidden_size % model.n_heads:
+            raise place.error(
+                f"hidden_size {model.hidden_size} is no multiple of n_heads {model.n_heads}", "model",
+                "hidden_size", "change one of them, or give head_dim",
+            )  # fmt: skip
+        if (model.head_dim or model.hidden_size // model.n_heads) % 2:
+            raise place.error("the width of a head must be even", "model", "n_heads")
+        if model.n_heads % (model.n_kv_heads or model.n_heads):
+            raise place.error("n_heads is no multiple of n_kv_heads", "model", "n_kv_heads")
+    falling = schedule.n_decay_steps if schedule.name == "wsd" else 0
+    if schedule.n_warmup_steps + falling > schedule.n_steps:
+        raise place.error(
+            f"warm-up and decay take {schedule.n_warmup_steps + falling} steps of {schedule.n_steps}",
+            "schedule", "n_steps", "lower n_warmup_steps or n_decay_steps",
+        )  # fmt: skip
+    if config.optimizer.name == "muon" and config.run.sharding == "fsdp":
+        raise place.error(
+            "Muon needs whole matrices and cannot train a sharded model", "optimizer", "name",
+            "take name = \"adamw\", or sharding = \"none\"",
+        )  # fmt: skip
+    if config.lora and config.optimizer.name == "muon":
+        raise place.error(
+            "Muon is for whole weight matrices, not for adapters", "optimizer", "name", 'take name = "adamw"'
+        )
+
+
+def with_base(config: TrainConfig, base: str) -> TrainConfig:
+    """Return the configuration for going on from another base model."""
+    return replace(config, model=replace(config.model, base=base))
+
+
+MAY_CHANGE: Final = frozenset({
+    "schedule.n_steps", "schedule.n_decay_steps", "data.n_micro_tokens", "data.verify",
+    "evaluation.every_steps", "evaluation.n_tokens", "evaluation.n_samples", "evaluation.max_new_tokens",
+    "evaluation.temperature", "run.compile", "run.attention", "run.gradient_checkpointing", "run.device",
+    "run.threads", "run.sharding", "run.checkpoint_every_minutes", "run.n_checkpoints", "run.keep_best",
+    "run.log_every_steps", "run.export_dtype", "lora.merge",
+})  # fmt: skip
+"""Keys that may differ when a run is resumed: its length, what is reported, and how it is computed."""
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Return ``key: old -> new`` for each key that decides the outcome and differs between two tables."""
+    before, now = _flat(old), _flat(new)
+    return [
+        f"{key}: {json.dumps(before.get(key))} -> {json.dumps(now.get(key))}"
+        for key in sorted(before.keys() | now.keys())
+        if key not in MAY_CHANGE and before.get(key) != now.get(key)
+    ]
+
+
+def _flat(tables: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        f"{table}.{key}": value
+        for table, values in tables.items()
+        if isinstance(values, Mapping)
+        for key, value in values.items()
+    }

@@ -1,0 +1,93 @@
+"""The trained model as a directory that ``logos generate --model``, transformers and vLLM load."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import torch
+
+from logos_cli.training.checkpoint import written_whole
+from logos_cli.training.distributed import whole
+
+if TYPE_CHECKING:
+    from logos_cli.training.loop import Trainer
+
+ADAPTER: Final = "adapter"
+
+
+def export_model(trainer: Trainer, directory: Path) -> None:
+    """Write the model; every process calls this, the first one writes.
+
+    Adapters are written to ``adapter/`` inside, and merged into the model if the configuration says so.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written; what lay there is then as before.
+    """
+    lora = trainer.config.lora
+    tensors = {
+        name: whole(part.detach()).cpu() for name, part in trainer.model.named_parameters()
+    } if trainer.config.run.sharding == "fsdp" else None  # fmt: skip
+    if not trainer.world.is_first:
+        return
+    with written_whole(directory, "the model cannot be written") as temporary:
+        if lora is not None:
+            trainer.module.model.save_pretrained(temporary / ADAPTER)
+            trainer.vocabulary.save(temporary / ADAPTER)
+        if lora is None or lora.merge:
+            model = trainer.model if lora is None else _merged(trainer)
+            _write(trainer, model, tensors, temporary)
+    trainer.model.config.use_cache = False
+
+
+def _merged(trainer: Trainer) -> Any:
+    """Return a copy of the base model with the adapters in its weights; training goes on with the original."""
+    from copy import deepcopy
+
+    return deepcopy(trainer.module.model).merge_and_unload()
+
+
+def _write(trainer: Trainer, model: Any, tensors: dict[str, torch.Tensor] | None, directory: Path) -> None:
+    from transformers import GenerationConfig
+
+    dtype = _dtype(trainer)
+    state = tensors if tensors is not None else dict(model.named_parameters())
+    state = {name: part.detach().to("cpu", dtype).contiguous() for name, part in state.items()}
+    roles = {
+        "bos": trainer.vocabulary.bos_id,
+        "eos": trainer.vocabulary.eos_id,
+        "pad": trainer.vocabulary.pad_id,
+    }
+    ids = {f"{role}_token_id": number for role, number in roles.items() if number is not None}
+    model.generation_config = GenerationConfig(**ids)  # type: ignore[no-untyped-call]
+    for name, number in ids.items():
+        setattr(model.config, name, number)
+    model.config.use_cache = True
+    implementation = model.config._attn_implementation
+    before = model.config.dtype
+    model.config.dtype = dtype
+    try:
+        model.save_pretrained(directory, state_dict=state)
+    finally:
+        model.config.dtype = before
+        model.config._attn_implementation = implementation
+        model.config.use_cache = False
+    trainer.vocabulary.save(directory)
+    for file in directory.glob("*.safetensors"):
+        file.chmod(0o644)
+
+
+def _dtype(trainer: Trainer) -> torch.dtype:
+    """Return the dtype of the weights that are written."""
+    name = trainer.config.run.export_dtype
+    if name != "auto":
+        chosen: torch.dtype = getattr(torch, name)
+        return chosen
+    if trainer.base is None:
+        return torch.float32
+    from transformers import AutoConfig
+
+    stored = AutoConfig.from_pretrained(trainer.base.path, local_files_only=True).dtype
+    return stored if isinstance(stored, torch.dtype) else torch.float32

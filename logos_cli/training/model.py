@@ -1,0 +1,253 @@
+"""The model that is trained: from nothing, or a checkpoint whose vocabulary learns the sixteen tags."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+
+from logos_cli.backends._locate import locate, weights_sha256
+from logos_cli.errors import MissingError, ModelError, UsageError
+from logos_cli.training.config import LoraConfig, ModelConfig, TrainConfig
+from logos_cli.training.vocabulary import Vocabulary
+
+_NOISE: Final = 0.1
+"""New embeddings lie about the mean, this part of the others' standard deviation away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A model to go on from, found on disk.
+
+    Attributes
+    ----------
+    name : str
+        As the user wrote it.
+    path : Path
+    revision : str or None
+        Its commit, if it came from the hub.
+    sha256 : str
+        Of its weights; None where they are too large to be hashed every time.
+    """
+
+    name: str
+    path: Path
+    revision: str | None
+    sha256: str | None
+
+
+def find_base(config: ModelConfig, *, offline: bool = False) -> Base | None:
+    """Find the base model, if the configuration names one.
+
+    Raises
+    ------
+    UsageError, MissingError
+        If there is no such model, or it cannot be fetched.
+    ModelError
+        If it has no weights in safetensors.
+    """
+    if config.base is None:
+        return None
+    location = locate(config.base, config.revision, offline=offline)
+    files = sorted(location.path.glob("*.safetensors")) if location.path.is_dir() else []
+    if not files or not (location.path / "config.json").is_file():
+        raise ModelError(
+            "no model that can be trained: it needs config.json and weights in safetensors",
+            source=str(location.path),
+            hint="pickles can run code and are never read, GGUF files cannot be trained; convert it to safetensors",
+        )
+    return Base(config.base, location.path, location.revision, weights_sha256(files))
+
+
+def require_transformers() -> None:
+    """Refuse to go on without what training needs.
+
+    Raises
+    ------
+    MissingError
+        With the command that installs it.
+    """
+    try:
+        from transformers.utils import logging
+    except ImportError as error:
+        raise MissingError(
+            "training needs transformers, which is not installed", hint="pip install 'logos-cli[train]'"
+        ) from error
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+
+
+def new_model(config: ModelConfig, vocabulary: Vocabulary, seed: int) -> Any:
+    """Return a randomly initialised model; the same seed gives the same weights."""
+    from transformers import LlamaConfig, LlamaForCausalLM, Qwen3Config, Qwen3ForCausalLM
+
+    kinds = {"llama": (LlamaConfig, LlamaForCausalLM), "qwen3": (Qwen3Config, Qwen3ForCausalLM)}
+    make_config, make_model = kinds[config.architecture]
+    shape = make_config(
+        vocab_size=vocabulary.n_tokens,
+        hidden_size=config.hidden_size,
+        intermediate_size=config.intermediate_size,
+        num_hidden_layers=config.n_layers,
+        num_attention_heads=config.n_heads,
+        num_key_value_heads=config.n_kv_heads or config.n_heads,
+        head_dim=config.head_dim or config.hidden_size // config.n_heads,
+        max_position_embeddings=config.context_length,
+        rms_norm_eps=1e-5,
+        rope_parameters={"rope_type": "default", "rope_theta": config.rope_theta},
+        tie_word_embeddings=config.tie_embeddings,
+        bos_token_id=vocabulary.bos_id,
+        eos_token_id=vocabulary.eos_id,
+        pad_token_id=vocabulary.pad_id,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return make_model(shape)
+
+
+def load_base(base: Base, vocabulary: Vocabulary, config: TrainConfig) -> Any:
+    """Return the base model with a row of its embeddings for every token of the vocabulary.
+
+    Raises
+    ------
+    ModelError
+        If its tokenizer is not the one that the corpus was made with, or it cannot be loaded.
+    """
+    from safetensors import SafetensorError
+    from transformers import AutoModelForCausalLM
+
+    own = Vocabulary.load(base.path)
+    if own.sha256 != vocabulary.sha256:
+        raise ModelError(
+            f"the corpus was made with another tokenizer ({vocabulary.sha256[:12]}) than this model's "
+            f"({own.sha256[:12]})",
+            source=str(base.path), hint=f"build the corpus for it: logos corpus build … --tokenizer {base.name}",
+        )  # fmt: skip
+    # Frozen weights need no float32 copy; those that are trained do, or small updates would round away.
+    half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(config.run.precision)
+    dtype = half if config.lora is not None and half is not None else torch.float32
+    try:
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            base.path, dtype=dtype, trust_remote_code=False, use_safetensors=True, local_files_only=True
+        )
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise ModelError(
+            f"transformers cannot load the model: {error}", source=str(base.path), hint="download it again"
+        ) from error
+    model.config.use_cache = False
+    tags = [vocabulary.id_of(tag) for tag in own.added]
+    add_tokens(model, vocabulary.n_tokens, tags, config.run.seed)
+    model.config.pad_token_id = vocabulary.pad_id
+    return model
+
+
+@torch.no_grad()
+def add_tokens(model: Any, n_tokens: int, added: list[int], seed: int) -> None:
+    """Make room for ``n_tokens`` tokens and initialise the embeddings of the added ones.
+
+    A new row is the mean of the existing ones plus a tenth of their spread, drawn with their covariance (input
+    and, where it is another matrix, output). The mean bounds how much probability a model that has not learnt
+    the new tokens moves to them; the noise lets the sixteen tags, which behave alike, learn different things.
+    """
+    before = model.get_input_embeddings().weight.shape[0]
+    if n_tokens > before:
+        model.resize_token_embeddings(n_tokens, mean_resizing=False)
+    if not added:
+        return
+    matrices = [model.get_input_embeddings().weight]
+    head = model.get_output_embeddings()
+    if head is not None and head.weight is not matrices[0]:
+        matrices.append(head.weight)
+    random = torch.Generator().manual_seed(seed)
+    known = torch.ones(min(before, n_tokens), dtype=torch.bool)
+    known[[token for token in added if token < len(known)]] = False
+    for matrix in matrices:
+        rows = matrix[: len(known)][known].float()
+        mean = rows.mean(0)
+        # (rows - mean)^T g / sqrt(n) with normal g has exactly the covariance of the rows
+        draws = torch.randn(len(added), len(rows), generator=random)
+        noise = draws @ (rows - mean) / len(rows) ** 0.5
+        matrix[added] = (mean + _NOISE * noise).to(matrix.dtype)
+
+
+def with_adapters(model: Any, config: LoraConfig, added: Iterable[int], seed: int) -> Any:
+    """Return the model with low-rank adapters, the only part that is trained beside the added tokens.
+
+    Raises
+    ------
+    MissingError
+        If peft is not installed.
+    UsageError
+        If no layer has one of the names.
+    """
+    try:
+        from peft import LoraConfig as PeftConfig
+        from peft import get_peft_model
+    except ImportError as error:
+        raise MissingError(
+            "LoRA needs peft, which is not installed", hint="pip install 'peft>=0.15'"
+        ) from error
+    tokens = sorted(added)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        try:
+            return get_peft_model(
+                model,
+                PeftConfig(
+                    task_type="CAUSAL_LM",
+                    r=config.rank,
+                    lora_alpha=config.alpha,  # type: ignore[arg-type]  # peft takes any number
+                    lora_dropout=config.dropout,
+                    target_modules=list(config.targets),
+                    trainable_token_indices=tokens or None,
+                ),
+            )
+        except ValueError as error:
+            names = sorted({
+                name.rsplit(".", 1)[-1]
+                for name, part in model.named_modules()
+                if isinstance(part, torch.nn.Linear)
+            })  # fmt: skip
+            raise UsageError(
+                f"the adapters do not fit the model: {error}", hint=f"its linear layers: {', '.join(names)}"
+            ) from error
+
+
+def build_model(config: TrainConfig, vocabulary: Vocabulary, base: Base | None) -> Any:
+    """Return the model of a configuration, on the CPU.
+
+    Raises
+    ------
+    ModelError, MissingError, UsageError
+        If it cannot be made.
+    """
+    require_transformers()
+    if base is None:
+        if config.lora is not None:
+            raise UsageError("adapters need a base model", hint="give --from, or remove the table [lora]")
+        model = new_model(config.model, vocabulary, config.run.seed)
+    else:
+        model = load_base(base, vocabulary, config)
+    if config.run.gradient_checkpointing:
+        model.config.use_cache = False
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    if config.lora is None:
+        return model
+    assert base is not None
+    if config.run.gradient_checkpointing:
+        model.enable_input_require_grads()
+    added = [vocabulary.id_of(tag) for tag in Vocabulary.load(base.path).added]
+    return with_adapters(model, config.lora, added, config.run.seed)
+
+
+def context_tokens(model: Any) -> int:
+    """Return how many positions the model has; very many where it does not say."""
+    return int(getattr(model.config, "max_position_embeddings", None) or 1 << 30)
+
+
+def count_parameters(model: torch.nn.Module) -> tuple[int, int]:
+    """Return the number of parameters, shared ones once, and of those that are trained."""
+    parameters = list(model.parameters())
+    trained = sum(parameter.numel() for parameter in parameters if parameter.requires_grad)
+    return sum(parameter.numel() for parameter in parameters), trained

@@ -1,0 +1,67 @@
+"""How a run ends before its end: a signal, or the time it was given."""
+
+from __future__ import annotations
+
+import signal
+from enum import Enum
+from types import FrameType, TracebackType
+from typing import Any, Final, Self
+
+_HANDLED: Final = tuple(
+    getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGUSR1") if hasattr(signal, name)
+)
+
+
+class Outcome(Enum):
+    """Why training ended."""
+
+    FINISHED = "finished"
+    TIME_UP = "time is up"
+    TERMINATED = "terminated"
+    INTERRUPTED = "interrupted"
+
+
+class StopNow(BaseException):
+    """Unwinds the stack when a signal comes and nothing is to be saved."""
+
+
+class Signals:
+    """Notes SIGTERM, SIGUSR1 (Slurm's warning) and Ctrl-C instead of dying of them.
+
+    Attributes
+    ----------
+    received : int or None
+        The first signal that came.
+    immediate : bool
+        Nothing has been done since the last checkpoint: a signal raises :class:`StopNow` at once, in the
+        middle of whatever is going on (compilation takes a minute). A second Ctrl-C always does.
+    """
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+        self.immediate = True
+        self._before: dict[int, Any] = {}
+
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
+        again = self.received is not None and number == signal.SIGINT
+        if self.received is None:
+            self.received = number
+        if self.immediate or again:
+            raise StopNow
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """What the signal means; None if there was none."""
+        if self.received is None:
+            return None
+        return Outcome.INTERRUPTED if self.received == signal.SIGINT else Outcome.TERMINATED
+
+    def __enter__(self) -> Self:
+        self._before = {number: signal.signal(number, self._handle) for number in _HANDLED}
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
