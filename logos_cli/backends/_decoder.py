@@ -4,92 +4,35 @@ The models of ``transformers`` keep one cache per batch, whose sequences begin a
 them costs five seconds. Here each row of the cache is a sequence of its own, at its own position, so that one
 can begin while others go on. A test holds the logits to those of ``transformers``.
 
+A network too large for one device is split by layers into *stages*, one a device, that run one after another.
+
 Shapes: R rows (sequences), L tokens of one prompt, H query heads in groups of G per key head (K of them), D
-the width of a head, T positions of the cache.
+the width of a head, T positions of the cache, V logits.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import linear, silu
+from torch.nn.functional import linear, rms_norm, scaled_dot_product_attention, silu
 
+from logos_cli.backends._architecture import DecoderConfig, stage_of_layer
 from logos_cli.errors import ModelError
 
-MODEL_TYPES = ("llama", "qwen3")
-_CHUNK = 256
+KEYS = 64
+"""Attention runs over a multiple of so many positions: sums over positions then split into vectors in one
+way, whatever the length."""
 
+ROWS = 8
+"""Rows come in multiples of this. Matrix products of fewer rows take other code paths and round otherwise, and
+then the text of a sequence would depend on how many others run beside it."""
 
-@dataclass(frozen=True, slots=True)
-class DecoderConfig:
-    """The part of ``config.json`` that shapes the computation."""
-
-    n_layers: int
-    n_heads: int
-    n_kv_heads: int
-    head_dim: int
-    hidden_size: int
-    intermediate_size: int
-    vocabulary_size: int
-    context_tokens: int
-    norm_eps: float
-    tied: bool
-    qk_norm: bool
-    rope: Mapping[str, Any]
-
-    @classmethod
-    def from_json(cls, config: Mapping[str, Any]) -> DecoderConfig:
-        """Read ``config.json``.
-
-        Raises
-        ------
-        ModelError
-            If the architecture is not one of Llama and Qwen3, or uses a part of it that is not known here.
-        """
-        kind = config.get("model_type")
-        if kind not in MODEL_TYPES:
-            raise ModelError(
-                f"the architecture {kind!r} is not supported",
-                hint=f"supported architectures: {', '.join(MODEL_TYPES)}",
-            )
-        if config.get("hidden_act", "silu") != "silu":
-            raise ModelError(f"the activation {config['hidden_act']!r} is not supported")
-        if config.get("use_sliding_window") or set(config.get("layer_types") or ()) - {"full_attention"}:
-            raise ModelError("sliding-window attention is not supported")
-        try:
-            n_heads, hidden_size = int(config["num_attention_heads"]), int(config["hidden_size"])
-            return cls(
-                n_layers=int(config["num_hidden_layers"]),
-                n_heads=n_heads,
-                n_kv_heads=int(config.get("num_key_value_heads") or n_heads),
-                head_dim=int(config.get("head_dim") or hidden_size // n_heads),
-                hidden_size=hidden_size,
-                intermediate_size=int(config["intermediate_size"]),
-                vocabulary_size=int(config["vocab_size"]),
-                context_tokens=int(config["max_position_embeddings"]),
-                norm_eps=float(config["rms_norm_eps"]),
-                tied=bool(config.get("tie_word_embeddings", False)),
-                qk_norm=kind == "qwen3",
-                rope=_rope_parameters(config),
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise ModelError(f"config.json lacks or misstates a parameter: {error}") from error
-
-
-def _rope_parameters(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters of the rotary embedding in today's names (``rope_parameters``)."""
-    new = config.get("rope_parameters")
-    rope = dict(new or config.get("rope_scaling") or {})
-    rope.setdefault("rope_type", rope.get("type", "default"))
-    rope.setdefault("rope_theta", config.get("rope_theta", 10000.0))
-    if rope["rope_type"] not in ("default", "linear", "llama3"):
-        raise ModelError(f"the rotary embedding {rope['rope_type']!r} is not supported")
-    return rope
+_BLOCK_ROWS = 16
+_CHUNK = {"cpu": 256, "mps": 512, "cuda": 4096}
 
 
 def inverse_frequencies(config: DecoderConfig) -> Tensor:
@@ -125,14 +68,17 @@ class _Layer:
     down: Tensor
     norm_in: Tensor
     norm_mlp: Tensor
-    norm_q: Tensor | None
-    norm_k: Tensor | None
+    norm_qk: Tensor | None
+    """Shape (H + K, D): one row a head."""
 
 
 class _Weights:
-    """Takes tensors by name, and says which one is missing or of the wrong shape."""
+    """Takes tensors by name, and says which one is missing or of the wrong shape.
 
-    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
+    What has been stacked is taken out of the mapping, so that it is not held twice.
+    """
+
+    def __init__(self, tensors: dict[str, Tensor]) -> None:
         self._tensors = tensors
 
     def take(self, name: str, *shape: int) -> Tensor:
@@ -146,10 +92,51 @@ class _Weights:
     def optional(self, name: str) -> Tensor | None:
         return self._tensors.get(name)
 
-    def stack(self, prefix: str, suffix: str) -> Tensor | None:
-        parts = [self._tensors.get(f"{prefix}.{part}_proj.{suffix}") for part in "qkv"]
+    def stack(self, prefix: str, shapes: Mapping[str, tuple[int, ...]]) -> Tensor:
+        parts = [self.take(f"{prefix}.{part}_proj.weight", *shape) for part, shape in shapes.items()]
+        for part in shapes:
+            del self._tensors[f"{prefix}.{part}_proj.weight"]
+        return torch.cat(parts)
+
+    def stack_biases(self, prefix: str) -> Tensor | None:
+        parts = [self._tensors.get(f"{prefix}.{part}_proj.bias") for part in "qkv"]
         found = [part for part in parts if part is not None]
         return torch.cat(found) if len(found) == len(parts) else None
+
+
+@dataclass(slots=True)
+class _Stage:
+    """Consecutive layers on one device."""
+
+    device: torch.device
+    layers: list[_Layer]
+    cos: Tensor
+    sin: Tensor
+    caches: list[Tensor]
+    """Per layer keys and values, shape (2, R, K, T, D)."""
+
+
+@dataclass(slots=True)
+class _Block:
+    """Rows that attend to the same number of positions, and what hides the positions beyond each's own end."""
+
+    start: int
+    stop: int
+    n_keys: int
+    bias: Tensor
+
+
+@dataclass(slots=True)
+class _Place:
+    """Where tokens stand: one in each of the first rows, or (``row``) several in one row."""
+
+    positions: Tensor
+    cos: Tensor
+    sin: Tensor
+    rows: Tensor
+    blocks: list[_Block]
+    row: int | None = None
+    start: int = 0
 
 
 class Decoder:
@@ -157,174 +144,235 @@ class Decoder:
 
     Parameters
     ----------
-    tensors : mapping
-        Weights by the names of ``transformers``, all of one dtype on one device.
+    tensors : dict
+        Weights by the names of ``transformers``, all of one dtype, each on the device of its stage; tensors
+        that are stacked are removed.
+    devices : sequence of torch.device, optional
+        One a stage; default: the device of the embedding.
     """
 
-    def __init__(self, config: DecoderConfig, tensors: Mapping[str, Tensor]) -> None:
+    def __init__(
+        self, config: DecoderConfig, tensors: dict[str, Tensor], devices: Sequence[torch.device] = ()
+    ) -> None:
         self.config = config
         weights = _Weights(tensors)
         vocabulary, width = config.vocabulary_size, config.hidden_size
         self.embedding = weights.take("model.embed_tokens.weight", vocabulary, width)
         self.norm = weights.take("model.norm.weight", width)
-        self.head = self.embedding if config.tied else weights.take("lm_head.weight", vocabulary, width)
-        self.layers = [self._layer(weights, f"model.layers.{index}") for index in range(config.n_layers)]
-        self.device, self.dtype = self.embedding.device, self.embedding.dtype
-        # one more than the context: a full row that others step beside writes its padding there
-        angles = torch.outer(
-            torch.arange(config.context_tokens + 1, dtype=torch.float32), inverse_frequencies(config)
-        )
+        self.dtype, self.device = self.embedding.dtype, self.embedding.device
+        places = list(devices) or [self.device]
+        head = self.embedding if config.tied else weights.take("lm_head.weight", vocabulary, width)
+        self.head = head.to(places[-1])
+        # more than the context: a full row that others step beside writes its padding there
+        n_angles = -(-(config.context_tokens + 1) // KEYS) * KEYS
+        angles = torch.outer(torch.arange(n_angles, dtype=torch.float32), inverse_frequencies(config))
         angles = torch.cat((angles, angles), dim=-1)
-        self.cos = angles.cos().to(self.device, self.dtype)
-        self.sin = angles.sin().to(self.device, self.dtype)
-        self.cache = torch.empty(0)
+        self.stages = [
+            _Stage(place, [], angles.cos().to(place, self.dtype), angles.sin().to(place, self.dtype), [])
+            for place in places
+        ]
+        for index in range(config.n_layers):
+            stage = self.stages[stage_of_layer(index, config.n_layers, len(places))]
+            stage.layers.append(self._layer(weights, f"model.layers.{index}"))
+        self.n_rows = 0
+        """Rows of the cache."""
+        self.n_positions = 0
+        """Positions that a row of the cache has room for."""
 
     def _layer(self, weights: _Weights, name: str) -> _Layer:
         config = self.config
         width, inner = config.hidden_size, config.n_heads * config.head_dim
         attention, mlp = f"{name}.self_attn", f"{name}.mlp"
-        size = config.intermediate_size
-        gate = weights.take(f"{mlp}.gate_proj.weight", size, width)
-        up = weights.take(f"{mlp}.up_proj.weight", size, width)
-        for part, heads in (("q", config.n_heads), ("k", config.n_kv_heads), ("v", config.n_kv_heads)):
-            weights.take(f"{attention}.{part}_proj.weight", heads * config.head_dim, width)
+        size, kv_rows = config.intermediate_size, config.n_kv_heads * config.head_dim
         if weights.optional(f"{mlp}.gate_proj.bias") is not None:
             raise ModelError("biases in the feed-forward layers are not supported")
-        qkv = weights.stack(attention, "weight")
-        assert qkv is not None
-        normed = config.qk_norm
+        norm_qk = None
+        if config.qk_norm:
+            norm_q = weights.take(f"{attention}.q_norm.weight", config.head_dim)
+            norm_k = weights.take(f"{attention}.k_norm.weight", config.head_dim)
+            norm_qk = torch.cat((norm_q.expand(config.n_heads, -1), norm_k.expand(config.n_kv_heads, -1)))
         return _Layer(
-            qkv=qkv,
-            qkv_bias=weights.stack(attention, "bias"),
+            qkv=weights.stack(attention, {"q": (inner, width), "k": (kv_rows, width), "v": (kv_rows, width)}),
+            qkv_bias=weights.stack_biases(attention),
             out=weights.take(f"{attention}.o_proj.weight", width, inner),
             out_bias=weights.optional(f"{attention}.o_proj.bias"),
-            gate_up=torch.cat((gate, up)),
+            gate_up=weights.stack(mlp, {"gate": (size, width), "up": (size, width)}),
             down=weights.take(f"{mlp}.down_proj.weight", width, size),
             norm_in=weights.take(f"{name}.input_layernorm.weight", width),
             norm_mlp=weights.take(f"{name}.post_attention_layernorm.weight", width),
-            norm_q=weights.take(f"{attention}.q_norm.weight", config.head_dim) if normed else None,
-            norm_k=weights.take(f"{attention}.k_norm.weight", config.head_dim) if normed else None,
+            norm_qk=norm_qk,
         )
 
     @property
     def n_parameters(self) -> int:
         """Size of the network; tied embeddings count once."""
         parts = [self.embedding, self.norm] if self.config.tied else [self.embedding, self.norm, self.head]
-        for layer in self.layers:
+        for layer in (layer for stage in self.stages for layer in stage.layers):
             weights = (getattr(layer, each.name) for each in fields(layer))
             parts += [weight for weight in weights if weight is not None]
         return sum(part.numel() for part in parts)
 
     def reserve(self, n_rows: int, n_positions: int) -> None:
-        """Make a cache for this many rows and positions; rows that there were before keep their content."""
-        config = self.config
-        shape = (2 * config.n_layers, n_rows, config.n_kv_heads, n_positions, config.head_dim)
-        # zeros, not garbage: a masked position has weight 0, and 0 times NaN would still be NaN
-        fresh = torch.zeros(shape, device=self.device, dtype=self.dtype)
-        if self.cache.dim() == len(shape):
-            rows, positions = min(n_rows, self.cache.shape[1]), min(n_positions, self.cache.shape[3])
-            fresh[:, :rows, :, :positions] = self.cache[:, :rows, :, :positions]
-        self.cache = fresh
+        """Make a cache for this many rows and positions; rows that there were before keep their content.
 
-    @property
-    def n_rows(self) -> int:
-        """Rows of the cache."""
-        return self.cache.shape[1] if self.cache.dim() > 1 else 0
-
-    @property
-    def n_positions(self) -> int:
-        """Positions that a row of the cache has room for."""
-        return self.cache.shape[3] if self.cache.dim() > 1 else 0
-
-    def prefill(self, row: int, tokens: Tensor) -> Tensor:
-        """Run a prompt, shape (L,), in an empty row; return the logits after its last token, shape (V,)."""
-        hidden = tokens
-        for start in range(0, len(tokens), _CHUNK):
-            end = min(start + _CHUNK, len(tokens))
-            hidden = self._run(tokens[start:end], torch.arange(start, end, device=self.device), end, row)
-        return linear(_rms_norm(hidden[-1:], self.norm, self.config.norm_eps), self.head)[0]
-
-    def step(self, tokens: Tensor, positions: Tensor, n_positions: int) -> Tensor:
-        """Run one token in each of the first R rows, at that row's position; return logits, shape (R, V).
-
-        ``n_positions`` is the number of positions in use after this step, in the longest row.
+        It is made layer by layer, so that old and new cache never lie in memory together.
         """
-        hidden = self._run(tokens, positions, n_positions, None)
-        return linear(_rms_norm(hidden, self.norm, self.config.norm_eps), self.head)
+        config = self.config
+        shape = (2, n_rows, config.n_kv_heads, n_positions, config.head_dim)
+        rows, positions = min(n_rows, self.n_rows), min(n_positions, self.n_positions)
+        self.n_rows, self.n_positions = 0, 0
+        for stage in self.stages:
+            if rows * positions == 0:
+                stage.caches = []
+            for index in range(len(stage.layers)):
+                # zeros, not garbage: a masked position has weight 0, and 0 times NaN would still be NaN
+                fresh = torch.zeros(shape, device=stage.device, dtype=self.dtype)
+                if rows * positions == 0:
+                    stage.caches.append(fresh)
+                    continue
+                fresh[:, :rows, :, :positions] = stage.caches[index][:, :rows, :, :positions]
+                stage.caches[index] = fresh
+        self.n_rows, self.n_positions = n_rows, n_positions
 
-    def _run(self, tokens: Tensor, positions: Tensor, n_used: int, row: int | None) -> Tensor:
-        """Return the last hidden states, shape (N, width), of N tokens: one row's, or the first N rows'."""
-        eps = self.config.norm_eps
-        # a multiple of 64: sums over positions then split into vectors in one way, whatever the length
-        n_keys = min(-(-n_used // 64) * 64, self.n_positions)
-        beyond = torch.arange(n_keys, device=self.device) > positions[:, None]
-        place = _Place(positions, self.cos[positions][:, None], self.sin[positions][:, None], beyond, row)
+    def release(self) -> None:
+        """Drop the cache and what was in it."""
+        self.n_rows, self.n_positions = 0, 0
+        for stage in self.stages:
+            stage.caches = []
+
+    def copy(self, source: int, target: int, length: int) -> None:
+        """Copy the first positions of a row to another."""
+        for stage in self.stages:
+            for cache in stage.caches:
+                cache[:, target, :, :length] = cache[:, source, :, :length]
+
+    def prefill(self, row: int, tokens: Sequence[int]) -> Tensor:
+        """Run a prompt in an empty row; return the logits after its last token, shape (V,)."""
+        # whole rows of eight for the sake of rounding, see docs/decisions/backends.md; what follows the last
+        # token is not seen by it, and overwritten by the steps to come
+        padded = [*tokens, *[0] * (-len(tokens) % ROWS)]
+        ids = torch.tensor(padded, dtype=torch.long, device=self.device)
+        chunk, hidden = _CHUNK.get(self.device.type, 512), self.embedding
+        for start in range(0, len(padded), chunk):
+            end = min(start + chunk, len(padded))
+            hidden = self.embedding[ids[start:end]]
+            for stage in self.stages:
+                hidden = self._run(stage, hidden.to(stage.device), self._span(stage, row, start, end))
+        last = len(tokens) - len(padded) - 1
+        return self._logits(hidden[last][None])[0]
+
+    def step(self, tokens: Sequence[int], positions: Sequence[int]) -> Tensor:
+        """Run one token in each of the first R rows, at that row's position; return logits, shape (R, V)."""
+        ids = torch.tensor([list(tokens), list(positions)], device=self.device)
+        return self.step_tensors(ids[0], ids[1], self.blocks(positions))
+
+    def blocks(self, positions: Sequence[int]) -> list[tuple[int, int, int]]:
+        """Return (start, stop, n_keys): neighbouring rows, and how many positions they attend to.
+
+        On a CPU short rows do not pay for the longest; elsewhere fewer and larger operations are better.
+        """
+        size = _BLOCK_ROWS if self.device.type == "cpu" else len(positions)
+        found: list[tuple[int, int, int]] = []
+        for start in range(0, len(positions), size):
+            stop = min(start + size, len(positions))
+            used = max(positions[start:stop]) + 1
+            n_keys = min(-(-used // KEYS) * KEYS, self.n_positions)
+            if found and found[-1][2] == n_keys:
+                found[-1] = (found[-1][0], stop, n_keys)
+            else:
+                found.append((start, stop, n_keys))
+        return found
+
+    def step_tensors(
+        self, tokens: Tensor, positions: Tensor, blocks: Sequence[tuple[int, int, int]]
+    ) -> Tensor:
+        """Run a step whose inputs are on the first device; no value of a tensor is looked at."""
         hidden = self.embedding[tokens]
-        for index, layer in enumerate(self.layers):
-            cache = self.cache[2 * index : 2 * index + 2]
-            qkv = linear(_rms_norm(hidden, layer.norm_in, eps), layer.qkv, layer.qkv_bias)
-            hidden = hidden + linear(self._attend(qkv, layer, cache, place), layer.out, layer.out_bias)
-            gate, up = linear(_rms_norm(hidden, layer.norm_mlp, eps), layer.gate_up).chunk(2, dim=-1)
-            hidden = hidden + linear(silu(gate) * up, layer.down)
+        for stage in self.stages:
+            place = self._rows(stage, positions.to(stage.device), blocks)
+            hidden = self._run(stage, hidden.to(stage.device), place)
+        return self._logits(hidden)
+
+    def _logits(self, hidden: Tensor) -> Tensor:
+        normed = rms_norm(hidden, self.norm.shape, self.norm.to(hidden.device), self.config.norm_eps)
+        return linear(normed, self.head)
+
+    def _rows(self, stage: _Stage, positions: Tensor, blocks: Sequence[tuple[int, int, int]]) -> _Place:
+        kv_heads = self.config.n_kv_heads
+        most = max(n_keys for _, _, n_keys in blocks)
+        beyond = torch.arange(most, device=stage.device) > positions[:, None]
+        hidden = torch.zeros(beyond.shape, dtype=self.dtype, device=stage.device)
+        hidden = hidden.masked_fill_(beyond, float("-inf"))
+        biases = (hidden[start:stop, None, :n_keys] for start, stop, n_keys in blocks)
+        made = [
+            _Block(*block, bias.expand(-1, kv_heads, -1).reshape(-1, 1, block[2]))
+            for block, bias in zip(blocks, biases, strict=True)
+        ]
+        rows = torch.arange(len(positions), device=stage.device)
+        return _Place(positions, stage.cos[positions][:, None], stage.sin[positions][:, None], rows, made)
+
+    def _span(self, stage: _Stage, row: int, start: int, end: int) -> _Place:
+        positions = torch.arange(start, end, device=stage.device)
+        cos, sin = stage.cos[start:end, None], stage.sin[start:end, None]
+        return _Place(positions, cos, sin, positions, [], row, start)
+
+    def _run(self, stage: _Stage, hidden: Tensor, place: _Place) -> Tensor:
+        """Run a stage's layers; ``hidden``, shape (N, width), is overwritten."""
+        eps, width = self.config.norm_eps, (self.config.hidden_size,)
+        for layer, cache in zip(stage.layers, stage.caches, strict=True):
+            qkv = linear(rms_norm(hidden, width, layer.norm_in, eps), layer.qkv, layer.qkv_bias)
+            query, key, value = self._split(qkv, layer, place)
+            read = self._attend if place.row is None else self._attend_span
+            hidden += linear(read(query, key, value, cache, place), layer.out, layer.out_bias)
+            gate, up = linear(rms_norm(hidden, width, layer.norm_mlp, eps), layer.gate_up).chunk(2, dim=-1)
+            hidden += linear(silu(gate) * up, layer.down)
         return hidden
 
-    def _attend(self, qkv: Tensor, layer: _Layer, cache: Tensor, place: _Place) -> Tensor:
-        """Write the new keys and values to the layer's cache and return what the queries read, (N, H * D)."""
-        n, width = len(qkv), self.config.head_dim
-        heads, kv_heads = self.config.n_heads, self.config.n_kv_heads
-        split = qkv.view(n, heads + 2 * kv_heads, width)
-        query, key, value = split[:, :heads], split[:, heads:-kv_heads], split[:, -kv_heads:]
-        if layer.norm_q is not None and layer.norm_k is not None:
-            query = _rms_norm(query, layer.norm_q, self.config.norm_eps)
-            key = _rms_norm(key, layer.norm_k, self.config.norm_eps)
-        query, key = _rotate(query, place), _rotate(key, place)
+    def _split(self, qkv: Tensor, layer: _Layer, place: _Place) -> tuple[Tensor, Tensor, Tensor]:
+        """Return queries (N, H, D), keys and values (N, K, D), the first two normed and turned."""
+        config = self.config
+        heads, width = config.n_heads + config.n_kv_heads, config.head_dim
+        split = qkv.view(len(qkv), -1, width)
+        both = split[:, :heads]
+        if layer.norm_qk is not None:
+            both = rms_norm(both, (width,), None, config.norm_eps) * layer.norm_qk
+        turned = torch.cat((-both[..., width // 2 :], both[..., : width // 2]), dim=-1)
+        both = both * place.cos + turned * place.sin
+        return both[:, : config.n_heads], both[:, config.n_heads :], split[:, heads:]
+
+    def _attend(self, query: Tensor, key: Tensor, value: Tensor, cache: Tensor, place: _Place) -> Tensor:
+        """Write one new position a row and return what the queries read, (R, H * D)."""
+        n, kv_heads, width = len(query), self.config.n_kv_heads, self.config.head_dim
         keys, values = cache
-        n_keys = place.beyond.shape[1]
-        if place.row is None:
-            rows = torch.arange(n, device=self.device)
-            keys[rows, :, place.positions] = key
-            values[rows, :, place.positions] = value
-            keys, values = keys[:n, :, :n_keys], values[:n, :, :n_keys]
-            query = query.reshape(n, kv_heads, -1, width)
-            beyond = place.beyond[:, None, None]
-        else:
-            keys[place.row, :, place.positions] = key.transpose(0, 1)
-            values[place.row, :, place.positions] = value.transpose(0, 1)
-            keys, values = keys[place.row, :, :n_keys], values[place.row, :, :n_keys]
-            query = query.reshape(n, kv_heads, -1, width).permute(1, 2, 0, 3).reshape(kv_heads, -1, width)
-            beyond = place.beyond.repeat(heads // kv_heads, 1)
-        scores = (query @ keys.transpose(-1, -2)) * width**-0.5
-        weights = (
-            scores.masked_fill(beyond, float("-inf")).softmax(dim=-1, dtype=torch.float32).to(self.dtype)
-        )
-        read = weights @ values
-        if place.row is not None:
-            read = read.view(kv_heads, -1, n, width).permute(2, 0, 1, 3)
-        joined: Tensor = read.reshape(n, heads * width)
+        keys[place.rows, :, place.positions] = key
+        values[place.rows, :, place.positions] = value
+        query = query.reshape(n * kv_heads, -1, width)
+        read = []
+        for block in place.blocks:
+            rows = slice(block.start, block.stop)
+            seen = keys[rows, :, : block.n_keys].flatten(0, 1)
+            asked = query[block.start * kv_heads : block.stop * kv_heads]
+            scores = torch.baddbmm(block.bias, asked, seen.transpose(1, 2), alpha=width**-0.5)
+            weights = scores.softmax(dim=-1, dtype=torch.float32).to(self.dtype)
+            read.append(torch.bmm(weights, values[rows, :, : block.n_keys].flatten(0, 1)))
+        joined = read[0] if len(read) == 1 else torch.cat(read)
+        return joined.view(n, -1)
+
+    def _attend_span(self, query: Tensor, key: Tensor, value: Tensor, cache: Tensor, place: _Place) -> Tensor:
+        """Write the new positions of one row and return what the queries read, (L, H * D)."""
+        assert place.row is not None
+        n, end = len(query), place.start + len(query)
+        row = cache[:, place.row]
+        row[0, :, place.start : end] = key.transpose(0, 1)
+        row[1, :, place.start : end] = value.transpose(0, 1)
+        keys, values = row[:, None, :, :end]
+        mask = None
+        if place.start:
+            mask = torch.arange(end, device=cache.device) <= place.positions[:, None]
+        read = scaled_dot_product_attention(
+            query.transpose(0, 1)[None], keys, values,
+            attn_mask=mask, is_causal=mask is None,
+            enable_gqa=self.config.n_heads != self.config.n_kv_heads,
+        )  # fmt: skip
+        joined: Tensor = read[0].transpose(0, 1).reshape(n, -1)
         return joined
-
-
-@dataclass(slots=True)
-class _Place:
-    """Where N tokens stand: positions, rotations, keys that each must not see, and the row if it is one."""
-
-    positions: Tensor
-    cos: Tensor
-    sin: Tensor
-    beyond: Tensor
-    row: int | None
-
-
-def _rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
-    wide = x.float()
-    wide = wide * torch.rsqrt(wide.square().mean(dim=-1, keepdim=True) + eps)
-    normed: Tensor = weight * wide.to(x.dtype)
-    return normed
-
-
-def _rotate(x: Tensor, place: _Place) -> Tensor:
-    """Apply the rotary embedding to heads, shape (N, heads, D)."""
-    half = x.shape[-1] // 2
-    turned = torch.cat((-x[..., half:], x[..., :half]), dim=-1)
-    rotated: Tensor = x * place.cos + turned * place.sin
-    return rotated

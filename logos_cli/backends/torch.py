@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-import os
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from logos_cli.backends._architecture import DecoderConfig
 from logos_cli.backends._locate import weights_sha256
 from logos_cli.backends._tokenizer import HubTokenizer, read_json
+from logos_cli.backends._torch_device import (
+    DTYPES,
+    choose_device,
+    choose_dtype,
+    devices,
+    explained,
+    free_bytes,
+    prepare,
+    set_fastest_threads,
+)
+from logos_cli.backends._torch_weights import read_tensors, stored_type, weight_files
 from logos_cli.backends.base import (
     Availability,
     Backend,
@@ -19,9 +29,10 @@ from logos_cli.backends.base import (
     Capabilities,
     Checkpoint,
     LoadOptions,
+    MemoryPlan,
     ModelInfo,
 )
-from logos_cli.errors import DeviceMemoryError, MissingError, ModelError, UsageError
+from logos_cli.errors import DeviceMemoryError, MissingError, UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,42 +41,19 @@ if TYPE_CHECKING:
 
     from logos_cli.backends._decoder import Decoder
 
-_ROWS = 8
-"""Rows come in multiples of this. Matrix products of fewer rows take other code paths and round otherwise, and
-then the text of a sequence would depend on how many others run beside it."""
-
-_POSITIONS = 256
+_ROWS, _KEYS, _POSITIONS = 8, 64, 256
 _TIMED_PARAMETERS = 300_000_000
 """A larger model gains from every core, and would take long to time."""
 
-_WORTH = 0.9
-"""More threads must bring the time of a step below this part of what it was."""
+_BATCH = {"cpu": 64, "mps": 64, "cuda": 256}
+"""Sequences at a time unless told otherwise, if they fit."""
 
-_DTYPES = ("float32", "bfloat16", "float16")
+_SPARE = 0.1
+"""Part of the free memory that is left to activations, logits and the allocator."""
 
 
 def _rounded(number: int, step: int) -> int:
     return -(-number // step) * step
-
-
-@contextmanager
-def _explained_memory() -> Iterator[None]:
-    """Turn the device's out-of-memory error into ours."""
-    import torch
-
-    try:
-        yield
-    except torch.OutOfMemoryError as error:
-        raise DeviceMemoryError(
-            "the device is out of memory",
-            hint="use a smaller batch (-b), --dtype bfloat16, or a smaller model",
-        ) from error
-    except RuntimeError as error:
-        if "can't allocate memory" not in str(error):
-            raise
-        raise DeviceMemoryError(
-            "out of memory", hint="use a smaller batch (-b) or a smaller model"
-        ) from error
 
 
 class TorchBackend(Backend):
@@ -75,13 +63,26 @@ class TorchBackend(Backend):
         self.info = info
         self.tokenizer = checkpoint.tokenizer
         self.context_tokens = checkpoint.context_tokens
-        self.capabilities = Capabilities(batch_invariant=info.device == "cpu" and info.dtype == "float32")
+        # held to by a test for both types; on GPUs libraries choose kernels by batch size
+        exact = decoder.device.type == "cpu" and info.dtype in ("float32", "bfloat16")
+        self.capabilities = Capabilities(batch_invariant=exact)
         self._decoder = decoder
         self._length: list[int] = []
+        self._step = decoder.step
+        if decoder.device.type == "cuda" and len(decoder.stages) == 1:
+            from logos_cli.backends._cuda_graphs import StepGraphs
+
+            self._graphs: StepGraphs | None = StepGraphs(decoder)
+            self._step = self._graphs.step
+        else:
+            self._graphs = None
 
     def reserve(self, n_slots: int) -> None:
         """Make room for this many sequences."""
-        self._length = [0] * _rounded(n_slots, _ROWS)
+        n_rows = _rounded(n_slots, _ROWS)
+        if n_rows != self._decoder.n_rows:
+            self._decoder.release()
+        self._length = [0] * n_rows
         self._grow()
 
     def _grow(self) -> None:
@@ -92,8 +93,10 @@ class TorchBackend(Backend):
         n_positions = decoder.n_positions
         if needed > n_positions:
             n_positions = max(_rounded(needed, _POSITIONS), 2 * n_positions)
-        with _explained_memory():
-            decoder.reserve(len(self._length), min(n_positions, _rounded(self.context_tokens + 1, 64)))
+        if self._graphs is not None:
+            self._graphs.forget()
+        with explained():
+            decoder.reserve(len(self._length), min(n_positions, _rounded(self.context_tokens + 1, _KEYS)))
 
     def prefill(self, slot: int, tokens: Sequence[int]) -> NDArray[np.float32]:
         """Begin a sequence in a free slot."""
@@ -105,29 +108,32 @@ class TorchBackend(Backend):
             )
         self._length[slot] = len(tokens)
         self._grow()
-        with torch.inference_mode(), _explained_memory():
-            ids = torch.tensor(tokens, dtype=torch.long, device=self._decoder.device)
-            return self._host(self._decoder.prefill(slot, ids))
+        with torch.inference_mode(), explained():
+            return self._host(self._decoder.prefill(slot, tokens))
 
     def step(self, slots: Sequence[int], tokens: Sequence[int]) -> NDArray[np.float32]:
         """Append one token to each of the sequences."""
         import torch
 
-        n_rows = _rounded(max(slots) + 1, _ROWS)
+        n_rows = self._step_rows(max(slots) + 1)
         ids, positions = [0] * n_rows, self._length[:n_rows]
         for slot, token in zip(slots, tokens, strict=True):
             ids[slot] = token
             self._length[slot] += 1
         self._grow()
-        n_used = max(self._length[slot] for slot in slots)
-        with torch.inference_mode(), _explained_memory():
-            device = self._decoder.device
-            logits = self._decoder.step(
-                torch.tensor(ids, device=device), torch.tensor(positions, device=device), n_used
-            )
+        with torch.inference_mode(), explained():
+            logits = self._step(ids, positions)
             if len(slots) < n_rows:
-                logits = logits[torch.tensor(slots, device=device)]
+                logits = logits[torch.tensor(slots, device=logits.device)]
             return self._host(logits)
+
+    def _step_rows(self, needed: int) -> int:
+        """Return how many rows a step runs over: few different numbers where each is recorded as a graph."""
+        if self._graphs is None:
+            return _rounded(needed, _ROWS)
+        from logos_cli.backends._cuda_graphs import round_up_to_power
+
+        return min(round_up_to_power(needed, _ROWS), len(self._length))
 
     @staticmethod
     def _host(logits: torch.Tensor) -> NDArray[np.float32]:
@@ -136,9 +142,11 @@ class TorchBackend(Backend):
 
     def copy(self, source: int, target: int) -> None:
         """Make the free slot ``target`` hold the same sequence as ``source``."""
+        import torch
+
         length = self._length[target] = self._length[source]
-        cache = self._decoder.cache
-        cache[:, target, :, :length] = cache[:, source, :, :length]
+        with torch.inference_mode(), explained():
+            self._decoder.copy(source, target, length)
 
     def free(self, slot: int) -> None:
         """Forget the sequence of a slot."""
@@ -156,8 +164,8 @@ class TorchCheckpoint(Checkpoint):
         self._config = read_json(path / "config.json")
         self.tokenizer = HubTokenizer(path, self._eos_ids())
         self.context_tokens = int(self._config.get("max_position_embeddings") or 0)
-        if options.dtype != "auto" and options.dtype not in _DTYPES:
-            raise UsageError(f"unknown dtype {options.dtype!r}", hint=f"one of auto, {', '.join(_DTYPES)}")
+        if options.dtype != "auto" and options.dtype not in DTYPES:
+            raise UsageError(f"unknown dtype {options.dtype!r}", hint=f"one of auto, {', '.join(DTYPES)}")
 
     def _eos_ids(self) -> tuple[int, ...]:
         generation = self.path / "generation_config.json"
@@ -169,149 +177,117 @@ class TorchCheckpoint(Checkpoint):
         return tuple(found)
 
     @cached_property
-    def _files(self) -> list[Path]:
-        index = self.path / "model.safetensors.index.json"
-        if index.is_file():
-            names = sorted(set(read_json(index).get("weight_map", {}).values()))
-            files = [self.path / Path(name).name for name in names]
-        else:
-            files = [self.path / "model.safetensors"]
-        if missing := [file.name for file in files if not file.is_file()]:
-            pickles = [*self.path.glob("*.bin"), *self.path.glob("*.pt"), *self.path.glob("*.pth")]
-            raise ModelError(
-                f"the weights {missing[0]} are missing",
-                hint=f"{pickles[0].name} is a pickle, which can run code and is never read: convert it to safetensors"
-                if pickles
-                else "download the model completely",
+    def shape(self) -> DecoderConfig:
+        """The network's shape."""
+        return DecoderConfig.from_json(self._config)
+
+    @cached_property
+    def files(self) -> list[Path]:
+        """The weights."""
+        return weight_files(self.path)
+
+    @cached_property
+    def device(self) -> torch.device:
+        """Where the model runs, or its first part."""
+        _require()
+        return choose_device(self._options.device)
+
+    @cached_property
+    def dtype(self) -> torch.dtype:
+        """What it computes in."""
+        return choose_dtype(self._options.dtype, self.device, stored_type(self.files))
+
+    @property
+    def weights_bytes(self) -> int:
+        """Memory that the weights take."""
+        return self.shape.n_parameters * self.dtype.itemsize
+
+    def stages(self) -> list[torch.device]:
+        """Return the devices of consecutive parts of the network: one, or as many cards as it needs.
+
+        It is split where no card was named and the first is too small for weights and a first cache.
+        """
+        import torch
+
+        first = self.device
+        split = first.type == "cuda" and self._options.device in ("auto", "cuda")
+        if not split or torch.cuda.device_count() == 1:
+            return [first]
+        needed = self.weights_bytes + self._cache_bytes(self.context_tokens)
+        found = []
+        for number in range(torch.cuda.device_count()):
+            found.append(torch.device("cuda", number))
+            least = min(free_bytes(device) or 0 for device in found)
+            if len(found) * least * (1 - _SPARE) > needed:
+                return found
+        return found
+
+    def _cache_bytes(self, n_tokens: int) -> int:
+        n_positions = min(_rounded(n_tokens + 1, _POSITIONS), _rounded(self.context_tokens + 1, _KEYS))
+        return self.shape.cache_elements_per_token * n_positions * self.dtype.itemsize
+
+    def plan(self, n_tokens: int, batch_size: int | None = None) -> MemoryPlan:
+        """Say what memory a run takes and how many sequences fit."""
+        stages = self.stages()
+        per_sequence = self._cache_bytes(n_tokens)
+        frees = [free_bytes(device) for device in stages]
+        known = [free for free in frees if free is not None]
+        free = sum(known) if len(known) == len(frees) else None
+        chosen = batch_size or _BATCH[self.device.type]
+        plan = MemoryPlan(
+            device=", ".join(map(str, stages)),
+            dtype=str(self.dtype).removeprefix("torch."),
+            weights_bytes=self.weights_bytes,
+            cache_bytes_per_sequence=per_sequence,
+            free_bytes=free,
+            batch_size=chosen,
+        )
+        if free is None:
+            return plan
+        # one more: the prompt that samples are copied from
+        fitting = int((free * (1 - _SPARE) - plan.weights_bytes) // per_sequence) - 1
+        if fitting < 1:
+            raise DeviceMemoryError(
+                f"the model does not fit {plan.device}: weights of {plan.weights_bytes / 2**30:.1f} GiB and "
+                f"{per_sequence / 2**20:.0f} MiB of cache a sequence; {free / 2**30:.1f} GiB are free",
+                hint="use --dtype bfloat16, a quantized GGUF (logos models quantize), or a smaller model",
             )
-        return files
+        return replace(plan, batch_size=min(chosen, fitting))
 
     def load(self) -> TorchBackend:
         """Read the weights."""
-        files = self._files
-        state = PLUGIN.probe()
-        if not state.available:
-            raise MissingError("the backend torch needs PyTorch, which is not installed", hint=state.remedy)
-        from logos_cli.backends._decoder import Decoder, DecoderConfig
+        files, shape = self.files, self.shape
+        _require()
+        from logos_cli.backends._decoder import Decoder
 
-        config = DecoderConfig.from_json(self._config)
-        device = _device(self._options.device)
-        with _explained_memory():
-            tensors = _read_tensors(files, device, _dtype(self._options.dtype, device))
-            decoder = Decoder(config, tensors)
-        _set_threads(decoder, self._options.threads)
+        stages = self.stages()
+        with explained():
+            tensors = read_tensors(files, self.dtype, lambda name: stages[shape.stage_of(name, len(stages))])
+            decoder = Decoder(shape, tensors, stages)
+        self._set_threads(decoder)
         dtype = str(decoder.dtype).removeprefix("torch.")
         sha256 = None if self._revision else weights_sha256(files)
+        device = "+".join(map(str, stages))
         return TorchBackend(
-            decoder, self, ModelInfo(self.name, "torch", str(device), dtype, self._revision, sha256)
+            decoder, self, ModelInfo(self.name, "torch", device, dtype, self._revision, sha256)
         )
 
+    def _set_threads(self, decoder: Decoder) -> None:
+        """Use as many CPU threads as asked for, else as many as are found to help."""
+        import torch
 
-def _set_threads(decoder: Decoder, threads: int | None) -> None:
-    """Use as many CPU threads as asked for, else as many as are found to help.
-
-    Threads that wait for each other cost a small model more than they give, and far more on a busy machine:
-    one step is timed with 1, 2, 4 … threads, as long as more are faster. The texts are the same in any case.
-    """
-    import torch
-
-    if threads is not None:
-        torch.set_num_threads(threads)
-        return
-    slurm = os.environ.get("SLURM_CPUS_PER_TASK", "")
-    most = min(torch.get_num_threads(), int(slurm) if slurm.isdigit() else torch.get_num_threads())
-    torch.set_num_threads(most)
-    if most == 1 or decoder.device.type != "cpu" or decoder.n_parameters > _TIMED_PARAMETERS:
-        return
-    decoder.reserve(_ROWS, 64)
-    best, least_s = 1, _step_s(decoder, 1)
-    for number in (*(2**i for i in range(1, most.bit_length()) if 2**i < most), most):
-        seconds = _step_s(decoder, number)
-        if seconds > _WORTH * least_s:
-            break
-        best, least_s = number, seconds
-    torch.set_num_threads(best)
+        if self._options.threads is not None:
+            torch.set_num_threads(self._options.threads)
+        elif decoder.device.type == "cpu" and decoder.n_parameters <= _TIMED_PARAMETERS:
+            decoder.reserve(_ROWS, _KEYS)
+            set_fastest_threads(lambda: decoder.step([0] * _ROWS, [0] * _ROWS))
+            decoder.release()
 
 
-def _step_s(decoder: Decoder, threads: int) -> float:
-    """Return the shortest time of a few steps."""
-    import torch
-
-    torch.set_num_threads(threads)
-    tokens = torch.zeros(_ROWS, dtype=torch.long)
-    times = []
-    with torch.inference_mode():
-        for _ in range(4):
-            start = time.perf_counter()
-            decoder.step(tokens, tokens, 1)
-            times.append(time.perf_counter() - start)
-    return min(times)
-
-
-def _device(name: str) -> torch.device:
-    """Return the device of that name; ``auto`` takes a GPU if there is one.
-
-    Raises
-    ------
-    UsageError
-        If there is no such device here.
-    """
-    import torch
-
-    seen = _devices()
-    if name == "auto":
-        name = next(
-            (kind for kind in ("cuda", "mps") if any(device.startswith(kind) for device in seen)), "cpu"
-        )
-    if name == "cuda":
-        name = "cuda:0"
-    if name not in seen:
-        raise UsageError(
-            f"there is no device {name!r} here", hint=f"devices of this machine: {', '.join(seen)}"
-        )
-    return torch.device(name)
-
-
-def _devices() -> dict[str, str]:
-    """Return the devices of this machine with a description."""
-    import torch
-
-    found = {"cpu": f"{torch.get_num_threads()} threads"}
-    if torch.cuda.is_available():
-        for number in range(torch.cuda.device_count()):
-            properties = torch.cuda.get_device_properties(number)
-            found[f"cuda:{number}"] = f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB"
-    if torch.backends.mps.is_available():
-        found["mps"] = "Apple GPU"
-    return found
-
-
-def _dtype(name: str, device: torch.device) -> torch.dtype | None:
-    """Return the dtype to compute in; None keeps that of the checkpoint. ``auto`` is float32 on a CPU."""
-    import torch
-
-    if name == "auto":
-        return torch.float32 if device.type == "cpu" else None
-    chosen: torch.dtype = getattr(torch, name)
-    return chosen
-
-
-def _read_tensors(files: Sequence[Path], device: torch.device, dtype: torch.dtype | None) -> dict[str, Any]:
-    from safetensors import SafetensorError, safe_open
-
-    tensors = {}
-    for file in files:
-        try:
-            with safe_open(file, framework="pt", device=str(device)) as weights:
-                for name in weights.keys():  # noqa: SIM118 - no mapping, though it looks like one
-                    tensor = weights.get_tensor(name)
-                    tensor = tensor if dtype is None else tensor.to(dtype)
-                    # matrix products round by alignment: memory of our own, whatever the place in the file
-                    mapped = tensor.device.type == "cpu" and tensor.data_ptr() % 64
-                    tensors[name] = tensor.clone() if mapped else tensor
-        except (SafetensorError, OSError) as error:
-            raise ModelError(f"{file.name} is damaged: {error}", hint="download the model again") from error
-    return tensors
+def _require() -> None:
+    state = PLUGIN.probe()
+    if not state.available:
+        raise MissingError("the backend torch needs PyTorch, which is not installed", hint=state.remedy)
 
 
 class Torch(BackendType):
@@ -321,11 +297,12 @@ class Torch(BackendType):
 
     def probe(self) -> Availability:
         """Say whether PyTorch is here and which devices it sees; imports it."""
+        prepare()
         try:
             import torch
         except ImportError:
             return Availability(available=False, remedy="pip install torch")
-        return Availability(available=True, version=str(torch.__version__), devices=_devices())
+        return Availability(available=True, version=str(torch.__version__), devices=devices())
 
     def accepts(self, path: Path) -> bool:
         """Whether it is a directory with a configuration."""

@@ -184,6 +184,7 @@ def test_a_tokenizer_without_the_tags_is_refused_with_an_explanation(copied: Pat
     with pytest.raises(ModelError, match="lacks 1 of the 16 tags of the grammar: <Search>") as caught:
         open_model(LoadOptions(str(copied)))
     assert "trained on LOGOS sentences" in (caught.value.hint or "")
+    assert "logos train --from adds them" in (caught.value.hint or "")
     assert caught.value.source == str(copied)
 
 

@@ -1,0 +1,125 @@
+"""What ``config.json`` says of a Llama or Qwen3 network: its shape, and from it its size. No library is needed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from logos_cli.errors import ModelError
+
+MODEL_TYPES = ("llama", "qwen3")
+_LAYER = re.compile(r"model\.layers\.(\d+)\.")
+
+
+@dataclass(frozen=True, slots=True)
+class DecoderConfig:
+    """The part of ``config.json`` that shapes the computation."""
+
+    n_layers: int
+    n_heads: int
+    n_kv_heads: int
+    head_dim: int
+    hidden_size: int
+    intermediate_size: int
+    vocabulary_size: int
+    context_tokens: int
+    norm_eps: float
+    tied: bool
+    qk_norm: bool
+    rope: Mapping[str, Any]
+
+    @classmethod
+    def from_json(cls, config: Mapping[str, Any]) -> DecoderConfig:
+        """Read ``config.json``.
+
+        Raises
+        ------
+        ModelError
+            If the architecture is not one of Llama and Qwen3, or uses a part of it that is not known here.
+        """
+        kind = config.get("model_type")
+        if kind not in MODEL_TYPES:
+            raise ModelError(
+                f"the architecture {kind!r} is not supported",
+                hint=f"supported architectures: {', '.join(MODEL_TYPES)}",
+            )
+        if config.get("hidden_act", "silu") != "silu":
+            raise ModelError(f"the activation {config['hidden_act']!r} is not supported")
+        if config.get("use_sliding_window") or set(config.get("layer_types") or ()) - {"full_attention"}:
+            raise ModelError("sliding-window attention is not supported")
+        if config.get("quantization_config"):
+            raise ModelError(
+                "weights quantized for transformers are not supported",
+                hint="take the unquantized checkpoint, or a quantized GGUF of it (logos models quantize)",
+            )
+        try:
+            n_heads, hidden_size = int(config["num_attention_heads"]), int(config["hidden_size"])
+            return cls(
+                n_layers=int(config["num_hidden_layers"]),
+                n_heads=n_heads,
+                n_kv_heads=int(config.get("num_key_value_heads") or n_heads),
+                head_dim=int(config.get("head_dim") or hidden_size // n_heads),
+                hidden_size=hidden_size,
+                intermediate_size=int(config["intermediate_size"]),
+                vocabulary_size=int(config["vocab_size"]),
+                context_tokens=int(config["max_position_embeddings"]),
+                norm_eps=float(config["rms_norm_eps"]),
+                tied=bool(config.get("tie_word_embeddings", False)),
+                qk_norm=kind == "qwen3",
+                rope=_rope_parameters(config),
+            )
+        except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+            raise ModelError(f"config.json lacks or misstates a parameter: {error}") from error
+
+    @property
+    def qkv_rows(self) -> int:
+        """Outputs of the stacked projections to queries, keys and values."""
+        return (self.n_heads + 2 * self.n_kv_heads) * self.head_dim
+
+    @property
+    def matmul_parameters(self) -> int:
+        """Weights that every token is multiplied with: all but the embedding (unless tied) and the norms."""
+        attention = self.hidden_size * (self.qkv_rows + self.n_heads * self.head_dim)
+        layer = attention + 3 * self.hidden_size * self.intermediate_size
+        return self.n_layers * layer + self.vocabulary_size * self.hidden_size
+
+    @property
+    def n_parameters(self) -> int:
+        """Size of the network without biases; tied embeddings count once."""
+        norms = self.hidden_size * (2 * self.n_layers + 1)
+        norms += 2 * self.head_dim * self.n_layers if self.qk_norm else 0
+        embedding = 0 if self.tied else self.vocabulary_size * self.hidden_size
+        return self.matmul_parameters + embedding + norms
+
+    @property
+    def cache_elements_per_token(self) -> int:
+        """Numbers that the cache holds for one token of one sequence."""
+        return 2 * self.n_layers * self.n_kv_heads * self.head_dim
+
+    def stage_of(self, tensor: str, n_stages: int) -> int:
+        """Return which of ``n_stages`` consecutive parts of the network a tensor belongs to.
+
+        The embedding belongs to the first part, the final norm and the head to the last, unless the head is
+        the embedding.
+        """
+        if match := _LAYER.match(tensor):
+            return stage_of_layer(int(match[1]), self.n_layers, n_stages)
+        return 0 if tensor == "model.embed_tokens.weight" else n_stages - 1
+
+
+def stage_of_layer(layer: int, n_layers: int, n_stages: int) -> int:
+    """Return which of ``n_stages`` parts, as equal as can be, holds a layer."""
+    return min(layer * n_stages // max(n_layers, 1), n_stages - 1)
+
+
+def _rope_parameters(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters of the rotary embedding in today's names (``rope_parameters``)."""
+    new = config.get("rope_parameters")
+    rope = dict(new or config.get("rope_scaling") or {})
+    rope.setdefault("rope_type", rope.get("type", "default"))
+    rope.setdefault("rope_theta", config.get("rope_theta", 10000.0))
+    if rope["rope_type"] not in ("default", "linear", "llama3"):
+        raise ModelError(f"the rotary embedding {rope['rope_type']!r} is not supported")
+    return rope

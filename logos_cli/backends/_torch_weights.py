@@ -1,0 +1,104 @@
+"""Weights of a checkpoint directory for PyTorch: which files, how large, and read to the right devices."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from logos_cli.backends._tokenizer import read_json
+from logos_cli.errors import ModelError
+
+if TYPE_CHECKING:
+    import torch
+
+_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+_LARGEST_HEADER = 100_000_000
+"""Bytes; the format's own limit."""
+
+
+def weight_files(directory: Path) -> list[Path]:
+    """Return the safetensors files of a checkpoint.
+
+    Raises
+    ------
+    ModelError
+        If one is missing; where there are pickles in their place, why these are not read.
+    """
+    index = directory / "model.safetensors.index.json"
+    if index.is_file():
+        weight_map = read_json(index).get("weight_map")
+        if not isinstance(weight_map, dict) or not weight_map:
+            raise ModelError(f"{index.name} has no weight_map", hint="download the model again")
+        files = [directory / Path(str(name)).name for name in sorted(set(map(str, weight_map.values())))]
+    else:
+        files = [directory / "model.safetensors"]
+    if missing := [file.name for file in files if not file.is_file()]:
+        pickles = sorted(path for pattern in _PICKLES for path in directory.glob(pattern))
+        raise ModelError(
+            f"the weights {missing[0]} are missing",
+            hint=f"{pickles[0].name} is a pickle, which can run code and is never read: convert it to safetensors"
+            if pickles
+            else "download the model completely",
+        )
+    return files
+
+
+def stored_type(files: Iterable[Path]) -> str:
+    """Return the type of most of the weights, as safetensors calls it, read from the headers.
+
+    Raises
+    ------
+    ModelError
+        If a header is damaged.
+    """
+    counts: Counter[str] = Counter()
+    for file in files:
+        try:
+            with file.open("rb") as stream:
+                length = int.from_bytes(stream.read(8), "little")
+                header = json.loads(stream.read(min(length, _LARGEST_HEADER)))
+            for name, entry in header.items():
+                if name != "__metadata__":
+                    counts[str(entry["dtype"])] += math.prod(int(size) for size in entry["shape"])
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise ModelError(f"{file.name} is damaged: {error}", hint="download the model again") from error
+    if not counts:
+        raise ModelError("the weights hold no tensor", hint="download the model again")
+    return counts.most_common(1)[0][0]
+
+
+def read_tensors(
+    files: Iterable[Path], dtype: torch.dtype, place: Callable[[str], torch.device]
+) -> dict[str, torch.Tensor]:
+    """Return the weights by name in one type, each on the device that ``place`` names.
+
+    Raises
+    ------
+    ModelError
+        If a file is damaged or holds something other than floating-point weights.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    tensors = {}
+    for file in files:
+        try:
+            with safe_open(file, framework="pt", device="cpu") as weights:
+                for name in weights.keys():  # noqa: SIM118 - no mapping, though it looks like one
+                    tensor = weights.get_tensor(name)
+                    if not tensor.is_floating_point():
+                        raise ModelError(
+                            f"the tensor {name} holds {tensor.dtype}, not floating-point weights",
+                            hint="take the unquantized checkpoint, or a quantized GGUF of it",
+                            source=str(file),
+                        )
+                    tensor = tensor.to(place(name), dtype)
+                    # matrix products round by alignment: memory of our own, whatever the place in the file
+                    mapped = tensor.device.type == "cpu" and tensor.data_ptr() % 64
+                    tensors[name] = tensor.clone() if mapped else tensor
+        except (SafetensorError, OSError) as error:
+            raise ModelError(f"{file.name} is damaged: {error}", hint="download the model again") from error
+    return tensors

@@ -1,0 +1,246 @@
+"""The PyTorch backend: planned memory, precision, parts on several devices, and errors of the device."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+import logos_cli.backends.torch as backend_module
+from logos_cli.backends import _torch_device
+from logos_cli.backends._decoder import Decoder
+from logos_cli.backends._torch_weights import read_tensors, stored_type
+from logos_cli.backends.base import Backend, LoadOptions, open_model
+from logos_cli.errors import DeviceMemoryError, ExitCode, LogosError, ModelError
+from logos_cli.resources import EMBEDDED, data_path
+
+NANO = data_path("tokenizers", EMBEDDED)
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def _threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def half(tmp_path: Path) -> Path:
+    """The embedded model as released checkpoints are: in bfloat16."""
+    directory = Path(shutil.copytree(NANO, tmp_path / "half"))
+    file = directory / "model.safetensors"
+    save_file({name: tensor.bfloat16() for name, tensor in load_file(file).items()}, file)
+    return directory
+
+
+def _open(path: Path = NANO, **options: Any) -> backend_module.TorchCheckpoint:
+    checkpoint = open_model(LoadOptions(str(path), device="cpu", **options), "torch")
+    assert isinstance(checkpoint, backend_module.TorchCheckpoint)
+    return checkpoint
+
+
+def _logits(backend: Backend, slots: Sequence[int], n_steps: int = 12) -> dict[int, np.ndarray]:
+    """Return the logits of sequences of various lengths, one a slot."""
+    backend.reserve(max(slots) + 1)
+    found = {}
+    for slot in slots:
+        found[slot] = [backend.prefill(slot, [16, *((slot * 5 + i) % 256 for i in range(3 + 23 * slot))])]
+    for step in range(n_steps):
+        rows = backend.step(slots, [(step + slot) % 256 for slot in slots])
+        for slot, row in zip(slots, rows, strict=True):
+            found[slot].append(row)
+    return {slot: np.stack(rows) for slot, rows in found.items()}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_neither_neighbours_nor_threads_change_a_bit(dtype: str) -> None:
+    backend = _open(dtype=dtype, threads=1).load()
+    assert backend.capabilities.batch_invariant
+    # prompts of 3 to 302 tokens: below eight rows, of one chunk and of two
+    together = _logits(backend, range(14))
+    for slots, threads in (([0], 2), ([13], 2), ([12, 13], 1), ([0, 1, 5], 2)):
+        torch.set_num_threads(threads)
+        for slot, rows in _logits(backend, slots).items():
+            assert (rows == together[slot]).all(), (slot, slots, threads)
+
+
+def test_a_sequence_survives_the_growth_of_the_cache() -> None:
+    backend = _open(threads=1).load()
+    backend.reserve(2)
+    ids = [16, *(i % 256 for i in range(299))]
+    backend.prefill(1, ids[:250])
+    backend.prefill(0, ids[:9])  # another, to be kept beside
+    for token in ids[250:299]:
+        grown = backend.step([1], [token])[0]
+    backend.reserve(1)
+    assert grown == pytest.approx(backend.prefill(0, ids[:299]), abs=1e-4)
+
+
+@pytest.mark.parametrize("n_stages", [2, 3, 6])
+def test_a_network_in_parts_is_the_same_network(n_stages: int) -> None:
+    checkpoint = _open(threads=1)
+    shape = checkpoint.shape
+    places = [shape.stage_of(f"model.layers.{index}.mlp.up_proj.weight", n_stages) for index in range(6)]
+    assert sorted(set(places)) == list(range(n_stages))
+    assert places == sorted(places)
+    whole = Decoder(shape, read_tensors(checkpoint.files, torch.float32, lambda _: CPU))
+    parts = Decoder(shape, read_tensors(checkpoint.files, torch.float32, lambda _: CPU), [CPU] * n_stages)
+    assert [len(stage.layers) for stage in parts.stages] == [6 // n_stages] * n_stages
+    assert whole.n_parameters == parts.n_parameters == shape.n_parameters
+    with torch.inference_mode():
+        for decoder in (whole, parts):
+            decoder.reserve(8, 64)
+        assert (whole.prefill(2, [16, 4, 5]) == parts.prefill(2, [16, 4, 5])).all()
+        tokens, positions = [7] * 8, [0, 0, 3, 0, 0, 0, 0, 0]
+        assert (whole.step(tokens, positions) == parts.step(tokens, positions)).all()
+
+
+def test_auto_computes_in_the_type_that_the_processor_and_the_checkpoint_share(
+    half: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert _open().dtype is torch.float32
+    assert stored_type(_open(half).files) == "BF16"
+    monkeypatch.setattr(_torch_device, "computes_bfloat16", lambda: True)
+    assert _open(half).dtype is torch.bfloat16
+    assert _open(half).load().info.dtype == "bfloat16"
+    monkeypatch.setattr(_torch_device, "computes_bfloat16", lambda: False)
+    assert _open(half).dtype is torch.float32
+    assert _open(half, dtype="float16").dtype is torch.float16
+
+
+def test_the_plan_is_what_is_allocated() -> None:
+    checkpoint = _open(threads=1)
+    plan = checkpoint.plan(n_tokens=255)
+    backend = checkpoint.load()
+    backend.reserve(8)
+    decoder = backend._decoder
+    assert plan.weights_bytes == sum(
+        tensor.nbytes for tensor in load_file(NANO / "model.safetensors").values()
+    )
+    assert plan.weights_bytes == 4 * decoder.n_parameters
+    cache = sum(cache.nbytes for stage in decoder.stages for cache in stage.caches)
+    assert cache == 8 * plan.cache_bytes_per_sequence
+    assert plan.batch_size == 64
+    assert plan.free_bytes is None or plan.free_bytes > plan.weights_bytes
+
+
+@pytest.mark.parametrize(("wanted", "fitting"), [(None, 20), (12, 12), (300, 20)])
+def test_as_many_sequences_are_planned_as_fit(
+    wanted: int | None, fitting: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = _open()
+    each = checkpoint.plan(1000).cache_bytes_per_sequence
+    free = int((checkpoint.weights_bytes + 21.5 * each) / 0.9)
+    monkeypatch.setattr(backend_module, "free_bytes", lambda device: free)
+    assert checkpoint.plan(1000, wanted).batch_size == fitting
+
+
+def test_a_model_that_does_not_fit_is_refused_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backend_module, "free_bytes", lambda device: 8_000_000)
+    with pytest.raises(DeviceMemoryError, match="does not fit cpu") as caught:
+        _open().plan(2000)
+    assert caught.value.exit_code is ExitCode.OUT_OF_MEMORY
+
+
+def test_where_free_memory_is_unknown_the_plan_trusts_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backend_module, "free_bytes", lambda device: None)
+    assert _open().plan(1000, 500).batch_size == 500
+
+
+def test_memory_that_cannot_be_had_is_told_so_that_the_batch_can_be_halved() -> None:
+    backend = _open(threads=1).load()
+    backend.reserve(4)
+    backend.prefill(0, [16, 5])
+    with pytest.raises(DeviceMemoryError):
+        backend.reserve(1 << 23)
+    # after which a smaller batch works
+    backend.reserve(2)
+    assert backend.prefill(0, [16, 5]).shape == (276,)
+
+
+@pytest.mark.parametrize(
+    ("error", "wanted", "said"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory."), DeviceMemoryError, "out of memory"),
+        (
+            RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"),
+            DeviceMemoryError,
+            "out of",
+        ),
+        (
+            RuntimeError("CUDA error: an illegal memory access"),
+            LogosError,
+            "the GPU stopped working: CUDA error",
+        ),
+    ],
+)
+def test_errors_of_the_device_are_explained(error: Exception, wanted: type[LogosError], said: str) -> None:
+    with pytest.raises(wanted, match=said) as caught, _torch_device.explained():
+        raise error
+    assert caught.value.hint
+    assert caught.value.__cause__ is error
+
+
+def test_other_errors_stay_what_they_are() -> None:
+    with pytest.raises(RuntimeError, match="shape"), _torch_device.explained():
+        raise RuntimeError("shape '[3]' is invalid")
+
+
+def test_weights_that_are_no_floating_point_numbers_are_refused(tmp_path: Path) -> None:
+    directory = Path(shutil.copytree(NANO, tmp_path / "quantized"))
+    file = directory / "model.safetensors"
+    tensors = load_file(file)
+    tensors["model.norm.weight"] = tensors["model.norm.weight"].to(torch.int8)
+    save_file(tensors, file)
+    with pytest.raises(ModelError, match=r"model\.norm\.weight holds torch\.int8"):
+        _open(directory).load()
+
+
+def test_checkpoints_quantized_for_transformers_are_refused_with_the_way_out(tmp_path: Path) -> None:
+    directory = Path(shutil.copytree(NANO, tmp_path / "quantized"))
+    config = json.loads((directory / "config.json").read_text())
+    config["quantization_config"] = {"load_in_8bit": True, "quant_method": "bitsandbytes"}
+    (directory / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelError, match="quantized for transformers") as caught:
+        _open(directory).load()
+    assert "GGUF" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\xff" * 64, b"\x08" + b"\0" * 7 + b"[1, 2] x", b"\x02" + b"\0" * 7 + b"{}"]
+)
+def test_a_damaged_header_is_named(content: bytes, tmp_path: Path) -> None:
+    directory = Path(shutil.copytree(NANO, tmp_path / "damaged"))
+    (directory / "model.safetensors").write_bytes(content)
+    for use in (lambda: _open(directory).plan(100), lambda: _open(directory).load()):
+        with pytest.raises(ModelError, match=r"damaged|hold no tensor"):
+            use()
+
+
+@pytest.mark.parametrize("index", ["{}", '{"weight_map": 3}', '{"weight_map": {"a": "gone.safetensors"}}'])
+def test_a_damaged_index_is_named(index: str, tmp_path: Path) -> None:
+    directory = Path(shutil.copytree(NANO, tmp_path / "damaged"))
+    (directory / "model.safetensors.index.json").write_text(index)
+    with pytest.raises(ModelError, match=r"model\.safetensors\.index\.json|gone\.safetensors"):
+        _open(directory).load()
+
+
+def test_idle_threads_do_not_spin_unless_the_user_wants_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+    import sys
+
+    monkeypatch.delitem(sys.modules, "torch")
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    _torch_device.prepare()
+    assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
+    monkeypatch.delenv("OMP_WAIT_POLICY")
+    _torch_device.prepare()
+    assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
