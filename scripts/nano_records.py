@@ -1,9 +1,14 @@
 """Turn the project's data folder into records: ``python -m scripts.nano_records -o records/ [--data DIR]``.
 
+Then::
+
+    logos corpus build records/ -o corpus/ --align --windows 4 --weights scripts/nano_weights.toml
+
 The records say to which domain, similarity group and side of the split they belong; ``logos corpus build`` makes
 the corpus of ``logos-nano`` of them. Sources whose licence is not open are left out (``CLOSED``), and so is what
 serves as a benchmark: the PoseBusters complexes altogether, the USPTO-50K test reactions, and every reaction whose
-product is one of a held-out reaction. The CrossDocked test pairs are held out.
+product is one of a held-out reaction. The CrossDocked test pairs are held out, and a site of a chain that is held
+out in another place is left out.
 """
 
 from __future__ import annotations
@@ -176,6 +181,30 @@ def materials(data: Path, rng: random.Random) -> Iterator[Item]:  # noqa: ARG001
 
 
 def sites(data: Path, rng: random.Random) -> Iterator[Item]:  # noqa: ARG001
+    held_out = held_out_chains(data)
+    return (item for item in all_sites(data) if not leaks(item, held_out))
+
+
+def complexes(data: Path, rng: random.Random) -> Iterator[Item]:  # noqa: ARG001
+    held_out = held_out_chains(data)
+    return (item for item in all_complexes(data) if not leaks(item, held_out))
+
+
+def chains_of(item: Item) -> set[str]:
+    assert isinstance(item[0], Complex)
+    return {chain.sequence for chain in item[0].chains}
+
+
+def held_out_chains(data: Path) -> set[str]:
+    items = [*all_sites(data), *all_complexes(data)]
+    return {chain for item in items if item[4] == "valid" for chain in chains_of(item)}
+
+
+def leaks(item: Item, held_out: set[str]) -> bool:
+    return item[4] == "train" and not held_out.isdisjoint(chains_of(item))
+
+
+def all_sites(data: Path) -> Iterator[Item]:
     for record in json_of(data / "binding_sites" / "binding_residues.jsonl.xz"):
         if is_closed(record["source"]) or record["ligand"] not in SITE_LIGANDS:
             continue
@@ -199,7 +228,7 @@ def site_protein(record: dict[str, Any]) -> Protein:
     return Protein(record["sequence"], site)
 
 
-def complexes(data: Path, rng: random.Random) -> Iterator[Item]:  # noqa: ARG001
+def all_complexes(data: Path) -> Iterator[Item]:
     for record in json_of(data / "complexes" / "contacts.jsonl.xz"):
         chains = tuple(
             Protein(chain["sequence"], tuple(sorted({contact["i"] for contact in chain["contacts"]})))
@@ -234,13 +263,17 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("-o", "--output", type=Path, default=ROOT / "records")
+    names = [source.__name__ for source in SOURCES]
+    parser.add_argument("--only", nargs="+", choices=names, default=names, help="write these files only")
     args = parser.parse_args(arguments)
     start = time.monotonic()
     rdBase.DisableLog("rdApp.*")
-    rng = random.Random(SEED)
     args.output.mkdir(parents=True, exist_ok=True)
     for source in SOURCES:
         name, counts = source.__name__, Counter[str]()
+        if name not in args.only:
+            continue
+        rng = random.Random(SEED)
         with open_output(str(args.output / f"{name}.jsonl.zst"), overwrite=True) as stream:
             for number, item in enumerate(source(args.data, rng), 1):
                 try:

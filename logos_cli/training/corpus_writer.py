@@ -117,9 +117,15 @@ class StoredPart:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self._file = np.load(path)
+            # opened here: numpy leaves a file open that it cannot read
+            self._stream = path.open("rb")
+        except OSError as error:
+            raise _damaged(path) from error
+        try:
+            self._file = np.load(self._stream)
             meta = json.loads(self._file["meta"].tobytes())
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            self._stream.close()
             raise _damaged(path) from error
         self.groups: list[Group] = [(domain, split, form) for domain, split, form in meta["groups"]]
         self.dropped: dict[str, dict[str, int]] = meta["dropped"]
@@ -130,6 +136,7 @@ class StoredPart:
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
+        self._stream.close()
 
     def digests(self, number: int) -> NDArray[np.uint64]:
         """Return the digests of the sentences of one group."""

@@ -8,7 +8,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 from logos_cli.errors import ModelError, OutputError
 from logos_cli.grammar import TAGS, Form
@@ -16,6 +15,7 @@ from logos_cli.grammar.spec import RESIDUES, SMILES, Kind, Operator
 from logos_cli.resources import data_path
 from logos_cli.training.encoder import SentenceEncoder
 from logos_cli.training.vocabulary import PAYLOAD, Vocabulary
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 NANO = data_path("tokenizers", "logos-nano")
 SMILES_TEXT = [
@@ -152,7 +152,7 @@ def test_a_damaged_tokenizer_is_refused(tmp_path, content):
 
 
 def test_a_directory_without_a_tokenizer_is_refused(tmp_path):
-    with pytest.raises(ModelError, match="no tokenizer.json"):
+    with pytest.raises(ModelError, match=r"no tokenizer\.json"):
         Vocabulary.load(tmp_path)
 
 
