@@ -73,9 +73,7 @@ class NgramModel:
         Tokens of an n-gram, the predicted one counted.
     """
 
-    def __init__(
-        self, tokens: NDArray[Any], ends: NDArray[Any], n_vocabulary: int, order: int = 5
-    ) -> None:
+    def __init__(self, tokens: NDArray[Any], ends: NDArray[Any], n_vocabulary: int, order: int = 5) -> None:
         self.order = order
         self.n_vocabulary = n_vocabulary
         seen = np.flatnonzero(np.bincount(tokens, minlength=n_vocabulary))

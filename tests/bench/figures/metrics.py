@@ -1,0 +1,177 @@
+"""The headline figures: what is compared between sizes and put into the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import pairwise
+from typing import Any, Final
+
+from tests.bench.figures.fitness import ASSAYS
+from tests.bench.figures.statistics import Figure
+
+Figures = dict[str, Any]
+"""All figures of one model, as its JSON file holds them."""
+
+
+class Verdict(StrEnum):
+    """What a family of sizes says of "larger is better" on one metric."""
+
+    CONFIRMED = "confirmed"
+    DIRECTION = "direction only"
+    NOT_CONFIRMED = "not confirmed"
+    OPEN = "one size only"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One figure of every model.
+
+    Attributes
+    ----------
+    task, name : str
+        As tables show them.
+    path : tuple of str
+        Where the figure stands.
+    baseline : tuple of str, optional
+        Where that of the model-free rival stands, and ``rival`` what it is.
+    lower : bool
+        Whether less is better.
+    """
+
+    task: str
+    name: str
+    path: tuple[str, ...]
+    rival: str = ""
+    baseline: tuple[str, ...] | None = None
+    lower: bool = False
+    plotted: bool = False
+
+    def of(self, figures: Figures) -> Figure | None:
+        """Return the figure of a model, None where it was not measured."""
+        return lookup(figures, self.path)
+
+    def rival_of(self, figures: Figures) -> Figure | None:
+        """Return the baseline's figure beside a model's."""
+        return lookup(figures, self.baseline) if self.baseline else None
+
+
+def lookup(figures: Figures, path: Sequence[str]) -> Figure | None:
+    """Return the measured figure at a path."""
+    place: Any = figures
+    for name in path:
+        place = place.get(name) if isinstance(place, dict) else None
+    return place if isinstance(place, dict) and place.get("value") is not None else None
+
+
+def _perplexity(task: str, domain: str, kind: str = "", *, plotted: bool = False) -> Metric:
+    middle = (kind,) if kind else ()
+    names = {"residue": "perplexity per residue", "answer": "perplexity of the answer", "": "perplexity"}
+    return Metric(
+        task, names[kind], ("losses", domain, *middle, "perplexity"), "5-gram",
+        ("losses", domain, *middle, "fivegram_perplexity"), lower=True, plotted=plotted,
+    )  # fmt: skip
+
+
+_BETWEEN: Final = ("molecules", "between_two_training_samples")
+_SITE: Final = ("sites", "small_molecules")
+
+METRICS: Final[tuple[Metric, ...]] = (
+    _perplexity("proteins", "protein", "residue", plotted=True),
+    _perplexity("antibodies", "antibody", "residue", plotted=True),
+    Metric("antibodies", "samples numbered (%)", ("antibodies", "numbered_percent"), plotted=True),
+    Metric(
+        "antibodies", "numbered, new and unique (%)", ("antibodies", "numbered_new_unique_percent")
+    ),
+    _perplexity("molecules", "molecule"),
+    Metric("molecules", "valid (%)", ("molecules", "valid_percent"), plotted=True),
+    Metric("molecules", "unique of valid (%)", ("molecules", "unique_of_valid_percent")),
+    Metric("molecules", "novel of unique (%)", ("molecules", "novel_of_unique_percent")),
+    *(
+        Metric(
+            "molecules", f"{label} distance to training", ("molecules", f"{name}_distance"),
+            "training to training", (*_BETWEEN, f"{name}_distance"), lower=True,
+        )
+        for name, label in (("qed", "QED"), ("sa", "SA"), ("logp", "logP"))
+    ),
+    Metric("molecules, chemistry constraint", "valid (%)", ("molecules", "chemistry", "valid_percent")),
+    _perplexity("frameworks", "material"),
+    Metric("frameworks", "valid (%)", ("materials", "valid_percent")),
+    Metric(
+        "frameworks", "valid, novel, unique (%)", ("materials", "valid_novel_unique_percent"), plotted=True
+    ),
+    _perplexity("retrosynthesis", "retrosynthesis", "answer"),
+    *(
+        Metric(
+            "retrosynthesis", f"top-{k}, beam (%)", ("reactions", "retrosynthesis", "beam", f"top_{k}_percent"),
+            plotted=k == 10,
+        )
+        for k in (1, 5, 10)
+    ),
+    Metric(
+        "retrosynthesis", "top-10, 32 samples (%)", ("reactions", "retrosynthesis", "samples", "top_10_percent")
+    ),
+    _perplexity("forward reaction", "reaction", "answer"),
+    *(
+        Metric(
+            "forward reaction", f"top-{k}, beam (%)", ("reactions", "reaction", "beam", f"top_{k}_percent"),
+            plotted=k == 1,
+        )
+        for k in (1, 5, 10)
+    ),
+    Metric("forward reaction", "top-10, 32 samples (%)", ("reactions", "reaction", "samples", "top_10_percent")),
+    _perplexity("site search", "search", "answer"),
+    Metric(
+        "site search", "MCC, ranked residues", (*_SITE, "mcc"), "letter frequency",
+        (*_SITE, "letter_frequency_mcc"), plotted=True,
+    ),
+    Metric(
+        "site search", "F1, ranked residues", (*_SITE, "f1"), "letter frequency", (*_SITE, "letter_frequency_f1")
+    ),
+    Metric(
+        "site search", "MCC, decoded", ("sites", "decoded", "mcc"), "letter frequency",
+        ("sites", "decoded", "letter_frequency_mcc"),
+    ),
+    Metric(
+        "site search", "MCC of ions, ranked residues", ("sites", "ions", "mcc"), "letter frequency",
+        ("sites", "ions", "letter_frequency_mcc"),
+    ),
+    *(_perplexity(f"ligand for a pocket, level {n}", f"complex_{n}", "answer") for n in (1, 2, 3)),
+    _perplexity("mutations", "transformation", "answer"),
+    *(
+        Metric(
+            "fitness", f"{name}, Spearman", ("fitness", name, "model_spearman"), "BLOSUM62",
+            ("fitness", name, "blosum62_spearman"), plotted=name == "GB1",
+        )
+        for name in ASSAYS
+    ),
+)  # fmt: skip
+
+
+def measured(family: Sequence[Figures]) -> Iterator[Metric]:
+    """Yield the metrics that some model of a family has a figure of."""
+    yield from (metric for metric in METRICS if any(metric.of(figures) for figures in family))
+
+
+def by_size(family: Sequence[Figures]) -> list[Figures]:
+    """Return the models from the smallest to the largest."""
+    return sorted(family, key=lambda figures: int(figures["model"]["n_parameters"]))
+
+
+def verdict(metric: Metric, family: Sequence[Figures]) -> Verdict:
+    """Return whether larger is better.
+
+    Confirmed: every size is better than the one before, and the intervals of the smallest and the largest do not
+    overlap. Direction only: the largest is better than the smallest, but one of these conditions is not met.
+    """
+    found = [figure for figures in by_size(family) if (figure := metric.of(figures))]
+    if len(found) <= 1:
+        return Verdict.OPEN
+    sign = -1 if metric.lower else 1
+    values = [sign * figure["value"] for figure in found]
+    ends = [sorted((sign * figure["low"], sign * figure["high"])) for figure in (found[0], found[-1])]
+    if values[-1] <= values[0]:
+        return Verdict.NOT_CONFIRMED
+    rising = all(after > before for before, after in pairwise(values))
+    return Verdict.CONFIRMED if rising and ends[1][0] > ends[0][1] else Verdict.DIRECTION

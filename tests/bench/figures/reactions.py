@@ -1,0 +1,130 @@
+"""Forward reactions and retrosynthesis on the test split of USPTO-50K: is the true answer among the first k?
+
+Prompts are canonical and reactants sorted, as in the corpus; answers are compared canonically. ``beam`` takes
+the likeliest answers of a beam search, ``samples`` what the task does: samples with its preset, under the grammar,
+ranked by how often an answer came and then by its likelihood.
+"""
+
+from __future__ import annotations
+
+import csv
+import lzma
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from logos_cli import registry
+from logos_cli.errors import GrammarError
+from logos_cli.grammar import Form, parse
+from logos_cli.objects.reaction import Reaction
+from logos_cli.records import Status
+from logos_cli.workflows.generate import GenerateOptions, generate
+from tests.bench.figures.beam import BeamSearch
+from tests.bench.figures.bench import SEED, Bench, canonical, watch
+from tests.bench.figures.statistics import Figure, percent
+
+N_BEAM: Final = 500
+N_SAMPLED: Final = 100
+WIDTH: Final = 10
+N_SAMPLES: Final = 32
+TOPS: Final = (1, 3, 5, 10)
+FORMS: Final = (Form.RETROSYNTHESIS, Form.REACTION)
+
+Answer = tuple[str, ...]
+
+
+def reactions(bench: Bench) -> dict[str, Any]:
+    """Top-k of both directions, by beam search and by samples."""
+    picked = test_reactions(bench.data, bench.size(N_BEAM))
+    result: dict[str, Any] = {}
+    for form in FORMS:
+        ranked = list(beam_answers(bench, form, picked))
+        sampled = sampled_answers(bench, form, picked[: bench.size(N_SAMPLED)])
+        result[form.value] = {
+            "beam": {**tops(form, picked, ranked), "readable_percent": percent(_readable(ranked))},
+            "samples": tops(form, picked, sampled),
+        }
+    return result
+
+
+def test_reactions(data: Path, count: int) -> list[Reaction]:
+    """Return test reactions drawn at random, written as in the corpus."""
+    with lzma.open(data / "reactions" / "uspto50k.csv.xz", "rt", encoding="utf-8") as stream:
+        rows = [row for row in csv.DictReader(stream) if row["split"] == "test"]
+    order = np.random.default_rng(SEED).permutation(len(rows))[:count]
+    return [as_in_corpus(rows[index]["reactants"], rows[index]["product"]) for index in order]
+
+
+def as_in_corpus(reactants: str, product: str) -> Reaction:
+    """Return a reaction with canonical SMILES and sorted reactants."""
+    written = sorted(str(canonical(smiles)) for smiles in reactants.split("."))
+    return Reaction(tuple(written), str(canonical(product)))
+
+
+def beam_answers(bench: Bench, form: Form, picked: Sequence[Reaction]) -> Iterator[list[Answer | None]]:
+    """Yield the answers of a beam search, best first."""
+    task = registry.load("tasks", form.value)
+    opened = [task.from_object(reaction).text for reaction in picked]
+    prompts = [bench.ids(text) for text in opened]
+    # an answer is hardly longer than its prompt, and never by this much
+    limits = [60 + 2 * len(prompt) for prompt in prompts]
+    decode = bench.backend.tokenizer.decode
+    search = watch(BeamSearch(bench.backend, WIDTH).run(prompts, limits), len(prompts), f"{form.value}, beam")
+    for text, found in zip(opened, search, strict=True):
+        yield [answer_of(text + decode(hypothesis.tokens), form) for hypothesis in found]
+
+
+def sampled_answers(bench: Bench, form: Form, picked: Sequence[Reaction]) -> list[list[Answer | None]]:
+    """Return the answers of the task, the most frequent first."""
+    options = GenerateOptions(
+        n_samples=N_SAMPLES, seed=SEED, max_new_tokens=250, model=str(bench.directory), backend="torch"
+    )
+    made = list(
+        watch(generate(form.value, picked, options), N_SAMPLES * len(picked), f"{form.value}, samples")
+    )
+    ranked = []
+    for start in range(0, len(made), N_SAMPLES):
+        votes: dict[Answer, list[float]] = defaultdict(list)
+        for record in made[start : start + N_SAMPLES]:
+            answer = answer_of(record.text or "", form) if record.status is Status.OK else None
+            if answer is not None:
+                votes[answer].append(record.sample["logp"])
+        ranked.append(sorted(votes, key=lambda answer: (-len(votes[answer]), -max(votes[answer]))))
+    return [list(row) for row in ranked]
+
+
+def answer_of(text: str, form: Form) -> Answer | None:
+    """Return the canonical molecules of an answer, sorted; None if it is not well formed or one is not valid."""
+    try:
+        blocks = parse(text, form).right
+    except GrammarError:
+        return None
+    smiles = [canonical(block.payload) for block in blocks]
+    return None if None in smiles else tuple(sorted(map(str, smiles)))
+
+
+def rank_of(truth: Answer, answers: Iterable[Answer | None]) -> int | None:
+    """Return the place, from 0, of the truth among the distinct readable answers."""
+    distinct = dict.fromkeys(answer for answer in answers if answer is not None)
+    return list(distinct).index(truth) if truth in distinct else None
+
+
+def tops(
+    form: Form, picked: Sequence[Reaction], ranked: Sequence[Sequence[Answer | None]]
+) -> dict[str, Figure]:
+    """Return how often the truth is among the first k, in percent."""
+    ranks = [
+        rank_of(_truth(form, reaction), answers) for reaction, answers in zip(picked, ranked, strict=False)
+    ]
+    return {f"top_{k}_percent": percent(rank is not None and rank < k for rank in ranks) for k in TOPS}
+
+
+def _truth(form: Form, reaction: Reaction) -> Answer:
+    return (reaction.product,) if form is Form.REACTION else tuple(sorted(reaction.reactants))
+
+
+def _readable(ranked: Sequence[Sequence[Answer | None]]) -> list[bool]:
+    return [answer is not None for answers in ranked for answer in answers]

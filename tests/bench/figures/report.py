@@ -1,0 +1,240 @@
+"""Figures as the tables of the model card, ``docs/scaling.md`` and its plot."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from logos_cli.errors import MissingError
+from tests.bench.figures.metrics import Figures, Metric, Verdict, by_size, measured, verdict
+from tests.bench.figures.statistics import Figure
+
+MARKS: Final = ("<!-- figures -->", "<!-- end of figures -->")
+_COLUMNS: Final = 4
+
+SCALING: Final = """\
+# Size and quality
+
+{models} of one family, trained on the same corpus in the same way, measured on the same held-out data by
+`python -m tests.bench.figures_nano measure`. This page, its plot and the tables of the model card are written by
+`python -m tests.bench.figures_nano report`; [scaling.json](scaling.json) holds all figures.
+
+{claim}
+
+![Figures of every size with 95 % intervals; dashed lines are baselines](scaling.svg)
+
+{table}
+
+Square brackets hold bootstrap 95 % intervals over sentences, samples, chains or reactions. *Confirmed*: every size is
+better than the one before, and the intervals of the smallest and the largest do not overlap. *Direction only*: the
+largest is better than the smallest, but one of the two conditions is not met.
+
+## How it is measured
+
+- **Perplexity** is per token (a character or a tag) of held-out sentences, *per residue* over residue letters alone,
+  *of the answer* over what follows the operator (for a complex: the ligand), the end token counted. The 5-gram is an
+  interpolated modified Kneser-Ney model of all training sentences of the same domain, which is more text than a small
+  model reads of it.
+- **Samples** are drawn at temperature 1 without a constraint. *Numbered*: ANARCII numbers every chain of the sample.
+  Distances are Wasserstein-1 between properties of samples and of training molecules; beside them that of two disjoint
+  samples of training molecules, which is what chance gives.
+- **Frameworks** are valid if their metal node was seen in training and RDKit accepts all linkers; no structure is
+  predicted.
+- **Reactions** are test reactions of USPTO-50K, class not given; an answer counts if its molecules are the true ones,
+  compared as canonical SMILES. *Beam*: the likeliest answers of a beam of 10. *Samples*: what `logos generate` samples,
+  ranked by frequency, then likelihood.
+- **Sites**: residues of held-out chains, ranked by the probability of a tag, as many as the true site has; *decoded*:
+  the residues that samples of `logos generate site` tag most often. The baseline ranks residues by how often their
+  letter is tagged in training and answers with the same number.
+- **Fitness** is the rank correlation of measured fitness and log-likelihood over variants; no measured value was used.
+  The baseline sums BLOSUM62 over the mutations.
+"""
+
+
+def interval(figure: Figure | None) -> str:
+    """Return a figure with its interval."""
+    if figure is None or figure["value"] is None:
+        return "–"
+    return f"{short(figure['value'])} [{short(figure['low'])}, {short(figure['high'])}]"
+
+
+def short(value: float | None) -> str:
+    """Return a number with the digits that its size deserves."""
+    if value is None:
+        return "–"
+    return f"{value:.1f}" if abs(value) >= 100 else f"{value:.2f}" if abs(value) >= 10 else f"{value:.3f}"
+
+
+def rows_to_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def loss_table(figures: Figures) -> str:
+    """Return losses and perplexities by domain."""
+    head = (
+        "held-out sentences",
+        "nats a token",
+        "perplexity",
+        "5-gram",
+        "unigram",
+        "uniform",
+        "answer",
+        "5-gram",
+    )
+    rows = []
+    for domain, row in figures["losses"].items():
+        answer = row.get("answer", {})
+        rivals = [short(row[name]["value"]) for name in ("fivegram_perplexity", "unigram_perplexity")]
+        after = [
+            short(answer[name]["value"]) if answer else "" for name in ("perplexity", "fivegram_perplexity")
+        ]
+        uniform = str(row["uniform_perplexity"])
+        rows.append(
+            [domain, short(row["loss"]["value"]), interval(row["perplexity"]), *rivals, uniform, *after]
+        )
+    return rows_to_table(head, rows)
+
+
+def task_table(figures: Figures) -> str:
+    """Return the headline figures of one model beside their baselines."""
+    rows = []
+    for metric in measured([figures]):
+        figure, rival = metric.of(figures), metric.rival_of(figures)
+        assert figure is not None
+        beside = f"{metric.rival} {short(rival['value'])}" if rival else ""
+        rows.append([f"{metric.task}: {metric.name}", interval(figure), f"{figure['n']:,}", beside])
+    return rows_to_table(("figure", "value", "n", "baseline"), rows)
+
+
+def form_table(figures: Figures) -> str:
+    """Return how many samples the grammar accepts, by what they begin with."""
+    rows = [
+        [name, interval(row["well_formed_percent"]), f"{row['well_formed_percent']['n']:,}"]
+        for name, row in figures["forms"].items()
+    ]
+    return rows_to_table(("samples that begin as", "well formed (%)", "n"), rows)
+
+
+def family_table(family: Sequence[Figures]) -> str:
+    """Return size against metric, with a verdict each."""
+    models = by_size(family)
+    head = ["task", "figure", *(size_of(figures) for figures in models), "baseline", "larger is better"]
+    rows = []
+    for metric in measured(models):
+        rival = next((found for figures in models if (found := metric.rival_of(figures))), None)
+        beside = f"{short(rival['value'])} ({metric.rival})" if rival else ""
+        cells = [interval(metric.of(figures)) for figures in models]
+        rows.append([metric.task, metric.name, *cells, beside, str(verdict(metric, models))])
+    return rows_to_table(head, rows)
+
+
+def size_of(figures: Figures) -> str:
+    """Return a model's name and size as tables show it."""
+    return f"{figures['model']['name']}, {figures['model']['n_parameters'] / 1e6:.1f} M"
+
+
+def claim(family: Sequence[Figures]) -> str:
+    """Return what the family says of the paper's claim, in words."""
+    if len(family) == 1:
+        return "With one size measured, nothing is said about the claim that larger is better."
+    found: dict[str, list[Verdict]] = {}
+    for metric in measured(family):
+        found.setdefault(metric.task, []).append(verdict(metric, family))
+    counts = Counter(each for verdicts in found.values() for each in verdicts)
+    shares = (
+        f"confirmed for {counts[Verdict.CONFIRMED]} of {counts.total()} figures, "
+        f"in direction only for {counts[Verdict.DIRECTION]}, not confirmed for {counts[Verdict.NOT_CONFIRMED]}"
+    )
+    lines = [
+        f"The paper's claim, in the small: *one recipe, and larger is better on every task*: {shares}. By task:",
+        "",
+    ]
+    for task, verdicts in found.items():
+        shares = Counter(map(str, verdicts))
+        lines.append(
+            f"- {task}: {', '.join(f'{name} ({n} of {len(verdicts)})' for name, n in shares.items())}"
+        )
+    return "\n".join(lines)
+
+
+def card_text(shipped: Figures, family: Sequence[Figures]) -> str:
+    """Return what stands between the marks of the model card."""
+    parts = []
+    if "losses" in shipped:
+        parts.append(loss_table(shipped))
+    parts.append(task_table(shipped))
+    if "forms" in shipped:
+        parts.append(form_table(shipped))
+    if len(family) > 1:
+        parts += ["The family, size against figure:", family_table(family)]
+    return "\n\n".join(parts)
+
+
+def write_card(card: Path, shipped: Figures, family: Sequence[Figures]) -> None:
+    """Write the tables between the marks of the card, and the shipped model's figures beside it."""
+    before, mark, rest = card.read_text(encoding="utf-8").partition(MARKS[0])
+    _, end, after = rest.partition(MARKS[1])
+    if not mark or not end:
+        raise ValueError(f"{card} lacks the marks {' and '.join(MARKS)}")
+    card.write_text(f"{before}{mark}\n{card_text(shipped, family)}\n{end}{after}", encoding="utf-8")
+    write_json(card.parent / "figures.json", shipped)
+
+
+def write_scaling(directory: Path, family: Sequence[Figures]) -> None:
+    """Write ``scaling.md``, ``scaling.json`` and ``scaling.svg``."""
+    models = by_size(family)
+    named = f"{len(models)} models" if len(models) > 1 else "One model"
+    text = SCALING.format(models=named, claim=claim(models), table=family_table(models))
+    (directory / "scaling.md").write_text(text, encoding="utf-8")
+    write_json(directory / "scaling.json", {"models": models})
+    plot(models, directory / "scaling.svg")
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write JSON that a person can read, a figure a line."""
+    text = json.dumps(content, indent=1, ensure_ascii=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def plot(family: Sequence[Figures], path: Path) -> None:
+    """Draw size against figure, one panel a metric; the same figures give the same file."""
+    try:
+        import matplotlib as mpl
+        from matplotlib.figure import Figure as Canvas
+    except ImportError as error:
+        raise MissingError("the plot needs matplotlib", hint="pip install 'logos-cli[train]'") from error
+    metrics = [metric for metric in measured(family) if metric.plotted]
+    n_rows = -(-len(metrics) // _COLUMNS) or 1
+    with mpl.rc_context({"svg.hashsalt": "logos", "font.size": 8}):
+        canvas = Canvas(figsize=(11, 2.6 * n_rows), layout="constrained")
+        for number, metric in enumerate(metrics, 1):
+            _panel(canvas.add_subplot(n_rows, _COLUMNS, number), metric, by_size(family))
+        canvas.savefig(path, metadata={"Date": None})
+
+
+def _panel(axes: Any, metric: Metric, models: Sequence[Figures]) -> None:
+    pairs = [(figures["model"]["n_parameters"] / 1e6, metric.of(figures)) for figures in models]
+    points = [(size, figure) for size, figure in pairs if figure]
+    sizes = [size for size, _ in points]
+    values = [figure["value"] for _, figure in points]
+    below = [figure["value"] - figure["low"] for _, figure in points]
+    above = [figure["high"] - figure["value"] for _, figure in points]
+    axes.errorbar(sizes, values, yerr=[below, above], marker="o", markersize=4, capsize=3, color="#0b5394")
+    rival = next((found for figures in models if (found := metric.rival_of(figures))), None)
+    if rival:
+        axes.axhline(rival["value"], linestyle="--", color="#888888", linewidth=1)
+        axes.annotate(
+            metric.rival, (0.98, rival["value"]), xycoords=("axes fraction", "data"), ha="right", va="bottom",
+            color="#666666",
+        )  # fmt: skip
+    axes.set_xscale("log")
+    axes.set_xticks(sizes, [f"{size:.1f} M" for size in sizes], minor=False)
+    axes.minorticks_off()
+    arrow = "lower is better" if metric.lower else "higher is better"
+    axes.set_title(f"{metric.task}: {metric.name}\n{arrow}", fontsize=8)
+    axes.margins(x=0.15, y=0.2)

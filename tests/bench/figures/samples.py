@@ -1,0 +1,267 @@
+"""Unconstrained samples: molecules, antibodies, frameworks, and whether sentences of every form are well formed.
+
+Samples are drawn from the model as it is, at temperature 1, unless a figure says otherwise.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any, Final
+
+import numpy as np
+from rdkit import Chem
+from rdkit.Chem import QED, Crippen
+
+from logos_cli.errors import GrammarError, MissingError, UsageError
+from logos_cli.grammar import Form, parse
+from logos_cli.grammar.spec import Kind, Operator
+from logos_cli.records import Record
+from logos_cli.workflows.generate import GenerateOptions, generate
+from tests.bench.figures.bench import SEED, Bench, HeldOut, Sample, canonical, say, watch
+from tests.bench.figures.statistics import distance, percent
+
+N_MOLECULES: Final = 10_000
+N_CONSTRAINED: Final = 2_000
+MOLECULE_DOMAINS: Final = ("molecule", "ligand")
+
+
+def molecules(bench: Bench) -> dict[str, Any]:
+    """Validity, uniqueness among the valid, novelty among the unique, and distances to the training molecules."""
+    made = bench.sample(Kind.MOLECULE.start, bench.size(N_MOLECULES), 250, end=Kind.MOLECULE.end)
+    found = molecule_figures(bench, [payload_or_none(sample, Form.MOLECULE) for sample in made])
+    training = [training_properties(bench.held_out, bench.size(N_MOLECULES), half) for half in (0, 1)]
+    found["between_two_training_samples"] = {
+        f"{name}_distance": distance(training[0][name], training[1][name]) for name in properties()
+    }
+    if (payloads := constrained_molecules(bench)) is not None:
+        found["chemistry"] = molecule_figures(bench, payloads)
+    return found
+
+
+def molecule_figures(bench: Bench, payloads: Sequence[str | None]) -> dict[str, Any]:
+    """Return the figures of one set of samples; None is one that is not well formed."""
+    written = [canonical(payload) if payload else None for payload in payloads]
+    first = first_ones(written)
+    valid = [smiles for smiles in written if smiles]
+    unique = [smiles for smiles, is_first in zip(written, first, strict=True) if smiles and is_first]
+    known = training_molecules(bench.held_out)
+    reference = training_properties(bench.held_out, bench.size(N_MOLECULES), 0)
+    measured = measure_all(valid)
+    return {
+        "well_formed_percent": percent(payload is not None for payload in payloads),
+        "valid_percent": percent(written),
+        "unique_of_valid_percent": percent(f for f, smiles in zip(first, written, strict=True) if smiles),
+        "novel_of_unique_percent": percent(smiles not in known for smiles in unique),
+        **{f"{name}_distance": distance(measured[name], reference[name]) for name in measured},
+    }
+
+
+def constrained_molecules(bench: Bench) -> list[str | None] | None:
+    """Return samples under the chemistry constraint, or None where this version has no such constraint."""
+    try:
+        options = GenerateOptions(
+            n_samples=bench.size(N_CONSTRAINED), seed=SEED, temperature=1.0, top_p=1.0, repetition_penalty=1.0,
+            max_new_tokens=250, constrain="chemistry", model=str(bench.directory), backend="torch",  # type: ignore[arg-type]
+        )  # fmt: skip
+    except UsageError:
+        say("  --constrain chemistry does not exist: left out")
+        return None
+    records = watch(generate("molecule", None, options), options.n_samples, "molecules under chemistry")
+    return [_payload_of(record) for record in records]
+
+
+def _payload_of(record: Record) -> str | None:
+    try:
+        return parse(record.text or "", Form.MOLECULE).left[0].payload
+    except GrammarError:
+        return None
+
+
+@cache
+def training_molecules(held_out: HeldOut) -> frozenset[str]:
+    """Return the canonical SMILES that were trained on."""
+    payloads = list(_training_payloads(held_out))
+    # A corpus of canonical SMILES need not be read again; one with randomised SMILES must be.
+    rng = np.random.default_rng(SEED)
+    probe = [payloads[int(i)] for i in rng.integers(len(payloads), size=500)]
+    if sum(canonical(smiles) == smiles for smiles in probe) >= 0.998 * len(probe):
+        return frozenset(payloads)
+    say("  training molecules are not canonical: reading them all")
+    read = (canonical(smiles) for smiles in watch(payloads, len(payloads), "training molecules"))
+    return frozenset(smiles for smiles in read if smiles)
+
+
+@cache
+def _training_payloads(held_out: HeldOut) -> tuple[str, ...]:
+    begin, end = len(Kind.MOLECULE.start), len(Kind.MOLECULE.end)
+    return tuple(
+        text[begin:-end]
+        for domain in MOLECULE_DOMAINS
+        for text in held_out.sentences(domain, "train")
+        if text.count("<") == 2
+    )
+
+
+@cache
+def training_properties(held_out: HeldOut, count: int, number: int) -> dict[str, np.ndarray[Any, Any]]:
+    """Return the properties of ``count`` training molecules; another ``number`` draws other ones."""
+    payloads = _training_payloads(held_out)
+    order = np.random.default_rng(SEED).permutation(len(payloads))
+    count = min(count, len(order) // 2)
+    return measure_all([payloads[i] for i in order[number * count : (number + 1) * count]])
+
+
+@cache
+def properties() -> dict[str, Callable[[Chem.Mol], float]]:
+    """Return what is measured of a molecule; synthetic accessibility where RDKit came with its Contrib."""
+    known: dict[str, Callable[[Chem.Mol], float]] = {"qed": QED.qed, "logp": Crippen.MolLogP}
+    try:
+        from rdkit.Contrib.SA_Score import sascorer
+    except ImportError:
+        say("  RDKit came without Contrib: no SA score")
+        return known
+    return known | {"sa": sascorer.calculateScore}
+
+
+def measure_all(smiles: Sequence[str]) -> dict[str, np.ndarray[Any, Any]]:
+    """Return each property of each molecule."""
+    read = [Chem.MolFromSmiles(text) for text in watch(smiles, len(smiles), "properties")]
+    kept = [molecule for molecule in read if molecule is not None]
+    return {name: np.array([measure(mol) for mol in kept]) for name, measure in properties().items()}
+
+
+def antibodies(bench: Bench) -> dict[str, Any]:
+    """Share of samples whose every chain ANARCII numbers as a whole variable domain without an error."""
+    made = bench.sample(Kind.ANTIBODY.start, bench.size(300), 400)
+    chains: list[tuple[str, ...]] = []
+    for sample in made:
+        try:
+            chains.append(tuple(block.payload for block in parse(sample.text, Form.ANTIBODY).left))
+        except GrammarError:
+            chains.append(())
+    numbered = numbered_chains(sorted({chain for row in chains for chain in row}))
+    trained = set(bench.held_out.sentences("antibody", "train"))
+    sentences = [sample.text for sample in made]
+    first = first_ones([text if row else None for text, row in zip(sentences, chains, strict=True)])
+    whole = [bool(row) and numbered.issuperset(row) for row in chains]
+    return {
+        "well_formed_percent": percent(chains),
+        "numbered_percent": percent(whole),
+        "numbered_new_unique_percent": percent(
+            good and is_first and text not in trained
+            for good, is_first, text in zip(whole, first, sentences, strict=True)
+        ),
+        "paired_percent": percent(len(row) > 1 for row in chains),
+    }
+
+
+def numbered_chains(chains: Sequence[str]) -> frozenset[str]:
+    """Return the chains that ANARCII takes for the variable domain of an antibody."""
+    try:
+        from anarcii import Anarcii
+    except ImportError as error:
+        raise MissingError("numbering antibodies needs ANARCII", hint="pip install anarcii") from error
+    if not chains:
+        return frozenset()
+    say(f"  numbering {len(chains)} chains")
+    tool = Anarcii(seq_type="antibody", mode="accuracy", batch_size=32, cpu=True, ncpu=1)
+    answers = tool.number({str(index): chain for index, chain in enumerate(chains)})
+    return frozenset(
+        chains[int(name)]
+        for name, answer in answers.items()
+        if not answer["error"] and answer["chain_type"] in "HKL"
+    )
+
+
+def materials(bench: Bench) -> dict[str, Any]:
+    """Sequence-level validity, novelty and uniqueness (VNU) in MOFFlow-2's sense, without a structure."""
+    made = bench.sample(Kind.MATERIAL.start, bench.size(1000), 500)
+    trained = {key for key in map(material_key, bench.held_out.sentences("material", "train")) if key}
+    metals = {metal for metal, _ in trained}
+    keys = [material_key(sample.text) for sample in made]
+    valid = [key if key and key[0] in metals else None for key in keys]
+    first = first_ones(valid)
+    return {
+        "well_formed_percent": percent(form_of(sample) == Form.MATERIAL for sample in made),
+        "valid_percent": percent(valid),
+        "valid_novel_unique_percent": percent(
+            key and is_first and key not in trained for key, is_first in zip(valid, first, strict=True)
+        ),
+    }
+
+
+def material_key(text: str) -> tuple[str, tuple[str, ...]] | None:
+    """Return metal node and sorted canonical linkers; None if the sentence or a linker is no good."""
+    try:
+        metal, *linkers = parse(text, Form.MATERIAL).left[0].blocks
+    except GrammarError:
+        return None
+    smiles = [canonical(block.payload) for block in linkers]
+    return None if None in smiles else (metal.payload, tuple(sorted(map(str, smiles))))
+
+
+def forms(bench: Bench) -> dict[str, Any]:
+    """Share of samples that the grammar accepts, by what they begin with, and the forms that they are of."""
+    result = {}
+    for name, (prompts, count, limit) in form_prompts(bench).items():
+        made = bench.sample(prompts, bench.size(count), limit)
+        found = Counter(form_of(sample) for sample in made)
+        result[name] = {
+            "well_formed_percent": percent(form_of(sample) for sample in made),
+            "forms": {str(form): n for form, n in found.most_common() if form},
+        }
+    return result
+
+
+def form_prompts(bench: Bench) -> dict[str, tuple[list[str], int, int]]:
+    """Return prompts, samples of each and the limit of new tokens, by name."""
+    starts: dict[str, tuple[Kind, int, int]] = {
+        "protein": (Kind.PROTEIN, 30, 1500),
+        "antibody": (Kind.ANTIBODY, 100, 400),
+        "molecule": (Kind.MOLECULE, 200, 300),
+        "material": (Kind.MATERIAL, 100, 500),
+    }
+    found = {name: ([kind.start], count, limit) for name, (kind, count, limit) in starts.items()}
+    asked = {"reaction": Operator.REACT, "retrosynthesis": Operator.REVERSE_REACT, "search": Operator.SEARCH}
+    for domain, operator in asked.items():
+        if domain in bench.held_out.valid:
+            found[domain] = (_prompts(bench.held_out, domain, operator), 4, 600)
+    return found
+
+
+def _prompts(held_out: HeldOut, domain: str, operator: Operator, count: int = 20) -> list[str]:
+    """Return held-out prompts, the operator included, of sentences that are not long."""
+    shard = held_out.valid[domain]
+    texts = (held_out.vocabulary.decode(shard[i]) for i in held_out.picked(domain, 200_000))
+    short = [text for text in texts if len(text) < 900]
+    return [text.partition(operator)[0] + operator for text in short[:count]]
+
+
+def first_ones(keys: Sequence[object | None]) -> list[bool]:
+    """Return which keys come for the first time; None never does."""
+    seen: set[object] = set()
+    flags = []
+    for key in keys:
+        flags.append(key is not None and key not in seen)
+        seen.add(key)
+    return flags
+
+
+def form_of(sample: Sample) -> str | None:
+    """Return the form of a sample that the grammar accepts, None of any other."""
+    if not sample.whole:
+        return None
+    try:
+        return parse(sample.text).form.value
+    except GrammarError:
+        return None
+
+
+def payload_or_none(sample: Sample, form: Form) -> str | None:
+    """Return what the first block of a well-formed sample holds."""
+    try:
+        return parse(sample.text, form).left[0].payload if sample.whole else None
+    except GrammarError:
+        return None
