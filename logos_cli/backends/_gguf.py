@@ -10,7 +10,6 @@ import mmap
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -92,7 +91,7 @@ class GgufHeader:
 class _Cursor:
     """Reads little-endian values off a buffer, never beyond its end."""
 
-    def __init__(self, buffer: Any) -> None:
+    def __init__(self, buffer: mmap.mmap) -> None:
         self._buffer = buffer
         self._size = len(buffer)
         self.place = 0
@@ -111,7 +110,8 @@ class _Cursor:
     def string(self) -> str:
         length = self.scalar("Q")
         start = self.skip(length)
-        return bytes(self._buffer[start : start + length]).decode("utf-8", errors="surrogateescape")
+        text: str = self._buffer[start : start + length].decode("utf-8", "surrogateescape")
+        return text
 
     def value(self, kind: int, depth: int = 0) -> Any:
         if kind == _STRING:
@@ -134,8 +134,22 @@ class _Cursor:
         if kind in _SCALARS:
             code = f"<{count}{_SCALARS[kind]}"
             return list(struct.unpack_from(code, self._buffer, self.skip(count * smallest)))
-        read = self.string if kind == _STRING else partial(self.value, kind, depth + 1)
-        return [read() for _ in range(count)]
+        if kind == _STRING:
+            return self._strings(count)
+        return [self.value(kind, depth + 1) for _ in range(count)]
+
+    def _strings(self, count: int) -> list[Any]:
+        """Return so many strings; vocabularies have half a million, hence not one by one."""
+        buffer, size, place, length_at = self._buffer, self._size, self.place, struct.Struct("<Q").unpack_from
+        found = []
+        for _ in range(count):
+            start = place + 8
+            place = start + length_at(buffer, place)[0] if start <= size else size + 1
+            if place > size:
+                self.skip(size + 1)
+            found.append(buffer[start:place].decode("utf-8", "surrogateescape"))
+        self.place = place
+        return found
 
 
 def read_gguf(path: Path) -> GgufHeader:

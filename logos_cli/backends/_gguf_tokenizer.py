@@ -47,8 +47,8 @@ class GgufVocabulary:
         kinds = self._list("token_type", int)
         if len(kinds) != len(texts) or any(kind not in _KINDS for kind in kinds):
             raise ModelError(f"the {len(kinds):,} token types do not fit the {len(texts):,} tokens")
-        if len(set(texts)) != len(texts):
-            raise ModelError("a token of the vocabulary is there twice")
+        if len(set(texts)) != len(texts) or any("\0" in str(text) for text in texts):
+            raise ModelError("a token of the vocabulary is there twice, or holds a zero")
         self._check_merges()
         self._check_ids(len(texts))
         self.special_ids = frozenset(i for i, kind in enumerate(kinds) if kind == _CONTROL)

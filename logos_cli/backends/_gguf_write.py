@@ -266,7 +266,13 @@ class _Conversion:
         prefix = read_json(config_file).get("add_prefix_space") if config_file.is_file() else None
         if self._kind == "llama" and prefix is not None:
             writer.add_add_space_prefix(bool(prefix))
-        gguf.SpecialVocab(self._directory, load_merges=True).add_to_gguf(writer, quiet=True)
+        special = gguf.SpecialVocab(self._directory, load_merges=True)
+        processor = tokenizer.get("post_processor") or {}
+        if any(step.get("type") == "ByteLevel" for step in processor.get("processors", [processor])):
+            # said outright as newer versions of the library do, since programs default otherwise
+            special.add_special_token.setdefault("bos", False)
+            special.add_special_token.setdefault("eos", False)
+        special.add_to_gguf(writer, quiet=True)
 
     def _tokens(self, tokenizer: Mapping[str, Any]) -> tuple[list[str], list[int]]:
         """Return text and kind of every row of the embedding."""
