@@ -51,11 +51,12 @@ def measure(bench: Bench, parts: Sequence[str], path: Path, *, again: bool = Fal
             say(f"{facts['name']}, {name}: is there already")
             continue
         say(f"{facts['name']}, {name}")
-        start = time.monotonic()
+        start, busy = time.monotonic(), time.process_time()
         known[name] = PARTS[name](bench)
         known["seconds"][name] = round(time.monotonic() - start)
         write_json(path, known)
-        say(f"{facts['name']}, {name}: {known['seconds'][name]} s")
+        busy = time.process_time() - busy
+        say(f"{facts['name']}, {name}: {known['seconds'][name]} s, {busy:.0f} s of processor time")
     return known
 
 

@@ -93,23 +93,19 @@ class BeamSearch:
     def _advance(self, search: _Search) -> None:
         """Replace the open beams by the best of what can follow them; close those that end."""
         totals = search.scores[:, None] + search.logps
-        n_logits = totals.shape[1]
+        for token in self._eos:
+            ended = zip(search.tokens, totals[:, token].tolist(), strict=True)
+            search.done += [Hypothesis(tokens, score) for tokens, score in ended]
+        search.done = sorted(search.done, key=lambda answer: -answer.logp)[: self.width]
+        totals[:, self._eos] = -np.inf
         flat = totals.ravel()
-        # every beam can end at most once a token: so many candidates leave enough that go on
-        count = min(len(flat), self.width + len(search.tokens) * len(self._eos))
+        count = min(len(flat), self.width)
         best = np.argpartition(-flat, count - 1)[:count]
         best = best[np.argsort(-flat[best], kind="stable")]
-        chosen: list[tuple[int, int]] = []
-        for code in best.tolist():
-            parent, token = divmod(code, n_logits)
-            if token in self._eos:
-                search.done.append(Hypothesis(search.tokens[parent], float(flat[code])))
-            elif len(chosen) < self.width:
-                chosen.append((parent, token))
-        search.done = sorted(search.done, key=lambda answer: -answer.logp)[: self.width]
-        scores = np.array([totals[parent, token] for parent, token in chosen])
+        scores = flat[best]
+        chosen = [divmod(code, totals.shape[1]) for code in best[np.isfinite(scores)].tolist()]
         cut = bool(chosen) and len(search.tokens[0]) + 1 >= search.limit
-        settled = len(search.done) == self.width and (not chosen or scores.max() <= search.done[-1].logp)
+        settled = len(search.done) == self.width and scores[0] <= search.done[-1].logp
         if cut or settled:
             chosen = []
         self._move(search, chosen)

@@ -69,8 +69,8 @@ def beam_answers(bench: Bench, form: Form, picked: Sequence[Reaction]) -> Iterat
     task = registry.load("tasks", form.value)
     opened = [task.from_object(reaction).text for reaction in picked]
     prompts = [bench.ids(text) for text in opened]
-    # an answer is hardly longer than its prompt, and never by this much
-    limits = [60 + 2 * len(prompt) for prompt in prompts]
+    # what reactants have and the product has not, or the other way, is a few groups
+    limits = [60 + 3 * len(prompt) // 2 for prompt in prompts]
     decode = bench.backend.tokenizer.decode
     search = watch(BeamSearch(bench.backend, WIDTH).run(prompts, limits), len(prompts), f"{form.value}, beam")
     for text, found in zip(opened, search, strict=True):
