@@ -66,7 +66,7 @@ def run_measure(args: argparse.Namespace) -> None:
     args.output.mkdir(parents=True, exist_ok=True)
     held_out = HeldOut(args.corpus)
     for model in args.model or [ROOT / "tokenizers" / SHIPPED]:
-        bench = Bench(model, held_out, args.data, args.scale, args.device)
+        bench = Bench(model, held_out, args.data, args.scale, args.device, dict(args.seen))
         path = args.output / f"{bench.directory.name}.json"
         figures = measure(bench, args.parts or list(PARTS), path, again=args.again)
         print(json.dumps(figures, indent=1, ensure_ascii=False))
@@ -81,6 +81,12 @@ def run_report(args: argparse.Namespace) -> None:
         raise SystemExit(f"--shipped {args.shipped!r} is not one of {names}")
     write_card(args.card, found[0], family)
     write_scaling(args.docs, family)
+
+
+def domain_and_tokens(text: str) -> tuple[str, int]:
+    """Read an option's value such as ``protein=7.5e6``."""
+    domain, _, number = text.partition("=")
+    return domain, int(float(number))
 
 
 def main() -> None:
@@ -98,6 +104,10 @@ def main() -> None:
     command.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     command.add_argument("--scale", type=float, default=1.0, help="share of the full sample sizes")
     command.add_argument("--device", default="auto")
+    command.add_argument(
+        "--seen", type=domain_and_tokens, action="append", default=[], metavar="DOMAIN=TOKENS",
+        help="tokens of a domain that the model was trained on: a 5-gram of as many is measured too",
+    )  # fmt: skip
     command.add_argument("--again", action="store_true", help="measure parts that are there already")
     command.add_argument(
         "-o", "--output", type=Path, default=ROOT / "figures", help="directory of the JSON files"

@@ -50,7 +50,9 @@ def test_a_unigram_is_the_share_of_the_tokens():
 def test_probabilities_of_what_can_come_next_sum_to_one(order):
     rng = np.random.default_rng(1)
     vocabulary = 9
-    sentences = [[0, *rng.choice(5, rng.integers(1, 9), p=(0.5, 0.2, 0.1, 0.1, 0.1)) + 1, 7] for _ in range(300)]
+    sentences = [
+        [0, *rng.choice(5, rng.integers(1, 9), p=(0.5, 0.2, 0.1, 0.1, 0.1)) + 1, 7] for _ in range(300)
+    ]
     model = NgramModel(*joined(*sentences), vocabulary, order)
     for _ in range(20):
         before = [0, *rng.integers(1, 8, rng.integers(0, 6))]

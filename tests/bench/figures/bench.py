@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -57,12 +57,13 @@ class HeldOut:
         self.ngram = cache(self._ngram)
 
     def _ngram(self, domain: str, order: int, limit: int | None = None) -> NgramModel:
-        """Return the n-gram model of a training shard, or of as many tokens of it as ``limit`` says."""
+        """Return the n-gram model of a training shard, or of ``limit`` tokens of it, drawn at random."""
         shard = self.train[domain]
-        ends = np.asarray(shard.ends)
-        if limit is not None and limit < len(shard.tokens):
-            ends = ends[: max(1, int(np.searchsorted(ends, limit)))]
-        return NgramModel(np.asarray(shard.tokens[: ends[-1]]), ends, self.vocabulary.n_tokens, order)
+        tokens, ends = np.asarray(shard.tokens), np.asarray(shard.ends)
+        if limit is not None and limit < len(tokens):
+            rows = [shard[index] for index in self.picked(domain, limit, "train")]
+            tokens, ends = np.concatenate(rows), np.cumsum([len(row) for row in rows])
+        return NgramModel(tokens, ends, self.vocabulary.n_tokens, order)
 
     def sentences(self, domain: str, split: str) -> Iterator[str]:
         """Yield the sentences of a domain as text, in the order of the shard."""
@@ -94,15 +95,24 @@ class Bench:
         The folder of public data sets.
     scale : float
         Share of the full sample sizes.
+    seen : mapping, optional
+        Tokens by domain that the model was trained on, where an n-gram model of as many is wanted too.
     """
 
     def __init__(
-        self, model: Path, held_out: HeldOut, data: Path, scale: float = 1.0, device: str = "auto"
+        self,
+        model: Path,
+        held_out: HeldOut,
+        data: Path,
+        scale: float = 1.0,
+        device: str = "auto",
+        seen: Mapping[str, int] | None = None,
     ) -> None:
         self.directory = model
         self.held_out = held_out
         self.data = data
         self.scale = scale
+        self.seen = dict(seen or {})
         options = LoadOptions(str(model), device=device, offline=True)
         checkpoint = open_model(options, "torch")
         held_out.corpus.check_tokenizer(Vocabulary.load(model).sha256)
@@ -124,6 +134,7 @@ class Bench:
             "weights_sha256": self.backend.info.sha256,
             "corpus_sha256": self.held_out.corpus.sha256,
             "scale": self.scale,
+            "seen": self.seen,
         }
 
     def size(self, count: int) -> int:

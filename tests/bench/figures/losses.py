@@ -35,7 +35,7 @@ def domain_losses(bench: Bench, domain: str) -> dict[str, Any]:
     shard = held_out.valid[domain]
     picked = held_out.picked(domain, bench.size(SEQUENCES.get(domain, N_TOKENS)))
     rows = [np.asarray(shard[index], dtype=np.int64) for index in picked]
-    logps = {"model": token_logps(bench.network, rows)} | baselines(held_out, domain, rows)
+    logps = {"model": token_logps(bench.network, rows), **baselines(bench, domain, rows)}
     answers = [shard.answer_start(index) for index in picked]
     whole = [np.arange(len(row)) >= 1 for row in rows]
     result: dict[str, Any] = {"n_tokens": int(sum(mask.sum() for mask in whole)), **compare(logps, whole)}
@@ -49,14 +49,17 @@ def domain_losses(bench: Bench, domain: str) -> dict[str, Any]:
     return result
 
 
-def baselines(held_out: HeldOut, domain: str, rows: list[NDArray[np.int64]]) -> dict[str, list[Floats]]:
-    """Return the log-probabilities of the n-gram models of a domain's whole training shard."""
+def baselines(bench: Bench, domain: str, rows: list[NDArray[np.int64]]) -> dict[str, list[Floats]]:
+    """Return the log-probabilities of n-gram models of a domain's whole training shard.
+
+    Where it is known how many of its tokens the model has seen, ``fivegram_of_as_much`` has counted as many.
+    """
     ends = np.cumsum([len(row) for row in rows])
     tokens = np.concatenate(rows)
-    return {
-        name: np.split(held_out.ngram(domain, order).logp(tokens, ends), ends[:-1])
-        for name, order in ORDERS.items()
-    }
+    models = {name: bench.held_out.ngram(domain, order) for name, order in ORDERS.items()}
+    if domain in bench.seen:
+        models["fivegram_of_as_much"] = bench.held_out.ngram(domain, ORDERS["fivegram"], bench.seen[domain])
+    return {name: np.split(model.logp(tokens, ends), ends[:-1]) for name, model in models.items()}
 
 
 def letters(held_out: HeldOut, row: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -78,7 +81,7 @@ def compare(logps: dict[str, list[Floats]], masks: list[NDArray[np.bool_]]) -> d
     }
     per_token = {name: np.stack([nats, counts], axis=1) for name, nats in spent.items()}
     found = {"loss": bootstrap(per_token["model"], ratio), "perplexity": perplexity(per_token["model"])}
-    for name in ORDERS:
+    for name in [name for name in spent if name != "model"]:
         found[f"{name}_perplexity"] = perplexity(per_token[name])
     gained = np.stack([spent["fivegram"] - spent["model"], counts], axis=1)
     found["gain_over_fivegram_nats"] = bootstrap(gained, ratio)
