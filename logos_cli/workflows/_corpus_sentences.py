@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import random
 import re
 from collections.abc import Iterator, Sequence
@@ -34,9 +35,9 @@ NAMES: Final = (
     *(name for name in FORMS if name != Form.COMPLEX),
     *(f"{Form.COMPLEX}_{level}" for level in COMPLEX_LEVELS),
 )
-"""What ``--forms`` takes, and the domains as they are called by default."""
+"""The domains as they are called by default, and what ``--forms`` takes."""
 
-WINDOW_RESIDUES: Final = (40, 160)
+WINDOW_RESIDUES: Final = (6, 160)
 """Shortest and longest fragment around a site."""
 
 _SITE_FORMS: Final = (Form.SEARCH, Form.SITE, Form.EXPANDED, Form.TRANSFORMATION)
@@ -53,7 +54,7 @@ class SentenceOptions:
     Attributes
     ----------
     forms : tuple of str
-        Names of :data:`NAMES`; empty takes all.
+        Names of :data:`NAMES`, or ``complex`` for its three levels; empty takes all.
     valid_share : float
         Share of the similarity groups that is held out where the source does not say.
     seed : int
@@ -78,7 +79,9 @@ class SentenceOptions:
 
     def takes(self, name: str) -> bool:
         """Whether sentences of this name of :data:`NAMES` are wanted."""
-        return not self.forms or name in self.forms
+        return (
+            not self.forms or name in self.forms or (name[:-2] == Form.COMPLEX and Form.COMPLEX in self.forms)
+        )
 
 
 class Made(NamedTuple):
@@ -260,12 +263,14 @@ def _first_form(item: Complex) -> tuple[Form, int]:
 def windows(site: Complex, count: int, seed: int) -> Iterator[Complex]:
     """Yield fragments of the chain with most tagged residues, each with one of them at a random place.
 
-    Short searches are what a small model learns to copy on; the same site gives the same fragments.
+    Short searches are what a small model learns to copy on: on fragments of 40 residues and more a model of 5 M
+    parameters had not begun to after 8 M tokens, on 6 to 40 residues a smaller one began within 0.2 M. Lengths
+    are log-uniform; the same site gives the same fragments.
     """
     chain = max(site.chains, key=lambda chain: len(chain.site))
     source = random.Random(_hash(seed, chain.sequence, chain.site))  # noqa: S311 - to be repeatable
     for _ in range(count):
-        width = source.randint(*WINDOW_RESIDUES)
+        width = round(math.exp(source.uniform(*map(math.log, WINDOW_RESIDUES))))
         if len(chain.sequence) <= width:
             continue
         anchor = source.choice(chain.site) - source.randint(0, width - 1)

@@ -20,6 +20,7 @@ from logos_cli.errors import InputError, OutputError, UsageError
 from logos_cli.formats._input import expand_paths
 from logos_cli.formats._output import check_output, open_output
 from logos_cli.formats.base import ReadOptions
+from logos_cli.grammar import Form
 from logos_cli.records import Record
 from logos_cli.resources import EMBEDDED
 from logos_cli.training.corpus import MANIFEST, SHARDS, SPLITS, TOKENIZER, Corpus
@@ -155,11 +156,12 @@ def build(
 
 
 def _check(options: BuildOptions) -> None:
-    if unknown := sorted(set(options.sentences.forms) - set(NAMES)):
+    known = (*NAMES, Form.COMPLEX.value)
+    if unknown := sorted(set(options.sentences.forms) - set(known)):
         from difflib import get_close_matches
 
-        near = get_close_matches(unknown[0], NAMES, n=2)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"forms: {', '.join(NAMES)}"
+        near = get_close_matches(unknown[0], known, n=2)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"forms: {', '.join(known)}"
         raise UsageError(f"unknown form {unknown[0]!r}", hint=hint)
     if not 0 <= options.sentences.valid_share < 1:
         raise UsageError("the held-out share is a number from 0, and less than 1", hint="--valid-share 0.01")

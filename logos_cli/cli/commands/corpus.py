@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -22,7 +22,7 @@ from logos_cli.resources import EMBEDDED
 if TYPE_CHECKING:
     from logos_cli.training.corpus import Corpus
     from logos_cli.workflows._corpus_build import Outcome
-    from logos_cli.workflows.corpus import Report
+    from logos_cli.workflows.corpus import DomainInfo, Report
 
 _SENTENCES, _SPLIT, _READING = "Sentences", "Split and mixture", "Reading"
 Directory = Annotated[Path, typer.Argument(metavar="CORPUS", help="The directory of a corpus.")]
@@ -237,85 +237,112 @@ def info(
     found = Corpus(corpus)
     if as_json:
         typer.echo(json.dumps(found.manifest, indent=1, ensure_ascii=False))
-        return
-    header, rows, total = _table(found)
-    if sys.stdout.isatty():
-        _paint(found, header, rows, total)
-        return
-    for row in (header, *rows, total):
-        typer.echo("\t".join(row))
+    elif sys.stdout.isatty():
+        _paint(found)
+    else:
+        _print_rows(found)
 
 
-_HEADER = ("domain", "form", "train", "tokens", "held out", "tokens", "mean", "weight", "dropped")
-
-
-def _table(corpus: Corpus) -> tuple[tuple[str, ...], list[tuple[str, ...]], tuple[str, ...]]:
-    """Return header, rows and the sum."""
+def _print_rows(corpus: Corpus) -> None:
+    """Print one domain a line, for other programs."""
     from logos_cli.workflows.corpus import domains_of
 
-    rows, sums = [], [0] * 5
+    columns = ("domain", "forms", "train", "train_tokens", "valid", "valid_tokens", "weight", "dropped")
+    typer.echo("\t".join(columns))
     for one in domains_of(corpus):
-        numbers = [
+        counts = [
             one.n_sentences["train"],
             one.n_tokens["train"],
             one.n_sentences["valid"],
             one.n_tokens["valid"],
         ]
-        dropped = sum(one.dropped.values())
-        sums = [a + b for a, b in zip(sums, [*numbers, dropped], strict=True)]
-        mean = sum(one.n_tokens.values()) / max(1, sum(one.n_sentences.values()))
-        name = ",".join(form for form in one.forms if form != one.domain) or ("=" if one.forms else "-")
-        rows.append(
-            (
-                one.domain,
-                name,
-                *(f"{n:,}" for n in numbers),
-                f"{mean:,.0f}",
-                f"{one.weight:.2%}",
-                f"{dropped:,}",
-            )
-        )
-    mean = (sums[1] + sums[3]) / max(1, sums[0] + sums[2])
-    total = ("total", "", *(f"{n:,}" for n in sums[:4]), f"{mean:,.0f}", "", f"{sums[4]:,}")
-    return _HEADER, rows, total
+        row = (one.domain, ",".join(one.forms), *counts, one.weight, sum(one.dropped.values()))
+        typer.echo("\t".join(map(str, row)))
 
 
-def _paint(
-    corpus: Corpus, header: tuple[str, ...], rows: list[tuple[str, ...]], total: tuple[str, ...]
-) -> None:
+def _paint(corpus: Corpus) -> None:
+    """Show the corpus as a table with its sums, and what it was made with."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    from logos_cli.workflows.corpus import domains_of
+
+    rows = list(domains_of(corpus))
+    cells = [_cells(one) for one in rows]
+    largest = max((one.weight for one in rows), default=0) or 1
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), show_footer=len(rows) > 1, header_style="bold cyan")
+    table.add_column("domain", "total", style="bold", footer_style="bold", no_wrap=True)
+    titles = ("train", "tokens", "held out", "tokens", "mean", "dropped", "weight")
+    for title, footer in zip(titles, (*_totals(rows), ""), strict=True):
+        quiet = "dim" if title in ("mean", "dropped") else ""
+        table.add_column(title, footer, justify="right", style=quiet, footer_style="bold", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    differ = any(one.forms != (one.domain,) for one in rows)
+    if differ:
+        table.add_column("form", style="dim", no_wrap=True)
+    for one, row in zip(rows, cells, strict=True):
+        bar = Text("▇" * max(1, round(8 * one.weight / largest)) if one.weight else "", style="green")
+        forms = [", ".join(one.forms)] if differ else []
+        table.add_row(one.domain, *row, f"{one.weight:.1%}", bar, *forms)
+    console = Console(highlight=False)
+    console.print(table)
+    for name, text in _facts(corpus):
+        console.print(Text(f"  {name:<11}", style="cyan").append(text, style="default"))
+
+
+def _cells(one: DomainInfo) -> list[str]:
+    """Return the counts of one domain as the table shows them."""
+    mean = sum(one.n_tokens.values()) / max(1, sum(one.n_sentences.values()))
+    counts = [
+        text
+        for split in ("train", "valid")
+        for text in (f"{one.n_sentences[split]:,}", _short(one.n_tokens[split]))
+    ]
+    return [*counts, f"{mean:,.0f}", f"{sum(one.dropped.values()):,}"]
+
+
+def _totals(rows: Sequence[DomainInfo]) -> list[str]:
+    """Return what stands below the columns of counts."""
+    counts = [
+        text
+        for split in ("train", "valid")
+        for text in (
+            f"{sum(one.n_sentences[split] for one in rows):,}",
+            _short(sum(one.n_tokens[split] for one in rows)),
+        )
+    ]
+    return [*counts, "", f"{sum(sum(one.dropped.values()) for one in rows):,}"]
+
+
+def _facts(corpus: Corpus) -> Iterator[tuple[str, str]]:
+    """Yield what is said below the table."""
     from logos_cli.workflows.corpus import report_of, size_of
 
-    console = Console(highlight=False)
-    manifest = corpus.manifest
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), show_footer=True, header_style="bold cyan")
-    for number, (name, last) in enumerate(zip(header, total, strict=True)):
-        style = "bold" if number == 0 else "dim" if name in ("mean", "dropped", "form") else None
-        table.add_column(
-            name,
-            Text(last, style="bold"),
-            justify="left" if number < 2 else "right",
-            style=style,
-            no_wrap=True,
-        )
-    for row in rows:
-        table.add_row(*row)
-    console.print(table)
-    report = report_of(manifest)
-    tokenizer = manifest["tokenizer"]
+    report, tokenizer = report_of(corpus.manifest), corpus.manifest["tokenizer"]
     added = f", {len(tokenizer['added'])} tags added" if tokenizer["added"] else ""
-    console.print(
-        f" tokenizer [cyan]{tokenizer['sha256'][:12]}[/], {tokenizer['n_tokens']:,} tokens{added}; "
-        f"context {manifest['context_length']:,}; {manifest['dtype']}; {size_of(corpus) / 1e6:,.1f} MB"
-    )
-    console.print(
-        f" dropped: {report.n_seen:,} repeated, {report.n_held_out:,} repeating a held-out sentence, "
-        f"{report.n_long:,} too long"
-    )
+    yield "tokenizer", f"{tokenizer['sha256'][:12]}, {tokenizer['n_tokens']:,} tokens{added}"
+    yield "sentences", f"up to {corpus.context_length:,} tokens"
+    yield "on disk", f"{size_of(corpus) / 1e6:,.1f} MB, {corpus.manifest['dtype']}"
+    if report.n_seen or report.n_held_out or report.n_long:
+        reasons = (
+            f"{report.n_seen:,} repeated",
+            f"{report.n_held_out:,} repeating a held-out one",
+            f"{report.n_long:,} too long",
+        )
+        yield "dropped", ", ".join(reasons)
+    counts = report.records
+    if rejected := counts.rejected.total():
+        yield "records", f"{counts.used:,} of {counts.read:,} used, {rejected:,} rejected"
+
+
+def _short(count: int) -> str:
+    """Return a count in three or four digits: ``12.3 M``."""
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if count >= size:
+            return f"{count / size:,.1f} {unit}"
+    return str(count)
 
 
 def verify(corpus: Directory) -> None:

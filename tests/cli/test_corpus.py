@@ -1,0 +1,165 @@
+"""``logos corpus``: what it prints, how it ends, and that a killed build goes on."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Logos
+
+SMILES = "CCO ethanol\nCCN\nC1CC open\nCCO again\n"
+
+
+def tree(directory: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(directory)): p.read_bytes() for p in directory.rglob("*") if p.is_file()}
+
+
+def test_the_accounting_sums(logos: Logos, tmp_path: Path) -> None:
+    (tmp_path / "m.smi").write_text(SMILES)
+    done = logos("corpus", "build", "m.smi", "-o", "corpus", "--valid-share", "0", code=3)
+    assert done.stdout == ""
+    lines = done.stderr.splitlines()
+    assert lines[0].startswith("error: m.smi: open: RDKit rejects the SMILES C1CC")
+    assert lines[1] == "4 records: 3 used, 1 rejected (molecule not accepted)"
+    assert lines[2] == "3 sentences: 2 to train on, 0 held out, 1 repeated"
+    assert lines[3].startswith("corpus: 14 tokens in ")
+    assert len(lines) == 4
+    quiet = logos(
+        "corpus", "build", "m.smi", "-o", "corpus", "--overwrite", "--valid-share", "0", "-q", code=3
+    )
+    assert quiet.stderr.splitlines() == lines[:1]
+
+
+def test_info_is_a_table_and_json(logos: Logos, tmp_path: Path) -> None:
+    (tmp_path / "m.smi").write_text(SMILES)
+    logos("corpus", "build", "m.smi", "-o", "corpus", "--valid-share", "0", code=3)
+    header, row = (line.split("\t") for line in logos("corpus", "info", "corpus", code=0).stdout.splitlines())
+    assert dict(zip(header, row, strict=True)) == {
+        "domain": "molecule", "forms": "molecule", "train": "2", "train_tokens": "14", "valid": "0",
+        "valid_tokens": "0", "weight": "1.0", "dropped": "1",
+    }  # fmt: skip
+    manifest = json.loads(logos("corpus", "info", "corpus", "--json", code=0).stdout)
+    assert manifest["records"]["rejected"] == {"molecule not accepted": 1}
+    assert manifest["sources"][0]["path"] == "m.smi"
+
+
+def test_standard_input_and_a_model_directory(logos: Logos, tmp_path: Path, checkout: Path) -> None:
+    model = checkout / "tokenizers" / "logos-nano"
+    logos("corpus", "build", "-o", "corpus", "--tokenizer", str(model), stdin=">a\nMKV\n>b\nMKVL\n", code=0)
+    assert "protein" in logos("corpus", "info", "corpus", code=0).stdout
+    logos("corpus", "verify", "corpus", code=0)
+
+
+def test_verify_names_the_altered_shard(logos: Logos, tmp_path: Path) -> None:
+    (tmp_path / "m.smi").write_text("CCO\nCCN\n")
+    logos("corpus", "build", "m.smi", "-o", "corpus", code=0)
+    path = tmp_path / "corpus" / "shards" / "molecule.train.tokens.npy"
+    path.write_bytes(path.read_bytes()[:-2])
+    done = logos("corpus", "verify", "corpus", code=2)
+    assert "molecule.train.tokens.npy" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere.smi", "-o", "c"], "there is no such file"),
+        (["m.smi", "-o", "m.smi"], "the output is a file"),
+        (["m.smi", "-o", "c", "--forms", "molecul"], "did you mean molecule"),
+        (["m.smi", "-o", "c", "--tokenizer", "nowhere"], "there is no such model"),
+        (["m.smi", "-o", "c", "--tokenizer", "empty"], "no tokenizer.json"),
+        (["m.smi", "-o", "c", "--resume"], "no build to go on with"),
+        (["m.smi", "-o", "c", "--resume", "--overwrite"], "give one of them"),
+        (["m.smi", "-o", "c", "--weights", "m.smi"], "weights cannot be read"),
+        (["m.smi", "-o", "c", "--rejects", "gone/x.jsonl"], "does not exist"),
+        (["m.smi"], "--output"),
+    ],
+)
+def test_bad_usage_ends_with_2_and_says_what(
+    logos: Logos, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    (tmp_path / "m.smi").write_text("CCO\n")
+    (tmp_path / "empty").mkdir()
+    done = logos("corpus", "build", *arguments)
+    assert done.returncode in (1, 2)
+    assert message in done.stderr
+    assert "internal error" not in done.stderr
+
+
+def test_a_closed_pipe_ends_quietly(
+    logos_argv: list[str], logos_env: dict[str, str], logos: Logos, tmp_path: Path
+) -> None:
+    (tmp_path / "m.smi").write_text("CCO\n")
+    logos("corpus", "build", "m.smi", "-o", "corpus", "--valid-share", "0", code=0)
+    line = " ".join(logos_argv) + " corpus info corpus --json | head -1"
+    done = subprocess.run(line, shell=True, cwd=tmp_path, env=logos_env, capture_output=True, check=False)
+    assert (done.stdout, done.stderr) == (b"{\n", b"")
+
+
+def test_info_and_verify_need_no_chemistry(logos: Logos, logos_env: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "m.smi").write_text("CCO\n")
+    logos("corpus", "build", "m.smi", "-o", "corpus", "--valid-share", "0", code=0)
+    blocked = tmp_path / "blocked"
+    for name in ("rdkit", "gemmi", "biotite", "torch", "transformers"):
+        (blocked / name).mkdir(parents=True)
+        (blocked / name / "__init__.py").write_text(f"raise ImportError('{name} is not here')\n")
+    env = {"PYTHONPATH": f"{blocked}{os.pathsep}{logos_env['PYTHONPATH']}"}
+    logos("corpus", "info", "corpus", env=env, code=0)
+    logos("corpus", "verify", "corpus", env=env, code=0)
+
+
+# -- kills ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def large(tmp_path: Path) -> Path:
+    """Enough records for several parts."""
+    rng = random.Random(8)
+    path = tmp_path / "p.fasta"
+    path.write_text(
+        "".join(f">{n}\n{''.join(rng.choices('ACDEFGHIKLMNPQRSTVWY', k=60))}\n" for n in range(30_000))
+    )
+    return path
+
+
+def start(argv: list[str], env: dict[str, str], tmp_path: Path, *more: str) -> subprocess.Popen[str]:
+    command = [*argv, "corpus", "build", "p.fasta", "-o", "killed", *more]
+    return subprocess.Popen(command, cwd=tmp_path, env=env, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for_parts(tmp_path: Path, process: subprocess.Popen[str], count: int) -> None:
+    for _ in range(2400):
+        if (
+            len(list((tmp_path / "killed" / "build" / "parts").glob("*.npz"))) >= count
+            or process.poll() is not None
+        ):
+            return
+        time.sleep(0.05)
+
+
+def test_a_killed_build_gives_the_same_corpus_in_the_end(
+    logos: Logos, logos_argv: list[str], logos_env: dict[str, str], tmp_path: Path, large: Path
+) -> None:
+    logos("corpus", "build", "p.fasta", "-o", "whole", code=0)
+    for jobs, kill in (("1", signal.SIGKILL), ("2", signal.SIGINT), ("1", signal.SIGTERM)):
+        more = ("--resume",) if (tmp_path / "killed" / "build").exists() else ()
+        before = len(list((tmp_path / "killed").rglob("*.npz")))
+        process = start(logos_argv, logos_env, tmp_path, "--jobs", jobs, *more)
+        wait_for_parts(tmp_path, process, before + 1)
+        process.send_signal(kill)
+        _, told = process.communicate(timeout=60)
+        assert process.returncode in (-9, 130, 143, 0)
+        assert "Traceback" not in told
+        if process.returncode in (130, 143):
+            assert "--resume" in told
+        if process.returncode == 0:
+            break
+    if (tmp_path / "killed" / "build").exists():
+        logos("corpus", "build", "p.fasta", "-o", "killed", "--resume", code=0)
+    assert tree(tmp_path / "killed") == tree(tmp_path / "whole")
