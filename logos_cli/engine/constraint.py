@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache, lru_cache
 from typing import Any
 
@@ -16,6 +17,12 @@ from logos_cli.backends.base import CharacterTokenizer, Tokenizer
 from logos_cli.errors import GrammarError, LogosError, Span
 
 _KEPT = 4
+
+_LARGE = 4096
+"""Masks of a vocabulary larger than this are computed by several threads."""
+
+Bits = NDArray[np.int32]
+"""Permitted tokens, one bit each, shape (n, n_tokens / 32)."""
 
 
 class _Vocabulary:
@@ -35,12 +42,19 @@ class _Vocabulary:
 
 
 class Matcher:
-    """One sequence's place in its grammar."""
+    """One sequence's place in its grammar.
 
-    __slots__ = ("inner",)
+    Attributes
+    ----------
+    bits : ndarray of int32
+        What is permitted next, as far as it has been computed.
+    """
 
-    def __init__(self, inner: LLMatcher) -> None:
+    __slots__ = ("bits", "inner")
+
+    def __init__(self, inner: LLMatcher, bits: Bits) -> None:
         self.inner = inner
+        self.bits = bits
 
     def accept(self, token: int) -> None:
         """Take the token that was chosen."""
@@ -63,18 +77,20 @@ class Constraint:
     tokenizer : Tokenizer
         The backend's.
     threads : int, optional
-        Threads that compute masks; None takes as many as llguidance sees fit.
+        Threads that compute masks; None takes one for a small vocabulary, and what llguidance sees fit for a
+        large one.
     """
 
-    def __init__(self, tokenizer: Tokenizer, threads: int | None = 1) -> None:
+    def __init__(self, tokenizer: Tokenizer, threads: int | None = None) -> None:
         self.n_tokens = len(tokenizer.vocabulary)
         self._tokenizer = tokenizer
         self._ll = LLTokenizer(
             TokenizerWrapper(_Vocabulary(tokenizer)), n_vocab=self.n_tokens, eos_token=list(tokenizer.eos_ids)
         )
-        self._executor = LLExecutor(threads)
+        self._executor = LLExecutor(threads if threads or self.n_tokens > _LARGE else 1)
         # consecutive samples share grammar and prompt: compile and read the prompt once
         self._begin = lru_cache(_KEPT)(self._new)
+        self._worker: ThreadPoolExecutor | None = None
 
     def matcher(self, grammar: str, given: str) -> Matcher:
         """Return the place in a grammar after the part of the text that is given.
@@ -84,9 +100,10 @@ class Constraint:
         GrammarError
             If the given text cannot begin a text of the grammar.
         """
-        return Matcher(self._begin(grammar, given).deep_copy())
+        inner, bits = self._begin(grammar, given)
+        return Matcher(inner.deep_copy(), bits)
 
-    def _new(self, grammar: str, given: str) -> LLMatcher:
+    def _new(self, grammar: str, given: str) -> tuple[LLMatcher, Bits]:
         matcher = LLMatcher(self._ll, LLMatcher.grammar_from_lark(grammar), log_level=0)
         if matcher.is_error():
             raise LogosError(f"the grammar of the constraint is defective: {matcher.get_error()}")
@@ -99,15 +116,35 @@ class Constraint:
                 text=given,
                 span=Span(place, min(place + 1, len(given))),
             )
-        return matcher
+        return matcher, self._fill([matcher])[0]
+
+    def compute(self, matchers: Sequence[Matcher]) -> Future[None]:
+        """Begin to compute what each grammar permits next, beside what the caller does meanwhile."""
+        if self._worker is None:
+            self._worker = ThreadPoolExecutor(1, "logos-masks")
+        return self._worker.submit(self._update, tuple(matchers))
+
+    def _update(self, matchers: Sequence[Matcher]) -> None:
+        rows = self._fill([matcher.inner for matcher in matchers])
+        for matcher, row in zip(matchers, rows, strict=True):
+            matcher.bits = row
+
+    def _fill(self, matchers: Sequence[LLMatcher]) -> Bits:
+        bits: Bits = llguidance.numpy.allocate_token_bitmask(len(matchers), self.n_tokens)
+        pairs: list[Any] = [(matcher, row) for row, matcher in enumerate(matchers)]
+        llguidance.numpy.fill_next_token_bitmask_par(self._executor, pairs, bits)
+        return bits
+
+    def permitted(self, matchers: Sequence[Matcher]) -> NDArray[np.bool_]:
+        """Return what has been computed for each, shape (len(matchers), n_tokens)."""
+        bits = np.stack([matcher.bits for matcher in matchers])
+        unpacked = np.unpackbits(bits.view(np.uint8), axis=1, bitorder="little")
+        return unpacked[:, : self.n_tokens].view(np.bool_)
 
     def masks(self, matchers: Sequence[Matcher]) -> NDArray[np.bool_]:
         """Return what each grammar permits next, shape (len(matchers), n_tokens)."""
-        bits = llguidance.numpy.allocate_token_bitmask(len(matchers), self.n_tokens)
-        pairs: list[Any] = [(matcher.inner, row) for row, matcher in enumerate(matchers)]
-        llguidance.numpy.fill_next_token_bitmask_par(self._executor, pairs, bits)
-        unpacked = np.unpackbits(bits.view(np.uint8), axis=1, bitorder="little")
-        return unpacked[:, : self.n_tokens].view(np.bool_)
+        self._update(matchers)
+        return self.permitted(matchers)
 
 
 @cache

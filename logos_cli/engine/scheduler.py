@@ -1,20 +1,36 @@
 """Continuous batching: a slot is refilled the moment its sequence ends, so that nobody waits for the longest.
 
-Samples of one prompt share its prefill: the prompt lies in a slot of its own, and is copied.
+Samples of one prompt share its prefill: the prompt lies in a slot of its own, and is copied. What the constraint
+permits next is computed while the backend reads the tokens just chosen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from logos_cli.backends.base import Backend
+from logos_cli.engine.chemistry import Chemistry
 from logos_cli.engine.constraint import Constraint, Matcher
-from logos_cli.engine.sampler import Sampling, choose, sample_generator
+from logos_cli.engine.sampler import Options, Sampling, sample_generator
+from logos_cli.errors import DeviceMemoryError
+
+_N_FRESH = 8
+"""So often a sample in which chemistry refuses a token is begun anew: what comes is distributed as the model says,
+given that it is valid. After that the token alone is drawn anew, which may lead into what the model never says."""
+
+_MAX_ATTEMPTS = 12
+"""Then it is let through unchecked, and will be found invalid."""
+
+_MAX_REFUSED = 100
+"""After so many refused tokens in one place, every token is taken to be."""
 
 
 class Finish(StrEnum):
@@ -40,6 +56,8 @@ class Request:
         The end of the prompt's text that the grammar speaks of too.
     end : int, optional
         The token that ends a free answer, the ``n_ends``-th time that it comes; an EOS token always does.
+    chemistry : bool
+        Refuse tokens after which the molecule that is being written can no longer become valid.
     """
 
     id: str
@@ -48,6 +66,7 @@ class Request:
     given: str = ""
     end: int | None = None
     n_ends: int = 1
+    chemistry: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +79,24 @@ class Completion:
         What was sampled, a final EOS included.
     logps : tuple of float
         Log-probability of each under the model itself, see :func:`.sampler.choose`.
+    index : int
+        The request's place among all, from 0.
     """
 
     request: Request
     tokens: tuple[int, ...]
     logps: tuple[float, ...]
     finish: Finish
+    index: int = field(default=0, compare=False)
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A request that has to begin again, after the device was out of memory or after a dead end."""
+
+    index: int
+    request: Request
+    attempt: int = 0
 
 
 @dataclass(slots=True)
@@ -74,14 +105,19 @@ class _Active:
 
     index: int
     request: Request
+    attempt: int
     slot: int
     limit: int
     logits: NDArray[np.float32]
     generator: np.random.Generator
     matcher: Matcher | None
+    chemistry: Chemistry | None
     tokens: list[int] = field(default_factory=list)
     logps: list[float] = field(default_factory=list)
     n_ends: int = 0
+
+    def completion(self, finish: Finish) -> Completion:
+        return Completion(self.request, tuple(self.tokens), tuple(self.logps), finish, self.index)
 
 
 class Engine:
@@ -90,7 +126,7 @@ class Engine:
     Parameters
     ----------
     batch_size : int
-        The most sequences at a time.
+        The most sequences at a time. It is halved when the device has too little memory.
     seed : int
         The run's seed.
     """
@@ -102,61 +138,130 @@ class Engine:
         most = backend.capabilities.max_slots
         self.n_slots = batch_size if most is None else max(1, min(batch_size, most - 1))
         self._constraint: Constraint | None = None
+        self._masks: Future[None] | None = None
         self._n_tokens = len(backend.tokenizer.vocabulary)
         self._eos = frozenset(backend.tokenizer.eos_ids)
-        self._seen = np.zeros((self.n_slots, self._n_tokens), bool)
+        self._seen = np.zeros((0, self._n_tokens), bool)
         self._prompt: tuple[int, ...] | None = None
         self._prompt_logits: NDArray[np.float32] | None = None
+        self._active: list[_Active] = []
+        self._again: deque[_Waiting] = deque()
 
-    def run(self, requests: Iterable[Request]) -> Iterator[Completion]:
-        """Yield the completions in the order of the requests, which are drawn as slots become free."""
-        self.backend.reserve(self.n_slots + 1)
-        self._prompt = None
+    def run(
+        self, requests: Iterable[Request], *, order: Literal["input", "completed"] = "input"
+    ) -> Iterator[Completion]:
+        """Yield the completions; requests are drawn as slots become free.
+
+        What has been finished is yielded before an exception, an interruption included, leaves.
+
+        Parameters
+        ----------
+        order : {"input", "completed"}
+            In the order of the requests, or as soon as each is finished.
+
+        Raises
+        ------
+        DeviceMemoryError
+            If the device has too little memory even for one sequence.
+        """
         queue = enumerate(requests)
-        active: list[_Active] = []
         finished: dict[int, Completion] = {}
         turn = 0
+        self._active, self._again = [], deque()
+        self._prepare()
+        try:
+            going_on = True
+            while going_on:
+                going_on = self._round(queue, finished)
+                if order == "completed":
+                    yield from (finished.pop(index) for index in list(finished))
+                while turn in finished:
+                    yield finished.pop(turn)
+                    turn += 1
+        except GeneratorExit:
+            raise
+        except BaseException:
+            yield from (finished.pop(index) for index in sorted(finished))
+            raise
+
+    def _round(self, queue: Iterator[tuple[int, Request]], finished: dict[int, Completion]) -> bool:
+        """Bring every sequence forward by a token; return whether there is more to do."""
+        try:
+            exhausted = self._refill(queue)
+            if not self._active:
+                return False
+            self._advance(finished)
+            if exhausted and not self._again:
+                self._compact()
+            self._step()
+        except DeviceMemoryError:
+            self._shrink()
+        return True
+
+    def _prepare(self) -> None:
+        """Make room for the sequences, for as many as there is memory."""
         while True:
-            exhausted = self._refill(active, queue)
-            if not active:
+            self._prompt = None
+            self._seen = np.zeros((self.n_slots, self._n_tokens), bool)
+            try:
+                self.backend.reserve(self.n_slots + 1)
+            except DeviceMemoryError:
+                if self.n_slots == 1:
+                    raise
+                self.n_slots //= 2
+            else:
                 return
-            active = self._advance(active, finished)
-            if exhausted:
-                self._compact(active)
-            self._step(active)
-            while turn in finished:
-                yield finished.pop(turn)
-                turn += 1
 
-    def _refill(self, active: list[_Active], queue: Iterator[tuple[int, Request]]) -> bool:
+    def _shrink(self) -> None:
+        """Go on with half as many sequences; those that were under way begin again, and come out the same."""
+        if self.n_slots == 1:
+            raise  # noqa: PLE0704 - called while the error is being handled
+        self._await_masks()
+        under_way = sorted(self._active, key=lambda sequence: sequence.index)
+        self._again.extendleft(_Waiting(sequence.index, sequence.request) for sequence in reversed(under_way))
+        self._active = []
+        self.n_slots //= 2
+        self._prepare()
+
+    def _refill(self, queue: Iterator[tuple[int, Request]]) -> bool:
         """Begin sequences in the free slots; return whether the queue is at its end."""
+        active = self._active
         free = sorted(set(range(self.n_slots)) - {sequence.slot for sequence in active})
+        exhausted = False
         for slot in free:
-            drawn = next(queue, None)
-            if drawn is None:
-                active.sort(key=lambda sequence: sequence.slot)
-                return True
-            active.append(self._begin(*drawn, slot))
+            if not self._again:
+                drawn = next(queue, None)
+                if drawn is None:
+                    exhausted = True
+                    break
+                self._again.append(_Waiting(*drawn))
+            # it stays in the queue until there is memory for it
+            active.append(self._begin(self._again[0], slot))
+            self._again.popleft()
         active.sort(key=lambda sequence: sequence.slot)
-        return False
+        return exhausted
 
-    def _begin(self, index: int, request: Request, slot: int) -> _Active:
-        backend, spare = self.backend, self.n_slots
+    def _begin(self, waiting: _Waiting, slot: int) -> _Active:
+        backend, spare, request = self.backend, self.n_slots, waiting.request
         if request.prompt != self._prompt:
             if self._prompt is not None:
                 backend.free(spare)
+                self._prompt = None
             self._prompt_logits = backend.prefill(spare, request.prompt)
             self._prompt = request.prompt
         backend.copy(spare, slot)
         self._seen[slot] = False
         self._seen[slot, list(request.prompt)] = True
         assert self._prompt_logits is not None
+        checked = request.chemistry and waiting.attempt < _MAX_ATTEMPTS
+        id = f"{request.id}\0{waiting.attempt}" if waiting.attempt else request.id
         return _Active(
-            index, request, slot,
+            waiting.index, request, waiting.attempt, slot,
             limit=min(self.sampling.max_new_tokens, backend.context_tokens - len(request.prompt)),
             logits=self._prompt_logits,
-            generator=sample_generator(self.seed, request.id),
+            generator=sample_generator(self.seed, id),
             matcher=self._matcher(request),
+            chemistry=Chemistry(backend.tokenizer, request.given) if checked else None,
         )  # fmt: skip
 
     def _matcher(self, request: Request) -> Matcher | None:
@@ -166,43 +271,84 @@ class Engine:
             self._constraint = Constraint(self.backend.tokenizer)
         return self._constraint.matcher(request.grammar, request.given)
 
-    def _allowed(self, active: Sequence[_Active]) -> NDArray[np.bool_] | None:
-        bound = [
-            (row, sequence.matcher) for row, sequence in enumerate(active) if sequence.matcher is not None
-        ]
+    def _await_masks(self) -> None:
+        if self._masks is not None:
+            self._masks.result()
+            self._masks = None
+
+    def _allowed(self) -> NDArray[np.bool_] | None:
+        active = self._active
+        bound = [(row, each.matcher) for row, each in enumerate(active) if each.matcher is not None]
         if not bound or self._constraint is None:
             return None
-        masks = self._constraint.masks([matcher for _, matcher in bound])
+        self._await_masks()
+        masks = self._constraint.permitted([matcher for _, matcher in bound])
         if len(bound) == len(active):
             return masks
         allowed = np.ones((len(active), self._n_tokens), bool)
         allowed[[row for row, _ in bound]] = masks
         return allowed
 
-    def _advance(self, active: list[_Active], finished: dict[int, Completion]) -> list[_Active]:
-        """Choose a token for every sequence; return those that go on."""
+    def _advance(self, finished: dict[int, Completion]) -> None:
+        """Choose a token for every sequence; keep those that go on."""
+        active = self._active
         slots = [sequence.slot for sequence in active]
-        tokens, logps = choose(
+        options = Options(
             np.stack([sequence.logits for sequence in active]),
             self.sampling,
-            np.array([sequence.generator.random() for sequence in active]),
             seen=self._seen[slots],
-            allowed=self._allowed(active),
+            allowed=self._allowed(),
         )
+        tokens = options.draw(np.array([sequence.generator.random() for sequence in active]))
+        dead = self._refuse(options, tokens)
+        logps = options.logps(tokens)
         self._seen[slots, tokens] = True
-        going_on = []
-        for sequence, token, logp in zip(active, tokens.tolist(), logps.tolist(), strict=True):
+        self._active = []
+        for row, (token, logp) in enumerate(zip(tokens.tolist(), logps.tolist(), strict=True)):
+            sequence = active[row]
+            if row in dead:
+                self.backend.free(sequence.slot)
+                self._again.append(_Waiting(sequence.index, sequence.request, sequence.attempt + 1))
+                continue
             sequence.tokens.append(token)
             sequence.logps.append(logp)
             finish = self._finish(sequence, token)
             if finish is None:
-                going_on.append(sequence)
+                self._active.append(sequence)
                 continue
             self.backend.free(sequence.slot)
-            finished[sequence.index] = Completion(
-                sequence.request, tuple(sequence.tokens), tuple(sequence.logps), finish
-            )
-        return going_on
+            finished[sequence.index] = sequence.completion(finish)
+        self._begin_masks()
+
+    def _refuse(self, options: Options, tokens: NDArray[np.intp]) -> set[int]:
+        """Draw anew, in place, tokens that chemistry refuses; return the rows that must begin again."""
+        dead = set()
+        for row, sequence in enumerate(self._active):
+            if sequence.chemistry is None or sequence.chemistry.accepts(int(tokens[row])):
+                continue
+            token = None if sequence.attempt < _N_FRESH else self._redraw(options, row, int(tokens[row]))
+            if token is None:
+                dead.add(row)
+            else:
+                tokens[row] = token
+        return dead
+
+    def _redraw(self, options: Options, row: int, token: int) -> int | None:
+        sequence = self._active[row]
+        assert sequence.chemistry is not None
+        refused = [token]
+        while len(refused) < _MAX_REFUSED:
+            drawn = options.redraw(row, sequence.generator.random(), refused)
+            if drawn is None or sequence.chemistry.accepts(drawn):
+                return drawn
+            refused.append(drawn)
+        return None
+
+    def _begin_masks(self) -> None:
+        """Let the next masks be computed while the backend is at work."""
+        bound = [each.matcher for each in self._active if each.matcher is not None]
+        if bound and self._constraint is not None:
+            self._masks = self._constraint.compute(bound)
 
     def _finish(self, sequence: _Active, token: int) -> Finish | None:
         if sequence.matcher is not None:
@@ -217,8 +363,9 @@ class Engine:
                 return Finish.STOP
         return Finish.LENGTH if len(sequence.tokens) >= sequence.limit else None
 
-    def _compact(self, active: list[_Active]) -> None:
+    def _compact(self) -> None:
         """Move sequences from the highest slots into the holes below, so that steps shrink at the end."""
+        active = self._active
         holes = sorted(set(range(len(active))) - {sequence.slot for sequence in active})
         for sequence, hole in zip(reversed(active), holes, strict=False):
             self.backend.copy(sequence.slot, hole)
@@ -227,8 +374,9 @@ class Engine:
             sequence.slot = hole
         active.sort(key=lambda sequence: sequence.slot)
 
-    def _step(self, active: Sequence[_Active]) -> None:
+    def _step(self) -> None:
         """Let the backend read the chosen tokens."""
+        active = self._active
         if not active:
             return
         logits = self.backend.step(
