@@ -79,10 +79,7 @@ def write_gguf(
     """
     if file_type not in ("auto", *FILE_TYPES):
         raise UsageError(f"there is no file type {file_type!r}", hint=f"one of {', '.join(FILE_TYPES)}")
-    try:
-        import gguf
-    except ImportError as error:
-        raise MissingError("the library gguf is not installed", hint=INSTALL) from error
+    gguf = _library()
     try:
         conversion = _Conversion(gguf, directory, file_type)
         part = output.with_name(f".{output.name}.{os.getpid()}.part")
@@ -95,6 +92,26 @@ def write_gguf(
     except ModelError as error:
         raise error.at(str(directory)) from error
     return conversion.file_type
+
+
+def expected_tensors(directory: Path) -> dict[str, Callable[[], NDArray[np.float32]]]:
+    """Return what a GGUF of a checkpoint holds: by name, how to read each tensor in single precision.
+
+    Raises
+    ------
+    ModelError
+        If the checkpoint is damaged or cannot be converted.
+    """
+    conversion = _Conversion(_library(), directory, "f32")
+    return {target: read for target, _, _, read in conversion.sources()}
+
+
+def _library() -> Any:
+    try:
+        import gguf
+    except ImportError as error:
+        raise MissingError("the library gguf is not installed", hint=INSTALL) from error
+    return gguf
 
 
 @contextmanager
@@ -137,7 +154,7 @@ class _Conversion:
         gguf = self._gguf
         writer = gguf.GGUFWriter(path, self._kind)
         try:
-            sources = list(self._sources())
+            sources = list(self.sources())
             for target, shape, read_type, _ in sources:
                 quantized = gguf.quant_shape_to_byte_shape(shape, read_type)
                 elements = math.prod(quantized)
@@ -166,7 +183,7 @@ class _Conversion:
             return shape, np.dtype(np.float16), n_bytes, kind
         return self._gguf.quant_shape_to_byte_shape(shape, kind), np.dtype(np.uint8), n_bytes, kind
 
-    def _sources(self) -> Iterator[tuple[str, tuple[int, ...], Any, Callable[[], Any]]]:
+    def sources(self) -> Iterator[tuple[str, tuple[int, ...], Any, Callable[[], Any]]]:
         """Yield target name, shape, type and how to read it, of every tensor."""
         types = self._gguf.GGMLQuantizationType
         factors = self._rope_factors()

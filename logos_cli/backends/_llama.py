@@ -68,7 +68,7 @@ def _callback(llama_cpp: Any) -> Any:
     return llama_cpp.llama_log_callback(take)
 
 
-def _failure(what: str) -> ModelError:
+def failure(what: str) -> ModelError:
     """Return an error with the last that llama.cpp complained of."""
     reasons = [line.partition(": ")[2] or line for line in _said]
     _said.clear()
@@ -92,7 +92,7 @@ class LlamaModel:
         _said.clear()
         self.handle = lib.llama_model_load_from_file(str(path).encode(), params)
         if not self.handle:
-            raise _failure("llama.cpp cannot load the model").at(str(path))
+            raise failure("llama.cpp cannot load the model").at(str(path))
         weakref.finalize(self, lib.llama_model_free, self.handle)
         self.vocabulary = lib.llama_model_get_vocab(self.handle)
         self.n_vocabulary = int(lib.llama_vocab_n_tokens(self.vocabulary))
@@ -135,7 +135,7 @@ class LlamaContext:
         _said.clear()
         self._handle = lib.llama_init_from_model(model.handle, params)
         if not self._handle:
-            reason = _failure(f"llama.cpp makes no room for {n_slots} sequences of {n_positions:,} tokens")
+            reason = failure(f"llama.cpp makes no room for {n_slots} sequences of {n_positions:,} tokens")
             raise DeviceMemoryError(reason.message, hint="use a smaller batch (-b), or --kv-type q8_0")
         self._free = weakref.finalize(self, lib.llama_free, self._handle)
         self.n_positions = int(lib.llama_n_ctx_seq(self._handle))
@@ -160,7 +160,7 @@ class LlamaContext:
         _said.clear()
         code = self._lib.llama_decode(self._handle, batch)
         if code:
-            raise _failure(f"llama.cpp cannot go on (code {code})")
+            raise failure(f"llama.cpp cannot go on (code {code})")
         if not n_rows:
             return np.empty((0, self.model.n_vocabulary), np.float32)
         pointer = self._lib.llama_get_logits(self._handle)
@@ -192,7 +192,7 @@ class LlamaContext:
             state = (ctypes.c_uint8 * size)()
             n = lib.llama_state_seq_get_data(other._handle, state, size, slot)
             if lib.llama_state_seq_set_data(self._handle, state, n, slot) != n:
-                raise _failure("llama.cpp cannot move a sequence")
+                raise failure("llama.cpp cannot move a sequence")
 
 
 class _Batch:

@@ -1,0 +1,188 @@
+"""What a model is and needs: architecture, size, context, tags, licence, memory for a batch."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from logos_cli.backends._gguf import SUFFIX, ModelShape, model_shape, read_gguf
+from logos_cli.backends._gguf_tokenizer import GgufVocabulary
+from logos_cli.backends._locate import Location, locate, weights_sha256
+from logos_cli.backends._safetensors import stored_tensors
+from logos_cli.backends._tokenizer import HubTokenizer, read_json
+from logos_cli.errors import ModelError
+from logos_cli.grammar import TAGS
+
+BATCHES = (1, 8, 64, 256)
+LENGTHS_TOKENS = (256, 1024)
+_DTYPES = {"F32": "f32", "F16": "f16", "BF16": "bf16", "F8_E4M3": "f8"}
+_FRONT_MATTER = re.compile(r"\A---\n(.*?)\n---", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the files of a model say.
+
+    Attributes
+    ----------
+    format : str
+        ``safetensors`` or ``gguf``.
+    types : mapping
+        Numbers by the type that they are stored in.
+    n_tags : int
+        How many of the sixteen tags the tokenizer has as tokens of their own.
+    sha256 : str, optional
+        Of the weights; None above 2 GiB.
+    """
+
+    name: str
+    path: Path
+    format: str
+    shape: ModelShape
+    n_parameters: int
+    weight_bytes: int
+    types: Mapping[str, int]
+    n_tokens: int
+    n_tags: int
+    licence: str | None
+    revision: str | None
+    sha256: str | None
+
+    def memory_bytes(self, batch: int, n_tokens: int, bytes_per_number: float = 2.0) -> int:
+        """Return what weights and cache of a batch of sequences need; working memory comes on top."""
+        return self.weight_bytes + self.shape.cache_bytes(batch * n_tokens, bytes_per_number)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all of it, JSON-ready."""
+        shape = self.shape
+        lengths = self.lengths_tokens
+        return {
+            "name": self.name, "path": str(self.path), "format": self.format, "revision": self.revision,
+            "licence": self.licence, "sha256": self.sha256, "architecture": shape.architecture,
+            "parameters": self.n_parameters, "weight_bytes": self.weight_bytes, "types": dict(self.types),
+            "context_tokens": shape.context_tokens, "layers": shape.n_layers, "hidden_size": shape.hidden_size,
+            "heads": shape.n_heads, "kv_heads": shape.n_kv_heads, "head_dim": shape.head_dim,
+            "intermediate_size": shape.intermediate_size, "vocabulary": self.n_tokens, "tags": self.n_tags,
+            "cache_bytes_per_token": shape.cache_bytes(1),
+            "memory_bytes": {
+                str(batch): {str(length): self.memory_bytes(batch, length) for length in lengths}
+                for batch in BATCHES
+            },
+        }  # fmt: skip
+
+    @property
+    def lengths_tokens(self) -> Sequence[int]:
+        """Lengths of sequences that the memory is told for, the whole context last."""
+        context = self.shape.context_tokens
+        return (*(length for length in LENGTHS_TOKENS if length < context), context)
+
+
+def facts(model: str, revision: str | None = None, *, offline: bool = False) -> Facts:
+    """Read what there is to know of a model without its weights.
+
+    Parameters
+    ----------
+    model : str
+        ``logos-nano``, a checkpoint directory, a GGUF file, or an ``owner/name`` of the hub.
+
+    Raises
+    ------
+    LogosError
+        If there is no such model, or its files are damaged.
+    """
+    location = locate(model, revision, offline=offline)
+    if location.path.is_dir():
+        return _of_directory(model, location)
+    return _of_gguf(model, location)
+
+
+def is_gguf(path: Path) -> bool:
+    """Whether a file is a GGUF, by name or by content."""
+    if not path.is_file():
+        return False
+    if path.suffix == SUFFIX:
+        return True
+    with path.open("rb") as stream:
+        return stream.read(4) == b"GGUF"
+
+
+def _of_gguf(name: str, location: Location) -> Facts:
+    header = read_gguf(location.path)
+    shape = model_shape(header)
+    try:
+        vocabulary = GgufVocabulary(header)
+    except ModelError as error:
+        raise error.at(str(location.path)) from error
+    special = {vocabulary.tokens[i] for i in vocabulary.special_ids}
+    types: dict[str, int] = {}
+    for entry in header.tensors.values():
+        types[entry.type] = types.get(entry.type, 0) + entry.n_elements
+    return Facts(
+        name, location.path, "gguf", shape, header.n_parameters,
+        sum(entry.n_bytes for entry in header.tensors.values()), types, len(vocabulary.tokens),
+        sum(tag.encode() in special for tag in TAGS), header.metadata.get("general.license"), location.revision,
+        weights_sha256([location.path]),
+    )  # fmt: skip
+
+
+def _of_directory(name: str, location: Location) -> Facts:
+    path = location.path
+    try:
+        shape = directory_shape(path)
+        tensors = stored_tensors(path)
+        tokenizer = HubTokenizer(path, ())
+        vocabulary, special = tokenizer.vocabulary, tokenizer.special_ids
+    except ModelError as error:
+        raise error.at(name) from error
+    types: dict[str, int] = {}
+    for tensor in tensors.values():
+        kind = _DTYPES.get(tensor.dtype, tensor.dtype.lower())
+        types[kind] = types.get(kind, 0) + math.prod(tensor.shape)
+    files = {tensor.file for tensor in tensors.values()}
+    marked = {vocabulary[i] for i in special}
+    return Facts(
+        name, path, "safetensors", shape, sum(types.values()), sum(file.stat().st_size for file in files), types,
+        len(vocabulary), sum(tag.encode() in marked for tag in TAGS), licence(path), location.revision,
+        weights_sha256(files),
+    )  # fmt: skip
+
+
+def directory_shape(path: Path) -> ModelShape:
+    """Return the sizes that the ``config.json`` of a checkpoint directory names.
+
+    Raises
+    ------
+    ModelError
+        If it lacks one.
+    """
+    config = read_json(path / "config.json")
+    try:
+        heads, hidden = int(config["num_attention_heads"]), int(config["hidden_size"])
+        return ModelShape(
+            str(config["model_type"]), int(config["num_hidden_layers"]), heads,
+            int(config.get("num_key_value_heads") or heads), int(config.get("head_dim") or hidden // heads), hidden,
+            int(config["intermediate_size"]), int(config["vocab_size"]), int(config["max_position_embeddings"]),
+        )  # fmt: skip
+    except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+        raise ModelError(f"config.json lacks or misstates a parameter: {error}") from error
+
+
+def licence(directory: Path) -> str | None:
+    """Return the licence that a model card names in its front matter."""
+    try:
+        text = (directory / "README.md").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+    matter = _FRONT_MATTER.match(text)
+    found = re.search(r"^license:\s*(\S+)", matter[1], re.MULTILINE) if matter else None
+    return found[1].strip("\"'") if found else None
+
+
+def to_json(found: Facts) -> str:
+    """Return the facts as one JSON object."""
+    return json.dumps(found.to_dict(), indent=2)

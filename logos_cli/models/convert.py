@@ -1,0 +1,205 @@
+"""Checkpoints to GGUF, and GGUF to smaller numbers."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from logos_cli.backends._gguf import SUFFIX, GgufHeader, model_shape, read_gguf
+from logos_cli.backends._gguf_write import FILE_TYPES, write_gguf
+from logos_cli.backends._llama import failure, library
+from logos_cli.backends._locate import locate
+from logos_cli.backends._tokenizer import HubTokenizer
+from logos_cli.errors import ModelError, OutputError, UsageError
+from logos_cli.models.card import is_gguf
+
+Progress = Callable[[str, int, int], None]
+
+QUANTIZATIONS = {
+    "q8_0": 7, "q6_k": 18, "q5_k_m": 17, "q5_k_s": 16, "q5_1": 9, "q5_0": 8, "q4_k_m": 15, "q4_k_s": 14, "q4_1": 3,
+    "q4_0": 2, "q3_k_l": 13, "q3_k_m": 12, "q3_k_s": 11, "q2_k": 10,
+}  # fmt: skip
+"""llama.cpp's numbers of what it can quantize to, best first."""
+
+_BLOCK, _K_BLOCK = 32, 256
+_WHOLE = ("f32", "f16", "bf16")
+
+
+def convert(
+    model: str,
+    output: Path,
+    file_type: str = "auto",
+    *,
+    revision: str | None = None,
+    offline: bool = False,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> GgufHeader:
+    """Write a Llama or Qwen3 checkpoint as one GGUF file, tokenizer included.
+
+    Parameters
+    ----------
+    model : str
+        ``logos-nano``, a checkpoint directory, or an ``owner/name`` of the hub.
+    file_type : str
+        ``f32``, ``f16``, ``bf16``, ``q8_0``, or ``auto``: the precision of the checkpoint.
+
+    Returns
+    -------
+    GgufHeader
+        Of the new file, read and checked.
+
+    Raises
+    ------
+    LogosError
+        If the model cannot be converted, or the output not be written.
+    """
+    if file_type not in ("auto", *FILE_TYPES):
+        hint = f"one of auto, {', '.join(FILE_TYPES)}"
+        if file_type in QUANTIZATIONS:
+            hint = f"convert first, then: logos models quantize FILE --type {file_type}"
+        raise UsageError(f"there is no file type {file_type!r} to convert to", hint=hint)
+    location = locate(model, revision, offline=offline)
+    if not location.path.is_dir():
+        raise UsageError(
+            "this is no checkpoint directory", source=model,
+            hint="logos models quantize reads GGUF files" if is_gguf(location.path) else None,
+        )  # fmt: skip
+    check_output(output, overwrite=overwrite)
+    try:
+        _ = HubTokenizer(location.path, ()).tag_ids
+    except ModelError as error:
+        raise error.at(model) from error
+    name = None if location.path == Path(model).expanduser() else model.rpartition("/")[2]
+    write_gguf(location.path, output, file_type, name=name, progress=progress)
+    header = read_gguf(output)
+    model_shape(header)
+    return header
+
+
+def check_output(output: Path, *, overwrite: bool) -> None:
+    """Refuse an output that is no GGUF by name, is there already, or has no directory.
+
+    Raises
+    ------
+    LogosError
+        With the remedy.
+    """
+    if output.suffix != SUFFIX:
+        raise UsageError(f"the output is named {output.name!r}", hint="give it the extension .gguf")
+    if not output.parent.is_dir():
+        raise OutputError(f"there is no directory {output.parent}", source=str(output))
+    if output.exists() and not overwrite:
+        raise UsageError("the output exists", source=str(output), hint="give --overwrite to replace it")
+
+
+def quantize(
+    model: str,
+    output: Path,
+    kind: str,
+    *,
+    threads: int | None = None,
+    revision: str | None = None,
+    offline: bool = False,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> GgufHeader:
+    """Write a model with smaller numbers, by llama.cpp's own quantizer.
+
+    Parameters
+    ----------
+    model : str
+        A GGUF file of type f32, f16 or bf16; or what :func:`convert` takes, which is converted first.
+    kind : str
+        A key of :data:`QUANTIZATIONS`.
+
+    Raises
+    ------
+    LogosError
+        If llama.cpp is missing, the model is quantized already, or has matrices of a width that the type
+        cannot divide into blocks.
+    """
+    if kind not in QUANTIZATIONS:
+        raise UsageError(f"there is no quantization {kind!r}", hint=f"best first: {', '.join(QUANTIZATIONS)}")
+    check_output(output, overwrite=overwrite)
+    library()
+    location = locate(model, revision, offline=offline)
+    if not location.path.is_dir():
+        return _quantize(location.path, output, kind, threads)
+    with tempfile.TemporaryDirectory(prefix=".logos-", dir=output.parent) as folder:
+        whole = Path(folder) / f"{output.stem}{SUFFIX}"
+        convert(model, whole, revision=revision, offline=offline, progress=progress)
+        return _quantize(whole, output, kind, threads)
+
+
+def _quantize(source: Path, output: Path, kind: str, threads: int | None) -> GgufHeader:
+    header = read_gguf(source)
+    model_shape(header)
+    check_widths(header, kind)
+    if header.precision not in _WHOLE:
+        raise ModelError(
+            f"the model is quantized already ({header.precision})", source=str(source),
+            hint="quantize from f32, f16 or bf16: each pass loses more",
+        )  # fmt: skip
+    if source.resolve() == output.resolve():
+        raise UsageError("input and output are one file", source=str(output))
+    free = shutil.disk_usage(output.parent).free
+    if free < header.size:
+        raise OutputError(
+            f"{free / 1e9:.1f} GB are free; as much as the input ({header.size / 1e9:.1f} GB) may be needed",
+            source=str(output),
+        )
+    part = output.with_name(f".{output.name}.{os.getpid()}.part")
+    try:
+        _run(source, part, QUANTIZATIONS[kind], threads)
+        found = read_gguf(part)
+        model_shape(found)
+        part.replace(output)
+    finally:
+        part.unlink(missing_ok=True)
+    return read_gguf(output)
+
+
+def check_widths(header: GgufHeader, kind: str) -> None:
+    """Refuse a type whose blocks do not divide a matrix of the model.
+
+    llama.cpp would take another type there without a word, and the file be larger than asked for.
+
+    Raises
+    ------
+    ModelError
+        Naming the matrix.
+    """
+    block = _K_BLOCK if "_k" in kind else _BLOCK
+    for name, entry in header.tensors.items():
+        if len(entry.shape) > 1 and entry.shape[-1] % block:
+            raise ModelError(
+                f"{kind} works on blocks of {block} numbers; {name} is {entry.shape[-1]} wide",
+                source=str(header.path),
+                hint="use q8_0, q5_1, q5_0, q4_1 or q4_0, which take multiples of 32"
+                if block == _K_BLOCK and entry.shape[-1] % _BLOCK == 0
+                else "keep f16 or bf16",
+            )
+
+
+def _run(source: Path, target: Path, number: int, threads: int | None) -> None:
+    """Quantize in a thread of its own, so that Ctrl-C is heard meanwhile."""
+    lib = library()
+    params = lib.llama_model_quantize_default_params()
+    params.ftype = number
+    params.nthread = threads or 0
+    codes: list[int] = []
+
+    def work() -> None:
+        codes.append(lib.llama_model_quantize(str(source).encode(), str(target).encode(), params))
+
+    worker = threading.Thread(target=work, daemon=True)
+    worker.start()
+    while worker.is_alive():
+        worker.join(0.05)
+    if not codes or codes[0]:
+        raise failure("llama.cpp cannot quantize the model").at(str(source))

@@ -1,0 +1,128 @@
+"""The checkpoints that have been released, and those that lie on this machine."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from logos_cli.errors import ModelError
+from logos_cli.grammar.spec import Kind
+from logos_cli.resources import EMBEDDED, cache_dir, data_path
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A checkpoint on the Hugging Face hub.
+
+    Attributes
+    ----------
+    gigabytes : float
+        Size of its weights, in units of 10^9 bytes.
+    stage : str
+        ``pretrained`` or ``post-trained``.
+    """
+
+    name: str
+    architecture: str
+    parameters: str
+    gigabytes: float
+    licence: str
+    stage: str
+    context_tokens: int = 4096
+
+
+RELEASES = (
+    Release("LOGOS-Hub/LOGOS-8B", "qwen3", "8B", 16.4, "CC-BY-4.0", "post-trained"),
+    Release("LOGOS-Hub/LOGOS-pretrain-8B", "qwen3", "8B", 16.4, "CC-BY-4.0", "pretrained"),
+    Release("LOGOS-Hub/LOGOS-pretrain-3B", "llama", "3B", 7.2, "CC-BY-4.0", "pretrained"),
+    Release("LOGOS-Hub/LOGOS-pretrain-1B", "llama", "1B", 3.0, "CC-BY-4.0", "pretrained"),
+)
+"""What LOGOS-Hub has published. Context: what the published scripts use."""
+
+
+def hub_cache() -> Path:
+    """Return the hub's cache directory, as ``huggingface_hub`` finds it."""
+    if explicit := os.environ.get("HF_HUB_CACHE"):
+        return Path(explicit).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME", "~/.cache")
+    return Path(os.environ.get("HF_HOME") or f"{base}/huggingface").expanduser() / "hub"
+
+
+def listing(cache: Path | None = None) -> list[dict[str, Any]]:
+    """Return the models that can be used here or fetched, JSON-ready.
+
+    Each has ``name``, ``where`` (``embedded``, ``cached`` or ``hub``), ``architecture``, ``parameters``,
+    ``gigabytes``, ``licence`` and, where they lie on this machine, ``path`` and ``revision``.
+    """
+    found = [_embedded(), *_cached(cache or hub_cache()), *_converted()]
+    known = {release.name: release for release in RELEASES}
+    for entry in found:
+        if release := known.get(entry["name"]):
+            entry |= {"parameters": release.parameters, "licence": release.licence, "stage": release.stage}
+    here = {entry["name"] for entry in found}
+    found += [asdict(release) | {"where": "hub"} for release in RELEASES if release.name not in here]
+    return found
+
+
+def _embedded() -> dict[str, Any]:
+    path = data_path("tokenizers", EMBEDDED)
+    return _entry(EMBEDDED, "embedded", path)
+
+
+def _entry(name: str, where: str, path: Path, revision: str | None = None) -> dict[str, Any]:
+    from logos_cli.backends._safetensors import stored_tensors
+    from logos_cli.models.card import licence
+
+    n_parameters = sum(math.prod(tensor.shape) for tensor in stored_tensors(path).values())
+    config = json.loads((path / "config.json").read_text(encoding="utf-8"))
+    size = sum(file.stat().st_size for file in path.glob("*.safetensors"))
+    return {
+        "name": name, "where": where, "architecture": config.get("model_type"),
+        "parameters": _label(n_parameters),
+        "gigabytes": round(size / 1e9, 6), "licence": licence(path),
+        "context_tokens": config.get("max_position_embeddings"), "path": str(path), "revision": revision,
+    }  # fmt: skip
+
+
+def _label(n_parameters: int) -> str:
+    """Return a number of parameters as releases are named by: 8B, 2.0M."""
+    for unit, size in (("B", 1e9), ("M", 1e6), ("k", 1e3)):
+        if n_parameters >= size:
+            return f"{n_parameters / size:.1f}{unit}"
+    return str(n_parameters)
+
+
+def _cached(cache: Path) -> Iterator[dict[str, Any]]:
+    """Yield the models in the hub's cache whose tokenizer has the tags."""
+    tag = Kind.PROTEIN.start.encode()
+    for folder in sorted(cache.glob("models--*")):
+        for snapshot in sorted(folder.glob("snapshots/*")):
+            name = folder.name.removeprefix("models--").replace("--", "/")
+            try:
+                if tag in (snapshot / "tokenizer.json").read_bytes():
+                    yield _entry(name, "cached", snapshot, snapshot.name)
+            except (OSError, ValueError, ModelError):  # half a download
+                continue
+
+
+def _converted() -> Iterator[dict[str, Any]]:
+    """Yield what the backend llamacpp has converted for itself."""
+    from logos_cli.backends._gguf import read_gguf
+
+    for file in sorted((cache_dir() / "gguf").glob("*.gguf")):
+        try:
+            header = read_gguf(file)
+        except ModelError:
+            continue
+        yield {
+            "name": str(header.metadata.get("general.name", file.stem)), "where": "converted",
+            "architecture": header.architecture, "parameters": _label(header.n_parameters),
+            "gigabytes": round(header.size / 1e9, 6), "licence": header.metadata.get("general.license"),
+            "context_tokens": header.metadata.get(f"{header.architecture}.context_length"), "path": str(file),
+            "revision": None,
+        }  # fmt: skip
