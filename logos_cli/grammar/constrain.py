@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import cache
 
-from logos_cli.grammar.spec import Kind
+from logos_cli.errors import GrammarError, Span
+from logos_cli.grammar.spec import RESIDUES, SMILES, Kind
 from logos_cli.resources import data_path
 
 _START = re.compile(r"^start:.*\n(?:[ \t]+\|.*\n)*", re.MULTILINE)
@@ -48,3 +49,136 @@ def copied_site(chains: Sequence[str]) -> str:
     bodies = (" ".join(f"copy_{letter.lower()}" for letter in chain) for chain in chains)
     start = " ".join(f"{Kind.PROTEIN.start} {body} {Kind.PROTEIN.end}" for body in bodies)
     return "\n".join((f"start: {start}", *rules, ""))
+
+
+_STANDARD = "ACDEFGHIKLMNPQRSTVWY"
+_MOST = 10_000
+_SLOT = re.compile(
+    r"(?P<what>X|\[(?P<letters>[^\[\]{}]*)\])(?::(?P<least>[0-9]+)(?P<range>,(?P<most>[0-9]*))?)?"
+)
+
+
+def template(kind: Kind, text: str) -> str:
+    """Return the grammar of one block whose payload follows a template.
+
+    What stands in the template is copied; ``{X}`` is one or more free residues (of the 20 standard ones) or
+    SMILES characters, ``{X:8}`` eight, ``{X:8,20}`` eight to twenty, ``{X:8,}`` eight or more; with
+    ``{[ILV]:2}`` only these.
+
+    Raises
+    ------
+    GrammarError
+        If the template is not well formed, with the place.
+    """
+    if not text:
+        raise GrammarError("the template is empty", text=text, span=Span(0, 0))
+    alphabet = SMILES if kind is Kind.MOLECULE else RESIDUES
+    parts, place = [], 0
+    while place < len(text):
+        character = text[place]
+        if character == "{":
+            end = text.find("}", place)
+            if end < 0:
+                raise GrammarError("this brace is not closed", text=text, span=Span(place, place + 1))
+            parts.append(_slot(kind, text, Span(place, end + 1)))
+            place = end + 1
+            continue
+        if character not in alphabet:
+            what = "SMILES character" if kind is Kind.MOLECULE else "residue"
+            wrong = "this brace closes nothing" if character == "}" else f"{character!r} is no {what}"
+            raise GrammarError(wrong, text=text, span=Span(place, place + 1))
+        parts.append(_literal(character))
+        place += 1
+    spelt = " & ~SPELT_TAG" if kind is Kind.MOLECULE else ""
+    return grammar(f"{kind.start} TEMPLATE {kind.end}", [f"TEMPLATE: /{''.join(parts)}/{spelt}"])
+
+
+def _slot(kind: Kind, text: str, span: Span) -> str:
+    """Return the regular expression of one ``{…}``."""
+    match = _SLOT.fullmatch(text, span.start + 1, span.end - 1)
+    if match is None:
+        raise GrammarError(
+            "this is no free part of a template", text=text, span=span,
+            expected=("{X}", "{X:8}", "{X:8,20}", "{X:8,}", "{[ILV]:2}"),
+        )  # fmt: skip
+    alphabet = sorted(SMILES) if kind is Kind.MOLECULE else list(_STANDARD)
+    letters = match["letters"]
+    if letters is not None:
+        known = SMILES if kind is Kind.MOLECULE else RESIDUES
+        if not letters or not known.issuperset(letters):
+            raise GrammarError("these brackets hold no letters to choose from", text=text, span=span)
+        alphabet = sorted(set(letters))
+    least = int(match["least"] or 1)
+    most = int(match["most"]) if match["most"] else None
+    if match["least"] and not match["range"]:
+        most = least
+    if (most is not None and least > most) or max(least, most or 0) > _MOST or most == 0:
+        raise GrammarError(
+            f"the lengths of a free part run from the smaller to the larger, and to {_MOST:,} at most",
+            text=text, span=span,
+        )  # fmt: skip
+    return f"[{''.join(map(_literal, alphabet))}]{{{least},{'' if most is None else most}}}"
+
+
+def _literal(character: str) -> str:
+    return "\\" + character if character in r".+*?()|[]{}^$\/-" else character
+
+
+def edited(kind: Kind, wild_type: str, max_mutations: int, positions: Iterable[int] | None = None) -> str:
+    """Return the grammar of one block that differs from a sequence by substitutions.
+
+    Parameters
+    ----------
+    max_mutations : int
+        The most residues that may differ.
+    positions : iterable of int, optional
+        Zero-based positions at which they may; default: everywhere.
+    """
+    free = sorted(set(range(len(wild_type)) if positions is None else positions))
+    if max_mutations >= len(free):
+        chosen = set(free)
+        body = "".join(f"[{_STANDARD}]" if i in chosen else letter for i, letter in enumerate(wild_type))
+        return grammar(f"{kind.start} EDITED {kind.end}", [f"EDITED: /{body}/"])
+    # FROM_i_j: the rest of the sequence from the i-th free position on, after j mutations
+    rules = []
+    ends = [*free[1:], len(wild_type)]
+    for number in range(len(free) - 1, -1, -1):
+        place = free[number]
+        letter, fixed = wild_type[place], wild_type[place + 1 : ends[number]]
+        for used in range(min(number, max_mutations) + 1):
+            follow = [f'"{fixed}"'] if fixed else []
+            more = number + 1 < len(free)
+            same = [f'"{letter}"', *follow, *([f"FROM_{number + 1}_{used}"] if more else [])]
+            rule = f"FROM_{number}_{used}: {' '.join(same)}"
+            if used < max_mutations:
+                others = _STANDARD.replace(letter, "")
+                changed = [f"/[{others}]/", *follow, *([f"FROM_{number + 1}_{used + 1}"] if more else [])]
+                rule += f" | {' '.join(changed)}"
+            rules.append(rule)
+    before = f'"{wild_type[: free[0]]}" ' if free[0] else ""
+    return grammar(f"{kind.start} EDITED {kind.end}", [f"EDITED: {before}FROM_0_0", *rules])
+
+
+def parse_positions(text: str, length: int) -> tuple[int, ...]:
+    """Return the zero-based positions of ``10-20,45``, which counts from 1.
+
+    Raises
+    ------
+    GrammarError
+        If it is no such list, or a position lies outside a sequence of this length.
+    """
+    found: set[int] = set()
+    place = 0
+    for part in text.split(","):
+        span = Span(place, place + max(1, len(part)))
+        place += len(part) + 1
+        match = re.fullmatch(r"\s*([0-9]+)(?:\s*-\s*([0-9]+))?\s*", part)
+        if match is None:
+            raise GrammarError(
+                "positions are numbers and ranges", text=text, span=span, expected=("10", "10-20", "10-20,45")
+            )
+        first, last = int(match[1]), int(match[2] or match[1])
+        if not 1 <= first <= last <= length:
+            raise GrammarError(f"positions run from 1 to {length:,} here", text=text, span=span)
+        found.update(range(first - 1, last))
+    return tuple(sorted(found))

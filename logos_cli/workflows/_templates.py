@@ -1,0 +1,88 @@
+"""Answers that are partly given: templates, and edits of a wild type."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from logos_cli.errors import UsageError
+from logos_cli.grammar import Form
+from logos_cli.grammar.constrain import edited, parse_positions, template
+from logos_cli.grammar.spec import Kind
+from logos_cli.tasks.base import OpenSentence, Task
+
+_FORMS = (Form.PROTEIN, Form.ANTIBODY, Form.MOLECULE, Form.COMPLEX)
+_KINDS = (Kind.PROTEIN, Kind.ANTIBODY, Kind.MOLECULE)
+
+_template = lru_cache(4)(template)
+_edited = lru_cache(4)(edited)
+
+
+@dataclass(frozen=True, slots=True)
+class Restriction:
+    """What the last block of a sentence must look like.
+
+    Attributes
+    ----------
+    template : str, optional
+        See :func:`~logos_cli.grammar.constrain.template`.
+    max_mutations : int, optional
+        The prompt is a wild type, of which so many residues may be exchanged.
+    positions : str, optional
+        Where, as ``10-20,45``; default: anywhere.
+    """
+
+    template: str | None = None
+    max_mutations: int | None = None
+    positions: str | None = None
+
+    def check(self, task: Task, constrain: str) -> None:
+        """Refuse what cannot go together.
+
+        Raises
+        ------
+        UsageError
+            With the reason.
+        """
+        if self.positions is not None and self.max_mutations is None:
+            raise UsageError("positions are those of an edit", hint="give max-mutations and a wild type too")
+        if self.template is None and self.max_mutations is None:
+            return
+        if self.template is not None and self.max_mutations is not None:
+            raise UsageError("a template and an edit exclude each other")
+        if constrain == "off":
+            raise UsageError("a template or an edit is a constraint", hint="leave out --constrain off")
+        if task.form not in _FORMS:
+            raise UsageError(
+                f"{task.name} takes no template and no edit", hint="protein, antibody, molecule and ligand do"
+            )
+        if self.max_mutations is not None and task.form not in (Form.PROTEIN, Form.ANTIBODY):
+            raise UsageError(f"{task.name} edits nothing", hint="protein and antibody do")
+        if self.max_mutations is not None and self.max_mutations < 1:
+            raise UsageError(f"max-mutations is {self.max_mutations}; it must be 1 or more")
+
+    def apply(self, sentence: OpenSentence) -> OpenSentence:
+        """Return the sentence with the grammar of the restriction for its last block.
+
+        Raises
+        ------
+        GrammarError
+            If the template or the positions are not well formed, or what is given does not fit.
+        """
+        if self.template is None and self.max_mutations is None:
+            return sentence
+        place, kind = max((sentence.text.rfind(kind.start), kind) for kind in _KINDS)
+        given = sentence.text[place + len(kind.start) :]
+        if self.template is not None:
+            return replace(
+                sentence, grammar=_template(kind, self.template), given_from=place, end=kind.end, n_ends=1
+            ).checked()
+        if not given:
+            raise UsageError("an edit needs a wild type", hint="give a sequence or a FASTA file")
+        positions = None if self.positions is None else parse_positions(self.positions, len(given))
+        return OpenSentence(
+            sentence.text[: place + len(kind.start)],
+            _edited(kind, given, self.max_mutations or 0, positions),
+            given_from=place,
+            end=kind.end,
+        ).checked()
