@@ -79,12 +79,15 @@ def card_text(facts: CardFacts, log: Sequence[Mapping[str, Any]], has_picture: b
     state = (
         "" if facts.step >= n_steps else f" **The run is not finished: step {facts.step:,} of {n_steps:,}.**"
     )
+    summary = (
+        "A LOGOS model: proteins, molecules, binding sites, reactions and frameworks as sentences of one grammar. "
+        f"{facts.n_parameters:,} parameters, trained from {beginning} on {facts.n_tokens:,} tokens "
+        f"({facts.n_targets:,} of them counted in the loss).{state}\n"
+    )
     parts = [
         "\n".join(head),
         f"# {facts.name}\n",
-        f"A LOGOS model: proteins, molecules, binding sites, reactions and frameworks as sentences of one grammar. "
-        f"{facts.n_parameters:,} parameters, trained from {beginning} on {facts.n_tokens:,} tokens "
-        f"({facts.n_targets:,} of them counted in the loss).{state}\n",
+        summary,
         "    logos generate molecule -n 10 --model DIRECTORY\n",
         "## Data\n\n" + _data_table(facts, config),
         "## Held-out sentences\n\n" + _evaluation_table(log),
@@ -127,7 +130,7 @@ def _evaluation_table(log: Sequence[Mapping[str, Any]]) -> str:
     if last is None:
         return "None was measured.\n"
     rows = [
-        f"At step {last['step']:,}; loss in nats a token, samples completed freely (temperature of the configuration).\n",
+        f"At step {last['step']:,}; loss in nats a token, samples are drawn without constraint.\n",
         "| domain | loss | perplexity | finished samples | of these well formed |",
         "| --- " * 5 + "|",
     ]

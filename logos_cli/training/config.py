@@ -1,24 +1,14 @@
-"""What a training run is told: a TOML file, checked key by key, as nested frozen dataclasses.
+"""What a training run is told, as nested frozen dataclasses: one for each table of a configuration file.
 
-Every table of the file is one dataclass below, every key one of its fields. A key that does not exist, a value
-of another type and one out of range are errors that name the place and what would have been right.
+:mod:`~logos_cli.training.config_file` reads them from TOML and checks them key by key.
 """
 
 from __future__ import annotations
 
-import difflib
 import json
-import re
-import tomllib
-import types
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
-from pathlib import Path
-from typing import Any, Final, Literal, TypeVar, get_args, get_origin, get_type_hints
-
-from logos_cli.errors import InputError, UsageError
-
-T = TypeVar("T")
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Final, Literal
 
 
 def _bounded(default: Any, low: float | None = None, high: float | None = None) -> Any:
@@ -246,190 +236,9 @@ class TrainConfig:
         for key, value in values.items():
             table, _, name = key.partition(".")
             tables.setdefault(table, {})[name] = value
-        return _from_tables(tables, _Place("--set", ""))
+        from logos_cli.training.config_file import from_tables
 
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a configuration came from, to say where its mistakes are."""
-
-    file: str
-    text: str
-
-    def error(self, message: str, table: str = "", key: str = "", hint: str | None = None) -> UsageError:
-        line = _line_of(self.text, table, key)
-        return UsageError(message, source=f"{self.file}:{line}" if line else self.file, hint=hint)
-
-
-def _line_of(text: str, table: str, key: str) -> int | None:
-    """Return the line, from 1, of a key in its table, or of the table's heading."""
-    current, heading = "", None
-    for number, line in enumerate(text.splitlines(), 1):
-        if match := re.match(r"\s*\[\s*([\w.\-\"]+)\s*\]", line):
-            current = match[1].strip('"')
-            if current.split(".")[0] == table.split(".")[0]:
-                heading = heading or number
-                if not key or current == f"{table}.{key}":
-                    return number
-        elif (key and current == table and re.match(rf"\s*[\"']?{re.escape(key)}[\"']?\s*[.=]", line)) or (
-            not current and re.match(rf"\s*{re.escape(table or key)}\s*[.=]", line)
-        ):
-            return number
-    return heading
-
-
-def load_config(path: Path) -> TrainConfig:
-    """Read a TOML file.
-
-    Raises
-    ------
-    InputError
-        If it cannot be read or is no TOML.
-    UsageError
-        If a key does not exist or a value does not fit.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-        tables = tomllib.loads(text)
-    except FileNotFoundError as error:
-        raise InputError("there is no such configuration file", source=str(path)) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"the configuration cannot be read: {error}", source=str(path)) from error
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"no TOML: {error}", source=str(path)) from error
-    return _from_tables(tables, _Place(str(path), text))
-
-
-def parse_setting(text: str) -> tuple[str, Any]:
-    """Return key and value of ``table.key=value``, the value being TOML, or text where it is none.
-
-    Raises
-    ------
-    UsageError
-        If the text has another form.
-    """
-    key, equals, value = text.partition("=")
-    key = key.strip()
-    if not equals or not re.fullmatch(r"\w+\.\w+", key):
-        raise UsageError(f"--set takes table.key=value, not {text!r}", hint="e.g. --set optimizer.beta2=0.98")
-    try:
-        return key, tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        return key, value.strip()
-
-
-def _nearest(word: str, known: Iterable[str], what: str) -> str:
-    known = sorted(known)
-    close = difflib.get_close_matches(word, known, 1, 0.6)
-    return f"did you mean {close[0]!r}?" if close else f"{what}: {', '.join(known)}"
-
-
-def _from_tables(tables: Mapping[str, Any], place: _Place) -> TrainConfig:
-    kinds = {
-        "model": ModelConfig, "data": DataConfig, "optimizer": OptimizerConfig, "schedule": ScheduleConfig,
-        "evaluation": EvaluationConfig, "run": RunConfig, "lora": LoraConfig,
-    }  # fmt: skip
-    parts: dict[str, Any] = {}
-    for table, values in tables.items():
-        if table not in kinds:
-            owners = [name for name, kind in kinds.items() if table in {part.name for part in fields(kind)}]
-            hint = f"it belongs into [{owners[0]}]" if owners else _nearest(table, kinds, "tables")
-            what = "table" if isinstance(values, dict) else "key"
-            raise place.error(f"there is no {what} {table!r}", table, hint=hint)
-        if not isinstance(values, dict):
-            raise place.error(f"{table} is a table, not a value", table, hint=f"write [{table}]")
-        parts[table] = _section(kinds[table], table, values, place)
-    config = TrainConfig(**parts)
-    _check(config, place)
-    return config
-
-
-def _section(kind: type[T], table: str, values: Mapping[str, Any], place: _Place) -> T:
-    known = {part.name: part for part in fields(kind)}  # type: ignore[arg-type]
-    hints = get_type_hints(kind)
-    checked = {}
-    for key, value in values.items():
-        if key not in known:
-            raise place.error(
-                f"[{table}] has no key {key!r}", table, key, _nearest(key, known, f"keys of [{table}]")
-            )
-        checked[key] = _value(value, hints[key], known[key].metadata, (table, key), place)
-    return kind(**checked)
-
-
-def _value(value: Any, kind: Any, bounds: Mapping[str, Any], where: tuple[str, str], place: _Place) -> Any:
-    """Return the value as what the field holds."""
-    table, key = where
-    if get_origin(kind) is types.UnionType:
-        if value is None:
-            return None
-        kind = next(option for option in get_args(kind) if option is not types.NoneType)
-
-    def refuse(wanted: str) -> UsageError:
-        return place.error(f"{table}.{key} must be {wanted}, not {value!r}", table, key)
-
-    if get_origin(kind) is Literal:
-        options = get_args(kind)
-        if value not in options:
-            raise place.error(
-                f"{table}.{key} cannot be {value!r}", table, key, _nearest(str(value), options, "one of")
-            )
-        return value
-    if kind is bool or kind is str:
-        if not isinstance(value, kind):
-            raise refuse("true or false" if kind is bool else "text")
-        return value
-    if kind in (int, float):
-        good = isinstance(value, (int, float) if kind is float else int) and not isinstance(value, bool)
-        if not good or value != value or value in (float("inf"), float("-inf")):
-            raise refuse("a whole number" if kind is int else "a number")
-        low, high = bounds.get("low"), bounds.get("high")
-        if (low is not None and value < low) or (high is not None and value > high):
-            raise refuse(f"at least {low}" if high is None else f"from {low} to {high}")
-        return kind(value)
-    if get_origin(kind) is tuple:
-        if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
-            raise refuse("a list of names")
-        return tuple(value)
-    if not isinstance(value, dict) or not all(_is_weight(item) for item in value.values()):
-        raise refuse("a table of numbers, none below 0")
-    if value and not any(value.values()):
-        raise refuse("a table with a number above 0")
-    return {name: float(item) for name, item in value.items()}
-
-
-def _is_weight(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf")
-
-
-def _check(config: TrainConfig, place: _Place) -> None:
-    """Hold keys that depend on each other against each other."""
-    model, schedule = config.model, config.schedule
-    if model.base is None:
-        if model.head_dim is None and model.hidden_size % model.n_heads:
-            raise place.error(
-                f"hidden_size {model.hidden_size} is no multiple of n_heads {model.n_heads}", "model",
-                "hidden_size", "change one of them, or give head_dim",
-            )  # fmt: skip
-        if (model.head_dim or model.hidden_size // model.n_heads) % 2:
-            raise place.error("the width of a head must be even", "model", "n_heads")
-        if model.n_heads % (model.n_kv_heads or model.n_heads):
-            raise place.error("n_heads is no multiple of n_kv_heads", "model", "n_kv_heads")
-    falling = schedule.n_decay_steps if schedule.name == "wsd" else 0
-    if schedule.n_warmup_steps + falling > schedule.n_steps:
-        raise place.error(
-            f"warm-up and decay take {schedule.n_warmup_steps + falling} steps of {schedule.n_steps}",
-            "schedule", "n_steps", "lower n_warmup_steps or n_decay_steps",
-        )  # fmt: skip
-    if config.optimizer.name == "muon" and config.run.sharding == "fsdp":
-        raise place.error(
-            "Muon needs whole matrices and cannot train a sharded model", "optimizer", "name",
-            "take name = \"adamw\", or sharding = \"none\"",
-        )  # fmt: skip
-    if config.lora and config.optimizer.name == "muon":
-        raise place.error(
-            "Muon is for whole weight matrices, not for adapters", "optimizer", "name", 'take name = "adamw"'
-        )
+        return from_tables(tables, "--set")
 
 
 def with_base(config: TrainConfig, base: str) -> TrainConfig:

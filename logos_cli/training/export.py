@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -66,14 +67,15 @@ def _write(trainer: Trainer, model: Any, tensors: dict[str, torch.Tensor] | None
         setattr(model.config, name, number)
     model.config.use_cache = True
     implementation = model.config._attn_implementation
-    before = model.config.dtype
-    model.config.dtype = dtype
     try:
         model.save_pretrained(directory, state_dict=state)
     finally:
-        model.config.dtype = before
         model.config._attn_implementation = implementation
         model.config.use_cache = False
+    # transformers writes the dtype of the model in memory there
+    path = directory / "config.json"
+    config = json.loads(path.read_text(encoding="utf-8")) | {"dtype": str(dtype).removeprefix("torch.")}
+    path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     trainer.vocabulary.save(directory)
     for file in directory.glob("*.safetensors"):
         file.chmod(0o644)

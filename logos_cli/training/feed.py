@@ -101,10 +101,8 @@ class Feed:
         """Return this process's share of a step; steps are asked for one after the other."""
         if self._thread is None:
             return self._prepare(step)
-        if self._next is not None and self._next[0] == step:
-            share = self._next[1].result()
-        else:
-            share = self._prepare(step)
+        is_ready = self._next is not None and self._next[0] == step
+        share = self._next[1].result() if self._next is not None and is_ready else self._prepare(step)
         self._next = (step + 1, self._thread.submit(self._prepare, step + 1))
         return share
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from logos_cli.training.loop import StepReport
+    from logos_cli.training.report import StepReport
 
 LOG: Final = "log.jsonl"
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-import numpy as np
 import torch
 
 from logos_cli.errors import DeviceMemoryError, InputError, LogosError, UsageError
@@ -20,9 +18,11 @@ from logos_cli.training.corpus import Corpus
 from logos_cli.training.distributed import World
 from logos_cli.training.feed import Feed, Share
 from logos_cli.training.journal import Journal
-from logos_cli.training.mixture import Mixture, check_domains, resolve_answer_only
+from logos_cli.training.mixture import Mixture, resolve_answer_only
 from logos_cli.training.model import Base, build_model, context_tokens, count_parameters
 from logos_cli.training.packing import Row, build, tiers_for
+from logos_cli.training.report import Listener, Silent, StepReport
+from logos_cli.training.resolve import longest_sentence
 from logos_cli.training.signals import Outcome, Signals, StopNow
 
 CHECKPOINTS: Final = "checkpoints"
@@ -33,96 +33,6 @@ _NAMED: Final = 12
 
 class TrainingError(LogosError):
     """A run that cannot go on: the loss is no number."""
-
-
-@dataclass(frozen=True, slots=True)
-class StepReport:
-    """What a step was like.
-
-    Attributes
-    ----------
-    step, n_steps : int
-        Done, and in all.
-    loss : float
-        Nats a token that counts.
-    tokens_per_s : float
-        Sentence tokens (no padding) of all processes.
-    mfu : float
-        Floating-point operations of the model over those of pure matrix products in the same time.
-    remaining_s : float
-        Time to the end at this speed.
-    """
-
-    step: int
-    n_steps: int
-    n_tokens: int
-    loss: float
-    gradient_norm: float
-    learning_rate_factor: float
-    tokens_per_s: float
-    mfu: float
-    remaining_s: float
-
-
-class Listener(Protocol):
-    """Somebody who is told how a run goes on; only the first process tells."""
-
-    def stepped(self, report: StepReport) -> None:
-        """Tell of a step."""
-
-    def evaluated(self, step: int, results: Mapping[str, Mapping[str, float]], mean_loss: float) -> None:
-        """Tell what held-out sentences say."""
-
-    def saved(self, step: int, path: Path) -> None:
-        """Tell of a checkpoint."""
-
-
-class Silent:
-    """A listener who keeps it to himself."""
-
-    def stepped(self, report: StepReport) -> None:
-        """Do nothing."""
-
-    def evaluated(self, step: int, results: Mapping[str, Mapping[str, float]], mean_loss: float) -> None:
-        """Do nothing."""
-
-    def saved(self, step: int, path: Path) -> None:
-        """Do nothing."""
-
-
-def resolve(config: TrainConfig, corpus: Corpus) -> TrainConfig:
-    """Fill in what the corpus decides, and hold the configuration against it.
-
-    Raises
-    ------
-    UsageError
-        If a name is none of a domain, or no domain has a weight.
-    """
-    domains = sorted(name for name, splits in corpus.manifest["domains"].items() if "train" in splits)
-    weights = config.data.weights or {
-        name: weight for name, weight in corpus.weights.items() if name in domains
-    }
-    check_domains(weights, domains)
-    check_domains(config.data.decay_weights, domains)
-    resolve_answer_only(config.data.answer_only, domains)
-    if not any(weights.values()):
-        raise UsageError(
-            "no domain of the corpus has a weight", source=str(corpus.directory), hint="give [data] weights"
-        )
-    return replace(config, data=replace(config.data, weights=weights))
-
-
-def longest_sentence(corpus: Corpus, config: TrainConfig) -> int:
-    """Return the tokens of the longest sentence of the domains that are mixed."""
-    used = {
-        name for part in (config.data.weights, config.data.decay_weights) for name, w in part.items() if w
-    }
-    longest = 1
-    for split in ("train", "valid"):
-        for name, shard in corpus.shards(split).items():
-            if name in used and len(shard):
-                longest = max(longest, int(np.diff(shard.ends, prepend=0).max()))
-    return longest
 
 
 class Trainer:
@@ -198,7 +108,7 @@ class Trainer:
             device
         )
         self.model = self.module.inner
-        self._flops_of = forward.FlopCount.of(self.model)
+        self.flops_of = forward.FlopCount.of(self.model)
         self.n_parameters, self.n_trained = count_parameters(self.module)
         if self._sharded:
             layers = self.model.get_decoder().layers
@@ -292,7 +202,7 @@ class Trainer:
         saved = time.monotonic()
         stop: Outcome | None = None
         while self.step < n_steps and stop is None:
-            stop = self._train_step(deadline)
+            stop = self.advance(deadline)
             due = (
                 self.world.first_says(time.monotonic() - saved > every_s)
                 if self.world.size > 1
@@ -333,7 +243,7 @@ class Trainer:
             self.listener.saved(self.step, path)
         return path
 
-    def _train_step(self, deadline: float | None = None) -> Outcome | None:
+    def advance(self, deadline: float | None = None) -> Outcome | None:
         """Make one step; return why the run has to end after it, or None. A signal abandons the step."""
         start = time.monotonic()
         share = self.feed.get(self.step)
@@ -422,7 +332,7 @@ class Trainer:
         if not self.world.is_first:
             return
         speed = share.n_tokens / self._step_s
-        flops = self._flops_of.step(share.n_tokens, share.n_pairs)
+        flops = self.flops_of.step(share.n_tokens, share.n_pairs)
         peak = self.matrix_flops_per_s * self.world.size
         report = StepReport(
             step=self.step,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -189,7 +190,9 @@ def with_adapters(model: Any, config: LoraConfig, added: Iterable[int], seed: in
             "LoRA needs peft, which is not installed", hint="pip install 'peft>=0.15'"
         ) from error
     tokens = sorted(added)
-    with torch.random.fork_rng():
+    embeddings = ["embed_tokens"] if model.config.tie_word_embeddings else ["embed_tokens", "lm_head"]
+    with torch.random.fork_rng(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers 5 by the old names
         torch.manual_seed(seed)
         try:
             return get_peft_model(
@@ -197,10 +200,10 @@ def with_adapters(model: Any, config: LoraConfig, added: Iterable[int], seed: in
                 PeftConfig(
                     task_type="CAUSAL_LM",
                     r=config.rank,
-                    lora_alpha=config.alpha,  # type: ignore[arg-type]  # peft takes any number
+                    lora_alpha=config.alpha,  # type: ignore[arg-type]  # any number will do
                     lora_dropout=config.dropout,
                     target_modules=list(config.targets),
-                    trainable_token_indices=tokens or None,
+                    trainable_token_indices=dict.fromkeys(embeddings, tokens) if tokens else None,
                 ),
             )
         except ValueError as error:
@@ -231,7 +234,11 @@ def build_model(config: TrainConfig, vocabulary: Vocabulary, base: Base | None) 
         model = load_base(base, vocabulary, config)
     if config.run.gradient_checkpointing:
         model.config.use_cache = False
-        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        # renamed in transformers 5
+        enable = (
+            getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
+        )
+        enable({"use_reentrant": False})
     if config.lora is None:
         return model
     assert base is not None

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from logos_cli.training.config import TrainConfig
     from logos_cli.training.corpus import Corpus
     from logos_cli.training.distributed import World
-    from logos_cli.training.loop import Listener, Trainer
+    from logos_cli.training.loop import Trainer
     from logos_cli.training.model import Base
     from logos_cli.training.plan import Plan
+    from logos_cli.training.report import Listener
     from logos_cli.training.signals import Outcome, Signals
 
 RUN_FILE: Final = "run.json"
@@ -105,7 +106,8 @@ def read_config(request: TrainRequest) -> TrainConfig:
     UsageError, InputError
         If a key does not exist, a value does not fit, or a file cannot be read.
     """
-    from logos_cli.training.config import TrainConfig, load_config, with_base
+    from logos_cli.training.config import TrainConfig, with_base
+    from logos_cli.training.config_file import load_config
 
     if request.config is not None:
         config = load_config(request.config)
@@ -161,8 +163,8 @@ def plan_training(request: TrainRequest) -> tuple[TrainConfig, Plan]:
 
 def _prepare(request: TrainRequest) -> tuple[TrainConfig, Corpus, Base | None]:
     from logos_cli.training.corpus import Corpus
-    from logos_cli.training.loop import resolve
     from logos_cli.training.model import find_base, require_transformers
+    from logos_cli.training.resolve import resolve
 
     config = read_config(request)
     corpus = Corpus(request.corpus)

@@ -3,158 +3,286 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import signal
-import subprocess
-import sys
-import threading
+import time
 from dataclasses import replace
 
 import pytest
 import torch
 
 from logos_cli.errors import InputError, MissingError, OutputError, UsageError
-from logos_cli.grammar.spec import Kind
-from logos_cli.resources import data_path
 from logos_cli.training import checkpoint
-from logos_cli.training.corpus import Corpus, CorpusWriter, SentenceEncoder
-from logos_cli.training.loop import Trainer, TrainingError, evaluate
-from logos_cli.training.options import ModelShape, TrainOptions
-
-ENCODER = SentenceEncoder(data_path("tokenizers", "logos-nano"))
-SHAPE = ModelShape(hidden_size=32, intermediate_size=64, n_layers=2, n_heads=2, context_length=128)
-OPTIONS = TrainOptions(
-    shape=SHAPE, weights={"molecule": 1.0}, n_steps=6, n_decay_steps=2, n_warmup_steps=2, n_step_tokens=512,
-    n_micro_tokens=256, bf16=False, eval_every=3, log_every=1,
-)  # fmt: skip
+from logos_cli.training.config import ModelConfig
+from logos_cli.training.corpus import Corpus
+from logos_cli.training.journal import Journal, read_journal
+from logos_cli.training.loop import Trainer, TrainingError
+from logos_cli.training.report import Silent
+from logos_cli.training.resolve import resolve
+from logos_cli.training.signals import Outcome
+from tests.unit.training_corpora import CONFIG, write_corpus
 
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory) -> Corpus:
-    directory = tmp_path_factory.mktemp("corpus")
-    writer = CorpusWriter(ENCODER, context_length=128)
-    for split, start in (("valid", 1), ("train", 2)):
-        smiles = ("C" * n + "O" * m for n in range(start, 30, 2) for m in range(1, 20))
-        writer.add("molecule", split, (f"{Kind.MOLECULE.start}{x}{Kind.MOLECULE.end}" for x in smiles))
-    writer.write(directory, {})
-    return Corpus(directory, ENCODER.sha256)
+    return write_corpus(tmp_path_factory.mktemp("corpus"))
 
 
-def weights(trainer: Trainer) -> dict[str, torch.Tensor]:
-    return {name: tensor.clone() for name, tensor in trainer.model.state_dict().items()}
+def trainer(corpus: Corpus, directory, listener=None, **values) -> Trainer:
+    config = CONFIG.with_values({key.replace("__", "."): value for key, value in values.items()})
+    return Trainer(corpus, resolve(config, corpus), directory, listener=listener)
 
 
-def lines(directory) -> list[dict]:
-    return [json.loads(line) for line in (directory / "log.jsonl").read_text().splitlines()]
+def weights(run: Trainer) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in run.model.state_dict().items()}
 
 
-def test_the_held_out_loss_falls(corpus, tmp_path):
-    trainer = Trainer(
-        corpus, ENCODER, replace(OPTIONS, n_steps=40, n_decay_steps=10, eval_every=40), tmp_path
-    )
-    before = evaluate(trainer.model, trainer.held_out, trainer.pad_id, OPTIONS)["molecule"]
-    assert trainer.run()
-    after = lines(tmp_path)[-1]["evaluation"]["molecule"]
-    assert before == pytest.approx(5.6, abs=0.3)
-    assert after < 1.0
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_the_held_out_loss_falls_and_samples_become_sentences(corpus, tmp_path):
+    run = trainer(
+        corpus, tmp_path, schedule__n_steps=60, schedule__n_decay_steps=20, evaluation__every_steps=0,
+        evaluation__n_samples=8, evaluation__max_new_tokens=60, evaluation__temperature=0.5,
+    )  # fmt: skip
+    before = run.evaluate()
+    assert before["molecule"]["loss"] == pytest.approx(5.6, abs=0.3)
+    assert run.run() is Outcome.FINISHED
+    last = [line for line in read_journal(tmp_path / "log.jsonl") if "evaluation" in line][-1]
+    found = last["evaluation"]["molecule"]
+    assert found["loss"] < 1.0
+    assert found["perplexity"] == pytest.approx(2.718281828 ** found["loss"], rel=1e-3)
+    assert found["n_samples"] == 8
+    assert found["well_formed"] >= 0.8
+    assert run.best["step"] == 60
+    assert (tmp_path / "best" / "model.safetensors").exists()
 
 
 def test_a_resumed_run_equals_an_uninterrupted_one(corpus, tmp_path):
-    whole = Trainer(corpus, ENCODER, OPTIONS, tmp_path / "whole")
-    assert whole.run()
-    part = Trainer(corpus, ENCODER, OPTIONS, tmp_path / "part")
+    whole = trainer(corpus, tmp_path / "whole")
+    assert whole.run() is Outcome.FINISHED
+    part = trainer(corpus, tmp_path / "part")
     for _ in range(3):
-        part._train_step()
+        part.advance()
     part.save()
-    resumed = Trainer(corpus, ENCODER, OPTIONS, tmp_path / "part")
-    assert (resumed.step, resumed.n_tokens) == (3, part.n_tokens)
-    assert resumed.run()
-    for name, tensor in weights(whole).items():
-        assert torch.equal(tensor, weights(resumed)[name]), name
+    part.advance()  # lost: after the checkpoint
+    resumed = trainer(corpus, tmp_path / "part")
+    assert (resumed.step, resumed.n_tokens) == (3, part.n_tokens - (part.n_tokens - resumed.n_tokens))
+    assert resumed.run() is Outcome.FINISHED
+    assert same(weights(whole), weights(resumed))
     assert resumed.n_tokens == whole.n_tokens
+    assert resumed.epochs() == whole.epochs()
+    logged = [line["step"] for line in read_journal(tmp_path / "part" / "log.jsonl") if "loss" in line]
+    assert logged == [1, 2, 3, 4, 5, 6]
 
 
-def test_sigterm_ends_the_run_after_a_checkpoint(corpus, tmp_path):
-    before = signal.getsignal(signal.SIGTERM)
-    trainer = Trainer(corpus, ENCODER, replace(OPTIONS, n_steps=10**6), tmp_path)
-    timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM))
-    timer.start()
-    assert not trainer.run()
-    timer.join()
-    assert signal.getsignal(signal.SIGTERM) is before
-    state = json.loads((checkpoint.latest(tmp_path) / "state.json").read_text())
-    assert state["step"] == trainer.step > 0
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT])
+def test_a_signal_ends_the_run_after_a_checkpoint(corpus, tmp_path, number):
+    before = signal.getsignal(number)
+
+    class Kill(Silent):
+        def stepped(self, report):
+            if report.step == 3:
+                os.kill(os.getpid(), number)
+
+    run = trainer(corpus, tmp_path, Kill(), schedule__n_steps=10**6)
+    wanted = Outcome.INTERRUPTED if number == signal.SIGINT else Outcome.TERMINATED
+    assert run.run() is wanted
+    assert signal.getsignal(number) is before
+    assert checkpoint.read_state(checkpoint.latest(tmp_path / "checkpoints"))["step"] == 3
+    assert trainer(corpus, tmp_path, schedule__n_steps=10**6).step == 3
 
 
-def test_other_options_are_refused_but_the_length_may_change(corpus, tmp_path):
-    Trainer(corpus, ENCODER, OPTIONS, tmp_path).save()
-    longer = Trainer(corpus, ENCODER, replace(OPTIONS, n_steps=9, n_decay_steps=4), tmp_path)
-    assert longer.options.n_steps == 9
-    with pytest.raises(UsageError, match="learning_rate"):
-        Trainer(corpus, ENCODER, replace(OPTIONS, learning_rate=1.0), tmp_path)
+def test_a_signal_in_a_step_abandons_it(corpus, tmp_path, monkeypatch):
+    run = trainer(corpus, tmp_path, schedule__n_steps=10**6)
+    run.advance()
+    run.signals.received = signal.SIGTERM
+    before = weights(run)
+    assert run.advance() is Outcome.TERMINATED
+    assert run.step == 1
+    assert same(before, weights(run))
+
+
+def test_the_time_given_is_kept(corpus, tmp_path):
+    run = trainer(corpus, tmp_path, schedule__n_steps=10**6)
+    start = time.monotonic()
+    assert run.run(deadline=start + 1.5) is Outcome.TIME_UP
+    assert time.monotonic() - start < 8
+    assert checkpoint.read_state(checkpoint.latest(tmp_path / "checkpoints"))["step"] == run.step > 0
+
+
+def test_another_configuration_is_refused_but_the_length_may_change(corpus, tmp_path):
+    trainer(corpus, tmp_path).save()
+    assert trainer(corpus, tmp_path, schedule__n_steps=9).step == 0
+    with pytest.raises(UsageError, match=r"learning_rate: 0.003 -> 1.0"):
+        trainer(corpus, tmp_path, optimizer__learning_rate=1.0)
+    other = write_corpus(tmp_path / "other", longest=20)
+    with pytest.raises(UsageError, match="corpus: "):
+        trainer(other, tmp_path)
 
 
 def test_a_full_disk_leaves_the_checkpoint_before(corpus, tmp_path, monkeypatch):
-    trainer = Trainer(corpus, ENCODER, OPTIONS, tmp_path)
-    first = trainer.save()
-    trainer._train_step()
+    run = trainer(corpus, tmp_path)
+    first = run.save()
+    run.advance()
 
     def full(*_args, **_options):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(torch, "save", full)
+    monkeypatch.setattr(checkpoint, "save_file", full)
     with pytest.raises(OutputError, match="No space left"):
-        trainer.save()
+        run.save()
     monkeypatch.undo()
-    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == [first.name]
-    assert Trainer(corpus, ENCODER, OPTIONS, tmp_path).step == 0
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == [first.name]
+    assert trainer(corpus, tmp_path).step == 0
 
 
-@pytest.mark.parametrize("name", ["model.safetensors", "optimizers.pt", "state.json"])
+def test_as_many_checkpoints_as_wanted_are_kept(corpus, tmp_path):
+    run = trainer(corpus, tmp_path, run__n_checkpoints=2)
+    for _ in range(3):
+        run.advance()
+        run.save()
+    names = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
+    assert names == ["step-00000002", "step-00000003"]
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "optimizer.safetensors", "state.json"])
 def test_a_damaged_checkpoint_is_an_input_error(corpus, tmp_path, name):
-    path = Trainer(corpus, ENCODER, OPTIONS, tmp_path).save() / name
+    path = trainer(corpus, tmp_path).save() / name
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(InputError, match="damaged"):
-        Trainer(corpus, ENCODER, OPTIONS, tmp_path)
+        trainer(corpus, tmp_path)
 
 
-def test_a_loss_that_is_no_number_stops_the_run(corpus, tmp_path):
-    trainer = Trainer(corpus, ENCODER, OPTIONS, tmp_path)
+def test_a_loss_that_is_no_number_names_step_and_sentences(corpus, tmp_path):
+    run = trainer(corpus, tmp_path)
+    run.advance()
+    first = run.save()
     with torch.no_grad():
-        trainer.model.model.norm.weight.fill_(float("nan"))
-    with pytest.raises(TrainingError, match="step 0"):
-        trainer.run()
+        run.model.model.norm.weight.fill_(float("nan"))
+    with pytest.raises(
+        TrainingError, match=r"loss of step 1 is nan; sentences: (molecule|retrosynthesis) \d+"
+    ):
+        run.run()
+    assert checkpoint.latest(tmp_path / "checkpoints") == first
 
 
-def test_the_log_holds_loss_and_evaluation(corpus, tmp_path):
-    Trainer(corpus, ENCODER, OPTIONS, tmp_path).run()
-    losses = [line["loss"] for line in lines(tmp_path) if "loss" in line]
-    steps = [line["step"] for line in lines(tmp_path) if "evaluation" in line]
-    assert len(losses) == 6
-    assert steps == [3, 6]
-
-
-def test_warm_up_stable_decay():
-    options = replace(OPTIONS, n_steps=100, n_warmup_steps=10, n_decay_steps=20, decay_weights={"ion": 1.0})
-    factors = [options.learning_rate_factor(step) for step in range(100)]
-    assert factors[0] == pytest.approx(0.1)
-    assert set(factors[9:80]) == {1.0}
-    assert factors[80:] == pytest.approx([(20 - n) / 20 for n in range(20)])
-    assert options.weights_at(79) == {"molecule": 1.0}
-    assert options.weights_at(80) == {"ion": 1.0}
-
-
-def test_training_loads_no_chemistry():
-    code = (
-        "import sys, logos_cli.training.loop\n"
-        "print({'rdkit', 'gemmi', 'Bio', 'biotite', 'pymatgen', 'llguidance'} & set(sys.modules))"
+def test_answer_only_counts_answers_only(corpus, tmp_path):
+    run = trainer(
+        corpus, tmp_path / "a", data__answer_only=["retrosynthesis"], data__weights={"retrosynthesis": 1}
     )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == "set()"
+    share = run.feed.get(0)
+    reacting = run.vocabulary.id_of("<ReverseReact>")
+    for plan in share.plans:
+        for example in plan.examples:
+            assert example.tokens[example.first_target - 1] == reacting
+    assert 0 < share.n_targets < 0.7 * share.n_tokens
+    all_of_it = trainer(corpus, tmp_path / "b", data__weights={"retrosynthesis": 1}).feed.get(0)
+    assert all_of_it.n_targets > share.n_targets
+    assert all_of_it.n_tokens == share.n_tokens
+
+
+def test_the_mixture_follows_weights_and_phases(corpus, tmp_path):
+    run = trainer(
+        corpus, tmp_path, data__decay_weights={"molecule": 1.0}, schedule__n_steps=200,
+        schedule__n_decay_steps=50,
+    )  # fmt: skip
+    assert run.feed.weights(149) == {"molecule": 0.7, "retrosynthesis": 0.3}
+    assert run.feed.weights(150) == {"molecule": 1.0}
+    tokens = {"molecule": 0, "retrosynthesis": 0}
+    for step in range(40):
+        for plan in run.feed.get(step).plans:
+            for example in plan.examples:
+                tokens[example.domain] += len(example.tokens)
+    assert tokens["molecule"] / sum(tokens.values()) == pytest.approx(0.7, abs=0.05)
+
+
+def test_names_that_are_no_domain_are_refused(corpus):
+    for key in ("data.weights", "data.decay_weights"):
+        with pytest.raises(UsageError, match="no domain moleculs"):
+            resolve(CONFIG.with_values({key: {"moleculs": 1}}), corpus)
+    with pytest.raises(UsageError, match="no domain x"):
+        resolve(CONFIG.with_values({"data.answer_only": ["x"]}), corpus)
+    assert set(resolve(CONFIG.with_values({"data.weights": {}}), corpus).data.weights) == {
+        "molecule",
+        "retrosynthesis",
+    }
+
+
+def test_a_sentence_longer_than_the_context_is_refused(corpus, tmp_path):
+    with pytest.raises(InputError, match=r"sentence of \d+ tokens, and the model a context of 32"):
+        trainer(corpus, tmp_path, model__context_length=32)
+
+
+def test_a_token_outside_the_vocabulary_is_refused(tmp_path):
+    import numpy as np
+
+    corpus = write_corpus(tmp_path / "corpus")
+    path = tmp_path / "corpus" / "shards" / "molecule.train.tokens.npy"
+    tokens = np.load(path)
+    tokens[3] = 60_000
+    np.save(path, tokens)
+    run = trainer(corpus, tmp_path / "run", data__weights={"molecule": 1})
+    with pytest.raises(InputError, match="molecule has token 60000"):
+        for _ in range(30):
+            run.advance()
 
 
 def test_a_torch_without_muon_says_what_to_install(corpus, tmp_path, monkeypatch):
     monkeypatch.delattr(torch.optim, "Muon")
     with pytest.raises(MissingError, match=r"torch 2\.9"):
-        Trainer(corpus, ENCODER, OPTIONS, tmp_path)
+        trainer(corpus, tmp_path)
+
+
+def test_a_log_line_cut_off_by_a_kill_is_left_out(tmp_path):
+    (tmp_path / "log.jsonl").write_text('{"step": 1, "loss": 2}\n{"step": 9, "loss": 2}\n{"st')
+    Journal(tmp_path, 5)
+    assert [line["step"] for line in read_journal(tmp_path / "log.jsonl")] == [1]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"optimizer.name": "adamw", "model.architecture": "qwen3", "model.n_kv_heads": 1},
+        {"run.precision": "bf16", "run.gradient_checkpointing": True, "model.tie_embeddings": False},
+        {"run.attention": "sdpa", "schedule.name": "cosine"},
+    ],
+    ids=str,
+)
+def test_other_shapes_and_ways_to_compute_learn_too(corpus, tmp_path, values):
+    config = CONFIG.with_values({"schedule.n_steps": 12, "evaluation.every_steps": 0, **values})
+    run = Trainer(corpus, resolve(config, corpus), tmp_path)
+    assert run.run() is Outcome.FINISHED
+    losses = [line["loss"] for line in read_journal(tmp_path / "log.jsonl") if "loss" in line]
+    assert losses[-1] < losses[0] - 0.5
+
+
+def test_what_is_exported_is_what_was_trained(corpus, tmp_path):
+    from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
+
+    from logos_cli.backends.base import LoadOptions, open_model
+
+    run = trainer(corpus, tmp_path / "run")
+    run.run()
+    path = run.export(tmp_path / "model")
+    again = AutoModelForCausalLM.from_pretrained(path)
+    assert same(weights(run), again.state_dict())
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(path)
+    assert len(tokenizer) == run.vocabulary.n_tokens
+    backend = open_model(LoadOptions(str(path), device="cpu")).load()
+    backend.reserve(1)
+    ids = backend.tokenizer.encode("<MoleculeS>CC")
+    logits = torch.from_numpy(backend.prefill(0, ids))
+    with torch.no_grad():
+        wanted = again(torch.tensor([ids])).logits[0, -1]
+    assert torch.allclose(logits.flatten(), wanted, atol=1e-4)
+
+
+def test_heads_may_be_of_a_width_of_their_own(corpus, tmp_path):
+    shape = ModelConfig(
+        hidden_size=32, n_heads=2, head_dim=8, intermediate_size=64, n_layers=1, context_length=128
+    )
+    run = Trainer(corpus, resolve(replace(CONFIG, model=shape), corpus), tmp_path)
+    assert run.model.config.head_dim == 8
+    assert run.flops_of.width == 16

@@ -8,7 +8,20 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logos_cli.training.packing import TIERS, micro_batches, pack
+from logos_cli.training.config import ModelConfig, RunConfig
+from logos_cli.training.feed import deal
+from logos_cli.training.forward import SentenceLoss, choose_attention, loss_sum
+from logos_cli.training.model import new_model
+from logos_cli.training.packing import TIERS, Example, build, dense_mask, pack, plan_batches, tiers_for
+from logos_cli.training.vocabulary import Vocabulary
+from tests.unit.training_corpora import NANO
+
+SHAPE = ModelConfig(hidden_size=32, intermediate_size=64, n_layers=2, n_heads=2, context_length=2048)
+
+
+def examples(lengths, first_target: int = 1) -> list[Example]:
+    random = np.random.default_rng(1)
+    return [Example("a", n, random.integers(1, 50, length), first_target) for n, length in enumerate(lengths)]
 
 
 @given(st.lists(st.integers(1, TIERS[-1]), max_size=80))
@@ -32,43 +45,82 @@ def test_short_sentences_waste_little():
     assert sum(lengths) / (128 * len(pack(lengths)[128])) > 0.93
 
 
+def test_tiers_hold_the_longest_sentence():
+    assert tiers_for(2048) == TIERS
+    assert tiers_for(100) == (128,)
+    assert tiers_for(4096)[-1] == 4096
+    assert tiers_for(4096, fixed=True) == (4096,)
+
+
+@given(st.lists(st.integers(1, 600), min_size=1, max_size=40), st.integers(1, 5))
+def test_the_work_is_dealt_out_whole_and_evenly(lengths, size):
+    plans = plan_batches(examples(lengths), 256)
+    dealt = [deal(plans, rank, size, even=False) for rank in range(size)]
+    found = sorted(example.index for share in dealt for plan in share for example in plan.examples)
+    assert found == [*range(len(lengths))]
+    assert max(map(len, dealt)) - min(map(len, dealt)) <= 1
+    even = [deal(plans, rank, size, even=True) for rank in range(size)]
+    assert len({len(share) for share in even}) == 1
+
+
 @pytest.fixture(scope="module")
 def model():
-    from transformers import LlamaConfig, LlamaForCausalLM
+    return new_model(SHAPE, Vocabulary.load(NANO), seed=0).eval()
 
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=50, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
-        num_key_value_heads=2, max_position_embeddings=2048, pad_token_id=0,
-    )  # fmt: skip
-    model = LlamaForCausalLM(config).eval()
-    model.set_attn_implementation("eager")
-    return model
+
+def alone(model, example: Example) -> float:
+    ids = torch.from_numpy(example.tokens)[None]
+    logits = model(input_ids=ids, use_cache=False).logits[0, example.first_target - 1 : -1]
+    return torch.nn.functional.cross_entropy(logits, ids[0, example.first_target :], reduction="sum").item()
 
 
 @torch.no_grad()
-def test_packing_does_not_change_the_loss_of_any_sentence(model):
-    random = np.random.default_rng(1)
-    sentences = [random.integers(1, 50, n).astype(np.uint16) for n in (3, 60, 40, 20, 200, 300, 2, 128, 129)]
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+@pytest.mark.parametrize("fixed_rows", [None, 3])
+@pytest.mark.parametrize("first_target", [1, 2])
+def test_packing_does_not_change_the_loss_of_any_sentence(model, attention, fixed_rows, first_target):
+    sentences = examples((3, 60, 40, 20, 200, 300, 2, 128, 129), first_target)
+    wanted = sum(alone(model, example) for example in sentences if example.n_targets)
+    loss = SentenceLoss(model, attention, torch.float32)
+    tiers = TIERS if fixed_rows is None else (512,)
     packed, n_targets = 0.0, 0
-    for batch in micro_batches(sentences, n_tokens=256, pad_id=0):
-        logits = model(
-            input_ids=batch.input_ids,
-            position_ids=batch.position_ids,
-            attention_mask=batch.mask,
-            use_cache=False,
-        ).logits
-        assert torch.isfinite(logits).all()
-        assert int((batch.labels >= 0).sum()) == batch.n_targets
-        n_targets += batch.n_targets
-        packed += torch.nn.functional.cross_entropy(
-            logits.flatten(0, 1), batch.labels.flatten(), reduction="sum"
-        ).item()
-    alone = 0.0
-    for sentence in sentences:
-        ids = torch.from_numpy(sentence.astype(np.int64))[None]
-        alone += torch.nn.functional.cross_entropy(
-            model(input_ids=ids).logits[0, :-1], ids[0, 1:], reduction="sum"
-        ).item()
-    assert n_targets == sum(len(sentence) - 1 for sentence in sentences)
-    assert packed == pytest.approx(alone, rel=1e-5)
+    for plan in plan_batches(sentences, 256, tiers):
+        batch = build(plan, 0, fixed_rows)
+        n_targets += int((batch.labels >= 0).sum())
+        packed += loss_sum(loss, batch, attention, "fp32").item()
+    assert n_targets == sum(max(0, len(example.tokens) - first_target) for example in sentences)
+    assert packed == pytest.approx(wanted, rel=1e-5)
+
+
+def test_padding_attends_to_padding_only():
+    batch = build(plan_batches(examples((3, 4)), 256)[0], 0)
+    allowed = dense_mask(batch.documents, torch.float32)[0, 0] == 0
+    assert batch.documents[0].tolist() == [0] * 4 + [1] * 3 + [-1] * 9
+    assert allowed.any(1).all()
+    assert not allowed[7:, :7].any()
+    assert torch.equal(allowed, allowed.tril())
+
+
+def test_the_logits_of_a_large_vocabulary_are_computed_in_parts(model, monkeypatch):
+    from logos_cli.training import forward
+
+    loss = SentenceLoss(model, "eager", torch.float32)
+    batch = build(plan_batches(examples((60, 70)), 256)[0], 0)
+    losses, gradients = [], []
+    for _ in range(2):
+        model.zero_grad()
+        losses.append(loss_sum(loss, batch, "eager", "fp32"))
+        losses[-1].backward()
+        gradients.append(model.get_input_embeddings().weight.grad.clone())
+        monkeypatch.setattr(forward, "_LARGE_VOCABULARY", 1)
+        monkeypatch.setattr(forward, "_CHUNK", 50)
+    assert losses[0].item() == pytest.approx(losses[1].item(), rel=1e-6)
+    assert torch.allclose(*gradients, rtol=1e-4, atol=1e-6)
+
+
+def test_kernels_are_chosen_for_the_device():
+    cpu, cuda = torch.device("cpu"), torch.device("cuda")
+    assert choose_attention(RunConfig(), cpu) == "eager"
+    assert choose_attention(RunConfig(), cuda) == "sdpa"
+    assert choose_attention(RunConfig(compile=True), cuda) == "flex"
+    assert choose_attention(RunConfig(attention="sdpa"), cpu) == "sdpa"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from logos_cli.cli.terminal import terminal
 
 if TYPE_CHECKING:
-    from logos_cli.training.loop import StepReport
+    from logos_cli.training.report import StepReport
 
 
 def duration(seconds: float) -> str:
@@ -90,6 +90,6 @@ class Display:
                 f"  {domain}: loss {found['loss']:.4f}, perplexity {found['perplexity']:.3f}{samples}"
             )
 
-    def saved(self, step: int, path: Path) -> None:
+    def saved(self, step: int, path: Path) -> None:  # noqa: ARG002 - as the loop tells it
         """Show a checkpoint."""
         terminal().detail(f"checkpoint {path}")

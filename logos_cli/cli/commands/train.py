@@ -136,7 +136,7 @@ def train(
 
 def _values(settings: list[str], **flags: Any) -> dict[str, Any]:
     """Return dotted keys and values; flags of their own over ``--set``."""
-    from logos_cli.training.config import parse_setting
+    from logos_cli.training.config_file import parse_setting
 
     keys = {
         "steps": "schedule.n_steps", "seed": "run.seed", "verify": "data.verify", "device": "run.device",

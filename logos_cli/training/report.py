@@ -1,0 +1,63 @@
+"""What a run tells while it goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class StepReport:
+    """What a step was like.
+
+    Attributes
+    ----------
+    step, n_steps : int
+        Done, and in all.
+    loss : float
+        Nats a token that counts.
+    tokens_per_s : float
+        Sentence tokens (no padding) of all processes.
+    mfu : float
+        Floating-point operations of the model over those of pure matrix products in the same time.
+    remaining_s : float
+        Time to the end at this speed.
+    """
+
+    step: int
+    n_steps: int
+    n_tokens: int
+    loss: float
+    gradient_norm: float
+    learning_rate_factor: float
+    tokens_per_s: float
+    mfu: float
+    remaining_s: float
+
+
+class Listener(Protocol):
+    """Somebody who is told how a run goes on; only the first process tells."""
+
+    def stepped(self, report: StepReport) -> None:
+        """Tell of a step."""
+
+    def evaluated(self, step: int, results: Mapping[str, Mapping[str, float]], mean_loss: float) -> None:
+        """Tell what held-out sentences say."""
+
+    def saved(self, step: int, path: Path) -> None:
+        """Tell of a checkpoint."""
+
+
+class Silent:
+    """A listener who keeps it to himself."""
+
+    def stepped(self, report: StepReport) -> None:
+        """Do nothing."""
+
+    def evaluated(self, step: int, results: Mapping[str, Mapping[str, float]], mean_loss: float) -> None:
+        """Do nothing."""
+
+    def saved(self, step: int, path: Path) -> None:
+        """Do nothing."""

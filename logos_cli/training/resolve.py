@@ -1,0 +1,47 @@
+"""A configuration held against a corpus."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from logos_cli.errors import UsageError
+from logos_cli.training.config import TrainConfig
+from logos_cli.training.corpus import Corpus
+from logos_cli.training.mixture import check_domains, resolve_answer_only
+
+
+def resolve(config: TrainConfig, corpus: Corpus) -> TrainConfig:
+    """Fill in what the corpus decides, and hold the configuration against it.
+
+    Raises
+    ------
+    UsageError
+        If a name is none of a domain, or no domain has a weight.
+    """
+    domains = sorted(name for name, splits in corpus.manifest["domains"].items() if "train" in splits)
+    weights = config.data.weights or {
+        name: weight for name, weight in corpus.weights.items() if name in domains
+    }
+    check_domains(weights, domains)
+    check_domains(config.data.decay_weights, domains)
+    resolve_answer_only(config.data.answer_only, domains)
+    if not any(weights.values()):
+        raise UsageError(
+            "no domain of the corpus has a weight", source=str(corpus.directory), hint="give [data] weights"
+        )
+    return replace(config, data=replace(config.data, weights=weights))
+
+
+def longest_sentence(corpus: Corpus, config: TrainConfig) -> int:
+    """Return the tokens of the longest sentence of the domains that are mixed."""
+    used = {
+        name for part in (config.data.weights, config.data.decay_weights) for name, w in part.items() if w
+    }
+    longest = 1
+    for split in ("train", "valid"):
+        for name, shard in corpus.shards(split).items():
+            if name in used and len(shard):
+                longest = max(longest, int(np.diff(shard.ends, prepend=0).max()))
+    return longest
