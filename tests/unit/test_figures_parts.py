@@ -302,6 +302,28 @@ def test_what_a_family_says_of_size(values, expected):
     assert verdict(lower, family(*(-value for value in values))) is expected
 
 
+def test_a_paired_figure_decides_where_there_is_one():
+    models = family(5, 4, 3)
+    for number, found in enumerate(models):
+        found["gain"] = {"value": number, "low": number - 0.1, "high": number + 0.1, "n": 10}
+        found["part"]["value"] |= {"low": 0, "high": 9}
+    wide = Metric("task", "figure", ("part", "value"), lower=True)
+    paired = Metric("task", "figure", ("part", "value"), lower=True, paired=("gain",))
+    assert verdict(wide, models) is Verdict.DIRECTION
+    assert verdict(paired, models) is Verdict.CONFIRMED
+    assert verdict(Metric("task", "figure", ("part", "value"), judged=False), models) is Verdict.OPEN
+
+
+@pytest.mark.parametrize(("lower", "best"), [(True, "low"), (False, "high")])
+def test_the_best_rival_counts(lower, best):
+    rivals = (("low", ("a",)), ("high", ("b",)), ("none", ("c",)))
+    metric = Metric("task", "figure", ("x",), rivals, lower=lower)
+    found = metric.rival_of([{}, {"a": {"value": 1}, "b": {"value": 2}, "c": {"value": None}}])
+    assert found is not None
+    assert found[0] == best
+    assert metric.rival_of([{}]) is None
+
+
 def test_every_metric_has_its_own_name_and_place():
     assert len({(metric.task, metric.name) for metric in METRICS}) == len(METRICS)
     assert len({metric.path for metric in METRICS}) == len(METRICS)

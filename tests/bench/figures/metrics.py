@@ -21,7 +21,7 @@ class Verdict(StrEnum):
     CONFIRMED = "confirmed"
     DIRECTION = "direction only"
     NOT_CONFIRMED = "not confirmed"
-    OPEN = "one size only"
+    OPEN = "–"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,27 +34,39 @@ class Metric:
         As tables show them.
     path : tuple of str
         Where the figure stands.
-    baseline : tuple of str, optional
-        Where that of the model-free rival stands, and ``rival`` what it is.
+    rivals : tuple of pairs
+        What stands beside it and asks no trained model: names and places, of which the best one counts.
     lower : bool
         Whether less is better.
+    plotted : bool
+        Whether the plot has a panel of it.
+    judged : bool
+        Whether more of it is a merit, or less.
+    paired : tuple of str, optional
+        Where a figure stands that compares each model unit by unit with one common rival; more is better. Its
+        interval is narrower, and decides between sizes.
     """
 
     task: str
     name: str
     path: tuple[str, ...]
-    rival: str = ""
-    baseline: tuple[str, ...] | None = None
+    rivals: tuple[tuple[str, tuple[str, ...]], ...] = ()
     lower: bool = False
     plotted: bool = False
+    judged: bool = True
+    paired: tuple[str, ...] | None = None
 
     def of(self, figures: Figures) -> Figure | None:
         """Return the figure of a model, None where it was not measured."""
         return lookup(figures, self.path)
 
-    def rival_of(self, figures: Figures) -> Figure | None:
-        """Return the baseline's figure beside a model's."""
-        return lookup(figures, self.baseline) if self.baseline else None
+    def rival_of(self, family: Sequence[Figures]) -> tuple[str, Figure] | None:
+        """Return name and figure of the best rival, as the first model that was measured beside one has it."""
+        for figures in family:
+            found = [(name, figure) for name, path in self.rivals if (figure := lookup(figures, path))]
+            if found:
+                return (min if self.lower else max)(found, key=lambda pair: pair[1]["value"])
+        return None
 
 
 def lookup(figures: Figures, path: Sequence[str]) -> Figure | None:
@@ -68,13 +80,19 @@ def lookup(figures: Figures, path: Sequence[str]) -> Figure | None:
 def _perplexity(task: str, domain: str, kind: str = "", *, plotted: bool = False) -> Metric:
     middle = (kind,) if kind else ()
     names = {"residue": "perplexity per residue", "answer": "perplexity of the answer", "": "perplexity"}
+    place = ("losses", domain, *middle)
+    rivals = tuple(
+        (name, (*place, f"{key}_perplexity"))
+        for name, key in (("5-gram", "fivegram"), ("unigram", "unigram"))
+    )
     return Metric(
-        task, names[kind], ("losses", domain, *middle, "perplexity"), "5-gram",
-        ("losses", domain, *middle, "fivegram_perplexity"), lower=True, plotted=plotted,
+        task, names[kind], (*place, "perplexity"), rivals, lower=True, plotted=plotted,
+        paired=(*place, "gain_over_fivegram_nats"),
     )  # fmt: skip
 
 
 _BETWEEN: Final = ("molecules", "between_two_training_samples")
+_SCORES: Final = (("BLOSUM62", "blosum62"), ("fewest mutations", "fewest_mutations"), ("5-gram", "fivegram"))
 _SITE: Final = ("sites", "small_molecules")
 
 METRICS: Final[tuple[Metric, ...]] = (
@@ -86,12 +104,12 @@ METRICS: Final[tuple[Metric, ...]] = (
     ),
     _perplexity("molecules", "molecule"),
     Metric("molecules", "valid (%)", ("molecules", "valid_percent"), plotted=True),
-    Metric("molecules", "unique of valid (%)", ("molecules", "unique_of_valid_percent")),
-    Metric("molecules", "novel of unique (%)", ("molecules", "novel_of_unique_percent")),
+    Metric("molecules", "unique of valid (%)", ("molecules", "unique_of_valid_percent"), judged=False),
+    Metric("molecules", "novel of unique (%)", ("molecules", "novel_of_unique_percent"), judged=False),
     *(
         Metric(
             "molecules", f"{label} distance to training", ("molecules", f"{name}_distance"),
-            "training to training", (*_BETWEEN, f"{name}_distance"), lower=True,
+            (("training to training", (*_BETWEEN, f"{name}_distance")),), lower=True,
         )
         for name, label in (("qed", "QED"), ("sa", "SA"), ("logp", "logP"))
     ),
@@ -123,26 +141,27 @@ METRICS: Final[tuple[Metric, ...]] = (
     Metric("forward reaction", "top-10, 32 samples (%)", ("reactions", "reaction", "samples", "top_10_percent")),
     _perplexity("site search", "search", "answer"),
     Metric(
-        "site search", "MCC, ranked residues", (*_SITE, "mcc"), "letter frequency",
-        (*_SITE, "letter_frequency_mcc"), plotted=True,
+        "site search", "MCC, ranked residues", (*_SITE, "mcc"),
+        (("letter frequency", (*_SITE, "letter_frequency_mcc")),), plotted=True, paired=(*_SITE, "mcc_gain"),
     ),
     Metric(
-        "site search", "F1, ranked residues", (*_SITE, "f1"), "letter frequency", (*_SITE, "letter_frequency_f1")
+        "site search", "F1, ranked residues", (*_SITE, "f1"),
+        (("letter frequency", (*_SITE, "letter_frequency_f1")),),
     ),
     Metric(
-        "site search", "MCC, decoded", ("sites", "decoded", "mcc"), "letter frequency",
-        ("sites", "decoded", "letter_frequency_mcc"),
+        "site search", "MCC, decoded", ("sites", "decoded", "mcc"),
+        (("letter frequency", ("sites", "decoded", "letter_frequency_mcc")),),
     ),
     Metric(
-        "site search", "MCC of ions, ranked residues", ("sites", "ions", "mcc"), "letter frequency",
-        ("sites", "ions", "letter_frequency_mcc"),
+        "site search", "MCC of ions, ranked residues", ("sites", "ions", "mcc"),
+        (("letter frequency", ("sites", "ions", "letter_frequency_mcc")),), paired=("sites", "ions", "mcc_gain"),
     ),
     *(_perplexity(f"ligand for a pocket, level {n}", f"complex_{n}", "answer") for n in (1, 2, 3)),
-    _perplexity("mutations", "transformation", "answer"),
+    _perplexity("transformation", "transformation", "answer"),
     *(
         Metric(
-            "fitness", f"{name}, Spearman", ("fitness", name, "model_spearman"), "BLOSUM62",
-            ("fitness", name, "blosum62_spearman"), plotted=name == "GB1",
+            "fitness", f"{name}, Spearman", ("fitness", name, "model_spearman"),
+            tuple((label, ("fitness", name, f"{key}_spearman")) for label, key in _SCORES), plotted=name == "GB1",
         )
         for name in ASSAYS
     ),
@@ -165,10 +184,13 @@ def verdict(metric: Metric, family: Sequence[Figures]) -> Verdict:
     Confirmed: every size is better than the one before, and the intervals of the smallest and the largest do not
     overlap. Direction only: the largest is better than the smallest, but one of these conditions is not met.
     """
-    found = [figure for figures in by_size(family) if (figure := metric.of(figures))]
+    models = by_size(family)
+    if not metric.judged:
+        return Verdict.OPEN
+    path, sign = (metric.paired, 1) if metric.paired else (metric.path, -1 if metric.lower else 1)
+    found = [figure for figures in models if (figure := lookup(figures, path))]
     if len(found) <= 1:
         return Verdict.OPEN
-    sign = -1 if metric.lower else 1
     values = [sign * figure["value"] for figure in found]
     ends = [sorted((sign * figure["low"], sign * figure["high"])) for figure in (found[0], found[-1])]
     if values[-1] <= values[0]:

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import Any, Final
 
 from logos_cli.errors import MissingError
@@ -30,14 +31,17 @@ SCALING: Final = """\
 
 Square brackets hold bootstrap 95 % intervals over sentences, samples, chains or reactions. *Confirmed*: every size is
 better than the one before, and the intervals of the smallest and the largest do not overlap. *Direction only*: the
-largest is better than the smallest, but one of the two conditions is not met.
+largest is better than the smallest, but one of the two conditions is not met. Of perplexities and of ranked residues
+the intervals compared are those of the gain over the 5-gram, sentence by sentence, and over the letter frequency, chain
+by chain, because all sizes have the same ones. Uniqueness and novelty are no merit by themselves and are not judged.
+The baseline is the best of those that ask no trained network.
 
 ## How it is measured
 
 - **Perplexity** is per token (a character or a tag) of held-out sentences, *per residue* over residue letters alone,
   *of the answer* over what follows the operator (for a complex: the ligand), the end token counted. The 5-gram is an
   interpolated modified Kneser-Ney model of all training sentences of the same domain, which is more text than a small
-  model reads of it.
+  model reads of it; where a plain unigram is better, it is the baseline.
 - **Samples** are drawn at temperature 1 without a constraint. *Numbered*: ANARCII numbers every chain of the sample.
   Distances are Wasserstein-1 between properties of samples and of training molecules; beside them that of two disjoint
   samples of training molecules, which is what chance gives.
@@ -50,7 +54,7 @@ largest is better than the smallest, but one of the two conditions is not met.
   the residues that samples of `logos generate site` tag most often. The baseline ranks residues by how often their
   letter is tagged in training and answers with the same number.
 - **Fitness** is the rank correlation of measured fitness and log-likelihood over variants; no measured value was used.
-  The baseline sums BLOSUM62 over the mutations.
+  Baselines: BLOSUM62 summed over the mutations, minus their number, and the likelihood of the 5-gram.
 """
 
 
@@ -104,11 +108,18 @@ def task_table(figures: Figures) -> str:
     """Return the headline figures of one model beside their baselines."""
     rows = []
     for metric in measured([figures]):
-        figure, rival = metric.of(figures), metric.rival_of(figures)
+        figure = metric.of(figures)
         assert figure is not None
-        beside = f"{metric.rival} {short(rival['value'])}" if rival else ""
-        rows.append([f"{metric.task}: {metric.name}", interval(figure), f"{figure['n']:,}", beside])
+        rows.append(
+            [f"{metric.task}: {metric.name}", interval(figure), f"{figure['n']:,}", beside(metric, [figures])]
+        )
     return rows_to_table(("figure", "value", "n", "baseline"), rows)
+
+
+def beside(metric: Metric, family: Sequence[Figures]) -> str:
+    """Return the best rival of a metric as tables show it."""
+    rival = metric.rival_of(family)
+    return f"{short(rival[1]['value'])} ({rival[0]})" if rival else ""
 
 
 def form_table(figures: Figures) -> str:
@@ -126,10 +137,8 @@ def family_table(family: Sequence[Figures]) -> str:
     head = ["task", "figure", *(size_of(figures) for figures in models), "baseline", "larger is better"]
     rows = []
     for metric in measured(models):
-        rival = next((found for figures in models if (found := metric.rival_of(figures))), None)
-        beside = f"{short(rival['value'])} ({metric.rival})" if rival else ""
         cells = [interval(metric.of(figures)) for figures in models]
-        rows.append([metric.task, metric.name, *cells, beside, str(verdict(metric, models))])
+        rows.append([metric.task, metric.name, *cells, beside(metric, models), str(verdict(metric, models))])
     return rows_to_table(head, rows)
 
 
@@ -144,21 +153,19 @@ def claim(family: Sequence[Figures]) -> str:
         return "With one size measured, nothing is said about the claim that larger is better."
     found: dict[str, list[Verdict]] = {}
     for metric in measured(family):
-        found.setdefault(metric.task, []).append(verdict(metric, family))
+        if (each := verdict(metric, family)) is not Verdict.OPEN:
+            found.setdefault(metric.task, []).append(each)
     counts = Counter(each for verdicts in found.values() for each in verdicts)
-    shares = (
+    text = (
+        "The paper's claim in the small, *one recipe, larger is better on every task*: "
         f"confirmed for {counts[Verdict.CONFIRMED]} of {counts.total()} figures, "
-        f"in direction only for {counts[Verdict.DIRECTION]}, not confirmed for {counts[Verdict.NOT_CONFIRMED]}"
+        f"in direction only for {counts[Verdict.DIRECTION]}, "
+        f"not confirmed for {counts[Verdict.NOT_CONFIRMED]}. By task:"
     )
-    lines = [
-        f"The paper's claim, in the small: *one recipe, and larger is better on every task*: {shares}. By task:",
-        "",
-    ]
+    lines = [fill(text, 118), ""]
     for task, verdicts in found.items():
-        shares = Counter(map(str, verdicts))
-        lines.append(
-            f"- {task}: {', '.join(f'{name} ({n} of {len(verdicts)})' for name, n in shares.items())}"
-        )
+        shares = Counter(map(str, verdicts)).items()
+        lines.append(f"- {task}: {', '.join(f'{name} ({n} of {len(verdicts)})' for name, n in shares)}")
     return "\n".join(lines)
 
 
@@ -225,11 +232,11 @@ def _panel(axes: Any, metric: Metric, models: Sequence[Figures]) -> None:
     below = [figure["value"] - figure["low"] for _, figure in points]
     above = [figure["high"] - figure["value"] for _, figure in points]
     axes.errorbar(sizes, values, yerr=[below, above], marker="o", markersize=4, capsize=3, color="#0b5394")
-    rival = next((found for figures in models if (found := metric.rival_of(figures))), None)
-    if rival:
-        axes.axhline(rival["value"], linestyle="--", color="#888888", linewidth=1)
+    if rival := metric.rival_of(models):
+        name, figure = rival
+        axes.axhline(figure["value"], linestyle="--", color="#888888", linewidth=1)
         axes.annotate(
-            metric.rival, (0.98, rival["value"]), xycoords=("axes fraction", "data"), ha="right", va="bottom",
+            name, (0.98, figure["value"]), xycoords=("axes fraction", "data"), ha="right", va="bottom",
             color="#666666",
         )  # fmt: skip
     axes.set_xscale("log")
