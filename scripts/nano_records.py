@@ -2,7 +2,7 @@
 
 Then::
 
-    logos corpus build records/ -o corpus/ --align --windows 4 --weights scripts/nano_weights.toml
+    logos corpus build records/ -o corpus/ --align --windows 16 --weights scripts/nano_weights.toml
 
 The records say to which domain, similarity group and side of the split they belong; ``logos corpus build`` makes
 the corpus of ``logos-nano`` of them. Sources whose licence is not open are left out (``CLOSED``), and so is what

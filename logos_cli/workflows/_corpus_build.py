@@ -21,7 +21,7 @@ from logos_cli.errors import LogosError, UsageError
 from logos_cli.formats.base import Entry, ReadOptions
 from logos_cli.records import Record
 from logos_cli.training.corpus import file_sha256
-from logos_cli.training.corpus_writer import Part, cannot_write
+from logos_cli.training.corpus_parts import Part, cannot_write
 from logos_cli.training.encoder import SentenceEncoder
 from logos_cli.training.vocabulary import Vocabulary
 from logos_cli.workflows._corpus_sentences import LeftOut, SentenceOptions, reason_of, sentences_of

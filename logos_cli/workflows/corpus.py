@@ -24,15 +24,8 @@ from logos_cli.grammar import Form
 from logos_cli.records import Record
 from logos_cli.resources import EMBEDDED
 from logos_cli.training.corpus import MANIFEST, SHARDS, SPLITS, TOKENIZER, Corpus
-from logos_cli.training.corpus_writer import (
-    BUILD,
-    HELD_OUT,
-    SEEN,
-    StoredPart,
-    cannot_write,
-    install,
-    write_shards,
-)
+from logos_cli.training.corpus_parts import StoredPart, cannot_write
+from logos_cli.training.corpus_writer import BUILD, HELD_OUT, SEEN, install, write_shards
 from logos_cli.training.vocabulary import Vocabulary
 from logos_cli.workflows._corpus_build import Counts, Ledger, Outcome, Plan, Work, locked, make_parts, plan
 from logos_cli.workflows._corpus_sentences import NAMES, SentenceOptions

@@ -58,7 +58,7 @@ def records(tmp_path: Path) -> Path:
     rng = random.Random(0)
     path = tmp_path / "records.jsonl"
     with path.open("w") as stream:
-        for number in range(6000):
+        for number in range(3000):
             chain = Protein(
                 "".join(rng.choices(RESIDUES, k=rng.randint(80, 500))),
                 tuple(sorted(rng.sample(range(80), 15))),
@@ -84,7 +84,7 @@ def test_smiles(shared_data: Path, tmp_path: Path) -> None:
 
 
 def test_fasta(shared_data: Path, tmp_path: Path) -> None:
-    text = "\n".join(lines_of(shared_data / "proteins" / "pfam_domains_balifam.fasta.xz")[:200_000])
+    text = "\n".join(lines_of(shared_data / "proteins" / "pfam_domains_balifam.fasta.xz")[:60_000])
     source = tmp_path / "p.fasta"
     source.write_text(text[: text.rindex("\n>")] + "\n")
     assert measure("FASTA", source, tmp_path / "c") > ASKED_PER_MINUTE
@@ -115,7 +115,7 @@ def test_reactions(shared_data: Path, tmp_path: Path, name: str, options: Senten
     rows = list(csv.DictReader(lines_of(shared_data / "reactions" / "uspto50k.csv.xz")))
     source = tmp_path / "r.jsonl"
     with source.open("w") as stream:
-        for row in random.Random(0).sample(rows, 3000):
+        for row in random.Random(0).sample(rows, 1000):
             text = to_text(Reaction(tuple(row["reactants"].split(".")), row["product"]))
             stream.write(json.dumps({"text": text}) + "\n")
     canonical.cache_clear()

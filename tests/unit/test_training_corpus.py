@@ -16,7 +16,8 @@ from logos_cli.grammar.spec import Kind, Operator
 from logos_cli.resources import data_path
 from logos_cli.training import corpus_writer
 from logos_cli.training.corpus import Corpus
-from logos_cli.training.corpus_writer import HELD_OUT, SEEN, CorpusWriter, Part, StoredPart, checked_weights
+from logos_cli.training.corpus_parts import Part, StoredPart
+from logos_cli.training.corpus_writer import HELD_OUT, SEEN, CorpusWriter, checked_weights
 from logos_cli.training.encoder import SentenceEncoder
 from logos_cli.training.vocabulary import Vocabulary
 

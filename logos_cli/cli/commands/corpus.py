@@ -17,6 +17,7 @@ from logos_cli.cli.options import Inputs, Jobs, one_of
 from logos_cli.cli.output import Complaints, inputs_or_stdin
 from logos_cli.cli.terminal import terminal
 from logos_cli.errors import ExitCode
+from logos_cli.grammar.spec import FORMS
 from logos_cli.resources import EMBEDDED
 
 if TYPE_CHECKING:
@@ -26,10 +27,7 @@ if TYPE_CHECKING:
 
 _SENTENCES, _SPLIT, _READING = "Sentences", "Split and mixture", "Reading"
 Directory = Annotated[Path, typer.Argument(metavar="CORPUS", help="The directory of a corpus.")]
-_FORMS = (
-    "protein", "antibody", "molecule", "site", "expanded", "transformation", "search", "material", "reaction",
-    "retrosynthesis", "complex_1", "complex_2", "complex_3",
-)  # fmt: skip
+_FORMS = (*FORMS, "complex_1", "complex_2", "complex_3")
 
 
 def build(
@@ -63,7 +61,7 @@ def build(
     ] = False,
     windows: Annotated[
         int, typer.Option(min=0, metavar="N", rich_help_panel=_SENTENCES,
-                          help="N fragments of 40 to 160 residues around each site, as further searches.")
+                          help="N fragments of 6 to 160 residues around each site, as further searches.")
     ] = 0,
     valid_share: Annotated[
         float, typer.Option(min=0.0, max=0.99, metavar="SHARE", rich_help_panel=_SPLIT,
