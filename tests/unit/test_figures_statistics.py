@@ -90,3 +90,12 @@ def test_distance_of_a_shifted_sample_is_the_shift():
     assert distance(values + 2, values)["value"] == pytest.approx(2, abs=1e-4)
     assert distance(values, values)["value"] == 0
     assert distance([], values)["value"] is None
+
+
+def test_a_distance_lies_in_its_interval():
+    rng = np.random.default_rng(6)
+    first, second = rng.normal(size=300), rng.normal(0.3, size=300)
+    found = distance(first, second)
+    assert found["low"] < found["value"] < found["high"]
+    # the means differ by 0.3, known to two standard errors of a difference of means
+    assert found["high"] - found["value"] == pytest.approx(1.96 * math.sqrt(2 / 300), rel=0.25)

@@ -14,7 +14,7 @@ import numpy as np
 from rdkit import Chem
 from rdkit.Chem import QED, Crippen
 
-from logos_cli.errors import GrammarError, MissingError, UsageError
+from logos_cli.errors import GrammarError, MissingError
 from logos_cli.grammar import Form, parse
 from logos_cli.grammar.spec import Kind, Operator
 from logos_cli.records import Record
@@ -35,8 +35,7 @@ def molecules(bench: Bench) -> dict[str, Any]:
     found["between_two_training_samples"] = {
         f"{name}_distance": distance(training[0][name], training[1][name]) for name in properties()
     }
-    if (payloads := constrained_molecules(bench)) is not None:
-        found["chemistry"] = molecule_figures(bench, payloads)
+    found["chemistry"] = molecule_figures(bench, constrained_molecules(bench))
     return found
 
 
@@ -58,21 +57,25 @@ def molecule_figures(bench: Bench, payloads: Sequence[str | None]) -> dict[str, 
     }
 
 
-def constrained_molecules(bench: Bench) -> list[str | None] | None:
-    """Return samples under the chemistry constraint, or None where this version has no such constraint."""
-    try:
-        options = GenerateOptions(
-            n_samples=bench.size(N_CONSTRAINED), seed=SEED, temperature=1.0, top_p=1.0, repetition_penalty=1.0,
-            max_new_tokens=250, constrain="chemistry", model=str(bench.directory), backend="torch",  # type: ignore[arg-type]
-        )  # fmt: skip
-    except UsageError:
-        say("  --constrain chemistry does not exist: left out")
-        return None
+def constrained_molecules(bench: Bench) -> list[str | None]:
+    """Return samples under the chemistry constraint, all else as without."""
+    options = GenerateOptions(
+        n_samples=bench.size(N_CONSTRAINED),
+        seed=SEED,
+        temperature=1.0,
+        top_p=1.0,
+        repetition_penalty=1.0,
+        max_new_tokens=250,
+        constrain="chemistry",
+        model=str(bench.directory),
+        backend="torch",
+    )
     records = watch(generate("molecule", None, options), options.n_samples, "molecules under chemistry")
     return [_payload_of(record) for record in records]
 
 
 def _payload_of(record: Record) -> str | None:
+    """Return the SMILES of a well-formed record; one that was cut is none."""
     try:
         return parse(record.text or "", Form.MOLECULE).left[0].payload
     except GrammarError:
