@@ -71,7 +71,7 @@ class PromptReader:
         What is wrong with a prompt is its opening's error; what is wrong with a whole file is raised.
         """
         if prompts is None:
-            yield Opening(self.task.name, self.task.from_nothing())
+            yield Opening(self.task.name, self.task.from_nothing(), alone=True)
         elif isinstance(prompts, (str, PathLike)):
             yield from self._from_name(fspath(prompts))
         elif isinstance(prompts, (ScienceObject, Record)):

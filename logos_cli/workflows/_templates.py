@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 from logos_cli.errors import UsageError
 from logos_cli.grammar import Form
@@ -35,6 +36,11 @@ class Restriction:
     template: str | None = None
     max_mutations: int | None = None
     positions: str | None = None
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """What a record says of it."""
+        return {key: value for key, value in asdict(self).items() if value is not None}
 
     def check(self, task: Task, constrain: str) -> None:
         """Refuse what cannot go together.

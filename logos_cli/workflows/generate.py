@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -19,9 +20,13 @@ from logos_cli.records import Record, Status
 from logos_cli.resources import EMBEDDED
 from logos_cli.tasks.base import Task
 from logos_cli.workflows._prompts import Opening, PromptReader, Prompts
+from logos_cli.workflows._templates import Restriction
 
 BATCH_SIZE = 64
 """Sequences at a time unless told otherwise."""
+
+_PROMPTS_COMPARED = 1000
+"""Of so many prompts the answers are kept, to tell repeated ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +41,17 @@ class GenerateOptions:
         With a sample's id, all that its randomness depends on.
     temperature, top_k, top_p, min_p, repetition_penalty, max_new_tokens
         See :class:`~logos_cli.engine.sampler.Sampling`.
-    constrain : {"grammar", "off"}
+    constrain : {"grammar", "chemistry", "off"}
         ``grammar`` allows only tokens after which the sentence can still be well formed and of the task's
-        shape.
+        shape; ``chemistry``, moreover, only those after which its molecules can still become valid.
+    template : str, optional
+        What the answer looks like: ``EVQLCAR{X:8,20}WGQG``.
+    max_mutations : int, optional
+        The prompt is a wild type, and the answer a variant with at most so many residues exchanged.
+    positions : str, optional
+        Where they may be, counted from 1: ``10-20,45``.
+    order : {"input", "completed"}
+        Records in the order of the prompts, or as soon as each is finished.
     level : int, optional
         Level (1, 2 or 3) at which a pocket is written; None leaves it to the prompt (a structure: 2).
     batch_size : int, optional
@@ -59,7 +72,11 @@ class GenerateOptions:
     min_p: float | None = None
     repetition_penalty: float | None = None
     max_new_tokens: int | None = None
-    constrain: Literal["grammar", "off"] = "grammar"
+    constrain: Literal["grammar", "chemistry", "off"] = "grammar"
+    template: str | None = None
+    max_mutations: int | None = None
+    positions: str | None = None
+    order: Literal["input", "completed"] = "input"
     level: int | None = None
     batch_size: int | None = None
     model: str = EMBEDDED
@@ -78,8 +95,12 @@ class GenerateOptions:
                 raise UsageError(f"{name.replace('_', '-')} is {value}; it must be {smallest} or more")
         if self.level not in (None, 1, 2, 3):
             raise UsageError(f"level is {self.level}; it must be 1, 2 or 3")
-        if self.constrain not in ("grammar", "off"):
-            raise UsageError(f"there is no constraint {self.constrain!r}", hint="choose grammar or off")
+        if self.constrain not in ("grammar", "chemistry", "off"):
+            raise UsageError(
+                f"there is no constraint {self.constrain!r}", hint="choose grammar, chemistry or off"
+            )
+        if self.order not in ("input", "completed"):
+            raise UsageError(f"there is no order {self.order!r}", hint="choose input or completed")
 
     def sampling(self, preset: Sampling) -> Sampling:
         """Return the preset with what was chosen otherwise."""
@@ -207,13 +228,15 @@ class Generation:
     def __init__(self, task: str, options: GenerateOptions, *, tally: GenerateTally | None = None) -> None:
         self.task: Task = registry.load("tasks", task)
         self.options = options
+        self.restriction = Restriction(options.template, options.max_mutations, options.positions)
+        self.restriction.check(self.task, options.constrain)
         self.sampling = options.sampling(self.task.preset)
         self.checkpoint: Checkpoint = open_model(options.load, options.backend)
         self.tally = GenerateTally() if tally is None else tally
-        self._pending: deque[_Sample | Record] = deque()
+        self._pending: dict[int, _Sample] = {}
+        self._failed: deque[tuple[int, Record]] = deque()
         self._info: ModelInfo | None = None
-        self._prompt_id: str | None = None
-        self._answers: set[str] = set()
+        self._answers: dict[str, set[str]] = {}
 
     def plan(self) -> dict[str, Any]:
         """Return what a run would do, resolved, without loading the model."""
@@ -229,6 +252,7 @@ class Generation:
             "seed": options.seed,
             **asdict(self.sampling),
             "constrain": options.constrain,
+            **self.restriction.chosen,
             "batch_size": options.batch_size or BATCH_SIZE,
         }
 
@@ -242,6 +266,7 @@ class Generation:
         """
         reader = PromptReader(self.task, self.options.level, self.options.read, stdin)
         for opening in reader.openings(prompts):
+            self._restrict(opening)
             if opening.sentence is not None:
                 n_tokens = len(self.checkpoint.tokenizer.encode(opening.sentence.text))
                 if n_tokens >= self.checkpoint.context_tokens:
@@ -255,6 +280,17 @@ class Generation:
                 raise opening.error
             yield opening
 
+    def _restrict(self, opening: Opening) -> None:
+        """Replace the sentence by one that follows the template or the edit."""
+        if opening.sentence is None:
+            return
+        try:
+            opening.sentence = self.restriction.apply(opening.sentence)
+        except LogosError as error:
+            if self.options.template is not None and error.text == self.options.template:
+                raise  # not a fault of the prompt
+            opening.sentence, opening.error = None, error
+
     def records(self, prompts: Prompts, stdin: IO[bytes] | None = None) -> Iterator[Record]:
         """Yield the records of a run."""
         requests = self._requests(prompts, stdin)
@@ -266,30 +302,30 @@ class Generation:
             engine = Engine(
                 backend, self.sampling, batch_size=min(batch_size, len(first)), seed=self.options.seed
             )
-            for completion in engine.run(chain(first, requests)):
-                yield from self._failures()
-                sample = self._pending.popleft()
-                assert isinstance(sample, _Sample)
-                yield self._record(sample, completion)
+            for completion in engine.run(chain(first, requests), order=self.options.order):
+                yield from self._failures(completion.index)
+                yield self._record(self._pending.pop(completion.index), completion)
         yield from self._failures()
 
-    def _failures(self) -> Iterator[Record]:
-        """Yield the records of failed prompts that come before the next sample."""
-        while self._pending and isinstance(self._pending[0], Record):
-            yield self._pending.popleft()  # type: ignore[misc]
+    def _failures(self, before: float = math.inf) -> Iterator[Record]:
+        """Yield the records of failed prompts; in the order of the prompts, those that come before a sample."""
+        while self._failed and (self.options.order == "completed" or self._failed[0][0] <= before):
+            yield self._failed.popleft()[1]
 
     def _requests(self, prompts: Prompts, stdin: IO[bytes] | None) -> Iterator[Request]:
-        """Yield the requests of all prompts; each, and each failure between them, is noted as pending."""
-        constrained = self.options.constrain == "grammar"
+        """Yield the requests of all prompts; what each is, and each failure between them, is noted."""
+        index = 0
+        constrained = self.options.constrain != "off"
         tokenizer = self.checkpoint.tokenizer
         for opening in self.openings(prompts, stdin):
             sentence = opening.sentence
             if sentence is None:
-                self._pending.append(self._failure(opening))
+                self._failed.append((index, self._failure(opening)))
                 continue
             prompt = tuple(tokenizer.encode(sentence.text))
             for number in range(1, self.options.n_samples + 1):
-                self._pending.append(_Sample(opening, number, len(sentence.text)))
+                self._pending[index] = _Sample(opening, number, len(sentence.text))
+                index += 1
                 yield Request(
                     f"{opening.id}#{number:04d}",
                     prompt,
@@ -297,6 +333,7 @@ class Generation:
                     given=sentence.text[sentence.given_from :],
                     end=tokenizer.tag_ids[sentence.end] if sentence.end else None,
                     n_ends=sentence.n_ends,
+                    chemistry=self.options.constrain == "chemistry",
                 )
 
     def _failure(self, opening: Opening) -> Record:
@@ -331,6 +368,7 @@ class Generation:
             "seed": self.options.seed,
             **asdict(self.sampling),
             "constrain": self.options.constrain,
+            **self.restriction.chosen,
             "prompt": sample.opening.id,
             "n_prompt_characters": sample.n_prompt_characters,
             "logp": round(sum(completion.logps), 4),
@@ -340,8 +378,11 @@ class Generation:
 
     def _judge(self, record: Record, opening: Opening, completion: Completion) -> None:
         """Set the record's status and count it."""
-        if opening.id != self._prompt_id:
-            self._prompt_id, self._answers = opening.id, set()
+        if opening.id not in self._answers:
+            # samples of a few prompts can be under way at a time
+            while len(self._answers) >= _PROMPTS_COMPARED:
+                del self._answers[next(iter(self._answers))]
+            self._answers[opening.id] = set()
         tally = self.tally
         record.status = Status.INVALID
         if completion.finish is Finish.LENGTH:
@@ -361,8 +402,8 @@ class Generation:
             record.reason = error.message
             return
         record.status = Status.OK
-        if answer in self._answers:
+        if answer in self._answers[opening.id]:
             tally.repeated += 1
         else:
             tally.unique += 1
-            self._answers.add(answer)
+            self._answers[opening.id].add(answer)

@@ -245,7 +245,7 @@ def test_everything_sampled_under_the_constraint_parses() -> None:
         ("site", None, {}, UsageError, "needs a prompt"),
         ("molecule", None, {"temperature": -1}, UsageError, "temperature"),
         ("molecule", None, {"n_samples": 0}, UsageError, "n-samples"),
-        ("molecule", None, {"constrain": "chemistry"}, UsageError, "no constraint"),
+        ("molecule", None, {"constrain": "syntax"}, UsageError, "no constraint"),
         ("molecule", None, {"colour": 1}, UsageError, "no option 'colour'"),
         ("protein", "seq.fasta", {}, UsageError, "no such file"),
         ("protein", "molecules.smi.gz", {}, UsageError, "no such file"),

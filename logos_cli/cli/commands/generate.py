@@ -15,7 +15,7 @@ from logos_cli.cli.base import Command
 from logos_cli.cli.options import Output, Overwrite, one_of
 from logos_cli.cli.output import open_sink
 from logos_cli.cli.terminal import terminal
-from logos_cli.errors import ExitCode
+from logos_cli.errors import ExitCode, UsageError
 from logos_cli.records import Record
 from logos_cli.resources import EMBEDDED
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _SAMPLING, _MODEL, _STRUCTURES, _OUTPUT = "Sampling", "Model", "Prompts", "Output"
 _PRESET = "the task's"
+_MUTATIONS = 3
 _UPSTREAM = {
     "--num_samples": "num_samples",
     "--top_p": "top_p",
@@ -60,9 +61,32 @@ def generate(
         int, typer.Option(metavar="N", help="With a sample's id, all that its randomness depends on.")
     ] = 0,
     constrain: Annotated[
-        Literal["grammar", "off"],
-        typer.Option(help="Sample well-formed sentences of the task's shape only, or freely."),
+        Literal["grammar", "chemistry", "off"],
+        typer.Option(help="Sample well-formed sentences of the task's shape only; chemistry: with valid molecules "
+                     "only; off: freely."),
     ] = "grammar",
+    template: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", help="What the answer looks like: EVQLCAR{X:8,20}WGQG has 8 to 20 free residues."),
+    ] = None,
+    edit: Annotated[
+        str | None,
+        typer.Option(metavar="FILE|TEXT|-", rich_help_panel=_STRUCTURES,
+                     help="Instead of --prompt: wild types of which to make variants (protein, antibody)."),
+    ] = None,
+    max_mutations: Annotated[
+        int | None,
+        typer.Option("--max-mutations", min=1, metavar="K", show_default="3",
+                     help="Exchange at most so many residues of --edit."),
+    ] = None,
+    positions: Annotated[
+        str | None,
+        typer.Option(metavar="10-20,45", show_default="anywhere", help="Where --edit may, counted from 1."),
+    ] = None,
+    order: Annotated[
+        Literal["input", "completed"],
+        typer.Option(rich_help_panel=_OUTPUT, help="In the order of the prompts, or as soon as each is finished."),
+    ] = "input",
     level: Annotated[
         int | None,
         typer.Option(min=1, max=3, rich_help_panel=_STRUCTURES, show_default="2, or what the prompt has",
@@ -181,11 +205,20 @@ def generate(
 
       logos generate site --prompt MKTAYIAKQRQISFVKSHFSRQ -n 5
 
+      logos generate antibody --template "EVQLVESGGGLVQPGGSLRLSCAAS{X:5,30}WGQGTLVTVSS" -n 20
+
+      logos generate protein --edit wild_type.fasta --max-mutations 3 --positions 10-20,45 -n 50
+
       logos encode complex.pdb | logos generate ligand --prompt - -n 20 --seed 7 > ligands.jsonl
     """
     from logos_cli.formats.base import ReadOptions
     from logos_cli.workflows.generate import GenerateOptions, Generation
 
+    if edit is not None and prompt is not None:
+        raise UsageError("--edit and --prompt exclude each other", hint="the wild type is the prompt")
+    if edit is None and max_mutations is not None:
+        raise UsageError("--max-mutations needs a wild type", hint="give it with --edit")
+    prompt = prompt if edit is None else edit
     options = GenerateOptions(
         n_samples=num_samples,
         seed=seed,
@@ -196,6 +229,10 @@ def generate(
         repetition_penalty=repetition_penalty,
         max_new_tokens=max_new_tokens,
         constrain=constrain,
+        template=template,
+        max_mutations=max_mutations if edit is None else max_mutations or _MUTATIONS,
+        positions=positions,
+        order=order,
         level=level,
         batch_size=batch_size,
         model=model,
