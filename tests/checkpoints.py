@@ -84,7 +84,9 @@ def require_llama_source() -> Path:
     """Return the folder of llama.cpp's source; skip, and be told of loudly, without it."""
     folder = llama_source()
     if folder is None:
-        pytest.skip("real data not found at: the source of llama-cpp-python (LOGOS_TEST_LLAMA_SOURCE, or pip)")
+        pytest.skip(
+            "real data not found at: the source of llama-cpp-python (LOGOS_TEST_LLAMA_SOURCE, or pip)"
+        )
     return folder
 
 
@@ -95,8 +97,12 @@ def _released(kind: str) -> str:
     texts, types, merges = (
         header.metadata[f"tokenizer.ggml.{key}"] for key in ("tokens", "token_type", "merges")
     )
-    vocabulary = {text: i for i, (text, type_) in enumerate(zip(texts, types, strict=True)) if type_ == _NORMAL}
-    controls = {text: i for i, (text, type_) in enumerate(zip(texts, types, strict=True)) if type_ == _CONTROL}
+    vocabulary = {
+        text: i for i, (text, type_) in enumerate(zip(texts, types, strict=True)) if type_ == _NORMAL
+    }
+    controls = {
+        text: i for i, (text, type_) in enumerate(zip(texts, types, strict=True)) if type_ == _CONTROL
+    }
     return json.dumps(_tokenizer(kind, vocabulary, [merge.split(" ") for merge in merges], controls))
 
 
@@ -114,7 +120,15 @@ def small_tokenizer(kind: str) -> dict[str, Any]:
     split = pre_tokenizers.Split(Regex(_pattern(kind)), "isolated")
     level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     fast.pre_tokenizer = pre_tokenizers.Sequence([split, level])
-    words = ["MKTAYIAKQRQ", "CC(=O)Oc1ccccc1", "[C@@H](N)C", "EVQLVESGG", "the cat's 123 [Zn]", "GSAAALLV", "O=C([O-])"]
+    words = [
+        "MKTAYIAKQRQ",
+        "CC(=O)Oc1ccccc1",
+        "[C@@H](N)C",
+        "EVQLVESGG",
+        "the cat's 123 [Zn]",
+        "GSAAALLV",
+        "O=C([O-])",
+    ]
     corpus = [first + second for first in words for second in words]
     trainer = trainers.BpeTrainer(vocab_size=900, initial_alphabet=level.alphabet(), show_progress=False)
     fast.train_from_iterator(corpus, trainer)
