@@ -133,6 +133,7 @@ class LlamaCppBackend(Backend):
 
         llama.cpp runs neighbouring sequences together: those between the given ones run with them, as padding.
         """
+        _ = self._room  # reserved at all
         self._grow(max(self._length[slot] for slot in slots) + 1)
         first, last = slots[0], slots[-1]
         if last - first + 1 < _LEAST_ROWS:

@@ -251,7 +251,7 @@ def test_tokenizers_that_llama_cpp_would_misread_are_refused(tmp_path: Path) -> 
     tokenizer = small_tokenizer("llama")
     tokenizer["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"] = r"\s+"
     directory = write_checkpoint(tmp_path / "model", "llama", tokenizer)
-    with pytest.raises(ModelError, match="in a way that llama.cpp does not know"):
+    with pytest.raises(ModelError, match=r"in a way that llama\.cpp does not know"):
         convert(str(directory), tmp_path / "out.gguf")
 
 
@@ -281,7 +281,7 @@ def test_outputs_that_cannot_be(tmp_path: Path) -> None:
         convert(EMBEDDED, tmp_path / "there.gguf")
     assert (tmp_path / "there.gguf").read_bytes() == b"mine"
     convert(EMBEDDED, tmp_path / "there.gguf", overwrite=True)
-    with pytest.raises(UsageError, match="named 'x.bin'"):
+    with pytest.raises(UsageError, match=r"named 'x\.bin'"):
         convert(EMBEDDED, tmp_path / "x.bin")
     with pytest.raises(OutputError, match="no directory"):
         convert(EMBEDDED, tmp_path / "nowhere" / "x.gguf")
@@ -338,7 +338,7 @@ def test_a_checkpoint_is_quantized_at_once(tmp_path: Path) -> None:
 
 
 def test_widths_that_a_type_cannot_divide_are_refused_with_the_types_that_can(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="blocks of 256 numbers; .* is 160 wide") as caught:
+    with pytest.raises(ModelError, match=r"blocks of 256 numbers; .* is 160 wide") as caught:
         quantize(EMBEDDED, tmp_path / "nano.gguf", "q4_k_m")
     assert "q8_0" in (caught.value.hint or "")
     assert list(tmp_path.iterdir()) == []

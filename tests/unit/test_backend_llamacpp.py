@@ -1,0 +1,414 @@
+"""The llama.cpp backend: files that must not kill it, room that grows, threads, options, silence."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import struct
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from logos_cli import generate
+from logos_cli.backends import llamacpp
+from logos_cli.backends._gguf import GgufHeader, model_shape, read_gguf
+from logos_cli.backends._gguf_write import write_gguf
+from logos_cli.backends.base import LoadOptions, open_model
+from logos_cli.backends.llamacpp import LlamaCppBackend
+from logos_cli.errors import DeviceMemoryError, ExitCode, LogosError, MissingError, ModelError, UsageError
+from logos_cli.grammar.spec import Kind
+from logos_cli.resources import EMBEDDED, data_path
+
+_MOLECULE = f"{Kind.MOLECULE.start}CC(=O)Oc1ccccc1"
+
+
+@pytest.fixture(scope="module")
+def nano(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The embedded model as a GGUF in 8 bits."""
+    path = tmp_path_factory.mktemp("gguf") / "nano.gguf"
+    write_gguf(data_path("tokenizers", EMBEDDED), path, "q8_0")
+    return path
+
+
+@pytest.fixture
+def header(nano: Path) -> GgufHeader:
+    return read_gguf(nano)
+
+
+def _load(path: Path | str, **options: Any) -> LlamaCppBackend:
+    chosen = {"device": "cpu", "threads": 1} | options
+    backend = open_model(LoadOptions(str(path), **chosen), "llamacpp").load()
+    assert isinstance(backend, LlamaCppBackend)
+    return backend
+
+
+# -- damaged files -------------------------------------------------------------------------------------------
+
+
+def _string(text: str) -> bytes:
+    return struct.pack("<Q", len(text.encode())) + text.encode()
+
+
+def _file(tensors: int, entries: int, *parts: bytes, version: int = 3) -> bytes:
+    return b"GGUF" + struct.pack("<IQQ", version, tensors, entries) + b"".join(parts)
+
+
+_ENTRY = _string("general.architecture") + struct.pack("<I", 8) + _string("llama")
+_BROKEN: dict[str, tuple[bytes, str]] = {
+    "empty": (b"", "too short"),
+    "another file": (b"PK\x03\x04" + bytes(60), "does not begin"),
+    "future version": (_file(0, 0, version=9), "version 9"),
+    "big-endian": (b"GGUF" + struct.pack(">IQQ", 3, 0, 0), "big-endian"),
+    "huge counts": (_file(2**63, 2**63), "counts"),
+    "a long string": (_file(0, 1, struct.pack("<Q", 2**62), b"abc"), "ends inside its header"),
+    "a long array": (_file(0, 1, _string("a"), struct.pack("<IIQ", 9, 8, 2**40)), "more than the file"),
+    "arrays of arrays": (_file(0, 1, _string("a"), struct.pack("<IIQ", 9, 9, 1), struct.pack("<IQ", 9, 1), bytes(40)),
+                         "nests"),
+    "an unknown value": (_file(0, 1, _string("a"), struct.pack("<I", 77)), "unknown type 77"),
+    "a key twice": (_file(0, 2, _ENTRY, _ENTRY), "twice"),
+    "no metadata": (_file(0, 0), "architecture ''"),
+    "architecture alone": (_file(0, 1, _ENTRY), "llama.embedding_length"),
+    "a part of several": (_file(0, 1, _string("split.count"), struct.pack("<IH", 2, 3)), "one part of several"),
+    "odd alignment": (_file(0, 1, _string("general.alignment"), struct.pack("<II", 4, 7)), "alignment of 7"),
+    "too many dimensions": (_file(1, 0, _string("t"), struct.pack("<I", 9), bytes(80)), "9 dimensions"),
+    "an unknown tensor type": (_file(1, 0, _string("t"), struct.pack("<IQIQ", 1, 4, 99, 0), bytes(64)), "unknown type"),
+    "a tensor beyond the end": (
+        _file(1, 0, _string("t"), struct.pack("<IQIQ", 1, 2**30, 0, 0), bytes(64)), "would end"),
+    "a shape that overflows": (
+        _file(1, 0, _string("t"), struct.pack("<IQQQIQ", 3, 2**39, 2**39, 2**39, 0, 0), bytes(64)), "would end"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", _BROKEN)
+def test_broken_files_are_refused_with_their_name_and_a_reason(name: str, tmp_path: Path) -> None:
+    content, said = _BROKEN[name]
+    file = tmp_path / "broken.gguf"
+    file.write_bytes(content)
+    with pytest.raises(ModelError, match=said) as caught:
+        open_model(LoadOptions(str(file)))
+    assert caught.value.source == str(file)
+
+
+@pytest.mark.parametrize("share", [0.001, 0.01, 0.3, 0.999])
+def test_a_truncated_file_is_refused(share: float, nano: Path, tmp_path: Path) -> None:
+    data = nano.read_bytes()
+    (tmp_path / "cut.gguf").write_bytes(data[: int(share * len(data))])
+    with pytest.raises(ModelError):
+        open_model(LoadOptions(str(tmp_path / "cut.gguf")))
+
+
+def _replaced(nano: Path, target: Path, old: bytes, new: bytes) -> Path:
+    data = nano.read_bytes()
+    assert old in data
+    assert len(old) == len(new)
+    target.write_bytes(data.replace(old, new, 1))
+    return target
+
+
+@pytest.mark.parametrize(
+    ("key", "code", "value", "said"),
+    [
+        ("llama.attention.head_count", "<I", 0, "head_count"),
+        ("llama.attention.head_count", "<I", 3, "do not fit|asks for"),
+        ("llama.block_count", "<I", 7, "lacks the tensor blk.6"),
+        ("llama.block_count", "<I", 5, "no part of a llama model"),
+        ("llama.embedding_length", "<I", 96, "asks for"),
+        ("llama.context_length", "<I", 0, "context_length"),
+        ("llama.rope.dimension_count", "<I", 16, "part of the head"),
+        ("llama.rope.freq_base", "<f", float("nan"), "freq_base"),
+        ("llama.attention.layer_norm_rms_epsilon", "<f", -1.0, "epsilon"),
+        ("tokenizer.ggml.bos_token_id", "<I", 5000, "bos_token_id as 5000"),
+    ],
+)
+def test_metadata_that_would_end_the_process_are_refused(
+    key: str, code: str, value: float, said: str, nano: Path, header: GgufHeader, tmp_path: Path
+) -> None:
+    kind = struct.pack("<I", 4 if code == "<I" else 6)
+    before = _string(key) + kind + struct.pack(code, header.metadata[key])
+    file = _replaced(nano, tmp_path / "x.gguf", before, _string(key) + kind + struct.pack(code, value))
+    with pytest.raises(ModelError, match=said):
+        open_model(LoadOptions(str(file)))
+
+
+def test_a_damaged_vocabulary_is_refused(nano: Path, tmp_path: Path) -> None:
+    for old, new, said in (
+        (_string("A"), _string("B"), "twice"),
+        (_string("A"), _string("\0"), "twice, or holds a zero"),
+        (_string("gpt2"), _string("bert"), "no byte-level BPE"),
+        (_string("À À"), _string("À   "), "no pair"),
+        (_string("tokenizer.ggml.merges"), _string("tokenizer.ggml.mergez"), "merges"),
+        (_string("<Trans>"), _string("<Tranz>"), "lacks 1 of the 16 tags"),
+    ):
+        file = _replaced(nano, tmp_path / "x.gguf", old, new.ljust(len(old), b" "))
+        with pytest.raises(ModelError, match=said):
+            open_model(LoadOptions(str(file)))
+
+
+_CHILD = """
+import sys
+from logos_cli.backends.base import LoadOptions, open_model
+from logos_cli.errors import LogosError
+for name in sys.argv[1:]:
+    try:
+        backend = open_model(LoadOptions(name, device="cpu", threads=1)).load()
+        backend.reserve(2)
+        backend.prefill(0, backend.tokenizer.encode("C"))
+    except LogosError:
+        pass
+print("alive")
+"""
+
+
+def test_no_mutation_of_a_header_kills_the_process(
+    nano: Path, header: GgufHeader, tmp_path: Path, checkout: Path
+) -> None:
+    """What passes the examination may still be nonsense to llama.cpp; it must then say so, not die."""
+    rng = random.Random(5)
+    data = nano.read_bytes()
+    end = min(entry.offset for entry in header.tensors.values())
+    files = []
+    for number in range(60):
+        mutated = bytearray(data)
+        place = rng.randrange(end)
+        if number % 3 == 0:
+            mutated[place : place + 8] = rng.choice([0, 1, 2**31, 2**63, 2**64 - 1]).to_bytes(8, "little")
+        elif number % 3 == 1:
+            mutated[place] ^= 1 << rng.randrange(8)
+        else:
+            del mutated[place : place + rng.randint(1, 16)]
+        files.append(tmp_path / f"{number}.gguf")
+        files[-1].write_bytes(mutated)
+    env = os.environ | {"PYTHONPATH": str(checkout), "GGML_NO_BACKTRACE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", _CHILD, *map(str, files)], env=env, capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "alive\n", done.stderr[-2000:]
+    assert done.stderr == ""
+
+
+# -- sequences -----------------------------------------------------------------------------------------------
+
+
+def test_room_grows_and_keeps_what_it_holds() -> None:
+    backend = _load(EMBEDDED)
+    ids = (backend.tokenizer.encode(_MOLECULE) * 30)[:400]
+    backend.reserve(2)
+    backend.prefill(0, ids)  # room for 512 from the start
+    wanted = [backend.step([0], [token])[0] for token in ids[:9]]
+    backend.reserve(3)
+    backend.prefill(0, ids[:250])
+    backend.prefill(2, ids[:7])
+    backend.copy(0, 1)  # its data are written by the next step only, which must first make room
+    backend.free(0)
+    for token in ids[250:400]:
+        backend.step([1, 2], [token, token])
+    found = [backend.step([1], [token])[0] for token in ids[:9]]
+    assert np.abs(np.stack(found) - np.stack(wanted)).max() < 1e-3
+
+
+def test_growing_changes_no_bit(nano: Path) -> None:
+    def run(longer: int) -> np.ndarray:
+        backend = _load(nano)
+        ids = backend.tokenizer.encode(_MOLECULE)
+        backend.reserve(2)
+        if longer:  # makes room at once
+            backend.prefill(1, ids * 40)
+            backend.free(1)
+        backend.prefill(0, ids)
+        backend.copy(0, 1)
+        return np.stack([backend.step([0, 1], [ids[i % 9], ids[i % 7]]) for i in range(300)])
+
+    assert (run(0) == run(1)).all()
+
+
+def test_a_sequence_can_fill_the_whole_context(tmp_path: Path) -> None:
+    from tests.checkpoints import small_tokenizer, write_checkpoint
+
+    directory = write_checkpoint(
+        tmp_path / "m", "qwen3", small_tokenizer("qwen3"), max_position_embeddings=256
+    )
+    write_gguf(directory, tmp_path / "m.gguf")
+    backend = _load(tmp_path / "m.gguf")
+    assert backend.context_tokens == 256
+    backend.reserve(2)
+    backend.prefill(0, [5] * 250)
+    for _ in range(6):
+        assert np.isfinite(backend.step([0], [5])).all()
+    with pytest.raises(UsageError, match="257 tokens does not fit the context of 256"):
+        backend.prefill(1, [5] * 257)
+
+
+def test_texts_do_not_depend_on_batch_or_threads(nano: Path) -> None:
+    def texts(**options: Any) -> list[str]:
+        records = generate("molecule", "CC", n_samples=9, model=str(nano), device="cpu", seed=3, **options)
+        return [record.text for record in records]
+
+    wanted = texts(batch_size=9, threads=1)
+    assert len(set(wanted)) > 5
+    for batch_size in (1, 2, 4):
+        assert texts(batch_size=batch_size, threads=1) == wanted
+    assert texts(batch_size=9, threads=2) == wanted
+
+
+def test_more_sequences_than_llama_cpp_runs_are_refused(nano: Path) -> None:
+    backend = _load(nano)
+    assert backend.capabilities.max_slots == 256
+    with pytest.raises(UsageError, match="at most 256"):
+        backend.reserve(257)
+    with pytest.raises(LogosError, match="reserve"):
+        backend.step([0], [1])
+
+
+def test_a_cache_larger_than_memory_is_refused_before_it_is_made(
+    nano: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = _load(nano)
+    monkeypatch.setattr(llamacpp, "_memory_bytes", lambda: 1e6)
+    with pytest.raises(DeviceMemoryError, match="GiB for their cache") as caught:
+        backend.reserve(64)
+    assert caught.value.exit_code is ExitCode.OUT_OF_MEMORY
+
+
+# -- options -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kv_type", ["f32", "f16", "q8_0"])
+def test_cache_types_stay_near_each_other(kv_type: str, nano: Path) -> None:
+    wanted, found = _load(nano, kv_type="f32"), _load(nano, kv_type=kv_type, mmap=False)
+    ids = wanted.tokenizer.encode(_MOLECULE)
+    logits = []
+    for backend in (wanted, found):
+        backend.reserve(1)
+        backend.prefill(0, ids[:-1])
+        logits.append(backend.step([0], ids[-1:])[0])
+    assert np.abs(logits[0] - logits[1]).max() < (0.5 if kv_type == "q8_0" else 0.2)
+
+
+def test_options_that_mean_nothing_here_are_refused(nano: Path) -> None:
+    for options, said in (
+        ({"kv_type": "q3"}, "no cache type"),
+        ({"dtype": "float16"}, "keeps the precision"),
+        ({"gpu_layers": 9}, "contradicts --device cpu"),
+        ({"device": "tpu"}, "no device 'tpu'"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            _load(nano, **options)
+    with pytest.raises(UsageError, match="torch has no option kv-type"):
+        open_model(LoadOptions(kv_type="f16"), "torch")
+    if "gpu" not in llamacpp.PLUGIN.probe().devices:
+        with pytest.raises(UsageError, match="sees no GPU") as caught:
+            _load(nano, device="cuda")
+        assert "CMAKE_ARGS" in (caught.value.hint or "")
+
+
+def test_threads_are_added_as_long_as_they_help(nano: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def measured(times: dict[int, float], cores: int) -> int:
+        monkeypatch.setattr(llamacpp, "_usable_cores", lambda: cores)
+        monkeypatch.setattr(llamacpp, "_step_s", lambda context, threads: times[threads])
+        return _load(nano, threads=None).n_threads
+
+    assert measured({}, 1) == 1
+    assert measured({1: 1.0, 2: 100.0}, 2) == 1  # spinning against other load
+    assert measured({1: 1.0, 2: 0.95}, 2) == 1
+    assert measured({1: 1.0, 2: 0.6}, 2) == 2
+    assert measured({1: 1.0, 2: 0.6, 4: 0.4, 6: 0.5}, 6) == 4
+
+
+def test_a_batch_system_bounds_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURM_CPUS_PER_TASK", "1")
+    assert llamacpp._usable_cores() == 1
+    monkeypatch.setenv("SLURM_CPUS_PER_TASK", "many")
+    assert llamacpp._usable_cores() >= 1
+
+
+# -- checkpoint directories ----------------------------------------------------------------------------------
+
+
+def test_a_checkpoint_is_converted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOGOS_CACHE", str(tmp_path))
+    first = _load(EMBEDDED)
+    (file,) = (tmp_path / "gguf").iterdir()
+    stamp = file.stat().st_mtime_ns
+    second = _load(EMBEDDED)
+    assert file.stat().st_mtime_ns == stamp
+    assert first.info == second.info
+    assert first.info.dtype == "float32"
+    torch = open_model(LoadOptions(device="cpu", threads=1), "torch").load()
+    assert first.info.sha256 == torch.info.sha256  # the model's weights, whatever the file
+    assert _load(EMBEDDED, dtype="bfloat16").info.dtype == "bfloat16"
+    assert len(list((tmp_path / "gguf").iterdir())) == 2
+
+
+def test_without_a_cache_the_converted_file_is_gone_with_the_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("LOGOS_CACHE", str(tmp_path / "file" / "cache"))
+    place = tmp_path / "temporary"
+    place.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(place))
+    checkpoint = open_model(LoadOptions(device="cpu", threads=1), "llamacpp")
+    assert len(list(place.rglob("*.gguf"))) == 1
+    backend = checkpoint.load()
+    assert backend.info.backend == "llamacpp"
+    checkpoint._source.holder.cleanup()  # type: ignore[attr-defined]
+    assert not list(place.iterdir())
+
+
+# -- the library ---------------------------------------------------------------------------------------------
+
+
+def test_without_the_library_the_command_that_installs_it_is_named(
+    nano: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from logos_cli.backends import _llama
+
+    _llama.library.cache_clear()
+    monkeypatch.setitem(sys.modules, "llama_cpp", None)
+    try:
+        with pytest.raises(MissingError) as caught:
+            open_model(LoadOptions(str(nano)))
+        assert caught.value.hint == "pip install 'logos-cli[gguf]'"
+        state = llamacpp.PLUGIN.probe()
+        assert (state.available, state.remedy) == (False, "pip install 'logos-cli[gguf]'")
+    finally:
+        _llama.library.cache_clear()
+
+
+def test_the_log_goes_to_a_logger_and_nowhere_else(
+    nano: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG, "logos_cli.llamacpp"):
+        _load(nano).reserve(2)
+    assert capfd.readouterr() == ("", "")
+    assert any("n_ctx" in record.message for record in caplog.records)
+
+
+def test_sizes_are_those_of_the_model(header: GgufHeader) -> None:
+    shape = model_shape(header)
+    assert (shape.n_layers, shape.hidden_size, shape.head_dim, shape.vocabulary_size) == (6, 160, 32, 276)
+    assert shape.cache_bytes(10, 2.0) == 2 * 6 * 160 * 2 * 10
+
+
+@pytest.fixture
+def opener() -> Callable[[Path], bool]:
+    return llamacpp.PLUGIN.accepts
+
+
+def test_a_gguf_is_known_by_name_or_content(
+    opener: Callable[[Path], bool], nano: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "blob"
+    other.write_bytes(nano.read_bytes())
+    (tmp_path / "x.txt").write_text("GG")
+    assert opener(nano)
+    assert opener(other)
+    assert not opener(tmp_path / "x.txt")
+    assert not opener(tmp_path)
+    assert not opener(data_path("tokenizers", EMBEDDED))
