@@ -97,23 +97,23 @@ def written_whole(path: Path, complaint: str) -> Iterator[Path]:
         shutil.rmtree(aside, ignore_errors=True)
         temporary.mkdir(parents=True)
         yield temporary
-        for file in temporary.iterdir():
+        for file in filter(Path.is_file, temporary.rglob("*")):
             with file.open("rb") as stream:
                 os.fsync(stream.fileno())
         if path.exists():
             path.rename(aside)
         temporary.rename(path)
     except (OSError, RuntimeError, SafetensorError) as error:  # safetensors and torch wrap a full disk
-        shutil.rmtree(temporary, ignore_errors=True)
-        if aside.exists() and not path.exists():
-            aside.rename(path)
         raise OutputError(
             f"{complaint}: {error}",
             source=str(path.parent),
             hint="what was there is whole; make room and resume",
         ) from error
     finally:
+        if aside.exists() and not path.exists():
+            aside.rename(path)
         shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def latest(directory: Path) -> Path | None:

@@ -151,6 +151,14 @@ def shard(root: torch.nn.Module, layers: Iterable[torch.nn.Module], precision: t
     fully_shard(root, mesh=mesh, mp_policy=policy)
 
 
+def reshard(root: torch.nn.Module) -> None:
+    """Put parameters back in shards after a forward pass that no backward pass follows."""
+    parts: Any = root.modules()
+    for part in parts:
+        if hasattr(part, "reshard"):  # what fully_shard made of it
+            part.reshard()
+
+
 def whole(tensor: torch.Tensor) -> torch.Tensor:
     """Return a tensor put together from its shards; every process must ask for it."""
     return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor

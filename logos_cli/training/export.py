@@ -10,6 +10,7 @@ import torch
 
 from logos_cli.training.checkpoint import written_whole
 from logos_cli.training.distributed import whole
+from logos_cli.training.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from logos_cli.training.loop import Trainer
@@ -35,7 +36,9 @@ def export_model(trainer: Trainer, directory: Path) -> None:
         return
     with written_whole(directory, "the model cannot be written") as temporary:
         if lora is not None:
-            trainer.module.model.save_pretrained(temporary / ADAPTER)
+            # with embeddings of the tags the adapter fits the base model as it is published
+            has_new = trainer.base is not None and bool(Vocabulary.load(trainer.base.path).added)
+            trainer.module.model.save_pretrained(temporary / ADAPTER, save_embedding_layers=has_new)
             trainer.vocabulary.save(temporary / ADAPTER)
         if lora is None or lora.merge:
             model = trainer.model if lora is None else _merged(trainer)
@@ -54,7 +57,9 @@ def _write(trainer: Trainer, model: Any, tensors: dict[str, torch.Tensor] | None
     from transformers import GenerationConfig
 
     dtype = _dtype(trainer)
-    state = tensors if tensors is not None else dict(model.named_parameters())
+    kept = model.state_dict().keys()
+    buffers = {name: part for name, part in model.named_buffers() if name in kept}
+    state = (tensors if tensors is not None else dict(model.named_parameters())) | buffers
     state = {name: part.detach().to("cpu", dtype).contiguous() for name, part in state.items()}
     roles = {
         "bos": trainer.vocabulary.bos_id,

@@ -151,18 +151,19 @@ class FlopCount:
 
     6 N T + 6 L W P for a step, with T its tokens and P the sum of the squared lengths of its sentences: a causal
     sentence of n tokens has n^2 / 2 pairs; each costs 2 W operations for the scores and 2 W for the values, and
-    twice that again in the backward pass.
+    twice that again in the backward pass. A frozen parameter has no gradient and counts for 4 instead of 6.
 
     Attributes
     ----------
-    n_matrix : int
+    n_matrix, n_frozen : int
         N: parameters that take part in matrix products (the input embedding only if it is the output embedding
-        too).
+        too), and how many of them are not trained.
     n_layers, width : int
         L, and W: heads times their width.
     """
 
     n_matrix: int
+    n_frozen: int
     n_layers: int
     width: int
 
@@ -171,16 +172,20 @@ class FlopCount:
         """Read off a transformers model; before its parameters are put in shards."""
         config = model.config
         embedding, head = model.get_input_embeddings().weight, model.get_output_embeddings()
-        n_matrix = sum(parameter.numel() for parameter in model.parameters())
+        parts = list(model.parameters())
         if head is None or head.weight is not embedding:
-            n_matrix -= embedding.numel()
+            parts = [part for part in parts if part is not embedding]
+        n_matrix = sum(part.numel() for part in parts)
+        n_frozen = sum(part.numel() for part in parts if not part.requires_grad)
         n_heads = int(getattr(config, "num_attention_heads", 1))
         width = n_heads * int(getattr(config, "head_dim", None) or config.hidden_size // n_heads)
-        return cls(n_matrix, int(config.num_hidden_layers), width)
+        return cls(n_matrix, n_frozen, int(config.num_hidden_layers), width)
 
     def step(self, n_tokens: int, n_pairs: int) -> float:
         """Return the operations of a step; ``n_pairs`` is the sum of squared lengths."""
-        return 6.0 * self.n_matrix * n_tokens + 6.0 * self.n_layers * self.width * n_pairs
+        return (
+            6.0 * self.n_matrix - 2.0 * self.n_frozen
+        ) * n_tokens + 6.0 * self.n_layers * self.width * n_pairs
 
 
 def matrix_flops_per_s(device: torch.device, precision: str, budget_s: float = 0.3) -> float:

@@ -85,8 +85,8 @@ class Trainer:
         if last := checkpoint.latest(directory / CHECKPOINTS):
             self._resume(last)
         self.journal = Journal(directory, self.step, writes=self.world.is_first)
-        self._saved_step = self.step
-        self._step_s = self._save_s = 0.0
+        self._saved_step, self._saved_at = self.step, time.monotonic()
+        self._step_s = self._save_s = self._evaluate_s = 0.0
 
     def _prepare_model(self, corpus: Corpus) -> None:
         config, device = self.config, self.world.device
@@ -199,24 +199,30 @@ class Trainer:
     def _loop(self, deadline: float | None) -> Outcome:
         n_steps, every_steps = self.config.schedule.n_steps, self.config.evaluation.every_steps
         every_s = 60 * self.config.run.checkpoint_every_minutes
-        saved = time.monotonic()
         stop: Outcome | None = None
         while self.step < n_steps and stop is None:
-            stop = self.advance(deadline)
-            due = (
-                self.world.first_says(time.monotonic() - saved > every_s)
-                if self.world.size > 1
-                else (time.monotonic() - saved > every_s)
-            )
-            if due and stop is None and self.step < n_steps:
+            stop, is_due = self._advance(deadline, self._saved_at + every_s)
+            if stop is None and is_due and self.step < n_steps:
                 self.save()
-                saved = time.monotonic()
             if stop is None and every_steps and self.step % every_steps == 0 and self.step < n_steps:
-                self.evaluate()
+                stop = self._evaluate_unless_stopped()
         if stop is None:
-            self.evaluate()
+            stop = self._evaluate_unless_stopped()
         self.save()
         return stop or Outcome.FINISHED
+
+    def _evaluate_unless_stopped(self) -> Outcome | None:
+        """Evaluate; a signal ends that at once, and is returned. Several processes evaluate to the end."""
+        start = time.monotonic()
+        self.signals.immediate = self.world.size == 1
+        try:
+            self.evaluate()
+        except StopNow:
+            return self.signals.outcome
+        finally:
+            self.signals.immediate = self.world.size == 1 and self.step == self._saved_step
+        self._evaluate_s = time.monotonic() - start
+        return None
 
     def save(self) -> Path:
         """Write a checkpoint."""
@@ -236,15 +242,19 @@ class Trainer:
             n_kept=self.config.run.n_checkpoints, writes=self.world.is_first,
         )  # fmt: skip
         self.world.wait()
-        self._saved_step = self.step
+        self._saved_step, self._saved_at = self.step, time.monotonic()
         self._save_s = time.monotonic() - start
         self.signals.immediate = self.world.size == 1
         if self.world.is_first:
             self.listener.saved(self.step, path)
         return path
 
-    def advance(self, deadline: float | None = None) -> Outcome | None:
-        """Make one step; return why the run has to end after it, or None. A signal abandons the step."""
+    def advance(self) -> Outcome | None:
+        """Make one step; return what signal came meanwhile, if any. It abandons the step."""
+        return self._advance(None, math.inf)[0]
+
+    def _advance(self, deadline: float | None, due_at: float) -> tuple[Outcome | None, bool]:
+        """Make one step; return why the run has to end after it, and whether a checkpoint is due."""
         start = time.monotonic()
         share = self.feed.get(self.step)
         self.module.train()
@@ -255,12 +265,12 @@ class Trainer:
         for plan in share.plans:
             if self.world.size == 1 and self.signals.received is not None:
                 self._forget_gradients()
-                return self.signals.outcome
+                return self.signals.outcome, False
             batch = build(plan, self.vocabulary.pad_id, self._fixed_rows).to(self.world.device)
             loss = forward.loss_sum(self._forward, batch, self._attention, self.config.run.precision)
             self._scaler.scale(loss * scale).backward()  # type: ignore[no-untyped-call]
             losses.append(loss.detach())
-        loss_of_all, stop = self._agree(losses, share, deadline)
+        loss_of_all, stop, is_due = self._agree(losses, share, deadline, due_at)
         factor = optimization.learning_rate_factor(self.config.schedule, self.step)
         norm = self._update(factor, share)
         self.signals.immediate = False
@@ -270,18 +280,24 @@ class Trainer:
         self._mixture_state = share.mixture
         self._step_s = time.monotonic() - start
         self._report(share, loss_of_all, norm, factor)
-        return stop
+        return stop, is_due
 
     def _agree(
-        self, losses: Sequence[torch.Tensor], share: Share, deadline: float | None
-    ) -> tuple[float, Outcome | None]:
-        """Return the loss of the step and whether to end, both the same in all processes."""
+        self, losses: Sequence[torch.Tensor], share: Share, deadline: float | None, due_at: float
+    ) -> tuple[float, Outcome | None, bool]:
+        """Return the loss of the step, whether to end, and whether to save, the same in all processes."""
         values = torch.stack(list(losses)).tolist() if losses else []
-        late = deadline is not None and time.monotonic() + 1.5 * self._step_s + 2 * self._save_s > deadline
-        received = self.signals.outcome
-        total, n_late, n_terminated, n_interrupted = self.world.sum([
-            sum(values), float(late), float(received is Outcome.TERMINATED), float(received is Outcome.INTERRUPTED)
-        ])  # fmt: skip
+        now, every = time.monotonic(), self.config.evaluation.every_steps
+        needed = 1.5 * self._step_s + 2 * self._save_s
+        if every and (self.step + 1) % every == 0:
+            needed += self._evaluate_s
+        flags = [
+            deadline is not None and now + needed > deadline,
+            self.signals.outcome is Outcome.TERMINATED,
+            self.signals.outcome is Outcome.INTERRUPTED,
+            self.world.is_first and now > due_at,
+        ]
+        total, n_late, n_terminated, n_interrupted, n_due = self.world.sum([sum(values), *map(float, flags)])
         if not math.isfinite(total):
             bad = [plan for plan, value in zip(share.plans, values, strict=True) if not math.isfinite(value)]
             raise self._no_number("loss", total, bad)
@@ -291,7 +307,7 @@ class Trainer:
             else Outcome.TIME_UP if n_late
             else None
         )  # fmt: skip
-        return total / max(1, share.n_targets), stop
+        return total / max(1, share.n_targets), stop, bool(n_due)
 
     def _no_number(self, what: str, value: float, plans: Sequence[Row]) -> TrainingError:
         examples = [example for plan in plans for example in plan.examples]
@@ -361,6 +377,8 @@ class Trainer:
             self._answer_only,
             self._scene,
         )
+        if self._sharded:
+            distributed.reshard(self.module)
         if config.n_samples and not self._sharded and world.is_first:
             asked = evaluation.prompts(self.held_out, config.n_samples, self.vocabulary.bos_id is not None)
             with self._dense_attention():

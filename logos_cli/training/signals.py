@@ -41,6 +41,7 @@ class Signals:
         self.received: int | None = None
         self.immediate = True
         self._before: dict[int, Any] = {}
+        self._depth = 0
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         again = self.received is not None and number == signal.SIGINT
@@ -57,11 +58,15 @@ class Signals:
         return Outcome.INTERRUPTED if self.received == signal.SIGINT else Outcome.TERMINATED
 
     def __enter__(self) -> Self:
-        self._before = {number: signal.signal(number, self._handle) for number in _HANDLED}
+        if self._depth == 0:
+            self._before = {number: signal.signal(number, self._handle) for number in _HANDLED}
+        self._depth += 1
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+        self._depth -= 1
+        if self._depth == 0:
+            for number, handler in self._before.items():
+                signal.signal(number, handler)

@@ -85,7 +85,8 @@ def test_two_processes_do_what_one_does_and_one_goes_on(tmp_path):
         assert held_out[1] == pytest.approx(held_out[0], rel=1e-3)
         model = load_file(tmp_path / name / "model" / "model.safetensors")
         for key, part in alone.model.named_parameters():
-            assert torch.allclose(model[key], part, atol=2e-3), key
+            # sums in another order differ in their last bits, which both optimizers make larger
+            assert (model[key] - part).norm() < 0.02 * part.norm(), key
         # one process goes on where two left off, from whole tensors
         longer = config.with_values({"schedule.n_steps": 6})
         resumed = Trainer(corpus, resolve(longer, corpus), tmp_path / name)

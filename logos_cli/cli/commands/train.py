@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import sys
@@ -118,6 +119,9 @@ def train(
     """
     from logos_cli.workflows.train import TrainRequest, plan_training
 
+    # Threads that spin while they wait for each other make a busy machine several times slower; read by torch's
+    # OpenMP when it is loaded, so before that.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     request = TrainRequest(
         corpus=corpus,
         output=output or Path(f"{config.stem if config else 'logos'}-run"),
