@@ -80,15 +80,23 @@ class Restriction:
         place, kind = max((sentence.text.rfind(kind.start), kind) for kind in _KINDS)
         given = sentence.text[place + len(kind.start) :]
         if self.template is not None:
+            grammar, fixed = _template(kind, self.template), self.template.partition("{")[0]
+            text = sentence.text[: place + len(kind.start)] + _longer(given, fixed)
             return replace(
-                sentence, grammar=_template(kind, self.template), given_from=place, end=kind.end, n_ends=1
+                sentence, text=text, grammar=grammar, given_from=place, end=kind.end, n_ends=1
             ).checked()
         if not given:
             raise UsageError("an edit needs a wild type", hint="give a sequence or a FASTA file")
         positions = None if self.positions is None else parse_positions(self.positions, len(given))
+        fixed = given[: positions[0]] if positions else ""
         return OpenSentence(
-            sentence.text[: place + len(kind.start)],
+            sentence.text[: place + len(kind.start)] + fixed,
             _edited(kind, given, self.max_mutations or 0, positions),
             given_from=place,
             end=kind.end,
         ).checked()
+
+
+def _longer(given: str, fixed: str) -> str:
+    """Return what the model need not write: what is fixed at the beginning is read as part of the prompt."""
+    return fixed if fixed.startswith(given) else given

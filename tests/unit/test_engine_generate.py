@@ -40,6 +40,19 @@ def test_a_template_holds_for_what_is_given_too() -> None:
     assert caught.value.span.start == len("<MoleculeS>C")
 
 
+def test_what_is_fixed_at_the_beginning_is_read_not_written() -> None:
+    (record,) = _make("protein", None, template="MKTAYI{X:2}K")
+    assert record.sample["n_prompt_characters"] == len("<ProteinS>MKTAYI")
+    assert record.sample["n_tokens"] == 4
+    (record,) = _make("protein", "MKTAYI", max_mutations=1, positions="5-6")
+    assert record.sample["n_prompt_characters"] == len("<ProteinS>MKTA")
+
+
+def test_a_template_without_a_free_part_leaves_nothing_to_write_but_the_end() -> None:
+    (record,) = _make("protein", None, template="MKT")
+    assert record.text == "<ProteinS>MKT<ProteinE>"
+
+
 def test_a_ligand_of_a_template_keeps_its_pocket() -> None:
     (record,) = _make("ligand", "<ProteinS>MK<PocketS>V<PocketE><ProteinE>", template="c1ccccc1{[CNO]:2}")
     assert record.text.startswith("<ProteinS>MK<PocketS>V<PocketE><ProteinE><MoleculeS>c1ccccc1")
