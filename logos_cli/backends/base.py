@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from logos_cli import registry
-from logos_cli.backends._locate import locate
+from logos_cli.backends._locate import Location, locate
 from logos_cli.errors import ModelError, UsageError
 from logos_cli.grammar import TAGS
 from logos_cli.resources import EMBEDDED
@@ -52,6 +52,8 @@ class LoadOptions:
     gpu_layers, kv_type, mmap : optional
         For the backend llamacpp: layers on the GPU, type of the cached keys and values, whether the file is
         mapped into memory. None leaves them to the backend; others refuse them.
+    base_url : str, optional
+        For the backend remote: the server's address; ``model`` is then a name that the server knows.
     """
 
     model: str = EMBEDDED
@@ -63,6 +65,7 @@ class LoadOptions:
     gpu_layers: int | None = None
     kv_type: str | None = None
     mmap: bool | None = None
+    base_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +257,74 @@ class Backend(ABC):
 
 
 @dataclass(frozen=True, slots=True)
+class TextQuery:
+    """One completion to ask of a :class:`Completer`, sampled as :class:`~logos_cli.engine.sampler.Sampling` says.
+
+    Attributes
+    ----------
+    stop : str, optional
+        The tag that ends the answer, which is kept.
+    """
+
+    prompt: str
+    seed: int
+    max_new_tokens: int
+    temperature: float
+    top_k: int
+    top_p: float
+    min_p: float
+    repetition_penalty: float
+    stop: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TextAnswer:
+    """What a :class:`Completer` answers.
+
+    Attributes
+    ----------
+    logps : tuple of float
+        Log-probability of each token; NaN where the server does not tell.
+    stopped : bool
+        The text came to its end; else it was cut at the limit.
+    """
+
+    text: str
+    logps: tuple[float, ...]
+    stopped: bool
+
+
+class Completer(ABC):
+    """A model that completes whole texts and samples for itself, such as a server.
+
+    It cannot be stepped, so constraints are not put upon it while it samples: what comes back is checked.
+
+    Attributes
+    ----------
+    tokenizer : Tokenizer
+        Ours, for prompts and answers as text; the server has its own.
+    hides_tags : bool
+        Whether it leaves special tokens out of its answers.
+    """
+
+    info: ModelInfo
+    tokenizer: Tokenizer
+    hides_tags: bool = False
+
+    @abstractmethod
+    def complete(self, query: TextQuery) -> TextAnswer:
+        """Complete one text; may be called from several threads at once.
+
+        Raises
+        ------
+        MissingError
+            If the server cannot be reached, or fails again and again.
+        ModelError
+            If it refuses the request.
+        """
+
+
+@dataclass(frozen=True, slots=True)
 class MemoryPlan:
     """What memory a run takes, known before any of it is allocated.
 
@@ -304,8 +375,12 @@ class Checkpoint(ABC):
         """
         return None
 
+    def count_tokens(self, text: str) -> int:
+        """Return how many tokens the model reads a prompt as."""
+        return len(self.tokenizer.encode(text))
+
     @abstractmethod
-    def load(self) -> Backend:
+    def load(self) -> Backend | Completer:
         """Read the weights.
 
         Raises
@@ -325,6 +400,8 @@ class BackendType(ABC):
     name: ClassVar[str]
     own_options: ClassVar[tuple[str, ...]] = ()
     """Fields of :class:`LoadOptions` that not every backend knows and this one does."""
+    served: ClassVar[bool] = False
+    """Whether the model is a :class:`Completer` somewhere else, with no files here."""
 
     @abstractmethod
     def probe(self) -> Availability:
@@ -357,8 +434,13 @@ def open_model(options: LoadOptions, backend: str = "auto") -> Checkpoint:
     ModelError
         If it is no model that the backend can use.
     """
+    if backend == "auto" and options.base_url is not None:
+        backend = "remote"
     chosen: BackendType | None = None if backend == "auto" else registry.load("backends", backend)
-    location = locate(options.model, options.revision, offline=options.offline)
+    if chosen is not None and chosen.served:
+        location = Location(Path())
+    else:
+        location = locate(options.model, options.revision, offline=options.offline)
     if chosen is None:
         plugins = registry.load_all("backends").values()
         chosen = next((plugin for plugin in plugins if plugin.accepts(location.path)), None)
@@ -368,7 +450,7 @@ def open_model(options: LoadOptions, backend: str = "auto") -> Checkpoint:
                 source=str(location.path),
                 hint="give a directory with config.json, tokenizer.json and safetensors weights",
             )
-    for name in ("gpu_layers", "kv_type", "mmap"):
+    for name in ("gpu_layers", "kv_type", "mmap", "base_url"):
         if getattr(options, name) is not None and name not in chosen.own_options:
             raise UsageError(f"the backend {chosen.name} has no option {name.replace('_', '-')}")
     try:

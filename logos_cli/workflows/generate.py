@@ -10,20 +10,24 @@ from itertools import chain, islice
 from typing import IO, Any, Literal
 
 from logos_cli import registry
-from logos_cli.backends.base import Checkpoint, LoadOptions, ModelInfo, open_model
+from logos_cli.backends.base import Checkpoint, LoadOptions, MemoryPlan, ModelInfo, open_model
 from logos_cli.engine.sampler import Sampling
-from logos_cli.engine.scheduler import Completion, Engine, Finish, Request
+from logos_cli.engine.scheduler import Completion, Finish, Request
 from logos_cli.errors import GrammarError, InputError, LogosError, UsageError
 from logos_cli.formats.base import ReadOptions
 from logos_cli.grammar import parse
 from logos_cli.records import Record, Status
 from logos_cli.resources import EMBEDDED
 from logos_cli.tasks.base import Task
+from logos_cli.workflows._engines import parse_devices, start_engine
 from logos_cli.workflows._prompts import Opening, PromptReader, Prompts
 from logos_cli.workflows._templates import Restriction
 
 BATCH_SIZE = 64
-"""Sequences at a time unless told otherwise."""
+"""Sequences at a time unless told otherwise, where the backend makes no plan."""
+
+MOST_BATCH_SIZE = 256
+"""What backends plan at most unless told otherwise."""
 
 _PROMPTS_COMPARED = 1000
 """Of so many prompts the answers are kept, to tell repeated ones."""
@@ -56,8 +60,10 @@ class GenerateOptions:
         Level (1, 2 or 3) at which a pocket is written; None leaves it to the prompt (a structure: 2).
     batch_size : int, optional
         The most sequences at a time. It does not change what is generated.
-    model, revision, device, dtype, threads, offline
+    model, revision, device, dtype, threads, offline, base_url
         See :class:`~logos_cli.backends.base.LoadOptions`.
+    devices : str, optional
+        Several devices that share the work, ``0,1`` or ``cuda:0,cuda:1``; instead of ``device``.
     backend : str
         ``auto`` or the name of a backend.
     read : ReadOptions
@@ -86,6 +92,8 @@ class GenerateOptions:
     dtype: str = "auto"
     threads: int | None = None
     offline: bool = False
+    base_url: str | None = None
+    devices: str | None = None
     read: ReadOptions = field(default_factory=ReadOptions)
 
     def __post_init__(self) -> None:
@@ -93,6 +101,8 @@ class GenerateOptions:
             value = getattr(self, name)
             if value is not None and value < smallest:
                 raise UsageError(f"{name.replace('_', '-')} is {value}; it must be {smallest} or more")
+        if self.devices is not None and self.device != "auto":
+            raise UsageError("--device and --devices exclude each other", hint="give one of them")
         if self.level not in (None, 1, 2, 3):
             raise UsageError(f"level is {self.level}; it must be 1, 2 or 3")
         if self.constrain not in ("grammar", "chemistry", "off"):
@@ -111,7 +121,11 @@ class GenerateOptions:
     @property
     def load(self) -> LoadOptions:
         """Which model to load, and where."""
-        return LoadOptions(self.model, self.revision, self.device, self.dtype, self.threads, self.offline)
+        device = self.device if self.devices is None else parse_devices(self.devices)[0]
+        return LoadOptions(
+            self.model, self.revision, device, self.dtype, self.threads, self.offline,
+            base_url=self.base_url,
+        )  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -253,8 +267,19 @@ class Generation:
             **asdict(self.sampling),
             "constrain": options.constrain,
             **self.restriction.chosen,
-            "batch_size": options.batch_size or BATCH_SIZE,
+            "batch_size": options.batch_size or "planned",
         }
+
+    def memory(self, longest_prompt: int) -> MemoryPlan | None:
+        """Return what memory the run takes and how many samples at a time fit, if the backend plans it.
+
+        Parameters
+        ----------
+        longest_prompt : int
+            Tokens.
+        """
+        n_tokens = min(longest_prompt + self.sampling.max_new_tokens, self.checkpoint.context_tokens)
+        return self.checkpoint.plan(n_tokens, self.options.batch_size)
 
     def openings(self, prompts: Prompts, stdin: IO[bytes] | None = None) -> Iterator[Opening]:
         """Yield the open sentence of each prompt, or why there is none; the model is not loaded.
@@ -268,7 +293,7 @@ class Generation:
         for opening in reader.openings(prompts):
             self._restrict(opening)
             if opening.sentence is not None:
-                n_tokens = len(self.checkpoint.tokenizer.encode(opening.sentence.text))
+                n_tokens = self.checkpoint.count_tokens(opening.sentence.text)
                 if n_tokens >= self.checkpoint.context_tokens:
                     opening.sentence = None
                     opening.error = InputError(
@@ -294,14 +319,15 @@ class Generation:
     def records(self, prompts: Prompts, stdin: IO[bytes] | None = None) -> Iterator[Record]:
         """Yield the records of a run."""
         requests = self._requests(prompts, stdin)
-        batch_size = self.options.batch_size or BATCH_SIZE
-        first = list(islice(requests, batch_size))
+        options = self.options
+        first = list(islice(requests, options.batch_size or MOST_BATCH_SIZE))
         if first:
-            backend = self.checkpoint.load()
-            self._info = backend.info
-            engine = Engine(
-                backend, self.sampling, batch_size=min(batch_size, len(first)), seed=self.options.seed
-            )
+            memory = self.memory(max(len(request.prompt) for request in first))
+            batch_size = memory.batch_size if memory else options.batch_size or BATCH_SIZE
+            self._info, engine = start_engine(
+                self.checkpoint, options.load, options.backend, self.sampling,
+                batch_size=min(batch_size, len(first)), seed=options.seed, devices=options.devices,
+            )  # fmt: skip
             for completion in engine.run(chain(first, requests), order=self.options.order):
                 yield from self._failures(completion.index)
                 yield self._record(self._pending.pop(completion.index), completion)
@@ -362,6 +388,7 @@ class Generation:
     def _provenance(self, sample: _Sample, completion: Completion) -> dict[str, Any]:
         assert self._info is not None
         found = {key: value for key, value in asdict(self._info).items() if value is not None}
+        logp = sum(completion.logps)
         return {
             "task": self.task.name,
             **found,
@@ -371,8 +398,8 @@ class Generation:
             **self.restriction.chosen,
             "prompt": sample.opening.id,
             "n_prompt_characters": sample.n_prompt_characters,
-            "logp": round(sum(completion.logps), 4),
-            "n_tokens": len(completion.tokens),
+            "logp": None if math.isnan(logp) else round(logp, 4),
+            "n_tokens": len(completion.logps),
             "finish": completion.finish.value,
         }
 

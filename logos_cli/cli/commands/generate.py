@@ -20,6 +20,7 @@ from logos_cli.records import Record
 from logos_cli.resources import EMBEDDED
 
 if TYPE_CHECKING:
+    from logos_cli.backends.base import MemoryPlan
     from logos_cli.workflows.generate import GenerateTally, Generation
 
 _SAMPLING, _MODEL, _STRUCTURES, _OUTPUT = "Sampling", "Model", "Prompts", "Output"
@@ -152,8 +153,8 @@ def generate(
     ] = None,
     backend: Annotated[
         str,
-        typer.Option(metavar="auto|torch", envvar="LOGOS_BACKEND", rich_help_panel=_MODEL,
-                     autocompletion=one_of("auto", "torch"), help="What runs the model."),
+        typer.Option(metavar="auto|torch|llamacpp|remote", envvar="LOGOS_BACKEND", rich_help_panel=_MODEL,
+                     autocompletion=one_of("auto", "torch", "llamacpp", "remote"), help="What runs the model."),
     ] = "auto",
     device: Annotated[
         str,
@@ -162,8 +163,20 @@ def generate(
     ] = "auto",
     dtype: Annotated[
         Literal["auto", "float32", "bfloat16", "float16"],
-        typer.Option(rich_help_panel=_MODEL, help="auto: float32 on a CPU, else the checkpoint's."),
+        typer.Option(rich_help_panel=_MODEL,
+                     help="auto: the checkpoint's; float32 on a CPU without bfloat16 instructions."),
     ] = "auto",
+    devices: Annotated[
+        str | None,
+        typer.Option(metavar="0,1|cpu,cpu", envvar="LOGOS_DEVICES", rich_help_panel=_MODEL, show_default=False,
+                     help="Several devices that share the samples, each with a process and a model of its own."),
+    ] = None,
+    base_url: Annotated[
+        str | None,
+        typer.Option("--base-url", metavar="URL", envvar="LOGOS_BASE_URL", rich_help_panel=_MODEL, show_default=False,
+                     help="A server of OpenAI's completions (vLLM, SGLang, llama-server) that runs the model; its "
+                     "key comes from LOGOS_API_KEY."),
+    ] = None,
     threads: Annotated[
         int | None,
         typer.Option(min=1, metavar="N", envvar="LOGOS_THREADS", rich_help_panel=_MODEL, show_default="measured",
@@ -171,7 +184,8 @@ def generate(
     ] = None,
     batch_size: Annotated[
         int | None,
-        typer.Option("--batch-size", "-b", min=1, metavar="N", rich_help_panel=_MODEL, show_default="64",
+        typer.Option("--batch-size", "-b", min=1, metavar="N", rich_help_panel=_MODEL,
+                     show_default="64, on CUDA 256, or as many as fit",
                      help="The most samples at a time; it does not change what is generated."),
     ] = None,
     offline: Annotated[
@@ -242,6 +256,8 @@ def generate(
         dtype=dtype,
         threads=threads,
         offline=offline,
+        base_url=base_url,
+        devices=devices,
         read=ReadOptions(cutoff_angstrom=cutoff, ligand=ligand, chains=tuple(chain or ()), column=column),
     )
     run = Generation(task, options)
@@ -292,12 +308,39 @@ def _show_plan(run: Generation, prompt: str | None) -> ExitCode:
         "longest_prompt_tokens": longest,
         "samples": n_good * run.options.n_samples,
     }
+    if n_good:
+        plan |= _memory(run.memory(longest))
     width = max(map(len, plan))
     for key, value in plan.items():
         typer.echo(f"{key:<{width}}  {value}")
     if not failed:
         return ExitCode.OK
     return ExitCode.PARTIAL if n_good else ExitCode.USAGE
+
+
+def _memory(memory: MemoryPlan | None) -> dict[str, object]:
+    """Return the memory that a run takes, in words."""
+    if memory is None:
+        return {}
+    free = "unknown" if memory.free_bytes is None else _size(memory.free_bytes)
+    cache = (memory.batch_size + 1) * memory.cache_bytes_per_sequence
+    return {
+        "device": memory.device,
+        "dtype": memory.dtype,
+        "memory_free": free,
+        "memory_weights": _size(memory.weights_bytes),
+        "memory_cache_per_sequence": _size(memory.cache_bytes_per_sequence),
+        "memory_cache": _size(cache),
+        "batch_size": memory.batch_size,
+    }
+
+
+def _size(n_bytes: int) -> str:
+    """Return a number of bytes as people write it."""
+    for unit, size in (("GiB", 1 << 30), ("MiB", 1 << 20)):
+        if n_bytes >= size:
+            return f"{n_bytes / size:.1f} {unit}"
+    return f"{n_bytes / (1 << 10):.1f} KiB"
 
 
 PLUGIN = Command("generate", with_aliases(generate, _UPSTREAM), panel="Model", order=30)

@@ -1,0 +1,191 @@
+"""Samples from a model that completes whole texts: many requests at a time, and again where the constraint fails.
+
+The engine of ``scheduler`` steps a backend token by token and lets a constraint choose among tokens. A server
+samples for itself: its answer is held against the same grammar, and asked for again, with another seed, until
+it fits or the tries are used up. What never fits is handed on as it is, to be recorded as invalid.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import queue
+import threading
+from collections.abc import Iterable, Iterator
+from typing import Literal
+
+from logos_cli.backends.base import Completer, TextAnswer, TextQuery
+from logos_cli.engine.chemistry import Chemistry
+from logos_cli.engine.constraint import Constraint
+from logos_cli.engine.sampler import Sampling
+from logos_cli.engine.scheduler import Completion, Finish, Request
+from logos_cli.errors import ModelError
+
+TRIES = 8
+"""Answers asked for before a sample is given up as invalid."""
+
+_AHEAD = 4
+"""So many times the concurrency may be finished or under way while one sample is waited for."""
+
+_SEEDS = 1 << 31
+
+
+class TextEngine:
+    """Makes samples with a completer; the counterpart of :class:`~logos_cli.engine.scheduler.Engine`.
+
+    Parameters
+    ----------
+    batch_size : int
+        Requests at a time.
+    seed : int
+        The run's seed.
+    tries : int
+        Answers asked for before a sample is given up as invalid.
+    """
+
+    def __init__(
+        self, completer: Completer, sampling: Sampling, *, batch_size: int, seed: int, tries: int = TRIES
+    ) -> None:
+        self.completer = completer
+        self.sampling = sampling
+        self.seed = seed
+        self.concurrency = batch_size
+        self.tries = tries
+        self._constraint = Constraint(completer.tokenizer)
+        self._lock = threading.Lock()  # compiled grammars are shared
+
+    def run(
+        self, requests: Iterable[Request], *, order: Literal["input", "completed"] = "input"
+    ) -> Iterator[Completion]:
+        """Yield the completions; requests are drawn as the server answers.
+
+        What has been finished is yielded before an exception leaves.
+
+        Raises
+        ------
+        ModelError, MissingError
+            If the server refuses a request, or is gone.
+        """
+        waiting: queue.SimpleQueue[tuple[int, Request] | None] = queue.SimpleQueue()
+        done: queue.SimpleQueue[tuple[int, Completion | BaseException]] = queue.SimpleQueue()
+        leave = threading.Event()
+        for _ in range(self.concurrency):
+            # daemons: an interrupted run does not wait for answers that may take minutes
+            threading.Thread(target=self._work, args=(waiting, done, leave), daemon=True).start()
+        numbered = enumerate(requests)
+        finished: dict[int, Completion] = {}
+        n_waiting = turn = 0
+        try:
+            exhausted = False
+            while True:
+                while not exhausted and n_waiting + len(finished) < _AHEAD * self.concurrency:
+                    drawn = next(numbered, None)
+                    exhausted = drawn is None
+                    if drawn is not None:
+                        waiting.put(drawn)
+                        n_waiting += 1
+                if n_waiting == 0:
+                    break
+                index, outcome = done.get()
+                n_waiting -= 1
+                if isinstance(outcome, BaseException):
+                    yield from (finished.pop(each) for each in sorted(finished))
+                    raise outcome
+                finished[index] = outcome
+                if order == "completed":
+                    yield finished.pop(index)
+                while turn in finished:
+                    yield finished.pop(turn)
+                    turn += 1
+        finally:
+            leave.set()
+            for _ in range(self.concurrency):
+                waiting.put(None)
+
+    def _work(
+        self,
+        waiting: queue.SimpleQueue[tuple[int, Request] | None],
+        done: queue.SimpleQueue[tuple[int, Completion | BaseException]],
+        leave: threading.Event,
+    ) -> None:
+        while (drawn := waiting.get()) is not None and not leave.is_set():
+            index, request = drawn
+            try:
+                done.put((index, self._complete(index, request)))
+            except BaseException as error:  # noqa: BLE001 - raised where the samples are drawn
+                done.put((index, error))
+
+    def _complete(self, index: int, request: Request) -> Completion:
+        tokenizer = self.completer.tokenizer
+        prompt = tokenizer.decode(request.prompt)
+        end = tokenizer.vocabulary[request.end].decode() if request.end is not None else None
+        if self.completer.hides_tags:
+            self._check_single_block(request)
+        answer = TextAnswer("", (), stopped=False)
+        for attempt in range(self.tries):
+            query = TextQuery(
+                prompt,
+                _seed(self.seed, request.id, attempt),
+                self.sampling.max_new_tokens,
+                self.sampling.temperature,
+                self.sampling.top_k,
+                self.sampling.top_p,
+                self.sampling.min_p,
+                self.sampling.repetition_penalty,
+                stop=end if request.n_ends == 1 else None,
+            )
+            answer = self._ended(self.completer.complete(query), request, end)
+            if self._fits(request, answer) or self.sampling.temperature == 0:
+                break
+        finish = Finish.STOP if answer.stopped else Finish.LENGTH
+        tokens = tuple(tokenizer.encode(answer.text, whole=False))
+        return Completion(request, tokens, answer.logps, finish, index)
+
+    def _check_single_block(self, request: Request) -> None:
+        """Refuse a request whose answer may hold tags before its last, from a server that hides them."""
+        tags = set(self.completer.tokenizer.tag_ids.values()) - {request.end}
+        needed = request.end is None or request.n_ends > 1
+        if request.grammar is not None and not needed:
+            with self._lock:
+                (permitted,) = self._constraint.masks(
+                    [self._constraint.matcher(request.grammar, request.given)]
+                )
+            needed = bool(permitted[sorted(tags)].any())
+        if needed:
+            raise ModelError(
+                "the server leaves the tags out of its answers, and answers of this task are made of them",
+                hint="let it show special tokens (llama-server --special), see docs/remote.md",
+            )
+
+    def _ended(self, answer: TextAnswer, request: Request, end: str | None) -> TextAnswer:
+        """Return the answer cut after its last tag, which a server may have read on from, or hidden."""
+        if end is None:
+            return answer
+        parts = answer.text.split(end)
+        if len(parts) > request.n_ends:
+            text = end.join(parts[: request.n_ends]) + end
+            return TextAnswer(text, answer.logps, stopped=True)
+        if self.completer.hides_tags and answer.stopped:
+            return TextAnswer(answer.text + end, answer.logps, stopped=True)
+        return answer
+
+    def _fits(self, request: Request, answer: TextAnswer) -> bool:
+        """Whether the answer is complete and keeps the constraint, if there is one."""
+        if request.grammar is None:
+            return True
+        if not answer.stopped:
+            return False
+        tokens = self.completer.tokenizer.encode(answer.text, whole=False)
+        with self._lock:
+            matcher = self._constraint.matcher(request.grammar, request.given).inner
+        if matcher.try_consume_tokens(tokens) < len(tokens) or not matcher.is_accepting():
+            return False
+        if not request.chemistry:
+            return True
+        chemistry = Chemistry(self.completer.tokenizer, request.given)
+        return all(chemistry.accepts(token) for token in tokens)
+
+
+def _seed(seed: int, id: str, attempt: int) -> int:
+    """Return the seed of one try, which servers want to be a number of 31 bits."""
+    digest = hashlib.blake2b(f"{seed}\0{id}\0{attempt}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") % _SEEDS

@@ -1,0 +1,513 @@
+"""The remote backend against a real server (llama_cpp.server) and against one that misbehaves on purpose."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from logos_cli import generate
+from logos_cli.backends import _remote_http
+from logos_cli.backends._remote_http import Patience, Server
+from logos_cli.backends.base import Completer, LoadOptions, open_model
+from logos_cli.engine.sampler import Sampling
+from logos_cli.engine.scheduler import Completion, Finish, Request
+from logos_cli.engine.texts import TextEngine
+from logos_cli.errors import ExitCode, LogosError, MissingError, ModelError, UsageError
+from logos_cli.grammar import parse
+from logos_cli.grammar.constrain import grammar
+from logos_cli.resources import EMBEDDED, data_path
+
+Reply = tuple[int, Any] | None
+"""Status and body of an answer; None hangs up."""
+
+
+@dataclass
+class Stub:
+    """A server whose completions are scripted: ``reply`` is asked for each."""
+
+    reply: Callable[[dict[str, Any]], Reply]
+    model: dict[str, Any] = field(default_factory=lambda: {"id": "stub"})
+    count: int | None = None
+    asked: list[dict[str, Any]] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+    together: int = 0
+    most_together: int = 0
+    url: str = ""
+
+
+def _text(text: str, finish: str = "stop", **choice: Any) -> Reply:
+    logprobs = {"token_logprobs": [-0.5] * len(text)}
+    return 200, {"choices": [{"text": text, "finish_reason": finish, "logprobs": logprobs, **choice}]}
+
+
+def _shows_tags(body: dict[str, Any]) -> bool:
+    return bool(body["prompt"].endswith("<Search>"))
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Stub]]:
+    """Start stub servers on loopback."""
+    servers: list[ThreadingHTTPServer] = []
+
+    def start(reply: Callable[[dict[str, Any]], Reply], **known: Any) -> Stub:
+        stub, lock = Stub(reply, **known), threading.Lock()
+
+        class Handler(BaseHTTPRequestHandler):
+            def log_message(self, format: str, *args: Any) -> None:
+                pass
+
+            def _send(self, answer: Reply) -> None:
+                if answer is None:
+                    self.connection.shutdown(socket.SHUT_RDWR)
+                    return
+                status, body = answer
+                content = body if isinstance(body, bytes) else json.dumps(body).encode()
+                self.send_response(status)
+                if status in (302, 429):
+                    self.send_header("Retry-After" if status == 429 else "Location", "0")
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            def do_GET(self) -> None:
+                self._send((200, {"data": [stub.model]}) if self.path == "/v1/models" else (404, {}))
+
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                if self.path == "/tokenize":
+                    self._send((404, {}) if stub.count is None else (200, {"count": stub.count}))
+                    return
+                if self.path != "/v1/completions":
+                    self._send((404, {"detail": "Not Found"}))
+                    return
+                if _shows_tags(body):
+                    self._send(_text("<ProteinS>"))
+                    return
+                with lock:
+                    stub.asked.append(body)
+                    stub.headers.append(dict(self.headers))
+                    stub.together += 1
+                    stub.most_together = max(stub.together, stub.most_together)
+                try:
+                    answer = stub.reply(body)
+                finally:
+                    with lock:
+                        stub.together -= 1
+                self._send(answer)
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        servers.append(server)
+        stub.url = f"http://127.0.0.1:{server.server_address[1]}"
+        return stub
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Patience, "wait_s", lambda self, retry, asked_s: 0.001)
+
+
+def _completer(stub: Stub, **options: Any) -> Completer:
+    loaded = open_model(LoadOptions(base_url=stub.url, **options)).load()
+    assert isinstance(loaded, Completer)
+    return loaded
+
+
+def _run(stub: Stub, n: int = 1, batch_size: int = 4, **request: Any) -> list[Completion]:
+    completer = _completer(stub)
+    ids = tuple(completer.tokenizer.encode("<MoleculeS>"))
+    bound = {"grammar": grammar("molecule"), "given": "<MoleculeS>"} | request
+    bound.setdefault("end", completer.tokenizer.tag_ids["<MoleculeE>"])
+    engine = TextEngine(completer, Sampling(max_new_tokens=50), batch_size=batch_size, seed=1)
+    return list(engine.run(Request(f"m#{number}", ids, **bound) for number in range(n)))
+
+
+def _texts(completer_tokens: list[Completion]) -> list[str]:
+    from logos_cli.backends.base import CharacterTokenizer
+
+    return [CharacterTokenizer().decode(each.tokens) for each in completer_tokens]
+
+
+def test_completions_come_in_the_order_of_the_requests_and_several_at_a_time(
+    serve: Callable[..., Stub],
+) -> None:
+    def slow_first(body: dict[str, Any]) -> Reply:
+        time.sleep(0.2 if len(stub.asked) == 1 else 0.01)
+        return _text(f"{'C' * (body['seed'] % 9 + 1)}<MoleculeE>")
+
+    stub = serve(slow_first)
+    done = _run(stub, 30, batch_size=6)
+    assert [each.request.id for each in done] == [f"m#{number}" for number in range(30)]
+    assert [each.index for each in done] == list(range(30))
+    assert 2 <= stub.most_together <= 6
+    assert len({body["seed"] for body in stub.asked}) == 30
+    assert all(0 <= body["seed"] < 1 << 31 for body in stub.asked)
+    assert len(set(_texts(done))) > 3
+    assert sum(done[0].logps) == pytest.approx(-0.5 * len(done[0].logps))
+
+
+def test_a_request_says_all_that_servers_of_various_kinds_want_to_know(serve: Callable[..., Stub]) -> None:
+    stub = serve(lambda body: _text("CC<MoleculeE>"))
+    _run(stub)
+    (body,) = stub.asked
+    assert body["prompt"] == "<MoleculeS>"
+    assert body["max_tokens"] == 50
+    assert body["repetition_penalty"] == body["repeat_penalty"] == 1.0
+    assert body["stop"] == ["<MoleculeE>"]
+    assert body["skip_special_tokens"] is False
+    assert body["logprobs"] == 1
+    assert body["model"] == "stub"
+
+
+@pytest.mark.parametrize(
+    "failure", [(429, {}), (500, {"error": "busy"}), (503, b"<html>"), None, (200, b"{trunc")]
+)
+def test_what_may_pass_is_tried_again(failure: Reply, serve: Callable[..., Stub]) -> None:
+    stub = serve(lambda body: failure if len(stub.asked) < 4 else _text("CCO<MoleculeE>"))
+    (done,) = _run(stub)
+    assert _texts([done]) == ["CCO<MoleculeE>"]
+    assert len(stub.asked) == 4
+    assert len({json.dumps(body) for body in stub.asked}) == 1
+
+
+def test_tries_end(serve: Callable[..., Stub]) -> None:
+    stub = serve(lambda body: (503, {"error": {"message": "loading\nmodel"}}))
+    with pytest.raises(MissingError, match="no answer in 7 tries: it answers 503 loading model") as caught:
+        _run(stub)
+    assert caught.value.exit_code is ExitCode.MISSING
+    assert len(stub.asked) == 7
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "hint"),
+    [
+        (400, "max_tokens is too large", None),
+        (401, "no key", "LOGOS_API_KEY"),
+        (404, "no such model", "--model"),
+    ],
+)
+def test_a_refusal_is_final_and_explained(
+    status: int, said: str, hint: str | None, serve: Callable[..., Stub]
+) -> None:
+    stub = serve(lambda body: (status, {"error": {"message": said}}))
+    with pytest.raises(ModelError, match=f"{status} {said}") as caught:
+        _run(stub)
+    assert len(stub.asked) == 1
+    assert (hint or "") in (caught.value.hint or "")
+
+
+def test_no_redirect_is_followed(serve: Callable[..., Stub]) -> None:
+    stub = serve(lambda body: (302, {}))
+    with pytest.raises(ModelError, match="302"):
+        _run(stub)
+
+
+def test_what_is_finished_comes_before_the_error(serve: Callable[..., Stub]) -> None:
+    def fails_later(body: dict[str, Any]) -> Reply:
+        if len(stub.asked) > 12:
+            return 403, {"error": "quota"}
+        return _text("CC<MoleculeE>")
+
+    stub = serve(fails_later)
+    completer = _completer(stub)
+    ids = tuple(completer.tokenizer.encode("<MoleculeS>"))
+    engine = TextEngine(completer, Sampling(), batch_size=2, seed=1)
+    done = []
+    with pytest.raises(ModelError, match="quota"):
+        for completion in engine.run(Request(f"m#{number}", ids) for number in range(100)):
+            done.append(completion.index)  # noqa: PERF401 - kept when the error comes
+    assert len(done) >= 11
+    assert done == sorted(done)
+    assert len(stub.asked) < 30
+
+
+def test_an_answer_that_breaks_the_constraint_is_asked_for_again_with_another_seed(
+    serve: Callable[..., Stub],
+) -> None:
+    bad = ["<ProteinS>MK<ProteinE>", "C(C<MetalS>", ""]
+    stub = serve(lambda body: _text(bad[len(stub.asked) - 1]) if len(stub.asked) < 4 else _text("CCC"))
+    (done,) = _run(stub)
+    # an answer that stopped gets the tag that ended it
+    assert _texts([done]) == ["CCC<MoleculeE>"]
+    assert len({body["seed"] for body in stub.asked}) == len(stub.asked) == 4
+
+
+def test_what_never_fits_is_handed_on_and_recorded_as_invalid(serve: Callable[..., Stub]) -> None:
+    stub = serve(lambda body: _text("C<MetalS>C<MoleculeE>"))
+    records = list(generate("molecule", n_samples=3, base_url=stub.url))
+    assert len(stub.asked) == 3 * 8
+    assert [record.status for record in records] == ["invalid"] * 3
+    assert all(record.reason for record in records)
+
+
+def test_chemistry_is_asked_of_the_answer_too(serve: Callable[..., Stub]) -> None:
+    stub = serve(lambda body: _text("C1CC<MoleculeE>" if len(stub.asked) < 3 else "C1CC1<MoleculeE>"))
+    (record,) = generate("molecule", base_url=stub.url, constrain="chemistry")
+    assert (record.status, record.text) == ("ok", "<MoleculeS>C1CC1<MoleculeE>")
+    assert len(stub.asked) == 3
+
+
+def test_without_a_constraint_the_first_answer_counts(serve: Callable[..., Stub]) -> None:
+    stub = serve(lambda body: _text("C<MetalS>C<MoleculeE>"))
+    (record,) = generate("molecule", base_url=stub.url, constrain="off")
+    assert (record.status, len(stub.asked)) == ("invalid", 1)
+
+
+@pytest.mark.parametrize(
+    ("choice", "body", "text"),
+    [
+        ({}, {}, "CC<MoleculeE>"),  # llama_cpp.server does not say what ended the text
+        ({"stop_reason": "<MoleculeE>"}, {}, "CC<MoleculeE>"),  # vLLM
+        ({"stop_reason": None}, {}, "CC"),
+        ({"matched_stop": 128001}, {}, "CC"),  # SGLang
+        ({}, {"stop_type": "eos"}, "CC"),  # llama-server
+        ({}, {"stop_type": "word"}, "CC<MoleculeE>"),
+    ],
+)
+def test_the_tag_that_a_server_stopped_at_is_kept(
+    choice: dict[str, Any], body: dict[str, Any], text: str, serve: Callable[..., Stub]
+) -> None:
+    def reply(_: dict[str, Any]) -> Reply:
+        status, answer = _text("CC", **choice)  # type: ignore[misc]
+        return status, answer | body
+
+    (done,) = _run(serve(reply), grammar=None)
+    assert _texts([done]) == [text]
+    assert done.finish is Finish.STOP
+
+
+def test_what_a_server_reads_on_after_the_end_is_cut(serve: Callable[..., Stub]) -> None:
+    (done,) = _run(serve(lambda body: _text("CC<MoleculeE><ProteinS>MK", "length")))
+    assert (_texts([done]), done.finish) == (["CC<MoleculeE>"], Finish.STOP)
+
+
+def test_an_answer_cut_at_the_limit_is_recorded_so(serve: Callable[..., Stub]) -> None:
+    stub = serve(lambda body: _text("CCCC", "length"))
+    (record,) = generate("molecule", base_url=stub.url, max_new_tokens=4)
+    assert record.sample["finish"] == "length"
+    assert "cut" in (record.reason or "")
+
+
+def test_log_probabilities_that_are_not_told_are_null(serve: Callable[..., Stub]) -> None:
+    def refuses(body: dict[str, Any]) -> Reply:
+        if "logprobs" in body:
+            return 500, {
+                "error": {"message": "logprobs is not supported for models created with logits_all=False"}
+            }
+        choice = {"text": "CC<MoleculeE>", "finish_reason": "stop", "logprobs": None}
+        return 200, {"choices": [choice], "usage": {"completion_tokens": 3}}
+
+    stub = serve(refuses)
+    (record, _) = generate("molecule", base_url=stub.url, n_samples=2, batch_size=1)
+    assert (record.sample["logp"], record.sample["n_tokens"]) == (None, 3)
+    assert len(stub.asked) == 3  # asked for once, then never again
+    json.loads(record.to_json(), parse_constant=lambda name: pytest.fail(name))
+
+
+def test_the_context_is_kept(serve: Callable[..., Stub]) -> None:
+    stub = serve(lambda body: _text("CC<MoleculeE>"), model={"id": "stub", "max_model_len": 30}, count=3)
+    _run(stub)
+    assert stub.asked[0]["max_tokens"] == 27
+    # forty characters may be more than thirty tokens: the server counts three
+    (record,) = generate("molecule", "C" * 40, base_url=stub.url)
+    assert record.status == "ok"
+
+
+def test_a_model_that_does_not_know_the_tags_is_refused(serve: Callable[..., Stub]) -> None:
+    stub = serve(lambda body: _text("CC"), count=11)
+    with pytest.raises(ModelError, match="as 11 tokens") as caught:
+        _completer(stub)
+    assert "logos train --from" in (caught.value.hint or "")
+
+
+def test_the_key_is_sent_and_not_shown(serve: Callable[..., Stub], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOGOS_API_KEY", "secret-key")
+    stub = serve(lambda body: _text("CC<MoleculeE>"))
+    _run(stub)
+    assert stub.headers[0]["Authorization"] == "Bearer secret-key"
+    assert "secret-key" not in repr(Server.at(stub.url, "secret-key", Patience()))
+    (record,) = generate("molecule", base_url=stub.url)
+    assert "secret-key" not in record.to_json()
+    assert record.sample["backend"] == "remote"
+    assert record.sample["device"] == stub.url
+
+
+def test_only_the_model_that_is_served_can_be_asked(serve: Callable[..., Stub]) -> None:
+    stub = serve(lambda body: _text("CC"), model={"id": "owner/name"})
+    assert _completer(stub, model="owner/name").info.model == "owner/name"
+    assert _completer(stub).info.model == "owner/name"
+    with pytest.raises(UsageError, match="serves no model 'other'") as caught:
+        _completer(stub, model="other")
+    assert caught.value.hint == "--model owner/name"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"base_url": "ftp://x"}, "no address"),
+        ({"base_url": "http://u:p@x/v1"}, "no address"),
+        ({"base_url": "http://x:99999"}, "no address"),
+        ({"base_url": "http://x", "device": "cuda"}, "--device"),
+        ({"base_url": "http://example.org", "offline": True}, "offline"),
+        ({"base_url": "http://x", "backend": "torch"}, "no option base-url"),
+        ({"backend": "remote"}, "needs the address"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_any_connection(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(LogosError, match=said):
+        list(generate("molecule", **options))
+
+
+def test_a_server_that_is_not_there_is_missing() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(MissingError, match="no answer in 3 tries") as caught:
+            open_model(LoadOptions(base_url=url))
+    assert caught.value.source == f"{url}/v1"
+
+
+def test_waits_grow_are_drawn_and_obey_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    patience = Patience(first_s=1.0, longest_s=8.0)
+    for retry, most in ((0, 1.0), (2, 4.0), (10, 8.0)):
+        waits = [patience.wait_s(retry, None) for _ in range(200)]
+        assert 0 <= min(waits) < 0.2 * most
+        assert 0.8 * most < max(waits) <= most
+    assert patience.wait_s(0, 5.0) == 5.0
+    assert patience.wait_s(0, 1e9) == 32.0
+
+
+def test_addresses_are_taken_with_and_without_their_end() -> None:
+    for given in ("host:8000", "http://host:8000", "http://host:8000/v1", "http://host:8000/v1/"):
+        server = Server.at(given, None, Patience())
+        assert (server.url, server.root) == ("http://host:8000/v1", "http://host:8000")
+    assert Server.at("https://a.b/api/v1", None, Patience()).root == "https://a.b/api"
+    assert {429, 500, 502, 503, 504} <= _remote_http.BUSY
+
+
+# -- a real server -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def llama_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """``llama_cpp.server`` with the embedded model: one whose tags it shows, and one whose tags it hides."""
+    for module in (
+        "llama_cpp",
+        "fastapi",
+        "uvicorn",
+        "sse_starlette",
+        "starlette_context",
+        "pydantic_settings",
+    ):
+        if importlib.util.find_spec(module) is None:
+            pytest.skip(f"llama-cpp-python[server] is not installed: no {module}")
+    from logos_cli.backends._gguf_write import write_gguf
+
+    root = tmp_path_factory.mktemp("served")
+    for name in ("visible", "hidden"):
+        directory = Path(shutil.copytree(data_path("tokenizers", EMBEDDED), root / name))
+        content = json.loads((directory / "tokenizer.json").read_text())
+        for token in content["added_tokens"]:
+            if name == "visible" and not token["content"].startswith("<|"):
+                token["special"] = False  # then user-defined in GGUF, which llama_cpp.server prints
+        (directory / "tokenizer.json").write_text(json.dumps(content))
+        write_gguf(directory, root / f"{name}.gguf", "f32")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    models = [
+        {"model": str(root / f"{name}.gguf"), "model_alias": name, "n_ctx": 512, "n_threads": 1, "n_threads_batch": 1,
+         "logits_all": name == "visible", "verbose": False}
+        for name in ("visible", "hidden")
+    ]  # fmt: skip
+    (root / "config.json").write_text(json.dumps({"host": "127.0.0.1", "port": port, "models": models}))
+    log = (root / "log").open("w")
+    process = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-m", "llama_cpp.server", "--config_file", str(root / "config.json")],
+        stdout=log, stderr=log, env=dict(os.environ) | {"OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    url = f"http://127.0.0.1:{port}/v1"
+    try:
+        deadline = time.monotonic() + 120
+        while True:
+            try:
+                with urllib.request.urlopen(f"{url}/models", timeout=5):
+                    break
+            except OSError:
+                assert process.poll() is None, (root / "log").read_text()[-2000:]
+                assert time.monotonic() < deadline, (root / "log").read_text()[-2000:]
+                time.sleep(0.2)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+        log.close()
+
+
+def test_a_real_server_completes_as_the_model_itself_does(llama_server: str) -> None:
+    greedy: dict[str, Any] = {
+        "temperature": 0.0,
+        "repetition_penalty": 1.0,
+        "max_new_tokens": 60,
+        "constrain": "off",
+    }
+    prompt = "<ProteinS>MKTAYIAKQR<ProteinE><Search><ProteinS>"
+    (served,) = generate("site", prompt, base_url=llama_server, model="visible", **greedy)
+    (here,) = generate("site", prompt, device="cpu", threads=1, **greedy)
+    assert served.text == here.text
+    assert served.sample["logp"] == pytest.approx(here.sample["logp"], abs=0.02)
+
+
+def test_a_real_server_keeps_the_constraint_by_resampling(llama_server: str) -> None:
+    short: dict[str, Any] = {
+        "n_samples": 2,
+        "seed": 5,
+        "max_new_tokens": 24,
+        "temperature": 0.3,
+        "top_p": 0.5,
+    }
+    served: dict[str, Any] = {"base_url": llama_server, "model": "visible"}
+    runs = [
+        [record.text for record in generate("molecule", "CC(=O)N", **short, **served, batch_size=batch_size)]
+        for batch_size in (1, 2)
+    ]
+    assert runs[0] == runs[1]
+    for text in runs[0]:
+        if text.endswith("<MoleculeE>"):
+            assert parse(text).form == "molecule"
+
+
+def test_a_real_server_that_hides_the_tags_serves_single_blocks_and_refuses_the_rest(
+    llama_server: str,
+) -> None:
+    with pytest.raises(ModelError, match="leaves the tags out"):
+        list(generate("site", "MKTAYIAKQR", base_url=llama_server, model="hidden"))
+    (record,) = generate(
+        "molecule", "CC(=O)", base_url=llama_server, model="hidden", seed=3, max_new_tokens=60, batch_size=1
+    )
+    assert record.text.startswith("<MoleculeS>CC(=O)")
+    if record.sample["finish"] == "stop":
+        assert record.text.endswith("<MoleculeE>")
+    assert record.sample["logp"] is None  # logits_all is off: asked for once, and then no more
+    assert record.sample["n_tokens"] > 0
