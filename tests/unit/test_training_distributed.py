@@ -66,13 +66,11 @@ def run_processes(n: int, corpus: Path, directory: Path, jobs: dict[str, dict]) 
 
 def test_two_processes_do_what_one_does_and_one_goes_on(tmp_path):
     corpus = write_corpus(tmp_path / "corpus")
-    plain = CONFIG.with_values(
-        {"schedule.n_steps": 4, "schedule.n_decay_steps": 0, "optimizer.learning_rate": 1e-3}
-    )
-    jobs = {
-        "copies": plain,
-        "shards": plain.with_values({"optimizer.name": "adamw", "run.sharding": "fsdp"}),
-    }
+    # not Muon, whose bfloat16 iterations turn last bits into per cents of the weights
+    plain = CONFIG.with_values({
+        "schedule.n_steps": 4, "schedule.n_decay_steps": 0, "optimizer.name": "adamw", "optimizer.learning_rate": 1e-3,
+    })  # fmt: skip
+    jobs = {"copies": plain, "shards": plain.with_values({"run.sharding": "fsdp"})}
     run_processes(2, tmp_path / "corpus", tmp_path, {name: config.to_dict() for name, config in jobs.items()})
     for name, config in jobs.items():
         alone = Trainer(corpus, resolve(config, corpus), tmp_path / f"{name}-alone")
@@ -85,8 +83,8 @@ def test_two_processes_do_what_one_does_and_one_goes_on(tmp_path):
         assert held_out[1] == pytest.approx(held_out[0], rel=1e-3)
         model = load_file(tmp_path / name / "model" / "model.safetensors")
         for key, part in alone.model.named_parameters():
-            # sums in another order differ in their last bits, which both optimizers make larger
-            assert (model[key] - part).norm() < 0.02 * part.norm(), key
+            # sums in another order differ in their last bits; AdamW makes more of it where a gradient is near 0
+            assert (model[key] - part).norm() < 0.005 * part.norm(), key
         # one process goes on where two left off, from whole tensors
         longer = config.with_values({"schedule.n_steps": 6})
         resumed = Trainer(corpus, resolve(longer, corpus), tmp_path / name)
