@@ -14,7 +14,6 @@ from email.message import Message
 from typing import IO, Any
 from urllib.parse import urlsplit
 
-from logos_cli import __version__
 from logos_cli.errors import LogosError, MissingError, ModelError, UsageError
 
 BUSY = frozenset((408, 409, 425, 429, 500, 502, 503, 504, 529))
@@ -153,7 +152,7 @@ class Server:
         )
 
     def _try(self, url: str, body: bytes | None) -> Any:
-        headers = {"Accept": "application/json", "User-Agent": f"logos/{__version__}"}
+        headers = {"Accept": "application/json", "User-Agent": "logos"}
         if body is not None:
             headers["Content-Type"] = "application/json"
         if self.key:

@@ -1,0 +1,1 @@
+"""Subcommands of ``logos bench``: one file each, found by name."""
