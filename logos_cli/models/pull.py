@@ -156,6 +156,14 @@ def _check(path: Path, file: RemoteFile, model: str) -> None:
     )  # fmt: skip
 
 
+def _connection_errors() -> tuple[type[Exception], ...]:
+    """Return what is raised where there is no connection: errors of whichever HTTP library the hub's stands on."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    bases = [base for base in HfHubHTTPError.__mro__ if issubclass(base, Exception) and base is not Exception]
+    return (OSError, *bases)
+
+
 @contextmanager
 def _explained(model: str, revision: str | None) -> Iterator[None]:
     """Turn the errors of the hub's library into ours."""
@@ -163,7 +171,6 @@ def _explained(model: str, revision: str | None) -> Iterator[None]:
 
     from huggingface_hub.errors import (
         GatedRepoError,
-        HfHubHTTPError,
         HFValidationError,
         RepositoryNotFoundError,
         RevisionNotFoundError,
@@ -189,7 +196,7 @@ def _explained(model: str, revision: str | None) -> Iterator[None]:
         ) from error  # fmt: skip
     except RevisionNotFoundError as error:
         raise UsageError(f"the model has no revision {revision!r}", source=model) from error
-    except (HfHubHTTPError, OSError) as error:
+    except _connection_errors() as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise MissingError(
             f"the hub cannot be reached: {reason}", source=model, hint="what was fetched is kept: try again"
