@@ -10,7 +10,7 @@ from typing import Any
 from logos_cli.errors import UsageError
 from logos_cli.resources import EMBEDDED, data_path
 
-_LLAMA = {
+_LLAMA: dict[str, Any] = {
     "model_type": "llama", "architectures": ["LlamaForCausalLM"], "hidden_act": "silu", "rms_norm_eps": 1e-5,
     "bos_token_id": 16, "pad_token_id": 18, "attention_bias": False, "mlp_bias": False,
 }  # fmt: skip

@@ -33,9 +33,13 @@ def naive_run(
             "the paired reference needs transformers",
             hint="pip install 'logos-cli[train]', or leave out --naive",
         ) from error
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    model = AutoModelForCausalLM.from_pretrained(directory, dtype=getattr(torch, dtype)).to(device).eval()
+    quiet: Any = logging
+    quiet.set_verbosity_error()
+    quiet.disable_progress_bar()
+    loaded: Any = AutoModelForCausalLM.from_pretrained(
+        directory, dtype=getattr(torch, dtype), trust_remote_code=False, use_safetensors=True
+    )
+    model = loaded.to(device).eval()
     ends = model.generation_config.eos_token_id
     ends = set(ends if isinstance(ends, list) else [ends])
     torch.manual_seed(seed)

@@ -59,14 +59,14 @@ def throughput(
     Decoding is compared with its roofline: the time to read weights and cache at the memory bandwidth measured
     here, or to multiply at the rate measured here, whichever is longer.
 
-    Examples
-    --------
+    Examples:
+
       logos bench throughput --naive
 
       logos bench throughput --shape 1b --device cuda --batch 1,64,256 --naive --write docs/performance.md
 
       logos bench throughput --backend llamacpp --json | jq .rows
-    """
+    """  # noqa: D406, D407, D412 - the help text, as in commands/
     from logos_cli.workflows.bench_throughput import ThroughputOptions, as_markdown, parse_batches
     from logos_cli.workflows.bench_throughput import throughput as measure
 
