@@ -22,6 +22,7 @@ from logos_cli.backends.base import (
     Capabilities,
     Checkpoint,
     LoadOptions,
+    MemoryPlan,
     ModelInfo,
 )
 from logos_cli.errors import DeviceMemoryError, LogosError, MissingError, ModelError, UsageError
@@ -44,6 +45,9 @@ _WORTH = 0.9
 _DTYPES = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}
 _KV_BYTES = {"f32": 4.0, "f16": 2.0, "q8_0": 34 / 32}
 _ALL_LAYERS = 1 << 20
+_BATCH_SIZE = 64
+_USED_SHARE = 0.9
+_MEMORY = Path("/proc/meminfo")
 
 
 def _rounded(number: int, step: int) -> int:
@@ -185,20 +189,48 @@ class GgufCheckpoint(Checkpoint):
                 f"there is no cache type {options.kv_type!r}", hint=f"one of auto, {', '.join(_KV_BYTES)}"
             )
 
+    def _kv_type(self, device: str) -> str:
+        """Return the type of cached keys and values."""
+        kv_type = self._options.kv_type or "auto"
+        if kv_type == "auto":
+            kv_type = "f32" if self.header.precision == "f32" and device == "cpu" else "f16"
+        return kv_type
+
+    def plan(self, n_tokens: int, batch_size: int | None = None) -> MemoryPlan:
+        """Say what memory a run takes and how many sequences fit; on a GPU, llama.cpp alone knows what is free."""
+        device, _ = _device(self._options)
+        positions = min(_rounded(n_tokens + 1, _POSITIONS), _rounded(self.context_tokens + 1, _POSITIONS))
+        per_sequence = self.shape.cache_bytes(positions, _KV_BYTES[self._kv_type(device)])
+        weights = sum(entry.n_bytes for entry in self.header.tensors.values())
+        wanted = min(batch_size or _BATCH_SIZE, MOST_SEQUENCES - 1)
+        free = _available_bytes() if device == "cpu" else None
+        if free is not None:
+            # one more: the prompt that samples are copied from
+            fitting = int((free * _USED_SHARE - weights) // per_sequence) - 1
+            if fitting < 1:
+                raise DeviceMemoryError(
+                    f"the model does not fit: weights of {weights / 2**30:.1f} GiB and {per_sequence / 2**30:.2f} GiB "
+                    f"a sequence, where {free / 2**30:.1f} GiB are free",
+                    hint="quantize the model (logos models quantize), or take a smaller one",
+                )
+            wanted = min(wanted, fitting)
+        return MemoryPlan(device, self._precision, weights, per_sequence, free, wanted)
+
+    @property
+    def _precision(self) -> str:
+        names = {short: long for long, short in _DTYPES.items()}
+        return names.get(self.header.precision, self.header.precision)
+
     def load(self) -> LlamaCppBackend:
         """Read the weights, and find how many threads serve best."""
         options = self._options
         device, gpu_layers = _device(options)
-        kv_type = options.kv_type or "auto"
-        if kv_type == "auto":
-            kv_type = "f32" if self.header.precision == "f32" and device == "cpu" else "f16"
+        kv_type = self._kv_type(device)
         use_mmap = options.mmap is not False
         model = LlamaModel(self._source.file, gpu_layers=gpu_layers, use_mmap=use_mmap)
         threads = options.threads or _best_threads(model, kv_type)
-        names = {short: long for long, short in _DTYPES.items()}
-        precision = names.get(self.header.precision, self.header.precision)
         sha256 = None if self._revision else weights_sha256(self._source.weights)
-        info = ModelInfo(self.name, "llamacpp", device, precision, self._revision, sha256)
+        info = ModelInfo(self.name, "llamacpp", device, self._precision, self._revision, sha256)
         return LlamaCppBackend(model, self, info, _Plan(threads, kv_type, device))
 
 
@@ -332,6 +364,15 @@ def _memory_bytes() -> float:
         return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     except (AttributeError, ValueError, OSError):  # not on Windows
         return float("inf")
+
+
+def _available_bytes() -> int | None:
+    """Return what can be taken without swapping, where the system tells (Linux)."""
+    try:
+        lines = _MEMORY.read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)
 
 
 class LlamaCpp(BackendType):

@@ -275,6 +275,24 @@ def test_a_cache_larger_than_memory_is_refused_before_it_is_made(
     assert caught.value.exit_code is ExitCode.OUT_OF_MEMORY
 
 
+def test_memory_is_planned_before_weights_are_read(nano: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoint = open_model(LoadOptions(str(nano), device="cpu"))
+    plan = checkpoint.plan(300, 500)
+    assert plan is not None
+    assert plan.batch_size == 255  # one slot of llama.cpp's 256 holds the prompt
+    assert (
+        plan.cache_bytes_per_sequence == 2 * 6 * 160 * 2 * 512
+    )  # keys, values; layers; width; bytes; positions
+    assert (plan.device, plan.dtype) == ("cpu", "q8_0")
+    monkeypatch.setattr(llamacpp, "_available_bytes", lambda: 20_000_000)
+    few = checkpoint.plan(300, 500)
+    assert few is not None
+    assert 1 <= few.batch_size < 10
+    monkeypatch.setattr(llamacpp, "_available_bytes", lambda: 1_000_000)
+    with pytest.raises(DeviceMemoryError, match="does not fit"):
+        checkpoint.plan(300)
+
+
 # -- options -------------------------------------------------------------------------------------------------
 
 
