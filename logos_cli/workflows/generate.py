@@ -60,7 +60,7 @@ class GenerateOptions:
         Level (1, 2 or 3) at which a pocket is written; None leaves it to the prompt (a structure: 2).
     batch_size : int, optional
         The most sequences at a time. It does not change what is generated.
-    model, revision, device, dtype, threads, offline, base_url
+    model, revision, device, dtype, threads, offline, base_url, gpu_layers, kv_type, mmap
         See :class:`~logos_cli.backends.base.LoadOptions`.
     devices : str, optional
         Several devices that share the work, ``0,1`` or ``cuda:0,cuda:1``; instead of ``device``.
@@ -93,6 +93,9 @@ class GenerateOptions:
     threads: int | None = None
     offline: bool = False
     base_url: str | None = None
+    gpu_layers: int | None = None
+    kv_type: str | None = None
+    mmap: bool | None = None
     devices: str | None = None
     read: ReadOptions = field(default_factory=ReadOptions)
 
@@ -124,7 +127,7 @@ class GenerateOptions:
         device = self.device if self.devices is None else parse_devices(self.devices)[0]
         return LoadOptions(
             self.model, self.revision, device, self.dtype, self.threads, self.offline,
-            base_url=self.base_url,
+            base_url=self.base_url, gpu_layers=self.gpu_layers, kv_type=self.kv_type, mmap=self.mmap,
         )  # fmt: skip
 
 

@@ -171,6 +171,21 @@ def generate(
         typer.Option(metavar="0,1|cpu,cpu", envvar="LOGOS_DEVICES", rich_help_panel=_MODEL, show_default=False,
                      help="Several devices that share the samples, each with a process and a model of its own."),
     ] = None,
+    gpu_layers: Annotated[
+        int | None,
+        typer.Option("--gpu-layers", metavar="N", rich_help_panel=_MODEL, show_default="all, where there is a GPU",
+                     help="llama.cpp: layers that a GPU computes; 0 is none."),
+    ] = None,
+    kv_type: Annotated[
+        str | None,
+        typer.Option("--kv-type", metavar="f32|f16|q8_0", rich_help_panel=_MODEL, show_default="f16 or the model's",
+                     autocompletion=one_of("f32", "f16", "q8_0"), help="llama.cpp: type of cached keys and values."),
+    ] = None,
+    mmap: Annotated[
+        bool | None,
+        typer.Option("--mmap/--no-mmap", rich_help_panel=_MODEL, show_default="mapped",
+                     help="llama.cpp: map the file into memory, or read it."),
+    ] = None,
     base_url: Annotated[
         str | None,
         typer.Option("--base-url", metavar="URL", envvar="LOGOS_BASE_URL", rich_help_panel=_MODEL, show_default=False,
@@ -257,6 +272,9 @@ def generate(
         threads=threads,
         offline=offline,
         base_url=base_url,
+        gpu_layers=gpu_layers,
+        kv_type=kv_type,
+        mmap=mmap,
         devices=devices,
         read=ReadOptions(cutoff_angstrom=cutoff, ligand=ligand, chains=tuple(chain or ()), column=column),
     )
