@@ -22,7 +22,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 DOCUMENTS = ("README.md",)
 WIDTH = 140
 _BLOCK = re.compile(r"(?<=^```console\n).*?(?=^```$)", re.MULTILINE | re.DOTALL)
-_VARIES = re.compile(r"\blogos (generate|doctor)\b")
+_VARIES = re.compile(r"\blogos (generate|doctor|models list|corpus build)\b")
 
 
 def run(command: str, cwd: Path, program: Path) -> str:

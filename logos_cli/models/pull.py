@@ -1,4 +1,4 @@
-"""Fetching released checkpoints from the Hugging Face hub: resumed where it broke off, checked by digest."""
+"""Fetching released checkpoints from the Hugging Face hub: complete files are kept, checked by digest."""
 
 from __future__ import annotations
 
@@ -108,7 +108,9 @@ def plan_pull(
 def pull(plan: PullPlan, *, progress: Callable[[str, int, int], None] | None = None) -> Path:
     """Fetch what a plan names, and check every large file by its digest.
 
-    What was fetched before an interruption is kept, and the rest is fetched the next time.
+    Files that were complete before an interruption are kept, and the rest is fetched the next time. A file that
+    broke off begins anew: the hub's library (2.x) gives every download a temporary file of its own, because
+    locks do not hold on some cluster file systems.
 
     Returns
     -------

@@ -5,7 +5,7 @@ model and writes ``figures/NAME.json`` after each part; parts that are there alr
 weights, the corpus or the scale are others or ``--again`` is given. Parts are losses, fitness, sites, molecules,
 antibodies, materials, forms, reactions.
 
-``python -m tests.bench.figures_nano report figures/*.json --shipped NAME`` writes the tables of the model card,
+``python -m tests.bench.figures_nano report FAMILY.json… --shipped FILE.json`` writes the tables of the model card,
 ``docs/scaling.md``, its plot and the JSON files beside them.
 """
 
@@ -75,11 +75,7 @@ def run_measure(args: argparse.Namespace) -> None:
 def run_report(args: argparse.Namespace) -> None:
     """Write the card and the page about sizes."""
     family = [json.loads(path.read_text(encoding="utf-8")) for path in args.figures]
-    found = [figures for figures in family if figures["model"]["name"] == args.shipped]
-    if len(found) != 1:
-        names = ", ".join(figures["model"]["name"] for figures in family)
-        raise SystemExit(f"--shipped {args.shipped!r} is not one of {names}")
-    write_card(args.card, found[0], family)
+    write_card(args.card, json.loads(args.shipped.read_text(encoding="utf-8")), family)
     write_scaling(args.docs, family)
 
 
@@ -114,8 +110,13 @@ def main() -> None:
     )
     command = commands.add_parser("report", help="write card, page and plot")
     command.set_defaults(run=run_report)
-    command.add_argument("figures", type=Path, nargs="+", help="JSON files of measure")
-    command.add_argument("--shipped", default=SHIPPED, help="name of the model that the card is of")
+    command.add_argument("figures", type=Path, nargs="+", help="JSON files of measure, of a family of sizes")
+    command.add_argument(
+        "--shipped",
+        type=Path,
+        required=True,
+        help="JSON file of the model that the card is of; it may be one of them",
+    )
     command.add_argument("--card", type=Path, default=ROOT / "tokenizers" / SHIPPED / "README.md")
     command.add_argument("--docs", type=Path, default=ROOT / "docs")
     args = parser.parse_args()

@@ -156,8 +156,10 @@ def test_a_signal_keeps_the_finished_records(
     assert b"finished records are kept" in stderr
     assert b"Traceback" not in stderr
     records = _records(part.read_text())
-    assert records[0]["id"] == "protein#0001"
-    assert [record["id"] for record in records] == [f"protein#{n:04d}" for n in range(1, len(records) + 1)]
+    numbers = [int(record["id"].rpartition("#")[2]) for record in records]
+    assert numbers[0] == 1
+    assert numbers == sorted(set(numbers))  # in order; what was still under way at the end is left out
+    assert len(numbers) >= numbers[-1] - 3
 
 
 def test_a_closed_pipe_ends_quietly(logos_argv: list[str], logos_env: dict[str, str], tmp_path: Path) -> None:

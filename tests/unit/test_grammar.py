@@ -252,7 +252,7 @@ def test_time_grows_with_length_and_no_deeper_than_the_grammar(head: str, unit: 
     """No recursion; ten times the text takes far less than a hundred times as long."""
     short, long = (f"{head}{unit * (size // len(unit))}{tail}" for size in (200_000, 2_000_000))
     short_s = min(_elapsed_s(short) for _ in range(3))
-    assert _elapsed_s(long) < 40 * max(short_s, 1e-3)
+    assert min(_elapsed_s(long) for _ in range(2)) < 40 * max(short_s, 1e-3)
 
 
 def test_ten_megabytes() -> None:

@@ -11,6 +11,7 @@ import torch
 from logos_cli.grammar import parse
 from logos_cli.grammar.spec import Kind
 from logos_cli.resources import data_path
+from tests.bench.figures.report import MARKS, card_text
 
 NANO = data_path("tokenizers", "logos-nano")
 # Public sequences: heavy chain of trastuzumab, aspirin, ubiquitin; an esterification; MOF-5.
@@ -103,22 +104,11 @@ def test_the_card_states_the_size(model, card):
     assert f"{n_parameters:,} parameters" in card
 
 
-def test_the_card_holds_the_measured_figures(card):
+def test_the_card_holds_the_measured_figures(card, checkout):
     figures = json.loads((NANO / "figures.json").read_text(encoding="utf-8"))
-    rows = [
-        [cell.strip() for cell in line.strip("|").split("|")]
-        for line in card.partition("<!-- figures -->")[2].partition("<!-- end of figures -->")[0].splitlines()
-        if line.startswith("|") and not line.startswith("| ---")
-    ]
-    losses = {row[0]: [float(cell) for cell in row[1:]] for row in rows if row[0] in figures["losses"]}
-    assert losses == {
-        name: [round(row["loss"], 3), row["perplexity"], row["unigram_perplexity"]]
-        for name, row in figures["losses"].items()
-    }
-    assert all(perplexity <= unigram for _, perplexity, unigram in losses.values())
-    valid = next(row for row in rows if row[0].startswith("molecules") and row[1] == "valid (%)")
-    assert float(valid[2]) == figures["molecules"]["valid_percent"]
-    assert int(re.search(r"n = (\d+)", valid[0])[1]) == figures["molecules"]["n"]
+    family = json.loads((checkout / "docs" / "scaling.json").read_text(encoding="utf-8"))["models"]
+    between = card.partition(MARKS[0])[2].partition(MARKS[1])[0]
+    assert between.strip() == card_text(figures, family)
 
 
 def test_the_card_names_data_and_licences(card):

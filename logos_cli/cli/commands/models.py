@@ -88,7 +88,7 @@ def pull(
 ) -> None:
     """Fetch a model from the Hugging Face hub into its cache.
 
-    What was fetched before an interruption is kept. Every large file is checked by its SHA-256. Afterwards
+    Files that were complete before an interruption are kept. Every large file is checked by its SHA-256. Afterwards
     every command takes the model by its name, without a connection.
 
     Examples:

@@ -21,7 +21,8 @@ SCALING: Final = """\
 
 {models} of one family, trained on the same corpus in the same way, measured on the same held-out data by
 `python -m tests.bench.figures_nano measure`. This page, its plot and the tables of the model card are written by
-`python -m tests.bench.figures_nano report`; [scaling.json](scaling.json) holds all figures.
+`python -m tests.bench.figures_nano report`; [scaling.json](scaling.json) holds all figures. The
+model that is shipped is the largest of them, trained further; its card has its figures.
 
 {claim}
 
