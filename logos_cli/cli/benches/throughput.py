@@ -66,7 +66,7 @@ def throughput(
       logos bench throughput --shape 1b --device cuda --batch 1,64,256 --naive --write docs/performance.md
 
       logos bench throughput --backend llamacpp --json | jq .rows
-    """  # noqa: D406, D407, D412 - the help text, as in commands/
+    """
     from logos_cli.workflows.bench_throughput import ThroughputOptions, as_markdown, parse_batches
     from logos_cli.workflows.bench_throughput import throughput as measure
 

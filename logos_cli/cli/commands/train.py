@@ -235,10 +235,10 @@ def _show_plan(config: TrainConfig, plan: Plan) -> ExitCode:
     }  # fmt: skip
     for key, value in facts.items():
         typer.echo(f"{key:<12}{value}")
-    typer.echo(f"\n{'domain':<24}{'share':>7}{'tokens':>9}{'sentences':>11}{'epochs':>8}  loss on")
+    typer.echo(f"\n{'domain':<24}{'share':>7}{'tokens':>9}{'sentences':>11}{'epochs':>10}  loss on")
     for name, domain in sorted(plan.domains.items(), key=lambda item: -item[1].share):
         typer.echo(
-            f"{name:<24}{domain.share:>7.1%}{count(domain.n_tokens):>9}{domain.n_sentences:>11,}{domain.epochs:>8.2f}"
+            f"{name:<24}{domain.share:>7.1%}{count(domain.n_tokens):>9}{domain.n_sentences:>11,}{domain.epochs:>10,.2f}"
             f"  {'answer' if domain.answer_only else 'all'}"
         )
     return ExitCode.OK
