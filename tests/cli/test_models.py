@@ -140,7 +140,7 @@ def test_the_list_names_what_is_here_and_what_is_released(logos: Any, tmp_path: 
     assert [entry["name"] for entry in found] == [EMBEDDED, *(release.name for release in RELEASES)]
     assert (found[0]["where"], found[0]["parameters"], found[0]["licence"]) == (
         "embedded",
-        "2.0M",
+        "4.9M",
         "apache-2.0",
     )
     assert {entry["licence"] for entry in found[1:]} == {"CC-BY-4.0"}
@@ -154,11 +154,11 @@ def test_a_model_is_described(logos: Any) -> None:
     found = json.loads(logos("models", "info", "--json", code=ExitCode.OK).stdout)
     assert (found["architecture"], found["tags"], found["context_tokens"]) == ("llama", 16, 2048)
     weights = (_NANO / "model.safetensors").stat().st_size
-    cache = 2 * 6 * 160 * 2  # keys and values, layers, width, bytes of 16 bits
+    cache = 2 * 6 * 256 * 2  # keys and values, layers, width, bytes of 16 bits
     assert found["cache_bytes_per_token"] == cache
     assert found["memory_bytes"]["64"]["2048"] == weights + 64 * 2048 * cache
     shown = logos("models", "info", code=ExitCode.OK).stdout
-    assert "1,950,880" in shown
+    assert "4,890,880" in shown
     assert "16 of 16 tags" in shown
     assert logos("models", "info", "nowhere", code=ExitCode.USAGE).stderr.startswith("error: nowhere")
 
@@ -169,7 +169,7 @@ def test_a_model_is_described(logos: Any) -> None:
 def test_from_checkpoint_to_a_small_file_that_generates(logos: Any, tmp_path: Path) -> None:
     done = logos("models", "convert", EMBEDDED, "-o", "nano.gguf", "--type", "f16", code=ExitCode.OK)
     assert done.stdout == "nano.gguf\n"
-    assert "1,950,880 parameters" in done.stderr
+    assert "4,890,880 parameters" in done.stderr
     done = logos(
         "models", "quantize", "nano.gguf", "-o", "small.gguf", "--type", "q8_0", "--json", code=ExitCode.OK
     )

@@ -196,7 +196,7 @@ def test_no_mutation_of_a_header_kills_the_process(
 
 
 def test_room_grows_and_keeps_what_it_holds() -> None:
-    backend = _load(EMBEDDED)
+    backend = _load(EMBEDDED, dtype="float32")
     ids = (backend.tokenizer.encode(_MOLECULE) * 30)[:400]
     backend.reserve(2)
     backend.prefill(0, ids)  # room for 512 from the start
@@ -281,7 +281,7 @@ def test_memory_is_planned_before_weights_are_read(nano: Path, monkeypatch: pyte
     assert plan is not None
     assert plan.batch_size == 255  # one slot of llama.cpp's 256 holds the prompt
     assert (
-        plan.cache_bytes_per_sequence == 2 * 6 * 160 * 2 * 512
+        plan.cache_bytes_per_sequence == 2 * 6 * 256 * 2 * 512
     )  # keys, values; layers; width; bytes; positions
     assert (plan.device, plan.dtype) == ("cpu", "q8_0")
     monkeypatch.setattr(llamacpp, "_available_bytes", lambda: 20_000_000)
@@ -356,7 +356,7 @@ def test_a_checkpoint_is_converted_once(tmp_path: Path, monkeypatch: pytest.Monk
     second = _load(EMBEDDED)
     assert file.stat().st_mtime_ns == stamp
     assert first.info == second.info
-    assert first.info.dtype == "float32"
+    assert first.info.dtype == "float16"  # as the weights are
     torch = open_model(LoadOptions(device="cpu", threads=1), "torch").load()
     assert first.info.sha256 == torch.info.sha256  # the model's weights, whatever the file
     assert _load(EMBEDDED, dtype="bfloat16").info.dtype == "bfloat16"
@@ -410,8 +410,8 @@ def test_the_log_goes_to_a_logger_and_nowhere_else(
 
 def test_sizes_are_those_of_the_model(header: GgufHeader) -> None:
     shape = model_shape(header)
-    assert (shape.n_layers, shape.hidden_size, shape.head_dim, shape.vocabulary_size) == (6, 160, 32, 276)
-    assert shape.cache_bytes(10, 2.0) == 2 * 6 * 160 * 2 * 10
+    assert (shape.n_layers, shape.hidden_size, shape.head_dim, shape.vocabulary_size) == (6, 256, 32, 276)
+    assert shape.cache_bytes(10, 2.0) == 2 * 6 * 256 * 2 * 10
 
 
 @pytest.fixture

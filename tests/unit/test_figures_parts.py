@@ -67,7 +67,7 @@ def bench(held_out, tmp_path_factory) -> Bench:
 
 @pytest.fixture(scope="module")
 def network():
-    return AutoModelForCausalLM.from_pretrained(NANO, local_files_only=True).eval()
+    return AutoModelForCausalLM.from_pretrained(NANO, local_files_only=True, dtype=torch.float32).eval()
 
 
 ROWS = [[16, 0, 40, 41, 42, 17], [16, 4, 50], [16, 0, 40, 41, 42, 43, 44, 45, 46, 47, 48, 1, 17]]

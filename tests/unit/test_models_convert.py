@@ -338,7 +338,7 @@ def test_a_checkpoint_is_quantized_at_once(tmp_path: Path) -> None:
 
 
 def test_widths_that_a_type_cannot_divide_are_refused_with_the_types_that_can(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"blocks of 256 numbers; .* is 160 wide") as caught:
+    with pytest.raises(ModelError, match=r"blocks of 256 numbers; .* is 704 wide") as caught:
         quantize(EMBEDDED, tmp_path / "nano.gguf", "q4_k_m")
     assert "q8_0" in (caught.value.hint or "")
     assert list(tmp_path.iterdir()) == []

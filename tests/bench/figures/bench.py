@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import numpy as np
+import torch
 from rdkit import Chem, rdBase
 from transformers import AutoModelForCausalLM
 
@@ -122,7 +123,9 @@ class Bench:
     @cached_property
     def network(self) -> Any:
         """The model of ``transformers``, for likelihoods: it reads whole batches of sentences."""
-        network = AutoModelForCausalLM.from_pretrained(self.directory, local_files_only=True)
+        network = AutoModelForCausalLM.from_pretrained(
+            self.directory, local_files_only=True, dtype=torch.float32
+        )
         return network.eval().to(self.backend.info.device)
 
     @property
