@@ -311,14 +311,14 @@ class Trainer:
 
     def _no_number(self, what: str, value: float, plans: Sequence[Row]) -> TrainingError:
         examples = [example for plan in plans for example in plan.examples]
-        named = ", ".join(f"{example.domain} {example.index}" for example in examples[:_NAMED])
+        named = ", ".join(f"{example.domain}:{example.index}" for example in examples[:_NAMED])
         more = f" and {len(examples) - _NAMED} more" if len(examples) > _NAMED else ""
         place = f"; sentences: {named}{more}" if examples else "; the sentences are another process's"
         return TrainingError(
             f"the {what} of step {self.step} is {value}{place}",
             source=str(self.directory),
             hint=f"the checkpoint of step {self._saved_step} is as it was; begin anew with a lower learning rate, "
-            "or look at these sentences (logos corpus show)",
+            "or look at these sentences with logos corpus show",
         )
 
     def _forget_gradients(self) -> None:

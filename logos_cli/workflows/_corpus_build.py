@@ -7,7 +7,6 @@ The ledger names the finished units; of an unfinished one, the parts that exist 
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections import Counter, deque
@@ -17,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Final
 
-from logos_cli.errors import LogosError, UsageError
+from logos_cli.errors import LogosError
 from logos_cli.formats.base import Entry, ReadOptions
 from logos_cli.records import Record
 from logos_cli.training.corpus import file_sha256
@@ -236,23 +235,6 @@ def _hash_of(path: str) -> str | None:
         return file_sha256(Path(path)) if path != "-" and Path(path).is_file() else None
     except OSError:
         return None
-
-
-@contextmanager
-def locked(directory: Path) -> Iterator[None]:
-    """Keep a second build out of the directory.
-
-    Raises
-    ------
-    UsageError
-        If another process builds there.
-    """
-    with (directory / "lock").open("w") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise UsageError("another process is building here", source=str(directory)) from error
-        yield
 
 
 # -- making all parts ----------------------------------------------------------------------------------------

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from os import PathLike, fspath
@@ -23,12 +22,13 @@ from logos_cli.formats.base import ReadOptions
 from logos_cli.grammar import Form
 from logos_cli.records import Record
 from logos_cli.resources import EMBEDDED
-from logos_cli.training.corpus import MANIFEST, SHARDS, SPLITS, TOKENIZER, Corpus
+from logos_cli.training.corpus import MANIFEST, SHARDS, TOKENIZER
 from logos_cli.training.corpus_parts import StoredPart, cannot_write
 from logos_cli.training.corpus_writer import BUILD, HELD_OUT, SEEN, install, write_shards
 from logos_cli.training.vocabulary import Vocabulary
-from logos_cli.workflows._corpus_build import Counts, Ledger, Outcome, Plan, Work, locked, make_parts, plan
+from logos_cli.workflows._corpus_build import Counts, Ledger, Outcome, Plan, Work, make_parts, plan
 from logos_cli.workflows._corpus_sentences import NAMES, SentenceOptions
+from logos_cli.workflows._lock import locked
 
 MIN_CONTEXT: Final = 16
 _OWN: Final = frozenset({MANIFEST, SHARDS, TOKENIZER, BUILD})
@@ -137,7 +137,7 @@ def build(
     vocabulary = Vocabulary.load(locate(options.tokenizer).path)
     directory = Path(output)
     stage = _prepare(directory, options)
-    with locked(stage):
+    with locked(stage, "building"):
         planned = _planned(stage, plan(paths), vocabulary, options)
         work = Work(stage, options.read, options.sentences, options.context_length)
         for outcome in make_parts(work, planned.units, options.jobs, stdin):
@@ -221,7 +221,7 @@ def _prepare(directory: Path, options: BuildOptions) -> Path:
         )  # fmt: skip
     try:
         stage.mkdir(parents=True, exist_ok=True)
-        with locked(stage):
+        with locked(stage, "building"):
             if options.overwrite:
                 for name in ("parts", "new", TOKENIZER):
                     shutil.rmtree(stage / name, ignore_errors=True)
@@ -357,44 +357,3 @@ def report_of(manifest: dict[str, Any]) -> Report:
         counts.add(manifest["records"])
     made = kept.total() + seen + held_out + n_long
     return Report(manifest, counts, made, kept["train"], kept["valid"], seen, held_out, n_long)
-
-
-# -- looking at one ------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class DomainInfo:
-    """One row of ``logos corpus info``; counts by split."""
-
-    domain: str
-    forms: tuple[str, ...]
-    n_sentences: dict[str, int]
-    n_tokens: dict[str, int]
-    weight: float
-    dropped: dict[str, int]
-
-
-def domains_of(corpus: Corpus) -> Iterator[DomainInfo]:
-    """Yield what a corpus holds, domain by domain; one of which every sentence was dropped comes too."""
-    manifest = corpus.manifest
-    for domain in sorted({*manifest["domains"], *manifest["dropped"]}):
-        splits = manifest["domains"].get(domain, {})
-        yield DomainInfo(
-            domain,
-            tuple(sorted({form for entry in splits.values() for form in entry["forms"]})),
-            {split: splits[split]["n_sentences"] if split in splits else 0 for split in SPLITS},
-            {split: splits[split]["n_tokens"] if split in splits else 0 for split in SPLITS},
-            corpus.weights.get(domain, 0.0),
-            manifest["dropped"].get(domain, {}),
-        )
-
-
-def size_of(corpus: Corpus) -> int:
-    """Return the bytes of all files of a corpus."""
-    found = 0
-    for name in (*corpus.files(), MANIFEST):
-        try:
-            found += os.stat(corpus.directory / name).st_size  # noqa: PTH116
-        except OSError:
-            continue  # `verify` says which is missing
-    return found

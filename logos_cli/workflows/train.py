@@ -8,6 +8,7 @@ import platform
 import socket
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from logos_cli import __version__
 from logos_cli.errors import InputError, OutputError, UsageError
+from logos_cli.workflows._lock import locked
 
 if TYPE_CHECKING:
     from logos_cli.training.config import TrainConfig
@@ -195,7 +197,8 @@ def train(
     Raises
     ------
     UsageError
-        If the configuration does not fit, or the run's directory is not empty and ``resume`` is not set.
+        If the configuration does not fit, the run's directory is not empty and ``resume`` is not set, or
+        another process trains there.
     InputError
         If corpus or checkpoint are damaged.
     ModelError, MissingError
@@ -216,7 +219,8 @@ def train(
             if config.data.verify:
                 corpus.verify()
         world.wait()
-        return _run(request, config, corpus, base, world, listener, signals)
+        with locked(request.output, "training") if world.is_first else nullcontext():
+            return _run(request, config, corpus, base, world, listener, signals)
     finally:
         distributed.end()
 

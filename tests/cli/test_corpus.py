@@ -163,3 +163,24 @@ def test_a_killed_build_gives_the_same_corpus_in_the_end(
     if (tmp_path / "killed" / "build").exists():
         logos("corpus", "build", "p.fasta", "-o", "killed", "--resume", code=0)
     assert tree(tmp_path / "killed") == tree(tmp_path / "whole")
+
+
+def test_sentences_are_shown_by_domain_and_by_number(logos: Logos, tmp_path: Path) -> None:
+    (tmp_path / "m.smi").write_text("CCO\nCCN\nCCC\n")
+    logos("corpus", "build", "m.smi", "-o", "corpus", "--valid-share", "0", code=0)
+    every = logos("corpus", "show", "corpus", "molecule", code=0).stdout.splitlines()
+    assert sorted(every) == [f"<MoleculeS>{smiles}<MoleculeE>" for smiles in ("CCC", "CCN", "CCO")]
+    assert logos("corpus", "show", "corpus", "molecule", "-n", "2", code=0).stdout.splitlines() == every[:2]
+    done = logos("corpus", "show", "corpus", "molecule:2", "molecule:0", "-f", "jsonl", code=0)
+    records = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(record["id"], record["text"]) for record in records] == [
+        ("molecule:2", every[2]),
+        ("molecule:0", every[0]),
+    ]
+
+
+def test_what_a_corpus_does_not_hold_is_not_shown(logos: Logos, tmp_path: Path) -> None:
+    (tmp_path / "m.smi").write_text("CCO\n")
+    logos("corpus", "build", "m.smi", "-o", "corpus", "--valid-share", "0", code=0)
+    assert "it has molecule" in logos("corpus", "show", "corpus", "protein", code=2).stderr
+    assert "numbered from 0 to 0" in logos("corpus", "show", "corpus", "molecule:1", code=2).stderr

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from logos_cli.cli.app import build_app
 from logos_cli.cli.commands.train import parse_time
 from logos_cli.errors import UsageError
+from logos_cli.workflows._lock import locked
 from tests.unit.training_corpora import write_corpus
 
 TOML = """\
@@ -146,6 +147,14 @@ def test_sigterm_writes_a_checkpoint_and_exits_with_143(
         assert process.wait(60) == 143, rest
     assert "terminated: step" in rest
     assert len(list((tmp_path / "run" / "checkpoints").iterdir())) == 1
+
+
+def test_two_processes_do_not_train_in_one_directory(train: Run, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.json").write_text("{}")
+    with locked(tmp_path / "run", "training"):
+        _, err = train("corpus", "-c", "tiny.toml", "-o", "run", "--resume", code=2)
+    assert "another process is training here" in err
 
 
 def test_a_dry_run_says_what_would_be_done(train: Run) -> None:

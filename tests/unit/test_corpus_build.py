@@ -30,7 +30,9 @@ from logos_cli.workflows._corpus_sentences import (
     is_held_out,
     windows,
 )
-from logos_cli.workflows.corpus import BuildOptions, build, domains_of, read_weights
+from logos_cli.workflows._lock import locked
+from logos_cli.workflows.corpus import BuildOptions, build, read_weights
+from logos_cli.workflows.corpus_view import domains_of
 
 CHAIN = "MKTAYIAKQRQISFVKSHFSRQ"
 SITE = Complex((Protein(CHAIN, (2, 5, 6)),))
@@ -463,7 +465,7 @@ def test_existing_outputs_are_kept(tmp_path):
 def test_two_builds_do_not_share_a_directory(tmp_path):
     source = write(tmp_path / "a.smi", "CCO\n")
     directory = interrupted(tmp_path, source)
-    with _corpus_build.locked(directory / "build"), pytest.raises(UsageError, match="another process"):
+    with locked(directory / "build", "building"), pytest.raises(UsageError, match="another process"):
         build(source, directory, BuildOptions(resume=True))
     build(source, directory, BuildOptions(resume=True))
 

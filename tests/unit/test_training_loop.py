@@ -162,7 +162,7 @@ def test_a_loss_that_is_no_number_names_step_and_sentences(corpus, tmp_path):
     with torch.no_grad():
         run.model.model.norm.weight.fill_(float("nan"))
     with pytest.raises(
-        TrainingError, match=r"loss of step 1 is nan; sentences: (molecule|retrosynthesis) \d+"
+        TrainingError, match=r"loss of step 1 is nan; sentences: (molecule|retrosynthesis):\d+"
     ):
         run.run()
     assert checkpoint.latest(tmp_path / "checkpoints") == first

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from logos_cli.cli.base import Command
-from logos_cli.cli.options import Inputs, Jobs, one_of
-from logos_cli.cli.output import Complaints, inputs_or_stdin
+from logos_cli.cli.options import Inputs, Jobs, RecordFormat, one_of
+from logos_cli.cli.output import Complaints, inputs_or_stdin, open_sink
 from logos_cli.cli.terminal import terminal
 from logos_cli.errors import ExitCode
 from logos_cli.grammar.spec import FORMS
@@ -23,7 +23,8 @@ from logos_cli.resources import EMBEDDED
 if TYPE_CHECKING:
     from logos_cli.training.corpus import Corpus
     from logos_cli.workflows._corpus_build import Outcome
-    from logos_cli.workflows.corpus import DomainInfo, Report
+    from logos_cli.workflows.corpus import Report
+    from logos_cli.workflows.corpus_view import DomainInfo
 
 _SENTENCES, _SPLIT, _READING = "Sentences", "Split and mixture", "Reading"
 Directory = Annotated[Path, typer.Argument(metavar="CORPUS", help="The directory of a corpus.")]
@@ -243,7 +244,7 @@ def info(
 
 def _print_rows(corpus: Corpus) -> None:
     """Print one domain a line, for other programs."""
-    from logos_cli.workflows.corpus import domains_of
+    from logos_cli.workflows.corpus_view import domains_of
 
     columns = ("domain", "forms", "train", "train_tokens", "valid", "valid_tokens", "weight", "dropped")
     typer.echo("\t".join(columns))
@@ -265,7 +266,7 @@ def _paint(corpus: Corpus) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from logos_cli.workflows.corpus import domains_of
+    from logos_cli.workflows.corpus_view import domains_of
 
     rows = list(domains_of(corpus))
     cells = [_cells(one) for one in rows]
@@ -316,7 +317,8 @@ def _totals(rows: Sequence[DomainInfo]) -> list[str]:
 
 def _facts(corpus: Corpus) -> Iterator[tuple[str, str]]:
     """Yield what is said below the table."""
-    from logos_cli.workflows.corpus import report_of, size_of
+    from logos_cli.workflows.corpus import report_of
+    from logos_cli.workflows.corpus_view import size_of
 
     report, tokenizer = report_of(corpus.manifest), corpus.manifest["tokenizer"]
     added = f", {len(tokenizer['added'])} tags added" if tokenizer["added"] else ""
@@ -362,5 +364,38 @@ def verify(corpus: Directory) -> None:
     terminal().note(f"{corpus}: {len(names):,} files are as the manifest says, {n_sentences:,} sentences")
 
 
-PLUGIN = Command("corpus", subcommands={"build": build, "info": info, "verify": verify},
+# -- show ----------------------------------------------------------------------------------------------------
+
+
+def show(
+    corpus: Directory,
+    sentences: Annotated[
+        list[str],
+        typer.Argument(metavar="DOMAIN[:INDEX]…", help="Domains as `logos corpus info` lists them; a sentence of one "
+                       "by its number, from 0, as errors of logos train name it."),
+    ],
+    *,
+    split: Annotated[Literal["train", "valid"], typer.Option(help="Which part of the corpus.")] = "train",
+    num: Annotated[
+        int, typer.Option("--num", "-n", min=1, metavar="N", help="Of a whole domain, its first N sentences.")
+    ] = 10,
+    format: RecordFormat = None,
+) -> None:  # fmt: skip
+    """Print sentences of a corpus as models read them.
+
+    Examples:
+
+      logos corpus show corpus/ molecule -n 3
+
+      logos corpus show corpus/ retrosynthesis:81 protein:7
+    """
+    from logos_cli.training.corpus import Corpus
+    from logos_cli.workflows.corpus_view import sentences_of
+
+    with open_sink(None, format or "text") as sink:
+        for record in sentences_of(Corpus(corpus), sentences, split, num):
+            sink.write(record)
+
+
+PLUGIN = Command("corpus", subcommands={"build": build, "info": info, "show": show, "verify": verify},
                  help="Build and inspect what models are trained on.", panel="Training", order=50)  # fmt: skip
