@@ -1,0 +1,216 @@
+"""Fitness of sequences by what the user brings: a model in a joblib file, or a command."""
+
+from __future__ import annotations
+
+import math
+import shlex
+import subprocess
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Final, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from logos_cli.errors import InputError, LogosError, MissingError, UsageError
+
+RESIDUES: Final = "ACDEFGHIKLMNPQRSTVWY"
+"""Order of the columns of a one-hot row: residue by residue, these twenty each."""
+
+OracleInput = Literal["auto", "one-hot", "sequence", "fasta"]
+_SUFFIXES = (".joblib", ".pkl", ".pickle")
+_SHOWN = 500
+"""Characters of a command's standard error that are quoted."""
+
+
+class Oracle(ABC):
+    """Gives each sequence a number."""
+
+    name: str
+
+    @abstractmethod
+    def predict(self, sequences: Sequence[str]) -> list[float | None]:
+        """Return a number for each sequence; None where the oracle gives none that is finite.
+
+        Raises
+        ------
+        LogosError
+            If the oracle fails, or gives another number of values.
+        """
+
+
+def open_oracle(text: str, input: OracleInput = "auto") -> Oracle:
+    """Return the oracle that a text names: a joblib or pickle file, or else a command line.
+
+    A joblib file is code: loading it runs what is in it. It is loaded when first asked.
+
+    Raises
+    ------
+    UsageError
+        If the file or the program does not exist, or cannot take such an input.
+    """
+    if input not in get_args(OracleInput):
+        raise UsageError(
+            f"there is no oracle input {input!r}", hint=f"choose {', '.join(get_args(OracleInput))}"
+        )
+    if text.lower().endswith(_SUFFIXES):
+        if not Path(text).is_file():
+            raise UsageError("there is no such model file", source=text, hint="check the path of --oracle")
+        if input == "fasta":
+            raise UsageError("a model file reads one-hot rows or sequences, no FASTA", source=text)
+        return _ModelOracle(text, input)
+    if input == "one-hot":
+        raise UsageError(
+            "a command reads sequences or FASTA, no one-hot rows", hint="--oracle-input sequence"
+        )
+    return _CommandOracle(text, fasta=input == "fasta")
+
+
+class _CommandOracle(Oracle):
+    """A program that reads sequences on standard input and writes one number a line."""
+
+    def __init__(self, text: str, *, fasta: bool) -> None:
+        from shutil import which
+
+        try:
+            words = shlex.split(text)
+        except ValueError as error:
+            raise UsageError(f"the oracle command cannot be read: {error}", text=text) from error
+        if not words:
+            raise UsageError("the oracle command is empty", hint="give a command, or a .joblib file")
+        if which(words[0]) is None:
+            raise UsageError(
+                f"the oracle's program {words[0]!r} is not found",
+                hint="give a command on PATH, a path to one, or a .joblib file",
+            )
+        self.name = text
+        self._words = words
+        self._fasta = fasta
+
+    def predict(self, sequences: Sequence[str]) -> list[float | None]:
+        """Run the command once for all sequences."""
+        if self._fasta:
+            given = "".join(f">{number}\n{sequence}\n" for number, sequence in enumerate(sequences, 1))
+        else:
+            given = "".join(f"{sequence}\n" for sequence in sequences)
+        try:
+            done = subprocess.run(
+                self._words, input=given, capture_output=True, encoding="utf-8", check=False
+            )
+        except OSError as error:
+            raise LogosError(f"the oracle cannot be run: {error.strerror}", source=self.name) from error
+        except UnicodeDecodeError as error:
+            raise InputError("the oracle's answer is no text", source=self.name) from error
+        said = f": {_last(done.stderr)}" if done.stderr.strip() else ""
+        if done.returncode:
+            what = f"exit code {done.returncode}" if done.returncode > 0 else f"signal {-done.returncode}"
+            raise LogosError(f"the oracle ended with {what}{said}", source=self.name)
+        lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]
+        if len(lines) != len(sequences):
+            raise InputError(
+                f"the oracle wrote {len(lines):,} lines for {len(sequences):,} sequences{said}",
+                source=self.name, hint="it must write one number a line, in the order of the sequences",
+            )  # fmt: skip
+        return _finite(_number(line, place, self.name) for place, line in enumerate(lines, 1))
+
+
+class _ModelOracle(Oracle):
+    """An object with ``predict``, as scikit-learn's estimators are."""
+
+    def __init__(self, path: str, input: OracleInput) -> None:
+        self.name = path
+        self._input = input
+        self._model: Any = None
+
+    def predict(self, sequences: Sequence[str]) -> list[float | None]:
+        """Let the model predict all sequences at once."""
+        if self._model is None:
+            self._model = _load_model(self.name)
+        rows: Any = list(sequences)
+        if self._wants_one_hot(len(sequences[0]) if sequences else 0):
+            rows = one_hot(sequences)
+        try:
+            values = np.asarray(self._model.predict(rows), dtype=np.float64)
+        except Exception as error:  # foreign code may raise anything
+            raise LogosError(
+                f"the oracle fails: {type(error).__name__}: {_last(str(error))}", source=self.name,
+                hint="--oracle-input one-hot or sequence says what the model is given",
+            ) from error  # fmt: skip
+        if values.size != len(sequences):
+            raise InputError(
+                f"the oracle gave {values.size:,} values for {len(sequences):,} sequences", source=self.name
+            )
+        return _finite(values.reshape(-1).tolist())
+
+    def _wants_one_hot(self, length: int) -> bool:
+        if self._input != "auto":
+            return self._input == "one-hot"
+        return getattr(self._model, "n_features_in_", None) == len(RESIDUES) * length
+
+
+def one_hot(sequences: Sequence[str]) -> NDArray[np.float32]:
+    """Return sequences of one length as rows of 20 columns a residue, in the order of :data:`RESIDUES`.
+
+    Residues other than the twenty have no column: their part of the row is zero.
+
+    Returns
+    -------
+    ndarray of float32, shape (n, 20 * length)
+
+    Raises
+    ------
+    InputError
+        If the lengths differ.
+    """
+    lengths = {len(sequence) for sequence in sequences}
+    if len(lengths) > 1:
+        raise InputError("one-hot rows need sequences of one length", hint="use --oracle-input sequence")
+    letters = np.array([list(sequence) for sequence in sequences])
+    columns = letters[:, :, None] == np.array(list(RESIDUES))
+    rows: NDArray[np.float32] = columns.reshape(len(sequences), -1).astype(np.float32)
+    return rows
+
+
+def _load_model(path: str) -> Any:
+    try:
+        import joblib
+    except ImportError as error:
+        raise MissingError(
+            "a model file as oracle needs joblib", hint="pip install joblib scikit-learn"
+        ) from error
+    try:
+        model = joblib.load(path)
+    except ModuleNotFoundError as error:
+        raise MissingError(
+            f"the oracle's model needs the package {error.name}",
+            source=path,
+            hint=f"pip install {error.name}",
+        ) from error
+    except Exception as error:  # unpickling runs foreign code
+        raise InputError(
+            f"the oracle's model cannot be loaded: {type(error).__name__}: {_last(str(error))}", source=path
+        ) from error
+    if not callable(getattr(model, "predict", None)):
+        raise InputError(f"the file holds a {type(model).__name__}, which has no predict()", source=path)
+    return model
+
+
+def _number(line: str, place: int, source: str) -> float:
+    try:
+        return float(line)
+    except ValueError as error:
+        raise InputError(
+            f"the oracle's line {place} is no number: {line[:80]!r}", source=source,
+            hint="it must write one number a line and nothing else",
+        ) from error  # fmt: skip
+
+
+def _finite(values: Iterable[float]) -> list[float | None]:
+    return [value if math.isfinite(value) else None for value in values]
+
+
+def _last(text: str) -> str:
+    """Return the end of what a program said, on one line: that is where the reason stands."""
+    line = " ".join(text.split())
+    return line if len(line) <= _SHOWN else f"…{line[-_SHOWN:]}"
