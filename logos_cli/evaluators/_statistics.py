@@ -1,0 +1,189 @@
+"""Figures with 95 % bootstrap intervals.
+
+The units (records, reactions, chains) are drawn again with replacement, with a fixed seed: the same units give
+the same interval. All of it is vectorised: a resample is a row of counts, and its sums are one matrix product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from logos_cli.evaluators.base import Estimate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Floats = NDArray[np.float64]
+
+N_RESAMPLES: Final = 1000
+SEED: Final = 20
+_Z95: Final = 1.96
+_N_DRAWN_AT_ONCE: Final = 4_000_000
+_EMPTY: Final = "there is no unit to measure on"
+
+
+def estimate(value: float, resampled: ArrayLike, n: int) -> Estimate:
+    """Return the figure for a value and what resampling made of it; what is not finite is no number."""
+    if not np.isfinite(value):
+        return Estimate.unknown("undefined for these units", n)
+    drawn = np.asarray(resampled, dtype=np.float64)
+    drawn = drawn[np.isfinite(drawn)]
+    if not len(drawn):
+        return Estimate(float(value), n)
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    return Estimate(float(value), n, float(low), float(high))
+
+
+def bootstrap(
+    units: ArrayLike, statistic: Callable[[Floats], ArrayLike], n_resamples: int = N_RESAMPLES
+) -> Estimate:
+    """Return a statistic of the sum over units.
+
+    Parameters
+    ----------
+    units : array, shape (n, k)
+        What each unit adds: hits and tries, a value and one, a confusion matrix.
+    statistic : callable
+        Takes sums, shape (..., k), and returns values, shape (...).
+    """
+    rows = np.asarray(units, dtype=np.float64)
+    if not len(rows):
+        return Estimate.unknown(_EMPTY)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        value = float(np.asarray(statistic(rows.sum(axis=0))))
+        return estimate(value, statistic(resampled_sums(rows, n_resamples)), len(rows))
+
+
+def resampled_sums(rows: Floats, n_resamples: int = N_RESAMPLES) -> Floats:
+    """Return the sums over units drawn again, shape (n_resamples, k)."""
+    rng = np.random.default_rng(SEED)
+    return np.concatenate([counts @ rows for counts in _counts(rng, len(rows), n_resamples)])
+
+
+def _counts(rng: np.random.Generator, n: int, n_resamples: int) -> Iterator[Floats]:
+    """Yield how often each unit is drawn, some resamples at a time."""
+    at_once = max(1, _N_DRAWN_AT_ONCE // n)
+    for start in range(0, n_resamples, at_once):
+        count = min(at_once, n_resamples - start)
+        places = rng.integers(n, size=(count, n)) + n * np.arange(count)[:, None]
+        yield np.bincount(places.ravel(), minlength=count * n).reshape(count, n).astype(np.float64)
+
+
+def means(columns: ArrayLike) -> list[Estimate]:
+    """Return the mean of each column over the rows where it has a value.
+
+    Parameters
+    ----------
+    columns : array, shape (n, k)
+        One row a unit; NaN where a unit has no value. All columns are resampled together.
+    """
+    values = np.asarray(columns, dtype=np.float64)
+    if not values.size:
+        return [Estimate.unknown(_EMPTY) for _ in range(values.shape[1] if values.ndim > 1 else 0)]
+    present = ~np.isnan(values)
+    k = values.shape[1]
+    sums = resampled_sums(np.concatenate([np.where(present, values, 0.0), present], axis=1))
+    found = []
+    with np.errstate(divide="ignore", invalid="ignore"):
+        drawn = sums[:, :k] / sums[:, k:]
+    for column in range(k):
+        n = int(present[:, column].sum())
+        mean = float(values[present[:, column], column].mean()) if n else np.nan
+        found.append(estimate(mean, drawn[:, column], n) if n else Estimate.unknown(_EMPTY))
+    return found
+
+
+def mean(values: Iterable[float]) -> Estimate:
+    """Return the mean of the units' values."""
+    column = np.fromiter(values, dtype=np.float64)
+    return means(column[:, None])[0] if len(column) else Estimate.unknown(_EMPTY)
+
+
+def share(flags: Iterable[object]) -> Estimate:
+    """Return the share (0 to 1) of the units that a flag holds for."""
+    return mean(1.0 if flag else 0.0 for flag in flags)
+
+
+def ratio(sums: Floats) -> Floats:
+    """Return the first sum over the second."""
+    return np.asarray(sums[..., 0] / sums[..., 1])
+
+
+def mcc(sums: Floats) -> Floats:
+    """Return the Matthews correlation coefficient of true and false positives, false and true negatives."""
+    tp, fp, fn, tn = np.moveaxis(np.asarray(sums, dtype=np.float64), -1, 0)
+    below = np.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn))
+    return np.asarray(np.where(below > 0, (tp * tn - fp * fn) / np.where(below > 0, below, 1), 0.0))
+
+
+def f1(sums: Floats) -> Floats:
+    """Return the harmonic mean of precision and recall of the same four counts."""
+    tp, fp, fn, _ = np.moveaxis(np.asarray(sums, dtype=np.float64), -1, 0)
+    below = 2 * tp + fp + fn
+    return np.asarray(np.where(below > 0, 2 * tp / np.where(below > 0, below, 1), 0.0))
+
+
+def iou(sums: Floats) -> Floats:
+    """Return intersection over union of the same four counts."""
+    tp, fp, fn, _ = np.moveaxis(np.asarray(sums, dtype=np.float64), -1, 0)
+    below = tp + fp + fn
+    return np.asarray(np.where(below > 0, tp / np.where(below > 0, below, 1), 0.0))
+
+
+def confusion(chosen: Iterable[int], truth: Iterable[int], n_places: int) -> tuple[int, int, int, int]:
+    """Return true and false positives, false and true negatives among places from 0 to ``n_places``."""
+    answer, wanted = set(chosen), set(truth)
+    tp, fp, fn = len(answer & wanted), len(answer - wanted), len(wanted - answer)
+    return tp, fp, fn, n_places - tp - fp - fn
+
+
+def spearman(first: Sequence[float] | Floats, second: Sequence[float] | Floats) -> Estimate:
+    """Return the rank correlation of two series; ties share their rank."""
+    a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    n = len(a)
+    if n < 3:
+        return Estimate.unknown("a rank correlation needs three values or more", n)
+    value = float(_rank_correlation(a[None], b[None])[0])
+    if np.isnan(value):
+        return Estimate.unknown("all values are equal: there is no rank correlation", n)
+    rng = np.random.default_rng(SEED)
+    at_once = max(1, _N_DRAWN_AT_ONCE // n)
+    resampled = []
+    for start in range(0, N_RESAMPLES, at_once):
+        drawn = rng.integers(n, size=(min(at_once, N_RESAMPLES - start), n))
+        resampled.append(_rank_correlation(a[drawn], b[drawn]))
+    return estimate(value, np.concatenate(resampled), n)
+
+
+def _rank_correlation(first: Floats, second: Floats) -> Floats:
+    from scipy.stats import rankdata
+
+    ranks = [rankdata(rows, axis=1) for rows in (first, second)]
+    a, b = (rank - rank.mean(axis=1, keepdims=True) for rank in ranks)
+    below = np.sqrt((a * a).sum(axis=1) * (b * b).sum(axis=1))
+    return np.asarray(np.where(below > 0, (a * b).sum(axis=1) / np.where(below > 0, below, 1), np.nan))
+
+
+def distance(values: ArrayLike, reference: ArrayLike, n_resamples: int = 200) -> Estimate:
+    """Return the Wasserstein-1 distance of two samples, in the unit of the values.
+
+    Noise makes distances of resampled values larger, never smaller: their spread is put around the value instead of
+    taking their percentiles.
+    """
+    from scipy.stats import wasserstein_distance
+
+    first, second = np.asarray(values, dtype=np.float64), np.asarray(reference, dtype=np.float64)
+    if not len(first) or not len(second):
+        return Estimate.unknown(_EMPTY)
+    rng = np.random.default_rng(SEED)
+    resampled: list[Any] = [
+        wasserstein_distance(rng.choice(first, len(first)), rng.choice(second, len(second)))
+        for _ in range(n_resamples)
+    ]
+    value = float(wasserstein_distance(first, second))
+    half = _Z95 * float(np.std(resampled))
+    return Estimate(value, len(first), max(0.0, value - half), value + half)
