@@ -70,6 +70,27 @@ def template(kind: Kind, text: str) -> str:
     GrammarError
         If the template is not well formed, with the place.
     """
+    return templates([(kind, text)])
+
+
+def templates(blocks: Sequence[tuple[Kind, str]]) -> str:
+    """Return the grammar of several blocks, each of which follows a template; see :func:`template`.
+
+    Raises
+    ------
+    GrammarError
+        If a template is not well formed, with the place.
+    """
+    bodies, rules = [], []
+    for number, (kind, text) in enumerate(blocks):
+        spelt = " & ~SPELT_TAG" if kind is Kind.MOLECULE else ""
+        bodies.append(f"{kind.start} TEMPLATE_{number} {kind.end}")
+        rules.append(f"TEMPLATE_{number}: /{_pattern(kind, text)}/{spelt}")
+    return grammar(" ".join(bodies), rules)
+
+
+def _pattern(kind: Kind, text: str) -> str:
+    """Return the regular expression of a template."""
     if not text:
         raise GrammarError("the template is empty", text=text, span=Span(0, 0))
     alphabet = SMILES if kind is Kind.MOLECULE else RESIDUES
@@ -89,8 +110,7 @@ def template(kind: Kind, text: str) -> str:
             raise GrammarError(wrong, text=text, span=Span(place, place + 1))
         parts.append(_literal(character))
         place += 1
-    spelt = " & ~SPELT_TAG" if kind is Kind.MOLECULE else ""
-    return grammar(f"{kind.start} TEMPLATE {kind.end}", [f"TEMPLATE: /{''.join(parts)}/{spelt}"])
+    return "".join(parts)
 
 
 def _slot(kind: Kind, text: str, span: Span) -> str:
