@@ -1,0 +1,144 @@
+"""Regions of antibodies, against trastuzumab's published CDRs and the annotations of the shared records."""
+
+from __future__ import annotations
+
+import json
+import lzma
+import sys
+from itertools import islice, pairwise
+from pathlib import Path
+
+import pytest
+
+from logos_cli.errors import InputError, MissingError, UsageError
+from logos_cli.objects import _antibody_numbering as numbering
+from logos_cli.objects._antibody_numbering import Scheme, number_chain, number_chains, regions
+
+HEAVY = (
+    "EVQLVESGGGLVQPGGSLRLSCAASGFNIKDTYIHWVRQAPGKGLEWVARIYPTNGYTRYADSVKGRFTISADTSKNTAYLQMNSLRAEDTAVYYC"
+    "SRWGGDGFYAMDYWGQGTLVTVSS"
+)
+LIGHT = (
+    "DIQMTQSPSSLSASVGDRVTITCRASQDVNTAVAWYQQKPGKAPKLLIYSASFLYSGVPSRFSGSRSGTDFTLTISSLQPEDFATYYCQQHYTTPP"
+    "TFGQGTKVEIK"
+)
+LYSOZYME = (
+    "KVFGRCELAAAMKRHGLDNYRGYSLGNWVCAAKFESNFNTQATNRNTDGSTDYGILQINSRWWCNDGRTPGSRNLCNIPCSALLSSDITASVNCAKK"
+    "IVSDGNGMNAWVAWRNRCKGTDVQAWIRGCRL"
+)
+TRASTUZUMAB = {
+    Scheme.IMGT: ("GFNIKDTY", "IYPTNGYT", "SRWGGDGFYAMDY", "QDVNTA", "SAS", "QQHYTTPPT"),
+    Scheme.CHOTHIA: ("GFNIKDT", "YPTNGY", "WGGDGFYAMDY", "RASQDVNTAVA", "SASFLYS", "QQHYTTPPT"),
+    Scheme.KABAT: ("DTYIH", "RIYPTNGYTRYADSVKG", "WGGDGFYAMDY", "RASQDVNTAVA", "SASFLYS", "QQHYTTPPT"),
+}
+
+pytest.importorskip("anarcii")
+
+
+@pytest.mark.parametrize("scheme", Scheme)
+def test_the_cdrs_of_trastuzumab(scheme: Scheme) -> None:
+    found = [chain[start:end] for chain in (HEAVY, LIGHT) for start, end in regions(chain, scheme).values()]
+    assert tuple(found) == TRASTUZUMAB[scheme]
+    assert list(regions(HEAVY, scheme)) == ["CDR-H1", "CDR-H2", "CDR-H3"]
+    assert list(regions(LIGHT, scheme)) == ["CDR-L1", "CDR-L2", "CDR-L3"]
+
+
+def test_regions_together_are_the_domain_wherever_it_stands_in_the_chain() -> None:
+    chain = "MGWSCIILFLVATATGVHS" + HEAVY + "ASTKGPSVFPLAPSSKSTSGG"
+    domain = number_chain(chain, "chothia")
+    assert (domain.start, domain.end) == (19, 19 + len(HEAVY))
+    spans = sorted({**domain.cdrs, **domain.frameworks}.values())
+    assert "".join(chain[start:end] for start, end in spans) == HEAVY
+    assert all(end == start for (_, end), (start, _) in pairwise(spans))
+
+
+def test_chothia_writes_insertions_with_letters() -> None:
+    domain = number_chain(HEAVY, "Chothia")
+    labels = dict(zip(domain.labels, HEAVY, strict=True))
+    assert [labels[label] for label in ("95", "100", "100A", "100B", "100C", "101", "102")] == list("WFYAMDY")
+    assert domain.chain_type == "H"
+    assert domain.is_typical
+    assert number_chain(LIGHT).chain_type == "K"
+
+
+def test_odd_residues_are_numbered_like_any_other() -> None:
+    chain = HEAVY.replace("WGGDG", "WGUXG")
+    start, end = regions(chain)["CDR-H3"]
+    assert chain[start:end] == "SRWGUXGFYAMDY"
+
+
+def test_a_cut_region_is_left_out() -> None:
+    until_h3 = HEAVY[: HEAVY.index("FYAMDY")]
+    assert list(regions(until_h3)) == ["CDR-H1", "CDR-H2"]
+    assert number_chain(until_h3).frameworks == {}
+
+
+def test_what_does_not_number_has_its_reason() -> None:
+    answers = number_chains([LYSOZYME, HEAVY, "", "heavy", LYSOZYME])
+    assert answers[0] == answers[4] == "fewer than 50 residues fit a variable domain"
+    assert answers[2:4] == ["it is empty", "it holds characters that are no residue letters"]
+    assert not isinstance(answers[1], str)
+    with pytest.raises(InputError, match="does not number as an antibody: fewer than 50") as caught:
+        regions(LYSOZYME)
+    assert caught.value.hint
+
+
+def test_a_receptor_of_t_cells_is_no_typical_antibody() -> None:
+    chain = (
+        "AQTVTQSQPEMSVQEAETVTLSCTYDTSESDYYLFWYKQPPSRQMILVIRQEAYKQQNATENRFSVNFQKAAKSFSLKISDSQLGDAAMYFCAYRSAV"
+        "NARLMFGDGTQLVVKP"
+    )
+    domain = number_chains([chain])[0]
+    assert isinstance(domain, str) or not domain.is_typical
+
+
+def test_an_unknown_scheme_is_refused() -> None:
+    with pytest.raises(UsageError, match="martin") as caught:
+        regions(HEAVY, "martin")
+    assert "chothia" in (caught.value.hint or "")
+
+
+def test_without_anarcii_the_command_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "anarcii", None)
+    numbering._anarcii.cache_clear()
+    with pytest.raises(MissingError, match="ANARCII") as caught:
+        regions(HEAVY)
+    assert "pip install" in (caught.value.hint or "")
+
+
+def test_threads_of_the_process_are_left_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(before + 1)
+    try:
+        numbering._anarcii.cache_clear()
+        regions(HEAVY, "kabat")
+        assert torch.get_num_threads() == before + 1
+    finally:
+        torch.set_num_threads(before)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_imgt_regions_agree_with_annotated_records(shared_data: Path) -> None:
+    """CDRs that OAS and three more sources give; one whose definition of H2 is not IMGT's is left out."""
+    wanted = []
+    with lzma.open(
+        shared_data / "antibodies" / "antibodies.train.jsonl.xz", "rt", encoding="utf-8"
+    ) as stream:
+        for row in islice(map(json.loads, stream), 0, None, 1500):
+            if row["source"] != "harvey_vhh":
+                wanted += [
+                    (row[chain], f"CDR-{letter.upper()}{n}", row[f"cdr{letter}{n}"])
+                    for chain, letter in (("heavy", "h"), ("light", "l"))
+                    for n in (1, 2, 3)
+                    if row[chain] and row.get(f"cdr{letter}{n}")
+                ]
+    domains = number_chains([chain for chain, _, _ in wanted])
+    same = 0
+    for (chain, name, cdr), domain in zip(wanted, domains, strict=True):
+        assert not isinstance(domain, str), chain
+        start, end = domain.cdrs.get(name, (0, 0))
+        same += chain[start:end] == cdr
+    assert len(wanted) > 80
+    assert same / len(wanted) > 0.95, f"{same} of {len(wanted)}"
