@@ -58,6 +58,8 @@ class Request:
         The token that ends a free answer, the ``n_ends``-th time that it comes; an EOS token always does.
     chemistry : bool
         Refuse tokens after which the molecule that is being written can no longer become valid.
+    greedy : bool
+        Take the likeliest token that is permitted each time, whatever the run's sampling.
     """
 
     id: str
@@ -67,6 +69,7 @@ class Request:
     end: int | None = None
     n_ends: int = 1
     chemistry: bool = False
+    greedy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,13 +296,17 @@ class Engine:
         """Choose a token for every sequence; keep those that go on."""
         active = self._active
         slots = [sequence.slot for sequence in active]
+        allowed = self._allowed()
         options = Options(
             np.stack([sequence.logits for sequence in active]),
             self.sampling,
             seen=self._seen[slots],
-            allowed=self._allowed(),
+            allowed=allowed,
         )
         tokens = options.draw(np.array([sequence.generator.random() for sequence in active]))
+        for row in (row for row, sequence in enumerate(active) if sequence.request.greedy):
+            logits = active[row].logits[: self._n_tokens]
+            tokens[row] = (logits if allowed is None else np.where(allowed[row], logits, -np.inf)).argmax()
         dead = self._refuse(options, tokens)
         logps = options.logps(tokens)
         self._seen[slots, tokens] = True

@@ -121,20 +121,23 @@ class TextEngine:
         if self.completer.hides_tags:
             self._check_single_block(request)
         answer = TextAnswer("", (), stopped=False)
+        sampling = self.sampling
+        if request.greedy:
+            sampling = Sampling(temperature=0, max_new_tokens=sampling.max_new_tokens)
         for attempt in range(self.tries):
             query = TextQuery(
                 prompt,
                 _seed(self.seed, request.id, attempt),
-                self.sampling.max_new_tokens,
-                self.sampling.temperature,
-                self.sampling.top_k,
-                self.sampling.top_p,
-                self.sampling.min_p,
-                self.sampling.repetition_penalty,
+                sampling.max_new_tokens,
+                sampling.temperature,
+                sampling.top_k,
+                sampling.top_p,
+                sampling.min_p,
+                sampling.repetition_penalty,
                 stop=end if request.n_ends == 1 else None,
             )
             answer = self._ended(self.completer.complete(query), request, end)
-            if self._fits(request, answer) or self.sampling.temperature == 0:
+            if self._fits(request, answer) or sampling.temperature == 0:
                 break
         finish = Finish.STOP if answer.stopped else Finish.LENGTH
         tokens = tuple(tokenizer.encode(answer.text, whole=False))

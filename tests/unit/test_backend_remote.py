@@ -177,6 +177,14 @@ def test_a_request_says_all_that_servers_of_various_kinds_want_to_know(serve: Ca
     assert body["skip_special_tokens"] is False
     assert body["logprobs"] == 1
     assert body["model"] == "stub"
+    assert body["temperature"] == 1
+
+
+def test_a_greedy_request_is_asked_for_cold_and_once(serve: Callable[..., Stub]) -> None:
+    stub = serve(lambda body: _text("nothing of the kind"))
+    _run(stub, greedy=True)
+    (body,) = stub.asked
+    assert body["temperature"] == 0
 
 
 @pytest.mark.parametrize(

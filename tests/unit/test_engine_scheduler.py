@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -80,6 +81,20 @@ def test_what_is_finished_is_handed_over_before_the_run_breaks_off(stop: type[Ba
     assert wanted == sorted(wanted)
     assert stop is DeviceMemoryError or wanted
     assert 0 not in wanted or stop is DeviceMemoryError
+
+
+def test_a_greedy_request_takes_the_likeliest_token_whatever_its_neighbours_do() -> None:
+    backend = FakeBackend(SENTENCES)
+    samples = list(_requests(backend, 6))
+    greedy = [replace(request, id=f"greedy{n}", greedy=True) for n, request in enumerate(samples[:2])]
+    mixed = list(_engine(backend, 4).run([samples[0], greedy[0], *samples[1:], greedy[1]]))
+    coldest = Engine(backend, Sampling(temperature=0, max_new_tokens=60), batch_size=1, seed=5)
+    (wanted,) = coldest.run(samples[:1])
+    assert [each.tokens for each in mixed if each.request.greedy] == [wanted.tokens] * 2
+    assert [each.logps for each in mixed if each.request.greedy] == [wanted.logps] * 2
+    alone = [each.tokens for each in _engine(backend, 4).run(samples)]
+    assert [each.tokens for each in mixed if not each.request.greedy] == alone
+    assert len(set(alone)) > 1
 
 
 def test_completions_as_they_come_are_the_same() -> None:
