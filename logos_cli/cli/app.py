@@ -52,7 +52,9 @@ def build_app(*, rich_help: bool | None = None) -> typer.Typer:
         if plugin.callback is not None:
             app.command(plugin.name, rich_help_panel=plugin.panel)(guard(plugin.callback))
             continue
-        group = typer.Typer(no_args_is_help=True, help=plugin.help, rich_markup_mode=markup)
+        group = typer.Typer(
+            cls=plugin.group_class, no_args_is_help=True, help=plugin.help, rich_markup_mode=markup
+        )
         for name, callback in plugin.subcommands.items():
             group.command(name)(guard(callback))
         app.add_typer(group, name=plugin.name, rich_help_panel=plugin.panel)

@@ -23,6 +23,8 @@ class Command:
         ``{name: callable}`` for a command that is a group.
     help : str
         Help of a group (a single command is helped by its docstring).
+    group_class : type, optional
+        A ``typer.core.TyperGroup`` that parses the group's command line, where the usual way will not do.
     panel : str
         Heading in ``logos --help``.
     order : int
@@ -33,5 +35,6 @@ class Command:
     callback: Callback | None = None
     subcommands: Mapping[str, Callback] = field(default_factory=dict)
     help: str = ""
+    group_class: type[Any] | None = None
     panel: str = "Commands"
     order: int = 100

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
+from logos_cli.errors import UsageError
 from logos_cli.grammar.spec import FORMS
+
+_TIME = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+)s)?")
 
 
 def one_of(*values: str) -> Callable[[str], list[str]]:
@@ -17,6 +21,21 @@ def one_of(*values: str) -> Callable[[str], list[str]]:
         return [value for value in values if value.startswith(incomplete)]
 
     return complete
+
+
+def parse_time(text: str) -> float:
+    """Return the seconds of ``1h30m``.
+
+    Raises
+    ------
+    UsageError
+        If the text is no time.
+    """
+    match = _TIME.fullmatch(text.strip())
+    if match is None or not any(match.groups()):
+        raise UsageError(f"{text!r} is no time", hint="write it as 2h, 55m, 1h30m or 90s")
+    days, hours, minutes, seconds = (float(part or 0) for part in match.groups())
+    return 86_400 * days + 3_600 * hours + 60 * minutes + seconds
 
 
 complete_form = one_of(*FORMS)

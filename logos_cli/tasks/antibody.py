@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from logos_cli.engine.sampler import Sampling
+from logos_cli.engine.sampling import Sampling
 from logos_cli.grammar import Form, Sentence
 from logos_cli.grammar.constrain import grammar
 from logos_cli.grammar.spec import Kind
@@ -16,8 +16,15 @@ class AntibodyTask(Task):
     """Continues the last chain of a prompt; a heavy chain and an opening tag ask for the light one."""
 
     name = "antibody"
-    help = "An antibody chain, from nothing or from its first residues; or the light chain for a heavy one."
+    help = "An antibody chain, or the light chain for a heavy one."
+    details = "A sequence is continued; a whole heavy chain and an opening tag ask for the light one."
     prompts = "the first residues: a sequence or a FASTA file"
+    examples = (
+        "logos generate antibody heavy.fasta -n 8",
+        'logos generate antibody --template "EVQLVESGGGLVQPGGSLRLSCAAS{X:5,30}WGQGTLVTVSS" -n 20',
+    )
+    restrictions = ("template", "edit")
+    read_options = ("chains", "column")
     form = Form.ANTIBODY
     reads_as = Form.ANTIBODY
     preset = Sampling(temperature=1.2, top_p=0.85, repetition_penalty=1.05)

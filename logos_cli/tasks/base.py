@@ -1,20 +1,28 @@
-"""What a task is: it opens a sentence for the model to complete, and judges the completed one.
+"""What a task is: it opens a sentence, judges the completed one, and may put the samples of a prompt together.
 
 A prompt is an object (read from a file), a sentence, the beginning of one, or a bare sequence or SMILES. Each
-task says which objects it takes and what it makes of them.
+task says which objects it takes and what it makes of them. Task modules are loaded for the help: what they need
+of RDKit, NumPy and the like they import where they use it.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import ClassVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from logos_cli.engine.constraint import check_prompt
-from logos_cli.engine.sampler import Sampling
+from logos_cli.engine.sampling import Sampling
 from logos_cli.errors import GrammarError, Span, UsageError
 from logos_cli.grammar import Form, Sentence, parse, parse_prefix
-from logos_cli.objects.base import ScienceObject, from_sentence
+from logos_cli.objects.base import ScienceObject, from_sentence, to_text
+from logos_cli.records import Record
+from logos_cli.tasks._options import SAMPLES, TaskOption, checked_options
+
+if TYPE_CHECKING:
+    from logos_cli.formats.base import Entry
+
+__all__ = ["SAMPLES", "Collector", "OpenSentence", "PromptInfo", "Task", "TaskOption"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +54,8 @@ class OpenSentence:
         GrammarError
             If it cannot, with the place in ``text``.
         """
+        from logos_cli.engine.constraint import check_prompt
+
         parse_prefix(self.text)
         try:
             unfinished = check_prompt(self.grammar, self.text[self.given_from :])
@@ -63,29 +73,155 @@ class OpenSentence:
         return self
 
 
+@dataclass(frozen=True, slots=True)
+class PromptInfo:
+    """One prompt of a run, as a collector knows it.
+
+    Attributes
+    ----------
+    id : str
+        The prompt's; samples are numbered after it.
+    sentence : OpenSentence
+    source : mapping
+        Where the prompt came from; of a structure, ``residues`` maps the letters to residues of the file.
+    """
+
+    id: str
+    sentence: OpenSentence
+    source: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Collector(ABC):
+    """Puts together the samples of one prompt: ranked sites, ranked sets of reactants.
+
+    The run calls :meth:`add` for every sample, in the order of their numbers, then :meth:`questions` once and
+    :meth:`answer` for each completion of a question, and at last :meth:`results`.
+    """
+
+    @abstractmethod
+    def add(self, record: Record, answer: str | None, sentence: Sentence | None) -> None:
+        """Take a sample.
+
+        Parameters
+        ----------
+        answer : str, optional
+            What :meth:`Task.judge` returned; None if the sample is not valid.
+        sentence : Sentence, optional
+            The parsed sample; None if it is not well formed.
+        """
+
+    def questions(self) -> Sequence[OpenSentence]:
+        """Return further sentences for the same model to complete before the results, each once; by default none.
+
+        They are sampled with the values of the run, and take no part in its account.
+        """
+        return ()
+
+    def answer(self, number: int, text: str) -> None:  # noqa: B027 - most ask nothing
+        """Take the completed text of the question of this number, from 0; it may be cut or malformed."""
+
+    @abstractmethod
+    def results(self) -> Iterable[Record]:
+        """Yield what the samples say together, the best first.
+
+        The run adds to each record the prompt's ``source`` and what ``sample`` says of every record.
+        """
+
+
 class Task(ABC):
-    """A kind of generation; the ``PLUGIN`` of its module is an instance.
+    """A kind of generation; the ``PLUGIN`` of its module is an instance with the default options.
 
     Attributes
     ----------
     name, help : str
         As the command line shows them.
+    details : str
+        What the help says after the first line.
+    examples : tuple of str
+        Command lines for the help; each begins with ``logos generate NAME``.
     prompts : str
         What the prompt is, for the help and for the error where it is missing.
     form : Form
         The form of the completed sentence.
     reads_as : Form, optional
         What to take a prompt file's content for, where it leaves a choice.
+    read_options : tuple of str
+        Those of ``ReadOptions`` that concern files of its prompts: ``ligand``, ``cutoff_angstrom``, ``chains``,
+        ``column``.
+    prompt_spellings : tuple of str
+        What ``--prompt`` is called besides.
+    restrictions : tuple of str
+        What the answer can be restricted by: ``template``, ``edit``.
+    compared : bool
+        Whether an answer can be looked up in a reference set.
     preset : Sampling
         How to sample unless told otherwise.
+    n_samples : int
+        Samples of each prompt unless told otherwise.
+    collects : str
+        What its collectors' results are called (``sites``); empty if it has none.
+    options : tuple of TaskOption
+        Its own options.
+    chosen : dict
+        Their values.
     """
 
     name: ClassVar[str]
     help: ClassVar[str]
+    details: ClassVar[str] = ""
+    examples: ClassVar[tuple[str, ...]]
     prompts: ClassVar[str]
     form: ClassVar[Form]
-    reads_as: ClassVar[Form | None] = None
+    reads_as: Form | None = None
+    read_options: ClassVar[tuple[str, ...]] = ("column",)
+    prompt_spellings: ClassVar[tuple[str, ...]] = ()
+    restrictions: ClassVar[tuple[str, ...]] = ()
+    compared: ClassVar[bool] = True
     preset: ClassVar[Sampling]
+    n_samples: ClassVar[int] = 1
+    collects: ClassVar[str] = ""
+    options: ClassVar[tuple[TaskOption, ...]] = ()
+
+    def __init__(self, **chosen: Any) -> None:
+        self.chosen = checked_options(self.name, self.options, chosen)
+
+    def configure(self, **chosen: Any) -> Self:
+        """Return the task with options of its own chosen.
+
+        Raises
+        ------
+        UsageError
+            If it has no such option, or a value or a combination cannot be used.
+        """
+        task = type(self)(**chosen)
+        task.check()
+        return task
+
+    def check(self) -> None:  # noqa: B027 - most options exclude nothing
+        """Refuse options that do not go together, before anything is read.
+
+        Raises
+        ------
+        UsageError
+            With the reason.
+        """
+
+    @property
+    def changed(self) -> dict[str, Any]:
+        """The options that are not at their defaults, as records tell them."""
+        defaults = {option.name: option.default for option in self.options}
+        return {name: value for name, value in self.chosen.items() if value != defaults[name]}
+
+    def entries(self, entries: Iterator[Entry]) -> Iterator[Entry]:
+        """Return the entries of one prompt file as this task takes them: by default as they are.
+
+        A task that needs to know where residues stand in the file, or takes a file's chains together, does it here.
+        """
+        return entries
+
+    def collector(self, prompt: PromptInfo) -> Collector | None:  # noqa: ARG002
+        """Return what puts the samples of a prompt together; None if they are the result."""
+        return None
 
     def from_nothing(self) -> OpenSentence:
         """Return the beginning without a prompt.
@@ -137,6 +273,19 @@ class Task(ABC):
         except GrammarError:
             return self.from_beginning(text).checked()
         return self.from_object(from_sentence(sentence), level or _level(sentence)).checked()
+
+    def known(self, item: ScienceObject) -> str:
+        """Return what :meth:`judge` would for an object of a reference set.
+
+        Raises
+        ------
+        LogosError
+            If the object is none that this task's answers can be compared with.
+        """
+        if self.form not in item.forms:
+            kind = type(item).__name__.lower()
+            raise UsageError(f"answers of {self.name} cannot be compared with a {kind}")
+        return self.judge(parse(to_text(item, self.form)))
 
     @abstractmethod
     def judge(self, sentence: Sentence) -> str:

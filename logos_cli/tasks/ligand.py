@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from logos_cli.engine.sampler import Sampling
+from logos_cli.engine.sampling import Sampling
 from logos_cli.errors import UsageError
-from logos_cli.formats._smiles import canonical_smiles
 from logos_cli.grammar import Form, Sentence, emit, parse
 from logos_cli.grammar.constrain import grammar
 from logos_cli.grammar.spec import Kind
 from logos_cli.objects.base import ScienceObject
 from logos_cli.objects.complex import Complex
 from logos_cli.objects.protein import Protein, blocks
-from logos_cli.tasks.base import OpenSentence, Task
+from logos_cli.tasks.base import OpenSentence, Task, TaskOption
 
 _ANY_LIGAND = f"{Kind.MOLECULE.start}C{Kind.MOLECULE.end}"
 
@@ -22,8 +21,18 @@ class LigandTask(Task):
     name = "ligand"
     help = "A ligand for a binding site."
     prompts = "a pocket: a structure with a ligand, a site, or a protein"
+    examples = ("logos generate ligand --pocket complex.pdb -n 100",)
+    prompt_spellings = ("--pocket",)
+    restrictions = ("template",)
+    read_options = ("ligand", "cutoff_angstrom", "chains", "column")
     form = Form.COMPLEX
     reads_as = Form.COMPLEX
+    options = (
+        TaskOption(
+            "level", int, "Pocket: 1 plain protein, 2 site residues tagged, 3 tagged and expanded.",
+            least=1, most=3, metavar="1|2|3", shown_default="2, or what the prompt has",
+        ),
+    )  # fmt: skip
     preset = Sampling(temperature=1.2, top_p=0.85, repetition_penalty=1.05)
 
     def from_object(self, item: ScienceObject, level: int | None = None) -> OpenSentence:
@@ -33,7 +42,7 @@ class LigandTask(Task):
         if not isinstance(item, Complex):
             raise self.refuse(item)
         tagged = any(chain.site for chain in item.chains)
-        level = level or (2 if tagged else 1)
+        level = self.chosen["level"] or level or (2 if tagged else 1)
         if level > 1 and not tagged:
             raise UsageError(
                 f"level {level} tags the residues of a site, and the prompt has none",
@@ -68,6 +77,8 @@ class LigandTask(Task):
 
     def judge(self, sentence: Sentence) -> str:
         """Return the ligand's canonical SMILES; valid is what RDKit accepts."""
+        from logos_cli.formats._smiles import canonical_smiles
+
         return canonical_smiles(sentence.left[-1].payload)
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from logos_cli.engine.sampler import Sampling
+from logos_cli.engine.sampling import Sampling
 from logos_cli.errors import MoleculeError
-from logos_cli.formats._smiles import canonical_smiles
 from logos_cli.grammar import Form, Sentence
 from logos_cli.grammar.constrain import grammar
 from logos_cli.grammar.spec import Kind
@@ -18,8 +17,13 @@ class MaterialTask(Task):
     """Designs linkers, and the metal node too unless it is given."""
 
     name = "material"
-    help = "A metal-organic framework, from nothing or from its metal node."
+    help = "A metal-organic framework: metal node and linkers."
+    details = "From nothing, or the linkers for a metal node."
     prompts = "the SMILES of a metal node, or a framework whose node to take"
+    examples = (
+        "logos generate material -n 20",
+        "logos generate material '[O-2].[Zn+2]' -n 20",
+    )
     form = Form.MATERIAL
     preset = Sampling(temperature=1.2, top_p=0.85, repetition_penalty=1.05)
 
@@ -45,6 +49,8 @@ class MaterialTask(Task):
 
     def judge(self, sentence: Sentence) -> str:
         """Return node and canonical linkers, sorted; the node holds a metal, RDKit accepts the linkers."""
+        from logos_cli.formats._smiles import canonical_smiles
+
         metal, *linkers = (block.payload for block in sentence.left[0].blocks)
         _check_node(metal)
         return "/".join((metal, *sorted(map(canonical_smiles, linkers))))

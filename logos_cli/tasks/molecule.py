@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from logos_cli.engine.sampler import Sampling
-from logos_cli.formats._smiles import canonical_smiles
+from logos_cli.engine.sampling import Sampling
 from logos_cli.grammar import Form, Sentence
 from logos_cli.grammar.constrain import grammar
 from logos_cli.grammar.spec import Kind
@@ -16,8 +15,14 @@ class MoleculeTask(Task):
     """Continues a SMILES."""
 
     name = "molecule"
-    help = "A molecule, from nothing or from the beginning of its SMILES."
+    help = "A molecule, or the rest of its SMILES."
     prompts = "the beginning of a SMILES, or a file of such"
+    examples = (
+        "logos generate molecule -n 100 -o molecules.smi",
+        "logos generate molecule 'O=C(Nc1ccccc1)' -n 20 --constrain chemistry",
+        "logos generate molecule --until valid=500 --time 55m -o molecules.smi",
+    )
+    restrictions = ("template",)
     form = Form.MOLECULE
     preset = Sampling(temperature=1.2, top_p=0.85, repetition_penalty=1.05)
 
@@ -41,6 +46,8 @@ class MoleculeTask(Task):
 
     def judge(self, sentence: Sentence) -> str:
         """Return the canonical SMILES; valid is what RDKit accepts."""
+        from logos_cli.formats._smiles import canonical_smiles
+
         return canonical_smiles(sentence.left[0].payload)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from logos_cli.engine.sampler import Sampling
+from logos_cli.engine.sampling import Sampling
 from logos_cli.grammar import Form, Sentence
 from logos_cli.grammar.constrain import grammar
 from logos_cli.grammar.spec import Kind
@@ -15,8 +15,15 @@ class ProteinTask(Task):
     """Continues a sequence to the C terminus."""
 
     name = "protein"
-    help = "A protein, from nothing or from its first residues."
+    help = "A protein, or the rest of its sequence."
     prompts = "the first residues: a sequence or a FASTA file"
+    examples = (
+        "logos generate protein seq.fasta -n 8",
+        "logos generate protein --edit wild_type.fasta --max-mutations 3 --positions 10-20,45 -n 50",
+        "logos generate protein MKTAYIAKQR --until unique=100 -o proteins.fasta",
+    )
+    restrictions = ("template", "edit")
+    read_options = ("chains", "column")
     form = Form.PROTEIN
     reads_as = Form.PROTEIN
     preset = Sampling(temperature=1.2, top_p=0.85, repetition_penalty=1.05)

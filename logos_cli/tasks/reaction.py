@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from logos_cli.engine.sampler import Sampling
-from logos_cli.formats._smiles import canonical_smiles
+from logos_cli.engine.sampling import Sampling
 from logos_cli.grammar import Form, Sentence
 from logos_cli.grammar.constrain import grammar
 from logos_cli.grammar.spec import Kind, Operator
@@ -20,6 +19,10 @@ class ReactionTask(Task):
     name = "reaction"
     help = "The product of a reaction, from its reactants."
     prompts = "the reactants: SMILES parted by dots, reaction SMILES, or a file of such"
+    examples = (
+        "logos generate reaction 'CCO.CC(=O)O' -n 5",
+        "logos generate reaction reactants.smi -n 5 -o products.csv",
+    )
     form = Form.REACTION
     preset = Sampling(temperature=0.7, top_p=0.95, repetition_penalty=1.05)
 
@@ -53,6 +56,8 @@ class ReactionTask(Task):
 
     def judge(self, sentence: Sentence) -> str:
         """Return the canonical product; valid is what RDKit accepts, reactants included."""
+        from logos_cli.formats._smiles import canonical_smiles
+
         for block in sentence.left:
             canonical_smiles(block.payload)
         return canonical_smiles(sentence.right[0].payload)

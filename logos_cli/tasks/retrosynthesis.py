@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from logos_cli.engine.sampler import Sampling
-from logos_cli.formats._smiles import canonical_smiles
+from logos_cli.engine.sampling import Sampling
 from logos_cli.grammar import Form, Sentence
 from logos_cli.grammar.constrain import grammar
 from logos_cli.grammar.spec import Kind, Operator
@@ -20,6 +19,10 @@ class RetrosynthesisTask(Task):
     name = "retrosynthesis"
     help = "The reactants of a reaction, from its product."
     prompts = "the product: a SMILES, a reaction SMILES, or a file of such"
+    examples = (
+        "logos generate retrosynthesis 'CC(=O)Nc1ccc(O)cc1' -n 32",
+        "logos generate retrosynthesis products.smi -n 32 -o routes.jsonl",
+    )
     form = Form.RETROSYNTHESIS
     preset = Sampling(temperature=0.7, top_p=0.95, repetition_penalty=1.05)
 
@@ -53,6 +56,8 @@ class RetrosynthesisTask(Task):
 
     def judge(self, sentence: Sentence) -> str:
         """Return the canonical reactants, sorted; valid is what RDKit accepts, the product included."""
+        from logos_cli.formats._smiles import canonical_smiles
+
         canonical_smiles(sentence.left[0].payload)
         return ".".join(sorted(canonical_smiles(block.payload) for block in sentence.right))
 

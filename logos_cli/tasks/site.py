@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from logos_cli.engine.sampler import Sampling
+from logos_cli.engine.sampling import Sampling
 from logos_cli.grammar import Form, Sentence, parse
 from logos_cli.grammar.constrain import copied_site
 from logos_cli.grammar.spec import Kind, Operator
@@ -18,6 +18,8 @@ class SiteTask(Task):
     name = "site"
     help = "A binding site of a protein: the same sequence with the residues of the site tagged."
     prompts = "a protein: a sequence, a FASTA file or a structure"
+    examples = ("logos generate site protein.pdb -n 40",)
+    read_options = ("chains", "column")
     form = Form.SEARCH
     # each chain once, whatever ligands the structure shows
     reads_as = Form.PROTEIN

@@ -54,14 +54,11 @@ class PromptReader:
 
     Attributes
     ----------
-    level : int, optional
-        Level at which a complex is written; None leaves it to the prompt and the task.
     read : ReadOptions
         How to read files; ``form`` is set by the task.
     """
 
     task: Task
-    level: int | None = None
     read: ReadOptions = field(default_factory=ReadOptions)
     stdin: IO[bytes] | None = None
 
@@ -108,7 +105,7 @@ class PromptReader:
 
     def _from_text(self, text: str, id: str, source: dict[str, Any]) -> Opening:
         try:
-            return Opening(id, self.task.from_text(text.strip(), self.level), source)
+            return Opening(id, self.task.from_text(text.strip()), source)
         except LogosError as error:
             return Opening(id, None, source, error=error)
 
@@ -134,7 +131,7 @@ class PromptReader:
                 yield replace(opening, alone=True)
             else:
                 options = replace(self.read, form=self.task.reads_as)
-                for entry in detect(source).read(source, options):
+                for entry in self.task.entries(detect(source).read(source, options)):
                     yield self._from_entry(entry)
 
     def _from_lines(self, source: Input) -> Iterator[Opening]:
@@ -160,7 +157,7 @@ class PromptReader:
             return Opening(entry.id, None, entry.source, error=entry.error)
         assert entry.item is not None
         try:
-            sentence = self.task.from_object(entry.item, self.level).checked()
+            sentence = self.task.from_object(entry.item).checked()
         except LogosError as error:
             return Opening(entry.id, None, entry.source, error=error)
         return Opening(entry.id, sentence, entry.source)

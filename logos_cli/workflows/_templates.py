@@ -6,13 +6,12 @@ from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from typing import Any
 
+from logos_cli import registry
 from logos_cli.errors import UsageError
-from logos_cli.grammar import Form
 from logos_cli.grammar.constrain import edited, parse_positions, template
 from logos_cli.grammar.spec import Kind
 from logos_cli.tasks.base import OpenSentence, Task
 
-_FORMS = (Form.PROTEIN, Form.ANTIBODY, Form.MOLECULE, Form.COMPLEX)
 _KINDS = (Kind.PROTEIN, Kind.ANTIBODY, Kind.MOLECULE)
 
 _template = lru_cache(4)(template)
@@ -58,12 +57,9 @@ class Restriction:
             raise UsageError("a template and an edit exclude each other")
         if constrain == "off":
             raise UsageError("a template or an edit is a constraint", hint="leave out --constrain off")
-        if task.form not in _FORMS:
-            raise UsageError(
-                f"{task.name} takes no template and no edit", hint="protein, antibody, molecule and ligand do"
-            )
-        if self.max_mutations is not None and task.form not in (Form.PROTEIN, Form.ANTIBODY):
-            raise UsageError(f"{task.name} edits nothing", hint="protein and antibody do")
+        for wanted, what in ((self.template, "template"), (self.max_mutations, "edit")):
+            if wanted is not None and what not in task.restrictions:
+                raise UsageError(f"{task.name} takes no {what}", hint=f"{', '.join(_takers(what))} do")
         if self.max_mutations is not None and self.max_mutations < 1:
             raise UsageError(f"max-mutations is {self.max_mutations}; it must be 1 or more")
 
@@ -95,6 +91,12 @@ class Restriction:
             given_from=place,
             end=kind.end,
         ).checked()
+
+
+def _takers(restriction: str) -> list[str]:
+    """Return the tasks that take a restriction."""
+    tasks = registry.load_all("tasks")
+    return [name for name, task in tasks.items() if restriction in task.restrictions]
 
 
 def _longer(given: str, fixed: str) -> str:

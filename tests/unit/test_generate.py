@@ -154,7 +154,7 @@ def test_objects_records_and_texts_are_prompts() -> None:
         Record("r", "", "<ProteinS>GG<ProteinE>"),
         "<ProteinS>AA<ProteinE><MoleculeS>C",
     ]
-    records = _make("ligand", prompts, level=None)
+    records = _make("ligand", prompts)
     assert [record.id for record in records] == ["prompt:1#0001", "prompt:2#0001", "r#0001", "prompt:4#0001"]
     starts = [
         "<ProteinS>MKV<ProteinE><MoleculeS>",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import sys
 import time
@@ -13,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from logos_cli.cli.base import Command
-from logos_cli.cli.options import one_of
+from logos_cli.cli.options import one_of, parse_time
 from logos_cli.cli.terminal import terminal
-from logos_cli.errors import ExitCode, UsageError
+from logos_cli.errors import ExitCode
 
 if TYPE_CHECKING:
     from logos_cli.training.config import TrainConfig
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
 _RUN, _COMPUTE = "Run", "Computation"
 _FILE_S = "the file's"
-_TIME = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+)s)?")
 _BEGAN = time.monotonic()
 
 
@@ -148,21 +146,6 @@ def _values(settings: list[str], **flags: Any) -> dict[str, Any]:
     }  # fmt: skip
     found = dict(parse_setting(text) for text in settings)
     return found | {keys[name]: value for name, value in flags.items() if value is not None}
-
-
-def parse_time(text: str) -> float:
-    """Return the seconds of ``1h30m``.
-
-    Raises
-    ------
-    UsageError
-        If the text is no time.
-    """
-    match = _TIME.fullmatch(text.strip())
-    if match is None or not any(match.groups()):
-        raise UsageError(f"{text!r} is no time", hint="write it as 2h, 55m, 1h30m or 90s")
-    days, hours, minutes, seconds = (float(part or 0) for part in match.groups())
-    return 86_400 * days + 3_600 * hours + 60 * minutes + seconds
 
 
 def _train(request: Any) -> ExitCode:

@@ -1,0 +1,118 @@
+"""Options that a task declares as data: the command line and Python offer the same ones, checked in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from logos_cli.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class TaskOption:
+    """An option of one task.
+
+    Attributes
+    ----------
+    name : str
+        The keyword in Python; on the command line with hyphens, ``max_mutations`` as ``--max-mutations``.
+    type : type
+        ``str``, ``int``, ``float`` or ``bool``, of one value.
+    help : str
+        A sentence.
+    default : object
+        The value where none is given; None says that there is none.
+    metavar : str, optional
+        What stands for the value in the help.
+    shown_default : str, optional
+        The default in words, where the value does not speak for itself.
+    spellings : tuple of str
+        Further spellings on the command line: ``("-x", "--other")``.
+    choices : tuple of str
+        The values that are permitted, where these are few.
+    least, most : float, optional
+        Range of a number.
+    repeated : bool
+        May be given several times; its value is a tuple.
+    """
+
+    name: str
+    type: type[str | int | float | bool]
+    help: str
+    default: Any = None
+    metavar: str | None = None
+    shown_default: str | None = None
+    spellings: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()
+    least: float | None = None
+    most: float | None = None
+    repeated: bool = False
+
+    @property
+    def flag(self) -> str:
+        """The spelling on the command line."""
+        return f"--{self.name.replace('_', '-')}"
+
+    def checked(self, value: Any) -> Any:
+        """Return a value as the task wants it.
+
+        Raises
+        ------
+        UsageError
+            If it is of another type, none of the choices, or out of range.
+        """
+        if value is None:
+            return self.default
+        if not self.repeated:
+            return self._one(value)
+        if isinstance(value, str) or not isinstance(value, Sequence):
+            value = (value,)
+        return tuple(map(self._one, value))
+
+    def _one(self, value: Any) -> Any:
+        wanted = (int, float) if self.type is float else self.type
+        if not isinstance(value, wanted) or (isinstance(value, bool) and self.type is not bool):
+            raise UsageError(f"{self.flag} is {value!r}; it must be {_KINDS[self.type]}")
+        if self.choices and value not in self.choices:
+            near = get_close_matches(str(value), self.choices, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"choose {', '.join(self.choices)}"
+            raise UsageError(f"{self.flag} knows no {value!r}", hint=hint)
+        if not isinstance(value, str) and not self._is_within(value):
+            raise UsageError(f"{self.flag} is {value}; it must be {self._range}")
+        return value
+
+    def _is_within(self, value: float) -> bool:
+        return (self.least is None or value >= self.least) and (self.most is None or value <= self.most)
+
+    @property
+    def _range(self) -> str:
+        if self.least is None:
+            return f"{self.most:g} or less"
+        return f"{self.least:g} or more" if self.most is None else f"from {self.least:g} to {self.most:g}"
+
+
+_KINDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
+
+SAMPLES = TaskOption(
+    "samples", bool, "Write the samples as they come, not what is made of them together.", default=False
+)
+"""For tasks whose samples are put together: what switches that off."""
+
+
+def checked_options(task: str, options: Sequence[TaskOption], chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of all options of a task, defaults where nothing was chosen.
+
+    Raises
+    ------
+    UsageError
+        If the task has no such option, or a value cannot be used.
+    """
+    known = {option.name: option for option in options}
+    for name in chosen:
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(known) or 'none of its own'}"
+            raise UsageError(f"{task} has no option {name!r}", hint=hint)
+    return {name: option.checked(chosen.get(name)) for name, option in known.items()}
