@@ -255,6 +255,36 @@ class Backend(ABC):
     def free(self, slot: int) -> None:
         """Forget the sequence of a slot."""
 
+    def token_logps(self, sequences: Sequence[Sequence[int]]) -> list[NDArray[np.float64]]:
+        """Return how probable given tokens are; what is in the slots may be gone after it.
+
+        A backend that can read many tokens in one pass does so; this does it token by token.
+
+        Parameters
+        ----------
+        sequences : sequence of sequences of int
+            Of any lengths from 1 to ``context_tokens``.
+
+        Returns
+        -------
+        list of ndarray, shape (n_tokens - 1,)
+            The natural log-probability of each token but the first, given those before it; sums over the
+            vocabulary are taken in float32 or better.
+        """
+        import numpy as np
+
+        found = []
+        for sequence in sequences:
+            self.reserve(1)
+            logits = self.prefill(0, sequence[:1])
+            logps = []
+            for token in sequence[1:]:
+                wide = logits.astype(np.float64)
+                logps.append(float(wide[token] - np.logaddexp.reduce(wide)))
+                logits = self.step([0], [token])[0]
+            found.append(np.array(logps))
+        return found
+
 
 @dataclass(frozen=True, slots=True)
 class TextQuery:

@@ -152,6 +152,15 @@ class TorchBackend(Backend):
         """Forget the sequence of a slot."""
         self._length[slot] = 0
 
+    def token_logps(self, sequences: Sequence[Sequence[int]]) -> list[NDArray[np.float64]]:
+        """Return the log-probability of each token but the first; sequences share passes and common beginnings."""
+        import torch
+
+        from logos_cli.backends._decoder_logps import token_logps
+
+        with torch.inference_mode(), explained():
+            return token_logps(self._decoder, sequences)
+
 
 class TorchCheckpoint(Checkpoint):
     """A directory with ``config.json``, ``tokenizer.json`` and safetensors weights."""

@@ -1,0 +1,216 @@
+"""Log-probabilities of given tokens: one pass over ragged sequences, without padding and without a cache.
+
+The tokens of many sequences stand one after another in one long row of matrix products; only attention knows
+where each begins. What sequences begin with in common (the prompt that samples were made from, the wild type
+before a mutation) is computed once: the sequences are sorted, and each brings only the tokens that the one before
+it has not brought. A sequence then is a *path*, the places of its tokens in the row, of which the last are new.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import linear, pad, rms_norm, scaled_dot_product_attention, silu
+
+from logos_cli.backends._decoder import ROWS, Decoder
+
+_TOKENS = {"cpu": 2048, "mps": 4096, "cuda": 16_384}
+"""Tokens of one pass, unless a single sequence is longer."""
+
+_LOGITS = {"cpu": 1 << 22, "mps": 1 << 24, "cuda": 1 << 28}
+"""Logits that are held at a time."""
+
+_WASTE = 1.25
+"""Attention off the CPU runs over sequences of like length together, padded to at most so many times their sum."""
+
+
+@dataclass(slots=True)
+class _Path:
+    """A sequence in a pass: the places of its tokens, the last ``n_new`` of which it has brought itself."""
+
+    index: int
+    places: NDArray[np.int64]
+    n_new: int
+
+
+@dataclass(slots=True)
+class _Reads:
+    """Paths whose attention is computed together, padded to the longest.
+
+    ``queries`` (B, n) and ``keys`` (B, m) are places in the row, or a slice of it, for one path. ``seen``
+    (B, 1, n, m) is None where all tokens are new, and each simply sees those before it. ``kept`` (B * n) tells the
+    queries that are tokens from padding.
+    """
+
+    queries: Tensor | slice
+    keys: Tensor | slice
+    seen: Tensor | None = None
+    kept: Tensor | None = None
+
+
+def token_logps(decoder: Decoder, sequences: Sequence[Sequence[int]]) -> list[NDArray[np.float64]]:
+    """Return the natural log-probability of each token but the first of each sequence."""
+    found: list[NDArray[np.float64]] = [np.empty(0)] * len(sequences)
+    most = _TOKENS.get(decoder.device.type, 2048)
+    for tokens, positions, paths in _passes(sequences, most):
+        logps = _run(decoder, tokens, positions, paths)
+        start = 0
+        for path in paths:
+            end = start + len(path.places) - 1
+            found[path.index] = logps[start:end]
+            start = end
+    return found
+
+
+def _passes(
+    sequences: Sequence[Sequence[int]], most: int
+) -> Iterator[tuple[list[int], list[int], list[_Path]]]:
+    """Yield the tokens of each pass, their positions, and the paths through them."""
+    tokens: list[int] = []
+    positions: list[int] = []
+    paths: list[_Path] = []
+    before: Sequence[int] = ()
+    for index in sorted(range(len(sequences)), key=lambda each: tuple(sequences[each])):
+        sequence = sequences[index]
+        shared = _n_shared(before, sequence) if paths else 0
+        if paths and len(tokens) + len(sequence) - shared > most:
+            yield tokens, positions, paths
+            tokens, positions, paths, shared = [], [], [], 0
+        fresh = np.arange(len(tokens), len(tokens) + len(sequence) - shared)
+        known = paths[-1].places[:shared] if shared else fresh[:0]
+        paths.append(_Path(index, np.concatenate([known, fresh]), len(fresh)))
+        tokens += sequence[shared:]
+        positions += range(shared, len(sequence))
+        before = sequence
+    if paths:
+        yield tokens, positions, paths
+
+
+def _n_shared(first: Sequence[int], second: Sequence[int]) -> int:
+    """Return how many tokens two sequences begin with in common."""
+    most = min(len(first), len(second))
+    return next((place for place in range(most) if first[place] != second[place]), most)
+
+
+def _run(
+    decoder: Decoder, tokens: Sequence[int], positions: Sequence[int], paths: Sequence[_Path]
+) -> NDArray[np.float64]:
+    """Return the log-probabilities of all paths, one after another."""
+    # whole rows of eight for the sake of rounding, see docs/decisions/backends.md
+    spare = [0] * (-len(tokens) % ROWS)
+    ids = torch.tensor([[*tokens, *spare], [*positions, *spare]], device=decoder.device)
+    hidden = decoder.embedding[ids[0]]
+    for stage in decoder.stages:
+        reads = [_reads(group, stage.device) for group in _groups(paths, stage.device)]
+        places = ids[1].to(stage.device)
+        cos, sin = stage.cos[places][:, None], stage.sin[places][:, None]
+        hidden = hidden.to(stage.device)
+        eps, width = decoder.config.norm_eps, (decoder.config.hidden_size,)
+        for layer in stage.layers:
+            qkv = linear(rms_norm(hidden, width, layer.norm_in, eps), layer.qkv, layer.qkv_bias)
+            read = _attend(*decoder.split(qkv, layer, cos, sin), reads)
+            hidden += linear(read, layer.out, layer.out_bias)
+            gate, up = linear(rms_norm(hidden, width, layer.norm_mlp, eps), layer.gate_up).chunk(2, dim=-1)
+            hidden += linear(silu(gate) * up, layer.down)
+    return _gather(decoder, hidden, ids[0].to(hidden.device), paths)
+
+
+def _gather(decoder: Decoder, hidden: Tensor, ids: Tensor, paths: Sequence[_Path]) -> NDArray[np.float64]:
+    """Return the log-probability of each token after the one before it; sums are in float32 or better.
+
+    A place that many paths go through has its logits computed once.
+    """
+    before = np.concatenate([path.places[:-1] for path in paths])
+    after = np.concatenate([path.places[1:] for path in paths])
+    order = np.argsort(before, kind="stable")
+    asked, wanted = before[order], ids[torch.from_numpy(after[order]).to(ids.device)]
+    sorted_logps = np.empty(len(order))
+    at_once = max(1, _LOGITS.get(hidden.device.type, 1 << 22) // decoder.config.vocabulary_size)
+    for start in range(0, len(hidden), at_once):
+        part = slice(*np.searchsorted(asked, [start, start + at_once]))
+        if part.start == part.stop:
+            continue
+        logits = decoder.logits(hidden[start : start + at_once]).float()
+        rows = torch.from_numpy(asked[part] - start).to(hidden.device)
+        chosen = logits[rows, wanted[part]].double() - logits.logsumexp(-1).double()[rows]
+        sorted_logps[part] = chosen.cpu().numpy()
+    found = np.empty(len(order))
+    found[order] = sorted_logps
+    return found
+
+
+def _groups(paths: Sequence[_Path], device: torch.device) -> Iterator[list[_Path]]:
+    """Yield paths whose attention is computed together: on a CPU each alone, which pads nothing."""
+    new = [path for path in paths if path.n_new]
+    if device.type == "cpu":
+        yield from ([path] for path in new)
+        return
+    group: list[_Path] = []
+    total = 0
+    for path in sorted(new, key=lambda each: (len(each.places), each.n_new), reverse=True):
+        total += len(path.places)
+        if group and len(group[0].places) * (len(group) + 1) > _WASTE * total:
+            yield group
+            group, total = [], len(path.places)
+        group.append(path)
+    if group:
+        yield group
+
+
+def _reads(group: Sequence[_Path], device: torch.device) -> _Reads:
+    """Return the places that the attention of a group reads and writes."""
+    if len(group) == 1:
+        return _reads_of_one(group[0], device)
+    n = max(path.n_new for path in group)
+    m = max(len(path.places) for path in group)
+    places = [torch.from_numpy(path.places) for path in group]
+    keys = torch.stack([pad(each, (0, m - len(each))) for each in places])
+    fresh = [each[-path.n_new :] for path, each in zip(group, places, strict=True)]
+    queries = torch.stack([pad(each, (0, n - len(each))) for each in fresh])
+    counts = torch.tensor([[path.n_new, len(path.places)] for path in group])
+    kept = (torch.arange(n) < counts[:, :1]).flatten()
+    seen = None
+    if (counts[:, 0] < counts[:, 1]).any():  # else padding lies behind what anyone sees
+        ends = (counts[:, 1] - counts[:, 0])[:, None] + torch.arange(n)
+        seen = (torch.arange(m) <= ends[..., None])[:, None].to(device)
+    return _Reads(queries.to(device), keys.to(device), seen, kept.to(device))
+
+
+def _reads_of_one(path: _Path, device: torch.device) -> _Reads:
+    n, m = path.n_new, len(path.places)
+    queries = slice(int(path.places[-n]), int(path.places[-1]) + 1)
+    if n == m:
+        return _Reads(queries, queries)
+    seen = torch.arange(m) <= torch.arange(m - n, m)[:, None]
+    return _Reads(queries, torch.from_numpy(path.places)[None].to(device), seen[None, None].to(device))
+
+
+def _attend(query: Tensor, key: Tensor, value: Tensor, reads: Sequence[_Reads]) -> Tensor:
+    """Return what the queries read, shape (N, H * D)."""
+    out = torch.zeros_like(query)
+    for each in reads:
+        read = scaled_dot_product_attention(
+            _heads(query, each.queries),
+            _heads(key, each.keys),
+            _heads(value, each.keys),
+            attn_mask=each.seen,
+            is_causal=each.seen is None,
+            enable_gqa=query.shape[1] != key.shape[1],
+        )
+        rows = read.transpose(1, 2).flatten(0, 1)
+        if isinstance(each.queries, slice):
+            out[each.queries] = rows
+        else:
+            out[each.queries.flatten()[each.kept]] = rows[each.kept]
+    return out.flatten(1)
+
+
+def _heads(rows: Tensor, places: Tensor | slice) -> Tensor:
+    """Return the rows at some places by head, shape (B, heads, places, D)."""
+    taken = rows[places][None] if isinstance(places, slice) else rows[places]
+    return taken.transpose(1, 2)
