@@ -38,6 +38,10 @@ class OpenSentence:
         checked already.
     end : str, optional
         The tag whose ``n_ends``-th coming ends an unconstrained answer; None leaves that to the EOS token.
+    wild_type : str, optional
+        Of an edit, the sequence that is varied.
+    greedy : bool
+        Of a question of a collector: take the likeliest token each time, whatever the run's sampling.
     """
 
     text: str
@@ -45,6 +49,8 @@ class OpenSentence:
     given_from: int = 0
     end: str | None = None
     n_ends: int = 1
+    wild_type: str | None = None
+    greedy: bool = False
 
     def checked(self) -> OpenSentence:
         """Return self if the text is well formed as far as it goes, and the grammar can go on from there.
@@ -113,12 +119,18 @@ class Collector(ABC):
     def questions(self) -> Sequence[OpenSentence]:
         """Return further sentences for the same model to complete before the results, each once; by default none.
 
-        They are sampled with the values of the run, and take no part in its account.
+        They are sampled with the values of the run, or greedily, and take no part in its account.
         """
         return ()
 
-    def answer(self, number: int, text: str) -> None:  # noqa: B027 - most ask nothing
-        """Take the completed text of the question of this number, from 0; it may be cut or malformed."""
+    def answer(self, number: int, text: str, logp: float | None) -> None:  # noqa: B027 - most ask nothing
+        """Take the completed text of the question of this number, from 0; it may be cut or malformed.
+
+        Parameters
+        ----------
+        logp : float, optional
+            Log-probability, in nats, of what the model wrote; None where the model's server does not tell.
+        """
 
     @abstractmethod
     def results(self) -> Iterable[Record]:
@@ -301,6 +313,10 @@ class Task(ABC):
         LogosError
             If the answer is not valid, with the reason.
         """
+
+    def scores(self, sentence: Sentence) -> dict[str, dict[str, Any]]:  # noqa: ARG002
+        """Return what the record of a valid sample says of it besides, as in ``Record.scores``; by default nothing."""
+        return {}
 
     def refuse(self, item: ScienceObject) -> UsageError:
         """Return the error for an object that the task does not take."""

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from logos_cli.errors import InputError, LogosError
+from logos_cli.evaluators._reference import KnownKeys, ReferenceSet
 from logos_cli.tasks.base import Task
-from logos_cli.workflows.decode import iter_decoded
-
-_HASH_BYTES = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """Known answers of one task, as hashes: a million take 100 MB.
+    """Known answers of one task.
 
     Attributes
     ----------
@@ -25,41 +23,39 @@ class Reference:
     """
 
     name: str
-    hashes: frozenset[int]
+    keys: KnownKeys
     n_skipped: int
 
     def __contains__(self, answer: str) -> bool:
-        return _hash(answer) in self.hashes
+        return answer in self.keys
 
 
 def read_reference(path: str, task: Task) -> Reference:
-    """Read a reference set: any file that ``encode`` reads.
+    """Read a reference set: any file that ``encode`` reads, a directory or an ``@LIST``.
 
     Raises
     ------
     InputError
         If it holds nothing that answers of the task can be compared with.
     """
-    hashes: set[int] = set()
-    n_skipped, first = 0, None
-    for each in iter_decoded([path]):
-        try:
-            if each.error is not None:
-                raise each.error
-            assert each.item is not None
-            hashes.add(_hash(task.known(each.item)))
-        except LogosError as error:
-            n_skipped += 1
-            first = first or error
-    if not hashes:
-        reason = first.message if first else "it is empty"
+    problems: list[LogosError] = []
+
+    def answers() -> Iterator[str]:
+        for entry in ReferenceSet(path).entries():
+            try:
+                if entry.error is not None:
+                    raise entry.error
+                assert entry.item is not None
+                yield task.known(entry.item)
+            except LogosError as error:
+                problems.append(error)
+
+    keys = KnownKeys(answers())
+    if not len(keys):
+        reason = problems[0].message if problems else "it is empty"
         raise InputError(
             f"the reference set holds nothing that answers of {task.name} can be compared with: {reason}",
             source=path,
             hint=f"give a file of what {task.name} makes",
         )
-    return Reference(path, frozenset(hashes), n_skipped)
-
-
-def _hash(answer: str) -> int:
-    return int.from_bytes(hashlib.blake2b(answer.encode(), digest_size=_HASH_BYTES).digest(), "little")
+    return Reference(path, keys, len(problems))

@@ -67,7 +67,7 @@ class _Drawn:
 
 
 Begin = Callable[[Opening], PromptRun]
-Ask = Callable[[OpenSentence, str], Request]
+Ask = Callable[[OpenSentence, str, bool], Request]
 TextOf = Callable[[Completion], str]
 Judge = Callable[[PromptRun, int, Completion], Record | None]
 Close = Callable[[PromptRun], Iterator[Record]]
@@ -82,7 +82,8 @@ class Run:
     openings : iterator of Opening
         Read as they are needed.
     begin, ask, text_of, judge, close
-        What the generation makes of a prompt that begins; of a sentence, which becomes a request with an id; of a
+        What the generation makes of a prompt that begins; of a sentence, which becomes a request with an
+        id, sampled or greedy; of a
         completion, which becomes text, or a record if it is to be written; and of a prompt all of whose samples
         are there (its results).
     in_order : bool
@@ -118,7 +119,8 @@ class Run:
             mark = "?" if found.is_question else "#"
             self._under_way[index] = found
             index += 1
-            yield self.ask(found.sentence, f"{found.prompt.opening.id}{mark}{found.number:04d}")
+            id = f"{found.prompt.opening.id}{mark}{found.number:04d}"
+            yield self.ask(found.sentence, id, found.is_question)
 
     def _next(self) -> _Drawn | None:
         for prompt in self._open:
@@ -150,7 +152,8 @@ class Run:
         if drawn.is_question:
             prompt.n_unanswered -= 1
             assert prompt.collector is not None
-            prompt.collector.answer(drawn.number, drawn.sentence.text + self.text_of(completion))
+            text = drawn.sentence.text + self.text_of(completion)
+            prompt.collector.answer(drawn.number, text, completion.logp)
         elif not prompt.has_enough:  # what is under way when there is enough is left out
             prompt.arrived[drawn.number] = completion
             self._judge_arrived(prompt)

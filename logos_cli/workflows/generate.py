@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, fields
@@ -266,7 +265,7 @@ class Generation:
             collector = self.task.collector(PromptInfo(opening.id, opening.sentence, opening.source))
         return PromptRun(opening, self.n_samples, self.until, collector)
 
-    def _request(self, sentence: OpenSentence, id: str) -> Request:
+    def _request(self, sentence: OpenSentence, id: str, greedy: bool) -> Request:
         tokenizer = self.checkpoint.tokenizer
         return Request(
             id,
@@ -275,7 +274,8 @@ class Generation:
             given=sentence.text[sentence.given_from :],
             end=tokenizer.tag_ids[sentence.end] if sentence.end else None,
             n_ends=sentence.n_ends,
-            chemistry=self.options.constrain == "chemistry",
+            chemistry=self.options.constrain == "chemistry" and not sentence.greedy,
+            greedy=sentence.greedy,
         )
 
     def _encoded(self, text: str) -> tuple[int, ...]:
@@ -346,11 +346,10 @@ class Generation:
 
     def _provenance(self, opening: Opening, completion: Completion) -> dict[str, Any]:
         assert opening.sentence is not None
-        logp = sum(completion.logps)
         return {
             **self._common(opening),
             "n_prompt_characters": len(opening.sentence.text),
-            "logp": None if math.isnan(logp) else round(logp, 4),
+            "logp": completion.logp,
             "n_tokens": len(completion.logps),
             "finish": completion.finish.value,
         }
@@ -374,6 +373,7 @@ class Generation:
                 record.reason = error.message
             else:
                 record.status = Status.OK
+                record.scores |= self.task.scores(sentence)
                 self._count(record, prompt, answer)
         if prompt.collector is not None:
             prompt.collector.add(record, answer, sentence)
