@@ -6,6 +6,7 @@ permits next is computed while the backend reads the tokens just chosen.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
@@ -91,6 +92,12 @@ class Completion:
     logps: tuple[float, ...]
     finish: Finish
     index: int = field(default=0, compare=False)
+
+    @property
+    def logp(self) -> float | None:
+        """Log-probability of the whole answer; None where a server does not tell."""
+        total = sum(self.logps)
+        return None if math.isnan(total) else round(total, 4)
 
 
 @dataclass(slots=True)

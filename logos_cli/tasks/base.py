@@ -40,8 +40,6 @@ class OpenSentence:
         The tag whose ``n_ends``-th coming ends an unconstrained answer; None leaves that to the EOS token.
     wild_type : str, optional
         Of an edit, the sequence that is varied.
-    greedy : bool
-        Of a question of a collector: take the likeliest token each time, whatever the run's sampling.
     """
 
     text: str
@@ -50,7 +48,6 @@ class OpenSentence:
     end: str | None = None
     n_ends: int = 1
     wild_type: str | None = None
-    greedy: bool = False
 
     def checked(self) -> OpenSentence:
         """Return self if the text is well formed as far as it goes, and the grammar can go on from there.
@@ -119,7 +116,7 @@ class Collector(ABC):
     def questions(self) -> Sequence[OpenSentence]:
         """Return further sentences for the same model to complete before the results, each once; by default none.
 
-        They are sampled with the values of the run, or greedily, and take no part in its account.
+        The likeliest token is taken each time, whatever the run's sampling; they take no part in its account.
         """
         return ()
 

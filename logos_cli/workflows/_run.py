@@ -82,10 +82,9 @@ class Run:
     openings : iterator of Opening
         Read as they are needed.
     begin, ask, text_of, judge, close
-        What the generation makes of a prompt that begins; of a sentence, which becomes a request with an
-        id, sampled or greedy; of a
-        completion, which becomes text, or a record if it is to be written; and of a prompt all of whose samples
-        are there (its results).
+        What the generation makes of a prompt that begins; of a sentence, which becomes a request with an id,
+        sampled or (a question) greedy; of a completion, which becomes text, or a record if it is to be written;
+        and of a prompt all of whose samples are there (its results).
     in_order : bool
         Write records in the order of prompts and numbers, not as soon as each is there.
     deadline : float, optional

@@ -90,6 +90,7 @@ class Restriction:
             _edited(kind, given, self.max_mutations or 0, positions),
             given_from=place,
             end=kind.end,
+            wild_type=given,
         ).checked()
 
 

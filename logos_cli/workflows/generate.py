@@ -274,8 +274,8 @@ class Generation:
             given=sentence.text[sentence.given_from :],
             end=tokenizer.tag_ids[sentence.end] if sentence.end else None,
             n_ends=sentence.n_ends,
-            chemistry=self.options.constrain == "chemistry" and not sentence.greedy,
-            greedy=sentence.greedy,
+            chemistry=self.options.constrain == "chemistry" and not greedy,
+            greedy=greedy,
         )
 
     def _encoded(self, text: str) -> tuple[int, ...]:
