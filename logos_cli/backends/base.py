@@ -353,6 +353,24 @@ class Completer(ABC):
             If it refuses the request.
         """
 
+    def read(self, text: str) -> list[tuple[str, float]] | None:  # noqa: ARG002
+        """Return the tokens of a given text, each with its log-probability given those before it.
+
+        Returns
+        -------
+        list of (str, float) or None
+            NaN for the first token; None if the text is longer than the model reads.
+
+        Raises
+        ------
+        ModelError
+            If the server does not tell.
+        """
+        raise ModelError(
+            "this server does not tell how probable given texts are",
+            hint="run the model here (--backend torch or llamacpp)",
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class MemoryPlan:

@@ -86,6 +86,35 @@ class RemoteCompleter(Completer):
             text += query.stop
         return TextAnswer(text, _logps(answer, choice), stopped)
 
+    def read(self, text: str) -> list[tuple[str, float]] | None:
+        """Let the server echo a text with its log-probabilities, and generate as good as nothing."""
+        if self._checkpoint.count_tokens(text) >= self._checkpoint.context_tokens - 1:
+            return None
+        body = self._body(TextQuery(text, 0, 1, 0.0, 0, 1.0, 0.0, 1.0)) | {"echo": True, "logprobs": 1}
+        body["max_tokens"] = 1
+        given = _choice(self._server.post("/completions", body)).get("logprobs")
+        pieces = given.get("tokens") if isinstance(given, dict) else None
+        logps = given.get("token_logprobs") if isinstance(given, dict) else None
+        if not isinstance(pieces, list) or not isinstance(logps, list) or len(pieces) != len(logps):
+            raise self._tells_nothing()
+        read: list[tuple[str, float]] = []
+        place = 0
+        for piece, logp in zip(map(str, pieces), logps, strict=True):
+            if place >= len(text):  # what it generated
+                break
+            place = place + len(piece) if text.startswith(piece, place) else place
+            read.append((piece, float(logp) if isinstance(logp, (int, float)) else math.nan))
+        if place < len(text) or sum(math.isnan(logp) for _, logp in read) > 1:
+            raise self._tells_nothing()
+        return read
+
+    def _tells_nothing(self) -> ModelError:
+        return ModelError(
+            "the server does not tell how probable given texts are: it must echo a prompt with its log-probabilities",
+            source=self._server.url,
+            hint="vLLM and llama_cpp.server do; else run the model here (--backend torch or llamacpp)",
+        )
+
     def _body(self, query: TextQuery) -> dict[str, Any]:
         """Return the request; servers leave unheeded what they do not know, and names differ between them."""
         body: dict[str, Any] = {

@@ -1,0 +1,178 @@
+"""How probable given texts are under a model, token by token, over any backend.
+
+The definitions are those of upstream: the sum runs over all tokens of the whole text but its first (the BOS token
+where the tokenizer has one), each given all before it, and no EOS token is added.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from logos_cli.backends.base import Backend, Completer, Tokenizer
+from logos_cli.errors import InputError, Span
+from logos_cli.grammar import Block, Form, Sentence
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_AT_A_TIME = 512
+"""Texts that are handed to a backend together: it sorts them, and shares passes and beginnings among them."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredText:
+    """A text with the log-probability of each token.
+
+    Attributes
+    ----------
+    spans : tuple of Span
+        Where each token stands in ``text``; empty for a control token (BOS).
+    logps : ndarray, shape (n_tokens,)
+        Natural logarithms; NaN for the first token, which nothing predicts.
+    """
+
+    text: str
+    spans: tuple[Span, ...]
+    logps: NDArray[np.float64]
+
+    def between(self, start: int, end: int) -> NDArray[np.float64]:
+        """Return the log-probabilities of the tokens that end in a range of characters.
+
+        A token that reaches over the range's beginning belongs to it; one without a value is left out.
+        """
+        inside = np.array([start < span.end <= end for span in self.spans], dtype=bool)
+        found: NDArray[np.float64] = self.logps[inside & ~np.isnan(self.logps)]
+        return found
+
+    @property
+    def all(self) -> NDArray[np.float64]:
+        """The log-probabilities of all tokens that have one."""
+        found: NDArray[np.float64] = self.logps[~np.isnan(self.logps)]
+        return found
+
+    def characters(self) -> NDArray[np.float64]:
+        """Return a log-probability for each character: its token's, shared evenly; NaN where there is none."""
+        found = np.full(len(self.text), np.nan)
+        for span, logp in zip(self.spans, self.logps, strict=True):
+            if span.end > span.start:
+                found[span.start : span.end] = logp / (span.end - span.start)
+        return found
+
+
+def perplexity(logps: NDArray[np.float64]) -> float:
+    """Return exp of the mean token cross-entropy; infinite if a token is impossible, NaN without tokens."""
+    if not len(logps):
+        return math.nan
+    with np.errstate(over="ignore"):
+        return float(np.exp(-logps.mean()))
+
+
+class Likelihood:
+    """Scores texts with a loaded model.
+
+    Parameters
+    ----------
+    model : Backend or Completer
+        A completer must be able to say how probable a text is that it is given; not every server can.
+    context_tokens : int
+        The longest text that it reads.
+    """
+
+    def __init__(self, model: Backend | Completer, context_tokens: int) -> None:
+        self.model = model
+        self.context_tokens = context_tokens
+
+    @cached_property
+    def _spans(self) -> TokenSpans:
+        return TokenSpans(self.model.tokenizer)
+
+    def score(self, texts: Sequence[str]) -> list[ScoredText | InputError]:
+        """Return each text with its log-probabilities, or why it has none: it is longer than the model reads.
+
+        Raises
+        ------
+        ModelError
+            If a server does not tell log-probabilities of given texts.
+        """
+        if isinstance(self.model, Completer):
+            return [self._served(self.model, text) for text in texts]
+        found: list[ScoredText | InputError] = []
+        for start in range(0, len(texts), _AT_A_TIME):
+            found += self._together(self.model, texts[start : start + _AT_A_TIME])
+        return found
+
+    def _together(self, backend: Backend, texts: Sequence[str]) -> list[ScoredText | InputError]:
+        encoded = [backend.tokenizer.encode(text) for text in texts]
+        fitting = [index for index, ids in enumerate(encoded) if 0 < len(ids) <= self.context_tokens]
+        logps = dict(zip(fitting, backend.token_logps([encoded[i] for i in fitting]), strict=True))
+        found: list[ScoredText | InputError] = []
+        for index, (text, ids) in enumerate(zip(texts, encoded, strict=True)):
+            if index in logps:
+                whole = np.concatenate([[np.nan], logps[index]])
+                found.append(ScoredText(text, self._spans.of(text, ids), whole))
+            else:
+                found.append(self._too_long(len(ids)) if ids else InputError("the text is empty"))
+        return found
+
+    def _served(self, completer: Completer, text: str) -> ScoredText | InputError:
+        tokens = completer.read(text)
+        if tokens is None:
+            return self._too_long(None)
+        spans, place = [], 0
+        for piece, _ in tokens:
+            start = place
+            if text.startswith(piece, place):  # else a control token
+                place += len(piece)
+            spans.append(Span(start, place))
+        return ScoredText(text, tuple(spans), np.array([logp for _, logp in tokens]))
+
+    def _too_long(self, n_tokens: int | None) -> InputError:
+        counted = "too long" if n_tokens is None else f"{n_tokens:,} tokens long"
+        return InputError(f"the text is {counted}; the model reads {self.context_tokens:,}")
+
+
+class TokenSpans:
+    """Finds the characters of tokens, from the bytes that the vocabulary says they are."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        tags = frozenset(tokenizer.tag_ids.values())
+        hidden = tokenizer.special_ids - tags
+        self._n_bytes = [
+            0 if index in hidden else len(piece) for index, piece in enumerate(tokenizer.vocabulary)
+        ]
+
+    def of(self, text: str, ids: Sequence[int]) -> tuple[Span, ...]:
+        """Return the span of each token of a text."""
+        ends = np.cumsum([self._n_bytes[token] for token in ids])
+        if not text.isascii():
+            lengths = [len(character.encode()) for character in text]
+            ends = np.searchsorted(np.cumsum(lengths), ends, side="left") + (ends > 0)
+        ends = np.minimum(ends, len(text))
+        starts = np.concatenate([[0], ends[:-1]])
+        return tuple(Span(int(start), int(end)) for start, end in zip(starts, ends, strict=True))
+
+
+def answer_start(sentence: Sentence) -> int:
+    """Return where the answer of a sentence begins, in characters.
+
+    After an operator, what stands on its right; of a complex, the ligand; of any other sentence, all but the tag
+    that opens it.
+    """
+    if sentence.operator is not None:
+        return sentence.right[0].span.start
+    if sentence.form is Form.COMPLEX:
+        return sentence.left[-1].span.start
+    first = sentence.left[0]
+    return first.span.start + len(first.kind.start)
+
+
+def blocks_of(sentence: Sentence) -> tuple[Block, ...]:
+    """Return the blocks of a sentence in order; of a material, the blocks that it contains."""
+    whole = (*sentence.left, *sentence.right)
+    return tuple(inner for block in whole for inner in (block.blocks or (block,)))

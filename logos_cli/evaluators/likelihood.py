@@ -1,0 +1,114 @@
+"""How probable a sentence is under a language model: the whole, the answer, and each block given what precedes it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from logos_cli.backends.base import LoadOptions, open_model
+from logos_cli.evaluators.base import Context, Evaluator, Metric, Need, Subject, Unavailable, Values
+from logos_cli.grammar import Form, parse
+
+if TYPE_CHECKING:
+    from logos_cli.engine.likelihood import Likelihood, ScoredText
+
+_MODEL = (Need.MODEL,)
+_UPSTREAM = "LOGOS (arXiv 2606.16905), perplexity of its evaluation scripts"
+
+
+@lru_cache(maxsize=1)
+def likelihood_of(load: LoadOptions, backend: str) -> Likelihood:
+    """Return a model that scores texts, loaded once a process."""
+    from logos_cli.engine.likelihood import Likelihood
+
+    checkpoint = open_model(load, backend)
+    return Likelihood(checkpoint.load(), checkpoint.context_tokens)
+
+
+class LikelihoodEvaluator(Evaluator):
+    """Log-likelihoods and perplexities by a language model."""
+
+    name = "likelihood"
+    help = "Log-likelihood and perplexity under a language model (--model)."
+    forms = frozenset(Form)
+    metrics = (
+        Metric(
+            "logp",
+            "Log-likelihood of the whole sentence: the sum over its tokens, each given those before it.",
+            "nat", "higher", source=_UPSTREAM, needs=_MODEL,
+        ),
+        Metric(
+            "logp_per_token", "logp divided by the number of tokens that it sums.",
+            "nat", "higher", source=_UPSTREAM, needs=_MODEL,
+        ),
+        Metric(
+            "ppl",
+            "Perplexity: exp of the mean cross-entropy of the tokens of the whole sentence, prompt included.",
+            None, "lower", source=_UPSTREAM, needs=_MODEL,
+        ),
+        Metric(
+            "logp_answer",
+            "Log-likelihood of the answer given the prompt: of what was generated, or else of what follows the "
+            "operator, of a complex's ligand, or of all that follows the first tag.",
+            "nat", "higher", source="chain rule", needs=_MODEL,
+        ),
+        Metric(
+            "ppl_answer", "Perplexity of the answer alone, given the prompt.",
+            None, "lower", source="chain rule", needs=_MODEL,
+        ),
+        Metric(
+            "logp_block_#",
+            "Log-likelihood of the block of that number (1 is the first), tags included, given all that precedes "
+            "it; of a material, metal and linkers are the blocks. With --blocks.",
+            "nat", "higher", source="chain rule", needs=_MODEL,
+        ),
+    )  # fmt: skip
+
+    def prepare(self, wanted: Collection[str], context: Context) -> None:  # noqa: ARG002
+        """Find the model, and read its weights."""
+        likelihood_of(context.load, context.backend)
+
+    def score(self, subject: Subject, wanted: Collection[str], context: Context) -> Values:
+        """Return the values of one record."""
+        return self.score_batch([subject], wanted, context)[0]
+
+    def score_batch(
+        self, subjects: Sequence[Subject], wanted: Collection[str], context: Context
+    ) -> list[Values]:
+        """Return the values of records whose texts share the model's passes."""
+        from logos_cli.engine.likelihood import ScoredText
+
+        scored = likelihood_of(context.load, context.backend).score(
+            [subject.record.text for subject in subjects]
+        )
+        return [
+            _values(subject, text, blocks=context.blocks)
+            if isinstance(text, ScoredText)
+            else {name: Unavailable(text.message) for name in wanted}
+            for subject, text in zip(subjects, scored, strict=True)
+        ]
+
+
+def _values(subject: Subject, text: ScoredText, *, blocks: bool) -> Values:
+    from logos_cli.engine.likelihood import answer_start, blocks_of, perplexity
+
+    sentence = parse(subject.record.text)
+    n_given = subject.record.sample.get("n_prompt_characters")
+    start = n_given if isinstance(n_given, int) else answer_start(sentence)
+    answer = text.between(start, len(text.text))
+    values: Values = {
+        "logp": float(text.all.sum()),
+        "logp_per_token": float(text.all.mean()) if len(text.all) else math.nan,
+        "ppl": perplexity(text.all),
+        "logp_answer": float(answer.sum()) if len(answer) else math.nan,
+        "ppl_answer": perplexity(answer),
+    }
+    if blocks:
+        for number, block in enumerate(blocks_of(sentence), 1):
+            values[f"logp_block_{number}"] = float(text.between(*block.span).sum())
+    return values
+
+
+PLUGIN = LikelihoodEvaluator()
