@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import signal
+import threading
 import weakref
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from logos_cli.errors import DeviceMemoryError, MissingError, ModelError
@@ -20,18 +24,93 @@ if TYPE_CHECKING:
 INSTALL = "pip install 'logos-cli[gguf]'"
 MOST_SEQUENCES = 256
 _ERROR, _CONTINUED = 4, 5
+_LEVELS = {1: logging.DEBUG, 2: logging.INFO, 3: logging.WARNING, _ERROR: logging.ERROR}
 _KV_TYPES = {"f32": 0, "f16": 1, "q8_0": 8}
 _PREFILL_TOKENS = 512
-_LOG = logging.getLogger("logos_cli.llamacpp")
-_said: deque[str] = deque(maxlen=8)
-_level = 0
+LOG = logging.getLogger("logos_cli.llamacpp")
+LOG.addHandler(logging.NullHandler())  # else logging itself prints warnings of a program that sets up none
+
+
+class _Sayings:
+    """What llama.cpp says: handed on line by line, the last complaints kept for error messages."""
+
+    def __init__(self) -> None:
+        self._complaints: deque[tuple[int, str]] = deque(maxlen=8)
+        self._level = 0
+        self._line = ""
+        self._known = False
+
+    def take(self, level: int, text: bytes, _: object) -> None:
+        """Take a piece of text, which ends with a line or goes on with the next piece."""
+        if level != _CONTINUED:
+            self._end()
+            self._level = level
+        self._line += text.decode("utf-8", errors="replace")
+        if text.endswith(b"\n"):
+            self._end()
+
+    def _end(self) -> None:
+        line, self._line = self._line.rstrip(), ""
+        if line:
+            level = _LEVELS.get(self._level, logging.DEBUG)
+            if self._known and level == logging.INFO:
+                level = logging.DEBUG
+            LOG.log(level, "%s", line)
+            if level >= logging.WARNING:
+                self._complaints.append((level, line))
+
+    def begin(self, *, known: bool = False) -> None:
+        """Forget old complaints: another call begins, whose plain facts another one tells as well if ``known``."""
+        self._complaints.clear()
+        self._known = known
+
+    def reason(self) -> str:
+        """Return why the last call failed: the first error, which the others follow from, or the last warning."""
+        self._end()
+        errors = [line for level, line in self._complaints if level >= logging.ERROR]
+        lines = errors or [line for _, line in self._complaints][-1:]
+        self._complaints.clear()
+        return lines[0].partition(": ")[2] or lines[0] if lines else "llama.cpp gives no reason"
+
+
+_sayings = _Sayings()
+_received: list[int] = []
+"""Signals that came while they were held back."""
+
+
+@contextmanager
+def _held_back() -> Iterator[None]:
+    """Hold signals back while C calls into Python, where what their handlers raise would be lost.
+
+    They are handled at the end; a model that is being loaded is given up at once.
+    """
+    handlers: dict[int, Callable[[int, FrameType | None], Any]] = {}
+    if threading.current_thread() is threading.main_thread():
+        found = {int(number): signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        handlers = {number: handler for number, handler in found.items() if callable(handler)}
+    for number in handlers:
+        signal.signal(number, lambda number, _: _received.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        received = list(_received)
+        _received.clear()
+        for number in received:
+            handlers[number](number, None)
+
+
+def _going_on(_share: float, _: object) -> bool:
+    """Tell llama.cpp, which asks while it loads, whether to go on."""
+    return not _received
 
 
 @cache
 def library() -> Any:
     """Return the module of llama-cpp-python, its log taken off the terminal.
 
-    What llama.cpp says goes to the logger ``logos_cli.llamacpp`` at level DEBUG.
+    What llama.cpp says goes to the logger ``logos_cli.llamacpp``, at its own levels.
 
     Raises
     ------
@@ -47,32 +126,20 @@ def library() -> Any:
             f"llama-cpp-python cannot be loaded: {error}",
             hint="pip install --force-reinstall --no-binary llama-cpp-python llama-cpp-python",
         ) from error
-    llama_cpp.llama_log_set(_callback(llama_cpp), ctypes.c_void_p(0))
+    llama_cpp.llama_log_set(_callbacks(llama_cpp)[0], ctypes.c_void_p(0))
     llama_cpp.llama_backend_init()
     return llama_cpp
 
 
 @cache
-def _callback(llama_cpp: Any) -> Any:
-    """Return the function that llama.cpp calls with each line; kept for good, since C holds on to it."""
-
-    def take(level: int, text: bytes, _: ctypes.c_void_p) -> None:
-        global _level
-        _level = _level if level == _CONTINUED else level
-        line = text.decode("utf-8", errors="replace").rstrip()
-        if line:
-            _LOG.debug("%s", line)
-            if _level == _ERROR:
-                _said.append(line)
-
-    return llama_cpp.llama_log_callback(take)
+def _callbacks(llama_cpp: Any) -> tuple[Any, Any]:
+    """Return what llama.cpp calls with each line, and while it loads; kept for good, since C holds on to them."""
+    return llama_cpp.llama_log_callback(_sayings.take), llama_cpp.llama_progress_callback(_going_on)
 
 
 def failure(what: str) -> ModelError:
-    """Return an error with the last that llama.cpp complained of."""
-    reasons = [line.partition(": ")[2] or line for line in _said]
-    _said.clear()
-    return ModelError(f"{what}: {reasons[0] if reasons else 'llama.cpp gives no reason'}")
+    """Return an error with what llama.cpp complained of."""
+    return ModelError(f"{what}: {_sayings.reason()}")
 
 
 class LlamaModel:
@@ -89,11 +156,14 @@ class LlamaModel:
             params.use_mmap = use_mmap
         else:
             params.load_mode = lib.LLAMA_LOAD_MODE_MMAP if use_mmap else lib.LLAMA_LOAD_MODE_NONE
-        _said.clear()
-        self.handle = lib.llama_model_load_from_file(str(path).encode(), params)
+        params.progress_callback = _callbacks(lib)[1]
+        _sayings.begin(known=vocabulary_only)
+        with _held_back():
+            self.handle = lib.llama_model_load_from_file(str(path).encode(), params)
+            if self.handle:
+                weakref.finalize(self, lib.llama_model_free, self.handle)
         if not self.handle:
             raise failure("llama.cpp cannot load the model").at(str(path))
-        weakref.finalize(self, lib.llama_model_free, self.handle)
         self.vocabulary = lib.llama_model_get_vocab(self.handle)
         self.n_vocabulary = int(lib.llama_vocab_n_tokens(self.vocabulary))
 
@@ -132,8 +202,9 @@ class LlamaContext:
         # measured on CPU: flash attention is 3 times as fast over f16, plain attention twice over f32
         params.flash_attn_type = int(kv_type != "f32")
         params.kv_unified = False
-        _said.clear()
-        self._handle = lib.llama_init_from_model(model.handle, params)
+        _sayings.begin()
+        with _held_back():
+            self._handle = lib.llama_init_from_model(model.handle, params)
         if not self._handle:
             reason = failure(f"llama.cpp makes no room for {n_slots} sequences of {n_positions:,} tokens")
             raise DeviceMemoryError(reason.message, hint="use a smaller batch (-b), or --kv-type q8_0")
@@ -157,7 +228,7 @@ class LlamaContext:
         import numpy as np
 
         batch = self._buffers.fill(tokens, positions, slots, n_rows)
-        _said.clear()
+        _sayings.begin()
         code = self._lib.llama_decode(self._handle, batch)
         if code:
             raise failure(f"llama.cpp cannot go on (code {code})")

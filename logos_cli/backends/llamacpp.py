@@ -6,7 +6,8 @@ import hashlib
 import os
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from logos_cli.backends._gguf import SUFFIX, GgufHeader, ModelShape, model_shape, read_gguf
 from logos_cli.backends._gguf_tokenizer import GgufTokenizer, GgufVocabulary
 from logos_cli.backends._llama import INSTALL, MOST_SEQUENCES, LlamaContext, LlamaModel, library
+from logos_cli.backends._llama_threads import Threads, best_threads, usable_cores
 from logos_cli.backends._locate import weights_sha256
 from logos_cli.backends.base import (
     Availability,
@@ -37,11 +39,6 @@ _LEAST_ROWS = 2
 a row are the same bits whatever runs beside it (measured on CPU for f32, f16, bf16 and q8_0)."""
 
 _POSITIONS = 256
-_TIMED_ROWS = 8
-_TIMED_S = 0.2
-_WORTH = 0.9
-"""More threads must bring the time of a step below this part of what it was."""
-
 _DTYPES = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}
 _KV_BYTES = {"f32": 4.0, "f16": 2.0, "q8_0": 34 / 32}
 _ALL_LAYERS = 1 << 20
@@ -56,9 +53,10 @@ def _rounded(number: int, step: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What the options amount to for one model."""
+    """What the options amount to for one model; ``most_threads`` is None where their number is fixed."""
 
     threads: int
+    most_threads: int | None
     kv_type: str
     device: str
 
@@ -72,6 +70,7 @@ class LlamaCppBackend(Backend):
         self.context_tokens = checkpoint.context_tokens
         self.capabilities = Capabilities(max_slots=MOST_SEQUENCES, batch_invariant=info.device == "cpu")
         self.n_threads = plan.threads
+        self._threads = Threads(plan.threads, plan.most_threads)
         self._model = model
         self._shape = checkpoint.shape
         self._kv_type = plan.kv_type
@@ -128,7 +127,9 @@ class LlamaCppBackend(Backend):
             )
         self.free(slot)
         self._grow(len(tokens))
-        logits = self._room.prefill(slot, tokens)
+        room = self._room
+        with self._timed(room, "prompt", len(tokens)):
+            logits = room.prefill(slot, tokens)
         self._length[slot] = len(tokens)
         return logits
 
@@ -147,7 +148,8 @@ class LlamaCppBackend(Backend):
             ids[slot - first] = token
         rows = range(first, last + 1)
         room = self._room
-        logits = room.decode(ids, self._length[first : last + 1], rows, len(ids))
+        with self._timed(room, "step", len(ids)):
+            logits = room.decode(ids, self._length[first : last + 1], rows, len(ids))
         if len(slots) == len(ids):
             for slot in slots:
                 self._length[slot] += 1
@@ -159,6 +161,15 @@ class LlamaCppBackend(Backend):
             else:
                 room.cut(slot, self._length[slot])
         return logits[[slot - first for slot in slots]]
+
+    @contextmanager
+    def _timed(self, room: LlamaContext, work: str, n_tokens: int) -> Iterator[None]:
+        """Compute with as many threads as serve this kind of work best, and learn from it."""
+        kind = (work, n_tokens.bit_length())
+        room.set_threads(self._threads.number(kind))
+        start = time.perf_counter()
+        yield
+        self._threads.learn(kind, (time.perf_counter() - start) / n_tokens)
 
     def copy(self, source: int, target: int) -> None:
         """Make the free slot ``target`` hold the same sequence as ``source``."""
@@ -228,10 +239,11 @@ class GgufCheckpoint(Checkpoint):
         kv_type = self._kv_type(device)
         use_mmap = options.mmap is not False
         model = LlamaModel(self._source.file, gpu_layers=gpu_layers, use_mmap=use_mmap)
-        threads = options.threads or _best_threads(model, kv_type)
+        threads = options.threads or best_threads(model, kv_type)
+        most = usable_cores() if options.threads is None and device == "cpu" else None
         sha256 = None if self._revision else weights_sha256(self._source.weights)
         info = ModelInfo(self.name, "llamacpp", device, self._precision, self._revision, sha256)
-        return LlamaCppBackend(model, self, info, _Plan(threads, kv_type, device))
+        return LlamaCppBackend(model, self, info, _Plan(threads, most, kv_type, device))
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,47 +328,6 @@ def _devices() -> dict[str, str]:
     if lib.llama_supports_gpu_offload():
         found["gpu"] = "offload of layers"
     return found
-
-
-def _usable_cores() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    slurm = os.environ.get("SLURM_CPUS_PER_TASK", "")
-    return min(cores, int(slurm)) if slurm.isdigit() and int(slurm) else cores
-
-
-def _best_threads(model: LlamaModel, kv_type: str) -> int:
-    """Time a step with 1, 2, 4 … threads, as long as more are faster.
-
-    llama.cpp's threads spin while they wait for each other: with as many as cores on a machine that has other
-    work, a step can take a hundred times as long as with one.
-    """
-    most = _usable_cores()
-    if most == 1:
-        return 1
-    context = LlamaContext(model, _TIMED_ROWS, _POSITIONS, kv_type, 1)
-    best, least_s = 1, _step_s(context, 1)
-    for number in (*(2**i for i in range(1, most.bit_length()) if 2**i < most), most):
-        seconds = _step_s(context, number)
-        if seconds > _WORTH * least_s:
-            break
-        best, least_s = number, seconds
-    context.close()
-    return best
-
-
-def _step_s(context: LlamaContext, threads: int) -> float:
-    """Return the typical time of a step: the median, since a rare good one is no promise."""
-    context.set_threads(threads)
-    slots = range(_TIMED_ROWS)
-    times: list[float] = []
-    while len(times) < 2 or (len(times) < 9 and sum(times) < _TIMED_S):
-        start = time.perf_counter()
-        context.decode([0] * _TIMED_ROWS, [0] * _TIMED_ROWS, slots, _TIMED_ROWS)
-        times.append(time.perf_counter() - start)
-        for slot in slots:
-            context.cut(slot, 0)
-    return sorted(times)[len(times) // 2] if len(times) > 2 else min(times)
 
 
 def _memory_bytes() -> float:

@@ -101,6 +101,23 @@ def terminal() -> Terminal:
 
 
 def set_terminal(new: Terminal) -> None:
-    """Replace the terminal of the running command."""
+    """Replace the terminal of the running command; if it is verbose, it shows what libraries log through us."""
     global _terminal
     _terminal = new
+    if new.verbose:
+        _show_log()
+
+
+def _show_log() -> None:
+    import logging
+
+    class Shown(logging.Handler):
+        """Gives each line to the terminal of the running command, named after what said it."""
+
+        def emit(self, record: logging.LogRecord) -> None:
+            terminal().detail(f"{record.name.rpartition('.')[2]}: {record.getMessage()}")
+
+    logger = logging.getLogger("logos_cli")
+    if not any(type(handler).__name__ == Shown.__name__ for handler in logger.handlers):
+        logger.addHandler(Shown(logging.INFO))
+        logger.setLevel(logging.INFO)

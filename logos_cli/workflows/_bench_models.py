@@ -31,7 +31,7 @@ SHAPES: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 """By name: logos-nano's shape, one of about nine million parameters, and those of the released 1B and 8B."""
 
-_ENDS = [17, 20, 21]
+ENDS = (17, 20, 21)
 """Tokens that end an answer. All tokens are about equally likely to a random network of 276 of them: answers are
 92 tokens long on average, and of very different lengths, as those of a trained one are."""
 
@@ -50,7 +50,7 @@ def random_checkpoint(shape: str, directory: Path, dtype: str = "float32", seed:
     if shape not in SHAPES:
         raise UsageError(f"there is no shape {shape!r}", hint=f"one of {', '.join(SHAPES)}")
     config = _LLAMA | SHAPES[shape]
-    config["eos_token_id"] = _ENDS if config["vocab_size"] == 276 else _ENDS[0]
+    config["eos_token_id"] = list(ENDS) if config["vocab_size"] == 276 else ENDS[0]
     directory.mkdir(parents=True, exist_ok=True)
     generator = torch.Generator().manual_seed(seed)
     kind: torch.dtype = getattr(torch, dtype)

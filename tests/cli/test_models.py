@@ -188,6 +188,17 @@ def test_from_checkpoint_to_a_small_file_that_generates(logos: Any, tmp_path: Pa
     assert len(texts[0].splitlines()) == 4
 
 
+def test_what_llama_cpp_says_is_shown_on_request(logos: Any) -> None:
+    logos("models", "convert", EMBEDDED, "-o", "nano.gguf", code=ExitCode.OK)
+    command = ("generate", "molecule", "--model", "nano.gguf", "--max-new-tokens", "5", "-f", "text")
+    silent, verbose = logos(*command), logos(*command, "-v")
+    assert verbose.stdout == silent.stdout
+    assert "llamacpp" not in silent.stderr
+    said = [line for line in verbose.stderr.splitlines() if line.startswith("llamacpp: ")]
+    assert sum("general.architecture" in line for line in said) == 1  # once, though it is read twice
+    assert any("KV buffer size" in line for line in said)
+
+
 def test_a_wrong_file_is_told_with_exit_code_1(logos: Any, tmp_path: Path) -> None:
     logos("models", "convert", EMBEDDED, "-o", "nano.gguf", code=ExitCode.OK)
     data = bytearray((tmp_path / "nano.gguf").read_bytes())

@@ -8,7 +8,7 @@ import random
 import struct
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,10 @@ import numpy as np
 import pytest
 
 from logos_cli import generate
-from logos_cli.backends import llamacpp
+from logos_cli.backends import _llama, _llama_threads, llamacpp
 from logos_cli.backends._gguf import GgufHeader, model_shape, read_gguf
 from logos_cli.backends._gguf_write import write_gguf
+from logos_cli.backends._llama_threads import Threads
 from logos_cli.backends.base import LoadOptions, open_model
 from logos_cli.backends.llamacpp import LlamaCppBackend
 from logos_cli.errors import DeviceMemoryError, ExitCode, LogosError, MissingError, ModelError, UsageError
@@ -327,8 +328,8 @@ def test_options_that_mean_nothing_here_are_refused(nano: Path) -> None:
 
 def test_threads_are_added_as_long_as_they_help(nano: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def measured(times: dict[int, float], cores: int) -> int:
-        monkeypatch.setattr(llamacpp, "_usable_cores", lambda: cores)
-        monkeypatch.setattr(llamacpp, "_step_s", lambda context, threads: times[threads])
+        monkeypatch.setattr(_llama_threads, "usable_cores", lambda: cores)
+        monkeypatch.setattr(_llama_threads, "step_s", lambda context, threads: times[threads])
         return _load(nano, threads=None).n_threads
 
     assert measured({}, 1) == 1
@@ -340,9 +341,65 @@ def test_threads_are_added_as_long_as_they_help(nano: Path, monkeypatch: pytest.
 
 def test_a_batch_system_bounds_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURM_CPUS_PER_TASK", "1")
-    assert llamacpp._usable_cores() == 1
+    assert _llama_threads.usable_cores() == 1
     monkeypatch.setenv("SLURM_CPUS_PER_TASK", "many")
-    assert llamacpp._usable_cores() >= 1
+    assert _llama_threads.usable_cores() >= 1
+
+
+def _worked(threads: Threads, times: Mapping[int, float], n_steps: int, kind: str = "step") -> list[int]:
+    """Do so many steps, each as long as ``times`` says of the number of threads; return the numbers used."""
+    used = []
+    for _ in range(n_steps):
+        used.append(threads.number(kind))
+        threads.learn(kind, times[used[-1]])
+    return used
+
+
+def test_threads_are_found_anew_by_the_work_itself() -> None:
+    threads = Threads(1, 8)
+    used = _worked(threads, {1: 1.0, 2: 0.6, 4: 0.4, 8: 0.5}, 60)
+    assert used[0] == 1
+    assert used[-10:] == [4] * 10
+    other = _worked(
+        threads, {1: 1.0, 2: 1.5}, 60, "prompt"
+    )  # what serves one kind of work need not serve another
+    assert other[-10:] == [1] * 10
+    # other programs begin: one thread it is again, after the rest
+    used = _worked(threads, {1: 1.0, 2: 20.0, 4: 50.0, 8: 100.0}, 400)
+    assert used[-10:] == [1] * 10
+
+
+def test_what_is_far_slower_is_tried_once_and_ever_less_often() -> None:
+    threads = Threads(1, 2)
+    used = _worked(threads, {1: 1.0, 2: 100.0}, 10_000)
+    assert 3 <= used.count(2) <= 8
+    assert _worked(Threads(4, None), dict.fromkeys(range(1, 9), 1.0), 300) == [4] * 300  # the user's choice
+
+
+@pytest.mark.parametrize("kind", ["f32", "f16", "bf16", "q8_0", "q4_k_m"])
+def test_threads_change_no_bit(kind: str, tmp_path: Path) -> None:
+    """They may change from step to step, then."""
+    from logos_cli.models.convert import convert, quantize
+    from tests.checkpoints import small_tokenizer, write_checkpoint
+
+    directory = write_checkpoint(
+        tmp_path / "m", "llama", small_tokenizer("llama"), hidden_size=256, head_dim=64, dtype="bfloat16"
+    )
+    if kind == "q4_k_m":
+        quantize(str(directory), tmp_path / "m.gguf", kind)
+    else:
+        convert(str(directory), tmp_path / "m.gguf", kind)
+
+    def run(threads: int) -> np.ndarray:
+        backend = _load(tmp_path / "m.gguf", threads=threads)
+        backend.reserve(24)
+        ids = (backend.tokenizer.encode(_MOLECULE) * 30)[:100]
+        logits = [backend.prefill(slot, ids[slot:]) for slot in range(24)]
+        return np.concatenate([*logits, *(backend.step(range(24), ids[:24]).ravel() for _ in range(4))])
+
+    wanted = run(1)
+    for threads in (2, 3):
+        assert (run(threads) == wanted).all()
 
 
 # -- checkpoint directories ----------------------------------------------------------------------------------
@@ -385,8 +442,6 @@ def test_without_a_cache_the_converted_file_is_gone_with_the_model(
 def test_without_the_library_the_command_that_installs_it_is_named(
     nano: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from logos_cli.backends import _llama
-
     _llama.library.cache_clear()
     monkeypatch.setitem(sys.modules, "llama_cpp", None)
     try:
@@ -408,25 +463,52 @@ def test_the_log_goes_to_a_logger_and_nowhere_else(
     assert any("n_ctx" in record.message for record in caplog.records)
 
 
+def test_an_error_names_what_llama_cpp_complained_of_first(caplog: pytest.LogCaptureFixture) -> None:
+    sayings = _llama._Sayings()
+    with caplog.at_level(logging.DEBUG, "logos_cli.llamacpp"):
+        sayings.take(3, b"load: a warning\n", None)
+        sayings.take(4, b"load: the first ", None)
+        sayings.take(5, b"error\n", None)  # goes on
+        sayings.take(4, b"load: what follows\n", None)
+        sayings.take(2, b"load: a fact\n", None)
+        assert sayings.reason() == "the first error"
+        assert sayings.reason() == "llama.cpp gives no reason"
+        sayings.take(3, b"cut: a warning without end", None)
+        assert sayings.reason() == "a warning without end"
+        sayings.begin(known=True)
+        sayings.take(2, b"load: a fact\n", None)
+    levels = [(record.levelname, record.message) for record in caplog.records]
+    assert levels[1] == ("ERROR", "load: the first error")
+    assert levels[3] == ("INFO", "load: a fact")
+    assert levels[-1] == ("DEBUG", "load: a fact")
+
+
+_INTERRUPTED = """
+import os, signal, sys
+from pathlib import Path
+from logos_cli.backends import _llama
+going_on, asked = _llama._going_on, []
+def interrupted(share, data):
+    asked.append(share)
+    os.kill(os.getpid(), signal.SIGINT)  # in the midst of loading
+    return going_on(share, data)
+_llama._going_on = interrupted
+try:
+    _llama.LlamaModel(Path(sys.argv[1]))
+except KeyboardInterrupt:
+    print("interrupted", len(asked))
+assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+"""
+
+
+def test_an_interruption_ends_the_loading_of_a_model(nano: Path, checkout: Path) -> None:
+    env = os.environ | {"PYTHONPATH": str(checkout)}
+    command = [sys.executable, "-c", _INTERRUPTED, str(nano)]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("interrupted 1\n", "")
+
+
 def test_sizes_are_those_of_the_model(header: GgufHeader) -> None:
     shape = model_shape(header)
     assert (shape.n_layers, shape.hidden_size, shape.head_dim, shape.vocabulary_size) == (6, 256, 32, 276)
     assert shape.cache_bytes(10, 2.0) == 2 * 6 * 256 * 2 * 10
-
-
-@pytest.fixture
-def opener() -> Callable[[Path], bool]:
-    return llamacpp.PLUGIN.accepts
-
-
-def test_a_gguf_is_known_by_name_or_content(
-    opener: Callable[[Path], bool], nano: Path, tmp_path: Path
-) -> None:
-    other = tmp_path / "blob"
-    other.write_bytes(nano.read_bytes())
-    (tmp_path / "x.txt").write_text("GG")
-    assert opener(nano)
-    assert opener(other)
-    assert not opener(tmp_path / "x.txt")
-    assert not opener(tmp_path)
-    assert not opener(data_path("tokenizers", EMBEDDED))

@@ -1,0 +1,151 @@
+"""How many threads llama.cpp computes with: measured when a model is loaded, and again by the work itself.
+
+llama.cpp's threads spin while they wait for each other: with as many as cores on a machine that has other work, a
+step can take a hundred times as long as with one. How many serve best also depends on how many rows a step has. The
+logits do not depend on the number, so it can change from step to step.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from collections.abc import Hashable
+
+from logos_cli.backends._llama import LOG, LlamaContext, LlamaModel
+
+_TIMED_ROWS = 8
+_TIMED_S = 0.2
+_POSITIONS = 256
+_WORTH = 0.9
+"""Other threads must bring the time of a step below this part of what it was."""
+
+_TRIES = 3
+_HOPELESS = 2.0
+_FIRST_REST, _LONGEST_REST = 128, 1 << 13
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use: of the machine, by its affinity, and by Slurm."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    slurm = os.environ.get("SLURM_CPUS_PER_TASK", "")
+    return min(cores, int(slurm)) if slurm.isdigit() and int(slurm) else cores
+
+
+def best_threads(model: LlamaModel, kv_type: str) -> int:
+    """Time a step with 1, 2, 4 … threads, as long as more are faster."""
+    most = usable_cores()
+    if most == 1:
+        return 1
+    context = LlamaContext(model, _TIMED_ROWS, _POSITIONS, kv_type, 1)
+    best, least_s = 1, step_s(context, 1)
+    for number in (*(2**i for i in range(1, most.bit_length()) if 2**i < most), most):
+        seconds = step_s(context, number)
+        if seconds > _WORTH * least_s:
+            break
+        best, least_s = number, seconds
+    context.close()
+    LOG.info(
+        "%d of %d threads serve best: %.1f ms for a step of %d rows", best, most, 1e3 * least_s, _TIMED_ROWS
+    )
+    return best
+
+
+def step_s(context: LlamaContext, threads: int) -> float:
+    """Return the typical time of a step: the median, since a rare good one is no promise."""
+    context.set_threads(threads)
+    slots = range(_TIMED_ROWS)
+    times: list[float] = []
+    while len(times) < 2 or (len(times) < 9 and sum(times) < _TIMED_S):
+        start = time.perf_counter()
+        context.decode([0] * _TIMED_ROWS, [0] * _TIMED_ROWS, slots, _TIMED_ROWS)
+        times.append(time.perf_counter() - start)
+        for slot in slots:
+            context.cut(slot, 0)
+    return sorted(times)[len(times) // 2] if len(times) > 2 else min(times)
+
+
+class Threads:
+    """The number to compute with next; it learns from how long each piece of work took.
+
+    Parameters
+    ----------
+    first : int
+        What was measured at load.
+    most : int, optional
+        No more than that are ever tried; None keeps to the first number, which is the user's choice.
+    """
+
+    def __init__(self, first: int, most: int | None) -> None:
+        self._first = first
+        self._most = most
+        self._searches: dict[Hashable, _Search] = {}
+
+    def number(self, kind: Hashable) -> int:
+        """Return how many threads the next work of a kind gets."""
+        if self._most is None:
+            return self._first
+        if kind not in self._searches:
+            self._searches[kind] = _Search(self._first, self._most)
+        return self._searches[kind].now
+
+    def learn(self, kind: Hashable, seconds: float) -> None:
+        """Take note of how long a unit of work took with the number that was last returned for its kind."""
+        if kind in self._searches:
+            self._searches[kind].learn(seconds)
+
+
+class _Search:
+    """The best number for one kind of work: others are tried in turns with it, now and then.
+
+    Between trials it rests, the longer the more often nothing better was found: where threads disturb each other,
+    trying them is costly.
+    """
+
+    def __init__(self, first: int, most: int) -> None:
+        self._best = first
+        self._most = most
+        self._rest = _FIRST_REST
+        self._left = 1  # the first time includes what is set up once
+        self._turns: list[int] = []
+        self._times: dict[int, list[float]] = {}
+
+    @property
+    def now(self) -> int:
+        """The number to use."""
+        return self._turns[-1] if self._turns else self._best
+
+    def learn(self, seconds: float) -> None:
+        """Take note of how long the last work took."""
+        if not self._turns:
+            self._left -= 1
+            if self._left == 0:
+                self._begin()
+            return
+        number = self._turns.pop()
+        times = self._times.setdefault(number, [])
+        times.append(seconds)
+        known = self._times.get(self._best)
+        if number != self._best and known and seconds > _HOPELESS * min(known):
+            self._turns = [turn for turn in self._turns if turn != number]
+        if not self._turns:
+            self._decide()
+
+    def _begin(self) -> None:
+        """Let each neighbour take turns with the best number so far."""
+        best = self._best
+        others = {1, best // 2, min(2 * best, self._most)} - {0, best}
+        self._times = {}
+        self._turns = [number for other in sorted(others) for number in (other, best)] * _TRIES
+        if not self._turns:
+            self._left = -1  # there is nothing else: never again
+
+    def _decide(self) -> None:
+        typical = {number: statistics.median(times) for number, times in self._times.items()}
+        found = min(typical, key=typical.__getitem__)
+        if typical[found] < _WORTH * typical[self._best]:
+            LOG.info("%d threads are faster than %d by now", found, self._best)
+            self._best, self._rest, self._left = found, _FIRST_REST, 1
+        else:
+            self._left, self._rest = self._rest, min(2 * self._rest, _LONGEST_REST)
