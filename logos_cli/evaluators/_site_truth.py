@@ -112,9 +112,9 @@ class SiteTruth:
 
         Of several with these sequences, it is the one that the record's source names.
         """
-        found = (
-            set.intersection(*({*self._by_sequence.get(chain, ())} for chain in chains)) if chains else set()
-        )
+        found = set(range(len(self.structures)))
+        for chain in chains:
+            found &= set(self._by_sequence.get(chain, ()))
         if not found:
             return "no structure with these sequences has a relevant ligand"
         if len(found) > 1:
@@ -122,7 +122,7 @@ class SiteTruth:
             found = set(same) if same else found
         if len(found) > 1:
             return f"{len(found)} structures have these sequences, and the record does not say which it is"
-        return next(iter(found))
+        return min(found)
 
 
 def _is_named(structure: KnownStructure, source: dict[str, Any]) -> bool:
