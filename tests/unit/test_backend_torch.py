@@ -126,7 +126,7 @@ def test_the_plan_is_what_is_allocated() -> None:
         tensor.float().nbytes for tensor in load_file(NANO / "model.safetensors").values()
     )
     assert plan.weights_bytes == 4 * decoder.n_parameters
-    cache = sum(cache.nbytes for stage in decoder.stages for cache in stage.caches)
+    cache = sum(half.nbytes for stage in decoder.stages for pair in stage.caches for half in pair)
     assert cache == 8 * plan.cache_bytes_per_sequence
     assert plan.batch_size == 64
     assert plan.free_bytes is None or plan.free_bytes > plan.weights_bytes
@@ -238,9 +238,13 @@ def test_idle_threads_do_not_spin_unless_the_user_wants_it(monkeypatch: pytest.M
     import sys
 
     monkeypatch.delitem(sys.modules, "torch")
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
     monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
     _torch_device.prepare()
     assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
+    assert "GOMP_SPINCOUNT" not in os.environ
     monkeypatch.delenv("OMP_WAIT_POLICY")
     _torch_device.prepare()
     assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
+    assert int(os.environ["GOMP_SPINCOUNT"]) > 0
+    monkeypatch.delenv("GOMP_SPINCOUNT")  # set beside the fixture, so it would stay
