@@ -1,0 +1,1 @@
+"""Self-contained HTML pages: tables, plots, drawings and structures that open offline."""

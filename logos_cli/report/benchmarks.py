@@ -1,0 +1,112 @@
+"""The report of a benchmark run, as Markdown and as a page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from logos_cli.report.page import Page
+from logos_cli.report.plots import Range, ranges
+
+Row = dict[str, Any]
+"""``Result.to_dict()`` of a benchmark."""
+
+HEAD = ("figure", "model", "baseline", "published", "n")
+
+_NONE = "–"
+
+
+def shown(estimate: Mapping[str, Any] | None, unit: str) -> str:
+    """Return a figure with its interval as people write it: ``8.0 [3.0, 13.0]``."""
+    if estimate is None:
+        return _NONE
+    value = estimate["value"]
+    if value is None:
+        return f"{_NONE} ({estimate.get('reason', 'not computed')})"
+    digits = 1 if unit == "%" else 3
+    text = f"{value:.{digits}f}"
+    if "low" in estimate:
+        text += f" [{estimate['low']:.{digits}f}, {estimate['high']:.{digits}f}]"
+    return text
+
+
+def _published(row: Row) -> str:
+    found = ", ".join(f"{name} {value:g}" for name, value in row["published"].items())
+    if not found:
+        return _NONE
+    return found if row["comparable"] else f"({found})"
+
+
+def _label(name: str, row: Row) -> str:
+    return f"{name} ({row['unit']})" if row["unit"] else name
+
+
+def cells(benchmark: Row) -> Iterator[tuple[str, str, str, str, str]]:
+    """Yield the cells of each row of a benchmark's table, below :data:`HEAD`."""
+    for name, row in benchmark["figures"].items():
+        yield (
+            _label(name, row), shown(row["model"], row["unit"]), shown(row["baseline"], row["unit"]),
+            _published(row), f"{row['model']['n']:,}",
+        )  # fmt: skip
+
+
+def _remarks(benchmark: Row) -> list[str]:
+    """Return what must be known to read the figures, each remark once."""
+    remarks = dict.fromkeys(row["remark"] for row in benchmark["figures"].values() if row["remark"])
+    if benchmark["baseline_help"]:
+        remarks[f"Baseline: {benchmark['baseline_help']}"] = None
+    if any(not row["comparable"] and row["published"] for row in benchmark["figures"].values()):
+        remarks["Published figures in brackets were measured in another way and are not comparable."] = None
+    return list(remarks)
+
+
+def markdown(benchmarks: Sequence[Row], facts: Mapping[str, Any]) -> str:
+    """Return the tables as Markdown."""
+    lines = [f"Model: {facts['model']}. logos {facts['logos']}, seed {facts['seed']}.", ""]
+    for benchmark in benchmarks:
+        lines += [
+            f"## {benchmark['benchmark']}",
+            "",
+            f"{benchmark['help']} {benchmark['n_cases']:,} cases.",
+            "",
+        ]
+        lines += [f"| {' | '.join(HEAD)} |", "| --- | --- | --- | --- | --- |"]
+        lines += [f"| {' | '.join(row)} |" for row in cells(benchmark)]
+        lines += ["", *(f"- {remark}" for remark in _remarks(benchmark)), ""]
+    return "\n".join(lines)
+
+
+def page(
+    benchmarks: Sequence[Row],
+    facts: Mapping[str, Any],
+    illustrate: Callable[[str, Page], None] | None = None,
+) -> str:
+    """Return the report as one HTML page.
+
+    Parameters
+    ----------
+    illustrate : callable, optional
+        Adds to the page what shows some cases of the benchmark that it is told the name of.
+    """
+    out = Page(
+        "LOGOS benchmarks",
+        f"Model {facts['model']}, seed {facts['seed']}; intervals are 95 % bootstrap intervals over the cases.",
+    )
+    for benchmark in benchmarks:
+        out.heading(benchmark["benchmark"])
+        out.paragraph(f"{benchmark['help']} {benchmark['n_cases']:,} cases.")
+        out.table(HEAD, cells(benchmark))
+        out.plot(ranges([_range(name, row) for name, row in benchmark["figures"].items()]))
+        for remark in _remarks(benchmark):
+            out.paragraph(remark, soft=True)
+        if illustrate is not None:
+            illustrate(benchmark["benchmark"], out)
+    return out.render()
+
+
+def _range(name: str, row: Row) -> Range:
+    model, baseline = row["model"], row["baseline"] or {}
+    return Range(
+        name, model["value"], model.get("low"), model.get("high"), baseline.get("value"),
+        row["published"] if row["comparable"] else {}, row["unit"],
+    )  # fmt: skip
