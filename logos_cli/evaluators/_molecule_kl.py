@@ -1,0 +1,115 @@
+"""The KL-divergence score of GuacaMol (Brown et al. 2019, 10.1021/acs.jcim.8b00839)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from rdkit import Chem, DataStructs
+from rdkit.Chem import GraphDescriptors, rdMolDescriptors
+
+from logos_cli.evaluators._molecule_properties import MeasuredMolecule, morgan_fingerprint
+from logos_cli.evaluators.base import Estimate
+
+if TYPE_CHECKING:
+    from rdkit.DataStructs import ExplicitBitVect
+
+Floats = NDArray[np.float64]
+
+CONTINUOUS: Final = ("BertzCT", "MolLogP", "MolWt", "TPSA")
+DISCRETE: Final = (
+    "NumHAcceptors", "NumHDonors", "NumRotatableBonds", "NumAliphaticRings", "NumAromaticRings",
+)  # fmt: skip
+_bertz_ct: Any = GraphDescriptors.BertzCT
+_FINGERPRINT_BITS: Final = 4096
+_N_POINTS: Final = 1000
+_N_BINS: Final = 10
+_LEAST: Final = 1e-10
+_FEWEST: Final = 5
+
+
+def descriptors(measured: MeasuredMolecule) -> tuple[float, ...]:
+    """Return the nine descriptors, continuous ones first."""
+    molecule = measured.molecule
+    return (
+        float(_bertz_ct(molecule)),
+        measured.logp,
+        measured.mw,
+        measured.tpsa,
+        measured.hba,
+        measured.hbd,
+        measured.rotatable_bonds,
+        int(rdMolDescriptors.CalcNumAliphaticRings(molecule)),
+        measured.aromatic_rings,
+    )
+
+
+def similarity_fingerprint(molecule: Chem.Mol) -> ExplicitBitVect:
+    """Return the fingerprint by which the nearest neighbour within a set is found."""
+    return morgan_fingerprint(molecule, _FINGERPRINT_BITS)
+
+
+def nearest_within(fingerprints: Sequence[ExplicitBitVect]) -> Floats:
+    """Return the similarity of each molecule to the nearest other one of its set."""
+    nearest = np.zeros(len(fingerprints))
+    for place in range(1, len(fingerprints)):
+        row = np.array(DataStructs.BulkTanimotoSimilarity(fingerprints[place], fingerprints[:place]))
+        nearest[place] = row.max()
+        np.maximum(nearest[:place], row, out=nearest[:place])
+    return nearest
+
+
+def continuous_divergence(reference: Floats, sampled: Floats) -> float:
+    """Return the KL divergence, in nats, of two kernel density estimates on 1000 points between the extremes."""
+    from scipy.stats import entropy, gaussian_kde
+
+    both = np.concatenate([reference, sampled])
+    points = np.linspace(both.min(), both.max(), num=_N_POINTS)
+    p, q = (gaussian_kde(values)(points) + _LEAST for values in (reference, sampled))
+    return float(entropy(p, q))
+
+
+def discrete_divergence(reference: Floats, sampled: Floats) -> float:
+    """Return the KL divergence, in nats, of two histograms with the ten bins of the reference."""
+    from scipy.stats import entropy
+
+    p, edges = np.histogram(reference, bins=_N_BINS, density=True)
+    q, _ = np.histogram(sampled, bins=edges, density=True)
+    # samples that lie all beyond the bins have no density: nothing of the reference is met
+    return float(entropy(p + _LEAST, np.nan_to_num(q) + _LEAST))
+
+
+def divergences(
+    reference: tuple[Floats, Sequence[ExplicitBitVect]], sampled: tuple[Floats, Sequence[ExplicitBitVect]]
+) -> dict[str, float]:
+    """Return the divergence of each descriptor, and of the similarity to the nearest other molecule.
+
+    Parameters
+    ----------
+    reference, sampled : pair of ndarray, shape (n, 9), and sequence
+        :func:`descriptors` and :func:`similarity_fingerprint` of different molecules, stereochemistry left aside.
+    """
+    found = {}
+    for column, name in enumerate((*CONTINUOUS, *DISCRETE)):
+        diverge = continuous_divergence if name in CONTINUOUS else discrete_divergence
+        found[name] = diverge(reference[0][:, column], sampled[0][:, column])
+    found["internal_similarity"] = continuous_divergence(
+        nearest_within(reference[1]), nearest_within(sampled[1])
+    )
+    return found
+
+
+def kl_score(
+    reference: tuple[Floats, Sequence[ExplicitBitVect]], sampled: tuple[Floats, Sequence[ExplicitBitVect]]
+) -> Estimate:
+    """Return the mean of exp(-divergence): 1 for equal distributions."""
+    n = len(sampled[0])
+    if min(n, len(reference[0])) < _FEWEST:
+        return Estimate.unknown(f"distributions are compared from {_FEWEST} different molecules on", n)
+    try:
+        found = divergences(reference, sampled)
+    except np.linalg.LinAlgError:
+        return Estimate.unknown("a descriptor has the same value for all molecules", n)
+    return Estimate(float(np.mean(np.exp(-np.array(list(found.values()))))), n)
