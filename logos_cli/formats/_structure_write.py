@@ -12,6 +12,7 @@ from typing import IO, Any, ClassVar
 
 from logos_cli.errors import InputError, OutputError
 from logos_cli.formats._input import Input
+from logos_cli.formats._residue_map import ResidueMap, ResidueName
 from logos_cli.formats.base import WriteOptions, Writer
 from logos_cli.objects.base import ScienceObject
 from logos_cli.objects.complex import Complex
@@ -19,24 +20,11 @@ from logos_cli.objects.protein import Protein
 from logos_cli.records import Record
 
 SITE_B_FACTOR = 100.0
+_COLORS = ("orange", "blue", "magenta", "yellow", "cyan", "salmon", "purple", "olive")
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
-@dataclass(frozen=True, slots=True)
-class SiteResidue:
-    """A residue of the site by the author's names in the file."""
-
-    chain: str
-    number: int
-    insertion: str
-
-    @property
-    def number_text(self) -> str:
-        """The number with the insertion code."""
-        return f"{self.number}{self.insertion}"
-
-
-def site_residues(record: Record, item: ScienceObject) -> list[SiteResidue]:
+def site_residues(record: Record, item: ScienceObject) -> list[ResidueName]:
     """Return the tagged residues of a record as residues of its source file.
 
     Raises
@@ -59,20 +47,12 @@ def site_residues(record: Record, item: ScienceObject) -> list[SiteResidue]:
             f"{record.id}: the record does not say which residues of a structure it speaks of",
             hint="encode the structure file itself; its records carry source.residues",
         )
-    if len(maps) != len(chains) or any(
-        len(each.get("numbers", ())) != len(chain.sequence) for each, chain in zip(maps, chains, strict=False)
-    ):
-        raise OutputError(f"{record.id}: the sentence is of other chains than the structure it came from")
-    found = []
-    for each, chain in zip(maps, chains, strict=True):
-        insertion = each.get("insertion", {})
-        for place in chain.site:
-            number = each["numbers"][place]
-            if number is not None:
-                found.append(
-                    SiteResidue(str(each.get("chain", "")), int(number), insertion.get(str(place), ""))
-                )
-    return found
+    try:
+        names = ResidueMap(record.source, [len(chain.sequence) for chain in chains])
+    except InputError as error:
+        raise OutputError(f"{record.id}: {error.message}") from error
+    found = (names.name((number, place)) for number, chain in enumerate(chains) for place in chain.site)
+    return [name for name in found if name is not None]
 
 
 def source_path(record: Record) -> Path:
@@ -107,6 +87,19 @@ def source_path(record: Record) -> Path:
     return Path(name).resolve()
 
 
+def single_model(structure: Any, number: int) -> Any:
+    """Return a structure (gemmi) with one of its models only."""
+    for index in range(len(structure) - 1, -1, -1):
+        if index != number - 1:
+            del structure[index]
+    return structure
+
+
+def block_name(text: str) -> str:
+    """Return a name for a data block."""
+    return _UNSAFE.sub("_", text) or "structure"
+
+
 class CifWriter(Writer):
     """mmCIF of the source structure: B-factor 100 on the site's residues, 0 elsewhere; one data block a record."""
 
@@ -126,10 +119,7 @@ class CifWriter(Writer):
 
         with closing(Input(str(path))) as source:
             structure = reading.load(source.read(), str(path)).structure
-        number = int(record.source.get("model", 1))
-        for index in range(len(structure) - 1, -1, -1):
-            if index != number - 1:
-                del structure[index]
+        structure = single_model(structure, int(record.source.get("model", 1)))
         for chain in structure[0]:
             for residue in chain:
                 lines = (chain.name, residue.seqid.num, residue.seqid.icode.strip()) in site
@@ -139,7 +129,7 @@ class CifWriter(Writer):
         if record.source.get("format") == "pdb":
             structure.setup_entities()
         document = structure.make_mmcif_document()
-        document[0].name = _UNSAFE.sub("_", record.id) or "structure"
+        document[0].name = block_name(record.id)
         self.stream.write(document.as_string())
 
 
@@ -149,10 +139,16 @@ class _Scene:
 
     name: str
     path: Path
-    site: list[SiteResidue]
-    ligand: list[SiteResidue]
+    site: list[ResidueName]
+    ligand: list[ResidueName]
+    rank: int = 1
 
-    def by_chain(self, residues: list[SiteResidue]) -> Iterator[tuple[str, list[str]]]:
+    @property
+    def color(self) -> str:
+        """Of the site: another one for each rank. PyMOL and ChimeraX know the names."""
+        return _COLORS[(self.rank - 1) % len(_COLORS)]
+
+    def by_chain(self, residues: list[ResidueName]) -> Iterator[tuple[str, list[str]]]:
         """Yield (chain, numbers) in file order."""
         chains: dict[str, list[str]] = {}
         for residue in residues:
@@ -163,17 +159,20 @@ class _Scene:
 def _scene(record: Record, item: ScienceObject) -> _Scene:
     site = site_residues(record, item)
     name = _UNSAFE.sub("_", record.id).replace(".", "_").replace("-", "_") or "structure"
-    return _Scene(name, source_path(record), site, _ligand_residues(record.source.get("ligand")))
+    rank = record.scores.get("rank")
+    number = rank.get("value") if isinstance(rank, dict) else None
+    ligand = _ligand_residues(record.source.get("ligand"))
+    return _Scene(name, source_path(record), site, ligand, number if isinstance(number, int) else 1)
 
 
-def _ligand_residues(ligand: Any) -> list[SiteResidue]:
+def _ligand_residues(ligand: Any) -> list[ResidueName]:
     if not isinstance(ligand, dict) or "chain" not in ligand:
         return []
     if members := ligand.get("residues"):
         parts = [str(member).split(":") for member in members]
         found = [(part[0], re.fullmatch(r"(-?\d+)(\w?)", part[-1])) for part in parts]
-        return [SiteResidue(chain, int(match[1]), match[2]) for chain, match in found if match]
-    return [SiteResidue(str(ligand["chain"]), int(ligand["number"]), str(ligand.get("insertion", "")))]
+        return [ResidueName(chain, int(match[1]), match[2]) for chain, match in found if match]
+    return [ResidueName(str(ligand["chain"]), int(ligand["number"]), str(ligand.get("insertion", "")))]
 
 
 class _ScriptWriter(Writer):
@@ -232,7 +231,7 @@ class PymolWriter(_ScriptWriter):
             lines += [
                 f"select site_{scene.name}, {self._selection(scene, scene.site, name)}",
                 f"show sticks, site_{scene.name}",
-                f"color orange, site_{scene.name}",
+                f"color {scene.color}, site_{scene.name}",
             ]
         if scene.ligand:
             lines += [
@@ -244,7 +243,7 @@ class PymolWriter(_ScriptWriter):
         return [*lines, "deselect"]
 
     @staticmethod
-    def _selection(scene: _Scene, residues: list[SiteResidue], name: str) -> str:
+    def _selection(scene: _Scene, residues: list[ResidueName], name: str) -> str:
         parts = []
         for chain, numbers in scene.by_chain(residues):
             # a minus sign would be read as a range
@@ -266,7 +265,7 @@ class ChimeraxWriter(_ScriptWriter):
     def show(self, scene: _Scene, name: str) -> list[str]:
         """Return named selections and colours."""
         lines = []
-        for kind, residues, color in (("site", scene.site, "orange"), ("ligand", scene.ligand, "green")):
+        for kind, residues, color in (("site", scene.site, scene.color), ("ligand", scene.ligand, "green")):
             if residues:
                 spec = "".join(f"/{chain}:{','.join(numbers)}" for chain, numbers in scene.by_chain(residues))
                 spec = f'(##name="{name}" & {spec})'

@@ -65,10 +65,14 @@ class StructureFormat(Format):
         ]
 
     def writers(self) -> Mapping[str, type[Writer]]:
-        """Return the writers of structures and of viewer scripts that show the site."""
+        """Return the writers of structures, of viewer scripts that show the site, and of ranked sites."""
+        from logos_cli.formats._site_write import P2RankResiduesWriter, P2RankWriter, SiteCifWriter
         from logos_cli.formats._structure_write import ChimeraxWriter, CifWriter, PymolWriter
 
-        return {"cif": CifWriter, "cxc": ChimeraxWriter, "pml": PymolWriter}
+        return {
+            "cif": CifWriter, "cif-sites": SiteCifWriter, "cxc": ChimeraxWriter, "pml": PymolWriter,
+            "p2rank": P2RankWriter, "p2rank-residues": P2RankResiduesWriter,
+        }  # fmt: skip
 
 
 PLUGIN = StructureFormat()

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 
 from logos_cli.errors import GrammarError, Span
-from logos_cli.grammar.spec import RESIDUES, SMILES, Kind
+from logos_cli.grammar.spec import RESIDUES, SMILES, Block, Kind, Pocket
 from logos_cli.resources import data_path
 
 _START = re.compile(r"^start:.*\n(?:[ \t]+\|.*\n)*", re.MULTILINE)
@@ -49,6 +49,18 @@ def copied_site(chains: Sequence[str]) -> str:
     bodies = (" ".join(f"copy_{letter.lower()}" for letter in chain) for chain in chains)
     start = " ".join(f"{Kind.PROTEIN.start} {body} {Kind.PROTEIN.end}" for body in bodies)
     return "\n".join((f"start: {start}", *rules, ""))
+
+
+def opened_site(blocks: Iterable[Block]) -> str:
+    """Return the grammar of an expanded site: tagged protein blocks, with a SMILES in each pair of pocket tags.
+
+    What is not tagged is copied exactly.
+    """
+    words = []
+    for block in blocks:
+        parts = ("pocket_opened" if isinstance(part, Pocket) else f'"{part}"' for part in block.parts)
+        words += [Kind.PROTEIN.start, *parts, Kind.PROTEIN.end]
+    return grammar(" ".join(words))
 
 
 _STANDARD = "ACDEFGHIKLMNPQRSTVWY"

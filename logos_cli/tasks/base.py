@@ -169,6 +169,8 @@ class Task(ABC):
         Samples of each prompt unless told otherwise.
     collects : str
         What its collectors' results are called (``sites``); empty if it has none.
+    writers : mapping
+        Writers of its results by the ending of the output, where it is another one than for samples.
     options : tuple of TaskOption
         Its own options.
     chosen : dict
@@ -189,6 +191,7 @@ class Task(ABC):
     preset: ClassVar[Sampling]
     n_samples: ClassVar[int] = 1
     collects: ClassVar[str] = ""
+    writers: ClassVar[Mapping[str, str]] = {}
     options: ClassVar[tuple[TaskOption, ...]] = ()
 
     def __init__(self, **chosen: Any) -> None:
@@ -265,8 +268,18 @@ class Task(ABC):
     def from_payload(self, text: str) -> OpenSentence:
         """Return the beginning for a bare sequence or SMILES."""
 
-    def from_text(self, text: str, level: int | None = None) -> OpenSentence:
+    def from_text(
+        self,
+        text: str,
+        level: int | None = None,
+        source: Mapping[str, Any] | None = None,  # noqa: ARG002
+    ) -> OpenSentence:
         """Return the beginning for any text: a sentence, the beginning of one, or a bare payload.
+
+        Parameters
+        ----------
+        source : mapping, optional
+            Of a record: where its sentence came from.
 
         Raises
         ------

@@ -18,7 +18,7 @@ from logos_cli.objects.base import ScienceObject
 from logos_cli.records import Record, Status
 from logos_cli.tasks.base import OpenSentence, Task
 
-Prompt = str | PathLike[str] | ScienceObject | Record
+Prompt = str | PathLike[str] | ScienceObject | Record | Entry
 Prompts = Prompt | Iterable[Prompt] | None
 
 _PAYLOAD_SHOWN = 1 << 12
@@ -71,7 +71,7 @@ class PromptReader:
             yield Opening(self.task.name, self.task.from_nothing(), alone=True)
         elif isinstance(prompts, (str, PathLike)):
             yield from self._from_name(fspath(prompts))
-        elif isinstance(prompts, (ScienceObject, Record)):
+        elif isinstance(prompts, (ScienceObject, Record, Entry)):
             yield replace(self._from_value(prompts, "prompt"), alone=True)
         else:
             for number, prompt in enumerate(prompts, 1):
@@ -105,13 +105,15 @@ class PromptReader:
 
     def _from_text(self, text: str, id: str, source: dict[str, Any]) -> Opening:
         try:
-            return Opening(id, self.task.from_text(text.strip()), source)
+            return Opening(id, self.task.from_text(text.strip(), source=source), source)
         except LogosError as error:
             return Opening(id, None, source, error=error)
 
-    def _from_value(self, value: ScienceObject | Record, id: str) -> Opening:
+    def _from_value(self, value: ScienceObject | Record | Entry, id: str) -> Opening:
         if isinstance(value, ScienceObject):
-            return self._from_entry(Entry(id, value))
+            value = Entry(id, value)
+        if isinstance(value, Entry):
+            return self._from_entry(value)
         if value.status is Status.ERROR or not value.text:
             error = InputError(value.reason or "the record has no text", source=value.id)
             return Opening(value.id or id, None, value.source, value.extra, error)

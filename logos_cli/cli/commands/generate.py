@@ -48,7 +48,11 @@ def _run(task: Task, values: dict[str, Any]) -> ExitCode:
         Path(values["results_dir"]).mkdir(parents=True, exist_ok=True)
         output = output or str(Path(values["results_dir"]) / f"{task.name}.jsonl")
     with open_sink(
-        output, values["format"], overwrite=values["overwrite"], native=True, model=options.model
+        output,
+        values["format"] or _writer(run.task, output),
+        overwrite=values["overwrite"],
+        native=True,
+        model=options.model,
     ) as sink:
         records = _flushed(run.records(prompt))
         if (
@@ -59,6 +63,15 @@ def _run(task: Task, values: dict[str, Any]) -> ExitCode:
         for record in records:
             sink.write(record)
     return _finish(run.tally, task, options)
+
+
+def _writer(task: Task, output: str | None) -> str | None:
+    """Return the writer of results that a task has for an output's ending."""
+    if output is None or task.chosen.get("samples"):
+        return None
+    from logos_cli.formats._output import suffix_of
+
+    return task.writers.get(suffix_of(output))
 
 
 def _prompt(values: dict[str, Any]) -> str | None:

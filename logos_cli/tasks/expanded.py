@@ -1,0 +1,71 @@
+"""Transformations: the residues of a site written out as molecules."""
+
+from __future__ import annotations
+
+from logos_cli.engine.sampling import Sampling
+from logos_cli.errors import GrammarError, Span
+from logos_cli.grammar import Form, Sentence, emit, parse
+from logos_cli.grammar.constrain import opened_site
+from logos_cli.grammar.spec import Kind, Operator
+from logos_cli.objects.base import ScienceObject, from_sentence
+from logos_cli.objects.complex import Complex
+from logos_cli.objects.protein import blocks
+from logos_cli.tasks.base import OpenSentence, Task
+
+
+class ExpandedTask(Task):
+    """Answers a transformation: the same site, the SMILES of each tagged residue in place of its letter."""
+
+    name = "expanded"
+    help = "A binding site with its residues written as SMILES."
+    details = (
+        "Takes a site and lets the model write its expanded form, which has one right answer: the likeliest tokens are "
+        "taken unless --temperature says otherwise, and an answer with another residue's SMILES is invalid. "
+        "`logos encode --as transformation` writes the right answer itself."
+    )
+    prompts = "a site: a structure with a ligand, or a protein with tagged residues"
+    examples = (
+        "logos generate expanded complex.pdb",
+        "logos generate site protein.pdb --top 1 -q | logos generate expanded -",
+    )
+    read_options = ("ligand", "cutoff_angstrom", "chains", "column")
+    form = Form.TRANSFORMATION
+    reads_as = Form.SITE
+    compared = False
+    preset = Sampling(temperature=0.0)
+
+    def from_object(self, item: ScienceObject, level: int | None = None) -> OpenSentence:  # noqa: ARG002
+        """Take the tagged chains of a site or complex; its ligand is left out."""
+        if not isinstance(item, Complex):
+            raise self.refuse(item)
+        site = emit(item.to_sentence(Form.SITE))
+        return self.from_beginning(f"{site}{Operator.TRANS}{Kind.PROTEIN.start}")
+
+    def from_beginning(self, text: str) -> OpenSentence:
+        """Take a site and, after the operator, the answer as far as it goes."""
+        head, _, _ = text.partition(Operator.TRANS)
+        site = from_sentence(parse(head, Form.SITE))
+        assert isinstance(site, Complex)
+        given_from = len(head) + len(Operator.TRANS)
+        if len(text) <= given_from:
+            text = f"{head}{Operator.TRANS}{Kind.PROTEIN.start}"
+        return OpenSentence(
+            text, opened_site(blocks(site.chains, 2)), given_from, Kind.PROTEIN.end, len(site.chains)
+        )
+
+    def from_payload(self, text: str) -> OpenSentence:
+        """Refuse: residues alone say nothing of a site."""
+        raise GrammarError(
+            f"{self.name} takes no bare sequence: it does not say which residues line the site",
+            text=text,
+            span=Span(0, len(text)),
+            hint=f"give {self.prompts}",
+        )
+
+    def judge(self, sentence: Sentence) -> str:
+        """Return the expanded site; it must be that of the site before the operator, residue by residue."""
+        from_sentence(sentence)
+        return emit(Sentence(Form.EXPANDED, sentence.right), check=False)
+
+
+PLUGIN = ExpandedTask()
