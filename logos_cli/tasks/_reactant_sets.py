@@ -140,20 +140,21 @@ def balance_scores(reaction: Reaction) -> dict[str, dict[str, Any]]:
     return {"balanced": balanced, "atom_economy": economy}
 
 
-def refuse_several(product: str) -> None:
-    """Refuse a product of several molecules: one step is asked for, and it makes one.
+def check_product(product: str) -> None:
+    """Refuse what is no product of one step: something else than one molecule.
 
     Raises
     ------
     MoleculeError
-        With what to do.
+        If RDKit rejects it, or if it is several molecules, with what to do.
     """
     from logos_cli.formats._reactions import split_components
+    from logos_cli.formats._smiles import parse_smiles
 
+    parse_smiles(product)
     parts = split_components(product)
     if len(parts) > 1:
-        largest = max(parts, key=len)
         raise MoleculeError(
             f"the product is {len(parts)} molecules: {product}",
-            hint=f"give one: {largest} without its counter-ions, or each molecule as a prompt of its own",
+            hint=f"ask for one at a time; {max(parts, key=len)} is the largest",
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from logos_cli.engine.sampling import Sampling
 from logos_cli.grammar import Form, Sentence
 from logos_cli.grammar.constrain import grammar
@@ -9,8 +11,16 @@ from logos_cli.grammar.spec import Kind, Operator
 from logos_cli.objects.base import ScienceObject
 from logos_cli.objects.molecule import Molecule
 from logos_cli.objects.reaction import Reaction
+from logos_cli.tasks._ranking import TOP
+from logos_cli.tasks._reactant_sets import (
+    ATOM_ECONOMY,
+    BALANCE,
+    ReactionCollector,
+    after_reactants,
+    components,
+)
 from logos_cli.tasks._reaction_smiles import sides
-from logos_cli.tasks.base import OpenSentence, Task
+from logos_cli.tasks.base import SAMPLES, Collector, OpenSentence, PromptInfo, Task
 
 
 class ReactionTask(Task):
@@ -18,11 +28,18 @@ class ReactionTask(Task):
 
     name = "reaction"
     help = "The product of a reaction, from its reactants."
+    details = (
+        "The samples of a prompt become products: canonical, each once, ranked by how many samples say it and then by "
+        "likelihood. Each tells whether the atoms of the reactants suffice for it."
+    )
     prompts = "the reactants: SMILES parted by dots, reaction SMILES, or a file of such"
     examples = (
-        "logos generate reaction 'CCO.CC(=O)O' -n 5",
-        "logos generate reaction reactants.smi -n 5 -o products.csv",
+        "logos generate reaction 'CCO.CC(=O)O'",
+        "logos generate reaction reactants.smi -n 20 --top 3 -o products.csv",
     )
+    options = (TOP, BALANCE, ATOM_ECONOMY, SAMPLES)
+    n_samples = 10
+    collects = "products"
     form = Form.REACTION
     preset = Sampling(temperature=0.7, top_p=0.95, repetition_penalty=1.05)
 
@@ -35,12 +52,12 @@ class ReactionTask(Task):
         if isinstance(item, Reaction):
             return self._after(item.reactants)
         if isinstance(item, Molecule):
-            return self._after(tuple(item.smiles.split(".")))
+            return self._after(item.smiles.split("."))
         raise self.refuse(item)
 
-    def _after(self, reactants: tuple[str, ...]) -> OpenSentence:
-        blocks = "".join(f"{Kind.MOLECULE.start}{smiles}{Kind.MOLECULE.end}" for smiles in reactants)
-        return self.from_beginning(f"{blocks}{Operator.REACT}{Kind.MOLECULE.start}")
+    def _after(self, reactants: Sequence[str]) -> OpenSentence:
+        components(reactants)  # what RDKit rejects can have no valid answer
+        return after_reactants(reactants)
 
     def from_beginning(self, text: str) -> OpenSentence:
         """Take reactants as far as they go; what stands before the product block is context."""
@@ -52,15 +69,17 @@ class ReactionTask(Task):
     def from_payload(self, text: str) -> OpenSentence:
         """Take reactants parted by dots, or a reaction SMILES, whose product is left out."""
         reaction = sides(text)
-        return self._after(tuple((reaction[0] if reaction else text).split(".")))
+        return self._after((reaction[0] if reaction else text).split("."))
 
     def judge(self, sentence: Sentence) -> str:
         """Return the canonical product; valid is what RDKit accepts, reactants included."""
-        from logos_cli.formats._smiles import canonical_smiles
+        components([block.payload for block in sentence.left])
+        return ".".join(components([sentence.right[0].payload]))
 
-        for block in sentence.left:
-            canonical_smiles(block.payload)
-        return canonical_smiles(sentence.right[0].payload)
+    def collector(self, prompt: PromptInfo) -> Collector | None:
+        """Return what ranks the products of reactants; made-up reactants have none in common."""
+        asked = Operator.REACT in prompt.sentence.text
+        return ReactionCollector(prompt, self.chosen) if asked and not self.chosen["samples"] else None
 
 
 PLUGIN = ReactionTask()

@@ -9,8 +9,17 @@ from logos_cli.grammar.spec import Kind, Operator
 from logos_cli.objects.base import ScienceObject
 from logos_cli.objects.molecule import Molecule
 from logos_cli.objects.reaction import Reaction
+from logos_cli.tasks._ranking import TOP
+from logos_cli.tasks._reactant_sets import (
+    ATOM_ECONOMY,
+    BALANCE,
+    ROUND_TRIP,
+    ReactionCollector,
+    check_product,
+    components,
+)
 from logos_cli.tasks._reaction_smiles import sides
-from logos_cli.tasks.base import OpenSentence, Task
+from logos_cli.tasks.base import SAMPLES, Collector, OpenSentence, PromptInfo, Task
 
 
 class RetrosynthesisTask(Task):
@@ -18,11 +27,19 @@ class RetrosynthesisTask(Task):
 
     name = "retrosynthesis"
     help = "The reactants of a reaction, from its product."
+    details = (
+        "The samples of a product become sets of reactants: canonical, each once, ranked by how many samples say it "
+        "and then by likelihood. Each tells whether its atoms suffice for the product."
+    )
     prompts = "the product: a SMILES, a reaction SMILES, or a file of such"
     examples = (
-        "logos generate retrosynthesis 'CC(=O)Nc1ccc(O)cc1' -n 32",
-        "logos generate retrosynthesis products.smi -n 32 -o routes.jsonl",
+        "logos generate retrosynthesis 'CC(=O)Nc1ccc(O)cc1' --round-trip",
+        "logos generate retrosynthesis products.smi -n 32 --top 10 -o reactants.csv",
+        "logos generate retrosynthesis 'CC(=O)Nc1ccc(O)cc1' --balance drop --top 6 -o proposals.svg",
     )
+    options = (TOP, BALANCE, ATOM_ECONOMY, ROUND_TRIP, SAMPLES)
+    n_samples = 32
+    collects = "sets of reactants"
     form = Form.RETROSYNTHESIS
     preset = Sampling(temperature=0.7, top_p=0.95, repetition_penalty=1.05)
 
@@ -39,6 +56,7 @@ class RetrosynthesisTask(Task):
         raise self.refuse(item)
 
     def _before(self, product: str) -> OpenSentence:
+        check_product(product)
         block = f"{Kind.MOLECULE.start}{product}{Kind.MOLECULE.end}"
         return self.from_beginning(f"{block}{Operator.REVERSE_REACT}{Kind.MOLECULE.start}")
 
@@ -56,10 +74,13 @@ class RetrosynthesisTask(Task):
 
     def judge(self, sentence: Sentence) -> str:
         """Return the canonical reactants, sorted; valid is what RDKit accepts, the product included."""
-        from logos_cli.formats._smiles import canonical_smiles
+        components([sentence.left[0].payload])
+        return ".".join(components([block.payload for block in sentence.right]))
 
-        canonical_smiles(sentence.left[0].payload)
-        return ".".join(sorted(canonical_smiles(block.payload) for block in sentence.right))
+    def collector(self, prompt: PromptInfo) -> Collector | None:
+        """Return what ranks the sets of reactants of a product; made-up products have none in common."""
+        asked = Operator.REVERSE_REACT in prompt.sentence.text
+        return ReactionCollector(prompt, self.chosen) if asked and not self.chosen["samples"] else None
 
 
 PLUGIN = RetrosynthesisTask()

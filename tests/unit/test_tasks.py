@@ -37,7 +37,6 @@ def _task(name: str) -> Task:
         ("reaction", "C->[Zn].O", "<MoleculeS>C->[Zn]<MoleculeE><MoleculeS>O<MoleculeE><React><MoleculeS>"),
         ("reaction", "<MoleculeS>C<MoleculeE>", "<MoleculeS>C<MoleculeE><React><MoleculeS>"),
         ("retrosynthesis", "A>>CC", "<MoleculeS>CC<MoleculeE><ReverseReact><MoleculeS>"),
-        ("retrosynthesis", "CC.Cl", "<MoleculeS>CC.Cl<MoleculeE><ReverseReact><MoleculeS>"),
         (
             "retrosynthesis",
             "<MoleculeS>A<MoleculeE><React><MoleculeS>CC<MoleculeE>",

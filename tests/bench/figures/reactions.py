@@ -83,7 +83,11 @@ def sampled_answers(bench: Bench, form: Form, picked: Sequence[Reaction]) -> lis
         n_samples=N_SAMPLES, seed=SEED, max_new_tokens=250, model=str(bench.directory), backend="torch"
     )
     made = list(
-        watch(generate(form.value, picked, options), N_SAMPLES * len(picked), f"{form.value}, samples")
+        watch(
+            generate(form.value, picked, options, samples=True),
+            N_SAMPLES * len(picked),
+            f"{form.value}, samples",
+        )
     )
     ranked = []
     for start in range(0, len(made), N_SAMPLES):
