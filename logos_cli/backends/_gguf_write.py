@@ -49,6 +49,7 @@ def write_gguf(
     file_type: str = "auto",
     *,
     name: str | None = None,
+    tensors: Mapping[str, StoredTensor] | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> str:
     """Convert a checkpoint directory with a Llama or Qwen3 model.
@@ -62,6 +63,8 @@ def write_gguf(
         tensors are always f32; matrices whose width is no multiple of 32 are f16 in a q8_0 file.
     name : str, optional
         What the file calls the model; None takes the name of the directory.
+    tensors : mapping, optional
+        What to write in place of the directory's own weights.
     progress : callable, optional
         Is called with each tensor's name, its number from 1, and how many there are.
 
@@ -81,7 +84,7 @@ def write_gguf(
         raise UsageError(f"there is no file type {file_type!r}", hint=f"one of {', '.join(FILE_TYPES)}")
     gguf = _library()
     try:
-        conversion = _Conversion(gguf, directory, file_type)
+        conversion = _Conversion(gguf, directory, file_type, tensors)
         part = output.with_name(f".{output.name}.{os.getpid()}.part")
         try:
             with _silent():
@@ -133,13 +136,15 @@ def _silent() -> Iterator[None]:
 class _Conversion:
     """One checkpoint on its way to one file."""
 
-    def __init__(self, gguf: Any, directory: Path, file_type: str) -> None:
+    def __init__(
+        self, gguf: Any, directory: Path, file_type: str, tensors: Mapping[str, StoredTensor] | None = None
+    ) -> None:
         self._gguf = gguf
         self._directory = directory
         self._config = read_json(directory / "config.json")
         self._kind = str(self._config.get("model_type"))
         _check_config(self._config)
-        self._tensors = stored_tensors(directory)
+        self._tensors = stored_tensors(directory) if tensors is None else dict(tensors)
         if self._config.get("tie_word_embeddings") and "model.embed_tokens.weight" in self._tensors:
             # tied models of some writers carry a copy, which nobody reads
             self._tensors.pop("lm_head.weight", None)

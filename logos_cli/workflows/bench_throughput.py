@@ -17,7 +17,7 @@ from logos_cli.backends.base import Backend, LoadOptions, open_model
 from logos_cli.engine.sampler import Sampling
 from logos_cli.engine.scheduler import Engine, Request
 from logos_cli.errors import UsageError
-from logos_cli.workflows._bench_models import random_checkpoint
+from logos_cli.workflows._bench_models import random_checkpoint, random_gguf, random_shape
 from logos_cli.workflows._bench_naive import naive_run
 
 _BITS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
@@ -75,17 +75,17 @@ def throughput(options: ThroughputOptions, tell: Callable[[str], None] = lambda 
         raise UsageError(f"--dtype {options.dtype} cannot be measured", hint=f"one of {', '.join(_BITS)}")
     with tempfile.TemporaryDirectory(prefix="logos-bench-") as folder:
         tell(f"a random checkpoint of shape {options.shape}")
-        directory = random_checkpoint(
-            options.shape, Path(folder) / options.shape, options.dtype, options.seed
-        )
-        shape = DecoderConfig.from_json(read_json(directory / "config.json"))
-        path, n_bytes = directory, shape.n_parameters * (4 if options.dtype == "float32" else 2)
+        place = Path(folder)
         if options.backend == "llamacpp":
-            from logos_cli.backends._gguf_write import write_gguf
-
-            path = Path(folder) / f"{options.shape}.gguf"
-            write_gguf(directory, path, options.file_type)
-            n_bytes = path.stat().st_size
+            path = random_gguf(
+                options.shape, place / f"{options.shape}.gguf", options.file_type, options.seed
+            )
+            shape, n_bytes, read_bytes = _gguf_sizes(path)
+        else:
+            path = random_checkpoint(options.shape, place / options.shape, options.dtype, options.seed)
+            shape = DecoderConfig.from_json(read_json(path / "config.json"))
+            each = 4 if options.dtype == "float32" else 2
+            n_bytes, read_bytes = shape.n_parameters * each, shape.matmul_parameters * each
         load = LoadOptions(str(path), device=options.device, dtype=options.dtype, threads=options.threads)
         if options.backend == "llamacpp":
             load = replace(load, dtype="auto")
@@ -99,9 +99,10 @@ def throughput(options: ThroughputOptions, tell: Callable[[str], None] = lambda 
         rows = []
         for batch_size in options.batches:
             tell(f"{batch_size} sequences at a time")
-            rows.append(_measure(backend, shape, n_bytes, batch_size, options, machine))
+            rows.append(_measure(backend, shape, read_bytes, batch_size, options, machine))
         if options.naive:
             tell("the same as a plain script does it")
+            directory = random_checkpoint(options.shape, place / "plain", options.dtype, options.seed)
             _pair(backend, directory, options, rows[-1])
     return {
         "machine": machine,
@@ -115,6 +116,17 @@ def throughput(options: ThroughputOptions, tell: Callable[[str], None] = lambda 
         },
         "rows": rows,
     }  # fmt: skip
+
+
+def _gguf_sizes(path: Path) -> tuple[DecoderConfig, int, int]:
+    """Return the shape of a GGUF, the bytes of its tensors, and those that every step reads."""
+    from logos_cli.backends._gguf import read_gguf
+
+    tensors = read_gguf(path).tensors
+    n_bytes = sum(entry.n_bytes for entry in tensors.values())
+    # of an embedding that is not the head as well, a step reads a few rows
+    looked_up = tensors["token_embd.weight"].n_bytes if "output.weight" in tensors else 0
+    return random_shape(path.stem), n_bytes, n_bytes - looked_up
 
 
 def _best_s(action: Callable[[], object], repeats: int) -> float:
@@ -166,7 +178,7 @@ def _prompt(options: ThroughputOptions) -> tuple[int, ...]:
 
 
 def _measure(
-    backend: Backend, shape: DecoderConfig, n_bytes: int, batch_size: int, options: ThroughputOptions,
+    backend: Backend, shape: DecoderConfig, read_bytes: int, batch_size: int, options: ThroughputOptions,
     machine: dict[str, Any],
 ) -> dict[str, Any]:  # fmt: skip
     prompt = _prompt(options)
@@ -183,7 +195,7 @@ def _measure(
     step_s = _best_s(lambda: backend.step(slots, tokens), 5 * options.repeats)
     position = options.prompt_tokens + 5 * options.repeats
     each = 4 if backend.info.dtype == "float32" else 2
-    moved = n_bytes + batch_size * position * shape.cache_elements_per_token * each
+    moved = read_bytes + batch_size * position * shape.cache_elements_per_token * each
     flop = 2 * batch_size * shape.matmul_parameters
     bound_s = max(moved / machine["bandwidth_bytes_per_s"], flop / machine["matmul_flop_per_s"])
     prefill_flop = 2 * options.prompt_tokens * shape.matmul_parameters
