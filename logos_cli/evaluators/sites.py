@@ -223,14 +223,20 @@ def _located(seen: _Seen, subject: Subject, context: Context) -> _Seen:
 
 
 def _centre(seen: _Seen, number: int, subject: Subject, context: Context) -> tuple[float, ...] | None:
-    """Return the centre that the record brings, or else that of its residues; None if none has coordinates."""
-    given = subject.record.scores.get("centre")
-    if isinstance(given, Mapping) and isinstance(given.get("value"), list):
-        return tuple(map(float, given["value"]))
+    """Return the centre that the record brings, or else that of its residues; None if none has coordinates.
+
+    A centre in the frame of another file than the right answers' is of no use.
+    """
+    record = subject.record
+    structure = _truth(context).structures[number]
+    site = record.extra.get("site")
+    given = site.get("centre_angstrom") if isinstance(site, Mapping) else None
+    if isinstance(given, list) and record.source.get("sha256") in (None, structure.sha256):
+        return tuple(map(float, given))
     from logos_cli.evaluators._site_truth import centre_of
 
     assert context.truth is not None
-    names = tuple(subject.record.source.get("chains", ()))
+    names = tuple(record.source.get("chains", ()))
     return centre_of(context.truth, number, seen.chains, seen.sites, names)
 
 

@@ -41,7 +41,6 @@ def subject(text: str, form: Form = Form.SEARCH, **more: Any) -> Subject:
 
 def site(sequence: str, places: Iterable[int], rank: int | None = None, **more: Any) -> Subject:
     scores = {} if rank is None else {"rank": {"value": rank}}
-    scores |= more.pop("scores", {})
     item = Complex((Protein(sequence, tuple(places)),))
     return subject(to_text(item, Form.SEARCH), scores=scores, **more)
 
@@ -138,8 +137,8 @@ def test_relevant_ligands_of_a_built_structure(tmp_path: Path) -> None:
 def test_values_of_one_site_by_hand(tmp_path: Path) -> None:
     context = build(tmp_path / "toy.pdb", {"LIG": ring(8.0, 4.5)})
     PLUGIN.prepare(ALL, context)
-    given = {"centre": {"value": [8.0, 4.5, 0.0]}}
-    values = PLUGIN.score(site(SEQUENCE, (2, 3, 4), scores=given), ALL, context)
+    given = {"site": {"centre_angstrom": [8.0, 4.5, 0.0]}}
+    values = PLUGIN.score(site(SEQUENCE, (2, 3, 4), extra=given), ALL, context)
     assert values["n_site_residues"] == 3
     assert values["site_fraction"] == 0.15
     # true positives 2, false positives 1, false negatives 1, true negatives 16
@@ -163,12 +162,21 @@ def test_without_a_given_centre_it_is_that_of_the_residues(tmp_path: Path) -> No
     assert (empty["site_recall"], empty["site_f1"], empty["site_mcc"]) == (0.0, 0.0, 0.0)
 
 
+def test_a_centre_in_the_frame_of_another_file_is_not_taken(tmp_path: Path) -> None:
+    context = build(tmp_path / "toy.pdb", {"LIG": ring(8.0, 4.5)})
+    given = {"site": {"centre_angstrom": [8.0, 4.5, 0.0]}}
+    source = {"path": "apo.pdb", "sha256": "0" * 64}
+    far = PLUGIN.score(site(SEQUENCE, (14, 15, 16), extra=given, source=source), ALL, context)
+    assert isinstance(far["dca"], float)
+    assert far["dca"] > 40
+
+
 def test_figures_of_ranked_sites_by_hand(tmp_path: Path) -> None:
     """Two ligands; sites 1 and 4 meet them: Top-n finds one, Top-(n+2) both."""
     context = build(tmp_path / "toy.pdb", {"LIG": ring(8.0, 4.5), "LI2": ring(56.0, 4.5)})
 
     def at(rank: int, x: float, places: tuple[int, ...]) -> Subject:
-        return site(SEQUENCE, places, rank, scores={"centre": {"value": [x, 4.5, 0.0]}})
+        return site(SEQUENCE, places, rank, extra={"site": {"centre_angstrom": [x, 4.5, 0.0]}})
 
     predicted = [at(4, 56.0, (13, 14, 15)), at(1, 8.0, (1, 2, 3)), at(2, 30.0, (7, 8)), at(3, 70.0, (17,))]
     found = figures(predicted, context)
@@ -209,13 +217,11 @@ def test_of_two_structures_of_one_sequence_the_record_says_which(tmp_path: Path)
     build(tmp_path / "one.pdb", {"LIG": ring(8.0, 4.5)})
     build(tmp_path / "two.pdb", {"LIG": ring(56.0, 4.5)})
     context = Context(truth=ReferenceSet(str(tmp_path)))
-    given = {"centre": {"value": [56.0, 4.5, 0.0]}}
-    unsaid = PLUGIN.score(site(SEQUENCE, (1,), scores=given), ALL, context)
+    given = {"site": {"centre_angstrom": [56.0, 4.5, 0.0]}}
+    unsaid = PLUGIN.score(site(SEQUENCE, (1,), extra=given), ALL, context)
     assert isinstance(unsaid["dca"], Unavailable)
     assert "2 structures" in unsaid["dca"].reason
-    said = PLUGIN.score(
-        site(SEQUENCE, (1,), scores=given, source={"path": "somewhere/two.pdb"}), ALL, context
-    )
+    said = PLUGIN.score(site(SEQUENCE, (1,), extra=given, source={"path": "somewhere/two.pdb"}), ALL, context)
     assert said["dca"] == pytest.approx(1.4, abs=1e-3)
 
 
