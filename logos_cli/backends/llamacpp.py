@@ -181,6 +181,19 @@ class LlamaCppBackend(Backend):
         self._room.cut(slot, 0)
         self._length[slot] = 0
 
+    def token_logps(self, sequences: Sequence[Sequence[int]]) -> list[NDArray[np.float64]]:
+        """Return the log-probability of each token but the first, from batches with logits at every position."""
+        from logos_cli.backends._llama_logps import token_logps
+
+        def room_for(n_sequences: int, n_tokens: int) -> LlamaContext:
+            self.reserve(n_sequences)
+            self._grow(n_tokens)
+            room = self._room
+            room.set_threads(self._threads.number(("prompt", 10)))
+            return room
+
+        return token_logps(sequences, room_for)
+
 
 class GgufCheckpoint(Checkpoint):
     """A GGUF file whose header has been read and checked."""
