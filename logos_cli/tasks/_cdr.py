@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from logos_cli.errors import InputError, UsageError
+from logos_cli.grammar import Form
 from logos_cli.grammar.constrain import templates
 from logos_cli.grammar.spec import Kind
+from logos_cli.objects.antibody import Antibody
+from logos_cli.tasks.base import OpenSentence
 
 NAMES = ("H1", "H2", "H3", "L1", "L2", "L3")
 
@@ -224,3 +229,45 @@ def plan_design(chains: Sequence[str], names: Sequence[str], scheme: str, length
         loops.append(Loop(name, number, *found, least, most))
     loops.sort(key=lambda loop: (loop.chain, loop.start))
     return Design(tuple(domain.sequence for domain in domains), tuple(loops))
+
+
+@dataclass(frozen=True, slots=True)
+class DesignOpening(OpenSentence):
+    """The open sentence of a design."""
+
+    design: Design = field(kw_only=True)
+
+    @classmethod
+    def of(cls, design: Design) -> DesignOpening:
+        """Return the sentence up to the first free residue."""
+        n_ends = len(design.chains) - design.first_chain
+        return cls(
+            design.beginning, design.grammar, design.given_from, Kind.ANTIBODY.end, n_ends, design=design
+        )
+
+
+def read_light_chain(name: str) -> str:
+    """Return the one chain of a file, or of text that is residues.
+
+    Raises
+    ------
+    LogosError
+        If there is no such file, it cannot be read, or holds another number of chains.
+    """
+    if name.isascii() and name.isalpha() and name.isupper() and not Path(name).exists():
+        return name
+    from logos_cli.formats._input import Input
+    from logos_cli.formats.base import ReadOptions, detect
+
+    with closing(Input(name)) as source:
+        entries = list(detect(source).read(source, ReadOptions(form=Form.ANTIBODY)))
+    for entry in entries:
+        if entry.error is not None:
+            raise entry.error
+    chains = [chain for entry in entries if isinstance(entry.item, Antibody) for chain in entry.item.chains]
+    if len(chains) != 1:
+        raise InputError(
+            f"there are {len(chains)} chains in it; one light chain is taken for all heavy ones",
+            source=name, hint="give pairs as one FASTA file: >ab1|heavy, then >ab1|light",
+        )  # fmt: skip
+    return chains[0]

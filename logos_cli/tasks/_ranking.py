@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from logos_cli.grammar import Sentence
 from logos_cli.records import Record
@@ -13,6 +13,10 @@ from logos_cli.tasks.base import Collector, PromptInfo, TaskOption
 TOP = TaskOption(
     "top", int, "Write so many of each prompt, the best first.", metavar="K", shown_default="all", least=1
 )
+TOP_SAMPLES = TaskOption(
+    "top", int, "Rank what the samples of a prompt say, each once, and write so many, the best first.", metavar="K",
+    shown_default="samples as they come", least=1,
+)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -55,7 +59,14 @@ class RankingCollector(Collector):
     ----------
     top : int, optional
         How many to write; None writes all.
+
+    Attributes
+    ----------
+    label : str
+        What an answer is called in the ids of records.
     """
+
+    label: ClassVar[str] = "answer"
 
     def __init__(self, prompt: PromptInfo, top: int | None = None) -> None:
         self.prompt = prompt
@@ -103,7 +114,7 @@ class RankingCollector(Collector):
                 **candidate.scores,
             }  # fmt: skip
             yield Record(
-                f"{self.prompt.id}:{rank}",
+                f"{self.prompt.id}:{self.label}{rank}",
                 candidate.sentence.form,
                 self.written(candidate),
                 sample={"samples": candidate.ids},

@@ -61,6 +61,8 @@ class ReactionCollector(RankingCollector):
         ``round_trip``.
     """
 
+    label = "reaction"
+
     def __init__(self, prompt: PromptInfo, chosen: dict[str, Any]) -> None:
         super().__init__(prompt, chosen["top"])
         self._drops = chosen["balance"] == "drop"

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from logos_cli.grammar import parse
 from logos_cli.grammar.constrain import templates
 from logos_cli.grammar.spec import Kind
 from logos_cli.tasks._ranking import Candidate, RankingCollector, likelihood_order
 from logos_cli.tasks.base import OpenSentence, PromptInfo
 
 if TYPE_CHECKING:
+    from logos_cli.tasks._cdr import Design
     from logos_cli.tasks._oracle import Oracle
 
 WILD_TYPE = "WT"
@@ -29,17 +31,19 @@ class VariantCollector(RankingCollector):
     ----------
     wild_type : tuple of str
         The chains that were given, as the sentence has them.
-    given_from : int
-        Number of chains that are context, before the first that varies.
+    n_context : int
+        Number of chains that are only read, before the first that varies.
     """
 
+    label = "variant"
+
     def __init__(
-        self, prompt: PromptInfo, wild_type: Sequence[str], kind: Kind, top: int | None, given_from: int = 0
+        self, prompt: PromptInfo, wild_type: Sequence[str], kind: Kind, top: int | None, n_context: int = 0
     ) -> None:
         super().__init__(prompt, top)
         self.wild_type = tuple(wild_type)
         self._kind = kind
-        self._n_context = given_from
+        self._n_context = n_context
         self._wild_type_logp: float | None = None
 
     def chains(self, candidate: Candidate) -> tuple[str, ...]:
@@ -82,7 +86,7 @@ class VariantCollector(RankingCollector):
 
 
 class EditCollector(VariantCollector):
-    """Ranks edits of one protein chain, by an oracle of fitness if there is one.
+    """Ranks edits of the last chain of a prompt, by an oracle of fitness if there is one.
 
     Parameters
     ----------
@@ -90,10 +94,12 @@ class EditCollector(VariantCollector):
         Asked for the wild type at once, so that one that does not work is found before anything is sampled.
     """
 
-    def __init__(
-        self, prompt: PromptInfo, wild_type: str, kind: Kind, top: int | None, oracle: Oracle | None = None
-    ) -> None:
-        super().__init__(prompt, (wild_type,), kind, top)
+    def __init__(self, prompt: PromptInfo, kind: Kind, top: int | None, oracle: Oracle | None = None) -> None:
+        wild_type = prompt.sentence.wild_type
+        assert wild_type is not None
+        context = prompt.sentence.text[: prompt.sentence.given_from]
+        whole = [block.payload for block in parse(context).left] if context else []
+        super().__init__(prompt, (*whole, wild_type), kind, top, len(whole))
         self._oracle = oracle
         self._wild_type_fitness = None if oracle is None else oracle.predict([wild_type])[0]
 
@@ -103,7 +109,7 @@ class EditCollector(VariantCollector):
 
         found = super().ranked()
         for candidate in found:
-            changes = mutations(self.wild_type[0], *self.chains(candidate))
+            changes = mutations(self.wild_type[-1], self.chains(candidate)[-1])
             candidate.scores = {
                 "mutations": {"value": ":".join(changes) or WILD_TYPE},
                 "n_mutations": {"value": len(changes)},
@@ -114,8 +120,29 @@ class EditCollector(VariantCollector):
         return by_fitness(found, self._oracle, wild_type=self._wild_type_fitness)
 
 
+class DesignCollector(VariantCollector):
+    """Ranks designs of the loops of an antibody."""
+
+    label = "design"
+
+    def __init__(self, prompt: PromptInfo, design: Design, top: int | None) -> None:
+        super().__init__(prompt, design.chains, Kind.ANTIBODY, top, design.first_chain)
+        self._design = design
+
+    def ranked(self) -> list[Candidate]:
+        """Return the designs, the likeliest first, with the residues of their loops."""
+        found = super().ranked()
+        for candidate in found:
+            loops = self._design.loops_of(self.chains(candidate)) or {}
+            named = {f"cdr_{name.lower()}": {"value": residues} for name, residues in loops.items()}
+            candidate.scores = {**named, **candidate.scores}
+        return found
+
+
 class FitnessCollector(RankingCollector):
     """Ranks proteins of any length by an oracle of fitness."""
+
+    label = "protein"
 
     def __init__(self, prompt: PromptInfo, top: int | None, oracle: Oracle) -> None:
         super().__init__(prompt, top)

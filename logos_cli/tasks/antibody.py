@@ -2,14 +2,43 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+from typing import Any
+
 from logos_cli.engine.sampling import Sampling
+from logos_cli.errors import MissingError, UsageError
 from logos_cli.grammar import Form, Sentence
 from logos_cli.grammar.constrain import grammar
 from logos_cli.grammar.spec import Kind
 from logos_cli.objects.antibody import Antibody
 from logos_cli.objects.base import ScienceObject
 from logos_cli.objects.protein import Protein
-from logos_cli.tasks.base import OpenSentence, Task
+from logos_cli.tasks._cdr import (
+    DesignOpening,
+    Lengths,
+    parse_lengths,
+    parse_names,
+    plan_design,
+    read_light_chain,
+)
+from logos_cli.tasks._ranking import TOP_SAMPLES, RankingCollector
+from logos_cli.tasks.base import SAMPLES, Collector, OpenSentence, PromptInfo, Task, TaskOption
+
+_CDR = TaskOption(
+    "cdr", str, "Design these loops of the antibody that is given, and keep the rest.", metavar="H3|H1,H2,L3"
+)
+_LENGTH = TaskOption(
+    "length", str, "Residues of a designed loop: 12, 8-20, or for each H1:8,H3:8-20.", metavar="8-20",
+    shown_default="as it was",
+)  # fmt: skip
+_SCHEME = TaskOption(
+    "scheme", str, "Numbering that says where the loops are.", default="imgt",
+    choices=("imgt", "chothia", "kabat"),
+)  # fmt: skip
+_LIGHT = TaskOption(
+    "light", str, "The light chain of every heavy chain that is given: a FASTA file of one, or residues.",
+    metavar="FILE|TEXT",
+)  # fmt: skip
 
 
 class AntibodyTask(Task):
@@ -17,17 +46,65 @@ class AntibodyTask(Task):
 
     name = "antibody"
     help = "An antibody chain, or the light chain for a heavy one."
-    details = "A sequence is continued; a whole heavy chain and an opening tag ask for the light one."
+    details = (
+        "A sequence is continued; a whole heavy chain and an opening tag ask for the light one. With --cdr, loops are "
+        "designed: ANARCII finds them, the framework is kept, and the designs are ranked, each once, by the "
+        "log-likelihood of all that follows the first free residue, so that the right context counts."
+    )
     prompts = "the first residues: a sequence or a FASTA file"
     examples = (
         "logos generate antibody heavy.fasta -n 8",
+        "logos generate antibody --cdr H3 heavy.fasta --length 8-20 -n 100 --top 20 -o designs.csv",
+        "logos generate antibody --cdr H1,H2,H3 heavy.fasta --light light.fasta --scheme chothia -n 50",
         'logos generate antibody --template "EVQLVESGGGLVQPGGSLRLSCAAS{X:5,30}WGQGTLVTVSS" -n 20',
     )
+    options = (_CDR, _LENGTH, _SCHEME, _LIGHT, TOP_SAMPLES, SAMPLES)
+    collects = "antibodies"
     restrictions = ("template", "edit")
     read_options = ("chains", "column")
     form = Form.ANTIBODY
     reads_as = Form.ANTIBODY
     preset = Sampling(temperature=1.2, top_p=0.85, repetition_penalty=1.05)
+
+    def __init__(self, **chosen: Any) -> None:
+        super().__init__(**chosen)
+        self._names: tuple[str, ...] = ()
+        self._lengths: Lengths = {}
+        self._light: tuple[str, ...] = ()
+
+    @property
+    def restricting(self) -> str | None:
+        """The framework of a design is kept."""
+        return "--cdr" if self.chosen["cdr"] is not None else None
+
+    def check(self) -> None:
+        """Read what is to be designed, and the light chain."""
+        if self.chosen["cdr"] is None:
+            for name in ("length", "light"):
+                if self.chosen[name] is not None:
+                    raise UsageError(f"--{name} is that of a design", hint="say what to design with --cdr")
+            return
+        self._names = parse_names(self.chosen["cdr"])
+        self._lengths = parse_lengths(self.chosen["length"], self._names)
+        if self.chosen["light"] is not None:
+            self._light = (read_light_chain(self.chosen["light"]),)
+        if find_spec("anarcii") is None:
+            from logos_cli.objects._antibody_numbering import INSTALL
+
+            raise MissingError("numbering antibodies needs ANARCII", hint=INSTALL)
+
+    def collector(self, prompt: PromptInfo) -> Collector | None:
+        """Return what ranks designs and edits, or antibodies if that is asked for."""
+        if self.chosen["samples"]:
+            return None
+        from logos_cli.tasks._variants import DesignCollector, EditCollector
+
+        top = self.chosen["top"]
+        if isinstance(prompt.sentence, DesignOpening):
+            return DesignCollector(prompt, prompt.sentence.design, top)
+        if prompt.sentence.wild_type is not None:
+            return EditCollector(prompt, Kind.ANTIBODY, top)
+        return RankingCollector(prompt, top) if top is not None else None
 
     def from_nothing(self) -> OpenSentence:
         """Return the opening tag."""
@@ -39,19 +116,26 @@ class AntibodyTask(Task):
             item = Antibody((item.sequence,))
         if not isinstance(item, Antibody):
             raise self.refuse(item)
+        if self._names:
+            chains = (*item.chains, *self._light)
+            return DesignOpening.of(plan_design(chains, self._names, self.chosen["scheme"], self._lengths))
         *whole, last = item.chains
         before = "".join(f"{Kind.ANTIBODY.start}{chain}{Kind.ANTIBODY.end}" for chain in whole)
         return self.from_beginning(before + Kind.ANTIBODY.start + last)
 
     def from_beginning(self, text: str) -> OpenSentence:
         """Take a block that is open, or after a whole block another one that is."""
+        if self._names:
+            raise UsageError("a design needs an antibody", hint=f"give {self.prompts}, with whole chains")
         n_chains = text.count(Kind.ANTIBODY.start)
         return OpenSentence(
             text, grammar(" ".join(["antibody_block"] * max(1, n_chains))), end=Kind.ANTIBODY.end
         )
 
     def from_payload(self, text: str) -> OpenSentence:
-        """Take residues."""
+        """Take residues; of a design, whole chains parted by a colon."""
+        if self._names:
+            return self.from_object(Antibody(tuple(text.split(":"))))
         return self.from_beginning(Kind.ANTIBODY.start + text)
 
     def judge(self, sentence: Sentence) -> str:

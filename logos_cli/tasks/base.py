@@ -171,6 +171,8 @@ class Task(ABC):
         What its collectors' results are called (``sites``); empty if it has none.
     writers : mapping
         Writers of its results by the ending of the output, where it is another one than for samples.
+    restricting : str, optional
+        The one of its own options, if it was chosen, that fixes parts of the answer as a template does.
     options : tuple of TaskOption
         Its own options.
     chosen : dict
@@ -223,6 +225,11 @@ class Task(ABC):
         """The options that are not at their defaults, as records tell them."""
         defaults = {option.name: option.default for option in self.options}
         return {name: value for name, value in self.chosen.items() if value != defaults[name]}
+
+    @property
+    def restricting(self) -> str | None:
+        """By default, none of its own options restricts the answer."""
+        return None
 
     def entries(self, entries: Iterator[Entry]) -> Iterator[Entry]:
         """Return the entries of one prompt file as this task takes them: by default as they are.

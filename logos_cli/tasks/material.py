@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from logos_cli.engine.sampling import Sampling
 from logos_cli.errors import MoleculeError
 from logos_cli.grammar import Form, Sentence
 from logos_cli.grammar.constrain import grammar
 from logos_cli.grammar.spec import Kind
-from logos_cli.objects.base import ScienceObject
-from logos_cli.objects.material import Material
+from logos_cli.objects.base import ScienceObject, to_text
+from logos_cli.objects.material import Material, material_from_blocks
 from logos_cli.objects.molecule import Molecule
-from logos_cli.tasks.base import OpenSentence, Task
+from logos_cli.tasks._ranking import TOP_SAMPLES, Candidate, RankingCollector
+from logos_cli.tasks.base import SAMPLES, Collector, OpenSentence, PromptInfo, Task
 
 
 class MaterialTask(Task):
@@ -18,12 +21,18 @@ class MaterialTask(Task):
 
     name = "material"
     help = "A metal-organic framework: metal node and linkers."
-    details = "From nothing, or the linkers for a metal node."
+    details = (
+        "From nothing, or the linkers for a metal node. Valid is a node with a metal and linkers that RDKit accepts; "
+        "each record tells its MOFkey, metals and linkers without a topology."
+    )
     prompts = "the SMILES of a metal node, or a framework whose node to take"
     examples = (
         "logos generate material -n 20",
         "logos generate material '[O-2].[Zn+2]' -n 20",
+        "logos generate material -n 1000 --top 50 -o frameworks.csv",
     )
+    options = (TOP_SAMPLES, SAMPLES)
+    collects = "frameworks"
     form = Form.MATERIAL
     preset = Sampling(temperature=1.2, top_p=0.85, repetition_penalty=1.05)
 
@@ -45,28 +54,49 @@ class MaterialTask(Task):
 
     def from_payload(self, text: str) -> OpenSentence:
         """Take the SMILES of a metal node."""
+        from logos_cli.tasks._frameworks import check_node
+
+        check_node(text)
         return self.from_beginning(f"{Kind.MATERIAL.start}{Kind.METAL.start}{text}{Kind.METAL.end}")
 
     def judge(self, sentence: Sentence) -> str:
-        """Return node and canonical linkers, sorted; the node holds a metal, RDKit accepts the linkers."""
-        from logos_cli.formats._smiles import canonical_smiles
+        """Return nodes and linkers, canonical and sorted; the node holds a metal, RDKit accepts the linkers."""
+        from logos_cli.formats._smiles import parse_smiles
+        from logos_cli.tasks._frameworks import check_node
 
-        metal, *linkers = (block.payload for block in sentence.left[0].blocks)
-        _check_node(metal)
-        return "/".join((metal, *sorted(map(canonical_smiles, linkers))))
+        given = Material.from_sentence(sentence)
+        check_node(given.metal)
+        for linker in given.linkers:
+            parse_smiles(linker)
+        found = material_from_blocks([given.metal], given.linkers)
+        return "/".join((found.metal, *found.linkers))
+
+    def scores(self, sentence: Sentence) -> dict[str, dict[str, Any]]:
+        """Return the MOFkey of the framework."""
+        from logos_cli.tasks._frameworks import framework_key
+
+        material = Material.from_sentence(sentence)
+        try:
+            key: dict[str, Any] = {"value": framework_key(material.metal, material.linkers)}
+        except MoleculeError as error:
+            key = {"value": None, "reason": error.message}
+        return {"mofkey": key}
+
+    def collector(self, prompt: PromptInfo) -> Collector | None:
+        """Return what ranks frameworks, if that is asked for."""
+        top = self.chosen["top"]
+        return None if top is None or self.chosen["samples"] else _Frameworks(prompt, top)
 
 
-def _check_node(smiles: str) -> None:
-    """Refuse a node that is no SMILES or has no metal; RDKit's rules of valence are not for nodes."""
-    from rdkit import Chem, rdBase
-    from rdkit.Chem import rdqueries
+class _Frameworks(RankingCollector):
+    """Ranks frameworks, written with their blocks canonical and sorted."""
 
-    with rdBase.BlockLogs():
-        node = Chem.MolFromSmiles(smiles, sanitize=False)
-    if node is None:
-        raise MoleculeError(f"the metal node {smiles} is no SMILES")
-    if not node.GetAtomsMatchingQuery(rdqueries.MAtomQueryAtom()):
-        raise MoleculeError(f"the metal node {smiles} holds no metal")
+    label = "framework"
+
+    def written(self, candidate: Candidate) -> str:
+        """Return the canonical sentence."""
+        material = Material.from_sentence(candidate.sentence)
+        return to_text(material_from_blocks([material.metal], material.linkers))
 
 
 PLUGIN = MaterialTask()

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from logos_cli.engine.sampling import Sampling
+from logos_cli.errors import MoleculeError, UsageError
 from logos_cli.grammar import Form, Sentence
-from logos_cli.grammar.constrain import grammar
+from logos_cli.grammar.constrain import grammar, template
 from logos_cli.grammar.spec import Kind
 from logos_cli.objects.base import ScienceObject
 from logos_cli.objects.molecule import Molecule
-from logos_cli.tasks.base import OpenSentence, Task
+from logos_cli.tasks._ranking import TOP_SAMPLES, RankingCollector
+from logos_cli.tasks.base import SAMPLES, Collector, OpenSentence, PromptInfo, Task, TaskOption
+
+_SCAFFOLD = TaskOption(
+    "scaffold", str,
+    "A SMILES to grow, instead of a prompt: {X} or [*:1] where something is added, {X:3,15} so many characters of it.",
+    metavar="SMILES",
+)  # fmt: skip
 
 
 class MoleculeTask(Task):
@@ -20,15 +30,48 @@ class MoleculeTask(Task):
     examples = (
         "logos generate molecule -n 100 -o molecules.smi",
         "logos generate molecule 'O=C(Nc1ccccc1)' -n 20 --constrain chemistry",
+        "logos generate molecule --scaffold 'c1ccncc1{X:3,20}' -n 20 --constrain chemistry",
         "logos generate molecule --until valid=500 --time 55m -o molecules.smi",
     )
+    options = (_SCAFFOLD, TOP_SAMPLES, SAMPLES)
+    collects = "molecules"
     restrictions = ("template",)
     form = Form.MOLECULE
     preset = Sampling(temperature=1.2, top_p=0.85, repetition_penalty=1.05)
 
+    def __init__(self, **chosen: Any) -> None:
+        super().__init__(**chosen)
+        self._template: str | None = None
+
+    @property
+    def restricting(self) -> str | None:
+        """A scaffold fixes a part of the answer."""
+        return "--scaffold" if self.chosen["scaffold"] is not None else None
+
+    def check(self) -> None:
+        """Read the scaffold."""
+        scaffold = self.chosen["scaffold"]
+        if scaffold is None:
+            return
+        from logos_cli.tasks._scaffold import scaffold_query, scaffold_template
+
+        self._template = scaffold_template(scaffold)
+        template(Kind.MOLECULE, self._template)
+        scaffold_query(self._template)
+
+    def collector(self, prompt: PromptInfo) -> Collector | None:
+        """Return what ranks molecules, if that is asked for."""
+        top = self.chosen["top"]
+        return None if top is None or self.chosen["samples"] else RankingCollector(prompt, top)
+
     def from_nothing(self) -> OpenSentence:
-        """Return the opening tag."""
-        return self.from_beginning(Kind.MOLECULE.start)
+        """Return the opening tag, or the scaffold up to its first growth point."""
+        if self._template is None:
+            return self.from_beginning(Kind.MOLECULE.start)
+        fixed = self._template.partition("{")[0]
+        return OpenSentence(
+            Kind.MOLECULE.start + fixed, template(Kind.MOLECULE, self._template), end=Kind.MOLECULE.end
+        ).checked()
 
     def from_object(self, item: ScienceObject, level: int | None = None) -> OpenSentence:  # noqa: ARG002
         """Take the whole SMILES of a molecule as the beginning of a longer one."""
@@ -38,6 +81,8 @@ class MoleculeTask(Task):
 
     def from_beginning(self, text: str) -> OpenSentence:
         """Take an open molecule block."""
+        if text != Kind.MOLECULE.start and self._template is not None:
+            raise UsageError("--scaffold and a prompt exclude each other", hint="the scaffold is the prompt")
         return OpenSentence(text, grammar("molecule"), end=Kind.MOLECULE.end)
 
     def from_payload(self, text: str) -> OpenSentence:
@@ -45,10 +90,16 @@ class MoleculeTask(Task):
         return self.from_beginning(Kind.MOLECULE.start + text)
 
     def judge(self, sentence: Sentence) -> str:
-        """Return the canonical SMILES; valid is what RDKit accepts."""
+        """Return the canonical SMILES; valid is what RDKit accepts, and contains the scaffold if there is one."""
         from logos_cli.formats._smiles import canonical_smiles
 
-        return canonical_smiles(sentence.left[0].payload)
+        smiles = canonical_smiles(sentence.left[0].payload)
+        if self._template is not None:
+            from logos_cli.tasks._scaffold import contains_scaffold
+
+            if not contains_scaffold(smiles, self._template):
+                raise MoleculeError(f"{smiles} does not contain the scaffold {self._template}")
+        return smiles
 
 
 PLUGIN = MoleculeTask()

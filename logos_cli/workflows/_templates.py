@@ -51,6 +51,12 @@ class Restriction:
         """
         if self.positions is not None and self.max_mutations is None:
             raise UsageError("positions are those of an edit", hint="give max-mutations and a wild type too")
+        if task.restricting is not None:
+            if self.template is not None or self.max_mutations is not None:
+                other = "a template" if self.template is not None else "an edit"
+                raise UsageError(f"{task.restricting} and {other} exclude each other")
+            if constrain == "off":
+                raise UsageError(f"{task.restricting} is a constraint", hint="leave out --constrain off")
         if self.template is None and self.max_mutations is None:
             return
         if self.template is not None and self.max_mutations is not None:
