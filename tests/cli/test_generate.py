@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import re
 import signal
 import subprocess
 import time
@@ -11,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from logos_cli import registry
 from logos_cli.errors import ExitCode
 
 _FAKE = ("--backend", "fake", "--max-new-tokens", "40")
@@ -43,7 +46,7 @@ def test_upstream_spellings_are_accepted_and_not_shown(logos: Any, tmp_path: Pat
     assert done.stdout == ""
     records = _records((tmp_path / "out" / "protein.jsonl").read_text())
     assert [record["sample"]["top_p"] for record in records] == [0.5, 0.5]
-    shown = logos("generate", "--help", code=ExitCode.OK).stdout
+    shown = logos("generate", "protein", "--help", code=ExitCode.OK).stdout
     assert "--num-samples" in shown
     assert "num_samples" not in shown
     assert "results_dir" not in shown
@@ -66,7 +69,17 @@ def test_the_output_extension_chooses_the_format(logos: Any, tmp_path: Path) -> 
 
 def test_generate_reads_what_encode_and_generate_write(logos: Any) -> None:
     sites = logos(
-        "generate", "site", *_FAKE, "-p", "MKTAYIAK", "-n", 2, "--max-new-tokens", 100, code=ExitCode.OK
+        "generate",
+        "site",
+        *_FAKE,
+        "-p",
+        "MKTAYIAK",
+        "-n",
+        2,
+        "--samples",
+        "--max-new-tokens",
+        100,
+        code=ExitCode.OK,
     ).stdout
     ligands = logos("generate", "ligand", *_FAKE, "-p", "-", "-n", 2, stdin=sites)
     records = _records(ligands.stdout)
@@ -77,7 +90,7 @@ def test_generate_reads_what_encode_and_generate_write(logos: Any) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("protien",), "did you mean protein"),
+        (("protien",), "Did you mean 'protein'"),
         (("site",), "site needs a prompt"),
         (("protein", "-p", "seq.fasta"), "there is no such file"),
         (("protein", "-p", "MKT1"), "not a residue"),
@@ -130,6 +143,124 @@ def test_a_dry_run_shows_the_resolved_plan(logos: Any, tmp_path: Path) -> None:
     assert plan["prompts"] == "2"
     assert plan["longest_prompt_tokens"] == "7"
     assert plan["temperature"] == "1.2"
+
+
+def test_the_group_lists_every_task_in_a_line(logos: Any) -> None:
+    shown = logos("generate", "--help", code=ExitCode.OK).stdout
+    for name, task in registry.load_all("tasks").items():
+        assert re.search(rf"^ +{name} +{re.escape(task.help)}$", shown, re.MULTILINE)
+
+
+def test_a_task_shows_what_concerns_it_only(logos: Any) -> None:
+    def shown(task: str) -> set[str]:
+        return set(re.findall(r"--[a-z][a-z-]*", logos("generate", task, "--help", code=ExitCode.OK).stdout))
+
+    site, protein, ligand = shown("site"), shown("protein"), shown("ligand")
+    assert {"--min-frequency", "--samples", "--chain", "--until", "--num-samples"} <= site
+    assert (
+        not {"--template", "--edit", "--positions", "--reference", "--pocket", "--cutoff", "--level"} & site
+    )
+    assert {"--template", "--edit", "--max-mutations", "--positions", "--reference"} <= protein
+    assert {"--pocket", "--site", "--level", "--ligand", "--cutoff", "--template"} <= ligand
+    assert "--edit" not in ligand
+    done = logos("generate", "site", "MKT", "--template", "MK{X}", code=ExitCode.USAGE)
+    assert "No such option" in done.stderr
+
+
+def test_options_may_stand_before_the_task(logos: Any) -> None:
+    after = logos("generate", "protein", *_FAKE, "-n", 3, "--seed", 5, code=ExitCode.OK)
+    for before in (
+        ("-n", 3, "--seed", 5, "protein", *_FAKE),
+        ("--seed=5", "-n3", *_FAKE, "-b", 2, "protein"),
+    ):
+        assert logos("generate", *before, code=ExitCode.OK).stdout == after.stdout
+    given = logos("generate", "-n", 3, "--offline", "protein", "MKT", *_FAKE, "--seed", 5, code=ExitCode.OK)
+    assert given.stdout == logos("generate", "protein", "-p", "MKT", *_FAKE, "-n3", "--seed", 5).stdout
+    assert "Say what to generate" in logos("generate", "-n", 3, code=ExitCode.USAGE).stderr
+
+
+def test_the_prompt_is_given_once(logos: Any) -> None:
+    twice = logos("generate", "protein", "MKT", "-p", "MAA", code=ExitCode.USAGE)
+    assert "PROMPT and --prompt exclude each other" in twice.stderr
+    edit = logos("generate", "protein", "MKT", "--edit", "MAA", code=ExitCode.USAGE)
+    assert "the wild type is the prompt" in edit.stderr
+
+
+def test_until_and_dropped_records(logos: Any, tmp_path: Path) -> None:
+    sentences = [f"<MoleculeS>{smiles}<MoleculeE>" for smiles in ("CCO", "OCC", "C(C", "CN", "CO")]
+    (tmp_path / "script.txt").write_text("\n".join(sentences))
+    arguments = ("generate", "molecule", *_FAKE, "--model", "script.txt", "--top-p", 1)
+    done = logos(*arguments, "--until", "valid=40,unique=3", "--drop-invalid", code=ExitCode.OK)
+    records = _records(done.stdout)
+    assert len(records) == 40
+    assert {record["status"] for record in records} == {"ok"}
+    assert int(done.stderr.split()[0]) > len(records)
+    short = logos(*arguments, "--until", "unique=9", "-n", 30, code=ExitCode.PARTIAL)
+    assert "1 prompt gave fewer than unique=9" in short.stderr
+    assert "did you mean unique" in logos(*arguments, "--until", "uniqe=9", code=ExitCode.USAGE).stderr
+
+
+def test_time_that_is_up_is_no_failure(logos: Any) -> None:
+    done = logos("generate", "protein", *_FAKE, "-n", 1000000, "--time", "3s", code=ExitCode.OK)
+    assert "the time is up" in done.stderr
+    n_made = len(done.stdout.splitlines())
+    assert n_made
+    counts = {
+        name.strip(): int(number.replace(",", ""))
+        for number, name in re.findall(r"([0-9][0-9,]*) ([a-z ]+)", done.stderr)
+    }
+    assert counts["requested"] == 1_000_000
+    assert counts["not begun in time"] == 1_000_000 - n_made
+    assert "is no time" in logos("generate", "protein", "--time", "soon", code=ExitCode.USAGE).stderr
+
+
+def test_reference_sets(logos: Any, tmp_path: Path) -> None:
+    (tmp_path / "script.txt").write_text("<MoleculeS>OCC<MoleculeE>\n<MoleculeS>CN<MoleculeE>")
+    (tmp_path / "known.smi").write_text("CCO ethanol\n")
+    arguments = ("generate", "molecule", *_FAKE, "--model", "script.txt", "--top-p", 1, "-n", 20)
+    done = logos(*arguments, "--reference", "known.smi", code=ExitCode.OK)
+    assert "2 unique → 1 novel" in done.stderr
+    for record in _records(done.stdout):
+        assert record["scores"]["novel"]["value"] == ("CN" in record["text"])
+    (tmp_path / "wrong.fasta").write_text(">a\nMKTAYIAK\n")
+    wrong = logos(*arguments, "--reference", "wrong.fasta", code=ExitCode.USAGE)
+    assert "cannot be compared with a protein" in wrong.stderr
+
+
+def test_sites_of_a_structure_in_every_format(logos: Any, tmp_path: Path, checkout: Path) -> None:
+    example = checkout / "examples" / "complex.cif"
+    done = logos("generate", "site", example, "-n", 6, "-o", "sites.jsonl", code=ExitCode.OK)
+    records = _records((tmp_path / "sites.jsonl").read_text())
+    assert records
+    assert f"; {len(records)} sites" in done.stderr
+    logos("generate", "site", example, "-n", 6, "-o", "sites.csv", code=ExitCode.OK)
+    rows = list(csv.DictReader((tmp_path / "sites.csv").read_text().splitlines()))
+    assert [row["name"] for row in rows] == [record["id"] for record in records]
+    assert all(row["residue_ids"] and row["center_x"] for row in rows)
+    for name, sign in (
+        ("sites.cif", "_atom_site."),
+        ("sites.pml", "select site_"),
+        ("sites.cxc", "name site_"),
+    ):
+        logos("generate", "site", example, "-n", 6, "-o", name, code=ExitCode.OK)
+        assert sign in (tmp_path / name).read_text()
+    again = logos("decode", "sites.jsonl", "--to", "p2rank", code=ExitCode.OK)
+    assert again.stdout == (tmp_path / "sites.csv").read_text()
+    prompts = logos("generate", "ligand", "sites.jsonl", "-n", 1, "--max-new-tokens", 60)
+    assert len(_records(prompts.stdout)) == len(records)
+
+
+def test_a_pocket_told_residue_by_residue(logos: Any, checkout: Path) -> None:
+    example = checkout / "examples" / "complex.cif"
+    source = json.loads(logos("encode", example, "--as", "protein").stdout.splitlines()[0])["source"]
+    chain, numbers = source["residues"][0]["chain"], source["residues"][0]["numbers"]
+    named = f"{chain}:{numbers[3]},{chain}:{numbers[5]}"
+    done = logos("generate", "ligand", example, "--site", named, "-n", 1, "--max-new-tokens", 30)
+    (record,) = _records(done.stdout)
+    assert record["text"].count("<PocketS>") == 2
+    assert record["sample"]["options"] == {"site": named}
+    absent = logos("generate", "ligand", example, "--site", f"{chain}:9999", code=ExitCode.USAGE)
+    assert f"there is no residue {chain}:9999" in absent.stderr
 
 
 def test_quiet_is_quiet(logos: Any) -> None:

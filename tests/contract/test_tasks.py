@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import pytest
 
 from logos_cli import registry
 from logos_cli.backends.fake import FakeBackend
 from logos_cli.engine.sampler import Sampling
 from logos_cli.engine.scheduler import Engine, Finish, Request
-from logos_cli.errors import GrammarError, LogosError, UsageError
+from logos_cli.errors import GrammarError, LogosError, MoleculeError, UsageError
+from logos_cli.formats.base import ReadOptions
 from logos_cli.grammar import FORMS, TAGS, Form, parse
 from logos_cli.objects.antibody import Antibody
 from logos_cli.objects.base import ScienceObject
@@ -18,6 +21,7 @@ from logos_cli.objects.molecule import Molecule
 from logos_cli.objects.protein import Protein
 from logos_cli.objects.reaction import Reaction
 from logos_cli.tasks.base import OpenSentence, Task
+from logos_cli.workflows.generate import GenerateOptions
 
 _SITE = Complex((Protein("MKVLA", (1, 3)), Protein("GGS")), "CCO")
 OBJECTS: dict[str, ScienceObject] = {
@@ -38,11 +42,13 @@ TAKES = {
     "material": {"material", "molecule"},
     "site": {"protein", "complex", "site"},
     "ligand": {"protein", "complex", "site"},
+    "expanded": {"complex", "site"},
 }
-NEEDS_PROMPT = {"site", "ligand"}
+NEEDS_PROMPT = {"site", "ligand", "expanded"}
 PAYLOADS = {
     "protein": "MKTAYIAK", "antibody": "QVQLV", "molecule": "CC(C", "reaction": "CCO.CC(=O)O",
     "retrosynthesis": "CCOC(C)=O", "material": "[Zn]", "site": "MKTAYIAK", "ligand": "MKTAYIAK",
+    "expanded": "<ProteinS>MK<PocketS>V<PocketE><ProteinE>",
 }  # fmt: skip
 
 
@@ -71,6 +77,36 @@ def test_a_task_describes_itself(task: Task) -> None:
     assert task.prompts
     assert task.form in FORMS
     assert task.preset.max_new_tokens <= 1000
+
+
+def test_its_command_line_is_complete(task: Task) -> None:
+    assert len(task.help) <= 60, "cut in `logos generate --help`"
+    assert all(f"logos generate {task.name}" in example for example in task.examples)
+    assert set(task.read_options) <= {each.name for each in fields(ReadOptions)}
+    assert set(task.restrictions) <= {"template", "edit"}
+    known = registry.load_all("formats").values()
+    assert set(task.writers.values()) <= {name for plugin in known for name in plugin.writers()}
+
+
+def test_its_options_are_declared_and_checked(task: Task) -> None:
+    common = {each.name for each in fields(GenerateOptions)}
+    for option in task.options:
+        assert option.help.endswith(".")
+        assert option.name.isidentifier()
+        assert option.name not in common, "generate() takes both as keywords"
+    assert task.chosen == {option.name: option.default for option in task.options}
+    assert task.configure().changed == {}
+    with pytest.raises(UsageError, match=f"{task.name} has no option 'colour'"):
+        task.configure(colour=1)
+
+
+def test_the_plugin_itself_is_never_changed(task: Task) -> None:
+    chosen = {option.name: True for option in task.options if option.type is bool}
+    other = task.configure(**chosen)
+    assert type(other) is type(task)
+    assert other is not task
+    assert all(other.chosen[name] for name in chosen)
+    assert not any(task.chosen[name] for name in chosen)
 
 
 def test_what_is_sampled_for_any_prompt_is_a_sentence_that_begins_with_it(task: Task) -> None:
@@ -108,6 +144,8 @@ def test_without_the_constraint_the_answer_ends_where_the_sentence_does(task: Ta
         "material": "<MaterialS><MetalS>[Zn]<MetalE><MoleculeS>O=C([O-])C<MoleculeE><MoleculeS>C<MoleculeE><MaterialE>",
         "site": "<ProteinS>MKTAYIAK<ProteinE><Search><ProteinS>MKT<PocketS>A<PocketE>YIAK<ProteinE>",
         "ligand": "<ProteinS>MK<PocketS>V<PocketE><ProteinE><MoleculeS>CCO<MoleculeE>",
+        "expanded": "<ProteinS>MK<PocketS>V<PocketE><ProteinE><Trans>"
+        "<ProteinS>MK<PocketS>CC(C)[C@H](N)C(=O)O<PocketE><ProteinE>",
     }[task.name]
     opening = task.from_text(PAYLOADS[task.name])
     if task.name in ("antibody", "ligand"):
@@ -151,7 +189,7 @@ def test_without_a_prompt(task: Task) -> None:
     ],
 )
 def test_text_that_begins_no_sentence_is_refused_with_its_place(task: Task, text: str) -> None:
-    with pytest.raises(GrammarError) as caught:
+    with pytest.raises((GrammarError, MoleculeError)) as caught:
         task.from_text(text)
     assert caught.value.span is not None
     assert caught.value.text is not None
@@ -166,6 +204,7 @@ def test_the_beginning_of_another_form_is_refused(task: Task) -> None:
         "<ProteinS>MK": {"protein"},
         "<ProteinS>MK<ProteinE><Search><ProteinS>": {"site"},
         "<ProteinS>MK<ProteinE><MoleculeS>C": {"ligand"},
+        "<ProteinS>MK<PocketS>V<PocketE><ProteinE><Trans><ProteinS>M": {"expanded"},
         "<MoleculeS>CC<MoleculeE><React>": {"reaction"},
         "<MoleculeS>CC<MoleculeE><ReverseReact>": {"retrosynthesis"},
     }

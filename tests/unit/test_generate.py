@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from logos_cli import generate
+from logos_cli import generate, registry
 from logos_cli.backends.fake import FakeBackend, FakeCheckpoint
 from logos_cli.errors import GrammarError, InputError, LogosError, UsageError
 from logos_cli.grammar import parse
@@ -32,6 +32,12 @@ def _script(tmp_path: Path, *sentences: str) -> str:
     path = tmp_path / "script.txt"
     path.write_text("\n".join(sentences))
     return str(path)
+
+
+def _raw(task: str) -> dict[str, bool]:
+    """Return what makes a task that puts samples together write them as they come."""
+    names = {option.name for option in registry.load("tasks", task).options}
+    return {"samples": True} if "samples" in names else {}
 
 
 @pytest.fixture
@@ -67,10 +73,11 @@ def test_the_embedded_model_gives_the_same_text_at_any_batch_size(task: str, pro
     options = GenerateOptions(
         n_samples=10, seed=3, device="cpu", temperature=1.3, top_p=1.0, max_new_tokens=90
     )
-    wanted = [record.to_dict() for record in generate(task, prompt, replace(options, batch_size=64))]
+    own = _raw(task)
+    wanted = [record.to_dict() for record in generate(task, prompt, replace(options, batch_size=64), **own)]
     assert len({record["text"] for record in wanted}) > 1
     for batch_size in (1, 3, 8):
-        records = generate(task, prompt, replace(options, batch_size=batch_size))
+        records = generate(task, prompt, replace(options, batch_size=batch_size), **own)
         assert [record.to_dict() for record in records] == wanted
 
 
@@ -217,22 +224,15 @@ def test_without_the_constraint_malformed_answers_are_counted(tmp_path: Path) ->
 
 
 def test_everything_sampled_under_the_constraint_parses() -> None:
-    prompts = {"site": "MKTAYIAK", "ligand": "<ProteinS>M<PocketS>K<PocketE><ProteinE>"}
-    for task in (
-        "protein",
-        "antibody",
-        "molecule",
-        "reaction",
-        "retrosynthesis",
-        "material",
-        "site",
-        "ligand",
-    ):
+    pocket = "<ProteinS>M<PocketS>K<PocketE><ProteinE>"
+    prompts = {"site": "MKTAYIAK", "ligand": pocket, "expanded": pocket}
+    for task in registry.names("tasks"):
         records = _make(
-            task, prompts.get(task), n_samples=25, max_new_tokens=1000, top_p=1.0, repetition_penalty=1.0
-        )
+            task, prompts.get(task), n_samples=25, max_new_tokens=1000, temperature=1.0, top_p=1.0,
+            repetition_penalty=1.0, **_raw(task),
+        )  # fmt: skip
         finished = [record for record in records if record.sample["finish"] == "stop"]
-        assert finished
+        assert finished, task
         for record in finished:
             assert parse(record.text).form == record.kind
 
