@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from logos_cli.backends.base import LoadOptions
 from logos_cli.errors import LogosError
@@ -26,12 +26,22 @@ if TYPE_CHECKING:
 class Need(StrEnum):
     """What a metric cannot do without, beyond the record itself."""
 
-    MODEL = "model"
-    """A language model, and time."""
-    REFERENCE = "reference"
-    """A set to compare with: training data, a base pool (``--reference``)."""
-    TRUTH = "truth"
-    """The right answers (``--truth``)."""
+    MODEL = "model", "a language model"
+    REFERENCE = "reference", "a reference set"
+    """Something to compare with: training data, a base pool (``--reference``)."""
+    TRUTH = "truth", "the right answers"
+    """``--truth``."""
+    WILD_TYPE = "wild_type", "the wild type"
+    """What the records are variants of (``--wild-type``)."""
+
+    what: str
+
+    def __new__(cls, value: str, what: str) -> Self:
+        """Make a member that says in words what it is."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.what = what
+        return member
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +133,8 @@ class Context:
         Sets of objects in files; read when first asked for, once a process.
     load, backend : LoadOptions, str
         The language model, for metrics that need one.
+    wild_type : str, optional
+        The sentence that records are variants of.
     blocks : bool
         Likelihood: each block of the sentence as well, given what precedes it.
     seed : int
@@ -131,6 +143,7 @@ class Context:
 
     reference: ReferenceSet | None = None
     truth: ReferenceSet | None = None
+    wild_type: str | None = None
     load: LoadOptions = field(default_factory=LoadOptions)
     backend: str = "auto"
     blocks: bool = False
@@ -138,8 +151,7 @@ class Context:
 
     def offers(self, need: Need) -> bool:
         """Whether this need of a metric is met."""
-        given = {Need.REFERENCE: self.reference, Need.TRUTH: self.truth}
-        return need is Need.MODEL or given[need] is not None
+        return need is Need.MODEL or getattr(self, need.value) is not None
 
 
 @dataclass(frozen=True, slots=True)

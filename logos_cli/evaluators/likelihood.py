@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from logos_cli.backends.base import LoadOptions, open_model
+from logos_cli.errors import LogosError
 from logos_cli.evaluators.base import Context, Evaluator, Metric, Need, Subject, Unavailable, Values
 from logos_cli.grammar import Form, parse
 
@@ -64,6 +65,12 @@ class LikelihoodEvaluator(Evaluator):
             "it; of a material, metal and linkers are the blocks. With --blocks.",
             "nat", "higher", source="chain rule", needs=_MODEL,
         ),
+        Metric(
+            "logp_ratio",
+            "Log-likelihood of the whole sentence minus that of the wild type's: zero-shot fitness of a variant.",
+            "nat", "higher", source="Meier et al. 2021 (10.1101/2021.07.09.450648), whole-sequence ratio",
+            needs=(Need.MODEL, Need.WILD_TYPE),
+        ),
     )  # fmt: skip
 
     def prepare(self, wanted: Collection[str], context: Context) -> None:  # noqa: ARG002
@@ -83,15 +90,29 @@ class LikelihoodEvaluator(Evaluator):
         scored = likelihood_of(context.load, context.backend).score(
             [subject.record.text for subject in subjects]
         )
+        reference = _logp_of(context.wild_type, context) if "logp_ratio" in wanted else None
         return [
-            _values(subject, text, blocks=context.blocks)
+            _values(subject, text, reference, blocks=context.blocks)
             if isinstance(text, ScoredText)
             else {name: Unavailable(text.message) for name in wanted}
             for subject, text in zip(subjects, scored, strict=True)
         ]
 
 
-def _values(subject: Subject, text: ScoredText, *, blocks: bool) -> Values:
+def _logp_of(text: str | None, context: Context) -> float | None:
+    """Return the log-likelihood of the wild type; None if it has none."""
+    return None if text is None else _cached_logp(text, context.load, context.backend)
+
+
+@lru_cache(maxsize=8)
+def _cached_logp(text: str, load: LoadOptions, backend: str) -> float:
+    (scored,) = likelihood_of(load, backend).score([text])
+    if isinstance(scored, LogosError):
+        raise scored
+    return float(scored.all.sum())
+
+
+def _values(subject: Subject, text: ScoredText, wild_type: float | None, *, blocks: bool) -> Values:
     from logos_cli.engine.likelihood import answer_start, blocks_of, perplexity
 
     sentence = parse(subject.record.text)
@@ -105,6 +126,8 @@ def _values(subject: Subject, text: ScoredText, *, blocks: bool) -> Values:
         "logp_answer": float(answer.sum()) if len(answer) else math.nan,
         "ppl_answer": perplexity(answer),
     }
+    if wild_type is not None:
+        values["logp_ratio"] = float(text.all.sum()) - wild_type
     if blocks:
         for number, block in enumerate(blocks_of(sentence), 1):
             values[f"logp_block_{number}"] = float(text.between(*block.span).sum())

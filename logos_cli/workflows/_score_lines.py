@@ -1,0 +1,59 @@
+"""Scores put into the JSON of a record, every other byte of which stays as it is."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+_BLANK: Final = re.compile(r"\s*")
+_DECODER: Final = json.JSONDecoder()
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+
+
+def with_scores(line: str, scores: Mapping[str, Any]) -> str:
+    """Return a record's line with these scores; of those that it had, the others are kept as written."""
+    if not scores:
+        return line
+    updates = {name: _ENCODER.encode(value) for name, value in scores.items()}
+    before = next((line[start:end] for key, start, end in _pairs(line) if key == "scores"), "{}")
+    return _updated(line, {"scores": _updated(before, updates)})
+
+
+def _updated(text: str, updates: Mapping[str, str]) -> str:
+    """Return the text of an object with values replaced in their places, or put at the end."""
+    parts, place, rest, empty = [], 0, dict(updates), True
+    for key, start, end in _pairs(text):
+        empty = False
+        if key in updates:  # a key that comes twice is replaced twice: readers take the last
+            parts += [text[place:start], updates[key]]
+            place = end
+            rest.pop(key, None)
+    close = text.rindex("}")
+    added = ", ".join(f"{_ENCODER.encode(key)}: {value}" for key, value in rest.items())
+    if not added:
+        return "".join(parts) + text[place:]
+    body = text[place:close]
+    kept = body.rstrip()
+    joint = "" if empty else ", "
+    return "".join(parts) + kept + joint + added + body[len(kept) :] + text[close:]
+
+
+def _pairs(text: str) -> Iterator[tuple[str, int, int]]:
+    """Yield each key of an object with the range of its value; the text is known to be JSON."""
+    place = _blank(text, text.index("{") + 1)
+    while text[place] != "}":
+        key, place = _DECODER.raw_decode(text, place)
+        start = _blank(text, _blank(text, place) + 1)  # the colon
+        _, end = _DECODER.raw_decode(text, start)
+        yield key, start, end
+        place = _blank(text, end)
+        if text[place] == ",":
+            place = _blank(text, place + 1)
+
+
+def _blank(text: str, place: int) -> int:
+    match = _BLANK.match(text, place)
+    assert match is not None  # it matches nothing, too
+    return match.end()

@@ -1,0 +1,166 @@
+"""Which metrics a run computes: names, families and groups, resolved against all evaluators."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import cache
+from typing import Final
+
+from logos_cli import registry
+from logos_cli.errors import UsageError
+from logos_cli.evaluators.base import Context, Evaluator, Metric, Need
+
+DEFAULT: Final = "default"
+ALL: Final = "all"
+NONE: Final = "none"
+_FLAGS: Final = {
+    Need.REFERENCE: "--reference FILE",
+    Need.TRUTH: "--truth FILE",
+    Need.WILD_TYPE: "--wild-type FILE",
+}
+_NUMBER: Final = re.compile(r"\d+$")
+
+
+@cache
+def evaluators() -> dict[str, Evaluator]:
+    """Return every family by name."""
+    return registry.load_all("evaluators")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A metric with its family; ``of_set`` says that it is a figure of a set, not of a record."""
+
+    metric: Metric
+    family: Evaluator
+    of_set: bool
+
+
+@cache
+def catalogue() -> dict[str, Entry]:
+    """Return every metric by name, families in order."""
+    found: dict[str, Entry] = {}
+    for family in evaluators().values():
+        for of_set, metrics in ((False, family.metrics), (True, family.summary_metrics)):
+            for metric in metrics:
+                found[metric.name] = Entry(metric, family, of_set)
+    return found
+
+
+def pattern_of(name: str) -> str:
+    """Return the name under which the catalogue has a metric: ``logp_block_#`` for ``logp_block_2``."""
+    return name if name in catalogue() else _NUMBER.sub("#", name)
+
+
+def metric_of(name: str) -> Metric | None:
+    """Return the metric of that name, None if there is none."""
+    entry = catalogue().get(pattern_of(name))
+    return entry.metric if entry else None
+
+
+def unknown_name(name: str, others: Iterable[str] = ()) -> UsageError:
+    """Return the error for a name that is no score, with the nearest."""
+    known = [*catalogue(), *others]
+    near = get_close_matches(name.lower(), known, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else "logos score --explain lists them"
+    return UsageError(f"there is no score {name!r}", hint=hint)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What a run computes, by family.
+
+    Attributes
+    ----------
+    records, sets : dict
+        Names of metrics of records and of sets, in the order of the catalogue.
+    implied : frozenset of str
+        Those that only a filter or a ranking needs: not computed again where a record has them.
+    """
+
+    records: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    sets: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    implied: frozenset[str] = frozenset()
+    named: frozenset[str] = frozenset()
+    """Those that were asked for by name or family: a record that has none of it is told why."""
+
+    @property
+    def families(self) -> Iterator[Evaluator]:
+        """The families that have something to compute."""
+        return (each for name, each in evaluators().items() if name in self.records or name in self.sets)
+
+    def wanted(self, family: str) -> tuple[str, ...]:
+        """Return all names of a family that are computed."""
+        return (*self.records.get(family, ()), *self.sets.get(family, ()))
+
+
+def select(wanted: Sequence[str] | None, implied: Iterable[str], context: Context) -> Selection:
+    """Resolve what was asked for.
+
+    Parameters
+    ----------
+    wanted : sequence of str, optional
+        Names of metrics and families, ``default``, ``all`` or ``none``; None is ``default``.
+    implied : iterable of str
+        Names that a filter or a ranking uses; those that are no metric of ours are left to the records.
+
+    Raises
+    ------
+    UsageError
+        If a name is none, or a metric asked for by name needs what was not given.
+    """
+    chosen: dict[str, None] = {}
+    named: set[str] = set()
+    known = catalogue()
+    for name in wanted if wanted is not None else (DEFAULT,):
+        if name == NONE:
+            continue
+        if name == DEFAULT:
+            chosen |= dict.fromkeys(each for each, entry in known.items() if _by_default(entry, context))
+        elif name == ALL:
+            chosen |= dict.fromkeys(known)
+        elif name in evaluators():
+            members = [each for each, entry in known.items() if entry.family.name == name]
+            chosen |= dict.fromkeys(members)
+            named.update(members)
+        else:
+            if (found := known.get(pattern_of(name))) is None:
+                raise unknown_name(name, (*evaluators(), DEFAULT, ALL, NONE))
+            _check_needs(name, found.metric, context)
+            chosen[pattern_of(name)] = None
+            named.add(pattern_of(name))
+    only_implied = set()
+    for name in map(pattern_of, implied):
+        if name in known and name not in chosen:
+            chosen[name] = None
+            only_implied.add(name)
+    selection = Selection(implied=frozenset(only_implied), named=frozenset(named))
+    for name, entry in known.items():
+        if name in chosen:
+            group = selection.sets if entry.of_set else selection.records
+            group[entry.family.name] = (*group.get(entry.family.name, ()), name)
+    return selection
+
+
+def _by_default(entry: Entry, context: Context) -> bool:
+    needs = entry.metric.needs
+    return Need.MODEL not in needs and all(context.offers(need) for need in needs)
+
+
+def _check_needs(name: str, metric: Metric, context: Context) -> None:
+    missing = unmet(metric, context)
+    if missing is not None:
+        raise UsageError(f"{name} needs {missing.what}", hint=f"give it with {_FLAGS[missing]}")
+
+
+def unmet(metric: Metric, context: Context) -> Need | None:
+    """Return the first need of a metric that the context does not meet."""
+    return next((need for need in metric.needs if not context.offers(need)), None)
+
+
+def why_unmet(need: Need) -> str:
+    """Return the reason for a null."""
+    return f"{need.what} was not given ({_FLAGS[need].split()[0]})"
