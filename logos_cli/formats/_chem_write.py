@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from logos_cli.errors import MoleculeError, UsageError
 from logos_cli.formats.base import Writer
@@ -86,9 +86,7 @@ class SdfWriter(Writer):
         from logos_cli.formats._smiles import parse_smiles
 
         molecule = _node(smiles) if role == "metal" else parse_smiles(smiles)
-        molecule = (
-            _with_conformer(molecule, self.options.seed, title) if self.options.conformer else _flat(molecule)
-        )
+        molecule = self._conformer(molecule, title) if self.options.conformer else _flat(molecule)
         molecule.SetProp("_Name", " ".join(title.split()))
         tags = {"kind": record.kind, "smiles": smiles, "role": role, "status": record.status.value}
         for name, score in record.scores.items():
@@ -97,6 +95,15 @@ class SdfWriter(Writer):
             tags["logp_sample"] = str(record.sample["logp"])
         lines = [f">  <{name}>\n{value}\n\n" for name, value in tags.items() if value not in ("", "None")]
         return f"{Chem.MolToMolBlock(molecule)}{''.join(lines)}$$$$\n"
+
+    def _conformer(self, molecule: Chem.Mol, title: str) -> Chem.Mol:
+        from logos_cli.formats._conformer import embed
+
+        try:
+            return embed(molecule, self.options.seed, title)
+        except MoleculeError as error:
+            error.hint = "write 2D coordinates: leave out --3d"
+            raise
 
 
 def _roles(item: ScienceObject, count: int) -> list[str]:
@@ -125,30 +132,3 @@ def _flat(molecule: Chem.Mol) -> Chem.Mol:
 
     rdDepictor.Compute2DCoords(molecule)
     return molecule
-
-
-def _with_conformer(molecule: Chem.Mol, seed: int, title: str) -> Chem.Mol:
-    """Return the molecule with hydrogens and one ETKDGv3 conformer, relaxed by MMFF94 where it has parameters.
-
-    Raises
-    ------
-    MoleculeError
-        If no conformer was found.
-    """
-    from rdkit import Chem, rdBase
-    from rdkit.Chem import rdDistGeom, rdForceFieldHelpers
-
-    full = Chem.AddHs(molecule)
-    parameters: Any = rdDistGeom.ETKDGv3()
-    parameters.randomSeed = seed & 0x7FFFFFFF
-    parameters.maxIterations = 50
-    with rdBase.BlockLogs():
-        if rdDistGeom.EmbedMolecule(full, parameters) < 0:
-            parameters.useRandomCoords = True
-            if rdDistGeom.EmbedMolecule(full, parameters) < 0:
-                raise MoleculeError(
-                    f"no 3D conformer of {title} was found", hint="write 2D coordinates: leave out --3d"
-                )
-        if rdForceFieldHelpers.MMFFHasAllMoleculeParams(full):
-            rdForceFieldHelpers.MMFFOptimizeMolecule(full, maxIters=500)
-    return full

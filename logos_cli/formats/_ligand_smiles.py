@@ -53,7 +53,7 @@ class Chemist:
         """
         if self.given is not None:
             return self._by_template(ligand, self.given, "file")
-        found = [self._definition(residue) for residue in ligand.residues]
+        found = [self.definition(residue) for residue in ligand.residues]
         if any(item is None for item in found):
             missing = sorted(
                 {residue.name for residue, item in zip(ligand.residues, found, strict=True) if item is None}
@@ -61,19 +61,20 @@ class Chemist:
             return self._perceived(ligand, f"the dictionary does not know {', '.join(missing)}")
         components = [item[0] for item in found if item is not None]
         origin = "ccd" if any(item[1] == "ccd" for item in found if item is not None) else "chem_comp"
-        parts, place, strangers = self._parts(ligand, components)
+        parts, place, strangers = self.parts(ligand, components)
         if strangers:
             return self._renamed(ligand, components, origin, strangers)
         drawing = chemistry.draw(parts, [build.Link(place[one], place[other]) for one, other in ligand.links])
         return LigandSmiles(drawing.smiles, origin, self._unmodelled(ligand, drawing.n_atoms))
 
-    def _definition(self, residue: Residue) -> tuple[Component, str] | None:
+    def definition(self, residue: Residue) -> tuple[Component, str] | None:
+        """Return what a residue's name stands for, and whether the file or the dictionary says so."""
         if self.comps is not None and (found := self.comps.get(residue.name)) is not None:
             return found, "chem_comp"
         known = component(residue.name)
         return (known, "ccd") if known is not None else None
 
-    def _parts(
+    def parts(
         self, ligand: Ligand, components: list[Component]
     ) -> tuple[list[build.Part], dict[int, tuple[int, str]], list[str]]:
         """Return the parts, the part and name of each atom, and atoms that a definition does not have."""

@@ -1,0 +1,61 @@
+"""The optional libraries that docking needs, imported when needed and kept quiet."""
+
+from __future__ import annotations
+
+import logging
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+from rdkit import rdBase
+
+from logos_cli.errors import MissingError
+
+INSTALL = "pip install 'logos-cli[dock]'"
+_PURPOSE = {
+    "meeko": "preparing molecules for docking needs Meeko",
+    "openmm": "preparing a receptor needs OpenMM",
+    "pdbfixer": "preparing a receptor needs PDBFixer",
+    "posebusters": "checking poses needs PoseBusters",
+    "vina": "docking needs the vina package",
+}
+
+
+def is_installed(name: str) -> bool:
+    """Whether a library can be imported, without importing it."""
+    return find_spec(name) is not None
+
+
+def load(name: str) -> Any:
+    """Import a library.
+
+    Raises
+    ------
+    MissingError
+        If it is not installed.
+    """
+    try:
+        return _meeko() if name == "meeko" else import_module(name)
+    except ImportError as error:
+        what = _PURPOSE[name.partition(".")[0]]
+        raise MissingError(f"{what}, which is not installed", hint=INSTALL) from error
+
+
+def _meeko() -> Any:
+    """Import Meeko and take back what it does to the logging of the whole process."""
+    logger = logging.getLogger("rdkit")
+    levels = [(handler, handler.level, handler.formatter) for handler in logger.handlers]
+    first = "meeko" not in _loaded
+    module = import_module("meeko")
+    if first:
+        rdBase.LogToCppStreams()
+        for handler, level, formatter in levels:
+            handler.setLevel(level)
+            handler.setFormatter(formatter)
+        # it warns about every residue and molecule; what matters becomes an error or a note of ours
+        logging.getLogger("meeko").setLevel(logging.CRITICAL)
+        _loaded.add("meeko")
+    return module
+
+
+_loaded: set[str] = set()

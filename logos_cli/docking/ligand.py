@@ -1,0 +1,233 @@
+"""A ligand ready for docking: one molecule, protonated, with a conformer, as PDBQT."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rdkit import Chem, rdBase
+from rdkit.Chem import EnumerateStereoisomers, rdMolDescriptors
+
+from logos_cli.docking import _libraries
+from logos_cli.docking.protonation import PH, protonate
+from logos_cli.errors import MoleculeError
+from logos_cli.formats._conformer import embed
+from logos_cli.formats._molfile import read_molblock
+from logos_cli.formats._smiles import parse_smiles
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+MAX_HEAVY_ATOMS = 150
+MAX_ROTATABLE_BONDS = 50
+"""Beyond these the search of Vina cannot be trusted, and takes hours."""
+
+LIGAND_TYPES = frozenset((
+    "H", "HD", "HS", "C", "A", "N", "NA", "NS", "O", "OA", "OS", "F", "P", "S", "SA", "Cl", "Br", "I",
+    "Si", "CG0", "CG1", "CG2", "CG3", "G0", "G1", "G2", "G3",
+))  # fmt: skip
+"""Atom types of ligands that Vina scores, with those of Meeko's opened macrocycles."""
+
+_SUPPORTED = "Vina knows H, C, N, O, F, Si, P, S, Cl, Br and I"
+_PEPTIDE = Chem.MolFromSmarts("[NX3][CX4;H1,H2][CX3](=O)[NX3][CX4;H1,H2][CX3](=O)")
+_MAX_STEREOISOMERS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class LigandOptions:
+    """How to prepare ligands.
+
+    Attributes
+    ----------
+    ph : float, optional
+        pH whose dominant protonation state is docked; None takes the molecule as it is given.
+    placed : bool
+        Keep the given coordinates (scoring and minimising) instead of embedding a new conformer.
+    seed : int
+        Seed of the conformer.
+    """
+
+    ph: float | None = PH
+    placed: bool = False
+    seed: int = 1
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A prepared ligand.
+
+    Attributes
+    ----------
+    molecule : Chem.Mol
+        With all hydrogens and one conformer.
+    pdbqt : str
+        What Vina reads; remarks lead back to the molecule.
+    n_torsions : int
+        Bonds that turn.
+    """
+
+    molecule: Chem.Mol
+    pdbqt: str
+    n_torsions: int
+    notes: list[str] = field(default_factory=list)
+
+
+def read_ligand(smiles: str, molblock: str | None) -> Chem.Mol:
+    """Return the molecule of a SMILES, or of a mol block with its coordinates.
+
+    Raises
+    ------
+    MoleculeError
+        If RDKit accepts neither.
+    """
+    if molblock is None:
+        return parse_smiles(smiles)
+    molecule = read_molblock(molblock)[0]
+    if molecule.GetNumConformers() and molecule.GetConformer().Is3D():
+        Chem.AssignStereochemistryFrom3D(molecule)
+    return molecule
+
+
+def placed_positions(molecule: Chem.Mol, title: str) -> NDArray[np.float64]:
+    """Return the positions (Å) of a molecule's atoms, shape (n_atoms, 3).
+
+    Raises
+    ------
+    MoleculeError
+        If it has none, they are two-dimensional, or all of them are the same.
+    """
+    if not molecule.GetNumConformers():
+        raise MoleculeError(
+            f"{title} has no coordinates", hint="give a file with a pose: SDF, MOL2, PDB or mmCIF"
+        )
+    positions: NDArray[np.float64] = np.array(molecule.GetConformer().GetPositions())
+    if len(positions) > 1 and not np.ptp(positions, axis=0).any():
+        raise MoleculeError(
+            f"all atoms of {title} lie at one point", hint="the file has no coordinates; give one with a pose"
+        )
+    if len(positions) > 3 and not np.ptp(positions[:, 2]) and not positions[:, 2].any():
+        raise MoleculeError(
+            f"the coordinates of {title} are two-dimensional (every z is 0)",
+            hint="give a file with a pose in the receptor's frame",
+        )
+    return positions
+
+
+def prepare(molecule: Chem.Mol, title: str, options: LigandOptions) -> Prepared:
+    """Prepare one ligand.
+
+    Raises
+    ------
+    MoleculeError
+        If it is too large, has atoms that Vina does not know, or no conformer is found.
+    MissingError
+        If Meeko is not installed.
+    """
+    notes: list[str] = []
+    positions = placed_positions(molecule, title) if options.placed else None
+    molecule = _without_salts(molecule, notes)
+    _check(molecule, title)
+    if options.ph is not None:
+        state = protonate(molecule, options.ph)
+        molecule = state.molecule
+        notes += state.notes
+    full = embed(molecule, options.seed, title) if positions is None else Chem.AddHs(molecule, addCoords=True)
+    _note_stereo(molecule, notes)
+    pdbqt, n_torsions = _pdbqt(full, title)
+    if n_torsions > MAX_ROTATABLE_BONDS:
+        raise MoleculeError(
+            f"{title} is too large for Vina: {n_torsions} bonds turn, at most {MAX_ROTATABLE_BONDS} can be searched",
+            hint=_hint_of_size(molecule),
+        )
+    return Prepared(full, pdbqt, n_torsions, notes)
+
+
+def stereoisomers(molecule: Chem.Mol, most: int = _MAX_STEREOISOMERS) -> list[Chem.Mol]:
+    """Return the molecules with every undefined stereocentre and double bond defined, in a fixed order."""
+    enumeration: Any = EnumerateStereoisomers
+    options = enumeration.StereoEnumerationOptions(
+        onlyUnassigned=True, unique=True, maxIsomers=most, tryEmbedding=False, rand=1
+    )
+    flat = Chem.Mol(molecule)
+    flat.RemoveAllConformers()
+    found = {Chem.MolToSmiles(each): each for each in enumeration.EnumerateStereoisomers(flat, options)}
+    return [found[smiles] for smiles in sorted(found)]
+
+
+def _without_salts(molecule: Chem.Mol, notes: list[str]) -> Chem.Mol:
+    """Return the largest organic fragment, and say what was stripped."""
+    with rdBase.BlockLogs():
+        fragments = Chem.GetMolFrags(molecule, asMols=True)
+    if len(fragments) < 2:
+        return molecule
+    best: Chem.Mol = max(
+        fragments,
+        key=lambda each: (_has_carbon(each), each.GetNumHeavyAtoms(), Chem.MolToSmiles(each)),
+    )
+    others = Counter(Chem.MolToSmiles(each) for each in fragments if each is not best)
+    listed = ", ".join(
+        smiles if count == 1 else f"{count} {smiles}" for smiles, count in sorted(others.items())
+    )
+    notes.append(f"stripped {listed}")
+    return best
+
+
+def _has_carbon(molecule: Chem.Mol) -> bool:
+    return any(atom.GetAtomicNum() == 6 for atom in molecule.GetAtoms())
+
+
+def _check(molecule: Chem.Mol, title: str) -> None:
+    table = Chem.GetPeriodicTable()
+    for atom in molecule.GetAtoms():
+        if atom.GetAtomicNum() == 0:
+            raise MoleculeError(f"{title} has an attachment point (*)", hint="dock a whole molecule")
+        symbol = table.GetElementSymbol(atom.GetAtomicNum())
+        if symbol not in _ELEMENTS:
+            raise MoleculeError(
+                f"atom {atom.GetIdx() + 1} of {title} is {symbol}, which Vina does not know",
+                hint=f"{_SUPPORTED}; a program that knows {symbol} is needed",
+            )
+    n_heavy = molecule.GetNumHeavyAtoms()
+    if n_heavy > MAX_HEAVY_ATOMS:
+        raise MoleculeError(
+            f"{title} is too large for Vina: {n_heavy} heavy atoms, at most {MAX_HEAVY_ATOMS} can be searched",
+            hint=_hint_of_size(molecule),
+        )
+
+
+_ELEMENTS = frozenset(("H", "C", "N", "O", "F", "Si", "P", "S", "Cl", "Br", "I"))
+
+
+def _hint_of_size(molecule: Chem.Mol) -> str:
+    n_peptide_bonds = len(molecule.GetSubstructMatches(_PEPTIDE, maxMatches=1000))
+    if n_peptide_bonds > 2:
+        return "it is a peptide; a program for peptide docking is needed"
+    return "dock a part of it"
+
+
+def _note_stereo(molecule: Chem.Mol, notes: list[str]) -> None:
+    n_undefined = rdMolDescriptors.CalcNumUnspecifiedAtomStereoCenters(molecule)
+    if n_undefined:
+        centres = "1 stereocentre is" if n_undefined == 1 else f"{n_undefined} stereocentres are"
+        notes.append(f"{centres} undefined; one isomer is docked (--stereo docks all)")
+
+
+def _pdbqt(full: Chem.Mol, title: str) -> tuple[str, int]:
+    meeko = _libraries.load("meeko")
+    with rdBase.BlockLogs():
+        try:
+            setup = meeko.MoleculePreparation()(full)[0]
+            text, good, reason = meeko.PDBQTWriterLegacy.write_string(setup)
+        except (RuntimeError, ValueError, KeyError) as error:
+            raise MoleculeError(f"Meeko cannot prepare {title}: {str(error).splitlines()[0]}") from error
+    if not good:
+        raise MoleculeError(f"Meeko cannot prepare {title}: {' '.join(str(reason).split())}")
+    for atom in setup.atoms:
+        if not atom.is_ignore and atom.atom_type not in LIGAND_TYPES:
+            symbol = Chem.GetPeriodicTable().GetElementSymbol(int(atom.atomic_num))
+            raise MoleculeError(
+                f"atom {atom.index + 1} of {title} ({symbol}) has no atom type in Vina", hint=_SUPPORTED
+            )
+    return text, text.count("\nBRANCH")

@@ -1,0 +1,146 @@
+"""Docking many ligands: a server process with one worker a core."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable, Iterator
+from multiprocessing.connection import Connection
+from queue import SimpleQueue
+from typing import IO, Any, Self
+
+from logos_cli import errors
+from logos_cli.docking._server import Docked, Failure, Job, Result, Task
+from logos_cli.errors import LogosError
+
+__all__ = ["Docked", "Failure", "Job", "Pool", "Result", "Task", "error_of", "usable_cores"]
+
+_AHEAD = 2
+"""So many ligands a worker lie at the server, so that no worker waits."""
+
+
+class Pool:
+    """Docks ligands in other processes; used as a context.
+
+    Parameters
+    ----------
+    job : Job
+        What to dock to, and how.
+
+    Raises
+    ------
+    LogosError
+        If the engine refuses the receptor or cannot be started.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self._messages: SimpleQueue[Any] = SimpleQueue()
+        task_end, self._tasks_fd = os.pipe()
+        self._results_fd, result_end = os.pipe()
+        program = f"from logos_cli.docking._server import serve; serve({task_end}, {result_end})"
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", program], stdin=subprocess.DEVNULL, pass_fds=(task_end, result_end),
+            env=_environment(),
+        )  # fmt: skip
+        os.close(task_end)
+        os.close(result_end)
+        self._tasks = Connection(self._tasks_fd, readable=False)
+        self._answers = os.fdopen(self._results_fd, "rb")
+        self._reader = threading.Thread(target=self._listen, args=(self._answers,), daemon=True)
+        self._reader.start()
+        try:
+            self._tasks.send(job)
+            self._expect_ready()
+        except BaseException:
+            self.close()
+            raise
+
+    def _listen(self, stream: IO[bytes]) -> None:
+        try:
+            while True:
+                self._messages.put(pickle.load(stream))  # noqa: S301 - a process of our own
+        except (EOFError, OSError, ValueError, pickle.UnpicklingError):
+            self._messages.put(None)
+
+    def _expect_ready(self) -> None:
+        message = self._messages.get()
+        if isinstance(message, Failure):
+            raise error_of(message)
+        if message != "ready":
+            raise self._gone()
+
+    def _gone(self) -> LogosError:
+        code = self._process.wait()
+        how = f"by signal {-code}" if code < 0 else f"with status {code}"
+        return LogosError(
+            f"the docking process ended {how}", hint="finished ligands are kept; is there enough memory?"
+        )
+
+    def run(self, tasks: Iterable[Task]) -> Iterator[Result]:
+        """Yield the results as they come; tasks are drawn as workers need them. Runs once."""
+        source = iter(tasks)
+        outstanding = 0
+        exhausted = False
+        most = _AHEAD * self.job.n_workers
+        while True:
+            while not exhausted and outstanding < most:
+                task = next(source, None)
+                exhausted = task is None
+                outstanding += not exhausted
+                try:
+                    self._tasks.send(task)
+                except (BrokenPipeError, OSError) as error:
+                    raise self._gone() from error
+            if not outstanding:
+                return
+            message = self._messages.get()
+            if not isinstance(message, Result):
+                raise self._gone()
+            outstanding -= 1
+            yield message
+
+    def close(self) -> None:
+        """End the processes."""
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(5)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        self._reader.join(5)
+        self._tasks.close()
+        self._answers.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def error_of(failure: Failure) -> LogosError:
+    """Return a failure as the error that it was."""
+    kind = getattr(errors, failure.kind, LogosError)
+    if not (isinstance(kind, type) and issubclass(kind, LogosError)) or kind is errors.GrammarError:
+        kind = LogosError
+    made: LogosError = kind(failure.message, hint=failure.hint)
+    return made
+
+
+def usable_cores() -> int:
+    """Return the cores that this process may use, as Slurm or the system says."""
+    slurm = os.environ.get("SLURM_CPUS_PER_TASK", "")
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return min(cores, int(slurm)) if slurm.isdigit() and int(slurm) else cores
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment of the server, which finds this package wherever it was started."""
+    places = [place for place in sys.path if place]
+    return dict(os.environ) | {"PYTHONPATH": os.pathsep.join(places), "OMP_NUM_THREADS": "1"}

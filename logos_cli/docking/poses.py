@@ -1,0 +1,42 @@
+"""From PDBQT back to molecules: Meeko's way, with the ligand's own bonds."""
+
+from __future__ import annotations
+
+from rdkit import Chem, rdBase
+
+from logos_cli.docking import _libraries
+from logos_cli.errors import MoleculeError
+
+
+def read_poses(pdbqt: str, title: str) -> list[Chem.Mol]:
+    """Return one molecule a pose, all hydrogens included.
+
+    The bonds are those of the SMILES that Meeko put into the PDBQT, which was written from the ligand itself;
+    none is guessed from distances.
+
+    Raises
+    ------
+    MoleculeError
+        If the poses cannot be read.
+    """
+    meeko = _libraries.load("meeko")
+    with rdBase.BlockLogs():
+        try:
+            read = meeko.PDBQTMolecule(pdbqt, skip_typing=True)
+            molecules = meeko.RDKitMolCreate.from_pdbqt_mol(read)
+        except (RuntimeError, ValueError, KeyError, IndexError) as error:
+            raise MoleculeError(f"the poses of {title} cannot be read: {error}") from error
+    ligand = next((molecule for molecule in molecules if molecule is not None), None)
+    if ligand is None or not ligand.GetNumConformers():
+        raise MoleculeError(f"the poses of {title} cannot be read: no molecule")
+    poses = []
+    for conformer in ligand.GetConformers():
+        pose = Chem.Mol(ligand)
+        pose.RemoveAllConformers()
+        one = Chem.Conformer(conformer)
+        one.SetId(0)
+        pose.AddConformer(one)
+        for name in list(pose.GetPropNames()):
+            pose.ClearProp(name)
+        poses.append(pose)
+    return poses

@@ -1,0 +1,137 @@
+"""Figures of docking on real complexes: receptors that can be prepared, redocking, time, CrossDocked pockets.
+
+    python -m tests.bench.figures_docking DATA receptors -o receptors.jsonl
+    python -m tests.bench.figures_docking DATA redock -o redock.jsonl --count 100 --exhaustiveness 8
+    python -m tests.bench.figures_docking DATA summary redock.jsonl
+
+DATA is the folder ``complexes``. Each result is a line that is written at once, and what is there is not done
+again: a run can be stopped, continued, and summed up while it goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rdkit import Chem
+
+from logos_cli.docking import receptor as receptors
+from logos_cli.docking.box import Box
+from logos_cli.errors import LogosError
+from logos_cli.formats._input import Input
+from logos_cli.formats._molfile import read_molblock
+
+SIDE_ANGSTROM = 25.0
+SEED = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A complex with the crystal ligand as SDF."""
+
+    name: str
+    receptor: Path
+    ligand: Path
+
+    def crystal(self) -> Chem.Mol:
+        """Return the ligand in its crystal pose, without hydrogens."""
+        text = gzip.decompress(self.ligand.read_bytes()).decode()
+        return read_molblock(text.partition("M  END")[0] + "M  END\n")[0]
+
+    def box(self) -> tuple[Box, Any]:
+        """Return the box around the crystal ligand, and its positions."""
+        positions = self.crystal().GetConformer().GetPositions()
+        return Box.around(positions, 0, self.name, (SIDE_ANGSTROM,) * 3), positions
+
+
+def posebusters(data: Path) -> list[Pair]:
+    """Return the pairs of the PoseBusters benchmark, in the order of their names."""
+    folder = data / "posebusters"
+    return [
+        Pair(
+            path.name.removesuffix("_ligand.sdf.gz"),
+            path.with_name(path.name.replace("_ligand.sdf", ".pdb")),
+            path,
+        )
+        for path in sorted(folder.glob("*_ligand.sdf.gz"))
+    ]
+
+
+def prepared(pair: Pair, *, cache: bool) -> receptors.Receptor:
+    """Return the receptor of a pair."""
+    box, positions = pair.box()
+    with Input(str(pair.receptor)) as source:
+        model = receptors.read_model(source)
+    return receptors.prepare(model, box, occupied=positions, cache=cache)
+
+
+def receptor_row(pair: Pair) -> dict[str, Any]:
+    """Prepare one receptor from nothing, and let Vina read it."""
+    start = time.perf_counter()
+    try:
+        made = prepared(pair, cache=False)
+    except LogosError as error:
+        return {"name": pair.name, "ok": False, "class": type(error).__name__, "reason": str(error)}
+    wall = time.perf_counter() - start
+    return {
+        "name": pair.name, "ok": True, "wall_s": round(wall, 2), "atoms": len(made.rigid_pdbqt.splitlines()),
+        "notes": list(made.notes),
+    }  # fmt: skip
+
+
+def run(pairs: Iterable[Pair], work: Callable[[Pair], dict[str, Any]], output: Path) -> None:
+    """Do what has not been done yet, one line at a time."""
+    done = {row["name"] for row in rows(output)} if output.exists() else set()
+    with output.open("a", encoding="utf-8") as stream:
+        for pair in pairs:
+            if pair.name not in done:
+                stream.write(json.dumps(work(pair)) + "\n")
+                stream.flush()
+
+
+def rows(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the results of a file."""
+    for line in path.read_text(encoding="utf-8").splitlines():
+        yield json.loads(line)
+
+
+def summary(path: Path) -> None:
+    """Print what the rows of a file say."""
+    found = list(rows(path))
+    good = [row for row in found if row["ok"]]
+    print(f"{len(good)} of {len(found)} ({len(good) / len(found):.1%})")
+    for reason, count in Counter(row.get("class", "") for row in found if not row["ok"]).most_common():
+        print(f"  {count} {reason}")
+        for row in found:
+            if not row["ok"] and row.get("class", "") == reason:
+                print(f"    {row['name']}: {row['reason']}")
+    if walls := [row["wall_s"] for row in good if "wall_s" in row]:
+        print(f"wall time: median {np.median(walls):.1f} s, 90 % below {np.quantile(walls, 0.9):.1f} s")
+
+
+def main() -> None:
+    """Run or sum up one figure."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("data", type=Path)
+    parser.add_argument("figure", choices=("receptors", "summary"))
+    parser.add_argument("rows", nargs="?", type=Path)
+    parser.add_argument("-o", "--output", type=Path, default=Path("docking.jsonl"))
+    arguments = parser.parse_args()
+    if arguments.figure == "summary":
+        summary(arguments.rows or arguments.output)
+        return
+    run(posebusters(arguments.data), receptor_row, arguments.output)
+
+
+if __name__ == "__main__":
+    main()
