@@ -42,6 +42,8 @@ _LOW_SCORE: Final = (
     25.0  # below it ANARCII itself asks for a second look; T-cell receptors come out at 20 to 23
 )
 _LETTERS: Final = re.compile(r"[A-Z]+")
+_N_KEPT: Final = 1024
+_KNOWN: Final[dict[str, Mapping[str, Any]]] = {}
 
 Regions = dict[str, tuple[int, int]]
 """Half-open ranges of places, from 0, in the whole chain, by the name of the region."""
@@ -184,8 +186,7 @@ def number_chains(sequences: Sequence[str], scheme: str = Scheme.IMGT) -> list[V
     """
     wanted = parse_scheme(scheme)
     unique = dict.fromkeys(sequence for sequence in sequences if _LETTERS.fullmatch(sequence))
-    answers = _numbered({str(index): sequence for index, sequence in enumerate(unique)}, wanted)
-    domains = dict(zip(unique, answers, strict=True))
+    domains = dict(zip(unique, _numbered(list(unique), wanted), strict=True))
     return [
         _domain(sequence, domains[sequence], wanted) if sequence in domains else _unreadable(sequence)
         for sequence in sequences
@@ -208,7 +209,8 @@ def _domain(sequence: str, answer: Mapping[str, Any], scheme: Scheme) -> Variabl
     if "".join(letter for _, letter in placed) != _standard(sequence[start:end]):
         return "its numbering leaves out residues"
     numbers = tuple((number, letter.strip()) for (number, letter), _ in placed)
-    return VariableDomain(sequence, scheme, answer["chain_type"], start, end, numbers, float(answer["score"]))
+    score = round(float(answer["score"]), 2)  # further digits depend on what else was numbered with it
+    return VariableDomain(sequence, scheme, answer["chain_type"], start, end, numbers, score)
 
 
 def _standard(residues: str) -> str:
@@ -216,18 +218,22 @@ def _standard(residues: str) -> str:
     return re.sub("[BOJUZ]", "X", residues)
 
 
-def _numbered(chains: dict[str, str], scheme: Scheme) -> list[Mapping[str, Any]]:
-    """Return ANARCII's answers in order."""
-    if not chains:
-        return []
-    tool = _anarcii()
+def _numbered(chains: Sequence[str], scheme: Scheme) -> list[Mapping[str, Any]]:
+    """Return ANARCII's answers in order; what it said of a chain is kept, in IMGT numbers, for a while."""
+    new = [chain for chain in chains if chain not in _KNOWN]
+    if new:
+        answers = _anarcii().number({str(index): chain for index, chain in enumerate(new)})
+        _KNOWN.update({chain: answers[str(index)] for index, chain in enumerate(new)})
+    found = [_KNOWN[chain] for chain in chains]
+    for chain in list(_KNOWN)[: max(0, len(_KNOWN) - _N_KEPT)]:
+        del _KNOWN[chain]
+    if scheme is Scheme.IMGT or not found:
+        return found
     # not Anarcii.to_scheme, which prints; the function behind it does not
     from anarcii.output_data_processing.schemes import convert_number_scheme
 
-    answers = tool.number(dict(chains))
-    if scheme is not Scheme.IMGT:
-        answers = convert_number_scheme(answers, scheme.value)
-    return [answers[name] for name in chains]
+    converted = convert_number_scheme({str(index): each for index, each in enumerate(found)}, scheme.value)
+    return list(converted.values())
 
 
 @cache
