@@ -15,10 +15,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from itertools import chain
 
 import torch
 from torch import Tensor
-from torch.nn.functional import linear, rms_norm, scaled_dot_product_attention, silu
+from torch.nn.functional import linear, pad, rms_norm, scaled_dot_product_attention, silu
 
 from logos_cli.backends._architecture import DecoderConfig, stage_of_layer
 from logos_cli.errors import ModelError
@@ -126,17 +127,26 @@ class _Block:
     bias: Tensor
 
 
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """Consecutive tokens of one row: ``n`` of a pass from ``first``, at the positions from ``start``."""
+
+    row: int
+    first: int
+    n: int
+    start: int
+
+
 @dataclass(slots=True)
 class _Place:
-    """Where tokens stand: one in each of the first rows, or (``row``) several in one row."""
+    """Where the tokens of a pass stand: one in each of the first rows, or in spans of several rows."""
 
-    positions: Tensor
     cos: Tensor
     sin: Tensor
-    rows: Tensor
-    blocks: list[_Block]
-    row: int | None = None
-    start: int = 0
+    positions: Tensor | None = None
+    rows: Tensor | None = None
+    blocks: Sequence[_Block] = ()
+    spans: Sequence[_Span] = ()
 
 
 class Decoder:
@@ -258,20 +268,25 @@ class Decoder:
             for cache in (each for pair in stage.caches for each in pair):
                 cache[target, :, :length] = cache[source, :, :length]
 
-    def prefill(self, row: int, tokens: Sequence[int]) -> Tensor:
-        """Run a prompt in an empty row; return the logits after its last token, shape (V,)."""
+    def prefill(self, rows: Sequence[int], prompts: Sequence[Sequence[int]]) -> Tensor:
+        """Run prompts in empty rows; return the logits after the last token of each, shape (len(rows), V)."""
         # whole rows of eight for the sake of rounding, see docs/decisions/backends.md; what follows the last
         # token is not seen by it, and overwritten by the steps to come
-        padded = [*tokens, *[0] * (-len(tokens) % ROWS)]
-        ids = torch.tensor(padded, dtype=torch.long, device=self.device)
-        chunk, hidden = _CHUNK.get(self.device.type, 512), self.embedding
-        for start in range(0, len(padded), chunk):
-            end = min(start + chunk, len(padded))
-            hidden = self.embedding[ids[start:end]]
+        padded = [[*prompt, *[0] * (-len(prompt) % ROWS)] for prompt in prompts]
+        last: dict[int, Tensor] = {}
+        for spans in _passes(rows, [len(tokens) for tokens in padded], _CHUNK.get(self.device.type, 512)):
+            pieces = [padded[i][span.start : span.start + span.n] for i, span in spans]
+            ids = torch.tensor([*chain(*pieces)], dtype=torch.long, device=self.device)
+            hidden = self.embedding[ids]
             for stage in self.stages:
-                hidden = self._run(stage, hidden.to(stage.device), self._span(stage, row, start, end))
-        last = len(tokens) - len(padded) - 1
-        return self.logits(hidden[last][None])[0]
+                place = self._spans(stage, [span for _, span in spans])
+                hidden = self._run(stage, hidden.to(stage.device), place)
+            for i, span in spans:
+                end = len(prompts[i]) - 1 - span.start
+                if 0 <= end < span.n:
+                    last[i] = hidden[span.first + end]
+        found = torch.stack([last[i] for i in range(len(prompts))])
+        return self.logits(pad(found, (0, 0, 0, -len(found) % ROWS)))[: len(found)]
 
     def step(self, tokens: Sequence[int], positions: Sequence[int]) -> Tensor:
         """Run one token in each of the first R rows, at that row's position; return logits, shape (R, V)."""
@@ -322,12 +337,14 @@ class Decoder:
             for block, bias in zip(blocks, biases, strict=True)
         ]
         rows = torch.arange(len(positions), device=stage.device)
-        return _Place(positions, stage.cos[positions][:, None], stage.sin[positions][:, None], rows, made)
+        return _Place(stage.cos[positions][:, None], stage.sin[positions][:, None], positions, rows, made)
 
-    def _span(self, stage: _Stage, row: int, start: int, end: int) -> _Place:
-        positions = torch.arange(start, end, device=stage.device)
-        cos, sin = stage.cos[start:end, None], stage.sin[start:end, None]
-        return _Place(positions, cos, sin, positions, [], row, start)
+    def _spans(self, stage: _Stage, spans: Sequence[_Span]) -> _Place:
+        cos, sin = (
+            torch.cat([table[span.start : span.start + span.n] for span in spans])[:, None]
+            for table in (stage.cos, stage.sin)
+        )
+        return _Place(cos, sin, spans=spans)
 
     def _run(self, stage: _Stage, hidden: Tensor, place: _Place) -> Tensor:
         """Run a stage's layers; ``hidden``, shape (N, width), is overwritten."""
@@ -335,7 +352,7 @@ class Decoder:
         for layer, cache in zip(stage.layers, stage.caches, strict=True):
             qkv = linear(rms_norm(hidden, width, layer.norm_in, eps), layer.qkv, layer.qkv_bias)
             query, key, value = self.split(qkv, layer, place.cos, place.sin)
-            read = self._attend if place.row is None else self._attend_span
+            read = self._attend_spans if place.spans else self._attend
             hidden += linear(read(query, key, value, cache, place), layer.out, layer.out_bias)
             gate, up = linear(rms_norm(hidden, width, layer.norm_mlp, eps), layer.gate_up).chunk(2, dim=-1)
             hidden += linear(silu(gate) * up, layer.down)
@@ -373,24 +390,45 @@ class Decoder:
         joined = read[0] if len(read) == 1 else torch.cat(read)
         return joined.view(n, -1)
 
-    def _attend_span(
+    def _attend_spans(
         self, query: Tensor, key: Tensor, value: Tensor, cache: tuple[Tensor, Tensor], place: _Place
     ) -> Tensor:
-        """Write the new positions of one row and return what the queries read, (L, H * D)."""
-        assert place.row is not None
-        n, end = len(query), place.start + len(query)
-        keys, values = (each[place.row, None, :, :end] for each in cache)
-        keys[0, :, place.start :] = key.transpose(0, 1)
-        values[0, :, place.start :] = value.transpose(0, 1)
-        mask = None
-        if place.start:
-            mask = torch.arange(end, device=query.device) <= place.positions[:, None]
-        else:
-            keys = key.transpose(0, 1)[None]
-        read = scaled_dot_product_attention(
-            query.transpose(0, 1)[None], keys, values,
-            attn_mask=mask, is_causal=mask is None,
-            enable_gqa=self.config.n_heads != self.config.n_kv_heads,
-        )  # fmt: skip
-        joined: Tensor = read[0].transpose(0, 1).reshape(n, -1)
-        return joined
+        """Write the new positions of some rows and return what the queries read, (N, H * D)."""
+        read = []
+        for span in place.spans:
+            new, end = slice(span.first, span.first + span.n), span.start + span.n
+            keys, values = (each[span.row, None, :, :end] for each in cache)
+            keys[0, :, span.start :] = key[new].transpose(0, 1)
+            values[0, :, span.start :] = value[new].transpose(0, 1)
+            mask = None
+            if span.start:
+                positions = torch.arange(end, device=query.device)
+                mask = positions <= positions[span.start :, None]
+            else:
+                keys = key[new].transpose(0, 1)[None]
+            found = scaled_dot_product_attention(
+                query[new].transpose(0, 1)[None], keys, values,
+                attn_mask=mask, is_causal=mask is None,
+                enable_gqa=self.config.n_heads != self.config.n_kv_heads,
+            )  # fmt: skip
+            read.append(found[0].transpose(0, 1).reshape(span.n, -1))
+        return read[0] if len(read) == 1 else torch.cat(read)
+
+
+def _passes(rows: Sequence[int], lengths: Sequence[int], most: int) -> list[list[tuple[int, _Span]]]:
+    """Share prompts out among passes of at most so many tokens; return (prompt, span) of each.
+
+    A prompt is cut at multiples of ``most`` from its own beginning, so that its pieces, and with them the bits of
+    its logits, do not depend on its neighbours.
+    """
+    passes: list[list[tuple[int, _Span]]] = []
+    used = most
+    for i, (row, length) in enumerate(zip(rows, lengths, strict=True)):
+        for start in range(0, length, most):
+            n = min(most, length - start)
+            if used + n > most:
+                passes.append([])
+                used = 0
+            passes[-1].append((i, _Span(row, used, n, start)))
+            used += n
+    return passes

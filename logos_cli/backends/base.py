@@ -27,6 +27,7 @@ from logos_cli.resources import EMBEDDED
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from torch import Tensor
 
 _SPLIT = re.compile(f"({'|'.join(map(re.escape, TAGS))})")
 
@@ -201,10 +202,13 @@ class Capabilities:
         Sequences at a time; None if memory alone decides.
     batch_invariant : bool
         A sequence's logits are the same, bit for bit, whatever runs beside it.
+    device_logits : bool
+        Logits are better left where they are (:class:`TensorBackend`), and tokens chosen there.
     """
 
     max_slots: int | None = None
     batch_invariant: bool = False
+    device_logits: bool = False
 
 
 class Backend(ABC):
@@ -229,6 +233,18 @@ class Backend(ABC):
         ndarray, shape (n_vocabulary,)
             Logits of the token that follows.
         """
+
+    def prefill_many(self, slots: Sequence[int], prompts: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        """Begin sequences in free slots; a backend that can read several prompts in one pass does so.
+
+        Returns
+        -------
+        ndarray, shape (len(slots), n_vocabulary)
+            Logits of the tokens that follow.
+        """
+        import numpy as np
+
+        return np.stack([self.prefill(slot, prompt) for slot, prompt in zip(slots, prompts, strict=True)])
 
     @abstractmethod
     def step(self, slots: Sequence[int], tokens: Sequence[int]) -> NDArray[np.float32]:
@@ -284,6 +300,36 @@ class Backend(ABC):
                 logits = self.step([0], [token])[0]
             found.append(np.array(logps))
         return found
+
+
+class TensorBackend(Backend):
+    """A backend whose logits are tensors of PyTorch, which can stay on the device."""
+
+    @abstractmethod
+    def prefill_tensor(self, slots: Sequence[int], prompts: Sequence[Sequence[int]]) -> Tensor:
+        """Begin sequences in free slots; return logits, shape (len(slots), n_vocabulary)."""
+
+    @abstractmethod
+    def step_tensor(self, slots: Sequence[int], tokens: Sequence[int]) -> Tensor:
+        """Append one token to each of the sequences; return logits, which the next step may overwrite."""
+
+    def prefill(self, slot: int, tokens: Sequence[int]) -> NDArray[np.float32]:
+        """Begin a sequence in a free slot."""
+        logits: NDArray[np.float32] = self.prefill_many([slot], [tokens])[0]
+        return logits
+
+    def prefill_many(self, slots: Sequence[int], prompts: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        """Begin sequences in free slots, several in one pass."""
+        return _host(self.prefill_tensor(slots, prompts))
+
+    def step(self, slots: Sequence[int], tokens: Sequence[int]) -> NDArray[np.float32]:
+        """Append one token to each of the sequences."""
+        return _host(self.step_tensor(slots, tokens))
+
+
+def _host(logits: Tensor) -> NDArray[np.float32]:
+    array: NDArray[np.float32] = logits.float().cpu().numpy()
+    return array
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,13 +24,13 @@ from logos_cli.backends._torch_device import (
 from logos_cli.backends._torch_weights import read_tensors, stored_type, weight_files
 from logos_cli.backends.base import (
     Availability,
-    Backend,
     BackendType,
     Capabilities,
     Checkpoint,
     LoadOptions,
     MemoryPlan,
     ModelInfo,
+    TensorBackend,
 )
 from logos_cli.errors import DeviceMemoryError, MissingError, UsageError
 
@@ -56,7 +56,7 @@ def _rounded(number: int, step: int) -> int:
     return -(-number // step) * step
 
 
-class TorchBackend(Backend):
+class TorchBackend(TensorBackend):
     """A decoder whose cache rows are the slots."""
 
     def __init__(self, decoder: Decoder, checkpoint: TorchCheckpoint, info: ModelInfo) -> None:
@@ -65,7 +65,8 @@ class TorchBackend(Backend):
         self.context_tokens = checkpoint.context_tokens
         # held to by a test for both types; on GPUs libraries choose kernels by batch size
         exact = decoder.device.type == "cpu" and info.dtype in ("float32", "bfloat16")
-        self.capabilities = Capabilities(batch_invariant=exact)
+        there = decoder.device.type != "cpu"
+        self.capabilities = Capabilities(batch_invariant=exact, device_logits=there)
         self._decoder = decoder
         self._length: list[int] = []
         self._step = decoder.step
@@ -98,20 +99,21 @@ class TorchBackend(Backend):
         with explained():
             decoder.reserve(len(self._length), min(n_positions, _rounded(self.context_tokens + 1, _KEYS)))
 
-    def prefill(self, slot: int, tokens: Sequence[int]) -> NDArray[np.float32]:
-        """Begin a sequence in a free slot."""
+    def prefill_tensor(self, slots: Sequence[int], prompts: Sequence[Sequence[int]]) -> torch.Tensor:
+        """Begin sequences in free slots, several in one pass."""
         import torch
 
-        if not 0 < len(tokens) <= self.context_tokens:
-            raise UsageError(
-                f"a prompt of {len(tokens)} tokens does not fit the context of {self.context_tokens}"
-            )
-        self._length[slot] = len(tokens)
+        for slot, tokens in zip(slots, prompts, strict=True):
+            if not 0 < len(tokens) <= self.context_tokens:
+                raise UsageError(
+                    f"a prompt of {len(tokens)} tokens does not fit the context of {self.context_tokens}"
+                )
+            self._length[slot] = len(tokens)
         self._grow()
         with torch.inference_mode(), explained():
-            return self._host(self._decoder.prefill(slot, tokens))
+            return self._decoder.prefill(slots, prompts)
 
-    def step(self, slots: Sequence[int], tokens: Sequence[int]) -> NDArray[np.float32]:
+    def step_tensor(self, slots: Sequence[int], tokens: Sequence[int]) -> torch.Tensor:
         """Append one token to each of the sequences."""
         import torch
 
@@ -125,7 +127,7 @@ class TorchBackend(Backend):
             logits = self._step(ids, positions)
             if len(slots) < n_rows:
                 logits = logits[torch.tensor(slots, device=logits.device)]
-            return self._host(logits)
+            return logits
 
     def _step_rows(self, needed: int) -> int:
         """Return how many rows a step runs over: few different numbers where each is recorded as a graph."""
@@ -134,11 +136,6 @@ class TorchBackend(Backend):
         from logos_cli.backends._cuda_graphs import round_up_to_power
 
         return min(round_up_to_power(needed, _ROWS), len(self._length))
-
-    @staticmethod
-    def _host(logits: torch.Tensor) -> NDArray[np.float32]:
-        array: NDArray[np.float32] = logits.float().cpu().numpy()
-        return array
 
     def copy(self, source: int, target: int) -> None:
         """Make the free slot ``target`` hold the same sequence as ``source``."""

@@ -14,15 +14,13 @@ from llguidance import LLExecutor, LLMatcher, LLTokenizer, TokenizerWrapper
 from numpy.typing import NDArray
 
 from logos_cli.backends.base import CharacterTokenizer, Tokenizer
+from logos_cli.engine.sampler import Bits, unpacked
 from logos_cli.errors import GrammarError, LogosError, Span
 
 _KEPT = 4
 
 _LARGE = 4096
 """Masks of a vocabulary larger than this are computed by several threads."""
-
-Bits = NDArray[np.int32]
-"""Permitted tokens, one bit each, shape (n, n_tokens / 32)."""
 
 
 class _Vocabulary:
@@ -135,16 +133,10 @@ class Constraint:
         llguidance.numpy.fill_next_token_bitmask_par(self._executor, pairs, bits)
         return bits
 
-    def permitted(self, matchers: Sequence[Matcher]) -> NDArray[np.bool_]:
-        """Return what has been computed for each, shape (len(matchers), n_tokens)."""
-        bits = np.stack([matcher.bits for matcher in matchers])
-        unpacked = np.unpackbits(bits.view(np.uint8), axis=1, bitorder="little")
-        return unpacked[:, : self.n_tokens].view(np.bool_)
-
     def masks(self, matchers: Sequence[Matcher]) -> NDArray[np.bool_]:
         """Return what each grammar permits next, shape (len(matchers), n_tokens)."""
         self._update(matchers)
-        return self.permitted(matchers)
+        return unpacked(np.stack([matcher.bits for matcher in matchers]), self.n_tokens)
 
 
 @cache

@@ -9,17 +9,27 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from logos_cli.backends.base import Backend, TensorBackend
 from logos_cli.engine.sampling import Sampling as Sampling  # offered here too
 
 _WIDE = 4096
 """Of a larger vocabulary, the tokens that can be chosen are picked out first."""
 
 _FEW = 256
+
+Bits = NDArray[np.int32]
+"""Permitted tokens, one bit each, shape (n, ceil(n_tokens / 32)), the lowest bit first."""
+
+
+def unpacked(bits: Bits, n_tokens: int) -> NDArray[np.bool_]:
+    """Return bits as booleans, shape (n, n_tokens)."""
+    flat = np.unpackbits(bits.view(np.uint8), axis=1, bitorder="little")
+    return flat[:, :n_tokens].view(np.bool_)
 
 
 def sample_generator(seed: int, id: str) -> np.random.Generator:
@@ -84,7 +94,7 @@ class Options:
         seen: NDArray[np.bool_],
         allowed: NDArray[np.bool_] | None = None,
     ) -> None:
-        self._logits = logits
+        self._logits, self._allowed, self._n_tokens = logits, allowed, seen.shape[1]
         self._sampling = sampling
         self._ids: NDArray[np.intp] | None = None
         beyond: NDArray[np.float64] | None = None
@@ -102,6 +112,14 @@ class Options:
     def draw(self, draws: NDArray[np.float64]) -> NDArray[np.intp]:
         """Return a token for each row's uniform number in [0, 1)."""
         return self._tokens(_pick(self._weights, draws))
+
+    def likeliest(self, rows: Sequence[int]) -> NDArray[np.intp]:
+        """Return the likeliest permitted token of some rows, whatever has been seen."""
+        scores = self._logits[rows, : self._n_tokens]
+        if self._allowed is not None:
+            scores = np.where(self._allowed[rows], scores, -np.inf)
+        best: NDArray[np.intp] = scores.argmax(axis=1)
+        return best
 
     def redraw(self, row: int, draw: float, refused: Sequence[int]) -> int | None:
         """Return another token for one row.
@@ -137,6 +155,83 @@ class Options:
 
     def _tokens(self, columns: NDArray[np.intp]) -> NDArray[np.intp]:
         return columns if self._ids is None else self._ids[np.arange(len(columns)), columns]
+
+
+class Choices(Protocol):
+    """What :class:`Options` offers, wherever the logits are."""
+
+    def draw(self, draws: NDArray[np.float64]) -> NDArray[np.intp]: ...  # noqa: D102
+    def likeliest(self, rows: Sequence[int]) -> NDArray[np.intp]: ...  # noqa: D102
+    def redraw(self, row: int, draw: float, refused: Sequence[int]) -> int | None: ...  # noqa: D102
+    def logps(self, tokens: NDArray[np.intp]) -> NDArray[np.float64]: ...  # noqa: D102
+
+
+class Sampler(Protocol):
+    """What :class:`HostSampler` offers, wherever the logits are."""
+
+    def begin(self, slots: Sequence[int], prompts: Sequence[Sequence[int]]) -> None: ...  # noqa: D102
+    def step(self, slots: Sequence[int], tokens: Sequence[int]) -> None: ...  # noqa: D102
+    def copy(self, source: int, target: int) -> None: ...  # noqa: D102
+    def choices(self, slots: Sequence[int], permitted: Bits | None) -> Choices: ...  # noqa: D102
+    def note(self, slots: Sequence[int], tokens: NDArray[np.intp]) -> None: ...  # noqa: D102
+
+
+class HostSampler:
+    """Lets a backend read tokens, and keeps of each slot the logits that follow and the tokens seen.
+
+    Parameters
+    ----------
+    n_slots : int
+        Slots of the backend that are used.
+    """
+
+    def __init__(self, backend: Backend, sampling: Sampling, n_slots: int) -> None:
+        self._backend, self._sampling = backend, sampling
+        self._seen = np.zeros((n_slots, len(backend.tokenizer.vocabulary)), bool)
+        self._logits: NDArray[np.float32] | None = None
+
+    def begin(self, slots: Sequence[int], prompts: Sequence[Sequence[int]]) -> None:
+        """Read prompts in free slots."""
+        self._keep(slots, self._backend.prefill_many(slots, prompts))
+        self._seen[slots] = False
+        for slot, prompt in zip(slots, prompts, strict=True):
+            self._seen[slot, list(prompt)] = True
+
+    def step(self, slots: Sequence[int], tokens: Sequence[int]) -> None:
+        """Read one token in each slot; slots ascend."""
+        self._keep(slots, self._backend.step(slots, tokens))
+
+    def _keep(self, slots: Sequence[int], logits: NDArray[np.float32]) -> None:
+        if self._logits is None:
+            self._logits = np.zeros((len(self._seen), logits.shape[1]), np.float32)
+        self._logits[slots] = logits
+
+    def copy(self, source: int, target: int) -> None:
+        """Make a free slot the same as another."""
+        self._backend.copy(source, target)
+        self._seen[target] = self._seen[source]
+        if self._logits is not None:
+            self._logits[target] = self._logits[source]
+
+    def choices(self, slots: Sequence[int], permitted: Bits | None) -> Options:
+        """Return what may come next in each slot; ``permitted`` has one row a slot."""
+        assert self._logits is not None, "nothing has been read"
+        seen = self._seen[slots]
+        allowed = None if permitted is None else unpacked(permitted, seen.shape[1])
+        return Options(self._logits[slots], self._sampling, seen=seen, allowed=allowed)
+
+    def note(self, slots: Sequence[int], tokens: NDArray[np.intp]) -> None:
+        """Note the tokens that were chosen."""
+        self._seen[slots, tokens] = True
+
+
+def make_sampler(backend: Backend, sampling: Sampling, n_slots: int) -> Sampler:
+    """Return a sampler where the logits of the backend are."""
+    if isinstance(backend, TensorBackend) and backend.capabilities.device_logits:
+        from logos_cli.engine._device_sampler import DeviceSampler
+
+        return DeviceSampler(backend, sampling, n_slots)
+    return HostSampler(backend, sampling, n_slots)
 
 
 def _penalised(scores: NDArray[Any], penalty: float) -> NDArray[Any]:

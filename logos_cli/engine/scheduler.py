@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from logos_cli.backends.base import Backend
 from logos_cli.engine.chemistry import Chemistry
 from logos_cli.engine.constraint import Constraint, Matcher
-from logos_cli.engine.sampler import Options, Sampling, sample_generator
+from logos_cli.engine.sampler import Bits, Choices, Sampler, Sampling, make_sampler, sample_generator
 from logos_cli.errors import DeviceMemoryError
 
 _N_FRESH = 8
@@ -118,7 +118,6 @@ class _Active:
     attempt: int
     slot: int
     limit: int
-    logits: NDArray[np.float32]
     generator: np.random.Generator
     matcher: Matcher | None
     chemistry: Chemistry | None
@@ -151,9 +150,8 @@ class Engine:
         self._masks: Future[None] | None = None
         self._n_tokens = len(backend.tokenizer.vocabulary)
         self._eos = frozenset(backend.tokenizer.eos_ids)
-        self._seen = np.zeros((0, self._n_tokens), bool)
+        self._sampler: Sampler
         self._prompt: tuple[int, ...] | None = None
-        self._prompt_logits: NDArray[np.float32] | None = None
         self._active: list[_Active] = []
         self._again: deque[_Waiting] = deque()
 
@@ -212,9 +210,9 @@ class Engine:
         """Make room for the sequences, for as many as there is memory."""
         while True:
             self._prompt = None
-            self._seen = np.zeros((self.n_slots, self._n_tokens), bool)
             try:
                 self.backend.reserve(self.n_slots + 1)
+                self._sampler = make_sampler(self.backend, self.sampling, self.n_slots + 1)
             except DeviceMemoryError:
                 if self.n_slots == 1:
                     raise
@@ -238,40 +236,54 @@ class Engine:
         active = self._active
         free = sorted(set(range(self.n_slots)) - {sequence.slot for sequence in active})
         exhausted = False
-        for slot in free:
-            if not self._again:
-                drawn = next(queue, None)
-                if drawn is None:
-                    exhausted = True
-                    break
+        while len(self._again) < len(free) and not exhausted:
+            drawn = next(queue, None)
+            exhausted = drawn is None
+            if drawn is not None:
                 self._again.append(_Waiting(*drawn))
-            # it stays in the queue until there is memory for it
-            active.append(self._begin(self._again[0], slot))
+        # they stay in the queue until there is memory for them
+        begun = list(zip(self._again, free, strict=False))
+        if begun:
+            self._read([(waiting.request.prompt, slot) for waiting, slot in begun])
+        for waiting, slot in begun:
+            active.append(self._begin(waiting, slot))
             self._again.popleft()
         active.sort(key=lambda sequence: sequence.slot)
         return exhausted
 
-    def _begin(self, waiting: _Waiting, slot: int) -> _Active:
-        backend, spare, request = self.backend, self.n_slots, waiting.request
-        if request.prompt != self._prompt:
+    def _read(self, wanted: Sequence[tuple[tuple[int, ...], int]]) -> None:
+        """Read prompts into free slots, each once; the last stays in a slot of its own for samples to come."""
+        sampler, spare = self._sampler, self.n_slots
+        place = {} if self._prompt is None else {self._prompt: spare}
+        copies, new = [], []
+        for prompt, slot in wanted:
+            if prompt in place:
+                copies.append((place[prompt], slot))
+            else:
+                place[prompt] = slot
+                new.append(prompt)
+        if new:
+            sampler.begin([place[prompt] for prompt in new], new)
+        for source, slot in copies:
+            sampler.copy(source, slot)
+        last = wanted[-1][0]
+        if last != self._prompt:
             if self._prompt is not None:
-                backend.free(spare)
+                self.backend.free(spare)
                 self._prompt = None
-            self._prompt_logits = backend.prefill(spare, request.prompt)
-            self._prompt = request.prompt
-        backend.copy(spare, slot)
-        self._seen[slot] = False
-        self._seen[slot, list(request.prompt)] = True
-        assert self._prompt_logits is not None
+            sampler.copy(place[last], spare)
+            self._prompt = last
+
+    def _begin(self, waiting: _Waiting, slot: int) -> _Active:
+        request = waiting.request
         checked = request.chemistry and waiting.attempt < _MAX_ATTEMPTS
         id = f"{request.id}\0{waiting.attempt}" if waiting.attempt else request.id
         return _Active(
             waiting.index, request, waiting.attempt, slot,
-            limit=min(self.sampling.max_new_tokens, backend.context_tokens - len(request.prompt)),
-            logits=self._prompt_logits,
+            limit=min(self.sampling.max_new_tokens, self.backend.context_tokens - len(request.prompt)),
             generator=sample_generator(self.seed, id),
             matcher=self._matcher(request),
-            chemistry=Chemistry(backend.tokenizer, request.given) if checked else None,
+            chemistry=Chemistry(self.backend.tokenizer, request.given) if checked else None,
         )  # fmt: skip
 
     def _matcher(self, request: Request) -> Matcher | None:
@@ -286,37 +298,30 @@ class Engine:
             self._masks.result()
             self._masks = None
 
-    def _allowed(self) -> NDArray[np.bool_] | None:
+    def _permitted(self) -> Bits | None:
         active = self._active
         bound = [(row, each.matcher) for row, each in enumerate(active) if each.matcher is not None]
         if not bound or self._constraint is None:
             return None
         self._await_masks()
-        masks = self._constraint.permitted([matcher for _, matcher in bound])
+        rows = np.stack([matcher.bits for _, matcher in bound])
         if len(bound) == len(active):
-            return masks
-        allowed = np.ones((len(active), self._n_tokens), bool)
-        allowed[[row for row, _ in bound]] = masks
-        return allowed
+            return rows
+        permitted = np.full((len(active), rows.shape[1]), -1, np.int32)
+        permitted[[row for row, _ in bound]] = rows
+        return permitted
 
     def _advance(self, finished: dict[int, Completion]) -> None:
         """Choose a token for every sequence; keep those that go on."""
         active = self._active
         slots = [sequence.slot for sequence in active]
-        allowed = self._allowed()
-        options = Options(
-            np.stack([sequence.logits for sequence in active]),
-            self.sampling,
-            seen=self._seen[slots],
-            allowed=allowed,
-        )
+        options = self._sampler.choices(slots, self._permitted())
         tokens = options.draw(np.array([sequence.generator.random() for sequence in active]))
-        for row in (row for row, sequence in enumerate(active) if sequence.request.greedy):
-            logits = active[row].logits[: self._n_tokens]
-            tokens[row] = (logits if allowed is None else np.where(allowed[row], logits, -np.inf)).argmax()
+        if greedy := [row for row, sequence in enumerate(active) if sequence.request.greedy]:
+            tokens[greedy] = options.likeliest(greedy)
         dead = self._refuse(options, tokens)
         logps = options.logps(tokens)
-        self._seen[slots, tokens] = True
+        self._sampler.note(slots, tokens)
         self._active = []
         for row, (token, logp) in enumerate(zip(tokens.tolist(), logps.tolist(), strict=True)):
             sequence = active[row]
@@ -334,7 +339,7 @@ class Engine:
             finished[sequence.index] = sequence.completion(finish)
         self._begin_masks()
 
-    def _refuse(self, options: Options, tokens: NDArray[np.intp]) -> set[int]:
+    def _refuse(self, options: Choices, tokens: NDArray[np.intp]) -> set[int]:
         """Draw anew, in place, tokens that chemistry refuses; return the rows that must begin again."""
         dead = set()
         for row, sequence in enumerate(self._active):
@@ -347,7 +352,7 @@ class Engine:
                 tokens[row] = token
         return dead
 
-    def _redraw(self, options: Options, row: int, token: int) -> int | None:
+    def _redraw(self, options: Choices, row: int, token: int) -> int | None:
         sequence = self._active[row]
         assert sequence.chemistry is not None
         refused = [token]
@@ -382,9 +387,8 @@ class Engine:
         active = self._active
         holes = sorted(set(range(len(active))) - {sequence.slot for sequence in active})
         for sequence, hole in zip(reversed(active), holes, strict=False):
-            self.backend.copy(sequence.slot, hole)
+            self._sampler.copy(sequence.slot, hole)
             self.backend.free(sequence.slot)
-            self._seen[hole] = self._seen[sequence.slot]
             sequence.slot = hole
         active.sort(key=lambda sequence: sequence.slot)
 
@@ -393,8 +397,6 @@ class Engine:
         active = self._active
         if not active:
             return
-        logits = self.backend.step(
+        self._sampler.step(
             [sequence.slot for sequence in active], [sequence.tokens[-1] for sequence in active]
         )
-        for sequence, row in zip(active, logits, strict=True):
-            sequence.logits = row

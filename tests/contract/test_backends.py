@@ -55,6 +55,24 @@ def test_steps_agree_with_a_longer_prompt(backend: Backend) -> None:
         backend.free(1)
 
 
+def test_prompts_can_be_read_together(backend: Backend) -> None:
+    prompts = [_ids(backend, text) for text in _TEXTS]
+    backend.reserve(5)
+    alone = []
+    for prompt in prompts:
+        alone.append(backend.prefill(0, prompt))
+        backend.free(0)
+    together = backend.prefill_many([3, 0, 1], prompts)
+    assert together.shape == (3, len(alone[0]))
+    assert together == pytest.approx(np.stack(alone), abs=1e-4)
+    tokens = [_ids(backend, text + "A")[-1] for text in _TEXTS]
+    stepped = backend.step([0, 1, 3], [tokens[1], tokens[2], tokens[0]])
+    for slot in (0, 1, 3):
+        backend.free(slot)
+    backend.prefill(4, prompts[0])
+    assert stepped[2] == pytest.approx(backend.step([4], [tokens[0]])[0], abs=1e-4)
+
+
 def test_a_copy_is_a_sequence_of_its_own(backend: Backend) -> None:
     backend.reserve(4)
     ids = _ids(backend, _TEXTS[0])

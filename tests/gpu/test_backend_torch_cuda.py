@@ -109,6 +109,6 @@ def test_a_network_on_two_cards_is_the_same_network() -> None:
     with torch.inference_mode():
         for decoder in (Decoder(shape, parts, cards), Decoder(shape, whole)):
             decoder.reserve(8, 64)
-            decoder.prefill(0, [16, 4, 5])
+            decoder.prefill([0], [[16, 4, 5]])
             found.append(decoder.step([7] * 8, [3] + [0] * 7).cpu())
     assert torch.allclose(*found, atol=1e-4)

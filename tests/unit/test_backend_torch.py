@@ -72,6 +72,20 @@ def test_neither_neighbours_nor_threads_change_a_bit(dtype: str) -> None:
             assert (rows == together[slot]).all(), (slot, slots, threads)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_prompts_read_together_are_read_as_alone(dtype: str) -> None:
+    backend = _open(threads=1, dtype=dtype).load()
+    lengths = [3, 1, 8, 70, 256, 257, 9, 530, 16, 40, 300]  # some are longer than one pass
+    prompts = [[16, *((7 * i + n) % 200 for i in range(n - 1))] for n in lengths]
+    slots = [len(lengths) - i for i in range(len(lengths))]
+    backend.reserve(len(lengths) + 1)
+    alone = [backend.prefill(slot, prompt) for slot, prompt in zip(slots, prompts, strict=True)]
+    stepped = backend.step(sorted(slots), [40] * len(slots))
+    backend.reserve(len(lengths) + 1)
+    assert (backend.prefill_many(slots, prompts) == np.stack(alone)).all()
+    assert (backend.step(sorted(slots), [40] * len(slots)) == stepped).all()
+
+
 def test_a_sequence_survives_the_growth_of_the_cache() -> None:
     backend = _open(threads=1).load()
     backend.reserve(2)
@@ -98,7 +112,7 @@ def test_a_network_in_parts_is_the_same_network(n_stages: int) -> None:
     with torch.inference_mode():
         for decoder in (whole, parts):
             decoder.reserve(8, 64)
-        assert (whole.prefill(2, [16, 4, 5]) == parts.prefill(2, [16, 4, 5])).all()
+        assert (whole.prefill([2], [[16, 4, 5]]) == parts.prefill([2], [[16, 4, 5]])).all()
         tokens, positions = [7] * 8, [0, 0, 3, 0, 0, 0, 0, 0]
         assert (whole.step(tokens, positions) == parts.step(tokens, positions)).all()
 
