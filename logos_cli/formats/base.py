@@ -87,6 +87,8 @@ class Entry:
         The form that the content suggests, where it is not the object's first.
     record : Record, optional
         The record itself, if the input was a record: its unknown keys, sample and scores are kept.
+    line : str, optional
+        The record as it was written.
     """
 
     id: str
@@ -95,6 +97,7 @@ class Entry:
     error: LogosError | None = None
     form: Form | None = None
     record: Record | None = None
+    line: str | None = None
 
 
 SNIFFED = 1 << 13

@@ -72,7 +72,7 @@ def _from_record(line: str, number: int, source: Input) -> Entry:
     except LogosError as error:
         return Entry(f"{source.stem}:{number}", None, {**source.provenance, "line": number}, error.at(place))
     record.id = record.id or f"{source.stem}:{number}"
-    entry = Entry(record.id, None, record.source, form=_form(record.kind), record=record)
+    entry = Entry(record.id, None, record.source, form=_form(record.kind), record=record, line=line)
     if record.status is Status.ERROR or not record.text:
         reason = record.reason or "the record has no text"
         entry.error = InputError(reason, source=place)

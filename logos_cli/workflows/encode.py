@@ -56,7 +56,7 @@ def encode(
     """
     options = _options(options, choices)
     if isinstance(inputs, ScienceObject):
-        yield _record(Entry("object:1", inputs), None, options, verify=verify)
+        yield record_of(Entry("object:1", inputs), None, options, verify=verify)
         return
     listed = [inputs] if isinstance(inputs, (str, PathLike)) else list(inputs)
     paths = expand_paths([fspath(path) for path in listed])
@@ -141,7 +141,7 @@ def iter_file(
     """Yield the records of one file; a file that cannot be read gives one record with ``status`` ``error``."""
     for entry, plugin in iter_entries(path, options, stdin=stdin):
         try:
-            record = _record(entry, plugin, options, verify=verify)
+            record = record_of(entry, plugin, options, verify=verify)
         except LogosError as error:  # a sentence that does not read back
             record = Record.from_error(entry.id, options.form or "", error, entry.source)
         yield record
@@ -163,8 +163,16 @@ def iter_entries(
             yield Entry(name, None, {"path": name}, error.at(name)), plugin
 
 
-def _record(entry: Entry, plugin: Format | None, options: ReadOptions, *, verify: bool) -> Record:
-    """Return the record of one entry."""
+def record_of(
+    entry: Entry, plugin: Format | None, options: ReadOptions, *, verify: bool = False
+) -> Record:
+    """Return the record of one entry.
+
+    Raises
+    ------
+    GrammarError
+        If ``verify`` is asked for and the sentence does not read back.
+    """
     form = options.form or entry.form
     if entry.record is not None and entry.record.status is not Status.OK:
         return entry.record
