@@ -7,25 +7,17 @@ from collections.abc import Collection, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from logos_cli.backends.base import LoadOptions, open_model
+from logos_cli.backends.base import LoadOptions
 from logos_cli.errors import LogosError
+from logos_cli.evaluators._model import likelihood_of
 from logos_cli.evaluators.base import Context, Evaluator, Metric, Need, Subject, Unavailable, Values
 from logos_cli.grammar import Form, parse
 
 if TYPE_CHECKING:
-    from logos_cli.engine.likelihood import Likelihood, ScoredText
+    from logos_cli.engine.likelihood import ScoredText
 
 _MODEL = (Need.MODEL,)
 _UPSTREAM = "LOGOS (arXiv 2606.16905), perplexity of its evaluation scripts"
-
-
-@lru_cache(maxsize=1)
-def likelihood_of(load: LoadOptions, backend: str) -> Likelihood:
-    """Return a model that scores texts, loaded once a process."""
-    from logos_cli.engine.likelihood import Likelihood
-
-    checkpoint = open_model(load, backend)
-    return Likelihood(checkpoint.load(), checkpoint.context_tokens)
 
 
 class LikelihoodEvaluator(Evaluator):
