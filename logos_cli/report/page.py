@@ -33,6 +33,7 @@ th, td { padding: .3rem .6rem; text-align: left; border-bottom: 1px solid var(--
 th { font-weight: 600; color: var(--soft); font-size: .85rem; } td.number, th.number { text-align: right; }
 .scroll { overflow-x: auto; } code { background: var(--wash); padding: .1em .3em; border-radius: 3px; }
 .grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(13rem, 1fr)); gap: .75rem; }
+.wide { grid-template-columns: repeat(auto-fill, minmax(26rem, 1fr)); }
 figure { margin: 0; } figure.card { border: 1px solid var(--line); border-radius: 6px; padding: .5rem;
   background: #fff; } figure.card figcaption { color: #5b6675; font-size: .8rem; overflow-wrap: anywhere; }
 figure.card svg { width: 100%; height: auto; } .plot svg { max-width: 100%; height: auto; }
@@ -122,18 +123,20 @@ class Page:
         """Add a plot, made by :mod:`.plots`."""
         self._body.append(f'<figure class="plot">{_inline(svg)}{_caption(caption)}</figure>')
 
-    def drawings(self, drawings: Iterable[tuple[str, str]]) -> None:
+    def drawings(self, drawings: Iterable[tuple[str, str]], *, wide: bool = False) -> None:
         """Add drawings beside each other.
 
         Parameters
         ----------
         drawings : iterable of (svg, caption)
             SVG of our own making; it is not escaped.
+        wide : bool
+            They are broad, as reactions are.
         """
         cards = (
             f'<figure class="card">{_inline(svg)}{_caption(caption)}</figure>' for svg, caption in drawings
         )
-        self._body.append(f'<div class="grid">{"".join(cards)}</div>')
+        self._body.append(f'<div class="grid{" wide" if wide else ""}">{"".join(cards)}</div>')
 
     def tokens(self, tokens: Iterable[tuple[str, str, str]]) -> None:
         """Add a coloured sentence.

@@ -1,0 +1,288 @@
+"""Published protocols: cases from documented layouts, right answers are right, baselines are what they say."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from logos_cli import registry
+from logos_cli.benchmarks.base import Benchmark, Case
+from logos_cli.errors import FormatError, InputError, UsageError
+from logos_cli.grammar import Form, emit
+from logos_cli.objects.base import to_text
+from logos_cli.objects.complex import Complex
+from logos_cli.objects.material import material_from_blocks
+from logos_cli.objects.protein import Protein
+from logos_cli.objects.reaction import Reaction
+from logos_cli.records import Record, Status
+from logos_cli.report.page import Page
+from logos_cli.workflows.bench_tasks import BenchOptions, results, run
+from logos_cli.workflows.generate import GenerateOptions
+
+PLUGINS = registry.load_all("benchmarks")
+
+
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+def answer(reactants: tuple[str, ...], product: str) -> Record:
+    return Record("r", Form.RETROSYNTHESIS, to_text(Reaction(reactants, product), Form.RETROSYNTHESIS))
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Return a directory with a few reactions and frameworks."""
+    directory = tmp_path / "data"
+    (directory / "uspto50k").mkdir(parents=True)
+    (directory / "uspto50k" / "test.csv").write_text(
+        "product,reactants\nCCOC(C)=O,CC(=O)Cl.OCC\nCCN,CC=O.N\nc1ccccc1Br,c1ccccc1.BrBr\n"
+    )
+    (directory / "mofs").mkdir()
+    rows = [
+        {"nodes": ["[Zn]"], "linkers": ["[O-]C(=O)c1ccc(cc1)C(=O)[O-]"]},
+        {"nodes": ["[Co]"], "linkers": ["c1cc(ccn1)c1ccncc1"]},
+    ]
+    (directory / "mofs" / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return directory
+
+
+@pytest.mark.parametrize("name", sorted(PLUGINS))
+def test_a_benchmark_says_what_it_is(name: str) -> None:
+    one: Benchmark = PLUGINS[name]
+    assert one.name == name
+    assert one.help.endswith((".", "?"))
+    assert one.task in registry.names("tasks")
+    names = [figure.name for figure in one.figures]
+    assert len(set(names)) == len(names)
+    assert all(figure.help.endswith(".") for figure in one.figures)
+    assert all(figure.comparable or figure.remark for figure in one.figures)
+
+
+@pytest.mark.parametrize("name", sorted(PLUGINS))
+def test_missing_data_are_named(name: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="the data have no") as caught:
+        list(PLUGINS[name].cases(tmp_path))
+    assert caught.value.hint
+
+
+# -- retrosynthesis ------------------------------------------------------------------------------------------
+
+
+def test_an_answer_is_right_whatever_way_it_is_written(data: Path) -> None:
+    benchmark = PLUGINS["retrosynthesis"]
+    case = next(benchmark.cases(data))
+    wrong = answer(("CC(=O)O", "OCC"), "CCOC(C)=O")
+    right = answer(("C(C)O", "ClC(C)=O"), "CCOC(C)=O")
+    broken = Record("r", Form.RETROSYNTHESIS, "", Status.ERROR, "no")
+    outcome = benchmark.outcome(case, [broken, wrong, wrong, right])
+    assert outcome["rank"] == 2
+    figures = benchmark.summarise([outcome, benchmark.outcome(case, [])])
+    assert figures["top-1"].value == 0
+    assert figures["top-3"].value == 50
+    assert figures["answered"].value == 50
+    assert (figures["top-3"].low, figures["top-3"].high) == (0, 100)
+
+
+def test_copying_the_product_is_no_retrosynthesis(data: Path) -> None:
+    benchmark = PLUGINS["retrosynthesis"]
+    outcomes = [benchmark.baseline(case, data, rng()) for case in benchmark.cases(data)]
+    assert len(outcomes) == 3
+    assert benchmark.summarise(outcomes)["top-10"].value == 0
+    assert benchmark.summarise(outcomes)["answered"].value == 100
+
+
+def test_mapped_reactions_of_the_usual_release_are_read(tmp_path: Path) -> None:
+    (tmp_path / "uspto50k").mkdir()
+    path = tmp_path / "uspto50k" / "raw_test.csv"
+    path.write_text(
+        "id,class,reactants>reagents>production\n"
+        "US1,1,[CH3:1][C:2](=[O:3])Cl.[OH:4][CH3:5]>>[CH3:1][C:2](=[O:3])[O:4][CH3:5]\n"
+    )
+    (case,) = PLUGINS["retrosynthesis"].cases(tmp_path)
+    assert case.truth == {"product": "COC(C)=O", "reactants": ["CC(=O)Cl", "CO"]}
+    path.write_text("id,class,reactants>reagents>production\nUS1,1,CC\n")
+    with pytest.raises(FormatError, match="reactants>reagents>product"):
+        list(PLUGINS["retrosynthesis"].cases(tmp_path))
+
+
+# -- frameworks ----------------------------------------------------------------------------------------------
+
+
+def framework(nodes: list[str], linkers: list[str]) -> Record:
+    return Record("m", Form.MATERIAL, to_text(material_from_blocks(nodes, linkers), Form.MATERIAL))
+
+
+def test_frameworks_are_valid_novel_and_unique(data: Path) -> None:
+    benchmark = PLUGINS["material"]
+    case = next(benchmark.cases(data))
+    old = framework(["[Zn]"], ["[O-]C(=O)c1ccc(cc1)C(=O)[O-]"])
+    crossed = framework(["[Zn]"], ["c1cc(ccn1)c1ccncc1"])
+    strange = framework(["[U]"], ["c1cc(ccn1)c1ccncc1"])
+    malformed = Record("m", Form.MATERIAL, "<MaterialS><MetalS>", Status.INVALID, "cut")
+    outcome = benchmark.outcome(case, [old, crossed, crossed, strange, malformed])
+    assert [s["valid"] for s in outcome["samples"]] == [True, True, True, False, False]
+    assert [s["novel"] for s in outcome["samples"]] == [False, True, True, True, False]
+    figures = benchmark.summarise([outcome])
+    assert figures["valid"].value == pytest.approx(60)
+    assert figures["valid, novel, unique"].value == pytest.approx(20)  # the repeat does not count
+    assert figures["new building block"].value == 0
+    isophthalate = framework(["[Zn]"], ["[O-]C(=O)c1cccc(c1)C(=O)[O-]"])
+    assert benchmark.outcome(case, [isophthalate])["samples"][0]["new_linker"]
+    trivial = benchmark.baseline(case, data, rng())
+    assert benchmark.summarise([trivial])["valid"].value == 100
+
+
+# -- sites ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def site_case(shared_data: Path, tmp_path: Path) -> Case:
+    directory = tmp_path / "structures"
+    (directory / "sites" / "posebusters").mkdir(parents=True)
+    shutil.copy(
+        shared_data / "complexes" / "posebusters" / "5sd5_HWI.pdb.gz", directory / "sites" / "posebusters"
+    )
+    (case,) = PLUGINS["site_posebusters"].cases(directory)
+    return replace(case, truth={**case.truth, "data": directory})
+
+
+def site_record(case: Case, places: tuple[int, ...], centre: list[float], score: float) -> Record:
+    prompt = case.prompts[0]
+    assert isinstance(prompt.item, Protein)
+    text = emit(Complex((Protein(prompt.item.sequence, places),)).to_sentence(Form.SEARCH))
+    return Record(
+        f"{prompt.id}:site", Form.SEARCH, text, sample={"prompt": prompt.id},
+        scores={"score": {"value": score}}, extra={"site": {"centre_angstrom": centre}},
+    )  # fmt: skip
+
+
+def test_a_site_at_the_ligand_counts_and_one_elsewhere_does_not(site_case: Case) -> None:
+    benchmark = PLUGINS["site_posebusters"]
+    ligand = site_case.truth["ligands"][0]
+    at = site_record(site_case, (10, 11, 12), ligand.mean(axis=0).tolist(), 1.0)
+    away = site_record(site_case, (50, 51, 52), (ligand.mean(axis=0) + 30).tolist(), 2.0)
+    met = benchmark.summarise([benchmark.outcome(site_case, [at])])
+    assert met["top-n, DCA"].value == met["top-n, DCC"].value == 100
+    # the better score is the wrong one: the right one comes second, which n + 2 forgives
+    second = benchmark.summarise([benchmark.outcome(site_case, [at, away])])
+    assert second["top-n, DCA"].value == 0
+    assert second["top-(n+2), DCA"].value == 100
+    nothing = benchmark.summarise([benchmark.outcome(site_case, [])])
+    assert nothing["top-(n+2), DCA"].value == 0
+    assert nothing["answered"].value == 0
+
+
+def test_residues_near_the_ligand_are_the_right_ones(site_case: Case) -> None:
+    benchmark = PLUGINS["site_posebusters"]
+    n_residues = len(site_case.prompts[0].item.sequence)
+    everything = site_record(site_case, tuple(range(n_residues)), [0.0, 0.0, 0.0], 1.0)
+    tp, fp, fn, tn = benchmark.outcome(site_case, [everything])["counts"]
+    assert (fn, tn) == (0, 0)
+    assert 8 <= tp <= 40
+    assert tp + fp == n_residues
+
+
+def test_random_sites_are_sites(site_case: Case) -> None:
+    benchmark = PLUGINS["site_posebusters"]
+    outcome = benchmark.baseline(site_case, site_case.truth["data"], rng())
+    assert len(outcome["sites"]) == 3
+    assert outcome == benchmark.baseline(site_case, site_case.truth["data"], rng())
+    page = Page("sites")
+    benchmark.illustrate(page, {site_case.id: outcome}, site_case.truth["data"])
+    assert "HWI" in page.render()
+
+
+# -- ligands -------------------------------------------------------------------------------------------------
+
+
+def test_ligands_are_measured(shared_data: Path, tmp_path: Path) -> None:
+    pair = shared_data / "complexes" / "crossdocked_test" / "ABL2_HUMAN_274_551_0"
+    (tmp_path / "crossdocked").mkdir()
+    for path in pair.iterdir():
+        if "pocket10" not in path.name:
+            suffix = ".sdf.gz" if ".sdf" in path.name else ".pdb.gz"
+            shutil.copy(path, tmp_path / "crossdocked" / f"abl2{suffix}")
+    benchmark = PLUGINS["ligand"]
+    (case,) = benchmark.cases(tmp_path)
+    site = case.prompts[0].item
+    made = [Record("l", Form.COMPLEX, to_text(replace(site, ligand=smiles), Form.COMPLEX))
+            for smiles in ("CC(=O)Oc1ccccc1C(=O)O", "OC(=O)c1ccccc1OC(C)=O", "CCCCCC")]  # fmt: skip
+    figures = benchmark.summarise([benchmark.outcome(case, [*made, Record("x", "", "", Status.ERROR)])])
+    assert figures["valid"].value == 75
+    assert figures["unique"].value == pytest.approx(200 / 3)
+    assert figures["QED"].value == pytest.approx((2 * 0.550 + 0.463) / 3, abs=0.01)  # RDKit's own values
+    assert benchmark.baseline(case, tmp_path, rng())["n"] == 0  # there is no other pocket
+
+
+# -- a run ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def options(data: Path) -> BenchOptions:
+    how = GenerateOptions(max_new_tokens=60, batch_size=8, offline=True)
+    return BenchOptions(data, ("retrosynthesis",), n_samples=3, generate=how)
+
+
+def lines(directory: Path) -> dict[str, str]:
+    return {
+        json.loads(line)["case"]: line
+        for path in directory.glob("*.jsonl")
+        for line in path.read_text().splitlines()
+    }
+
+
+def test_a_run_goes_on_where_it_stopped(options: BenchOptions, tmp_path: Path) -> None:
+    whole, part = tmp_path / "whole", tmp_path / "part"
+    seen: list[tuple[str, int, int]] = []
+    assert run(options, whole, lambda *progress: seen.append(progress)) == []
+    assert seen == [("retrosynthesis", done, 3) for done in range(4)]
+    shutil.copytree(whole, part)
+    path = part / "retrosynthesis.1-of-1.jsonl"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:1]) + '{"case": "uspto50k:00')
+    assert results(part)[0].n_cases == 1  # a line that is being written is not read
+    run(options, part)
+    assert lines(part) == lines(whole)
+
+
+def test_shards_make_the_same_whole(options: BenchOptions, tmp_path: Path) -> None:
+    run(options, tmp_path / "whole")
+    for number in (1, 2):
+        run(replace(options, shard=(number, 2)), tmp_path / "shards")
+    assert lines(tmp_path / "shards") == lines(tmp_path / "whole")
+    assert results(tmp_path / "shards")[0].to_dict() == results(tmp_path / "whole")[0].to_dict()
+
+
+def test_two_protocols_do_not_mix(options: BenchOptions, tmp_path: Path) -> None:
+    run(replace(options, limit=1), tmp_path / "run")
+    with pytest.raises(UsageError, match="another n samples"):
+        run(replace(options, limit=1, n_samples=4), tmp_path / "run")
+
+
+def test_what_has_no_data_is_left_out_unless_it_was_named(options: BenchOptions, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    left_out = run(replace(options, data=empty, names=()), tmp_path / "run")
+    assert len(left_out) == len(PLUGINS)
+    with pytest.raises(InputError, match="the data have no uspto50k"):
+        run(replace(options, data=empty), tmp_path / "run2")
+    with pytest.raises(InputError, match="no outcomes"):
+        results(tmp_path / "run")
+
+
+def test_damaged_data_are_named_with_their_line(options: BenchOptions, tmp_path: Path) -> None:
+    (options.data / "uspto50k" / "test.csv").unlink()
+    with gzip.open(options.data / "uspto50k" / "test.csv.gz", "wt") as stream:
+        stream.write("product,reactants\nCC,CC\n")
+    with pytest.raises(InputError, match="the data have no"):
+        run(options, tmp_path / "run")
+    (options.data / "uspto50k" / "test.csv").write_text("product,reactants\nC1CC,CC\n")
+    with pytest.raises(Exception, match="RDKit rejects") as caught:
+        run(options, tmp_path / "run")
+    assert "reaction 1" in str(caught.value)
