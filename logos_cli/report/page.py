@@ -14,7 +14,6 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
-from logos_cli import __version__
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data: blob:"
 _STYLE = """
@@ -172,7 +171,7 @@ class Page:
             f"<title>{escape(self.title)}</title><style>{_STYLE}</style></head><body>",
             f"<h1>{escape(self.title)}</h1>{lead}",
             *self._body,
-            f"<footer>Written by logos {escape(__version__)}.",
+            "<footer>Written by logos.",
         ]
         if self._structures:
             parts.append(
