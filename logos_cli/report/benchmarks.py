@@ -90,8 +90,7 @@ def page(
     """
     out = Page(
         "LOGOS benchmarks",
-        f"Model {facts['model']}, seed {facts['seed']}, logos {facts['logos']}; intervals are 95 % bootstrap intervals over "
-        "the cases.",
+        f"Model {facts['model']}, seed {facts['seed']}, logos {facts['logos']}. Intervals: 95 %, bootstrap over cases.",
     )
     for benchmark in benchmarks:
         out.heading(benchmark["benchmark"])
