@@ -7,7 +7,7 @@ from typing import Any
 from logos_cli.engine.sampling import Sampling
 from logos_cli.errors import MoleculeError, UsageError
 from logos_cli.grammar import Form, Sentence
-from logos_cli.grammar.constrain import grammar, template
+from logos_cli.grammar.constrain import grammar
 from logos_cli.grammar.spec import Kind
 from logos_cli.objects.base import ScienceObject
 from logos_cli.objects.molecule import Molecule
@@ -42,6 +42,7 @@ class MoleculeTask(Task):
     def __init__(self, **chosen: Any) -> None:
         super().__init__(**chosen)
         self._template: str | None = None
+        self._grammar = ""
 
     @property
     def restricting(self) -> str | None:
@@ -53,10 +54,10 @@ class MoleculeTask(Task):
         scaffold = self.chosen["scaffold"]
         if scaffold is None:
             return
-        from logos_cli.tasks._scaffold import scaffold_query, scaffold_template
+        from logos_cli.tasks._scaffold import scaffold_grammar, scaffold_query, scaffold_template
 
         self._template = scaffold_template(scaffold)
-        template(Kind.MOLECULE, self._template)
+        self._grammar = scaffold_grammar(self._template)
         scaffold_query(self._template)
 
     def collector(self, prompt: PromptInfo) -> Collector | None:
@@ -69,9 +70,7 @@ class MoleculeTask(Task):
         if self._template is None:
             return self.from_beginning(Kind.MOLECULE.start)
         fixed = self._template.partition("{")[0]
-        return OpenSentence(
-            Kind.MOLECULE.start + fixed, template(Kind.MOLECULE, self._template), end=Kind.MOLECULE.end
-        ).checked()
+        return OpenSentence(Kind.MOLECULE.start + fixed, self._grammar, end=Kind.MOLECULE.end).checked()
 
     def from_object(self, item: ScienceObject, level: int | None = None) -> OpenSentence:  # noqa: ARG002
         """Take the whole SMILES of a molecule as the beginning of a longer one."""
