@@ -50,13 +50,12 @@ def site_centre(residues: Sequence[NDArray[np.float64]], protein: NDArray[np.flo
     mean: NDArray[np.float64] = atoms.mean(axis=0)
     if (high - low).max() > _LONGEST_BOX_ANGSTROM:
         return mean
-    points = _free_points(low, high, protein)
+    points = _free_points(low, high, atoms, protein)
     if not len(points):
         return mean
     counts = np.zeros(len(points))
     for residue in residues:
-        distances, _ = cKDTree(residue).query(points, distance_upper_bound=_NEAR_ANGSTROM)
-        counts += np.isfinite(distances)
+        counts[_near(points, residue)] += 1
     weights = counts**_POWER
     if not weights.any():
         return mean
@@ -64,14 +63,30 @@ def site_centre(residues: Sequence[NDArray[np.float64]], protein: NDArray[np.flo
     return centre
 
 
+def _near(points: NDArray[np.float64], residue: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Return the indices of the points that are near to an atom of a residue."""
+    low, high = residue.min(axis=0) - _NEAR_ANGSTROM, residue.max(axis=0) + _NEAR_ANGSTROM
+    candidates = np.flatnonzero(((points > low) & (points < high)).all(axis=1))
+    squares = ((points[candidates, None] - residue) ** 2).sum(axis=-1).min(axis=1)
+    near: NDArray[np.intp] = candidates[squares < _NEAR_ANGSTROM**2]
+    return near
+
+
 def _free_points(
-    low: NDArray[np.float64], high: NDArray[np.float64], protein: NDArray[np.float64]
+    low: NDArray[np.float64],
+    high: NDArray[np.float64],
+    atoms: NDArray[np.float64],
+    protein: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Return the points of a grid in a box that a ligand's atom could take."""
+    """Return the points of a grid in a box, near to some atom, that a ligand's atom could take."""
     nearest, farthest = _FREE_ANGSTROM
-    close = protein[((protein > low - farthest) & (protein < high + farthest)).all(axis=1)]
     axes = [np.arange(first, last, _SPACING_ANGSTROM) for first, last in zip(low, high, strict=True)]
     grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+    # most of a wide box is far from every atom: that costs less to find than the nearest of all atoms
+    grid = grid[np.isfinite(cKDTree(atoms).query(grid, distance_upper_bound=_NEAR_ANGSTROM)[0])]
+    close = protein[((protein > low - farthest) & (protein < high + farthest)).all(axis=1)]
+    if not len(grid) or not len(close):
+        return grid[:0]
     distances, _ = cKDTree(close).query(grid, distance_upper_bound=farthest)
     free: NDArray[np.float64] = grid[(distances > nearest) & np.isfinite(distances)]
     return free
