@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from logos_cli.errors import InputError, LogosError
+from logos_cli.errors import InputError, LogosError, MissingError
 from logos_cli.evaluators.base import Context, Estimate, Evaluator, Metric, Need, Subject, Unavailable, Values
 from logos_cli.grammar import Form
 from logos_cli.grammar.spec import Kind
@@ -87,10 +87,7 @@ class AntibodyEvaluator(Evaluator):
     )  # fmt: skip
 
     def prepare(self, wanted: Collection[str], context: Context) -> None:
-        """Load ANARCII, and number the right answers."""
-        from logos_cli.objects._antibody_numbering import number_chains
-
-        number_chains(["A"])
+        """Number the right answers, and load the model; ANARCII itself is loaded when there is a chain to number."""
         if context.truth is not None and not {f"recovery_{name}" for name in NAMES}.isdisjoint(wanted):
             _natives(context.truth)
         if not _plausible(wanted):
@@ -107,9 +104,14 @@ class AntibodyEvaluator(Evaluator):
         self, subjects: Sequence[Subject], wanted: Collection[str], context: Context
     ) -> list[Values]:
         """Return the values of several antibodies, numbered together."""
+        try:
+            numbered = _number(list(map(_chains, subjects)), SCHEME)
+        except MissingError as error:
+            missing = Unavailable(f"{error.message} ({error.hint})")
+            return [dict.fromkeys(wanted, missing) for _ in subjects]
         return [
-            self._values(subject, numbered, wanted, context)
-            for subject, numbered in zip(subjects, _number(list(map(_chains, subjects)), SCHEME), strict=True)
+            self._values(subject, each, wanted, context)
+            for subject, each in zip(subjects, numbered, strict=True)
         ]
 
     def _values(
@@ -131,9 +133,12 @@ class AntibodyEvaluator(Evaluator):
             values[f"plausibility_{name}"] = _plausibility(subject, domains, name, context)
         return values
 
-    def observe(self, subject: Subject, context: Context) -> tuple[bool, str | None]:  # noqa: ARG002
-        """Return whether it is an antibody, and its CDR-H3."""
-        (numbered,) = _number([_chains(subject)], SCHEME)
+    def observe(self, subject: Subject, context: Context) -> tuple[bool, str | None] | None:  # noqa: ARG002
+        """Return whether it is an antibody, and its CDR-H3; None if ANARCII is missing."""
+        try:
+            (numbered,) = _number([_chains(subject)], SCHEME)
+        except MissingError:
+            return None
         h3 = _loops(numbered.domains).get("cdr_h3")
         return _is_antibody(numbered.domains), h3 if isinstance(h3, str) else None
 

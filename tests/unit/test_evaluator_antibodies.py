@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from logos_cli.evaluators._reference import ReferenceSet
 from logos_cli.evaluators.antibodies import PLUGIN
 from logos_cli.evaluators.base import Context, Subject, Unavailable
 from logos_cli.grammar import Form, parse
+from logos_cli.objects import _antibody_numbering as numbering
 from logos_cli.objects._antibody_numbering import number_chain
 from logos_cli.objects.antibody import Antibody
 from logos_cli.objects.base import from_sentence, to_text
@@ -119,7 +121,7 @@ def test_rates_of_a_set_count_malformed_answers() -> None:
         malformed("<AntibodyS>EVQL"),
     ]  # fmt: skip
     observed = [PLUGIN.observe(each, Context()) for each in subjects]
-    found = PLUGIN.summarise(observed, CHEAP, Context())
+    found = PLUGIN.summarise([each for each in observed if each], CHEAP, Context())
     assert (found["antibody_rate"].value, found["antibody_rate"].n) == (0.6, 5)
     assert found["h3_unique_rate"].value == pytest.approx(2 / 3)
 
@@ -148,6 +150,16 @@ def test_plausibility_by_the_embedded_model() -> None:
     assert isinstance(values["plausibility_l3"], Unavailable)
     second = PLUGIN.score(subject(LIGHT, HEAVY), ["plausibility_h3"], context)["plausibility_h3"]
     assert isinstance(second, float)
+
+
+def test_without_anarcii_the_reason_names_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "anarcii", None)
+    numbering._anarcii.cache_clear()
+    numbering._KNOWN.clear()
+    values = PLUGIN.score(subject(HEAVY), CHEAP, Context())
+    assert isinstance(values["antibody_numbered"], Unavailable)
+    assert "pip install" in values["antibody_numbered"].reason
+    assert PLUGIN.observe(subject(HEAVY), Context()) is None
 
 
 def test_right_answers_that_do_not_number_are_refused(tmp_path: Path) -> None:
