@@ -157,6 +157,10 @@ class ModelError(LogosError):
     exit_code = ExitCode.USAGE
 
 
+class DeviceLostError(LogosError):
+    """The device stopped working in the middle of a run."""
+
+
 class DeviceMemoryError(LogosError):
     """The device has too little memory even for one sequence."""
 

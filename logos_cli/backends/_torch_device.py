@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from logos_cli.errors import DeviceMemoryError, LogosError, UsageError
+from logos_cli.errors import DeviceLostError, DeviceMemoryError, UsageError
 
 if TYPE_CHECKING:
     import torch
@@ -62,7 +62,7 @@ def explained() -> Iterator[None]:
                 "out of memory", hint="use a smaller batch (-b) or a smaller model"
             ) from error
         if any(part in text for part in _LOST):
-            raise LogosError(
+            raise DeviceLostError(
                 f"the GPU stopped working: {text.strip().splitlines()[0]}",
                 hint="finished records are kept; see nvidia-smi and the kernel's log before running the rest",
             ) from error

@@ -230,7 +230,7 @@ class Generation:
         engine: Runner | None = None
         # what is drawn depends on what comes: a wave of requests may leave some prompt short, which asks for another
         while first := list(islice(requests := run.requests(), options.batch_size or MOST_BATCH_SIZE)):
-            if engine is None or options.devices is not None:  # workers run once
+            if engine is None:
                 engine = self._start_engine(first)
             try:
                 for completion in engine.run(chain(first, requests), order="completed"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 
@@ -10,8 +11,8 @@ import pytest
 from logos_cli import generate
 from logos_cli.backends.base import LoadOptions, open_model
 from logos_cli.engine.sampler import Sampling
-from logos_cli.engine.scheduler import Engine, Request
-from logos_cli.engine.workers import Workers
+from logos_cli.engine.scheduler import Completion, Engine, Request
+from logos_cli.engine.workers import Workers, _Failed
 from logos_cli.errors import LogosError, UsageError
 from logos_cli.workflows._engines import parse_devices
 
@@ -30,24 +31,70 @@ def _workers(devices: tuple[str, ...] = ("cpu", "cpu"), backend: str = "fake") -
 
 def test_two_workers_make_what_one_engine_makes() -> None:
     requests = _requests(3, 13)
-    backend = open_model(LoadOptions(device="cpu", threads=1), "fake").load()
-    alone = list(Engine(backend, SAMPLING, batch_size=5, seed=7).run(requests))  # type: ignore[arg-type]
     workers = _workers()
     assert workers.info.device == "cpu,cpu"
     together = list(workers.run(requests))
-    assert together == alone
+    assert together == _alone(requests)
     assert [each.index for each in together] == list(range(39))
 
 
-def test_a_worker_that_dies_is_an_error_after_what_is_finished() -> None:
+def _alone(requests: list[Request]) -> list[Completion]:
+    backend = open_model(LoadOptions(device="cpu", threads=1), "fake").load()
+    return list(Engine(backend, SAMPLING, batch_size=5, seed=7).run(requests))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("when", ["early", "late"])
+def test_what_lies_at_a_worker_that_dies_is_made_by_the_other(
+    when: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    requests = _requests(4, 50)
+    workers = _workers()
+    completions = workers.run(requests)
+    # late: all requests have been handed out, and the workers told so
+    n_before = 3 if when == "early" else len(requests) - 8
+    done = [next(completions) for _ in range(n_before)]
+    os.kill(workers._workers[1].process.pid, signal.SIGKILL)
+    assert [*done, *completions] == _alone(requests)
+    if when == "early":
+        assert caplog.messages == ["the worker on cpu ended by signal 9; its samples go to the others"]
+    assert list(workers.run(requests[:7])) == _alone(requests[:7])
+    workers.close()
+
+
+def test_a_worker_that_loses_its_device_is_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    requests = _requests(2, 60)
+    workers = _workers()
+    completions = workers.run(requests)
+    done = [next(completions)]
+    workers._messages.put((0, _Failed("DeviceLostError", "the GPU stopped working: CUDA error", None, None)))
+    assert [*done, *completions] == _alone(requests)
+    assert "the GPU stopped working" in caplog.text
+    workers.close()
+
+
+def test_when_all_workers_have_died_it_is_an_error_after_what_is_finished() -> None:
     workers = _workers()
     completions = workers.run(_requests(1, 400))
-    for _ in range(3):
-        next(completions)
-    os.kill(workers._workers[1].process.pid, signal.SIGKILL)
+    done = [next(completions) for _ in range(3)]
+    for worker in workers._workers:
+        os.kill(worker.process.pid, signal.SIGKILL)
     with pytest.raises(LogosError, match=r"the worker on cpu ended by signal 9"):
-        list(completions)
+        for each in completions:
+            done.append(each)  # noqa: PERF402 - what came before the exception counts
+    assert [each.index for each in done[:3]] == [0, 1, 2]
     assert all(worker.process.poll() is not None for worker in workers._workers)
+
+
+def test_workers_serve_one_run_after_another() -> None:
+    workers = _workers()
+    for n_samples in (5, 2):
+        requests = _requests(3, n_samples)
+        assert list(workers.run(requests)) == _alone(requests)
+    processes = [worker.process for worker in workers._workers]
+    assert all(process.poll() is None for process in processes)
+    del workers
+    gc.collect()
+    assert all(process.poll() is not None for process in processes)
 
 
 def test_a_worker_that_cannot_load_says_why() -> None:
