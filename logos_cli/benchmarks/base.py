@@ -91,7 +91,7 @@ class Benchmark(ABC):
     task_options : mapping
         Options of the task.
     sampling : mapping
-        Where the protocol samples otherwise than the task's preset.
+        Fields of ``GenerateOptions`` that the protocol wants otherwise than the task's preset.
     figures : tuple of Figure
         In the order of the report.
     layout : str
@@ -105,7 +105,7 @@ class Benchmark(ABC):
     task: ClassVar[str]
     n_samples: ClassVar[int]
     task_options: ClassVar[Mapping[str, Any]] = {}
-    sampling: ClassVar[Mapping[str, Any]] = {}
+    sampling: Mapping[str, Any] = {}
     figures: tuple[Figure, ...]
     layout: ClassVar[str]
     baseline_help: str

@@ -15,6 +15,7 @@ from logos_cli import registry
 from logos_cli.benchmarks.base import Benchmark, Case
 from logos_cli.errors import FormatError, InputError, UsageError
 from logos_cli.grammar import Form, emit
+from logos_cli.objects.antibody import Antibody
 from logos_cli.objects.base import to_text
 from logos_cli.objects.complex import Complex
 from logos_cli.objects.material import material_from_blocks
@@ -219,6 +220,76 @@ def test_ligands_are_measured(shared_data: Path, tmp_path: Path) -> None:
     assert figures["unique"].value == pytest.approx(200 / 3)
     assert figures["QED"].value == pytest.approx((2 * 0.550 + 0.463) / 3, abs=0.01)  # RDKit's own values
     assert benchmark.baseline(case, tmp_path, rng())["n"] == 0  # there is no other pocket
+
+
+# -- protein editing -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def fitness_table(tmp_path: Path) -> Path:
+    """Return data with a table in which every tryptophan adds one to the fitness."""
+    generator = np.random.default_rng(3)
+    rows = ["sequence,fitness"]
+    for _ in range(800):
+        n_changed = int(generator.integers(0, 13))
+        places = set(generator.choice(20, size=n_changed, replace=False).tolist())
+        sequence = "".join("W" if place in places else "A" for place in range(20))
+        rows.append(f"{sequence},{n_changed}")
+    (tmp_path / "table" / "fitness").mkdir(parents=True)
+    (tmp_path / "table" / "fitness" / "aav.csv").write_text("\n".join(rows) + "\n")
+    return tmp_path / "table"
+
+
+def edit(sequence: str, delta_logp: float) -> Record:
+    text = to_text(Protein(sequence), Form.PROTEIN)
+    return Record("e", Form.PROTEIN, text, scores={"delta_logp": {"value": delta_logp}})
+
+
+def test_edits_are_judged_by_an_oracle_and_chosen_by_the_model(fitness_table: Path) -> None:
+    benchmark = PLUGINS["editing_aav_hard"]
+    cases = list(benchmark.cases(fitness_table))
+    assert 1 < len(cases) <= 128
+    wild_type = cases[0].truth["wild_type"]
+    assert wild_type.count("W") <= 4  # below the 30th percentile
+    fit = edit("W" * 12 + "A" * 8, -1.0)
+    outcome = benchmark.outcome(cases[0], [fit, edit(wild_type, 0.0)])
+    assert len(outcome["edits"]) == 1  # the wild type is no edit
+    figures = benchmark.summarise([outcome])
+    assert figures["fitness"].value > 0.6 > 0.45 > figures["fitness of the start"].value
+    assert figures["novelty"].value >= 7
+    worse = benchmark.outcome(cases[1], [edit("A" * 20, -2.0)])
+    both = benchmark.summarise([worse, outcome])
+    assert both["fitness"].n == 2
+    random_edits = benchmark.baseline(cases[0], fitness_table, rng())["edits"]
+    assert all(1 <= sum(map(str.__ne__, wild_type, each["sequence"])) <= 7 for each in random_edits)
+
+
+# -- antibodies ----------------------------------------------------------------------------------------------
+
+TRASTUZUMAB = (
+    "EVQLVESGGGLVQPGGSLRLSCAASGFNIKDTYIHWVRQAPGKGLEWVARIYPTNGYTRYADSVKGRFTISADTSKNTAYLQMNSLRAEDTAVYYCSR"
+    "WGGDGFYAMDYWGQGTLVTVSS"
+)
+
+
+def test_loops_are_compared_residue_by_residue(tmp_path: Path) -> None:
+    (tmp_path / "antibodies").mkdir()
+    rows = [{"heavy": TRASTUZUMAB, "light": None}, {"heavy": "ACDEFGHIKLMNPQRSTVWY"}]
+    (tmp_path / "antibodies" / "test.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    benchmark = PLUGINS["cdr_h3"]
+    case, other = benchmark.cases(tmp_path)
+    changed = TRASTUZUMAB.replace("WGGDGFYAMDY", "WGGAAAAAMDY")
+    texts = [to_text(Antibody((chain,)), Form.ANTIBODY) for chain in (changed, TRASTUZUMAB)]
+    records = [Record("a", Form.ANTIBODY, text, scores={"delta_logp": {"value": 1.5}}) for text in texts]
+    outcome = benchmark.outcome(case, records)
+    assert outcome["native"] == "WGGDGFYAMDY"
+    assert outcome["designs"] == ["WGGAAAAAMDY", "WGGDGFYAMDY"]
+    assert outcome["recovery"] == [pytest.approx(7 / 11), 1.0]
+    figures = benchmark.summarise([outcome, benchmark.outcome(other, [])])
+    assert figures["recovery, likeliest"].value == pytest.approx(700 / 11)
+    assert figures["likelier than native"].value == 100
+    assert figures["designed"].value == 50
+    assert benchmark.baseline(case, tmp_path, rng()) is None  # there is no other loop
 
 
 # -- a run ---------------------------------------------------------------------------------------------------

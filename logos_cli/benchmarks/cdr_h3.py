@@ -1,0 +1,136 @@
+"""Design of the third heavy-chain loop of antibodies: how many residues of the native loop come back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from logos_cli.benchmarks._tables import read_jsonl
+from logos_cli.benchmarks.base import Benchmark, Case, Figure, Outcome, data_file, percent
+from logos_cli.errors import FormatError, InputError
+from logos_cli.evaluators._statistics import mean, share
+from logos_cli.evaluators.base import Estimate
+from logos_cli.formats.base import Entry
+from logos_cli.grammar import Form, parse
+from logos_cli.objects._antibody_numbering import regions
+from logos_cli.objects.antibody import Antibody
+from logos_cli.records import Record, Status
+
+_LOOP = "CDR-H3"
+_SCHEME = "chothia"
+_REMARK = (
+    "The published figure is plausibility under an antibody language model (LOGOS-8B -0.533, LOGOS-3B -0.542, LOGOS-1B "
+    "-0.560, RADAb -0.530), which is not used here; `logos score` gives the model's own plausibility of designs."
+)
+
+
+class LoopBenchmark(Benchmark):
+    """CDR-H3 after Chothia (95-102), of the native length, the light chain given where there is one."""
+
+    name = "cdr_h3"
+    help = "Antibodies whose CDR-H3 (Chothia 95-102) is designed anew, of the same length, in its framework."
+    task = "antibody"
+    n_samples = 20
+    task_options = {"cdr": "H3", "scheme": _SCHEME}  # noqa: RUF012 - a constant of the class
+    figures = (
+        Figure("recovery", "Residues of the native loop that a design has, mean over designs.", "%", remark=_REMARK),
+        Figure("recovery, likeliest", "The same of the design that the model finds likeliest.", "%"),
+        Figure("likelier than native", "Antibodies with a design that the model prefers to the native loop.", "%",
+               better=None),
+        Figure("designed", "Antibodies that were numbered and got a design.", "%"),
+    )  # fmt: skip
+    layout = "antibodies/test.jsonl: one antibody a line with heavy and, if known, light"
+    baseline_help = "the loop of another antibody of the set, of the same length where there is one."
+
+    def cases(self, data: Path) -> Iterator[Case]:
+        """Yield the antibodies."""
+        path = _table_of(data)
+        for number, row in enumerate(read_jsonl(path), 1):
+            heavy, light = row.get("heavy"), row.get("light")
+            if not heavy:
+                raise FormatError("the antibody has no heavy chain", source=f"{path}:{number}")
+            chains = (heavy, light) if light else (heavy,)
+            id = f"cdr_h3:{number:05d}"
+            yield Case(id, (Entry(id, Antibody(chains)),), {"heavy": heavy})
+
+    def outcome(self, case: Case, records: Sequence[Record]) -> Outcome:
+        """Return how much of the native loop each design has, the likeliest design first."""
+        span = _span(case.truth["heavy"])
+        if span is None:
+            return {"native": None, "designs": [], "recovery": [], "delta_logp": None}
+        heavy, (start, end) = case.truth["heavy"], span
+        designs, deltas = [], []
+        for record in records:
+            if record.status is Status.OK:
+                chain = parse(record.text, Form.ANTIBODY).left[0].payload
+                designs.append(chain[start : len(chain) - (len(heavy) - end)])
+                deltas.append(record.scores.get("delta_logp", {}).get("value"))
+        best = max((delta for delta in deltas if delta is not None), default=None)
+        return _judged(heavy[start:end], designs, best)
+
+    def baseline(self, case: Case, data: Path, rng: np.random.Generator) -> Outcome | None:
+        """Answer with a loop of the set."""
+        span = _span(case.truth["heavy"])
+        if span is None:
+            return None
+        native = case.truth["heavy"][slice(*span)]
+        others = [
+            loop
+            for loop in _loops(data_file(data, "antibodies/test.jsonl", layout=self.layout))
+            if loop != native
+        ]
+        equal = [loop for loop in others if len(loop) == len(native)]
+        drawn = equal or others
+        return _judged(native, [drawn[int(rng.integers(len(drawn)))]], None) if drawn else None
+
+    def summarise(self, outcomes: Sequence[Outcome]) -> dict[str, Estimate]:
+        """Return means over antibodies in per cent."""
+        designed = [outcome for outcome in outcomes if outcome["recovery"]]
+        deltas = [outcome["delta_logp"] for outcome in designed if outcome["delta_logp"] is not None]
+        found = {
+            "recovery": mean(float(np.mean(outcome["recovery"])) for outcome in designed),
+            "recovery, likeliest": mean(outcome["recovery"][0] for outcome in designed),
+            "likelier than native": share(delta > 0 for delta in deltas),
+            "designed": share(outcome["recovery"] for outcome in outcomes),
+        }
+        return {name: percent(estimate) for name, estimate in found.items()}
+
+
+def _table_of(data: Path) -> Path:
+    return data_file(data, "antibodies/test.jsonl", "antibodies/test.jsonl.gz", layout=LoopBenchmark.layout)
+
+
+def _judged(native: str, designs: Sequence[str], delta_logp: float | None) -> Outcome:
+    return {
+        "native": native,
+        "designs": list(designs),
+        "recovery": [
+            sum(a == b for a, b in zip(native, design, strict=False)) / len(native) for design in designs
+        ],
+        "delta_logp": delta_logp,
+    }
+
+
+@lru_cache(maxsize=1 << 14)
+def _span(heavy: str) -> tuple[int, int] | None:
+    try:
+        return regions(heavy, _SCHEME).get(_LOOP)
+    except InputError:
+        return None
+
+
+@lru_cache(maxsize=1)
+def _loops(path: Path, most: int = 200) -> tuple[str, ...]:
+    """Return the loops of the first antibodies of a set; numbering all of them would take longer than the design."""
+    found = []
+    for _, row in zip(range(most), read_jsonl(path), strict=False):
+        span = _span(row["heavy"])
+        if span is not None and span[1] > span[0]:
+            found.append(row["heavy"][slice(*span)])
+    return tuple(found)
+
+
+PLUGIN = LoopBenchmark()
