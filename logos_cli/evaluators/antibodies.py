@@ -87,7 +87,7 @@ class AntibodyEvaluator(Evaluator):
     )  # fmt: skip
 
     def prepare(self, wanted: Collection[str], context: Context) -> None:
-        """Number the right answers, and load the model; ANARCII itself is loaded when there is a chain to number."""
+        """Read the right answers and the model; ANARCII itself waits for a chain to number."""
         if context.truth is not None and not {f"recovery_{name}" for name in NAMES}.isdisjoint(wanted):
             _natives(context.truth)
         if not _plausible(wanted):

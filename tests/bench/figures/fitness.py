@@ -10,12 +10,12 @@ import csv
 import lzma
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
+from logos_cli.evaluators._fitness_baselines import blosum_scores, mutation_scores
 from logos_cli.grammar.spec import Kind
 from tests.bench.figures.bench import SEED, Bench, HeldOut, say
 from tests.bench.figures.likelihood import token_logps
@@ -114,26 +114,3 @@ def ngram_scores(held_out: HeldOut, variants: Sequence[str]) -> Floats:
     ends = np.cumsum([len(row) for row in rows])
     logps = held_out.ngram("protein", 5).logp(np.concatenate(rows), ends)
     return np.array([row.sum() for row in np.split(logps, ends[:-1])])
-
-
-def mutation_scores(variants: Sequence[str], reference: str) -> Floats:
-    """Return minus the number of residues that differ."""
-    return np.array([-sum(a != b for a, b in zip(v, reference, strict=True)) for v in variants], np.float64)
-
-
-def blosum_scores(variants: Sequence[str], reference: str) -> Floats:
-    """Return the sum of BLOSUM62 over the residues that differ."""
-    score = blosum62()
-    return np.array(
-        [sum(score[a, b] for a, b in zip(v, reference, strict=True) if a != b) for v in variants], np.float64
-    )
-
-
-@cache
-def blosum62() -> dict[tuple[str, str], int]:
-    """Return the score of every pair of residue letters."""
-    from biotite.sequence.align import SubstitutionMatrix
-
-    matrix = SubstitutionMatrix.std_protein_matrix()
-    letters = [str(letter) for letter in matrix.get_alphabet1().get_symbols()]
-    return {(a, b): int(matrix.get_score(a, b)) for a in letters for b in letters}

@@ -9,22 +9,29 @@ from __future__ import annotations
 
 import csv
 import lzma
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
 from logos_cli import registry
-from logos_cli.errors import GrammarError
+from logos_cli.errors import GrammarError, MoleculeError
+from logos_cli.evaluators._ranked_reactions import (
+    Answer,
+    Proposal,
+    canonical_answer,
+    rank_of,
+    ranked_answers,
+    top_k,
+)
 from logos_cli.grammar import Form, parse
 from logos_cli.objects.reaction import Reaction
 from logos_cli.records import Status
 from logos_cli.workflows.generate import GenerateOptions, generate
 from tests.bench.figures.beam import BeamSearch
 from tests.bench.figures.bench import SEED, Bench, canonical, watch
-from tests.bench.figures.statistics import Figure, percent
+from tests.bench.figures.statistics import Figure, figure, percent
 
 N_BEAM: Final = 500
 N_SAMPLED: Final = 100
@@ -32,8 +39,6 @@ WIDTH: Final = 10
 N_SAMPLES: Final = 32
 TOPS: Final = (1, 3, 5, 10)
 FORMS: Final = (Form.RETROSYNTHESIS, Form.REACTION)
-
-Answer = tuple[str, ...]
 
 
 def reactions(bench: Bench) -> dict[str, Any]:
@@ -89,31 +94,24 @@ def sampled_answers(bench: Bench, form: Form, picked: Sequence[Reaction]) -> lis
             f"{form.value}, samples",
         )
     )
-    ranked = []
-    for start in range(0, len(made), N_SAMPLES):
-        votes: dict[Answer, list[float]] = defaultdict(list)
-        for record in made[start : start + N_SAMPLES]:
-            answer = answer_of(record.text or "", form) if record.status is Status.OK else None
-            if answer is not None:
-                votes[answer].append(record.sample["logp"])
-        ranked.append(sorted(votes, key=lambda answer: (-len(votes[answer]), -max(votes[answer]))))
-    return [list(row) for row in ranked]
+    proposals = [
+        Proposal(
+            answer_of(record.text or "", form) if record.status is Status.OK else None,
+            record.sample.get("logp"),
+        )
+        for record in made
+    ]
+    return [
+        list(ranked_answers(proposals[start : start + N_SAMPLES])) for start in range(0, len(made), N_SAMPLES)
+    ]
 
 
 def answer_of(text: str, form: Form) -> Answer | None:
     """Return the canonical molecules of an answer, sorted; None if it is not well formed or one is not valid."""
     try:
-        blocks = parse(text, form).right
-    except GrammarError:
+        return canonical_answer(block.payload for block in parse(text, form).right)
+    except (GrammarError, MoleculeError):
         return None
-    smiles = [canonical(block.payload) for block in blocks]
-    return None if None in smiles else tuple(sorted(map(str, smiles)))
-
-
-def rank_of(truth: Answer, answers: Iterable[Answer | None]) -> int | None:
-    """Return the place, from 0, of the truth among the distinct readable answers."""
-    distinct = dict.fromkeys(answer for answer in answers if answer is not None)
-    return list(distinct).index(truth) if truth in distinct else None
 
 
 def tops(
@@ -121,9 +119,10 @@ def tops(
 ) -> dict[str, Figure]:
     """Return how often the truth is among the first k, in percent."""
     ranks = [
-        rank_of(_truth(form, reaction), answers) for reaction, answers in zip(picked, ranked, strict=False)
+        rank_of(_truth(form, reaction), list(dict.fromkeys(filter(None, answers))))
+        for reaction, answers in zip(picked, ranked, strict=False)
     ]
-    return {f"top_{k}_percent": percent(rank is not None and rank < k for rank in ranks) for k in TOPS}
+    return {f"top_{k}_percent": figure(top_k(ranks, k), 100) for k in TOPS}
 
 
 def _truth(form: Form, reaction: Reaction) -> Answer:
