@@ -107,7 +107,7 @@ class CsvWriter(Writer):
         """Keep one row."""
         row = {
             "id": record.id, "kind": record.kind, "status": record.status.value, "reason": record.reason or "",
-            **_object_cells(item),
+            **object_cells(item),
         }  # fmt: skip
         for part, values in (("scores", record.scores), ("sample", record.sample), ("source", record.source)):
             for name, value in values.items():
@@ -138,7 +138,7 @@ class TsvWriter(CsvWriter):
     delimiter = "\t"
 
 
-def _object_cells(item: ScienceObject) -> dict[str, str]:
+def object_cells(item: ScienceObject) -> dict[str, str]:
     """Return the parts of an object as text: molecules joined by dots, chains by colons."""
     cells: dict[str, str] = {}
     for name, value in fields_of(item).items():

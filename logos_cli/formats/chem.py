@@ -69,10 +69,11 @@ class ChemFormat(Format):
         yield from reader(source, options)
 
     def writers(self) -> Mapping[str, type[Writer]]:
-        """Return the writers of SMILES and SDF."""
+        """Return the writers of SMILES, SDF and drawings."""
         from logos_cli.formats._chem_write import SdfWriter, SmilesWriter
+        from logos_cli.formats._svg_write import SvgWriter
 
-        return {"sdf": SdfWriter, "smi": SmilesWriter}
+        return {"sdf": SdfWriter, "smi": SmilesWriter, "svg": SvgWriter}
 
 
 _READERS = {

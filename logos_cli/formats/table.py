@@ -14,6 +14,7 @@ from logos_cli.formats._columns import ID_COLUMNS, KNOWN_COLUMNS, Columns
 from logos_cli.formats._ids import UniqueIds
 from logos_cli.formats._input import Input
 from logos_cli.formats._table_write import CsvWriter, JsonWriter, TsvWriter
+from logos_cli.formats._text_table import TextTableWriter
 from logos_cli.formats.base import SNIFFED, Entry, Format, ReadOptions, Writer
 from logos_cli.grammar import Form
 
@@ -76,8 +77,8 @@ class TableFormat(Format):
             raise InputError("the table has no rows", source=source.name)
 
     def writers(self) -> Mapping[str, type[Writer]]:
-        """Return the writers of tables and JSON."""
-        return {"csv": CsvWriter, "tsv": TsvWriter, "json": JsonWriter}
+        """Return the writers of tables, for programs and for people, and of JSON."""
+        return {"csv": CsvWriter, "tsv": TsvWriter, "json": JsonWriter, "table": TextTableWriter}
 
 
 def _json_entry(row: Row, ids: UniqueIds, source: Input, options: ReadOptions) -> Entry:

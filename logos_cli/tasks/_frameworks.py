@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from logos_cli.errors import MoleculeError
+from logos_cli.errors import MoleculeError, Span
 
 
 def check_node(smiles: str) -> tuple[str, ...]:
@@ -22,10 +22,10 @@ def check_node(smiles: str) -> tuple[str, ...]:
     with rdBase.BlockLogs():
         node = Chem.MolFromSmiles(smiles, sanitize=False)
     if node is None:
-        raise MoleculeError(f"the metal node {smiles} is no SMILES")
+        raise MoleculeError(f"the metal node {smiles} is no SMILES", text=smiles, span=Span(0, len(smiles)))
     metals = {atom.GetSymbol() for atom in node.GetAtomsMatchingQuery(rdqueries.MAtomQueryAtom())}
     if not metals:
-        raise MoleculeError(f"the metal node {smiles} holds no metal")
+        raise MoleculeError(f"the metal node {smiles} holds no metal", text=smiles, span=Span(0, len(smiles)))
     return tuple(sorted(metals))
 
 

@@ -56,8 +56,10 @@ class MaterialTask(Task):
         """Take the SMILES of a metal node."""
         from logos_cli.tasks._frameworks import check_node
 
+        beginning = f"{Kind.MATERIAL.start}{Kind.METAL.start}{text}{Kind.METAL.end}"
+        opening = self.from_beginning(beginning).checked()
         check_node(text)
-        return self.from_beginning(f"{Kind.MATERIAL.start}{Kind.METAL.start}{text}{Kind.METAL.end}")
+        return opening
 
     def judge(self, sentence: Sentence) -> str:
         """Return nodes and linkers, canonical and sorted; the node holds a metal, RDKit accepts the linkers."""
