@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
-from rdkit import Chem, DataStructs
+from rdkit import Chem
 from rdkit.Chem import GraphDescriptors, rdMolDescriptors
 
 from logos_cli.evaluators._molecule_properties import MeasuredMolecule, morgan_fingerprint
+from logos_cli.evaluators._molecule_sets import Floats, Words, packed, similarities
 from logos_cli.evaluators.base import Estimate
-
-if TYPE_CHECKING:
-    from rdkit.DataStructs import ExplicitBitVect
-
-Floats = NDArray[np.float64]
 
 CONTINUOUS: Final = ("BertzCT", "MolLogP", "MolWt", "TPSA")
 DISCRETE: Final = (
@@ -46,16 +40,17 @@ def descriptors(measured: MeasuredMolecule) -> tuple[float, ...]:
     )
 
 
-def similarity_fingerprint(molecule: Chem.Mol) -> ExplicitBitVect:
-    """Return the fingerprint by which the nearest neighbour within a set is found."""
-    return morgan_fingerprint(molecule, _FINGERPRINT_BITS)
+def similarity_fingerprint(molecule: Chem.Mol) -> Words:
+    """Return the fingerprint, packed, by which the nearest neighbour within a set is found."""
+    row: Words = packed([morgan_fingerprint(molecule, _FINGERPRINT_BITS)])[0]
+    return row
 
 
-def nearest_within(fingerprints: Sequence[ExplicitBitVect]) -> Floats:
+def nearest_within(fingerprints: Words) -> Floats:
     """Return the similarity of each molecule to the nearest other one of its set."""
     nearest = np.zeros(len(fingerprints))
     for place in range(1, len(fingerprints)):
-        row = np.array(DataStructs.BulkTanimotoSimilarity(fingerprints[place], fingerprints[:place]))
+        row = similarities(fingerprints[place], fingerprints[:place])
         nearest[place] = row.max()
         np.maximum(nearest[:place], row, out=nearest[:place])
     return nearest
@@ -81,14 +76,12 @@ def discrete_divergence(reference: Floats, sampled: Floats) -> float:
     return float(entropy(p + _LEAST, np.nan_to_num(q) + _LEAST))
 
 
-def divergences(
-    reference: tuple[Floats, Sequence[ExplicitBitVect]], sampled: tuple[Floats, Sequence[ExplicitBitVect]]
-) -> dict[str, float]:
+def divergences(reference: tuple[Floats, Words], sampled: tuple[Floats, Words]) -> dict[str, float]:
     """Return the divergence of each descriptor, and of the similarity to the nearest other molecule.
 
     Parameters
     ----------
-    reference, sampled : pair of ndarray, shape (n, 9), and sequence
+    reference, sampled : pair of ndarray, shapes (n, 9) and (n, 64)
         :func:`descriptors` and :func:`similarity_fingerprint` of different molecules, stereochemistry left aside.
     """
     found = {}
@@ -101,9 +94,7 @@ def divergences(
     return found
 
 
-def kl_score(
-    reference: tuple[Floats, Sequence[ExplicitBitVect]], sampled: tuple[Floats, Sequence[ExplicitBitVect]]
-) -> Estimate:
+def kl_score(reference: tuple[Floats, Words], sampled: tuple[Floats, Words]) -> Estimate:
     """Return the mean of exp(-divergence): 1 for equal distributions."""
     n = len(sampled[0])
     if min(n, len(reference[0])) < _FEWEST:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache, cached_property, lru_cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
@@ -29,6 +30,9 @@ MORGAN_BITS: Final = 1024
 # RDKit's modules in Python say nothing of types
 _qed: Any = QED
 _scaffold_of: Any = MurckoScaffold.GetScaffoldForMol
+_ISOMERIC: Final = re.compile(r"[@/\\]|\[[0-9]")
+N_KEPT: Final = 2048
+"""Measured molecules that are kept."""
 _MOSES_RINGS: Final = 2
 _MOST_DALTON: Final = 500
 _MOST_LOGP: Final = 5
@@ -103,6 +107,8 @@ class MeasuredMolecule:
 
     def __init__(self, smiles: str) -> None:
         self.molecule = parse_smiles(smiles)
+        self.nearest: tuple[object, float] | None = None
+        """A reference set and the similarity to its nearest molecule, once that was looked for."""
 
     @cached_property
     def canonical_smiles(self) -> str:
@@ -111,7 +117,9 @@ class MeasuredMolecule:
 
     @cached_property
     def flat_smiles(self) -> str:
-        """Canonical SMILES without stereochemistry."""
+        """Canonical SMILES without stereochemistry and isotopes."""
+        if not _ISOMERIC.search(self.canonical_smiles):
+            return self.canonical_smiles
         return str(Chem.MolToSmiles(self.molecule, isomericSmiles=False))
 
     @cached_property
@@ -269,7 +277,7 @@ class MeasuredMolecule:
         return morgan_fingerprint(self.molecule)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=N_KEPT)
 def measured(smiles: str) -> MeasuredMolecule:
     """Return a molecule whose properties are kept for who asks next.
 

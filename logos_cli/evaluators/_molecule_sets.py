@@ -8,7 +8,7 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,15 +19,21 @@ from logos_cli.evaluators._statistics import bootstrap, mean, share
 from logos_cli.evaluators.base import Estimate
 
 if TYPE_CHECKING:
-    from collections.abc import Container
-
     from rdkit.DataStructs import ExplicitBitVect
 
 Floats = NDArray[np.float64]
+Words = NDArray[np.uint64]
 
 MOST_PAIRED: Final = 10_000
 """Molecules of a larger set whose pairs are compared: drawn at random."""
 _ROWS_AT_ONCE: Final = 1000
+
+
+class Keys(Protocol):
+    """Strings that are known."""
+
+    def __contains__(self, key: str, /) -> bool:
+        """Whether a string is among them."""
 
 
 def first_ones(keys: Sequence[Hashable | None]) -> list[bool]:
@@ -48,7 +54,7 @@ def uniqueness(keys: Sequence[str], first: int | None = None) -> Estimate:
     return share(first_ones(chosen))
 
 
-def novelty(keys: Iterable[str], known: Container[str]) -> Estimate:
+def novelty(keys: Iterable[str], known: Keys) -> Estimate:
     """Return the share of different keys that are not known."""
     return share(key not in known for key in dict.fromkeys(keys))
 
@@ -104,9 +110,31 @@ def internal_diversity(
     return found
 
 
-def nearest_similarity(fingerprint: ExplicitBitVect, references: Sequence[ExplicitBitVect]) -> float:
+def packed(fingerprints: Iterable[ExplicitBitVect]) -> Words:
+    """Return fingerprints as rows of 64-bit words."""
+    rows = [DataStructs.BitVectToBinaryText(fingerprint) for fingerprint in fingerprints]
+    return np.frombuffer(b"".join(rows), dtype=np.uint64).reshape(len(rows), -1)
+
+
+def similarities(fingerprint: Words, references: Words) -> Floats:
+    """Return the Tanimoto similarities of one fingerprint to several, all of them :func:`packed`."""
+    common = _n_bits(references & fingerprint)
+    total = _n_bits(references | fingerprint)
+    return np.divide(common, total, out=np.ones(len(references)), where=total > 0)
+
+
+def nearest_similarity(fingerprint: Words, references: Words) -> float:
     """Return the similarity to the nearest of the references (its mean over a set is the SNN of MOSES)."""
-    return float(max(DataStructs.BulkTanimotoSimilarity(fingerprint, references)))
+    return float(similarities(fingerprint, references).max())
+
+
+def _n_bits(rows: Words) -> NDArray[np.int64]:
+    """Return how many bits are set in each row."""
+    if hasattr(np, "bitwise_count"):  # numpy 2
+        counts: NDArray[np.int64] = np.bitwise_count(rows).sum(axis=1, dtype=np.int64)
+        return counts
+    bits = np.unpackbits(np.ascontiguousarray(rows).view(np.uint8), axis=1)
+    return np.asarray(bits.sum(axis=1, dtype=np.int64))
 
 
 def cosine_similarity(

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache, cached_property
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Self
 from zipfile import BadZipFile
 
@@ -222,7 +223,7 @@ class TrainingIndex:
             If the file is damaged, or of a newer version.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as file:
                 about = json.loads(file["about"].tobytes())
                 if about.pop("format") != _FORMAT:
                     raise ModelError(

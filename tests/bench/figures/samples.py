@@ -6,17 +6,19 @@ Samples are drawn from the model as it is, at temperature 1, unless a figure say
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, Final
 
 import numpy as np
-from rdkit import Chem
-from rdkit.Chem import QED, Crippen
 
-from logos_cli.errors import GrammarError, MissingError
+from logos_cli.errors import GrammarError, MissingError, MoleculeError
+from logos_cli.evaluators._material_parts import Framework, FrameworkLibrary
+from logos_cli.evaluators._molecule_properties import MeasuredMolecule
+from logos_cli.evaluators._molecule_sets import first_ones
 from logos_cli.grammar import Form, parse
 from logos_cli.grammar.spec import Kind, Operator
+from logos_cli.objects.material import Material
 from logos_cli.records import Record
 from logos_cli.workflows.generate import GenerateOptions, generate
 from tests.bench.figures.bench import SEED, Bench, HeldOut, Sample, canonical, say, watch
@@ -24,6 +26,7 @@ from tests.bench.figures.statistics import distance, percent
 
 N_MOLECULES: Final = 10_000
 N_CONSTRAINED: Final = 2_000
+PROPERTIES: Final = ("qed", "logp", "sa")
 MOLECULE_DOMAINS: Final = ("molecule", "ligand")
 
 
@@ -33,7 +36,7 @@ def molecules(bench: Bench) -> dict[str, Any]:
     found = molecule_figures(bench, [payload_or_none(sample, Form.MOLECULE) for sample in made])
     training = [training_properties(bench.held_out, bench.size(N_MOLECULES), half) for half in (0, 1)]
     found["between_two_training_samples"] = {
-        f"{name}_distance": distance(training[0][name], training[1][name]) for name in properties()
+        f"{name}_distance": distance(training[0][name], training[1][name]) for name in PROPERTIES
     }
     found["chemistry"] = molecule_figures(bench, constrained_molecules(bench))
     return found
@@ -116,23 +119,15 @@ def training_properties(held_out: HeldOut, count: int, number: int) -> dict[str,
     return measure_all([payloads[i] for i in order[number * count : (number + 1) * count]])
 
 
-@cache
-def properties() -> dict[str, Callable[[Chem.Mol], float]]:
-    """Return what is measured of a molecule; synthetic accessibility where RDKit came with its Contrib."""
-    known: dict[str, Callable[[Chem.Mol], float]] = {"qed": QED.qed, "logp": Crippen.MolLogP}
-    try:
-        from rdkit.Contrib.SA_Score import sascorer
-    except ImportError:
-        say("  RDKit came without Contrib: no SA score")
-        return known
-    return known | {"sa": sascorer.calculateScore}
-
-
 def measure_all(smiles: Sequence[str]) -> dict[str, np.ndarray[Any, Any]]:
-    """Return each property of each molecule."""
-    read = [Chem.MolFromSmiles(text) for text in watch(smiles, len(smiles), "properties")]
-    kept = [molecule for molecule in read if molecule is not None]
-    return {name: np.array([measure(mol) for mol in kept]) for name, measure in properties().items()}
+    """Return QED, logP and synthetic accessibility of each molecule that RDKit accepts."""
+    kept = []
+    for text in watch(smiles, len(smiles), "properties"):
+        try:
+            kept.append(MeasuredMolecule(text))
+        except MoleculeError:
+            continue
+    return {name: np.array([getattr(molecule, name) for molecule in kept]) for name in PROPERTIES}
 
 
 def antibodies(bench: Bench) -> dict[str, Any]:
@@ -181,28 +176,26 @@ def numbered_chains(chains: Sequence[str]) -> frozenset[str]:
 def materials(bench: Bench) -> dict[str, Any]:
     """Sequence-level validity, novelty and uniqueness (VNU) in MOFFlow-2's sense, without a structure."""
     made = bench.sample(Kind.MATERIAL.start, bench.size(1000), 500)
-    trained = {key for key in map(material_key, bench.held_out.sentences("material", "train")) if key}
-    metals = {metal for metal, _ in trained}
-    keys = [material_key(sample.text) for sample in made]
-    valid = [key if key and key[0] in metals else None for key in keys]
+    trained = map(material_of, bench.held_out.sentences("material", "train"))
+    library = FrameworkLibrary.of(item for item in trained if item)
+    frameworks = [Framework(item, library) if (item := material_of(sample.text)) else None for sample in made]
+    valid = [each.sequence if each and each.problem is None else None for each in frameworks]
     first = first_ones(valid)
     return {
         "well_formed_percent": percent(form_of(sample) == Form.MATERIAL for sample in made),
         "valid_percent": percent(valid),
         "valid_novel_unique_percent": percent(
-            key and is_first and key not in trained for key, is_first in zip(valid, first, strict=True)
+            is_first and each and each.is_novel for each, is_first in zip(frameworks, first, strict=True)
         ),
     }
 
 
-def material_key(text: str) -> tuple[str, tuple[str, ...]] | None:
-    """Return metal node and sorted canonical linkers; None if the sentence or a linker is no good."""
+def material_of(text: str) -> Material | None:
+    """Return the framework of a sentence, None of one that is malformed."""
     try:
-        metal, *linkers = parse(text, Form.MATERIAL).left[0].blocks
+        return Material.from_sentence(parse(text, Form.MATERIAL))
     except GrammarError:
         return None
-    smiles = [canonical(block.payload) for block in linkers]
-    return None if None in smiles else (metal.payload, tuple(sorted(map(str, smiles))))
 
 
 def forms(bench: Bench) -> dict[str, Any]:
@@ -240,16 +233,6 @@ def _prompts(held_out: HeldOut, domain: str, operator: Operator, count: int = 20
     texts = (held_out.vocabulary.decode(shard[i]) for i in held_out.picked(domain, 200_000))
     short = [text for text in texts if len(text) < 900]
     return [text.partition(operator)[0] + operator for text in short[:count]]
-
-
-def first_ones(keys: Sequence[object | None]) -> list[bool]:
-    """Return which keys come for the first time; None never does."""
-    seen: set[object] = set()
-    flags = []
-    for key in keys:
-        flags.append(key is not None and key not in seen)
-        seen.add(key)
-    return flags
 
 
 def form_of(sample: Sample) -> str | None:
