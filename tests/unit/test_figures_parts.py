@@ -12,8 +12,10 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from logos_cli.evaluators._fitness_baselines import blosum_scores, mutation_scores
+from logos_cli.evaluators._molecule_sets import first_ones
 from logos_cli.grammar import Form, parse
 from logos_cli.grammar.spec import Kind, Operator
+from logos_cli.objects.material import Material
 from logos_cli.records import Record, Status
 from logos_cli.resources import data_path
 from logos_cli.training.corpus_writer import CorpusWriter
@@ -26,7 +28,7 @@ from tests.bench.figures.likelihood import probability_of, token_logps
 from tests.bench.figures.losses import domain_losses, losses
 from tests.bench.figures.metrics import METRICS, Metric, Verdict, verdict
 from tests.bench.figures.reactions import answer_of, as_in_corpus, beam_answers, tops
-from tests.bench.figures.samples import first_ones, form_of, material_key, molecule_figures
+from tests.bench.figures.samples import form_of, material_of, molecule_figures
 from tests.bench.figures.sites import answered_places, held_out_chains, ranking, tag_rates, tagged_places, top
 
 NANO = data_path("tokenizers", "logos-nano")
@@ -175,14 +177,10 @@ def test_a_sample_that_was_cut_has_no_form():
     assert form_of(Sample(text + "C", whole=True)) is None
 
 
-def test_frameworks_are_compared_without_the_order_of_linkers():
-    def material(*linkers: str) -> str:
-        parts = block(Kind.METAL, "[Zn]") + "".join(block(Kind.MOLECULE, smiles) for smiles in linkers)
-        return f"{Kind.MATERIAL.start}{parts}{Kind.MATERIAL.end}"
-
-    one, other = material("OC(=O)C", "c1ccncc1"), material("n1ccccc1", "CC(=O)O")
-    assert material_key(one) == material_key(other) == ("[Zn]", ("CC(=O)O", "c1ccncc1"))
-    assert material_key(material("C1CC")) is None
+def test_frameworks_of_samples():
+    parts = block(Kind.METAL, "[Zn]") + block(Kind.MOLECULE, "CC(=O)O")
+    assert material_of(block(Kind.MATERIAL, parts)) == Material("[Zn]", ("CC(=O)O",))
+    assert material_of(parts) is None
 
 
 def test_reactions_are_compared_canonically():
