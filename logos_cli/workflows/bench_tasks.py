@@ -41,7 +41,8 @@ class BenchOptions:
     names : tuple of str
         Benchmarks; empty takes all.
     limit : int, optional
-        So many cases of each, drawn at random with a fixed seed; None takes all.
+        So many cases of each, drawn at random with a fixed seed; None takes all. A larger limit takes the cases of a
+        smaller one and more, so that a run can be extended.
     n_samples : int, optional
         Samples of each case; None takes the protocol's.
     shard : tuple of int
@@ -75,7 +76,6 @@ class BenchOptions:
         return {
             "logos": __version__,
             "data": self.data.name,
-            "limit": self.limit,
             "n_samples": self.n_samples,
             **{name: chosen[name] for name in same},
         }

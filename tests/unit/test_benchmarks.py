@@ -322,6 +322,16 @@ def test_a_run_goes_on_where_it_stopped(options: BenchOptions, tmp_path: Path) -
     assert lines(part) == lines(whole)
 
 
+def test_a_larger_limit_extends_a_run(options: BenchOptions, tmp_path: Path) -> None:
+    run(replace(options, limit=1), tmp_path / "run")
+    before = lines(tmp_path / "run")
+    run(replace(options, limit=2), tmp_path / "run")
+    after = lines(tmp_path / "run")
+    assert len(before) == 1
+    assert len(after) == 2
+    assert before.items() <= after.items()
+
+
 def test_shards_make_the_same_whole(options: BenchOptions, tmp_path: Path) -> None:
     run(options, tmp_path / "whole")
     for number in (1, 2):
