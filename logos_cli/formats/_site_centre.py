@@ -81,12 +81,12 @@ def _free_points(
     """Return the points of a grid in a box, near to some atom, that a ligand's atom could take."""
     nearest, farthest = _FREE_ANGSTROM
     axes = [np.arange(first, last, _SPACING_ANGSTROM) for first, last in zip(low, high, strict=True)]
-    grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+    grid: NDArray[np.float64] = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
     # most of a wide box is far from every atom: that costs less to find than the nearest of all atoms
     grid = grid[np.isfinite(cKDTree(atoms).query(grid, distance_upper_bound=_NEAR_ANGSTROM)[0])]
     close = protein[((protein > low - farthest) & (protein < high + farthest)).all(axis=1)]
     if not len(grid) or not len(close):
-        return grid[:0]
+        return np.zeros((0, 3))
     distances, _ = cKDTree(close).query(grid, distance_upper_bound=farthest)
     free: NDArray[np.float64] = grid[(distances > nearest) & np.isfinite(distances)]
     return free

@@ -138,6 +138,10 @@ class AntibodyTask(Task):
             return self.from_object(Antibody(tuple(text.split(":"))))
         return self.from_beginning(Kind.ANTIBODY.start + text)
 
+    def known(self, item: ScienceObject) -> str:
+        """Return the chains of an antibody, or of what a FASTA file holds: a protein, as far as that can tell."""
+        return super().known(Antibody((item.sequence,)) if isinstance(item, Protein) else item)
+
     def judge(self, sentence: Sentence) -> str:
         """Return the chains; every sequence of residue letters is valid."""
         return "/".join(block.payload for block in sentence.left)

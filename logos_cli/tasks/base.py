@@ -314,7 +314,7 @@ class Task(ABC):
         if self.form not in item.forms:
             kind = type(item).__name__.lower()
             raise UsageError(f"answers of {self.name} cannot be compared with a {kind}")
-        return self.judge(parse(to_text(item, self.form)))
+        return type(self)().judge(parse(to_text(item, self.form)))
 
     @abstractmethod
     def judge(self, sentence: Sentence) -> str:

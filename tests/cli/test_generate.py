@@ -232,7 +232,7 @@ def test_sites_of_a_structure_in_every_format(logos: Any, tmp_path: Path, checko
     done = logos("generate", "site", example, "-n", 6, "-o", "sites.jsonl", code=ExitCode.OK)
     records = _records((tmp_path / "sites.jsonl").read_text())
     assert records
-    assert f"; {len(records)} sites" in done.stderr
+    assert f"; sites: {len(records)}" in done.stderr
     logos("generate", "site", example, "-n", 6, "-o", "sites.csv", code=ExitCode.OK)
     rows = list(csv.DictReader((tmp_path / "sites.csv").read_text().splitlines()))
     assert [row["name"] for row in rows] == [record["id"] for record in records]

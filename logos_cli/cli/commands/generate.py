@@ -128,7 +128,7 @@ def _finish(tally: GenerateTally, task: Task, options: GenerateOptions) -> ExitC
     if tally.short_prompts:
         prompts = "1 prompt" if tally.short_prompts == 1 else f"{tally.short_prompts:,} prompts"
         out.warning(f"{prompts} gave fewer than {options.until} and were given up; -n sets the most samples")
-    results = f"; {tally.results:,} {task.collects}" if task.collects and tally.results else ""
+    results = f"; {task.collects}: {tally.results:,}" if tally.results else ""
     out.note(f"{tally}{results}")
     if tally.failed and tally.failed == tally.requested:
         return ExitCode.USAGE
