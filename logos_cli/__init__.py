@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from logos_cli.workflows.decode import decode
     from logos_cli.workflows.encode import encode
     from logos_cli.workflows.generate import generate
+    from logos_cli.workflows.score import score
 
 _HOME = {
     "Record": "logos_cli.records",
@@ -24,10 +25,21 @@ _HOME = {
     "generate": "logos_cli.workflows.generate",
     "parse": "logos_cli.grammar",
     "read_records": "logos_cli.records",
+    "score": "logos_cli.workflows.score",
     "write_records": "logos_cli.records",
 }
 
-__all__ = ["Record", "__version__", "decode", "encode", "generate", "parse", "read_records", "write_records"]
+__all__ = [
+    "Record",
+    "__version__",
+    "decode",
+    "encode",
+    "generate",
+    "parse",
+    "read_records",
+    "score",
+    "write_records",
+]
 
 
 def __getattr__(name: str) -> Any:

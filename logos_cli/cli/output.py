@@ -96,15 +96,15 @@ class RecordSink:
 
             self._native = writers()[format](stream, WriteOptions())
 
-    def write(self, record: Record) -> None:
-        """Write and count one record."""
+    def write(self, record: Record, line: str | None = None) -> None:
+        """Write and count one record; ``line`` is its JSON, where the way that it is written matters."""
         self.tally.add(record)
         if record.status is Status.ERROR:
             self._complaints.tell(record, record.reason or "")
         if self._native is not None:
             self._write_native(record)
         elif self._format == "jsonl":
-            self._stream.write(record.to_json() + "\n")
+            self._stream.write((record.to_json() if line is None else line) + "\n")
         elif record.status is not Status.ERROR:
             self._write_line(record.text if self._format == "text" else self._ids(record.text))
 

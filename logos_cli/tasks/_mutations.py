@@ -5,8 +5,8 @@ from __future__ import annotations
 from logos_cli.errors import InputError
 
 
-def mutations(wild_type: str, variant: str) -> tuple[str, ...]:
-    """Return how a variant of the same length differs, by position: ``("A45G", "K50R")``, counted from 1.
+def mutations(wild_type: str, variant: str, first: int = 1) -> tuple[str, ...]:
+    """Return how a variant of the same length differs: ``("A45G", "K50R")``; ``first`` numbers the first residue.
 
     Raises
     ------
@@ -18,5 +18,5 @@ def mutations(wild_type: str, variant: str) -> tuple[str, ...]:
             f"the variant has {len(variant):,} residues, the wild type {len(wild_type):,}",
             hint="insertions and deletions are no substitutions",
         )
-    pairs = enumerate(zip(wild_type, variant, strict=True), 1)
+    pairs = enumerate(zip(wild_type, variant, strict=True), first)
     return tuple(f"{before}{place}{after}" for place, (before, after) in pairs if before != after)

@@ -97,6 +97,32 @@ class Selection:
         return (*self.records.get(family, ()), *self.sets.get(family, ()))
 
 
+def explained(names: Sequence[str], context: Context) -> list[str]:
+    """Return the metrics that names of metrics, families and groups stand for, whatever they need.
+
+    Raises
+    ------
+    UsageError
+        If a name is none.
+    """
+    return [each for name in names for each in _members(name, context)]
+
+
+def _members(name: str, context: Context) -> list[str]:
+    known = catalogue()
+    if name == NONE:
+        return []
+    if name == DEFAULT:
+        return [each for each, entry in known.items() if _by_default(entry, context)]
+    if name == ALL:
+        return list(known)
+    if name in evaluators():
+        return [each for each, entry in known.items() if entry.family.name == name]
+    if pattern_of(name) in known:
+        return [pattern_of(name)]
+    raise unknown_name(name, (*evaluators(), DEFAULT, ALL, NONE))
+
+
 def select(wanted: Sequence[str] | None, implied: Iterable[str], context: Context) -> Selection:
     """Resolve what was asked for.
 
@@ -116,22 +142,14 @@ def select(wanted: Sequence[str] | None, implied: Iterable[str], context: Contex
     named: set[str] = set()
     known = catalogue()
     for name in wanted if wanted is not None else (DEFAULT,):
-        if name == NONE:
+        members = _members(name, context)
+        chosen |= dict.fromkeys(members)
+        if name in (DEFAULT, ALL):
             continue
-        if name == DEFAULT:
-            chosen |= dict.fromkeys(each for each, entry in known.items() if _by_default(entry, context))
-        elif name == ALL:
-            chosen |= dict.fromkeys(known)
-        elif name in evaluators():
-            members = [each for each, entry in known.items() if entry.family.name == name]
-            chosen |= dict.fromkeys(members)
-            named.update(members)
-        else:
-            if (found := known.get(pattern_of(name))) is None:
-                raise unknown_name(name, (*evaluators(), DEFAULT, ALL, NONE))
-            _check_needs(name, found.metric, context)
-            chosen[pattern_of(name)] = None
-            named.add(pattern_of(name))
+        named.update(members)
+        if name not in evaluators():
+            for each in members:
+                _check_needs(name, known[each].metric, context)
     only_implied = set()
     for name in map(pattern_of, implied):
         if name in known and name not in chosen:

@@ -82,7 +82,7 @@ _CHOICE = (
             help="Cut a sample after so many tokens."),
 )  # fmt: skip
 
-_COMPUTATION = (
+COMPUTATION = (
     declare("model", str, EMBEDDED, metavar="NAME|DIR", envvar="LOGOS_MODEL", rich_help_panel=_MODEL,
             help="The embedded model, a directory, or owner/name of the Hugging Face hub."),
     declare("revision", str | None, None, metavar="REV", rich_help_panel=_MODEL,
@@ -160,7 +160,7 @@ def options_of(task: Task) -> Iterator[Declared]:
     for name in task.read_options:
         yield _READING[name]
     yield from _CHOICE
-    yield from _COMPUTATION
+    yield from COMPUTATION
     if task.compared:
         yield _REFERENCE
     yield from _WRITING
