@@ -13,6 +13,10 @@ from rdkit.Chem.Draw import rdMolDraw2D
 from logos_cli.errors import MoleculeError
 
 _WIDTH, _HEIGHT = 250, 200
+_LINE, _FONT = 18, 14
+"""Height of a line of a legend, and of its letters, in pixels."""
+_LEAST_LEGEND, _MOST_LEGEND = 0.1, 0.5
+"""Shares of the height of a cell."""
 _HEAD = re.compile(r"<\?xml[^>]*\?>\s*")
 
 
@@ -42,7 +46,7 @@ def draw_molecule(smiles: str, legend: str = "", size: tuple[int, int] = (_WIDTH
 
 
 def draw_grid(
-    molecules: Sequence[str],
+    molecules: Sequence[str | None],
     legends: Sequence[str] = (),
     columns: int = 4,
     size: tuple[int, int] = (_WIDTH, _HEIGHT),
@@ -51,8 +55,8 @@ def draw_grid(
 
     Parameters
     ----------
-    molecules : sequence of str
-        SMILES; one at least.
+    molecules : sequence of str or None
+        SMILES, one at least; None leaves a cell with its legend only.
     legends : sequence of str
         A text below each; none at all, or one for each.
     size : tuple of int
@@ -63,12 +67,39 @@ def draw_grid(
     MoleculeError
         If one is no SMILES.
     """
+    return _finished(_grid(rdMolDraw2D.MolDraw2DSVG, molecules, legends, columns, size))
+
+
+def draw_grid_png(
+    molecules: Sequence[str | None],
+    legends: Sequence[str] = (),
+    columns: int = 4,
+    size: tuple[int, int] = (_WIDTH, _HEIGHT),
+) -> bytes:
+    """Return :func:`draw_grid` as a PNG file."""
+    drawer = _grid(rdMolDraw2D.MolDraw2DCairo, molecules, legends, columns, size)
+    drawer.FinishDrawing()
+    return bytes(drawer.GetDrawingText())
+
+
+def _grid(
+    canvas: Any,
+    molecules: Sequence[str | None],
+    legends: Sequence[str],
+    columns: int,
+    size: tuple[int, int],
+) -> Any:
     columns = min(columns, len(molecules))
     rows = -(-len(molecules) // columns)
     width, height = size
-    drawer: Any = rdMolDraw2D.MolDraw2DSVG(width * columns, height * rows, width, height)
-    drawer.DrawMolecules([_drawable(smiles) for smiles in molecules], legends=list(legends) or None)
-    return _finished(drawer)
+    drawer = canvas(width * columns, height * rows, width, height)
+    options = drawer.drawOptions()
+    n_lines = max((legend.count("\n") + 1 for legend in legends), default=0)
+    options.legendFraction = max(_LEAST_LEGEND, min(_MOST_LEGEND, n_lines * _LINE / height))
+    options.legendFontSize = _FONT
+    cells = [_blank() if smiles is None else _drawable(smiles) for smiles in molecules]
+    drawer.DrawMolecules(cells, legends=list(legends) or None)
+    return drawer
 
 
 def draw_reaction(
@@ -100,6 +131,13 @@ def _drawable(smiles: str) -> Chem.Mol:
         molecule.UpdatePropertyCache(strict=False)
         Chem.FastFindRings(molecule)
         rdDepictor.Compute2DCoords(molecule)
+    return molecule
+
+
+def _blank() -> Chem.Mol:
+    """Return what is drawn as nothing: a cell without atoms would lose its legend too."""
+    molecule = Chem.MolFromSmiles("*")
+    molecule.GetAtomWithIdx(0).SetProp("_displayLabel", " ")
     return molecule
 
 
