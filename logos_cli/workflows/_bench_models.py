@@ -43,11 +43,12 @@ _SPREAD = 0.02
 
 ENDS = (17, 20, 21)
 """Tokens that end an answer. All tokens are about equally likely to a random network of 276 of them: answers are
-92 tokens long on average, and of very different lengths, as those of a trained one are."""
+92 tokens long on average, and of very different lengths, as those of a trained one are. Of larger vocabularies every
+92nd token ends one."""
 
 
 def random_checkpoint(shape: str, directory: Path, dtype: str = "float32", seed: int = 0) -> Path:
-    """Write a checkpoint with random weights and the tokenizer of logos-nano.
+    """Write a checkpoint with random weights and the tokenizer of logos-nano, with as many tokens as it needs.
 
     Raises
     ------
@@ -116,14 +117,21 @@ def _config(shape: str, dtype: str) -> dict[str, Any]:
     if shape not in SHAPES:
         raise UsageError(f"there is no shape {shape!r}", hint=f"one of {', '.join(SHAPES)}")
     config = _LLAMA | SHAPES[shape] | {"torch_dtype": dtype}
-    config["eos_token_id"] = list(ENDS) if config["vocab_size"] == 276 else ENDS[0]
+    n_nano = 276
+    every = range(ENDS[0], config["vocab_size"], n_nano // len(ENDS))
+    config["eos_token_id"] = list(ENDS if config["vocab_size"] == n_nano else every)
     return config
 
 
 def _write_description(config: dict[str, Any], directory: Path) -> None:
     (directory / "config.json").write_text(json.dumps(config, indent=2))
-    for name in ("tokenizer.json", "tokenizer_config.json"):
-        shutil.copy(data_path("tokenizers", EMBEDDED, name), directory)
+    source = data_path("tokenizers", EMBEDDED)
+    shutil.copy(source / "tokenizer_config.json", directory)
+    tokenizer = json.loads((source / "tokenizer.json").read_text(encoding="utf-8"))
+    vocabulary = tokenizer["model"]["vocab"]
+    # words that no text holds: what they cost is that there are so many
+    vocabulary |= {f"~{index}~": index for index in range(len(vocabulary), config["vocab_size"])}
+    (directory / "tokenizer.json").write_text(json.dumps(tokenizer), encoding="utf-8")
 
 
 def _sizes(config: dict[str, Any]) -> dict[str, tuple[int, ...]]:

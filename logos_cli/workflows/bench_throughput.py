@@ -13,7 +13,7 @@ from typing import Any
 
 from logos_cli.backends._architecture import DecoderConfig
 from logos_cli.backends._tokenizer import read_json
-from logos_cli.backends.base import Backend, LoadOptions, open_model
+from logos_cli.backends.base import Backend, LoadOptions, TensorBackend, open_model
 from logos_cli.engine.sampler import Sampling
 from logos_cli.engine.scheduler import Engine, Request
 from logos_cli.errors import UsageError
@@ -21,6 +21,9 @@ from logos_cli.workflows._bench_models import random_checkpoint, random_gguf, ra
 from logos_cli.workflows._bench_naive import naive_run
 
 _BITS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
+
+_READ_TOKENS = 4096
+"""So many tokens of prompts are read together, at most, to measure the rate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,8 @@ class ThroughputOptions:
         The run from end to end: samples of one prompt.
     naive : bool
         Do the same run as a plain script does, in turns with ours: other load then meets both.
+    naive_samples : int, optional
+        Samples that the plain script makes, if fewer: it is slow, and its rate is the same.
     repeats : int
         Measurements of each kind.
     file_type : str
@@ -53,6 +58,7 @@ class ThroughputOptions:
     dtype: str = "float32"
     threads: int | None = None
     naive: bool = False
+    naive_samples: int | None = None
     repeats: int = 3
     file_type: str = "q8_0"
     seed: int = 0
@@ -183,26 +189,30 @@ def _measure(
 ) -> dict[str, Any]:  # fmt: skip
     prompt = _prompt(options)
     backend.reserve(batch_size + 1)
+    read, step = _waited(backend)
+    n_prompts = max(1, min(batch_size, _READ_TOKENS // len(prompt)))
 
     def prefill() -> None:
-        backend.prefill(0, prompt)
-        backend.free(0)
+        read(range(n_prompts), [prompt] * n_prompts)
+        for slot in range(n_prompts):
+            backend.free(slot)
 
     prefill_s = _best_s(prefill, options.repeats)
     for slot in range(batch_size):
         backend.prefill(slot, prompt)
     slots, tokens = list(range(batch_size)), [40] * batch_size
-    step_s = _best_s(lambda: backend.step(slots, tokens), 5 * options.repeats)
+    step_s = _best_s(lambda: step(slots, tokens), 5 * options.repeats)
     position = options.prompt_tokens + 5 * options.repeats
     each = 4 if backend.info.dtype == "float32" else 2
     moved = read_bytes + batch_size * position * shape.cache_elements_per_token * each
     flop = 2 * batch_size * shape.matmul_parameters
     bound_s = max(moved / machine["bandwidth_bytes_per_s"], flop / machine["matmul_flop_per_s"])
-    prefill_flop = 2 * options.prompt_tokens * shape.matmul_parameters
+    head = shape.vocabulary_size * shape.hidden_size  # runs after the last token of a prompt only
+    prefill_flop = 2 * n_prompts * (len(prompt) * (shape.matmul_parameters - head) + head)
     useful = [_end_to_end(backend, batch_size, options) for _ in range(options.repeats)]
     return {
         "batch_size": batch_size,
-        "prefill_tokens_per_s": options.prompt_tokens / prefill_s,
+        "prefill_tokens_per_s": n_prompts * len(prompt) / prefill_s,
         "prefill_of_matmul": prefill_flop / prefill_s / machine["matmul_flop_per_s"],
         "step_s": step_s,
         "decode_tokens_per_s": batch_size / step_s,
@@ -210,6 +220,25 @@ def _measure(
         "useful_tokens_per_s": max(useful),
         "useful_tokens_per_s_median": statistics.median(useful),
     }
+
+
+def _waited(backend: Backend) -> tuple[Callable[..., object], Callable[..., object]]:
+    """Return what reads prompts and what steps, to be timed: without the way to the host where logits do not go it."""
+    if not (isinstance(backend, TensorBackend) and backend.capabilities.device_logits):
+        return backend.prefill_many, backend.step
+    import torch
+
+    wait = torch.cuda.synchronize if backend.info.device.startswith("cuda") else torch.mps.synchronize
+
+    def read(*args: Any) -> None:
+        backend.prefill_tensor(*args)
+        wait()
+
+    def step(*args: Any) -> None:
+        backend.step_tensor(*args)
+        wait()
+
+    return read, step
 
 
 def _end_to_end(backend: Backend, batch_size: int, options: ThroughputOptions) -> float:
@@ -233,7 +262,7 @@ def _pair(backend: Backend, directory: Path, options: ThroughputOptions, row: di
     for repeat in range(options.repeats):
         ours = _end_to_end(backend, row["batch_size"], options)
         theirs = naive_run(
-            directory, _prompt(options), _sampling(options), options.n_samples,
+            directory, _prompt(options), _sampling(options), options.naive_samples or options.n_samples,
             device=device, dtype=options.dtype, seed=options.seed + repeat,
         )  # fmt: skip
         rates.append(theirs["tokens"] / theirs["seconds"])

@@ -4,6 +4,7 @@ python -m tests.bench.bench_engine constraints            # off, grammar and che
 python -m tests.bench.bench_engine invalid -n 2000        # how many samples under chemistry RDKit rejects
 python -m tests.bench.bench_engine masks                  # part of a step that masks take: nano, and 128k tokens
 python -m tests.bench.bench_engine sampler                # a step of the sampler, small and large vocabulary
+python -m tests.bench.bench_engine memory -n 100000       # memory held while so many prompts stream through
 python -m tests.bench.bench_engine naive                  # transformers.generate in batches of 16, then perplexities
 
 Figures are medians over rounds in which the things compared take turns, and ratios within a round: other load on
@@ -267,10 +268,30 @@ def naive(args: argparse.Namespace) -> None:
     report(in_turns({"naive": theirs, "engine": ours}, args.rounds), "naive", "useful tokens/s")
 
 
+def memory(args: argparse.Namespace) -> None:
+    """Print the memory that the process holds while many prompts stream through it."""
+    from logos_cli.workflows.generate import GenerateOptions, Generation
+
+    options = GenerateOptions(backend="fake", batch_size=args.batch_size, max_new_tokens=8)
+    prompts = (
+        f"MKT{number:x}".translate(str.maketrans("0123456789abcdef", "ACDEFGHIKLMNPQRS"))
+        for number in range(args.n)
+    )
+    start = time.perf_counter()
+    for number, _ in enumerate(Generation("protein", options).records(prompts), 1):
+        if number % max(1, args.n // 10) == 0:
+            status = Path("/proc/self/status").read_text()
+            held = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
+            print(
+                f"{number:>9,} records  {held / 1024:7.1f} MiB  {time.perf_counter() - start:6.1f} s",
+                flush=True,
+            )
+
+
 def main() -> None:
     """Run one of the measurements."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    commands = {each.__name__: each for each in (constraints, invalid, masks, sampler, naive)}
+    commands = {each.__name__: each for each in (constraints, invalid, masks, sampler, naive, memory)}
     parser.add_argument("command", choices=commands)
     parser.add_argument("-n", type=int, default=128, help="samples")
     parser.add_argument("--batch-size", type=int, default=64)

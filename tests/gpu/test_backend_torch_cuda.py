@@ -9,8 +9,12 @@ import pytest
 import torch
 
 from logos_cli import generate
-from logos_cli.backends.base import LoadOptions, open_model
+from logos_cli.backends.base import Capabilities, LoadOptions, open_model
 from logos_cli.backends.torch import TorchBackend, TorchCheckpoint
+from logos_cli.engine._device_sampler import DeviceOptions
+from logos_cli.engine.sampler import Options, Sampling
+from logos_cli.engine.scheduler import Completion, Engine, Request
+from logos_cli.grammar.constrain import grammar
 
 pytestmark = [
     pytest.mark.gpu,
@@ -84,6 +88,54 @@ def test_the_plan_is_what_is_allocated() -> None:
     assert taken == pytest.approx(plan.weights_bytes + 64 * plan.cache_bytes_per_sequence, rel=0.2)
 
 
+def test_prompts_read_together_are_read_as_alone() -> None:
+    backend = _load()
+    prompts = [[16, *(i % 256 for i in range(n))] for n in (2, 40, 300, 7)]
+    backend.reserve(4)
+    alone = np.stack([backend.prefill(slot, prompt) for slot, prompt in enumerate(prompts)])
+    backend.reserve(4)
+    assert backend.prefill_many(range(4), prompts) == pytest.approx(alone, abs=1e-3)
+
+
+def _completions(backend: TorchBackend, on_device: bool) -> list[Completion]:
+    backend.capabilities = Capabilities(device_logits=on_device)
+    text = "<MoleculeS>"
+    requests = [
+        Request(f"x#{n}", tuple(backend.tokenizer.encode(text)), grammar("molecule"), text, chemistry=n % 2 == 0)
+        for n in range(80)
+    ]  # fmt: skip
+    sampling = Sampling(temperature=1.2, top_p=0.85, repetition_penalty=1.05, max_new_tokens=80)
+    return list(Engine(backend, sampling, batch_size=40, seed=2).run(requests))
+
+
+def test_tokens_chosen_on_the_device_are_those_that_the_host_chooses() -> None:
+    backend = _load()
+    assert backend.capabilities.device_logits
+    there, here = (_completions(backend, on_device) for on_device in (True, False))
+    # the logits are the same bits: batches are, too
+    assert [each.tokens for each in there] == [each.tokens for each in here]
+    for one, other in zip(there, here, strict=True):
+        assert one.logps == pytest.approx(other.logps, abs=1e-4)
+
+
+@pytest.mark.parametrize("n_tokens", [276, 128_256])
+def test_the_samplers_agree_on_any_vocabulary(n_tokens: int) -> None:
+    generator = np.random.default_rng(1)
+    logits = generator.normal(0, 3, (64, n_tokens)).astype(np.float32)
+    seen = generator.random(logits.shape) < 0.01
+    for sampling in (
+        Sampling(temperature=1.2, top_p=0.85, repetition_penalty=1.05),
+        Sampling(top_k=50),
+        Sampling(),
+    ):
+        host = Options(logits, sampling, seen=seen)
+        there = DeviceOptions(torch.from_numpy(logits).cuda(), sampling, torch.from_numpy(seen).cuda(), None)
+        draws = generator.random(64)
+        tokens = host.draw(draws)
+        assert there.draw(draws).tolist() == tokens.tolist()
+        assert there.logps(tokens) == pytest.approx(host.logps(tokens), abs=1e-5)
+
+
 def test_samples_are_reproduced_and_well_formed() -> None:
     first = [
         record.text for record in generate("site", "MKTAYIAKQRQISFVK", n_samples=40, seed=3, device="cuda")
@@ -111,4 +163,4 @@ def test_a_network_on_two_cards_is_the_same_network() -> None:
             decoder.reserve(8, 64)
             decoder.prefill([0], [[16, 4, 5]])
             found.append(decoder.step([7] * 8, [3] + [0] * 7).cpu())
-    assert torch.allclose(*found, atol=1e-4)
+    assert torch.allclose(found[0], found[1], atol=1e-4)
