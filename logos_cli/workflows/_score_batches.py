@@ -156,6 +156,7 @@ class Scorer:
     def __init__(self, selection: Selection, context: Context, jobs: int = 1) -> None:
         self.selection = selection
         self.context = context
+        self._unready: dict[str, LogosError] = {}
         names = [family.name for family in selection.families]
         self._with_model = [name for name in names if _uses_model(name, selection)]
         self._others = [name for name in names if name not in self._with_model]
@@ -167,14 +168,28 @@ class Scorer:
             self._prepare(name)
 
     def _prepare(self, name: str) -> None:
-        if not set(self.selection.wanted(name)) <= self.selection.implied:
-            evaluators()[name].prepare(self.selection.wanted(name), self.context)
+        """Prepare a family; what is wrong with one that nobody named matters when a record of its forms comes."""
+        wanted = self.selection.wanted(name)
+        if set(wanted) <= self.selection.implied:
+            return
+        try:
+            evaluators()[name].prepare(wanted, self.context)
+        except LogosError as error:
+            if not self.selection.named.isdisjoint(wanted):
+                raise
+            self._unready[name] = error
+
+    def _check_ready(self, subjects: Sequence[Subject]) -> None:
+        for name, error in self._unready.items():
+            if any(subject.form in evaluators()[name].forms for subject in subjects):
+                raise error
 
     def run(self, items: Iterable[T], subject_of: Callable[[T], Subject]) -> Iterator[tuple[T, Outcome]]:
         """Yield every item with its outcome, in order; only a few batches are held at a time."""
         if self._pool is None:
             for batch in batches(items, BATCH):
                 subjects = [subject_of(item) for item in batch]
+                self._check_ready(subjects)
                 outcomes = self._here(subjects, (*self._others, *self._with_model))
                 yield from zip(batch, outcomes, strict=True)
             return
@@ -192,6 +207,7 @@ class Scorer:
         try:
             for batch in batches(items, size):
                 subjects = [subject_of(item) for item in batch]
+                self._check_ready(subjects)
                 parts = [
                     self._pool.submit(_score_there, subjects[start : start + _SMALL_BATCH])
                     for start in range(0, len(subjects), _SMALL_BATCH)
