@@ -70,3 +70,47 @@ def test_batch_sizes_are_numbers() -> None:
     for text in ("", "0", "1,x", "-1"):
         with pytest.raises(UsageError, match="no batch sizes"):
             parse_batches(text)
+
+
+@pytest.fixture
+def bench_data(tmp_path: Path) -> Path:
+    (tmp_path / "data" / "uspto50k").mkdir(parents=True)
+    (tmp_path / "data" / "uspto50k" / "test.csv").write_text("product,reactants\nCCOC(C)=O,CC(=O)Cl.OCC\n")
+    return tmp_path / "data"
+
+
+def test_tasks_write_figures_and_a_page(logos: Logos, bench_data: Path, tmp_path: Path) -> None:
+    arguments = ("bench", "tasks", "--data", "data", "-n", "4", "-o", "out", "--offline")
+    done = logos(*arguments, code=0)
+    assert "| top-1 (%) |" in done.stdout
+    assert "left out: site_coach420" in done.stderr
+    (row,) = (tmp_path / "out" / "retrosynthesis.1-of-1.jsonl").read_text().splitlines()
+    assert json.loads(row)["case"] == "uspto50k:00001"
+    assert "USPTO-50K" in (tmp_path / "out" / "report.html").read_text()
+    assert (tmp_path / "out" / "results.md").read_text() == done.stdout.removesuffix("\n")
+    again = logos("bench", "tasks", "--report-only", "-o", "out", "--json", code=0)
+    (found,) = json.loads(again.stdout)
+    assert found["figures"]["top-1"]["published"]["LOGOS-8B"] == 74.8
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--task", "retrosynthesi"), "did you mean retrosynthesis"),
+        (("--shard", "2"), "is no shard"),
+        (("--shard", "3/2"), "no shard 3 of 2"),
+        (("--task", "material"), "the data have no mofs/train.jsonl"),
+        (("--model", "nothing-there", "--task", "retrosynthesis"), "nothing-there"),
+    ],
+)
+def test_mistakes_about_tasks_are_explained(
+    logos: Logos, bench_data: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    done = logos("bench", "tasks", "--data", str(bench_data), "-o", "out", "--offline", *arguments)
+    assert done.returncode in (2, 4)
+    assert message in done.stderr
+
+
+def test_tasks_without_data_are_refused(logos: Logos) -> None:
+    assert "give --data" in logos("bench", "tasks", "-o", "out", code=2).stderr
+    assert "holds no run" in logos("bench", "tasks", "--report-only", "-o", "out", code=2).stderr

@@ -101,7 +101,7 @@ def tasks(
             left_out = run(options, output, tell)
         for line in left_out:
             terminal().warning(f"left out: {line}")
-    found, facts = results(output, names), read_facts(output)
+    facts, found = read_facts(output), results(output, names)
     text = _write_report(output, found, facts, data)
     if as_json:
         typer.echo(json.dumps([result.to_dict() for result in found], indent=1))
