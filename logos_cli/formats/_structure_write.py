@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +32,19 @@ def site_residues(record: Record, item: ScienceObject) -> list[ResidueName]:
     OutputError
         If the record has no residue map, or its sentence is of other chains than the map.
     """
+    names, chains = residue_map(record, item)
+    found = (names.name((number, place)) for number, chain in enumerate(chains) for place in chain.site)
+    return [name for name in found if name is not None]
+
+
+def residue_map(record: Record, item: ScienceObject) -> tuple[ResidueMap, tuple[Protein, ...]]:
+    """Return which residues of its source file a record speaks of, and its chains.
+
+    Raises
+    ------
+    OutputError
+        If the record has no residue map, or its sentence is of other chains than the map.
+    """
     if isinstance(item, Complex):
         chains = item.chains
     elif isinstance(item, Protein):
@@ -48,11 +61,9 @@ def site_residues(record: Record, item: ScienceObject) -> list[ResidueName]:
             hint="encode the structure file itself; its records carry source.residues",
         )
     try:
-        names = ResidueMap(record.source, [len(chain.sequence) for chain in chains])
+        return ResidueMap(record.source, [len(chain.sequence) for chain in chains]), chains
     except InputError as error:
         raise OutputError(f"{record.id}: {error.message}") from error
-    found = (names.name((number, place)) for number, chain in enumerate(chains) for place in chain.site)
-    return [name for name in found if name is not None]
 
 
 def source_path(record: Record) -> Path:
@@ -113,24 +124,37 @@ class CifWriter(Writer):
         OutputError
             If the record has no structure, or its file is gone or has changed.
         """
-        site = {(each.chain, each.number, each.insertion) for each in site_residues(record, item)}
-        path = source_path(record)
-        from logos_cli.formats import _structure_read as reading
+        values = dict.fromkeys(site_residues(record, item), SITE_B_FACTOR)
+        self.stream.write(structure_with(record, values))
 
-        with closing(Input(str(path))) as source:
-            structure = reading.load(source.read(), str(path)).structure
-        structure = single_model(structure, int(record.source.get("model", 1)))
-        for chain in structure[0]:
-            for residue in chain:
-                lines = (chain.name, residue.seqid.num, residue.seqid.icode.strip()) in site
-                for atom in residue:
-                    atom.b_iso = SITE_B_FACTOR if lines else 0.0
-                    atom.aniso = type(atom.aniso)(0, 0, 0, 0, 0, 0)
-        if record.source.get("format") == "pdb":
-            structure.setup_entities()
-        document = structure.make_mmcif_document()
-        document[0].name = block_name(record.id)
-        self.stream.write(document.as_string())
+
+def structure_with(record: Record, values: Mapping[ResidueName, float]) -> str:
+    """Return the mmCIF of the model that a record came from, with values as B-factors: 0 for other residues.
+
+    Raises
+    ------
+    OutputError
+        If the record has no structure, or its file is gone or has changed.
+    """
+    path = source_path(record)
+    from logos_cli.formats import _structure_read as reading
+
+    with closing(Input(str(path))) as source:
+        structure = reading.load(source.read(), str(path)).structure
+    structure = single_model(structure, int(record.source.get("model", 1)))
+    for chain in structure[0]:
+        for residue in chain:
+            name = ResidueName(chain.name, residue.seqid.num, residue.seqid.icode.strip())
+            value = values.get(name, 0.0)
+            for atom in residue:
+                atom.b_iso = value
+                atom.aniso = type(atom.aniso)(0, 0, 0, 0, 0, 0)
+    if record.source.get("format") == "pdb":
+        structure.setup_entities()
+    document = structure.make_mmcif_document()
+    document[0].name = block_name(record.id)
+    text: str = document.as_string()
+    return text
 
 
 @dataclass(frozen=True, slots=True)
