@@ -11,6 +11,7 @@ import typer
 from logos_cli import __version__, registry
 from logos_cli.cli.base import Command
 from logos_cli.cli.boundary import guard, install_signal_handlers, occupy_closed_streams, run, wants_traceback
+from logos_cli.cli.groups import lazy_group
 
 _EPILOG = "Data go to stdout, all else to stderr. Manual: man logos. No telemetry, ever."
 
@@ -27,6 +28,10 @@ def _root(
     ] = False,
 ) -> None:
     """Speak the LOGOS grammar: files to sentences and back, and a language model that completes them."""
+
+
+def _group() -> None:
+    """Stand for a group whose commands come later."""
 
 
 def build_app(*, rich_help: bool | None = None) -> typer.Typer:
@@ -53,10 +58,12 @@ def build_app(*, rich_help: bool | None = None) -> typer.Typer:
             app.command(plugin.name, rich_help_panel=plugin.panel)(guard(plugin.callback))
             continue
         group = typer.Typer(
-            cls=plugin.group_class, no_args_is_help=True, help=plugin.help, rich_markup_mode=markup
+            cls=lazy_group(plugin, guard, markup),
+            no_args_is_help=True,
+            help=plugin.help,
+            rich_markup_mode=markup,
         )
-        for name, callback in plugin.subcommands.items():
-            group.command(name)(guard(callback))
+        group.callback()(_group)
         app.add_typer(group, name=plugin.name, rich_help_panel=plugin.panel)
     return app
 

@@ -32,7 +32,7 @@ class ExpandedTask(Task):
     form = Form.TRANSFORMATION
     reads_as = Form.SITE
     compared = False
-    preset = Sampling(temperature=0.0)
+    preset = Sampling(temperature=0.0, max_new_tokens=4096)
 
     def from_object(self, item: ScienceObject, level: int | None = None) -> OpenSentence:  # noqa: ARG002
         """Take the tagged chains of a site or complex; its ligand is left out."""

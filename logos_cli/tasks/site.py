@@ -43,7 +43,8 @@ class SiteTask(Task):
     # each chain once, whatever ligands the structure shows
     reads_as = Form.PROTEIN
     compared = False
-    preset = Sampling(temperature=1.2, top_p=0.95)
+    # the answer is as long as the protein and its tags need
+    preset = Sampling(temperature=1.2, top_p=0.95, max_new_tokens=4096)
     n_samples = 40
     collects = "sites"
     writers: ClassVar[Mapping[str, str]] = {".csv": "p2rank", ".cif": "cif-sites", ".mmcif": "cif-sites"}

@@ -137,10 +137,14 @@ _WRITING = (
 
 def options_of(task: Task) -> Iterator[Declared]:
     """Yield the parameters of a task's command, in the order of its help."""
-    prompt = f"What to complete: {task.prompts}"
     yield Declared(
         "given",
-        Annotated[str | None, typer.Argument(metavar="PROMPT", show_default=False, help=f"{prompt}.")],
+        Annotated[
+            str | None,
+            typer.Argument(
+                metavar="PROMPT", show_default=False, help=f"{task.prompts[0].upper()}{task.prompts[1:]}."
+            ),
+        ],
     )
     yield declare(
         "prompt", str | None, None, "--prompt", "-p", *task.prompt_spellings, metavar="FILE|TEXT|-",

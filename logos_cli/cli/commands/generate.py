@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,16 +13,15 @@ from logos_cli import registry
 from logos_cli.cli.aliases import with_aliases
 from logos_cli.cli.base import Callback, Command
 from logos_cli.cli.commands._generate_group import TaskFirst
-from logos_cli.cli.commands._generate_options import READ_NAMES, UPSTREAM, options_of
 from logos_cli.cli.composed import command
 from logos_cli.cli.options import parse_time
 from logos_cli.cli.output import open_sink
 from logos_cli.cli.terminal import terminal
 from logos_cli.errors import ExitCode, UsageError
 from logos_cli.records import Record
-from logos_cli.tasks.base import Task
 
 if TYPE_CHECKING:
+    from logos_cli.tasks.base import Task
     from logos_cli.workflows.generate import GenerateOptions, GenerateTally
 
 _MUTATIONS = 3
@@ -93,6 +92,7 @@ def _prompt(values: dict[str, Any]) -> str | None:
 
 def _options(values: dict[str, Any]) -> GenerateOptions:
     """Return what every task understands; options that a task does not offer stay at their defaults."""
+    from logos_cli.cli.commands._generate_options import READ_NAMES
     from logos_cli.formats.base import ReadOptions
     from logos_cli.workflows.generate import GenerateOptions
 
@@ -135,19 +135,24 @@ def _finish(tally: GenerateTally, task: Task, options: GenerateOptions) -> ExitC
     return ExitCode.PARTIAL if tally.failed or tally.short_prompts or not tally.unique else ExitCode.OK
 
 
-def _command(task: Task) -> Callback:
-    """Return the command of a task."""
-    examples = "\n\n".join(f"  {example}" for example in task.examples)
-    help = "\n\n".join(filter(None, (task.help, task.details, "Examples:", examples)))
-    callback = command(task.name, functools.partial(_run, task), options_of(task), help)
-    return with_aliases(callback, UPSTREAM)
+class _Commands(Mapping[str, Callback]):
+    """The command of each task, made when it is asked for: names are those of files."""
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(registry.names("tasks"))
+
+    def __len__(self) -> int:
+        return len(registry.names("tasks"))
+
+    def __getitem__(self, name: str) -> Callback:
+        from logos_cli.cli.commands._generate_options import UPSTREAM, options_of
+
+        task: Task = registry.load("tasks", name)
+        examples = "\n\n".join(f"  {example}" for example in task.examples)
+        help = "\n\n".join(filter(None, (task.help, task.details, "Examples:", examples)))
+        return with_aliases(command(name, functools.partial(_run, task), options_of(task), help), UPSTREAM)
 
 
 PLUGIN = Command(
-    "generate",
-    subcommands={name: _command(task) for name, task in registry.load_all("tasks").items()},
-    help=_HELP,
-    panel="Model",
-    order=30,
-    group_class=TaskFirst,
+    "generate", subcommands=_Commands(), help=_HELP, panel="Model", order=30, group_class=TaskFirst
 )

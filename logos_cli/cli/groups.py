@@ -1,0 +1,56 @@
+"""Groups of commands that are put together when one of them is asked for, not when the program starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import typer
+import typer.main
+from typer.core import TyperGroup
+
+from logos_cli.cli.base import Callback, Command
+
+Guard = Callable[[Callback], Callback]
+
+
+def lazy_group(plugin: Command, guard: Guard, markup: Literal["rich"] | None) -> type[TyperGroup]:
+    """Return the class of a group, for ``typer.Typer(cls=…)``, whose commands are those of a plug-in.
+
+    Parameters
+    ----------
+    guard : callable
+        What every command is wrapped in.
+    markup : {"rich", None}
+        How help is drawn.
+    """
+    base = plugin.group_class or TyperGroup
+
+    class Group(base):  # type: ignore[misc, valid-type]
+        _built: Mapping[str, Any] | None = None
+
+        @property
+        def commands(self) -> Mapping[str, Any]:
+            """The commands, made when they are first looked at."""
+            if self._built is None:
+                self._built = _build(plugin, guard, markup)
+            return self._built
+
+        @commands.setter
+        def commands(self, registered: Mapping[str, Any]) -> None:
+            """Take none: Typer registers no command in a group of this class."""
+
+    return Group
+
+
+def _build(plugin: Command, guard: Guard, markup: Literal["rich"] | None) -> Mapping[str, Any]:
+    app = typer.Typer(rich_markup_mode=markup)
+    app.callback()(_nothing)  # a group, even of one command
+    for name, callback in plugin.subcommands.items():
+        app.command(name)(guard(callback))
+    found: Mapping[str, Any] = typer.main.get_group(app).commands
+    return found
+
+
+def _nothing() -> None:
+    """Do nothing: the group itself is made elsewhere."""
