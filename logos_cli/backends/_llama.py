@@ -240,8 +240,10 @@ class LlamaContext:
 
     def prefill(self, slot: int, tokens: Sequence[int]) -> NDArray[np.float32]:
         """Begin a sequence in an empty slot; return the logits after its last token, shape (n_vocabulary,)."""
-        for start in range(0, len(tokens), _PREFILL_TOKENS):
-            part = tokens[start : start + _PREFILL_TOKENS]
+        # no part of one token: by how many threads it is computed would decide how it rounds
+        size = _PREFILL_TOKENS - (len(tokens) % _PREFILL_TOKENS == 1)
+        for start in range(0, len(tokens), size):
+            part = tokens[start : start + size]
             last = start + len(part) == len(tokens)
             rows = self.decode(part, range(start, start + len(part)), [slot] * len(part), int(last))
         after: NDArray[np.float32] = rows[0]

@@ -6,7 +6,7 @@ import hashlib
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from logos_cli.backends._gguf import SUFFIX, GgufHeader, ModelShape, model_shape, read_gguf
 from logos_cli.backends._gguf_tokenizer import GgufTokenizer, GgufVocabulary
 from logos_cli.backends._llama import INSTALL, MOST_SEQUENCES, LlamaContext, LlamaModel, library
-from logos_cli.backends._llama_threads import Threads, best_threads, usable_cores
+from logos_cli.backends._llama_threads import ANY, Rows, Threads, best_threads, rows_that_agree, usable_cores
 from logos_cli.backends._locate import weights_sha256
 from logos_cli.backends.base import (
     Availability,
@@ -34,9 +34,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_LEAST_ROWS = 2
-"""A step of one row takes other code paths in llama.cpp, and rounds otherwise; from two rows on, the logits of
-a row are the same bits whatever runs beside it (measured on CPU for f32, f16, bf16 and q8_0)."""
+_SHARED_POSITIONS = 512
+"""From so many positions on, the attention of a single row is shared among threads, and rounds by their number."""
 
 _POSITIONS = 256
 _DTYPES = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}
@@ -53,11 +52,15 @@ def _rounded(number: int, step: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What the options amount to for one model; ``most_threads`` is None where their number is fixed."""
+    """What the options amount to for one model.
+
+    ``most_threads`` is None where the number is fixed, ``rows`` where rows do not agree.
+    """
 
     threads: int
     most_threads: int | None
     kv_type: str
+    rows: Rows | None
     device: str
 
 
@@ -68,12 +71,13 @@ class LlamaCppBackend(Backend):
         self.info = info
         self.tokenizer = checkpoint.tokenizer
         self.context_tokens = checkpoint.context_tokens
-        self.capabilities = Capabilities(max_slots=MOST_SEQUENCES, batch_invariant=info.device == "cpu")
+        self.capabilities = Capabilities(max_slots=MOST_SEQUENCES, batch_invariant=plan.rows is not None)
         self.n_threads = plan.threads
         self._threads = Threads(plan.threads, plan.most_threads)
         self._model = model
         self._shape = checkpoint.shape
         self._kv_type = plan.kv_type
+        self._rows = plan.rows or ANY
         self._length: list[int] = []
         self._context: LlamaContext | None = None
 
@@ -90,7 +94,7 @@ class LlamaCppBackend(Backend):
         if self._context is not None:
             self._context.close()
             self._context = None
-        self._length = [0] * max(n_slots, _LEAST_ROWS)
+        self._length = [0] * self._rows.padded(max(n_slots, 2))
         self._context = self._new_context(_POSITIONS)
 
     def _new_context(self, n_positions: int) -> LlamaContext:
@@ -128,7 +132,7 @@ class LlamaCppBackend(Backend):
         self.free(slot)
         self._grow(len(tokens))
         room = self._room
-        with self._timed(room, "prompt", len(tokens)):
+        with self._timed(room, ("prompt", len(tokens).bit_length()), len(tokens)):
             logits = room.prefill(slot, tokens)
         self._length[slot] = len(tokens)
         return logits
@@ -136,19 +140,24 @@ class LlamaCppBackend(Backend):
     def step(self, slots: Sequence[int], tokens: Sequence[int]) -> NDArray[np.float32]:
         """Append one token to each of the sequences.
 
-        llama.cpp runs neighbouring sequences together: those between the given ones run with them, as padding.
+        llama.cpp runs neighbouring sequences together: those between the given ones run with them, as padding,
+        and so do others where the number of rows asks for it.
         """
         _ = self._room  # reserved at all
         self._grow(max(self._length[slot] for slot in slots) + 1)
         first, last = slots[0], slots[-1]
-        if last - first + 1 < _LEAST_ROWS:
-            first, last = (first - 1, last) if last + 1 == len(self._length) else (first, last + 1)
+        n_rows = last - first + 1
+        shared = n_rows == 1 and self._is_shared(first)
+        kind = ("step", n_rows.bit_length(), shared)
+        n_padded = self._rows.padded(2 if shared and self._threads.number(kind) > 1 else n_rows)
+        first = min(first, len(self._length) - n_padded)
+        last = first + n_padded - 1
         ids = [0] * (last - first + 1)
         for slot, token in zip(slots, tokens, strict=True):
             ids[slot - first] = token
         rows = range(first, last + 1)
         room = self._room
-        with self._timed(room, "step", len(ids)):
+        with self._timed(room, kind, n_rows):
             logits = room.decode(ids, self._length[first : last + 1], rows, len(ids))
         if len(slots) == len(ids):
             for slot in slots:
@@ -162,10 +171,14 @@ class LlamaCppBackend(Backend):
                 room.cut(slot, self._length[slot])
         return logits[[slot - first for slot in slots]]
 
+    def _is_shared(self, slot: int) -> bool:
+        """Whether threads share the attention of one more token of a sequence, where it is the only one."""
+        positions = _rounded(self._length[slot] + 1, _POSITIONS)
+        return self._kv_type == "f16" and positions >= _SHARED_POSITIONS
+
     @contextmanager
-    def _timed(self, room: LlamaContext, work: str, n_tokens: int) -> Iterator[None]:
+    def _timed(self, room: LlamaContext, kind: tuple[Hashable, ...], n_tokens: int) -> Iterator[None]:
         """Compute with as many threads as serve this kind of work best, and learn from it."""
-        kind = (work, n_tokens.bit_length())
         room.set_threads(self._threads.number(kind))
         start = time.perf_counter()
         yield
@@ -256,7 +269,8 @@ class GgufCheckpoint(Checkpoint):
         most = usable_cores() if options.threads is None and device == "cpu" else None
         sha256 = None if self._revision else weights_sha256(self._source.weights)
         info = ModelInfo(self.name, "llamacpp", device, self._precision, self._revision, sha256)
-        return LlamaCppBackend(model, self, info, _Plan(threads, most, kv_type, device))
+        rows = rows_that_agree(model, self.header, kv_type, threads) if device == "cpu" else None
+        return LlamaCppBackend(model, self, info, _Plan(threads, most, kv_type, rows, device))
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from logos_cli import generate
 from logos_cli.backends import _llama, _llama_threads, llamacpp
 from logos_cli.backends._gguf import GgufHeader, model_shape, read_gguf
 from logos_cli.backends._gguf_write import write_gguf
-from logos_cli.backends._llama_threads import Threads
+from logos_cli.backends._llama_threads import Rows, Threads
 from logos_cli.backends.base import LoadOptions, open_model
 from logos_cli.backends.llamacpp import LlamaCppBackend
 from logos_cli.errors import DeviceMemoryError, ExitCode, LogosError, MissingError, ModelError, UsageError
@@ -376,30 +376,71 @@ def test_what_is_far_slower_is_tried_once_and_ever_less_often() -> None:
     assert _worked(Threads(4, None), dict.fromkeys(range(1, 9), 1.0), 300) == [4] * 300  # the user's choice
 
 
-@pytest.mark.parametrize("kind", ["f32", "f16", "bf16", "q8_0", "q4_k_m"])
-def test_threads_change_no_bit(kind: str, tmp_path: Path) -> None:
-    """They may change from step to step, then."""
+def _wide(tmp_path: Path, kind: str) -> Path:
+    """A model that every type can divide, with a long context."""
     from logos_cli.models.convert import convert, quantize
     from tests.checkpoints import small_tokenizer, write_checkpoint
 
     directory = write_checkpoint(
-        tmp_path / "m", "llama", small_tokenizer("llama"), hidden_size=256, head_dim=64, dtype="bfloat16"
-    )
-    if kind == "q4_k_m":
-        quantize(str(directory), tmp_path / "m.gguf", kind)
-    else:
-        convert(str(directory), tmp_path / "m.gguf", kind)
+        tmp_path / "m", "qwen3", small_tokenizer("qwen3"), hidden_size=256, head_dim=64, dtype="bfloat16",
+        max_position_embeddings=2048,
+    )  # fmt: skip
+    if kind.startswith("q") and kind != "q8_0":
+        return quantize(str(directory), tmp_path / "m.gguf", kind).path
+    return convert(str(directory), tmp_path / "m.gguf", kind).path
+
+
+_TYPES = ["f32", "f16", "bf16", "q8_0", "q6_k", "q4_k_m", "q4_0"]
+
+
+@pytest.mark.parametrize("kind", _TYPES)
+def test_threads_change_no_bit(kind: str, tmp_path: Path) -> None:
+    """They may change from step to step, then."""
+    file = _wide(tmp_path, kind)
 
     def run(threads: int) -> np.ndarray:
-        backend = _load(tmp_path / "m.gguf", threads=threads)
+        backend = _load(file, threads=threads)
         backend.reserve(24)
         ids = (backend.tokenizer.encode(_MOLECULE) * 30)[:100]
         logits = [backend.prefill(slot, ids[slot:]) for slot in range(24)]
-        return np.concatenate([*logits, *(backend.step(range(24), ids[:24]).ravel() for _ in range(4))])
+        logits += [backend.step(range(24), ids[:24]).ravel() for _ in range(4)]
+        for slot in range(1, 24):
+            backend.free(slot)
+        logits.append(backend.prefill(0, (ids * 6)[:513]))  # one token more than is read at a time
+        logits += [backend.step([0], [token])[0] for token in ids[:4]]
+        return np.concatenate(logits)
 
     wanted = run(1)
     for threads in (2, 3):
         assert (run(threads) == wanted).all()
+
+
+@pytest.mark.parametrize("kind", _TYPES)
+@pytest.mark.parametrize("kv_type", ["f16", "f32", "q8_0"])
+def test_a_row_is_the_same_bits_beside_any_others(kind: str, kv_type: str, tmp_path: Path) -> None:
+    """Of how many rows steps are is found at load; short and long sequences, few and many threads and rows."""
+    file = _wide(tmp_path, kind)
+    for threads in (1, 3):
+        backend = _load(file, threads=threads, kv_type=kv_type)
+        assert backend.capabilities.batch_invariant
+        backend.reserve(40)
+        ids = (backend.tokenizer.encode(_MOLECULE) * 70)[:600]
+        for length in (9, 253, 510):
+            for slot in range(40):
+                backend.free(slot)
+            backend.prefill(0, ids[:length])
+            for slot in range(1, 40):
+                backend.copy(0, slot)
+            for token in ids[length : length + 4]:
+                groups = ([0], [1, 2], range(3, 7), [7, 9, 11], range(12, 19), range(19, 40))
+                rows = [backend.step(group, [token] * len(group)) for group in groups]
+                assert (np.concatenate(rows) == rows[0]).all()
+
+
+def test_rules_of_rows() -> None:
+    assert [Rows(1).padded(n) for n in (1, 2, 7)] == [1, 2, 7]
+    assert [Rows(8).padded(n) for n in (1, 8, 9)] == [8, 8, 9]
+    assert [Rows(8, 4).padded(n) for n in (1, 8, 9, 12)] == [8, 8, 12, 12]
 
 
 # -- checkpoint directories ----------------------------------------------------------------------------------
