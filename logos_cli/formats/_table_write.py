@@ -19,7 +19,7 @@ from logos_cli.objects.reaction import Reaction
 from logos_cli.records import Record
 
 _FIRST = ("id", "kind", "status", "reason")
-_OBJECT = (
+OBJECT_COLUMNS = (
     "sequence",
     "site",
     "heavy",
@@ -158,7 +158,7 @@ def _cell(value: object) -> str:
 
 def _order(column: str) -> tuple[int, int]:
     """Sort key: identity, the object, other keys, scores, sample, source; stable within each."""
-    for group, names in enumerate((_FIRST, _OBJECT)):
+    for group, names in enumerate((_FIRST, OBJECT_COLUMNS)):
         if column in names:
             return group, names.index(column)
     return next((3 + index for index, prefix in enumerate(_LAST) if column.startswith(prefix)), 2), 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import IO, Any, ClassVar, Final
 
-from logos_cli.formats._table_write import object_cells
+from logos_cli.formats._table_write import OBJECT_COLUMNS, object_cells
 from logos_cli.formats.base import WriteOptions, Writer
 from logos_cli.objects.base import ScienceObject
 from logos_cli.records import Record
@@ -14,7 +14,7 @@ _DIGITS: Final = 4
 
 
 class TextTableWriter(Writer):
-    """A line a record with rank, scores and object; what all records of a prompt share stands above them.
+    """A line a record with rank, scores and object; parts that all objects of a prompt share stand above them.
 
     Long sequences are cut: a table is for reading, the other formats hold everything.
     """
@@ -53,7 +53,7 @@ class TextTableWriter(Writer):
         shared = {
             name: rows[0][name]
             for name in columns
-            if len(rows) > 1 and name in rows[0] and len({row.get(name) for row in rows}) == 1
+            if name in OBJECT_COLUMNS and len(rows) > 1 and len({row.get(name) for row in rows}) == 1
         }
         lines = [f"{name}: {_cut(value)}" for name, value in shared.items()]
         if self._prompt:

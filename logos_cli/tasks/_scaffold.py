@@ -34,7 +34,8 @@ def scaffold_template(text: str) -> str:
     UsageError
         If it has no growth point.
     """
-    template = text if "{" in text else _POINT.sub(_FREE, text)
+    pieces = re.split(r"(\{[^{}]*\})", text)
+    template = "".join(piece if piece[:1] == "{" else _POINT.sub(_FREE, piece) for piece in pieces)
     if "{" not in template:
         raise UsageError(
             f"the scaffold {text} has no growth point",
