@@ -234,21 +234,7 @@ class Scoring:
     # -- reading ---------------------------------------------------------------------------------------------
 
     def _items(self, inputs: Sources, stdin: IO[bytes] | None) -> Iterator[_Item]:
-        if isinstance(inputs, (str, PathLike, ScienceObject, Record)):
-            inputs = [inputs]
-        for number, source in enumerate(inputs, 1):
-            if isinstance(source, Record):
-                yield _item_of_record(source)
-            elif isinstance(source, ScienceObject):
-                yield _item(
-                    Entry(f"object:{number}", source),
-                    record_of(Entry(f"object:{number}", source), None, self.options.read),
-                )
-            else:
-                for path in expand_paths([fspath(source)]):
-                    for entry, plugin in iter_entries(path, self.options.read, stdin=stdin):
-                        made = entry.record or record_of(entry, plugin, self.options.read)
-                        yield _item(entry, made)
+        return _iter_items(inputs, self.options.read, stdin)
 
     def _check_names(self, first: list[_Item]) -> None:
         """Refuse names that are neither a metric of ours nor a score of the records."""
@@ -386,6 +372,28 @@ def _values(record: Record) -> dict[str, Scalar]:
         value = score.get("value") if isinstance(score, dict) else score
         found[name] = value if isinstance(value, (float, int, bool, str)) else None
     return found
+
+
+def iter_subjects(
+    inputs: Sources, read: ReadOptions | None = None, *, stdin: IO[bytes] | None = None
+) -> Iterator[Subject]:
+    """Yield what is to be scored: records as they are, and those that native files and objects make."""
+    return (item.subject for item in _iter_items(inputs, read or ReadOptions(), stdin))
+
+
+def _iter_items(inputs: Sources, read: ReadOptions, stdin: IO[bytes] | None) -> Iterator[_Item]:
+    if isinstance(inputs, (str, PathLike, ScienceObject, Record)):
+        inputs = [inputs]
+    for number, source in enumerate(inputs, 1):
+        if isinstance(source, Record):
+            yield _item_of_record(source)
+        elif isinstance(source, ScienceObject):
+            entry = Entry(f"object:{number}", source)
+            yield _item(entry, record_of(entry, None, read))
+        else:
+            for path in expand_paths([fspath(source)]):
+                for entry, plugin in iter_entries(path, read, stdin=stdin):
+                    yield _item(entry, entry.record or record_of(entry, plugin, read))
 
 
 def _item_of_record(record: Record) -> _Item:

@@ -1,0 +1,212 @@
+"""Where a model finds a sentence likely, and where it does not: log-probabilities token by token."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import IO, Any
+
+import numpy as np
+
+from logos_cli.backends.base import LoadOptions, open_model
+from logos_cli.engine.likelihood import Likelihood, ScoredText, answer_start, blocks_of, perplexity
+from logos_cli.errors import InputError, LogosError, OutputError
+from logos_cli.formats._structure_write import residue_map, structure_with
+from logos_cli.grammar import Block, Pocket, Sentence, parse
+from logos_cli.grammar.spec import Kind
+from logos_cli.objects.base import ScienceObject, from_sentence
+from logos_cli.records import Record, Status
+from logos_cli.workflows._score_batches import batches
+from logos_cli.workflows.score import Sources, iter_subjects
+
+_TOGETHER = 64
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainedToken:
+    """A token of a sentence.
+
+    Attributes
+    ----------
+    text : str
+        Its characters; empty for a control token such as BOS.
+    start, end : int
+        Where they stand in the sentence.
+    logp : float, optional
+        Natural logarithm of its probability given all before it; None for the first.
+    """
+
+    text: str
+    start: int
+    end: int
+    logp: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A record whose tokens have log-probabilities.
+
+    Attributes
+    ----------
+    record : Record
+    scored : ScoredText or None
+        None if the record has nothing to read, or too much; ``error`` says so.
+    """
+
+    record: Record
+    scored: ScoredText | None = None
+    error: LogosError | None = None
+
+    @property
+    def tokens(self) -> list[ExplainedToken]:
+        """All tokens in order; none of a record in error."""
+        if self.scored is None:
+            return []
+        text = self.scored.text
+        pairs = zip(self.scored.spans, self.scored.logps.tolist(), strict=True)
+        return [
+            ExplainedToken(text[span.start : span.end], *span, None if math.isnan(logp) else logp)
+            for span, logp in pairs
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON object: the record's id and sentence, figures of the whole, the answer and each block."""
+        out: dict[str, Any] = {"id": self.record.id, "kind": self.record.kind, "text": self.record.text}
+        if self.scored is None:
+            return out | {"error": str(self.error)}
+        scored, sentence = self.scored, self._sentence()
+        out["whole"] = _figures(scored.all)
+        start = self.record.sample.get("n_prompt_characters")
+        if not isinstance(start, int):
+            start = answer_start(sentence) if sentence else None
+        if start is not None:
+            out["answer"] = {"start": start, **_figures(scored.between(start, len(scored.text)))}
+        if sentence is not None:
+            out["blocks"] = [
+                {"kind": block.kind.value, "start": block.span.start, "end": block.span.end,
+                 **_figures(scored.between(*block.span))}
+                for block in blocks_of(sentence)
+            ]  # fmt: skip
+        out["tokens"] = [asdict(token) for token in self.tokens]
+        return out
+
+    def _sentence(self) -> Sentence | None:
+        try:
+            return parse(self.record.text)
+        except LogosError:
+            return None
+
+    def residues(self) -> list[list[float]]:
+        """Return for each chain the mean log-probability of each residue's characters.
+
+        Of a sentence that says its chains twice (after ``<Search>``), the first counts. A token that spans
+        several residues is shared evenly among them; of an expanded residue it is the mean over its SMILES.
+
+        Raises
+        ------
+        OutputError
+            If the sentence has no protein.
+        """
+        sentence = self._sentence()
+        if self.scored is None or sentence is None:
+            raise OutputError(f"{self.record.id}: there is no sentence to show") from self.error
+        characters = self.scored.characters()
+        chains = [block for block in sentence.left if block.kind is Kind.PROTEIN]
+        if not chains:
+            raise OutputError(
+                f"{self.record.id}: a {sentence.form} has no residues to show",
+                hint="write it to .json, or look at it on the terminal",
+            )
+        return [_residues_of(block, characters) for block in chains]
+
+    def cif(self) -> str:
+        """Return the mmCIF of the record's structure, the B-factor of each residue minus its mean log-probability.
+
+        Raises
+        ------
+        OutputError
+            If the record does not come from a structure.
+        """
+        values = self.residues()
+        item: ScienceObject = from_sentence(parse(self.record.text))
+        names, _ = residue_map(self.record, item)
+        found = {
+            name: -value
+            for number, chain in enumerate(values)
+            for place, value in enumerate(chain)
+            if (name := names.name((number, place))) is not None and not math.isnan(value)
+        }
+        return structure_with(self.record, found)
+
+
+def _figures(logps: np.ndarray[Any, np.dtype[np.float64]]) -> dict[str, float | int | None]:
+    value = perplexity(logps)
+    return {
+        "logp": round(float(logps.sum()), 6),
+        "ppl": round(value, 6) if math.isfinite(value) else None,
+        "n_tokens": len(logps),
+    }
+
+
+def _residues_of(block: Block, characters: np.ndarray[Any, np.dtype[np.float64]]) -> list[float]:
+    """Return the value of each residue of a protein block."""
+    found: list[float] = []
+    place = block.span.start + len(block.kind.start)
+    for part in block.parts:
+        if isinstance(part, str):
+            found += characters[place : place + len(part)].tolist()
+            place += len(part)
+            continue
+        assert isinstance(part, Pocket)
+        start = place + len(Kind.POCKET.start)
+        inner = characters[start : start + len(part.payload)]
+        found += [float(inner.mean())] if part.expanded else inner.tolist()
+        place = start + len(part.payload) + len(Kind.POCKET.end)
+    return found
+
+
+def explain(
+    inputs: Sources,
+    load: LoadOptions | None = None,
+    *,
+    backend: str = "auto",
+    stdin: IO[bytes] | None = None,
+) -> Iterator[Explanation]:
+    """Yield each record with the log-probability of every token.
+
+    Parameters
+    ----------
+    inputs : path, Record, ScienceObject or iterable of these
+        Anything that ``score`` takes.
+    load : LoadOptions, optional
+        The model; the embedded one if absent.
+
+    Raises
+    ------
+    LogosError
+        If the model cannot be used.
+
+    Examples
+    --------
+    >>> from logos_cli.objects.molecule import Molecule
+    >>> [explanation] = explain(Molecule("CCO"))
+    >>> [token.text for token in explanation.tokens]
+    ['', '<MoleculeS>', 'C', 'C', 'O', '<MoleculeE>']
+    """
+    checkpoint = open_model(load or LoadOptions(), backend)
+    likelihood: Likelihood | None = None
+    for batch in batches(iter_subjects(inputs, stdin=stdin), _TOGETHER):
+        usable = [each for each in batch if each.record.text and each.record.status is not Status.ERROR]
+        if usable and likelihood is None:
+            likelihood = Likelihood(checkpoint.load(), checkpoint.context_tokens)
+        texts = likelihood.score([each.record.text for each in usable]) if likelihood and usable else []
+        scored = {id(each): text for each, text in zip(usable, texts, strict=True)}
+        for each in batch:
+            found = scored.get(id(each))
+            if isinstance(found, ScoredText):
+                record = each.record if each.record.kind else replace(each.record, kind=str(each.form or ""))
+                yield Explanation(record, found)
+            else:
+                reason = found or each.error or InputError(each.record.reason or "the record has no text")
+                yield Explanation(each.record, None, reason)
