@@ -29,7 +29,8 @@ class GenerateOptions:
     keep_invalid : bool
         Yield records of samples that are not valid, too.
     reference : str, optional
-        A file of known objects; records say whether they are ``novel``.
+        A file of known objects, or ``logos-nano`` for what the embedded model was trained on; records say whether
+        they are ``novel``.
     seed : int
         With a sample's id, all that its randomness depends on.
     temperature, top_k, top_p, min_p, repetition_penalty, max_new_tokens

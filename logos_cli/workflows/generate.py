@@ -10,15 +10,16 @@ from typing import IO, Any
 
 from logos_cli import registry
 from logos_cli.backends.base import Checkpoint, MemoryPlan, ModelInfo, open_model
+from logos_cli.engine.sampler import sample_generator
 from logos_cli.engine.scheduler import Completion, Finish, Request
 from logos_cli.errors import GrammarError, InputError, LogosError, UsageError
-from logos_cli.grammar import parse
+from logos_cli.grammar import Sentence, parse
 from logos_cli.records import Record, Status
 from logos_cli.tasks.base import OpenSentence, PromptInfo, Task
 from logos_cli.workflows._engines import Runner, start_engine
 from logos_cli.workflows._generate_options import GenerateOptions
 from logos_cli.workflows._prompts import Opening, PromptReader, Prompts
-from logos_cli.workflows._reference import Reference, read_reference
+from logos_cli.workflows._reference import Reference, TrainingData, known_answers
 from logos_cli.workflows._run import PromptRun, Run
 from logos_cli.workflows._tally import GenerateTally
 from logos_cli.workflows._templates import Restriction
@@ -127,7 +128,7 @@ class Generation:
         self.sampling = options.sampling(self.task.preset)
         self.checkpoint: Checkpoint = open_model(options.load, options.backend)
         self.tally = GenerateTally() if tally is None else tally
-        self._reference: Reference | None = None
+        self._reference: Reference | TrainingData | None = None
         self._info: ModelInfo | None = None
         self._last_encoded: tuple[str, tuple[int, ...]] | None = None
 
@@ -255,7 +256,7 @@ class Generation:
 
     def _read_reference(self) -> None:
         if self.options.reference is not None:
-            self._reference = read_reference(self.options.reference, self.task)
+            self._reference = known_answers(self.options.reference, self.task)
             self.tally.novel = 0
             self.tally.skipped_references = self._reference.n_skipped
 
@@ -270,13 +271,21 @@ class Generation:
         return Request(
             id,
             self._encoded(sentence.text),
-            grammar=sentence.grammar if self.options.constrain != "off" else None,
+            grammar=self._grammar(sentence, id, greedy),
             given=sentence.text[sentence.given_from :],
             end=tokenizer.tag_ids[sentence.end] if sentence.end else None,
             n_ends=sentence.n_ends,
             chemistry=self.options.constrain == "chemistry" and not greedy,
             greedy=greedy,
         )
+
+    def _grammar(self, sentence: OpenSentence, id: str, greedy: bool) -> str | None:
+        """Return what a sample may say; a sentence may draw that for each, but not for a question."""
+        if self.options.constrain == "off":
+            return None
+        if sentence.drawn is None or greedy:
+            return sentence.grammar
+        return sentence.drawn(sample_generator(self.options.seed, f"{id}\0grammar"))
 
     def _encoded(self, text: str) -> tuple[int, ...]:
         """Return the ids of a prompt; samples of one prompt come one after the other."""
@@ -374,15 +383,15 @@ class Generation:
             else:
                 record.status = Status.OK
                 record.scores |= self.task.scores(sentence)
-                self._count(record, prompt, answer)
+                self._count(record, prompt, answer, sentence)
         if prompt.collector is not None:
             prompt.collector.add(record, answer, sentence)
 
-    def _count(self, record: Record, prompt: PromptRun, answer: str) -> None:
+    def _count(self, record: Record, prompt: PromptRun, answer: str, sentence: Sentence) -> None:
         """Count a valid answer; say whether it is novel."""
         tally, found = self.tally, prompt.found
         found.valid += 1
-        novel = self._reference is not None and answer not in self._reference
+        novel = self._reference is not None and not self._reference.knows(answer, sentence)
         if self._reference is not None:
             record.scores["novel"] = {"value": novel, "reference": self._reference.name}
         if answer in prompt.answers:

@@ -479,6 +479,8 @@ def test_a_real_server_completes_as_the_model_itself_does(llama_server: str) -> 
         "repetition_penalty": 1.0,
         "max_new_tokens": 60,
         "constrain": "off",
+        "n_samples": 1,
+        "samples": True,
     }
     prompt = "<ProteinS>MKTAYIAKQR<ProteinE><Search><ProteinS>"
     (served,) = generate("site", prompt, base_url=llama_server, model="visible", **greedy)

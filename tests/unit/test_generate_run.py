@@ -178,6 +178,20 @@ def test_answers_that_are_not_in_the_reference_set_are_novel(
     assert enough.novel == 2
 
 
+def test_what_the_embedded_model_was_trained_on_is_not_novel(tmp_path: Path) -> None:
+    (tmp_path / "script.txt").write_text(
+        "<MoleculeS>CC(=O)Nc1ccc(O)cc1<MoleculeE>\n<MoleculeS>CC(F)(C#N)OOCSSBr<MoleculeE>"
+    )
+    model: dict[str, Any] = {"backend": "fake", "model": str(tmp_path / "script.txt"), "top_p": 1.0}
+    records = list(
+        generate("molecule", n_samples=20, reference="logos-nano", repetition_penalty=1.0, **model)
+    )
+    found = {record.text: record.scores["novel"]["value"] for record in records}
+    assert [novel for _, novel in sorted(found.items())] == [False, True]
+    with pytest.raises(UsageError, match="holds no answers of reaction"):
+        list(generate("reaction", "CCO", reference="logos-nano", **model))
+
+
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [("a.fasta", ">a\nMKT\n", "compared with a protein"), ("none.smi", "", "empty")],

@@ -118,8 +118,9 @@ COMPUTATION = (
 )  # fmt: skip
 
 _REFERENCE = declare(
-    "reference", str | None, None, metavar="FILE", rich_help_panel=_OUTPUT, show_default=False,
-    help="Known objects: records say whether they are novel, and the account counts it.",
+    "reference", str | None, None, metavar="FILE|logos-nano", rich_help_panel=_OUTPUT, show_default=False,
+    help="Known objects, or what the embedded model was trained on: records say whether they are novel, and the "
+    "account counts it.",
 )  # fmt: skip
 _WRITING = (
     Declared("output", Output),
