@@ -130,5 +130,5 @@ def test_memory_does_not_grow_with_the_prompts() -> None:
         next(records)
         assert drawn <= number + 40
         if number % 100 == 99:
-            assert sum(isinstance(each, PromptRun) for each in gc.get_objects()) < 40
+            assert sum(type(each) is PromptRun for each in gc.get_objects()) < 40
     records.close()
