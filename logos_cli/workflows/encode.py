@@ -163,9 +163,7 @@ def iter_entries(
             yield Entry(name, None, {"path": name}, error.at(name)), plugin
 
 
-def record_of(
-    entry: Entry, plugin: Format | None, options: ReadOptions, *, verify: bool = False
-) -> Record:
+def record_of(entry: Entry, plugin: Format | None, options: ReadOptions, *, verify: bool = False) -> Record:
     """Return the record of one entry.
 
     Raises
