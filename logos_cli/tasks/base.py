@@ -8,7 +8,7 @@ of RDKit, NumPy and the like they import where they use it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -20,6 +20,8 @@ from logos_cli.records import Record
 from logos_cli.tasks._options import SAMPLES, TaskOption, checked_options
 
 if TYPE_CHECKING:
+    from numpy.random import Generator
+
     from logos_cli.formats.base import Entry
 
 __all__ = ["SAMPLES", "Collector", "OpenSentence", "PromptInfo", "Task", "TaskOption"]
@@ -40,6 +42,9 @@ class OpenSentence:
         The tag whose ``n_ends``-th coming ends an unconstrained answer; None leaves that to the EOS token.
     wild_type : str, optional
         Of an edit, the sequence that is varied.
+    drawn : callable, optional
+        Makes the grammar of one sample from a source of randomness of its own; it permits nothing that ``grammar``
+        does not.
     """
 
     text: str
@@ -48,6 +53,7 @@ class OpenSentence:
     end: str | None = None
     n_ends: int = 1
     wild_type: str | None = None
+    drawn: Callable[[Generator], str] | None = None
 
     def checked(self) -> OpenSentence:
         """Return self if the text is well formed as far as it goes, and the grammar can go on from there.

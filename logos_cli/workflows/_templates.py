@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
-from typing import Any
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any
 
 from logos_cli import registry
 from logos_cli.errors import UsageError
 from logos_cli.grammar.constrain import edited, parse_positions, template
 from logos_cli.grammar.spec import Kind
 from logos_cli.tasks.base import OpenSentence, Task
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
 
 _KINDS = (Kind.PROTEIN, Kind.ANTIBODY, Kind.MOLECULE)
 
@@ -91,13 +94,27 @@ class Restriction:
             raise UsageError("an edit needs a wild type", hint="give a sequence or a FASTA file")
         positions = None if self.positions is None else parse_positions(self.positions, len(given))
         fixed = given[: positions[0]] if positions else ""
+        most, free = self.max_mutations or 0, range(len(given)) if positions is None else positions
         return OpenSentence(
             sentence.text[: place + len(kind.start)] + fixed,
-            _edited(kind, given, self.max_mutations or 0, positions),
+            _edited(kind, given, most, positions),
             given_from=place,
             end=kind.end,
             wild_type=given,
+            drawn=partial(_drawn_edit, kind, given, most, tuple(free)) if most < len(free) else None,
         ).checked()
+
+
+def _drawn_edit(
+    kind: Kind, wild_type: str, max_mutations: int, free: tuple[int, ...], generator: Generator
+) -> str:
+    """Return the grammar of one variant: as many positions as it may have mutations, drawn at random, are free.
+
+    A model that writes from left to right, and is free everywhere until the budget is spent, spends it at the
+    beginning of the chain.
+    """
+    places = generator.choice(len(free), max_mutations, replace=False)
+    return edited(kind, wild_type, max_mutations, sorted(free[place] for place in places))
 
 
 def _takers(restriction: str) -> list[str]:

@@ -221,6 +221,17 @@ def test_variants_are_ranked_by_the_likelihood_of_the_whole_sequence() -> None:
         assert scores["delta_logp"] == pytest.approx(logp - wild_type, abs=2e-3)
 
 
+def test_mutations_are_spread_over_the_chain() -> None:
+    records = _make("protein", _GB1, max_mutations=3, n_samples=24)
+    places = [int(change[1:-1]) for r in records for change in r.scores["mutations"]["value"].split(":")]
+    assert len(places) > 48
+    assert max(Counter(places).values()) < 8
+    assert sum(place > len(_GB1) // 2 for place in places) > len(places) / 4
+    assert all(record.scores["n_mutations"]["value"] <= 3 for record in records)
+    again = _make("protein", _GB1, max_mutations=3, n_samples=24, batch_size=5)
+    assert [record.text for record in again] == [record.text for record in records]
+
+
 def test_an_oracle_ranks_variants(tmp_path: Path) -> None:
     script = tmp_path / "count.py"
     script.write_text("import sys\nfor line in sys.stdin: print(line.count('K'))\n", encoding="utf-8")
