@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -12,6 +13,7 @@ from rdkit import rdBase
 from logos_cli.errors import MissingError
 
 INSTALL = "pip install 'logos-cli[dock]'"
+_LOUD = ("meeko", "posebusters")
 _PURPOSE = {
     "meeko": "preparing molecules for docking needs Meeko",
     "openmm": "preparing a receptor needs OpenMM",
@@ -35,27 +37,22 @@ def load(name: str) -> Any:
         If it is not installed.
     """
     try:
-        return _meeko() if name == "meeko" else import_module(name)
+        return _quietly(name) if name in _LOUD else import_module(name)
     except ImportError as error:
         what = _PURPOSE[name.partition(".")[0]]
         raise MissingError(f"{what}, which is not installed", hint=INSTALL) from error
 
 
-def _meeko() -> Any:
-    """Import Meeko and take back what it does to the logging of the whole process."""
-    logger = logging.getLogger("rdkit")
-    levels = [(handler, handler.level, handler.formatter) for handler in logger.handlers]
-    first = "meeko" not in _loaded
-    module = import_module("meeko")
-    if first:
-        rdBase.LogToCppStreams()
-        for handler, level, formatter in levels:
-            handler.setLevel(level)
-            handler.setFormatter(formatter)
-        # it warns about every residue and molecule; what matters becomes an error or a note of ours
-        logging.getLogger("meeko").setLevel(logging.CRITICAL)
-        _loaded.add("meeko")
+def _quietly(name: str) -> Any:
+    """Import a library and take back what it does to the logging of the whole process."""
+    if name in sys.modules:
+        return sys.modules[name]
+    levels = [(handler, handler.level, handler.formatter) for handler in logging.getLogger("rdkit").handlers]
+    module = import_module(name)
+    rdBase.LogToCppStreams()
+    for handler, level, formatter in levels:
+        handler.setLevel(level)
+        handler.setFormatter(formatter)
+    # Meeko warns about every residue and molecule; what matters becomes an error or a note of ours
+    logging.getLogger(name).setLevel(logging.CRITICAL)
     return module
-
-
-_loaded: set[str] = set()

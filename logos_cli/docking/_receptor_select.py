@@ -199,7 +199,7 @@ class _Chooser:
             self.found.notes.append(f"dropped from the box: {_counted(dropped)} (--keep keeps them)")
         if self.found.left_out:
             self.found.notes.append(
-                f"the box is that of {', '.join(self.found.left_out)}, which is taken out"
+                f"taken out, since the box is drawn around it: {', '.join(self.found.left_out)}"
             )
 
     def add_waters(self) -> None:

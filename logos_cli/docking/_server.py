@@ -18,12 +18,14 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from typing import IO, Any
 
-from rdkit import Chem
-
 from logos_cli.docking import engines
+from logos_cli.docking.check import Checker
 from logos_cli.docking.ligand import LigandOptions, prepare, read_ligand
-from logos_cli.docking.poses import read_poses
+from logos_cli.docking.poses import read_poses, to_bytes
 from logos_cli.errors import LogosError
+
+_TITLE = "the ligand"
+"""Its record says which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,8 @@ class Job:
     ligands: LigandOptions
     n_workers: int
     seconds_per_ligand: float | None = None
+    checked_in: str | None = None
+    """The receptor in PDB format, if the best poses are to be checked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,6 @@ class Task:
     """One ligand: its SMILES, or a mol block whose coordinates count."""
 
     index: int
-    title: str
     smiles: str
     molblock: str | None = None
 
@@ -66,8 +69,10 @@ class Docked:
     poses : tuple of bytes
         RDKit's binary molecules with all hydrogens and one conformer each.
     scores_kcal_per_mol : tuple of float
-    wall_s : float
-        Time of the search alone.
+    wall_s, prepare_s : float
+        Time of the search alone, and of preparing the ligand.
+    checks : tuple of (str, bool), optional
+        PoseBusters' tests of the best pose.
     """
 
     poses: tuple[bytes, ...]
@@ -76,6 +81,7 @@ class Docked:
     notes: tuple[str, ...] = ()
     wall_s: float = 0.0
     prepare_s: float = 0.0
+    checks: tuple[tuple[str, bool], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +92,9 @@ class Result:
     outcome: Docked | Failure
 
 
-def dock_one(engine: engines.Engine, task: Task, options: LigandOptions) -> Docked:
+def dock_one(
+    engine: engines.Engine, task: Task, options: LigandOptions, checker: Checker | None = None
+) -> Docked:
     """Prepare and dock one ligand.
 
     Raises
@@ -95,15 +103,16 @@ def dock_one(engine: engines.Engine, task: Task, options: LigandOptions) -> Dock
         If it cannot be docked.
     """
     start = time.perf_counter()
-    prepared = prepare(read_ligand(task.smiles, task.molblock), task.title, options)
+    prepared = prepare(read_ligand(task.smiles, task.molblock), _TITLE, options)
     begin = time.perf_counter()
     found = engine.find(prepared.pdbqt)
     wall_s = time.perf_counter() - begin
-    poses = read_poses(found.pdbqt, task.title)
+    poses = read_poses(found.pdbqt, _TITLE)
     scores = found.scores_kcal_per_mol[: len(poses)]
+    checks = None if checker is None else tuple(checker.check(poses[0]).items())
     return Docked(
-        tuple(pose.ToBinary(Chem.PropertyPickleOptions.NoProps) for pose in poses[: len(scores)]),
-        tuple(scores), prepared.n_torsions, tuple(prepared.notes), wall_s, begin - start,
+        tuple(map(to_bytes, poses[: len(scores)])),
+        tuple(scores), prepared.n_torsions, tuple(prepared.notes), wall_s, begin - start, checks,
     )  # fmt: skip
 
 
@@ -115,7 +124,7 @@ def failure_of(error: LogosError) -> Failure:
 # -- worker ------------------------------------------------------------------------------------------
 
 
-def _work(pipe: Connection, engine: engines.Engine, options: LigandOptions) -> None:
+def _work(pipe: Connection, engine: engines.Engine, options: LigandOptions, checker: Checker | None) -> None:
     """Dock what comes through the pipe until it is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -126,7 +135,7 @@ def _work(pipe: Connection, engine: engines.Engine, options: LigandOptions) -> N
             os._exit(0)
         outcome: Docked | Failure
         try:
-            outcome = dock_one(engine, task, options)
+            outcome = dock_one(engine, task, options, checker)
         except LogosError as error:
             outcome = failure_of(error)
         except MemoryError:
@@ -156,6 +165,7 @@ class _Worker:
 class _Server:
     job: Job
     engine: engines.Engine
+    checker: Checker | None
     answers: IO[bytes]
     workers: list[_Worker] = field(default_factory=list)
     waiting: deque[Task] = field(default_factory=deque)
@@ -164,7 +174,9 @@ class _Server:
     def start_worker(self) -> _Worker:
         here, there = multiprocessing.Pipe()
         context = multiprocessing.get_context("fork")
-        process = context.Process(target=_work, args=(there, self.engine, self.job.ligands), daemon=True)
+        process = context.Process(
+            target=_work, args=(there, self.engine, self.job.ligands, self.checker), daemon=True
+        )
         process.start()
         there.close()
         worker = _Worker(process, here)
@@ -281,11 +293,12 @@ def serve(requests_fd: int, answers_fd: int) -> None:
     job: Job = requests.recv()
     try:
         engine = engines.start(job.engine, job.target, job.search)
+        checker = None if job.checked_in is None else Checker(job.checked_in)
     except LogosError as error:
         pickle.dump(failure_of(error), answers)
         answers.flush()
         sys.exit(1)
-    server = _Server(job, engine, answers)
+    server = _Server(job, engine, checker, answers)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
         server.send("ready")

@@ -97,7 +97,7 @@ class Box:
 
 
 def _text(size: Triple) -> str:
-    return " × ".join(f"{value:g}" for value in size)
+    return " × ".join(f"{round(value, 1):g}" for value in size)
 
 
 def _triple(values: NDArray[np.float64]) -> Triple:

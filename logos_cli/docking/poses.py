@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rdkit import Chem, rdBase
 
 from logos_cli.docking import _libraries
@@ -40,3 +42,16 @@ def read_poses(pdbqt: str, title: str) -> list[Chem.Mol]:
             pose.ClearProp(name)
         poses.append(pose)
     return poses
+
+
+def to_bytes(pose: Chem.Mol) -> bytes:
+    """Return a pose in RDKit's binary form, to travel between processes."""
+    found: bytes = pose.ToBinary(int(Chem.PropertyPickleOptions.NoProps))
+    return found
+
+
+def from_bytes(data: bytes) -> Chem.Mol:
+    """Return the pose of :func:`to_bytes`."""
+    make: Any = Chem.Mol
+    pose: Chem.Mol = make(data)
+    return pose

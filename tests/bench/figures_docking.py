@@ -28,8 +28,13 @@ from logos_cli.docking.box import Box
 from logos_cli.errors import LogosError
 from logos_cli.formats._input import Input
 from logos_cli.formats._molfile import read_molblock
+from logos_cli.objects.molecule import Molecule
+from logos_cli.records import Status
+from logos_cli.workflows._dock_box import BoxOptions
+from logos_cli.workflows.dock import DockOptions, dock
 
 SIDE_ANGSTROM = 25.0
+NEAR_ANGSTROM = 2.0
 SEED = 1
 
 
@@ -87,6 +92,43 @@ def receptor_row(pair: Pair) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def redock_row(pair: Pair, exhaustiveness: int) -> dict[str, Any]:
+    """Dock a crystal ligand from its SMILES into a box around it, and measure how far the poses are from it."""
+    smiles = str(Chem.MolToSmiles(pair.crystal()))
+    options = DockOptions(
+        BoxOptions(ligand=str(pair.ligand), size_angstrom=(SIDE_ANGSTROM,) * 3),
+        exhaustiveness=exhaustiveness, seed=SEED, cpu=1, reference=str(pair.ligand), check=True,
+    )  # fmt: skip
+    start = time.perf_counter()
+    record = next(dock(pair.receptor, Molecule(smiles), options))
+    row: dict[str, Any] = {
+        "name": pair.name,
+        "ok": record.status is Status.OK,
+        "exhaustiveness": exhaustiveness,
+    }
+    if record.status is not Status.OK:
+        return row | {"class": "ligand", "reason": record.reason}
+    told = record.extra["docking"]
+    distances = [pose.get("rmsd_angstrom") for pose in told["poses"]]
+    return row | {
+        "vina": record.scores["vina"]["value"], "rmsd": distances[0], "rmsds": distances, "valid": told["checks"]["valid"],
+        "failed": told["checks"]["failed"], "n_torsions": told["n_torsions"], "search_s": told["wall_s"],
+        "wall_s": round(time.perf_counter() - start, 2),
+    }  # fmt: skip
+
+
+def attempted(work: Callable[[Pair], dict[str, Any]]) -> Callable[[Pair], dict[str, Any]]:
+    """Return the work with its errors told as rows."""
+
+    def row(pair: Pair) -> dict[str, Any]:
+        try:
+            return work(pair)
+        except LogosError as error:
+            return {"name": pair.name, "ok": False, "class": type(error).__name__, "reason": str(error)}
+
+    return row
+
+
 def run(pairs: Iterable[Pair], work: Callable[[Pair], dict[str, Any]], output: Path) -> None:
     """Do what has not been done yet, one line at a time."""
     done = {row["name"] for row in rows(output)} if output.exists() else set()
@@ -113,8 +155,31 @@ def summary(path: Path) -> None:
         for row in found:
             if not row["ok"] and row.get("class", "") == reason:
                 print(f"    {row['name']}: {row['reason']}")
+    if distances := [row["rmsd"] for row in good if row.get("rmsd") is not None]:
+        near = [float(distance <= NEAR_ANGSTROM) for distance in distances]
+        both = [
+            float(row["rmsd"] <= NEAR_ANGSTROM and row["valid"])
+            for row in good
+            if row.get("rmsd") is not None
+        ]
+        best = [float(min(row["rmsds"]) <= NEAR_ANGSTROM) for row in good if row.get("rmsd") is not None]
+        for name, values in (
+            ("top pose within 2 Å", near),
+            ("and PB-valid", both),
+            ("any of the poses", best),
+        ):
+            low, high = interval(values)
+            print(f"{name}: {np.mean(values):.1%} ({low:.1%} to {high:.1%}) of {len(values)}")
+        print(f"search: median {np.median([row['search_s'] for row in good]):.1f} s a ligand")
     if walls := [row["wall_s"] for row in good if "wall_s" in row]:
         print(f"wall time: median {np.median(walls):.1f} s, 90 % below {np.quantile(walls, 0.9):.1f} s")
+
+
+def interval(values: list[float]) -> tuple[float, float]:
+    """Return the 95 % bootstrap interval of a mean."""
+    drawn = np.random.default_rng(SEED).choice(values, (10_000, len(values))).mean(axis=1)
+    low, high = np.quantile(drawn, (0.025, 0.975))
+    return float(low), float(high)
 
 
 def main() -> None:
@@ -123,14 +188,22 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("data", type=Path)
-    parser.add_argument("figure", choices=("receptors", "summary"))
+    parser.add_argument("figure", choices=("receptors", "redock", "summary"))
     parser.add_argument("rows", nargs="?", type=Path)
     parser.add_argument("-o", "--output", type=Path, default=Path("docking.jsonl"))
+    parser.add_argument("--count", type=int, default=100, help="pairs, in a fixed random order")
+    parser.add_argument("--exhaustiveness", type=int, default=8)
     arguments = parser.parse_args()
     if arguments.figure == "summary":
         summary(arguments.rows or arguments.output)
         return
-    run(posebusters(arguments.data), receptor_row, arguments.output)
+    pairs = posebusters(arguments.data)
+    if arguments.figure == "receptors":
+        run(pairs, receptor_row, arguments.output)
+        return
+    order = np.random.default_rng(SEED).permutation(len(pairs))[: arguments.count]
+    work = attempted(lambda pair: redock_row(pair, arguments.exhaustiveness))
+    run((pairs[index] for index in order), work, arguments.output)
 
 
 if __name__ == "__main__":

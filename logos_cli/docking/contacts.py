@@ -1,0 +1,202 @@
+"""Which residues a pose touches, and how: plain geometry over heavy atoms."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rdkit import Chem
+
+from logos_cli.docking.receptor import Receptor, ResidueId
+from logos_cli.formats._structure_site import distance_matrix
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+CUTOFF_ANGSTROM = 4.5
+HYDROGEN_BOND_ANGSTROM = 3.5
+SALT_BRIDGE_ANGSTROM = 4.0
+HYDROPHOBIC_ANGSTROM = 4.0
+METAL_ANGSTROM = 2.8
+CONTRADICTION = 0.5
+"""A pose of which less than this share of contacts is in its prompt's site contradicts the prompt."""
+
+_CATIONS = {("LYS", "NZ"), ("ARG", "NE"), ("ARG", "NH1"), ("ARG", "NH2")}
+_ANIONS = {("ASP", "OD1"), ("ASP", "OD2"), ("GLU", "OE1"), ("GLU", "OE2")}
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """A residue near a pose.
+
+    Attributes
+    ----------
+    kinds : tuple of str
+        ``hydrogen_bond``, ``salt_bridge``, ``hydrophobic``, ``metal``; empty for mere nearness.
+    """
+
+    name: str
+    residue: ResidueId
+    distance_angstrom: float
+    kinds: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, object]:
+        """Return what a record says of it."""
+        found: dict[str, object] = {
+            "residue": f"{self.name} {self.residue}",
+            "distance_angstrom": round(self.distance_angstrom, 2),
+        }
+        if self.kinds:
+            found["kinds"] = list(self.kinds)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Consistency:
+    """How the contacts of a pose agree with the site that its ligand was made for.
+
+    Attributes
+    ----------
+    in_site : float
+        Share of the contact residues that belong to the site.
+    covered : float
+        Share of the site's residues that the pose touches.
+    """
+
+    in_site: float
+    covered: float
+
+    @property
+    def contradicts(self) -> bool:
+        """Whether the pose lies elsewhere than its prompt says."""
+        return self.in_site < CONTRADICTION
+
+
+class ContactFinder:
+    """Finds contacts with one receptor."""
+
+    def __init__(self, receptor: Receptor) -> None:
+        self.positions, self._owners, self.residues = receptor.heavy
+        atoms = [
+            (residue.name, atom.name, atom.element)
+            for chain in receptor.structure[0]
+            for residue in chain
+            for atom in residue
+            if not atom.is_hydrogen()
+        ]
+        self._carbon = np.array([element.name == "C" for _, _, element in atoms])
+        self._polar = np.array([element.name in ("N", "O") for _, _, element in atoms])
+        self._metal = np.array([element.is_metal for _, _, element in atoms])
+        self._cation = np.array([(name, atom) in _CATIONS for name, atom, _ in atoms])
+        self._anion = np.array([(name, atom) in _ANIONS for name, atom, _ in atoms])
+        self._donor = np.array(
+            [element.name == "N" or _is_hydroxyl(name, atom) for name, atom, element in atoms]
+        )
+        self._acceptor = np.array(
+            [element.name == "O" or (name, atom) in _HISTIDINE for name, atom, element in atoms]
+        )
+
+    def find(self, pose: Chem.Mol, cutoff_angstrom: float = CUTOFF_ANGSTROM) -> list[Contact]:
+        """Return the residues with a heavy atom within the cut-off of a heavy atom of the pose, nearest first."""
+        rows = [atom.GetIdx() for atom in pose.GetAtoms() if atom.GetAtomicNum() > 1]
+        ligand: NDArray[np.float64] = np.array(pose.GetConformer().GetPositions())[rows]
+        low, high = ligand.min(axis=0) - cutoff_angstrom, ligand.max(axis=0) + cutoff_angstrom
+        near = np.flatnonzero(((self.positions >= low) & (self.positions <= high)).all(axis=1))
+        if not len(near):
+            return []
+        distances = distance_matrix(self.positions[near], ligand)
+        kinds = self._kinds(pose, rows, near, distances)
+        nearest = distances.min(axis=1)
+        found = []
+        for owner in np.unique(self._owners[near[nearest <= cutoff_angstrom]]).tolist():
+            mine = self._owners[near] == owner
+            name, residue = self.residues[owner]
+            said = tuple(kind for kind, mask in kinds.items() if mask[mine].any())
+            found.append(Contact(name, residue, float(nearest[mine].min()), said))
+        return sorted(found, key=lambda contact: (contact.distance_angstrom, contact.residue))
+
+    def _kinds(
+        self, pose: Chem.Mol, rows: list[int], near: NDArray[np.intp], distances: NDArray[np.float64]
+    ) -> dict[str, NDArray[Any]]:
+        """Return for each kind which of the receptor's atoms have it."""
+        atoms = [pose.GetAtomWithIdx(row) for row in rows]
+        carbon = np.array([atom.GetAtomicNum() == 6 and not _is_polarised(atom) for atom in atoms])
+        donor = np.array([atom.GetAtomicNum() in (7, 8) and _has_hydrogen(atom) for atom in atoms])
+        acceptor = np.array([_accepts(atom) for atom in atoms])
+        charge = np.array([_group_charge(atom) for atom in atoms])
+        polar = donor | acceptor
+
+        def pairs(mine: NDArray[Any], theirs: NDArray[Any], limit: float) -> NDArray[np.bool_]:
+            hits: NDArray[np.bool_] = ((distances <= limit) & mine[:, None] & theirs[None, :]).any(axis=1)
+            return hits
+
+        bonded = np.logical_or(
+            pairs(self._donor[near], acceptor, HYDROGEN_BOND_ANGSTROM),
+            pairs(self._acceptor[near], donor, HYDROGEN_BOND_ANGSTROM),
+        )
+        salt = np.logical_or(
+            pairs(self._cation[near], charge < 0, SALT_BRIDGE_ANGSTROM),
+            pairs(self._anion[near], charge > 0, SALT_BRIDGE_ANGSTROM),
+        )
+        return {
+            "hydrogen_bond": bonded,
+            "salt_bridge": salt,
+            "hydrophobic": pairs(self._carbon[near], carbon, HYDROPHOBIC_ANGSTROM),
+            "metal": pairs(self._metal[near], polar, METAL_ANGSTROM),
+        }
+
+
+_HISTIDINE = {("HIS", "ND1"), ("HIS", "NE2")}
+
+
+def _is_hydroxyl(residue: str, atom: str) -> bool:
+    return (residue, atom) in {("SER", "OG"), ("THR", "OG1"), ("TYR", "OH"), ("HOH", "O")}
+
+
+def _has_hydrogen(atom: Chem.Atom) -> bool:
+    return bool(atom.GetTotalNumHs(includeNeighbors=True))
+
+
+def _accepts(atom: Chem.Atom) -> bool:
+    """Whether an atom has a lone pair to give: any O, and N that is neither charged nor conjugated with a bond to H."""
+    if atom.GetAtomicNum() == 8:
+        return True
+    if atom.GetAtomicNum() != 7 or atom.GetFormalCharge() > 0:
+        return False
+    return atom.GetTotalDegree() < 3
+
+
+def _is_polarised(atom: Chem.Atom) -> bool:
+    return any(near.GetAtomicNum() in (7, 8) for near in atom.GetNeighbors())
+
+
+def _group_charge(atom: Chem.Atom) -> int:
+    """Return the charge of an atom, or of the one that it shares it with (carboxylate, guanidinium)."""
+    if charge := atom.GetFormalCharge():
+        return int(charge)
+    if atom.GetAtomicNum() not in (7, 8):
+        return 0
+    for middle in atom.GetNeighbors():
+        if middle.GetAtomicNum() not in (6, 15, 16):
+            continue
+        for other in middle.GetNeighbors():
+            if other.GetIdx() != atom.GetIdx() and other.GetAtomicNum() == atom.GetAtomicNum():
+                charge = int(other.GetFormalCharge())
+                conjugated = (
+                    not middle.GetIsAromatic() and middle.GetHybridization() != Chem.HybridizationType.SP3
+                )
+                if charge and (conjugated or middle.GetAtomicNum() in (15, 16)):
+                    return charge
+    return 0
+
+
+def consistency(contacts: Iterable[Contact], site: Collection[ResidueId]) -> Consistency | None:
+    """Compare contacts with a site; None if there is nothing to compare."""
+    touched = {contact.residue for contact in contacts}
+    wanted = set(site)
+    if not touched or not wanted:
+        return None
+    both = len(touched & wanted)
+    return Consistency(both / len(touched), both / len(wanted))

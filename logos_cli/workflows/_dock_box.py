@@ -1,0 +1,318 @@
+"""Where to dock: the box that options, the receptor's own ligand, or a record's site mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from logos_cli.docking.box import LARGE_VOLUME_ANGSTROM3, Box, Triple
+from logos_cli.docking.ligand import placed_positions
+from logos_cli.errors import InputError, LogosError, UsageError
+from logos_cli.formats import _structure_read as reading
+from logos_cli.formats._input import Input
+from logos_cli.formats._ligand_given import Given, is_selection, read_given
+from logos_cli.formats._residue_map import ResidueMap, ResidueName
+from logos_cli.formats._structure_ligands import Ligand, find_ligands, is_additive
+from logos_cli.formats._structure_model import Model
+from logos_cli.formats._structure_select import listing, select_ligands
+from logos_cli.grammar import parse
+from logos_cli.objects.base import from_sentence
+from logos_cli.objects.complex import Complex
+from logos_cli.records import Record, read_records
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+ADD_ANGSTROM = 4.0
+SIDE_ANGSTROM = 22.0
+
+
+@dataclass(frozen=True, slots=True)
+class BoxOptions:
+    """Where to dock; at most one of the first four is given.
+
+    Attributes
+    ----------
+    ligand : str, optional
+        A file with a posed ligand (SDF, MOL2, PDB, mmCIF), or a ligand of the receptor: ``HEM``, ``A:301``.
+    site : str, optional
+        Residues of the receptor (``A:45,A:47-52``), or a file of records whose first site is meant.
+    residues : tuple of str, optional
+        Residues that a model predicted, as ``A:45``.
+    center_angstrom : tuple of float, optional
+    size_angstrom : tuple of float, optional
+        Sides; without, what the atoms extend over and ``add_angstrom`` on every side.
+    add_angstrom : float
+    """
+
+    ligand: str | None = None
+    site: str | None = None
+    residues: tuple[str, ...] | None = None
+    center_angstrom: Triple | None = None
+    size_angstrom: Triple | None = None
+    add_angstrom: float = ADD_ANGSTROM
+
+    def __post_init__(self) -> None:
+        given = [
+            name
+            for name, value in (
+                ("--autobox-ligand", self.ligand), ("--autobox-site", self.site),
+                ("--autobox-pocket", self.residues), ("--center", self.center_angstrom),
+            )
+            if value is not None
+        ]  # fmt: skip
+        if len(given) > 1:
+            raise UsageError(f"{' and '.join(given)} exclude each other", hint="give one of them")
+        if self.add_angstrom < 0:
+            raise UsageError(f"--autobox-add is {self.add_angstrom:g}", hint="give 0 or more, in Å")
+
+
+@dataclass(slots=True)
+class Place:
+    """A box, and the ligand that it was drawn around."""
+
+    box: Box
+    occupied: NDArray[np.float64] | None
+    notes: list[str]
+
+
+def find_place(model: Model, options: BoxOptions, hint: Mapping[str, Any] | None = None) -> Place:
+    """Return where to dock.
+
+    Without options: around the receptor's own ligand, if it has just one, or the one that a record came from.
+
+    Parameters
+    ----------
+    hint : mapping, optional
+        ``source`` of the first record, which may name the ligand of the site that it was made for.
+
+    Raises
+    ------
+    LogosError
+        If the options name nothing that is there, or there is no ligand or more than one.
+    """
+    if options.center_angstrom is not None:
+        size = options.size_angstrom
+        sides = size or (SIDE_ANGSTROM,) * 3
+        return _checked(Place(Box(options.center_angstrom, sides, "given"), None, []))
+    if options.residues is not None:
+        return _around_residues(model, ",".join(options.residues), options, "predicted site")
+    if options.site is not None:
+        return _around_site(model, options)
+    if options.ligand is not None:
+        return _around_ligand(model, options.ligand, options)
+    return _around_own(model, options, hint or {})
+
+
+def _checked(place: Place) -> Place:
+    if place.box.volume_angstrom3 > LARGE_VOLUME_ANGSTROM3:
+        place.notes.append(
+            f"the box has {place.box.volume_angstrom3:,.0f} Å³; above {LARGE_VOLUME_ANGSTROM3:,.0f} Å³ "
+            "raise --exhaustiveness"
+        )
+    return place
+
+
+def _around(positions: NDArray[np.float64], options: BoxOptions, origin: str) -> Place:
+    box = Box.around(positions, options.add_angstrom, origin, options.size_angstrom)
+    return _checked(Place(box, positions, []))
+
+
+# -- ligands -----------------------------------------------------------------------------------------
+
+
+def _around_ligand(model: Model, text: str, options: BoxOptions) -> Place:
+    if is_selection(text):
+        ligands = find_ligands(model)[0]
+        found = select_ligands(model, ligands, text)
+        if len(found) > 1:
+            raise UsageError(
+                f"{text} names {len(found)} ligands", source=model.name, hint=f"choose one: {listing(found)}"
+            )
+        return _around_own_ligand(model, found[0], options)
+    return _around(positions_of_file(text), options, Path(text).name)
+
+
+def positions_of_file(path: str) -> NDArray[np.float64]:
+    """Return the positions (Å) of the first molecule of a file, or of all atoms of a structure file.
+
+    Raises
+    ------
+    LogosError
+        If it has none.
+    """
+    with closing(Input(path)) as source:
+        head = source.head
+        if b"ATOM" in head and b"M  END" not in head and b"@<TRIPOS>" not in head:
+            model = Model(reading.load(source.read(), source.name), source.name)
+            if model.chains and find_ligands(model)[0]:
+                return _own_positions(model, _only(model, {}))
+            heavy: NDArray[np.float64] = model.positions[model.heavy]
+            return heavy
+    given = read_given(path)[0]
+    if isinstance(given, LogosError):
+        raise given
+    return posed(given, path)
+
+
+def posed(given: Given, source: str) -> NDArray[np.float64]:
+    """Return the positions (Å) of a molecule that must have some.
+
+    Raises
+    ------
+    MoleculeError
+        If it has none.
+    """
+    positions = placed_positions(given.molecule, given.title) if given.positions is None else given.positions
+    if not len(positions):
+        raise InputError("the molecule has no atoms", source=source)
+    if len(positions) > 1 and not np.ptp(positions, axis=0).any():
+        raise InputError(
+            f"all atoms of {given.title} lie at one point", source=source,
+            hint="the file has no coordinates; give one with a pose",
+        )  # fmt: skip
+    return positions
+
+
+def _around_own(model: Model, options: BoxOptions, hint: Mapping[str, Any]) -> Place:
+    place = _around_own_ligand(model, _only(model, hint), options)
+    place.notes.append(f"the box is drawn around {place.box.origin}: {place.box}")
+    return place
+
+
+def _only(model: Model, hint: Mapping[str, Any]) -> Ligand:
+    """Return the ligand of the site that is meant, or the only one that counts."""
+    ligands = find_ligands(model)[0]
+    named = hint.get("ligand")
+    if isinstance(named, Mapping) and "chain" in named and "number" in named:
+        insertion = str(named.get("insertion", ""))
+        for ligand in ligands:
+            for residue in ligand.residues:
+                if (residue.chain, residue.number, residue.insertion) == (
+                    named["chain"],
+                    named["number"],
+                    insertion,
+                ):
+                    return ligand
+    relevant = [ligand for ligand in ligands if not is_additive(ligand)]
+    if not relevant:
+        raise UsageError(
+            "the receptor has no ligand to draw the box around", source=model.name,
+            hint="give --autobox-ligand FILE, --autobox-site A:45,A:47 or --center X,Y,Z",
+        )  # fmt: skip
+    if len(relevant) > 1:
+        raise UsageError(
+            f"the receptor has {len(relevant)} ligands", source=model.name,
+            hint=f"choose one with --autobox-ligand; {listing(relevant)}",
+        )  # fmt: skip
+    return relevant[0]
+
+
+def _own_positions(model: Model, ligand: Ligand) -> NDArray[np.float64]:
+    positions: NDArray[np.float64] = model.positions[ligand.atoms]
+    return positions
+
+
+def _around_own_ligand(model: Model, ligand: Ligand, options: BoxOptions) -> Place:
+    place = _around(_own_positions(model, ligand), options, str(ligand))
+    bonded = _bonded_to(model, ligand)
+    if bonded:
+        place.notes.append(
+            f"{ligand} is bonded to {', '.join(bonded)} in the crystal; poses are searched without that bond"
+        )
+    return place
+
+
+def _bonded_to(model: Model, ligand: Ligand) -> list[str]:
+    from logos_cli.formats._structure_ligands import surroundings
+    from logos_cli.formats._structure_site import Neighbours
+
+    inside = {index for chain in model.chains for index in chain.members}
+    inside -= {residue.index for residue in ligand.residues}
+    touched = surroundings(model, Neighbours(model, 3.0), ligand, inside, 3.0)
+    return [str(model.residues[index]) for index, _ in touched.bonds]
+
+
+# -- sites -------------------------------------------------------------------------------------------
+
+
+def _around_site(model: Model, options: BoxOptions) -> Place:
+    text = options.site or ""
+    if Path(text).is_file():
+        with closing(Input(text)) as source:
+            records = list(read_records(source.lines(), source.name))
+        site = next((found for record in records if (found := site_of(record))), None)
+        if site is None:
+            raise InputError(
+                "the file has no record of a site with residues", source=text,
+                hint="make one with logos encode or logos generate site",
+            )  # fmt: skip
+        return _around_residues(model, ",".join(map(str, site)), options, f"site in {Path(text).name}")
+    return _around_residues(model, text, options, "given residues")
+
+
+def _around_residues(model: Model, text: str, options: BoxOptions, origin: str) -> Place:
+    table = model.residues
+    maps = []
+    for chain in model.chains:
+        codes = {
+            str(place): table.insertions[index]
+            for place, index in enumerate(chain.members)
+            if table.insertions[index]
+        }
+        maps.append(
+            {
+                "chain": chain.name,
+                "numbers": [table.numbers[index] for index in chain.members],
+                "insertion": codes,
+            }
+        )
+    chosen = ResidueMap({"residues": maps}, [len(chain.members) for chain in model.chains]).select(text)
+    indices = [
+        chain.members[place] for chain, places in zip(model.chains, chosen, strict=True) for place in places
+    ]
+    box = Box.around(model.positions_of(indices), options.add_angstrom, origin, options.size_angstrom)
+    return _checked(Place(box, None, [f"the box is drawn around {len(indices)} residues: {box}"]))
+
+
+def site_of(record: Record) -> list[ResidueName]:
+    """Return the residues of a record's site by the names in their file; empty if it has none or says none."""
+    if "residues" not in record.source or not record.text:
+        return []
+    try:
+        item = from_sentence(parse(record.text))
+        if not isinstance(item, Complex):
+            return []
+        names = ResidueMap(record.source, [len(chain.sequence) for chain in item.chains])
+    except LogosError:
+        return []
+    found = [
+        names.name((number, position)) for number, chain in enumerate(item.chains) for position in chain.site
+    ]
+    return [name for name in found if name is not None]
+
+
+def parse_triple(text: str, option: str) -> Triple:
+    """Return three numbers of ``x,y,z`` or one for all three.
+
+    Raises
+    ------
+    UsageError
+        If they are not.
+    """
+    try:
+        values: Sequence[float] = [float(part) for part in text.replace(" ", ",").split(",") if part]
+    except ValueError as error:
+        raise UsageError(
+            f"{option} {text!r} is not a list of numbers", hint=f"write {option} 10.5,-3,22"
+        ) from error
+    if len(values) == 1 and option == "--size":
+        values = [*values] * 3
+    if len(values) != 3:
+        raise UsageError(f"{option} has {len(values)} numbers", hint=f"write three: {option} 10.5,-3,22")
+    return values[0], values[1], values[2]
