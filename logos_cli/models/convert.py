@@ -6,10 +6,11 @@ import os
 import shutil
 import tempfile
 import threading
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from logos_cli.backends._gguf import SUFFIX, GgufHeader, model_shape, read_gguf
+from logos_cli.backends._gguf import SUFFIX, GgufHeader, TensorEntry, model_shape, read_gguf
 from logos_cli.backends._gguf_write import FILE_TYPES, write_gguf
 from logos_cli.backends._llama import failure, library
 from logos_cli.backends._locate import locate
@@ -103,6 +104,7 @@ def quantize(
     kind: str,
     *,
     threads: int | None = None,
+    fallback: bool = False,
     revision: str | None = None,
     offline: bool = False,
     overwrite: bool = False,
@@ -116,6 +118,9 @@ def quantize(
         A GGUF file of type f32, f16 or bf16; or what :func:`convert` takes, which is converted first.
     kind : str
         A key of :data:`QUANTIZATIONS`.
+    fallback : bool
+        Where the type's blocks do not divide the width of a matrix, take what llama.cpp takes instead (see
+        :func:`fallbacks`), rather than refuse.
 
     Raises
     ------
@@ -129,17 +134,18 @@ def quantize(
     library()
     location = locate(model, revision, offline=offline)
     if not location.path.is_dir():
-        return _quantize(location.path, output, kind, threads)
+        return _quantize(location.path, output, kind, threads, fallback=fallback)
     with tempfile.TemporaryDirectory(prefix=".logos-", dir=output.parent) as folder:
         whole = Path(folder) / f"{output.stem}{SUFFIX}"
         convert(model, whole, revision=revision, offline=offline, progress=progress)
-        return _quantize(whole, output, kind, threads)
+        return _quantize(whole, output, kind, threads, fallback=fallback)
 
 
-def _quantize(source: Path, output: Path, kind: str, threads: int | None) -> GgufHeader:
+def _quantize(source: Path, output: Path, kind: str, threads: int | None, *, fallback: bool) -> GgufHeader:
     header = read_gguf(source)
     model_shape(header)
-    check_widths(header, kind)
+    if not fallback:
+        check_widths(header, kind)
     if header.precision not in _WHOLE:
         raise ModelError(
             f"the model is quantized already ({header.precision})", source=str(source),
@@ -174,16 +180,31 @@ def check_widths(header: GgufHeader, kind: str) -> None:
     ModelError
         Naming the matrix.
     """
-    block = _K_BLOCK if "_k" in kind else _BLOCK
+    block = _block(kind)
     for name, entry in header.tensors.items():
-        if len(entry.shape) > 1 and entry.shape[-1] % block:
+        if _is_odd(entry, block):
             raise ModelError(
                 f"{kind} works on blocks of {block} numbers; {name} is {entry.shape[-1]} wide",
                 source=str(header.path),
-                hint="use q8_0, q5_1, q5_0, q4_1 or q4_0, which take multiples of 32"
+                hint="use q8_0, q5_1, q5_0, q4_1 or q4_0, which take multiples of 32; or --fallback"
                 if block == _K_BLOCK and entry.shape[-1] % _BLOCK == 0
                 else "keep f16 or bf16",
             )
+
+
+def fallbacks(header: GgufHeader, kind: str) -> dict[str, int]:
+    """Return, of the matrices that a type's blocks do not divide, how many are of which other type."""
+    odd = Counter(entry.type for entry in header.tensors.values() if _is_odd(entry, _block(kind)))
+    return dict(odd)
+
+
+def _block(kind: str) -> int:
+    """Return how many numbers a type works on at a time."""
+    return 1 if kind in _WHOLE else _K_BLOCK if "_k" in kind else _BLOCK
+
+
+def _is_odd(entry: TensorEntry, block: int) -> bool:
+    return len(entry.shape) > 1 and entry.shape[-1] % block != 0
 
 
 def _run(source: Path, target: Path, number: int, threads: int | None) -> None:

@@ -20,7 +20,7 @@ from logos_cli.backends.base import Backend, LoadOptions, open_model
 from logos_cli.errors import ExitCode, LogosError, MissingError, ModelError, OutputError, UsageError
 from logos_cli.grammar import TAGS
 from logos_cli.models import convert as conversion
-from logos_cli.models.convert import QUANTIZATIONS, convert, quantize
+from logos_cli.models.convert import QUANTIZATIONS, convert, fallbacks, quantize
 from logos_cli.models.verify import verify
 from logos_cli.resources import EMBEDDED, data_path
 from tests.checkpoints import (
@@ -417,3 +417,12 @@ def test_every_error_is_one_of_ours(tmp_path: Path) -> None:
             verify(str(tmp_path / "x.gguf"))
         assert caught.value.source == str(tmp_path / "x.gguf")
     assert _gguf.SUFFIX == ".gguf"
+
+
+def test_widths_that_a_type_cannot_divide_fall_back_on_request(tmp_path: Path) -> None:
+    found = quantize(EMBEDDED, tmp_path / "nano.gguf", "q4_k_m", threads=1, fallback=True)
+    # the widths are 256, and 704 of what leads back from the feed-forward part: six layers
+    assert sum(fallbacks(found, "q4_k_m").values()) == 6
+    assert set(fallbacks(found, "q4_k_m")) == {"q5_0", "q8_0"}
+    assert fallbacks(found, "q4_0") == {}
+    assert verify(str(found.path), EMBEDDED).sound

@@ -240,6 +240,10 @@ def quantize(
     threads: Annotated[
         int | None, typer.Option("--threads", min=1, metavar="N", show_default="all", help="CPU threads.")
     ] = None,
+    fallback: Annotated[
+        bool,
+        typer.Option("--fallback", help="Let matrices that the type cannot divide be of a larger one."),
+    ] = False,
     revision: Revision = None,
     offline: Offline = False,
     overwrite: Overwrite = False,
@@ -247,7 +251,8 @@ def quantize(
 ) -> None:
     """Write a model with smaller numbers, by llama.cpp's own quantizer; a checkpoint is converted first.
 
-    The K types need matrices whose width is a multiple of 256, the others one of 32.
+    The K types need matrices whose width is a multiple of 256, the others one of 32; with --fallback llama.cpp takes
+    a larger type for those of another width.
 
     Examples:
 
@@ -259,8 +264,8 @@ def quantize(
 
     with _progress("converting") as progress:
         header = run(
-            model, output, kind, threads=threads, revision=revision, offline=offline, overwrite=overwrite,
-            progress=progress,
+            model, output, kind, threads=threads, fallback=fallback, revision=revision, offline=offline,
+            overwrite=overwrite, progress=progress,
         )  # fmt: skip
     _tell_file(header, as_json=as_json)
 
