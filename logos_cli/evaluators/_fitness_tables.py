@@ -6,7 +6,6 @@ NDCG and top recall are those of ProteinGym (Notin et al. 2023): both look at th
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -14,74 +13,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from logos_cli.errors import InputError, Span
+from logos_cli.errors import InputError
 from logos_cli.evaluators._statistics import N_RESAMPLES, SEED, estimate, spearman
 from logos_cli.evaluators.base import Estimate
 
 Floats = NDArray[np.float64]
 
 TOP_SHARE: Final = 0.1
-WILD_TYPE_NAMES: Final = frozenset(("", "WT", "_wt"))
-"""What tables write for the wild type itself."""
-
-_MUTATION: Final = re.compile(r"([A-Z])(\d+)([A-Z])")
-
-
-def mutant(wild_type: str, mutations: str, first: int = 1) -> str:
-    """Return the sequence of a mutant.
-
-    Parameters
-    ----------
-    mutations : str
-        ``A45G:K50R``; ``WT`` or nothing is the wild type. Separated by colons, commas, semicolons, pluses, slashes
-        or spaces.
-    first : int
-        The number of the wild type's first residue.
-
-    Raises
-    ------
-    InputError
-        If a mutation does not fit the wild type: says which position, and what stands there.
-    """
-    if mutations.strip() in WILD_TYPE_NAMES:
-        return wild_type
-    letters = list(wild_type)
-    seen: dict[int, str] = {}
-    for found in re.finditer(r"[^:;,+/\s]+", mutations):
-        word, span = found.group(), Span(*found.span())
-        match = _MUTATION.fullmatch(word)
-        if match is None:
-            raise InputError(
-                f"{word!r} is no mutation", hint="write A45G: what was there, where, and what is there now",
-                text=mutations, span=span,
-            )  # fmt: skip
-        before, number, after = match[1], int(match[2]), match[3]
-        place = number - first
-        if not 0 <= place < len(wild_type):
-            last = first + len(wild_type) - 1
-            raise InputError(
-                f"{word} is outside the wild type, whose residues are {first} to {last}",
-                hint="check whether positions are counted from 0 or 1, and the first residue's number",
-                text=mutations, span=span,
-            )  # fmt: skip
-        if wild_type[place] != before:
-            raise InputError(
-                f"{word} does not fit the wild type: position {number} is {wild_type[place]}, not {before}",
-                hint=_shift_hint(wild_type, before, place), text=mutations, span=span,
-            )  # fmt: skip
-        if place in seen:
-            raise InputError(f"{seen[place]} and {word} are of one position", text=mutations, span=span)
-        seen[place] = word
-        letters[place] = after
-    return "".join(letters)
-
-
-def _shift_hint(wild_type: str, letter: str, place: int) -> str:
-    if place > 0 and wild_type[place - 1] == letter:
-        return "the position before it fits: positions may be counted from another first residue"
-    if place + 1 < len(wild_type) and wild_type[place + 1] == letter:
-        return "the position after it fits: positions may be counted from 0, or from another first residue"
-    return "check that this is the wild type of the table"
 
 
 def checked_fitness(values: Iterable[float], source: str | None = None) -> Floats:

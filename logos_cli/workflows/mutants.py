@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from logos_cli.errors import FormatError, InputError, LogosError, UsageError
-from logos_cli.evaluators.base import Metric
+from logos_cli.evaluators.base import Estimate, Metric
 from logos_cli.formats._ids import UniqueIds
 from logos_cli.formats._input import Input
 from logos_cli.formats.base import ReadOptions
@@ -24,7 +24,7 @@ from logos_cli.objects.antibody import Antibody
 from logos_cli.objects.base import ScienceObject, to_text
 from logos_cli.objects.protein import Protein
 from logos_cli.records import Record
-from logos_cli.tasks._mutations import mutations
+from logos_cli.tasks._mutations import mutant, mutations
 from logos_cli.workflows._score_summary import Row
 from logos_cli.workflows.encode import iter_entries
 from logos_cli.workflows.score import ScoredRecord, ScoreOptions, Scoring
@@ -40,9 +40,6 @@ MUTATION_COLUMNS: Final = (
 )
 SEQUENCE_COLUMNS: Final = ("sequence", "mutated_sequence", "mutant_sequence", "seq")
 FITNESS_COLUMNS: Final = ("fitness", "dms_score", "score", "log_fitness", "effect", "measurement")
-_MUTATION: Final = re.compile(r"([A-Z])(\d+)([A-Z])")
-_PARTED: Final = re.compile(r"[:,;/+\s]+")
-_WILD: Final = frozenset(("", "wt", "wild_type", "wildtype", "_wt"))
 _RESIDUES: Final = re.compile(r"[A-Za-z]+")
 
 SPEARMAN: Final = Metric(
@@ -50,6 +47,18 @@ SPEARMAN: Final = Metric(
     "Rank correlation of logp_ratio with the fitness that the table gives.",
     better="higher",
     source="Spearman 1904; ties share their rank",
+)
+NDCG: Final = Metric(
+    "fitness_ndcg",
+    "Normalised discounted cumulative gain of the tenth with the highest logp_ratio; gains are fitness from 0 to 1.",
+    better="higher",
+    source="ProteinGym (Notin et al. 2023)",
+)
+TOP_RECALL: Final = Metric(
+    "fitness_top_recall",
+    "Share of the fittest tenth that is in the tenth with the highest logp_ratio.",
+    better="higher",
+    source="ProteinGym (Notin et al. 2023)",
 )
 
 
@@ -118,33 +127,7 @@ class WildType:
         InputError
             If a mutation is none, or does not fit, with the position.
         """
-        sequence, residues = self.sequence, list(self.sequence)
-        changed: dict[int, str] = {}
-        if mutations.strip().lower() in _WILD:
-            return sequence
-        for mutation in _PARTED.split(mutations.strip()):
-            match = _MUTATION.fullmatch(mutation)
-            if match is None:
-                raise InputError(
-                    f"{mutation!r} is no substitution", hint="write A45G, and several as A45G:K50R"
-                )
-            place = int(match[2]) - first_residue
-            if not 0 <= place < len(sequence):
-                last = first_residue + len(sequence) - 1
-                raise InputError(
-                    f"{mutation} does not fit the wild type: it has no position {match[2]}, "
-                    f"but {first_residue} to {last}",
-                    hint="--first-residue says which number the first residue has",
-                )
-            if sequence[place] != match[1]:
-                raise InputError(
-                    f"{mutation} does not fit the wild type: position {match[2]} is {sequence[place]}, not {match[1]}",
-                    hint="--first-residue says which number the first residue has",
-                )
-            if changed.get(place, match[3]) != match[3]:
-                raise InputError(f"{mutations} changes position {match[2]} twice")
-            changed[place] = residues[place] = match[3]
-        return "".join(residues)
+        return mutant(self.sequence, mutations, first_residue)
 
 
 class MutantTable:
@@ -295,10 +278,14 @@ class MutantScoring:
         rows = self.scoring.summary()
         if self.table.fitness is None:
             return rows
-        from logos_cli.evaluators._statistics import spearman
+        if not self._pairs:
+            none = Estimate.unknown("no variant has both")
+            return [*rows, *(Row(metric, "set", none) for metric in (SPEARMAN, NDCG, TOP_RECALL))]
+        from logos_cli.evaluators._fitness_tables import rank_quality
 
-        ratios, fitness = [pair[0] for pair in self._pairs], [pair[1] for pair in self._pairs]
-        return [*rows, Row(SPEARMAN, "set", spearman(ratios, fitness))]
+        quality = rank_quality([pair[0] for pair in self._pairs], [pair[1] for pair in self._pairs])
+        found = ((SPEARMAN, quality.spearman), (NDCG, quality.ndcg), (TOP_RECALL, quality.top_recall))
+        return [*rows, *(Row(metric, "set", figure) for metric, figure in found)]
 
 
 def score_mutants(

@@ -16,7 +16,7 @@ from Bio.SeqUtils.ProtParam import ProteinAnalysis
 from logos_cli.errors import InputError
 from logos_cli.evaluators import _protein_properties as properties
 from logos_cli.evaluators._fitness_oracle import OracleOptions, train_oracle
-from logos_cli.evaluators._fitness_tables import checked_fitness, mutant, ndcg, rank_quality, top_recall
+from logos_cli.evaluators._fitness_tables import checked_fitness, ndcg, rank_quality, top_recall
 from logos_cli.evaluators._protein_editing import (
     Difficulty,
     Pool,
@@ -33,6 +33,7 @@ from logos_cli.grammar import Form
 from logos_cli.objects.base import to_text
 from logos_cli.objects.protein import Protein
 from logos_cli.records import Record
+from logos_cli.tasks._mutations import mutant, mutations
 
 ALL = tuple(metric.name for metric in (*PLUGIN.metrics, *PLUGIN.summary_metrics))
 LETTERS = "ACDEFGHIKLMNPQRSTVWY"
@@ -210,18 +211,19 @@ def test_an_oracle_of_aav_ranks_held_out_variants(shared_data: Path) -> None:
 def test_mutants_are_made_of_the_wild_type() -> None:
     assert mutant("MKVLA", "K2R") == "MRVLA"
     assert mutant("MKVLA", "K2R:A5G") == mutant("MKVLA", "A5G, K2R") == "MRVLG"
-    assert mutant("MKVLA", "K1R", first=0) == "MRVLA"
+    assert mutant("MKVLA", "K1R", first_residue=0) == "MRVLA"
     assert mutant("MKVLA", "WT") == mutant("MKVLA", "") == "MKVLA"
+    assert ":".join(mutations("MKVLA", mutant("MKVLA", "K2R:A5G"))) == "K2R:A5G"
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("V2R", r"V2R does not fit the wild type: position 2 is K, not V \(the position after it fits"),
-        ("M2R", r"position 2 is K, not M \(the position before it fits"),
-        ("K2R:A6G", "A6G is outside the wild type, whose residues are 1 to 5"),
-        ("K2R:K2G", "K2R and K2G are of one position"),
-        ("K2", "'K2' is no mutation"),
+        ("V2R", r"V2R does not fit the wild type: position 2 is K, not V \(the position after it is V"),
+        ("M2R", r"position 2 is K, not M \(the position before it is M"),
+        ("K2R:A6G", "A6G does not fit the wild type: it has no position 6, but 1 to 5"),
+        ("K2R:K2G", "K2R:K2G changes position 2 twice"),
+        ("K2", "'K2' is no substitution"),
     ],
 )
 def test_a_mutant_that_does_not_fit_says_which_position(text: str, message: str) -> None:
