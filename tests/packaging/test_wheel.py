@@ -89,7 +89,7 @@ def test_the_wheel_holds_code_data_and_manual_and_nothing_else(wheel: Path, chec
         "logos_cli", "logos_cli.dist-info", "logos_cli.data",
     }  # fmt: skip
     assert "logos_cli/py.typed" in names
-    for path in (checkout / "logos_cli").rglob("*.py"):
+    for path in (*(checkout / "logos_cli").rglob("*.py"), *(checkout / "logos_cli").rglob("*.csv")):
         assert path.relative_to(checkout).as_posix() in names
     for path in (checkout / "tokenizers").rglob("*"):
         if path.is_file():
@@ -119,7 +119,9 @@ def test_the_metadata(metadata: email.message.Message, checkout: Path) -> None:
     assert metadata["Version"] == logos_cli.__version__
     assert metadata["Requires-Python"] == ">=3.11"
     assert metadata["License-Expression"] == "Apache-2.0"
-    assert set(metadata.get_all("Provides-Extra", [])) == {"all", "dock", "gguf", "test", "train"}
+    assert set(metadata.get_all("Provides-Extra", [])) == {
+        "all", "antibody", "dock", "fcd", "gguf", "test", "train",
+    }  # fmt: skip
     for line in metadata.get_all("Requires-Dist", []):
         requirement = Requirement(line)
         assert requirement.specifier or requirement.name == "logos-cli", f"no lower bound: {line}"
@@ -166,7 +168,10 @@ def test_hard_dependencies_are_those_that_the_code_imports(checkout: Path) -> No
     for_type_checkers = {"typing_extensions", "_typeshed"}
     imported -= sys.stdlib_module_names | {"logos_cli"} | for_type_checkers
     base = modules(project["dependencies"])
-    extras = [modules(project["optional-dependencies"][name]) for name in ("gguf", "dock", "train")]
+    extras = [
+        modules(project["optional-dependencies"][name])
+        for name in ("antibody", "dock", "fcd", "gguf", "train")
+    ]
     assert imported <= base.union(*extras), f"undeclared: {imported - base.union(*extras)}"
     assert base <= imported, f"never imported: {base - imported}"
 
