@@ -168,7 +168,9 @@ def _train(rows: NDArray[np.int64], targets: Floats, options: OracleOptions) -> 
         torch.manual_seed(options.seed)  # of dropout
         network.correction.train()
         for _ in range(options.n_epochs):
-            for chosen in torch.randperm(len(rows), generator=shuffle).split(options.batch_size):
+            order = torch.randperm(len(rows), generator=shuffle)
+            for start in range(0, len(rows), options.batch_size):
+                chosen = order[start : start + options.batch_size]
                 loss = (network(columns[chosen]) - wanted[chosen]).square().mean()
                 optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
@@ -182,5 +184,8 @@ def _predicted(network: _Network, rows: NDArray[np.int64]) -> Floats:
     import torch
 
     with torch.inference_mode():
-        parts = [network(part) for part in torch.from_numpy(rows).split(_N_AT_ONCE)] if len(rows) else []
-        return torch.cat(parts).double().numpy() if parts else np.empty(0)
+        parts = [
+            network(torch.from_numpy(rows[start : start + _N_AT_ONCE])).double().numpy()
+            for start in range(0, len(rows), _N_AT_ONCE)
+        ]
+    return np.concatenate([np.empty(0), *parts])
