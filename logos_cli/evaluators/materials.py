@@ -32,7 +32,7 @@ _METRICS: Final = (
     Metric("new_nodes", f"Different metal nodes that are none of {_LIBRARY}.", source=_MOFFLOW),
     Metric("new_linkers", f"Different linkers that are none of {_LIBRARY}.", source=_MOFFLOW),
     Metric("n_linkers", "Linkers, repeats counted."),
-    Metric("mof_key", "Metals and the skeletons of the linkers' InChIKeys; the topology is not known.",
+    Metric("mofkey", "Metals and the skeletons of the linkers' InChIKeys; the topology is not known.",
            source="MOFkey (Bucior et al. 2019, 10.1021/acs.cgd.8b01050) without its topology"),
 )  # fmt: skip
 _SUMMARY: Final = (
@@ -92,7 +92,7 @@ class MaterialEvaluator(Evaluator):
             "new_nodes": lambda: len(framework.new_nodes),
             "new_linkers": lambda: len(framework.new_linkers),
             "n_linkers": lambda: len(item.linkers),
-            "mof_key": lambda: framework.key,
+            "mofkey": lambda: framework.key,
         }
         values: Values = {}
         for name in wanted:

@@ -39,14 +39,14 @@ def score(item: Material, context: Context = NANO) -> dict:
 def test_a_known_framework():
     assert score(MOF_5) == {
         "mof_valid": True, "mof_novel": False, "new_nodes": 0, "new_linkers": 0, "n_linkers": 1,
-        "mof_key": "Zn.KKEYFWRCBNTPAC.MOFkey-v1",
+        "mofkey": "Zn.KKEYFWRCBNTPAC.MOFkey-v1",
     }  # fmt: skip
     assert score(MOF_5_AGAIN) == score(MOF_5)
 
 
 def test_new_building_blocks():
-    assert score(NEW_LINKER) | {"mof_key": ""} == {
-        "mof_valid": True, "mof_novel": True, "new_nodes": 0, "new_linkers": 1, "n_linkers": 1, "mof_key": "",
+    assert score(NEW_LINKER) | {"mofkey": ""} == {
+        "mof_valid": True, "mof_novel": True, "new_nodes": 0, "new_linkers": 1, "n_linkers": 1, "mofkey": "",
     }  # fmt: skip
     found = score(NEW_NODE)
     assert (found["mof_valid"], found["mof_novel"], found["new_nodes"]) == (False, True, 1)
@@ -60,7 +60,7 @@ def test_what_is_not_valid_says_why():
     found = score(NO_METAL)
     assert found["mof_valid"] is False
     assert isinstance(found["new_nodes"], Unavailable)
-    assert "holds no metal" in found["mof_key"].reason
+    assert "holds no metal" in found["mofkey"].reason
 
 
 def figures(items: list[Material | None], context: Context = NANO) -> dict:
