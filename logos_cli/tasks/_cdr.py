@@ -204,9 +204,11 @@ def plan_design(chains: Sequence[str], names: Sequence[str], scheme: str, length
 
     domains = [number_chain(chain, scheme) for chain in chains]
     loci = [domain.locus for domain in domains]
-    if len(set(loci)) < len(loci):
-        what = "heavy" if loci[0] == "H" else "light"
-        raise InputError(f"both chains are {what} chains", hint="a pair is one heavy and one light chain")
+    for locus, what in (("H", "heavy"), ("L", "light")):
+        if loci.count(locus) > 1:
+            raise InputError(
+                f"there are {loci.count(locus)} {what} chains", hint="a pair is one heavy and one light chain"
+            )
     domains.sort(key=lambda domain: domain.locus)  # the sentence has the heavy chain first
     loops: list[Loop] = []
     for name in names:

@@ -328,7 +328,8 @@ def test_a_chain_before_the_first_free_loop_is_only_read() -> None:
     [
         (["MKTAYIAKQRQISFVKSHFSRQLEERLGLIEVQAPILSRVGDGTQDNLSGAEKAVQ"], ["H3"], "does not number"),
         ([_HEAVY], ["L3"], "CDR L3 is of a light chain, and the antibody has only a heavy one"),
-        ([_HEAVY, _HEAVY], ["H3"], "both chains are heavy"),
+        ([_HEAVY, _HEAVY], ["H3"], "there are 2 heavy chains"),
+        ([_HEAVY, _LIGHT, _LIGHT], ["H3"], "there are 2 light chains"),
     ],
 )
 def test_antibodies_that_have_no_such_loop(chains: list[str], names: list[str], message: str) -> None:
