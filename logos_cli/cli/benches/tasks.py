@@ -65,8 +65,14 @@ def tasks(
                      help="The embedded model, a directory, or owner/name of the Hugging Face hub."),
     ] = EMBEDDED,
     backend: Annotated[str, typer.Option(metavar="auto|torch|llamacpp", help="What runs the model.")] = "auto",
-    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda[:N]|mps", envvar="LOGOS_DEVICE")] = "auto",
-    batch_size: Annotated[int | None, typer.Option("--batch-size", "-b", min=1, metavar="N")] = None,
+    device: Annotated[
+        str,
+        typer.Option(metavar="auto|cpu|cuda[:N]|mps", envvar="LOGOS_DEVICE", help="auto takes a GPU if there is one."),
+    ] = "auto",
+    batch_size: Annotated[
+        int | None,
+        typer.Option("--batch-size", "-b", min=1, metavar="N", show_default="as many as fit", help="At a time."),
+    ] = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Of the samples.")] = 0,
     offline: Annotated[bool, typer.Option("--offline", envvar="LOGOS_OFFLINE", help="Never use the network.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,

@@ -376,16 +376,14 @@ def show(
     ],
     *,
     split: Annotated[Literal["train", "valid"], typer.Option(help="Which part of the corpus.")] = "train",
-    num: Annotated[
-        int, typer.Option("--num", "-n", min=1, metavar="N", help="Of a whole domain, its first N sentences.")
-    ] = 10,
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="Of a whole domain, its first N sentences.")] = 10,
     format: RecordFormat = None,
 ) -> None:  # fmt: skip
     """Print sentences of a corpus as models read them.
 
     Examples:
 
-      logos corpus show corpus/ molecule -n 3
+      logos corpus show corpus/ molecule --limit 3
 
       logos corpus show corpus/ retrosynthesis:81 protein:7
     """
@@ -393,7 +391,7 @@ def show(
     from logos_cli.workflows.corpus_view import sentences_of
 
     with open_sink(None, format or "text") as sink:
-        for record in sentences_of(Corpus(corpus), sentences, split, num):
+        for record in sentences_of(Corpus(corpus), sentences, split, limit):
             sink.write(record)
 
 
