@@ -57,7 +57,7 @@ def _from_hub(model: str, revision: str | None, *, offline: bool) -> Location:
     import sys
 
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils.tqdm import disable_progress_bars
 
     if not sys.stderr.isatty():
@@ -67,11 +67,11 @@ def _from_hub(model: str, revision: str | None, *, offline: bool) -> Location:
             snapshot_download(model, revision=revision, allow_patterns=_FILES, local_files_only=offline)
         )
     except HFValidationError as error:
-        raise UsageError(f"this is no name of the hub: {_first_line(error)}", source=model) from error
-    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+        raise UsageError(f"this is no name of the hub: {first_line(error)}", source=model) from error
+    except connection_errors() as error:
         wanted = f" {model}" + (f" --revision {revision}" if revision else "")
         unreachable = "is not in the cache, and no connection may be made"
-        why = unreachable if offline else f"cannot be fetched: {_first_line(error)}"
+        why = unreachable if offline else f"cannot be fetched: {first_line(error)}"
         raise MissingError(
             f"the model {why}", source=model, hint=f"on a machine with network: hf download{wanted}"
         ) from error
@@ -79,7 +79,16 @@ def _from_hub(model: str, revision: str | None, *, offline: bool) -> Location:
     return Location(path, path.name if path.parent.name == "snapshots" else revision)
 
 
-def _first_line(error: Exception) -> str:
+def connection_errors() -> tuple[type[Exception], ...]:
+    """Return what is raised where there is no connection: errors of whichever HTTP library the hub's stands on."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    bases = [base for base in HfHubHTTPError.__mro__ if issubclass(base, Exception) and base is not Exception]
+    return (OSError, *bases)
+
+
+def first_line(error: Exception) -> str:
+    """Return what an error says in its first line, or its name."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 

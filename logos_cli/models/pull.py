@@ -1,15 +1,16 @@
-"""Fetching released checkpoints from the Hugging Face hub: complete files are kept, checked by digest."""
+"""Fetching released checkpoints from the Hugging Face hub: what was fetched is kept, and checked by digest."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+from urllib.parse import urlsplit
 
-from logos_cli.backends._locate import is_offline
+from logos_cli.backends._locate import connection_errors, first_line, is_offline
 from logos_cli.errors import MissingError, ModelError, OutputError, UsageError
 from logos_cli.models.releases import hub_cache
 from logos_cli.models.verify import digest
@@ -50,9 +51,20 @@ class PullPlan:
     free_bytes: int
 
     @property
+    def folder(self) -> Path:
+        """The model's place in the cache."""
+        return self.cache / f"models--{self.model.replace('/', '--')}"
+
+    def part(self, file: RemoteFile) -> Path:
+        """Return where the beginning of a large file is kept until all of it is there."""
+        return self.folder / "blobs" / f"{file.sha256}.incomplete"
+
+    @property
     def n_bytes(self) -> int:
-        """Bytes to fetch."""
-        return sum(file.n_bytes for file in self.missing)
+        """Bytes to fetch: what is missing, less the beginnings that are there."""
+        begun = [self.part(file) for file in self.missing if file.sha256 is not None]
+        here = sum(path.stat().st_size for path in begun if path.is_file())
+        return sum(file.n_bytes for file in self.missing) - here
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it, JSON-ready."""
@@ -99,18 +111,18 @@ def plan_pull(
     if not any(file.name.endswith(".safetensors") for file in files):
         raise UsageError("the model has no safetensors weights, the only ones that logos reads", source=model)
     commit = str(info.sha)
-    snapshot = place / f"models--{model.replace('/', '--')}" / "snapshots" / commit
-    missing = tuple(file for file in files if not (snapshot / file.name).is_file())
     existing = next(path for path in (place, *place.absolute().parents) if path.exists())
-    return PullPlan(model, revision or _MAIN, commit, files, missing, place, shutil.disk_usage(existing).free)
+    plan = PullPlan(
+        model, revision or _MAIN, commit, files, files, place, shutil.disk_usage(existing).free
+    )  # fmt: skip
+    snapshot = plan.folder / "snapshots" / commit
+    return replace(plan, missing=tuple(file for file in files if not (snapshot / file.name).is_file()))
 
 
 def pull(plan: PullPlan, *, progress: Callable[[str, int, int], None] | None = None) -> Path:
     """Fetch what a plan names, and check every large file by its digest.
 
-    Files that were complete before an interruption are kept, and the rest is fetched the next time. A file that
-    broke off begins anew: the hub's library (2.x) gives every download a temporary file of its own, because
-    locks do not hold on some cluster file systems.
+    Files that were complete before an interruption are kept, and a large one that broke off is gone on with.
 
     Returns
     -------
@@ -137,14 +149,65 @@ def pull(plan: PullPlan, *, progress: Callable[[str, int, int], None] | None = N
         if progress is not None:
             progress(file.name, number, len(plan.files))
         with _explained(plan.model, plan.revision):
+            if file.sha256 is not None and file in plan.missing:
+                _fetch_large(plan, file)
             path = Path(hf_hub_download(plan.model, file.name, revision=plan.revision, cache_dir=plan.cache))
         _check(path, file, plan.model)
-    folder = plan.cache / f"models--{plan.model.replace('/', '--')}"
+    folder = plan.folder
     if plan.branch != plan.revision:  # so that the branch is found without a connection
         reference = folder / "refs" / plan.branch
         reference.parent.mkdir(parents=True, exist_ok=True)
         reference.write_text(plan.revision, encoding="utf-8")
     return folder / "snapshots" / plan.revision
+
+
+def _fetch_large(plan: PullPlan, file: RemoteFile) -> None:
+    """Put a large file among the cache's blobs, from where the hub's library takes it up.
+
+    That library (2.x) gives every download a temporary file of its own and begins anew after an interruption. Here
+    the beginning is kept under the digest of the whole, and asked for from its end on. While another process is at
+    it, the library's way is left to go.
+    """
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+    from huggingface_hub.file_download import http_get
+    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
+
+    part = plan.part(file)
+    blob = part.with_suffix("")
+    if blob.is_file():
+        return
+    headers = build_hf_headers()
+    url = hf_hub_url(plan.model, file.name, revision=plan.revision)
+    found = get_hf_file_metadata(url, headers=headers)
+    if found.etag != file.sha256:  # it would be kept under another name
+        return
+    if urlsplit(found.location).netloc != urlsplit(url).netloc:
+        headers.pop("authorization", None)  # a key is for the hub alone
+    part.parent.mkdir(parents=True, exist_ok=True)
+    with part.open("ab") as stream, _alone(stream) as alone:
+        if not alone:
+            return
+        here = stream.tell()
+        if here < file.n_bytes:
+            http_get(found.location, stream, resume_size=here, headers=headers, expected_size=file.n_bytes)
+        stream.flush()
+        _check(part, file, plan.model)
+        part.replace(blob)
+
+
+@contextmanager
+def _alone(stream: IO[bytes]) -> Iterator[bool]:
+    """Yield whether no other process writes the file; where there are no locks, it is taken to be so."""
+    try:
+        import fcntl
+
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        yield False
+        return
+    except (ImportError, OSError):  # Windows; some network file systems
+        pass
+    yield True
 
 
 def _check(path: Path, file: RemoteFile, model: str) -> None:
@@ -156,14 +219,6 @@ def _check(path: Path, file: RemoteFile, model: str) -> None:
         f"{file.name} is not what the hub promised (its SHA-256 differs); it has been removed",
         source=model, hint=f"fetch it again: logos models pull {model}",
     )  # fmt: skip
-
-
-def _connection_errors() -> tuple[type[Exception], ...]:
-    """Return what is raised where there is no connection: errors of whichever HTTP library the hub's stands on."""
-    from huggingface_hub.errors import HfHubHTTPError
-
-    bases = [base for base in HfHubHTTPError.__mro__ if issubclass(base, Exception) and base is not Exception]
-    return (OSError, *bases)
 
 
 @contextmanager
@@ -198,8 +253,9 @@ def _explained(model: str, revision: str | None) -> Iterator[None]:
         ) from error  # fmt: skip
     except RevisionNotFoundError as error:
         raise UsageError(f"the model has no revision {revision!r}", source=model) from error
-    except _connection_errors() as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    except connection_errors() as error:
         raise MissingError(
-            f"the hub cannot be reached: {reason}", source=model, hint="what was fetched is kept: try again"
+            f"the hub cannot be reached: {first_line(error)}",
+            source=model,
+            hint="what was fetched is kept: try again",
         ) from error

@@ -59,7 +59,7 @@ def listing(cache: Path | None = None) -> list[dict[str, Any]]:
     Each has ``name``, ``where`` (``embedded``, ``cached`` or ``hub``), ``architecture``, ``parameters``,
     ``gigabytes``, ``licence`` and, where they lie on this machine, ``path`` and ``revision``.
     """
-    found = [_embedded(), *_cached(cache or hub_cache()), *_converted()]
+    found = [_embedded(), *cached(cache or hub_cache()), *_converted()]
     known = {release.name: release for release in RELEASES}
     for entry in found:
         if release := known.get(entry["name"]):
@@ -97,7 +97,7 @@ def _label(n_parameters: int) -> str:
     return str(n_parameters)
 
 
-def _cached(cache: Path) -> Iterator[dict[str, Any]]:
+def cached(cache: Path) -> Iterator[dict[str, Any]]:
     """Yield the models in the hub's cache whose tokenizer has the tags."""
     tag = Kind.PROTEIN.start.encode()
     for folder in sorted(cache.glob("models--*")):

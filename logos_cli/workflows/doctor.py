@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import re
 import sys
 import time
 import tomllib
-from collections.abc import Iterator
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
@@ -19,7 +17,7 @@ from logos_cli import __version__, registry
 from logos_cli.backends._locate import is_offline
 from logos_cli.backends.base import LoadOptions, open_model
 from logos_cli.errors import LogosError
-from logos_cli.grammar.spec import Kind
+from logos_cli.models.releases import cached, hub_cache
 from logos_cli.resources import EMBEDDED, cache_dir, data_path
 
 _DISTRIBUTION = "logos-cli"
@@ -83,7 +81,7 @@ def doctor() -> dict[str, Any]:
         "cpu": {"cores": os.cpu_count(), "usable": _usable_cores(), "memory_gib": _memory_gib()},
         "libraries": libraries,
         "backends": backends,
-        "models": [_embedded(), *_cached_models()],
+        "models": [_embedded(), *cached(hub_cache())],
         "caches": caches,
         "offline": {"forced": is_offline(), "ready": test["error"] is None},
         "self_test": test,
@@ -137,40 +135,8 @@ def _embedded() -> dict[str, Any]:
     return {"name": EMBEDDED, "where": "embedded", "context_tokens": checkpoint.context_tokens}
 
 
-def _cached_models() -> Iterator[dict[str, Any]]:
-    """Yield the models in the cache of the Hugging Face hub whose tokenizer has the tags."""
-    tag = Kind.PROTEIN.start.encode()
-    for folder in sorted(_hub_cache().glob("models--*")):
-        for snapshot in sorted(folder.glob("snapshots/*")):
-            try:
-                speaks = tag in (snapshot / "tokenizer.json").read_bytes()
-                kind = json.loads((snapshot / "config.json").read_bytes()).get("model_type")
-            except (OSError, ValueError):
-                continue
-            if speaks:
-                size = sum(file.stat().st_size for file in snapshot.glob("*.safetensors"))
-                yield {
-                    "name": folder.name.removeprefix("models--").replace("--", "/"),
-                    "where": "hub cache",
-                    "revision": snapshot.name,
-                    "architecture": kind,
-                    "gigabytes": round(size / 1e9, 2),
-                }
-
-
-def _hub_cache() -> Path:
-    """Return the hub's cache directory, as ``huggingface_hub`` finds it."""
-    if explicit := os.environ.get("HF_HUB_CACHE"):
-        return Path(explicit).expanduser()
-    home = os.environ.get("HF_HOME")
-    if not home:
-        base = os.environ.get("XDG_CACHE_HOME", "~/.cache")
-        home = f"{base}/huggingface"
-    return Path(home).expanduser() / "hub"
-
-
 def _caches() -> list[dict[str, Any]]:
-    places = (("logos", cache_dir(), "LOGOS_CACHE"), ("hub", _hub_cache(), "HF_HOME"))
+    places = (("logos", cache_dir(), "LOGOS_CACHE"), ("hub", hub_cache(), "HF_HOME"))
     return [_cache(name, path, variable) for name, path, variable in places]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from packaging.requirements import Requirement
 
 from logos_cli.errors import ExitCode
+from logos_cli.resources import EMBEDDED, data_path
 from logos_cli.workflows.doctor import required
 
 
@@ -48,15 +50,18 @@ def test_caches_that_cannot_be_written_are_advice_not_failure(logos: Any, tmp_pa
 
 
 def test_models_in_the_hub_cache_that_speak_the_grammar_are_listed(logos: Any, tmp_path: Path) -> None:
-    for name, tokens in (("LOGOS-Hub--LOGOS-1B", "<ProteinS>"), ("openai--gpt2", "hello")):
+    embedded = data_path("tokenizers", EMBEDDED)
+    for name in ("LOGOS-Hub--LOGOS-1B", "openai--gpt2", "LOGOS-Hub--half"):
         snapshot = tmp_path / "hub" / f"models--{name}" / "snapshots" / "abc123"
         snapshot.mkdir(parents=True)
-        (snapshot / "tokenizer.json").write_text(json.dumps({"x": tokens}))
-        (snapshot / "config.json").write_text('{"model_type": "llama"}')
+        for file in ("config.json", "tokenizer.json", "model.safetensors"):
+            shutil.copy(embedded / file, snapshot)
+    (tmp_path / "hub" / "models--openai--gpt2" / "snapshots" / "abc123" / "tokenizer.json").write_text("{}")
+    (tmp_path / "hub" / "models--LOGOS-Hub--half" / "snapshots" / "abc123" / "model.safetensors").unlink()
     found = json.loads(logos("doctor", "--json", env={"HF_HOME": str(tmp_path)}, code=ExitCode.OK).stdout)
-    assert [(model["name"], model.get("revision")) for model in found["models"]] == [
-        ("logos-nano", None),
-        ("LOGOS-Hub/LOGOS-1B", "abc123"),
+    assert [(model["name"], model["where"], model.get("revision")) for model in found["models"]] == [
+        ("logos-nano", "embedded", None),
+        ("LOGOS-Hub/LOGOS-1B", "cached", "abc123"),
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import socket
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -30,6 +31,7 @@ class _Hub(BaseHTTPRequestHandler):
     promised: dict[str, str] = {}  # noqa: RUF012
     asked: list[str] = []  # noqa: RUF012
     stall_after: int | None = None
+    break_after: int | None = None
     stalled, released = threading.Event(), threading.Event()
 
     def log_message(self, format: str, *args: Any) -> None:
@@ -98,7 +100,11 @@ class _Hub(BaseHTTPRequestHandler):
             self.stalled.set()
             self.released.wait(60)
             return
-        self.wfile.write(content[start:])
+        end = len(content) if self.break_after is None else start + self.break_after
+        self.wfile.write(content[start:end])
+        if end < len(content):
+            self.wfile.flush()
+            self.connection.shutdown(socket.SHUT_RDWR)
 
 
 @pytest.fixture
@@ -109,7 +115,7 @@ def hub() -> Iterator[type[_Hub]]:
     _Hub.promised = {
         "model.safetensors": hashlib.sha256(_Hub.files["model.safetensors"]).hexdigest(),
     }
-    _Hub.asked, _Hub.stall_after = [], None
+    _Hub.asked, _Hub.stall_after, _Hub.break_after = [], None, None
     _Hub.stalled, _Hub.released = threading.Event(), threading.Event()
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Hub)
     server.daemon_threads = True
@@ -270,7 +276,7 @@ def test_what_was_fetched_before_the_end_is_kept(
     logos: Any, logos_argv: list[str], logos_env: dict[str, str], hub: type[_Hub], online: dict[str, str],
     tmp_path: Path,
 ) -> None:  # fmt: skip
-    """The program is killed in the middle of a large file; the next run fetches that file, and it alone."""
+    """The program is killed in the middle of a large file; the next run fetches the rest of it, and nothing else."""
     large = bytes(range(256)) * 100_000
     hub.files = {"config.json": b"{}", "model.safetensors": large}
     hub.promised = {"model.safetensors": hashlib.sha256(large).hexdigest()}
@@ -281,16 +287,49 @@ def test_what_was_fetched_before_the_end_is_kept(
         process.kill()
     hub.stall_after = None
     hub.released.set()
+    (part,) = (tmp_path / "hf").rglob("*.incomplete")
+    begun = part.stat().st_size
+    assert 10_000_000 < begun < len(large)
     hub.asked.clear()
+    plan = json.loads(logos("models", "pull", _REPOSITORY, "--dry-run", "--json", env=online, code=0).stdout)
+    assert plan["bytes"] == len(large) - begun
     logos("models", "pull", _REPOSITORY, env=online, code=ExitCode.OK)
-    fetched = [
-        line.split()[1].rpartition("/")[2]
-        for line in hub.asked
-        if line.startswith("GET") and "/resolve/" in line
-    ]
-    assert fetched == ["model.safetensors"]
+    assert _fetched(hub) == [("model.safetensors", f"bytes={begun}-")]
+    assert not list((tmp_path / "hf").rglob("*.incomplete"))
     weights = next((tmp_path / "hf").rglob("snapshots/*/model.safetensors"))
     assert weights.read_bytes() == large
+
+
+def _fetched(hub: type[_Hub]) -> list[tuple[str, str]]:
+    """Return the files that were asked for, and from where on."""
+    asked = [line.split() for line in hub.asked if line.startswith("GET") and "/resolve/" in line]
+    return [(words[1].rpartition("/")[2], words[2] if len(words) > 2 else "") for words in asked]
+
+
+def test_a_connection_that_breaks_off_is_taken_up_again(
+    logos: Any, hub: type[_Hub], online: dict[str, str], tmp_path: Path
+) -> None:
+    large = bytes(range(256)) * 100_000
+    hub.files = {"config.json": b"{}", "model.safetensors": large}
+    hub.promised = {"model.safetensors": hashlib.sha256(large).hexdigest()}
+    hub.break_after = 12_000_000
+    logos("models", "pull", _REPOSITORY, env=online, code=ExitCode.OK)
+    starts = [range_ for name, range_ in _fetched(hub) if name == "model.safetensors"]
+    assert starts == ["", "bytes=10485760-", "bytes=20971520-"]  # what has been written, ten MiB at a time
+    assert next((tmp_path / "hf").rglob("snapshots/*/model.safetensors")).read_bytes() == large
+
+
+def test_a_beginning_of_something_else_is_found_out(
+    logos: Any, hub: type[_Hub], online: dict[str, str], tmp_path: Path
+) -> None:
+    blobs = tmp_path / "hf" / "hub" / f"models--{_REPOSITORY.replace('/', '--')}" / "blobs"
+    blobs.mkdir(parents=True)
+    part = blobs / f"{hub.promised['model.safetensors']}.incomplete"
+    part.write_bytes(b"not the beginning")
+    done = logos("models", "pull", _REPOSITORY, env=online, code=ExitCode.USAGE)
+    assert "not what the hub promised" in done.stderr
+    assert not part.exists()
+    logos("models", "pull", _REPOSITORY, env=online, code=ExitCode.OK)
 
 
 def test_a_file_that_is_not_what_was_promised_is_removed(

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub.errors import HfHubHTTPError
 
+from logos_cli.backends._locate import locate
 from logos_cli.errors import ExitCode, MissingError, OutputError
 from logos_cli.models.pull import PullPlan, RemoteFile, plan_pull, pull
 
@@ -27,6 +28,22 @@ def test_a_hub_that_cannot_be_reached_is_missing(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(MissingError, match=r"cannot be reached: .*refused") as caught:
         plan_pull("LOGOS-Hub/LOGOS-8B", cache=tmp_path)
     assert caught.value.exit_code is ExitCode.MISSING
+
+
+def test_a_model_that_cannot_be_fetched_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a model is named to any command, errors of the hub's HTTP library are told as ours."""
+    import huggingface_hub
+
+    unreachable = type("ConnectError", (HfHubHTTPError.__mro__[1],), {})
+
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise unreachable("[Errno 111] Connection refused")
+
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", refuse)
+    with pytest.raises(MissingError, match=r"cannot be fetched: .*refused") as caught:
+        locate("LOGOS-Hub/LOGOS-8B", "main")
+    assert caught.value.hint == "on a machine with network: hf download LOGOS-Hub/LOGOS-8B --revision main"
 
 
 def test_offline_is_refused_before_anything_is_asked(tmp_path: Path) -> None:

@@ -88,8 +88,8 @@ def pull(
 ) -> None:
     """Fetch a model from the Hugging Face hub into its cache.
 
-    Files that were complete before an interruption are kept. Every large file is checked by its SHA-256. Afterwards
-    every command takes the model by its name, without a connection.
+    After an interruption it goes on where it broke off. Every large file is checked by its SHA-256. Afterwards every
+    command takes the model by its name, without a connection.
 
     Examples:
 
