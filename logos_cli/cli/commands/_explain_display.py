@@ -56,7 +56,7 @@ def show_explanation(console: Console, explanation: Explanation) -> None:
     record = explanation.record
     console.print()
     console.print(Text(record.id, style="bold") + Text(f"  {record.kind}", style="dim"))
-    console.print(Text(_figures(explanation), style="dim"))
+    console.print(Text(figures_of(explanation), style="dim"))
     tokens = [token for token in explanation.tokens if token.text]
     if _coloured(console):
         console.print(_painted(tokens), soft_wrap=False, overflow="fold")
@@ -70,7 +70,8 @@ def _coloured(console: Console) -> bool:
     return console.color_system is not None and not console.no_color
 
 
-def _figures(explanation: Explanation) -> str:
+def figures_of(explanation: Explanation) -> str:
+    """Return log-probability and perplexity of the whole, and of the answer if there is one."""
     data = explanation.to_dict()
     parts = [_figure("whole", data["whole"])]
     if "answer" in data and data["answer"]["n_tokens"] < data["whole"]["n_tokens"] - 1:

@@ -16,13 +16,13 @@ from logos_cli.cli.composed import Declared, command, declare
 from logos_cli.cli.options import Output, Overwrite, one_of
 from logos_cli.cli.output import inputs_or_stdin
 from logos_cli.cli.terminal import terminal
-from logos_cli.errors import ExitCode, UsageError
+from logos_cli.errors import ExitCode, LogosError, UsageError
 from logos_cli.formats._output import check_output, open_output, suffix_of
 
 if TYPE_CHECKING:
     from logos_cli.workflows.explain import Explanation
 
-_FORMATS = ("text", "json", "cif")
+_FORMATS = ("text", "json", "cif", "html")
 _BY_SUFFIX = {
     ".json": "json",
     ".jsonl": "json",
@@ -30,6 +30,8 @@ _BY_SUFFIX = {
     ".cif": "cif",
     ".mmcif": "cif",
     ".txt": "text",
+    ".html": "html",
+    ".htm": "html",
 }
 _MODEL = ("model", "revision", "backend", "device", "dtype", "base_url", "threads", "offline")
 
@@ -37,7 +39,8 @@ _HELP = """Show how probable each token of a sentence is, given those before it.
 
 On a terminal as colour, with a legend; without colour (NO_COLOR, or in a file) as numbers below the tokens. JSON has
 every token with its place and log-probability, one object a line for each record. mmCIF is for records that come from a
-structure: the B-factor of a residue is minus its mean log-probability, so that the unexpected stands out.
+structure: the B-factor of a residue is minus its mean log-probability, so that the unexpected stands out. HTML is one
+page with the coloured sentences and such structures, which opens offline.
 
 Examples:
 
@@ -46,6 +49,8 @@ Examples:
   logos generate protein -n 1 | logos explain
 
   logos explain complex.pdb -o surprise.cif
+
+  logos explain complex.pdb -o surprise.html
 """
 
 
@@ -54,8 +59,9 @@ def _run(values: dict[str, Any]) -> ExitCode:
     format = _format(values)
     check_output(values["output"], overwrite=values["overwrite"])
     n_shown = n_failed = 0
+    pages: list[Explanation] = []
     with open_output(values["output"], overwrite=values["overwrite"]) as stream:
-        show = _writer(format, stream)
+        show = pages.append if format == "html" else _writer(format, stream)
         for explanation in _explained(values):
             n_shown += 1
             if explanation.error is not None:
@@ -63,6 +69,8 @@ def _run(values: dict[str, Any]) -> ExitCode:
                 terminal().error(f"{explanation.record.id}: {explanation.error.message}")
             if explanation.error is None or format == "json":
                 show(explanation)
+        if pages:
+            stream.write(_page(pages, values["model"]))
     if not n_shown:
         raise UsageError(f"no record is named {values['id']!r}" if values["id"] else "there is no record")
     if not n_failed:
@@ -83,7 +91,7 @@ def _format(values: dict[str, Any]) -> str:
         raise UsageError(
             f"the extension {suffix or '(none)'} names no format",
             source=output,
-            hint="use .json, .cif or .txt",
+            hint="use .json, .cif, .html or .txt",
         )
     return _BY_SUFFIX[suffix]
 
@@ -105,6 +113,23 @@ def _explained(values: dict[str, Any]) -> Iterator[Explanation]:
     if values["id"] is not None:
         found = (each for each in found if each.record.id == values["id"])
     return islice(found, values["limit"])
+
+
+def _page(explanations: list[Explanation], model: str) -> str:
+    """Return the explanations as HTML; those of structures with the structure, if it is there as it was."""
+    from logos_cli.cli.commands._explain_display import figures_of
+    from logos_cli.report.explanations import ExplainedSentence, explanation_page
+
+    sentences = []
+    for each in explanations:
+        try:
+            structure = each.cif()
+        except LogosError:
+            structure = None
+        title = f"{each.record.id} {each.record.kind}".rstrip()
+        tokens = [(token.text, token.logp) for token in each.tokens]
+        sentences.append(ExplainedSentence(title, figures_of(each).replace("\n", "; "), tokens, structure))
+    return explanation_page(sentences, model)
 
 
 def _writer(format: str, stream: Any) -> Any:
@@ -140,9 +165,9 @@ PLUGIN = Command(
             declare("limit", int | None, None, min=1, metavar="N", show_default="all", help="At most so many records."),
             *(each for each in COMPUTATION if each.name in _MODEL),
             Declared("output", Output),
-            declare("format", str | None, None, "--format", "-f", metavar="text|json|cif", rich_help_panel="Output",
-                    autocompletion=one_of(*_FORMATS), show_default="by --output, else text",
-                    help="Colours or numbers, JSON, or the structure with B-factors."),
+            declare("format", str | None, None, "--format", "-f", metavar="text|json|cif|html",
+                    rich_help_panel="Output", autocompletion=one_of(*_FORMATS), show_default="by --output, else text",
+                    help="Colours or numbers, JSON, the structure with B-factors, or a page."),
             Declared("overwrite", Overwrite, False),
         ),
         _HELP,

@@ -1,0 +1,68 @@
+"""Sentences coloured by how probable a model finds each token, as a page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from logos_cli.report.page import Page, Structure
+
+_SURE = 0.9
+_COLOURS = ((0.5, "#eef1f4"), (0.2, "#d5ecd4"), (0.05, "#fdf0b5"), (0.01, "#fbcf94"), (0.0, "#f4978e"))
+"""Least probability of a class and its colour, the surest first; what is surer than 0.9 has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainedSentence:
+    """What the page shows of one record.
+
+    Attributes
+    ----------
+    title : str
+        The record's id and kind.
+    figures : str
+        Log-probability and perplexity of the whole.
+    tokens : sequence of (str, float or None)
+        Texts with natural log-probabilities.
+    structure : str, optional
+        mmCIF whose B-factors are minus the mean log-probability of each residue.
+    """
+
+    title: str
+    figures: str
+    tokens: Sequence[tuple[str, float | None]]
+    structure: str | None = None
+
+
+def explanation_page(sentences: Iterable[ExplainedSentence], model: str) -> str:
+    """Return the page of some records."""
+    page = Page(
+        "How probable each token is", f"Given all before it, under {model}. A token's value is in its title."
+    )
+    legend = [("surer than 0.9 ", "transparent", "")]
+    above = _SURE
+    for least, colour in _COLOURS:
+        label = f" {least:g} to {above:g} " if least else f" below {above:g} "
+        legend.append((label, colour, ""))
+        above = least
+    page.tokens(legend)
+    for sentence in sentences:
+        page.heading(sentence.title, 3)
+        page.paragraph(sentence.figures, soft=True)
+        page.tokens(
+            (text, _colour(logp), "" if logp is None else f"{math.exp(logp):.3g} (ln {logp:.2f})")
+            for text, logp in sentence.tokens
+            if text
+        )
+        if sentence.structure is not None:
+            surprise = {"prop": "b", "gradient": "rwb", "min": 5, "max": 0}
+            structure = Structure(sentence.structure, "cif", [({}, {"cartoon": {"colorscheme": surprise}})])
+            page.structure(structure, "Unexpected residues red, expected ones blue.")
+    return page.render()
+
+
+def _colour(logp: float | None) -> str:
+    if logp is None or math.exp(logp) >= _SURE:
+        return "transparent"
+    return next(colour for least, colour in _COLOURS if math.exp(logp) >= least)
