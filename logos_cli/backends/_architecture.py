@@ -14,8 +14,8 @@ _LAYER = re.compile(r"model\.layers\.(\d+)\.")
 
 
 @dataclass(frozen=True, slots=True)
-class DecoderConfig:
-    """The part of ``config.json`` that shapes the computation."""
+class NetworkShape:
+    """The sizes of a network's parts."""
 
     n_layers: int
     n_heads: int
@@ -25,6 +25,42 @@ class DecoderConfig:
     intermediate_size: int
     vocabulary_size: int
     context_tokens: int
+
+    @property
+    def cache_elements_per_token(self) -> int:
+        """Numbers that the cache holds for one token of one sequence."""
+        return 2 * self.n_layers * self.n_kv_heads * self.head_dim
+
+
+def sizes_in(config: Mapping[str, Any]) -> dict[str, int]:
+    """Return the fields of :class:`NetworkShape` that ``config.json`` states.
+
+    Raises
+    ------
+    ModelError
+        If it lacks or misstates one.
+    """
+    try:
+        n_heads, hidden_size = int(config["num_attention_heads"]), int(config["hidden_size"])
+        return {
+            "n_layers": int(config["num_hidden_layers"]), "n_heads": n_heads,
+            "n_kv_heads": int(config.get("num_key_value_heads") or n_heads),
+            "head_dim": int(config.get("head_dim") or hidden_size // n_heads), "hidden_size": hidden_size,
+            "intermediate_size": int(config["intermediate_size"]), "vocabulary_size": int(config["vocab_size"]),
+            "context_tokens": int(config["max_position_embeddings"]),
+        }  # fmt: skip
+    except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+        raise _misstated(error) from error
+
+
+def _misstated(error: Exception) -> ModelError:
+    return ModelError(f"config.json lacks or misstates a parameter: {error}")
+
+
+@dataclass(frozen=True, slots=True)
+class DecoderConfig(NetworkShape):
+    """The part of ``config.json`` that shapes the computation."""
+
     norm_eps: float
     tied: bool
     qk_norm: bool
@@ -54,24 +90,18 @@ class DecoderConfig:
                 "weights quantized for transformers are not supported",
                 hint="take the unquantized checkpoint, or a quantized GGUF of it (logos models quantize)",
             )
+        sizes = sizes_in(config)
         try:
-            n_heads, hidden_size = int(config["num_attention_heads"]), int(config["hidden_size"])
-            return cls(
-                n_layers=int(config["num_hidden_layers"]),
-                n_heads=n_heads,
-                n_kv_heads=int(config.get("num_key_value_heads") or n_heads),
-                head_dim=int(config.get("head_dim") or hidden_size // n_heads),
-                hidden_size=hidden_size,
-                intermediate_size=int(config["intermediate_size"]),
-                vocabulary_size=int(config["vocab_size"]),
-                context_tokens=int(config["max_position_embeddings"]),
-                norm_eps=float(config["rms_norm_eps"]),
-                tied=bool(config.get("tie_word_embeddings", False)),
-                qk_norm=kind == "qwen3",
-                rope=_rope_parameters(config),
-            )
-        except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
-            raise ModelError(f"config.json lacks or misstates a parameter: {error}") from error
+            norm_eps = float(config["rms_norm_eps"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise _misstated(error) from error
+        return cls(
+            **sizes,
+            norm_eps=norm_eps,
+            tied=bool(config.get("tie_word_embeddings", False)),
+            qk_norm=kind == "qwen3",
+            rope=_rope_parameters(config),
+        )
 
     @property
     def qkv_rows(self) -> int:
@@ -92,11 +122,6 @@ class DecoderConfig:
         norms += 2 * self.head_dim * self.n_layers if self.qk_norm else 0
         embedding = 0 if self.tied else self.vocabulary_size * self.hidden_size
         return self.matmul_parameters + embedding + norms
-
-    @property
-    def cache_elements_per_token(self) -> int:
-        """Numbers that the cache holds for one token of one sequence."""
-        return 2 * self.n_layers * self.n_kv_heads * self.head_dim
 
     def stage_of(self, tensor: str, n_stages: int) -> int:
         """Return which of ``n_stages`` consecutive parts of the network a tensor belongs to.

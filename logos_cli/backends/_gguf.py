@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from logos_cli.backends._architecture import NetworkShape
 from logos_cli.errors import ModelError
 
 ARCHITECTURES = ("llama", "qwen3")
@@ -248,22 +249,14 @@ def _misstated(key: str, value: object) -> NoReturn:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelShape:
-    """The sizes of a model's parts."""
+class ModelShape(NetworkShape):
+    """The sizes of a model's parts, and what it is."""
 
     architecture: str
-    n_layers: int
-    n_heads: int
-    n_kv_heads: int
-    head_dim: int
-    hidden_size: int
-    intermediate_size: int
-    vocabulary_size: int
-    context_tokens: int
 
     def cache_bytes(self, n_tokens: int, bytes_per_number: float = 2.0) -> int:
         """Return what the keys and values of so many tokens need."""
-        return int(2 * self.n_layers * self.n_kv_heads * self.head_dim * bytes_per_number * n_tokens)
+        return int(self.cache_elements_per_token * bytes_per_number * n_tokens)
 
 
 def model_shape(header: GgufHeader) -> ModelShape:
@@ -301,8 +294,8 @@ def _model_shape(header: GgufHeader) -> ModelShape:
     if not isinstance(tokens, list) or not tokens:
         raise ModelError("the GGUF holds no vocabulary (tokenizer.ggml.tokens)", hint=_AGAIN)
     shape = ModelShape(
-        kind, size("block_count", most=4096), n_heads, n_kv_heads, head_dim, hidden,
-        size("feed_forward_length"), len(tokens), size("context_length", most=1 << 30),
+        size("block_count", most=4096), n_heads, n_kv_heads, head_dim, hidden, size("feed_forward_length"),
+        len(tokens), size("context_length", most=1 << 30), kind,
     )  # fmt: skip
     if n_heads % n_kv_heads or size("attention.value_length", head_dim) != head_dim or head_dim % 2:
         raise ModelError(f"{n_heads} heads over {n_kv_heads} of width {head_dim} do not fit", hint=_AGAIN)

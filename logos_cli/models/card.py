@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from logos_cli.backends._architecture import sizes_in
 from logos_cli.backends._gguf import SUFFIX, ModelShape, model_shape, read_gguf
 from logos_cli.backends._gguf_tokenizer import GgufVocabulary
 from logos_cli.backends._locate import Location, locate, weights_sha256
@@ -161,15 +162,7 @@ def directory_shape(path: Path) -> ModelShape:
         If it lacks one.
     """
     config = read_json(path / "config.json")
-    try:
-        heads, hidden = int(config["num_attention_heads"]), int(config["hidden_size"])
-        return ModelShape(
-            str(config["model_type"]), int(config["num_hidden_layers"]), heads,
-            int(config.get("num_key_value_heads") or heads), int(config.get("head_dim") or hidden // heads), hidden,
-            int(config["intermediate_size"]), int(config["vocab_size"]), int(config["max_position_embeddings"]),
-        )  # fmt: skip
-    except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
-        raise ModelError(f"config.json lacks or misstates a parameter: {error}") from error
+    return ModelShape(**sizes_in(config), architecture=str(config.get("model_type")))
 
 
 def licence(directory: Path) -> str | None:

@@ -9,11 +9,12 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 from logos_cli.backends._gguf import SUFFIX, GgufHeader, TensorEntry, model_shape, read_gguf
 from logos_cli.backends._gguf_write import FILE_TYPES, write_gguf
 from logos_cli.backends._llama import failure, library
-from logos_cli.backends._locate import locate
+from logos_cli.backends._locate import Location, locate
 from logos_cli.backends._tokenizer import HubTokenizer
 from logos_cli.errors import ModelError, OutputError, UsageError
 from logos_cli.models.card import is_gguf
@@ -30,15 +31,36 @@ _BLOCK, _K_BLOCK = 32, 256
 _WHOLE = ("f32", "f16", "bf16")
 
 
+class Writing(TypedDict, total=False):
+    """Where a model comes from, and how its new file is written.
+
+    Attributes
+    ----------
+    revision : str, optional
+        Branch, tag or commit on the hub.
+    offline : bool
+        Open no connection.
+    overwrite : bool
+        Replace the output if it is there.
+    progress : callable, optional
+        Is called with each tensor's name, its number from 1, and how many there are.
+    """
+
+    revision: str | None
+    offline: bool
+    overwrite: bool
+    progress: Progress | None
+
+
+def _located(model: str, how: Writing) -> Location:
+    return locate(model, how.get("revision"), offline=how.get("offline", False))
+
+
 def convert(
     model: str,
     output: Path,
     file_type: str = "auto",
-    *,
-    revision: str | None = None,
-    offline: bool = False,
-    overwrite: bool = False,
-    progress: Progress | None = None,
+    **how: Unpack[Writing],
 ) -> GgufHeader:
     """Write a Llama or Qwen3 checkpoint as one GGUF file, tokenizer included.
 
@@ -48,6 +70,8 @@ def convert(
         ``logos-nano``, a checkpoint directory, or an ``owner/name`` of the hub.
     file_type : str
         ``f32``, ``f16``, ``bf16``, ``q8_0``, or ``auto``: the precision of the checkpoint.
+    **how
+        See :class:`Writing`.
 
     Returns
     -------
@@ -64,19 +88,19 @@ def convert(
         if file_type in QUANTIZATIONS:
             hint = f"convert first, then: logos models quantize FILE --type {file_type}"
         raise UsageError(f"there is no file type {file_type!r} to convert to", hint=hint)
-    location = locate(model, revision, offline=offline)
+    location = _located(model, how)
     if not location.path.is_dir():
         raise UsageError(
             "this is no checkpoint directory", source=model,
             hint="logos models quantize reads GGUF files" if is_gguf(location.path) else None,
         )  # fmt: skip
-    check_output(output, overwrite=overwrite)
+    check_output(output, overwrite=how.get("overwrite", False))
     try:
         _ = HubTokenizer(location.path, ()).tag_ids
     except ModelError as error:
         raise error.at(model) from error
     name = None if location.path == Path(model).expanduser() else model.rpartition("/")[2]
-    write_gguf(location.path, output, file_type, name=name, progress=progress)
+    write_gguf(location.path, output, file_type, name=name, progress=how.get("progress"))
     header = read_gguf(output)
     model_shape(header)
     return header
@@ -105,10 +129,7 @@ def quantize(
     *,
     threads: int | None = None,
     fallback: bool = False,
-    revision: str | None = None,
-    offline: bool = False,
-    overwrite: bool = False,
-    progress: Progress | None = None,
+    **how: Unpack[Writing],
 ) -> GgufHeader:
     """Write a model with smaller numbers, by llama.cpp's own quantizer.
 
@@ -121,6 +142,8 @@ def quantize(
     fallback : bool
         Where the type's blocks do not divide the width of a matrix, take what llama.cpp takes instead (see
         :func:`fallbacks`), rather than refuse.
+    **how
+        See :class:`Writing`.
 
     Raises
     ------
@@ -130,14 +153,14 @@ def quantize(
     """
     if kind not in QUANTIZATIONS:
         raise UsageError(f"there is no quantization {kind!r}", hint=f"best first: {', '.join(QUANTIZATIONS)}")
-    check_output(output, overwrite=overwrite)
+    check_output(output, overwrite=how.get("overwrite", False))
     library()
-    location = locate(model, revision, offline=offline)
+    location = _located(model, how)
     if not location.path.is_dir():
         return _quantize(location.path, output, kind, threads, fallback=fallback)
     with tempfile.TemporaryDirectory(prefix=".logos-", dir=output.parent) as folder:
         whole = Path(folder) / f"{output.stem}{SUFFIX}"
-        convert(model, whole, revision=revision, offline=offline, progress=progress)
+        convert(model, whole, **how)
         return _quantize(whole, output, kind, threads, fallback=fallback)
 
 

@@ -12,7 +12,7 @@ from logos_cli.backends.base import Backend, LoadOptions, open_model
 from logos_cli.engine.likelihood import perplexity
 from logos_cli.errors import UsageError
 from logos_cli.models.card import facts, is_gguf
-from logos_cli.models.convert import QUANTIZATIONS, convert, fallbacks, quantize
+from logos_cli.models.convert import QUANTIZATIONS, Writing, convert, fallbacks, quantize
 from logos_cli.records import Status
 from logos_cli.resources import EMBEDDED
 from logos_cli.workflows._generate_options import GenerateOptions
@@ -221,7 +221,7 @@ def _variants(
     for dtype in options.dtypes:
         if dtype != reference:
             yield _Variant(Row("torch", dtype, size * _BYTES[dtype]), options.model, dtype)
-    where: dict[str, Any] = {"revision": options.revision, "offline": options.offline}
+    where: Writing = {"revision": options.revision, "offline": options.offline}
     whole: Path | None = None
     for kind in options.types:
         tell(f"writing {kind}")
