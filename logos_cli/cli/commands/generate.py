@@ -65,9 +65,11 @@ def _run(task: Task, values: dict[str, Any]) -> ExitCode:
 
 
 def _writer(task: Task, output: str | None) -> str | None:
-    """Return the writer of results that a task has for an output's ending."""
-    if output is None or task.chosen.get("samples"):
+    """Return the writer of results that a task has for an output's ending; on a terminal, a table of what is ranked."""
+    if task.chosen.get("samples"):
         return None
+    if output in (None, "-"):
+        return "table" if task.n_samples > 1 and sys.stdout.isatty() else None
     from logos_cli.formats._output import suffix_of
 
     return task.writers.get(suffix_of(output))
