@@ -55,5 +55,7 @@ DECLARED = (
             help="Print the figures of all records as JSON; records are then written to --output only."),
     declare("summary", str | None, None, metavar="FILE", rich_help_panel=_OUTPUT, show_default=False,
             help="Write the figures of all records here, as JSON."),
+    declare("draw", str | None, None, metavar="FILE.svg|.png", rich_help_panel=_OUTPUT, show_default=False,
+            help="Draw the molecules that are kept as a grid, with the scores of --metrics and --by below each."),
     Declared("overwrite", Overwrite, False),
 )  # fmt: skip

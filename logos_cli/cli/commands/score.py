@@ -7,6 +7,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from logos_cli.cli.base import Command
@@ -14,14 +15,16 @@ from logos_cli.cli.commands._score_options import DECLARED
 from logos_cli.cli.composed import command
 from logos_cli.cli.output import inputs_or_stdin, open_sink
 from logos_cli.cli.terminal import terminal
-from logos_cli.errors import ExitCode, UsageError
-from logos_cli.formats._output import check_output, open_output
+from logos_cli.errors import ExitCode, OutputError, UsageError
+from logos_cli.formats._output import check_output, open_output, suffix_of
 from logos_cli.records import Record, Status
 
 if TYPE_CHECKING:
     from logos_cli.workflows._score_summary import Row
     from logos_cli.workflows.mutants import MutantTable
     from logos_cli.workflows.score import ScoredRecord, ScoreOptions, Scoring
+
+_DRAWINGS = (".svg", ".png")
 
 _HELP = """Add scores to records or files, keep the best, and sum them up.
 
@@ -36,6 +39,8 @@ Examples:
 
   logos score library.smi --metrics qed,sa --top 10 --by qed -o best.csv
 
+  logos score library.smi --metrics qed --top 12 --by qed --draw best.svg -o best.smi
+
   logos score records.jsonl --metrics ppl --summary figures.json
 
   logos score --mutants variants.csv --wild-type wt.fasta -o fitness.csv
@@ -47,6 +52,7 @@ def _run(values: dict[str, Any]) -> ExitCode:
     if values["explain"]:
         return _explain(values)
     check_output(values["summary"], overwrite=values["overwrite"])
+    _check_drawing(values)
     options = _options(values)
     if values["mutants"] is not None:
         from logos_cli.workflows.mutants import MutantScoring
@@ -118,6 +124,9 @@ def _write(
     """Write records and figures, and say what became of all."""
     from logos_cli.cli.commands._score_display import show_summary
 
+    drawn: list[Record] = []
+    if values["draw"] is not None:
+        records = _kept_for_drawing(records, drawn)
     shown = terminal().track(records, "scoring")
     if values["json"] and values["output"] is None:
         deque(shown, maxlen=0)
@@ -138,6 +147,8 @@ def _write(
         if values["summary"] is not None:
             with open_output(values["summary"], overwrite=values["overwrite"]) as stream:
                 stream.write(text + "\n")
+    if values["draw"] is not None:
+        _draw(drawn, values)
     if not values["json"]:
         show_summary(rows)
     tally = scoring.tally
@@ -145,6 +156,46 @@ def _write(
     if not tally.failed:
         return ExitCode.OK
     return ExitCode.USAGE if tally.failed == tally.total else ExitCode.PARTIAL
+
+
+def _check_drawing(values: dict[str, Any]) -> None:
+    """Refuse a drawing that cannot be written, before anything is scored."""
+    if values["draw"] is None:
+        return
+    check_output(values["draw"], overwrite=values["overwrite"])
+    if suffix_of(values["draw"]) not in _DRAWINGS:
+        raise UsageError(
+            "a drawing is an SVG or a PNG", source=values["draw"], hint="give it the extension .svg or .png"
+        )
+
+
+def _kept_for_drawing(records: Iterator[ScoredRecord], drawn: list[Record]) -> Iterator[ScoredRecord]:
+    """Pass records on, and keep the first, one more than can be drawn."""
+    from logos_cli.evaluators._drawn_grid import MOST
+
+    for each in records:
+        if len(drawn) <= MOST:
+            drawn.append(_told(each))
+        yield each
+
+
+def _draw(drawn: list[Record], values: dict[str, Any]) -> None:
+    from logos_cli.evaluators._drawn_grid import draw_records, draw_records_png
+
+    named = _names(values["metrics"]) or ()
+    metrics = list(dict.fromkeys([*named, *([values["by"]] if values["by"] else ())]))
+    if suffix_of(values["draw"]) == ".svg":
+        text = draw_records(drawn, metrics)
+        with open_output(values["draw"], overwrite=values["overwrite"]) as stream:
+            stream.write(text)
+        return
+    picture = draw_records_png(drawn, metrics)
+    part = Path(f"{values['draw']}.part")
+    try:
+        part.write_bytes(picture)
+        part.replace(values["draw"])
+    except OSError as error:
+        raise OutputError(f"cannot be written: {error.strerror}", source=values["draw"]) from error
 
 
 def _told(scored: ScoredRecord) -> Record:
