@@ -10,26 +10,27 @@ which is quick and enough to check every prompt; :meth:`Checkpoint.load` reads t
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from logos_cli import registry
+from logos_cli.backends._completer import Completer as Completer
+from logos_cli.backends._completer import ModelInfo as ModelInfo
+from logos_cli.backends._completer import TextAnswer as TextAnswer
+from logos_cli.backends._completer import TextQuery as TextQuery
 from logos_cli.backends._locate import Location, locate
+from logos_cli.backends._tokens import CharacterTokenizer as CharacterTokenizer
+from logos_cli.backends._tokens import Tokenizer as Tokenizer
 from logos_cli.errors import ModelError, UsageError
-from logos_cli.grammar import TAGS
 from logos_cli.resources import EMBEDDED
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
-
-_SPLIT = re.compile(f"({'|'.join(map(re.escape, TAGS))})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,111 +86,6 @@ class Availability:
     version: str | None = None
     devices: Mapping[str, str] = field(default_factory=dict)
     remedy: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ModelInfo:
-    """What a record says of the model that made it.
-
-    ``revision`` is the hub's commit, ``sha256`` the digest of the weights where these are local files; for
-    weights in several files it is the digest of their digests in order of name.
-    """
-
-    model: str
-    backend: str
-    device: str
-    dtype: str
-    revision: str | None = None
-    sha256: str | None = None
-
-
-class Tokenizer(ABC):
-    """Text to token ids and back, with the sixteen tags as one token each."""
-
-    @property
-    @abstractmethod
-    def vocabulary(self) -> Sequence[bytes]:
-        """The bytes of every token by id; a special token is its own name."""
-
-    @property
-    @abstractmethod
-    def special_ids(self) -> frozenset[int]:
-        """Ids of the special tokens, tags and control tokens alike."""
-
-    @property
-    @abstractmethod
-    def eos_ids(self) -> tuple[int, ...]:
-        """Ids that end a text."""
-
-    @abstractmethod
-    def encode(self, text: str, *, whole: bool = True) -> list[int]:
-        """Return the ids of a text; ``whole`` puts before it what the model expects (a BOS token)."""
-
-    def decode(self, ids: Sequence[int]) -> str:
-        """Return the text of ids: tags are kept, control tokens left out, broken UTF-8 replaced."""
-        vocabulary, hidden = self.vocabulary, self._control_ids
-        return b"".join(vocabulary[i] for i in ids if i not in hidden).decode("utf-8", errors="replace")
-
-    @cached_property
-    def _control_ids(self) -> frozenset[int]:
-        return self.special_ids - frozenset(self.tag_ids.values())
-
-    @cached_property
-    def tag_ids(self) -> dict[str, int]:
-        """The id of each tag.
-
-        Raises
-        ------
-        ModelError
-            If a tag is missing or no token of its own: the model was not made for this grammar.
-        """
-        vocabulary = self.vocabulary
-        known = {vocabulary[i]: i for i in sorted(self.special_ids)}
-        missing = [tag for tag in TAGS if tag.encode() not in known]
-        if missing:
-            listed = ", ".join(missing[:3]) + (" …" if len(missing) > 3 else "")
-            raise ModelError(
-                f"the tokenizer lacks {len(missing)} of the {len(TAGS)} tags of the grammar: {listed}",
-                hint="the model must be trained on LOGOS sentences, with each tag as one special token; "
-                "logos train --from adds them",
-            )
-        return {tag: known[tag.encode()] for tag in TAGS}
-
-
-class CharacterTokenizer(Tokenizer):
-    """The tags, a BOS and an EOS token, and every byte: the grammar's own alphabet, which needs no model."""
-
-    def __init__(self) -> None:
-        control = (b"<|bos|>", b"<|eos|>")
-        self._vocabulary = [*(tag.encode() for tag in TAGS), *control, *(bytes([i]) for i in range(256))]
-        self._ids = {tag: i for i, tag in enumerate(TAGS)}
-        self._bos, self._eos, self._first_byte = len(TAGS), len(TAGS) + 1, len(TAGS) + 2
-
-    @property
-    def vocabulary(self) -> Sequence[bytes]:
-        """The bytes of every token by id."""
-        return self._vocabulary
-
-    @property
-    def special_ids(self) -> frozenset[int]:
-        """Ids of the tags, BOS and EOS."""
-        return frozenset(range(self._first_byte))
-
-    @property
-    def eos_ids(self) -> tuple[int, ...]:
-        """The EOS token."""
-        return (self._eos,)
-
-    def encode(self, text: str, *, whole: bool = True) -> list[int]:
-        """Return one id a tag and one a byte of other text."""
-        ids = [self._bos] if whole else []
-        for part in _SPLIT.split(text):
-            ids += (
-                [self._ids[part]]
-                if part in self._ids
-                else [self._first_byte + byte for byte in part.encode()]
-            )
-        return ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,92 +226,6 @@ class TensorBackend(Backend):
 def _host(logits: Tensor) -> NDArray[np.float32]:
     array: NDArray[np.float32] = logits.float().cpu().numpy()
     return array
-
-
-@dataclass(frozen=True, slots=True)
-class TextQuery:
-    """One completion to ask of a :class:`Completer`, sampled as :class:`~logos_cli.engine.sampler.Sampling` says.
-
-    Attributes
-    ----------
-    stop : str, optional
-        The tag that ends the answer, which is kept.
-    """
-
-    prompt: str
-    seed: int
-    max_new_tokens: int
-    temperature: float
-    top_k: int
-    top_p: float
-    min_p: float
-    repetition_penalty: float
-    stop: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TextAnswer:
-    """What a :class:`Completer` answers.
-
-    Attributes
-    ----------
-    logps : tuple of float
-        Log-probability of each token; NaN where the server does not tell.
-    stopped : bool
-        The text came to its end; else it was cut at the limit.
-    """
-
-    text: str
-    logps: tuple[float, ...]
-    stopped: bool
-
-
-class Completer(ABC):
-    """A model that completes whole texts and samples for itself, such as a server.
-
-    It cannot be stepped, so constraints are not put upon it while it samples: what comes back is checked.
-
-    Attributes
-    ----------
-    tokenizer : Tokenizer
-        Ours, for prompts and answers as text; the server has its own.
-    hides_tags : bool
-        Whether it leaves special tokens out of its answers.
-    """
-
-    info: ModelInfo
-    tokenizer: Tokenizer
-    hides_tags: bool = False
-
-    @abstractmethod
-    def complete(self, query: TextQuery) -> TextAnswer:
-        """Complete one text; may be called from several threads at once.
-
-        Raises
-        ------
-        MissingError
-            If the server cannot be reached, or fails again and again.
-        ModelError
-            If it refuses the request.
-        """
-
-    def read(self, text: str) -> list[tuple[str, float]] | None:  # noqa: ARG002
-        """Return the tokens of a given text, each with its log-probability given those before it.
-
-        Returns
-        -------
-        list of (str, float) or None
-            NaN for the first token; None if the text is longer than the model reads.
-
-        Raises
-        ------
-        ModelError
-            If the server does not tell.
-        """
-        raise ModelError(
-            "this server does not tell how probable given texts are",
-            hint="run the model here (--backend torch or llamacpp)",
-        )
 
 
 @dataclass(frozen=True, slots=True)
