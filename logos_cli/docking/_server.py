@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from typing import IO, Any
 
-from logos_cli.docking import engines
+from logos_cli.docking import _libraries, engines
 from logos_cli.docking.check import Checker
 from logos_cli.docking.ligand import LigandOptions, prepare, read_ligand
 from logos_cli.docking.poses import read_poses, to_bytes
@@ -292,6 +292,7 @@ def serve(requests_fd: int, answers_fd: int) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Vina prints
     job: Job = requests.recv()
     try:
+        _libraries.load("meeko")  # before forking: its workers need not
         engine = engines.start(job.engine, job.target, job.search)
         checker = None if job.checked_in is None else Checker(job.checked_in)
     except LogosError as error:

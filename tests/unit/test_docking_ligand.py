@@ -1,0 +1,130 @@
+"""Ligands: their charges, their salts, and what Vina cannot take."""
+
+from __future__ import annotations
+
+import pytest
+from rdkit import Chem
+
+from logos_cli.docking.protonation import protonate
+from logos_cli.errors import MoleculeError
+from tests.receptors import ligand_block
+
+meeko = pytest.importorskip("meeko")
+
+from logos_cli.docking import ligand as preparing  # noqa: E402
+from logos_cli.docking.ligand import LigandOptions  # noqa: E402
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("CC(=O)O", "CC(=O)[O-]"),
+        ("CC(=O)[O-]", "CC(=O)[O-]"),
+        ("CCN", "CC[NH3+]"),
+        ("NCC(=O)O", "[NH3+]CC(=O)[O-]"),
+        ("CN1CCN(C)CC1", "CN1CC[NH+](C)CC1"),  # the first proton lowers the second pKa
+        ("NCCCCN", "[NH3+]CCCC[NH3+]"),
+        ("CN(C)C=O", "CN(C)C=O"),
+        ("Nc1ccccc1", "Nc1ccccc1"),
+        ("Oc1ccccc1", "Oc1ccccc1"),
+        ("CNC(=N)N", "CNC(N)=[NH2+]"),
+        ("CC(=O)NC(=N)N", "CC(=O)NC(=N)N"),
+        ("CC(=N)N", "CC(N)=[NH2+]"),
+        ("COP(=O)(O)O", "COP(=O)([O-])[O-]"),
+        ("COP(=O)(O)OC", "COP(=O)([O-])OC"),
+        ("CS(=O)(=O)NC(C)=O", "CC(=O)[N-]S(C)(=O)=O"),
+        ("CS(N)(=O)=O", "CS(N)(=O)=O"),
+        ("c1nn[nH]n1", "c1nn[n-]n1"),
+        ("c1c[nH]cn1", "c1c[nH]cn1"),
+        ("C[N+](C)(C)C", "C[N+](C)(C)C"),
+        ("O=[N+]([O-])c1ccccc1", "O=[N+]([O-])c1ccccc1"),
+        ("N#CCN(C)C", "CN(C)CC#N"),
+    ],
+)
+def test_dominant_state_at_ph_7_4(given: str, expected: str) -> None:
+    state = protonate(Chem.MolFromSmiles(given)).molecule
+    assert Chem.MolToSmiles(state) == Chem.MolToSmiles(Chem.MolFromSmiles(expected))
+    again = protonate(state).molecule
+    assert Chem.MolToSmiles(again) == Chem.MolToSmiles(state)
+
+
+def test_ph_decides() -> None:
+    glycine = Chem.MolFromSmiles("NCC(=O)O")
+    assert [Chem.GetFormalCharge(protonate(glycine, ph).molecule) for ph in (2, 7.4, 12)] == [1, 0, -1]
+    phosphate = Chem.MolFromSmiles("COP(=O)(O)O")
+    assert [Chem.GetFormalCharge(protonate(phosphate, ph).molecule) for ph in (1, 4, 8)] == [0, -1, -2]
+
+
+def _prepare(smiles: str, **options: object) -> preparing.Prepared:
+    chosen = LigandOptions(**options)  # type: ignore[arg-type]
+    return preparing.prepare(preparing.read_ligand(smiles, None), "the ligand", chosen)
+
+
+def test_salts_are_stripped_with_a_note() -> None:
+    prepared = _prepare("[Na+].[Na+].CCCC(=O)[O-].O")
+    assert Chem.MolToSmiles(Chem.RemoveHs(prepared.molecule)) == "CCCC(=O)[O-]"
+    assert prepared.notes == ["stripped O, 2 [Na+]"]
+
+
+def test_conformers_are_seeded() -> None:
+    one, same, other = (_prepare("CCCCO", seed=seed).pdbqt for seed in (1, 1, 2))
+    assert one == same
+    assert one != other
+
+
+def test_charges_stay_as_given_when_asked() -> None:
+    assert Chem.GetFormalCharge(_prepare("CC(=O)O", ph=None).molecule) == 0
+    assert Chem.GetFormalCharge(_prepare("CC(=O)O").molecule) == -1
+
+
+@pytest.mark.parametrize(
+    ("smiles", "words"),
+    [
+        ("OB(O)c1ccccc1", "atom 2 of the ligand is B"),
+        ("C[Se]C", "is Se"),
+        ("[Fe]", "is Fe"),
+        ("*c1ccccc1", "attachment point"),
+        ("C" * 200, "200 heavy atoms"),
+        ("C" * 80, "bonds turn"),
+    ],
+)
+def test_what_vina_cannot_take_is_named(smiles: str, words: str) -> None:
+    with pytest.raises(MoleculeError, match=words.replace("(", r"\(")):
+        _prepare(smiles)
+
+
+def test_long_peptides_are_explained() -> None:
+    with pytest.raises(MoleculeError) as caught:
+        _prepare("N" + "CC(=O)N" * 45 + "C")
+    assert "peptide" in str(caught.value.hint)
+
+
+def test_macrocycles_are_opened_by_meeko() -> None:
+    prepared = _prepare("O=C1CCCCCCCCCCCCN1")
+    assert " G0" in prepared.pdbqt
+    assert prepared.n_torsions > 5
+
+
+def test_open_stereocentres_are_noted_and_enumerated() -> None:
+    assert any("1 stereocentre is undefined" in note for note in _prepare("CC(O)C(=O)N(C)C").notes)
+    isomers = preparing.stereoisomers(Chem.MolFromSmiles("CC(O)C(F)Cl"))
+    assert len({Chem.MolToSmiles(each) for each in isomers}) == 4
+    fixed = preparing.stereoisomers(Chem.MolFromSmiles("C[C@H](O)CC"))
+    assert [Chem.MolToSmiles(each) for each in fixed] == [Chem.MolToSmiles(Chem.MolFromSmiles("C[C@H](O)CC"))]
+
+
+def test_given_pose_is_kept() -> None:
+    block = ligand_block()
+    molecule = preparing.read_ligand("", block)
+    prepared = preparing.prepare(molecule, "toluene", LigandOptions(placed=True))
+    heavy = prepared.molecule.GetConformer().GetPositions()[: molecule.GetNumAtoms()]
+    assert abs(heavy - molecule.GetConformer().GetPositions()).max() < 1e-6
+
+
+@pytest.mark.parametrize(("flaw", "words"), [("flat", "two-dimensional"), ("zero", "at one point")])
+def test_poses_that_are_none(flaw: str, words: str) -> None:
+    molecule = preparing.read_ligand("", ligand_block(**{flaw: True}))
+    with pytest.raises(MoleculeError, match=words):
+        preparing.prepare(molecule, "toluene", LigandOptions(placed=True))
+    with pytest.raises(MoleculeError, match="has no coordinates"):
+        preparing.prepare(preparing.read_ligand("CCO", None), "ethanol", LigandOptions(placed=True))

@@ -1,0 +1,262 @@
+"""Receptors: what is kept, what is completed, and that geometry does not decide about bonds."""
+
+from __future__ import annotations
+
+import socket
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from logos_cli.docking.box import Box
+from logos_cli.errors import StructureError, UsageError
+from logos_cli.formats._input import Input
+from logos_cli.formats._structure_model import Model
+from logos_cli.formats._structure_read import load
+from tests import receptors
+
+for _library in ("meeko", "openmm", "pdbfixer"):
+    pytest.importorskip(_library)
+
+from logos_cli.docking import receptor as preparing  # noqa: E402
+from logos_cli.docking.receptor import Receptor, ReceptorOptions  # noqa: E402
+
+
+def _model(text: str) -> Model:
+    return Model(load(text.encode(), "receptor.pdb"), "receptor.pdb")
+
+
+def _prepare(text: str, box: Box | None = None, **choices: object) -> Receptor:
+    occupied = choices.pop("occupied", None)
+    options = ReceptorOptions(**choices)  # type: ignore[arg-type]
+    box = box or Box(receptors.centre(), (60.0, 60.0, 60.0))
+    return preparing.prepare(_model(text), box, options, occupied=occupied, cache=False)  # type: ignore[arg-type]
+
+
+def _names(receptor: Receptor) -> Counter[str]:
+    return Counter(residue.name for chain in receptor.structure[0] for residue in chain)
+
+
+@pytest.fixture(scope="module")
+def plain() -> Receptor:
+    return _prepare(receptors.peptide())
+
+
+def test_numbers_and_chain_stay(plain: Receptor) -> None:
+    places = [str(place) for _, place in plain.heavy[2]]
+    assert places == [f"A:{number}" for number in range(101, 101 + len(receptors.SEQUENCE))]
+    assert {line[21] for line in plain.rigid_pdbqt.splitlines()} == {"A"}
+    assert plain.rigid_pdbqt.splitlines()[0][22:26] == " 101"
+
+
+def test_all_heavy_atoms_stay_where_they_are(plain: Receptor) -> None:
+    given = _model(receptors.peptide()).positions
+    assert np.abs(np.sort(plain.heavy[0], axis=0) - np.sort(given, axis=0)).max() < 1e-3
+
+
+def test_types_are_those_of_vina(plain: Receptor) -> None:
+    by_atom = {
+        (line[17:20], line[12:16].strip()): line.split()[-1] for line in plain.rigid_pdbqt.splitlines()
+    }
+    assert by_atom["ASP", "OD1"] == "OA"
+    assert by_atom["LYS", "NZ"] == "N"
+    assert by_atom["PHE", "CZ"] == "A"
+    assert by_atom["MET", "SD"] == "SA"
+    assert by_atom["TRP", "HE1"] == "HD"
+    assert not any(line.split()[-1] == "H" for line in plain.rigid_pdbqt.splitlines())
+
+
+def test_missing_side_chain_is_built() -> None:
+    kept = [
+        line for line in receptors.peptide().splitlines()
+        if not (line[17:20] == "ARG" and line[12:16].strip() in ("CD", "NE", "CZ", "NH1", "NH2"))
+    ]  # fmt: skip
+    receptor = _prepare("\n".join(kept) + "\n")
+    residue = next(residue for residue in receptor.structure[0]["A"] if residue.name == "ARG")
+    assert {"CD", "NE", "CZ", "NH1", "NH2"} <= {atom.name for atom in residue}
+    assert any("5 missing heavy atoms were built" in note for note in receptor.notes)
+
+
+def test_heterogens_stay_or_go() -> None:
+    text = receptors.with_ligand()
+    model = _model(text)
+    toluene = [index for index in range(len(model.residues)) if model.residues.names[index] == "MBN"]
+    positions = model.positions_of(toluene)
+    box = Box.around(positions, 5.0)
+    found = _names(_prepare(text, box, occupied=positions))
+    assert found["ZN"] == 1  # a metal in the box
+    assert not found.keys() & {"MG", "HOH", "EDO", "MBN"}
+    receptor = _prepare(text, box, occupied=positions)
+    assert any("kept as part of the receptor: ZN" in note for note in receptor.notes)
+    assert any("dropped from the box: EDO" in note for note in receptor.notes)
+    assert any("MBN A:301" in note for note in receptor.notes)
+    kept = _names(
+        _prepare(text, box, occupied=positions, keep_water=True, keep=("EDO", "A:303"), drop=("ZN",))
+    )
+    assert kept["HOH"] == kept["EDO"] == kept["MG"] == 1
+    assert "ZN" not in kept
+    assert _names(_prepare(text, box, occupied=None))["MBN"] == 0  # no cofactor either
+
+
+def test_files_own_hydrogens_and_names_decide() -> None:
+    def renamed(name: str) -> str:
+        return receptors.peptide().replace(" HIS A 107", f" {name} A 107")
+
+    for name, hydrogens in (("HID", {"HD1"}), ("HIE", {"HE2"}), ("HIP", {"HD1", "HE2"})):
+        residue = _prepare(renamed(name)).structure[0]["A"]["107"][0]
+        assert {atom.name for atom in residue} & {"HD1", "HE2"} == hydrogens
+        assert residue.name == "HIS"
+
+
+def test_ph_decides_about_histidine() -> None:
+    residue = _prepare(receptors.peptide(), ph=5.0).structure[0]["A"]["107"][0]
+    assert {"HD1", "HE2"} <= {atom.name for atom in residue}
+
+
+def test_selenomethionine_becomes_methionine() -> None:
+    text = receptors.peptide().replace(" MET A", " MSE A").replace(" SD  MSE", "SE   MSE")
+    names = _names(_prepare(text))
+    assert names["MET"] == 1
+    assert names["MSE"] == 0
+
+
+def test_modified_residues_are_kept() -> None:
+    """A phosphoserine without its oxygens' coordinates but for one stays what it is, charged, bonded to the chain."""
+    rows = receptors.peptide().splitlines()
+    serine = next(line for line in rows if line[17:20] == "SER" and line[12:16].strip() == "OG")
+    x, y, z = (float(serine[start : start + 8]) for start in (30, 38, 46))
+    phosphorus = receptors.hetatm(800, "P", "SEP", 116, (x + 1.6, y, z), "P")
+    text = "\n".join(line.replace("SER A 116", "SEP A 116") for line in rows) + "\n"
+    at = text.rindex(" SEP A 116")
+    end = text.index("\n", at) + 1
+    receptor = _prepare(text[:end] + phosphorus.replace("HETATM", "ATOM  ") + text[end:])
+    residue = receptor.structure[0]["A"]["116"][0]
+    assert residue.name == "SEP"
+    assert {"P", "OG", "CA", "N", "C", "O"} <= {atom.name for atom in residue}
+    assert any("modified residues are kept as they are: SEP" in note for note in receptor.notes)
+
+
+def test_hydrogens_that_clash_make_no_bonds() -> None:
+    """Two residues pushed into each other: by distance they would be bonded, and no template would fit."""
+    rows = receptors.peptide().splitlines()
+    target = next(line for line in rows if line[17:20] == "LYS" and line[12:16].strip() == "CB")
+    moved = [
+        line[:30] + target[30:54] + line[54:]
+        if line[17:20] == "VAL" and line[12:16].strip() == "CG1"
+        else line
+        for line in rows
+    ]
+    place = next(
+        index for index, line in enumerate(moved) if line[17:20] == "VAL" and line[12:16].strip() == "CG1"
+    )
+    x = float(moved[place][30:38]) + 1.2
+    moved[place] = f"{moved[place][:30]}{x:8.3f}{moved[place][38:]}"
+    assert _names(_prepare("\n".join(moved) + "\n")).total() == len(receptors.SEQUENCE)
+
+
+def test_side_chains_that_move() -> None:
+    receptor = _prepare(receptors.peptide(), flexible=("A:105",))
+    assert "BEGIN_RES PHE A 105" in receptor.flexible_pdbqt
+    atoms = [line for line in receptor.rigid_pdbqt.splitlines() if line[22:26] == " 105"]
+    assert {line[12:16].strip() for line in atoms} >= {"N", "C", "O"}  # CA is where the side chain hangs
+    assert "CZ" not in {line[12:16].strip() for line in atoms}
+    assert "CZ" in {atom.name for atom in receptor.structure[0]["A"]["105"][0]}
+
+
+@pytest.mark.parametrize(
+    ("place", "words"), [("A:999", "no residue"), ("A:106", "no side chain"), ("B:105", "no residue")]
+)
+def test_side_chains_that_cannot(place: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        _prepare(receptors.peptide(), flexible=(place,))
+
+
+def test_box_beside_the_protein() -> None:
+    with pytest.raises(UsageError, match="no atom of the receptor") as caught:
+        _prepare(receptors.peptide(), Box((500.0, 0.0, 0.0), (20.0, 20.0, 20.0)))
+    assert "extends over" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    "size", [(0.0, 20.0, 20.0), (-5.0, 20.0, 20.0), (200.0, 20.0, 20.0), (float("nan"), 1.0, 1.0)]
+)
+def test_boxes_that_are_none(size: tuple[float, float, float]) -> None:
+    with pytest.raises(UsageError):
+        Box((0.0, 0.0, 0.0), size)
+
+
+def test_without_protein() -> None:
+    with pytest.raises(StructureError, match="no protein chain"):
+        _prepare(receptors.hetatm(1, "ZN", "ZN", 1, (0.0, 0.0, 0.0), "ZN"))
+
+
+def test_traces_are_refused() -> None:
+    trace = "".join(f"{line}\n" for line in receptors.peptide().splitlines() if line[12:16].strip() == "CA")
+    with pytest.raises(StructureError, match="complete backbone"):
+        _prepare(trace)
+
+
+def test_alternative_locations_are_resolved() -> None:
+    rows = []
+    for line in receptors.peptide().splitlines():
+        if line[17:20] == "SER" and line[12:16].strip() == "OG":
+            far = float(line[30:38]) + 1.0
+            rows += [
+                f"{line[:16]}A{line[17:54]}  0.30{line[60:]}",
+                f"{line[:16]}B{line[17:30]}{far:8.3f}{line[38:54]}  0.70{line[60:]}",
+            ]
+        else:
+            rows.append(line)
+    receptor = _prepare("\n".join(rows) + "\n")
+    oxygens = [
+        atom
+        for residue in receptor.structure[0]["A"]
+        if residue.name == "SER"
+        for atom in residue
+        if atom.name == "OG"
+    ]
+    assert len(oxygens) == 1
+    assert oxygens[0].pos.x == pytest.approx(
+        float(next(row for row in rows if row[16] == "B")[30:38]), abs=1e-3
+    )
+
+
+def test_cache_gives_the_same_and_survives_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOGOS_CACHE", str(tmp_path))
+    box = Box(receptors.centre(), (30.0, 30.0, 30.0))
+
+    def prepare() -> Receptor:
+        return preparing.prepare(_model(receptors.peptide()), box)
+
+    made, kept = prepare(), prepare()
+    assert (made.from_cache, kept.from_cache) == (False, True)
+    assert (made.rigid_pdbqt, made.cif, made.notes) == (kept.rigid_pdbqt, kept.cif, kept.notes)
+    other = preparing.prepare(_model(receptors.peptide()), box, ReceptorOptions(ph=5.0))
+    assert not other.from_cache
+    for path in (tmp_path / "receptors").iterdir():
+        path.write_text(path.read_text()[:100])
+    assert not prepare().from_cache
+
+
+def test_nothing_touches_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a socket was opened")
+
+    monkeypatch.setattr(socket, "socket", refuse)
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    text = receptors.with_ligand().replace(" SER A 116", " SEP A 116").replace("EDO", "QQQ")
+    receptor = _prepare(text, keep=("QQQ",))  # names that no template and no dictionary knows
+    assert _names(receptor)["QQQ"] == 1
+
+
+def test_real_receptors_that_distances_would_spoil(shared_data: Path) -> None:
+    for name in ("6z1c_7EY",):
+        with Input(str(shared_data / "complexes" / "posebusters" / f"{name}.pdb.gz")) as source:
+            model = preparing.read_model(source)
+        positions = model.positions[model.heavy]
+        receptor = preparing.prepare(model, Box.around(positions, 4.0), cache=False)
+        n_residues = sum(len(chain.members) for chain in model.chains)
+        assert len(receptor.heavy[2]) == n_residues
+        n_hydrogens = sum(line.split()[-1] == "HD" for line in receptor.rigid_pdbqt.splitlines())
+        assert n_hydrogens > n_residues

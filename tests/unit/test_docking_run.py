@@ -1,0 +1,413 @@
+"""Docking: the same poses whatever the workers, and one bad ligand costs one record."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import stat
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rdkit import Chem
+
+from logos_cli.docking.box import Box
+from logos_cli.errors import InputError, MissingError, MoleculeError, UsageError
+from logos_cli.objects.molecule import Molecule
+from logos_cli.objects.protein import Protein
+from logos_cli.records import Record, Status
+from tests import receptors
+
+for _library in ("meeko", "openmm", "pdbfixer"):
+    pytest.importorskip(_library)
+
+from logos_cli.docking import _server, engines, pool  # noqa: E402
+from logos_cli.docking.contacts import Contact, ContactFinder, consistency  # noqa: E402
+from logos_cli.docking.ligand import LigandOptions  # noqa: E402
+from logos_cli.docking.receptor import Receptor, ReceptorOptions, ResidueId, prepare, read_model  # noqa: E402
+from logos_cli.docking.rmsd import rmsd  # noqa: E402
+from logos_cli.formats._input import Input  # noqa: E402
+from logos_cli.workflows import dock as docking  # noqa: E402
+from logos_cli.workflows._dock_box import BoxOptions  # noqa: E402
+from logos_cli.workflows.dock import DockOptions, DockTally  # noqa: E402
+
+LIGANDS = ("Cc1ccccc1", "CCO", "CC(=O)NCCO")
+
+
+@pytest.fixture(scope="module")
+def complex_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("docking") / "complex.pdb"
+    path.write_text(receptors.with_ligand())
+    return path
+
+
+@pytest.fixture(scope="module")
+def sdf_file(complex_file: Path) -> Path:
+    path = complex_file.with_name("toluene.sdf")
+    path.write_text(f"toluene{receptors.ligand_block()}$$$$\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def target(complex_file: Path, sdf_file: Path) -> tuple[Receptor, engines.Target]:
+    positions = Chem.MolFromMolFile(str(sdf_file)).GetConformer().GetPositions()
+    box = Box.around(positions, 5.0)
+    with Input(str(complex_file)) as source:
+        receptor = prepare(read_model(source), box, ReceptorOptions(), occupied=positions, cache=False)
+    return receptor, engines.Target(receptor.rigid_pdbqt, receptor.flexible_pdbqt, box)
+
+
+def _options(**choices: object) -> DockOptions:
+    chosen: dict[str, object] = {"exhaustiveness": 1, "n_poses": 3, "cpu": 1} | choices
+    return DockOptions(**chosen)  # type: ignore[arg-type]
+
+
+def _dock(path: Path, ligands: object, **choices: object) -> list[Record]:
+    tally = choices.pop("tally", None)
+    return list(docking.dock(path, ligands, _options(**choices), tally=tally))  # type: ignore[arg-type]
+
+
+# -- with Vina ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def vina() -> None:
+    pytest.importorskip("vina")
+
+
+@pytest.mark.usefixtures("vina")
+class TestVina:
+    def test_results_do_not_depend_on_the_number_of_workers(self, complex_file: Path) -> None:
+        items = [Molecule(smiles) for smiles in LIGANDS]
+        one, two, other = (
+            _dock(complex_file, items, cpu=n, seed=seed) for n, seed in ((1, 5), (2, 5), (1, 6))
+        )
+        poses = [[record.extra["docking"]["pose"] for record in records] for records in (one, two, other)]
+        assert poses[0] == poses[1]
+        assert poses[0] != poses[2]
+        assert [record.scores["vina"]["value"] for record in one] == [
+            record.scores["vina"]["value"] for record in two
+        ]
+        assert all(record.scores["vina"]["value"] < 0 for record in one)
+
+    def test_seed_0_is_a_seed(self, complex_file: Path) -> None:
+        first, second = (_dock(complex_file, Molecule("CC(=O)NCCO"), seed=0)[0] for _ in range(2))
+        assert first.extra["docking"]["pose"] == second.extra["docking"]["pose"]
+        assert engines.Search(seed=0).vina_seed != 0
+
+    def test_poses_keep_the_bonds_and_stereo_of_the_record(self, complex_file: Path) -> None:
+        smiles = "C[C@H](N)C(=O)N/C=C/Cl"
+        record = _dock(complex_file, Molecule(smiles), ph=None)[0]
+        pose = Chem.MolFromMolBlock(record.extra["docking"]["pose"])
+        Chem.AssignStereochemistryFrom3D(pose)
+        assert Chem.MolToSmiles(pose) == Chem.MolToSmiles(Chem.MolFromSmiles(smiles))
+
+    def test_poses_are_ranked_inside_the_box(
+        self, complex_file: Path, target: tuple[Receptor, engines.Target]
+    ) -> None:
+        run = docking.Docking(complex_file, _options(box=BoxOptions(ligand="MBN", add_angstrom=5.0)))
+        found = next(run.results(Molecule("Cc1ccccc1")))
+        scores = [pose.vina_kcal_per_mol for pose in found.poses]
+        assert scores == sorted(scores)
+        assert [pose.rank for pose in found.poses] == list(range(1, len(scores) + 1))
+        for pose in found.poses:
+            heavy = pose.molecule.GetConformer().GetPositions()[:7]
+            assert target[1].box.contains(heavy, 0.5).all()
+        best = found.record.scores
+        assert best["vina_efficiency"]["value"] == pytest.approx(best["vina"]["value"] / 7, abs=1e-3)
+
+    def test_given_pose_is_scored_and_relaxed(self, complex_file: Path, sdf_file: Path) -> None:
+        scored = _dock(complex_file, sdf_file, mode="score", reference=str(sdf_file))[0]
+        relaxed = _dock(complex_file, sdf_file, mode="minimize", reference=str(sdf_file))[0]
+        assert scored.extra["docking"]["poses"][0]["rmsd_angstrom"] == pytest.approx(0, abs=1e-3)
+        assert relaxed.extra["docking"]["poses"][0]["rmsd_angstrom"] > 0
+        assert relaxed.scores["vina"]["value"] <= scored.scores["vina"]["value"]
+
+    def test_docked_records_are_scored_again_alike(self, complex_file: Path) -> None:
+        docked = _dock(complex_file, Molecule("Cc1ccccc1"))[0]
+        again = _dock(complex_file, docked, mode="score")[0]
+        assert again.scores["vina"]["value"] == pytest.approx(docked.scores["vina"]["value"], abs=0.3)
+
+    def test_pose_outside_the_box_is_an_error_record(self, complex_file: Path, sdf_file: Path) -> None:
+        box = BoxOptions(center_angstrom=receptors.centre(), size_angstrom=(5.0, 5.0, 5.0))
+        record = _dock(complex_file, sdf_file, mode="score", box=box)[0]
+        assert record.status is Status.ERROR
+        assert "outside the box" in str(record.reason)
+
+    def test_bad_ligands_cost_one_record_each(self, complex_file: Path) -> None:
+        tally = DockTally()
+        items = [
+            Molecule("CCO"),
+            Molecule("OB(O)c1ccccc1"),
+            Protein("MKV"),
+            Record("x", "", "nonsense"),
+            Molecule("CCN"),
+        ]
+        records = _dock(complex_file, items, tally=tally)
+        assert [record.status.value for record in records] == ["ok", "error", "error", "error", "ok"]
+        assert (tally.docked, tally.failed, tally.unusable, tally.requested) == (2, 1, 2, 5)
+        assert "is B" in str(records[1].reason)
+        assert "a protein is no ligand" in str(records[2].reason)
+
+    def test_what_contradicts_its_site_is_flagged(self, complex_file: Path) -> None:
+        from logos_cli.formats.base import ReadOptions, detect
+
+        with Input(str(complex_file)) as source:
+            entry = next(iter(detect(source).read(source, ReadOptions())))
+        from logos_cli.objects.base import to_text
+
+        assert entry.item is not None
+        record = Record(entry.id, "complex", to_text(entry.item), source=entry.source)
+        tally = DockTally()
+        here = _dock(complex_file, record, tally=tally)[0].extra["docking"]["site"]
+        assert here["in_site"] > 0.5
+        assert not here["contradicts"]
+        assert tally.contradicting == 0
+        far = receptors.peptide().splitlines()[0]
+        x, y, z = (float(far[start : start + 8]) for start in (30, 38, 46))
+        box = BoxOptions(center_angstrom=(x, y, z), size_angstrom=(10.0, 10.0, 10.0))
+        there = _dock(complex_file, record, box=box, tally=tally)[0].extra["docking"]["site"]
+        assert there["contradicts"]
+        assert tally.contradicting == 1
+
+    def test_poses_are_checked(self, complex_file: Path) -> None:
+        pytest.importorskip("posebusters")
+        told = _dock(complex_file, Molecule("Cc1ccccc1"), check=True)[0].extra["docking"]["checks"]
+        assert told["tests"] > 10
+        assert told["valid"] == (not told["failed"])
+
+    def test_nothing_touches_the_network(
+        self, target: tuple[Receptor, engines.Target], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(*_: object, **__: object) -> None:
+            raise AssertionError("a socket was opened")
+
+        monkeypatch.setattr(socket, "socket", refuse)
+        engine = engines.start("vina", target[1], engines.Search(exhaustiveness=1))
+        try:
+            done = _server.dock_one(engine, _server.Task(0, "CCO"), LigandOptions())
+        finally:
+            engine.close()
+        assert done.scores_kcal_per_mol[0] < 0
+
+    def test_side_chain_that_moves(self, complex_file: Path) -> None:
+        record = _dock(complex_file, Molecule("CCO"), receptor=ReceptorOptions(flexible=("A:105",)))[0]
+        assert record.status is Status.OK
+        assert Chem.MolFromMolBlock(record.extra["docking"]["pose"]).GetNumAtoms() == 3
+
+
+# -- the pool, with an engine that misbehaves ----------------------------------------------------------
+
+
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A program ``vina`` on the PATH that fails, crashes its worker or hangs as the ligand's size says."""
+    path = tmp_path / "bin" / "vina"
+    path.parent.mkdir()
+    path.write_text(
+        f"""#!{sys.executable}
+import os, signal, sys, time
+arguments = dict(zip(sys.argv[1::1], sys.argv[2::1]))
+text = open(arguments["--ligand"]).read()
+n_atoms = text.count("ATOM")
+if n_atoms == 3:
+    os.kill(os.getppid(), signal.SIGSEGV)
+    time.sleep(5)
+if n_atoms == 4:
+    time.sleep(60)
+if n_atoms == 5:
+    sys.exit("no such option")
+head = "MODEL 1\\nREMARK VINA RESULT:    -1.5      0.000      0.000\\n"
+open(arguments["--out"], "w").write(head + text + "ENDMDL\\n")
+"""
+    )
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", f"{path.parent}{os.pathsep}{os.environ['PATH']}")
+    yield path
+
+
+def test_crash_and_hang_cost_their_ligand_only(
+    program: Path, target: tuple[Receptor, engines.Target]
+) -> None:
+    job = pool.Job(engines.choose("vina-binary"), target[1], engines.Search(), LigandOptions(ph=None), 1, 6.0)
+    smiles = ["CC", "CCC", "CC", "CCCC", "CC", "CCCCC", "CC"]
+    with pool.Pool(job) as workers:
+        found = {
+            result.index: result.outcome
+            for result in workers.run(pool.Task(*each) for each in enumerate(smiles))
+        }
+    assert sorted(found) == list(range(len(smiles)))
+    assert [type(found[index]).__name__ for index in sorted(found)] == [
+        "Docked", "Failure", "Docked", "Failure", "Docked", "Failure", "Docked",
+    ]  # fmt: skip
+    crash, hang, fault = (found[index] for index in (1, 3, 5))
+    assert isinstance(crash, pool.Failure)
+    assert signal.Signals.SIGSEGV.name in crash.message
+    assert isinstance(hang, pool.Failure)
+    assert "stopped after 6 s" in hang.message
+    assert isinstance(fault, pool.Failure)
+    assert "no such option" in fault.message
+    good = found[0]
+    assert isinstance(good, pool.Docked)
+    assert good.scores_kcal_per_mol == (-1.5,)
+
+
+def test_pool_ends_when_it_is_left(program: Path, target: tuple[Receptor, engines.Target]) -> None:
+    job = pool.Job("vina-binary", target[1], engines.Search(), LigandOptions(ph=None), 2)
+    workers = pool.Pool(job)
+    try:
+        assert next(workers.run(pool.Task(index, "CC") for index in range(100))).index == 0
+    finally:
+        workers.close()
+    assert workers._process.returncode is not None
+
+
+def test_engines_are_named_and_missed() -> None:
+    with pytest.raises(UsageError, match="no docking engine"):
+        engines.choose("autodock")
+    with pytest.raises(MissingError) as caught:
+        engines.choose("unidock")
+    assert "pip install 'logos-cli[dock]'" in str(caught.value.hint)
+
+
+def test_auto_without_anything_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("logos_cli.docking._libraries.is_installed", lambda name: False)
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with pytest.raises(MissingError) as caught:
+        engines.choose("auto")
+    assert "pip install 'logos-cli[dock]'" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        {"exhaustiveness": 0},
+        {"n_poses": 0},
+        {"seed": -1},
+        {"cpu": 0},
+        {"seconds_per_ligand": 0.0},
+        {"mode": "guess"},
+    ],
+)
+def test_options_that_make_no_sense(choices: dict[str, object]) -> None:
+    with pytest.raises(UsageError):
+        _options(**choices)
+
+
+# -- boxes -------------------------------------------------------------------------------------------
+
+
+def test_box_of_the_only_ligand(complex_file: Path) -> None:
+    run = docking.Docking(complex_file, _options(engine="auto" if _has_vina() else "vina-binary"))
+    positions = run.model.positions_of(
+        [i for i, name in enumerate(run.model.residues.names) if name == "MBN"]
+    )
+    assert np.allclose(run.place.box.center_angstrom, (positions.min(0) + positions.max(0)) / 2, atol=1e-3)
+    assert np.allclose(run.place.box.size_angstrom, np.ptp(positions, axis=0) + 8, atol=1e-3)
+
+
+def _has_vina() -> bool:
+    from logos_cli.docking._libraries import is_installed
+
+    return is_installed("vina")
+
+
+@pytest.mark.parametrize(
+    ("box", "words"),
+    [
+        (BoxOptions(ligand="ATP"), "no ligand 'ATP'"),
+        (BoxOptions(site="A:999"), "no residue"),
+        (BoxOptions(ligand="nowhere.sdf"), "no such file"),
+        (BoxOptions(ligand="MBN", size_angstrom=(0.0, 1.0, 1.0)), "no volume"),
+    ],
+)
+def test_boxes_that_are_not_there(complex_file: Path, program: Path, box: BoxOptions, words: str) -> None:
+    run = docking.Docking(complex_file, _options(box=box, engine="vina-binary"))
+    with pytest.raises((UsageError, InputError), match=words):
+        _ = run.place
+
+
+def test_two_ways_to_say_where_exclude_each_other() -> None:
+    with pytest.raises(UsageError, match="exclude each other"):
+        BoxOptions(ligand="MBN", site="A:105")
+
+
+@pytest.mark.parametrize(("flaw", "words"), [("flat", "two-dimensional"), ("zero", "at one point")])
+def test_box_around_coordinates_that_are_none(
+    complex_file: Path, program: Path, tmp_path: Path, flaw: str, words: str
+) -> None:
+    path = tmp_path / "ligand.sdf"
+    block = receptors.ligand_block(**{flaw: True})
+    path.write_text(block.replace("3D", "2D", 1) + "$$$$\n")
+    with pytest.raises((MoleculeError, InputError), match=words):
+        _ = docking.Docking(
+            complex_file, _options(box=BoxOptions(ligand=str(path)), engine="vina-binary")
+        ).place
+
+
+def test_empty_stream(complex_file: Path, program: Path, tmp_path: Path) -> None:
+    empty = tmp_path / "empty.smi"
+    empty.write_text("")
+    records = _dock(complex_file, empty, engine="vina-binary")
+    assert [record.status for record in records] == [Status.ERROR]
+    with pytest.raises(InputError, match="no ligand"):
+        _dock(complex_file, [], engine="vina-binary")
+
+
+# -- geometry ----------------------------------------------------------------------------------------
+
+
+def test_contacts_are_those_of_plain_distances(
+    target: tuple[Receptor, engines.Target], sdf_file: Path
+) -> None:
+    receptor = target[0]
+    pose = Chem.MolFromMolFile(str(sdf_file))
+    found = {contact.residue: contact.distance_angstrom for contact in ContactFinder(receptor).find(pose)}
+    positions, owners, residues = receptor.heavy
+    ligand = pose.GetConformer().GetPositions()
+    away = np.linalg.norm(positions[:, None] - ligand[None], axis=2).min(axis=1)
+    wanted = {residues[owner][1]: away[owners == owner].min() for owner in set(owners[away <= 4.5].tolist())}
+    assert found.keys() == wanted.keys()
+    assert all(found[residue] == pytest.approx(wanted[residue], abs=1e-4) for residue in found)
+    assert list(found.values()) == sorted(found.values())
+
+
+def test_consistency_counts_residues() -> None:
+    places = [ResidueId(("A", number, "")) for number in range(6)]
+    contacts = [Contact("ALA", place, 4.0) for place in places[:4]]
+    agreement = consistency(contacts, places[3:])
+    assert agreement is not None
+    assert (agreement.in_site, agreement.covered, agreement.contradicts) == (0.25, 1 / 3, True)
+    assert consistency([], places) is None
+
+
+def test_rmsd_counts_symmetry_and_moves_nothing() -> None:
+    block = receptors.ligand_block()
+    pose, reference = Chem.MolFromMolBlock(block), Chem.MolFromMolBlock(block)
+    conformer = pose.GetConformer()
+    places = [conformer.GetAtomPosition(row) for row in range(7)]
+    for row, other in ((2, 6), (6, 2), (3, 5), (5, 3)):  # the ring turned over
+        conformer.SetAtomPosition(row, places[other])
+    assert rmsd(pose, reference) == pytest.approx(0, abs=1e-4)
+    for row in range(7):
+        conformer.SetAtomPosition(row, [places[row].x + 3.0, places[row].y, places[row].z])
+    assert rmsd(pose, reference) == pytest.approx(3, abs=1e-4)
+
+
+def test_rmsd_of_a_carboxylate_and_of_another_molecule() -> None:
+    acid, ion = (Chem.AddHs(Chem.MolFromSmiles(smiles)) for smiles in ("CC(=O)O", "CC(=O)[O-]"))
+    for molecule in (acid, ion):
+        conformer = Chem.Conformer(molecule.GetNumAtoms())
+        for row, place in enumerate(((0, 0, 0), (1.5, 0, 0), (2.1, 1.1, 0), (2.1, -1.1, 0))):
+            conformer.SetAtomPosition(row, [float(value) for value in place])
+        molecule.AddConformer(conformer)
+    swapped = Chem.Mol(ion)
+    one, two = (swapped.GetConformer().GetAtomPosition(row) for row in (2, 3))
+    swapped.GetConformer().SetAtomPosition(2, two)
+    swapped.GetConformer().SetAtomPosition(3, one)
+    assert rmsd(swapped, acid) == pytest.approx(0, abs=1e-4)
+    with pytest.raises(MoleculeError, match="another molecule"):
+        rmsd(Chem.MolFromMolBlock(receptors.ligand_block()), acid)
