@@ -37,6 +37,7 @@ ENVIRONMENT = {
     "LOGOS_CACHE": "Directory of the cache. Default: `$XDG_CACHE_HOME/logos`, else `~/.cache/logos`.",
     "LOGOS_API_KEY": "Key for the server of `--base-url`.",
     "LOGOS_REMOTE_TIMEOUT_S": "Seconds that one request to the server of `--base-url` may take. Default: 600.",
+    "LOGOS_REMOTE_TRIES": "How often a request to the server of `--base-url` is tried. Default: 7.",
     "LOGOS_TRACEBACK": "If set and not 0, errors show the Python traceback, as with `--traceback`.",
     "NO_COLOR": "If set, nothing is coloured.",
     "HF_HUB_OFFLINE": "If 1, no model is looked for on the network.",

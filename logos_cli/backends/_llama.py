@@ -253,6 +253,10 @@ class LlamaContext:
         """Make one sequence what another is."""
         self._lib.llama_memory_seq_cp(self._memory, source, target, -1, -1)
 
+    def clear(self) -> None:
+        """Forget all sequences."""
+        self._lib.llama_memory_clear(self._memory, False)
+
     def cut(self, slot: int, n_tokens: int) -> None:
         """Keep no more than the first tokens of a sequence."""
         self._lib.llama_memory_seq_rm(self._memory, slot, n_tokens, -1)

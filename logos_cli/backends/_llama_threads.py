@@ -24,7 +24,7 @@ _WORTH = 0.9
 """Other threads must bring the time of a step below this part of what it was."""
 
 _TRIES = 3
-_HOPELESS = 2.0
+_HOPELESS = 1.5
 _FIRST_REST, _LONGEST_REST = 128, 1 << 13
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 _NUMPY = {"F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 
 
@@ -42,6 +43,33 @@ class StoredTensor:
         return raw.astype(np.float32)
 
 
+def weight_files(directory: Path) -> list[Path]:
+    """Return the safetensors files of a checkpoint.
+
+    Raises
+    ------
+    ModelError
+        If one is missing; where there are pickles in their place, why these are not read.
+    """
+    index = directory / "model.safetensors.index.json"
+    if index.is_file():
+        weight_map = read_json(index).get("weight_map")
+        if not isinstance(weight_map, dict) or not weight_map:
+            raise ModelError(f"{index.name} has no weight_map", hint="download the model again")
+        files = [directory / Path(str(name)).name for name in sorted(set(map(str, weight_map.values())))]
+    else:
+        files = [directory / "model.safetensors"]
+    if missing := [file.name for file in files if not file.is_file()]:
+        pickles = sorted(path for pattern in _PICKLES for path in directory.glob(pattern))
+        raise ModelError(
+            f"the weights {missing[0]} are missing",
+            hint=f"{pickles[0].name} is a pickle, which can run code and is never read: convert it to safetensors"
+            if pickles
+            else "download the model completely",
+        )
+    return files
+
+
 def stored_tensors(directory: Path) -> dict[str, StoredTensor]:
     """Return the tensors of a checkpoint directory by name; their numbers are not read.
 
@@ -52,20 +80,13 @@ def stored_tensors(directory: Path) -> dict[str, StoredTensor]:
     """
     from safetensors import SafetensorError, safe_open
 
-    index = directory / "model.safetensors.index.json"
-    names = {"model.safetensors"}
-    if index.is_file():
-        names = {Path(name).name for name in read_json(index).get("weight_map", {}).values()}
     found: dict[str, StoredTensor] = {}
-    for name in sorted(names):
-        file = directory / name
-        if not file.is_file():
-            raise ModelError(f"the weights {name} are missing", hint="download the model completely")
+    for file in weight_files(directory):
         try:
             with safe_open(file, framework="np"):  # checks that the header fits the file
                 pass
         except (SafetensorError, OSError) as error:
-            raise ModelError(f"{name} is damaged: {error}", hint="download the model again") from error
+            raise ModelError(f"{file.name} is damaged: {error}", hint="download the model again") from error
         with file.open("rb") as stream:
             length = int.from_bytes(stream.read(8), "little")
             header = json.loads(stream.read(length))

@@ -9,42 +9,13 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from logos_cli.backends._tokenizer import read_json
 from logos_cli.errors import ModelError
 
 if TYPE_CHECKING:
     import torch
 
-_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 _LARGEST_HEADER = 100_000_000
 """Bytes; the format's own limit."""
-
-
-def weight_files(directory: Path) -> list[Path]:
-    """Return the safetensors files of a checkpoint.
-
-    Raises
-    ------
-    ModelError
-        If one is missing; where there are pickles in their place, why these are not read.
-    """
-    index = directory / "model.safetensors.index.json"
-    if index.is_file():
-        weight_map = read_json(index).get("weight_map")
-        if not isinstance(weight_map, dict) or not weight_map:
-            raise ModelError(f"{index.name} has no weight_map", hint="download the model again")
-        files = [directory / Path(str(name)).name for name in sorted(set(map(str, weight_map.values())))]
-    else:
-        files = [directory / "model.safetensors"]
-    if missing := [file.name for file in files if not file.is_file()]:
-        pickles = sorted(path for pattern in _PICKLES for path in directory.glob(pattern))
-        raise ModelError(
-            f"the weights {missing[0]} are missing",
-            hint=f"{pickles[0].name} is a pickle, which can run code and is never read: convert it to safetensors"
-            if pickles
-            else "download the model completely",
-        )
-    return files
 
 
 def stored_type(files: Iterable[Path]) -> str:

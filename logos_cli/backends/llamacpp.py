@@ -91,10 +91,15 @@ class LlamaCppBackend(Backend):
         """Make room for this many sequences."""
         if n_slots > MOST_SEQUENCES:
             raise UsageError(f"llama.cpp runs at most {MOST_SEQUENCES} sequences at a time, not {n_slots}")
+        n_rows = self._rows.padded(max(n_slots, 2))
+        if self._context is not None and self._context.n_slots == n_rows:
+            self._context.clear()  # making room takes as long as some ten steps
+            self._length = [0] * n_rows
+            return
         if self._context is not None:
             self._context.close()
             self._context = None
-        self._length = [0] * self._rows.padded(max(n_slots, 2))
+        self._length = [0] * n_rows
         self._context = self._new_context(_POSITIONS)
 
     def _new_context(self, n_positions: int) -> LlamaContext:

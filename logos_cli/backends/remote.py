@@ -28,7 +28,7 @@ from logos_cli.errors import MissingError, ModelError, UsageError
 from logos_cli.grammar.spec import Kind, Operator
 from logos_cli.resources import EMBEDDED
 
-_KEY, _TIMEOUT = "LOGOS_API_KEY", "LOGOS_REMOTE_TIMEOUT_S"
+_KEY, _TIMEOUT, _TRIES = "LOGOS_API_KEY", "LOGOS_REMOTE_TIMEOUT_S", "LOGOS_REMOTE_TRIES"
 _UNLIMITED = 1 << 30
 _MOST_TAG_TOKENS = 4
 """Tokens of two tags: begin, two tags, and one to spare; a tokenizer without the tags takes a dozen."""
@@ -269,11 +269,7 @@ class Remote(BackendType):
         for name, unset in (("device", "auto"), ("dtype", "auto"), ("threads", None), ("revision", None)):
             if getattr(options, name) != unset:
                 raise UsageError(f"--{name} is the server's to choose, not ours", hint=f"leave out --{name}")
-        try:
-            timeout_s = float(os.environ.get(_TIMEOUT, "600"))
-        except ValueError as error:
-            raise UsageError(f"{_TIMEOUT} is no number of seconds") from error
-        patience = Patience(timeout_s=timeout_s)
+        patience = _patience()
         server = Server.at(options.base_url, os.environ.get(_KEY) or None, patience)
         if options.offline and not server.is_local:
             raise MissingError(
@@ -281,6 +277,19 @@ class Remote(BackendType):
                 source=server.url,
             )
         return RemoteCheckpoint(server, options.model)
+
+
+def _patience() -> Patience:
+    """Return how long to wait and how often to try, as the environment says."""
+    usual = Patience()
+    try:
+        timeout_s = float(os.environ.get(_TIMEOUT) or usual.timeout_s)
+        tries = int(os.environ.get(_TRIES) or usual.tries)
+    except ValueError as error:
+        raise UsageError(f"{_TIMEOUT} or {_TRIES} is no number") from error
+    if timeout_s <= 0 or tries < 1:
+        raise UsageError(f"{_TIMEOUT} must be more than 0, and {_TRIES} at least 1")
+    return Patience(tries=tries, timeout_s=timeout_s)
 
 
 PLUGIN = Remote()

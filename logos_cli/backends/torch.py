@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from logos_cli.backends._architecture import DecoderConfig
 from logos_cli.backends._locate import weights_sha256
+from logos_cli.backends._safetensors import weight_files
 from logos_cli.backends._tokenizer import HubTokenizer, read_json
 from logos_cli.backends._torch_device import (
     DTYPES,
@@ -21,7 +22,7 @@ from logos_cli.backends._torch_device import (
     prepare,
     set_fastest_threads,
 )
-from logos_cli.backends._torch_weights import read_tensors, stored_type, weight_files
+from logos_cli.backends._torch_weights import read_tensors, stored_type
 from logos_cli.backends.base import (
     Availability,
     BackendType,

@@ -104,6 +104,27 @@ def test_a_truncated_file_is_refused(share: float, nano: Path, tmp_path: Path) -
         open_model(LoadOptions(str(tmp_path / "cut.gguf")))
 
 
+@pytest.mark.parametrize(
+    ("shift", "said"), [(1, "multiple of 32"), (1 << 30, "would end"), ((1 << 64) - 32, "has offset")]
+)
+def test_a_tensor_in_a_wrong_place_is_refused(
+    shift: int, said: str, nano: Path, header: GgufHeader, tmp_path: Path
+) -> None:
+    name, entry = "blk.3.ffn_up.weight", header.tensors["blk.3.ffn_up.weight"]
+    start = min(each.offset for each in header.tensors.values())
+    described = _string(name) + struct.pack("<IQQ", 2, *entry.shape[::-1])
+    known = described + struct.pack("<IQ", 8, entry.offset - start)
+    wrong = described + struct.pack("<IQ", 8, (entry.offset - start + shift) % (1 << 64))
+    file = _replaced(nano, tmp_path / "x.gguf", known, wrong)
+    with pytest.raises(ModelError, match=said):
+        open_model(LoadOptions(str(file)))
+    file = _replaced(
+        nano, tmp_path / "y.gguf", known, described + struct.pack("<IQ", 0, entry.offset - start)
+    )
+    with pytest.raises(ModelError, match="has offset"):  # of another type, it would reach into its neighbour
+        open_model(LoadOptions(str(file)))
+
+
 def _replaced(nano: Path, target: Path, old: bytes, new: bytes) -> Path:
     data = nano.read_bytes()
     assert old in data
@@ -266,6 +287,19 @@ def test_more_sequences_than_llama_cpp_runs_are_refused(nano: Path) -> None:
         backend.step([0], [1])
 
 
+def test_room_is_used_again(nano: Path) -> None:
+    backend = _load(nano)
+    ids = backend.tokenizer.encode(_MOLECULE)
+    backend.reserve(3)
+    room, fresh = backend._room, backend.prefill(1, ids)
+    backend.prefill(0, ids[:3])
+    backend.reserve(3)
+    assert backend._room is room
+    assert (backend.prefill(1, ids) == fresh).all()
+    backend.reserve(4)
+    assert backend._room is not room
+
+
 def test_a_cache_larger_than_memory_is_refused_before_it_is_made(
     nano: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -324,6 +358,29 @@ def test_options_that_mean_nothing_here_are_refused(nano: Path) -> None:
         with pytest.raises(UsageError, match="sees no GPU") as caught:
             _load(nano, device="cuda")
         assert "CMAKE_ARGS" in (caught.value.hint or "")
+
+
+def test_layers_go_to_a_gpu_where_llama_cpp_sees_one(nano: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is none here: what llama.cpp is asked for is looked at, and then done without."""
+    asked: list[int] = []
+    monkeypatch.setattr(llamacpp, "_devices", lambda: {"cpu": "", "gpu": ""})
+    real = llamacpp.LlamaModel
+
+    def model(path: Path, **options: Any) -> Any:
+        asked.append(options.get("gpu_layers", 0))
+        return real(path, **options)
+
+    monkeypatch.setattr(llamacpp, "LlamaModel", model)
+    every = llamacpp._ALL_LAYERS
+    for device, layers, wanted in (
+        ("auto", None, every), ("cuda", None, every), ("cuda:0", 3, 3), ("mps", -1, every), ("auto", 0, 0),
+        ("cpu", None, 0),
+    ):  # fmt: skip
+        backend = _load(nano, device=device, gpu_layers=layers)
+        assert asked[-1] == wanted
+        assert backend.info.device == ("gpu" if wanted else "cpu")
+        assert backend.capabilities.batch_invariant is (wanted == 0)
+        assert backend._threads.number("step") == 1  # as asked for: nothing is tried beside a GPU
 
 
 def test_threads_are_added_as_long_as_they_help(nano: Path, monkeypatch: pytest.MonkeyPatch) -> None:

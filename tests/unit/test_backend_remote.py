@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from logos_cli import generate
-from logos_cli.backends import _remote_http
+from logos_cli.backends import _remote_http, remote
 from logos_cli.backends._remote_http import Patience, Server
 from logos_cli.backends.base import Completer, LoadOptions, open_model
 from logos_cli.engine.sampler import Sampling
@@ -384,6 +384,21 @@ def test_only_the_model_that_is_served_can_be_asked(serve: Callable[..., Stub]) 
 def test_what_cannot_be_is_refused_before_any_connection(options: dict[str, Any], said: str) -> None:
     with pytest.raises(LogosError, match=said):
         list(generate("molecule", **options))
+
+
+def test_patience_is_set_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOGOS_REMOTE_TIMEOUT_S", "2.5")
+    monkeypatch.setenv("LOGOS_REMOTE_TRIES", "3")
+    assert (remote._patience().timeout_s, remote._patience().tries) == (2.5, 3)
+    for name, value in (
+        ("LOGOS_REMOTE_TRIES", "0"),
+        ("LOGOS_REMOTE_TRIES", "x"),
+        ("LOGOS_REMOTE_TIMEOUT_S", "-1"),
+    ):
+        monkeypatch.setenv(name, value)
+        with pytest.raises(UsageError, match=name):
+            open_model(LoadOptions(base_url="http://127.0.0.1:1"))
+        monkeypatch.delenv(name)
 
 
 def test_a_server_that_is_not_there_is_missing() -> None:
