@@ -434,11 +434,12 @@ def _score(value: float) -> dict[str, Any]:
 
 
 def _failed(record: Record, error: LogosError) -> Record:
-    """Return a ligand's record as an error; what it was stays in it."""
-    if record.status is Status.ERROR:
+    """Return a ligand's record as an error, which has no sentence; the ligand's is kept under ``docking``."""
+    if record.status is not Status.OK:
         return record
     reason = error.message + (f" ({error.hint})" if error.hint else "")
-    return replace(record, status=Status.ERROR, reason=reason)
+    extra = {**record.extra, "docking": {"text": record.text}}
+    return replace(record, status=Status.ERROR, reason=reason, text="", extra=extra)
 
 
 def _references(path: str | None) -> list[Chem.Mol]:

@@ -210,4 +210,4 @@ def _finish(run: Docking) -> ExitCode:
     return ExitCode.USAGE if tally.lost == tally.requested else ExitCode.PARTIAL
 
 
-PLUGIN = Command("dock", command("dock", _run, OPTIONS, _HELP), panel="Scores", order=60)
+PLUGIN = Command("dock", command("dock", _run, OPTIONS, _HELP), panel="Model", order=45)
