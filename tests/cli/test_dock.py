@@ -1,0 +1,130 @@
+"""``logos dock`` as users call it."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from rdkit import Chem
+
+from logos_cli.cli.commands._dock_options import ENGINES
+from tests import receptors
+
+for _library in ("meeko", "openmm", "pdbfixer", "vina"):
+    pytest.importorskip(_library)
+
+FAST = ("--exhaustiveness", "1", "--cpu", "1", "--num-modes", "2")
+
+
+@pytest.fixture
+def receptor(tmp_path: Path) -> Path:
+    path = tmp_path / "complex.pdb"
+    path.write_text(receptors.with_ligand())
+    return path
+
+
+def _records(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_engines_of_the_help_are_those_there_are() -> None:
+    from logos_cli.docking import engines
+
+    assert ENGINES == engines.ENGINES
+
+
+def test_pipe_of_smiles_to_records(logos: Any, receptor: Path, checkout: Path) -> None:
+    done = logos("dock", "-r", receptor, "-", *FAST, stdin="CCO ethanol\nOB(O)C boron\nCCN amine\n", code=3)
+    records = _records(done.stdout)
+    assert [record["id"] for record in records] == ["ethanol", "boron", "amine"]
+    assert [record["status"] for record in records] == ["ok", "error", "ok"]
+    assert records[0]["scores"]["vina"]["unit"] == "kcal/mol"
+    assert records[1]["docking"]["text"] == "<MoleculeS>OB(O)C<MoleculeE>"
+    assert "3 requested → 2 docked (1 failed)" in done.stderr
+    assert "is B, which Vina does not know" in done.stderr
+    assert "MBN A:301" in done.stderr
+    schema = json.loads((checkout / "docs" / "record.schema.json").read_text(encoding="utf-8"))
+    for record in records:
+        jsonschema.Draft202012Validator(schema).validate(record)
+
+
+def test_compressed_sdf_holds_all_poses(logos: Any, receptor: Path, tmp_path: Path) -> None:
+    (tmp_path / "ligands.smi").write_text("CCO ethanol\nCCN amine\n")
+    logos(
+        "dock", "-r", receptor, "-l", tmp_path / "ligands.smi", "-o", tmp_path / "poses.sdf.gz", *FAST, code=0
+    )
+    with gzip.open(tmp_path / "poses.sdf.gz") as stream:
+        poses = [pose for pose in Chem.ForwardSDMolSupplier(stream) if pose is not None]
+    assert {pose.GetProp("_Name") for pose in poses} == {"ethanol", "amine"}
+    best = [pose for pose in poses if pose.GetProp("rank") == "1"]
+    assert len(best) == 2
+    assert all(float(pose.GetProp("vina")) < 0 and pose.GetProp("contacts") for pose in best)
+
+
+def test_directory_is_continued(logos: Any, receptor: Path, tmp_path: Path) -> None:
+    library = tmp_path / "ligands.smi"
+    library.write_text("CCO ethanol\nOB(O)C boron\n")
+    run = ("dock", "-r", receptor, "-l", library, "-o", tmp_path / "run", *FAST)
+    logos(*run, code=3)
+    folder = tmp_path / "run"
+    assert {path.name for path in folder.iterdir()} == {
+        "poses.sdf", "records.jsonl", "receptor.cif", "receptor.pdbqt", "run.json",
+    }  # fmt: skip
+    refused = logos(*run, code=2)
+    assert "--resume" in refused.stderr
+    poses = (folder / "poses.sdf").read_text()
+    with (folder / "poses.sdf").open("a") as stream:
+        stream.write("amine\n  half an entry")
+    with (folder / "records.jsonl").open("a") as stream:
+        stream.write('{"schema": 1, "id": "ami')
+    library.write_text("CCO ethanol\nOB(O)C boron\nCCN amine\n")
+    done = logos(*run, "--resume", code=3)
+    assert "3 requested → 2 docked (1 from before, 1 failed before)" in done.stderr
+    assert [record["id"] for record in _records((folder / "records.jsonl").read_text())] == [
+        "ethanol", "boron", "amine",
+    ]  # fmt: skip
+    assert (folder / "poses.sdf").read_text().startswith(poses)
+    titles = [pose.GetProp("_Name") for pose in Chem.SDMolSupplier(str(folder / "poses.sdf"))]
+    assert set(titles) == {"ethanol", "amine"}
+    assert titles == sorted(titles, key=["ethanol", "amine"].index)
+
+
+def test_plan_shows_the_box(logos: Any, receptor: Path) -> None:
+    done = logos(
+        "dock", "-r", receptor, "-", "--center", "1,2,3", "--size", "20", "--dry-run", stdin="CCO\n", code=0
+    )
+    assert "20 × 20 × 20 Å at 1.0, 2.0, 3.0" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "stdin", "words"),
+    [
+        (("--center", "1,2"), "CCO\n", "2 numbers"),
+        (("--center", "1,2,3", "--size", "0"), "CCO\n", "no volume"),
+        (("--center", "900,0,0"), "CCO\n", "no atom of the receptor"),
+        (("--autobox-ligand", "ATP"), "CCO\n", "no ligand 'ATP'"),
+        (("--score-only", "--minimize"), "CCO\n", "exclude each other"),
+        (("--engine", "autodock"), "CCO\n", "no docking engine"),
+        (("--resume",), "CCO\n", "needs a directory"),
+        (("--time-per-ligand", "soon"), "CCO\n", "no time"),
+        ((), "", "empty"),
+        (("--score-only",), "CCO\n", "no coordinates"),
+    ],
+)
+def test_what_cannot_be_used_is_said(
+    logos: Any, receptor: Path, options: tuple[str, ...], stdin: str, words: str
+) -> None:
+    done = logos("dock", "-r", receptor, "-", *FAST, *options, stdin=stdin, code=2)
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_receptor_that_is_none(logos: Any, tmp_path: Path) -> None:
+    water = tmp_path / "water.pdb"
+    water.write_text(receptors.hetatm(1, "O", "HOH", 1, (0.0, 0.0, 0.0), "O"))
+    done = logos("dock", "-r", water, "--center", "0,0,0", "-", *FAST, stdin="CCO\n", code=2)
+    assert "no protein chain" in done.stderr
