@@ -26,6 +26,9 @@ _TOKENS = {"cpu": 2048, "mps": 4096, "cuda": 16_384}
 _LOGITS = {"cpu": 1 << 22, "mps": 1 << 24, "cuda": 1 << 28}
 """Logits that are held at a time."""
 
+_LEAST_SHARED = 24
+"""A shorter common beginning is computed again: to gather it for attention would cost more."""
+
 _WASTE = 1.25
 """Attention off the CPU runs over sequences of like length together, padded to at most so many times their sum."""
 
@@ -81,6 +84,7 @@ def _passes(
     for index in sorted(range(len(sequences)), key=lambda each: tuple(sequences[each])):
         sequence = sequences[index]
         shared = _n_shared(before, sequence) if paths else 0
+        shared = shared if shared >= min(_LEAST_SHARED, len(sequence)) else 0
         if paths and len(tokens) + len(sequence) - shared > most:
             yield tokens, positions, paths
             tokens, positions, paths, shared = [], [], [], 0

@@ -116,8 +116,8 @@ def _has(subject: Subject, name: str, selection: Selection) -> bool:
 
 
 def _why_absent(subject: Subject, family: Evaluator, scored: bool) -> str:
-    if subject.error is not None:
-        return subject.error.message
+    if subject.item is None:
+        return subject.error.message if subject.error is not None else "the sentence is malformed"
     if subject.form not in family.forms:
         return (
             f"{family.name} say nothing of {'this' if subject.form is None else f'the form {subject.form}'}"

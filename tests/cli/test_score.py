@@ -1,0 +1,200 @@
+"""``logos score`` and ``logos explain`` as a user meets them."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Logos
+
+RECORDS = (
+    '{"text": "<MoleculeS>CCO<MoleculeE>", "id":"a","my key": [1,2], "n": 1.50}\n'
+    '{ "schema":1,"id":"b","kind":"molecule","text":"<MoleculeS>c1ccccc1<MoleculeE>","status":"ok",'
+    '"scores":{"vina":{"value":-7.90,"better":"lower"}} }\n'
+    '{"id": "c", "kind": "molecule", "text": "<MoleculeS>CC", "status": "invalid", "reason": "cut"}\n'
+    '{"id": "d", "kind": "molecule", "text": "", "status": "error", "reason": "lost"}\n'
+)
+CHEAP = ("--metrics", "qed,heavy_atoms")
+
+
+def test_nothing_but_scores_changes(logos: Logos) -> None:
+    done = logos("score", "-", *CHEAP, stdin=RECORDS, code=3)
+    lines = done.stdout.splitlines()
+    assert len(lines) == 4
+    assert lines[0].startswith(
+        '{"text": "<MoleculeS>CCO<MoleculeE>", "id":"a","my key": [1,2], "n": 1.50, "scores": {"heavy_atoms": '
+    )
+    assert '"vina":{"value":-7.90,"better":"lower"}, "heavy_atoms": {"value": 6, "version": "1"}' in lines[1]
+    for line, given in zip(lines, RECORDS.splitlines(), strict=True):
+        read, before = json.loads(line), json.loads(given)
+        assert {**read, "scores": None} == {**before, "scores": None}
+    values = [json.loads(line)["scores"]["qed"] for line in lines]
+    assert values[0]["value"] == pytest.approx(0.4068, abs=1e-4)
+    assert values[0]["version"]
+    assert values[2]["value"] is None
+    assert values[2]["reason"]
+    assert "4 records → 2 scored (1 malformed, 1 in error)" in done.stderr
+
+
+def test_filters_and_rankings(logos: Logos) -> None:
+    done = logos("score", "-", *CHEAP, "--where", "vina < -7", stdin=RECORDS, code=3)
+    assert [json.loads(line)["id"] for line in done.stdout.splitlines()] == ["b"]
+    assert "→ 1 kept" in done.stderr
+    assert "3 without a value" in done.stderr
+    top = logos(
+        "score", "-", "--metrics", "none", "--top", "1", "--by", "heavy_atoms", "--descending", stdin=RECORDS
+    )
+    assert [json.loads(line)["id"] for line in top.stdout.splitlines()] == ["b"]
+    assert "1 below the top" in top.stderr
+    undecided = logos(
+        "score", "-", "--metrics", "none", "--top", "1", "--by", "heavy_atoms", stdin=RECORDS, code=2
+    )
+    assert "--ascending or --descending" in undecided.stderr
+
+
+def test_a_filter_on_a_score_of_the_records_loads_no_model(logos: Logos) -> None:
+    line = '{"id":"a","kind":"molecule","text":"<MoleculeS>CCO<MoleculeE>","scores":{"ppl":{"value":2.5}}}\n'
+    done = logos(
+        "score", "-", "--metrics", "none", "--where", "ppl<3", "--model", "no/such-model", stdin=line, code=0
+    )
+    assert done.stdout == line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--where", "qedd>0.5"), "did you mean qed"), (("--where", "qed=1"), "equality is written =="),
+        (("--where", "qed>0.5 and"), "this is no condition"), (("--metrics", "moleculs"), "did you mean molecules"),
+        (("--by", "qed"), "go with --top"), (("--top", "3"), "--by METRIC"), (("--fitness", "x"), "--mutants"),
+        (("--metrics", "logp_ratio"), "--wild-type FILE"), (("--where", "internal_diversity_1>0.5"), "of the whole set"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_asked_for(logos: Logos, arguments: tuple[str, ...], says: str) -> None:
+    done = logos("score", "-", *arguments, stdin=RECORDS, code=2)
+    assert done.stdout == ""
+    assert says in done.stderr
+
+
+@pytest.mark.parametrize("content", ["", "\n\n"])
+def test_empty_input(logos: Logos, content: str) -> None:
+    done = logos("score", "-", *CHEAP, stdin=content, code=2)
+    assert "error: <stdin>" in done.stderr
+
+
+def test_a_reference_of_another_kind(logos: Logos, tmp_path: Path) -> None:
+    (tmp_path / "wrong.fasta").write_text(">a\nMKTAYIAKQR\n")
+    done = logos(
+        "score", "-", "--metrics", "molecule_novel", "--reference", "wrong.fasta", stdin=RECORDS, code=2
+    )
+    assert "wrong.fasta" in done.stderr
+    assert done.stdout == ""
+
+
+def test_processes_give_the_same(logos: Logos, tmp_path: Path) -> None:
+    smiles = "".join(f"{'C' * (1 + n % 40)}O m{n}\n" for n in range(300))
+    (tmp_path / "x.smi").write_text(smiles)
+    one = logos("score", "x.smi", "--metrics", "molecules", code=0)
+    two = logos("score", "x.smi", "--metrics", "molecules", "--jobs", "2", code=0)
+    assert one.stdout == two.stdout
+    assert one.stderr == two.stderr
+    assert len(one.stdout.splitlines()) == 300
+
+
+def test_formats_and_figures(logos: Logos, tmp_path: Path) -> None:
+    (tmp_path / "x.smi").write_text("CCO a\nc1ccccc1 b\n")
+    logos("score", "x.smi", *CHEAP, "-o", "out.csv", "--summary", "sum.json", code=0)
+    with (tmp_path / "out.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["scores.heavy_atoms"] for row in rows] == ["3", "6"]
+    figures = json.loads((tmp_path / "sum.json").read_text())
+    heavy = figures["metrics"]["heavy_atoms"]
+    assert (heavy["value"], heavy["n"], heavy["version"]) == (4.5, 2, "1")
+    assert heavy["low"] == 3
+    assert figures["records"]["total"] == figures["records"]["scored"] == 2
+    done = logos("score", "x.smi", *CHEAP, "--json", code=0)
+    assert json.loads(done.stdout) == figures
+    again = logos("score", "x.smi", *CHEAP, "--summary", "sum.json", code=2)
+    assert "the output exists" in again.stderr
+
+
+def test_the_data_dictionary(logos: Logos) -> None:
+    done = logos("score", "--explain", "--metrics", "qed,likelihood", code=0)
+    assert "exp of the mean cross-entropy" in done.stdout
+    assert "qed" in done.stdout
+    listed = json.loads(logos("score", "--explain", "--json", code=0).stdout)
+    assert {"name", "definition", "unit", "better", "version", "source", "needs"} <= set(listed[0])
+    assert {"ppl", "qed", "sa"} <= {row["name"] for row in listed}
+
+
+def test_likelihood_and_blocks(logos: Logos) -> None:
+    text = "<MoleculeS>CCO<MoleculeE><React><MoleculeS>CC=O<MoleculeE>\n"
+    done = logos("score", "-", "--metrics", "likelihood", "--blocks", stdin=text, code=0)
+    scores = json.loads(done.stdout)["scores"]
+    assert scores["logp_block_2"]["value"] == scores["logp_answer"]["value"]
+    assert scores["logp_block_1"]["value"] > scores["logp"]["value"]
+    assert scores["ppl"]["model"] == "logos-nano"
+    assert scores["logp_ratio"] == {
+        "value": None, "reason": "the wild type was not given (--wild-type)", "unit": "nat", "better": "higher",
+        "version": "1", "model": "logos-nano",
+    }  # fmt: skip
+
+
+def test_variants(logos: Logos, tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text("mutant,fitness\nM1A,1\nA5G,0\nK2R:T3S,2\nY4W,1.5\n")
+    done = logos("score", "--mutants", "m.csv", "--wild-type", "MKTYAIAKQR", code=0)
+    assert len(done.stdout.splitlines()) == 4
+    assert "fitness_spearman" in done.stderr
+    assert "one wild type" in logos("score", "--mutants", "m.csv", code=2).stderr
+    (tmp_path / "m.csv").write_text("mutant,fitness\nM1A,1\nA9G,0\n")
+    done = logos("score", "--mutants", "m.csv", "--wild-type", "MKTYAIAKQR", code=3)
+    assert "position 9 is Q, not A" in done.stderr
+    (tmp_path / "m.csv").write_text("mutant,fitness\nM1A,1\nA5G,nan\n")
+    done = logos("score", "--mutants", "m.csv", "--wild-type", "MKTYAIAKQR", code=2)
+    assert "m.csv:3" in done.stderr
+    assert done.stdout == ""
+
+
+def test_explain(logos: Logos, tmp_path: Path) -> None:
+    text = "<MoleculeS>CC(=O)Oc1ccccc1C(=O)O<MoleculeE>"
+    shown = logos("explain", text, code=0).stdout
+    assert "\x1b" not in shown
+    lines = shown.splitlines()
+    place = lines.index(text)
+    assert len(lines[place + 1]) == len(text) - len("<MoleculeE>") + 1
+    assert set(lines[place + 1]) <= set("0123456789 ")
+    data = json.loads(logos("explain", text, "-f", "json", code=0).stdout)
+    assert "".join(token["text"] for token in data["tokens"]) == text
+    total = sum(token["logp"] for token in data["tokens"] if token["logp"] is not None)
+    assert total == pytest.approx(data["whole"]["logp"], abs=1e-3)
+    assert data["kind"] == "molecule"
+    wrong = logos("explain", text, "-o", "x.cif", code=1)
+    assert "no residues to show" in wrong.stderr
+    assert "no such file" in logos("explain", "absent.jsonl", code=2).stderr
+    assert "no record is named" in logos("explain", text, "--id", "x", code=2).stderr
+
+
+def test_explain_colours_on_demand(logos: Logos) -> None:
+    shown = logos(
+        "explain", "<MoleculeS>CCO<MoleculeE>", env={"FORCE_COLOR": "1", "TERM": "xterm"}, code=0
+    ).stdout
+    assert "\x1b[" in shown
+    assert "probability" in shown
+
+
+def test_explain_as_b_factors(logos: Logos, tmp_path: Path, shared_data: Path) -> None:
+    import gemmi
+
+    source = next(iter(sorted((shared_data / "complexes" / "plip").glob("1aku.pdb*"))))
+    logos("encode", source, "--as", "search", "-o", "one.jsonl")
+    logos("explain", "one.jsonl", "--limit", "1", "-o", "surprise.cif", code=0)
+    record = json.loads((tmp_path / "one.jsonl").read_text().splitlines()[0])
+    data = json.loads(logos("explain", "one.jsonl", "--limit", "1", "-f", "json", code=0).stdout)
+    residues = record["text"].split("<ProteinE>")[0].removeprefix("<ProteinS>")
+    logps = [token["logp"] for token in data["tokens"] if token["text"]][1 : len(residues) + 1]
+    structure = gemmi.read_structure(str(tmp_path / "surprise.cif"))
+    chain = record["source"]["residues"][0]["chain"]
+    written = [residue[0].b_iso for residue in structure[0][chain] if residue[0].b_iso]
+    assert written == pytest.approx([-logp for logp in logps], abs=0.01)

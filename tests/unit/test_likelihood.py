@@ -1,0 +1,148 @@
+"""Log-probabilities of given tokens: what transformers says, whatever runs beside, on every backend."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from logos_cli import registry
+from logos_cli.backends.base import Backend, LoadOptions, open_model
+from logos_cli.engine.likelihood import Likelihood, ScoredText, answer_start, blocks_of, perplexity
+from logos_cli.errors import InputError
+from logos_cli.grammar import parse
+from logos_cli.resources import EMBEDDED, data_path
+
+_RETRO = "<MoleculeS>CC(=O)OC<MoleculeE><ReverseReact><MoleculeS>CC(=O)O<MoleculeE><MoleculeS>CO<MoleculeE>"
+_COMPLEX = "<ProteinS>MKTAYIAKQRQISFVKSHFSRQ<ProteinE><MoleculeS>{}<MoleculeE>"
+TEXTS = (
+    "<MoleculeS>CC(=O)Oc1ccccc1C(=O)O<MoleculeE>",
+    "<ProteinS>MKTAYIAKQRQISFVKSHFSRQLEERLGLIEVQAPILSRVGDGTQDNLSGAEKAVQVKVKALPDAQFEVV<ProteinE>",
+    _RETRO,
+    "<MoleculeS>C<MoleculeE>",
+    *(_COMPLEX.format(smiles) for smiles in ("CCO", "c1ccccc1", "CCO", "CCOC")),
+)
+
+
+@pytest.fixture(scope="module")
+def backend() -> Backend:
+    loaded = open_model(LoadOptions(device="cpu", dtype="float32", threads=1), "torch").load()
+    assert isinstance(loaded, Backend)
+    return loaded
+
+
+def test_perplexities_are_those_of_transformers(backend: Backend) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    path = Path(data_path("tokenizers", EMBEDDED))
+    model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32).eval()
+    for text, scored in zip(TEXTS, Likelihood(backend, 2048).score(TEXTS), strict=True):
+        assert isinstance(scored, ScoredText)
+        ids = torch.tensor([backend.tokenizer.encode(text)])
+        with torch.inference_mode():
+            loss = float(model(input_ids=ids, labels=ids).loss)
+        assert math.log(perplexity(scored.all)) == pytest.approx(loss, abs=1e-4)
+
+
+def test_neighbours_change_nothing(backend: Backend) -> None:
+    rows = [backend.tokenizer.encode(text) for text in TEXTS]
+    together = backend.token_logps(rows)
+    for row, found in zip(rows, together, strict=True):
+        (alone,) = backend.token_logps([row])
+        assert found == pytest.approx(alone, abs=2e-5)
+
+
+def test_common_beginnings_are_read_once_and_rightly(backend: Backend) -> None:
+    """Sequences that share many tokens, end inside each other, or are the same, agree with those read alone."""
+    begin = backend.tokenizer.encode(TEXTS[1])
+    rows = [[*begin[:40], *begin[10 + i : 20 + i]] for i in range(6)] + [begin[:40], begin, begin, begin[:1]]
+    for row, found in zip(rows, backend.token_logps(rows), strict=True):
+        assert len(found) == len(row) - 1
+        if found.size:
+            assert found == pytest.approx(backend.token_logps([row])[0], abs=2e-5)
+
+
+def test_sequences_longer_than_a_pass_stay_whole(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    from logos_cli.backends import _decoder_logps
+
+    rows = [backend.tokenizer.encode(text) for text in TEXTS]
+    expected = backend.token_logps(rows)
+    monkeypatch.setitem(_decoder_logps._TOKENS, "cpu", 16)
+    monkeypatch.setitem(_decoder_logps._LOGITS, "cpu", 1000)
+    for a, b in zip(backend.token_logps(rows), expected, strict=True):
+        assert a == pytest.approx(b, abs=2e-5)
+
+
+def test_attention_of_padded_groups_is_that_of_single_sequences(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What GPUs do, on the CPU: paths of like length in one call, with and without common beginnings."""
+    from logos_cli.backends import _decoder_logps
+
+    rows = [backend.tokenizer.encode(text) for text in TEXTS]
+    expected = backend.token_logps(rows)
+    monkeypatch.setattr(_decoder_logps, "_groups", lambda paths, _: [[path for path in paths if path.n_new]])
+    for a, b in zip(backend.token_logps(rows), expected, strict=True):
+        assert a == pytest.approx(b, abs=2e-5)
+
+
+@pytest.mark.parametrize(
+    "name", [n for n in registry.names("backends") if not registry.load("backends", n).served]
+)
+def test_every_backend_agrees_with_its_own_steps(name: str) -> None:
+    options = LoadOptions(device="cpu", threads=1, dtype="auto" if name == "fake" else "float32")
+    loaded = open_model(options, name).load()
+    assert isinstance(loaded, Backend)
+    rows = [loaded.tokenizer.encode(text) for text in TEXTS[:4]]
+    for row, found in zip(rows, loaded.token_logps(rows), strict=True):
+        (stepped,) = Backend.token_logps(loaded, [row])
+        assert found == pytest.approx(stepped, abs=2e-3)
+
+
+def test_the_parts_sum_to_the_whole(backend: Backend) -> None:
+    (scored,) = Likelihood(backend, 2048).score([_RETRO])
+    assert isinstance(scored, ScoredText)
+    sentence = parse(_RETRO)
+    start = answer_start(sentence)
+    assert _RETRO[start:].startswith("<MoleculeS>CC(=O)O<")
+    assert scored.between(0, start).sum() + scored.between(start, len(_RETRO)).sum() == pytest.approx(
+        scored.all.sum()
+    )
+    blocks = blocks_of(sentence)
+    assert [_RETRO[slice(*block.span)] for block in blocks][-1] == "<MoleculeS>CO<MoleculeE>"
+    operator = scored.between(blocks[0].span.end, blocks[1].span.start)
+    total = sum(scored.between(*block.span).sum() for block in blocks) + operator.sum()
+    assert total == pytest.approx(scored.all.sum())
+    assert np.nansum(scored.characters()) == pytest.approx(scored.all.sum())
+
+
+def test_spans_are_the_characters_of_tokens(backend: Backend) -> None:
+    (scored,) = Likelihood(backend, 2048).score([TEXTS[0]])
+    assert isinstance(scored, ScoredText)
+    assert "".join(TEXTS[0][span.start : span.end] for span in scored.spans) == TEXTS[0]
+    assert math.isnan(scored.logps[0])
+    assert scored.spans[0].start == scored.spans[0].end == 0  # BOS
+
+
+def test_a_text_beyond_the_context_is_told_and_others_go_on(backend: Backend) -> None:
+    long, short = Likelihood(backend, 30).score([TEXTS[1], TEXTS[3]])
+    assert isinstance(long, InputError)
+    assert "the model reads 30" in long.message
+    assert isinstance(short, ScoredText)
+
+
+def test_the_plain_product_serves_where_the_packed_one_is_missing(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from logos_cli.backends import _packed_products
+
+    rows = [backend.tokenizer.encode(text) for text in TEXTS]
+    expected = backend.token_logps(rows)
+    monkeypatch.setattr(_packed_products, "_works", lambda: False)
+    plain = _packed_products.Products(backend._decoder)  # type: ignore[attr-defined]
+    monkeypatch.setattr(backend, "_products", plain)
+    for a, b in zip(backend.token_logps(rows), expected, strict=True):
+        assert a == pytest.approx(b, abs=5e-4)
