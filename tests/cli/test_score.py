@@ -69,7 +69,8 @@ def test_a_filter_on_a_score_of_the_records_loads_no_model(logos: Logos) -> None
         (("--where", "qedd>0.5"), "did you mean qed"), (("--where", "qed=1"), "equality is written =="),
         (("--where", "qed>0.5 and"), "this is no condition"), (("--metrics", "moleculs"), "did you mean molecules"),
         (("--by", "qed"), "go with --top"), (("--top", "3"), "--by METRIC"), (("--fitness", "x"), "--mutants"),
-        (("--metrics", "logp_ratio"), "--wild-type FILE"), (("--where", "internal_diversity_1>0.5"), "of the whole set"),
+        (("--metrics", "logp_ratio"), "--wild-type FILE"),
+        (("--where", "internal_diversity_1>0.5"), "of the whole set"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_asked_for(logos: Logos, arguments: tuple[str, ...], says: str) -> None:
