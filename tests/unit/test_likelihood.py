@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from logos_cli import registry
 from logos_cli.backends.base import Backend, LoadOptions, open_model
+from logos_cli.backends.remote import RemoteCheckpoint
 from logos_cli.engine.likelihood import Likelihood, ScoredText, answer_start, blocks_of, perplexity
-from logos_cli.errors import InputError
+from logos_cli.errors import InputError, ModelError
 from logos_cli.grammar import parse
 from logos_cli.resources import EMBEDDED, data_path
 
@@ -146,3 +149,49 @@ def test_the_plain_product_serves_where_the_packed_one_is_missing(
     monkeypatch.setattr(backend, "_products", plain)
     for a, b in zip(backend.token_logps(rows), expected, strict=True):
         assert a == pytest.approx(b, abs=5e-4)
+
+
+class _EchoServer:
+    """A server of completions that echoes prompts letter by letter; ``tells`` is what it says of log-probabilities."""
+
+    url = root = "http://127.0.0.1:1/v1"
+
+    def __init__(self, tells: str) -> None:
+        self.tells = tells
+
+    def get(self, _path: str) -> dict[str, Any]:
+        return {"data": [{"id": "m", "max_model_len": 60}]}
+
+    def post_once(self, _path: str, _body: dict[str, Any]) -> None:
+        return None
+
+    def post(self, _path: str, body: dict[str, Any]) -> dict[str, Any]:
+        if not body.get("echo") or self.tells == "nothing":
+            return {"choices": [{"text": "<ProteinS>", "finish_reason": "length"}]}
+        pieces = ["<|bos|>", *re.findall(r"<\w+>|.", body["prompt"]), "X"]
+        logps: list[float | None] = [None, *(-0.5 for _ in pieces[1:])]
+        if self.tells == "answers only":
+            pieces, logps = pieces[-1:], logps[-1:]
+        return {"choices": [{"text": "…", "logprobs": {"tokens": pieces, "token_logprobs": logps}}]}
+
+
+def _served(tells: str) -> Likelihood:
+    server: Any = _EchoServer(tells)
+    checkpoint = RemoteCheckpoint(server, "m")
+    return Likelihood(checkpoint.load(), checkpoint.context_tokens)
+
+
+def test_a_server_that_echoes_is_read() -> None:
+    scored, long = _served("everything").score(
+        ["<MoleculeS>CCO<MoleculeE>", "<ProteinS>" + "M" * 80 + "<ProteinE>"]
+    )
+    assert isinstance(scored, ScoredText)
+    assert scored.all.tolist() == [-0.5] * 5  # the tags and three letters; neither BOS nor what it generated
+    assert scored.between(*parse(scored.text).left[0].span).sum() == -2.5
+    assert isinstance(long, InputError)
+
+
+@pytest.mark.parametrize("tells", ["nothing", "answers only"])
+def test_a_server_that_does_not_is_refused_with_the_reason(tells: str) -> None:
+    with pytest.raises(ModelError, match="how probable given texts are"):
+        _served(tells).score(["<MoleculeS>CCO<MoleculeE>"])
