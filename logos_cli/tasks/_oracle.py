@@ -177,7 +177,7 @@ def _load_model(path: str) -> Any:
         import joblib
     except ImportError as error:
         raise MissingError(
-            "a model file as oracle needs joblib", hint="pip install joblib scikit-learn"
+            "a model file as oracle needs joblib", hint="pip install 'logos-cli[oracle]'"
         ) from error
     try:
         model = joblib.load(path)

@@ -120,7 +120,7 @@ def test_the_metadata(metadata: email.message.Message, checkout: Path) -> None:
     assert metadata["Requires-Python"] == ">=3.11"
     assert metadata["License-Expression"] == "Apache-2.0"
     assert set(metadata.get_all("Provides-Extra", [])) == {
-        "all", "antibody", "dock", "fcd", "gguf", "test", "train",
+        "all", "antibody", "dock", "fcd", "gguf", "oracle", "test", "train",
     }  # fmt: skip
     for line in metadata.get_all("Requires-Dist", []):
         requirement = Requirement(line)
@@ -170,7 +170,7 @@ def test_hard_dependencies_are_those_that_the_code_imports(checkout: Path) -> No
     base = modules(project["dependencies"])
     extras = [
         modules(project["optional-dependencies"][name])
-        for name in ("antibody", "dock", "fcd", "gguf", "train")
+        for name in ("antibody", "dock", "fcd", "gguf", "oracle", "train")
     ]
     assert imported <= base.union(*extras), f"undeclared: {imported - base.union(*extras)}"
     assert base <= imported, f"never imported: {base - imported}"

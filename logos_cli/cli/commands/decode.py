@@ -13,7 +13,10 @@ from logos_cli.errors import ExitCode
 from logos_cli.records import Record, Tally
 
 # named here as well, so that help and completion load no format; a test compares
-_WRITERS = ("fasta", "smi", "sdf", "csv", "tsv", "json", "cif", "pml", "cxc")
+_WRITERS = (
+    "fasta", "smi", "sdf", "csv", "tsv", "json", "table", "svg", "cif", "pml", "cxc", "p2rank", "p2rank-residues",
+    "cif-sites",
+)  # fmt: skip
 
 
 def decode(
@@ -21,8 +24,9 @@ def decode(
     *,
     to: Annotated[
         str | None,
-        typer.Option("--to", "-t", metavar="|".join(_WRITERS), autocompletion=one_of(*_WRITERS),
-                     help="Format to write. Default: by the extension of --output.", rich_help_panel="Output"),
+        typer.Option("--to", "-t", metavar="|".join((*_WRITERS[:6], "…")), autocompletion=one_of(*_WRITERS),
+                     help=f"Format to write: {', '.join(_WRITERS)}. Default: by the extension of --output.",
+                     rich_help_panel="Output"),
     ] = None,
     output: Output = None,
     overwrite: Overwrite = False,
