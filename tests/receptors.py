@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 
 from rdkit import Chem
 from rdkit.Chem import rdDistGeom
@@ -11,9 +12,17 @@ SEQUENCE = "ACDEFGHIKLMNPQRSTVWYHDE"
 LIGAND = "Cc1ccccc1"
 
 
+_FILE = Path(__file__).parent / "golden" / "peptide.pdb"
+
+
 @cache
 def peptide() -> str:
     """Return the ATOM lines of a peptide of 23 residues, numbered from 101."""
+    return _FILE.read_text()
+
+
+def embedded() -> str:
+    """Make these lines: seconds of distance geometry, which is why they are kept (``python -m tests.receptors``)."""
     molecule = Chem.AddHs(Chem.MolFromSequence(SEQUENCE))
     parameters = rdDistGeom.ETKDGv3()
     parameters.randomSeed = 7
@@ -83,3 +92,7 @@ def with_ligand() -> str:
         hetatm(926, "O2", "EDO", 305, (x + 2.2, y, z + 4.1), "O"),
     ]
     return peptide() + "TER\n" + "".join(lines) + "END\n"
+
+
+if __name__ == "__main__":
+    _FILE.write_text(embedded())
