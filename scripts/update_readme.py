@@ -22,7 +22,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 DOCUMENTS = ("README.md",)
 WIDTH = 140
 _BLOCK = re.compile(r"(?<=^```console\n).*?(?=^```$)", re.MULTILINE | re.DOTALL)
-_VARIES = re.compile(r"\blogos (generate|doctor|models list|corpus build)\b")
+_VARIES = re.compile(r"\blogos (generate|doctor|models list|corpus build)\b|^\$ cat best")
 
 
 def run(command: str, cwd: Path, program: Path) -> str:
@@ -31,6 +31,8 @@ def run(command: str, cwd: Path, program: Path) -> str:
     env |= {
         "PATH": f"{program}:{env['PATH']}",
         "PYTHONPATH": str(CHECKOUT),
+        "LOGOS_CACHE": str(program.parent / "cache"),  # models that somebody has here belong to nobody's README
+        "HF_HOME": str(program.parent / "hub"),
         "NO_COLOR": "1",
         "COLUMNS": "100",
     }
