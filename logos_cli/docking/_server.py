@@ -7,6 +7,7 @@ forking is safe whatever the parent has loaded.
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
 import pickle
@@ -24,6 +25,7 @@ from logos_cli.docking.ligand import LigandOptions, prepare, read_ligand
 from logos_cli.docking.poses import read_poses, to_bytes
 from logos_cli.errors import LogosError
 
+_PR_SET_PDEATHSIG = 1
 _TITLE = "the ligand"
 """Its record says which."""
 
@@ -127,7 +129,7 @@ def failure_of(error: LogosError) -> Failure:
 def _work(pipe: Connection, engine: engines.Engine, options: LigandOptions, checker: Checker | None) -> None:
     """Dock what comes through the pipe until it is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _end_with_parent()
     while True:
         try:
             task: Task = pipe.recv()
@@ -148,6 +150,12 @@ def _work(pipe: Connection, engine: engines.Engine, options: LigandOptions, chec
             pipe.send(Result(task.index, outcome))
         except (BrokenPipeError, OSError):
             os._exit(0)
+
+
+def _end_with_parent() -> None:
+    """Let the system kill this process when the server dies, where it can; it would finish its ligand first."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
 
 
 @dataclass(slots=True)
@@ -208,8 +216,9 @@ class _Server:
     def _read(self, requests: Connection) -> None:
         try:
             message = requests.recv()
-        except (EOFError, OSError):
-            os._exit(1)  # the parent is gone; workers are daemons of this process
+        except (EOFError, OSError):  # the parent is gone, or has enough
+            self.close()
+            os._exit(1)
         if message is None:
             self.finished = True
         else:
@@ -300,7 +309,6 @@ def serve(requests_fd: int, answers_fd: int) -> None:
         answers.flush()
         sys.exit(1)
     server = _Server(job, engine, checker, answers)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
         server.send("ready")
         server.run(requests)

@@ -21,6 +21,9 @@ __all__ = ["Docked", "Failure", "Job", "Pool", "Result", "Task", "error_of", "us
 _AHEAD = 2
 """So many ligands a worker lie at the server, so that no worker waits."""
 
+_PATIENCE_S = 3.0
+"""So long may the server take to end: it cannot hear while it makes maps."""
+
 
 class Pool:
     """Docks ligands in other processes; used as a context.
@@ -74,7 +77,7 @@ class Pool:
             raise self._gone()
 
     def _gone(self) -> LogosError:
-        code = self._process.wait()
+        code = self._end()
         how = f"by signal {-code}" if code < 0 else f"with status {code}"
         return LogosError(
             f"the docking process ended {how}", hint="finished ligands are kept; is there enough memory?"
@@ -104,17 +107,19 @@ class Pool:
             yield message
 
     def close(self) -> None:
-        """End the processes."""
-        if self._process.poll() is None:
-            self._process.terminate()
-            try:
-                self._process.wait(5)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-        self._reader.join(5)
+        """End the processes: the server notices that nobody asks any more, and ends its workers."""
         self._tasks.close()
+        self._end()
+        self._reader.join(_PATIENCE_S)
         self._answers.close()
+
+    def _end(self) -> int:
+        """Return the server's exit status; it is killed if it does not end by itself."""
+        try:
+            return self._process.wait(_PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self._process.wait()
 
     def __enter__(self) -> Self:
         return self

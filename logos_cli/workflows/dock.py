@@ -281,13 +281,14 @@ class Docking:
         options = self.options
         n_cores = options.cpu or usable_cores()
         source = iter(candidates)
-        first = list(islice(source, n_cores))
+        first = list(islice(source, n_cores + 1))
+        is_all = len(first) <= n_cores
         n_usable = sum(candidate.error is None for candidate in first)
-        if not n_usable and len(first) < n_cores:
+        if is_all and not n_usable:
             for candidate in first:
                 yield self._unusable(candidate)
             return
-        n_workers = min(n_cores, max(1, n_usable)) if len(first) < n_cores else n_cores
+        n_workers = n_usable if is_all else n_cores
         receptor = self.receptor
         job = Job(
             self.engine,
