@@ -17,7 +17,7 @@ import time
 from collections import deque
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 from logos_cli.docking import _libraries, engines
 from logos_cli.docking.check import Checker
@@ -192,8 +192,16 @@ class _Server:
         return worker
 
     def send(self, message: Any) -> None:
-        pickle.dump(message, self.answers)
-        self.answers.flush()
+        try:
+            pickle.dump(message, self.answers)
+            self.answers.flush()
+        except BrokenPipeError:
+            self.leave()
+
+    def leave(self) -> NoReturn:
+        """End at once: nobody is there any more to answer to."""
+        self.close()
+        os._exit(1)
 
     def run(self, requests: Connection) -> None:
         """Hand out tasks and results until all is done."""
@@ -217,8 +225,7 @@ class _Server:
         try:
             message = requests.recv()
         except (EOFError, OSError):  # the parent is gone, or has enough
-            self.close()
-            os._exit(1)
+            self.leave()
         if message is None:
             self.finished = True
         else:
