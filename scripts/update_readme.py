@@ -31,7 +31,9 @@ def run(command: str, cwd: Path, program: Path) -> str:
     env |= {
         "PATH": f"{program}:{env['PATH']}",
         "PYTHONPATH": str(CHECKOUT),
-        "LOGOS_CACHE": str(program.parent / "cache"),  # models that somebody has here belong to nobody's README
+        "LOGOS_CACHE": str(
+            program.parent / "cache"
+        ),  # models that somebody has here belong to nobody's README
         "HF_HOME": str(program.parent / "hub"),
         "NO_COLOR": "1",
         "COLUMNS": "100",

@@ -170,7 +170,9 @@ def test_sentences_are_shown_by_domain_and_by_number(logos: Logos, tmp_path: Pat
     logos("corpus", "build", "m.smi", "-o", "corpus", "--valid-share", "0", code=0)
     every = logos("corpus", "show", "corpus", "molecule", code=0).stdout.splitlines()
     assert sorted(every) == [f"<MoleculeS>{smiles}<MoleculeE>" for smiles in ("CCC", "CCN", "CCO")]
-    assert logos("corpus", "show", "corpus", "molecule", "--limit", "2", code=0).stdout.splitlines() == every[:2]
+    assert (
+        logos("corpus", "show", "corpus", "molecule", "--limit", "2", code=0).stdout.splitlines() == every[:2]
+    )
     done = logos("corpus", "show", "corpus", "molecule:2", "molecule:0", "-f", "jsonl", code=0)
     records = [json.loads(line) for line in done.stdout.splitlines()]
     assert [(record["id"], record["text"]) for record in records] == [
