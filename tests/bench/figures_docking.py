@@ -112,7 +112,8 @@ def redock_row(pair: Pair, exhaustiveness: int) -> dict[str, Any]:
     distances = [pose.get("rmsd_angstrom") for pose in told["poses"]]
     return row | {
         "vina": record.scores["vina"]["value"], "rmsd": distances[0], "rmsds": distances,
-        "valid": told["checks"]["valid"], "failed": told["checks"]["failed"], "n_torsions": told["n_torsions"], "search_s": told["wall_s"],
+        "valid": told["checks"]["valid"], "failed": told["checks"]["failed"],
+        "n_torsions": told["n_torsions"], "search_s": told["wall_s"],
         "wall_s": round(time.perf_counter() - start, 2),
     }  # fmt: skip
 
