@@ -129,6 +129,7 @@ def failure_of(error: LogosError) -> Failure:
 def _work(pipe: Connection, engine: engines.Engine, options: LigandOptions, checker: Checker | None) -> None:
     """Dock what comes through the pipe until it is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.setpgid(0, 0)  # a program that it starts is ended with it
     _end_with_parent()
     while True:
         try:
@@ -164,6 +165,13 @@ class _Worker:
     pipe: Connection
     task: Task | None = None
     deadline: float | None = None
+
+    def kill(self) -> None:
+        """End the worker and what it has started."""
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):  # gone already, or no group of its own yet
+            self.process.kill()
 
 
 # -- server ------------------------------------------------------------------------------------------
@@ -212,8 +220,7 @@ class _Server:
         ):
             self._hand_out()
             sources: list[Any] = [worker.pipe for worker in self.workers if worker.task is not None]
-            if not self.finished:
-                sources.append(requests)
+            sources.append(requests)  # even when all is asked for: its end says that nobody waits any more
             for ready in wait(sources, self._patience()):
                 if ready is requests:
                     self._read(requests)
@@ -268,7 +275,7 @@ class _Server:
     def _replace(self, worker: _Worker, failure: Failure) -> None:
         """Give up a worker's ligand, and put another worker in its place."""
         task = worker.task
-        worker.process.kill()
+        worker.kill()
         worker.process.join()
         worker.pipe.close()
         self.workers.remove(worker)
@@ -278,7 +285,7 @@ class _Server:
 
     def close(self) -> None:
         for worker in self.workers:
-            worker.process.kill()
+            worker.kill()
             worker.process.join()
         self.engine.close()
 

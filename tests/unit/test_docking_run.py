@@ -7,6 +7,7 @@ import signal
 import socket
 import stat
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -263,6 +264,21 @@ def test_pool_ends_when_it_is_left(program: Path, target: tuple[Receptor, engine
     finally:
         workers.close()
     assert workers._process.returncode is not None
+
+
+def test_server_ends_with_its_parent_though_all_is_asked_for(
+    program: Path, target: tuple[Receptor, engines.Target]
+) -> None:
+    job = pool.Job("vina-binary", target[1], engines.Search(), LigandOptions(ph=None), 1)
+    workers = pool.Pool(job)
+    asked = workers.run([pool.Task(0, "CC"), pool.Task(1, "CCCC")])  # the second hangs for a minute
+    try:
+        assert next(asked).index == 0
+    finally:
+        start = time.monotonic()
+        workers.close()
+    assert time.monotonic() - start < pool._PATIENCE_S + 5
+    assert workers._process.returncode == 1  # it ended by itself
 
 
 def test_engines_are_named_and_missed() -> None:
