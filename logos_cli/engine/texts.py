@@ -7,9 +7,11 @@ it fits or the tries are used up. What never fits is handed on as it is, to be r
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import queue
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
@@ -25,6 +27,9 @@ TRIES = 8
 
 _AHEAD = 4
 """So many times the concurrency may be finished or under way while one sample is waited for."""
+
+_GRACE_S = 10
+"""So long are the other answers under way waited for once one has failed."""
 
 _SEEDS = 1 << 31
 
@@ -88,6 +93,7 @@ class TextEngine:
                 index, outcome = done.get()
                 n_waiting -= 1
                 if isinstance(outcome, BaseException):
+                    finished |= _last_answers(waiting, done, n_waiting)
                     yield from (finished.pop(each) for each in sorted(finished))
                     raise outcome
                 finished[index] = outcome
@@ -186,6 +192,26 @@ class TextEngine:
             return True
         chemistry = Chemistry(self.completer.tokenizer, request.given)
         return all(chemistry.accepts(token) for token in tokens)
+
+
+def _last_answers(
+    waiting: queue.SimpleQueue[tuple[int, Request] | None],
+    done: queue.SimpleQueue[tuple[int, Completion | BaseException]],
+    n_waiting: int,
+) -> dict[int, Completion]:
+    """Return the answers that were under way when another failed; a server that hangs is not waited for."""
+    with contextlib.suppress(queue.Empty):
+        while True:
+            waiting.get_nowait()
+            n_waiting -= 1
+    finished: dict[int, Completion] = {}
+    until = time.monotonic() + _GRACE_S
+    with contextlib.suppress(queue.Empty):
+        for _ in range(n_waiting):
+            index, outcome = done.get(timeout=max(0.0, until - time.monotonic()))
+            if isinstance(outcome, Completion):
+                finished[index] = outcome
+    return finished
 
 
 def _seed(seed: int, id: str, attempt: int) -> int:

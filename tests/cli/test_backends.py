@@ -27,6 +27,7 @@ class _Server(BaseHTTPRequestHandler):
 
     most: int | None = None
     n_asked = 0
+    lock = threading.Lock()
 
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing."""
@@ -49,11 +50,13 @@ class _Server(BaseHTTPRequestHandler):
         if body["prompt"].endswith("<Search>"):
             self._send({"choices": [{"text": "<ProteinS>", "finish_reason": "stop"}]})
             return
-        type(self).n_asked += 1
-        if self.most is not None and self.n_asked > self.most:
+        with self.lock:
+            type(self).n_asked += 1
+            turn = self.n_asked
+        if self.most is not None and turn > self.most:
             self.close_connection = True
             return
-        time.sleep(0.05)
+        time.sleep(1.5 if turn == self.most else 0.05)  # the last is under way when the next is refused
         self._send({"choices": [{"text": "CCO<MoleculeE>", "finish_reason": "stop"}]})
 
 
