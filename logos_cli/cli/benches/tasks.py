@@ -8,108 +8,80 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from logos_cli import registry
 from logos_cli.cli.base import Command
+from logos_cli.cli.commands._generate_options import COMPUTATION
+from logos_cli.cli.composed import command, declare
 from logos_cli.cli.options import one_of
 from logos_cli.cli.terminal import terminal
 from logos_cli.errors import ExitCode, UsageError
-from logos_cli.resources import EMBEDDED
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from logos_cli.report.page import Page
-    from logos_cli.workflows.bench_tasks import Progress, Result
+    from logos_cli.workflows.bench_tasks import BenchOptions, Progress, Result
 
 
-def tasks(
-    data: Annotated[
-        Path | None,
-        typer.Option("--data", metavar="DIR", envvar="LOGOS_BENCH_DATA", show_default=False,
-                     help="Where the data sets lie; docs/benchmarks.md says how."),
-    ] = None,
-    *,
-    task: Annotated[
-        list[str] | None,
-        typer.Option("--task", metavar="NAME", autocompletion=one_of(*registry.names("benchmarks")),
-                     show_default="all whose data are there",
-                     help=f"One of {', '.join(registry.names('benchmarks'))}; may be repeated."),
-    ] = None,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="DIR", help="Outcomes, figures and report; a run goes on there.")
-    ] = Path("bench"),
-    limit: Annotated[
-        int | None, typer.Option(min=1, metavar="N", show_default="all", help="So many cases of each, drawn at random.")
-    ] = None,
-    num_samples: Annotated[
-        int | None,
-        typer.Option("--num-samples", "-n", min=1, metavar="N", show_default="the protocol's",
-                     help="Samples of a case."),
-    ] = None,
-    shard: Annotated[
-        str, typer.Option(metavar="I/N", help="Of N machines this is the I-th; all write to the same directory.")
-    ] = "1/1",
-    baseline: Annotated[
-        bool, typer.Option("--baseline/--no-baseline", help="Answer each case trivially as well.")
-    ] = True,
-    report_only: Annotated[
-        bool, typer.Option("--report-only", help="Answer nothing: make figures and report of what is there.")
-    ] = False,
-    model: Annotated[
-        str,
-        typer.Option(metavar="NAME|DIR", envvar="LOGOS_MODEL",
-                     help="The embedded model, a directory, or owner/name of the Hugging Face hub."),
-    ] = EMBEDDED,
-    backend: Annotated[str, typer.Option(metavar="auto|torch|llamacpp", help="What runs the model.")] = "auto",
-    device: Annotated[
-        str,
-        typer.Option(metavar="auto|cpu|cuda[:N]|mps", envvar="LOGOS_DEVICE", help="auto takes a GPU if there is one."),
-    ] = "auto",
-    batch_size: Annotated[
-        int | None,
-        typer.Option("--batch-size", "-b", min=1, metavar="N", show_default="as many as fit", help="At a time."),
-    ] = None,
-    seed: Annotated[int, typer.Option(metavar="N", help="Of the samples.")] = 0,
-    offline: Annotated[bool, typer.Option("--offline", envvar="LOGOS_OFFLINE", help="Never use the network.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
-) -> ExitCode:  # fmt: skip
-    """Measure a model by the published protocols, beside a trivial baseline and the published figures.
+_DATA, _OUTPUT = "Data", "Output"
 
-    A run can be stopped and started again, and spread over machines. The directory then holds the outcome of every
-    case, results.json, results.md, and report.html, one page that opens offline.
+DECLARED = (
+    declare("data", Path | None, None, "--data", metavar="DIR", envvar="LOGOS_BENCH_DATA", show_default=False,
+            rich_help_panel=_DATA, help="Where the data sets lie; docs/benchmarks.md says how."),
+    declare("task", list[str] | None, None, "--task", metavar="NAME", rich_help_panel=_DATA,
+            autocompletion=one_of(*registry.names("benchmarks")), show_default="all whose data are there",
+            help=f"One of {', '.join(registry.names('benchmarks'))}; may be repeated."),
+    declare("limit", int | None, None, min=1, metavar="N", show_default="all", rich_help_panel=_DATA,
+            help="So many cases of each, drawn at random."),
+    declare("shard", str, "1/1", metavar="I/N", rich_help_panel=_DATA,
+            help="Of N machines this is the I-th; all write to the same directory."),
+    declare("num_samples", int | None, None, "--num-samples", "-n", min=1, metavar="N",
+            show_default="the protocol's", help="Samples of a case."),
+    declare("seed", int, 0, metavar="N", help="Of the samples."),
+    declare("baseline", bool, True, "--baseline/--no-baseline", help="Answer each case trivially as well."),
+    declare("report_only", bool, False, "--report-only",
+            help="Answer nothing: make figures and report of what is there."),
+    *COMPUTATION,
+    declare("output", Path, Path("bench"), "--output", "-o", metavar="DIR", rich_help_panel=_OUTPUT,
+            help="Outcomes, figures and report; a run goes on there."),
+    declare("json", bool, False, "--json", rich_help_panel=_OUTPUT, help="Print the figures as JSON."),
+)  # fmt: skip
 
-    Examples:
+_HELP = """Measure a model by the published protocols, beside a trivial baseline and the published figures.
 
-      logos bench tasks --data data/ -o bench/nano
+A run can be stopped and started again, and spread over machines. The directory then holds the outcome of every
+case, results.json, results.md, and report.html, one page that opens offline.
 
-      logos bench tasks --data data/ --task retrosynthesis --limit 100 --model LOGOS-Hub/LOGOS-8B -o bench/8b
+Examples:
 
-      logos bench tasks --data data/ --shard $SLURM_ARRAY_TASK_ID/100 -o bench/8b
-    """
-    from logos_cli.workflows.bench_tasks import BenchOptions, read_facts, results, run
-    from logos_cli.workflows.generate import GenerateOptions
+  logos bench tasks --data data/ -o bench/nano
 
-    names = tuple(task or ())
-    if not report_only:
-        if data is None:
-            raise UsageError(
-                "the benchmarks need data", hint="give --data DIR; docs/benchmarks.md says what it holds"
-            )
-        how = GenerateOptions(
-            model=model, backend=backend, device=device, batch_size=batch_size, seed=seed, offline=offline
-        )
-        options = BenchOptions(data, names, limit, num_samples, _shard(shard), baseline, how)
+  logos bench tasks --data data/ --task retrosynthesis --limit 100 --model LOGOS-Hub/LOGOS-8B -o bench/8b
+
+  logos bench tasks --data data/ --model LOGOS-Hub/LOGOS-8B --devices 0,1 -o bench/8b
+
+  logos bench tasks --data data/ --shard $SLURM_ARRAY_TASK_ID/100 -o bench/8b
+"""
+
+
+def _run(values: dict[str, Any]) -> ExitCode:
+    """Answer the cases, as far as they have no outcome yet, and report on all outcomes."""
+    from logos_cli.workflows.bench_tasks import read_facts, results, run
+
+    output: Path = values["output"]
+    options = None if values["report_only"] else _options(values)
+    if options is not None:
         with _progress() as tell:
             left_out = run(options, output, tell)
         for line in left_out:
             terminal().warning(f"left out: {line}")
-    facts, found = read_facts(output), results(output, names)
-    text = _write_report(output, found, facts, data)
-    if as_json:
+    facts, found = read_facts(output), results(output, tuple(values["task"] or ()))
+    text = _write_report(output, found, facts, values["data"])
+    if values["json"]:
         typer.echo(json.dumps([result.to_dict() for result in found], indent=1))
     elif sys.stdout.isatty():
         _paint(found)
@@ -117,6 +89,27 @@ def tasks(
         typer.echo(text)
     terminal().note(f"{output / 'report.html'}")
     return ExitCode.OK
+
+
+def _options(values: dict[str, Any]) -> BenchOptions:
+    """Return what to run, and with which model."""
+    from logos_cli.workflows.bench_tasks import BenchOptions
+    from logos_cli.workflows.generate import GenerateOptions
+
+    if values["data"] is None:
+        raise UsageError(
+            "the benchmarks need data", hint="give --data DIR; docs/benchmarks.md says what it holds"
+        )
+    computation = {each.name: values[each.name] for each in COMPUTATION}
+    return BenchOptions(
+        values["data"],
+        tuple(values["task"] or ()),
+        values["limit"],
+        values["num_samples"],
+        _shard(values["shard"]),
+        values["baseline"],
+        GenerateOptions(seed=values["seed"], **computation),
+    )
 
 
 def _shard(text: str) -> tuple[int, int]:
@@ -190,4 +183,4 @@ def _paint(found: list[Result]) -> None:
         console.print()
 
 
-PLUGIN = Command("tasks", tasks)
+PLUGIN = Command("tasks", command("tasks", _run, DECLARED, _HELP))
