@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -305,6 +306,16 @@ def _stated_affinity(text: str, program: Program) -> float:
                 except ValueError:
                     continue
     raise MoleculeError(f"{program.command} printed no score")
+
+
+def version_of(engine: str) -> str:
+    """Return the version of the vina package; of a program, nothing is known without starting it."""
+    if engine != "vina":
+        return ""
+    try:
+        return version("vina")
+    except PackageNotFoundError:
+        return ""
 
 
 def start(engine: str, target: Target, search: Search) -> Engine:

@@ -17,7 +17,7 @@ from logos_cli.records import Record, Status
 
 if TYPE_CHECKING:
     from logos_cli.docking.receptor import Receptor
-    from logos_cli.workflows.dock import DockedLigand, Pose
+    from logos_cli.docking.results import DockedLigand, Pose
 
 POSES, RECORDS, RUN = "poses.sdf", "records.jsonl", "run.json"
 _END = b"$$$$\n"

@@ -30,8 +30,7 @@ from logos_cli.formats._input import Input
 from logos_cli.formats._molfile import read_molblock
 from logos_cli.objects.molecule import Molecule
 from logos_cli.records import Status
-from logos_cli.workflows._dock_box import BoxOptions
-from logos_cli.workflows.dock import DockOptions, dock
+from logos_cli.workflows.dock import BoxOptions, DockOptions, dock
 
 SIDE_ANGSTROM = 25.0
 NEAR_ANGSTROM = 2.0

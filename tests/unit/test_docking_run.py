@@ -32,8 +32,7 @@ from logos_cli.docking.receptor import Receptor, ReceptorOptions, ResidueId, pre
 from logos_cli.docking.rmsd import rmsd  # noqa: E402
 from logos_cli.formats._input import Input  # noqa: E402
 from logos_cli.workflows import dock as docking  # noqa: E402
-from logos_cli.workflows._dock_box import BoxOptions  # noqa: E402
-from logos_cli.workflows.dock import DockOptions, DockTally  # noqa: E402
+from logos_cli.workflows.dock import BoxOptions, DockOptions, DockTally  # noqa: E402
 
 LIGANDS = ("Cc1ccccc1", "CCO", "CC(=O)NCCO")
 

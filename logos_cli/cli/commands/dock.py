@@ -60,8 +60,8 @@ def _run(values: dict[str, Any]) -> ExitCode:
 
 def _options(values: dict[str, Any]) -> DockOptions:
     from logos_cli.cli.options import parse_time
+    from logos_cli.docking.place import BoxOptions, parse_triple
     from logos_cli.docking.receptor import ReceptorOptions
-    from logos_cli.workflows._dock_box import BoxOptions, parse_triple
     from logos_cli.workflows.dock import DockOptions
 
     if values["score_only"] and values["minimize"]:
@@ -123,8 +123,8 @@ def _predicted(wanted: str | None, receptor: str, model: int) -> tuple[str, ...]
         return None
     if wanted != "predicted":
         raise UsageError(f"--autobox-pocket {wanted!r} is not known", hint="give --autobox-pocket predicted")
+    from logos_cli.docking.place import site_of
     from logos_cli.formats.base import ReadOptions
-    from logos_cli.workflows._dock_box import site_of
     from logos_cli.workflows.generate import generate
 
     for record in generate("site", receptor, read=ReadOptions(model=model)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +70,12 @@ class BoxOptions:
             raise UsageError(f"{' and '.join(given)} exclude each other", hint="give one of them")
         if self.add_angstrom < 0:
             raise UsageError(f"--autobox-add is {self.add_angstrom:g}", hint="give 0 or more, in Å")
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a ligand of the receptor has to say where."""
+        given = (self.ligand, self.site, self.residues, self.center_angstrom)
+        return all(value is None for value in given)
 
 
 @dataclass(slots=True)
@@ -188,17 +194,9 @@ def _around_own(model: Model, options: BoxOptions, hint: Mapping[str, Any]) -> P
 def _only(model: Model, hint: Mapping[str, Any]) -> Ligand:
     """Return the ligand of the site that is meant, or the only one that counts."""
     ligands = find_ligands(model)[0]
-    named = hint.get("ligand")
-    if isinstance(named, Mapping) and "chain" in named and "number" in named:
-        insertion = str(named.get("insertion", ""))
-        for ligand in ligands:
-            for residue in ligand.residues:
-                if (residue.chain, residue.number, residue.insertion) == (
-                    named["chain"],
-                    named["number"],
-                    insertion,
-                ):
-                    return ligand
+    hinted = hinted_ligand(ligands, hint)
+    if hinted is not None:
+        return hinted
     relevant = [ligand for ligand in ligands if not is_additive(ligand)]
     if not relevant:
         raise UsageError(
@@ -211,6 +209,18 @@ def _only(model: Model, hint: Mapping[str, Any]) -> Ligand:
             hint=f"choose one with --autobox-ligand; {listing(relevant)}",
         )  # fmt: skip
     return relevant[0]
+
+
+def hinted_ligand(ligands: Iterable[Ligand], hint: Mapping[str, Any]) -> Ligand | None:
+    """Return the ligand whose site a record was made for, as its ``source`` says; None if it is not there."""
+    named = hint.get("ligand")
+    if not isinstance(named, Mapping) or "chain" not in named or "number" not in named:
+        return None
+    wanted = (named["chain"], named["number"], str(named.get("insertion", "")))
+    for ligand in ligands:
+        if any((each.chain, each.number, each.insertion) == wanted for each in ligand.residues):
+            return ligand
+    return None
 
 
 def _own_positions(model: Model, ligand: Ligand) -> NDArray[np.float64]:

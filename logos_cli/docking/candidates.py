@@ -1,0 +1,103 @@
+"""Ligands on their way to be docked: a record with its molecule, or why it cannot be docked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from rdkit import Chem
+
+from logos_cli.docking.ligand import stereoisomers
+from logos_cli.errors import InputError, LogosError, MoleculeError
+from logos_cli.formats._smiles import parse_smiles
+from logos_cli.grammar import parse
+from logos_cli.objects.base import ScienceObject, from_sentence
+from logos_cli.objects.complex import Complex
+from logos_cli.objects.molecule import Molecule
+from logos_cli.records import Record, Status
+
+_MAX_ISOMERS = 32
+
+
+@dataclass(slots=True)
+class Candidate:
+    """One ligand to dock, or why it cannot be.
+
+    Attributes
+    ----------
+    record : Record
+        What it came from; results are added to it.
+    molblock : str, optional
+        Its pose, where that counts.
+    """
+
+    record: Record
+    smiles: str = ""
+    molblock: str | None = None
+    error: LogosError | None = None
+
+
+def of_item(record: Record, item: ScienceObject, *, placed: bool) -> Candidate:
+    """Return the ligand of an object that a record speaks of.
+
+    Parameters
+    ----------
+    placed : bool
+        Its coordinates count: the record must hold a pose that docking wrote.
+    """
+    if isinstance(item, Molecule):
+        smiles: str | None = item.smiles
+    elif isinstance(item, Complex):
+        smiles = item.ligand
+    else:
+        kind = type(item).__name__.lower()
+        hint = (
+            "write a peptide as SMILES; proteins are not docked" if kind in ("protein", "antibody") else None
+        )
+        return Candidate(record, error=MoleculeError(f"a {kind} is no ligand", hint=hint))
+    if smiles is None:
+        return Candidate(record, error=MoleculeError("the record is a site without a ligand"))
+    molblock = _pose_of(record) if placed else None
+    if placed and molblock is None:
+        error = MoleculeError(
+            f"{record.id} has no pose",
+            hint="scoring needs poses: give an SDF, or records that logos dock wrote",
+        )
+        return Candidate(record, error=error)
+    return Candidate(record, smiles, molblock)
+
+
+def of_record(record: Record, *, placed: bool) -> Candidate:
+    """Return the ligand of a record."""
+    if record.status is not Status.OK:
+        return Candidate(record, error=InputError(record.reason or "not valid"))
+    try:
+        return of_item(record, from_sentence(parse(record.text)), placed=placed)
+    except LogosError as error:
+        return Candidate(record, error=error)
+
+
+def _pose_of(record: Record) -> str | None:
+    docking = record.extra.get("docking")
+    pose = docking.get("pose") if isinstance(docking, dict) else None
+    return pose if isinstance(pose, str) else None
+
+
+def isomers(candidate: Candidate) -> Iterator[Candidate]:
+    """Yield a ligand once for each stereoisomer that its SMILES leaves open."""
+    try:
+        found = stereoisomers(parse_smiles(candidate.smiles), _MAX_ISOMERS)
+    except LogosError as error:
+        yield replace(candidate, error=error)
+        return
+    if len(found) < 2:
+        yield candidate
+        return
+    for number, isomer in enumerate(found, 1):
+        smiles = str(Chem.MolToSmiles(isomer))
+        record = replace(
+            candidate.record,
+            id=f"{candidate.record.id}#{number}",
+            extra={**candidate.record.extra, "isomer": smiles},
+        )
+        yield Candidate(record, smiles)

@@ -1,0 +1,72 @@
+"""How to dock: everything that a run is told, checked before anything is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from logos_cli.docking.engines import Mode, Search
+from logos_cli.docking.place import BoxOptions
+from logos_cli.docking.protonation import PH
+from logos_cli.docking.receptor import ReceptorOptions
+from logos_cli.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class DockOptions:
+    """How to dock.
+
+    Attributes
+    ----------
+    box : BoxOptions
+        Where; without one, around the receptor's own ligand.
+    receptor : ReceptorOptions
+    ph : float, optional
+        pH of the ligands' protonation; None docks them as they are given.
+    stereo : bool
+        Dock every stereoisomer that a ligand leaves open.
+    mode : {"dock", "score", "minimize"}
+        Search poses, or score or relax given ones.
+    exhaustiveness, n_poses, energy_range_kcal_per_mol, seed
+        See :class:`~logos_cli.docking.engines.Search`.
+    engine : str
+        ``auto``, ``vina``, ``vina-binary``, ``smina``, ``gnina`` or ``unidock``.
+    cpu : int, optional
+        Cores; None takes those that this process may use. Ligands share them: one each, or more where there are
+        fewer ligands than cores.
+    seconds_per_ligand : float, optional
+        A ligand that takes longer is given up.
+    reference : str, optional
+        A file with known poses; RMSDs to them are told.
+    check : bool
+        Test the best pose of each ligand with PoseBusters.
+    """
+
+    box: BoxOptions = field(default_factory=BoxOptions)
+    receptor: ReceptorOptions = field(default_factory=ReceptorOptions)
+    ph: float | None = PH
+    stereo: bool = False
+    mode: Mode = "dock"
+    exhaustiveness: int = 32
+    n_poses: int = 9
+    energy_range_kcal_per_mol: float = 3.0
+    seed: int = 1
+    engine: str = "auto"
+    cpu: int | None = None
+    seconds_per_ligand: float | None = None
+    reference: str | None = None
+    check: bool = False
+
+    def __post_init__(self) -> None:
+        if self.cpu is not None and self.cpu < 1:
+            raise UsageError(f"--cpu is {self.cpu}; it must be 1 or more")
+        if self.seconds_per_ligand is not None and self.seconds_per_ligand <= 0:
+            raise UsageError("--time-per-ligand must be above 0")
+        if self.mode not in ("dock", "score", "minimize"):
+            raise UsageError(f"there is no mode {self.mode!r}", hint="choose dock, score or minimize")
+        self.search(1)
+
+    def search(self, threads: int) -> Search:
+        """Return how the engine searches."""
+        return Search(
+            self.mode, self.exhaustiveness, self.n_poses, self.energy_range_kcal_per_mol, self.seed, threads
+        )

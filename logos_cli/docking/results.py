@@ -1,0 +1,229 @@
+"""What is told of a docked ligand: its poses, their scores and contacts, and the record that says so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+from rdkit import Chem
+
+from logos_cli.docking import engines
+from logos_cli.docking.candidates import Candidate
+from logos_cli.docking.contacts import Contact, ContactFinder, consistency
+from logos_cli.docking.options import DockOptions
+from logos_cli.docking.place import Place, posed, site_of
+from logos_cli.docking.pool import Docked, Failure, error_of
+from logos_cli.docking.poses import from_bytes
+from logos_cli.docking.receptor import Receptor, ResidueId, prepare
+from logos_cli.docking.rmsd import rmsd
+from logos_cli.docking.tally import DockTally
+from logos_cli.errors import InputError, LogosError
+from logos_cli.formats._ligand_given import read_given
+from logos_cli.formats._structure_model import Model
+from logos_cli.records import Record, Status
+
+VINA_VERSION = "1"
+_SHARE_KNOWN = 0.9
+"""A site is compared with a receptor that has at least this share of its residues."""
+
+
+@dataclass(slots=True)
+class Pose:
+    """One pose.
+
+    Attributes
+    ----------
+    molecule : Chem.Mol
+        With all hydrogens and one conformer, in the receptor's frame.
+    rank : int
+        From 1, the best.
+    rmsd_angstrom : float, optional
+        To the reference.
+    """
+
+    molecule: Chem.Mol
+    rank: int
+    vina_kcal_per_mol: float
+    rmsd_angstrom: float | None = None
+
+
+@dataclass(slots=True)
+class DockedLigand:
+    """A record with its scores, and the poses that it stands for."""
+
+    record: Record
+    poses: list[Pose] = field(default_factory=list)
+    contacts: list[Contact] = field(default_factory=list)
+    site: Site | None = None
+    """Where it was docked to, if it was."""
+
+
+@dataclass
+class Site:
+    """One place of a receptor, which is prepared for it when first needed."""
+
+    model: Model
+    sha256: str | None
+    options: DockOptions
+    place: Place
+
+    @cached_property
+    def receptor(self) -> Receptor:
+        """The prepared receptor."""
+        place = self.place
+        return prepare(
+            self.model, place.box, self.options.receptor, occupied=place.occupied, sha256=self.sha256
+        )
+
+    @cached_property
+    def contacts(self) -> ContactFinder:
+        """What finds its contacts with a pose."""
+        return ContactFinder(self.receptor)
+
+
+class Reporter:
+    """Makes the results of a run, and counts them.
+
+    Attributes
+    ----------
+    references : list of Chem.Mol
+        Known poses; RMSDs to them are told.
+    """
+
+    def __init__(self, options: DockOptions, engine: str, tally: DockTally) -> None:
+        self.options = options
+        self.engine = engine
+        self.tally = tally
+        self.references = _references(options.reference)
+
+    def unusable(self, candidate: Candidate) -> DockedLigand:
+        """Return what becomes of a ligand that is none."""
+        self.tally.unusable += 1
+        return DockedLigand(_failed(candidate.record, candidate.error or InputError("not usable")))
+
+    def docked(self, candidate: Candidate, outcome: Docked | Failure, site: Site) -> DockedLigand:
+        """Return a ligand with its poses, or the reason why it has none."""
+        if isinstance(outcome, Failure):
+            self.tally.failed += 1
+            return DockedLigand(_failed(candidate.record, error_of(outcome)))
+        self.tally.docked += 1
+        poses = [
+            Pose(from_bytes(binary), rank, score)
+            for rank, (binary, score) in enumerate(
+                zip(outcome.poses, outcome.scores_kcal_per_mol, strict=True), 1
+            )
+        ]
+        said: dict[str, Any] = {}
+        if self.references:
+            self._compare(poses, said)
+        contacts = site.contacts.find(poses[0].molecule)
+        record = replace(candidate.record, scores=dict(candidate.record.scores))
+        n_heavy = poses[0].molecule.GetNumHeavyAtoms()
+        best = poses[0].vina_kcal_per_mol
+        record.scores["vina"] = _score(round(best, 3))
+        record.scores["vina_efficiency"] = _score(round(best / n_heavy, 4))
+        self._compare_site(candidate.record, contacts, site, said)
+        if outcome.checks is not None:
+            failed = sorted(name for name, good in outcome.checks if not good)
+            said["checks"] = {"valid": not failed, "failed": failed, "tests": len(outcome.checks)}
+            self.tally.implausible += bool(failed)
+        record.extra = {**record.extra, "docking": self._account(outcome, poses, contacts, site, said)}
+        return DockedLigand(record, poses, contacts, site)
+
+    def _account(
+        self, outcome: Docked, poses: list[Pose], contacts: list[Contact], site: Site, said: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Return what a record says of the docking."""
+        options = self.options
+        receptor: dict[str, Any] = {"path": site.model.name}
+        if site.sha256 is not None:
+            receptor["sha256"] = site.sha256
+        receptor["notes"] = list(site.receptor.notes)
+        found: dict[str, Any] = {
+            "receptor": receptor,
+            "box": site.place.box.to_json(),
+            "engine": self.engine,
+            "engine_version": engines.version_of(self.engine),
+            "mode": options.mode,
+            "seed": options.seed,
+        }
+        if options.mode == "dock":
+            found |= {"exhaustiveness": options.exhaustiveness, "num_modes": options.n_poses}
+        if options.ph is not None:
+            found["ph"] = options.ph
+        found |= {"n_torsions": outcome.n_torsions, "wall_s": round(outcome.wall_s, 2)}
+        if outcome.notes:
+            found["notes"] = list(outcome.notes)
+        found["poses"] = [
+            {"rank": pose.rank, "vina": round(pose.vina_kcal_per_mol, 3)}
+            | ({} if pose.rmsd_angstrom is None else {"rmsd_angstrom": round(pose.rmsd_angstrom, 3)})
+            for pose in poses
+        ]
+        found |= said
+        found["contacts"] = [contact.to_json() for contact in contacts]
+        found["pose"] = Chem.MolToMolBlock(poses[0].molecule)
+        return found
+
+    def _compare(self, poses: list[Pose], said: dict[str, Any]) -> None:
+        """Tell how far the poses are from a reference of the same molecule."""
+        reason = ""
+        for reference in self.references:
+            try:
+                for pose in poses:
+                    pose.rmsd_angstrom = rmsd(pose.molecule, reference)
+            except LogosError as error:
+                reason = error.message
+            else:
+                return
+        said["rmsd_angstrom"] = {"value": None, "reason": reason}
+
+    def _compare_site(
+        self, record: Record, contacts: list[Contact], site: Site, said: dict[str, Any]
+    ) -> None:
+        """Tell whether the pose lies in the site that the ligand was made for."""
+        wanted = [ResidueId((name.chain, name.number, name.insertion)) for name in site_of(record)]
+        if not wanted:
+            return
+        known = {residue for _, residue in site.contacts.residues}
+        if sum(residue in known for residue in wanted) < _SHARE_KNOWN * len(wanted):
+            said["site"] = {"value": None, "reason": "the receptor has not the residues of the site"}
+            return
+        agreement = consistency(contacts, wanted)
+        if agreement is None:
+            return
+        self.tally.contradicting += agreement.contradicts
+        record_scores = {"in_site": round(agreement.in_site, 3), "covered": round(agreement.covered, 3)}
+        said["site"] = {**record_scores, "contradicts": agreement.contradicts}
+
+
+def _score(value: float) -> dict[str, Any]:
+    return {"value": value, "unit": "kcal/mol", "better": "lower", "version": VINA_VERSION}
+
+
+def _failed(record: Record, error: LogosError) -> Record:
+    """Return a ligand's record as an error, which has no sentence; the ligand's is kept under ``docking``."""
+    if record.status is not Status.OK:
+        return record
+    reason = error.message + (f" ({error.hint})" if error.hint else "")
+    extra = {**record.extra, "docking": {"text": record.text}}
+    return replace(record, status=Status.ERROR, reason=reason, text="", extra=extra)
+
+
+def _references(path: str | None) -> list[Chem.Mol]:
+    """Return the known poses of a file.
+
+    Raises
+    ------
+    LogosError
+        If it has none.
+    """
+    if path is None:
+        return []
+    found = []
+    for given in read_given(path):
+        if isinstance(given, LogosError):
+            raise given
+        posed(given, path)
+        found.append(given.molecule)
+    return found

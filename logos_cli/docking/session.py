@@ -1,0 +1,172 @@
+"""One receptor that is docked to: ligands in, poses out, in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator
+from contextlib import closing
+from functools import cached_property
+from itertools import chain, groupby, islice
+from os import PathLike, fspath
+from typing import Any
+
+from logos_cli.docking import engines
+from logos_cli.docking.candidates import Candidate
+from logos_cli.docking.ligand import LigandOptions
+from logos_cli.docking.options import DockOptions
+from logos_cli.docking.place import Place, find_place, hinted_ligand
+from logos_cli.docking.pool import Job, Pool, Task, usable_cores
+from logos_cli.docking.receptor import Receptor, read_model
+from logos_cli.docking.results import DockedLigand, Reporter, Site
+from logos_cli.docking.tally import DockTally
+from logos_cli.formats._input import Input
+from logos_cli.formats._structure_ligands import find_ligands
+from logos_cli.formats._structure_model import Model
+
+
+class Session:
+    """A receptor read and an engine found, neither prepared nor started.
+
+    Attributes
+    ----------
+    site : Site
+        Where is docked to: of several, where the first ligand is.
+    tally : DockTally
+    """
+
+    def __init__(
+        self, receptor: str | PathLike[str], options: DockOptions, *, tally: DockTally | None = None
+    ) -> None:
+        self.options = options
+        self.engine = engines.choose(options.engine)
+        self.tally = DockTally() if tally is None else tally
+        self.tally.verb = {"dock": "docked", "score": "scored", "minimize": "minimised"}[options.mode]
+        with closing(Input(fspath(receptor))) as source:
+            self.model: Model = read_model(source, options.receptor.model)
+            self.sha256 = source.sha256
+        self._reporter = Reporter(options, self.engine, self.tally)
+        self._sites: dict[Hashable, Site] = {}
+        self._last_key: Hashable = None
+        self._first: Candidate | None = None
+
+    def look_at(self, first: Candidate) -> None:
+        """Let the first ligand say where is docked to, unless an option does."""
+        self._first = first
+
+    @property
+    def site(self) -> Site:
+        """Where is docked to: of several sites, the first."""
+        if self._sites:
+            return next(iter(self._sites.values()))
+        if self._first is None:
+            return self._site_of(None, {})
+        return self._site_of(self._key(self._first), self._first.record.source)
+
+    @property
+    def place(self) -> Place:
+        """The box there."""
+        return self.site.place
+
+    @property
+    def receptor(self) -> Receptor:
+        """The receptor as it is prepared for that box."""
+        return self.site.receptor
+
+    def plan(self) -> dict[str, Any]:
+        """Return what a run would do, resolved; the receptor is not prepared."""
+        options = self.options
+        return {
+            "receptor": self.model.name,
+            "box": self.place.box.to_json(),
+            "engine": self.engine,
+            "engine_version": engines.version_of(self.engine),
+            "mode": options.mode,
+            "exhaustiveness": options.exhaustiveness,
+            "num_modes": options.n_poses,
+            "seed": options.seed,
+            "ph": options.ph,
+            "cpu": options.cpu or usable_cores(),
+        }
+
+    # -- where ---------------------------------------------------------------------------------------
+
+    @cached_property
+    def _own_ligands(self) -> list[Any]:
+        return find_ligands(self.model)[0] if self.options.box.is_open else []
+
+    def _key(self, candidate: Candidate) -> Hashable:
+        """Return which ligand of the receptor marks the site that a ligand was made for; None if none does."""
+        found = hinted_ligand(self._own_ligands, candidate.record.source)
+        if found is not None or candidate.error is None:
+            self._last_key = None if found is None else str(found)
+        return self._last_key
+
+    def _site_of(self, key: Hashable, hint: Any) -> Site:
+        if key not in self._sites:
+            place = find_place(self.model, self.options.box, hint)
+            self._sites[key] = Site(self.model, self.sha256, self.options, place)
+        return self._sites[key]
+
+    # -- the run -------------------------------------------------------------------------------------
+
+    def dock(self, candidates: Iterable[Candidate]) -> Iterator[DockedLigand]:
+        """Yield the ligands with their poses, in the order in which they were given.
+
+        Without a box, ligands that were made for different sites of the receptor are docked each to its own.
+        """
+        for key, group in groupby(candidates, self._key):
+            yield from self._dock_at(key, group)
+
+    def _dock_at(self, key: Hashable, candidates: Iterator[Candidate]) -> Iterator[DockedLigand]:
+        options = self.options
+        n_cores = options.cpu or usable_cores()
+        first = list(islice(candidates, n_cores + 1))
+        is_all = len(first) <= n_cores
+        n_usable = sum(candidate.error is None for candidate in first)
+        if is_all and not n_usable:
+            yield from map(self._reporter.unusable, first)
+            return
+        n_workers = n_usable if is_all else n_cores
+        site = self._site_of(key, first[0].record.source)
+        receptor = site.receptor
+        job = Job(
+            self.engine,
+            engines.Target(receptor.rigid_pdbqt, receptor.flexible_pdbqt, site.place.box),
+            options.search(max(1, n_cores // n_workers)),
+            LigandOptions(options.ph, options.mode != "dock", options.seed),
+            n_workers,
+            options.seconds_per_ligand,
+            receptor.pdb if options.check else None,
+        )
+        with Pool(job) as pool:
+            yield from _Course(self._reporter, site, pool).run(chain(first, candidates))
+
+
+class _Course:
+    """Keeps results in the order of the ligands."""
+
+    def __init__(self, reporter: Reporter, site: Site, pool: Pool) -> None:
+        self._reporter = reporter
+        self._site = site
+        self._pool = pool
+        self._given: dict[int, Candidate] = {}
+        self._ready: dict[int, DockedLigand] = {}
+
+    def run(self, candidates: Iterable[Candidate]) -> Iterator[DockedLigand]:
+        turn = 0
+        for result in self._pool.run(self._tasks(candidates)):
+            candidate = self._given.pop(result.index)
+            self._ready[result.index] = self._reporter.docked(candidate, result.outcome, self._site)
+            while turn in self._ready:
+                yield self._ready.pop(turn)
+                turn += 1
+        while turn in self._ready:  # unusable ones after the last result
+            yield self._ready.pop(turn)
+            turn += 1
+
+    def _tasks(self, candidates: Iterable[Candidate]) -> Iterator[Task]:
+        for index, candidate in enumerate(candidates):
+            if candidate.error is not None:
+                self._ready[index] = self._reporter.unusable(candidate)
+                continue
+            self._given[index] = candidate
+            yield Task(index, candidate.smiles, candidate.molblock)

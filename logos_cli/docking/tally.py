@@ -1,0 +1,40 @@
+"""What became of every ligand of a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class DockTally:
+    """What became of every ligand."""
+
+    docked: int = 0
+    failed: int = 0
+    unusable: int = 0
+    kept: int = 0
+    kept_failed: int = 0
+    contradicting: int = 0
+    implausible: int = 0
+    verb: str = "docked"
+
+    @property
+    def requested(self) -> int:
+        """All of them."""
+        return self.docked + self.failed + self.unusable + self.kept + self.kept_failed
+
+    @property
+    def lost(self) -> int:
+        """Ligands without a pose."""
+        return self.failed + self.unusable + self.kept_failed
+
+    def __str__(self) -> str:
+        parts = [f"{self.requested:,} requested → {self.docked + self.kept:,} {self.verb}"]
+        said = (
+            (self.kept, "from before"), (self.unusable, "not usable"), (self.failed, "failed"),
+            (self.kept_failed, "failed before"),
+            (self.contradicting, "contradict their site"), (self.implausible, "not plausible"),
+        )  # fmt: skip
+        if extra := ", ".join(f"{count:,} {what}" for count, what in said if count):
+            parts.append(f"({extra})")
+        return " ".join(parts)
