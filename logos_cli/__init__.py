@@ -14,14 +14,18 @@ if TYPE_CHECKING:
     from logos_cli.grammar import parse
     from logos_cli.records import Record, read_records, write_records
     from logos_cli.workflows.decode import decode
+    from logos_cli.workflows.dock import dock
     from logos_cli.workflows.encode import encode
+    from logos_cli.workflows.explain import explain
     from logos_cli.workflows.generate import generate
     from logos_cli.workflows.score import score
 
 _HOME = {
     "Record": "logos_cli.records",
     "decode": "logos_cli.workflows.decode",
+    "dock": "logos_cli.workflows.dock",
     "encode": "logos_cli.workflows.encode",
+    "explain": "logos_cli.workflows.explain",
     "generate": "logos_cli.workflows.generate",
     "parse": "logos_cli.grammar",
     "read_records": "logos_cli.records",
@@ -33,7 +37,9 @@ __all__ = [
     "Record",
     "__version__",
     "decode",
+    "dock",
     "encode",
+    "explain",
     "generate",
     "parse",
     "read_records",

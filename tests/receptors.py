@@ -73,6 +73,19 @@ def ligand_block(*, flat: bool = False, zero: bool = False) -> str:
     return Chem.MolToMolBlock(Chem.RemoveHs(molecule))
 
 
+def with_two_ligands() -> str:
+    """Return the peptide with two toluenes, MBN A:301 and, on its other side, MBN A:401."""
+    lines = []
+    for number, shift in ((301, 0.0), (401, -12.0)):
+        for row, xyz in enumerate(
+            Chem.MolFromMolBlock(ligand_block()).GetConformer().GetPositions().tolist()
+        ):
+            name = f"C{row or ''}"
+            x, y, z = (value + shift for value in xyz)
+            lines.append(hetatm(number + row, name, "MBN", number, (x, y, z), "C"))
+    return peptide() + "TER\n" + "".join(lines) + "END\n"
+
+
 def with_ligand() -> str:
     """Return the peptide with toluene (MBN A:301) as a crystal ligand, zinc, magnesium far away, glycerol and water."""
     rows = Chem.MolFromMolBlock(ligand_block()).GetConformer().GetPositions().tolist()

@@ -173,6 +173,35 @@ class TestVina:
         assert there["contradicts"]
         assert tally.contradicting == 1
 
+    def test_ligands_of_several_sites_go_each_to_its_own(self, tmp_path: Path) -> None:
+        path = tmp_path / "two.pdb"
+        path.write_text(receptors.with_two_ligands())
+        places = [{"ligand": {"chain": "A", "number": number}} for number in (301, 301, 401, 401, 301)]
+        items = [
+            Record(str(row), "molecule", "<MoleculeS>CCO<MoleculeE>", source=place)
+            for row, place in enumerate(places)
+        ]
+        items[3] = Record("3", "", "", Status.ERROR, "broken")
+        tally = DockTally()
+        records = _dock(path, items, tally=tally)
+        assert [record.id for record in records] == ["0", "1", "2", "3", "4"]
+        origins = [
+            record.extra["docking"]["box"]["origin"] for record in records if record.status is Status.OK
+        ]
+        assert origins == ["MBN A:301", "MBN A:301", "MBN A:401", "MBN A:301"]
+        assert (tally.docked, tally.unusable) == (4, 1)
+        given = _dock(path, items, box=BoxOptions(ligand="A:401"))
+        boxes = {record.extra["docking"]["box"]["origin"] for record in given if record.status is Status.OK}
+        assert boxes == {"MBN A:401"}
+
+    def test_dock_of_the_package(self, complex_file: Path) -> None:
+        from logos_cli import dock
+
+        [record] = dock(complex_file, Molecule("CCO"), exhaustiveness=1, cpu=1)
+        assert record.scores["vina"]["value"] < 0
+        with pytest.raises(UsageError, match="no option 'exhaustive'"):
+            dock(complex_file, Molecule("CCO"), exhaustive=1)
+
     def test_poses_are_checked(self, complex_file: Path) -> None:
         pytest.importorskip("posebusters")
         told = _dock(complex_file, Molecule("Cc1ccccc1"), check=True)[0].extra["docking"]["checks"]

@@ -195,3 +195,14 @@ def test_a_server_that_echoes_is_read() -> None:
 def test_a_server_that_does_not_is_refused_with_the_reason(tells: str) -> None:
     with pytest.raises(ModelError, match="how probable given texts are"):
         _served(tells).score(["<MoleculeS>CCO<MoleculeE>"])
+
+
+def test_explain_of_the_package_tells_every_token() -> None:
+    from logos_cli import explain, score
+    from logos_cli.objects.molecule import Molecule
+
+    [explanation] = explain(Molecule("CC(=O)O"))
+    assert "".join(token.text for token in explanation.tokens) == "<MoleculeS>CC(=O)O<MoleculeE>"
+    [record] = score(Molecule("CC(=O)O"), metrics=("logp",))
+    total = sum(token.logp for token in explanation.tokens if token.logp is not None)
+    assert record.scores["logp"]["value"] == pytest.approx(total, abs=1e-5)
