@@ -2,10 +2,12 @@
 
     python -m tests.bench.figures_docking DATA receptors -o receptors.jsonl
     python -m tests.bench.figures_docking DATA redock -o redock.jsonl --count 100 --exhaustiveness 8
+    python -m tests.bench.figures_docking DATA reference -o reference.jsonl --modes score minimize
+    python -m tests.bench.figures_docking DATA generated -o generated.jsonl --count 10 --exhaustiveness 4
     python -m tests.bench.figures_docking DATA summary redock.jsonl
 
-DATA is the folder ``complexes``. Each result is a line that is written at once, and what is there is not done
-again: a run can be stopped, continued, and summed up while it goes on.
+DATA is the folder ``complexes``, beside which ``molecules`` lies. Each result is a line that is written at once, and
+what is there is not done again: a run can be stopped, continued, and summed up while it goes on.
 """
 
 from __future__ import annotations
@@ -31,6 +33,8 @@ from logos_cli.formats._molfile import read_molblock
 from logos_cli.objects.molecule import Molecule
 from logos_cli.records import Status
 from logos_cli.workflows.dock import BoxOptions, DockOptions, dock
+from tests.bench import docking_pockets as pockets
+from tests.bench.docking_pockets import interval
 
 SIDE_ANGSTROM = 25.0
 NEAR_ANGSTROM = 2.0
@@ -117,10 +121,10 @@ def redock_row(pair: Pair, exhaustiveness: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def attempted(work: Callable[[Pair], dict[str, Any]]) -> Callable[[Pair], dict[str, Any]]:
+def attempted(work: Callable[[Any], dict[str, Any]]) -> Callable[[Any], dict[str, Any]]:
     """Return the work with its errors told as rows."""
 
-    def row(pair: Pair) -> dict[str, Any]:
+    def row(pair: Any) -> dict[str, Any]:
         try:
             return work(pair)
         except LogosError as error:
@@ -129,7 +133,7 @@ def attempted(work: Callable[[Pair], dict[str, Any]]) -> Callable[[Pair], dict[s
     return row
 
 
-def run(pairs: Iterable[Pair], work: Callable[[Pair], dict[str, Any]], output: Path) -> None:
+def run(pairs: Iterable[Any], work: Callable[[Any], dict[str, Any]], output: Path) -> None:
     """Do what has not been done yet, one line at a time."""
     done = {row["name"] for row in rows(output)} if output.exists() else set()
     with output.open("a", encoding="utf-8") as stream:
@@ -155,6 +159,10 @@ def summary(path: Path) -> None:
         for row in found:
             if not row["ok"] and row.get("class", "") == reason:
                 print(f"    {row['name']}: {row['reason']}")
+    if any("generated" in row for row in good):
+        pockets.generated_summary(good)
+    elif any(mode in row for row in good for mode in ("score", "minimize", "dock")):
+        pockets.reference_summary(good)
     if distances := [row["rmsd"] for row in good if row.get("rmsd") is not None]:
         near = [float(distance <= NEAR_ANGSTROM) for distance in distances]
         both = [
@@ -175,35 +183,44 @@ def summary(path: Path) -> None:
         print(f"wall time: median {np.median(walls):.1f} s, 90 % below {np.quantile(walls, 0.9):.1f} s")
 
 
-def interval(values: list[float]) -> tuple[float, float]:
-    """Return the 95 % bootstrap interval of a mean."""
-    drawn = np.random.default_rng(SEED).choice(values, (10_000, len(values))).mean(axis=1)
-    low, high = np.quantile(drawn, (0.025, 0.975))
-    return float(low), float(high)
-
-
 def main() -> None:
     """Run or sum up one figure."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("data", type=Path)
-    parser.add_argument("figure", choices=("receptors", "redock", "summary"))
+    parser.add_argument("figure", choices=("receptors", "redock", "reference", "generated", "summary"))
     parser.add_argument("rows", nargs="?", type=Path)
     parser.add_argument("-o", "--output", type=Path, default=Path("docking.jsonl"))
     parser.add_argument("--count", type=int, default=100, help="pairs, in a fixed random order")
     parser.add_argument("--exhaustiveness", type=int, default=8)
+    parser.add_argument("--modes", nargs="+", default=["score", "minimize", "dock"], help="of reference")
+    parser.add_argument("--ligands", type=int, default=5, help="designed and random ones a pocket")
     arguments = parser.parse_args()
     if arguments.figure == "summary":
         summary(arguments.rows or arguments.output)
-        return
-    pairs = posebusters(arguments.data)
+    else:
+        run(*work(arguments), arguments.output)
+
+
+def work(arguments: argparse.Namespace) -> tuple[list[Any], Callable[[Any], dict[str, Any]]]:
+    """Return what a figure is measured on, and how."""
+    data, count, exhaustiveness = arguments.data, arguments.count, arguments.exhaustiveness
+    if arguments.figure in ("reference", "generated"):
+        chosen = pockets.crossdocked(data)[:count]
+        if arguments.figure == "reference":
+            return chosen, attempted(
+                lambda each: pockets.reference_row(each, arguments.modes, exhaustiveness)
+            )
+        library = pockets.Library(data.parent / "molecules" / "molecules.train.smi.xz")
+        return chosen, attempted(
+            lambda each: pockets.generated_row(each, library, arguments.ligands, exhaustiveness)
+        )
+    pairs = posebusters(data)
     if arguments.figure == "receptors":
-        run(pairs, receptor_row, arguments.output)
-        return
-    order = np.random.default_rng(SEED).permutation(len(pairs))[: arguments.count]
-    work = attempted(lambda pair: redock_row(pair, arguments.exhaustiveness))
-    run((pairs[index] for index in order), work, arguments.output)
+        return pairs, receptor_row
+    order = np.random.default_rng(SEED).permutation(len(pairs))[:count]
+    return [pairs[index] for index in order], attempted(lambda pair: redock_row(pair, exhaustiveness))
 
 
 if __name__ == "__main__":
