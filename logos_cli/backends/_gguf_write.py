@@ -6,6 +6,7 @@ files), so that every program of that family reads the result.
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import os
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from logos_cli.backends._safetensors import StoredTensor, stored_tensors
+from logos_cli.backends._task_sampling import GGUF_KEY, from_config
 from logos_cli.backends._tokenizer import HubTokenizer, read_json
 from logos_cli.errors import MissingError, ModelError, UsageError
 
@@ -246,6 +248,9 @@ class _Conversion:
             found.size_label = gguf.size_label(total, shared, expert, experts)
         writer.add_type(gguf.GGUFType.MODEL)
         found.set_gguf_meta_model(writer)
+        generation = self._directory / "generation_config.json"
+        if sampling := from_config(read_json(generation) if generation.is_file() else {}):
+            writer.add_string(GGUF_KEY, json.dumps(sampling))
 
     def _add_parameters(self, writer: Any) -> None:
         gguf, config = self._gguf, self._config

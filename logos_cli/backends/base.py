@@ -14,6 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
 from logos_cli import registry
@@ -22,6 +23,7 @@ from logos_cli.backends._completer import ModelInfo as ModelInfo
 from logos_cli.backends._completer import TextAnswer as TextAnswer
 from logos_cli.backends._completer import TextQuery as TextQuery
 from logos_cli.backends._locate import Location, locate
+from logos_cli.backends._task_sampling import TaskSampling
 from logos_cli.backends._tokens import CharacterTokenizer as CharacterTokenizer
 from logos_cli.backends._tokens import Tokenizer as Tokenizer
 from logos_cli.errors import ModelError, UsageError
@@ -256,6 +258,8 @@ class Checkpoint(ABC):
     name: str
     tokenizer: Tokenizer
     context_tokens: int
+    task_sampling: TaskSampling = MappingProxyType({})
+    """How the model wants to be sampled, if its files say so; else the tasks' presets hold."""
 
     def plan(self, n_tokens: int, batch_size: int | None = None) -> MemoryPlan | None:  # noqa: ARG002
         """Say what memory a run takes, and how many sequences fit, without reading the weights.

@@ -17,6 +17,7 @@ from logos_cli.backends._gguf_tokenizer import GgufTokenizer, GgufVocabulary
 from logos_cli.backends._llama import INSTALL, MOST_SEQUENCES, LlamaContext, LlamaModel, library
 from logos_cli.backends._llama_threads import ANY, Rows, Threads, best_threads, rows_that_agree, usable_cores
 from logos_cli.backends._locate import weights_sha256
+from logos_cli.backends._task_sampling import from_metadata
 from logos_cli.backends.base import (
     Availability,
     Backend,
@@ -221,6 +222,7 @@ class GgufCheckpoint(Checkpoint):
         self.header: GgufHeader = read_gguf(source.file)
         self.shape: ModelShape = model_shape(self.header)
         self.context_tokens = self.shape.context_tokens
+        self.task_sampling = from_metadata(self.header.metadata)
         self._source = source
         self._options = options
         self._revision = revision

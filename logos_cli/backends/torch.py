@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from logos_cli.backends._architecture import DecoderConfig
 from logos_cli.backends._locate import weights_sha256
 from logos_cli.backends._safetensors import weight_files
+from logos_cli.backends._task_sampling import from_config
 from logos_cli.backends._tokenizer import HubTokenizer, read_json
 from logos_cli.backends._torch_device import (
     DTYPES,
@@ -168,6 +169,15 @@ class TorchBackend(TensorBackend):
         return Products(self._decoder)
 
 
+def _eos_ids(*configs: Mapping[str, Any]) -> tuple[int, ...]:
+    """Return the tokens that end a text, by any of the configurations."""
+    found: dict[int, None] = {}
+    for config in configs:
+        value = config.get("eos_token_id")
+        found |= dict.fromkeys([value] if isinstance(value, int) else value or [])
+    return tuple(found)
+
+
 class TorchCheckpoint(Checkpoint):
     """A directory with ``config.json``, ``tokenizer.json`` and safetensors weights."""
 
@@ -177,19 +187,13 @@ class TorchCheckpoint(Checkpoint):
         self._options = options
         self._revision = revision
         self._config = read_json(path / "config.json")
-        self.tokenizer = HubTokenizer(path, self._eos_ids())
+        generation = path / "generation_config.json"
+        generation_config = read_json(generation) if generation.is_file() else {}
+        self.task_sampling = from_config(generation_config)
+        self.tokenizer = HubTokenizer(path, _eos_ids(self._config, generation_config))
         self.context_tokens = int(self._config.get("max_position_embeddings") or 0)
         if options.dtype != "auto" and options.dtype not in DTYPES:
             raise UsageError(f"unknown dtype {options.dtype!r}", hint=f"one of auto, {', '.join(DTYPES)}")
-
-    def _eos_ids(self) -> tuple[int, ...]:
-        generation = self.path / "generation_config.json"
-        configs = (self._config, read_json(generation) if generation.is_file() else {})
-        found: dict[int, None] = {}
-        for config in configs:
-            value = config.get("eos_token_id")
-            found |= dict.fromkeys([value] if isinstance(value, int) else value or [])
-        return tuple(found)
 
     @cached_property
     def shape(self) -> DecoderConfig:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
+from logos_cli.backends._task_sampling import KEY, from_config
+from logos_cli.backends._tokenizer import read_json
 from logos_cli.training.checkpoint import written_whole
 from logos_cli.training.distributed import whole
 from logos_cli.training.vocabulary import Vocabulary
@@ -67,7 +69,7 @@ def _write(trainer: Trainer, model: Any, tensors: dict[str, torch.Tensor] | None
         "pad": trainer.vocabulary.pad_id,
     }
     ids = {f"{role}_token_id": number for role, number in roles.items() if number is not None}
-    model.generation_config = GenerationConfig(**ids)  # type: ignore[no-untyped-call]
+    model.generation_config = GenerationConfig(**ids, **_inherited(trainer))  # type: ignore[no-untyped-call]
     for name, number in ids.items():
         setattr(model.config, name, number)
     model.config.use_cache = True
@@ -84,6 +86,13 @@ def _write(trainer: Trainer, model: Any, tensors: dict[str, torch.Tensor] | None
     trainer.vocabulary.save(directory)
     for file in directory.glob("*.safetensors"):
         file.chmod(0o644)
+
+
+def _inherited(trainer: Trainer) -> dict[str, Any]:
+    """Return how the base model wants to be sampled, which goes on to hold."""
+    path = None if trainer.base is None else trainer.base.path / "generation_config.json"
+    found = from_config(read_json(path)) if path is not None and path.is_file() else {}
+    return {KEY: found} if found else {}
 
 
 def _dtype(trainer: Trainer) -> torch.dtype:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Literal
+from typing import Any, Literal
 
+from logos_cli.backends._task_sampling import KEY
 from logos_cli.backends.base import LoadOptions
 from logos_cli.engine.sampling import Sampling
-from logos_cli.errors import UsageError
+from logos_cli.errors import ModelError, UsageError
 from logos_cli.formats.base import ReadOptions
 from logos_cli.resources import EMBEDDED
 from logos_cli.workflows._engines import parse_devices
@@ -16,7 +18,7 @@ from logos_cli.workflows._until import Until
 
 @dataclass(frozen=True, slots=True)
 class GenerateOptions:
-    """How to generate. None takes the preset of the task.
+    """How to generate. None takes the preset: the model's own for the task, else the task's.
 
     Attributes
     ----------
@@ -113,10 +115,25 @@ class GenerateOptions:
         if self.order not in ("input", "completed"):
             raise UsageError(f"there is no order {self.order!r}", hint="choose input or completed")
 
-    def sampling(self, preset: Sampling) -> Sampling:
-        """Return the preset with what was chosen otherwise."""
-        names = (each.name for each in fields(Sampling))
+    def sampling(self, preset: Sampling, wanted: Mapping[str, float]) -> Sampling:
+        """Return the task's preset, with what the model wants and then what was chosen otherwise.
+
+        Raises
+        ------
+        ModelError
+            If the model wants what there is not.
+        """
+        names = [each.name for each in fields(Sampling)]
         chosen = {name: value for name in names if (value := getattr(self, name)) is not None}
+        values: dict[str, Any] = dict(wanted)
+        try:
+            preset = replace(preset, **values)
+        except (TypeError, UsageError) as error:
+            told = ", ".join(f"{name} {value:g}" for name, value in wanted.items())
+            raise ModelError(
+                f"the model cannot be sampled as its own files want it: {told}",
+                hint=f"{KEY} in its generation_config.json holds {', '.join(names)}",
+            ) from error
         return replace(preset, **chosen)
 
     @property

@@ -125,8 +125,8 @@ class Generation:
         self.n_samples = options.n_samples or (self.until.limit if self.until else self.task.n_samples)
         self._check_counts()
         self._deadline = None if options.time_s is None else time.monotonic() + options.time_s
-        self.sampling = options.sampling(self.task.preset)
         self.checkpoint: Checkpoint = open_model(options.load, options.backend)
+        self.sampling = options.sampling(self.task.preset, self.checkpoint.task_sampling.get(task, {}))
         self.tally = GenerateTally() if tally is None else tally
         self._reference: Reference | TrainingData | None = None
         self._info: ModelInfo | None = None

@@ -142,7 +142,13 @@ def test_a_dry_run_shows_the_resolved_plan(logos: Any, tmp_path: Path) -> None:
     assert plan["seed"] == "7"
     assert plan["prompts"] == "2"
     assert plan["longest_prompt_tokens"] == "7"
-    assert plan["temperature"] == "1.2"
+    assert plan["temperature"] == "1.0"  # as logos-nano wants it
+    task = logos("generate", "molecule", "--dry-run", "--top-k", 7, code=ExitCode.OK).stdout
+    plan = dict(line.split(maxsplit=1) for line in task.splitlines())
+    assert (plan["temperature"], plan["top_p"], plan["top_k"]) == ("1.2", "0.85", "7")
+    chosen = logos("generate", "protein", "--dry-run", "--temperature", 0.3, code=ExitCode.OK).stdout
+    plan = dict(line.split(maxsplit=1) for line in chosen.splitlines())
+    assert (plan["temperature"], plan["top_p"]) == ("0.3", "1.0")
 
 
 def test_the_group_lists_every_task_in_a_line(logos: Any) -> None:

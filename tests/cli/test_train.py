@@ -205,6 +205,8 @@ def test_the_embedded_model_is_gone_on_from(train: Run) -> None:
     )  # fmt: skip
     card = Path(out.strip(), "README.md").read_text()
     assert "trained from `logos-nano`" in card
+    generation = json.loads(Path(out.strip(), "generation_config.json").read_text())
+    assert generation["task_specific_params"]["protein"]["top_p"] == 1.0  # as its base wants to be sampled
     done = CliRunner().invoke(
         build_app(rich_help=False), ["generate", "molecule", "-n", "2", "--model", out.strip()]
     )

@@ -25,7 +25,7 @@ UPSTREAM = {
 """Spellings of the published scripts."""
 
 _TASK, _PROMPTS, _SAMPLING, _MODEL, _OUTPUT = "Task", "Prompts", "Sampling", "Model", "Output"
-_PRESET = "the task's"
+_PRESET = "preset"
 
 _AMOUNT = (
     declare("until", str | None, None, metavar="valid=500,unique=100", show_default=False,
