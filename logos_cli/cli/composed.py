@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import typer
@@ -29,6 +30,12 @@ class Declared:
     name: str
     annotation: Any
     default: Any = None
+
+    def within(self, panel: str) -> Declared:
+        """Return it as another command shows it, in a panel of its help."""
+        option = copy(self.annotation.__metadata__[0])
+        option.rich_help_panel = panel
+        return replace(self, annotation=Annotated[self.annotation.__origin__, option])
 
     def parameter(self) -> inspect.Parameter:
         """Return it as a parameter of a signature."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 ADD_ANGSTROM = 4.0
 SIDE_ANGSTROM = 22.0
+SHARE_KNOWN = 0.9
+"""A record's site is that of a receptor which has at least this share of its residues."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +89,31 @@ class Place:
     notes: list[str]
 
 
-def find_place(model: Model, options: BoxOptions, hint: Mapping[str, Any] | None = None) -> Place:
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What marks the site that a record was made for.
+
+    Attributes
+    ----------
+    name : str
+        Of the ligand, or the residues: ``A:45,A:47``.
+    ligand : Ligand, optional
+        Of the receptor; None if residues are the mark.
+    """
+
+    name: str
+    ligand: Ligand | None = field(default=None, compare=False)
+
+
+def find_place(model: Model, options: BoxOptions, mark: Mark | None = None) -> Place:
     """Return where to dock.
 
-    Without options: around the receptor's own ligand, if it has just one, or the one that a record came from.
+    Without options: around what marks a record's site, or the receptor's own ligand if it has just one.
 
     Parameters
     ----------
-    hint : mapping, optional
-        ``source`` of the first record, which may name the ligand of the site that it was made for.
+    mark : Mark, optional
+        See :class:`Landmarks`.
 
     Raises
     ------
@@ -112,7 +130,9 @@ def find_place(model: Model, options: BoxOptions, hint: Mapping[str, Any] | None
         return _around_site(model, options)
     if options.ligand is not None:
         return _around_ligand(model, options.ligand, options)
-    return _around_own(model, options, hint or {})
+    if mark is not None and mark.ligand is None:
+        return _around_residues(model, mark.name, options, "site of the record")
+    return _around_own(model, options, None if mark is None else mark.ligand)
 
 
 def _checked(place: Place) -> Place:
@@ -157,7 +177,7 @@ def positions_of_file(path: str) -> NDArray[np.float64]:
         if b"ATOM" in head and b"M  END" not in head and b"@<TRIPOS>" not in head:
             model = Model(reading.load(source.read(), source.name), source.name)
             if model.chains and find_ligands(model)[0]:
-                return _own_positions(model, _only(model, {}))
+                return _own_positions(model, _only(model))
             heavy: NDArray[np.float64] = model.positions[model.heavy]
             return heavy
     given = read_given(path)[0]
@@ -185,19 +205,15 @@ def posed(given: Given, source: str) -> NDArray[np.float64]:
     return positions
 
 
-def _around_own(model: Model, options: BoxOptions, hint: Mapping[str, Any]) -> Place:
-    place = _around_own_ligand(model, _only(model, hint), options)
+def _around_own(model: Model, options: BoxOptions, ligand: Ligand | None) -> Place:
+    place = _around_own_ligand(model, ligand or _only(model), options)
     place.notes.append(f"the box is drawn around {place.box.origin}: {place.box}")
     return place
 
 
-def _only(model: Model, hint: Mapping[str, Any]) -> Ligand:
-    """Return the ligand of the site that is meant, or the only one that counts."""
-    ligands = find_ligands(model)[0]
-    hinted = hinted_ligand(ligands, hint)
-    if hinted is not None:
-        return hinted
-    relevant = [ligand for ligand in ligands if not is_additive(ligand)]
+def _only(model: Model) -> Ligand:
+    """Return the only ligand that counts."""
+    relevant = [ligand for ligand in find_ligands(model)[0] if not is_additive(ligand)]
     if not relevant:
         raise UsageError(
             "the receptor has no ligand to draw the box around", source=model.name,
@@ -211,16 +227,35 @@ def _only(model: Model, hint: Mapping[str, Any]) -> Ligand:
     return relevant[0]
 
 
-def hinted_ligand(ligands: Iterable[Ligand], hint: Mapping[str, Any]) -> Ligand | None:
-    """Return the ligand whose site a record was made for, as its ``source`` says; None if it is not there."""
-    named = hint.get("ligand")
-    if not isinstance(named, Mapping) or "chain" not in named or "number" not in named:
-        return None
-    wanted = (named["chain"], named["number"], str(named.get("insertion", "")))
-    for ligand in ligands:
-        if any((each.chain, each.number, each.insertion) == wanted for each in ligand.residues):
-            return ligand
-    return None
+class Landmarks:
+    """What in a receptor can mark the site that a record was made for."""
+
+    def __init__(self, model: Model) -> None:
+        self._ligands: dict[tuple[str, int, str], Ligand] = {}
+        for ligand in find_ligands(model)[0]:
+            for each in ligand.residues:
+                self._ligands.setdefault((each.chain, each.number, each.insertion), ligand)
+        table = model.residues
+        self._letters = {
+            ResidueName(chain.name, table.numbers[index], table.insertions[index]): letter
+            for chain in model.chains
+            for index, letter in zip(chain.members, chain.sequence, strict=True)
+        }
+
+    def of(self, record: Record) -> Mark | None:
+        """Return the ligand that a record names, else the residues of its site; None if they are not there.
+
+        Residues must be the same amino acids under the same names: another protein has other ones.
+        """
+        named = record.source.get("ligand")
+        if isinstance(named, Mapping) and "chain" in named and "number" in named:
+            key = (named["chain"], named["number"], str(named.get("insertion", "")))
+            if key in self._ligands:
+                ligand = self._ligands[key]
+                return Mark(str(ligand), ligand)
+        site = _lettered_site(record)
+        here = [str(name) for name, letter in site if self._letters.get(name) == letter]
+        return Mark(",".join(here)) if here and len(here) >= SHARE_KNOWN * len(site) else None
 
 
 def _own_positions(model: Model, ligand: Ligand) -> NDArray[np.float64]:
@@ -292,6 +327,11 @@ def _around_residues(model: Model, text: str, options: BoxOptions, origin: str) 
 
 def site_of(record: Record) -> list[ResidueName]:
     """Return the residues of a record's site by the names in their file; empty if it has none or says none."""
+    return [name for name, _ in _lettered_site(record)]
+
+
+def _lettered_site(record: Record) -> list[tuple[ResidueName, str]]:
+    """Return the residues of a record's site, each with its letter."""
     if "residues" not in record.source or not record.text:
         return []
     try:
@@ -302,9 +342,11 @@ def site_of(record: Record) -> list[ResidueName]:
     except LogosError:
         return []
     found = [
-        names.name((number, position)) for number, chain in enumerate(item.chains) for position in chain.site
+        (names.name((number, position)), chain.sequence[position])
+        for number, chain in enumerate(item.chains)
+        for position in chain.site
     ]
-    return [name for name in found if name is not None]
+    return [(name, letter) for name, letter in found if name is not None]
 
 
 def parse_triple(text: str, option: str) -> Triple:

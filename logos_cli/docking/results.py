@@ -12,7 +12,7 @@ from logos_cli.docking import engines
 from logos_cli.docking.candidates import Candidate
 from logos_cli.docking.contacts import Contact, ContactFinder, consistency
 from logos_cli.docking.options import DockOptions
-from logos_cli.docking.place import Place, posed, site_of
+from logos_cli.docking.place import SHARE_KNOWN, Place, posed, site_of
 from logos_cli.docking.pool import Docked, Failure, error_of
 from logos_cli.docking.poses import from_bytes
 from logos_cli.docking.receptor import Receptor, ResidueId, prepare
@@ -24,8 +24,6 @@ from logos_cli.formats._structure_model import Model
 from logos_cli.records import Record, Status
 
 VINA_VERSION = "1"
-_SHARE_KNOWN = 0.9
-"""A site is compared with a receptor that has at least this share of its residues."""
 
 
 @dataclass(slots=True)
@@ -99,7 +97,10 @@ class Reporter:
 
     def unusable(self, candidate: Candidate) -> DockedLigand:
         """Return what becomes of a ligand that is none."""
-        self.tally.unusable += 1
+        if candidate.record.status is Status.INVALID:
+            self.tally.invalid += 1
+        else:
+            self.tally.unusable += 1
         return DockedLigand(_failed(candidate.record, candidate.error or InputError("not usable")))
 
     def docked(self, candidate: Candidate, outcome: Docked | Failure, site: Site) -> DockedLigand:
@@ -186,7 +187,7 @@ class Reporter:
         if not wanted:
             return
         known = {residue for _, residue in site.contacts.residues}
-        if sum(residue in known for residue in wanted) < _SHARE_KNOWN * len(wanted):
+        if sum(residue in known for residue in wanted) < SHARE_KNOWN * len(wanted):
             said["site"] = {"value": None, "reason": "the receptor has not the residues of the site"}
             return
         agreement = consistency(contacts, wanted)

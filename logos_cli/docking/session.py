@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from functools import cached_property
 from itertools import chain, groupby, islice
@@ -13,13 +13,12 @@ from logos_cli.docking import engines
 from logos_cli.docking.candidates import Candidate
 from logos_cli.docking.ligand import LigandOptions
 from logos_cli.docking.options import DockOptions
-from logos_cli.docking.place import Place, find_place, hinted_ligand
+from logos_cli.docking.place import Landmarks, Mark, Place, find_place
 from logos_cli.docking.pool import Job, Pool, Task, usable_cores
 from logos_cli.docking.receptor import Receptor, read_model
 from logos_cli.docking.results import DockedLigand, Reporter, Site
 from logos_cli.docking.tally import DockTally
 from logos_cli.formats._input import Input
-from logos_cli.formats._structure_ligands import find_ligands
 from logos_cli.formats._structure_model import Model
 
 
@@ -28,6 +27,8 @@ class Session:
 
     Attributes
     ----------
+    path : str
+        The receptor's file.
     site : Site
         Where is docked to: of several, where the first ligand is.
     tally : DockTally
@@ -36,16 +37,17 @@ class Session:
     def __init__(
         self, receptor: str | PathLike[str], options: DockOptions, *, tally: DockTally | None = None
     ) -> None:
+        self.path = fspath(receptor)
         self.options = options
         self.engine = engines.choose(options.engine)
         self.tally = DockTally() if tally is None else tally
         self.tally.verb = {"dock": "docked", "score": "scored", "minimize": "minimised"}[options.mode]
-        with closing(Input(fspath(receptor))) as source:
+        with closing(Input(self.path)) as source:
             self.model: Model = read_model(source, options.receptor.model)
             self.sha256 = source.sha256
         self._reporter = Reporter(options, self.engine, self.tally)
-        self._sites: dict[Hashable, Site] = {}
-        self._last_key: Hashable = None
+        self._sites: dict[Mark | None, Site] = {}
+        self._last_mark: Mark | None = None
         self._first: Candidate | None = None
 
     def look_at(self, first: Candidate) -> None:
@@ -58,8 +60,13 @@ class Session:
         if self._sites:
             return next(iter(self._sites.values()))
         if self._first is None:
-            return self._site_of(None, {})
-        return self._site_of(self._key(self._first), self._first.record.source)
+            return self._site_of(None)
+        return self._site_of(self._mark(self._first))
+
+    @property
+    def sites(self) -> list[Site]:
+        """All places that have been docked to."""
+        return list(self._sites.values())
 
     @property
     def place(self) -> Place:
@@ -90,21 +97,23 @@ class Session:
     # -- where ---------------------------------------------------------------------------------------
 
     @cached_property
-    def _own_ligands(self) -> list[Any]:
-        return find_ligands(self.model)[0] if self.options.box.is_open else []
+    def _landmarks(self) -> Landmarks:
+        return Landmarks(self.model)
 
-    def _key(self, candidate: Candidate) -> Hashable:
-        """Return which ligand of the receptor marks the site that a ligand was made for; None if none does."""
-        found = hinted_ligand(self._own_ligands, candidate.record.source)
-        if found is not None or candidate.error is None:
-            self._last_key = None if found is None else str(found)
-        return self._last_key
+    def _mark(self, candidate: Candidate) -> Mark | None:
+        """Return what marks the site that a ligand was made for; one in error goes with those before it."""
+        if not self.options.box.is_open:
+            return None
+        mark = self._landmarks.of(candidate.record)
+        if mark is not None or candidate.error is None:
+            self._last_mark = mark
+        return self._last_mark
 
-    def _site_of(self, key: Hashable, hint: Any) -> Site:
-        if key not in self._sites:
-            place = find_place(self.model, self.options.box, hint)
-            self._sites[key] = Site(self.model, self.sha256, self.options, place)
-        return self._sites[key]
+    def _site_of(self, mark: Mark | None) -> Site:
+        if mark not in self._sites:
+            place = find_place(self.model, self.options.box, mark)
+            self._sites[mark] = Site(self.model, self.sha256, self.options, place)
+        return self._sites[mark]
 
     # -- the run -------------------------------------------------------------------------------------
 
@@ -113,10 +122,10 @@ class Session:
 
         Without a box, ligands that were made for different sites of the receptor are docked each to its own.
         """
-        for key, group in groupby(candidates, self._key):
-            yield from self._dock_at(key, group)
+        for mark, group in groupby(candidates, self._mark):
+            yield from self._dock_at(mark, group)
 
-    def _dock_at(self, key: Hashable, candidates: Iterator[Candidate]) -> Iterator[DockedLigand]:
+    def _dock_at(self, mark: Mark | None, candidates: Iterator[Candidate]) -> Iterator[DockedLigand]:
         options = self.options
         n_cores = options.cpu or usable_cores()
         first = list(islice(candidates, n_cores + 1))
@@ -126,7 +135,7 @@ class Session:
             yield from map(self._reporter.unusable, first)
             return
         n_workers = n_usable if is_all else n_cores
-        site = self._site_of(key, first[0].record.source)
+        site = self._site_of(mark)
         receptor = site.receptor
         job = Job(
             self.engine,

@@ -7,10 +7,17 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class DockTally:
-    """What became of every ligand."""
+    """What became of every ligand.
+
+    Attributes
+    ----------
+    invalid, unusable : int
+        Samples that were not valid when they came, and whatever else is no ligand.
+    """
 
     docked: int = 0
     failed: int = 0
+    invalid: int = 0
     unusable: int = 0
     kept: int = 0
     kept_failed: int = 0
@@ -21,18 +28,23 @@ class DockTally:
     @property
     def requested(self) -> int:
         """All of them."""
-        return self.docked + self.failed + self.unusable + self.kept + self.kept_failed
+        return self.good + self.invalid + self.lost
+
+    @property
+    def good(self) -> int:
+        """Ligands with a pose."""
+        return self.docked + self.kept
 
     @property
     def lost(self) -> int:
-        """Ligands without a pose."""
+        """Ligands that ought to have a pose and have none."""
         return self.failed + self.unusable + self.kept_failed
 
     def __str__(self) -> str:
-        parts = [f"{self.requested:,} requested → {self.docked + self.kept:,} {self.verb}"]
+        parts = [f"{self.requested:,} requested → {self.good:,} {self.verb}"]
         said = (
-            (self.kept, "from before"), (self.unusable, "not usable"), (self.failed, "failed"),
-            (self.kept_failed, "failed before"),
+            (self.kept, "from before"), (self.invalid, "not valid"), (self.unusable, "not usable"),
+            (self.failed, "failed"), (self.kept_failed, "failed before"),
             (self.contradicting, "contradict their site"), (self.implausible, "not plausible"),
         )  # fmt: skip
         if extra := ", ".join(f"{count:,} {what}" for count, what in said if count):

@@ -177,6 +177,8 @@ class Task(ABC):
         What its collectors' results are called (``sites``); empty if it has none.
     writers : mapping
         Writers of its results by the ending of the output, where it is another one than for samples.
+    docks : bool
+        Whether its results are ligands for a structure, which can be docked at once.
     restricting : str, optional
         The one of its own options, if it was chosen, that fixes parts of the answer as a template does.
     options : tuple of TaskOption
@@ -200,6 +202,7 @@ class Task(ABC):
     n_samples: ClassVar[int] = 1
     collects: ClassVar[str] = ""
     writers: ClassVar[Mapping[str, str]] = {}
+    docks: ClassVar[bool] = False
     options: ClassVar[tuple[TaskOption, ...]] = ()
 
     def __init__(self, **chosen: Any) -> None:

@@ -35,10 +35,12 @@ class LigandTask(Task):
     )
     examples = (
         "logos generate ligand --pocket complex.pdb -n 100 -o ligands.sdf",
+        "logos generate ligand --pocket complex.pdb -n 100 --dock -o poses.sdf",
         "logos generate ligand --pocket protein.pdb --site A:45,A:47-52 -n 100",
         "logos generate site protein.pdb --top 1 -q | logos generate ligand --prompt - --until unique=100",
     )
     prompt_spellings = ("--pocket",)
+    docks = True
     restrictions = ("template",)
     read_options = ("ligand", "cutoff_angstrom", "chains", "column")
     form = Form.COMPLEX

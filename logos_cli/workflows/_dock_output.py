@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +16,7 @@ from logos_cli.errors import FormatError, OutputError, UsageError
 from logos_cli.records import Record, Status
 
 if TYPE_CHECKING:
-    from logos_cli.docking.receptor import Receptor
-    from logos_cli.docking.results import DockedLigand, Pose
+    from logos_cli.docking.results import DockedLigand, Pose, Site
 
 POSES, RECORDS, RUN = "poses.sdf", "records.jsonl", "run.json"
 _END = b"$$$$\n"
@@ -117,18 +116,24 @@ class ResultFolder:
         self._records.write(docked.record.to_json() + "\n")
         self._records.flush()
 
-    def describe(self, receptor: Receptor, run: Mapping[str, Any]) -> None:
-        """Write the prepared receptor and the arguments of the run."""
-        for name, text in (
-            ("receptor.pdbqt", receptor.rigid_pdbqt),
-            ("flexible.pdbqt", receptor.flexible_pdbqt),
-            ("receptor.cif", receptor.cif),
-            (RUN, json.dumps(run, indent=2, ensure_ascii=False) + "\n"),
-        ):
-            if text:
-                part = self.path / f"{name}.part"
-                part.write_text(text, encoding="utf-8")
-                part.replace(self.path / name)
+    def describe(self, sites: Sequence[Site], run: Mapping[str, Any]) -> None:
+        """Write the prepared receptors, one for each site, and the arguments of the run."""
+        for number, site in enumerate(sites, 1):
+            mark = f"-{number}" if len(sites) > 1 else ""
+            receptor = site.receptor
+            self._put(f"receptor{mark}.pdbqt", receptor.rigid_pdbqt)
+            self._put(f"flexible{mark}.pdbqt", receptor.flexible_pdbqt)
+            self._put(f"receptor{mark}.cif", receptor.cif)
+        if len(sites) > 1:
+            told = [{"receptor": site.model.name, "box": site.place.box.to_json()} for site in sites]
+            run = {**run, "sites": told}
+        self._put(RUN, json.dumps(run, indent=2, ensure_ascii=False) + "\n")
+
+    def _put(self, name: str, text: str) -> None:
+        if text:
+            part = self.path / f"{name}.part"
+            part.write_text(text, encoding="utf-8")
+            part.replace(self.path / name)
 
 
 def _recover(path: Path) -> dict[str, Record]:

@@ -60,7 +60,7 @@ def iter_decoded(paths: Iterable[str], stdin: IO[bytes] | None = None) -> Iterat
                 for entry in detect(source).read(source, ReadOptions()):
                     kind = entry.form or (entry.item.forms[0] if entry.item else "")
                     record = entry.record or Record(entry.id, kind, "", source=entry.source)
-                    if entry.error is not None:
+                    if entry.error is not None and record.status is not Status.INVALID:
                         record.status, record.reason = Status.ERROR, entry.error.message
                     yield Decoded(record, entry.item, entry.error)
             except LogosError as error:

@@ -36,12 +36,23 @@ def _run(task: Task, values: dict[str, Any]) -> ExitCode:
     from logos_cli.workflows.generate import Generation
 
     prompt = _prompt(values)
+    if task.docks:
+        from logos_cli.cli.commands import _generate_dock as docking
+
+        docking.check(values)
     options = _options(values)
     run = Generation(task.name, options, task_options={each.name: values[each.name] for each in task.options})
+    docked = docking.DockedOutput(run, prompt, values) if values.get("dock") else None
     if values["dry_run"]:
         from logos_cli.cli.commands._generate_plan import show_plan
 
-        return show_plan(run, prompt)
+        code = show_plan(run, prompt)
+        if docked is not None:
+            docked.show_plan()
+        return code
+    if docked is not None:
+        code = docked.write(run.records(prompt))
+        return _finish(run.tally, task, options) or code
     output = values["output"]
     if values["results_dir"] is not None:
         Path(values["results_dir"]).mkdir(parents=True, exist_ok=True)
@@ -152,7 +163,12 @@ class _Commands(Mapping[str, Callback]):
         task: Task = registry.load("tasks", name)
         examples = "\n\n".join(f"  {example}" for example in task.examples)
         help = "\n\n".join(filter(None, (task.help, task.details, "Examples:", examples)))
-        return with_aliases(command(name, functools.partial(_run, task), options_of(task), help), UPSTREAM)
+        declared = [*options_of(task)]
+        if task.docks:
+            from logos_cli.cli.commands._generate_dock import OPTIONS
+
+            declared += OPTIONS
+        return with_aliases(command(name, functools.partial(_run, task), declared, help), UPSTREAM)
 
 
 PLUGIN = Command(
