@@ -70,3 +70,17 @@ class DockOptions:
         return Search(
             self.mode, self.exhaustiveness, self.n_poses, self.energy_range_kcal_per_mol, self.seed, threads
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """What is docked into, and how.
+
+    Attributes
+    ----------
+    receptor : str
+        PDB, mmCIF or BinaryCIF.
+    """
+
+    receptor: str
+    options: DockOptions = field(default_factory=DockOptions)

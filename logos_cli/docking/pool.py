@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from typing import IO, Any, Self
@@ -84,7 +85,10 @@ class Pool:
         )
 
     def run(self, tasks: Iterable[Task]) -> Iterator[Result]:
-        """Yield the results as they come; tasks are drawn as workers need them. Runs once."""
+        """Yield the results as they come; tasks are drawn as workers need them.
+
+        May be called again when all results have been taken; if it is left early, the pool has to be closed.
+        """
         source = iter(tasks)
         outstanding = 0
         exhausted = False
@@ -92,8 +96,10 @@ class Pool:
         while True:
             while not exhausted and outstanding < most:
                 task = next(source, None)
-                exhausted = task is None
-                outstanding += not exhausted
+                if task is None:
+                    exhausted = True
+                    break
+                outstanding += 1
                 try:
                     self._tasks.send(task)
                 except (BrokenPipeError, OSError) as error:
@@ -108,6 +114,8 @@ class Pool:
 
     def close(self) -> None:
         """End the processes: the server notices that nobody asks any more, and ends its workers."""
+        with suppress(OSError):
+            self._tasks.send(None)  # idle, it ends in order
         self._tasks.close()
         self._end()
         self._reader.join(_PATIENCE_S)

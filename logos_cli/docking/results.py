@@ -55,6 +55,8 @@ class DockedLigand:
     contacts: list[Contact] = field(default_factory=list)
     site: Site | None = None
     """Where it was docked to, if it was."""
+    reason: str | None = None
+    """Why it has no pose."""
 
 
 @dataclass
@@ -101,13 +103,13 @@ class Reporter:
             self.tally.invalid += 1
         else:
             self.tally.unusable += 1
-        return DockedLigand(_failed(candidate.record, candidate.error or InputError("not usable")))
+        return _without_pose(candidate.record, candidate.error or InputError("not usable"))
 
     def docked(self, candidate: Candidate, outcome: Docked | Failure, site: Site) -> DockedLigand:
         """Return a ligand with its poses, or the reason why it has none."""
         if isinstance(outcome, Failure):
             self.tally.failed += 1
-            return DockedLigand(_failed(candidate.record, error_of(outcome)))
+            return _without_pose(candidate.record, error_of(outcome))
         self.tally.docked += 1
         poses = [
             Pose(from_bytes(binary), rank, score)
@@ -202,13 +204,13 @@ def _score(value: float) -> dict[str, Any]:
     return {"value": value, "unit": "kcal/mol", "better": "lower", "version": VINA_VERSION}
 
 
-def _failed(record: Record, error: LogosError) -> Record:
-    """Return a ligand's record as an error, which has no sentence; the ligand's is kept under ``docking``."""
-    if record.status is not Status.OK:
-        return record
+def _without_pose(record: Record, error: LogosError) -> DockedLigand:
+    """Return a ligand that is not docked: its record has no sentence any more, which is kept under ``docking``."""
     reason = error.message + (f" ({error.hint})" if error.hint else "")
-    extra = {**record.extra, "docking": {"text": record.text}}
-    return replace(record, status=Status.ERROR, reason=reason, text="", extra=extra)
+    if record.status is Status.OK:
+        extra = {**record.extra, "docking": {"text": record.text}}
+        record = replace(record, status=Status.ERROR, reason=reason, text="", extra=extra)
+    return DockedLigand(record, reason=reason)
 
 
 def _references(path: str | None) -> list[Chem.Mol]:

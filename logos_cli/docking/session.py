@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from functools import cached_property
 from itertools import chain, groupby, islice
 from os import PathLike, fspath
-from typing import Any
+from typing import Any, Self
 
 from logos_cli.docking import engines
 from logos_cli.docking.candidates import Candidate
@@ -24,6 +24,8 @@ from logos_cli.formats._structure_model import Model
 
 class Session:
     """A receptor read and an engine found, neither prepared nor started.
+
+    As a context it keeps its processes for further ligands; otherwise they end with each call of :meth:`dock`.
 
     Attributes
     ----------
@@ -49,6 +51,21 @@ class Session:
         self._sites: dict[Mark | None, Site] = {}
         self._last_mark: Mark | None = None
         self._first: Candidate | None = None
+        self._keeps = False
+        self._kept: tuple[Job, Pool] | None = None
+
+    def __enter__(self) -> Self:
+        self._keeps = True
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the processes that were kept."""
+        if self._kept is not None:
+            self._kept[1].close()
+            self._kept = None
 
     def look_at(self, first: Candidate) -> None:
         """Let the first ligand say where is docked to, unless an option does."""
@@ -146,8 +163,24 @@ class Session:
             options.seconds_per_ligand,
             receptor.pdb if options.check else None,
         )
-        with Pool(job) as pool:
+        with self._pool(job, keep=self._keeps and not is_all) as pool:
             yield from _Course(self._reporter, site, pool).run(chain(first, candidates))
+
+    @contextmanager
+    def _pool(self, job: Job, *, keep: bool) -> Iterator[Pool]:
+        """Open a pool, or take the one that was kept; one that is left with work under way is not kept."""
+        if not keep:
+            with Pool(job) as pool:
+                yield pool
+            return
+        if self._kept is None or self._kept[0] != job:
+            self.close()
+            self._kept = job, Pool(job)
+        try:
+            yield self._kept[1]
+        except BaseException:
+            self.close()
+            raise
 
 
 class _Course:

@@ -20,6 +20,7 @@ from logos_cli.objects.base import ScienceObject
 from logos_cli.records import Record
 
 if TYPE_CHECKING:
+    from logos_cli.docking.options import Destination
     from logos_cli.evaluators._reference import ReferenceSet
 
 
@@ -33,6 +34,8 @@ class Need(StrEnum):
     """``--truth``."""
     WILD_TYPE = "wild_type", "the wild type"
     """What the records are variants of (``--wild-type``)."""
+    RECEPTOR = "receptor", "a receptor"
+    """What ligands are docked into (``--receptor``)."""
 
     what: str
 
@@ -63,8 +66,8 @@ class Metric:
     source : str
         Where the definition comes from: publication, program, and what of it.
     needs : tuple of Need
-        A metric without needs is computed unless told otherwise; one that needs a reference set or the truth,
-        where that is given; one that needs a model, when it is asked for.
+        A metric without needs is computed unless told otherwise; one that needs a reference set, the truth or a
+        receptor, where that is given; one that needs a model, when it is asked for.
     """
 
     name: str
@@ -135,6 +138,8 @@ class Context:
         The language model, for metrics that need one.
     wild_type : str, optional
         The sentence that records are variants of.
+    receptor : Destination, optional
+        What ligands are docked into, and how.
     blocks : bool
         Likelihood: each block of the sentence as well, given what precedes it.
     seed : int
@@ -144,6 +149,7 @@ class Context:
     reference: ReferenceSet | None = None
     truth: ReferenceSet | None = None
     wild_type: str | None = None
+    receptor: Destination | None = None
     load: LoadOptions = field(default_factory=LoadOptions)
     backend: str = "auto"
     blocks: bool = False
@@ -191,6 +197,8 @@ class Evaluator(ABC):
         The sentence forms that it has something to say of; subjects of other forms do not come here.
     metrics : tuple of Metric
         Of one record.
+    has_processes : bool
+        It shares its work among processes of its own: it is asked in one, whatever ``--jobs`` is.
     summary_metrics : tuple of Metric
         Of a set. Means and rates of ``metrics`` over the records come by themselves and are not repeated here.
     """
@@ -198,6 +206,7 @@ class Evaluator(ABC):
     name: ClassVar[str]
     help: ClassVar[str]
     forms: ClassVar[frozenset[Form]]
+    has_processes: ClassVar[bool] = False
     metrics: ClassVar[tuple[Metric, ...]]
     summary_metrics: ClassVar[tuple[Metric, ...]] = ()
 
@@ -270,3 +279,6 @@ class Evaluator(ABC):
             Names among ``summary_metrics``.
         """
         return {}
+
+    def close(self) -> None:  # noqa: B027 - most have nothing to end
+        """End what runs for it; the run is over."""

@@ -140,6 +140,8 @@ def as_score(value: Value, metric: Metric, context: Context) -> dict[str, Any]:
     score["version"] = metric.version
     if Need.MODEL in metric.needs:
         score["model"] = context.load.model
+    if Need.RECEPTOR in metric.needs and context.receptor is not None:
+        score["receptor"] = context.receptor.receptor
     return score
 
 
@@ -151,20 +153,22 @@ def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
 
 
 class Scorer:
-    """Scores batches; families that use a model run in this process, whatever ``jobs`` is."""
+    """Scores batches; families that use a model or processes of their own run in this one, whatever ``jobs`` is."""
 
     def __init__(self, selection: Selection, context: Context, jobs: int = 1) -> None:
         self.selection = selection
         self.context = context
         self._unready: dict[str, LogosError] = {}
         names = [family.name for family in selection.families]
-        self._with_model = [name for name in names if _uses_model(name, selection)]
-        self._others = [name for name in names if name not in self._with_model]
+        self._here_only = [name for name in names if _stays_here(name, selection)]
+        self._others = [name for name in names if name not in self._here_only]
         for name in self._others:
             self._prepare(name)
+        # what takes seconds a record is written soon
+        self._batch = _SMALL_BATCH if any(evaluators()[name].has_processes for name in names) else BATCH
         self._jobs = jobs if self._others else 1
         self._pool = _pool(self._jobs, selection, context, self._others) if self._jobs > 1 else None
-        for name in self._with_model:
+        for name in self._here_only:
             self._prepare(name)
 
     def _prepare(self, name: str) -> None:
@@ -187,10 +191,10 @@ class Scorer:
     def run(self, items: Iterable[T], subject_of: Callable[[T], Subject]) -> Iterator[tuple[T, Outcome]]:
         """Yield every item with its outcome, in order; only a few batches are held at a time."""
         if self._pool is None:
-            for batch in batches(items, BATCH):
+            for batch in batches(items, self._batch):
                 subjects = [subject_of(item) for item in batch]
                 self._check_ready(subjects)
-                outcomes = self._here(subjects, (*self._others, *self._with_model))
+                outcomes = self._here(subjects, (*self._others, *self._here_only))
                 yield from zip(batch, outcomes, strict=True)
             return
         yield from self._in_processes(items, subject_of)
@@ -203,9 +207,8 @@ class Scorer:
     ) -> Iterator[tuple[T, Outcome]]:
         assert self._pool is not None
         pending: deque[tuple[list[T], list[Subject], Any]] = deque()
-        size = BATCH if self._with_model else _SMALL_BATCH
         try:
-            for batch in batches(items, size):
+            for batch in batches(items, self._batch if self._here_only else _SMALL_BATCH):
                 subjects = [subject_of(item) for item in batch]
                 self._check_ready(subjects)
                 parts = [
@@ -228,16 +231,23 @@ class Scorer:
         self, batch: list[T], subjects: list[Subject], parts: Sequence[Any]
     ) -> Iterator[tuple[T, Outcome]]:
         outcomes = [outcome for part in parts for outcome in part.result()]
-        if self._with_model:
-            for outcome, more in zip(outcomes, self._here(subjects, self._with_model), strict=True):
+        if self._here_only:
+            for outcome, more in zip(outcomes, self._here(subjects, self._here_only), strict=True):
                 outcome.scores |= more.scores
                 outcome.observations |= more.observations
         yield from zip(batch, outcomes, strict=True)
 
     def close(self) -> None:
         """End the processes."""
+        for name in self._here_only:
+            evaluators()[name].close()
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _stays_here(name: str, selection: Selection) -> bool:
+    """Whether a family is asked in this process only."""
+    return evaluators()[name].has_processes or _uses_model(name, selection)
 
 
 def _uses_model(name: str, selection: Selection) -> bool:

@@ -20,6 +20,7 @@ _FLAGS: Final = {
     Need.REFERENCE: "--reference FILE",
     Need.TRUTH: "--truth FILE",
     Need.WILD_TYPE: "--wild-type FILE",
+    Need.RECEPTOR: "--receptor FILE",
 }
 _NUMBER: Final = re.compile(r"\d+$")
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from itertools import chain, islice
 from os import PathLike, fspath
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from logos_cli.backends.base import LoadOptions
 from logos_cli.errors import InputError, LogosError, UsageError
@@ -25,6 +25,9 @@ from logos_cli.workflows._score_lines import with_scores
 from logos_cli.workflows._score_metrics import catalogue, metric_of, pattern_of, select, unknown_name
 from logos_cli.workflows._score_summary import Collected, Row, as_json
 from logos_cli.workflows.encode import iter_entries, record_of
+
+if TYPE_CHECKING:
+    from logos_cli.docking.options import Destination
 
 Source = str | PathLike[str] | ScienceObject | Record
 Sources = Source | Iterable[Source]
@@ -49,6 +52,8 @@ class ScoreOptions:
         A file to compare with; a file with the right answers.
     wild_type : str, optional
         The sentence that records are variants of.
+    receptor : Destination, optional
+        What ligands are docked into, and how.
     blocks : bool
         Likelihood: each block as well.
     jobs : int
@@ -67,6 +72,7 @@ class ScoreOptions:
     reference: str | None = None
     truth: str | None = None
     wild_type: str | None = None
+    receptor: Destination | None = None
     blocks: bool = False
     jobs: int = 1
     seed: int = 0
@@ -93,6 +99,7 @@ class ScoreOptions:
             reference=ReferenceSet(self.reference) if self.reference else None,
             truth=ReferenceSet(self.truth) if self.truth else None,
             wild_type=self.wild_type,
+            receptor=self.receptor,
             load=LoadOptions(
                 self.model, self.revision, self.device, self.dtype, self.threads, self.offline,
                 base_url=self.base_url,

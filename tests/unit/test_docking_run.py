@@ -288,7 +288,7 @@ def test_pool_ends_when_it_is_left(program: Path, target: tuple[Receptor, engine
     job = pool.Job("vina-binary", target[1], engines.Search(), LigandOptions(ph=None), 2)
     workers = pool.Pool(job)
     try:
-        assert next(workers.run(pool.Task(index, "CC") for index in range(100))).index == 0
+        assert next(workers.run(pool.Task(index, "CC") for index in range(100))).index in (0, 1)
     finally:
         workers.close()
     assert workers._process.returncode is not None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from logos_cli.cli.commands._dock_options import HOW
 from logos_cli.cli.output import Complaints, choose_format, open_sink
 from logos_cli.cli.terminal import terminal
 from logos_cli.errors import ExitCode, UsageError
@@ -22,7 +23,7 @@ _SDF = (".sdf", ".sd")
 
 
 def options_of(values: Mapping[str, Any], **changes: Any) -> DockOptions:
-    """Return what the options of :data:`~logos_cli.cli.commands._dock_options.HOW` say.
+    """Return what the options of :data:`~logos_cli.cli.commands._dock_options.HOW` say; absent ones are defaults.
 
     Parameters
     ----------
@@ -32,6 +33,7 @@ def options_of(values: Mapping[str, Any], **changes: Any) -> DockOptions:
     from logos_cli.cli.options import parse_time
     from logos_cli.workflows.dock import DockOptions, ReceptorOptions
 
+    values = {each.name: each.default for each in HOW} | dict(values)
     limit, model = values["time_per_ligand"], values.get("structure_model", 1)
     flexible = tuple(part.strip() for part in (values["flex"] or "").split(",") if part.strip())
     kept, dropped = tuple(values["keep"] or ()), tuple(values["drop"] or ())

@@ -6,12 +6,19 @@ from typing import Annotated
 
 import typer
 
+from logos_cli.cli.commands._dock_options import elsewhere
 from logos_cli.cli.commands._generate_options import COMPUTATION
 from logos_cli.cli.composed import Declared, declare
 from logos_cli.cli.options import Form, Inputs, Output, Overwrite
 
 _SCORES, _CHOICE, _MUTANTS, _OUTPUT = "Scores", "Choice", "Variants", "Output"
 _MODEL = ("model", "revision", "backend", "device", "dtype", "base_url", "threads", "offline")
+
+DOCKING = elsewhere(
+    "Docking", False, "autobox_ligand", "autobox_site", "center", "size", "autobox_add", "keep_water", "keep", "drop",
+    "ph", "as_given", "exhaustiveness", "cpu", "engine", "time_per_ligand",
+)  # fmt: skip
+"""For the scores that dock."""
 
 DECLARED = (
     Declared("inputs", Inputs),
@@ -48,6 +55,7 @@ DECLARED = (
         "--jobs", "-j", min=1, metavar="N", help="Number of processes; a model runs in one, with its own threads.")],
         1),
     *(each for each in COMPUTATION if each.name in _MODEL),
+    *DOCKING,
     Declared("output", Output),
     declare("format", str | None, None, "--format", "-f", metavar="jsonl|csv|smi|…", rich_help_panel=_OUTPUT,
             help="Records, or a format of decode. Default: by --output, else records."),

@@ -20,6 +20,7 @@ from logos_cli.formats._output import check_output, open_output, suffix_of
 from logos_cli.records import Record, Status
 
 if TYPE_CHECKING:
+    from logos_cli.docking.options import Destination
     from logos_cli.workflows._score_summary import Row
     from logos_cli.workflows.mutants import MutantTable
     from logos_cli.workflows.score import ScoredRecord, ScoreOptions, Scoring
@@ -42,6 +43,8 @@ Examples:
   logos score library.smi --metrics qed --top 12 --by qed --draw best.svg -o best.smi
 
   logos score records.jsonl --metrics ppl --summary figures.json
+
+  logos score library.smi --metrics vina,qed --receptor complex.pdb --top 10 --by vina
 
   logos score --mutants variants.csv --wild-type wt.fasta -o fitness.csv
 """
@@ -92,8 +95,24 @@ def _options(values: dict[str, Any]) -> ScoreOptions:
         from logos_cli.workflows.mutants import WildType
 
         chosen["wild_type"] = WildType.read(values["wild_type"]).text()
+    chosen["receptor"] = _destination(values)
     form = form_of(values["form"]) if values["form"] is not None else None
     return ScoreOptions(**chosen, read=ReadOptions(form=form, column=values["column"]))
+
+
+def _destination(values: dict[str, Any]) -> Destination | None:
+    """Return what ligands are docked into, if a receptor is given."""
+    from logos_cli.cli.commands._dock_options import not_default
+    from logos_cli.cli.commands._score_options import DOCKING
+
+    if values["receptor"] is None:
+        if stray := not_default(DOCKING, values):
+            raise UsageError(f"{', '.join(stray)} says how to dock", hint="give --receptor FILE")
+        return None
+    from logos_cli.cli.commands._dock_run import options_of
+    from logos_cli.docking.options import Destination
+
+    return Destination(values["receptor"], options_of(values, seed=values["dock_seed"]))
 
 
 def _names(given: list[str] | None) -> tuple[str, ...] | None:
