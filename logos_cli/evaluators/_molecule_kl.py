@@ -9,7 +9,7 @@ from rdkit import Chem
 from rdkit.Chem import GraphDescriptors, rdMolDescriptors
 
 from logos_cli.evaluators._molecule_properties import MeasuredMolecule, morgan_fingerprint
-from logos_cli.evaluators._molecule_sets import Floats, Words, packed, similarities
+from logos_cli.evaluators._molecule_sets import FingerprintSet, Floats, Words, packed
 from logos_cli.evaluators.base import Estimate
 
 CONTINUOUS: Final = ("BertzCT", "MolLogP", "MolWt", "TPSA")
@@ -48,9 +48,9 @@ def similarity_fingerprint(molecule: Chem.Mol) -> Words:
 
 def nearest_within(fingerprints: Words) -> Floats:
     """Return the similarity of each molecule to the nearest other one of its set."""
-    nearest = np.zeros(len(fingerprints))
+    nearest, known = np.zeros(len(fingerprints)), FingerprintSet(fingerprints)
     for place in range(1, len(fingerprints)):
-        row = similarities(fingerprints[place], fingerprints[:place])
+        row = known.similarities(fingerprints[place], place)
         nearest[place] = row.max()
         np.maximum(nearest[:place], row, out=nearest[:place])
     return nearest

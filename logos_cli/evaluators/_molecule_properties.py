@@ -151,7 +151,7 @@ class MeasuredMolecule:
         """Hydrogen-bond donors."""
         return int(rdMolDescriptors.CalcNumHBD(self.molecule))
 
-    @property
+    @cached_property
     def hba(self) -> int:
         """Hydrogen-bond acceptors."""
         return int(rdMolDescriptors.CalcNumHBA(self.molecule))
@@ -167,7 +167,7 @@ class MeasuredMolecule:
         """Rings of the smallest set."""
         return int(self.molecule.GetRingInfo().NumRings())
 
-    @property
+    @cached_property
     def aromatic_rings(self) -> int:
         """Rings all of whose bonds are aromatic."""
         return int(rdMolDescriptors.CalcNumAromaticRings(self.molecule))

@@ -14,7 +14,7 @@ from rdkit import DataStructs
 from logos_cli.errors import InputError, LogosError
 from logos_cli.evaluators._molecule_kl import descriptors, similarity_fingerprint
 from logos_cli.evaluators._molecule_properties import MeasuredMolecule
-from logos_cli.evaluators._molecule_sets import Floats, Words
+from logos_cli.evaluators._molecule_sets import FingerprintSet, Floats, Words
 from logos_cli.evaluators._reference import KnownKeys, ReferenceSet, known_keys
 from logos_cli.objects.base import ScienceObject
 from logos_cli.objects.complex import Complex
@@ -79,8 +79,8 @@ class MoleculeReference:
             yield molecule.canonical_smiles
 
     @cached_property
-    def fingerprints(self) -> Words:
-        """Fingerprints of all molecules, packed.
+    def fingerprints(self) -> FingerprintSet:
+        """Fingerprints of all molecules.
 
         Raises
         ------
@@ -93,7 +93,7 @@ class MoleculeReference:
                 source=self._files.path,
             )
         texts, self._texts = b"".join(self._texts), []
-        return np.frombuffer(texts, dtype=np.uint64).reshape(self.n, -1)
+        return FingerprintSet(np.frombuffer(texts, dtype=np.uint64).reshape(self.n, -1))
 
     @cached_property
     def flat_keys(self) -> KnownKeys:

@@ -26,7 +26,9 @@ Words = NDArray[np.uint64]
 
 MOST_PAIRED: Final = 10_000
 """Molecules of a larger set whose pairs are compared: drawn at random."""
-_ROWS_AT_ONCE: Final = 1000
+_ROWS_AT_ONCE: Final = 256
+_AT_ONCE: Final = 1 << 12
+"""Molecules whose bits are counted together: as many as a processor's cache holds."""
 
 
 class Keys(Protocol):
@@ -95,10 +97,10 @@ def internal_diversity(
     pulls = np.zeros((len(powers), n))  # of each molecule, what it adds to the means of all
     for rows, similarity in _tanimoto_rows(bits):
         for index, power in enumerate(powers):
-            raised = similarity.astype(np.float64) ** power
-            means = raised.mean(axis=1)
+            raised = similarity if power == 1 else similarity**power
+            means = raised.mean(axis=1, dtype=np.float64)
             roots[index, rows] = means ** (1 / power)
-            pulls[index] += (means ** (1 / power - 1) / power) @ raised
+            pulls[index] += (means ** (1 / power - 1) / power).astype(np.float32) @ raised
     found = []
     for index in range(len(powers)):
         value = 1 - float(roots[index].mean())
@@ -116,25 +118,52 @@ def packed(fingerprints: Iterable[ExplicitBitVect]) -> Words:
     return np.frombuffer(b"".join(rows), dtype=np.uint64).reshape(len(rows), -1)
 
 
-def similarities(fingerprint: Words, references: Words) -> Floats:
-    """Return the Tanimoto similarities of one fingerprint to several, all of them :func:`packed`."""
-    common = _n_bits(references & fingerprint)
-    total = _n_bits(references | fingerprint)
-    return np.divide(common, total, out=np.ones(len(references)), where=total > 0)
+class FingerprintSet:
+    """Fingerprints that others are compared with.
+
+    They lie word by word, not molecule by molecule, so that bits are counted along long rows of memory.
+
+    Parameters
+    ----------
+    rows : ndarray, shape (n_molecules, n_words)
+        As :func:`packed` returns them.
+    """
+
+    def __init__(self, rows: Words) -> None:
+        self._words = np.ascontiguousarray(rows.T)
+        self._counts = _n_bits(self._words).astype(np.float64)
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._counts)
+
+    def similarities(self, fingerprint: Words, first: int | None = None) -> Floats:
+        """Return the Tanimoto similarities of a fingerprint to all, or to the ``first`` so many.
+
+        Two fingerprints without a bit are equal.
+        """
+        counts = self._counts[:first]
+        found = np.ones(len(counts))
+        own = float(_n_bits(fingerprint[:, None])[0])
+        for start in range(0, len(counts), _AT_ONCE):
+            part = slice(start, min(start + _AT_ONCE, len(counts)))
+            common = _n_bits(self._words[:, part] & fingerprint[:, None])
+            total = counts[part] + (own - common)
+            np.divide(common, total, out=found[part], where=total > 0)
+        return found
+
+    def nearest(self, fingerprint: Words) -> float:
+        """Return the similarity to the nearest one (its mean over a set is the SNN of MOSES)."""
+        return float(self.similarities(fingerprint).max())
 
 
-def nearest_similarity(fingerprint: Words, references: Words) -> float:
-    """Return the similarity to the nearest of the references (its mean over a set is the SNN of MOSES)."""
-    return float(similarities(fingerprint, references).max())
-
-
-def _n_bits(rows: Words) -> NDArray[np.int64]:
-    """Return how many bits are set in each row."""
+def _n_bits(words: Words) -> NDArray[np.uint16]:
+    """Return how many bits are set in each column."""
     if hasattr(np, "bitwise_count"):  # numpy 2
-        counts: NDArray[np.int64] = np.bitwise_count(rows).sum(axis=1, dtype=np.int64)
+        counts: NDArray[np.uint16] = np.bitwise_count(words).sum(axis=0, dtype=np.uint16)
         return counts
-    bits = np.unpackbits(np.ascontiguousarray(rows).view(np.uint8), axis=1)
-    return np.asarray(bits.sum(axis=1, dtype=np.int64))
+    octets = np.ascontiguousarray(words).view(np.uint8).reshape(*words.shape, 8)
+    return np.asarray(np.unpackbits(octets, axis=2).sum(axis=(0, 2), dtype=np.uint16))
 
 
 def cosine_similarity(

@@ -20,7 +20,6 @@ from logos_cli.evaluators._molecule_sets import (
     cosine_similarity,
     first_ones,
     internal_diversity,
-    nearest_similarity,
     novelty,
     packed,
     uniqueness,
@@ -99,7 +98,7 @@ def molecule_nearest(molecule: MeasuredMolecule, reference: MoleculeReference) -
         If the set is too large.
     """
     if molecule.nearest is None or molecule.nearest[0] is not reference:
-        similarity = nearest_similarity(packed([molecule.fingerprint])[0], reference.fingerprints)
+        similarity = reference.fingerprints.nearest(packed([molecule.fingerprint])[0])
         molecule.nearest = (reference, similarity)
     return molecule.nearest[1]
 

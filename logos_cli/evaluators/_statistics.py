@@ -7,6 +7,7 @@ the same interval. All of it is vectorised: a resample is a row of counts, and i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -23,6 +24,8 @@ N_RESAMPLES: Final = 1000
 SEED: Final = 20
 _Z95: Final = 1.96
 _N_DRAWN_AT_ONCE: Final = 4_000_000
+_MOST_KEPT: Final = 20_000_000
+"""Counts, of two bytes each, that are kept."""
 _EMPTY: Final = "there is no unit to measure on"
 
 
@@ -60,17 +63,25 @@ def bootstrap(
 
 def resampled_sums(rows: Floats, n_resamples: int = N_RESAMPLES) -> Floats:
     """Return the sums over units drawn again, shape (n_resamples, k)."""
-    rng = np.random.default_rng(SEED)
-    return np.concatenate([counts @ rows for counts in _counts(rng, len(rows), n_resamples)])
+    n = len(rows)
+    drawn = _kept_counts(n, n_resamples) if n * n_resamples <= _MOST_KEPT else _counts(n, n_resamples)
+    return np.concatenate([counts.astype(np.float64) @ rows for counts in drawn])
 
 
-def _counts(rng: np.random.Generator, n: int, n_resamples: int) -> Iterator[Floats]:
+def _counts(n: int, n_resamples: int) -> Iterator[NDArray[np.uint16]]:
     """Yield how often each unit is drawn, some resamples at a time."""
+    rng = np.random.default_rng(SEED)
     at_once = max(1, _N_DRAWN_AT_ONCE // n)
     for start in range(0, n_resamples, at_once):
         count = min(at_once, n_resamples - start)
         places = rng.integers(n, size=(count, n)) + n * np.arange(count)[:, None]
-        yield np.bincount(places.ravel(), minlength=count * n).reshape(count, n).astype(np.float64)
+        yield np.bincount(places.ravel(), minlength=count * n).reshape(count, n).astype(np.uint16)
+
+
+@lru_cache(maxsize=2)
+def _kept_counts(n: int, n_resamples: int) -> tuple[NDArray[np.uint16], ...]:
+    """Return the same, kept: most figures of a run rest on the same number of units."""
+    return tuple(_counts(n, n_resamples))
 
 
 def means(columns: ArrayLike) -> list[Estimate]:

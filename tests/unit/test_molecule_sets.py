@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rdkit import Chem
+from rdkit import Chem, DataStructs
 from rdkit.Chem import QED, Descriptors
 
 from logos_cli.errors import MoleculeError
@@ -17,9 +17,9 @@ from logos_cli.evaluators._molecule_kl import descriptors, divergences, kl_score
 from logos_cli.evaluators._molecule_properties import MeasuredMolecule, sa_scorer
 from logos_cli.evaluators._molecule_sets import (
     ChemNetDistance,
+    FingerprintSet,
     cosine_similarity,
     internal_diversity,
-    nearest_similarity,
     novelty,
     packed,
     uniqueness,
@@ -104,9 +104,29 @@ def test_the_interval_of_diversity_is_that_of_resampled_sets(generated):
 
 @pytest.mark.parametrize(("name", "step"), [("SNN/Test", 1), ("SNN/TestSF", 2)])
 def test_nearest_neighbours(generated, reference, name, step):
-    known = packed(molecule.fingerprint for molecule in reference[::step])
-    found = np.mean([nearest_similarity(row, known) for row in packed(m.fingerprint for m in generated)])
+    known = FingerprintSet(packed(molecule.fingerprint for molecule in reference[::step]))
+    found = np.mean([known.nearest(row) for row in packed(m.fingerprint for m in generated)])
     assert found == pytest.approx(MOSES[name], abs=1e-6)
+
+
+@pytest.mark.parametrize("old_numpy", [False, True])
+def test_similarities_are_those_of_rdkit(generated, reference, old_numpy, monkeypatch):
+    if old_numpy:
+        monkeypatch.delattr(np, "bitwise_count", raising=False)
+    monkeypatch.setattr(
+        "logos_cli.evaluators._molecule_sets._AT_ONCE", 7
+    )  # several pieces, the last one short
+    empty = DataStructs.ExplicitBitVect(1024)
+    fingerprints = [empty, *(molecule.fingerprint for molecule in reference[:40])]
+    known = FingerprintSet(packed(fingerprints))
+    assert len(known) == 41
+    for each in (empty, *(molecule.fingerprint for molecule in generated[:10])):
+        wanted = DataStructs.BulkTanimotoSimilarity(each, fingerprints)
+        wanted[0] = 1.0 if each is empty else 0.0  # RDKit gives two empty ones 0 or 1 by its version
+        row = packed([each])[0]
+        assert known.similarities(row) == pytest.approx(np.array(wanted))
+        assert known.similarities(row, 9) == pytest.approx(np.array(wanted[:9]))
+        assert known.nearest(row) == pytest.approx(max(wanted))
 
 
 @pytest.mark.parametrize(("suffix", "step"), [("Test", 1), ("TestSF", 2)])
