@@ -92,7 +92,10 @@ class ContactFinder:
         self._cation = np.array([(name, atom) in _CATIONS for name, atom, _ in atoms])
         self._anion = np.array([(name, atom) in _ANIONS for name, atom, _ in atoms])
         self._donor = np.array(
-            [element.name == "N" or _is_hydroxyl(name, atom) for name, atom, element in atoms]
+            [
+                (element.name == "N" and (name, atom) != ("PRO", "N")) or _is_hydroxyl(name, atom)
+                for name, atom, element in atoms
+            ]
         )
         self._acceptor = np.array(
             [element.name == "O" or (name, atom) in _HISTIDINE for name, atom, element in atoms]

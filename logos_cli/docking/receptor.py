@@ -31,7 +31,7 @@ from logos_cli.resources import cache_dir
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-CACHE_SCHEMA = 1
+CACHE_SCHEMA = 2
 _REACH_ANGSTROM = 4.0
 """A box without an atom of the receptor in it, grown by so much, is beside the protein."""
 
@@ -257,11 +257,19 @@ def _cif(typed: Typed) -> str:
             made.pos = gemmi.Position(*each.position)
             made.occ = 1.0
             residue.add_atom(made)
-        chains.setdefault(first.chain or "A", gemmi.Chain(first.chain or "A")).add_residue(residue)
+        chain = chains.setdefault(first.chain or "A", gemmi.Chain(first.chain or "A"))
+        if not first.hetero:
+            residue.label_seq = len(chain) + 1  # without it, viewers take a chain for many small molecules
+        chain.add_residue(residue)
     for chain in chains.values():
         model.add_chain(chain)
     structure.add_model(model)
-    groups = gemmi.MmcifOutputGroups(False, atoms=True)
+    return as_mmcif(structure)
+
+
+def as_mmcif(structure: gemmi.Structure) -> str:
+    """Return the atoms as mmCIF, and nothing else."""
+    groups = gemmi.MmcifOutputGroups(False, atoms=True, group_pdb=True)
     return str(structure.make_mmcif_block(groups).as_string())
 
 

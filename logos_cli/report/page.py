@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from html import escape
@@ -97,6 +97,8 @@ class Page:
     lead: str = ""
     _body: list[str] = field(default_factory=list)
     _structures: list[dict[str, Any]] = field(default_factory=list)
+    _styles: list[str] = field(default_factory=list)
+    _scripts: list[str] = field(default_factory=list)
 
     def heading(self, text: str, level: int = 2) -> None:
         """Begin a section."""
@@ -159,6 +161,30 @@ class Page:
         )  # fmt: skip
         self._body.append(f'<figure><div class="viewer" id="{id}"></div>{_caption(caption)}</figure>')
 
+    def element(
+        self, html: str, *, style: str = "", script: str = "", data: Mapping[str, Any] | None = None
+    ) -> None:
+        """Add an element of our own making, which is not escaped.
+
+        Parameters
+        ----------
+        html : str
+        style : str
+            CSS that the page gets with it.
+        script : str
+            JavaScript that brings it to life; it finds 3Dmol.js loaded.
+        data : mapping, optional
+            Values that the script finds at ``window`` by their names.
+        """
+        self._body.append(html)
+        if style:
+            self._styles.append(style)
+        if script:
+            values = "".join(
+                f"window.{name} = {_script_json(value)};" for name, value in (data or {}).items()
+            )
+            self._scripts.append(f"{values}{script}")
+
     def render(self) -> str:
         """Return the HTML."""
         lead = f'<p class="soft">{escape(self.lead)}</p>' if self.lead else ""
@@ -167,21 +193,21 @@ class Page:
             '<html lang="en"><head><meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
-            f"<title>{escape(self.title)}</title><style>{_STYLE}</style></head><body>",
+            f"<title>{escape(self.title)}</title><style>{''.join([_STYLE, *self._styles])}</style></head><body>",
             f"<h1>{escape(self.title)}</h1>{lead}",
             *self._body,
             "<footer>Written by logos.",
         ]
+        scripts = list(self._scripts)
         if self._structures:
+            scripts.append(f"window.logosStructures = {_script_json(self._structures)};{_VIEWERS}")
+        if scripts:
             parts.append(
                 "Structures are drawn by 3Dmol.js, © 2014 University of Pittsburgh and contributors (BSD-3-Clause)."
             )
         parts.append("</footer>")
-        if self._structures:
-            parts += [
-                f"<script>{_library()}</script>",
-                f"<script>window.logosStructures = {_script_json(self._structures)};{_VIEWERS}</script>",
-            ]
+        if scripts:
+            parts += [f"<script>{script}</script>" for script in (_library(), *scripts)]
         parts.append("</body></html>\n")
         return "\n".join(parts)
 

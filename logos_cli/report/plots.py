@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
-from math import isfinite
+from math import floor, isfinite, log10
 
 _WIDTH, _LABELS, _VALUES, _ROW = 800, 230, 140, 34
+_HEIGHT, _MARGIN, _BARS = 110, 4, 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +36,57 @@ class Range:
 def ranges(rows: Sequence[Range]) -> str:
     """Return a plot with one axis a row: each is scaled for itself, so that rows may differ in unit."""
     height = _ROW * len(rows) + 30
-    head = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" height="{height}" '
-        'role="img" font-family="system-ui, sans-serif" font-size="13" fill="var(--ink, #1c2430)">'
-    )
-    parts = [head]
+    parts = [_svg(height)]
     for number, row in enumerate(rows):
         parts += _row(row, _ROW * number + _ROW / 2)
     parts += _legend(height - 12, any(row.published for row in rows))
     return "".join([*parts, "</svg>"])
+
+
+def histogram(values: Sequence[float], scores_shown: Sequence[float] = (), unit: str = "") -> str:
+    """Return how values are spread; those of ``scores_shown`` are a part of them, and darker."""
+    least, most = min(values), max(values)
+    width = _nice((most - least) / _BARS)
+    first = floor(least / width)
+    counts = Counter(floor(value / width) - first for value in values)
+    marked = Counter(floor(value / width) - first for value in scores_shown)
+    n_bars = max(counts) + 1
+    step, tallest = (_WIDTH - 2 * _MARGIN) / n_bars, max(counts.values())
+    parts = [_svg(_HEIGHT)]
+    for bar in range(n_bars):
+        for count, opacity in ((counts[bar], ".35"), (marked[bar], "1")):
+            height = (_HEIGHT - 40) * count / tallest
+            if count:
+                parts.append(
+                    f'<rect x="{_MARGIN + bar * step + 1:.1f}" y="{_HEIGHT - 24 - height:.1f}" width="{step - 2:.1f}" '
+                    f'height="{height:.1f}" rx="2" fill="var(--model, #1565c0)" fill-opacity="{opacity}">'
+                    f"<title>{count}</title></rect>"
+                )
+    labels = sorted({0, n_bars // 2, n_bars})
+    for edge in labels:
+        text = f"{(first + edge) * width:.4g}".replace("-", "−")
+        anchor = "start" if edge == 0 else "end" if edge == n_bars else "middle"
+        shown = f"{text} {unit}" if edge == labels[-1] and unit else text
+        parts.append(
+            f'<text x="{_MARGIN + edge * step:.1f}" y="{_HEIGHT - 6}" text-anchor="{anchor}" '
+            f'fill="var(--soft, #5b6675)">{escape(shown)}</text>'
+        )
+    return "".join([*parts, "</svg>"])
+
+
+def _nice(width: float) -> float:
+    """Return 1, 2 or 5 times a power of ten, at least as large as the width; 1 if it is nothing."""
+    if not width > 0:
+        return 1.0
+    power = 10.0 ** floor(log10(width))
+    return next(step * power for step in (1, 2, 5, 10) if step * power >= width)
+
+
+def _svg(height: int) -> str:
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" height="{height}" '
+        'role="img" font-family="system-ui, sans-serif" font-size="13" fill="var(--ink, #1c2430)">'
+    )
 
 
 def _row(row: Range, y: float) -> list[str]:

@@ -93,6 +93,27 @@ def test_directory_is_continued(logos: Any, receptor: Path, tmp_path: Path) -> N
     assert titles == sorted(titles, key=["ethanol", "amine"].index)
 
 
+def test_report_of_new_and_of_saved_results(logos: Any, receptor: Path, tmp_path: Path) -> None:
+    library = tmp_path / "ligands.smi"
+    library.write_text("CCO ethanol\nCCN amine\n")
+    report = tmp_path / "best.html"
+    run = ("dock", "-r", receptor, "-l", library, "-o", tmp_path / "run", "--report", report, *FAST)
+    logos(*run, "--report-top", "1", code=0)
+    assert report.read_text().count('<article class="pose"') == 1
+    done = logos(*run, "--resume", code=0)  # nothing is docked again
+    assert "2 from before" in done.stderr
+    page = report.read_text()
+    assert page.count('<article class="pose"') == 2
+    assert "ethanol" in page
+    assert "amine" in page
+    refused = logos("dock", "-r", receptor, "-l", library, "--report", report, *FAST, code=2)
+    assert "exists" in refused.stderr
+    assert (
+        "ending in .html"
+        in logos("dock", "-r", receptor, "-", "--report", "x.pdf", stdin="C\n", code=2).stderr
+    )
+
+
 def test_plan_shows_the_box(logos: Any, receptor: Path) -> None:
     done = logos(
         "dock", "-r", receptor, "-", "--center", "1,2,3", "--size", "20", "--dry-run", stdin="CCO\n", code=0

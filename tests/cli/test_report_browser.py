@@ -35,10 +35,10 @@ GLYCINES = "".join(
 )
 
 
-def opened(page: Page, tmp_path: Path) -> tuple[str, str]:
+def opened(page: Page | str, tmp_path: Path) -> tuple[str, str]:
     """Return the document after its scripts have run, and what the browser complained of."""
     path = tmp_path / "report.html"
-    path.write_text(page.render(), encoding="utf-8")
+    path.write_text(page if isinstance(page, str) else page.render(), encoding="utf-8")
     done = subprocess.run(
         [str(BROWSER), *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=10000",
          "--enable-logging=stderr", "--log-level=0", "--dump-dom", path.as_uri()],
@@ -58,3 +58,31 @@ def test_a_structure_is_drawn(tmp_path: Path) -> None:
     assert found[1] == "16"
     assert "<canvas" in document
     assert "Refused" not in complaints  # the page's own policy does not get in its way
+
+
+def test_docked_ligands_are_shown_in_their_pocket(tmp_path: Path) -> None:
+    pytest.importorskip("meeko")
+    from logos_cli.docking.receptor import Receptor, as_mmcif
+    from logos_cli.formats._structure_read import load
+    from logos_cli.records import Record
+    from logos_cli.report.docking import BestLigands
+    from tests import receptors
+
+    structure = load(receptors.peptide().encode(), "peptide.pdb").structure
+    n_atoms = structure[0].count_atom_sites()
+    best = BestLigands()
+    for id in ("one", "two"):
+        record = Record(id, "molecule", "<MoleculeS>Cc1ccccc1<MoleculeE>")
+        record.scores["vina"] = {"value": -4.0, "unit": "kcal/mol"}
+        contact = {"residue": "LYS A:109", "distance_angstrom": 3.0, "kinds": ["hydrogen_bond"]}
+        record.extra["docking"] = {"pose": receptors.ligand_block(), "contacts": [contact]}
+        best.add(record, Receptor("peptide.pdb", None, "", "", as_mmcif(structure), "key", ()))
+    click = "<script>addEventListener('load', () => document.querySelectorAll('.pose')[1].click())</script>"
+    document, complaints = opened(best.page().replace("</body>", f"{click}</body>"), tmp_path)
+    found = re.search(r'id="pose-viewer"[^>]*>', document)
+    assert found is not None, complaints
+    assert f'data-ready="{n_atoms}"' in found[0], complaints
+    assert 'data-atoms="7"' in found[0]
+    assert 'data-shown="2"' in found[0]
+    assert re.search(r'id="pose-name">two', document) is not None
+    assert "Refused" not in complaints

@@ -17,6 +17,8 @@ from logos_cli.records import Status
 
 if TYPE_CHECKING:
     from logos_cli.docking.place import BoxOptions
+    from logos_cli.records import Record
+    from logos_cli.report.docking import BestLigands
     from logos_cli.workflows.dock import DockedLigand, Docking, DockOptions, PocketDocking
 
 _SDF = (".sdf", ".sd")
@@ -108,34 +110,49 @@ def _is_sdf(output: str | None, format: str | None) -> bool:
 
 
 def write_stream(
-    results: Iterable[DockedLigand], output: str | None, format: str | None, *, overwrite: bool
+    results: Iterable[DockedLigand],
+    output: str | None,
+    format: str | None,
+    *,
+    overwrite: bool,
+    best: BestLigands | None = None,
 ) -> None:
-    """Write all poses to an SDF, or records."""
+    """Write all poses to an SDF, or records; ``best`` sees them too."""
     from logos_cli.formats._output import open_output
     from logos_cli.workflows._dock_output import write_sdf
 
     if _is_sdf(output, format):
         complaints = Complaints()
         with open_output(output, overwrite=overwrite) as stream:
-            for docked in _told(results):
+            for docked in _told(results, best):
                 if docked.record.status is Status.ERROR:
                     complaints.tell(docked.record, docked.record.reason or "")
                 write_sdf(docked, stream)
                 stream.flush()
         return
     with open_sink(output, format, overwrite=overwrite) as sink:
-        for docked in _told(results):
+        for docked in _told(results, best):
             sink.write(docked.record)
             sys.stdout.flush()
 
 
 def write_folder(
-    run: Docking | PocketDocking, ligands: Any, output: str, *, overwrite: bool, resume: bool = False
+    run: Docking | PocketDocking,
+    ligands: Any,
+    output: str,
+    *,
+    overwrite: bool,
+    resume: bool = False,
+    best: BestLigands | None = None,
 ) -> None:
-    """Write poses, records, receptors and arguments to a directory, which a later run can continue."""
+    """Write poses, records, receptors and arguments to a directory, which a later run can continue.
+
+    ``best`` sees the results, those from before among them.
+    """
     from logos_cli.workflows._dock_output import ResultFolder
 
     complaints = Complaints()
+    kept: list[Record] = []
     with ResultFolder.open(Path(output), overwrite=overwrite, resume=resume) as folder:
 
         def is_done(id: str) -> bool:
@@ -145,16 +162,47 @@ def write_folder(
             run.tally.kept += status is Status.OK
             run.tally.invalid += status is Status.INVALID
             run.tally.kept_failed += status is Status.ERROR
+            if best is not None:
+                kept.append(folder.done[id])
             return True
 
-        for docked in _told(run.results(ligands, skip=is_done)):
+        for docked in _told(run.results(ligands, skip=is_done), best):
             if docked.record.status is Status.ERROR:
                 complaints.tell(docked.record, docked.record.reason or "")
             folder.write(docked)
         folder.describe(run.sites, run.plan() | {"arguments": sys.argv[1:]})
+    if best is not None:
+        for record in kept:
+            best.add(record, run.site.receptor)
 
 
-def _told(results: Iterable[DockedLigand]) -> Iterator[DockedLigand]:
+def check_report(report: str | None, *, overwrite: bool) -> None:
+    """Refuse a report that cannot be written, before anything is done.
+
+    Raises
+    ------
+    LogosError
+        If there is such a file, or its directory is none, or its name is not that of a page.
+    """
+    from logos_cli.formats._output import check_output, suffix_of
+
+    if report is None:
+        return
+    if suffix_of(report) not in (".html", ".htm"):
+        raise UsageError(f"--report writes an HTML page, not {report!r}", hint="give a name ending in .html")
+    check_output(report, overwrite=overwrite)
+
+
+def write_report(best: BestLigands, report: str, account: str, *, overwrite: bool) -> None:
+    """Write the page of the best ligands."""
+    from logos_cli.formats._output import open_output
+
+    with open_output(report, overwrite=overwrite) as stream:
+        stream.write(best.page(account))
+    terminal().note(f"report: {report}")
+
+
+def _told(results: Iterable[DockedLigand], best: BestLigands | None) -> Iterator[DockedLigand]:
     """Yield the results; before the first of each site, say what was made of the receptor."""
     site = None
     for docked in terminal().track(results, "docking"):
@@ -162,6 +210,8 @@ def _told(results: Iterable[DockedLigand]) -> Iterator[DockedLigand]:
             site = docked.site
             for note in (*site.place.notes, *site.receptor.notes):
                 terminal().note(f"{site.model.name}: {note}")
+        if best is not None and docked.site is not None:
+            best.add(docked.record, docked.site.receptor)
         yield docked
 
 

@@ -9,11 +9,13 @@ from logos_cli.cli.commands._dock_options import OPTIONS
 from logos_cli.cli.commands._dock_run import (
     box_of,
     check_output,
+    check_report,
     finish,
     is_folder,
     options_of,
     show_plan,
     write_folder,
+    write_report,
     write_stream,
 )
 from logos_cli.cli.composed import command
@@ -41,6 +43,8 @@ Examples:
   logos dock -r protein.cif --autobox-site A:45,A:47-52 -l library.sdf.gz -o run/ --time-per-ligand 5m
 
   logos dock -r protein.pdb -l crystal.sdf --autobox-ligand crystal.sdf --reference crystal.sdf --check
+
+  logos dock -r complex.pdb -l library.smi -o run/ --report best.html --report-top 20
 """
 
 
@@ -51,16 +55,25 @@ def _run(values: dict[str, Any]) -> ExitCode:
 
     output, format = values["output"], values["format"]
     check_output(output, format, overwrite=values["overwrite"], resume=values["resume"])
+    check_report(values["report"], overwrite=values["overwrite"] or values["resume"])
     run = Docking(values["receptor"], _options(values))
     sources = inputs_or_stdin([*(values["ligands"] or ()), *(values["arguments"] or ())])
     if values["dry_run"]:
         next(run.candidates(sources))  # the first may say where
         show_plan(run)
         return ExitCode.OK
+    best = None
+    if values["report"] is not None:
+        from logos_cli.report.docking import BestLigands
+
+        best = BestLigands(values["report_top"])
+    overwrite = values["overwrite"]
     if is_folder(output):
-        write_folder(run, sources, output, overwrite=values["overwrite"], resume=values["resume"])
+        write_folder(run, sources, output, overwrite=overwrite, resume=values["resume"], best=best)
     else:
-        write_stream(run.results(sources), output, format, overwrite=values["overwrite"])
+        write_stream(run.results(sources), output, format, overwrite=overwrite, best=best)
+    if best is not None:
+        write_report(best, values["report"], str(run.tally), overwrite=overwrite or values["resume"])
     return finish(run)
 
 
