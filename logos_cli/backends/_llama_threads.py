@@ -8,7 +8,6 @@ again by the work itself.
 
 from __future__ import annotations
 
-import os
 import statistics
 import time
 from collections.abc import Hashable
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 
 from logos_cli.backends._gguf import GgufHeader
 from logos_cli.backends._llama import LOG, LlamaContext, LlamaModel
+from logos_cli.processes import usable_cores
 
 _TIMED_ROWS = 8
 _TIMED_S = 0.2
@@ -26,14 +26,6 @@ _WORTH = 0.9
 _TRIES = 3
 _HOPELESS = 1.5
 _FIRST_REST, _LONGEST_REST = 128, 1 << 13
-
-
-def usable_cores() -> int:
-    """Return how many cores this process may use: of the machine, by its affinity, and by Slurm."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    slurm = os.environ.get("SLURM_CPUS_PER_TASK", "")
-    return min(cores, int(slurm)) if slurm.isdigit() and int(slurm) else cores
 
 
 def best_threads(model: LlamaModel, kv_type: str) -> int:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from logos_cli.backends._gguf import SUFFIX, GgufHeader, ModelShape, model_shape, read_gguf
 from logos_cli.backends._gguf_tokenizer import GgufTokenizer, GgufVocabulary
 from logos_cli.backends._llama import INSTALL, MOST_SEQUENCES, LlamaContext, LlamaModel, library
-from logos_cli.backends._llama_threads import ANY, Rows, Threads, best_threads, rows_that_agree, usable_cores
+from logos_cli.backends._llama_threads import ANY, Rows, Threads, best_threads, rows_that_agree
 from logos_cli.backends._locate import weights_sha256
 from logos_cli.backends._task_sampling import from_metadata
 from logos_cli.backends.base import (
@@ -29,6 +29,7 @@ from logos_cli.backends.base import (
     ModelInfo,
 )
 from logos_cli.errors import DeviceMemoryError, LogosError, MissingError, ModelError, UsageError
+from logos_cli.processes import usable_cores
 from logos_cli.resources import cache_dir
 
 if TYPE_CHECKING:

@@ -24,6 +24,7 @@ from logos_cli.docking.check import Checker
 from logos_cli.docking.ligand import LigandOptions, prepare, read_ligand
 from logos_cli.docking.poses import read_poses, to_bytes
 from logos_cli.errors import LogosError
+from logos_cli.processes import Failure
 
 _PR_SET_PDEATHSIG = 1
 _TITLE = "the ligand"
@@ -51,15 +52,6 @@ class Task:
     index: int
     smiles: str
     molblock: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why a ligand has no pose."""
-
-    message: str
-    hint: str | None = None
-    kind: str = "LogosError"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +110,6 @@ def dock_one(
     )  # fmt: skip
 
 
-def failure_of(error: LogosError) -> Failure:
-    """Return an error in a form that every error has."""
-    return Failure(error.message, error.hint, type(error).__name__)
-
-
 # -- worker ------------------------------------------------------------------------------------------
 
 
@@ -140,7 +127,7 @@ def _work(pipe: Connection, engine: engines.Engine, options: LigandOptions, chec
         try:
             outcome = dock_one(engine, task, options, checker)
         except LogosError as error:
-            outcome = failure_of(error)
+            outcome = Failure.of(error)
         except MemoryError:
             outcome = Failure("out of memory", "use fewer workers (--cpu)")
         except Exception as error:  # noqa: BLE001 - the boundary of a ligand: its record tells, others go on
@@ -319,7 +306,7 @@ def serve(requests_fd: int, answers_fd: int) -> None:
         engine = engines.start(job.engine, job.target, job.search)
         checker = None if job.checked_in is None else Checker(job.checked_in)
     except LogosError as error:
-        pickle.dump(failure_of(error), answers)
+        pickle.dump(Failure.of(error), answers)
         answers.flush()
         sys.exit(1)
     server = _Server(job, engine, checker, answers)

@@ -13,11 +13,11 @@ from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from typing import IO, Any, Self
 
-from logos_cli import errors
-from logos_cli.docking._server import Docked, Failure, Job, Result, Task
+from logos_cli.docking._server import Docked, Job, Result, Task
 from logos_cli.errors import LogosError
+from logos_cli.processes import Failure, worker_environment
 
-__all__ = ["Docked", "Failure", "Job", "Pool", "Result", "Task", "error_of", "usable_cores"]
+__all__ = ["Docked", "Failure", "Job", "Pool", "Result", "Task"]
 
 _AHEAD = 2
 """So many ligands a worker lie at the server, so that no worker waits."""
@@ -48,7 +48,7 @@ class Pool:
         program = f"from logos_cli.docking._server import serve; serve({task_end}, {result_end})"
         self._process = subprocess.Popen(
             [sys.executable, "-c", program], stdin=subprocess.DEVNULL, pass_fds=(task_end, result_end),
-            env=_environment(),
+            env=worker_environment(OMP_NUM_THREADS="1"),
         )  # fmt: skip
         os.close(task_end)
         os.close(result_end)
@@ -73,7 +73,7 @@ class Pool:
     def _expect_ready(self) -> None:
         message = self._messages.get()
         if isinstance(message, Failure):
-            raise error_of(message)
+            raise message.error()
         if message != "ready":
             raise self._gone()
 
@@ -134,26 +134,3 @@ class Pool:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def error_of(failure: Failure) -> LogosError:
-    """Return a failure as the error that it was."""
-    kind = getattr(errors, failure.kind, LogosError)
-    if not (isinstance(kind, type) and issubclass(kind, LogosError)) or kind is errors.GrammarError:
-        kind = LogosError
-    made: LogosError = kind(failure.message, hint=failure.hint)
-    return made
-
-
-def usable_cores() -> int:
-    """Return the cores that this process may use, as Slurm or the system says."""
-    slurm = os.environ.get("SLURM_CPUS_PER_TASK", "")
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    return min(cores, int(slurm)) if slurm.isdigit() and int(slurm) else cores
-
-
-def _environment() -> dict[str, str]:
-    """Return the environment of the server, which finds this package wherever it was started."""
-    places = [place for place in sys.path if place]
-    return dict(os.environ) | {"PYTHONPATH": os.pathsep.join(places), "OMP_NUM_THREADS": "1"}

@@ -13,7 +13,7 @@ from logos_cli.docking.candidates import Candidate
 from logos_cli.docking.contacts import Contact, ContactFinder, consistency
 from logos_cli.docking.options import DockOptions
 from logos_cli.docking.place import SHARE_KNOWN, Place, posed, site_of
-from logos_cli.docking.pool import Docked, Failure, error_of
+from logos_cli.docking.pool import Docked, Failure
 from logos_cli.docking.poses import from_bytes
 from logos_cli.docking.receptor import Receptor, ResidueId, prepare
 from logos_cli.docking.rmsd import rmsd
@@ -109,7 +109,7 @@ class Reporter:
         """Return a ligand with its poses, or the reason why it has none."""
         if isinstance(outcome, Failure):
             self.tally.failed += 1
-            return _without_pose(candidate.record, error_of(outcome))
+            return _without_pose(candidate.record, outcome.error())
         self.tally.docked += 1
         poses = [
             Pose(from_bytes(binary), rank, score)

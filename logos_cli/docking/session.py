@@ -14,12 +14,13 @@ from logos_cli.docking.candidates import Candidate
 from logos_cli.docking.ligand import LigandOptions
 from logos_cli.docking.options import DockOptions
 from logos_cli.docking.place import Landmarks, Mark, Place, find_place
-from logos_cli.docking.pool import Job, Pool, Task, usable_cores
+from logos_cli.docking.pool import Job, Pool, Task
 from logos_cli.docking.receptor import Receptor, read_model
 from logos_cli.docking.results import DockedLigand, Reporter, Site
 from logos_cli.docking.tally import DockTally
 from logos_cli.formats._input import Input
 from logos_cli.formats._structure_model import Model
+from logos_cli.processes import usable_cores
 
 
 class Session:

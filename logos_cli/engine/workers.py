@@ -22,11 +22,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import IO, Any, Literal, NoReturn
 
-from logos_cli import errors
 from logos_cli.backends.base import Backend, LoadOptions, ModelInfo, open_model
 from logos_cli.engine.sampler import Sampling
 from logos_cli.engine.scheduler import Completion, Engine, Request
-from logos_cli.errors import DeviceLostError, LogosError, UsageError
+from logos_cli.errors import DeviceLostError, DeviceMemoryError, LogosError, UsageError
+from logos_cli.processes import Failure, usable_cores, worker_environment
 
 _PROGRAM = "from logos_cli.engine.workers import serve; serve()"
 _AHEAD = 2
@@ -105,7 +105,7 @@ class Workers:
             for device in devices:
                 threads = load.threads
                 if threads is None and device == "cpu" and n_cpu > 1:
-                    threads = max(1, _usable_cores() // n_cpu)
+                    threads = max(1, usable_cores() // n_cpu)
                 job = Job(replace(load, device=device, threads=threads), backend, sampling, batch_size, seed)
                 self._start(device, job)
             self.info = self._await_all()
@@ -118,7 +118,7 @@ class Workers:
             [sys.executable, "-c", _PROGRAM],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=_environment(),
+            env=worker_environment(),
         )
         number = len(self._workers)
         self._workers.append(_Worker(device, process))
@@ -141,7 +141,7 @@ class Workers:
 
     def _failure(self, number: int, message: Any) -> LogosError:
         worker = self._workers[number]
-        if isinstance(message, _Failed):
+        if isinstance(message, Failure):
             return message.error()
         code = worker.process.wait()
         how = f"by signal {-code}" if code < 0 else f"with status {code}"
@@ -191,7 +191,7 @@ class Workers:
 
     @staticmethod
     def _is_lost(message: Any) -> bool:
-        return message is None or (isinstance(message, _Failed) and message.kind == DeviceLostError.__name__)
+        return message is None or (isinstance(message, Failure) and message.kind == DeviceLostError.__name__)
 
     def close(self) -> None:
         """End the processes."""
@@ -288,36 +288,6 @@ class _Deal:
         self._told = self._told and not self._again
 
 
-@dataclass(frozen=True, slots=True)
-class _Failed:
-    """An error of a worker, in a form that every error has."""
-
-    kind: str
-    message: str
-    hint: str | None
-    source: str | None
-
-    def error(self) -> LogosError:
-        kind = getattr(errors, self.kind, LogosError)
-        if not issubclass(kind, LogosError) or kind is errors.GrammarError:
-            kind = LogosError
-        made: LogosError = kind(self.message, hint=self.hint, source=self.source)
-        return made
-
-
-def _usable_cores() -> int:
-    slurm = os.environ.get("SLURM_CPUS_PER_TASK", "")
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    return min(cores, int(slurm)) if slurm.isdigit() and int(slurm) else cores
-
-
-def _environment() -> dict[str, str]:
-    """Return the environment of a worker, which finds this package wherever it was started."""
-    places = [place for place in sys.path if place]
-    return dict(os.environ) | {"PYTHONPATH": os.pathsep.join(places)}
-
-
 def serve() -> None:
     """Be a worker: read a job and requests from standard input, write completions to standard output."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
@@ -340,9 +310,9 @@ def serve() -> None:
     try:
         _work(job, requests, read, send)
     except LogosError as error:
-        send(_Failed(type(error).__name__, error.message, error.hint, error.source))
+        send(Failure.of(error))
     except MemoryError:
-        send(_Failed("DeviceMemoryError", "out of memory", "use a smaller batch (-b)", None))
+        send(Failure("out of memory", "use a smaller batch (-b)", DeviceMemoryError.__name__))
     # threads of libraries and of ours do not hold up the end
     os._exit(0)
 

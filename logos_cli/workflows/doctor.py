@@ -18,6 +18,7 @@ from logos_cli.backends._locate import is_offline
 from logos_cli.backends.base import LoadOptions, open_model
 from logos_cli.errors import LogosError
 from logos_cli.models.releases import cached, hub_cache
+from logos_cli.processes import usable_cores
 from logos_cli.resources import EMBEDDED, cache_dir, data_path
 
 _DISTRIBUTION = "logos-cli"
@@ -78,7 +79,7 @@ def doctor() -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "executable": sys.executable,
-        "cpu": {"cores": os.cpu_count(), "usable": _usable_cores(), "memory_gib": _memory_gib()},
+        "cpu": {"cores": os.cpu_count(), "usable": usable_cores(), "memory_gib": _memory_gib()},
         "libraries": libraries,
         "backends": backends,
         "models": [_embedded(), *cached(hub_cache())],
@@ -89,11 +90,6 @@ def doctor() -> dict[str, Any]:
         "problems": problems,
         "advice": advice,
     }
-
-
-def _usable_cores() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def _memory_gib() -> float | None:

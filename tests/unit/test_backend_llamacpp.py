@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from logos_cli import generate
+from logos_cli import generate, processes
 from logos_cli.backends import _llama, _llama_threads, llamacpp
 from logos_cli.backends._gguf import GgufHeader, model_shape, read_gguf
 from logos_cli.backends._gguf_write import write_gguf
@@ -398,9 +398,9 @@ def test_threads_are_added_as_long_as_they_help(nano: Path, monkeypatch: pytest.
 
 def test_a_batch_system_bounds_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURM_CPUS_PER_TASK", "1")
-    assert _llama_threads.usable_cores() == 1
+    assert processes.usable_cores() == 1
     monkeypatch.setenv("SLURM_CPUS_PER_TASK", "many")
-    assert _llama_threads.usable_cores() >= 1
+    assert processes.usable_cores() >= 1
 
 
 def _worked(threads: Threads, times: Mapping[int, float], n_steps: int, kind: str = "step") -> list[int]:

@@ -12,8 +12,9 @@ from logos_cli import generate
 from logos_cli.backends.base import LoadOptions, open_model
 from logos_cli.engine.sampler import Sampling
 from logos_cli.engine.scheduler import Completion, Engine, Request
-from logos_cli.engine.workers import Workers, _Failed
+from logos_cli.engine.workers import Workers
 from logos_cli.errors import LogosError, UsageError
+from logos_cli.processes import Failure
 from logos_cli.workflows._engines import parse_devices
 
 SAMPLING = Sampling(max_new_tokens=8)
@@ -66,7 +67,7 @@ def test_a_worker_that_loses_its_device_is_left_out(caplog: pytest.LogCaptureFix
     workers = _workers()
     completions = workers.run(requests)
     done = [next(completions)]
-    workers._messages.put((0, _Failed("DeviceLostError", "the GPU stopped working: CUDA error", None, None)))
+    workers._messages.put((0, Failure("the GPU stopped working: CUDA error", kind="DeviceLostError")))
     assert [*done, *completions] == _alone(requests)
     assert "the GPU stopped working" in caplog.text
     workers.close()
