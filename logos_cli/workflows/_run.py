@@ -84,7 +84,9 @@ class Run:
     begin, ask, text_of, judge, close
         What the generation makes of a prompt that begins; of a sentence, which becomes a request with an id,
         sampled or (a question) greedy; of a completion, which becomes text, or a record if it is to be written;
-        and of a prompt all of whose samples are there (its results).
+        and of a prompt all of whose samples are there, which ends with its results.
+    results
+        What the samples of a prompt come to, as many as there are.
     in_order : bool
         Write records in the order of prompts and numbers, not as soon as each is there.
     deadline : float, optional
@@ -97,6 +99,7 @@ class Run:
     text_of: TextOf
     judge: Judge
     close: Close
+    results: Close
     tally: GenerateTally
     in_order: bool = True
     deadline: float | None = None
@@ -205,8 +208,10 @@ class Run:
         return self.tally.stopped or not prompt.n_unanswered
 
     def rest(self) -> Iterator[Record]:
-        """Yield, when a run is cut short, the records of finished samples that waited for earlier ones."""
+        """Yield, when a run is cut short, what finished samples come to: records that waited, and results of them."""
         for prompt in self._open:
             for number in sorted(prompt.arrived):
                 self._judge(prompt, number)
             yield from prompt.ready
+            if prompt.found.made:
+                yield from self.results(prompt)

@@ -225,7 +225,7 @@ class Generation:
         options = self.options
         run = Run(
             self.openings(prompts, stdin), self._begin, self._request, self._answer_text, self._record, self._close,
-            tally=self.tally, in_order=options.order == "input", deadline=self._deadline,
+            self._results, tally=self.tally, in_order=options.order == "input", deadline=self._deadline,
         )  # fmt: skip
         self._read_reference()
         engine: Runner | None = None
@@ -310,14 +310,21 @@ class Generation:
             tally.late += prompt.limit - prompt.n_drawn
         elif not prompt.has_enough and not tally.stopped:
             tally.short_prompts += 1
+        yield from self._results(prompt)
+
+    def _results(self, prompt: PromptRun) -> Iterator[Record]:
+        """Yield what the samples of a prompt come to; results of fewer than were asked for say so."""
         if prompt.collector is None:
             return
+        opening = prompt.opening
         common = {**self._common(opening), "n_samples": prompt.found.made, "n_valid": prompt.found.valid}
+        if prompt.found.made < prompt.limit and not prompt.has_enough:
+            common["n_asked"] = prompt.limit
         for record in prompt.collector.results():
             record.source = record.source or opening.source
             record.sample = {**common, **record.sample}
             record.extra = {**opening.extra, **record.extra}
-            tally.results += 1
+            self.tally.results += 1
             yield record
 
     def _record(self, prompt: PromptRun, number: int, completion: Completion) -> Record | None:

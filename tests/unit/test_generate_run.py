@@ -147,6 +147,33 @@ def test_nothing_is_begun_when_the_time_is_up(
     assert [record.id for record in records] == [f"molecule#{n:04d}" for n in range(1, len(records) + 1)]
 
 
+@pytest.mark.parametrize("fault", [KeyboardInterrupt, InputError("the device is gone")])
+def test_a_prompt_that_is_cut_short_is_ranked_by_the_samples_that_it_has(
+    molecules: dict[str, Any], monkeypatch: pytest.MonkeyPatch, fault: Any
+) -> None:
+    start = Generation._start_engine
+
+    def starting(self: Generation, first: list[Request]) -> Any:
+        engine: Any = start(self, first)
+        run = engine.run
+
+        def failing(*arguments: Any, **options: Any) -> Iterator[Completion]:
+            for number, completion in enumerate(run(*arguments, **options)):
+                if number == 5:
+                    raise fault
+                yield completion
+
+        monkeypatch.setattr(engine, "run", failing)
+        return engine
+
+    monkeypatch.setattr(Generation, "_start_engine", starting)
+    records: list[Record] = []
+    with pytest.raises((KeyboardInterrupt, InputError)):
+        records.extend(iter(generate("molecule", n_samples=100, batch_size=4, top=3, **molecules)))
+    assert [record.scores["rank"]["value"] for record in records] == [1, 2, 3]
+    assert {(record.sample["n_samples"], record.sample["n_asked"]) for record in records} == {(5, 100)}
+
+
 # -- what is written -----------------------------------------------------------------------------------------------
 
 
