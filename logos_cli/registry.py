@@ -37,12 +37,13 @@ def load(layer: str, name: str) -> Any:
     Raises
     ------
     UsageError
-        If the layer has no plug-in of that name; the hint lists the nearest names.
+        If the layer has no plug-in of that name; the hint lists the nearest names, or all.
     """
     known = names(layer)
     if name not in known:
-        near = get_close_matches(name, known, n=3) or known
-        raise UsageError(f"unknown {layer.rstrip('s')} {name!r}", hint=f"did you mean {' or '.join(near)}?")
+        near = get_close_matches(name, known, n=3)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"choose {', '.join(known)}"
+        raise UsageError(f"unknown {layer.rstrip('s')} {name!r}", hint=hint)
     return import_module(f"logos_cli.{layer}.{name}").PLUGIN
 
 

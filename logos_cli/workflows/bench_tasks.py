@@ -154,8 +154,14 @@ def run(options: BenchOptions, directory: Path, tell: Progress | None = None) ->
     UsageError
         If the directory holds a run with another model, seed or protocol, or another process is at work there.
     InputError
-        If the data of a benchmark that was named are missing or damaged.
+        If there is no folder of data, or those of a benchmark that was named are missing or damaged.
     """
+    if not options.data.is_dir():
+        raise InputError(
+            "there is no such folder",
+            source=str(options.data),
+            hint="--data names the folder of docs/benchmarks.md",
+        )
     _begin(options, directory)
     left_out = []
     number, count = options.shard

@@ -32,6 +32,9 @@ def test_an_unknown_name_suggests_a_near_one() -> None:
     with pytest.raises(UsageError, match="unknown object 'protien'") as caught:
         registry.load("objects", "protien")
     assert caught.value.hint == "did you mean protein?"
+    with pytest.raises(UsageError) as caught:
+        registry.load("objects", "zzz")
+    assert caught.value.hint == f"choose {', '.join(OBJECTS)}"
 
 
 def test_machinery_is_no_plugin() -> None:
