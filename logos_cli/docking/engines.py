@@ -181,7 +181,8 @@ class Program:
 PROGRAMS = {
     "vina-binary": Program("vina"),
     "smina": Program("smina", ("--quiet",), minimize=("--minimize",)),
-    "gnina": Program("gnina", ("--quiet",), minimize=("--minimize",)),
+    # without its networks, which would put the poses into another order than Vina's scores
+    "gnina": Program("gnina", ("--quiet", "--cnn_scoring", "none"), minimize=("--minimize",)),
     "unidock": Program("unidock", ("--scoring", "vina")),
 }
 ENGINES = ("auto", "vina", *PROGRAMS)

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 ADD_ANGSTROM = 4.0
 SIDE_ANGSTROM = 22.0
+_LEAST_FLAT = 3
+"""More atoms than these in one plane z = 0 are a drawing, whatever the header says."""
 SHARE_KNOWN = 0.9
 """A record's site is that of a receptor which has at least this share of its residues."""
 
@@ -201,6 +203,11 @@ def posed(given: Given, source: str) -> NDArray[np.float64]:
         raise InputError(
             f"all atoms of {given.title} lie at one point", source=source,
             hint="the file has no coordinates; give one with a pose",
+        )  # fmt: skip
+    if len(positions) > _LEAST_FLAT and not positions[:, 2].any():
+        raise InputError(
+            f"the coordinates of {given.title} are two-dimensional (every z is 0)", source=source,
+            hint="give a file with a pose in the receptor's frame",
         )  # fmt: skip
     return positions
 

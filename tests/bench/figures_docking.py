@@ -4,6 +4,7 @@
     python -m tests.bench.figures_docking DATA redock -o redock.jsonl --count 100 --exhaustiveness 8
     python -m tests.bench.figures_docking DATA reference -o reference.jsonl --modes score minimize
     python -m tests.bench.figures_docking DATA generated -o generated.jsonl --count 10 --exhaustiveness 4
+    python -m tests.bench.figures_docking DATA speed -o speed.jsonl --ligands 12
     python -m tests.bench.figures_docking DATA summary redock.jsonl
 
 DATA is the folder ``complexes``, beside which ``molecules`` lies. Each result is a line that is written at once, and
@@ -34,6 +35,7 @@ from logos_cli.objects.molecule import Molecule
 from logos_cli.records import Status
 from logos_cli.workflows.dock import BoxOptions, DockOptions, dock
 from tests.bench import docking_pockets as pockets
+from tests.bench import docking_speed as speed
 from tests.bench.docking_pockets import interval
 
 SIDE_ANGSTROM = 25.0
@@ -159,7 +161,9 @@ def summary(path: Path) -> None:
         for row in found:
             if not row["ok"] and row.get("class", "") == reason:
                 print(f"    {row['name']}: {row['reason']}")
-    if any("generated" in row for row in good):
+    if any("vina_s" in row for row in good):
+        speed.speed_summary(good)
+    elif any("generated" in row for row in good):
         pockets.generated_summary(good)
     elif any(mode in row for row in good for mode in ("score", "minimize", "dock")):
         pockets.reference_summary(good)
@@ -189,7 +193,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("data", type=Path)
-    parser.add_argument("figure", choices=("receptors", "redock", "reference", "generated", "summary"))
+    parser.add_argument(
+        "figure", choices=("receptors", "redock", "reference", "generated", "speed", "summary")
+    )
     parser.add_argument("rows", nargs="?", type=Path)
     parser.add_argument("-o", "--output", type=Path, default=Path("docking.jsonl"))
     parser.add_argument("--count", type=int, default=100, help="pairs, in a fixed random order")
@@ -206,13 +212,15 @@ def main() -> None:
 def work(arguments: argparse.Namespace) -> tuple[list[Any], Callable[[Any], dict[str, Any]]]:
     """Return what a figure is measured on, and how."""
     data, count, exhaustiveness = arguments.data, arguments.count, arguments.exhaustiveness
-    if arguments.figure in ("reference", "generated"):
+    if arguments.figure in ("reference", "generated", "speed"):
         chosen = pockets.crossdocked(data)[:count]
         if arguments.figure == "reference":
             return chosen, attempted(
                 lambda each: pockets.reference_row(each, arguments.modes, exhaustiveness)
             )
         library = pockets.Library(data.parent / "molecules" / "molecules.train.smi.xz")
+        if arguments.figure == "speed":
+            return chosen[:1], lambda each: speed.speed_row(each, library, arguments.ligands, exhaustiveness)
         return chosen, attempted(
             lambda each: pockets.generated_row(each, library, arguments.ligands, exhaustiveness)
         )

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +116,51 @@ def test_report_of_new_and_of_saved_results(logos: Any, receptor: Path, tmp_path
         "ending in .html"
         in logos("dock", "-r", receptor, "-", "--report", "x.pdf", stdin="C\n", code=2).stderr
     )
+
+
+def test_drawing_that_passes_for_a_pose(logos: Any, receptor: Path, tmp_path: Path) -> None:
+    """The header says 3D; every z is 0."""
+    (tmp_path / "flat.sdf").write_text(receptors.ligand_block(flat=True) + "$$$$\n")
+    run = ("dock", "-r", receptor, *FAST, "-l", tmp_path / "flat.sdf")
+    boxed = logos(*run, "--autobox-ligand", tmp_path / "flat.sdf", code=2)
+    assert "two-dimensional" in boxed.stderr
+    assert "two-dimensional" in logos(*run, "--score-only", code=2).stderr
+
+
+def test_bad_ligands_are_named(logos: Any, receptor: Path) -> None:
+    peptide = Chem.MolToSmiles(Chem.MolFromSequence("ACDEFGHIKLMNPQRSTV"))
+    given = f"C[Se]C selenide\n[Zn]C zinc\n{'C' * 160} large\n{peptide} peptide\nCCO good\n"
+    done = logos("dock", "-r", receptor, "-", *FAST, stdin=given, code=3)
+    reasons = {record["id"]: record.get("reason") or "" for record in _records(done.stdout)}
+    assert "is Se, which Vina does not know" in reasons["selenide"]
+    assert "is Zn, which Vina does not know" in reasons["zinc"]
+    assert "160 heavy atoms" in reasons["large"]
+    assert "it is a peptide" in reasons["peptide"]
+    assert not reasons["good"]
+    assert "5 requested → 1 docked (4 failed)" in done.stderr
+
+
+def test_box_around_the_predicted_pocket(logos: Any, receptor: Path) -> None:
+    done = logos("dock", "-r", receptor, "-", *FAST, "--autobox-pocket", "predicted", stdin="CCO\n", code=0)
+    (record,) = _records(done.stdout)
+    assert record["docking"]["box"]["origin"] == "predicted site"
+    assert "predicted site: A:" in done.stderr
+
+
+def test_whole_run_in_a_process_without_network(receptor: Path, checkout: Path) -> None:
+    apart = ("unshare", "--map-root-user", "--net")
+    if shutil.which("unshare") is None or subprocess.run([*apart, "true"], check=False).returncode:
+        pytest.skip("no network namespaces here: docking was not run without a network")
+    command = [*apart, sys.executable, "-m", "logos_cli", "dock", "-r", str(receptor), "-", *FAST]
+    environment = dict(os.environ) | {
+        "PYTHONPATH": str(checkout),
+        "LOGOS_CACHE": str(receptor.parent / "cache"),
+    }
+    done = subprocess.run(
+        command, input="CCO\n", text=True, capture_output=True, env=environment, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert _records(done.stdout)[0]["scores"]["vina"]["value"] < 0
 
 
 def test_plan_shows_the_box(logos: Any, receptor: Path) -> None:
