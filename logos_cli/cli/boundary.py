@@ -13,6 +13,7 @@ import io
 import os
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -34,9 +35,32 @@ def _on_sigterm(_signal: int, _frame: FrameType | None) -> NoReturn:
     raise Terminated
 
 
+_AGAIN_AFTER_S = 0.02
+_MEANING: dict[type[BaseException], signal.Signals] = {
+    KeyboardInterrupt: signal.SIGINT,
+    Terminated: signal.SIGTERM,
+}
+
+
 def install_signal_handlers() -> None:
-    """Let SIGTERM unwind the stack, so that finished records are flushed before the program ends."""
+    """Let SIGTERM unwind the stack, so that finished records are flushed before the program ends.
+
+    What a handler raises is lost where nothing can be unwound: in a finalizer, in the callback of a weak reference
+    (the import system has them), in Python called from C. Such a signal is sent again a moment later.
+    """
     signal.signal(signal.SIGTERM, _on_sigterm)
+    tell = sys.unraisablehook
+
+    def again(lost: sys.UnraisableHookArgs) -> None:
+        number = _MEANING.get(lost.exc_type)
+        if number is None:
+            tell(lost)
+            return
+        timer = threading.Timer(_AGAIN_AFTER_S, os.kill, (os.getpid(), number))
+        timer.daemon = True
+        timer.start()
+
+    sys.unraisablehook = again
 
 
 def occupy_closed_streams() -> None:

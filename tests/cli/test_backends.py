@@ -90,7 +90,10 @@ def test_a_signal_keeps_what_is_finished(
     while time.monotonic() < deadline and not (part.exists() and part.stat().st_size):
         time.sleep(0.05)
     process.send_signal(sent)
-    _, stderr = process.communicate(timeout=60)
+    try:
+        _, stderr = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == code, stderr.decode()
     assert b"finished records are kept" in stderr
     assert b"Traceback" not in stderr

@@ -395,6 +395,36 @@ def test_a_signal_while_waiting_for_input(logos_argv: list[str], logos_env: dict
         assert _clean(stderr)
 
 
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, ExitCode.INTERRUPTED), (signal.SIGTERM, ExitCode.TERMINATED)],
+)
+def test_a_signal_in_a_finalizer_is_not_lost(number: signal.Signals, code: ExitCode, checkout: Path) -> None:
+    """What its handler raises there cannot leave it."""
+    program = f"""
+import signal, sys, time
+from logos_cli.cli.boundary import install_signal_handlers, run
+
+class Freed:
+    def __del__(self):
+        signal.raise_signal({int(number)})
+        time.sleep(0)
+
+def work():
+    Freed()
+    time.sleep(60)
+
+install_signal_handlers()
+sys.exit(run(work))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=50, check=False,
+        env=dict(os.environ) | {"PYTHONPATH": str(checkout)},
+    )  # fmt: skip
+    assert done.returncode == code, done.stderr
+    assert _clean(done.stderr)
+
+
 # -- the boundary itself -------------------------------------------------------------------------------------
 
 
