@@ -19,9 +19,10 @@ from itertools import chain
 
 import torch
 from torch import Tensor
-from torch.nn.functional import linear, pad, rms_norm, scaled_dot_product_attention, silu
+from torch.nn.functional import pad, rms_norm, scaled_dot_product_attention, silu
 
 from logos_cli.backends._architecture import DecoderConfig, stage_of_layer
+from logos_cli.backends._linear import Linear, make_linear
 from logos_cli.errors import ModelError
 
 KEYS = 64
@@ -61,12 +62,10 @@ def inverse_frequencies(config: DecoderConfig) -> Tensor:
 class Layer:
     """Weights of one layer; projections that read the same input are stacked."""
 
-    qkv: Tensor
-    qkv_bias: Tensor | None
-    out: Tensor
-    out_bias: Tensor | None
-    gate_up: Tensor
-    down: Tensor
+    qkv: Linear
+    out: Linear
+    gate_up: Linear
+    down: Linear
     norm_in: Tensor
     norm_mlp: Tensor
     norm_qk: Tensor | None
@@ -74,10 +73,7 @@ class Layer:
 
 
 class _Weights:
-    """Takes tensors by name, and says which one is missing or of the wrong shape.
-
-    What has been stacked is taken out of the mapping, so that it is not held twice.
-    """
+    """Takes tensors by name, and says which one is missing or of the wrong shape."""
 
     def __init__(self, tensors: dict[str, Tensor]) -> None:
         self._tensors = tensors
@@ -90,14 +86,17 @@ class _Weights:
             raise ModelError(f"the tensor {name} is {tuple(tensor.shape)}; config.json asks for {shape}")
         return tensor
 
+    def pop(self, name: str, *shape: int) -> Tensor:
+        """Take a tensor out of the mapping: it is laid out anew, and not to be held twice."""
+        tensor = self.take(name, *shape)
+        del self._tensors[name]
+        return tensor
+
     def optional(self, name: str) -> Tensor | None:
         return self._tensors.get(name)
 
     def stack(self, prefix: str, shapes: Mapping[str, tuple[int, ...]]) -> Tensor:
-        parts = [self.take(f"{prefix}.{part}_proj.weight", *shape) for part, shape in shapes.items()]
-        for part in shapes:
-            del self._tensors[f"{prefix}.{part}_proj.weight"]
-        return torch.cat(parts)
+        return torch.cat([self.pop(f"{prefix}.{part}_proj.weight", *shape) for part, shape in shapes.items()])
 
     def stack_biases(self, prefix: str) -> Tensor | None:
         parts = [self._tensors.get(f"{prefix}.{part}_proj.bias") for part in "qkv"]
@@ -155,8 +154,8 @@ class Decoder:
     Parameters
     ----------
     tensors : dict
-        Weights by the names of ``transformers``, all of one dtype, each on the device of its stage; tensors
-        that are stacked are removed.
+        Weights by the names of ``transformers``, all of one dtype, each on the device of its stage; matrices are
+        removed as they are laid out anew.
     devices : sequence of torch.device, optional
         One a stage; default: the device of the embedding.
     """
@@ -171,8 +170,8 @@ class Decoder:
         self.norm = weights.take("model.norm.weight", width)
         self.dtype, self.device = self.embedding.dtype, self.embedding.device
         places = list(devices) or [self.device]
-        head = self.embedding if config.tied else weights.take("lm_head.weight", vocabulary, width)
-        self.head = head.to(places[-1])
+        head = self.embedding if config.tied else weights.pop("lm_head.weight", vocabulary, width)
+        self.head = make_linear(head.to(places[-1]))
         # more than the context: a full row that others step beside writes its padding there
         n_angles = -(-(config.context_tokens + 1) // KEYS) * KEYS
         angles = torch.outer(torch.arange(n_angles, dtype=torch.float32), inverse_frequencies(config))
@@ -202,12 +201,16 @@ class Decoder:
             norm_k = weights.take(f"{attention}.k_norm.weight", config.head_dim)
             norm_qk = torch.cat((norm_q.expand(config.n_heads, -1), norm_k.expand(config.n_kv_heads, -1)))
         return Layer(
-            qkv=weights.stack(attention, {"q": (inner, width), "k": (kv_rows, width), "v": (kv_rows, width)}),
-            qkv_bias=weights.stack_biases(attention),
-            out=weights.take(f"{attention}.o_proj.weight", width, inner),
-            out_bias=weights.optional(f"{attention}.o_proj.bias"),
-            gate_up=weights.stack(mlp, {"gate": (size, width), "up": (size, width)}),
-            down=weights.take(f"{mlp}.down_proj.weight", width, size),
+            qkv=make_linear(
+                weights.stack(attention, {"q": (inner, width), "k": (kv_rows, width), "v": (kv_rows, width)}),
+                weights.stack_biases(attention),
+            ),
+            out=make_linear(
+                weights.pop(f"{attention}.o_proj.weight", width, inner),
+                weights.optional(f"{attention}.o_proj.bias"),
+            ),
+            gate_up=make_linear(weights.stack(mlp, {"gate": (size, width), "up": (size, width)})),
+            down=make_linear(weights.pop(f"{mlp}.down_proj.weight", width, size)),
             norm_in=weights.take(f"{name}.input_layernorm.weight", width),
             norm_mlp=weights.take(f"{name}.post_attention_layernorm.weight", width),
             norm_qk=norm_qk,
@@ -216,11 +219,16 @@ class Decoder:
     @property
     def n_parameters(self) -> int:
         """Size of the network; tied embeddings count once."""
-        parts = [self.embedding, self.norm] if self.config.tied else [self.embedding, self.norm, self.head]
+        total = self.embedding.numel() + self.norm.numel()
+        total += 0 if self.config.tied else self.head.n_parameters
         for layer in (layer for stage in self.stages for layer in stage.layers):
             weights = (getattr(layer, each.name) for each in fields(layer))
-            parts += [weight for weight in weights if weight is not None]
-        return sum(part.numel() for part in parts)
+            total += sum(
+                weight.numel() if isinstance(weight, Tensor) else weight.n_parameters
+                for weight in weights
+                if weight is not None
+            )
+        return total
 
     def reserve(self, n_rows: int, n_positions: int) -> None:
         """Make a cache for this many rows and positions; rows that there were before keep their content.
@@ -323,7 +331,7 @@ class Decoder:
     def logits(self, hidden: Tensor) -> Tensor:
         """Return the logits after each row of the last layer's output, shape (N, V)."""
         normed = rms_norm(hidden, self.norm.shape, self.norm.to(hidden.device), self.config.norm_eps)
-        return linear(normed, self.head)
+        return self.head(normed)
 
     def _rows(self, stage: _Stage, positions: Tensor, blocks: Sequence[tuple[int, int, int]]) -> _Place:
         kv_heads = self.config.n_kv_heads
@@ -350,12 +358,12 @@ class Decoder:
         """Run a stage's layers; ``hidden``, shape (N, width), is overwritten."""
         eps, width = self.config.norm_eps, (self.config.hidden_size,)
         for layer, cache in zip(stage.layers, stage.caches, strict=True):
-            qkv = linear(rms_norm(hidden, width, layer.norm_in, eps), layer.qkv, layer.qkv_bias)
+            qkv = layer.qkv(rms_norm(hidden, width, layer.norm_in, eps))
             query, key, value = self.split(qkv, layer, place.cos, place.sin)
             read = self._attend_spans if place.spans else self._attend
-            hidden += linear(read(query, key, value, cache, place), layer.out, layer.out_bias)
-            gate, up = linear(rms_norm(hidden, width, layer.norm_mlp, eps), layer.gate_up).chunk(2, dim=-1)
-            hidden += linear(silu(gate) * up, layer.down)
+            hidden += layer.out(read(query, key, value, cache, place))
+            gate, up = layer.gate_up(rms_norm(hidden, width, layer.norm_mlp, eps)).chunk(2, dim=-1)
+            hidden += layer.down(silu(gate) * up)
         return hidden
 
     def split(self, qkv: Tensor, layer: Layer, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:

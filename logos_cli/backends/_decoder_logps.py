@@ -18,7 +18,6 @@ from torch import Tensor
 from torch.nn.functional import pad, rms_norm, scaled_dot_product_attention, silu
 
 from logos_cli.backends._decoder import ROWS, Decoder
-from logos_cli.backends._packed_products import Products
 
 _TOKENS = {"cpu": 2048, "mps": 4096, "cuda": 16_384}
 """Tokens of one pass, unless a single sequence is longer."""
@@ -57,14 +56,12 @@ class _Reads:
     kept: Tensor | None = None
 
 
-def token_logps(
-    decoder: Decoder, products: Products, sequences: Sequence[Sequence[int]]
-) -> list[NDArray[np.float64]]:
+def token_logps(decoder: Decoder, sequences: Sequence[Sequence[int]]) -> list[NDArray[np.float64]]:
     """Return the natural log-probability of each token but the first of each sequence."""
     found: list[NDArray[np.float64]] = [np.empty(0)] * len(sequences)
     most = _TOKENS.get(decoder.device.type, 2048)
     for tokens, positions, paths in _passes(sequences, most):
-        logps = _run(decoder, products, tokens, positions, paths)
+        logps = _run(decoder, tokens, positions, paths)
         start = 0
         for path in paths:
             end = start + len(path.places) - 1
@@ -105,11 +102,7 @@ def _n_shared(first: Sequence[int], second: Sequence[int]) -> int:
 
 
 def _run(
-    decoder: Decoder,
-    products: Products,
-    tokens: Sequence[int],
-    positions: Sequence[int],
-    paths: Sequence[_Path],
+    decoder: Decoder, tokens: Sequence[int], positions: Sequence[int], paths: Sequence[_Path]
 ) -> NDArray[np.float64]:
     """Return the log-probabilities of all paths, one after another."""
     # whole rows of eight for the sake of rounding, see docs/decisions/backends.md
@@ -123,11 +116,11 @@ def _run(
         hidden = hidden.to(stage.device)
         eps, width = decoder.config.norm_eps, (decoder.config.hidden_size,)
         for layer in stage.layers:
-            qkv = products(rms_norm(hidden, width, layer.norm_in, eps), layer.qkv, layer.qkv_bias)
+            qkv = layer.qkv(rms_norm(hidden, width, layer.norm_in, eps))
             read = _attend(*decoder.split(qkv, layer, cos, sin), reads)
-            hidden += products(read, layer.out, layer.out_bias)
-            gate, up = products(rms_norm(hidden, width, layer.norm_mlp, eps), layer.gate_up).chunk(2, dim=-1)
-            hidden += products(silu(gate) * up, layer.down)
+            hidden += layer.out(read)
+            gate, up = layer.gate_up(rms_norm(hidden, width, layer.norm_mlp, eps)).chunk(2, dim=-1)
+            hidden += layer.down(silu(gate) * up)
     return _gather(decoder, hidden, ids[0].to(hidden.device), paths)
 
 

@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from logos_cli.backends._decoder import Decoder
-    from logos_cli.backends._packed_products import Products
 
 _ROWS, _KEYS, _POSITIONS = 8, 64, 256
 _TIMED_PARAMETERS = 300_000_000
@@ -159,14 +158,7 @@ class TorchBackend(TensorBackend):
         from logos_cli.backends._decoder_logps import token_logps
 
         with torch.inference_mode(), explained():
-            return token_logps(self._decoder, self._products, sequences)
-
-    @cached_property
-    def _products(self) -> Products:
-        """How many rows at a time meet the weights."""
-        from logos_cli.backends._packed_products import Products
-
-        return Products(self._decoder)
+            return token_logps(self._decoder, sequences)
 
 
 def _eos_ids(*configs: Mapping[str, Any]) -> tuple[int, ...]:

@@ -140,14 +140,14 @@ def test_a_text_beyond_the_context_is_told_and_others_go_on(backend: Backend) ->
 def test_the_plain_product_serves_where_the_packed_one_is_missing(
     backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from logos_cli.backends import _packed_products
+    from logos_cli.backends import _linear
 
     rows = [backend.tokenizer.encode(text) for text in TEXTS]
     expected = backend.token_logps(rows)
-    monkeypatch.setattr(_packed_products, "_works", lambda: False)
-    plain = _packed_products.Products(backend._decoder)  # type: ignore[attr-defined]
-    monkeypatch.setattr(backend, "_products", plain)
-    for a, b in zip(backend.token_logps(rows), expected, strict=True):
+    monkeypatch.setattr(_linear, "packing_works", lambda _dtype: False)
+    plain = open_model(LoadOptions(device="cpu", dtype="float32", threads=1), "torch").load()
+    assert isinstance(plain, Backend)
+    for a, b in zip(plain.token_logps(rows), expected, strict=True):
         assert a == pytest.approx(b, abs=5e-4)
 
 
