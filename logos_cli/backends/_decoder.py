@@ -19,19 +19,19 @@ from itertools import chain
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad, rms_norm, scaled_dot_product_attention, silu
+from torch.nn.functional import pad, rms_norm, scaled_dot_product_attention
 
 from logos_cli.backends._architecture import DecoderConfig, stage_of_layer
-from logos_cli.backends._linear import Linear, make_linear
+from logos_cli.backends._linear import Linear, make_gated, make_linear, packing_works
 from logos_cli.errors import ModelError
 
 KEYS = 64
 """Attention runs over a multiple of so many positions: sums over positions then split into vectors in one
 way, whatever the length."""
 
-ROWS = 8
-"""Rows come in multiples of this. Matrix products of fewer rows take other code paths and round otherwise, and
-then the text of a sequence would depend on how many others run beside it."""
+_ROWS = 8
+"""Rows come in multiples of this where weights are not packed. Products of fewer rows take other code paths then and
+round otherwise, and the text of a sequence would depend on how many others run beside it."""
 
 _BLOCK_ROWS = 16
 _CHUNK = {"cpu": 256, "mps": 512, "cuda": 4096}
@@ -64,7 +64,8 @@ class Layer:
 
     qkv: Linear
     out: Linear
-    gate_up: Linear
+    gated: Linear
+    """Gate, its activation, and what it lets through."""
     down: Linear
     norm_in: Tensor
     norm_mlp: Tensor
@@ -183,6 +184,11 @@ class Decoder:
         for index in range(config.n_layers):
             stage = self.stages[stage_of_layer(index, config.n_layers, len(places))]
             stage.layers.append(self._layer(weights, f"model.layers.{index}"))
+        packed = all(place.type == "cpu" for place in places) and packing_works(self.dtype)
+        self.exact = packed
+        """Whether a row's logits are the same bits whatever runs beside it, and with however many threads."""
+        self.row_multiple = 1 if packed else _ROWS
+        """Steps and prompts come in multiples of so many rows."""
         self.n_rows = 0
         """Rows of the cache."""
         self.n_positions = 0
@@ -209,7 +215,10 @@ class Decoder:
                 weights.pop(f"{attention}.o_proj.weight", width, inner),
                 weights.optional(f"{attention}.o_proj.bias"),
             ),
-            gate_up=make_linear(weights.stack(mlp, {"gate": (size, width), "up": (size, width)})),
+            gated=make_gated(
+                weights.pop(f"{mlp}.gate_proj.weight", size, width),
+                weights.pop(f"{mlp}.up_proj.weight", size, width),
+            ),
             down=make_linear(weights.pop(f"{mlp}.down_proj.weight", width, size)),
             norm_in=weights.take(f"{name}.input_layernorm.weight", width),
             norm_mlp=weights.take(f"{name}.post_attention_layernorm.weight", width),
@@ -278,9 +287,8 @@ class Decoder:
 
     def prefill(self, rows: Sequence[int], prompts: Sequence[Sequence[int]]) -> Tensor:
         """Run prompts in empty rows; return the logits after the last token of each, shape (len(rows), V)."""
-        # whole rows of eight for the sake of rounding, see docs/decisions/backends.md; what follows the last
-        # token is not seen by it, and overwritten by the steps to come
-        padded = [[*prompt, *[0] * (-len(prompt) % ROWS)] for prompt in prompts]
+        # what follows the last token is not seen by it, and overwritten by the steps to come
+        padded = [[*prompt, *[0] * (-len(prompt) % self.row_multiple)] for prompt in prompts]
         last: dict[int, Tensor] = {}
         for spans in _passes(rows, [len(tokens) for tokens in padded], _CHUNK.get(self.device.type, 512)):
             pieces = [padded[i][span.start : span.start + span.n] for i, span in spans]
@@ -294,7 +302,7 @@ class Decoder:
                 if 0 <= end < span.n:
                     last[i] = hidden[span.first + end]
         found = torch.stack([last[i] for i in range(len(prompts))])
-        return self.logits(pad(found, (0, 0, 0, -len(found) % ROWS)))[: len(found)]
+        return self.logits(pad(found, (0, 0, 0, -len(found) % self.row_multiple)))[: len(found)]
 
     def step(self, tokens: Sequence[int], positions: Sequence[int]) -> Tensor:
         """Run one token in each of the first R rows, at that row's position; return logits, shape (R, V)."""
@@ -362,8 +370,7 @@ class Decoder:
             query, key, value = self.split(qkv, layer, place.cos, place.sin)
             read = self._attend_spans if place.spans else self._attend
             hidden += layer.out(read(query, key, value, cache, place))
-            gate, up = layer.gate_up(rms_norm(hidden, width, layer.norm_mlp, eps)).chunk(2, dim=-1)
-            hidden += layer.down(silu(gate) * up)
+            hidden += layer.down(layer.gated(rms_norm(hidden, width, layer.norm_mlp, eps)))
         return hidden
 
     def split(self, qkv: Tensor, layer: Layer, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import pad, rms_norm, scaled_dot_product_attention, silu
+from torch.nn.functional import pad, rms_norm, scaled_dot_product_attention
 
-from logos_cli.backends._decoder import ROWS, Decoder
+from logos_cli.backends._decoder import Decoder
 
 _TOKENS = {"cpu": 2048, "mps": 4096, "cuda": 16_384}
 """Tokens of one pass, unless a single sequence is longer."""
@@ -105,8 +105,7 @@ def _run(
     decoder: Decoder, tokens: Sequence[int], positions: Sequence[int], paths: Sequence[_Path]
 ) -> NDArray[np.float64]:
     """Return the log-probabilities of all paths, one after another."""
-    # whole rows of eight for the sake of rounding, see docs/decisions/backends.md
-    spare = [0] * (-len(tokens) % ROWS)
+    spare = [0] * (-len(tokens) % decoder.row_multiple)
     ids = torch.tensor([[*tokens, *spare], [*positions, *spare]], device=decoder.device)
     hidden = decoder.embedding[ids[0]]
     for stage in decoder.stages:
@@ -119,8 +118,7 @@ def _run(
             qkv = layer.qkv(rms_norm(hidden, width, layer.norm_in, eps))
             read = _attend(*decoder.split(qkv, layer, cos, sin), reads)
             hidden += layer.out(read)
-            gate, up = layer.gate_up(rms_norm(hidden, width, layer.norm_mlp, eps)).chunk(2, dim=-1)
-            hidden += layer.down(silu(gate) * up)
+            hidden += layer.down(layer.gated(rms_norm(hidden, width, layer.norm_mlp, eps)))
     return _gather(decoder, hidden, ids[0].to(hidden.device), paths)
 
 

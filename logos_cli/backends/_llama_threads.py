@@ -1,31 +1,22 @@
 """How llama.cpp computes best here: with how many threads, and of how many rows a step must be.
 
 llama.cpp's threads spin while they wait for each other: with as many as cores on a machine that has other work, a
-step can take a hundred times as long as with one. How many serve best also depends on how many rows a step has. The
-logits do not depend on the number, so it can change from step to step. It is measured when a model is loaded, and
-again by the work itself.
+step can take a hundred times as long as with one. It is measured when a model is loaded, and again by the work itself.
 """
 
 from __future__ import annotations
 
-import statistics
 import time
-from collections.abc import Hashable
 from dataclasses import dataclass
 
 from logos_cli.backends._gguf import GgufHeader
 from logos_cli.backends._llama import LOG, LlamaContext, LlamaModel
+from logos_cli.backends._threads import WORTH
 from logos_cli.processes import usable_cores
 
 _TIMED_ROWS = 8
 _TIMED_S = 0.2
 _POSITIONS = 256
-_WORTH = 0.9
-"""Other threads must bring the time of a step below this part of what it was."""
-
-_TRIES = 3
-_HOPELESS = 1.5
-_FIRST_REST, _LONGEST_REST = 128, 1 << 13
 
 
 def best_threads(model: LlamaModel, kv_type: str) -> int:
@@ -37,7 +28,7 @@ def best_threads(model: LlamaModel, kv_type: str) -> int:
     best, least_s = 1, step_s(context, 1)
     for number in (*(2**i for i in range(1, most.bit_length()) if 2**i < most), most):
         seconds = step_s(context, number)
-        if seconds > _WORTH * least_s:
+        if seconds > WORTH * least_s:
             break
         best, least_s = number, seconds
     context.close()
@@ -120,88 +111,3 @@ def rows_that_agree(model: LlamaModel, header: GgufHeader, kv_type: str, threads
         if len(set().union(*kept)) == 1:
             return rule
     return None
-
-
-class Threads:
-    """The number to compute with next; it learns from how long each piece of work took.
-
-    Parameters
-    ----------
-    first : int
-        What was measured at load.
-    most : int, optional
-        No more than that are ever tried; None keeps to the first number, which is the user's choice.
-    """
-
-    def __init__(self, first: int, most: int | None) -> None:
-        self._first = first
-        self._most = most
-        self._searches: dict[Hashable, _Search] = {}
-
-    def number(self, kind: Hashable) -> int:
-        """Return how many threads the next work of a kind gets."""
-        if self._most is None:
-            return self._first
-        if kind not in self._searches:
-            self._searches[kind] = _Search(self._first, self._most)
-        return self._searches[kind].now
-
-    def learn(self, kind: Hashable, seconds: float) -> None:
-        """Take note of how long a unit of work took with the number that was last returned for its kind."""
-        if kind in self._searches:
-            self._searches[kind].learn(seconds)
-
-
-class _Search:
-    """The best number for one kind of work: others are tried in turns with it, now and then.
-
-    Between trials it rests, the longer the more often nothing better was found: where threads disturb each other,
-    trying them is costly.
-    """
-
-    def __init__(self, first: int, most: int) -> None:
-        self._best = first
-        self._most = most
-        self._rest = _FIRST_REST
-        self._left = 1  # the first time includes what is set up once
-        self._turns: list[int] = []
-        self._times: dict[int, list[float]] = {}
-
-    @property
-    def now(self) -> int:
-        """The number to use."""
-        return self._turns[-1] if self._turns else self._best
-
-    def learn(self, seconds: float) -> None:
-        """Take note of how long the last work took."""
-        if not self._turns:
-            self._left -= 1
-            if self._left == 0:
-                self._begin()
-            return
-        number = self._turns.pop()
-        times = self._times.setdefault(number, [])
-        times.append(seconds)
-        known = self._times.get(self._best)
-        if number != self._best and known and seconds > _HOPELESS * min(known):
-            self._turns = [turn for turn in self._turns if turn != number]
-        if not self._turns:
-            self._decide()
-
-    def _begin(self) -> None:
-        """Let each neighbour take turns with the best number so far."""
-        best = self._best
-        others = {1, best // 2, min(2 * best, self._most)} - {0, best}
-        self._times = {}
-        self._turns = [number for other in sorted(others) for number in (other, best)] * _TRIES
-        if not self._turns:
-            self._left = -1  # there is nothing else: never again
-
-    def _decide(self) -> None:
-        typical = {number: statistics.median(times) for number, times in self._times.items()}
-        found = min(typical, key=typical.__getitem__)
-        if typical[found] < _WORTH * typical[self._best]:
-            LOG.info("%d threads are faster than %d by now", found, self._best)
-            self._best, self._rest, self._left = found, _FIRST_REST, 1
-        else:
-            self._left, self._rest = self._rest, min(2 * self._rest, _LONGEST_REST)

@@ -7,17 +7,17 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from logos_cli.backends._threads import WORTH
 from logos_cli.errors import DeviceLostError, DeviceMemoryError, UsageError
 
 if TYPE_CHECKING:
     import torch
 
 DTYPES = ("float32", "bfloat16", "float16")
-_WORTH = 0.9
-"""More threads must bring the time of a step below this part of what it was."""
 
 _SPINS = "1000"
 """Turns of GNU OpenMP's waiting loop, of about 20 ns each; other implementations of OpenMP do not read it."""
@@ -181,11 +181,17 @@ def _group_bytes() -> int | None:
 
 def default_threads() -> int:
     """Return the most threads that may be used here: those of PyTorch, or fewer if Slurm grants fewer."""
+    slurm = os.environ.get("SLURM_CPUS_PER_TASK", "")
+    most = _threads_at_first()
+    return min(most, int(slurm)) if slurm.isdigit() and int(slurm) else most
+
+
+@cache
+def _threads_at_first() -> int:
+    """Return PyTorch's number of threads before any model has changed it."""
     import torch
 
-    slurm = os.environ.get("SLURM_CPUS_PER_TASK", "")
-    most = torch.get_num_threads()
-    return min(most, int(slurm)) if slurm.isdigit() and int(slurm) else most
+    return torch.get_num_threads()
 
 
 def set_fastest_threads(step: Callable[[], object]) -> None:
@@ -200,7 +206,7 @@ def set_fastest_threads(step: Callable[[], object]) -> None:
     best, least_s = 1, _step_s(step, 1)
     for number in (*(2**i for i in range(1, most.bit_length()) if 2**i < most), most):
         seconds = _step_s(step, number)
-        if seconds > _WORTH * least_s:
+        if seconds > WORTH * least_s:
             break
         best, least_s = number, seconds
     torch.set_num_threads(best)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-import time
-from collections.abc import Hashable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -15,9 +13,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from logos_cli.backends._gguf import SUFFIX, GgufHeader, ModelShape, model_shape, read_gguf
 from logos_cli.backends._gguf_tokenizer import GgufTokenizer, GgufVocabulary
 from logos_cli.backends._llama import INSTALL, MOST_SEQUENCES, LlamaContext, LlamaModel, library
-from logos_cli.backends._llama_threads import ANY, Rows, Threads, best_threads, rows_that_agree
+from logos_cli.backends._llama_threads import ANY, Rows, best_threads, rows_that_agree
 from logos_cli.backends._locate import weights_sha256
 from logos_cli.backends._task_sampling import from_metadata
+from logos_cli.backends._threads import Threads
 from logos_cli.backends.base import (
     Availability,
     Backend,
@@ -139,7 +138,7 @@ class LlamaCppBackend(Backend):
         self.free(slot)
         self._grow(len(tokens))
         room = self._room
-        with self._timed(room, ("prompt", len(tokens).bit_length()), len(tokens)):
+        with self._threads.timed(("prompt", len(tokens).bit_length()), len(tokens), room.set_threads):
             logits = room.prefill(slot, tokens)
         self._length[slot] = len(tokens)
         return logits
@@ -164,7 +163,7 @@ class LlamaCppBackend(Backend):
             ids[slot - first] = token
         rows = range(first, last + 1)
         room = self._room
-        with self._timed(room, kind, n_rows):
+        with self._threads.timed(kind, n_rows, room.set_threads):
             logits = room.decode(ids, self._length[first : last + 1], rows, len(ids))
         if len(slots) == len(ids):
             for slot in slots:
@@ -182,14 +181,6 @@ class LlamaCppBackend(Backend):
         """Whether threads share the attention of one more token of a sequence, where it is the only one."""
         positions = _rounded(self._length[slot] + 1, _POSITIONS)
         return self._kv_type == "f16" and positions >= _SHARED_POSITIONS
-
-    @contextmanager
-    def _timed(self, room: LlamaContext, kind: tuple[Hashable, ...], n_tokens: int) -> Iterator[None]:
-        """Compute with as many threads as serve this kind of work best, and learn from it."""
-        room.set_threads(self._threads.number(kind))
-        start = time.perf_counter()
-        yield
-        self._threads.learn(kind, (time.perf_counter() - start) / n_tokens)
 
     def copy(self, source: int, target: int) -> None:
         """Make the free slot ``target`` hold the same sequence as ``source``."""

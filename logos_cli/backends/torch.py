@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -12,11 +13,13 @@ from logos_cli.backends._architecture import DecoderConfig
 from logos_cli.backends._locate import weights_sha256
 from logos_cli.backends._safetensors import weight_files
 from logos_cli.backends._task_sampling import from_config
+from logos_cli.backends._threads import Threads
 from logos_cli.backends._tokenizer import HubTokenizer, read_json
 from logos_cli.backends._torch_device import (
     DTYPES,
     choose_device,
     choose_dtype,
+    default_threads,
     devices,
     explained,
     free_bytes,
@@ -61,15 +64,16 @@ def _rounded(number: int, step: int) -> int:
 class TorchBackend(TensorBackend):
     """A decoder whose cache rows are the slots."""
 
-    def __init__(self, decoder: Decoder, checkpoint: TorchCheckpoint, info: ModelInfo) -> None:
+    def __init__(
+        self, decoder: Decoder, checkpoint: TorchCheckpoint, info: ModelInfo, threads: Threads | None
+    ) -> None:
         self.info = info
         self.tokenizer = checkpoint.tokenizer
         self.context_tokens = checkpoint.context_tokens
-        # held to by a test for both types; on GPUs libraries choose kernels by batch size
-        exact = decoder.device.type == "cpu" and info.dtype in ("float32", "bfloat16")
         there = decoder.device.type != "cpu"
-        self.capabilities = Capabilities(batch_invariant=exact, device_logits=there)
+        self.capabilities = Capabilities(batch_invariant=decoder.exact, device_logits=there)
         self._decoder = decoder
+        self._threads = threads
         self._length: list[int] = []
         self._step = decoder.step
         if decoder.device.type == "cuda" and len(decoder.stages) == 1:
@@ -112,7 +116,8 @@ class TorchBackend(TensorBackend):
                 )
             self._length[slot] = len(tokens)
         self._grow()
-        with torch.inference_mode(), explained():
+        n_tokens = sum(map(len, prompts))
+        with torch.inference_mode(), explained(), self._timed("prompt", n_tokens):
             return self._decoder.prefill(slots, prompts)
 
     def step_tensor(self, slots: Sequence[int], tokens: Sequence[int]) -> torch.Tensor:
@@ -125,16 +130,24 @@ class TorchBackend(TensorBackend):
             ids[slot] = token
             self._length[slot] += 1
         self._grow()
-        with torch.inference_mode(), explained():
+        with torch.inference_mode(), explained(), self._timed("step", n_rows):
             logits = self._step(ids, positions)
             if len(slots) < n_rows:
                 logits = logits[torch.tensor(slots, device=logits.device)]
             return logits
 
+    def _timed(self, kind: str, n_rows: int) -> AbstractContextManager[None]:
+        """Compute with as many threads as serve so many rows best, where that is for us to find."""
+        import torch
+
+        if self._threads is None:
+            return nullcontext()
+        return self._threads.timed((kind, n_rows.bit_length()), n_rows, torch.set_num_threads)
+
     def _step_rows(self, needed: int) -> int:
         """Return how many rows a step runs over: few different numbers where each is recorded as a graph."""
         if self._graphs is None:
-            return _rounded(needed, _ROWS)
+            return _rounded(needed, self._decoder.row_multiple)
         from logos_cli.backends._cuda_graphs import round_up_to_power
 
         return min(round_up_to_power(needed, _ROWS), len(self._length))
@@ -157,7 +170,8 @@ class TorchBackend(TensorBackend):
 
         from logos_cli.backends._decoder_logps import token_logps
 
-        with torch.inference_mode(), explained():
+        n_tokens = sum(map(len, sequences))
+        with torch.inference_mode(), explained(), self._timed("score", n_tokens):
             return token_logps(self._decoder, sequences)
 
 
@@ -275,24 +289,27 @@ class TorchCheckpoint(Checkpoint):
         with explained():
             tensors = read_tensors(files, self.dtype, lambda name: stages[shape.stage_of(name, len(stages))])
             decoder = Decoder(shape, tensors, stages)
-        self._set_threads(decoder)
+        threads = self._set_threads(decoder)
         dtype = str(decoder.dtype).removeprefix("torch.")
         sha256 = None if self._revision else weights_sha256(files)
         device = "+".join(map(str, stages))
-        return TorchBackend(
-            decoder, self, ModelInfo(self.name, "torch", device, dtype, self._revision, sha256)
-        )
+        info = ModelInfo(self.name, "torch", device, dtype, self._revision, sha256)
+        return TorchBackend(decoder, self, info, threads)
 
-    def _set_threads(self, decoder: Decoder) -> None:
-        """Use as many CPU threads as asked for, else as many as are found to help."""
+    def _set_threads(self, decoder: Decoder) -> Threads | None:
+        """Use as many CPU threads as asked for, else as many as are found to help: by a step now, by the work later."""
         import torch
 
-        if self._options.threads is not None:
-            torch.set_num_threads(self._options.threads)
-        elif decoder.device.type == "cpu" and decoder.n_parameters <= _TIMED_PARAMETERS:
+        most = default_threads()
+        torch.set_num_threads(self._options.threads or most)
+        if self._options.threads is not None or decoder.device.type != "cpu":
+            return None
+        if decoder.n_parameters <= _TIMED_PARAMETERS:
             decoder.reserve(_ROWS, _KEYS)
             set_fastest_threads(lambda: decoder.step([0] * _ROWS, [0] * _ROWS))
             decoder.release()
+        # bits may depend on the number of threads where products are not packed: there it stays as it is
+        return Threads(torch.get_num_threads(), most if decoder.exact else None)
 
 
 def _require() -> None:

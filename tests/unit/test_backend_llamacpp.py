@@ -19,7 +19,8 @@ from logos_cli import generate, processes
 from logos_cli.backends import _llama, _llama_threads, llamacpp
 from logos_cli.backends._gguf import GgufHeader, model_shape, read_gguf
 from logos_cli.backends._gguf_write import write_gguf
-from logos_cli.backends._llama_threads import Rows, Threads
+from logos_cli.backends._llama_threads import Rows
+from logos_cli.backends._threads import Threads
 from logos_cli.backends.base import LoadOptions, open_model
 from logos_cli.backends.llamacpp import LlamaCppBackend
 from logos_cli.errors import DeviceMemoryError, ExitCode, LogosError, MissingError, ModelError, UsageError
