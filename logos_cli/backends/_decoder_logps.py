@@ -8,8 +8,11 @@ it has not brought. A sequence then is a *path*, the places of its tokens in the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from itertools import starmap
 
 import numpy as np
 import torch
@@ -19,8 +22,14 @@ from torch.nn.functional import pad, rms_norm, scaled_dot_product_attention
 
 from logos_cli.backends._decoder import Decoder
 
-_TOKENS = {"cpu": 2048, "mps": 4096, "cuda": 16_384}
+_TOKENS = {"cpu": 1024, "mps": 4096, "cuda": 16_384}
 """Tokens of one pass, unless a single sequence is longer."""
+
+_FEWEST_TOKENS = 256
+"""Passes of a CPU are made no smaller than that to give each thread one: weights are read again for each."""
+
+_PASSES_EACH = 2
+"""So many passes a thread are made at least, where there is enough to read: they do not all take as long."""
 
 _LOGITS = {"cpu": 1 << 22, "mps": 1 << 24, "cuda": 1 << 28}
 """Logits that are held at a time."""
@@ -39,6 +48,10 @@ class _Path:
     index: int
     places: NDArray[np.int64]
     n_new: int
+
+
+_Pass = tuple[list[int], list[int], list[_Path]]
+"""Tokens, their positions, and the paths through them."""
 
 
 @dataclass(slots=True)
@@ -60,8 +73,14 @@ def token_logps(decoder: Decoder, sequences: Sequence[Sequence[int]]) -> list[ND
     """Return the natural log-probability of each token but the first of each sequence."""
     found: list[NDArray[np.float64]] = [np.empty(0)] * len(sequences)
     most = _TOKENS.get(decoder.device.type, 2048)
-    for tokens, positions, paths in _passes(sequences, most):
-        logps = _run(decoder, tokens, positions, paths)
+    n_threads = torch.get_num_threads() if decoder.device.type == "cpu" else 1
+    if n_threads > 1:
+        share = sum(map(len, sequences)) // (_PASSES_EACH * n_threads)
+        most = max(min(_FEWEST_TOKENS, most), min(most, share))
+    # the longest first: attention makes them last, and the threads are to end together
+    passes = sorted(_passes(sequences, most), key=lambda each: -max(len(path.places) for path in each[2]))
+    run = partial(_run, decoder)
+    for (_, _, paths), logps in zip(passes, _side_by_side(run, passes, n_threads), strict=True):
         start = 0
         for path in paths:
             end = start + len(path.places) - 1
@@ -70,9 +89,26 @@ def token_logps(decoder: Decoder, sequences: Sequence[Sequence[int]]) -> list[ND
     return found
 
 
-def _passes(
-    sequences: Sequence[Sequence[int]], most: int
-) -> Iterator[tuple[list[int], list[int], list[_Path]]]:
+def _side_by_side(
+    run: Callable[..., NDArray[np.float64]], passes: Sequence[_Pass], n_threads: int
+) -> Iterator[NDArray[np.float64]]:
+    """Yield what passes give, in order; several run at a time, each with a thread of its own.
+
+    Threads that share every single product wait for each other after each, and for whatever part of it is not shared
+    out. Where there are fewer passes than threads, that is the better way all the same.
+    """
+    if n_threads == 1 or len(passes) < n_threads:
+        yield from starmap(run, passes)
+        return
+    pool = ThreadPoolExecutor(n_threads, "logps", torch.set_num_threads, (1,))
+    try:
+        yield from pool.map(torch.inference_mode()(run), *zip(*passes, strict=True))
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(n_threads)  # some of what the threads set is everybody's
+
+
+def _passes(sequences: Sequence[Sequence[int]], most: int) -> Iterator[_Pass]:
     """Yield the tokens of each pass, their positions, and the paths through them."""
     tokens: list[int] = []
     positions: list[int] = []
