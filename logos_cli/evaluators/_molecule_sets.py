@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from rdkit import DataStructs
+from rdkit import DataStructs, rdBase
 
 from logos_cli.errors import MissingError
 from logos_cli.evaluators._statistics import bootstrap, mean, share
@@ -220,7 +220,7 @@ class ChemNetDistance:
 
     def __call__(self, generated: Sequence[str], reference: Sequence[str]) -> float:
         """Return the distance of two sets of valid SMILES."""
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), rdBase.BlockLogs():  # the package reads the SMILES again
             warnings.simplefilter("ignore", DeprecationWarning)  # names that numpy will drop
             try:
                 return float(self._distance(gen=list(generated), ref=list(reference)))

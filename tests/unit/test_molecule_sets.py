@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from rdkit.Chem import QED, Descriptors
 from logos_cli.errors import MoleculeError
 from logos_cli.evaluators._molecule_kl import descriptors, divergences, kl_score, similarity_fingerprint
 from logos_cli.evaluators._molecule_properties import MeasuredMolecule, sa_scorer
+from logos_cli.evaluators._molecule_reference import MoleculeReference
 from logos_cli.evaluators._molecule_sets import (
     ChemNetDistance,
     FingerprintSet,
@@ -24,6 +26,8 @@ from logos_cli.evaluators._molecule_sets import (
     packed,
     uniqueness,
 )
+from logos_cli.evaluators._molecule_summary import MoleculeSet, see
+from logos_cli.evaluators._reference import ReferenceSet
 from logos_cli.evaluators._statistics import distance, share
 from tests.molecule_sets import generated_set, reference_set
 
@@ -188,6 +192,23 @@ def test_chemnet_distance(generated, reference):
         [m.canonical_smiles for m in generated], [m.canonical_smiles for m in reference]
     )
     assert found == pytest.approx(MOSES["FCD/Test"], rel=1e-3)
+
+
+def test_lone_protons_are_compared_in_silence(tmp_path, capfd):
+    """RDKit warns of a hydrogen without neighbours each time that it reads one."""
+    smiles = ["CCO.[Cl-].[H+]", "[H+]", "NCc1ccccc1.[H+]"] * 3
+    Chem.MolFromSmiles(smiles[0])
+    assert "hydrogen atom without neighbors" in capfd.readouterr().err
+    path = tmp_path / "salts.smi"
+    path.write_text("\n".join(smiles))
+    reference = MoleculeReference(ReferenceSet(str(path)))
+    seen = MoleculeSet([see(MeasuredMolecule(each), reference) for each in smiles], reference)
+    assert seen.figure("snn").value == 1
+    assert seen.figure("molecule_novelty").value == seen.figure("guacamol_novelty").value == 0
+    assert seen.figure("qed_distance").value == 0
+    if find_spec("fcd_torch"):
+        assert ChemNetDistance()(smiles, smiles) == pytest.approx(0, abs=1e-3)
+    assert not capfd.readouterr().err
 
 
 def test_quick_properties_are_those_of_rdkit(generated):
