@@ -7,6 +7,7 @@ run would do: ``--backend fake --model sentences.txt``. It is never chosen by it
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 _RECITED, _OTHER = 10.0, -10.0
 CONTEXT_TOKENS = 4096
+_CALLS = 10_000
+"""Calls that are kept: a run may be of any length."""
 
 
 class FakeBackend(Backend):
@@ -43,8 +46,8 @@ class FakeBackend(Backend):
 
     Attributes
     ----------
-    calls : list of tuple
-        What was asked of it, for tests: ``("prefill", slot)``, ``("step", n_slots)``, ``("free", slot)`` …
+    calls : deque of tuple
+        What was asked of it last, for tests: ``("prefill", slot)``, ``("step", n_slots)``, ``("free", slot)`` …
     """
 
     def __init__(self, sentences: Iterable[str] = (), name: str = "fake") -> None:
@@ -52,7 +55,7 @@ class FakeBackend(Backend):
         self.tokenizer: Tokenizer = CharacterTokenizer()
         self.capabilities = Capabilities(batch_invariant=True)
         self.context_tokens = CONTEXT_TOKENS
-        self.calls: list[tuple[object, ...]] = []
+        self.calls: deque[tuple[object, ...]] = deque(maxlen=_CALLS)
         self._sequences: list[tuple[int, ...] | None] = []
         self._next: dict[tuple[int, ...], set[int]] = {}
         for sentence in sentences:
