@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections import Counter, defaultdict
+from collections.abc import Collection
+from itertools import combinations
+from math import log2
+from typing import Final
 
 import numpy as np
 from rdkit import Chem
-from rdkit.Chem import GraphDescriptors, rdMolDescriptors
+from rdkit.Chem import rdMolDescriptors
 
 from logos_cli.evaluators._molecule_properties import MeasuredMolecule, morgan_fingerprint
 from logos_cli.evaluators._molecule_sets import FingerprintSet, Floats, Words, packed
@@ -16,7 +20,7 @@ CONTINUOUS: Final = ("BertzCT", "MolLogP", "MolWt", "TPSA")
 DISCRETE: Final = (
     "NumHAcceptors", "NumHDonors", "NumRotatableBonds", "NumAliphaticRings", "NumAromaticRings",
 )  # fmt: skip
-_bertz_ct: Any = GraphDescriptors.BertzCT
+_BERTZ_REACH: Final = 100
 _FINGERPRINT_BITS: Final = 4096
 _N_POINTS: Final = 1000
 _N_BINS: Final = 10
@@ -28,7 +32,7 @@ def descriptors(measured: MeasuredMolecule) -> tuple[float, ...]:
     """Return the nine descriptors, continuous ones first."""
     molecule = measured.molecule
     return (
-        float(_bertz_ct(molecule)),
+        bertz_complexity(molecule),
         measured.logp,
         measured.mw,
         measured.tpsa,
@@ -38,6 +42,46 @@ def descriptors(measured: MeasuredMolecule) -> tuple[float, ...]:
         int(rdMolDescriptors.CalcNumAliphaticRings(molecule)),
         measured.aromatic_rings,
     )
+
+
+def bertz_complexity(molecule: Chem.Mol) -> float:
+    """Return Bertz' index of complexity (1981, 10.1021/ja00402a071), with RDKit's aromatic bonds of order 1.5.
+
+    It is that of ``GraphDescriptors.BertzCT``, in less than half the time. The index adds up the information in the kinds
+    of atoms and in the kinds of connections. A connection is a pair of bonds that share an atom, or of the bonds of a
+    multiple one; of one kind are those between atoms whose distances to all others are the same.
+    """
+    n_atoms = molecule.GetNumAtoms()
+    if n_atoms < 2:
+        return 0.0
+    distances = Chem.GetDistanceMatrix(molecule, useBO=True, useAtomWts=False, force=True, prefix="Balaban")
+    rows = np.rint(np.sort(distances, axis=1)[:, :_BERTZ_REACH] * 1e4)
+    seen: dict[bytes, int] = {}
+    kinds = [seen.setdefault(row.tobytes(), len(seen)) for row in rows]
+    orders = Chem.GetAdjacencyMatrix(molecule, useBO=True)
+    near: list[list[tuple[int, float]]] = [[] for _ in kinds]
+    connections: defaultdict[tuple[int, ...], float] = defaultdict(float)
+    firsts, seconds = np.nonzero(orders)
+    for first, second, order in zip(
+        firsts.tolist(), seconds.tolist(), orders[firsts, seconds].tolist(), strict=True
+    ):
+        near[first].append((kinds[second], order))
+        if order > 1 and first < second:
+            pair = min(kinds[first], kinds[second]), max(kinds[first], kinds[second])
+            connections[pair] += order * (order - 1) / 2
+    for middle, neighbours in zip(kinds, near, strict=True):
+        for (one, order), (other, another) in combinations(neighbours, 2):
+            key = (one, middle, other) if one <= other else (other, middle, one)
+            connections[key] += order * another
+    atoms = Counter(molecule.GetAtomWithIdx(index).GetAtomicNum() for index in range(n_atoms))
+    total = sum(connections.values())
+    return _information(atoms.values()) + _information(connections.values()) + (total and total * log2(total))
+
+
+def _information(counts: Collection[float]) -> float:
+    """Return the information of a whole in bits: its size times the entropy of its parts."""
+    total = sum(counts)
+    return (total * log2(total) if total else 0.0) - sum(count * log2(count) for count in counts)
 
 
 def similarity_fingerprint(molecule: Chem.Mol) -> Words:

@@ -29,7 +29,8 @@ _N_BITS: Final = 2048
 _PAINS: Final = Path(RDConfig.RDDataDir) / "Pains" / "wehi_pains.csv"
 _REGISTERED: Final = re.compile(r"<regId=(.*)>")
 _MCF: Final = Path(__file__).with_name("moses_mcf.csv")
-_MOSES_ELEMENTS: Final = frozenset(("C", "N", "S", "O", "F", "Cl", "Br", "H"))
+_NOT_MOSES: Final = Chem.MolFromSmarts("[!+0,!#1&!#6&!#7&!#8&!#9&!#16&!#17&!#35]")
+"""A charged atom, or one of another element than MOSES allows."""
 _MOSES_RING: Final = 8
 
 
@@ -118,8 +119,7 @@ def passes_moses_filters(molecule: Chem.Mol) -> bool:
     """
     if any(len(ring) >= _MOSES_RING for ring in molecule.GetRingInfo().AtomRings()):
         return False
-    for atom in molecule.GetAtoms():
-        if atom.GetFormalCharge() or atom.GetSymbol() not in _MOSES_ELEMENTS:
-            return False
+    if molecule.HasSubstructMatch(_NOT_MOSES):
+        return False
     with_hydrogens = Chem.AddHs(molecule)  # patterns of the list name hydrogens
     return not any(with_hydrogens.HasSubstructMatch(pattern) for pattern in _medicinal_chemistry_filters())

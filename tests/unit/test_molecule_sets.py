@@ -11,10 +11,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rdkit import Chem, DataStructs
-from rdkit.Chem import QED, Descriptors
+from rdkit.Chem import QED, Descriptors, GraphDescriptors
 
 from logos_cli.errors import MoleculeError
-from logos_cli.evaluators._molecule_kl import descriptors, divergences, kl_score, similarity_fingerprint
+from logos_cli.evaluators._molecule_kl import (
+    bertz_complexity,
+    descriptors,
+    divergences,
+    kl_score,
+    similarity_fingerprint,
+)
 from logos_cli.evaluators._molecule_properties import MeasuredMolecule, sa_scorer
 from logos_cli.evaluators._molecule_reference import MoleculeReference
 from logos_cli.evaluators._molecule_sets import (
@@ -192,6 +198,30 @@ def test_chemnet_distance(generated, reference):
         [m.canonical_smiles for m in generated], [m.canonical_smiles for m in reference]
     )
     assert found == pytest.approx(MOSES["FCD/Test"], rel=1e-3)
+
+
+def test_bertz_complexity_is_that_of_rdkit(generated):
+    others = ("C", "[H+]", "CC", "C#N", "CC.O", "[Na+].[Cl-]", "[2H]C", "N->[Fe]", "*CC", "C" * 130)
+    for molecule in [each.molecule for each in generated] + [Chem.MolFromSmiles(each) for each in others]:
+        assert bertz_complexity(molecule) == pytest.approx(GraphDescriptors.BertzCT(molecule), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("smiles", "passes"),
+    [
+        ("CCO", True),
+        ("CC(=O)Nc1ccc(F)cc1", True),
+        ("FC(Cl)Br", True),
+        ("[2H]CCO", True),
+        ("CC[NH3+]", False),
+        ("C[N+](=O)[O-]", False),
+        ("CCI", False),
+        ("C[Si](C)(C)C", False),
+        ("C1CCCCCCC1", False),
+    ],
+)
+def test_elements_charges_and_rings_of_moses(smiles, passes):
+    assert MeasuredMolecule(smiles).moses_filters is passes
 
 
 def test_lone_protons_are_compared_in_silence(tmp_path, capfd):
