@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from logos_cli import registry
 from logos_cli.backends.base import Backend, LoadOptions, open_model
 from logos_cli.backends.remote import RemoteCheckpoint
 from logos_cli.engine.likelihood import Likelihood, ScoredText, answer_start, blocks_of, perplexity
-from logos_cli.errors import InputError, ModelError
+from logos_cli.errors import DeviceMemoryError, InputError, ModelError
 from logos_cli.grammar import parse
 from logos_cli.resources import EMBEDDED, data_path
 
@@ -77,6 +78,40 @@ def test_sequences_longer_than_a_pass_stay_whole(backend: Backend, monkeypatch: 
     monkeypatch.setitem(_decoder_logps._LOGITS, "cpu", 1000)
     for a, b in zip(backend.token_logps(rows), expected, strict=True):
         assert a == pytest.approx(b, abs=2e-5)
+
+
+def test_passes_run_side_by_side_and_find_the_same(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    from logos_cli.backends import _decoder_logps
+
+    rows = [backend.tokenizer.encode(text) for text in TEXTS]
+    expected = backend.token_logps(rows)
+    whole, threads = _decoder_logps._run, []
+
+    def run(*args: Any) -> Any:
+        assert torch.is_inference_mode_enabled()
+        threads.append((threading.current_thread().name, torch.get_num_threads()))
+        return whole(*args)
+
+    monkeypatch.setattr(_decoder_logps, "_run", run)
+    monkeypatch.setitem(_decoder_logps._TOKENS, "cpu", 64)
+    two = open_model(LoadOptions(device="cpu", dtype="float32", threads=2), "torch").load()
+    assert isinstance(two, Backend)
+    for a, b in zip(two.token_logps(rows), expected, strict=True):
+        assert a == pytest.approx(b, abs=2e-5)
+    assert len(threads) > 2
+    assert {(name.partition("_")[0], n) for name, n in threads} == {("logps", 1)}
+    assert torch.get_num_threads() == 2
+
+    def fail(*_: Any) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(_decoder_logps, "_run", fail)
+    with pytest.raises(DeviceMemoryError):
+        two.token_logps(rows)
+    assert torch.get_num_threads() == 2
+    torch.set_num_threads(1)
 
 
 def test_attention_of_padded_groups_is_that_of_single_sequences(
