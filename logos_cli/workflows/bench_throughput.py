@@ -13,6 +13,7 @@ from typing import Any
 
 from logos_cli.backends._architecture import DecoderConfig
 from logos_cli.backends._tokenizer import read_json
+from logos_cli.backends._torch_device import default_threads
 from logos_cli.backends.base import Backend, LoadOptions, TensorBackend, open_model
 from logos_cli.engine.sampler import Sampling
 from logos_cli.engine.scheduler import Engine, Request
@@ -150,6 +151,7 @@ def _machine(backend: Backend, options: ThroughputOptions) -> dict[str, Any]:
     """Measure memory bandwidth and the rate of matrix products on the model's device."""
     import torch
 
+    torch.set_num_threads(options.threads or default_threads())
     device = torch.device(backend.info.device if options.backend == "torch" else "cpu")
     gpu = device.type == "cuda"
     kind: torch.dtype = getattr(torch, options.dtype)
@@ -257,10 +259,13 @@ def _sampling(options: ThroughputOptions) -> Sampling:
 
 def _pair(backend: Backend, directory: Path, options: ThroughputOptions, row: dict[str, Any]) -> None:
     """Run ours and the plain script in turns; add the script's rate and the ratio of each pair."""
+    import torch
+
     device = backend.info.device if options.backend == "torch" else "cpu"
     ratios, rates = [], []
     for repeat in range(options.repeats):
         ours = _end_to_end(backend, row["batch_size"], options)
+        torch.set_num_threads(options.threads or default_threads())  # ours takes as many as serve each step
         theirs = naive_run(
             directory, _prompt(options), _sampling(options), options.naive_samples or options.n_samples,
             device=device, dtype=options.dtype, seed=options.seed + repeat,

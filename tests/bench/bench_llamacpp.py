@@ -181,15 +181,22 @@ class Recorder:
 
     def __init__(self, backend: LlamaCppBackend) -> None:
         self.calls: list[tuple[str, tuple[Any, ...]]] = []
+        self._within = False
         for name in ("prefill", "step", "copy", "free"):
             setattr(backend, name, self._recording(name, getattr(backend, name)))
 
     def _recording(self, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any) -> Any:
+            if self._within:  # the backend calls itself: a prompt's slot is freed before it is read
+                return method(*arguments)
             self.calls.append(
                 (name, tuple(each if isinstance(each, int) else list(each) for each in arguments))
             )
-            return method(*arguments)
+            self._within = True
+            try:
+                return method(*arguments)
+            finally:
+                self._within = False
 
         return call
 
