@@ -17,14 +17,20 @@ import time
 from collections import deque
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
-from typing import IO, Any, NoReturn
+from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 from logos_cli.docking import _libraries, engines
 from logos_cli.docking.check import Checker
+from logos_cli.docking.flexible import positions_of
 from logos_cli.docking.ligand import LigandOptions, prepare, read_ligand
 from logos_cli.docking.poses import read_poses, to_bytes
+from logos_cli.docking.receptor import Receptor
 from logos_cli.errors import LogosError
 from logos_cli.processes import Failure
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _PR_SET_PDEATHSIG = 1
 _TITLE = "the ligand"
@@ -41,8 +47,8 @@ class Job:
     ligands: LigandOptions
     n_workers: int
     seconds_per_ligand: float | None = None
-    checked_in: str | None = None
-    """The receptor in PDB format, if the best poses are to be checked."""
+    checked_in: Receptor | None = None
+    """The receptor, if the best poses are to be checked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +73,8 @@ class Docked:
         Time of the search alone, and of preparing the ligand.
     checks : tuple of (str, bool), optional
         PoseBusters' tests of the best pose.
+    flexible : tuple of ndarray, shape (n_atoms, 3)
+        Positions (Å) of the receptor's flexible atoms in each pose; empty if none moves.
     """
 
     poses: tuple[bytes, ...]
@@ -76,6 +84,7 @@ class Docked:
     wall_s: float = 0.0
     prepare_s: float = 0.0
     checks: tuple[tuple[str, bool], ...] | None = None
+    flexible: tuple[NDArray[np.float64], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +112,13 @@ def dock_one(
     wall_s = time.perf_counter() - begin
     poses = read_poses(found.pdbqt, _TITLE)
     scores = found.scores_kcal_per_mol[: len(poses)]
-    checks = None if checker is None else tuple(checker.check(poses[0]).items())
+    flexible = tuple(positions_of(found.pdbqt))[: len(scores)]
+    moved = flexible[0] if flexible else None
+    checks = None if checker is None else tuple(checker.check(poses[0], moved).items())
     return Docked(
         tuple(map(to_bytes, poses[: len(scores)])),
         tuple(scores), prepared.n_torsions, tuple(prepared.notes), wall_s, begin - start, checks,
+        flexible if moved is not None and len(moved) else (),
     )  # fmt: skip
 
 

@@ -220,6 +220,11 @@ def _check_box(receptor: Receptor, box: Box) -> None:
 # -- writing -------------------------------------------------------------------------------------------
 
 
+def four_columns(number: int) -> int:
+    """Return a residue's number as the PDB format has room for it."""
+    return number if -999 <= number <= 9999 else number % 10000
+
+
 def _pdbqt(atoms: Sequence[TypedAtom]) -> str:
     lines = []
     for serial, atom in enumerate(atoms, 1):
@@ -228,7 +233,7 @@ def _pdbqt(atoms: Sequence[TypedAtom]) -> str:
         residue = atom.residue
         lines.append(
             f"ATOM  {serial % 100000:5d} {name} {atom.residue_name[:3]:>3} {(residue.chain or ' ')[0]}"
-            f"{residue.number % 10000:4d}{residue.insertion or ' '}   {x:8.3f}{y:8.3f}{z:8.3f}  1.00  0.00"
+            f"{four_columns(residue.number):4d}{residue.insertion or ' '}   {x:8.3f}{y:8.3f}{z:8.3f}  1.00  0.00"
             f"    {atom.charge:+6.3f} {atom.type:<2}\n"
         )
     return "".join(lines)

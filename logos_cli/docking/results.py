@@ -11,6 +11,7 @@ from rdkit import Chem
 from logos_cli.docking import engines
 from logos_cli.docking.candidates import Candidate
 from logos_cli.docking.contacts import Contact, ContactFinder, consistency
+from logos_cli.docking.flexible import SideChain, outside, placed, side_chains
 from logos_cli.docking.options import DockOptions
 from logos_cli.docking.place import SHARE_KNOWN, Place, posed, site_of
 from logos_cli.docking.pool import Docked, Failure
@@ -38,12 +39,15 @@ class Pose:
         From 1, the best.
     rmsd_angstrom : float, optional
         To the reference.
+    side_chains : tuple of SideChain
+        Where it has the receptor's flexible residues.
     """
 
     molecule: Chem.Mol
     rank: int
     vina_kcal_per_mol: float
     rmsd_angstrom: float | None = None
+    side_chains: tuple[SideChain, ...] = ()
 
 
 @dataclass(slots=True)
@@ -72,9 +76,16 @@ class Site:
     def receptor(self) -> Receptor:
         """The prepared receptor."""
         place = self.place
-        return prepare(
+        receptor = prepare(
             self.model, place.box, self.options.receptor, occupied=place.occupied, sha256=self.sha256
         )
+        if beyond := outside(receptor, place.box):
+            note = (
+                f"{', '.join(beyond)}: flexible, but reaching out of the box, into which Vina forces side chains; "
+                "enlarge it (--autobox-add, --size)"
+            )
+            receptor = replace(receptor, notes=(*receptor.notes, note))
+        return receptor
 
     @cached_property
     def contacts(self) -> ContactFinder:
@@ -117,10 +128,14 @@ class Reporter:
                 zip(outcome.poses, outcome.scores_kcal_per_mol, strict=True), 1
             )
         ]
+        for pose, positions in zip(poses, outcome.flexible, strict=False):  # of none, or of each
+            pose.side_chains = side_chains(site.receptor, positions)
         said: dict[str, Any] = {}
         if self.references:
             self._compare(poses, said)
-        contacts = site.contacts.find(poses[0].molecule)
+        moved = placed(site.receptor, poses[0].side_chains)
+        finder = site.contacts if moved is site.receptor else ContactFinder(moved)
+        contacts = finder.find(poses[0].molecule)
         record = replace(candidate.record, scores=dict(candidate.record.scores))
         n_heavy = poses[0].molecule.GetNumHeavyAtoms()
         best = poses[0].vina_kcal_per_mol
@@ -165,6 +180,8 @@ class Reporter:
         ]
         found |= said
         found["contacts"] = [contact.to_json() for contact in contacts]
+        if poses[0].side_chains:
+            found["flexible"] = [each.to_json() for each in poses[0].side_chains]
         found["pose"] = Chem.MolToMolBlock(poses[0].molecule)
         return found
 

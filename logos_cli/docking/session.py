@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from functools import cached_property
 from itertools import chain, groupby, islice
 from os import PathLike, fspath
@@ -162,7 +163,7 @@ class Session:
             LigandOptions(options.ph, options.mode != "dock", options.seed),
             n_workers,
             options.seconds_per_ligand,
-            receptor.pdb if options.check else None,
+            replace(receptor) if options.check else None,  # without what it has worked out so far
         )
         with self._pool(job, keep=self._keeps and not is_all) as pool:
             yield from _Course(self._reporter, site, pool).run(chain(first, candidates))

@@ -13,6 +13,7 @@ import numpy as np
 from rdkit import Chem
 
 from logos_cli.docking.contacts import HYDROGEN_BOND_ANGSTROM, METAL_ANGSTROM, SALT_BRIDGE_ANGSTROM
+from logos_cli.docking.flexible import from_json, placed
 from logos_cli.docking.receptor import Receptor, as_mmcif
 from logos_cli.errors import LogosError
 from logos_cli.formats._drawing import draw_molecule
@@ -97,7 +98,13 @@ class BestLigands:
             What became of all ligands, in a line.
         """
         best = sorted(self._kept, reverse=True)
-        return _page([(kept.record, kept.receptor) for kept in best], self.scores, account)
+        shown = [(kept.record, _as_posed(kept)) for kept in best]
+        return _page(shown, self.scores, account)
+
+
+def _as_posed(kept: _Kept) -> Receptor:
+    """Return the receptor with its side chains where the pose has them."""
+    return placed(kept.receptor, from_json(_docking(kept.record).get("flexible", ())))
 
 
 def _page(best: Sequence[tuple[Record, Receptor]], scores: Sequence[float], account: str) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, Self
 
 from rdkit import Chem
 
+from logos_cli.docking.flexible import pdb_lines, placed
 from logos_cli.errors import FormatError, OutputError, UsageError
 from logos_cli.records import Record, Status
 
@@ -19,7 +22,11 @@ if TYPE_CHECKING:
     from logos_cli.docking.results import DockedLigand, Pose, Site
 
 POSES, RECORDS, RUN = "poses.sdf", "records.jsonl", "run.json"
+RECEPTORS = "receptors"
+"""Where the receptors of poses lie whose side chains moved."""
+_RECEPTOR_END = "_receptor.cif"
 _END = b"$$$$\n"
+_LONGEST_NAME = 100
 
 
 def sdf_entry(docked: DockedLigand, pose: Pose) -> str:
@@ -33,6 +40,8 @@ def sdf_entry(docked: DockedLigand, pose: Pose) -> str:
     tags["vina_efficiency"] = f"{pose.vina_kcal_per_mol / molecule.GetNumHeavyAtoms():.4f}"
     tags["smiles"] = Chem.MolToSmiles(Chem.RemoveHs(Chem.Mol(molecule)))
     docking = record.extra.get("docking", {})
+    if pose.side_chains:
+        tags["flexible"] = pdb_lines(pose.side_chains)
     if pose.rank == 1:
         tags |= _best_only(docking)
     for name, score in record.scores.items():
@@ -99,6 +108,9 @@ class ResultFolder:
             path.mkdir(parents=True, exist_ok=True)
             done = _recover(path) if resume and has_results else {}
             mode = "a" if done else "w"
+            if not done:
+                for stale in (path / RECEPTORS).glob(f"*{_RECEPTOR_END}"):
+                    stale.unlink()
             with (
                 (path / POSES).open(mode, encoding="utf-8", newline="\n") as poses,
                 (path / RECORDS).open(mode, encoding="utf-8", newline="\n") as records,
@@ -113,8 +125,19 @@ class ResultFolder:
         """Write a ligand's poses and its record."""
         write_sdf(docked, self._poses)
         self._poses.flush()
+        self._write_receptors(docked)
         self._records.write(docked.record.to_json() + "\n")
         self._records.flush()
+
+    def _write_receptors(self, docked: DockedLigand) -> None:
+        """Write the receptor of each pose, if side chains moved."""
+        if docked.site is None:
+            return
+        for pose in docked.poses:
+            if pose.side_chains:
+                (self.path / RECEPTORS).mkdir(exist_ok=True)
+                name = f"{_file_name(docked.record.id)}_pose{pose.rank}{_RECEPTOR_END}"
+                self._put(f"{RECEPTORS}/{name}", placed(docked.site.receptor, pose.side_chains).cif)
 
     def describe(self, sites: Sequence[Site], run: Mapping[str, Any]) -> None:
         """Write the prepared receptors, one for each site, and the arguments of the run."""
@@ -134,6 +157,12 @@ class ResultFolder:
             part = self.path / f"{name}.part"
             part.write_text(text, encoding="utf-8")
             part.replace(self.path / name)
+
+
+def _file_name(id: str) -> str:
+    """Return a name for a ligand's files: its id, or what of it fits a file name and a hash of the whole."""
+    name = re.sub(r"[^\w+.-]+", "_", id)[:_LONGEST_NAME]
+    return name if name == id else f"{name}-{hashlib.sha256(id.encode()).hexdigest()[:8]}"
 
 
 def _recover(path: Path) -> dict[str, Record]:

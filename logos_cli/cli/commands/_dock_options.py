@@ -37,7 +37,7 @@ HOW = (
     declare("drop", list[str] | None, None, metavar=_KEPT, rich_help_panel=_RECEPTOR, show_default=False,
             help="Leave this heterogen out. May be given again."),
     declare("flex", str | None, None, metavar="A:45,A:102", rich_help_panel=_RECEPTOR, show_default=False,
-            help="Residues whose side chains move."),
+            help="Residues whose side chains move; each pose is written with where they end."),
     declare("ph", float, 7.4, "--ph", metavar="PH", rich_help_panel=_RECEPTOR,
             help="pH whose dominant charges receptor and ligands get."),
     # -- ligands
