@@ -22,7 +22,7 @@ from logos_cli.docking._receptor_select import Keep, Selection, select
 from logos_cli.docking._receptor_types import Typed, TypedAtom, type_extra, type_standard
 from logos_cli.docking.box import Box
 from logos_cli.docking.protonation import PH
-from logos_cli.errors import InputError, UsageError
+from logos_cli.errors import InputError, StructureError, UsageError
 from logos_cli.formats import _structure_read as reading
 from logos_cli.formats._input import Input
 from logos_cli.formats._structure_model import Model
@@ -181,6 +181,7 @@ def prepare(
     if cache and (found := _from_cache(key, model.name, sha256, notes)) is not None:
         _check_box(found, box)
         return found
+    _check_positions(model, chosen)
     repaired = repair(model, chosen.chains, options.ph)
     typed = type_standard(repaired, options.flexible, model.name)
     made = _notes(repaired.n_added)
@@ -202,6 +203,21 @@ def _notes(n_added: int) -> list[str]:
         return []
     atoms = "1 missing heavy atom was" if n_added == 1 else f"{n_added} missing heavy atoms were"
     return [f"{atoms} built"]
+
+
+def _check_positions(model: Model, chosen: Selection) -> None:
+    """Refuse residues with two atoms at one point, whose hydrogens would have no direction."""
+    for chain in chosen.chains:
+        for each in chain:
+            taken: dict[tuple[float, ...], str] = {}
+            for name, number, row in each.atoms:
+                place = tuple(round(float(value), 3) for value in model.positions[row])
+                if number > 1 and (other := taken.setdefault(place, name)) != name:
+                    raise StructureError(
+                        f"atoms {other} and {name} of {each.residue} lie at one point",
+                        source=model.name,
+                        hint="the coordinates are missing or damaged; mend them, or take the residue out",
+                    )
 
 
 def _check_box(receptor: Receptor, box: Box) -> None:

@@ -222,6 +222,32 @@ def test_alternative_locations_are_resolved() -> None:
     )
 
 
+def test_residues_without_coordinates_are_named() -> None:
+    lines = receptors.peptide().splitlines(keepends=True)
+    nowhere = [f"{line[:30]}{0:8.3f}{0:8.3f}{0:8.3f}{line[54:]}" for line in lines]
+    with pytest.raises(StructureError, match="N and CA of ALA A:101 lie at one point"):
+        _prepare("".join(nowhere))
+    one = [blank if line[22:26] == " 105" else line for line, blank in zip(lines, nowhere, strict=True)]
+    with pytest.raises(StructureError, match="of PHE A:105 lie at one point"):
+        _prepare("".join(one))
+
+
+def test_overlapping_locations_give_one() -> None:
+    """Side chain atoms given twice, half occupied: A and B of one residue are not mixed."""
+    lines = []
+    for line in receptors.peptide().splitlines(keepends=True):
+        if line[22:26] != " 105" or line[12:16].strip() in ("N", "CA", "C", "O"):
+            lines.append(line)
+            continue
+        for mark, shift in (("A", 0.0), ("B", 0.3)):
+            x = float(line[30:38]) + shift
+            lines.append(f"{line[:16]}{mark}{line[17:30]}{x:8.3f}{line[38:54]}  0.50{line[60:]}")
+    plain, mixed = _prepare(receptors.peptide()), _prepare("".join(lines))
+    assert len(mixed.heavy[0]) == len(plain.heavy[0])
+    assert np.allclose(mixed.heavy[0], plain.heavy[0], atol=1e-3)
+    assert any("alternative locations" in note for note in mixed.notes)
+
+
 def test_cache_gives_the_same_and_survives_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOGOS_CACHE", str(tmp_path))
     box = Box(receptors.centre(), (30.0, 30.0, 30.0))

@@ -449,6 +449,12 @@ def test_box_around_coordinates_that_are_none(
         ).place
 
 
+def test_ligand_that_is_bonded_to_the_protein_is_said(complex_file: Path, program: Path) -> None:
+    """The crystal ligand of this receptor lies within a bond of a glutamate."""
+    notes = docking.Docking(complex_file, _options(engine="vina-binary")).place.notes
+    assert "MBN A:301 is bonded to GLU A:123 in the crystal; poses are searched without that bond" in notes
+
+
 def test_empty_stream(complex_file: Path, program: Path, tmp_path: Path) -> None:
     empty = tmp_path / "empty.smi"
     empty.write_text("")
