@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -10,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import gemmi
 import numpy as np
@@ -222,6 +224,18 @@ class TestVina:
         finally:
             engine.close()
         assert done.scores_kcal_per_mol[0] < 0
+
+    @pytest.mark.parametrize("mode", ["dock", "score", "minimize"])
+    def test_program_says_what_the_package_says(
+        self, complex_file: Path, sdf_file: Path, mode: Literal["dock", "score", "minimize"]
+    ) -> None:
+        if shutil.which("vina") is None:
+            pytest.skip("no program vina on the PATH: its command line was not run")
+        told = [_dock(complex_file, sdf_file, mode=mode, engine=each)[0] for each in ("vina", "vina-binary")]
+        scores = [record.scores["vina"]["value"] for record in told]
+        assert scores[0] == pytest.approx(scores[1], abs=0.01)
+        poses = [Chem.MolFromMolBlock(record.extra["docking"]["pose"]) for record in told]
+        assert rmsd(*poses) < 0.1
 
     def test_side_chain_that_moves(self, complex_file: Path) -> None:
         pytest.importorskip("posebusters")
