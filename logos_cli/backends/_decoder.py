@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn.functional import pad, rms_norm, scaled_dot_product_attention
 
 from logos_cli.backends._architecture import DecoderConfig, stage_of_layer
-from logos_cli.backends._linear import Linear, make_gated, make_linear, packing_works
+from logos_cli.backends._linear import Linear, PlainGated, make_gated, make_linear, packing_works
 from logos_cli.errors import ModelError
 
 KEYS = 64
@@ -159,12 +159,19 @@ class Decoder:
         removed as they are laid out anew.
     devices : sequence of torch.device, optional
         One a stage; default: the device of the embedding.
+    quantization : str, optional
+        Keep the matrices of the layers in fewer bits, see :mod:`._quantized`. They may lie elsewhere than their stage.
     """
 
     def __init__(
-        self, config: DecoderConfig, tensors: dict[str, Tensor], devices: Sequence[torch.device] = ()
+        self,
+        config: DecoderConfig,
+        tensors: dict[str, Tensor],
+        devices: Sequence[torch.device] = (),
+        quantization: str | None = None,
     ) -> None:
         self.config = config
+        self._quantization = quantization
         weights = _Weights(tensors)
         vocabulary, width = config.vocabulary_size, config.hidden_size
         self.embedding = weights.take("model.embed_tokens.weight", vocabulary, width)
@@ -183,8 +190,9 @@ class Decoder:
         ]
         for index in range(config.n_layers):
             stage = self.stages[stage_of_layer(index, config.n_layers, len(places))]
-            stage.layers.append(self._layer(weights, f"model.layers.{index}"))
-        packed = all(place.type == "cpu" for place in places) and packing_works(self.dtype)
+            stage.layers.append(self._layer(weights, f"model.layers.{index}", stage.device))
+        packed = quantization is None and packing_works(self.dtype)
+        packed = packed and all(place.type == "cpu" for place in places)
         self.exact = packed
         """Whether a row's logits are the same bits whatever runs beside it, and with however many threads."""
         self.row_multiple = 1 if packed else _ROWS
@@ -194,7 +202,19 @@ class Decoder:
         self.n_positions = 0
         """Positions that a row of the cache has room for."""
 
-    def _layer(self, weights: _Weights, name: str) -> Layer:
+    def _linear(self, device: torch.device, weight: Tensor, bias: Tensor | None = None) -> Linear:
+        if self._quantization is None:
+            return make_linear(weight, bias)
+        from logos_cli.backends._quantized import quantized
+
+        return quantized(self._quantization, weight.to(device), None if bias is None else bias.to(device))
+
+    def _gated(self, device: torch.device, gate: Tensor, up: Tensor) -> Linear:
+        if self._quantization is None:
+            return make_gated(gate, up)
+        return PlainGated(self._linear(device, torch.cat((gate, up))))
+
+    def _layer(self, weights: _Weights, name: str, device: torch.device) -> Layer:
         config = self.config
         width, inner = config.hidden_size, config.n_heads * config.head_dim
         attention, mlp = f"{name}.self_attn", f"{name}.mlp"
@@ -207,19 +227,22 @@ class Decoder:
             norm_k = weights.take(f"{attention}.k_norm.weight", config.head_dim)
             norm_qk = torch.cat((norm_q.expand(config.n_heads, -1), norm_k.expand(config.n_kv_heads, -1)))
         return Layer(
-            qkv=make_linear(
+            qkv=self._linear(
+                device,
                 weights.stack(attention, {"q": (inner, width), "k": (kv_rows, width), "v": (kv_rows, width)}),
                 weights.stack_biases(attention),
             ),
-            out=make_linear(
+            out=self._linear(
+                device,
                 weights.pop(f"{attention}.o_proj.weight", width, inner),
                 weights.optional(f"{attention}.o_proj.bias"),
             ),
-            gated=make_gated(
+            gated=self._gated(
+                device,
                 weights.pop(f"{mlp}.gate_proj.weight", size, width),
                 weights.pop(f"{mlp}.up_proj.weight", size, width),
             ),
-            down=make_linear(weights.pop(f"{mlp}.down_proj.weight", width, size)),
+            down=self._linear(device, weights.pop(f"{mlp}.down_proj.weight", width, size)),
             norm_in=weights.take(f"{name}.input_layernorm.weight", width),
             norm_mlp=weights.take(f"{name}.post_attention_layernorm.weight", width),
             norm_qk=norm_qk,

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import torch
 
 DTYPES = ("float32", "bfloat16", "float16")
+QUANTIZED = ("int8", "nf4")
+"""Types of weights alone; what is computed has one of the others."""
 
 _SPINS = "1000"
 """Turns of GNU OpenMP's waiting loop, of about 20 ns each; other implementations of OpenMP do not read it."""

@@ -48,7 +48,7 @@ class LoadOptions:
     device : str
         ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
     dtype : str
-        ``auto``, ``float32``, ``bfloat16`` or ``float16``.
+        ``auto``, ``float32``, ``bfloat16``, ``float16``, or, for weights in fewer bits, ``int8`` or ``nf4``.
     threads : int, optional
         CPU threads; None leaves it to the backend.
     offline : bool

@@ -293,7 +293,10 @@ def _source(path: Path, options: LoadOptions) -> _Source:
     from logos_cli.backends._gguf_write import write_gguf
 
     if options.dtype != "auto" and options.dtype not in _DTYPES:
-        raise UsageError(f"unknown dtype {options.dtype!r}", hint=f"one of auto, {', '.join(_DTYPES)}")
+        raise UsageError(
+            f"the backend llamacpp converts to no {options.dtype!r}",
+            hint=f"--dtype is one of auto, {', '.join(_DTYPES)}; logos models quantize writes fewer bits",
+        )
     library()
     kind = _DTYPES.get(options.dtype, "auto")
     weights = sorted(path.glob("*.safetensors"))

@@ -17,6 +17,7 @@ from logos_cli.backends._threads import Threads
 from logos_cli.backends._tokenizer import HubTokenizer, read_json
 from logos_cli.backends._torch_device import (
     DTYPES,
+    QUANTIZED,
     choose_device,
     choose_dtype,
     default_threads,
@@ -198,8 +199,10 @@ class TorchCheckpoint(Checkpoint):
         self.task_sampling = from_config(generation_config)
         self.tokenizer = HubTokenizer(path, _eos_ids(self._config, generation_config))
         self.context_tokens = int(self._config.get("max_position_embeddings") or 0)
-        if options.dtype != "auto" and options.dtype not in DTYPES:
-            raise UsageError(f"unknown dtype {options.dtype!r}", hint=f"one of auto, {', '.join(DTYPES)}")
+        known = ("auto", *DTYPES, *QUANTIZED)
+        if options.dtype not in known:
+            raise UsageError(f"unknown dtype {options.dtype!r}", hint=f"one of {', '.join(known)}")
+        self._quantization = options.dtype if options.dtype in QUANTIZED else None
 
     @cached_property
     def shape(self) -> DecoderConfig:
@@ -220,12 +223,24 @@ class TorchCheckpoint(Checkpoint):
     @cached_property
     def dtype(self) -> torch.dtype:
         """What it computes in."""
-        return choose_dtype(self._options.dtype, self.device, stored_type(self.files))
+        wanted = "auto" if self._quantization else self._options.dtype
+        return choose_dtype(wanted, self.device, stored_type(self.files))
 
     @property
     def weights_bytes(self) -> int:
         """Memory that the weights take."""
-        return self.shape.n_parameters * self.dtype.itemsize
+        shape = self.shape
+        if self._quantization is None:
+            return shape.n_parameters * self.dtype.itemsize
+        from logos_cli.backends._quantized import BYTES
+
+        in_layers = shape.matmul_parameters - shape.vocabulary_size * shape.hidden_size
+        others = shape.n_parameters - in_layers
+        return int(in_layers * BYTES[self._quantization]) + others * self.dtype.itemsize
+
+    @property
+    def _precision(self) -> str:
+        return self._quantization or str(self.dtype).removeprefix("torch.")
 
     def stages(self) -> list[torch.device]:
         """Return the devices of consecutive parts of the network: one, or as many cards as it needs.
@@ -261,7 +276,7 @@ class TorchCheckpoint(Checkpoint):
         chosen = batch_size or _BATCH[self.device.type]
         plan = MemoryPlan(
             device=", ".join(map(str, stages)),
-            dtype=str(self.dtype).removeprefix("torch."),
+            dtype=self._precision,
             weights_bytes=self.weights_bytes,
             cache_bytes_per_sequence=per_sequence,
             free_bytes=free,
@@ -275,7 +290,7 @@ class TorchCheckpoint(Checkpoint):
             raise DeviceMemoryError(
                 f"the model does not fit {plan.device}: weights of {plan.weights_bytes / 2**30:.1f} GiB and "
                 f"{per_sequence / 2**20:.0f} MiB of cache a sequence; {free / 2**30:.1f} GiB are free",
-                hint="use --dtype bfloat16, a quantized GGUF (logos models quantize), or a smaller model",
+                hint="use --dtype bfloat16, int8 or nf4, a quantized GGUF (logos models quantize), or a smaller model",
             )
         return replace(plan, batch_size=min(chosen, fitting))
 
@@ -287,14 +302,22 @@ class TorchCheckpoint(Checkpoint):
 
         stages = self.stages()
         with explained():
-            tensors = read_tensors(files, self.dtype, lambda name: stages[shape.stage_of(name, len(stages))])
-            decoder = Decoder(shape, tensors, stages)
+            tensors = read_tensors(files, self.dtype, self._place)
+            decoder = Decoder(shape, tensors, stages, self._quantization)
         threads = self._set_threads(decoder)
-        dtype = str(decoder.dtype).removeprefix("torch.")
         sha256 = None if self._revision else weights_sha256(files)
         device = "+".join(map(str, stages))
-        info = ModelInfo(self.name, "torch", device, dtype, self._revision, sha256)
+        info = ModelInfo(self.name, "torch", device, self._precision, self._revision, sha256)
         return TorchBackend(decoder, self, info, threads)
+
+    def _place(self, tensor: str) -> torch.device:
+        """Return where a tensor is read to: on its stage, or, to be quantized first, in the host's memory."""
+        import torch
+
+        if self._quantization and tensor.endswith("_proj.weight"):
+            return torch.device("cpu")
+        stages = self.stages()
+        return stages[self.shape.stage_of(tensor, len(stages))]
 
     def _set_threads(self, decoder: Decoder) -> Threads | None:
         """Use as many CPU threads as asked for, else as many as are found to help: by a step now, by the work later."""

@@ -29,7 +29,7 @@ TYPES = (*WHOLE, "q8_0", "q6_k", "q5_k_m", "q4_k_m", "q4_0")
 """What is measured unless told otherwise."""
 
 DTYPES = ("float32", "bfloat16")
-_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+_BYTES = {"float32": 4.0, "bfloat16": 2.0, "float16": 2.0, "int8": 1.0, "nf4": 0.5625}
 _LARGE = 2_000_000_000
 _AT_A_TIME = 16
 
@@ -144,7 +144,7 @@ def parity(options: ParityOptions, tell: Tell = lambda _: None) -> dict[str, Any
     if reference == "auto":
         reference = "float32" if size <= _LARGE else "bfloat16"
     texts = _sentences(options)
-    first = Row("torch", reference, size * _BYTES[reference])
+    first = Row("torch", reference, int(size * _BYTES[reference]))
     rows = [first]
     with tempfile.TemporaryDirectory(prefix="logos-parity-") as folder:
         tell(f"torch {reference}, the reference")
@@ -220,7 +220,7 @@ def _variants(
     """Yield what is compared; a GGUF that is made for it is gone when the next one is asked for."""
     for dtype in options.dtypes:
         if dtype != reference:
-            yield _Variant(Row("torch", dtype, size * _BYTES[dtype]), options.model, dtype)
+            yield _Variant(Row("torch", dtype, int(size * _BYTES[dtype])), options.model, dtype)
     where: Writing = {"revision": options.revision, "offline": options.offline}
     whole: Path | None = None
     for kind in options.types:

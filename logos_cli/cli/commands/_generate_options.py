@@ -92,8 +92,9 @@ COMPUTATION = (
             help="What runs the model."),
     declare("device", str, "auto", metavar="auto|cpu|cuda[:N]|mps", envvar="LOGOS_DEVICE", rich_help_panel=_MODEL,
             autocompletion=one_of("auto", "cpu", "cuda", "mps"), help="auto takes a GPU if there is one."),
-    declare("dtype", Literal["auto", "float32", "bfloat16", "float16"], "auto", rich_help_panel=_MODEL,
-            help="auto: the checkpoint's; float32 on a CPU without bfloat16 instructions."),
+    declare("dtype", Literal["auto", "float32", "bfloat16", "float16", "int8", "nf4"], "auto", rich_help_panel=_MODEL,
+            help="auto: the checkpoint's; float32 on a CPU without bfloat16 instructions. int8 and nf4 keep the "
+            "weights of the layers in 8 and 4 bits (torch; nf4 needs the extra bnb)."),
     declare("devices", str | None, None, metavar="0,1|cpu,cpu", envvar="LOGOS_DEVICES", rich_help_panel=_MODEL,
             show_default=False,
             help="Several devices that share the samples, each with a process and a model of its own."),
