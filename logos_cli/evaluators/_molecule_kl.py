@@ -47,9 +47,9 @@ def descriptors(measured: MeasuredMolecule) -> tuple[float, ...]:
 def bertz_complexity(molecule: Chem.Mol) -> float:
     """Return Bertz' index of complexity (1981, 10.1021/ja00402a071), with RDKit's aromatic bonds of order 1.5.
 
-    It is that of ``GraphDescriptors.BertzCT``, in less than half the time. The index adds up the information in the kinds
-    of atoms and in the kinds of connections. A connection is a pair of bonds that share an atom, or of the bonds of a
-    multiple one; of one kind are those between atoms whose distances to all others are the same.
+    It is that of ``GraphDescriptors.BertzCT``, in less than half the time. The index adds up the information in the
+    kinds of atoms and in the kinds of connections. A connection is a pair of bonds that share an atom, or of the bonds
+    of a multiple one; of one kind are those between atoms whose distances to all others are the same.
     """
     n_atoms = molecule.GetNumAtoms()
     if n_atoms < 2:

@@ -76,6 +76,12 @@ def test_half_precision_stays_near() -> None:
     assert 0 < np.abs(exact - half).max() < 1.0
 
 
+@pytest.mark.parametrize(("dtype", "most"), [("int8", 0.05), ("nf4", 0.5)])
+def test_fewer_bits_stay_near(dtype: str, most: float) -> None:
+    wanted, found = _run(_load(), 5), _run(_load(dtype=dtype), 5)
+    assert np.abs(found - wanted).mean() < most * np.abs(wanted).mean()
+
+
 def test_the_plan_is_what_is_allocated() -> None:
     checkpoint = open_model(LoadOptions(device="cuda"), "torch")
     assert isinstance(checkpoint, TorchCheckpoint)
