@@ -20,6 +20,7 @@ from logos_cli.formats.base import Entry
 from logos_cli.records import Record
 
 if TYPE_CHECKING:
+    from logos_cli.docking.options import DockOptions
     from logos_cli.report.page import Page
 
 Outcome = dict[str, Any]
@@ -138,6 +139,15 @@ class Benchmark(ABC):
     @abstractmethod
     def summarise(self, outcomes: Sequence[Outcome]) -> dict[str, Estimate]:
         """Return the figures over all cases, by name."""
+
+    def dock(self, case: Case, outcomes: Sequence[Outcome], options: DockOptions) -> None:  # noqa: B027
+        """Add docking scores to the outcomes of a case, where the protocol speaks of ligands; else nothing.
+
+        Raises
+        ------
+        MissingError
+            If what docking needs is not installed.
+        """
 
     def illustrate(self, page: Page, outcomes: Mapping[str, Outcome], data: Path | None) -> None:  # noqa: B027
         """Add to a report what shows some of the cases; nothing unless overridden.

@@ -1,4 +1,4 @@
-"""Ligands for the CrossDocked test pockets: drug-likeness, accessibility and diversity of what is designed."""
+"""Ligands for the CrossDocked test pockets: drug-likeness, diversity and, if asked for, docking scores."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from logos_cli.benchmarks import _ligand_docking
 from logos_cli.benchmarks.base import Benchmark, Case, Figure, Outcome, data_file, percent
 from logos_cli.errors import InputError, LogosError, MoleculeError
 from logos_cli.evaluators._statistics import bootstrap, mean, ratio
@@ -21,6 +22,7 @@ from logos_cli.objects.complex import Complex
 from logos_cli.records import Record, Status
 
 if TYPE_CHECKING:
+    from logos_cli.docking.options import DockOptions
     from logos_cli.report.page import Page
 
 _SUFFIXES = (".pdb.gz", ".pdb", ".cif.gz", ".cif")
@@ -30,7 +32,7 @@ _PROPERTIES = ("qed", "sa", "logp", "lipinski_violations", "heavy_atoms")
 
 
 class LigandBenchmark(Benchmark):
-    """100 ligands for each pocket, after the protocol of Luo et al. 2021 without docking.
+    """100 ligands for each pocket, after the protocol of Luo et al. 2021; docked if that is asked for.
 
     Every figure is the mean over pockets of the mean over a pocket's valid ligands.
     """
@@ -52,6 +54,7 @@ class LigandBenchmark(Benchmark):
         Figure(
             "diversity", "One minus the mean Tanimoto similarity of a pocket's ligands (Morgan, radius 2)."
         ),
+        *_ligand_docking.FIGURES,
     )
     layout = "crossdocked: for each pocket NAME.pdb (the receptor) and NAME.sdf (the reference ligand in its place)"
     baseline_help = "the reference ligands of 100 other pockets drawn at random, whatever the pocket."
@@ -74,7 +77,8 @@ class LigandBenchmark(Benchmark):
             item = entries[0].item
             if isinstance(item, Complex) and item.ligand:
                 id = f"crossdocked:{stem}"
-                yield Case(id, (Entry(id, item, entries[0].source),), {"reference": item.ligand})
+                truth = {"reference": item.ligand, "receptor": str(path), "posed": str(ligand)}
+                yield Case(id, (Entry(id, item, entries[0].source),), truth)
 
     def outcome(self, case: Case, records: Sequence[Record]) -> Outcome:
         """Return the properties of each valid ligand."""
@@ -85,6 +89,10 @@ class LigandBenchmark(Benchmark):
         others = [smiles for smiles in self._references(data) if smiles != case.truth["reference"]]
         drawn = [others[index] for index in rng.integers(len(others), size=_N_SAMPLES)] if others else []
         return _judged(drawn, case.truth["reference"])
+
+    def dock(self, case: Case, outcomes: Sequence[Outcome], options: DockOptions) -> None:
+        """Dock the different ligands, and the reference ligand from its SMILES too."""
+        _ligand_docking.dock_ligands(case.truth["receptor"], case.truth["posed"], outcomes, options)
 
     @lru_cache(maxsize=1)  # noqa: B019 - the benchmark is made once
     def _references(self, data: Path) -> tuple[str, ...]:
@@ -100,7 +108,7 @@ class LigandBenchmark(Benchmark):
         }
         for key, name in names.items():
             found[name] = mean(o[key] for o in outcomes if o[key] is not None)
-        return found
+        return found | _ligand_docking.figures(outcomes)
 
     def illustrate(self, page: Page, outcomes: Mapping[str, Outcome], data: Path | None) -> None:  # noqa: ARG002
         """Draw the best ligand by QED of some pockets."""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -24,6 +24,9 @@ from logos_cli.evaluators.base import Estimate
 from logos_cli.records import Record
 from logos_cli.workflows._lock import locked
 from logos_cli.workflows.generate import GenerateOptions, Generation
+
+if TYPE_CHECKING:
+    from logos_cli.docking.options import DockOptions
 
 RUN_FILE: Final = "run.json"
 Progress = Callable[[str, int, int], None]
@@ -51,6 +54,8 @@ class BenchOptions:
         Answer every case trivially as well.
     generate : GenerateOptions
         Model, backend, device and seed.
+    dock : DockOptions, optional
+        Dock what is designed for pockets, and how; the box is the benchmark's.
     """
 
     data: Path
@@ -60,6 +65,7 @@ class BenchOptions:
     shard: tuple[int, int] = (1, 1)
     baseline: bool = True
     generate: GenerateOptions = field(default_factory=GenerateOptions)
+    dock: DockOptions | None = None
 
     def __post_init__(self) -> None:
         number, count = self.shard
@@ -78,6 +84,8 @@ class BenchOptions:
             "data": self.data.name,
             "n_samples": self.n_samples,
             **{name: chosen[name] for name in same},
+            "docking": self.dock
+            and {name: getattr(self.dock, name) for name in ("engine", "exhaustiveness", "ph")},
         }
 
 
@@ -237,6 +245,9 @@ def _answer(
             if options.baseline:
                 rng = np.random.default_rng([SEED, *case.id.encode()])
                 row["baseline"] = benchmark.baseline(case, options.data, rng)
+            if options.dock is not None:
+                answers = [row[name] for name in ("model", "baseline") if row.get(name) is not None]
+                benchmark.dock(case, answers, options.dock)
             stream.write(json.dumps(row, allow_nan=False) + "\n")
             stream.flush()
             n_done += 1

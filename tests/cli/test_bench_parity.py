@@ -91,8 +91,8 @@ def test_another_model_is_found_out(tmp_path: Path) -> None:
 def test_what_cannot_be_compared_is_refused_at_once(tmp_path: Path) -> None:
     for options, said in (
         (ParityOptions(types=("q9",)), "no type 'q9'"),
-        (ParityOptions(dtypes=("int8",)), "no precision 'int8'"),
-        (ParityOptions(reference="int8"), "no precision 'int8'"),
+        (ParityOptions(dtypes=("int4",)), "no precision 'int4'"),
+        (ParityOptions(reference="int4"), "no precision 'int4'"),
     ):
         with pytest.raises(UsageError, match=said):
             parity(options)

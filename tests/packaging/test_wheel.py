@@ -120,7 +120,7 @@ def test_the_metadata(metadata: email.message.Message, checkout: Path) -> None:
     assert metadata["Requires-Python"] == ">=3.11"
     assert metadata["License-Expression"] == "Apache-2.0"
     assert set(metadata.get_all("Provides-Extra", [])) == {
-        "all", "antibody", "dock", "fcd", "gguf", "oracle", "test", "train",
+        "all", "antibody", "bnb", "dock", "fcd", "gguf", "oracle", "test", "train",
     }  # fmt: skip
     for line in metadata.get_all("Requires-Dist", []):
         requirement = Requirement(line)

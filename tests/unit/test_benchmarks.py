@@ -13,6 +13,7 @@ import pytest
 
 from logos_cli import registry
 from logos_cli.benchmarks.base import Benchmark, Case
+from logos_cli.docking.options import DockOptions
 from logos_cli.errors import FormatError, InputError, UsageError
 from logos_cli.grammar import Form, emit
 from logos_cli.objects.antibody import Antibody
@@ -203,23 +204,70 @@ def test_random_sites_are_sites(site_case: Case) -> None:
 # -- ligands -------------------------------------------------------------------------------------------------
 
 
-def test_ligands_are_measured(shared_data: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def pocket(shared_data: Path, tmp_path: Path) -> tuple[Path, Case]:
+    """One CrossDocked pocket in the documented layout."""
     pair = shared_data / "complexes" / "crossdocked_test" / "ABL2_HUMAN_274_551_0"
     (tmp_path / "crossdocked").mkdir()
     for path in pair.iterdir():
         if "pocket10" not in path.name:
             suffix = ".sdf.gz" if ".sdf" in path.name else ".pdb.gz"
             shutil.copy(path, tmp_path / "crossdocked" / f"abl2{suffix}")
+    (case,) = PLUGINS["ligand"].cases(tmp_path)
+    return tmp_path, case
+
+
+def ligand_records(case: Case, *ligands: str) -> list[Record]:
+    (prompt,) = case.prompts
+    assert not isinstance(prompt, Record)
+    site = prompt.item
+    assert isinstance(site, Complex)
+    texts = [to_text(replace(site, ligand=smiles), Form.COMPLEX) for smiles in ligands]
+    return [Record("l", Form.COMPLEX, text) for text in texts]
+
+
+def test_ligands_are_docked_beside_the_reference(pocket: tuple[Path, Case]) -> None:
+    _, case = pocket
     benchmark = PLUGINS["ligand"]
-    (case,) = benchmark.cases(tmp_path)
-    site = case.prompts[0].item
-    made = [Record("l", Form.COMPLEX, to_text(replace(site, ligand=smiles), Form.COMPLEX))
-            for smiles in ("CC(=O)Oc1ccccc1C(=O)O", "OC(=O)c1ccccc1OC(C)=O", "CCCCCC")]  # fmt: skip
+    outcome = benchmark.outcome(case, ligand_records(case, "c1ccccc1", "OB(O)c1ccccc1"))
+    trivial = benchmark.outcome(case, ligand_records(case, "CCO", "CO", "CC"))
+    outcomes = [one | {"reference": "CCCO"} for one in (outcome, trivial)]  # small: the search is short
+    benchmark.dock(case, outcomes, DockOptions(exhaustiveness=1, cpu=1))
+    assert outcomes[0]["vina"].keys() == {"CCCO", "c1ccccc1", "OB(O)c1ccccc1"}
+    assert outcomes[0]["vina"]["c1ccccc1"] < outcomes[0]["vina"]["CCCO"] < 0
+    assert outcomes[0]["vina"]["OB(O)c1ccccc1"] is None
+    assert "B" in outcomes[0]["reasons"]["OB(O)c1ccccc1"]
+    assert len(outcomes[1]["vina"]) == 3  # no more than of the model
+    figures = benchmark.summarise(outcomes[:1])
+    assert figures["Vina"].value == outcomes[0]["vina"]["c1ccccc1"]
+    assert figures["Vina, reference ligand"].value == outcomes[0]["vina"]["CCCO"]
+    assert figures["high affinity"].value == 100
+    assert figures["Vina"].n == 1
+
+
+def test_a_pocket_that_cannot_be_docked_to_says_why(pocket: tuple[Path, Case]) -> None:
+    directory, case = pocket
+    empty = directory / "empty.pdb"
+    empty.write_text("HETATM    1  O   HOH A   1       1.000   1.000   1.000  1.00  0.00           O\nEND\n")
+    benchmark = PLUGINS["ligand"]
+    outcome = benchmark.outcome(case, ligand_records(case, "c1ccccc1"))
+    benchmark.dock(replace(case, truth={**case.truth, "receptor": str(empty)}), [outcome], DockOptions(cpu=1))
+    assert set(outcome["vina"].values()) == {None}
+    assert "protein" in outcome["reasons"]["c1ccccc1"]
+    assert benchmark.summarise([outcome])["Vina"].reason == "no ligand was docked"
+    del outcome["vina"]
+    assert benchmark.summarise([outcome])["Vina"].reason == "not docked: --dock was not given"
+
+
+def test_ligands_are_measured(pocket: tuple[Path, Case]) -> None:
+    directory, case = pocket
+    benchmark = PLUGINS["ligand"]
+    made = ligand_records(case, "CC(=O)Oc1ccccc1C(=O)O", "OC(=O)c1ccccc1OC(C)=O", "CCCCCC")
     figures = benchmark.summarise([benchmark.outcome(case, [*made, Record("x", "", "", Status.ERROR)])])
     assert figures["valid"].value == 75
     assert figures["unique"].value == pytest.approx(200 / 3)
     assert figures["QED"].value == pytest.approx((2 * 0.550 + 0.463) / 3, abs=0.01)  # RDKit's own values
-    assert benchmark.baseline(case, tmp_path, rng())["n"] == 0  # there is no other pocket
+    assert benchmark.baseline(case, directory, rng())["n"] == 0  # there is no other pocket
 
 
 # -- protein editing -----------------------------------------------------------------------------------------

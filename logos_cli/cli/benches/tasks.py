@@ -23,11 +23,12 @@ from logos_cli.errors import ExitCode, UsageError
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
+    from logos_cli.docking.options import DockOptions
     from logos_cli.report.page import Page
     from logos_cli.workflows.bench_tasks import BenchOptions, Progress, Result
 
 
-_DATA, _OUTPUT = "Data", "Output"
+_DATA, _DOCKING, _OUTPUT = "Data", "Docking", "Output"
 
 DECLARED = (
     declare("data", Path | None, None, "--data", metavar="DIR", envvar="LOGOS_BENCH_DATA", show_default=False,
@@ -43,6 +44,12 @@ DECLARED = (
             show_default="the protocol's", help="Samples of a case."),
     declare("seed", int, 0, metavar="N", help="Of the samples."),
     declare("baseline", bool, True, "--baseline/--no-baseline", help="Answer each case trivially as well."),
+    declare("dock", bool, False, "--dock", rich_help_panel=_DOCKING,
+            help="Dock what is designed for pockets, and the reference ligands; takes the extra dock."),
+    declare("exhaustiveness", int, 8, min=1, metavar="N", rich_help_panel=_DOCKING,
+            help="How long is searched for poses."),
+    declare("cpu", int | None, None, min=1, metavar="N", rich_help_panel=_DOCKING, show_default="all that are free",
+            help="Cores that dock, a ligand each."),
     declare("report_only", bool, False, "--report-only",
             help="Answer nothing: make figures and report of what is there."),
     *COMPUTATION,
@@ -63,6 +70,8 @@ Examples:
   logos bench tasks --data data/ --task retrosynthesis --limit 100 --model LOGOS-Hub/LOGOS-8B -o bench/8b
 
   logos bench tasks --data data/ --model LOGOS-Hub/LOGOS-8B --devices 0,1 -o bench/8b
+
+  logos bench tasks --data data/ --task ligand --limit 10 -n 10 --dock -o bench/docked
 
   logos bench tasks --data data/ --shard $SLURM_ARRAY_TASK_ID/100 -o bench/8b
 """
@@ -109,7 +118,18 @@ def _options(values: dict[str, Any]) -> BenchOptions:
         _shard(values["shard"]),
         values["baseline"],
         GenerateOptions(seed=values["seed"], **computation),
+        _docking(values),
     )
+
+
+def _docking(values: dict[str, Any]) -> DockOptions | None:
+    """Return how to dock, if that is wanted."""
+    if not values["dock"]:
+        return None
+    from logos_cli.docking.engines import choose
+    from logos_cli.docking.options import DockOptions
+
+    return DockOptions(engine=choose("auto"), exhaustiveness=values["exhaustiveness"], cpu=values["cpu"])
 
 
 def _shard(text: str) -> tuple[int, int]:
