@@ -11,7 +11,7 @@ import numpy as np
 
 from logos_cli.errors import LogosError
 from logos_cli.formats import _structure_read as reading
-from logos_cli.formats._input import Input
+from logos_cli.formats._reopen import reopen
 from logos_cli.formats._residue_map import ResidueMap
 from logos_cli.formats._structure_model import Model
 from logos_cli.formats._structure_types import Role
@@ -55,14 +55,11 @@ def residue_places(source: Mapping[str, Any], lengths: Sequence[int]) -> Residue
     ResiduePlaces or None
         None if the source names no structure, or none that is there as it was.
     """
-    path = source.get("path")
-    if not isinstance(path, str) or path == "<stdin>" or not source.get("residues"):
+    if not source.get("residues"):
         return None
     try:
-        with closing(Input(path)) as file:
-            if source.get("sha256") not in (None, file.sha256):
-                return None
-            model = Model(reading.load(file.read(), path), path, int(source.get("model", 1)))
+        with closing(reopen(source)) as file:
+            model = Model(reading.load(file.read(), file.name), file.name, int(source.get("model", 1)))
         residues = ResidueMap(source, lengths)
     except LogosError:
         return None

@@ -6,13 +6,11 @@ import csv
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import IO, Any, ClassVar
 
 from logos_cli.errors import OutputError
-from logos_cli.formats._input import Input
 from logos_cli.formats._residue_map import ResidueMap, ResidueName
-from logos_cli.formats._structure_write import block_name, single_model, source_path
+from logos_cli.formats._structure_write import source_structure, structure_with
 from logos_cli.formats.base import WriteOptions, Writer
 from logos_cli.objects.base import ScienceObject
 from logos_cli.objects.complex import Complex
@@ -146,6 +144,7 @@ class _Structure:
     """A structure, and how often each of its residues is tagged."""
 
     record: Record
+    title: str
     frequency: dict[ResidueName, float] = field(default_factory=dict)
 
 
@@ -156,7 +155,7 @@ class SiteCifWriter(Writer):
 
     def __init__(self, stream: IO[Any], options: WriteOptions) -> None:
         super().__init__(stream, options)
-        self._structures: dict[tuple[Path, int], _Structure] = {}
+        self._structures: dict[tuple[str, int], _Structure] = {}
 
     def write(self, record: Record, item: ScienceObject) -> None:
         """Note the frequencies of one site.
@@ -172,8 +171,10 @@ class SiteCifWriter(Writer):
                 f"{record.id}: the site is of a sequence, which has no structure to write",
                 hint="write -o sites.csv or .jsonl, or give generate site a structure",
             )
-        key = source_path(record), int(record.source.get("model", 1))
-        structure = self._structures.setdefault(key, _Structure(record))
+        with closing(source_structure(record)) as source:
+            key = source.name, int(record.source.get("model", 1))
+            title = source.stem
+        structure = self._structures.setdefault(key, _Structure(record, title))
         for chain, row in enumerate(site.frequency):
             for place, share in enumerate(row):
                 if (name := site.names.name((chain, place))) is not None:
@@ -181,20 +182,6 @@ class SiteCifWriter(Writer):
 
     def close(self) -> None:
         """Write one data block a structure."""
-        from logos_cli.formats import _structure_read as reading
-
-        for (path, number), structure in self._structures.items():
-            with closing(Input(str(path))) as source:
-                model = single_model(reading.load(source.read(), str(path)).structure, number)
-            for chain in model[0]:
-                for residue in chain:
-                    code = residue.seqid.icode.strip()
-                    share = structure.frequency.get(ResidueName(chain.name, residue.seqid.num, code), 0.0)
-                    for atom in residue:
-                        atom.b_iso = _MOST_B_FACTOR * share
-                        atom.aniso = type(atom.aniso)(0, 0, 0, 0, 0, 0)
-            if structure.record.source.get("format") == "pdb":
-                model.setup_entities()
-            document = model.make_mmcif_document()
-            document[0].name = block_name(path.name.partition(".")[0])
-            self.stream.write(document.as_string())
+        for structure in self._structures.values():
+            values = {name: _MOST_B_FACTOR * share for name, share in structure.frequency.items()}
+            self.stream.write(structure_with(structure.record, values, structure.title))

@@ -6,12 +6,12 @@ import contextlib
 import gc
 import re
 from collections.abc import Iterator
-from typing import Any
 
 from logos_cli.errors import LogosError, StructureError
 from logos_cli.formats import _structure_read as reading
 from logos_cli.formats._chem_comp import ChemComps
 from logos_cli.formats._input import Input
+from logos_cli.formats._reopen import remember
 from logos_cli.formats._structure_entries import Encoder
 from logos_cli.formats._structure_model import Model
 from logos_cli.formats.base import Entry, ReadOptions
@@ -63,6 +63,7 @@ def _entries(source: Input, options: ReadOptions) -> Iterator[Entry]:
     if is_file and source.path and reading.kind_of(source.head[:4096]) == "mmcif":
         block = reading.block_of_file(source.path)
     data = b"" if block is not None else source.read()
+    heard = {"sha256": remember(data)} if source.path is None else {}
     if block is None and reading.kind_of(data[:4096]) == "mmcif":
         block = reading.cif_block(data, source.name)
         if not reading.has_atoms(block) and (names := ChemComps(block).names()):
@@ -72,7 +73,7 @@ def _entries(source: Input, options: ReadOptions) -> Iterator[Entry]:
         reading.load(data, source.name) if block is None else reading.load_block(block, "mmcif", source.name)
     )
     del data
-    provenance: dict[str, Any] = dict(source.provenance)
+    provenance = source.provenance | heard
     info = loaded.structure.info
     code = info["_entry.id"] if "_entry.id" in info else ""  # noqa: SIM401 - gemmi's map has no get
     if _PDB_CODE.fullmatch(code):

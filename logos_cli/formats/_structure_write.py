@@ -12,6 +12,7 @@ from typing import IO, Any, ClassVar
 
 from logos_cli.errors import InputError, OutputError
 from logos_cli.formats._input import Input
+from logos_cli.formats._reopen import reopen
 from logos_cli.formats._residue_map import ResidueMap, ResidueName
 from logos_cli.formats.base import WriteOptions, Writer
 from logos_cli.objects.base import ScienceObject
@@ -66,36 +67,41 @@ def residue_map(record: Record, item: ScienceObject) -> tuple[ResidueMap, tuple[
         raise OutputError(f"{record.id}: {error.message}") from error
 
 
-def source_path(record: Record) -> Path:
-    """Return the file of a record, unchanged since it was encoded.
+def source_structure(record: Record) -> Input:
+    """Open the structure of a record, unchanged since it was encoded.
 
     Raises
     ------
     OutputError
         If there is none, or its SHA-256 is another now.
     """
-    name = record.source.get("path")
-    if not isinstance(name, str) or name == "<stdin>":
-        raise OutputError(
-            f"{record.id}: the record does not come from a file",
-            hint="encode the structure from a file, not from a pipe",
-        )
     try:
-        with closing(Input(name)) as source:
-            found = source.sha256
+        return reopen(record.source)
     except InputError as error:
         raise OutputError(
-            f"{record.id}: its structure {error.message}",
-            source=name,
-            hint="bring the file back, or encode again",
+            f"{record.id}: its structure {error.message}"
+            if error.source
+            else f"{record.id}: {error.message}",
+            source=error.source,
+            hint=error.hint if error.source is None else "bring the file back, or encode again",
         ) from error
-    if (expected := record.source.get("sha256")) is not None and found != expected:
-        raise OutputError(
-            f"{record.id}: its structure has changed since it was encoded",
-            source=name,
-            hint="encode it again",
-        )
-    return Path(name).resolve()
+
+
+def source_path(record: Record) -> Path:
+    """Return the file of a record, for a program that opens it by its name.
+
+    Raises
+    ------
+    OutputError
+        If there is none, or its SHA-256 is another now.
+    """
+    with closing(source_structure(record)) as source:
+        if source.path is None:
+            raise OutputError(
+                f"{record.id}: the structure came from a pipe, and a script needs a file to open",
+                hint="write --to cif, or give the structure as a file",
+            )
+        return source.path.resolve()
 
 
 def single_model(structure: Any, number: int) -> Any:
@@ -128,19 +134,23 @@ class CifWriter(Writer):
         self.stream.write(structure_with(record, values))
 
 
-def structure_with(record: Record, values: Mapping[ResidueName, float]) -> str:
+def structure_with(record: Record, values: Mapping[ResidueName, float], title: str | None = None) -> str:
     """Return the mmCIF of the model that a record came from, with values as B-factors: 0 for other residues.
+
+    Parameters
+    ----------
+    title : str, optional
+        Of the data block; the record's id without one.
 
     Raises
     ------
     OutputError
         If the record has no structure, or its file is gone or has changed.
     """
-    path = source_path(record)
     from logos_cli.formats import _structure_read as reading
 
-    with closing(Input(str(path))) as source:
-        structure = reading.load(source.read(), str(path)).structure
+    with closing(source_structure(record)) as source:
+        structure = reading.load(source.read(), source.name).structure
     structure = single_model(structure, int(record.source.get("model", 1)))
     for chain in structure[0]:
         for residue in chain:
@@ -152,7 +162,7 @@ def structure_with(record: Record, values: Mapping[ResidueName, float]) -> str:
     if record.source.get("format") == "pdb":
         structure.setup_entities()
     document = structure.make_mmcif_document()
-    document[0].name = block_name(record.id)
+    document[0].name = block_name(title or record.id)
     text: str = document.as_string()
     return text
 

@@ -256,6 +256,24 @@ def test_sites_of_a_structure_in_every_format(logos: Any, tmp_path: Path, checko
     assert len(_records(prompts.stdout)) == len(records)
 
 
+def test_sites_of_a_structure_from_a_pipe(logos: Any, tmp_path: Path, checkout: Path) -> None:
+    example = checkout / "examples" / "complex.cif"
+    content = example.read_bytes()
+    named = _records(logos("generate", "site", example, "-n", 6, code=ExitCode.OK).stdout)
+    piped = _records(logos("generate", "site", "-", "-n", 6, stdin=content, code=ExitCode.OK).stdout)
+    # samples depend on the prompt's id, which is that of the input: only what is done with them is the same
+    assert {record["site"]["clustered_by"] for record in (*named, *piped)} == {"space"}
+    assert all(record["site"]["centre_angstrom"] for record in piped)
+    assert {record["source"]["sha256"] for record in piped} == {record["source"]["sha256"] for record in named}
+    logos("generate", "site", "-", "-n", 6, "-o", "sites.cif", stdin=content, code=ExitCode.OK)
+    assert (tmp_path / "sites.cif").read_text().startswith("data_stdin")
+    script = logos("generate", "site", "-", "-n", 6, "-o", "sites.pml", stdin=content)
+    assert script.returncode == ExitCode.FAILED
+    assert "came from a pipe, and a script needs a file" in script.stderr
+    later = logos("decode", "-", "--to", "cif", stdin=json.dumps(piped[0]))
+    assert "the standard input of another run" in later.stderr
+
+
 def test_a_pocket_told_residue_by_residue(logos: Any, checkout: Path) -> None:
     example = checkout / "examples" / "complex.cif"
     source = json.loads(logos("encode", example, "--as", "protein").stdout.splitlines()[0])["source"]
