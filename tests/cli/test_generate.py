@@ -264,7 +264,9 @@ def test_sites_of_a_structure_from_a_pipe(logos: Any, tmp_path: Path, checkout: 
     # samples depend on the prompt's id, which is that of the input: only what is done with them is the same
     assert {record["site"]["clustered_by"] for record in (*named, *piped)} == {"space"}
     assert all(record["site"]["centre_angstrom"] for record in piped)
-    assert {record["source"]["sha256"] for record in piped} == {record["source"]["sha256"] for record in named}
+    assert {record["source"]["sha256"] for record in piped} == {
+        record["source"]["sha256"] for record in named
+    }
     logos("generate", "site", "-", "-n", 6, "-o", "sites.cif", stdin=content, code=ExitCode.OK)
     assert (tmp_path / "sites.cif").read_text().startswith("data_stdin")
     script = logos("generate", "site", "-", "-n", 6, "-o", "sites.pml", stdin=content)
