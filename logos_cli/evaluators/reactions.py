@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from logos_cli.errors import LogosError
+from logos_cli.evaluators._model import likelihood_of
 from logos_cli.evaluators.base import Context, Estimate, Evaluator, Metric, Need, Subject, Unavailable, Values
 from logos_cli.grammar import Form
 from logos_cli.objects.reaction import Reaction
@@ -78,6 +79,11 @@ class ReactionEvaluator(Evaluator):
             "max_frag_match", "The largest molecule of the answer is that of a right one.",
             better="higher", source=_MAX_FRAG, needs=_TRUTH,
         ),
+        Metric(
+            "round_trip",
+            "The product that the model (--model) finds likeliest for the proposed reactants is the prompt's.",
+            better="higher", source=_ROUND_TRIP, needs=(Need.MODEL,),
+        ),
     )  # fmt: skip
     summary_metrics = (
         *_top_metrics(),
@@ -91,8 +97,8 @@ class ReactionEvaluator(Evaluator):
         ),
         Metric(
             "round_trip_rate",
-            "Share of the proposals whose predicted product is the prompt's, of those that carry a prediction "
-            "(`logos generate retrosynthesis --round-trip`).",
+            "Share of the proposals whose predicted product is the prompt's, of those with a prediction: by the metric "
+            "round_trip, or brought along (`logos generate retrosynthesis --round-trip`).",
             better="higher", source=_ROUND_TRIP,
         ),
         Metric(
@@ -101,8 +107,14 @@ class ReactionEvaluator(Evaluator):
         ),
     )  # fmt: skip
 
+    def __init__(self) -> None:
+        self._confirmed: dict[str, bool] = {}
+
     def prepare(self, wanted: Collection[str], context: Context) -> None:
-        """Read the right answers."""
+        """Read the right answers and the model."""
+        self._confirmed.clear()
+        if "round_trip" in wanted:
+            likelihood_of(context.load, context.backend)
         if context.truth is not None and any(
             Need.TRUTH in metric.needs
             for metric in (*self.metrics, *self.summary_metrics)
@@ -129,6 +141,18 @@ class ReactionEvaluator(Evaluator):
             values |= _matches(answer, _right_answers(context.truth)[form].get(canonical_answer(given)))
         return values
 
+    def score_batch(
+        self, subjects: Sequence[Subject], wanted: Collection[str], context: Context
+    ) -> list[Values]:
+        """Return what can be said of proposals; their products are predicted together."""
+        found = [self.score(subject, wanted, context) for subject in subjects]
+        if "round_trip" in wanted:
+            for subject, values, told in zip(subjects, found, _round_trips(subjects, context), strict=True):
+                values["round_trip"] = told
+                if isinstance(told, bool):
+                    self._confirmed[subject.record.text] = told
+        return found
+
     def observe(self, subject: Subject, context: Context) -> _Seen | None:  # noqa: ARG002
         """Return prompt and answer."""
         form, record = subject.form, subject.record
@@ -143,7 +167,8 @@ class ReactionEvaluator(Evaluator):
             except LogosError:
                 answer = None
         proposal = Proposal(answer, record.sample.get("logp"), _score(record.scores, "rank"))
-        return _Seen(form, prompt_of(record.text, form), proposal, _score(record.scores, "round_trip"))
+        round_trip = self._confirmed.get(record.text, _score(record.scores, "round_trip"))
+        return _Seen(form, prompt_of(record.text, form), proposal, round_trip)
 
     def summarise(
         self, observations: Iterable[_Seen], wanted: Collection[str], context: Context
@@ -190,6 +215,36 @@ def _matches(answer: Answer, right: Collection[Answer] | None) -> Values:
         "exact_match": answer in right,
         "max_frag_match": any(largest == largest_molecule(each) for each in right),
     }
+
+
+def _round_trips(subjects: Sequence[Subject], context: Context) -> list[bool | Unavailable]:
+    """Say whether the model predicts each product from its proposed reactants; each set is asked about once."""
+    from logos_cli.evaluators._forward_model import products_of
+    from logos_cli.evaluators._ranked_reactions import canonical_answer
+
+    found: list[bool | Unavailable] = [
+        Unavailable("a round trip is that of a retrosynthesis") for _ in subjects
+    ]
+    asked: dict[Answer, list[tuple[int, Answer]]] = defaultdict(list)
+    for place, subject in enumerate(subjects):
+        if subject.form is Form.RETROSYNTHESIS and isinstance(subject.item, Reaction):
+            try:
+                product = canonical_answer((subject.item.product,))
+                asked[canonical_answer(subject.item.reactants)].append((place, product))
+            except LogosError as error:
+                found[place] = Unavailable(error.message)
+    for predicted, pairs in zip(
+        products_of(list(asked), context.load, context.backend), asked.values(), strict=True
+    ):
+        for place, product in pairs:
+            if isinstance(predicted, LogosError):
+                found[place] = Unavailable(predicted.message)
+                continue
+            try:
+                found[place] = canonical_answer((predicted,)) == product
+            except LogosError:
+                found[place] = False
+    return found
 
 
 @lru_cache(4)

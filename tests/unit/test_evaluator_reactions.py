@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from logos_cli.backends.base import LoadOptions
 from logos_cli.errors import GrammarError, InputError, LogosError
 from logos_cli.evaluators._ranked_reactions import (
     Answer,
@@ -178,6 +179,48 @@ def test_the_forward_direction(tmp_path: Path) -> None:
     ]
     found = figures(asked, context)
     assert (found["top_1"], found["top_3"]) == (0.0, 1.0)
+
+
+def test_the_model_of_the_run_says_what_reactants_lead_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    from logos_cli import generate
+    from logos_cli.evaluators import _forward_model
+
+    load = LoadOptions(device="cpu", dtype="float32", threads=1)
+    context = Context(load=load)
+    (made,) = generate(
+        "reaction", f"{ALCOHOL}.{ACID}", n_samples=1, temperature=0.0, dtype="float32", device="cpu"
+    )
+    predicted = parse(made.text, Form.REACTION).right[0].payload
+    other = "CCCCCCCCCCCC"
+    subjects = [
+        subject([ACID, ALCOHOL], predicted), subject([ALCOHOL, ACID], other), subject(["C("], other),
+        subject([ACID, ALCOHOL], predicted, Form.REACTION),
+    ]  # fmt: skip
+    asked = []
+    products_of = _forward_model.products_of
+    monkeypatch.setattr(
+        _forward_model, "products_of", lambda sets, *rest: asked.extend(sets) or products_of(sets, *rest)
+    )
+    PLUGIN.prepare(["round_trip"], context)
+    found = [values["round_trip"] for values in PLUGIN.score_batch(subjects, ["round_trip"], context)]
+    assert found[:2] == [True, False]
+    assert isinstance(found[2], Unavailable)
+    assert isinstance(found[3], Unavailable)
+    assert "retrosynthesis" in found[3].reason
+    assert asked == [canonical_answer([ACID, ALCOHOL])]  # once for both
+    rates = figures(subjects[:2], context)
+    assert (rates["round_trip_rate"], rates["round_trip_coverage"]) == (0.5, 0.5)
+    PLUGIN.prepare([], context)
+    assert figures(subjects[:2], context)["round_trip_rate"] is None
+
+
+def test_reactants_that_the_model_cannot_read_have_no_round_trip() -> None:
+    context = Context(load=LoadOptions(device="cpu", dtype="float32", threads=1))
+    long = subject(["C" * 3000], "CC")
+    (values,) = PLUGIN.score_batch([long], ["round_trip"], context)
+    told = values["round_trip"]
+    assert isinstance(told, Unavailable)
+    assert "the model reads 2048" in told.reason
 
 
 def test_round_trip_asks_the_forward_model_once_for_each_set() -> None:
