@@ -1,9 +1,9 @@
 """Speed of `score --metrics ppl` beside upstream's way: one forward pass of transformers for each text.
 
-    python -m tests.bench.bench_likelihood [--threads 2] [--rounds 5]
+    python -m tests.bench.bench_likelihood [--threads 2] [--rounds 5] [--dtype bfloat16]
 
-Both read the same token ids with the same weights in float32, in turns, and must agree to 1e-4 in the logarithm of
-every perplexity. Texts are random. Reported is the median ratio of times, with its
+Both read the same token ids with the same weights in the same type, in turns, and must agree in the logarithm of
+every perplexity, to 1e-4 in float32. Texts are random. Reported is the median ratio of times, with its
 95 % bootstrap interval over the rounds.
 """
 
@@ -24,6 +24,9 @@ from logos_cli.grammar.spec import Kind
 from logos_cli.resources import EMBEDDED, data_path
 
 SEED = 7
+_AGREEMENT = {"float32": 1e-4, "bfloat16": 0.05}
+"""Of the logarithms of perplexities."""
+
 RESIDUES = "ACDEFGHIKLMNPQRSTVWY"
 
 
@@ -71,6 +74,9 @@ def main() -> None:
     )
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument(
+        "--dtype", choices=_AGREEMENT, default="float32", help="released checkpoints: bfloat16"
+    )
     parser.add_argument("--only", default="", help="workloads whose name holds this")
     args = parser.parse_args()
 
@@ -78,9 +84,9 @@ def main() -> None:
     from transformers import AutoModelForCausalLM
 
     model = AutoModelForCausalLM.from_pretrained(
-        Path(data_path("tokenizers", EMBEDDED)), dtype=torch.float32
+        Path(data_path("tokenizers", EMBEDDED)), dtype=getattr(torch, args.dtype)
     ).eval()
-    backend = open_model(LoadOptions(device="cpu", dtype="float32", threads=args.threads), "torch").load()
+    backend = open_model(LoadOptions(device="cpu", dtype=args.dtype, threads=args.threads), "torch").load()
     assert isinstance(backend, Backend)
     torch.set_num_threads(args.threads)
     print(f"{args.threads} threads, {args.rounds} rounds")
@@ -102,7 +108,7 @@ def compare(name: str, model: Any, backend: Backend, rows: Sequence[Sequence[int
         return [math.exp(-float(logps.mean())) for logps in backend.token_logps(rows)]
 
     difference = max(abs(math.log(a / b)) for a, b in zip(theirs(), ours(), strict=True))
-    assert difference < 1e-4, difference
+    assert difference < _AGREEMENT[backend.info.dtype], difference
     times = [(_seconds(theirs), _seconds(ours)) for _ in range(rounds)]
     ratios = np.array([a / b for a, b in times])
     drawn = np.median(np.random.default_rng(SEED).choice(ratios, (2000, rounds)), axis=1)
