@@ -17,6 +17,7 @@ from logos_cli.training.distributed import World
 from logos_cli.training.feed import deal
 from logos_cli.training.forward import loss_sum
 from logos_cli.training.mixture import example_of
+from logos_cli.training.model import carried
 from logos_cli.training.packing import Example, build, plan_batches
 from logos_cli.training.vocabulary import Vocabulary
 
@@ -184,13 +185,13 @@ def _complete(
     positions = (mask.cumsum(1) - 1).clamp(min=0)
     answers: list[list[int]] = [[] for _ in asked]
     finished = [False] * len(asked)
-    past = None
+    past: dict[str, Any] = {}
     for _ in range(config.max_new_tokens):
         out = model(
             input_ids=ids.to(device), attention_mask=mask.to(device), position_ids=positions.to(device),
-            past_key_values=past, use_cache=True,
+            use_cache=True, **past,
         )  # fmt: skip
-        past = out.past_key_values
+        past = carried(out)
         chosen = _choose(out.logits[:, -1].float().cpu(), config.temperature, random)
         for row, token in enumerate(chosen.tolist()):
             if not finished[row]:

@@ -253,6 +253,15 @@ def context_tokens(model: Any) -> int:
     return int(getattr(model.config, "max_position_embeddings", None) or 1 << 30)
 
 
+def carried(output: Any) -> dict[str, Any]:
+    """Return what the model takes to read on after its output: the keys and values so far, by their argument's name.
+
+    The field of the output and the argument of the model have the same name, ``past_key_values`` before
+    transformers 5.24 and ``cache`` since.
+    """
+    return {name: output[name] for name in output.keys() & {"cache", "past_key_values"}}
+
+
 def count_parameters(model: torch.nn.Module) -> tuple[int, int]:
     """Return the number of parameters, shared ones once, and of those that are trained."""
     parameters = list(model.parameters())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -97,6 +98,12 @@ def test_new_embeddings_lie_about_the_mean_of_the_others(foreign):
     assert torch.allclose(new[added].std(0), 0.1 * known.std(0), rtol=0.3)
     assert np.unique(new[added].detach().numpy(), axis=0).shape[0] == len(added)
     assert model.config.vocab_size == len(new)
+
+
+def test_the_angles_of_a_new_model_are_those_that_were_asked_for():
+    model = new_model(replace(SHAPE, rope_theta=500_000.0), Vocabulary.load(NANO), 1)
+    exponent = torch.arange(0, 16, 2) / 16
+    assert torch.allclose(model.model.rotary_emb.inv_freq, 500_000.0**-exponent)
 
 
 def test_nothing_is_added_where_nothing_is_missing():
