@@ -13,7 +13,7 @@ the width of a head, T positions of the cache, V logits.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from itertools import chain
 
@@ -22,8 +22,8 @@ from torch import Tensor
 from torch.nn.functional import pad, rms_norm, scaled_dot_product_attention
 
 from logos_cli.backends._architecture import DecoderConfig, stage_of_layer
-from logos_cli.backends._linear import Linear, PlainGated, make_gated, make_linear, packing_works
-from logos_cli.errors import ModelError
+from logos_cli.backends._decoder_layers import Layer, Weights, make_layer
+from logos_cli.backends._linear import make_linear, packing_works
 
 KEYS = 64
 """Attention runs over a multiple of so many positions: sums over positions then split into vectors in one
@@ -56,53 +56,6 @@ def inverse_frequencies(config: DecoderConfig) -> Tensor:
     turns = original * frequencies / (2 * math.pi)
     smooth = ((turns - low) / (high - low)).clamp(0.0, 1.0)
     return frequencies / factor * (1 - smooth) + frequencies * smooth
-
-
-@dataclass(slots=True)
-class Layer:
-    """Weights of one layer; projections that read the same input are stacked."""
-
-    qkv: Linear
-    out: Linear
-    gated: Linear
-    """Gate, its activation, and what it lets through."""
-    down: Linear
-    norm_in: Tensor
-    norm_mlp: Tensor
-    norm_qk: Tensor | None
-    """Shape (H + K, D): one row a head."""
-
-
-class _Weights:
-    """Takes tensors by name, and says which one is missing or of the wrong shape."""
-
-    def __init__(self, tensors: dict[str, Tensor]) -> None:
-        self._tensors = tensors
-
-    def take(self, name: str, *shape: int) -> Tensor:
-        tensor = self._tensors.get(name)
-        if tensor is None:
-            raise ModelError(f"the weights lack the tensor {name}", hint="download the model again")
-        if tuple(tensor.shape) != shape:
-            raise ModelError(f"the tensor {name} is {tuple(tensor.shape)}; config.json asks for {shape}")
-        return tensor
-
-    def pop(self, name: str, *shape: int) -> Tensor:
-        """Take a tensor out of the mapping: it is laid out anew, and not to be held twice."""
-        tensor = self.take(name, *shape)
-        del self._tensors[name]
-        return tensor
-
-    def optional(self, name: str) -> Tensor | None:
-        return self._tensors.get(name)
-
-    def stack(self, prefix: str, shapes: Mapping[str, tuple[int, ...]]) -> Tensor:
-        return torch.cat([self.pop(f"{prefix}.{part}_proj.weight", *shape) for part, shape in shapes.items()])
-
-    def stack_biases(self, prefix: str) -> Tensor | None:
-        parts = [self._tensors.get(f"{prefix}.{part}_proj.bias") for part in "qkv"]
-        found = [part for part in parts if part is not None]
-        return torch.cat(found) if len(found) == len(parts) else None
 
 
 @dataclass(slots=True)
@@ -155,12 +108,17 @@ class Decoder:
     Parameters
     ----------
     tensors : dict
-        Weights by the names of ``transformers``, all of one dtype, each on the device of its stage; matrices are
+        Weights by the names of ``transformers``, all of one dtype, each on the device of its stage; they are
         removed as they are laid out anew.
     devices : sequence of torch.device, optional
         One a stage; default: the device of the embedding.
     quantization : str, optional
         Keep the matrices of the layers in fewer bits, see :mod:`._quantized`. They may lie elsewhere than their stage.
+
+    Raises
+    ------
+    ModelError
+        If a tensor is missing, has another shape, or is none that these networks have.
     """
 
     def __init__(
@@ -171,11 +129,10 @@ class Decoder:
         quantization: str | None = None,
     ) -> None:
         self.config = config
-        self._quantization = quantization
-        weights = _Weights(tensors)
+        weights = Weights(tensors)
         vocabulary, width = config.vocabulary_size, config.hidden_size
-        self.embedding = weights.take("model.embed_tokens.weight", vocabulary, width)
-        self.norm = weights.take("model.norm.weight", width)
+        self.embedding = weights.pop("model.embed_tokens.weight", vocabulary, width)
+        self.norm = weights.pop("model.norm.weight", width)
         self.dtype, self.device = self.embedding.dtype, self.embedding.device
         places = list(devices) or [self.device]
         head = self.embedding if config.tied else weights.pop("lm_head.weight", vocabulary, width)
@@ -190,7 +147,8 @@ class Decoder:
         ]
         for index in range(config.n_layers):
             stage = self.stages[stage_of_layer(index, config.n_layers, len(places))]
-            stage.layers.append(self._layer(weights, f"model.layers.{index}", stage.device))
+            stage.layers.append(make_layer(weights, index, config, stage.device, quantization))
+        weights.refuse_rest(tied=config.tied)
         packed = quantization is None and packing_works(self.dtype)
         packed = packed and all(place.type == "cpu" for place in places)
         self.exact = packed
@@ -201,52 +159,6 @@ class Decoder:
         """Rows of the cache."""
         self.n_positions = 0
         """Positions that a row of the cache has room for."""
-
-    def _linear(self, device: torch.device, weight: Tensor, bias: Tensor | None = None) -> Linear:
-        if self._quantization is None:
-            return make_linear(weight, bias)
-        from logos_cli.backends._quantized import quantized
-
-        return quantized(self._quantization, weight.to(device), None if bias is None else bias.to(device))
-
-    def _gated(self, device: torch.device, gate: Tensor, up: Tensor) -> Linear:
-        if self._quantization is None:
-            return make_gated(gate, up)
-        return PlainGated(self._linear(device, torch.cat((gate, up))))
-
-    def _layer(self, weights: _Weights, name: str, device: torch.device) -> Layer:
-        config = self.config
-        width, inner = config.hidden_size, config.n_heads * config.head_dim
-        attention, mlp = f"{name}.self_attn", f"{name}.mlp"
-        size, kv_rows = config.intermediate_size, config.n_kv_heads * config.head_dim
-        if weights.optional(f"{mlp}.gate_proj.bias") is not None:
-            raise ModelError("biases in the feed-forward layers are not supported")
-        norm_qk = None
-        if config.qk_norm:
-            norm_q = weights.take(f"{attention}.q_norm.weight", config.head_dim)
-            norm_k = weights.take(f"{attention}.k_norm.weight", config.head_dim)
-            norm_qk = torch.cat((norm_q.expand(config.n_heads, -1), norm_k.expand(config.n_kv_heads, -1)))
-        return Layer(
-            qkv=self._linear(
-                device,
-                weights.stack(attention, {"q": (inner, width), "k": (kv_rows, width), "v": (kv_rows, width)}),
-                weights.stack_biases(attention),
-            ),
-            out=self._linear(
-                device,
-                weights.pop(f"{attention}.o_proj.weight", width, inner),
-                weights.optional(f"{attention}.o_proj.bias"),
-            ),
-            gated=self._gated(
-                device,
-                weights.pop(f"{mlp}.gate_proj.weight", size, width),
-                weights.pop(f"{mlp}.up_proj.weight", size, width),
-            ),
-            down=self._linear(device, weights.pop(f"{mlp}.down_proj.weight", width, size)),
-            norm_in=weights.take(f"{name}.input_layernorm.weight", width),
-            norm_mlp=weights.take(f"{name}.post_attention_layernorm.weight", width),
-            norm_qk=norm_qk,
-        )
 
     @property
     def n_parameters(self) -> int:

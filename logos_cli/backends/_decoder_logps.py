@@ -2,8 +2,9 @@
 
 The tokens of many sequences stand one after another in one long row of matrix products; only attention knows
 where each begins. What sequences begin with in common (the prompt that samples were made from, the wild type
-before a mutation) is computed once: the sequences are sorted, and each brings only the tokens that the one before
-it has not brought. A sequence then is a *path*, the places of its tokens in the row, of which the last are new.
+before a mutation, a few atoms in which two SMILES begin) is computed once: the sequences are sorted, and each brings
+only the tokens that the one before it has not brought. A sequence then is a *path*, the places of its tokens in the
+row, of which the last are new. The last token of a sequence is only asked for, never read.
 """
 
 from __future__ import annotations
@@ -34,8 +35,12 @@ _PASSES_EACH = 2
 _LOGITS = {"cpu": 1 << 22, "mps": 1 << 24, "cuda": 1 << 28}
 """Logits that are held at a time."""
 
-_LEAST_SHARED = 24
+_LEAST_SHARED = 4
 """A shorter common beginning is computed again: to gather it for attention would cost more."""
+
+_LEAST_UNASKED = 0.5
+"""Where less than this of a path is shared, attention is computed for all of it: that takes no mask, and causal
+attention computes half of what a mask only hides."""
 
 _WASTE = 1.25
 """Attention off the CPU runs over sequences of like length together, padded to at most so many times their sum."""
@@ -43,11 +48,21 @@ _WASTE = 1.25
 
 @dataclass(slots=True)
 class _Path:
-    """A sequence in a pass: the places of its tokens, the last ``n_new`` of which it has brought itself."""
+    """A sequence in a pass: the places of all its tokens but the last, and what is asked at each, the next token.
+
+    The last ``n_new`` places are those of tokens that it has brought itself.
+    """
 
     index: int
     places: NDArray[np.int64]
     n_new: int
+    wanted: Sequence[int]
+
+    @property
+    def n_asked(self) -> int:
+        """For how many of the last places attention is computed: the new, or all."""
+        n_all = len(self.places)
+        return self.n_new if self.n_new <= (1 - _LEAST_UNASKED) * n_all else n_all
 
 
 _Pass = tuple[list[int], list[int], list[_Path]]
@@ -59,14 +74,15 @@ class _Reads:
     """Paths whose attention is computed together, padded to the longest.
 
     ``queries`` (B, n) and ``keys`` (B, m) are places in the row, or a slice of it, for one path. ``seen``
-    (B, 1, n, m) is None where all tokens are new, and each simply sees those before it. ``kept`` (B * n) tells the
-    queries that are tokens from padding.
+    (B, 1, n, m) is None where queries and keys are the same, and each simply sees those before it. ``kept`` (B * n)
+    tells the queries of new tokens from padding and from what is known; ``written`` are their places.
     """
 
     queries: Tensor | slice
     keys: Tensor | slice
-    seen: Tensor | None = None
-    kept: Tensor | None = None
+    seen: Tensor | None
+    kept: Tensor | slice
+    written: Tensor | slice
 
 
 def token_logps(decoder: Decoder, sequences: Sequence[Sequence[int]]) -> list[NDArray[np.float64]]:
@@ -83,7 +99,7 @@ def token_logps(decoder: Decoder, sequences: Sequence[Sequence[int]]) -> list[ND
     for (_, _, paths), logps in zip(passes, _side_by_side(run, passes, n_threads), strict=True):
         start = 0
         for path in paths:
-            end = start + len(path.places) - 1
+            end = start + len(path.places)
             found[path.index] = logps[start:end]
             start = end
     return found
@@ -115,7 +131,9 @@ def _passes(sequences: Sequence[Sequence[int]], most: int) -> Iterator[_Pass]:
     paths: list[_Path] = []
     before: Sequence[int] = ()
     for index in sorted(range(len(sequences)), key=lambda each: tuple(sequences[each])):
-        sequence = sequences[index]
+        sequence, wanted = sequences[index][:-1], sequences[index][1:]
+        if not sequence:
+            continue
         shared = _n_shared(before, sequence) if paths else 0
         shared = shared if shared >= min(_LEAST_SHARED, len(sequence)) else 0
         if paths and len(tokens) + len(sequence) - shared > most:
@@ -123,7 +141,7 @@ def _passes(sequences: Sequence[Sequence[int]], most: int) -> Iterator[_Pass]:
             tokens, positions, paths, shared = [], [], [], 0
         fresh = np.arange(len(tokens), len(tokens) + len(sequence) - shared)
         known = paths[-1].places[:shared] if shared else fresh[:0]
-        paths.append(_Path(index, np.concatenate([known, fresh]), len(fresh)))
+        paths.append(_Path(index, np.concatenate([known, fresh]), len(fresh), wanted))
         tokens += sequence[shared:]
         positions += range(shared, len(sequence))
         before = sequence
@@ -155,18 +173,18 @@ def _run(
             read = _attend(*decoder.split(qkv, layer, cos, sin), reads)
             hidden += layer.out(read)
             hidden += layer.down(layer.gated(rms_norm(hidden, width, layer.norm_mlp, eps)))
-    return _gather(decoder, hidden, ids[0].to(hidden.device), paths)
+    return _gather(decoder, hidden, paths)
 
 
-def _gather(decoder: Decoder, hidden: Tensor, ids: Tensor, paths: Sequence[_Path]) -> NDArray[np.float64]:
-    """Return the log-probability of each token after the one before it; sums are in float32 or better.
+def _gather(decoder: Decoder, hidden: Tensor, paths: Sequence[_Path]) -> NDArray[np.float64]:
+    """Return the log-probability of what is wanted at each place of all paths; sums are in float32 or better.
 
     A place that many paths go through has its logits computed once.
     """
-    before = np.concatenate([path.places[:-1] for path in paths])
-    after = np.concatenate([path.places[1:] for path in paths])
-    order = np.argsort(before, kind="stable")
-    asked, wanted = before[order], ids[torch.from_numpy(after[order]).to(ids.device)]
+    places = np.concatenate([path.places for path in paths])
+    order = np.argsort(places, kind="stable")
+    asked = places[order]
+    wanted = torch.from_numpy(np.concatenate([path.wanted for path in paths])[order]).to(hidden.device)
     sorted_logps = np.empty(len(order))
     at_once = max(1, _LOGITS.get(hidden.device.type, 1 << 22) // decoder.config.vocabulary_size)
     for start in range(0, len(hidden), at_once):
@@ -204,28 +222,34 @@ def _reads(group: Sequence[_Path], device: torch.device) -> _Reads:
     """Return the places that the attention of a group reads and writes."""
     if len(group) == 1:
         return _reads_of_one(group[0], device)
-    n = max(path.n_new for path in group)
-    m = max(len(path.places) for path in group)
-    places = [torch.from_numpy(path.places) for path in group]
-    keys = torch.stack([pad(each, (0, m - len(each))) for each in places])
-    fresh = [each[-path.n_new :] for path, each in zip(group, places, strict=True)]
-    queries = torch.stack([pad(each, (0, n - len(each))) for each in fresh])
-    counts = torch.tensor([[path.n_new, len(path.places)] for path in group])
-    kept = (torch.arange(n) < counts[:, :1]).flatten()
+    keys = _padded([path.places for path in group])
+    queries = _padded([path.places[-path.n_asked :] for path in group])
+    n_all, n_asked, n_new = torch.tensor([(len(path.places), path.n_asked, path.n_new) for path in group]).T
+    place = torch.arange(queries.shape[1])
+    kept = ((place < n_asked[:, None]) & (place >= (n_asked - n_new)[:, None])).flatten()
     seen = None
-    if (counts[:, 0] < counts[:, 1]).any():  # else padding lies behind what anyone sees
-        ends = (counts[:, 1] - counts[:, 0])[:, None] + torch.arange(n)
-        seen = (torch.arange(m) <= ends[..., None])[:, None].to(device)
-    return _Reads(queries.to(device), keys.to(device), seen, kept.to(device))
+    if (n_asked < n_all).any():  # else padding lies behind what anyone sees
+        ends = (n_all - n_asked)[:, None] + place
+        seen = (torch.arange(keys.shape[1]) <= ends[..., None])[:, None].to(device)
+    written = queries.flatten()[kept]
+    return _Reads(queries.to(device), keys.to(device), seen, kept.to(device), written.to(device))
+
+
+def _padded(rows: Sequence[NDArray[np.int64]]) -> Tensor:
+    most = max(map(len, rows))
+    return torch.stack([pad(torch.from_numpy(row), (0, most - len(row))) for row in rows])
 
 
 def _reads_of_one(path: _Path, device: torch.device) -> _Reads:
-    n, m = path.n_new, len(path.places)
-    queries = slice(int(path.places[-n]), int(path.places[-1]) + 1)
-    if n == m:
-        return _Reads(queries, queries)
-    seen = torch.arange(m) <= torch.arange(m - n, m)[:, None]
-    return _Reads(queries, torch.from_numpy(path.places)[None].to(device), seen[None, None].to(device))
+    new = slice(int(path.places[-path.n_new]), int(path.places[-1]) + 1)
+    n_all, n_asked = len(path.places), path.n_asked
+    if n_all == path.n_new:
+        return _Reads(new, new, None, slice(None), new)
+    keys = torch.from_numpy(path.places)[None].to(device)
+    if n_all == n_asked:
+        return _Reads(keys, keys, None, slice(-path.n_new, None), new)
+    seen = torch.arange(n_all) <= torch.arange(n_all - n_asked, n_all)[:, None]
+    return _Reads(new, keys, seen[None, None].to(device), slice(None), new)
 
 
 def _attend(query: Tensor, key: Tensor, value: Tensor, reads: Sequence[_Reads]) -> Tensor:
@@ -240,11 +264,7 @@ def _attend(query: Tensor, key: Tensor, value: Tensor, reads: Sequence[_Reads]) 
             is_causal=each.seen is None,
             enable_gqa=query.shape[1] != key.shape[1],
         )
-        rows = read.transpose(1, 2).flatten(0, 1)
-        if isinstance(each.queries, slice):
-            out[each.queries] = rows
-        else:
-            out[each.queries.flatten()[each.kept]] = rows[each.kept]
+        out[each.written] = read.transpose(1, 2).flatten(0, 1)[each.kept]
     return out.flatten(1)
 
 

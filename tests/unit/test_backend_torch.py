@@ -98,6 +98,45 @@ def test_a_sequence_survives_the_growth_of_the_cache() -> None:
     assert grown == pytest.approx(backend.prefill(0, ids[:299]), abs=1e-4)
 
 
+def test_a_bias_that_only_some_projections_have_counts() -> None:
+    checkpoint = _open(threads=1)
+    name = "model.layers.2.self_attn.{}_proj.bias"
+    key = torch.linspace(-1, 1, checkpoint.shape.n_kv_heads * checkpoint.shape.head_dim)
+    zeros = {name.format(part): torch.zeros_like(key) for part in "qv"}
+    logits = []
+    for biases in ({}, {name.format("k"): key}, {name.format("k"): key, **zeros}):
+        decoder = Decoder(
+            checkpoint.shape, read_tensors(checkpoint.files, torch.float32, lambda _: CPU) | biases
+        )
+        with torch.inference_mode():
+            decoder.reserve(1, 64)
+            logits.append(decoder.prefill([0], [[16, 4, 5, 6]]))
+    without, partial, whole = logits
+    assert (partial == whole).all()
+    assert (partial - without).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("added", "said"),
+    [
+        ({"model.layers.0.mlp.up_proj.bias": (683,)}, r"no place: model\.layers\.0\.mlp\.up_proj\.bias \("),
+        (
+            {"model.layers.6.mlp.up_proj.weight": (1,), "model.layers.6.input_layernorm.weight": (1,)},
+            r"no place: model\.layers\.6\.\S+ and 1 more \(",
+        ),
+    ],
+)
+def test_tensors_that_the_network_would_not_use_are_refused(
+    added: dict[str, tuple[int, ...]], said: str
+) -> None:
+    checkpoint = _open(threads=1)
+    tensors = read_tensors(checkpoint.files, torch.float32, lambda _: CPU)
+    twice = {"model.layers.0.self_attn.rotary_emb.inv_freq": torch.ones(16)}
+    Decoder(checkpoint.shape, tensors | twice)
+    with pytest.raises(ModelError, match=said):
+        Decoder(checkpoint.shape, tensors | {name: torch.zeros(shape) for name, shape in added.items()})
+
+
 @pytest.mark.parametrize("n_stages", [2, 3, 6])
 def test_a_network_in_parts_is_the_same_network(n_stages: int) -> None:
     checkpoint = _open(threads=1)

@@ -28,6 +28,7 @@ TEXTS = (
     "<MoleculeS>C<MoleculeE>",
     *(_COMPLEX.format(smiles) for smiles in ("CCO", "c1ccccc1", "CCO", "CCOC")),
 )
+_ALIKE = ("<MoleculeS>CCOC(=O)c1ccccc1<MoleculeE>", "<MoleculeS>CCOC(=O)CCCCN<MoleculeE>")
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +63,8 @@ def test_neighbours_change_nothing(backend: Backend) -> None:
 def test_common_beginnings_are_read_once_and_rightly(backend: Backend) -> None:
     """Sequences that share many tokens, end inside each other, or are the same, agree with those read alone."""
     begin = backend.tokenizer.encode(TEXTS[1])
-    rows = [[*begin[:40], *begin[10 + i : 20 + i]] for i in range(6)] + [begin[:40], begin, begin, begin[:1]]
+    rows = [[*begin[:n], *begin[10 + i : 20 + i]] for i in range(6) for n in (5, 40)]
+    rows += [begin[:40], begin, begin, begin[:2], begin[:1]]
     for row, found in zip(rows, backend.token_logps(rows), strict=True):
         assert len(found) == len(row) - 1
         if found.size:
@@ -114,13 +116,14 @@ def test_passes_run_side_by_side_and_find_the_same(backend: Backend, monkeypatch
     torch.set_num_threads(1)
 
 
+@pytest.mark.parametrize("long", [False, True])
 def test_attention_of_padded_groups_is_that_of_single_sequences(
-    backend: Backend, monkeypatch: pytest.MonkeyPatch
+    backend: Backend, long: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What GPUs do, on the CPU: paths of like length in one call, with and without common beginnings."""
+    """What GPUs do, on the CPU: paths of like length in one call, with short and long common beginnings."""
     from logos_cli.backends import _decoder_logps
 
-    rows = [backend.tokenizer.encode(text) for text in TEXTS]
+    rows = [backend.tokenizer.encode(text) for text in (TEXTS if long else TEXTS[:4] + _ALIKE)]
     expected = backend.token_logps(rows)
     monkeypatch.setattr(_decoder_logps, "_groups", lambda paths, _: [[path for path in paths if path.n_new]])
     for a, b in zip(backend.token_logps(rows), expected, strict=True):
