@@ -27,6 +27,8 @@ _SEED = 1
 _LONGEST_LINK_ANGSTROM = 2.6
 _DISULFIDE_ANGSTROM = 2.5
 PEPTIDE_BOND_ANGSTROM = 2.0
+_HYDROGEN_BONDS_ANGSTROM = {"C": 1.09, "N": 1.01, "O": 0.96, "S": 1.336}
+"""Lengths at rest in the force field of AMBER (Cornell et al., J. Am. Chem. Soc. 117, 5179, 1995)."""
 
 
 @dataclass(slots=True)
@@ -158,7 +160,21 @@ def _add_hydrogens(fixer: Any, variants: list[str | None], ph: float) -> None:
     app = _libraries.load("openmm.app")
     modeller = app.Modeller(fixer.topology, fixer.positions)
     modeller.addHydrogens(pH=ph, variants=variants, platform=fixer.platform)
-    fixer.topology, fixer.positions = modeller.topology, modeller.positions
+    fixer.topology, fixer.positions = modeller.topology, _with_true_lengths(modeller)
+
+
+def _with_true_lengths(modeller: Any) -> Any:
+    """Draw hydrogens in to the length of their bond: OpenMM pushes them off their neighbours, to 1.2 Å from N and O."""
+    unit = _libraries.load("openmm.unit")
+    positions = np.array([tuple(xyz) for xyz in modeller.positions.value_in_unit(unit.angstrom)])
+    for bond in modeller.topology.bonds():
+        heavy, hydrogen = sorted(bond, key=lambda atom: atom.element.symbol == "H")
+        if hydrogen.element.symbol != "H":
+            continue
+        along = positions[hydrogen.index] - positions[heavy.index]
+        length = _HYDROGEN_BONDS_ANGSTROM[heavy.element.symbol]
+        positions[hydrogen.index] = positions[heavy.index] + along * (length / np.linalg.norm(along))
+    return unit.Quantity([app_vec(xyz) for xyz in positions.tolist()], unit.angstrom)
 
 
 def _read(fixer: Any, residues: list[Standard], n_added: int) -> Repaired:

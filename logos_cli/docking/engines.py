@@ -6,6 +6,7 @@ with Meeko's remarks, or, from a program, the same text that the program wrote.
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import tempfile
@@ -170,20 +171,35 @@ def reason(error: Exception) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A program that takes Vina's options, and how its own differ."""
+    """A program that takes Vina's options, and how its own differ.
+
+    Attributes
+    ----------
+    has_energy_range : bool
+        It takes ``--energy_range``.
+    has_batches : bool
+        It docks on a GPU, if the ligand is given as a batch of one; with flexible side chains it cannot.
+    """
 
     command: str
     arguments: tuple[str, ...] = ()
     score: tuple[str, ...] = ("--score_only",)
     minimize: tuple[str, ...] = ("--local_only",)
+    has_energy_range: bool = True
+    has_batches: bool = False
 
 
 PROGRAMS = {
     "vina-binary": Program("vina"),
     "smina": Program("smina", ("--quiet",), minimize=("--minimize",)),
-    # without its networks, which would put the poses into another order than Vina's scores
-    "gnina": Program("gnina", ("--quiet", "--cnn_scoring", "none"), minimize=("--minimize",)),
-    "unidock": Program("unidock", ("--scoring", "vina")),
+    "gnina": Program(
+        "gnina",
+        # without its networks, which would put the poses into another order than Vina's scores
+        ("--quiet", "--cnn_scoring", "none"),
+        minimize=("--minimize",),
+        has_energy_range=False,
+    ),
+    "unidock": Program("unidock", ("--scoring", "vina"), has_batches=True),
 }
 ENGINES = ("auto", "vina", *PROGRAMS)
 
@@ -233,6 +249,7 @@ class ProgramEngine(Engine):
         self.program = PROGRAMS[engine]
         self.search = search
         self._folder = tempfile.TemporaryDirectory(prefix="logos-dock-")
+        self._flexible = bool(target.flexible_pdbqt)
         self._arguments = ["--receptor", str(self._write("receptor.pdbqt", target.rigid_pdbqt))]
         if target.flexible_pdbqt:
             self._arguments += ["--flex", str(self._write("flexible.pdbqt", target.flexible_pdbqt))]
@@ -248,52 +265,74 @@ class ProgramEngine(Engine):
 
     def find(self, ligand_pdbqt: str) -> Found:
         """Run the program on one ligand."""
-        search, program = self.search, self.program
+        program, mode = self.program, self.search.mode
         ligand = self._write("ligand.pdbqt", ligand_pdbqt)
-        output = Path(self._folder.name, "poses.pdbqt")
+        is_batch = program.has_batches and mode == "dock" and not self._flexible
+        # of a batch, the name of each result is made of the ligand's
+        output = ligand.with_name("ligand_out.pdbqt")
         output.unlink(missing_ok=True)
-        command = [
-            program.command,
-            "--ligand",
-            str(ligand),
-            "--out",
-            str(output),
-            *self._arguments,
-            *program.arguments,
-        ]
-        command += ["--seed", str(search.vina_seed), "--cpu", str(search.threads)]
-        if search.mode == "dock":
-            command += ["--exhaustiveness", str(search.exhaustiveness), "--num_modes", str(search.n_poses)]
-            command += ["--energy_range", str(search.energy_range_kcal_per_mol)]
-        else:
-            command += program.score if search.mode == "score" else program.minimize
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        names = (
+            ["--gpu_batch", ligand, "--dir", ligand.parent]
+            if is_batch
+            else ["--ligand", ligand, "--out", output]
+        )
+        done = subprocess.run(
+            [
+                program.command,
+                *map(str, names),
+                *self._arguments,
+                *program.arguments,
+                *self._search_arguments(),
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         if done.returncode:
             said = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
             raise MoleculeError(
                 f"{program.command} ended with status {done.returncode}: {said[-1][:200] if said else 'no message'}"
             )
-        if search.mode == "score" and not output.exists():
+        if mode == "score" and not output.exists():
             return Found(f"MODEL 1\n{ligand_pdbqt}ENDMDL\n", [_stated_affinity(done.stdout, program)])
         text = output.read_text(encoding="utf-8") if output.exists() else ""
-        scores = [_score_of(line) for line in text.splitlines() if _is_score(line)]
-        if not scores:
-            scores = [_stated_affinity(done.stdout, program)] if search.mode != "dock" else []
-        if not scores:
+        found = _found(text, self.search.energy_range_kcal_per_mol)
+        if mode != "dock" and text and not found.scores_kcal_per_mol:
+            return Found(f"MODEL 1\n{text}ENDMDL\n", [_stated_affinity(done.stdout, program)])
+        if not found.scores_kcal_per_mol:
             raise MoleculeError(f"{program.command} wrote no pose")
-        return Found(text if "MODEL" in text else f"MODEL 1\n{text}ENDMDL\n", scores)
+        return found
+
+    def _search_arguments(self) -> list[str]:
+        search, program = self.search, self.program
+        arguments = ["--seed", str(search.vina_seed), "--cpu", str(search.threads)]
+        if search.mode != "dock":
+            return [*arguments, *(program.score if search.mode == "score" else program.minimize)]
+        arguments += ["--exhaustiveness", str(search.exhaustiveness), "--num_modes", str(search.n_poses)]
+        if program.has_energy_range:
+            arguments += ["--energy_range", str(search.energy_range_kcal_per_mol)]
+        return arguments
 
     def close(self) -> None:
         """Remove its files."""
         self._folder.cleanup()
 
 
-def _is_score(line: str) -> bool:
-    return line.startswith(("REMARK VINA RESULT:", "REMARK minimizedAffinity"))
+_SCORE = re.compile(r"^REMARK (?:VINA RESULT:|minimizedAffinity)\s+(-?[\d.]+(?:e[-+]?\d+)?)", re.MULTILINE)
+_RUN_ON = re.compile(r"(REMARK (?:minimized|CNN)\w+ -?[\d.]+(?:e[-+]?\d+)?)(?=[A-Z])")
 
 
-def _score_of(line: str) -> float:
-    return float(line.split(":", 1)[1].split()[0] if ":" in line else line.split()[2])
+def _found(text: str, energy_range_kcal_per_mol: float) -> Found:
+    """Return the poses that a program wrote and their scores, without those beyond the range.
+
+    gnina ends its own remarks with no line break, so that the ligand's first line continues the last of them.
+    """
+    models = re.split(r"^(?=MODEL\b)", _RUN_ON.sub(r"\1\n", text), flags=re.MULTILINE)
+    scored = [(float(score[1]), model) for model in models if (score := _SCORE.search(model))]
+    worst = min((score for score, _ in scored), default=0.0) + energy_range_kcal_per_mol
+    kept = [(score, model) for score, model in scored if score <= worst]
+    found = "".join(model for _, model in kept)
+    return Found(found if "MODEL" in found else f"MODEL 1\n{found}ENDMDL\n", [score for score, _ in kept])
 
 
 def _stated_affinity(text: str, program: Program) -> float:

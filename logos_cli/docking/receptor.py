@@ -31,7 +31,7 @@ from logos_cli.resources import cache_dir
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-CACHE_SCHEMA = 2
+CACHE_SCHEMA = 3
 _REACH_ANGSTROM = 4.0
 """A box without an atom of the receptor in it, grown by so much, is beside the protein."""
 

@@ -155,6 +155,18 @@ def test_hydrogens_that_clash_make_no_bonds() -> None:
     assert _names(_prepare("\n".join(moved) + "\n")).total() == len(receptors.SEQUENCE)
 
 
+def test_hydrogens_lie_at_the_length_of_their_bond(plain: Receptor) -> None:
+    lengths: dict[str, list[float]] = {}
+    for chain in plain.structure[0]:
+        for residue in chain:
+            heavy = [atom for atom in residue if not atom.element.is_hydrogen]
+            for hydrogen in (atom for atom in residue if atom.element.is_hydrogen):
+                nearest = min(heavy, key=lambda atom: atom.pos.dist(hydrogen.pos))
+                lengths.setdefault(nearest.element.name, []).append(nearest.pos.dist(hydrogen.pos))
+    assert lengths["N"] == pytest.approx([1.01] * len(lengths["N"]), abs=2e-3)
+    assert lengths["O"] == pytest.approx([0.96] * len(lengths["O"]), abs=2e-3)
+
+
 def test_side_chains_that_move() -> None:
     receptor = _prepare(receptors.peptide(), flexible=("A:105",))
     assert "BEGIN_RES PHE A 105" in receptor.flexible_pdbqt
