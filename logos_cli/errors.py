@@ -97,6 +97,10 @@ class InputError(LogosError):
     exit_code = ExitCode.USAGE
 
 
+class ToldError(InputError):
+    """Why a record in a pipe is not ok: the command before has told it already."""
+
+
 class FormatError(InputError):
     """A file whose content does not follow its format."""
 

@@ -96,10 +96,18 @@ class RecordSink:
 
             self._native = writers()[format](stream, WriteOptions())
 
-    def write(self, record: Record, line: str | None = None) -> None:
-        """Write and count one record; ``line`` is its JSON, where the way that it is written matters."""
+    def write(self, record: Record, line: str | None = None, *, told: bool = False) -> None:
+        """Write and count one record.
+
+        Parameters
+        ----------
+        line : str, optional
+            Its JSON, where the way that it is written matters.
+        told : bool
+            What is wrong with it is known to the user.
+        """
         self.tally.add(record)
-        if record.status is Status.ERROR:
+        if record.status is Status.ERROR and not told:
             self._complaints.tell(record, record.reason or "")
         if self._native is not None:
             self._write_native(record)
@@ -175,9 +183,9 @@ def finish(tally: Tally) -> ExitCode:
 
 
 def place_of(record: Record) -> str:
-    """Return file and id of a record, for messages: ``seqs.fasta: P12345``."""
+    """Return file and id of a record, for messages: ``seqs.fasta: P12345``; of ids that name the file, no more."""
     path = record.source.get("path")
-    return f"{path}: {record.id}" if path and path not in record.id else record.id
+    return f"{path}: {record.id}" if path and path.strip("<>") not in record.id else record.id
 
 
 def inputs_or_stdin(paths: list[str] | None) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import tempfile
+from collections.abc import Mapping
 from typing import IO, Any, ClassVar
 
 from logos_cli.errors import UsageError
@@ -31,7 +32,7 @@ OBJECT_COLUMNS = (
     "linkers",
     "ligand",
 )
-_LAST = ("scores.", "sample.", "source.")
+_PARTS = {"scores.": 2, "sample.": 4, "source.": 5}
 
 
 def fields_of(item: ScienceObject) -> dict[str, Any]:
@@ -89,9 +90,10 @@ class JsonWriter(Writer):
 
 
 class CsvWriter(Writer):
-    """One row a record: id, kind, status, the object's parts, then scores, sample and source, flattened.
+    """One row a record: id, kind, status, the object's parts, scores, other keys, sample and source, flattened.
 
-    The columns are known at the end only: rows wait in a temporary file.
+    Structures, which are whole files (the poses of ``logos dock``), have no place in a row. The columns are known at
+    the end only: rows wait in a temporary file.
     """
 
     suffixes: ClassVar[tuple[str, ...]] = (".csv",)
@@ -109,11 +111,12 @@ class CsvWriter(Writer):
             "id": record.id, "kind": record.kind, "status": record.status.value, "reason": record.reason or "",
             **object_cells(item),
         }  # fmt: skip
-        for part, values in (("scores", record.scores), ("sample", record.sample), ("source", record.source)):
-            for name, value in values.items():
-                known = part == "scores" and isinstance(value, dict) and "value" in value
-                row[f"{part}.{name}"] = _cell(value["value"] if known else value)
-        row |= {name: _cell(value) for name, value in record.extra.items() if name not in row}
+        scores = {
+            name: score["value"] if isinstance(score, dict) and "value" in score else score
+            for name, score in record.scores.items()
+        }
+        row |= _flat({"scores": scores, "sample": record.sample, "source": record.source})
+        row |= {name: cell for name, cell in _flat(record.extra).items() if name not in row}
         row = {name: value for name, value in row.items() if value != "" or name in ("id", "kind", "status")}
         self._columns.update(dict.fromkeys(row))
         self._rows.write(json.dumps(row) + "\n")
@@ -150,6 +153,17 @@ def object_cells(item: ScienceObject) -> dict[str, str]:
     return cells
 
 
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Return cells by the path to each value: ``docking.site.covered``; text of several lines is left out."""
+    cells: dict[str, str] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            cells |= _flat(value, f"{prefix}{name}.")
+        elif not (isinstance(value, str) and "\n" in value):
+            cells[f"{prefix}{name}"] = _cell(value)
+    return cells
+
+
 def _cell(value: object) -> str:
     if value is None:
         return ""
@@ -157,8 +171,8 @@ def _cell(value: object) -> str:
 
 
 def _order(column: str) -> tuple[int, int]:
-    """Sort key: identity, the object, other keys, scores, sample, source; stable within each."""
+    """Sort key: identity, the object, scores, other keys, sample, source; stable within each."""
     for group, names in enumerate((_FIRST, OBJECT_COLUMNS)):
         if column in names:
             return group, names.index(column)
-    return next((3 + index for index, prefix in enumerate(_LAST) if column.startswith(prefix)), 2), 0
+    return next((group for prefix, group in _PARTS.items() if column.startswith(prefix)), 3), 0

@@ -182,8 +182,9 @@ def detect(source: Input) -> Format:
     InputError
         If the file is empty or no format recognises it.
     """
-    if not source.head:
-        raise InputError("the file is empty", source=source.name, hint="check that it was written completely")
+    if not source.head.strip():
+        what = "holds nothing but blank lines" if source.head else "is empty"
+        raise InputError(f"the file {what}", source=source.name, hint="check that it was written completely")
     sure: float = 0.0
     best: Format | None = None
     for plugin in _likeliest_first(source.name):

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from difflib import get_close_matches
 
-from logos_cli.errors import InputError, LogosError
+from logos_cli.errors import InputError, LogosError, ToldError
 from logos_cli.formats._input import Input
 from logos_cli.formats.base import Entry, Format, ReadOptions
 from logos_cli.grammar import Form, parse
@@ -74,10 +74,12 @@ def _from_record(line: str, number: int, source: Input) -> Entry:
     record.id = record.id or f"{source.stem}:{number}"
     entry = Entry(record.id, None, record.source, form=_form(record.kind), record=record, line=line)
     if record.status is Status.ERROR or not record.text:
-        reason = record.reason or "the record has no text"
-        entry.error = InputError(reason, source=place)
-        return entry
-    return _with_object(entry, record.text, place)
+        entry.error = InputError(record.reason or "the record has no text", source=place)
+    else:
+        entry = _with_object(entry, record.text, place)
+    if entry.error is not None and record.status is not Status.OK and source.path is None:
+        entry.error = ToldError(entry.error.message, hint=entry.error.hint, source=place)
+    return entry
 
 
 def _with_object(entry: Entry, text: str, place: str) -> Entry:

@@ -88,7 +88,7 @@ def test_a_malformed_sentence_among_good_ones(logos: Any) -> None:
     text = "<ProteinS>MKV<ProteinE>\n<ProteinS>MKV\n<ProteinS>ACD<ProteinE>\n"
     done = logos("decode", "--to", "fasta", stdin=text, code=ExitCode.PARTIAL)
     assert done.stdout.count(">") == 2
-    assert "ends too early" in done.stderr
+    assert "error: stdin:2: the sentence ends too early" in done.stderr.splitlines()
 
 
 def test_many_complaints_do_not_flood_the_terminal(logos: Any) -> None:
@@ -112,6 +112,19 @@ def test_there_and_back(logos: Any) -> None:
     ):
         native = logos("decode", "--to", to, stdin=text, code=0).stdout
         assert logos("encode", "-f", "text", stdin=native, code=0).stdout == text
+
+
+def test_what_the_command_before_told_is_not_told_again(logos: Any, tmp_path: Path) -> None:
+    """Of a pipe; of a file that was kept, whoever reads it may not have seen it."""
+    failed = '{"id": "a", "text": "", "status": "error", "reason": "no such atom"}\n'
+    lines = failed + '{"id": "b", "text": "<MoleculeS>CCO<MoleculeE>"}\n'
+    (tmp_path / "kept.jsonl").write_text(lines)
+    for command in (("decode", "--to", "smi"), ("score", "--metrics", "qed")):
+        piped = logos(*command, "-", stdin=lines, code=ExitCode.PARTIAL)
+        assert "no such atom" not in piped.stderr
+        assert "1 error" in piped.stderr or "1 in error" in piped.stderr
+        kept = logos(*command, "kept.jsonl", code=ExitCode.PARTIAL)
+        assert kept.stderr.count("no such atom") == 1
 
 
 def test_invalid_records_go_only_where_their_status_goes(logos: Any) -> None:

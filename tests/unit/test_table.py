@@ -170,6 +170,23 @@ def test_csv(to: str, delimiter: str) -> None:
     assert rows[5]["source.chains"] == '["A"]'
 
 
+def test_nested_keys_have_columns_of_their_own_and_structures_none() -> None:
+    extra = {
+        "docking": {"engine": "vina", "site": {"covered": 0.5}, "poses": [{"rank": 1}], "pose": "\n RDKit\n"}
+    }
+    record = Record("m", "molecule", "", scores={"vina": {"value": -7.5}}, source={"line": 1}, extra=extra)
+    stream = io.StringIO()
+    writer = PLUGIN.writers()["csv"](stream, WriteOptions())
+    writer.write(record, Molecule("CCO"))
+    writer.close()
+    header, row = csv.reader(io.StringIO(stream.getvalue()))
+    assert header == [
+        "id", "kind", "status", "smiles", "scores.vina",
+        "docking.engine", "docking.site.covered", "docking.poses", "source.line",
+    ]  # fmt: skip
+    assert row[4:] == ["-7.5", "vina", "0.5", '[{"rank": 1}]', "1"]
+
+
 def test_json_out_and_in() -> None:
     text = written("json")
     data = json.loads(text)

@@ -9,7 +9,7 @@ import typer
 from logos_cli.cli.base import Command
 from logos_cli.cli.options import Inputs, Output, Overwrite, one_of
 from logos_cli.cli.output import Complaints, finish, inputs_or_stdin
-from logos_cli.errors import ExitCode
+from logos_cli.errors import ExitCode, ToldError
 from logos_cli.records import Record, Tally
 
 # named here as well, so that help and completion load no format; a test compares
@@ -62,7 +62,8 @@ def decode(
         ):
             if error is not None:
                 failed = Record.from_error(record.id, record.kind, error, record.source)
-                complaints.tell(failed, failed.reason or "")
+                if not isinstance(error, ToldError):
+                    complaints.tell(failed, failed.reason or "")
             tally.add(record if error is None else failed)
     return finish(tally)
 
