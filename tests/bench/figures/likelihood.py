@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from logos_cli.training.model import carried
+
 Rows = Sequence[Sequence[int] | NDArray[Any]]
 
 _N_BATCH_TOKENS: Final = 8_192
@@ -59,17 +61,18 @@ class _Prefix:
         self.length = len(prefix)
         if prefix:
             out = network(input_ids=torch.tensor([list(prefix)], device=network.device), use_cache=True)
-            self.cache, self.last = out.past_key_values, out.logits[:, -1:].float()
+            self.past, self.last = carried(out), out.logits[:, -1:].float()
 
     def logits(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Return for each place of the rows the logits of the token that stands there."""
         if not self.length:
             logits = self.network(input_ids=ids, attention_mask=mask, use_cache=False).logits.float()
             return torch.cat([torch.zeros_like(logits[:, :1]), logits[:, :-1]], dim=1)
-        shared = copy.deepcopy(self.cache)
-        shared.batch_repeat_interleave(len(ids))
+        past = copy.deepcopy(self.past)
+        for cache in past.values():
+            cache.batch_repeat_interleave(len(ids))
         whole = torch.cat([mask.new_ones(len(ids), self.length), mask], dim=1)
-        out = self.network(input_ids=ids, attention_mask=whole, past_key_values=shared, use_cache=True)
+        out = self.network(input_ids=ids, attention_mask=whole, use_cache=True, **past)
         first = self.last.expand(len(ids), -1, -1)
         return torch.cat([first, out.logits[:, :-1].float()], dim=1)
 
