@@ -26,14 +26,17 @@ _VARIES = re.compile(r"\blogos (generate|doctor|models list|corpus build)\b|^\$ 
 
 
 def run(command: str, cwd: Path, program: Path) -> str:
-    """Return what a command prints, in the order in which it prints it; long lines are cut."""
+    """Return what a command prints, in the order in which it prints it; long lines are cut.
+
+    The programs of a pipeline print side by side, messages and results in any order: messages are shown last.
+    """
+    pipeline = " | " in command
     env = {name: value for name, value in os.environ.items() if not name.startswith("LOGOS_")}
     env |= {
         "PATH": f"{program}:{env['PATH']}",
         "PYTHONPATH": str(CHECKOUT),
-        "LOGOS_CACHE": str(
-            program.parent / "cache"
-        ),  # models that somebody has here belong to nobody's README
+        # models that somebody has here belong to nobody's README
+        "LOGOS_CACHE": str(program.parent / "cache"),
         "HF_HOME": str(program.parent / "hub"),
         "NO_COLOR": "1",
         "COLUMNS": "100",
@@ -43,13 +46,14 @@ def run(command: str, cwd: Path, program: Path) -> str:
         cwd=cwd,
         env=env,
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        stderr=subprocess.PIPE if pipeline else subprocess.STDOUT,
         text=True,
         check=False,
     )
-    if "Traceback" in done.stdout:
-        raise SystemExit(f"{command}\n{done.stdout}")
-    lines = (line if len(line) <= WIDTH else line[: WIDTH - 1] + "…" for line in done.stdout.splitlines())
+    printed = done.stdout + (done.stderr or "")
+    if "Traceback" in printed:
+        raise SystemExit(f"{command}\n{printed}")
+    lines = (line if len(line) <= WIDTH else line[: WIDTH - 1] + "…" for line in printed.splitlines())
     return "".join(f"{line}\n" for line in lines)
 
 
