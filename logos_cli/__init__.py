@@ -14,22 +14,22 @@ if TYPE_CHECKING:
     from logos_cli.grammar import parse
     from logos_cli.records import Record, read_records, write_records
     from logos_cli.workflows.decode import decode
-    from logos_cli.workflows.dock import dock
+    from logos_cli.workflows.dock.docking import dock
     from logos_cli.workflows.encode import encode
     from logos_cli.workflows.explain import explain
-    from logos_cli.workflows.generate import generate
-    from logos_cli.workflows.score import score
+    from logos_cli.workflows.generate.generation import generate
+    from logos_cli.workflows.score.scoring import score
 
 _HOME = {
     "Record": "logos_cli.records",
     "decode": "logos_cli.workflows.decode",
-    "dock": "logos_cli.workflows.dock",
+    "dock": "logos_cli.workflows.dock.docking",
     "encode": "logos_cli.workflows.encode",
     "explain": "logos_cli.workflows.explain",
-    "generate": "logos_cli.workflows.generate",
+    "generate": "logos_cli.workflows.generate.generation",
     "parse": "logos_cli.grammar",
     "read_records": "logos_cli.records",
-    "score": "logos_cli.workflows.score",
+    "score": "logos_cli.workflows.score.scoring",
     "write_records": "logos_cli.records",
 }
 

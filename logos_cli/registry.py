@@ -1,11 +1,14 @@
 """Plug-ins by file name.
 
-A layer is a package; each of its public modules defines ``PLUGIN``. The module's name is the name on the
-command line and in records, so listing the names means listing files: nothing is imported until used.
+A room is a package; each of its modules, or folders with a module ``plugin``, that defines ``PLUGIN`` is a
+plug-in. The name of the file or folder is the name on the command line and in records, so listing the names means
+listing files: nothing is imported until used. A module that defines ``PLUGINS`` instead holds several, by name.
 """
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Iterator
 from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
@@ -17,36 +20,59 @@ from logos_cli.errors import UsageError
 
 
 @cache
-def names(layer: str) -> tuple[str, ...]:
-    """Return the plug-in names of a layer such as ``"formats"``, sorted; modules are not imported.
-
-    ``base`` and names that begin with an underscore are the layer's own machinery, not plug-ins.
-    """
-    spec = find_spec(f"logos_cli.{layer}")
-    places = spec.submodule_search_locations if spec else None
-    if not places:
-        raise LookupError(f"logos_cli has no layer {layer!r}")
-    found = {path.stem for place in places for path in Path(place).glob("*.py")}
-    return tuple(sorted(name for name in found if name != "base" and not name.startswith("_")))
+def names(room: str) -> tuple[str, ...]:
+    """Return the plug-in names of a room such as ``"formats"``, sorted; modules are not imported."""
+    return tuple(sorted(_homes(room)))
 
 
 @cache
-def load(layer: str, name: str) -> Any:
-    """Import one plug-in module and return its ``PLUGIN``.
+def load(room: str, name: str) -> Any:
+    """Import one plug-in and return it.
 
     Raises
     ------
     UsageError
-        If the layer has no plug-in of that name; the hint lists the nearest names, or all.
+        If the room has no plug-in of that name; the hint lists the nearest names, or all.
     """
-    known = names(layer)
-    if name not in known:
-        near = get_close_matches(name, known, n=3)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"choose {', '.join(known)}"
-        raise UsageError(f"unknown {layer.rstrip('s')} {name!r}", hint=hint)
-    return import_module(f"logos_cli.{layer}.{name}").PLUGIN
+    homes = _homes(room)
+    if name not in homes:
+        near = get_close_matches(name, homes, n=3)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"choose {', '.join(sorted(homes))}"
+        raise UsageError(f"unknown {room.rstrip('s')} {name!r}", hint=hint)
+    module = import_module(homes[name])
+    return module.PLUGINS[name] if hasattr(module, "PLUGINS") else module.PLUGIN
 
 
-def load_all(layer: str) -> dict[str, Any]:
-    """Import every plug-in of a layer: ``{name: PLUGIN}``, sorted by name."""
-    return {name: load(layer, name) for name in names(layer)}
+def load_all(room: str) -> dict[str, Any]:
+    """Import every plug-in of a room: ``{name: PLUGIN}``, sorted by name."""
+    return {name: load(room, name) for name in names(room)}
+
+
+@cache
+def _homes(room: str) -> dict[str, str]:
+    """Return the module of each plug-in by its name."""
+    spec = find_spec(f"logos_cli.{room}")
+    places = spec.submodule_search_locations if spec else None
+    if not places:
+        raise LookupError(f"logos_cli has no room {room!r}")
+    package = f"logos_cli.{room}"
+    homes: dict[str, str] = {}
+    for place in map(Path, places):
+        for path in place.glob("*.py"):
+            if path.stem != "plugin":  # the room's own, where the room is the folder of a plug-in
+                homes |= dict.fromkeys(_plugins(path, path.stem), f"{package}.{path.stem}")
+        for path in place.glob("*/plugin.py"):
+            homes |= dict.fromkeys(_plugins(path, path.parent.name), f"{package}.{path.parent.name}.plugin")
+    return homes
+
+
+def _plugins(path: Path, name: str) -> Iterator[str]:
+    """Yield the names of the plug-ins that a module defines, read from its text."""
+    text = path.read_bytes()
+    if b"\nPLUGINS" in text:
+        for statement in ast.parse(text).body:
+            match statement:
+                case ast.Assign(targets=[ast.Name("PLUGINS")], value=ast.Dict(keys=keys)):
+                    yield from (key.value for key in keys if isinstance(key, ast.Constant))
+    elif b"\nPLUGIN " in text or b"\nPLUGIN:" in text:
+        yield name

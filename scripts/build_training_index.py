@@ -13,9 +13,9 @@ from pathlib import Path
 
 from rdkit import rdBase
 
-from logos_cli.evaluators._novelty import FILE, TrainingIndex
-from logos_cli.formats._input import Input
+from logos_cli.evaluators.novelty import FILE, TrainingIndex
 from logos_cli.grammar import parse
+from logos_cli.io.input import Input
 from logos_cli.objects.base import ScienceObject, from_sentence
 from logos_cli.records import read_records
 from logos_cli.resources import EMBEDDED, data_path

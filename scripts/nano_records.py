@@ -29,8 +29,8 @@ from typing import Any, Final
 from rdkit import Chem, rdBase
 
 from logos_cli.errors import LogosError
-from logos_cli.formats._output import open_output
 from logos_cli.grammar import Form
+from logos_cli.io.output import open_output
 from logos_cli.objects.antibody import Antibody
 from logos_cli.objects.base import ScienceObject, to_text
 from logos_cli.objects.complex import Complex

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 import torch
 
-from logos_cli.backends._gguf import read_gguf
+from logos_cli.checkpoints.gguf.header import read_gguf
 from logos_cli.grammar import TAGS
 
 _SPLIT = (

@@ -18,14 +18,14 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
 from logos_cli import registry
-from logos_cli.backends._completer import Completer as Completer
-from logos_cli.backends._completer import ModelInfo as ModelInfo
-from logos_cli.backends._completer import TextAnswer as TextAnswer
-from logos_cli.backends._completer import TextQuery as TextQuery
-from logos_cli.backends._locate import Location, locate
-from logos_cli.backends._task_sampling import TaskSampling
-from logos_cli.backends._tokens import CharacterTokenizer as CharacterTokenizer
-from logos_cli.backends._tokens import Tokenizer as Tokenizer
+from logos_cli.backends.completer import Completer as Completer
+from logos_cli.backends.completer import ModelInfo as ModelInfo
+from logos_cli.backends.completer import TextAnswer as TextAnswer
+from logos_cli.backends.completer import TextQuery as TextQuery
+from logos_cli.checkpoints.locate import Location, locate
+from logos_cli.checkpoints.task_sampling import TaskSampling
+from logos_cli.checkpoints.tokens import CharacterTokenizer as CharacterTokenizer
+from logos_cli.checkpoints.tokens import Tokenizer as Tokenizer
 from logos_cli.errors import ModelError, UsageError
 from logos_cli.resources import EMBEDDED
 

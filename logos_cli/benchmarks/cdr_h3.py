@@ -8,15 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from logos_cli.benchmarks._tables import read_jsonl
 from logos_cli.benchmarks.base import Benchmark, Case, Figure, Outcome, data_file, percent
+from logos_cli.benchmarks.tables import read_jsonl
 from logos_cli.errors import FormatError, InputError
-from logos_cli.evaluators._statistics import mean, share
 from logos_cli.evaluators.base import Estimate
+from logos_cli.evaluators.statistics import mean, share
 from logos_cli.formats.base import Entry
 from logos_cli.grammar import Form, parse
-from logos_cli.objects._antibody_numbering import regions
 from logos_cli.objects.antibody import Antibody
+from logos_cli.objects.antibody_numbering import regions
 from logos_cli.records import Record, Status
 
 _LOOP = "CDR-H3"

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from logos_cli.benchmarks._tables import read_jsonl
 from logos_cli.benchmarks.base import Benchmark, Case, Figure, Outcome, data_file, percent
+from logos_cli.benchmarks.tables import read_jsonl
+from logos_cli.chemistry.smiles import canonical_smiles
 from logos_cli.errors import GrammarError, MoleculeError
-from logos_cli.evaluators._statistics import share
 from logos_cli.evaluators.base import Estimate
-from logos_cli.formats._smiles import canonical_smiles
+from logos_cli.evaluators.statistics import share
 from logos_cli.grammar import Form, parse
 from logos_cli.grammar.spec import Kind
 from logos_cli.objects.material import Material, material_from_blocks
@@ -94,7 +94,7 @@ class MaterialBenchmark(Benchmark):
 
     def illustrate(self, page: Page, outcomes: Mapping[str, Outcome], data: Path | None) -> None:  # noqa: ARG002
         """Draw the linkers of the first valid, novel frameworks."""
-        from logos_cli.formats._drawing import draw_molecule
+        from logos_cli.chemistry.drawing import draw_molecule
 
         good = [s for outcome in outcomes.values() for s in outcome["samples"] if s["valid"] and s["novel"]]
         drawn = []

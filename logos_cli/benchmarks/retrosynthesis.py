@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from logos_cli.benchmarks._tables import read_csv
 from logos_cli.benchmarks.base import Benchmark, Case, Figure, Outcome, data_file, percent
+from logos_cli.benchmarks.tables import read_csv
 from logos_cli.errors import FormatError, GrammarError, LogosError, MoleculeError
-from logos_cli.evaluators._ranked_reactions import canonical_answer
-from logos_cli.evaluators._statistics import share
 from logos_cli.evaluators.base import Estimate
+from logos_cli.evaluators.reactions.ranking import canonical_answer
+from logos_cli.evaluators.statistics import share
 from logos_cli.formats.base import Entry
 from logos_cli.grammar import Form, parse
 from logos_cli.objects.reaction import Reaction
@@ -81,7 +81,7 @@ class RetrosynthesisBenchmark(Benchmark):
 
     def illustrate(self, page: Page, outcomes: Mapping[str, Outcome], data: Path | None) -> None:  # noqa: ARG002
         """Draw the first answer of some products."""
-        from logos_cli.formats._drawing import draw_reaction
+        from logos_cli.chemistry.drawing import draw_reaction
 
         answered = [outcome for outcome in outcomes.values() if outcome["answers"]][:_SHOWN]
         drawn = []

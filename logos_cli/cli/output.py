@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING
 
 from logos_cli.cli.terminal import terminal
 from logos_cli.errors import ExitCode, LogosError, UsageError
-from logos_cli.formats._output import open_output, suffix_of
+from logos_cli.io.output import open_output, suffix_of
 from logos_cli.records import Record, Status, Tally
 from logos_cli.resources import EMBEDDED
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 from rdkit import Chem
 
+from logos_cli.chemistry.smiles import parse_smiles
 from logos_cli.docking.ligand import stereoisomers
 from logos_cli.errors import InputError, LogosError, MoleculeError
-from logos_cli.formats._smiles import parse_smiles
 from logos_cli.grammar import parse
 from logos_cli.objects.base import ScienceObject, from_sentence
 from logos_cli.objects.complex import Complex

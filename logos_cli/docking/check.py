@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from rdkit import Chem, rdBase
 
-from logos_cli.docking import _libraries
-from logos_cli.docking.flexible import placed, side_chains
-from logos_cli.docking.receptor import Receptor
+from logos_cli.docking import libraries
+from logos_cli.docking.receptor.flexible import placed, side_chains
+from logos_cli.docking.receptor.preparation import Receptor
 from logos_cli.errors import StructureError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Checker:
     """
 
     def __init__(self, receptor: Receptor) -> None:
-        busters = _libraries.load("posebusters")
+        busters = libraries.load("posebusters")
         self._receptor = receptor
         self._molecule = _molecule(receptor)
         self._busters = busters.PoseBusters(config="dock")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rdkit import Chem
 
-from logos_cli.docking.receptor import Receptor, ResidueId
-from logos_cli.formats._structure_site import distance_matrix
+from logos_cli.docking.receptor.preparation import Receptor, ResidueId
+from logos_cli.structure.contacts import distance_matrix
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

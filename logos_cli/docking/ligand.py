@@ -10,12 +10,12 @@ import numpy as np
 from rdkit import Chem, rdBase
 from rdkit.Chem import EnumerateStereoisomers, rdMolDescriptors
 
-from logos_cli.docking import _libraries
-from logos_cli.docking.protonation import PH, protonate
+from logos_cli.chemistry.conformer import embed
+from logos_cli.chemistry.molblock import read_molblock
+from logos_cli.chemistry.protonation import PH, protonate
+from logos_cli.chemistry.smiles import parse_smiles
+from logos_cli.docking import libraries
 from logos_cli.errors import MoleculeError
-from logos_cli.formats._conformer import embed
-from logos_cli.formats._molfile import read_molblock
-from logos_cli.formats._smiles import parse_smiles
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -215,7 +215,7 @@ def _note_stereo(molecule: Chem.Mol, notes: list[str]) -> None:
 
 
 def _pdbqt(full: Chem.Mol, title: str) -> tuple[str, int]:
-    meeko = _libraries.load("meeko")
+    meeko = libraries.load("meeko")
     with rdBase.BlockLogs():
         try:
             setup = meeko.MoleculePreparation()(full)[0]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from logos_cli.docking.engines import Mode, Search
+from logos_cli.chemistry.protonation import PH
+from logos_cli.docking.engines.engines import Mode, Search
 from logos_cli.docking.place import BoxOptions
-from logos_cli.docking.protonation import PH
-from logos_cli.docking.receptor import ReceptorOptions
+from logos_cli.docking.receptor.preparation import ReceptorOptions
 from logos_cli.errors import UsageError
 
 
@@ -27,7 +27,7 @@ class DockOptions:
     mode : {"dock", "score", "minimize"}
         Search poses, or score or relax given ones.
     exhaustiveness, n_poses, energy_range_kcal_per_mol, seed
-        See :class:`~logos_cli.docking.engines.Search`.
+        See :class:`~logos_cli.docking.engines.engines.Search`.
     engine : str
         ``auto``, ``vina``, ``vina-binary``, ``smina``, ``gnina`` or ``unidock``.
     cpu : int, optional

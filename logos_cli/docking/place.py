@@ -13,17 +13,17 @@ import numpy as np
 from logos_cli.docking.box import LARGE_VOLUME_ANGSTROM3, Box, Triple
 from logos_cli.docking.ligand import placed_positions
 from logos_cli.errors import InputError, LogosError, UsageError
-from logos_cli.formats import _structure_read as reading
-from logos_cli.formats._input import Input
-from logos_cli.formats._ligand_given import Given, is_selection, read_given
-from logos_cli.formats._residue_map import ResidueMap, ResidueName
-from logos_cli.formats._structure_ligands import Ligand, find_ligands, is_additive
-from logos_cli.formats._structure_model import Model
-from logos_cli.formats._structure_select import listing, select_ligands
 from logos_cli.grammar import parse
+from logos_cli.io.input import Input
 from logos_cli.objects.base import from_sentence
 from logos_cli.objects.complex import Complex
 from logos_cli.records import Record, read_records
+from logos_cli.structure import read as reading
+from logos_cli.structure.ligand.user_molecule import Given, is_selection, read_given
+from logos_cli.structure.ligands import Ligand, find_ligands, is_additive
+from logos_cli.structure.model import Model
+from logos_cli.structure.residue_map import ResidueMap, ResidueName
+from logos_cli.structure.select import listing, select_ligands
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -281,8 +281,8 @@ def _around_own_ligand(model: Model, ligand: Ligand, options: BoxOptions) -> Pla
 
 
 def _bonded_to(model: Model, ligand: Ligand) -> list[str]:
-    from logos_cli.formats._structure_ligands import surroundings
-    from logos_cli.formats._structure_site import Neighbours
+    from logos_cli.structure.contacts import Neighbours
+    from logos_cli.structure.ligands import surroundings
 
     inside = {index for chain in model.chains for index in chain.members}
     inside -= {residue.index for residue in ligand.residues}

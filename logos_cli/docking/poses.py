@@ -6,7 +6,7 @@ from typing import Any
 
 from rdkit import Chem, rdBase
 
-from logos_cli.docking import _libraries
+from logos_cli.docking import libraries
 from logos_cli.errors import MoleculeError
 
 
@@ -21,7 +21,7 @@ def read_poses(pdbqt: str, title: str) -> list[Chem.Mol]:
     MoleculeError
         If the poses cannot be read.
     """
-    meeko = _libraries.load("meeko")
+    meeko = libraries.load("meeko")
     with rdBase.BlockLogs():
         try:
             read = meeko.PDBQTMolecule(pdbqt, skip_typing=True)

@@ -8,21 +8,21 @@ from typing import Any
 
 from rdkit import Chem
 
-from logos_cli.docking import engines
+from logos_cli.chemistry.rmsd import rmsd
 from logos_cli.docking.candidates import Candidate
 from logos_cli.docking.contacts import Contact, ContactFinder, consistency
-from logos_cli.docking.flexible import SideChain, outside, placed, side_chains
+from logos_cli.docking.engines import engines
+from logos_cli.docking.engines.pool import Docked, Failure
 from logos_cli.docking.options import DockOptions
 from logos_cli.docking.place import SHARE_KNOWN, Place, posed, site_of
-from logos_cli.docking.pool import Docked, Failure
 from logos_cli.docking.poses import from_bytes
-from logos_cli.docking.receptor import Receptor, ResidueId, prepare
-from logos_cli.docking.rmsd import rmsd
+from logos_cli.docking.receptor.flexible import SideChain, outside, placed, side_chains
+from logos_cli.docking.receptor.preparation import Receptor, ResidueId, prepare
 from logos_cli.docking.tally import DockTally
 from logos_cli.errors import InputError, LogosError
-from logos_cli.formats._ligand_given import read_given
-from logos_cli.formats._structure_model import Model
 from logos_cli.records import Record, Status
+from logos_cli.structure.ligand.user_molecule import read_given
+from logos_cli.structure.model import Model
 
 VINA_VERSION = "1"
 

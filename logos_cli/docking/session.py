@@ -10,18 +10,18 @@ from itertools import chain, groupby, islice
 from os import PathLike, fspath
 from typing import Any, Self
 
-from logos_cli.docking import engines
 from logos_cli.docking.candidates import Candidate
+from logos_cli.docking.engines import engines
+from logos_cli.docking.engines.pool import Job, Pool, Task
 from logos_cli.docking.ligand import LigandOptions
 from logos_cli.docking.options import DockOptions
 from logos_cli.docking.place import Landmarks, Mark, Place, find_place
-from logos_cli.docking.pool import Job, Pool, Task
-from logos_cli.docking.receptor import Receptor, read_model
+from logos_cli.docking.receptor.preparation import Receptor, read_model
 from logos_cli.docking.results import DockedLigand, Reporter, Site
 from logos_cli.docking.tally import DockTally
-from logos_cli.formats._input import Input
-from logos_cli.formats._structure_model import Model
-from logos_cli.processes import usable_cores
+from logos_cli.io.input import Input
+from logos_cli.processes.environment import usable_cores
+from logos_cli.structure.model import Model
 
 
 class Session:

@@ -11,7 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from logos_cli.backends.base import Tokenizer
-from logos_cli.engine._smiles_prefix import SmilesPrefix
+from logos_cli.chemistry.smiles_prefix import SmilesPrefix
 from logos_cli.grammar.spec import Kind
 
 if TYPE_CHECKING:
@@ -72,8 +72,8 @@ class Chemistry:
 @cache
 def _is_valid() -> Callable[[str], bool]:
     """Return the check of a whole SMILES; RDKit is imported when the first molecule ends."""
+    from logos_cli.chemistry.smiles import checked_smiles
     from logos_cli.errors import MoleculeError
-    from logos_cli.formats._smiles import checked_smiles
 
     def is_valid(smiles: str) -> bool:
         try:

@@ -26,7 +26,7 @@ from logos_cli.backends.base import Backend, LoadOptions, ModelInfo, open_model
 from logos_cli.engine.sampler import Sampling
 from logos_cli.engine.scheduler import Completion, Engine, Request
 from logos_cli.errors import DeviceLostError, DeviceMemoryError, LogosError, UsageError
-from logos_cli.processes import Failure, usable_cores, worker_environment
+from logos_cli.processes.environment import Failure, usable_cores, worker_environment
 
 _PROGRAM = "from logos_cli.engine.workers import serve; serve()"
 _AHEAD = 2

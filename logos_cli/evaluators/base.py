@@ -21,7 +21,7 @@ from logos_cli.records import Record
 
 if TYPE_CHECKING:
     from logos_cli.docking.options import Destination
-    from logos_cli.evaluators._reference import ReferenceSet
+    from logos_cli.evaluators.reference import ReferenceSet
 
 
 class Need(StrEnum):

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from logos_cli.backends.base import LoadOptions
 from logos_cli.errors import LogosError
-from logos_cli.evaluators._model import likelihood_of
 from logos_cli.evaluators.base import Context, Evaluator, Metric, Need, Subject, Unavailable, Values
+from logos_cli.evaluators.model import likelihood_of
 from logos_cli.grammar import Form, parse
 
 if TYPE_CHECKING:

@@ -12,14 +12,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
-from logos_cli import registry
-from logos_cli.errors import InputError, LogosError
+from logos_cli.errors import LogosError
 from logos_cli.grammar import Form
 from logos_cli.objects.base import ScienceObject
 from logos_cli.records import Record
 
 if TYPE_CHECKING:
-    from logos_cli.formats._input import Input
+    from logos_cli.io.input import Input
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,53 +173,9 @@ class Writer(ABC):
         """Write what ends the file. The stream itself stays open."""
 
 
-def detect(source: Input) -> Format:
-    """Return the format that a file's content speaks.
-
-    Raises
-    ------
-    InputError
-        If the file is empty or no format recognises it.
-    """
-    if not source.head.strip():
-        what = "holds nothing but blank lines" if source.head else "is empty"
-        raise InputError(f"the file {what}", source=source.name, hint="check that it was written completely")
-    sure: float = 0.0
-    best: Format | None = None
-    for plugin in _likeliest_first(source.name):
-        score = plugin.sniff(source.head, source.name)
-        if score > sure:
-            sure, best = score, plugin
-        if sure >= _CERTAIN:
-            break
-    if best is None:
-        what = "binary data of no known format" if _is_binary(source.head) else "text of no known format"
-        raise InputError(
-            f"the content is {what}",
-            source=source.name,
-            hint="formats that logos reads are listed by `logos encode --help`",
-        )
-    return best
 
 
-_CERTAIN = 0.95
-"""A format this sure of a content is believed; the others are not asked."""
 
 
-def _likeliest_first(name: str) -> list[Format]:
-    """Return the formats, those first whose files have names like this one: it only saves time."""
-    parts = name.lower().rsplit(".", 2)
-    endings = {f".{part}" for part in parts[1:]}
-    plugins: list[Format] = list(registry.load_all("formats").values())
-    return sorted(plugins, key=lambda plugin: endings.isdisjoint(plugin.suffixes))
 
 
-def _is_binary(head: bytes) -> bool:
-    """Whether control bytes or broken UTF-8 show that this is no text."""
-    if b"\0" in head:
-        return True
-    try:
-        head[: head.rfind(b"\n") + 1 or len(head)].decode("utf-8")
-    except UnicodeDecodeError as error:
-        return error.start < len(head) - 4
-    return False

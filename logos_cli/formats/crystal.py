@@ -14,10 +14,10 @@ from logos_cli.objects.molecule import Molecule
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from logos_cli.formats._crystal_bonds import BondGraph
-    from logos_cli.formats._crystal_cell import UnitCell
-    from logos_cli.formats._input import Input
-    from logos_cli.formats._mof_blocks import Blocks, Kind
+    from logos_cli.crystal.blocks import Blocks, Kind
+    from logos_cli.crystal.bonds import BondGraph
+    from logos_cli.crystal.cell import UnitCell
+    from logos_cli.io.input import Input
 
 _MACROMOLECULAR = (b"_atom_site.", b"_entity_poly", b"_chem_comp_atom", b"_chem_comp.")
 _CORE = (
@@ -118,7 +118,7 @@ class CrystalFormat(Format):
 
 def _likely_form(provenance: dict[str, Any]) -> Form:
     """Return what a block that could not be encoded would have been."""
-    from logos_cli.formats._crystal_bonds import is_metal
+    from logos_cli.crystal.bonds import is_metal
 
     symbols = [part.rstrip("0123456789") for part in provenance.get("formula", "").split()]
     return Form.MOLECULE if symbols and not any(map(is_metal, symbols)) else Form.MATERIAL
@@ -126,11 +126,11 @@ def _likely_form(provenance: dict[str, Any]) -> Form:
 
 def _entries(entry_id: str, block: Any, provenance: dict[str, Any], options: ReadOptions) -> Iterator[Entry]:
     """Yield what one data block holds."""
-    from logos_cli.formats._crystal_bonds import find_bonds, is_metal
-    from logos_cli.formats._crystal_cell import read_unit_cell
-    from logos_cli.formats._crystal_disorder import resolve_disorder
-    from logos_cli.formats._crystal_molecules import formula
-    from logos_cli.formats._mof_blocks import cut
+    from logos_cli.crystal.blocks import cut
+    from logos_cli.crystal.bonds import find_bonds, is_metal
+    from logos_cli.crystal.cell import read_unit_cell
+    from logos_cli.crystal.disorder import resolve_disorder
+    from logos_cli.crystal.molecules import formula
 
     atoms = read_unit_cell(block)
     resolve_disorder(atoms)
@@ -172,7 +172,7 @@ def _entries(entry_id: str, block: Any, provenance: dict[str, Any], options: Rea
 
 def _formula_unit(blocks: Blocks) -> tuple[list[str], list[str], int]:
     """Return nodes and linkers in the lowest whole-number ratio, and how many such units the cell holds."""
-    from logos_cli.formats._crystal_fragments import lowest_terms
+    from logos_cli.crystal.fragments import lowest_terms
 
     factor = lowest_terms(kind.count for where in (blocks.nodes, blocks.linkers) for kind in where.values())
     nodes = [kind.smiles for kind in blocks.nodes.values() for _ in range(kind.count // factor)]
@@ -219,9 +219,9 @@ def _molecules(
     entry_id: str, atoms: UnitCell, graph: BondGraph, provenance: dict[str, Any]
 ) -> Iterator[Entry]:
     """Yield the different molecules of a crystal, with stereo from the coordinates."""
-    from logos_cli.formats._crystal_bonds import is_metal
-    from logos_cli.formats._crystal_fragments import pieces
-    from logos_cli.formats._crystal_molecules import FragmentReader, read_molecule
+    from logos_cli.crystal.bonds import is_metal
+    from logos_cli.crystal.fragments import pieces
+    from logos_cli.crystal.molecules import FragmentReader, read_molecule
 
     if any(map(is_metal, atoms.elements)):
         raise StructureError(

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 
 from logos_cli.errors import InputError, LogosError, ToldError
-from logos_cli.formats._input import Input
 from logos_cli.formats.base import Entry, Format, ReadOptions
 from logos_cli.grammar import Form, parse
 from logos_cli.grammar.spec import TAGS
+from logos_cli.io.input import Input
 from logos_cli.objects.base import from_sentence
 from logos_cli.records import Record, Status
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from logos_cli.backends._architecture import sizes_in
-from logos_cli.backends._gguf import SUFFIX, ModelShape, model_shape, read_gguf
-from logos_cli.backends._gguf_tokenizer import GgufVocabulary
-from logos_cli.backends._locate import Location, locate, weights_sha256
-from logos_cli.backends._safetensors import stored_tensors
-from logos_cli.backends._tokenizer import HubTokenizer, read_json
+from logos_cli.checkpoints.config import sizes_in
+from logos_cli.checkpoints.gguf.header import SUFFIX, ModelShape, model_shape, read_gguf
+from logos_cli.checkpoints.gguf.vocabulary import GgufVocabulary
+from logos_cli.checkpoints.locate import Location, locate, weights_sha256
+from logos_cli.checkpoints.safetensors import stored_tensors
+from logos_cli.checkpoints.tokenizer import HubTokenizer, read_json
 from logos_cli.errors import ModelError
 from logos_cli.grammar import TAGS
 

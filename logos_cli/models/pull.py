@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
-from logos_cli.backends._locate import connection_errors, first_line, is_offline
+from logos_cli.checkpoints.locate import connection_errors, first_line, is_offline
 from logos_cli.errors import MissingError, ModelError, OutputError, UsageError
 from logos_cli.models.releases import hub_cache
 from logos_cli.models.verify import digest

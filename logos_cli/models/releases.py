@@ -75,7 +75,7 @@ def _embedded() -> dict[str, Any]:
 
 
 def _entry(name: str, where: str, path: Path, revision: str | None = None) -> dict[str, Any]:
-    from logos_cli.backends._safetensors import stored_tensors
+    from logos_cli.checkpoints.safetensors import stored_tensors
     from logos_cli.models.card import licence
 
     n_parameters = sum(math.prod(tensor.shape) for tensor in stored_tensors(path).values())
@@ -112,7 +112,7 @@ def cached(cache: Path) -> Iterator[dict[str, Any]]:
 
 def _converted() -> Iterator[dict[str, Any]]:
     """Yield what the backend llamacpp has converted for itself."""
-    from logos_cli.backends._gguf import read_gguf
+    from logos_cli.checkpoints.gguf.header import read_gguf
 
     for file in sorted((cache_dir() / "gguf").glob("*.gguf")):
         try:

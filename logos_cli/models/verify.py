@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from logos_cli.backends._gguf import GgufHeader, TensorEntry, model_shape, read_gguf
-from logos_cli.backends._gguf_tokenizer import GgufVocabulary
-from logos_cli.backends._gguf_write import expected_tensors
-from logos_cli.backends._llama import INSTALL
-from logos_cli.backends._locate import locate
-from logos_cli.backends._safetensors import StoredTensor, stored_tensors
-from logos_cli.backends._tokenizer import HubTokenizer
+from logos_cli.backends.llamacpp.library import INSTALL
+from logos_cli.checkpoints.gguf.header import GgufHeader, TensorEntry, model_shape, read_gguf
+from logos_cli.checkpoints.gguf.vocabulary import GgufVocabulary
+from logos_cli.checkpoints.gguf.write import expected_tensors
+from logos_cli.checkpoints.locate import locate
+from logos_cli.checkpoints.safetensors import StoredTensor, stored_tensors
+from logos_cli.checkpoints.tokenizer import HubTokenizer
 from logos_cli.errors import MissingError, ModelError
 from logos_cli.grammar import TAGS
 from logos_cli.models.card import directory_shape

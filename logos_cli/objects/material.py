@@ -121,7 +121,7 @@ def _without_radicals(smiles: str) -> Mol | None:
     """
     from rdkit import Chem
 
-    from logos_cli.objects._bond_orders import perceive, skeleton_of
+    from logos_cli.chemistry.bond_orders import perceive, skeleton_of
 
     molecule = Chem.MolFromSmiles(smiles, sanitize=False)
     if molecule is None or "." in smiles:

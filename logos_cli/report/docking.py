@@ -12,12 +12,12 @@ import gemmi
 import numpy as np
 from rdkit import Chem
 
+from logos_cli.chemistry.drawing import draw_molecule
+from logos_cli.chemistry.molblock import read_molblock
 from logos_cli.docking.contacts import HYDROGEN_BOND_ANGSTROM, METAL_ANGSTROM, SALT_BRIDGE_ANGSTROM
-from logos_cli.docking.flexible import from_json, placed
-from logos_cli.docking.receptor import Receptor, as_mmcif
+from logos_cli.docking.receptor.flexible import from_json, placed
+from logos_cli.docking.receptor.preparation import Receptor, as_mmcif
 from logos_cli.errors import LogosError
-from logos_cli.formats._drawing import draw_molecule
-from logos_cli.formats._molfile import read_molblock
 from logos_cli.records import Record, Status
 from logos_cli.report._docking_scene import SCRIPT, STYLE
 from logos_cli.report.page import Page

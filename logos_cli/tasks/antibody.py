@@ -13,7 +13,8 @@ from logos_cli.grammar.spec import Kind
 from logos_cli.objects.antibody import Antibody
 from logos_cli.objects.base import ScienceObject
 from logos_cli.objects.protein import Protein
-from logos_cli.tasks._cdr import (
+from logos_cli.tasks.base import SAMPLES, Collector, OpenSentence, PromptInfo, Task, TaskOption
+from logos_cli.tasks.design.cdr import (
     DesignOpening,
     Lengths,
     parse_lengths,
@@ -21,8 +22,7 @@ from logos_cli.tasks._cdr import (
     plan_design,
     read_light_chain,
 )
-from logos_cli.tasks._ranking import TOP_SAMPLES, RankingCollector
-from logos_cli.tasks.base import SAMPLES, Collector, OpenSentence, PromptInfo, Task, TaskOption
+from logos_cli.tasks.ranking import TOP_SAMPLES, RankingCollector
 
 _CDR = TaskOption(
     "cdr", str, "Design these loops of the antibody that is given, and keep the rest.", metavar="H3|H1,H2,L3"
@@ -89,7 +89,7 @@ class AntibodyTask(Task):
         if self.chosen["light"] is not None:
             self._light = (read_light_chain(self.chosen["light"]),)
         if find_spec("anarcii") is None:
-            from logos_cli.objects._antibody_numbering import INSTALL
+            from logos_cli.objects.antibody_numbering import INSTALL
 
             raise MissingError("numbering antibodies needs ANARCII", hint=INSTALL)
 
@@ -97,7 +97,7 @@ class AntibodyTask(Task):
         """Return what ranks designs and edits, or antibodies if that is asked for."""
         if self.chosen["samples"]:
             return None
-        from logos_cli.tasks._variants import DesignCollector, EditCollector
+        from logos_cli.tasks.design.variants import DesignCollector, EditCollector
 
         top = self.chosen["top"]
         if isinstance(prompt.sentence, DesignOpening):

@@ -17,7 +17,7 @@ from logos_cli.errors import GrammarError, Span, UsageError
 from logos_cli.grammar import Form, Sentence, parse, parse_prefix
 from logos_cli.objects.base import ScienceObject, from_sentence, to_text
 from logos_cli.records import Record
-from logos_cli.tasks._options import SAMPLES, TaskOption, checked_options
+from logos_cli.tasks.options import SAMPLES, TaskOption, checked_options
 
 if TYPE_CHECKING:
     from numpy.random import Generator

@@ -11,11 +11,11 @@ from logos_cli.grammar.constrain import grammar
 from logos_cli.grammar.spec import Kind
 from logos_cli.objects.base import ScienceObject
 from logos_cli.objects.protein import Protein
-from logos_cli.tasks._ranking import TOP_SAMPLES, RankingCollector
 from logos_cli.tasks.base import SAMPLES, Collector, OpenSentence, PromptInfo, Task, TaskOption
+from logos_cli.tasks.ranking import TOP_SAMPLES, RankingCollector
 
 if TYPE_CHECKING:
-    from logos_cli.tasks._oracle import Oracle
+    from logos_cli.tasks.design.oracle import Oracle
 
 _ORACLE = TaskOption(
     "oracle", str,
@@ -66,7 +66,7 @@ class ProteinTask(Task):
             return
         if self.chosen["samples"]:
             raise UsageError("--oracle ranks, and --samples ranks nothing", hint="give one of them")
-        from logos_cli.tasks._oracle import open_oracle
+        from logos_cli.tasks.design.oracle import open_oracle
 
         self._oracle = open_oracle(oracle, given)
 
@@ -74,7 +74,7 @@ class ProteinTask(Task):
         """Return what ranks the variants of a wild type, or proteins if that is asked for."""
         if self.chosen["samples"]:
             return None
-        from logos_cli.tasks._variants import EditCollector, FitnessCollector
+        from logos_cli.tasks.design.variants import EditCollector, FitnessCollector
 
         top = self.chosen["top"]
         if prompt.sentence.wild_type is not None:

@@ -11,16 +11,16 @@ from logos_cli.grammar.spec import Kind, Operator
 from logos_cli.objects.base import ScienceObject
 from logos_cli.objects.molecule import Molecule
 from logos_cli.objects.reaction import Reaction
-from logos_cli.tasks._ranking import TOP
-from logos_cli.tasks._reactant_sets import (
+from logos_cli.tasks.base import SAMPLES, Collector, OpenSentence, PromptInfo, Task
+from logos_cli.tasks.ranking import TOP
+from logos_cli.tasks.reactions.reactant_sets import (
     ATOM_ECONOMY,
     BALANCE,
     ReactionCollector,
     after_reactants,
     components,
 )
-from logos_cli.tasks._reaction_smiles import sides
-from logos_cli.tasks.base import SAMPLES, Collector, OpenSentence, PromptInfo, Task
+from logos_cli.tasks.reactions.reaction_smiles import sides
 
 
 class ReactionTask(Task):

@@ -10,10 +10,10 @@ from typing import Any, Final
 
 import torch
 
-from logos_cli.backends._locate import locate, weights_sha256
+from logos_cli.checkpoints.locate import locate, weights_sha256
 from logos_cli.errors import MissingError, ModelError, UsageError
 from logos_cli.training.config import LoraConfig, ModelConfig, TrainConfig
-from logos_cli.training.vocabulary import Vocabulary
+from logos_cli.training.corpus.vocabulary import Vocabulary
 
 _NOISE: Final = 0.1
 """New embeddings lie about the mean, this part of the others' standard deviation away."""

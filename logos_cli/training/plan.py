@@ -10,10 +10,10 @@ import torch
 
 from logos_cli.errors import InputError
 from logos_cli.training.config import TrainConfig
-from logos_cli.training.corpus import Corpus
+from logos_cli.training.corpus.shards import Corpus
 from logos_cli.training.model import Base, context_tokens, count_parameters, new_model, require_transformers
-from logos_cli.training.optimization import is_decaying
 from logos_cli.training.resolve import longest_sentence
+from logos_cli.training.run.optimization import is_decaying
 
 _ADAMW_BYTES: Final = 8
 _MUON_BYTES: Final = 4

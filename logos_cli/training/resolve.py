@@ -8,8 +8,8 @@ import numpy as np
 
 from logos_cli.errors import UsageError
 from logos_cli.training.config import TrainConfig
-from logos_cli.training.corpus import Corpus
-from logos_cli.training.mixture import check_domains, resolve_answer_only
+from logos_cli.training.corpus.mixture import check_domains, resolve_answer_only
+from logos_cli.training.corpus.shards import Corpus
 
 
 def resolve(config: TrainConfig, corpus: Corpus) -> TrainConfig:

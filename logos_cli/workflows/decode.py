@@ -10,10 +10,11 @@ from typing import IO, Any
 
 from logos_cli import registry
 from logos_cli.errors import LogosError, UsageError
-from logos_cli.formats._input import Input
-from logos_cli.formats._output import suffix_of
-from logos_cli.formats.base import ReadOptions, WriteOptions, Writer, detect
+from logos_cli.formats.base import ReadOptions, WriteOptions, Writer
+from logos_cli.formats.detect import detect
 from logos_cli.grammar import parse
+from logos_cli.io.input import Input
+from logos_cli.io.output import suffix_of
 from logos_cli.objects.base import ScienceObject, from_sentence
 from logos_cli.records import Record, Status
 

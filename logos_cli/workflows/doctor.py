@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from logos_cli import __version__, registry
-from logos_cli.backends._locate import is_offline
 from logos_cli.backends.base import LoadOptions, open_model
+from logos_cli.checkpoints.locate import is_offline
 from logos_cli.errors import LogosError
 from logos_cli.models.releases import cached, hub_cache
-from logos_cli.processes import usable_cores
+from logos_cli.processes.environment import usable_cores
 from logos_cli.resources import EMBEDDED, cache_dir, data_path
 
 _DISTRIBUTION = "logos-cli"
@@ -155,7 +155,7 @@ def _self_test() -> dict[str, Any]:
     try:
         from logos_cli.grammar import parse
         from logos_cli.objects.base import from_sentence
-        from logos_cli.workflows.generate import generate
+        from logos_cli.workflows.generate.generation import generate
 
         record = next(generate("site", "MKTAYIAK", offline=True, device="cpu"))
         from_sentence(parse(record.text))

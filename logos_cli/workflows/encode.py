@@ -10,9 +10,10 @@ from os import PathLike, fspath
 from typing import IO, Any
 
 from logos_cli.errors import LogosError, UsageError
-from logos_cli.formats._input import Input, expand_paths
-from logos_cli.formats.base import Entry, Format, ReadOptions, detect
+from logos_cli.formats.base import Entry, Format, ReadOptions
+from logos_cli.formats.detect import detect
 from logos_cli.grammar import Form, parse
+from logos_cli.io.input import Input, expand_paths
 from logos_cli.objects.base import ScienceObject, from_sentence, to_text
 from logos_cli.objects.complex import Complex
 from logos_cli.objects.protein import Protein

@@ -12,13 +12,13 @@ import numpy as np
 from logos_cli.backends.base import LoadOptions, open_model
 from logos_cli.engine.likelihood import Likelihood, ScoredText, answer_start, blocks_of, perplexity
 from logos_cli.errors import InputError, LogosError, OutputError
-from logos_cli.formats._structure_write import residue_map, structure_with
+from logos_cli.formats.structure.write import residue_map, structure_with
 from logos_cli.grammar import Block, Pocket, Sentence, parse
 from logos_cli.grammar.spec import Kind
 from logos_cli.objects.base import ScienceObject, from_sentence
 from logos_cli.records import Record, Status
-from logos_cli.workflows._score_batches import batches
-from logos_cli.workflows.score import Sources, iter_subjects
+from logos_cli.workflows.score.batches import batches
+from logos_cli.workflows.score.scoring import Sources, iter_subjects
 
 _TOGETHER = 64
 

@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from logos_cli import __version__
 from logos_cli.errors import InputError, OutputError, UsageError
-from logos_cli.workflows._lock import locked
+from logos_cli.workflows.corpus.lock import locked
 
 if TYPE_CHECKING:
     from logos_cli.training.config import TrainConfig
-    from logos_cli.training.corpus import Corpus
-    from logos_cli.training.distributed import World
-    from logos_cli.training.loop import Trainer
+    from logos_cli.training.corpus.shards import Corpus
     from logos_cli.training.model import Base
     from logos_cli.training.plan import Plan
-    from logos_cli.training.report import Listener
-    from logos_cli.training.signals import Outcome, Signals
+    from logos_cli.training.run.distributed import World
+    from logos_cli.training.run.loop import Trainer
+    from logos_cli.training.run.report import Listener
+    from logos_cli.training.run.signals import Outcome, Signals
 
 RUN_FILE: Final = "run.json"
 MODEL: Final = "model"
@@ -156,15 +156,15 @@ def plan_training(request: TrainRequest) -> tuple[TrainConfig, Plan]:
     LogosError
         As :func:`train`.
     """
-    from logos_cli.training.distributed import environment_number
     from logos_cli.training.plan import make_plan
+    from logos_cli.training.run.distributed import environment_number
 
     config, corpus, base = _prepare(request)
     return config, make_plan(config, corpus, base, environment_number("WORLD_SIZE", 1))
 
 
 def _prepare(request: TrainRequest) -> tuple[TrainConfig, Corpus, Base | None]:
-    from logos_cli.training.corpus import Corpus
+    from logos_cli.training.corpus.shards import Corpus
     from logos_cli.training.model import find_base, require_transformers
     from logos_cli.training.resolve import resolve
 
@@ -178,7 +178,7 @@ def _prepare(request: TrainRequest) -> tuple[TrainConfig, Corpus, Base | None]:
 
 
 def _check_tokenizer(corpus: Corpus, base: Base) -> None:
-    from logos_cli.training.vocabulary import Vocabulary
+    from logos_cli.training.corpus.vocabulary import Vocabulary
 
     own, theirs = Vocabulary.load(base.path), corpus.vocabulary
     if own.sha256 != theirs.sha256:
@@ -208,7 +208,7 @@ def train(
     OutputError
         If the disk is full; the last checkpoint stays.
     """
-    from logos_cli.training import distributed
+    from logos_cli.training.run import distributed
 
     config, corpus, base = _prepare(request)
     _set_threads(config.run.threads)
@@ -229,8 +229,8 @@ def _run(
     request: TrainRequest, config: TrainConfig, corpus: Corpus, base: Base | None, world: World,
     listener: Listener | None, signals: Signals | None,
 ) -> TrainSummary:  # fmt: skip
-    from logos_cli.training.loop import Trainer
-    from logos_cli.training.signals import Outcome
+    from logos_cli.training.run.loop import Trainer
+    from logos_cli.training.run.signals import Outcome
 
     trainer = Trainer(corpus, config, request.output, base, world, listener, signals)
     session = {"began": _now(), "host": socket.gethostname(), "from_step": trainer.step}
@@ -263,8 +263,8 @@ def _check_directory(request: TrainRequest) -> None:
     OutputError
         If the directory cannot be made.
     """
-    from logos_cli.training.checkpoint import latest
-    from logos_cli.training.loop import CHECKPOINTS
+    from logos_cli.training.run.checkpoint import latest
+    from logos_cli.training.run.loop import CHECKPOINTS
 
     output = request.output
     try:
@@ -356,7 +356,7 @@ def _write_card(
     request: TrainRequest, trainer: Trainer, run: dict[str, Any], corpus: Corpus, model: Path
 ) -> bool:
     from logos_cli.training.card import CardFacts, write_card
-    from logos_cli.training.journal import LOG, read_journal
+    from logos_cli.training.run.journal import LOG, read_journal
 
     facts = CardFacts(
         name=request.output.resolve().name,

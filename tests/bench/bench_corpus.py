@@ -18,14 +18,14 @@ from pathlib import Path
 
 import pytest
 
-from logos_cli.objects._smiles_variants import canonical
+from logos_cli.chemistry.smiles_variants import canonical
 from logos_cli.objects.base import to_text
 from logos_cli.objects.complex import Complex
 from logos_cli.objects.protein import Protein
 from logos_cli.objects.reaction import Reaction
 from logos_cli.resources import EMBEDDED
-from logos_cli.workflows._corpus_sentences import SentenceOptions
-from logos_cli.workflows.corpus import BuildOptions, build
+from logos_cli.workflows.corpus.corpus import BuildOptions, build
+from logos_cli.workflows.corpus.sentences import SentenceOptions
 
 pytestmark = pytest.mark.bench
 

@@ -27,11 +27,11 @@ from typing import Any
 import numpy as np
 
 from logos_cli.backends.base import Backend, CharacterTokenizer, LoadOptions, open_model
+from logos_cli.chemistry.smiles import parse_smiles
 from logos_cli.engine.constraint import Constraint
 from logos_cli.engine.sampler import Sampling, choose
 from logos_cli.engine.scheduler import Completion, Engine, Request
 from logos_cli.errors import MoleculeError
-from logos_cli.formats._smiles import parse_smiles
 from logos_cli.grammar.constrain import grammar
 from logos_cli.grammar.spec import Kind
 from logos_cli.resources import EMBEDDED, data_path
@@ -270,7 +270,7 @@ def naive(args: argparse.Namespace) -> None:
 
 def memory(args: argparse.Namespace) -> None:
     """Print the memory that the process holds while many prompts stream through it."""
-    from logos_cli.workflows.generate import GenerateOptions, Generation
+    from logos_cli.workflows.generate.generation import GenerateOptions, Generation
 
     options = GenerateOptions(backend="fake", batch_size=args.batch_size, max_new_tokens=8)
     prompts = (

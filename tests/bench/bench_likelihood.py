@@ -22,8 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from logos_cli.backends._linear import Plain, make_linear
 from logos_cli.backends.base import Backend, LoadOptions, open_model
+from logos_cli.backends.torch.linear import Plain, make_linear
 from logos_cli.grammar.spec import Kind
 from logos_cli.resources import EMBEDDED, data_path
 

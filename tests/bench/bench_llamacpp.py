@@ -25,13 +25,13 @@ from typing import Any
 
 import numpy as np
 
-from logos_cli.backends._gguf_write import write_gguf
-from logos_cli.backends._llama import LlamaModel, library
 from logos_cli.backends.base import LoadOptions, open_model
-from logos_cli.backends.llamacpp import LlamaCppBackend
+from logos_cli.backends.llamacpp.library import LlamaModel, library
+from logos_cli.backends.llamacpp.plugin import LlamaCppBackend
+from logos_cli.checkpoints.gguf.write import write_gguf
 from logos_cli.engine.sampler import Sampling
 from logos_cli.engine.scheduler import Engine, Request
-from logos_cli.workflows._bench_models import ENDS, random_checkpoint
+from logos_cli.workflows.bench.models import ENDS, random_checkpoint
 
 _SAMPLING = Sampling(temperature=1.2, repetition_penalty=1.05, max_new_tokens=400)
 

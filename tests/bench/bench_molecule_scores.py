@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from logos_cli.evaluators._reference import ReferenceSet
 from logos_cli.evaluators.base import Context, Subject
-from logos_cli.evaluators.molecules import PLUGIN
+from logos_cli.evaluators.molecules.plugin import PLUGIN
+from logos_cli.evaluators.reference import ReferenceSet
 from logos_cli.grammar import Form
 from logos_cli.objects.molecule import Molecule
 from logos_cli.records import Record
@@ -34,7 +34,7 @@ def rate(count: int, work: Callable[[], object]) -> float:
 
 
 def forget() -> None:
-    from logos_cli.evaluators._molecule_properties import measured
+    from logos_cli.evaluators.molecules.properties import measured
 
     measured.cache_clear()
 

@@ -13,7 +13,7 @@ from logos_cli.objects.complex import Complex
 from logos_cli.objects.protein import Protein
 from logos_cli.records import Record
 from logos_cli.tasks.base import PromptInfo
-from logos_cli.tasks.site import PLUGIN
+from logos_cli.tasks.site.plugin import PLUGIN
 from logos_cli.workflows.encode import encode
 
 pytestmark = pytest.mark.bench

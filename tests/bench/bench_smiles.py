@@ -80,7 +80,7 @@ def soundness(data: Path, count: int, seed: int) -> int:
     """Compare the fast answer with RDKit's on mutated SMILES; return the number of wrong acceptances."""
     from rdkit import Chem, rdBase
 
-    from logos_cli.formats._smiles_check import is_surely_valid
+    from logos_cli.chemistry.smiles_check import is_surely_valid
 
     accepted = rejected = sure = 0
     wrong: list[str] = []

@@ -12,20 +12,21 @@ from typing import Any
 import numpy as np
 from rdkit import Chem
 
+from logos_cli.chemistry.smiles import parse_smiles
 from logos_cli.docking.box import Box
 from logos_cli.errors import LogosError
-from logos_cli.formats._input import Input
-from logos_cli.formats._ligand_given import read_given
-from logos_cli.formats._smiles import parse_smiles
-from logos_cli.formats.base import ReadOptions, detect
+from logos_cli.formats.base import ReadOptions
+from logos_cli.formats.detect import detect
 from logos_cli.grammar import Form
+from logos_cli.io.input import Input
 from logos_cli.objects.base import ScienceObject
 from logos_cli.objects.complex import Complex
 from logos_cli.objects.molecule import Molecule
 from logos_cli.records import Status
+from logos_cli.structure.ligand.user_molecule import read_given
 from logos_cli.workflows.decode import decode
-from logos_cli.workflows.dock import BoxOptions, DockOptions, dock
-from logos_cli.workflows.generate import generate
+from logos_cli.workflows.dock.docking import BoxOptions, DockOptions, dock
+from logos_cli.workflows.generate.generation import generate
 
 SEED = 1
 PUBLISHED_ROOM_ANGSTROM = 2.5

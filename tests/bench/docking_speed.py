@@ -10,18 +10,18 @@ from typing import Any
 
 from rdkit import Chem
 
-from logos_cli.docking import _libraries
+from logos_cli.chemistry.smiles import parse_smiles
+from logos_cli.docking import libraries
 from logos_cli.docking.box import Box
-from logos_cli.docking.engines import Search
+from logos_cli.docking.engines.engines import Search
 from logos_cli.docking.ligand import LigandOptions, prepare
 from logos_cli.docking.place import BoxOptions
-from logos_cli.docking.receptor import prepare as prepare_receptor
-from logos_cli.docking.receptor import read_model
-from logos_cli.formats._input import Input
-from logos_cli.formats._smiles import parse_smiles
+from logos_cli.docking.receptor.preparation import prepare as prepare_receptor
+from logos_cli.docking.receptor.preparation import read_model
+from logos_cli.io.input import Input
 from logos_cli.objects.molecule import Molecule
 from logos_cli.records import Status
-from logos_cli.workflows.dock import DockOptions, dock
+from logos_cli.workflows.dock.docking import DockOptions, dock
 from tests.bench.docking_pockets import SEED, SIDE_ANGSTROM, Library, Pocket
 
 HEAVY_ATOMS = 12
@@ -50,7 +50,7 @@ def _bare(receptor_pdbqt: str, box: Box, smiles: Sequence[str], search: Search) 
     start = time.perf_counter()
     pdbqts = [prepare(parse_smiles(each), each, LigandOptions(seed=SEED)).pdbqt for each in smiles]
     prepared = time.perf_counter()
-    vina = _libraries.load("vina")
+    vina = libraries.load("vina")
     engine = vina.Vina(sf_name="vina", cpu=1, seed=search.vina_seed, verbosity=0)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "receptor.pdbqt")

@@ -18,13 +18,13 @@ from random import Random
 import numpy as np
 
 from logos_cli.errors import LogosError
-from logos_cli.evaluators._fitness_oracle import train_oracle
-from logos_cli.evaluators._protein_editing import Pool, base_pool
-from logos_cli.evaluators._site_geometry import dca, dcc
-from logos_cli.evaluators._site_truth import CUTOFF_ANGSTROM, Floats, chain_atoms, read_structure
-from logos_cli.formats._input import Input
-from logos_cli.formats._site_centre import site_centre
-from logos_cli.objects._antibody_numbering import number_chains
+from logos_cli.evaluators.proteins.editing import Pool, base_pool
+from logos_cli.evaluators.proteins.oracle import train_oracle
+from logos_cli.evaluators.sites.geometry import dca, dcc
+from logos_cli.evaluators.sites.truth import CUTOFF_ANGSTROM, Floats, chain_atoms, read_structure
+from logos_cli.io.input import Input
+from logos_cli.objects.antibody_numbering import number_chains
+from logos_cli.structure.site_centre import site_centre
 
 _N_EACH = 30
 _NEIGHBOUR_ANGSTROM = 14.0

@@ -23,10 +23,10 @@ import numpy as np
 from rdkit import Chem, rdBase
 
 from logos_cli import Record
-from logos_cli.formats._ligand_chemistry import drop_stereo
-from logos_cli.formats._ligand_perception import apply_template
 from logos_cli.grammar import parse
 from logos_cli.objects.base import from_sentence
+from logos_cli.structure.ligand.chemistry import drop_stereo
+from logos_cli.structure.ligand.perception import apply_template
 from logos_cli.workflows.encode import encode
 
 CUTOFF_ANGSTROM = 4.5

@@ -26,14 +26,14 @@ from typing import Any
 import numpy as np
 from rdkit import Chem
 
-from logos_cli.docking import receptor as receptors
+from logos_cli.chemistry.molblock import read_molblock
 from logos_cli.docking.box import Box
+from logos_cli.docking.receptor import preparation as receptors
 from logos_cli.errors import LogosError
-from logos_cli.formats._input import Input
-from logos_cli.formats._molfile import read_molblock
+from logos_cli.io.input import Input
 from logos_cli.objects.molecule import Molecule
 from logos_cli.records import Status
-from logos_cli.workflows.dock import BoxOptions, DockOptions, dock
+from logos_cli.workflows.dock.docking import BoxOptions, DockOptions, dock
 from tests.bench import docking_pockets as pockets
 from tests.bench import docking_speed as speed
 from tests.bench.docking_pockets import interval

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from logos_cli.errors import LogosError
-from logos_cli.formats._input import Input
 from logos_cli.formats.base import Entry, ReadOptions
 from logos_cli.formats.crystal import PLUGIN
+from logos_cli.io.input import Input
 from logos_cli.objects.material import Material, material_from_blocks
 
 CU2 = "[Cu][Cu]"
@@ -192,8 +192,8 @@ def bonds(path: Path) -> tuple[set[tuple[str, ...]], set[tuple[str, ...]]]:
     """
     import gemmi
 
-    from logos_cli.formats._crystal_bonds import find_bonds, is_metal
-    from logos_cli.formats._crystal_cell import read_unit_cell
+    from logos_cli.crystal.bonds import find_bonds, is_metal
+    from logos_cli.crystal.cell import read_unit_cell
 
     block = gemmi.cif.read_string(Input(str(path)).read().decode())[0]
     atoms = read_unit_cell(block)

@@ -19,9 +19,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from logos_cli.errors import LogosError
-from logos_cli.formats._input import Input
-from logos_cli.formats.base import Entry, ReadOptions, WriteOptions, detect
+from logos_cli.formats.base import Entry, ReadOptions, WriteOptions
+from logos_cli.formats.detect import detect
 from logos_cli.grammar import Form
+from logos_cli.io.input import Input
 from logos_cli.objects.base import ScienceObject, to_text
 from logos_cli.records import Record
 from logos_cli.workflows.decode import decode, writer_for

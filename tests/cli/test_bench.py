@@ -10,8 +10,8 @@ import pytest
 
 from logos_cli.backends.base import LoadOptions, open_model
 from logos_cli.errors import UsageError
-from logos_cli.workflows._bench_models import SHAPES, random_checkpoint
-from logos_cli.workflows.bench_throughput import ThroughputOptions, as_markdown, parse_batches, throughput
+from logos_cli.workflows.bench.models import SHAPES, random_checkpoint
+from logos_cli.workflows.bench.throughput import ThroughputOptions, as_markdown, parse_batches, throughput
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Logos
@@ -56,7 +56,7 @@ def test_random_checkpoints_load(shape: str, tmp_path: Path) -> None:
 
 
 def test_shapes_are_of_the_sizes_that_they_are_named_after() -> None:
-    from logos_cli.backends._architecture import DecoderConfig
+    from logos_cli.checkpoints.config import DecoderConfig
 
     sizes = {}
     for name, shape in SHAPES.items():

@@ -15,8 +15,8 @@ from logos_cli.errors import ExitCode, GrammarError, UsageError
 from logos_cli.grammar import Form, parse
 from logos_cli.models.convert import convert
 from logos_cli.resources import EMBEDDED, data_path
-from logos_cli.workflows._parity_sentences import SENTENCES
-from logos_cli.workflows.bench_parity import ParityOptions, parity
+from logos_cli.workflows.bench.parity import ParityOptions, parity
+from logos_cli.workflows.bench.parity_sentences import SENTENCES
 from tests.checkpoints import small_tokenizer, write_checkpoint
 
 if TYPE_CHECKING:

@@ -62,10 +62,10 @@ def test_a_structure_is_drawn(tmp_path: Path) -> None:
 
 def test_docked_ligands_are_shown_in_their_pocket(tmp_path: Path) -> None:
     pytest.importorskip("meeko")
-    from logos_cli.docking.receptor import Receptor, as_mmcif
-    from logos_cli.formats._structure_read import load
+    from logos_cli.docking.receptor.preparation import Receptor, as_mmcif
     from logos_cli.records import Record
     from logos_cli.report.docking import BestLigands
+    from logos_cli.structure.read import load
     from tests import receptors
 
     structure = load(receptors.peptide().encode(), "peptide.pdb").structure

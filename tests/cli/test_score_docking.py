@@ -20,11 +20,11 @@ for _library in ("meeko", "openmm", "pdbfixer", "vina"):
 
 from logos_cli import dock, score  # noqa: E402
 from logos_cli.docking import session as sessions  # noqa: E402
+from logos_cli.docking.engines.pool import Job, Pool  # noqa: E402
 from logos_cli.docking.options import Destination, DockOptions  # noqa: E402
-from logos_cli.docking.pool import Job, Pool  # noqa: E402
 from logos_cli.docking.results import VINA_VERSION  # noqa: E402
-from logos_cli.workflows import _score_batches as batches  # noqa: E402
-from logos_cli.workflows._score_metrics import metric_of  # noqa: E402
+from logos_cli.workflows.score import batches
+from logos_cli.workflows.score.metrics import metric_of  # noqa: E402
 
 OPTIONS = DockOptions(exhaustiveness=1, n_poses=2, cpu=1)
 ITEMS = [Molecule(smiles) for smiles in ("CCO", "OB(O)C", "CCN", "Cc1ccccc1", "CCS")]

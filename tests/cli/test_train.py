@@ -14,9 +14,9 @@ import pytest
 from typer.testing import CliRunner
 
 from logos_cli.cli.app import build_app
-from logos_cli.cli.commands.train import parse_time
+from logos_cli.cli.commands.train.plugin import parse_time
 from logos_cli.errors import UsageError
-from logos_cli.workflows._lock import locked
+from logos_cli.workflows.corpus.lock import locked
 from tests.unit.training_corpora import write_corpus
 
 TOML = """\
@@ -229,8 +229,8 @@ def test_no_times(text: str) -> None:
 
 def test_the_shipped_configurations_are_read(checkout: Path) -> None:
     from logos_cli.training.config_file import load_config
+    from logos_cli.training.corpus.vocabulary import Vocabulary
     from logos_cli.training.model import count_parameters, new_model
-    from logos_cli.training.vocabulary import Vocabulary
 
     folder = checkout / "examples" / "training"
     configs = {path.stem: load_config(path) for path in sorted(folder.glob("*.toml"))}

@@ -12,8 +12,8 @@ from logos_cli.evaluators.base import Context, Evaluator, Subject
 from logos_cli.grammar import Form, parse
 from logos_cli.objects.base import from_sentence
 from logos_cli.records import Record
-from logos_cli.workflows._score_batches import score_batch
-from logos_cli.workflows._score_metrics import Selection, catalogue, evaluators, select
+from logos_cli.workflows.score.batches import score_batch
+from logos_cli.workflows.score.metrics import Selection, catalogue, evaluators, select
 
 NAMES = registry.names("evaluators")
 _SENTENCES = {

@@ -11,10 +11,11 @@ import pytest
 
 from logos_cli import registry
 from logos_cli.errors import InputError, LogosError, UsageError
-from logos_cli.formats._input import Input
-from logos_cli.formats.base import Format, ReadOptions, WriteOptions, Writer, detect
+from logos_cli.formats.base import Format, ReadOptions, WriteOptions, Writer
+from logos_cli.formats.detect import detect
 from logos_cli.grammar import parse
 from logos_cli.grammar.definition import EXAMPLES
+from logos_cli.io.input import Input
 from logos_cli.objects.base import from_sentence
 from logos_cli.records import Record
 from logos_cli.workflows.decode import writers

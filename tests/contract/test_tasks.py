@@ -21,7 +21,7 @@ from logos_cli.objects.molecule import Molecule
 from logos_cli.objects.protein import Protein
 from logos_cli.objects.reaction import Reaction
 from logos_cli.tasks.base import OpenSentence, Task
-from logos_cli.workflows.generate import GenerateOptions
+from logos_cli.workflows.generate.generation import GenerateOptions
 
 _SITE = Complex((Protein("MKVLA", (1, 3)), Protein("GGS")), "CCO")
 OBJECTS: dict[str, ScienceObject] = {

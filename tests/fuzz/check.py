@@ -8,9 +8,10 @@ from typing import Any
 
 from logos_cli import registry
 from logos_cli.errors import GrammarError, LogosError
-from logos_cli.formats._input import Input
-from logos_cli.formats.base import ReadOptions, detect
+from logos_cli.formats.base import ReadOptions
+from logos_cli.formats.detect import detect
 from logos_cli.grammar import Form, emit, parse, parse_prefix
+from logos_cli.io.input import Input
 from logos_cli.objects.base import to_text
 
 SECONDS = 20.0

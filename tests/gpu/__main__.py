@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import torch
 
-from logos_cli.workflows.bench_throughput import ThroughputOptions, as_markdown, throughput
+from logos_cli.workflows.bench.throughput import ThroughputOptions, as_markdown, throughput
 
 SLOTS = 256
 TIMES_NAIVE, OF_BANDWIDTH, OF_MATMUL = 25.0, 0.6, 0.4

@@ -10,7 +10,7 @@ import torch
 
 from logos_cli import generate
 from logos_cli.backends.base import Capabilities, LoadOptions, open_model
-from logos_cli.backends.torch import TorchBackend, TorchCheckpoint
+from logos_cli.backends.torch.plugin import TorchBackend, TorchCheckpoint
 from logos_cli.engine._device_sampler import DeviceOptions
 from logos_cli.engine.sampler import Options, Sampling
 from logos_cli.engine.scheduler import Completion, Engine, Request
@@ -155,8 +155,8 @@ def test_samples_are_reproduced_and_well_formed() -> None:
 
 @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="there is one CUDA device")
 def test_a_network_on_two_cards_is_the_same_network() -> None:
-    from logos_cli.backends._decoder import Decoder
-    from logos_cli.backends._torch_weights import read_tensors
+    from logos_cli.backends.torch.decoder import Decoder
+    from logos_cli.backends.torch.weights import read_tensors
 
     checkpoint = open_model(LoadOptions(device="cuda"), "torch")
     assert isinstance(checkpoint, TorchCheckpoint)

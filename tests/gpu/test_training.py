@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from logos_cli.training.corpus import Corpus
-from logos_cli.training.journal import read_journal
-from logos_cli.training.loop import Trainer
+from logos_cli.training.corpus.shards import Corpus
 from logos_cli.training.resolve import resolve
-from logos_cli.training.signals import Outcome
+from logos_cli.training.run.journal import read_journal
+from logos_cli.training.run.loop import Trainer
+from logos_cli.training.run.signals import Outcome
 from tests.unit.training_corpora import CONFIG, write_corpus
 
 pytestmark = [

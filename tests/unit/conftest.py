@@ -11,8 +11,8 @@ from rdkit import Chem
 from tests import receptors
 
 if TYPE_CHECKING:
-    from logos_cli.docking.engines import Target
-    from logos_cli.docking.receptor import Receptor
+    from logos_cli.docking.engines.engines import Target
+    from logos_cli.docking.receptor.preparation import Receptor
 
 
 @pytest.fixture(scope="session")
@@ -31,10 +31,10 @@ def sdf_file(complex_file: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def target(complex_file: Path, sdf_file: Path) -> tuple[Receptor, Target]:
-    from logos_cli.docking import engines
     from logos_cli.docking.box import Box
-    from logos_cli.docking.receptor import ReceptorOptions, prepare, read_model
-    from logos_cli.formats._input import Input
+    from logos_cli.docking.engines import engines
+    from logos_cli.docking.receptor.preparation import ReceptorOptions, prepare, read_model
+    from logos_cli.io.input import Input
 
     positions = Chem.MolFromMolFile(str(sdf_file)).GetConformer().GetPositions()
     box = Box.around(positions, 5.0)

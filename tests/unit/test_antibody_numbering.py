@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from logos_cli.errors import InputError, MissingError, UsageError
-from logos_cli.objects import _antibody_numbering as numbering
-from logos_cli.objects._antibody_numbering import Scheme, number_chain, number_chains, regions
+from logos_cli.objects import antibody_numbering as numbering
+from logos_cli.objects.antibody_numbering import Scheme, number_chain, number_chains, regions
 
 HEAVY = (
     "EVQLVESGGGLVQPGGSLRLSCAASGFNIKDTYIHWVRQAPGKGLEWVARIYPTNGYTRYADSVKGRFTISADTSKNTAYLQMNSLRAEDTAVYYC"

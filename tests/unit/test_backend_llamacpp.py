@@ -15,16 +15,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from logos_cli import generate, processes
-from logos_cli.backends import _llama, _llama_threads, llamacpp
-from logos_cli.backends._gguf import GgufHeader, model_shape, read_gguf
-from logos_cli.backends._gguf_write import write_gguf
-from logos_cli.backends._llama_threads import Rows
-from logos_cli.backends._threads import Threads
+from logos_cli import generate
 from logos_cli.backends.base import LoadOptions, open_model
-from logos_cli.backends.llamacpp import LlamaCppBackend
+from logos_cli.backends.llamacpp import library
+from logos_cli.backends.llamacpp import plugin as llamacpp
+from logos_cli.backends.llamacpp import threads as measured_threads
+from logos_cli.backends.llamacpp.plugin import LlamaCppBackend
+from logos_cli.backends.llamacpp.threads import Rows
+from logos_cli.backends.threads import Threads
+from logos_cli.checkpoints.gguf.header import GgufHeader, model_shape, read_gguf
+from logos_cli.checkpoints.gguf.write import write_gguf
 from logos_cli.errors import DeviceMemoryError, ExitCode, LogosError, MissingError, ModelError, UsageError
 from logos_cli.grammar.spec import Kind
+from logos_cli.processes import environment
 from logos_cli.resources import EMBEDDED, data_path
 
 _MOLECULE = f"{Kind.MOLECULE.start}CC(=O)Oc1ccccc1"
@@ -386,8 +389,8 @@ def test_layers_go_to_a_gpu_where_llama_cpp_sees_one(nano: Path, monkeypatch: py
 
 def test_threads_are_added_as_long_as_they_help(nano: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def measured(times: dict[int, float], cores: int) -> int:
-        monkeypatch.setattr(_llama_threads, "usable_cores", lambda: cores)
-        monkeypatch.setattr(_llama_threads, "step_s", lambda context, threads: times[threads])
+        monkeypatch.setattr(measured_threads, "usable_cores", lambda: cores)
+        monkeypatch.setattr(measured_threads, "step_s", lambda context, threads: times[threads])
         return _load(nano, threads=None).n_threads
 
     assert measured({}, 1) == 1
@@ -399,9 +402,9 @@ def test_threads_are_added_as_long_as_they_help(nano: Path, monkeypatch: pytest.
 
 def test_a_batch_system_bounds_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURM_CPUS_PER_TASK", "1")
-    assert processes.usable_cores() == 1
+    assert environment.usable_cores() == 1
     monkeypatch.setenv("SLURM_CPUS_PER_TASK", "many")
-    assert processes.usable_cores() >= 1
+    assert environment.usable_cores() >= 1
 
 
 def _worked(threads: Threads, times: Mapping[int, float], n_steps: int, kind: str = "step") -> list[int]:
@@ -541,7 +544,7 @@ def test_without_a_cache_the_converted_file_is_gone_with_the_model(
 def test_without_the_library_the_command_that_installs_it_is_named(
     nano: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _llama.library.cache_clear()
+    library.library.cache_clear()
     monkeypatch.setitem(sys.modules, "llama_cpp", None)
     try:
         with pytest.raises(MissingError) as caught:
@@ -550,7 +553,7 @@ def test_without_the_library_the_command_that_installs_it_is_named(
         state = llamacpp.PLUGIN.probe()
         assert (state.available, state.remedy) == (False, "pip install 'logos-cli[gguf]'")
     finally:
-        _llama.library.cache_clear()
+        library.library.cache_clear()
 
 
 def test_the_log_goes_to_a_logger_and_nowhere_else(
@@ -563,7 +566,7 @@ def test_the_log_goes_to_a_logger_and_nowhere_else(
 
 
 def test_an_error_names_what_llama_cpp_complained_of_first(caplog: pytest.LogCaptureFixture) -> None:
-    sayings = _llama._Sayings()
+    sayings = library._Sayings()
     with caplog.at_level(logging.DEBUG, "logos_cli.llamacpp"):
         sayings.take(3, b"load: a warning\n", None)
         sayings.take(4, b"load: the first ", None)
@@ -586,14 +589,14 @@ _INTERRUPTED = """
 import os, signal, sys
 from pathlib import Path
 from logos_cli.backends import _llama
-going_on, asked = _llama._going_on, []
+going_on, asked = library._going_on, []
 def interrupted(share, data):
     asked.append(share)
     os.kill(os.getpid(), signal.SIGINT)  # in the midst of loading
     return going_on(share, data)
-_llama._going_on = interrupted
+library._going_on = interrupted
 try:
-    _llama.LlamaModel(Path(sys.argv[1]))
+    library.LlamaModel(Path(sys.argv[1]))
 except KeyboardInterrupt:
     print("interrupted", len(asked))
 assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -12,8 +12,8 @@ import pytest
 import torch
 from torch.nn.functional import linear
 
-from logos_cli.backends._quantized import Int8, Nf4, quantized
 from logos_cli.backends.base import Backend, LoadOptions, open_model
+from logos_cli.backends.torch.quantized import Int8, Nf4, quantized
 from logos_cli.engine.likelihood import Likelihood, ScoredText
 from logos_cli.engine.sampler import Sampling
 from logos_cli.engine.scheduler import Engine, Request
@@ -123,7 +123,7 @@ def test_no_code_is_fetched_for_bitsandbytes(tmp_path: Path) -> None:
     )
     script = (
         "import torch, kernels\n"
-        "from logos_cli.backends._quantized import Nf4\n"
+        "from logos_cli.backends.torch.quantized import Nf4\n"
         "Nf4(torch.ones((4, 64)))(torch.ones((2, 64)))\n"
         "import kernels as again\n"
         "print(kernels.CALLS, again is kernels)"

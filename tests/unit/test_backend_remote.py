@@ -21,9 +21,10 @@ from typing import Any
 import pytest
 
 from logos_cli import generate
-from logos_cli.backends import _remote_http, remote
-from logos_cli.backends._remote_http import Patience, Server
 from logos_cli.backends.base import Completer, LoadOptions, open_model
+from logos_cli.backends.remote import http
+from logos_cli.backends.remote import plugin as remote
+from logos_cli.backends.remote.http import Patience, Server
 from logos_cli.engine.sampler import Sampling
 from logos_cli.engine.scheduler import Completion, Finish, Request
 from logos_cli.engine.texts import TextEngine
@@ -426,7 +427,7 @@ def test_addresses_are_taken_with_and_without_their_end() -> None:
         server = Server.at(given, None, Patience())
         assert (server.url, server.root) == ("http://host:8000/v1", "http://host:8000")
     assert Server.at("https://a.b/api/v1", None, Patience()).root == "https://a.b/api"
-    assert {429, 500, 502, 503, 504} <= _remote_http.BUSY
+    assert {429, 500, 502, 503, 504} <= http.BUSY
 
 
 # -- a real server -------------------------------------------------------------------------------------------
@@ -445,7 +446,7 @@ def llama_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     ):
         if importlib.util.find_spec(module) is None:
             pytest.skip(f"llama-cpp-python[server] is not installed: no {module}")
-    from logos_cli.backends._gguf_write import write_gguf
+    from logos_cli.checkpoints.gguf.write import write_gguf
 
     root = tmp_path_factory.mktemp("served")
     for name in ("visible", "hidden"):

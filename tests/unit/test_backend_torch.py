@@ -13,11 +13,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-import logos_cli.backends.torch as backend_module
-from logos_cli.backends import _torch_device
-from logos_cli.backends._decoder import Decoder
-from logos_cli.backends._torch_weights import read_tensors, stored_type
+import logos_cli.backends.torch.plugin as backend_module
 from logos_cli.backends.base import Backend, LoadOptions, open_model
+from logos_cli.backends.torch import device
+from logos_cli.backends.torch.decoder import Decoder
+from logos_cli.backends.torch.weights import read_tensors, stored_type
 from logos_cli.errors import DeviceMemoryError, ExitCode, LogosError, ModelError
 from logos_cli.resources import EMBEDDED, data_path
 
@@ -161,10 +161,10 @@ def test_auto_computes_in_the_type_that_the_processor_and_the_checkpoint_share(
 ) -> None:
     assert _open().dtype is torch.float32
     assert stored_type(_open(half).files) == "BF16"
-    monkeypatch.setattr(_torch_device, "computes_bfloat16", lambda: True)
+    monkeypatch.setattr(device, "computes_bfloat16", lambda: True)
     assert _open(half).dtype is torch.bfloat16
     assert _open(half).load().info.dtype == "bfloat16"
-    monkeypatch.setattr(_torch_device, "computes_bfloat16", lambda: False)
+    monkeypatch.setattr(device, "computes_bfloat16", lambda: False)
     assert _open(half).dtype is torch.float32
     assert _open(half, dtype="float16").dtype is torch.float16
 
@@ -236,14 +236,14 @@ def test_memory_that_cannot_be_had_is_told_so_that_the_batch_can_be_halved() -> 
     ],
 )
 def test_errors_of_the_device_are_explained(error: Exception, wanted: type[LogosError], said: str) -> None:
-    with pytest.raises(wanted, match=said) as caught, _torch_device.explained():
+    with pytest.raises(wanted, match=said) as caught, device.explained():
         raise error
     assert caught.value.hint
     assert caught.value.__cause__ is error
 
 
 def test_other_errors_stay_what_they_are() -> None:
-    with pytest.raises(RuntimeError, match="shape"), _torch_device.explained():
+    with pytest.raises(RuntimeError, match="shape"), device.explained():
         raise RuntimeError("shape '[3]' is invalid")
 
 
@@ -293,11 +293,11 @@ def test_idle_threads_do_not_spin_unless_the_user_wants_it(monkeypatch: pytest.M
     monkeypatch.delitem(sys.modules, "torch")
     monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
     monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
-    _torch_device.prepare()
+    device.prepare()
     assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
     assert "GOMP_SPINCOUNT" not in os.environ
     monkeypatch.delenv("OMP_WAIT_POLICY")
-    _torch_device.prepare()
+    device.prepare()
     assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
     assert int(os.environ["GOMP_SPINCOUNT"]) > 0
     monkeypatch.delenv("GOMP_SPINCOUNT")  # set beside the fixture, so it would stay

@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from logos_cli import generate
-from logos_cli.backends._locate import locate, weights_sha256
 from logos_cli.backends.base import Backend, CharacterTokenizer, LoadOptions, open_model
+from logos_cli.checkpoints.locate import locate, weights_sha256
 from logos_cli.errors import ExitCode, MissingError, ModelError, UsageError
 from logos_cli.grammar import TAGS, parse
 from logos_cli.resources import EMBEDDED, data_path

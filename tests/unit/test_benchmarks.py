@@ -24,8 +24,8 @@ from logos_cli.objects.protein import Protein
 from logos_cli.objects.reaction import Reaction
 from logos_cli.records import Record, Status
 from logos_cli.report.page import Page
-from logos_cli.workflows.bench_tasks import BenchOptions, results, run
-from logos_cli.workflows.generate import GenerateOptions
+from logos_cli.workflows.bench.tasks import BenchOptions, results, run
+from logos_cli.workflows.generate.generation import GenerateOptions
 
 PLUGINS = registry.load_all("benchmarks")
 

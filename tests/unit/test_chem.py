@@ -11,10 +11,11 @@ from rdkit import Chem
 from rdkit.Chem import AllChem, rdDistGeom
 
 from logos_cli.errors import FormatError, InputError, MoleculeError, UsageError
-from logos_cli.formats._input import Input
-from logos_cli.formats.base import Entry, ReadOptions, WriteOptions, detect
-from logos_cli.formats.chem import PLUGIN
+from logos_cli.formats.base import Entry, ReadOptions, WriteOptions
+from logos_cli.formats.chem.plugin import PLUGIN
+from logos_cli.formats.detect import detect
 from logos_cli.grammar import Form
+from logos_cli.io.input import Input
 from logos_cli.objects.complex import Complex
 from logos_cli.objects.material import Material
 from logos_cli.objects.molecule import Molecule

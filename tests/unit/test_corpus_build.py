@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from logos_cli.chemistry.smiles_variants import canonical
 from logos_cli.errors import InputError, LogosError, OutputError, UsageError
 from logos_cli.formats.base import ReadOptions
 from logos_cli.grammar import FORMS, Form, parse
 from logos_cli.grammar.spec import Kind
-from logos_cli.objects._smiles_variants import canonical
 from logos_cli.objects.antibody import Antibody
 from logos_cli.objects.base import ScienceObject, from_sentence, to_text
 from logos_cli.objects.complex import Complex
@@ -21,18 +21,18 @@ from logos_cli.objects.material import Material
 from logos_cli.objects.molecule import Molecule
 from logos_cli.objects.protein import Protein
 from logos_cli.objects.reaction import Reaction
-from logos_cli.training.corpus import Corpus
-from logos_cli.workflows import _corpus_build
-from logos_cli.workflows._corpus_sentences import (
+from logos_cli.training.corpus.shards import Corpus
+from logos_cli.workflows.corpus import build as building
+from logos_cli.workflows.corpus.corpus import BuildOptions, build, read_weights
+from logos_cli.workflows.corpus.lock import locked
+from logos_cli.workflows.corpus.sentences import (
     NAMES,
     WINDOW_RESIDUES,
     SentenceOptions,
     is_held_out,
     windows,
 )
-from logos_cli.workflows._lock import locked
-from logos_cli.workflows.corpus import BuildOptions, build, read_weights
-from logos_cli.workflows.corpus_view import domains_of
+from logos_cli.workflows.corpus.view import domains_of
 
 CHAIN = "MKTAYIAKQRQISFVKSHFSRQ"
 SITE = Complex((Protein(CHAIN, (2, 5, 6)),))
@@ -308,7 +308,7 @@ def test_the_share_held_out_is_the_one_asked_for():
 @pytest.fixture
 def small_parts(monkeypatch):
     """Parts of few records, so that a small source has many."""
-    monkeypatch.setattr(_corpus_build, "BLOCK", 7)
+    monkeypatch.setattr(building, "BLOCK", 7)
 
 
 def many(tmp_path: Path) -> list[Path]:
@@ -330,7 +330,7 @@ def content(directory: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("unit_bytes", [1, 1 << 20])
 def test_the_number_of_processes_changes_nothing(tmp_path, monkeypatch, unit_bytes):
-    monkeypatch.setattr(_corpus_build, "_UNIT_BYTES", unit_bytes)
+    monkeypatch.setattr(building, "_UNIT_BYTES", unit_bytes)
     paths = many(tmp_path)
     options = SentenceOptions(valid_share=0.2, n_augmented=1, n_randomized=1)
     for jobs in (1, 2):

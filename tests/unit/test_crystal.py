@@ -11,12 +11,12 @@ import pytest
 from rdkit import Chem
 from rdkit.Chem import AllChem
 
+from logos_cli.crystal.fragments import lattice, lowest_terms, n_nets
 from logos_cli.errors import FormatError, LogosError, StructureError
-from logos_cli.formats._crystal_fragments import lattice, lowest_terms, n_nets
-from logos_cli.formats._input import Input
 from logos_cli.formats.base import Entry, ReadOptions
 from logos_cli.formats.crystal import PLUGIN
 from logos_cli.grammar import Form
+from logos_cli.io.input import Input
 from logos_cli.objects.base import to_text
 from logos_cli.objects.material import Material, material_from_blocks
 from logos_cli.objects.molecule import Molecule

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from rdkit import Chem
 
-from logos_cli.docking.protonation import protonate
+from logos_cli.chemistry.protonation import protonate
 from logos_cli.errors import MoleculeError
 from tests.receptors import ligand_block
 

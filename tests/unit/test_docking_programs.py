@@ -19,9 +19,9 @@ import pytest
 for _library in ("meeko", "openmm", "pdbfixer"):
     pytest.importorskip(_library)
 
-from logos_cli.docking import _server, engines  # noqa: E402
+from logos_cli.docking.engines import engines, server
 from logos_cli.docking.ligand import LigandOptions  # noqa: E402
-from logos_cli.docking.receptor import Receptor  # noqa: E402
+from logos_cli.docking.receptor.preparation import Receptor  # noqa: E402
 from logos_cli.errors import MoleculeError  # noqa: E402
 
 Target = tuple[Receptor, engines.Target]
@@ -105,11 +105,11 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], 
     return make
 
 
-def _run(engine: str, target: engines.Target, mode: engines.Mode, **choices: float) -> _server.Docked:
+def _run(engine: str, target: engines.Target, mode: engines.Mode, **choices: float) -> server.Docked:
     search = engines.Search(mode=mode, n_poses=3, exhaustiveness=4, **choices)  # type: ignore[arg-type]
     started = engines.start(engines.choose(engine), target, search)
     try:
-        return _server.dock_one(started, _server.Task(0, "CC(=O)NCCO"), LigandOptions(ph=None))
+        return server.dock_one(started, server.Task(0, "CC(=O)NCCO"), LigandOptions(ph=None))
     finally:
         started.close()
 

@@ -11,16 +11,16 @@ import pytest
 
 from logos_cli.docking.box import Box
 from logos_cli.errors import StructureError, UsageError
-from logos_cli.formats._input import Input
-from logos_cli.formats._structure_model import Model
-from logos_cli.formats._structure_read import load
+from logos_cli.io.input import Input
+from logos_cli.structure.model import Model
+from logos_cli.structure.read import load
 from tests import receptors
 
 for _library in ("meeko", "openmm", "pdbfixer"):
     pytest.importorskip(_library)
 
-from logos_cli.docking import receptor as preparing  # noqa: E402
-from logos_cli.docking.receptor import Receptor, ReceptorOptions  # noqa: E402
+from logos_cli.docking.receptor import preparation as preparing
+from logos_cli.docking.receptor.preparation import Receptor, ReceptorOptions  # noqa: E402
 
 
 def _model(text: str) -> Model:

@@ -26,14 +26,14 @@ from tests import receptors
 for _library in ("meeko", "openmm", "pdbfixer"):
     pytest.importorskip(_library)
 
-from logos_cli.docking import _server, engines, pool  # noqa: E402
+from logos_cli.chemistry.rmsd import rmsd  # noqa: E402
 from logos_cli.docking.contacts import Contact, ContactFinder, consistency  # noqa: E402
+from logos_cli.docking.engines import engines, pool, server
 from logos_cli.docking.ligand import LigandOptions  # noqa: E402
-from logos_cli.docking.receptor import Receptor, ResidueId  # noqa: E402
-from logos_cli.docking.rmsd import rmsd  # noqa: E402
-from logos_cli.formats._input import Input  # noqa: E402
-from logos_cli.workflows import dock as docking  # noqa: E402
-from logos_cli.workflows.dock import BoxOptions, DockOptions, DockTally  # noqa: E402
+from logos_cli.docking.receptor.preparation import Receptor, ResidueId  # noqa: E402
+from logos_cli.io.input import Input  # noqa: E402
+from logos_cli.workflows.dock import docking
+from logos_cli.workflows.dock.docking import BoxOptions, DockOptions, DockTally  # noqa: E402
 
 LIGANDS = ("Cc1ccccc1", "CCO", "CC(=O)NCCO")
 
@@ -131,7 +131,8 @@ class TestVina:
         assert "a protein is no ligand" in str(records[2].reason)
 
     def test_what_contradicts_its_site_is_flagged(self, complex_file: Path) -> None:
-        from logos_cli.formats.base import ReadOptions, detect
+        from logos_cli.formats.base import ReadOptions
+        from logos_cli.formats.detect import detect
 
         with Input(str(complex_file)) as source:
             entry = next(iter(detect(source).read(source, ReadOptions())))
@@ -195,7 +196,7 @@ class TestVina:
         monkeypatch.setattr(socket, "socket", refuse)
         engine = engines.start("vina", target[1], engines.Search(exhaustiveness=1))
         try:
-            done = _server.dock_one(engine, _server.Task(0, "CCO"), LigandOptions())
+            done = server.dock_one(engine, server.Task(0, "CCO"), LigandOptions())
         finally:
             engine.close()
         assert done.scores_kcal_per_mol[0] < 0
@@ -303,7 +304,7 @@ def test_engines_are_named_and_missed() -> None:
 
 
 def test_auto_without_anything_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("logos_cli.docking._libraries.is_installed", lambda name: False)
+    monkeypatch.setattr("logos_cli.docking.libraries.is_installed", lambda name: False)
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(MissingError) as caught:
         engines.choose("auto")
@@ -339,7 +340,7 @@ def test_box_of_the_only_ligand(complex_file: Path) -> None:
 
 
 def _has_vina() -> bool:
-    from logos_cli.docking._libraries import is_installed
+    from logos_cli.docking.libraries import is_installed
 
     return is_installed("vina")
 

@@ -6,9 +6,9 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
+from logos_cli.chemistry.drawing import draw_grid, draw_grid_png, draw_molecule, draw_reaction
 from logos_cli.errors import InputError, MoleculeError
-from logos_cli.evaluators._drawn_grid import _cells, draw_records, draw_records_png
-from logos_cli.formats._drawing import draw_grid, draw_grid_png, draw_molecule, draw_reaction
+from logos_cli.evaluators.molecules.grid import _cells, draw_records, draw_records_png
 from logos_cli.grammar.spec import Kind, Operator
 from logos_cli.records import Record
 

@@ -12,7 +12,7 @@ from rdkit import Chem, rdBase
 
 from logos_cli.backends.base import Backend, CharacterTokenizer, LoadOptions, open_model
 from logos_cli.backends.fake import FakeBackend
-from logos_cli.engine._smiles_prefix import SmilesPrefix
+from logos_cli.chemistry.smiles_prefix import SmilesPrefix
 from logos_cli.engine.chemistry import Chemistry
 from logos_cli.engine.sampler import Sampling
 from logos_cli.engine.scheduler import Completion, Engine, Finish, Request

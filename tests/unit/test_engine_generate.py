@@ -13,8 +13,8 @@ import pytest
 from logos_cli import generate
 from logos_cli.errors import GrammarError, UsageError
 from logos_cli.records import Record, Status
-from logos_cli.workflows._run import PromptRun
-from logos_cli.workflows.generate import GenerateOptions, Generation
+from logos_cli.workflows.generate.generation import GenerateOptions, Generation
+from logos_cli.workflows.generate.run import PromptRun
 
 _FAKE: dict[str, Any] = {"backend": "fake", "max_new_tokens": 80}
 

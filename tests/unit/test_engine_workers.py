@@ -12,10 +12,10 @@ from logos_cli import generate
 from logos_cli.backends.base import LoadOptions, open_model
 from logos_cli.engine.sampler import Sampling
 from logos_cli.engine.scheduler import Completion, Engine, Request
+from logos_cli.engine.start import parse_devices
 from logos_cli.engine.workers import Workers
 from logos_cli.errors import LogosError, UsageError
-from logos_cli.processes import Failure
-from logos_cli.workflows._engines import parse_devices
+from logos_cli.processes.environment import Failure
 
 SAMPLING = Sampling(max_new_tokens=8)
 

@@ -11,14 +11,14 @@ import pytest
 
 from logos_cli.backends.base import LoadOptions
 from logos_cli.errors import GrammarError, InputError
-from logos_cli.evaluators._antibody_designs import AMINO_ACIDS, framework, pseudo_log_likelihood, recovery
-from logos_cli.evaluators._reference import ReferenceSet
-from logos_cli.evaluators.antibodies import PLUGIN
+from logos_cli.evaluators.antibodies.designs import AMINO_ACIDS, framework, pseudo_log_likelihood, recovery
+from logos_cli.evaluators.antibodies.plugin import PLUGIN
 from logos_cli.evaluators.base import Context, Subject, Unavailable
+from logos_cli.evaluators.reference import ReferenceSet
 from logos_cli.grammar import Form, parse
-from logos_cli.objects import _antibody_numbering as numbering
-from logos_cli.objects._antibody_numbering import number_chain
+from logos_cli.objects import antibody_numbering as numbering
 from logos_cli.objects.antibody import Antibody
+from logos_cli.objects.antibody_numbering import number_chain
 from logos_cli.objects.base import from_sentence, to_text
 from logos_cli.records import Record
 

@@ -14,10 +14,9 @@ import pytest
 from Bio.SeqUtils.ProtParam import ProteinAnalysis
 
 from logos_cli.errors import InputError
-from logos_cli.evaluators import _protein_properties as properties
-from logos_cli.evaluators._fitness_oracle import OracleOptions, train_oracle
-from logos_cli.evaluators._fitness_tables import checked_fitness, ndcg, rank_quality, top_recall
-from logos_cli.evaluators._protein_editing import (
+from logos_cli.evaluators.base import Context, Subject, Unavailable
+from logos_cli.evaluators.proteins import properties
+from logos_cli.evaluators.proteins.editing import (
     Difficulty,
     Pool,
     base_pool,
@@ -26,14 +25,15 @@ from logos_cli.evaluators._protein_editing import (
     median,
     nearest,
 )
-from logos_cli.evaluators._reference import ReferenceSet
-from logos_cli.evaluators.base import Context, Subject, Unavailable
-from logos_cli.evaluators.proteins import PLUGIN
+from logos_cli.evaluators.proteins.oracle import OracleOptions, train_oracle
+from logos_cli.evaluators.proteins.plugin import PLUGIN
+from logos_cli.evaluators.proteins.tables import checked_fitness, ndcg, rank_quality, top_recall
+from logos_cli.evaluators.reference import ReferenceSet
 from logos_cli.grammar import Form
 from logos_cli.objects.base import to_text
 from logos_cli.objects.protein import Protein
 from logos_cli.records import Record
-from logos_cli.tasks._mutations import mutant, mutations
+from logos_cli.tasks.design.mutations import mutant, mutations
 
 ALL = tuple(metric.name for metric in (*PLUGIN.metrics, *PLUGIN.summary_metrics))
 LETTERS = "ACDEFGHIKLMNPQRSTVWY"

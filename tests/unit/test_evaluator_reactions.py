@@ -13,7 +13,9 @@ import pytest
 
 from logos_cli.backends.base import LoadOptions
 from logos_cli.errors import GrammarError, InputError, LogosError
-from logos_cli.evaluators._ranked_reactions import (
+from logos_cli.evaluators.base import Context, Subject, Unavailable
+from logos_cli.evaluators.reactions.plugin import PLUGIN
+from logos_cli.evaluators.reactions.ranking import (
     Answer,
     Proposal,
     canonical_answer,
@@ -25,9 +27,7 @@ from logos_cli.evaluators._ranked_reactions import (
     round_trip_accuracy,
     top_k,
 )
-from logos_cli.evaluators._reference import ReferenceSet
-from logos_cli.evaluators.base import Context, Subject, Unavailable
-from logos_cli.evaluators.reactions import PLUGIN
+from logos_cli.evaluators.reference import ReferenceSet
 from logos_cli.grammar import Form, parse
 from logos_cli.objects.base import from_sentence, to_text
 from logos_cli.objects.reaction import Reaction
@@ -183,7 +183,7 @@ def test_the_forward_direction(tmp_path: Path) -> None:
 
 def test_the_model_of_the_run_says_what_reactants_lead_to(monkeypatch: pytest.MonkeyPatch) -> None:
     from logos_cli import generate
-    from logos_cli.evaluators import _forward_model
+    from logos_cli.evaluators.reactions import forward_model
 
     load = LoadOptions(device="cpu", dtype="float32", threads=1)
     context = Context(load=load)
@@ -197,9 +197,9 @@ def test_the_model_of_the_run_says_what_reactants_lead_to(monkeypatch: pytest.Mo
         subject([ACID, ALCOHOL], predicted, Form.REACTION),
     ]  # fmt: skip
     asked = []
-    products_of = _forward_model.products_of
+    products_of = forward_model.products_of
     monkeypatch.setattr(
-        _forward_model, "products_of", lambda sets, *rest: asked.extend(sets) or products_of(sets, *rest)
+        forward_model, "products_of", lambda sets, *rest: asked.extend(sets) or products_of(sets, *rest)
     )
     PLUGIN.prepare(["round_trip"], context)
     found = [values["round_trip"] for values in PLUGIN.score_batch(subjects, ["round_trip"], context)]

@@ -14,14 +14,15 @@ import numpy as np
 import pytest
 
 from logos_cli.errors import GrammarError, InputError
-from logos_cli.evaluators._reference import ReferenceSet
-from logos_cli.evaluators._site_geometry import dca, dcc, ligand_ranks, n_found, top_n
-from logos_cli.evaluators._site_truth import site_truth
 from logos_cli.evaluators.base import Context, Subject, Unavailable
-from logos_cli.evaluators.sites import PLUGIN
-from logos_cli.formats._input import Input
-from logos_cli.formats.base import ReadOptions, detect
+from logos_cli.evaluators.reference import ReferenceSet
+from logos_cli.evaluators.sites.geometry import dca, dcc, ligand_ranks, n_found, top_n
+from logos_cli.evaluators.sites.plugin import PLUGIN
+from logos_cli.evaluators.sites.truth import site_truth
+from logos_cli.formats.base import ReadOptions
+from logos_cli.formats.detect import detect
 from logos_cli.grammar import Form, parse
+from logos_cli.io.input import Input
 from logos_cli.objects.base import from_sentence, to_text
 from logos_cli.objects.complex import Complex
 from logos_cli.objects.protein import Protein

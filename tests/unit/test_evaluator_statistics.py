@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from logos_cli.evaluators import _statistics as statistics
+from logos_cli.evaluators import statistics
 from logos_cli.evaluators.base import Estimate
 
 

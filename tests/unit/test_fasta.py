@@ -8,16 +8,17 @@ from pathlib import Path
 import pytest
 
 from logos_cli.errors import FormatError, InputError, UsageError
-from logos_cli.formats._input import Input
-from logos_cli.formats._sequences import antibody_chain, is_nucleotide
-from logos_cli.formats.base import Entry, ReadOptions, WriteOptions, detect
-from logos_cli.formats.fasta import PLUGIN
+from logos_cli.formats.base import Entry, ReadOptions, WriteOptions
+from logos_cli.formats.detect import detect
+from logos_cli.formats.fasta.plugin import PLUGIN
 from logos_cli.grammar import Form
+from logos_cli.io.input import Input
 from logos_cli.objects.antibody import Antibody
 from logos_cli.objects.complex import Complex
 from logos_cli.objects.molecule import Molecule
 from logos_cli.objects.protein import Protein
 from logos_cli.records import Record
+from logos_cli.structure.sequences import antibody_chain, is_nucleotide
 
 
 def read(text: str | bytes, form: Form | None = None) -> list[Entry]:

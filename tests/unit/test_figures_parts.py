@@ -11,15 +11,15 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from logos_cli.evaluators._fitness_baselines import blosum_scores, mutation_scores
-from logos_cli.evaluators._molecule_sets import first_ones
+from logos_cli.evaluators.molecules.sets import first_ones
+from logos_cli.evaluators.proteins.baselines import blosum_scores, mutation_scores
 from logos_cli.grammar import Form, parse
 from logos_cli.grammar.spec import Kind, Operator
 from logos_cli.objects.material import Material
 from logos_cli.records import Record, Status
 from logos_cli.resources import data_path
-from logos_cli.training.corpus_writer import CorpusWriter
-from logos_cli.training.vocabulary import Vocabulary
+from logos_cli.training.corpus.vocabulary import Vocabulary
+from logos_cli.training.corpus.writer import CorpusWriter
 from tests.bench import figures_nano
 from tests.bench.figures import report
 from tests.bench.figures.bench import Bench, HeldOut, Sample, canonical

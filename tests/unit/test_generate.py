@@ -19,7 +19,7 @@ from logos_cli.objects.complex import Complex
 from logos_cli.objects.molecule import Molecule
 from logos_cli.objects.protein import Protein
 from logos_cli.records import Record, Status
-from logos_cli.workflows.generate import GenerateOptions, GenerateTally, Generation
+from logos_cli.workflows.generate.generation import GenerateOptions, GenerateTally, Generation
 
 _FAKE: dict[str, Any] = {"backend": "fake", "max_new_tokens": 60}
 

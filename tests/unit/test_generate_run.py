@@ -16,10 +16,9 @@ from logos_cli.errors import InputError, UsageError
 from logos_cli.grammar import Sentence
 from logos_cli.records import Record, Status
 from logos_cli.tasks.base import Collector, OpenSentence, PromptInfo
-from logos_cli.tasks.molecule import MoleculeTask
-from logos_cli.workflows import _engines
-from logos_cli.workflows._until import Until, Yield
-from logos_cli.workflows.generate import GenerateOptions, GenerateTally, Generation
+from logos_cli.tasks.molecule.plugin import MoleculeTask
+from logos_cli.workflows.generate.generation import GenerateOptions, GenerateTally, Generation
+from logos_cli.workflows.generate.until import Until, Yield
 
 _SMILES = ("CCO", "OCC", "C(C", "CN", "CO", "CCCCCCCC")
 
@@ -310,8 +309,8 @@ def test_what_is_finished_is_written_before_an_interruption_leaves(
     def start(checkpoint: Any, load: Any, backend: str, sampling: Sampling, **_: Any) -> Any:
         return checkpoint.load().info, _Breaking()
 
-    monkeypatch.setattr("logos_cli.workflows.generate.start_engine", start)
-    assert _engines.start_engine is not start
+    monkeypatch.setattr("logos_cli.workflows.generate.generation.start_engine", start)
+    assert start.start_engine is not start
     records = generate("molecule", ["C", "O"], n_samples=4, **molecules)
     written = []
     with pytest.raises(KeyboardInterrupt):

@@ -13,7 +13,7 @@ import pytest
 
 from logos_cli import registry
 from logos_cli.backends.base import Backend, LoadOptions, open_model
-from logos_cli.backends.remote import RemoteCheckpoint
+from logos_cli.backends.remote.plugin import RemoteCheckpoint
 from logos_cli.engine.likelihood import Likelihood, ScoredText, answer_start, blocks_of, perplexity
 from logos_cli.errors import DeviceMemoryError, InputError, ModelError
 from logos_cli.grammar import parse
@@ -72,12 +72,12 @@ def test_common_beginnings_are_read_once_and_rightly(backend: Backend) -> None:
 
 
 def test_sequences_longer_than_a_pass_stay_whole(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
-    from logos_cli.backends import _decoder_logps
+    from logos_cli.backends.torch import logps
 
     rows = [backend.tokenizer.encode(text) for text in TEXTS]
     expected = backend.token_logps(rows)
-    monkeypatch.setitem(_decoder_logps._TOKENS, "cpu", 16)
-    monkeypatch.setitem(_decoder_logps._LOGITS, "cpu", 1000)
+    monkeypatch.setitem(logps._TOKENS, "cpu", 16)
+    monkeypatch.setitem(logps._LOGITS, "cpu", 1000)
     for a, b in zip(backend.token_logps(rows), expected, strict=True):
         assert a == pytest.approx(b, abs=2e-5)
 
@@ -85,19 +85,19 @@ def test_sequences_longer_than_a_pass_stay_whole(backend: Backend, monkeypatch: 
 def test_passes_run_side_by_side_and_find_the_same(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
-    from logos_cli.backends import _decoder_logps
+    from logos_cli.backends.torch import logps
 
     rows = [backend.tokenizer.encode(text) for text in TEXTS]
     expected = backend.token_logps(rows)
-    whole, threads = _decoder_logps._run, []
+    whole, threads = logps._run, []
 
     def run(*args: Any) -> Any:
         assert torch.is_inference_mode_enabled()
         threads.append((threading.current_thread().name, torch.get_num_threads()))
         return whole(*args)
 
-    monkeypatch.setattr(_decoder_logps, "_run", run)
-    monkeypatch.setitem(_decoder_logps._TOKENS, "cpu", 64)
+    monkeypatch.setattr(logps, "_run", run)
+    monkeypatch.setitem(logps._TOKENS, "cpu", 64)
     two = open_model(LoadOptions(device="cpu", dtype="float32", threads=2), "torch").load()
     assert isinstance(two, Backend)
     for a, b in zip(two.token_logps(rows), expected, strict=True):
@@ -109,7 +109,7 @@ def test_passes_run_side_by_side_and_find_the_same(backend: Backend, monkeypatch
     def fail(*_: Any) -> None:
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
 
-    monkeypatch.setattr(_decoder_logps, "_run", fail)
+    monkeypatch.setattr(logps, "_run", fail)
     with pytest.raises(DeviceMemoryError):
         two.token_logps(rows)
     assert torch.get_num_threads() == 2
@@ -121,11 +121,11 @@ def test_attention_of_padded_groups_is_that_of_single_sequences(
     backend: Backend, long: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What GPUs do, on the CPU: paths of like length in one call, with short and long common beginnings."""
-    from logos_cli.backends import _decoder_logps
+    from logos_cli.backends.torch import logps
 
     rows = [backend.tokenizer.encode(text) for text in (TEXTS if long else TEXTS[:4] + _ALIKE)]
     expected = backend.token_logps(rows)
-    monkeypatch.setattr(_decoder_logps, "_groups", lambda paths, _: [[path for path in paths if path.n_new]])
+    monkeypatch.setattr(logps, "_groups", lambda paths, _: [[path for path in paths if path.n_new]])
     for a, b in zip(backend.token_logps(rows), expected, strict=True):
         assert a == pytest.approx(b, abs=2e-5)
 
@@ -178,11 +178,11 @@ def test_a_text_beyond_the_context_is_told_and_others_go_on(backend: Backend) ->
 def test_the_plain_product_serves_where_the_packed_one_is_missing(
     backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from logos_cli.backends import _linear
+    from logos_cli.backends.torch import linear
 
     rows = [backend.tokenizer.encode(text) for text in TEXTS]
     expected = backend.token_logps(rows)
-    monkeypatch.setattr(_linear, "packing_works", lambda _dtype: False)
+    monkeypatch.setattr(linear, "packing_works", lambda _dtype: False)
     plain = open_model(LoadOptions(device="cpu", dtype="float32", threads=1), "torch").load()
     assert isinstance(plain, Backend)
     for a, b in zip(plain.token_logps(rows), expected, strict=True):

@@ -7,8 +7,8 @@ import random
 import pytest
 from rdkit import Chem
 
+from logos_cli.chemistry.bond_orders import Skeleton, perceive, skeleton_of
 from logos_cli.errors import MoleculeError
-from logos_cli.objects._bond_orders import Skeleton, perceive, skeleton_of
 from logos_cli.objects.base import to_text
 from logos_cli.objects.material import Material, material_from_blocks
 

@@ -7,9 +7,9 @@ import pickle
 import pytest
 
 from logos_cli.errors import InputError, LogosError
-from logos_cli.evaluators._reference import ReferenceSet
 from logos_cli.evaluators.base import Context, Subject, Unavailable
-from logos_cli.evaluators.materials import PLUGIN
+from logos_cli.evaluators.materials.plugin import PLUGIN
+from logos_cli.evaluators.reference import ReferenceSet
 from logos_cli.grammar import Form
 from logos_cli.objects.base import to_text
 from logos_cli.objects.material import Material

@@ -13,11 +13,11 @@ import gguf
 import numpy as np
 import pytest
 
-from logos_cli.backends import _gguf
-from logos_cli.backends._gguf import TYPES, GgufHeader, read_gguf
-from logos_cli.backends._gguf_write import FILE_TYPES, pre_tokenizer, write_gguf
-from logos_cli.backends._task_sampling import GGUF_KEY
 from logos_cli.backends.base import Backend, LoadOptions, open_model
+from logos_cli.checkpoints.gguf import header
+from logos_cli.checkpoints.gguf.header import TYPES, GgufHeader, read_gguf
+from logos_cli.checkpoints.gguf.write import FILE_TYPES, pre_tokenizer, write_gguf
+from logos_cli.checkpoints.task_sampling import GGUF_KEY
 from logos_cli.errors import ExitCode, LogosError, MissingError, ModelError, OutputError, UsageError
 from logos_cli.grammar import TAGS
 from logos_cli.models import convert as conversion
@@ -419,7 +419,7 @@ def test_every_error_is_one_of_ours(tmp_path: Path) -> None:
         with pytest.raises(LogosError) as caught:
             verify(str(tmp_path / "x.gguf"))
         assert caught.value.source == str(tmp_path / "x.gguf")
-    assert _gguf.SUFFIX == ".gguf"
+    assert header.SUFFIX == ".gguf"
 
 
 def test_widths_that_a_type_cannot_divide_fall_back_on_request(tmp_path: Path) -> None:

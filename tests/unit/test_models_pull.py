@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub.errors import HfHubHTTPError
 
-from logos_cli.backends._locate import locate
+from logos_cli.checkpoints.locate import locate
 from logos_cli.errors import ExitCode, MissingError, OutputError
 from logos_cli.models.pull import PullPlan, RemoteFile, plan_pull, pull
 

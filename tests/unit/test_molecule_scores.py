@@ -9,11 +9,11 @@ import pickle
 import pytest
 
 from logos_cli.errors import InputError, LogosError
-from logos_cli.evaluators import _molecule_properties, _molecule_reference
-from logos_cli.evaluators._novelty import Part, embedded_index
-from logos_cli.evaluators._reference import ReferenceSet
 from logos_cli.evaluators.base import Context, Subject, Unavailable
-from logos_cli.evaluators.molecules import PLUGIN
+from logos_cli.evaluators.molecules import properties, reference
+from logos_cli.evaluators.molecules.plugin import PLUGIN
+from logos_cli.evaluators.novelty import Part, embedded_index
+from logos_cli.evaluators.reference import ReferenceSet
 from logos_cli.grammar import Form
 from logos_cli.objects.complex import Complex
 from logos_cli.objects.molecule import Molecule
@@ -104,13 +104,13 @@ def test_without_contrib_there_is_no_sa_and_a_reason(monkeypatch):
         return real(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    _molecule_properties._sa_scorer.cache_clear()
+    properties._sa_scorer.cache_clear()
     try:
         PLUGIN.prepare(["sa"], ALONE)
         found = score("CCCCCCCC")
     finally:
-        _molecule_properties._sa_scorer.cache_clear()
-        _molecule_properties.measured.cache_clear()
+        properties._sa_scorer.cache_clear()
+        properties.measured.cache_clear()
     assert "Contrib/SA_Score" in found["sa"].reason
     assert "pip install" in found["sa"].reason
     assert found["qed"] > 0
@@ -155,9 +155,9 @@ def test_figures_of_nothing():
 
 
 def test_a_large_reference_set_is_drawn_from(context, monkeypatch):
-    monkeypatch.setattr(_molecule_reference, "MOST_NEIGHBOURS", 100)
-    monkeypatch.setattr(_molecule_reference, "MOST_COMPARED", 50)
-    large = _molecule_reference.MoleculeReference(context.reference, seed=1)
+    monkeypatch.setattr(reference, "MOST_NEIGHBOURS", 100)
+    monkeypatch.setattr(reference, "MOST_COMPARED", 50)
+    large = reference.MoleculeReference(context.reference, seed=1)
     assert large.n == 301
     assert len(large.smiles) == 50
     assert len(set(large.smiles) & {score(each)["smiles"] for each in reference_set()[50:]}) > 25

@@ -14,16 +14,16 @@ from rdkit import Chem, DataStructs
 from rdkit.Chem import QED, Descriptors, GraphDescriptors
 
 from logos_cli.errors import MoleculeError
-from logos_cli.evaluators._molecule_kl import (
+from logos_cli.evaluators.molecules.kl import (
     bertz_complexity,
     descriptors,
     divergences,
     kl_score,
     similarity_fingerprint,
 )
-from logos_cli.evaluators._molecule_properties import MeasuredMolecule, sa_scorer
-from logos_cli.evaluators._molecule_reference import MoleculeReference
-from logos_cli.evaluators._molecule_sets import (
+from logos_cli.evaluators.molecules.properties import MeasuredMolecule, sa_scorer
+from logos_cli.evaluators.molecules.reference import MoleculeReference
+from logos_cli.evaluators.molecules.sets import (
     ChemNetDistance,
     FingerprintSet,
     cosine_similarity,
@@ -32,9 +32,9 @@ from logos_cli.evaluators._molecule_sets import (
     packed,
     uniqueness,
 )
-from logos_cli.evaluators._molecule_summary import MoleculeSet, see
-from logos_cli.evaluators._reference import ReferenceSet
-from logos_cli.evaluators._statistics import distance, share
+from logos_cli.evaluators.molecules.summary import MoleculeSet, see
+from logos_cli.evaluators.reference import ReferenceSet
+from logos_cli.evaluators.statistics import distance, share
 from tests.molecule_sets import generated_set, reference_set
 
 PUBLISHED = json.loads(
@@ -124,7 +124,7 @@ def test_similarities_are_those_of_rdkit(generated, reference, old_numpy, monkey
     if old_numpy:
         monkeypatch.delattr(np, "bitwise_count", raising=False)
     monkeypatch.setattr(
-        "logos_cli.evaluators._molecule_sets._AT_ONCE", 7
+        "logos_cli.evaluators.molecules.sets._AT_ONCE", 7
     )  # several pieces, the last one short
     empty = DataStructs.ExplicitBitVect(1024)
     fingerprints = [empty, *(molecule.fingerprint for molecule in reference[:40])]

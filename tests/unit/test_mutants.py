@@ -10,8 +10,8 @@ from logos_cli.errors import InputError, LogosError, UsageError
 from logos_cli.objects.antibody import Antibody
 from logos_cli.objects.protein import Protein
 from logos_cli.records import Status
-from logos_cli.workflows.mutants import MutantScoring, MutantTable, WildType, score_mutants
-from logos_cli.workflows.score import ScoreOptions
+from logos_cli.workflows.score.mutants import MutantScoring, MutantTable, WildType, score_mutants
+from logos_cli.workflows.score.scoring import ScoreOptions
 
 WT = WildType(Protein("MKTAYIAKQR"))
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from logos_cli.errors import MissingError, ModelError
-from logos_cli.evaluators._novelty import FILE, HashedKeys, Part, TrainingIndex, embedded_index, keys_of
+from logos_cli.evaluators.novelty import FILE, HashedKeys, Part, TrainingIndex, embedded_index, keys_of
 from logos_cli.objects.antibody import Antibody
 from logos_cli.objects.complex import Complex
 from logos_cli.objects.material import Material

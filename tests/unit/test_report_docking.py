@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from rdkit import Chem
 
-from logos_cli.docking.receptor import Receptor
-from logos_cli.formats._structure_read import load
+from logos_cli.docking.receptor.preparation import Receptor
 from logos_cli.records import Record, Status
 from logos_cli.report.docking import BestLigands
 from logos_cli.report.plots import histogram
+from logos_cli.structure.read import load
 from tests import receptors
 
 gemmi = pytest.importorskip("gemmi")
@@ -21,7 +21,7 @@ gemmi = pytest.importorskip("gemmi")
 
 @pytest.fixture(scope="module")
 def receptor() -> Receptor:
-    from logos_cli.docking.receptor import as_mmcif
+    from logos_cli.docking.receptor.preparation import as_mmcif
 
     cif = as_mmcif(load(receptors.peptide().encode(), "peptide.pdb").structure)
     return Receptor("peptide.pdb", None, "", "", cif, "key", ())

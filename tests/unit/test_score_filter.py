@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from logos_cli.errors import UsageError
-from logos_cli.workflows._score_filter import Filter
+from logos_cli.workflows.score.filter import Filter
 
 VALUES = {"qed": 0.6, "sa": 3.5, "valid": True, "scaffold": "c1ccccc1", "vina": None}
 

@@ -13,7 +13,7 @@ from logos_cli.objects.molecule import Molecule
 from logos_cli.objects.protein import Protein
 from logos_cli.objects.reaction import Reaction
 from logos_cli.records import Record
-from logos_cli.workflows.score import score
+from logos_cli.workflows.score.scoring import score
 
 
 def reaction(*reactants: str) -> Record:

@@ -9,10 +9,11 @@ import time
 import pytest
 
 from logos_cli.errors import FormatError, GrammarError, InputError
-from logos_cli.formats._input import Input
-from logos_cli.formats.base import Entry, ReadOptions, detect
+from logos_cli.formats.base import Entry, ReadOptions
+from logos_cli.formats.detect import detect
 from logos_cli.formats.sentences import PLUGIN
 from logos_cli.grammar import Form
+from logos_cli.io.input import Input
 from logos_cli.objects.molecule import Molecule
 from logos_cli.objects.protein import Protein
 from logos_cli.objects.reaction import Reaction

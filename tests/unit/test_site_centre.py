@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from logos_cli.formats._site_centre import site_centre
+from logos_cli.structure.site_centre import site_centre
 
 Floats = NDArray[np.float64]
 

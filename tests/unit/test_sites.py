@@ -15,15 +15,15 @@ import pytest
 
 from logos_cli import decode, encode, generate
 from logos_cli.errors import LogosError, OutputError, UsageError
-from logos_cli.formats._residue_map import ResidueMap, ResidueName
-from logos_cli.formats._residue_places import ResiduePlaces, residue_places
-from logos_cli.formats._site_write import P2RankResiduesWriter, P2RankWriter, SiteCifWriter
 from logos_cli.formats.base import WriteOptions, Writer
+from logos_cli.formats.structure.write_sites import P2RankResiduesWriter, P2RankWriter, SiteCifWriter
 from logos_cli.grammar import parse
 from logos_cli.objects.complex import Complex
 from logos_cli.objects.protein import Protein
 from logos_cli.records import Record, Status
-from logos_cli.tasks._sites import WIDEST_ANGSTROM, frequencies, rank_sites
+from logos_cli.structure.residue_map import ResidueMap, ResidueName
+from logos_cli.structure.residue_places import ResiduePlaces, residue_places
+from logos_cli.tasks.site.sites import WIDEST_ANGSTROM, frequencies, rank_sites
 
 _SEQUENCE = "MKTAYIAKQRQISFVK"
 

@@ -9,8 +9,8 @@ import random
 import pytest
 from rdkit import Chem
 
+from logos_cli.chemistry.smiles_variants import aligned, canonical, first_common, randomized
 from logos_cli.errors import MoleculeError
-from logos_cli.objects._smiles_variants import aligned, canonical, first_common, randomized
 
 MOLECULES = (
     "CC(=O)Oc1ccccc1C(=O)O", "C[C@H](N)C(=O)O", "F/C=C/Cl", "[Na+].[Cl-]", "C1CC1", "[H][H]", "O", "C[N+](C)(C)C",

@@ -10,10 +10,10 @@ import pytest
 
 from logos_cli import Record
 from logos_cli.errors import InputError, LogosError, OutputError
-from logos_cli.formats._input import Input
 from logos_cli.formats.base import ReadOptions, WriteOptions
-from logos_cli.formats.structure import PLUGIN
+from logos_cli.formats.structure.plugin import PLUGIN
 from logos_cli.grammar import Form
+from logos_cli.io.input import Input
 from logos_cli.objects.complex import Complex
 from logos_cli.objects.molecule import Molecule
 from logos_cli.objects.protein import Protein
@@ -211,7 +211,7 @@ def test_modified_residues_have_their_parents_letter():
      ("PYL", "O"), ("HID", "H"), ("UNK", "X"), ("CRO", "X"), ("QQQ", "X"), ("MVA", "V")],
 )  # fmt: skip
 def test_letters(name: str, letter: str):
-    from logos_cli.formats._residues import letter as letter_of
+    from logos_cli.structure.residue_names import letter as letter_of
 
     assert letter_of(name) == letter
 
@@ -474,18 +474,18 @@ def test_the_index_is_made_once_and_read_without_biotite(tmp_path: Path, monkeyp
     import subprocess
     import sys
 
-    from logos_cli.formats import _components
+    from logos_cli.structure.ligand import dictionary
 
     monkeypatch.setenv("LOGOS_CACHE", str(tmp_path))
-    _components._index.cache_clear()
-    _components.component.cache_clear()
-    assert _components.component("BNZ") is not None
-    path = _components.index_path()
+    dictionary._index.cache_clear()
+    dictionary.component.cache_clear()
+    assert dictionary.component("BNZ") is not None
+    path = dictionary.index_path()
     assert path.is_file()
     made = path.stat().st_mtime_ns
-    _components._index.cache_clear()
-    _components.component.cache_clear()
-    found = _components.component("HEM")
+    dictionary._index.cache_clear()
+    dictionary.component.cache_clear()
+    found = dictionary.component("HEM")
     assert found is not None
     assert len(found.atoms) == 43
     assert path.stat().st_mtime_ns == made
@@ -496,25 +496,25 @@ def test_the_index_is_made_once_and_read_without_biotite(tmp_path: Path, monkeyp
     warm = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert warm.stdout == "False\n"
     path.write_bytes(b"damaged")
-    _components._index.cache_clear()
-    _components.component.cache_clear()
-    assert _components.component("BNZ") is not None
-    _components._index.cache_clear()
-    _components.component.cache_clear()
+    dictionary._index.cache_clear()
+    dictionary.component.cache_clear()
+    assert dictionary.component("BNZ") is not None
+    dictionary._index.cache_clear()
+    dictionary.component.cache_clear()
 
 
 def test_the_index_works_where_nothing_can_be_written(monkeypatch: pytest.MonkeyPatch):
-    from logos_cli.formats import _components
+    from logos_cli.structure.ligand import dictionary
 
     monkeypatch.setenv("LOGOS_CACHE", "/proc/nowhere")
-    _components._index.cache_clear()
-    _components.component.cache_clear()
-    found = _components.component("MSE")
+    dictionary._index.cache_clear()
+    dictionary.component.cache_clear()
+    found = dictionary.component("MSE")
     assert found is not None
     assert (found.parent, found.letter) == ("MET", "M")
-    assert _components.component("no such component") is None
-    _components._index.cache_clear()
-    _components.component.cache_clear()
+    assert dictionary.component("no such component") is None
+    dictionary._index.cache_clear()
+    dictionary.component.cache_clear()
 
 
 def test_errors_are_of_the_library():

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from logos_cli.errors import FormatError, InputError, UsageError
-from logos_cli.formats._input import Input
-from logos_cli.formats.base import Entry, ReadOptions, WriteOptions, detect
-from logos_cli.formats.table import PLUGIN
+from logos_cli.formats.base import Entry, ReadOptions, WriteOptions
+from logos_cli.formats.detect import detect
+from logos_cli.formats.table.plugin import PLUGIN
 from logos_cli.grammar import Form
+from logos_cli.io.input import Input
 from logos_cli.objects.antibody import Antibody
 from logos_cli.objects.base import ScienceObject
 from logos_cli.objects.complex import Complex

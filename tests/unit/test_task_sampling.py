@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from logos_cli.backends._task_sampling import GGUF_KEY, KEY, from_config, from_metadata
 from logos_cli.backends.base import LoadOptions, open_model
+from logos_cli.checkpoints.task_sampling import GGUF_KEY, KEY, from_config, from_metadata
 from logos_cli.engine.sampling import Sampling
 from logos_cli.errors import ModelError
 from logos_cli.models.convert import convert
-from logos_cli.workflows.generate import GenerateOptions, Generation
+from logos_cli.workflows.generate.generation import GenerateOptions, Generation
 from tests.checkpoints import small_tokenizer, write_checkpoint
 
 WANTED = {"protein": {"temperature": 0.9, "top_k": 12}}

@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 
 from logos_cli.backends.base import CharacterTokenizer
+from logos_cli.chemistry.atom_balance import balance
 from logos_cli.engine.constraint import Constraint, check_prompt
 from logos_cli.errors import InputError, LogosError, MissingError, MoleculeError, UsageError
 from logos_cli.grammar import parse
-from logos_cli.tasks._atoms import balance
-from logos_cli.tasks._cdr import Design, parse_lengths, parse_names, plan_design
-from logos_cli.tasks._frameworks import check_node, framework_key
-from logos_cli.tasks._mutations import mutations
-from logos_cli.tasks._oracle import RESIDUES, one_hot, open_oracle
-from logos_cli.tasks._scaffold import contains_scaffold, scaffold_template
+from logos_cli.tasks.design.cdr import Design, parse_lengths, parse_names, plan_design
+from logos_cli.tasks.design.mutations import mutations
+from logos_cli.tasks.design.oracle import RESIDUES, one_hot, open_oracle
+from logos_cli.tasks.material.frameworks import check_node, framework_key
+from logos_cli.tasks.molecule.scaffold import contains_scaffold, scaffold_template
 
 _HEAVY = (
     "EVQLVESGGGLVQPGGSLRLSCAASGFNIKDTYIHWVRQAPGKGLEWVARIYPTNGYTRYADSVKGRFTISADTSKNTAYLQMNSLRAEDTAVYYC"

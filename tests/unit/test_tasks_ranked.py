@@ -18,9 +18,9 @@ import pytest
 
 from logos_cli import decode, generate
 from logos_cli.backends.base import LoadOptions, open_model
+from logos_cli.chemistry.smiles import canonical_smiles, parse_smiles
 from logos_cli.engine.likelihood import Likelihood, ScoredText
 from logos_cli.errors import GrammarError, InputError, LogosError, MoleculeError, UsageError
-from logos_cli.formats._smiles import canonical_smiles, parse_smiles
 from logos_cli.formats.base import WriteOptions
 from logos_cli.objects.antibody import Antibody
 from logos_cli.objects.material import Material, material_from_blocks
@@ -248,7 +248,7 @@ def test_a_model_of_fitness_ranks_by_measured_values(tmp_path: Path, shared_data
     import joblib
     from sklearn.linear_model import Ridge
 
-    from logos_cli.tasks._oracle import one_hot
+    from logos_cli.tasks.design.oracle import one_hot
 
     with lzma.open(shared_data / "fitness" / "gb1_flip.csv.xz", "rt", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))[:1500]

@@ -16,7 +16,7 @@ from logos_cli.training.config import (
     differences,
 )
 from logos_cli.training.config_file import load_config, parse_setting
-from logos_cli.training.optimization import is_decaying, learning_rate_factor
+from logos_cli.training.run.optimization import is_decaying, learning_rate_factor
 
 
 def read(tmp_path, text: str) -> TrainConfig:

@@ -14,11 +14,11 @@ import torch
 from safetensors.torch import load_file
 
 from logos_cli.errors import UsageError
-from logos_cli.training import checkpoint
-from logos_cli.training.distributed import World, start
-from logos_cli.training.journal import read_journal
-from logos_cli.training.loop import Trainer
 from logos_cli.training.resolve import resolve
+from logos_cli.training.run import checkpoint
+from logos_cli.training.run.distributed import World, start
+from logos_cli.training.run.journal import read_journal
+from logos_cli.training.run.loop import Trainer
 from tests.unit.training_corpora import CONFIG, write_corpus
 
 _WORKER = """
@@ -26,8 +26,8 @@ import json, sys
 from pathlib import Path
 from logos_cli.training import distributed
 from logos_cli.training.config import TrainConfig
-from logos_cli.training.corpus import Corpus
-from logos_cli.training.loop import Trainer
+from logos_cli.training.corpus.shards import Corpus
+from logos_cli.training.run.loop import Trainer
 from logos_cli.training.resolve import resolve
 corpus, directory, jobs = Corpus(Path(sys.argv[1])), Path(sys.argv[2]), json.loads(sys.argv[3])
 world = distributed.start("cpu")

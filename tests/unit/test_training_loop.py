@@ -12,14 +12,14 @@ import pytest
 import torch
 
 from logos_cli.errors import InputError, MissingError, OutputError, UsageError
-from logos_cli.training import checkpoint
 from logos_cli.training.config import ModelConfig
-from logos_cli.training.corpus import Corpus
-from logos_cli.training.journal import Journal, read_journal
-from logos_cli.training.loop import Trainer, TrainingError
-from logos_cli.training.report import Silent
+from logos_cli.training.corpus.shards import Corpus
 from logos_cli.training.resolve import resolve
-from logos_cli.training.signals import Outcome
+from logos_cli.training.run import checkpoint
+from logos_cli.training.run.journal import Journal, read_journal
+from logos_cli.training.run.loop import Trainer, TrainingError
+from logos_cli.training.run.report import Silent
+from logos_cli.training.run.signals import Outcome
 from tests.unit.training_corpora import CONFIG, write_corpus
 
 

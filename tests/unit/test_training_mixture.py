@@ -9,10 +9,10 @@ import pytest
 from logos_cli.errors import UsageError
 from logos_cli.grammar.spec import Kind
 from logos_cli.resources import data_path
-from logos_cli.training.corpus import Corpus
-from logos_cli.training.corpus_writer import CorpusWriter
-from logos_cli.training.mixture import Mixture
-from logos_cli.training.vocabulary import Vocabulary
+from logos_cli.training.corpus.mixture import Mixture
+from logos_cli.training.corpus.shards import Corpus
+from logos_cli.training.corpus.vocabulary import Vocabulary
+from logos_cli.training.corpus.writer import CorpusWriter
 
 
 @pytest.fixture

@@ -13,12 +13,12 @@ import torch
 from logos_cli.errors import MissingError, ModelError, UsageError
 from logos_cli.grammar import TAGS
 from logos_cli.training.config import ModelConfig
-from logos_cli.training.loop import Trainer
+from logos_cli.training.corpus.vocabulary import Vocabulary
 from logos_cli.training.model import add_tokens, build_model, find_base, new_model
 from logos_cli.training.plan import make_plan
 from logos_cli.training.resolve import resolve
-from logos_cli.training.signals import Outcome
-from logos_cli.training.vocabulary import Vocabulary
+from logos_cli.training.run.loop import Trainer
+from logos_cli.training.run.signals import Outcome
 from tests.unit.training_corpora import CONFIG, NANO, write_corpus
 
 SHAPE = ModelConfig(hidden_size=32, intermediate_size=64, n_layers=2, n_heads=2, context_length=128)

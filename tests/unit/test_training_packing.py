@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logos_cli.training.config import ModelConfig, RunConfig
-from logos_cli.training.feed import deal
-from logos_cli.training.forward import SentenceLoss, choose_attention, loss_sum
+from logos_cli.training.corpus.packing import TIERS, Example, build, dense_mask, pack, plan_batches, tiers_for
+from logos_cli.training.corpus.vocabulary import Vocabulary
 from logos_cli.training.model import new_model
-from logos_cli.training.packing import TIERS, Example, build, dense_mask, pack, plan_batches, tiers_for
-from logos_cli.training.vocabulary import Vocabulary
+from logos_cli.training.run.feed import deal
+from logos_cli.training.run.forward import SentenceLoss, choose_attention, loss_sum
 from tests.unit.training_corpora import NANO
 
 SHAPE = ModelConfig(hidden_size=32, intermediate_size=64, n_layers=2, n_heads=2, context_length=2048)
@@ -102,7 +102,7 @@ def test_padding_attends_to_padding_only():
 
 
 def test_the_logits_of_a_large_vocabulary_are_computed_in_parts(model, monkeypatch):
-    from logos_cli.training import forward
+    from logos_cli.training.run import forward
 
     loss = SentenceLoss(model, "eager", torch.float32)
     batch = build(plan_batches(examples((60, 70)), 256)[0], 0)

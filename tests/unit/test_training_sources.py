@@ -9,9 +9,9 @@ import pytest
 
 from logos_cli.grammar import FORMS, parse
 from logos_cli.grammar.spec import Kind
-from logos_cli.training.corpus import Corpus
-from logos_cli.workflows._corpus_sentences import SentenceOptions
-from logos_cli.workflows.corpus import BuildOptions, build
+from logos_cli.training.corpus.shards import Corpus
+from logos_cli.workflows.corpus.corpus import BuildOptions, build
+from logos_cli.workflows.corpus.sentences import SentenceOptions
 from scripts import nano_records as script
 
 CHAIN = "MKTAYIAKQR"
@@ -128,7 +128,7 @@ def test_stray_quotes_of_a_source_are_no_smiles(sentences):
 
 
 def test_the_weights_name_domains_that_there_are(sentences, checkout):
-    from logos_cli.workflows.corpus import read_weights
+    from logos_cli.workflows.corpus.corpus import read_weights
 
     # the chains here are too short for windows
     assert set(read_weights(checkout / "scripts" / "nano_weights.toml")) - {"search_window"} >= set(

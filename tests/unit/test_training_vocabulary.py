@@ -13,8 +13,8 @@ from logos_cli.errors import ModelError, OutputError
 from logos_cli.grammar import TAGS, Form
 from logos_cli.grammar.spec import RESIDUES, SMILES, Kind, Operator
 from logos_cli.resources import data_path
-from logos_cli.training.encoder import SentenceEncoder
-from logos_cli.training.vocabulary import PAYLOAD, Vocabulary
+from logos_cli.training.corpus.encoder import SentenceEncoder
+from logos_cli.training.corpus.vocabulary import PAYLOAD, Vocabulary
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 NANO = data_path("tokenizers", "logos-nano")

@@ -16,9 +16,9 @@ from logos_cli.training.config import (
     ScheduleConfig,
     TrainConfig,
 )
-from logos_cli.training.corpus import Corpus
-from logos_cli.training.corpus_writer import CorpusWriter
-from logos_cli.training.vocabulary import Vocabulary
+from logos_cli.training.corpus.shards import Corpus
+from logos_cli.training.corpus.vocabulary import Vocabulary
+from logos_cli.training.corpus.writer import CorpusWriter
 
 NANO = data_path("tokenizers", "logos-nano")
 CONFIG = TrainConfig(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from logos_cli.cli.base import Command
-from logos_cli.cli.options import Inputs, Jobs, RecordFormat, one_of
+from logos_cli.cli.options.common import Inputs, Jobs, RecordFormat, one_of
 from logos_cli.cli.output import Complaints, inputs_or_stdin, open_sink
 from logos_cli.cli.terminal import terminal
 from logos_cli.errors import ExitCode
@@ -21,10 +21,10 @@ from logos_cli.grammar.spec import FORMS
 from logos_cli.resources import EMBEDDED
 
 if TYPE_CHECKING:
-    from logos_cli.training.corpus import Corpus
-    from logos_cli.workflows._corpus_build import Outcome
-    from logos_cli.workflows.corpus import Report
-    from logos_cli.workflows.corpus_view import DomainInfo
+    from logos_cli.training.corpus.shards import Corpus
+    from logos_cli.workflows.corpus.build import Outcome
+    from logos_cli.workflows.corpus.corpus import Report
+    from logos_cli.workflows.corpus.view import DomainInfo
 
 _SENTENCES, _SPLIT, _READING = "Sentences", "Split and mixture", "Reading"
 Directory = Annotated[Path, typer.Argument(metavar="CORPUS", help="The directory of a corpus.")]
@@ -118,9 +118,9 @@ def build(
       logos corpus build records/ -o corpus/ --tokenizer LOGOS-Hub/LOGOS-8B --context-length 4096
     """
     from logos_cli.formats.base import ReadOptions
-    from logos_cli.workflows._corpus_sentences import SentenceOptions
-    from logos_cli.workflows.corpus import BuildOptions
-    from logos_cli.workflows.corpus import build as run
+    from logos_cli.workflows.corpus.corpus import BuildOptions
+    from logos_cli.workflows.corpus.corpus import build as run
+    from logos_cli.workflows.corpus.sentences import SentenceOptions
 
     names = tuple(name.strip() for name in forms.split(",") if name.strip()) if forms else ()
     options = BuildOptions(
@@ -231,7 +231,7 @@ def info(
 
       logos corpus info corpus/ --json | jq .weights
     """
-    from logos_cli.training.corpus import Corpus
+    from logos_cli.training.corpus.shards import Corpus
 
     found = Corpus(corpus)
     if as_json:
@@ -244,7 +244,7 @@ def info(
 
 def _print_rows(corpus: Corpus) -> None:
     """Print one domain a line, for other programs."""
-    from logos_cli.workflows.corpus_view import domains_of
+    from logos_cli.workflows.corpus.view import domains_of
 
     columns = ("domain", "forms", "train", "train_tokens", "valid", "valid_tokens", "weight", "dropped")
     typer.echo("\t".join(columns))
@@ -266,7 +266,7 @@ def _paint(corpus: Corpus) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from logos_cli.workflows.corpus_view import domains_of
+    from logos_cli.workflows.corpus.view import domains_of
 
     rows = list(domains_of(corpus))
     cells = [_cells(one) for one in rows]
@@ -317,8 +317,8 @@ def _totals(rows: Sequence[DomainInfo]) -> list[str]:
 
 def _facts(corpus: Corpus) -> Iterator[tuple[str, str]]:
     """Yield what is said below the table."""
-    from logos_cli.workflows.corpus import report_of
-    from logos_cli.workflows.corpus_view import size_of
+    from logos_cli.workflows.corpus.corpus import report_of
+    from logos_cli.workflows.corpus.view import size_of
 
     report, tokenizer = report_of(corpus.manifest), corpus.manifest["tokenizer"]
     added = f", {len(tokenizer['added'])} tags added" if tokenizer["added"] else ""
@@ -352,7 +352,7 @@ def verify(corpus: Directory) -> None:
 
       logos corpus verify corpus/
     """
-    from logos_cli.training.corpus import SPLITS, Corpus
+    from logos_cli.training.corpus.shards import SPLITS, Corpus
 
     found = Corpus(corpus)
     names = list(found.files())
@@ -387,8 +387,8 @@ def show(
 
       logos corpus show corpus/ retrosynthesis:81 protein:7
     """
-    from logos_cli.training.corpus import Corpus
-    from logos_cli.workflows.corpus_view import sentences_of
+    from logos_cli.training.corpus.shards import Corpus
+    from logos_cli.workflows.corpus.view import sentences_of
 
     with open_sink(None, format or "text") as sink:
         for record in sentences_of(Corpus(corpus), sentences, split, limit):

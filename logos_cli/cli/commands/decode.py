@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from logos_cli.cli.base import Command
-from logos_cli.cli.options import Inputs, Output, Overwrite, one_of
+from logos_cli.cli.options.common import Inputs, Output, Overwrite, one_of
 from logos_cli.cli.output import Complaints, finish, inputs_or_stdin
 from logos_cli.errors import ExitCode, ToldError
 from logos_cli.records import Record, Tally
@@ -49,8 +49,8 @@ def decode(
 
       logos encode complex.pdb | logos decode --to pml > site.pml
     """
-    from logos_cli.formats._output import open_output
     from logos_cli.formats.base import WriteOptions
+    from logos_cli.io.output import open_output
     from logos_cli.workflows.decode import iter_decoded, write_decoded, writer_for
 
     writer = writer_for(to, output)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from logos_cli.cli.base import Command
-from logos_cli.cli.options import Form, Inputs, Jobs, Level, Output, Overwrite, RecordFormat
+from logos_cli.cli.options.common import Form, Inputs, Jobs, Level, Output, Overwrite, RecordFormat
 from logos_cli.cli.output import inputs_or_stdin, open_sink, write_all
 from logos_cli.cli.terminal import terminal
 from logos_cli.errors import ExitCode

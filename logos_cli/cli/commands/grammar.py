@@ -9,7 +9,7 @@ import typer
 
 from logos_cli.cli.base import Command
 from logos_cli.cli.boundary import show as show_error
-from logos_cli.cli.options import Inputs, complete_form
+from logos_cli.cli.options.common import Inputs, complete_form
 from logos_cli.cli.output import inputs_or_stdin
 from logos_cli.cli.terminal import terminal
 from logos_cli.errors import ExitCode

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from logos_cli.cli.base import Command
-from logos_cli.cli.options import Overwrite, one_of
+from logos_cli.cli.options.common import Overwrite, one_of
 from logos_cli.cli.terminal import terminal
 from logos_cli.errors import ExitCode
 from logos_cli.resources import EMBEDDED
 
 if TYPE_CHECKING:
-    from logos_cli.backends._gguf import GgufHeader
+    from logos_cli.checkpoints.gguf.header import GgufHeader
     from logos_cli.models.card import Facts
     from logos_cli.models.verify import Verification
 

@@ -18,8 +18,8 @@ from transformers import AutoModelForCausalLM
 from logos_cli.backends.base import Backend, LoadOptions, open_model
 from logos_cli.engine.sampler import Sampling
 from logos_cli.engine.scheduler import Engine, Finish, Request
-from logos_cli.training.corpus import Corpus, Shard
-from logos_cli.training.vocabulary import Vocabulary
+from logos_cli.training.corpus.shards import Corpus, Shard
+from logos_cli.training.corpus.vocabulary import Vocabulary
 from tests.bench.ngram import NgramModel
 
 SEED: Final = 20

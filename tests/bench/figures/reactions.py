@@ -17,7 +17,7 @@ import numpy as np
 
 from logos_cli import registry
 from logos_cli.errors import GrammarError, MoleculeError
-from logos_cli.evaluators._ranked_reactions import (
+from logos_cli.evaluators.reactions.ranking import (
     Answer,
     Proposal,
     canonical_answer,
@@ -28,7 +28,7 @@ from logos_cli.evaluators._ranked_reactions import (
 from logos_cli.grammar import Form, parse
 from logos_cli.objects.reaction import Reaction
 from logos_cli.records import Status
-from logos_cli.workflows.generate import GenerateOptions, generate
+from logos_cli.workflows.generate.generation import GenerateOptions, generate
 from tests.bench.figures.beam import BeamSearch
 from tests.bench.figures.bench import SEED, Bench, canonical, watch
 from tests.bench.figures.statistics import Figure, figure, percent

@@ -13,14 +13,14 @@ from typing import Any, Final
 import numpy as np
 
 from logos_cli.errors import GrammarError, MissingError, MoleculeError
-from logos_cli.evaluators._material_parts import Framework, FrameworkLibrary
-from logos_cli.evaluators._molecule_properties import MeasuredMolecule
-from logos_cli.evaluators._molecule_sets import first_ones
+from logos_cli.evaluators.materials.parts import Framework, FrameworkLibrary
+from logos_cli.evaluators.molecules.properties import MeasuredMolecule
+from logos_cli.evaluators.molecules.sets import first_ones
 from logos_cli.grammar import Form, parse
 from logos_cli.grammar.spec import Kind, Operator
 from logos_cli.objects.material import Material
 from logos_cli.records import Record
-from logos_cli.workflows.generate import GenerateOptions, generate
+from logos_cli.workflows.generate.generation import GenerateOptions, generate
 from tests.bench.figures.bench import SEED, Bench, HeldOut, Sample, canonical, say, watch
 from tests.bench.figures.statistics import distance, percent
 

@@ -22,7 +22,7 @@ from logos_cli.grammar import Form, Sentence, parse
 from logos_cli.grammar.spec import Kind, Operator
 from logos_cli.objects.protein import Protein
 from logos_cli.records import Record, Status
-from logos_cli.workflows.generate import GenerateOptions, generate
+from logos_cli.workflows.generate.generation import GenerateOptions, generate
 from tests.bench.figures.bench import SEED, Bench, HeldOut, watch
 from tests.bench.figures.likelihood import probability_of
 from tests.bench.figures.statistics import Figure, bootstrap, confusion, f1, mcc

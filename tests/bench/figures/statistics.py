@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from numpy.typing import ArrayLike
 
-from logos_cli.evaluators import _statistics as statistics
-from logos_cli.evaluators._statistics import Floats, confusion, f1, mcc, ratio
+from logos_cli.evaluators import statistics
 from logos_cli.evaluators.base import Estimate
+from logos_cli.evaluators.statistics import Floats, confusion, f1, mcc, ratio
 
 __all__ = [
     "Figure",

@@ -1,0 +1,113 @@
+"""How llama.cpp computes best here: with how many threads, and of how many rows a step must be.
+
+llama.cpp's threads spin while they wait for each other: with as many as cores on a machine that has other work, a
+step can take a hundred times as long as with one. It is measured when a model is loaded, and again by the work itself.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from logos_cli.backends.llamacpp.library import LOG, LlamaContext, LlamaModel
+from logos_cli.backends.threads import WORTH
+from logos_cli.checkpoints.gguf.header import GgufHeader
+from logos_cli.processes.environment import usable_cores
+
+_TIMED_ROWS = 8
+_TIMED_S = 0.2
+_POSITIONS = 256
+
+
+def best_threads(model: LlamaModel, kv_type: str) -> int:
+    """Time a step with 1, 2, 4 … threads, as long as more are faster."""
+    most = usable_cores()
+    if most == 1:
+        return 1
+    context = LlamaContext(model, _TIMED_ROWS, _POSITIONS, kv_type, 1)
+    best, least_s = 1, step_s(context, 1)
+    for number in (*(2**i for i in range(1, most.bit_length()) if 2**i < most), most):
+        seconds = step_s(context, number)
+        if seconds > WORTH * least_s:
+            break
+        best, least_s = number, seconds
+    context.close()
+    LOG.info(
+        "%d of %d threads serve best: %.1f ms for a step of %d rows", best, most, 1e3 * least_s, _TIMED_ROWS
+    )
+    return best
+
+
+def step_s(context: LlamaContext, threads: int) -> float:
+    """Return the typical time of a step: the median, since a rare good one is no promise."""
+    context.set_threads(threads)
+    slots = range(_TIMED_ROWS)
+    times: list[float] = []
+    while len(times) < 2 or (len(times) < 9 and sum(times) < _TIMED_S):
+        start = time.perf_counter()
+        context.decode([0] * _TIMED_ROWS, [0] * _TIMED_ROWS, slots, _TIMED_ROWS)
+        times.append(time.perf_counter() - start)
+        for slot in slots:
+            context.cut(slot, 0)
+    return sorted(times)[len(times) // 2] if len(times) > 2 else min(times)
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Of how many rows steps are made, so that a row's logits are the same bits whatever runs beside it.
+
+    llama.cpp multiplies few rows by other code than many, and what remains of a group by other code than the group;
+    each adds in an order of its own.
+    """
+
+    least: int
+    multiple: int = 1
+
+    def padded(self, n_rows: int) -> int:
+        """Return how many rows a step of so many is made of."""
+        return -(-max(n_rows, self.least) // self.multiple) * self.multiple
+
+
+ANY = Rows(1)
+_KNOWN = (ANY, Rows(2), Rows(4), Rows(4, 4), Rows(8), Rows(8, 4), Rows(8, 8))
+"""Cheapest first."""
+
+_FLOATS = {"f32", "f16", "bf16"}
+_ADDED, _MOST_ROUNDS = 200_000_000, 16
+_COMPARED = (1, 2, 4, 5, 8, 9, 12, 16)
+
+
+def rows_that_agree(model: LlamaModel, header: GgufHeader, kv_type: str, threads: int) -> Rows | None:
+    """Find out of how many rows the steps of a model must be made.
+
+    Where its matrices hold floating-point numbers it is known: one row is added up in another order than many. For
+    others it depends on the processor and on llama.cpp's version, and is tried.
+
+    Returns
+    -------
+    Rows or None
+        None where no rule makes rows agree.
+    """
+    matrices = [entry for entry in header.tensors.values() if len(entry.shape) > 1]
+    if {entry.type for entry in matrices} <= _FLOATS:
+        return Rows(2)
+    # the fewer numbers there are to add, the more rarely another order shows
+    n_rounds = max(1, min(_MOST_ROUNDS, _ADDED // sum(entry.n_elements for entry in matrices)))
+    found: dict[int, set[bytes]] = {}
+    context = LlamaContext(model, max(_COMPARED), _POSITIONS, kv_type, threads)
+    for n_rows in _COMPARED:
+        rows: list[list[bytes]] = [[] for _ in range(n_rows)]
+        for place in range(n_rounds):
+            token = (7 * place + 1) % model.n_vocabulary
+            logits = context.decode([token] * n_rows, [place] * n_rows, range(n_rows), n_rows)
+            for said, row in zip(rows, logits, strict=True):
+                said.append(row.tobytes())
+        found[n_rows] = {b"".join(said) for said in rows}
+        for slot in range(n_rows):
+            context.cut(slot, 0)
+    context.close()
+    for rule in _KNOWN:
+        kept = [said for n_rows, said in found.items() if rule.padded(n_rows) == n_rows]
+        if len(set().union(*kept)) == 1:
+            return rule
+    return None

@@ -1,0 +1,1 @@
+"""A server that speaks the completions interface of OpenAI."""

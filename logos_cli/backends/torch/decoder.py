@@ -1,0 +1,384 @@
+"""Llama and Qwen3 decoders over a cache with one row per sequence.
+
+The models of ``transformers`` keep one cache per batch, whose sequences begin and end together, and importing
+them costs five seconds. Here each row of the cache is a sequence of its own, at its own position, so that one
+can begin while others go on. A test holds the logits to those of ``transformers``.
+
+A network too large for one device is split by layers into *stages*, one a device, that run one after another.
+
+Shapes: R rows (sequences), L tokens of one prompt, H query heads in groups of G per key head (K of them), D
+the width of a head, T positions of the cache, V logits.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from itertools import chain
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad, rms_norm, scaled_dot_product_attention
+
+from logos_cli.backends.torch.layers import Layer, Weights, make_layer
+from logos_cli.backends.torch.linear import make_linear, packing_works
+from logos_cli.checkpoints.config import DecoderConfig, stage_of_layer
+
+KEYS = 64
+"""Attention runs over a multiple of so many positions: sums over positions then split into vectors in one
+way, whatever the length."""
+
+_ROWS = 8
+"""Rows come in multiples of this where weights are not packed. Products of fewer rows take other code paths then and
+round otherwise, and the text of a sequence would depend on how many others run beside it."""
+
+_BLOCK_ROWS = 16
+_CHUNK = {"cpu": 256, "mps": 512, "cuda": 4096}
+
+
+def inverse_frequencies(config: DecoderConfig) -> Tensor:
+    """Return the angular frequencies of the rotary embedding, shape (D / 2,).
+
+    ``llama3`` stretches the long wavelengths by ``factor`` and leaves the short ones, with a smooth passage
+    between (Llama 3.1).
+    """
+    rope = config.rope
+    exponent = torch.arange(0, config.head_dim, 2, dtype=torch.float32) / config.head_dim
+    frequencies = 1.0 / (float(rope["rope_theta"]) ** exponent)
+    if rope["rope_type"] == "default":
+        return frequencies
+    factor = float(rope["factor"])
+    if rope["rope_type"] == "linear":
+        return frequencies / factor
+    low, high = float(rope["low_freq_factor"]), float(rope["high_freq_factor"])
+    original = float(rope["original_max_position_embeddings"])
+    turns = original * frequencies / (2 * math.pi)
+    smooth = ((turns - low) / (high - low)).clamp(0.0, 1.0)
+    return frequencies / factor * (1 - smooth) + frequencies * smooth
+
+
+@dataclass(slots=True)
+class _Stage:
+    """Consecutive layers on one device."""
+
+    device: torch.device
+    layers: list[Layer]
+    cos: Tensor
+    sin: Tensor
+    caches: list[tuple[Tensor, Tensor]]
+    """Per layer keys and values, each of shape (R, K, T, D)."""
+
+
+@dataclass(slots=True)
+class _Block:
+    """Rows that attend to the same number of positions, and what hides the positions beyond each's own end."""
+
+    start: int
+    stop: int
+    n_keys: int
+    bias: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """Consecutive tokens of one row: ``n`` of a pass from ``first``, at the positions from ``start``."""
+
+    row: int
+    first: int
+    n: int
+    start: int
+
+
+@dataclass(slots=True)
+class _Place:
+    """Where the tokens of a pass stand: one in each of the first rows, or in spans of several rows."""
+
+    cos: Tensor
+    sin: Tensor
+    positions: Tensor | None = None
+    rows: Tensor | None = None
+    blocks: Sequence[_Block] = ()
+    spans: Sequence[_Span] = ()
+
+
+class Decoder:
+    """The network and its cache.
+
+    Parameters
+    ----------
+    tensors : dict
+        Weights by the names of ``transformers``, all of one dtype, each on the device of its stage; they are
+        removed as they are laid out anew.
+    devices : sequence of torch.device, optional
+        One a stage; default: the device of the embedding.
+    quantization : str, optional
+        Keep the matrices of the layers in fewer bits, see :mod:`._quantized`. They may lie elsewhere than their stage.
+
+    Raises
+    ------
+    ModelError
+        If a tensor is missing, has another shape, or is none that these networks have.
+    """
+
+    def __init__(
+        self,
+        config: DecoderConfig,
+        tensors: dict[str, Tensor],
+        devices: Sequence[torch.device] = (),
+        quantization: str | None = None,
+    ) -> None:
+        self.config = config
+        weights = Weights(tensors)
+        vocabulary, width = config.vocabulary_size, config.hidden_size
+        self.embedding = weights.pop("model.embed_tokens.weight", vocabulary, width)
+        self.norm = weights.pop("model.norm.weight", width)
+        self.dtype, self.device = self.embedding.dtype, self.embedding.device
+        places = list(devices) or [self.device]
+        head = self.embedding if config.tied else weights.pop("lm_head.weight", vocabulary, width)
+        self.head = make_linear(head.to(places[-1]))
+        # more than the context: a full row that others step beside writes its padding there
+        n_angles = -(-(config.context_tokens + 1) // KEYS) * KEYS
+        angles = torch.outer(torch.arange(n_angles, dtype=torch.float32), inverse_frequencies(config))
+        angles = torch.cat((angles, angles), dim=-1)
+        self.stages = [
+            _Stage(place, [], angles.cos().to(place, self.dtype), angles.sin().to(place, self.dtype), [])
+            for place in places
+        ]
+        for index in range(config.n_layers):
+            stage = self.stages[stage_of_layer(index, config.n_layers, len(places))]
+            stage.layers.append(make_layer(weights, index, config, stage.device, quantization))
+        weights.refuse_rest(tied=config.tied)
+        packed = quantization is None and packing_works(self.dtype)
+        packed = packed and all(place.type == "cpu" for place in places)
+        self.exact = packed
+        """Whether a row's logits are the same bits whatever runs beside it, and with however many threads."""
+        self.row_multiple = 1 if packed else _ROWS
+        """Steps and prompts come in multiples of so many rows."""
+        self.n_rows = 0
+        """Rows of the cache."""
+        self.n_positions = 0
+        """Positions that a row of the cache has room for."""
+
+    @property
+    def n_parameters(self) -> int:
+        """Size of the network; tied embeddings count once."""
+        total = self.embedding.numel() + self.norm.numel()
+        total += 0 if self.config.tied else self.head.n_parameters
+        for layer in (layer for stage in self.stages for layer in stage.layers):
+            weights = (getattr(layer, each.name) for each in fields(layer))
+            total += sum(
+                weight.numel() if isinstance(weight, Tensor) else weight.n_parameters
+                for weight in weights
+                if weight is not None
+            )
+        return total
+
+    def reserve(self, n_rows: int, n_positions: int) -> None:
+        """Make a cache for this many rows and positions; rows that there were before keep their content.
+
+        It is made layer by layer, so that old and new cache never lie in memory together.
+        """
+        rows, positions = min(n_rows, self.n_rows), min(n_positions, self.n_positions)
+        self.n_rows, self.n_positions = 0, 0
+        for stage in self.stages:
+            if rows * positions == 0:
+                stage.caches = []
+            for index in range(len(stage.layers)):
+                fresh = self._empty_cache(stage.device, n_rows, n_positions)
+                if rows * positions == 0:
+                    stage.caches.append(fresh)
+                    continue
+                for new, old in zip(fresh, stage.caches[index], strict=True):
+                    new[:rows, :, :positions] = old[:rows, :, :positions]
+                stage.caches[index] = fresh
+        self.n_rows, self.n_positions = n_rows, n_positions
+
+    def _empty_cache(self, device: torch.device, n_rows: int, n_positions: int) -> tuple[Tensor, Tensor]:
+        """Return keys and values of one layer, shape (R, K, T, D).
+
+        On a CPU the keys lie in memory as (R, K, D, T): a product with one query then adds up whole rows, which
+        libraries do at twice the speed of as many short scalar products.
+        """
+        heads, width = self.config.n_kv_heads, self.config.head_dim
+        # zeros, not garbage: a masked position has weight 0, and 0 times NaN would still be NaN
+        values = torch.zeros((n_rows, heads, n_positions, width), device=device, dtype=self.dtype)
+        if device.type != "cpu":
+            return torch.zeros_like(values), values
+        keys = torch.zeros((n_rows, heads, width, n_positions), device=device, dtype=self.dtype)
+        return keys.transpose(2, 3), values
+
+    def release(self) -> None:
+        """Drop the cache and what was in it."""
+        self.n_rows, self.n_positions = 0, 0
+        for stage in self.stages:
+            stage.caches = []
+
+    def copy(self, source: int, target: int, length: int) -> None:
+        """Copy the first positions of a row to another."""
+        for stage in self.stages:
+            for cache in (each for pair in stage.caches for each in pair):
+                cache[target, :, :length] = cache[source, :, :length]
+
+    def prefill(self, rows: Sequence[int], prompts: Sequence[Sequence[int]]) -> Tensor:
+        """Run prompts in empty rows; return the logits after the last token of each, shape (len(rows), V)."""
+        # what follows the last token is not seen by it, and overwritten by the steps to come
+        padded = [[*prompt, *[0] * (-len(prompt) % self.row_multiple)] for prompt in prompts]
+        last: dict[int, Tensor] = {}
+        for spans in _passes(rows, [len(tokens) for tokens in padded], _CHUNK.get(self.device.type, 512)):
+            pieces = [padded[i][span.start : span.start + span.n] for i, span in spans]
+            ids = torch.tensor([*chain(*pieces)], dtype=torch.long, device=self.device)
+            hidden = self.embedding[ids]
+            for stage in self.stages:
+                place = self._spans(stage, [span for _, span in spans])
+                hidden = self._run(stage, hidden.to(stage.device), place)
+            for i, span in spans:
+                end = len(prompts[i]) - 1 - span.start
+                if 0 <= end < span.n:
+                    last[i] = hidden[span.first + end]
+        found = torch.stack([last[i] for i in range(len(prompts))])
+        return self.logits(pad(found, (0, 0, 0, -len(found) % self.row_multiple)))[: len(found)]
+
+    def step(self, tokens: Sequence[int], positions: Sequence[int]) -> Tensor:
+        """Run one token in each of the first R rows, at that row's position; return logits, shape (R, V)."""
+        ids = torch.tensor([list(tokens), list(positions)], device=self.device)
+        return self.step_tensors(ids[0], ids[1], self.blocks(positions))
+
+    def blocks(self, positions: Sequence[int]) -> list[tuple[int, int, int]]:
+        """Return (start, stop, n_keys): neighbouring rows, and how many positions they attend to.
+
+        On a CPU short rows do not pay for the longest; elsewhere fewer and larger operations are better.
+        """
+        size = _BLOCK_ROWS if self.device.type == "cpu" else len(positions)
+        found: list[tuple[int, int, int]] = []
+        for start in range(0, len(positions), size):
+            stop = min(start + size, len(positions))
+            used = max(positions[start:stop]) + 1
+            n_keys = min(-(-used // KEYS) * KEYS, self.n_positions)
+            if found and found[-1][2] == n_keys:
+                found[-1] = (found[-1][0], stop, n_keys)
+            else:
+                found.append((start, stop, n_keys))
+        return found
+
+    def step_tensors(
+        self, tokens: Tensor, positions: Tensor, blocks: Sequence[tuple[int, int, int]]
+    ) -> Tensor:
+        """Run a step whose inputs are on the first device; no value of a tensor is looked at."""
+        hidden = self.embedding[tokens]
+        for stage in self.stages:
+            place = self._rows(stage, positions.to(stage.device), blocks)
+            hidden = self._run(stage, hidden.to(stage.device), place)
+        return self.logits(hidden)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Return the logits after each row of the last layer's output, shape (N, V)."""
+        normed = rms_norm(hidden, self.norm.shape, self.norm.to(hidden.device), self.config.norm_eps)
+        return self.head(normed)
+
+    def _rows(self, stage: _Stage, positions: Tensor, blocks: Sequence[tuple[int, int, int]]) -> _Place:
+        kv_heads = self.config.n_kv_heads
+        most = max(n_keys for _, _, n_keys in blocks)
+        beyond = torch.arange(most, device=stage.device) > positions[:, None]
+        hidden = torch.zeros(beyond.shape, dtype=self.dtype, device=stage.device)
+        hidden = hidden.masked_fill_(beyond, float("-inf"))
+        biases = (hidden[start:stop, None, :n_keys] for start, stop, n_keys in blocks)
+        made = [
+            _Block(*block, bias.expand(-1, kv_heads, -1).reshape(-1, 1, block[2]))
+            for block, bias in zip(blocks, biases, strict=True)
+        ]
+        rows = torch.arange(len(positions), device=stage.device)
+        return _Place(stage.cos[positions][:, None], stage.sin[positions][:, None], positions, rows, made)
+
+    def _spans(self, stage: _Stage, spans: Sequence[_Span]) -> _Place:
+        cos, sin = (
+            torch.cat([table[span.start : span.start + span.n] for span in spans])[:, None]
+            for table in (stage.cos, stage.sin)
+        )
+        return _Place(cos, sin, spans=spans)
+
+    def _run(self, stage: _Stage, hidden: Tensor, place: _Place) -> Tensor:
+        """Run a stage's layers; ``hidden``, shape (N, width), is overwritten."""
+        eps, width = self.config.norm_eps, (self.config.hidden_size,)
+        for layer, cache in zip(stage.layers, stage.caches, strict=True):
+            qkv = layer.qkv(rms_norm(hidden, width, layer.norm_in, eps))
+            query, key, value = self.split(qkv, layer, place.cos, place.sin)
+            read = self._attend_spans if place.spans else self._attend
+            hidden += layer.out(read(query, key, value, cache, place))
+            hidden += layer.down(layer.gated(rms_norm(hidden, width, layer.norm_mlp, eps)))
+        return hidden
+
+    def split(self, qkv: Tensor, layer: Layer, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return queries (N, H, D), keys and values (N, K, D), the first two normed and turned."""
+        config = self.config
+        heads, width = config.n_heads + config.n_kv_heads, config.head_dim
+        split = qkv.view(len(qkv), -1, width)
+        both = split[:, :heads]
+        if layer.norm_qk is not None:
+            both = rms_norm(both, (width,), None, config.norm_eps) * layer.norm_qk
+        turned = torch.cat((-both[..., width // 2 :], both[..., : width // 2]), dim=-1)
+        both = both * cos + turned * sin
+        return both[:, : config.n_heads], both[:, config.n_heads :], split[:, heads:]
+
+    def _attend(
+        self, query: Tensor, key: Tensor, value: Tensor, cache: tuple[Tensor, Tensor], place: _Place
+    ) -> Tensor:
+        """Write one new position a row and return what the queries read, (R, H * D)."""
+        n, kv_heads, width = len(query), self.config.n_kv_heads, self.config.head_dim
+        keys, values = cache
+        keys[place.rows, :, place.positions] = key
+        values[place.rows, :, place.positions] = value
+        query = query.reshape(n * kv_heads, -1, width)
+        read = []
+        for block in place.blocks:
+            rows = slice(block.start, block.stop)
+            seen = keys[rows, :, : block.n_keys].flatten(0, 1)
+            asked = query[block.start * kv_heads : block.stop * kv_heads]
+            scores = torch.baddbmm(block.bias, asked, seen.transpose(1, 2), alpha=width**-0.5)
+            weights = scores.softmax(dim=-1, dtype=torch.float32).to(self.dtype)
+            read.append(torch.bmm(weights, values[rows, :, : block.n_keys].flatten(0, 1)))
+        joined = read[0] if len(read) == 1 else torch.cat(read)
+        return joined.view(n, -1)
+
+    def _attend_spans(
+        self, query: Tensor, key: Tensor, value: Tensor, cache: tuple[Tensor, Tensor], place: _Place
+    ) -> Tensor:
+        """Write the new positions of some rows and return what the queries read, (N, H * D)."""
+        read = []
+        for span in place.spans:
+            new, end = slice(span.first, span.first + span.n), span.start + span.n
+            keys, values = (each[span.row, None, :, :end] for each in cache)
+            keys[0, :, span.start :] = key[new].transpose(0, 1)
+            values[0, :, span.start :] = value[new].transpose(0, 1)
+            mask = None
+            if span.start:
+                positions = torch.arange(end, device=query.device)
+                mask = positions <= positions[span.start :, None]
+            else:
+                keys = key[new].transpose(0, 1)[None]
+            found = scaled_dot_product_attention(
+                query[new].transpose(0, 1)[None], keys, values,
+                attn_mask=mask, is_causal=mask is None,
+                enable_gqa=self.config.n_heads != self.config.n_kv_heads,
+            )  # fmt: skip
+            read.append(found[0].transpose(0, 1).reshape(span.n, -1))
+        return read[0] if len(read) == 1 else torch.cat(read)
+
+
+def _passes(rows: Sequence[int], lengths: Sequence[int], most: int) -> list[list[tuple[int, _Span]]]:
+    """Share prompts out among passes of at most so many tokens; return (prompt, span) of each.
+
+    A prompt is cut at multiples of ``most`` from its own beginning, so that its pieces, and with them the bits of
+    its logits, do not depend on its neighbours.
+    """
+    passes: list[list[tuple[int, _Span]]] = []
+    used = most
+    for i, (row, length) in enumerate(zip(rows, lengths, strict=True)):
+        for start in range(0, length, most):
+            n = min(most, length - start)
+            if used + n > most:
+                passes.append([])
+                used = 0
+            passes[-1].append((i, _Span(row, used, n, start)))
+            used += n
+    return passes

@@ -1,0 +1,139 @@
+"""The layers of a decoder, made of the tensors of a checkpoint: each is taken once, and none is left over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from logos_cli.backends.torch.linear import Linear, PlainGated, make_gated, make_linear
+from logos_cli.checkpoints.config import DecoderConfig
+from logos_cli.errors import ModelError
+
+
+@dataclass(slots=True)
+class Layer:
+    """Weights of one layer; projections that read the same input are stacked."""
+
+    qkv: Linear
+    out: Linear
+    gated: Linear
+    """Gate, its activation, and what it lets through."""
+    down: Linear
+    norm_in: Tensor
+    norm_mlp: Tensor
+    norm_qk: Tensor | None
+    """Shape (H + K, D): one row a head."""
+
+
+class Weights:
+    """Tensors of a checkpoint by name, each taken out once: it is laid out anew, and not to be held twice."""
+
+    def __init__(self, tensors: dict[str, Tensor]) -> None:
+        self._tensors = tensors
+
+    def pop(self, name: str, *shape: int) -> Tensor:
+        """Take a tensor that must be there.
+
+        Raises
+        ------
+        ModelError
+            If it is missing or has another shape.
+        """
+        tensor = self.pop_optional(name, *shape)
+        if tensor is None:
+            raise ModelError(f"the weights lack the tensor {name}", hint="download the model again")
+        return tensor
+
+    def pop_optional(self, name: str, *shape: int) -> Tensor | None:
+        """Take a tensor if it is there."""
+        tensor = self._tensors.pop(name, None)
+        if tensor is not None and tuple(tensor.shape) != shape:
+            raise ModelError(f"the tensor {name} is {tuple(tensor.shape)}; config.json asks for {shape}")
+        return tensor
+
+    def stack(self, prefix: str, rows: Mapping[str, int], width: int) -> tuple[Tensor, Tensor | None]:
+        """Take some projections of one input as one: weights and biases, if any has some; others have 0."""
+        weights = torch.cat([self.pop(f"{prefix}.{part}_proj.weight", n, width) for part, n in rows.items()])
+        biases = {part: self.pop_optional(f"{prefix}.{part}_proj.bias", n) for part, n in rows.items()}
+        if all(bias is None for bias in biases.values()):
+            return weights, None
+        whole = [weights.new_zeros(rows[part]) if bias is None else bias for part, bias in biases.items()]
+        return weights, torch.cat([bias.to(weights.device) for bias in whole])
+
+    def refuse_rest(self, *, tied: bool) -> None:
+        """Refuse tensors that nothing took: the network would not be the one that was trained.
+
+        The output of tied embeddings and the angular frequencies of older releases are held twice in some files.
+
+        Raises
+        ------
+        ModelError
+            With the first of them.
+        """
+        rest = [
+            name
+            for name in self._tensors
+            if not name.endswith(".rotary_emb.inv_freq") and not (tied and name == "lm_head.weight")
+        ]
+        if rest:
+            more = f" and {len(rest) - 1} more" if rest[1:] else ""
+            raise ModelError(
+                f"the weights hold tensors for which config.json has no place: {rest[0]}{more}",
+                hint="supported are Llama and Qwen3 without biases in the feed-forward layers",
+            )
+
+
+def make_layer(
+    weights: Weights, index: int, config: DecoderConfig, device: torch.device, quantization: str | None
+) -> Layer:
+    """Lay out the weights of one layer.
+
+    Parameters
+    ----------
+    index : int
+        Of the layer, from 0.
+    device : torch.device
+        Where it runs.
+    quantization : str or None
+        Of its matrices, see :mod:`._quantized`.
+
+    Raises
+    ------
+    ModelError
+        If a tensor is missing or has another shape.
+    """
+
+    def linear(weight: Tensor, bias: Tensor | None = None) -> Linear:
+        if quantization is None:
+            return make_linear(weight, bias)
+        from logos_cli.backends.torch.quantized import quantized
+
+        return quantized(quantization, weight.to(device), None if bias is None else bias.to(device))
+
+    def gated(gate: Tensor, up: Tensor) -> Linear:
+        return make_gated(gate, up) if quantization is None else PlainGated(linear(torch.cat((gate, up))))
+
+    name = f"model.layers.{index}"
+    attention, mlp = f"{name}.self_attn", f"{name}.mlp"
+    width, size, inner = config.hidden_size, config.intermediate_size, config.n_heads * config.head_dim
+    kv_rows = config.n_kv_heads * config.head_dim
+    norm_qk = None
+    if config.qk_norm:
+        norm_q = weights.pop(f"{attention}.q_norm.weight", config.head_dim)
+        norm_k = weights.pop(f"{attention}.k_norm.weight", config.head_dim)
+        norm_qk = torch.cat((norm_q.expand(config.n_heads, -1), norm_k.expand(config.n_kv_heads, -1)))
+    return Layer(
+        qkv=linear(*weights.stack(attention, {"q": inner, "k": kv_rows, "v": kv_rows}, width)),
+        out=linear(*weights.stack(attention, {"o": width}, inner)),
+        gated=gated(
+            weights.pop(f"{mlp}.gate_proj.weight", size, width),
+            weights.pop(f"{mlp}.up_proj.weight", size, width),
+        ),
+        down=linear(weights.pop(f"{mlp}.down_proj.weight", width, size)),
+        norm_in=weights.pop(f"{name}.input_layernorm.weight", width),
+        norm_mlp=weights.pop(f"{name}.post_attention_layernorm.weight", width),
+        norm_qk=norm_qk,
+    )

@@ -1,0 +1,367 @@
+"""PyTorch: Llama and Qwen3 checkpoints in safetensors, on CPU, CUDA or Apple's MPS."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from logos_cli.backends.base import (
+    Availability,
+    BackendType,
+    Capabilities,
+    Checkpoint,
+    LoadOptions,
+    MemoryPlan,
+    ModelInfo,
+    TensorBackend,
+)
+from logos_cli.backends.threads import Threads
+from logos_cli.backends.torch.device import (
+    DTYPES,
+    QUANTIZED,
+    choose_device,
+    choose_dtype,
+    default_threads,
+    devices,
+    explained,
+    free_bytes,
+    prepare,
+    set_fastest_threads,
+)
+from logos_cli.backends.torch.weights import read_tensors, stored_type
+from logos_cli.checkpoints.config import DecoderConfig
+from logos_cli.checkpoints.locate import weights_sha256
+from logos_cli.checkpoints.safetensors import weight_files
+from logos_cli.checkpoints.task_sampling import from_config
+from logos_cli.checkpoints.tokenizer import HubTokenizer, read_json
+from logos_cli.errors import DeviceMemoryError, MissingError, UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
+
+    from logos_cli.backends.torch.decoder import Decoder
+
+_ROWS, _KEYS, _POSITIONS = 8, 64, 256
+_TIMED_PARAMETERS = 300_000_000
+"""A larger model gains from every core, and would take long to time."""
+
+_BATCH = {"cpu": 64, "mps": 64, "cuda": 256}
+"""Sequences at a time unless told otherwise, if they fit."""
+
+_SPARE = 0.1
+"""Part of the free memory that is left to activations, logits and the allocator."""
+
+
+def _rounded(number: int, step: int) -> int:
+    return -(-number // step) * step
+
+
+class TorchBackend(TensorBackend):
+    """A decoder whose cache rows are the slots."""
+
+    def __init__(
+        self, decoder: Decoder, checkpoint: TorchCheckpoint, info: ModelInfo, threads: Threads | None
+    ) -> None:
+        self.info = info
+        self.tokenizer = checkpoint.tokenizer
+        self.context_tokens = checkpoint.context_tokens
+        there = decoder.device.type != "cpu"
+        self.capabilities = Capabilities(batch_invariant=decoder.exact, device_logits=there)
+        self._decoder = decoder
+        self._threads = threads
+        self._length: list[int] = []
+        self._step = decoder.step
+        if decoder.device.type == "cuda" and len(decoder.stages) == 1:
+            from logos_cli.backends.torch.cuda_graphs import StepGraphs
+
+            self._graphs: StepGraphs | None = StepGraphs(decoder)
+            self._step = self._graphs.step
+        else:
+            self._graphs = None
+
+    def reserve(self, n_slots: int) -> None:
+        """Make room for this many sequences."""
+        n_rows = _rounded(n_slots, _ROWS)
+        if n_rows != self._decoder.n_rows:
+            self._decoder.release()
+        self._length = [0] * n_rows
+        self._grow()
+
+    def _grow(self) -> None:
+        """Keep a free position in every row: rows that only pad a step write one beyond their end."""
+        needed, decoder = max(self._length) + 1, self._decoder
+        if needed <= decoder.n_positions and len(self._length) == decoder.n_rows:
+            return
+        n_positions = decoder.n_positions
+        if needed > n_positions:
+            n_positions = max(_rounded(needed, _POSITIONS), 2 * n_positions)
+        if self._graphs is not None:
+            self._graphs.forget()
+        with explained():
+            decoder.reserve(len(self._length), min(n_positions, _rounded(self.context_tokens + 1, _KEYS)))
+
+    def prefill_tensor(self, slots: Sequence[int], prompts: Sequence[Sequence[int]]) -> torch.Tensor:
+        """Begin sequences in free slots, several in one pass."""
+        import torch
+
+        for slot, tokens in zip(slots, prompts, strict=True):
+            if not 0 < len(tokens) <= self.context_tokens:
+                raise UsageError(
+                    f"a prompt of {len(tokens)} tokens does not fit the context of {self.context_tokens}"
+                )
+            self._length[slot] = len(tokens)
+        self._grow()
+        n_tokens = sum(map(len, prompts))
+        with torch.inference_mode(), explained(), self._timed("prompt", n_tokens):
+            return self._decoder.prefill(slots, prompts)
+
+    def step_tensor(self, slots: Sequence[int], tokens: Sequence[int]) -> torch.Tensor:
+        """Append one token to each of the sequences."""
+        import torch
+
+        n_rows = self._step_rows(max(slots) + 1)
+        ids, positions = [0] * n_rows, self._length[:n_rows]
+        for slot, token in zip(slots, tokens, strict=True):
+            ids[slot] = token
+            self._length[slot] += 1
+        self._grow()
+        with torch.inference_mode(), explained(), self._timed("step", n_rows):
+            logits = self._step(ids, positions)
+            if len(slots) < n_rows:
+                logits = logits[torch.tensor(slots, device=logits.device)]
+            return logits
+
+    def _timed(self, kind: str, n_rows: int) -> AbstractContextManager[None]:
+        """Compute with as many threads as serve so many rows best, where that is for us to find."""
+        import torch
+
+        if self._threads is None:
+            return nullcontext()
+        return self._threads.timed((kind, n_rows.bit_length()), n_rows, torch.set_num_threads)
+
+    def _step_rows(self, needed: int) -> int:
+        """Return how many rows a step runs over: few different numbers where each is recorded as a graph."""
+        if self._graphs is None:
+            return _rounded(needed, self._decoder.row_multiple)
+        from logos_cli.backends.torch.cuda_graphs import round_up_to_power
+
+        return min(round_up_to_power(needed, _ROWS), len(self._length))
+
+    def copy(self, source: int, target: int) -> None:
+        """Make the free slot ``target`` hold the same sequence as ``source``."""
+        import torch
+
+        length = self._length[target] = self._length[source]
+        with torch.inference_mode(), explained():
+            self._decoder.copy(source, target, length)
+
+    def free(self, slot: int) -> None:
+        """Forget the sequence of a slot."""
+        self._length[slot] = 0
+
+    def token_logps(self, sequences: Sequence[Sequence[int]]) -> list[NDArray[np.float64]]:
+        """Return the log-probability of each token but the first; sequences share passes and common beginnings."""
+        import torch
+
+        from logos_cli.backends.torch.logps import token_logps
+
+        n_tokens = sum(map(len, sequences))
+        with torch.inference_mode(), explained(), self._timed("score", n_tokens):
+            return token_logps(self._decoder, sequences)
+
+
+def _eos_ids(*configs: Mapping[str, Any]) -> tuple[int, ...]:
+    """Return the tokens that end a text, by any of the configurations."""
+    found: dict[int, None] = {}
+    for config in configs:
+        value = config.get("eos_token_id")
+        found |= dict.fromkeys([value] if isinstance(value, int) else value or [])
+    return tuple(found)
+
+
+class TorchCheckpoint(Checkpoint):
+    """A directory with ``config.json``, ``tokenizer.json`` and safetensors weights."""
+
+    def __init__(self, path: Path, options: LoadOptions, revision: str | None) -> None:
+        self.name = options.model
+        self.path = path
+        self._options = options
+        self._revision = revision
+        self._config = read_json(path / "config.json")
+        generation = path / "generation_config.json"
+        generation_config = read_json(generation) if generation.is_file() else {}
+        self.task_sampling = from_config(generation_config)
+        self.tokenizer = HubTokenizer(path, _eos_ids(self._config, generation_config))
+        self.context_tokens = int(self._config.get("max_position_embeddings") or 0)
+        known = ("auto", *DTYPES, *QUANTIZED)
+        if options.dtype not in known:
+            raise UsageError(f"unknown dtype {options.dtype!r}", hint=f"one of {', '.join(known)}")
+        self._quantization = options.dtype if options.dtype in QUANTIZED else None
+
+    @cached_property
+    def shape(self) -> DecoderConfig:
+        """The network's shape."""
+        return DecoderConfig.from_json(self._config)
+
+    @cached_property
+    def files(self) -> list[Path]:
+        """The weights."""
+        return weight_files(self.path)
+
+    @cached_property
+    def device(self) -> torch.device:
+        """Where the model runs, or its first part."""
+        _require()
+        return choose_device(self._options.device)
+
+    @cached_property
+    def dtype(self) -> torch.dtype:
+        """What it computes in."""
+        wanted = "auto" if self._quantization else self._options.dtype
+        return choose_dtype(wanted, self.device, stored_type(self.files))
+
+    @property
+    def weights_bytes(self) -> int:
+        """Memory that the weights take."""
+        shape = self.shape
+        if self._quantization is None:
+            return shape.n_parameters * self.dtype.itemsize
+        from logos_cli.backends.torch.quantized import BYTES
+
+        in_layers = shape.matmul_parameters - shape.vocabulary_size * shape.hidden_size
+        others = shape.n_parameters - in_layers
+        return int(in_layers * BYTES[self._quantization]) + others * self.dtype.itemsize
+
+    @property
+    def _precision(self) -> str:
+        return self._quantization or str(self.dtype).removeprefix("torch.")
+
+    def stages(self) -> list[torch.device]:
+        """Return the devices of consecutive parts of the network: one, or as many cards as it needs.
+
+        It is split where no card was named and the first is too small for weights and a first cache.
+        """
+        import torch
+
+        first = self.device
+        split = first.type == "cuda" and self._options.device in ("auto", "cuda")
+        if not split or torch.cuda.device_count() == 1:
+            return [first]
+        needed = self.weights_bytes + self._cache_bytes(self.context_tokens)
+        found = []
+        for number in range(torch.cuda.device_count()):
+            found.append(torch.device("cuda", number))
+            least = min(free_bytes(device) or 0 for device in found)
+            if len(found) * least * (1 - _SPARE) > needed:
+                return found
+        return found
+
+    def _cache_bytes(self, n_tokens: int) -> int:
+        n_positions = min(_rounded(n_tokens + 1, _POSITIONS), _rounded(self.context_tokens + 1, _KEYS))
+        return self.shape.cache_elements_per_token * n_positions * self.dtype.itemsize
+
+    def plan(self, n_tokens: int, batch_size: int | None = None) -> MemoryPlan:
+        """Say what memory a run takes and how many sequences fit."""
+        stages = self.stages()
+        per_sequence = self._cache_bytes(n_tokens)
+        frees = [free_bytes(device) for device in stages]
+        known = [free for free in frees if free is not None]
+        free = sum(known) if len(known) == len(frees) else None
+        chosen = batch_size or _BATCH[self.device.type]
+        plan = MemoryPlan(
+            device=", ".join(map(str, stages)),
+            dtype=self._precision,
+            weights_bytes=self.weights_bytes,
+            cache_bytes_per_sequence=per_sequence,
+            free_bytes=free,
+            batch_size=chosen,
+        )
+        if free is None:
+            return plan
+        # one more: the prompt that samples are copied from
+        fitting = int((free * (1 - _SPARE) - plan.weights_bytes) // per_sequence) - 1
+        if fitting < 1:
+            raise DeviceMemoryError(
+                f"the model does not fit {plan.device}: weights of {plan.weights_bytes / 2**30:.1f} GiB and "
+                f"{per_sequence / 2**20:.0f} MiB of cache a sequence; {free / 2**30:.1f} GiB are free",
+                hint="use --dtype bfloat16, int8 or nf4, a quantized GGUF (logos models quantize), or a smaller model",
+            )
+        return replace(plan, batch_size=min(chosen, fitting))
+
+    def load(self) -> TorchBackend:
+        """Read the weights."""
+        files, shape = self.files, self.shape
+        _require()
+        from logos_cli.backends.torch.decoder import Decoder
+
+        stages = self.stages()
+        with explained():
+            tensors = read_tensors(files, self.dtype, self._place)
+            decoder = Decoder(shape, tensors, stages, self._quantization)
+        threads = self._set_threads(decoder)
+        sha256 = None if self._revision else weights_sha256(files)
+        device = "+".join(map(str, stages))
+        info = ModelInfo(self.name, "torch", device, self._precision, self._revision, sha256)
+        return TorchBackend(decoder, self, info, threads)
+
+    def _place(self, tensor: str) -> torch.device:
+        """Return where a tensor is read to: on its stage, or, to be quantized first, in the host's memory."""
+        import torch
+
+        if self._quantization and tensor.endswith("_proj.weight"):
+            return torch.device("cpu")
+        stages = self.stages()
+        return stages[self.shape.stage_of(tensor, len(stages))]
+
+    def _set_threads(self, decoder: Decoder) -> Threads | None:
+        """Use as many CPU threads as asked for, else as many as are found to help: by a step now, by the work later."""
+        import torch
+
+        most = default_threads()
+        torch.set_num_threads(self._options.threads or most)
+        if self._options.threads is not None or decoder.device.type != "cpu":
+            return None
+        if decoder.n_parameters <= _TIMED_PARAMETERS:
+            decoder.reserve(_ROWS, _KEYS)
+            set_fastest_threads(lambda: decoder.step([0] * _ROWS, [0] * _ROWS))
+            decoder.release()
+        # bits may depend on the number of threads where products are not packed: there it stays as it is
+        return Threads(torch.get_num_threads(), most if decoder.exact else None)
+
+
+def _require() -> None:
+    state = PLUGIN.probe()
+    if not state.available:
+        raise MissingError("the backend torch needs PyTorch, which is not installed", hint=state.remedy)
+
+
+class Torch(BackendType):
+    """The PyTorch backend."""
+
+    name = "torch"
+
+    def probe(self) -> Availability:
+        """Say whether PyTorch is here and which devices it sees; imports it."""
+        prepare()
+        try:
+            import torch
+        except ImportError:
+            return Availability(available=False, remedy="pip install torch")
+        return Availability(available=True, version=str(torch.__version__), devices=devices())
+
+    def accepts(self, path: Path) -> bool:
+        """Whether it is a directory with a configuration."""
+        return (path / "config.json").is_file()
+
+    def open(self, path: Path, options: LoadOptions, revision: str | None) -> TorchCheckpoint:
+        """Read configuration and tokenizer."""
+        return TorchCheckpoint(path, options, revision)
+
+
+PLUGIN = Torch()

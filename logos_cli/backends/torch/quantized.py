@@ -1,0 +1,121 @@
+"""Weights in eight and four bits, for models that a card would not hold otherwise; sums are in the model's own type.
+
+``int8`` rounds each row of a matrix to 255 steps of its largest weight. ``nf4`` is the four-bit type of QLoRA
+(Dettmers et al., 2023), sixteen quantiles of a normal distribution for blocks of 64 weights, by ``bitsandbytes``.
+Only the matrices of the layers are kept so: embedding, head and norms are small, and suffer most.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import sys
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+from torch.nn.functional import linear
+
+from logos_cli.backends.torch.linear import Linear
+from logos_cli.errors import MissingError, UsageError
+
+BYTES: Final = {"int8": 1.0, "nf4": 0.5 + 4 / 64}
+"""Of a weight, by type; the factor of each block of ``nf4`` included."""
+
+_BLOCK: Final = 64
+INSTALL: Final = "pip install 'logos-cli[bnb]'"
+
+
+def quantized(kind: str, weight: Tensor, bias: Tensor | None = None) -> Linear:
+    """Return a weight, shape (out, in), in fewer bits, on the device where it lies.
+
+    Raises
+    ------
+    MissingError
+        If ``nf4`` is asked for and ``bitsandbytes`` is not installed.
+    UsageError
+        If the device has no such type.
+    """
+    return Int8(weight, bias) if kind == "int8" else Nf4(weight, bias)
+
+
+class Int8:
+    """Eight bits a weight, and a factor a row."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
+        self.n_parameters = weight.numel() + (0 if bias is None else bias.numel())
+        wide = weight.float()
+        factors = wide.abs().amax(dim=1, keepdim=True).clamp_(min=1e-30) / 127
+        self._weight = (wide / factors).round_().to(torch.int8)
+        self._factors = factors[:, 0].to(weight.dtype)
+        self._bias = bias
+        self._packed = weight.device.type == "cpu" and self._packing_works()
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        """Return the product."""
+        if self._packed:
+            product = torch._weight_int8pack_mm(rows.contiguous(), self._weight, self._factors)
+        else:
+            product = linear(rows, self._weight.to(rows.dtype)) * self._factors
+        return product if self._bias is None else product + self._bias
+
+    def _packing_works(self) -> bool:
+        """Whether PyTorch multiplies by such weights as they are, without widening them first."""
+        rows = torch.ones((1, self._weight.shape[1]), dtype=self._factors.dtype)
+        try:
+            found = torch._weight_int8pack_mm(rows, self._weight, self._factors)
+        except (AttributeError, RuntimeError):
+            return False
+        wanted = linear(rows.float(), self._weight.float()) * self._factors.float()
+        return bool((found.float() - wanted).abs().max() <= 0.02 * wanted.abs().max() + 1e-6)
+
+
+class Nf4:
+    """Four bits a weight, and a factor a block."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
+        if weight.device.type not in ("cpu", "cuda"):
+            raise UsageError(
+                f"--dtype nf4 needs a CPU or a CUDA device, not {weight.device.type}",
+                hint="take --dtype int8, or a quantized GGUF (logos models quantize)",
+            )
+        self.n_parameters = weight.numel() + (0 if bias is None else bias.numel())
+        self._library = _bitsandbytes()
+        self._weight, self._state = self._library.functional.quantize_4bit(
+            weight.contiguous(), blocksize=_BLOCK, quant_type="nf4"
+        )
+        self._bias = bias
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        """Return the product."""
+        if rows.device.type == "cuda":
+            product: Tensor = self._library.matmul_4bit(
+                rows, self._weight.t(), quant_state=self._state, bias=self._bias
+            )
+            return product
+        weight = self._library.functional.dequantize_4bit(self._weight, self._state)
+        return linear(rows, weight, self._bias)
+
+
+def _bitsandbytes() -> Any:
+    """Import the library.
+
+    It looks for a package ``kernels``, with which it would fetch code from the hub; whether it is there or not, nothing
+    is fetched here.
+    """
+    if (found := sys.modules.get("bitsandbytes")) is not None:
+        return found
+    logger = logging.getLogger("bitsandbytes")
+    hidden, level = sys.modules.get("kernels"), logger.level
+    sys.modules["kernels"] = None  # type: ignore[assignment]
+    logger.setLevel(logging.ERROR)
+    try:
+        return importlib.import_module("bitsandbytes")
+    except ImportError as error:
+        raise MissingError("--dtype nf4 needs bitsandbytes, which is not installed", hint=INSTALL) from error
+    finally:
+        logger.setLevel(level)
+        if hidden is None:
+            del sys.modules["kernels"]
+        else:
+            sys.modules["kernels"] = hidden

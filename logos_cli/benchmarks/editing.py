@@ -1,0 +1,199 @@
+"""Protein editing after GGS: sequences of a poor base pool are edited, and an oracle tells how fit the best are.
+
+The published oracles are convolutional networks whose weights are not used here: fitness is that of an oracle trained
+on the same table, and not comparable. Which sequences are handed in is decided by the model's likelihood alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from logos_cli.benchmarks.base import SEED, Benchmark, Case, Figure, Outcome, data_file
+from logos_cli.benchmarks.tables import read_csv
+from logos_cli.errors import InputError
+from logos_cli.evaluators.base import Estimate
+from logos_cli.evaluators.proteins.editing import N_SEQUENCES, Pool, base_pool, diversity, median, nearest
+from logos_cli.formats.base import Entry
+from logos_cli.grammar import Form, parse
+from logos_cli.objects.protein import Protein
+from logos_cli.records import Record, Status
+
+if TYPE_CHECKING:
+    from logos_cli.evaluators.proteins.oracle import FitnessOracle
+
+_N_WILD_TYPES = 128
+_N_SAMPLES = 8
+_AMINO_ACIDS = "ACDEFGHIKLMNPQRSTVWY"
+_ORACLE = "own oracle, trained on the same table"
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """A table of measured fitness.
+
+    Attributes
+    ----------
+    pool : tuple of int
+        Rows that a method may start from.
+    """
+
+    sequences: tuple[str, ...]
+    fitness: tuple[float, ...]
+    pool: tuple[int, ...]
+
+
+class EditingBenchmark(Benchmark):
+    """Edits of one base pool.
+
+    Parameters
+    ----------
+    protein : str
+        ``gfp`` or ``aav``: the table is ``fitness/NAME.csv``.
+    title : str
+        What was measured.
+    pool : Pool
+        Where edits begin.
+    published : mapping
+        Median normalised fitness by the published oracle.
+    """
+
+    task = "protein"
+    n_samples = _N_SAMPLES
+    layout = "fitness/NAME.csv with the columns sequence and fitness, all sequences of one length"
+
+    def __init__(
+        self, protein: str, title: str, pool: Pool, published: Mapping[str, float] | None = None
+    ) -> None:
+        self.protein, self.pool = protein, pool
+        self.name = f"editing_{protein}_{pool.name.lower()}"
+        self.help = (
+            f"{title}, {pool.name.lower()}: {_N_WILD_TYPES} sequences of the base pool, {_N_SAMPLES} edits of each "
+            f"with at most {pool.value.gap} mutations; of all of them the {N_SEQUENCES} likeliest."
+        )
+        # so many exchanges are what the best percent is away at least
+        self.sampling = {"max_mutations": pool.value.gap}
+        self.baseline_help = (
+            f"random edits with 1 to {pool.value.gap} mutations, {N_SEQUENCES} of them at random."
+        )
+        self.figures = (
+            Figure(
+                "fitness", "Median fitness by the oracle; 0 and 1 are the table's lowest and highest values.",
+                published=published or {}, comparable=False,
+                remark=f"Fitness by {_ORACLE}; published figures are by GGS's oracles, after training on the pool.",
+            ),
+            Figure("fitness of the start", "Median fitness of the sequences that were edited.", better=None),
+            Figure("diversity", "Mean Levenshtein distance of all pairs."),
+            Figure("novelty", "Median Levenshtein distance to the nearest sequence of the pool."),
+        )  # fmt: skip
+
+    def cases(self, data: Path) -> Iterator[Case]:
+        """Yield the wild types, drawn from the pool at random."""
+        path = data_file(
+            data, f"fitness/{self.protein}.csv", f"fitness/{self.protein}.csv.gz",
+            layout=self.layout.replace("NAME", self.protein),
+        )  # fmt: skip
+        table = _table(str(path), self.pool)
+        rng = np.random.default_rng(SEED)
+        drawn = rng.permutation(len(table.pool))[:_N_WILD_TYPES]
+        for number, index in enumerate(sorted(drawn.tolist()), 1):
+            id = f"{self.name}:{number:03d}"
+            wild_type = table.sequences[table.pool[index]]
+            yield Case(id, (Entry(id, Protein(wild_type)),), {"wild_type": wild_type, "table": str(path)})
+
+    def outcome(self, case: Case, records: Sequence[Record]) -> Outcome:
+        """Return the edits with what the model and the oracle say of them."""
+        edits = {}
+        for record in records:
+            if record.status is Status.OK:
+                sequence = parse(record.text, Form.PROTEIN).left[0].payload
+                value = record.scores.get("delta_logp", {}).get("value")
+                if value is not None and sequence != case.truth["wild_type"]:
+                    edits[sequence] = float(value)
+        return self._judged(case, edits)
+
+    def baseline(self, case: Case, data: Path, rng: np.random.Generator) -> Outcome:  # noqa: ARG002
+        """Exchange random residues."""
+        edits = {}
+        for _ in range(_N_SAMPLES):
+            residues = list(case.truth["wild_type"])
+            count = int(rng.integers(1, self.pool.value.gap + 1))
+            for place in rng.choice(len(residues), size=count, replace=False):
+                others = [letter for letter in _AMINO_ACIDS if letter != residues[place]]
+                residues[place] = others[int(rng.integers(len(others)))]
+            edits["".join(residues)] = float(rng.random())
+        return self._judged(case, edits)
+
+    def _judged(self, case: Case, edits: Mapping[str, float]) -> Outcome:
+        table = _table(case.truth["table"], self.pool)
+        oracle = _oracle(case.truth["table"])
+        low, high = min(table.fitness), max(table.fitness)
+
+        def scaled(sequences: Sequence[str]) -> list[float]:
+            return [(value - low) / (high - low) for value in oracle(sequences)] if sequences else []
+
+        designs = list(edits)
+        gaps = nearest(designs, [table.sequences[row] for row in table.pool]) if designs else []
+        return {
+            "wild_type": case.truth["wild_type"],
+            "start": scaled([case.truth["wild_type"]])[0],
+            "edits": [
+                {"sequence": sequence, "preference": edits[sequence], "fitness": value, "distance": gap}
+                for sequence, value, gap in zip(designs, scaled(designs), gaps, strict=True)
+            ],
+        }
+
+    def summarise(self, outcomes: Sequence[Outcome]) -> dict[str, Estimate]:
+        """Return GGS's figures of the preferred edits; a sequence is the unit."""
+        edits: dict[str, dict[str, Any]] = {}
+        for outcome in outcomes:
+            for edit in outcome["edits"]:
+                known = edits.setdefault(edit["sequence"], edit)
+                if edit["preference"] > known["preference"]:
+                    edits[edit["sequence"]] = edit
+        best = sorted(edits.values(), key=lambda edit: -edit["preference"])[:N_SEQUENCES]
+        return {
+            "fitness": median([edit["fitness"] for edit in best]),
+            "fitness of the start": median([outcome["start"] for outcome in outcomes]),
+            "diversity": diversity([edit["sequence"] for edit in best]),
+            "novelty": median([edit["distance"] for edit in best]),
+        }
+
+
+@lru_cache(maxsize=4)
+def _table(path: str, pool: Pool) -> _Table:
+    sequences, fitness = [], []
+    for number, row in enumerate(read_csv(Path(path), ("sequence", "fitness")), 2):
+        try:
+            fitness.append(float(row["fitness"]))
+        except ValueError as error:
+            raise InputError(f"{row['fitness']!r} is no fitness", source=f"{path}:{number}") from error
+        sequences.append(row["sequence"])
+    return _Table(tuple(sequences), tuple(fitness), tuple(base_pool(sequences, fitness, pool.value)))
+
+
+@lru_cache(maxsize=2)
+def _oracle(path: str) -> FitnessOracle:
+    from logos_cli.evaluators.proteins.oracle import train_oracle
+
+    table = _table(path, Pool.MEDIUM)
+    return train_oracle(table.sequences, table.fitness)
+
+
+_AAV, _GFP = "Packaging of AAV capsids", "Brightness of GFP"
+
+PLUGINS = {
+    "editing_aav_hard": EditingBenchmark(
+        "aav", _AAV, Pool.HARD, {"LOGOS-1B": 0.69, "LOGOS-3B": 0.70, "LOGOS-8B": 0.70, "GGS": 0.33}
+    ),
+    "editing_aav_medium": EditingBenchmark("aav", _AAV, Pool.MEDIUM),
+    "editing_gfp_hard": EditingBenchmark(
+        "gfp", _GFP, Pool.HARD, {"LOGOS-1B": 0.91, "LOGOS-3B": 0.93, "LOGOS-8B": 0.93, "GGS": 0.34}
+    ),
+    "editing_gfp_medium": EditingBenchmark("gfp", _GFP, Pool.MEDIUM),
+}

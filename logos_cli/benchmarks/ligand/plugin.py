@@ -1,0 +1,177 @@
+"""Ligands for the CrossDocked test pockets: drug-likeness, diversity and, if asked for, docking scores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from logos_cli.benchmarks.base import Benchmark, Case, Figure, Outcome, data_file, percent
+from logos_cli.benchmarks.ligand import docking
+from logos_cli.errors import InputError, LogosError, MoleculeError
+from logos_cli.evaluators.base import Estimate
+from logos_cli.evaluators.statistics import bootstrap, mean, ratio
+from logos_cli.formats.base import Entry, ReadOptions
+from logos_cli.formats.detect import detect
+from logos_cli.grammar import Form
+from logos_cli.io.input import Input
+from logos_cli.objects.complex import Complex
+from logos_cli.records import Record, Status
+
+if TYPE_CHECKING:
+    from logos_cli.docking.options import DockOptions
+    from logos_cli.report.page import Page
+
+_SUFFIXES = (".pdb.gz", ".pdb", ".cif.gz", ".cif")
+_N_SAMPLES = 100
+_SHOWN = 8
+_PROPERTIES = ("qed", "sa", "logp", "lipinski_violations", "heavy_atoms")
+
+
+class LigandBenchmark(Benchmark):
+    """100 ligands for each pocket, after the protocol of Luo et al. 2021; docked if that is asked for.
+
+    Every figure is the mean over pockets of the mean over a pocket's valid ligands.
+    """
+
+    name = "ligand"
+    help = (
+        "CrossDocked test pockets, 100 ligands each, from the residues within 4.5 Å of the reference ligand."
+    )
+    task = "ligand"
+    n_samples = _N_SAMPLES
+    figures = (
+        Figure("valid", "Samples that RDKit accepts.", "%"),
+        Figure("unique", "Of a pocket's valid ligands, different ones.", "%"),
+        Figure("QED", "Drug-likeness."),
+        Figure("SA", "Synthetic accessibility, 1 (easy) to 10.", better="lower"),
+        Figure("logP", "Crippen's logP.", better=None),
+        Figure("Lipinski violations", "How many of the four rules are broken.", better="lower"),
+        Figure("heavy atoms", "Size.", better=None),
+        Figure(
+            "diversity", "One minus the mean Tanimoto similarity of a pocket's ligands (Morgan, radius 2)."
+        ),
+        *docking.FIGURES,
+    )
+    layout = "crossdocked: for each pocket NAME.pdb (the receptor) and NAME.sdf (the reference ligand in its place)"
+    baseline_help = "the reference ligands of 100 other pockets drawn at random, whatever the pocket."
+
+    def cases(self, data: Path) -> Iterator[Case]:
+        """Yield the pockets."""
+        directory = data_file(data, "crossdocked", layout=self.layout)
+        for path, ligand in _pairs(directory):
+            stem = ligand.name.split(".sdf")[0]
+            try:
+                with closing(Input(str(path))) as source:
+                    options = ReadOptions(form=Form.COMPLEX, ligand=str(ligand))
+                    entries = [entry for entry in detect(source).read(source, options) if entry.error is None]
+            except LogosError as error:
+                raise error.at(str(path)) from error
+            if len(entries) != 1:
+                raise InputError(
+                    f"the pocket of {ligand.name} is not clear", source=str(path), hint=self.layout
+                )
+            item = entries[0].item
+            if isinstance(item, Complex) and item.ligand:
+                id = f"crossdocked:{stem}"
+                truth = {"reference": item.ligand, "receptor": str(path), "posed": str(ligand)}
+                yield Case(id, (Entry(id, item, entries[0].source),), truth)
+
+    def outcome(self, case: Case, records: Sequence[Record]) -> Outcome:
+        """Return the properties of each valid ligand."""
+        return _judged([_ligand(record) for record in records], case.truth["reference"])
+
+    def baseline(self, case: Case, data: Path, rng: np.random.Generator) -> Outcome:
+        """Answer with ligands of other pockets."""
+        others = [smiles for smiles in self._references(data) if smiles != case.truth["reference"]]
+        drawn = [others[index] for index in rng.integers(len(others), size=_N_SAMPLES)] if others else []
+        return _judged(drawn, case.truth["reference"])
+
+    def dock(self, case: Case, outcomes: Sequence[Outcome], options: DockOptions) -> None:
+        """Dock the different ligands, and the reference ligand from its SMILES too."""
+        docking.dock_ligands(case.truth["receptor"], case.truth["posed"], outcomes, options)
+
+    @lru_cache(maxsize=1)  # noqa: B019 - the benchmark is made once
+    def _references(self, data: Path) -> tuple[str, ...]:
+        return tuple(case.truth["reference"] for case in self.cases(data))
+
+    def summarise(self, outcomes: Sequence[Outcome]) -> dict[str, Estimate]:
+        """Return means over pockets; the pocket is the unit."""
+        names = {"qed": "QED", "sa": "SA", "logp": "logP", "lipinski_violations": "Lipinski violations",
+                 "heavy_atoms": "heavy atoms", "diversity": "diversity"}  # fmt: skip
+        found = {
+            "valid": percent(bootstrap([(o["n_valid"], o["n"]) for o in outcomes], ratio)),
+            "unique": percent(bootstrap([(o["n_unique"], o["n_valid"]) for o in outcomes], ratio)),
+        }
+        for key, name in names.items():
+            found[name] = mean(o[key] for o in outcomes if o[key] is not None)
+        return found | docking.figures(outcomes)
+
+    def illustrate(self, page: Page, outcomes: Mapping[str, Outcome], data: Path | None) -> None:  # noqa: ARG002
+        """Draw the best ligand by QED of some pockets."""
+        from logos_cli.chemistry.drawing import draw_molecule
+
+        drawn = [
+            (
+                draw_molecule(outcome["best"]),
+                f"{id.split(':')[1].split('.')[0]}: QED {outcome['best_qed']:.2f}",
+            )
+            for id, outcome in list(outcomes.items())[:_SHOWN]
+            if outcome["best"]
+        ]
+        if drawn:
+            page.heading("Most drug-like ligand of each pocket", 3)
+            page.drawings(drawn)
+
+
+def _pairs(directory: Path) -> Iterator[tuple[Path, Path]]:
+    """Yield receptor and ligand files of the same name."""
+    for ligand in sorted([*directory.glob("*.sdf"), *directory.glob("*.sdf.gz")]):
+        stem = ligand.name.split(".sdf")[0]
+        receptor = next((p for suffix in _SUFFIXES if (p := directory / f"{stem}{suffix}").exists()), None)
+        if receptor is not None:
+            yield receptor, ligand
+
+
+def _ligand(record: Record) -> str | None:
+    from logos_cli.grammar import parse
+
+    if record.status is not Status.OK:
+        return None
+    return parse(record.text, Form.COMPLEX).left[-1].payload
+
+
+def _judged(ligands: Sequence[str | None], reference: str) -> Outcome:
+    from logos_cli.evaluators.molecules.properties import MeasuredMolecule, morgan_fingerprint
+    from logos_cli.evaluators.molecules.sets import internal_diversity
+
+    measured = []
+    for smiles in ligands:
+        if smiles is not None:
+            try:
+                measured.append(MeasuredMolecule(smiles))
+            except MoleculeError:
+                continue
+    different = {each.canonical_smiles: each for each in measured}
+    best = max(different.values(), key=lambda each: each.qed, default=None)
+    found: dict[str, Any] = {
+        "n": len(ligands),
+        "n_valid": len(measured),
+        "n_unique": len(different),
+        "best": best.canonical_smiles if best else None,
+        "best_qed": best.qed if best else None,
+        "reference": reference,
+        "ligands": list(different),
+    }
+    for name in _PROPERTIES:
+        found[name] = float(np.mean([getattr(each, name) for each in measured])) if measured else None
+    fingerprints = [morgan_fingerprint(each.molecule) for each in different.values()]
+    found["diversity"] = internal_diversity(fingerprints, (1,))[0].value if len(fingerprints) > 1 else None
+    return found
+
+
+PLUGIN = LigandBenchmark()

@@ -1,0 +1,287 @@
+"""Binding sites by P2Rank's protocol: whether one of the first n predicted sites lies at the ligand.
+
+The data are structures with their ligands, or structures each with a ligand in a file of the same name (``.sdf``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from logos_cli.benchmarks.base import Benchmark, Case, Figure, Outcome, data_file, percent
+from logos_cli.errors import LogosError
+from logos_cli.evaluators.base import Estimate
+from logos_cli.evaluators.sites.geometry import dca, dcc, ligand_ranks, top_n
+from logos_cli.evaluators.sites.truth import CUTOFF_ANGSTROM, read_structure
+from logos_cli.evaluators.statistics import bootstrap, f1, mcc, share
+from logos_cli.formats.base import Entry, ReadOptions
+from logos_cli.formats.detect import detect
+from logos_cli.grammar import Form
+from logos_cli.io.input import Input
+from logos_cli.objects.protein import Protein
+from logos_cli.records import Record, Status
+from logos_cli.structure.ligand.user_molecule import read_given
+from logos_cli.structure.residue_places import ResiduePlaces, residue_places
+from logos_cli.structure.site_centre import site_centre
+
+if TYPE_CHECKING:
+    from logos_cli.report.page import Page
+
+Floats = NDArray[np.float64]
+
+_SUFFIXES = (".pdb", ".cif", ".bcif", ".ent", ".mmcif")
+_RULES = {"dca": dca, "dcc": dcc}
+_N_RANDOM = 5
+_RANDOM_ANGSTROM = 8.0
+_COLOURS = ("#d81b60", "#1e88e5", "#ffc107", "#43a047")
+
+
+class SiteBenchmark(Benchmark):
+    """P2Rank's rates of one set of structures.
+
+    Parameters
+    ----------
+    name : str
+        The set's; its structures lie in ``sites/NAME``.
+    title : str
+        What the set is.
+    published : mapping
+        Top-n by DCA that the paper gives.
+    remark : str
+        What must be known to read the figures.
+    """
+
+    task = "site"
+    n_samples = 40
+    layout = (
+        "sites/NAME: structures (PDB, mmCIF, BinaryCIF) with their ligands, or each with a ligand in NAME.sdf"
+    )
+    baseline_help = (
+        f"{_N_RANDOM} sites around random residues (within {_RANDOM_ANGSTROM:g} Å), in random order."
+    )
+
+    def __init__(
+        self, name: str, title: str, published: Mapping[str, float] | None = None, remark: str = ""
+    ) -> None:
+        self.set_name, self.name = name, f"site_{name}"
+        self.help = (
+            f"{title}: ligands met by one of the first n predicted sites, n being those of the structure."
+        )
+        self.figures = (
+            Figure("top-n, DCA", "A site's centre within 4 Å of any of the ligand's atoms.", "%",
+                   published=published or {}, remark=remark),
+            Figure("top-(n+2), DCA", "The same among the first n + 2.", "%"),
+            Figure("top-n, DCC", "A site's centre within 4 Å of the ligand's.", "%"),
+            Figure("top-(n+2), DCC", "The same among the first n + 2.", "%"),
+            Figure("residue MCC", "Residues of the first n sites against those within 4.5 Å of a ligand, pooled."),
+            Figure("residue F1", "The same as F1."),
+            Figure("answered", "Structures that any site was found in.", "%"),
+        )  # fmt: skip
+
+    def cases(self, data: Path) -> Iterator[Case]:
+        """Yield the structures with a relevant ligand."""
+        directory = data_file(
+            data, f"sites/{self.set_name}", layout=self.layout.replace("NAME", self.set_name)
+        )
+        for path in sorted(directory.iterdir()):
+            stem = _stem(path)
+            if stem is None:
+                continue
+            try:
+                ligands = _ligands(path, directory / stem)
+                prompts = tuple(_chains(path, f"{self.set_name}:{stem}"))
+            except LogosError as error:
+                raise error.at(str(path)) from error
+            if ligands and prompts:
+                yield Case(f"{self.set_name}:{stem}", prompts, {"ligands": ligands})
+
+    def outcome(self, case: Case, records: Sequence[Record]) -> Outcome:
+        """Return the ligands' ranks and the residues of the first sites."""
+        found = [record for record in records if record.status is Status.OK and record.extra.get("site")]
+        found.sort(key=lambda record: -record.scores["score"]["value"])  # those of all chains together
+        sites = []
+        for record in found:
+            centre = record.extra["site"]["centre_angstrom"]
+            if centre is not None:
+                prompt = str(record.sample["prompt"])
+                sites.append((np.array(centre), {(prompt, place) for place in _tagged(record)}))
+        return self._judged(case, sites)
+
+    def _judged(self, case: Case, sites: Sequence[tuple[Floats, set[tuple[str, int]]]]) -> Outcome:
+        ligands = case.truth["ligands"]
+        ranks = {
+            name: ligand_ranks([[rule(centre, ligand) for ligand in ligands] for centre, _ in sites])
+            or [None] * len(ligands)
+            for name, rule in _RULES.items()
+        }
+        chosen = set().union(*(members for _, members in sites[: len(ligands)]))
+        return {
+            **ranks,
+            "counts": _counts(case, chosen),
+            "sites": [
+                {"centre": [round(float(x), 2) for x in centre], "residues": sorted(map(list, members))}
+                for centre, members in sites[: len(ligands) + 2]
+            ],
+        }
+
+    def baseline(self, case: Case, data: Path, rng: np.random.Generator) -> Outcome | None:  # noqa: ARG002
+        """Answer with sites at random residues."""
+        residues = [
+            (prompt.id, place, atoms)
+            for prompt, places in _places(case)
+            for place, atoms in enumerate(places.atoms)
+            if len(atoms)
+        ]
+        if not residues:
+            return None
+        middles = np.array([atoms.mean(axis=0) for _, _, atoms in residues])
+        protein = np.concatenate([atoms for _, _, atoms in residues])
+        sites = []
+        for index in rng.permutation(len(residues))[:_N_RANDOM]:
+            near = np.flatnonzero(np.linalg.norm(middles - middles[index], axis=1) <= _RANDOM_ANGSTROM)
+            members = {residues[i][:2] for i in near}
+            sites.append((site_centre([residues[i][2] for i in near], protein), members))
+        return self._judged(case, sites)
+
+    def summarise(self, outcomes: Sequence[Outcome]) -> dict[str, Estimate]:
+        """Return P2Rank's rates and the agreement of residues; a structure is the unit."""
+        found = {}
+        for name in _RULES:
+            rows = [outcome[name] for outcome in outcomes]
+            found[f"top-n, {name.upper()}"] = percent(top_n(rows))
+            found[f"top-(n+2), {name.upper()}"] = percent(top_n(rows, 2))
+        counts = [outcome["counts"] for outcome in outcomes]
+        found["residue MCC"], found["residue F1"] = bootstrap(counts, mcc), bootstrap(counts, f1)
+        found["answered"] = percent(share(outcome["sites"] for outcome in outcomes))
+        return found
+
+    def illustrate(self, page: Page, outcomes: Mapping[str, Outcome], data: Path | None) -> None:
+        """Show the first structure whose ligand was found, or else the first."""
+        if data is None or not outcomes:
+            return
+        met = [
+            id for id, outcome in outcomes.items() if outcome["dca"][0] is not None and outcome["dca"][0] <= 3
+        ]
+        id = (met or list(outcomes))[0]
+        case = next((case for case in self.cases(data) if case.id == id), None)
+        if case is not None:
+            from logos_cli.report.page import Structure
+
+            structure = _shown(case, outcomes[id])
+            page.heading("Predicted sites and the ligand", 3)
+            page.structure(
+                Structure(**structure), f"{id}: centres of the first sites coloured, the ligand in black."
+            )
+
+
+def _stem(path: Path) -> str | None:
+    """Return a structure file's name without its endings; None if it is none."""
+    name = path.name.removesuffix(".gz").removesuffix(".zst")
+    suffix = next((suffix for suffix in _SUFFIXES if name.lower().endswith(suffix)), None)
+    return None if suffix is None else name[: -len(suffix)]
+
+
+def _ligands(path: Path, beside: Path) -> list[Floats]:
+    """Return the heavy atoms of each relevant ligand, Å."""
+    for suffix in (".sdf", ".sdf.gz"):
+        given = Path(f"{beside}{suffix}")
+        if given.exists():
+            molecules = [each for each in read_given(str(given)) if not isinstance(each, LogosError)]
+            return [each.positions for each in molecules if each.positions is not None]
+    with closing(Input(str(path))) as source:
+        return list(read_structure(source).ligands)
+
+
+def _chains(path: Path, prefix: str) -> Iterator[Entry]:
+    """Yield the protein chains of a structure; of several with one sequence all, for each may hold a ligand."""
+    with closing(Input(str(path))) as source:
+        for entry in detect(source).read(source, ReadOptions(form=Form.PROTEIN)):
+            if isinstance(entry.item, Protein):
+                yield Entry(f"{prefix}:{entry.id}", entry.item, entry.source)
+
+
+def _places(case: Case) -> Iterator[tuple[Entry, ResiduePlaces]]:
+    for prompt in case.prompts:
+        assert isinstance(prompt, Entry)
+        assert isinstance(prompt.item, Protein)
+        places = residue_places(prompt.source, [len(prompt.item.sequence)])
+        if places is not None:
+            yield prompt, places
+
+
+def _counts(case: Case, chosen: set[tuple[str, int]]) -> list[int]:
+    """Return true and false positives, false and true negatives among all residues."""
+    ligands = np.concatenate(case.truth["ligands"])
+    counts = [0, 0, 0, 0]
+    for prompt, places in _places(case):
+        for place, atoms in enumerate(places.atoms):
+            near = bool(len(atoms)) and bool(
+                (np.linalg.norm(atoms[:, None] - ligands[None], axis=2) <= CUTOFF_ANGSTROM).any()
+            )
+            counts[(0 if near else 1) if (prompt.id, place) in chosen else (2 if near else 3)] += 1
+    return counts
+
+
+def _tagged(record: Record) -> Iterator[int]:
+    """Yield the places that a site's record tags, from 0."""
+    from logos_cli.grammar import parse
+    from logos_cli.objects.base import from_sentence
+    from logos_cli.objects.complex import Complex
+
+    found = from_sentence(parse(record.text, Form.SEARCH))
+    assert isinstance(found, Complex)
+    yield from found.chains[0].site
+
+
+def _shown(case: Case, outcome: Outcome) -> dict[str, Any]:
+    """Return what a viewer shows of a case."""
+    first = case.prompts[0]
+    path = str(first.source["path"])
+    with closing(Input(path)) as source:
+        text = source.read().decode("utf-8", "replace")
+    format = "pdb" if ".pdb" in path or ".ent" in path else "cif"
+    spheres = [
+        {
+            "center": dict(zip("xyz", site["centre"], strict=True)),
+            "radius": 2.0,
+            "color": colour,
+            "opacity": 0.7,
+        }
+        for site, colour in zip(outcome["sites"], _COLOURS, strict=False)
+    ]
+    atoms = [
+        {"center": dict(zip("xyz", map(float, atom), strict=True)), "radius": 0.6, "color": "black"}
+        for ligand in case.truth["ligands"]
+        for atom in ligand
+    ]
+    return {
+        "text": text,
+        "format": format,
+        "styles": [({}, {"cartoon": {"color": "#c9d2dc"}}), ({"hetflag": True}, {"stick": {}})],
+        "spheres": [*spheres, *atoms],
+    }
+
+
+_STAND_IN = "They stand in for COACH420 and HOLO4K, whose structures need not be at hand"
+
+PLUGINS = {
+    "site_coach420": SiteBenchmark(
+        "coach420",
+        "COACH420",
+        {"LOGOS-1B": 59.2, "LOGOS-3B": 65.0, "LOGOS-8B": 65.2, "MetaPocket 2": 63.4, "P2Rank": 72.0},
+    ),
+    "site_crossdocked": SiteBenchmark(
+        "crossdocked",
+        "CrossDocked test pairs, one docked ligand each",
+        remark=f"{_STAND_IN}; the ligands are docked poses.",
+    ),
+    "site_holo4k": SiteBenchmark(
+        "holo4k", "HOLO4K", {"LOGOS-1B": 58.0, "LOGOS-3B": 58.2, "LOGOS-8B": 58.5, "MetaPocket 2": 57.9}
+    ),
+    "site_posebusters": SiteBenchmark("posebusters", "PoseBusters crystal complexes", remark=f"{_STAND_IN}."),
+}

@@ -1,0 +1,1 @@
+"""A model as files: where it lies, its configuration, tokenizer and weights."""

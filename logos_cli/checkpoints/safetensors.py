@@ -1,0 +1,97 @@
+"""Tensors of a checkpoint directory, read one at a time and without PyTorch."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from logos_cli.checkpoints.tokenizer import read_json
+from logos_cli.errors import ModelError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+_NUMPY = {"F32": "<f4", "F16": "<f2", "BF16": "<u2"}
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTensor:
+    """A tensor of a safetensors file."""
+
+    name: str
+    file: Path
+    dtype: str
+    shape: tuple[int, ...]
+    offset: int
+
+    def read(self) -> NDArray[np.float32]:
+        """Return its numbers in single precision."""
+        import numpy as np
+
+        if self.dtype not in _NUMPY:
+            raise ModelError(
+                f"the tensor {self.name} is of type {self.dtype}; {', '.join(_NUMPY)} can be converted",
+                source=str(self.file),
+            )
+        raw = np.memmap(self.file, _NUMPY[self.dtype], "r", self.offset, self.shape)
+        if self.dtype == "BF16":
+            return (raw.astype(np.uint32) << 16).view(np.float32)
+        return raw.astype(np.float32)
+
+
+def weight_files(directory: Path) -> list[Path]:
+    """Return the safetensors files of a checkpoint.
+
+    Raises
+    ------
+    ModelError
+        If one is missing; where there are pickles in their place, why these are not read.
+    """
+    index = directory / "model.safetensors.index.json"
+    if index.is_file():
+        weight_map = read_json(index).get("weight_map")
+        if not isinstance(weight_map, dict) or not weight_map:
+            raise ModelError(f"{index.name} has no weight_map", hint="download the model again")
+        files = [directory / Path(str(name)).name for name in sorted(set(map(str, weight_map.values())))]
+    else:
+        files = [directory / "model.safetensors"]
+    if missing := [file.name for file in files if not file.is_file()]:
+        pickles = sorted(path for pattern in _PICKLES for path in directory.glob(pattern))
+        raise ModelError(
+            f"the weights {missing[0]} are missing",
+            hint=f"{pickles[0].name} is a pickle, which can run code and is never read: convert it to safetensors"
+            if pickles
+            else "download the model completely",
+        )
+    return files
+
+
+def stored_tensors(directory: Path) -> dict[str, StoredTensor]:
+    """Return the tensors of a checkpoint directory by name; their numbers are not read.
+
+    Raises
+    ------
+    ModelError
+        If the weights are missing or damaged.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    found: dict[str, StoredTensor] = {}
+    for file in weight_files(directory):
+        try:
+            with safe_open(file, framework="np"):  # checks that the header fits the file
+                pass
+        except (SafetensorError, OSError) as error:
+            raise ModelError(f"{file.name} is damaged: {error}", hint="download the model again") from error
+        with file.open("rb") as stream:
+            length = int.from_bytes(stream.read(8), "little")
+            header = json.loads(stream.read(length))
+        for key, entry in header.items():
+            if key != "__metadata__":
+                place = 8 + length + entry["data_offsets"][0]
+                found[key] = StoredTensor(key, file, entry["dtype"], tuple(entry["shape"]), place)
+    return found

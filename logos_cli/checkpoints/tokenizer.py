@@ -1,0 +1,113 @@
+"""Tokenizers of Hugging Face models (``tokenizer.json``), byte-level BPE."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+from logos_cli.checkpoints.tokens import Tokenizer
+from logos_cli.errors import ModelError
+
+
+@cache
+def byte_of_character() -> dict[str, int]:
+    """Return the byte that each character of a byte-level vocabulary stands for.
+
+    Printable Latin-1 characters stand for themselves; the other 68 bytes, in order, for U+0100 and on (the
+    convention of GPT-2, which all byte-level BPE vocabularies follow).
+    """
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    rest = [byte for byte in range(256) if byte not in set(printable)]
+    return {chr(byte): byte for byte in printable} | {chr(256 + i): byte for i, byte in enumerate(rest)}
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return a JSON object of a model directory.
+
+    Raises
+    ------
+    ModelError
+        If the file is missing, or is no JSON object.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ModelError(f"the model directory has no {path.name}", hint="download it completely") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"{path.name} cannot be read: {error}", hint="download the model again") from error
+    if not isinstance(data, dict):
+        raise ModelError(f"{path.name} is no JSON object", hint="download the model again")
+    return data
+
+
+class HubTokenizer(Tokenizer):
+    """The tokenizer of a model directory.
+
+    Parameters
+    ----------
+    directory : Path
+        Holds ``tokenizer.json``.
+    eos_ids : sequence of int
+        Ids that end a text, from the model's configuration.
+    """
+
+    def __init__(self, directory: Path, eos_ids: Sequence[int]) -> None:
+        from tokenizers import Tokenizer as FastTokenizer
+
+        file = directory / "tokenizer.json"
+        if not file.is_file():
+            raise ModelError(
+                "the model directory has no tokenizer.json", hint="convert its tokenizer to the fast format"
+            )
+        try:
+            self._fast = FastTokenizer.from_file(str(file))
+        except Exception as error:  # the library raises no narrower class
+            raise ModelError(
+                f"tokenizer.json cannot be read: {error}", hint="download the model again"
+            ) from error
+        self._fast.no_truncation()
+        self._fast.no_padding()
+        self._eos_ids = tuple(eos_ids)
+
+    @cached_property
+    def special_ids(self) -> frozenset[int]:
+        """Ids of the special tokens."""
+        return frozenset(i for i, token in self._fast.get_added_tokens_decoder().items() if token.special)
+
+    @property
+    def eos_ids(self) -> tuple[int, ...]:
+        """Ids that end a text."""
+        return self._eos_ids
+
+    @cached_property
+    def vocabulary(self) -> Sequence[bytes]:
+        """The bytes of every token by id.
+
+        Raises
+        ------
+        ModelError
+            If a token is not written in the byte-level alphabet.
+        """
+        added = self._fast.get_added_tokens_decoder()
+        by_id: dict[int, str] = {
+            i: token for token, i in self._fast.get_vocab(with_added_tokens=True).items()
+        }
+        table = byte_of_character()
+        out = [b""] * (max(by_id) + 1)
+        for i, token in by_id.items():
+            try:
+                out[i] = token.encode() if i in added else bytes(table[character] for character in token)
+            except KeyError as error:
+                raise ModelError(
+                    f"the tokenizer is no byte-level BPE (token {i} is {token!r})",
+                    hint="logos reads the tokenizers of Llama 3 and Qwen, and of its own models",
+                ) from error
+        return out
+
+    def encode(self, text: str, *, whole: bool = True) -> list[int]:
+        """Return the ids of a text."""
+        ids: list[int] = self._fast.encode(text, add_special_tokens=whole).ids
+        return ids

@@ -1,0 +1,130 @@
+"""Checking SMILES: RDKit has the last word, and its reason becomes the error message."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable
+
+from rdkit import Chem, rdBase
+
+from logos_cli.chemistry.smiles_check import is_surely_valid
+from logos_cli.errors import MoleculeError, Span
+from logos_cli.grammar.spec import SMILES
+
+_FOREIGN = re.compile(f"[^{re.escape(''.join(sorted(SMILES)))}]")
+_TIME = re.compile(r"^\[[0-9:]+\]\s*(?:SMILES Parse Error:\s*)?")
+_POSITION = re.compile(r"around position (\d+)")
+
+
+def parse_smiles(smiles: str) -> Chem.Mol:
+    """Return RDKit's molecule of a SMILES, sanitized.
+
+    Raises
+    ------
+    MoleculeError
+        With RDKit's reason and, where it is known, the position.
+    """
+    if wrong := _FOREIGN.search(smiles):
+        raise MoleculeError(
+            f"{wrong.group()!r} is not a SMILES character", text=smiles, span=Span(*wrong.span()),
+            hint="write plain SMILES, without extensions",
+        )  # fmt: skip
+    molecule = attempt(lambda: Chem.MolFromSmiles(smiles))
+    if molecule is None:
+        reason, span = _why(smiles)
+        raise MoleculeError(f"RDKit rejects the SMILES {_shorten(smiles)}: {reason}", text=smiles, span=span)
+    if molecule.GetNumAtoms() == 0:
+        raise MoleculeError("the SMILES has no atoms", text=smiles)
+    return molecule
+
+
+def canonical_smiles(smiles: str) -> str:
+    """Return RDKit's canonical isomeric SMILES.
+
+    Raises
+    ------
+    MoleculeError
+        If RDKit rejects the SMILES.
+    """
+    return str(Chem.MolToSmiles(parse_smiles(smiles)))
+
+
+def _why(smiles: str) -> tuple[str, Span | None]:
+    """Return why RDKit rejects a SMILES, and where it says so."""
+    lines = rejection(lambda sanitize: Chem.MolFromSmiles(smiles, sanitize=sanitize))
+    if place := _POSITION.search("\n".join(lines)):
+        start = min(int(place[1]) - 1, len(smiles) - 1)
+        return f"syntax error near character {start + 1}", Span(start, start + 1)
+    return lines[0].split(" for input:")[0], None
+
+
+def attempt(parse: Callable[[], Chem.Mol | None]) -> Chem.Mol | None:
+    """Return what RDKit reads, quietly; None where it fails, be it by an exception of its own invariants."""
+    with rdBase.BlockLogs():
+        try:
+            return parse()
+        except (RuntimeError, ValueError, OverflowError):
+            return None
+
+
+def rejection(parse: Callable[[bool], Chem.Mol | None]) -> list[str]:
+    """Return RDKit's reasons for rejecting what ``parse(sanitize)`` reads; one at least."""
+    problems: list[str] = []
+
+    def detect() -> None:
+        if (parsed := parse(False)) is not None:
+            problems.extend(problem.Message() for problem in Chem.DetectChemistryProblems(parsed))
+
+    attempt(detect)
+    return problems or _rdkit_log(lambda: parse(True)) or ["no reason given"]
+
+
+class _Lines(logging.Handler):
+    """Keeps messages."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(_TIME.sub("", record.getMessage()))
+
+
+def _rdkit_log(parse: Callable[[], object]) -> list[str]:
+    """Return what RDKit logs meanwhile: the only place where it says what is wrong with a syntax."""
+    logger = logging.getLogger("rdkit")
+    handler, handlers, propagate = _Lines(), logger.handlers, logger.propagate
+    logger.handlers, logger.propagate = [handler], False
+    rdBase.LogToPythonLogger()
+    try:
+        parse()
+    except (RuntimeError, ValueError, OverflowError) as error:
+        handler.lines.append(" ".join(str(error).split())[:200])
+    finally:
+        rdBase.LogToCppStreams()
+        logger.handlers, logger.propagate = handlers, propagate
+    return handler.lines
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= 80 else f"{text[:77]}…"
+
+
+def checked_smiles(smiles: str, *, canonical: bool) -> str:
+    """Return a SMILES that RDKit accepts, as given or canonical.
+
+    Raises
+    ------
+    MoleculeError
+        If RDKit rejects it.
+    """
+    if canonical:
+        return canonical_smiles(smiles)
+    if not is_surely_valid(smiles):
+        parse_smiles(smiles)
+    return smiles
+
+
+
+

@@ -1,1 +1,0 @@
-"""Subcommands of ``logos bench``: one file each, found by name."""

@@ -1,0 +1,1 @@
+"""``logos bench``: one file a subcommand, found by name."""

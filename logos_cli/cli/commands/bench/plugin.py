@@ -1,0 +1,14 @@
+"""``logos bench``: measure what this installation does on this machine."""
+
+from __future__ import annotations
+
+from logos_cli import registry
+from logos_cli.cli.base import Command
+
+PLUGIN = Command(
+    "bench",
+    subcommands={name: plugin.callback for name, plugin in registry.load_all("cli.commands.bench").items()},
+    help="Measure what this installation does on this machine.",
+    panel="Model",
+    order=80,
+)

@@ -1,0 +1,1 @@
+"""``logos generate``: one subcommand a task."""

@@ -1,0 +1,230 @@
+"""``logos train``: train a model on a corpus."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from logos_cli.cli.base import Command
+from logos_cli.cli.options.common import one_of, parse_time
+from logos_cli.cli.terminal import terminal
+from logos_cli.errors import ExitCode
+
+if TYPE_CHECKING:
+    from logos_cli.training.config import TrainConfig
+    from logos_cli.training.plan import Plan
+    from logos_cli.workflows.train import TrainSummary
+
+_RUN, _COMPUTE = "Run", "Computation"
+_FILE_S = "the file's"
+_BEGAN = time.monotonic()
+
+
+def train(
+    corpus: Annotated[
+        Path,
+        typer.Argument(metavar="CORPUS", help="Directory that `logos corpus build` wrote.", show_default=False),
+    ],
+    *,
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", "-c", metavar="FILE.toml", show_default="that of the run, or the defaults",
+                     help="Model, mixture, optimizer, schedule; docs/training.md lists every key."),
+    ] = None,
+    base: Annotated[
+        str | None,
+        typer.Option("--from", metavar="NAME|DIR", show_default="random weights",
+                     help="Go on from this model: logos-nano, a directory, or owner/name of the Hugging Face hub."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="RUN", rich_help_panel=_RUN, show_default="the file's name + -run",
+                     help="Directory of the run: checkpoints, log, and the model in RUN/model."),
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", rich_help_panel=_RUN,
+                     help="Go on from the last checkpoint in RUN; begin if there is none."),
+    ] = False,
+    limit: Annotated[
+        str | None,
+        typer.Option("--time", metavar="55m", rich_help_panel=_RUN, show_default="until done",
+                     help="End well within this time (2h, 55m, 1h30m, 90s) with a checkpoint, to be resumed."),
+    ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", rich_help_panel=_RUN, show_default=_FILE_S,
+                     help="Optimizer steps in all (schedule.n_steps)."),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, metavar="N", rich_help_panel=_RUN, show_default=_FILE_S,
+                     help="Of weights, data order and samples (run.seed)."),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", rich_help_panel=_RUN,
+                     help="Set any key of the file, e.g. optimizer.beta2=0.98; may be repeated."),
+    ] = None,
+    verify: Annotated[
+        bool | None,
+        typer.Option("--verify/--no-verify", rich_help_panel=_RUN, show_default=_FILE_S,
+                     help="Compare every file of the corpus with its hash before beginning (data.verify)."),
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(metavar="auto|cpu|cuda[:N]|mps", envvar="LOGOS_DEVICE", rich_help_panel=_COMPUTE,
+                     show_default=_FILE_S, autocompletion=one_of("auto", "cpu", "cuda", "mps"),
+                     help="auto takes a GPU if there is one (run.device)."),
+    ] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", envvar="LOGOS_THREADS", rich_help_panel=_COMPUTE, show_default=_FILE_S,
+                     help="CPU threads of one process (run.threads)."),
+    ] = None,
+    offline: Annotated[
+        bool, typer.Option("--offline", envvar="LOGOS_OFFLINE", rich_help_panel=_COMPUTE, help="Never use the network.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything, say what would be done, and leave.")
+    ] = False,
+) -> ExitCode:  # fmt: skip
+    """Train a language model on a corpus of sentences, from nothing or from another model.
+
+    Without --from a small model with random weights is trained. With --from any causal language model of
+    transformers goes on, whole or through low-rank adapters; its tokenizer learns the tags of the grammar, and
+    the corpus must have been built with it. Domains can be trained on their answers only (post-training).
+
+    RUN holds checkpoints, run.json, log.jsonl and, when the run ends, the model with its card in RUN/model,
+    whose path is printed. SIGTERM, SIGUSR1 and Ctrl-C write a checkpoint first; --resume goes on exactly from it.
+    Several processes: start it with torchrun.
+
+    Examples:
+
+      logos train corpus/ --config nano.toml -o nano
+
+      logos train corpus/ --config nano.toml -o nano --time 55m --resume
+
+      logos train corpus/ --config post.toml --from nano/model -o nano-post
+
+      logos train corpus/ --config nano.toml --set schedule.n_steps=200 --dry-run
+    """
+    from logos_cli.workflows.train import TrainRequest, plan_training
+
+    # Threads that spin while they wait for each other make a busy machine several times slower; read by torch's
+    # OpenMP when it is loaded, so before that.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    request = TrainRequest(
+        corpus=corpus,
+        output=output or Path(f"{config.stem if config else 'logos'}-run"),
+        config=config,
+        values=_values(settings or [], steps=steps, seed=seed, verify=verify, device=device, threads=threads),
+        base=base,
+        resume=resume,
+        deadline=None if limit is None else _BEGAN + parse_time(limit),
+        offline=offline,
+        arguments=["logos", *sys.argv[1:]],
+    )
+    if dry_run:
+        return _show_plan(*plan_training(request))
+    return _train(request)
+
+
+def _values(settings: list[str], **flags: Any) -> dict[str, Any]:
+    """Return dotted keys and values; flags of their own over ``--set``."""
+    from logos_cli.training.config_file import parse_setting
+
+    keys = {
+        "steps": "schedule.n_steps", "seed": "run.seed", "verify": "data.verify", "device": "run.device",
+        "threads": "run.threads",
+    }  # fmt: skip
+    found = dict(parse_setting(text) for text in settings)
+    return found | {keys[name]: value for name, value in flags.items() if value is not None}
+
+
+def _train(request: Any) -> ExitCode:
+    from logos_cli.cli.commands.train.display import Display
+    from logos_cli.training.run.signals import Signals, StopNow
+    from logos_cli.workflows.train import read_config, train
+
+    with Signals() as signals:
+        try:
+            with Display(read_config(request).run.log_every_steps) as display:
+                summary = train(request, display, signals)
+        except StopNow:
+            terminal().note("stopped before the first step; nothing was to be saved")
+            return _code(signals.outcome)
+    return _tell(request, summary)
+
+
+def _code(outcome: Any) -> ExitCode:
+    from logos_cli.training.run.signals import Outcome
+
+    codes = {Outcome.TERMINATED: ExitCode.TERMINATED, Outcome.INTERRUPTED: ExitCode.INTERRUPTED}
+    return codes.get(outcome, ExitCode.OK)
+
+
+def _tell(request: Any, summary: TrainSummary) -> ExitCode:
+    """Say how the run ended; the model's path is the output."""
+    from logos_cli.cli.commands.train.display import count
+    from logos_cli.training.run.signals import Outcome
+
+    if not summary.is_first:
+        return _code(summary.outcome)
+    held_out = (
+        ""
+        if summary.mean_loss is None
+        else (f"; best held-out loss {summary.mean_loss:.4f} at step {summary.best_step}")
+    )
+    terminal().note(
+        f"{summary.outcome.value}: step {summary.step} of {summary.n_steps}, {count(summary.n_tokens)} tokens{held_out}"
+    )
+    if summary.outcome is not Outcome.FINISHED:
+        config = f" --config {shlex.quote(str(request.config))}" if request.config else ""
+        base = f" --from {shlex.quote(request.base)}" if request.base else ""
+        terminal().note(
+            f"go on with: logos train {shlex.quote(str(request.corpus))}{config}{base} "
+            f"-o {shlex.quote(str(request.output))} --resume"
+        )
+    if summary.model is not None:
+        if not summary.has_picture:
+            terminal().note("the card has no picture of the curves: pip install matplotlib")
+        typer.echo(str(summary.model))
+    return _code(summary.outcome)
+
+
+def _show_plan(config: TrainConfig, plan: Plan) -> ExitCode:
+    """Print what would be done."""
+    from logos_cli.cli.commands.train.display import count
+
+    facts = {
+        "model": plan.model,
+        "parameters": f"{plan.n_parameters:,}" + (
+            "" if plan.n_trained == plan.n_parameters else f", trained {plan.n_trained:,}"
+        ),
+        "from": config.model.base or "random weights",
+        "steps": f"{plan.n_steps:,} of {config.data.n_step_tokens:,} tokens",
+        "tokens": f"{count(plan.n_tokens)} ({plan.n_tokens / plan.n_parameters:.1f} a parameter)",
+        "longest": f"{plan.longest:,} tokens",
+        "optimizer": f"{config.optimizer.name}, {config.schedule.name}",
+        "precision": config.run.precision,
+        "memory": f"about {plan.memory_bytes / 2**30:.2f} GiB a process",
+    }  # fmt: skip
+    for key, value in facts.items():
+        typer.echo(f"{key:<12}{value}")
+    typer.echo(f"\n{'domain':<24}{'share':>7}{'tokens':>9}{'sentences':>11}{'epochs':>10}  loss on")
+    for name, domain in sorted(plan.domains.items(), key=lambda item: -item[1].share):
+        typer.echo(
+            f"{name:<24}{domain.share:>7.1%}{count(domain.n_tokens):>9}{domain.n_sentences:>11,}{domain.epochs:>10,.2f}"
+            f"  {'answer' if domain.answer_only else 'all'}"
+        )
+    return ExitCode.OK
+
+
+PLUGIN = Command("train", train, panel="Model", order=40)

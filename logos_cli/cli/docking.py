@@ -1,0 +1,234 @@
+"""A docking run of a command: its options, where its results go, and what is said of it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from logos_cli.cli.options.docking import HOW
+from logos_cli.cli.output import Complaints, choose_format, open_sink
+from logos_cli.cli.terminal import terminal
+from logos_cli.errors import ExitCode, UsageError
+from logos_cli.records import Status
+
+if TYPE_CHECKING:
+    from logos_cli.docking.place import BoxOptions
+    from logos_cli.records import Record
+    from logos_cli.report.docking import BestLigands
+    from logos_cli.workflows.dock.docking import DockedLigand, Docking, DockOptions, PocketDocking
+
+_SDF = (".sdf", ".sd")
+
+
+def options_of(values: Mapping[str, Any], **changes: Any) -> DockOptions:
+    """Return what the options of :data:`~logos_cli.cli.options.docking.HOW` say; absent ones are defaults.
+
+    Parameters
+    ----------
+    **changes
+        Fields of ``DockOptions`` that the command gets otherwise.
+    """
+    from logos_cli.cli.options.common import parse_time
+    from logos_cli.workflows.dock.docking import DockOptions, ReceptorOptions
+
+    values = {each.name: each.default for each in HOW} | dict(values)
+    limit, model = values["time_per_ligand"], values.get("structure_model", 1)
+    flexible = tuple(part.strip() for part in (values["flex"] or "").split(",") if part.strip())
+    kept, dropped = tuple(values["keep"] or ()), tuple(values["drop"] or ())
+    chosen: dict[str, Any] = {
+        "box": box_of(values),
+        "receptor": ReceptorOptions(values["ph"], values["keep_water"], kept, dropped, flexible, model),
+        "ph": None if values["as_given"] else values["ph"],
+        "stereo": values["stereo"],
+        "exhaustiveness": values["exhaustiveness"],
+        "n_poses": values["num_modes"],
+        "energy_range_kcal_per_mol": values["energy_range"],
+        "engine": values["engine"],
+        "cpu": values["cpu"],
+        "seconds_per_ligand": None if limit is None else parse_time(limit),
+        "check": values["check"],
+    }
+    return DockOptions(**(chosen | changes))
+
+
+def box_of(values: Mapping[str, Any], residues: tuple[str, ...] | None = None) -> BoxOptions:
+    """Return what the options say of the box, or residues that a model predicted."""
+    from logos_cli.docking.place import BoxOptions, parse_triple
+
+    center, size = values["center"], values["size"]
+    return BoxOptions(
+        values["autobox_ligand"],
+        values["autobox_site"],
+        residues,
+        None if center is None else parse_triple(center, "--center"),
+        None if size is None else parse_triple(size, "--size"),
+        values["autobox_add"],
+    )
+
+
+# -- where results go ---------------------------------------------------------------------------------
+
+
+def check_output(output: str | None, format: str | None, *, overwrite: bool, resume: bool = False) -> None:
+    """Refuse an output that poses and records cannot be written to, before anything is done.
+
+    Raises
+    ------
+    LogosError
+        If the format is none, or does not go with the output, or there is a file already.
+    """
+    from logos_cli.io import output
+
+    if is_folder(output):
+        if format is not None:
+            raise UsageError("a directory gets poses and records", hint="leave out --format")
+        return
+    if resume:
+        raise UsageError("--resume needs a directory", hint="give -o DIR: it holds what is done already")
+    if not _is_sdf(output, format):
+        choose_format(format, output)
+    output.check_output(output, overwrite=overwrite)
+
+
+def is_folder(output: str | None) -> bool:
+    """Whether an output is a directory, or a name without an extension that becomes one."""
+    if output is None or output == "-" or output.startswith("/dev/"):
+        return False
+    return output.endswith("/") or Path(output).is_dir() or not Path(output).suffix
+
+
+def _is_sdf(output: str | None, format: str | None) -> bool:
+    from logos_cli.io.output import suffix_of
+
+    if format is not None:
+        return format == "sdf"
+    return output is not None and suffix_of(output) in _SDF
+
+
+def write_stream(
+    results: Iterable[DockedLigand],
+    output: str | None,
+    format: str | None,
+    *,
+    overwrite: bool,
+    best: BestLigands | None = None,
+) -> None:
+    """Write all poses to an SDF, or records; ``best`` sees them too."""
+    from logos_cli.io.output import open_output
+    from logos_cli.workflows.dock.output import write_sdf
+
+    if _is_sdf(output, format):
+        complaints = Complaints()
+        with open_output(output, overwrite=overwrite) as stream:
+            for docked in _told(results, best):
+                if docked.record.status is Status.ERROR:
+                    complaints.tell(docked.record, docked.record.reason or "")
+                write_sdf(docked, stream)
+                stream.flush()
+        return
+    with open_sink(output, format, overwrite=overwrite) as sink:
+        for docked in _told(results, best):
+            sink.write(docked.record)
+            sys.stdout.flush()
+
+
+def write_folder(
+    run: Docking | PocketDocking,
+    ligands: Any,
+    output: str,
+    *,
+    overwrite: bool,
+    resume: bool = False,
+    best: BestLigands | None = None,
+) -> None:
+    """Write poses, records, receptors and arguments to a directory, which a later run can continue.
+
+    ``best`` sees the results, those from before among them.
+    """
+    from logos_cli.workflows.dock.output import ResultFolder
+
+    complaints = Complaints()
+    kept: list[Record] = []
+    with ResultFolder.open(Path(output), overwrite=overwrite, resume=resume) as folder:
+
+        def is_done(id: str) -> bool:
+            if id not in folder.done:
+                return False
+            status = folder.done[id].status
+            run.tally.kept += status is Status.OK
+            run.tally.invalid += status is Status.INVALID
+            run.tally.kept_failed += status is Status.ERROR
+            if best is not None:
+                kept.append(folder.done[id])
+            return True
+
+        for docked in _told(run.results(ligands, skip=is_done), best):
+            if docked.record.status is Status.ERROR:
+                complaints.tell(docked.record, docked.record.reason or "")
+            folder.write(docked)
+        folder.describe(run.sites, run.plan() | {"arguments": sys.argv[1:]})
+    if best is not None:
+        for record in kept:
+            best.add(record, run.site.receptor)
+
+
+def check_report(report: str | None, *, overwrite: bool) -> None:
+    """Refuse a report that cannot be written, before anything is done.
+
+    Raises
+    ------
+    LogosError
+        If there is such a file, or its directory is none, or its name is not that of a page.
+    """
+    from logos_cli.io.output import check_output, suffix_of
+
+    if report is None:
+        return
+    if suffix_of(report) not in (".html", ".htm"):
+        raise UsageError(f"--report writes an HTML page, not {report!r}", hint="give a name ending in .html")
+    check_output(report, overwrite=overwrite)
+
+
+def write_report(best: BestLigands, report: str, account: str, *, overwrite: bool) -> None:
+    """Write the page of the best ligands."""
+    from logos_cli.io.output import open_output
+
+    with open_output(report, overwrite=overwrite) as stream:
+        stream.write(best.page(account))
+    terminal().note(f"report: {report}")
+
+
+def _told(results: Iterable[DockedLigand], best: BestLigands | None) -> Iterator[DockedLigand]:
+    """Yield the results; before the first of each site, say what was made of the receptor."""
+    site = None
+    for docked in terminal().track(results, "docking"):
+        if docked.site is not None and docked.site is not site:
+            site = docked.site
+            for note in (*site.place.notes, *site.receptor.notes):
+                terminal().note(f"{site.model.name}: {note}")
+        if best is not None and docked.site is not None:
+            best.add(docked.record, docked.site.receptor)
+        yield docked
+
+
+# -- what is said -------------------------------------------------------------------------------------
+
+
+def show_plan(run: Docking | PocketDocking) -> None:
+    """Print the resolved options."""
+    for name, value in run.plan().items():
+        shown = run.site.place.box if name == "box" else value
+        typer.echo(f"{name.replace('_', ' '):16} {shown}")
+
+
+def finish(run: Docking | PocketDocking) -> ExitCode:
+    """Say what became of the ligands."""
+    tally = run.tally
+    terminal().note(str(tally))
+    if tally.lost == tally.requested:
+        return ExitCode.USAGE
+    return ExitCode.PARTIAL if tally.lost or not tally.good else ExitCode.OK

@@ -1,0 +1,1 @@
+"""A crystal in memory: cell, bonds, disorder, molecules, building blocks of a framework."""

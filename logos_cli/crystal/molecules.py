@@ -1,0 +1,335 @@
+"""SMILES of the finite organic pieces of a crystal."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from logos_cli.chemistry.bond_orders import Skeleton, in_canonical_order, perceive
+from logos_cli.errors import MoleculeError, StructureError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from logos_cli.crystal.bonds import BondGraph
+    from logos_cli.crystal.cell import UnitCell
+    from logos_cli.crystal.fragments import Piece
+
+_LENGTHS_ANGSTROM: Final[dict[frozenset[str], tuple[float, float, float]]] = {
+    frozenset("C"): (1.50, 1.34, 1.20),
+    frozenset("CN"): (1.46, 1.28, 1.15),
+    frozenset("CO"): (1.38, 1.22, 1.13),
+    frozenset("N"): (1.42, 1.24, 1.10),
+    frozenset("NO"): (1.38, 1.21, 1.10),
+    frozenset("CS"): (1.80, 1.66, 1.50),
+}
+"""Typical lengths of single, double and triple bonds between trigonal atoms."""
+_NO_SUGGESTION: Final = 1.5
+_MOST_SHOWN: Final = 8
+_LINEAR_DEGREES: Final = 155.0
+_TETRAHEDRAL_DEGREES: Final = 115.0
+_PLANAR_SUM_DEGREES: Final = 350.0
+_CH_BOND_ANGSTROM: Final = 1.09
+_ROOM_ANGSTROM: Final = 1.75
+_CH_ANGSTROM: Final = 1.27
+_CH2_ANGSTROM: Final = 1.42
+"""Longest bonds from which a carbon with one and with two hydrogens ends a triple and a double bond."""
+
+
+_CARBON_ION: Final = re.compile(r"\[[Cc]H?\d?[+-]\]")
+_ONIUM: Final = re.compile(r"\[(?:[Oo]|F|Cl|Br)H?\d?\+\]|\[NH?-[23]\]")
+
+
+def formula(symbols: Iterable[str]) -> str:
+    """Return the Hill formula of atoms: carbon, hydrogen, then the others by alphabet."""
+    counts = Counter(symbols)
+    first = [symbol for symbol in ("C", "H") if symbol in counts] if "C" in counts else []
+    rest = sorted(symbol for symbol in counts if symbol not in first)
+    return " ".join(symbol + (str(counts[symbol]) if counts[symbol] > 1 else "") for symbol in first + rest)
+
+
+class FragmentReader:
+    """Reads SMILES of organic pieces; equal pieces are worked out once.
+
+    Attributes
+    ----------
+    notes : list of str
+        What was added or assumed.
+    """
+
+    def __init__(self, atoms: UnitCell, graph: BondGraph) -> None:
+        self.atoms, self.graph = atoms, graph
+        self.notes: list[str] = []
+        self._known: dict[Skeleton, str] = {}
+
+    def smiles(self, piece: Piece) -> str:
+        """Return the canonical SMILES of a finite piece, without stereo.
+
+        Raises
+        ------
+        StructureError
+            If its atoms do not add up to a molecule, naming them.
+        """
+        skeleton = self._skeleton(piece)
+        plain = in_canonical_order(replace(skeleton, orders=()))
+        if plain not in self._known:
+            try:
+                self._known[plain] = self._perceive(piece, skeleton)
+            except StructureError:
+                completed = self._skeleton(piece, fill=True)
+                if completed == skeleton:
+                    raise
+                self._known[plain] = self._perceive(piece, completed)
+                skeleton = completed
+        if sum(skeleton.n_hydrogens) > sum(len(self.graph.hydrogens[atom]) for atom in piece.atoms):
+            self._note("hydrogens on carbon are absent from the file and were added by geometry")
+        return self._known[plain]
+
+    def _skeleton(self, piece: Piece, extra: int | None = None, fill: bool = False) -> Skeleton:
+        """Return the skeleton of a piece, hydrogens added where none of its carbons has any, or ``fill``."""
+        number = {atom: n for n, atom in enumerate(piece.atoms)}
+        xyz = self.positions(piece)
+        bonds = tuple((number[a], number[b]) for a in piece.atoms for b, _ in self.graph.organic[a] if a < b)
+        elements = tuple(self.atoms.elements[atom] for atom in piece.atoms)
+        counts = [len(self.graph.hydrogens[atom]) for atom in piece.atoms]
+        if self.is_bare(piece) or (fill and self._only_lacks_hydrogens(piece)):
+            missing = self._missing_hydrogens(piece, elements, counts, xyz)
+            counts = [n + more for n, more in zip(counts, missing, strict=True)]
+        if extra is not None:
+            counts[number[extra]] += 1
+        orders = tuple(_suggested_order(elements[a], elements[b], xyz[a], xyz[b]) for a, b in bonds)
+        return Skeleton(elements, tuple(counts), bonds, orders)
+
+    def _perceive(self, piece: Piece, skeleton: Skeleton) -> str:
+        try:
+            smiles = perceive(skeleton)
+        except MoleculeError as error:
+            raise self._broken(piece, skeleton, error.message) from error
+        carbons = [atom for atom in piece.atoms if self.atoms.elements[atom] == "C"]
+        if _CARBON_ION.search(smiles) and not any(self.graph.contacts[atom] for atom in carbons):
+            raise self._broken(piece, skeleton, f"a carbon has an open valence: {smiles}")
+        if _ONIUM.search(smiles) and "[C-]#[O+]" not in smiles:
+            raise self._broken(
+                piece, skeleton, f"an oxygen, nitrogen or halogen has a valence that it cannot have: {smiles}"
+            )
+        nitrogens = [atom for atom in piece.atoms if self.atoms.elements[atom] == "N"]
+        if not any(self.graph.contacts[atom] for atom in nitrogens):
+            protonated = _protonated(smiles)
+            if protonated != smiles:
+                self._note(
+                    "hydrogens on nitrogens that bind no metal are absent from the file and were added"
+                )
+            return protonated
+        return smiles
+
+    def _note(self, text: str) -> None:
+        if text not in self.notes:
+            self.notes.append(text)
+
+    def is_bare(self, piece: Piece) -> bool:
+        """Whether a piece with carbon has no hydrogen on any carbon."""
+        carbons = [atom for atom in piece.atoms if self.atoms.elements[atom] == "C"]
+        return bool(carbons) and not any(self.graph.hydrogens[atom] for atom in carbons)
+
+    def _only_lacks_hydrogens(self, piece: Piece) -> bool:
+        """Whether every carbon that has hydrogens has all its other neighbours, so that no atom is missing."""
+        for atom in piece.atoms:
+            lengths = list(self.graph.organic[atom].values())
+            n_hydrogens = len(self.graph.hydrogens[atom])
+            if self.atoms.elements[atom] == "C" and n_hydrogens and len(lengths) == 1:
+                most = _CH_ANGSTROM if n_hydrogens == 1 else _CH2_ANGSTROM
+                if n_hydrogens < 3 and lengths[0] > most:
+                    return False
+        return not any(self._is_obstructed(piece, atom) for atom in self._open_carbons(piece))
+
+    def _is_obstructed(self, piece: Piece, carbon: int) -> bool:
+        """Whether other heavy atoms leave no room for a hydrogen on a carbon: then a whole atom is missing."""
+        xyz = self.positions(piece)
+        number = {atom: n for n, atom in enumerate(piece.atoms)}
+        around = [number[other] for other, _ in self.graph.organic[carbon]]
+        vectors = xyz[around] - xyz[number[carbon]]
+        direction = -(vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).sum(axis=0)
+        hydrogen = xyz[number[carbon]] + _CH_BOND_ANGSTROM * direction / max(np.linalg.norm(direction), 1e-6)
+        apart = self.atoms.fractional - hydrogen @ np.linalg.inv(self.atoms.matrix)
+        apart -= np.round(apart)
+        near = np.flatnonzero(np.linalg.norm(apart @ self.atoms.matrix, axis=1) < _ROOM_ANGSTROM)
+        return any(self.atoms.elements[i] != "H" and i != carbon for i in near.tolist())
+
+    def protonated_forms(self, piece: Piece) -> list[str]:
+        """Return the SMILES of a piece with one hydrogen more on each of its O and N atoms in turn."""
+        found = []
+        for atom in piece.atoms:
+            if self.atoms.elements[atom] in {"O", "N"}:
+                try:
+                    found.append(perceive(self._skeleton(piece, extra=atom)))
+                except MoleculeError:
+                    continue
+        return found
+
+    def _broken(self, piece: Piece, skeleton: Skeleton, reason: str) -> StructureError:
+        symbols = [*skeleton.elements, *["H"] * sum(skeleton.n_hydrogens)]
+        suspects = [self.atoms.labels[atom] for atom in self._open_carbons(piece)]
+        shown = list(dict.fromkeys(suspects or [self.atoms.labels[atom] for atom in piece.atoms]))
+        names = ", ".join(shown[:_MOST_SHOWN]) + (", …" if len(shown) > _MOST_SHOWN else "")
+        where = f"see {names}, with too few neighbours" if suspects else f"atoms {names}"
+        return StructureError(
+            f"the organic part {formula(symbols)} ({where}) is no molecule: {reason}",
+            hint="an atom or hydrogen is missing, or disordered parts overlap: correct the file",
+        )
+
+    def _open_carbons(self, piece: Piece) -> list[int]:
+        """Return the carbons whose angles ask for a neighbour that the file does not have."""
+        xyz = self.positions(piece)
+        number = {atom: n for n, atom in enumerate(piece.atoms)}
+        found = []
+        for atom in piece.atoms:
+            around = self.graph.organic[atom]
+            n_neighbours = len(around) + len(self.graph.hydrogens[atom]) + len(self.graph.contacts[atom])
+            if self.atoms.elements[atom] != "C" or n_neighbours > 2:
+                continue
+            vectors = xyz[[number[other] for other, _ in around]] - xyz[number[atom]]
+            if len(around) < 2 or _angles(vectors)[0] < _LINEAR_DEGREES:
+                found.append(atom)
+        return found
+
+    def positions(self, piece: Piece) -> NDArray[np.float64]:
+        """Return Cartesian coordinates in Å of a piece in one place, shape (n, 3)."""
+        shifts = np.array([piece.shifts[atom] for atom in piece.atoms], dtype=float)
+        return np.asarray((self.atoms.fractional[list(piece.atoms)] + shifts) @ self.atoms.matrix)
+
+    def _missing_hydrogens(
+        self, piece: Piece, elements: tuple[str, ...], counts: list[int], xyz: NDArray[np.float64]
+    ) -> list[int]:
+        """Return how many hydrogens the geometry asks for at each atom that has none."""
+        bare = self.is_bare(piece)
+        number = {atom: n for n, atom in enumerate(piece.atoms)}
+        missing = []
+        for n, atom in enumerate(piece.atoms):
+            around = [number[other] for other, _ in self.graph.organic[atom]]
+            vectors = xyz[around] - xyz[n]
+            if counts[n] or not around or (not bare and len(around) > 2):
+                missing.append(0)
+            elif elements[n] == "C" and not self.graph.contacts[atom]:
+                missing.append(_hydrogens_on_carbon([elements[i] for i in around], vectors))
+            elif elements[n] == "N" and not self.graph.contacts[atom]:
+                missing.append(_hydrogens_on_nitrogen(vectors))
+            else:
+                missing.append(0)
+        return missing
+
+
+def read_molecule(reader: FragmentReader, piece: Piece) -> str:
+    """Return the canonical SMILES of a whole molecule with the stereo that its coordinates show.
+
+    Raises
+    ------
+    StructureError
+        If the piece is endless or makes no molecule.
+    """
+    from rdkit import Chem
+    from rdkit.Geometry import Point3D
+
+    labels = ", ".join(reader.atoms.labels[atom] for atom in piece.atoms[:6])
+    if piece.loops:
+        raise StructureError(
+            f"the atoms {labels}, … form an endless network, not a molecule",
+            hint="covalent frameworks and inorganic networks cannot be written as a SMILES",
+        )
+    members = set(piece.atoms) | {h for atom in piece.atoms for h in reader.graph.hydrogens[atom]}
+    if any(a in members and b in members for a, b, _ in reader.graph.clashes):
+        raise StructureError(
+            f"atoms of the molecule {labels}, … overlap", hint="remove the minor part of the disorder"
+        )
+    if len(piece.atoms) == 1:
+        return reader.smiles(piece)
+    molecule = Chem.MolFromSmiles(reader.smiles(piece))
+    number = {atom: n for n, atom in enumerate(piece.atoms)}
+    query = Chem.RWMol()
+    for atom in piece.atoms:
+        query.AddAtom(Chem.AtomFromSmarts(f"[#{Chem.Atom(reader.atoms.elements[atom]).GetAtomicNum()}]"))
+    for a in piece.atoms:
+        for b, _ in reader.graph.organic[a]:
+            if a < b:
+                query.AddBond(number[a], number[b], Chem.BondType.UNSPECIFIED)
+    bare = Chem.RWMol(molecule)
+    for bond in bare.GetBonds():
+        bond.SetBondType(Chem.BondType.UNSPECIFIED)
+        bond.SetIsAromatic(False)
+    match = bare.GetSubstructMatch(query)
+    if len(match) != len(piece.atoms):
+        return reader.smiles(piece)
+    conformer = Chem.Conformer(len(match))
+    for place, xyz in zip(match, reader.positions(piece).tolist(), strict=True):
+        conformer.SetAtomPosition(place, Point3D(*xyz))
+    molecule.AddConformer(conformer)
+    Chem.AssignStereochemistryFrom3D(molecule)
+    return str(Chem.MolToSmiles(molecule))
+
+
+def _protonated(smiles: str) -> str:
+    """Return a molecule with NH in place of azolate and amide anions; azide and the like stay."""
+    from rdkit import Chem
+
+    molecule = Chem.MolFromSmiles(smiles)
+    azolates = molecule.GetSubstructMatches(
+        Chem.MolFromSmarts("[$([n-]),$([N-]([#6])[#6]);!$(N-S);!$(NC#N)]")
+    )
+    imidates = molecule.GetSubstructMatches(Chem.MolFromSmarts("[O-;X1][C;X3]=[N;X2][#6]"))
+    for oxygen, carbon, nitrogen, _ in imidates:
+        molecule.GetAtomWithIdx(oxygen).SetFormalCharge(0)
+        molecule.GetBondBetweenAtoms(oxygen, carbon).SetBondType(Chem.BondType.DOUBLE)
+        molecule.GetBondBetweenAtoms(carbon, nitrogen).SetBondType(Chem.BondType.SINGLE)
+    for index in [index for (index,) in azolates] + [match[2] for match in imidates]:
+        atom = molecule.GetAtomWithIdx(index)
+        atom.SetFormalCharge(0)
+        atom.SetNumExplicitHs(1)
+    if not azolates and not imidates:
+        return smiles
+    Chem.SanitizeMol(molecule)
+    return str(Chem.MolToSmiles(Chem.MolFromSmiles(Chem.MolToSmiles(molecule))))
+
+
+def _suggested_order(first: str, second: str, a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    """Return the bond order, 1 to 3, that a length suggests."""
+    lengths = _LENGTHS_ANGSTROM.get(frozenset((first, second)))
+    if lengths is None:
+        return _NO_SUGGESTION
+    return float(np.interp(-np.linalg.norm(a - b), [-length for length in lengths], [1.0, 2.0, 3.0]))
+
+
+def _angles(vectors: NDArray[np.float64]) -> list[float]:
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    cosines = np.clip(unit @ unit.T, -1, 1)
+    upper = np.triu_indices(len(vectors), 1)
+    return [float(angle) for angle in np.degrees(np.arccos(cosines[upper]))]
+
+
+def _hydrogens_on_carbon(around: list[str], vectors: NDArray[np.float64]) -> int:
+    """Return the hydrogens of a carbon from the shape of what surrounds it."""
+    lengths = np.linalg.norm(vectors, axis=1)
+    if len(around) == 1:
+        length = float(lengths[0])
+        single, double, triple = _LENGTHS_ANGSTROM.get(frozenset(("C", around[0])), (1.5, 1.3, 1.2))
+        if length < (double + triple) / 2:
+            return 1 if around[0] == "C" else 0
+        return 2 if length < (double + single) / 2 and around[0] != "N" else 3
+    angles = _angles(vectors)
+    if len(around) == 2:
+        if angles[0] > _LINEAR_DEGREES:
+            return 0
+        return 2 if angles[0] < _TETRAHEDRAL_DEGREES and lengths.min() > 1.44 else 1
+    if len(around) == 3:
+        return 0 if sum(angles) > _PLANAR_SUM_DEGREES else 1
+    return 0
+
+
+def _hydrogens_on_nitrogen(vectors: NDArray[np.float64]) -> int:
+    """Return the hydrogens of an amine nitrogen at the end of a chain; others are left to the valences."""
+    lengths = np.linalg.norm(vectors, axis=1)
+    return 2 if len(vectors) == 1 and lengths[0] > 1.3 else 0

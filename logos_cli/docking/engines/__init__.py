@@ -1,0 +1,1 @@
+"""Docking engines, and the processes that run them."""

@@ -1,0 +1,1 @@
+"""From a structure to a receptor: selection, repair, protonation, atom types, flexible side chains."""

@@ -1,0 +1,304 @@
+"""Antibodies: whether they number, their CDRs, and how much of a native antibody a design repeats."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+from logos_cli.errors import InputError, LogosError, MissingError
+from logos_cli.evaluators.base import Context, Estimate, Evaluator, Metric, Need, Subject, Unavailable, Values
+from logos_cli.grammar import Form
+from logos_cli.grammar.spec import Kind
+from logos_cli.objects.antibody import Antibody
+
+if TYPE_CHECKING:
+    from logos_cli.evaluators.reference import ReferenceSet
+    from logos_cli.objects.antibody_numbering import VariableDomain
+
+NAMES: Final = ("h1", "h2", "h3", "l1", "l2", "l3")
+SCHEME: Final = "chothia"
+
+_ANARCII = "ANARCII (Greenshields-Watson et al. 2025)"
+_CDRS = "Chothia numbers (H1 26-32, H2 52-56, H3 95-102, L1 24-34, L2 50-56, L3 89-97)"
+_RADAB = "RADAb (Wang et al. 2025), CDRs after Chothia (H3 95-102)"
+_TRUTH, _MODEL = (Need.TRUTH,), (Need.MODEL,)
+_NOT_NATIVE = "the right answers have no antibody of this framework"
+
+
+def _cdr_metrics() -> Iterable[Metric]:
+    for name in NAMES:
+        label = f"CDR-{name.upper()}"
+        yield Metric(f"cdr_{name}", f"Residues of {label}.", source=_CDRS)
+        yield Metric(f"length_{name}", f"How many residues {label} has.", "residues", source=_CDRS)
+        yield Metric(
+            f"recovery_{name}",
+            f"Share of the residues of {label} of the native antibody that the design has at the same number. The "
+            "native antibody is that of the same framework.",
+            better="higher", source=_RADAB, needs=_TRUTH,
+        )  # fmt: skip
+        yield Metric(
+            f"length_match_{name}", f"{label} is as long as that of the native antibody.",
+            better="higher", source=_RADAB, needs=_TRUTH,
+        )  # fmt: skip
+        yield Metric(
+            f"plausibility_{name}",
+            f"Mean pseudo-log-likelihood of the residues of {label}, each given all others, under the language model "
+            "itself: not on the scale of the published figures, which come from another model.",
+            "nat", "higher", source=_RADAB, needs=_MODEL,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Numbered:
+    """The chains of one record in their order; ``reason`` says why there are none."""
+
+    domains: tuple[VariableDomain, ...] = ()
+    reason: str | None = None
+
+
+class AntibodyEvaluator(Evaluator):
+    """A record is one antibody, a chain or a pair."""
+
+    name = "antibodies"
+    help = "Antibodies: numbering, CDRs, recovery of native CDRs, plausibility (needs ANARCII)."
+    forms = frozenset((Form.ANTIBODY,))
+    metrics = (
+        Metric(
+            "antibody_numbered",
+            "Every chain holds a variable domain that numbers as one of antibodies do (ANARCII's score is above 25), "
+            "and no two are of one kind.",
+            better="higher", source=_ANARCII,
+        ),
+        Metric("chain_types", "H, K (kappa) and L (lambda) of the chains, in their order.", source=_ANARCII),
+        Metric("numbering_score", "ANARCII's score of its numbering, the lowest of the chains.", source=_ANARCII),
+        *_cdr_metrics(),
+    )  # fmt: skip
+    summary_metrics = (
+        Metric(
+            "antibody_rate", "Share of all answers, malformed ones too, that number as antibodies.",
+            better="higher", source=_ANARCII,
+        ),
+        Metric(
+            "h3_unique_rate", "Share of different CDR-H3 among those that are there.", source=_CDRS,
+        ),
+    )  # fmt: skip
+
+    def prepare(self, wanted: Collection[str], context: Context) -> None:
+        """Read the right answers and the model; ANARCII itself waits for a chain to number."""
+        if context.truth is not None and not {f"recovery_{name}" for name in NAMES}.isdisjoint(wanted):
+            _natives(context.truth)
+        if not _plausible(wanted):
+            return
+        from logos_cli.evaluators.model import likelihood_of
+
+        likelihood_of(context.load, context.backend)
+
+    def score(self, subject: Subject, wanted: Collection[str], context: Context) -> Values:
+        """Return the values of one antibody."""
+        return self.score_batch([subject], wanted, context)[0]
+
+    def score_batch(
+        self, subjects: Sequence[Subject], wanted: Collection[str], context: Context
+    ) -> list[Values]:
+        """Return the values of several antibodies, numbered together."""
+        try:
+            numbered = _number(list(map(_chains, subjects)), SCHEME)
+        except MissingError as error:
+            missing = Unavailable(f"{error.message} ({error.hint})")
+            return [dict.fromkeys(wanted, missing) for _ in subjects]
+        return [
+            self._values(subject, each, wanted, context)
+            for subject, each in zip(subjects, numbered, strict=True)
+        ]
+
+    def _values(
+        self, subject: Subject, numbered: _Numbered, wanted: Collection[str], context: Context
+    ) -> Values:
+        if not numbered.domains:
+            reason = Unavailable(numbered.reason or "it is no antibody")
+            return {"antibody_numbered": False, **dict.fromkeys(set(wanted) - {"antibody_numbered"}, reason)}
+        domains = numbered.domains
+        values: Values = {
+            "antibody_numbered": _is_antibody(domains),
+            "chain_types": "/".join(domain.chain_type for domain in domains),
+            "numbering_score": min(domain.score for domain in domains),
+            **_loops(domains),
+        }
+        if context.truth is not None:
+            values |= _recoveries(subject, domains, context.truth)
+        for name in _plausible(wanted):
+            values[f"plausibility_{name}"] = _plausibility(subject, domains, name, context)
+        return values
+
+    def observe(self, subject: Subject, context: Context) -> tuple[bool, str | None] | None:  # noqa: ARG002
+        """Return whether it is an antibody, and its CDR-H3; None if ANARCII is missing."""
+        try:
+            (numbered,) = _number([_chains(subject)], SCHEME)
+        except MissingError:
+            return None
+        h3 = _loops(numbered.domains).get("cdr_h3")
+        return _is_antibody(numbered.domains), h3 if isinstance(h3, str) else None
+
+    def summarise(
+        self,
+        observations: Iterable[tuple[bool, str | None]],
+        wanted: Collection[str],
+        context: Context,  # noqa: ARG002
+    ) -> Mapping[str, Estimate]:
+        """Return the rates."""
+        from logos_cli.evaluators.statistics import share
+
+        seen = list(observations)
+        loops = [h3 for _, h3 in seen if h3 is not None]
+        first_places = {loop: place for place, loop in reversed(list(enumerate(loops)))}
+        found = {
+            "antibody_rate": share(is_antibody for is_antibody, _ in seen),
+            "h3_unique_rate": share(first_places[loop] == place for place, loop in enumerate(loops)),
+        }
+        return {name: figure for name, figure in found.items() if name in wanted}
+
+
+def _plausible(wanted: Collection[str]) -> list[str]:
+    return [name for name in NAMES if f"plausibility_{name}" in wanted]
+
+
+def _chains(subject: Subject) -> tuple[str, ...]:
+    return subject.item.chains if isinstance(subject.item, Antibody) else ()
+
+
+def _number(antibodies: Sequence[tuple[str, ...]], scheme: str) -> list[_Numbered]:
+    """Return the numbered chains of each antibody; it has none if one of its chains does not number."""
+    from logos_cli.objects.antibody_numbering import number_chains
+
+    answers = iter(number_chains([chain for chains in antibodies for chain in chains], scheme))
+    found = []
+    for each in antibodies:
+        domains = [next(answers) for _ in each]
+        reasons = [
+            f"chain {number} does not number as an antibody: {domain}"
+            for number, domain in enumerate(domains, 1)
+            if isinstance(domain, str)
+        ]
+        numbered = tuple(domain for domain in domains if not isinstance(domain, str))
+        found.append(_Numbered(reason=reasons[0]) if reasons else _Numbered(numbered))
+    return found
+
+
+def _is_antibody(domains: Sequence[VariableDomain]) -> bool:
+    loci = [domain.locus for domain in domains]
+    return bool(domains) and len(set(loci)) == len(loci) and all(domain.is_typical for domain in domains)
+
+
+def _loops(domains: Sequence[VariableDomain]) -> Values:
+    """Return residues and lengths of the CDRs of the chains that are there."""
+    from logos_cli.evaluators.antibodies.designs import cdr
+
+    values: Values = {}
+    for domain in domains:
+        for name in NAMES:
+            if name[0].upper() != domain.locus:
+                continue
+            residues = cdr(domain, name.upper())
+            cut = Unavailable("the chain begins or ends in this CDR")
+            values[f"cdr_{name}"] = cut if residues is None else residues
+            values[f"length_{name}"] = cut if residues is None else len(residues)
+    for name in NAMES:
+        absent = Unavailable(f"there is no {'heavy' if name[0] == 'h' else 'light'} chain")
+        values.setdefault(f"cdr_{name}", absent)
+        values.setdefault(f"length_{name}", absent)
+    return values
+
+
+@lru_cache(4)
+def _natives(truth: ReferenceSet) -> dict[str, list[tuple[VariableDomain, ...]]]:
+    """Return the right answers by their framework, numbered after :data:`SCHEME`.
+
+    Raises
+    ------
+    InputError
+        If none of them numbers.
+    """
+    from logos_cli.evaluators.antibodies.designs import framework
+    from logos_cli.objects.antibody_numbering import Scheme
+
+    chains = [antibody.chains for antibody in truth.objects(Antibody)]
+    found: dict[str, list[tuple[VariableDomain, ...]]] = defaultdict(list)
+    for imgt, numbered in zip(_number(chains, Scheme.IMGT), _number(chains, SCHEME), strict=True):
+        if imgt.domains:
+            found[framework(imgt.domains)].append(numbered.domains)
+    if not found:
+        raise InputError(
+            "none of the right answers numbers as an antibody",
+            source=truth.path,
+            hint="give antibodies with whole variable domains",
+        )
+    return dict(found)
+
+
+def _native_of(subject: Subject, truth: ReferenceSet) -> tuple[VariableDomain, ...] | Unavailable:
+    """Return the numbered native antibody with a design's framework."""
+    from logos_cli.evaluators.antibodies.designs import framework
+    from logos_cli.objects.antibody_numbering import Scheme
+
+    (imgt,) = _number([_chains(subject)], Scheme.IMGT)
+    natives = _natives(truth).get(framework(imgt.domains))
+    if not natives:
+        return Unavailable(_NOT_NATIVE)
+    different = {tuple(domain.sequence[domain.start : domain.end] for domain in native) for native in natives}
+    if len(different) > 1:
+        return Unavailable(f"{len(different)} different antibodies of the right answers have this framework")
+    return natives[0]
+
+
+def _recoveries(subject: Subject, domains: Sequence[VariableDomain], truth: ReferenceSet) -> Values:
+    from logos_cli.evaluators.antibodies.designs import cdr, recovery
+
+    native = _native_of(subject, truth)
+    values: Values = {}
+    for name in NAMES:
+        places = (f"recovery_{name}", f"length_match_{name}")
+        if isinstance(native, Unavailable):
+            values |= dict.fromkeys(places, native)
+            continue
+        pair = [
+            next((domain for domain in each if domain.locus == name[0].upper()), None)
+            for each in (native, domains)
+        ]
+        share = None if pair[0] is None or pair[1] is None else recovery(pair[0], pair[1], name.upper())
+        if share is None or pair[0] is None or pair[1] is None:
+            values |= dict.fromkeys(places, Unavailable("one of the two antibodies has no such CDR"))
+            continue
+        lengths = [len(cdr(domain, name.upper()) or "") for domain in pair if domain is not None]
+        values |= {places[0]: share, places[1]: lengths[0] == lengths[1]}
+    return values
+
+
+def _plausibility(
+    subject: Subject, domains: Sequence[VariableDomain], name: str, context: Context
+) -> float | Unavailable:
+    """Return the pseudo-log-likelihood of one CDR."""
+    from logos_cli.engine.likelihood import ScoredText
+    from logos_cli.evaluators.antibodies.designs import pseudo_log_likelihood
+    from logos_cli.evaluators.model import likelihood_of
+
+    number = next((i for i, domain in enumerate(domains) if domain.locus == name[0].upper()), None)
+    span = None if number is None else domains[number].cdrs.get(f"CDR-{name.upper()}")
+    if number is None or span is None or span[0] == span[1]:
+        return Unavailable("the antibody has no such CDR")
+    before = sum(len(domain.sequence) + len(Kind.ANTIBODY.end) for domain in domains[:number])
+    start = before + (number + 1) * len(Kind.ANTIBODY.start)
+    model = likelihood_of(context.load, context.backend)
+
+    def totals(texts: Sequence[str]) -> list[float]:
+        scored = model.score(texts)
+        if errors := [each for each in scored if isinstance(each, LogosError)]:
+            raise errors[0]
+        return [float(each.all.sum()) for each in scored if isinstance(each, ScoredText)]
+
+    return pseudo_log_likelihood(subject.record.text, range(start + span[0], start + span[1]), totals)
+
+
+PLUGIN = AntibodyEvaluator()

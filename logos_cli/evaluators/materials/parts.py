@@ -1,0 +1,150 @@
+"""Frameworks at the level of sequences, as MOFFlow-2 judges them: nodes, linkers, keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Protocol, Self
+
+from logos_cli.errors import LogosError, MoleculeError
+from logos_cli.evaluators.molecules.sets import Keys
+from logos_cli.evaluators.novelty import Part, embedded_index, keys_of, material_key, nodes_of
+from logos_cli.evaluators.reference import KnownKeys, ReferenceSet
+from logos_cli.objects.material import Material
+from logos_cli.tasks.material.frameworks import check_node, framework_key
+
+
+class Library(Protocol):
+    """Known frameworks and building blocks."""
+
+    def keys(self, part: Part) -> Keys:
+        """Return the known keys of one part."""
+
+
+@dataclass(frozen=True)
+class FrameworkLibrary:
+    """The frameworks of some set.
+
+    Attributes
+    ----------
+    parts : dict
+        The keys of the frameworks, their nodes and their linkers.
+    """
+
+    parts: dict[Part, KnownKeys]
+
+    @classmethod
+    def of(cls, frameworks: Iterable[Material]) -> Self:
+        """Return the library of frameworks; those that RDKit does not read are left out."""
+        found: dict[Part, set[str]] = {Part.MATERIAL: set(), Part.NODE: set(), Part.LINKER: set()}
+        for item in frameworks:
+            try:
+                keys = list(keys_of(item))
+            except LogosError:
+                continue
+            for part, key in keys:
+                found[part].add(key)
+        return cls({part: KnownKeys(keys) for part, keys in found.items()})
+
+    def keys(self, part: Part) -> KnownKeys:
+        """Return the keys of one part."""
+        return self.parts[part]
+
+
+@lru_cache(maxsize=2)
+def _reference_library(reference: ReferenceSet) -> FrameworkLibrary:
+    return FrameworkLibrary.of(reference.objects(Material))
+
+
+def library_of(reference: ReferenceSet | None) -> Library:
+    """Return what is known: the reference set where there is one, else what the embedded model was trained on.
+
+    Raises
+    ------
+    LogosError
+        If it cannot be had.
+    """
+    return embedded_index() if reference is None else _reference_library(reference)
+
+
+class Framework:
+    """A framework of a sentence beside a library.
+
+    Parameters
+    ----------
+    item : Material
+        Its building blocks.
+    library : Library
+        What is known.
+    """
+
+    def __init__(self, item: Material, library: Library) -> None:
+        self._item, self._library = item, library
+
+    @cached_property
+    def linkers(self) -> list[str]:
+        """Canonical SMILES of the linkers.
+
+        Raises
+        ------
+        MoleculeError
+            If RDKit rejects one, or there is none.
+        """
+        from logos_cli.chemistry.smiles import canonical_smiles
+
+        if not self._item.linkers:
+            raise MoleculeError("the framework has no linker")
+        return [canonical_smiles(linker) for linker in self._item.linkers]
+
+    @cached_property
+    def nodes(self) -> list[str]:
+        """Canonical SMILES of the metal nodes.
+
+        Raises
+        ------
+        MoleculeError
+            If one is no SMILES or holds no metal.
+        """
+        check_node(self._item.metal)
+        return nodes_of(self._item)
+
+    @cached_property
+    def problem(self) -> str | None:
+        """Why the framework is not valid at sequence level; None if it is."""
+        try:
+            if new := self.new_nodes:
+                return f"the metal node {new[0]} is not in the library"
+            self.linkers  # noqa: B018 - raises for a bad one
+        except MoleculeError as error:
+            return error.message
+        return None
+
+    @cached_property
+    def new_nodes(self) -> list[str]:
+        """Different nodes that the library does not have."""
+        return _unknown(self.nodes, self._library.keys(Part.NODE))
+
+    @cached_property
+    def new_linkers(self) -> list[str]:
+        """Different linkers that the library does not have."""
+        return _unknown(self.linkers, self._library.keys(Part.LINKER))
+
+    @cached_property
+    def sequence(self) -> str:
+        """Node and linkers, canonical and sorted: frameworks are the same if this is."""
+        return material_key(self._item)
+
+    @property
+    def is_novel(self) -> bool:
+        """Whether the library has no framework of the same node and linkers."""
+        return self.sequence not in self._library.keys(Part.MATERIAL)
+
+    @property
+    def key(self) -> str:
+        """MOFkey without topology."""
+        return framework_key(self._item.metal, self.linkers)
+
+
+def _unknown(keys: list[str], known: Keys) -> list[str]:
+    return [key for key in dict.fromkeys(keys) if key not in known]

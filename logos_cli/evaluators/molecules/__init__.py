@@ -1,0 +1,1 @@
+"""Scores of molecules, and of sets of them."""

@@ -1,0 +1,86 @@
+"""A grid of scored molecules: what they look like, with their scores below."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from logos_cli.chemistry.drawing import draw_grid, draw_grid_png
+from logos_cli.errors import InputError, LogosError
+from logos_cli.evaluators.molecules.reference import smiles_of
+from logos_cli.grammar import parse
+from logos_cli.objects.base import from_sentence
+from logos_cli.objects.reaction import Reaction
+
+if TYPE_CHECKING:
+    from logos_cli.records import Record
+
+MOST: Final = 1000
+"""Records in one drawing; no viewer shows more of them with any use."""
+_LETTERS: Final = 38
+_SCORES_A_LINE: Final = 3
+
+
+def draw_records(records: Sequence[Record], metrics: Sequence[str] = (), columns: int = 4) -> str:
+    """Return one SVG of the molecules of records: the molecule itself, a complex's ligand, a reaction's product.
+
+    Below each stand the record's identifier and the scores that were asked for. A record that is no molecule, or
+    that cannot be read, has a cell that says so.
+
+    Parameters
+    ----------
+    records : sequence of Record
+        One at least, :data:`MOST` at most.
+    metrics : sequence of str
+        Names of scores to tell.
+
+    Raises
+    ------
+    InputError
+        If there are none, or too many.
+    """
+    return draw_grid(*_cells(records, metrics), columns)
+
+
+def draw_records_png(records: Sequence[Record], metrics: Sequence[str] = (), columns: int = 4) -> bytes:
+    """Return :func:`draw_records` as a PNG file."""
+    return draw_grid_png(*_cells(records, metrics), columns)
+
+
+def _cells(records: Sequence[Record], metrics: Sequence[str]) -> tuple[list[str | None], list[str]]:
+    if not 0 < len(records) <= MOST:
+        raise InputError(
+            f"a drawing holds 1 to {MOST:,} records, not {len(records):,}", hint="choose some: --top 100 --by qed"
+        )  # fmt: skip
+    cells = [_cell(record, metrics) for record in records]
+    return [smiles for smiles, _ in cells], [legend for _, legend in cells]
+
+
+def _cell(record: Record, metrics: Sequence[str]) -> tuple[str | None, str]:
+    """Return what is drawn of a record, and the text below it."""
+    smiles, told = None, [_shorten(record.id)]
+    try:
+        item = from_sentence(parse(record.text))
+        smiles = item.product if isinstance(item, Reaction) else smiles_of(item)
+        if smiles is None:
+            told.append("no molecule to draw")
+        else:
+            draw_grid([smiles])
+    except LogosError as error:
+        smiles = None
+        told.append(_shorten(record.reason or error.message.splitlines()[0]))
+    scores = [f"{name} {text}" for name in metrics if (text := _told(record.scores.get(name))) is not None]
+    lines = (scores[start : start + _SCORES_A_LINE] for start in range(0, len(scores), _SCORES_A_LINE))
+    return smiles, "\n".join([*told, *map(", ".join, lines)])
+
+
+def _told(score: object) -> str | None:
+    """Return the value of a score as people read it, None if there is none."""
+    value = score.get("value") if isinstance(score, dict) else None
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.3g}" if isinstance(value, float) else None if value is None else str(value)
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= _LETTERS else f"{text[: _LETTERS - 1]}…"

@@ -1,0 +1,290 @@
+"""What the embedded model was trained on, as an index that is small enough to ship.
+
+The index holds a hash of each object, not the object. A key is hashed to ``16 + ceil(log2 n)`` bits, n being the
+number of keys; sorted, the upper bits are kept as a bitmap of gaps (Elias-Fano) and the lower 16 as they are: 18 to
+19 bits a key. An object that was trained on is always found. One that was not is taken for known with a probability
+of n / 2^bits, 1 in 65,536 at most: a novelty rate is understated by as little.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cache, cached_property
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Final, Self
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from logos_cli.errors import LogosError, MissingError, ModelError
+from logos_cli.objects.antibody import Antibody
+from logos_cli.objects.complex import Complex
+from logos_cli.objects.material import Material, material_from_blocks
+from logos_cli.objects.molecule import Molecule
+from logos_cli.objects.protein import Protein
+from logos_cli.objects.reaction import Reaction
+from logos_cli.resources import EMBEDDED, data_path
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from logos_cli.objects.base import ScienceObject
+
+FILE: Final = "training_index.npz"
+_FORMAT: Final = 1
+_LOW_BITS: Final = 16
+_N_PROBES: Final = 200
+_MOST_CHANGED: Final = 0.01
+
+
+class Part(StrEnum):
+    """What keys stand for."""
+
+    MOLECULE = "molecule"
+    """Canonical SMILES of molecules, ligands, reactants and products."""
+    PROTEIN = "protein"
+    """Sequences of proteins, chains of sites and complexes among them."""
+    ANTIBODY = "antibody"
+    """Sequences of the chains, joined by a slash."""
+    MATERIAL = "material"
+    """Metal node and linkers, canonical and sorted, joined by slashes."""
+    NODE = "node"
+    """Canonical SMILES of one metal node."""
+    LINKER = "linker"
+    """Canonical SMILES of one linker."""
+
+
+def keys_of(item: ScienceObject) -> Iterator[tuple[Part, str]]:
+    """Yield the keys of an object and of its parts.
+
+    Raises
+    ------
+    MoleculeError
+        If RDKit does not accept a molecule in it.
+    """
+    from logos_cli.chemistry.smiles import canonical_smiles
+
+    if isinstance(item, Molecule):
+        yield Part.MOLECULE, canonical_smiles(item.smiles)
+    elif isinstance(item, Reaction):
+        yield from ((Part.MOLECULE, canonical_smiles(smiles)) for smiles in (*item.reactants, item.product))
+    elif isinstance(item, Complex):
+        yield from ((Part.PROTEIN, chain.sequence) for chain in item.chains)
+        if item.ligand is not None:
+            yield Part.MOLECULE, canonical_smiles(item.ligand)
+    elif isinstance(item, Protein):
+        yield Part.PROTEIN, item.sequence
+    elif isinstance(item, Antibody):
+        yield Part.ANTIBODY, "/".join(item.chains)
+    elif isinstance(item, Material):
+        yield Part.MATERIAL, material_key(item)
+        yield from ((Part.NODE, node) for node in nodes_of(item))
+        yield from ((Part.LINKER, canonical_smiles(linker)) for linker in item.linkers)
+
+
+def material_key(item: Material) -> str:
+    """Return metal node and linkers, canonical, sorted, repeats kept: what tells frameworks apart in sequences.
+
+    Raises
+    ------
+    MoleculeError
+        If RDKit does not read a block.
+    """
+    from logos_cli.chemistry.smiles import canonical_smiles
+
+    return "/".join((".".join(nodes_of(item)), *sorted(map(canonical_smiles, item.linkers))))
+
+
+def nodes_of(item: Material) -> list[str]:
+    """Return the canonical SMILES of the metal nodes, sorted by mass.
+
+    Raises
+    ------
+    MoleculeError
+        If one is no SMILES.
+    """
+    return material_from_blocks((item.metal,), ()).metal.split(".")
+
+
+class HashedKeys:
+    """A set of strings as sorted hashes.
+
+    Parameters
+    ----------
+    hashes : ndarray of uint64
+        Sorted, each once.
+    n_bits : int
+        Bits of a hash.
+    """
+
+    def __init__(self, hashes: NDArray[np.uint64], n_bits: int) -> None:
+        self._hashes, self.n_bits = hashes, n_bits
+
+    @classmethod
+    def of(cls, keys: Iterable[str]) -> Self:
+        """Hash keys; the number of bits follows from how many there are."""
+        digests = np.unique(np.fromiter(map(_digest, keys), dtype=np.uint64))
+        n_bits = _LOW_BITS + max(1, len(digests) - 1).bit_length()
+        return cls(np.unique(digests >> np.uint64(64 - n_bits)), n_bits)
+
+    def __contains__(self, key: str) -> bool:
+        wanted = np.uint64(_digest(key) >> (64 - self.n_bits))
+        place = int(self._hashes.searchsorted(wanted))
+        return place < len(self._hashes) and bool(self._hashes[place] == wanted)
+
+    def __len__(self) -> int:
+        """How many hashes there are: keys that share one count once."""
+        return len(self._hashes)
+
+    @property
+    def false_positive_rate(self) -> float:
+        """Probability that a key that is not in the set is taken for one that is."""
+        return len(self) / 2.0**self.n_bits
+
+    def packed(self) -> tuple[NDArray[np.uint8], NDArray[np.uint16]]:
+        """Return the bitmap of the upper bits and the lower 16 bits."""
+        high = (self._hashes >> np.uint64(_LOW_BITS)).astype(np.int64)
+        bitmap = np.zeros(len(high) + (1 << (self.n_bits - _LOW_BITS)), dtype=np.uint8)
+        bitmap[high + np.arange(len(high))] = 1
+        return np.packbits(bitmap), (self._hashes & np.uint64((1 << _LOW_BITS) - 1)).astype("<u2")
+
+    @classmethod
+    def unpacked(cls, bitmap: NDArray[np.uint8], low: NDArray[np.uint16], n_bits: int) -> Self:
+        """Return the set of what :meth:`packed` returned.
+
+        Raises
+        ------
+        ValueError
+            If the parts do not belong together.
+        """
+        high = np.flatnonzero(np.unpackbits(bitmap)) - np.arange(len(low))
+        return cls((high.astype(np.uint64) << np.uint64(_LOW_BITS)) | low.astype(np.uint64), n_bits)
+
+
+def _digest(key: str) -> int:
+    return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "big")
+
+
+@dataclass(frozen=True)
+class TrainingIndex:
+    """Keys of what a model was trained on.
+
+    Attributes
+    ----------
+    parts : mapping
+        The keys of each part.
+    about : mapping
+        How the index was made: ``model``, ``rdkit`` (its version), ``probes`` (some of the canonical SMILES).
+    """
+
+    parts: Mapping[Part, HashedKeys]
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, objects: Iterable[ScienceObject], model: str) -> Self:
+        """Make the index of objects; those with a molecule that RDKit rejects are left out."""
+        import rdkit
+
+        found: dict[Part, set[str]] = {part: set() for part in Part}
+        for item in objects:
+            try:
+                keys = list(keys_of(item))
+            except LogosError:
+                continue
+            for part, key in keys:
+                found[part].add(key)
+        molecules = sorted(found[Part.MOLECULE])
+        step = max(1, len(molecules) // _N_PROBES)
+        about = {"model": model, "rdkit": rdkit.__version__, "probes": molecules[::step][:_N_PROBES]}
+        return cls({part: HashedKeys.of(sorted(keys)) for part, keys in found.items() if keys}, about)
+
+    def save(self, stream: IO[bytes]) -> None:
+        """Write the index; the same keys give the same bytes."""
+        arrays: dict[str, Any] = {}
+        bits = {}
+        for part, keys in self.parts.items():
+            arrays[f"{part}_high"], arrays[f"{part}_low"] = keys.packed()
+            bits[part.value] = keys.n_bits
+        about = json.dumps({"format": _FORMAT, "bits": bits, **self.about})
+        np.savez(stream, about=np.frombuffer(about.encode(), dtype=np.uint8), **arrays)
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> Self:
+        """Read an index.
+
+        Raises
+        ------
+        ModelError
+            If the file is damaged, or of a newer version.
+        """
+        try:
+            with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+                about = json.loads(file["about"].tobytes())
+                if about.pop("format") != _FORMAT:
+                    raise ModelError(
+                        "the index of training data is of a newer version", hint="upgrade logos", source=str(path)
+                    )  # fmt: skip
+                parts = {
+                    Part(name): HashedKeys.unpacked(file[f"{name}_high"], file[f"{name}_low"], n_bits)
+                    for name, n_bits in about.pop("bits").items()
+                }
+        except (BadZipFile, OSError, EOFError, KeyError, ValueError) as error:
+            raise ModelError(
+                "the index of training data is damaged",
+                hint="reinstall: pip install --force-reinstall logos-cli", source=str(path),
+            ) from error  # fmt: skip
+        return cls(parts, about)
+
+    @cached_property
+    def _n_changed(self) -> int:
+        """How many of the probes this RDKit writes in another way than the one that the index was made with."""
+        from logos_cli.chemistry.smiles import canonical_smiles
+
+        changed = 0
+        for smiles in self.about.get("probes", ()):
+            try:
+                changed += canonical_smiles(smiles) != smiles
+            except LogosError:
+                changed += 1
+        return changed
+
+    def keys(self, part: Part) -> HashedKeys:
+        """Return the keys of one part.
+
+        Raises
+        ------
+        ModelError
+            If the part is made of SMILES, and those of this version of RDKit are not those of the index.
+        MissingError
+            If the index has no such part.
+        """
+        if part not in (Part.PROTEIN, Part.ANTIBODY):
+            n = len(self.about.get("probes", ()))
+            if self._n_changed > _MOST_CHANGED * n:
+                import rdkit
+
+                raise ModelError(
+                    f"RDKit {rdkit.__version__} writes {self._n_changed} of {n} canonical SMILES in another way than "
+                    f"RDKit {self.about.get('rdkit')}, with which the training data were indexed",
+                    hint=f"pip install rdkit=={self.about.get('rdkit')}",
+                )
+        if part not in self.parts:
+            raise MissingError(f"the index of training data has no part {part.value!r}")
+        return self.parts[part]
+
+
+@cache
+def embedded_index() -> TrainingIndex:
+    """Return the index of what the embedded model was trained on.
+
+    Raises
+    ------
+    MissingError, ModelError
+        If it is not there, or damaged.
+    """
+    return TrainingIndex.load(data_path("tokenizers", EMBEDDED, FILE))

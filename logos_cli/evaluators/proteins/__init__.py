@@ -1,0 +1,1 @@
+"""Scores of proteins and of their variants."""

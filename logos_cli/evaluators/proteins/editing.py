@@ -1,0 +1,187 @@
+"""Protein editing as GGS measures it (Kirjner et al. 2024, arXiv 2307.00494): base pools, fitness, diversity, novelty.
+
+Distances are Levenshtein's. Fitness comes from an oracle and is scaled so that the table's lowest and highest measured
+values are 0 and 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from rapidfuzz.distance import Levenshtein
+from rapidfuzz.process import cdist
+
+from logos_cli.errors import InputError
+from logos_cli.evaluators.base import Estimate
+from logos_cli.evaluators.proteins.tables import checked_fitness
+from logos_cli.evaluators.statistics import N_RESAMPLES, SEED, estimate, mean
+
+Floats = NDArray[np.float64]
+Oracle = Callable[[Sequence[str]], Sequence[float]]
+
+N_SEQUENCES: Final = 128
+"""How many sequences a method hands in."""
+
+_TOP_PERCENTILE: Final = 99
+_AT_ONCE: Final = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Difficulty:
+    """Which variants of a table a method may start from.
+
+    Attributes
+    ----------
+    low, high : float
+        Percentiles of the measured fitness, both included.
+    gap : int
+        How many mutations it must be, at least, to any variant of the best percent.
+    """
+
+    low: float
+    high: float
+    gap: int
+
+
+class Pool(Enum):
+    """The two pools that GGS reports on."""
+
+    MEDIUM = Difficulty(20, 40, 6)
+    HARD = Difficulty(0, 30, 7)
+
+
+def distances(one: Sequence[str], other: Sequence[str], most: int | None = None) -> NDArray[np.int32]:
+    """Return the Levenshtein distances of two lists of sequences, shape (len(one), len(other)).
+
+    Parameters
+    ----------
+    most : int, optional
+        Distances above it are given as ``most + 1``, which saves time.
+    """
+    return cdist(one, other, scorer=Levenshtein.distance, score_cutoff=most, dtype=np.int32, workers=1)
+
+
+def nearest(sequences: Sequence[str], pool: Sequence[str], most: int | None = None) -> list[int]:
+    """Return the distance of each sequence to the nearest one of a pool.
+
+    Raises
+    ------
+    InputError
+        If the pool is empty.
+    """
+    if not pool:
+        raise InputError("there is no sequence to be compared with")
+    found: list[int] = []
+    for start in range(0, len(sequences), _AT_ONCE):
+        found += distances(sequences[start : start + _AT_ONCE], pool, most).min(axis=1).tolist()
+    return found
+
+
+def base_pool(
+    sequences: Sequence[str], fitness: Sequence[float] | Floats, difficulty: Difficulty
+) -> list[int]:
+    """Return the rows of a table that a method may start from.
+
+    Raises
+    ------
+    InputError
+        If a fitness is not finite, or no variant is left.
+    """
+    values = checked_fitness(fitness)
+    low, high, best = np.percentile(values, [difficulty.low, difficulty.high, _TOP_PERCENTILE])
+    rows: list[int] = np.flatnonzero((values >= low) & (values <= high)).tolist()
+    fittest = [sequences[row] for row in np.flatnonzero(values >= best).tolist()]
+    gaps = nearest([sequences[row] for row in rows], fittest, difficulty.gap)
+    kept = [row for row, gap in zip(rows, gaps, strict=True) if gap >= difficulty.gap]
+    if not kept:
+        raise InputError(
+            f"no variant between the {difficulty.low:g}th and {difficulty.high:g}th percentile is {difficulty.gap} "
+            "mutations or more from the best percent",
+            hint="the table's variants have too few mutations for this pool",
+        )
+    return kept
+
+
+def diversity(sequences: Sequence[str]) -> Estimate:
+    """Return the mean distance of all pairs of different sequences; resampling leaves out a sequence with itself."""
+    unique = list(dict.fromkeys(sequences))
+    n = len(unique)
+    if n < 2:
+        return Estimate.unknown("diversity needs two different sequences", n)
+    matrix = distances(unique, unique).astype(np.float64)
+    counts = (
+        np.random.default_rng(SEED).multinomial(n, np.full(n, 1 / n), size=N_RESAMPLES).astype(np.float64)
+    )
+    sums = np.einsum("ri,ij,rj->r", counts, matrix, counts, optimize=True)
+    pairs = n**2 - (counts**2).sum(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return estimate(float(matrix.sum() / (n * (n - 1))), sums / pairs, n)
+
+
+def median(values: Sequence[float]) -> Estimate:
+    """Return the median with its bootstrap interval."""
+    found = np.asarray(values, dtype=np.float64)
+    if not len(found):
+        return Estimate.unknown("there is no unit to measure on")
+    drawn = np.random.default_rng(SEED).integers(len(found), size=(N_RESAMPLES, len(found)))
+    return estimate(float(np.median(found)), np.median(found[drawn], axis=1), len(found))
+
+
+def editing_figures(
+    sequences: Sequence[str],
+    oracle: Oracle,
+    pool: Sequence[str],
+    measured: Sequence[float] | Floats,
+    n_sequences: int = N_SEQUENCES,
+) -> Mapping[str, Estimate]:
+    """Return what GGS reports of designed sequences.
+
+    Parameters
+    ----------
+    sequences : sequence of str
+        The designs, those the method thinks best first; repeats are left out, and what comes after the first
+        ``n_sequences`` different ones.
+    oracle : callable
+        Gives each sequence its fitness, in the unit of the table.
+    pool : sequence of str
+        What the method started from.
+    measured : sequence of float
+        All values of the table, whose lowest and highest are 0 and 1 of the scale.
+
+    Returns
+    -------
+    mapping
+        ``fitness_median`` (the published figure) and ``fitness_mean``, ``diversity``, ``novelty_median`` and
+        ``novelty_mean``.
+
+    Raises
+    ------
+    InputError
+        If the oracle gives another number of values, or none that is finite, or the table has one value only.
+    """
+    best = list(dict.fromkeys(sequences))[:n_sequences]
+    values = checked_fitness(measured)
+    low, high = float(values.min()), float(values.max())
+    if high == low:
+        raise InputError("all measured values are equal: there is no scale for the fitness")
+    if not best:
+        nothing = Estimate.unknown("there is no sequence")
+        names = ("fitness_median", "fitness_mean", "diversity", "novelty_median", "novelty_mean")
+        return dict.fromkeys(names, nothing)
+    raw = np.asarray(oracle(best), dtype=np.float64)
+    if raw.shape != (len(best),) or not np.isfinite(raw).all():
+        raise InputError("the oracle must give one finite number for each sequence")
+    fitness = ((raw - low) / (high - low)).tolist()
+    novelty = nearest(best, pool)
+    return {
+        "fitness_median": median(fitness),
+        "fitness_mean": mean(fitness),
+        "diversity": diversity(best),
+        "novelty_median": median(novelty),
+        "novelty_mean": mean(novelty),
+    }

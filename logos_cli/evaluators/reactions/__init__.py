@@ -1,0 +1,1 @@
+"""Scores of reactions and of ranked reactants."""

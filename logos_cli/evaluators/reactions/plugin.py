@@ -1,0 +1,311 @@
+"""Reactions and retrosyntheses: validity, atoms of both sides, and the rank of the right answer."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from logos_cli.errors import LogosError
+from logos_cli.evaluators.base import Context, Estimate, Evaluator, Metric, Need, Subject, Unavailable, Values
+from logos_cli.evaluators.model import likelihood_of
+from logos_cli.grammar import Form
+from logos_cli.objects.reaction import Reaction
+
+if TYPE_CHECKING:
+    from logos_cli.evaluators.reactions.ranking import Answer, Proposal
+    from logos_cli.evaluators.reference import ReferenceSet
+
+_USPTO = "USPTO-50K convention (Liu et al. 2017, 10.1021/acscentsci.7b00303)"
+_MAX_FRAG = "MaxFrag accuracy (Tetko et al. 2020, 10.1038/s41467-020-19266-y)"
+_ROUND_TRIP = "round-trip accuracy (Schwaller et al. 2020, 10.1039/C9SC05704H)"
+_TOPS = (1, 3, 5, 10, 50)
+_TRUTH = (Need.TRUTH,)
+
+
+def _top_metrics() -> Iterable[Metric]:
+    for k in _TOPS:
+        yield Metric(
+            f"top_{k}",
+            f"Share of the right answers that are among the first {k} proposals: the same multiset of molecules, "
+            "canonical and isomeric, atom maps cleared, repeats removed, ranked by frequency and then likelihood "
+            "unless the records are ranked.",
+            better="higher", source=_USPTO, needs=_TRUTH,
+        )  # fmt: skip
+    for k in _TOPS:
+        yield Metric(
+            f"top_{k}_max_frag",
+            f"As top_{k}, but only the molecule with the most heavy atoms must be right.",
+            better="higher", source=_MAX_FRAG, needs=_TRUTH,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What the figures of a set need to know of one record."""
+
+    form: Form
+    prompt: Answer | None
+    proposal: Proposal
+    round_trip: bool | None
+
+
+class ReactionEvaluator(Evaluator):
+    """Proposals are grouped by what they answer; each right answer of a prompt that was asked is one unit."""
+
+    name = "reactions"
+    help = "Reactions: validity, atom balance, Top-k accuracy, round trip."
+    forms = frozenset((Form.REACTION, Form.RETROSYNTHESIS))
+    metrics = (
+        Metric(
+            "reaction_valid", "RDKit accepts every molecule of the answer.", better="higher", source="RDKit"
+        ),
+        Metric(
+            "balanced",
+            "The reactants have all heavy atoms of the product, which is not itself among them.",
+            better="higher", source="counts of heavy atoms by element",
+        ),
+        Metric(
+            "atom_economy", "Mass of the product over the mass of all reactants.", "%", "higher",
+            source="Trost 1991 (10.1126/science.1962206)",
+        ),
+        Metric(
+            "exact_match", "The answer is a right one, as for top_1.",
+            better="higher", source=_USPTO, needs=_TRUTH,
+        ),
+        Metric(
+            "max_frag_match", "The largest molecule of the answer is that of a right one.",
+            better="higher", source=_MAX_FRAG, needs=_TRUTH,
+        ),
+        Metric(
+            "round_trip",
+            "The product that the model (--model) finds likeliest for the proposed reactants is the prompt's.",
+            better="higher", source=_ROUND_TRIP, needs=(Need.MODEL,),
+        ),
+    )  # fmt: skip
+    summary_metrics = (
+        *_top_metrics(),
+        Metric(
+            "truth_asked", "Share of the right answers whose prompt is among the records; Top-k is of these.",
+            needs=_TRUTH,
+        ),
+        Metric(
+            "readable_rate", "Share of all answers, malformed ones too, whose molecules RDKit accepts.",
+            better="higher", source="RDKit",
+        ),
+        Metric(
+            "round_trip_rate",
+            "Share of the proposals whose predicted product is the prompt's, of those with a prediction: by the metric "
+            "round_trip, or brought along (`logos generate retrosynthesis --round-trip`).",
+            better="higher", source=_ROUND_TRIP,
+        ),
+        Metric(
+            "round_trip_coverage", "Share of the prompts that one such proposal leads back to.",
+            better="higher", source=_ROUND_TRIP,
+        ),
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self._confirmed: dict[str, bool] = {}
+
+    def prepare(self, wanted: Collection[str], context: Context) -> None:
+        """Read the right answers and the model."""
+        self._confirmed.clear()
+        if "round_trip" in wanted:
+            likelihood_of(context.load, context.backend)
+        if context.truth is not None and any(
+            Need.TRUTH in metric.needs
+            for metric in (*self.metrics, *self.summary_metrics)
+            if metric.name in wanted
+        ):
+            _right_answers(context.truth)
+
+    def score(self, subject: Subject, wanted: Collection[str], context: Context) -> Values:
+        """Return what can be said of one proposal."""
+        form, item = subject.form, subject.item
+        if not isinstance(item, Reaction) or form is None:
+            return {}
+        from logos_cli.evaluators.reactions.ranking import canonical_answer, sides
+
+        given, answered = sides(item, form)
+        try:
+            answer = canonical_answer(answered)
+        except LogosError as error:
+            invalid = Unavailable(error.message)
+            none = dict.fromkeys(("balanced", "atom_economy"), invalid)
+            return {"reaction_valid": False, **none, "exact_match": False, "max_frag_match": False}
+        values: Values = {"reaction_valid": True, **_atoms(item, wanted)}
+        if context.truth is not None and not {"exact_match", "max_frag_match"}.isdisjoint(wanted):
+            values |= _matches(answer, _right_answers(context.truth)[form].get(canonical_answer(given)))
+        return values
+
+    def score_batch(
+        self, subjects: Sequence[Subject], wanted: Collection[str], context: Context
+    ) -> list[Values]:
+        """Return what can be said of proposals; their products are predicted together."""
+        found = [self.score(subject, wanted, context) for subject in subjects]
+        if "round_trip" in wanted:
+            for subject, values, told in zip(subjects, found, _round_trips(subjects, context), strict=True):
+                values["round_trip"] = told
+                if isinstance(told, bool):
+                    self._confirmed[subject.record.text] = told
+        return found
+
+    def observe(self, subject: Subject, context: Context) -> _Seen | None:  # noqa: ARG002
+        """Return prompt and answer."""
+        form, record = subject.form, subject.record
+        if form is None:
+            return None
+        from logos_cli.evaluators.reactions.ranking import Proposal, canonical_answer, prompt_of, sides
+
+        answer: Answer | None = None
+        if isinstance(subject.item, Reaction):
+            try:
+                answer = canonical_answer(sides(subject.item, form)[1])
+            except LogosError:
+                answer = None
+        proposal = Proposal(answer, record.sample.get("logp"), _score(record.scores, "rank"))
+        round_trip = self._confirmed.get(record.text, _score(record.scores, "round_trip"))
+        return _Seen(form, prompt_of(record.text, form), proposal, round_trip)
+
+    def summarise(
+        self, observations: Iterable[_Seen], wanted: Collection[str], context: Context
+    ) -> Mapping[str, Estimate]:
+        """Return Top-k and the rates of all proposals."""
+        from logos_cli.evaluators.statistics import share
+
+        seen = list(observations)
+        found = {"readable_rate": share(each.proposal.answer is not None for each in seen)}
+        found |= _round_trip(seen)
+        if context.truth is not None:
+            found |= _tops(seen, context.truth)
+        return {name: figure for name, figure in found.items() if name in wanted}
+
+
+def _score(scores: Mapping[str, Any], name: str) -> Any:
+    """Return the value of a score that the record brings, None if it has none."""
+    score = scores.get(name)
+    return score.get("value") if isinstance(score, Mapping) else None
+
+
+def _atoms(reaction: Reaction, wanted: Collection[str]) -> Values:
+    """Return atom balance and atom economy."""
+    names = {"balanced", "atom_economy"} & set(wanted)
+    if not names:
+        return {}
+    from logos_cli.tasks.reactions.reactant_sets import balance_scores
+
+    scores = balance_scores(reaction)
+    return {
+        name: Unavailable(scores[name]["reason"]) if scores[name]["value"] is None else scores[name]["value"]
+        for name in names
+    }
+
+
+def _matches(answer: Answer, right: Collection[Answer] | None) -> Values:
+    from logos_cli.evaluators.reactions.ranking import largest_molecule
+
+    if right is None:
+        unknown = Unavailable("the right answers have none to this prompt")
+        return {"exact_match": unknown, "max_frag_match": unknown}
+    largest = largest_molecule(answer)
+    return {
+        "exact_match": answer in right,
+        "max_frag_match": any(largest == largest_molecule(each) for each in right),
+    }
+
+
+def _round_trips(subjects: Sequence[Subject], context: Context) -> list[bool | Unavailable]:
+    """Say whether the model predicts each product from its proposed reactants; each set is asked about once."""
+    from logos_cli.evaluators.reactions.forward_model import products_of
+    from logos_cli.evaluators.reactions.ranking import canonical_answer
+
+    found: list[bool | Unavailable] = [
+        Unavailable("a round trip is that of a retrosynthesis") for _ in subjects
+    ]
+    asked: dict[Answer, list[tuple[int, Answer]]] = defaultdict(list)
+    for place, subject in enumerate(subjects):
+        if subject.form is Form.RETROSYNTHESIS and isinstance(subject.item, Reaction):
+            try:
+                product = canonical_answer((subject.item.product,))
+                asked[canonical_answer(subject.item.reactants)].append((place, product))
+            except LogosError as error:
+                found[place] = Unavailable(error.message)
+    for predicted, pairs in zip(
+        products_of(list(asked), context.load, context.backend), asked.values(), strict=True
+    ):
+        for place, product in pairs:
+            if isinstance(predicted, LogosError):
+                found[place] = Unavailable(predicted.message)
+                continue
+            try:
+                found[place] = canonical_answer((predicted,)) == product
+            except LogosError:
+                found[place] = False
+    return found
+
+
+@lru_cache(4)
+def _right_answers(truth: ReferenceSet) -> dict[Form, dict[Answer, list[Answer]]]:
+    """Return the right answers by direction and prompt; reactions that RDKit rejects are left out."""
+    from logos_cli.evaluators.reactions.ranking import canonical_answer
+
+    found: dict[Form, dict[Answer, list[Answer]]] = {
+        form: defaultdict(list) for form in ReactionEvaluator.forms
+    }
+    for reaction in truth.objects(Reaction):
+        try:
+            reactants, product = canonical_answer(reaction.reactants), canonical_answer((reaction.product,))
+        except LogosError:
+            continue
+        found[Form.REACTION][reactants].append(product)
+        found[Form.RETROSYNTHESIS][product].append(reactants)
+    return {form: dict(answers) for form, answers in found.items()}
+
+
+def _tops(seen: list[_Seen], truth: ReferenceSet) -> dict[str, Estimate]:
+    from logos_cli.evaluators.reactions.ranking import max_frag_rank, rank_of, ranked_answers, top_k
+    from logos_cli.evaluators.statistics import share
+
+    names = [f"top_{k}{kind}" for kind in ("", "_max_frag") for k in _TOPS]
+    forms = {each.form for each in seen}
+    if len(forms) > 1:
+        mixed = Estimate.unknown("both directions are mixed; score reactions and retrosyntheses apart")
+        return dict.fromkeys((*names, "truth_asked"), mixed)
+    proposals: dict[Answer, list[Proposal]] = defaultdict(list)
+    for each in seen:
+        if each.prompt is not None:
+            proposals[each.prompt].append(each.proposal)
+    exact: list[int | None] = []
+    largest: list[int | None] = []
+    asked: list[bool] = []
+    for form in forms:
+        for prompt, answers in _right_answers(truth)[form].items():
+            asked += [prompt in proposals] * len(answers)
+            ranked = ranked_answers(proposals.get(prompt, []))
+            for answer in answers if prompt in proposals else ():
+                exact.append(rank_of(answer, ranked))
+                largest.append(max_frag_rank(answer, ranked))
+    found = {f"top_{k}": top_k(exact, k) for k in _TOPS}
+    found |= {f"top_{k}_max_frag": top_k(largest, k) for k in _TOPS}
+    return {**found, "truth_asked": share(asked)}
+
+
+def _round_trip(seen: list[_Seen]) -> dict[str, Estimate]:
+    from logos_cli.evaluators.statistics import share
+
+    told = [each for each in seen if each.round_trip is not None and each.prompt is not None]
+    if not told:
+        none = Estimate.unknown("no record carries the product that a forward model predicts")
+        return {"round_trip_rate": none, "round_trip_coverage": none}
+    prompts = dict.fromkeys(each.prompt for each in told)
+    confirmed = {each.prompt for each in told if each.round_trip}
+    return {
+        "round_trip_rate": share(each.round_trip for each in told),
+        "round_trip_coverage": share(prompt in confirmed for prompt in prompts),
+    }
+
+
+PLUGIN = ReactionEvaluator()

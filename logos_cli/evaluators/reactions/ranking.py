@@ -1,0 +1,180 @@
+"""Proposed reactions of one prompt as a ranked list without repeats, and at which rank the right one stands.
+
+The convention of USPTO-50K: atom maps are cleared, molecules canonical and isomeric, and what is compared is the
+multiset of molecules. A salt counts as its ions, as a reaction SMILES cannot tell them from further reactants.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from logos_cli.chemistry.smiles import canonical_smiles, parse_smiles
+from logos_cli.errors import LogosError
+from logos_cli.evaluators.base import Estimate
+from logos_cli.evaluators.statistics import share
+from logos_cli.grammar import Form
+from logos_cli.grammar.spec import Kind, Operator
+from logos_cli.objects.reaction import Reaction
+
+Answer = tuple[str, ...]
+"""The molecules of one side, canonical and sorted."""
+
+TOPS: Final = (1, 3, 5, 10, 50)
+
+Forward = Callable[[Sequence[Answer]], Sequence[str | None]]
+"""Predicts the product of each set of reactants; None where it predicts none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """One answer to a prompt.
+
+    Attributes
+    ----------
+    answer : Answer, optional
+        None if it cannot be read: it counts as an answer given, and is no right one.
+    logp : float, optional
+        Log-probability, nats.
+    rank : int, optional
+        From 1, where whoever proposed it ranked it.
+    """
+
+    answer: Answer | None
+    logp: float | None = None
+    rank: int | None = None
+
+
+@lru_cache(1 << 16)
+def canonical_molecules(smiles: str) -> Answer:
+    """Return the molecules of one SMILES: canonical, isomeric, without atom maps, sorted.
+
+    Raises
+    ------
+    MoleculeError
+        If RDKit rejects it.
+    """
+    if ":" in smiles:
+        from rdkit import Chem
+
+        molecule = parse_smiles(smiles)
+        for atom in molecule.GetAtoms():
+            atom.SetAtomMapNum(0)
+        smiles = str(Chem.MolToSmiles(molecule))
+    return tuple(sorted(canonical_smiles(smiles).split(".")))
+
+
+def canonical_answer(smiles: Iterable[str]) -> Answer:
+    """Return the molecules of one side of a reaction, whatever way they are parted and written.
+
+    Raises
+    ------
+    MoleculeError
+        If RDKit rejects one.
+    """
+    return tuple(sorted(part for each in smiles for part in canonical_molecules(each)))
+
+
+def sides(reaction: Reaction, form: Form) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return what was given and what is the answer: product and reactants of a retrosynthesis."""
+    product = (reaction.product,)
+    return (reaction.reactants, product) if form is Form.REACTION else (product, reaction.reactants)
+
+
+def prompt_of(text: str, form: Form) -> Answer | None:
+    """Return what a sentence asks about, be its answer well formed or not; None if even that cannot be read."""
+    operator = Operator.REACT if form is Form.REACTION else Operator.REVERSE_REACT
+    given, found, _ = text.partition(operator)
+    molecules = given.removeprefix(Kind.MOLECULE.start).removesuffix(Kind.MOLECULE.end)
+    try:
+        return canonical_answer(molecules.split(Kind.MOLECULE.end + Kind.MOLECULE.start)) if found else None
+    except LogosError:
+        return None
+
+
+def largest_molecule(answer: Answer) -> str:
+    """Return the molecule with the most heavy atoms (MaxFrag); of equal ones the last in alphabetical order."""
+    if len(answer) == 1:
+        return answer[0]
+    return max(answer, key=lambda smiles: (_n_heavy_atoms(smiles), smiles))
+
+
+@lru_cache(1 << 16)
+def _n_heavy_atoms(smiles: str) -> int:
+    return int(parse_smiles(smiles).GetNumHeavyAtoms())
+
+
+def ranked_answers(proposals: Sequence[Proposal]) -> list[Answer]:
+    """Return the answers that can be read, each once, the best first.
+
+    By the ranks they bring, if all bring one; else by how often each was given, then by its highest likelihood.
+    """
+    readable = [(proposal, proposal.answer) for proposal in proposals if proposal.answer is not None]
+    if all(proposal.rank is not None for proposal, _ in readable):
+        return list(
+            dict.fromkeys(answer for _, answer in sorted(readable, key=lambda pair: pair[0].rank or 0))
+        )
+    counts = Counter(answer for _, answer in readable)
+    likeliest: dict[Answer, float] = {}
+    for proposal, answer in readable:
+        logp = float("-inf") if proposal.logp is None else proposal.logp
+        likeliest[answer] = max(likeliest.get(answer, logp), logp)
+    return sorted(counts, key=lambda answer: (-counts[answer], -likeliest[answer], answer))
+
+
+def rank_of(truth: Answer, answers: Sequence[Answer]) -> int | None:
+    """Return the rank, from 1, of the right answer in a list without repeats; None if it is not there."""
+    return answers.index(truth) + 1 if truth in answers else None
+
+
+def max_frag_rank(truth: Answer, answers: Sequence[Answer]) -> int | None:
+    """Return the rank, from 1, of the first answer whose largest molecule is that of the right one.
+
+    Largest molecules that come again are not counted twice.
+    """
+    wanted = largest_molecule(truth)
+    fragments = list(dict.fromkeys(largest_molecule(answer) for answer in answers))
+    return fragments.index(wanted) + 1 if wanted in fragments else None
+
+
+def top_k(ranks: Sequence[int | None], k: int) -> Estimate:
+    """Return the share of the right answers that stand among the first ``k``; None is a right answer not found."""
+    return share(rank is not None and rank <= k for rank in ranks)
+
+
+def round_trip_accuracy(
+    ranked: Mapping[Answer, Sequence[Answer]], forward: Forward, k: int = 1
+) -> tuple[Estimate, Estimate]:
+    """Return what a forward model says of proposed reactants.
+
+    Parameters
+    ----------
+    ranked : mapping
+        The answers to each product (its molecules), the best first.
+    forward : callable
+        Predicts the products of reactants; called once, with all different sets of reactants.
+    k : int
+        How many proposals of each product are asked about.
+
+    Returns
+    -------
+    tuple of Estimate
+        The share of the first ``k`` proposals whose predicted product is the prompt's (round-trip accuracy,
+        Schwaller et al. 2020), and the share of the products that one of them leads to (coverage).
+    """
+    pairs = [(product, answer) for product, answers in ranked.items() for answer in answers[:k]]
+    asked = list(dict.fromkeys(answer for _, answer in pairs))
+    predicted = dict(zip(asked, forward(asked) if asked else (), strict=True))
+    confirmed = [(product, _is(predicted[answer], product)) for product, answer in pairs]
+    led_to = {product for product, is_right in confirmed if is_right}
+    return share(is_right for _, is_right in confirmed), share(product in led_to for product in ranked)
+
+
+def _is(smiles: str | None, product: Answer) -> bool:
+    try:
+        return smiles is not None and canonical_molecules(smiles) == product
+    except LogosError:
+        return False

@@ -1,0 +1,1 @@
+"""Scores of binding sites, by residue and in space."""

@@ -1,0 +1,281 @@
+"""Where the binding sites of known proteins are: residues, and in structures the ligands themselves."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import PurePath
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from logos_cli.errors import InputError, LogosError
+from logos_cli.evaluators.reference import ReferenceSet
+from logos_cli.formats.base import ReadOptions
+from logos_cli.formats.detect import detect
+from logos_cli.io.input import Input, expand_paths
+from logos_cli.objects.complex import Complex
+from logos_cli.objects.protein import Protein
+from logos_cli.structure import read as reading
+from logos_cli.structure import sequence as sequences
+from logos_cli.structure.contacts import Neighbours
+from logos_cli.structure.ligands import Ligand, find_ligands, is_relevant, surroundings
+from logos_cli.structure.model import Model
+from logos_cli.structure.sequence import Mapped
+from logos_cli.structure.site_centre import site_centre
+from logos_cli.structure.types import Chain
+
+Floats = NDArray[np.float64]
+Sequences = tuple[str, ...]
+Sites = tuple[tuple[int, ...], ...]
+
+CUTOFF_ANGSTROM: Final = 4.5
+_CONTACT_ANGSTROM: Final = 4.0
+"""P2Rank's ``ligand_protein_contact_distance``: a ligand that no protein atom is so near to is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownChain:
+    """One chain of a structure, as its observed and its deposited sequence.
+
+    Attributes
+    ----------
+    sites : dict
+        The places that line a relevant ligand, by the sequence that they are of.
+    """
+
+    name: str
+    sites: dict[str, frozenset[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class KnownStructure:
+    """A structure with its relevant ligands.
+
+    Attributes
+    ----------
+    path, sha256 : str
+        The file.
+    ligands : tuple of ndarray, shape (n_atoms, 3)
+        Heavy atoms of each relevant ligand, Å.
+    titles : tuple of str
+        What they are: ``HEM A:142``.
+    """
+
+    path: str
+    sha256: str | None
+    chains: tuple[KnownChain, ...]
+    ligands: tuple[Floats, ...]
+    titles: tuple[str, ...]
+
+    def chain_of(self, sequence: str, name: str | None = None) -> int | None:
+        """Return the number of the chain with a sequence, of several the one of that name, else the first."""
+        found = [number for number, chain in enumerate(self.chains) if sequence in chain.sites]
+        return next((number for number in found if self.chains[number].name == name), next(iter(found), None))
+
+
+@dataclass(slots=True)
+class SiteTruth:
+    """What is known of the proteins of a set.
+
+    Attributes
+    ----------
+    sites : dict
+        By sequence, the places that line a ligand in any entry of it.
+    structures : list of KnownStructure
+        Those with a relevant ligand.
+    """
+
+    sites: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+    structures: list[KnownStructure] = field(default_factory=list)
+    _by_sequence: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+
+    def add_structure(self, structure: KnownStructure) -> None:
+        """Take a structure."""
+        number = len(self.structures)
+        self.structures.append(structure)
+        for chain in structure.chains:
+            for sequence, places in chain.sites.items():
+                self.sites[sequence] |= places
+                if number not in self._by_sequence[sequence]:
+                    self._by_sequence[sequence].append(number)
+
+    def add_protein(self, protein: Protein) -> None:
+        """Take a chain whose site is given as residues."""
+        self.sites[protein.sequence] |= set(protein.site)
+
+    def structure_of(self, chains: Sequences, source: dict[str, Any]) -> int | str:
+        """Return the number of the structure that chains are of, or the reason why none can be told.
+
+        Of several with these sequences, it is the one that the record's source names.
+        """
+        found = set(range(len(self.structures)))
+        for chain in chains:
+            found &= set(self._by_sequence.get(chain, ()))
+        if not found:
+            return "no structure with these sequences has a relevant ligand"
+        if len(found) > 1:
+            same = [number for number in found if _is_named(self.structures[number], source)]
+            found = set(same) if same else found
+        if len(found) > 1:
+            return f"{len(found)} structures have these sequences, and the record does not say which it is"
+        return min(found)
+
+
+def _is_named(structure: KnownStructure, source: dict[str, Any]) -> bool:
+    if structure.sha256 is not None and source.get("sha256") == structure.sha256:
+        return True
+    return PurePath(structure.path).name == PurePath(str(source.get("path", ""))).name
+
+
+@lru_cache(4)
+def site_truth(truth: ReferenceSet) -> SiteTruth:
+    """Return the sites of a set: structures, or anything that ``encode`` reads as proteins with tagged residues.
+
+    Raises
+    ------
+    InputError
+        If there is no site in it.
+    """
+    found = SiteTruth()
+    for path in expand_paths([truth.path]):
+        try:
+            _add_file(found, path)
+        except LogosError as error:
+            raise error.at(path) from error
+    if not found.sites:
+        raise InputError(
+            "the right answers hold no binding site",
+            source=truth.path,
+            hint="give structures with ligands, or records of sites (logos encode --as search)",
+        )
+    return found
+
+
+def _add_file(found: SiteTruth, path: str) -> None:
+    with closing(Input(path)) as source:
+        format = detect(source)
+        if format.name == "structure":
+            structure = read_structure(source)
+            if structure.ligands:
+                found.add_structure(structure)
+            return
+        for entry in format.read(source, ReadOptions()):
+            if isinstance(entry.item, Complex):
+                for chain in entry.item.chains:
+                    found.add_protein(chain)
+
+
+def read_structure(source: Input, cutoff_angstrom: float = CUTOFF_ANGSTROM) -> KnownStructure:
+    """Return the relevant ligands of a structure's first model and the residues that line them.
+
+    Relevant after P2Rank: five heavy atoms or more, one of them within 4 Å of the protein, the centre within 5.5 Å of
+    it, none of its list of additives.
+
+    Raises
+    ------
+    InputError
+        If the file is no structure.
+    """
+    model = _model(source)
+    ligands, chains = find_ligands(model)
+    inside = frozenset(index for chain in chains for index in chain.members)
+    lined: set[int] = set()
+    relevant: list[Ligand] = []
+    if inside:
+        protein = model.positions_of(inside)
+        neighbours = Neighbours(model, cutoff_angstrom)
+        for ligand in ligands:
+            touched = surroundings(model, neighbours, ligand, inside, cutoff_angstrom)
+            near = min((contact.distance_angstrom for contact in touched.contacts.values()), default=np.inf)
+            if near <= _CONTACT_ANGSTROM and is_relevant(model, ligand, protein, touched.bonds):
+                relevant.append(ligand)
+                lined |= touched.contacts.keys()
+    known = tuple(KnownChain(chain.name, _sites(model, chain, lined)) for chain in chains)
+    positions = tuple(np.array(model.positions[ligand.atoms]) for ligand in relevant)
+    return KnownStructure(source.name, source.sha256, known, positions, tuple(map(str, relevant)))
+
+
+def _model(source: Input) -> Model:
+    try:
+        return Model(reading.load(source.read(), source.name), source.name)
+    except (RuntimeError, ValueError, IndexError) as error:  # what gemmi throws at a damaged file
+        raise reading.explain(error, source.name) from error
+
+
+def _sites(model: Model, chain: Chain, lined: set[int]) -> dict[str, frozenset[int]]:
+    return {each.sequence: frozenset(_places(each, lined)) for each in _mapped(model, chain)}
+
+
+def _mapped(model: Model, chain: Chain) -> tuple[Mapped, Mapped]:
+    return sequences.full(model, chain), sequences.observed(model, chain)
+
+
+def _places(mapped: Mapped, lined: set[int]) -> Iterator[int]:
+    return (place for place, index in enumerate(mapped.members) if index in lined)
+
+
+@dataclass(frozen=True, slots=True)
+class ChainAtoms:
+    """Heavy atoms of a structure's chains.
+
+    Attributes
+    ----------
+    protein : ndarray, shape (n_atoms, 3)
+        All of them, Å.
+    residues : tuple of dict
+        For each chain, by sequence, the atoms of each residue, shape (n_atoms, 3); without rows where it has no
+        coordinates.
+    """
+
+    protein: Floats
+    residues: tuple[dict[str, list[Floats]], ...]
+
+
+@lru_cache(4)
+def chain_atoms(path: str) -> ChainAtoms:
+    """Return the atoms of the chains of a structure, in the order of :func:`read_structure`."""
+    with closing(Input(path)) as source:
+        model = _model(source)
+    _, chains = find_ligands(model)
+    nothing = np.zeros((0, 3))
+
+    def atoms_of(index: int | None) -> Floats:
+        return nothing if index is None else np.asarray(model.positions[model.atoms([index])])
+
+    residues = tuple(
+        {each.sequence: [atoms_of(index) for index in each.members] for each in _mapped(model, chain)}
+        for chain in chains
+    )
+    inside = {index for chain in chains for index in chain.members}
+    return ChainAtoms(model.positions_of(inside), residues)
+
+
+@lru_cache(64)
+def centre_of(
+    truth: ReferenceSet, number: int, chains: Sequences, sites: Sites, names: Sequences = ()
+) -> tuple[float, ...] | None:
+    """Return the centre (Å) of the residues of a predicted site; None if none of them has coordinates.
+
+    Parameters
+    ----------
+    number : int
+        Which of the set's structures it is.
+    chains, sites : tuples
+        Sequences, and the places of the site in each.
+    names : tuple of str
+        Names of the chains, where they are known: of several copies it is that one.
+    """
+    structure = site_truth(truth).structures[number]
+    atoms = chain_atoms(structure.path)
+    found: list[Floats] = []
+    for place, (sequence, site) in enumerate(zip(chains, sites, strict=True)):
+        chain = structure.chain_of(sequence, names[place] if place < len(names) else None)
+        if chain is not None:
+            residues = atoms.residues[chain][sequence]
+            found += [residues[index] for index in site if len(residues[index])]
+    return tuple(map(float, site_centre(found, atoms.protein))) if found else None

@@ -1,0 +1,1 @@
+"""SMILES lists, SDF, MOL, MOL2 and reaction files."""

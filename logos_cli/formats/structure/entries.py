@@ -1,0 +1,332 @@
+"""From one model to entries: a complex for each ligand, or a protein for each chain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from logos_cli.errors import LogosError, StructureError
+from logos_cli.formats.base import Entry, ReadOptions
+from logos_cli.grammar import Form
+from logos_cli.io.ids import UniqueIds
+from logos_cli.objects.complex import Complex
+from logos_cli.objects.molecule import Molecule
+from logos_cli.objects.protein import Protein
+from logos_cli.structure import sequence as sequences
+from logos_cli.structure.contacts import Contact, Neighbours
+from logos_cli.structure.ligand.smiles import Chemist, LigandSmiles
+from logos_cli.structure.ligand.user_molecule import Given, is_selection, read_given
+from logos_cli.structure.ligands import (
+    Ligand,
+    Surroundings,
+    find_ligands,
+    is_additive,
+    is_relevant,
+    surroundings,
+)
+from logos_cli.structure.model import Model
+from logos_cli.structure.select import listing, select_chains, select_ligands
+from logos_cli.structure.sequence import Mapped
+from logos_cli.structure.types import Role
+
+_SITE_FORMS = frozenset((Form.SITE, Form.EXPANDED, Form.TRANSFORMATION, Form.SEARCH))
+_NEED_LIGAND = frozenset((Form.COMPLEX, Form.SITE, Form.EXPANDED, Form.TRANSFORMATION, Form.MOLECULE))
+
+
+class Encoder:
+    """Makes the entries of one model.
+
+    Parameters
+    ----------
+    model : Model
+    options : ReadOptions
+    title : str
+        What ids begin with: the PDB code, or the file's name.
+    provenance : dict
+        Path and hash of the file.
+    """
+
+    def __init__(self, model: Model, options: ReadOptions, title: str, provenance: dict[str, Any]) -> None:
+        self.model = model
+        self.options = options
+        self.title = title
+        self.provenance = provenance
+        self.ids = UniqueIds()
+        self.ligands, receptors = find_ligands(model)
+        asked_for_chains = options.form is Form.PROTEIN or bool(options.chains)
+        self.chains = select_chains(
+            model, model.chains if asked_for_chains else receptors, options.chains, options.numbering
+        )
+        self._inside = frozenset(index for chain in self.chains for index in chain.members)
+        self.ligands = [
+            ligand for ligand in self.ligands if self._inside.isdisjoint(r.index for r in ligand.residues)
+        ]
+        self._mapped: dict[int, Mapped] = {}
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield the entries.
+
+        Raises
+        ------
+        StructureError
+            If there is nothing of the kind that the options ask for.
+        """
+        form = self.options.form
+        if form is Form.PROTEIN:
+            yield from self._proteins()
+            return
+        given, ligands = self._chosen()
+        for each in given:
+            yield self._given_entry(each)
+        for ligand, touched, number in ligands:
+            yield self._ligand_entry(ligand, touched, number)
+        if given or ligands:
+            return
+        if form in _NEED_LIGAND:
+            raise StructureError(self._why_no_ligand(), source=self.model.name, hint=self._hint())
+        yield from self._proteins()
+
+    # -- which ligands -----------------------------------------------------------------------------
+
+    def _chosen(self) -> tuple[list[Given | LogosError], list[tuple[Ligand, Surroundings, Given | None]]]:
+        """Return molecules that bring their own place, and ligands of the structure with what they touch."""
+        text = self.options.ligand
+        if text is None:
+            return [], self._relevant()
+        if is_selection(text):
+            try:
+                found = select_ligands(self.model, self.ligands, text, self.options.numbering)
+            except StructureError:
+                if ":" in text or not self._is_smiles(text):
+                    raise
+            else:
+                return [], [(ligand, self._touched(ligand), None) for ligand in found]
+        return self._placed(read_given(text))
+
+    @staticmethod
+    def _is_smiles(text: str) -> bool:
+        from logos_cli.structure.ligand.chemistry import parse_smiles
+
+        try:
+            return bool(parse_smiles(text).GetNumAtoms() > 1)
+        except LogosError:
+            return False
+
+    def _placed(
+        self, molecules: Sequence[Given | LogosError]
+    ) -> tuple[list[Given | LogosError], list[tuple[Ligand, Surroundings, Given | None]]]:
+        own: list[Given | LogosError] = []
+        matched: list[tuple[Ligand, Surroundings, Given | None]] = []
+        for molecule in molecules:
+            if isinstance(molecule, LogosError) or self._touches(molecule):
+                own.append(molecule)
+                continue
+            formula = sorted(molecule.numbers)
+            same = [
+                ligand
+                for ligand in self.ligands
+                if sorted(self.model.elements[ligand.atoms].tolist()) == formula
+            ]
+            if not same:
+                raise StructureError(
+                    f"no ligand of the structure has the heavy atoms of {molecule.smiles}"
+                    + ("" if molecule.positions is None else ", and its coordinates touch no protein"),
+                    source=self.model.name, hint=listing(self.ligands),
+                )  # fmt: skip
+            matched += [(ligand, self._touched(ligand), molecule) for ligand in same]
+        return own, matched
+
+    def _touches(self, molecule: Given) -> bool:
+        if molecule.positions is None:
+            return False
+        return bool(self._protein_contacts(molecule.positions))
+
+    def _relevant(self) -> list[tuple[Ligand, Surroundings, Given | None]]:
+        found: list[tuple[Ligand, Surroundings, Given | None]] = []
+        if not self.chains:
+            return found
+        for ligand in self.ligands:
+            if is_additive(ligand):
+                continue
+            touched = self._touched(ligand)
+            if is_relevant(self.model, ligand, self._protein, touched.bonds):
+                found.append((ligand, touched, None))
+        return found
+
+    @cached_property
+    def neighbours(self) -> Neighbours:
+        """The neighbour search, made when the first ligand needs it."""
+        return Neighbours(self.model, self.options.cutoff_angstrom, self.options.symmetry)
+
+    @cached_property
+    def _protein(self) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Positions of the chains' heavy atoms."""
+        return self.model.positions_of(self._inside)
+
+    def _touched(self, ligand: Ligand) -> Surroundings:
+        return surroundings(self.model, self.neighbours, ligand, self._inside, self.options.cutoff_angstrom)
+
+    def _protein_contacts(self, positions: np.ndarray[Any, np.dtype[np.float64]]) -> dict[int, Contact]:
+        found = self.neighbours.contacts(positions, self.options.cutoff_angstrom)
+        return {index: contact for index, contact in found.items() if index in self._inside}
+
+    def _why_no_ligand(self) -> str:
+        if not self.model.chains:
+            return "the structure has no protein chain"
+        if not self.ligands:
+            return "the structure has no ligand"
+        return "the structure has no relevant ligand"
+
+    def _hint(self) -> str:
+        if self.ligands:
+            return f"choose one with --ligand; {listing(self.ligands, self.options.numbering)}"
+        return "give one with --ligand FILE.sdf, or use --as protein or --as search"
+
+    # -- entries -----------------------------------------------------------------------------------
+
+    def _ligand_entry(self, ligand: Ligand, touched: Surroundings, given: Given | None) -> Entry:
+        first = ligand.residues[0]
+        id = self.ids.take(f"{self.title}:{first.chain}:{ligand.title}:{first.number_text}")
+        source = self._source(self._describe(ligand, touched))
+        try:
+            smiles = self._smiles(ligand, given)
+        except LogosError as error:
+            if self.options.form not in _SITE_FORMS:
+                return Entry(id, None, source, error.at(self.model.name))
+            source["notes"].append(error.message)
+            smiles = None
+        if smiles is not None:
+            source["ligand"] |= {"smiles": smiles.smiles, "origin": smiles.origin}
+            source["notes"] += smiles.notes
+            if given is not None and given.source:
+                source["ligand"]["file"] = given.source
+        return self._entry(id, source, smiles.smiles if smiles else None, touched.contacts)
+
+    def _smiles(self, ligand: Ligand, given: Given | None) -> LigandSmiles:
+        if given is not None:
+            return Chemist(self.model, given.molecule).smiles(ligand)
+        return self._chemist.smiles(ligand)
+
+    @cached_property
+    def _chemist(self) -> Chemist:
+        return Chemist(self.model)
+
+    def _given_entry(self, given: Given | LogosError) -> Entry:
+        if isinstance(given, LogosError):
+            return Entry(self.ids.take(f"{self.title}:ligand"), None, dict(self.provenance), given)
+        id = self.ids.take(f"{self.title}:{given.title.replace(' ', '_')}")
+        assert given.positions is not None
+        contacts = self._protein_contacts(given.positions)
+        smiles = given.smiles
+        source = self._source(
+            {"title": given.title, "smiles": smiles, "origin": "file", "file": given.source}
+        )
+        return self._entry(id, source, smiles, contacts)
+
+    def _entry(
+        self, id: str, source: dict[str, Any], smiles: str | None, contacts: dict[int, Contact]
+    ) -> Entry:
+        form = self.options.form
+        if not source["notes"]:
+            del source["notes"]
+        if form is Form.MOLECULE:
+            assert smiles is not None
+            return Entry(id, Molecule(smiles), source)
+        lined = [
+            number
+            for number, chain in enumerate(self.chains)
+            if not contacts.keys().isdisjoint(chain.members)
+        ]
+        if not lined:
+            error = StructureError(
+                f"no residue is within {self.options.cutoff_angstrom:g} Å of the ligand",
+                source=self.model.name, hint="raise --cutoff",
+            )  # fmt: skip
+            return Entry(id, None, source, error)
+        mapped = [self._map(number) for number in lined]
+        proteins = []
+        for each in mapped:
+            places = each.places()
+            site = tuple(sorted(places[index] for index in contacts if index in places))
+            proteins.append(Protein(each.sequence, site))
+        source["chains"] = [each.chain.name for each in mapped]
+        source["residues"] = [each.to_json() for each in mapped]
+        return Entry(id, Complex(tuple(proteins), None if form in _SITE_FORMS else smiles), source)
+
+    def _proteins(self) -> Iterator[Entry]:
+        if not self.chains:
+            nucleic = self.model.residues.with_role(Role.NUCLEIC)
+            what = "nucleic acid only" if nucleic else "no amino-acid residues"
+            raise StructureError(
+                f"the structure has no protein chain ({what})", source=self.model.name,
+                hint="its ligands can be read with --as molecule" if self.ligands else None,
+            )  # fmt: skip
+        for number, chain in enumerate(self.chains):
+            mapped = self._map(number)
+            source = self._source(None)
+            source["chains"] = [chain.name]
+            source["residues"] = [mapped.to_json()]
+            if not source["notes"]:
+                del source["notes"]
+            protein = Protein(mapped.sequence)
+            item = Complex((protein,)) if self.options.form is Form.SEARCH else protein
+            yield Entry(self.ids.take(f"{self.title}:{chain.name}"), item, source)
+
+    def _map(self, number: int) -> Mapped:
+        if number not in self._mapped:
+            chain = self.chains[number]
+            full = self.options.sequence == "full"
+            self._mapped[number] = (
+                sequences.full(self.model, chain) if full else sequences.observed(self.model, chain)
+            )
+        return self._mapped[number]
+
+    # -- provenance --------------------------------------------------------------------------------
+
+    def _source(self, ligand: dict[str, Any] | None) -> dict[str, Any]:
+        options = self.options
+        source = {
+            **self.provenance,
+            "format": self.model.loaded.kind,
+            "model": self.model.number,
+            "atoms": len(self.model.positions),
+            "waters": self.model.n_waters,
+            "sequence": options.sequence,
+        }
+        if ligand is not None:
+            source["ligand"] = ligand
+            source["cutoff_angstrom"] = options.cutoff_angstrom
+            if options.symmetry:
+                source["symmetry"] = True
+        source["notes"] = list(self.model.notes.lines)
+        return source
+
+    def _describe(self, ligand: Ligand, touched: Surroundings) -> dict[str, Any]:
+        first = ligand.residues[0]
+        found: dict[str, Any] = {"component": ligand.title, "chain": first.chain, "number": first.number}
+        if first.insertion:
+            found["insertion"] = first.insertion
+        if first.label_chain is not None:
+            found["label_chain"] = first.label_chain
+            if first.label_number is not None:
+                found["label_number"] = first.label_number
+        if len(ligand.residues) > 1:
+            found["residues"] = [
+                f"{residue.chain}:{residue.name}:{residue.number_text}" for residue in ligand.residues
+            ]
+        if ligand.peptide:
+            found["peptide"] = True
+        if first.altloc:
+            found["altloc"] = first.altloc
+        if touched.bonds:
+            found["covalent"] = [str(self.model.residues[index]) for index, _ in touched.bonds]
+        if any(contact.symmetry for contact in touched.contacts.values()):
+            found["symmetry_contacts"] = [
+                str(self.model.residues[index])
+                for index, contact in touched.contacts.items()
+                if contact.symmetry
+            ]
+        return found

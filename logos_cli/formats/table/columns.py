@@ -1,0 +1,288 @@
+"""Which columns of a table hold what, and objects from their cells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from logos_cli.errors import FormatError, UsageError
+from logos_cli.formats.base import Entry, ReadOptions
+from logos_cli.grammar import Form, parse
+from logos_cli.objects.antibody import Antibody
+from logos_cli.objects.base import from_sentence
+from logos_cli.objects.material import Material, material_from_blocks
+from logos_cli.objects.protein import Protein
+from logos_cli.structure.sequences import clean_sequence, is_nucleotide, looks_like_sequence, nucleotide_error
+
+ID_COLUMNS = frozenset(
+    [
+        "id",
+        "name",
+        "title",
+        "identifier",
+        "accession",
+        "entry",
+        "refcode",
+        "chembl_id",
+        "molecule_chembl_id",
+        "zinc_id",
+    ]
+    + [f"{kind}_id" for kind in ("compound", "molecule", "mol", "comp", "catalog", "reaction", "rxn")]
+    + ["idnumber"]
+)
+"""Names (in lower case) of columns that identify a row."""
+
+# fmt: off
+_NAMES: dict[str, tuple[str, ...]] = {
+    "sentence": ("text", "sentence"),
+    "heavy": (
+        "heavy",
+        "heavy_chain",
+        "vh",
+        "sequence_heavy",
+        "heavy_sequence",
+        "sequence_alignment_aa_heavy",
+        "h",
+    ),
+    "light": (
+        "light",
+        "light_chain",
+        "vl",
+        "sequence_light",
+        "light_sequence",
+        "sequence_alignment_aa_light",
+        "l",
+    ),
+    "product": ("product", "products", "prod_smiles", "product_smiles", "target"),
+    "reactants": ("reactants", "reactant", "precursors", "reactants_smiles", "reactant_smiles", "source"),
+    "rxn": (
+        "rxn", "rxn_smiles", "reaction_smiles", "reaction", "mapped_rxn", "rxnsmiles", "reactions",
+        "reactants>reagents>production",
+    ),
+    "metal": ("metal", "metal_node", "node", "nodes"),
+    "linkers": ("linkers", "linker"),
+    "smiles": ("smiles", "canonical_smiles", "isomeric_smiles", "smi", "structure", "mol", "canonicalsmiles"),
+    "sequence": ("sequence", "seq", "protein", "protein_sequence", "aa_sequence", "sequence_aa", "primary"),
+}
+# fmt: on
+"""Names (in lower case) of the columns by what they hold; ``reactants>reagents>production`` is upstream USPTO's."""
+
+_DISTINCT = (
+    "product",
+    "rxn",
+    "smiles",
+    "sequence",
+    "heavy",
+    "metal",
+    "linkers",
+    "sentence",
+    "reactants",
+    "light",
+)
+_AMBIGUOUS = frozenset(
+    ("h", "l", "target", "source", "entry", "mol", "node", "structure", "primary", "protein", "text")
+)
+
+KNOWN_COLUMNS = frozenset(name for role in _DISTINCT for name in _NAMES[role]) - (_AMBIGUOUS - {"text"})
+"""Names that show a table to be one of ours."""
+
+_ROLES: dict[Form, tuple[tuple[str, ...], ...]] = {
+    Form.PROTEIN: (("sequence",),),
+    Form.ANTIBODY: (("heavy", "light"), ("heavy",), ("light",), ("sequence",)),
+    Form.REACTION: (("product", "reactants"), ("rxn",)),
+    Form.RETROSYNTHESIS: (("product", "reactants"), ("rxn",)),
+    Form.MATERIAL: (("metal", "linkers"),),
+    Form.MOLECULE: (("smiles",),),
+}
+"""What each form is made of, the preferred way first."""
+
+_GUESSES = (Form.ANTIBODY, Form.REACTION, Form.MATERIAL, Form.MOLECULE, Form.PROTEIN)
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The columns of a table that make an object.
+
+    Attributes
+    ----------
+    form : Form or None
+        The form of the objects; None for whatever sentences are in a column of text.
+    by_role : dict
+        Column name by what it holds: ``heavy``, ``product``, ``smiles`` …
+    """
+
+    form: Form | None
+    by_role: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def used(self) -> frozenset[str]:
+        """Names of the columns that go into the object."""
+        return frozenset(self.by_role.values())
+
+    @classmethod
+    def choose(cls, cells: Mapping[str, Any], options: ReadOptions, source: str) -> Columns:
+        """Choose the columns of a table by the names in its first row and the options.
+
+        Raises
+        ------
+        UsageError
+            If the column asked for does not exist, none is known, or two fit equally.
+        """
+        names = {name.strip().lower(): name for name in reversed(list(cells))}
+        if options.column is not None:
+            return cls._named(cells, names, options, source)
+        if options.form in _ROLES:
+            found = cls._of_form(options.form, names)
+            if found is None and options.form is Form.ANTIBODY:
+                found = cls._of_form(Form.PROTEIN, names)
+        else:
+            found = cls._guess(names, source)
+        if found is None:
+            what = f"of the form {options.form}" if options.form else "with a sequence, SMILES or reaction"
+            raise UsageError(
+                f"no column {what} is known among: {', '.join(cells) or '(none)'}",
+                source=source,
+                hint="name it: --column NAME",
+            )
+        return found
+
+    @classmethod
+    def _named(
+        cls, cells: Mapping[str, Any], names: dict[str, str], options: ReadOptions, source: str
+    ) -> Columns:
+        assert options.column is not None
+        name = options.column if options.column in cells else names.get(options.column.lower())
+        if name is None:
+            raise UsageError(
+                f"the table has no column {options.column!r}",
+                source=source,
+                hint=f"it has {', '.join(cells) or 'none'}",
+            )
+        value = str(cells[name] or "")
+        form = options.form
+        if form is None:
+            is_reaction = value.replace("->", "").count(">") == 2
+            form = (
+                Form.PROTEIN
+                if looks_like_sequence([value])
+                else Form.REACTION
+                if is_reaction
+                else Form.MOLECULE
+            )
+        roles = _ROLES.get(form, (("smiles",),))
+        return cls(form, {next((way[0] for way in reversed(roles) if len(way) == 1), "smiles"): name})
+
+    @classmethod
+    def _of_form(cls, form: Form, names: dict[str, str]) -> Columns | None:
+        for way in _ROLES[form]:
+            by_role = {role: _find(role, names) for role in way}
+            if all(by_role.values()):
+                return cls(form, {role: name for role, name in by_role.items() if name})
+        return None
+
+    @classmethod
+    def _guess(cls, names: dict[str, str], source: str) -> Columns | None:
+        if name := _find("sentence", names):
+            return cls(None, {"sentence": name})
+        sure = {key: name for key, name in names.items() if key not in _AMBIGUOUS}
+        for known in (sure, names):
+            found = [columns for form in _GUESSES if (columns := cls._of_form(form, known)) is not None]
+            # `sequence` may name an antibody's chain where antibodies are asked for; by itself it is a protein
+            found = [
+                each for each in found if each.form is not Form.ANTIBODY or "sequence" not in each.by_role
+            ]
+            distinct = [columns for columns in found if not _is_part(columns, found)]
+            if len(distinct) > 1:
+                choices = " or ".join(f"--as {columns.form}" for columns in distinct)
+                raise UsageError(
+                    "the table has columns of several kinds", source=source, hint=f"say which: {choices}"
+                )
+            if distinct:
+                return distinct[0]
+        return None
+
+    def entry(
+        self, cells: Mapping[str, Any], entry_id: str, source: dict[str, Any], options: ReadOptions
+    ) -> Entry:
+        """Return the entry of one row.
+
+        Raises
+        ------
+        LogosError
+            If a cell is empty or does not hold what it should.
+        """
+        values = {role: cells.get(name) for role, name in self.by_role.items()}
+        if "sentence" in values:
+            sentence = parse(_text(values, "sentence"))
+            return Entry(entry_id, from_sentence(sentence), source, form=sentence.form)
+        if "smiles" in values:
+            from logos_cli.formats.chem.entries import molecule_entry
+
+            return molecule_entry(_text(values, "smiles"), entry_id, source, options)
+        if "metal" in values:
+            metal, linkers = _list(values, "metal"), _list(values, "linkers")
+            material = material_from_blocks(metal, linkers)
+            if cells.get("kind") == Form.MATERIAL and not options.canonical:
+                # written by `decode`: in order already, and RDKit's canonical SMILES of a canonical SMILES is,
+                # for a few cages, yet another one
+                material = Material(".".join(metal), tuple(linkers))
+            return Entry(entry_id, material, source)
+        if "rxn" in values or "product" in values:
+            return _reaction(values, entry_id, source, options)
+        return Entry(entry_id, self._sequences(values, source, options), source)
+
+    def _sequences(
+        self, values: Mapping[str, Any], source: dict[str, Any], options: ReadOptions
+    ) -> Protein | Antibody:
+        place = f"{source['path']}:{source['line']}"
+        chains: list[str] = []
+        present = [role for role in ("heavy", "light", "sequence") if values.get(role)]
+        if not present:
+            _text(values, next(iter(values)))
+        for role in present:
+            sequence, notes = clean_sequence([(source["line"], _text(values, role))], str(source["path"]))
+            if notes:
+                source["notes"] = [*source.get("notes", ()), *notes]
+            if is_nucleotide(sequence) and options.form is not Form.PROTEIN:
+                raise nucleotide_error(sequence, place)
+            chains.append(sequence)
+        return Antibody(tuple(chains)) if self.form is Form.ANTIBODY else Protein(chains[0])
+
+
+def _is_part(columns: Columns, found: list[Columns]) -> bool:
+    """Whether a way to read is no choice of its own: its columns all belong to a way that needs more of them."""
+    return any(columns.used < other.used for other in found)
+
+
+def _find(role: str, names: Mapping[str, str]) -> str | None:
+    return next((names[name] for name in _NAMES[role] if name in names), None)
+
+
+def _text(values: Mapping[str, Any], role: str) -> str:
+    value = values.get(role)
+    if value is None or value == "":
+        raise FormatError(f"the column with the {role} is empty")
+    if not isinstance(value, str):
+        raise FormatError(f"the column with the {role} holds no text")
+    return value.strip()
+
+
+def _list(values: Mapping[str, Any], role: str) -> list[str]:
+    """Return a list of SMILES: JSON's list, or one text parted by dots."""
+    value = values.get(role)
+    if isinstance(value, list) and value and all(isinstance(one, str) and one for one in value):
+        return list(value)
+    return _text(values, role).split(".")
+
+
+def _reaction(
+    values: Mapping[str, Any], entry_id: str, source: dict[str, Any], options: ReadOptions
+) -> Entry:
+    from logos_cli.formats.chem.reactions import reaction_entry, split_components, to_entry
+
+    if "rxn" in values:
+        return reaction_entry(_text(values, "rxn").split(maxsplit=1)[0], entry_id, source, options)
+    reactants = values["reactants"] if isinstance(values["reactants"], list) else None
+    left = reactants or split_components(_text(values, "reactants"))
+    return to_entry(left, (), split_components(_text(values, "product")), entry_id, source, options)

@@ -1,0 +1,1 @@
+"""Bytes in and out: inputs, outputs, compression, unique ids."""

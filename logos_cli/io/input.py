@@ -1,0 +1,420 @@
+"""Opening files: plain or compressed, and standard input, with the beginning in hand for sniffing."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import stat
+import sys
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Self, cast
+
+from logos_cli import registry
+from logos_cli.errors import InputError
+from logos_cli.io.compression import SUFFIXES as COMPRESSED
+from logos_cli.io.compression import decompressed
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+HEAD = 1 << 16
+MAX_LINE = 1 << 26
+"""Lines longer than this (64 MiB) are refused: no format of ours has them."""
+
+MAX_CONTENT = 1 << 31
+"""Files of formats that are read as a whole may have this many bytes (2 GiB) once decompressed."""
+
+LISTS = (".ds", ".list", ".lst", ".txt")
+"""Endings of files that may list paths; ``.ds`` is P2Rank's dataset file."""
+
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+
+
+class Input:
+    """One file, or standard input, decompressed.
+
+    A byte order mark of UTF-8 is dropped, and in a text whose lines end in a bare CR (classic Mac OS) the
+    CRs become LFs, so that no reader has to know of either.
+
+    Parameters
+    ----------
+    path : str
+        A file, or ``-`` for standard input.
+    stdin : binary stream, optional
+        What to read for ``-``; the process's own standard input if absent.
+
+    Attributes
+    ----------
+    name : str
+        The path as given, or ``<stdin>``.
+    head : bytes
+        The first 64 KiB of the decompressed content. Of a pipe that carries sentences or records it may be
+        less: whole lines are handed on as they come.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be opened, or its beginning cannot be decompressed.
+    """
+
+    def __init__(self, path: str, stdin: IO[bytes] | None = None) -> None:
+        self.name = "<stdin>" if path == "-" else path
+        self.path = None if path == "-" else Path(path)
+        self._raw = self._open(stdin)
+        try:
+            self._stream, self.head = self._begin(self._raw)
+        except InputError:
+            self.close()
+            raise
+
+    @property
+    def stem(self) -> str:
+        """The file's name without folder and endings, for naming entries that have no name of their own."""
+        if self.path is None:
+            return "stdin"
+        name = self.path.name
+        while (end := Path(name).suffix.lower()) and (end in COMPRESSED or end in _known_suffixes()):
+            name = name[: -len(end)]
+        return name or self.path.name
+
+    def _open(self, stdin: IO[bytes] | None) -> io.BufferedReader:
+        """Open the bytes as they lie on disk."""
+        if self.path is None:
+            raw: IO[bytes] | None = stdin
+            if raw is None:
+                raw = getattr(sys.stdin, "buffer", None)
+            if raw is None or raw.closed:
+                raise InputError(
+                    "standard input is closed", source=self.name, hint="name a file, or pipe data in"
+                )
+        else:
+            raw = self._open_file(self.path)
+        return io.BufferedReader(cast("io.RawIOBase", _Forward(raw)), HEAD)
+
+    def _open_file(self, path: Path) -> IO[bytes]:
+        try:
+            if path.is_dir():
+                raise InputError("is a directory", source=self.name, hint="name the files in it")
+            return path.open("rb")
+        except FileNotFoundError as error:
+            raise InputError("there is no such file", source=self.name, hint="check the path") from error
+        except PermissionError as error:
+            raise InputError(
+                "may not be read", source=self.name, hint=f"check its permissions: ls -l {self.name}"
+            ) from error
+        except (OSError, ValueError) as error:  # ValueError: a null character in the name
+            raise InputError(f"cannot be opened: {_reason(error)}", source=self.name) from error
+
+    def _begin(self, raw: io.BufferedReader) -> tuple[io.BufferedReader, bytes]:
+        """Return the decompressed content with its first bytes."""
+        with self._reading():
+            stream = decompressed(raw, self.name)
+            head = _first_bytes(stream)
+        if head.startswith(_UTF16):
+            raise InputError(
+                "the text is in UTF-16",
+                source=self.name,
+                hint="save it as UTF-8, e.g. iconv -f UTF-16 -t UTF-8",
+            )
+        content = head.removeprefix(b"\xef\xbb\xbf")
+        bare_cr = b"\r" in content and b"\n" not in content and b"\0" not in content
+        if bare_cr:
+            content = content.replace(b"\r", b"\n")
+        rejoined = _Rejoined(content, stream, bare_cr=bare_cr)
+        return io.BufferedReader(rejoined, HEAD), content
+
+    def _reading(self) -> _Reading:
+        return _Reading(self.name)
+
+    @cached_property
+    def sha256(self) -> str | None:
+        """SHA-256 of the file as it lies on disk; None for standard input, pipes and devices."""
+        if self.path is None:
+            return None
+        try:
+            if not stat.S_ISREG(self.path.stat().st_mode):
+                return None
+            with self.path.open("rb") as stream:
+                return hashlib.file_digest(stream, "sha256").hexdigest()
+        except OSError as error:
+            raise InputError(f"cannot be read: {_reason(error)}", source=self.name) from error
+
+    @cached_property
+    def provenance(self) -> dict[str, Any]:
+        """Path and SHA-256, as every record of this input carries them; copy before adding to it."""
+        found = {"path": self.name}
+        if self.sha256 is not None:
+            found["sha256"] = self.sha256
+        return found
+
+    def read(self) -> bytes:
+        """Return the whole (rest of the) content.
+
+        Raises
+        ------
+        InputError
+            If it is damaged, or larger than ``MAX_CONTENT``.
+        """
+        with self._reading():
+            content = self._stream.read(MAX_CONTENT)
+            if len(content) == MAX_CONTENT and self._stream.read(1):
+                raise InputError(
+                    f"the content is larger than {MAX_CONTENT >> 30} GiB",
+                    source=self.name,
+                    hint="split the file",
+                )
+        return content
+
+    def lines(self) -> Iterator[bytes]:
+        """Yield the lines with their ends, in constant memory.
+
+        Raises
+        ------
+        InputError
+            If the content is damaged, or a line is longer than ``MAX_LINE``.
+        """
+        readline = self._stream.readline
+        number = 0
+        with self._reading():
+            while line := readline(MAX_LINE):
+                number += 1
+                if len(line) >= MAX_LINE:
+                    raise InputError(
+                        f"line {number} is longer than {MAX_LINE >> 20} MiB", source=self.name,
+                        hint="no format that logos reads has such lines",
+                    )  # fmt: skip
+                yield line
+
+    def text_lines(self) -> Iterator[str]:
+        """Yield the lines as text without their ends; bytes that are no UTF-8 become U+FFFD."""
+        for line in self.lines():
+            yield line.rstrip(b"\r\n").decode("utf-8", "replace")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; standard input stays open."""
+        if self.path is not None:
+            self._raw.close()
+
+
+class _Reading:
+    """Turns what reading can raise into an :class:`InputError`."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, EOFError):
+            raise InputError(
+                f"the compressed data are cut off: {error}",
+                source=self.name,
+                hint="copy or download the file again",
+            ) from error
+        if isinstance(error, (OSError, ValueError)):
+            raise InputError(f"cannot be read: {_reason(error)}", source=self.name) from error
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) and error.strerror else str(error)) or type(
+        error
+    ).__name__
+
+
+class _Forward(io.RawIOBase):
+    """Reads from any binary stream; closing it closes files of ours only."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        # a pipe hands on what it has: `read` of a buffered stream would wait for the whole block
+        self._read = getattr(stream, "read1", stream.read)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._stream.close()
+            super().close()
+
+
+class _Rejoined(io.RawIOBase):
+    """The bytes that were read for sniffing, then the rest of the stream."""
+
+    def __init__(self, head: bytes, rest: IO[bytes], *, bare_cr: bool) -> None:
+        self._head = memoryview(head)
+        self._rest = rest
+        self._read = getattr(rest, "read1", rest.read)
+        self._bare_cr = bare_cr
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        size = len(buffer)
+        data: ReadableBuffer
+        if self._head:
+            data, self._head = self._head[:size], self._head[size:]
+        else:
+            data = self._read(size)
+            if self._bare_cr:
+                data = cast("bytes", data).replace(b"\r", b"\n")
+        length = len(memoryview(data))
+        buffer[:length] = data
+        return length
+
+
+def _first_bytes(stream: io.BufferedReader) -> bytes:
+    """Read up to ``HEAD`` bytes; of sentences and records, only what has come, in whole lines."""
+    head = b""
+    while len(head) < HEAD:
+        piece = stream.read1(HEAD - len(head))
+        if not piece:
+            break
+        head += piece
+        if head.startswith((b"{", b"<")) and b"\n" in head:
+            break
+    return head
+
+
+# -- directories and lists -----------------------------------------------------------------------------------
+
+
+def _known_suffixes() -> frozenset[str]:
+    return frozenset(suffix for plugin in registry.load_all("formats").values() for suffix in plugin.suffixes)
+
+
+def expand_paths(paths: Iterable[str], skipped: list[tuple[str, str]] | None = None) -> list[str]:
+    """Return the files that arguments of the command line stand for.
+
+    Parameters
+    ----------
+    paths : iterable of str
+        Files; ``-``; directories, which are searched, with all that is below them, for files whose ending
+        (before .gz, .zst, .xz or .bz2) belongs to a format; and lists of files: ``@LIST``, or a file named
+        .ds, .list, .lst or .txt whose first line names a file that exists.
+    skipped : list, optional
+        Gets ``(path, reason)`` for every file that was found and left out.
+
+    Returns
+    -------
+    list of str
+        In the order given, directories sorted by name; a file named twice comes once.
+
+    Raises
+    ------
+    InputError
+        If a directory holds no readable file, or a list names none.
+    """
+    left_out: list[tuple[str, str]] = [] if skipped is None else skipped
+    found: dict[str, None] = {}
+    for path in paths:
+        for file in _expand(path, left_out):
+            if file in found:
+                left_out.append((file, "named twice"))
+            found[file] = None
+    return list(found)
+
+
+def _expand(path: str, skipped: list[tuple[str, str]]) -> Iterator[str]:
+    if path == "-":
+        yield path
+    elif path.startswith("@") and not Path(path).exists():
+        yield from _expand_list(path[1:], skipped)
+    elif Path(path).is_dir():
+        yield from _expand_directory(path, skipped)
+    elif path.lower().endswith(LISTS) and _is_list(path):
+        yield from _expand_list(path, skipped)
+    else:
+        yield path
+
+
+def _expand_directory(path: str, skipped: list[tuple[str, str]]) -> list[str]:
+    suffixes = _known_suffixes()
+    files: list[str] = []
+    visited: set[str] = set()
+    for folder, folders, names in os.walk(path, followlinks=True, onerror=_cannot_list):
+        real = os.path.realpath(folder)
+        if real in visited:  # a link to a folder above would be walked for ever
+            folders.clear()
+            continue
+        visited.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            file = str(Path(folder) / name)
+            if _content_suffix(name) not in suffixes:
+                skipped.append((file, f"the ending {Path(name).suffix or '(none)'} belongs to no format"))
+            elif name.startswith("."):
+                skipped.append((file, "a hidden file"))
+            else:
+                files.append(file)
+    if not files:
+        raise InputError(
+            "the directory holds no file that logos reads", source=path,
+            hint=f"endings it looks for: {' '.join(sorted(suffixes))}; name other files one by one",
+        )  # fmt: skip
+    return files
+
+
+def _cannot_list(error: OSError) -> None:
+    raise InputError(f"the directory cannot be listed: {_reason(error)}", source=error.filename) from error
+
+
+def _content_suffix(name: str) -> str:
+    path = Path(name.lower())
+    return (path.with_suffix("") if path.suffix in COMPRESSED else path).suffix
+
+
+def _is_list(path: str) -> bool:
+    """Whether the first entry of a file names a file that exists: what no format's content does."""
+    try:
+        with Path(path).open("rb") as stream:
+            first = next(_entries(stream.read(HEAD)), None)
+    except OSError:
+        return False
+    return first is not None and any(place.exists() for place in _places(first, path))
+
+
+def _entries(content: bytes) -> Iterator[str]:
+    """Yield the first words of a list's lines, past comments and the header lines of P2Rank."""
+    for line in content.decode("utf-8", "replace").splitlines():
+        text = line.strip()
+        if text and not text.startswith(("#", "HEADER:", "PARAM.")):
+            yield text
+
+
+def _places(entry: str, listing: str) -> Iterator[Path]:
+    """Yield where an entry may lie: the line or its first column, beside the list or in the working directory."""
+    for name in dict.fromkeys((entry, entry.split("\t")[0].split()[0])):
+        if len(name) < 4096 and "\0" not in name:
+            yield Path(listing).parent / name
+            yield Path(name)
+
+
+def _expand_list(path: str, skipped: list[tuple[str, str]]) -> Iterator[str]:
+    with Input(path) as listing:
+        entries = list(_entries(listing.read()))
+    if not entries:
+        raise InputError("the list names no files", source=path, hint="one path a line; # begins a comment")
+    for entry in entries:
+        places = list(_places(entry, path))
+        place = next((place for place in places if place.exists()), places[0] if places else Path(entry))
+        if place.is_dir():
+            yield from _expand_directory(str(place), skipped)
+        else:
+            yield str(place)  # one that is missing is reported when it is opened, as any other

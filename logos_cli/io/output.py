@@ -1,0 +1,113 @@
+"""Writing files: under a temporary name first, compressed by extension, renamed when complete."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, cast
+
+from logos_cli.errors import OutputError, UsageError
+
+_COMPRESSED = (".gz", ".zst")
+
+
+def suffix_of(path: str | Path) -> str:
+    """Return the extension that names the format, lower case, without ``.gz`` or ``.zst``: ``.jsonl``."""
+    suffixes = [suffix.lower() for suffix in Path(path).suffixes]
+    while suffixes and suffixes[-1] in _COMPRESSED:
+        suffixes.pop()
+    return suffixes[-1] if suffixes else ""
+
+
+def is_device(path: str) -> bool:
+    """Whether the path is a device such as ``/dev/stderr``, which is written to and never replaced."""
+    return path.startswith("/dev/")
+
+
+def check_output(path: str | None, *, overwrite: bool) -> None:
+    """Refuse an output that cannot be written, before any work is done.
+
+    Raises
+    ------
+    UsageError
+        If the file exists and ``overwrite`` is false.
+    OutputError
+        If its directory does not exist or is not writable.
+    """
+    if path is None or path == "-" or is_device(path):
+        return
+    target = Path(path)
+    if target.is_dir():
+        raise UsageError("the output is a directory", source=path, hint="give a file name")
+    if target.exists() and not overwrite:
+        raise UsageError("the output exists", source=path, hint="add --overwrite, or choose another name")
+    parent = target.absolute().parent
+    if not parent.is_dir():
+        raise OutputError(f"the directory {parent} does not exist", source=path, hint=f"mkdir -p {parent}")
+    if not os.access(parent, os.W_OK):
+        raise OutputError(
+            f"the directory {parent} is not writable", source=path, hint="choose another place with -o"
+        )
+
+
+@contextlib.contextmanager
+def open_output(path: str | None, *, overwrite: bool = False) -> Iterator[IO[str]]:
+    """Open a text output; None or ``-`` is standard output.
+
+    A file is written as ``NAME.part`` and renamed when the block ends without an exception; otherwise the
+    part stays, so that nothing is lost.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be created, or the device is full.
+    """
+    if path is None or path == "-":
+        yield sys.stdout
+        return
+    check_output(path, overwrite=overwrite)
+    if is_device(path):
+        with _explained(path), Path(path).open("w", encoding="utf-8") as device:
+            yield device
+        return
+    part = Path(f"{path}.part")
+    with _explained(path):
+        stream: IO[str] = _create(part, Path(path).suffix.lower())
+        try:
+            yield stream
+        finally:
+            stream.close()
+        part.replace(path)
+
+
+def _create(part: Path, suffix: str) -> IO[str]:
+    if suffix in _COMPRESSED:
+        from logos_cli.io.compressed_output import CompressedOutput
+
+        return io.TextIOWrapper(cast("IO[bytes]", CompressedOutput(part)), encoding="utf-8", newline="\n")
+    return part.open("w", encoding="utf-8", newline="\n")
+
+
+@contextlib.contextmanager
+def _explained(path: str) -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise OutputError(
+                "no space is left on the device",
+                source=path,
+                hint="free some space" + ("" if is_device(path) else f"; {path}.part holds what was written"),
+            ) from error
+        if error.filename in (path, f"{path}.part"):
+            raise OutputError(
+                f"cannot be written: {error.strerror}", source=path, hint="choose another place"
+            ) from error
+        raise

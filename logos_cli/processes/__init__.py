@@ -1,0 +1,1 @@
+"""What every part that starts processes needs."""

@@ -1,0 +1,1 @@
+"""A macromolecular structure in memory: chains, roles of residues, ligands, contacts."""

@@ -1,0 +1,1 @@
+"""The chemistry of a ligand in a structure: component dictionary, bond orders, SMILES."""

@@ -1,0 +1,229 @@
+"""From the parts of a ligand to its SMILES: bond orders by definition, stereo by coordinates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from rdkit import Chem, rdBase
+from rdkit.Chem import rdCIPLabeler
+from rdkit.Geometry import Point3D
+
+from logos_cli.errors import MoleculeError
+from logos_cli.structure.ligand.build import NON_METALS, Builder, Link, Part, Position, sanitize
+from logos_cli.structure.ligand.dictionary import Component
+
+_TETRAHEDRAL = (Chem.ChiralType.CHI_TETRAHEDRAL_CW, Chem.ChiralType.CHI_TETRAHEDRAL_CCW)
+_PSEUDO_CHIRAL = frozenset((15, 16, 33, 34))
+_FEWEST_CHIRAL = 4
+
+
+@dataclass(slots=True)
+class Drawing:
+    """The molecule of a ligand, put together from its parts."""
+
+    smiles: str
+    n_atoms: int
+
+
+def draw(parts: Sequence[Part], links: Iterable[Link] = ()) -> Drawing:
+    """Return the canonical isomeric SMILES of linked components.
+
+    A bond between two parts takes the place of a hydrogen at each end, or of a leaving group that the
+    coordinates lack. Other atoms without coordinates stay: the sentence names the molecule, not its model.
+    Stereo comes from the coordinates; where a neighbour has none, from the definition.
+
+    Raises
+    ------
+    MoleculeError
+        If the definition is no molecule that chemistry software accepts.
+    """
+    links = tuple(links)
+    if len(parts) == 1 and not links and (drawing := _draw_whole(parts[0])) is not None:
+        return drawing
+    builder = Builder(parts, links)
+    molecule = builder.molecule()
+    sanitize(molecule, " ".join(part.component.id for part in parts))
+    _set_stereo(builder, molecule)
+    if not builder.numbers.isdisjoint(_PSEUDO_CHIRAL) or not NON_METALS.issuperset(builder.numbers):
+        drop_stereo(molecule)
+    return Drawing(str(Chem.MolToSmiles(molecule)), molecule.GetNumAtoms())
+
+
+def _draw_whole(part: Part) -> Drawing | None:
+    """Draw a component whose atoms all have coordinates, from a molecule that is made once; None for any other."""
+    atoms = part.component.atoms
+    positions = [part.positions.get(atom.name) for atom in atoms]
+    placed = [position for position in positions if position is not None]
+    if len(placed) < max(_FEWEST_CHIRAL, len(positions)):
+        return None
+    template, has_marks = _flat(part.component)
+    molecule = Chem.Mol(template)
+    set_conformer(molecule, placed)
+    Chem.AssignStereochemistryFrom3D(molecule)
+    if has_marks:
+        drop_stereo(molecule)
+    return Drawing(str(Chem.MolToSmiles(molecule)), len(placed))
+
+
+@lru_cache(maxsize=512)
+def _flat(definition: Component) -> tuple[Chem.Mol, bool]:
+    """Return a component without stereo, and whether it may get marks that :func:`drop_stereo` removes."""
+    builder = Builder((Part(definition, {}),), ())
+    molecule = builder.molecule()
+    sanitize(molecule, definition.id)
+    has_marks = not builder.numbers.isdisjoint(_PSEUDO_CHIRAL) or not NON_METALS.issuperset(builder.numbers)
+    return Chem.Mol(molecule), has_marks
+
+
+def molecule_of(definition: Component) -> Chem.Mol:
+    """Return the molecule of one component, with the stereo of its definition.
+
+    Raises
+    ------
+    MoleculeError
+        If the definition is no molecule that chemistry software accepts.
+    """
+    builder = Builder((Part(definition, {}),), ())
+    molecule = builder.molecule()
+    sanitize(molecule, definition.id)
+    _set_stereo(builder, molecule)
+    return molecule
+
+
+def to_smiles(molecule: Chem.Mol) -> str:
+    """Return the canonical isomeric SMILES without stereo marks that mean nothing here (:func:`drop_stereo`)."""
+    drop_stereo(molecule)
+    smiles: str = Chem.MolToSmiles(molecule)
+    return smiles
+
+
+def drop_stereo(molecule: Chem.Mol) -> None:
+    """Remove marks of metal geometry, and of phosphorus or sulphur with two terminal oxygens.
+
+    The latter differ only by where a proton or charge was drawn, which no crystal structure shows.
+    """
+    for atom in molecule.GetAtoms():
+        tag = atom.GetChiralTag()
+        if tag == Chem.ChiralType.CHI_UNSPECIFIED:
+            continue
+        if tag not in _TETRAHEDRAL or _is_pseudo_chiral(atom):
+            atom.SetChiralTag(Chem.ChiralType.CHI_UNSPECIFIED)
+
+
+def _is_pseudo_chiral(atom: Chem.Atom) -> bool:
+    if atom.GetAtomicNum() not in _PSEUDO_CHIRAL:
+        return False
+    ends = [near.GetAtomicNum() for near in atom.GetNeighbors() if near.GetDegree() == 1]
+    return ends.count(8) > 1
+
+
+def _set_stereo(builder: Builder, molecule: Chem.RWMol) -> None:
+    """Set stereo from the coordinates, and from the definition where they do not reach."""
+    placed = [position is not None for position in builder.positions]
+    if not any(placed) or len(placed) < _FEWEST_CHIRAL:
+        _stereo_from_labels(molecule, dict(enumerate(builder.stereo)), builder.bond_stereo)
+        return
+    set_conformer(molecule, [position or (0.0, 0.0, 0.0) for position in builder.positions])
+    Chem.AssignStereochemistryFrom3D(molecule)
+    if all(placed):
+        return
+    atoms = {}
+    for atom in molecule.GetAtoms():
+        near = [neighbour.GetIdx() for neighbour in atom.GetNeighbors()]
+        if not all(placed[index] for index in (atom.GetIdx(), *near)):
+            atoms[atom.GetIdx()] = builder.stereo[atom.GetIdx()]
+            atom.SetChiralTag(Chem.ChiralType.CHI_UNSPECIFIED)
+    bonds = {}
+    for bond in molecule.GetBonds():
+        ends = (bond.GetBeginAtom(), bond.GetEndAtom())
+        near = [neighbour.GetIdx() for end in ends for neighbour in end.GetNeighbors()]
+        if not all(placed[index] for index in near):
+            bond.SetStereo(Chem.BondStereo.STEREONONE)
+            key = (bond.GetBeginAtomIdx(), bond.GetEndAtomIdx())
+            bonds[key] = builder.bond_stereo.get(key) or builder.bond_stereo.get(key[::-1], "N")
+    _stereo_from_labels(molecule, atoms, bonds)
+
+
+def set_conformer(molecule: Chem.Mol, positions: Sequence[Position]) -> None:
+    """Give a molecule one conformer (Å)."""
+    conformer = Chem.Conformer(len(positions))
+    for index, position in enumerate(positions):
+        conformer.SetAtomPosition(index, Point3D(*position))
+    conformer.Set3D(True)
+    molecule.RemoveAllConformers()
+    molecule.AddConformer(conformer)
+
+
+def _stereo_from_labels(
+    molecule: Chem.RWMol, atoms: Mapping[int, str], bonds: Mapping[tuple[int, int], str]
+) -> None:
+    """Set the stereo that CIP labels (R, S, E, Z) ask for, by trial: labels depend on each other."""
+    wanted = {index: label for index, label in atoms.items() if label in ("R", "S")}
+    double = {}
+    for (first, second), label in bonds.items():
+        bond = molecule.GetBondBetweenAtoms(first, second)
+        if label in ("E", "Z") and bond.GetBondType() == Chem.BondType.DOUBLE and not bond.GetIsAromatic():
+            double[bond.GetIdx()] = label
+            _set_cis(bond)
+    if not wanted and not double:
+        return
+    for index in wanted:
+        molecule.GetAtomWithIdx(index).SetChiralTag(Chem.ChiralType.CHI_TETRAHEDRAL_CCW)
+    for _ in range(4):
+        if not _flip_wrong(molecule, wanted, double):
+            break
+    Chem.SetDoubleBondNeighborDirections(molecule)
+    Chem.AssignStereochemistry(molecule, cleanIt=True, force=True)
+
+
+def _set_cis(bond: Chem.Bond) -> None:
+    ends = (bond.GetBeginAtom(), bond.GetEndAtom())
+    near = [
+        [a.GetIdx() for a in end.GetNeighbors() if a.GetIdx() != other.GetIdx()]
+        for end, other in zip(ends, ends[::-1], strict=True)
+    ]
+    if all(near):
+        bond.SetStereoAtoms(near[0][0], near[1][0])
+        bond.SetStereo(Chem.BondStereo.STEREOCIS)
+
+
+def _flip_wrong(molecule: Chem.RWMol, atoms: Mapping[int, str], bonds: Mapping[int, str]) -> bool:
+    for index in atoms:
+        molecule.GetAtomWithIdx(index).ClearProp("_CIPCode")
+    for index in bonds:
+        molecule.GetBondWithIdx(index).ClearProp("_CIPCode")
+    try:
+        rdCIPLabeler.AssignCIPLabels(molecule)
+    except RuntimeError:  # some cages are beyond the exact labels; the older rules settle most of them
+        Chem.AssignStereochemistry(molecule, cleanIt=False, force=True)
+    flipped = False
+    for index, label in atoms.items():
+        atom = molecule.GetAtomWithIdx(index)
+        if atom.HasProp("_CIPCode") and atom.GetProp("_CIPCode").upper() != label:
+            atom.InvertChirality()
+            flipped = True
+    for index, label in bonds.items():
+        bond = molecule.GetBondWithIdx(index)
+        if bond.HasProp("_CIPCode") and bond.GetProp("_CIPCode").upper() != label:
+            cis = bond.GetStereo() == Chem.BondStereo.STEREOCIS
+            bond.SetStereo(Chem.BondStereo.STEREOTRANS if cis else Chem.BondStereo.STEREOCIS)
+            flipped = True
+    return flipped
+
+
+def parse_smiles(text: str) -> Any:
+    """Return the molecule of a SMILES.
+
+    Raises
+    ------
+    MoleculeError
+        If RDKit does not accept it.
+    """
+    with rdBase.BlockLogs():
+        molecule = Chem.MolFromSmiles(text)
+    if molecule is None:
+        raise MoleculeError(f"RDKit does not accept the SMILES {text}")
+    return molecule

@@ -1,0 +1,148 @@
+"""The SMILES of a ligand of a structure: where its bond orders come from, in order of trust.
+
+A molecule file given by the user, the mmCIF file's own chemical component, the Chemical Component Dictionary,
+and last the coordinates.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from logos_cli.errors import LogosError, MoleculeError
+from logos_cli.structure.ligand import build, chemistry
+from logos_cli.structure.ligand.chem_comp import ChemComps
+from logos_cli.structure.ligand.dictionary import Component, component
+from logos_cli.structure.ligands import Ligand
+from logos_cli.structure.model import Model
+from logos_cli.structure.types import Residue
+
+if TYPE_CHECKING:
+    from rdkit import Chem
+
+
+@dataclass(frozen=True, slots=True)
+class LigandSmiles:
+    """A ligand's SMILES, and where its bonds come from: ``file``, ``chem_comp``, ``ccd`` or ``perceived``."""
+
+    smiles: str
+    origin: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Chemist:
+    """Writes the SMILES of the ligands of one model; ``given`` is the user's molecule, if any."""
+
+    model: Model
+    given: Chem.Mol | None = None
+    comps: ChemComps | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        block = self.model.loaded.block
+        self.comps = ChemComps(block) if block is not None else None
+
+    def smiles(self, ligand: Ligand) -> LigandSmiles:
+        """Return the SMILES of a ligand.
+
+        Raises
+        ------
+        MoleculeError
+            If no molecule can be made; the hint says what would help.
+        """
+        if self.given is not None:
+            return self._by_template(ligand, self.given, "file")
+        found = [self.definition(residue) for residue in ligand.residues]
+        if any(item is None for item in found):
+            missing = sorted(
+                {residue.name for residue, item in zip(ligand.residues, found, strict=True) if item is None}
+            )
+            return self._perceived(ligand, f"the dictionary does not know {', '.join(missing)}")
+        components = [item[0] for item in found if item is not None]
+        origin = "ccd" if any(item[1] == "ccd" for item in found if item is not None) else "chem_comp"
+        parts, place, strangers = self.parts(ligand, components)
+        if strangers:
+            return self._renamed(ligand, components, origin, strangers)
+        drawing = chemistry.draw(parts, [build.Link(place[one], place[other]) for one, other in ligand.links])
+        return LigandSmiles(drawing.smiles, origin, self._unmodelled(ligand, drawing.n_atoms))
+
+    def definition(self, residue: Residue) -> tuple[Component, str] | None:
+        """Return what a residue's name stands for, and whether the file or the dictionary says so."""
+        if self.comps is not None and (found := self.comps.get(residue.name)) is not None:
+            return found, "chem_comp"
+        known = component(residue.name)
+        return (known, "ccd") if known is not None else None
+
+    def parts(
+        self, ligand: Ligand, components: list[Component]
+    ) -> tuple[list[build.Part], dict[int, tuple[int, str]], list[str]]:
+        """Return the parts, the part and name of each atom, and atoms that a definition does not have."""
+        model = self.model
+        place: dict[int, tuple[int, str]] = {}
+        parts, strangers = [], []
+        for number, (residue, comp) in enumerate(zip(ligand.residues, components, strict=True)):
+            atoms = model.atoms([residue.index])
+            known = comp.elements
+            positions = {}
+            for atom, element, (x, y, z) in zip(
+                atoms.tolist(), model.elements[atoms].tolist(), model.positions[atoms].tolist(), strict=True
+            ):
+                name = model.atom_name(atom)
+                place[atom] = (number, name)
+                positions[name] = (x, y, z)
+                if known.get(name) != element:
+                    strangers.append(name)
+            parts.append(build.Part(comp, positions))
+        return parts, place, strangers
+
+    @staticmethod
+    def _unmodelled(ligand: Ligand, n_atoms: int) -> tuple[str, ...]:
+        """Say how many atoms of the molecule the file lacks."""
+        n_missing = n_atoms - len(ligand.atoms)
+        if n_missing <= 0:
+            return ()
+        atoms = "1 heavy atom has" if n_missing == 1 else f"{n_missing} heavy atoms have"
+        return (f"{atoms} no coordinates in {ligand}; the SMILES is of the whole component",)
+
+    def _renamed(
+        self, ligand: Ligand, components: list[Component], origin: str, strangers: list[str]
+    ) -> LigandSmiles:
+        """Use a definition whose atoms have other names, if the connected atoms are the same; else perceive."""
+        title = ligand.title
+        names = ", ".join(strangers[:6]) + (" …" if len(strangers) > 6 else "")
+        if len(components) == 1:
+            template = chemistry.molecule_of(components[0])
+            try:
+                found = self._by_template(ligand, template, origin)
+            except MoleculeError:
+                return self._perceived(ligand, f"atoms {names} are not those of component {title}")
+            note = f"atom names of {ligand} are not those of component {title} ({names}); matched by bonds"
+            return LigandSmiles(found.smiles, origin, (*found.notes, note))
+        return self._perceived(ligand, f"atoms {names} are not those of {title}")
+
+    def _by_template(self, ligand: Ligand, template: Chem.Mol, origin: str) -> LigandSmiles:
+        from logos_cli.structure.ligand import perception
+
+        numbers, positions = self._atoms(ligand)
+        smiles = perception.apply_template(numbers, positions, template)
+        return LigandSmiles(smiles, origin)
+
+    def _perceived(self, ligand: Ligand, why: str) -> LigandSmiles:
+        from logos_cli.structure.ligand import perception
+
+        numbers, positions = self._atoms(ligand)
+        try:
+            smiles = perception.perceive(numbers, positions)
+        except LogosError as error:
+            raise MoleculeError(
+                f"no bond orders for ligand {ligand}: {why}, and {error.message}",
+                hint="give them with --ligand FILE.sdf or --ligand SMILES",
+            ) from error
+        return LigandSmiles(
+            smiles, "perceived", (f"{why}; bond orders of {ligand} are perceived from coordinates",)
+        )
+
+    def _atoms(self, ligand: Ligand) -> tuple[list[int], list[build.Position]]:
+        atoms = ligand.atoms
+        positions = [(x, y, z) for x, y, z in self.model.positions[atoms].tolist()]
+        return [int(number) for number in self.model.elements[atoms].tolist()], positions

@@ -1,0 +1,132 @@
+"""The molecule that a user gives with ``--ligand``: a SDF, MOL2 or SMILES file, or a SMILES."""
+
+from __future__ import annotations
+
+import re
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rdkit import Chem, rdBase
+
+from logos_cli.chemistry.molblock import read_molblock
+from logos_cli.errors import InputError, LogosError, MoleculeError
+from logos_cli.io.input import Input
+from logos_cli.structure.ligand.chemistry import parse_smiles, to_smiles
+
+_SELECTION = re.compile(r"\w{1,5}|(?:\w{1,12}:)?(?:[\w-]{1,8}:){1,2}(?:-?\d+[A-Za-z]?|\.)")
+_FILE = re.compile(r"\.(?:sdf|sd|mol|mol2|mdl|smi|smiles)(?:\.(?:gz|zst))?$", re.IGNORECASE)
+_MOL2 = "@<TRIPOS>MOLECULE"
+
+
+@dataclass(slots=True)
+class Given:
+    """One molecule of the user, without hydrogens.
+
+    Attributes
+    ----------
+    positions : ndarray, shape (n_atoms, 3), or None
+        Å; None if the input has no three-dimensional coordinates.
+    source : dict
+        Path and SHA-256 of the file, or nothing for a SMILES.
+    """
+
+    molecule: Chem.Mol
+    title: str
+    positions: NDArray[np.float64] | None = None
+    source: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def smiles(self) -> str:
+        """Canonical isomeric SMILES, with stereo from the coordinates where there are any."""
+        molecule = Chem.Mol(self.molecule)
+        if self.positions is not None:
+            Chem.AssignStereochemistryFrom3D(molecule)
+        return to_smiles(molecule)
+
+    @property
+    def numbers(self) -> list[int]:
+        """Atomic numbers."""
+        return [atom.GetAtomicNum() for atom in self.molecule.GetAtoms()]
+
+
+def is_selection(text: str) -> bool:
+    """Whether ``--ligand`` names a ligand of the structure rather than bringing a molecule."""
+    return not Path(text).is_file() and not _FILE.search(text) and bool(_SELECTION.fullmatch(text))
+
+
+def read_given(text: str) -> list[Given | LogosError]:
+    """Return the molecules of a file or SMILES; a molecule that cannot be read is the reason why.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or the text is no SMILES.
+    """
+    if not Path(text).is_file():
+        if _FILE.search(text) or (
+            "/" in text and Path(text).parent.is_dir() and len(text) > 3 and "." in text
+        ):
+            raise InputError(
+                "there is no such file", source=text, hint="--ligand takes a file, an id or a SMILES"
+            )
+        return [Given(_plain(parse_smiles(text)), "ligand")]
+    with closing(Input(text)) as source:
+        content = source.read().decode("utf-8", "replace").replace("\r\n", "\n")
+        found = [_read(block, source) for block in _blocks(content)]
+    if not found:
+        raise InputError(
+            "there is no molecule in the file", source=text, hint="give a SDF, MOL2 or SMILES file"
+        )
+    return found
+
+
+def _blocks(content: str) -> list[str]:
+    if _MOL2 in content:
+        return [_MOL2 + block for block in content.split(_MOL2)[1:]]
+    if "M  END" in content:
+        return [
+            block.lstrip("\n") if index else block
+            for index, block in enumerate(content.split("$$$$"))
+            if block.strip()
+        ]
+    return [line for line in content.splitlines() if line.strip() and not line.startswith("#")]
+
+
+def _read(block: str, source: Input) -> Given | LogosError:
+    try:
+        if block.startswith(_MOL2):
+            with rdBase.BlockLogs():
+                molecule = Chem.MolFromMol2Block(block)
+            title = block.split("\n", 2)[1].strip()
+            if molecule is None:
+                raise MoleculeError("RDKit rejects the MOL2 molecule", hint="convert it to SDF")
+        elif "M  END" in block:
+            molecule = read_molblock(block)[0]
+            title = block.split("\n", 1)[0].strip()
+        else:
+            words = block.split()
+            molecule, title = parse_smiles(words[0]), " ".join(words[1:])
+    except LogosError as error:
+        return error.at(source.name)
+    molecule = _plain(molecule)
+    given = Given(molecule, title or source.stem, None, source.provenance)
+    if molecule.GetNumConformers():
+        positions = np.array(molecule.GetConformer().GetPositions())
+        # a planar molecule may lie in the plane z = 0 of a receptor's frame; the header says so then
+        if molecule.GetConformer().Is3D() or _says_3d(block) or (positions[:, 2] != 0).any():
+            given.positions = positions
+    return given
+
+
+def _says_3d(block: str) -> bool:
+    lines = block.split("\n", 2)
+    return len(lines) > 1 and lines[1][20:22] == "3D"
+
+
+def _plain(molecule: Chem.Mol) -> Chem.Mol:
+    with rdBase.BlockLogs():
+        return Chem.RemoveAllHs(molecule)

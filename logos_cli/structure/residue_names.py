@@ -1,0 +1,94 @@
+"""Residue names of structure files: which are amino acids, nucleotides, water, and their one letter."""
+
+from __future__ import annotations
+
+import string
+from functools import cache
+
+import gemmi
+
+from logos_cli.structure.ligand.dictionary import component
+
+STANDARD = {
+    "ALA": "A", "ARG": "R", "ASN": "N", "ASP": "D", "CYS": "C", "GLN": "Q", "GLU": "E", "GLY": "G", "HIS": "H",
+    "ILE": "I", "LEU": "L", "LYS": "K", "MET": "M", "PHE": "F", "PRO": "P", "SER": "S", "THR": "T", "TRP": "W",
+    "TYR": "Y", "VAL": "V", "SEC": "U", "PYL": "O", "ASX": "B", "GLX": "Z", "XLE": "J", "UNK": "X",
+}  # fmt: skip
+"""Residues that have a letter of their own in the files of the PDB."""
+
+FORCE_FIELD = {
+    "ASH": "D", "CYM": "C", "CYX": "C", "GLH": "E", "HID": "H", "HIE": "H", "HIP": "H", "HSD": "H", "HSE": "H",
+    "HSP": "H", "LYN": "K",
+}  # fmt: skip
+"""Names that Amber and CHARMM give to protonation states; the PDB does not use them."""
+
+COMMON_MODIFIED = {
+    "ALY": "K", "CAS": "C", "CME": "C", "CSD": "C", "CSO": "C", "CSX": "C", "HYP": "P", "KCX": "K", "LLP": "K",
+    "M3L": "K", "MLY": "K", "MLZ": "K", "MSE": "M", "OCS": "C", "PCA": "Q", "PTR": "Y", "SEP": "S", "TPO": "T",
+    "TYS": "Y",
+}  # fmt: skip
+"""Parents of the modified residues that are met most, so that the dictionary is not opened for them."""
+
+WATER = frozenset(("HOH", "DOD", "WAT", "H2O", "D2O", "TIP", "TIP3", "TP3", "T3P", "SPC", "SOL"))
+
+IGNORED_LIGANDS = frozenset(
+    ("HOH", "DOD", "WAT", "NAG", "MAN", "UNK", "GLC", "ABA", "MPD", "GOL", "SO4", "PO4")
+)
+"""Names that P2Rank never counts as ligands."""
+
+MAX_PEPTIDE_LIGAND = 20
+"""A peptide of at most so many residues, in contact with a longer chain, is a ligand."""
+
+
+@cache
+def letter(name: str) -> str:
+    """Return the one-letter code of an amino-acid residue: its own, its parent's, else ``X``.
+
+    The parent of a modified residue is the one that the Chemical Component Dictionary names
+    (``mon_nstd_parent_comp_id``). A residue made of several, such as the chromophore of GFP, is ``X``.
+    """
+    for table in (STANDARD, COMMON_MODIFIED, FORCE_FIELD):
+        if name in table:
+            return table[name]
+    known = component(name)
+    if known is None:
+        tabulated = gemmi.find_tabulated_residue(name)
+        code = tabulated.one_letter_code.strip().upper() if tabulated.is_amino_acid() else ""
+        return code or "X"
+    if parent := STANDARD.get(known.parent.strip().upper()):
+        return parent
+    single = len(known.letter) == 1 and known.letter in string.ascii_uppercase and not known.parent.count(",")
+    return known.letter if single else "X"
+
+
+@cache
+def is_amino_acid(name: str) -> bool:
+    """Whether a residue of this name can stand in a protein chain by its definition."""
+    if name in STANDARD or name in COMMON_MODIFIED or name in FORCE_FIELD:
+        return True
+    return bool(gemmi.find_tabulated_residue(name).is_amino_acid())
+
+
+@cache
+def is_standard_amino_acid(name: str) -> bool:
+    """Whether an ATOM line of this name is taken for a chain without looking at its bonds."""
+    return name in STANDARD or name in FORCE_FIELD
+
+
+@cache
+def is_nucleotide(name: str) -> bool:
+    """Whether the name is a nucleotide's."""
+    return bool(gemmi.find_tabulated_residue(name).is_nucleic_acid())
+
+
+@cache
+def is_water(name: str) -> bool:
+    """Whether the name is water's."""
+    return name in WATER or bool(gemmi.find_tabulated_residue(name).is_water())
+
+
+@cache
+def is_saccharide(name: str) -> bool:
+    """Whether the Chemical Component Dictionary calls the component a saccharide."""
+    known = component(name)
+    return known is not None and "SACCHARIDE" in known.type

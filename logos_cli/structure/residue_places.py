@@ -1,0 +1,95 @@
+"""Where the residues of a sentence lie in the structure that it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from logos_cli.errors import LogosError
+from logos_cli.io.reopen import reopen
+from logos_cli.structure import read as reading
+from logos_cli.structure.model import Model
+from logos_cli.structure.residue_map import ResidueMap
+from logos_cli.structure.types import Role
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class ResiduePlaces:
+    """Residues in space, in the order of the letters of a sentence, chain after chain.
+
+    Attributes
+    ----------
+    side_chains : ndarray, shape (n_residues, 3)
+        Where each side chain begins, Å: Cβ, of glycine Cα, else the mean of the heavy atoms; NaN where the file has
+        no coordinates.
+    atoms : list of ndarray, shape (n_atoms, 3)
+        Positions of each residue's heavy atoms.
+    protein : ndarray, shape (n_atoms, 3)
+        Heavy atoms of all amino acids of the model.
+    """
+
+    side_chains: NDArray[np.float64]
+    atoms: list[NDArray[np.float64]]
+    protein: NDArray[np.float64]
+
+
+def residue_places(source: Mapping[str, Any], lengths: Sequence[int]) -> ResiduePlaces | None:
+    """Read the structure of a record again.
+
+    Parameters
+    ----------
+    source : mapping
+        A record's: path and hash of the file, and which residue each letter is.
+    lengths : sequence of int
+        Letters of each chain.
+
+    Returns
+    -------
+    ResiduePlaces or None
+        None if the source names no structure, or none that is there as it was.
+    """
+    if not source.get("residues"):
+        return None
+    try:
+        with closing(reopen(source)) as file:
+            model = Model(reading.load(file.read(), file.name), file.name, int(source.get("model", 1)))
+        residues = ResidueMap(source, lengths)
+    except LogosError:
+        return None
+    rows = _rows(model)
+    side_chains = np.full((sum(lengths), 3), np.nan)
+    atoms: list[NDArray[np.float64]] = []
+    for chain, length in enumerate(lengths):
+        for position in range(length):
+            name = residues.name((chain, position))
+            row = None if name is None else rows.get((name.chain, name.number, name.insertion))
+            mine = np.zeros(0, np.intp) if row is None else model.atoms([row])
+            if len(mine):
+                side_chains[len(atoms)] = _side_chain(model, mine)
+            atoms.append(model.positions[mine])
+    return ResiduePlaces(side_chains, atoms, model.positions_of(model.residues.with_role(Role.PROTEIN)))
+
+
+def _rows(model: Model) -> dict[tuple[str, int, str], int]:
+    """Return the residues of the model by the author's names; of two with one name, the first."""
+    table = model.residues
+    rows: dict[tuple[str, int, str], int] = {}
+    for index, name in enumerate(zip(table.chains, table.numbers, table.insertions, strict=True)):
+        rows.setdefault(name, index)
+    return rows
+
+
+def _side_chain(model: Model, atoms: NDArray[np.intp]) -> NDArray[np.float64]:
+    names = {model.atom_name(atom): atom for atom in atoms.tolist()}
+    chosen = names.get("CB", names.get("CA"))
+    place: NDArray[np.float64] = (
+        model.positions[atoms].mean(axis=0) if chosen is None else model.positions[chosen]
+    )
+    return place

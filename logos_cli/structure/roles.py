@@ -1,0 +1,138 @@
+"""Telling chains from ligands and water: by the entities of an mmCIF file, else by names and bonds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import gemmi
+import numpy as np
+
+from logos_cli.structure import residue_names
+from logos_cli.structure.types import Residue, Role
+
+if TYPE_CHECKING:
+    from logos_cli.structure.model import Model
+
+POLYMER_BOND_ANGSTROM = 2.0
+_PEPTIDES = (gemmi.PolymerType.PeptideL, gemmi.PolymerType.PeptideD, gemmi.PolymerType.CyclicPseudoPeptide)
+_NUCLEIC = (gemmi.PolymerType.Dna, gemmi.PolymerType.Rna, gemmi.PolymerType.DnaRnaHybrid)
+_BACKBONE = ("N", "CA", "C")
+
+
+def assign_roles(model: Model) -> None:
+    """Set the role of every residue of a model."""
+    entities = _entity_roles(model)
+    table = model.residues
+    water = {name for name in set(table.names) if residue_names.is_water(name)}
+    table.roles[:] = [
+        entities.get(entity, Role.WATER if name in water else Role.OTHER)
+        for entity, name in zip(table.entities, table.names, strict=True)
+    ]
+    if not entities:
+        _Guess(model).run()
+
+
+def _entity_roles(model: Model) -> dict[str, Role]:
+    """Return the role of each polymer entity that an mmCIF file declares."""
+    if model.loaded.kind == "pdb":
+        return {}
+    roles: dict[str, Role] = {}
+    for entity in model.structure.entities:
+        if entity.entity_type is not gemmi.EntityType.Polymer:
+            continue
+        kind = entity.polymer_type
+        if kind not in _PEPTIDES and kind not in _NUCLEIC and entity.subchains:
+            kind = model.model.get_subchain(entity.subchains[0]).check_polymer_type()
+        roles[entity.name] = (
+            Role.PROTEIN if kind in _PEPTIDES else Role.NUCLEIC if kind in _NUCLEIC else Role.OTHER
+        )
+    return roles
+
+
+class _Guess:
+    """Roles where the file does not say: PDB, and CIF without entities.
+
+    Residues with standard names in ATOM lines are chain. Any other is chain if it is bonded like a monomer to a
+    neighbour that is, or if MODRES or SEQRES name it for its chain and it has a backbone. TER lines are not
+    relied on, because many programs put them after the ligands.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.residues = model.residues
+        self.declared = self._declared_monomers()
+
+    def run(self) -> None:
+        doubtful: list[int] = []
+        for residue in self.residues:
+            if residue.role is Role.WATER:
+                continue
+            if not residue.hetero and residue_names.is_standard_amino_acid(residue.name):
+                residue.set_role(Role.PROTEIN)
+            elif not residue.hetero and residue_names.is_nucleotide(residue.name):
+                residue.set_role(Role.NUCLEIC)
+            else:
+                doubtful.append(residue.index)
+        for order in (doubtful, doubtful[::-1]):
+            for index in order:
+                residue = self.residues[index]
+                if residue.role is Role.OTHER:
+                    residue.set_role(self._role_by_bonds(index))
+        self._join_peptides(doubtful)
+
+    def _declared_monomers(self) -> set[tuple[str, str]]:
+        """Return (chain, residue name) that SEQRES or MODRES name as part of a polymer."""
+        structure = self.model.structure
+        found = {(modified.chain_name, modified.res_id.name) for modified in structure.mod_residues}
+        for entity in structure.entities:
+            # gemmi calls the entity of a PDB chain like the chain
+            found.update((entity.name, name) for item in entity.full_sequence for name in item.split(","))
+        # a standard residue in a HETATM line is a free amino acid, unless it is bonded to the chain
+        return {(chain, name) for chain, name in found if not residue_names.is_standard_amino_acid(name)}
+
+    def _role_by_bonds(self, index: int) -> Role:
+        residue = self.residues[index]
+        before = self.residues[index - 1] if index else None
+        after = self.residues[index + 1] if index + 1 < len(self.residues) else None
+        for one, other in ((before, residue), (residue, after)):
+            if one is None or other is None or one.chain != other.chain:
+                continue
+            role = (one if other is residue else other).role
+            if role is Role.PROTEIN and self._bonded(one, "C", other, "N"):
+                return role
+            if role is Role.NUCLEIC and self._bonded(one, "O3'", other, "P"):
+                return role
+        beside_chain = any(
+            near and near.chain == residue.chain and near.role is Role.PROTEIN for near in (before, after)
+        )
+        if beside_chain and (residue.chain, residue.name) in self.declared and self._is_monomer(residue):
+            return Role.PROTEIN
+        return Role.OTHER
+
+    def _is_monomer(self, residue: Residue) -> bool:
+        has_backbone = all(self.model.find_atom(residue, name) is not None for name in _BACKBONE)
+        return has_backbone and residue_names.is_amino_acid(residue.name)
+
+    def _join_peptides(self, doubtful: list[int]) -> None:
+        """Make a chain of amino acids in HETATM lines that are bonded to each other only (cyclic peptides)."""
+        for index in doubtful:
+            if index + 1 == len(self.residues):
+                continue
+            one, other = self.residues[index], self.residues[index + 1]
+            if (
+                one.chain == other.chain
+                and one.role is not Role.WATER
+                and other.role is Role.OTHER
+                and residue_names.is_amino_acid(one.name)
+                and residue_names.is_amino_acid(other.name)
+                and self._bonded(one, "C", other, "N")
+            ):
+                one.set_role(Role.PROTEIN)
+                other.set_role(Role.PROTEIN)
+
+    def _bonded(self, one: Residue, first: str, other: Residue, second: str) -> bool:
+        ends = self.model.find_atom(one, first), self.model.find_atom(other, second)
+        if ends[0] is None or ends[1] is None:
+            return False
+        positions = self.model.positions
+        return bool(np.linalg.norm(positions[ends[0]] - positions[ends[1]]) < POLYMER_BOND_ANGSTROM)

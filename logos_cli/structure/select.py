@@ -1,0 +1,119 @@
+"""Choosing ligands and chains by the names that users give them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from logos_cli.errors import StructureError
+from logos_cli.structure.ligands import Ligand
+from logos_cli.structure.model import Model
+from logos_cli.structure.types import Chain, Residue, Role
+
+_NUMBER = re.compile(r"(-?\d+)([A-Za-z]?)")
+_LISTED = 12
+
+
+def select_ligands(
+    model: Model, ligands: Sequence[Ligand], text: str, numbering: str = "auth"
+) -> list[Ligand]:
+    """Return the ligands that a selection names.
+
+    ``HEM`` is every ligand with that component, ``A:142`` the one with that residue; ``A:HEM:142`` and
+    ``4hhb:A:HEM:142``, as in record ids, are understood too.
+
+    Raises
+    ------
+    StructureError
+        If there is none; the hint lists what there is.
+    """
+    parts = text.split(":")
+    if len(parts) == 1:
+        found = [ligand for ligand in ligands if text.upper() in (name.upper() for name in ligand.names)]
+    else:
+        found = [
+            ligand
+            for ligand in ligands
+            if any(_is_named(residue, parts, numbering) for residue in ligand.residues)
+        ]
+    if found:
+        return found
+    chain = next(
+        (residue for residue in model.residues if len(parts) > 1 and _is_named(residue, parts, numbering)),
+        None,
+    )
+    if chain is not None and chain.role in (Role.PROTEIN, Role.NUCLEIC):
+        message = f"{chain} is part of a {chain.role.name.lower()} chain, not a ligand"
+    elif chain is not None and chain.role is Role.WATER:
+        message = f"{chain} is water, not a ligand"
+    else:
+        message = f"there is no ligand {text!r}"
+    raise StructureError(message, source=model.name, hint=listing(ligands, numbering))
+
+
+def listing(ligands: Sequence[Ligand], numbering: str = "auth") -> str:
+    """Return what there is to choose from, for a hint."""
+    if not ligands:
+        return "the structure has no ligands"
+    names = [_title(ligand, numbering) for ligand in ligands[:_LISTED]]
+    more = f" and {len(ligands) - _LISTED} more" if len(ligands) > _LISTED else ""
+    return f"ligands in the file: {', '.join(names)}{more}"
+
+
+def _title(ligand: Ligand, numbering: str) -> str:
+    if numbering == "label" and ligand.residues[0].label_chain:
+        return f"{ligand.title} {ligand.residues[0].label_chain}:."
+    return str(ligand)
+
+
+def _is_named(residue: Residue, parts: Sequence[str], numbering: str) -> bool:
+    if len(parts) == 4:
+        parts = parts[1:]
+    if len(parts) == 3:
+        names = (residue.name, residue.chain, residue.label_chain)
+        if parts[0] not in names or parts[1] not in names or residue.name not in parts[:2]:
+            return False
+        chain = parts[1] if parts[0] == residue.name and parts[1] != residue.name else parts[0]
+    else:
+        chain = parts[0]
+    if numbering == "label":
+        number = "." if residue.label_number is None else str(residue.label_number)
+        return chain == residue.label_chain and (parts[-1] == number or number == ".")
+    wanted = _NUMBER.fullmatch(parts[-1])
+    return (
+        wanted is not None
+        and chain == residue.chain
+        and int(wanted[1]) == residue.number
+        and wanted[2].upper() == residue.insertion.upper()
+    )
+
+
+def select_chains(
+    model: Model, chains: Sequence[Chain], names: Sequence[str], numbering: str = "auth"
+) -> list[Chain]:
+    """Return the chains of those names, in file order; all if none is named.
+
+    Raises
+    ------
+    StructureError
+        If a name is no protein chain's; the hint lists those that are.
+    """
+    if not names:
+        return list(chains)
+    called = {
+        chain.label if numbering == "label" and chain.label else chain.name: chain
+        for chain in reversed(chains)
+    }
+    for name in names:
+        if name not in called:
+            known = ", ".join(reversed(called)) or "none"
+            raise StructureError(
+                f"there is no protein chain {name!r}",
+                source=model.name,
+                hint=f"protein chains in the file: {known}",
+            )
+    return [
+        chain
+        for chain in chains
+        if (chain.label if numbering == "label" and chain.label else chain.name) in names
+    ]

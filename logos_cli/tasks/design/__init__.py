@@ -1,0 +1,1 @@
+"""What designs of antibodies and proteins share: CDRs, mutations, variants, oracles."""

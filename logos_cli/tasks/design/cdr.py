@@ -1,0 +1,276 @@
+"""CDR design: which residues of an antibody are free, and what sentences may be made of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from logos_cli.errors import InputError, UsageError
+from logos_cli.grammar import Form
+from logos_cli.grammar.constrain import templates
+from logos_cli.grammar.spec import Kind
+from logos_cli.objects.antibody import Antibody
+from logos_cli.tasks.base import OpenSentence
+
+NAMES = ("H1", "H2", "H3", "L1", "L2", "L3")
+
+Lengths = Mapping[str, tuple[int, int]]
+"""Shortest and longest length by the name of a CDR."""
+
+_LENGTH = re.compile(r"(?:(?P<name>[A-Za-z0-9-]+):)?(?P<least>[0-9]+)(?:-(?P<most>[0-9]+))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """One CDR that is to be designed.
+
+    Attributes
+    ----------
+    name : str
+        ``H3``.
+    chain : int
+        Which chain it is of, from 0.
+    start, end : int
+        Half-open range in that chain, from 0.
+    least, most : int
+        Lengths that the design may have.
+    """
+
+    name: str
+    chain: int
+    start: int
+    end: int
+    least: int
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """An antibody some loops of which are free.
+
+    Attributes
+    ----------
+    chains : tuple of str
+        The antibody as it was given, the heavy chain first.
+    loops : tuple of Loop
+        What is free, in the order of the sentence.
+    """
+
+    chains: tuple[str, ...]
+    loops: tuple[Loop, ...]
+
+    @property
+    def first_chain(self) -> int:
+        """The chain with the first free loop; those before it are only read."""
+        return self.loops[0].chain
+
+    @property
+    def beginning(self) -> str:
+        """What the model reads: everything up to the first free residue."""
+        first = self.loops[0]
+        whole = "".join(_block(chain) for chain in self.chains[: first.chain])
+        return whole + Kind.ANTIBODY.start + self.chains[first.chain][: first.start]
+
+    @property
+    def grammar(self) -> str:
+        """The grammar of the blocks from the first free loop's on."""
+        texts = [self._template(number) for number in range(self.first_chain, len(self.chains))]
+        return templates([(Kind.ANTIBODY, text) for text in texts])
+
+    @property
+    def given_from(self) -> int:
+        """Where the block of the first free loop begins in :attr:`beginning`."""
+        return sum(len(_block(chain)) for chain in self.chains[: self.first_chain])
+
+    @property
+    def sentence(self) -> str:
+        """The antibody as it was given, as a sentence."""
+        return "".join(map(_block, self.chains))
+
+    def _template(self, number: int) -> str:
+        return "".join(
+            piece if isinstance(piece, str) else f"{{X:{piece.least},{piece.most}}}"
+            for piece in self._pieces(number)
+        )
+
+    def _pieces(self, number: int) -> list[str | Loop]:
+        """Return fixed residues and free loops of a chain, in turn."""
+        pieces: list[str | Loop] = []
+        chain, place = self.chains[number], 0
+        for loop in self.loops:
+            if loop.chain == number:
+                pieces += [chain[place : loop.start], loop]
+                place = loop.end
+        return [piece for piece in (*pieces, chain[place:]) if piece != ""]
+
+    def loops_of(self, chains: Sequence[str]) -> dict[str, str] | None:
+        """Return the residues of the free loops in a designed antibody; None if it is no design of this one."""
+        found: dict[str, str] = {}
+        if len(chains) != len(self.chains):
+            return None
+        for number, chain in enumerate(chains):
+            pattern = "".join(
+                piece if isinstance(piece, str) else f"(?P<{piece.name}>[A-Z]{{{piece.least},{piece.most}}})"
+                for piece in self._pieces(number)
+            )
+            match = re.fullmatch(pattern, chain)
+            if match is None:
+                return None
+            found |= match.groupdict()
+        return found
+
+
+def _block(chain: str) -> str:
+    return f"{Kind.ANTIBODY.start}{chain}{Kind.ANTIBODY.end}"
+
+
+def parse_names(text: str) -> tuple[str, ...]:
+    """Return the CDRs of ``H1,H3``; ``CDR-H3``, ``CDRH3`` and ``h3`` are H3, ``H`` and ``L`` all three of a chain.
+
+    Raises
+    ------
+    UsageError
+        If one is not known.
+    """
+    names: dict[str, None] = {}
+    for word in text.split(","):
+        name = _name(word)
+        found = [known for known in NAMES if known == name or known[0] == name]
+        if not found:
+            raise UsageError(f"there is no CDR {word.strip()!r}", hint=f"choose among {', '.join(NAMES)}")
+        names |= dict.fromkeys(found)
+    return tuple(names)
+
+
+def _name(word: str) -> str:
+    return re.sub(r"^CDR[-_ ]?", "", word.strip().upper())
+
+
+def parse_lengths(text: str | None, names: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """Return the lengths of ``8-20``, ``12``, or ``H1:8,H3:8-20``; CDRs that it does not name have none.
+
+    Raises
+    ------
+    UsageError
+        If it is no such list, or names a CDR that is not designed.
+    """
+    lengths: dict[str, tuple[int, int]] = {}
+    for word in text.split(",") if text is not None else ():
+        match = _LENGTH.fullmatch(word.strip())
+        if match is None:
+            raise UsageError(
+                f"{word.strip()!r} is no length of a CDR", hint="write 12, 8-20, or H1:8,H3:8-20"
+            )
+        least = int(match["least"])
+        most = int(match["most"] or least)
+        if not 1 <= least <= most <= _LONGEST:
+            raise UsageError(
+                f"lengths run from the smaller to the larger, from 1 to {_LONGEST}: {word.strip()}"
+            )
+        name = None if match["name"] is None else _name(match["name"])
+        if name is not None and name not in names:
+            raise UsageError(f"a length is given for {name}, which is not designed", hint="add it to --cdr")
+        lengths |= dict.fromkeys(names if name is None else (name,), (least, most))
+    return lengths
+
+
+_LONGEST = 100
+"""Residues; the longest known CDRs, of cattle, have about 70."""
+
+
+def plan_design(chains: Sequence[str], names: Sequence[str], scheme: str, lengths: Lengths) -> Design:
+    """Return the design of some CDRs of an antibody.
+
+    Parameters
+    ----------
+    chains : sequence of str
+        One chain or two, in any order.
+    names : sequence of str
+        Of :data:`NAMES`.
+    scheme : str
+        ``imgt``, ``chothia`` or ``kabat``.
+    lengths : mapping
+        Where a CDR has none, its design is as long as it was.
+
+    Raises
+    ------
+    InputError
+        If a chain does not number as an antibody, with the reason, or has no such CDR.
+    """
+    from logos_cli.objects.antibody_numbering import number_chain
+
+    domains = [number_chain(chain, scheme) for chain in chains]
+    loci = [domain.locus for domain in domains]
+    for locus, what in (("H", "heavy"), ("L", "light")):
+        if loci.count(locus) > 1:
+            raise InputError(
+                f"there are {loci.count(locus)} {what} chains", hint="a pair is one heavy and one light chain"
+            )
+    domains.sort(key=lambda domain: domain.locus)  # the sentence has the heavy chain first
+    loops: list[Loop] = []
+    for name in names:
+        number = next((i for i, domain in enumerate(domains) if domain.locus == name[0]), None)
+        if number is None:
+            wanted, given = ("heavy", "light") if name[0] == "H" else ("light", "heavy")
+            raise InputError(
+                f"CDR {name} is of a {wanted} chain, and the antibody has only a {given} one",
+                hint=f"give the {wanted} chain too",
+            )
+        found = domains[number].cdrs.get(f"CDR-{name}")
+        if found is None:
+            raise InputError(
+                f"CDR {name} is not whole: the chain begins or ends in it",
+                hint="give the whole variable domain",
+            )
+        least, most = lengths.get(name, (found[1] - found[0],) * 2)
+        if not most:
+            raise InputError(f"CDR {name} has no residues", hint="say how long it is to be with --length")
+        loops.append(Loop(name, number, *found, least, most))
+    loops.sort(key=lambda loop: (loop.chain, loop.start))
+    return Design(tuple(domain.sequence for domain in domains), tuple(loops))
+
+
+@dataclass(frozen=True, slots=True)
+class DesignOpening(OpenSentence):
+    """The open sentence of a design."""
+
+    design: Design = field(kw_only=True)
+
+    @classmethod
+    def of(cls, design: Design) -> DesignOpening:
+        """Return the sentence up to the first free residue."""
+        n_ends = len(design.chains) - design.first_chain
+        return cls(
+            design.beginning, design.grammar, design.given_from, Kind.ANTIBODY.end, n_ends, design=design
+        )
+
+
+def read_light_chain(name: str) -> str:
+    """Return the one chain of a file, or of text that is residues.
+
+    Raises
+    ------
+    LogosError
+        If there is no such file, it cannot be read, or holds another number of chains.
+    """
+    if name.isascii() and name.isalpha() and name.isupper() and not Path(name).exists():
+        return name
+    from logos_cli.formats.base import ReadOptions
+    from logos_cli.formats.detect import detect
+    from logos_cli.io.input import Input
+
+    with closing(Input(name)) as source:
+        entries = list(detect(source).read(source, ReadOptions(form=Form.ANTIBODY)))
+    for entry in entries:
+        if entry.error is not None:
+            raise entry.error
+    chains = [chain for entry in entries if isinstance(entry.item, Antibody) for chain in entry.item.chains]
+    if len(chains) != 1:
+        raise InputError(
+            f"there are {len(chains)} chains in it; one light chain is taken for all heavy ones",
+            source=name, hint="give pairs as one FASTA file: >ab1|heavy, then >ab1|light",
+        )  # fmt: skip
+    return chains[0]

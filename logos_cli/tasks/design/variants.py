@@ -1,0 +1,173 @@
+"""Variants of a given sequence: edits of a protein, designed loops of an antibody."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from logos_cli.grammar import parse
+from logos_cli.grammar.constrain import templates
+from logos_cli.grammar.spec import Kind
+from logos_cli.tasks.base import OpenSentence, PromptInfo
+from logos_cli.tasks.ranking import Candidate, RankingCollector, likelihood_order
+
+if TYPE_CHECKING:
+    from logos_cli.tasks.design.cdr import Design
+    from logos_cli.tasks.design.oracle import Oracle
+
+WILD_TYPE = "WT"
+"""What stands for the list of mutations of a variant that has none, as in tables of measured fitness."""
+
+
+class VariantCollector(RankingCollector):
+    """Ranks variants by the log-likelihood of the whole sequence, right context included.
+
+    What is fixed at the beginning is common to all variants: the log-probabilities of what follows differ as those
+    of whole sequences do. The same model is asked for that of the sequence that was given, so that each variant
+    has a log-likelihood ratio.
+
+    Parameters
+    ----------
+    wild_type : tuple of str
+        The chains that were given, as the sentence has them.
+    n_context : int
+        Number of chains that are only read, before the first that varies.
+    """
+
+    label = "variant"
+
+    def __init__(
+        self, prompt: PromptInfo, wild_type: Sequence[str], kind: Kind, top: int | None, n_context: int = 0
+    ) -> None:
+        super().__init__(prompt, top)
+        self.wild_type = tuple(wild_type)
+        self._kind = kind
+        self._n_context = n_context
+        self._wild_type_logp: float | None = None
+
+    def chains(self, candidate: Candidate) -> tuple[str, ...]:
+        """Return the sequences of a variant."""
+        return tuple(block.payload for block in candidate.sentence.left)
+
+    def order(self, candidate: Candidate) -> tuple[Any, ...]:
+        """Sort by likelihood."""
+        return likelihood_order(candidate)
+
+    def questions(self) -> Sequence[OpenSentence]:
+        """Ask for the likelihood of what was given, by letting nothing else be said; not if it was sampled."""
+        for candidate in self._candidates.values():
+            if self.chains(candidate) == self.wild_type:
+                self._wild_type_logp = candidate.logp
+                return ()
+        if not self._candidates:
+            return ()
+        varied = self.wild_type[self._n_context :]
+        only = templates([(self._kind, chain) for chain in varied])
+        return [replace(self.prompt.sentence, grammar=only)]
+
+    def answer(self, number: int, text: str, logp: float | None) -> None:  # noqa: ARG002
+        """Take the likelihood of what was given."""
+        whole = "".join(f"{self._kind.start}{chain}{self._kind.end}" for chain in self.wild_type)
+        if text == whole:
+            self._wild_type_logp = logp
+
+    def ranked(self) -> list[Candidate]:
+        """Return the variants, the best first, with their log-likelihood ratios."""
+        found = super().ranked()
+        for candidate in found:
+            score: dict[str, Any] = {"value": None, "unit": "nat", "better": "higher"}
+            if self._wild_type_logp is None or candidate.logp is None:
+                score["reason"] = "the likelihood of what was given is not known"
+            else:
+                score["value"] = round(candidate.logp - self._wild_type_logp, 4)
+            candidate.scores["delta_logp"] = score
+        return found
+
+
+class EditCollector(VariantCollector):
+    """Ranks edits of the last chain of a prompt, by an oracle of fitness if there is one.
+
+    Parameters
+    ----------
+    oracle : Oracle, optional
+        Asked for the wild type at once, so that one that does not work is found before anything is sampled.
+    """
+
+    def __init__(self, prompt: PromptInfo, kind: Kind, top: int | None, oracle: Oracle | None = None) -> None:
+        wild_type = prompt.sentence.wild_type
+        assert wild_type is not None
+        context = prompt.sentence.text[: prompt.sentence.given_from]
+        whole = [block.payload for block in parse(context).left] if context else []
+        super().__init__(prompt, (*whole, wild_type), kind, top, len(whole))
+        self._oracle = oracle
+        self._wild_type_fitness = None if oracle is None else oracle.predict([wild_type])[0]
+
+    def ranked(self) -> list[Candidate]:
+        """Return the variants with their mutations, the fittest or likeliest first."""
+        from logos_cli.tasks.design.mutations import mutations
+
+        found = super().ranked()
+        for candidate in found:
+            changes = mutations(self.wild_type[-1], self.chains(candidate)[-1])
+            candidate.scores = {
+                "mutations": {"value": ":".join(changes) or WILD_TYPE},
+                "n_mutations": {"value": len(changes)},
+                **candidate.scores,
+            }
+        if self._oracle is None:
+            return found
+        return by_fitness(found, self._oracle, wild_type=self._wild_type_fitness)
+
+
+class DesignCollector(VariantCollector):
+    """Ranks designs of the loops of an antibody."""
+
+    label = "design"
+
+    def __init__(self, prompt: PromptInfo, design: Design, top: int | None) -> None:
+        super().__init__(prompt, design.chains, Kind.ANTIBODY, top, design.first_chain)
+        self._design = design
+
+    def ranked(self) -> list[Candidate]:
+        """Return the designs, the likeliest first, with the residues of their loops."""
+        found = super().ranked()
+        for candidate in found:
+            loops = self._design.loops_of(self.chains(candidate)) or {}
+            named = {f"cdr_{name.lower()}": {"value": residues} for name, residues in loops.items()}
+            candidate.scores = {**named, **candidate.scores}
+        return found
+
+
+class FitnessCollector(RankingCollector):
+    """Ranks proteins of any length by an oracle of fitness."""
+
+    label = "protein"
+
+    def __init__(self, prompt: PromptInfo, top: int | None, oracle: Oracle) -> None:
+        super().__init__(prompt, top)
+        self._oracle = oracle
+
+    def ranked(self) -> list[Candidate]:
+        """Return the sequences, the fittest first."""
+        return by_fitness(super().ranked(), self._oracle)
+
+
+def by_fitness(found: list[Candidate], oracle: Oracle, *, wild_type: float | None = None) -> list[Candidate]:
+    """Return proteins by what an oracle says of them, the highest first, those it says nothing of last.
+
+    Parameters
+    ----------
+    wild_type : float, optional
+        What it says of the wild type, to stand beside.
+    """
+    sequences = [candidate.sentence.left[0].payload for candidate in found]
+    values = oracle.predict(sequences) if sequences else []
+    known = {} if wild_type is None else {"wild_type": wild_type}
+    for candidate, value in zip(found, values, strict=True):
+        score = {"value": value, "better": "higher", "oracle": oracle.name, **known}
+        if value is None:
+            score["reason"] = "the oracle gave no finite number"
+        candidate.scores = {"fitness": score, **candidate.scores}
+    pairs = sorted(zip(values, found, strict=True), key=lambda pair: (pair[0] is None, -(pair[0] or 0.0)))
+    return [candidate for _, candidate in pairs]

@@ -1,0 +1,1 @@
+"""Ligands for a pocket."""

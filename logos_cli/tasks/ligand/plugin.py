@@ -1,0 +1,135 @@
+"""Ligands for a pocket."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from logos_cli.engine.sampling import Sampling
+from logos_cli.errors import UsageError
+from logos_cli.grammar import Form, Sentence, emit, parse
+from logos_cli.grammar.constrain import grammar
+from logos_cli.grammar.spec import Kind
+from logos_cli.objects.base import ScienceObject, from_sentence
+from logos_cli.objects.complex import Complex
+from logos_cli.objects.molecule import Molecule
+from logos_cli.objects.protein import Protein, blocks
+from logos_cli.tasks.base import OpenSentence, Task, TaskOption
+from logos_cli.tasks.ligand.given_site import pockets, tagged
+
+if TYPE_CHECKING:
+    from logos_cli.formats.base import Entry
+
+_ANY_LIGAND = f"{Kind.MOLECULE.start}C{Kind.MOLECULE.end}"
+
+
+class LigandTask(Task):
+    """Designs a molecule for the site of a protein."""
+
+    name = "ligand"
+    help = "A ligand for a binding site."
+    prompts = "a pocket: a structure with a ligand, a site, or a protein"
+    details = (
+        "The pocket is that of a structure's ligand, or the residues that --site names, or a site that `logos generate "
+        "site` found. At level 2 the model reads which residues line it, at level 3 their SMILES too."
+    )
+    examples = (
+        "logos generate ligand --pocket complex.pdb -n 100 -o ligands.sdf",
+        "logos generate ligand --pocket complex.pdb -n 100 --dock -o poses.sdf",
+        "logos generate ligand --pocket protein.pdb --site A:45,A:47-52 -n 100",
+        "logos generate site protein.pdb --top 1 -q | logos generate ligand --prompt - --until unique=100",
+    )
+    prompt_spellings = ("--pocket",)
+    docks = True
+    restrictions = ("template",)
+    read_options = ("ligand", "cutoff_angstrom", "chains", "column")
+    form = Form.COMPLEX
+    reads_as = Form.COMPLEX
+    options = (
+        TaskOption(
+            "site", str, "Residues that line the pocket, by the numbers of the file; of a sequence, counted from 1.",
+            metavar="A:45,A:47-52", shown_default="what lines the structure's ligand",
+        ),
+        TaskOption(
+            "level", int, "Pocket: 1 plain protein, 2 site residues tagged, 3 tagged and expanded.",
+            least=1, most=3, metavar="1|2|3", shown_default="2, or what the prompt has",
+        ),
+    )  # fmt: skip
+    preset = Sampling(temperature=1.2, top_p=0.85, repetition_penalty=1.05)
+
+    def __init__(self, **chosen: Any) -> None:
+        super().__init__(**chosen)
+        if self.chosen["site"] is not None:
+            self.reads_as = Form.PROTEIN  # whatever ligands the structure shows
+
+    def entries(self, entries: Iterator[Entry]) -> Iterator[Entry]:
+        """Take the chains of a structure together, with the residues of ``site`` tagged."""
+        site = self.chosen["site"]
+        return entries if site is None else pockets(entries, site)
+
+    def from_object(self, item: ScienceObject, level: int | None = None) -> OpenSentence:
+        """Take the chains of a complex or a site, at level 2 by default; its ligand is left out."""
+        if isinstance(item, Protein):
+            item = Complex((item,))
+        if not isinstance(item, Complex):
+            raise self.refuse(item)
+        is_tagged = any(chain.site for chain in item.chains)
+        level = (
+            self.chosen["level"]
+            or (level if self.chosen["site"] is None else None)
+            or (2 if is_tagged else 1)
+        )
+        if level > 1 and not is_tagged:
+            raise UsageError(
+                f"level {level} tags the residues of a site, and the prompt has none",
+                hint="find one first with `logos generate site`, or name its residues with --site, or use --level 1",
+            )
+        form = {1: Form.PROTEIN, 2: Form.SITE, 3: Form.EXPANDED}[level]
+        pocket = emit(Sentence(form, blocks(item.chains, level)), check=False)
+        return self.from_beginning(pocket + Kind.MOLECULE.start)
+
+    def from_beginning(self, text: str) -> OpenSentence:
+        """Take whole chains, and after them a molecule block as far as it goes."""
+        head, tag, rest = text.partition(Kind.MOLECULE.start)
+        if head and not head.endswith(Kind.PROTEIN.end):
+            parse(head)
+        parse(head + _ANY_LIGAND, Form.COMPLEX)
+        return OpenSentence(
+            head + Kind.MOLECULE.start + (rest if tag else ""),
+            grammar("molecule_block"),
+            given_from=len(head),
+            end=Kind.MOLECULE.end,
+        )
+
+    def from_text(
+        self, text: str, level: int | None = None, source: Mapping[str, Any] | None = None
+    ) -> OpenSentence:
+        """Return the beginning for any text; without ``site``, bare residues have no level but 1."""
+        site = self.chosen["site"]
+        if site is None and text.startswith("<"):
+            return Task.from_text(self, text, level)
+        item = from_sentence(parse(text)) if text.startswith("<") else Protein(text)
+        if site is not None:
+            item = tagged(item, source or {}, site)
+        return self.from_object(item, level).checked()
+
+    def from_payload(self, text: str) -> OpenSentence:
+        """Take residues: a protein without a known site (level 1)."""
+        return self.from_object(Protein(text))
+
+    def known(self, item: ScienceObject) -> str:
+        """Return the canonical SMILES of a molecule, or of a complex's ligand."""
+        from logos_cli.chemistry.smiles import canonical_smiles
+
+        if isinstance(item, Molecule):
+            return canonical_smiles(item.smiles)
+        return super().known(item)
+
+    def judge(self, sentence: Sentence) -> str:
+        """Return the ligand's canonical SMILES; valid is what RDKit accepts."""
+        from logos_cli.chemistry.smiles import canonical_smiles
+
+        return canonical_smiles(sentence.left[-1].payload)
+
+
+PLUGIN = LigandTask()

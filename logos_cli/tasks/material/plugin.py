@@ -1,0 +1,104 @@
+"""Metal-organic frameworks, from nothing or with a given metal node."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from logos_cli.engine.sampling import Sampling
+from logos_cli.errors import MoleculeError
+from logos_cli.grammar import Form, Sentence
+from logos_cli.grammar.constrain import grammar
+from logos_cli.grammar.spec import Kind
+from logos_cli.objects.base import ScienceObject, to_text
+from logos_cli.objects.material import Material, material_from_blocks
+from logos_cli.objects.molecule import Molecule
+from logos_cli.tasks.base import SAMPLES, Collector, OpenSentence, PromptInfo, Task
+from logos_cli.tasks.ranking import TOP_SAMPLES, Candidate, RankingCollector
+
+
+class MaterialTask(Task):
+    """Designs linkers, and the metal node too unless it is given."""
+
+    name = "material"
+    help = "A metal-organic framework: metal node and linkers."
+    details = (
+        "From nothing, or the linkers for a metal node. Valid is a node with a metal and linkers that RDKit accepts; "
+        "each record tells its MOFkey, metals and linkers without a topology."
+    )
+    prompts = "the SMILES of a metal node, or a framework whose node to take"
+    examples = (
+        "logos generate material -n 20",
+        "logos generate material '[O-2].[Zn+2]' -n 20",
+        "logos generate material -n 1000 --top 50 -o frameworks.csv",
+    )
+    options = (TOP_SAMPLES, SAMPLES)
+    collects = "frameworks"
+    form = Form.MATERIAL
+    preset = Sampling(temperature=1.2, top_p=0.85, repetition_penalty=1.05)
+
+    def from_nothing(self) -> OpenSentence:
+        """Return the opening tag."""
+        return self.from_beginning(Kind.MATERIAL.start)
+
+    def from_object(self, item: ScienceObject, level: int | None = None) -> OpenSentence:  # noqa: ARG002
+        """Take the metal node of a framework, or a molecule as one."""
+        if isinstance(item, Material):
+            return self.from_payload(item.metal)
+        if isinstance(item, Molecule):
+            return self.from_payload(item.smiles)
+        raise self.refuse(item)
+
+    def from_beginning(self, text: str) -> OpenSentence:
+        """Take an open material block."""
+        return OpenSentence(text, grammar("material"), end=Kind.MATERIAL.end)
+
+    def from_payload(self, text: str) -> OpenSentence:
+        """Take the SMILES of a metal node."""
+        from logos_cli.tasks.material.frameworks import check_node
+
+        beginning = f"{Kind.MATERIAL.start}{Kind.METAL.start}{text}{Kind.METAL.end}"
+        opening = self.from_beginning(beginning).checked()
+        check_node(text)
+        return opening
+
+    def judge(self, sentence: Sentence) -> str:
+        """Return nodes and linkers, canonical and sorted; the node holds a metal, RDKit accepts the linkers."""
+        from logos_cli.chemistry.smiles import parse_smiles
+        from logos_cli.tasks.material.frameworks import check_node
+
+        given = Material.from_sentence(sentence)
+        check_node(given.metal)
+        for linker in given.linkers:
+            parse_smiles(linker)
+        found = material_from_blocks([given.metal], given.linkers)
+        return "/".join((found.metal, *found.linkers))
+
+    def scores(self, sentence: Sentence) -> dict[str, dict[str, Any]]:
+        """Return the MOFkey of the framework."""
+        from logos_cli.tasks.material.frameworks import framework_key
+
+        material = Material.from_sentence(sentence)
+        try:
+            key: dict[str, Any] = {"value": framework_key(material.metal, material.linkers)}
+        except MoleculeError as error:
+            key = {"value": None, "reason": error.message}
+        return {"mofkey": key}
+
+    def collector(self, prompt: PromptInfo) -> Collector | None:
+        """Return what ranks frameworks, if that is asked for."""
+        top = self.chosen["top"]
+        return None if top is None or self.chosen["samples"] else _Frameworks(prompt, top)
+
+
+class _Frameworks(RankingCollector):
+    """Ranks frameworks, written with their blocks canonical and sorted."""
+
+    label = "framework"
+
+    def written(self, candidate: Candidate) -> str:
+        """Return the canonical sentence."""
+        material = Material.from_sentence(candidate.sentence)
+        return to_text(material_from_blocks([material.metal], material.linkers))
+
+
+PLUGIN = MaterialTask()

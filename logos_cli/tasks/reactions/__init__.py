@@ -1,0 +1,1 @@
+"""What forward reactions and retrosynthesis share."""

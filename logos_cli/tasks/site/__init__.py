@@ -1,0 +1,1 @@
+"""Binding sites of a protein."""

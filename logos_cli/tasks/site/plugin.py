@@ -1,0 +1,196 @@
+"""Binding sites: which residues of a protein line one, by many samples of the model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+from logos_cli.engine.sampling import Sampling
+from logos_cli.grammar import Form, Sentence, emit, parse
+from logos_cli.grammar.constrain import copied_site
+from logos_cli.grammar.spec import Kind, Operator
+from logos_cli.objects.base import ScienceObject, from_sentence
+from logos_cli.objects.complex import Complex
+from logos_cli.objects.protein import Protein
+from logos_cli.records import Record
+from logos_cli.tasks.base import SAMPLES, Collector, OpenSentence, PromptInfo, Task, TaskOption
+
+_DIGITS = 4
+
+
+class SiteTask(Task):
+    """Answers a search: the same protein, the residues of one site tagged."""
+
+    name = "site"
+    help = "The binding sites of a protein, ranked."
+    details = (
+        "The model tags the residues of a site in each of many samples, which copy the protein exactly. Residues that "
+        "are tagged often enough are clustered: in a structure by where they lie, else by which are tagged together. "
+        "Each cluster is a site: one record, with its residues by the numbers of the file, how often each is tagged, "
+        "score, support and, in a structure, centre.\n\n"
+        "-o sites.csv writes P2Rank's table of predictions, sites.pml and sites.cxc scripts for PyMOL and ChimeraX, "
+        "sites.cif the structure with 100 x frequency as B-factors; -f p2rank-residues a table of all residues. "
+        "`logos decode sites.jsonl --to …` makes them later."
+    )
+    prompts = "a protein: a sequence, a FASTA file or a structure"
+    examples = (
+        "logos generate site protein.pdb -n 40 -o sites.csv",
+        "logos generate site protein.fasta -o sites.jsonl",
+        "logos generate site protein.cif --top 1 -q | logos generate ligand --prompt - -n 100",
+    )
+    read_options = ("chains", "column")
+    form = Form.SEARCH
+    # each chain once, whatever ligands the structure shows
+    reads_as = Form.PROTEIN
+    compared = False
+    # the answer is as long as the protein and its tags need
+    preset = Sampling(temperature=1.2, top_p=0.95, max_new_tokens=4096)
+    n_samples = 40
+    collects = "sites"
+    writers: ClassVar[Mapping[str, str]] = {".csv": "p2rank", ".cif": "cif-sites", ".mmcif": "cif-sites"}
+    options = (
+        TaskOption("top", int, "Write only so many sites of each protein, the best.", least=1, metavar="N",
+                   shown_default="all"),
+        TaskOption("min_frequency", float, "A residue belongs to a site if at least this share of the samples tags it.",
+                   default=0.1, least=0, most=1, metavar="SHARE"),
+        SAMPLES,
+    )  # fmt: skip
+
+    def collector(self, prompt: PromptInfo) -> Collector | None:
+        """Return what makes ranked sites of the samples."""
+        if self.chosen["samples"]:
+            return None
+        return _Sites(prompt, self.chosen["min_frequency"], self.chosen["top"])
+
+    def from_object(self, item: ScienceObject, level: int | None = None) -> OpenSentence:  # noqa: ARG002
+        """Take the chains of a protein or a complex; tags that they may have are left out."""
+        if isinstance(item, Protein):
+            return self._search((item.sequence,))
+        if isinstance(item, Complex):
+            return self._search(tuple(chain.sequence for chain in item.chains))
+        raise self.refuse(item)
+
+    def _search(self, chains: tuple[str, ...]) -> OpenSentence:
+        blocks = "".join(f"{Kind.PROTEIN.start}{chain}{Kind.PROTEIN.end}" for chain in chains)
+        return self.from_beginning(f"{blocks}{Operator.SEARCH}{Kind.PROTEIN.start}")
+
+    def from_beginning(self, text: str) -> OpenSentence:
+        """Take whole chains, and after the operator the answer as far as it goes."""
+        head, _, _ = text.partition(Operator.SEARCH)
+        if not head.endswith(Kind.PROTEIN.end):
+            parse(head)
+        # several chains alone are no sentence yet: with the operator and any answer they are one
+        searched = parse(f"{head}{Operator.SEARCH}{head}", Form.SEARCH)
+        chains = tuple(block.payload for block in searched.left)
+        given_from = len(head) + len(Operator.SEARCH)
+        if len(text) <= given_from:
+            text = f"{head}{Operator.SEARCH}{Kind.PROTEIN.start}"
+        return OpenSentence(text, copied_site(chains), given_from, Kind.PROTEIN.end, len(chains))
+
+    def from_payload(self, text: str) -> OpenSentence:
+        """Take residues."""
+        return self._search((text,))
+
+    def judge(self, sentence: Sentence) -> str:
+        """Return the tagged residues; the answer must repeat the protein exactly."""
+        found = from_sentence(sentence)
+        assert isinstance(found, Complex)
+        return "/".join(" ".join(map(str, chain.site)) for chain in found.chains)
+
+
+class _Sites(Collector):
+    """Votes of the samples of one protein."""
+
+    def __init__(self, prompt: PromptInfo, min_frequency: float, top: int | None) -> None:
+        self._prompt = prompt
+        self._min_frequency = min_frequency
+        self._top = top
+        self._chains: tuple[Protein, ...] = ()
+        self._votes: list[list[int]] = []
+
+    def add(self, record: Record, answer: str | None, sentence: Sentence | None) -> None:  # noqa: ARG002
+        """Count the residues that a valid sample tags."""
+        if answer is None or sentence is None:
+            return
+        found = from_sentence(sentence)
+        assert isinstance(found, Complex)
+        self._chains = found.chains
+        first, tagged = 0, []
+        for chain in found.chains:
+            tagged += [first + place for place in chain.site]
+            first += len(chain.sequence)
+        self._votes.append(tagged)
+
+    def results(self) -> Iterator[Record]:
+        """Yield a record for each site."""
+        if not self._votes:
+            return
+        from logos_cli.structure.residue_places import residue_places
+        from logos_cli.tasks.site.sites import frequencies, rank_sites
+
+        lengths = [len(chain.sequence) for chain in self._chains]
+        places = residue_places(self._prompt.source, lengths)
+        sites = rank_sites(self._votes, sum(lengths), self._min_frequency, places)[: self._top]
+        shares = [round(share, _DIGITS) for share in frequencies(self._votes, sum(lengths)).tolist()]
+        for rank, site in enumerate(sites, 1):
+            centre = site.centre_angstrom
+            yield Record(
+                f"{self._prompt.id}:site{rank}",
+                Form.SEARCH,
+                self._tagged(site.members),
+                scores={
+                    "rank": {"value": rank, "better": "lower"},
+                    "score": {"value": round(site.score, _DIGITS), "better": "higher"},
+                    "support": {"value": round(site.support, _DIGITS), "better": "higher"},
+                },
+                extra={
+                    "site": {
+                        "clustered_by": "co-occurrence" if places is None else "space",
+                        "centre_angstrom": None if centre is None else [round(x, 3) for x in centre],
+                        "residues": self._members(site.members, shares),
+                        "frequency": _split(shares, lengths),
+                    }
+                },
+            )
+
+    def _tagged(self, members: tuple[int, ...]) -> str:
+        """Return the search with the site's residues tagged, which is a prompt for a ligand."""
+        first, chains = 0, []
+        for chain in self._chains:
+            end = first + len(chain.sequence)
+            site = tuple(index - first for index in members if first <= index < end)
+            chains.append(Protein(chain.sequence, site))
+            first = end
+        return emit(Complex(tuple(chains)).to_sentence(Form.SEARCH))
+
+    def _members(self, members: tuple[int, ...], shares: list[float]) -> list[dict[str, Any]]:
+        """Return the site's residues by the names of the file, the chains counted from 1."""
+        from logos_cli.structure.residue_map import ResidueMap
+
+        names = ResidueMap(self._prompt.source, [len(chain.sequence) for chain in self._chains])
+        found, first = [], 0
+        for number, chain in enumerate(self._chains):
+            for place, letter in enumerate(chain.sequence):
+                if first + place in members:
+                    name = names.name((number, place))
+                    found.append(
+                        {
+                            "residue": None if name is None else str(name),
+                            "letter": letter,
+                            "frequency": shares[first + place],
+                        }
+                    )
+            first += len(chain.sequence)
+        return found
+
+
+def _split(values: list[float], lengths: list[int]) -> list[list[float]]:
+    """Return the values of each chain."""
+    found, first = [], 0
+    for length in lengths:
+        found.append(values[first : first + length])
+        first += length
+    return found
+
+
+PLUGIN = SiteTask()

@@ -1,0 +1,138 @@
+"""Which sentences a training step sees: domains mixed by weight, each shuffled anew in every pass."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from logos_cli.errors import InputError, UsageError
+from logos_cli.training.corpus.packing import Example
+from logos_cli.training.corpus.shards import Shard
+
+
+class Mixture:
+    """Draws sentences, each domain getting its share of the *tokens*.
+
+    The draw of a step follows from seed, step number and the place in each domain, so that a run that is
+    resumed from :meth:`state` goes on as if it had not been interrupted.
+
+    Parameters
+    ----------
+    shards : mapping of str to Shard
+    seed : int
+    answer_only : collection of str
+        Domains of which only the answer counts in the loss.
+    n_vocabulary : int, optional
+        Token ids are below this, else a shard was altered.
+
+    Raises
+    ------
+    UsageError
+        If a name is none of a domain of the corpus.
+    """
+
+    def __init__(
+        self,
+        shards: Mapping[str, Shard],
+        seed: int,
+        answer_only: Collection[str] = (),
+        n_vocabulary: int | None = None,
+    ) -> None:
+        self._shards = dict(shards)
+        self._names = sorted(shards)
+        self._seed = seed
+        self._answer_only = resolve_answer_only(answer_only, self._names)
+        self._n_vocabulary = n_vocabulary
+        self._drawn = dict.fromkeys(self._names, 0)
+        self._orders: dict[str, tuple[int, NDArray[np.int64]]] = {}
+
+    def draw(self, step: int, n_tokens: int, weights: Mapping[str, float]) -> list[Example]:
+        """Return sentences of at least ``n_tokens`` tokens together, in random order of domains.
+
+        Raises
+        ------
+        UsageError
+            If a weight names a domain that the corpus does not have.
+        InputError
+            If a token id is none of the vocabulary.
+        """
+        check_domains(weights, self._names)
+        names = [name for name in self._names if weights.get(name, 0) > 0]
+        rates = np.array([weights[name] / self._shards[name].mean_length for name in names])
+        rates /= rates.sum()
+        mean = sum(rate * self._shards[name].mean_length for rate, name in zip(rates, names, strict=True))
+        random = np.random.default_rng((self._seed, 0, step))
+        examples: list[Example] = []
+        total = 0
+        while total < n_tokens:
+            for choice in random.choice(len(names), size=int(n_tokens / mean) + 1, p=rates):
+                examples.append(self._next(names[choice]))
+                total += len(examples[-1].tokens)
+                if total >= n_tokens:
+                    break
+        return examples
+
+    def _next(self, name: str) -> Example:
+        shard = self._shards[name]
+        cycle, place = divmod(self._drawn[name], len(shard))
+        self._drawn[name] += 1
+        if name not in self._orders or self._orders[name][0] != cycle:
+            random = np.random.default_rng((self._seed, 1 + self._names.index(name), cycle))
+            self._orders[name] = (cycle, random.permutation(len(shard)))
+        example = example_of(shard, name, int(self._orders[name][1][place]), name in self._answer_only)
+        if self._n_vocabulary is not None and int(example.tokens.max(initial=0)) >= self._n_vocabulary:
+            raise InputError(
+                f"sentence {example.index} of {name} has token {int(example.tokens.max())}, but the "
+                f"vocabulary is of {self._n_vocabulary}",
+                hint="the shard was altered; build the corpus again",
+            )
+        return example
+
+    def epochs(self, state: Mapping[str, Any] | None = None) -> dict[str, float]:
+        """Return how often each domain has been seen, now or in a state."""
+        drawn = self._drawn if state is None else state["drawn"]
+        return {name: drawn[name] / len(self._shards[name]) for name in self._names}
+
+    def state(self) -> dict[str, Any]:
+        """Return what :meth:`restore` needs."""
+        return {"drawn": dict(self._drawn)}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on where another mixture over the same shards was."""
+        self._drawn = {name: int(state["drawn"][name]) for name in self._names}
+
+
+def example_of(shard: Shard, domain: str, index: int, answer_only: bool) -> Example:
+    """Return one sentence of a shard."""
+    return Example(domain, index, shard[index], shard.answer_start(index) if answer_only else 1)
+
+
+def resolve_answer_only(names: Collection[str], domains: Collection[str]) -> frozenset[str]:
+    """Return the domains of which only the answer counts; ``*`` is all of them.
+
+    Raises
+    ------
+    UsageError
+        If a name is none of a domain.
+    """
+    if "*" in names:
+        return frozenset(domains)
+    check_domains(names, domains)
+    return frozenset(names)
+
+
+def check_domains(names: Collection[str], domains: Collection[str]) -> None:
+    """Refuse names that no domain of the corpus has.
+
+    Raises
+    ------
+    UsageError
+        If there is such a name.
+    """
+    if unknown := sorted(set(names) - set(domains)):
+        raise UsageError(
+            f"the corpus has no domain {', '.join(unknown)}", hint=f"it has {', '.join(sorted(domains))}"
+        )

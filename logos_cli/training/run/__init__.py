@@ -1,0 +1,1 @@
+"""A training run: loop, optimizer, checkpoints, evaluation, export."""

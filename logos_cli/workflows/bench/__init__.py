@@ -1,0 +1,1 @@
+"""Benchmarks of tasks, of throughput, and of parity between backends."""

@@ -1,0 +1,319 @@
+"""How fast a model runs here, how near to what the machine can do, and beside a plain script."""
+
+from __future__ import annotations
+
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from logos_cli.backends.base import Backend, LoadOptions, TensorBackend, open_model
+from logos_cli.backends.torch.device import default_threads
+from logos_cli.checkpoints.config import DecoderConfig
+from logos_cli.checkpoints.tokenizer import read_json
+from logos_cli.engine.sampler import Sampling
+from logos_cli.engine.scheduler import Engine, Request
+from logos_cli.errors import UsageError
+from logos_cli.workflows.bench.models import random_checkpoint, random_gguf, random_shape
+from logos_cli.workflows.bench.naive import naive_run
+
+_BITS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
+
+_READ_TOKENS = 4096
+"""So many tokens of prompts are read together, at most, to measure the rate."""
+
+
+@dataclass(frozen=True, slots=True)
+class ThroughputOptions:
+    """What to measure.
+
+    Attributes
+    ----------
+    shape : str
+        A random checkpoint, see :data:`~logos_cli.workflows.bench.models.SHAPES`.
+    batches : tuple of int
+        Sequences at a time.
+    n_samples, prompt_tokens, max_new_tokens : int
+        The run from end to end: samples of one prompt.
+    naive : bool
+        Do the same run as a plain script does, in turns with ours: other load then meets both.
+    naive_samples : int, optional
+        Samples that the plain script makes, if fewer: it is slow, and its rate is the same.
+    repeats : int
+        Measurements of each kind.
+    file_type : str
+        Of the GGUF, for the backend llamacpp.
+    """
+
+    shape: str = "9m"
+    backend: str = "torch"
+    batches: tuple[int, ...] = (1, 64)
+    n_samples: int = 128
+    prompt_tokens: int = 64
+    max_new_tokens: int = 400
+    device: str = "auto"
+    dtype: str = "float32"
+    threads: int | None = None
+    naive: bool = False
+    naive_samples: int | None = None
+    repeats: int = 3
+    file_type: str = "q8_0"
+    seed: int = 0
+
+
+def throughput(options: ThroughputOptions, tell: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
+    """Measure one shape on one backend.
+
+    Parameters
+    ----------
+    tell : callable
+        Is told what is being done.
+
+    Returns
+    -------
+    dict
+        JSON-ready: ``machine``, ``model``, and ``rows``, one a batch size.
+    """
+    if options.dtype not in _BITS:
+        raise UsageError(f"--dtype {options.dtype} cannot be measured", hint=f"one of {', '.join(_BITS)}")
+    with tempfile.TemporaryDirectory(prefix="logos-bench-") as folder:
+        tell(f"a random checkpoint of shape {options.shape}")
+        place = Path(folder)
+        if options.backend == "llamacpp":
+            path = random_gguf(
+                options.shape, place / f"{options.shape}.gguf", options.file_type, options.seed
+            )
+            shape, n_bytes, read_bytes = _gguf_sizes(path)
+        else:
+            path = random_checkpoint(options.shape, place / options.shape, options.dtype, options.seed)
+            shape = DecoderConfig.from_json(read_json(path / "config.json"))
+            each = 4 if options.dtype == "float32" else 2
+            n_bytes, read_bytes = shape.n_parameters * each, shape.matmul_parameters * each
+        load = LoadOptions(str(path), device=options.device, dtype=options.dtype, threads=options.threads)
+        if options.backend == "llamacpp":
+            load = replace(load, dtype="auto")
+        backend = open_model(load, options.backend).load()
+        if not isinstance(backend, Backend):
+            raise UsageError(
+                "a served model cannot be measured", hint="measure the server with its own tools"
+            )
+        tell("what the machine can do")
+        machine = _machine(backend, options)
+        rows = []
+        for batch_size in options.batches:
+            tell(f"{batch_size} sequences at a time")
+            rows.append(_measure(backend, shape, read_bytes, batch_size, options, machine))
+        if options.naive:
+            tell("the same as a plain script does it")
+            directory = random_checkpoint(options.shape, place / "plain", options.dtype, options.seed)
+            _pair(backend, directory, options, rows[-1])
+    return {
+        "machine": machine,
+        "model": {
+            "shape": options.shape, "parameters": shape.n_parameters, "weights_bytes": n_bytes,
+            "backend": options.backend, "device": backend.info.device, "dtype": backend.info.dtype,
+        },
+        "run": {
+            "samples": options.n_samples, "prompt_tokens": options.prompt_tokens,
+            "max_new_tokens": options.max_new_tokens, "repeats": options.repeats,
+        },
+        "rows": rows,
+    }  # fmt: skip
+
+
+def _gguf_sizes(path: Path) -> tuple[DecoderConfig, int, int]:
+    """Return the shape of a GGUF, the bytes of its tensors, and those that every step reads."""
+    from logos_cli.checkpoints.gguf.header import read_gguf
+
+    tensors = read_gguf(path).tensors
+    n_bytes = sum(entry.n_bytes for entry in tensors.values())
+    # of an embedding that is not the head as well, a step reads a few rows
+    looked_up = tensors["token_embd.weight"].n_bytes if "output.weight" in tensors else 0
+    return random_shape(path.stem), n_bytes, n_bytes - looked_up
+
+
+def _best_s(action: Callable[[], object], repeats: int) -> float:
+    """Return the shortest time of several: what other programs on the machine add varies."""
+    action()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        action()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def _machine(backend: Backend, options: ThroughputOptions) -> dict[str, Any]:
+    """Measure memory bandwidth and the rate of matrix products on the model's device."""
+    import torch
+
+    torch.set_num_threads(options.threads or default_threads())
+    device = torch.device(backend.info.device if options.backend == "torch" else "cpu")
+    gpu = device.type == "cuda"
+    kind: torch.dtype = getattr(torch, options.dtype)
+    size = 8192 if gpu else 1024
+    left, right = (torch.randn(size, size, device=device).to(kind) for _ in range(2))
+    memory = torch.zeros((1 << 30) if gpu else (1 << 26), device=device)
+
+    def waited(action: Callable[[], object]) -> Callable[[], object]:
+        def run() -> None:
+            action()
+            if gpu:
+                torch.cuda.synchronize(device)
+
+        return run
+
+    repeats = max(5, options.repeats)
+    product_s = _best_s(waited(lambda: left @ right), repeats)
+    read_s = _best_s(waited(memory.sum), repeats)
+    name = torch.cuda.get_device_name(device) if gpu else platform.processor() or platform.machine()
+    return {
+        "device": name,
+        "threads": torch.get_num_threads(),
+        "torch": str(torch.__version__),
+        "python": platform.python_version(),
+        "bandwidth_bytes_per_s": memory.numel() * 4 / read_s,
+        "matmul_flop_per_s": 2 * size**3 / product_s,
+    }
+
+
+def _prompt(options: ThroughputOptions) -> tuple[int, ...]:
+    return (16, *(30 + (7 * i) % 200 for i in range(options.prompt_tokens - 1)))
+
+
+def _measure(
+    backend: Backend, shape: DecoderConfig, read_bytes: int, batch_size: int, options: ThroughputOptions,
+    machine: dict[str, Any],
+) -> dict[str, Any]:  # fmt: skip
+    prompt = _prompt(options)
+    backend.reserve(batch_size + 1)
+    read, step = _waited(backend)
+    n_prompts = max(1, min(batch_size, _READ_TOKENS // len(prompt)))
+
+    def prefill() -> None:
+        read(range(n_prompts), [prompt] * n_prompts)
+        for slot in range(n_prompts):
+            backend.free(slot)
+
+    prefill_s = _best_s(prefill, options.repeats)
+    for slot in range(batch_size):
+        backend.prefill(slot, prompt)
+    slots, tokens = list(range(batch_size)), [40] * batch_size
+    step_s = _best_s(lambda: step(slots, tokens), 5 * options.repeats)
+    position = options.prompt_tokens + 5 * options.repeats
+    each = 4 if backend.info.dtype == "float32" else 2
+    moved = read_bytes + batch_size * position * shape.cache_elements_per_token * each
+    flop = 2 * batch_size * shape.matmul_parameters
+    bound_s = max(moved / machine["bandwidth_bytes_per_s"], flop / machine["matmul_flop_per_s"])
+    head = shape.vocabulary_size * shape.hidden_size  # runs after the last token of a prompt only
+    prefill_flop = 2 * n_prompts * (len(prompt) * (shape.matmul_parameters - head) + head)
+    useful = [_end_to_end(backend, batch_size, options) for _ in range(options.repeats)]
+    return {
+        "batch_size": batch_size,
+        "prefill_tokens_per_s": n_prompts * len(prompt) / prefill_s,
+        "prefill_of_matmul": prefill_flop / prefill_s / machine["matmul_flop_per_s"],
+        "step_s": step_s,
+        "decode_tokens_per_s": batch_size / step_s,
+        "decode_of_roofline": bound_s / step_s,
+        "useful_tokens_per_s": max(useful),
+        "useful_tokens_per_s_median": statistics.median(useful),
+    }
+
+
+def _waited(backend: Backend) -> tuple[Callable[..., object], Callable[..., object]]:
+    """Return what reads prompts and what steps, to be timed: without the way to the host where logits do not go it."""
+    if not (isinstance(backend, TensorBackend) and backend.capabilities.device_logits):
+        return backend.prefill_many, backend.step
+    import torch
+
+    wait = torch.cuda.synchronize if backend.info.device.startswith("cuda") else torch.mps.synchronize
+
+    def read(*args: Any) -> None:
+        backend.prefill_tensor(*args)
+        wait()
+
+    def step(*args: Any) -> None:
+        backend.step_tensor(*args)
+        wait()
+
+    return read, step
+
+
+def _end_to_end(backend: Backend, batch_size: int, options: ThroughputOptions) -> float:
+    """Return tokens of answers a second, log-probabilities included."""
+    engine = Engine(backend, _sampling(options), batch_size=batch_size, seed=options.seed)
+    requests = (Request(f"bench#{number}", _prompt(options)) for number in range(options.n_samples))
+    start = time.perf_counter()
+    n_tokens = sum(len(completion.tokens) for completion in engine.run(requests))
+    return n_tokens / (time.perf_counter() - start)
+
+
+def _sampling(options: ThroughputOptions) -> Sampling:
+    """Return the sampling of the published scripts; their top-p of 0.85 is 1 here: random logits have no tail."""
+    return Sampling(temperature=1.2, repetition_penalty=1.05, max_new_tokens=options.max_new_tokens)
+
+
+def _pair(backend: Backend, directory: Path, options: ThroughputOptions, row: dict[str, Any]) -> None:
+    """Run ours and the plain script in turns; add the script's rate and the ratio of each pair."""
+    import torch
+
+    device = backend.info.device if options.backend == "torch" else "cpu"
+    ratios, rates = [], []
+    for repeat in range(options.repeats):
+        ours = _end_to_end(backend, row["batch_size"], options)
+        torch.set_num_threads(options.threads or default_threads())  # ours takes as many as serve each step
+        theirs = naive_run(
+            directory, _prompt(options), _sampling(options), options.naive_samples or options.n_samples,
+            device=device, dtype=options.dtype, seed=options.seed + repeat,
+        )  # fmt: skip
+        rates.append(theirs["tokens"] / theirs["seconds"])
+        ratios.append(ours / rates[-1])
+    row["naive_useful_tokens_per_s"] = max(rates)
+    row["times_naive"] = statistics.median(ratios)
+
+
+def parse_batches(text: str) -> tuple[int, ...]:
+    """Return batch sizes given as ``1,16,64``.
+
+    Raises
+    ------
+    UsageError
+        If they are no positive numbers.
+    """
+    try:
+        sizes = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        sizes = ()
+    if not sizes or min(sizes) < 1:
+        raise UsageError(f"{text!r} are no batch sizes", hint="give them like 1,16,64")
+    return sizes
+
+
+def as_markdown(results: Sequence[dict[str, Any]]) -> str:
+    """Return a table of several measurements."""
+    head = (
+        "shape", "backend", "device", "dtype", "threads", "batch", "prefill tok/s", "of matmul", "decode tok/s",
+        "of roofline", "useful tok/s", "x naive",
+    )  # fmt: skip
+    lines = ["| " + " | ".join(head) + " |", "| " + " | ".join("---" for _ in head) + " |"]
+    lines += ["| " + " | ".join(cells) + " |" for result in results for cells in table_cells(result)]
+    return "\n".join(lines)
+
+
+def table_cells(result: dict[str, Any]) -> list[tuple[str, ...]]:
+    """Return the rows of a measurement as text."""
+    model, machine = result["model"], result["machine"]
+    return [
+        (
+            model["shape"], model["backend"], model["device"], model["dtype"], str(machine["threads"]),
+            str(row["batch_size"]), f"{row['prefill_tokens_per_s']:,.0f}", f"{row['prefill_of_matmul']:.0%}",
+            f"{row['decode_tokens_per_s']:,.0f}", f"{row['decode_of_roofline']:.0%}",
+            f"{row['useful_tokens_per_s']:,.0f}",
+            f"{row['times_naive']:.1f}" if "times_naive" in row else "",
+        )
+        for row in result["rows"]
+    ]  # fmt: skip

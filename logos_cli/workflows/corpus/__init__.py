@@ -1,0 +1,1 @@
+"""Building a training corpus from files, and looking into it."""

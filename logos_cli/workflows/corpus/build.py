@@ -1,0 +1,361 @@
+"""Sources to parts, in one process or several, so that a build that is killed can go on.
+
+The sources are cut into units: a large file, or several small ones. A unit gives numbered parts of about
+:data:`BLOCK` records; what a part holds follows from sources and options alone, whatever the number of processes.
+The ledger names the finished units; of an unfinished one, the parts that exist are not made again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Final
+
+from logos_cli.errors import LogosError
+from logos_cli.formats.base import Entry, ReadOptions
+from logos_cli.records import Record
+from logos_cli.training.corpus.encoder import SentenceEncoder
+from logos_cli.training.corpus.parts import Part, cannot_write
+from logos_cli.training.corpus.shards import file_sha256
+from logos_cli.training.corpus.vocabulary import Vocabulary
+from logos_cli.workflows.corpus.sentences import LeftOut, SentenceOptions, reason_of, sentences_of
+from logos_cli.workflows.encode import iter_entries
+
+BLOCK: Final = 4096
+"""Records a part."""
+
+_UNIT_BYTES: Final = 1 << 20
+_UNIT_FILES: Final = 256
+_IN_FLIGHT: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is built from what; a build goes on only if it is the same.
+
+    Attributes
+    ----------
+    units : tuple of tuple of str
+        Paths of the files that belong together.
+    stamps : dict
+        Size in bytes and time of change of each file.
+    """
+
+    units: tuple[tuple[str, ...], ...]
+    stamps: dict[str, tuple[int, int]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what JSON can say."""
+        return {
+            "units": [list(unit) for unit in self.units],
+            "stamps": {k: list(v) for k, v in self.stamps.items()},
+        }
+
+
+def plan(paths: Sequence[str]) -> Plan:
+    """Cut sources into units: small files that follow each other share one."""
+    stamps = {path: _stamp(path) for path in paths}
+    units: list[tuple[str, ...]] = []
+    unit: list[str] = []
+    size = 0
+    for path in paths:
+        if unit and (size + stamps[path][0] > _UNIT_BYTES or len(unit) >= _UNIT_FILES):
+            units.append(tuple(unit))
+            unit, size = [], 0
+        unit.append(path)
+        size += stamps[path][0]
+    return Plan((*units, tuple(unit)) if unit else tuple(units), stamps)
+
+
+def _stamp(path: str) -> tuple[int, int]:
+    try:
+        found = Path(path).stat() if path != "-" else None
+    except OSError:
+        found = None  # a file that is missing is a rejected record, as in every command
+    return (found.st_size, found.st_mtime_ns) if found else (0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """All that a process needs to make parts."""
+
+    directory: Path
+    read: ReadOptions
+    sentences: SentenceOptions
+    context_length: int
+
+    def part(self, unit: int, block: int) -> Path:
+        """Return the path of a part."""
+        return self.directory / "parts" / f"{unit:06}-{block:06}.npz"
+
+
+@dataclass(slots=True)
+class Counts:
+    """What became of the records of one source, or of all."""
+
+    read: int = 0
+    used: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+    left_out: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: Counts | dict[str, Any]) -> None:
+        """Add the counts of another, or of what :meth:`to_dict` made of it."""
+        more = other if isinstance(other, Counts) else Counts(**other)
+        self.read += more.read
+        self.used += more.used
+        self.rejected.update(more.rejected)
+        self.left_out.update(more.left_out)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what JSON can say."""
+        reasons = {name: dict(sorted(getattr(self, name).items())) for name in ("rejected", "left_out")}
+        return {"read": self.read, "used": self.used, **reasons}
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What is told of a part that was just made.
+
+    Attributes
+    ----------
+    n_records, n_sentences : int
+    rejected : list of Record
+        The first of them, with the reasons.
+    n_rejected : int
+    """
+
+    n_records: int = 0
+    n_sentences: int = 0
+    rejected: list[Record] = field(default_factory=list)
+    n_rejected: int = 0
+
+
+_TOLD: Final = 20
+
+
+class _Maker:
+    """Makes parts: the state of a process."""
+
+    def __init__(self, work: Work) -> None:
+        from rdkit import rdBase
+
+        rdBase.DisableLog("rdApp.*")
+        self.work = work
+        self.encoder = SentenceEncoder(Vocabulary.load(work.directory / "tokenizer"))
+
+    def make(self, unit: int, block: int, entries: Iterable[tuple[str, Entry]]) -> Outcome:
+        """Make the part of some records."""
+        part, outcome = Part(), Outcome()
+        files: dict[str, Counts] = {}
+        rejects: list[dict[str, Any]] = []
+        for path, entry in entries:
+            counts = files.get(path)
+            if counts is None:
+                counts = files[path] = Counts()
+            counts.read += 1
+            try:
+                for made in sentences_of(entry, self.work.sentences):
+                    part.add(*made)
+                    outcome.n_sentences += 1
+            except LeftOut as error:
+                counts.left_out[error.message] += 1
+            except LogosError as error:
+                counts.rejected[reason_of(error)] += 1
+                record = _reject(entry, error)
+                rejects.append(record.to_dict())
+                if len(outcome.rejected) < _TOLD:
+                    outcome.rejected.append(record)
+            else:
+                counts.used += 1
+        part.facts = {"files": {path: counts.to_dict() for path, counts in files.items()}, "rejects": rejects}
+        outcome.n_records = sum(counts.read for counts in files.values())
+        outcome.n_rejected = len(rejects)
+        part.write(self.work.part(unit, block), self.encoder, self.work.context_length)
+        return outcome
+
+
+def _reject(entry: Entry, error: LogosError) -> Record:
+    record = Record.from_error(entry.id, entry.form or "", error.at(entry.id), entry.source)
+    if entry.record is not None:
+        record.extra = {**entry.record.extra, "rejected_text": entry.record.text}
+    return record
+
+
+def _blocks(
+    paths: Sequence[str], read: ReadOptions, stdin: IO[bytes] | None = None
+) -> Iterator[list[tuple[str, Entry]]]:
+    """Yield the records of a unit, :data:`BLOCK` at a time."""
+    block: list[tuple[str, Entry]] = []
+    for path in paths:
+        for entry, _ in iter_entries(path, read, stdin=stdin):
+            block.append((path, entry))
+            if len(block) == BLOCK:
+                yield block
+                block = []
+    if block:
+        yield block
+
+
+# -- the ledger ----------------------------------------------------------------------------------------------
+
+
+class Ledger:
+    """Which units are finished: one line of JSON each, appended when the last part of a unit exists."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.done: dict[int, dict[str, Any]] = {}
+        if path.exists():
+            for line in path.read_bytes().splitlines():
+                try:
+                    row = json.loads(line)
+                    self.done[row["unit"]] = row
+                except (ValueError, KeyError):  # the line that was being written when the build was killed
+                    continue
+
+    def add(self, unit: int, n_parts: int, paths: Sequence[str]) -> None:
+        """Note that a unit is finished."""
+        row = {"unit": unit, "n_parts": n_parts, "sha256": {path: _hash_of(path) for path in paths}}
+        try:
+            with self._path.open("a", encoding="utf-8") as stream:
+                # after a torn line of an earlier run: begin a new one
+                stream.write(("\n" if stream.tell() else "") + json.dumps(row))
+        except OSError as error:
+            raise cannot_write(error, self._path) from error
+        self.done[unit] = row
+
+
+def _hash_of(path: str) -> str | None:
+    try:
+        return file_sha256(Path(path)) if path != "-" and Path(path).is_file() else None
+    except OSError:
+        return None
+
+
+# -- making all parts ----------------------------------------------------------------------------------------
+
+
+def make_parts(
+    work: Work, units: Sequence[Sequence[str]], jobs: int, stdin: IO[bytes] | None = None
+) -> Iterator[Outcome]:
+    """Make every part that does not exist yet, and yield what became of each.
+
+    With several processes each takes one unit at a time; where there are fewer units than would keep them
+    busy, one process reads and the others do the rest.
+    """
+    ledger = Ledger(work.directory / "ledger.jsonl")
+    waiting = [(number, paths) for number, paths in enumerate(units) if number not in ledger.done]
+    if jobs > 1 and waiting:
+        if len(waiting) >= 2 * jobs and not any("-" in paths for _, paths in waiting):
+            yield from _units_in_processes(work, waiting, ledger, jobs)
+        else:
+            yield from _blocks_in_processes(work, waiting, ledger, jobs, stdin)
+        return
+    maker = _Maker(work) if waiting else None
+    for number, paths in waiting:
+        assert maker is not None
+        n_parts = 0
+        for n_parts, block in enumerate(_blocks(paths, work.read, stdin), 1):
+            if not work.part(number, n_parts - 1).exists():
+                yield maker.make(number, n_parts - 1, block)
+        ledger.add(number, n_parts, paths)
+
+
+def _blocks_in_processes(
+    work: Work,
+    waiting: Sequence[tuple[int, Sequence[str]]],
+    ledger: Ledger,
+    jobs: int,
+    stdin: IO[bytes] | None,
+) -> Iterator[Outcome]:
+    with _pool(work, jobs) as submit:
+        pending: deque[Any] = deque()
+        for number, paths in waiting:
+            n_parts = 0
+            for n_parts, block in enumerate(_blocks(paths, work.read, stdin), 1):
+                if work.part(number, n_parts - 1).exists():
+                    continue
+                pending.append(submit(_make_block, number, n_parts - 1, block))
+                while len(pending) >= _IN_FLIGHT * jobs:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+            ledger.add(number, n_parts, paths)
+
+
+def _units_in_processes(
+    work: Work, waiting: Sequence[tuple[int, Sequence[str]]], ledger: Ledger, jobs: int
+) -> Iterator[Outcome]:
+    with _pool(work, jobs) as submit:
+        pending: deque[tuple[int, Sequence[str], Any]] = deque()
+        for number, paths in waiting:
+            pending.append((number, paths, submit(_make_unit, number, tuple(paths))))
+            while len(pending) >= _IN_FLIGHT * jobs:
+                yield from _end_of_unit(ledger, *pending.popleft())
+        while pending:
+            yield from _end_of_unit(ledger, *pending.popleft())
+
+
+def _end_of_unit(ledger: Ledger, number: int, paths: Sequence[str], future: Any) -> Iterator[Outcome]:
+    n_parts, outcomes = future.result()
+    ledger.add(number, n_parts, paths)
+    yield from outcomes
+
+
+@contextmanager
+def _pool(work: Work, jobs: int) -> Iterator[Callable[..., Any]]:
+    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
+    from multiprocessing import active_children, get_context
+
+    # a fork would copy the locks of the thread that draws a progress bar
+    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_begin, initargs=(work,))
+    before = set(active_children())
+    try:
+        yield pool.submit
+    except BrokenProcessPool as error:
+        raise LogosError(
+            "a process of the build was killed, perhaps for want of memory",
+            hint="go on with --resume and fewer --jobs",
+        ) from error
+    except BaseException:  # Ctrl-C, SIGTERM, a full disk: parts are renamed when whole, so nothing is lost
+        for process in set(active_children()) - before:
+            process.terminate()
+        raise
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+_maker: _Maker | None = None
+
+
+def _begin(work: Work) -> None:
+    """Set up a process; Ctrl-C and SIGTERM are the parent's business."""
+    import signal
+
+    global _maker
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # pieces of work are many small ones: threads of the tokenizers library would only compete
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    _maker = _Maker(work)
+
+
+def _make_block(unit: int, block: int, entries: list[tuple[str, Entry]]) -> Outcome:
+    assert _maker is not None
+    return _maker.make(unit, block, entries)
+
+
+def _make_unit(unit: int, paths: tuple[str, ...]) -> tuple[int, list[Outcome]]:
+    assert _maker is not None
+    outcomes: list[Outcome] = []
+    n_parts = 0
+    for n_parts, block in enumerate(_blocks(paths, _maker.work.read), 1):
+        if not _maker.work.part(unit, n_parts - 1).exists():
+            outcomes.append(_maker.make(unit, n_parts - 1, block))
+    return n_parts, outcomes

@@ -1,0 +1,1 @@
+"""Docking of ligands from files and records."""

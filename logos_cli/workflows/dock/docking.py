@@ -1,0 +1,193 @@
+"""Docking ligands into a receptor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import fields
+from itertools import chain, groupby
+from os import PathLike
+from typing import IO, Any
+
+from logos_cli.docking.candidates import Candidate, of_record
+from logos_cli.docking.engines import engines
+from logos_cli.docking.options import DockOptions
+from logos_cli.docking.place import BoxOptions
+from logos_cli.docking.receptor.preparation import ReceptorOptions
+from logos_cli.docking.results import DockedLigand, Pose, Reporter, Site
+from logos_cli.docking.session import Session
+from logos_cli.docking.tally import DockTally
+from logos_cli.errors import InputError, LogosError, MissingError, UsageError
+from logos_cli.records import Record
+from logos_cli.workflows.dock.ligands import Ligands, iter_candidates
+
+__all__ = [
+    "BoxOptions", "DockOptions", "DockTally", "DockedLigand", "Docking", "PocketDocking", "Pose",
+    "ReceptorOptions", "dock",
+]  # fmt: skip
+
+
+def dock(
+    receptor: str | PathLike[str],
+    ligands: Ligands,
+    options: DockOptions | None = None,
+    *,
+    tally: DockTally | None = None,
+    stdin: IO[bytes] | None = None,
+    **choices: Any,
+) -> Iterator[Record]:
+    """Dock ligands into a receptor.
+
+    Parameters
+    ----------
+    receptor : str or path
+        PDB, mmCIF or BinaryCIF.
+    ligands : str, path, Record, Molecule, Complex or iterable of these
+        Files (SMILES, SDF, records …; ``-`` is standard input) or objects.
+    options : DockOptions, optional
+        Or give its fields as keywords.
+
+    Yields
+    ------
+    Record
+        One a ligand, in their order, with ``vina`` (kcal/mol) among its scores and the best pose under
+        ``docking``; ``status`` is ``error`` where there is none.
+
+    Raises
+    ------
+    LogosError
+        If the receptor, the box or an option cannot be used, or no engine is there.
+
+    Examples
+    --------
+    >>> from logos_cli import dock
+    >>> [record] = dock("complex.pdb", "ligand.smi", exhaustiveness=8)  # doctest: +SKIP
+    >>> record.scores["vina"]["value"]  # doctest: +SKIP
+    -7.9
+    """
+    if options is not None and choices:
+        raise UsageError("give either options or its fields, not both")
+    if options is None:
+        known = {each.name for each in fields(DockOptions)}
+        for name in choices:
+            if name not in known:
+                raise UsageError(f"dock has no option {name!r}", hint=f"it has {', '.join(sorted(known))}")
+        options = DockOptions(**choices)
+    run = Docking(receptor, options, tally=tally)
+    return (docked.record for docked in run.results(ligands, stdin))
+
+
+Skip = Callable[[str], bool]
+"""Says of a ligand's id whether it is to be left out: it is done already."""
+
+
+class Docking(Session):
+    """One run: ligands from files and objects, docked to one receptor."""
+
+    def candidates(self, ligands: Ligands, stdin: IO[bytes] | None = None) -> Iterator[Candidate]:
+        """Yield the ligands."""
+        placed = self.options.mode != "dock"
+        source = iter_candidates(ligands, placed=placed, stereo=self.options.stereo, stdin=stdin)
+        first = next(source, None)
+        if first is None:
+            raise InputError("there is no ligand", hint="name a file with -l, or pipe ligands in")
+        self.look_at(first)
+        yield first
+        yield from source
+
+    def results(
+        self, ligands: Ligands, stdin: IO[bytes] | None = None, *, skip: Skip | None = None
+    ) -> Iterator[DockedLigand]:
+        """Yield the ligands with their poses, in the order in which they were given."""
+        candidates = self.candidates(ligands, stdin)
+        if skip is not None:
+            candidates = (each for each in candidates if not skip(each.record.id))
+        yield from self.dock(candidates)
+
+    def begin(self, record: Record) -> None:
+        """Find the box that a record is docked into, so that what is wrong with it is known early.
+
+        Raises
+        ------
+        LogosError
+            If there is none.
+        """
+        self.look_at(of_record(record, placed=False))
+        _ = self.place
+
+
+class PocketDocking:
+    """One run: records, each docked to the structure whose pocket it was made for.
+
+    Attributes
+    ----------
+    site : Site
+        The first that is docked to; known once records have been seen.
+    tally : DockTally
+    """
+
+    def __init__(self, options: DockOptions, *, tally: DockTally | None = None) -> None:
+        self.options = options
+        self.tally = DockTally() if tally is None else tally
+        self._reporter = Reporter(options, engines.choose(options.engine), self.tally)
+        self._runs: list[Docking] = []
+
+    @property
+    def site(self) -> Site:
+        """The first that is docked to."""
+        return self._runs[0].site
+
+    @property
+    def sites(self) -> list[Site]:
+        """All places that have been docked to."""
+        return [site for run in self._runs for site in run.sites]
+
+    def plan(self) -> dict[str, Any]:
+        """Return what the run does at its first receptor, resolved."""
+        return self._runs[0].plan() if self._runs else {}
+
+    def begin(self, record: Record) -> Docking:
+        """Return the run at a record's structure; its box is found, its receptor prepared when needed.
+
+        Raises
+        ------
+        LogosError
+            If the record names no structure, or one that cannot be docked to.
+        """
+        path = _structure_of(record)
+        if path is None:
+            raise UsageError(
+                "the prompt comes from no structure that could be docked to", hint="give --receptor FILE"
+            )
+        if self._runs and self._runs[-1].path == path:
+            return self._runs[-1]
+        run = Docking(path, self.options, tally=self.tally)
+        run.begin(record)
+        self._runs.append(run)
+        return run
+
+    def results(self, records: Iterable[Record], *, skip: Skip | None = None) -> Iterator[DockedLigand]:
+        """Yield the ligands with their poses, in the order of the records; these come structure by structure."""
+        for _, group in groupby(records, _structure_of):
+            yield from self._dock_together(group, skip)
+
+    def _dock_together(self, records: Iterator[Record], skip: Skip | None) -> Iterator[DockedLigand]:
+        """Dock the records of one structure; if it cannot be docked to, each of them says why."""
+        first = next(records)
+        records = chain([first], records)
+        try:
+            run = self.begin(first)
+            _ = run.receptor
+        except MissingError:
+            raise
+        except LogosError as error:
+            for record in records:
+                if skip is None or not skip(record.id):
+                    yield self._reporter.unusable(Candidate(record, error=error))
+            return
+        yield from run.results(records, skip=skip)
+
+
+def _structure_of(record: Record) -> str | None:
+    """Return the file that a record's pocket came from."""
+    path = record.source.get("path")
+    return path if isinstance(path, str) and "residues" in record.source else None

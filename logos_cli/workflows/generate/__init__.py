@@ -1,0 +1,1 @@
+"""Completing prompts with a language model."""

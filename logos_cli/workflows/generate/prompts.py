@@ -1,0 +1,188 @@
+"""Prompts of a generation: where they come from, and what each task makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from os import PathLike, fspath
+from pathlib import Path
+from typing import IO, Any
+
+from logos_cli import registry
+from logos_cli.errors import GrammarError, InputError, LogosError, UsageError
+from logos_cli.formats.base import Entry, ReadOptions
+from logos_cli.formats.detect import detect
+from logos_cli.grammar import TAGS
+from logos_cli.io.input import Input
+from logos_cli.objects.base import ScienceObject
+from logos_cli.records import Record, Status
+from logos_cli.tasks.base import OpenSentence, Task
+
+Prompt = str | PathLike[str] | ScienceObject | Record | Entry
+Prompts = Prompt | Iterable[Prompt] | None
+
+_PAYLOAD_SHOWN = 1 << 12
+
+
+@dataclass(slots=True)
+class Opening:
+    """The open sentence of one prompt, or why there is none.
+
+    Attributes
+    ----------
+    id : str
+        The prompt's; samples are numbered after it.
+    source : dict
+        Provenance that the samples carry on.
+    extra : dict
+        Keys of a record that this version does not know.
+    alone : bool
+        Whether it is the only prompt of the run: then what is wrong with it is wrong with the run.
+    """
+
+    id: str
+    sentence: OpenSentence | None
+    source: dict[str, Any] = field(default_factory=dict)
+    extra: dict[str, Any] = field(default_factory=dict)
+    error: LogosError | None = None
+    alone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PromptReader:
+    """Turns prompts into openings.
+
+    Attributes
+    ----------
+    read : ReadOptions
+        How to read files; ``form`` is set by the task.
+    """
+
+    task: Task
+    read: ReadOptions = field(default_factory=ReadOptions)
+    stdin: IO[bytes] | None = None
+
+    def openings(self, prompts: Prompts) -> Iterator[Opening]:
+        """Yield one opening a prompt.
+
+        What is wrong with a prompt is its opening's error; what is wrong with a whole file is raised.
+        """
+        if prompts is None:
+            yield Opening(self.task.name, self.task.from_nothing(), alone=True)
+        elif isinstance(prompts, (str, PathLike)):
+            yield from self._from_name(fspath(prompts))
+        elif isinstance(prompts, (ScienceObject, Record, Entry)):
+            yield replace(self._from_value(prompts, "prompt"), alone=True)
+        else:
+            for number, prompt in enumerate(prompts, 1):
+                yield from self._from_member(prompt, f"prompt:{number}")
+
+    def _from_member(self, prompt: Prompt, id: str) -> Iterator[Opening]:
+        if isinstance(prompt, PathLike):
+            yield from self._from_file(fspath(prompt))
+        elif isinstance(prompt, str):
+            yield self._from_text(prompt, id, {})
+        else:
+            yield self._from_value(prompt, id)
+
+    def _from_name(self, name: str) -> Iterator[Opening]:
+        """Take a string as a file if there is one of that name, else as text."""
+        if name == "-" or _is_file(name):
+            yield from self._from_file(name)
+            return
+        if not name.startswith("<") and (suffix := _format_suffix(name)):
+            raise UsageError(
+                f"there is no such file, and {suffix} ends no sequence or SMILES",
+                source=name,
+                hint="check the path",
+            )
+        opening = self._from_text(name, "prompt", {})
+        if not name.startswith("<") and isinstance(opening.error, GrammarError):
+            opening.error.hint = (
+                f"there is no file of this name; as text, {self.task.name} takes {self.task.prompts}"
+            )
+        yield replace(opening, alone=True)
+
+    def _from_text(self, text: str, id: str, source: dict[str, Any]) -> Opening:
+        try:
+            return Opening(id, self.task.from_text(text.strip(), source=source), source)
+        except LogosError as error:
+            return Opening(id, None, source, error=error)
+
+    def _from_value(self, value: ScienceObject | Record | Entry, id: str) -> Opening:
+        if isinstance(value, ScienceObject):
+            value = Entry(id, value)
+        if isinstance(value, Entry):
+            return self._from_entry(value)
+        if value.status is Status.ERROR or not value.text:
+            error = InputError(value.reason or "the record has no text", source=value.id)
+            return Opening(value.id or id, None, value.source, value.extra, error)
+        opening = self._from_text(value.text, value.id or id, value.source)
+        opening.extra = value.extra
+        return opening
+
+    def _from_file(self, path: str) -> Iterator[Opening]:
+        with closing(Input(path, self.stdin)) as source:
+            head = source.head.lstrip()
+            if head.startswith((b"{", *(tag.encode() for tag in TAGS))):
+                yield from self._from_lines(source)
+            elif (payload := _lone_payload(source)) is not None:
+                opening = self._from_text(payload, source.stem, dict(source.provenance))
+                if opening.error is not None:
+                    opening.error.at(source.name)
+                yield replace(opening, alone=True)
+            else:
+                options = replace(self.read, form=self.task.reads_as)
+                for entry in self.task.entries(detect(source).read(source, options)):
+                    yield self._from_entry(entry)
+
+    def _from_lines(self, source: Input) -> Iterator[Opening]:
+        """Yield an opening for each line: a record, a sentence, or the beginning of one."""
+        for number, text in enumerate(source.text_lines(), 1):
+            line, place = text.strip(), f"{source.name}:{number}"
+            if not line:
+                continue
+            id = f"{source.stem}:{number}"
+            if line.startswith("{"):
+                try:
+                    opening = self._from_value(Record.from_json(line), id)
+                except LogosError as error:
+                    opening = Opening(id, None, error=error)
+            else:
+                opening = self._from_text(line, id, {**source.provenance, "line": number})
+            if opening.error is not None:
+                opening.error.at(place)
+            yield opening
+
+    def _from_entry(self, entry: Entry) -> Opening:
+        if entry.error is not None:
+            return Opening(entry.id, None, entry.source, error=entry.error)
+        assert entry.item is not None
+        try:
+            sentence = self.task.from_object(entry.item).checked()
+        except LogosError as error:
+            return Opening(entry.id, None, entry.source, error=error)
+        return Opening(entry.id, sentence, entry.source)
+
+
+def _is_file(name: str) -> bool:
+    try:
+        return Path(name).exists()
+    except (OSError, ValueError):  # too long for a name, or with a null character: then it is text
+        return False
+
+
+def _format_suffix(name: str) -> str | None:
+    """Return the ending by which a string that is no file was meant to be one."""
+    known = {suffix for plugin in registry.load_all("formats").values() for suffix in plugin.suffixes}
+    endings = (*known, ".gz", ".zst", ".txt")
+    return next((suffix for suffix in endings if name.lower().endswith(suffix)), None)
+
+
+def _lone_payload(source: Input) -> str | None:
+    """Return standard input as a bare sequence or SMILES, if it is one word."""
+    if source.path is not None or len(source.head) > _PAYLOAD_SHOWN:
+        return None
+    words = source.head.decode("utf-8", errors="replace").split()
+    return words[0] if len(words) == 1 else None

@@ -1,0 +1,307 @@
+"""Variants of a wild type, named by their mutations in a table: zero-shot fitness by log-likelihood ratio.
+
+The ratio is that of whole sequences, log p(variant) - log p(wild type). A causal model has no masked marginals: what
+it says of a residue knows only the residues before it, so a mutation is judged by how well it follows from its past,
+and by how well all that comes after follows from it.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from logos_cli.errors import FormatError, InputError, LogosError, UsageError
+from logos_cli.evaluators.base import Estimate, Metric
+from logos_cli.formats.base import ReadOptions
+from logos_cli.io.ids import UniqueIds
+from logos_cli.io.input import Input
+from logos_cli.objects.antibody import Antibody
+from logos_cli.objects.base import ScienceObject, to_text
+from logos_cli.objects.protein import Protein
+from logos_cli.records import Record
+from logos_cli.tasks.design.mutations import mutant, mutations
+from logos_cli.workflows.encode import iter_entries
+from logos_cli.workflows.score.scoring import ScoredRecord, ScoreOptions, Scoring
+from logos_cli.workflows.score.summary import Row
+
+MUTATION_COLUMNS: Final = (
+    "mutant",
+    "mutants",
+    "mutation",
+    "mutations",
+    "variant",
+    "variants",
+    "aa_mutations",
+)
+SEQUENCE_COLUMNS: Final = ("sequence", "mutated_sequence", "mutant_sequence", "seq")
+FITNESS_COLUMNS: Final = ("fitness", "dms_score", "score", "log_fitness", "effect", "measurement")
+_RESIDUES: Final = re.compile(r"[A-Za-z]+")
+
+SPEARMAN: Final = Metric(
+    "fitness_spearman",
+    "Rank correlation of logp_ratio with the fitness that the table gives.",
+    better="higher",
+    source="Spearman 1904; ties share their rank",
+)
+NDCG: Final = Metric(
+    "fitness_ndcg",
+    "Normalised discounted cumulative gain of the tenth with the highest logp_ratio; gains are fitness from 0 to 1.",
+    better="higher",
+    source="ProteinGym (Notin et al. 2023)",
+)
+TOP_RECALL: Final = Metric(
+    "fitness_top_recall",
+    "Share of the fittest tenth that is in the tenth with the highest logp_ratio.",
+    better="higher",
+    source="ProteinGym (Notin et al. 2023)",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class WildType:
+    """What variants differ from: a protein, or a chain of an antibody."""
+
+    item: Protein | Antibody
+
+    @classmethod
+    def read(cls, given: str) -> WildType:
+        """Read a wild type: a file with one, or the sequence itself.
+
+        Raises
+        ------
+        InputError
+            If the file holds another number of them, or something else.
+        """
+        from pathlib import Path
+
+        if _RESIDUES.fullmatch(given) and not Path(given).exists():
+            return cls(Protein(given.upper()))
+        entries = [entry for entry, _ in iter_entries(given, ReadOptions())]
+        for entry in entries:
+            if entry.error is not None:
+                raise entry.error.at(given)
+        if len(entries) != 1:
+            raise InputError(
+                f"the wild type must be one sequence; the file holds {len(entries)}", source=given
+            )
+        item: ScienceObject | None = entries[0].item
+        if not isinstance(item, (Protein, Antibody)):
+            raise InputError(
+                f"the wild type is a {type(item).__name__.lower()}; variants are made of a protein or antibody",
+                source=given,
+            )
+        if isinstance(item, Antibody) and len(item.chains) != 1:
+            raise InputError(
+                "the wild type has two chains; a mutation does not say which it means",
+                source=given, hint="give one chain",
+            )  # fmt: skip
+        return cls(item)
+
+    @property
+    def sequence(self) -> str:
+        """Its residues."""
+        return self.item.sequence if isinstance(self.item, Protein) else self.item.chains[0]
+
+    def text(self, sequence: str | None = None) -> str:
+        """Return the sentence of the wild type, or of a variant of it."""
+        if sequence is None:
+            return to_text(self.item)
+        item = Protein(sequence) if isinstance(self.item, Protein) else Antibody((sequence,))
+        return to_text(item)
+
+    def mutated(self, mutations: str, first_residue: int = 1) -> str:
+        """Return the sequence with mutations such as ``A45G`` or ``A45G:K50R``.
+
+        Parameters
+        ----------
+        first_residue : int
+            The number that the first residue has.
+
+        Raises
+        ------
+        InputError
+            If a mutation is none, or does not fit, with the position.
+        """
+        return mutant(self.sequence, mutations, first_residue)
+
+
+class MutantTable:
+    """A table of variants, read in two passes: numbers are checked before any model is loaded.
+
+    Parameters
+    ----------
+    path : str
+        CSV or TSV with a column of mutations (``mutant``, ``mutations`` …), or else of whole sequences.
+    fitness : str, optional
+        The column with measured fitness; None looks for one by name, and goes without if there is none.
+    first_residue : int
+        The number that the wild type's first residue has in the table.
+
+    Raises
+    ------
+    InputError
+        If the table has no such column, no rows, or a fitness that is no finite number, with the line.
+    """
+
+    def __init__(
+        self, path: str, wild_type: WildType, fitness: str | None = None, first_residue: int = 1
+    ) -> None:
+        if path == "-":
+            raise UsageError("a table of variants is no stream", hint="name a file: it is read twice")
+        self.path, self.wild_type, self.first_residue = path, wild_type, first_residue
+        with closing(Input(path)) as source:
+            self.provenance = dict(source.provenance)
+        columns = next(self._rows(), (0, {}))[1]
+        if not columns:
+            raise InputError("the table has no rows", source=path)
+        self.mutations = _find(columns, MUTATION_COLUMNS)
+        self.sequence = _find(columns, SEQUENCE_COLUMNS)
+        if self.mutations is None and self.sequence is None:
+            raise InputError(
+                f"the table has no column of mutations: it has {', '.join(columns)}",
+                source=path, hint="name it mutant, with cells such as A45G or A45G:K50R",
+            )  # fmt: skip
+        if fitness is not None and fitness not in columns:
+            raise UsageError(
+                f"the table has no column {fitness!r}", source=path, hint=f"it has {', '.join(columns)}"
+            )
+        self.fitness = fitness if fitness is not None else _find(columns, FITNESS_COLUMNS)
+        if self.fitness is not None:
+            for line, cells in self._rows():
+                self._fitness_of(line, cells)
+
+    def _rows(self) -> Iterator[tuple[int, dict[str, str]]]:
+        """Yield the rows with their lines."""
+        with closing(Input(self.path)) as source:
+            lines = iter(source.text_lines())
+            header = next(lines, "")
+            delimiter = max("\t,;", key=header.count)
+            names = [name.strip() for name in next(csv.reader([header], delimiter=delimiter), [])]
+            reader = csv.reader(lines, delimiter=delimiter)
+            for cells in reader:
+                line = reader.line_num + 1
+                if not cells:
+                    continue
+                if len(cells) != len(names):
+                    raise FormatError(
+                        f"the row has {len(cells)} cells, the header {len(names)}",
+                        source=f"{self.path}:{line}",
+                    )
+                yield line, dict(zip(names, cells, strict=True))
+
+    def _fitness_of(self, line: int, cells: Mapping[str, str]) -> float | None:
+        if self.fitness is None:
+            return None
+        text = cells[self.fitness].strip()
+        try:
+            value = float(text)
+        except ValueError as error:
+            raise self._no_number(line, text) from error
+        if not math.isfinite(value):
+            raise self._no_number(line, text)
+        return value
+
+    def _no_number(self, line: int, text: str) -> InputError:
+        return InputError(
+            f"the fitness in column {self.fitness!r} is {text or 'empty'}, no finite number",
+            source=f"{self.path}:{line}", hint="leave out variants that were not measured",
+        )  # fmt: skip
+
+    def records(self) -> Iterator[Record]:
+        """Yield a record for each row; a variant that does not fit is one in error."""
+        ids = UniqueIds()
+        for line, cells in self._rows():
+            source = {**self.provenance, "line": line}
+            label = cells[self.mutations].strip() if self.mutations else ""
+            try:
+                if self.mutations is not None:
+                    sequence = self.wild_type.mutated(label, self.first_residue)
+                else:
+                    assert self.sequence is not None
+                    sequence = cells[self.sequence].strip().upper()
+                    label = ":".join(mutations(self.wild_type.sequence, sequence, self.first_residue))
+                text = self.wild_type.text(sequence)
+            except LogosError as error:
+                id = ids.take(label or f"line{line}")
+                yield Record.from_error(
+                    id, self.wild_type.item.forms[0], error.at(f"{self.path}:{line}"), source
+                )
+                continue
+            source["mutations"] = label or "wt"
+            used = (self.mutations, self.sequence, self.fitness)
+            if rest := {name: cell for name, cell in cells.items() if name not in used}:
+                source["columns"] = rest
+            record = Record(ids.take(label or "wt"), self.wild_type.item.forms[0], text, source=source)
+            measured = self._fitness_of(line, cells)
+            if measured is not None:
+                record.scores["fitness"] = {"value": measured, "measured": True}
+            yield record
+
+
+def _find(columns: Mapping[str, str], names: tuple[str, ...]) -> str | None:
+    """Return the column that has one of these names; earlier names first."""
+    lower = {column.lower(): column for column in columns}
+    return next((lower[name] for name in names if name in lower), None)
+
+
+class MutantScoring:
+    """One run over a table: each variant's log-likelihood ratio, and its agreement with the measured fitness.
+
+    Attributes
+    ----------
+    scoring : Scoring
+    """
+
+    def __init__(self, table: MutantTable, options: ScoreOptions) -> None:
+        self.table = table
+        metrics = options.metrics or ("logp_ratio",)
+        options = replace(options, metrics=metrics, wild_type=table.wild_type.text())
+        self.scoring = Scoring(options, each=self._note)
+        self._pairs: list[tuple[float, float]] = []
+
+    def _note(self, record: Record) -> None:
+        values = [record.scores.get(name, {}).get("value") for name in ("logp_ratio", "fitness")]
+        if None not in values:
+            self._pairs.append((values[0], values[1]))
+
+    def records(self) -> Iterator[ScoredRecord]:
+        """Yield the scored variants in the order of the table, or best first."""
+        return self.scoring.records(self.table.records())
+
+    def summary(self) -> list[Row]:
+        """Return the figures of all variants, with the rank correlation if the table has a fitness."""
+        rows = self.scoring.summary()
+        if self.table.fitness is None:
+            return rows
+        if not self._pairs:
+            none = Estimate.unknown("no variant has both")
+            return [*rows, *(Row(metric, "set", none) for metric in (SPEARMAN, NDCG, TOP_RECALL))]
+        from logos_cli.evaluators.proteins.tables import rank_quality
+
+        quality = rank_quality([pair[0] for pair in self._pairs], [pair[1] for pair in self._pairs])
+        found = ((SPEARMAN, quality.spearman), (NDCG, quality.ndcg), (TOP_RECALL, quality.top_recall))
+        return [*rows, *(Row(metric, "set", figure) for metric, figure in found)]
+
+
+def score_mutants(
+    table: str, wild_type: str, *, fitness: str | None = None, first_residue: int = 1, **choices: Any
+) -> Iterator[Record]:
+    """Yield the variants of a table with ``logp_ratio``, their log-likelihood minus the wild type's.
+
+    Parameters
+    ----------
+    table : str
+        CSV or TSV, see :class:`MutantTable`.
+    wild_type : str
+        A file with one sequence, or the sequence.
+    choices
+        Fields of :class:`~logos_cli.workflows.score.scoring.ScoreOptions`.
+    """
+    read = MutantTable(table, WildType.read(wild_type), fitness, first_residue)
+    run = MutantScoring(read, ScoreOptions(**choices))
+    return (each.record for each in run.records())

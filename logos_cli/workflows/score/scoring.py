@@ -1,0 +1,439 @@
+"""Scores for records and native files."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, fields
+from itertools import chain, islice
+from os import PathLike, fspath
+from typing import IO, TYPE_CHECKING, Any
+
+from logos_cli.backends.base import LoadOptions
+from logos_cli.errors import InputError, LogosError, UsageError
+from logos_cli.evaluators.base import Context, Subject
+from logos_cli.evaluators.reference import ReferenceSet
+from logos_cli.formats.base import Entry, ReadOptions
+from logos_cli.grammar import Form, parse
+from logos_cli.io.input import expand_paths
+from logos_cli.objects.base import ScienceObject, from_sentence
+from logos_cli.records import Record, Status
+from logos_cli.resources import EMBEDDED
+from logos_cli.workflows.encode import iter_entries, record_of
+from logos_cli.workflows.score.batches import BATCH, Outcome, Scorer
+from logos_cli.workflows.score.filter import Filter, Scalar
+from logos_cli.workflows.score.lines import with_scores
+from logos_cli.workflows.score.metrics import catalogue, metric_of, pattern_of, select, unknown_name
+from logos_cli.workflows.score.summary import Collected, Row, as_json
+
+if TYPE_CHECKING:
+    from logos_cli.docking.options import Destination
+
+Source = str | PathLike[str] | ScienceObject | Record
+Sources = Source | Iterable[Source]
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreOptions:
+    """What to score, and which records to keep.
+
+    Attributes
+    ----------
+    metrics : tuple of str, optional
+        Names of metrics and of families, ``default``, ``all``, ``none``; None is ``default``: all that need
+        neither a model nor anything that was not given.
+    where : str, optional
+        A condition that records must meet: ``qed>0.5 and sa<4``. A null never meets one.
+    top, by : int, str, optional
+        Keep only the best so many records by that score, best first.
+    ascending : bool, optional
+        The smallest first; None: as the metric says which is better.
+    reference, truth : str, optional
+        A file to compare with; a file with the right answers.
+    wild_type : str, optional
+        The sentence that records are variants of.
+    receptor : Destination, optional
+        What ligands are docked into, and how.
+    blocks : bool
+        Likelihood: each block as well.
+    jobs : int
+        Processes.
+    model, revision, backend, device, dtype, threads, offline, base_url
+        See :class:`~logos_cli.backends.base.LoadOptions`.
+    read : ReadOptions
+        How to read native files.
+    """
+
+    metrics: tuple[str, ...] | None = None
+    where: str | None = None
+    top: int | None = None
+    by: str | None = None
+    ascending: bool | None = None
+    reference: str | None = None
+    truth: str | None = None
+    wild_type: str | None = None
+    receptor: Destination | None = None
+    blocks: bool = False
+    jobs: int = 1
+    seed: int = 0
+    model: str = EMBEDDED
+    revision: str | None = None
+    backend: str = "auto"
+    device: str = "auto"
+    dtype: str = "auto"
+    threads: int | None = None
+    offline: bool = False
+    base_url: str | None = None
+    read: ReadOptions = field(default_factory=ReadOptions)
+
+    def __post_init__(self) -> None:
+        for name, smallest in (("top", 1), ("jobs", 1), ("threads", 1)):
+            value = getattr(self, name)
+            if value is not None and value < smallest:
+                raise UsageError(f"{name} is {value}; it must be {smallest} or more")
+
+    @property
+    def context(self) -> Context:
+        """What metrics may use."""
+        return Context(
+            reference=ReferenceSet(self.reference) if self.reference else None,
+            truth=ReferenceSet(self.truth) if self.truth else None,
+            wild_type=self.wild_type,
+            receptor=self.receptor,
+            load=LoadOptions(
+                self.model, self.revision, self.device, self.dtype, self.threads, self.offline,
+                base_url=self.base_url,
+            ),
+            backend=self.backend,
+            blocks=self.blocks,
+            seed=self.seed,
+        )  # fmt: skip
+
+
+@dataclass(slots=True)
+class ScoreTally:
+    """What became of every record; the parts sum."""
+
+    scored: int = 0
+    malformed: int = 0
+    failed: int = 0
+    refused: int = 0
+    without_value: int = 0
+    below_top: int = 0
+    written: int = 0
+    filters: bool = False
+
+    @property
+    def total(self) -> int:
+        """All records."""
+        return self.scored + self.malformed + self.failed
+
+    def __str__(self) -> str:
+        noun = "record" if self.total == 1 else "records"
+        line = f"{self.total:,} {noun} → {self.scored:,} scored"
+        if self.filters:
+            line += f" → {self.written:,} kept"
+        losses = (
+            (self.malformed, "malformed"), (self.failed, "in error"), (self.refused, "refused by --where"),
+            (self.without_value, "without a value"), (self.below_top, "below the top"),
+        )  # fmt: skip
+        lost = ", ".join(f"{count:,} {name}" for count, name in losses if count)
+        return f"{line} ({lost})" if lost else line
+
+    def to_dict(self) -> dict[str, int]:
+        """Return the counts by name."""
+        names = (each.name for each in fields(self) if each.name != "filters")
+        return {"total": self.total, **{name: getattr(self, name) for name in names}}
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredRecord:
+    """A record with its scores.
+
+    Attributes
+    ----------
+    line : str, optional
+        How it is written, where it was read as a line.
+    error : LogosError, optional
+        Why it speaks of nothing.
+    """
+
+    record: Record
+    line: str | None
+    error: LogosError | None = None
+
+
+@dataclass(slots=True)
+class _Item:
+    """A record on its way."""
+
+    record: Record
+    subject: Subject
+    line: str | None
+
+
+class Scoring:
+    """One run: metrics resolved, the filter read, reference sets and models loaded.
+
+    Parameters
+    ----------
+    each : callable, optional
+        Is told of every record with its scores, whether it is kept or not.
+
+    Attributes
+    ----------
+    tally : ScoreTally
+        What became of the records so far.
+
+    Raises
+    ------
+    LogosError
+        For a metric, condition, reference set or model that cannot be used.
+    """
+
+    def __init__(
+        self,
+        options: ScoreOptions,
+        *,
+        tally: ScoreTally | None = None,
+        each: Callable[[Record], None] | None = None,
+    ) -> None:
+        self.options = options
+        self.context = options.context
+        self.tally = ScoreTally() if tally is None else tally
+        self._each = each
+        self._filter = Filter.parse(options.where) if options.where else None
+        self._by = _ranking(options)
+        self.tally.filters = bool(self._filter or options.top)
+        asked = (*(self._filter.names if self._filter else ()), *((self._by,) if self._by else ()))
+        self._asked = asked
+        self.selection = select(options.metrics, asked, self.context)
+        for name in asked:
+            entry = catalogue().get(pattern_of(name))
+            if entry is not None and entry.of_set:
+                raise UsageError(
+                    f"{name} is a figure of the whole set: no single record has it",
+                    hint="logos score --explain tells the scores of records from those of sets",
+                )
+        self._collected = Collected(self.selection, self.context)
+        self._scorer = Scorer(self.selection, self.context, options.jobs)
+
+    def records(self, inputs: Sources, stdin: IO[bytes] | None = None) -> Iterator[ScoredRecord]:
+        """Yield the records that are kept, in the order of the input, or best first with ``top``."""
+        items = self._items(inputs, stdin)
+        first = list(islice(items, BATCH))
+        self._check_names(first)
+        scored = self._scored(chain(first, items))
+        kept = scored if self._filter is None else self._kept(scored)
+        chosen = kept if self.options.top is None else self._best(kept)
+        for each in chosen:
+            self.tally.written += 1
+            yield each
+
+    def summary(self) -> list[Row]:
+        """Return the figures of all records that were scored, kept or not."""
+        return self._collected.rows()
+
+    def summary_json(self, rows: list[Row]) -> dict[str, Any]:
+        """Return the figures as one JSON object."""
+        return as_json(rows, self.tally.to_dict(), self.context)
+
+    # -- reading ---------------------------------------------------------------------------------------------
+
+    def _items(self, inputs: Sources, stdin: IO[bytes] | None) -> Iterator[_Item]:
+        return _iter_items(inputs, self.options.read, stdin)
+
+    def _check_names(self, first: list[_Item]) -> None:
+        """Refuse names that are neither a metric of ours nor a score of the records."""
+        known = {name for item in first for name in item.record.scores}
+        for name in self._asked:
+            if metric_of(name) is None and name not in known:
+                raise unknown_name(name, known)
+
+    # -- scoring ---------------------------------------------------------------------------------------------
+
+    def _scored(self, items: Iterable[_Item]) -> Iterator[ScoredRecord]:
+        try:
+            for item, outcome in self._scorer.run(items, lambda item: item.subject):
+                self._count(item)
+                self._collected.add(outcome)
+                scored = _with(item, outcome)
+                if self._each is not None:
+                    self._each(scored.record)
+                yield scored
+        finally:
+            self._scorer.close()
+
+    def _count(self, item: _Item) -> None:
+        if item.subject.item is not None:
+            self.tally.scored += 1
+        elif item.record.status is Status.INVALID:
+            self.tally.malformed += 1
+        else:
+            self.tally.failed += 1
+
+    # -- choosing --------------------------------------------------------------------------------------------
+
+    def _kept(self, scored: Iterable[ScoredRecord]) -> Iterator[ScoredRecord]:
+        assert self._filter is not None
+        for each in scored:
+            holds = self._filter.holds(_values(each.record))
+            if holds:
+                yield each
+            elif holds is None:
+                self.tally.without_value += 1
+            else:
+                self.tally.refused += 1
+
+    def _best(self, scored: Iterable[ScoredRecord]) -> Iterator[ScoredRecord]:
+        assert self.options.top is not None
+        assert self._by is not None
+        heap: list[tuple[float, int, ScoredRecord]] = []
+        ascending = self.options.ascending
+        for number, each in enumerate(scored):
+            value = _values(each.record).get(self._by)
+            if value is None or isinstance(value, str):
+                self.tally.without_value += 1
+                continue
+            if ascending is None:
+                ascending = _lower_is_better(self._by, each.record)
+            # of equals the first is kept; the heap's root is the worst
+            entry = (-float(value) if ascending else float(value), -number, each)
+            if len(heap) < self.options.top:
+                heapq.heappush(heap, entry)
+            else:
+                heapq.heappushpop(heap, entry)
+                self.tally.below_top += 1
+        yield from (each for _, _, each in sorted(heap, key=lambda entry: entry[:2], reverse=True))
+
+
+def score(inputs: Sources, options: ScoreOptions | None = None, **choices: Any) -> Iterator[Record]:
+    """Add scores to records, objects, or what files hold.
+
+    Parameters
+    ----------
+    inputs : path, Record, ScienceObject or iterable of these
+        What to score; of a record nothing but ``scores`` changes.
+    options : ScoreOptions, optional
+        Or give its fields as keywords: ``score("x.smi", metrics=("qed", "sa"), where="qed>0.5")``.
+
+    Yields
+    ------
+    Record
+        Those that are kept. For figures of the whole set use :class:`Scoring`.
+
+    Raises
+    ------
+    LogosError
+        For a metric, condition, reference set or model that cannot be used.
+
+    Examples
+    --------
+    >>> from logos_cli import score
+    >>> [record] = score("ethanol.smi", metrics=("qed",))  # doctest: +SKIP
+    >>> record.scores["qed"]["value"]  # doctest: +SKIP
+    0.406808
+    """
+    if options is not None and choices:
+        raise UsageError("give either options or its fields, not both")
+    if options is None:
+        known = {each.name for each in fields(ScoreOptions)}
+        for name in choices:
+            if name not in known:
+                raise UsageError(f"score has no option {name!r}", hint=f"it has {', '.join(sorted(known))}")
+        if isinstance(choices.get("metrics"), str):
+            choices["metrics"] = tuple(choices["metrics"].split(","))
+        options = ScoreOptions(**choices)
+    run = Scoring(options)
+    return (each.record for each in run.records(inputs))
+
+
+def _ranking(options: ScoreOptions) -> str | None:
+    """Return the score that ranks: the one that was named, or the only one that is computed."""
+    if options.top is None:
+        if options.by is not None or options.ascending is not None:
+            raise UsageError("--by and --ascending rank records: they go with --top N")
+        return None
+    if options.by is not None:
+        return options.by
+    if options.metrics is not None and len(options.metrics) == 1 and metric_of(options.metrics[0]):
+        return options.metrics[0]
+    raise UsageError(
+        "--top needs a score to rank by", hint="add --by METRIC; logos score --explain lists them"
+    )
+
+
+def _lower_is_better(name: str, record: Record) -> bool:
+    metric = metric_of(name)
+    said = record.scores[name].get("better") if isinstance(record.scores[name], dict) else None
+    better = metric.better if metric is not None else said
+    if better is None:
+        raise UsageError(f"of {name} neither more nor less is better", hint="say --ascending or --descending")
+    return bool(better == "lower")
+
+
+def _values(record: Record) -> dict[str, Scalar]:
+    """Return the values of a record by name; scores of other programs may be bare numbers."""
+    found: dict[str, Scalar] = {}
+    for name, score in record.scores.items():
+        value = score.get("value") if isinstance(score, dict) else score
+        found[name] = value if isinstance(value, (float, int, bool, str)) else None
+    return found
+
+
+def iter_subjects(
+    inputs: Sources, read: ReadOptions | None = None, *, stdin: IO[bytes] | None = None
+) -> Iterator[Subject]:
+    """Yield what is to be scored: records as they are, and those that native files and objects make."""
+    return (item.subject for item in _iter_items(inputs, read or ReadOptions(), stdin))
+
+
+def _iter_items(inputs: Sources, read: ReadOptions, stdin: IO[bytes] | None) -> Iterator[_Item]:
+    if isinstance(inputs, (str, PathLike, ScienceObject, Record)):
+        inputs = [inputs]
+    for number, source in enumerate(inputs, 1):
+        if isinstance(source, Record):
+            yield _item_of_record(source)
+        elif isinstance(source, ScienceObject):
+            entry = Entry(f"object:{number}", source)
+            yield _item(entry, record_of(entry, None, read))
+        else:
+            for path in expand_paths([fspath(source)]):
+                for entry, plugin in iter_entries(path, read, stdin=stdin):
+                    yield _item(entry, entry.record or record_of(entry, plugin, read))
+
+
+def _item_of_record(record: Record) -> _Item:
+    """Return a record in hand with what it speaks of."""
+    entry = Entry(record.id, None, record.source, record=record)
+    try:
+        entry.form = Form(record.kind)
+    except ValueError:
+        entry.form = None
+    if record.status is Status.ERROR or not record.text:
+        entry.error = InputError(record.reason or "the record has no text", source=record.id)
+    else:
+        try:
+            sentence = parse(record.text)
+            entry.form, entry.item = sentence.form, from_sentence(sentence)
+        except LogosError as error:
+            entry.error = error
+    return _item(entry, record)
+
+
+def _item(entry: Entry, record: Record) -> _Item:
+    form = Form(record.kind) if entry.record is None and record.kind else entry.form
+    item = None if record.status is Status.ERROR else entry.item
+    return _Item(record, Subject(record, item, form, entry.error), entry.line)
+
+
+def _with(item: _Item, outcome: Outcome) -> ScoredRecord:
+    """Return a copy of the record with its scores, and its line with them."""
+    record = item.record
+    scores = {**record.scores, **outcome.scores}
+    made = Record(
+        record.id, record.kind, record.text, record.status, record.reason,
+        record.source, record.sample, scores, record.extra,
+    )  # fmt: skip
+    line = with_scores(item.line, outcome.scores) if item.line is not None else None
+    return ScoredRecord(made, line, item.subject.error)
