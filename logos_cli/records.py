@@ -59,9 +59,7 @@ class Record:
     extra: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def from_error(
-        cls, id: str, kind: str, error: LogosError, source: Mapping[str, Any] | None = None
-    ) -> Record:
+    def from_error(cls, id: str, kind: str, error: LogosError, source: Mapping[str, Any] | None = None) -> Record:
         """Return the record of an input that could not be encoded."""
         reason = error.message + (f" ({error.hint})" if error.hint else "")
         return cls(id, kind, "", Status.ERROR, reason, dict(source or {}))
@@ -69,8 +67,12 @@ class Record:
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON object; empty parts are left out."""
         out: dict[str, Any] = {
-            "schema": SCHEMA, "id": self.id, "kind": self.kind, "text": self.text, "status": self.status.value
-        }  # fmt: skip
+            "schema": SCHEMA,
+            "id": self.id,
+            "kind": self.kind,
+            "text": self.text,
+            "status": self.status.value,
+        }
         if self.reason is not None:
             out["reason"] = self.reason
         if self.source:
@@ -120,9 +122,7 @@ class Record:
         try:
             status = Status(data.get("status", "ok"))
         except ValueError as error:
-            raise FormatError(
-                f"record status {data.get('status')!r} is none of {', '.join(Status)}"
-            ) from error
+            raise FormatError(f"record status {data.get('status')!r} is none of {', '.join(Status)}") from error
         reason = data.get("reason")
         return cls(
             id=str(data.get("id", "")),

@@ -7,7 +7,6 @@ listing files: nothing is imported until used. A module that defines ``PLUGINS``
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterator
 from difflib import get_close_matches
 from functools import cache
@@ -22,7 +21,7 @@ from logos_cli.errors import UsageError
 @cache
 def names(room: str) -> tuple[str, ...]:
     """Return the plug-in names of a room such as ``"formats"``, sorted; modules are not imported."""
-    return tuple(sorted(_homes(room)))
+    return tuple(sorted(homes(room)))
 
 
 @cache
@@ -34,12 +33,12 @@ def load(room: str, name: str) -> Any:
     UsageError
         If the room has no plug-in of that name; the hint lists the nearest names, or all.
     """
-    homes = _homes(room)
-    if name not in homes:
-        near = get_close_matches(name, homes, n=3)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"choose {', '.join(sorted(homes))}"
+    known = homes(room)
+    if name not in known:
+        near = get_close_matches(name, known, n=3)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"choose {', '.join(sorted(known))}"
         raise UsageError(f"unknown {room.rstrip('s')} {name!r}", hint=hint)
-    module = import_module(homes[name])
+    module = import_module(known[name])
     return module.PLUGINS[name] if hasattr(module, "PLUGINS") else module.PLUGIN
 
 
@@ -49,27 +48,29 @@ def load_all(room: str) -> dict[str, Any]:
 
 
 @cache
-def _homes(room: str) -> dict[str, str]:
+def homes(room: str) -> dict[str, str]:
     """Return the module of each plug-in by its name."""
     spec = find_spec(f"logos_cli.{room}")
     places = spec.submodule_search_locations if spec else None
     if not places:
         raise LookupError(f"logos_cli has no room {room!r}")
     package = f"logos_cli.{room}"
-    homes: dict[str, str] = {}
+    found: dict[str, str] = {}
     for place in map(Path, places):
         for path in place.glob("*.py"):
             if path.stem != "plugin":  # the room's own, where the room is the folder of a plug-in
-                homes |= dict.fromkeys(_plugins(path, path.stem), f"{package}.{path.stem}")
+                found |= dict.fromkeys(_plugins(path, path.stem), f"{package}.{path.stem}")
         for path in place.glob("*/plugin.py"):
-            homes |= dict.fromkeys(_plugins(path, path.parent.name), f"{package}.{path.parent.name}.plugin")
-    return homes
+            found |= dict.fromkeys(_plugins(path, path.parent.name), f"{package}.{path.parent.name}.plugin")
+    return found
 
 
 def _plugins(path: Path, name: str) -> Iterator[str]:
     """Yield the names of the plug-ins that a module defines, read from its text."""
     text = path.read_bytes()
     if b"\nPLUGINS" in text:
+        import ast
+
         for statement in ast.parse(text).body:
             match statement:
                 case ast.Assign(targets=[ast.Name("PLUGINS")], value=ast.Dict(keys=keys)):

@@ -23,9 +23,7 @@ _ASSAYS: Final = {"gfp": ("avgfp", "avgfp"), "aav": ("aav", "aav2_window_561_588
 
 
 def reactions(data: Path, output: Path) -> int:
-    rows = [
-        r for r in csv.DictReader(lines_of(data / "reactions" / "uspto50k.csv.xz")) if r["split"] == "test"
-    ]
+    rows = [r for r in csv.DictReader(lines_of(data / "reactions" / "uspto50k.csv.xz")) if r["split"] == "test"]
     return write_csv(output / "uspto50k" / "test.csv", ("product", "reactants"), rows)
 
 
@@ -47,9 +45,7 @@ def fitness(data: Path, output: Path) -> int:
         rows = csv.DictReader(lines_of(data / "fitness" / f"{file}.csv.xz"))
         kept = ({"sequence": row["sequence"], "fitness": row["score"]} for row in rows if row["score"])
         count += write_csv(output / "fitness" / f"{name}.csv", ("sequence", "fitness"), kept)
-        (output / "fitness" / f"{name}.fasta").write_text(
-            f">{name}\n{sequences[wild_type]}\n", encoding="utf-8"
-        )
+        (output / "fitness" / f"{name}.fasta").write_text(f">{name}\n{sequences[wild_type]}\n", encoding="utf-8")
     return count
 
 
@@ -76,9 +72,7 @@ def crossdocked(data: Path, output: Path) -> int:
     count = 0
     for pair in sorted((data / "complexes" / "crossdocked_test").iterdir()):
         for ligand in sorted(pair.glob("*.sdf.gz")):
-            receptor = next(
-                path for path in pair.glob("*_rec.pdb.gz") if ligand.name.startswith(path.name[:-7])
-            )
+            receptor = next(path for path in pair.glob("*_rec.pdb.gz") if ligand.name.startswith(path.name[:-7]))
             for place in (output / "crossdocked", output / "sites" / "crossdocked"):
                 place.mkdir(parents=True, exist_ok=True)
                 name = f"{pair.name}.{ligand.name[:-7]}"

@@ -54,13 +54,7 @@ def helix(n_residues: int) -> list[dict[str, Xyz]]:
     for _ in range(n_residues):
         next_n = place(n, ca, c, 1.329, 116.6, psi)
         residues.append(
-            {
-                "N": n,
-                "CA": ca,
-                "C": c,
-                "O": place(n, ca, c, 1.231, 120.5, psi + 180),
-                "CB": beta_carbon(n, ca, c),
-            }
+            {"N": n, "CA": ca, "C": c, "O": place(n, ca, c, 1.231, 120.5, psi + 180), "CB": beta_carbon(n, ca, c)}
         )
         next_ca = place(ca, c, next_n, 1.458, 121.7, omega)
         n, ca, c = next_n, next_ca, place(c, next_n, next_ca, 1.525, 111.0, phi)
@@ -96,9 +90,7 @@ def structure() -> gemmi.Structure:
     chain, model, made = gemmi.Chain("A"), gemmi.Model(1), gemmi.Structure()
     for number, (letter, atoms) in enumerate(zip(SEQUENCE, residues, strict=True), 1):
         name = gemmi.expand_one_letter(letter, gemmi.ResidueKind.AA)
-        chain.add_residue(
-            residue(name, number, {key: atoms[key] for key in atoms if letter != "G" or key != "CB"})
-        )
+        chain.add_residue(residue(name, number, {key: atoms[key] for key in atoms if letter != "G" or key != "CB"}))
     chain.add_residue(residue("BEN", 101, dict(zip(LIGAND_NAMES, ligand(start, outward), strict=True))))
     model.add_chain(chain)
     made.add_model(model)

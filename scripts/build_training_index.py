@@ -32,9 +32,7 @@ def trained_on(records: Path) -> Iterator[ScienceObject]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("records", type=Path)
     parser.add_argument("-o", "--output", type=Path, default=data_path("tokenizers", EMBEDDED) / FILE)
     args = parser.parse_args(arguments)

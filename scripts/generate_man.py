@@ -47,7 +47,7 @@ ENVIRONMENT = {
 }
 FILES = {
     "~/.cache/logos": "What was computed once to be fast later, such as the index of chemical components. "
-    "Safe to delete; a directory that cannot be written is done without.",
+    "Safe to delete; a directory that cannot be written is done without."
 }
 OVERVIEW = """\
 Scientific objects become sentences of one grammar: tags such as <ProteinS> and <ProteinE> enclose residues
@@ -208,10 +208,7 @@ def page(name: str, command: Any, all_names: list[str]) -> str:
     if name == "logos":
         description = paragraphs(OVERVIEW)[0]
     argument_help = [
-        (
-            f"\\fI{escape(parameter.metavar or parameter.name.upper())}\\fR",
-            (parameter.help or "") + notes(parameter),
-        )
+        (f"\\fI{escape(parameter.metavar or parameter.name.upper())}\\fR", (parameter.help or "") + notes(parameter))
         for parameter in visible(command, "argument")
         if parameter.help
     ]
@@ -222,26 +219,16 @@ def page(name: str, command: Any, all_names: list[str]) -> str:
         ".ad l",
         *section("NAME", f"{escape(title, code=True)} \\- {prose(_lower_first(summary.rstrip('.')))}"),
         *section("SYNOPSIS", synopsis(name, command)),
-        *section(
-            "DESCRIPTION", *[line for part in (description or [summary]) for line in (".PP", prose(part))][1:]
-        ),
+        *section("DESCRIPTION", *[line for part in (description or [summary]) for line in (".PP", prose(part))][1:]),
         *section("ARGUMENTS", *definitions(argument_help)),
         *section("COMMANDS", *commands(name, command)),
         *option_sections(command),
         *section(
-            "EXAMPLES",
-            *[line for part in examples for line in (".PP", ".RS 4", ".nf", bold(part), ".fi", ".RE")],
+            "EXAMPLES", *[line for part in examples for line in (".PP", ".RS 4", ".nf", bold(part), ".fi", ".RE")]
         ),
-        *section(
-            "EXIT STATUS", *definitions((bold(str(int(code))), text) for code, text in EXIT_STATUS.items())
-        ),
-        *section(
-            "ENVIRONMENT", *definitions((bold(key), value) for key, value in environment(command).items())
-        ),
-        *section(
-            "FILES",
-            *definitions((f"\\fI{escape(key, code=True)}\\fR", value) for key, value in FILES.items()),
-        ),
+        *section("EXIT STATUS", *definitions((bold(str(int(code))), text) for code, text in EXIT_STATUS.items())),
+        *section("ENVIRONMENT", *definitions((bold(key), value) for key, value in environment(command).items())),
+        *section("FILES", *definitions((f"\\fI{escape(key, code=True)}\\fR", value) for key, value in FILES.items())),
         *section("SEE ALSO", see_also(title, all_names)),
     ]
     return "\n".join(lines) + "\n"

@@ -102,9 +102,7 @@ def proteins(data: Path, rng: random.Random) -> Iterator[Item]:
 
 
 def antibodies(data: Path, rng: random.Random) -> Iterator[Item]:
-    records = [
-        r for r in json_of(data / "antibodies" / "antibodies.train.jsonl.xz") if not is_closed(r["source"])
-    ]
+    records = [r for r in json_of(data / "antibodies" / "antibodies.train.jsonl.xz") if not is_closed(r["source"])]
     # half of the set is one synthetic library of nanobodies: it is weighted down
     synthetic = [r for r in records if r["source"] == "harvey_vhh"]
     records = [r for r in records if r["source"] != "harvey_vhh"]

@@ -58,9 +58,18 @@ def llama_source() -> Path | None:
 
 def _fetched(base: Path, version: str) -> Path | None:
     command = [
-        sys.executable, "-m", "pip", "download", "--quiet", "--no-binary", "llama-cpp-python", "--no-deps",
-        "--dest", str(base), f"llama-cpp-python=={version}",
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-binary",
+        "llama-cpp-python",
+        "--no-deps",
+        "--dest",
+        str(base),
+        f"llama-cpp-python=={version}",
+    ]
     try:
         subprocess.run(command, check=True, capture_output=True, timeout=300)
     except (subprocess.SubprocessError, OSError):
@@ -84,9 +93,7 @@ def require_llama_source() -> Path:
     """Return the folder of llama.cpp's source; skip, and be told of loudly, without it."""
     folder = llama_source()
     if folder is None:
-        pytest.skip(
-            "real data not found at: the source of llama-cpp-python (LOGOS_TEST_LLAMA_SOURCE, or pip)"
-        )
+        pytest.skip("real data not found at: the source of llama-cpp-python (LOGOS_TEST_LLAMA_SOURCE, or pip)")
     return folder
 
 
@@ -94,15 +101,9 @@ def require_llama_source() -> Path:
 def _released(kind: str) -> str:
     """Return the ``tokenizer.json`` of Llama 3 or Qwen 2 with the sixteen tags added."""
     header = read_gguf(require_llama_source() / "models" / _VOCABULARY[kind])
-    texts, types, merges = (
-        header.metadata[f"tokenizer.ggml.{key}"] for key in ("tokens", "token_type", "merges")
-    )
-    vocabulary = {
-        text: i for i, (text, type_) in enumerate(zip(texts, types, strict=True)) if type_ == _NORMAL
-    }
-    controls = {
-        text: i for i, (text, type_) in enumerate(zip(texts, types, strict=True)) if type_ == _CONTROL
-    }
+    texts, types, merges = (header.metadata[f"tokenizer.ggml.{key}"] for key in ("tokens", "token_type", "merges"))
+    vocabulary = {text: i for i, (text, type_) in enumerate(zip(texts, types, strict=True)) if type_ == _NORMAL}
+    controls = {text: i for i, (text, type_) in enumerate(zip(texts, types, strict=True)) if type_ == _CONTROL}
     return json.dumps(_tokenizer(kind, vocabulary, [merge.split(" ") for merge in merges], controls))
 
 
@@ -120,15 +121,7 @@ def small_tokenizer(kind: str) -> dict[str, Any]:
     split = pre_tokenizers.Split(Regex(_pattern(kind)), "isolated")
     level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     fast.pre_tokenizer = pre_tokenizers.Sequence([split, level])
-    words = [
-        "MKTAYIAKQRQ",
-        "CC(=O)Oc1ccccc1",
-        "[C@@H](N)C",
-        "EVQLVESGG",
-        "the cat's 123 [Zn]",
-        "GSAAALLV",
-        "O=C([O-])",
-    ]
+    words = ["MKTAYIAKQRQ", "CC(=O)Oc1ccccc1", "[C@@H](N)C", "EVQLVESGG", "the cat's 123 [Zn]", "GSAAALLV", "O=C([O-])"]
     corpus = [first + second for first in words for second in words]
     trainer = trainers.BpeTrainer(vocab_size=900, initial_alphabet=level.alphabet(), show_progress=False)
     fast.train_from_iterator(corpus, trainer)
@@ -152,15 +145,25 @@ def _tokenizer(
     begin = _CONTROLS[kind][0]
     begun = [{"SpecialToken": {"id": begin, "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}]
     template = {
-        "type": "TemplateProcessing", "single": begun,
+        "type": "TemplateProcessing",
+        "single": begun,
         "pair": [*begun, {"SpecialToken": {"id": begin, "type_id": 1}}, {"Sequence": {"id": "B", "type_id": 1}}],
         "special_tokens": {begin: {"id": begin, "ids": [special[begin]], "tokens": [begin]}},
-    }  # fmt: skip
+    }
     return {
-        "version": "1.0", "truncation": None, "padding": None,
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
         "added_tokens": [
-            {"id": i, "content": text, "single_word": False, "lstrip": False, "rstrip": False, "normalized": False,
-             "special": True}
+            {
+                "id": i,
+                "content": text,
+                "single_word": False,
+                "lstrip": False,
+                "rstrip": False,
+                "normalized": False,
+                "special": True,
+            }
             for text, i in special.items()
         ],
         "normalizer": {"type": "NFC"} if kind == "qwen3" else None,
@@ -168,11 +171,18 @@ def _tokenizer(
         "post_processor": {"type": "Sequence", "processors": [level, template]} if kind == "llama" else level,
         "decoder": level,
         "model": {
-            "type": "BPE", "dropout": None, "unk_token": None, "continuing_subword_prefix": None,
-            "end_of_word_suffix": None, "fuse_unk": False, "byte_fallback": False, "ignore_merges": kind == "llama",
-            "vocab": dict(vocabulary), "merges": [list(pair) for pair in merges],
+            "type": "BPE",
+            "dropout": None,
+            "unk_token": None,
+            "continuing_subword_prefix": None,
+            "end_of_word_suffix": None,
+            "fuse_unk": False,
+            "byte_fallback": False,
+            "ignore_merges": kind == "llama",
+            "vocab": dict(vocabulary),
+            "merges": [list(pair) for pair in merges],
         },
-    }  # fmt: skip
+    }
 
 
 def write_checkpoint(
@@ -196,16 +206,33 @@ def write_checkpoint(
     end = end if kind == "llama" else begin
     rope: dict[str, Any] = {"rope_type": "default", "rope_theta": 1000000.0}
     if kind == "llama":
-        rope = {"rope_type": "llama3", "rope_theta": 500000.0, "factor": 32.0, "low_freq_factor": 1.0,
-                "high_freq_factor": 4.0, "original_max_position_embeddings": 64}  # fmt: skip
+        rope = {
+            "rope_type": "llama3",
+            "rope_theta": 500000.0,
+            "factor": 32.0,
+            "low_freq_factor": 1.0,
+            "high_freq_factor": 4.0,
+            "original_max_position_embeddings": 64,
+        }
     config: dict[str, Any] = {
-        "architectures": ["LlamaForCausalLM" if kind == "llama" else "Qwen3ForCausalLM"], "model_type": kind,
-        "hidden_size": hidden_size, "intermediate_size": 2 * hidden_size, "num_hidden_layers": 2,
-        "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 24 if kind == "qwen3" else 16,
-        "hidden_act": "silu", "rms_norm_eps": 1e-5, "max_position_embeddings": 1024, "rope_parameters": rope,
-        "tie_word_embeddings": False, "vocab_size": -(-(last + 1) // 32) * 32, "dtype": dtype,
-        "bos_token_id": ids[begin], "eos_token_id": ids[end],
-    } | changes  # fmt: skip
+        "architectures": ["LlamaForCausalLM" if kind == "llama" else "Qwen3ForCausalLM"],
+        "model_type": kind,
+        "hidden_size": hidden_size,
+        "intermediate_size": 2 * hidden_size,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "head_dim": 24 if kind == "qwen3" else 16,
+        "hidden_act": "silu",
+        "rms_norm_eps": 1e-5,
+        "max_position_embeddings": 1024,
+        "rope_parameters": rope,
+        "tie_word_embeddings": False,
+        "vocab_size": -(-(last + 1) // 32) * 32,
+        "dtype": dtype,
+        "bos_token_id": ids[begin],
+        "eos_token_id": ids[end],
+    } | changes
     (directory / "config.json").write_text(json.dumps(config))
     (directory / "tokenizer.json").write_text(json.dumps(tokenizer))
     settings = {"bos_token": begin, "eos_token": end, "tokenizer_class": "PreTrainedTokenizerFast"}
@@ -221,18 +248,23 @@ def random_tensors(config: Mapping[str, Any], dtype: torch.dtype) -> dict[str, t
     width, middle, head = config["hidden_size"], config["intermediate_size"], config["head_dim"]
     inner, keys = config["num_attention_heads"] * head, config["num_key_value_heads"] * head
     shapes: dict[str, tuple[int, ...]] = {
-        "model.embed_tokens.weight": (config["vocab_size"], width), "model.norm.weight": (width,),
+        "model.embed_tokens.weight": (config["vocab_size"], width),
+        "model.norm.weight": (width,),
         "lm_head.weight": (config["vocab_size"], width),
-    }  # fmt: skip
+    }
     for layer in range(config["num_hidden_layers"]):
         name = f"model.layers.{layer}"
         shapes |= {
-            f"{name}.self_attn.q_proj.weight": (inner, width), f"{name}.self_attn.k_proj.weight": (keys, width),
-            f"{name}.self_attn.v_proj.weight": (keys, width), f"{name}.self_attn.o_proj.weight": (width, inner),
-            f"{name}.mlp.gate_proj.weight": (middle, width), f"{name}.mlp.up_proj.weight": (middle, width),
-            f"{name}.mlp.down_proj.weight": (width, middle), f"{name}.input_layernorm.weight": (width,),
+            f"{name}.self_attn.q_proj.weight": (inner, width),
+            f"{name}.self_attn.k_proj.weight": (keys, width),
+            f"{name}.self_attn.v_proj.weight": (keys, width),
+            f"{name}.self_attn.o_proj.weight": (width, inner),
+            f"{name}.mlp.gate_proj.weight": (middle, width),
+            f"{name}.mlp.up_proj.weight": (middle, width),
+            f"{name}.mlp.down_proj.weight": (width, middle),
+            f"{name}.input_layernorm.weight": (width,),
             f"{name}.post_attention_layernorm.weight": (width,),
-        }  # fmt: skip
+        }
         if config["model_type"] == "qwen3":
             shapes |= {f"{name}.self_attn.{part}_norm.weight": (head,) for part in "qk"}
     if config["tie_word_embeddings"]:

@@ -44,9 +44,7 @@ def centre() -> tuple[float, float, float]:
     return x, y, z
 
 
-def hetatm(
-    serial: int, name: str, residue: str, number: int, xyz: tuple[float, float, float], element: str
-) -> str:
+def hetatm(serial: int, name: str, residue: str, number: int, xyz: tuple[float, float, float], element: str) -> str:
     """Return one HETATM line."""
     x, y, z = xyz
     label = f" {name:<3}" if len(element) == 1 else f"{name:<4}"
@@ -64,9 +62,7 @@ def ligand_block(*, flat: bool = False, zero: bool = False) -> str:
     middle = centre()
     for row in range(molecule.GetNumAtoms()):
         place = conformer.GetAtomPosition(row)
-        moved = [
-            value + shift + 6.0 for value, shift in zip((place.x, place.y, place.z), middle, strict=True)
-        ]
+        moved = [value + shift + 6.0 for value, shift in zip((place.x, place.y, place.z), middle, strict=True)]
         if flat:
             moved[2] = 0.0
         conformer.SetAtomPosition(row, [0.0] * 3 if zero else moved)
@@ -77,9 +73,7 @@ def with_two_ligands() -> str:
     """Return the peptide with two toluenes, MBN A:301 and, on its other side, MBN A:401."""
     lines = []
     for number, shift in ((301, 0.0), (401, -12.0)):
-        for row, xyz in enumerate(
-            Chem.MolFromMolBlock(ligand_block()).GetConformer().GetPositions().tolist()
-        ):
+        for row, xyz in enumerate(Chem.MolFromMolBlock(ligand_block()).GetConformer().GetPositions().tolist()):
             name = f"C{row or ''}"
             x, y, z = (value + shift for value in xyz)
             lines.append(hetatm(number + row, name, "MBN", number, (x, y, z), "C"))

@@ -38,10 +38,14 @@ class LoopBenchmark(Benchmark):
     figures = (
         Figure("recovery", "Residues of the native loop that a design has, mean over designs.", "%", remark=_REMARK),
         Figure("recovery, likeliest", "The same of the design that the model finds likeliest.", "%"),
-        Figure("likelier than native", "Antibodies with a design that the model prefers to the native loop.", "%",
-               better=None),
+        Figure(
+            "likelier than native",
+            "Antibodies with a design that the model prefers to the native loop.",
+            "%",
+            better=None,
+        ),
         Figure("designed", "Antibodies that were numbered and got a design.", "%"),
-    )  # fmt: skip
+    )
     layout = "antibodies/test.jsonl: one antibody a line with heavy and, if known, light"
     baseline_help = "the loop of another antibody of the set, of the same length where there is one."
 
@@ -78,9 +82,7 @@ class LoopBenchmark(Benchmark):
             return None
         native = case.truth["heavy"][slice(*span)]
         others = [
-            loop
-            for loop in _loops(data_file(data, "antibodies/test.jsonl", layout=self.layout))
-            if loop != native
+            loop for loop in _loops(data_file(data, "antibodies/test.jsonl", layout=self.layout)) if loop != native
         ]
         equal = [loop for loop in others if len(loop) == len(native)]
         drawn = equal or others
@@ -107,9 +109,7 @@ def _judged(native: str, designs: Sequence[str], delta_logp: float | None) -> Ou
     return {
         "native": native,
         "designs": list(designs),
-        "recovery": [
-            sum(a == b for a, b in zip(native, design, strict=False)) / len(native) for design in designs
-        ],
+        "recovery": [sum(a == b for a, b in zip(native, design, strict=False)) / len(native) for design in designs],
         "delta_logp": delta_logp,
     }
 

@@ -67,9 +67,7 @@ class EditingBenchmark(Benchmark):
     n_samples = _N_SAMPLES
     layout = "fitness/NAME.csv with the columns sequence and fitness, all sequences of one length"
 
-    def __init__(
-        self, protein: str, title: str, pool: Pool, published: Mapping[str, float] | None = None
-    ) -> None:
+    def __init__(self, protein: str, title: str, pool: Pool, published: Mapping[str, float] | None = None) -> None:
         self.protein, self.pool = protein, pool
         self.name = f"editing_{protein}_{pool.name.lower()}"
         self.help = (
@@ -78,26 +76,28 @@ class EditingBenchmark(Benchmark):
         )
         # so many exchanges are what the best percent is away at least
         self.sampling = {"max_mutations": pool.value.gap}
-        self.baseline_help = (
-            f"random edits with 1 to {pool.value.gap} mutations, {N_SEQUENCES} of them at random."
-        )
+        self.baseline_help = f"random edits with 1 to {pool.value.gap} mutations, {N_SEQUENCES} of them at random."
         self.figures = (
             Figure(
-                "fitness", "Median fitness by the oracle; 0 and 1 are the table's lowest and highest values.",
-                published=published or {}, comparable=False,
+                "fitness",
+                "Median fitness by the oracle; 0 and 1 are the table's lowest and highest values.",
+                published=published or {},
+                comparable=False,
                 remark=f"Fitness by {_ORACLE}; published figures are by GGS's oracles, after training on the pool.",
             ),
             Figure("fitness of the start", "Median fitness of the sequences that were edited.", better=None),
             Figure("diversity", "Mean Levenshtein distance of all pairs."),
             Figure("novelty", "Median Levenshtein distance to the nearest sequence of the pool."),
-        )  # fmt: skip
+        )
 
     def cases(self, data: Path) -> Iterator[Case]:
         """Yield the wild types, drawn from the pool at random."""
         path = data_file(
-            data, f"fitness/{self.protein}.csv", f"fitness/{self.protein}.csv.gz",
+            data,
+            f"fitness/{self.protein}.csv",
+            f"fitness/{self.protein}.csv.gz",
             layout=self.layout.replace("NAME", self.protein),
-        )  # fmt: skip
+        )
         table = _table(str(path), self.pool)
         rng = np.random.default_rng(SEED)
         drawn = rng.permutation(len(table.pool))[:_N_WILD_TYPES]

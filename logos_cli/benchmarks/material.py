@@ -44,13 +44,15 @@ class MaterialBenchmark(Benchmark):
     figures = (
         Figure("valid", "Metal in the training library, linkers that RDKit accepts.", "%"),
         Figure(
-            "valid, novel, unique", "Valid, not in the training library, and the first of its kind.", "%",
+            "valid, novel, unique",
+            "Valid, not in the training library, and the first of its kind.",
+            "%",
             published={"LOGOS-1B": 37.96, "LOGOS-3B": 38.97, "LOGOS-8B": 39.02, "MOFFlow-2": 31.35},
             comparable=False,
             remark="Sequence level: the published figure demands besides that a predicted structure passes MOFChecker.",
         ),
         Figure("new building block", "Of the valid samples, those with a linker that the library has not.", "%"),
-    )  # fmt: skip
+    )
     layout = "mofs/train.jsonl, one framework a line with nodes and linkers as lists of SMILES"
     baseline_help = (
         "the metal node of one training framework with the linkers of another. It passes easily: what is valid, novel "

@@ -32,19 +32,21 @@ class RetrosynthesisBenchmark(Benchmark):
     """Top-k of the multiset of reactants: canonical isomeric SMILES, atom maps cleared, no reaction class."""
 
     name = "retrosynthesis"
-    help = (
-        "USPTO-50K, test split, no reaction class: are the reactants of the patent among the first k answers?"
-    )
+    help = "USPTO-50K, test split, no reaction class: are the reactants of the patent among the first k answers?"
     task = "retrosynthesis"
     n_samples = 32
     figures = (
         *(
-            Figure(f"top-{k}", f"The reactants are among the first {k} distinct answers.", "%",
-                   published=_PUBLISHED.get(k, {}))
+            Figure(
+                f"top-{k}",
+                f"The reactants are among the first {k} distinct answers.",
+                "%",
+                published=_PUBLISHED.get(k, {}),
+            )
             for k in _TOPS
         ),
         Figure("answered", "Products for which at least one answer is valid.", "%"),
-    )  # fmt: skip
+    )
     layout = (
         "uspto50k/test.csv with the columns product and reactants, "
         "or uspto50k/raw_test.csv with reactants>reagents>production"
@@ -87,16 +89,8 @@ class RetrosynthesisBenchmark(Benchmark):
         drawn = []
         for outcome in answered:
             rank = outcome["rank"]
-            told = (
-                "the patent's reactants"
-                if rank == 1
-                else f"the patent's are answer {rank}"
-                if rank
-                else "not found"
-            )
-            drawn.append(
-                (draw_reaction(outcome["answers"][0], [outcome["product"]]), f"first answer: {told}")
-            )
+            told = "the patent's reactants" if rank == 1 else f"the patent's are answer {rank}" if rank else "not found"
+            drawn.append((draw_reaction(outcome["answers"][0], [outcome["product"]]), f"first answer: {told}"))
         if drawn:
             page.heading("First answers", 3)
             page.drawings(drawn, wide=True)
@@ -106,11 +100,7 @@ def _judged(case: Case, answers: Sequence[tuple[str, ...]]) -> Outcome:
     distinct = list(dict.fromkeys(answers))
     truth = tuple(case.truth["reactants"])
     rank = distinct.index(truth) + 1 if truth in distinct else None
-    return {
-        "rank": rank,
-        "answers": [list(answer) for answer in distinct[:_N_KEPT]],
-        "product": case.truth["product"],
-    }
+    return {"rank": rank, "answers": [list(answer) for answer in distinct[:_N_KEPT]], "product": case.truth["product"]}
 
 
 def _answer(record: Record) -> tuple[str, ...] | None:

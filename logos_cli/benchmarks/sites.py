@@ -58,36 +58,31 @@ class SiteBenchmark(Benchmark):
 
     task = "site"
     n_samples = 40
-    layout = (
-        "sites/NAME: structures (PDB, mmCIF, BinaryCIF) with their ligands, or each with a ligand in NAME.sdf"
-    )
-    baseline_help = (
-        f"{_N_RANDOM} sites around random residues (within {_RANDOM_ANGSTROM:g} Å), in random order."
-    )
+    layout = "sites/NAME: structures (PDB, mmCIF, BinaryCIF) with their ligands, or each with a ligand in NAME.sdf"
+    baseline_help = f"{_N_RANDOM} sites around random residues (within {_RANDOM_ANGSTROM:g} Å), in random order."
 
-    def __init__(
-        self, name: str, title: str, published: Mapping[str, float] | None = None, remark: str = ""
-    ) -> None:
+    def __init__(self, name: str, title: str, published: Mapping[str, float] | None = None, remark: str = "") -> None:
         self.set_name, self.name = name, f"site_{name}"
-        self.help = (
-            f"{title}: ligands met by one of the first n predicted sites, n being those of the structure."
-        )
+        self.help = f"{title}: ligands met by one of the first n predicted sites, n being those of the structure."
         self.figures = (
-            Figure("top-n, DCA", "A site's centre within 4 Å of any of the ligand's atoms.", "%",
-                   published=published or {}, remark=remark),
+            Figure(
+                "top-n, DCA",
+                "A site's centre within 4 Å of any of the ligand's atoms.",
+                "%",
+                published=published or {},
+                remark=remark,
+            ),
             Figure("top-(n+2), DCA", "The same among the first n + 2.", "%"),
             Figure("top-n, DCC", "A site's centre within 4 Å of the ligand's.", "%"),
             Figure("top-(n+2), DCC", "The same among the first n + 2.", "%"),
             Figure("residue MCC", "Residues of the first n sites against those within 4.5 Å of a ligand, pooled."),
             Figure("residue F1", "The same as F1."),
             Figure("answered", "Structures that any site was found in.", "%"),
-        )  # fmt: skip
+        )
 
     def cases(self, data: Path) -> Iterator[Case]:
         """Yield the structures with a relevant ligand."""
-        directory = data_file(
-            data, f"sites/{self.set_name}", layout=self.layout.replace("NAME", self.set_name)
-        )
+        directory = data_file(data, f"sites/{self.set_name}", layout=self.layout.replace("NAME", self.set_name))
         for path in sorted(directory.iterdir()):
             stem = _stem(path)
             if stem is None:
@@ -164,9 +159,7 @@ class SiteBenchmark(Benchmark):
         """Show the first structure whose ligand was found, or else the first."""
         if data is None or not outcomes:
             return
-        met = [
-            id for id, outcome in outcomes.items() if outcome["dca"][0] is not None and outcome["dca"][0] <= 3
-        ]
+        met = [id for id, outcome in outcomes.items() if outcome["dca"][0] is not None and outcome["dca"][0] <= 3]
         id = (met or list(outcomes))[0]
         case = next((case for case in self.cases(data) if case.id == id), None)
         if case is not None:
@@ -174,9 +167,7 @@ class SiteBenchmark(Benchmark):
 
             structure = _shown(case, outcomes[id])
             page.heading("Predicted sites and the ligand", 3)
-            page.structure(
-                Structure(**structure), f"{id}: centres of the first sites coloured, the ligand in black."
-            )
+            page.structure(Structure(**structure), f"{id}: centres of the first sites coloured, the ligand in black.")
 
 
 def _stem(path: Path) -> str | None:
@@ -246,12 +237,7 @@ def _shown(case: Case, outcome: Outcome) -> dict[str, Any]:
         text = source.read().decode("utf-8", "replace")
     format = "pdb" if ".pdb" in path or ".ent" in path else "cif"
     spheres = [
-        {
-            "center": dict(zip("xyz", site["centre"], strict=True)),
-            "radius": 2.0,
-            "color": colour,
-            "opacity": 0.7,
-        }
+        {"center": dict(zip("xyz", site["centre"], strict=True)), "radius": 2.0, "color": colour, "opacity": 0.7}
         for site, colour in zip(outcome["sites"], _COLOURS, strict=False)
     ]
     atoms = [

@@ -43,12 +43,15 @@ def sizes_in(config: Mapping[str, Any]) -> dict[str, int]:
     try:
         n_heads, hidden_size = int(config["num_attention_heads"]), int(config["hidden_size"])
         return {
-            "n_layers": int(config["num_hidden_layers"]), "n_heads": n_heads,
+            "n_layers": int(config["num_hidden_layers"]),
+            "n_heads": n_heads,
             "n_kv_heads": int(config.get("num_key_value_heads") or n_heads),
-            "head_dim": int(config.get("head_dim") or hidden_size // n_heads), "hidden_size": hidden_size,
-            "intermediate_size": int(config["intermediate_size"]), "vocabulary_size": int(config["vocab_size"]),
+            "head_dim": int(config.get("head_dim") or hidden_size // n_heads),
+            "hidden_size": hidden_size,
+            "intermediate_size": int(config["intermediate_size"]),
+            "vocabulary_size": int(config["vocab_size"]),
             "context_tokens": int(config["max_position_embeddings"]),
-        }  # fmt: skip
+        }
     except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
         raise _misstated(error) from error
 
@@ -78,8 +81,7 @@ class DecoderConfig(NetworkShape):
         kind = config.get("model_type")
         if kind not in MODEL_TYPES:
             raise ModelError(
-                f"the architecture {kind!r} is not supported",
-                hint=f"supported architectures: {', '.join(MODEL_TYPES)}",
+                f"the architecture {kind!r} is not supported", hint=f"supported architectures: {', '.join(MODEL_TYPES)}"
             )
         if config.get("hidden_act", "silu") != "silu":
             raise ModelError(f"the activation {config['hidden_act']!r} is not supported")

@@ -47,9 +47,10 @@ def locate(model: str, revision: str | None = None, *, offline: bool = False) ->
         return Location(path)
     if not _HUB_NAME.fullmatch(model):
         raise UsageError(
-            "there is no such model", source=model,
+            "there is no such model",
+            source=model,
             hint=f"give a directory, an owner/name of the Hugging Face hub, or {EMBEDDED}, which is embedded",
-        )  # fmt: skip
+        )
     return _from_hub(model, revision, offline=offline or is_offline())
 
 
@@ -63,9 +64,7 @@ def _from_hub(model: str, revision: str | None, *, offline: bool) -> Location:
     if not sys.stderr.isatty():
         disable_progress_bars()
     try:
-        path = Path(
-            snapshot_download(model, revision=revision, allow_patterns=_FILES, local_files_only=offline)
-        )
+        path = Path(snapshot_download(model, revision=revision, allow_patterns=_FILES, local_files_only=offline))
     except HFValidationError as error:
         raise UsageError(f"this is no name of the hub: {first_line(error)}", source=model) from error
     except connection_errors() as error:

@@ -65,9 +65,7 @@ class HubTokenizer(Tokenizer):
         try:
             self._fast = FastTokenizer.from_file(str(file))
         except Exception as error:  # the library raises no narrower class
-            raise ModelError(
-                f"tokenizer.json cannot be read: {error}", hint="download the model again"
-            ) from error
+            raise ModelError(f"tokenizer.json cannot be read: {error}", hint="download the model again") from error
         self._fast.no_truncation()
         self._fast.no_padding()
         self._eos_ids = tuple(eos_ids)
@@ -92,9 +90,7 @@ class HubTokenizer(Tokenizer):
             If a token is not written in the byte-level alphabet.
         """
         added = self._fast.get_added_tokens_decoder()
-        by_id: dict[int, str] = {
-            i: token for token, i in self._fast.get_vocab(with_added_tokens=True).items()
-        }
+        by_id: dict[int, str] = {i: token for token, i in self._fast.get_vocab(with_added_tokens=True).items()}
         table = byte_of_character()
         out = [b""] * (max(by_id) + 1)
         for i, token in by_id.items():

@@ -94,9 +94,5 @@ class CharacterTokenizer(Tokenizer):
         """Return one id a tag and one a byte of other text."""
         ids = [self._bos] if whole else []
         for part in _SPLIT.split(text):
-            ids += (
-                [self._ids[part]]
-                if part in self._ids
-                else [self._first_byte + byte for byte in part.encode()]
-            )
+            ids += [self._ids[part]] if part in self._ids else [self._first_byte + byte for byte in part.encode()]
         return ids

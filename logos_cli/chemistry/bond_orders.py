@@ -36,8 +36,13 @@ _HALOGEN: Final = (
     _State(2, 1, 9),
 )
 _CHALCOGEN: Final = (
-    _State(2, 0, 0), _State(1, -1, 3), _State(0, -2, 4), _State(4, 0, 1), _State(6, 0, 1), _State(3, 1, 6)
-)  # fmt: skip
+    _State(2, 0, 0),
+    _State(1, -1, 3),
+    _State(0, -2, 4),
+    _State(4, 0, 1),
+    _State(6, 0, 1),
+    _State(3, 1, 6),
+)
 _PNICTOGEN: Final = (_State(3, 0, 0), _State(5, 0, 0.5), _State(4, 1, 4), _State(2, -1, 5), _State(6, -1, 12))
 
 STATES: Final[dict[str, tuple[_State, ...]]] = {
@@ -135,8 +140,7 @@ def in_canonical_order(skeleton: Skeleton) -> Skeleton:
     ranks = list(Chem.CanonicalRankAtoms(molecule, breakTies=True))
     order = sorted(range(len(ranks)), key=ranks.__getitem__)
     bonds = sorted(
-        ((*sorted((ranks[a], ranks[b])), n) for n, (a, b) in enumerate(skeleton.bonds)),
-        key=lambda row: row[:2],
+        ((*sorted((ranks[a], ranks[b])), n) for n, (a, b) in enumerate(skeleton.bonds)), key=lambda row: row[:2]
     )
     return Skeleton(
         tuple(skeleton.elements[i] for i in order),
@@ -224,9 +228,7 @@ class _Program:
         return None if result.x is None else [round(value) for value in result.x]
 
 
-def _solve(
-    skeleton: Skeleton, add_hydrogens: bool
-) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+def _solve(skeleton: Skeleton, add_hydrogens: bool) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
     """Return bond orders, charges and added hydrogens."""
     program = _Program()
     rings = _small_rings(skeleton)
@@ -249,8 +251,7 @@ def _solve(
     for i, symbol in enumerate(skeleton.elements):
         states = _states_of(symbol, len(incident[i]) + skeleton.n_hydrogens[i])
         columns = [
-            (program.column(state.cost + _context_cost(skeleton, i, incident, state)), state)
-            for state in states
+            (program.column(state.cost + _context_cost(skeleton, i, incident, state)), state) for state in states
         ]
         program.row([(column, 1) for column, _ in columns], 1, 1)
         more = program.column(_ADDED_HYDROGEN_COST, 3) if add_hydrogens and symbol != "H" else None
@@ -291,9 +292,7 @@ def _context_cost(skeleton: Skeleton, atom: int, incident: list[list[int]], stat
         return _TERMINAL_ANION_COST
     beside = [sum(skeleton.bonds[n]) - atom for n in incident[atom]]
     oxides = [
-        i
-        for i in beside
-        if skeleton.elements[i] == "O" and len(incident[i]) == 1 and not skeleton.n_hydrogens[i]
+        i for i in beside if skeleton.elements[i] == "O" and len(incident[i]) == 1 and not skeleton.n_hydrogens[i]
     ]
     return _HYDROXYLAMIDE_COST if oxides and state.valence == state.charge + len(beside) == _AMINE else 0.0
 
@@ -344,11 +343,7 @@ def _may_be_diolate(skeleton: Skeleton, atom: int, rings: list[set[int]]) -> boo
 
 
 def _keep_oxocarbons_dianions(
-    program: _Program,
-    skeleton: Skeleton,
-    incident: list[list[int]],
-    rings: list[set[int]],
-    doubles: list[int],
+    program: _Program, skeleton: Skeleton, incident: list[list[int]], rings: list[set[int]], doubles: list[int]
 ) -> None:
     """Squarate, croconate, rhodizonate: a ring of n C-O without hydrogen has n - 2 carbonyls."""
     for ring in rings:
@@ -369,9 +364,7 @@ _PORPHYRIN: Final = (
 )
 
 
-def _keep_porphyrins_dianions(
-    program: _Program, skeleton: Skeleton, chosen: list[list[tuple[int, _State]]]
-) -> None:
+def _keep_porphyrins_dianions(program: _Program, skeleton: Skeleton, chosen: list[list[tuple[int, _State]]]) -> None:
     """Two of the four pyrrole nitrogens of a porphyrin are NH or, with a metal inside, anions."""
     if skeleton.elements.count("N") < 4:
         return

@@ -83,11 +83,7 @@ def draw_grid_png(
 
 
 def _grid(
-    canvas: Any,
-    molecules: Sequence[str | None],
-    legends: Sequence[str],
-    columns: int,
-    size: tuple[int, int],
+    canvas: Any, molecules: Sequence[str | None], legends: Sequence[str], columns: int, size: tuple[int, int]
 ) -> Any:
     columns = min(columns, len(molecules))
     rows = -(-len(molecules) // columns)
@@ -102,9 +98,7 @@ def _grid(
     return drawer
 
 
-def draw_reaction(
-    reactants: Sequence[str], products: Sequence[str], size: tuple[int, int] = (600, 200)
-) -> str:
+def draw_reaction(reactants: Sequence[str], products: Sequence[str], size: tuple[int, int] = (600, 200)) -> str:
     """Return the drawing of a reaction.
 
     Raises

@@ -21,9 +21,7 @@ def read_molblock(text: str) -> tuple[Chem.Mol, list[str]]:
         With RDKit's reason.
     """
     if "M  END" not in text:
-        raise MoleculeError(
-            "the molecule is cut off: it has no line 'M  END'", hint="write or download the file again"
-        )
+        raise MoleculeError("the molecule is cut off: it has no line 'M  END'", hint="write or download the file again")
     text = _ascii(text)
     for counts in _V3000_COUNTS.findall(text):
         _check_counts(counts, text)
@@ -34,9 +32,7 @@ def read_molblock(text: str) -> tuple[Chem.Mol, list[str]]:
         notes.append("the mol block breaks the format; read leniently")
     if molecule is None:
         reason = rejection(lambda sanitize: Chem.MolFromMolBlock(text, sanitize=sanitize))[0]
-        raise MoleculeError(
-            f"RDKit rejects the molecule: {reason}", hint="check its bonds, charges and counts line"
-        )
+        raise MoleculeError(f"RDKit rejects the molecule: {reason}", hint="check its bonds, charges and counts line")
     if molecule.GetNumAtoms() == 0:
         raise MoleculeError("the molecule has no atoms")
     return molecule, notes
@@ -56,11 +52,7 @@ def read_mol2block(text: str) -> tuple[Chem.Mol, list[str]]:
     text = _ascii(text)
     _check_counts("".join(text.split("\n", 3)[2:3]), text)
     molecule = attempt(lambda: Chem.MolFromMol2Block(text, sanitize=False, removeHs=False))
-    if (
-        molecule is not None
-        and molecule.GetNumAtoms() > 1
-        and all(a.GetAtomicNum() != 1 for a in molecule.GetAtoms())
-    ):
+    if molecule is not None and molecule.GetNumAtoms() > 1 and all(a.GetAtomicNum() != 1 for a in molecule.GetAtoms()):
         bare = molecule
         molecule = attempt(lambda: _hydrogenated(bare))
         notes.append("the file has no hydrogens; added by valence")

@@ -53,11 +53,12 @@ GROUPS = (
     Group(
         "aliphatic amine",
         "[NX3;+0;!$(N~[!#6;!#1]);!$(N~[#6X3,#6X2]);!$(N[CX4]C#N);!$(N[CX4]C(F)(F)F);!$(N[CX4][F,Cl,Br,I])][CX4]",
-        9.5, False,
+        9.5,
+        False,
     ),
     Group("4-aminopyridine", "[nX2]1ccc([NX3;!$(N[C,S]=[O,S,N])])cc1", 9.2, False),
     Group("imidazole", "[nX2]1c[nX3]cc1", 6.8, False),
-)  # fmt: skip
+)
 """Groups that can be charged between pH 1 and 13, with a pKa that is usual for drug-like molecules."""
 
 

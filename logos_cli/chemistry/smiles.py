@@ -27,9 +27,11 @@ def parse_smiles(smiles: str) -> Chem.Mol:
     """
     if wrong := _FOREIGN.search(smiles):
         raise MoleculeError(
-            f"{wrong.group()!r} is not a SMILES character", text=smiles, span=Span(*wrong.span()),
+            f"{wrong.group()!r} is not a SMILES character",
+            text=smiles,
+            span=Span(*wrong.span()),
             hint="write plain SMILES, without extensions",
-        )  # fmt: skip
+        )
     molecule = attempt(lambda: Chem.MolFromSmiles(smiles))
     if molecule is None:
         reason, span = _why(smiles)
@@ -124,7 +126,3 @@ def checked_smiles(smiles: str, *, canonical: bool) -> str:
     if not is_surely_valid(smiles):
         parse_smiles(smiles)
     return smiles
-
-
-
-

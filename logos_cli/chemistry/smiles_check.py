@@ -25,14 +25,11 @@ _MAX_PIECES = 300_000
 _SINGLE_LEAF = r"\((?:C|O|N|F|Cl|Br|CC|OC|NC|C#N|C\(F\)\(F\)F|C\(=O\)O|C\(N\)=O|C\(C\)=O)\)"
 _LEAF = rf"(?:{_SINGLE_LEAF}|\(=O\))"
 _TOKEN = re.compile(
-    rf"{_LEAF}|(?:\[[^\]]*\]|[^()\[\]0-9%.])(?:\[[^\]]*\]|[^()\[\]0-9%.]|{_LEAF})*|[0-9]|%[0-9][0-9]|.",
-    re.DOTALL,
+    rf"{_LEAF}|(?:\[[^\]]*\]|[^()\[\]0-9%.])(?:\[[^\]]*\]|[^()\[\]0-9%.]|{_LEAF})*|[0-9]|%[0-9][0-9]|.", re.DOTALL
 )
 _BRACKET = r"\[[0-9]{0,3}(?:Cl|Br|Si|Se|se|[BCNOFPSIHbcnops*])@?@?(?:H[0-9]?)?(?:\+[0-9]?|-[0-9]?|\+\+|--)?\]"
 _ATOM = rf"(?:Cl|Br|[BCNOPSFIbcnops*]|{_BRACKET})"
-_RUN = re.compile(
-    rf"(?P<lead>(?:[=#]{_ATOM}(?:{_LEAF})*)*)(?:-?{_ATOM}(?:{_LEAF})*(?:[=#]{_ATOM}(?:{_LEAF})*)*)*"
-)
+_RUN = re.compile(rf"(?P<lead>(?:[=#]{_ATOM}(?:{_LEAF})*)*)(?:-?{_ATOM}(?:{_LEAF})*(?:[=#]{_ATOM}(?:{_LEAF})*)*)*")
 _LAST_BOND_AND_ATOM = re.compile(rf"([-=#]?)({_ATOM})$")
 _LAST_ATOM = re.compile(rf"({_ATOM})(?:{_LEAF})*$")
 _AROMATIC = re.compile(r"\[?[0-9]*(?:se|[bcnops])")
@@ -197,9 +194,7 @@ def _cut(smiles: str) -> list[str] | None:  # noqa: C901 - one pass, run a milli
     return pieces
 
 
-def _cap(
-    units: list[tuple[str, bool]], text: str, joined: bool, pieces: list[str], left: str = _METHYL
-) -> str:
+def _cap(units: list[tuple[str, bool]], text: str, joined: bool, pieces: list[str], left: str = _METHYL) -> str:
     """Add the units of a complete chain with their caps to the pieces; return what stands for it as a branch."""
     if units:
         first, first_joined = units[0]

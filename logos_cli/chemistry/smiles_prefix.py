@@ -425,10 +425,7 @@ def _aromatic_states(text: str, caps: tuple[str, ...]) -> tuple[bool, bool]:
     single = [cap for cap in caps if cap == "C"]
     others = [cap for cap in caps if cap != "C"] + single[2:]
     branches = "".join(f"({cap})" for cap in others)
-    return (
-        _parses(f"{text}1{branches}cccc1", sanitize=True),
-        _parses(f"{text}1{branches}ccccc1", sanitize=True),
-    )
+    return (_parses(f"{text}1{branches}cccc1", sanitize=True), _parses(f"{text}1{branches}ccccc1", sanitize=True))
 
 
 def _parses(smiles: str, *, sanitize: bool) -> bool:

@@ -75,9 +75,7 @@ def aligned(smiles: str, reference: str) -> str:
     ends: dict[int, int] = {}
     others: dict[int, int] = {}
     # equivalent atoms give the same SMILES
-    for atom, rank in zip(
-        molecule.GetAtoms(), Chem.CanonicalRankAtoms(molecule, breakTies=False), strict=True
-    ):
+    for atom, rank in zip(molecule.GetAtoms(), Chem.CanonicalRankAtoms(molecule, breakTies=False), strict=True):
         (ends if atom.GetDegree() <= 1 else others).setdefault(rank, atom.GetIdx())
     best, common, enough = "", -1, False
     for roots in (ends, others):

@@ -33,9 +33,7 @@ def with_aliases(callback: Callback, aliases: Mapping[str, str]) -> Callback:
     for name, (option, target) in targets.items():
         kind = signature.parameters[target].annotation.__origin__
         annotation: Any = Annotated[kind | None, typer.Option(option, hidden=True)]
-        parameters.append(
-            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
-        )
+        parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation))
 
     @functools.wraps(callback)
     def command(*args: Any, **kwargs: Any) -> Any:
@@ -43,13 +41,8 @@ def with_aliases(callback: Callback, aliases: Mapping[str, str]) -> Callback:
             value = kwargs.pop(name, None)
             if value is None:
                 continue
-            if (
-                kwargs.get(target, signature.parameters[target].default)
-                != signature.parameters[target].default
-            ):
-                raise UsageError(
-                    f"{option} is another spelling of --{target.replace('_', '-')}; give one of them"
-                )
+            if kwargs.get(target, signature.parameters[target].default) != signature.parameters[target].default:
+                raise UsageError(f"{option} is another spelling of --{target.replace('_', '-')}; give one of them")
             kwargs[target] = value
         return callback(*args, **kwargs)
 

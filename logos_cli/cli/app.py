@@ -58,10 +58,7 @@ def build_app(*, rich_help: bool | None = None) -> typer.Typer:
             app.command(plugin.name, rich_help_panel=plugin.panel)(guard(plugin.callback))
             continue
         group = typer.Typer(
-            cls=lazy_group(plugin, guard, markup),
-            no_args_is_help=True,
-            help=plugin.help,
-            rich_markup_mode=markup,
+            cls=lazy_group(plugin, guard, markup), no_args_is_help=True, help=plugin.help, rich_markup_mode=markup
         )
         group.callback()(_group)
         app.add_typer(group, name=plugin.name, rich_help_panel=plugin.panel)

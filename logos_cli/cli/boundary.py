@@ -36,10 +36,7 @@ def _on_sigterm(_signal: int, _frame: FrameType | None) -> NoReturn:
 
 
 _AGAIN_AFTER_S = 0.02
-_MEANING: dict[type[BaseException], signal.Signals] = {
-    KeyboardInterrupt: signal.SIGINT,
-    Terminated: signal.SIGTERM,
-}
+_MEANING: dict[type[BaseException], signal.Signals] = {KeyboardInterrupt: signal.SIGINT, Terminated: signal.SIGTERM}
 
 
 def install_signal_handlers() -> None:
@@ -78,10 +75,7 @@ def occupy_closed_streams() -> None:
 
 
 _COMMON = {
-    "quiet": (
-        bool,
-        typer.Option("--quiet", "-q", help="Say nothing on stderr but errors.", rich_help_panel="Other"),
-    ),
+    "quiet": (bool, typer.Option("--quiet", "-q", help="Say nothing on stderr but errors.", rich_help_panel="Other")),
     "verbose": (bool, typer.Option("--verbose", "-v", help="Say more on stderr.", rich_help_panel="Other")),
     "traceback": (
         bool,
@@ -108,13 +102,9 @@ def guard(callback: Callback) -> Callback:
     parameters = list(signature.parameters.values())
     for name, (kind, option) in _COMMON.items():
         annotation: Any = Annotated[kind, option]
-        parameters.append(
-            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=annotation)
-        )
+        parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=annotation))
     command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters} | {
-        "return": None
-    }
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters} | {"return": None}
     return command
 
 

@@ -48,9 +48,7 @@ def declare(name: str, type: Any, default: Any, *spellings: str, **settings: Any
     return Declared(name, Annotated[type, typer.Option(*spellings, **settings)], default)
 
 
-def command(
-    name: str, run: Callable[[dict[str, Any]], ExitCode], declared: Iterable[Declared], help: str
-) -> Callback:
+def command(name: str, run: Callable[[dict[str, Any]], ExitCode], declared: Iterable[Declared], help: str) -> Callback:
     """Return a command that calls ``run`` with the values of its options by name.
 
     Parameters

@@ -43,9 +43,10 @@ def choose_format(wanted: str | None, output: str | None, *, native: bool = Fals
         if native:
             return _writer(None, output)
         raise UsageError(
-            f"the extension {suffix or '(none)'} names no record format", source=output,
+            f"the extension {suffix or '(none)'} names no record format",
+            source=output,
             hint="use .jsonl or .txt, or give -f; `logos decode` writes native formats",
-        )  # fmt: skip
+        )
     return "text" if sys.stdout.isatty() else "jsonl"
 
 
@@ -151,12 +152,7 @@ class RecordSink:
 
 @contextmanager
 def open_sink(
-    output: str | None,
-    wanted: str | None,
-    *,
-    overwrite: bool = False,
-    native: bool = False,
-    model: str = EMBEDDED,
+    output: str | None, wanted: str | None, *, overwrite: bool = False, native: bool = False, model: str = EMBEDDED
 ) -> Iterator[RecordSink]:
     """Open the sink of a command; a file appears under its name when the block has ended well."""
     format = choose_format(wanted, output, native=native)

@@ -11,9 +11,13 @@ from logos_cli.grammar.spec import TAGS
 
 _TAG = re.compile("|".join(map(re.escape, TAGS)))
 _STYLES = (
-    ("Protein", "bright_blue"), ("Antibody", "bright_magenta"), ("Molecule", "bright_green"),
-    ("Pocket", "bright_yellow"), ("Material", "bright_cyan"), ("Metal", "bright_red"),
-)  # fmt: skip
+    ("Protein", "bright_blue"),
+    ("Antibody", "bright_magenta"),
+    ("Molecule", "bright_green"),
+    ("Pocket", "bright_yellow"),
+    ("Material", "bright_cyan"),
+    ("Metal", "bright_red"),
+)
 
 
 def paint_sentence(sentence: str) -> Text:

@@ -24,15 +24,40 @@ _OXO_ANGSTROM: Final = 1.85
 _LARGEST_SOLVENT: Final = 6
 
 SOLVENTS: Final = {
-    "O": "water", "CO": "methanol", "CCO": "ethanol", "CCCO": "1-propanol", "CC(C)O": "2-propanol",
-    "OCCO": "ethylene glycol", "CN(C)C=O": "DMF", "CCN(CC)C=O": "DEF", "CNC=O": "N-methylformamide",
-    "NC=O": "formamide", "CC(=O)N(C)C": "DMA", "CS(C)=O": "DMSO", "CC#N": "acetonitrile",
-    "CN1CCCC1=O": "NMP", "C1CCOC1": "THF", "C1COCCO1": "1,4-dioxane", "CC(C)=O": "acetone", "N": "ammonia",
-    "c1ccncc1": "pyridine", "ClCCl": "dichloromethane", "ClC(Cl)Cl": "chloroform", "c1ccccc1": "benzene",
-    "Cc1ccccc1": "toluene", "CCOCC": "diethyl ether", "O=C=O": "carbon dioxide", "N#N": "nitrogen",
-    "C": "methane", "CN(C)C(=O)N(C)C": "tetramethylurea", "CN1CCN(C)C1=O": "DMI", "CCOC(C)=O": "ethyl acetate",
-    "CN(C)P(=O)(N(C)C)N(C)C": "HMPA", "O=S1(=O)CCCC1": "sulfolane", "OC1CCCCC1": "cyclohexanol",
-}  # fmt: skip
+    "O": "water",
+    "CO": "methanol",
+    "CCO": "ethanol",
+    "CCCO": "1-propanol",
+    "CC(C)O": "2-propanol",
+    "OCCO": "ethylene glycol",
+    "CN(C)C=O": "DMF",
+    "CCN(CC)C=O": "DEF",
+    "CNC=O": "N-methylformamide",
+    "NC=O": "formamide",
+    "CC(=O)N(C)C": "DMA",
+    "CS(C)=O": "DMSO",
+    "CC#N": "acetonitrile",
+    "CN1CCCC1=O": "NMP",
+    "C1CCOC1": "THF",
+    "C1COCCO1": "1,4-dioxane",
+    "CC(C)=O": "acetone",
+    "N": "ammonia",
+    "c1ccncc1": "pyridine",
+    "ClCCl": "dichloromethane",
+    "ClC(Cl)Cl": "chloroform",
+    "c1ccccc1": "benzene",
+    "Cc1ccccc1": "toluene",
+    "CCOCC": "diethyl ether",
+    "O=C=O": "carbon dioxide",
+    "N#N": "nitrogen",
+    "C": "methane",
+    "CN(C)C(=O)N(C)C": "tetramethylurea",
+    "CN1CCN(C)C1=O": "DMI",
+    "CCOC(C)=O": "ethyl acetate",
+    "CN(C)P(=O)(N(C)C)N(C)C": "HMPA",
+    "O=S1(=O)CCCC1": "sulfolane",
+    "OC1CCCCC1": "cyclohexanol",
+}
 """Neutral molecules that leave when the crystal is activated, by canonical SMILES."""
 
 
@@ -121,9 +146,7 @@ class _Cutter:
                     hint="atoms of two nets may overlap, or the cell is too small",
                 )
             elif self._leaves(piece, contacts):
-                self._include(
-                    self.blocks.bound, "bound solvent", self._solvent_smiles(piece) or "?", piece.atoms
-                )
+                self._include(self.blocks.bound, "bound solvent", self._solvent_smiles(piece) or "?", piece.atoms)
             elif len(piece.atoms) == 1 and symbols[piece.atoms[0]] != "C":
                 in_nodes.append(piece.atoms[0])
             else:
@@ -141,11 +164,7 @@ class _Cutter:
 
     def _contacts(self, piece: Piece) -> set[tuple[int, Shift]]:
         """Return the metals that a piece binds, each with its cell."""
-        return {
-            (metal, add(piece.shifts[atom], to))
-            for atom in piece.atoms
-            for metal, to in self.graph.contacts[atom]
-        }
+        return {(metal, add(piece.shifts[atom], to)) for atom in piece.atoms for metal, to in self.graph.contacts[atom]}
 
     def _check_framework(self, organic: list[int]) -> None:
         """Find the periodicity and the nets of everything that holds a metal."""
@@ -168,9 +187,7 @@ class _Cutter:
             )
         discrete = sum(size == 0 for size, _ in sizes)
         if discrete:
-            self.blocks.notes.append(
-                f"{discrete} discrete metal complexes beside the framework are counted with it"
-            )
+            self.blocks.notes.append(f"{discrete} discrete metal complexes beside the framework are counted with it")
 
     def _leaves(self, piece: Piece, contacts: set[tuple[int, Shift]]) -> bool:
         """Whether a piece at one metal is a solvent molecule."""
@@ -273,9 +290,7 @@ class _Cutter:
         else:
             nodes = pieces([*self.metals, *kept], bonded)
         if loose:
-            self._note(
-                "metal rods or layers without end are cut at their bridging atoms, which count as linkers"
-            )
+            self._note("metal rods or layers without end are cut at their bridging atoms, which count as linkers")
         for node in nodes:
             self._include(self.blocks.nodes, "nodes", self._node_smiles(node, bonded), node.atoms)
 

@@ -130,10 +130,7 @@ def covalent_radii(elements: list[str]) -> tuple[NDArray[np.float64], NDArray[np
 
 
 def clash_limits(
-    radii: NDArray[np.float64],
-    special: NDArray[np.bool_],
-    first: NDArray[np.int64],
-    second: NDArray[np.int64],
+    radii: NDArray[np.float64], special: NDArray[np.bool_], first: NDArray[np.int64], second: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """Return the distances in Å below which the atoms of each pair exclude each other."""
     factor = np.where(special[first] | special[second], _CLASH_FACTOR[True], _CLASH_FACTOR[False])
@@ -157,31 +154,22 @@ def find_bonds(atoms: UnitCell) -> BondGraph:
     graph = BondGraph(len(atoms))
     bad = (distance < clash_limits(radii, special, first, second)) & ~(hydrogen[first] & hydrogen[second])
     graph.clashes = [
-        (int(a), int(b), float(d))
-        for a, b, d in zip(first[bad], second[bad], distance[bad], strict=True)
-        if a <= b
+        (int(a), int(b), float(d)) for a, b, d in zip(first[bad], second[bad], distance[bad], strict=True) if a <= b
     ]
     heavy = ~hydrogen & ~metal
     organic = heavy[first] & heavy[second] & (distance <= _ORGANIC_FACTOR * total)
     _fill(graph.organic, organic, first, second, shift, distance)
     donor = np.array([symbol in _DONORS for symbol in atoms.elements])
     carbon = np.array([symbol == "C" for symbol in atoms.elements])
-    for acceptors, tolerance in (
-        (donor, _METAL_TOLERANCE_ANGSTROM),
-        (carbon, _METAL_CARBON_TOLERANCE_ANGSTROM),
-    ):
+    for acceptors, tolerance in ((donor, _METAL_TOLERANCE_ANGSTROM), (carbon, _METAL_CARBON_TOLERANCE_ANGSTROM)):
         bond = (metal[first] & acceptors[second]) | (acceptors[first] & metal[second])
         _fill(graph.contacts, bond & (distance <= total + tolerance), first, second, shift, distance)
     pruner = Pruner(graph.organic, graph.contacts, graph.hydrogens, atoms.elements, radii)
     n_pruned = pruner.drop_contacts_of_saturated_ends()
-    _assign_hydrogens(
-        graph, pruner, hydrogen, (heavy[second] & hydrogen[first]), (first, second, distance, total)
-    )
+    _assign_hydrogens(graph, pruner, hydrogen, (heavy[second] & hydrogen[first]), (first, second, distance, total))
     n_pruned += pruner.drop_excess()
     if n_pruned:
-        atoms.notes.append(
-            f"{n_pruned} short contacts beyond what the valences allow are not counted as bonds"
-        )
+        atoms.notes.append(f"{n_pruned} short contacts beyond what the valences allow are not counted as bonds")
     _drop_chelated_carbons(graph, atoms.elements)
     close = metal[first] & metal[second] & (distance <= total + _PADDLEWHEEL_TOLERANCE_ANGSTROM)
     _bond_metals(graph, close, (first, second, shift, distance, total))
@@ -245,9 +233,7 @@ def _drop_chelated_carbons(graph: BondGraph, elements: list[str]) -> None:
 def _bond_metals(
     graph: BondGraph,
     mask: NDArray[np.bool_],
-    pairs: tuple[
-        NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]
-    ],
+    pairs: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]],
 ) -> None:
     """Bond two metals at bonding distance, or held together by the carboxylates of a paddlewheel."""
     first, second, shift, distance, total = pairs

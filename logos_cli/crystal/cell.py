@@ -113,14 +113,18 @@ def read_unit_cell(block: Any) -> UnitCell:
             hint="check the cell lengths and the symmetry operations",
         )
     space_group = (small.spacegroup_hm or "").strip()
-    return UnitCell(
-        labels, elements, np.concatenate(positions), np.array(occupancy), matrix, cell, space_group, notes
-    )
+    return UnitCell(labels, elements, np.concatenate(positions), np.array(occupancy), matrix, cell, space_group, notes)
 
 
 def _checked_cell(block: Any, small: Any) -> Any:
-    tags = ("_cell_length_a", "_cell_length_b", "_cell_length_c", "_cell_angle_alpha", "_cell_angle_beta",
-            "_cell_angle_gamma")  # fmt: skip
+    tags = (
+        "_cell_length_a",
+        "_cell_length_b",
+        "_cell_length_c",
+        "_cell_angle_alpha",
+        "_cell_angle_beta",
+        "_cell_angle_gamma",
+    )
     raw = {tag: block.find_value(tag) for tag in tags}
     missing = [tag for tag, value in raw.items() if value is None]
     if missing:
@@ -185,9 +189,7 @@ def _usable_sites(block: Any, small: Any, notes: list[str]) -> list[Any]:
     if empty:
         notes.append(f"{empty} atoms of the file have no occupancy")
     if not sites:
-        raise StructureError(
-            "no atom of the data block has coordinates", hint="check that the file is complete"
-        )
+        raise StructureError("no atom of the data block has coordinates", hint="check that the file is complete")
     return _one_alternative(sites, kept_assemblies, notes)
 
 
@@ -227,8 +229,7 @@ def _operations(small: Any, notes: list[str]) -> list[Any]:
             return [gemmi.Op(text) for text in small.symops]
         except (RuntimeError, ValueError) as error:
             raise StructureError(
-                f"a symmetry operation cannot be read: {error}",
-                hint="correct _space_group_symop_operation_xyz",
+                f"a symmetry operation cannot be read: {error}", hint="correct _space_group_symop_operation_xyz"
             ) from error
     if small.spacegroup is not None:
         return list(small.spacegroup.operations())

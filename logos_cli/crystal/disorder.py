@@ -79,9 +79,7 @@ def resolve_disorder(atoms: UnitCell) -> None:
             f"because they overlap others of higher or equal occupancy"
         )
     if merged:
-        atoms.notes.append(
-            f"{len(merged)} atoms of the cell lie on one of the same element and were merged with it"
-        )
+        atoms.notes.append(f"{len(merged)} atoms of the cell lie on one of the same element and were merged with it")
     atoms.keep(kept)
     _note_partial(atoms)
 

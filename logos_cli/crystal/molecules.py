@@ -122,9 +122,7 @@ class FragmentReader:
         if not any(self.graph.contacts[atom] for atom in nitrogens):
             protonated = _protonated(smiles)
             if protonated != smiles:
-                self._note(
-                    "hydrogens on nitrogens that bind no metal are absent from the file and were added"
-                )
+                self._note("hydrogens on nitrogens that bind no metal are absent from the file and were added")
             return protonated
         return smiles
 
@@ -243,9 +241,7 @@ def read_molecule(reader: FragmentReader, piece: Piece) -> str:
         )
     members = set(piece.atoms) | {h for atom in piece.atoms for h in reader.graph.hydrogens[atom]}
     if any(a in members and b in members for a, b, _ in reader.graph.clashes):
-        raise StructureError(
-            f"atoms of the molecule {labels}, … overlap", hint="remove the minor part of the disorder"
-        )
+        raise StructureError(f"atoms of the molecule {labels}, … overlap", hint="remove the minor part of the disorder")
     if len(piece.atoms) == 1:
         return reader.smiles(piece)
     molecule = Chem.MolFromSmiles(reader.smiles(piece))
@@ -277,9 +273,7 @@ def _protonated(smiles: str) -> str:
     from rdkit import Chem
 
     molecule = Chem.MolFromSmiles(smiles)
-    azolates = molecule.GetSubstructMatches(
-        Chem.MolFromSmarts("[$([n-]),$([N-]([#6])[#6]);!$(N-S);!$(NC#N)]")
-    )
+    azolates = molecule.GetSubstructMatches(Chem.MolFromSmarts("[$([n-]),$([N-]([#6])[#6]);!$(N-S);!$(NC#N)]"))
     imidates = molecule.GetSubstructMatches(Chem.MolFromSmarts("[O-;X1][C;X3]=[N;X2][#6]"))
     for oxygen, carbon, nitrogen, _ in imidates:
         molecule.GetAtomWithIdx(oxygen).SetFormalCharge(0)

@@ -62,9 +62,7 @@ class Box:
         """
         places = np.asarray(positions, dtype=np.float64).reshape(-1, 3)
         if not len(places):
-            raise UsageError(
-                "the box has no atoms to lie around", hint="name a ligand or residues that exist"
-            )
+            raise UsageError("the box has no atoms to lie around", hint="name a ligand or residues that exist")
         low, high = places.min(axis=0), places.max(axis=0)
         center = (low + high) / 2
         sides = high - low + 2 * add_angstrom if size is None else np.asarray(size, dtype=np.float64)
@@ -78,9 +76,7 @@ class Box:
     def contains(self, positions: NDArray[np.float64], margin_angstrom: float = 0.0) -> NDArray[np.bool_]:
         """Return which positions lie inside, the box grown by a margin on every side."""
         away = np.abs(positions - np.asarray(self.center_angstrom))
-        inside: NDArray[np.bool_] = (away <= np.asarray(self.size_angstrom) / 2 + margin_angstrom).all(
-            axis=-1
-        )
+        inside: NDArray[np.bool_] = (away <= np.asarray(self.size_angstrom) / 2 + margin_angstrom).all(axis=-1)
         return inside
 
     def to_json(self) -> dict[str, object]:

@@ -51,17 +51,14 @@ def of_item(record: Record, item: ScienceObject, *, placed: bool) -> Candidate:
         smiles = item.ligand
     else:
         kind = type(item).__name__.lower()
-        hint = (
-            "write a peptide as SMILES; proteins are not docked" if kind in ("protein", "antibody") else None
-        )
+        hint = "write a peptide as SMILES; proteins are not docked" if kind in ("protein", "antibody") else None
         return Candidate(record, error=MoleculeError(f"a {kind} is no ligand", hint=hint))
     if smiles is None:
         return Candidate(record, error=MoleculeError("the record is a site without a ligand"))
     molblock = _pose_of(record) if placed else None
     if placed and molblock is None:
         error = MoleculeError(
-            f"{record.id} has no pose",
-            hint="scoring needs poses: give an SDF, or records that logos dock wrote",
+            f"{record.id} has no pose", hint="scoring needs poses: give an SDF, or records that logos dock wrote"
         )
         return Candidate(record, error=error)
     return Candidate(record, smiles, molblock)
@@ -96,8 +93,6 @@ def isomers(candidate: Candidate) -> Iterator[Candidate]:
     for number, isomer in enumerate(found, 1):
         smiles = str(Chem.MolToSmiles(isomer))
         record = replace(
-            candidate.record,
-            id=f"{candidate.record.id}#{number}",
-            extra={**candidate.record.extra, "isomer": smiles},
+            candidate.record, id=f"{candidate.record.id}#{number}", extra={**candidate.record.extra, "isomer": smiles}
         )
         yield Candidate(record, smiles)

@@ -97,9 +97,7 @@ class ContactFinder:
                 for name, atom, element in atoms
             ]
         )
-        self._acceptor = np.array(
-            [element.name == "O" or (name, atom) in _HISTIDINE for name, atom, element in atoms]
-        )
+        self._acceptor = np.array([element.name == "O" or (name, atom) in _HISTIDINE for name, atom, element in atoms])
 
     def find(self, pose: Chem.Mol, cutoff_angstrom: float = CUTOFF_ANGSTROM) -> list[Contact]:
         """Return the residues with a heavy atom within the cut-off of a heavy atom of the pose, nearest first."""
@@ -187,9 +185,7 @@ def _group_charge(atom: Chem.Atom) -> int:
         for other in middle.GetNeighbors():
             if other.GetIdx() != atom.GetIdx() and other.GetAtomicNum() == atom.GetAtomicNum():
                 charge = int(other.GetFormalCharge())
-                conjugated = (
-                    not middle.GetIsAromatic() and middle.GetHybridization() != Chem.HybridizationType.SP3
-                )
+                conjugated = not middle.GetIsAromatic() and middle.GetHybridization() != Chem.HybridizationType.SP3
                 if charge and (conjugated or middle.GetAtomicNum() in (15, 16)):
                     return charge
     return 0

@@ -24,10 +24,37 @@ MAX_HEAVY_ATOMS = 150
 MAX_ROTATABLE_BONDS = 50
 """Beyond these the search of Vina cannot be trusted, and takes hours."""
 
-LIGAND_TYPES = frozenset((
-    "H", "HD", "HS", "C", "A", "N", "NA", "NS", "O", "OA", "OS", "F", "P", "S", "SA", "Cl", "Br", "I",
-    "Si", "CG0", "CG1", "CG2", "CG3", "G0", "G1", "G2", "G3",
-))  # fmt: skip
+LIGAND_TYPES = frozenset(
+    (
+        "H",
+        "HD",
+        "HS",
+        "C",
+        "A",
+        "N",
+        "NA",
+        "NS",
+        "O",
+        "OA",
+        "OS",
+        "F",
+        "P",
+        "S",
+        "SA",
+        "Cl",
+        "Br",
+        "I",
+        "Si",
+        "CG0",
+        "CG1",
+        "CG2",
+        "CG3",
+        "G0",
+        "G1",
+        "G2",
+        "G3",
+    )
+)
 """Atom types of ligands that Vina scores, with those of Meeko's opened macrocycles."""
 
 _SUPPORTED = "Vina knows H, C, N, O, F, Si, P, S, Cl, Br and I"
@@ -99,9 +126,7 @@ def placed_positions(molecule: Chem.Mol, title: str) -> NDArray[np.float64]:
         If it has none, they are two-dimensional, or all of them are the same.
     """
     if not molecule.GetNumConformers():
-        raise MoleculeError(
-            f"{title} has no coordinates", hint="give a file with a pose: SDF, MOL2, PDB or mmCIF"
-        )
+        raise MoleculeError(f"{title} has no coordinates", hint="give a file with a pose: SDF, MOL2, PDB or mmCIF")
     positions: NDArray[np.float64] = np.array(molecule.GetConformer().GetPositions())
     if len(positions) > 1 and not np.ptp(positions, axis=0).any():
         raise MoleculeError(
@@ -163,13 +188,10 @@ def _without_salts(molecule: Chem.Mol, notes: list[str]) -> Chem.Mol:
     if len(fragments) < 2:
         return molecule
     best: Chem.Mol = max(
-        fragments,
-        key=lambda each: (_has_carbon(each), each.GetNumHeavyAtoms(), Chem.MolToSmiles(each)),
+        fragments, key=lambda each: (_has_carbon(each), each.GetNumHeavyAtoms(), Chem.MolToSmiles(each))
     )
     others = Counter(Chem.MolToSmiles(each) for each in fragments if each is not best)
-    listed = ", ".join(
-        smiles if count == 1 else f"{count} {smiles}" for smiles, count in sorted(others.items())
-    )
+    listed = ", ".join(smiles if count == 1 else f"{count} {smiles}" for smiles, count in sorted(others.items()))
     notes.append(f"stripped {listed}")
     return best
 

@@ -67,9 +67,7 @@ class DockOptions:
 
     def search(self, threads: int) -> Search:
         """Return how the engine searches."""
-        return Search(
-            self.mode, self.exhaustiveness, self.n_poses, self.energy_range_kcal_per_mol, self.seed, threads
-        )
+        return Search(self.mode, self.exhaustiveness, self.n_poses, self.energy_range_kcal_per_mol, self.seed, threads)
 
 
 @dataclass(frozen=True, slots=True)

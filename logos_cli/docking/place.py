@@ -65,11 +65,13 @@ class BoxOptions:
         given = [
             name
             for name, value in (
-                ("--autobox-ligand", self.ligand), ("--autobox-site", self.site),
-                ("--autobox-pocket", self.residues), ("--center", self.center_angstrom),
+                ("--autobox-ligand", self.ligand),
+                ("--autobox-site", self.site),
+                ("--autobox-pocket", self.residues),
+                ("--center", self.center_angstrom),
             )
             if value is not None
-        ]  # fmt: skip
+        ]
         if len(given) > 1:
             raise UsageError(f"{' and '.join(given)} exclude each other", hint="give one of them")
         if self.add_angstrom < 0:
@@ -201,14 +203,16 @@ def posed(given: Given, source: str) -> NDArray[np.float64]:
         raise InputError("the molecule has no atoms", source=source)
     if len(positions) > 1 and not np.ptp(positions, axis=0).any():
         raise InputError(
-            f"all atoms of {given.title} lie at one point", source=source,
+            f"all atoms of {given.title} lie at one point",
+            source=source,
             hint="the file has no coordinates; give one with a pose",
-        )  # fmt: skip
+        )
     if len(positions) > _LEAST_FLAT and not positions[:, 2].any():
         raise InputError(
-            f"the coordinates of {given.title} are two-dimensional (every z is 0)", source=source,
+            f"the coordinates of {given.title} are two-dimensional (every z is 0)",
+            source=source,
             hint="give a file with a pose in the receptor's frame",
-        )  # fmt: skip
+        )
     return positions
 
 
@@ -223,14 +227,16 @@ def _only(model: Model) -> Ligand:
     relevant = [ligand for ligand in find_ligands(model)[0] if not is_additive(ligand)]
     if not relevant:
         raise UsageError(
-            "the receptor has no ligand to draw the box around", source=model.name,
+            "the receptor has no ligand to draw the box around",
+            source=model.name,
             hint="give --autobox-ligand FILE, --autobox-site A:45,A:47 or --center X,Y,Z",
-        )  # fmt: skip
+        )
     if len(relevant) > 1:
         raise UsageError(
-            f"the receptor has {len(relevant)} ligands", source=model.name,
+            f"the receptor has {len(relevant)} ligands",
+            source=model.name,
             hint=f"choose one with --autobox-ligand; {listing(relevant)}",
-        )  # fmt: skip
+        )
     return relevant[0]
 
 
@@ -301,9 +307,10 @@ def _around_site(model: Model, options: BoxOptions) -> Place:
         site = next((found for record in records if (found := site_of(record))), None)
         if site is None:
             raise InputError(
-                "the file has no record of a site with residues", source=text,
+                "the file has no record of a site with residues",
+                source=text,
                 hint="make one with logos encode or logos generate site",
-            )  # fmt: skip
+            )
         return _around_residues(model, ",".join(map(str, site)), options, f"site in {Path(text).name}")
     return _around_residues(model, text, options, "given residues")
 
@@ -313,21 +320,13 @@ def _around_residues(model: Model, text: str, options: BoxOptions, origin: str) 
     maps = []
     for chain in model.chains:
         codes = {
-            str(place): table.insertions[index]
-            for place, index in enumerate(chain.members)
-            if table.insertions[index]
+            str(place): table.insertions[index] for place, index in enumerate(chain.members) if table.insertions[index]
         }
         maps.append(
-            {
-                "chain": chain.name,
-                "numbers": [table.numbers[index] for index in chain.members],
-                "insertion": codes,
-            }
+            {"chain": chain.name, "numbers": [table.numbers[index] for index in chain.members], "insertion": codes}
         )
     chosen = ResidueMap({"residues": maps}, [len(chain.members) for chain in model.chains]).select(text)
-    indices = [
-        chain.members[place] for chain, places in zip(model.chains, chosen, strict=True) for place in places
-    ]
+    indices = [chain.members[place] for chain, places in zip(model.chains, chosen, strict=True) for place in places]
     box = Box.around(model.positions_of(indices), options.add_angstrom, origin, options.size_angstrom)
     return _checked(Place(box, None, [f"the box is drawn around {len(indices)} residues: {box}"]))
 
@@ -367,9 +366,7 @@ def parse_triple(text: str, option: str) -> Triple:
     try:
         values: Sequence[float] = [float(part) for part in text.replace(" ", ",").split(",") if part]
     except ValueError as error:
-        raise UsageError(
-            f"{option} {text!r} is not a list of numbers", hint=f"write {option} 10.5,-3,22"
-        ) from error
+        raise UsageError(f"{option} {text!r} is not a list of numbers", hint=f"write {option} 10.5,-3,22") from error
     if len(values) == 1 and option == "--size":
         values = [*values] * 3
     if len(values) != 3:

@@ -76,9 +76,7 @@ class Site:
     def receptor(self) -> Receptor:
         """The prepared receptor."""
         place = self.place
-        receptor = prepare(
-            self.model, place.box, self.options.receptor, occupied=place.occupied, sha256=self.sha256
-        )
+        receptor = prepare(self.model, place.box, self.options.receptor, occupied=place.occupied, sha256=self.sha256)
         if beyond := outside(receptor, place.box):
             note = (
                 f"{', '.join(beyond)}: flexible, but reaching out of the box, into which Vina forces side chains; "
@@ -124,9 +122,7 @@ class Reporter:
         self.tally.docked += 1
         poses = [
             Pose(from_bytes(binary), rank, score)
-            for rank, (binary, score) in enumerate(
-                zip(outcome.poses, outcome.scores_kcal_per_mol, strict=True), 1
-            )
+            for rank, (binary, score) in enumerate(zip(outcome.poses, outcome.scores_kcal_per_mol, strict=True), 1)
         ]
         for pose, positions in zip(poses, outcome.flexible, strict=False):  # of none, or of each
             pose.side_chains = side_chains(site.receptor, positions)
@@ -198,9 +194,7 @@ class Reporter:
                 return
         said["rmsd_angstrom"] = {"value": None, "reason": reason}
 
-    def _compare_site(
-        self, record: Record, contacts: list[Contact], site: Site, said: dict[str, Any]
-    ) -> None:
+    def _compare_site(self, record: Record, contacts: list[Contact], site: Site, said: dict[str, Any]) -> None:
         """Tell whether the pose lies in the site that the ligand was made for."""
         wanted = [ResidueId((name.chain, name.number, name.insertion)) for name in site_of(record)]
         if not wanted:

@@ -38,9 +38,7 @@ class Session:
     tally : DockTally
     """
 
-    def __init__(
-        self, receptor: str | PathLike[str], options: DockOptions, *, tally: DockTally | None = None
-    ) -> None:
+    def __init__(self, receptor: str | PathLike[str], options: DockOptions, *, tally: DockTally | None = None) -> None:
         self.path = fspath(receptor)
         self.options = options
         self.engine = engines.choose(options.engine)

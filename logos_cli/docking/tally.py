@@ -43,10 +43,14 @@ class DockTally:
     def __str__(self) -> str:
         parts = [f"{self.requested:,} requested → {self.good:,} {self.verb}"]
         said = (
-            (self.kept, "from before"), (self.invalid, "not valid"), (self.unusable, "not usable"),
-            (self.failed, "failed"), (self.kept_failed, "failed before"),
-            (self.contradicting, "contradict their site"), (self.implausible, "not plausible"),
-        )  # fmt: skip
+            (self.kept, "from before"),
+            (self.invalid, "not valid"),
+            (self.unusable, "not usable"),
+            (self.failed, "failed"),
+            (self.kept_failed, "failed before"),
+            (self.contradicting, "contradict their site"),
+            (self.implausible, "not plausible"),
+        )
         if extra := ", ".join(f"{count:,} {what}" for count, what in said if count):
             parts.append(f"({extra})")
         return " ".join(parts)

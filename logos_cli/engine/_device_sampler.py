@@ -44,15 +44,11 @@ class DeviceSampler:
             if not len(self._logits):
                 size = (self._n_slots, logits.shape[1])
                 self._logits = torch.zeros(size, dtype=logits.dtype, device=logits.device)
-                self._seen = torch.zeros(
-                    (self._n_slots, self._n_tokens), dtype=torch.bool, device=logits.device
-                )
+                self._seen = torch.zeros((self._n_slots, self._n_tokens), dtype=torch.bool, device=logits.device)
             self._logits[self._index(slots)] = logits
             self._seen[self._index(slots)] = False
             rows = [slot for slot, prompt in zip(slots, prompts, strict=True) for _ in prompt]
-            self._seen[self._index(rows), self._index([token for prompt in prompts for token in prompt])] = (
-                True
-            )
+            self._seen[self._index(rows), self._index([token for prompt in prompts for token in prompt])] = True
 
     def step(self, slots: Sequence[int], tokens: Sequence[int]) -> None:
         """Read one token in each slot; slots ascend."""
@@ -146,10 +142,7 @@ class DeviceOptions:
         one = slice(row, row + 1)
         allowed = None if self._permitted is None else unpacked(self._permitted[one], self._n_tokens)
         options = Options(
-            self._logits[one].float().cpu().numpy(),
-            self._sampling,
-            seen=self._seen[one].cpu().numpy(),
-            allowed=allowed,
+            self._logits[one].float().cpu().numpy(), self._sampling, seen=self._seen[one].cpu().numpy(), allowed=allowed
         )
         return options.redraw(0, draw, refused)
 

@@ -57,9 +57,7 @@ class Matcher:
     def accept(self, token: int) -> None:
         """Take the token that was chosen."""
         if not self.inner.consume_token(token):
-            raise LogosError(
-                f"the constraint refused a token that it had permitted: {self.inner.get_error()}"
-            )
+            raise LogosError(f"the constraint refused a token that it had permitted: {self.inner.get_error()}")
 
     @property
     def done(self) -> bool:
@@ -110,9 +108,7 @@ class Constraint:
         if taken < len(ids):
             place = len(self._tokenizer.decode(ids[:taken]))
             raise GrammarError(
-                "the prompt cannot begin what is asked for",
-                text=given,
-                span=Span(place, min(place + 1, len(given))),
+                "the prompt cannot begin what is asked for", text=given, span=Span(place, min(place + 1, len(given)))
             )
         return matcher, self._fill([matcher])[0]
 

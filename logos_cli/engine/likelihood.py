@@ -143,9 +143,7 @@ class TokenSpans:
     def __init__(self, tokenizer: Tokenizer) -> None:
         tags = frozenset(tokenizer.tag_ids.values())
         hidden = tokenizer.special_ids - tags
-        self._n_bytes = [
-            0 if index in hidden else len(piece) for index, piece in enumerate(tokenizer.vocabulary)
-        ]
+        self._n_bytes = [0 if index in hidden else len(piece) for index, piece in enumerate(tokenizer.vocabulary)]
 
     def of(self, text: str, ids: Sequence[int]) -> tuple[Span, ...]:
         """Return the span of each token of a text."""

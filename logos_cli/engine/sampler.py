@@ -265,9 +265,7 @@ def _pick(weights: NDArray[np.float64], draws: NDArray[np.float64]) -> NDArray[n
     return picked
 
 
-def _cut(
-    weights: NDArray[np.float64], sampling: Sampling, beyond: NDArray[np.float64] | None
-) -> NDArray[np.float64]:
+def _cut(weights: NDArray[np.float64], sampling: Sampling, beyond: NDArray[np.float64] | None) -> NDArray[np.float64]:
     """Set to 0 the weights that top-k, top-p and min-p leave out; the likeliest token always stays."""
     if 0 < sampling.top_k < weights.shape[1]:
         kth = np.partition(weights, -sampling.top_k, axis=1)[:, -sampling.top_k, None]
@@ -279,9 +277,7 @@ def _cut(
     return weights
 
 
-def _nucleus(
-    weights: NDArray[np.float64], top_p: float, beyond: NDArray[np.float64] | None
-) -> NDArray[np.bool_]:
+def _nucleus(weights: NDArray[np.float64], top_p: float, beyond: NDArray[np.float64] | None) -> NDArray[np.bool_]:
     """Return which tokens are the likeliest that together reach ``top_p``; of equal ones the first."""
     ranked = -np.sort(-weights, axis=1)
     cumulative = ranked.cumsum(axis=1)
@@ -298,10 +294,7 @@ def _nucleus(
 
 
 def _candidates(
-    logits: NDArray[np.float32],
-    sampling: Sampling,
-    seen: NDArray[np.bool_],
-    allowed: NDArray[np.bool_] | None,
+    logits: NDArray[np.float32], sampling: Sampling, seen: NDArray[np.bool_], allowed: NDArray[np.bool_] | None
 ) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]:
     """Leave out, of a large vocabulary, what cannot be chosen; sorting what remains is cheap.
 

@@ -279,12 +279,15 @@ class Engine:
         checked = request.chemistry and waiting.attempt < _MAX_ATTEMPTS
         id = f"{request.id}\0{waiting.attempt}" if waiting.attempt else request.id
         return _Active(
-            waiting.index, request, waiting.attempt, slot,
+            waiting.index,
+            request,
+            waiting.attempt,
+            slot,
             limit=min(self.sampling.max_new_tokens, self.backend.context_tokens - len(request.prompt)),
             generator=sample_generator(self.seed, id),
             matcher=self._matcher(request),
             chemistry=Chemistry(self.backend.tokenizer, request.given) if checked else None,
-        )  # fmt: skip
+        )
 
     def _matcher(self, request: Request) -> Matcher | None:
         if request.grammar is None:
@@ -397,6 +400,4 @@ class Engine:
         active = self._active
         if not active:
             return
-        self._sampler.step(
-            [sequence.slot for sequence in active], [sequence.tokens[-1] for sequence in active]
-        )
+        self._sampler.step([sequence.slot for sequence in active], [sequence.tokens[-1] for sequence in active])

@@ -37,9 +37,15 @@ def parse_devices(text: str) -> tuple[str, ...]:
 
 
 def start_engine(
-    checkpoint: Checkpoint, load: LoadOptions, backend: str, sampling: Sampling, *, batch_size: int, seed: int,
+    checkpoint: Checkpoint,
+    load: LoadOptions,
+    backend: str,
+    sampling: Sampling,
+    *,
+    batch_size: int,
+    seed: int,
     devices: str | None = None,
-) -> tuple[ModelInfo, Runner]:  # fmt: skip
+) -> tuple[ModelInfo, Runner]:
     """Load the model, and return what a record says of it and what makes the samples.
 
     Parameters

@@ -155,9 +155,7 @@ class TextEngine:
         needed = request.end is None or request.n_ends > 1
         if request.grammar is not None and not needed:
             with self._lock:
-                (permitted,) = self._constraint.masks(
-                    [self._constraint.matcher(request.grammar, request.given)]
-                )
+                (permitted,) = self._constraint.masks([self._constraint.matcher(request.grammar, request.given)])
             needed = bool(permitted[sorted(tags)].any())
         if needed:
             raise ModelError(

@@ -87,14 +87,7 @@ class Workers:
     """
 
     def __init__(
-        self,
-        devices: Sequence[str],
-        load: LoadOptions,
-        backend: str,
-        sampling: Sampling,
-        *,
-        batch_size: int,
-        seed: int,
+        self, devices: Sequence[str], load: LoadOptions, backend: str, sampling: Sampling, *, batch_size: int, seed: int
     ) -> None:
         n_cpu = sum(device == "cpu" for device in devices)
         self._batch_size = batch_size
@@ -115,10 +108,7 @@ class Workers:
 
     def _start(self, device: str, job: Job) -> None:
         process = subprocess.Popen(
-            [sys.executable, "-c", _PROGRAM],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=worker_environment(),
+            [sys.executable, "-c", _PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=worker_environment()
         )
         number = len(self._workers)
         self._workers.append(_Worker(device, process))

@@ -243,9 +243,7 @@ class Evaluator(ABC):
             as :class:`Unavailable`.
         """
 
-    def score_batch(
-        self, subjects: Sequence[Subject], wanted: Collection[str], context: Context
-    ) -> list[Values]:
+    def score_batch(self, subjects: Sequence[Subject], wanted: Collection[str], context: Context) -> list[Values]:
         """Return the values of several records; overridden by families that are faster on many at a time."""
         return [self._scored(subject, wanted, context) for subject in subjects]
 

@@ -15,9 +15,7 @@ if TYPE_CHECKING:
     from logos_cli.docking.session import Session
 
 _RECEPTOR = (Need.RECEPTOR,)
-_VINA = (
-    "AutoDock Vina (Eberhardt et al. 2021, 10.1021/acs.jcim.1c00203; Trott and Olson 2010, 10.1002/jcc.21334)"
-)
+_VINA = "AutoDock Vina (Eberhardt et al. 2021, 10.1021/acs.jcim.1c00203; Trott and Olson 2010, 10.1002/jcc.21334)"
 
 
 class DockingEvaluator(Evaluator):
@@ -32,14 +30,20 @@ class DockingEvaluator(Evaluator):
             "vina",
             "Estimated free energy of binding of the best pose that the search finds in the box; it depends on the "
             "box, the exhaustiveness and the seed.",
-            "kcal/mol", "lower", source=_VINA, needs=_RECEPTOR,
-        ),
-        Metric(
-            "vina_efficiency", "vina divided by the number of heavy atoms of what was docked.",
-            "kcal/mol", "lower", source="ligand efficiency (Hopkins et al. 2004, 10.1016/S1359-6446(04)03069-7)",
+            "kcal/mol",
+            "lower",
+            source=_VINA,
             needs=_RECEPTOR,
         ),
-    )  # fmt: skip
+        Metric(
+            "vina_efficiency",
+            "vina divided by the number of heavy atoms of what was docked.",
+            "kcal/mol",
+            "lower",
+            source="ligand efficiency (Hopkins et al. 2004, 10.1016/S1359-6446(04)03069-7)",
+            needs=_RECEPTOR,
+        ),
+    )
 
     def prepare(self, wanted: Collection[str], context: Context) -> None:  # noqa: ARG002
         """Read the receptor, find the engine and, where options say it, the box."""
@@ -52,9 +56,7 @@ class DockingEvaluator(Evaluator):
         """Return the values of one record."""
         return self.score_batch([subject], wanted, context)[0]
 
-    def score_batch(
-        self, subjects: Sequence[Subject], wanted: Collection[str], context: Context
-    ) -> list[Values]:
+    def score_batch(self, subjects: Sequence[Subject], wanted: Collection[str], context: Context) -> list[Values]:
         """Dock records, several at a time, into one set of maps."""
         from logos_cli.docking.candidates import of_item
 

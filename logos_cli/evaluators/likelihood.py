@@ -30,40 +30,62 @@ class LikelihoodEvaluator(Evaluator):
         Metric(
             "logp",
             "Log-likelihood of the whole sentence: the sum over its tokens, each given those before it.",
-            "nat", "higher", source=_UPSTREAM, needs=_MODEL,
+            "nat",
+            "higher",
+            source=_UPSTREAM,
+            needs=_MODEL,
         ),
         Metric(
-            "logp_per_token", "logp divided by the number of tokens that it sums.",
-            "nat", "higher", source=_UPSTREAM, needs=_MODEL,
+            "logp_per_token",
+            "logp divided by the number of tokens that it sums.",
+            "nat",
+            "higher",
+            source=_UPSTREAM,
+            needs=_MODEL,
         ),
         Metric(
             "ppl",
             "Perplexity: exp of the mean cross-entropy of the tokens of the whole sentence, prompt included.",
-            None, "lower", source=_UPSTREAM, needs=_MODEL,
+            None,
+            "lower",
+            source=_UPSTREAM,
+            needs=_MODEL,
         ),
         Metric(
             "logp_answer",
             "Log-likelihood of the answer given the prompt: of what was generated, or else of what follows the "
             "operator, of a complex's ligand, or of all that follows the first tag.",
-            "nat", "higher", source="chain rule", needs=_MODEL,
+            "nat",
+            "higher",
+            source="chain rule",
+            needs=_MODEL,
         ),
         Metric(
-            "ppl_answer", "Perplexity of the answer alone, given the prompt.",
-            None, "lower", source="chain rule", needs=_MODEL,
+            "ppl_answer",
+            "Perplexity of the answer alone, given the prompt.",
+            None,
+            "lower",
+            source="chain rule",
+            needs=_MODEL,
         ),
         Metric(
             "logp_block_#",
             "Log-likelihood of the block of that number (1 is the first), tags included, given all that precedes "
             "it; of a material, metal and linkers are the blocks. With --blocks.",
-            "nat", "higher", source="chain rule", needs=_MODEL,
+            "nat",
+            "higher",
+            source="chain rule",
+            needs=_MODEL,
         ),
         Metric(
             "logp_ratio",
             "Log-likelihood of the whole sentence minus that of the wild type's: zero-shot fitness of a variant.",
-            "nat", "higher", source="Meier et al. 2021 (10.1101/2021.07.09.450648), whole-sequence ratio",
+            "nat",
+            "higher",
+            source="Meier et al. 2021 (10.1101/2021.07.09.450648), whole-sequence ratio",
             needs=(Need.MODEL, Need.WILD_TYPE),
         ),
-    )  # fmt: skip
+    )
 
     def prepare(self, wanted: Collection[str], context: Context) -> None:  # noqa: ARG002
         """Find the model, and read its weights."""
@@ -73,15 +95,11 @@ class LikelihoodEvaluator(Evaluator):
         """Return the values of one record."""
         return self.score_batch([subject], wanted, context)[0]
 
-    def score_batch(
-        self, subjects: Sequence[Subject], wanted: Collection[str], context: Context
-    ) -> list[Values]:
+    def score_batch(self, subjects: Sequence[Subject], wanted: Collection[str], context: Context) -> list[Values]:
         """Return the values of records whose texts share the model's passes."""
         from logos_cli.engine.likelihood import ScoredText
 
-        scored = likelihood_of(context.load, context.backend).score(
-            [subject.record.text for subject in subjects]
-        )
+        scored = likelihood_of(context.load, context.backend).score([subject.record.text for subject in subjects])
         reference = _logp_of(context.wild_type, context) if "logp_ratio" in wanted else None
         return [
             _values(subject, text, reference, blocks=context.blocks)

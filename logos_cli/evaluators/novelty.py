@@ -228,7 +228,7 @@ class TrainingIndex:
                 if about.pop("format") != _FORMAT:
                     raise ModelError(
                         "the index of training data is of a newer version", hint="upgrade logos", source=str(path)
-                    )  # fmt: skip
+                    )
                 parts = {
                     Part(name): HashedKeys.unpacked(file[f"{name}_high"], file[f"{name}_low"], n_bits)
                     for name, n_bits in about.pop("bits").items()
@@ -236,8 +236,9 @@ class TrainingIndex:
         except (BadZipFile, OSError, EOFError, KeyError, ValueError) as error:
             raise ModelError(
                 "the index of training data is damaged",
-                hint="reinstall: pip install --force-reinstall logos-cli", source=str(path),
-            ) from error  # fmt: skip
+                hint="reinstall: pip install --force-reinstall logos-cli",
+                source=str(path),
+            ) from error
         return cls(parts, about)
 
     @cached_property

@@ -41,9 +41,7 @@ def estimate(value: float, resampled: ArrayLike, n: int) -> Estimate:
     return Estimate(float(value), n, float(low), float(high))
 
 
-def bootstrap(
-    units: ArrayLike, statistic: Callable[[Floats], ArrayLike], n_resamples: int = N_RESAMPLES
-) -> Estimate:
+def bootstrap(units: ArrayLike, statistic: Callable[[Floats], ArrayLike], n_resamples: int = N_RESAMPLES) -> Estimate:
     """Return a statistic of the sum over units.
 
     Parameters
@@ -192,8 +190,7 @@ def distance(values: ArrayLike, reference: ArrayLike, n_resamples: int = 200) ->
         return Estimate.unknown(_EMPTY)
     rng = np.random.default_rng(SEED)
     resampled: list[Any] = [
-        wasserstein_distance(rng.choice(first, len(first)), rng.choice(second, len(second)))
-        for _ in range(n_resamples)
+        wasserstein_distance(rng.choice(first, len(first)), rng.choice(second, len(second))) for _ in range(n_resamples)
     ]
     value = float(wasserstein_distance(first, second))
     half = _Z95 * float(np.std(resampled))

@@ -171,11 +171,3 @@ class Writer(ABC):
 
     def close(self) -> None:  # noqa: B027 - most formats have nothing to end
         """Write what ends the file. The stream itself stays open."""
-
-
-
-
-
-
-
-

@@ -20,12 +20,7 @@ if TYPE_CHECKING:
     from logos_cli.io.input import Input
 
 _MACROMOLECULAR = (b"_atom_site.", b"_entity_poly", b"_chem_comp_atom", b"_chem_comp.")
-_CORE = (
-    b"_cell_length_",
-    b"_cell_angle_",
-    b"_symmetry_equiv_pos_as_xyz",
-    b"_space_group_symop_operation_xyz",
-)
+_CORE = (b"_cell_length_", b"_cell_angle_", b"_symmetry_equiv_pos_as_xyz", b"_space_group_symop_operation_xyz")
 
 
 class CrystalFormat(Format):
@@ -49,11 +44,7 @@ class CrystalFormat(Format):
             return 0.95
         if any(tag in lower for tag in _CORE):
             return 0.9
-        return (
-            0.3
-            if any(tag in lower for tag in (b"_atom_site_", b"_chemical_", b"_audit_", b"_journal_"))
-            else 0.2
-        )
+        return 0.3 if any(tag in lower for tag in (b"_atom_site_", b"_chemical_", b"_audit_", b"_journal_")) else 0.2
 
     def read(self, source: Input, options: ReadOptions) -> Iterator[Entry]:
         """Yield one framework, or the molecules, of every data block that holds atoms.
@@ -77,9 +68,7 @@ class CrystalFormat(Format):
                 hint="the file may be cut off, or a quote or text field is not closed",
             ) from error
         if not len(document):
-            raise FormatError(
-                "the CIF has no data block", source=source.name, hint="it must begin with data_NAME"
-            )
+            raise FormatError("the CIF has no data block", source=source.name, hint="it must begin with data_NAME")
         blocks = [block for block in document if block.find_values("_atom_site_fract_x")]
         if not blocks:
             blocks = [document[0]]
@@ -102,9 +91,7 @@ class CrystalFormat(Format):
             return []
         found = [f"coordinates of {source['n_atoms']:,} atoms, unit cell and symmetry"]
         if "nodes" in source:
-            found.append(
-                "how nodes and linkers are joined: topology, interpenetration, stereo of the linkers"
-            )
+            found.append("how nodes and linkers are joined: topology, interpenetration, stereo of the linkers")
             found.append(f"the number of formula units in the cell ({source['formula_units_in_cell']})")
             found += [
                 f"{where} solvent: {', '.join(f'{count} {name}' for name, count in molecules.items())}"
@@ -185,20 +172,14 @@ def _describe(blocks: Blocks, factor: int, atoms: UnitCell, provenance: dict[str
 
     def listed(kinds: dict[str, Kind]) -> list[dict[str, Any]]:
         return [
-            {
-                "smiles": kind.smiles,
-                "n_in_cell": kind.count,
-                "labels": [atoms.labels[i] for i in kind.atoms],
-            }
+            {"smiles": kind.smiles, "n_in_cell": kind.count, "labels": [atoms.labels[i] for i in kind.atoms]}
             for kind in kinds.values()
         ]
 
     provenance["formula_units_in_cell"] = factor
     provenance["nodes"] = listed(blocks.nodes)
     provenance["linkers"] = listed(blocks.linkers)
-    provenance["linker_charge"] = (
-        sum(_charge(kind.smiles) * kind.count for kind in blocks.linkers.values()) // factor
-    )
+    provenance["linker_charge"] = sum(_charge(kind.smiles) * kind.count for kind in blocks.linkers.values()) // factor
     provenance["solvent"] = {
         "bound": {smiles: kind.count for smiles, kind in blocks.bound.items()},
         "free": {smiles: kind.count for smiles, kind in blocks.free.items()},
@@ -215,18 +196,14 @@ def _charge(smiles: str) -> int:
     return int(Chem.GetFormalCharge(Chem.MolFromSmiles(smiles)))
 
 
-def _molecules(
-    entry_id: str, atoms: UnitCell, graph: BondGraph, provenance: dict[str, Any]
-) -> Iterator[Entry]:
+def _molecules(entry_id: str, atoms: UnitCell, graph: BondGraph, provenance: dict[str, Any]) -> Iterator[Entry]:
     """Yield the different molecules of a crystal, with stereo from the coordinates."""
     from logos_cli.crystal.bonds import is_metal
     from logos_cli.crystal.fragments import pieces
     from logos_cli.crystal.molecules import FragmentReader, read_molecule
 
     if any(map(is_metal, atoms.elements)):
-        raise StructureError(
-            "the crystal holds a metal and is not read as molecules", hint="encode it as a material"
-        )
+        raise StructureError("the crystal holds a metal and is not read as molecules", hint="encode it as a material")
     heavy = [i for i, symbol in enumerate(atoms.elements) if symbol != "H"]
     reader = FragmentReader(atoms, graph)
     counts: Counter[str] = Counter()

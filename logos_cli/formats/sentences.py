@@ -36,9 +36,7 @@ class SentenceFormat(Format):
         text = head[:4096].lstrip().decode("utf-8", "replace")
         if text.startswith(TAGS):
             return 0.99
-        if (near := _NEAR_TAG.match(text)) and get_close_matches(
-            near[0].lower(), _LOWER_TAGS, n=1, cutoff=0.75
-        ):
+        if (near := _NEAR_TAG.match(text)) and get_close_matches(near[0].lower(), _LOWER_TAGS, n=1, cutoff=0.75):
             return 0.9
         return 0.95 if text.startswith("{") and _RECORD_KEY.match(text) else 0.0
 
@@ -49,15 +47,9 @@ class SentenceFormat(Format):
             line = text.strip()
             if line:
                 empty = False
-                yield (
-                    _from_record(line, number, source)
-                    if line.startswith("{")
-                    else _from_text(line, number, source)
-                )
+                yield (_from_record(line, number, source) if line.startswith("{") else _from_text(line, number, source))
         if empty:
-            raise InputError(
-                "the file has no sentences", source=source.name, hint="write one sentence a line"
-            )
+            raise InputError("the file has no sentences", source=source.name, hint="write one sentence a line")
 
 
 def _from_text(line: str, number: int, source: Input) -> Entry:

@@ -43,8 +43,7 @@ def copied_site(chains: Sequence[str]) -> str:
     """
     letters = sorted(set("".join(chains)))
     rules = [
-        f'copy_{letter.lower()}: "{letter}" | {Kind.POCKET.start} "{letter}" {Kind.POCKET.end}'
-        for letter in letters
+        f'copy_{letter.lower()}: "{letter}" | {Kind.POCKET.start} "{letter}" {Kind.POCKET.end}' for letter in letters
     ]
     bodies = (" ".join(f"copy_{letter.lower()}" for letter in chain) for chain in chains)
     start = " ".join(f"{Kind.PROTEIN.start} {body} {Kind.PROTEIN.end}" for body in bodies)
@@ -65,9 +64,7 @@ def opened_site(blocks: Iterable[Block]) -> str:
 
 _STANDARD = "ACDEFGHIKLMNPQRSTVWY"
 _MOST = 10_000
-_SLOT = re.compile(
-    r"(?P<what>X|\[(?P<letters>[^\[\]{}]*)\])(?::(?P<least>[0-9]+)(?P<range>,(?P<most>[0-9]*))?)?"
-)
+_SLOT = re.compile(r"(?P<what>X|\[(?P<letters>[^\[\]{}]*)\])(?::(?P<least>[0-9]+)(?P<range>,(?P<most>[0-9]*))?)?")
 
 
 def template(kind: Kind, text: str) -> str:
@@ -130,9 +127,11 @@ def _slot(kind: Kind, text: str, span: Span) -> str:
     match = _SLOT.fullmatch(text, span.start + 1, span.end - 1)
     if match is None:
         raise GrammarError(
-            "this is no free part of a template", text=text, span=span,
+            "this is no free part of a template",
+            text=text,
+            span=span,
             expected=("{X}", "{X:8}", "{X:8,20}", "{X:8,}", "{[ILV]:2}"),
-        )  # fmt: skip
+        )
     alphabet = sorted(SMILES) if kind is Kind.MOLECULE else list(_STANDARD)
     letters = match["letters"]
     if letters is not None:
@@ -147,8 +146,9 @@ def _slot(kind: Kind, text: str, span: Span) -> str:
     if (most is not None and least > most) or max(least, most or 0) > _MOST or most == 0:
         raise GrammarError(
             f"the lengths of a free part run from the smaller to the larger, and to {_MOST:,} at most",
-            text=text, span=span,
-        )  # fmt: skip
+            text=text,
+            span=span,
+        )
     return f"[{''.join(map(_literal, alphabet))}]{{{least},{'' if most is None else most}}}"
 
 

@@ -26,9 +26,7 @@ EXAMPLES: dict[Form, str] = {
     Form.MATERIAL: (
         "<MaterialS><MetalS>[Cu][Cu]<MetalE><MoleculeS>O=C([O-])c1cc(C(=O)[O-])cc(C(=O)[O-])c1<MoleculeE><MaterialE>"
     ),
-    Form.REACTION: (
-        "<MoleculeS>CC(=O)O<MoleculeE><MoleculeS>CCO<MoleculeE><React><MoleculeS>CCOC(C)=O<MoleculeE>"
-    ),
+    Form.REACTION: ("<MoleculeS>CC(=O)O<MoleculeE><MoleculeS>CCO<MoleculeE><React><MoleculeS>CCOC(C)=O<MoleculeE>"),
     Form.RETROSYNTHESIS: (
         "<MoleculeS>CCOC(C)=O<MoleculeE><ReverseReact><MoleculeS>CC(=O)O<MoleculeE><MoleculeS>CCO<MoleculeE>"
     ),

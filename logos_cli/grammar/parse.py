@@ -173,14 +173,14 @@ class _Parser:
             what = f"unexpected {token.text}" if token.text else "the sentence ends too early"
             return self.fail(what, token.span, *expected)
         if near := _misspelt(token.text):
-            return self.fail(
-                f"{near[0]} is not a tag", Span(token.start, token.start + len(near[0])), near[1]
-            )
+            return self.fail(f"{near[0]} is not a tag", Span(token.start, token.start + len(near[0])), near[1])
         if token.text[0].isspace():
             return self.fail(
-                "white space between blocks", Span(token.start, token.start + 1), *expected,
+                "white space between blocks",
+                Span(token.start, token.start + 1),
+                *expected,
                 hint="nothing stands between the blocks of a sentence",
-            )  # fmt: skip
+            )
         return self.fail("text outside a block", Span(token.start, token.start + 1), *expected)
 
     def expect(self, tag: str) -> _Token:
@@ -293,9 +293,7 @@ class _Parser:
         while not ((token := self.token).is_tag and token.text == Kind.PROTEIN.end and parts):
             if token.is_tag:
                 if token.text != Kind.POCKET.start:
-                    raise self.unexpected(
-                        "residue", Kind.POCKET.start, *((Kind.PROTEIN.end,) if parts else ())
-                    )
+                    raise self.unexpected("residue", Kind.POCKET.start, *((Kind.PROTEIN.end,) if parts else ()))
                 parts.append(self.pocket())
             else:
                 parts.append(self.take(_NOT_RESIDUE, "residue", Kind.PROTEIN.end))
@@ -347,9 +345,7 @@ class _Parser:
         else:
             fits = kinds == {Kind.PROTEIN} and self.level == 2
         if not fits:
-            raise self.fail(
-                f"{operator} cannot follow these blocks", token.span, *self.may_follow(left, None, ())
-            )
+            raise self.fail(f"{operator} cannot follow these blocks", token.span, *self.may_follow(left, None, ()))
 
     def classify(self, left: tuple[Block, ...], level: int) -> Sentence:
         """Return the sentence without an operator."""
@@ -370,9 +366,7 @@ class _Parser:
             raise self.unexpected(Kind.PROTEIN.start, Kind.MOLECULE.start, Operator.SEARCH)
         return Sentence(Form.PROTEIN, left)
 
-    def classify_operator(
-        self, left: tuple[Block, ...], operator: Operator, right: tuple[Block, ...]
-    ) -> Sentence:
+    def classify_operator(self, left: tuple[Block, ...], operator: Operator, right: tuple[Block, ...]) -> Sentence:
         """Return the sentence with an operator; the kinds of its blocks are checked already."""
         if operator is Operator.TRANS and self.level == 1:
             raise self.unexpected(Kind.PROTEIN.start)

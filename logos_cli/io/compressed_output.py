@@ -83,6 +83,4 @@ def _compressor(under: IO[bytes], path: Path) -> IO[bytes]:
 
         # the file under it is closed by who opened it, after this one: its errors are not to be lost
         return cast("IO[bytes]", zstandard.ZstdCompressor().stream_writer(under, closefd=False))
-    return cast(
-        "IO[bytes]", gzip.GzipFile(filename="", mode="wb", compresslevel=_GZIP_LEVEL, fileobj=under, mtime=0)
-    )
+    return cast("IO[bytes]", gzip.GzipFile(filename="", mode="wb", compresslevel=_GZIP_LEVEL, fileobj=under, mtime=0))

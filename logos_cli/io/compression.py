@@ -98,9 +98,7 @@ class _Decompressed(io.RawIOBase):
             self._pending = self._member.decompress(block, _BLOCK)
         except errors as error:
             raise InputError(
-                f"the compressed data are damaged: {error}",
-                source=self._name,
-                hint="copy or download the file again",
+                f"the compressed data are damaged: {error}", source=self._name, hint="copy or download the file again"
             ) from error
         return True
 

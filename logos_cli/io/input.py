@@ -87,9 +87,7 @@ class Input:
             if raw is None:
                 raw = getattr(sys.stdin, "buffer", None)
             if raw is None or raw.closed:
-                raise InputError(
-                    "standard input is closed", source=self.name, hint="name a file, or pipe data in"
-                )
+                raise InputError("standard input is closed", source=self.name, hint="name a file, or pipe data in")
         else:
             raw = self._open_file(self.path)
         return io.BufferedReader(cast("io.RawIOBase", _Forward(raw)), HEAD)
@@ -115,9 +113,7 @@ class Input:
             head = _first_bytes(stream)
         if head.startswith(_UTF16):
             raise InputError(
-                "the text is in UTF-16",
-                source=self.name,
-                hint="save it as UTF-8, e.g. iconv -f UTF-16 -t UTF-8",
+                "the text is in UTF-16", source=self.name, hint="save it as UTF-8, e.g. iconv -f UTF-16 -t UTF-8"
             )
         content = head.removeprefix(b"\xef\xbb\xbf")
         bare_cr = b"\r" in content and b"\n" not in content and b"\0" not in content
@@ -162,9 +158,7 @@ class Input:
             content = self._stream.read(MAX_CONTENT)
             if len(content) == MAX_CONTENT and self._stream.read(1):
                 raise InputError(
-                    f"the content is larger than {MAX_CONTENT >> 30} GiB",
-                    source=self.name,
-                    hint="split the file",
+                    f"the content is larger than {MAX_CONTENT >> 30} GiB", source=self.name, hint="split the file"
                 )
         return content
 
@@ -183,9 +177,10 @@ class Input:
                 number += 1
                 if len(line) >= MAX_LINE:
                     raise InputError(
-                        f"line {number} is longer than {MAX_LINE >> 20} MiB", source=self.name,
+                        f"line {number} is longer than {MAX_LINE >> 20} MiB",
+                        source=self.name,
                         hint="no format that logos reads has such lines",
-                    )  # fmt: skip
+                    )
                 yield line
 
     def text_lines(self) -> Iterator[str]:
@@ -217,18 +212,14 @@ class _Reading:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if isinstance(error, EOFError):
             raise InputError(
-                f"the compressed data are cut off: {error}",
-                source=self.name,
-                hint="copy or download the file again",
+                f"the compressed data are cut off: {error}", source=self.name, hint="copy or download the file again"
             ) from error
         if isinstance(error, (OSError, ValueError)):
             raise InputError(f"cannot be read: {_reason(error)}", source=self.name) from error
 
 
 def _reason(error: Exception) -> str:
-    return (error.strerror if isinstance(error, OSError) and error.strerror else str(error)) or type(
-        error
-    ).__name__
+    return (error.strerror if isinstance(error, OSError) and error.strerror else str(error)) or type(error).__name__
 
 
 class _Forward(io.RawIOBase):
@@ -365,9 +356,10 @@ def _expand_directory(path: str, skipped: list[tuple[str, str]]) -> list[str]:
                 files.append(file)
     if not files:
         raise InputError(
-            "the directory holds no file that logos reads", source=path,
+            "the directory holds no file that logos reads",
+            source=path,
             hint=f"endings it looks for: {' '.join(sorted(suffixes))}; name other files one by one",
-        )  # fmt: skip
+        )
     return files
 
 

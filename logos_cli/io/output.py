@@ -50,9 +50,7 @@ def check_output(path: str | None, *, overwrite: bool) -> None:
     if not parent.is_dir():
         raise OutputError(f"the directory {parent} does not exist", source=path, hint=f"mkdir -p {parent}")
     if not os.access(parent, os.W_OK):
-        raise OutputError(
-            f"the directory {parent} is not writable", source=path, hint="choose another place with -o"
-        )
+        raise OutputError(f"the directory {parent} is not writable", source=path, hint="choose another place with -o")
 
 
 @contextlib.contextmanager

@@ -63,18 +63,30 @@ class Facts:
         shape = self.shape
         lengths = self.lengths_tokens
         return {
-            "name": self.name, "path": str(self.path), "format": self.format, "revision": self.revision,
-            "licence": self.licence, "sha256": self.sha256, "architecture": shape.architecture,
-            "parameters": self.n_parameters, "weight_bytes": self.weight_bytes, "types": dict(self.types),
-            "context_tokens": shape.context_tokens, "layers": shape.n_layers, "hidden_size": shape.hidden_size,
-            "heads": shape.n_heads, "kv_heads": shape.n_kv_heads, "head_dim": shape.head_dim,
-            "intermediate_size": shape.intermediate_size, "vocabulary": self.n_tokens, "tags": self.n_tags,
+            "name": self.name,
+            "path": str(self.path),
+            "format": self.format,
+            "revision": self.revision,
+            "licence": self.licence,
+            "sha256": self.sha256,
+            "architecture": shape.architecture,
+            "parameters": self.n_parameters,
+            "weight_bytes": self.weight_bytes,
+            "types": dict(self.types),
+            "context_tokens": shape.context_tokens,
+            "layers": shape.n_layers,
+            "hidden_size": shape.hidden_size,
+            "heads": shape.n_heads,
+            "kv_heads": shape.n_kv_heads,
+            "head_dim": shape.head_dim,
+            "intermediate_size": shape.intermediate_size,
+            "vocabulary": self.n_tokens,
+            "tags": self.n_tags,
             "cache_bytes_per_token": shape.cache_bytes(1),
             "memory_bytes": {
-                str(batch): {str(length): self.memory_bytes(batch, length) for length in lengths}
-                for batch in BATCHES
+                str(batch): {str(length): self.memory_bytes(batch, length) for length in lengths} for batch in BATCHES
             },
-        }  # fmt: skip
+        }
 
     @property
     def lengths_tokens(self) -> Sequence[int]:
@@ -124,11 +136,19 @@ def _of_gguf(name: str, location: Location) -> Facts:
     for entry in header.tensors.values():
         types[entry.type] = types.get(entry.type, 0) + entry.n_elements
     return Facts(
-        name, location.path, "gguf", shape, header.n_parameters,
-        sum(entry.n_bytes for entry in header.tensors.values()), types, len(vocabulary.tokens),
-        sum(tag.encode() in special for tag in TAGS), header.metadata.get("general.license"), location.revision,
+        name,
+        location.path,
+        "gguf",
+        shape,
+        header.n_parameters,
+        sum(entry.n_bytes for entry in header.tensors.values()),
+        types,
+        len(vocabulary.tokens),
+        sum(tag.encode() in special for tag in TAGS),
+        header.metadata.get("general.license"),
+        location.revision,
         weights_sha256([location.path]),
-    )  # fmt: skip
+    )
 
 
 def _of_directory(name: str, location: Location) -> Facts:
@@ -147,10 +167,19 @@ def _of_directory(name: str, location: Location) -> Facts:
     files = {tensor.file for tensor in tensors.values()}
     marked = {vocabulary[i] for i in special}
     return Facts(
-        name, path, "safetensors", shape, sum(types.values()), sum(file.stat().st_size for file in files), types,
-        len(vocabulary), sum(tag.encode() in marked for tag in TAGS), licence(path), location.revision,
+        name,
+        path,
+        "safetensors",
+        shape,
+        sum(types.values()),
+        sum(file.stat().st_size for file in files),
+        types,
+        len(vocabulary),
+        sum(tag.encode() in marked for tag in TAGS),
+        licence(path),
+        location.revision,
         weights_sha256(files),
-    )  # fmt: skip
+    )
 
 
 def directory_shape(path: Path) -> ModelShape:

@@ -22,9 +22,21 @@ from logos_cli.models.card import is_gguf
 Progress = Callable[[str, int, int], None]
 
 QUANTIZATIONS = {
-    "q8_0": 7, "q6_k": 18, "q5_k_m": 17, "q5_k_s": 16, "q5_1": 9, "q5_0": 8, "q4_k_m": 15, "q4_k_s": 14, "q4_1": 3,
-    "q4_0": 2, "q3_k_l": 13, "q3_k_m": 12, "q3_k_s": 11, "q2_k": 10,
-}  # fmt: skip
+    "q8_0": 7,
+    "q6_k": 18,
+    "q5_k_m": 17,
+    "q5_k_s": 16,
+    "q5_1": 9,
+    "q5_0": 8,
+    "q4_k_m": 15,
+    "q4_k_s": 14,
+    "q4_1": 3,
+    "q4_0": 2,
+    "q3_k_l": 13,
+    "q3_k_m": 12,
+    "q3_k_s": 11,
+    "q2_k": 10,
+}
 """llama.cpp's numbers of what it can quantize to, best first."""
 
 _BLOCK, _K_BLOCK = 32, 256
@@ -56,12 +68,7 @@ def _located(model: str, how: Writing) -> Location:
     return locate(model, how.get("revision"), offline=how.get("offline", False))
 
 
-def convert(
-    model: str,
-    output: Path,
-    file_type: str = "auto",
-    **how: Unpack[Writing],
-) -> GgufHeader:
+def convert(model: str, output: Path, file_type: str = "auto", **how: Unpack[Writing]) -> GgufHeader:
     """Write a Llama or Qwen3 checkpoint as one GGUF file, tokenizer included.
 
     Parameters
@@ -91,9 +98,10 @@ def convert(
     location = _located(model, how)
     if not location.path.is_dir():
         raise UsageError(
-            "this is no checkpoint directory", source=model,
+            "this is no checkpoint directory",
+            source=model,
             hint="logos models quantize reads GGUF files" if is_gguf(location.path) else None,
-        )  # fmt: skip
+        )
     check_output(output, overwrite=how.get("overwrite", False))
     try:
         _ = HubTokenizer(location.path, ()).tag_ids
@@ -123,13 +131,7 @@ def check_output(output: Path, *, overwrite: bool) -> None:
 
 
 def quantize(
-    model: str,
-    output: Path,
-    kind: str,
-    *,
-    threads: int | None = None,
-    fallback: bool = False,
-    **how: Unpack[Writing],
+    model: str, output: Path, kind: str, *, threads: int | None = None, fallback: bool = False, **how: Unpack[Writing]
 ) -> GgufHeader:
     """Write a model with smaller numbers, by llama.cpp's own quantizer.
 
@@ -171,9 +173,10 @@ def _quantize(source: Path, output: Path, kind: str, threads: int | None, *, fal
         check_widths(header, kind)
     if header.precision not in _WHOLE:
         raise ModelError(
-            f"the model is quantized already ({header.precision})", source=str(source),
+            f"the model is quantized already ({header.precision})",
+            source=str(source),
             hint="quantize from f32, f16 or bf16: each pass loses more",
-        )  # fmt: skip
+        )
     if source.resolve() == output.resolve():
         raise UsageError("input and output are one file", source=str(output))
     free = shutil.disk_usage(output.parent).free

@@ -70,18 +70,20 @@ class PullPlan:
         """Return all of it, JSON-ready."""
         fetched = {file.name for file in self.files} - {file.name for file in self.missing}
         return {
-            "model": self.model, "branch": self.branch, "revision": self.revision, "cache": str(self.cache),
-            "bytes": self.n_bytes, "free_bytes": self.free_bytes,
+            "model": self.model,
+            "branch": self.branch,
+            "revision": self.revision,
+            "cache": str(self.cache),
+            "bytes": self.n_bytes,
+            "free_bytes": self.free_bytes,
             "files": [
                 {"name": file.name, "bytes": file.n_bytes, "sha256": file.sha256, "cached": file.name in fetched}
                 for file in self.files
             ],
-        }  # fmt: skip
+        }
 
 
-def plan_pull(
-    model: str, revision: str | None = None, *, cache: Path | None = None, offline: bool = False
-) -> PullPlan:
+def plan_pull(model: str, revision: str | None = None, *, cache: Path | None = None, offline: bool = False) -> PullPlan:
     """Ask the hub what a model consists of; nothing is fetched.
 
     Raises
@@ -95,9 +97,10 @@ def plan_pull(
 
     if offline or is_offline():
         raise MissingError(
-            "fetching needs the network, and no connection may be made", source=model,
+            "fetching needs the network, and no connection may be made",
+            source=model,
             hint="leave out --offline and unset HF_HUB_OFFLINE; or copy the cache of a machine that has the model",
-        )  # fmt: skip
+        )
     place = cache or hub_cache()
     with _explained(model, revision):
         from huggingface_hub import HfApi
@@ -112,9 +115,7 @@ def plan_pull(
         raise UsageError("the model has no safetensors weights, the only ones that logos reads", source=model)
     commit = str(info.sha)
     existing = next(path for path in (place, *place.absolute().parents) if path.exists())
-    plan = PullPlan(
-        model, revision or _MAIN, commit, files, files, place, shutil.disk_usage(existing).free
-    )  # fmt: skip
+    plan = PullPlan(model, revision or _MAIN, commit, files, files, place, shutil.disk_usage(existing).free)
     snapshot = plan.folder / "snapshots" / commit
     return replace(plan, missing=tuple(file for file in files if not (snapshot / file.name).is_file()))
 
@@ -141,8 +142,9 @@ def pull(plan: PullPlan, *, progress: Callable[[str, int, int], None] | None = N
     if plan.n_bytes > plan.free_bytes:
         raise OutputError(
             f"{plan.n_bytes / 1e9:.1f} GB are to be fetched; {plan.free_bytes / 1e9:.1f} GB are free",
-            source=str(plan.cache), hint="give --cache-dir, or set HF_HOME, to a place with more room",
-        )  # fmt: skip
+            source=str(plan.cache),
+            hint="give --cache-dir, or set HF_HOME, to a place with more room",
+        )
     from huggingface_hub import hf_hub_download
 
     for number, file in enumerate(plan.files, start=1):
@@ -217,8 +219,9 @@ def _check(path: Path, file: RemoteFile, model: str) -> None:
     path.unlink(missing_ok=True)
     raise ModelError(
         f"{file.name} is not what the hub promised (its SHA-256 differs); it has been removed",
-        source=model, hint=f"fetch it again: logos models pull {model}",
-    )  # fmt: skip
+        source=model,
+        hint=f"fetch it again: logos models pull {model}",
+    )
 
 
 @contextmanager
@@ -226,12 +229,7 @@ def _explained(model: str, revision: str | None) -> Iterator[None]:
     """Turn the errors of the hub's library into ours."""
     import sys
 
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        HFValidationError,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
+    from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
     from huggingface_hub.utils.tqdm import disable_progress_bars
 
     if not sys.stderr.isatty():
@@ -242,20 +240,17 @@ def _explained(model: str, revision: str | None) -> Iterator[None]:
         raise UsageError("this is no name of the hub: owner/name is expected", source=model) from error
     except GatedRepoError as error:
         raise MissingError(
-            "the model asks for a consent",
-            source=model,
-            hint="give it on the hub's page, then: hf auth login",
+            "the model asks for a consent", source=model, hint="give it on the hub's page, then: hf auth login"
         ) from error
     except RepositoryNotFoundError as error:
         raise UsageError(
-            "the hub has no such model, or does not show it to you", source=model,
+            "the hub has no such model, or does not show it to you",
+            source=model,
             hint="logos models list names what has been released",
-        ) from error  # fmt: skip
+        ) from error
     except RevisionNotFoundError as error:
         raise UsageError(f"the model has no revision {revision!r}", source=model) from error
     except connection_errors() as error:
         raise MissingError(
-            f"the hub cannot be reached: {first_line(error)}",
-            source=model,
-            hint="what was fetched is kept: try again",
+            f"the hub cannot be reached: {first_line(error)}", source=model, hint="what was fetched is kept: try again"
         ) from error

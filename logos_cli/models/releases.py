@@ -82,11 +82,16 @@ def _entry(name: str, where: str, path: Path, revision: str | None = None) -> di
     config = json.loads((path / "config.json").read_text(encoding="utf-8"))
     size = sum(file.stat().st_size for file in path.glob("*.safetensors"))
     return {
-        "name": name, "where": where, "architecture": config.get("model_type"),
+        "name": name,
+        "where": where,
+        "architecture": config.get("model_type"),
         "parameters": _label(n_parameters),
-        "gigabytes": round(size / 1e9, 6), "licence": licence(path),
-        "context_tokens": config.get("max_position_embeddings"), "path": str(path), "revision": revision,
-    }  # fmt: skip
+        "gigabytes": round(size / 1e9, 6),
+        "licence": licence(path),
+        "context_tokens": config.get("max_position_embeddings"),
+        "path": str(path),
+        "revision": revision,
+    }
 
 
 def _label(n_parameters: int) -> str:
@@ -120,9 +125,13 @@ def _converted() -> Iterator[dict[str, Any]]:
         except ModelError:
             continue
         yield {
-            "name": str(header.metadata.get("general.name", file.stem)), "where": "converted",
-            "architecture": header.architecture, "parameters": _label(header.n_parameters),
-            "gigabytes": round(header.size / 1e9, 6), "licence": header.metadata.get("general.license"),
-            "context_tokens": header.metadata.get(f"{header.architecture}.context_length"), "path": str(file),
+            "name": str(header.metadata.get("general.name", file.stem)),
+            "where": "converted",
+            "architecture": header.architecture,
+            "parameters": _label(header.n_parameters),
+            "gigabytes": round(header.size / 1e9, 6),
+            "licence": header.metadata.get("general.license"),
+            "context_tokens": header.metadata.get(f"{header.architecture}.context_length"),
+            "path": str(file),
             "revision": None,
-        }  # fmt: skip
+        }

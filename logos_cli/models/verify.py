@@ -79,13 +79,17 @@ class Verification:
     def to_dict(self) -> dict[str, Any]:
         """Return all of it, JSON-ready."""
         return {
-            "model": self.model, "against": self.against, "sound": self.sound, "sha256": self.sha256,
-            "problems": self.problems, "largest_error": self.largest_error,
+            "model": self.model,
+            "against": self.against,
+            "sound": self.sound,
+            "sha256": self.sha256,
+            "problems": self.problems,
+            "largest_error": self.largest_error,
             "tensors": [
                 {"name": each.name, "type": each.type, "error": each.error, "problem": each.problem}
                 for each in self.tensors
             ],
-        }  # fmt: skip
+        }
 
 
 Progress = Callable[[str, int, int], None]
@@ -140,9 +144,7 @@ def _verify_gguf(path: Path, found: Verification, reference: Path | None, progre
         if list(theirs) != list(vocabulary.tokens):
             found.problems.append("the vocabulary is not that of the checkpoint")
         expected = expected_tensors(reference)
-        found.problems += [
-            f"the tensor {name} is missing" for name in expected.keys() - header.tensors.keys()
-        ]
+        found.problems += [f"the tensor {name} is missing" for name in expected.keys() - header.tensors.keys()]
         found.problems += [
             f"the checkpoint has no tensor for {name}" for name in header.tensors.keys() - expected.keys()
         ]
@@ -211,9 +213,7 @@ def _relative(numbers: NDArray[np.float32], wanted: NDArray[np.float32]) -> floa
     return off / scale if scale else off
 
 
-def _verify_directory(
-    path: Path, found: Verification, reference: Path | None, progress: Progress | None
-) -> None:
+def _verify_directory(path: Path, found: Verification, reference: Path | None, progress: Progress | None) -> None:
     directory_shape(path)
     tensors = stored_tensors(path)
     tokenizer = HubTokenizer(path, ())

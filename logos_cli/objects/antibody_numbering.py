@@ -38,9 +38,7 @@ IMGT: Lefranc et al. 2003 (10.1016/S0145-305X(02)00039-3). Chothia: heavy chain 
 Kabat: Kabat et al. 1991.
 """
 
-_LOW_SCORE: Final = (
-    25.0  # below it ANARCII itself asks for a second look; T-cell receptors come out at 20 to 23
-)
+_LOW_SCORE: Final = 25.0  # below it ANARCII itself asks for a second look; T-cell receptors come out at 20 to 23
 _LETTERS: Final = re.compile(r"[A-Z]+")
 _N_KEPT: Final = 1024
 _KNOWN: Final[dict[str, Mapping[str, Any]]] = {}

@@ -67,7 +67,6 @@ def to_text(item: ScienceObject, form: Form | None = None, level: int = 2) -> st
         name = type(item).__name__.lower()
         article = "an" if name[0] in "aeiou" else "a"
         raise UsageError(
-            f"{article} {name} cannot be written as {form}",
-            hint=f"it can be written as {', '.join(item.forms)}",
+            f"{article} {name} cannot be written as {form}", hint=f"it can be written as {', '.join(item.forms)}"
         )
     return emit(item.to_sentence(form, level))

@@ -20,9 +20,7 @@ class Complex:
     chains: tuple[Protein, ...]
     ligand: str | None = None
 
-    forms: ClassVar[tuple[Form, ...]] = (
-        Form.COMPLEX, Form.SITE, Form.EXPANDED, Form.TRANSFORMATION, Form.SEARCH,
-    )  # fmt: skip
+    forms: ClassVar[tuple[Form, ...]] = (Form.COMPLEX, Form.SITE, Form.EXPANDED, Form.TRANSFORMATION, Form.SEARCH)
 
     def to_sentence(self, form: Form = Form.COMPLEX, level: int = 2) -> Sentence:
         """Return the sentence in any form of a site.
@@ -38,8 +36,7 @@ class Complex:
             raise UsageError("without a ligand this is no complex", hint="use --as site or --as search")
         if not any(chain.site for chain in self.chains) and (form is not Form.COMPLEX or level > 1):
             raise StructureError(
-                "no residue is within the cut-off of the ligand",
-                hint="raise --cutoff, or encode with --level 1",
+                "no residue is within the cut-off of the ligand", hint="raise --cutoff, or encode with --level 1"
             )
         if form is Form.TRANSFORMATION:
             return Sentence(form, blocks(self.chains, 2), Operator.TRANS, blocks(self.chains, 3))

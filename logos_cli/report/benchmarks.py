@@ -45,9 +45,12 @@ def cells(benchmark: Row) -> Iterator[tuple[str, str, str, str, str]]:
     """Yield the cells of each row of a benchmark's table, below :data:`HEAD`."""
     for name, row in benchmark["figures"].items():
         yield (
-            _label(name, row), shown(row["model"], row["unit"]), shown(row["baseline"], row["unit"]),
-            _published(row), f"{row['model']['n']:,}",
-        )  # fmt: skip
+            _label(name, row),
+            shown(row["model"], row["unit"]),
+            shown(row["baseline"], row["unit"]),
+            _published(row),
+            f"{row['model']['n']:,}",
+        )
 
 
 def _remarks(benchmark: Row) -> list[str]:
@@ -64,12 +67,7 @@ def markdown(benchmarks: Sequence[Row], facts: Mapping[str, Any]) -> str:
     """Return the tables as Markdown."""
     lines = [f"Model: {facts['model']}. logos {facts['logos']}, seed {facts['seed']}.", ""]
     for benchmark in benchmarks:
-        lines += [
-            f"## {benchmark['benchmark']}",
-            "",
-            f"{benchmark['help']} {benchmark['n_cases']:,} cases.",
-            "",
-        ]
+        lines += [f"## {benchmark['benchmark']}", "", f"{benchmark['help']} {benchmark['n_cases']:,} cases.", ""]
         lines += [f"| {' | '.join(HEAD)} |", "| --- | --- | --- | --- | --- |"]
         lines += [f"| {' | '.join(row)} |" for row in cells(benchmark)]
         lines += ["", *(f"- {remark}" for remark in _remarks(benchmark)), ""]
@@ -77,9 +75,7 @@ def markdown(benchmarks: Sequence[Row], facts: Mapping[str, Any]) -> str:
 
 
 def page(
-    benchmarks: Sequence[Row],
-    facts: Mapping[str, Any],
-    illustrate: Callable[[str, Page], None] | None = None,
+    benchmarks: Sequence[Row], facts: Mapping[str, Any], illustrate: Callable[[str, Page], None] | None = None
 ) -> str:
     """Return the report as one HTML page.
 
@@ -107,6 +103,11 @@ def page(
 def _range(name: str, row: Row) -> Range:
     model, baseline = row["model"], row["baseline"] or {}
     return Range(
-        name, model["value"], model.get("low"), model.get("high"), baseline.get("value"),
-        row["published"] if row["comparable"] else {}, row["unit"],
-    )  # fmt: skip
+        name,
+        model["value"],
+        model.get("low"),
+        model.get("high"),
+        baseline.get("value"),
+        row["published"] if row["comparable"] else {},
+        row["unit"],
+    )

@@ -33,11 +33,7 @@ _KINDS = {
 }
 """What a contact is called, and its colour."""
 
-_DRAWN = {
-    "metal": METAL_ANGSTROM,
-    "salt_bridge": SALT_BRIDGE_ANGSTROM,
-    "hydrogen_bond": HYDROGEN_BOND_ANGSTROM,
-}
+_DRAWN = {"metal": METAL_ANGSTROM, "salt_bridge": SALT_BRIDGE_ANGSTROM, "hydrogen_bond": HYDROGEN_BOND_ANGSTROM}
 """Which contacts are lines in the pocket, the strongest first, and how long they may be."""
 
 _NEAR = ("near", "#b4bcc8")
@@ -128,9 +124,11 @@ def _page(best: Sequence[tuple[Record, Receptor]], scores: Sequence[float], acco
         scenes.append(_scene(record, receptor, known))
         cards.append(_card(rank, record))
     page.element(
-        f'<div class="poses"><section>{"".join(cards)}</section>{_STAGE}</div>', style=STYLE, script=SCRIPT,
+        f'<div class="poses"><section>{"".join(cards)}</section>{_STAGE}</div>',
+        style=STYLE,
+        script=SCRIPT,
         data={"logosPoses": {"receptors": [_heavy_cif(each) for each in receptors], "poses": scenes}},
-    )  # fmt: skip
+    )
     return page.render()
 
 
@@ -164,9 +162,7 @@ def _facts(record: Record) -> str:
         f"<div><dt>{escape(label)}</dt><dd>{escape(text)}</dd></div>" for label, text in facts.items() if text
     )
     notes = "".join(f"<li>{escape(str(note))}</li>" for note in receptor.get("notes", ()))
-    told = (
-        f'<details class="notes"><summary>The receptor</summary><ul>{notes}</ul></details>' if notes else ""
-    )
+    told = f'<details class="notes"><summary>The receptor</summary><ul>{notes}</ul></details>' if notes else ""
     return f'<dl class="facts">{listed}</dl>{told}'
 
 
@@ -174,9 +170,7 @@ def _box_text(box: Mapping[str, Any]) -> str:
     if "center_angstrom" not in box:
         return ""
     sides, centre = box["size_angstrom"], box["center_angstrom"]
-    text = (
-        f"{' × '.join(f'{side:.1f}' for side in sides)} Å at {', '.join(_number(each, 1) for each in centre)}"
-    )
+    text = f"{' × '.join(f'{side:.1f}' for side in sides)} Å at {', '.join(_number(each, 1) for each in centre)}"
     return f"{text} ({box['origin']})" if box.get("origin") else text
 
 
@@ -300,11 +294,14 @@ def _scene(record: Record, receptor: Receptor, number: int) -> dict[str, Any]:
             if contact.get("kinds"):  # names of all that is near would hide the pose
                 labels.append((f"{name.title()} {place}", _label_position(residue)))
     return {
-        "receptor": number, "text": Chem.MolToMolBlock(pose), "near": near, "labels": labels,
+        "receptor": number,
+        "text": Chem.MolToMolBlock(pose),
+        "near": near,
+        "labels": labels,
         "lines": list(_lines(pose, contacts, residues)),
         "turn": _turn(pose, receptor),
         "title": f"{record.id}  {_number(_vina(record), 2)} kcal/mol",
-    }  # fmt: skip
+    }
 
 
 def _residues(receptor: Receptor) -> dict[str, gemmi.Residue]:
@@ -351,9 +348,9 @@ def _lines(
         kind = next((kind for kind in _DRAWN if kind in contact.get("kinds", ())), None)
         if residue is None or kind is None:
             continue
-        theirs = np.array(
-            [atom.pos.tolist() for atom in residue if _may_take_part(residue.name, atom, kind)]
-        ).reshape(-1, 3)
+        theirs = np.array([atom.pos.tolist() for atom in residue if _may_take_part(residue.name, atom, kind)]).reshape(
+            -1, 3
+        )
         away = np.linalg.norm(theirs[:, None] - mine[None], axis=2)
         if away.size and away.min() <= _DRAWN[kind]:
             row, column = np.unravel_index(int(away.argmin()), away.shape)

@@ -37,9 +37,7 @@ class ExplainedSentence:
 
 def explanation_page(sentences: Iterable[ExplainedSentence], model: str) -> str:
     """Return the page of some records."""
-    page = Page(
-        "How probable each token is", f"Given all before it, under {model}. A token's value is in its title."
-    )
+    page = Page("How probable each token is", f"Given all before it, under {model}. A token's value is in its title.")
     legend = [("surer than 0.9 ", "transparent", "")]
     above = _SURE
     for least, colour in _COLOURS:

@@ -133,9 +133,7 @@ class Page:
         wide : bool
             They are broad, as reactions are.
         """
-        cards = (
-            f'<figure class="card">{_inline(svg)}{_caption(caption)}</figure>' for svg, caption in drawings
-        )
+        cards = (f'<figure class="card">{_inline(svg)}{_caption(caption)}</figure>' for svg, caption in drawings)
         self._body.append(f'<div class="grid{" wide" if wide else ""}">{"".join(cards)}</div>')
 
     def tokens(self, tokens: Iterable[tuple[str, str, str]]) -> None:
@@ -156,14 +154,19 @@ class Page:
         """Add a structure that can be turned and zoomed."""
         id = f"structure-{len(self._structures) + 1}"
         self._structures.append(
-            {"id": id, "text": structure.text, "format": structure.format, "styles": structure.styles,
-             "spheres": structure.spheres, "labels": structure.labels, "focus": structure.focus}
-        )  # fmt: skip
+            {
+                "id": id,
+                "text": structure.text,
+                "format": structure.format,
+                "styles": structure.styles,
+                "spheres": structure.spheres,
+                "labels": structure.labels,
+                "focus": structure.focus,
+            }
+        )
         self._body.append(f'<figure><div class="viewer" id="{id}"></div>{_caption(caption)}</figure>')
 
-    def element(
-        self, html: str, *, style: str = "", script: str = "", data: Mapping[str, Any] | None = None
-    ) -> None:
+    def element(self, html: str, *, style: str = "", script: str = "", data: Mapping[str, Any] | None = None) -> None:
         """Add an element of our own making, which is not escaped.
 
         Parameters
@@ -180,9 +183,7 @@ class Page:
         if style:
             self._styles.append(style)
         if script:
-            values = "".join(
-                f"window.{name} = {_script_json(value)};" for name, value in (data or {}).items()
-            )
+            values = "".join(f"window.{name} = {_script_json(value)};" for name, value in (data or {}).items())
             self._scripts.append(f"{values}{script}")
 
     def render(self) -> str:
@@ -214,9 +215,7 @@ class Page:
 
 def _cells(tag: str, cells: Sequence[str], n_text_columns: int) -> list[str]:
     return [
-        f"<{tag}>{escape(cell)}</{tag}>"
-        if place < n_text_columns
-        else f'<{tag} class="number">{escape(cell)}</{tag}>'
+        f"<{tag}>{escape(cell)}</{tag}>" if place < n_text_columns else f'<{tag} class="number">{escape(cell)}</{tag}>'
         for place, cell in enumerate(cells)
     ]
 

@@ -94,10 +94,7 @@ def _row(row: Range, y: float) -> list[str]:
     known = [mark for mark in marks if mark is not None and isfinite(mark)]
     parts = [f'<text x="{_LABELS - 12}" y="{y + 4:.1f}" text-anchor="end">{escape(row.label)}</text>']
     if not known:
-        return [
-            *parts,
-            f'<text x="{_LABELS}" y="{y + 4:.1f}" fill="var(--soft, #5b6675)">not measured</text>',
-        ]
+        return [*parts, f'<text x="{_LABELS}" y="{y + 4:.1f}" fill="var(--soft, #5b6675)">not measured</text>']
     least, most = min(0.0, *known), max(*known, 100.0 if row.unit == "%" else 0.0)
     span = (most - least) or 1.0
     right = _WIDTH - _VALUES

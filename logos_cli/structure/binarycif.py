@@ -65,9 +65,7 @@ def unpack(data: bytes) -> list[dict[str, Any]]:
     return blocks
 
 
-def categories(
-    block: dict[str, Any], wanted: Collection[str] | None = None
-) -> Iterator[tuple[str, dict[str, Any]]]:
+def categories(block: dict[str, Any], wanted: Collection[str] | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield (name without the leading underscore, category) of the wanted categories of a block, or of all."""
     try:
         for category in block["categories"]:
@@ -113,9 +111,7 @@ def text_columns(category: dict[str, Any], quote: Callable[[str], str] = str) ->
                 for row in np.flatnonzero(np.asarray(mask)).tolist():
                     values[row] = "." if mask[row] == 1 else "?"
             if len(values) != n_rows:
-                raise FormatError(
-                    f"BinaryCIF column {name}.{column['name']} has {len(values)} of {n_rows} values"
-                )
+                raise FormatError(f"BinaryCIF column {name}.{column['name']} has {len(values)} of {n_rows} values")
             found[str(column["name"])] = values
     except (KeyError, TypeError, IndexError, ValueError) as error:
         raise FormatError(f"damaged BinaryCIF category {name}: {error}") from error

@@ -68,11 +68,7 @@ class Neighbours:
         near = np.flatnonzero(nearest <= radius_angstrom + _EDGE_ANGSTROM)
         near = near[np.argsort(-nearest[near], kind="stable")]  # the nearest comes last and stays in the dict
         columns = zip(
-            owners[near].tolist(),
-            nearest[near].tolist(),
-            atoms[near].tolist(),
-            rows[near].tolist(),
-            strict=True,
+            owners[near].tolist(), nearest[near].tolist(), atoms[near].tolist(), rows[near].tolist(), strict=True
         )
         return {owner: Contact(distance, atom, row) for owner, distance, atom, row in columns}
 
@@ -100,9 +96,7 @@ class Neighbours:
         kept = self.model.heavy[atoms]
         return atoms[kept], owners[kept]
 
-    def _periodic_contacts(
-        self, positions: NDArray[np.float64], radius_angstrom: float
-    ) -> dict[int, Contact]:
+    def _periodic_contacts(self, positions: NDArray[np.float64], radius_angstrom: float) -> dict[int, Contact]:
         starts, first, heavy = self._chain_starts, self._first, self.model.heavy
         search = self._search
         result: dict[int, Contact] = {}
@@ -152,9 +146,7 @@ def bond_radius(number: int) -> float:
 def is_bond(one: int, other: int, distance_angstrom: float) -> bool:
     """Whether two non-metal atoms (atomic numbers) at this distance are bonded."""
     radii = bond_radius(one), bond_radius(other)
-    return bool(
-        min(radii) > 0 and SHORTEST_BOND_ANGSTROM < distance_angstrom <= sum(radii) + BOND_TOLERANCE_ANGSTROM
-    )
+    return bool(min(radii) > 0 and SHORTEST_BOND_ANGSTROM < distance_angstrom <= sum(radii) + BOND_TOLERANCE_ANGSTROM)
 
 
 def bonds_between_residues(model: Model, atoms: NDArray[np.intp]) -> list[tuple[int, int]]:

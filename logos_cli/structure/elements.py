@@ -32,9 +32,7 @@ def repair_elements(model: Model) -> None:
         return
     starts = model.residues.first
     n_repaired = 0
-    for atom, place in zip(
-        wrong.tolist(), (np.searchsorted(starts, wrong, side="right") - 1).tolist(), strict=True
-    ):
+    for atom, place in zip(wrong.tolist(), (np.searchsorted(starts, wrong, side="right") - 1).tolist(), strict=True):
         residue = model.residues[place]
         number = _element_of(residue, model.atom_name(atom), int(model.elements[atom]))
         if number != model.elements[atom]:
@@ -50,9 +48,7 @@ def _suspects(model: Model) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     letters = model.name_letters
     unknown = model.elements == 0
     elements = model.elements
-    unusual = ~_IN_PROTEINS[elements] | (
-        (_LETTERS[elements] != letters) & ~((elements == 119) & (letters == ord("H")))
-    )
+    unusual = ~_IN_PROTEINS[elements] | ((_LETTERS[elements] != letters) & ~((elements == 119) & (letters == ord("H"))))
     table = model.residues
     sizes = table.last - table.first
     standard = {name: residue_names.is_standard_amino_acid(name) for name in set(table.names)}

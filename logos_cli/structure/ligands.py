@@ -15,13 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from logos_cli.structure import residue_names
-from logos_cli.structure.contacts import (
-    LONGEST_BOND_ANGSTROM,
-    Contact,
-    Neighbours,
-    bonds_between_residues,
-    is_bond,
-)
+from logos_cli.structure.contacts import LONGEST_BOND_ANGSTROM, Contact, Neighbours, bonds_between_residues, is_bond
 from logos_cli.structure.model import Model
 from logos_cli.structure.types import Chain, Residue, Role
 
@@ -90,9 +84,7 @@ def find_ligands(model: Model) -> tuple[list[Ligand], list[Chain]]:
     ligands = []
     for members in groups.sets():
         mine = [link for link in links if owner[link[0]] in members]
-        whole = (
-            atoms[members[0]] if len(members) == 1 else np.concatenate([atoms[index] for index in members])
-        )
+        whole = atoms[members[0]] if len(members) == 1 else np.concatenate([atoms[index] for index in members])
         residues = [model.residues[index] for index in members]
         ligands.append(Ligand(residues, whole, mine, not inside.isdisjoint(members)))
     return ligands, chains
@@ -186,14 +178,10 @@ def surroundings(
 
 def is_additive(ligand: Ligand) -> bool:
     """Whether a ligand is too small to count, or on P2Rank's list of additives."""
-    return len(ligand.atoms) < MIN_HEAVY_ATOMS or all(
-        name in residue_names.IGNORED_LIGANDS for name in ligand.names
-    )
+    return len(ligand.atoms) < MIN_HEAVY_ATOMS or all(name in residue_names.IGNORED_LIGANDS for name in ligand.names)
 
 
-def is_relevant(
-    model: Model, ligand: Ligand, protein: NDArray[np.float64], bonds: list[tuple[int, Contact]]
-) -> bool:
+def is_relevant(model: Model, ligand: Ligand, protein: NDArray[np.float64], bonds: list[tuple[int, Contact]]) -> bool:
     """Whether a ligand counts.
 
     Parameters
@@ -206,9 +194,7 @@ def is_relevant(
     names = ligand.names
     if is_additive(ligand):
         return False
-    if bonds and all(
-        name in residue_names.IGNORED_LIGANDS or residue_names.is_saccharide(name) for name in names
-    ):
+    if bonds and all(name in residue_names.IGNORED_LIGANDS or residue_names.is_saccharide(name) for name in names):
         return False
     away = protein - model.positions[ligand.atoms].mean(axis=0)
     return bool((np.einsum("ij,ij->i", away, away) <= MAX_CENTRE_DISTANCE_ANGSTROM**2).any())

@@ -83,20 +83,14 @@ class Model:
         flat = self._flat
         labelled = self.loaded.kind != "pdb"
         n_residues = len(sizes)
-        polymers = {
-            entity.name
-            for entity in self.structure.entities
-            if entity.entity_type is gemmi.EntityType.Polymer
-        }
+        polymers = {entity.name for entity in self.structure.entities if entity.entity_type is gemmi.EntityType.Polymer}
         nothing: list[None] = [None] * n_residues
         return Residues(
             names=_texts(flat.residue_names, first),
             chains=_texts(flat.chain_ids, first),
             numbers=np.array(flat.resnums)[first].tolist(),
             insertions=[chr(code).strip("\0 ") for code in np.array(flat.icodes)[first].tolist()],
-            label_chains=[name or None for name in _texts(flat.subchains, first)]
-            if labelled
-            else list(nothing),
+            label_chains=[name or None for name in _texts(flat.subchains, first)] if labelled else list(nothing),
             label_numbers=[residue.label_seq for chain in self.model for residue in chain]
             if labelled and polymers
             else list(nothing),
@@ -143,9 +137,7 @@ class Model:
 
     def find_atom(self, residue: Residue, name: str) -> int | None:
         """Return the first atom of a residue with this name."""
-        return next(
-            (atom for atom in range(residue.first, residue.last) if self.atom_name(atom) == name), None
-        )
+        return next((atom for atom in range(residue.first, residue.last) if self.atom_name(atom) == name), None)
 
     # -- conformers ------------------------------------------------------------------------------
 
@@ -198,9 +190,7 @@ class Model:
         groups: dict[tuple[str, str], list[int]] = {}
         for index in table.with_role(Role.PROTEIN):
             groups.setdefault((table.chains[index], table.entities[index]), []).append(index)
-        letters = {
-            name: residue_names.letter(name) for name in {table.names[i] for g in groups.values() for i in g}
-        }
+        letters = {name: residue_names.letter(name) for name in {table.names[i] for g in groups.values() for i in g}}
         chains = []
         for (name, _), members in groups.items():
             for copy in _copies(table, members):

@@ -17,18 +17,34 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_EXTENT_ANGSTROM = 1e5
-_BAD_NUMBER = re.compile(
-    rb"^(?:ATOM  |HETATM)[^\r\n]{24}(?=[^\r\n]{0,23}[^ \d.+\-\r\n])[^\r\n]{0,24}", re.MULTILINE
-)
+_BAD_NUMBER = re.compile(rb"^(?:ATOM  |HETATM)[^\r\n]{24}(?=[^\r\n]{0,23}[^ \d.+\-\r\n])[^\r\n]{0,24}", re.MULTILINE)
 _GEMMI_PLACE = re.compile(r"^(?:[\w<>]*:(\d+)(?:[:(]\d+\)?)*:?|Problem in line (\d+):)\s*")
 _CATEGORIES = frozenset(
     (
-        "atom_site", "cell", "symmetry", "space_group", "entry", "exptl", "entity", "entity_poly",
-        "entity_poly_seq", "struct", "struct_asym", "struct_conn", "struct_conn_type", "chem_comp",
-        "chem_comp_atom", "chem_comp_bond", "pdbx_struct_mod_residue", "pdbx_struct_assembly",
-        "pdbx_struct_assembly_gen", "pdbx_struct_oper_list", "struct_ncs_oper", "atom_sites",
+        "atom_site",
+        "cell",
+        "symmetry",
+        "space_group",
+        "entry",
+        "exptl",
+        "entity",
+        "entity_poly",
+        "entity_poly_seq",
+        "struct",
+        "struct_asym",
+        "struct_conn",
+        "struct_conn_type",
+        "chem_comp",
+        "chem_comp_atom",
+        "chem_comp_bond",
+        "pdbx_struct_mod_residue",
+        "pdbx_struct_assembly",
+        "pdbx_struct_assembly_gen",
+        "pdbx_struct_oper_list",
+        "struct_ncs_oper",
+        "atom_sites",
     )
-)  # fmt: skip
+)
 """Categories that are used here, or that gemmi makes a structure from."""
 
 
@@ -97,8 +113,9 @@ def load_block(block: gemmi.cif.Block, kind: str, name: str) -> Loaded:
     if not has_atoms(block):
         raise StructureError(
             f"the CIF block {block.name!r} has no atoms (_atom_site.Cartn_x)",
-            source=name, hint="give a coordinate file: mmCIF, PDB or BinaryCIF",
-        )  # fmt: skip
+            source=name,
+            hint="give a coordinate file: mmCIF, PDB or BinaryCIF",
+        )
     loop = block.find_loop("_atom_site.Cartn_x").get_loop()
     for tag, value in _ASSUMED.items():
         if loop is not None and tag not in loop.tags:
@@ -135,9 +152,7 @@ def cif_block(data: bytes, name: str) -> gemmi.cif.Block:
     except (RuntimeError, ValueError) as error:
         raise explain(error, name) from error
     if not len(document):
-        raise FormatError(
-            "the CIF has no data block", source=name, hint="check that it was written completely"
-        )
+        raise FormatError("the CIF has no data block", source=name, hint="check that it was written completely")
     for category, tag in (("_atom_site.", "Cartn_x"), ("_chem_comp_atom.", "atom_id")):
         for block in document:
             if _has(block, category, tag):
@@ -195,8 +210,9 @@ def _load_pdb(data: bytes, name: str) -> Loaded:
         line = data.count(b"\n", 0, wrong.start()) + 1
         raise FormatError(
             f"coordinates that are not numbers: {wrong.group()[30:54].decode('ascii', 'replace').strip()!r}",
-            source=f"{name}:{line}", hint="columns 31 to 54 of an ATOM line hold x, y and z",
-        )  # fmt: skip
+            source=f"{name}:{line}",
+            hint="columns 31 to 54 of an ATOM line hold x, y and z",
+        )
     _check_last_line(data, name)
     try:
         structure = gemmi.read_pdb_string(data)
@@ -205,16 +221,12 @@ def _load_pdb(data: bytes, name: str) -> Loaded:
             data, n_split = _split_duplicates(data)
             if n_split:
                 structure = gemmi.read_pdb_string(data)
-                notes.append(
-                    f"{n_split} residue numbers occur again for other atoms; each is its own residue"
-                )
+                notes.append(f"{n_split} residue numbers occur again for other atoms; each is its own residue")
     except (RuntimeError, ValueError) as error:
         raise explain(error, name) from error
     if not len(structure) or not any(map(len, structure)):
         raise StructureError(
-            "the PDB file has no atoms",
-            source=name,
-            hint="ATOM or HETATM lines are needed; was the file cut off?",
+            "the PDB file has no atoms", source=name, hint="ATOM or HETATM lines are needed; was the file cut off?"
         )
     return Loaded("pdb", structure, None, notes)
 
@@ -226,9 +238,10 @@ def _check_last_line(data: bytes, name: str) -> None:
         return
     if not before or before[0][:6] not in _ATOM_RECORDS or len(last.rstrip()) < len(before[0].rstrip()) - 2:
         raise FormatError(
-            "the file ends inside an ATOM line", source=f"{name}:{len(data.splitlines())}",
+            "the file ends inside an ATOM line",
+            source=f"{name}:{len(data.splitlines())}",
             hint="it is cut off; download or copy it again",
-        )  # fmt: skip
+        )
 
 
 def _has_duplicates(structure: gemmi.Structure) -> bool:
@@ -296,15 +309,15 @@ def checked_positions(flat: gemmi.FlatStructure, name: str) -> NDArray[np.float6
         wrong = ~(np.abs(positions) < MAX_EXTENT_ANGSTROM).all(axis=1)
         first = int(np.flatnonzero(wrong)[0])
         name_of = {
-            key: _text(np.array(getattr(flat, key))[first])
-            for key in ("residue_names", "chain_ids", "atom_names")
+            key: _text(np.array(getattr(flat, key))[first]) for key in ("residue_names", "chain_ids", "atom_names")
         }
         residue = f"{name_of['residue_names']} {name_of['chain_ids']}:{np.array(flat.resnums)[first]}"
         values = " ".join(f"{value:g}" for value in positions[first])
         raise StructureError(
             f"atom {name_of['atom_names']} of {residue} lies at {values}, which is no position",
-            source=name, hint="correct or remove the atom",
-        )  # fmt: skip
+            source=name,
+            hint="correct or remove the atom",
+        )
     return positions
 
 

@@ -100,8 +100,7 @@ class ResidueMap:
             chain = match["chain"] or chain
             if chain is None:
                 raise UsageError(
-                    f"{part.strip()!r} does not say of which chain",
-                    hint=f"the chains are {', '.join(self._chains())}",
+                    f"{part.strip()!r} does not say of which chain", hint=f"the chains are {', '.join(self._chains())}"
                 )
             self._add(match, chain, found, absent)
         if absent:
@@ -109,9 +108,7 @@ class ResidueMap:
             raise UsageError(f"there is no residue {listed}", hint=self._extent())
         return [sorted(positions) for positions in found]
 
-    def _add(
-        self, match: re.Match[str], chain: str, found: list[set[int]], absent: list[ResidueName]
-    ) -> None:
+    def _add(self, match: re.Match[str], chain: str, found: list[set[int]], absent: list[ResidueName]) -> None:
         first = ResidueName(chain, int(match["first"]), match["first_code"].upper())
         last = first
         if match["last"] is not None:
@@ -120,14 +117,10 @@ class ResidueMap:
             if first in names and last in names:
                 begin, end = names.index(first), names.index(last)
                 if begin > end:
-                    raise UsageError(
-                        f"{match[0].strip()!r} runs backward", hint="give the smaller number first"
-                    )
+                    raise UsageError(f"{match[0].strip()!r} runs backward", hint="give the smaller number first")
                 present = {each.number for each in names[begin : end + 1] if each is not None}
                 absent += [
-                    ResidueName(chain, gap)
-                    for gap in range(first.number, last.number + 1)
-                    if gap not in present
+                    ResidueName(chain, gap) for gap in range(first.number, last.number + 1) if gap not in present
                 ]
                 found[number].update(range(begin, end + 1))
                 return

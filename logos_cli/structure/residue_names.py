@@ -10,30 +10,76 @@ import gemmi
 from logos_cli.structure.ligand.dictionary import component
 
 STANDARD = {
-    "ALA": "A", "ARG": "R", "ASN": "N", "ASP": "D", "CYS": "C", "GLN": "Q", "GLU": "E", "GLY": "G", "HIS": "H",
-    "ILE": "I", "LEU": "L", "LYS": "K", "MET": "M", "PHE": "F", "PRO": "P", "SER": "S", "THR": "T", "TRP": "W",
-    "TYR": "Y", "VAL": "V", "SEC": "U", "PYL": "O", "ASX": "B", "GLX": "Z", "XLE": "J", "UNK": "X",
-}  # fmt: skip
+    "ALA": "A",
+    "ARG": "R",
+    "ASN": "N",
+    "ASP": "D",
+    "CYS": "C",
+    "GLN": "Q",
+    "GLU": "E",
+    "GLY": "G",
+    "HIS": "H",
+    "ILE": "I",
+    "LEU": "L",
+    "LYS": "K",
+    "MET": "M",
+    "PHE": "F",
+    "PRO": "P",
+    "SER": "S",
+    "THR": "T",
+    "TRP": "W",
+    "TYR": "Y",
+    "VAL": "V",
+    "SEC": "U",
+    "PYL": "O",
+    "ASX": "B",
+    "GLX": "Z",
+    "XLE": "J",
+    "UNK": "X",
+}
 """Residues that have a letter of their own in the files of the PDB."""
 
 FORCE_FIELD = {
-    "ASH": "D", "CYM": "C", "CYX": "C", "GLH": "E", "HID": "H", "HIE": "H", "HIP": "H", "HSD": "H", "HSE": "H",
-    "HSP": "H", "LYN": "K",
-}  # fmt: skip
+    "ASH": "D",
+    "CYM": "C",
+    "CYX": "C",
+    "GLH": "E",
+    "HID": "H",
+    "HIE": "H",
+    "HIP": "H",
+    "HSD": "H",
+    "HSE": "H",
+    "HSP": "H",
+    "LYN": "K",
+}
 """Names that Amber and CHARMM give to protonation states; the PDB does not use them."""
 
 COMMON_MODIFIED = {
-    "ALY": "K", "CAS": "C", "CME": "C", "CSD": "C", "CSO": "C", "CSX": "C", "HYP": "P", "KCX": "K", "LLP": "K",
-    "M3L": "K", "MLY": "K", "MLZ": "K", "MSE": "M", "OCS": "C", "PCA": "Q", "PTR": "Y", "SEP": "S", "TPO": "T",
+    "ALY": "K",
+    "CAS": "C",
+    "CME": "C",
+    "CSD": "C",
+    "CSO": "C",
+    "CSX": "C",
+    "HYP": "P",
+    "KCX": "K",
+    "LLP": "K",
+    "M3L": "K",
+    "MLY": "K",
+    "MLZ": "K",
+    "MSE": "M",
+    "OCS": "C",
+    "PCA": "Q",
+    "PTR": "Y",
+    "SEP": "S",
+    "TPO": "T",
     "TYS": "Y",
-}  # fmt: skip
+}
 """Parents of the modified residues that are met most, so that the dictionary is not opened for them."""
 
 WATER = frozenset(("HOH", "DOD", "WAT", "H2O", "D2O", "TIP", "TIP3", "TP3", "T3P", "SPC", "SOL"))
 
-IGNORED_LIGANDS = frozenset(
-    ("HOH", "DOD", "WAT", "NAG", "MAN", "UNK", "GLC", "ABA", "MPD", "GOL", "SO4", "PO4")
-)
+IGNORED_LIGANDS = frozenset(("HOH", "DOD", "WAT", "NAG", "MAN", "UNK", "GLC", "ABA", "MPD", "GOL", "SO4", "PO4"))
 """Names that P2Rank never counts as ligands."""
 
 MAX_PEPTIDE_LIGAND = 20

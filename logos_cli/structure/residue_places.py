@@ -89,7 +89,5 @@ def _rows(model: Model) -> dict[tuple[str, int, str], int]:
 def _side_chain(model: Model, atoms: NDArray[np.intp]) -> NDArray[np.float64]:
     names = {model.atom_name(atom): atom for atom in atoms.tolist()}
     chosen = names.get("CB", names.get("CA"))
-    place: NDArray[np.float64] = (
-        model.positions[atoms].mean(axis=0) if chosen is None else model.positions[chosen]
-    )
+    place: NDArray[np.float64] = model.positions[atoms].mean(axis=0) if chosen is None else model.positions[chosen]
     return place

@@ -43,9 +43,7 @@ def _entity_roles(model: Model) -> dict[str, Role]:
         kind = entity.polymer_type
         if kind not in _PEPTIDES and kind not in _NUCLEIC and entity.subchains:
             kind = model.model.get_subchain(entity.subchains[0]).check_polymer_type()
-        roles[entity.name] = (
-            Role.PROTEIN if kind in _PEPTIDES else Role.NUCLEIC if kind in _NUCLEIC else Role.OTHER
-        )
+        roles[entity.name] = Role.PROTEIN if kind in _PEPTIDES else Role.NUCLEIC if kind in _NUCLEIC else Role.OTHER
     return roles
 
 

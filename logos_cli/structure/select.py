@@ -14,9 +14,7 @@ _NUMBER = re.compile(r"(-?\d+)([A-Za-z]?)")
 _LISTED = 12
 
 
-def select_ligands(
-    model: Model, ligands: Sequence[Ligand], text: str, numbering: str = "auth"
-) -> list[Ligand]:
+def select_ligands(model: Model, ligands: Sequence[Ligand], text: str, numbering: str = "auth") -> list[Ligand]:
     """Return the ligands that a selection names.
 
     ``HEM`` is every ligand with that component, ``A:142`` the one with that residue; ``A:HEM:142`` and
@@ -32,15 +30,12 @@ def select_ligands(
         found = [ligand for ligand in ligands if text.upper() in (name.upper() for name in ligand.names)]
     else:
         found = [
-            ligand
-            for ligand in ligands
-            if any(_is_named(residue, parts, numbering) for residue in ligand.residues)
+            ligand for ligand in ligands if any(_is_named(residue, parts, numbering) for residue in ligand.residues)
         ]
     if found:
         return found
     chain = next(
-        (residue for residue in model.residues if len(parts) > 1 and _is_named(residue, parts, numbering)),
-        None,
+        (residue for residue in model.residues if len(parts) > 1 and _is_named(residue, parts, numbering)), None
     )
     if chain is not None and chain.role in (Role.PROTEIN, Role.NUCLEIC):
         message = f"{chain} is part of a {chain.role.name.lower()} chain, not a ligand"
@@ -88,9 +83,7 @@ def _is_named(residue: Residue, parts: Sequence[str], numbering: str) -> bool:
     )
 
 
-def select_chains(
-    model: Model, chains: Sequence[Chain], names: Sequence[str], numbering: str = "auth"
-) -> list[Chain]:
+def select_chains(model: Model, chains: Sequence[Chain], names: Sequence[str], numbering: str = "auth") -> list[Chain]:
     """Return the chains of those names, in file order; all if none is named.
 
     Raises
@@ -100,20 +93,11 @@ def select_chains(
     """
     if not names:
         return list(chains)
-    called = {
-        chain.label if numbering == "label" and chain.label else chain.name: chain
-        for chain in reversed(chains)
-    }
+    called = {chain.label if numbering == "label" and chain.label else chain.name: chain for chain in reversed(chains)}
     for name in names:
         if name not in called:
             known = ", ".join(reversed(called)) or "none"
             raise StructureError(
-                f"there is no protein chain {name!r}",
-                source=model.name,
-                hint=f"protein chains in the file: {known}",
+                f"there is no protein chain {name!r}", source=model.name, hint=f"protein chains in the file: {known}"
             )
-    return [
-        chain
-        for chain in chains
-        if (chain.label if numbering == "label" and chain.label else chain.name) in names
-    ]
+    return [chain for chain in chains if (chain.label if numbering == "label" and chain.label else chain.name) in names]

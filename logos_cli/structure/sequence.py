@@ -73,9 +73,7 @@ def full(model: Model, chain: Chain) -> Mapped:
     table = model.residues
     places = _label_places(table, chain, deposited) or _aligned_places(table, chain, deposited)
     if places is None:
-        model.notes.add(
-            f"the full sequence of chain {chain.name} does not fit its residues; the observed one is used"
-        )
+        model.notes.add(f"the full sequence of chain {chain.name} does not fit its residues; the observed one is used")
         return observed(model, chain)
     members: list[int | None] = [None] * len(deposited)
     names = list(deposited)

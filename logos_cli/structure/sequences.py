@@ -53,9 +53,10 @@ def clean_sequence(lines: Sequence[tuple[int, str]], source: str) -> tuple[str, 
         notes.append("lower-case residues read as upper case")
     if not upper:
         raise FormatError(
-            "the record has no residues", source=f"{source}:{lines[0][0]}" if lines else source,
+            "the record has no residues",
+            source=f"{source}:{lines[0][0]}" if lines else source,
             hint="remove it, or put its sequence under its header",
-        )  # fmt: skip
+        )
     if _NOT_A_RESIDUE.search(upper):
         raise _not_a_residue(lines, source)
     return upper, notes
@@ -71,29 +72,22 @@ def _not_a_residue(lines: Sequence[tuple[int, str]], source: str) -> FormatError
             if letter.isspace() or letter in "-." or (letter.isascii() and letter.isalpha()):
                 continue
             what = {"*": "a stop (*) inside the sequence"}.get(letter, f"{letter!r}")
-            hint = (
-                "cut the sequence at the stop"
-                if letter == "*"
-                else "residues are written with the letters A to Z"
-            )
+            hint = "cut the sequence at the stop" if letter == "*" else "residues are written with the letters A to Z"
             if letter == ":":
                 hint = "':' parts chains: write each chain as a record of its own"
             return FormatError(
                 f"line {number}, column {column + 1}: {what} is not a residue",
-                source=f"{source}:{number}:{column + 1}", hint=hint,
+                source=f"{source}:{number}:{column + 1}",
+                hint=hint,
                 text=line[:200] if column < 200 else None,
                 span=Span(column, column + 1) if column < 200 else None,
-            )  # fmt: skip
+            )
     return FormatError("a character is not a residue", source=f"{source}:{lines[0][0]}")
 
 
 def is_nucleotide(sequence: str) -> bool:
     """Whether a sequence is DNA or RNA beyond doubt: long, of A C G T U N only, and of three of them at least."""
-    return (
-        len(sequence) >= _MIN_NUCLEOTIDES
-        and _NUCLEOTIDES.issuperset(sequence)
-        and len(set(sequence) - {"N"}) >= 3
-    )
+    return len(sequence) >= _MIN_NUCLEOTIDES and _NUCLEOTIDES.issuperset(sequence) and len(set(sequence) - {"N"}) >= 3
 
 
 def nucleotide_error(sequence: str, place: str) -> FormatError:
@@ -102,7 +96,7 @@ def nucleotide_error(sequence: str, place: str) -> FormatError:
         f"{len(sequence)} letters of A, C, G, T, U and N only: this is a nucleotide sequence",
         source=place,
         hint="translate it first (e.g. transeq of EMBOSS); --as protein reads it as residues nevertheless",
-    )  # fmt: skip
+    )
 
 
 def antibody_chain(name: str) -> tuple[str, str] | None:

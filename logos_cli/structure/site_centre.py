@@ -73,10 +73,7 @@ def _near(points: NDArray[np.float64], residue: NDArray[np.float64]) -> NDArray[
 
 
 def _free_points(
-    low: NDArray[np.float64],
-    high: NDArray[np.float64],
-    atoms: NDArray[np.float64],
-    protein: NDArray[np.float64],
+    low: NDArray[np.float64], high: NDArray[np.float64], atoms: NDArray[np.float64], protein: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Return the points of a grid in a box, near to some atom, that a ligand's atom could take."""
     nearest, farthest = _FREE_ANGSTROM

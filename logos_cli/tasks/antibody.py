@@ -14,31 +14,28 @@ from logos_cli.objects.antibody import Antibody
 from logos_cli.objects.base import ScienceObject
 from logos_cli.objects.protein import Protein
 from logos_cli.tasks.base import SAMPLES, Collector, OpenSentence, PromptInfo, Task, TaskOption
-from logos_cli.tasks.design.cdr import (
-    DesignOpening,
-    Lengths,
-    parse_lengths,
-    parse_names,
-    plan_design,
-    read_light_chain,
-)
+from logos_cli.tasks.design.cdr import DesignOpening, Lengths, parse_lengths, parse_names, plan_design, read_light_chain
 from logos_cli.tasks.ranking import TOP_SAMPLES, RankingCollector
 
 _CDR = TaskOption(
     "cdr", str, "Design these loops of the antibody that is given, and keep the rest.", metavar="H3|H1,H2,L3"
 )
 _LENGTH = TaskOption(
-    "length", str, "Residues of a designed loop: 12, 8-20, or for each H1:8,H3:8-20.", metavar="8-20",
+    "length",
+    str,
+    "Residues of a designed loop: 12, 8-20, or for each H1:8,H3:8-20.",
+    metavar="8-20",
     shown_default="as it was",
-)  # fmt: skip
+)
 _SCHEME = TaskOption(
-    "scheme", str, "Numbering that says where the loops are.", default="imgt",
-    choices=("imgt", "chothia", "kabat"),
-)  # fmt: skip
+    "scheme", str, "Numbering that says where the loops are.", default="imgt", choices=("imgt", "chothia", "kabat")
+)
 _LIGHT = TaskOption(
-    "light", str, "The light chain of every heavy chain that is given: a FASTA file of one, or residues.",
+    "light",
+    str,
+    "The light chain of every heavy chain that is given: a FASTA file of one, or residues.",
     metavar="FILE|TEXT",
-)  # fmt: skip
+)
 
 
 class AntibodyTask(Task):
@@ -128,9 +125,7 @@ class AntibodyTask(Task):
         if self._names:
             raise UsageError("a design needs an antibody", hint=f"give {self.prompts}, with whole chains")
         n_chains = text.count(Kind.ANTIBODY.start)
-        return OpenSentence(
-            text, grammar(" ".join(["antibody_block"] * max(1, n_chains))), end=Kind.ANTIBODY.end
-        )
+        return OpenSentence(text, grammar(" ".join(["antibody_block"] * max(1, n_chains))), end=Kind.ANTIBODY.end)
 
     def from_payload(self, text: str) -> OpenSentence:
         """Take residues; of a design, whole chains parted by a colon."""

@@ -49,9 +49,7 @@ class ExpandedTask(Task):
         given_from = len(head) + len(Operator.TRANS)
         if len(text) <= given_from:
             text = f"{head}{Operator.TRANS}{Kind.PROTEIN.start}"
-        return OpenSentence(
-            text, opened_site(blocks(site.chains, 2)), given_from, Kind.PROTEIN.end, len(site.chains)
-        )
+        return OpenSentence(text, opened_site(blocks(site.chains, 2)), given_from, Kind.PROTEIN.end, len(site.chains))
 
     def from_payload(self, text: str) -> OpenSentence:
         """Refuse: residues alone say nothing of a site."""

@@ -18,15 +18,20 @@ if TYPE_CHECKING:
     from logos_cli.tasks.design.oracle import Oracle
 
 _ORACLE = TaskOption(
-    "oracle", str,
+    "oracle",
+    str,
     "Rank by fitness: what predict() of the model in this file says, or the numbers that this command writes, one a "
     "line, for the sequences that it reads. A model file is code, and loading it runs it: trust its source.",
     metavar="MODEL.joblib|COMMAND",
-)  # fmt: skip
+)
 _ORACLE_INPUT = TaskOption(
-    "oracle_input", str, "What the oracle is given; auto: one-hot rows if the model has 20 features a residue, else "
-    "sequences, to a command one a line.", default="auto", choices=("auto", "one-hot", "sequence", "fasta"),
-)  # fmt: skip
+    "oracle_input",
+    str,
+    "What the oracle is given; auto: one-hot rows if the model has 20 features a residue, else "
+    "sequences, to a command one a line.",
+    default="auto",
+    choices=("auto", "one-hot", "sequence", "fasta"),
+)
 
 
 class ProteinTask(Task):

@@ -10,13 +10,15 @@ from logos_cli.grammar import Sentence
 from logos_cli.records import Record
 from logos_cli.tasks.base import Collector, PromptInfo, TaskOption
 
-TOP = TaskOption(
-    "top", int, "Write so many of each prompt, the best first.", metavar="K", shown_default="all", least=1
-)
+TOP = TaskOption("top", int, "Write so many of each prompt, the best first.", metavar="K", shown_default="all", least=1)
 TOP_SAMPLES = TaskOption(
-    "top", int, "Rank what the samples of a prompt say, each once, and write so many, the best first.", metavar="K",
-    shown_default="samples as they come", least=1,
-)  # fmt: skip
+    "top",
+    int,
+    "Rank what the samples of a prompt say, each once, and write so many, the best first.",
+    metavar="K",
+    shown_default="samples as they come",
+    least=1,
+)
 
 
 @dataclass(slots=True)
@@ -107,12 +109,14 @@ class RankingCollector(Collector):
             scores = {
                 "rank": {"value": rank, "better": "lower"},
                 "frequency": {
-                    "value": round(candidate.count / self.n_samples, 4), "better": "higher",
-                    "count": candidate.count, "n": self.n_samples,
+                    "value": round(candidate.count / self.n_samples, 4),
+                    "better": "higher",
+                    "count": candidate.count,
+                    "n": self.n_samples,
                 },
                 "logp": _logp_score(candidate.logp),
                 **candidate.scores,
-            }  # fmt: skip
+            }
             yield Record(
                 f"{self.prompt.id}:{self.label}{rank}",
                 candidate.sentence.form,

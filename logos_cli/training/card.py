@@ -56,9 +56,7 @@ def write_card(facts: CardFacts, log: Iterable[Mapping[str, Any]], directory: Pa
         (directory / "README.md").write_text(card_text(facts, lines, is_drawn), encoding="utf-8")
     except OSError as error:
         raise OutputError(
-            f"the model card cannot be written: {error.strerror}",
-            source=str(directory),
-            hint="make room and resume",
+            f"the model card cannot be written: {error.strerror}", source=str(directory), hint="make room and resume"
         ) from error
     return is_drawn
 
@@ -70,15 +68,9 @@ def card_text(facts: CardFacts, log: Sequence[Mapping[str, Any]], has_picture: b
     beginning = f"`{base['name']}`" if base else "nothing (random weights)"
     tags = ["logos", "chemistry", "biology"]
     head = ["---", "library_name: transformers", "pipeline_tag: text-generation"]
-    head += (
-        [f"base_model: {base['name']}"]
-        if base and "/" in base["name"] and not Path(base["name"]).exists()
-        else []
-    )
+    head += [f"base_model: {base['name']}"] if base and "/" in base["name"] and not Path(base["name"]).exists() else []
     head += ["tags:", *(f"- {tag}" for tag in tags), "---", ""]
-    state = (
-        "" if facts.step >= n_steps else f" **The run is not finished: step {facts.step:,} of {n_steps:,}.**"
-    )
+    state = "" if facts.step >= n_steps else f" **The run is not finished: step {facts.step:,} of {n_steps:,}.**"
     summary = (
         "A LOGOS model: proteins, molecules, binding sites, reactions and frameworks as sentences of one grammar. "
         f"{facts.n_parameters:,} parameters, trained from {beginning} on {facts.n_tokens:,} tokens "
@@ -91,12 +83,16 @@ def card_text(facts: CardFacts, log: Sequence[Mapping[str, Any]], has_picture: b
         "    logos generate molecule -n 10 --model DIRECTORY\n",
         "## Data\n\n" + _data_table(facts, config),
         "## Held-out sentences\n\n" + _evaluation_table(log),
-        "## Loss\n\n" + (f"![loss over tokens]({curves.PICTURE})\n\n" if has_picture else
-                         "matplotlib was not installed; the losses are a table only.\n\n")
+        "## Loss\n\n"
+        + (
+            f"![loss over tokens]({curves.PICTURE})\n\n"
+            if has_picture
+            else "matplotlib was not installed; the losses are a table only.\n\n"
+        )
         + f"All values: [{curves.TABLE}]({curves.TABLE}).\n",
         "## How\n\n" + _how(facts, log),
         "## Configuration\n\n```json\n" + json.dumps(config, indent=1) + "\n```\n",
-    ]  # fmt: skip
+    ]
     return "\n".join(parts)
 
 
@@ -117,8 +113,7 @@ def _data_table(facts: CardFacts, config: Mapping[str, Any]) -> str:
     sources = facts.manifest.get("sources") or []
     entries = sources.values() if isinstance(sources, Mapping) else sources
     named = [
-        f"- {entry.get('path') or entry.get('name')}"
-        + (f" ({entry['licence']})" if entry.get("licence") else "")
+        f"- {entry.get('path') or entry.get('name')}" + (f" ({entry['licence']})" if entry.get("licence") else "")
         for entry in entries
         if isinstance(entry, Mapping)
     ]
@@ -155,9 +150,7 @@ def _how(facts: CardFacts, log: Sequence[Mapping[str, Any]]) -> str:
         f"- versions: {versions}",
     ]
     if run.get("base"):
-        lines.append(
-            f"- base model: sha256 {run['base']['sha256']}, revision {run['base']['revision'] or '-'}"
-        )
+        lines.append(f"- base model: sha256 {run['base']['sha256']}, revision {run['base']['revision'] or '-'}")
     if speed:
         middle = sorted(speed)[len(speed) // 2]
         lines.append(

@@ -246,13 +246,31 @@ def with_base(config: TrainConfig, base: str) -> TrainConfig:
     return replace(config, model=replace(config.model, base=base))
 
 
-MAY_CHANGE: Final = frozenset({
-    "schedule.n_steps", "schedule.n_decay_steps", "data.n_micro_tokens", "data.verify",
-    "evaluation.every_steps", "evaluation.n_tokens", "evaluation.n_samples", "evaluation.max_new_tokens",
-    "evaluation.temperature", "run.compile", "run.attention", "run.gradient_checkpointing", "run.device",
-    "run.threads", "run.sharding", "run.checkpoint_every_minutes", "run.n_checkpoints", "run.keep_best",
-    "run.log_every_steps", "run.export_dtype", "lora.merge",
-})  # fmt: skip
+MAY_CHANGE: Final = frozenset(
+    {
+        "schedule.n_steps",
+        "schedule.n_decay_steps",
+        "data.n_micro_tokens",
+        "data.verify",
+        "evaluation.every_steps",
+        "evaluation.n_tokens",
+        "evaluation.n_samples",
+        "evaluation.max_new_tokens",
+        "evaluation.temperature",
+        "run.compile",
+        "run.attention",
+        "run.gradient_checkpointing",
+        "run.device",
+        "run.threads",
+        "run.sharding",
+        "run.checkpoint_every_minutes",
+        "run.n_checkpoints",
+        "run.keep_best",
+        "run.log_every_steps",
+        "run.export_dtype",
+        "lora.merge",
+    }
+)
 """Keys that may differ when a run is resumed: its length, what is reported, and how it is computed."""
 
 

@@ -122,9 +122,14 @@ def from_tables(tables: Mapping[str, Any], source: str, text: str = "") -> Train
     """
     place = _Place(source, text)
     kinds = {
-        "model": ModelConfig, "data": DataConfig, "optimizer": OptimizerConfig, "schedule": ScheduleConfig,
-        "evaluation": EvaluationConfig, "run": RunConfig, "lora": LoraConfig,
-    }  # fmt: skip
+        "model": ModelConfig,
+        "data": DataConfig,
+        "optimizer": OptimizerConfig,
+        "schedule": ScheduleConfig,
+        "evaluation": EvaluationConfig,
+        "run": RunConfig,
+        "lora": LoraConfig,
+    }
     parts: dict[str, Any] = {}
     for table, values in tables.items():
         if table not in kinds:
@@ -146,9 +151,7 @@ def _section(kind: type[T], table: str, values: Mapping[str, Any], place: _Place
     checked = {}
     for key, value in values.items():
         if key not in known:
-            raise place.error(
-                f"[{table}] has no key {key!r}", table, key, _nearest(key, known, f"keys of [{table}]")
-            )
+            raise place.error(f"[{table}] has no key {key!r}", table, key, _nearest(key, known, f"keys of [{table}]"))
         checked[key] = _value(value, hints[key], known[key].metadata, (table, key), place)
     return kind(**checked)
 
@@ -167,10 +170,7 @@ def _value(value: Any, kind: Any, bounds: Mapping[str, Any], where: tuple[str, s
     if get_origin(kind) is Literal:
         if value not in get_args(kind):
             raise place.error(
-                f"{table}.{key} cannot be {value!r}",
-                table,
-                key,
-                _nearest(str(value), get_args(kind), "one of"),
+                f"{table}.{key} cannot be {value!r}", table, key, _nearest(str(value), get_args(kind), "one of")
             )
         return value
     if kind is bool or kind is str:
@@ -217,9 +217,11 @@ def _check(config: TrainConfig, place: _Place) -> None:
     if model.base is None:
         if model.head_dim is None and model.hidden_size % model.n_heads:
             raise place.error(
-                f"hidden_size {model.hidden_size} is no multiple of n_heads {model.n_heads}", "model",
-                "hidden_size", "change one of them, or give head_dim",
-            )  # fmt: skip
+                f"hidden_size {model.hidden_size} is no multiple of n_heads {model.n_heads}",
+                "model",
+                "hidden_size",
+                "change one of them, or give head_dim",
+            )
         if (model.head_dim or model.hidden_size // model.n_heads) % 2:
             raise place.error("the width of a head must be even", "model", "n_heads")
         if model.n_heads % (model.n_kv_heads or model.n_heads):
@@ -228,13 +230,17 @@ def _check(config: TrainConfig, place: _Place) -> None:
     if schedule.n_warmup_steps + falling > schedule.n_steps:
         raise place.error(
             f"warm-up and decay take {schedule.n_warmup_steps + falling} steps of {schedule.n_steps}",
-            "schedule", "n_steps", "lower n_warmup_steps or n_decay_steps",
-        )  # fmt: skip
+            "schedule",
+            "n_steps",
+            "lower n_warmup_steps or n_decay_steps",
+        )
     if config.optimizer.name == "muon" and config.run.sharding == "fsdp":
         raise place.error(
-            "Muon needs whole matrices and cannot train a sharded model", "optimizer", "name",
-            "take name = \"adamw\", or sharding = \"none\"",
-        )  # fmt: skip
+            "Muon needs whole matrices and cannot train a sharded model",
+            "optimizer",
+            "name",
+            'take name = "adamw", or sharding = "none"',
+        )
     if config.lora and config.optimizer.name == "muon":
         raise place.error(
             "Muon is for whole weight matrices, not for adapters", "optimizer", "name", 'take name = "adamw"'

@@ -23,9 +23,7 @@ def write_table(lines: Iterable[Mapping[str, Any]], path: Path) -> None:
         for row in rows:
             found = row.get("evaluation", {})
             losses = [found.get(name, {}).get("loss", "") for name in domains]
-            table.writerow(
-                [row["step"], row["n_tokens"], row.get("loss", ""), row.get("mean_loss", ""), *losses]
-            )
+            table.writerow([row["step"], row["n_tokens"], row.get("loss", ""), row.get("mean_loss", ""), *losses])
 
 
 def draw(lines: Iterable[Mapping[str, Any]], path: Path) -> bool:
@@ -41,27 +39,17 @@ def draw(lines: Iterable[Mapping[str, Any]], path: Path) -> bool:
     left, right = figure.subplots(1, 2)
     steps = [row for row in rows if "loss" in row]
     checks = [row for row in rows if "evaluation" in row]
+    left.plot([row["n_tokens"] / 1e6 for row in steps], [row["loss"] for row in steps], lw=0.8, label="training")
     left.plot(
-        [row["n_tokens"] / 1e6 for row in steps], [row["loss"] for row in steps], lw=0.8, label="training"
-    )
-    left.plot(
-        [row["n_tokens"] / 1e6 for row in checks],
-        [row["mean_loss"] for row in checks],
-        "o-",
-        ms=3,
-        label="held out",
+        [row["n_tokens"] / 1e6 for row in checks], [row["mean_loss"] for row in checks], "o-", ms=3, label="held out"
     )
     domains = sorted({name for row in checks for name in row["evaluation"]})
     for number, name in enumerate(domains):
         points = [
-            (row["n_tokens"] / 1e6, row["evaluation"][name]["loss"])
-            for row in checks
-            if name in row["evaluation"]
+            (row["n_tokens"] / 1e6, row["evaluation"][name]["loss"]) for row in checks if name in row["evaluation"]
         ]
         style = "-" if number < _SHOWN else "--"
-        right.plot(
-            *zip(*points, strict=True), style, color=f"C{number % _SHOWN}", marker=".", ms=4, lw=1, label=name
-        )
+        right.plot(*zip(*points, strict=True), style, color=f"C{number % _SHOWN}", marker=".", ms=4, lw=1, label=name)
     left.set(xlabel="million tokens", ylabel="loss (nats a token)", title="mixture")
     right.set(xlabel="million tokens", ylabel="held-out loss (nats a token)", title="domains")
     for axes in (left, right):

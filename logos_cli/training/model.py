@@ -123,8 +123,9 @@ def load_base(base: Base, vocabulary: Vocabulary, config: TrainConfig) -> Any:
         raise ModelError(
             f"the corpus was made with another tokenizer ({vocabulary.sha256[:12]}) than this model's "
             f"({own.sha256[:12]})",
-            source=str(base.path), hint=f"build the corpus for it: logos corpus build … --tokenizer {base.name}",
-        )  # fmt: skip
+            source=str(base.path),
+            hint=f"build the corpus for it: logos corpus build … --tokenizer {base.name}",
+        )
     # Frozen weights need no float32 copy; those that are trained do, or small updates would round away.
     half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(config.run.precision)
     dtype = half if config.lora is not None and half is not None else torch.float32
@@ -186,9 +187,7 @@ def with_adapters(model: Any, config: LoraConfig, added: Iterable[int], seed: in
         from peft import LoraConfig as PeftConfig
         from peft import get_peft_model
     except ImportError as error:
-        raise MissingError(
-            "LoRA needs peft, which is not installed", hint="pip install 'peft>=0.15'"
-        ) from error
+        raise MissingError("LoRA needs peft, which is not installed", hint="pip install 'peft>=0.15'") from error
     tokens = sorted(added)
     embeddings = ["embed_tokens"] if model.config.tie_word_embeddings else ["embed_tokens", "lm_head"]
     with torch.random.fork_rng(), warnings.catch_warnings():
@@ -207,11 +206,9 @@ def with_adapters(model: Any, config: LoraConfig, added: Iterable[int], seed: in
                 ),
             )
         except ValueError as error:
-            names = sorted({
-                name.rsplit(".", 1)[-1]
-                for name, part in model.named_modules()
-                if isinstance(part, torch.nn.Linear)
-            })  # fmt: skip
+            names = sorted(
+                {name.rsplit(".", 1)[-1] for name, part in model.named_modules() if isinstance(part, torch.nn.Linear)}
+            )
             raise UsageError(
                 f"the adapters do not fit the model: {error}", hint=f"its linear layers: {', '.join(names)}"
             ) from error
@@ -235,9 +232,7 @@ def build_model(config: TrainConfig, vocabulary: Vocabulary, base: Base | None) 
     if config.run.gradient_checkpointing:
         model.config.use_cache = False
         # renamed in transformers 5
-        enable = (
-            getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
-        )
+        enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
         enable({"use_reentrant": False})
     if config.lora is None:
         return model

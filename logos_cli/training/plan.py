@@ -127,9 +127,7 @@ def _shape(config: TrainConfig, corpus: Corpus, base: Base | None) -> Any:
 
 def _domains(config: TrainConfig, corpus: Corpus) -> dict[str, DomainPlan]:
     schedule, data = config.schedule, config.data
-    n_decay = (
-        sum(is_decaying(schedule, step) for step in range(schedule.n_steps)) if data.decay_weights else 0
-    )
+    n_decay = sum(is_decaying(schedule, step) for step in range(schedule.n_steps)) if data.decay_weights else 0
     phases: list[tuple[int, Mapping[str, float]]] = [
         (schedule.n_steps - n_decay, data.weights),
         (n_decay, data.decay_weights),
@@ -153,9 +151,7 @@ def _domains(config: TrainConfig, corpus: Corpus) -> dict[str, DomainPlan]:
     return found
 
 
-def _memory(
-    config: TrainConfig, model: Any, n_parameters: int, n_trained: int, longest: int, n_processes: int
-) -> int:
+def _memory(config: TrainConfig, model: Any, n_parameters: int, n_trained: int, longest: int, n_processes: int) -> int:
     """Estimate the bytes of one process.
 
     Weights (float32, frozen ones in half precision), gradients, moments; for activations, what the backward pass

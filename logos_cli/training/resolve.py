@@ -21,9 +21,7 @@ def resolve(config: TrainConfig, corpus: Corpus) -> TrainConfig:
         If a name is none of a domain, or no domain has a weight.
     """
     domains = sorted(name for name, splits in corpus.manifest["domains"].items() if "train" in splits)
-    weights = config.data.weights or {
-        name: weight for name, weight in corpus.weights.items() if name in domains
-    }
+    weights = config.data.weights or {name: weight for name, weight in corpus.weights.items() if name in domains}
     check_domains(weights, domains)
     check_domains(config.data.decay_weights, domains)
     resolve_answer_only(config.data.answer_only, domains)
@@ -36,9 +34,7 @@ def resolve(config: TrainConfig, corpus: Corpus) -> TrainConfig:
 
 def longest_sentence(corpus: Corpus, config: TrainConfig) -> int:
     """Return the tokens of the longest sentence of the domains that are mixed."""
-    used = {
-        name for part in (config.data.weights, config.data.decay_weights) for name, w in part.items() if w
-    }
+    used = {name for part in (config.data.weights, config.data.decay_weights) for name, w in part.items() if w}
     longest = 1
     for split in ("train", "valid"):
         for name, shard in corpus.shards(split).items():

@@ -109,11 +109,7 @@ def _libraries() -> dict[str, dict[str, Any]]:
                 version = metadata.version(name)
             except metadata.PackageNotFoundError:
                 version = None
-            found[name] = {
-                "version": version,
-                "extra": extra,
-                "remedy": None if version else f"pip install {wanted}",
-            }
+            found[name] = {"version": version, "extra": extra, "remedy": None if version else f"pip install {wanted}"}
     return found
 
 

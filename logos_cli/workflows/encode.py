@@ -107,9 +107,7 @@ def _in_processes(work: partial[list[Record]], paths: list[str], jobs: int) -> I
 
     # `spawn` costs each worker its imports; `fork` is safe here: the pool starts before any thread of ours
     method = "fork" if "fork" in _start_methods() else "spawn"
-    pool = ProcessPoolExecutor(
-        min(jobs, len(paths)), mp_context=get_context(method), initializer=_leave_signals
-    )
+    pool = ProcessPoolExecutor(min(jobs, len(paths)), mp_context=get_context(method), initializer=_leave_signals)
     try:
         for records in pool.map(work, paths, chunksize=1):
             yield from records
@@ -178,11 +176,7 @@ def record_of(entry: Entry, plugin: Format | None, options: ReadOptions, *, veri
     if entry.error is not None:
         failed = Record.from_error(entry.id, form or "", entry.error, entry.source)
         if entry.record is not None:  # what else the record says is carried through
-            failed.sample, failed.scores, failed.extra = (
-                entry.record.sample,
-                entry.record.scores,
-                entry.record.extra,
-            )
+            failed.sample, failed.scores, failed.extra = (entry.record.sample, entry.record.scores, entry.record.extra)
         return failed
     item = entry.item
     assert item is not None

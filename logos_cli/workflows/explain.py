@@ -84,10 +84,14 @@ class Explanation:
             out["answer"] = {"start": start, **_figures(scored.between(start, len(scored.text)))}
         if sentence is not None:
             out["blocks"] = [
-                {"kind": block.kind.value, "start": block.span.start, "end": block.span.end,
-                 **_figures(scored.between(*block.span))}
+                {
+                    "kind": block.kind.value,
+                    "start": block.span.start,
+                    "end": block.span.end,
+                    **_figures(scored.between(*block.span)),
+                }
                 for block in blocks_of(sentence)
-            ]  # fmt: skip
+            ]
         out["tokens"] = [asdict(token) for token in self.tokens]
         return out
 
@@ -167,11 +171,7 @@ def _residues_of(block: Block, characters: np.ndarray[Any, np.dtype[np.float64]]
 
 
 def explain(
-    inputs: Sources,
-    load: LoadOptions | None = None,
-    *,
-    backend: str = "auto",
-    stdin: IO[bytes] | None = None,
+    inputs: Sources, load: LoadOptions | None = None, *, backend: str = "auto", stdin: IO[bytes] | None = None
 ) -> Iterator[Explanation]:
     """Yield each record with the log-probability of every token.
 

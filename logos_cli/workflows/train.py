@@ -185,13 +185,12 @@ def _check_tokenizer(corpus: Corpus, base: Base) -> None:
         raise InputError(
             f"the corpus was made with another tokenizer (sha256 {theirs.sha256[:12]}…, {theirs.n_tokens} tokens) "
             f"than {base.name} has ({own.sha256[:12]}…, {own.n_tokens} tokens)",
-            source=str(corpus.directory), hint=f"build the corpus for it: logos corpus build … --tokenizer {base.name}",
-        )  # fmt: skip
+            source=str(corpus.directory),
+            hint=f"build the corpus for it: logos corpus build … --tokenizer {base.name}",
+        )
 
 
-def train(
-    request: TrainRequest, listener: Listener | None = None, signals: Signals | None = None
-) -> TrainSummary:
+def train(request: TrainRequest, listener: Listener | None = None, signals: Signals | None = None) -> TrainSummary:
     """Train, or go on training, until the end, the deadline or a signal.
 
     Raises
@@ -226,9 +225,14 @@ def train(
 
 
 def _run(
-    request: TrainRequest, config: TrainConfig, corpus: Corpus, base: Base | None, world: World,
-    listener: Listener | None, signals: Signals | None,
-) -> TrainSummary:  # fmt: skip
+    request: TrainRequest,
+    config: TrainConfig,
+    corpus: Corpus,
+    base: Base | None,
+    world: World,
+    listener: Listener | None,
+    signals: Signals | None,
+) -> TrainSummary:
     from logos_cli.training.run.loop import Trainer
     from logos_cli.training.run.signals import Outcome
 
@@ -248,9 +252,16 @@ def _run(
         _write_run_file(request.output, run, session)
     best = trainer.best or {}
     return TrainSummary(
-        outcome, trainer.step, config.schedule.n_steps, trainer.n_tokens, model, best.get("loss"),
-        int(best["step"]) if best else None, has_picture, world.is_first,
-    )  # fmt: skip
+        outcome,
+        trainer.step,
+        config.schedule.n_steps,
+        trainer.n_tokens,
+        model,
+        best.get("loss"),
+        int(best["step"]) if best else None,
+        has_picture,
+        world.is_first,
+    )
 
 
 def _check_directory(request: TrainRequest) -> None:
@@ -271,18 +282,15 @@ def _check_directory(request: TrainRequest) -> None:
         output.mkdir(parents=True, exist_ok=True)
         is_empty = not any(output.iterdir())
     except OSError as error:
-        raise OutputError(
-            f"the run's directory cannot be made: {error.strerror}", source=str(output)
-        ) from error
+        raise OutputError(f"the run's directory cannot be made: {error.strerror}", source=str(output)) from error
     if is_empty:
         return
     if not request.resume:
         found = latest(output / CHECKPOINTS)
         what = f"a run with {found.name}" if found else "something else"
         raise UsageError(
-            f"the directory holds {what} already", source=str(output),
-            hint="go on with --resume, or choose another -o",
-        )  # fmt: skip
+            f"the directory holds {what} already", source=str(output), hint="go on with --resume, or choose another -o"
+        )
     if not (output / RUN_FILE).exists():
         raise UsageError("there is no run to resume", source=str(output), hint="choose another -o")
 
@@ -314,11 +322,7 @@ def _run_facts(
     import torch
 
     device = trainer.world.device
-    name = (
-        torch.cuda.get_device_name(device)
-        if device.type == "cuda"
-        else platform.processor() or platform.machine()
-    )
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
     return {
         "arguments": list(request.arguments),
         "config": config.to_dict(),
@@ -352,9 +356,7 @@ def _write_run_file(output: Path, run: dict[str, Any], session: Mapping[str, Any
         raise OutputError(f"cannot be written: {error.strerror}", source=str(output / RUN_FILE)) from error
 
 
-def _write_card(
-    request: TrainRequest, trainer: Trainer, run: dict[str, Any], corpus: Corpus, model: Path
-) -> bool:
+def _write_card(request: TrainRequest, trainer: Trainer, run: dict[str, Any], corpus: Corpus, model: Path) -> bool:
     from logos_cli.training.card import CardFacts, write_card
     from logos_cli.training.run.journal import LOG, read_journal
 

@@ -60,12 +60,9 @@ def records(tmp_path: Path) -> Path:
     with path.open("w") as stream:
         for number in range(3000):
             chain = Protein(
-                "".join(rng.choices(RESIDUES, k=rng.randint(80, 500))),
-                tuple(sorted(rng.sample(range(80), 15))),
+                "".join(rng.choices(RESIDUES, k=rng.randint(80, 500))), tuple(sorted(rng.sample(range(80), 15)))
             )
-            item = (Complex((chain,)), Complex((chain,), "CC(=O)Oc1ccccc1C(=O)O"), Protein(chain.sequence))[
-                number % 3
-            ]
+            item = (Complex((chain,)), Complex((chain,), "CC(=O)Oc1ccccc1C(=O)O"), Protein(chain.sequence))[number % 3]
             form = ("site", "complex", "protein")[number % 3]
             text = to_text(item, {str(f): f for f in item.forms}[form])
             stream.write(json.dumps({"schema": 1, "id": str(number), "kind": form, "text": text}) + "\n")
@@ -97,10 +94,7 @@ def test_fasta_with_a_large_vocabulary(shared_data: Path, tmp_path: Path) -> Non
     text = "\n".join(lines_of(shared_data / "proteins" / "pfam_domains_balifam.fasta.xz")[:60_000])
     source = tmp_path / "p.fasta"
     source.write_text(text[: text.rindex("\n>")] + "\n")
-    assert (
-        measure("FASTA, byte-pair encoding", source, tmp_path / "c", BuildOptions(str(model)))
-        > ASKED_PER_MINUTE
-    )
+    assert measure("FASTA, byte-pair encoding", source, tmp_path / "c", BuildOptions(str(model))) > ASKED_PER_MINUTE
 
 
 @pytest.mark.parametrize(
@@ -127,9 +121,4 @@ def test_molecules_with_random_writings(shared_data: Path, tmp_path: Path) -> No
     lines = lines_of(shared_data / "molecules" / "molecules.train.smi.xz")
     source = tmp_path / "m.smi"
     source.write_text("".join(f"{line.split()[0]}\n" for line in random.Random(0).sample(lines, 10_000)))
-    measure(
-        "SMILES, 4 randomized",
-        source,
-        tmp_path / "c",
-        BuildOptions(sentences=SentenceOptions(n_randomized=4)),
-    )
+    measure("SMILES, 4 randomized", source, tmp_path / "c", BuildOptions(sentences=SentenceOptions(n_randomized=4)))

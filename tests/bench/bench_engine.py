@@ -75,9 +75,7 @@ def report(values: dict[str, list[float]], reference: str, unit: str) -> None:
     """Print medians, and the ratios to one of the things."""
     for name, each in values.items():
         ratios = [value / other for value, other in zip(each, values[reference], strict=True)]
-        print(
-            f"{name:<12} {statistics.median(each):>10,.1f} {unit}   {statistics.median(ratios):.3f} of {reference}"
-        )
+        print(f"{name:<12} {statistics.median(each):>10,.1f} {unit}   {statistics.median(ratios):.3f} of {reference}")
 
 
 def constraints(args: argparse.Namespace) -> None:
@@ -213,11 +211,18 @@ def random_model(directory: Path) -> None:
     base = json.loads((source / "config.json").read_text())
     torch.manual_seed(0)
     config = LlamaConfig(
-        vocab_size=base["vocab_size"], hidden_size=320, intermediate_size=864, num_hidden_layers=7,
-        num_attention_heads=10, num_key_value_heads=10, max_position_embeddings=2048, tie_word_embeddings=True,
-        bos_token_id=base["bos_token_id"], eos_token_id=[base["eos_token_id"], 40, 41],
+        vocab_size=base["vocab_size"],
+        hidden_size=320,
+        intermediate_size=864,
+        num_hidden_layers=7,
+        num_attention_heads=10,
+        num_key_value_heads=10,
+        max_position_embeddings=2048,
+        tie_word_embeddings=True,
+        bos_token_id=base["bos_token_id"],
+        eos_token_id=[base["eos_token_id"], 40, 41],
         pad_token_id=base["pad_token_id"],
-    )  # fmt: skip
+    )
     model = LlamaForCausalLM(config)
     print(f"{sum(each.numel() for each in model.parameters()) / 1e6:.1f} M parameters")
     model.save_pretrained(directory)
@@ -244,9 +249,14 @@ def naive(args: argparse.Namespace) -> None:
         with torch.inference_mode():
             for _ in range(args.n // 16):
                 ids = model.generate(
-                    torch.tensor([prompt] * 16), do_sample=True, temperature=1.2, top_p=0.85, top_k=0,
-                    repetition_penalty=1.05, max_new_tokens=400,
-                )  # fmt: skip
+                    torch.tensor([prompt] * 16),
+                    do_sample=True,
+                    temperature=1.2,
+                    top_p=0.85,
+                    top_k=0,
+                    repetition_penalty=1.05,
+                    max_new_tokens=400,
+                )
                 for row in ids:
                     answer = row[len(prompt) :].tolist()
                     end = next((i for i, token in enumerate(answer) if token in eos), len(answer) - 1) + 1
@@ -274,18 +284,14 @@ def memory(args: argparse.Namespace) -> None:
 
     options = GenerateOptions(backend="fake", batch_size=args.batch_size, max_new_tokens=8)
     prompts = (
-        f"MKT{number:x}".translate(str.maketrans("0123456789abcdef", "ACDEFGHIKLMNPQRS"))
-        for number in range(args.n)
+        f"MKT{number:x}".translate(str.maketrans("0123456789abcdef", "ACDEFGHIKLMNPQRS")) for number in range(args.n)
     )
     start = time.perf_counter()
     for number, _ in enumerate(Generation("protein", options).records(prompts), 1):
         if number % max(1, args.n // 10) == 0:
             status = Path("/proc/self/status").read_text()
             held = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
-            print(
-                f"{number:>9,} records  {held / 1024:7.1f} MiB  {time.perf_counter() - start:6.1f} s",
-                flush=True,
-            )
+            print(f"{number:>9,} records  {held / 1024:7.1f} MiB  {time.perf_counter() - start:6.1f} s", flush=True)
 
 
 def main() -> None:

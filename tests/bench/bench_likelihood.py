@@ -73,14 +73,10 @@ def workloads() -> dict[str, list[str]]:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument(
-        "--dtype", choices=_AGREEMENT, default="float32", help="released checkpoints: bfloat16"
-    )
+    parser.add_argument("--dtype", choices=_AGREEMENT, default="float32", help="released checkpoints: bfloat16")
     parser.add_argument("--only", default="", help="workloads whose name holds this")
     args = parser.parse_args()
 
@@ -114,12 +110,7 @@ def _rate(dtype: Any) -> float:
 
 
 def compare(
-    name: str,
-    model: Any,
-    backend: Backend,
-    rows: Sequence[Sequence[int]],
-    rounds: int,
-    seconds_per_token: float,
+    name: str, model: Any, backend: Backend, rows: Sequence[Sequence[int]], rounds: int, seconds_per_token: float
 ) -> None:
     """Time both ways in turns and print the ratio."""
     import torch

@@ -39,16 +39,11 @@ _SAMPLING = Sampling(temperature=1.2, repetition_penalty=1.05, max_new_tokens=40
 class BareLoop:
     """llama.cpp as a program in C would use it: default parameters, one batch, one context."""
 
-    def __init__(
-        self, file: Path, n_sequences: int, n_positions: int, threads: int, prompt: Sequence[int]
-    ) -> None:
+    def __init__(self, file: Path, n_sequences: int, n_positions: int, threads: int, prompt: Sequence[int]) -> None:
         self.lib = lib = library()
         self.model = LlamaModel(file)
         params = lib.llama_context_default_params()
-        params.n_seq_max, params.n_ctx = (
-            n_sequences + 1,
-            (n_sequences + 1) * n_positions,
-        )  # one for the prompt
+        params.n_seq_max, params.n_ctx = (n_sequences + 1, (n_sequences + 1) * n_positions)  # one for the prompt
         params.n_threads = params.n_threads_batch = threads
         self.context = lib.llama_init_from_model(self.model.handle, params)
         self.memory = lib.llama_get_memory(self.context)
@@ -70,12 +65,7 @@ class BareLoop:
         self.tokens = [40] * self.n_sequences
 
     def _decode(
-        self,
-        tokens: Sequence[int],
-        positions: Sequence[int],
-        sequences: Sequence[int],
-        *,
-        last_only: bool = False,
+        self, tokens: Sequence[int], positions: Sequence[int], sequences: Sequence[int], *, last_only: bool = False
     ) -> None:
         batch = self.batch
         batch.n_tokens = len(tokens)
@@ -141,9 +131,7 @@ def report(found: dict[str, list[float]], ours: str, bare: Sequence[str]) -> Non
         print(f"  {name:<24}{statistics.median(values):>12,.0f} tokens/s")
     best = max(bare, key=lambda name: statistics.median(found[name]))
     ratios = [mine / theirs for mine, theirs in zip(found[ours], found[best], strict=True)]
-    print(
-        f"  {ours} / {best}: {statistics.median(ratios):.2f} (rounds: {min(ratios):.2f} to {max(ratios):.2f})"
-    )
+    print(f"  {ours} / {best}: {statistics.median(ratios):.2f} (rounds: {min(ratios):.2f} to {max(ratios):.2f})")
 
 
 def steps(backend: LlamaCppBackend, bare: dict[str, BareLoop], args: argparse.Namespace) -> None:
@@ -189,9 +177,7 @@ class Recorder:
         def call(*arguments: Any) -> Any:
             if self._within:  # the backend calls itself: a prompt's slot is freed before it is read
                 return method(*arguments)
-            self.calls.append(
-                (name, tuple(each if isinstance(each, int) else list(each) for each in arguments))
-            )
+            self.calls.append((name, tuple(each if isinstance(each, int) else list(each) for each in arguments)))
             self._within = True
             try:
                 return method(*arguments)

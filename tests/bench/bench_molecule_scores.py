@@ -70,16 +70,12 @@ def each_alone(subjects: list[Subject], context: Context) -> None:
     for metric in PLUGIN.metrics:
         if all(context.offers(need) for need in metric.needs):
             forget()
-            found = rate(
-                len(subjects), lambda name=metric.name: PLUGIN.score_batch(subjects, (name,), context)
-            )
+            found = rate(len(subjects), lambda name=metric.name: PLUGIN.score_batch(subjects, (name,), context))
             print(f"  {metric.name:26} {1e6 / found:6.0f} µs, reading included")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--reference", type=int, default=0, help="molecules of the reference set")

@@ -134,17 +134,13 @@ def encode_file(path: str) -> None:
     with Path(os.devnull).open("w") as sink:
         count = write_records(timed(encode(path)), sink)
     wall, used = time.perf_counter() - began, time.process_time() - cpu
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
-        1 << (10 if sys.platform != "darwin" else 20)
-    )
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << (10 if sys.platform != "darwin" else 20))
     rates = f"{count / used:,.0f}/s of processor time, {count / wall:,.0f}/s of wall time"
     print(f"{count:,} SMILES: {rates}, {peak:.0f} MiB at most")
     if chunks:
         middle = sorted(chunks)[len(chunks) // 2]
         print(f"by 50,000: first {chunks[0]:,.0f}/s, median {middle:,.0f}/s, best {max(chunks):,.0f}/s")
-    print(
-        f"for comparison, RDKit parsing and sanitizing alone, now: {_rdkit_rate(path):,.0f}/s of processor time"
-    )
+    print(f"for comparison, RDKit parsing and sanitizing alone, now: {_rdkit_rate(path):,.0f}/s of processor time")
 
 
 def _rdkit_rate(path: str, count: int = 5000) -> float:
@@ -161,9 +157,7 @@ def _rdkit_rate(path: str, count: int = 5000) -> float:
 
 def main() -> int:
     """Run one of the measurements."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["speed", "soundness"])
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--count", type=int, default=1_000_000)

@@ -21,9 +21,10 @@ def env(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, s
     import os
 
     return dict(os.environ) | {
-        "PYTHONPATH": str(checkout), "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": str(checkout),
+        "OMP_NUM_THREADS": "1",
         "LOGOS_CACHE": str(tmp_path_factory.mktemp("cache")),
-    }  # fmt: skip
+    }
 
 
 def _best_s(run: Callable[[], object], n_runs: int = N_RUNS) -> float:
@@ -73,7 +74,5 @@ def test_parsing_speed(name: str, head: str, unit: str, tail: str) -> None:
     parse_s = _best_s(lambda: parse(text))
     tree = parse(text)
     emit_s = _best_s(lambda: emit(tree))
-    print(
-        f"{name}: {len(text):,} characters parsed in {1000 * parse_s:.1f} ms, emitted in {1000 * emit_s:.1f} ms"
-    )
+    print(f"{name}: {len(text):,} characters parsed in {1000 * parse_s:.1f} ms, emitted in {1000 * emit_s:.1f} ms")
     assert parse_s < 0.2

@@ -46,9 +46,7 @@ SHAPES = {
     "3.7M": ModelConfig(hidden_size=224, intermediate_size=608, n_layers=6, n_heads=7),
     "9.9M": ModelConfig(hidden_size=320, intermediate_size=864, n_layers=8, n_heads=10),
 }
-CUDA_SHAPES = {
-    "30M": ModelConfig(hidden_size=512, intermediate_size=1408, n_layers=9, n_heads=8, context_length=4096),
-}
+CUDA_SHAPES = {"30M": ModelConfig(hidden_size=512, intermediate_size=1408, n_layers=9, n_heads=8, context_length=4096)}
 BOUND = 1.3
 _LENGTHS = {
     "molecule": (48, 0.35, 0.45),
@@ -177,13 +175,15 @@ def configuration(shape: ModelConfig, device: str) -> TrainConfig:
         model=shape,
         data=DataConfig(
             weights={name: share for name, (_, _, share) in _LENGTHS.items()},
-            n_step_tokens=262_144 if gpu else 8_192, n_micro_tokens=65_536 if gpu else 4_096, verify=False,
+            n_step_tokens=262_144 if gpu else 8_192,
+            n_micro_tokens=65_536 if gpu else 4_096,
+            verify=False,
         ),
         optimizer=OptimizerConfig(name="muon"),
         schedule=ScheduleConfig(n_steps=10_000),
         evaluation=EvaluationConfig(n_samples=0),
         run=RunConfig(device=device, compile=True),
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.bench
@@ -191,21 +191,15 @@ def configuration(shape: ModelConfig, device: str) -> TrainConfig:
 def test_training_is_faster_than_a_plain_loop(name: str, tmp_path: Path) -> None:
     corpus = write_corpus(tmp_path / "corpus", 2048)
     speed = measure(configuration(SHAPES[name], "cpu"), corpus, n_rounds=6)
-    print(
-        f"{name}: {speed.ratio:.2f} times a plain loop, {speed.tokens_per_s:,.0f} tokens/s, MFU {speed.mfu:.0%}"
-    )
+    print(f"{name}: {speed.ratio:.2f} times a plain loop, {speed.tokens_per_s:,.0f} tokens/s, MFU {speed.mfu:.0%}")
     assert speed.ratio >= BOUND
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int)
-    parser.add_argument(
-        "--corpus", type=Path, help="measure on a corpus instead of sentences of random letters"
-    )
+    parser.add_argument("--corpus", type=Path, help="measure on a corpus instead of sentences of random letters")
     parser.add_argument("--sizes", nargs="*", help=f"of {', '.join([*SHAPES, *CUDA_SHAPES])}")
     parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--set", action="append", default=[], help="table.key=value of the configuration")
@@ -228,12 +222,10 @@ def main() -> None:
             speed = measure(config, corpus, args.rounds)
             print(
                 f"{name:<7}{speed.plain_tokens_per_s:>14,.0f}{speed.tokens_per_s:>15,.0f}{speed.ratio:>7.2f}"
-                f"{speed.plain_mfu:>11.1%}{speed.mfu:>10.1%}", flush=True,
-            )  # fmt: skip
-            print(
-                json.dumps({"size": name, "ratio": round(speed.ratio, 3), "mfu": round(speed.mfu, 4)}),
+                f"{speed.plain_mfu:>11.1%}{speed.mfu:>10.1%}",
                 flush=True,
             )
+            print(json.dumps({"size": name, "ratio": round(speed.ratio, 3), "mfu": round(speed.mfu, 4)}), flush=True)
 
 
 if __name__ == "__main__":

@@ -110,16 +110,16 @@ def n_heavy_atoms(smiles: str) -> int:
 
 def reference_row(pocket: Pocket, modes: Sequence[str], exhaustiveness: int) -> dict[str, Any]:
     """Score, relax and dock the ligand of a pocket in the box of the published figures."""
-    row: dict[str, Any] = {
-        "name": pocket.name,
-        "ok": True,
-        "heavy_atoms": pocket.reference().GetNumHeavyAtoms(),
-    }
+    row: dict[str, Any] = {"name": pocket.name, "ok": True, "heavy_atoms": pocket.reference().GetNumHeavyAtoms()}
     for mode in modes:
         options = DockOptions(
             BoxOptions(ligand=str(pocket.ligand), add_angstrom=PUBLISHED_ROOM_ANGSTROM),
-            mode=mode, exhaustiveness=exhaustiveness, n_poses=1, seed=SEED, cpu=1,
-        )  # fmt: skip
+            mode=mode,
+            exhaustiveness=exhaustiveness,
+            n_poses=1,
+            seed=SEED,
+            cpu=1,
+        )
         record = next(dock(pocket.receptor, str(pocket.ligand), options))
         if record.status is Status.OK:
             row[mode] = record.scores["vina"]["value"]
@@ -138,16 +138,14 @@ def generated_row(pocket: Pocket, library: Library, count: int, exhaustiveness: 
     drawn = library.like([n_heavy_atoms(smiles) for smiles in designed], pocket.name)
     options = DockOptions(
         BoxOptions(center_angstrom=box.center_angstrom, size_angstrom=(SIDE_ANGSTROM,) * 3),
-        exhaustiveness=exhaustiveness, n_poses=1, seed=SEED, cpu=1,
-    )  # fmt: skip
+        exhaustiveness=exhaustiveness,
+        n_poses=1,
+        seed=SEED,
+        cpu=1,
+    )
     groups = {"reference": [str(Chem.MolToSmiles(reference))], "generated": designed, "random": drawn}
     flat = [(group, smiles) for group, members in groups.items() for smiles in members]
-    row: dict[str, Any] = {
-        "name": pocket.name,
-        "ok": True,
-        "exhaustiveness": exhaustiveness,
-        "refused": refused,
-    }
+    row: dict[str, Any] = {"name": pocket.name, "ok": True, "exhaustiveness": exhaustiveness, "refused": refused}
     row |= {group: [] for group in groups}
     records = dock(pocket.receptor, [Molecule(smiles) for _, smiles in flat], options)
     for (group, smiles), record in zip(flat, records, strict=True):
@@ -231,12 +229,15 @@ def generated_summary(rows: Sequence[dict[str, Any]]) -> None:
     print(f"generated minus random: {stated(gaps)} kcal/mol")
     print(f"share of designed-random pairs of a pocket that the designed one wins: {stated(wins, 3)}")
     print(f"share of designed ligands better than the pocket's own: {stated(above, 3)}")
-    lost = [each for row in rows for group in ("reference", "generated", "random") for each in row[group]
-            if each["vina"] is None]  # fmt: skip
+    lost = [
+        each
+        for row in rows
+        for group in ("reference", "generated", "random")
+        for each in row[group]
+        if each["vina"] is None
+    ]
     n_refused = sum(len(row["refused"]) for row in rows)
-    print(
-        f"designed with elements that Vina does not know or below {_SIZES.start} atoms, left out: {n_refused}"
-    )
+    print(f"designed with elements that Vina does not know or below {_SIZES.start} atoms, left out: {n_refused}")
     print(f"not docked: {len(lost)}")
     for each in lost:
         print(f"  {each['smiles']}: {each['reason']}")

@@ -40,9 +40,14 @@ def speed_row(pocket: Pocket, library: Library, count: int, exhaustiveness: int)
     bare = _bare(receptor.rigid_pdbqt, box, smiles, search)
     ours = {n: _ours(pocket, box, smiles, search, n) for n in (1, 2)}
     return {
-        "name": pocket.name, "ok": True, "n": count, "exhaustiveness": exhaustiveness, **bare,
-        "one_worker_s": ours[1], "two_workers_s": ours[2],
-    }  # fmt: skip
+        "name": pocket.name,
+        "ok": True,
+        "n": count,
+        "exhaustiveness": exhaustiveness,
+        **bare,
+        "one_worker_s": ours[1],
+        "two_workers_s": ours[2],
+    }
 
 
 def _bare(receptor_pdbqt: str, box: Box, smiles: Sequence[str], search: Search) -> dict[str, float]:
@@ -68,8 +73,10 @@ def _bare(receptor_pdbqt: str, box: Box, smiles: Sequence[str], search: Search) 
 def _ours(pocket: Pocket, box: Box, smiles: Sequence[str], search: Search, n_workers: int) -> float:
     options = DockOptions(
         BoxOptions(center_angstrom=box.center_angstrom, size_angstrom=box.size_angstrom),
-        exhaustiveness=search.exhaustiveness, seed=SEED, cpu=n_workers,
-    )  # fmt: skip
+        exhaustiveness=search.exhaustiveness,
+        seed=SEED,
+        cpu=n_workers,
+    )
     start = time.perf_counter()
     records = list(dock(pocket.receptor, [Molecule(str(Chem.CanonSmiles(each))) for each in smiles], options))
     wall_s = time.perf_counter() - start
@@ -81,9 +88,7 @@ def _ours(pocket: Pocket, box: Box, smiles: Sequence[str], search: Search, n_wor
 def speed_summary(rows: Sequence[dict[str, Any]]) -> None:
     """Print ratios of the total times."""
     for row in rows:
-        vina, prepare_s, one, two = (
-            row[key] for key in ("vina_s", "prepare_s", "one_worker_s", "two_workers_s")
-        )
+        vina, prepare_s, one, two = (row[key] for key in ("vina_s", "prepare_s", "one_worker_s", "two_workers_s"))
         print(
             f"{row['n']} ligands at exhaustiveness {row['exhaustiveness']}: Vina {vina:.1f} s, "
             f"preparing {prepare_s:.1f} s, one worker {one:.1f} s, two {two:.1f} s"

@@ -38,9 +38,7 @@ SiteKey = tuple[str, int, str]
 def site_of(record: Record) -> set[SiteKey]:
     """Return the tagged residues as (chain, number, insertion code)."""
     found = set()
-    for chain, mapped in zip(
-        from_sentence(parse(record.text)).chains, record.source["residues"], strict=True
-    ):
+    for chain, mapped in zip(from_sentence(parse(record.text)).chains, record.source["residues"], strict=True):
         for place in chain.site:
             insertion = mapped.get("insertion", {}).get(str(place), "")
             found.add((mapped["chain"], mapped["numbers"][place], insertion))
@@ -121,9 +119,7 @@ def structure_files(data: Path) -> list[Path]:
         *sorted((root / "posebusters").glob("*.pdb.gz")),
         *sorted((root / "posebusters_raw_mmcif").glob("*.cif.gz")),
         *sorted((root / "plip").glob("*.pdb.gz")),
-        *sorted(
-            path for path in (root / "formats").glob("*.gz") if re.search(r"\.(pdb|cif)\.gz$", path.name)
-        ),
+        *sorted(path for path in (root / "formats").glob("*.gz") if re.search(r"\.(pdb|cif)\.gz$", path.name)),
     ]
 
 
@@ -132,9 +128,7 @@ def figure_sites(data: Path, limit: int | None = None) -> tuple[int, int, list[s
     total = same = 0
     wrong = []
     for path in structure_files(data)[:limit]:
-        records = [
-            record for record in encode(str(path)) if record.status == "ok" and "ligand" in record.source
-        ]
+        records = [record for record in encode(str(path)) if record.status == "ok" and "ligand" in record.source]
         if not records:
             continue
         for record, expected in biopython_sites(path, records):
@@ -142,9 +136,7 @@ def figure_sites(data: Path, limit: int | None = None) -> tuple[int, int, list[s
             found = site_of(record)
             same += found == expected
             if found != expected:
-                wrong.append(
-                    f"{path.name} {record.id}: only here {found - expected}, only there {expected - found}"
-                )
+                wrong.append(f"{path.name} {record.id}: only here {found - expected}, only there {expected - found}")
     return total, same, wrong
 
 
@@ -247,23 +239,22 @@ def figure_ligands(data: Path, kind: str) -> dict[str, object]:
         name = path.name.removesuffix("_ligand.sdf.gz")
         pdb, ligand = name.split("_")
         file = (
-            root / "posebusters" / f"{name}.pdb.gz"
-            if kind == "pdb"
-            else root / f"posebusters_raw_mmcif/{pdb}.cif.gz"
+            root / "posebusters" / f"{name}.pdb.gz" if kind == "pdb" else root / f"posebusters_raw_mmcif/{pdb}.cif.gz"
         )
         if not file.exists():
             continue
         result["total"] += 1
         reference = supplied(path)
-        found = [Chem.MolFromSmiles(record.source["ligand"]["smiles"]) for record in encode(str(file), ligand=ligand)
-                 if record.status == "ok"]  # fmt: skip
+        found = [
+            Chem.MolFromSmiles(record.source["ligand"]["smiles"])
+            for record in encode(str(file), ligand=ligand)
+            if record.status == "ok"
+        ]
         verdicts = [compare(molecule, reference) for molecule in found]
         for key in ("identical", "tautomers", "stereo"):
             result[key] += any(key in verdict for verdict in verdicts)
         if not any("identical" in verdict for verdict in verdicts):
-            differing.append(
-                f"{name}: {[Chem.MolToSmiles(each) for each in found][:1]} {Chem.MolToSmiles(reference)}"
-            )
+            differing.append(f"{name}: {[Chem.MolToSmiles(each) for each in found][:1]} {Chem.MolToSmiles(reference)}")
     result["differing"] = differing
     return result
 
@@ -308,15 +299,11 @@ def figure_formats(data: Path) -> tuple[int, int, list[str]]:
     same, wrong = 0, []
     for name, paths in pairs.items():
         ligand = paths[1].name.split("_")[1].split(".")[0] if "PoseBusters" in name else None
-        texts = [
-            [record.text or record.reason for record in encode(str(path), ligand=ligand)] for path in paths
-        ]
+        texts = [[record.text or record.reason for record in encode(str(path), ligand=ligand)] for path in paths]
         if all(each == texts[0] for each in texts):
             same += 1
         else:
-            wrong.append(
-                f"{name}: {[path.name for path in paths]} {[[len(t) for t in each] for each in texts]}"
-            )
+            wrong.append(f"{name}: {[path.name for path in paths]} {[[len(t) for t in each] for each in texts]}")
     return len(pairs), same, wrong
 
 
@@ -375,9 +362,7 @@ def main() -> None:
                 found["differing"],
             )
             say(f"(b) {kind} ligands the same up to tautomerism", total, int(found["tautomers"]), [])
-            say(
-                f"(b) {kind} ligands the same up to tautomerism, with stereo", total, int(found["stereo"]), []
-            )
+            say(f"(b) {kind} ligands the same up to tautomerism, with stereo", total, int(found["stereo"]), [])
     if options.only in (None, "formats"):
         say("(c) entries with the same sentences in every format", *figure_formats(options.data))
     if options.only in (None, "robust"):

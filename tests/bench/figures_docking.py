@@ -66,11 +66,7 @@ def posebusters(data: Path) -> list[Pair]:
     """Return the pairs of the PoseBusters benchmark, in the order of their names."""
     folder = data / "posebusters"
     return [
-        Pair(
-            path.name.removesuffix("_ligand.sdf.gz"),
-            path.with_name(path.name.replace("_ligand.sdf", ".pdb")),
-            path,
-        )
+        Pair(path.name.removesuffix("_ligand.sdf.gz"), path.with_name(path.name.replace("_ligand.sdf", ".pdb")), path)
         for path in sorted(folder.glob("*_ligand.sdf.gz"))
     ]
 
@@ -92,9 +88,12 @@ def receptor_row(pair: Pair) -> dict[str, Any]:
         return {"name": pair.name, "ok": False, "class": type(error).__name__, "reason": str(error)}
     wall = time.perf_counter() - start
     return {
-        "name": pair.name, "ok": True, "wall_s": round(wall, 2), "atoms": len(made.rigid_pdbqt.splitlines()),
+        "name": pair.name,
+        "ok": True,
+        "wall_s": round(wall, 2),
+        "atoms": len(made.rigid_pdbqt.splitlines()),
         "notes": list(made.notes),
-    }  # fmt: skip
+    }
 
 
 def redock_row(pair: Pair, exhaustiveness: int) -> dict[str, Any]:
@@ -102,25 +101,29 @@ def redock_row(pair: Pair, exhaustiveness: int) -> dict[str, Any]:
     smiles = str(Chem.MolToSmiles(pair.crystal()))
     options = DockOptions(
         BoxOptions(ligand=str(pair.ligand), size_angstrom=(SIDE_ANGSTROM,) * 3),
-        exhaustiveness=exhaustiveness, seed=SEED, cpu=1, reference=str(pair.ligand), check=True,
-    )  # fmt: skip
+        exhaustiveness=exhaustiveness,
+        seed=SEED,
+        cpu=1,
+        reference=str(pair.ligand),
+        check=True,
+    )
     start = time.perf_counter()
     record = next(dock(pair.receptor, Molecule(smiles), options))
-    row: dict[str, Any] = {
-        "name": pair.name,
-        "ok": record.status is Status.OK,
-        "exhaustiveness": exhaustiveness,
-    }
+    row: dict[str, Any] = {"name": pair.name, "ok": record.status is Status.OK, "exhaustiveness": exhaustiveness}
     if record.status is not Status.OK:
         return row | {"class": "ligand", "reason": record.reason}
     told = record.extra["docking"]
     distances = [pose.get("rmsd_angstrom") for pose in told["poses"]]
     return row | {
-        "vina": record.scores["vina"]["value"], "rmsd": distances[0], "rmsds": distances,
-        "valid": told["checks"]["valid"], "failed": told["checks"]["failed"],
-        "n_torsions": told["n_torsions"], "search_s": told["wall_s"],
+        "vina": record.scores["vina"]["value"],
+        "rmsd": distances[0],
+        "rmsds": distances,
+        "valid": told["checks"]["valid"],
+        "failed": told["checks"]["failed"],
+        "n_torsions": told["n_torsions"],
+        "search_s": told["wall_s"],
         "wall_s": round(time.perf_counter() - start, 2),
-    }  # fmt: skip
+    }
 
 
 def attempted(work: Callable[[Any], dict[str, Any]]) -> Callable[[Any], dict[str, Any]]:
@@ -169,17 +172,9 @@ def summary(path: Path) -> None:
         pockets.reference_summary(good)
     if distances := [row["rmsd"] for row in good if row.get("rmsd") is not None]:
         near = [float(distance <= NEAR_ANGSTROM) for distance in distances]
-        both = [
-            float(row["rmsd"] <= NEAR_ANGSTROM and row["valid"])
-            for row in good
-            if row.get("rmsd") is not None
-        ]
+        both = [float(row["rmsd"] <= NEAR_ANGSTROM and row["valid"]) for row in good if row.get("rmsd") is not None]
         best = [float(min(row["rmsds"]) <= NEAR_ANGSTROM) for row in good if row.get("rmsd") is not None]
-        for name, values in (
-            ("top pose within 2 Å", near),
-            ("and PB-valid", both),
-            ("any of the poses", best),
-        ):
+        for name, values in (("top pose within 2 Å", near), ("and PB-valid", both), ("any of the poses", best)):
             low, high = interval(values)
             print(f"{name}: {np.mean(values):.1%} ({low:.1%} to {high:.1%}) of {len(values)}")
         print(f"search: median {np.median([row['search_s'] for row in good]):.1f} s a ligand")
@@ -189,13 +184,9 @@ def summary(path: Path) -> None:
 
 def main() -> None:
     """Run or sum up one figure."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
-    parser.add_argument(
-        "figure", choices=("receptors", "redock", "reference", "generated", "speed", "summary")
-    )
+    parser.add_argument("figure", choices=("receptors", "redock", "reference", "generated", "speed", "summary"))
     parser.add_argument("rows", nargs="?", type=Path)
     parser.add_argument("-o", "--output", type=Path, default=Path("docking.jsonl"))
     parser.add_argument("--count", type=int, default=100, help="pairs, in a fixed random order")
@@ -215,15 +206,11 @@ def work(arguments: argparse.Namespace) -> tuple[list[Any], Callable[[Any], dict
     if arguments.figure in ("reference", "generated", "speed"):
         chosen = pockets.crossdocked(data)[:count]
         if arguments.figure == "reference":
-            return chosen, attempted(
-                lambda each: pockets.reference_row(each, arguments.modes, exhaustiveness)
-            )
+            return chosen, attempted(lambda each: pockets.reference_row(each, arguments.modes, exhaustiveness))
         library = pockets.Library(data.parent / "molecules" / "molecules.train.smi.xz")
         if arguments.figure == "speed":
             return chosen[:1], lambda each: speed.speed_row(each, library, arguments.ligands, exhaustiveness)
-        return chosen, attempted(
-            lambda each: pockets.generated_row(each, library, arguments.ligands, exhaustiveness)
-        )
+        return chosen, attempted(lambda each: pockets.generated_row(each, library, arguments.ligands, exhaustiveness))
     pairs = posebusters(data)
     if arguments.figure == "receptors":
         return pairs, receptor_row

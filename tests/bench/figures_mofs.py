@@ -34,13 +34,8 @@ ZR6_OH = "[O]12[Zr]34[OH]5[Zr]62[OH]2[Zr]71[OH]4[Zr]14[O]3[Zr]35[O]6[Zr]2([O]71)
 BDC = "[O-]C(=O)c1ccc(cc1)C(=O)[O-]"
 BTC = "[O-]C(=O)c1cc(cc(c1)C(=O)[O-])C(=O)[O-]"
 BTB = "[O-]C(=O)c1ccc(cc1)c1cc(cc(c1)c1ccc(cc1)C(=O)[O-])c1ccc(cc1)C(=O)[O-]"
-ZR6_NU1000 = (
-    "[OH][Zr]123[OH]4[Zr]56[O]3[Zr]37([OH]2[Zr]28[O]1[Zr]14([O]6[Zr]([OH]53)([OH]21)([O]78)[OH])[OH])[OH]"
-)
-TBAPY = (
-    "O=C([O-])c1ccc(cc1)c1cc(c2ccc(cc2)C(=O)[O-])c2ccc3c(cc(c4ccc1c2c34)c1ccc(cc1)C(=O)[O-])"
-    "c1ccc(cc1)C(=O)[O-]"
-)
+ZR6_NU1000 = "[OH][Zr]123[OH]4[Zr]56[O]3[Zr]37([OH]2[Zr]28[O]1[Zr]14([O]6[Zr]([OH]53)([OH]21)([O]78)[OH])[OH])[OH]"
+TBAPY = "O=C([O-])c1ccc(cc1)c1cc(c2ccc(cc2)C(=O)[O-])c2ccc3c(cc(c4ccc1c2c34)c1ccc(cc1)C(=O)[O-])c1ccc(cc1)C(=O)[O-]"
 
 TEXTBOOK: dict[str, tuple[list[str], list[str]]] = {
     "01_MIL-88": ([FE3O], ["[O-]C(=O)C=CC(=O)[O-]"] * 3),
@@ -74,10 +69,7 @@ TEXTBOOK: dict[str, tuple[list[str], list[str]]] = {
 }
 """Framework: metal nodes and linkers of one formula unit, as the literature draws them."""
 
-EXPECTED_ERRORS = {
-    "Zn4O_cluster_with_hydrogen": "discrete complex",
-    "intentionally_messed_up_hmof1": "is no molecule",
-}
+EXPECTED_ERRORS = {"Zn4O_cluster_with_hydrogen": "discrete complex", "intentionally_messed_up_hmof1": "is no molecule"}
 """Files that must be refused, with a part of the reason."""
 
 
@@ -136,9 +128,7 @@ def problem(entry: Entry) -> str | None:
     source: dict[str, Any] = entry.source
     if sum(source["atoms"].values()) != source["n_atoms"]:
         return "atoms are not accounted for"
-    if rejected := [
-        block["smiles"] for block in source["linkers"] if Chem.MolFromSmiles(block["smiles"]) is None
-    ]:
+    if rejected := [block["smiles"] for block in source["linkers"] if Chem.MolFromSmiles(block["smiles"]) is None]:
         return f"RDKit rejects {rejected}"
     total: Counter[str] = Counter()
     for block in source["nodes"] + source["linkers"]:
@@ -179,9 +169,15 @@ def is_in_mofid(item: Material, records: list[dict[str, Any]]) -> bool:
 
 
 BOND_LISTS = (
-    "80_PCN-250", "MIL-47-P1-RASPA", "P1-Cu-BTC", "Zn4O_cluster_with_hydrogen", "ic101935f_si_002_tobacco",
-    "ja_512311a_si_007_tobacco", "super_csq_sym_5_mc_2_sym_8_mc_9_L_12", "super_nu1000",
-)  # fmt: skip
+    "80_PCN-250",
+    "MIL-47-P1-RASPA",
+    "P1-Cu-BTC",
+    "Zn4O_cluster_with_hydrogen",
+    "ic101935f_si_002_tobacco",
+    "ja_512311a_si_007_tobacco",
+    "super_csq_sym_5_mc_2_sym_8_mc_9_L_12",
+    "super_nu1000",
+)
 """Files with a list of bonds of their own; those of MOF-802 and of the broken file are left out."""
 
 
@@ -236,29 +232,21 @@ def main() -> int:
         reference = material_from_blocks(records[name]["nodes"], records[name]["linkers"])
         item = by_name[name].entry.item
         same += isinstance(item, Material) and item.distinct().linkers == reference.linkers
-    print(
-        f"frameworks with a MOFid entry: {same} of {len(common)} with the same linkers ({', '.join(common)})"
-    )
+    print(f"frameworks with a MOFid entry: {same} of {len(common)} with the same linkers ({', '.join(common)})")
 
     others = [outcome for outcome in outcomes if outcome.entry.item and not outcome.name.startswith("hMOF")]
     known = [outcome.name for outcome in others if is_in_mofid(outcome.entry.item, library)]
-    print(
-        f"frameworks whose whole sentence a MOFid record gives: {len(known)} of {len(others)} ({', '.join(known)})"
-    )
+    print(f"frameworks whose whole sentence a MOFid record gives: {len(known)} of {len(others)} ({', '.join(known)})")
 
     pairs = {name: bonds(data / "mofs" / "cif" / f"{name}.cif.gz") for name in BOND_LISTS}
     differing = [name for name, (listed, found) in pairs.items() if listed != found]
     n_listed = sum(len(listed) for listed, _ in pairs.values())
-    print(
-        f"bonds: {len(pairs) - len(differing)} of {len(pairs)} files as their own lists say ({n_listed:,} bonds)"
-    )
+    print(f"bonds: {len(pairs) - len(differing)} of {len(pairs)} files as their own lists say ({n_listed:,} bonds)")
 
     hypothetical = [outcome for outcome in outcomes if outcome.is_hypothetical]
     bad = {outcome.name: reason for outcome in hypothetical if (reason := problem(outcome.entry))}
     share = 100 * (1 - len(bad) / len(hypothetical))
-    print(
-        f"hypothetical frameworks: {len(hypothetical) - len(bad)} of {len(hypothetical)} ({share:.1f} %) complete"
-    )
+    print(f"hypothetical frameworks: {len(hypothetical) - len(bad)} of {len(hypothetical)} ({share:.1f} %) complete")
     for name, reason in bad.items():
         print(f"  {name}: {reason}")
 
@@ -267,9 +255,7 @@ def main() -> int:
     for name, error in errors.items():
         print(f"  {name}: {error.message}")
     seconds = [outcome.seconds for outcome in outcomes]
-    print(
-        f"time per CIF: median {1000 * statistics.median(seconds):.0f} ms, longest {1000 * max(seconds):.0f} ms"
-    )
+    print(f"time per CIF: median {1000 * statistics.median(seconds):.0f} ms, longest {1000 * max(seconds):.0f} ms")
 
     failed += [f"no error: {name}" for name in EXPECTED_ERRORS if name not in errors]
     failed += [f"unexpected error: {name}" for name in errors if name not in EXPECTED_ERRORS]

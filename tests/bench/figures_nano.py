@@ -33,8 +33,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 SHIPPED: Final = "logos-nano"
 
 PARTS: Final[dict[str, Callable[[Bench], dict[str, Any]]]] = {
-    part.__name__: part
-    for part in (losses, fitness, sites, molecules, antibodies, materials, forms, reactions)
+    part.__name__: part for part in (losses, fitness, sites, molecules, antibodies, materials, forms, reactions)
 }
 
 
@@ -86,36 +85,31 @@ def domain_and_tokens(text: str) -> tuple[str, int]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True)
     command = commands.add_parser("measure", help="measure models")
     command.set_defaults(run=run_measure)
     command.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)}; all if none is named")
-    command.add_argument(
-        "--model", type=Path, action="append", help="a model directory; more than once for a family"
-    )
+    command.add_argument("--model", type=Path, action="append", help="a model directory; more than once for a family")
     command.add_argument("--corpus", type=Path, default=ROOT / "corpus")
     command.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     command.add_argument("--scale", type=float, default=1.0, help="share of the full sample sizes")
     command.add_argument("--device", default="auto")
     command.add_argument(
-        "--seen", type=domain_and_tokens, action="append", default=[], metavar="DOMAIN=TOKENS",
+        "--seen",
+        type=domain_and_tokens,
+        action="append",
+        default=[],
+        metavar="DOMAIN=TOKENS",
         help="tokens of a domain that the model was trained on: a 5-gram of as many is measured too",
-    )  # fmt: skip
-    command.add_argument("--again", action="store_true", help="measure parts that are there already")
-    command.add_argument(
-        "-o", "--output", type=Path, default=ROOT / "figures", help="directory of the JSON files"
     )
+    command.add_argument("--again", action="store_true", help="measure parts that are there already")
+    command.add_argument("-o", "--output", type=Path, default=ROOT / "figures", help="directory of the JSON files")
     command = commands.add_parser("report", help="write card, page and plot")
     command.set_defaults(run=run_report)
     command.add_argument("figures", type=Path, nargs="+", help="JSON files of measure, of a family of sizes")
     command.add_argument(
-        "--shipped",
-        type=Path,
-        required=True,
-        help="JSON file of the model that the card is of; it may be one of them",
+        "--shipped", type=Path, required=True, help="JSON file of the model that the card is of; it may be one of them"
     )
     command.add_argument("--card", type=Path, default=ROOT / "tokenizers" / SHIPPED / "README.md")
     command.add_argument("--docs", type=Path, default=ROOT / "docs")

@@ -65,9 +65,7 @@ def figures(count: int) -> dict[str, Figure]:
             ("antibodies/antibodies.train.jsonl.xz",), ReadOptions(form=Form.ANTIBODY), "fasta", count
         ),
         "molecules": Figure(("molecules/molecules.train.smi.xz",), ReadOptions(canonical=True), "smi", count),
-        "reactions": Figure(
-            ("reactions/uspto50k.csv.xz",), ReadOptions(form=Form.REACTION), "smi", forms=both
-        ),
+        "reactions": Figure(("reactions/uspto50k.csv.xz",), ReadOptions(form=Form.REACTION), "smi", forms=both),
         "frameworks": Figure(("mofs/mofid.train.jsonl.xz",), ReadOptions(form=Form.MATERIAL), "json"),
     }
 
@@ -118,13 +116,9 @@ def _through_file(items: list[ScienceObject], figure: Figure) -> list[ScienceObj
 
 def main() -> int:
     """Print one line a data set; the exit status is 1 if anything came back differently."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument(
-        "--count", type=int, default=10_000, help="proteins, antibodies, molecules (default: 10,000)"
-    )
+    parser.add_argument("--count", type=int, default=10_000, help="proteins, antibodies, molecules (default: 10,000)")
     parser.add_argument("--only", choices=list(figures(1)), action="append")
     options = parser.parse_args()
     passed = True

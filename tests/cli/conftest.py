@@ -28,9 +28,7 @@ class Logos(Protocol):
 
 def environment(checkout: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the environment in which a child runs this checkout, without colour or a user's settings."""
-    env = {
-        name: value for name, value in os.environ.items() if name not in ("LOGOS_TRACEBACK", "FORCE_COLOR")
-    }
+    env = {name: value for name, value in os.environ.items() if name not in ("LOGOS_TRACEBACK", "FORCE_COLOR")}
     env |= {"PYTHONPATH": str(checkout), "OMP_NUM_THREADS": "1", "COLUMNS": "100", "TERM": "dumb"}
     return env | dict(extra or {})
 
@@ -74,9 +72,7 @@ def logos(checkout: Path, tmp_path: Path, logos_argv: list[str]) -> Logos:
             done.args, done.returncode, done.stdout.decode(), done.stderr.decode(errors="replace")
         )
         if code is not None:
-            assert out.returncode == code, (
-                f"exit {out.returncode}\n{out.stdout[-2000:]}\n{out.stderr[-4000:]}"
-            )
+            assert out.returncode == code, f"exit {out.returncode}\n{out.stdout[-2000:]}\n{out.stderr[-4000:]}"
         return out
 
     return run

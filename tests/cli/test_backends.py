@@ -76,15 +76,22 @@ def server() -> Iterator[tuple[type[_Server], str]]:
     ("sent", "code"), [(signal.SIGINT, ExitCode.INTERRUPTED), (signal.SIGTERM, ExitCode.TERMINATED)]
 )
 def test_a_signal_keeps_what_is_finished(
-    backend: str, sent: signal.Signals, code: ExitCode, logos_argv: list[str], logos_env: dict[str, str],
-    server: tuple[type[_Server], str], tmp_path: Path,
-) -> None:  # fmt: skip
+    backend: str,
+    sent: signal.Signals,
+    code: ExitCode,
+    logos_argv: list[str],
+    logos_env: dict[str, str],
+    server: tuple[type[_Server], str],
+    tmp_path: Path,
+) -> None:
     local = ("--device", "cpu", "--threads", "1", "--backend", backend)
     chosen = ("--base-url", server[1]) if backend == "remote" else local
     process = subprocess.Popen(
         [*logos_argv, "generate", "molecule", *chosen, "-n", "100000", "-b", "8", "-o", "out.jsonl"],
-        cwd=tmp_path, env=logos_env, stderr=subprocess.PIPE,
-    )  # fmt: skip
+        cwd=tmp_path,
+        env=logos_env,
+        stderr=subprocess.PIPE,
+    )
     part = tmp_path / "out.jsonl.part"
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not (part.exists() and part.stat().st_size):
@@ -110,9 +117,19 @@ def test_a_server_that_dies_leaves_the_finished_records(
 ) -> None:
     server[0].most = 5
     done = logos(
-        "generate", "molecule", "-n", "50", "-b", "2", "--base-url", server[1], "-o", "out.jsonl",
-        env={"LOGOS_REMOTE_TRIES": "2"}, code=ExitCode.MISSING,
-    )  # fmt: skip
+        "generate",
+        "molecule",
+        "-n",
+        "50",
+        "-b",
+        "2",
+        "--base-url",
+        server[1],
+        "-o",
+        "out.jsonl",
+        env={"LOGOS_REMOTE_TRIES": "2"},
+        code=ExitCode.MISSING,
+    )
     assert "the server gave no answer in 2 tries" in done.stderr
     assert "finished records are kept" in done.stderr
     records = [json.loads(line) for line in (tmp_path / "out.jsonl.part").read_text().splitlines()]

@@ -19,10 +19,29 @@ if TYPE_CHECKING:
 
 def test_a_measurement_is_json_and_a_table(logos: Logos, tmp_path: Path) -> None:
     done = logos(
-        "bench", "throughput", "--shape", "2m", "--batch", "1,8", "-n", "9", "--max-new-tokens", "12", "--repeats",
-        "1", "--prompt-tokens", "16", "--threads", "1", "--device", "cpu", "--json",
-        "--write", tmp_path / "p.md", code=0,
-    )  # fmt: skip
+        "bench",
+        "throughput",
+        "--shape",
+        "2m",
+        "--batch",
+        "1,8",
+        "-n",
+        "9",
+        "--max-new-tokens",
+        "12",
+        "--repeats",
+        "1",
+        "--prompt-tokens",
+        "16",
+        "--threads",
+        "1",
+        "--device",
+        "cpu",
+        "--json",
+        "--write",
+        tmp_path / "p.md",
+        code=0,
+    )
     result = json.loads(done.stdout)
     assert [row["batch_size"] for row in result["rows"]] == [1, 8]
     for row in result["rows"]:
@@ -39,9 +58,16 @@ def test_a_measurement_is_json_and_a_table(logos: Logos, tmp_path: Path) -> None
 
 def test_the_plain_script_is_measured_in_turns() -> None:
     options = ThroughputOptions(
-        "2m", batches=(8,), n_samples=4, prompt_tokens=8, max_new_tokens=6, naive=True, repeats=1, device="cpu",
+        "2m",
+        batches=(8,),
+        n_samples=4,
+        prompt_tokens=8,
+        max_new_tokens=6,
+        naive=True,
+        repeats=1,
+        device="cpu",
         threads=1,
-    )  # fmt: skip
+    )
     (row,) = throughput(options)["rows"]
     assert row["naive_useful_tokens_per_s"] > 0
     assert row["times_naive"] > 0

@@ -32,9 +32,7 @@ def test_the_sentences_are_of_many_forms() -> None:
 
 
 def test_a_model_agrees_with_itself_and_less_the_fewer_bits_it_has() -> None:
-    result = parity(
-        ParityOptions(types=("f32", "q8_0", "q4_0"), dtypes=("float32",), **(_FEW | {"n_samples": 8}))
-    )
+    result = parity(ParityOptions(types=("f32", "q8_0", "q4_0"), dtypes=("float32",), **(_FEW | {"n_samples": 8})))
     reference, f32, q8, q4 = result["rows"]
     assert (reference["backend"], reference["type"], reference["top1"]) == ("torch", "float32", 1.0)
     assert [row["type"] for row in result["rows"]] == ["float32", "f32", "q8_0", "q4_0"]
@@ -52,9 +50,7 @@ def test_perplexity_is_that_of_the_likelihood() -> None:
     result = parity(ParityOptions(types=(), dtypes=(), **_FEW))
     model = open_model(LoadOptions(device="cpu", threads=1, dtype="float32")).load()
     assert isinstance(model, Backend)
-    scored = [
-        one for one in Likelihood(model, model.context_tokens).score(SENTENCES) if isinstance(one, ScoredText)
-    ]
+    scored = [one for one in Likelihood(model, model.context_tokens).score(SENTENCES) if isinstance(one, ScoredText)]
     assert len(scored) == len(SENTENCES) == result["n_sentences"]
     logps = np.concatenate([one.all for one in scored])
     assert len(logps) == result["n_tokens"]
@@ -70,9 +66,7 @@ def test_matrices_that_a_type_cannot_divide_are_told() -> None:
 def test_any_checkpoint_can_be_compared(kind: str, tmp_path: Path) -> None:
     directory = write_checkpoint(tmp_path / kind, kind, small_tokenizer(kind))
     (tmp_path / "some.txt").write_text("\n".join(SENTENCES[:3]))
-    options = ParityOptions(
-        str(directory), types=("f32",), dtypes=(), sentences=str(tmp_path / "some.txt"), **_FEW
-    )
+    options = ParityOptions(str(directory), types=("f32",), dtypes=(), sentences=str(tmp_path / "some.txt"), **_FEW)
     result = parity(options)
     assert result["n_sentences"] == 3
     assert result["rows"][1]["top1"] == 1.0
@@ -112,8 +106,19 @@ def test_what_cannot_be_compared_is_refused_at_once(tmp_path: Path) -> None:
 def test_as_a_user_runs_it(logos: Logos, tmp_path: Path) -> None:
     weights = data_path("tokenizers", EMBEDDED, "model.safetensors").stat().st_size
     command = (
-        "bench", "parity", "--type", "q8_0,q4_k_m", "--dtype", "none", "-n", "3", "--threads", "1", "--device", "cpu",
-    )  # fmt: skip
+        "bench",
+        "parity",
+        "--type",
+        "q8_0,q4_k_m",
+        "--dtype",
+        "none",
+        "-n",
+        "3",
+        "--threads",
+        "1",
+        "--device",
+        "cpu",
+    )
     done = logos(*command, code=ExitCode.OK)
     head, _, *rows = [line.strip("| ").split(" | ") for line in done.stdout.splitlines()]
     assert head[:4] == ["backend", "type", "size", "perplexity"]
@@ -122,8 +127,6 @@ def test_as_a_user_runs_it(logos: Logos, tmp_path: Path) -> None:
     assert rows[1][-1].endswith(" of 3")
     assert "multiple of 256: there llama.cpp took 4 q5_0, 2 q8_0" in done.stderr
     (tmp_path / "one.txt").write_text("<MoleculeS>CCO<MoleculeE>\n")
-    done = logos(
-        *command[:4], "--dtype", "none", "-n", "0", "--sentences", "one.txt", "--json", code=ExitCode.OK
-    )
+    done = logos(*command[:4], "--dtype", "none", "-n", "0", "--sentences", "one.txt", "--json", code=ExitCode.OK)
     assert json.loads(done.stdout)["n_tokens"] == 5
     assert done.stderr == ""

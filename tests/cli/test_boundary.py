@@ -49,8 +49,7 @@ def _clean(stderr: str) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("content", "code"),
-    [(GOOD, ExitCode.OK), (MIXED, ExitCode.PARTIAL), (BAD, ExitCode.USAGE), ("", ExitCode.USAGE)],
+    ("content", "code"), [(GOOD, ExitCode.OK), (MIXED, ExitCode.PARTIAL), (BAD, ExitCode.USAGE), ("", ExitCode.USAGE)]
 )
 def test_the_exit_code_says_how_many_records_failed(logos: Any, content: str, code: ExitCode) -> None:
     done = logos("encode", "-", stdin=content, code=code)
@@ -90,9 +89,7 @@ def test_what_cannot_be_used_as_given(logos: Any, arguments: list[str]) -> None:
     assert re.search(r"^error: ", done.stderr, re.MULTILINE | re.IGNORECASE)
 
 
-@pytest.mark.parametrize(
-    "arguments", [["--help"], ["-h"], ["--version"], ["encode", "-h"], ["grammar", "--help"]]
-)
+@pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["--version"], ["encode", "-h"], ["grammar", "--help"]])
 def test_help_and_version(logos: Any, arguments: list[str]) -> None:
     done = logos(*arguments, code=ExitCode.OK)
     assert "logos" in done.stdout
@@ -149,9 +146,7 @@ def test_no_colour_outside_a_terminal(logos: Any) -> None:
         ([], {"LOGOS_TRACEBACK": ""}, False),
     ],
 )
-def test_a_traceback_only_when_asked_for(
-    logos: Any, arguments: list[str], env: dict[str, str], shown: bool
-) -> None:
+def test_a_traceback_only_when_asked_for(logos: Any, arguments: list[str], env: dict[str, str], shown: bool) -> None:
     done = logos("encode", "--as", "nonsense", *arguments, "-", stdin=GOOD, env=env, code=ExitCode.USAGE)
     assert ("Traceback" in done.stderr) == shown
     assert "error: unknown form 'nonsense'" in done.stderr
@@ -233,12 +228,7 @@ def test_a_full_disk_under_stdout(logos_argv: list[str], logos_env: dict[str, st
     with Path("/dev/full").open("w") as full:
         for arguments in (["encode", str(fasta)], ["grammar", "show"], ["--help"]):
             done = subprocess.run(
-                [*logos_argv, *arguments],
-                stdout=full,
-                stderr=subprocess.PIPE,
-                text=True,
-                env=logos_env,
-                check=False,
+                [*logos_argv, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, env=logos_env, check=False
             )
             assert done.returncode == ExitCode.FAILED, arguments
             assert _clean(done.stderr)
@@ -256,9 +246,12 @@ def test_a_full_disk_under_a_file(
     out = tmp_path / f"out.{suffix}"
     done = subprocess.run(
         [*logos_argv, "encode", str(many), "-o", str(out)],
-        capture_output=True, text=True, env=logos_env, check=False,
+        capture_output=True,
+        text=True,
+        env=logos_env,
+        check=False,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)),
-    )  # fmt: skip
+    )
     assert done.returncode == ExitCode.FAILED
     assert _clean(done.stderr)
     assert not out.exists(), "an incomplete output never has the final name"
@@ -268,19 +261,21 @@ def test_a_full_disk_under_a_file(
 # -- streams -------------------------------------------------------------------------------------------------
 
 
-def _shell(
-    command: str, logos_argv: list[str], env: dict[str, str], cwd: Path
-) -> subprocess.CompletedProcess[str]:
+def _shell(command: str, logos_argv: list[str], env: dict[str, str], cwd: Path) -> subprocess.CompletedProcess[str]:
     program = " ".join(logos_argv)
     return subprocess.run(
         ["bash", "-c", command.replace("logos ", f"{program} ")],
-        capture_output=True, text=True, env=env, cwd=cwd, check=False, timeout=120,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        env=env,
+        cwd=cwd,
+        check=False,
+        timeout=120,
+    )
 
 
 @pytest.mark.parametrize(
-    "arguments",
-    ["encode {many}", "encode {many} -f text", "decode {many} --to fasta", "grammar show", "encode --help"],
+    "arguments", ["encode {many}", "encode {many} -f text", "decode {many} --to fasta", "grammar show", "encode --help"]
 )
 def test_a_closed_pipe_ends_quietly(
     logos_argv: list[str], logos_env: dict[str, str], many: Path, tmp_path: Path, arguments: str
@@ -334,8 +329,12 @@ def running(logos_argv: list[str], logos_env: dict[str, str], many: Path, tmp_pa
     def start(output: str, *arguments: str) -> tuple[subprocess.Popen[str], Path]:
         process = subprocess.Popen(
             [*logos_argv, "encode", str(many), "-o", output, *arguments],
-            stderr=subprocess.PIPE, text=True, env=logos_env, cwd=tmp_path, start_new_session=True,
-        )  # fmt: skip
+            stderr=subprocess.PIPE,
+            text=True,
+            env=logos_env,
+            cwd=tmp_path,
+            start_new_session=True,
+        )
         started.append(process)
         part = tmp_path / f"{output}.part"
         deadline = time.monotonic() + 60
@@ -352,10 +351,7 @@ def running(logos_argv: list[str], logos_env: dict[str, str], many: Path, tmp_pa
 
 @pytest.mark.parametrize(
     ("number", "code", "word"),
-    [
-        (signal.SIGINT, ExitCode.INTERRUPTED, "interrupted"),
-        (signal.SIGTERM, ExitCode.TERMINATED, "terminated"),
-    ],
+    [(signal.SIGINT, ExitCode.INTERRUPTED, "interrupted"), (signal.SIGTERM, ExitCode.TERMINATED, "terminated")],
 )
 @pytest.mark.parametrize("suffix", ["jsonl", "jsonl.gz", "jsonl.zst"])
 def test_a_signal_keeps_finished_records(
@@ -387,9 +383,14 @@ def _text(path: Path) -> str:
 def test_a_signal_while_waiting_for_input(logos_argv: list[str], logos_env: dict[str, str]) -> None:
     for number, code in ((signal.SIGINT, ExitCode.INTERRUPTED), (signal.SIGTERM, ExitCode.TERMINATED)):
         process = subprocess.Popen(
-            [*logos_argv, "encode", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            text=True, env=logos_env, start_new_session=True,
-        )  # fmt: skip
+            [*logos_argv, "encode", "-"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=logos_env,
+            start_new_session=True,
+        )
         time.sleep(2)
         process.send_signal(number)
         _, stderr = process.communicate(timeout=60)
@@ -398,8 +399,7 @@ def test_a_signal_while_waiting_for_input(logos_argv: list[str], logos_env: dict
 
 
 @pytest.mark.parametrize(
-    ("number", "code"),
-    [(signal.SIGINT, ExitCode.INTERRUPTED), (signal.SIGTERM, ExitCode.TERMINATED)],
+    ("number", "code"), [(signal.SIGINT, ExitCode.INTERRUPTED), (signal.SIGTERM, ExitCode.TERMINATED)]
 )
 def test_a_signal_in_a_finalizer_is_not_lost(number: signal.Signals, code: ExitCode, checkout: Path) -> None:
     """What its handler raises there cannot leave it."""
@@ -420,9 +420,13 @@ install_signal_handlers()
 sys.exit(run(work))
 """
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=50, check=False,
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
         env=dict(os.environ) | {"PYTHONPATH": str(checkout)},
-    )  # fmt: skip
+    )
     assert done.returncode == code, done.stderr
     assert _clean(done.stderr)
 
@@ -467,11 +471,7 @@ def test_every_error_class_is_shown_with_place_and_remedy(capsys: pytest.Capture
     from logos_cli import errors
     from logos_cli.cli.boundary import run
 
-    classes = [
-        item
-        for item in vars(errors).values()
-        if isinstance(item, type) and issubclass(item, errors.LogosError)
-    ]
+    classes = [item for item in vars(errors).values() if isinstance(item, type) and issubclass(item, errors.LogosError)]
     assert len(classes) >= 10
     for cls in classes:
         if cls is errors.GrammarError:

@@ -34,11 +34,7 @@ def test_a_script_for_each_shell(logos: Any, shell: str, signs: tuple[str, ...])
 def _bash(logos: Any, line: str) -> list[str]:
     """Complete the last word of a line as bash would ask for it."""
     words = line.split(" ")
-    env = {
-        "COMP_WORDS": "\n".join(words),
-        "COMP_CWORD": str(len(words) - 1),
-        "_LOGOS_COMPLETE": "complete_bash",
-    }
+    env = {"COMP_WORDS": "\n".join(words), "COMP_CWORD": str(len(words) - 1), "_LOGOS_COMPLETE": "complete_bash"}
     found: list[str] = logos(env=env).stdout.split()
     return found
 
@@ -72,14 +68,8 @@ def test_values(logos: Any) -> None:
     ("shell", "env"),
     [
         ("zsh", {"_TYPER_COMPLETE_ARGS": "logos encode --as mat"}),
-        (
-            "fish",
-            {"_TYPER_COMPLETE_ARGS": "logos encode --as mat", "_TYPER_COMPLETE_FISH_ACTION": "get-args"},
-        ),
-        (
-            "powershell",
-            {"_TYPER_COMPLETE_ARGS": "logos encode --as mat", "_TYPER_COMPLETE_WORD_TO_COMPLETE": "mat"},
-        ),
+        ("fish", {"_TYPER_COMPLETE_ARGS": "logos encode --as mat", "_TYPER_COMPLETE_FISH_ACTION": "get-args"}),
+        ("powershell", {"_TYPER_COMPLETE_ARGS": "logos encode --as mat", "_TYPER_COMPLETE_WORD_TO_COMPLETE": "mat"}),
     ],
 )
 def test_other_shells_get_the_same_answers(logos: Any, shell: str, env: dict[str, str]) -> None:
@@ -89,9 +79,7 @@ def test_other_shells_get_the_same_answers(logos: Any, shell: str, env: dict[str
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")
-def test_a_real_bash_completes(
-    logos: Any, logos_env: dict[str, str], logos_argv: list[str], tmp_path: Path
-) -> None:
+def test_a_real_bash_completes(logos: Any, logos_env: dict[str, str], logos_argv: list[str], tmp_path: Path) -> None:
     """Source the script and let bash itself call the function that it binds."""
     script = logos("--show-completion", "bash", env=NAMED_SHELL, code=0).stdout
     program = tmp_path / "logos"
@@ -104,6 +92,9 @@ def test_a_real_bash_completes(
     """
     done = subprocess.run(
         ["bash", "--norc", "-c", script + test],
-        env=logos_env | {"PATH": f"{tmp_path}:{logos_env['PATH']}"}, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        env=logos_env | {"PATH": f"{tmp_path}:{logos_env['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert done.stdout.split() == ["retrosynthesis"]

@@ -31,9 +31,7 @@ def test_the_accounting_sums(logos: Logos, tmp_path: Path) -> None:
     assert lines[2] == "3 sentences: 2 to train on, 0 held out, 1 repeated"
     assert lines[3].startswith("corpus: 14 tokens in ")
     assert len(lines) == 4
-    quiet = logos(
-        "corpus", "build", "m.smi", "-o", "corpus", "--overwrite", "--valid-share", "0", "-q", code=3
-    )
+    quiet = logos("corpus", "build", "m.smi", "-o", "corpus", "--overwrite", "--valid-share", "0", "-q", code=3)
     assert quiet.stderr.splitlines() == lines[:1]
 
 
@@ -42,9 +40,15 @@ def test_info_is_a_table_and_json(logos: Logos, tmp_path: Path) -> None:
     logos("corpus", "build", "m.smi", "-o", "corpus", "--valid-share", "0", code=3)
     header, row = (line.split("\t") for line in logos("corpus", "info", "corpus", code=0).stdout.splitlines())
     assert dict(zip(header, row, strict=True)) == {
-        "domain": "molecule", "forms": "molecule", "train": "2", "train_tokens": "14", "valid": "0",
-        "valid_tokens": "0", "weight": "1.0", "dropped": "1",
-    }  # fmt: skip
+        "domain": "molecule",
+        "forms": "molecule",
+        "train": "2",
+        "train_tokens": "14",
+        "valid": "0",
+        "valid_tokens": "0",
+        "weight": "1.0",
+        "dropped": "1",
+    }
     manifest = json.loads(logos("corpus", "info", "corpus", "--json", code=0).stdout)
     assert manifest["records"]["rejected"] == {"molecule not accepted": 1}
     assert manifest["sources"][0]["path"] == "m.smi"
@@ -81,9 +85,7 @@ def test_verify_names_the_altered_shard(logos: Logos, tmp_path: Path) -> None:
         (["m.smi"], "--output"),
     ],
 )
-def test_bad_usage_ends_with_2_and_says_what(
-    logos: Logos, tmp_path: Path, arguments: list[str], message: str
-) -> None:
+def test_bad_usage_ends_with_2_and_says_what(logos: Logos, tmp_path: Path, arguments: list[str], message: str) -> None:
     (tmp_path / "m.smi").write_text("CCO\n")
     (tmp_path / "empty").mkdir()
     done = logos("corpus", "build", *arguments)
@@ -122,9 +124,7 @@ def large(tmp_path: Path) -> Path:
     """Enough records for several parts."""
     rng = random.Random(8)
     path = tmp_path / "p.fasta"
-    path.write_text(
-        "".join(f">{n}\n{''.join(rng.choices('ACDEFGHIKLMNPQRSTVWY', k=60))}\n" for n in range(30_000))
-    )
+    path.write_text("".join(f">{n}\n{''.join(rng.choices('ACDEFGHIKLMNPQRSTVWY', k=60))}\n" for n in range(30_000)))
     return path
 
 
@@ -135,10 +135,7 @@ def start(argv: list[str], env: dict[str, str], tmp_path: Path, *more: str) -> s
 
 def wait_for_parts(tmp_path: Path, process: subprocess.Popen[str], count: int) -> None:
     for _ in range(2400):
-        if (
-            len(list((tmp_path / "killed" / "build" / "parts").glob("*.npz"))) >= count
-            or process.poll() is not None
-        ):
+        if len(list((tmp_path / "killed" / "build" / "parts").glob("*.npz"))) >= count or process.poll() is not None:
             return
         time.sleep(0.05)
 
@@ -170,9 +167,7 @@ def test_sentences_are_shown_by_domain_and_by_number(logos: Logos, tmp_path: Pat
     logos("corpus", "build", "m.smi", "-o", "corpus", "--valid-share", "0", code=0)
     every = logos("corpus", "show", "corpus", "molecule", code=0).stdout.splitlines()
     assert sorted(every) == [f"<MoleculeS>{smiles}<MoleculeE>" for smiles in ("CCC", "CCN", "CCO")]
-    assert (
-        logos("corpus", "show", "corpus", "molecule", "--limit", "2", code=0).stdout.splitlines() == every[:2]
-    )
+    assert logos("corpus", "show", "corpus", "molecule", "--limit", "2", code=0).stdout.splitlines() == every[:2]
     done = logos("corpus", "show", "corpus", "molecule:2", "molecule:0", "-f", "jsonl", code=0)
     records = [json.loads(line) for line in done.stdout.splitlines()]
     assert [(record["id"], record["text"]) for record in records] == [

@@ -27,9 +27,7 @@ def test_the_writers_named_by_the_help_are_those_that_exist() -> None:
 
 
 def test_fasta(logos: Any) -> None:
-    done = logos(
-        "decode", "--to", "fasta", stdin="<ProteinS>MKTAYIAKQR<ProteinE>\n<ProteinS>ACDE<ProteinE>\n", code=0
-    )
+    done = logos("decode", "--to", "fasta", stdin="<ProteinS>MKTAYIAKQR<ProteinE>\n<ProteinS>ACDE<ProteinE>\n", code=0)
     lines = done.stdout.splitlines()
     assert [line for line in lines if not line.startswith(">")] == ["MKTAYIAKQR", "ACDE"]
     assert len({line for line in lines if line.startswith(">")}) == 2
@@ -39,9 +37,7 @@ def test_fasta(logos: Any) -> None:
 def test_smiles_and_reaction_smiles(logos: Any) -> None:
     molecule, reaction = SENTENCES.splitlines()[2:]
     assert logos("decode", "--to", "smi", stdin=molecule, code=0).stdout.split()[0] == "CC(=O)Oc1ccccc1C(=O)O"
-    assert (
-        logos("decode", "--to", "smi", stdin=reaction, code=0).stdout.split()[0] == "CC(=O)O.CCO>>CCOC(C)=O"
-    )
+    assert logos("decode", "--to", "smi", stdin=reaction, code=0).stdout.split()[0] == "CC(=O)O.CCO>>CCOC(C)=O"
 
 
 @pytest.mark.parametrize("arguments", [[], ["--3d"]])
@@ -106,10 +102,7 @@ def test_a_format_must_be_named(logos: Any) -> None:
 
 def test_there_and_back(logos: Any) -> None:
     """Sequences and molecules survive sentence → file → sentence."""
-    for to, text in (
-        ("fasta", "<ProteinS>MKTAYIAKQR<ProteinE>\n"),
-        ("smi", SENTENCES.splitlines()[2] + "\n"),
-    ):
+    for to, text in (("fasta", "<ProteinS>MKTAYIAKQR<ProteinE>\n"), ("smi", SENTENCES.splitlines()[2] + "\n")):
         native = logos("decode", "--to", to, stdin=text, code=0).stdout
         assert logos("encode", "-f", "text", stdin=native, code=0).stdout == text
 
@@ -138,5 +131,6 @@ def test_invalid_records_go_only_where_their_status_goes(logos: Any) -> None:
     assert done.stderr == "2 records: 1 ok, 1 invalid\n"
     rows = list(csv.DictReader(io.StringIO(logos("decode", "--to", "csv", stdin=stdin, code=0).stdout)))
     assert [(row["id"], row["status"], row["reason"]) for row in rows] == [
-        ("good", "ok", ""), ("bad", "invalid", "unclosed ring"),
-    ]  # fmt: skip
+        ("good", "ok", ""),
+        ("bad", "invalid", "unclosed ring"),
+    ]

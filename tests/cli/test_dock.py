@@ -58,9 +58,7 @@ def test_pipe_of_smiles_to_records(logos: Any, receptor: Path, checkout: Path) -
 
 def test_compressed_sdf_holds_all_poses(logos: Any, receptor: Path, tmp_path: Path) -> None:
     (tmp_path / "ligands.smi").write_text("CCO ethanol\nCCN amine\n")
-    logos(
-        "dock", "-r", receptor, "-l", tmp_path / "ligands.smi", "-o", tmp_path / "poses.sdf.gz", *FAST, code=0
-    )
+    logos("dock", "-r", receptor, "-l", tmp_path / "ligands.smi", "-o", tmp_path / "poses.sdf.gz", *FAST, code=0)
     with gzip.open(tmp_path / "poses.sdf.gz") as stream:
         poses = [pose for pose in Chem.ForwardSDMolSupplier(stream) if pose is not None]
     assert {pose.GetProp("_Name") for pose in poses} == {"ethanol", "amine"}
@@ -76,8 +74,12 @@ def test_directory_is_continued(logos: Any, receptor: Path, tmp_path: Path) -> N
     logos(*run, code=3)
     folder = tmp_path / "run"
     assert {path.name for path in folder.iterdir()} == {
-        "poses.sdf", "records.jsonl", "receptor.cif", "receptor.pdbqt", "run.json",
-    }  # fmt: skip
+        "poses.sdf",
+        "records.jsonl",
+        "receptor.cif",
+        "receptor.pdbqt",
+        "run.json",
+    }
     refused = logos(*run, code=2)
     assert "--resume" in refused.stderr
     poses = (folder / "poses.sdf").read_text()
@@ -89,8 +91,10 @@ def test_directory_is_continued(logos: Any, receptor: Path, tmp_path: Path) -> N
     done = logos(*run, "--resume", code=3)
     assert "3 requested → 2 docked (1 from before, 1 failed before)" in done.stderr
     assert [record["id"] for record in _records((folder / "records.jsonl").read_text())] == [
-        "ethanol", "boron", "amine",
-    ]  # fmt: skip
+        "ethanol",
+        "boron",
+        "amine",
+    ]
     assert (folder / "poses.sdf").read_text().startswith(poses)
     titles = [pose.GetProp("_Name") for pose in Chem.SDMolSupplier(str(folder / "poses.sdf"))]
     assert set(titles) == {"ethanol", "amine"}
@@ -112,10 +116,7 @@ def test_report_of_new_and_of_saved_results(logos: Any, receptor: Path, tmp_path
     assert "amine" in page
     refused = logos("dock", "-r", receptor, "-l", library, "--report", report, *FAST, code=2)
     assert "exists" in refused.stderr
-    assert (
-        "ending in .html"
-        in logos("dock", "-r", receptor, "-", "--report", "x.pdf", stdin="C\n", code=2).stderr
-    )
+    assert "ending in .html" in logos("dock", "-r", receptor, "-", "--report", "x.pdf", stdin="C\n", code=2).stderr
 
 
 def test_drawing_that_passes_for_a_pose(logos: Any, receptor: Path, tmp_path: Path) -> None:
@@ -152,10 +153,7 @@ def test_whole_run_in_a_process_without_network(receptor: Path, checkout: Path) 
     if shutil.which("unshare") is None or subprocess.run([*apart, "true"], check=False).returncode:
         pytest.skip("no network namespaces here: docking was not run without a network")
     command = [*apart, sys.executable, "-m", "logos_cli", "dock", "-r", str(receptor), "-", *FAST]
-    environment = dict(os.environ) | {
-        "PYTHONPATH": str(checkout),
-        "LOGOS_CACHE": str(receptor.parent / "cache"),
-    }
+    environment = dict(os.environ) | {"PYTHONPATH": str(checkout), "LOGOS_CACHE": str(receptor.parent / "cache")}
     done = subprocess.run(
         command, input="CCO\n", text=True, capture_output=True, env=environment, timeout=120, check=False
     )
@@ -164,9 +162,7 @@ def test_whole_run_in_a_process_without_network(receptor: Path, checkout: Path) 
 
 
 def test_plan_shows_the_box(logos: Any, receptor: Path) -> None:
-    done = logos(
-        "dock", "-r", receptor, "-", "--center", "1,2,3", "--size", "20", "--dry-run", stdin="CCO\n", code=0
-    )
+    done = logos("dock", "-r", receptor, "-", "--center", "1,2,3", "--size", "20", "--dry-run", stdin="CCO\n", code=0)
     assert "20 × 20 × 20 Å at 1.0, 2.0, 3.0" in done.stdout
 
 

@@ -39,9 +39,7 @@ def test_sentences_on_a_terminal(logos_argv: list[str], logos_env: dict[str, str
 
     (tmp_path / "a.fasta").write_text(FASTA)
     shown = on_terminal([*logos_argv, "encode", str(tmp_path / "a.fasta")], logos_env | {"NO_COLOR": "1"})
-    assert shown.splitlines()[:2] == [
-        "<ProteinS>MKTAYIAKQRQISFVKSHFS<ProteinE>", "<ProteinS>ACDEFGHIKL<ProteinE>",
-    ]  # fmt: skip
+    assert shown.splitlines()[:2] == ["<ProteinS>MKTAYIAKQRQISFVKSHFS<ProteinE>", "<ProteinS>ACDEFGHIKL<ProteinE>"]
 
 
 def test_the_content_decides_not_the_name(logos: Any, tmp_path: Path) -> None:
@@ -69,9 +67,7 @@ def test_directories_and_lists_of_files(logos: Any, tmp_path: Path) -> None:
     from_directory = _records(logos("encode", "data", code=0).stdout)
     from_list = _records(logos("encode", "@list.txt", code=0).stdout)
     assert len(from_directory) == 4
-    assert sorted(record["text"] for record in from_directory) == sorted(
-        record["text"] for record in from_list
-    )
+    assert sorted(record["text"] for record in from_directory) == sorted(record["text"] for record in from_list)
     assert [record["kind"] for record in from_list] == ["protein", "protein", "molecule", "molecule"]
 
 
@@ -103,9 +99,7 @@ def test_text_and_token_ids_hold_the_good_records_only(logos: Any) -> None:
     assert len(ids.split()) == 3 + 2 + 1, "three residues, two tags, and what begins every text"
 
 
-def test_what_is_encoded_is_well_formed_and_encoding_again_changes_nothing(
-    logos: Any, tmp_path: Path
-) -> None:
+def test_what_is_encoded_is_well_formed_and_encoding_again_changes_nothing(logos: Any, tmp_path: Path) -> None:
     (tmp_path / "a.fasta").write_text(FASTA)
     once = logos("encode", "a.fasta", code=0).stdout
     logos("grammar", "check", stdin=once, code=0)
@@ -113,10 +107,18 @@ def test_what_is_encoded_is_well_formed_and_encoding_again_changes_nothing(
 
 
 def test_unknown_keys_of_records_go_through(logos: Any) -> None:
-    line = json.dumps({
-        "schema": 1, "id": "x", "kind": "molecule", "text": "<MoleculeS>C<MoleculeE>", "status": "ok", "plate": "B7",
-        "sample": {"seed": 4}, "scores": {"qed": {"value": 0.5}},
-    })  # fmt: skip
+    line = json.dumps(
+        {
+            "schema": 1,
+            "id": "x",
+            "kind": "molecule",
+            "text": "<MoleculeS>C<MoleculeE>",
+            "status": "ok",
+            "plate": "B7",
+            "sample": {"seed": 4},
+            "scores": {"qed": {"value": 0.5}},
+        }
+    )
     (record,) = _records(logos("encode", stdin=line, code=0).stdout)
     assert record == json.loads(line)
     broken = json.loads(line) | {"text": "<MoleculeS>"}
@@ -127,14 +129,10 @@ def test_unknown_keys_of_records_go_through(logos: Any) -> None:
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_the_order_of_records_does_not_depend_on_jobs(logos: Any, tmp_path: Path, jobs: str) -> None:
     for number in range(12):
-        (tmp_path / f"{number:02}.fasta").write_text(
-            f">p{number}\nMK{'A' * (number + 1)}\n" * (50 - 4 * number)
-        )
+        (tmp_path / f"{number:02}.fasta").write_text(f">p{number}\nMK{'A' * (number + 1)}\n" * (50 - 4 * number))
     names = sorted(path.name for path in tmp_path.glob("*.fasta"))
     records = _records(logos("encode", *names, "--jobs", jobs, code=0).stdout)
-    assert [record["source"]["path"] for record in records] == sorted(
-        record["source"]["path"] for record in records
-    )
+    assert [record["source"]["path"] for record in records] == sorted(record["source"]["path"] for record in records)
     assert len(records) == sum(50 - 4 * number for number in range(12))
 
 
@@ -142,9 +140,7 @@ def test_verify_says_what_it_proved(logos: Any) -> None:
     done = logos("encode", "--verify", "-q", stdin=FASTA, code=0)
     for record in _records(done.stdout):
         assert record["source"]["verify"]["identical"] is True
-    assert (
-        "2 identical after decoding, 0 different" in logos("encode", "--verify", stdin=FASTA, code=0).stderr
-    )
+    assert "2 identical after decoding, 0 different" in logos("encode", "--verify", stdin=FASTA, code=0).stderr
 
 
 def test_a_form_that_the_content_cannot_take(logos: Any) -> None:
@@ -209,19 +205,11 @@ def test_sequences_become_search_sentences_without_a_known_site(logos: Any, tmp_
 def test_a_record_is_written_at_another_level(logos: Any) -> None:
     site = f"{Kind.PROTEIN.start}M{Kind.POCKET.start}G{Kind.POCKET.end}{Kind.PROTEIN.end}"
     ligand = f"{Kind.MOLECULE.start}CC{Kind.MOLECULE.end}"
-    done = logos(
-        "encode", "--as", "complex", "--level", "3", "-f", "text", stdin=site + ligand, code=ExitCode.OK
-    )
+    done = logos("encode", "--as", "complex", "--level", "3", "-f", "text", stdin=site + ligand, code=ExitCode.OK)
     assert done.stdout == f"{site.replace('>G<', '>NCC(=O)O<')}{ligand}\n"
 
 
 def test_an_invalid_record_stays_what_it_is(logos: Any) -> None:
-    record = {
-        "id": "x",
-        "kind": "molecule",
-        "text": Kind.MOLECULE.start,
-        "status": "invalid",
-        "reason": "cut",
-    }
+    record = {"id": "x", "kind": "molecule", "text": Kind.MOLECULE.start, "status": "invalid", "reason": "cut"}
     done = logos("encode", stdin=json.dumps(record))
     assert json.loads(done.stdout) == {"schema": 1, **record}

@@ -11,9 +11,7 @@ import pytest
 
 EXAMPLES = Path(__file__).resolve().parent.parent.parent / "examples"
 SCRIPTS = sorted(path.name for path in EXAMPLES.iterdir() if path.suffix in (".sh", ".py"))
-DATA = sorted(
-    path.name for path in EXAMPLES.iterdir() if path.suffix not in (".sh", ".py", ".md") and path.is_file()
-)
+DATA = sorted(path.name for path in EXAMPLES.iterdir() if path.suffix not in (".sh", ".py", ".md") and path.is_file())
 
 
 @pytest.fixture
@@ -33,9 +31,13 @@ def test_an_example_runs(name: str, program: Path, logos_env: dict[str, str], tm
     runner = [sys.executable] if name.endswith(".py") else ["bash"]
     done = subprocess.run(
         [*runner, str(EXAMPLES / name)],
-        cwd=work, capture_output=True, text=True, timeout=300, check=False,
+        cwd=work,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
         env=logos_env | {"PATH": f"{program}:{logos_env['PATH']}"},
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout.strip()
@@ -45,9 +47,7 @@ def test_every_data_file_is_used() -> None:
     """By an example, the README or a document: nothing lies about."""
     root = EXAMPLES.parent
     texts = [(EXAMPLES / name).read_text(encoding="utf-8") for name in SCRIPTS]
-    texts += [
-        path.read_text(encoding="utf-8") for path in (*root.glob("*.md"), *(root / "docs").rglob("*.md"))
-    ]
+    texts += [path.read_text(encoding="utf-8") for path in (*root.glob("*.md"), *(root / "docs").rglob("*.md"))]
     assert [name for name in DATA if not any(name in text for text in texts)] == []
 
 
@@ -55,8 +55,13 @@ def test_every_data_file_is_used() -> None:
 def test_every_data_file_encodes(name: str, program: Path, logos_env: dict[str, str], tmp_path: Path) -> None:
     done = subprocess.run(
         [str(program / "logos"), "encode", str(EXAMPLES / name)],
-        capture_output=True, text=True, timeout=120, check=False, env=logos_env, cwd=tmp_path,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env=logos_env,
+        cwd=tmp_path,
+    )
     assert done.returncode in (0, 3), done.stderr
     assert done.stdout
 
@@ -65,6 +70,10 @@ def test_every_data_file_encodes(name: str, program: Path, logos_env: dict[str, 
 def test_the_readme_shows_what_its_commands_print(checkout: Path, logos_env: dict[str, str]) -> None:
     done = subprocess.run(
         [sys.executable, str(checkout / "scripts" / "update_readme.py"), "--check"],
-        capture_output=True, text=True, timeout=600, check=False, env=logos_env,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+        env=logos_env,
+    )
     assert done.returncode == 0, done.stderr + done.stdout

@@ -25,9 +25,7 @@ def _records(text: str) -> list[dict[str, Any]]:
 
 def test_the_embedded_model_completes_a_fasta_file(logos: Any, tmp_path: Path) -> None:
     (tmp_path / "seq.fasta").write_text(">P1\nMKTAYIAKQRQISFVKSHFSRQ\n>P2\nMAGGSRLLV\n")
-    done = logos(
-        "generate", "protein", "--prompt", "seq.fasta", "-n", 3, "--offline", "--max-new-tokens", 200
-    )
+    done = logos("generate", "protein", "--prompt", "seq.fasta", "-n", 3, "--offline", "--max-new-tokens", 200)
     records = _records(done.stdout)
     assert [record["id"] for record in records] == [f"P{p}#000{n}" for p in (1, 2) for n in (1, 2, 3)]
     assert all(record["sample"]["model"] == "logos-nano" for record in records)
@@ -40,9 +38,22 @@ def test_the_embedded_model_completes_a_fasta_file(logos: Any, tmp_path: Path) -
 
 def test_upstream_spellings_are_accepted_and_not_shown(logos: Any, tmp_path: Path) -> None:
     done = logos(
-        "generate", "protein", "--backend", "fake", "--num_samples", 2, "--top_p", 0.5, "--max_new_tokens", 30,
-        "--model_path", "logos-nano", "--results_dir", "out", code=ExitCode.OK,
-    )  # fmt: skip
+        "generate",
+        "protein",
+        "--backend",
+        "fake",
+        "--num_samples",
+        2,
+        "--top_p",
+        0.5,
+        "--max_new_tokens",
+        30,
+        "--model_path",
+        "logos-nano",
+        "--results_dir",
+        "out",
+        code=ExitCode.OK,
+    )
     assert done.stdout == ""
     records = _records((tmp_path / "out" / "protein.jsonl").read_text())
     assert [record["sample"]["top_p"] for record in records] == [0.5, 0.5]
@@ -69,17 +80,7 @@ def test_the_output_extension_chooses_the_format(logos: Any, tmp_path: Path) -> 
 
 def test_generate_reads_what_encode_and_generate_write(logos: Any) -> None:
     sites = logos(
-        "generate",
-        "site",
-        *_FAKE,
-        "-p",
-        "MKTAYIAK",
-        "-n",
-        2,
-        "--samples",
-        "--max-new-tokens",
-        100,
-        code=ExitCode.OK,
+        "generate", "site", *_FAKE, "-p", "MKTAYIAK", "-n", 2, "--samples", "--max-new-tokens", 100, code=ExitCode.OK
     ).stdout
     ligands = logos("generate", "ligand", *_FAKE, "-p", "-", "-n", 2, stdin=sites)
     records = _records(ligands.stdout)
@@ -103,9 +104,7 @@ def test_generate_reads_what_encode_and_generate_write(logos: Any) -> None:
         (("molecule", "-o", "missing/out.smi"), "does not exist"),
     ],
 )
-def test_bad_requests_are_one_message_and_no_output(
-    arguments: tuple[str, ...], said: str, logos: Any
-) -> None:
+def test_bad_requests_are_one_message_and_no_output(arguments: tuple[str, ...], said: str, logos: Any) -> None:
     extra = () if "--backend" in arguments else ("--backend", "fake")
     done = logos("generate", *arguments, *extra)
     assert done.returncode in (ExitCode.USAGE, ExitCode.FAILED)
@@ -116,9 +115,14 @@ def test_bad_requests_are_one_message_and_no_output(
 
 def test_a_released_model_that_is_not_here_is_missing_offline(logos: Any, tmp_path: Path) -> None:
     done = logos(
-        "generate", "protein", "--model", "LOGOS-Hub/LOGOS-8B", "--offline", env={"HF_HOME": str(tmp_path)},
+        "generate",
+        "protein",
+        "--model",
+        "LOGOS-Hub/LOGOS-8B",
+        "--offline",
+        env={"HF_HOME": str(tmp_path)},
         code=ExitCode.MISSING,
-    )  # fmt: skip
+    )
     assert "hf download LOGOS-Hub/LOGOS-8B" in done.stderr
 
 
@@ -163,9 +167,7 @@ def test_a_task_shows_what_concerns_it_only(logos: Any) -> None:
 
     site, protein, ligand = shown("site"), shown("protein"), shown("ligand")
     assert {"--min-frequency", "--samples", "--chain", "--until", "--num-samples"} <= site
-    assert (
-        not {"--template", "--edit", "--positions", "--reference", "--pocket", "--cutoff", "--level"} & site
-    )
+    assert not {"--template", "--edit", "--positions", "--reference", "--pocket", "--cutoff", "--level"} & site
     assert {"--template", "--edit", "--max-mutations", "--positions", "--reference"} <= protein
     assert {"--pocket", "--site", "--level", "--ligand", "--cutoff", "--template"} <= ligand
     assert "--edit" not in ligand
@@ -175,10 +177,7 @@ def test_a_task_shows_what_concerns_it_only(logos: Any) -> None:
 
 def test_options_may_stand_before_the_task(logos: Any) -> None:
     after = logos("generate", "protein", *_FAKE, "-n", 3, "--seed", 5, code=ExitCode.OK)
-    for before in (
-        ("-n", 3, "--seed", 5, "protein", *_FAKE),
-        ("--seed=5", "-n3", *_FAKE, "-b", 2, "protein"),
-    ):
+    for before in (("-n", 3, "--seed", 5, "protein", *_FAKE), ("--seed=5", "-n3", *_FAKE, "-b", 2, "protein")):
         assert logos("generate", *before, code=ExitCode.OK).stdout == after.stdout
     given = logos("generate", "-n", 3, "--offline", "protein", "MKT", *_FAKE, "--seed", 5, code=ExitCode.OK)
     assert given.stdout == logos("generate", "protein", "-p", "MKT", *_FAKE, "-n3", "--seed", 5).stdout
@@ -243,11 +242,7 @@ def test_sites_of_a_structure_in_every_format(logos: Any, tmp_path: Path, checko
     rows = list(csv.DictReader((tmp_path / "sites.csv").read_text().splitlines()))
     assert [row["name"] for row in rows] == [record["id"] for record in records]
     assert all(row["residue_ids"] and row["center_x"] for row in rows)
-    for name, sign in (
-        ("sites.cif", "_atom_site."),
-        ("sites.pml", "select site_"),
-        ("sites.cxc", "name site_"),
-    ):
+    for name, sign in (("sites.cif", "_atom_site."), ("sites.pml", "select site_"), ("sites.cxc", "name site_")):
         logos("generate", "site", example, "-n", 6, "-o", name, code=ExitCode.OK)
         assert sign in (tmp_path / name).read_text()
     again = logos("decode", "sites.jsonl", "--to", "p2rank", code=ExitCode.OK)
@@ -264,9 +259,7 @@ def test_sites_of_a_structure_from_a_pipe(logos: Any, tmp_path: Path, checkout: 
     # samples depend on the prompt's id, which is that of the input: only what is done with them is the same
     assert {record["site"]["clustered_by"] for record in (*named, *piped)} == {"space"}
     assert all(record["site"]["centre_angstrom"] for record in piped)
-    assert {record["source"]["sha256"] for record in piped} == {
-        record["source"]["sha256"] for record in named
-    }
+    assert {record["source"]["sha256"] for record in piped} == {record["source"]["sha256"] for record in named}
     logos("generate", "site", "-", "-n", 6, "-o", "sites.cif", stdin=content, code=ExitCode.OK)
     assert (tmp_path / "sites.cif").read_text().startswith("data_stdin")
     script = logos("generate", "site", "-", "-n", 6, "-o", "sites.pml", stdin=content)
@@ -301,8 +294,10 @@ def test_a_signal_keeps_the_finished_records(
 ) -> None:
     process = subprocess.Popen(
         [*logos_argv, "generate", "protein", "--backend", "fake", "-n", "1000000", "-b", "4", "-o", "out.jsonl"],
-        cwd=tmp_path, env=logos_env, stderr=subprocess.PIPE,
-    )  # fmt: skip
+        cwd=tmp_path,
+        env=logos_env,
+        stderr=subprocess.PIPE,
+    )
     part = tmp_path / "out.jsonl.part"
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not (part.exists() and part.stat().st_size):
@@ -322,8 +317,11 @@ def test_a_signal_keeps_the_finished_records(
 def test_a_closed_pipe_ends_quietly(logos_argv: list[str], logos_env: dict[str, str], tmp_path: Path) -> None:
     process = subprocess.Popen(
         [*logos_argv, "generate", "protein", "--backend", "fake", "-n", "100000"],
-        cwd=tmp_path, env=logos_env, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
+        cwd=tmp_path,
+        env=logos_env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
     assert process.stdout is not None
     assert process.stdout.readline().startswith(b'{"schema"')
     process.stdout.close()

@@ -54,9 +54,7 @@ def test_one_process_gives_what_the_pipe_gives(logos: Any, pocket: Path) -> None
     assert records == _records(piped.stdout)
     assert {record["status"] for record in records} == {"ok", "invalid"}
     good = [record for record in records if record["status"] == "ok"]
-    assert all(
-        record["scores"]["vina"]["value"] < 0 and record["scores"]["vina_efficiency"] for record in good
-    )
+    assert all(record["scores"]["vina"]["value"] < 0 and record["scores"]["vina_efficiency"] for record in good)
     assert all("in_site" in record["docking"]["site"] for record in good)
     n_bad = len(records) - len(good)
     assert f"6 requested → {len(good)} docked ({n_bad} not valid" in done.stderr
@@ -79,9 +77,14 @@ def test_ligands_of_two_pockets_go_each_to_its_own(logos: Any, tmp_path: Path) -
     logos(*_generate(path, "-p", str(path), "-n", "2"), "--dock", "-o", "run", *FAST, code=0)
     folder = tmp_path / "run"
     assert {each.name for each in folder.iterdir()} == {
-        "poses.sdf", "records.jsonl", "run.json",
-        "receptor-1.cif", "receptor-1.pdbqt", "receptor-2.cif", "receptor-2.pdbqt",
-    }  # fmt: skip
+        "poses.sdf",
+        "records.jsonl",
+        "run.json",
+        "receptor-1.cif",
+        "receptor-1.pdbqt",
+        "receptor-2.cif",
+        "receptor-2.pdbqt",
+    }
     run = json.loads((folder / "run.json").read_text())
     assert [site["box"]["origin"] for site in run["sites"]] == ["MBN A:301", "MBN A:401"]
     for record in _records((folder / "records.jsonl").read_text()):
@@ -94,13 +97,9 @@ def test_without_a_ligand_the_given_site_says_where(logos: Any, tmp_path: Path) 
     path = tmp_path / "apo.pdb"
     path.write_text(receptors.peptide())
     _script(logos, path, "--as", "protein")
-    shown = logos(
-        *_generate(path, "-p", str(path), "--site", "A:105,A:108"), "--dock", "--dry-run", *FAST, code=0
-    )
+    shown = logos(*_generate(path, "-p", str(path), "--site", "A:105,A:108"), "--dock", "--dry-run", *FAST, code=0)
     assert "engine" in shown.stdout
-    done = logos(
-        *_generate(path, "-p", str(path), "--site", "A:105,A:108", "--until", "valid=1"), "--dock", *FAST
-    )
+    done = logos(*_generate(path, "-p", str(path), "--site", "A:105,A:108", "--until", "valid=1"), "--dock", *FAST)
     docked = [record for record in _records(done.stdout) if record["status"] == "ok"]
     assert all(record["docking"]["box"]["origin"] == "site of the record" for record in docked)
     assert "the box is drawn around 2 residues" in done.stderr

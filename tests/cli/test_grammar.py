@@ -25,10 +25,7 @@ GOOD = "\n".join(EXAMPLES.values()) + "\n"
 
 def test_good_sentences_from_a_file_and_from_stdin(logos: Any, tmp_path: Path) -> None:
     (tmp_path / "good.txt").write_text(GOOD)
-    for done in (
-        logos("grammar", "check", "good.txt", code=0),
-        logos("grammar", "check", stdin=GOOD, code=0),
-    ):
+    for done in (logos("grammar", "check", "good.txt", code=0), logos("grammar", "check", stdin=GOOD, code=0)):
         assert done.stdout == ""
         assert done.stderr == "11 sentences: 11 well formed, 0 not\n"
 
@@ -76,11 +73,7 @@ def test_records_are_checked_by_their_text(logos: Any) -> None:
     ]
     done = logos("grammar", "check", stdin="\n".join(lines), code=ExitCode.PARTIAL)
     assert done.stderr.endswith("4 sentences: 1 well formed, 1 not, 2 unreadable\n")
-    for place in (
-        "<stdin>:3: the sentence ends",
-        "<stdin>:4: not a JSON record",
-        "<stdin>:5: a record needs",
-    ):
+    for place in ("<stdin>:3: the sentence ends", "<stdin>:4: not a JSON record", "<stdin>:5: a record needs"):
         assert place in done.stderr
 
 
@@ -149,11 +142,7 @@ def test_an_unknown_form(logos: Any) -> None:
 def test_colour_on_a_terminal_unless_asked_otherwise(
     logos_argv: list[str], logos_env: dict[str, str], env: dict[str, str], coloured: bool
 ) -> None:
-    env = (
-        {key: value for key, value in logos_env.items() if key != "NO_COLOR"}
-        | {"TERM": "xterm-256color"}
-        | env
-    )
+    env = {key: value for key, value in logos_env.items() if key != "NO_COLOR"} | {"TERM": "xterm-256color"} | env
     for arguments in (["grammar", "show", "search"], ["grammar", "check", "/nonexistent"]):
         shown = on_terminal([*logos_argv, *arguments], env)
         assert bool(re.search(r"\x1b\[[0-9;]*3[0-9]m|\x1b\[[0-9;]*9[0-9]m", shown)) == coloured, shown

@@ -59,9 +59,7 @@ def test_pages_have_their_sections_in_order(pages: dict[str, str]) -> None:
             assert f"\\fB{int(code)}\\fR" in text
 
 
-def test_every_visible_option_is_explained_and_no_hidden_one(
-    pages: dict[str, str], generator: ModuleType
-) -> None:
+def test_every_visible_option_is_explained_and_no_hidden_one(pages: dict[str, str], generator: ModuleType) -> None:
     import typer.main
 
     from logos_cli.cli.app import build_app
@@ -100,9 +98,12 @@ def test_man_renders_every_page_without_a_warning(checkout: Path, pages: dict[st
     for name in pages:
         done = subprocess.run(
             ["man", "--warnings", "-E", "UTF-8", f"./man/{name}"],
-            cwd=checkout, capture_output=True, text=True, check=True,
+            cwd=checkout,
+            capture_output=True,
+            text=True,
+            check=True,
             env={"MANWIDTH": "80", "PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
-        )  # fmt: skip
+        )
         assert done.stderr == ""
         text = re.sub(r".\x08|\x1b\[[0-9;]*m", "", done.stdout)
         assert max(map(len, text.splitlines())) <= 120

@@ -55,9 +55,7 @@ class _Hub(BaseHTTPRequestHandler):
         path = self.path.partition("?")[0]
         self.asked.append(f"{self.command} {path} {self.headers.get('Range', '')}".strip())
         if path in (f"/api/models/{_REPOSITORY}", f"/api/models/{_REPOSITORY}/revision/{_COMMIT}"):
-            self._json(
-                {"id": _REPOSITORY, "modelId": _REPOSITORY, "sha": _COMMIT, "siblings": self._siblings()}
-            )
+            self._json({"id": _REPOSITORY, "modelId": _REPOSITORY, "sha": _COMMIT, "siblings": self._siblings()})
         elif path.startswith(f"/{_REPOSITORY}/resolve/{_COMMIT}/"):
             self._file(path.rpartition("/")[2])
         elif path.startswith("/api/models/" + _REPOSITORY):
@@ -76,9 +74,7 @@ class _Hub(BaseHTTPRequestHandler):
 
     def _file(self, name: str) -> None:
         content = self.files[name]
-        start = (
-            int(self.headers["Range"].removeprefix("bytes=").split("-")[0]) if "Range" in self.headers else 0
-        )
+        start = int(self.headers["Range"].removeprefix("bytes=").split("-")[0]) if "Range" in self.headers else 0
         etag = self.promised.get(name, hashlib.sha1(content).hexdigest())
         self.send_response(206 if start else 200)
         self.send_header("ETag", f'"{etag}"')
@@ -112,9 +108,7 @@ def hub() -> Iterator[type[_Hub]]:
     """A hub that holds the embedded model under another name."""
     _Hub.files = {path.name: path.read_bytes() for path in sorted(_NANO.iterdir())}
     _Hub.files["pytorch_model.bin"] = b"a pickle, which is never fetched"
-    _Hub.promised = {
-        "model.safetensors": hashlib.sha256(_Hub.files["model.safetensors"]).hexdigest(),
-    }
+    _Hub.promised = {"model.safetensors": hashlib.sha256(_Hub.files["model.safetensors"]).hexdigest()}
     _Hub.asked, _Hub.stall_after, _Hub.break_after = [], None, None
     _Hub.stalled, _Hub.released = threading.Event(), threading.Event()
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Hub)
@@ -132,9 +126,13 @@ def online(hub: type[_Hub], tmp_path: Path) -> dict[str, str]:
     """An environment in which the hub is ours and may be asked."""
     url: str = hub.url  # type: ignore[attr-defined]
     return {
-        "HF_ENDPOINT": url, "HF_HUB_OFFLINE": "0", "HF_HOME": str(tmp_path / "hf"), "HF_HUB_DISABLE_XET": "1",
-        "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1",
-    }  # fmt: skip
+        "HF_ENDPOINT": url,
+        "HF_HUB_OFFLINE": "0",
+        "HF_HOME": str(tmp_path / "hf"),
+        "HF_HUB_DISABLE_XET": "1",
+        "NO_PROXY": "127.0.0.1",
+        "no_proxy": "127.0.0.1",
+    }
 
 
 # -- list and info -------------------------------------------------------------------------------------------
@@ -144,11 +142,7 @@ def test_the_list_names_what_is_here_and_what_is_released(logos: Any, tmp_path: 
     env = {"HF_HOME": str(tmp_path), "LOGOS_CACHE": str(tmp_path)}
     found = json.loads(logos("models", "list", "--json", env=env, code=ExitCode.OK).stdout)
     assert [entry["name"] for entry in found] == [EMBEDDED, *(release.name for release in RELEASES)]
-    assert (found[0]["where"], found[0]["parameters"], found[0]["licence"]) == (
-        "embedded",
-        "4.9M",
-        "apache-2.0",
-    )
+    assert (found[0]["where"], found[0]["parameters"], found[0]["licence"]) == ("embedded", "4.9M", "apache-2.0")
     assert {entry["licence"] for entry in found[1:]} == {"CC-BY-4.0"}
     shown = logos("models", "list", env=env, code=ExitCode.OK)
     assert shown.stdout.splitlines()[1].split()[:3] == [EMBEDDED, "embedded", "llama"]
@@ -176,9 +170,7 @@ def test_from_checkpoint_to_a_small_file_that_generates(logos: Any, tmp_path: Pa
     done = logos("models", "convert", EMBEDDED, "-o", "nano.gguf", "--type", "f16", code=ExitCode.OK)
     assert done.stdout == "nano.gguf\n"
     assert "4,890,880 parameters" in done.stderr
-    done = logos(
-        "models", "quantize", "nano.gguf", "-o", "small.gguf", "--type", "q8_0", "--json", code=ExitCode.OK
-    )
+    done = logos("models", "quantize", "nano.gguf", "-o", "small.gguf", "--type", "q8_0", "--json", code=ExitCode.OK)
     assert json.loads(done.stdout)["tensors"]["q8_0"] == 43
     assert done.stderr == ""  # nothing of what llama.cpp says
     done = logos("models", "verify", "small.gguf", "--against", EMBEDDED, code=ExitCode.OK)
@@ -236,8 +228,15 @@ def test_a_model_is_fetched_checked_and_then_used_without_a_connection(
     logos: Any, hub: type[_Hub], online: dict[str, str], tmp_path: Path
 ) -> None:
     plan = json.loads(logos("models", "pull", _REPOSITORY, "--dry-run", "--json", env=online, code=0).stdout)
-    wanted = {"README.md", "config.json", "figures.json", "generation_config.json", "model.safetensors",
-              "tokenizer.json", "tokenizer_config.json"}  # fmt: skip
+    wanted = {
+        "README.md",
+        "config.json",
+        "figures.json",
+        "generation_config.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "tokenizer_config.json",
+    }
     assert {file["name"] for file in plan["files"]} == wanted
     assert plan["bytes"] == sum(len(hub.files[name]) for name in wanted)
     assert not (tmp_path / "hf" / "hub").exists()
@@ -255,9 +254,7 @@ def test_a_model_is_fetched_checked_and_then_used_without_a_connection(
     assert len(hub.asked) == n_asked
 
 
-def test_a_cache_may_be_read_only_for_those_who_use_it(
-    logos: Any, online: dict[str, str], tmp_path: Path
-) -> None:
+def test_a_cache_may_be_read_only_for_those_who_use_it(logos: Any, online: dict[str, str], tmp_path: Path) -> None:
     shared = tmp_path / "shared"
     logos("models", "pull", _REPOSITORY, "--cache-dir", shared, env=online, code=ExitCode.OK)
     for path in [shared, *shared.rglob("*")]:
@@ -273,9 +270,13 @@ def test_a_cache_may_be_read_only_for_those_who_use_it(
 
 
 def test_what_was_fetched_before_the_end_is_kept(
-    logos: Any, logos_argv: list[str], logos_env: dict[str, str], hub: type[_Hub], online: dict[str, str],
+    logos: Any,
+    logos_argv: list[str],
+    logos_env: dict[str, str],
+    hub: type[_Hub],
+    online: dict[str, str],
     tmp_path: Path,
-) -> None:  # fmt: skip
+) -> None:
     """The program is killed in the middle of a large file; the next run fetches the rest of it, and nothing else."""
     large = bytes(range(256)) * 100_000
     hub.files = {"config.json": b"{}", "model.safetensors": large}

@@ -24,14 +24,7 @@ COMMANDS = {
     "encode a structure": ["encode", "examples/complex.cif", "-f", "text"],
     "encode molecules": ["encode", "examples/reactions.smi", "--canonical", "-f", "text"],
     "generate": ["generate", "molecule", "-n", "2", "--seed", "7", "-f", "text"],
-    "generate for a pocket": [
-        "generate",
-        "ligand",
-        "--prompt",
-        "examples/complex.cif",
-        "--max-new-tokens",
-        "90",
-    ],
+    "generate for a pocket": ["generate", "ligand", "--prompt", "examples/complex.cif", "--max-new-tokens", "90"],
     "examine": ["doctor", "--json"],
 }
 
@@ -50,8 +43,14 @@ def test_no_connection_is_opened_and_no_home_is_needed(
     env = {key: value for key, value in logos_env.items() if key != "HF_HUB_OFFLINE"} | nowhere
     done = subprocess.run(
         [sys.executable, "-c", _WATCHED, *COMMANDS[name]],
-        cwd=checkout, env=env, capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL, check=False,
-    )  # fmt: skip
+        cwd=checkout,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
     assert "CONNECTION" not in done.stderr, done.stderr
     assert done.returncode in (0, 3), done.stderr
     assert done.stdout.strip()

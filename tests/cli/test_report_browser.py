@@ -12,26 +12,26 @@ import pytest
 from logos_cli.report.page import Page, Structure
 from logos_cli.report.plots import Range, ranges
 
-BROWSER = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None
-)
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 FLAGS = (
-    "--headless", "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--enable-unsafe-swiftshader",
+    "--headless",
+    "--no-sandbox",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--enable-unsafe-swiftshader",
     "--host-resolver-rules=MAP * ~NOTFOUND",
-)  # fmt: skip
-
-pytestmark = pytest.mark.skipif(
-    BROWSER is None, reason="no Chromium here: reports were not opened in a browser"
 )
+
+pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium here: reports were not opened in a browser")
 
 GLYCINES = "".join(
     f"ATOM  {4 * i + n + 1:5d}  {name:<3s} GLY A{i + 1:4d}    {3.8 * i + dx:8.3f}{dy:8.3f}{0.0:8.3f}  1.00  0.00"
     f"           {name[0]}\n"
     for i in range(4)
-    for n, (name, dx, dy) in enumerate(
-        (("N", 0.0, 0.0), ("CA", 1.4, 0.3), ("C", 2.4, -0.8), ("O", 2.2, -2.0))
-    )
+    for n, (name, dx, dy) in enumerate((("N", 0.0, 0.0), ("CA", 1.4, 0.3), ("C", 2.4, -0.8), ("O", 2.2, -2.0)))
 )
 
 
@@ -40,10 +40,21 @@ def opened(page: Page | str, tmp_path: Path) -> tuple[str, str]:
     path = tmp_path / "report.html"
     path.write_text(page if isinstance(page, str) else page.render(), encoding="utf-8")
     done = subprocess.run(
-        [str(BROWSER), *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=10000",
-         "--enable-logging=stderr", "--log-level=0", "--dump-dom", path.as_uri()],
-        capture_output=True, text=True, timeout=100, check=True,
-    )  # fmt: skip
+        [
+            str(BROWSER),
+            *FLAGS,
+            f"--user-data-dir={tmp_path / 'profile'}",
+            "--virtual-time-budget=10000",
+            "--enable-logging=stderr",
+            "--log-level=0",
+            "--dump-dom",
+            path.as_uri(),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=True,
+    )
     complaints = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
     return done.stdout, "\n".join(complaints)
 

@@ -44,35 +44,33 @@ def test_filters_and_rankings(logos: Logos) -> None:
     assert [json.loads(line)["id"] for line in done.stdout.splitlines()] == ["b"]
     assert "→ 1 kept" in done.stderr
     assert "3 without a value" in done.stderr
-    top = logos(
-        "score", "-", "--metrics", "none", "--top", "1", "--by", "heavy_atoms", "--descending", stdin=RECORDS
-    )
+    top = logos("score", "-", "--metrics", "none", "--top", "1", "--by", "heavy_atoms", "--descending", stdin=RECORDS)
     assert [json.loads(line)["id"] for line in top.stdout.splitlines()] == ["b"]
     assert "1 below the top" in top.stderr
-    undecided = logos(
-        "score", "-", "--metrics", "none", "--top", "1", "--by", "heavy_atoms", stdin=RECORDS, code=2
-    )
+    undecided = logos("score", "-", "--metrics", "none", "--top", "1", "--by", "heavy_atoms", stdin=RECORDS, code=2)
     assert "--ascending or --descending" in undecided.stderr
 
 
 def test_a_filter_on_a_score_of_the_records_loads_no_model(logos: Logos) -> None:
     line = '{"id":"a","kind":"molecule","text":"<MoleculeS>CCO<MoleculeE>","scores":{"ppl":{"value":2.5}}}\n'
-    done = logos(
-        "score", "-", "--metrics", "none", "--where", "ppl<3", "--model", "no/such-model", stdin=line, code=0
-    )
+    done = logos("score", "-", "--metrics", "none", "--where", "ppl<3", "--model", "no/such-model", stdin=line, code=0)
     assert done.stdout == line
 
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("--where", "qedd>0.5"), "did you mean qed"), (("--where", "qed=1"), "equality is written =="),
-        (("--where", "qed>0.5 and"), "this is no condition"), (("--metrics", "moleculs"), "did you mean molecules"),
-        (("--by", "qed"), "go with --top"), (("--top", "3"), "--by METRIC"), (("--fitness", "x"), "--mutants"),
+        (("--where", "qedd>0.5"), "did you mean qed"),
+        (("--where", "qed=1"), "equality is written =="),
+        (("--where", "qed>0.5 and"), "this is no condition"),
+        (("--metrics", "moleculs"), "did you mean molecules"),
+        (("--by", "qed"), "go with --top"),
+        (("--top", "3"), "--by METRIC"),
+        (("--fitness", "x"), "--mutants"),
         (("--metrics", "logp_ratio"), "--wild-type FILE"),
         (("--where", "internal_diversity_1>0.5"), "of the whole set"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_asked_for(logos: Logos, arguments: tuple[str, ...], says: str) -> None:
     done = logos("score", "-", *arguments, stdin=RECORDS, code=2)
     assert done.stdout == ""
@@ -87,9 +85,7 @@ def test_empty_input(logos: Logos, content: str) -> None:
 
 def test_a_reference_of_another_kind(logos: Logos, tmp_path: Path) -> None:
     (tmp_path / "wrong.fasta").write_text(">a\nMKTAYIAKQR\n")
-    done = logos(
-        "score", "-", "--metrics", "molecule_novel", "--reference", "wrong.fasta", stdin=RECORDS, code=2
-    )
+    done = logos("score", "-", "--metrics", "molecule_novel", "--reference", "wrong.fasta", stdin=RECORDS, code=2)
     assert "wrong.fasta" in done.stderr
     assert done.stdout == ""
 
@@ -138,9 +134,13 @@ def test_likelihood_and_blocks(logos: Logos) -> None:
     assert scores["logp_block_1"]["value"] > scores["logp"]["value"]
     assert scores["ppl"]["model"] == "logos-nano"
     assert scores["logp_ratio"] == {
-        "value": None, "reason": "the wild type was not given (--wild-type)", "unit": "nat", "better": "higher",
-        "version": "1", "model": "logos-nano",
-    }  # fmt: skip
+        "value": None,
+        "reason": "the wild type was not given (--wild-type)",
+        "unit": "nat",
+        "better": "higher",
+        "version": "1",
+        "model": "logos-nano",
+    }
 
 
 def test_variants(logos: Logos, tmp_path: Path) -> None:
@@ -178,9 +178,7 @@ def test_explain(logos: Logos, tmp_path: Path) -> None:
 
 
 def test_explain_colours_on_demand(logos: Logos) -> None:
-    shown = logos(
-        "explain", "<MoleculeS>CCO<MoleculeE>", env={"FORCE_COLOR": "1", "TERM": "xterm"}, code=0
-    ).stdout
+    shown = logos("explain", "<MoleculeS>CCO<MoleculeE>", env={"FORCE_COLOR": "1", "TERM": "xterm"}, code=0).stdout
     assert "\x1b[" in shown
     assert "probability" in shown
 

@@ -41,9 +41,7 @@ def _values(records: list[Record], name: str) -> list[Any]:
     return [record.scores[name]["value"] if name in record.scores else None for record in records]
 
 
-def test_scores_are_those_of_dock_in_one_set_of_processes(
-    receptor: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_scores_are_those_of_dock_in_one_set_of_processes(receptor: str, monkeypatch: pytest.MonkeyPatch) -> None:
     pools: list[Pool] = []
 
     class Counted(Pool):
@@ -99,9 +97,7 @@ def test_what_cannot_be_docked_into_is_said_first(receptor: str, tmp_path: Path)
 def test_the_command_docks_ranks_and_explains(logos: Any, receptor: str) -> None:
     fast = ("--receptor", receptor, "--exhaustiveness", "1", "--cpu", "1")
     smiles = "CCO a\nCc1ccccc1 b\nOB(O)C c\n"
-    done = logos(
-        "score", "-", "--metrics", "vina,mw", *fast, "--top", "2", "--by", "vina", stdin=smiles, code=0
-    )
+    done = logos("score", "-", "--metrics", "vina,mw", *fast, "--top", "2", "--by", "vina", stdin=smiles, code=0)
     best, second = (json.loads(line) for line in done.stdout.splitlines())
     assert {best["id"], second["id"]} == {"a", "b"}
     assert best["scores"]["vina"]["value"] <= second["scores"]["vina"]["value"] < 0
@@ -117,9 +113,7 @@ def test_the_command_docks_ranks_and_explains(logos: Any, receptor: str) -> None
 
 def test_scores_that_docked_records_have_are_used_without_a_receptor(logos: Any) -> None:
     lines = [
-        Record(
-            str(value), "molecule", "<MoleculeS>CCO<MoleculeE>", scores={"vina": {"value": value}}
-        ).to_json()
+        Record(str(value), "molecule", "<MoleculeS>CCO<MoleculeE>", scores={"vina": {"value": value}}).to_json()
         for value in (-3.0, -7.5)
     ]
     done = logos("score", "-", "--metrics", "none", "--where", "vina<-5", stdin="\n".join(lines), code=0)

@@ -14,21 +14,7 @@ SMILES = "CCO ethanol\nc1ccccc1 benzene\nCC(=O)Oc1ccccc1C(=O)O aspirin\n"
 
 def test_the_kept_molecules_are_drawn(logos: Logos, tmp_path: Path) -> None:
     (tmp_path / "m.smi").write_text(SMILES)
-    logos(
-        "score",
-        "m.smi",
-        "--metrics",
-        "qed",
-        "--top",
-        "2",
-        "--by",
-        "qed",
-        "--draw",
-        "g.svg",
-        "-o",
-        "k.smi",
-        code=0,
-    )
+    logos("score", "m.smi", "--metrics", "qed", "--top", "2", "--by", "qed", "--draw", "g.svg", "-o", "k.smi", code=0)
     root = ET.parse(tmp_path / "g.svg").getroot()
     assert root.attrib["width"] == "500px"  # two cells
     assert len((tmp_path / "k.smi").read_text().splitlines()) == 2
@@ -45,8 +31,6 @@ def test_drawings_that_cannot_be_made_are_refused_before_the_work(logos: Logos, 
     (tmp_path / "there.svg").touch()
     assert "SVG or a PNG" in logos("score", "m.smi", "--draw", "g.pdf", code=2).stderr
     assert "the output exists" in logos("score", "m.smi", "--draw", "there.svg", code=2).stderr
-    none_left = logos(
-        "score", "m.smi", "--metrics", "qed", "--where", "qed>2", "--draw", "g.svg", "-o", "k.smi"
-    )
+    none_left = logos("score", "m.smi", "--metrics", "qed", "--where", "qed>2", "--draw", "g.svg", "-o", "k.smi")
     assert "a drawing holds 1 to" in none_left.stderr
     assert not (tmp_path / "g.svg").exists()

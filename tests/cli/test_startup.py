@@ -10,9 +10,21 @@ from typing import Any
 import pytest
 
 HEAVY = (
-    "Bio", "anarcii", "biotite", "gemmi", "llama_cpp", "llguidance", "numpy", "pandas", "pymatgen", "rdkit", "scipy",
-    "tokenizers", "torch", "transformers",
-)  # fmt: skip
+    "Bio",
+    "anarcii",
+    "biotite",
+    "gemmi",
+    "llama_cpp",
+    "llguidance",
+    "numpy",
+    "pandas",
+    "pymatgen",
+    "rdkit",
+    "scipy",
+    "tokenizers",
+    "torch",
+    "transformers",
+)
 
 _PROBE = """
 import runpy, sys
@@ -29,8 +41,13 @@ sys.stderr.write(f"code={{code}} heavy={{heavy}}")
 def _probe(arguments: list[str], env: dict[str, str], cwd: Path) -> str:
     done = subprocess.run(
         [sys.executable, "-c", _PROBE.format(arguments=arguments, heavy=HEAVY)],
-        env=env, cwd=cwd, capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+        env=env,
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=True,
+        stdin=subprocess.DEVNULL,
+    )
     return done.stderr.splitlines()[-1]
 
 
@@ -61,17 +78,11 @@ def test_every_help_is_light(logos_env: dict[str, str], tmp_path: Path) -> None:
 
 
 def test_completion_is_light(logos_env: dict[str, str], tmp_path: Path) -> None:
-    env = logos_env | {
-        "COMP_WORDS": "logos encode --as m",
-        "COMP_CWORD": "3",
-        "_LOGOS_COMPLETE": "complete_bash",
-    }
+    env = logos_env | {"COMP_WORDS": "logos encode --as m", "COMP_CWORD": "3", "_LOGOS_COMPLETE": "complete_bash"}
     assert _probe([], env, tmp_path).endswith("heavy=[]")
 
 
-def test_encoding_sequences_loads_neither_chemistry_nor_models(
-    logos_env: dict[str, str], tmp_path: Path
-) -> None:
+def test_encoding_sequences_loads_neither_chemistry_nor_models(logos_env: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "a.fasta").write_text(">a\nMKTAYIAKQR\n")
     last = _probe(["encode", "a.fasta"], logos_env, tmp_path)
     for name in ("torch", "transformers", "pymatgen", "rdkit", "gemmi"):
@@ -85,23 +96,17 @@ def test_the_light_layers_import_no_heavy_library(logos_env: dict[str, str], che
     files = [package / f"{name}.py" for name in ("errors", "records", "registry", "resources")]
     for layer in ("grammar", "objects", "cli"):
         files += sorted((package / layer).rglob("*.py"))
-    modules = [
-        ".".join(path.relative_to(checkout).with_suffix("").parts).removesuffix(".__init__") for path in files
-    ]
+    modules = [".".join(path.relative_to(checkout).with_suffix("").parts).removesuffix(".__init__") for path in files]
     assert len(modules) > 20
     code = f"import importlib, sys\nfor name in {modules}: importlib.import_module(name)\n"
     code += f"print(sorted(set({HEAVY!r}) & set(sys.modules)))"
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=logos_env, capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], env=logos_env, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 
 def test_import_logos_cli_is_light(logos_env: dict[str, str]) -> None:
     code = f"import logos_cli, sys; print(sorted(set({HEAVY!r}) & set(sys.modules)), logos_cli.__version__)"
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=logos_env, capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], env=logos_env, capture_output=True, text=True, check=True)
     assert done.stdout.startswith("[] ")
 
 

@@ -76,13 +76,16 @@ def train(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     return Run(tmp_path)
 
 
-def test_a_run_without_chemistry_makes_a_model(
-    place: Path, tmp_path: Path, logos_env: dict[str, str]
-) -> None:
+def test_a_run_without_chemistry_makes_a_model(place: Path, tmp_path: Path, logos_env: dict[str, str]) -> None:
     done = subprocess.run(
         [sys.executable, "-c", _WITHOUT_CHEMISTRY, "train", str(place / "corpus"), "-c", str(place / "tiny.toml")],
-        cwd=tmp_path, env=logos_env, capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
+        cwd=tmp_path,
+        env=logos_env,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout == "tiny-run/model\n"
     assert re.search(r"step 2/4  loss \d\.\d+  .* tokens/s  MFU \d+%", done.stderr)
@@ -135,8 +138,17 @@ def test_time_that_is_up_is_no_failure(train: Run) -> None:
 def test_sigterm_writes_a_checkpoint_and_exits_with_143(
     place: Path, tmp_path: Path, logos_env: dict[str, str], logos_argv: list[str]
 ) -> None:
-    command = [*logos_argv, "train", str(place / "corpus"), "-c", str(place / "tiny.toml"), "-o", "run",
-               "--steps", "1000000"]  # fmt: skip
+    command = [
+        *logos_argv,
+        "train",
+        str(place / "corpus"),
+        "-c",
+        str(place / "tiny.toml"),
+        "-o",
+        "run",
+        "--steps",
+        "1000000",
+    ]
     with subprocess.Popen(command, cwd=tmp_path, env=logos_env, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         for line in process.stderr:
@@ -200,22 +212,30 @@ def test_an_altered_corpus_is_refused_unless_it_is_not_verified(train: Run) -> N
 
 def test_the_embedded_model_is_gone_on_from(train: Run) -> None:
     out, _ = train(
-        "corpus", "-c", "tiny.toml", "--from", "logos-nano", "-o", "run", "--steps", "2", "--set",
-        "data.answer_only=['*']", "--set", "optimizer.learning_rate=1e-4",
-    )  # fmt: skip
+        "corpus",
+        "-c",
+        "tiny.toml",
+        "--from",
+        "logos-nano",
+        "-o",
+        "run",
+        "--steps",
+        "2",
+        "--set",
+        "data.answer_only=['*']",
+        "--set",
+        "optimizer.learning_rate=1e-4",
+    )
     card = Path(out.strip(), "README.md").read_text()
     assert "trained from `logos-nano`" in card
     generation = json.loads(Path(out.strip(), "generation_config.json").read_text())
     assert generation["task_specific_params"]["protein"]["top_p"] == 1.0  # as its base wants to be sampled
-    done = CliRunner().invoke(
-        build_app(rich_help=False), ["generate", "molecule", "-n", "2", "--model", out.strip()]
-    )
+    done = CliRunner().invoke(build_app(rich_help=False), ["generate", "molecule", "-n", "2", "--model", out.strip()])
     assert done.exit_code in (0, 3), done.output
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"),
-    [("55m", 3300), ("1h30m", 5400), ("90s", 90), ("2h", 7200), ("1d", 86400), ("0.5m", 30)],
+    ("text", "seconds"), [("55m", 3300), ("1h30m", 5400), ("90s", 90), ("2h", 7200), ("1d", 86400), ("0.5m", 30)]
 )
 def test_times(text: str, seconds: float) -> None:
     assert parse_time(text) == seconds
@@ -236,20 +256,9 @@ def test_the_shipped_configurations_are_read(checkout: Path) -> None:
     configs = {path.stem: load_config(path) for path in sorted(folder.glob("*.toml"))}
     assert {"nano-s", "nano-m", "nano-l", "post", "lora", "gpu-2m", "gpu-8m", "gpu-30m"} <= set(configs)
     vocabulary = Vocabulary.load(checkout / "tokenizers" / "logos-nano")
-    sizes = {
-        name: configs[name].model for name in ("nano-s", "nano-m", "nano-l", "gpu-2m", "gpu-8m", "gpu-30m")
-    }
-    n_parameters = {
-        name: count_parameters(new_model(shape, vocabulary, 0))[0] for name, shape in sizes.items()
-    }
-    wanted = {
-        "nano-s": 0.47e6,
-        "nano-m": 1.6e6,
-        "nano-l": 4.9e6,
-        "gpu-2m": 2.3e6,
-        "gpu-8m": 7.7e6,
-        "gpu-30m": 29e6,
-    }
+    sizes = {name: configs[name].model for name in ("nano-s", "nano-m", "nano-l", "gpu-2m", "gpu-8m", "gpu-30m")}
+    n_parameters = {name: count_parameters(new_model(shape, vocabulary, 0))[0] for name, shape in sizes.items()}
+    wanted = {"nano-s": 0.47e6, "nano-m": 1.6e6, "nano-l": 4.9e6, "gpu-2m": 2.3e6, "gpu-8m": 7.7e6, "gpu-30m": 29e6}
     assert n_parameters == pytest.approx(wanted, rel=0.06)
     done = subprocess.run(["bash", "-n", str(folder / "train.sbatch")], capture_output=True, check=False)
     assert done.returncode == 0

@@ -20,9 +20,7 @@ def _leaves() -> dict[str, Any]:
     found = {}
     for name, command in ROOT.commands.items():
         children = getattr(command, "commands", None)
-        found.update(
-            {f"{name} {child}": children[child] for child in children} if children else {name: command}
-        )
+        found.update({f"{name} {child}": children[child] for child in children} if children else {name: command})
     return found
 
 

@@ -46,10 +46,16 @@ TAKES = {
 }
 NEEDS_PROMPT = {"site", "ligand", "expanded"}
 PAYLOADS = {
-    "protein": "MKTAYIAK", "antibody": "QVQLV", "molecule": "CC(C", "reaction": "CCO.CC(=O)O",
-    "retrosynthesis": "CCOC(C)=O", "material": "[Zn]", "site": "MKTAYIAK", "ligand": "MKTAYIAK",
+    "protein": "MKTAYIAK",
+    "antibody": "QVQLV",
+    "molecule": "CC(C",
+    "reaction": "CCO.CC(=O)O",
+    "retrosynthesis": "CCOC(C)=O",
+    "material": "[Zn]",
+    "site": "MKTAYIAK",
+    "ligand": "MKTAYIAK",
     "expanded": "<ProteinS>MK<PocketS>V<PocketE><ProteinE>",
-}  # fmt: skip
+}
 
 
 @pytest.fixture(params=registry.names("tasks"))
@@ -179,16 +185,7 @@ def test_without_a_prompt(task: Task) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    [
-        "<Protein>MK",
-        "<ProteinE>",
-        "<ProteinS>M K",
-        "<MoleculeS><MoleculeE>",
-        "<React>",
-        "<MaterialS>Zn",
-        "é",
-        "C C",
-    ],
+    ["<Protein>MK", "<ProteinE>", "<ProteinS>M K", "<MoleculeS><MoleculeE>", "<React>", "<MaterialS>Zn", "é", "C C"],
 )
 def test_text_that_begins_no_sentence_is_refused_with_its_place(task: Task, text: str) -> None:
     with pytest.raises((GrammarError, MoleculeError)) as caught:

@@ -30,9 +30,7 @@ from seeds import seeds  # noqa: E402 - not instrumented
 def main() -> None:
     """Write the seeds as the first corpus and run."""
     if len(sys.argv) < 2 or sys.argv[1].startswith("-"):
-        sys.exit(
-            f"usage: {sys.argv[0]} {'|'.join((*registry.names('formats'), 'grammar'))} [LIBFUZZER ARGUMENTS]"
-        )
+        sys.exit(f"usage: {sys.argv[0]} {'|'.join((*registry.names('formats'), 'grammar'))} [LIBFUZZER ARGUMENTS]")
     name = sys.argv.pop(1)
     corpus = HERE.parent.parent / "build" / "fuzz" / name
     corpus.mkdir(parents=True, exist_ok=True)

@@ -22,9 +22,7 @@ FASTA = b">sp|P1|A first\nMKVLLAGG\nEEKKLL*\n>b|heavy\nEVQLVES\n>b|light\nDIQMTQ
 SMILES = b"SMILES name\nCCO ethanol\nc1ccccc1 benzene\nC[C@H](F)Cl\nCC(=O)O.OCC>[Na+]>CC(=O)OCC ester\n"
 CSV = b'id,smiles,x\na,CCO,1\nb,c1ccccc1,"2,3"\n'
 REACTIONS = b"class\tproduct\treactants\n1\tCN\tCBr.N\n"
-JSON_ROWS = (
-    b'[{"id": "a", "heavy": "EVQL", "light": "DIQM"}, {"id": "b", "nodes": ["[Zn]"], "linkers": ["CCO"]}]'
-)
+JSON_ROWS = b'[{"id": "a", "heavy": "EVQL", "light": "DIQM"}, {"id": "b", "nodes": ["[Zn]"], "linkers": ["CCO"]}]'
 RECORDS = (
     b'{"schema": 1, "id": "a", "kind": "molecule", "text": "<MoleculeS>CCO<MoleculeE>", "status": "ok", "scores": {}}\n'
     b'{"schema": 1, "id": "b", "kind": "site", "text": "", "status": "error", "reason": "none"}\n'
@@ -101,9 +99,17 @@ def seeds() -> dict[str, bytes]:
     from rdkit.Chem import AllChem
 
     found = {
-        "fasta": FASTA, "smiles": SMILES, "csv": CSV, "reactions": REACTIONS, "json": JSON_ROWS, "records": RECORDS,
-        "sentences": SENTENCES, "mol2": MOL2, "pdb": PDB, "crystal": CRYSTAL,
-    }  # fmt: skip
+        "fasta": FASTA,
+        "smiles": SMILES,
+        "csv": CSV,
+        "reactions": REACTIONS,
+        "json": JSON_ROWS,
+        "records": RECORDS,
+        "sentences": SENTENCES,
+        "mol2": MOL2,
+        "pdb": PDB,
+        "crystal": CRYSTAL,
+    }
     structure = gemmi.read_pdb_string(PDB.decode())
     structure.setup_entities()
     found["mmcif"] = structure.make_mmcif_document().as_string().encode()

@@ -25,10 +25,13 @@ from seeds import mutate, seeds
 SECONDS = float(os.environ.get("LOGOS_FUZZ_SECONDS", "0"))
 FORMATS = registry.names("formats")
 OWN = {
-    "fasta": ("fasta", "gzip"), "chem": ("smiles", "sdf", "sdf_v3000", "mol2", "rxn", "rxn_v3000", "rdf", "bzip2"),
-    "table": ("csv", "reactions", "json"), "sentences": ("sentences", "records"), "structure": ("pdb", "mmcif", "xz"),
+    "fasta": ("fasta", "gzip"),
+    "chem": ("smiles", "sdf", "sdf_v3000", "mol2", "rxn", "rxn_v3000", "rdf", "bzip2"),
+    "table": ("csv", "reactions", "json"),
+    "sentences": ("sentences", "records"),
+    "structure": ("pdb", "mmcif", "xz"),
     "crystal": ("crystal", "mmcif"),
-}  # fmt: skip
+}
 """What each reader is for; it also gets every other file, but less often."""
 
 pytestmark = pytest.mark.fuzz

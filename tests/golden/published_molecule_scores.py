@@ -107,9 +107,7 @@ def main() -> None:
     prepare()
     generated, reference = generated_set(), reference_set()
     found = {
-        "versions": {
-            name: version(name) for name in ("molsets", "guacamol", "fcd_torch", "rdkit", "numpy", "scipy")
-        },
+        "versions": {name: version(name) for name in ("molsets", "guacamol", "fcd_torch", "rdkit", "numpy", "scipy")},
         "sha256": {
             "generated": hashlib.sha256("\n".join(generated).encode()).hexdigest(),
             "reference": hashlib.sha256("\n".join(reference).encode()).hexdigest(),

@@ -43,16 +43,24 @@ def test_no_framework_is_refused_with_a_reason(shared_data: Path, name: str) -> 
 
 
 def test_both_files_of_mil47_agree(shared_data: Path) -> None:
-    assert (
-        read_one(cif(shared_data, "MIL-47-P1-RASPA")).item == read_one(cif(shared_data, "MIL-47-RASPA")).item
-    )
+    assert read_one(cif(shared_data, "MIL-47-P1-RASPA")).item == read_one(cif(shared_data, "MIL-47-RASPA")).item
 
 
 HYPOTHETICAL = [
-    "hMOF-1000268", "hMOF-1253", "hMOF-22785", "hMOF-2000592", "hMOF-37232", "hMOF-5006114", "hMOF-5009591",
-    "hMOF-5028316", "hMOF-5030355", "hMOF-5033367", "hMOF-5054015", "hMOF-7001714",
+    "hMOF-1000268",
+    "hMOF-1253",
+    "hMOF-22785",
+    "hMOF-2000592",
+    "hMOF-37232",
+    "hMOF-5006114",
+    "hMOF-5009591",
+    "hMOF-5028316",
+    "hMOF-5030355",
+    "hMOF-5033367",
+    "hMOF-5054015",
+    "hMOF-7001714",
     "hypotheticalMOF_7002752_0_0_4_28_28_0",
-]  # fmt: skip
+]
 """Among the 89: rods, interpenetration, overlapping substituents, endless contacts, capping benzoates."""
 
 

@@ -68,9 +68,7 @@ def test_residue_map_has_author_and_label_numbers(shared_data: Path):
     assert mapped["label_numbers"][:3] == [14, 15, 16]
     assert record.source["entry"] == "5SD5"
     assert record.source["ligand"]["label_chain"] == "C"
-    by_label = records(
-        shared_data / "complexes/posebusters_raw_mmcif/5sd5.cif.gz", ligand="C:.", numbering="label"
-    )
+    by_label = records(shared_data / "complexes/posebusters_raw_mmcif/5sd5.cif.gz", ligand="C:.", numbering="label")
     assert by_label[0].text == record.text
 
 

@@ -26,9 +26,16 @@ TIMES_NAIVE, OF_BANDWIDTH, OF_MATMUL = 25.0, 0.6, 0.4
 def measure(shape: str) -> dict[str, Any]:
     """Return the measurement of one shape in bfloat16."""
     options = ThroughputOptions(
-        shape, batches=(1, 64, SLOTS), n_samples=2 * SLOTS, prompt_tokens=256, device="cuda", dtype="bfloat16",
-        naive=True, naive_samples=64, repeats=2,
-    )  # fmt: skip
+        shape,
+        batches=(1, 64, SLOTS),
+        n_samples=2 * SLOTS,
+        prompt_tokens=256,
+        device="cuda",
+        dtype="bfloat16",
+        naive=True,
+        naive_samples=64,
+        repeats=2,
+    )
     return throughput(options, lambda text: print(f"{shape}: {text}", file=sys.stderr, flush=True))
 
 
@@ -58,9 +65,7 @@ def main() -> int:
         results.append(measure(shape))
         for name, value, target in verdicts(results[-1]):
             failed |= value < target
-            print(
-                f"{shape}  {name:<42} {value:8.2f}  target {target:5.2f}  {'ok' if value >= target else 'MISSED'}"
-            )
+            print(f"{shape}  {name:<42} {value:8.2f}  target {target:5.2f}  {'ok' if value >= target else 'MISSED'}")
     machine = results[0]["machine"]
     table = (
         f"\n{machine['device']}, PyTorch {machine['torch']}, Python {machine['python']}; memory "

@@ -16,10 +16,7 @@ from logos_cli.engine.sampler import Options, Sampling
 from logos_cli.engine.scheduler import Completion, Engine, Request
 from logos_cli.grammar.constrain import grammar
 
-pytestmark = [
-    pytest.mark.gpu,
-    pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device here"),
-]
+pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device here")]
 
 
 def _load(device: str = "cuda", dtype: str = "float32") -> TorchBackend:
@@ -42,9 +39,7 @@ def _run(backend: TorchBackend, n_steps: int = 70) -> np.ndarray:
         backend.prefill(slot, [16, *(i % 256 for i in range(5 + slot * 7))])
     backend.copy(3, 11)
     slots = [0, 1, 3, 7, 9, 11]
-    return np.stack(
-        [backend.step(slots, [(step * 7 + slot) % 256 for slot in slots]) for step in range(n_steps)]
-    )
+    return np.stack([backend.step(slots, [(step * 7 + slot) % 256 for slot in slots]) for step in range(n_steps)])
 
 
 def test_logits_are_those_of_the_cpu() -> None:
@@ -109,7 +104,7 @@ def _completions(backend: TorchBackend, on_device: bool) -> list[Completion]:
     requests = [
         Request(f"x#{n}", tuple(backend.tokenizer.encode(text)), grammar("molecule"), text, chemistry=n % 2 == 0)
         for n in range(80)
-    ]  # fmt: skip
+    ]
     sampling = Sampling(temperature=1.2, top_p=0.85, repetition_penalty=1.05, max_new_tokens=80)
     return list(Engine(backend, sampling, batch_size=40, seed=2).run(requests))
 
@@ -129,11 +124,7 @@ def test_the_samplers_agree_on_any_vocabulary(n_tokens: int) -> None:
     generator = np.random.default_rng(1)
     logits = generator.normal(0, 3, (64, n_tokens)).astype(np.float32)
     seen = generator.random(logits.shape) < 0.01
-    for sampling in (
-        Sampling(temperature=1.2, top_p=0.85, repetition_penalty=1.05),
-        Sampling(top_k=50),
-        Sampling(),
-    ):
+    for sampling in (Sampling(temperature=1.2, top_p=0.85, repetition_penalty=1.05), Sampling(top_k=50), Sampling()):
         host = Options(logits, sampling, seen=seen)
         there = DeviceOptions(torch.from_numpy(logits).cuda(), sampling, torch.from_numpy(seen).cuda(), None)
         draws = generator.random(64)
@@ -143,12 +134,8 @@ def test_the_samplers_agree_on_any_vocabulary(n_tokens: int) -> None:
 
 
 def test_samples_are_reproduced_and_well_formed() -> None:
-    first = [
-        record.text for record in generate("site", "MKTAYIAKQRQISFVK", n_samples=40, seed=3, device="cuda")
-    ]
-    again = [
-        record.text for record in generate("site", "MKTAYIAKQRQISFVK", n_samples=40, seed=3, device="cuda")
-    ]
+    first = [record.text for record in generate("site", "MKTAYIAKQRQISFVK", n_samples=40, seed=3, device="cuda")]
+    again = [record.text for record in generate("site", "MKTAYIAKQRQISFVK", n_samples=40, seed=3, device="cuda")]
     assert first == again
     assert len(set(first)) > 1
 

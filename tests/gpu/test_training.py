@@ -20,10 +20,17 @@ pytestmark = [
     # what inductor and its tools warn of is not ours
     pytest.mark.filterwarnings("default"),
 ]
-GPU = CONFIG.with_values({
-    "run.device": "cuda", "model.hidden_size": 64, "data.n_step_tokens": 4096, "data.n_micro_tokens": 1024,
-    "schedule.n_steps": 12, "schedule.n_decay_steps": 4, "evaluation.every_steps": 0,
-})  # fmt: skip
+GPU = CONFIG.with_values(
+    {
+        "run.device": "cuda",
+        "model.hidden_size": 64,
+        "data.n_step_tokens": 4096,
+        "data.n_micro_tokens": 1024,
+        "schedule.n_steps": 12,
+        "schedule.n_decay_steps": 4,
+        "evaluation.every_steps": 0,
+    }
+)
 
 
 @pytest.fixture(scope="module")

@@ -27,8 +27,11 @@ def dist(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("dist")
     subprocess.run(
         [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(checkout)],
-        check=True, capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     return out
 
 
@@ -51,16 +54,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("venv") / "venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(home)], check=True)
     python = home / "bin" / "python"
-    pip = [
-        sys.executable,
-        "-m",
-        "pip",
-        "--python",
-        str(python),
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-    ]
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, "--no-deps", "--no-index", str(wheel)], check=True)
     (packages,) = home.glob("lib/python*/site-packages")
     # after its own packages, so that the installed logos_cli wins over an editable one
@@ -68,15 +62,18 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
-def _run(
-    installed: Path, arguments: list[str], cwd: Path, stdin: str = ""
-) -> subprocess.CompletedProcess[str]:
+def _run(installed: Path, arguments: list[str], cwd: Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
     env = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
     return subprocess.run(
         [str(installed / "bin" / arguments[0]), *arguments[1:]],
-        cwd=cwd, input=stdin, capture_output=True, text=True, timeout=300, check=False,
+        cwd=cwd,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
         env=env | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
-    )  # fmt: skip
+    )
 
 
 # -- what is in it -------------------------------------------------------------------------------------------
@@ -86,8 +83,10 @@ def test_the_wheel_holds_code_data_and_manual_and_nothing_else(wheel: Path, chec
     names = set(zipfile.ZipFile(wheel).namelist())
     tops = {name.split("/")[0] for name in names}
     assert {re.sub(r"-[0-9][^-]*\.", ".", top) for top in tops} == {
-        "logos_cli", "logos_cli.dist-info", "logos_cli.data",
-    }  # fmt: skip
+        "logos_cli",
+        "logos_cli.dist-info",
+        "logos_cli.data",
+    }
     assert "logos_cli/py.typed" in names
     for path in (*(checkout / "logos_cli").rglob("*.py"), *(checkout / "logos_cli").rglob("*.csv")):
         assert path.relative_to(checkout).as_posix() in names
@@ -103,10 +102,20 @@ def test_the_sdist_holds_what_the_tests_need(dist: Path) -> None:
     with tarfile.open(path) as archive:
         names = {name.split("/", 1)[1] for name in archive.getnames() if "/" in name}
     for name in (
-        "pyproject.toml", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "CITATION.cff", "LICENSE", "Makefile",
-        "tests/conftest.py", "scripts/generate_man.py", "docs/record.schema.json", "examples/seq.fasta",
-        "tokenizers/grammar.lark", "man/logos.1",
-    ):  # fmt: skip
+        "pyproject.toml",
+        "README.md",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "CITATION.cff",
+        "LICENSE",
+        "Makefile",
+        "tests/conftest.py",
+        "scripts/generate_man.py",
+        "docs/record.schema.json",
+        "examples/seq.fasta",
+        "tokenizers/grammar.lark",
+        "man/logos.1",
+    ):
         assert name in names, name
 
 
@@ -120,8 +129,16 @@ def test_the_metadata(metadata: email.message.Message, checkout: Path) -> None:
     assert metadata["Requires-Python"] == ">=3.11"
     assert metadata["License-Expression"] == "Apache-2.0"
     assert set(metadata.get_all("Provides-Extra", [])) == {
-        "all", "antibody", "bnb", "dock", "fcd", "gguf", "oracle", "test", "train",
-    }  # fmt: skip
+        "all",
+        "antibody",
+        "bnb",
+        "dock",
+        "fcd",
+        "gguf",
+        "oracle",
+        "test",
+        "train",
+    }
     for line in metadata.get_all("Requires-Dist", []):
         requirement = Requirement(line)
         assert requirement.specifier or requirement.name == "logos-cli", f"no lower bound: {line}"
@@ -136,8 +153,7 @@ def test_vina_is_asked_for_only_where_it_has_wheels(metadata: email.message.Mess
     assert vina.marker is not None
     linux = {"sys_platform": "linux", "platform_machine": "x86_64", "extra": "dock"}
     wanted = {
-        version: vina.marker.evaluate(linux | {"python_version": version})
-        for version in ("3.11", "3.12", "3.13")
+        version: vina.marker.evaluate(linux | {"python_version": version}) for version in ("3.11", "3.12", "3.13")
     }
     assert wanted == {"3.11": True, "3.12": True, "3.13": False}
     assert not vina.marker.evaluate(linux | {"sys_platform": "darwin", "python_version": "3.12"})
@@ -162,9 +178,7 @@ def test_hard_dependencies_are_those_that_the_code_imports(checkout: Path) -> No
                 imported |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module:
                 imported.add(node.module.split(".")[0])
-        imported |= set(
-            re.findall(r"""find_spec\(["'](\w+)["']\)""", text)
-        )  # its data are read, not its code
+        imported |= set(re.findall(r"""find_spec\(["'](\w+)["']\)""", text))  # its data are read, not its code
     for_type_checkers = {"typing_extensions", "_typeshed"}
     imported -= sys.stdlib_module_names | {"logos_cli"} | for_type_checkers
     base = modules(project["dependencies"])

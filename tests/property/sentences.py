@@ -9,20 +9,7 @@ from hypothesis import strategies as st
 from logos_cli.grammar.spec import RESIDUES, SMILES, TAGS, Block, Form, Kind, Operator, Pocket, Sentence
 
 TAG = re.compile("|".join(map(re.escape, TAGS)))
-_SMILES_PIECES = [
-    *sorted(SMILES),
-    "->",
-    "<-",
-    "[Fe]<-",
-    "CC",
-    "c1ccccc1",
-    "<",
-    ">",
-    ">>",
-    "<Trans",
-    "React>",
-    "<Metal",
-]
+_SMILES_PIECES = [*sorted(SMILES), "->", "<-", "[Fe]<-", "CC", "c1ccccc1", "<", ">", ">>", "<Trans", "React>", "<Metal"]
 
 residues = st.text(alphabet=sorted(RESIDUES), min_size=1, max_size=10)
 smiles = (
@@ -67,9 +54,7 @@ materials = st.tuples(smiles, _several(molecule_blocks)).map(
 
 
 def _complexes(blocks: st.SearchStrategy[tuple[Block, ...]], level: int) -> st.SearchStrategy[Sentence]:
-    return st.builds(
-        lambda left, ligand: Sentence(Form.COMPLEX, (*left, ligand), level=level), blocks, molecule_blocks
-    )
+    return st.builds(lambda left, ligand: Sentence(Form.COMPLEX, (*left, ligand), level=level), blocks, molecule_blocks)
 
 
 BY_FORM: dict[Form, st.SearchStrategy[Sentence]] = {
@@ -86,9 +71,7 @@ BY_FORM: dict[Form, st.SearchStrategy[Sentence]] = {
         _several(plain_blocks),
         _several(st.one_of(plain_blocks, tagged_blocks)),
     ),
-    Form.COMPLEX: st.one_of(
-        _complexes(_several(plain_blocks), 1), _complexes(sites, 2), _complexes(expanded_sites, 3)
-    ),
+    Form.COMPLEX: st.one_of(_complexes(_several(plain_blocks), 1), _complexes(sites, 2), _complexes(expanded_sites, 3)),
     Form.MATERIAL: materials.map(lambda block: Sentence(Form.MATERIAL, (block,))),
     Form.REACTION: st.builds(
         lambda left, right: Sentence(Form.REACTION, left, Operator.REACT, (right,)),

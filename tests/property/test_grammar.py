@@ -89,9 +89,7 @@ def test_a_spoilt_sentence_parses_or_names_the_place(text: str) -> None:
 
 @given(text=mutated(texts))
 @settings(_slow, max_examples=400)
-@example(
-    "<ProteinS><PocketS>A<PocketE><PocketS>c<PocketE><PocketE><ProteinE>"
-)  # two errors: the first one counts
+@example("<ProteinS><PocketS>A<PocketE><PocketS>c<PocketE><PocketE><ProteinE>")  # two errors: the first one counts
 @example("<MoleculeS>C<MoleculeE><React><MoleculeS>C<MoleculeE><MoleculeS><MoleculeE>")
 def test_before_the_place_of_an_error_all_was_well(text: str) -> None:
     """What stands before the place that an error names can begin a sentence."""
@@ -105,11 +103,7 @@ def test_before_the_place_of_an_error_all_was_well(text: str) -> None:
 @given(text=texts, data=st.data())
 @settings(_slow, max_examples=400)
 def test_every_beginning_of_a_sentence_is_a_prefix(text: str, data: st.DataObject) -> None:
-    cuts = [
-        0,
-        *(match.start() for match in TAG.finditer(text)),
-        *(match.end() for match in TAG.finditer(text)),
-    ]
+    cuts = [0, *(match.start() for match in TAG.finditer(text)), *(match.end() for match in TAG.finditer(text))]
     parse_prefix(text[: data.draw(st.sampled_from(cuts))])
 
 

@@ -43,9 +43,7 @@ def shifted(atoms: list[Atom], by: tuple[float, float, float], swap: bool = Fals
     for atom in atoms:
         x, y, z = atom.xyz
         x, y = (y, x) if swap else (x, y)
-        out.append(
-            Atom(atom.label, atom.element, (x + by[0], y + by[1], z + by[2]), atom.occupancy, atom.group)
-        )
+        out.append(Atom(atom.label, atom.element, (x + by[0], y + by[1], z + by[2]), atom.occupancy, atom.group))
     return out
 
 

@@ -18,10 +18,7 @@ HEAVY = (
     "EVQLVESGGGLVQPGGSLRLSCAASGFNIKDTYIHWVRQAPGKGLEWVARIYPTNGYTRYADSVKGRFTISADTSKNTAYLQMNSLRAEDTAVYYC"
     "SRWGGDGFYAMDYWGQGTLVTVSS"
 )
-LIGHT = (
-    "DIQMTQSPSSLSASVGDRVTITCRASQDVNTAVAWYQQKPGKAPKLLIYSASFLYSGVPSRFSGSRSGTDFTLTISSLQPEDFATYYCQQHYTTPP"
-    "TFGQGTKVEIK"
-)
+LIGHT = "DIQMTQSPSSLSASVGDRVTITCRASQDVNTAVAWYQQKPGKAPKLLIYSASFLYSGVPSRFSGSRSGTDFTLTISSLQPEDFATYYCQQHYTTPPTFGQGTKVEIK"
 LYSOZYME = (
     "KVFGRCELAAAMKRHGLDNYRGYSLGNWVCAAKFESNFNTQATNRNTDGSTDYGILQINSRWWCNDGRTPGSRNLCNIPCSALLSSDITASVNCAKK"
     "IVSDGNGMNAWVAWRNRCKGTDVQAWIRGCRL"
@@ -134,9 +131,7 @@ def test_threads_of_the_process_are_left_alone(capsys: pytest.CaptureFixture[str
 def test_imgt_regions_agree_with_annotated_records(shared_data: Path) -> None:
     """CDRs that OAS and three more sources give; one whose definition of H2 is not IMGT's is left out."""
     wanted = []
-    with lzma.open(
-        shared_data / "antibodies" / "antibodies.train.jsonl.xz", "rt", encoding="utf-8"
-    ) as stream:
+    with lzma.open(shared_data / "antibodies" / "antibodies.train.jsonl.xz", "rt", encoding="utf-8") as stream:
         for row in islice(map(json.loads, stream), 0, None, 1500):
             if row["source"] != "harvey_vhh":
                 wanted += [

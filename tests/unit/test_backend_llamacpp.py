@@ -73,8 +73,10 @@ _BROKEN: dict[str, tuple[bytes, str]] = {
     "huge counts": (_file(2**63, 2**63), "counts"),
     "a long string": (_file(0, 1, struct.pack("<Q", 2**62), b"abc"), "ends inside its header"),
     "a long array": (_file(0, 1, _string("a"), struct.pack("<IIQ", 9, 8, 2**40)), "more than the file"),
-    "arrays of arrays": (_file(0, 1, _string("a"), struct.pack("<IIQ", 9, 9, 1), struct.pack("<IQ", 9, 1), bytes(40)),
-                         "nests"),
+    "arrays of arrays": (
+        _file(0, 1, _string("a"), struct.pack("<IIQ", 9, 9, 1), struct.pack("<IQ", 9, 1), bytes(40)),
+        "nests",
+    ),
     "an unknown value": (_file(0, 1, _string("a"), struct.pack("<I", 77)), "unknown type 77"),
     "a key twice": (_file(0, 2, _ENTRY, _ENTRY), "twice"),
     "no metadata": (_file(0, 0), "architecture ''"),
@@ -84,10 +86,14 @@ _BROKEN: dict[str, tuple[bytes, str]] = {
     "too many dimensions": (_file(1, 0, _string("t"), struct.pack("<I", 9), bytes(80)), "9 dimensions"),
     "an unknown tensor type": (_file(1, 0, _string("t"), struct.pack("<IQIQ", 1, 4, 99, 0), bytes(64)), "unknown type"),
     "a tensor beyond the end": (
-        _file(1, 0, _string("t"), struct.pack("<IQIQ", 1, 2**30, 0, 0), bytes(64)), "would end"),
+        _file(1, 0, _string("t"), struct.pack("<IQIQ", 1, 2**30, 0, 0), bytes(64)),
+        "would end",
+    ),
     "a shape that overflows": (
-        _file(1, 0, _string("t"), struct.pack("<IQQQIQ", 3, 2**39, 2**39, 2**39, 0, 0), bytes(64)), "would end"),
-}  # fmt: skip
+        _file(1, 0, _string("t"), struct.pack("<IQQQIQ", 3, 2**39, 2**39, 2**39, 0, 0), bytes(64)),
+        "would end",
+    ),
+}
 
 
 @pytest.mark.parametrize("name", _BROKEN)
@@ -122,9 +128,7 @@ def test_a_tensor_in_a_wrong_place_is_refused(
     file = _replaced(nano, tmp_path / "x.gguf", known, wrong)
     with pytest.raises(ModelError, match=said):
         open_model(LoadOptions(str(file)))
-    file = _replaced(
-        nano, tmp_path / "y.gguf", known, described + struct.pack("<IQ", 0, entry.offset - start)
-    )
+    file = _replaced(nano, tmp_path / "y.gguf", known, described + struct.pack("<IQ", 0, entry.offset - start))
     with pytest.raises(ModelError, match="has offset"):  # of another type, it would reach into its neighbour
         open_model(LoadOptions(str(file)))
 
@@ -256,9 +260,7 @@ def test_growing_changes_no_bit(nano: Path) -> None:
 def test_a_sequence_can_fill_the_whole_context(tmp_path: Path) -> None:
     from tests.checkpoints import small_tokenizer, write_checkpoint
 
-    directory = write_checkpoint(
-        tmp_path / "m", "qwen3", small_tokenizer("qwen3"), max_position_embeddings=256
-    )
+    directory = write_checkpoint(tmp_path / "m", "qwen3", small_tokenizer("qwen3"), max_position_embeddings=256)
     write_gguf(directory, tmp_path / "m.gguf")
     backend = _load(tmp_path / "m.gguf")
     assert backend.context_tokens == 256
@@ -304,9 +306,7 @@ def test_room_is_used_again(nano: Path) -> None:
     assert backend._room is not room
 
 
-def test_a_cache_larger_than_memory_is_refused_before_it_is_made(
-    nano: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_cache_larger_than_memory_is_refused_before_it_is_made(nano: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     backend = _load(nano)
     monkeypatch.setattr(llamacpp, "_memory_bytes", lambda: 1e6)
     with pytest.raises(DeviceMemoryError, match="GiB for their cache") as caught:
@@ -319,9 +319,7 @@ def test_memory_is_planned_before_weights_are_read(nano: Path, monkeypatch: pyte
     plan = checkpoint.plan(300, 500)
     assert plan is not None
     assert plan.batch_size == 255  # one slot of llama.cpp's 256 holds the prompt
-    assert (
-        plan.cache_bytes_per_sequence == 2 * 6 * 256 * 2 * 512
-    )  # keys, values; layers; width; bytes; positions
+    assert plan.cache_bytes_per_sequence == 2 * 6 * 256 * 2 * 512  # keys, values; layers; width; bytes; positions
     assert (plan.device, plan.dtype) == ("cpu", "q8_0")
     monkeypatch.setattr(llamacpp, "_available_bytes", lambda: 20_000_000)
     few = checkpoint.plan(300, 500)
@@ -377,9 +375,13 @@ def test_layers_go_to_a_gpu_where_llama_cpp_sees_one(nano: Path, monkeypatch: py
     monkeypatch.setattr(llamacpp, "LlamaModel", model)
     every = llamacpp._ALL_LAYERS
     for device, layers, wanted in (
-        ("auto", None, every), ("cuda", None, every), ("cuda:0", 3, 3), ("mps", -1, every), ("auto", 0, 0),
+        ("auto", None, every),
+        ("cuda", None, every),
+        ("cuda:0", 3, 3),
+        ("mps", -1, every),
+        ("auto", 0, 0),
         ("cpu", None, 0),
-    ):  # fmt: skip
+    ):
         backend = _load(nano, device=device, gpu_layers=layers)
         assert asked[-1] == wanted
         assert backend.info.device == ("gpu" if wanted else "cpu")
@@ -421,9 +423,7 @@ def test_threads_are_found_anew_by_the_work_itself() -> None:
     used = _worked(threads, {1: 1.0, 2: 0.6, 4: 0.4, 8: 0.5}, 60)
     assert used[0] == 1
     assert used[-10:] == [4] * 10
-    other = _worked(
-        threads, {1: 1.0, 2: 1.5}, 60, "prompt"
-    )  # what serves one kind of work need not serve another
+    other = _worked(threads, {1: 1.0, 2: 1.5}, 60, "prompt")  # what serves one kind of work need not serve another
     assert other[-10:] == [1] * 10
     # other programs begin: one thread it is again, after the rest
     used = _worked(threads, {1: 1.0, 2: 20.0, 4: 50.0, 8: 100.0}, 400)
@@ -443,9 +443,14 @@ def _wide(tmp_path: Path, kind: str) -> Path:
     from tests.checkpoints import small_tokenizer, write_checkpoint
 
     directory = write_checkpoint(
-        tmp_path / "m", "qwen3", small_tokenizer("qwen3"), hidden_size=256, head_dim=64, dtype="bfloat16",
+        tmp_path / "m",
+        "qwen3",
+        small_tokenizer("qwen3"),
+        hidden_size=256,
+        head_dim=64,
+        dtype="bfloat16",
         max_position_embeddings=2048,
-    )  # fmt: skip
+    )
     if kind.startswith("q") and kind != "q8_0":
         return quantize(str(directory), tmp_path / "m.gguf", kind).path
     return convert(str(directory), tmp_path / "m.gguf", kind).path
@@ -541,9 +546,7 @@ def test_without_a_cache_the_converted_file_is_gone_with_the_model(
 # -- the library ---------------------------------------------------------------------------------------------
 
 
-def test_without_the_library_the_command_that_installs_it_is_named(
-    nano: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_the_library_the_command_that_installs_it_is_named(nano: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     library.library.cache_clear()
     monkeypatch.setitem(sys.modules, "llama_cpp", None)
     try:

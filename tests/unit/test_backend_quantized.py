@@ -39,9 +39,7 @@ def _load(dtype: str, model: str | Path = "logos-nano") -> Backend:
 @pytest.mark.parametrize("n_rows", [1, 40])
 def test_a_product_is_that_of_the_weights_within_the_rounding(kind: str, most: float, n_rows: int) -> None:
     generator = torch.Generator().manual_seed(1)
-    weight, bias, rows = (
-        torch.randn(size, generator=generator) for size in ((96, 128), (96,), (n_rows, 128))
-    )
+    weight, bias, rows = (torch.randn(size, generator=generator) for size in ((96, 128), (96,), (n_rows, 128)))
     made = quantized(kind, weight, bias)
     wanted = linear(rows, weight, bias)
     assert 0 < ((made(rows) - wanted).norm() / wanted.norm()).item() < most
@@ -100,9 +98,7 @@ def test_the_plan_counts_the_weights_as_they_are_kept(kind: str) -> None:
     assert whole is not None
     assert fewer is not None
     assert fewer.dtype == kind
-    assert (
-        whole.weights_bytes / (4.5 if kind == "int8" else 9) < fewer.weights_bytes < whole.weights_bytes / 3
-    )
+    assert whole.weights_bytes / (4.5 if kind == "int8" else 9) < fewer.weights_bytes < whole.weights_bytes / 3
 
 
 def test_what_is_missing_is_told_with_the_way_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,9 +114,7 @@ def test_what_is_missing_is_told_with_the_way_to_it(monkeypatch: pytest.MonkeyPa
 @needs_nf4
 def test_no_code_is_fetched_for_bitsandbytes(tmp_path: Path) -> None:
     """It would ask a package ``kernels`` for some from the hub, and says so where there is none."""
-    (tmp_path / "kernels.py").write_text(
-        "CALLS = []\ndef get_kernel(*names, **_):\n    CALLS.append(names)\n"
-    )
+    (tmp_path / "kernels.py").write_text("CALLS = []\ndef get_kernel(*names, **_):\n    CALLS.append(names)\n")
     script = (
         "import torch, kernels\n"
         "from logos_cli.backends.torch.quantized import Nf4\n"
@@ -130,12 +124,7 @@ def test_no_code_is_fetched_for_bitsandbytes(tmp_path: Path) -> None:
     )
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
     run = subprocess.run(
-        [sys.executable, "-c", script],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=120, check=False
     )
     assert (run.stdout, run.stderr) == ("[] True\n", "")
 

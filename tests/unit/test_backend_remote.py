@@ -149,9 +149,7 @@ def _texts(completer_tokens: list[Completion]) -> list[str]:
     return [CharacterTokenizer().decode(each.tokens) for each in completer_tokens]
 
 
-def test_completions_come_in_the_order_of_the_requests_and_several_at_a_time(
-    serve: Callable[..., Stub],
-) -> None:
+def test_completions_come_in_the_order_of_the_requests_and_several_at_a_time(serve: Callable[..., Stub]) -> None:
     def slow_first(body: dict[str, Any]) -> Reply:
         time.sleep(0.2 if len(stub.asked) == 1 else 0.01)
         return _text(f"{'C' * (body['seed'] % 9 + 1)}<MoleculeE>")
@@ -188,9 +186,7 @@ def test_a_greedy_request_is_asked_for_cold_and_once(serve: Callable[..., Stub])
     assert body["temperature"] == 0
 
 
-@pytest.mark.parametrize(
-    "failure", [(429, {}), (500, {"error": "busy"}), (503, b"<html>"), None, (200, b"{trunc")]
-)
+@pytest.mark.parametrize("failure", [(429, {}), (500, {"error": "busy"}), (503, b"<html>"), None, (200, b"{trunc")])
 def test_what_may_pass_is_tried_again(failure: Reply, serve: Callable[..., Stub]) -> None:
     stub = serve(lambda body: failure if len(stub.asked) < 4 else _text("CCO<MoleculeE>"))
     (done,) = _run(stub)
@@ -209,15 +205,9 @@ def test_tries_end(serve: Callable[..., Stub]) -> None:
 
 @pytest.mark.parametrize(
     ("status", "said", "hint"),
-    [
-        (400, "max_tokens is too large", None),
-        (401, "no key", "LOGOS_API_KEY"),
-        (404, "no such model", "--model"),
-    ],
+    [(400, "max_tokens is too large", None), (401, "no key", "LOGOS_API_KEY"), (404, "no such model", "--model")],
 )
-def test_a_refusal_is_final_and_explained(
-    status: int, said: str, hint: str | None, serve: Callable[..., Stub]
-) -> None:
+def test_a_refusal_is_final_and_explained(status: int, said: str, hint: str | None, serve: Callable[..., Stub]) -> None:
     stub = serve(lambda body: (status, {"error": {"message": said}}))
     with pytest.raises(ModelError, match=f"{status} {said}") as caught:
         _run(stub)
@@ -250,9 +240,7 @@ def test_what_is_finished_comes_before_the_error(serve: Callable[..., Stub]) -> 
     assert len(stub.asked) < 30
 
 
-def test_an_answer_that_breaks_the_constraint_is_asked_for_again_with_another_seed(
-    serve: Callable[..., Stub],
-) -> None:
+def test_an_answer_that_breaks_the_constraint_is_asked_for_again_with_another_seed(serve: Callable[..., Stub]) -> None:
     bad = ["<ProteinS>MK<ProteinE>", "C(C<MetalS>", ""]
     stub = serve(lambda body: _text(bad[len(stub.asked) - 1]) if len(stub.asked) < 4 else _text("CCC"))
     (done,) = _run(stub)
@@ -320,9 +308,7 @@ def test_an_answer_cut_at_the_limit_is_recorded_so(serve: Callable[..., Stub]) -
 def test_log_probabilities_that_are_not_told_are_null(serve: Callable[..., Stub]) -> None:
     def refuses(body: dict[str, Any]) -> Reply:
         if "logprobs" in body:
-            return 500, {
-                "error": {"message": "logprobs is not supported for models created with logits_all=False"}
-            }
+            return 500, {"error": {"message": "logprobs is not supported for models created with logits_all=False"}}
         choice = {"text": "CC<MoleculeE>", "finish_reason": "stop", "logprobs": None}
         return 200, {"choices": [choice], "usage": {"completion_tokens": 3}}
 
@@ -391,11 +377,7 @@ def test_patience_is_set_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("LOGOS_REMOTE_TIMEOUT_S", "2.5")
     monkeypatch.setenv("LOGOS_REMOTE_TRIES", "3")
     assert (remote._patience().timeout_s, remote._patience().tries) == (2.5, 3)
-    for name, value in (
-        ("LOGOS_REMOTE_TRIES", "0"),
-        ("LOGOS_REMOTE_TRIES", "x"),
-        ("LOGOS_REMOTE_TIMEOUT_S", "-1"),
-    ):
+    for name, value in (("LOGOS_REMOTE_TRIES", "0"), ("LOGOS_REMOTE_TRIES", "x"), ("LOGOS_REMOTE_TIMEOUT_S", "-1")):
         monkeypatch.setenv(name, value)
         with pytest.raises(UsageError, match=name):
             open_model(LoadOptions(base_url="http://127.0.0.1:1"))
@@ -436,14 +418,7 @@ def test_addresses_are_taken_with_and_without_their_end() -> None:
 @pytest.fixture(scope="module")
 def llama_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """``llama_cpp.server`` with the embedded model: one whose tags it shows, and one whose tags it hides."""
-    for module in (
-        "llama_cpp",
-        "fastapi",
-        "uvicorn",
-        "sse_starlette",
-        "starlette_context",
-        "pydantic_settings",
-    ):
+    for module in ("llama_cpp", "fastapi", "uvicorn", "sse_starlette", "starlette_context", "pydantic_settings"):
         if importlib.util.find_spec(module) is None:
             pytest.skip(f"llama-cpp-python[server] is not installed: no {module}")
     from logos_cli.checkpoints.gguf.write import write_gguf
@@ -461,16 +436,25 @@ def llama_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     models = [
-        {"model": str(root / f"{name}.gguf"), "model_alias": name, "n_ctx": 512, "n_threads": 1, "n_threads_batch": 1,
-         "logits_all": name == "visible", "verbose": False}
+        {
+            "model": str(root / f"{name}.gguf"),
+            "model_alias": name,
+            "n_ctx": 512,
+            "n_threads": 1,
+            "n_threads_batch": 1,
+            "logits_all": name == "visible",
+            "verbose": False,
+        }
         for name in ("visible", "hidden")
-    ]  # fmt: skip
+    ]
     (root / "config.json").write_text(json.dumps({"host": "127.0.0.1", "port": port, "models": models}))
     log = (root / "log").open("w")
     process = subprocess.Popen(
         [sys.executable, "-W", "ignore", "-m", "llama_cpp.server", "--config_file", str(root / "config.json")],
-        stdout=log, stderr=log, env=dict(os.environ) | {"OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+        stdout=log,
+        stderr=log,
+        env=dict(os.environ) | {"OMP_NUM_THREADS": "1"},
+    )
     url = f"http://127.0.0.1:{port}/v1"
     try:
         deadline = time.monotonic() + 120
@@ -506,13 +490,7 @@ def test_a_real_server_completes_as_the_model_itself_does(llama_server: str) -> 
 
 
 def test_a_real_server_keeps_the_constraint_by_resampling(llama_server: str) -> None:
-    short: dict[str, Any] = {
-        "n_samples": 2,
-        "seed": 5,
-        "max_new_tokens": 24,
-        "temperature": 0.3,
-        "top_p": 0.5,
-    }
+    short: dict[str, Any] = {"n_samples": 2, "seed": 5, "max_new_tokens": 24, "temperature": 0.3, "top_p": 0.5}
     served: dict[str, Any] = {"base_url": llama_server, "model": "visible"}
     runs = [
         [record.text for record in generate("molecule", "CC(=O)N", **short, **served, batch_size=batch_size)]
@@ -524,9 +502,7 @@ def test_a_real_server_keeps_the_constraint_by_resampling(llama_server: str) -> 
             assert parse(text).form == "molecule"
 
 
-def test_a_real_server_that_hides_the_tags_serves_single_blocks_and_refuses_the_rest(
-    llama_server: str,
-) -> None:
+def test_a_real_server_that_hides_the_tags_serves_single_blocks_and_refuses_the_rest(llama_server: str) -> None:
     with pytest.raises(ModelError, match="leaves the tags out"):
         list(generate("site", "MKTAYIAKQR", base_url=llama_server, model="hidden"))
     (record,) = generate(

@@ -105,9 +105,7 @@ def test_a_bias_that_only_some_projections_have_counts() -> None:
     zeros = {name.format(part): torch.zeros_like(key) for part in "qv"}
     logits = []
     for biases in ({}, {name.format("k"): key}, {name.format("k"): key, **zeros}):
-        decoder = Decoder(
-            checkpoint.shape, read_tensors(checkpoint.files, torch.float32, lambda _: CPU) | biases
-        )
+        decoder = Decoder(checkpoint.shape, read_tensors(checkpoint.files, torch.float32, lambda _: CPU) | biases)
         with torch.inference_mode():
             decoder.reserve(1, 64)
             logits.append(decoder.prefill([0], [[16, 4, 5, 6]]))
@@ -126,9 +124,7 @@ def test_a_bias_that_only_some_projections_have_counts() -> None:
         ),
     ],
 )
-def test_tensors_that_the_network_would_not_use_are_refused(
-    added: dict[str, tuple[int, ...]], said: str
-) -> None:
+def test_tensors_that_the_network_would_not_use_are_refused(added: dict[str, tuple[int, ...]], said: str) -> None:
     checkpoint = _open(threads=1)
     tensors = read_tensors(checkpoint.files, torch.float32, lambda _: CPU)
     twice = {"model.layers.0.self_attn.rotary_emb.inv_freq": torch.ones(16)}
@@ -175,9 +171,7 @@ def test_the_plan_is_what_is_allocated() -> None:
     backend = checkpoint.load()
     backend.reserve(8)
     decoder = backend._decoder
-    assert plan.weights_bytes == sum(
-        tensor.float().nbytes for tensor in load_file(NANO / "model.safetensors").values()
-    )
+    assert plan.weights_bytes == sum(tensor.float().nbytes for tensor in load_file(NANO / "model.safetensors").values())
     assert plan.weights_bytes == 4 * decoder.n_parameters
     cache = sum(half.nbytes for stage in decoder.stages for pair in stage.caches for half in pair)
     assert cache == 8 * plan.cache_bytes_per_sequence
@@ -223,16 +217,8 @@ def test_memory_that_cannot_be_had_is_told_so_that_the_batch_can_be_halved() -> 
     ("error", "wanted", "said"),
     [
         (torch.OutOfMemoryError("CUDA out of memory."), DeviceMemoryError, "out of memory"),
-        (
-            RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"),
-            DeviceMemoryError,
-            "out of",
-        ),
-        (
-            RuntimeError("CUDA error: an illegal memory access"),
-            LogosError,
-            "the GPU stopped working: CUDA error",
-        ),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), DeviceMemoryError, "out of"),
+        (RuntimeError("CUDA error: an illegal memory access"), LogosError, "the GPU stopped working: CUDA error"),
     ],
 )
 def test_errors_of_the_device_are_explained(error: Exception, wanted: type[LogosError], said: str) -> None:
@@ -267,9 +253,7 @@ def test_checkpoints_quantized_for_transformers_are_refused_with_the_way_out(tmp
     assert "GGUF" in (caught.value.hint or "")
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"\xff" * 64, b"\x08" + b"\0" * 7 + b"[1, 2] x", b"\x02" + b"\0" * 7 + b"{}"]
-)
+@pytest.mark.parametrize("content", [b"", b"\xff" * 64, b"\x08" + b"\0" * 7 + b"[1, 2] x", b"\x02" + b"\0" * 7 + b"{}"])
 def test_a_damaged_header_is_named(content: bytes, tmp_path: Path) -> None:
     directory = Path(shutil.copytree(NANO, tmp_path / "damaged"))
     (directory / "model.safetensors").write_bytes(content)

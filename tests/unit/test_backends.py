@@ -19,14 +19,24 @@ from logos_cli.grammar import TAGS, parse
 from logos_cli.resources import EMBEDDED, data_path
 
 _SHAPE: dict[str, Any] = {
-    "vocab_size": 276, "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2,
-    "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 512,
-    "bos_token_id": 16, "eos_token_id": 17,
-}  # fmt: skip
+    "vocab_size": 276,
+    "hidden_size": 64,
+    "intermediate_size": 96,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 512,
+    "bos_token_id": 16,
+    "eos_token_id": 17,
+}
 _LLAMA3_ROPE = {
-    "rope_type": "llama3", "rope_theta": 500000.0, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+    "rope_type": "llama3",
+    "rope_theta": 500000.0,
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
     "original_max_position_embeddings": 64,
-}  # fmt: skip
+}
 
 
 def _save(model: Any, directory: Path) -> Path:
@@ -262,9 +272,7 @@ def wordy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     fast.add_special_tokens([AddedToken(text, special=True) for text in (*TAGS, "<|begin|>", "<|end|>")])
     begin, end = fast.token_to_id("<|begin|>"), fast.token_to_id("<|end|>")
-    fast.post_processor = processors.TemplateProcessing(
-        single="<|begin|> $A", special_tokens=[("<|begin|>", begin)]
-    )
+    fast.post_processor = processors.TemplateProcessing(single="<|begin|> $A", special_tokens=[("<|begin|>", begin)])
     from transformers import LlamaConfig, LlamaForCausalLM
 
     shape = _SHAPE | {"vocab_size": fast.get_vocab_size() + 9, "bos_token_id": begin, "eos_token_id": [end]}
@@ -276,25 +284,11 @@ def wordy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_tokens_that_span_several_characters_are_constrained_by_their_text(wordy: Path) -> None:
     tokenizer = open_model(LoadOptions(str(wordy))).tokenizer
     assert max(map(len, (tokenizer.vocabulary[i] for i in tokenizer.encode("MKTAYIAKQRQ")))) > 2
-    prompts = {
-        "site": "MKTAYIAKQRQGGSLLVMK",
-        "ligand": "MKTAYLLV",
-        "protein": "MKTAYI",
-        "molecule": "CC(=O)N(C",
-    }
+    prompts = {"site": "MKTAYIAKQRQGGSLLVMK", "ligand": "MKTAYLLV", "protein": "MKTAYI", "molecule": "CC(=O)N(C"}
     for task, prompt in {**prompts, "antibody": None}.items():
         raw = {"samples": True} if task == "site" else {}
         records = list(
-            generate(
-                task,
-                prompt,
-                n_samples=12,
-                model=str(wordy),
-                device="cpu",
-                max_new_tokens=300,
-                threads=1,
-                **raw,
-            )
+            generate(task, prompt, n_samples=12, model=str(wordy), device="cpu", max_new_tokens=300, threads=1, **raw)
         )
         finished = [record for record in records if record.sample["finish"] == "stop"]
         assert finished, task

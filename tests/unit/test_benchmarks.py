@@ -148,9 +148,7 @@ def test_frameworks_are_valid_novel_and_unique(data: Path) -> None:
 def site_case(shared_data: Path, tmp_path: Path) -> Case:
     directory = tmp_path / "structures"
     (directory / "sites" / "posebusters").mkdir(parents=True)
-    shutil.copy(
-        shared_data / "complexes" / "posebusters" / "5sd5_HWI.pdb.gz", directory / "sites" / "posebusters"
-    )
+    shutil.copy(shared_data / "complexes" / "posebusters" / "5sd5_HWI.pdb.gz", directory / "sites" / "posebusters")
     (case,) = PLUGINS["site_posebusters"].cases(directory)
     return replace(case, truth={**case.truth, "data": directory})
 
@@ -160,9 +158,13 @@ def site_record(case: Case, places: tuple[int, ...], centre: list[float], score:
     assert isinstance(prompt.item, Protein)
     text = emit(Complex((Protein(prompt.item.sequence, places),)).to_sentence(Form.SEARCH))
     return Record(
-        f"{prompt.id}:site", Form.SEARCH, text, sample={"prompt": prompt.id},
-        scores={"score": {"value": score}}, extra={"site": {"centre_angstrom": centre}},
-    )  # fmt: skip
+        f"{prompt.id}:site",
+        Form.SEARCH,
+        text,
+        sample={"prompt": prompt.id},
+        scores={"score": {"value": score}},
+        extra={"site": {"centre_angstrom": centre}},
+    )
 
 
 def test_a_site_at_the_ligand_counts_and_one_elsewhere_does_not(site_case: Case) -> None:
@@ -351,9 +353,7 @@ def options(data: Path) -> BenchOptions:
 
 def lines(directory: Path) -> dict[str, str]:
     return {
-        json.loads(line)["case"]: line
-        for path in directory.glob("*.jsonl")
-        for line in path.read_text().splitlines()
+        json.loads(line)["case"]: line for path in directory.glob("*.jsonl") for line in path.read_text().splitlines()
     }
 
 

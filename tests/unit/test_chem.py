@@ -46,10 +46,7 @@ def test_a_list_with_header_names_comments_and_extensions() -> None:
 
 def test_canonical_smiles() -> None:
     assert items(read("OCC\n")) == [Molecule("OCC")]
-    assert items(read("OCC\nF[C@](Cl)(Br)I\n", canonical=True)) == [
-        Molecule("CCO"),
-        Molecule("F[C@](Cl)(Br)I"),
-    ]
+    assert items(read("OCC\nF[C@](Cl)(Br)I\n", canonical=True)) == [Molecule("CCO"), Molecule("F[C@](Cl)(Br)I")]
 
 
 @pytest.mark.parametrize(
@@ -81,14 +78,24 @@ def test_nothing_reaches_standard_error(capfd: pytest.CaptureFixture[str]) -> No
 @pytest.mark.parametrize(
     ("content", "sure"),
     [
-        ("CCO\nCCN\n", True), ("c1ccccc1", True), ("[Na+].[Cl-] salt\n", True), ("SMILES\tID\nCCO\ta\n", True),
+        ("CCO\nCCN\n", True),
+        ("c1ccccc1", True),
+        ("[Na+].[Cl-] salt\n", True),
+        ("SMILES\tID\nCCO\ta\n", True),
         ("CO>>CN\n", True),
-        ("$RXN\n", True), ("$RDFILE 1\n", True), ("@<TRIPOS>MOLECULE\nx\n", True),
-        ("MKVLLA\n", False), (">a\nCCO\n", False), ("HEADER    X\nATOM      1\n", False),
+        ("$RXN\n", True),
+        ("$RDFILE 1\n", True),
+        ("@<TRIPOS>MOLECULE\nx\n", True),
+        ("MKVLLA\n", False),
+        (">a\nCCO\n", False),
+        ("HEADER    X\nATOM      1\n", False),
         ("data_X\n_cell_length_a 3\n", False),
-        ("hello world\nthis is text\n", False), ("", False), ("<ProteinS>", False), ('{"a": 1}', False),
+        ("hello world\nthis is text\n", False),
+        ("", False),
+        ("<ProteinS>", False),
+        ('{"a": 1}', False),
     ],
-)  # fmt: skip
+)
 def test_sniff(content: str, sure: bool) -> None:
     assert (PLUGIN.sniff(content.encode(), "x") > 0.5) is sure
 
@@ -116,9 +123,7 @@ def embedded(smiles: str, name: str = "") -> Chem.Mol:
 
 def stripped_of_stereo_marks(block: str) -> str:
     """Leave the coordinates alone to say which enantiomer it is."""
-    lines = [
-        f"{line[:9]}  0" if len(line) == 12 and line[:9].split()[:1] else line for line in block.split("\n")
-    ]
+    lines = [f"{line[:9]}  0" if len(line) == 12 and line[:9].split()[:1] else line for line in block.split("\n")]
     return "\n".join(lines)
 
 
@@ -219,10 +224,13 @@ def test_atom_maps_go_and_tell_reagents() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("CC>CC", "two arrows"), (">>CC", "no reactants"), ("CC>>", "no product"), ("CC>>C(C)(C)(C)(C)C", "valence"),
+        ("CC>CC", "two arrows"),
+        (">>CC", "no reactants"),
+        ("CC>>", "no product"),
+        ("CC>>C(C)(C)(C)(C)C", "valence"),
         ("C1CC>>CC", "unclosed ring"),
     ],
-)  # fmt: skip
+)
 def test_bad_reactions(text: str, message: str) -> None:
     good, bad = read(f"CBr.N>>CN\n{text}\n", form=Form.REACTION)
     assert good.item == Reaction(("CBr", "N"), "CN")
@@ -320,9 +328,7 @@ def test_sdf_out_and_in() -> None:
 
 
 def test_sdf_of_a_framework_and_a_reaction() -> None:
-    text = written(
-        "sdf", (Record("f", "material", ""), MOF), (Record("r", "reaction", ""), Reaction(("CBr",), "CN"))
-    )
+    text = written("sdf", (Record("f", "material", ""), MOF), (Record("r", "reaction", ""), Reaction(("CBr",), "CN")))
     titles = [record.split("\n")[0] for record in text.split("$$$$\n")]
     assert titles == ["f|metal", "f|linker1", "r|reactant1", "r|product", ""]
 

@@ -51,9 +51,7 @@ def test_a_copied_site_repeats_every_residue() -> None:
         answer = _sampled(constraint, copied_site(chains), "", seed)
         assert answer is not None
         sentence = parse(before + answer, Form.SEARCH)
-        bare = [
-            "".join(p if isinstance(p, str) else p.payload for p in block.parts) for block in sentence.right
-        ]
+        bare = ["".join(p if isinstance(p, str) else p.payload for p in block.parts) for block in sentence.right]
         assert tuple(bare) == chains
         assert all(len(pocket.payload) == 1 for block in sentence.right for pocket in block.pockets)
         seen.add(answer)
@@ -65,9 +63,7 @@ def test_a_copied_site_of_a_long_protein_compiles_quickly() -> None:
     constraint = Constraint(TOKENIZER)
     matcher = constraint.matcher(copied_site((chain,)), "<ProteinS>" + chain[:4999])
     allowed = np.flatnonzero(constraint.masks([matcher])[0]).tolist()
-    assert sorted(map(TOKENIZER.vocabulary.__getitem__, allowed)) == sorted(
-        [b"<PocketS>", chain[-1].encode()]
-    )
+    assert sorted(map(TOKENIZER.vocabulary.__getitem__, allowed)) == sorted([b"<PocketS>", chain[-1].encode()])
 
 
 def test_no_payload_spells_a_tag() -> None:
@@ -107,9 +103,7 @@ def test_matchers_of_one_prompt_are_independent() -> None:
         ("antibody", "<AntibodyS>QVé", 13),
     ],
 )
-def test_a_prompt_that_cannot_begin_the_form_is_refused_at_its_place(
-    form: str, given: str, place: int
-) -> None:
+def test_a_prompt_that_cannot_begin_the_form_is_refused_at_its_place(form: str, given: str, place: int) -> None:
     with pytest.raises(GrammarError) as caught:
         check_prompt(grammar(form), given)
     assert caught.value.span is not None

@@ -25,13 +25,7 @@ from logos_cli.training.corpus.shards import Corpus
 from logos_cli.workflows.corpus import build as building
 from logos_cli.workflows.corpus.corpus import BuildOptions, build, read_weights
 from logos_cli.workflows.corpus.lock import locked
-from logos_cli.workflows.corpus.sentences import (
-    NAMES,
-    WINDOW_RESIDUES,
-    SentenceOptions,
-    is_held_out,
-    windows,
-)
+from logos_cli.workflows.corpus.sentences import NAMES, WINDOW_RESIDUES, SentenceOptions, is_held_out, windows
 from logos_cli.workflows.corpus.view import domains_of
 
 CHAIN = "MKTAYIAKQRQISFVKSHFSRQ"
@@ -69,9 +63,7 @@ def sentences(directory: Path, split: str = "train") -> dict[str, list[str]]:
     return {domain: [decode(ids) for ids in shard] for domain, shard in corpus.shards(split).items()}
 
 
-def built(
-    tmp_path: Path, *lines: str, split: str = "train", **sentence_options: object
-) -> dict[str, list[str]]:
+def built(tmp_path: Path, *lines: str, split: str = "train", **sentence_options: object) -> dict[str, list[str]]:
     """Sentences of a corpus of the given records; one more record is there to train on."""
     source = write(tmp_path / "records.jsonl", *lines)
     options = SentenceOptions(**{"valid_share": 0.0, **sentence_options})  # type: ignore[arg-type]
@@ -154,9 +146,15 @@ def test_native_files_become_sentences(tmp_path, checkout):
     report = build([tmp_path / name for name in names], tmp_path / "corpus", options)
     found = {domain: len(texts) for domain, texts in sentences(tmp_path / "corpus").items()}
     assert found == {
-        "protein": 2, "molecule": 1, "reaction": 1, "retrosynthesis": 1, "site": 1, "search": 1, "expanded": 1,
+        "protein": 2,
+        "molecule": 1,
+        "reaction": 1,
+        "retrosynthesis": 1,
+        "site": 1,
+        "search": 1,
+        "expanded": 1,
         "transformation": 1,
-    }  # fmt: skip
+    }
     assert (report.records.read, report.records.used) == (7, 5)
     assert report.records.rejected == {"molecule not accepted": 1}
     assert report.records.left_out == {"split test": 1}
@@ -168,9 +166,7 @@ def test_structures_become_complexes_and_sites(tmp_path, shared_data):
     path = next((shared_data / "complexes" / "posebusters_raw_mmcif").glob("*.cif*"))
     build(path, tmp_path / "corpus", BuildOptions(sentences=SentenceOptions(valid_share=0.0)))
     found = sentences(tmp_path / "corpus")
-    assert {"complex_1", "complex_2", "complex_3", "search", "site", "expanded", "transformation"} <= set(
-        found
-    )
+    assert {"complex_1", "complex_2", "complex_3", "search", "site", "expanded", "transformation"} <= set(found)
 
 
 # -- writings ------------------------------------------------------------------------------------------------
@@ -228,8 +224,7 @@ def test_windows_are_fragments_around_the_site():
         assert part.site
         starts = [i for i in range(len(chain)) if chain.startswith(part.sequence, i)]
         assert any(
-            {start + i for i in part.site}
-            == {i for i in (3, 200, 399) if 0 <= i - start < len(part.sequence)}
+            {start + i for i in part.site} == {i for i in (3, 200, 399) if 0 <= i - start < len(part.sequence)}
             for start in starts
         )
 
@@ -278,19 +273,24 @@ def test_all_sentences_of_an_object_are_on_one_side(tmp_path):
     items = [Complex((Protein(CHAIN[n:], (0,)),), "C" * (n + 1)) for n in range(15)]
     built(tmp_path, *map(line, items), valid_share=0.4)
     sides = [
-        {chain.sequence for texts in sentences(tmp_path / "corpus", split).values() for text in texts
-         for chain in from_sentence(parse(text)).chains}  # type: ignore[attr-defined]
+        {
+            chain.sequence
+            for texts in sentences(tmp_path / "corpus", split).values()
+            for text in texts
+            for chain in from_sentence(parse(text)).chains
+        }  # type: ignore[attr-defined]
         for split in ("train", "valid")
-    ]  # fmt: skip
+    ]
     assert sides[0].isdisjoint(sides[1])
     assert all(sides)
 
 
 def test_a_given_split_wins_and_held_out_wins_over_training(tmp_path):
     lines = (
-        line(Molecule("CCO"), split="train", group="a"), line(Molecule("CCO"), split="validation", group="a"),
+        line(Molecule("CCO"), split="train", group="a"),
+        line(Molecule("CCO"), split="validation", group="a"),
         line(Molecule("CCN"), split="train"),
-    )  # fmt: skip
+    )
     assert built(tmp_path, *lines, valid_share=0.5) == {"molecule": [to_text(Molecule("CCN"))]}
     assert sentences(tmp_path / "corpus", "valid") == {"molecule": [to_text(Molecule("CCO"))]}
     assert Corpus(tmp_path / "corpus").manifest["dropped"] == {"molecule": {"held out in another place": 1}}
@@ -361,9 +361,7 @@ def test_a_build_goes_on_where_it_stopped(tmp_path):
         with pytest.raises(UsageError, match="unfinished"):
             build(paths, directory, BuildOptions(sentences=sentence_options))
         again = []
-        report = build(
-            paths, directory, BuildOptions(sentences=sentence_options, resume=True), tell=again.append
-        )
+        report = build(paths, directory, BuildOptions(sentences=sentence_options, resume=True), tell=again.append)
         assert len(again) < 34
         assert report == whole
         assert content(directory) == content(tmp_path / "whole")
@@ -426,9 +424,7 @@ def test_weights_may_be_given_when_a_build_goes_on(tmp_path):
         build(source, tmp_path / "corpus", BuildOptions(weights=str(wrong), sentences=options))
     assert "protein" in (caught.value.hint or "")
     right = write(tmp_path / "right.toml", "[weights]\nmolecule = 1\nprotein = 3\n")
-    report = build(
-        source, tmp_path / "corpus", BuildOptions(weights=str(right), sentences=options, resume=True)
-    )
+    report = build(source, tmp_path / "corpus", BuildOptions(weights=str(right), sentences=options, resume=True))
     assert report.manifest["weights"] == {"molecule": 0.25, "protein": 0.75}
 
 
@@ -478,9 +474,7 @@ def test_a_place_that_cannot_be_written_is_an_error(tmp_path):
 
 def test_rejected_records_are_written_with_their_reasons(tmp_path):
     source = write(tmp_path / "a.smi", "CCO\nC1CC open\nCN\nxx what\n")
-    options = BuildOptions(
-        rejects=str(tmp_path / "rejects.jsonl"), sentences=SentenceOptions(valid_share=0.0)
-    )
+    options = BuildOptions(rejects=str(tmp_path / "rejects.jsonl"), sentences=SentenceOptions(valid_share=0.0))
     report = build(source, tmp_path / "corpus", options)
     rows = [json.loads(row) for row in (tmp_path / "rejects.jsonl").read_text().splitlines()]
     assert [row["source"]["line"] for row in rows] == [2, 4]
@@ -507,6 +501,9 @@ def test_errors_travel_between_processes():
         parse_sentence("<ProteinS>m<ProteinE>")
     again = pickle.loads(pickle.dumps(caught.value.at("a:3")))
     assert (again.message, again.source, again.span, again.expected) == (
-        caught.value.message, "a:3", caught.value.span, caught.value.expected,  # type: ignore[attr-defined]
-    )  # fmt: skip
+        caught.value.message,
+        "a:3",
+        caught.value.span,
+        caught.value.expected,  # type: ignore[attr-defined]
+    )
     assert again.pretty() == caught.value.pretty()  # type: ignore[attr-defined]

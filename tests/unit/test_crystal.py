@@ -124,30 +124,16 @@ def test_hydrogen_on_free_nitrogen_is_added(smiles: str) -> None:
 
 
 def test_disorder_groups_keep_the_major_part() -> None:
-    ring = [
-        atom
-        for atom in shifted(terephthalate("x", tilt=30.0), (GRID_CELL[0] / 2, 0, 0))
-        if "X" not in atom.label
-    ]
-    minor = [
-        replace(atom, label=f"{atom.label}B", occupancy=0.3, group="2")
-        for atom in ring
-        if atom.element != "O"
-    ]
-    major = [
-        replace(atom, occupancy=0.7, group="1") if atom.label[:2] in {"Cx", "Hx"} else atom for atom in grid()
-    ]
+    ring = [atom for atom in shifted(terephthalate("x", tilt=30.0), (GRID_CELL[0] / 2, 0, 0)) if "X" not in atom.label]
+    minor = [replace(atom, label=f"{atom.label}B", occupancy=0.3, group="2") for atom in ring if atom.element != "O"]
+    major = [replace(atom, occupancy=0.7, group="1") if atom.label[:2] in {"Cx", "Hx"} else atom for atom in grid()]
     entry = only(cif([*minor, *major]))
     assert entry.item == GRID
     assert any(note.startswith("disorder: 10 atoms") for note in entry.source["notes"])
 
 
 def test_overlap_without_groups_is_resolved_by_occupancy() -> None:
-    ring = [
-        atom
-        for atom in shifted(terephthalate("x", tilt=30.0), (GRID_CELL[0] / 2, 0, 0))
-        if "X" not in atom.label
-    ]
+    ring = [atom for atom in shifted(terephthalate("x", tilt=30.0), (GRID_CELL[0] / 2, 0, 0)) if "X" not in atom.label]
     minor = [replace(atom, label=f"{atom.label}B", occupancy=0.4) for atom in ring if atom.element != "O"]
     major = [replace(atom, occupancy=0.6) if atom.label[:2] in {"Cx", "Hx"} else atom for atom in grid()]
     entry = only(cif([*minor, *major]))
@@ -235,11 +221,25 @@ def embedded(smiles: str) -> list[Atom]:
 
 
 MOLECULES = [
-    "c1ccccc1", "N#Cc1ccncc1", "C[C@H](N)C(=O)O", "C[C@@H](N)C(=O)O", "O=C(O)/C=C/C(=O)O", "O=C(O)/C=C\\C(=O)O",
-    "O=[N+]([O-])c1ccc(Cl)cc1", "CS(=O)(=O)c1ccccc1", "Cn1c(=O)c2c(ncn2C)n(C)c1=O", "CN=[N+]=[N-]", "O=C1C=CC(=O)C=C1",
-    "N#CC(C#N)=C1C=CC(=C(C#N)C#N)C=C1", "CC(=O)Oc1ccccc1C(=O)O", "OC[C@H]1O[C@@H](O)[C@H](O)[C@@H](O)[C@@H]1O",
-    "O=P(O)(O)c1ccccc1", "FC(F)(F)c1ccc(Br)cc1", "c1ccc2[nH]cnc2c1", "c1ccc(-c2ccccn2)nc1",
-]  # fmt: skip
+    "c1ccccc1",
+    "N#Cc1ccncc1",
+    "C[C@H](N)C(=O)O",
+    "C[C@@H](N)C(=O)O",
+    "O=C(O)/C=C/C(=O)O",
+    "O=C(O)/C=C\\C(=O)O",
+    "O=[N+]([O-])c1ccc(Cl)cc1",
+    "CS(=O)(=O)c1ccccc1",
+    "Cn1c(=O)c2c(ncn2C)n(C)c1=O",
+    "CN=[N+]=[N-]",
+    "O=C1C=CC(=O)C=C1",
+    "N#CC(C#N)=C1C=CC(=C(C#N)C#N)C=C1",
+    "CC(=O)Oc1ccccc1C(=O)O",
+    "OC[C@H]1O[C@@H](O)[C@H](O)[C@@H](O)[C@@H]1O",
+    "O=P(O)(O)c1ccccc1",
+    "FC(F)(F)c1ccc(Br)cc1",
+    "c1ccc2[nH]cnc2c1",
+    "c1ccc(-c2ccccn2)nc1",
+]
 
 
 @pytest.mark.parametrize("smiles", MOLECULES)
@@ -254,10 +254,7 @@ def test_cocrystal_gives_each_molecule_once() -> None:
     left, right = embedded("c1ccccc1"), shifted(embedded("CC(=O)O"), (7.5, 8.0, 8.5))
     entries = read(cif([*left, *right], (15.0, 16.0, 17.0), name="co"))
     assert [entry.id for entry in entries] == ["co:1", "co:2"]
-    assert {entry.item.smiles for entry in entries if isinstance(entry.item, Molecule)} == {
-        "c1ccccc1",
-        "CC(=O)O",
-    }
+    assert {entry.item.smiles for entry in entries if isinstance(entry.item, Molecule)} == {"c1ccccc1", "CC(=O)O"}
 
 
 def test_crystal_without_metal_is_no_material() -> None:
@@ -295,10 +292,7 @@ BAD = {
     "overlap": (sites(Atom("N99", "N", (5.17 + 1.39 + 0.6, 0.0, 0.1))), "overlap"),
     "atom missing": (cif([atom for atom in grid() if atom.label not in {"Cx1", "Hx1"}]), "no molecule"),
     "discrete complex": (cif(grid()[:17], (30.0, 31.0, 32.0)), "discrete complex"),
-    "no carbon": (
-        cif([Atom("Na1", "Na", (0, 0, 0)), Atom("Cl1", "Cl", (2.8, 0, 0))], (5.6, 5.6, 5.6)),
-        "inorganic",
-    ),
+    "no carbon": (cif([Atom("Na1", "Na", (0, 0, 0)), Atom("Cl1", "Cl", (2.8, 0, 0))], (5.6, 5.6, 5.6)), "inorganic"),
     "crowded": (cif([Atom(f"C{n}", "C", (n * 0.6, 0, 0)) for n in range(9)], (5.4, 1.1, 1.1)), "cannot fit"),
     "no atoms": (cif([]).split("_atom_site_label")[0].removesuffix("loop_\n"), "no atoms"),
 }
@@ -415,9 +409,7 @@ def test_tiny_and_skewed_cells_are_bonded_right() -> None:
 @pytest.mark.parametrize("tilt", [15.0, 30.0, 45.0, 60.0, 75.0])
 def test_half_occupied_ring_across_a_mirror_is_one_ring(tilt: float) -> None:
     half = [
-        replace(atom, occupancy=0.5)
-        if atom.label[:2] in {"Cx", "Hx"} and atom.label[2:] not in {"0", "3"}
-        else atom
+        replace(atom, occupancy=0.5) if atom.label[:2] in {"Cx", "Hx"} and atom.label[2:] not in {"0", "3"} else atom
         for atom in grid(tilt=tilt)
         if "y" not in atom.label
     ]
@@ -431,12 +423,7 @@ def cubic(name: str, a: float, atoms: str) -> str:
     """Return a CIF in Fm-3m that leaves its 192 operations to the reader."""
     lines = [f"data_{name}", *(f"_cell_length_{axis} {a}" for axis in "abc")]
     lines += [f"_cell_angle_{angle} 90" for angle in ("alpha", "beta", "gamma")]
-    lines += [
-        "_symmetry_space_group_name_H-M 'F m -3 m'",
-        "loop_",
-        "_atom_site_label",
-        "_atom_site_type_symbol",
-    ]
+    lines += ["_symmetry_space_group_name_H-M 'F m -3 m'", "loop_", "_atom_site_label", "_atom_site_type_symbol"]
     lines += [*(f"_atom_site_fract_{axis}" for axis in "xyz"), "_atom_site_occupancy", atoms]
     return "\n".join(lines) + "\n"
 

@@ -21,9 +21,7 @@ def test_the_definition_has_a_rule_for_every_form_and_names_every_tag() -> None:
 
 
 def test_the_alphabets_are_those_of_the_parser() -> None:
-    residues, smiles = (
-        re.compile(rules()[name].split("/", 1)[1].rsplit("/", 1)[0]) for name in ("RESIDUES", "SMILES")
-    )
+    residues, smiles = (re.compile(rules()[name].split("/", 1)[1].rsplit("/", 1)[0]) for name in ("RESIDUES", "SMILES"))
     characters = [chr(code) for code in range(0x250)]
     assert {character for character in characters if residues.fullmatch(character)} == RESIDUES
     assert {character for character in characters if smiles.fullmatch(character)} == SMILES

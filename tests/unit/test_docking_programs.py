@@ -27,17 +27,7 @@ from logos_cli.errors import MoleculeError  # noqa: E402
 Target = tuple[Receptor, engines.Target]
 
 _BOX = [f"--{what}_{axis}" for what in ("center", "size") for axis in "xyz"]
-_COMMON = [
-    "--receptor",
-    "--flex",
-    "--ligand",
-    "--out",
-    *_BOX,
-    "--seed",
-    "--cpu",
-    "--exhaustiveness",
-    "--num_modes",
-]
+_COMMON = ["--receptor", "--flex", "--ligand", "--out", *_BOX, "--seed", "--cpu", "--exhaustiveness", "--num_modes"]
 _VINA = [*_COMMON, "--energy_range", "--scoring"]
 _SMINA = [*_COMMON, "--energy_range"]
 _GNINA = [*_COMMON, "--cnn_scoring"]
@@ -136,9 +126,7 @@ def test_poses_within_the_range_are_kept(target: Target, install: Callable[[str]
     assert done.scores_kcal_per_mol == (-7.25, -6.5, -3.0)
 
 
-def test_unidock_docks_on_the_gpu_unless_side_chains_move(
-    target: Target, install: Callable[[str], Path]
-) -> None:
+def test_unidock_docks_on_the_gpu_unless_side_chains_move(target: Target, install: Callable[[str], Path]) -> None:
     log = install("unidock")
     _run("unidock", target[1], "dock")
     assert "--gpu_batch" in json.loads(log.read_text())

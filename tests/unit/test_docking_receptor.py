@@ -56,9 +56,7 @@ def test_all_heavy_atoms_stay_where_they_are(plain: Receptor) -> None:
 
 
 def test_types_are_those_of_vina(plain: Receptor) -> None:
-    by_atom = {
-        (line[17:20], line[12:16].strip()): line.split()[-1] for line in plain.rigid_pdbqt.splitlines()
-    }
+    by_atom = {(line[17:20], line[12:16].strip()): line.split()[-1] for line in plain.rigid_pdbqt.splitlines()}
     assert by_atom["ASP", "OD1"] == "OA"
     assert by_atom["LYS", "NZ"] == "N"
     assert by_atom["PHE", "CZ"] == "A"
@@ -69,9 +67,10 @@ def test_types_are_those_of_vina(plain: Receptor) -> None:
 
 def test_missing_side_chain_is_built() -> None:
     kept = [
-        line for line in receptors.peptide().splitlines()
+        line
+        for line in receptors.peptide().splitlines()
         if not (line[17:20] == "ARG" and line[12:16].strip() in ("CD", "NE", "CZ", "NH1", "NH2"))
-    ]  # fmt: skip
+    ]
     receptor = _prepare("\n".join(kept) + "\n")
     residue = next(residue for residue in receptor.structure[0]["A"] if residue.name == "ARG")
     assert {"CD", "NE", "CZ", "NH1", "NH2"} <= {atom.name for atom in residue}
@@ -91,9 +90,7 @@ def test_heterogens_stay_or_go() -> None:
     assert any("kept as part of the receptor: ZN" in note for note in receptor.notes)
     assert any("dropped from the box: EDO" in note for note in receptor.notes)
     assert any("MBN A:301" in note for note in receptor.notes)
-    kept = _names(
-        _prepare(text, box, occupied=positions, keep_water=True, keep=("EDO", "A:303"), drop=("ZN",))
-    )
+    kept = _names(_prepare(text, box, occupied=positions, keep_water=True, keep=("EDO", "A:303"), drop=("ZN",)))
     assert kept["HOH"] == kept["EDO"] == kept["MG"] == 1
     assert "ZN" not in kept
     assert _names(_prepare(text, box, occupied=None))["MBN"] == 0  # no cofactor either
@@ -142,14 +139,10 @@ def test_hydrogens_that_clash_make_no_bonds() -> None:
     rows = receptors.peptide().splitlines()
     target = next(line for line in rows if line[17:20] == "LYS" and line[12:16].strip() == "CB")
     moved = [
-        line[:30] + target[30:54] + line[54:]
-        if line[17:20] == "VAL" and line[12:16].strip() == "CG1"
-        else line
+        line[:30] + target[30:54] + line[54:] if line[17:20] == "VAL" and line[12:16].strip() == "CG1" else line
         for line in rows
     ]
-    place = next(
-        index for index, line in enumerate(moved) if line[17:20] == "VAL" and line[12:16].strip() == "CG1"
-    )
+    place = next(index for index, line in enumerate(moved) if line[17:20] == "VAL" and line[12:16].strip() == "CG1")
     x = float(moved[place][30:38]) + 1.2
     moved[place] = f"{moved[place][:30]}{x:8.3f}{moved[place][38:]}"
     assert _names(_prepare("\n".join(moved) + "\n")).total() == len(receptors.SEQUENCE)
@@ -190,9 +183,7 @@ def test_box_beside_the_protein() -> None:
     assert "extends over" in str(caught.value.hint)
 
 
-@pytest.mark.parametrize(
-    "size", [(0.0, 20.0, 20.0), (-5.0, 20.0, 20.0), (200.0, 20.0, 20.0), (float("nan"), 1.0, 1.0)]
-)
+@pytest.mark.parametrize("size", [(0.0, 20.0, 20.0), (-5.0, 20.0, 20.0), (200.0, 20.0, 20.0), (float("nan"), 1.0, 1.0)])
 def test_boxes_that_are_none(size: tuple[float, float, float]) -> None:
     with pytest.raises(UsageError):
         Box((0.0, 0.0, 0.0), size)
@@ -222,16 +213,10 @@ def test_alternative_locations_are_resolved() -> None:
             rows.append(line)
     receptor = _prepare("\n".join(rows) + "\n")
     oxygens = [
-        atom
-        for residue in receptor.structure[0]["A"]
-        if residue.name == "SER"
-        for atom in residue
-        if atom.name == "OG"
+        atom for residue in receptor.structure[0]["A"] if residue.name == "SER" for atom in residue if atom.name == "OG"
     ]
     assert len(oxygens) == 1
-    assert oxygens[0].pos.x == pytest.approx(
-        float(next(row for row in rows if row[16] == "B")[30:38]), abs=1e-3
-    )
+    assert oxygens[0].pos.x == pytest.approx(float(next(row for row in rows if row[16] == "B")[30:38]), abs=1e-3)
 
 
 def test_residues_without_coordinates_are_named() -> None:

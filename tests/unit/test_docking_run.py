@@ -60,15 +60,11 @@ def vina() -> None:
 class TestVina:
     def test_results_do_not_depend_on_the_number_of_workers(self, complex_file: Path) -> None:
         items = [Molecule(smiles) for smiles in LIGANDS]
-        one, two, other = (
-            _dock(complex_file, items, cpu=n, seed=seed) for n, seed in ((1, 5), (2, 5), (1, 6))
-        )
+        one, two, other = (_dock(complex_file, items, cpu=n, seed=seed) for n, seed in ((1, 5), (2, 5), (1, 6)))
         poses = [[record.extra["docking"]["pose"] for record in records] for records in (one, two, other)]
         assert poses[0] == poses[1]
         assert poses[0] != poses[2]
-        assert [record.scores["vina"]["value"] for record in one] == [
-            record.scores["vina"]["value"] for record in two
-        ]
+        assert [record.scores["vina"]["value"] for record in one] == [record.scores["vina"]["value"] for record in two]
         assert all(record.scores["vina"]["value"] < 0 for record in one)
 
     def test_seed_0_is_a_seed(self, complex_file: Path) -> None:
@@ -83,9 +79,7 @@ class TestVina:
         Chem.AssignStereochemistryFrom3D(pose)
         assert Chem.MolToSmiles(pose) == Chem.MolToSmiles(Chem.MolFromSmiles(smiles))
 
-    def test_poses_are_ranked_inside_the_box(
-        self, complex_file: Path, target: tuple[Receptor, engines.Target]
-    ) -> None:
+    def test_poses_are_ranked_inside_the_box(self, complex_file: Path, target: tuple[Receptor, engines.Target]) -> None:
         run = docking.Docking(complex_file, _options(box=BoxOptions(ligand="MBN", add_angstrom=5.0)))
         found = next(run.results(Molecule("Cc1ccccc1")))
         scores = [pose.vina_kcal_per_mol for pose in found.poses]
@@ -157,16 +151,13 @@ class TestVina:
         path.write_text(receptors.with_two_ligands())
         places = [{"ligand": {"chain": "A", "number": number}} for number in (301, 301, 401, 401, 301)]
         items = [
-            Record(str(row), "molecule", "<MoleculeS>CCO<MoleculeE>", source=place)
-            for row, place in enumerate(places)
+            Record(str(row), "molecule", "<MoleculeS>CCO<MoleculeE>", source=place) for row, place in enumerate(places)
         ]
         items[3] = Record("3", "", "", Status.ERROR, "broken")
         tally = DockTally()
         records = _dock(path, items, tally=tally)
         assert [record.id for record in records] == ["0", "1", "2", "3", "4"]
-        origins = [
-            record.extra["docking"]["box"]["origin"] for record in records if record.status is Status.OK
-        ]
+        origins = [record.extra["docking"]["box"]["origin"] for record in records if record.status is Status.OK]
         assert origins == ["MBN A:301", "MBN A:301", "MBN A:401", "MBN A:301"]
         assert (tally.docked, tally.unusable) == (4, 1)
         given = _dock(path, items, box=BoxOptions(ligand="A:401"))
@@ -244,20 +235,21 @@ open(arguments["--out"], "w").write(head + text + "ENDMDL\\n")
     yield path
 
 
-def test_crash_and_hang_cost_their_ligand_only(
-    program: Path, target: tuple[Receptor, engines.Target]
-) -> None:
+def test_crash_and_hang_cost_their_ligand_only(program: Path, target: tuple[Receptor, engines.Target]) -> None:
     job = pool.Job(engines.choose("vina-binary"), target[1], engines.Search(), LigandOptions(ph=None), 1, 6.0)
     smiles = ["CC", "CCC", "CC", "CCCC", "CC", "CCCCC", "CC"]
     with pool.Pool(job) as workers:
-        found = {
-            result.index: result.outcome
-            for result in workers.run(pool.Task(*each) for each in enumerate(smiles))
-        }
+        found = {result.index: result.outcome for result in workers.run(pool.Task(*each) for each in enumerate(smiles))}
     assert sorted(found) == list(range(len(smiles)))
     assert [type(found[index]).__name__ for index in sorted(found)] == [
-        "Docked", "Failure", "Docked", "Failure", "Docked", "Failure", "Docked",
-    ]  # fmt: skip
+        "Docked",
+        "Failure",
+        "Docked",
+        "Failure",
+        "Docked",
+        "Failure",
+        "Docked",
+    ]
     crash, hang, fault = (found[index] for index in (1, 3, 5))
     assert isinstance(crash, pool.Failure)
     assert signal.Signals.SIGSEGV.name in crash.message
@@ -313,14 +305,7 @@ def test_auto_without_anything_says_what_to_install(monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize(
     "choices",
-    [
-        {"exhaustiveness": 0},
-        {"n_poses": 0},
-        {"seed": -1},
-        {"cpu": 0},
-        {"seconds_per_ligand": 0.0},
-        {"mode": "guess"},
-    ],
+    [{"exhaustiveness": 0}, {"n_poses": 0}, {"seed": -1}, {"cpu": 0}, {"seconds_per_ligand": 0.0}, {"mode": "guess"}],
 )
 def test_options_that_make_no_sense(choices: dict[str, object]) -> None:
     with pytest.raises(UsageError):
@@ -332,9 +317,7 @@ def test_options_that_make_no_sense(choices: dict[str, object]) -> None:
 
 def test_box_of_the_only_ligand(complex_file: Path) -> None:
     run = docking.Docking(complex_file, _options(engine="auto" if _has_vina() else "vina-binary"))
-    positions = run.model.positions_of(
-        [i for i, name in enumerate(run.model.residues.names) if name == "MBN"]
-    )
+    positions = run.model.positions_of([i for i, name in enumerate(run.model.residues.names) if name == "MBN"])
     assert np.allclose(run.place.box.center_angstrom, (positions.min(0) + positions.max(0)) / 2, atol=1e-3)
     assert np.allclose(run.place.box.size_angstrom, np.ptp(positions, axis=0) + 8, atol=1e-3)
 
@@ -373,9 +356,7 @@ def test_box_around_coordinates_that_are_none(
     block = receptors.ligand_block(**{flaw: True})
     path.write_text(block.replace("3D", "2D", 1) + "$$$$\n")
     with pytest.raises((MoleculeError, InputError), match=words):
-        _ = docking.Docking(
-            complex_file, _options(box=BoxOptions(ligand=str(path)), engine="vina-binary")
-        ).place
+        _ = docking.Docking(complex_file, _options(box=BoxOptions(ligand=str(path)), engine="vina-binary")).place
 
 
 def test_ligand_that_is_bonded_to_the_protein_is_said(complex_file: Path, program: Path) -> None:
@@ -396,9 +377,7 @@ def test_empty_stream(complex_file: Path, program: Path, tmp_path: Path) -> None
 # -- geometry ----------------------------------------------------------------------------------------
 
 
-def test_contacts_are_those_of_plain_distances(
-    target: tuple[Receptor, engines.Target], sdf_file: Path
-) -> None:
+def test_contacts_are_those_of_plain_distances(target: tuple[Receptor, engines.Target], sdf_file: Path) -> None:
     receptor = target[0]
     pose = Chem.MolFromMolFile(str(sdf_file))
     found = {contact.residue: contact.distance_angstrom for contact in ContactFinder(receptor).find(pose)}

@@ -56,15 +56,7 @@ def test_the_ebnf_of_the_parser_names_every_form_and_tag() -> None:
         assert re.search(rf"^    {form} +=", text, re.MULTILINE)
     named = set(re.findall(r'"(<\w+>)"', text))
     # blocks of one payload (antibody, molecule, metal) are not spelt out in it
-    assert named >= {
-        "<ProteinS>",
-        "<ProteinE>",
-        "<PocketS>",
-        "<PocketE>",
-        "<MaterialS>",
-        "<MaterialE>",
-        *TAGS[12:],
-    }
+    assert named >= {"<ProteinS>", "<ProteinE>", "<PocketS>", "<PocketE>", "<MaterialS>", "<MaterialE>", *TAGS[12:]}
 
 
 def test_the_smiles_alphabet_is_the_one_described(grammar_md: str) -> None:
@@ -101,9 +93,7 @@ def test_generated_records_follow_the_schema(validator: jsonschema.Draft202012Va
         validator.validate(json.loads(record.to_json()))
 
 
-def test_records_of_structures_follow_the_schema(
-    validator: jsonschema.Draft202012Validator, shared_data: Path
-) -> None:
+def test_records_of_structures_follow_the_schema(validator: jsonschema.Draft202012Validator, shared_data: Path) -> None:
     paths = sorted((shared_data / "complexes" / "formats").glob("biotite_1l2y*"))[:2]
     paths += sorted((shared_data / "complexes" / "raw_mmcif").glob("*"))[:2]
     records = list(encode(paths))
@@ -144,20 +134,13 @@ def test_the_schema_and_the_code_know_the_same_keys(validator: jsonschema.Draft2
 
 
 def _documents(checkout: Path) -> list[Path]:
-    return [
-        *checkout.glob("*.md"),
-        *(checkout / "docs").rglob("*.md"),
-        *(checkout / "tokenizers").rglob("*.md"),
-    ]
+    return [*checkout.glob("*.md"), *(checkout / "docs").rglob("*.md"), *(checkout / "tokenizers").rglob("*.md")]
 
 
 def test_links_lead_somewhere(checkout: Path) -> None:
     for document in _documents(checkout):
         text = re.sub(
-            r"^    .*$|```.*?```|`[^`]*`",
-            "",
-            document.read_text(encoding="utf-8"),
-            flags=re.MULTILINE | re.DOTALL,
+            r"^    .*$|```.*?```|`[^`]*`", "", document.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL
         )
         for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
             if not target.startswith(("http://", "https://")):

@@ -52,9 +52,7 @@ def test_a_cell_may_be_empty_and_a_grid_may_be_a_png() -> None:
 
 
 def record(text: str, **scores: object) -> Record:
-    return Record(
-        "a & b" * 20, "molecule", text, scores={name: {"value": value} for name, value in scores.items()}
-    )
+    return Record("a & b" * 20, "molecule", text, scores={name: {"value": value} for name, value in scores.items()})
 
 
 def test_records_are_drawn_with_what_they_score() -> None:
@@ -69,10 +67,7 @@ def test_records_are_drawn_with_what_they_score() -> None:
     assert bonds(svg) == 5  # numbered anew in each cell: those of the ester
     legends = _cells([*good, *bad], ["qed", "molecule_valid", "sa"])[1]
     assert legends[0].splitlines()[1] == "qed 0.407, molecule_valid yes"
-    assert [legend.splitlines()[1] for legend in legends[2:4]] == [
-        "not a SMILES: C1CC",
-        "no molecule to draw",
-    ]
+    assert [legend.splitlines()[1] for legend in legends[2:4]] == ["not a SMILES: C1CC", "no molecule to draw"]
     assert all(len(line) <= 38 for legend in legends for line in legend.splitlines())
     assert draw_records_png(good).startswith(b"\x89PNG")
     with pytest.raises(InputError, match="1 to 1,000 records, not 0"):

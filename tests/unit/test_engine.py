@@ -16,18 +16,14 @@ from logos_cli.grammar.constrain import grammar
 SENTENCES = [f"<ProteinS>{letter}{'MK' * n}<ProteinE>" for n, letter in enumerate("ACDEFGHIKLNPQRSTVWY", 1)]
 
 
-def _requests(
-    backend: FakeBackend, prompts: dict[str, str], n: int = 1, **options: object
-) -> Iterator[Request]:
+def _requests(backend: FakeBackend, prompts: dict[str, str], n: int = 1, **options: object) -> Iterator[Request]:
     for name, text in prompts.items():
         ids = tuple(backend.tokenizer.encode(text))
         for number in range(n):
             yield Request(f"{name}#{number}", ids, **options)  # type: ignore[arg-type]
 
 
-def _run(
-    backend: FakeBackend, requests: Iterator[Request], batch_size: int, **sampling: float
-) -> list[Completion]:
+def _run(backend: FakeBackend, requests: Iterator[Request], batch_size: int, **sampling: float) -> list[Completion]:
     options = Sampling(**{"temperature": 1.0, "top_p": 0.999, **sampling})  # type: ignore[arg-type]
     return list(Engine(backend, options, batch_size=batch_size, seed=5).run(requests))
 

@@ -20,12 +20,33 @@ from logos_cli.grammar.constrain import grammar
 from tests.bench.bench_smiles import mutated
 
 WHOLE = [
-    "CC(=O)Oc1ccccc1C(=O)O", "c1ccc2c(c1)cccc2", "O=c1cc[nH]cc1", "c1cccn1C", "C[N+](=O)[O-]", "CN(=O)=O",
-    "c1ccc(cc1)-c1ccccc1", "c1ccccc1c1ccccc1", "[Na+].[Cl-]", "C1CC12CC2", "FC(F)(F)c1ccsc1", "O=S(=O)(N)c1ccccc1",
-    "C%10CCCC%10", "F/C=C/F", "N[C@@H](C)C(=O)O", "c1c[nH]c2c1cccc2", "[O-][n+]1ccccc1", "C=1CCCC=1", "[13CH3]Br",
-    "CCl", "BrC", "c1ccc2cc3ccccc3cc2c1", "O=c1[nH]c(=O)c2[nH]cnc2[nH]1", "OP(=O)(O)O", "[H][H]",
+    "CC(=O)Oc1ccccc1C(=O)O",
+    "c1ccc2c(c1)cccc2",
+    "O=c1cc[nH]cc1",
+    "c1cccn1C",
+    "C[N+](=O)[O-]",
+    "CN(=O)=O",
+    "c1ccc(cc1)-c1ccccc1",
+    "c1ccccc1c1ccccc1",
+    "[Na+].[Cl-]",
+    "C1CC12CC2",
+    "FC(F)(F)c1ccsc1",
+    "O=S(=O)(N)c1ccccc1",
+    "C%10CCCC%10",
+    "F/C=C/F",
+    "N[C@@H](C)C(=O)O",
+    "c1c[nH]c2c1cccc2",
+    "[O-][n+]1ccccc1",
+    "C=1CCCC=1",
+    "[13CH3]Br",
+    "CCl",
+    "BrC",
+    "c1ccc2cc3ccccc3cc2c1",
+    "O=c1[nH]c(=O)c2[nH]cnc2[nH]1",
+    "OP(=O)(O)O",
+    "[H][H]",
     "Cn1cnc2c1c(=O)n(C)c(=O)n2C",
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("smiles", WHOLE)
@@ -51,13 +72,39 @@ def test_real_molecules_are_accepted_however_they_are_written(shared_data: Path)
 @pytest.mark.parametrize(
     ("smiles", "place"),
     [
-        ("C((", 2), (")", 0), ("=C", 0), ("C==", 2), ("C(1", 2), ("C11", 2), ("C1C1", 3), ("C=1CC-1", 6),
-        ("CF(", 2), ("CFC", 2), ("C1CF", 3), ("N(C)(C)(C)C", 10), ("C(=O)(=O)(", 9), ("[CX", 2), ("[C@@@", 4),
-        ("[CH5]", 4), ("ccc", 1), ("c1ccccc1cc", 9), ("C(c1ccccc1c)", 11), ("c1cccc1)", 7), ("c1cccc1C", 7),
-        ("C%1C", 3), ("C.)", 2), ("C..", 2), ("Cr", 1), ("Cll", 2), ("c1ccn(=C)cc1", 7), ("c1ccccc1=O", 9),
-        ("c:C", 2), ("q", 0), ("C1.", 2),
+        ("C((", 2),
+        (")", 0),
+        ("=C", 0),
+        ("C==", 2),
+        ("C(1", 2),
+        ("C11", 2),
+        ("C1C1", 3),
+        ("C=1CC-1", 6),
+        ("CF(", 2),
+        ("CFC", 2),
+        ("C1CF", 3),
+        ("N(C)(C)(C)C", 10),
+        ("C(=O)(=O)(", 9),
+        ("[CX", 2),
+        ("[C@@@", 4),
+        ("[CH5]", 4),
+        ("ccc", 1),
+        ("c1ccccc1cc", 9),
+        ("C(c1ccccc1c)", 11),
+        ("c1cccc1)", 7),
+        ("c1cccc1C", 7),
+        ("C%1C", 3),
+        ("C.)", 2),
+        ("C..", 2),
+        ("Cr", 1),
+        ("Cll", 2),
+        ("c1ccn(=C)cc1", 7),
+        ("c1ccccc1=O", 9),
+        ("c:C", 2),
+        ("q", 0),
+        ("C1.", 2),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_become_valid_is_refused_at_its_place(smiles: str, place: int) -> None:
     prefix = SmilesPrefix()
     taken = 0
@@ -84,9 +131,7 @@ def test_asking_whether_it_is_complete_changes_nothing() -> None:
 
 def _read(prefix: SmilesPrefix) -> str:
     whole = "O=c1cc[nH]c2c1cccc2C(=O)NC1CC1"
-    return next(
-        whole[:end] for end in range(len(whole) + 1) if vars(SmilesPrefix(whole[:end])) == vars(prefix)
-    )
+    return next(whole[:end] for end in range(len(whole) + 1) if vars(SmilesPrefix(whole[:end])) == vars(prefix))
 
 
 def test_nearly_all_that_rdkit_rejects_is_refused() -> None:
@@ -158,8 +203,7 @@ def test_tokens_of_several_characters_are_taken_whole_or_not_at_all() -> None:
 def _run(backend: Backend, n: int, batch_size: int, **sampling: float) -> list[Completion]:
     ids = tuple(backend.tokenizer.encode("<MoleculeS>"))
     requests = (
-        Request(f"x#{k}", ids, grammar=grammar("molecule"), given="<MoleculeS>", chemistry=True)
-        for k in range(n)
+        Request(f"x#{k}", ids, grammar=grammar("molecule"), given="<MoleculeS>", chemistry=True) for k in range(n)
     )
     options = Sampling(**{"top_p": 0.9999, "max_new_tokens": 60, **sampling})  # type: ignore[arg-type]
     return list(Engine(backend, options, batch_size=batch_size, seed=2).run(requests))
@@ -182,9 +226,7 @@ def test_samples_are_distributed_as_the_model_says_given_that_they_are_valid() -
 
 
 def test_chemistry_does_not_depend_on_the_batch() -> None:
-    backend = FakeBackend(
-        [f"<MoleculeS>{each}<MoleculeE>" for each in ("CCC", "CFC", "c1ccccc1", "c1ccc1", "CN")]
-    )
+    backend = FakeBackend([f"<MoleculeS>{each}<MoleculeE>" for each in ("CCC", "CFC", "c1ccccc1", "c1ccc1", "CN")])
     wanted = _run(backend, 40, 64)
     for batch_size in (1, 3, 17):
         assert _run(backend, 40, batch_size) == wanted

@@ -36,9 +36,7 @@ def _packed(allowed: np.ndarray) -> np.ndarray:
     return np.packbits(padded, axis=1, bitorder="little").view(np.int32)
 
 
-def _both(
-    sampling: Sampling, size: int, masked: bool, n_logits: int | None = None
-) -> tuple[Options, DeviceOptions]:
+def _both(sampling: Sampling, size: int, masked: bool, n_logits: int | None = None) -> tuple[Options, DeviceOptions]:
     generator = np.random.default_rng(size)
     logits = generator.normal(0, 3, (6, n_logits or size)).astype(np.float32)
     logits[:, 10:20] = logits[:, :size].max()  # equal ones, of which top-p keeps the first
@@ -102,12 +100,16 @@ def _mixed(backend: Backend) -> list[Request]:
     texts = {"molecule": "<MoleculeS>", "protein": "<ProteinS>MKTAYI", "antibody": "<AntibodyS>EVQ"}
     made = [
         Request(
-            f"{form}#{number}", tuple(backend.tokenizer.encode(text)), grammar(form), text,
-            chemistry=form == "molecule", greedy=number == 3,
+            f"{form}#{number}",
+            tuple(backend.tokenizer.encode(text)),
+            grammar(form),
+            text,
+            chemistry=form == "molecule",
+            greedy=number == 3,
         )
         for number in range(4)
         for form, text in texts.items()
-    ]  # fmt: skip
+    ]
     end = backend.tokenizer.tag_ids["<ProteinE>"]
     return [*made, Request("free", made[1].prompt, end=end)]
 
@@ -163,9 +165,7 @@ def test_tokens_that_chemistry_refuses_are_drawn_anew() -> None:
     plain, there = FakeBackend(sentences), _Tensors(sentences)
     assert isinstance(make_sampler(plain, Sampling(), 2), HostSampler)
     ids = tuple(plain.tokenizer.encode("<MoleculeS>"))
-    requests = [
-        Request(f"x#{n}", ids, grammar("molecule"), given="<MoleculeS>", chemistry=True) for n in range(6)
-    ]
+    requests = [Request(f"x#{n}", ids, grammar("molecule"), given="<MoleculeS>", chemistry=True) for n in range(6)]
     wanted = _done(plain, requests, 4)
     assert [each.tokens for each in _done(there, requests, 4)] == [each.tokens for each in wanted]
     assert all("CFC" not in plain.tokenizer.decode(each.tokens) for each in wanted)

@@ -109,11 +109,7 @@ def test_completions_as_they_come_are_the_same() -> None:
 def test_the_embedded_model_writes_the_same_beside_any_neighbours() -> None:
     backend = open_model(LoadOptions(device="cpu", dtype="float32", threads=1), "torch").load()
     assert isinstance(backend, Backend)
-    prompts = {
-        "molecule": "<MoleculeS>",
-        "protein": "<ProteinS>" + "MKTAYIAKQR" * 7,
-        "antibody": "<AntibodyS>EVQ",
-    }
+    prompts = {"molecule": "<MoleculeS>", "protein": "<ProteinS>" + "MKTAYIAKQR" * 7, "antibody": "<AntibodyS>EVQ"}
     mixed = [
         Request(f"{form}#{number}", tuple(backend.tokenizer.encode(text)), grammar=grammar(form), given=text)
         for number in range(3)

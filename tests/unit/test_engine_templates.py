@@ -123,9 +123,7 @@ def test_positions_count_from_one() -> None:
     assert parse_positions("1-3,7, 3", 9) == (0, 1, 2, 6)
 
 
-@pytest.mark.parametrize(
-    ("text", "start"), [("", 0), ("1,x", 2), ("3-1", 0), ("2,0", 2), ("1,10", 2), ("1-", 0)]
-)
+@pytest.mark.parametrize(("text", "start"), [("", 0), ("1,x", 2), ("3-1", 0), ("2,0", 2), ("1,10", 2), ("1-", 0)])
 def test_bad_positions_are_refused_at_their_place(text: str, start: int) -> None:
     with pytest.raises(GrammarError) as caught:
         parse_positions(text, 9)

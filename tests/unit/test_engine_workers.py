@@ -45,9 +45,7 @@ def _alone(requests: list[Request]) -> list[Completion]:
 
 
 @pytest.mark.parametrize("when", ["early", "late"])
-def test_what_lies_at_a_worker_that_dies_is_made_by_the_other(
-    when: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_what_lies_at_a_worker_that_dies_is_made_by_the_other(when: str, caplog: pytest.LogCaptureFixture) -> None:
     requests = _requests(4, 50)
     workers = _workers()
     completions = workers.run(requests)

@@ -10,9 +10,15 @@ from logos_cli.errors import ExitCode, GrammarError, LogosError, Span
 
 def test_exit_codes_are_those_of_the_manual() -> None:
     assert {code.name: int(code) for code in ExitCode} == {
-        "OK": 0, "FAILED": 1, "USAGE": 2, "PARTIAL": 3, "MISSING": 4, "OUT_OF_MEMORY": 5,
-        "INTERRUPTED": 130, "TERMINATED": 143,
-    }  # fmt: skip
+        "OK": 0,
+        "FAILED": 1,
+        "USAGE": 2,
+        "PARTIAL": 3,
+        "MISSING": 4,
+        "OUT_OF_MEMORY": 5,
+        "INTERRUPTED": 130,
+        "TERMINATED": 143,
+    }
 
 
 @pytest.mark.parametrize(

@@ -28,10 +28,7 @@ HEAVY = (
     "EVQLVESGGGLVQPGGSLRLSCAASGFNIKDTYIHWVRQAPGKGLEWVARIYPTNGYTRYADSVKGRFTISADTSKNTAYLQMNSLRAEDTAVYYC"
     "SRWGGDGFYAMDYWGQGTLVTVSS"
 )
-LIGHT = (
-    "DIQMTQSPSSLSASVGDRVTITCRASQDVNTAVAWYQQKPGKAPKLLIYSASFLYSGVPSRFSGSRSGTDFTLTISSLQPEDFATYYCQQHYTTPP"
-    "TFGQGTKVEIK"
-)
+LIGHT = "DIQMTQSPSSLSASVGDRVTITCRASQDVNTAVAWYQQKPGKAPKLLIYSASFLYSGVPSRFSGSRSGTDFTLTISSLQPEDFATYYCQQHYTTPPTFGQGTKVEIK"
 CHEAP = [metric.name for metric in (*PLUGIN.metrics, *PLUGIN.summary_metrics) if "plaus" not in metric.name]
 
 
@@ -117,9 +114,12 @@ def test_frameworks_and_recovery_of_the_domains_themselves() -> None:
 
 def test_rates_of_a_set_count_malformed_answers() -> None:
     subjects = [
-        subject(HEAVY), subject(HEAVY), subject(with_h3("WGGDGFYAMDW")), subject("A" * 120),
+        subject(HEAVY),
+        subject(HEAVY),
+        subject(with_h3("WGGDGFYAMDW")),
+        subject("A" * 120),
         malformed("<AntibodyS>EVQL"),
-    ]  # fmt: skip
+    ]
     observed = [PLUGIN.observe(each, Context()) for each in subjects]
     found = PLUGIN.summarise([each for each in observed if each], CHEAP, Context())
     assert (found["antibody_rate"].value, found["antibody_rate"].n) == (0.6, 5)
@@ -135,9 +135,7 @@ def test_pseudo_log_likelihood_of_a_known_distribution() -> None:
 
     expected = (math.log(shares["C"]) + math.log(shares["Y"])) / 2
     assert pseudo_log_likelihood("ACDY", [1, 3], totals) == pytest.approx(expected)
-    assert pseudo_log_likelihood("ACDY", [0], lambda texts: [0.0] * len(texts)) == pytest.approx(
-        -math.log(20)
-    )
+    assert pseudo_log_likelihood("ACDY", [0], lambda texts: [0.0] * len(texts)) == pytest.approx(-math.log(20))
 
 
 def test_plausibility_by_the_embedded_model() -> None:

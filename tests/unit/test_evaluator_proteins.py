@@ -127,13 +127,19 @@ def test_a_reference_set_of_another_kind_is_refused(tmp_path: Path) -> None:
 def test_editing_figures_by_hand() -> None:
     fitness = {"AAAA": 1.0, "AAAC": 2.0, "AACC": 3.0, "ACCC": 5.0}
     found = editing_figures(
-        ["AACC", "ACCC", "AACC", "AAAC", "WWWW"], lambda asked: [fitness[each] for each in asked],
-        pool=["AAAA"], measured=[1.0, 3.0, 5.0], n_sequences=3,
-    )  # fmt: skip
+        ["AACC", "ACCC", "AACC", "AAAC", "WWWW"],
+        lambda asked: [fitness[each] for each in asked],
+        pool=["AAAA"],
+        measured=[1.0, 3.0, 5.0],
+        n_sequences=3,
+    )
     assert {name: figure.value for name, figure in found.items()} == {
-        "fitness_median": 0.5, "fitness_mean": pytest.approx((0.5 + 1.0 + 0.25) / 3),
-        "diversity": pytest.approx((1 + 1 + 2) / 3), "novelty_median": 2.0, "novelty_mean": 2.0,
-    }  # fmt: skip
+        "fitness_median": 0.5,
+        "fitness_mean": pytest.approx((0.5 + 1.0 + 0.25) / 3),
+        "diversity": pytest.approx((1 + 1 + 2) / 3),
+        "novelty_median": 2.0,
+        "novelty_mean": 2.0,
+    }
     assert all(figure.n == 3 for figure in found.values())
     with pytest.raises(InputError, match="oracle"):
         editing_figures(["AAAA"], lambda asked: [math.nan for _ in asked], ["AAAA"], [0.0, 1.0])
@@ -146,9 +152,7 @@ def test_editing_figures_by_hand() -> None:
 def test_base_pool_takes_its_percentiles_and_keeps_away_from_the_best() -> None:
     wild = "A" * 10
     sequences = [wild[:k] + "W" * (10 - k) for k in range(11)]
-    fitness = [
-        float(k) for k in range(11)
-    ]  # the more of the wild type, the fitter; the best percent is the last
+    fitness = [float(k) for k in range(11)]  # the more of the wild type, the fitter; the best percent is the last
     assert base_pool(sequences, fitness, Difficulty(0, 30, 7)) == [0, 1, 2, 3]
     assert base_pool(sequences, fitness, Difficulty(20, 40, 7)) == [2, 3]
     with pytest.raises(InputError, match="mutations or more"):

@@ -38,9 +38,7 @@ ACID, ALCOHOL, CHLORIDE = "CC(=O)O", "CCO", "CC(=O)Cl"
 ALL = tuple(metric.name for metric in (*PLUGIN.metrics, *PLUGIN.summary_metrics))
 
 
-def subject(
-    reactants: Sequence[str], product: str = ESTER, form: Form = Form.RETROSYNTHESIS, **more: Any
-) -> Subject:
+def subject(reactants: Sequence[str], product: str = ESTER, form: Form = Form.RETROSYNTHESIS, **more: Any) -> Subject:
     return read(to_text(Reaction(tuple(reactants), product), form), form, **more)
 
 
@@ -74,9 +72,13 @@ def test_order_atom_maps_writing_and_parting_do_not_matter() -> None:
 def test_answers_are_ranked_by_frequency_then_likelihood_without_repeats() -> None:
     a, b, c, d = (("C",), ("CC",), ("CCC",), ("CCCC",))
     proposals = [
-        Proposal(a, -1.0), Proposal(b, -5.0), Proposal(b, -6.0), Proposal(None, -0.1), Proposal(c, -0.5),
+        Proposal(a, -1.0),
+        Proposal(b, -5.0),
+        Proposal(b, -6.0),
+        Proposal(None, -0.1),
+        Proposal(c, -0.5),
         Proposal(d, None),
-    ]  # fmt: skip
+    ]
     assert ranked_answers(proposals) == [b, c, a, d]
     assert ranked_answers([Proposal(a, -9.0, 2), Proposal(b, -1.0, 3), Proposal(a, -1.0, 1)]) == [a, b]
     assert ranked_answers([]) == []
@@ -111,9 +113,12 @@ def test_values_of_single_proposals(tmp_path: Path) -> None:
     PLUGIN.prepare(ALL, context)
     right = PLUGIN.score(subject([ACID, "OCC"]), ALL, context)
     assert right == {
-        "reaction_valid": True, "balanced": True, "atom_economy": pytest.approx(83.02, abs=0.01),
-        "exact_match": True, "max_frag_match": True,
-    }  # fmt: skip
+        "reaction_valid": True,
+        "balanced": True,
+        "atom_economy": pytest.approx(83.02, abs=0.01),
+        "exact_match": True,
+        "max_frag_match": True,
+    }
     wrong = PLUGIN.score(subject([ALCOHOL, CHLORIDE]), ALL, context)
     assert (wrong["exact_match"], wrong["max_frag_match"]) == (False, False)
     half = PLUGIN.score(subject([ACID, "C"]), ALL, context)
@@ -137,8 +142,7 @@ def test_a_molecule_that_rdkit_rejects_is_no_answer(tmp_path: Path) -> None:
 def test_figures_of_a_set_counted_by_hand(tmp_path: Path) -> None:
     """Two products asked, one not: the ester's right answer is second, that of the amide is not given."""
     context = truth_of(
-        tmp_path / "truth.smi",
-        [f"{ALCOHOL}.{ACID}>>{ESTER}", "CN.CC(=O)Cl>>CNC(C)=O", "CCCO.CC(=O)O>>CCCOC(C)=O"],
+        tmp_path / "truth.smi", [f"{ALCOHOL}.{ACID}>>{ESTER}", "CN.CC(=O)Cl>>CNC(C)=O", "CCCO.CC(=O)O>>CCCOC(C)=O"]
     )
     ester = [
         subject([ALCOHOL, CHLORIDE], sample={"logp": -2.0}),
@@ -187,15 +191,15 @@ def test_the_model_of_the_run_says_what_reactants_lead_to(monkeypatch: pytest.Mo
 
     load = LoadOptions(device="cpu", dtype="float32", threads=1)
     context = Context(load=load)
-    (made,) = generate(
-        "reaction", f"{ALCOHOL}.{ACID}", n_samples=1, temperature=0.0, dtype="float32", device="cpu"
-    )
+    (made,) = generate("reaction", f"{ALCOHOL}.{ACID}", n_samples=1, temperature=0.0, dtype="float32", device="cpu")
     predicted = parse(made.text, Form.REACTION).right[0].payload
     other = "CCCCCCCCCCCC"
     subjects = [
-        subject([ACID, ALCOHOL], predicted), subject([ALCOHOL, ACID], other), subject(["C("], other),
+        subject([ACID, ALCOHOL], predicted),
+        subject([ALCOHOL, ACID], other),
+        subject(["C("], other),
         subject([ACID, ALCOHOL], predicted, Form.REACTION),
-    ]  # fmt: skip
+    ]
     asked = []
     products_of = forward_model.products_of
     monkeypatch.setattr(
@@ -250,12 +254,9 @@ def test_the_right_answers_of_uspto_find_themselves(shared_data: Path, tmp_path:
     with lzma.open(shared_data / "reactions" / "uspto50k.csv.xz", "rt", encoding="utf-8") as stream:
         rows = [row for row in csv.DictReader(stream) if row["split"] == "test"][:200]
     context = truth_of(
-        tmp_path / "truth.smi",
-        [f"{'.'.join(reversed(row['reactants'].split('.')))}>>{row['product']}" for row in rows],
+        tmp_path / "truth.smi", [f"{'.'.join(reversed(row['reactants'].split('.')))}>>{row['product']}" for row in rows]
     )
-    asked = [
-        subject(row["reactants"].split("."), row["product"], scores={"rank": {"value": 1}}) for row in rows
-    ]
+    asked = [subject(row["reactants"].split("."), row["product"], scores={"rank": {"value": 1}}) for row in rows]
     found = figures(asked, context)
     assert found["top_1"] == found["truth_asked"] == found["readable_rate"] == 1.0
     for each in asked[:20]:

@@ -123,10 +123,13 @@ def test_relevant_ligands_of_a_built_structure(tmp_path: Path) -> None:
     context = build(
         tmp_path / "toy.pdb",
         {
-            "LIG": ring(8.0, 4.5), "GOL": ring(40.0, 4.5), "FRG": ring(24.0, 4.5, 4), "FAR": ring(60.0, 30.0),
+            "LIG": ring(8.0, 4.5),
+            "GOL": ring(40.0, 4.5),
+            "FRG": ring(24.0, 4.5, 4),
+            "FAR": ring(60.0, 30.0),
             "LI2": ring(56.0, 4.5),
         },
-    )  # fmt: skip
+    )
     assert context.truth is not None
     (structure,) = site_truth(context.truth).structures
     assert structure.titles == ("LIG B:1", "LI2 B:5")
@@ -199,9 +202,7 @@ def test_a_malformed_answer_counts_as_no_site(tmp_path: Path) -> None:
 
 def test_residue_truth_without_structures(tmp_path: Path) -> None:
     path = tmp_path / "truth.jsonl"
-    path.write_text(
-        site(SEQUENCE, (1, 2)).record.to_json() + "\n" + site(SEQUENCE, (2, 3)).record.to_json() + "\n"
-    )
+    path.write_text(site(SEQUENCE, (1, 2)).record.to_json() + "\n" + site(SEQUENCE, (2, 3)).record.to_json() + "\n")
     context = Context(truth=ReferenceSet(str(path)))
     values = PLUGIN.score(site(SEQUENCE, (1, 2, 3)), ALL, context)
     assert values["site_f1"] == 1.0, "sites of one sequence are taken together"

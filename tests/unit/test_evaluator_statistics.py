@@ -43,9 +43,7 @@ def test_columns_with_holes_are_those_of_their_values_alone() -> None:
     assert none == Estimate.unknown(none.reason or "")
 
 
-def test_the_same_units_give_the_same_interval_whatever_is_drawn_at_once(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_the_same_units_give_the_same_interval_whatever_is_drawn_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     values = np.random.default_rng(3).normal(size=200)
     before = statistics.mean(values)
     monkeypatch.setattr(statistics, "_N_DRAWN_AT_ONCE", 1)
@@ -62,11 +60,7 @@ def test_correlations() -> None:
 
 
 def test_nothing_to_measure_is_no_zero() -> None:
-    for figure in (
-        statistics.mean([]),
-        statistics.share([]),
-        statistics.bootstrap(np.empty((0, 2)), statistics.ratio),
-    ):
+    for figure in (statistics.mean([]), statistics.share([]), statistics.bootstrap(np.empty((0, 2)), statistics.ratio)):
         assert figure.value is None
         assert figure.reason
         assert "low" not in figure.to_dict()

@@ -35,19 +35,17 @@ def sequences(entries: list[Entry]) -> dict[str, str]:
 def test_records_with_wrapped_lines_blank_lines_and_comments() -> None:
     entries = read(";file\n\n>sp|P1|A first one\nMKV\n LLA \n\nGG\n>b\nMK\n")
     assert sequences(entries) == {"sp|P1|A": "MKVLLAGG", "b": "MK"}
-    assert entries[0].source == {
-        "path": "<stdin>",
-        "line": 3,
-        "description": "first one",
-    }
+    assert entries[0].source == {"path": "<stdin>", "line": 3, "description": "first one"}
 
 
 def test_soft_masking_stops_and_gaps_are_noted() -> None:
     entries = read(">a\nMKVlla\n>b\nMK*\n>c\nM--K.V\n")
     assert sequences(entries) == {"a": "MKVLLA", "b": "MK", "c": "MKV"}
     assert [entry.source["notes"] for entry in entries] == [
-        ["lower-case residues read as upper case"], ["stop (*) at the end removed"], ["3 gaps (- or .) removed"],
-    ]  # fmt: skip
+        ["lower-case residues read as upper case"],
+        ["stop (*) at the end removed"],
+        ["3 gaps (- or .) removed"],
+    ]
 
 
 @pytest.mark.parametrize(
@@ -109,9 +107,12 @@ def test_heavy_and_light_chains_pair() -> None:
     )
     entries = read(text, Form.ANTIBODY)
     assert {entry.id: entry.item for entry in entries} == {
-        "ab1": Antibody(("EVQL", "DIQM")), "ab2": Antibody(("QVQL", "DIVM")), "ab3": Antibody(("EVKL", "DIKM")),
-        "nano": Antibody(("QVQLV",)), "ab4_H": Antibody(("EEEL",)),
-    }  # fmt: skip
+        "ab1": Antibody(("EVQL", "DIQM")),
+        "ab2": Antibody(("QVQL", "DIVM")),
+        "ab3": Antibody(("EVKL", "DIKM")),
+        "nano": Antibody(("QVQLV",)),
+        "ab4_H": Antibody(("EEEL",)),
+    }
 
 
 def test_a_pair_in_one_record_and_a_bad_partner() -> None:
@@ -123,11 +124,16 @@ def test_a_pair_in_one_record_and_a_bad_partner() -> None:
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("ab1|heavy", ("ab1", "heavy")), ("4hhb_L", ("4hhb", "light")), ("x VK", ("x", "light")),
+        ("ab1|heavy", ("ab1", "heavy")),
+        ("4hhb_L", ("4hhb", "light")),
+        ("x VK", ("x", "light")),
         ("a.b-VHH", ("a.b", "heavy")),
-        ("trastuzumab heavy chain", ("trastuzumab", "heavy")), ("XYZL", None), ("H", None), ("ab_M", None),
+        ("trastuzumab heavy chain", ("trastuzumab", "heavy")),
+        ("XYZL", None),
+        ("H", None),
+        ("ab_M", None),
     ],
-)  # fmt: skip
+)
 def test_antibody_chain_names(name: str, expected: tuple[str, str] | None) -> None:
     assert antibody_chain(name) == expected
 
@@ -135,10 +141,17 @@ def test_antibody_chain_names(name: str, expected: tuple[str, str] | None) -> No
 @pytest.mark.parametrize(
     ("content", "sure"),
     [
-        (b">a\nMK", True), (b"\n\n>a\nMK", True), (b"MKVLLAG\nMKV", True), (b"CCO\nCCN\n", False), (b">>CCO", False),
-        (b"HEADER    HYDROLASE", False), (b"<ProteinS>MK", False), (b"", False), (b"SNSSIC", False),
+        (b">a\nMK", True),
+        (b"\n\n>a\nMK", True),
+        (b"MKVLLAG\nMKV", True),
+        (b"CCO\nCCN\n", False),
+        (b">>CCO", False),
+        (b"HEADER    HYDROLASE", False),
+        (b"<ProteinS>MK", False),
+        (b"", False),
+        (b"SNSSIC", False),
     ],
-)  # fmt: skip
+)
 def test_sniff(content: bytes, sure: bool) -> None:
     assert (PLUGIN.sniff(content, "x") > 0.5) is sure
 

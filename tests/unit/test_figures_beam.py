@@ -37,8 +37,7 @@ def all_answers(backend: Small, prompt: tuple[int, ...]) -> list[Hypothesis]:
         for tokens in product(letters, repeat=length):
             whole = (*tokens, eos)
             logp = sum(
-                float(log_softmax(backend._logits((*prompt, *whole[:i]))[None])[0, whole[i]])
-                for i in range(len(whole))
+                float(log_softmax(backend._logits((*prompt, *whole[:i]))[None])[0, whole[i]]) for i in range(len(whole))
             )
             found.append(Hypothesis(tokens, logp))
     return sorted(found, key=lambda answer: -answer.logp)

@@ -26,9 +26,15 @@ def test_bigrams_by_hand():
     assert sum(alone.values()) == pytest.approx(1)
     logp = model.logp(*joined([BOS, A, B, EOS], [BOS, B, B, EOS]))
     expected = [
-        1.0, (2 - 1) / 2 + 1 / 2 * alone[A], 0.5 / 3 + 1.5 / 3 * alone[B], 0.5 / 1 + 0.5 * alone[EOS],
-        1.0, 1 / 2 * alone[B], 0.5 * alone[B], 0.5 / 1 + 0.5 * alone[EOS],
-    ]  # fmt: skip
+        1.0,
+        (2 - 1) / 2 + 1 / 2 * alone[A],
+        0.5 / 3 + 1.5 / 3 * alone[B],
+        0.5 / 1 + 0.5 * alone[EOS],
+        1.0,
+        1 / 2 * alone[B],
+        0.5 * alone[B],
+        0.5 / 1 + 0.5 * alone[EOS],
+    ]
     assert np.exp(logp) == pytest.approx(expected)
 
 
@@ -50,9 +56,7 @@ def test_a_unigram_is_the_share_of_the_tokens():
 def test_probabilities_of_what_can_come_next_sum_to_one(order):
     rng = np.random.default_rng(1)
     vocabulary = 9
-    sentences = [
-        [0, *rng.choice(5, rng.integers(1, 9), p=(0.5, 0.2, 0.1, 0.1, 0.1)) + 1, 7] for _ in range(300)
-    ]
+    sentences = [[0, *rng.choice(5, rng.integers(1, 9), p=(0.5, 0.2, 0.1, 0.1, 0.1)) + 1, 7] for _ in range(300)]
     model = NgramModel(*joined(*sentences), vocabulary, order)
     for _ in range(20):
         before = [0, *rng.integers(1, 8, rng.integers(0, 6))]

@@ -51,13 +51,10 @@ def held_out(tmp_path_factory) -> HeldOut:
     directory = tmp_path_factory.mktemp("corpus")
     writer, rng = CorpusWriter(directory, Vocabulary.load(NANO), context_length=200), random.Random(1)
     for split, count in (("valid", 12), ("train", 60)):
-        for domain, kind, letters in (
-            ("protein", Kind.PROTEIN, "ACDEFGH"),
-            ("molecule", Kind.MOLECULE, "CNO"),
-        ):
+        for domain, kind, letters in (("protein", Kind.PROTEIN, "ACDEFGH"), ("molecule", Kind.MOLECULE, "CNO")):
             writer.add(
                 domain, split, [block(kind, "".join(rng.choices(letters, k=rng.randint(5, 20)))) for _ in range(count)]
-            )  # fmt: skip
+            )
         writer.add("search", split, [search_sentence(rng) for _ in range(count)], Form.SEARCH)
     writer.finish({})
     return HeldOut(directory)
@@ -187,9 +184,7 @@ def test_reactions_are_compared_canonically():
     reaction = as_in_corpus("OC(C)=O.OCC", "CCOC(C)=O")
     assert (reaction.reactants, reaction.product) == (("CC(=O)O", "CCO"), "CCOC(C)=O")
     product = block(Kind.MOLECULE, reaction.product)
-    text = (
-        product + Operator.REVERSE_REACT + block(Kind.MOLECULE, "C(O)C") + block(Kind.MOLECULE, "C(C)(=O)O")
-    )
+    text = product + Operator.REVERSE_REACT + block(Kind.MOLECULE, "C(O)C") + block(Kind.MOLECULE, "C(C)(=O)O")
     right = answer_of(text, Form.RETROSYNTHESIS)
     assert right == reaction.reactants
     assert answer_of(text[:-3], Form.RETROSYNTHESIS) is None
@@ -209,9 +204,7 @@ def test_places_of_a_site():
     protein = block(Kind.PROTEIN, "MKHELL")
     sentence = parse(protein + Operator.SEARCH + SITE, Form.SEARCH)
     assert tagged_places(sentence) == {2, 3}
-    record = Record(
-        "a", Form.SEARCH, sentence.text if hasattr(sentence, "text") else protein + Operator.SEARCH + SITE
-    )
+    record = Record("a", Form.SEARCH, sentence.text if hasattr(sentence, "text") else protein + Operator.SEARCH + SITE)
     assert answered_places(record) == {2, 3}
     record.status = Status.INVALID
     assert answered_places(record) == set()
@@ -368,9 +361,4 @@ def test_the_page_about_sizes(tmp_path):
 
 
 def test_numbers_have_the_digits_they_deserve():
-    assert [report.short(value) for value in (0.12345, 12.345, 123.45, None)] == [
-        "0.123",
-        "12.35",
-        "123.5",
-        "–",
-    ]
+    assert [report.short(value) for value in (0.12345, 12.345, 123.45, None)] == ["0.123", "12.35", "123.5", "–"]

@@ -8,16 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from tests.bench.figures.statistics import (
-    bootstrap,
-    confusion,
-    distance,
-    f1,
-    mcc,
-    percent,
-    ratio,
-    spearman,
-)
+from tests.bench.figures.statistics import bootstrap, confusion, distance, f1, mcc, percent, ratio, spearman
 
 COUNTS = np.array([6, 1, 2, 3])
 

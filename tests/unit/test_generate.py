@@ -58,11 +58,24 @@ def test_a_record_says_all_that_is_needed_to_make_it_again(tmp_path: Path) -> No
     sample = record.sample
     assert sample["logp"] == pytest.approx(0, abs=1e-3)
     wanted = {
-        "task": "molecule", "model": script, "backend": "fake", "device": "cpu", "dtype": "float32", "seed": 11,
-        "temperature": 1.2, "top_k": 0, "top_p": 0.9, "min_p": 0.0, "repetition_penalty": 1.05, "max_new_tokens": 60,
-        "constrain": "grammar", "prompt": "prompt", "n_prompt_characters": len("<MoleculeS>CC"), "n_tokens": 2,
+        "task": "molecule",
+        "model": script,
+        "backend": "fake",
+        "device": "cpu",
+        "dtype": "float32",
+        "seed": 11,
+        "temperature": 1.2,
+        "top_k": 0,
+        "top_p": 0.9,
+        "min_p": 0.0,
+        "repetition_penalty": 1.05,
+        "max_new_tokens": 60,
+        "constrain": "grammar",
+        "prompt": "prompt",
+        "n_prompt_characters": len("<MoleculeS>CC"),
+        "n_tokens": 2,
         "finish": "stop",
-    }  # fmt: skip
+    }
     assert {key: sample[key] for key in wanted} == wanted
     assert set(sample) == {*wanted, "logp"}
     assert Record.from_json(record.to_json()) == record
@@ -70,9 +83,7 @@ def test_a_record_says_all_that_is_needed_to_make_it_again(tmp_path: Path) -> No
 
 @pytest.mark.parametrize(("task", "prompt"), [("molecule", None), ("site", "MKTAYIAKQRQISFVK")])
 def test_the_embedded_model_gives_the_same_text_at_any_batch_size(task: str, prompt: str | None) -> None:
-    options = GenerateOptions(
-        n_samples=10, seed=3, device="cpu", temperature=1.3, top_p=1.0, max_new_tokens=90
-    )
+    options = GenerateOptions(n_samples=10, seed=3, device="cpu", temperature=1.3, top_p=1.0, max_new_tokens=90)
     own = _raw(task)
     wanted = [record.to_dict() for record in generate(task, prompt, replace(options, batch_size=64), **own)]
     assert len({record["text"] for record in wanted}) > 1
@@ -106,9 +117,14 @@ def test_a_bad_entry_is_one_error_record_in_its_place(tmp_path: Path) -> None:
     tally = GenerateTally()
     records = _make("protein", str(file), n_samples=3, tally=tally)
     assert [(record.id, record.status is Status.ERROR) for record in records] == [
-        ("a#0001", False), ("a#0002", False), ("a#0003", False), ("b", True),
-        ("c#0001", False), ("c#0002", False), ("c#0003", False),
-    ]  # fmt: skip
+        ("a#0001", False),
+        ("a#0002", False),
+        ("a#0003", False),
+        ("b", True),
+        ("c#0001", False),
+        ("c#0002", False),
+        ("c#0003", False),
+    ]
     assert "1" in (records[3].reason or "")
     assert (tally.requested, tally.failed, tally.failed_prompts) == (9, 3, 1)
 
@@ -116,12 +132,7 @@ def test_a_bad_entry_is_one_error_record_in_its_place(tmp_path: Path) -> None:
 def test_records_keep_id_source_and_unknown_keys(tmp_path: Path) -> None:
     file = tmp_path / "in.jsonl.gz"
     lines = [
-        {
-            "id": "s1",
-            "text": "<ProteinS>MK<PocketS>V<PocketE><ProteinE>",
-            "source": {"chain": "A"},
-            "mine": [1],
-        },
+        {"id": "s1", "text": "<ProteinS>MK<PocketS>V<PocketE><ProteinE>", "source": {"chain": "A"}, "mine": [1]},
         {"id": "bad", "text": "", "status": "error", "reason": "no atoms", "mine": 2},
         {"text": "<ProteinS>GG<ProteinE>"},
         {"id": "odd", "text": "<MaterialS>"},
@@ -187,26 +198,16 @@ def test_a_structure_gives_its_pockets(shared_data: Path) -> None:
 
 
 def test_the_parts_of_the_account_sum(tmp_path: Path) -> None:
-    known = [
-        f"<MoleculeS>{smiles}<MoleculeE>" for smiles in ("CCO", "OCC", "C(C", "CN", "CCCCCCCCCCCCCCCCCCCC")
-    ]
+    known = [f"<MoleculeS>{smiles}<MoleculeE>" for smiles in ("CCO", "OCC", "C(C", "CN", "CCCCCCCCCCCCCCCCCCCC")]
     tally = GenerateTally()
     records = _make(
-        "molecule",
-        None,
-        model=_script(tmp_path, *known),
-        n_samples=200,
-        max_new_tokens=12,
-        top_p=1.0,
-        tally=tally,
+        "molecule", None, model=_script(tmp_path, *known), n_samples=200, max_new_tokens=12, top_p=1.0, tally=tally
     )
     assert len(records) == tally.requested == 200
     assert min(tally.cut, tally.invalid, tally.repeated) > 0
     assert tally.unique == 2  # ethanol in two writings, and methylamine
     assert tally.unique + tally.repeated == sum(record.status is Status.OK for record in records)
-    assert {record.reason for record in records if record.sample["finish"] == "length"} == {
-        "cut after 12 new tokens"
-    }
+    assert {record.reason for record in records if record.sample["finish"] == "length"} == {"cut after 12 new tokens"}
     assert str(tally) == (
         f"200 requested → {200 - tally.cut} well-formed → {tally.unique + tally.repeated} valid → 2 unique "
         f"({tally.cut} cut at the limit of tokens, {tally.invalid} invalid, {tally.repeated} repeated)"
@@ -228,9 +229,15 @@ def test_everything_sampled_under_the_constraint_parses() -> None:
     prompts = {"site": "MKTAYIAK", "ligand": pocket, "expanded": pocket}
     for task in registry.names("tasks"):
         records = _make(
-            task, prompts.get(task), n_samples=25, max_new_tokens=1000, temperature=1.0, top_p=1.0,
-            repetition_penalty=1.0, **_raw(task),
-        )  # fmt: skip
+            task,
+            prompts.get(task),
+            n_samples=25,
+            max_new_tokens=1000,
+            temperature=1.0,
+            top_p=1.0,
+            repetition_penalty=1.0,
+            **_raw(task),
+        )
         finished = [record for record in records if record.sample["finish"] == "stop"]
         assert finished, task
         for record in finished:

@@ -28,13 +28,7 @@ def molecules(tmp_path: Path) -> dict[str, Any]:
     """A model of six molecules, one of them invalid, two the same."""
     path = tmp_path / "script.txt"
     path.write_text("\n".join(f"<MoleculeS>{smiles}<MoleculeE>" for smiles in _SMILES))
-    return {
-        "backend": "fake",
-        "model": str(path),
-        "top_p": 1.0,
-        "max_new_tokens": 40,
-        "repetition_penalty": 1.0,
-    }
+    return {"backend": "fake", "model": str(path), "top_p": 1.0, "max_new_tokens": 40, "repetition_penalty": 1.0}
 
 
 # -- until ---------------------------------------------------------------------------------------------------------
@@ -131,9 +125,7 @@ def test_what_cannot_be_is_refused(options: dict[str, Any], said: str) -> None:
 # -- time ----------------------------------------------------------------------------------------------------------
 
 
-def test_nothing_is_begun_when_the_time_is_up(
-    molecules: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nothing_is_begun_when_the_time_is_up(molecules: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(range(1_000_000))
     monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))
     tally = GenerateTally()
@@ -185,9 +177,7 @@ def test_invalid_samples_are_counted_and_left_out(molecules: dict[str, Any]) -> 
     assert kept == dropped
 
 
-def test_answers_that_are_not_in_the_reference_set_are_novel(
-    molecules: dict[str, Any], tmp_path: Path
-) -> None:
+def test_answers_that_are_not_in_the_reference_set_are_novel(molecules: dict[str, Any], tmp_path: Path) -> None:
     known = tmp_path / "known.smi"
     known.write_text("C(O)C a\nNC b\nnot-a-smiles c\n")
     tally = GenerateTally()
@@ -209,9 +199,7 @@ def test_what_the_embedded_model_was_trained_on_is_not_novel(tmp_path: Path) -> 
         "<MoleculeS>CC(=O)Nc1ccc(O)cc1<MoleculeE>\n<MoleculeS>CC(F)(C#N)OOCSSBr<MoleculeE>"
     )
     model: dict[str, Any] = {"backend": "fake", "model": str(tmp_path / "script.txt"), "top_p": 1.0}
-    records = list(
-        generate("molecule", n_samples=20, reference="logos-nano", repetition_penalty=1.0, **model)
-    )
+    records = list(generate("molecule", n_samples=20, reference="logos-nano", repetition_penalty=1.0, **model))
     found = {record.text: record.scores["novel"]["value"] for record in records}
     assert [novel for _, novel in sorted(found.items())] == [False, True]
     with pytest.raises(UsageError, match="holds no answers of reaction"):
@@ -219,8 +207,7 @@ def test_what_the_embedded_model_was_trained_on_is_not_novel(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
-    [("a.fasta", ">a\nMKT\n", "compared with a protein"), ("none.smi", "", "empty")],
+    ("name", "content", "said"), [("a.fasta", ">a\nMKT\n", "compared with a protein"), ("none.smi", "", "empty")]
 )
 def test_a_reference_set_of_the_wrong_kind_is_refused(
     name: str, content: str, said: str, molecules: dict[str, Any], tmp_path: Path
@@ -256,10 +243,7 @@ class _Counting(Collector):
 
     def results(self) -> Iterable[Record]:
         yield Record(
-            f"{self.prompt.id}:all",
-            "molecule",
-            "",
-            extra={"numbers": self.numbers, "answers": sorted(self.answers)},
+            f"{self.prompt.id}:all", "molecule", "", extra={"numbers": self.numbers, "answers": sorted(self.answers)}
         )
 
 
@@ -280,10 +264,7 @@ def test_a_collector_gets_every_sample_and_its_questions_answered(
     assert sorted([first.id, second.id]) == ["prompt:1:all", "prompt:2:all"]
     for record in (first, second):
         assert sorted(record.extra["numbers"]) == [f"{number:04d}" for number in range(1, 7)]
-        assert record.extra["answers"] == [
-            "0 <MoleculeS>CCCCCCCC<MoleculeE>",
-            "1 <MoleculeS>OCC<MoleculeE>",
-        ]
+        assert record.extra["answers"] == ["0 <MoleculeS>CCCCCCCC<MoleculeE>", "1 <MoleculeS>OCC<MoleculeE>"]
         assert record.sample["n_samples"] == 6
         assert record.sample["task"] == "molecule"
     assert run.tally.requested == 12

@@ -91,10 +91,23 @@ def test_own_choices_are_sentences(text: str, form: Form) -> None:
     "smiles",
     [
         "[NH3]->[Pt](<-[NH3])(Cl)Cl",  # dative bonds as RDKit writes them
-        "C>>O", "C<C", "C>", "<", ">", "<MoleculeS", "MoleculeE>", "<Protein>",
-        "[13CH4]", "C/C=C\\C", "[O-][N+](=O)C%12CC%12", "*C$C:C~C", "[Na+].[Cl-]", "N[C@@](F)(Cl)Br", "[#6]",
+        "C>>O",
+        "C<C",
+        "C>",
+        "<",
+        ">",
+        "<MoleculeS",
+        "MoleculeE>",
+        "<Protein>",
+        "[13CH4]",
+        "C/C=C\\C",
+        "[O-][N+](=O)C%12CC%12",
+        "*C$C:C~C",
+        "[Na+].[Cl-]",
+        "N[C@@](F)(Cl)Br",
+        "[#6]",
     ],
-)  # fmt: skip
+)
 def test_smiles_payloads_hold_what_chemistry_writes(smiles: str) -> None:
     """Only the sixteen declared tags are tags: ``<`` and ``>`` are ordinary characters of a SMILES."""
     text = f"<MoleculeS>{smiles}<MoleculeE>"
@@ -137,15 +150,21 @@ ERRORS = [
     ("<ProteinS>A<ProteinE><Search><ProteinS><PocketS>Cc<PocketE><ProteinE>", "Cc", "tagged residue", "letters"),
     (
         "<ProteinS><PocketS>A<PocketE><ProteinE><Trans><ProteinS><PocketS>A<PocketE><ProteinE>",
-        "A", "tagged residue", "a SMILES",
+        "A",
+        "tagged residue",
+        "a SMILES",
     ),
-    ("<MoleculeS>C<MoleculeE><React><MoleculeS>C<MoleculeE><MoleculeS>O<MoleculeE>",
-     "<MoleculeS>", "one product", "end of sentence"),
+    (
+        "<MoleculeS>C<MoleculeE><React><MoleculeS>C<MoleculeE><MoleculeS>O<MoleculeE>",
+        "<MoleculeS>",
+        "one product",
+        "end of sentence",
+    ),
     ("<MoleculeS>C<MoleculeE><MoleculeS>C<MoleculeE><ReverseReact>", "<ReverseReact>", "cannot follow", "<React>"),
     ("<MaterialS><MoleculeS>C<MoleculeE><MaterialE>", "<MoleculeS>", "unexpected", "<MetalS>"),
     ("<MaterialS><MetalS>[Zn]<MetalE><MaterialE>", "<MaterialE>", "unexpected", "<MoleculeS>"),
     ("<MaterialS><MetalS>[Zn]<MetalE><MoleculeS>C<MoleculeE>", "", "ends too early", "<MaterialE>"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("text", "marked", "message", "expected"), ERRORS)
@@ -181,22 +200,13 @@ def test_a_form_may_be_demanded() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    [
-        "",
-        "<ProteinS>",
-        "<ProteinS>MK",
-        "<MaterialS>",
-        "<MoleculeS>CC(",
-        "<ProteinS>A<ProteinE><Search><ProteinS>",
-    ],
+    ["", "<ProteinS>", "<ProteinS>MK", "<MaterialS>", "<MoleculeS>CC(", "<ProteinS>A<ProteinE><Search><ProteinS>"],
 )
 def test_prompts_are_prefixes(text: str) -> None:
     parse_prefix(text)
 
 
-@pytest.mark.parametrize(
-    "text", ["M", "<ProteinS>1", "<ProteinE>", "<MoleculeS>C<React>", "<MaterialS><MoleculeS>"]
-)
+@pytest.mark.parametrize("text", ["M", "<ProteinS>1", "<ProteinE>", "<MoleculeS>C<React>", "<MaterialS><MoleculeS>"])
 def test_what_cannot_become_a_sentence_is_no_prefix(text: str) -> None:
     with pytest.raises(GrammarError):
         parse_prefix(text)
@@ -214,12 +224,7 @@ def test_what_cannot_become_a_sentence_is_no_prefix(text: str) -> None:
         Sentence(Form.MOLECULE, (Block(M, ("C<MoleculeE><MoleculeS>C",)),)),
         Sentence(Form.SITE, (Block(P, ("A", "K", Pocket("S"))),)),
         Sentence(Form.COMPLEX, (Block(P, ("A",)), Block(M, ("C",))), level=2),
-        Sentence(
-            Form.REACTION,
-            (Block(M, ("C<MoleculeE><MoleculeS>C",)),),
-            Operator.REACT,
-            (Block(M, ("C",)),),
-        ),
+        Sentence(Form.REACTION, (Block(M, ("C<MoleculeE><MoleculeS>C",)),), Operator.REACT, (Block(M, ("C",)),)),
         Sentence(Form.EXPANDED, (Block(P, (Pocket("S"),)),)),
     ],
 )

@@ -12,9 +12,7 @@ import pytest
 
 @pytest.fixture(scope="module")
 def contracts(checkout: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(
-        "import_contracts", checkout / "scripts" / "import_contracts.py"
-    )
+    spec = importlib.util.spec_from_file_location("import_contracts", checkout / "scripts" / "import_contracts.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -123,11 +123,7 @@ def test_a_decompression_bomb_does_not_fill_the_memory(
 
 
 def test_missing_directory_and_null_names() -> None:
-    for path, message in (
-        ("/no/such/file", "no such file"),
-        ("/", "is a directory"),
-        ("a\0b", "cannot be opened"),
-    ):
+    for path, message in (("/no/such/file", "no such file"), ("/", "is a directory"), ("a\0b", "cannot be opened")):
         with pytest.raises(InputError, match=message):
             Input(path)
 
@@ -254,15 +250,7 @@ def test_a_pipe_is_not_hashed(tmp_path: Path) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    for name in (
-        "b.fasta",
-        "a.smi.gz",
-        "sub/c.SDF",
-        "sub/notes.md",
-        "photo.png",
-        ".hidden/d.fasta",
-        ".e.fasta",
-    ):
+    for name in ("b.fasta", "a.smi.gz", "sub/c.SDF", "sub/notes.md", "photo.png", ".hidden/d.fasta", ".e.fasta"):
         path = tmp_path / "data" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"x")
@@ -312,9 +300,7 @@ def test_list_files(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_p2rank_dataset(folder: Path) -> None:
     dataset = folder / "set.ds"
-    dataset.write_text(
-        "PARAM.LOADER=x\n# p\nHEADER: protein ligand_codes\n\nb.fasta  HEM,NAG\nsub/c.SDF  ATP\n"
-    )
+    dataset.write_text("PARAM.LOADER=x\n# p\nHEADER: protein ligand_codes\n\nb.fasta  HEM,NAG\nsub/c.SDF  ATP\n")
     assert expand_paths([str(dataset)]) == [str(folder / "b.fasta"), str(folder / "sub" / "c.SDF")]
 
 

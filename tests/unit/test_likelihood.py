@@ -130,9 +130,7 @@ def test_attention_of_padded_groups_is_that_of_single_sequences(
         assert a == pytest.approx(b, abs=2e-5)
 
 
-@pytest.mark.parametrize(
-    "name", [n for n in registry.names("backends") if not registry.load("backends", n).served]
-)
+@pytest.mark.parametrize("name", [n for n in registry.names("backends") if not registry.load("backends", n).served])
 def test_every_backend_agrees_with_its_own_steps(name: str) -> None:
     options = LoadOptions(device="cpu", threads=1, dtype="auto" if name == "fake" else "float32")
     loaded = open_model(options, name).load()
@@ -149,9 +147,7 @@ def test_the_parts_sum_to_the_whole(backend: Backend) -> None:
     sentence = parse(_RETRO)
     start = answer_start(sentence)
     assert _RETRO[start:].startswith("<MoleculeS>CC(=O)O<")
-    assert scored.between(0, start).sum() + scored.between(start, len(_RETRO)).sum() == pytest.approx(
-        scored.all.sum()
-    )
+    assert scored.between(0, start).sum() + scored.between(start, len(_RETRO)).sum() == pytest.approx(scored.all.sum())
     blocks = blocks_of(sentence)
     assert [_RETRO[slice(*block.span)] for block in blocks][-1] == "<MoleculeS>CO<MoleculeE>"
     operator = scored.between(blocks[0].span.end, blocks[1].span.start)
@@ -220,9 +216,7 @@ def _served(tells: str) -> Likelihood:
 
 
 def test_a_server_that_echoes_is_read() -> None:
-    scored, long = _served("everything").score(
-        ["<MoleculeS>CCO<MoleculeE>", "<ProteinS>" + "M" * 80 + "<ProteinE>"]
-    )
+    scored, long = _served("everything").score(["<MoleculeS>CCO<MoleculeE>", "<ProteinS>" + "M" * 80 + "<ProteinE>"])
     assert isinstance(scored, ScoredText)
     assert scored.all.tolist() == [-0.5] * 5  # the tags and three letters; neither BOS nor what it generated
     assert scored.between(*parse(scored.text).left[0].span).sum() == -2.5

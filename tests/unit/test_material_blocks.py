@@ -54,9 +54,7 @@ def test_symmetric_node_has_one_smiles() -> None:
         assert material_from_blocks([written], [BDC]).metal == expected
 
 
-@pytest.mark.parametrize(
-    ("nodes", "linkers"), [([], [BDC]), (["[Zn"], [BDC]), (["[Zn]"], ["c1ccc"]), (["[Zn]"], [""])]
-)
+@pytest.mark.parametrize(("nodes", "linkers"), [([], [BDC]), (["[Zn"], [BDC]), (["[Zn]"], ["c1ccc"]), (["[Zn]"], [""])])
 def test_unreadable_blocks_raise(nodes: list[str], linkers: list[str]) -> None:
     with pytest.raises(MoleculeError):
         material_from_blocks(nodes, linkers)
@@ -90,16 +88,39 @@ def test_radicals_of_mofid_become_ions(written: str) -> None:
 
 
 KNOWN = [
-    BDC, "c1ccccc1", "O=C([O-])c1cc([N+](=O)[O-])cc(C(=O)[O-])c1", "[O-][n+]1ccc(-c2cc[n+]([O-])cc2)cc1",
-    "O=c1cccc[nH]1", "C[n+]1ccc(-c2cc[n+](C)cc2)cc1", "O=C1c2ccccc2C(=O)c2ccccc21",
-    "O=C1NC(=O)c2ccc3c4c(ccc1c24)C(=O)NC3=O", "O=C([O-])C#CC(=O)[O-]", "O=C1C(=O)C([O-])=C1[O-]",
-    "O=C([O-])c1cccc(S(=O)(=O)[O-])c1", "C[N+](C)(C)C", "CS(C)=O", "N#CC(C#N)=C1C=CC(=C(C#N)C#N)C=C1",
-    "F[P-](F)(F)(F)(F)F", "F[B-](F)(F)F", "F[Si-2](F)(F)(F)(F)F", "O=[N+]([O-])[O-]",
-    "[O-][Cl+3]([O-])([O-])[O-]", "CC(=O)C=C(C)[O-]", "Nc1ncnc2nc[n-]c12",
-    "O=C([O-])c1ccc(N=Nc2ccc(C(=O)[O-])cc2)cc1", "OB(O)c1ccccc1", "Cn1c(=O)c2c(ncn2C)n(C)c1=O", "[I-]", "O",
-    "N", "[NH4+]", "c1ccc2ccccc2c1", "c1ccc2sccc2c1", "CC#N",
+    BDC,
+    "c1ccccc1",
+    "O=C([O-])c1cc([N+](=O)[O-])cc(C(=O)[O-])c1",
+    "[O-][n+]1ccc(-c2cc[n+]([O-])cc2)cc1",
+    "O=c1cccc[nH]1",
+    "C[n+]1ccc(-c2cc[n+](C)cc2)cc1",
+    "O=C1c2ccccc2C(=O)c2ccccc21",
+    "O=C1NC(=O)c2ccc3c4c(ccc1c24)C(=O)NC3=O",
+    "O=C([O-])C#CC(=O)[O-]",
+    "O=C1C(=O)C([O-])=C1[O-]",
+    "O=C([O-])c1cccc(S(=O)(=O)[O-])c1",
+    "C[N+](C)(C)C",
+    "CS(C)=O",
+    "N#CC(C#N)=C1C=CC(=C(C#N)C#N)C=C1",
+    "F[P-](F)(F)(F)(F)F",
+    "F[B-](F)(F)F",
+    "F[Si-2](F)(F)(F)(F)F",
+    "O=[N+]([O-])[O-]",
+    "[O-][Cl+3]([O-])([O-])[O-]",
+    "CC(=O)C=C(C)[O-]",
+    "Nc1ncnc2nc[n-]c12",
+    "O=C([O-])c1ccc(N=Nc2ccc(C(=O)[O-])cc2)cc1",
+    "OB(O)c1ccccc1",
+    "Cn1c(=O)c2c(ncn2C)n(C)c1=O",
+    "[I-]",
+    "O",
+    "N",
+    "[NH4+]",
+    "c1ccc2ccccc2c1",
+    "c1ccc2sccc2c1",
+    "CC#N",
     "C1=Cc2cc3ccc(cc4nc(cc5ccc(cc1n2)[nH]5)C=C4)[nH]3",
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("smiles", KNOWN)

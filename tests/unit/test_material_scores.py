@@ -38,16 +38,25 @@ def score(item: Material, context: Context = NANO) -> dict:
 
 def test_a_known_framework():
     assert score(MOF_5) == {
-        "mof_valid": True, "mof_novel": False, "new_nodes": 0, "new_linkers": 0, "n_linkers": 1,
+        "mof_valid": True,
+        "mof_novel": False,
+        "new_nodes": 0,
+        "new_linkers": 0,
+        "n_linkers": 1,
         "mofkey": "Zn.KKEYFWRCBNTPAC.MOFkey-v1",
-    }  # fmt: skip
+    }
     assert score(MOF_5_AGAIN) == score(MOF_5)
 
 
 def test_new_building_blocks():
     assert score(NEW_LINKER) | {"mofkey": ""} == {
-        "mof_valid": True, "mof_novel": True, "new_nodes": 0, "new_linkers": 1, "n_linkers": 1, "mofkey": "",
-    }  # fmt: skip
+        "mof_valid": True,
+        "mof_novel": True,
+        "new_nodes": 0,
+        "new_linkers": 1,
+        "n_linkers": 1,
+        "mofkey": "",
+    }
     found = score(NEW_NODE)
     assert (found["mof_valid"], found["mof_novel"], found["new_nodes"]) == (False, True, 1)
 
@@ -88,8 +97,7 @@ def reference(tmp_path) -> Context:
     path = tmp_path / "known.jsonl"
     with path.open("w", encoding="utf-8") as stream:
         write_records(
-            [Record("1", Form.MATERIAL, to_text(NEW_NODE)), Record("2", Form.MATERIAL, to_text(BAD_LINKER))],
-            stream,
+            [Record("1", Form.MATERIAL, to_text(NEW_NODE)), Record("2", Form.MATERIAL, to_text(BAD_LINKER))], stream
         )
     return Context(reference=ReferenceSet(str(path)))
 
@@ -99,12 +107,7 @@ def test_a_reference_set_takes_the_place_of_the_training_data(reference):
     found = score(NEW_NODE, reference)
     assert (found["mof_valid"], found["mof_novel"]) == (True, False)
     found = score(MOF_5, reference)
-    assert (found["mof_valid"], found["mof_novel"], found["new_nodes"], found["new_linkers"]) == (
-        False,
-        True,
-        1,
-        0,
-    )
+    assert (found["mof_valid"], found["mof_novel"], found["new_nodes"], found["new_linkers"]) == (False, True, 1, 0)
 
 
 def test_a_reference_set_of_another_kind(tmp_path):

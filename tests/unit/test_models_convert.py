@@ -24,13 +24,7 @@ from logos_cli.models import convert as conversion
 from logos_cli.models.convert import QUANTIZATIONS, convert, fallbacks, quantize
 from logos_cli.models.verify import verify
 from logos_cli.resources import EMBEDDED, data_path
-from tests.checkpoints import (
-    KINDS,
-    released_tokenizer,
-    require_llama_source,
-    small_tokenizer,
-    write_checkpoint,
-)
+from tests.checkpoints import KINDS, released_tokenizer, require_llama_source, small_tokenizer, write_checkpoint
 
 _NANO = data_path("tokenizers", EMBEDDED)
 _TEXTS = (
@@ -64,9 +58,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """Checkpoints with small vocabularies, by kind."""
     folder = tmp_path_factory.mktemp("small")
     return lambda kind: (
-        folder / kind
-        if (folder / kind).exists()
-        else write_checkpoint(folder / kind, kind, small_tokenizer(kind))
+        folder / kind if (folder / kind).exists() else write_checkpoint(folder / kind, kind, small_tokenizer(kind))
     )
 
 
@@ -77,16 +69,7 @@ def _load(path: Path, backend: str = "auto", **options: Any) -> Backend:
 
 
 def _theirs(directory: Path, output: Path, kind: str, pre: str = "") -> GgufHeader:
-    command = [
-        sys.executable,
-        "-c",
-        _THEIRS,
-        str(require_llama_source()),
-        str(directory),
-        str(output),
-        kind,
-        pre,
-    ]
+    command = [sys.executable, "-c", _THEIRS, str(require_llama_source()), str(directory), str(output), kind, pre]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     return read_gguf(output)
@@ -170,9 +153,7 @@ def _assert_answers(backend: Backend) -> None:
 
 
 @pytest.mark.parametrize("kind", [*KINDS, EMBEDDED])
-def test_logits_are_those_of_the_torch_backend(
-    kind: str, small: Callable[[str], Path], tmp_path: Path
-) -> None:
+def test_logits_are_those_of_the_torch_backend(kind: str, small: Callable[[str], Path], tmp_path: Path) -> None:
     directory = _NANO if kind == EMBEDDED else small(kind)
     file = tmp_path / "model.gguf"
     convert(str(directory), file, "f32")
@@ -313,9 +294,7 @@ def test_without_the_library_the_command_that_installs_it_is_named(
 def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A GGUF whose matrices are 256 or 512 wide, which every type can divide."""
     folder = tmp_path_factory.mktemp("wide")
-    directory = write_checkpoint(
-        folder / "wide", "llama", small_tokenizer("llama"), hidden_size=256, head_dim=64,
-    )  # fmt: skip
+    directory = write_checkpoint(folder / "wide", "llama", small_tokenizer("llama"), hidden_size=256, head_dim=64)
     convert(str(directory), folder / "wide.gguf", "bf16")
     return folder / "wide.gguf"
 

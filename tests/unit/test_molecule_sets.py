@@ -37,9 +37,7 @@ from logos_cli.evaluators.reference import ReferenceSet
 from logos_cli.evaluators.statistics import distance, share
 from tests.molecule_sets import generated_set, reference_set
 
-PUBLISHED = json.loads(
-    (Path(__file__).parents[1] / "golden" / "molecule_scores.json").read_text(encoding="utf-8")
-)
+PUBLISHED = json.loads((Path(__file__).parents[1] / "golden" / "molecule_scores.json").read_text(encoding="utf-8"))
 MOSES, EACH, GUACAMOL = PUBLISHED["moses"], PUBLISHED["moses_each"], PUBLISHED["guacamol"]
 
 
@@ -77,9 +75,7 @@ def test_uniqueness(generated):
     for k in (50, 200):
         assert uniqueness(keys, k).value == pytest.approx(MOSES[f"unique@{k}"])
     assert uniqueness(keys, 1000).value is None
-    assert uniqueness([molecule.flat_smiles for molecule in generated]).value == pytest.approx(
-        GUACAMOL["uniqueness"]
-    )
+    assert uniqueness([molecule.flat_smiles for molecule in generated]).value == pytest.approx(GUACAMOL["uniqueness"])
 
 
 def test_novelty(generated, reference):
@@ -123,9 +119,7 @@ def test_nearest_neighbours(generated, reference, name, step):
 def test_similarities_are_those_of_rdkit(generated, reference, old_numpy, monkeypatch):
     if old_numpy:
         monkeypatch.delattr(np, "bitwise_count", raising=False)
-    monkeypatch.setattr(
-        "logos_cli.evaluators.molecules.sets._AT_ONCE", 7
-    )  # several pieces, the last one short
+    monkeypatch.setattr("logos_cli.evaluators.molecules.sets._AT_ONCE", 7)  # several pieces, the last one short
     empty = DataStructs.ExplicitBitVect(1024)
     fingerprints = [empty, *(molecule.fingerprint for molecule in reference[:40])]
     known = FingerprintSet(packed(fingerprints))
@@ -157,9 +151,7 @@ def moses_scaffold(molecule: MeasuredMolecule) -> list[str]:
 
 def test_parts_of_each_molecule(generated):
     assert [sorted(molecule.fragments) for molecule in generated] == EACH["fragments"]
-    assert [moses_scaffold(molecule) for molecule in generated] == [
-        [s] if s else [] for s in EACH["scaffolds"]
-    ]
+    assert [moses_scaffold(molecule) for molecule in generated] == [[s] if s else [] for s in EACH["scaffolds"]]
 
 
 def test_filters(generated):
@@ -194,9 +186,7 @@ def test_divergence_of_guacamol(generated, reference):
 
 def test_chemnet_distance(generated, reference):
     pytest.importorskip("fcd_torch")
-    found = ChemNetDistance()(
-        [m.canonical_smiles for m in generated], [m.canonical_smiles for m in reference]
-    )
+    found = ChemNetDistance()([m.canonical_smiles for m in generated], [m.canonical_smiles for m in reference])
     assert found == pytest.approx(MOSES["FCD/Test"], rel=1e-3)
 
 

@@ -19,12 +19,17 @@ WT = WildType(Protein("MKTAYIAKQR"))
 @pytest.mark.parametrize(
     ("text", "first", "sequence"),
     [
-        ("M1A", 1, "AKTAYIAKQR"), ("K2R:T3S", 1, "MRSAYIAKQR"), ("K2R,T3S", 1, "MRSAYIAKQR"),
+        ("M1A", 1, "AKTAYIAKQR"),
+        ("K2R:T3S", 1, "MRSAYIAKQR"),
+        ("K2R,T3S", 1, "MRSAYIAKQR"),
         ("K2R T3S", 1, "MRSAYIAKQR"),
-        ("M0A", 0, "AKTAYIAKQR"), ("R136K", 127, "MKTAYIAKQK"), ("wt", 1, WT.sequence), ("", 1, WT.sequence),
+        ("M0A", 0, "AKTAYIAKQR"),
+        ("R136K", 127, "MKTAYIAKQK"),
+        ("wt", 1, WT.sequence),
+        ("", 1, WT.sequence),
         ("M1M", 1, WT.sequence),
     ],
-)  # fmt: skip
+)
 def test_mutations(text: str, first: int, sequence: str) -> None:
     assert WT.mutated(text, first) == sequence
 
@@ -32,11 +37,16 @@ def test_mutations(text: str, first: int, sequence: str) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("A45G", "no position 45, but 1 to 10"), ("R2K", "position 2 is K, not R"), ("K0R", "no position 0"),
-        ("2R", "'2R' is no substitution"), ("K2", "no substitution"), ("K2*", "no substitution"),
-        ("M1A:M1C", "changes position 1 twice"), ("delK2", "no substitution"),
+        ("A45G", "no position 45, but 1 to 10"),
+        ("R2K", "position 2 is K, not R"),
+        ("K0R", "no position 0"),
+        ("2R", "'2R' is no substitution"),
+        ("K2", "no substitution"),
+        ("K2*", "no substitution"),
+        ("M1A:M1C", "changes position 1 twice"),
+        ("delK2", "no substitution"),
     ],
-)  # fmt: skip
+)
 def test_what_does_not_fit_says_where(text: str, says: str) -> None:
     with pytest.raises(InputError) as caught:
         WT.mutated(text)

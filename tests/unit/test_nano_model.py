@@ -33,13 +33,17 @@ KNOWN = {
     "molecule": (ASPIRIN, 1.2),
     "protein": (block(Kind.PROTEIN, UBIQUITIN), 3.2),
     "retrosynthesis": (
-        f"{ASPIRIN}<ReverseReact>{block(Kind.MOLECULE, 'CC(=O)Cl')}{block(Kind.MOLECULE, 'O=C(O)c1ccccc1O')}", 1.2,
+        f"{ASPIRIN}<ReverseReact>{block(Kind.MOLECULE, 'CC(=O)Cl')}{block(Kind.MOLECULE, 'O=C(O)c1ccccc1O')}",
+        1.2,
     ),
     "material": (
-        block(Kind.MATERIAL, block(Kind.METAL, "[Zn][O]([Zn])([Zn])[Zn]")
-              + block(Kind.MOLECULE, "O=C([O-])c1ccc(C(=O)[O-])cc1")), 0.9,
+        block(
+            Kind.MATERIAL,
+            block(Kind.METAL, "[Zn][O]([Zn])([Zn])[Zn]") + block(Kind.MOLECULE, "O=C([O-])c1ccc(C(=O)[O-])cc1"),
+        ),
+        0.9,
     ),
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -93,9 +97,15 @@ def test_molecules_are_mostly_closed(model, tokenizer):
     ids = tokenizer(Kind.MOLECULE.start, return_tensors="pt").input_ids
     end = tokenizer.convert_tokens_to_ids(Kind.MOLECULE.end)
     out = model.generate(
-        ids, attention_mask=torch.ones_like(ids), do_sample=True, top_k=0, num_return_sequences=32, max_new_tokens=150,
-        eos_token_id=end, pad_token_id=tokenizer.pad_token_id,
-    )  # fmt: skip
+        ids,
+        attention_mask=torch.ones_like(ids),
+        do_sample=True,
+        top_k=0,
+        num_return_sequences=32,
+        max_new_tokens=150,
+        eos_token_id=end,
+        pad_token_id=tokenizer.pad_token_id,
+    )
     assert (out == end).any(dim=1).float().mean() > 0.8
 
 
@@ -113,14 +123,6 @@ def test_the_card_holds_the_measured_figures(card, checkout):
 
 def test_the_card_names_data_and_licences(card):
     assert card.startswith("---\nlicense: apache-2.0\n")
-    for name in (
-        "UniRef90",
-        "Observed Antibody Space",
-        "ZINC250k",
-        "ChEMBL",
-        "USPTO-50K",
-        "CoRE MOF",
-        "GPSite",
-    ):
+    for name in ("UniRef90", "Observed Antibody Space", "ZINC250k", "ChEMBL", "USPTO-50K", "CoRE MOF", "GPSite"):
         assert name in card
     assert not re.search(r"\b(VERDICT|RUN_[A-Z]+|TODO)\b", card)

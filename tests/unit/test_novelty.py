@@ -48,15 +48,15 @@ def test_parts_of_objects():
     assert set(keys_of(Reaction(("OC(C)=O", "OCC"), "CCOC(C)=O"))) == {
         (Part.MOLECULE, smiles) for smiles in ("CC(=O)O", "CCO", "CCOC(C)=O")
     }
-    assert set(keys_of(Complex((Protein("MK", (0,)),), "OCC"))) == {
-        (Part.PROTEIN, "MK"),
-        (Part.MOLECULE, "CCO"),
-    }
+    assert set(keys_of(Complex((Protein("MK", (0,)),), "OCC"))) == {(Part.PROTEIN, "MK"), (Part.MOLECULE, "CCO")}
     assert list(keys_of(Antibody(("EV", "DI")))) == [(Part.ANTIBODY, "EV/DI")]
     framework = Material("[Zn].[Cu]", ("c1cc(ccc1C(=O)[O-])C(=O)[O-]",))
     assert list(keys_of(framework)) == [
-        (Part.MATERIAL, f"[Cu].[Zn]/{TERE}"), (Part.NODE, "[Cu]"), (Part.NODE, "[Zn]"), (Part.LINKER, TERE),
-    ]  # fmt: skip
+        (Part.MATERIAL, f"[Cu].[Zn]/{TERE}"),
+        (Part.NODE, "[Cu]"),
+        (Part.NODE, "[Zn]"),
+        (Part.LINKER, TERE),
+    ]
 
 
 def make(*objects) -> TrainingIndex:
@@ -84,9 +84,7 @@ def test_an_index_is_read_as_it_was_written(tmp_path):
 
 
 def test_an_index_of_other_canonical_smiles_is_refused():
-    index = TrainingIndex(
-        make(Molecule("CCO"), Protein("MK")).parts, {"rdkit": "2019.03", "probes": ["OCC", "CCN"]}
-    )
+    index = TrainingIndex(make(Molecule("CCO"), Protein("MK")).parts, {"rdkit": "2019.03", "probes": ["OCC", "CCN"]})
     assert "MK" in index.keys(Part.PROTEIN)
     with pytest.raises(ModelError, match=r"1 of 2 canonical SMILES in another way than RDKit 2019\.03"):
         index.keys(Part.MOLECULE)

@@ -18,10 +18,29 @@ from logos_cli.objects.reaction import Reaction
 
 # the component dictionary's name of each residue letter
 COMPONENTS = {
-    "A": "ALA", "C": "CYS", "D": "ASP", "E": "GLU", "F": "PHE", "G": "GLY", "H": "HIS", "I": "ILE", "K": "LYS",
-    "L": "LEU", "M": "MET", "N": "ASN", "O": "PYL", "P": "PRO", "Q": "GLN", "R": "ARG", "S": "SER", "T": "THR",
-    "U": "SEC", "V": "VAL", "W": "TRP", "Y": "TYR",
-}  # fmt: skip
+    "A": "ALA",
+    "C": "CYS",
+    "D": "ASP",
+    "E": "GLU",
+    "F": "PHE",
+    "G": "GLY",
+    "H": "HIS",
+    "I": "ILE",
+    "K": "LYS",
+    "L": "LEU",
+    "M": "MET",
+    "N": "ASN",
+    "O": "PYL",
+    "P": "PRO",
+    "Q": "GLN",
+    "R": "ARG",
+    "S": "SER",
+    "T": "THR",
+    "U": "SEC",
+    "V": "VAL",
+    "W": "TRP",
+    "Y": "TYR",
+}
 
 letters = st.text(alphabet="ABCDEFGHIJKLMNOPQRSTUVWXYZ", min_size=1, max_size=20)
 unambiguous = st.text(alphabet=sorted(RESIDUE_SMILES), min_size=1, max_size=20)
@@ -140,11 +159,20 @@ def test_a_site_without_residues_is_no_site(form: Form) -> None:
 @pytest.mark.parametrize(
     "item",
     [
-        Protein(""), Protein("mkv"), Protein("M*"), Molecule(""), Molecule("C C"), Molecule("C<MoleculeE>"),
-        Antibody(()), Antibody(("E", "D", "Q")), Reaction((), "C"), Reaction(("C",), ""), Material("[Zn]", ()),
+        Protein(""),
+        Protein("mkv"),
+        Protein("M*"),
+        Molecule(""),
+        Molecule("C C"),
+        Molecule("C<MoleculeE>"),
+        Antibody(()),
+        Antibody(("E", "D", "Q")),
+        Reaction((), "C"),
+        Reaction(("C",), ""),
+        Material("[Zn]", ()),
         Material("[Zn]<MetalE>", ("C",)),
     ],
-)  # fmt: skip
+)
 def test_objects_that_the_grammar_cannot_say(item: ScienceObject) -> None:
     with pytest.raises(GrammarError):
         to_text(item)
@@ -156,8 +184,7 @@ def test_a_sentence_that_contradicts_itself() -> None:
     with pytest.raises(StructureError, match="before <Trans>"):
         from_sentence(
             parse(
-                "<ProteinS>M<PocketS>S<PocketE><ProteinE><Trans>"
-                "<ProteinS>M<PocketS>C[C@H](N)C(=O)O<PocketE><ProteinE>"
+                "<ProteinS>M<PocketS>S<PocketE><ProteinE><Trans><ProteinS>M<PocketS>C[C@H](N)C(=O)O<PocketE><ProteinE>"
             )
         )
 
@@ -223,14 +250,10 @@ def test_building_blocks_are_written_one_way() -> None:
     assert material == material_from_blocks(nodes[::-1], linkers[::-1])
     assert material == material_from_blocks([".".join(nodes)], linkers)
     assert material.metal == "[Cu][Cu].[Zn][O]([Zn])([Zn])[Zn]"
-    assert material.linkers == (
-        "Cc1ncc[n-]1", "O=C([O-])c1ccc(C(=O)[O-])cc1", "O=C([O-])c1ccc(C(=O)[O-])cc1",
-    )  # fmt: skip
+    assert material.linkers == ("Cc1ncc[n-]1", "O=C([O-])c1ccc(C(=O)[O-])cc1", "O=C([O-])c1ccc(C(=O)[O-])cc1")
 
 
-@pytest.mark.parametrize(
-    ("nodes", "linkers"), [([], ["C"]), (["("], ["C"]), (["[Zn]"], ["C("]), ([""], ["C"])]
-)
+@pytest.mark.parametrize(("nodes", "linkers"), [([], ["C"]), (["("], ["C"]), (["[Zn]"], ["C("]), ([""], ["C"])])
 def test_blocks_that_are_no_molecules(nodes: list[str], linkers: list[str]) -> None:
     with pytest.raises(MoleculeError):
         material_from_blocks(nodes, linkers)

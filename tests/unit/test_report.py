@@ -115,10 +115,19 @@ def test_figures_are_written_with_intervals_and_reasons() -> None:
 
 
 def test_figures_that_do_not_compare_are_marked() -> None:
-    figure = {"help": "", "unit": "%", "better": "higher", "model": {"value": 57.0, "n": 100}, "baseline": None,
-              "published": {"LOGOS-8B": 39.02}, "comparable": False, "remark": "Sequence level."}  # fmt: skip
-    rows = [{"benchmark": "material", "help": "Frameworks.", "baseline_help": "", "n_cases": 1,
-             "figures": {"VNU": figure}}]  # fmt: skip
+    figure = {
+        "help": "",
+        "unit": "%",
+        "better": "higher",
+        "model": {"value": 57.0, "n": 100},
+        "baseline": None,
+        "published": {"LOGOS-8B": 39.02},
+        "comparable": False,
+        "remark": "Sequence level.",
+    }
+    rows = [
+        {"benchmark": "material", "help": "Frameworks.", "baseline_help": "", "n_cases": 1, "figures": {"VNU": figure}}
+    ]
     facts = {"model": "logos-nano", "logos": "0", "seed": 0}
     text = benchmarks.markdown(rows, facts)
     assert "| VNU (%) | 57.0 | – | (LOGOS-8B 39.02) | 100 |" in text

@@ -67,9 +67,7 @@ def test_a_draw_next_to_one_stays_within_the_kept_tokens() -> None:
 def test_tiny_and_huge_temperatures_do_not_overflow() -> None:
     logits = _logits(2, 30)
     for temperature in (1e-9, 1e9):
-        tokens, logps = choose(
-            logits, Sampling(temperature=temperature), np.array([0.3, 0.6]), seen=_none_seen(logits)
-        )
+        tokens, logps = choose(logits, Sampling(temperature=temperature), np.array([0.3, 0.6]), seen=_none_seen(logits))
         assert np.isfinite(logps).all()
         assert (temperature > 1) or tokens.tolist() == logits.argmax(axis=1).tolist()
 
@@ -133,10 +131,16 @@ def test_randomness_depends_on_seed_and_id_alone() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"temperature": -1}, {"temperature": float("nan")}, {"top_p": 0}, {"top_p": 1.5}, {"top_k": -1},
-        {"min_p": 2}, {"repetition_penalty": 0}, {"max_new_tokens": 0},
+        {"temperature": -1},
+        {"temperature": float("nan")},
+        {"top_p": 0},
+        {"top_p": 1.5},
+        {"top_k": -1},
+        {"min_p": 2},
+        {"repetition_penalty": 0},
+        {"max_new_tokens": 0},
     ],
-)  # fmt: skip
+)
 def test_values_out_of_range_are_refused_by_name(wrong: dict[str, float]) -> None:
     with pytest.raises(UsageError, match=next(iter(wrong)).replace("_", "-")):
         Sampling(**wrong)

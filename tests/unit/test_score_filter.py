@@ -13,14 +13,26 @@ VALUES = {"qed": 0.6, "sa": 3.5, "valid": True, "scaffold": "c1ccccc1", "vina": 
 @pytest.mark.parametrize(
     ("text", "holds"),
     [
-        ("qed>0.5 and sa<4", True), ("qed>0.5 and sa<3", False), ("0.2 < qed <= 0.6", True), ("valid", True),
-        ("not valid or qed == 0.6", True), ("qed - sa / 10 > 0.2", True), ("-sa < -3", True),
-        ("scaffold == 'c1ccccc1'", True), ("scaffold != 'C'", True),
-        ("vina < -7", None), ("not vina < -7", None), ("vina < -7 or qed > 0.5", True),
-        ("vina < -7 and qed > 0.9", False), ("vina < -7 and qed > 0.5", None), ("absent > 1", None),
-        ("qed / (sa - 3.5) > 0", None), ("scaffold > 1", None), ("-scaffold == 'x'", None),
+        ("qed>0.5 and sa<4", True),
+        ("qed>0.5 and sa<3", False),
+        ("0.2 < qed <= 0.6", True),
+        ("valid", True),
+        ("not valid or qed == 0.6", True),
+        ("qed - sa / 10 > 0.2", True),
+        ("-sa < -3", True),
+        ("scaffold == 'c1ccccc1'", True),
+        ("scaffold != 'C'", True),
+        ("vina < -7", None),
+        ("not vina < -7", None),
+        ("vina < -7 or qed > 0.5", True),
+        ("vina < -7 and qed > 0.9", False),
+        ("vina < -7 and qed > 0.5", None),
+        ("absent > 1", None),
+        ("qed / (sa - 3.5) > 0", None),
+        ("scaffold > 1", None),
+        ("-scaffold == 'x'", None),
     ],
-)  # fmt: skip
+)
 def test_conditions(text: str, holds: bool | None) -> None:
     assert Filter.parse(text).holds(VALUES) is holds
 
@@ -32,12 +44,28 @@ def test_names_are_told_once_in_order() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "", "qed>", "qed = 0.5", "1 < 2", "__import__('os')", "qed.real > 0", "qed[0] > 0", "(lambda: 1)() < qed",
-        "qed in (1, 2)", "qed ** 99 > 1", "f'{qed}' == 'x'", "[qed for qed in 'a']", "qed is None", "qed > 1j",
-        "qed if valid else sa", "(x := qed) > 0", "qed > 0; sa > 0", "qed" + " or qed" * 400, "(" * 300 + "qed",
+        "",
+        "qed>",
+        "qed = 0.5",
+        "1 < 2",
+        "__import__('os')",
+        "qed.real > 0",
+        "qed[0] > 0",
+        "(lambda: 1)() < qed",
+        "qed in (1, 2)",
+        "qed ** 99 > 1",
+        "f'{qed}' == 'x'",
+        "[qed for qed in 'a']",
+        "qed is None",
+        "qed > 1j",
+        "qed if valid else sa",
+        "(x := qed) > 0",
+        "qed > 0; sa > 0",
+        "qed" + " or qed" * 400,
+        "(" * 300 + "qed",
         "qed > 0\x00",
     ],
-)  # fmt: skip
+)
 def test_all_else_is_refused(text: str) -> None:
     with pytest.raises(UsageError):
         Filter.parse(text)

@@ -47,9 +47,17 @@ def test_a_bad_sentence_harms_no_other() -> None:
 
 def test_records_carry_everything_through() -> None:
     record = {
-        "schema": 1, "id": "4hhb#7", "kind": "molecule", "text": "<MoleculeS>C<MoleculeE>", "status": "invalid",
-        "reason": "odd", "source": {"path": "x"}, "sample": {"seed": 3}, "scores": {"qed": {"value": 0.5}}, "mine": [1],
-    }  # fmt: skip
+        "schema": 1,
+        "id": "4hhb#7",
+        "kind": "molecule",
+        "text": "<MoleculeS>C<MoleculeE>",
+        "status": "invalid",
+        "reason": "odd",
+        "source": {"path": "x"},
+        "sample": {"seed": 3},
+        "scores": {"qed": {"value": 0.5}},
+        "mine": [1],
+    }
     (entry,) = read(json.dumps(record))
     assert (entry.id, entry.item, entry.form) == ("4hhb#7", Molecule("C"), Form.MOLECULE)
     assert entry.record is not None
@@ -57,9 +65,7 @@ def test_records_carry_everything_through() -> None:
 
 
 def test_records_with_status_error_are_carried() -> None:
-    (entry,) = read(
-        '{"schema": 1, "id": "a", "kind": "site", "text": "", "status": "error", "reason": "no ligand"}'
-    )
+    (entry,) = read('{"schema": 1, "id": "a", "kind": "site", "text": "", "status": "error", "reason": "no ligand"}')
     assert entry.item is None
     assert isinstance(entry.error, InputError)
     assert entry.error.message == "no ligand"
@@ -85,11 +91,19 @@ def test_no_sentences() -> None:
 @pytest.mark.parametrize(
     ("content", "sure"),
     [
-        ("<ProteinS>MK", True), ("<Search>", True), ("<proteins>MK", True), ("<MoleculS>C", True), ("<html>", False),
-        ('{"schema": 1', True), ('{"id": "a\\"b", "n": 3, "text": "', True), ('{"id": "a", "smiles": "C"}', False),
-        ('{"id": [1, 2], "text": 3}', False), ("MKV", False), (">a\nMK", False),
+        ("<ProteinS>MK", True),
+        ("<Search>", True),
+        ("<proteins>MK", True),
+        ("<MoleculS>C", True),
+        ("<html>", False),
+        ('{"schema": 1', True),
+        ('{"id": "a\\"b", "n": 3, "text": "', True),
+        ('{"id": "a", "smiles": "C"}', False),
+        ('{"id": [1, 2], "text": 3}', False),
+        ("MKV", False),
+        (">a\nMK", False),
     ],
-)  # fmt: skip
+)
 def test_sniff(content: str, sure: bool) -> None:
     assert (PLUGIN.sniff(content.encode(), "x") > 0.5) is sure
 

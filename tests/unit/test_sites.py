@@ -91,9 +91,7 @@ def test_small_groups_are_sites_only_if_there_is_nothing_else() -> None:
     assert rank_sites([], 4, 0.1) == []
 
 
-def test_the_residues_of_a_real_site_stay_together_and_the_centre_lies_at_its_ligand(
-    shared_data: Path,
-) -> None:
+def test_the_residues_of_a_real_site_stay_together_and_the_centre_lies_at_its_ligand(shared_data: Path) -> None:
     file = shared_data / "complexes" / "posebusters" / "5sd5_HWI.pdb.gz"
     (record,) = [each for each in encode(file) if "HWI:202" in each.id]
     item = decode(record)
@@ -296,9 +294,7 @@ def test_p2ranks_residues(ranked: list[Record]) -> None:
     for record in ranked:
         chain = record.source["residues"][0]["chain"]
         by_chain[chain] = record.extra["site"]["frequency"][0]
-    assert [float(row["score"]) for row in rows] == [
-        share for shares in by_chain.values() for share in shares
-    ]
+    assert [float(row["score"]) for row in rows] == [share for shares in by_chain.values() for share in shares]
     of_a_site = {f"{row['chain']}:{row['residue_label']}" for row in rows if row["pocket"] != "0"}
     assert of_a_site == {name for record in ranked for name in _members(record)}
     assert all(len(row["residue_name"]) == 3 for row in rows)
@@ -313,9 +309,7 @@ def test_b_factors_are_frequencies(ranked: list[Record]) -> None:
     for record in ranked:
         (chain,) = record.source["residues"]
         shares = record.extra["site"]["frequency"][0]
-        wanted |= {
-            (chain["chain"], number): share for number, share in zip(chain["numbers"], shares, strict=True)
-        }
+        wanted |= {(chain["chain"], number): share for number, share in zip(chain["numbers"], shares, strict=True)}
     assert max(wanted.values()) > 0
     for chain in model:
         for residue in chain:
@@ -372,9 +366,7 @@ def test_chains_without_a_named_residue_are_left_out(tmp_path: Path, shared_data
         if len(proteins) > 1:
             break
     source = proteins[1].source["residues"][0]
-    (record,) = generate(
-        "ligand", file, site=f"{source['chain']}:{source['numbers'][0]}", **_fake(max_new_tokens=3)
-    )
+    (record,) = generate("ligand", file, site=f"{source['chain']}:{source['numbers'][0]}", **_fake(max_new_tokens=3))
     assert record.source["chains"] == [source["chain"]]
     assert record.source["residues"] == [source]
     assert record.text.count("<ProteinS>") == 1

@@ -13,9 +13,17 @@ from logos_cli.chemistry.smiles_variants import aligned, canonical, first_common
 from logos_cli.errors import MoleculeError
 
 MOLECULES = (
-    "CC(=O)Oc1ccccc1C(=O)O", "C[C@H](N)C(=O)O", "F/C=C/Cl", "[Na+].[Cl-]", "C1CC1", "[H][H]", "O", "C[N+](C)(C)C",
-    "c1ccc2[nH]ccc2c1", "CC(C)(C)OC(=O)N1CCC(c2ccc(F)cc2)CC1",
-)  # fmt: skip
+    "CC(=O)Oc1ccccc1C(=O)O",
+    "C[C@H](N)C(=O)O",
+    "F/C=C/Cl",
+    "[Na+].[Cl-]",
+    "C1CC1",
+    "[H][H]",
+    "O",
+    "C[N+](C)(C)C",
+    "c1ccc2[nH]ccc2c1",
+    "CC(C)(C)OC(=O)N1CCC(c2ccc(F)cc2)CC1",
+)
 
 
 @pytest.mark.parametrize("smiles", MOLECULES)
@@ -60,8 +68,7 @@ def test_reactants_written_along_their_product_repeat_more_of_it(shared_data):
 
     def common(text: str, reference: str) -> int:
         return len(
-            {text[i : i + 8] for i in range(len(text) - 7)}
-            & {reference[i : i + 8] for i in range(len(reference) - 7)}
+            {text[i : i + 8] for i in range(len(text) - 7)} & {reference[i : i + 8] for i in range(len(reference) - 7)}
         )
 
     plain = along = 0

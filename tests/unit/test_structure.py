@@ -19,20 +19,21 @@ from logos_cli.objects.molecule import Molecule
 from logos_cli.objects.protein import Protein
 from logos_cli.workflows.encode import encode
 
-BENZENE = [
-    (1.39, 0, 0),
-    (0.695, 1.204, 0),
-    (-0.695, 1.204, 0),
-    (-1.39, 0, 0),
-    (-0.695, -1.204, 0),
-    (0.695, -1.204, 0),
-]
+BENZENE = [(1.39, 0, 0), (0.695, 1.204, 0), (-0.695, 1.204, 0), (-1.39, 0, 0), (-0.695, -1.204, 0), (0.695, -1.204, 0)]
 
 
 def atom(
-    name: str, residue: str, chain: str, number: str, place: Iterable[float], *, het: bool = False, altloc: str = " ",
-    occupancy: float = 1.0, element: str | None = None,
-) -> str:  # fmt: skip
+    name: str,
+    residue: str,
+    chain: str,
+    number: str,
+    place: Iterable[float],
+    *,
+    het: bool = False,
+    altloc: str = " ",
+    occupancy: float = 1.0,
+    element: str | None = None,
+) -> str:
     """One ATOM line; ``number`` may end in an insertion code."""
     digits, code = (number[:-1], number[-1]) if number[-1].isalpha() else (number, " ")
     x, y, z = place
@@ -57,13 +58,10 @@ def chain(
     return lines
 
 
-def benzene(
-    name: str = "A", number: str = "900", z: float = 0.0, residue: str = "BNZ", **more: object
-) -> list[str]:
+def benzene(name: str = "A", number: str = "900", z: float = 0.0, residue: str = "BNZ", **more: object) -> list[str]:
     """Benzene around the origin."""
     return [
-        atom(f"C{i + 1}", residue, name, number, (x, y, z), het=True, **more)
-        for i, (x, y, _) in enumerate(BENZENE)
+        atom(f"C{i + 1}", residue, name, number, (x, y, z), het=True, **more) for i, (x, y, _) in enumerate(BENZENE)
     ]
 
 
@@ -119,8 +117,9 @@ def test_a_bare_protein_is_a_protein_or_a_search_without_tags():
     bare = pdb(chain("AGSK"), chain("GGAAM", name="B", z=30))
     assert [entry.item for entry in read(bare)] == [Protein("AGSK"), Protein("GGAAM")]
     assert [entry.item for entry in read(bare, form=Form.SEARCH)] == [
-        Complex((Protein("AGSK"),)), Complex((Protein("GGAAM"),)),
-    ]  # fmt: skip
+        Complex((Protein("AGSK"),)),
+        Complex((Protein("GGAAM"),)),
+    ]
     assert [entry.item for entry in read(bare, chains=("B",))] == [Protein("GGAAM")]
     with pytest.raises(InputError, match="no ligand"):
         read(bare, form=Form.COMPLEX)
@@ -128,8 +127,10 @@ def test_a_bare_protein_is_a_protein_or_a_search_without_tags():
 
 def test_additives_small_and_distant_molecules_are_not_relevant():
     water = [atom("O", "HOH", "A", "700", (0, 2, 2), het=True)]
-    glycerol = [atom(name, "GOL", "A", "701", (i, 0, 0), het=True)
-                for i, name in enumerate(("C1", "C2", "C3", "O1", "O2", "O3"))]  # fmt: skip
+    glycerol = [
+        atom(name, "GOL", "A", "701", (i, 0, 0), het=True)
+        for i, name in enumerate(("C1", "C2", "C3", "O1", "O2", "O3"))
+    ]
     far = benzene(number="702", z=-40)
     for extra in (water, glycerol, far):
         assert isinstance(read(pdb(chain("AGSK"), extra))[0].item, Protein)
@@ -144,9 +145,7 @@ def test_every_copy_of_a_ligand_is_an_entry():
 
 
 def test_ligand_by_component_number_or_record_id():
-    data = pdb(
-        chain("AGSK", x=-3), benzene(), [atom("ZN", "ZN", "A", "901", (0, 0, 1.5), het=True, element="ZN")]
-    )
+    data = pdb(chain("AGSK", x=-3), benzene(), [atom("ZN", "ZN", "A", "901", (0, 0, 1.5), het=True, element="ZN")])
     assert one(data, ligand="ZN").item.ligand == "[Zn+2]"
     for text in ("A:900", "A:BNZ:900", "BNZ:A:900", "1abc:A:BNZ:900", "bnz"):
         assert one(data, ligand=text).item.ligand == "c1ccccc1"
@@ -207,9 +206,23 @@ def test_modified_residues_have_their_parents_letter():
 
 @pytest.mark.parametrize(
     ("name", "letter"),
-    [("MSE", "M"), ("SEP", "S"), ("TPO", "T"), ("PTR", "Y"), ("CSO", "C"), ("HYP", "P"), ("DAL", "A"), ("SEC", "U"),
-     ("PYL", "O"), ("HID", "H"), ("UNK", "X"), ("CRO", "X"), ("QQQ", "X"), ("MVA", "V")],
-)  # fmt: skip
+    [
+        ("MSE", "M"),
+        ("SEP", "S"),
+        ("TPO", "T"),
+        ("PTR", "Y"),
+        ("CSO", "C"),
+        ("HYP", "P"),
+        ("DAL", "A"),
+        ("SEC", "U"),
+        ("PYL", "O"),
+        ("HID", "H"),
+        ("UNK", "X"),
+        ("CRO", "X"),
+        ("QQQ", "X"),
+        ("MVA", "V"),
+    ],
+)
 def test_letters(name: str, letter: str):
     from logos_cli.structure.residue_names import letter as letter_of
 
@@ -272,21 +285,23 @@ def test_unknown_components_are_perceived_and_other_names_matched():
 
 def test_a_bad_ligand_leaves_the_others_unharmed():
     strange = [
-        atom(f"X{i}", "ZZ8", "A", "950", (x, y, 8.0), het=True, element="X")
-        for i, (x, y, _) in enumerate(BENZENE)
+        atom(f"X{i}", "ZZ8", "A", "950", (x, y, 8.0), het=True, element="X") for i, (x, y, _) in enumerate(BENZENE)
     ]
     entries = read(pdb(chain("AGSK", x=-3), benzene(), strange))
     assert [entry.error is None for entry in entries] == [True, False]
     assert "--ligand" in str(entries[1].error.hint)
 
 
-SDF = """cyclohexane
+SDF = (
+    """cyclohexane
      RDKit          3D
 
   6  6  0  0  0  0  0  0  0  0999 V2000
-""" + "".join(f"{x:10.4f}{y:10.4f}{z:10.4f} C   0  0\n" for x, y, z in BENZENE) + "".join(
-    f"{i + 1:3d}{(i + 1) % 6 + 1:3d}  1  0\n" for i in range(6)
-) + "M  END\n$$$$\n"  # fmt: skip
+"""
+    + "".join(f"{x:10.4f}{y:10.4f}{z:10.4f} C   0  0\n" for x, y, z in BENZENE)
+    + "".join(f"{i + 1:3d}{(i + 1) % 6 + 1:3d}  1  0\n" for i in range(6))
+    + "M  END\n$$$$\n"
+)
 
 
 def test_a_molecule_file_brings_bond_orders_and_its_own_place(tmp_path: Path):

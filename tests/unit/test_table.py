@@ -59,9 +59,7 @@ def test_a_named_column() -> None:
 def test_reactions_and_directions() -> None:
     text = "class,product,reactants\n1,CN,CBr.N\n"
     assert items(read(text)) == [Reaction(("CBr", "N"), "CN")]
-    assert items(read("mapped_rxn,x\n[CH3:1]Br.[NH3:2].[K+:3]>>[CH3:1][NH2:2],1\n")) == [
-        Reaction(("CBr", "N"), "CN")
-    ]
+    assert items(read("mapped_rxn,x\n[CH3:1]Br.[NH3:2].[K+:3]>>[CH3:1][NH2:2],1\n")) == [Reaction(("CBr", "N"), "CN")]
 
 
 def test_antibodies_and_proteins() -> None:
@@ -85,9 +83,10 @@ def test_rows_that_do_not_fit() -> None:
     assert items(entries) == [None, None, None, Molecule("CCN")]
     messages = [entry.error.message for entry in entries[:3] if entry.error]
     assert messages == [
-        "the row has 3 columns, the header 2", "the row has 1 columns, the header 2",
+        "the row has 3 columns, the header 2",
+        "the row has 1 columns, the header 2",
         "the column with the smiles is empty",
-    ]  # fmt: skip
+    ]
 
 
 def test_unknown_columns_are_listed() -> None:
@@ -115,20 +114,9 @@ def test_json_lines_each_by_itself() -> None:
         '{"id": "c"}\n{broken\n[1]\n'
         '{"nodes": ["[Zn]"], "linkers": ["CCO", "C"]}\n'
     )
-    assert items(entries) == [
-        Antibody(("EVQL",)),
-        Protein("MKV"),
-        None,
-        None,
-        None,
-        Material("[Zn]", ("C", "CCO")),
-    ]
+    assert items(entries) == [Antibody(("EVQL",)), Protein("MKV"), None, None, None, Material("[Zn]", ("C", "CCO"))]
     assert entries[0].source["columns"] == {"n": 3}
-    assert [entry.error.source for entry in entries[2:5] if entry.error] == [
-        "<stdin>:3",
-        "<stdin>:4",
-        "<stdin>:5",
-    ]
+    assert [entry.error.source for entry in entries[2:5] if entry.error] == ["<stdin>:3", "<stdin>:4", "<stdin>:5"]
 
 
 def test_sentences_in_a_column() -> None:
@@ -143,10 +131,7 @@ OBJECTS: list[tuple[Record, ScienceObject]] = [
     (Record("m", "molecule", "", sample={"seed": 1}), Molecule("CCO")),
     (Record("r", "retrosynthesis", ""), Reaction(("CBr", "N"), "CN")),
     (Record("f", "material", ""), Material("[Zn]", ("C", "CCO"))),
-    (
-        Record("c", "complex", "", source={"path": "x", "chains": ["A"]}),
-        Complex((Protein("MKV", (0, 2)),), "CCO"),
-    ),
+    (Record("c", "complex", "", source={"path": "x", "chains": ["A"]}), Complex((Protein("MKV", (0, 2)),), "CCO")),
 ]
 
 
@@ -172,9 +157,7 @@ def test_csv(to: str, delimiter: str) -> None:
 
 
 def test_nested_keys_have_columns_of_their_own_and_structures_none() -> None:
-    extra = {
-        "docking": {"engine": "vina", "site": {"covered": 0.5}, "poses": [{"rank": 1}], "pose": "\n RDKit\n"}
-    }
+    extra = {"docking": {"engine": "vina", "site": {"covered": 0.5}, "poses": [{"rank": 1}], "pose": "\n RDKit\n"}}
     record = Record("m", "molecule", "", scores={"vina": {"value": -7.5}}, source={"line": 1}, extra=extra)
     stream = io.StringIO()
     writer = PLUGIN.writers()["csv"](stream, WriteOptions())
@@ -182,9 +165,16 @@ def test_nested_keys_have_columns_of_their_own_and_structures_none() -> None:
     writer.close()
     header, row = csv.reader(io.StringIO(stream.getvalue()))
     assert header == [
-        "id", "kind", "status", "smiles", "scores.vina",
-        "docking.engine", "docking.site.covered", "docking.poses", "source.line",
-    ]  # fmt: skip
+        "id",
+        "kind",
+        "status",
+        "smiles",
+        "scores.vina",
+        "docking.engine",
+        "docking.site.covered",
+        "docking.poses",
+        "source.line",
+    ]
     assert row[4:] == ["-7.5", "vina", "0.5", '[{"rank": 1}]', "1"]
 
 
@@ -217,7 +207,5 @@ def test_real_tables(shared_data: Path) -> None:
     ):
         with Input(str(shared_data / name)) as source:
             assert detect(source) is PLUGIN
-            entries = [
-                entry for entry, _ in zip(PLUGIN.read(source, ReadOptions()), range(300), strict=False)
-            ]
+            entries = [entry for entry, _ in zip(PLUGIN.read(source, ReadOptions()), range(300), strict=False)]
         assert all(isinstance(entry.item, kind) for entry in entries), name

@@ -54,9 +54,9 @@ def test_what_cannot_be_set_is_named(model: Path, wanted: Any) -> None:
 
 def test_other_programs_tables_are_left_alone() -> None:
     assert from_config({}) == {}
-    assert from_config(
-        {KEY: {"summarization": {"prefix": "summarize: ", "num_beams": 4, "early": True}}}
-    ) == {"summarization": {"num_beams": 4}}
+    assert from_config({KEY: {"summarization": {"prefix": "summarize: ", "num_beams": 4, "early": True}}}) == {
+        "summarization": {"num_beams": 4}
+    }
     tables: tuple[Any, ...] = ([], {"protein": 1})
     for table in tables:
         with pytest.raises(ModelError, match="no table of tasks"):
@@ -70,6 +70,4 @@ def test_a_gguf_file_carries_the_table(model: Path, tmp_path: Path) -> None:
     convert(str(model), tmp_path / "model.gguf")
     options = LoadOptions(str(tmp_path / "model.gguf"), device="cpu")
     assert open_model(options, "auto").task_sampling == WANTED
-    assert (
-        open_model(LoadOptions("logos-nano", device="cpu"), "llamacpp").task_sampling["protein"]["top_p"] == 1
-    )
+    assert open_model(LoadOptions("logos-nano", device="cpu"), "llamacpp").task_sampling["protein"]["top_p"] == 1

@@ -27,11 +27,7 @@ def _task(name: str) -> Task:
         ("protein", "<ProteinS>MKT<ProteinE>", "<ProteinS>MKT"),
         ("antibody", "QV", "<AntibodyS>QV"),
         ("antibody", "<AntibodyS>QV<AntibodyE><AntibodyS>", "<AntibodyS>QV<AntibodyE><AntibodyS>"),
-        (
-            "antibody",
-            "<AntibodyS>QV<AntibodyE><AntibodyS>D<AntibodyE>",
-            "<AntibodyS>QV<AntibodyE><AntibodyS>D",
-        ),
+        ("antibody", "<AntibodyS>QV<AntibodyE><AntibodyS>D<AntibodyE>", "<AntibodyS>QV<AntibodyE><AntibodyS>D"),
         ("molecule", "<MoleculeS>CC<MoleculeE>", "<MoleculeS>CC"),
         ("reaction", "CCO.CC>>", "<MoleculeS>CCO<MoleculeE><MoleculeS>CC<MoleculeE><React><MoleculeS>"),
         ("reaction", "C->[Zn].O", "<MoleculeS>C->[Zn]<MoleculeE><MoleculeS>O<MoleculeE><React><MoleculeS>"),
@@ -132,9 +128,7 @@ def test_answers_that_say_the_same_compare_equal(task: str, text: str, answer: s
         ),
     ],
 )
-def test_invalid_answers_have_a_reason(
-    task: str, text: str, reason: str, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_invalid_answers_have_a_reason(task: str, text: str, reason: str, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(LogosError, match=reason.replace("(", r"\(")):
         _task(task).judge(parse(text))
     assert capfd.readouterr().err == ""
@@ -152,9 +146,7 @@ def test_invalid_answers_have_a_reason(
         ("ligand", "<MoleculeS>C", 0, "complex"),
     ],
 )
-def test_a_prompt_for_another_task_is_refused_at_its_place(
-    task: str, prompt: str, place: int, said: str
-) -> None:
+def test_a_prompt_for_another_task_is_refused_at_its_place(task: str, prompt: str, place: int, said: str) -> None:
     with pytest.raises(GrammarError, match=said) as caught:
         _task(task).from_text(prompt)
     assert caught.value.span is not None

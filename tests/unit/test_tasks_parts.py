@@ -25,10 +25,7 @@ _HEAVY = (
     "EVQLVESGGGLVQPGGSLRLSCAASGFNIKDTYIHWVRQAPGKGLEWVARIYPTNGYTRYADSVKGRFTISADTSKNTAYLQMNSLRAEDTAVYYC"
     "SRWGGDGFYAMDYWGQGTLVTVSS"
 )
-_LIGHT = (
-    "DIQMTQSPSSLSASVGDRVTITCRASQDVNTAVAWYQQKPGKAPKLLIYSASFLYSGVPSRFSGSRSGTDFTLTISSLQPEDFATYYC"
-    "QQHYTTPPTFGQGTKVEIK"
-)
+_LIGHT = "DIQMTQSPSSLSASVGDRVTITCRASQDVNTAVAWYQQKPGKAPKLLIYSASFLYSGVPSRFSGSRSGTDFTLTISSLQPEDFATYYCQQHYTTPPTFGQGTKVEIK"
 
 
 # ---- atoms -----------------------------------------------------------------------------------------------
@@ -244,8 +241,7 @@ def test_nodes_that_are_none(node: str, reason: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "names"),
-    [("H3", ("H3",)), ("h1, CDR-H3", ("H1", "H3")), ("H", ("H1", "H2", "H3")), ("CDRL3,L3", ("L3",))],
+    ("text", "names"), [("H3", ("H3",)), ("h1, CDR-H3", ("H1", "H3")), ("H", ("H1", "H2", "H3")), ("CDRL3,L3", ("L3",))]
 )
 def test_names_of_cdrs(text: str, names: tuple[str, ...]) -> None:
     assert parse_names(text) == names
@@ -263,8 +259,11 @@ def test_lengths_of_cdrs() -> None:
     assert parse_lengths("12", names) == {"H1": (12, 12), "H3": (12, 12)}
     assert parse_lengths("H1:8,cdr-h3:8-20", names) == {"H1": (8, 8), "H3": (8, 20)}
     for text, message in (
-        ("8-", "no length"), ("20-8", "smaller to the larger"), ("0", "from 1"), ("L3:9", "not designed"),
-    ):  # fmt: skip
+        ("8-", "no length"),
+        ("20-8", "smaller to the larger"),
+        ("0", "from 1"),
+        ("L3:9", "not designed"),
+    ):
         with pytest.raises(UsageError, match=message):
             parse_lengths(text, names)
 

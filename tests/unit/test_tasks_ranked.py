@@ -105,9 +105,7 @@ def test_the_round_trip_is_what_the_forward_model_finds_likeliest() -> None:
     seen = set()
     for record in _retro()[:4]:
         reaction = decode(record)
-        (answer,) = _make(
-            "reaction", reaction, n_samples=1, samples=True, temperature=0.0, repetition_penalty=1.0
-        )
+        (answer,) = _make("reaction", reaction, n_samples=1, samples=True, temperature=0.0, repetition_penalty=1.0)
         product = decode(answer)
         assert isinstance(product, Reaction)
         predicted = canonical_smiles(product.product)
@@ -213,9 +211,7 @@ def test_variants_are_ranked_by_the_likelihood_of_the_whole_sequence() -> None:
     assert logps == sorted(logps, reverse=True)
     for record, sequence, logp in zip(records, sequences, logps, strict=True):
         scores = _scores(record)
-        changes = [
-            f"{a}{place}{b}" for place, (a, b) in enumerate(zip(_GB1, sequence, strict=True), 1) if a != b
-        ]
+        changes = [f"{a}{place}{b}" for place, (a, b) in enumerate(zip(_GB1, sequence, strict=True), 1) if a != b]
         assert scores["mutations"] == (":".join(changes) or "WT")
         assert scores["n_mutations"] == len(changes) <= 2
         assert scores["delta_logp"] == pytest.approx(logp - wild_type, abs=2e-3)
@@ -257,7 +253,7 @@ def test_a_model_of_fitness_ranks_by_measured_values(tmp_path: Path, shared_data
     joblib.dump(model, tmp_path / "gb1.joblib")
     records = _make(
         "protein", wild_type, oracle=str(tmp_path / "gb1.joblib"), max_mutations=2, positions="39-41,54", n_samples=6
-    )  # fmt: skip
+    )
     expected = model.predict(one_hot([decode(record).sequence for record in records]))  # type: ignore[union-attr]
     assert [record.scores["fitness"]["value"] for record in records] == pytest.approx(list(expected))
     assert list(expected) == sorted(expected, reverse=True)
@@ -272,9 +268,7 @@ def test_a_model_of_fitness_ranks_by_measured_values(tmp_path: Path, shared_data
         ({"oracle_input": "fasta"}, "that of an oracle"),
     ],
 )
-def test_an_oracle_that_does_not_work_ends_the_run_before_it_begins(
-    options: dict[str, Any], message: str
-) -> None:
+def test_an_oracle_that_does_not_work_ends_the_run_before_it_begins(options: dict[str, Any], message: str) -> None:
     with pytest.raises(LogosError, match=message):
         _make("protein", "MKTAYI", max_mutations=1, **options)
 
@@ -296,11 +290,7 @@ def _antibodies(shared_data: Path, n: int, *, paired: bool) -> list[dict[str, An
             row = json.loads(line)
             # long enough at both ends for the domain to be whole
             whole = row.get("cdrh3") and 110 < len(row["heavy"]) < 130 and row["heavy"].endswith("VSS")
-            if (
-                whole
-                and row.get("cdr_scheme") == "imgt"
-                and (not paired or (row["light"] and row.get("cdrl3")))
-            ):
+            if whole and row.get("cdr_scheme") == "imgt" and (not paired or (row["light"] and row.get("cdrl3"))):
                 found.append(row)
             if len(found) == 40 * n:
                 return found[::40]
@@ -455,7 +445,7 @@ def test_a_table_hoists_what_all_rows_share_and_parts_prompts() -> None:
 def test_a_drawing_holds_every_record() -> None:
     material = Record(
         "m", "material", "<MaterialS><MetalS>[Zn]<MetalE><MoleculeS>CC<MoleculeE><MoleculeS>CC<MoleculeE><MaterialE>"
-    )  # fmt: skip
+    )
     molecules = [Record(f"a<{n}>", "molecule", "<MoleculeS>CCO<MoleculeE>") for n in range(5)]
     root = ET.fromstring(_written([*_retro()[:2], *molecules, material], "svg"))
     space = "{http://www.w3.org/2000/svg}"

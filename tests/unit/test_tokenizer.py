@@ -51,10 +51,20 @@ def random_sentence(rng: random.Random) -> str:
     material = block(Kind.MATERIAL, block(Kind.METAL, smiles[1]) + ligand + block(MOLECULE, smiles[2]))
     molecules = block(MOLECULE, smiles[1]) + block(MOLECULE, smiles[2])
     forms = (
-        plain, block(ANTIBODY, "".join(residues)), ligand, level_2, level_3, f"{level_2}<Trans>{level_3}",
-        f"{plain}<Search>{level_2}", plain + ligand, level_2 + ligand, level_3 + ligand, material,
-        f"{molecules}<React>{ligand}", f"{ligand}<ReverseReact>{molecules}",
-    )  # fmt: skip
+        plain,
+        block(ANTIBODY, "".join(residues)),
+        ligand,
+        level_2,
+        level_3,
+        f"{level_2}<Trans>{level_3}",
+        f"{plain}<Search>{level_2}",
+        plain + ligand,
+        level_2 + ligand,
+        level_3 + ligand,
+        material,
+        f"{molecules}<React>{ligand}",
+        f"{ligand}<ReverseReact>{molecules}",
+    )
     return rng.choice(forms)
 
 
@@ -74,11 +84,7 @@ def test_the_committed_files_are_what_the_script_writes(directory):
 
 def test_vocabulary(tokenizer):
     assert tuple(tokenizer.convert_ids_to_tokens(list(range(16)))) == TAGS
-    assert (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id) == (
-        BOS_ID,
-        EOS_ID,
-        PAD_ID,
-    )
+    assert (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id) == (BOS_ID, EOS_ID, PAD_ID)
     assert len(tokenizer) == 16 + 3 + 256 + 1
     assert set(TAGS) <= set(tokenizer.all_special_tokens)
 
@@ -86,9 +92,7 @@ def test_vocabulary(tokenizer):
 def test_every_byte_has_its_token(directory):
     vocabulary = json.loads((directory / "tokenizer.json").read_text())["model"]["vocab"]
     assert sorted(vocabulary.values()) == list(range(276))
-    assert [vocabulary[letter] for letter in string.ascii_uppercase] == [
-        19 + ord(x) for x in string.ascii_uppercase
-    ]
+    assert [vocabulary[letter] for letter in string.ascii_uppercase] == [19 + ord(x) for x in string.ascii_uppercase]
 
 
 def test_a_payload_character_is_one_token(tokenizer):

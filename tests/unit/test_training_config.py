@@ -7,14 +7,7 @@ from dataclasses import fields, is_dataclass
 import pytest
 
 from logos_cli.errors import InputError, UsageError
-from logos_cli.training.config import (
-    MAY_CHANGE,
-    DataConfig,
-    LoraConfig,
-    ScheduleConfig,
-    TrainConfig,
-    differences,
-)
+from logos_cli.training.config import MAY_CHANGE, DataConfig, LoraConfig, ScheduleConfig, TrainConfig, differences
 from logos_cli.training.config_file import load_config, parse_setting
 from logos_cli.training.run.optimization import is_decaying, learning_rate_factor
 
@@ -91,15 +84,9 @@ def test_what_may_change_exists_and_the_rest_is_told():
         for key in fields(LoraConfig if table.name == "lora" else type(getattr(TrainConfig(), table.name)))
     }
     assert known >= MAY_CHANGE
-    assert all(
-        is_dataclass(getattr(TrainConfig(), part.name)) for part in fields(TrainConfig) if part.name != "lora"
-    )
+    assert all(is_dataclass(getattr(TrainConfig(), part.name)) for part in fields(TrainConfig) if part.name != "lora")
     old = TrainConfig().to_dict()
-    new = (
-        TrainConfig()
-        .with_values({"optimizer.beta1": 0.5, "run.compile": True, "schedule.n_steps": 2000})
-        .to_dict()
-    )
+    new = TrainConfig().with_values({"optimizer.beta1": 0.5, "run.compile": True, "schedule.n_steps": 2000}).to_dict()
     assert differences(old, new) == ["optimizer.beta1: 0.9 -> 0.5"]
 
 

@@ -98,8 +98,9 @@ def test_the_first_of_equal_sentences_stays_and_order_is_kept(vocabulary, tmp_pa
     writer.add("a", "train", [molecule("O"), molecule("C"), molecule("S")])
     writer.finish()
     assert texts(Corpus(tmp_path), "train") == {
-        "a": [molecule("O"), molecule("S")], "b": [molecule("N"), molecule("C")]
-    }  # fmt: skip
+        "a": [molecule("O"), molecule("S")],
+        "b": [molecule("N"), molecule("C")],
+    }
 
 
 def test_a_corpus_of_another_tokenizer_is_refused(directory):
@@ -199,10 +200,13 @@ def test_given_weights_become_shares():
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
-        ({"a": 1, "bb": 1}, "bb, which"), ({"a": 1}, "no weight is given for b"), ({"a": 0, "b": 0}, "not all"),
-        ({"a": -1, "b": 2}, "from 0"), ({"a": float("nan"), "b": 2}, "from 0"),
+        ({"a": 1, "bb": 1}, "bb, which"),
+        ({"a": 1}, "no weight is given for b"),
+        ({"a": 0, "b": 0}, "not all"),
+        ({"a": -1, "b": 2}, "from 0"),
+        ({"a": float("nan"), "b": 2}, "from 0"),
     ],
-)  # fmt: skip
+)
 def test_weights_that_do_not_fit_are_refused(weights, message):
     with pytest.raises(InputError, match=message):
         checked_weights(weights, {"a": 10, "b": 10})

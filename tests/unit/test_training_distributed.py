@@ -46,15 +46,23 @@ def run_processes(n: int, corpus: Path, directory: Path, jobs: dict[str, dict]) 
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    env = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(n),
-           "OMP_NUM_THREADS": "1", "USE_LIBUV": "0"}  # fmt: skip
+    env = {
+        **os.environ,
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "WORLD_SIZE": str(n),
+        "OMP_NUM_THREADS": "1",
+        "USE_LIBUV": "0",
+    }
     workers = [
         subprocess.Popen(
             [sys.executable, "-c", _WORKER, str(corpus), str(directory), json.dumps(jobs)],
-            env={**env, "RANK": str(rank), "LOCAL_RANK": str(rank)}, stderr=subprocess.PIPE, text=True,
+            env={**env, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stderr=subprocess.PIPE,
+            text=True,
         )
         for rank in range(n)
-    ]  # fmt: skip
+    ]
     try:
         for worker in workers:
             _, stderr = worker.communicate(timeout=240)
@@ -67,9 +75,9 @@ def run_processes(n: int, corpus: Path, directory: Path, jobs: dict[str, dict]) 
 def test_two_processes_do_what_one_does_and_one_goes_on(tmp_path):
     corpus = write_corpus(tmp_path / "corpus")
     # not Muon, whose bfloat16 iterations turn last bits into per cents of the weights
-    plain = CONFIG.with_values({
-        "schedule.n_steps": 4, "schedule.n_decay_steps": 0, "optimizer.name": "adamw", "optimizer.learning_rate": 1e-3,
-    })  # fmt: skip
+    plain = CONFIG.with_values(
+        {"schedule.n_steps": 4, "schedule.n_decay_steps": 0, "optimizer.name": "adamw", "optimizer.learning_rate": 1e-3}
+    )
     jobs = {"copies": plain, "shards": plain.with_values({"run.sharding": "fsdp"})}
     run_processes(2, tmp_path / "corpus", tmp_path, {name: config.to_dict() for name, config in jobs.items()})
     for name, config in jobs.items():

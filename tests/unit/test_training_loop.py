@@ -43,9 +43,15 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
 
 def test_the_held_out_loss_falls_and_samples_become_sentences(corpus, tmp_path):
     run = trainer(
-        corpus, tmp_path, schedule__n_steps=60, schedule__n_decay_steps=20, evaluation__every_steps=0,
-        evaluation__n_samples=8, evaluation__max_new_tokens=60, evaluation__temperature=0.5,
-    )  # fmt: skip
+        corpus,
+        tmp_path,
+        schedule__n_steps=60,
+        schedule__n_decay_steps=20,
+        evaluation__every_steps=0,
+        evaluation__n_samples=8,
+        evaluation__max_new_tokens=60,
+        evaluation__temperature=0.5,
+    )
     before = run.evaluate()
     assert before["molecule"]["loss"] == pytest.approx(5.6, abs=0.3)
     assert run.run() is Outcome.FINISHED
@@ -161,17 +167,13 @@ def test_a_loss_that_is_no_number_names_step_and_sentences(corpus, tmp_path):
     first = run.save()
     with torch.no_grad():
         run.model.model.norm.weight.fill_(float("nan"))
-    with pytest.raises(
-        TrainingError, match=r"loss of step 1 is nan; sentences: (molecule|retrosynthesis):\d+"
-    ):
+    with pytest.raises(TrainingError, match=r"loss of step 1 is nan; sentences: (molecule|retrosynthesis):\d+"):
         run.run()
     assert checkpoint.latest(tmp_path / "checkpoints") == first
 
 
 def test_answer_only_counts_answers_only(corpus, tmp_path):
-    run = trainer(
-        corpus, tmp_path / "a", data__answer_only=["retrosynthesis"], data__weights={"retrosynthesis": 1}
-    )
+    run = trainer(corpus, tmp_path / "a", data__answer_only=["retrosynthesis"], data__weights={"retrosynthesis": 1})
     share = run.feed.get(0)
     reacting = run.vocabulary.id_of("<ReverseReact>")
     for plan in share.plans:
@@ -185,9 +187,8 @@ def test_answer_only_counts_answers_only(corpus, tmp_path):
 
 def test_the_mixture_follows_weights_and_phases(corpus, tmp_path):
     run = trainer(
-        corpus, tmp_path, data__decay_weights={"molecule": 1.0}, schedule__n_steps=200,
-        schedule__n_decay_steps=50,
-    )  # fmt: skip
+        corpus, tmp_path, data__decay_weights={"molecule": 1.0}, schedule__n_steps=200, schedule__n_decay_steps=50
+    )
     assert run.feed.weights(149) == {"molecule": 0.7, "retrosynthesis": 0.3}
     assert run.feed.weights(150) == {"molecule": 1.0}
     tokens = {"molecule": 0, "retrosynthesis": 0}
@@ -204,10 +205,7 @@ def test_names_that_are_no_domain_are_refused(corpus):
             resolve(CONFIG.with_values({key: {"moleculs": 1}}), corpus)
     with pytest.raises(UsageError, match="no domain x"):
         resolve(CONFIG.with_values({"data.answer_only": ["x"]}), corpus)
-    assert set(resolve(CONFIG.with_values({"data.weights": {}}), corpus).data.weights) == {
-        "molecule",
-        "retrosynthesis",
-    }
+    assert set(resolve(CONFIG.with_values({"data.weights": {}}), corpus).data.weights) == {"molecule", "retrosynthesis"}
 
 
 def test_a_sentence_longer_than_the_context_is_refused(corpus, tmp_path):
@@ -280,9 +278,7 @@ def test_what_is_exported_is_what_was_trained(corpus, tmp_path):
 
 
 def test_heads_may_be_of_a_width_of_their_own(corpus, tmp_path):
-    shape = ModelConfig(
-        hidden_size=32, n_heads=2, head_dim=8, intermediate_size=64, n_layers=1, context_length=128
-    )
+    shape = ModelConfig(hidden_size=32, n_heads=2, head_dim=8, intermediate_size=64, n_layers=1, context_length=128)
     run = Trainer(corpus, resolve(replace(CONFIG, model=shape), corpus), tmp_path)
     assert run.model.config.head_dim == 8
     assert run.flops_of.width == 16

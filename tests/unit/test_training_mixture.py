@@ -17,9 +17,7 @@ from logos_cli.training.corpus.writer import CorpusWriter
 
 @pytest.fixture
 def shards(tmp_path):
-    writer = CorpusWriter(
-        tmp_path, Vocabulary.load(data_path("tokenizers", "logos-nano")), context_length=200
-    )
+    writer = CorpusWriter(tmp_path, Vocabulary.load(data_path("tokenizers", "logos-nano")), context_length=200)
     for domain, atom, lengths in (("long", "C", range(90, 110)), ("short", "O", range(1, 61))):
         writer.add(domain, "train", [f"{Kind.MOLECULE.start}{atom * n}{Kind.MOLECULE.end}" for n in lengths])
     writer.finish()

@@ -22,10 +22,15 @@ from logos_cli.training.run.signals import Outcome
 from tests.unit.training_corpora import CONFIG, NANO, write_corpus
 
 SHAPE = ModelConfig(hidden_size=32, intermediate_size=64, n_layers=2, n_heads=2, context_length=128)
-POST = CONFIG.with_values({
-    "optimizer.name": "adamw", "optimizer.learning_rate": 0.01, "schedule.n_steps": 20, "schedule.n_decay_steps": 5,
-    "evaluation.every_steps": 0,
-})  # fmt: skip
+POST = CONFIG.with_values(
+    {
+        "optimizer.name": "adamw",
+        "optimizer.learning_rate": 0.01,
+        "schedule.n_steps": 20,
+        "schedule.n_decay_steps": 5,
+        "evaluation.every_steps": 0,
+    }
+)
 
 
 @pytest.fixture(scope="module")
@@ -46,10 +51,18 @@ def foreign(tmp_path_factory):
     (directory / "tokenizer_config.json").write_text(json.dumps({"eos_token": "<eos>"}))
     torch.manual_seed(0)
     shape = LlamaConfig(
-        vocab_size=len(vocabulary) + 4, hidden_size=32, intermediate_size=64, num_hidden_layers=2,
-        num_attention_heads=2, num_key_value_heads=1, max_position_embeddings=256, tie_word_embeddings=False,
-        bos_token_id=None, eos_token_id=0, dtype="bfloat16",
-    )  # fmt: skip
+        vocab_size=len(vocabulary) + 4,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        max_position_embeddings=256,
+        tie_word_embeddings=False,
+        bos_token_id=None,
+        eos_token_id=0,
+        dtype="bfloat16",
+    )
     LlamaForCausalLM(shape).to(torch.bfloat16).save_pretrained(directory)
     return directory
 
@@ -60,9 +73,7 @@ def corpus(foreign, tmp_path_factory):
 
 
 def run_from(corpus, base, directory, **values) -> Trainer:
-    config = POST.with_values(
-        {"model.base": str(base)} | {k.replace("__", "."): v for k, v in values.items()}
-    )
+    config = POST.with_values({"model.base": str(base)} | {k.replace("__", "."): v for k, v in values.items()})
     return Trainer(corpus, resolve(config, corpus), directory, find_base(config.model))
 
 

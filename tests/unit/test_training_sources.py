@@ -18,7 +18,11 @@ CHAIN = "MKTAYIAKQR"
 SITE = {"sequence": CHAIN, "labels": "0010010000"}
 FILES = {
     "proteins/uniref90_bacteria.fasta": [
-        ">UniRef90_A Some kinase [E. coli]", "MKVL", "AGGH", ">UniRef90_B Lyase [X y]", "MTT",
+        ">UniRef90_A Some kinase [E. coli]",
+        "MKVL",
+        "AGGH",
+        ">UniRef90_B Lyase [X y]",
+        "MTT",
     ],
     "proteins/mixed_natural.fasta": [">prokka_is|1 IS3", "MADE", ">clape_uniprotsmb|2 shut", "WWWWW"],
     "proteins/pfam_domains_balifam.fasta": [">P1/1-4 PF00009", "NRIR"],
@@ -31,7 +35,9 @@ FILES = {
     "molecules/molecules.train.smi": ["CCO\tzinc250k\ttrain", "CCN\tzinc250k\tvalid", "CCCl\tmuv\ttrain"],
     "molecules/pdb_ligand_components.tsv": ["comp_id\tsmiles", "EOH\tCCO", "ACT\tCC(=O)O"],
     "reactions/uspto50k.csv": [
-        "split,class,product,reactants", "train,1,CCOC(C)=O,CC(=O)Cl.CCO", "valid,1,CCNC(C)=O,CC(=O)Cl.CCN",
+        "split,class,product,reactants",
+        "train,1,CCOC(C)=O,CC(=O)Cl.CCO",
+        "valid,1,CCNC(C)=O,CC(=O)Cl.CCN",
         "test,1,CCSC(C)=O,CC(=O)Cl.CCS",
     ],
     "reactions/uspto_mit_subset.mapped.csv": [
@@ -51,18 +57,20 @@ FILES = {
         {"source": "gpsite_DNA", "split": "train", "ligand": "DNA", "sequence": "WWWWW", "labels": "00100"},
         {"source": "yu_ATP", "split": "train", "ligand": "ATP", "sequence": "WWWWW", "labels": "00100"},
     ],
-    "binding_sites/pairs_with_ligand.jsonl": [
-        {"source": "gpsite_ATP", "split": "train", "smiles": "CCO", **SITE},
-    ],
+    "binding_sites/pairs_with_ligand.jsonl": [{"source": "gpsite_ATP", "split": "train", "smiles": "CCO", **SITE}],
     "complexes/contacts.jsonl": [
-        {"source": "crossdocked_test", "smiles": "CCO", "chains": {
-            "A": {"sequence": "MDHKMD", "contacts": [{"i": 5}, {"i": 0}, {"i": 5}]},
-            "B": {"sequence": "WWWWW", "contacts": []}}},
-        {"source": "posebusters", "smiles": "CCO", "chains": {
-            "A": {"sequence": "WWWWW", "contacts": [{"i": 1}]}}},
+        {
+            "source": "crossdocked_test",
+            "smiles": "CCO",
+            "chains": {
+                "A": {"sequence": "MDHKMD", "contacts": [{"i": 5}, {"i": 0}, {"i": 5}]},
+                "B": {"sequence": "WWWWW", "contacts": []},
+            },
+        },
+        {"source": "posebusters", "smiles": "CCO", "chains": {"A": {"sequence": "WWWWW", "contacts": [{"i": 1}]}}},
         {"source": "plip", "smiles": None, "chains": {"A": {"sequence": "MEME", "contacts": [{"i": 1}]}}},
     ],
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -131,9 +139,7 @@ def test_the_weights_name_domains_that_there_are(sentences, checkout):
     from logos_cli.workflows.corpus.corpus import read_weights
 
     # the chains here are too short for windows
-    assert set(read_weights(checkout / "scripts" / "nano_weights.toml")) - {"search_window"} >= set(
-        sentences["train"]
-    )
+    assert set(read_weights(checkout / "scripts" / "nano_weights.toml")) - {"search_window"} >= set(sentences["train"])
 
 
 def test_groups_stay_on_one_side():

@@ -18,11 +18,7 @@ from logos_cli.training.corpus.vocabulary import PAYLOAD, Vocabulary
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 NANO = data_path("tokenizers", "logos-nano")
-SMILES_TEXT = [
-    "CC(=O)Oc1ccccc1C(=O)O",
-    "CN1C=NC2=C1C(=O)N(C(=O)N2C)C",
-    "MKTAYIAKQRQISFVKSHFSRQLEERLGLIEVQ",
-] * 3
+SMILES_TEXT = ["CC(=O)Oc1ccccc1C(=O)O", "CN1C=NC2=C1C(=O)N(C(=O)N2C)C", "MKTAYIAKQRQISFVKSHFSRQLEERLGLIEVQ"] * 3
 
 
 def train_bpe(
@@ -136,9 +132,7 @@ def test_a_tokenizer_that_splits_a_tag_is_refused(tmp_path):
     shutil.copytree(NANO, tmp_path / "model", ignore=shutil.ignore_patterns("model*"))
     path = tmp_path / "model" / "tokenizer.json"
     content = json.loads(path.read_text())
-    content["added_tokens"] = content["added_tokens"][
-        1:
-    ]  # the tag stays in the vocabulary, but is not special
+    content["added_tokens"] = content["added_tokens"][1:]  # the tag stays in the vocabulary, but is not special
     path.write_text(json.dumps(content))
     with pytest.raises(ModelError, match="ProteinS"):
         Vocabulary.load(tmp_path / "model")

@@ -42,9 +42,10 @@ def write_corpus(directory: Path, vocabulary: Vocabulary | None = None, longest:
         alcohols = ["C" * n + "O" * m for n in range(start, longest, 2) for m in range(1, 10)]
         writer.add("molecule", split, map(molecule, alcohols))
         writer.add(
-            "retrosynthesis", split,
+            "retrosynthesis",
+            split,
             [molecule(x) + Operator.REVERSE_REACT + molecule(x.replace("O", "")) + molecule("O") for x in alcohols],
             Form.RETROSYNTHESIS,
-        )  # fmt: skip
+        )
     writer.finish({"sources": [{"path": "alcohols.smi", "licence": "CC0"}]})
     return Corpus(directory)

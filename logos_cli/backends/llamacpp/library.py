@@ -288,9 +288,12 @@ class _Batch:
         batch = self._batch = lib.llama_batch()
         fields = dict(batch._fields_)
         arrays: dict[str, NDArray[Any]] = {
-            "token": self._tokens, "pos": self._positions, "n_seq_id": self._counts,
-            "seq_id": self._addresses, "logits": self._wanted,
-        }  # fmt: skip
+            "token": self._tokens,
+            "pos": self._positions,
+            "n_seq_id": self._counts,
+            "seq_id": self._addresses,
+            "logits": self._wanted,
+        }
         for name, array in arrays.items():
             setattr(batch, name, ctypes.cast(array.ctypes.data, fields[name]))
 

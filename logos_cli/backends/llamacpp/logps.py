@@ -40,9 +40,7 @@ def token_logps(
     return found
 
 
-def _read(
-    room: LlamaContext, sequences: Sequence[Sequence[int]], found: Sequence[NDArray[np.float64]]
-) -> None:
+def _read(room: LlamaContext, sequences: Sequence[Sequence[int]], found: Sequence[NDArray[np.float64]]) -> None:
     """Fill in the log-probabilities of sequences, a stretch of each at a time."""
     n_tokens = max(len(sequences), min(_TOKENS, _LOGITS // room.model.n_vocabulary))
     stretch = n_tokens // len(sequences)

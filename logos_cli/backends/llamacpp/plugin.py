@@ -133,9 +133,7 @@ class LlamaCppBackend(Backend):
     def prefill(self, slot: int, tokens: Sequence[int]) -> NDArray[np.float32]:
         """Begin a sequence in a free slot."""
         if not 0 < len(tokens) <= self.context_tokens:
-            raise UsageError(
-                f"a prompt of {len(tokens)} tokens does not fit the context of {self.context_tokens}"
-            )
+            raise UsageError(f"a prompt of {len(tokens)} tokens does not fit the context of {self.context_tokens}")
         self.free(slot)
         self._grow(len(tokens))
         room = self._room
@@ -222,9 +220,7 @@ class GgufCheckpoint(Checkpoint):
         vocabulary = GgufVocabulary(self.header)
         self.tokenizer = GgufTokenizer(vocabulary, LlamaModel(source.file, vocabulary_only=True))
         if options.kv_type not in (None, "auto", *_KV_BYTES):
-            raise UsageError(
-                f"there is no cache type {options.kv_type!r}", hint=f"one of auto, {', '.join(_KV_BYTES)}"
-            )
+            raise UsageError(f"there is no cache type {options.kv_type!r}", hint=f"one of auto, {', '.join(_KV_BYTES)}")
 
     def _kv_type(self, device: str) -> str:
         """Return the type of cached keys and values."""
@@ -316,9 +312,7 @@ def _source(path: Path, options: LoadOptions) -> _Source:
     if not writable:
         holder = tempfile.TemporaryDirectory(prefix="logos-")
         target = Path(holder.name) / target.name
-    write_gguf(
-        path, target, kind, name=None if options.model == str(path) else options.model.rpartition("/")[2]
-    )
+    write_gguf(path, target, kind, name=None if options.model == str(path) else options.model.rpartition("/")[2])
     return _Source(target, weights, holder)
 
 

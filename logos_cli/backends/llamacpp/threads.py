@@ -32,9 +32,7 @@ def best_threads(model: LlamaModel, kv_type: str) -> int:
             break
         best, least_s = number, seconds
     context.close()
-    LOG.info(
-        "%d of %d threads serve best: %.1f ms for a step of %d rows", best, most, 1e3 * least_s, _TIMED_ROWS
-    )
+    LOG.info("%d of %d threads serve best: %.1f ms for a step of %d rows", best, most, 1e3 * least_s, _TIMED_ROWS)
     return best
 
 

@@ -64,7 +64,7 @@ class _Stay(urllib.request.HTTPRedirectHandler):
 
     def redirect_request(
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Message, newurl: str
-    ) -> None:  # fmt: skip
+    ) -> None:
         del req, fp, code, msg, headers, newurl
 
 
@@ -99,9 +99,7 @@ class Server:
         except ValueError:
             good = False
         if not good or parts.query or parts.fragment or parts.username:
-            raise UsageError(
-                f"{url!r} is no address of a server", hint="give one like http://127.0.0.1:8000/v1"
-            )
+            raise UsageError(f"{url!r} is no address of a server", hint="give one like http://127.0.0.1:8000/v1")
         return cls(f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/') or '/v1'}", key, patience)
 
     @property

@@ -145,9 +145,7 @@ def _choice(answer: Any) -> dict[str, Any]:
     choices = answer.get("choices") if isinstance(answer, dict) else None
     choice = choices[0] if isinstance(choices, list) and choices else None
     if not isinstance(choice, dict):
-        raise ModelError(
-            "the server's answer holds no completion", hint="it must serve OpenAI's /v1/completions"
-        )
+        raise ModelError("the server's answer holds no completion", hint="it must serve OpenAI's /v1/completions")
     return choice
 
 
@@ -203,9 +201,7 @@ class RemoteCheckpoint(Checkpoint):
             named = entries[0]  # no model was asked for, and there is one
         if named is None:
             names = ", ".join(str(each["id"]) for each in entries[:5])
-            raise UsageError(
-                f"the server serves no model {model!r}", source=self._server.url, hint=f"--model {names}"
-            )
+            raise UsageError(f"the server serves no model {model!r}", source=self._server.url, hint=f"--model {names}")
         return named
 
     def count_tokens(self, text: str) -> int:
@@ -263,8 +259,7 @@ class Remote(BackendType):
         """Ask the server what it serves."""
         if not options.base_url:
             raise UsageError(
-                "the backend remote needs the address of a server",
-                hint="give --base-url http://HOST:PORT/v1",
+                "the backend remote needs the address of a server", hint="give --base-url http://HOST:PORT/v1"
             )
         for name, unset in (("device", "auto"), ("dtype", "auto"), ("threads", None), ("revision", None)):
             if getattr(options, name) != unset:
@@ -273,8 +268,7 @@ class Remote(BackendType):
         server = Server.at(options.base_url, os.environ.get(_KEY) or None, patience)
         if options.offline and not server.is_local:
             raise MissingError(
-                "no connection may be made (--offline), and the server is on another machine",
-                source=server.url,
+                "no connection may be made (--offline), and the server is on another machine", source=server.url
             )
         return RemoteCheckpoint(server, options.model)
 

@@ -261,9 +261,7 @@ class Decoder:
                 found.append((start, stop, n_keys))
         return found
 
-    def step_tensors(
-        self, tokens: Tensor, positions: Tensor, blocks: Sequence[tuple[int, int, int]]
-    ) -> Tensor:
+    def step_tensors(self, tokens: Tensor, positions: Tensor, blocks: Sequence[tuple[int, int, int]]) -> Tensor:
         """Run a step whose inputs are on the first device; no value of a tensor is looked at."""
         hidden = self.embedding[tokens]
         for stage in self.stages:
@@ -320,9 +318,7 @@ class Decoder:
         both = both * cos + turned * sin
         return both[:, : config.n_heads], both[:, config.n_heads :], split[:, heads:]
 
-    def _attend(
-        self, query: Tensor, key: Tensor, value: Tensor, cache: tuple[Tensor, Tensor], place: _Place
-    ) -> Tensor:
+    def _attend(self, query: Tensor, key: Tensor, value: Tensor, cache: tuple[Tensor, Tensor], place: _Place) -> Tensor:
         """Write one new position a row and return what the queries read, (R, H * D)."""
         n, kv_heads, width = len(query), self.config.n_kv_heads, self.config.head_dim
         keys, values = cache
@@ -357,10 +353,13 @@ class Decoder:
             else:
                 keys = key[new].transpose(0, 1)[None]
             found = scaled_dot_product_attention(
-                query[new].transpose(0, 1)[None], keys, values,
-                attn_mask=mask, is_causal=mask is None,
+                query[new].transpose(0, 1)[None],
+                keys,
+                values,
+                attn_mask=mask,
+                is_causal=mask is None,
                 enable_gqa=self.config.n_heads != self.config.n_kv_heads,
-            )  # fmt: skip
+            )
             read.append(found[0].transpose(0, 1).reshape(span.n, -1))
         return read[0] if len(read) == 1 else torch.cat(read)
 

@@ -24,12 +24,7 @@ QUANTIZED = ("int8", "nf4")
 _SPINS = "1000"
 """Turns of GNU OpenMP's waiting loop, of about 20 ns each; other implementations of OpenMP do not read it."""
 
-_ALLOCATOR = (
-    "can't allocate memory",
-    "not enough memory",
-    "DefaultCPUAllocator",
-    "MPS backend out of memory",
-)
+_ALLOCATOR = ("can't allocate memory", "not enough memory", "DefaultCPUAllocator", "MPS backend out of memory")
 _LOST = ("CUDA error", "CUDNN", "cuda runtime error", "NCCL", "device-side", "unspecified launch failure")
 
 
@@ -54,15 +49,12 @@ def explained() -> Iterator[None]:
         yield
     except torch.OutOfMemoryError as error:
         raise DeviceMemoryError(
-            "the device is out of memory",
-            hint="use a smaller batch (-b), --dtype bfloat16, or a smaller model",
+            "the device is out of memory", hint="use a smaller batch (-b), --dtype bfloat16, or a smaller model"
         ) from error
     except RuntimeError as error:
         text = str(error)
         if any(part in text for part in _ALLOCATOR):
-            raise DeviceMemoryError(
-                "out of memory", hint="use a smaller batch (-b) or a smaller model"
-            ) from error
+            raise DeviceMemoryError("out of memory", hint="use a smaller batch (-b) or a smaller model") from error
         if any(part in text for part in _LOST):
             raise DeviceLostError(
                 f"the GPU stopped working: {text.strip().splitlines()[0]}",
@@ -83,15 +75,11 @@ def choose_device(name: str) -> torch.device:
 
     seen = devices()
     if name == "auto":
-        name = next(
-            (kind for kind in ("cuda", "mps") if any(device.startswith(kind) for device in seen)), "cpu"
-        )
+        name = next((kind for kind in ("cuda", "mps") if any(device.startswith(kind) for device in seen)), "cpu")
     if name == "cuda":
         name = "cuda:0"
     if name not in seen:
-        raise UsageError(
-            f"there is no device {name!r} here", hint=f"devices of this machine: {', '.join(seen)}"
-        )
+        raise UsageError(f"there is no device {name!r} here", hint=f"devices of this machine: {', '.join(seen)}")
     return torch.device(name)
 
 

@@ -129,8 +129,7 @@ def make_layer(
         qkv=linear(*weights.stack(attention, {"q": inner, "k": kv_rows, "v": kv_rows}, width)),
         out=linear(*weights.stack(attention, {"o": width}, inner)),
         gated=gated(
-            weights.pop(f"{mlp}.gate_proj.weight", size, width),
-            weights.pop(f"{mlp}.up_proj.weight", size, width),
+            weights.pop(f"{mlp}.gate_proj.weight", size, width), weights.pop(f"{mlp}.up_proj.weight", size, width)
         ),
         down=linear(weights.pop(f"{mlp}.down_proj.weight", width, size)),
         norm_in=weights.pop(f"{name}.input_layernorm.weight", width),

@@ -65,9 +65,7 @@ def _rounded(number: int, step: int) -> int:
 class TorchBackend(TensorBackend):
     """A decoder whose cache rows are the slots."""
 
-    def __init__(
-        self, decoder: Decoder, checkpoint: TorchCheckpoint, info: ModelInfo, threads: Threads | None
-    ) -> None:
+    def __init__(self, decoder: Decoder, checkpoint: TorchCheckpoint, info: ModelInfo, threads: Threads | None) -> None:
         self.info = info
         self.tokenizer = checkpoint.tokenizer
         self.context_tokens = checkpoint.context_tokens
@@ -112,9 +110,7 @@ class TorchBackend(TensorBackend):
 
         for slot, tokens in zip(slots, prompts, strict=True):
             if not 0 < len(tokens) <= self.context_tokens:
-                raise UsageError(
-                    f"a prompt of {len(tokens)} tokens does not fit the context of {self.context_tokens}"
-                )
+                raise UsageError(f"a prompt of {len(tokens)} tokens does not fit the context of {self.context_tokens}")
             self._length[slot] = len(tokens)
         self._grow()
         n_tokens = sum(map(len, prompts))

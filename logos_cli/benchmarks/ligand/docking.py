@@ -27,21 +27,29 @@ _REMARK = (
 _PUBLISHED = {"LOGOS-1B": -7.64, "LOGOS-3B": -7.73, "LOGOS-8B": -7.76, "TargetDiff": -7.38}
 
 FIGURES = (
-    Figure("Vina", "Mean docking score of a pocket's ligands (--dock).", "kcal/mol", "lower",
-           published=_PUBLISHED, comparable=False, remark=_REMARK),
+    Figure(
+        "Vina",
+        "Mean docking score of a pocket's ligands (--dock).",
+        "kcal/mol",
+        "lower",
+        published=_PUBLISHED,
+        comparable=False,
+        remark=_REMARK,
+    ),
     Figure("Vina, best", "Best docking score of a pocket's ligands (--dock).", "kcal/mol", "lower"),
     Figure("Vina, reference ligand", "The reference ligand docked in the same way (--dock).", "kcal/mol", None),
-    Figure("high affinity", "Of a pocket's docked ligands, those that score no worse than the reference ligand does "
-           "(--dock).", "%"),
-)  # fmt: skip
+    Figure(
+        "high affinity",
+        "Of a pocket's docked ligands, those that score no worse than the reference ligand does (--dock).",
+        "%",
+    ),
+)
 
 _NOT_ASKED = "not docked: --dock was not given"
 _NONE_SCORED = "no ligand was docked"
 
 
-def dock_ligands(
-    receptor: str, reference_file: str, outcomes: Sequence[Outcome], options: DockOptions
-) -> None:
+def dock_ligands(receptor: str, reference_file: str, outcomes: Sequence[Outcome], options: DockOptions) -> None:
     """Add to each outcome of a case what Vina says of its ligands and of the reference ligand.
 
     A receptor that cannot be prepared, and a ligand that cannot be docked, leave their reason instead.
@@ -71,9 +79,7 @@ def dock_ligands(
     scores: dict[str, float | None] = dict.fromkeys(wanted)
     reasons: dict[str, str] = {}
     try:
-        candidates = [
-            Candidate(Record(str(number), "molecule", ""), smiles) for number, smiles in enumerate(wanted)
-        ]
+        candidates = [Candidate(Record(str(number), "molecule", ""), smiles) for number, smiles in enumerate(wanted)]
         for smiles, docked in zip(wanted, Session(receptor, chosen).dock(candidates), strict=True):
             if docked.poses:
                 scores[smiles] = docked.poses[0].vina_kcal_per_mol

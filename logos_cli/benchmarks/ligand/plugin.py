@@ -39,9 +39,7 @@ class LigandBenchmark(Benchmark):
     """
 
     name = "ligand"
-    help = (
-        "CrossDocked test pockets, 100 ligands each, from the residues within 4.5 Å of the reference ligand."
-    )
+    help = "CrossDocked test pockets, 100 ligands each, from the residues within 4.5 Å of the reference ligand."
     task = "ligand"
     n_samples = _N_SAMPLES
     figures = (
@@ -52,9 +50,7 @@ class LigandBenchmark(Benchmark):
         Figure("logP", "Crippen's logP.", better=None),
         Figure("Lipinski violations", "How many of the four rules are broken.", better="lower"),
         Figure("heavy atoms", "Size.", better=None),
-        Figure(
-            "diversity", "One minus the mean Tanimoto similarity of a pocket's ligands (Morgan, radius 2)."
-        ),
+        Figure("diversity", "One minus the mean Tanimoto similarity of a pocket's ligands (Morgan, radius 2)."),
         *docking.FIGURES,
     )
     layout = "crossdocked: for each pocket NAME.pdb (the receptor) and NAME.sdf (the reference ligand in its place)"
@@ -72,9 +68,7 @@ class LigandBenchmark(Benchmark):
             except LogosError as error:
                 raise error.at(str(path)) from error
             if len(entries) != 1:
-                raise InputError(
-                    f"the pocket of {ligand.name} is not clear", source=str(path), hint=self.layout
-                )
+                raise InputError(f"the pocket of {ligand.name} is not clear", source=str(path), hint=self.layout)
             item = entries[0].item
             if isinstance(item, Complex) and item.ligand:
                 id = f"crossdocked:{stem}"
@@ -101,8 +95,14 @@ class LigandBenchmark(Benchmark):
 
     def summarise(self, outcomes: Sequence[Outcome]) -> dict[str, Estimate]:
         """Return means over pockets; the pocket is the unit."""
-        names = {"qed": "QED", "sa": "SA", "logp": "logP", "lipinski_violations": "Lipinski violations",
-                 "heavy_atoms": "heavy atoms", "diversity": "diversity"}  # fmt: skip
+        names = {
+            "qed": "QED",
+            "sa": "SA",
+            "logp": "logP",
+            "lipinski_violations": "Lipinski violations",
+            "heavy_atoms": "heavy atoms",
+            "diversity": "diversity",
+        }
         found = {
             "valid": percent(bootstrap([(o["n_valid"], o["n"]) for o in outcomes], ratio)),
             "unique": percent(bootstrap([(o["n_unique"], o["n_valid"]) for o in outcomes], ratio)),
@@ -116,10 +116,7 @@ class LigandBenchmark(Benchmark):
         from logos_cli.chemistry.drawing import draw_molecule
 
         drawn = [
-            (
-                draw_molecule(outcome["best"]),
-                f"{id.split(':')[1].split('.')[0]}: QED {outcome['best_qed']:.2f}",
-            )
+            (draw_molecule(outcome["best"]), f"{id.split(':')[1].split('.')[0]}: QED {outcome['best_qed']:.2f}")
             for id, outcome in list(outcomes.items())[:_SHOWN]
             if outcome["best"]
         ]

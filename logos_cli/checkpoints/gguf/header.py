@@ -30,14 +30,34 @@ _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: 
 _STRING, _ARRAY = 8, 9
 
 TYPES: Mapping[int, tuple[str, int, int]] = {
-    0: ("f32", 1, 4), 1: ("f16", 1, 2), 2: ("q4_0", 32, 18), 3: ("q4_1", 32, 20), 6: ("q5_0", 32, 22),
-    7: ("q5_1", 32, 24), 8: ("q8_0", 32, 34), 9: ("q8_1", 32, 40), 10: ("q2_k", 256, 84),
-    11: ("q3_k", 256, 110), 12: ("q4_k", 256, 144), 13: ("q5_k", 256, 176), 14: ("q6_k", 256, 210),
-    15: ("q8_k", 256, 292), 16: ("iq2_xxs", 256, 66), 17: ("iq2_xs", 256, 74), 18: ("iq3_xxs", 256, 98),
-    19: ("iq1_s", 256, 50), 20: ("iq4_nl", 32, 18), 21: ("iq3_s", 256, 110), 22: ("iq2_s", 256, 82),
-    23: ("iq4_xs", 256, 136), 29: ("iq1_m", 256, 56), 30: ("bf16", 1, 2), 34: ("tq1_0", 256, 54),
-    35: ("tq2_0", 256, 66), 39: ("mxfp4", 32, 17),
-}  # fmt: skip
+    0: ("f32", 1, 4),
+    1: ("f16", 1, 2),
+    2: ("q4_0", 32, 18),
+    3: ("q4_1", 32, 20),
+    6: ("q5_0", 32, 22),
+    7: ("q5_1", 32, 24),
+    8: ("q8_0", 32, 34),
+    9: ("q8_1", 32, 40),
+    10: ("q2_k", 256, 84),
+    11: ("q3_k", 256, 110),
+    12: ("q4_k", 256, 144),
+    13: ("q5_k", 256, 176),
+    14: ("q6_k", 256, 210),
+    15: ("q8_k", 256, 292),
+    16: ("iq2_xxs", 256, 66),
+    17: ("iq2_xs", 256, 74),
+    18: ("iq3_xxs", 256, 98),
+    19: ("iq1_s", 256, 50),
+    20: ("iq4_nl", 32, 18),
+    21: ("iq3_s", 256, 110),
+    22: ("iq2_s", 256, 82),
+    23: ("iq4_xs", 256, 136),
+    29: ("iq1_m", 256, 56),
+    30: ("bf16", 1, 2),
+    34: ("tq1_0", 256, 54),
+    35: ("tq2_0", 256, 66),
+    39: ("mxfp4", 32, 17),
+}
 """Tensor types by number: name, elements in a block, bytes of a block."""
 
 
@@ -129,9 +149,7 @@ class _Cursor:
         kind, count = self.scalar("I"), self.scalar("Q")
         smallest = struct.calcsize(_SCALARS[kind]) if kind in _SCALARS else 8
         if count > (self._size - self.place) // smallest:
-            raise ModelError(
-                f"the header holds an array of {count:,} values, more than the file", hint=_AGAIN
-            )
+            raise ModelError(f"the header holds an array of {count:,} values, more than the file", hint=_AGAIN)
         if kind in _SCALARS:
             code = f"<{count}{_SCALARS[kind]}"
             return list(struct.unpack_from(code, self._buffer, self.skip(count * smallest)))
@@ -277,8 +295,7 @@ def _model_shape(header: GgufHeader) -> ModelShape:
     kind, metadata = header.architecture, header.metadata
     if kind not in ARCHITECTURES:
         raise ModelError(
-            f"the architecture {kind!r} is not supported",
-            hint=f"supported architectures: {', '.join(ARCHITECTURES)}",
+            f"the architecture {kind!r} is not supported", hint=f"supported architectures: {', '.join(ARCHITECTURES)}"
         )
 
     def size(key: str, default: int = 0, most: int = 1 << 24) -> int:
@@ -294,9 +311,16 @@ def _model_shape(header: GgufHeader) -> ModelShape:
     if not isinstance(tokens, list) or not tokens:
         raise ModelError("the GGUF holds no vocabulary (tokenizer.ggml.tokens)", hint=_AGAIN)
     shape = ModelShape(
-        size("block_count", most=4096), n_heads, n_kv_heads, head_dim, hidden, size("feed_forward_length"),
-        len(tokens), size("context_length", most=1 << 30), kind,
-    )  # fmt: skip
+        size("block_count", most=4096),
+        n_heads,
+        n_kv_heads,
+        head_dim,
+        hidden,
+        size("feed_forward_length"),
+        len(tokens),
+        size("context_length", most=1 << 30),
+        kind,
+    )
     if n_heads % n_kv_heads or size("attention.value_length", head_dim) != head_dim or head_dim % 2:
         raise ModelError(f"{n_heads} heads over {n_kv_heads} of width {head_dim} do not fit", hint=_AGAIN)
     if size("rope.dimension_count", head_dim) != head_dim:
@@ -326,20 +350,23 @@ def _check_tensors(header: GgufHeader, shape: ModelShape) -> None:
     width, inner = shape.hidden_size, shape.n_heads * shape.head_dim
     keys, middle = shape.n_kv_heads * shape.head_dim, shape.intermediate_size
     vocabulary = shape.vocabulary_size
-    needed: dict[str, tuple[int, ...]] = {
-        "token_embd.weight": (vocabulary, width),
-        "output_norm.weight": (width,),
-    }
+    needed: dict[str, tuple[int, ...]] = {"token_embd.weight": (vocabulary, width), "output_norm.weight": (width,)}
     optional: dict[str, tuple[int, ...]] = {
         "output.weight": (vocabulary, width),
         "rope_freqs.weight": (shape.head_dim // 2,),
     }
     for layer in range(shape.n_layers):
         parts: dict[str, tuple[int, ...]] = {
-            "attn_norm": (width,), "ffn_norm": (width,), "attn_q": (inner, width), "attn_k": (keys, width),
-            "attn_v": (keys, width), "attn_output": (width, inner), "ffn_gate": (middle, width),
-            "ffn_up": (middle, width), "ffn_down": (width, middle),
-        }  # fmt: skip
+            "attn_norm": (width,),
+            "ffn_norm": (width,),
+            "attn_q": (inner, width),
+            "attn_k": (keys, width),
+            "attn_v": (keys, width),
+            "attn_output": (width, inner),
+            "ffn_gate": (middle, width),
+            "ffn_up": (middle, width),
+            "ffn_down": (width, middle),
+        }
         if shape.architecture == "qwen3":
             parts |= {"attn_q_norm": (shape.head_dim,), "attn_k_norm": (shape.head_dim,)}
         needed |= {f"blk.{layer}.{name}.weight": size for name, size in parts.items()}

@@ -94,5 +94,3 @@ def _bytes(token: int, text: object, kind: object) -> bytes:
         return bytes(table[character] for character in str(text))
     except KeyError as error:
         raise ModelError(f"the tokenizer is no byte-level BPE (token {token} is {text!r})") from error
-
-

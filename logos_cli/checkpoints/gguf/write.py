@@ -330,9 +330,7 @@ def _looks_special(text: str) -> bool:
 def _check_config(config: Mapping[str, Any]) -> None:
     kind = config.get("model_type")
     if kind not in MODEL_TYPES:
-        raise ModelError(
-            f"the architecture {kind!r} cannot be converted", hint=f"one of {', '.join(MODEL_TYPES)} can"
-        )
+        raise ModelError(f"the architecture {kind!r} cannot be converted", hint=f"one of {', '.join(MODEL_TYPES)} can")
     if config.get("use_sliding_window") or set(config.get("layer_types") or ()) - {"full_attention"}:
         raise ModelError("sliding-window attention cannot be converted")
     if config.get("hidden_act", "silu") != "silu":

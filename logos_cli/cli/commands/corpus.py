@@ -45,47 +45,76 @@ def build(
     ] = 2048,
     forms: Annotated[
         str | None,
-        typer.Option(metavar="FORM,…", rich_help_panel=_SENTENCES, autocompletion=one_of(*_FORMS),
-                     help="Only these: forms of the grammar, complex_1 to complex_3. Default: all."),
+        typer.Option(
+            metavar="FORM,…",
+            rich_help_panel=_SENTENCES,
+            autocompletion=one_of(*_FORMS),
+            help="Only these: forms of the grammar, complex_1 to complex_3. Default: all.",
+        ),
     ] = None,
     augment: Annotated[
-        int, typer.Option(min=0, metavar="N", rich_help_panel=_SENTENCES,
-                          help="N more writings of each reaction: SMILES and order of the given side at random.")
+        int,
+        typer.Option(
+            min=0,
+            metavar="N",
+            rich_help_panel=_SENTENCES,
+            help="N more writings of each reaction: SMILES and order of the given side at random.",
+        ),
     ] = 0,
     randomize: Annotated[
-        int, typer.Option(min=0, metavar="N", rich_help_panel=_SENTENCES,
-                          help="N more random SMILES of each molecule.")
+        int, typer.Option(min=0, metavar="N", rich_help_panel=_SENTENCES, help="N more random SMILES of each molecule.")
     ] = 0,
     align: Annotated[
-        bool, typer.Option("--align", rich_help_panel=_SENTENCES,
-                           help="Write the answer of a reaction along its prompt.")
+        bool,
+        typer.Option("--align", rich_help_panel=_SENTENCES, help="Write the answer of a reaction along its prompt."),
     ] = False,
     windows: Annotated[
-        int, typer.Option(min=0, metavar="N", rich_help_panel=_SENTENCES,
-                          help="N fragments of 6 to 160 residues around each site, as further searches.")
+        int,
+        typer.Option(
+            min=0,
+            metavar="N",
+            rich_help_panel=_SENTENCES,
+            help="N fragments of 6 to 160 residues around each site, as further searches.",
+        ),
     ] = 0,
     valid_share: Annotated[
-        float, typer.Option(min=0.0, max=0.99, metavar="SHARE", rich_help_panel=_SPLIT,
-                            help="Share of the similarity groups that is held out, where a source does not say.")
+        float,
+        typer.Option(
+            min=0.0,
+            max=0.99,
+            metavar="SHARE",
+            rich_help_panel=_SPLIT,
+            help="Share of the similarity groups that is held out, where a source does not say.",
+        ),
     ] = 0.01,
     seed: Annotated[
         int, typer.Option(min=0, rich_help_panel=_SPLIT, help="Of the split and of everything random.")
     ] = 0,
     weights: Annotated[
         str | None,
-        typer.Option(metavar="FILE.toml", rich_help_panel=_SPLIT,
-                     help="Share of each domain in training. Default: by the square root of its tokens."),
+        typer.Option(
+            metavar="FILE.toml",
+            rich_help_panel=_SPLIT,
+            help="Share of each domain in training. Default: by the square root of its tokens.",
+        ),
     ] = None,
     column: Annotated[
-        str | None, typer.Option(metavar="NAME", rich_help_panel=_READING,
-                                 help="Column of a table that holds the SMILES or sequence.")
+        str | None,
+        typer.Option(
+            metavar="NAME", rich_help_panel=_READING, help="Column of a table that holds the SMILES or sequence."
+        ),
     ] = None,
     canonical: Annotated[
         bool, typer.Option("--canonical", rich_help_panel=_READING, help="Write canonical isomeric SMILES.")
     ] = False,
     cutoff: Annotated[
-        float, typer.Option(min=0.1, metavar="Å", rich_help_panel=_READING,
-                            help="A residue lines the ligand if a heavy atom is this near.")
+        float,
+        typer.Option(
+            min=0.1,
+            metavar="Å",
+            rich_help_panel=_READING,
+            help="A residue lines the ligand if a heavy atom is this near.",
+        ),
     ] = 4.5,
     sequence: Annotated[
         Literal["observed", "full"],
@@ -102,7 +131,7 @@ def build(
     jobs: Jobs = 1,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a build that was interrupted.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing corpus or build.")] = False,
-) -> ExitCode:  # fmt: skip
+) -> ExitCode:
     """Turn files and records into token shards for training.
 
     Reads what `logos encode` reads. Every form of the grammar that an object can take becomes a sentence. Of
@@ -206,9 +235,7 @@ def _tell(report: Report, output: Path, seconds: float) -> ExitCode:
     ):
         parts += [f"{count:,} {what}"] if count else []
     out.note(f"{report.n_made:,} sentences: {', '.join(parts)}")
-    n_tokens = sum(
-        entry["n_tokens"] for splits in report.manifest["domains"].values() for entry in splits.values()
-    )
+    n_tokens = sum(entry["n_tokens"] for splits in report.manifest["domains"].values() for entry in splits.values())
     rate = report.n_made / max(seconds, 1e-3) * 60
     out.note(f"{output}: {n_tokens:,} tokens in {seconds:,.1f} s ({rate:,.0f} sentences/min)")
     out.detail(f"logos corpus info {output}")
@@ -219,9 +246,7 @@ def _tell(report: Report, output: Path, seconds: float) -> ExitCode:
 
 
 def info(
-    corpus: Directory,
-    *,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
+    corpus: Directory, *, as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False
 ) -> None:
     """Show what a corpus holds: domains, forms, splits, sentences, tokens, weights, and what was dropped.
 
@@ -249,12 +274,7 @@ def _print_rows(corpus: Corpus) -> None:
     columns = ("domain", "forms", "train", "train_tokens", "valid", "valid_tokens", "weight", "dropped")
     typer.echo("\t".join(columns))
     for one in domains_of(corpus):
-        counts = [
-            one.n_sentences["train"],
-            one.n_tokens["train"],
-            one.n_sentences["valid"],
-            one.n_tokens["valid"],
-        ]
+        counts = [one.n_sentences["train"], one.n_tokens["train"], one.n_sentences["valid"], one.n_tokens["valid"]]
         row = (one.domain, ",".join(one.forms), *counts, one.weight, sum(one.dropped.values()))
         typer.echo("\t".join(map(str, row)))
 
@@ -295,9 +315,7 @@ def _cells(one: DomainInfo) -> list[str]:
     """Return the counts of one domain as the table shows them."""
     mean = sum(one.n_tokens.values()) / max(1, sum(one.n_sentences.values()))
     counts = [
-        text
-        for split in ("train", "valid")
-        for text in (f"{one.n_sentences[split]:,}", _short(one.n_tokens[split]))
+        text for split in ("train", "valid") for text in (f"{one.n_sentences[split]:,}", _short(one.n_tokens[split]))
     ]
     return [*counts, f"{mean:,.0f}", f"{sum(one.dropped.values()):,}"]
 
@@ -371,14 +389,17 @@ def show(
     corpus: Directory,
     sentences: Annotated[
         list[str],
-        typer.Argument(metavar="DOMAIN[:INDEX]…", help="Domains as `logos corpus info` lists them; a sentence of one "
-                       "by its number, from 0, as errors of logos train name it."),
+        typer.Argument(
+            metavar="DOMAIN[:INDEX]…",
+            help="Domains as `logos corpus info` lists them; a sentence of one "
+            "by its number, from 0, as errors of logos train name it.",
+        ),
     ],
     *,
     split: Annotated[Literal["train", "valid"], typer.Option(help="Which part of the corpus.")] = "train",
     limit: Annotated[int, typer.Option(min=1, metavar="N", help="Of a whole domain, its first N sentences.")] = 10,
     format: RecordFormat = None,
-) -> None:  # fmt: skip
+) -> None:
     """Print sentences of a corpus as models read them.
 
     Examples:
@@ -395,5 +416,10 @@ def show(
             sink.write(record)
 
 
-PLUGIN = Command("corpus", subcommands={"build": build, "info": info, "show": show, "verify": verify},
-                 help="Build and inspect what models are trained on.", panel="Training", order=50)  # fmt: skip
+PLUGIN = Command(
+    "corpus",
+    subcommands={"build": build, "info": info, "show": show, "verify": verify},
+    help="Build and inspect what models are trained on.",
+    panel="Training",
+    order=50,
+)

@@ -14,9 +14,21 @@ from logos_cli.records import Record, Tally
 
 # named here as well, so that help and completion load no format; a test compares
 _WRITERS = (
-    "fasta", "smi", "sdf", "csv", "tsv", "json", "table", "svg", "cif", "pml", "cxc", "p2rank", "p2rank-residues",
+    "fasta",
+    "smi",
+    "sdf",
+    "csv",
+    "tsv",
+    "json",
+    "table",
+    "svg",
+    "cif",
+    "pml",
+    "cxc",
+    "p2rank",
+    "p2rank-residues",
     "cif-sites",
-)  # fmt: skip
+)
 
 
 def decode(
@@ -24,9 +36,14 @@ def decode(
     *,
     to: Annotated[
         str | None,
-        typer.Option("--to", "-t", metavar="|".join((*_WRITERS[:6], "…")), autocompletion=one_of(*_WRITERS),
-                     help=f"Format to write: {', '.join(_WRITERS)}. Default: by the extension of --output.",
-                     rich_help_panel="Output"),
+        typer.Option(
+            "--to",
+            "-t",
+            metavar="|".join((*_WRITERS[:6], "…")),
+            autocompletion=one_of(*_WRITERS),
+            help=f"Format to write: {', '.join(_WRITERS)}. Default: by the extension of --output.",
+            rich_help_panel="Output",
+        ),
     ] = None,
     output: Output = None,
     overwrite: Overwrite = False,
@@ -34,7 +51,7 @@ def decode(
         bool, typer.Option("--3d", help="SDF: embed a 3D conformer (ETKDG) instead of drawing in 2D.")
     ] = False,
     seed: Annotated[int, typer.Option(help="Seed of the conformers.")] = 0,
-) -> ExitCode:  # fmt: skip
+) -> ExitCode:
     """Turn sentences or records into files that other programs read.
 
     Sequences go to FASTA, molecules to SMILES or SDF, reactions to reaction SMILES, frameworks to SMILES of
@@ -57,9 +74,7 @@ def decode(
     tally, complaints = Tally(), Complaints()
     paths = inputs_or_stdin(inputs)
     with open_output(output, overwrite=overwrite) as stream:
-        for record, error in write_decoded(
-            iter_decoded(paths), stream, writer, WriteOptions(conformer, seed)
-        ):
+        for record, error in write_decoded(iter_decoded(paths), stream, writer, WriteOptions(conformer, seed)):
             if error is not None:
                 failed = Record.from_error(record.id, record.kind, error, record.source)
                 if not isinstance(error, ToldError):

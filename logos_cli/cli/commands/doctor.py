@@ -19,8 +19,7 @@ Row = tuple[str, str, str, str]
 
 
 def doctor(
-    *,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as one JSON object.")] = False,
+    *, as_json: Annotated[bool, typer.Option("--json", help="Print the findings as one JSON object.")] = False
 ) -> ExitCode:
     """Say what works here: versions, backends, devices, models, caches, and whether a run needs the network.
 
@@ -63,23 +62,14 @@ def rows(found: dict[str, Any]) -> Iterator[Row]:
         for device, text in entry["devices"].items():
             yield "devices", device, _GOOD, text
     for model in found["models"]:
-        facts = {
-            key: value for key, value in model.items() if key not in ("name", "where", "error") and value
-        }
+        facts = {key: value for key, value in model.items() if key not in ("name", "where", "error") and value}
         text = model.get("error") or ", ".join(f"{key} {value}" for key, value in facts.items())
         yield "models", model["name"], _BAD if "error" in model else _GOOD, f"{model['where']}: {text}"
     for cache in found["caches"]:
-        yield (
-            "caches",
-            cache["name"],
-            _GOOD if cache["writable"] else _ABSENT,
-            cache["remedy"] or cache["path"],
-        )
+        yield ("caches", cache["name"], _GOOD if cache["writable"] else _ABSENT, cache["remedy"] or cache["path"])
     offline = found["offline"]
     forced = (
-        "HF_HUB_OFFLINE is set: no connection is made"
-        if offline["forced"]
-        else "the embedded model needs no network"
+        "HF_HUB_OFFLINE is set: no connection is made" if offline["forced"] else "the embedded model needs no network"
     )
     yield "offline", "ready", _GOOD if offline["ready"] else _BAD, forced
     test = found["self_test"]
@@ -112,9 +102,7 @@ def _paint(found: dict[str, Any]) -> None:
     console.print()
     for line in _summary(found):
         console.print(
-            Text(
-                line, style="bold green" if line == "ready" else "bold red" if "problem" in line else "yellow"
-            )
+            Text(line, style="bold green" if line == "ready" else "bold red" if "problem" in line else "yellow")
         )
 
 

@@ -24,13 +24,20 @@ def encode(
     level: Level = 2,
     cutoff: Annotated[
         float,
-        typer.Option(min=0.1, metavar="Å", help="A residue lines the ligand if a heavy atom is this near.",
-                     rich_help_panel="Structures"),
+        typer.Option(
+            min=0.1,
+            metavar="Å",
+            help="A residue lines the ligand if a heavy atom is this near.",
+            rich_help_panel="Structures",
+        ),
     ] = 4.5,
     ligand: Annotated[
         str | None,
-        typer.Option(metavar="ID|CHAIN:NUMBER|FILE|SMILES", rich_help_panel="Structures",
-                     help="The ligand to take; a file or SMILES brings bond orders. Default: every relevant one."),
+        typer.Option(
+            metavar="ID|CHAIN:NUMBER|FILE|SMILES",
+            rich_help_panel="Structures",
+            help="The ligand to take; a file or SMILES brings bond orders. Default: every relevant one.",
+        ),
     ] = None,
     chain: Annotated[
         list[str] | None,
@@ -52,8 +59,9 @@ def encode(
     ] = False,
     column: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Column of a table that holds the SMILES or sequence.",
-                     rich_help_panel="Chemistry"),
+        typer.Option(
+            metavar="NAME", help="Column of a table that holds the SMILES or sequence.", rich_help_panel="Chemistry"
+        ),
     ] = None,
     canonical: Annotated[
         bool, typer.Option("--canonical", help="Write canonical isomeric SMILES.", rich_help_panel="Chemistry")
@@ -66,16 +74,13 @@ def encode(
     format: RecordFormat = None,
     overwrite: Overwrite = False,
     model: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME|DIR", help="Model whose token ids -f ids writes.", rich_help_panel="Output"
-        ),
+        str, typer.Option(metavar="NAME|DIR", help="Model whose token ids -f ids writes.", rich_help_panel="Output")
     ] = EMBEDDED,
     jobs: Jobs = 1,
     verify: Annotated[
         bool, typer.Option("--verify", help="Decode again, compare, and list what the grammar cannot carry.")
     ] = False,
-) -> ExitCode:  # fmt: skip
+) -> ExitCode:
     """Turn files into LOGOS sentences.
 
     Reads FASTA, SMILES lists and tables, SDF, MOL, MOL2, RXN, RDF, PDB, mmCIF, BinaryCIF, CIFs of
@@ -138,9 +143,7 @@ class _Proof:
 
     def finish(self) -> ExitCode:
         """Say the sum; a sentence that does not give its object back is a partial failure."""
-        terminal().note(
-            f"verified: {self.identical:,} identical after decoding, {self.different:,} different"
-        )
+        terminal().note(f"verified: {self.identical:,} identical after decoding, {self.different:,} different")
         shown = list(self.not_carried)[:_SHOWN]
         if shown:
             more = (

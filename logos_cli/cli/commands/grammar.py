@@ -20,13 +20,9 @@ def check(
     *,
     form: Annotated[
         str | None,
-        typer.Option(
-            "--as", metavar="FORM", help="Accept sentences of this form only.", autocompletion=complete_form
-        ),
+        typer.Option("--as", metavar="FORM", help="Accept sentences of this form only.", autocompletion=complete_form),
     ] = None,
-    prefix: Annotated[
-        bool, typer.Option("--prefix", help="Accept beginnings of sentences (prompts) too.")
-    ] = False,
+    prefix: Annotated[bool, typer.Option("--prefix", help="Accept beginnings of sentences (prompts) too.")] = False,
 ) -> ExitCode:
     """Check sentences, one a line, or records; report each error with its place and what was expected.
 
@@ -57,8 +53,7 @@ def check(
 
 def show(
     form: Annotated[
-        str | None,
-        typer.Argument(metavar="FORM", help="A sentence form. Default: all.", autocompletion=complete_form),
+        str | None, typer.Argument(metavar="FORM", help="A sentence form. Default: all.", autocompletion=complete_form)
     ] = None,
 ) -> None:
     """Print the definition of the grammar, or of one form with an example.
@@ -80,5 +75,10 @@ def show(
     paint_grammar(text)
 
 
-PLUGIN = Command("grammar", subcommands={"check": check, "show": show}, help="Check sentences; show the grammar.",
-                 panel="Grammar", order=30)  # fmt: skip
+PLUGIN = Command(
+    "grammar",
+    subcommands={"check": check, "show": show},
+    help="Check sentences; show the grammar.",
+    panel="Grammar",
+    order=30,
+)

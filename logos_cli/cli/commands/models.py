@@ -23,26 +23,40 @@ if TYPE_CHECKING:
     from logos_cli.models.verify import Verification
 
 _TYPES = ("auto", "f32", "f16", "bf16", "q8_0")
-_QUANTIZATIONS = ("q8_0", "q6_k", "q5_k_m", "q5_k_s", "q5_1", "q5_0", "q4_k_m", "q4_k_s", "q4_1", "q4_0",
-                  "q3_k_l", "q3_k_m", "q3_k_s", "q2_k")  # fmt: skip
+_QUANTIZATIONS = (
+    "q8_0",
+    "q6_k",
+    "q5_k_m",
+    "q5_k_s",
+    "q5_1",
+    "q5_0",
+    "q4_k_m",
+    "q4_k_s",
+    "q4_1",
+    "q4_0",
+    "q3_k_l",
+    "q3_k_m",
+    "q3_k_s",
+    "q2_k",
+)
 _SHOWN_TENSORS = 12
 
 Model = Annotated[
     str,
-    typer.Argument(
-        metavar="MODEL", help="logos-nano, a checkpoint directory, a GGUF file, or owner/name of the hub."
-    ),
+    typer.Argument(metavar="MODEL", help="logos-nano, a checkpoint directory, a GGUF file, or owner/name of the hub."),
 ]
-Revision = Annotated[
-    str | None, typer.Option("--revision", metavar="REV", help="Branch, tag or commit on the hub.")
-]
+Revision = Annotated[str | None, typer.Option("--revision", metavar="REV", help="Branch, tag or commit on the hub.")]
 Offline = Annotated[bool, typer.Option("--offline", envvar="LOGOS_OFFLINE", help="Never use the network.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 CacheDir = Annotated[
     Path | None,
-    typer.Option("--cache-dir", metavar="DIR", show_default="HF_HUB_CACHE, or below HF_HOME",
-                 help="The hub's cache; may be shared, and read-only for those who only use it."),
-]  # fmt: skip
+    typer.Option(
+        "--cache-dir",
+        metavar="DIR",
+        show_default="HF_HUB_CACHE, or below HF_HOME",
+        help="The hub's cache; may be shared, and read-only for those who only use it.",
+    ),
+]
 GgufOutput = Annotated[
     Path, typer.Option("--output", "-o", metavar="FILE.gguf", help="Write here; complete or not at all.")
 ]
@@ -66,11 +80,16 @@ def list_(*, cache_dir: CacheDir = None, as_json: AsJson = False) -> None:
     header = ("model", "where", "architecture", "parameters", "size", "licence", "stage")
     rows = [
         (
-            entry["name"], entry["where"], entry["architecture"] or "?", entry["parameters"] or "",
-            _size(entry["gigabytes"] * 1e9), entry["licence"] or "?", entry.get("stage") or "",
+            entry["name"],
+            entry["where"],
+            entry["architecture"] or "?",
+            entry["parameters"] or "",
+            _size(entry["gigabytes"] * 1e9),
+            entry["licence"] or "?",
+            entry.get("stage") or "",
         )
         for entry in found
-    ]  # fmt: skip
+    ]
     styles = {"embedded": "green", "cached": "green", "converted": "cyan", "hub": "yellow"}
     _table(header, rows, right={3, 4}, style=lambda row: styles[row[1]], styled=1)
     if any(entry["where"] == "hub" for entry in found):
@@ -107,8 +126,7 @@ def pull(
             return
         fetched = {file.name for file in plan.files} - {file.name for file in plan.missing}
         rows = [
-            (file.name, _size(file.n_bytes), "cached" if file.name in fetched else "to fetch")
-            for file in plan.files
+            (file.name, _size(file.n_bytes), "cached" if file.name in fetched else "to fetch") for file in plan.files
         ]
         _table(("file", "size", ""), rows, right={1})
         terminal().note(
@@ -122,9 +140,7 @@ def pull(
         typer.echo(json.dumps(plan.to_dict() | {"path": str(path)}, indent=2))
     else:
         typer.echo(path)
-    terminal().note(
-        f"{len(plan.files)} files, {_size(plan.n_bytes)} fetched, checked; commit {plan.revision}"
-    )
+    terminal().note(f"{len(plan.files)} files, {_size(plan.n_bytes)} fetched, checked; commit {plan.revision}")
 
 
 def info(
@@ -150,9 +166,7 @@ def info(
     typer.echo()
     lengths = found.lengths_tokens
     header = ("sequences at a time", *(f"{length:,} tokens" for length in lengths))
-    rows = [
-        (f"{batch}", *(_size(found.memory_bytes(batch, length)) for length in lengths)) for batch in BATCHES
-    ]
+    rows = [(f"{batch}", *(_size(found.memory_bytes(batch, length)) for length in lengths)) for batch in BATCHES]
     _table(header, rows, right=set(range(len(header))))
     if found.n_tags < _n_tags():
         terminal().warning("the tokenizer lacks tags: logos cannot use this model (logos train adds them)")
@@ -176,14 +190,18 @@ def _description(found: Facts) -> list[tuple[str, str]]:
         f"{shape.n_kv_heads}, feed-forward {shape.intermediate_size}"
     )
     rows = [
-        ("model", found.name), ("path", str(found.path)), ("revision", found.revision or ""),
-        ("format", f"{found.format}, {types}, {_size(found.weight_bytes)}"), ("licence", found.licence or "?"),
+        ("model", found.name),
+        ("path", str(found.path)),
+        ("revision", found.revision or ""),
+        ("format", f"{found.format}, {types}, {_size(found.weight_bytes)}"),
+        ("licence", found.licence or "?"),
         ("architecture", network),
-        ("parameters", f"{found.n_parameters:,}"), ("context", f"{shape.context_tokens:,} tokens"),
+        ("parameters", f"{found.n_parameters:,}"),
+        ("context", f"{shape.context_tokens:,} tokens"),
         ("vocabulary", f"{found.n_tokens:,} tokens, {found.n_tags} of {_n_tags()} tags"),
         ("cache", f"{_size(shape.cache_bytes(1))} a token in 16 bits"),
         ("sha256", found.sha256 or "(above 2 GiB: logos models verify)"),
-    ]  # fmt: skip
+    ]
     return [row for row in rows if row[1]]
 
 
@@ -214,13 +232,11 @@ def convert(
       logos models convert logos-nano -o nano.gguf
 
       logos models convert LOGOS-Hub/LOGOS-8B -o logos-8b.gguf --type q8_0
-    """  # fmt: skip
+    """
     from logos_cli.models.convert import convert as run
 
     with _progress("converting") as progress:
-        header = run(
-            model, output, kind, revision=revision, offline=offline, overwrite=overwrite, progress=progress
-        )
+        header = run(model, output, kind, revision=revision, offline=offline, overwrite=overwrite, progress=progress)
     _tell_file(header, as_json=as_json)
 
 
@@ -241,8 +257,7 @@ def quantize(
         int | None, typer.Option("--threads", min=1, metavar="N", show_default="all", help="CPU threads.")
     ] = None,
     fallback: Annotated[
-        bool,
-        typer.Option("--fallback", help="Let matrices that the type cannot divide be of a larger one."),
+        bool, typer.Option("--fallback", help="Let matrices that the type cannot divide be of a larger one.")
     ] = False,
     revision: Revision = None,
     offline: Offline = False,
@@ -259,14 +274,21 @@ def quantize(
       logos models quantize logos-8b.gguf -o logos-8b-q4.gguf --type q4_k_m
 
       logos models quantize logos-nano -o nano-q8.gguf --type q8_0
-    """  # fmt: skip
+    """
     from logos_cli.models.convert import quantize as run
 
     with _progress("converting") as progress:
         header = run(
-            model, output, kind, threads=threads, fallback=fallback, revision=revision, offline=offline,
-            overwrite=overwrite, progress=progress,
-        )  # fmt: skip
+            model,
+            output,
+            kind,
+            threads=threads,
+            fallback=fallback,
+            revision=revision,
+            offline=offline,
+            overwrite=overwrite,
+            progress=progress,
+        )
     _tell_file(header, as_json=as_json)
 
 
@@ -276,9 +298,12 @@ def _tell_file(header: GgufHeader, *, as_json: bool) -> None:
         types[entry.type] = types.get(entry.type, 0) + 1
     if as_json:
         found = {
-            "path": str(header.path), "bytes": header.size, "architecture": header.architecture,
-            "parameters": header.n_parameters, "tensors": types,
-        }  # fmt: skip
+            "path": str(header.path),
+            "bytes": header.size,
+            "architecture": header.architecture,
+            "parameters": header.n_parameters,
+            "tensors": types,
+        }
         typer.echo(json.dumps(found, indent=2))
         return
     typer.echo(header.path)
@@ -291,9 +316,7 @@ def verify(
     *,
     against: Annotated[
         str | None,
-        typer.Option(
-            "--against", metavar="MODEL", help="Compare every tensor with those of this checkpoint."
-        ),
+        typer.Option("--against", metavar="MODEL", help="Compare every tensor with those of this checkpoint."),
     ] = None,
     revision: Revision = None,
     offline: Offline = False,
@@ -403,8 +426,8 @@ def _progress(description: str) -> Iterator[Callable[[str, int, int], None] | No
 
 PLUGIN = Command(
     "models",
-    subcommands={
-        "list": list_, "info": info, "pull": pull, "convert": convert, "quantize": quantize, "verify": verify,
-    },
-    help="List, fetch, describe, convert, quantize and verify models.", panel="Model", order=60,
-)  # fmt: skip
+    subcommands={"list": list_, "info": info, "pull": pull, "convert": convert, "quantize": quantize, "verify": verify},
+    help="List, fetch, describe, convert, quantize and verify models.",
+    panel="Model",
+    order=60,
+)

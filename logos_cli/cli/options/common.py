@@ -51,37 +51,37 @@ Inputs = Annotated[
 Output = Annotated[
     str | None,
     typer.Option(
-        "--output", "-o", metavar="FILE", help="Write here; the extension chooses the format, .gz and .zst compress.",
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="Write here; the extension chooses the format, .gz and .zst compress.",
         rich_help_panel="Output",
     ),
-]  # fmt: skip
-Overwrite = Annotated[
-    bool, typer.Option("--overwrite", help="Replace an existing output.", rich_help_panel="Output")
 ]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.", rich_help_panel="Output")]
 RecordFormat = Annotated[
     str | None,
     typer.Option(
-        "--format", "-f", metavar="text|jsonl|ids", rich_help_panel="Output",
+        "--format",
+        "-f",
+        metavar="text|jsonl|ids",
+        rich_help_panel="Output",
         autocompletion=one_of("text", "jsonl", "ids"),
         help="One sentence a line, records, or token ids. Default: text on a terminal, else records.",
     ),
-]  # fmt: skip
+]
 Jobs = Annotated[
-    int,
-    typer.Option(
-        "--jobs", "-j", min=1, metavar="N", help="Number of processes; each takes one file at a time."
-    ),
+    int, typer.Option("--jobs", "-j", min=1, metavar="N", help="Number of processes; each takes one file at a time.")
 ]
 Form = Annotated[
     str | None,
     typer.Option(
-        "--as", metavar="FORM", help="Sentence form; `logos grammar show` lists them. Default: by content.",
+        "--as",
+        metavar="FORM",
+        help="Sentence form; `logos grammar show` lists them. Default: by content.",
         autocompletion=complete_form,
     ),
-]  # fmt: skip
+]
 Level = Annotated[
-    int,
-    typer.Option(
-        min=1, max=3, help="Complex: 1 plain protein, 2 site residues tagged, 3 tagged and expanded."
-    ),
+    int, typer.Option(min=1, max=3, help="Complex: 1 plain protein, 2 site residues tagged, 3 tagged and expanded.")
 ]

@@ -253,9 +253,7 @@ class ProgramEngine(Engine):
         self._arguments = ["--receptor", str(self._write("receptor.pdbqt", target.rigid_pdbqt))]
         if target.flexible_pdbqt:
             self._arguments += ["--flex", str(self._write("flexible.pdbqt", target.flexible_pdbqt))]
-        for axis, center, size in zip(
-            "xyz", target.box.center_angstrom, target.box.size_angstrom, strict=True
-        ):
+        for axis, center, size in zip("xyz", target.box.center_angstrom, target.box.size_angstrom, strict=True):
             self._arguments += [f"--center_{axis}", str(center), f"--size_{axis}", str(size)]
 
     def _write(self, name: str, text: str) -> Path:
@@ -271,19 +269,9 @@ class ProgramEngine(Engine):
         # of a batch, the name of each result is made of the ligand's
         output = ligand.with_name("ligand_out.pdbqt")
         output.unlink(missing_ok=True)
-        names = (
-            ["--gpu_batch", ligand, "--dir", ligand.parent]
-            if is_batch
-            else ["--ligand", ligand, "--out", output]
-        )
+        names = ["--gpu_batch", ligand, "--dir", ligand.parent] if is_batch else ["--ligand", ligand, "--out", output]
         done = subprocess.run(
-            [
-                program.command,
-                *map(str, names),
-                *self._arguments,
-                *program.arguments,
-                *self._search_arguments(),
-            ],
+            [program.command, *map(str, names), *self._arguments, *program.arguments, *self._search_arguments()],
             capture_output=True,
             text=True,
             check=False,

@@ -47,9 +47,11 @@ class Pool:
         self._results_fd, result_end = os.pipe()
         program = f"from logos_cli.docking.engines.server import serve; serve({task_end}, {result_end})"
         self._process = subprocess.Popen(
-            [sys.executable, "-c", program], stdin=subprocess.DEVNULL, pass_fds=(task_end, result_end),
+            [sys.executable, "-c", program],
+            stdin=subprocess.DEVNULL,
+            pass_fds=(task_end, result_end),
             env=worker_environment(OMP_NUM_THREADS="1"),
-        )  # fmt: skip
+        )
         os.close(task_end)
         os.close(result_end)
         self._tasks = Connection(self._tasks_fd, readable=False)
@@ -80,9 +82,7 @@ class Pool:
     def _gone(self) -> LogosError:
         code = self._end()
         how = f"by signal {-code}" if code < 0 else f"with status {code}"
-        return LogosError(
-            f"the docking process ended {how}", hint="finished ligands are kept; is there enough memory?"
-        )
+        return LogosError(f"the docking process ended {how}", hint="finished ligands are kept; is there enough memory?")
 
     def run(self, tasks: Iterable[Task]) -> Iterator[Result]:
         """Yield the results as they come; tasks are drawn as workers need them.

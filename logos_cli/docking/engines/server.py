@@ -96,9 +96,7 @@ class Result:
     outcome: Docked | Failure
 
 
-def dock_one(
-    engine: engines.Engine, task: Task, options: LigandOptions, checker: Checker | None = None
-) -> Docked:
+def dock_one(engine: engines.Engine, task: Task, options: LigandOptions, checker: Checker | None = None) -> Docked:
     """Prepare and dock one ligand.
 
     Raises
@@ -118,9 +116,14 @@ def dock_one(
     checks = None if checker is None else tuple(checker.check(poses[0], moved).items())
     return Docked(
         tuple(map(to_bytes, poses[: len(scores)])),
-        tuple(scores), prepared.n_torsions, tuple(prepared.notes), wall_s, begin - start, checks,
+        tuple(scores),
+        prepared.n_torsions,
+        tuple(prepared.notes),
+        wall_s,
+        begin - start,
+        checks,
         flexible if moved is not None and len(moved) else (),
-    )  # fmt: skip
+    )
 
 
 # -- worker ------------------------------------------------------------------------------------------
@@ -144,9 +147,7 @@ def _work(pipe: Connection, engine: engines.Engine, options: LigandOptions, chec
         except MemoryError:
             outcome = Failure("out of memory", "use fewer workers (--cpu)")
         except Exception as error:  # noqa: BLE001 - the boundary of a ligand: its record tells, others go on
-            outcome = Failure(
-                f"{type(error).__name__}: {engines.reason(error)}", "this is a defect; report the ligand"
-            )
+            outcome = Failure(f"{type(error).__name__}: {engines.reason(error)}", "this is a defect; report the ligand")
         try:
             pipe.send(Result(task.index, outcome))
         except (BrokenPipeError, OSError):
@@ -190,9 +191,7 @@ class _Server:
     def start_worker(self) -> _Worker:
         here, there = multiprocessing.Pipe()
         context = multiprocessing.get_context("fork")
-        process = context.Process(
-            target=_work, args=(there, self.engine, self.job.ligands, self.checker), daemon=True
-        )
+        process = context.Process(target=_work, args=(there, self.engine, self.job.ligands, self.checker), daemon=True)
         process.start()
         there.close()
         worker = _Worker(process, here)
@@ -215,9 +214,7 @@ class _Server:
         """Hand out tasks and results until all is done."""
         for _ in range(self.job.n_workers):
             self.start_worker()
-        while not (
-            self.finished and not self.waiting and all(worker.task is None for worker in self.workers)
-        ):
+        while not (self.finished and not self.waiting and all(worker.task is None for worker in self.workers)):
             self._hand_out()
             sources: list[Any] = [worker.pipe for worker in self.workers if worker.task is not None]
             sources.append(requests)  # even when all is asked for: its end says that nobody waits any more
@@ -250,9 +247,7 @@ class _Server:
                     self._replace(worker, _died(worker))
 
     def _patience(self) -> float | None:
-        deadlines = [
-            worker.deadline for worker in self.workers if worker.task and worker.deadline is not None
-        ]
+        deadlines = [worker.deadline for worker in self.workers if worker.task and worker.deadline is not None]
         return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
 
     def _collect(self, worker: _Worker) -> None:
@@ -292,11 +287,7 @@ class _Server:
 
 def _died(worker: _Worker) -> Failure:
     code = worker.process.exitcode
-    how = (
-        f"by signal {-code} ({_signal_name(-code)})"
-        if code is not None and code < 0
-        else f"with status {code}"
-    )
+    how = f"by signal {-code} ({_signal_name(-code)})" if code is not None and code < 0 else f"with status {code}"
     return Failure(f"the docking program ended {how}", "the other ligands went on; try this one alone")
 
 

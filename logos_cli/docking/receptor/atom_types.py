@@ -30,11 +30,50 @@ from logos_cli.structure.types import Residue
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-VINA_TYPES = frozenset((
-    "C", "A", "N", "NA", "NS", "O", "OA", "OS", "S", "SA", "P", "F", "Cl", "CL", "Br", "BR", "I", "Si",
-    "At", "H", "HD", "HS", "Mg", "MG", "Mn", "MN", "Zn", "ZN", "Ca", "CA", "Fe", "FE", "Cu", "Na", "K",
-    "Hg", "Co", "U", "Cd", "Ni",
-))  # fmt: skip
+VINA_TYPES = frozenset(
+    (
+        "C",
+        "A",
+        "N",
+        "NA",
+        "NS",
+        "O",
+        "OA",
+        "OS",
+        "S",
+        "SA",
+        "P",
+        "F",
+        "Cl",
+        "CL",
+        "Br",
+        "BR",
+        "I",
+        "Si",
+        "At",
+        "H",
+        "HD",
+        "HS",
+        "Mg",
+        "MG",
+        "Mn",
+        "MN",
+        "Zn",
+        "ZN",
+        "Ca",
+        "CA",
+        "Fe",
+        "FE",
+        "Cu",
+        "Na",
+        "K",
+        "Hg",
+        "Co",
+        "U",
+        "Cd",
+        "Ni",
+    )
+)
 """Atom types that Vina scores."""
 
 _SINGLE_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
@@ -102,9 +141,10 @@ def type_standard(repaired: Repaired, flexible: Sequence[str], source: str) -> T
     if bad := polymer.get_ignored_monomers():
         names = ", ".join(str(places[key].residue) for key in list(bad)[:5])
         raise StructureError(
-            f"no template fits {names}{' …' if len(bad) > 5 else ''}", source=source,
+            f"no template fits {names}{' …' if len(bad) > 5 else ''}",
+            source=source,
             hint="look at its atoms and bonds; --drop leaves a residue out",
-        )  # fmt: skip
+        )
     for key in _flexible_keys(repaired, keys, flexible, source):
         polymer.flexibilize_sidechain(key, prepare)
     try:
@@ -159,9 +199,7 @@ def _raw(built: Built) -> Chem.Mol:
     return molecule.GetMol()
 
 
-def _flexible_keys(
-    repaired: Repaired, keys: Sequence[str], flexible: Sequence[str], source: str
-) -> Iterable[str]:
+def _flexible_keys(repaired: Repaired, keys: Sequence[str], flexible: Sequence[str], source: str) -> Iterable[str]:
     for wanted in flexible:
         chain, _, number = wanted.rpartition(":")
         found = [
@@ -171,9 +209,10 @@ def _flexible_keys(
         ]
         if not found:
             raise UsageError(
-                f"there is no residue {wanted!r} to make flexible", source=source,
+                f"there is no residue {wanted!r} to make flexible",
+                source=source,
                 hint="--flex takes chain and number of residues of the protein: A:45,A:102",
-            )  # fmt: skip
+            )
         name = next(built.name for key, built in zip(keys, repaired.residues, strict=True) if key == found[0])
         if name in ("GLY", "ALA", "PRO", "HOH"):
             raise UsageError(
@@ -223,9 +262,7 @@ def _by_element(model: Model, ligand: Ligand, atom: int, notes: list[str]) -> Ty
     kind = {"N": "NA", "O": "OA", "S": "SA", "Se": "S"}.get(symbol, symbol)
     if kind not in VINA_TYPES:
         kind = "Zn" if gemmi.Element(number).is_metal else "C"
-        notes.append(
-            f"{ligand}: Vina has no {symbol}; it counts as {'a metal' if kind == 'Zn' else 'carbon'}"
-        )
+        notes.append(f"{ligand}: Vina has no {symbol}; it counts as {'a metal' if kind == 'Zn' else 'carbon'}")
     residue = next(each for each in ligand.residues if each.first <= atom < each.last)
     x, y, z = (float(value) for value in model.positions[atom])
     return TypedAtom(residue, residue.name, model.atom_name(atom), number, (x, y, z), kind)
@@ -275,9 +312,7 @@ def _fragments(molecule: Chem.Mol) -> Iterable[tuple[Chem.Mol, Sequence[int]]]:
     return zip(parts, mapping, strict=True)
 
 
-def _molecule(
-    model: Model, ligand: Ligand, wanted: set[int]
-) -> tuple[Chem.Mol, dict[int, tuple[Residue, str]]]:
+def _molecule(model: Model, ligand: Ligand, wanted: set[int]) -> tuple[Chem.Mol, dict[int, tuple[Residue, str]]]:
     """Return the molecule of a group without metals and unmodelled atoms, and whose atom each row is."""
     chemist = Chemist(model)
     definitions = [chemist.definition(residue) for residue in ligand.residues]
@@ -290,9 +325,7 @@ def _molecule(
     builder = build.Builder(parts, tuple(links))
     molecule = builder.molecule()
     owners: dict[int, tuple[Residue, str]] = {}
-    rows = {
-        (number, parts[number].component.atoms[row].name): at for (number, row), at in builder.index.items()
-    }
+    rows = {(number, parts[number].component.atoms[row].name): at for (number, row), at in builder.index.items()}
     atom_of = {rows[end]: atom for atom, end in place.items() if end in rows}
     chemistry.set_conformer(molecule, [position or (0.0, 0.0, 0.0) for position in builder.positions])
     open_ends = _open_ends(model, ligand)

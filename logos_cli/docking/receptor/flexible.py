@@ -40,10 +40,7 @@ class SideChain:
 
     def to_json(self) -> dict[str, Any]:
         """Return what a record says of it."""
-        return {
-            "residue": f"{self.name} {self.residue}",
-            "atoms": {name: list(at) for name, at in self.atoms},
-        }
+        return {"residue": f"{self.name} {self.residue}", "atoms": {name: list(at) for name, at in self.atoms}}
 
 
 def positions_of(pdbqt: str) -> list[NDArray[np.float64]]:
@@ -124,9 +121,7 @@ def from_json(said: Iterable[Mapping[str, Any]]) -> tuple[SideChain, ...]:
         name, _, place = str(each["residue"]).rpartition(" ")
         chain, _, number = place.rpartition(":")
         digits = number.rstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
-        atoms = tuple(
-            (str(atom), (float(x), float(y), float(z))) for atom, (x, y, z) in each["atoms"].items()
-        )
+        atoms = tuple((str(atom), (float(x), float(y), float(z))) for atom, (x, y, z) in each["atoms"].items())
         found.append(SideChain(name, ResidueId((chain, int(digits), number[len(digits) :])), atoms))
     return tuple(found)
 

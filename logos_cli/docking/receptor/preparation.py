@@ -228,9 +228,10 @@ def _check_box(receptor: Receptor, box: Box) -> None:
             f"{axis} {one:.0f} to {other:.0f}" for axis, one, other in zip("xyz", low, high, strict=True)
         )
         raise UsageError(
-            f"the box ({box}) has no atom of the receptor in or near it", source=receptor.name,
+            f"the box ({box}) has no atom of the receptor in or near it",
+            source=receptor.name,
             hint=f"the receptor extends over {extent} Å",
-        )  # fmt: skip
+        )
 
 
 # -- writing -------------------------------------------------------------------------------------------
@@ -306,10 +307,7 @@ def _key(model: Model, chosen: Selection, options: ReceptorOptions) -> str:
         "flexible": options.flexible,
         "versions": {name: _version(name) for name in ("meeko", "openmm", "pdbfixer", "rdkit")},
         "chains": [
-            [
-                (each.name, each.variant, str(each.residue), [(name, at) for name, _, at in each.atoms])
-                for each in chain
-            ]
+            [(each.name, each.variant, str(each.residue), [(name, at) for name, _, at in each.atoms]) for each in chain]
             for chain in chosen.chains
         ],
         "extras": [(str(ligand), ligand.atoms.tolist(), ligand.links) for ligand in chosen.extras],

@@ -76,9 +76,7 @@ def repair(model: Model, chains: list[list[Standard]], ph: float) -> Repaired:
     mm = libraries.load("openmm")
     residues = [each for chain in chains for each in chain]
     topology, positions = _topology(model, chains)
-    fixer = fixer_module.PDBFixer(
-        pdbfile=io.StringIO(_ONE_ATOM), platform=mm.Platform.getPlatformByName("Reference")
-    )
+    fixer = fixer_module.PDBFixer(pdbfile=io.StringIO(_ONE_ATOM), platform=mm.Platform.getPlatformByName("Reference"))
     fixer.topology, fixer.positions = topology, positions
     state = random.getstate()
     try:
@@ -87,9 +85,10 @@ def repair(model: Model, chains: list[list[Standard]], ph: float) -> Repaired:
         _add_hydrogens(fixer, [each.variant for each in residues], ph)
     except (ValueError, KeyError, IndexError, mm.OpenMMException) as error:
         raise StructureError(
-            f"the receptor's missing atoms cannot be built: {str(error).splitlines()[0]}", source=model.name,
+            f"the receptor's missing atoms cannot be built: {str(error).splitlines()[0]}",
+            source=model.name,
             hint="look at the residues with missing atoms, or give a structure that is prepared already",
-        ) from error  # fmt: skip
+        ) from error
     finally:
         random.setstate(state)
     return _read(fixer, residues, n_added)

@@ -22,30 +22,110 @@ from logos_cli.structure.types import Residue, Role
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-COFACTORS = frozenset((
-    "5GP", "ACO", "ADP", "AMP", "ANP", "ATP", "B12", "BCL", "BTN", "CAA", "CBL", "CLA", "CLF", "CNC",
-    "COA", "COB", "COH", "F3S", "F43", "FAD", "FCO", "FDA", "FES", "FMN", "FNR", "GDP", "GNP", "GSH",
-    "GTP", "H2S", "H4B", "HAS", "HBI", "HCA", "HCS", "HDD", "HEA", "HEB", "HEC", "HEM", "HIF", "ICS",
-    "LPA", "LUM", "MCN", "MDO", "MGD", "MQ7", "MTE", "MTQ", "NAD", "NAI", "NAJ", "NAP", "NDP", "NHD",
-    "PCD", "PEB", "PHO", "PLP", "PLQ", "PMP", "PNS", "PQQ", "RET", "SAH", "SAM", "SF4", "SNN", "TDP",
-    "THF", "TPP", "TPQ", "UQ", "UQ1", "UQ2", "XCC",
-))  # fmt: skip
+COFACTORS = frozenset(
+    (
+        "5GP",
+        "ACO",
+        "ADP",
+        "AMP",
+        "ANP",
+        "ATP",
+        "B12",
+        "BCL",
+        "BTN",
+        "CAA",
+        "CBL",
+        "CLA",
+        "CLF",
+        "CNC",
+        "COA",
+        "COB",
+        "COH",
+        "F3S",
+        "F43",
+        "FAD",
+        "FCO",
+        "FDA",
+        "FES",
+        "FMN",
+        "FNR",
+        "GDP",
+        "GNP",
+        "GSH",
+        "GTP",
+        "H2S",
+        "H4B",
+        "HAS",
+        "HBI",
+        "HCA",
+        "HCS",
+        "HDD",
+        "HEA",
+        "HEB",
+        "HEC",
+        "HEM",
+        "HIF",
+        "ICS",
+        "LPA",
+        "LUM",
+        "MCN",
+        "MDO",
+        "MGD",
+        "MQ7",
+        "MTE",
+        "MTQ",
+        "NAD",
+        "NAI",
+        "NAJ",
+        "NAP",
+        "NDP",
+        "NHD",
+        "PCD",
+        "PEB",
+        "PHO",
+        "PLP",
+        "PLQ",
+        "PMP",
+        "PNS",
+        "PQQ",
+        "RET",
+        "SAH",
+        "SAM",
+        "SF4",
+        "SNN",
+        "TDP",
+        "THF",
+        "TPP",
+        "TPQ",
+        "UQ",
+        "UQ1",
+        "UQ2",
+        "XCC",
+    )
+)
 """Coenzymes and prosthetic groups that belong to the binding site when they lie in the box."""
 
 _AS_STANDARD = {"MSE": ("MET", {"SE": "SD"}), "SEC": ("CYS", {"SE": "SG"}), "UNK": ("ALA", {})}
 """Residues that are built as another one: the name, and atoms that are renamed."""
 
 _VARIANTS = {
-    "ASH": "ASP", "GLH": "GLU", "LYN": "LYS", "CYX": "CYS", "CYM": "CYS", "HID": "HIS", "HIE": "HIS", "HIP": "HIS",
-    "HSD": "HIS", "HSE": "HIS", "HSP": "HIS",
-}  # fmt: skip
+    "ASH": "ASP",
+    "GLH": "GLU",
+    "LYN": "LYS",
+    "CYX": "CYS",
+    "CYM": "CYS",
+    "HID": "HIS",
+    "HIE": "HIS",
+    "HIP": "HIS",
+    "HSD": "HIS",
+    "HSE": "HIS",
+    "HSP": "HIS",
+}
 _CHARMM = {"HSD": "HID", "HSE": "HIE", "HSP": "HIP", "CYM": "CYX"}
 _BY_HYDROGENS = (("ASP", {"HD1", "HD2"}, "ASH"), ("GLU", {"HE1", "HE2"}, "GLH"))
 _OLD_NAMES = {"O1P": "OP1", "O2P": "OP2", "OT1": "O", "OT2": "OXT"}
 _BACKBONE = ("N", "CA", "C")
-STANDARD = frozenset(
-    name for name in residue_names.STANDARD if name not in ("SEC", "PYL", "ASX", "GLX", "XLE", "UNK")
-)
+STANDARD = frozenset(name for name in residue_names.STANDARD if name not in ("SEC", "PYL", "ASX", "GLX", "XLE", "UNK"))
 NUCLEOTIDES = frozenset(("A", "C", "G", "U", "DA", "DC", "DG", "DT"))
 
 
@@ -122,9 +202,10 @@ def select(model: Model, box: Box, keep: Keep, occupied: NDArray[np.float64] | N
     if not inside:
         what = "nucleic acid only" if model.residues.with_role(Role.NUCLEIC) else "no amino acids"
         raise StructureError(
-            f"the receptor has no protein chain ({what})", source=model.name,
+            f"the receptor has no protein chain ({what})",
+            source=model.name,
             hint="give the file of the protein; -l takes the ligands",
-        )  # fmt: skip
+        )
     inside.update(model.residues.with_role(Role.NUCLEIC))
     chooser.add_chains(sorted(inside))
     chooser.add_heterogens(loose)
@@ -155,19 +236,17 @@ class _Chooser:
                 self.found.extras.append(Ligand([residue], self.model.atoms([index])))
                 changed[residue.name] += 1
                 continue
-            if (
-                standard.name in STANDARD
-                and len({name for name, _, _ in standard.atoms}.intersection(_BACKBONE)) < 3
-            ):
+            if standard.name in STANDARD and len({name for name, _, _ in standard.atoms}.intersection(_BACKBONE)) < 3:
                 n_incomplete += 1
                 continue
             groups.setdefault((residue.chain, residue.label_chain), []).append(standard)
         self.found.chains = list(groups.values())
         if not self.found.chains:
             raise StructureError(
-                "the receptor has no residue with a complete backbone (N, CA, C)", source=self.model.name,
+                "the receptor has no residue with a complete backbone (N, CA, C)",
+                source=self.model.name,
                 hint="docking needs all atoms; a trace of Cα atoms will not do",
-            )  # fmt: skip
+            )
         if n_incomplete:
             residues = "1 residue lacks" if n_incomplete == 1 else f"{n_incomplete} residues lack"
             self.found.notes.append(f"{residues} part of the backbone and is left out")
@@ -198,18 +277,14 @@ class _Chooser:
         if dropped:
             self.found.notes.append(f"dropped from the box: {_counted(dropped)} (--keep keeps them)")
         if self.found.left_out:
-            self.found.notes.append(
-                f"taken out, since the box is drawn around it: {', '.join(self.found.left_out)}"
-            )
+            self.found.notes.append(f"taken out, since the box is drawn around it: {', '.join(self.found.left_out)}")
 
     def add_waters(self) -> None:
         """Add the waters in the box."""
         waters = []
         for index in self.model.residues.with_role(Role.WATER):
             residue = self.model.residues[index]
-            atoms = [
-                atom for atom in self.model.atoms([index]).tolist() if int(self.model.elements[atom]) == 8
-            ]
+            atoms = [atom for atom in self.model.atoms([index]).tolist() if int(self.model.elements[atom]) == 8]
             if atoms and self.box.contains(self.model.positions[atoms[:1]]).all():
                 waters.append(Standard(residue, "HOH", [("O", 8, atoms[0])]))
         if waters:

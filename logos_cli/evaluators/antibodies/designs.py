@@ -60,13 +60,7 @@ def recovery(native: VariableDomain, design: VariableDomain, name: str) -> float
     if spans[0] is None or spans[1] is None or spans[0][0] == spans[0][1]:
         return None
     wanted, given = (
-        dict(
-            zip(
-                each.numbers[span[0] - each.start : span[1] - each.start],
-                each.sequence[slice(*span)],
-                strict=True,
-            )
-        )
+        dict(zip(each.numbers[span[0] - each.start : span[1] - each.start], each.sequence[slice(*span)], strict=True))
         for each, span in zip((native, design), spans, strict=True)
         if span is not None
     )
@@ -94,10 +88,7 @@ def pseudo_log_likelihood(text: str, places: Sequence[int], total_logps: TotalLo
         Nats a residue; 0 is certainty, -3.0 is blind guessing.
     """
     exchanged = [
-        text[:place] + letter + text[place + 1 :]
-        for place in places
-        for letter in AMINO_ACIDS
-        if letter != text[place]
+        text[:place] + letter + text[place + 1 :] for place in places for letter in AMINO_ACIDS if letter != text[place]
     ]
     logps = np.asarray(total_logps([text, *exchanged]), dtype=np.float64)
     found, start = [], 1

@@ -37,18 +37,26 @@ def _cdr_metrics() -> Iterable[Metric]:
             f"recovery_{name}",
             f"Share of the residues of {label} of the native antibody that the design has at the same number. The "
             "native antibody is that of the same framework.",
-            better="higher", source=_RADAB, needs=_TRUTH,
-        )  # fmt: skip
+            better="higher",
+            source=_RADAB,
+            needs=_TRUTH,
+        )
         yield Metric(
-            f"length_match_{name}", f"{label} is as long as that of the native antibody.",
-            better="higher", source=_RADAB, needs=_TRUTH,
-        )  # fmt: skip
+            f"length_match_{name}",
+            f"{label} is as long as that of the native antibody.",
+            better="higher",
+            source=_RADAB,
+            needs=_TRUTH,
+        )
         yield Metric(
             f"plausibility_{name}",
             f"Mean pseudo-log-likelihood of the residues of {label}, each given all others, under the language model "
             "itself: not on the scale of the published figures, which come from another model.",
-            "nat", "higher", source=_RADAB, needs=_MODEL,
-        )  # fmt: skip
+            "nat",
+            "higher",
+            source=_RADAB,
+            needs=_MODEL,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,21 +78,22 @@ class AntibodyEvaluator(Evaluator):
             "antibody_numbered",
             "Every chain holds a variable domain that numbers as one of antibodies do (ANARCII's score is above 25), "
             "and no two are of one kind.",
-            better="higher", source=_ANARCII,
+            better="higher",
+            source=_ANARCII,
         ),
         Metric("chain_types", "H, K (kappa) and L (lambda) of the chains, in their order.", source=_ANARCII),
         Metric("numbering_score", "ANARCII's score of its numbering, the lowest of the chains.", source=_ANARCII),
         *_cdr_metrics(),
-    )  # fmt: skip
+    )
     summary_metrics = (
         Metric(
-            "antibody_rate", "Share of all answers, malformed ones too, that number as antibodies.",
-            better="higher", source=_ANARCII,
+            "antibody_rate",
+            "Share of all answers, malformed ones too, that number as antibodies.",
+            better="higher",
+            source=_ANARCII,
         ),
-        Metric(
-            "h3_unique_rate", "Share of different CDR-H3 among those that are there.", source=_CDRS,
-        ),
-    )  # fmt: skip
+        Metric("h3_unique_rate", "Share of different CDR-H3 among those that are there.", source=_CDRS),
+    )
 
     def prepare(self, wanted: Collection[str], context: Context) -> None:
         """Read the right answers and the model; ANARCII itself waits for a chain to number."""
@@ -100,23 +109,16 @@ class AntibodyEvaluator(Evaluator):
         """Return the values of one antibody."""
         return self.score_batch([subject], wanted, context)[0]
 
-    def score_batch(
-        self, subjects: Sequence[Subject], wanted: Collection[str], context: Context
-    ) -> list[Values]:
+    def score_batch(self, subjects: Sequence[Subject], wanted: Collection[str], context: Context) -> list[Values]:
         """Return the values of several antibodies, numbered together."""
         try:
             numbered = _number(list(map(_chains, subjects)), SCHEME)
         except MissingError as error:
             missing = Unavailable(f"{error.message} ({error.hint})")
             return [dict.fromkeys(wanted, missing) for _ in subjects]
-        return [
-            self._values(subject, each, wanted, context)
-            for subject, each in zip(subjects, numbered, strict=True)
-        ]
+        return [self._values(subject, each, wanted, context) for subject, each in zip(subjects, numbered, strict=True)]
 
-    def _values(
-        self, subject: Subject, numbered: _Numbered, wanted: Collection[str], context: Context
-    ) -> Values:
+    def _values(self, subject: Subject, numbered: _Numbered, wanted: Collection[str], context: Context) -> Values:
         if not numbered.domains:
             reason = Unavailable(numbered.reason or "it is no antibody")
             return {"antibody_numbered": False, **dict.fromkeys(set(wanted) - {"antibody_numbered"}, reason)}
@@ -264,8 +266,7 @@ def _recoveries(subject: Subject, domains: Sequence[VariableDomain], truth: Refe
             values |= dict.fromkeys(places, native)
             continue
         pair = [
-            next((domain for domain in each if domain.locus == name[0].upper()), None)
-            for each in (native, domains)
+            next((domain for domain in each if domain.locus == name[0].upper()), None) for each in (native, domains)
         ]
         share = None if pair[0] is None or pair[1] is None else recovery(pair[0], pair[1], name.upper())
         if share is None or pair[0] is None or pair[1] is None:

@@ -7,16 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from logos_cli.errors import LogosError
-from logos_cli.evaluators.base import (
-    Context,
-    Estimate,
-    Evaluator,
-    Metric,
-    Subject,
-    Unavailable,
-    Value,
-    Values,
-)
+from logos_cli.evaluators.base import Context, Estimate, Evaluator, Metric, Subject, Unavailable, Value, Values
 from logos_cli.grammar import Form
 from logos_cli.objects.material import Material
 
@@ -24,32 +15,54 @@ _MOFFLOW = "MOFFlow-2 (Kim et al. 2025), sequence level only: no structure is pr
 _LIBRARY = "the reference set, or else of what logos-nano was trained on"
 
 _METRICS: Final = (
-    Metric("mof_valid",
-           f"Sequence level: every metal node is one of {_LIBRARY}, and RDKit accepts every linker.",
-           better="higher", source=_MOFFLOW),
-    Metric("mof_novel", f"Sequence level: the same node and linkers are none of {_LIBRARY}.",
-           better="higher", source=_MOFFLOW),
+    Metric(
+        "mof_valid",
+        f"Sequence level: every metal node is one of {_LIBRARY}, and RDKit accepts every linker.",
+        better="higher",
+        source=_MOFFLOW,
+    ),
+    Metric(
+        "mof_novel",
+        f"Sequence level: the same node and linkers are none of {_LIBRARY}.",
+        better="higher",
+        source=_MOFFLOW,
+    ),
     Metric("new_nodes", f"Different metal nodes that are none of {_LIBRARY}.", source=_MOFFLOW),
     Metric("new_linkers", f"Different linkers that are none of {_LIBRARY}.", source=_MOFFLOW),
     Metric("n_linkers", "Linkers, repeats counted."),
-    Metric("mofkey", "Metals and the skeletons of the linkers' InChIKeys; the topology is not known.",
-           source="MOFkey (Bucior et al. 2019, 10.1021/acs.cgd.8b01050) without its topology"),
-)  # fmt: skip
+    Metric(
+        "mofkey",
+        "Metals and the skeletons of the linkers' InChIKeys; the topology is not known.",
+        source="MOFkey (Bucior et al. 2019, 10.1021/acs.cgd.8b01050) without its topology",
+    ),
+)
 _SUMMARY: Final = (
-    Metric("mof_validity", "Share of all records, malformed ones too, that are valid at sequence level.",
-           better="higher", source=_MOFFLOW),
-    Metric("mof_uniqueness", "Share of the valid frameworks that repeat no earlier one.",
-           better="higher", source=_MOFFLOW),
+    Metric(
+        "mof_validity",
+        "Share of all records, malformed ones too, that are valid at sequence level.",
+        better="higher",
+        source=_MOFFLOW,
+    ),
+    Metric(
+        "mof_uniqueness", "Share of the valid frameworks that repeat no earlier one.", better="higher", source=_MOFFLOW
+    ),
     Metric("mof_novelty", "Share of the different valid frameworks that are novel.", better="higher", source=_MOFFLOW),
-    Metric("vnu_sequence_level",
-           "Share of all records that are valid, novel and unique at sequence level. The published VNU demands a "
-           "structure that passes MOFChecker besides: this one is higher.", better="higher", source=_MOFFLOW),
-    Metric("new_building_block_rate",
-           "Share of all records whose linkers RDKit accepts, whose nodes hold a metal, and of which a node or linker "
-           f"is none of {_LIBRARY}.", source=_MOFFLOW),
+    Metric(
+        "vnu_sequence_level",
+        "Share of all records that are valid, novel and unique at sequence level. The published VNU demands a "
+        "structure that passes MOFChecker besides: this one is higher.",
+        better="higher",
+        source=_MOFFLOW,
+    ),
+    Metric(
+        "new_building_block_rate",
+        "Share of all records whose linkers RDKit accepts, whose nodes hold a metal, and of which a node or linker "
+        f"is none of {_LIBRARY}.",
+        source=_MOFFLOW,
+    ),
     Metric("new_linker_rate", "The same, for linkers.", source=_MOFFLOW),
     Metric("new_node_rate", "The same, for metal nodes.", source=_MOFFLOW),
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +127,7 @@ class MaterialEvaluator(Evaluator):
         except LogosError:
             return _Seen()
         valid = framework.problem is None
-        return _Seen(
-            framework.sequence if valid else None, valid and framework.is_novel, new_node, new_linker
-        )
+        return _Seen(framework.sequence if valid else None, valid and framework.is_novel, new_node, new_linker)
 
     def summarise(
         self,

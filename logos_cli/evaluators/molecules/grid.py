@@ -51,7 +51,7 @@ def _cells(records: Sequence[Record], metrics: Sequence[str]) -> tuple[list[str 
     if not 0 < len(records) <= MOST:
         raise InputError(
             f"a drawing holds 1 to {MOST:,} records, not {len(records):,}", hint="choose some: --top 100 --by qed"
-        )  # fmt: skip
+        )
     cells = [_cell(record, metrics) for record in records]
     return [smiles for smiles, _ in cells], [legend for _, legend in cells]
 

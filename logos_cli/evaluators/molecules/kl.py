@@ -17,9 +17,7 @@ from logos_cli.evaluators.molecules.properties import MeasuredMolecule, morgan_f
 from logos_cli.evaluators.molecules.sets import FingerprintSet, Floats, Words, packed
 
 CONTINUOUS: Final = ("BertzCT", "MolLogP", "MolWt", "TPSA")
-DISCRETE: Final = (
-    "NumHAcceptors", "NumHDonors", "NumRotatableBonds", "NumAliphaticRings", "NumAromaticRings",
-)  # fmt: skip
+DISCRETE: Final = ("NumHAcceptors", "NumHDonors", "NumRotatableBonds", "NumAliphaticRings", "NumAromaticRings")
 _BERTZ_REACH: Final = 100
 _FINGERPRINT_BITS: Final = 4096
 _N_POINTS: Final = 1000
@@ -62,9 +60,7 @@ def bertz_complexity(molecule: Chem.Mol) -> float:
     near: list[list[tuple[int, float]]] = [[] for _ in kinds]
     connections: defaultdict[tuple[int, ...], float] = defaultdict(float)
     firsts, seconds = np.nonzero(orders)
-    for first, second, order in zip(
-        firsts.tolist(), seconds.tolist(), orders[firsts, seconds].tolist(), strict=True
-    ):
+    for first, second, order in zip(firsts.tolist(), seconds.tolist(), orders[firsts, seconds].tolist(), strict=True):
         near[first].append((kinds[second], order))
         if order > 1 and first < second:
             pair = min(kinds[first], kinds[second]), max(kinds[first], kinds[second])
@@ -132,9 +128,7 @@ def divergences(reference: tuple[Floats, Words], sampled: tuple[Floats, Words]) 
     for column, name in enumerate((*CONTINUOUS, *DISCRETE)):
         diverge = continuous_divergence if name in CONTINUOUS else discrete_divergence
         found[name] = diverge(reference[0][:, column], sampled[0][:, column])
-    found["internal_similarity"] = continuous_divergence(
-        nearest_within(reference[1]), nearest_within(sampled[1])
-    )
+    found["internal_similarity"] = continuous_divergence(nearest_within(reference[1]), nearest_within(sampled[1]))
     return found
 
 

@@ -7,17 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from logos_cli.errors import LogosError
-from logos_cli.evaluators.base import (
-    Context,
-    Estimate,
-    Evaluator,
-    Metric,
-    Need,
-    Subject,
-    Unavailable,
-    Value,
-    Values,
-)
+from logos_cli.evaluators.base import Context, Estimate, Evaluator, Metric, Need, Subject, Unavailable, Value, Values
 from logos_cli.grammar import Form
 
 if TYPE_CHECKING:
@@ -34,105 +24,238 @@ _FINGERPRINT = "Morgan fingerprint, radius 2, 1024 bits"
 _DRAWN = "at most 10,000 molecules of the reference set, drawn at random"
 
 _ATTRIBUTES: Final[dict[str, str]] = {
-    "smiles": "canonical_smiles", "clogp": "logp", "scaffold": "scaffold", "moses_filters": "moses_filters",
-    **{name: name for name in (
-        "heavy_atoms", "mw", "tpsa", "hbd", "hba", "rotatable_bonds", "rings", "aromatic_rings", "fsp3",
-        "lipinski_violations", "qed", "sa",
-    )},
-}  # fmt: skip
+    "smiles": "canonical_smiles",
+    "clogp": "logp",
+    "scaffold": "scaffold",
+    "moses_filters": "moses_filters",
+    **{
+        name: name
+        for name in (
+            "heavy_atoms",
+            "mw",
+            "tpsa",
+            "hbd",
+            "hba",
+            "rotatable_bonds",
+            "rings",
+            "aromatic_rings",
+            "fsp3",
+            "lipinski_violations",
+            "qed",
+            "sa",
+        )
+    },
+}
 """Metrics that are attributes of the measured molecule."""
 
 _METRICS: Final = (
     Metric(
-        "molecule_valid", "RDKit parses and sanitizes the SMILES. The other metrics say why it does not.",
-        better="higher", source="RDKit",
+        "molecule_valid",
+        "RDKit parses and sanitizes the SMILES. The other metrics say why it does not.",
+        better="higher",
+        source="RDKit",
     ),
     Metric("smiles", "Canonical isomeric SMILES.", source="RDKit"),
     Metric("heavy_atoms", "Atoms other than hydrogen.", source="RDKit"),
     Metric("mw", "Average molecular weight.", "Da", source="RDKit"),
-    Metric("clogp", "Octanol-water partition coefficient by atom contributions.",
-           source="Wildman and Crippen 1999 (10.1021/ci990307l), by RDKit"),
-    Metric("tpsa", "Topological polar surface area of N and O.", "Å²",
-           source="Ertl et al. 2000 (10.1021/jm000942e), by RDKit"),
+    Metric(
+        "clogp",
+        "Octanol-water partition coefficient by atom contributions.",
+        source="Wildman and Crippen 1999 (10.1021/ci990307l), by RDKit",
+    ),
+    Metric(
+        "tpsa",
+        "Topological polar surface area of N and O.",
+        "Å²",
+        source="Ertl et al. 2000 (10.1021/jm000942e), by RDKit",
+    ),
     Metric("hbd", "Hydrogen-bond donors.", source="RDKit CalcNumHBD"),
     Metric("hba", "Hydrogen-bond acceptors.", source="RDKit CalcNumHBA"),
-    Metric("rotatable_bonds", "Rotatable bonds; those of amides, esters and terminal groups do not count.",
-           source="RDKit, strict definition"),
+    Metric(
+        "rotatable_bonds",
+        "Rotatable bonds; those of amides, esters and terminal groups do not count.",
+        source="RDKit, strict definition",
+    ),
     Metric("rings", "Rings of the smallest set.", source="RDKit"),
     Metric("aromatic_rings", "Rings all of whose bonds are aromatic.", source="RDKit"),
-    Metric("fsp3", "Share of the carbon atoms (not of all atoms) that are sp3.", better="higher",
-           source="Lovering et al. 2009 (10.1021/jm901241e), by RDKit"),
-    Metric("lipinski_violations",
-           "How many of the four rules are broken: MW > 500, logP > 5, more than 5 N-H and O-H, more than 10 N and O.",
-           better="lower", source="Lipinski et al. 1997 (10.1016/S0169-409X(96)00423-1)"),
-    Metric("qed", "Quantitative estimate of drug-likeness, 0 to 1.", better="higher",
-           source="Bickerton et al. 2012 (10.1038/nchem.1243), mean weights, by RDKit"),
-    Metric("sa", "Synthetic accessibility, from 1 (easy) to 10.", better="lower",
-           source="Ertl and Schuffenhauer 2009 (10.1186/1758-2946-1-8), RDKit Contrib"),
+    Metric(
+        "fsp3",
+        "Share of the carbon atoms (not of all atoms) that are sp3.",
+        better="higher",
+        source="Lovering et al. 2009 (10.1021/jm901241e), by RDKit",
+    ),
+    Metric(
+        "lipinski_violations",
+        "How many of the four rules are broken: MW > 500, logP > 5, more than 5 N-H and O-H, more than 10 N and O.",
+        better="lower",
+        source="Lipinski et al. 1997 (10.1016/S0169-409X(96)00423-1)",
+    ),
+    Metric(
+        "qed",
+        "Quantitative estimate of drug-likeness, 0 to 1.",
+        better="higher",
+        source="Bickerton et al. 2012 (10.1038/nchem.1243), mean weights, by RDKit",
+    ),
+    Metric(
+        "sa",
+        "Synthetic accessibility, from 1 (easy) to 10.",
+        better="lower",
+        source="Ertl and Schuffenhauer 2009 (10.1186/1758-2946-1-8), RDKit Contrib",
+    ),
     Metric("scaffold", "Scaffold as canonical SMILES; empty for a molecule without rings.", source=_MURCKO),
-    Metric("pains", "Pan-assay interference patterns in the molecule.", better="lower",
-           source="Baell and Holloway 2010 (10.1021/jm901137j), the 480 patterns of RDKit"),
-    Metric("brenk", "Unwanted groups in the molecule.", better="lower",
-           source="Brenk et al. 2008 (10.1002/cmdc.200700139), the patterns of RDKit"),
+    Metric(
+        "pains",
+        "Pan-assay interference patterns in the molecule.",
+        better="lower",
+        source="Baell and Holloway 2010 (10.1021/jm901137j), the 480 patterns of RDKit",
+    ),
+    Metric(
+        "brenk",
+        "Unwanted groups in the molecule.",
+        better="lower",
+        source="Brenk et al. 2008 (10.1002/cmdc.200700139), the patterns of RDKit",
+    ),
     Metric("alerts", "Names of the PAINS and unwanted groups; empty if there is none.", source="RDKit"),
-    Metric("moses_filters",
-           "Passes the filters of MOSES: elements C N O S F Cl Br H, no charge, no ring of 8 or more, no medicinal "
-           "chemistry filter (MCF), no PAINS.", better="higher",
-           source=f"{_MOSES}; its MCF, RDKit's PAINS (some patterns corrected since)"),
-    Metric("molecule_novel_nano",
-           "Is none of the molecules, ligands, reactants and products that logos-nano was trained on (canonical "
-           "isomeric SMILES; 1 in 100,000 new ones is taken for known).", better="higher", source=_NANO),
-    Metric("molecule_novel", "Is not in the reference set (canonical isomeric SMILES).", better="higher",
-           source=_MOSES, needs=_REFERENCE),
-    Metric("nearest_similarity",
-           f"Tanimoto similarity to the nearest molecule of the reference set ({_FINGERPRINT}).",
-           source=_MOSES, needs=_REFERENCE),
-)  # fmt: skip
+    Metric(
+        "moses_filters",
+        "Passes the filters of MOSES: elements C N O S F Cl Br H, no charge, no ring of 8 or more, no medicinal "
+        "chemistry filter (MCF), no PAINS.",
+        better="higher",
+        source=f"{_MOSES}; its MCF, RDKit's PAINS (some patterns corrected since)",
+    ),
+    Metric(
+        "molecule_novel_nano",
+        "Is none of the molecules, ligands, reactants and products that logos-nano was trained on (canonical "
+        "isomeric SMILES; 1 in 100,000 new ones is taken for known).",
+        better="higher",
+        source=_NANO,
+    ),
+    Metric(
+        "molecule_novel",
+        "Is not in the reference set (canonical isomeric SMILES).",
+        better="higher",
+        source=_MOSES,
+        needs=_REFERENCE,
+    ),
+    Metric(
+        "nearest_similarity",
+        f"Tanimoto similarity to the nearest molecule of the reference set ({_FINGERPRINT}).",
+        source=_MOSES,
+        needs=_REFERENCE,
+    ),
+)
 
 _SUMMARY: Final = (
-    Metric("molecule_validity", "Share of all records, malformed ones too, whose molecule RDKit accepts.",
-           better="higher", source=_MOSES),
-    Metric("molecule_uniqueness", "Share of the valid molecules that repeat no earlier one (canonical SMILES).",
-           better="higher", source=_MOSES),
+    Metric(
+        "molecule_validity",
+        "Share of all records, malformed ones too, whose molecule RDKit accepts.",
+        better="higher",
+        source=_MOSES,
+    ),
+    Metric(
+        "molecule_uniqueness",
+        "Share of the valid molecules that repeat no earlier one (canonical SMILES).",
+        better="higher",
+        source=_MOSES,
+    ),
     Metric("unique_at_1000", "Uniqueness of the first 1,000 valid molecules.", better="higher", source=_MOSES),
     Metric("unique_at_10000", "Uniqueness of the first 10,000 valid molecules.", better="higher", source=_MOSES),
-    Metric("guacamol_uniqueness", "Uniqueness of the valid molecules, stereochemistry left aside.",
-           better="higher", source=_GUACAMOL),
-    Metric("molecule_novelty_nano", "Share of the different valid molecules that logos-nano was not trained on.",
-           better="higher", source=_NANO),
-    Metric("valid_novel_unique_nano",
-           "Share of all records that are valid, no repeat and not among what logos-nano was trained on.",
-           better="higher", source=_NANO),
-    Metric("molecule_novelty", "Share of the different valid molecules that are not in the reference set.",
-           better="higher", source=_MOSES, needs=_REFERENCE),
-    Metric("guacamol_novelty", "Novelty, stereochemistry left aside.",
-           better="higher", source=_GUACAMOL, needs=_REFERENCE),
-    Metric("internal_diversity_1",
-           f"IntDiv1: one minus the mean similarity of all pairs ({_FINGERPRINT}), a molecule with itself included; of "
-           "10,000 molecules at most.", better="higher", source=_MOSES),
-    Metric("internal_diversity_2",
-           "IntDiv2: as IntDiv1, with the root of each molecule's mean squared similarity.",
-           better="higher", source=_MOSES),
+    Metric(
+        "guacamol_uniqueness",
+        "Uniqueness of the valid molecules, stereochemistry left aside.",
+        better="higher",
+        source=_GUACAMOL,
+    ),
+    Metric(
+        "molecule_novelty_nano",
+        "Share of the different valid molecules that logos-nano was not trained on.",
+        better="higher",
+        source=_NANO,
+    ),
+    Metric(
+        "valid_novel_unique_nano",
+        "Share of all records that are valid, no repeat and not among what logos-nano was trained on.",
+        better="higher",
+        source=_NANO,
+    ),
+    Metric(
+        "molecule_novelty",
+        "Share of the different valid molecules that are not in the reference set.",
+        better="higher",
+        source=_MOSES,
+        needs=_REFERENCE,
+    ),
+    Metric(
+        "guacamol_novelty", "Novelty, stereochemistry left aside.", better="higher", source=_GUACAMOL, needs=_REFERENCE
+    ),
+    Metric(
+        "internal_diversity_1",
+        f"IntDiv1: one minus the mean similarity of all pairs ({_FINGERPRINT}), a molecule with itself included; of "
+        "10,000 molecules at most.",
+        better="higher",
+        source=_MOSES,
+    ),
+    Metric(
+        "internal_diversity_2",
+        "IntDiv2: as IntDiv1, with the root of each molecule's mean squared similarity.",
+        better="higher",
+        source=_MOSES,
+    ),
     Metric("n_scaffolds", "Different scaffolds.", source=_MURCKO),
-    Metric("scaffold_diversity", "Share of the valid molecules whose scaffold no earlier one has.",
-           better="higher", source=_MURCKO),
-    Metric("snn", "Mean similarity to the nearest molecule of the reference set.", better="higher",
-           source=_MOSES, needs=_REFERENCE),
-    Metric("fragment_similarity", f"Frag: cosine of how often BRICS fragments occur here and in {_DRAWN}.",
-           better="higher", source=_MOSES, needs=_REFERENCE),
-    Metric("scaffold_similarity", f"Scaf: cosine of how often scaffolds of 2 or more rings occur here and in {_DRAWN}.",
-           better="higher", source=_MOSES, needs=_REFERENCE),
+    Metric(
+        "scaffold_diversity",
+        "Share of the valid molecules whose scaffold no earlier one has.",
+        better="higher",
+        source=_MURCKO,
+    ),
+    Metric(
+        "snn",
+        "Mean similarity to the nearest molecule of the reference set.",
+        better="higher",
+        source=_MOSES,
+        needs=_REFERENCE,
+    ),
+    Metric(
+        "fragment_similarity",
+        f"Frag: cosine of how often BRICS fragments occur here and in {_DRAWN}.",
+        better="higher",
+        source=_MOSES,
+        needs=_REFERENCE,
+    ),
+    Metric(
+        "scaffold_similarity",
+        f"Scaf: cosine of how often scaffolds of 2 or more rings occur here and in {_DRAWN}.",
+        better="higher",
+        source=_MOSES,
+        needs=_REFERENCE,
+    ),
     *(
-        Metric(f"{name}_distance", f"Wasserstein-1 distance of {name} from {_DRAWN}.", unit, "lower",
-               source=_MOSES, needs=_REFERENCE)
+        Metric(
+            f"{name}_distance",
+            f"Wasserstein-1 distance of {name} from {_DRAWN}.",
+            unit,
+            "lower",
+            source=_MOSES,
+            needs=_REFERENCE,
+        )
         for name, unit in (("qed", None), ("sa", None), ("clogp", None), ("mw", "Da"))
     ),
-    Metric("guacamol_kl",
-           "Mean of exp(-KL) over nine descriptors and the similarity to the nearest other molecule, 0 to 1; against "
-           f"{_DRAWN}.", better="higher", source=_GUACAMOL, needs=_REFERENCE),
-    Metric("fcd", f"Fréchet ChemNet distance from {_DRAWN}; 5,000 on either side at least.", better="lower",
-           source="Preuer et al. 2018 (10.1021/acs.jcim.8b00234), package fcd_torch", needs=_REFERENCE),
-)  # fmt: skip
+    Metric(
+        "guacamol_kl",
+        "Mean of exp(-KL) over nine descriptors and the similarity to the nearest other molecule, 0 to 1; against "
+        f"{_DRAWN}.",
+        better="higher",
+        source=_GUACAMOL,
+        needs=_REFERENCE,
+    ),
+    Metric(
+        "fcd",
+        f"Fréchet ChemNet distance from {_DRAWN}; 5,000 on either side at least.",
+        better="lower",
+        source="Preuer et al. 2018 (10.1021/acs.jcim.8b00234), package fcd_torch",
+        needs=_REFERENCE,
+    ),
+)
 
 
 def _reference(context: Context) -> MoleculeReference | None:
@@ -171,9 +294,7 @@ class MoleculeEvaluator(Evaluator):
         """Return the properties of one molecule."""
         return self.score_batch((subject,), wanted, context)[0]
 
-    def score_batch(
-        self, subjects: Sequence[Subject], wanted: Collection[str], context: Context
-    ) -> list[Values]:
+    def score_batch(self, subjects: Sequence[Subject], wanted: Collection[str], context: Context) -> list[Values]:
         """Return the properties of several molecules: one property of all of them after the other is faster."""
         from logos_cli.evaluators.molecules.properties import N_KEPT
 

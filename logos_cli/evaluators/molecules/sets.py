@@ -166,9 +166,7 @@ def _n_bits(words: Words) -> NDArray[np.uint16]:
     return np.asarray(np.unpackbits(octets, axis=2).sum(axis=(0, 2), dtype=np.uint16))
 
 
-def cosine_similarity(
-    generated: Sequence[Collection[str]], reference: Mapping[str, int], what: str
-) -> Estimate:
+def cosine_similarity(generated: Sequence[Collection[str]], reference: Mapping[str, int], what: str) -> Estimate:
     """Return the cosine of how often parts (fragments, scaffolds) occur in two sets (MOSES: Frag, Scaf).
 
     The interval is that of the first-order expansion over molecules, as for :func:`internal_diversity`.
@@ -213,8 +211,7 @@ class ChemNetDistance:
             from fcd_torch import FCD
         except ImportError as error:
             raise MissingError(
-                "the Fréchet ChemNet distance needs the package fcd_torch",
-                hint="pip install 'logos-cli[fcd]'",
+                "the Fréchet ChemNet distance needs the package fcd_torch", hint="pip install 'logos-cli[fcd]'"
             ) from error
         self._distance = FCD(device="cpu", n_jobs=1)
 
@@ -226,6 +223,5 @@ class ChemNetDistance:
                 return float(self._distance(gen=list(generated), ref=list(reference)))
             except AttributeError as error:
                 raise MissingError(
-                    f"fcd_torch does not work with what is installed: {error}",
-                    hint='pip install "numpy==2.4.*"',
+                    f"fcd_torch does not work with what is installed: {error}", hint='pip install "numpy==2.4.*"'
                 ) from error

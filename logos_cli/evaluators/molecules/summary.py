@@ -142,9 +142,7 @@ class MoleculeSet:
         try:
             return self._figures[name]()
         except LogosError as error:
-            return Estimate.unknown(
-                error.message + (f" ({error.hint})" if error.hint else ""), len(self._valid)
-            )
+            return Estimate.unknown(error.message + (f" ({error.hint})" if error.hint else ""), len(self._valid))
 
     @cached_property
     def _figures(self) -> dict[str, Callable[[], Estimate]]:
@@ -157,9 +155,7 @@ class MoleculeSet:
             "molecule_novelty_nano": lambda: novelty(self._smiles, embedded_index().keys(Part.MOLECULE)),
             "valid_novel_unique_nano": self._valid_novel_unique,
             "molecule_novelty": lambda: novelty(self._smiles, self._compared_with.keys),
-            "guacamol_novelty": lambda: novelty(
-                [each.flat for each in self._valid], self._compared_with.flat_keys
-            ),
+            "guacamol_novelty": lambda: novelty([each.flat for each in self._valid], self._compared_with.flat_keys),
             "internal_diversity_1": lambda: self._diversity[0],
             "internal_diversity_2": lambda: self._diversity[1],
             "n_scaffolds": self._n_scaffolds,
@@ -171,13 +167,10 @@ class MoleculeSet:
             "scaffold_similarity": lambda: cosine_similarity(
                 [each.scaffolds for each in self._compared], self._compared_with.scaffolds, "scaffold of two rings"
             ),
-            **{
-                f"{'clogp' if name == 'logp' else name}_distance": partial(self._distance, name)
-                for name in DISTANCES
-            },
+            **{f"{'clogp' if name == 'logp' else name}_distance": partial(self._distance, name) for name in DISTANCES},
             "guacamol_kl": self._kl,
             "fcd": self._chemnet_distance,
-        }  # fmt: skip
+        }
 
     @property
     def _smiles(self) -> list[str]:
@@ -204,9 +197,7 @@ class MoleculeSet:
         return internal_diversity(_fingerprints(each.fingerprint for each in self._valid), seed=self._seed)
 
     def _n_scaffolds(self) -> Estimate:
-        return Estimate(
-            len({each.scaffold for each in self._valid if each.scaffold is not None}), len(self._valid)
-        )
+        return Estimate(len({each.scaffold for each in self._valid if each.scaffold is not None}), len(self._valid))
 
     def _snn(self) -> Estimate:
         self._compared_with.fingerprints  # noqa: B018 - raises if nothing was compared

@@ -13,9 +13,7 @@ Floats = NDArray[np.float64]
 
 def mutation_scores(variants: Sequence[str], wild_type: str) -> Floats:
     """Return minus the number of residues that differ; variants are as long as the wild type."""
-    return np.array(
-        [-sum(a != b for a, b in zip(variant, wild_type, strict=True)) for variant in variants], np.float64
-    )
+    return np.array([-sum(a != b for a, b in zip(variant, wild_type, strict=True)) for variant in variants], np.float64)
 
 
 def blosum_scores(variants: Sequence[str], wild_type: str) -> Floats:

@@ -82,9 +82,7 @@ def nearest(sequences: Sequence[str], pool: Sequence[str], most: int | None = No
     return found
 
 
-def base_pool(
-    sequences: Sequence[str], fitness: Sequence[float] | Floats, difficulty: Difficulty
-) -> list[int]:
+def base_pool(sequences: Sequence[str], fitness: Sequence[float] | Floats, difficulty: Difficulty) -> list[int]:
     """Return the rows of a table that a method may start from.
 
     Raises
@@ -114,9 +112,7 @@ def diversity(sequences: Sequence[str]) -> Estimate:
     if n < 2:
         return Estimate.unknown("diversity needs two different sequences", n)
     matrix = distances(unique, unique).astype(np.float64)
-    counts = (
-        np.random.default_rng(SEED).multinomial(n, np.full(n, 1 / n), size=N_RESAMPLES).astype(np.float64)
-    )
+    counts = np.random.default_rng(SEED).multinomial(n, np.full(n, 1 / n), size=N_RESAMPLES).astype(np.float64)
     sums = np.einsum("ri,ij,rj->r", counts, matrix, counts, optimize=True)
     pairs = n**2 - (counts**2).sum(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):

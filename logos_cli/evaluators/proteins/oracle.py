@@ -159,9 +159,7 @@ def _train(rows: NDArray[np.int64], targets: Floats, options: OracleOptions) -> 
     columns, wanted = torch.from_numpy(rows), torch.from_numpy(targets).float()
     network = _Network(_N_LETTERS * rows.shape[1], options)
     n_steps = options.n_epochs * -(-len(rows) // options.batch_size)
-    optimizer = torch.optim.AdamW(
-        network.parameters, lr=options.learning_rate, weight_decay=options.weight_decay
-    )
+    optimizer = torch.optim.AdamW(network.parameters, lr=options.learning_rate, weight_decay=options.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, options.learning_rate, total_steps=n_steps)
     shuffle = torch.Generator().manual_seed(options.seed)
     with torch.random.fork_rng(devices=[]):

@@ -28,8 +28,7 @@ class ProteinEvaluator(Evaluator):
     metrics = (
         Metric("n_residues", "How many residues the chain has."),
         Metric(
-            "protein_mass", "Average mass of the unmodified chain.", "Da",
-            source="average isotopic masses of residues",
+            "protein_mass", "Average mass of the unmodified chain.", "Da", source="average isotopic masses of residues"
         ),
         Metric("gravy", "Mean hydropathy of the residues.", source="Kyte and Doolittle 1982"),
         Metric("charge_ph7", "Net charge of the unfolded chain at pH 7.", "e", source=_PKA),
@@ -37,20 +36,28 @@ class ProteinEvaluator(Evaluator):
         Metric(
             "distance_to_reference",
             "Levenshtein distance to the nearest sequence of the reference set: novelty, where that is the base pool.",
-            "residues", source=_GGS, needs=_REFERENCE,
+            "residues",
+            source=_GGS,
+            needs=_REFERENCE,
         ),
-    )  # fmt: skip
+    )
     summary_metrics = (
         Metric(
             "protein_diversity",
             f"Mean Levenshtein distance of all pairs of different sequences, of the first {_MOST_PAIRED:,} of them.",
-            "residues", "higher", source=_GGS,
+            "residues",
+            "higher",
+            source=_GGS,
         ),
         Metric(
-            "protein_novelty_median", "Median of distance_to_reference over different sequences.",
-            "residues", "higher", source=_GGS, needs=_REFERENCE,
+            "protein_novelty_median",
+            "Median of distance_to_reference over different sequences.",
+            "residues",
+            "higher",
+            source=_GGS,
+            needs=_REFERENCE,
         ),
-    )  # fmt: skip
+    )
 
     def prepare(self, wanted: Collection[str], context: Context) -> None:
         """Read the reference set."""
@@ -62,15 +69,16 @@ class ProteinEvaluator(Evaluator):
         """Return the values of one chain."""
         return self.score_batch([subject], wanted, context)[0]
 
-    def score_batch(
-        self, subjects: Sequence[Subject], wanted: Collection[str], context: Context
-    ) -> list[Values]:
+    def score_batch(self, subjects: Sequence[Subject], wanted: Collection[str], context: Context) -> list[Values]:
         """Return the values of several chains, compared with the reference set together."""
         found = [_properties(subject) for subject in subjects]
         if context.reference is None or "distance_to_reference" not in wanted:
             return found
-        chains = [(values, subject.item.sequence) for values, subject in zip(found, subjects, strict=True)
-                  if isinstance(subject.item, Protein)]  # fmt: skip
+        chains = [
+            (values, subject.item.sequence)
+            for values, subject in zip(found, subjects, strict=True)
+            if isinstance(subject.item, Protein)
+        ]
         gaps = _distances(tuple(sequence for _, sequence in chains), context.reference)
         for (values, _), gap in zip(chains, gaps, strict=True):
             values["distance_to_reference"] = gap

@@ -17,9 +17,7 @@ _BATCH_SIZE = 64
 _MOST_TOKENS = 500
 
 
-def products_of(
-    reactants: Sequence[tuple[str, ...]], load: LoadOptions, backend: str
-) -> list[str | LogosError]:
+def products_of(reactants: Sequence[tuple[str, ...]], load: LoadOptions, backend: str) -> list[str | LogosError]:
     """Predict the product of each set of reactants, token by token the likeliest that the grammar permits.
 
     Parameters

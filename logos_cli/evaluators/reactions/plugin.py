@@ -32,14 +32,18 @@ def _top_metrics() -> Iterable[Metric]:
             f"Share of the right answers that are among the first {k} proposals: the same multiset of molecules, "
             "canonical and isomeric, atom maps cleared, repeats removed, ranked by frequency and then likelihood "
             "unless the records are ranked.",
-            better="higher", source=_USPTO, needs=_TRUTH,
-        )  # fmt: skip
+            better="higher",
+            source=_USPTO,
+            needs=_TRUTH,
+        )
     for k in _TOPS:
         yield Metric(
             f"top_{k}_max_frag",
             f"As top_{k}, but only the molecule with the most heavy atoms must be right.",
-            better="higher", source=_MAX_FRAG, needs=_TRUTH,
-        )  # fmt: skip
+            better="higher",
+            source=_MAX_FRAG,
+            needs=_TRUTH,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,53 +63,63 @@ class ReactionEvaluator(Evaluator):
     help = "Reactions: validity, atom balance, Top-k accuracy, round trip."
     forms = frozenset((Form.REACTION, Form.RETROSYNTHESIS))
     metrics = (
-        Metric(
-            "reaction_valid", "RDKit accepts every molecule of the answer.", better="higher", source="RDKit"
-        ),
+        Metric("reaction_valid", "RDKit accepts every molecule of the answer.", better="higher", source="RDKit"),
         Metric(
             "balanced",
             "The reactants have all heavy atoms of the product, which is not itself among them.",
-            better="higher", source="counts of heavy atoms by element",
+            better="higher",
+            source="counts of heavy atoms by element",
         ),
         Metric(
-            "atom_economy", "Mass of the product over the mass of all reactants.", "%", "higher",
+            "atom_economy",
+            "Mass of the product over the mass of all reactants.",
+            "%",
+            "higher",
             source="Trost 1991 (10.1126/science.1962206)",
         ),
+        Metric("exact_match", "The answer is a right one, as for top_1.", better="higher", source=_USPTO, needs=_TRUTH),
         Metric(
-            "exact_match", "The answer is a right one, as for top_1.",
-            better="higher", source=_USPTO, needs=_TRUTH,
-        ),
-        Metric(
-            "max_frag_match", "The largest molecule of the answer is that of a right one.",
-            better="higher", source=_MAX_FRAG, needs=_TRUTH,
+            "max_frag_match",
+            "The largest molecule of the answer is that of a right one.",
+            better="higher",
+            source=_MAX_FRAG,
+            needs=_TRUTH,
         ),
         Metric(
             "round_trip",
             "The product that the model (--model) finds likeliest for the proposed reactants is the prompt's.",
-            better="higher", source=_ROUND_TRIP, needs=(Need.MODEL,),
+            better="higher",
+            source=_ROUND_TRIP,
+            needs=(Need.MODEL,),
         ),
-    )  # fmt: skip
+    )
     summary_metrics = (
         *_top_metrics(),
         Metric(
-            "truth_asked", "Share of the right answers whose prompt is among the records; Top-k is of these.",
+            "truth_asked",
+            "Share of the right answers whose prompt is among the records; Top-k is of these.",
             needs=_TRUTH,
         ),
         Metric(
-            "readable_rate", "Share of all answers, malformed ones too, whose molecules RDKit accepts.",
-            better="higher", source="RDKit",
+            "readable_rate",
+            "Share of all answers, malformed ones too, whose molecules RDKit accepts.",
+            better="higher",
+            source="RDKit",
         ),
         Metric(
             "round_trip_rate",
             "Share of the proposals whose predicted product is the prompt's, of those with a prediction: by the metric "
             "round_trip, or brought along (`logos generate retrosynthesis --round-trip`).",
-            better="higher", source=_ROUND_TRIP,
+            better="higher",
+            source=_ROUND_TRIP,
         ),
         Metric(
-            "round_trip_coverage", "Share of the prompts that one such proposal leads back to.",
-            better="higher", source=_ROUND_TRIP,
+            "round_trip_coverage",
+            "Share of the prompts that one such proposal leads back to.",
+            better="higher",
+            source=_ROUND_TRIP,
         ),
-    )  # fmt: skip
+    )
 
     def __init__(self) -> None:
         self._confirmed: dict[str, bool] = {}
@@ -116,9 +130,7 @@ class ReactionEvaluator(Evaluator):
         if "round_trip" in wanted:
             likelihood_of(context.load, context.backend)
         if context.truth is not None and any(
-            Need.TRUTH in metric.needs
-            for metric in (*self.metrics, *self.summary_metrics)
-            if metric.name in wanted
+            Need.TRUTH in metric.needs for metric in (*self.metrics, *self.summary_metrics) if metric.name in wanted
         ):
             _right_answers(context.truth)
 
@@ -141,9 +153,7 @@ class ReactionEvaluator(Evaluator):
             values |= _matches(answer, _right_answers(context.truth)[form].get(canonical_answer(given)))
         return values
 
-    def score_batch(
-        self, subjects: Sequence[Subject], wanted: Collection[str], context: Context
-    ) -> list[Values]:
+    def score_batch(self, subjects: Sequence[Subject], wanted: Collection[str], context: Context) -> list[Values]:
         """Return what can be said of proposals; their products are predicted together."""
         found = [self.score(subject, wanted, context) for subject in subjects]
         if "round_trip" in wanted:
@@ -211,10 +221,7 @@ def _matches(answer: Answer, right: Collection[Answer] | None) -> Values:
         unknown = Unavailable("the right answers have none to this prompt")
         return {"exact_match": unknown, "max_frag_match": unknown}
     largest = largest_molecule(answer)
-    return {
-        "exact_match": answer in right,
-        "max_frag_match": any(largest == largest_molecule(each) for each in right),
-    }
+    return {"exact_match": answer in right, "max_frag_match": any(largest == largest_molecule(each) for each in right)}
 
 
 def _round_trips(subjects: Sequence[Subject], context: Context) -> list[bool | Unavailable]:
@@ -222,9 +229,7 @@ def _round_trips(subjects: Sequence[Subject], context: Context) -> list[bool | U
     from logos_cli.evaluators.reactions.forward_model import products_of
     from logos_cli.evaluators.reactions.ranking import canonical_answer
 
-    found: list[bool | Unavailable] = [
-        Unavailable("a round trip is that of a retrosynthesis") for _ in subjects
-    ]
+    found: list[bool | Unavailable] = [Unavailable("a round trip is that of a retrosynthesis") for _ in subjects]
     asked: dict[Answer, list[tuple[int, Answer]]] = defaultdict(list)
     for place, subject in enumerate(subjects):
         if subject.form is Form.RETROSYNTHESIS and isinstance(subject.item, Reaction):
@@ -233,9 +238,7 @@ def _round_trips(subjects: Sequence[Subject], context: Context) -> list[bool | U
                 asked[canonical_answer(subject.item.reactants)].append((place, product))
             except LogosError as error:
                 found[place] = Unavailable(error.message)
-    for predicted, pairs in zip(
-        products_of(list(asked), context.load, context.backend), asked.values(), strict=True
-    ):
+    for predicted, pairs in zip(products_of(list(asked), context.load, context.backend), asked.values(), strict=True):
         for place, product in pairs:
             if isinstance(predicted, LogosError):
                 found[place] = Unavailable(predicted.message)
@@ -252,9 +255,7 @@ def _right_answers(truth: ReferenceSet) -> dict[Form, dict[Answer, list[Answer]]
     """Return the right answers by direction and prompt; reactions that RDKit rejects are left out."""
     from logos_cli.evaluators.reactions.ranking import canonical_answer
 
-    found: dict[Form, dict[Answer, list[Answer]]] = {
-        form: defaultdict(list) for form in ReactionEvaluator.forms
-    }
+    found: dict[Form, dict[Answer, list[Answer]]] = {form: defaultdict(list) for form in ReactionEvaluator.forms}
     for reaction in truth.objects(Reaction):
         try:
             reactants, product = canonical_answer(reaction.reactants), canonical_answer((reaction.product,))

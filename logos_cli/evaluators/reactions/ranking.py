@@ -114,9 +114,7 @@ def ranked_answers(proposals: Sequence[Proposal]) -> list[Answer]:
     """
     readable = [(proposal, proposal.answer) for proposal in proposals if proposal.answer is not None]
     if all(proposal.rank is not None for proposal, _ in readable):
-        return list(
-            dict.fromkeys(answer for _, answer in sorted(readable, key=lambda pair: pair[0].rank or 0))
-        )
+        return list(dict.fromkeys(answer for _, answer in sorted(readable, key=lambda pair: pair[0].rank or 0)))
     counts = Counter(answer for _, answer in readable)
     likeliest: dict[Answer, float] = {}
     for proposal, answer in readable:

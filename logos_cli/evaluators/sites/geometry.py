@@ -30,9 +30,7 @@ def dcc(centre: Floats, ligand: Floats) -> float:
     return float(np.linalg.norm(ligand.mean(axis=0) - centre))
 
 
-def ligand_ranks(
-    distances: Sequence[Sequence[float]], cutoff_angstrom: float = CUTOFF_ANGSTROM
-) -> list[int | None]:
+def ligand_ranks(distances: Sequence[Sequence[float]], cutoff_angstrom: float = CUTOFF_ANGSTROM) -> list[int | None]:
     """Return for each ligand the rank, from 1, of the first site that meets it; None if none does.
 
     Parameters

@@ -71,26 +71,30 @@ class SiteEvaluator(Evaluator):
         Metric("site_fraction", "Share of the protein's residues that are tagged."),
         *_residue_metrics(),
         Metric(
-            "dca", "Distance of the site's centre to the nearest atom of any relevant ligand.", "Å", "lower",
-            source=_P2RANK, needs=_TRUTH,
+            "dca",
+            "Distance of the site's centre to the nearest atom of any relevant ligand.",
+            "Å",
+            "lower",
+            source=_P2RANK,
+            needs=_TRUTH,
         ),
         Metric(
-            "dcc", "Distance of the site's centre to the nearest centre of a relevant ligand.", "Å", "lower",
-            source=_P2RANK, needs=_TRUTH,
+            "dcc",
+            "Distance of the site's centre to the nearest centre of a relevant ligand.",
+            "Å",
+            "lower",
+            source=_P2RANK,
+            needs=_TRUTH,
         ),
-    )  # fmt: skip
+    )
     summary_metrics = (
         *(
-            Metric(
-                f"{metric.name}_pooled", f"{metric.help} {_POOLED}",
-                better="higher", source=_RESIDUES, needs=_TRUTH,
-            )
+            Metric(f"{metric.name}_pooled", f"{metric.help} {_POOLED}", better="higher", source=_RESIDUES, needs=_TRUTH)
             for metric in _residue_metrics()
         ),
         *(
             Metric(
-                f"top_n{suffix}{kind}", _TOP.format(more=more, what=what),
-                better="higher", source=_P2RANK, needs=_TRUTH,
+                f"top_n{suffix}{kind}", _TOP.format(more=more, what=what), better="higher", source=_P2RANK, needs=_TRUTH
             )
             for kind, what in (("", "any of its atoms (DCA)"), ("_dcc", "its centre (DCC)"))
             for suffix, more in (("", ""), ("_plus_2", " + 2"))
@@ -100,7 +104,7 @@ class SiteEvaluator(Evaluator):
             "Share of the structures with relevant ligands that a record speaks of; Top-n is of these.",
             needs=_TRUTH,
         ),
-    )  # fmt: skip
+    )
 
     def prepare(self, wanted: Collection[str], context: Context) -> None:
         """Read the right answers."""
@@ -176,9 +180,7 @@ def _counts(chains: Sequence[str], sites: Sequence[Collection[int]], truth: Site
 
     if any(chain not in truth.sites for chain in chains):
         return None
-    each = [
-        confusion(site, truth.sites[chain], len(chain)) for chain, site in zip(chains, sites, strict=True)
-    ]
+    each = [confusion(site, truth.sites[chain], len(chain)) for chain, site in zip(chains, sites, strict=True)]
     tp, fp, fn, tn = (sum(column) for column in zip(*each, strict=True))
     return tp, fp, fn, tn
 
@@ -276,9 +278,7 @@ def _pooled(seen: Sequence[_Seen], truth: SiteTruth) -> dict[str, Estimate]:
         "mcc": statistics.mcc,
         "iou": statistics.iou,
     }
-    return {
-        f"site_{name}_pooled": statistics.bootstrap(units, function) for name, function in functions.items()
-    }
+    return {f"site_{name}_pooled": statistics.bootstrap(units, function) for name, function in functions.items()}
 
 
 def _top_rates(seen: Sequence[_Seen], truth: SiteTruth) -> dict[str, Estimate]:
@@ -304,10 +304,7 @@ def _top_rates(seen: Sequence[_Seen], truth: SiteTruth) -> dict[str, Estimate]:
     if not truth.structures:
         none = Estimate.unknown("the right answers are residues, no structures")
         return {**dict.fromkeys(found, none), "structures_asked": none}
-    return {
-        **found,
-        "structures_asked": share(number in groups for number in range(len(truth.structures))),
-    }
+    return {**found, "structures_asked": share(number in groups for number in range(len(truth.structures)))}
 
 
 PLUGIN = SiteEvaluator()

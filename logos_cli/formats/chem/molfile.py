@@ -16,17 +16,7 @@ from logos_cli.io.input import Input
 from logos_cli.objects.molecule import Molecule
 
 _MAX_RECORD = 1 << 26
-_ID_TAGS = (
-    "id",
-    "name",
-    "comp_id",
-    "chembl_id",
-    "pubchem_compound_cid",
-    "zinc_id",
-    "idnumber",
-    "catalog_id",
-    "title",
-)
+_ID_TAGS = ("id", "name", "comp_id", "chembl_id", "pubchem_compound_cid", "zinc_id", "idnumber", "catalog_id", "title")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +39,7 @@ def iter_sdf(source: Input, options: ReadOptions) -> Iterator[Entry]:  # noqa: A
 
 def iter_mol2(source: Input, options: ReadOptions) -> Iterator[Entry]:  # noqa: ARG001
     """Yield the molecules of a Tripos MOL2 file."""
-    blocks = (
-        block for block in _from(source, "@<TRIPOS>MOLECULE") if block.text.startswith("@<TRIPOS>MOLECULE")
-    )
+    blocks = (block for block in _from(source, "@<TRIPOS>MOLECULE") if block.text.startswith("@<TRIPOS>MOLECULE"))
     yield from _entries(source, blocks, _read_mol2)
 
 
@@ -108,11 +96,10 @@ def _from(source: Input, begin: str) -> Iterator[Block]:
 def _check_size(size: int, start: int, source: Input) -> None:
     if size > _MAX_RECORD:
         raise InputError(
-            f"the record that begins at line {start} is larger than {_MAX_RECORD >> 20} MiB", source=source.name,
+            f"the record that begins at line {start} is larger than {_MAX_RECORD >> 20} MiB",
+            source=source.name,
             hint="check that records end with $$$$",
-        )  # fmt: skip
-
-
+        )
 
 
 def _read_sdf(block: Block) -> tuple[str, str, list[str]]:
@@ -137,14 +124,6 @@ def _tagged_id(tags: str) -> str:
         if line.startswith(">") and "<" in line
     }
     return next((values[tag] for tag in _ID_TAGS if values.get(tag)), "")
-
-
-
-
-
-
-
-
 
 
 def _read_mol2(block: Block) -> tuple[str, str, list[str]]:

@@ -36,20 +36,7 @@ class ChemFormat(Format):
     """
 
     name = "chem"
-    suffixes = (
-        ".smi",
-        ".smiles",
-        ".ism",
-        ".can",
-        ".sdf",
-        ".sd",
-        ".mol",
-        ".mdl",
-        ".mol2",
-        ".rxn",
-        ".rdf",
-        ".rsmi",
-    )
+    suffixes = (".smi", ".smiles", ".ism", ".can", ".sdf", ".sd", ".mol", ".mdl", ".mol2", ".rxn", ".rdf", ".rsmi")
 
     def sniff(self, head: bytes, name: str) -> float:  # noqa: ARG002
         """Tell the marks of the file formats of chemistry, or lines that begin with a SMILES."""
@@ -104,11 +91,7 @@ def _kind(head: bytes) -> str | None:
 def _is_molblock(lines: list[bytes], counts: int) -> bool:
     if b"V3000" in lines[counts]:
         return True
-    return (
-        len(lines) == counts + 1
-        or bool(_ATOM_LINE.match(lines[counts + 1]))
-        or lines[counts].startswith(b"  0")
-    )
+    return len(lines) == counts + 1 or bool(_ATOM_LINE.match(lines[counts + 1])) or lines[counts].startswith(b"  0")
 
 
 def _is_list(head: bytes, lines: list[bytes]) -> bool:
@@ -164,9 +147,7 @@ def _iter_list(source: Input, options: ReadOptions) -> Iterator[Entry]:
         else:
             yield molecule_entry(smiles, entry_id, record_source, options)
     if empty:
-        raise InputError(
-            "the file has no SMILES", source=source.name, hint="write one SMILES a line, a name after it"
-        )
+        raise InputError("the file has no SMILES", source=source.name, hint="write one SMILES a line, a name after it")
 
 
 def _is_reaction_like(smiles: str) -> bool:

@@ -34,9 +34,13 @@ def reaction_entry(smiles: str, entry_id: str, source: dict[str, Any], options: 
 
 
 def to_entry(
-    reactants: Sequence[str], reagents: Sequence[str], products: Sequence[str],
-    entry_id: str, source: dict[str, Any], options: ReadOptions,
-) -> Entry:  # fmt: skip
+    reactants: Sequence[str],
+    reagents: Sequence[str],
+    products: Sequence[str],
+    entry_id: str,
+    source: dict[str, Any],
+    options: ReadOptions,
+) -> Entry:
     """Return the entry of a reaction whose molecules are in hand.
 
     Reactants that share no atom map with the product, in a mapped reaction, are reagents. Reagents are left
@@ -48,17 +52,13 @@ def to_entry(
         If a side is empty or a molecule is rejected by RDKit.
     """
     if options.reagents not in REAGENTS:
-        raise UsageError(
-            f"unknown choice for reagents: {options.reagents!r}", hint=f"choose {', '.join(REAGENTS)}"
-        )
+        raise UsageError(f"unknown choice for reagents: {options.reagents!r}", hint=f"choose {', '.join(REAGENTS)}")
     reactants, spectators = _part_by_maps(reactants, products)
     extra = [*reagents, *spectators]
     if extra and options.reagents == "reactants":
         reactants = [*reactants, *extra]
     elif extra and options.reagents == "error":
-        raise MoleculeError(
-            f"the reaction has reagents: {'.'.join(extra)}", hint="--reagents drop or reactants"
-        )
+        raise MoleculeError(f"the reaction has reagents: {'.'.join(extra)}", hint="--reagents drop or reactants")
     if not reactants or not products:
         side = "product" if reactants else "reactants"
         raise FormatError(f"the reaction has no {side}", hint="write reactants>>products")

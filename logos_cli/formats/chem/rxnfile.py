@@ -56,9 +56,7 @@ def _parts(source: Input, begin: tuple[str, ...], *, keep: bool) -> Iterator[_Pa
         elif part is not None:
             part.lines.append(line)
             if len(part.lines) > _MAX_LINES:
-                raise InputError(
-                    f"the record that begins at line {part.line} does not end", source=source.name
-                )
+                raise InputError(f"the record that begins at line {part.line} does not end", source=source.name)
     if part is not None:
         yield part
 
@@ -78,9 +76,7 @@ def _entries(source: Input, parts: Iterator[_Part], options: ReadOptions) -> Ite
                 yield _molecule(lines, entry_id, provenance)
             else:
                 sides = _sides(lines[start:])
-                yield to_entry(
-                    sides["REACTANT"], sides["AGENT"], sides["PRODUCT"], entry_id, provenance, options
-                )
+                yield to_entry(sides["REACTANT"], sides["AGENT"], sides["PRODUCT"], entry_id, provenance, options)
         except LogosError as error:
             form = Form.MOLECULE if start is None else Form.REACTION
             yield Entry(entry_id, None, provenance, error.at(f"{source.name}:{part.line}"), form)
@@ -112,10 +108,7 @@ def _sides(lines: list[str]) -> dict[str, list[str]]:
         If RDKit rejects a molecule.
     """
     blocks = _blocks_v3000(lines) if "V3000" in lines[0] else _blocks_v2000(lines)
-    return {
-        side: [str(Chem.MolToSmiles(read_molblock(block)[0])) for block in blocks.get(side, ())]
-        for side in _SIDES
-    }
+    return {side: [str(Chem.MolToSmiles(read_molblock(block)[0])) for block in blocks.get(side, ())] for side in _SIDES}
 
 
 def _blocks_v2000(lines: list[str]) -> dict[str, list[str]]:
@@ -123,9 +116,7 @@ def _blocks_v2000(lines: list[str]) -> dict[str, list[str]]:
     counts_line = lines[4] if len(lines) > 4 else ""
     columns = [counts_line[start : start + 3].strip() for start in (0, 3, 6)]
     if not (columns[0].isdigit() and columns[1].isdigit()):
-        raise FormatError(
-            "the fifth line of the reaction does not count reactants and products", hint="e.g. '  2  1'"
-        )
+        raise FormatError("the fifth line of the reaction does not count reactants and products", hint="e.g. '  2  1'")
     counts = [int(column) if column.isdigit() else 0 for column in columns]
     blocks: list[str] = []
     for line in lines[5:]:
@@ -139,8 +130,7 @@ def _blocks_v2000(lines: list[str]) -> dict[str, list[str]]:
 def _share_out(blocks: list[str], counts: list[int]) -> dict[str, list[str]]:
     if sum(counts) != len(blocks):
         raise FormatError(
-            f"the reaction counts {sum(counts)} molecules and has {len(blocks)}",
-            hint="the file may be cut off",
+            f"the reaction counts {sum(counts)} molecules and has {len(blocks)}", hint="the file may be cut off"
         )
     shares = iter(blocks)
     return {side: [next(shares) for _ in range(count)] for side, count in zip(_SIDES, counts, strict=True)}

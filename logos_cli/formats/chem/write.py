@@ -55,9 +55,7 @@ class SmilesWriter(Writer):
             lines = [(smiles, f"{name}|{part}") for smiles, part in zip(smiles_of(item), names, strict=True)]
         else:
             lines = [(smiles, name) for smiles in smiles_of(item)]
-        self.stream.write(
-            "".join(f"{smiles}\t{label}\n" if label else f"{smiles}\n" for smiles, label in lines)
-        )
+        self.stream.write("".join(f"{smiles}\t{label}\n" if label else f"{smiles}\n" for smiles, label in lines))
 
 
 class SdfWriter(Writer):

@@ -21,12 +21,7 @@ _LETTER_WIDTH: Final = 7
 _MOST: Final = 1000
 """Records; no viewer shows more of them with any use."""
 
-_TOLD: Final = {
-    "frequency": "frequency",
-    "round_trip": "round trip",
-    "balanced": "balanced",
-    "mofkey": "MOFkey",
-}
+_TOLD: Final = {"frequency": "frequency", "round_trip": "round trip", "balanced": "balanced", "mofkey": "MOFkey"}
 
 
 class SvgWriter(Writer):

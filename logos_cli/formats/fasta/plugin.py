@@ -71,18 +71,14 @@ class FastaFormat(Format):
         """
         records = _iter_records(source)
         antibodies = options.form is Form.ANTIBODY
-        entries = (
-            _iter_antibodies(records, source) if antibodies else _iter_proteins(records, source, options)
-        )
+        entries = _iter_antibodies(records, source) if antibodies else _iter_proteins(records, source, options)
         empty = True
         for entry in entries:
             empty = False
             yield entry
         if empty:
             raise InputError(
-                "the file has no sequences",
-                source=source.name,
-                hint="a record is a line '>name', then residues",
+                "the file has no sequences", source=source.name, hint="a record is a line '>name', then residues"
             )
 
     def writers(self) -> Mapping[str, type[Writer]]:
@@ -147,9 +143,15 @@ class _Entries:
         self.count = 0
 
     def make(
-        self, record: _Text, item: ScienceObject | None, notes: list[str], *,
-        error: LogosError | None = None, name: str | None = None, form: Form | None = None,
-    ) -> Entry:  # fmt: skip
+        self,
+        record: _Text,
+        item: ScienceObject | None,
+        notes: list[str],
+        *,
+        error: LogosError | None = None,
+        name: str | None = None,
+        form: Form | None = None,
+    ) -> Entry:
         self.count += 1
         base = (record.name if name is None else name) or f"{self.source.stem}:{self.count}"
         unique = self.ids.take(base)
@@ -184,9 +186,10 @@ def _iter_proteins(records: Iterator[_Text], source: Input, options: ReadOptions
 def _residues(record: _Text, source: str) -> tuple[str, list[str]]:
     if not record.lines:
         raise FormatError(
-            "the record has no residues", source=f"{source}:{record.line}",
+            "the record has no residues",
+            source=f"{source}:{record.line}",
             hint="remove it, or put its sequence under its header",
-        )  # fmt: skip
+        )
     return clean_sequence(record.lines, source)
 
 

@@ -31,8 +31,7 @@ class FastaWriter(Writer):
             kinds = ("heavy", "light")
             pair = len(item.chains) > 1
             chains = [
-                (f"{name}|{kind}" if pair else name, chain)
-                for kind, chain in zip(kinds, item.chains, strict=False)
+                (f"{name}|{kind}" if pair else name, chain) for kind, chain in zip(kinds, item.chains, strict=False)
             ]
         elif isinstance(item, Complex):
             sequences = [chain.sequence for chain in item.chains]
@@ -42,9 +41,7 @@ class FastaWriter(Writer):
                 chains = [(name, sequences[0])]
         else:
             kind = type(item).__name__.lower()
-            raise UsageError(
-                f"a {kind} has no sequence for FASTA", hint="write it --to smi, sdf, csv or json"
-            )
+            raise UsageError(f"a {kind} has no sequence for FASTA", hint="write it --to smi, sdf, csv or json")
         description = str(record.source.get("description", ""))
         for header, sequence in chains:
             title = " ".join(f"{header} {description}".split())

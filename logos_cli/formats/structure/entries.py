@@ -19,14 +19,7 @@ from logos_cli.structure import sequence as sequences
 from logos_cli.structure.contacts import Contact, Neighbours
 from logos_cli.structure.ligand.smiles import Chemist, LigandSmiles
 from logos_cli.structure.ligand.user_molecule import Given, is_selection, read_given
-from logos_cli.structure.ligands import (
-    Ligand,
-    Surroundings,
-    find_ligands,
-    is_additive,
-    is_relevant,
-    surroundings,
-)
+from logos_cli.structure.ligands import Ligand, Surroundings, find_ligands, is_additive, is_relevant, surroundings
 from logos_cli.structure.model import Model
 from logos_cli.structure.select import listing, select_chains, select_ligands
 from logos_cli.structure.sequence import Mapped
@@ -61,9 +54,7 @@ class Encoder:
             model, model.chains if asked_for_chains else receptors, options.chains, options.numbering
         )
         self._inside = frozenset(index for chain in self.chains for index in chain.members)
-        self.ligands = [
-            ligand for ligand in self.ligands if self._inside.isdisjoint(r.index for r in ligand.residues)
-        ]
+        self.ligands = [ligand for ligand in self.ligands if self._inside.isdisjoint(r.index for r in ligand.residues)]
         self._mapped: dict[int, Mapped] = {}
 
     def entries(self) -> Iterator[Entry]:
@@ -125,17 +116,14 @@ class Encoder:
                 own.append(molecule)
                 continue
             formula = sorted(molecule.numbers)
-            same = [
-                ligand
-                for ligand in self.ligands
-                if sorted(self.model.elements[ligand.atoms].tolist()) == formula
-            ]
+            same = [ligand for ligand in self.ligands if sorted(self.model.elements[ligand.atoms].tolist()) == formula]
             if not same:
                 raise StructureError(
                     f"no ligand of the structure has the heavy atoms of {molecule.smiles}"
                     + ("" if molecule.positions is None else ", and its coordinates touch no protein"),
-                    source=self.model.name, hint=listing(self.ligands),
-                )  # fmt: skip
+                    source=self.model.name,
+                    hint=listing(self.ligands),
+                )
             matched += [(ligand, self._touched(ligand), molecule) for ligand in same]
         return own, matched
 
@@ -221,30 +209,23 @@ class Encoder:
         assert given.positions is not None
         contacts = self._protein_contacts(given.positions)
         smiles = given.smiles
-        source = self._source(
-            {"title": given.title, "smiles": smiles, "origin": "file", "file": given.source}
-        )
+        source = self._source({"title": given.title, "smiles": smiles, "origin": "file", "file": given.source})
         return self._entry(id, source, smiles, contacts)
 
-    def _entry(
-        self, id: str, source: dict[str, Any], smiles: str | None, contacts: dict[int, Contact]
-    ) -> Entry:
+    def _entry(self, id: str, source: dict[str, Any], smiles: str | None, contacts: dict[int, Contact]) -> Entry:
         form = self.options.form
         if not source["notes"]:
             del source["notes"]
         if form is Form.MOLECULE:
             assert smiles is not None
             return Entry(id, Molecule(smiles), source)
-        lined = [
-            number
-            for number, chain in enumerate(self.chains)
-            if not contacts.keys().isdisjoint(chain.members)
-        ]
+        lined = [number for number, chain in enumerate(self.chains) if not contacts.keys().isdisjoint(chain.members)]
         if not lined:
             error = StructureError(
                 f"no residue is within {self.options.cutoff_angstrom:g} Å of the ligand",
-                source=self.model.name, hint="raise --cutoff",
-            )  # fmt: skip
+                source=self.model.name,
+                hint="raise --cutoff",
+            )
             return Entry(id, None, source, error)
         mapped = [self._map(number) for number in lined]
         proteins = []
@@ -261,9 +242,10 @@ class Encoder:
             nucleic = self.model.residues.with_role(Role.NUCLEIC)
             what = "nucleic acid only" if nucleic else "no amino-acid residues"
             raise StructureError(
-                f"the structure has no protein chain ({what})", source=self.model.name,
+                f"the structure has no protein chain ({what})",
+                source=self.model.name,
                 hint="its ligands can be read with --as molecule" if self.ligands else None,
-            )  # fmt: skip
+            )
         for number, chain in enumerate(self.chains):
             mapped = self._map(number)
             source = self._source(None)
@@ -279,9 +261,7 @@ class Encoder:
         if number not in self._mapped:
             chain = self.chains[number]
             full = self.options.sequence == "full"
-            self._mapped[number] = (
-                sequences.full(self.model, chain) if full else sequences.observed(self.model, chain)
-            )
+            self._mapped[number] = sequences.full(self.model, chain) if full else sequences.observed(self.model, chain)
         return self._mapped[number]
 
     # -- provenance --------------------------------------------------------------------------------
@@ -314,9 +294,7 @@ class Encoder:
             if first.label_number is not None:
                 found["label_number"] = first.label_number
         if len(ligand.residues) > 1:
-            found["residues"] = [
-                f"{residue.chain}:{residue.name}:{residue.number_text}" for residue in ligand.residues
-            ]
+            found["residues"] = [f"{residue.chain}:{residue.name}:{residue.number_text}" for residue in ligand.residues]
         if ligand.peptide:
             found["peptide"] = True
         if first.altloc:
@@ -325,8 +303,6 @@ class Encoder:
             found["covalent"] = [str(self.model.residues[index]) for index, _ in touched.bonds]
         if any(contact.symmetry for contact in touched.contacts.values()):
             found["symmetry_contacts"] = [
-                str(self.model.residues[index])
-                for index, contact in touched.contacts.items()
-                if contact.symmetry
+                str(self.model.residues[index]) for index, contact in touched.contacts.items() if contact.symmetry
             ]
         return found

@@ -69,9 +69,7 @@ def _entries(source: Input, options: ReadOptions) -> Iterator[Entry]:
         if not reading.has_atoms(block) and (names := ChemComps(block).names()):
             yield from _components(ChemComps(block), names, source)
             return
-    loaded = (
-        reading.load(data, source.name) if block is None else reading.load_block(block, "mmcif", source.name)
-    )
+    loaded = reading.load(data, source.name) if block is None else reading.load_block(block, "mmcif", source.name)
     del data
     provenance = source.provenance | heard
     info = loaded.structure.info

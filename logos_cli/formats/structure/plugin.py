@@ -52,17 +52,12 @@ class StructureFormat(Format):
         atoms, waters = entry.source.get("atoms"), entry.source.get("waters")
         if atoms is None:
             return []
-        found = [
-            f"coordinates, occupancies and B-factors of {atoms:,} atoms",
-            "residue numbers (in source.residues)",
-        ]
+        found = [f"coordinates, occupancies and B-factors of {atoms:,} atoms", "residue numbers (in source.residues)"]
         if waters:
             found.append(f"{waters:,} waters")
         if entry.source.get("ligand"):
             found.append("where the ligand lies, other ligands and ions")
-        return found + [
-            note for note in entry.source.get("notes", ()) if "alternative" in note or "models" in note
-        ]
+        return found + [note for note in entry.source.get("notes", ()) if "alternative" in note or "models" in note]
 
     def writers(self) -> Mapping[str, type[Writer]]:
         """Return the writers of structures, of viewer scripts that show the site, and of ranked sites."""
@@ -70,9 +65,13 @@ class StructureFormat(Format):
         from logos_cli.formats.structure.write_sites import P2RankResiduesWriter, P2RankWriter, SiteCifWriter
 
         return {
-            "cif": CifWriter, "cif-sites": SiteCifWriter, "cxc": ChimeraxWriter, "pml": PymolWriter,
-            "p2rank": P2RankWriter, "p2rank-residues": P2RankResiduesWriter,
-        }  # fmt: skip
+            "cif": CifWriter,
+            "cif-sites": SiteCifWriter,
+            "cxc": ChimeraxWriter,
+            "pml": PymolWriter,
+            "p2rank": P2RankWriter,
+            "p2rank-residues": P2RankResiduesWriter,
+        }
 
 
 PLUGIN = StructureFormat()

@@ -79,9 +79,7 @@ def source_structure(record: Record) -> Input:
         return reopen(record.source)
     except InputError as error:
         raise OutputError(
-            f"{record.id}: its structure {error.message}"
-            if error.source
-            else f"{record.id}: {error.message}",
+            f"{record.id}: its structure {error.message}" if error.source else f"{record.id}: {error.message}",
             source=error.source,
             hint=error.hint if error.source is None else "bring the file back, or encode again",
         ) from error
@@ -251,12 +249,7 @@ class PymolWriter(_ScriptWriter):
 
     def open(self, path: Path, name: str) -> list[str]:
         """Return the ``load`` line and the common style."""
-        return [
-            f"load {path}, {name}",
-            f"hide everything, {name}",
-            f"show cartoon, {name}",
-            f"color gray80, {name}",
-        ]
+        return [f"load {path}, {name}", f"hide everything, {name}", f"show cartoon, {name}", f"color gray80, {name}"]
 
     def show(self, scene: _Scene, name: str) -> list[str]:
         """Return selections and colours."""

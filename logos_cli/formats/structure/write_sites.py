@@ -17,16 +17,44 @@ from logos_cli.records import Record
 from logos_cli.structure.residue_map import ResidueMap, ResidueName
 
 _PREDICTIONS = (
-    "name", "rank", "score", "probability", "sas_points", "surf_atoms", "center_x", "center_y", "center_z",
-    "residue_ids", "surf_atom_ids",
-)  # fmt: skip
+    "name",
+    "rank",
+    "score",
+    "probability",
+    "sas_points",
+    "surf_atoms",
+    "center_x",
+    "center_y",
+    "center_z",
+    "residue_ids",
+    "surf_atom_ids",
+)
 _RESIDUES = ("chain", "residue_label", "residue_name", "score", "zscore", "probability", "pocket")
 _MOST_B_FACTOR = 100.0
 _THREE = {
-    "A": "ALA", "C": "CYS", "D": "ASP", "E": "GLU", "F": "PHE", "G": "GLY", "H": "HIS", "I": "ILE", "K": "LYS",
-    "L": "LEU", "M": "MET", "N": "ASN", "O": "PYL", "P": "PRO", "Q": "GLN", "R": "ARG", "S": "SER", "T": "THR",
-    "U": "SEC", "V": "VAL", "W": "TRP", "Y": "TYR",
-}  # fmt: skip
+    "A": "ALA",
+    "C": "CYS",
+    "D": "ASP",
+    "E": "GLU",
+    "F": "PHE",
+    "G": "GLY",
+    "H": "HIS",
+    "I": "ILE",
+    "K": "LYS",
+    "L": "LEU",
+    "M": "MET",
+    "N": "ASN",
+    "O": "PYL",
+    "P": "PRO",
+    "Q": "GLN",
+    "R": "ARG",
+    "S": "SER",
+    "T": "THR",
+    "U": "SEC",
+    "V": "VAL",
+    "W": "TRP",
+    "Y": "TYR",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +98,7 @@ def _ranked(record: Record, item: ScienceObject) -> _Ranked:
         raise OutputError(f"{record.id}: its frequencies are of another protein than its sentence")
     chains = tuple(chain.sequence for chain in item.chains)
     sites = tuple(chain.site for chain in item.chains)
-    return _Ranked(
-        record, chains, sites, ResidueMap(record.source, lengths), frequency, site.get("centre_angstrom")
-    )
+    return _Ranked(record, chains, sites, ResidueMap(record.source, lengths), frequency, site.get("centre_angstrom"))
 
 
 class P2RankWriter(Writer):
@@ -132,10 +158,17 @@ class P2RankResiduesWriter(Writer):
             for place, letter in enumerate(sequence):
                 share = protein.frequency[chain][place]
                 name = protein.names.name((chain, place))
-                self._table.writerow((
-                    name.chain if name else "", name.number_text if name else "", _THREE.get(letter, "UNK"), share,
-                    round((share - mean) / spread, 4) if spread else 0.0, share, self._pockets.get((chain, place), 0),
-                ))  # fmt: skip
+                self._table.writerow(
+                    (
+                        name.chain if name else "",
+                        name.number_text if name else "",
+                        _THREE.get(letter, "UNK"),
+                        share,
+                        round((share - mean) / spread, 4) if spread else 0.0,
+                        share,
+                        self._pockets.get((chain, place), 0),
+                    )
+                )
         self._protein, self._pockets = None, {}
 
 

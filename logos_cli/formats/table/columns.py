@@ -16,18 +16,7 @@ from logos_cli.objects.protein import Protein
 from logos_cli.structure.sequences import clean_sequence, is_nucleotide, looks_like_sequence, nucleotide_error
 
 ID_COLUMNS = frozenset(
-    [
-        "id",
-        "name",
-        "title",
-        "identifier",
-        "accession",
-        "entry",
-        "refcode",
-        "chembl_id",
-        "molecule_chembl_id",
-        "zinc_id",
-    ]
+    ["id", "name", "title", "identifier", "accession", "entry", "refcode", "chembl_id", "molecule_chembl_id", "zinc_id"]
     + [f"{kind}_id" for kind in ("compound", "molecule", "mol", "comp", "catalog", "reaction", "rxn")]
     + ["idnumber"]
 )
@@ -68,18 +57,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
 # fmt: on
 """Names (in lower case) of the columns by what they hold; ``reactants>reagents>production`` is upstream USPTO's."""
 
-_DISTINCT = (
-    "product",
-    "rxn",
-    "smiles",
-    "sequence",
-    "heavy",
-    "metal",
-    "linkers",
-    "sentence",
-    "reactants",
-    "light",
-)
+_DISTINCT = ("product", "rxn", "smiles", "sequence", "heavy", "metal", "linkers", "sentence", "reactants", "light")
 _AMBIGUOUS = frozenset(
     ("h", "l", "target", "source", "entry", "mol", "node", "structure", "primary", "protein", "text")
 )
@@ -148,9 +126,7 @@ class Columns:
         return found
 
     @classmethod
-    def _named(
-        cls, cells: Mapping[str, Any], names: dict[str, str], options: ReadOptions, source: str
-    ) -> Columns:
+    def _named(cls, cells: Mapping[str, Any], names: dict[str, str], options: ReadOptions, source: str) -> Columns:
         assert options.column is not None
         name = options.column if options.column in cells else names.get(options.column.lower())
         if name is None:
@@ -163,13 +139,7 @@ class Columns:
         form = options.form
         if form is None:
             is_reaction = value.replace("->", "").count(">") == 2
-            form = (
-                Form.PROTEIN
-                if looks_like_sequence([value])
-                else Form.REACTION
-                if is_reaction
-                else Form.MOLECULE
-            )
+            form = Form.PROTEIN if looks_like_sequence([value]) else Form.REACTION if is_reaction else Form.MOLECULE
         roles = _ROLES.get(form, (("smiles",),))
         return cls(form, {next((way[0] for way in reversed(roles) if len(way) == 1), "smiles"): name})
 
@@ -189,22 +159,16 @@ class Columns:
         for known in (sure, names):
             found = [columns for form in _GUESSES if (columns := cls._of_form(form, known)) is not None]
             # `sequence` may name an antibody's chain where antibodies are asked for; by itself it is a protein
-            found = [
-                each for each in found if each.form is not Form.ANTIBODY or "sequence" not in each.by_role
-            ]
+            found = [each for each in found if each.form is not Form.ANTIBODY or "sequence" not in each.by_role]
             distinct = [columns for columns in found if not _is_part(columns, found)]
             if len(distinct) > 1:
                 choices = " or ".join(f"--as {columns.form}" for columns in distinct)
-                raise UsageError(
-                    "the table has columns of several kinds", source=source, hint=f"say which: {choices}"
-                )
+                raise UsageError("the table has columns of several kinds", source=source, hint=f"say which: {choices}")
             if distinct:
                 return distinct[0]
         return None
 
-    def entry(
-        self, cells: Mapping[str, Any], entry_id: str, source: dict[str, Any], options: ReadOptions
-    ) -> Entry:
+    def entry(self, cells: Mapping[str, Any], entry_id: str, source: dict[str, Any], options: ReadOptions) -> Entry:
         """Return the entry of one row.
 
         Raises
@@ -232,9 +196,7 @@ class Columns:
             return _reaction(values, entry_id, source, options)
         return Entry(entry_id, self._sequences(values, source, options), source)
 
-    def _sequences(
-        self, values: Mapping[str, Any], source: dict[str, Any], options: ReadOptions
-    ) -> Protein | Antibody:
+    def _sequences(self, values: Mapping[str, Any], source: dict[str, Any], options: ReadOptions) -> Protein | Antibody:
         place = f"{source['path']}:{source['line']}"
         chains: list[str] = []
         present = [role for role in ("heavy", "light", "sequence") if values.get(role)]
@@ -276,9 +238,7 @@ def _list(values: Mapping[str, Any], role: str) -> list[str]:
     return _text(values, role).split(".")
 
 
-def _reaction(
-    values: Mapping[str, Any], entry_id: str, source: dict[str, Any], options: ReadOptions
-) -> Entry:
+def _reaction(values: Mapping[str, Any], entry_id: str, source: dict[str, Any], options: ReadOptions) -> Entry:
     from logos_cli.formats.chem.reactions import reaction_entry, split_components, to_entry
 
     if "rxn" in values:

@@ -85,9 +85,7 @@ def _json_entry(row: Row, ids: UniqueIds, source: Input, options: ReadOptions) -
     columns = Columns(options.form)
     try:
         if row.problem is None:
-            columns = Columns.choose(
-                {key: value for key, value in row.cells.items() if value is not None}, options, ""
-            )
+            columns = Columns.choose({key: value for key, value in row.cells.items() if value is not None}, options, "")
     except LogosError as error:
         error.source = None
         row = Row(row.line, row.cells, error)
@@ -132,9 +130,7 @@ def _iter_csv(source: Input) -> Iterator[Row]:
     first = next(_csv_rows(iter([header]), delimiter, source), ([], 1))
     names = [name.strip() for name in first[0]]
     if len(set(names)) != len(names):
-        raise FormatError(
-            "two columns have the same name", source=f"{source.name}:1", hint="rename one of them"
-        )
+        raise FormatError("two columns have the same name", source=f"{source.name}:1", hint="rename one of them")
     for cells, line in _csv_rows(lines, delimiter, source):
         if any(cells):
             yield _row(names, cells, line + 1)
@@ -150,9 +146,7 @@ def _csv_rows(lines: Iterator[str], delimiter: str, source: Input) -> Iterator[t
             return
         except csv.Error as error:
             raise FormatError(
-                f"the table is broken: {error}",
-                source=f"{source.name}:{reader.line_num + 1}",
-                hint="check the quotes",
+                f"the table is broken: {error}", source=f"{source.name}:{reader.line_num + 1}", hint="check the quotes"
             ) from error
         yield cells, reader.line_num
 
@@ -161,8 +155,7 @@ def _row(names: list[str], cells: list[str], line: int) -> Row:
     problem = None
     if len(cells) != len(names):
         problem = FormatError(
-            f"the row has {len(cells)} columns, the header {len(names)}",
-            hint="quote cells that hold the delimiter",
+            f"the row has {len(cells)} columns, the header {len(names)}", hint="quote cells that hold the delimiter"
         )
     values = {name: cell.strip() for name, cell in zip(names, cells, strict=False)}
     return Row(line, values, problem)
@@ -194,9 +187,7 @@ def _iter_json(source: Input) -> Iterator[Row]:
 def _json_row(value: object, number: int) -> Row:
     if isinstance(value, dict):
         return Row(number, value)
-    return Row(
-        number, {}, FormatError("not a JSON object", hint="each row is an object whose keys are the columns")
-    )
+    return Row(number, {}, FormatError("not a JSON object", hint="each row is an object whose keys are the columns"))
 
 
 PLUGIN = TableFormat()

@@ -20,18 +20,7 @@ from logos_cli.objects.reaction import Reaction
 from logos_cli.records import Record
 
 _FIRST = ("id", "kind", "status", "reason")
-OBJECT_COLUMNS = (
-    "sequence",
-    "site",
-    "heavy",
-    "light",
-    "smiles",
-    "reactants",
-    "product",
-    "metal",
-    "linkers",
-    "ligand",
-)
+OBJECT_COLUMNS = ("sequence", "site", "heavy", "light", "smiles", "reactants", "product", "metal", "linkers", "ligand")
 _PARTS = {"scores.": 2, "sample.": 4, "source.": 5}
 
 
@@ -56,13 +45,9 @@ def fields_of(item: ScienceObject) -> dict[str, Any]:
     if isinstance(item, Material):
         return {"metal": item.metal, "linkers": list(item.linkers)}
     if isinstance(item, Complex):
-        chains = [
-            {"sequence": chain.sequence, "site": [index + 1 for index in chain.site]} for chain in item.chains
-        ]
+        chains = [{"sequence": chain.sequence, "site": [index + 1 for index in chain.site]} for chain in item.chains]
         return {"chains": chains} if item.ligand is None else {"chains": chains, "ligand": item.ligand}
-    raise UsageError(
-        f"a {type(item).__name__.lower()} cannot be written to a table", hint="write it --to jsonl"
-    )
+    raise UsageError(f"a {type(item).__name__.lower()} cannot be written to a table", hint="write it --to jsonl")
 
 
 class JsonWriter(Writer):
@@ -108,9 +93,12 @@ class CsvWriter(Writer):
     def write(self, record: Record, item: ScienceObject) -> None:
         """Keep one row."""
         row = {
-            "id": record.id, "kind": record.kind, "status": record.status.value, "reason": record.reason or "",
+            "id": record.id,
+            "kind": record.kind,
+            "status": record.status.value,
+            "reason": record.reason or "",
             **object_cells(item),
-        }  # fmt: skip
+        }
         scores = {
             name: score["value"] if isinstance(score, dict) and "value" in score else score
             for name, score in record.scores.items()
@@ -124,9 +112,7 @@ class CsvWriter(Writer):
     def close(self) -> None:
         """Write the header and all rows."""
         columns = sorted(self._columns, key=_order) or [*_FIRST[:3]]
-        writer = csv.DictWriter(
-            self.stream, columns, restval="", delimiter=self.delimiter, lineterminator="\n"
-        )
+        writer = csv.DictWriter(self.stream, columns, restval="", delimiter=self.delimiter, lineterminator="\n")
         writer.writeheader()
         self._rows.seek(0)
         for line in self._rows:

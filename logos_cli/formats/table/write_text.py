@@ -33,11 +33,7 @@ class TextTableWriter(Writer):
         if prompt != self._prompt:
             self._end_table()
             self._prompt = prompt
-        scores = {
-            name: _cell(score.get("value"))
-            for name, score in record.scores.items()
-            if isinstance(score, dict)
-        }
+        scores = {name: _cell(score.get("value")) for name, score in record.scores.items() if isinstance(score, dict)}
         rank = {"rank": scores.pop("rank")} if "rank" in scores else {"id": record.id}
         self._rows.append({**rank, **scores, **object_cells(item)})
 
@@ -83,11 +79,7 @@ def _cell(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return (
-            f"{round(value, _DIGITS):g}"
-            if abs(value) < 1e-3
-            else f"{value:.{_DIGITS}f}".rstrip("0").rstrip(".")
-        )
+        return f"{round(value, _DIGITS):g}" if abs(value) < 1e-3 else f"{value:.{_DIGITS}f}".rstrip("0").rstrip(".")
     return str(value)
 
 

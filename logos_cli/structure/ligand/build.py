@@ -16,9 +16,12 @@ from logos_cli.structure.ligand.dictionary import Component
 Position = tuple[float, float, float]
 
 _ORDERS = {
-    1: Chem.BondType.SINGLE, 2: Chem.BondType.DOUBLE, 3: Chem.BondType.TRIPLE, 4: Chem.BondType.QUADRUPLE,
+    1: Chem.BondType.SINGLE,
+    2: Chem.BondType.DOUBLE,
+    3: Chem.BondType.TRIPLE,
+    4: Chem.BondType.QUADRUPLE,
     5: Chem.BondType.AROMATIC,
-}  # fmt: skip
+}
 NON_METALS = frozenset((1, 2, 5, 6, 7, 8, 9, 10, 14, 15, 16, 17, 18, 33, 34, 35, 36, 52, 53, 54, 85, 86))
 _MOST_BONDS = {5: 3, 7: 3, 8: 2}
 _PERIODIC = Chem.GetPeriodicTable()
@@ -173,9 +176,7 @@ def _room(atom: Chem.Atom) -> int:
     if highest < 0:
         return 99
     return int(
-        highest - charge
-        if number in (5, 6, 14) and charge > 0
-        else highest + (charge if number != 6 else -abs(charge))
+        highest - charge if number in (5, 6, 14) and charge > 0 else highest + (charge if number != 6 else -abs(charge))
     )
 
 

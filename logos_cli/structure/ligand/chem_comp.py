@@ -10,17 +10,35 @@ import gemmi
 from logos_cli.structure.ligand.dictionary import Atom, Bond, Component, component
 
 _ORDERS = {
-    "sing": 1, "single": 1, "doub": 2, "double": 2, "trip": 3, "triple": 3, "quad": 4, "arom": 5, "aromatic": 5,
-    "delo": 5, "deloc": 5,
-}  # fmt: skip
+    "sing": 1,
+    "single": 1,
+    "doub": 2,
+    "double": 2,
+    "trip": 3,
+    "triple": 3,
+    "quad": 4,
+    "arom": 5,
+    "aromatic": 5,
+    "delo": 5,
+    "deloc": 5,
+}
 AROMATIC = 5
 """Order of a bond that the file calls aromatic or delocalised without saying where the double bonds are."""
 
 _CHARGES = {
-    5: {3: 0, 4: -1}, 6: {4: 0}, 7: {2: -1, 3: 0, 4: 1}, 8: {1: -1, 2: 0, 3: 1}, 9: {0: -1, 1: 0}, 14: {4: 0},
-    15: {3: 0, 4: 1, 5: 0}, 16: {1: -1, 2: 0, 3: 1, 4: 0, 6: 0}, 17: {0: -1, 1: 0}, 34: {1: -1, 2: 0, 3: 1, 4: 0},
-    35: {0: -1, 1: 0}, 53: {0: -1, 1: 0},
-}  # fmt: skip
+    5: {3: 0, 4: -1},
+    6: {4: 0},
+    7: {2: -1, 3: 0, 4: 1},
+    8: {1: -1, 2: 0, 3: 1},
+    9: {0: -1, 1: 0},
+    14: {4: 0},
+    15: {3: 0, 4: 1, 5: 0},
+    16: {1: -1, 2: 0, 3: 1, 4: 0, 6: 0},
+    17: {0: -1, 1: 0},
+    34: {1: -1, 2: 0, 3: 1, 4: 0},
+    35: {0: -1, 1: 0},
+    53: {0: -1, 1: 0},
+}
 """Formal charge by atomic number and sum of bond orders, where that settles it."""
 
 
@@ -172,8 +190,7 @@ def _with_charges(found: Component) -> Component:
         valences[bond.first] += order
         valences[bond.second] += order
     charges = [
-        _CHARGES.get(atom.number, {}).get(round(valence))
-        for atom, valence in zip(found.atoms, valences, strict=True)
+        _CHARGES.get(atom.number, {}).get(round(valence)) for atom, valence in zip(found.atoms, valences, strict=True)
     ]
     if None in charges and (known := component(found.id)) is not None:
         mine = {atom.name: atom.charge for atom in known.atoms}
@@ -181,7 +198,6 @@ def _with_charges(found: Component) -> Component:
     if not any(charges):
         return found
     atoms = tuple(
-        atom._replace(charge=charge) if charge else atom
-        for atom, charge in zip(found.atoms, charges, strict=True)
+        atom._replace(charge=charge) if charge else atom for atom, charge in zip(found.atoms, charges, strict=True)
     )
     return replace(found, atoms=atoms)

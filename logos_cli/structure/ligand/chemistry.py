@@ -157,9 +157,7 @@ def set_conformer(molecule: Chem.Mol, positions: Sequence[Position]) -> None:
     molecule.AddConformer(conformer)
 
 
-def _stereo_from_labels(
-    molecule: Chem.RWMol, atoms: Mapping[int, str], bonds: Mapping[tuple[int, int], str]
-) -> None:
+def _stereo_from_labels(molecule: Chem.RWMol, atoms: Mapping[int, str], bonds: Mapping[tuple[int, int], str]) -> None:
     """Set the stereo that CIP labels (R, S, E, Z) ask for, by trial: labels depend on each other."""
     wanted = {index: label for index, label in atoms.items() if label in ("R", "S")}
     double = {}

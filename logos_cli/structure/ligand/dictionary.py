@@ -96,13 +96,10 @@ def component(name: str) -> Component | None:
     names = row[4].split()
     atoms = tuple(
         Atom(name, number, charge, hydrogens, bool(leaving), stereo.decode())
-        for name, (number, charge, hydrogens, leaving, stereo) in zip(
-            names, _ATOM.iter_unpack(row[5]), strict=True
-        )
+        for name, (number, charge, hydrogens, leaving, stereo) in zip(names, _ATOM.iter_unpack(row[5]), strict=True)
     )
     bonds = tuple(
-        Bond(first, second, order, stereo.decode())
-        for first, second, order, stereo in _BOND.iter_unpack(row[6])
+        Bond(first, second, order, stereo.decode()) for first, second, order, stereo in _BOND.iter_unpack(row[6])
     )
     return Component(row[0], row[1], row[2], row[3], atoms, bonds)
 

@@ -19,14 +19,10 @@ Row = tuple[str, str, str, str, str, bytes, bytes]
 _ORDERS = {"SING": 1, "DOUB": 2, "TRIP": 3, "QUAD": 4}
 _WANTED = {
     "chem_comp": ("id", "type", "mon_nstd_parent_comp_id", "one_letter_code"),
-    "chem_comp_atom": (
-        "comp_id", "atom_id", "type_symbol", "charge", "pdbx_leaving_atom_flag", "pdbx_stereo_config",
-    ),
+    "chem_comp_atom": ("comp_id", "atom_id", "type_symbol", "charge", "pdbx_leaving_atom_flag", "pdbx_stereo_config"),
     "chem_comp_bond": ("comp_id", "atom_id_1", "atom_id_2", "value_order", "pdbx_stereo_config"),
-}  # fmt: skip
-_ATOM_TYPE = np.dtype(
-    [("number", "u1"), ("charge", "i1"), ("hydrogens", "u1"), ("leaving", "u1"), ("stereo", "S1")]
-)
+}
+_ATOM_TYPE = np.dtype([("number", "u1"), ("charge", "i1"), ("hydrogens", "u1"), ("leaving", "u1"), ("stereo", "S1")])
 _BOND_TYPE = np.dtype([("first", "<u2"), ("second", "<u2"), ("order", "u1"), ("stereo", "S1")])
 
 
@@ -49,10 +45,14 @@ def rows(path: Path) -> Iterator[Row]:
         if first == last:
             continue
         yield (
-            name, types[index].upper(), _known(parents[index]), _known(letters[index]),
+            name,
+            types[index].upper(),
+            _known(parents[index]),
+            _known(letters[index]),
             " ".join(heavy_names[first:last]),
-            atoms.records[first:last].tobytes(), bonds[starts[index] : starts[index + 1]].tobytes(),
-        )  # fmt: skip
+            atoms.records[first:last].tobytes(),
+            bonds[starts[index] : starts[index + 1]].tobytes(),
+        )
 
 
 def _known(value: str) -> str:

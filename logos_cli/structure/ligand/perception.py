@@ -22,10 +22,17 @@ from logos_cli.structure.ligand.build import Position
 MAX_ATOMS = 400
 _METAL_RADIUS_ANGSTROM = 1.4
 _LENGTHS = {
-    (6, 6): (1.51, 1.33, 1.20), (6, 7): (1.46, 1.28, 1.15), (6, 8): (1.41, 1.22, 1.13), (7, 7): (1.41, 1.25, 1.11),
-    (7, 8): (1.40, 1.22, 1.06), (6, 16): (1.80, 1.67, 1.55), (8, 16): (1.62, 1.44, 1.40), (8, 15): (1.60, 1.48, 1.40),
-    (7, 16): (1.66, 1.54, 1.44), (15, 16): (2.10, 1.93, 1.80),
-}  # fmt: skip
+    (6, 6): (1.51, 1.33, 1.20),
+    (6, 7): (1.46, 1.28, 1.15),
+    (6, 8): (1.41, 1.22, 1.13),
+    (7, 7): (1.41, 1.25, 1.11),
+    (7, 8): (1.40, 1.22, 1.06),
+    (6, 16): (1.80, 1.67, 1.55),
+    (8, 16): (1.62, 1.44, 1.40),
+    (8, 15): (1.60, 1.48, 1.40),
+    (7, 16): (1.66, 1.54, 1.44),
+    (15, 16): (2.10, 1.93, 1.80),
+}
 """Typical lengths in Å of single, double and triple bonds between the elements, by atomic number."""
 
 _RING_BONUS = 0.35
@@ -135,9 +142,7 @@ class _Geometry:
         arms = self.places[self.near[atom]] - self.places[atom]
         arms /= np.linalg.norm(arms, axis=1, keepdims=True)
         return [
-            degrees(float(np.arccos(np.clip(arms[i] @ arms[j], -1, 1))))
-            for i in range(len(arms))
-            for j in range(i)
+            degrees(float(np.arccos(np.clip(arms[i] @ arms[j], -1, 1)))) for i in range(len(arms)) for j in range(i)
         ]
 
     def _free(self, atom: int) -> int:
@@ -164,12 +169,16 @@ class _Geometry:
         self._draw_acids()
         bonds = [bond for bond in molecule.GetBonds() if bond.GetBondType() == Chem.BondType.SINGLE]
         ends = [(bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()) for bond in bonds]
-        free = [self._free(atom) if self.numbers[atom] not in _ACIDS else int(len(self.near[atom]) == 1)
-                for atom in range(len(self.numbers))]  # fmt: skip
+        free = [
+            self._free(atom) if self.numbers[atom] not in _ACIDS else int(len(self.near[atom]) == 1)
+            for atom in range(len(self.numbers))
+        ]
         taken = {
-            atom for bond in molecule.GetBonds() if bond.GetBondType() == Chem.BondType.DOUBLE
+            atom
+            for bond in molecule.GetBonds()
+            if bond.GetBondType() == Chem.BondType.DOUBLE
             for atom in (bond.GetBeginAtomIdx(), bond.GetEndAtomIdx())
-        }  # fmt: skip
+        }
         free = [0 if atom in taken else room for atom, room in enumerate(free)]
         candidates = [index for index, (one, other) in enumerate(ends) if free[one] and free[other]]
         orders = _best_orders(
@@ -191,9 +200,7 @@ class _Geometry:
         """Draw P=O, S(=O)=O and nitro groups, whose lengths do not tell the orders."""
         for atom in self.molecule.GetAtoms():
             index, number = atom.GetIdx(), atom.GetAtomicNum()
-            ends = [
-                near for near in self.near[index] if self.numbers[near] == 8 and len(self.near[near]) == 1
-            ]
+            ends = [near for near in self.near[index] if self.numbers[near] == 8 and len(self.near[near]) == 1]
             ends.sort(key=lambda near: float(np.linalg.norm(self.places[near] - self.places[atom.GetIdx()])))
             n_double = 0
             if number == 7 and len(self.near[index]) == 3 and len(ends) == 2:
@@ -215,9 +222,7 @@ class _Geometry:
         gain = (single - length) / (single - double) - 0.5
         if any(one in ring and other in ring for ring in self.flat_rings):
             gain += _RING_BONUS
-        straight = all(
-            len(self.near[end]) == 1 or self._angles(end)[0] > _LINEAR_DEGREES for end in (one, other)
-        )
+        straight = all(len(self.near[end]) == 1 or self._angles(end)[0] > _LINEAR_DEGREES for end in (one, other))
         third = gain + 0.5 if straight and length < (double + triple) / 2 + 0.02 else -1.0
         return gain, third
 

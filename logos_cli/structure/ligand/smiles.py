@@ -104,9 +104,7 @@ class Chemist:
         atoms = "1 heavy atom has" if n_missing == 1 else f"{n_missing} heavy atoms have"
         return (f"{atoms} no coordinates in {ligand}; the SMILES is of the whole component",)
 
-    def _renamed(
-        self, ligand: Ligand, components: list[Component], origin: str, strangers: list[str]
-    ) -> LigandSmiles:
+    def _renamed(self, ligand: Ligand, components: list[Component], origin: str, strangers: list[str]) -> LigandSmiles:
         """Use a definition whose atoms have other names, if the connected atoms are the same; else perceive."""
         title = ligand.title
         names = ", ".join(strangers[:6]) + (" …" if len(strangers) > 6 else "")
@@ -138,9 +136,7 @@ class Chemist:
                 f"no bond orders for ligand {ligand}: {why}, and {error.message}",
                 hint="give them with --ligand FILE.sdf or --ligand SMILES",
             ) from error
-        return LigandSmiles(
-            smiles, "perceived", (f"{why}; bond orders of {ligand} are perceived from coordinates",)
-        )
+        return LigandSmiles(smiles, "perceived", (f"{why}; bond orders of {ligand} are perceived from coordinates",))
 
     def _atoms(self, ligand: Ligand) -> tuple[list[int], list[build.Position]]:
         atoms = ligand.atoms

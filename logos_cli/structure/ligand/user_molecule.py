@@ -67,20 +67,14 @@ def read_given(text: str) -> list[Given | LogosError]:
         If the file cannot be read, or the text is no SMILES.
     """
     if not Path(text).is_file():
-        if _FILE.search(text) or (
-            "/" in text and Path(text).parent.is_dir() and len(text) > 3 and "." in text
-        ):
-            raise InputError(
-                "there is no such file", source=text, hint="--ligand takes a file, an id or a SMILES"
-            )
+        if _FILE.search(text) or ("/" in text and Path(text).parent.is_dir() and len(text) > 3 and "." in text):
+            raise InputError("there is no such file", source=text, hint="--ligand takes a file, an id or a SMILES")
         return [Given(_plain(parse_smiles(text)), "ligand")]
     with closing(Input(text)) as source:
         content = source.read().decode("utf-8", "replace").replace("\r\n", "\n")
         found = [_read(block, source) for block in _blocks(content)]
     if not found:
-        raise InputError(
-            "there is no molecule in the file", source=text, hint="give a SDF, MOL2 or SMILES file"
-        )
+        raise InputError("there is no molecule in the file", source=text, hint="give a SDF, MOL2 or SMILES file")
     return found
 
 
@@ -89,9 +83,7 @@ def _blocks(content: str) -> list[str]:
         return [_MOL2 + block for block in content.split(_MOL2)[1:]]
     if "M  END" in content:
         return [
-            block.lstrip("\n") if index else block
-            for index, block in enumerate(content.split("$$$$"))
-            if block.strip()
+            block.lstrip("\n") if index else block for index, block in enumerate(content.split("$$$$")) if block.strip()
         ]
     return [line for line in content.splitlines() if line.strip() and not line.startswith("#")]
 

@@ -92,8 +92,7 @@ class Design:
 
     def _template(self, number: int) -> str:
         return "".join(
-            piece if isinstance(piece, str) else f"{{X:{piece.least},{piece.most}}}"
-            for piece in self._pieces(number)
+            piece if isinstance(piece, str) else f"{{X:{piece.least},{piece.most}}}" for piece in self._pieces(number)
         )
 
     def _pieces(self, number: int) -> list[str | Loop]:
@@ -161,15 +160,11 @@ def parse_lengths(text: str | None, names: Sequence[str]) -> dict[str, tuple[int
     for word in text.split(",") if text is not None else ():
         match = _LENGTH.fullmatch(word.strip())
         if match is None:
-            raise UsageError(
-                f"{word.strip()!r} is no length of a CDR", hint="write 12, 8-20, or H1:8,H3:8-20"
-            )
+            raise UsageError(f"{word.strip()!r} is no length of a CDR", hint="write 12, 8-20, or H1:8,H3:8-20")
         least = int(match["least"])
         most = int(match["most"] or least)
         if not 1 <= least <= most <= _LONGEST:
-            raise UsageError(
-                f"lengths run from the smaller to the larger, from 1 to {_LONGEST}: {word.strip()}"
-            )
+            raise UsageError(f"lengths run from the smaller to the larger, from 1 to {_LONGEST}: {word.strip()}")
         name = None if match["name"] is None else _name(match["name"])
         if name is not None and name not in names:
             raise UsageError(f"a length is given for {name}, which is not designed", hint="add it to --cdr")
@@ -222,8 +217,7 @@ def plan_design(chains: Sequence[str], names: Sequence[str], scheme: str, length
         found = domains[number].cdrs.get(f"CDR-{name}")
         if found is None:
             raise InputError(
-                f"CDR {name} is not whole: the chain begins or ends in it",
-                hint="give the whole variable domain",
+                f"CDR {name} is not whole: the chain begins or ends in it", hint="give the whole variable domain"
             )
         least, most = lengths.get(name, (found[1] - found[0],) * 2)
         if not most:
@@ -243,9 +237,7 @@ class DesignOpening(OpenSentence):
     def of(cls, design: Design) -> DesignOpening:
         """Return the sentence up to the first free residue."""
         n_ends = len(design.chains) - design.first_chain
-        return cls(
-            design.beginning, design.grammar, design.given_from, Kind.ANTIBODY.end, n_ends, design=design
-        )
+        return cls(design.beginning, design.grammar, design.given_from, Kind.ANTIBODY.end, n_ends, design=design)
 
 
 def read_light_chain(name: str) -> str:
@@ -271,6 +263,7 @@ def read_light_chain(name: str) -> str:
     if len(chains) != 1:
         raise InputError(
             f"there are {len(chains)} chains in it; one light chain is taken for all heavy ones",
-            source=name, hint="give pairs as one FASTA file: >ab1|heavy, then >ab1|light",
-        )  # fmt: skip
+            source=name,
+            hint="give pairs as one FASTA file: >ab1|heavy, then >ab1|light",
+        )
     return chains[0]

@@ -56,22 +56,25 @@ def mutant(wild_type: str, mutations: str, first_residue: int = 1) -> str:
         match = _MUTATION.fullmatch(word)
         if match is None:
             raise InputError(
-                f"{word!r} is no substitution", hint="write A45G, and several as A45G:K50R",
-                text=mutations, span=span,
-            )  # fmt: skip
+                f"{word!r} is no substitution", hint="write A45G, and several as A45G:K50R", text=mutations, span=span
+            )
         before, number, after = match[1], int(match[2]), match[3]
         place = number - first_residue
         if not 0 <= place < len(wild_type):
             last = first_residue + len(wild_type) - 1
             raise InputError(
                 f"{word} does not fit the wild type: it has no position {number}, but {first_residue} to {last}",
-                hint=_NUMBERS, text=mutations, span=span,
-            )  # fmt: skip
+                hint=_NUMBERS,
+                text=mutations,
+                span=span,
+            )
         if wild_type[place] != before:
             raise InputError(
                 f"{word} does not fit the wild type: position {number} is {wild_type[place]}, not {before}",
-                hint=_shift_hint(wild_type, before, place), text=mutations, span=span,
-            )  # fmt: skip
+                hint=_shift_hint(wild_type, before, place),
+                text=mutations,
+                span=span,
+            )
         if place in changed:
             raise InputError(f"{mutations} changes position {number} twice", text=mutations, span=span)
         changed.add(place)

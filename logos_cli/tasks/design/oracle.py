@@ -51,9 +51,7 @@ def open_oracle(text: str, input: OracleInput = "auto") -> Oracle:
         If the file or the program does not exist, or cannot take such an input.
     """
     if input not in get_args(OracleInput):
-        raise UsageError(
-            f"there is no oracle input {input!r}", hint=f"choose {', '.join(get_args(OracleInput))}"
-        )
+        raise UsageError(f"there is no oracle input {input!r}", hint=f"choose {', '.join(get_args(OracleInput))}")
     if text.lower().endswith(_SUFFIXES):
         if not Path(text).is_file():
             raise UsageError("there is no such model file", source=text, hint="check the path of --oracle")
@@ -61,9 +59,7 @@ def open_oracle(text: str, input: OracleInput = "auto") -> Oracle:
             raise UsageError("a model file reads one-hot rows or sequences, no FASTA", source=text)
         return _ModelOracle(text, input)
     if input == "one-hot":
-        raise UsageError(
-            "a command reads sequences or FASTA, no one-hot rows", hint="--oracle-input sequence"
-        )
+        raise UsageError("a command reads sequences or FASTA, no one-hot rows", hint="--oracle-input sequence")
     return _CommandOracle(text, fasta=input == "fasta")
 
 
@@ -95,9 +91,7 @@ class _CommandOracle(Oracle):
         else:
             given = "".join(f"{sequence}\n" for sequence in sequences)
         try:
-            done = subprocess.run(
-                self._words, input=given, capture_output=True, encoding="utf-8", check=False
-            )
+            done = subprocess.run(self._words, input=given, capture_output=True, encoding="utf-8", check=False)
         except OSError as error:
             raise LogosError(f"the oracle cannot be run: {error.strerror}", source=self.name) from error
         except UnicodeDecodeError as error:
@@ -110,8 +104,9 @@ class _CommandOracle(Oracle):
         if len(lines) != len(sequences):
             raise InputError(
                 f"the oracle wrote {len(lines):,} lines for {len(sequences):,} sequences{said}",
-                source=self.name, hint="it must write one number a line, in the order of the sequences",
-            )  # fmt: skip
+                source=self.name,
+                hint="it must write one number a line, in the order of the sequences",
+            )
         return _finite(_number(line, place, self.name) for place, line in enumerate(lines, 1))
 
 
@@ -134,9 +129,10 @@ class _ModelOracle(Oracle):
             values = np.asarray(self._model.predict(rows), dtype=np.float64)
         except Exception as error:  # foreign code may raise anything
             raise LogosError(
-                f"the oracle fails: {type(error).__name__}: {_last(str(error))}", source=self.name,
+                f"the oracle fails: {type(error).__name__}: {_last(str(error))}",
+                source=self.name,
                 hint="--oracle-input one-hot or sequence says what the model is given",
-            ) from error  # fmt: skip
+            ) from error
         if values.size != len(sequences):
             raise InputError(
                 f"the oracle gave {values.size:,} values for {len(sequences):,} sequences", source=self.name
@@ -176,16 +172,12 @@ def _load_model(path: str) -> Any:
     try:
         import joblib
     except ImportError as error:
-        raise MissingError(
-            "a model file as oracle needs joblib", hint="pip install 'logos-cli[oracle]'"
-        ) from error
+        raise MissingError("a model file as oracle needs joblib", hint="pip install 'logos-cli[oracle]'") from error
     try:
         model = joblib.load(path)
     except ModuleNotFoundError as error:
         raise MissingError(
-            f"the oracle's model needs the package {error.name}",
-            source=path,
-            hint=f"pip install {error.name}",
+            f"the oracle's model needs the package {error.name}", source=path, hint=f"pip install {error.name}"
         ) from error
     except Exception as error:  # unpickling runs foreign code
         raise InputError(
@@ -201,9 +193,10 @@ def _number(line: str, place: int, source: str) -> float:
         return float(line)
     except ValueError as error:
         raise InputError(
-            f"the oracle's line {place} is no number: {line[:80]!r}", source=source,
+            f"the oracle's line {place} is no number: {line[:80]!r}",
+            source=source,
             hint="it must write one number a line and nothing else",
-        ) from error  # fmt: skip
+        ) from error
 
 
 def _finite(values: Iterable[float]) -> list[float | None]:

@@ -47,14 +47,22 @@ class LigandTask(Task):
     reads_as = Form.COMPLEX
     options = (
         TaskOption(
-            "site", str, "Residues that line the pocket, by the numbers of the file; of a sequence, counted from 1.",
-            metavar="A:45,A:47-52", shown_default="what lines the structure's ligand",
+            "site",
+            str,
+            "Residues that line the pocket, by the numbers of the file; of a sequence, counted from 1.",
+            metavar="A:45,A:47-52",
+            shown_default="what lines the structure's ligand",
         ),
         TaskOption(
-            "level", int, "Pocket: 1 plain protein, 2 site residues tagged, 3 tagged and expanded.",
-            least=1, most=3, metavar="1|2|3", shown_default="2, or what the prompt has",
+            "level",
+            int,
+            "Pocket: 1 plain protein, 2 site residues tagged, 3 tagged and expanded.",
+            least=1,
+            most=3,
+            metavar="1|2|3",
+            shown_default="2, or what the prompt has",
         ),
-    )  # fmt: skip
+    )
     preset = Sampling(temperature=1.2, top_p=0.85, repetition_penalty=1.05)
 
     def __init__(self, **chosen: Any) -> None:
@@ -74,11 +82,7 @@ class LigandTask(Task):
         if not isinstance(item, Complex):
             raise self.refuse(item)
         is_tagged = any(chain.site for chain in item.chains)
-        level = (
-            self.chosen["level"]
-            or (level if self.chosen["site"] is None else None)
-            or (2 if is_tagged else 1)
-        )
+        level = self.chosen["level"] or (level if self.chosen["site"] is None else None) or (2 if is_tagged else 1)
         if level > 1 and not is_tagged:
             raise UsageError(
                 f"level {level} tags the residues of a site, and the prompt has none",
@@ -101,9 +105,7 @@ class LigandTask(Task):
             end=Kind.MOLECULE.end,
         )
 
-    def from_text(
-        self, text: str, level: int | None = None, source: Mapping[str, Any] | None = None
-    ) -> OpenSentence:
+    def from_text(self, text: str, level: int | None = None, source: Mapping[str, Any] | None = None) -> OpenSentence:
         """Return the beginning for any text; without ``site``, bare residues have no level but 1."""
         site = self.chosen["site"]
         if site is None and text.startswith("<"):

@@ -15,10 +15,11 @@ from logos_cli.tasks.base import SAMPLES, Collector, OpenSentence, PromptInfo, T
 from logos_cli.tasks.ranking import TOP_SAMPLES, RankingCollector
 
 _SCAFFOLD = TaskOption(
-    "scaffold", str,
+    "scaffold",
+    str,
     "A SMILES to grow, instead of a prompt: {X} or [*:1] where something is added, {X:3,15} so many characters of it.",
     metavar="SMILES",
-)  # fmt: skip
+)
 
 
 class MoleculeTask(Task):

@@ -14,9 +14,7 @@ from logos_cli.grammar.spec import SMILES, Kind
 if TYPE_CHECKING:
     from rdkit.Chem import Mol
 
-_SLOT = re.compile(
-    r"\{(?:X|\[(?P<letters>[^\]]*)\])(?P<count>:(?P<least>[0-9]+)(?P<range>,(?P<most>[0-9]*))?)?\}"
-)
+_SLOT = re.compile(r"\{(?:X|\[(?P<letters>[^\]]*)\])(?P<count>:(?P<least>[0-9]+)(?P<range>,(?P<most>[0-9]*))?)?\}")
 _RING = re.compile(r"\[[^\]]*\]|%\([0-9]+\)|%[0-9]{2}|[0-9]")
 _WRITTEN = "BCNOPSFIlrbcnops-=#:/\\"
 """What a substituent is written with besides brackets, ring digits and atoms in brackets."""
@@ -38,8 +36,7 @@ def scaffold_template(text: str) -> str:
     template = "".join(piece if piece[:1] == "{" else _POINT.sub(_FREE, piece) for piece in pieces)
     if "{" not in template:
         raise UsageError(
-            f"the scaffold {text} has no growth point",
-            hint=f"mark each: {text}{_FREE}, or [*:1] as in c1ccncc1[*:1]",
+            f"the scaffold {text} has no growth point", hint=f"mark each: {text}{_FREE}, or [*:1] as in c1ccncc1[*:1]"
         )
     return template
 
@@ -87,9 +84,7 @@ def _free_rules(number: int, slot: re.Match[str], open_rings: set[str]) -> list[
         letters = set(slot["letters"] or SMILES - set("<>"))
         return [f"free_{number}: {_one_of(letters)}"]
     digits = {digit for digit in "123456789" if digit not in open_rings}
-    return [
-        f'free_{number}: {_one_of({*_WRITTEN, *digits})} | BRACKET_ATOM | "(" free_{number}+ ")"',
-    ]
+    return [f'free_{number}: {_one_of({*_WRITTEN, *digits})} | BRACKET_ATOM | "(" free_{number}+ ")"']
 
 
 def _one_of(letters: set[str]) -> str:
@@ -131,9 +126,10 @@ def scaffold_query(template: str) -> Mol:
         # a ring that is closed in a free part, a bond that leads nowhere: what the template means is open
         raise MoleculeError(
             "the fixed part of the scaffold is no SMILES by itself",
-            text=template, span=Span(0, len(template)),
+            text=template,
+            span=Span(0, len(template)),
             hint="free parts stand where a substituent would: c1cc({X})ncc1{X}",
-        )  # fmt: skip
+        )
     editable = Chem.RWMol(molecule)
     for atom in reversed(list(molecule.GetAtoms())):
         if atom.GetAtomicNum() == 0:

@@ -14,19 +14,27 @@ from logos_cli.tasks.base import OpenSentence, PromptInfo, TaskOption
 from logos_cli.tasks.ranking import Candidate, RankingCollector
 
 BALANCE = TaskOption(
-    "balance", str,
+    "balance",
+    str,
     "Where the product has atoms that no reactant brings: say so in the record, or drop the proposal.",
-    default="flag", choices=("flag", "drop"),
-)  # fmt: skip
+    default="flag",
+    choices=("flag", "drop"),
+)
 ATOM_ECONOMY = TaskOption(
-    "atom_economy", float,
+    "atom_economy",
+    float,
     "Drop proposals of less atom economy: mass of the product in percent of the mass of the reactants.",
-    metavar="PERCENT", shown_default="none", least=0, most=100,
-)  # fmt: skip
+    metavar="PERCENT",
+    shown_default="none",
+    least=0,
+    most=100,
+)
 ROUND_TRIP = TaskOption(
-    "round_trip", bool, "Let the same model predict the product of each proposal, and say whether it is the prompt.",
+    "round_trip",
+    bool,
+    "Let the same model predict the product of each proposal, and say whether it is the prompt.",
     default=False,
-)  # fmt: skip
+)
 
 
 def components(smiles: Sequence[str]) -> tuple[str, ...]:
@@ -46,9 +54,7 @@ def after_reactants(reactants: Sequence[str]) -> OpenSentence:
     """Return the sentence that asks for the product of reactants."""
     blocks = "".join(f"{Kind.MOLECULE.start}{smiles}{Kind.MOLECULE.end}" for smiles in reactants)
     head = f"{blocks}{Operator.REACT}"
-    return OpenSentence(
-        f"{head}{Kind.MOLECULE.start}", grammar("molecule_block"), len(head), Kind.MOLECULE.end
-    )
+    return OpenSentence(f"{head}{Kind.MOLECULE.start}", grammar("molecule_block"), len(head), Kind.MOLECULE.end)
 
 
 class ReactionCollector(RankingCollector):
@@ -111,12 +117,16 @@ class ReactionCollector(RankingCollector):
             predicted = components([parse(text, Form.REACTION).right[0].payload])
         except LogosError as error:
             candidate.scores["round_trip"] = {
-                "value": False, "better": "higher", "reason": f"no product is predicted: {error.message}"
-            }  # fmt: skip
+                "value": False,
+                "better": "higher",
+                "reason": f"no product is predicted: {error.message}",
+            }
             return
         candidate.scores["round_trip"] = {
-            "value": predicted == wanted, "better": "higher", "predicted": ".".join(predicted)
-        }  # fmt: skip
+            "value": predicted == wanted,
+            "better": "higher",
+            "predicted": ".".join(predicted),
+        }
 
 
 def balance_scores(reaction: Reaction) -> dict[str, dict[str, Any]]:

@@ -49,12 +49,20 @@ class SiteTask(Task):
     collects = "sites"
     writers: ClassVar[Mapping[str, str]] = {".csv": "p2rank", ".cif": "cif-sites", ".mmcif": "cif-sites"}
     options = (
-        TaskOption("top", int, "Write only so many sites of each protein, the best.", least=1, metavar="N",
-                   shown_default="all"),
-        TaskOption("min_frequency", float, "A residue belongs to a site if at least this share of the samples tags it.",
-                   default=0.1, least=0, most=1, metavar="SHARE"),
+        TaskOption(
+            "top", int, "Write only so many sites of each protein, the best.", least=1, metavar="N", shown_default="all"
+        ),
+        TaskOption(
+            "min_frequency",
+            float,
+            "A residue belongs to a site if at least this share of the samples tags it.",
+            default=0.1,
+            least=0,
+            most=1,
+            metavar="SHARE",
+        ),
         SAMPLES,
-    )  # fmt: skip
+    )
 
     def collector(self, prompt: PromptInfo) -> Collector | None:
         """Return what makes ranked sites of the samples."""

@@ -56,10 +56,7 @@ def frequencies(votes: Sequence[Sequence[int]], n_residues: int) -> NDArray[np.f
 
 
 def rank_sites(
-    votes: Sequence[Sequence[int]],
-    n_residues: int,
-    min_frequency: float,
-    places: ResiduePlaces | None = None,
+    votes: Sequence[Sequence[int]], n_residues: int, min_frequency: float, places: ResiduePlaces | None = None
 ) -> list[Site]:
     """Return the sites, the best first.
 

@@ -51,9 +51,7 @@ class Encoded:
         if wanted.all():
             return self
         lengths = np.diff(self.ends, prepend=0)
-        return Encoded(
-            self.tokens[np.repeat(wanted, lengths)], np.cumsum(lengths[wanted]), self.answers[wanted]
-        )
+        return Encoded(self.tokens[np.repeat(wanted, lengths)], np.cumsum(lengths[wanted]), self.answers[wanted])
 
 
 def dtype_for(vocabulary: Vocabulary) -> np.dtype[np.unsignedinteger[Any]]:
@@ -72,9 +70,7 @@ class SentenceEncoder:
     def _byte_table(self) -> Tokens:
         table: Tokens = np.zeros(256, dtype=self.dtype)
         for character in PAYLOAD:
-            table[ord(character)] = self.vocabulary.tokenizer.encode(character, add_special_tokens=False).ids[
-                0
-            ]
+            table[ord(character)] = self.vocabulary.tokenizer.encode(character, add_special_tokens=False).ids[0]
         for tag, code in _TAG_CODES.items():
             table[ord(code)] = self.vocabulary.id_of(tag)
         table[ord(_BOS_CODE)] = self.vocabulary.bos_id or 0

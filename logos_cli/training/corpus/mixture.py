@@ -35,11 +35,7 @@ class Mixture:
     """
 
     def __init__(
-        self,
-        shards: Mapping[str, Shard],
-        seed: int,
-        answer_only: Collection[str] = (),
-        n_vocabulary: int | None = None,
+        self, shards: Mapping[str, Shard], seed: int, answer_only: Collection[str] = (), n_vocabulary: int | None = None
     ) -> None:
         self._shards = dict(shards)
         self._names = sorted(shards)
@@ -133,6 +129,4 @@ def check_domains(names: Collection[str], domains: Collection[str]) -> None:
         If there is such a name.
     """
     if unknown := sorted(set(names) - set(domains)):
-        raise UsageError(
-            f"the corpus has no domain {', '.join(unknown)}", hint=f"it has {', '.join(sorted(domains))}"
-        )
+        raise UsageError(f"the corpus has no domain {', '.join(unknown)}", hint=f"it has {', '.join(sorted(domains))}")

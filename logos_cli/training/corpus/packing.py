@@ -216,9 +216,7 @@ def block_mask(documents: torch.Tensor) -> Any:
 
     n_rows, width = documents.shape
 
-    def allowed(
-        row: torch.Tensor, _head: torch.Tensor, query: torch.Tensor, key: torch.Tensor
-    ) -> torch.Tensor:
+    def allowed(row: torch.Tensor, _head: torch.Tensor, query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
         return (documents[row, query] == documents[row, key]) & (query >= key)
 
     return create_block_mask(allowed, n_rows, None, width, width, device=documents.device, _compile=False)

@@ -92,9 +92,10 @@ def _digests(texts: Sequence[str]) -> NDArray[np.uint64]:
 def cannot_write(error: OSError, path: Path) -> OutputError:
     """Return the error of a part, shard or manifest that cannot be written."""
     return OutputError(
-        f"cannot be written: {error.strerror or error}", source=str(path),
+        f"cannot be written: {error.strerror or error}",
+        source=str(path),
         hint="what was finished before is kept: make room, then go on with --resume",
-    )  # fmt: skip
+    )
 
 
 class StoredPart:

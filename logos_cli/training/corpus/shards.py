@@ -104,7 +104,7 @@ class Corpus:
             known = manifest.get("format") if isinstance(manifest, dict) else None
             raise InputError(
                 f"corpus format {known!r} is not known", source=str(path), hint="logos corpus build writes it anew"
-            )  # fmt: skip
+            )
         self.manifest: dict[str, Any] = manifest
         self.directory = directory
         if tokenizer_sha256 is not None:
@@ -120,9 +120,10 @@ class Corpus:
         """
         if self.manifest["tokenizer"]["sha256"] != sha256:
             raise InputError(
-                "the corpus was made with another tokenizer", source=str(self.directory),
+                "the corpus was made with another tokenizer",
+                source=str(self.directory),
                 hint="build the corpus with --tokenizer set to the model that you train",
-            )  # fmt: skip
+            )
 
     @cached_property
     def sha256(self) -> str:
@@ -141,9 +142,10 @@ class Corpus:
         vocabulary = Vocabulary.load(self.directory / TOKENIZER)
         if vocabulary.sha256 != self.manifest["tokenizer"]["sha256"]:
             raise InputError(
-                "the tokenizer of the corpus was altered", source=str(self.directory / TOKENIZER),
+                "the tokenizer of the corpus was altered",
+                source=str(self.directory / TOKENIZER),
                 hint="copy or build the corpus again",
-            )  # fmt: skip
+            )
         return vocabulary
 
     @property
@@ -189,12 +191,13 @@ class Corpus:
         except OSError as error:
             raise InputError(
                 f"a file of the corpus cannot be read: {error.strerror}", source=str(path), hint="copy it again"
-            ) from error  # fmt: skip
+            ) from error
         if found != self.files()[name]:
             raise InputError(
-                "the file is not the one that the manifest names: it was cut off or altered", source=str(path),
+                "the file is not the one that the manifest names: it was cut off or altered",
+                source=str(path),
                 hint="copy it again, or build the corpus again",
-            )  # fmt: skip
+            )
 
     def shards(self, split: str) -> dict[str, Shard]:
         """Return the shards of a split by domain, in the order of their names.
@@ -216,15 +219,17 @@ class Corpus:
             shard = Shard(*(np.load(f"{base}.{name}.npy", mmap_mode="r") for name in ARRAYS))
         except (OSError, ValueError) as error:
             raise InputError(
-                "a shard of the corpus cannot be read: missing or cut off", source=str(base),
+                "a shard of the corpus cannot be read: missing or cut off",
+                source=str(base),
                 hint="logos corpus verify names the damaged files",
-            ) from error  # fmt: skip
+            ) from error
         lengths = (len(shard), len(shard.answers), shard.n_tokens)
         if lengths != (entry["n_sentences"], entry["n_sentences"], entry["n_tokens"]):
             raise InputError(
-                "a shard of the corpus is not as long as its manifest says", source=str(base),
+                "a shard of the corpus is not as long as its manifest says",
+                source=str(base),
                 hint="logos corpus verify names the damaged files",
-            )  # fmt: skip
+            )
         return shard
 
 

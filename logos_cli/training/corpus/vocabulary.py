@@ -74,9 +74,7 @@ class Vocabulary:
         present = self.tokenizer.get_vocab(with_added_tokens=True)
         self.added = tuple(tag for tag in TAGS if tag not in present)
         if self.added:
-            self.tokenizer.add_special_tokens(
-                [AddedToken(tag, special=True, normalized=False) for tag in self.added]
-            )
+            self.tokenizer.add_special_tokens([AddedToken(tag, special=True, normalized=False) for tag in self.added])
             content = self.tokenizer.to_str().encode()
         self._content = content
         self._config = dict(config)
@@ -108,9 +106,10 @@ class Vocabulary:
         split = [tag for tag in TAGS if len(self._plain(tag)) != 1]
         if split:
             raise ModelError(
-                f"the tokenizer does not write {', '.join(split)} as one token", source=source,
+                f"the tokenizer does not write {', '.join(split)} as one token",
+                source=source,
                 hint="remove it from the vocabulary; logos adds the tags as special tokens",
-            )  # fmt: skip
+            )
         unknown = self.tokenizer.token_to_id(str(getattr(self.tokenizer.model, "unk_token", None)))
         lost = [
             character
@@ -120,9 +119,10 @@ class Vocabulary:
         ]
         if lost:
             raise ModelError(
-                f"the vocabulary is too small: it has no token for {' '.join(lost)}", source=source,
+                f"the vocabulary is too small: it has no token for {' '.join(lost)}",
+                source=source,
                 hint="choose a tokenizer that has a token for every byte, as those of Llama 3 and Qwen have",
-            )  # fmt: skip
+            )
 
     def _plain(self, text: str) -> list[int]:
         ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False).ids
@@ -149,9 +149,7 @@ class Vocabulary:
     def decode(self, ids: Iterable[int]) -> str:
         """Return the text of ids; begin, end and padding are left out, tags are kept."""
         silent = {self.bos_id, self.eos_id, self.pad_id}
-        text: str = self.tokenizer.decode(
-            [int(i) for i in ids if int(i) not in silent], skip_special_tokens=False
-        )
+        text: str = self.tokenizer.decode([int(i) for i in ids if int(i) not in silent], skip_special_tokens=False)
         return text
 
     def is_one_token_a_character(self) -> bool:
@@ -183,7 +181,7 @@ class Vocabulary:
             why = "has no tokenizer.json" if isinstance(error, FileNotFoundError) else f"{error.strerror}"
             raise ModelError(
                 f"the model directory {why}", source=str(directory), hint="convert its tokenizer to the fast format"
-            ) from error  # fmt: skip
+            ) from error
         config = _json(directory / "special_tokens_map.json") | _json(directory / _CONFIG)
         roles: dict[str, int] = {}
         for name in ("generation_config.json", "config.json"):
@@ -215,9 +213,7 @@ class Vocabulary:
             text = json.dumps(config, indent=1, ensure_ascii=False) + "\n"
             (directory / _CONFIG).write_text(text, encoding="utf-8")
         except OSError as error:
-            raise OutputError(
-                f"the tokenizer cannot be written: {error.strerror}", source=str(directory)
-            ) from error
+            raise OutputError(f"the tokenizer cannot be written: {error.strerror}", source=str(directory)) from error
 
 
 def _json(path: Path) -> dict[str, Any]:
@@ -233,7 +229,5 @@ def _json(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        raise ModelError(
-            f"cannot be read: {error}", source=str(path), hint="download the model again"
-        ) from error
+        raise ModelError(f"cannot be read: {error}", source=str(path), hint="download the model again") from error
     return data if isinstance(data, dict) else {}

@@ -70,9 +70,7 @@ def _choose(parts: Sequence[Path]) -> _Choice:
     return choice
 
 
-def _first_of_equals(
-    digests: NDArray[np.uint64], n_valid: int
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def _first_of_equals(digests: NDArray[np.uint64], n_valid: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Return for each digest whether it is the first of its kind, and, if not, whether that one is held out."""
     order = np.argsort(digests, kind="stable")
     begins = np.ones(len(digests), dtype=bool)
@@ -108,9 +106,7 @@ class _NpyFile:
 class _ShardFiles:
     """The three files of one domain and split."""
 
-    def __init__(
-        self, directory: Path, name: str, dtype: np.dtype[Any], n_sentences: int, n_tokens: int
-    ) -> None:
+    def __init__(self, directory: Path, name: str, dtype: np.dtype[Any], n_sentences: int, n_tokens: int) -> None:
         self.paths = {array: directory / f"{name}.{array}.npy" for array in ARRAYS}
         self.n_sentences, self.n_tokens = n_sentences, n_tokens
         kinds = {"tokens": dtype, "ends": np.dtype(np.int64), "answers": np.dtype(np.uint32)}
@@ -164,9 +160,7 @@ def write_shards(
         sizes = choice.sizes.setdefault((domain, split), [0, 0])
         sizes[0] += len(encoded.ends)
         sizes[1] += len(encoded.tokens)
-    trained = {
-        domain: n_tokens for (domain, split), (_, n_tokens) in choice.sizes.items() if split == "train"
-    }
+    trained = {domain: n_tokens for (domain, split), (_, n_tokens) in choice.sizes.items() if split == "train"}
     if not trained:
         raise InputError("no sentence is left to train on", hint="the counts above say what became of all")
     weights = checked_weights(weights, trained)
@@ -186,9 +180,7 @@ def write_shards(
             "domains": shards,
             "weights": weights,
             "dropped": {
-                domain: dict(sorted(reasons.items()))
-                for domain, reasons in sorted(choice.dropped.items())
-                if reasons
+                domain: dict(sorted(reasons.items())) for domain, reasons in sorted(choice.dropped.items()) if reasons
             },
             **(facts or {}),
         }
@@ -208,9 +200,7 @@ def _kept(parts: Sequence[Path], choice: _Choice) -> Iterator[tuple[int, int, st
                     yield index, number, domain, split, part.encoded(number).only(wanted)
 
 
-def _copy(
-    parts: Sequence[Path], choice: _Choice, directory: Path, dtype: np.dtype[Any]
-) -> dict[str, dict[str, Any]]:
+def _copy(parts: Sequence[Path], choice: _Choice, directory: Path, dtype: np.dtype[Any]) -> dict[str, dict[str, Any]]:
     directory.mkdir(parents=True)
     with ExitStack() as stack:
         open_files: dict[tuple[str, str], _ShardFiles] = {}

@@ -105,9 +105,7 @@ def written_whole(path: Path, complaint: str) -> Iterator[Path]:
         temporary.rename(path)
     except (OSError, RuntimeError, SafetensorError) as error:  # safetensors and torch wrap a full disk
         raise OutputError(
-            f"{complaint}: {error}",
-            source=str(path.parent),
-            hint="what was there is whole; make room and resume",
+            f"{complaint}: {error}", source=str(path.parent), hint="what was there is whole; make room and resume"
         ) from error
     finally:
         if aside.exists() and not path.exists():
@@ -139,9 +137,10 @@ def read_state(path: Path) -> dict[str, Any]:
 
 def _damaged(path: Path, error: Exception) -> InputError:
     return InputError(
-        f"the checkpoint is damaged: {error}", source=str(path),
+        f"the checkpoint is damaged: {error}",
+        source=str(path),
         hint="remove it; the run goes on from the one before, if there is one, or from the beginning",
-    )  # fmt: skip
+    )
 
 
 @torch.no_grad()

@@ -81,9 +81,7 @@ class World:
             if number == len(gradients) or sum(part.numel() for part in bucket) >= _BUCKET:
                 flat = torch.cat([part.flatten() for part in bucket])
                 distributed.all_reduce(flat)
-                for part, summed in zip(
-                    bucket, torch.split(flat, [part.numel() for part in bucket]), strict=True
-                ):
+                for part, summed in zip(bucket, torch.split(flat, [part.numel() for part in bucket]), strict=True):
                     part.copy_(summed.view_as(part))
                 bucket = []
 

@@ -121,9 +121,8 @@ def prompts(shards: Mapping[str, Shard], n_samples: int, has_begin: bool) -> lis
 
 
 def well_formed_samples(
-    model: Any, vocabulary: Vocabulary, asked: Sequence[tuple[str, list[int]]],
-    config: EvaluationConfig, seed: int,
-) -> dict[str, dict[str, float]]:  # fmt: skip
+    model: Any, vocabulary: Vocabulary, asked: Sequence[tuple[str, list[int]]], config: EvaluationConfig, seed: int
+) -> dict[str, dict[str, float]]:
     """Complete prompts and return how many of the finished sentences of each domain are well formed.
 
     Parameters
@@ -171,11 +170,7 @@ def is_sentence(text: str) -> bool:
 
 @torch.no_grad()
 def _complete(
-    model: Any,
-    asked: Sequence[list[int]],
-    vocabulary: Vocabulary,
-    config: EvaluationConfig,
-    random: torch.Generator,
+    model: Any, asked: Sequence[list[int]], vocabulary: Vocabulary, config: EvaluationConfig, random: torch.Generator
 ) -> list[tuple[list[int], bool]]:
     """Return answer and whether it ended, for each prompt; rows are padded on the left."""
     device = next(model.parameters()).device
@@ -188,9 +183,12 @@ def _complete(
     past: dict[str, Any] = {}
     for _ in range(config.max_new_tokens):
         out = model(
-            input_ids=ids.to(device), attention_mask=mask.to(device), position_ids=positions.to(device),
-            use_cache=True, **past,
-        )  # fmt: skip
+            input_ids=ids.to(device),
+            attention_mask=mask.to(device),
+            position_ids=positions.to(device),
+            use_cache=True,
+            **past,
+        )
         past = carried(out)
         chosen = _choose(out.logits[:, -1].float().cpu(), config.temperature, random)
         for row, token in enumerate(chosen.tolist()):

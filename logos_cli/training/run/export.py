@@ -31,9 +31,11 @@ def export_model(trainer: Trainer, directory: Path) -> None:
         If it cannot be written; what lay there is then as before.
     """
     lora = trainer.config.lora
-    tensors = {
-        name: whole(part.detach()).cpu() for name, part in trainer.model.named_parameters()
-    } if trainer.config.run.sharding == "fsdp" else None  # fmt: skip
+    tensors = (
+        {name: whole(part.detach()).cpu() for name, part in trainer.model.named_parameters()}
+        if trainer.config.run.sharding == "fsdp"
+        else None
+    )
     if not trainer.world.is_first:
         return
     with written_whole(directory, "the model cannot be written") as temporary:
@@ -63,11 +65,7 @@ def _write(trainer: Trainer, model: Any, tensors: dict[str, torch.Tensor] | None
     buffers = {name: part for name, part in model.named_buffers() if name in kept}
     state = (tensors if tensors is not None else dict(model.named_parameters())) | buffers
     state = {name: part.detach().to("cpu", dtype).contiguous() for name, part in state.items()}
-    roles = {
-        "bos": trainer.vocabulary.bos_id,
-        "eos": trainer.vocabulary.eos_id,
-        "pad": trainer.vocabulary.pad_id,
-    }
+    roles = {"bos": trainer.vocabulary.bos_id, "eos": trainer.vocabulary.eos_id, "pad": trainer.vocabulary.pad_id}
     ids = {f"{role}_token_id": number for role, number in roles.items() if number is not None}
     model.generation_config = GenerationConfig(**ids, **_inherited(trainer))  # type: ignore[no-untyped-call]
     for name, number in ids.items():

@@ -82,7 +82,7 @@ class Feed:
         *,
         even: bool = False,
         ahead: bool = False,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.mixture = mixture
         self._data = data
         self._schedule = schedule

@@ -69,12 +69,7 @@ class SentenceLoss(torch.nn.Module):
         inner = self.inner
         if mask is None:
             mask = dense_mask(documents, self._mask_dtype)
-        inputs = {
-            "input_ids": input_ids,
-            "position_ids": position_ids,
-            "attention_mask": mask,
-            "use_cache": False,
-        }
+        inputs = {"input_ids": input_ids, "position_ids": position_ids, "attention_mask": mask, "use_cache": False}
         if not self._plain:
             logits = inner(**inputs).logits.flatten(0, 1)[targets]
             return functional.cross_entropy(logits.float(), labels, ignore_index=-100, reduction="sum")
@@ -183,9 +178,7 @@ class FlopCount:
 
     def step(self, n_tokens: int, n_pairs: int) -> float:
         """Return the operations of a step; ``n_pairs`` is the sum of squared lengths."""
-        return (
-            6.0 * self.n_matrix - 2.0 * self.n_frozen
-        ) * n_tokens + 6.0 * self.n_layers * self.width * n_pairs
+        return (6.0 * self.n_matrix - 2.0 * self.n_frozen) * n_tokens + 6.0 * self.n_layers * self.width * n_pairs
 
 
 def matrix_flops_per_s(device: torch.device, precision: str, budget_s: float = 0.3) -> float:

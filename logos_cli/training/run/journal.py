@@ -40,11 +40,14 @@ class Journal:
     def step(self, report: StepReport) -> None:
         """Note a step."""
         self._write(
-            step=report.step, n_tokens=report.n_tokens, loss=round(report.loss, 5),
+            step=report.step,
+            n_tokens=report.n_tokens,
+            loss=round(report.loss, 5),
             gradient_norm=round(report.gradient_norm, 4),
             learning_rate_factor=round(report.learning_rate_factor, 5),
-            tokens_per_s=round(report.tokens_per_s), mfu=round(report.mfu, 4),
-        )  # fmt: skip
+            tokens_per_s=round(report.tokens_per_s),
+            mfu=round(report.mfu, 4),
+        )
 
     def evaluation(
         self, step: int, n_tokens: int, results: Mapping[str, Mapping[str, float]], mean_loss: float

@@ -64,7 +64,7 @@ class Trainer:
         world: World | None = None,
         listener: Listener | None = None,
         signals: Signals | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.config = config
         self.directory = directory
         self.vocabulary = corpus.vocabulary
@@ -104,9 +104,7 @@ class Trainer:
         width = -(-longest // 128) * 128
         self._tiers = tiers_for(width, fixed=fixed)
         self._fixed_rows = max(1, config.data.n_micro_tokens // width) if fixed else None
-        self.module = forward.SentenceLoss(model, self._attention, forward.dtype_of(config.run.precision)).to(
-            device
-        )
+        self.module = forward.SentenceLoss(model, self._attention, forward.dtype_of(config.run.precision)).to(device)
         self.model = self.module.inner
         self.flops_of = forward.FlopCount.of(self.model)
         self.n_parameters, self.n_trained = count_parameters(self.module)
@@ -126,21 +124,28 @@ class Trainer:
         self._answer_only = resolve_answer_only(data.answer_only, shards)
         n_rows = self.model.get_input_embeddings().weight.shape[0]
         self.mixture = Mixture(shards, self.config.run.seed, self._answer_only, n_rows)
-        used = {
-            name for part in (data.weights, data.decay_weights) for name, weight in part.items() if weight
-        }
-        self.held_out = {
-            name: shard for name, shard in corpus.shards("valid").items() if name in used and len(shard)
-        }
+        used = {name for part in (data.weights, data.decay_weights) for name, weight in part.items() if weight}
+        self.held_out = {name: shard for name, shard in corpus.shards("valid").items() if name in used and len(shard)}
         self.feed = Feed(
-            self.mixture, data, self.config.schedule, self._tiers, (world.rank, world.size),
-            even=self._sharded, ahead=world.device.type == "cuda",
-        )  # fmt: skip
+            self.mixture,
+            data,
+            self.config.schedule,
+            self._tiers,
+            (world.rank, world.size),
+            even=self._sharded,
+            ahead=world.device.type == "cuda",
+        )
         self._mixture_state = self.mixture.state()
         self._scene = evaluation.Scene(
-            self._attention, self.config.run.precision, data.n_micro_tokens, self._tiers, self._fixed_rows,
-            self.vocabulary.pad_id, self._sharded, world,
-        )  # fmt: skip
+            self._attention,
+            self.config.run.precision,
+            data.n_micro_tokens,
+            self._tiers,
+            self._fixed_rows,
+            self.vocabulary.pad_id,
+            self._sharded,
+            world,
+        )
 
     def _resume(self, path: Path) -> None:
         """Go on from a checkpoint.
@@ -164,8 +169,9 @@ class Trainer:
             if changed:
                 raise UsageError(
                     f"the run was begun with something else: {'; '.join(changed)}",
-                    source=str(path), hint="resume with the same, or begin a new run with another -o",
-                )  # fmt: skip
+                    source=str(path),
+                    hint="resume with the same, or begin a new run with another -o",
+                )
             checkpoint.load(path, self.module, self.optimizers)
             self.step, self.n_tokens, self.n_targets = state["step"], state["n_tokens"], state["n_targets"]
             self.best = state["best"]
@@ -238,9 +244,14 @@ class Trainer:
             "best": self.best,
         }
         path = checkpoint.save(
-            self.directory / CHECKPOINTS, self.step, self.module, self.optimizers, state,
-            n_kept=self.config.run.n_checkpoints, writes=self.world.is_first,
-        )  # fmt: skip
+            self.directory / CHECKPOINTS,
+            self.step,
+            self.module,
+            self.optimizers,
+            state,
+            n_kept=self.config.run.n_checkpoints,
+            writes=self.world.is_first,
+        )
         self.world.wait()
         self._saved_step, self._saved_at = self.step, time.monotonic()
         self._save_s = time.monotonic() - start
@@ -302,11 +313,14 @@ class Trainer:
             bad = [plan for plan, value in zip(share.plans, values, strict=True) if not math.isfinite(value)]
             raise self._no_number("loss", total, bad)
         stop = (
-            Outcome.TERMINATED if n_terminated
-            else Outcome.INTERRUPTED if n_interrupted
-            else Outcome.TIME_UP if n_late
+            Outcome.TERMINATED
+            if n_terminated
+            else Outcome.INTERRUPTED
+            if n_interrupted
+            else Outcome.TIME_UP
+            if n_late
             else None
-        )  # fmt: skip
+        )
         return total / max(1, share.n_targets), stop, bool(n_due)
 
     def _no_number(self, what: str, value: float, plans: Sequence[Row]) -> TrainingError:
@@ -371,11 +385,7 @@ class Trainer:
         self.module.eval()
         compiled = self._fixed_rows is not None
         results = evaluation.held_out_losses(
-            self._forward if compiled else self.module,
-            self.held_out,
-            config.n_tokens,
-            self._answer_only,
-            self._scene,
+            self._forward if compiled else self.module, self.held_out, config.n_tokens, self._answer_only, self._scene
         )
         if self._sharded:
             distributed.reshard(self.module)

@@ -36,18 +36,14 @@ def build_optimizers(
     adamw: list[dict[str, object]] = [{"params": others, "weight_decay": 0.0}]
     optimizers: list[torch.optim.Optimizer] = []
     if config.name == "muon":
-        optimizers.append(
-            torch.optim.Muon(matrices, lr=config.matrix_learning_rate, weight_decay=config.weight_decay)
-        )
+        optimizers.append(torch.optim.Muon(matrices, lr=config.matrix_learning_rate, weight_decay=config.weight_decay))
     else:
         adamw.insert(0, {"params": matrices, "weight_decay": config.weight_decay})
     groups = [group for group in adamw if group["params"]]
     if groups:
         betas = (config.beta1, config.beta2)
         optimizers.append(
-            torch.optim.AdamW(
-                groups, lr=config.learning_rate, betas=betas, fused=device.type in ("cuda", "cpu")
-            )
+            torch.optim.AdamW(groups, lr=config.learning_rate, betas=betas, fused=device.type in ("cuda", "cpu"))
         )
     for optimizer in optimizers:
         for group in optimizer.param_groups:

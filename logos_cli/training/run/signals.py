@@ -7,9 +7,7 @@ from enum import Enum
 from types import FrameType, TracebackType
 from typing import Any, Final, Self
 
-_HANDLED: Final = tuple(
-    getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGUSR1") if hasattr(signal, name)
-)
+_HANDLED: Final = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGUSR1") if hasattr(signal, name))
 
 
 class Outcome(Enum):

@@ -18,24 +18,67 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _LLAMA: dict[str, Any] = {
-    "model_type": "llama", "architectures": ["LlamaForCausalLM"], "hidden_act": "silu", "rms_norm_eps": 1e-5,
-    "bos_token_id": 16, "pad_token_id": 18, "attention_bias": False, "mlp_bias": False,
-}  # fmt: skip
+    "model_type": "llama",
+    "architectures": ["LlamaForCausalLM"],
+    "hidden_act": "silu",
+    "rms_norm_eps": 1e-5,
+    "bos_token_id": 16,
+    "pad_token_id": 18,
+    "attention_bias": False,
+    "mlp_bias": False,
+}
 SHAPES: dict[str, dict[str, Any]] = {
-    "2m": {"hidden_size": 160, "intermediate_size": 448, "num_hidden_layers": 6, "num_attention_heads": 5,
-           "num_key_value_heads": 5, "head_dim": 32, "vocab_size": 276, "max_position_embeddings": 2048,
-           "tie_word_embeddings": True, "rope_theta": 10000.0},
-    "9m": {"hidden_size": 320, "intermediate_size": 896, "num_hidden_layers": 7, "num_attention_heads": 5,
-           "num_key_value_heads": 5, "head_dim": 64, "vocab_size": 276, "max_position_embeddings": 2048,
-           "tie_word_embeddings": True, "rope_theta": 10000.0},
-    "1b": {"hidden_size": 2048, "intermediate_size": 8192, "num_hidden_layers": 16, "num_attention_heads": 32,
-           "num_key_value_heads": 8, "head_dim": 64, "vocab_size": 128272, "max_position_embeddings": 4096,
-           "tie_word_embeddings": False, "rope_theta": 500000.0},
-    "8b": {"model_type": "qwen3", "architectures": ["Qwen3ForCausalLM"], "hidden_size": 4096,
-           "intermediate_size": 12288, "num_hidden_layers": 36, "num_attention_heads": 32,
-           "num_key_value_heads": 8, "head_dim": 128, "vocab_size": 151696, "max_position_embeddings": 4096,
-           "tie_word_embeddings": False, "rope_theta": 1000000.0},
-}  # fmt: skip
+    "2m": {
+        "hidden_size": 160,
+        "intermediate_size": 448,
+        "num_hidden_layers": 6,
+        "num_attention_heads": 5,
+        "num_key_value_heads": 5,
+        "head_dim": 32,
+        "vocab_size": 276,
+        "max_position_embeddings": 2048,
+        "tie_word_embeddings": True,
+        "rope_theta": 10000.0,
+    },
+    "9m": {
+        "hidden_size": 320,
+        "intermediate_size": 896,
+        "num_hidden_layers": 7,
+        "num_attention_heads": 5,
+        "num_key_value_heads": 5,
+        "head_dim": 64,
+        "vocab_size": 276,
+        "max_position_embeddings": 2048,
+        "tie_word_embeddings": True,
+        "rope_theta": 10000.0,
+    },
+    "1b": {
+        "hidden_size": 2048,
+        "intermediate_size": 8192,
+        "num_hidden_layers": 16,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 8,
+        "head_dim": 64,
+        "vocab_size": 128272,
+        "max_position_embeddings": 4096,
+        "tie_word_embeddings": False,
+        "rope_theta": 500000.0,
+    },
+    "8b": {
+        "model_type": "qwen3",
+        "architectures": ["Qwen3ForCausalLM"],
+        "hidden_size": 4096,
+        "intermediate_size": 12288,
+        "num_hidden_layers": 36,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 8,
+        "head_dim": 128,
+        "vocab_size": 151696,
+        "max_position_embeddings": 4096,
+        "tie_word_embeddings": False,
+        "rope_theta": 1000000.0,
+    },
+}
 """By name: logos-nano's shape, one of about nine million parameters, and those of the released 1B and 8B."""
 
 _SPREAD = 0.02
@@ -139,16 +182,22 @@ def _sizes(config: dict[str, Any]) -> dict[str, tuple[int, ...]]:
     width, inner = config["hidden_size"], config["num_attention_heads"] * config["head_dim"]
     kv_width, middle = config["num_key_value_heads"] * config["head_dim"], config["intermediate_size"]
     sizes: dict[str, tuple[int, ...]] = {
-        "model.embed_tokens.weight": (config["vocab_size"], width), "model.norm.weight": (width,),
-    }  # fmt: skip
+        "model.embed_tokens.weight": (config["vocab_size"], width),
+        "model.norm.weight": (width,),
+    }
     if not config["tie_word_embeddings"]:
         sizes["lm_head.weight"] = (config["vocab_size"], width)
     parts: dict[str, tuple[int, ...]] = {
-        "self_attn.q_proj": (inner, width), "self_attn.k_proj": (kv_width, width),
-        "self_attn.v_proj": (kv_width, width), "self_attn.o_proj": (width, inner),
-        "mlp.gate_proj": (middle, width), "mlp.up_proj": (middle, width), "mlp.down_proj": (width, middle),
-        "input_layernorm": (width,), "post_attention_layernorm": (width,),
-    }  # fmt: skip
+        "self_attn.q_proj": (inner, width),
+        "self_attn.k_proj": (kv_width, width),
+        "self_attn.v_proj": (kv_width, width),
+        "self_attn.o_proj": (width, inner),
+        "mlp.gate_proj": (middle, width),
+        "mlp.up_proj": (middle, width),
+        "mlp.down_proj": (width, middle),
+        "input_layernorm": (width,),
+        "post_attention_layernorm": (width,),
+    }
     if config["model_type"] == "qwen3":
         parts |= {f"self_attn.{norm}": (config["head_dim"],) for norm in ("q_norm", "k_norm")}
     for index in range(config["num_hidden_layers"]):

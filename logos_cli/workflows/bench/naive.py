@@ -15,7 +15,7 @@ BATCH_SIZE = 16
 
 def naive_run(
     directory: Path, prompt: Sequence[int], sampling: Sampling, n_samples: int, *, device: str, dtype: str, seed: int
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """Complete one prompt with ``transformers.generate``, and compute perplexities one at a time.
 
     Returns
@@ -30,8 +30,7 @@ def naive_run(
         from transformers.utils import logging
     except ImportError as error:
         raise MissingError(
-            "the paired reference needs transformers",
-            hint="pip install 'logos-cli[train]', or leave out --naive",
+            "the paired reference needs transformers", hint="pip install 'logos-cli[train]', or leave out --naive"
         ) from error
     quiet: Any = logging
     quiet.set_verbosity_error()
@@ -48,10 +47,15 @@ def naive_run(
         for first in range(0, n_samples, BATCH_SIZE):
             rows = torch.tensor([list(prompt)] * min(BATCH_SIZE, n_samples - first), device=device)
             out = model.generate(
-                rows, attention_mask=torch.ones_like(rows), do_sample=True, temperature=sampling.temperature,
-                top_p=sampling.top_p, top_k=sampling.top_k, repetition_penalty=sampling.repetition_penalty,
+                rows,
+                attention_mask=torch.ones_like(rows),
+                do_sample=True,
+                temperature=sampling.temperature,
+                top_p=sampling.top_p,
+                top_k=sampling.top_k,
+                repetition_penalty=sampling.repetition_penalty,
                 max_new_tokens=sampling.max_new_tokens,
-            )  # fmt: skip
+            )
             for row in out.tolist():
                 answer = row[len(prompt) :]
                 length = next((i + 1 for i, token in enumerate(answer) if token in ends), len(answer))

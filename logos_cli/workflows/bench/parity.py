@@ -160,10 +160,14 @@ def parity(options: ParityOptions, tell: Tell = lambda _: None) -> dict[str, Any
             _sample(variant, options)
             rows.append(variant.row)
     return {
-        "model": options.model, "reference": reference, "sentences": options.sentences or "built-in",
-        "n_sentences": len(texts), "n_tokens": sum(map(len, ids)) - len(ids), "task": options.task,
+        "model": options.model,
+        "reference": reference,
+        "sentences": options.sentences or "built-in",
+        "n_sentences": len(texts),
+        "n_tokens": sum(map(len, ids)) - len(ids),
+        "task": options.task,
         "rows": [asdict(row) for row in rows],
-    }  # fmt: skip
+    }
 
 
 def _check(options: ParityOptions) -> None:
@@ -177,9 +181,10 @@ def _check(options: ParityOptions) -> None:
             raise UsageError(f"there is no precision {dtype!r}", hint=f"one of {', '.join(_BYTES)}")
     if is_gguf(Path(options.model).expanduser()):
         raise UsageError(
-            "a GGUF has no reference to be compared with", source=options.model,
+            "a GGUF has no reference to be compared with",
+            source=options.model,
             hint="give the checkpoint that it was made from, and the GGUF with --file",
-        )  # fmt: skip
+        )
 
 
 def _sentences(options: ParityOptions) -> list[str]:
@@ -206,17 +211,19 @@ def _ids(backend: Backend, text: str) -> list[int]:
 
 def _load(variant: _Variant, options: ParityOptions) -> Backend:
     load = LoadOptions(
-        variant.model, options.revision if variant.model == options.model else None, options.device,
-        variant.dtype, options.threads, options.offline,
-    )  # fmt: skip
+        variant.model,
+        options.revision if variant.model == options.model else None,
+        options.device,
+        variant.dtype,
+        options.threads,
+        options.offline,
+    )
     backend = open_model(load, variant.row.backend).load()
     assert isinstance(backend, Backend)
     return backend
 
 
-def _variants(
-    options: ParityOptions, reference: str, size: int, folder: Path, tell: Tell
-) -> Iterator[_Variant]:
+def _variants(options: ParityOptions, reference: str, size: int, folder: Path, tell: Tell) -> Iterator[_Variant]:
     """Yield what is compared; a GGUF that is made for it is gone when the next one is asked for."""
     for dtype in options.dtypes:
         if dtype != reference:
@@ -246,10 +253,17 @@ def _sample(variant: _Variant, options: ParityOptions) -> None:
     if not options.n_samples:
         return
     chosen = GenerateOptions(
-        n_samples=options.n_samples, constrain="off", seed=options.seed, model=variant.model,
-        revision=options.revision if variant.model == options.model else None, device=options.device,
-        dtype=variant.dtype, threads=options.threads, offline=options.offline, backend=variant.row.backend,
-    )  # fmt: skip
+        n_samples=options.n_samples,
+        constrain="off",
+        seed=options.seed,
+        model=variant.model,
+        revision=options.revision if variant.model == options.model else None,
+        device=options.device,
+        dtype=variant.dtype,
+        threads=options.threads,
+        offline=options.offline,
+        backend=variant.row.backend,
+    )
     status = [record.status for record in generate(options.task, None, chosen)]
     variant.row.n_samples = len(status)
     variant.row.n_valid = status.count(Status.OK)
@@ -276,8 +290,7 @@ class _Reference:
         import numpy as np
 
         found = [
-            _log_softmax(np.asarray(self._logits[place][None]))[0, token]
-            for place, token in enumerate(self._next)
+            _log_softmax(np.asarray(self._logits[place][None]))[0, token] for place, token in enumerate(self._next)
         ]
         return np.array(found)
 
@@ -310,9 +323,7 @@ def _log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
     return found
 
 
-def _read(
-    backend: Backend, ids: Sequence[Sequence[int]]
-) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
+def _read(backend: Backend, ids: Sequence[Sequence[int]]) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
     """Yield places in the row of all predicted tokens, and the logits there, many sentences at a time."""
     import numpy as np
 

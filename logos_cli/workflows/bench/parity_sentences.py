@@ -25,14 +25,9 @@ _TRASTUZUMAB_HEAVY = (
     "MDYWGQGTLVTVSS"
 )
 _TRASTUZUMAB_LIGHT = (
-    "DIQMTQSPSSLSASVGDRVTITCRASQDVNTAVAWYQQKPGKAPKLLIYSASFLYSGVPSRFSG"
-    "SRSGTDFTLTISSLQPEDFATYYCQQHYTTPPTFGQGTKVEIK"
+    "DIQMTQSPSSLSASVGDRVTITCRASQDVNTAVAWYQQKPGKAPKLLIYSASFLYSGVPSRFSGSRSGTDFTLTISSLQPEDFATYYCQQHYTTPPTFGQGTKVEIK"
 )
-_ASPIRIN, _SALICYLIC_ACID, _ACETIC_ANHYDRIDE = (
-    "CC(=O)Oc1ccccc1C(=O)O",
-    "O=C(O)c1ccccc1O",
-    "CC(=O)OC(C)=O",
-)
+_ASPIRIN, _SALICYLIC_ACID, _ACETIC_ANHYDRIDE = ("CC(=O)Oc1ccccc1C(=O)O", "O=C(O)c1ccccc1O", "CC(=O)OC(C)=O")
 _MOLECULES = (
     _ASPIRIN,
     "Cn1c(=O)c2c(ncn2C)n(C)c1=O",
@@ -46,9 +41,7 @@ _GLUCOSAMINE = "CC(=O)N[C@H]1C(O)O[C@H](CO)[C@@H](O)[C@@H]1O"
 
 def _tagged(sequence: str, places: tuple[int, ...]) -> str:
     """Return a protein in which the residues at some places, counted from 0, are tagged."""
-    return _block(
-        Kind.PROTEIN, *(_pocket(one) if place in places else one for place, one in enumerate(sequence))
-    )
+    return _block(Kind.PROTEIN, *(_pocket(one) if place in places else one for place, one in enumerate(sequence)))
 
 
 SENTENCES: tuple[str, ...] = (

@@ -77,15 +77,24 @@ class BenchOptions:
     def facts(self) -> dict[str, Any]:
         """Return what must be the same for all shards and sessions of a run."""
         chosen = asdict(self.generate)
-        same = ("model", "revision", "seed", "constrain", "temperature", "top_k", "top_p", "min_p",
-                "repetition_penalty", "max_new_tokens")  # fmt: skip
+        same = (
+            "model",
+            "revision",
+            "seed",
+            "constrain",
+            "temperature",
+            "top_k",
+            "top_p",
+            "min_p",
+            "repetition_penalty",
+            "max_new_tokens",
+        )
         return {
             "logos": __version__,
             "data": self.data.name,
             "n_samples": self.n_samples,
             **{name: chosen[name] for name in same},
-            "docking": self.dock
-            and {name: getattr(self.dock, name) for name in ("engine", "exhaustiveness", "ph")},
+            "docking": self.dock and {name: getattr(self.dock, name) for name in ("engine", "exhaustiveness", "ph")},
         }
 
 
@@ -166,9 +175,7 @@ def run(options: BenchOptions, directory: Path, tell: Progress | None = None) ->
     """
     if not options.data.is_dir():
         raise InputError(
-            "there is no such folder",
-            source=str(options.data),
-            hint="--data names the folder of docs/benchmarks.md",
+            "there is no such folder", source=str(options.data), hint="--data names the folder of docs/benchmarks.md"
         )
     _begin(options, directory)
     left_out = []
@@ -209,8 +216,9 @@ def _begin(options: BenchOptions, directory: Path) -> None:
         if before.get(name) != value:
             raise UsageError(
                 f"the run began with another {name.replace('_', ' ')} ({before.get(name)!r}, now {value!r})",
-                source=str(directory), hint="choose another -o",
-            )  # fmt: skip
+                source=str(directory),
+                hint="choose another -o",
+            )
 
 
 def _cases(benchmark: Benchmark, options: BenchOptions) -> list[Case]:
@@ -226,11 +234,7 @@ def _cases(benchmark: Benchmark, options: BenchOptions) -> list[Case]:
 
 
 def _answer(
-    benchmark: Benchmark,
-    cases: Sequence[Case],
-    options: BenchOptions,
-    path: Path,
-    tell: Progress | None,
+    benchmark: Benchmark, cases: Sequence[Case], options: BenchOptions, path: Path, tell: Progress | None
 ) -> None:
     done = _repair(path)
     waiting = [case for case in cases if case.id not in done]
@@ -255,18 +259,12 @@ def _answer(
                 tell(benchmark.name, n_done, len(cases))
 
 
-def _answers(
-    benchmark: Benchmark, cases: Sequence[Case], options: BenchOptions
-) -> Iterator[tuple[Case, list[Record]]]:
+def _answers(benchmark: Benchmark, cases: Sequence[Case], options: BenchOptions) -> Iterator[tuple[Case, list[Record]]]:
     """Yield each case with all that the task made of it; the model is loaded once."""
     how = replace(
         options.generate,
         n_samples=options.n_samples or benchmark.n_samples,
-        **{
-            name: value
-            for name, value in benchmark.sampling.items()
-            if getattr(options.generate, name) is None
-        },
+        **{name: value for name, value in benchmark.sampling.items() if getattr(options.generate, name) is None},
     )
     owners = {prompt.id: case for case in cases for prompt in case.prompts}
     made = Generation(benchmark.task, how, task_options=benchmark.task_options).records(
@@ -307,9 +305,7 @@ def _row(line: bytes | str, path: Path) -> dict[str, Any]:
         row = json.loads(line)
         _ = row["case"], row["model"]
     except (ValueError, KeyError, TypeError) as error:
-        raise FormatError(
-            "a line is no outcome", source=str(path), hint="delete the file and run again"
-        ) from error
+        raise FormatError("a line is no outcome", source=str(path), hint="delete the file and run again") from error
     return dict(row)
 
 

@@ -84,9 +84,7 @@ def throughput(options: ThroughputOptions, tell: Callable[[str], None] = lambda 
         tell(f"a random checkpoint of shape {options.shape}")
         place = Path(folder)
         if options.backend == "llamacpp":
-            path = random_gguf(
-                options.shape, place / f"{options.shape}.gguf", options.file_type, options.seed
-            )
+            path = random_gguf(options.shape, place / f"{options.shape}.gguf", options.file_type, options.seed)
             shape, n_bytes, read_bytes = _gguf_sizes(path)
         else:
             path = random_checkpoint(options.shape, place / options.shape, options.dtype, options.seed)
@@ -98,9 +96,7 @@ def throughput(options: ThroughputOptions, tell: Callable[[str], None] = lambda 
             load = replace(load, dtype="auto")
         backend = open_model(load, options.backend).load()
         if not isinstance(backend, Backend):
-            raise UsageError(
-                "a served model cannot be measured", hint="measure the server with its own tools"
-            )
+            raise UsageError("a served model cannot be measured", hint="measure the server with its own tools")
         tell("what the machine can do")
         machine = _machine(backend, options)
         rows = []
@@ -114,15 +110,21 @@ def throughput(options: ThroughputOptions, tell: Callable[[str], None] = lambda 
     return {
         "machine": machine,
         "model": {
-            "shape": options.shape, "parameters": shape.n_parameters, "weights_bytes": n_bytes,
-            "backend": options.backend, "device": backend.info.device, "dtype": backend.info.dtype,
+            "shape": options.shape,
+            "parameters": shape.n_parameters,
+            "weights_bytes": n_bytes,
+            "backend": options.backend,
+            "device": backend.info.device,
+            "dtype": backend.info.dtype,
         },
         "run": {
-            "samples": options.n_samples, "prompt_tokens": options.prompt_tokens,
-            "max_new_tokens": options.max_new_tokens, "repeats": options.repeats,
+            "samples": options.n_samples,
+            "prompt_tokens": options.prompt_tokens,
+            "max_new_tokens": options.max_new_tokens,
+            "repeats": options.repeats,
         },
         "rows": rows,
-    }  # fmt: skip
+    }
 
 
 def _gguf_sizes(path: Path) -> tuple[DecoderConfig, int, int]:
@@ -186,9 +188,13 @@ def _prompt(options: ThroughputOptions) -> tuple[int, ...]:
 
 
 def _measure(
-    backend: Backend, shape: DecoderConfig, read_bytes: int, batch_size: int, options: ThroughputOptions,
+    backend: Backend,
+    shape: DecoderConfig,
+    read_bytes: int,
+    batch_size: int,
+    options: ThroughputOptions,
     machine: dict[str, Any],
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     prompt = _prompt(options)
     backend.reserve(batch_size + 1)
     read, step = _waited(backend)
@@ -267,9 +273,14 @@ def _pair(backend: Backend, directory: Path, options: ThroughputOptions, row: di
         ours = _end_to_end(backend, row["batch_size"], options)
         torch.set_num_threads(options.threads or default_threads())  # ours takes as many as serve each step
         theirs = naive_run(
-            directory, _prompt(options), _sampling(options), options.naive_samples or options.n_samples,
-            device=device, dtype=options.dtype, seed=options.seed + repeat,
-        )  # fmt: skip
+            directory,
+            _prompt(options),
+            _sampling(options),
+            options.naive_samples or options.n_samples,
+            device=device,
+            dtype=options.dtype,
+            seed=options.seed + repeat,
+        )
         rates.append(theirs["tokens"] / theirs["seconds"])
         ratios.append(ours / rates[-1])
     row["naive_useful_tokens_per_s"] = max(rates)
@@ -296,9 +307,19 @@ def parse_batches(text: str) -> tuple[int, ...]:
 def as_markdown(results: Sequence[dict[str, Any]]) -> str:
     """Return a table of several measurements."""
     head = (
-        "shape", "backend", "device", "dtype", "threads", "batch", "prefill tok/s", "of matmul", "decode tok/s",
-        "of roofline", "useful tok/s", "x naive",
-    )  # fmt: skip
+        "shape",
+        "backend",
+        "device",
+        "dtype",
+        "threads",
+        "batch",
+        "prefill tok/s",
+        "of matmul",
+        "decode tok/s",
+        "of roofline",
+        "useful tok/s",
+        "x naive",
+    )
     lines = ["| " + " | ".join(head) + " |", "| " + " | ".join("---" for _ in head) + " |"]
     lines += ["| " + " | ".join(cells) + " |" for result in results for cells in table_cells(result)]
     return "\n".join(lines)
@@ -309,11 +330,18 @@ def table_cells(result: dict[str, Any]) -> list[tuple[str, ...]]:
     model, machine = result["model"], result["machine"]
     return [
         (
-            model["shape"], model["backend"], model["device"], model["dtype"], str(machine["threads"]),
-            str(row["batch_size"]), f"{row['prefill_tokens_per_s']:,.0f}", f"{row['prefill_of_matmul']:.0%}",
-            f"{row['decode_tokens_per_s']:,.0f}", f"{row['decode_of_roofline']:.0%}",
+            model["shape"],
+            model["backend"],
+            model["device"],
+            model["dtype"],
+            str(machine["threads"]),
+            str(row["batch_size"]),
+            f"{row['prefill_tokens_per_s']:,.0f}",
+            f"{row['prefill_of_matmul']:.0%}",
+            f"{row['decode_tokens_per_s']:,.0f}",
+            f"{row['decode_of_roofline']:.0%}",
             f"{row['useful_tokens_per_s']:,.0f}",
             f"{row['times_naive']:.1f}" if "times_naive" in row else "",
         )
         for row in result["rows"]
-    ]  # fmt: skip
+    ]

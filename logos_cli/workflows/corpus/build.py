@@ -51,10 +51,7 @@ class Plan:
 
     def to_dict(self) -> dict[str, Any]:
         """Return what JSON can say."""
-        return {
-            "units": [list(unit) for unit in self.units],
-            "stamps": {k: list(v) for k, v in self.stamps.items()},
-        }
+        return {"units": [list(unit) for unit in self.units], "stamps": {k: list(v) for k, v in self.stamps.items()}}
 
 
 def plan(paths: Sequence[str]) -> Plan:
@@ -267,11 +264,7 @@ def make_parts(
 
 
 def _blocks_in_processes(
-    work: Work,
-    waiting: Sequence[tuple[int, Sequence[str]]],
-    ledger: Ledger,
-    jobs: int,
-    stdin: IO[bytes] | None,
+    work: Work, waiting: Sequence[tuple[int, Sequence[str]]], ledger: Ledger, jobs: int, stdin: IO[bytes] | None
 ) -> Iterator[Outcome]:
     with _pool(work, jobs) as submit:
         pending: deque[Any] = deque()
@@ -320,8 +313,7 @@ def _pool(work: Work, jobs: int) -> Iterator[Callable[..., Any]]:
         yield pool.submit
     except BrokenProcessPool as error:
         raise LogosError(
-            "a process of the build was killed, perhaps for want of memory",
-            hint="go on with --resume and fewer --jobs",
+            "a process of the build was killed, perhaps for want of memory", hint="go on with --resume and fewer --jobs"
         ) from error
     except BaseException:  # Ctrl-C, SIGTERM, a full disk: parts are renamed when whole, so nothing is lost
         for process in set(active_children()) - before:

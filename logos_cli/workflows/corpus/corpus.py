@@ -130,9 +130,7 @@ def build(
     listed = [sources] if isinstance(sources, (str, PathLike)) else list(sources)
     paths = expand_paths([fspath(path) for path in listed])
     if options.resume and "-" in paths:
-        raise UsageError(
-            "what was piped in cannot be read again", hint="save it to a file, and build from that"
-        )
+        raise UsageError("what was piped in cannot be read again", hint="save it to a file, and build from that")
     weights = read_weights(options.weights) if options.weights else None
     vocabulary = Vocabulary.load(locate(options.tokenizer).path)
     directory = Path(output)
@@ -181,9 +179,7 @@ def read_weights(path: str | PathLike[str]) -> dict[str, float]:
         raise InputError(f"the weights cannot be read: {why}", source=fspath(path)) from error
     found = data.get("weights", data)
     if not isinstance(found, dict) or not found:
-        raise InputError(
-            "the file gives no weights", source=fspath(path), hint="write lines as protein = 0.2"
-        )
+        raise InputError("the file gives no weights", source=fspath(path), hint="write lines as protein = 0.2")
     for domain, value in found.items():
         if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
             raise InputError(f"the weight of {domain} is no number from 0", source=fspath(path))
@@ -204,21 +200,21 @@ def _prepare(directory: Path, options: BuildOptions) -> Path:
         raise OutputError(f"cannot be read: {error.strerror}", source=str(directory)) from error
     if foreign := sorted(held - _OWN):
         raise UsageError(
-            f"the directory holds what is no corpus ({foreign[0]})", source=str(directory),
+            f"the directory holds what is no corpus ({foreign[0]})",
+            source=str(directory),
             hint="give a new or empty directory with -o",
-        )  # fmt: skip
+        )
     if options.resume and not stage.is_dir():
         if MANIFEST in held:
-            raise UsageError(
-                "the corpus is complete", source=str(directory), hint="--overwrite builds it anew"
-            )
+            raise UsageError("the corpus is complete", source=str(directory), hint="--overwrite builds it anew")
         raise UsageError("there is no build to go on with", source=str(directory), hint="leave --resume out")
     if not options.resume and not options.overwrite and held:
         unfinished = BUILD in held
         raise UsageError(
-            "an unfinished build is here" if unfinished else "the corpus exists", source=str(directory),
+            "an unfinished build is here" if unfinished else "the corpus exists",
+            source=str(directory),
             hint="go on with --resume, or begin anew with --overwrite" if unfinished else "add --overwrite",
-        )  # fmt: skip
+        )
     try:
         stage.mkdir(parents=True, exist_ok=True)
         with locked(stage, "building"):
@@ -282,34 +278,24 @@ def _refuse_changes(before: dict[str, Any], now: dict[str, Any], where: str) -> 
         if flat[0].get(name) != flat[1].get(name):
             shown = f" ({flat[0].get(name)!r}, now {flat[1].get(name)!r})" if name != "units" else ""
             raise UsageError(
-                f"the build began with another {name.replace('_', ' ')}{shown}", source=where,
+                f"the build began with another {name.replace('_', ' ')}{shown}",
+                source=where,
                 hint="give the same options, or begin anew with --overwrite",
-            )  # fmt: skip
+            )
 
 
 # -- the end -------------------------------------------------------------------------------------------------
 
 
 def _finish(
-    directory: Path,
-    work: Work,
-    vocabulary: Vocabulary,
-    weights: dict[str, float] | None,
-    options: BuildOptions,
+    directory: Path, work: Work, vocabulary: Vocabulary, weights: dict[str, float] | None, options: BuildOptions
 ) -> Report:
     ledger = Ledger(work.directory / "ledger.jsonl")
-    parts = [
-        work.part(unit, block)
-        for unit in sorted(ledger.done)
-        for block in range(ledger.done[unit]["n_parts"])
-    ]
+    parts = [work.part(unit, block) for unit in sorted(ledger.done) for block in range(ledger.done[unit]["n_parts"])]
     hashes: dict[str, str | None] = {}
     for row in ledger.done.values():
         hashes |= row["sha256"]
-    total, files = (
-        Counts(),
-        {path: Counts() for unit in sorted(ledger.done) for path in ledger.done[unit]["sha256"]},
-    )
+    total, files = (Counts(), {path: Counts() for unit in sorted(ledger.done) for path in ledger.done[unit]["sha256"]})
     with ExitStack() as stack:
         rejects = None
         if options.rejects:
@@ -323,16 +309,13 @@ def _finish(
                     assert rejects is not None
                     rejects.write(Record.from_dict(record).to_json() + "\n")
     if not total.used:
-        raise InputError(
-            "no record can be used", hint="the errors above say why, and --rejects FILE lists all"
-        )
+        raise InputError("no record can be used", hint="the errors above say why, and --rejects FILE lists all")
     facts = {
         "logos": __version__,
         "options": {**asdict(options.sentences), "read": asdict(options.read)},
         "records": total.to_dict(),
         "sources": [
-            {"path": name, "sha256": hashes[name], "n_records": c.read, "n_used": c.used}
-            for name, c in files.items()
+            {"path": name, "sha256": hashes[name], "n_records": c.read, "n_used": c.used} for name, c in files.items()
         ],
     }
     stage = work.directory / "new"

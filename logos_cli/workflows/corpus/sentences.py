@@ -42,8 +42,13 @@ WINDOW_RESIDUES: Final = (6, 160)
 
 _SITE_FORMS: Final = (Form.SEARCH, Form.SITE, Form.EXPANDED, Form.TRANSFORMATION)
 _SPLITS: Final = {
-    "train": "train", "valid": "valid", "validation": "valid", "val": "valid", "dev": "valid", "test": "test"
-}  # fmt: skip
+    "train": "train",
+    "valid": "valid",
+    "validation": "valid",
+    "val": "valid",
+    "dev": "valid",
+    "test": "test",
+}
 _DOMAIN: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,63}")
 
 
@@ -79,9 +84,7 @@ class SentenceOptions:
 
     def takes(self, name: str) -> bool:
         """Whether sentences of this name of :data:`NAMES` are wanted."""
-        return (
-            not self.forms or name in self.forms or (name[:-2] == Form.COMPLEX and Form.COMPLEX in self.forms)
-        )
+        return not self.forms or name in self.forms or (name[:-2] == Form.COMPLEX and Form.COMPLEX in self.forms)
 
 
 class Made(NamedTuple):
@@ -163,8 +166,7 @@ def _domain(labels: dict[str, Any]) -> str:
     label = labels.get("domain", "")
     if label and (not isinstance(label, str) or not _DOMAIN.fullmatch(label)):
         raise UsageError(
-            f"the domain {label!r} cannot name a file",
-            hint="letters, digits and _ . + - make a domain's name",
+            f"the domain {label!r} cannot name a file", hint="letters, digits and _ . + - make a domain's name"
         )
     return str(label)
 

@@ -69,14 +69,16 @@ def sentences_of(corpus: Corpus, wanted: Sequence[str], split: str, n: int) -> I
         shard = shards.get(domain)
         if shard is None:
             raise UsageError(
-                f"the split {split} has no domain {domain!r}", source=str(corpus.directory),
+                f"the split {split} has no domain {domain!r}",
+                source=str(corpus.directory),
                 hint=f"it has {', '.join(shards) or 'none'}",
-            )  # fmt: skip
+            )
         if number and not (number.isdigit() and int(number) < len(shard)):
             raise UsageError(
-                f"{domain} has no sentence {number!r}", source=str(corpus.directory),
+                f"{domain} has no sentence {number!r}",
+                source=str(corpus.directory),
                 hint=f"they are numbered from 0 to {len(shard) - 1}",
-            )  # fmt: skip
+            )
         kind = corpus.manifest["domains"][domain][split]["forms"]
         for index in [int(number)] if number else range(min(n, len(shard))):
             ids = [token for token in shard[index].tolist() if token not in control]

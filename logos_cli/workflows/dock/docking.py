@@ -21,9 +21,16 @@ from logos_cli.records import Record
 from logos_cli.workflows.dock.ligands import Ligands, iter_candidates
 
 __all__ = [
-    "BoxOptions", "DockOptions", "DockTally", "DockedLigand", "Docking", "PocketDocking", "Pose",
-    "ReceptorOptions", "dock",
-]  # fmt: skip
+    "BoxOptions",
+    "DockOptions",
+    "DockTally",
+    "DockedLigand",
+    "Docking",
+    "PocketDocking",
+    "Pose",
+    "ReceptorOptions",
+    "dock",
+]
 
 
 def dock(
@@ -155,9 +162,7 @@ class PocketDocking:
         """
         path = _structure_of(record)
         if path is None:
-            raise UsageError(
-                "the prompt comes from no structure that could be docked to", hint="give --receptor FILE"
-            )
+            raise UsageError("the prompt comes from no structure that could be docked to", hint="give --receptor FILE")
         if self._runs and self._runs[-1].path == path:
             return self._runs[-1]
         run = Docking(path, self.options, tally=self.tally)

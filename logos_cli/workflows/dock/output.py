@@ -101,9 +101,7 @@ class ResultFolder:
         """
         has_results = (path / RECORDS).exists() or (path / POSES).exists()
         if has_results and not (overwrite or resume):
-            raise UsageError(
-                "the directory holds results", source=str(path), hint="add --resume or --overwrite"
-            )
+            raise UsageError("the directory holds results", source=str(path), hint="add --resume or --overwrite")
         try:
             path.mkdir(parents=True, exist_ok=True)
             done = _recover(path) if resume and has_results else {}

@@ -86,9 +86,7 @@ def _options(choices: dict[str, Any], own: set[str]) -> GenerateOptions:
     known = {each.name for each in fields(GenerateOptions)}
     for name in choices:
         if name not in known:
-            raise UsageError(
-                f"generate has no option {name!r}", hint=f"it has {', '.join(sorted(known | own))}"
-            )
+            raise UsageError(f"generate has no option {name!r}", hint=f"it has {', '.join(sorted(known | own))}")
     return GenerateOptions(**choices)
 
 
@@ -135,9 +133,7 @@ class Generation:
     def _check_counts(self) -> None:
         """Refuse counts that can never be reached, and comparisons that mean nothing."""
         if self.options.reference is not None and not self.task.compared:
-            raise UsageError(
-                f"answers of {self.task.name} have no reference set", hint="leave --reference out"
-            )
+            raise UsageError(f"answers of {self.task.name} have no reference set", hint="leave --reference out")
         if self.until is None:
             return
         if self.until.novel and self.options.reference is None:
@@ -224,9 +220,17 @@ class Generation:
         """Yield the records of a run."""
         options = self.options
         run = Run(
-            self.openings(prompts, stdin), self._begin, self._request, self._answer_text, self._record, self._close,
-            self._results, tally=self.tally, in_order=options.order == "input", deadline=self._deadline,
-        )  # fmt: skip
+            self.openings(prompts, stdin),
+            self._begin,
+            self._request,
+            self._answer_text,
+            self._record,
+            self._close,
+            self._results,
+            tally=self.tally,
+            in_order=options.order == "input",
+            deadline=self._deadline,
+        )
         self._read_reference()
         engine: Runner | None = None
         # what is drawn depends on what comes: a wave of requests may leave some prompt short, which asks for another
@@ -249,9 +253,14 @@ class Generation:
         memory = self.memory(max(len(request.prompt) for request in first))
         batch_size = memory.batch_size if memory else options.batch_size or BATCH_SIZE
         self._info, engine = start_engine(
-            self.checkpoint, options.load, options.backend, self.sampling,
-            batch_size=min(batch_size, len(first)), seed=options.seed, devices=options.devices,
-        )  # fmt: skip
+            self.checkpoint,
+            options.load,
+            options.backend,
+            self.sampling,
+            batch_size=min(batch_size, len(first)),
+            seed=options.seed,
+            devices=options.devices,
+        )
         return engine
 
     def _read_reference(self) -> None:

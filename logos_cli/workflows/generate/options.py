@@ -109,9 +109,7 @@ class GenerateOptions:
         if self.time_s is not None and not self.time_s > 0:
             raise UsageError(f"the time is {self.time_s:g} s; it must be above 0")
         if self.constrain not in ("grammar", "chemistry", "off"):
-            raise UsageError(
-                f"there is no constraint {self.constrain!r}", hint="choose grammar, chemistry or off"
-            )
+            raise UsageError(f"there is no constraint {self.constrain!r}", hint="choose grammar, chemistry or off")
         if self.order not in ("input", "completed"):
             raise UsageError(f"there is no order {self.order!r}", hint="choose input or completed")
 
@@ -141,6 +139,14 @@ class GenerateOptions:
         """Which model to load, and where."""
         device = self.device if self.devices is None else parse_devices(self.devices)[0]
         return LoadOptions(
-            self.model, self.revision, device, self.dtype, self.threads, self.offline,
-            base_url=self.base_url, gpu_layers=self.gpu_layers, kv_type=self.kv_type, mmap=self.mmap,
-        )  # fmt: skip
+            self.model,
+            self.revision,
+            device,
+            self.dtype,
+            self.threads,
+            self.offline,
+            base_url=self.base_url,
+            gpu_layers=self.gpu_layers,
+            kv_type=self.kv_type,
+            mmap=self.mmap,
+        )

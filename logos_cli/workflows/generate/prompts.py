@@ -93,15 +93,11 @@ class PromptReader:
             return
         if not name.startswith("<") and (suffix := _format_suffix(name)):
             raise UsageError(
-                f"there is no such file, and {suffix} ends no sequence or SMILES",
-                source=name,
-                hint="check the path",
+                f"there is no such file, and {suffix} ends no sequence or SMILES", source=name, hint="check the path"
             )
         opening = self._from_text(name, "prompt", {})
         if not name.startswith("<") and isinstance(opening.error, GrammarError):
-            opening.error.hint = (
-                f"there is no file of this name; as text, {self.task.name} takes {self.task.prompts}"
-            )
+            opening.error.hint = f"there is no file of this name; as text, {self.task.name} takes {self.task.prompts}"
         yield replace(opening, alone=True)
 
     def _from_text(self, text: str, id: str, source: dict[str, Any]) -> Opening:

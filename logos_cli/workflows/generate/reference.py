@@ -70,8 +70,10 @@ def known_answers(name: str, task: Task) -> Reference | TrainingData:
     if name != EMBEDDED:
         return read_reference(name, task)
     if task.form not in _PARTS:
-        raise UsageError(f"the index of what {EMBEDDED} was trained on holds no answers of {task.name}",
-                         hint="it serves molecule, ligand, protein, antibody and material; or give a file")  # fmt: skip
+        raise UsageError(
+            f"the index of what {EMBEDDED} was trained on holds no answers of {task.name}",
+            hint="it serves molecule, ligand, protein, antibody and material; or give a file",
+        )
     found = TrainingData(_PARTS[task.form])
     embedded_index().keys(found.part)  # before the model is loaded
     return found

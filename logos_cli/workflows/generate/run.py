@@ -198,9 +198,7 @@ class Run:
         if prompt.opening.sentence is None:
             return True
         under_way = prompt.n_taken < prompt.n_drawn
-        if not prompt.has_enough and (
-            under_way or (prompt.n_drawn < prompt.limit and not self.tally.stopped)
-        ):
+        if not prompt.has_enough and (under_way or (prompt.n_drawn < prompt.limit and not self.tally.stopped)):
             return False
         if prompt.questions is None and prompt.collector is not None and not self.tally.stopped:
             prompt.questions = deque(enumerate(prompt.collector.questions()))

@@ -87,9 +87,7 @@ class Restriction:
         if self.template is not None:
             grammar, fixed = _template(kind, self.template), self.template.partition("{")[0]
             text = sentence.text[: place + len(kind.start)] + _longer(given, fixed)
-            return replace(
-                sentence, text=text, grammar=grammar, given_from=place, end=kind.end, n_ends=1
-            ).checked()
+            return replace(sentence, text=text, grammar=grammar, given_from=place, end=kind.end, n_ends=1).checked()
         if not given:
             raise UsageError("an edit needs a wild type", hint="give a sequence or a FASTA file")
         positions = None if self.positions is None else parse_positions(self.positions, len(given))
@@ -105,9 +103,7 @@ class Restriction:
         ).checked()
 
 
-def _drawn_edit(
-    kind: Kind, wild_type: str, max_mutations: int, free: tuple[int, ...], generator: Generator
-) -> str:
+def _drawn_edit(kind: Kind, wild_type: str, max_mutations: int, free: tuple[int, ...], generator: Generator) -> str:
     """Return the grammar of one variant: as many positions as it may have mutations, drawn at random, are free.
 
     A model that writes from left to right, and is free everywhere until the budget is spent, spends it at the

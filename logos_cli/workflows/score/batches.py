@@ -62,11 +62,7 @@ def score_batch(
 
 
 def _score_family(
-    family: Evaluator,
-    selection: Selection,
-    context: Context,
-    subjects: Sequence[Subject],
-    outcomes: Sequence[Outcome],
+    family: Evaluator, selection: Selection, context: Context, subjects: Sequence[Subject], outcomes: Sequence[Outcome]
 ) -> None:
     """Put a family's values into the outcomes, null with the reason where there is none."""
     wanted = selection.records.get(family.name, ())
@@ -80,9 +76,8 @@ def _score_family(
     todo = [
         index
         for index, subject in enumerate(subjects)
-        if asked and subject.item is not None and subject.form in family.forms
-        and _lacks(subject, asked, selection)
-    ]  # fmt: skip
+        if asked and subject.item is not None and subject.form in family.forms and _lacks(subject, asked, selection)
+    ]
     values = family.score_batch([subjects[index] for index in todo], asked, context) if todo else []
     given = dict(zip(todo, values, strict=True))
     for index, (subject, outcome) in enumerate(zip(subjects, outcomes, strict=True)):
@@ -119,9 +114,7 @@ def _why_absent(subject: Subject, family: Evaluator, scored: bool) -> str:
     if subject.item is None:
         return subject.error.message if subject.error is not None else "the sentence is malformed"
     if subject.form not in family.forms:
-        return (
-            f"{family.name} say nothing of {'this' if subject.form is None else f'the form {subject.form}'}"
-        )
+        return f"{family.name} say nothing of {'this' if subject.form is None else f'the form {subject.form}'}"
     return _FORGOTTEN if scored else ""
 
 
@@ -202,9 +195,7 @@ class Scorer:
     def _here(self, subjects: Sequence[Subject], families: Collection[str]) -> list[Outcome]:
         return score_batch(subjects, self.selection, self.context, families)
 
-    def _in_processes(
-        self, items: Iterable[T], subject_of: Callable[[T], Subject]
-    ) -> Iterator[tuple[T, Outcome]]:
+    def _in_processes(self, items: Iterable[T], subject_of: Callable[[T], Subject]) -> Iterator[tuple[T, Outcome]]:
         assert self._pool is not None
         pending: deque[tuple[list[T], list[Subject], Any]] = deque()
         try:
@@ -227,9 +218,7 @@ class Scorer:
         finally:
             self.close()
 
-    def _joined(
-        self, batch: list[T], subjects: list[Subject], parts: Sequence[Any]
-    ) -> Iterator[tuple[T, Outcome]]:
+    def _joined(self, batch: list[T], subjects: list[Subject], parts: Sequence[Any]) -> Iterator[tuple[T, Outcome]]:
         outcomes = [outcome for part in parts for outcome in part.result()]
         if self._here_only:
             for outcome, more in zip(outcomes, self._here(subjects, self._here_only), strict=True):

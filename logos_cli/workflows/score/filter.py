@@ -12,15 +12,20 @@ from logos_cli.errors import Span, UsageError
 
 _LONGEST: Final = 1000
 _COMPARED: Final[dict[type[ast.cmpop], Callable[[Any, Any], bool]]] = {
-    ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt, ast.GtE: operator.ge,
-    ast.Eq: operator.eq, ast.NotEq: operator.ne,
-}  # fmt: skip
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+}
 _COMPUTED: Final[dict[type[ast.operator], Callable[[Any, Any], Any]]] = {
-    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
-}  # fmt: skip
-_HINT: Final = (
-    "write scores, numbers, < <= > >= == !=, + - * /, and, or, not, parentheses: 'qed>0.5 and sa<4'"
-)
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+}
+_HINT: Final = "write scores, numbers, < <= > >= == !=, + - * /, and, or, not, parentheses: 'qed>0.5 and sa<4'"
 
 Scalar = float | int | bool | str | None
 

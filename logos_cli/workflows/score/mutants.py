@@ -29,15 +29,7 @@ from logos_cli.workflows.encode import iter_entries
 from logos_cli.workflows.score.scoring import ScoredRecord, ScoreOptions, Scoring
 from logos_cli.workflows.score.summary import Row
 
-MUTATION_COLUMNS: Final = (
-    "mutant",
-    "mutants",
-    "mutation",
-    "mutations",
-    "variant",
-    "variants",
-    "aa_mutations",
-)
+MUTATION_COLUMNS: Final = ("mutant", "mutants", "mutation", "mutations", "variant", "variants", "aa_mutations")
 SEQUENCE_COLUMNS: Final = ("sequence", "mutated_sequence", "mutant_sequence", "seq")
 FITNESS_COLUMNS: Final = ("fitness", "dms_score", "score", "log_fitness", "effect", "measurement")
 _RESIDUES: Final = re.compile(r"[A-Za-z]+")
@@ -86,9 +78,7 @@ class WildType:
             if entry.error is not None:
                 raise entry.error.at(given)
         if len(entries) != 1:
-            raise InputError(
-                f"the wild type must be one sequence; the file holds {len(entries)}", source=given
-            )
+            raise InputError(f"the wild type must be one sequence; the file holds {len(entries)}", source=given)
         item: ScienceObject | None = entries[0].item
         if not isinstance(item, (Protein, Antibody)):
             raise InputError(
@@ -98,8 +88,9 @@ class WildType:
         if isinstance(item, Antibody) and len(item.chains) != 1:
             raise InputError(
                 "the wild type has two chains; a mutation does not say which it means",
-                source=given, hint="give one chain",
-            )  # fmt: skip
+                source=given,
+                hint="give one chain",
+            )
         return cls(item)
 
     @property
@@ -148,9 +139,7 @@ class MutantTable:
         If the table has no such column, no rows, or a fitness that is no finite number, with the line.
     """
 
-    def __init__(
-        self, path: str, wild_type: WildType, fitness: str | None = None, first_residue: int = 1
-    ) -> None:
+    def __init__(self, path: str, wild_type: WildType, fitness: str | None = None, first_residue: int = 1) -> None:
         if path == "-":
             raise UsageError("a table of variants is no stream", hint="name a file: it is read twice")
         self.path, self.wild_type, self.first_residue = path, wild_type, first_residue
@@ -164,12 +153,11 @@ class MutantTable:
         if self.mutations is None and self.sequence is None:
             raise InputError(
                 f"the table has no column of mutations: it has {', '.join(columns)}",
-                source=path, hint="name it mutant, with cells such as A45G or A45G:K50R",
-            )  # fmt: skip
-        if fitness is not None and fitness not in columns:
-            raise UsageError(
-                f"the table has no column {fitness!r}", source=path, hint=f"it has {', '.join(columns)}"
+                source=path,
+                hint="name it mutant, with cells such as A45G or A45G:K50R",
             )
+        if fitness is not None and fitness not in columns:
+            raise UsageError(f"the table has no column {fitness!r}", source=path, hint=f"it has {', '.join(columns)}")
         self.fitness = fitness if fitness is not None else _find(columns, FITNESS_COLUMNS)
         if self.fitness is not None:
             for line, cells in self._rows():
@@ -189,8 +177,7 @@ class MutantTable:
                     continue
                 if len(cells) != len(names):
                     raise FormatError(
-                        f"the row has {len(cells)} cells, the header {len(names)}",
-                        source=f"{self.path}:{line}",
+                        f"the row has {len(cells)} cells, the header {len(names)}", source=f"{self.path}:{line}"
                     )
                 yield line, dict(zip(names, cells, strict=True))
 
@@ -209,8 +196,9 @@ class MutantTable:
     def _no_number(self, line: int, text: str) -> InputError:
         return InputError(
             f"the fitness in column {self.fitness!r} is {text or 'empty'}, no finite number",
-            source=f"{self.path}:{line}", hint="leave out variants that were not measured",
-        )  # fmt: skip
+            source=f"{self.path}:{line}",
+            hint="leave out variants that were not measured",
+        )
 
     def records(self) -> Iterator[Record]:
         """Yield a record for each row; a variant that does not fit is one in error."""
@@ -228,9 +216,7 @@ class MutantTable:
                 text = self.wild_type.text(sequence)
             except LogosError as error:
                 id = ids.take(label or f"line{line}")
-                yield Record.from_error(
-                    id, self.wild_type.item.forms[0], error.at(f"{self.path}:{line}"), source
-                )
+                yield Record.from_error(id, self.wild_type.item.forms[0], error.at(f"{self.path}:{line}"), source)
                 continue
             source["mutations"] = label or "wt"
             used = (self.mutations, self.sequence, self.fitness)

@@ -101,13 +101,12 @@ class ScoreOptions:
             wild_type=self.wild_type,
             receptor=self.receptor,
             load=LoadOptions(
-                self.model, self.revision, self.device, self.dtype, self.threads, self.offline,
-                base_url=self.base_url,
+                self.model, self.revision, self.device, self.dtype, self.threads, self.offline, base_url=self.base_url
             ),
             backend=self.backend,
             blocks=self.blocks,
             seed=self.seed,
-        )  # fmt: skip
+        )
 
 
 @dataclass(slots=True)
@@ -134,9 +133,12 @@ class ScoreTally:
         if self.filters:
             line += f" → {self.written:,} kept"
         losses = (
-            (self.malformed, "malformed"), (self.failed, "in error"), (self.refused, "refused by --where"),
-            (self.without_value, "without a value"), (self.below_top, "below the top"),
-        )  # fmt: skip
+            (self.malformed, "malformed"),
+            (self.failed, "in error"),
+            (self.refused, "refused by --where"),
+            (self.without_value, "without a value"),
+            (self.below_top, "below the top"),
+        )
         lost = ", ".join(f"{count:,} {name}" for count, name in losses if count)
         return f"{line} ({lost})" if lost else line
 
@@ -192,11 +194,7 @@ class Scoring:
     """
 
     def __init__(
-        self,
-        options: ScoreOptions,
-        *,
-        tally: ScoreTally | None = None,
-        each: Callable[[Record], None] | None = None,
+        self, options: ScoreOptions, *, tally: ScoreTally | None = None, each: Callable[[Record], None] | None = None
     ) -> None:
         self.options = options
         self.context = options.context
@@ -358,9 +356,7 @@ def _ranking(options: ScoreOptions) -> str | None:
         return options.by
     if options.metrics is not None and len(options.metrics) == 1 and metric_of(options.metrics[0]):
         return options.metrics[0]
-    raise UsageError(
-        "--top needs a score to rank by", hint="add --by METRIC; logos score --explain lists them"
-    )
+    raise UsageError("--top needs a score to rank by", hint="add --by METRIC; logos score --explain lists them")
 
 
 def _lower_is_better(name: str, record: Record) -> bool:
@@ -432,8 +428,15 @@ def _with(item: _Item, outcome: Outcome) -> ScoredRecord:
     record = item.record
     scores = {**record.scores, **outcome.scores}
     made = Record(
-        record.id, record.kind, record.text, record.status, record.reason,
-        record.source, record.sample, scores, record.extra,
-    )  # fmt: skip
+        record.id,
+        record.kind,
+        record.text,
+        record.status,
+        record.reason,
+        record.source,
+        record.sample,
+        scores,
+        record.extra,
+    )
     line = with_scores(item.line, outcome.scores) if item.line is not None else None
     return ScoredRecord(made, line, item.subject.error)

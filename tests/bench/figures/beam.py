@@ -136,9 +136,7 @@ class BeamSearch:
     def _step(self, active: Sequence[_Search]) -> None:
         """Let the backend read the new tokens of all beams."""
         chosen = {
-            slot: tokens[-1]
-            for search in active
-            for slot, tokens in zip(search.slots, search.tokens, strict=True)
+            slot: tokens[-1] for search in active for slot, tokens in zip(search.slots, search.tokens, strict=True)
         }
         if not chosen:
             return

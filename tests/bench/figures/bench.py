@@ -123,9 +123,7 @@ class Bench:
     @cached_property
     def network(self) -> Any:
         """The model of ``transformers``, for likelihoods: it reads whole batches of sentences."""
-        network = AutoModelForCausalLM.from_pretrained(
-            self.directory, local_files_only=True, dtype=torch.float32
-        )
+        network = AutoModelForCausalLM.from_pretrained(self.directory, local_files_only=True, dtype=torch.float32)
         return network.eval().to(self.backend.info.device)
 
     @property

@@ -77,9 +77,7 @@ class _Prefix:
         return torch.cat([first, out.logits[:, :-1].float()], dim=1)
 
 
-def _batches(
-    rows: Rows, device: Any, n_before: int
-) -> Iterator[tuple[list[int], torch.Tensor, torch.Tensor]]:
+def _batches(rows: Rows, device: Any, n_before: int) -> Iterator[tuple[list[int], torch.Tensor, torch.Tensor]]:
     """Yield numbers of rows, their ids and the mask; short rows are padded on the right, where none looks."""
     order = sorted(range(len(rows)), key=lambda number: len(rows[number]))
     while order:

@@ -82,13 +82,17 @@ def _perplexity(task: str, domain: str, kind: str = "", *, plotted: bool = False
     names = {"residue": "perplexity per residue", "answer": "perplexity of the answer", "": "perplexity"}
     place = ("losses", domain, *middle)
     rivals = tuple(
-        (name, (*place, f"{key}_perplexity"))
-        for name, key in (("5-gram", "fivegram"), ("unigram", "unigram"))
+        (name, (*place, f"{key}_perplexity")) for name, key in (("5-gram", "fivegram"), ("unigram", "unigram"))
     )
     return Metric(
-        task, names[kind], (*place, "perplexity"), rivals, lower=True, plotted=plotted,
+        task,
+        names[kind],
+        (*place, "perplexity"),
+        rivals,
+        lower=True,
+        plotted=plotted,
         paired=(*place, "gain_over_fivegram_nats"),
-    )  # fmt: skip
+    )
 
 
 _BETWEEN: Final = ("molecules", "between_two_training_samples")
@@ -99,41 +103,42 @@ METRICS: Final[tuple[Metric, ...]] = (
     _perplexity("proteins", "protein", "residue", plotted=True),
     _perplexity("antibodies", "antibody", "residue", plotted=True),
     Metric("antibodies", "samples numbered (%)", ("antibodies", "numbered_percent"), plotted=True),
-    Metric(
-        "antibodies", "numbered, new and unique (%)", ("antibodies", "numbered_new_unique_percent")
-    ),
+    Metric("antibodies", "numbered, new and unique (%)", ("antibodies", "numbered_new_unique_percent")),
     _perplexity("molecules", "molecule"),
     Metric("molecules", "valid (%)", ("molecules", "valid_percent"), plotted=True),
     Metric("molecules", "unique of valid (%)", ("molecules", "unique_of_valid_percent"), judged=False),
     Metric("molecules", "novel of unique (%)", ("molecules", "novel_of_unique_percent"), judged=False),
     *(
         Metric(
-            "molecules", f"{label} distance to training", ("molecules", f"{name}_distance"),
-            (("training to training", (*_BETWEEN, f"{name}_distance")),), lower=True,
+            "molecules",
+            f"{label} distance to training",
+            ("molecules", f"{name}_distance"),
+            (("training to training", (*_BETWEEN, f"{name}_distance")),),
+            lower=True,
         )
         for name, label in (("qed", "QED"), ("sa", "SA"), ("logp", "logP"))
     ),
     Metric("molecules, chemistry constraint", "valid (%)", ("molecules", "chemistry", "valid_percent")),
     _perplexity("frameworks", "material"),
     Metric("frameworks", "valid (%)", ("materials", "valid_percent")),
-    Metric(
-        "frameworks", "valid, novel, unique (%)", ("materials", "valid_novel_unique_percent"), plotted=True
-    ),
+    Metric("frameworks", "valid, novel, unique (%)", ("materials", "valid_novel_unique_percent"), plotted=True),
     _perplexity("retrosynthesis", "retrosynthesis", "answer"),
     *(
         Metric(
-            "retrosynthesis", f"top-{k}, beam (%)", ("reactions", "retrosynthesis", "beam", f"top_{k}_percent"),
+            "retrosynthesis",
+            f"top-{k}, beam (%)",
+            ("reactions", "retrosynthesis", "beam", f"top_{k}_percent"),
             plotted=k == 10,
         )
         for k in (1, 5, 10)
     ),
-    Metric(
-        "retrosynthesis", "top-10, 32 samples (%)", ("reactions", "retrosynthesis", "samples", "top_10_percent")
-    ),
+    Metric("retrosynthesis", "top-10, 32 samples (%)", ("reactions", "retrosynthesis", "samples", "top_10_percent")),
     _perplexity("forward reaction", "reaction", "answer"),
     *(
         Metric(
-            "forward reaction", f"top-{k}, beam (%)", ("reactions", "reaction", "beam", f"top_{k}_percent"),
+            "forward reaction",
+            f"top-{k}, beam (%)",
+            ("reactions", "reaction", "beam", f"top_{k}_percent"),
             plotted=k == 1,
         )
         for k in (1, 5, 10)
@@ -141,31 +146,42 @@ METRICS: Final[tuple[Metric, ...]] = (
     Metric("forward reaction", "top-10, 32 samples (%)", ("reactions", "reaction", "samples", "top_10_percent")),
     _perplexity("site search", "search", "answer"),
     Metric(
-        "site search", "MCC, ranked residues", (*_SITE, "mcc"),
-        (("letter frequency", (*_SITE, "letter_frequency_mcc")),), plotted=True, paired=(*_SITE, "mcc_gain"),
+        "site search",
+        "MCC, ranked residues",
+        (*_SITE, "mcc"),
+        (("letter frequency", (*_SITE, "letter_frequency_mcc")),),
+        plotted=True,
+        paired=(*_SITE, "mcc_gain"),
     ),
     Metric(
-        "site search", "F1, ranked residues", (*_SITE, "f1"),
-        (("letter frequency", (*_SITE, "letter_frequency_f1")),),
+        "site search", "F1, ranked residues", (*_SITE, "f1"), (("letter frequency", (*_SITE, "letter_frequency_f1")),)
     ),
     Metric(
-        "site search", "MCC, decoded", ("sites", "decoded", "mcc"),
+        "site search",
+        "MCC, decoded",
+        ("sites", "decoded", "mcc"),
         (("letter frequency", ("sites", "decoded", "letter_frequency_mcc")),),
     ),
     Metric(
-        "site search", "MCC of ions, ranked residues", ("sites", "ions", "mcc"),
-        (("letter frequency", ("sites", "ions", "letter_frequency_mcc")),), paired=("sites", "ions", "mcc_gain"),
+        "site search",
+        "MCC of ions, ranked residues",
+        ("sites", "ions", "mcc"),
+        (("letter frequency", ("sites", "ions", "letter_frequency_mcc")),),
+        paired=("sites", "ions", "mcc_gain"),
     ),
     *(_perplexity(f"ligand for a pocket, level {n}", f"complex_{n}", "answer") for n in (1, 2, 3)),
     _perplexity("transformation", "transformation", "answer"),
     *(
         Metric(
-            "fitness", f"{name}, Spearman", ("fitness", name, "model_spearman"),
-            tuple((label, ("fitness", name, f"{key}_spearman")) for label, key in _SCORES), plotted=name == "GB1",
+            "fitness",
+            f"{name}, Spearman",
+            ("fitness", name, "model_spearman"),
+            tuple((label, ("fitness", name, f"{key}_spearman")) for label, key in _SCORES),
+            plotted=name == "GB1",
         )
         for name in ASSAYS
     ),
-)  # fmt: skip
+)
 
 
 def measured(family: Sequence[Figures]) -> Iterator[Metric]:

@@ -17,14 +17,7 @@ import numpy as np
 
 from logos_cli import registry
 from logos_cli.errors import GrammarError, MoleculeError
-from logos_cli.evaluators.reactions.ranking import (
-    Answer,
-    Proposal,
-    canonical_answer,
-    rank_of,
-    ranked_answers,
-    top_k,
-)
+from logos_cli.evaluators.reactions.ranking import Answer, Proposal, canonical_answer, rank_of, ranked_answers, top_k
 from logos_cli.grammar import Form, parse
 from logos_cli.objects.reaction import Reaction
 from logos_cli.records import Status
@@ -88,22 +81,13 @@ def sampled_answers(bench: Bench, form: Form, picked: Sequence[Reaction]) -> lis
         n_samples=N_SAMPLES, seed=SEED, max_new_tokens=250, model=str(bench.directory), backend="torch"
     )
     made = list(
-        watch(
-            generate(form.value, picked, options, samples=True),
-            N_SAMPLES * len(picked),
-            f"{form.value}, samples",
-        )
+        watch(generate(form.value, picked, options, samples=True), N_SAMPLES * len(picked), f"{form.value}, samples")
     )
     proposals = [
-        Proposal(
-            answer_of(record.text or "", form) if record.status is Status.OK else None,
-            record.sample.get("logp"),
-        )
+        Proposal(answer_of(record.text or "", form) if record.status is Status.OK else None, record.sample.get("logp"))
         for record in made
     ]
-    return [
-        list(ranked_answers(proposals[start : start + N_SAMPLES])) for start in range(0, len(made), N_SAMPLES)
-    ]
+    return [list(ranked_answers(proposals[start : start + N_SAMPLES])) for start in range(0, len(made), N_SAMPLES)]
 
 
 def answer_of(text: str, form: Form) -> Answer | None:
@@ -114,9 +98,7 @@ def answer_of(text: str, form: Form) -> Answer | None:
         return None
 
 
-def tops(
-    form: Form, picked: Sequence[Reaction], ranked: Sequence[Sequence[Answer | None]]
-) -> dict[str, Figure]:
+def tops(form: Form, picked: Sequence[Reaction], ranked: Sequence[Sequence[Answer | None]]) -> dict[str, Figure]:
     """Return how often the truth is among the first k, in percent."""
     ranks = [
         rank_of(_truth(form, reaction), list(dict.fromkeys(filter(None, answers))))

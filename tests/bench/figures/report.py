@@ -81,27 +81,14 @@ def rows_to_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def loss_table(figures: Figures) -> str:
     """Return losses and perplexities by domain."""
-    head = (
-        "held-out sentences",
-        "nats a token",
-        "perplexity",
-        "5-gram",
-        "unigram",
-        "uniform",
-        "answer",
-        "5-gram",
-    )
+    head = ("held-out sentences", "nats a token", "perplexity", "5-gram", "unigram", "uniform", "answer", "5-gram")
     rows = []
     for domain, row in figures["losses"].items():
         answer = row.get("answer", {})
         rivals = [short(row[name]["value"]) for name in ("fivegram_perplexity", "unigram_perplexity")]
-        after = [
-            short(answer[name]["value"]) if answer else "" for name in ("perplexity", "fivegram_perplexity")
-        ]
+        after = [short(answer[name]["value"]) if answer else "" for name in ("perplexity", "fivegram_perplexity")]
         uniform = str(row["uniform_perplexity"])
-        rows.append(
-            [domain, short(row["loss"]["value"]), interval(row["perplexity"]), *rivals, uniform, *after]
-        )
+        rows.append([domain, short(row["loss"]["value"]), interval(row["perplexity"]), *rivals, uniform, *after])
     return rows_to_table(head, rows)
 
 
@@ -111,9 +98,7 @@ def task_table(figures: Figures) -> str:
     for metric in measured([figures]):
         figure = metric.of(figures)
         assert figure is not None
-        rows.append(
-            [f"{metric.task}: {metric.name}", interval(figure), f"{figure['n']:,}", beside(metric, [figures])]
-        )
+        rows.append([f"{metric.task}: {metric.name}", interval(figure), f"{figure['n']:,}", beside(metric, [figures])])
     return rows_to_table(("figure", "value", "n", "baseline"), rows)
 
 
@@ -237,9 +222,8 @@ def _panel(axes: Any, metric: Metric, models: Sequence[Figures]) -> None:
         name, figure = rival
         axes.axhline(figure["value"], linestyle="--", color="#888888", linewidth=1)
         axes.annotate(
-            name, (0.98, figure["value"]), xycoords=("axes fraction", "data"), ha="right", va="bottom",
-            color="#666666",
-        )  # fmt: skip
+            name, (0.98, figure["value"]), xycoords=("axes fraction", "data"), ha="right", va="bottom", color="#666666"
+        )
     axes.set_xscale("log")
     axes.set_xticks(sizes, [f"{size:.1f} M" for size in sizes], minor=False)
     axes.minorticks_off()

@@ -167,9 +167,7 @@ def numbered_chains(chains: Sequence[str]) -> frozenset[str]:
     tool = Anarcii(seq_type="antibody", mode="accuracy", batch_size=32, cpu=True, ncpu=1)
     answers = tool.number({str(index): chain for index, chain in enumerate(chains)})
     return frozenset(
-        chains[int(name)]
-        for name, answer in answers.items()
-        if not answer["error"] and answer["chain_type"] in "HKL"
+        chains[int(name)] for name, answer in answers.items() if not answer["error"] and answer["chain_type"] in "HKL"
     )
 
 

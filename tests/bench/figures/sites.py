@@ -104,9 +104,7 @@ def decoding(bench: Bench, chains: Sequence[Chain], rates: Mapping[str, float]) 
         n_samples=N_SAMPLES, seed=SEED, max_new_tokens=2000, model=str(bench.directory), backend="torch"
     )
     prompts = [Protein(chain.sequence) for chain in chains]
-    made = list(
-        watch(generate("site", prompts, options, samples=True), N_SAMPLES * len(chains), "sites, samples")
-    )
+    made = list(watch(generate("site", prompts, options, samples=True), N_SAMPLES * len(chains), "sites, samples"))
     model, letters = [], []
     for index, chain in enumerate(chains):
         votes, n_tagged = Counter[int](), 0

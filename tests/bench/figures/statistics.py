@@ -15,18 +15,7 @@ from logos_cli.evaluators import statistics
 from logos_cli.evaluators.base import Estimate
 from logos_cli.evaluators.statistics import Floats, confusion, f1, mcc, ratio
 
-__all__ = [
-    "Figure",
-    "Floats",
-    "bootstrap",
-    "confusion",
-    "distance",
-    "f1",
-    "mcc",
-    "percent",
-    "ratio",
-    "spearman",
-]
+__all__ = ["Figure", "Floats", "bootstrap", "confusion", "distance", "f1", "mcc", "percent", "ratio", "spearman"]
 
 Figure = dict[str, Any]
 
@@ -36,9 +25,7 @@ _DIGITS: Final = 4
 def figure(estimate: Estimate, factor: float = 1.0) -> Figure:
     """Return an estimate as a figure, in units of 1 / ``factor``."""
     values = {"value": estimate.value, "low": estimate.low, "high": estimate.high}
-    rounded = {
-        name: None if value is None else round(factor * value, _DIGITS) for name, value in values.items()
-    }
+    rounded = {name: None if value is None else round(factor * value, _DIGITS) for name, value in values.items()}
     return {**rounded, "n": estimate.n}
 
 

@@ -16,16 +16,13 @@ from logos_cli.errors import ExitCode
 from logos_cli.resources import EMBEDDED
 
 _TYPES = "f32,f16,bf16,q8_0,q6_k,q5_k_m,q4_k_m,q4_0"
-_HEAD = (
-    "backend", "type", "size", "perplexity", "top-1", "divergence", "largest logit difference", "valid",
-)  # fmt: skip
+_HEAD = ("backend", "type", "size", "perplexity", "top-1", "divergence", "largest logit difference", "valid")
 _LEFT = 2
 
 
 def parity(
     model: Annotated[
-        str,
-        typer.Argument(metavar="MODEL", help="logos-nano, a checkpoint directory, or owner/name of the hub."),
+        str, typer.Argument(metavar="MODEL", help="logos-nano, a checkpoint directory, or owner/name of the hub.")
     ] = EMBEDDED,
     *,
     types: Annotated[
@@ -54,8 +51,7 @@ def parity(
     ] = None,
     task: Annotated[str, typer.Option(metavar="NAME", help="Of which samples are drawn.")] = "molecule",
     num_samples: Annotated[
-        int,
-        typer.Option("--num-samples", "-n", min=0, metavar="N", help="Samples without a constraint; 0 draws none."),
+        int, typer.Option("--num-samples", "-n", min=0, metavar="N", help="Samples without a constraint; 0 draws none.")
     ] = 64,
     seed: Annotated[int, typer.Option(metavar="N", help="Of the samples; the same for all.")] = 0,
     device: Annotated[
@@ -68,11 +64,9 @@ def parity(
     revision: Annotated[
         str | None, typer.Option("--revision", metavar="REV", help="Branch, tag or commit on the hub.")
     ] = None,
-    offline: Annotated[
-        bool, typer.Option("--offline", envvar="LOGOS_OFFLINE", help="Never use the network.")
-    ] = False,
+    offline: Annotated[bool, typer.Option("--offline", envvar="LOGOS_OFFLINE", help="Never use the network.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as one JSON object.")] = False,
-) -> ExitCode:  # fmt: skip
+) -> ExitCode:
     """Compare a model in other precisions, and on llama.cpp, with itself.
 
     Perplexity of given sentences; how often the likeliest next token is the same; how far the distributions of the
@@ -90,10 +84,20 @@ def parity(
     from logos_cli.workflows.bench.parity import parity as compare
 
     options = ParityOptions(
-        model=model, revision=revision, offline=offline, types=_names(types), files=tuple(file or ()),
-        dtypes=_names(dtype), reference=reference, sentences=sentences, task=task, n_samples=num_samples,
-        device=device, threads=threads, seed=seed,
-    )  # fmt: skip
+        model=model,
+        revision=revision,
+        offline=offline,
+        types=_names(types),
+        files=tuple(file or ()),
+        dtypes=_names(dtype),
+        reference=reference,
+        sentences=sentences,
+        task=task,
+        n_samples=num_samples,
+        device=device,
+        threads=threads,
+        seed=seed,
+    )
     result = compare(options, _tell())
     if as_json:
         typer.echo(json.dumps(result, indent=2))
@@ -123,10 +127,15 @@ def _tell() -> Callable[[str], None]:
 def _cells(row: dict[str, Any]) -> Sequence[str]:
     n_samples = row["n_samples"]
     return (
-        row["backend"], row["type"], f"{row['n_bytes'] / 1e6:,.1f} MB", f"{row['perplexity']:.4f}",
-        f"{row['top1']:.2%}", f"{row['kl_nats']:.2g}", f"{row['largest_logit_difference']:.2g}",
+        row["backend"],
+        row["type"],
+        f"{row['n_bytes'] / 1e6:,.1f} MB",
+        f"{row['perplexity']:.4f}",
+        f"{row['top1']:.2%}",
+        f"{row['kl_nats']:.2g}",
+        f"{row['largest_logit_difference']:.2g}",
         f"{row['n_valid'] / n_samples:.0%} of {n_samples}" if n_samples else "",
-    )  # fmt: skip
+    )
 
 
 def _show(result: dict[str, Any]) -> None:

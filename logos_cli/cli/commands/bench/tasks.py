@@ -31,32 +31,96 @@ if TYPE_CHECKING:
 _DATA, _DOCKING, _OUTPUT = "Data", "Docking", "Output"
 
 DECLARED = (
-    declare("data", Path | None, None, "--data", metavar="DIR", envvar="LOGOS_BENCH_DATA", show_default=False,
-            rich_help_panel=_DATA, help="Where the data sets lie; docs/benchmarks.md says how."),
-    declare("task", list[str] | None, None, "--task", metavar="NAME", rich_help_panel=_DATA,
-            autocompletion=one_of(*registry.names("benchmarks")), show_default="all whose data are there",
-            help=f"One of {', '.join(registry.names('benchmarks'))}; may be repeated."),
-    declare("limit", int | None, None, min=1, metavar="N", show_default="all", rich_help_panel=_DATA,
-            help="So many cases of each, drawn at random."),
-    declare("shard", str, "1/1", metavar="I/N", rich_help_panel=_DATA,
-            help="Of N machines this is the I-th; all write to the same directory."),
-    declare("num_samples", int | None, None, "--num-samples", "-n", min=1, metavar="N",
-            show_default="the protocol's", help="Samples of a case."),
+    declare(
+        "data",
+        Path | None,
+        None,
+        "--data",
+        metavar="DIR",
+        envvar="LOGOS_BENCH_DATA",
+        show_default=False,
+        rich_help_panel=_DATA,
+        help="Where the data sets lie; docs/benchmarks.md says how.",
+    ),
+    declare(
+        "task",
+        list[str] | None,
+        None,
+        "--task",
+        metavar="NAME",
+        rich_help_panel=_DATA,
+        autocompletion=one_of(*registry.names("benchmarks")),
+        show_default="all whose data are there",
+        help=f"One of {', '.join(registry.names('benchmarks'))}; may be repeated.",
+    ),
+    declare(
+        "limit",
+        int | None,
+        None,
+        min=1,
+        metavar="N",
+        show_default="all",
+        rich_help_panel=_DATA,
+        help="So many cases of each, drawn at random.",
+    ),
+    declare(
+        "shard",
+        str,
+        "1/1",
+        metavar="I/N",
+        rich_help_panel=_DATA,
+        help="Of N machines this is the I-th; all write to the same directory.",
+    ),
+    declare(
+        "num_samples",
+        int | None,
+        None,
+        "--num-samples",
+        "-n",
+        min=1,
+        metavar="N",
+        show_default="the protocol's",
+        help="Samples of a case.",
+    ),
     declare("seed", int, 0, metavar="N", help="Of the samples."),
     declare("baseline", bool, True, "--baseline/--no-baseline", help="Answer each case trivially as well."),
-    declare("dock", bool, False, "--dock", rich_help_panel=_DOCKING,
-            help="Dock what is designed for pockets, and the reference ligands; takes the extra dock."),
-    declare("exhaustiveness", int, 8, min=1, metavar="N", rich_help_panel=_DOCKING,
-            help="How long is searched for poses."),
-    declare("cpu", int | None, None, min=1, metavar="N", rich_help_panel=_DOCKING, show_default="all that are free",
-            help="Cores that dock, a ligand each."),
-    declare("report_only", bool, False, "--report-only",
-            help="Answer nothing: make figures and report of what is there."),
+    declare(
+        "dock",
+        bool,
+        False,
+        "--dock",
+        rich_help_panel=_DOCKING,
+        help="Dock what is designed for pockets, and the reference ligands; takes the extra dock.",
+    ),
+    declare(
+        "exhaustiveness", int, 8, min=1, metavar="N", rich_help_panel=_DOCKING, help="How long is searched for poses."
+    ),
+    declare(
+        "cpu",
+        int | None,
+        None,
+        min=1,
+        metavar="N",
+        rich_help_panel=_DOCKING,
+        show_default="all that are free",
+        help="Cores that dock, a ligand each.",
+    ),
+    declare(
+        "report_only", bool, False, "--report-only", help="Answer nothing: make figures and report of what is there."
+    ),
     *COMPUTATION,
-    declare("output", Path, Path("bench"), "--output", "-o", metavar="DIR", rich_help_panel=_OUTPUT,
-            help="Outcomes, figures and report; a run goes on there."),
+    declare(
+        "output",
+        Path,
+        Path("bench"),
+        "--output",
+        "-o",
+        metavar="DIR",
+        rich_help_panel=_OUTPUT,
+        help="Outcomes, figures and report; a run goes on there.",
+    ),
     declare("json", bool, False, "--json", rich_help_panel=_OUTPUT, help="Print the figures as JSON."),
-)  # fmt: skip
+)
 
 _HELP = """Measure a model by the published protocols, beside a trivial baseline and the published figures.
 
@@ -106,9 +170,7 @@ def _options(values: dict[str, Any]) -> BenchOptions:
     from logos_cli.workflows.generate.generation import GenerateOptions
 
     if values["data"] is None:
-        raise UsageError(
-            "the benchmarks need data", hint="give --data DIR; docs/benchmarks.md says what it holds"
-        )
+        raise UsageError("the benchmarks need data", hint="give --data DIR; docs/benchmarks.md says what it holds")
     computation = {each.name: values[each.name] for each in COMPUTATION}
     return BenchOptions(
         values["data"],

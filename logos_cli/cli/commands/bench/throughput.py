@@ -42,18 +42,19 @@ def throughput(
     repeats: Annotated[int, typer.Option(min=1, metavar="N", help="Measurements of each kind.")] = 3,
     naive: Annotated[
         bool,
-        typer.Option("--naive", help="Also do what plain scripts do, in turns: generate in batches of 16, then a "
-                     "forward pass a sample."),
+        typer.Option(
+            "--naive",
+            help="Also do what plain scripts do, in turns: generate in batches of 16, then a forward pass a sample.",
+        ),
     ] = False,
     file_type: Annotated[
         Literal["f32", "f16", "bf16", "q8_0"], typer.Option(help="Of the GGUF for llamacpp.")
     ] = "q8_0",
     as_json: Annotated[bool, typer.Option("--json", help="Print the measurement as one JSON object.")] = False,
     write: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Append device, versions and the table to a Markdown file."),
+        Path | None, typer.Option(metavar="FILE", help="Append device, versions and the table to a Markdown file.")
     ] = None,
-) -> ExitCode:  # fmt: skip
+) -> ExitCode:
     """Measure prefill, decoding and whole runs of a random model, against the machine and a plain script.
 
     Decoding is compared with its roofline: the time to read weights and cache at the memory bandwidth measured

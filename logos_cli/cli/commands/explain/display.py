@@ -14,9 +14,13 @@ if TYPE_CHECKING:
     from logos_cli.workflows.explain import ExplainedToken, Explanation
 
 _CLASSES: Final = (
-    (0.9, "bright_black"), (0.5, "default"), (0.2, "green"), (0.05, "yellow"), (0.01, "dark_orange"),
+    (0.9, "bright_black"),
+    (0.5, "default"),
+    (0.2, "green"),
+    (0.05, "yellow"),
+    (0.01, "dark_orange"),
     (0.0, "bold white on red"),
-)  # fmt: skip
+)
 """Least probability of a class and its style, the surest first."""
 
 _MOST_DIGIT: Final = 9

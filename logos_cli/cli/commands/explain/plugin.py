@@ -89,9 +89,7 @@ def _format(values: dict[str, Any]) -> str:
     suffix = suffix_of(output)
     if suffix not in _BY_SUFFIX:
         raise UsageError(
-            f"the extension {suffix or '(none)'} names no format",
-            source=output,
-            hint="use .json, .cif, .html or .txt",
+            f"the extension {suffix or '(none)'} names no format", source=output, hint="use .json, .cif, .html or .txt"
         )
     return _BY_SUFFIX[suffix]
 
@@ -102,13 +100,16 @@ def _explained(values: dict[str, Any]) -> Iterator[Explanation]:
     from logos_cli.workflows.explain import explain
 
     load = LoadOptions(
-        values["model"], values["revision"], values["device"], values["dtype"], values["threads"],
-        values["offline"], base_url=values["base_url"],
-    )  # fmt: skip
+        values["model"],
+        values["revision"],
+        values["device"],
+        values["dtype"],
+        values["threads"],
+        values["offline"],
+        base_url=values["base_url"],
+    )
     given = inputs_or_stdin(values["inputs"])
-    inputs = [
-        Record(f"sentence:{n}", "", each) if each.startswith("<") else each for n, each in enumerate(given, 1)
-    ]
+    inputs = [Record(f"sentence:{n}", "", each) if each.startswith("<") else each for n, each in enumerate(given, 1)]
     found = explain(inputs, load, backend=values["backend"])
     if values["id"] is not None:
         found = (each for each in found if each.record.id == values["id"])
@@ -158,20 +159,37 @@ PLUGIN = Command(
         "explain",
         _run,
         (
-            Declared("inputs", Annotated[list[str] | None, typer.Argument(
-                metavar="SENTENCE|FILES|-", show_default=False,
-                help="A sentence, records, or files of any format that encode reads; - for standard input.")]),
+            Declared(
+                "inputs",
+                Annotated[
+                    list[str] | None,
+                    typer.Argument(
+                        metavar="SENTENCE|FILES|-",
+                        show_default=False,
+                        help="A sentence, records, or files of any format that encode reads; - for standard input.",
+                    ),
+                ],
+            ),
             declare("id", str | None, None, metavar="ID", show_default="all", help="Only the record of that id."),
             declare("limit", int | None, None, min=1, metavar="N", show_default="all", help="At most so many records."),
             *(each for each in COMPUTATION if each.name in _MODEL),
             Declared("output", Output),
-            declare("format", str | None, None, "--format", "-f", metavar="text|json|cif|html",
-                    rich_help_panel="Output", autocompletion=one_of(*_FORMATS), show_default="by --output, else text",
-                    help="Colours or numbers, JSON, the structure with B-factors, or a page."),
+            declare(
+                "format",
+                str | None,
+                None,
+                "--format",
+                "-f",
+                metavar="text|json|cif|html",
+                rich_help_panel="Output",
+                autocompletion=one_of(*_FORMATS),
+                show_default="by --output, else text",
+                help="Colours or numbers, JSON, the structure with B-factors, or a page.",
+            ),
             Declared("overwrite", Overwrite, False),
         ),
         _HELP,
     ),
     panel="Model",
     order=45,
-)  # fmt: skip
+)

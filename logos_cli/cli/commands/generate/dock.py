@@ -5,15 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from logos_cli.cli.docking import (
-    check_output,
-    finish,
-    is_folder,
-    options_of,
-    show_plan,
-    write_folder,
-    write_stream,
-)
+from logos_cli.cli.docking import check_output, finish, is_folder, options_of, show_plan, write_folder, write_stream
 from logos_cli.cli.option_specs import declare
 from logos_cli.cli.options.docking import elsewhere, not_default
 from logos_cli.errors import ExitCode, UsageError
@@ -27,10 +19,16 @@ if TYPE_CHECKING:
 _PANEL = "Docking"
 _HOW = elsewhere(_PANEL, "the structure that the prompt comes from")
 OPTIONS = (
-    declare("dock", bool, False, "--dock", rich_help_panel=_PANEL,
-            help="Dock what is generated, as `logos dock` does: scores in records, poses in -o FILE.sdf or DIR."),
+    declare(
+        "dock",
+        bool,
+        False,
+        "--dock",
+        rich_help_panel=_PANEL,
+        help="Dock what is generated, as `logos dock` does: scores in records, poses in -o FILE.sdf or DIR.",
+    ),
     *_HOW,
-)  # fmt: skip
+)
 
 
 def check(values: Mapping[str, Any]) -> None:

@@ -65,9 +65,7 @@ def _run(task: Task, values: dict[str, Any]) -> ExitCode:
         model=options.model,
     ) as sink:
         records = _flushed(run.records(prompt))
-        if (
-            output not in (None, "-") or not sys.stdout.isatty()
-        ):  # on the terminal sentences are their own progress
+        if output not in (None, "-") or not sys.stdout.isatty():  # on the terminal sentences are their own progress
             total = run.n_samples if prompt is None and run.until is None else None
             records = terminal().track(records, f"generating {task.name}", total)
         for record in records:
@@ -171,6 +169,4 @@ class _Commands(Mapping[str, Callback]):
         return with_aliases(command(name, functools.partial(_run, task), declared, help), UPSTREAM)
 
 
-PLUGIN = Command(
-    "generate", subcommands=_Commands(), help=_HELP, panel="Model", order=30, group_class=TaskFirst
-)
+PLUGIN = Command("generate", subcommands=_Commands(), help=_HELP, panel="Model", order=30, group_class=TaskFirst)

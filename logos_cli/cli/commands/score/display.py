@@ -37,17 +37,8 @@ def show_summary(rows: Iterable[Row]) -> None:
     if terminal().quiet or not shown:
         return
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for name, style in (
-        ("score", "bold"),
-        ("", ""),
-        ("value", ""),
-        ("95 % interval", "dim"),
-        ("n", ""),
-        ("null", ""),
-    ):
-        table.add_column(
-            name, justify="left" if name in ("score", "") else "right", style=style or None, no_wrap=True
-        )
+    for name, style in (("score", "bold"), ("", ""), ("value", ""), ("95 % interval", "dim"), ("n", ""), ("null", "")):
+        table.add_column(name, justify="left" if name in ("score", "") else "right", style=style or None, no_wrap=True)
     table.add_column("unit", style="dim", no_wrap=True)
     kinds = [row.kind for row in shown]
     for place, row in enumerate(shown):
@@ -115,9 +106,7 @@ def show_dictionary(entries: Iterable[Entry], *, as_json: bool) -> None:
     for entry in listed:
         if entry.family.name != family:
             family = entry.family.name
-            console.print(
-                Text(f"\n{family}", style="bold underline") + Text(f"  {entry.family.help}", style="dim")
-            )
+            console.print(Text(f"\n{family}", style="bold underline") + Text(f"  {entry.family.help}", style="dim"))
             console.print(Text(f"  of: {', '.join(sorted(entry.family.forms))}", style="dim"))
         head = Text(f"  {entry.metric.name}", style="bold")
         head.append(f"  {_facts(entry.metric, of_set=entry.of_set)}", style="dim")
@@ -139,11 +128,17 @@ def _facts(metric: Metric, *, of_set: bool) -> str:
 def _row(entry: Entry) -> dict[str, Any]:
     metric = entry.metric
     return {
-        "name": metric.name, "family": entry.family.name, "of": "set" if entry.of_set else "record",
-        "forms": sorted(entry.family.forms), "definition": metric.help, "unit": metric.unit,
-        "better": metric.better, "version": metric.version, "source": metric.source,
+        "name": metric.name,
+        "family": entry.family.name,
+        "of": "set" if entry.of_set else "record",
+        "forms": sorted(entry.family.forms),
+        "definition": metric.help,
+        "unit": metric.unit,
+        "better": metric.better,
+        "version": metric.version,
+        "source": metric.source,
         "needs": [need.value for need in metric.needs],
-    }  # fmt: skip
+    }
 
 
 # -- records on a terminal -----------------------------------------------------------------------------------

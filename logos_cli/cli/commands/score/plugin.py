@@ -135,10 +135,7 @@ def _explain(values: dict[str, Any]) -> ExitCode:
 
 
 def _write(
-    scoring: Scoring,
-    records: Iterator[ScoredRecord],
-    summary: Callable[[], list[Row]],
-    values: dict[str, Any],
+    scoring: Scoring, records: Iterator[ScoredRecord], summary: Callable[[], list[Row]], values: dict[str, Any]
 ) -> ExitCode:
     """Write records and figures, and say what became of all."""
     from logos_cli.cli.commands.score.display import show_summary
@@ -152,9 +149,7 @@ def _write(
     elif values["output"] is None and values["format"] is None and sys.stdout.isatty():
         _show(records)
     else:
-        with open_sink(
-            values["output"], values["format"], overwrite=values["overwrite"], native=True
-        ) as sink:
+        with open_sink(values["output"], values["format"], overwrite=values["overwrite"], native=True) as sink:
             for each in shown:
                 sink.write(_told(each), each.line, told=isinstance(each.error, ToldError))
                 sys.stdout.flush()

@@ -51,9 +51,13 @@ class Display:
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
             self._progress = Progress(
-                TextColumn("training"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"),
-                console=terminal().console, transient=True,
-            )  # fmt: skip
+                TextColumn("training"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.description}"),
+                console=terminal().console,
+                transient=True,
+            )
             self._task = self._progress.add_task("compiling and first step …", total=None)
             self._progress.start()
         return self
@@ -86,9 +90,7 @@ class Display:
             if "n_samples" in found:
                 good = f", {found['well_formed']:.0%} of them well formed" if "well_formed" in found else ""
                 samples = f"; {found['n_finished']} of {found['n_samples']} samples finished{good}"
-            terminal().detail(
-                f"  {domain}: loss {found['loss']:.4f}, perplexity {found['perplexity']:.3f}{samples}"
-            )
+            terminal().detail(f"  {domain}: loss {found['loss']:.4f}, perplexity {found['perplexity']:.3f}{samples}")
 
     def saved(self, step: int, path: Path) -> None:  # noqa: ARG002 - as the loop tells it
         """Show a checkpoint."""

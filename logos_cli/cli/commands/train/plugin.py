@@ -28,65 +28,114 @@ _BEGAN = time.monotonic()
 
 def train(
     corpus: Annotated[
-        Path,
-        typer.Argument(metavar="CORPUS", help="Directory that `logos corpus build` wrote.", show_default=False),
+        Path, typer.Argument(metavar="CORPUS", help="Directory that `logos corpus build` wrote.", show_default=False)
     ],
     *,
     config: Annotated[
         Path | None,
-        typer.Option("--config", "-c", metavar="FILE.toml", show_default="that of the run, or the defaults",
-                     help="Model, mixture, optimizer, schedule; docs/training.md lists every key."),
+        typer.Option(
+            "--config",
+            "-c",
+            metavar="FILE.toml",
+            show_default="that of the run, or the defaults",
+            help="Model, mixture, optimizer, schedule; docs/training.md lists every key.",
+        ),
     ] = None,
     base: Annotated[
         str | None,
-        typer.Option("--from", metavar="NAME|DIR", show_default="random weights",
-                     help="Go on from this model: logos-nano, a directory, or owner/name of the Hugging Face hub."),
+        typer.Option(
+            "--from",
+            metavar="NAME|DIR",
+            show_default="random weights",
+            help="Go on from this model: logos-nano, a directory, or owner/name of the Hugging Face hub.",
+        ),
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="RUN", rich_help_panel=_RUN, show_default="the file's name + -run",
-                     help="Directory of the run: checkpoints, log, and the model in RUN/model."),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="RUN",
+            rich_help_panel=_RUN,
+            show_default="the file's name + -run",
+            help="Directory of the run: checkpoints, log, and the model in RUN/model.",
+        ),
     ] = None,
     resume: Annotated[
         bool,
-        typer.Option("--resume", rich_help_panel=_RUN,
-                     help="Go on from the last checkpoint in RUN; begin if there is none."),
+        typer.Option(
+            "--resume", rich_help_panel=_RUN, help="Go on from the last checkpoint in RUN; begin if there is none."
+        ),
     ] = False,
     limit: Annotated[
         str | None,
-        typer.Option("--time", metavar="55m", rich_help_panel=_RUN, show_default="until done",
-                     help="End well within this time (2h, 55m, 1h30m, 90s) with a checkpoint, to be resumed."),
+        typer.Option(
+            "--time",
+            metavar="55m",
+            rich_help_panel=_RUN,
+            show_default="until done",
+            help="End well within this time (2h, 55m, 1h30m, 90s) with a checkpoint, to be resumed.",
+        ),
     ] = None,
     steps: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", rich_help_panel=_RUN, show_default=_FILE_S,
-                     help="Optimizer steps in all (schedule.n_steps)."),
+        typer.Option(
+            min=1,
+            metavar="N",
+            rich_help_panel=_RUN,
+            show_default=_FILE_S,
+            help="Optimizer steps in all (schedule.n_steps).",
+        ),
     ] = None,
     seed: Annotated[
         int | None,
-        typer.Option(min=0, metavar="N", rich_help_panel=_RUN, show_default=_FILE_S,
-                     help="Of weights, data order and samples (run.seed)."),
+        typer.Option(
+            min=0,
+            metavar="N",
+            rich_help_panel=_RUN,
+            show_default=_FILE_S,
+            help="Of weights, data order and samples (run.seed).",
+        ),
     ] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", rich_help_panel=_RUN,
-                     help="Set any key of the file, e.g. optimizer.beta2=0.98; may be repeated."),
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            rich_help_panel=_RUN,
+            help="Set any key of the file, e.g. optimizer.beta2=0.98; may be repeated.",
+        ),
     ] = None,
     verify: Annotated[
         bool | None,
-        typer.Option("--verify/--no-verify", rich_help_panel=_RUN, show_default=_FILE_S,
-                     help="Compare every file of the corpus with its hash before beginning (data.verify)."),
+        typer.Option(
+            "--verify/--no-verify",
+            rich_help_panel=_RUN,
+            show_default=_FILE_S,
+            help="Compare every file of the corpus with its hash before beginning (data.verify).",
+        ),
     ] = None,
     device: Annotated[
         str | None,
-        typer.Option(metavar="auto|cpu|cuda[:N]|mps", envvar="LOGOS_DEVICE", rich_help_panel=_COMPUTE,
-                     show_default=_FILE_S, autocompletion=one_of("auto", "cpu", "cuda", "mps"),
-                     help="auto takes a GPU if there is one (run.device)."),
+        typer.Option(
+            metavar="auto|cpu|cuda[:N]|mps",
+            envvar="LOGOS_DEVICE",
+            rich_help_panel=_COMPUTE,
+            show_default=_FILE_S,
+            autocompletion=one_of("auto", "cpu", "cuda", "mps"),
+            help="auto takes a GPU if there is one (run.device).",
+        ),
     ] = None,
     threads: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", envvar="LOGOS_THREADS", rich_help_panel=_COMPUTE, show_default=_FILE_S,
-                     help="CPU threads of one process (run.threads)."),
+        typer.Option(
+            min=1,
+            metavar="N",
+            envvar="LOGOS_THREADS",
+            rich_help_panel=_COMPUTE,
+            show_default=_FILE_S,
+            help="CPU threads of one process (run.threads).",
+        ),
     ] = None,
     offline: Annotated[
         bool, typer.Option("--offline", envvar="LOGOS_OFFLINE", rich_help_panel=_COMPUTE, help="Never use the network.")
@@ -94,7 +143,7 @@ def train(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything, say what would be done, and leave.")
     ] = False,
-) -> ExitCode:  # fmt: skip
+) -> ExitCode:
     """Train a language model on a corpus of sentences, from nothing or from another model.
 
     Without --from a small model with random weights is trained. With --from any causal language model of
@@ -141,9 +190,12 @@ def _values(settings: list[str], **flags: Any) -> dict[str, Any]:
     from logos_cli.training.config_file import parse_setting
 
     keys = {
-        "steps": "schedule.n_steps", "seed": "run.seed", "verify": "data.verify", "device": "run.device",
+        "steps": "schedule.n_steps",
+        "seed": "run.seed",
+        "verify": "data.verify",
+        "device": "run.device",
         "threads": "run.threads",
-    }  # fmt: skip
+    }
     found = dict(parse_setting(text) for text in settings)
     return found | {keys[name]: value for name, value in flags.items() if value is not None}
 
@@ -205,9 +257,8 @@ def _show_plan(config: TrainConfig, plan: Plan) -> ExitCode:
 
     facts = {
         "model": plan.model,
-        "parameters": f"{plan.n_parameters:,}" + (
-            "" if plan.n_trained == plan.n_parameters else f", trained {plan.n_trained:,}"
-        ),
+        "parameters": f"{plan.n_parameters:,}"
+        + ("" if plan.n_trained == plan.n_parameters else f", trained {plan.n_trained:,}"),
         "from": config.model.base or "random weights",
         "steps": f"{plan.n_steps:,} of {config.data.n_step_tokens:,} tokens",
         "tokens": f"{count(plan.n_tokens)} ({plan.n_tokens / plan.n_parameters:.1f} a parameter)",
@@ -215,7 +266,7 @@ def _show_plan(config: TrainConfig, plan: Plan) -> ExitCode:
         "optimizer": f"{config.optimizer.name}, {config.schedule.name}",
         "precision": config.run.precision,
         "memory": f"about {plan.memory_bytes / 2**30:.2f} GiB a process",
-    }  # fmt: skip
+    }
     for key, value in facts.items():
         typer.echo(f"{key:<12}{value}")
     typer.echo(f"\n{'domain':<24}{'share':>7}{'tokens':>9}{'sentences':>11}{'epochs':>10}  loss on")
