@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from logos_cli.docking.options import DockOptions
     from logos_cli.report.page import Page
 
-Outcome = dict[str, Any]
+CaseOutcome = dict[str, Any]
 """What became of one case: numbers, words and lists of them, nothing that JSON has not."""
 
 SEED = 1
@@ -122,7 +122,7 @@ class Benchmark(ABC):
         """
 
     @abstractmethod
-    def outcome(self, case: Case, records: Sequence[Record]) -> Outcome:
+    def outcome(self, case: Case, records: Sequence[Record]) -> CaseOutcome:
         """Judge what the model made of a case.
 
         Parameters
@@ -133,14 +133,14 @@ class Benchmark(ABC):
         """
 
     @abstractmethod
-    def baseline(self, case: Case, data: Path, rng: np.random.Generator) -> Outcome | None:
+    def baseline(self, case: Case, data: Path, rng: np.random.Generator) -> CaseOutcome | None:
         """Judge a trivial answer in the same way; None where the protocol has none for the case."""
 
     @abstractmethod
-    def summarise(self, outcomes: Sequence[Outcome]) -> dict[str, Estimate]:
+    def summarise(self, outcomes: Sequence[CaseOutcome]) -> dict[str, Estimate]:
         """Return the figures over all cases, by name."""
 
-    def dock(self, case: Case, outcomes: Sequence[Outcome], options: DockOptions) -> None:  # noqa: B027
+    def dock(self, case: Case, outcomes: Sequence[CaseOutcome], options: DockOptions) -> None:  # noqa: B027
         """Add docking scores to the outcomes of a case, where the protocol speaks of ligands; else nothing.
 
         Raises
@@ -149,7 +149,7 @@ class Benchmark(ABC):
             If what docking needs is not installed.
         """
 
-    def illustrate(self, page: Page, outcomes: Mapping[str, Outcome], data: Path | None) -> None:  # noqa: B027
+    def illustrate(self, page: Page, outcomes: Mapping[str, CaseOutcome], data: Path | None) -> None:  # noqa: B027
         """Add to a report what shows some of the cases; nothing unless overridden.
 
         Parameters

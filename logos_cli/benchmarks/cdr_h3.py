@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from logos_cli.benchmarks.base import Benchmark, Case, Figure, Outcome, data_file, percent
+from logos_cli.benchmarks.base import Benchmark, Case, CaseOutcome, Figure, data_file, percent
 from logos_cli.benchmarks.tables import read_jsonl
 from logos_cli.errors import FormatError, InputError
 from logos_cli.evaluators.base import Estimate
@@ -60,7 +60,7 @@ class LoopBenchmark(Benchmark):
             id = f"cdr_h3:{number:05d}"
             yield Case(id, (Entry(id, Antibody(chains)),), {"heavy": heavy})
 
-    def outcome(self, case: Case, records: Sequence[Record]) -> Outcome:
+    def outcome(self, case: Case, records: Sequence[Record]) -> CaseOutcome:
         """Return how much of the native loop each design has, the likeliest design first."""
         span = _span(case.truth["heavy"])
         if span is None:
@@ -75,7 +75,7 @@ class LoopBenchmark(Benchmark):
         best = max((delta for delta in deltas if delta is not None), default=None)
         return _judged(heavy[start:end], designs, best)
 
-    def baseline(self, case: Case, data: Path, rng: np.random.Generator) -> Outcome | None:
+    def baseline(self, case: Case, data: Path, rng: np.random.Generator) -> CaseOutcome | None:
         """Answer with a loop of the set."""
         span = _span(case.truth["heavy"])
         if span is None:
@@ -88,7 +88,7 @@ class LoopBenchmark(Benchmark):
         drawn = equal or others
         return _judged(native, [drawn[int(rng.integers(len(drawn)))]], None) if drawn else None
 
-    def summarise(self, outcomes: Sequence[Outcome]) -> dict[str, Estimate]:
+    def summarise(self, outcomes: Sequence[CaseOutcome]) -> dict[str, Estimate]:
         """Return means over antibodies in per cent."""
         designed = [outcome for outcome in outcomes if outcome["recovery"]]
         deltas = [outcome["delta_logp"] for outcome in designed if outcome["delta_logp"] is not None]
@@ -105,7 +105,7 @@ def _table_of(data: Path) -> Path:
     return data_file(data, "antibodies/test.jsonl", "antibodies/test.jsonl.gz", layout=LoopBenchmark.layout)
 
 
-def _judged(native: str, designs: Sequence[str], delta_logp: float | None) -> Outcome:
+def _judged(native: str, designs: Sequence[str], delta_logp: float | None) -> CaseOutcome:
     return {
         "native": native,
         "designs": list(designs),

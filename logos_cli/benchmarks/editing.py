@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from logos_cli.benchmarks.base import SEED, Benchmark, Case, Figure, Outcome, data_file
+from logos_cli.benchmarks.base import SEED, Benchmark, Case, CaseOutcome, Figure, data_file
 from logos_cli.benchmarks.tables import read_csv
 from logos_cli.errors import InputError
 from logos_cli.evaluators.base import Estimate
@@ -106,7 +106,7 @@ class EditingBenchmark(Benchmark):
             wild_type = table.sequences[table.pool[index]]
             yield Case(id, (Entry(id, Protein(wild_type)),), {"wild_type": wild_type, "table": str(path)})
 
-    def outcome(self, case: Case, records: Sequence[Record]) -> Outcome:
+    def outcome(self, case: Case, records: Sequence[Record]) -> CaseOutcome:
         """Return the edits with what the model and the oracle say of them."""
         edits = {}
         for record in records:
@@ -117,7 +117,7 @@ class EditingBenchmark(Benchmark):
                     edits[sequence] = float(value)
         return self._judged(case, edits)
 
-    def baseline(self, case: Case, data: Path, rng: np.random.Generator) -> Outcome:  # noqa: ARG002
+    def baseline(self, case: Case, data: Path, rng: np.random.Generator) -> CaseOutcome:  # noqa: ARG002
         """Exchange random residues."""
         edits = {}
         for _ in range(_N_SAMPLES):
@@ -129,7 +129,7 @@ class EditingBenchmark(Benchmark):
             edits["".join(residues)] = float(rng.random())
         return self._judged(case, edits)
 
-    def _judged(self, case: Case, edits: Mapping[str, float]) -> Outcome:
+    def _judged(self, case: Case, edits: Mapping[str, float]) -> CaseOutcome:
         table = _table(case.truth["table"], self.pool)
         oracle = _oracle(case.truth["table"])
         low, high = min(table.fitness), max(table.fitness)
@@ -148,7 +148,7 @@ class EditingBenchmark(Benchmark):
             ],
         }
 
-    def summarise(self, outcomes: Sequence[Outcome]) -> dict[str, Estimate]:
+    def summarise(self, outcomes: Sequence[CaseOutcome]) -> dict[str, Estimate]:
         """Return GGS's figures of the preferred edits; a sequence is the unit."""
         edits: dict[str, dict[str, Any]] = {}
         for outcome in outcomes:

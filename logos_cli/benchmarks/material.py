@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from logos_cli.benchmarks.base import Benchmark, Case, Figure, Outcome, data_file, percent
+from logos_cli.benchmarks.base import Benchmark, Case, CaseOutcome, Figure, data_file, percent
 from logos_cli.benchmarks.tables import read_jsonl
 from logos_cli.chemistry.smiles import canonical_smiles
 from logos_cli.errors import GrammarError, MoleculeError
@@ -68,17 +68,17 @@ class MaterialBenchmark(Benchmark):
             id = f"material:{number:03d}"
             yield Case(id, (Record(id, Form.MATERIAL, Kind.MATERIAL.start),), {"library": str(library)})
 
-    def outcome(self, case: Case, records: Sequence[Record]) -> Outcome:
+    def outcome(self, case: Case, records: Sequence[Record]) -> CaseOutcome:
         """Return each sample's key, and how it stands to the library."""
         return _judged([_key_of(record) for record in records], case.truth["library"])
 
-    def baseline(self, case: Case, data: Path, rng: np.random.Generator) -> Outcome:  # noqa: ARG002
+    def baseline(self, case: Case, data: Path, rng: np.random.Generator) -> CaseOutcome:  # noqa: ARG002
         """Put together halves of two training frameworks each."""
         known = sorted(_library(case.truth["library"]))
         pairs = rng.integers(len(known), size=(_N_AT_ONCE, 2))
         return _judged([(known[a][0], known[b][1]) for a, b in pairs], case.truth["library"])
 
-    def summarise(self, outcomes: Sequence[Outcome]) -> dict[str, Estimate]:
+    def summarise(self, outcomes: Sequence[CaseOutcome]) -> dict[str, Estimate]:
         """Return the shares in per cent; a sample is the unit."""
         samples = [sample for outcome in outcomes for sample in outcome["samples"]]
         seen: set[str] = set()
@@ -94,7 +94,7 @@ class MaterialBenchmark(Benchmark):
         }
         return {name: percent(estimate) for name, estimate in found.items()}
 
-    def illustrate(self, page: Page, outcomes: Mapping[str, Outcome], data: Path | None) -> None:  # noqa: ARG002
+    def illustrate(self, page: Page, outcomes: Mapping[str, CaseOutcome], data: Path | None) -> None:  # noqa: ARG002
         """Draw the linkers of the first valid, novel frameworks."""
         from logos_cli.chemistry.drawing import draw_molecule
 
@@ -108,7 +108,7 @@ class MaterialBenchmark(Benchmark):
             page.drawings(drawn)
 
 
-def _judged(keys: Sequence[Key | None], library: str) -> Outcome:
+def _judged(keys: Sequence[Key | None], library: str) -> CaseOutcome:
     known = _library(library)
     metals = {metal for metal, _ in known}
     blocks = {linker for _, linkers in known for linker in linkers}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from logos_cli.benchmarks.base import Benchmark, Case, Figure, Outcome, data_file, percent
+from logos_cli.benchmarks.base import Benchmark, Case, CaseOutcome, Figure, data_file, percent
 from logos_cli.benchmarks.tables import read_csv
 from logos_cli.errors import FormatError, GrammarError, LogosError, MoleculeError
 from logos_cli.evaluators.base import Estimate
@@ -65,23 +65,23 @@ class RetrosynthesisBenchmark(Benchmark):
             entry = Entry(id, Reaction(wanted, ".".join(asked)))
             yield Case(id, (entry,), {"product": ".".join(asked), "reactants": list(wanted)})
 
-    def outcome(self, case: Case, records: Sequence[Record]) -> Outcome:
+    def outcome(self, case: Case, records: Sequence[Record]) -> CaseOutcome:
         """Return the rank of the truth, and the first answers."""
         answers = [_answer(record) for record in records if record.status is Status.OK]
         return _judged(case, [answer for answer in answers if answer is not None])
 
-    def baseline(self, case: Case, data: Path, rng: np.random.Generator) -> Outcome:  # noqa: ARG002
+    def baseline(self, case: Case, data: Path, rng: np.random.Generator) -> CaseOutcome:  # noqa: ARG002
         """Answer with the product."""
         return _judged(case, [canonical_answer([case.truth["product"]])])
 
-    def summarise(self, outcomes: Sequence[Outcome]) -> dict[str, Estimate]:
+    def summarise(self, outcomes: Sequence[CaseOutcome]) -> dict[str, Estimate]:
         """Return the shares in per cent."""
         ranks = [outcome["rank"] for outcome in outcomes]
         found = {f"top-{k}": share(rank is not None and rank <= k for rank in ranks) for k in _TOPS}
         found["answered"] = share(outcome["answers"] for outcome in outcomes)
         return {name: percent(estimate) for name, estimate in found.items()}
 
-    def illustrate(self, page: Page, outcomes: Mapping[str, Outcome], data: Path | None) -> None:  # noqa: ARG002
+    def illustrate(self, page: Page, outcomes: Mapping[str, CaseOutcome], data: Path | None) -> None:  # noqa: ARG002
         """Draw the first answer of some products."""
         from logos_cli.chemistry.drawing import draw_reaction
 
@@ -96,7 +96,7 @@ class RetrosynthesisBenchmark(Benchmark):
             page.drawings(drawn, wide=True)
 
 
-def _judged(case: Case, answers: Sequence[tuple[str, ...]]) -> Outcome:
+def _judged(case: Case, answers: Sequence[tuple[str, ...]]) -> CaseOutcome:
     distinct = list(dict.fromkeys(answers))
     truth = tuple(case.truth["reactants"])
     rank = distinct.index(truth) + 1 if truth in distinct else None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from logos_cli.benchmarks.base import Benchmark, Case, Figure, Outcome, data_file, percent
+from logos_cli.benchmarks.base import Benchmark, Case, CaseOutcome, Figure, data_file, percent
 from logos_cli.errors import LogosError
 from logos_cli.evaluators.base import Estimate
 from logos_cli.evaluators.sites.geometry import dca, dcc, ligand_ranks, top_n
@@ -95,7 +95,7 @@ class SiteBenchmark(Benchmark):
             if ligands and prompts:
                 yield Case(f"{self.set_name}:{stem}", prompts, {"ligands": ligands})
 
-    def outcome(self, case: Case, records: Sequence[Record]) -> Outcome:
+    def outcome(self, case: Case, records: Sequence[Record]) -> CaseOutcome:
         """Return the ligands' ranks and the residues of the first sites."""
         found = [record for record in records if record.status is Status.OK and record.extra.get("site")]
         found.sort(key=lambda record: -record.scores["score"]["value"])  # those of all chains together
@@ -107,7 +107,7 @@ class SiteBenchmark(Benchmark):
                 sites.append((np.array(centre), {(prompt, place) for place in _tagged(record)}))
         return self._judged(case, sites)
 
-    def _judged(self, case: Case, sites: Sequence[tuple[Floats, set[tuple[str, int]]]]) -> Outcome:
+    def _judged(self, case: Case, sites: Sequence[tuple[Floats, set[tuple[str, int]]]]) -> CaseOutcome:
         ligands = case.truth["ligands"]
         ranks = {
             name: ligand_ranks([[rule(centre, ligand) for ligand in ligands] for centre, _ in sites])
@@ -124,7 +124,7 @@ class SiteBenchmark(Benchmark):
             ],
         }
 
-    def baseline(self, case: Case, data: Path, rng: np.random.Generator) -> Outcome | None:  # noqa: ARG002
+    def baseline(self, case: Case, data: Path, rng: np.random.Generator) -> CaseOutcome | None:  # noqa: ARG002
         """Answer with sites at random residues."""
         residues = [
             (prompt.id, place, atoms)
@@ -143,7 +143,7 @@ class SiteBenchmark(Benchmark):
             sites.append((site_centre([residues[i][2] for i in near], protein), members))
         return self._judged(case, sites)
 
-    def summarise(self, outcomes: Sequence[Outcome]) -> dict[str, Estimate]:
+    def summarise(self, outcomes: Sequence[CaseOutcome]) -> dict[str, Estimate]:
         """Return P2Rank's rates and the agreement of residues; a structure is the unit."""
         found = {}
         for name in _RULES:
@@ -155,7 +155,7 @@ class SiteBenchmark(Benchmark):
         found["answered"] = percent(share(outcome["sites"] for outcome in outcomes))
         return found
 
-    def illustrate(self, page: Page, outcomes: Mapping[str, Outcome], data: Path | None) -> None:
+    def illustrate(self, page: Page, outcomes: Mapping[str, CaseOutcome], data: Path | None) -> None:
         """Show the first structure whose ligand was found, or else the first."""
         if data is None or not outcomes:
             return
@@ -229,7 +229,7 @@ def _tagged(record: Record) -> Iterator[int]:
     yield from found.chains[0].site
 
 
-def _shown(case: Case, outcome: Outcome) -> dict[str, Any]:
+def _shown(case: Case, outcome: CaseOutcome) -> dict[str, Any]:
     """Return what a viewer shows of a case."""
     first = case.prompts[0]
     path = str(first.source["path"])

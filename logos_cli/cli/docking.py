@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from logos_cli.cli.options.docking import HOW
-from logos_cli.cli.output import Complaints, choose_format, open_sink
+from logos_cli.cli.output import ReportedProblems, choose_format, open_sink
 from logos_cli.cli.terminal import terminal
 from logos_cli.errors import ExitCode, UsageError
 from logos_cli.records import Status
@@ -122,7 +122,7 @@ def write_stream(
     from logos_cli.workflows.dock.output import write_sdf
 
     if _is_sdf(output, format):
-        complaints = Complaints()
+        complaints = ReportedProblems()
         with open_output(output, overwrite=overwrite) as stream:
             for docked in _told(results, best):
                 if docked.record.status is Status.ERROR:
@@ -151,7 +151,7 @@ def write_folder(
     """
     from logos_cli.workflows.dock.output import ResultFolder
 
-    complaints = Complaints()
+    complaints = ReportedProblems()
     kept: list[Record] = []
     with ResultFolder.open(Path(output), overwrite=overwrite, resume=resume) as folder:
 

@@ -15,7 +15,7 @@ from logos_cli.errors import ExitCode
 
 
 @dataclass(frozen=True, slots=True)
-class Declared:
+class OptionSpec:
     """A parameter of a command.
 
     Attributes
@@ -31,7 +31,7 @@ class Declared:
     annotation: Any
     default: Any = None
 
-    def within(self, panel: str) -> Declared:
+    def within(self, panel: str) -> OptionSpec:
         """Return it as another command shows it, in a panel of its help."""
         option = copy(self.annotation.__metadata__[0])
         option.rich_help_panel = panel
@@ -43,12 +43,14 @@ class Declared:
         return inspect.Parameter(self.name, kind, default=self.default, annotation=self.annotation)
 
 
-def declare(name: str, type: Any, default: Any, *spellings: str, **settings: Any) -> Declared:
+def option_spec(name: str, type: Any, default: Any, *spellings: str, **settings: Any) -> OptionSpec:
     """Return an option; ``settings`` are those of ``typer.Option``."""
-    return Declared(name, Annotated[type, typer.Option(*spellings, **settings)], default)
+    return OptionSpec(name, Annotated[type, typer.Option(*spellings, **settings)], default)
 
 
-def command(name: str, run: Callable[[dict[str, Any]], ExitCode], declared: Iterable[Declared], help: str) -> Callback:
+def command(
+    name: str, run: Callable[[dict[str, Any]], ExitCode], declared: Iterable[OptionSpec], help: str
+) -> Callback:
     """Return a command that calls ``run`` with the values of its options by name.
 
     Parameters

@@ -57,7 +57,7 @@ def _writer(name: str | None, output: str | None) -> str:
     return next(key for key, value in writers().items() if value is chosen)
 
 
-class Complaints:
+class ReportedProblems:
     """Tells on stderr what is wrong with records, as it comes; the first few, so that a terminal stays usable."""
 
     def __init__(self) -> None:
@@ -84,7 +84,7 @@ class RecordSink:
             self._tokenizer = open_model(LoadOptions(model)).tokenizer
         self._stream = stream
         self._format = format
-        self._complaints = Complaints()
+        self._complaints = ReportedProblems()
         self._native: Writer | None = None
         self._console: Console | None = None
         if format == "text" and stream.isatty():

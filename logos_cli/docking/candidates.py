@@ -20,7 +20,7 @@ _MAX_ISOMERS = 32
 
 
 @dataclass(slots=True)
-class Candidate:
+class LigandCandidate:
     """One ligand to dock, or why it cannot be.
 
     Attributes
@@ -37,7 +37,7 @@ class Candidate:
     error: LogosError | None = None
 
 
-def of_item(record: Record, item: ScienceObject, *, placed: bool) -> Candidate:
+def of_item(record: Record, item: ScienceObject, *, placed: bool) -> LigandCandidate:
     """Return the ligand of an object that a record speaks of.
 
     Parameters
@@ -52,26 +52,26 @@ def of_item(record: Record, item: ScienceObject, *, placed: bool) -> Candidate:
     else:
         kind = type(item).__name__.lower()
         hint = "write a peptide as SMILES; proteins are not docked" if kind in ("protein", "antibody") else None
-        return Candidate(record, error=MoleculeError(f"a {kind} is no ligand", hint=hint))
+        return LigandCandidate(record, error=MoleculeError(f"a {kind} is no ligand", hint=hint))
     if smiles is None:
-        return Candidate(record, error=MoleculeError("the record is a site without a ligand"))
+        return LigandCandidate(record, error=MoleculeError("the record is a site without a ligand"))
     molblock = _pose_of(record) if placed else None
     if placed and molblock is None:
         error = MoleculeError(
             f"{record.id} has no pose", hint="scoring needs poses: give an SDF, or records that logos dock wrote"
         )
-        return Candidate(record, error=error)
-    return Candidate(record, smiles, molblock)
+        return LigandCandidate(record, error=error)
+    return LigandCandidate(record, smiles, molblock)
 
 
-def of_record(record: Record, *, placed: bool) -> Candidate:
+def of_record(record: Record, *, placed: bool) -> LigandCandidate:
     """Return the ligand of a record."""
     if record.status is not Status.OK:
-        return Candidate(record, error=InputError(record.reason or "not valid"))
+        return LigandCandidate(record, error=InputError(record.reason or "not valid"))
     try:
         return of_item(record, from_sentence(parse(record.text)), placed=placed)
     except LogosError as error:
-        return Candidate(record, error=error)
+        return LigandCandidate(record, error=error)
 
 
 def _pose_of(record: Record) -> str | None:
@@ -80,7 +80,7 @@ def _pose_of(record: Record) -> str | None:
     return pose if isinstance(pose, str) else None
 
 
-def isomers(candidate: Candidate) -> Iterator[Candidate]:
+def isomers(candidate: LigandCandidate) -> Iterator[LigandCandidate]:
     """Yield a ligand once for each stereoisomer that its SMILES leaves open."""
     try:
         found = stereoisomers(parse_smiles(candidate.smiles), _MAX_ISOMERS)
@@ -95,4 +95,4 @@ def isomers(candidate: Candidate) -> Iterator[Candidate]:
         record = replace(
             candidate.record, id=f"{candidate.record.id}#{number}", extra={**candidate.record.extra, "isomer": smiles}
         )
-        yield Candidate(record, smiles)
+        yield LigandCandidate(record, smiles)

@@ -71,7 +71,7 @@ class DockOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Destination:
+class ReceptorSpec:
     """What is docked into, and how.
 
     Attributes

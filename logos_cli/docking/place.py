@@ -19,9 +19,9 @@ from logos_cli.objects.base import from_sentence
 from logos_cli.objects.complex import Complex
 from logos_cli.records import Record, read_records
 from logos_cli.structure import read as reading
-from logos_cli.structure.ligand.user_molecule import Given, is_selection, read_given
+from logos_cli.structure.ligand.user_molecule import UserMolecule, is_selection, read_given
 from logos_cli.structure.ligands import Ligand, find_ligands, is_additive
-from logos_cli.structure.model import Model
+from logos_cli.structure.model import StructureModel
 from logos_cli.structure.residue_map import ResidueMap, ResidueName
 from logos_cli.structure.select import listing, select_ligands
 
@@ -85,7 +85,7 @@ class BoxOptions:
 
 
 @dataclass(slots=True)
-class Place:
+class DockingBox:
     """A box, and the ligand that it was drawn around."""
 
     box: Box
@@ -94,7 +94,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class SiteReference:
     """What marks the site that a record was made for.
 
     Attributes
@@ -109,7 +109,7 @@ class Mark:
     ligand: Ligand | None = field(default=None, compare=False)
 
 
-def find_place(model: Model, options: BoxOptions, mark: Mark | None = None) -> Place:
+def find_place(model: StructureModel, options: BoxOptions, mark: SiteReference | None = None) -> DockingBox:
     """Return where to dock.
 
     Without options: around what marks a record's site, or the receptor's own ligand if it has just one.
@@ -117,7 +117,7 @@ def find_place(model: Model, options: BoxOptions, mark: Mark | None = None) -> P
     Parameters
     ----------
     mark : Mark, optional
-        See :class:`Landmarks`.
+        See :class:`SiteLocator`.
 
     Raises
     ------
@@ -127,7 +127,7 @@ def find_place(model: Model, options: BoxOptions, mark: Mark | None = None) -> P
     if options.center_angstrom is not None:
         size = options.size_angstrom
         sides = size or (SIDE_ANGSTROM,) * 3
-        return _checked(Place(Box(options.center_angstrom, sides, "given"), None, []))
+        return _checked(DockingBox(Box(options.center_angstrom, sides, "given"), None, []))
     if options.residues is not None:
         return _around_residues(model, ",".join(options.residues), options, "predicted site")
     if options.site is not None:
@@ -139,7 +139,7 @@ def find_place(model: Model, options: BoxOptions, mark: Mark | None = None) -> P
     return _around_own(model, options, None if mark is None else mark.ligand)
 
 
-def _checked(place: Place) -> Place:
+def _checked(place: DockingBox) -> DockingBox:
     if place.box.volume_angstrom3 > LARGE_VOLUME_ANGSTROM3:
         place.notes.append(
             f"the box has {place.box.volume_angstrom3:,.0f} Å³; above {LARGE_VOLUME_ANGSTROM3:,.0f} Å³ "
@@ -148,15 +148,15 @@ def _checked(place: Place) -> Place:
     return place
 
 
-def _around(positions: NDArray[np.float64], options: BoxOptions, origin: str) -> Place:
+def _around(positions: NDArray[np.float64], options: BoxOptions, origin: str) -> DockingBox:
     box = Box.around(positions, options.add_angstrom, origin, options.size_angstrom)
-    return _checked(Place(box, positions, []))
+    return _checked(DockingBox(box, positions, []))
 
 
 # -- ligands -----------------------------------------------------------------------------------------
 
 
-def _around_ligand(model: Model, text: str, options: BoxOptions) -> Place:
+def _around_ligand(model: StructureModel, text: str, options: BoxOptions) -> DockingBox:
     if is_selection(text):
         ligands = find_ligands(model)[0]
         found = select_ligands(model, ligands, text)
@@ -179,7 +179,7 @@ def positions_of_file(path: str) -> NDArray[np.float64]:
     with closing(Input(path)) as source:
         head = source.head
         if b"ATOM" in head and b"M  END" not in head and b"@<TRIPOS>" not in head:
-            model = Model(reading.load(source.read(), source.name), source.name)
+            model = StructureModel(reading.load(source.read(), source.name), source.name)
             if model.chains and find_ligands(model)[0]:
                 return _own_positions(model, _only(model))
             heavy: NDArray[np.float64] = model.positions[model.heavy]
@@ -190,7 +190,7 @@ def positions_of_file(path: str) -> NDArray[np.float64]:
     return posed(given, path)
 
 
-def posed(given: Given, source: str) -> NDArray[np.float64]:
+def posed(given: UserMolecule, source: str) -> NDArray[np.float64]:
     """Return the positions (Å) of a molecule that must have some.
 
     Raises
@@ -216,13 +216,13 @@ def posed(given: Given, source: str) -> NDArray[np.float64]:
     return positions
 
 
-def _around_own(model: Model, options: BoxOptions, ligand: Ligand | None) -> Place:
+def _around_own(model: StructureModel, options: BoxOptions, ligand: Ligand | None) -> DockingBox:
     place = _around_own_ligand(model, ligand or _only(model), options)
     place.notes.append(f"the box is drawn around {place.box.origin}: {place.box}")
     return place
 
 
-def _only(model: Model) -> Ligand:
+def _only(model: StructureModel) -> Ligand:
     """Return the only ligand that counts."""
     relevant = [ligand for ligand in find_ligands(model)[0] if not is_additive(ligand)]
     if not relevant:
@@ -240,10 +240,10 @@ def _only(model: Model) -> Ligand:
     return relevant[0]
 
 
-class Landmarks:
+class SiteLocator:
     """What in a receptor can mark the site that a record was made for."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: StructureModel) -> None:
         self._ligands: dict[tuple[str, int, str], Ligand] = {}
         for ligand in find_ligands(model)[0]:
             for each in ligand.residues:
@@ -255,7 +255,7 @@ class Landmarks:
             for index, letter in zip(chain.members, chain.sequence, strict=True)
         }
 
-    def of(self, record: Record) -> Mark | None:
+    def of(self, record: Record) -> SiteReference | None:
         """Return the ligand that a record names, else the residues of its site; None if they are not there.
 
         Residues must be the same amino acids under the same names: another protein has other ones.
@@ -265,18 +265,18 @@ class Landmarks:
             key = (named["chain"], named["number"], str(named.get("insertion", "")))
             if key in self._ligands:
                 ligand = self._ligands[key]
-                return Mark(str(ligand), ligand)
+                return SiteReference(str(ligand), ligand)
         site = _lettered_site(record)
         here = [str(name) for name, letter in site if self._letters.get(name) == letter]
-        return Mark(",".join(here)) if here and len(here) >= SHARE_KNOWN * len(site) else None
+        return SiteReference(",".join(here)) if here and len(here) >= SHARE_KNOWN * len(site) else None
 
 
-def _own_positions(model: Model, ligand: Ligand) -> NDArray[np.float64]:
+def _own_positions(model: StructureModel, ligand: Ligand) -> NDArray[np.float64]:
     positions: NDArray[np.float64] = model.positions[ligand.atoms]
     return positions
 
 
-def _around_own_ligand(model: Model, ligand: Ligand, options: BoxOptions) -> Place:
+def _around_own_ligand(model: StructureModel, ligand: Ligand, options: BoxOptions) -> DockingBox:
     place = _around(_own_positions(model, ligand), options, str(ligand))
     bonded = _bonded_to(model, ligand)
     if bonded:
@@ -286,7 +286,7 @@ def _around_own_ligand(model: Model, ligand: Ligand, options: BoxOptions) -> Pla
     return place
 
 
-def _bonded_to(model: Model, ligand: Ligand) -> list[str]:
+def _bonded_to(model: StructureModel, ligand: Ligand) -> list[str]:
     from logos_cli.structure.contacts import Neighbours
     from logos_cli.structure.ligands import surroundings
 
@@ -299,7 +299,7 @@ def _bonded_to(model: Model, ligand: Ligand) -> list[str]:
 # -- sites -------------------------------------------------------------------------------------------
 
 
-def _around_site(model: Model, options: BoxOptions) -> Place:
+def _around_site(model: StructureModel, options: BoxOptions) -> DockingBox:
     text = options.site or ""
     if Path(text).is_file():
         with closing(Input(text)) as source:
@@ -315,7 +315,7 @@ def _around_site(model: Model, options: BoxOptions) -> Place:
     return _around_residues(model, text, options, "given residues")
 
 
-def _around_residues(model: Model, text: str, options: BoxOptions, origin: str) -> Place:
+def _around_residues(model: StructureModel, text: str, options: BoxOptions, origin: str) -> DockingBox:
     table = model.residues
     maps = []
     for chain in model.chains:
@@ -328,7 +328,7 @@ def _around_residues(model: Model, text: str, options: BoxOptions, origin: str) 
     chosen = ResidueMap({"residues": maps}, [len(chain.members) for chain in model.chains]).select(text)
     indices = [chain.members[place] for chain, places in zip(model.chains, chosen, strict=True) for place in places]
     box = Box.around(model.positions_of(indices), options.add_angstrom, origin, options.size_angstrom)
-    return _checked(Place(box, None, [f"the box is drawn around {len(indices)} residues: {box}"]))
+    return _checked(DockingBox(box, None, [f"the box is drawn around {len(indices)} residues: {box}"]))
 
 
 def site_of(record: Record) -> list[ResidueName]:

@@ -9,12 +9,12 @@ from typing import Any
 from rdkit import Chem
 
 from logos_cli.chemistry.rmsd import rmsd
-from logos_cli.docking.candidates import Candidate
+from logos_cli.docking.candidates import LigandCandidate
 from logos_cli.docking.contacts import Contact, ContactFinder, consistency
 from logos_cli.docking.engines import engines
 from logos_cli.docking.engines.pool import Docked, Failure
 from logos_cli.docking.options import DockOptions
-from logos_cli.docking.place import SHARE_KNOWN, Place, posed, site_of
+from logos_cli.docking.place import SHARE_KNOWN, DockingBox, posed, site_of
 from logos_cli.docking.poses import from_bytes
 from logos_cli.docking.receptor.flexible import SideChain, outside, placed, side_chains
 from logos_cli.docking.receptor.preparation import Receptor, ResidueId, prepare
@@ -22,7 +22,7 @@ from logos_cli.docking.tally import DockTally
 from logos_cli.errors import InputError, LogosError
 from logos_cli.records import Record, Status
 from logos_cli.structure.ligand.user_molecule import read_given
-from logos_cli.structure.model import Model
+from logos_cli.structure.model import StructureModel
 
 VINA_VERSION = "1"
 
@@ -67,10 +67,10 @@ class DockedLigand:
 class Site:
     """One place of a receptor, which is prepared for it when first needed."""
 
-    model: Model
+    model: StructureModel
     sha256: str | None
     options: DockOptions
-    place: Place
+    place: DockingBox
 
     @cached_property
     def receptor(self) -> Receptor:
@@ -106,7 +106,7 @@ class Reporter:
         self.tally = tally
         self.references = _references(options.reference)
 
-    def unusable(self, candidate: Candidate) -> DockedLigand:
+    def unusable(self, candidate: LigandCandidate) -> DockedLigand:
         """Return what becomes of a ligand that is none."""
         if candidate.record.status is Status.INVALID:
             self.tally.invalid += 1
@@ -114,7 +114,7 @@ class Reporter:
             self.tally.unusable += 1
         return _without_pose(candidate.record, candidate.error or InputError("not usable"))
 
-    def docked(self, candidate: Candidate, outcome: Docked | Failure, site: Site) -> DockedLigand:
+    def docked(self, candidate: LigandCandidate, outcome: Docked | Failure, site: Site) -> DockedLigand:
         """Return a ligand with its poses, or the reason why it has none."""
         if isinstance(outcome, Failure):
             self.tally.failed += 1

@@ -10,18 +10,18 @@ from itertools import chain, groupby, islice
 from os import PathLike, fspath
 from typing import Any, Self
 
-from logos_cli.docking.candidates import Candidate
+from logos_cli.docking.candidates import LigandCandidate
 from logos_cli.docking.engines import engines
 from logos_cli.docking.engines.pool import Job, Pool, Task
 from logos_cli.docking.ligand import LigandOptions
 from logos_cli.docking.options import DockOptions
-from logos_cli.docking.place import Landmarks, Mark, Place, find_place
+from logos_cli.docking.place import DockingBox, SiteLocator, SiteReference, find_place
 from logos_cli.docking.receptor.preparation import Receptor, read_model
 from logos_cli.docking.results import DockedLigand, Reporter, Site
 from logos_cli.docking.tally import DockTally
 from logos_cli.io.input import Input
 from logos_cli.processes.environment import usable_cores
-from logos_cli.structure.model import Model
+from logos_cli.structure.model import StructureModel
 
 
 class Session:
@@ -45,12 +45,12 @@ class Session:
         self.tally = DockTally() if tally is None else tally
         self.tally.verb = {"dock": "docked", "score": "scored", "minimize": "minimised"}[options.mode]
         with closing(Input(self.path)) as source:
-            self.model: Model = read_model(source, options.receptor.model)
+            self.model: StructureModel = read_model(source, options.receptor.model)
             self.sha256 = source.sha256
         self._reporter = Reporter(options, self.engine, self.tally)
-        self._sites: dict[Mark | None, Site] = {}
-        self._last_mark: Mark | None = None
-        self._first: Candidate | None = None
+        self._sites: dict[SiteReference | None, Site] = {}
+        self._last_mark: SiteReference | None = None
+        self._first: LigandCandidate | None = None
         self._keeps = False
         self._kept: tuple[Job, Pool] | None = None
 
@@ -67,7 +67,7 @@ class Session:
             self._kept[1].close()
             self._kept = None
 
-    def look_at(self, first: Candidate) -> None:
+    def look_at(self, first: LigandCandidate) -> None:
         """Let the first ligand say where is docked to, unless an option does."""
         self._first = first
 
@@ -86,7 +86,7 @@ class Session:
         return list(self._sites.values())
 
     @property
-    def place(self) -> Place:
+    def place(self) -> DockingBox:
         """The box there."""
         return self.site.place
 
@@ -114,10 +114,10 @@ class Session:
     # -- where ---------------------------------------------------------------------------------------
 
     @cached_property
-    def _landmarks(self) -> Landmarks:
-        return Landmarks(self.model)
+    def _landmarks(self) -> SiteLocator:
+        return SiteLocator(self.model)
 
-    def _mark(self, candidate: Candidate) -> Mark | None:
+    def _mark(self, candidate: LigandCandidate) -> SiteReference | None:
         """Return what marks the site that a ligand was made for; one in error goes with those before it."""
         if not self.options.box.is_open:
             return None
@@ -126,7 +126,7 @@ class Session:
             self._last_mark = mark
         return self._last_mark
 
-    def _site_of(self, mark: Mark | None) -> Site:
+    def _site_of(self, mark: SiteReference | None) -> Site:
         if mark not in self._sites:
             place = find_place(self.model, self.options.box, mark)
             self._sites[mark] = Site(self.model, self.sha256, self.options, place)
@@ -134,7 +134,7 @@ class Session:
 
     # -- the run -------------------------------------------------------------------------------------
 
-    def dock(self, candidates: Iterable[Candidate]) -> Iterator[DockedLigand]:
+    def dock(self, candidates: Iterable[LigandCandidate]) -> Iterator[DockedLigand]:
         """Yield the ligands with their poses, in the order in which they were given.
 
         Without a box, ligands that were made for different sites of the receptor are docked each to its own.
@@ -142,7 +142,7 @@ class Session:
         for mark, group in groupby(candidates, self._mark):
             yield from self._dock_at(mark, group)
 
-    def _dock_at(self, mark: Mark | None, candidates: Iterator[Candidate]) -> Iterator[DockedLigand]:
+    def _dock_at(self, mark: SiteReference | None, candidates: Iterator[LigandCandidate]) -> Iterator[DockedLigand]:
         options = self.options
         n_cores = options.cpu or usable_cores()
         first = list(islice(candidates, n_cores + 1))
@@ -164,7 +164,7 @@ class Session:
             replace(receptor) if options.check else None,  # without what it has worked out so far
         )
         with self._pool(job, keep=self._keeps and not is_all) as pool:
-            yield from _Course(self._reporter, site, pool).run(chain(first, candidates))
+            yield from _OrderedResults(self._reporter, site, pool).run(chain(first, candidates))
 
     @contextmanager
     def _pool(self, job: Job, *, keep: bool) -> Iterator[Pool]:
@@ -183,17 +183,17 @@ class Session:
             raise
 
 
-class _Course:
+class _OrderedResults:
     """Keeps results in the order of the ligands."""
 
     def __init__(self, reporter: Reporter, site: Site, pool: Pool) -> None:
         self._reporter = reporter
         self._site = site
         self._pool = pool
-        self._given: dict[int, Candidate] = {}
+        self._given: dict[int, LigandCandidate] = {}
         self._ready: dict[int, DockedLigand] = {}
 
-    def run(self, candidates: Iterable[Candidate]) -> Iterator[DockedLigand]:
+    def run(self, candidates: Iterable[LigandCandidate]) -> Iterator[DockedLigand]:
         turn = 0
         for result in self._pool.run(self._tasks(candidates)):
             candidate = self._given.pop(result.index)
@@ -205,7 +205,7 @@ class _Course:
             yield self._ready.pop(turn)
             turn += 1
 
-    def _tasks(self, candidates: Iterable[Candidate]) -> Iterator[Task]:
+    def _tasks(self, candidates: Iterable[LigandCandidate]) -> Iterator[Task]:
         for index, candidate in enumerate(candidates):
             if candidate.error is not None:
                 self._ready[index] = self._reporter.unusable(candidate)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _BLOCK = re.compile(f"{Kind.MOLECULE.start}|{Kind.MOLECULE.end}")
 
 
-class Chemistry:
+class SmilesConstraint:
     """What one sequence has written of its molecules.
 
     Blocks of molecules are followed, be they molecules, ligands, reactants or linkers. Metal nodes are not: the

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from logos_cli.backends.base import Backend, TensorBackend
+from logos_cli.backends.base import Backend
 from logos_cli.engine.sampling import Sampling as Sampling  # offered here too
 
 _WIDE = 4096
@@ -72,12 +72,12 @@ def choose(
     logps : ndarray, shape (n,)
         Log-probability of each under the model itself: at temperature 1, before penalty, constraint and cuts.
     """
-    options = Options(logits, sampling, seen=seen, allowed=allowed)
+    options = TokenDistribution(logits, sampling, seen=seen, allowed=allowed)
     tokens = options.draw(draws)
     return tokens, options.logps(tokens)
 
 
-class Options:
+class TokenDistribution:
     """The tokens that may come next in each row, with their weights.
 
     Parameters
@@ -157,8 +157,8 @@ class Options:
         return columns if self._ids is None else self._ids[np.arange(len(columns)), columns]
 
 
-class Choices(Protocol):
-    """What :class:`Options` offers, wherever the logits are."""
+class Distribution(Protocol):
+    """What :class:`TokenDistribution` offers, wherever the logits are."""
 
     def draw(self, draws: NDArray[np.float64]) -> NDArray[np.intp]: ...  # noqa: D102
     def likeliest(self, rows: Sequence[int]) -> NDArray[np.intp]: ...  # noqa: D102
@@ -172,7 +172,7 @@ class Sampler(Protocol):
     def begin(self, slots: Sequence[int], prompts: Sequence[Sequence[int]]) -> None: ...  # noqa: D102
     def step(self, slots: Sequence[int], tokens: Sequence[int]) -> None: ...  # noqa: D102
     def copy(self, source: int, target: int) -> None: ...  # noqa: D102
-    def choices(self, slots: Sequence[int], permitted: Bits | None) -> Choices: ...  # noqa: D102
+    def choices(self, slots: Sequence[int], permitted: Bits | None) -> Distribution: ...  # noqa: D102
     def note(self, slots: Sequence[int], tokens: NDArray[np.intp]) -> None: ...  # noqa: D102
 
 
@@ -213,25 +213,16 @@ class HostSampler:
         if self._logits is not None:
             self._logits[target] = self._logits[source]
 
-    def choices(self, slots: Sequence[int], permitted: Bits | None) -> Options:
+    def choices(self, slots: Sequence[int], permitted: Bits | None) -> TokenDistribution:
         """Return what may come next in each slot; ``permitted`` has one row a slot."""
         assert self._logits is not None, "nothing has been read"
         seen = self._seen[slots]
         allowed = None if permitted is None else unpacked(permitted, seen.shape[1])
-        return Options(self._logits[slots], self._sampling, seen=seen, allowed=allowed)
+        return TokenDistribution(self._logits[slots], self._sampling, seen=seen, allowed=allowed)
 
     def note(self, slots: Sequence[int], tokens: NDArray[np.intp]) -> None:
         """Note the tokens that were chosen."""
         self._seen[slots, tokens] = True
-
-
-def make_sampler(backend: Backend, sampling: Sampling, n_slots: int) -> Sampler:
-    """Return a sampler where the logits of the backend are."""
-    if isinstance(backend, TensorBackend) and backend.capabilities.device_logits:
-        from logos_cli.engine._device_sampler import DeviceSampler
-
-        return DeviceSampler(backend, sampling, n_slots)
-    return HostSampler(backend, sampling, n_slots)
 
 
 def _penalised(scores: NDArray[Any], penalty: float) -> NDArray[Any]:

@@ -17,10 +17,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from logos_cli.backends.base import Backend
-from logos_cli.engine.chemistry import Chemistry
+from logos_cli.backends.base import Backend, TensorBackend
+from logos_cli.engine.chemistry import SmilesConstraint
 from logos_cli.engine.constraint import Constraint, Matcher
-from logos_cli.engine.sampler import Bits, Choices, Sampler, Sampling, make_sampler, sample_generator
+from logos_cli.engine.sampler import Bits, Distribution, HostSampler, Sampler, Sampling, sample_generator
 from logos_cli.errors import DeviceMemoryError
 
 _N_FRESH = 8
@@ -120,7 +120,7 @@ class _Active:
     limit: int
     generator: np.random.Generator
     matcher: Matcher | None
-    chemistry: Chemistry | None
+    chemistry: SmilesConstraint | None
     tokens: list[int] = field(default_factory=list)
     logps: list[float] = field(default_factory=list)
     n_ends: int = 0
@@ -286,7 +286,7 @@ class Engine:
             limit=min(self.sampling.max_new_tokens, self.backend.context_tokens - len(request.prompt)),
             generator=sample_generator(self.seed, id),
             matcher=self._matcher(request),
-            chemistry=Chemistry(self.backend.tokenizer, request.given) if checked else None,
+            chemistry=SmilesConstraint(self.backend.tokenizer, request.given) if checked else None,
         )
 
     def _matcher(self, request: Request) -> Matcher | None:
@@ -342,7 +342,7 @@ class Engine:
             finished[sequence.index] = sequence.completion(finish)
         self._begin_masks()
 
-    def _refuse(self, options: Choices, tokens: NDArray[np.intp]) -> set[int]:
+    def _refuse(self, options: Distribution, tokens: NDArray[np.intp]) -> set[int]:
         """Draw anew, in place, tokens that chemistry refuses; return the rows that must begin again."""
         dead = set()
         for row, sequence in enumerate(self._active):
@@ -355,7 +355,7 @@ class Engine:
                 tokens[row] = token
         return dead
 
-    def _redraw(self, options: Choices, row: int, token: int) -> int | None:
+    def _redraw(self, options: Distribution, row: int, token: int) -> int | None:
         sequence = self._active[row]
         assert sequence.chemistry is not None
         refused = [token]
@@ -401,3 +401,12 @@ class Engine:
         if not active:
             return
         self._sampler.step([sequence.slot for sequence in active], [sequence.tokens[-1] for sequence in active])
+
+
+def make_sampler(backend: Backend, sampling: Sampling, n_slots: int) -> Sampler:
+    """Return a sampler where the logits of the backend are."""
+    if isinstance(backend, TensorBackend) and backend.capabilities.device_logits:
+        from logos_cli.engine.device_sampler import DeviceSampler
+
+        return DeviceSampler(backend, sampling, n_slots)
+    return HostSampler(backend, sampling, n_slots)

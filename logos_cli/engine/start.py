@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 from logos_cli.backends.base import Checkpoint, Completer, LoadOptions, ModelInfo
 from logos_cli.engine.sampler import Sampling
 from logos_cli.engine.scheduler import Completion, Engine, Request
-from logos_cli.engine.texts import TextEngine
+from logos_cli.engine.texts import CompletionEngine
 from logos_cli.engine.workers import Workers
 from logos_cli.errors import UsageError
 
@@ -58,5 +58,5 @@ def start_engine(
         workers = Workers(places, load, backend, sampling, batch_size=batch_size, seed=seed)
         return workers.info, workers
     model = checkpoint.load()
-    kind = TextEngine if isinstance(model, Completer) else Engine
+    kind = CompletionEngine if isinstance(model, Completer) else Engine
     return model.info, kind(model, sampling, batch_size=batch_size, seed=seed)  # type: ignore[arg-type]

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from logos_cli.backends.base import Completer, TextAnswer, TextQuery
-from logos_cli.engine.chemistry import Chemistry
+from logos_cli.engine.chemistry import SmilesConstraint
 from logos_cli.engine.constraint import Constraint
 from logos_cli.engine.sampler import Sampling
 from logos_cli.engine.scheduler import Completion, Finish, Request
@@ -34,7 +34,7 @@ _GRACE_S = 10
 _SEEDS = 1 << 31
 
 
-class TextEngine:
+class CompletionEngine:
     """Makes samples with a completer; the counterpart of :class:`~logos_cli.engine.scheduler.Engine`.
 
     Parameters
@@ -188,7 +188,7 @@ class TextEngine:
             return False
         if not request.chemistry:
             return True
-        chemistry = Chemistry(self.completer.tokenizer, request.given)
+        chemistry = SmilesConstraint(self.completer.tokenizer, request.given)
         return all(chemistry.accepts(token) for token in tokens)
 
 

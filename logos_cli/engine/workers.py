@@ -42,7 +42,7 @@ LOG = logging.getLogger("logos_cli.workers")
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class WorkerSetup:
     """All that a worker is told before the requests."""
 
     load: LoadOptions
@@ -99,14 +99,14 @@ class Workers:
                 threads = load.threads
                 if threads is None and device == "cpu" and n_cpu > 1:
                     threads = max(1, usable_cores() // n_cpu)
-                job = Job(replace(load, device=device, threads=threads), backend, sampling, batch_size, seed)
+                job = WorkerSetup(replace(load, device=device, threads=threads), backend, sampling, batch_size, seed)
                 self._start(device, job)
             self.info = self._await_all()
         except BaseException:
             self.close()
             raise
 
-    def _start(self, device: str, job: Job) -> None:
+    def _start(self, device: str, job: WorkerSetup) -> None:
         process = subprocess.Popen(
             [sys.executable, "-c", _PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=worker_environment()
         )
@@ -156,7 +156,7 @@ class Workers:
         numbered = enumerate(requests)
         finished: dict[int, Completion] = {}
         turn = 0
-        deal = _Deal(self._workers, _AHEAD * self._batch_size)
+        deal = _Dispatcher(self._workers, _AHEAD * self._batch_size)
         try:
             while deal.hand_out(numbered):
                 number, message = self._messages.get()
@@ -210,7 +210,7 @@ def _end(workers: Sequence[_Worker]) -> None:
                     continue  # what could not be sent any more
 
 
-class _Deal:
+class _Dispatcher:
     """The requests of a run that lie at workers.
 
     Who has the least gets the next one, but samples of one prompt stay together.
@@ -284,7 +284,7 @@ def serve() -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints must not come between
     requests: _Requests = queue.SimpleQueue()
-    job: Job = pickle.load(sys.stdin.buffer)  # noqa: S301 - from the parent
+    job: WorkerSetup = pickle.load(sys.stdin.buffer)  # noqa: S301 - from the parent
 
     def read() -> None:
         try:
@@ -310,7 +310,7 @@ def serve() -> None:
 _Requests = queue.SimpleQueue[tuple[int, Request] | None]
 
 
-def _work(job: Job, requests: _Requests, read: Any, send: Any) -> None:
+def _work(job: WorkerSetup, requests: _Requests, read: Any, send: Any) -> None:
     backend = open_model(job.load, job.backend).load()
     if not isinstance(backend, Backend):
         raise UsageError("a served model has no devices to choose", hint="leave out --devices")

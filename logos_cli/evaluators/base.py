@@ -20,7 +20,7 @@ from logos_cli.objects.base import ScienceObject
 from logos_cli.records import Record
 
 if TYPE_CHECKING:
-    from logos_cli.docking.options import Destination
+    from logos_cli.docking.options import ReceptorSpec
     from logos_cli.evaluators.reference import ReferenceSet
 
 
@@ -149,7 +149,7 @@ class Context:
     reference: ReferenceSet | None = None
     truth: ReferenceSet | None = None
     wild_type: str | None = None
-    receptor: Destination | None = None
+    receptor: ReceptorSpec | None = None
     load: LoadOptions = field(default_factory=LoadOptions)
     backend: str = "auto"
     blocks: bool = False

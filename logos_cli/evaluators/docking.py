@@ -10,7 +10,7 @@ from logos_cli.evaluators.base import Context, Evaluator, Metric, Need, Subject,
 from logos_cli.grammar import Form
 
 if TYPE_CHECKING:
-    from logos_cli.docking.options import Destination
+    from logos_cli.docking.options import ReceptorSpec
     from logos_cli.docking.results import DockedLigand
     from logos_cli.docking.session import Session
 
@@ -80,7 +80,7 @@ _open: list[Session] = []
 
 
 @lru_cache(maxsize=1)
-def _session(destination: Destination) -> Session:
+def _session(destination: ReceptorSpec) -> Session:
     from logos_cli.docking.session import Session
 
     session = Session(destination.receptor, destination.options)

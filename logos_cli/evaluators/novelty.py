@@ -42,7 +42,7 @@ _N_PROBES: Final = 200
 _MOST_CHANGED: Final = 0.01
 
 
-class Part(StrEnum):
+class KeyKind(StrEnum):
     """What keys stand for."""
 
     MOLECULE = "molecule"
@@ -59,7 +59,7 @@ class Part(StrEnum):
     """Canonical SMILES of one linker."""
 
 
-def keys_of(item: ScienceObject) -> Iterator[tuple[Part, str]]:
+def keys_of(item: ScienceObject) -> Iterator[tuple[KeyKind, str]]:
     """Yield the keys of an object and of its parts.
 
     Raises
@@ -70,21 +70,21 @@ def keys_of(item: ScienceObject) -> Iterator[tuple[Part, str]]:
     from logos_cli.chemistry.smiles import canonical_smiles
 
     if isinstance(item, Molecule):
-        yield Part.MOLECULE, canonical_smiles(item.smiles)
+        yield KeyKind.MOLECULE, canonical_smiles(item.smiles)
     elif isinstance(item, Reaction):
-        yield from ((Part.MOLECULE, canonical_smiles(smiles)) for smiles in (*item.reactants, item.product))
+        yield from ((KeyKind.MOLECULE, canonical_smiles(smiles)) for smiles in (*item.reactants, item.product))
     elif isinstance(item, Complex):
-        yield from ((Part.PROTEIN, chain.sequence) for chain in item.chains)
+        yield from ((KeyKind.PROTEIN, chain.sequence) for chain in item.chains)
         if item.ligand is not None:
-            yield Part.MOLECULE, canonical_smiles(item.ligand)
+            yield KeyKind.MOLECULE, canonical_smiles(item.ligand)
     elif isinstance(item, Protein):
-        yield Part.PROTEIN, item.sequence
+        yield KeyKind.PROTEIN, item.sequence
     elif isinstance(item, Antibody):
-        yield Part.ANTIBODY, "/".join(item.chains)
+        yield KeyKind.ANTIBODY, "/".join(item.chains)
     elif isinstance(item, Material):
-        yield Part.MATERIAL, material_key(item)
-        yield from ((Part.NODE, node) for node in nodes_of(item))
-        yield from ((Part.LINKER, canonical_smiles(linker)) for linker in item.linkers)
+        yield KeyKind.MATERIAL, material_key(item)
+        yield from ((KeyKind.NODE, node) for node in nodes_of(item))
+        yield from ((KeyKind.LINKER, canonical_smiles(linker)) for linker in item.linkers)
 
 
 def material_key(item: Material) -> str:
@@ -182,7 +182,7 @@ class TrainingIndex:
         How the index was made: ``model``, ``rdkit`` (its version), ``probes`` (some of the canonical SMILES).
     """
 
-    parts: Mapping[Part, HashedKeys]
+    parts: Mapping[KeyKind, HashedKeys]
     about: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -190,7 +190,7 @@ class TrainingIndex:
         """Make the index of objects; those with a molecule that RDKit rejects are left out."""
         import rdkit
 
-        found: dict[Part, set[str]] = {part: set() for part in Part}
+        found: dict[KeyKind, set[str]] = {part: set() for part in KeyKind}
         for item in objects:
             try:
                 keys = list(keys_of(item))
@@ -198,7 +198,7 @@ class TrainingIndex:
                 continue
             for part, key in keys:
                 found[part].add(key)
-        molecules = sorted(found[Part.MOLECULE])
+        molecules = sorted(found[KeyKind.MOLECULE])
         step = max(1, len(molecules) // _N_PROBES)
         about = {"model": model, "rdkit": rdkit.__version__, "probes": molecules[::step][:_N_PROBES]}
         return cls({part: HashedKeys.of(sorted(keys)) for part, keys in found.items() if keys}, about)
@@ -230,7 +230,7 @@ class TrainingIndex:
                         "the index of training data is of a newer version", hint="upgrade logos", source=str(path)
                     )
                 parts = {
-                    Part(name): HashedKeys.unpacked(file[f"{name}_high"], file[f"{name}_low"], n_bits)
+                    KeyKind(name): HashedKeys.unpacked(file[f"{name}_high"], file[f"{name}_low"], n_bits)
                     for name, n_bits in about.pop("bits").items()
                 }
         except (BadZipFile, OSError, EOFError, KeyError, ValueError) as error:
@@ -254,7 +254,7 @@ class TrainingIndex:
                 changed += 1
         return changed
 
-    def keys(self, part: Part) -> HashedKeys:
+    def keys(self, part: KeyKind) -> HashedKeys:
         """Return the keys of one part.
 
         Raises
@@ -264,7 +264,7 @@ class TrainingIndex:
         MissingError
             If the index has no such part.
         """
-        if part not in (Part.PROTEIN, Part.ANTIBODY):
+        if part not in (KeyKind.PROTEIN, KeyKind.ANTIBODY):
             n = len(self.about.get("probes", ()))
             if self._n_changed > _MOST_CHANGED * n:
                 import rdkit

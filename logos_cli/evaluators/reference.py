@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from logos_cli.errors import InputError, LogosError
 from logos_cli.formats.base import Entry, ReadOptions
@@ -128,3 +128,10 @@ def known_keys(items: Iterable[Item], key: Callable[[Item], str | None]) -> Know
                 yield found
 
     return KnownKeys(keys())
+
+
+class Keys(Protocol):
+    """Strings that are known."""
+
+    def __contains__(self, key: str, /) -> bool:
+        """Whether a string is among them."""

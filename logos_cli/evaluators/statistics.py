@@ -6,7 +6,7 @@ the same interval. All of it is vectorised: a resample is a row of counts, and i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -195,3 +195,13 @@ def distance(values: ArrayLike, reference: ArrayLike, n_resamples: int = 200) ->
     value = float(wasserstein_distance(first, second))
     half = _Z95 * float(np.std(resampled))
     return Estimate(value, len(first), max(0.0, value - half), value + half)
+
+
+def first_ones(keys: Sequence[Hashable | None]) -> list[bool]:
+    """Return which keys come for the first time; None never does."""
+    seen: set[Hashable] = set()
+    flags = []
+    for key in keys:
+        flags.append(key is not None and key not in seen)
+        seen.add(key)
+    return flags

@@ -26,7 +26,7 @@ _FRONT_MATTER = re.compile(r"\A---\n(.*?)\n---", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class ModelFacts:
     """What the files of a model say.
 
     Attributes
@@ -95,7 +95,7 @@ class Facts:
         return (*(length for length in LENGTHS_TOKENS if length < context), context)
 
 
-def facts(model: str, revision: str | None = None, *, offline: bool = False) -> Facts:
+def facts(model: str, revision: str | None = None, *, offline: bool = False) -> ModelFacts:
     """Read what there is to know of a model without its weights.
 
     Parameters
@@ -124,7 +124,7 @@ def is_gguf(path: Path) -> bool:
         return stream.read(4) == b"GGUF"
 
 
-def _of_gguf(name: str, location: Location) -> Facts:
+def _of_gguf(name: str, location: Location) -> ModelFacts:
     header = read_gguf(location.path)
     shape = model_shape(header)
     try:
@@ -135,7 +135,7 @@ def _of_gguf(name: str, location: Location) -> Facts:
     types: dict[str, int] = {}
     for entry in header.tensors.values():
         types[entry.type] = types.get(entry.type, 0) + entry.n_elements
-    return Facts(
+    return ModelFacts(
         name,
         location.path,
         "gguf",
@@ -151,7 +151,7 @@ def _of_gguf(name: str, location: Location) -> Facts:
     )
 
 
-def _of_directory(name: str, location: Location) -> Facts:
+def _of_directory(name: str, location: Location) -> ModelFacts:
     path = location.path
     try:
         shape = directory_shape(path)
@@ -166,7 +166,7 @@ def _of_directory(name: str, location: Location) -> Facts:
         types[kind] = types.get(kind, 0) + math.prod(tensor.shape)
     files = {tensor.file for tensor in tensors.values()}
     marked = {vocabulary[i] for i in special}
-    return Facts(
+    return ModelFacts(
         name,
         path,
         "safetensors",
@@ -205,6 +205,6 @@ def licence(directory: Path) -> str | None:
     return found[1].strip("\"'") if found else None
 
 
-def to_json(found: Facts) -> str:
+def to_json(found: ModelFacts) -> str:
     """Return the facts as one JSON object."""
     return json.dumps(found.to_dict(), indent=2)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import gemmi
 import numpy as np
 
-from logos_cli.structure.model import Model
+from logos_cli.structure.model import StructureModel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,7 +41,7 @@ class Neighbours:
     With ``symmetry``, atoms of crystallographic mates count; a mate's residue is the residue it is a copy of.
     """
 
-    def __init__(self, model: Model, cutoff_angstrom: float, symmetry: bool = False) -> None:
+    def __init__(self, model: StructureModel, cutoff_angstrom: float, symmetry: bool = False) -> None:
         self.model = model
         self.symmetry = symmetry
         self._box = model.positions.min(axis=0), model.positions.max(axis=0)
@@ -149,7 +149,7 @@ def is_bond(one: int, other: int, distance_angstrom: float) -> bool:
     return bool(min(radii) > 0 and SHORTEST_BOND_ANGSTROM < distance_angstrom <= sum(radii) + BOND_TOLERANCE_ANGSTROM)
 
 
-def bonds_between_residues(model: Model, atoms: NDArray[np.intp]) -> list[tuple[int, int]]:
+def bonds_between_residues(model: StructureModel, atoms: NDArray[np.intp]) -> list[tuple[int, int]]:
     """Return the bonds (flat atom indices) between atoms of different residues.
 
     Atoms of two different conformers are not bonded, nor are two molecules that share one place: those come

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import gemmi
 import numpy as np
 
 from logos_cli.structure import residue_names
+from logos_cli.structure.atoms import AtomTable
 from logos_cli.structure.ligand.dictionary import component
 from logos_cli.structure.types import Residue
-
-if TYPE_CHECKING:
-    from logos_cli.structure.model import Model
 
 _HYDROGENS = (1, 119)
 _IN_PROTEINS = np.zeros(256, dtype=bool)
@@ -21,35 +17,35 @@ _LETTERS = np.zeros(256, dtype=np.uint8)
 _LETTERS[[1, 6, 7, 8, 16, 34, 119]] = np.frombuffer(b"HCNOSSD", np.uint8)
 
 
-def repair_elements(model: Model) -> None:
+def repair_elements(atoms: AtomTable) -> None:
     """Correct elements that the atom names contradict; hydrogens must not count as heavy atoms.
 
     In amino acids the first letter of the atom's name is the element; elsewhere the component's definition
     says, and without one the letters of the name do, where the file gives no element that exists.
     """
-    wrong = np.flatnonzero(_suspects(model))
+    wrong = np.flatnonzero(_suspects(atoms))
     if not len(wrong):
         return
-    starts = model.residues.first
+    starts = atoms.residues.first
     n_repaired = 0
     for atom, place in zip(wrong.tolist(), (np.searchsorted(starts, wrong, side="right") - 1).tolist(), strict=True):
-        residue = model.residues[place]
-        number = _element_of(residue, model.atom_name(atom), int(model.elements[atom]))
-        if number != model.elements[atom]:
+        residue = atoms.residues[place]
+        number = _element_of(residue, atoms.atom_name(atom), int(atoms.elements[atom]))
+        if number != atoms.elements[atom]:
             n_repaired += 1
-            model.elements[atom] = number
-            model.gemmi_atom(residue, atom).element = gemmi.Element(number if number != 119 else "D")
+            atoms.elements[atom] = number
+            atoms.gemmi_atom(residue, atom).element = gemmi.Element(number if number != 119 else "D")
     if n_repaired:
-        model.notes.add(f"{n_repaired} elements contradicted the atom names and were taken from the names")
+        atoms.notes.add(f"{n_repaired} elements contradicted the atom names and were taken from the names")
 
 
-def _suspects(model: Model) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def _suspects(atoms: AtomTable) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     """Return atoms without an element, and those of amino acids whose element is not their name's first letter."""
-    letters = model.name_letters
-    unknown = model.elements == 0
-    elements = model.elements
+    letters = atoms.name_letters
+    unknown = atoms.elements == 0
+    elements = atoms.elements
     unusual = ~_IN_PROTEINS[elements] | ((_LETTERS[elements] != letters) & ~((elements == 119) & (letters == ord("H"))))
-    table = model.residues
+    table = atoms.residues
     sizes = table.last - table.first
     standard = {name: residue_names.is_standard_amino_acid(name) for name in set(table.names)}
     amino = np.repeat(

@@ -16,7 +16,7 @@ import numpy as np
 
 from logos_cli.structure import residue_names
 from logos_cli.structure.contacts import LONGEST_BOND_ANGSTROM, Contact, Neighbours, bonds_between_residues, is_bond
-from logos_cli.structure.model import Model
+from logos_cli.structure.model import StructureModel
 from logos_cli.structure.types import Chain, Residue, Role
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Ligand:
         return f"{self.title} {first.chain}:{first.number_text}"
 
 
-def find_ligands(model: Model) -> tuple[list[Ligand], list[Chain]]:
+def find_ligands(model: StructureModel) -> tuple[list[Ligand], list[Chain]]:
     """Return the ligands of a model, relevant or not, and the chains that are not peptide ligands."""
     peptides, chains = _split_peptides(model)
     inside = {index for chain in peptides for index in chain.members}
@@ -90,7 +90,7 @@ def find_ligands(model: Model) -> tuple[list[Ligand], list[Chain]]:
     return ligands, chains
 
 
-def _split_peptides(model: Model) -> tuple[list[Chain], list[Chain]]:
+def _split_peptides(model: StructureModel) -> tuple[list[Chain], list[Chain]]:
     longest = max((len(chain.members) for chain in model.chains), default=0)
     if longest <= residue_names.MAX_PEPTIDE_LIGAND:
         return [], model.chains
@@ -99,7 +99,7 @@ def _split_peptides(model: Model) -> tuple[list[Chain], list[Chain]]:
     return peptides, [chain for chain in model.chains if chain not in peptides]
 
 
-def _is_disulfide_bonded(model: Model, chain: Chain) -> bool:
+def _is_disulfide_bonded(model: StructureModel, chain: Chain) -> bool:
     """Whether a short chain hangs on another by a disulfide, as in chymotrypsin: then it is part of the protein."""
     mine = set(chain.members)
     table = model.residues
@@ -145,7 +145,7 @@ class _Groups:
 
 
 @dataclass(slots=True)
-class Surroundings:
+class LigandContacts:
     """What a ligand touches.
 
     ``contacts`` holds residues of the given chains only; ``bonds`` the protein residues that it is bonded to,
@@ -157,8 +157,8 @@ class Surroundings:
 
 
 def surroundings(
-    model: Model, neighbours: Neighbours, ligand: Ligand, inside: Container[int], cutoff_angstrom: float
-) -> Surroundings:
+    model: StructureModel, neighbours: Neighbours, ligand: Ligand, inside: Container[int], cutoff_angstrom: float
+) -> LigandContacts:
     """Return the contacts of a ligand with the protein residues whose indices are ``inside``."""
     found = neighbours.contacts(model.positions[ligand.atoms], cutoff_angstrom)
     contacts = {index: contact for index, contact in found.items() if index in inside}
@@ -173,7 +173,7 @@ def surroundings(
             contact.distance_angstrom,
         )
     ]
-    return Surroundings(contacts, bonds)
+    return LigandContacts(contacts, bonds)
 
 
 def is_additive(ligand: Ligand) -> bool:
@@ -181,7 +181,9 @@ def is_additive(ligand: Ligand) -> bool:
     return len(ligand.atoms) < MIN_HEAVY_ATOMS or all(name in residue_names.IGNORED_LIGANDS for name in ligand.names)
 
 
-def is_relevant(model: Model, ligand: Ligand, protein: NDArray[np.float64], bonds: list[tuple[int, Contact]]) -> bool:
+def is_relevant(
+    model: StructureModel, ligand: Ligand, protein: NDArray[np.float64], bonds: list[tuple[int, Contact]]
+) -> bool:
     """Whether a ligand counts.
 
     Parameters

@@ -55,7 +55,7 @@ _ASSUMED = {"_atom_site.label_alt_id": ".", "_atom_site.id": "1"}
 
 
 @dataclass(slots=True)
-class Loaded:
+class StructureFile:
     """A structure file in memory.
 
     Attributes
@@ -87,7 +87,7 @@ def kind_of(head: bytes) -> str:
     return "pdb"
 
 
-def load(data: bytes, name: str) -> Loaded:
+def load(data: bytes, name: str) -> StructureFile:
     """Read a structure.
 
     Raises
@@ -102,7 +102,7 @@ def load(data: bytes, name: str) -> Loaded:
     return load_block(block, kind, name)
 
 
-def load_block(block: gemmi.cif.Block, kind: str, name: str) -> Loaded:
+def load_block(block: gemmi.cif.Block, kind: str, name: str) -> StructureFile:
     """Make the structure of a CIF block.
 
     Raises
@@ -130,7 +130,7 @@ def load_block(block: gemmi.cif.Block, kind: str, name: str) -> Loaded:
         raise StructureError(
             f"the atoms (_atom_site) lack {missing}", source=name, hint="write the file again as PDBx/mmCIF"
         )
-    return Loaded(kind, structure, block)
+    return StructureFile(kind, structure, block)
 
 
 def has_atoms(block: gemmi.cif.Block) -> bool:
@@ -205,7 +205,7 @@ def bcif_block(data: bytes, name: str) -> gemmi.cif.Block:
     return block
 
 
-def _load_pdb(data: bytes, name: str) -> Loaded:
+def _load_pdb(data: bytes, name: str) -> StructureFile:
     if wrong := _BAD_NUMBER.search(data):
         line = data.count(b"\n", 0, wrong.start()) + 1
         raise FormatError(
@@ -228,7 +228,7 @@ def _load_pdb(data: bytes, name: str) -> Loaded:
         raise StructureError(
             "the PDB file has no atoms", source=name, hint="ATOM or HETATM lines are needed; was the file cut off?"
         )
-    return Loaded("pdb", structure, None, notes)
+    return StructureFile("pdb", structure, None, notes)
 
 
 def _check_last_line(data: bytes, name: str) -> None:

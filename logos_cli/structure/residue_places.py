@@ -12,7 +12,7 @@ import numpy as np
 from logos_cli.errors import LogosError
 from logos_cli.io.reopen import reopen
 from logos_cli.structure import read as reading
-from logos_cli.structure.model import Model
+from logos_cli.structure.model import StructureModel
 from logos_cli.structure.residue_map import ResidueMap
 from logos_cli.structure.types import Role
 
@@ -59,7 +59,7 @@ def residue_places(source: Mapping[str, Any], lengths: Sequence[int]) -> Residue
         return None
     try:
         with closing(reopen(source)) as file:
-            model = Model(reading.load(file.read(), file.name), file.name, int(source.get("model", 1)))
+            model = StructureModel(reading.load(file.read(), file.name), file.name, int(source.get("model", 1)))
         residues = ResidueMap(source, lengths)
     except LogosError:
         return None
@@ -77,7 +77,7 @@ def residue_places(source: Mapping[str, Any], lengths: Sequence[int]) -> Residue
     return ResiduePlaces(side_chains, atoms, model.positions_of(model.residues.with_role(Role.PROTEIN)))
 
 
-def _rows(model: Model) -> dict[tuple[str, int, str], int]:
+def _rows(model: StructureModel) -> dict[tuple[str, int, str], int]:
     """Return the residues of the model by the author's names; of two with one name, the first."""
     table = model.residues
     rows: dict[tuple[str, int, str], int] = {}
@@ -86,7 +86,7 @@ def _rows(model: Model) -> dict[tuple[str, int, str], int]:
     return rows
 
 
-def _side_chain(model: Model, atoms: NDArray[np.intp]) -> NDArray[np.float64]:
+def _side_chain(model: StructureModel, atoms: NDArray[np.intp]) -> NDArray[np.float64]:
     names = {model.atom_name(atom): atom for atom in atoms.tolist()}
     chosen = names.get("CB", names.get("CA"))
     place: NDArray[np.float64] = model.positions[atoms].mean(axis=0) if chosen is None else model.positions[chosen]

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import gemmi
 import numpy as np
 
 from logos_cli.structure import residue_names
+from logos_cli.structure.atoms import AtomTable
 from logos_cli.structure.types import Residue, Role
-
-if TYPE_CHECKING:
-    from logos_cli.structure.model import Model
 
 POLYMER_BOND_ANGSTROM = 2.0
 _PEPTIDES = (gemmi.PolymerType.PeptideL, gemmi.PolymerType.PeptideD, gemmi.PolymerType.CyclicPseudoPeptide)
@@ -19,35 +15,35 @@ _NUCLEIC = (gemmi.PolymerType.Dna, gemmi.PolymerType.Rna, gemmi.PolymerType.DnaR
 _BACKBONE = ("N", "CA", "C")
 
 
-def assign_roles(model: Model) -> None:
+def assign_roles(atoms: AtomTable) -> None:
     """Set the role of every residue of a model."""
-    entities = _entity_roles(model)
-    table = model.residues
+    entities = _entity_roles(atoms)
+    table = atoms.residues
     water = {name for name in set(table.names) if residue_names.is_water(name)}
     table.roles[:] = [
         entities.get(entity, Role.WATER if name in water else Role.OTHER)
         for entity, name in zip(table.entities, table.names, strict=True)
     ]
     if not entities:
-        _Guess(model).run()
+        _RoleInference(atoms).run()
 
 
-def _entity_roles(model: Model) -> dict[str, Role]:
+def _entity_roles(atoms: AtomTable) -> dict[str, Role]:
     """Return the role of each polymer entity that an mmCIF file declares."""
-    if model.loaded.kind == "pdb":
+    if atoms.file.kind == "pdb":
         return {}
     roles: dict[str, Role] = {}
-    for entity in model.structure.entities:
+    for entity in atoms.structure.entities:
         if entity.entity_type is not gemmi.EntityType.Polymer:
             continue
         kind = entity.polymer_type
         if kind not in _PEPTIDES and kind not in _NUCLEIC and entity.subchains:
-            kind = model.model.get_subchain(entity.subchains[0]).check_polymer_type()
+            kind = atoms.model.get_subchain(entity.subchains[0]).check_polymer_type()
         roles[entity.name] = Role.PROTEIN if kind in _PEPTIDES else Role.NUCLEIC if kind in _NUCLEIC else Role.OTHER
     return roles
 
 
-class _Guess:
+class _RoleInference:
     """Roles where the file does not say: PDB, and CIF without entities.
 
     Residues with standard names in ATOM lines are chain. Any other is chain if it is bonded like a monomer to a
@@ -55,9 +51,9 @@ class _Guess:
     relied on, because many programs put them after the ligands.
     """
 
-    def __init__(self, model: Model) -> None:
-        self.model = model
-        self.residues = model.residues
+    def __init__(self, atoms: AtomTable) -> None:
+        self.atoms = atoms
+        self.residues = atoms.residues
         self.declared = self._declared_monomers()
 
     def run(self) -> None:
@@ -80,7 +76,7 @@ class _Guess:
 
     def _declared_monomers(self) -> set[tuple[str, str]]:
         """Return (chain, residue name) that SEQRES or MODRES name as part of a polymer."""
-        structure = self.model.structure
+        structure = self.atoms.structure
         found = {(modified.chain_name, modified.res_id.name) for modified in structure.mod_residues}
         for entity in structure.entities:
             # gemmi calls the entity of a PDB chain like the chain
@@ -108,7 +104,7 @@ class _Guess:
         return Role.OTHER
 
     def _is_monomer(self, residue: Residue) -> bool:
-        has_backbone = all(self.model.find_atom(residue, name) is not None for name in _BACKBONE)
+        has_backbone = all(self.atoms.find_atom(residue, name) is not None for name in _BACKBONE)
         return has_backbone and residue_names.is_amino_acid(residue.name)
 
     def _join_peptides(self, doubtful: list[int]) -> None:
@@ -129,8 +125,8 @@ class _Guess:
                 other.set_role(Role.PROTEIN)
 
     def _bonded(self, one: Residue, first: str, other: Residue, second: str) -> bool:
-        ends = self.model.find_atom(one, first), self.model.find_atom(other, second)
+        ends = self.atoms.find_atom(one, first), self.atoms.find_atom(other, second)
         if ends[0] is None or ends[1] is None:
             return False
-        positions = self.model.positions
+        positions = self.atoms.positions
         return bool(np.linalg.norm(positions[ends[0]] - positions[ends[1]]) < POLYMER_BOND_ANGSTROM)

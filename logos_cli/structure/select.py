@@ -7,14 +7,16 @@ from collections.abc import Sequence
 
 from logos_cli.errors import StructureError
 from logos_cli.structure.ligands import Ligand
-from logos_cli.structure.model import Model
+from logos_cli.structure.model import StructureModel
 from logos_cli.structure.types import Chain, Residue, Role
 
 _NUMBER = re.compile(r"(-?\d+)([A-Za-z]?)")
 _LISTED = 12
 
 
-def select_ligands(model: Model, ligands: Sequence[Ligand], text: str, numbering: str = "auth") -> list[Ligand]:
+def select_ligands(
+    model: StructureModel, ligands: Sequence[Ligand], text: str, numbering: str = "auth"
+) -> list[Ligand]:
     """Return the ligands that a selection names.
 
     ``HEM`` is every ligand with that component, ``A:142`` the one with that residue; ``A:HEM:142`` and
@@ -83,7 +85,9 @@ def _is_named(residue: Residue, parts: Sequence[str], numbering: str) -> bool:
     )
 
 
-def select_chains(model: Model, chains: Sequence[Chain], names: Sequence[str], numbering: str = "auth") -> list[Chain]:
+def select_chains(
+    model: StructureModel, chains: Sequence[Chain], names: Sequence[str], numbering: str = "auth"
+) -> list[Chain]:
     """Return the chains of those names, in file order; all if none is named.
 
     Raises

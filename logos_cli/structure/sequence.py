@@ -10,14 +10,14 @@ from typing import Any
 import gemmi
 
 from logos_cli.structure import residue_names
-from logos_cli.structure.model import Model
+from logos_cli.structure.model import StructureModel
 from logos_cli.structure.types import Chain, Residues
 
 _STANDARD = frozenset(residue_names.STANDARD)
 
 
 @dataclass(frozen=True, slots=True)
-class Mapped:
+class MappedChain:
     """A sequence and its residues.
 
     ``members`` has the index of a residue for each letter, None where the deposited sequence has no coordinates;
@@ -55,13 +55,13 @@ class Mapped:
         return [None if index is None else values[index] for index in self.members]
 
 
-def observed(model: Model, chain: Chain) -> Mapped:
+def observed(model: StructureModel, chain: Chain) -> MappedChain:
     """Return the residues that have coordinates."""
     names = [model.residues.names[index] for index in chain.members]
-    return Mapped(model.residues, chain, chain.sequence, chain.members, names)
+    return MappedChain(model.residues, chain, chain.sequence, chain.members, names)
 
 
-def full(model: Model, chain: Chain) -> Mapped:
+def full(model: StructureModel, chain: Chain) -> MappedChain:
     """Return the deposited sequence (entity_poly_seq, SEQRES); the observed one if the file has none.
 
     mmCIF says which residue is which; in a PDB file the observed residues are aligned to SEQRES.
@@ -80,10 +80,10 @@ def full(model: Model, chain: Chain) -> Mapped:
     for index, place in zip(chain.members, places, strict=True):
         members[place] = index
         names[place] = table.names[index]
-    return Mapped(table, chain, "".join(map(residue_names.letter, names)), members, names)
+    return MappedChain(table, chain, "".join(map(residue_names.letter, names)), members, names)
 
 
-def deposited_names(model: Model, chain: Chain) -> list[str]:
+def deposited_names(model: StructureModel, chain: Chain) -> list[str]:
     """Return the residue names of the deposited sequence, empty if the file has none."""
     for entity in model.structure.entities:
         if entity.entity_type is not gemmi.EntityType.Polymer:

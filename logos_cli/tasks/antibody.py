@@ -13,7 +13,7 @@ from logos_cli.grammar.spec import Kind
 from logos_cli.objects.antibody import Antibody
 from logos_cli.objects.base import ScienceObject
 from logos_cli.objects.protein import Protein
-from logos_cli.tasks.base import SAMPLES, Collector, OpenSentence, PromptInfo, Task, TaskOption
+from logos_cli.tasks.base import SAMPLES, Collector, PromptInfo, PromptSentence, Task, TaskOption
 from logos_cli.tasks.design.cdr import DesignOpening, Lengths, parse_lengths, parse_names, plan_design, read_light_chain
 from logos_cli.tasks.ranking import TOP_SAMPLES, RankingCollector
 
@@ -103,11 +103,11 @@ class AntibodyTask(Task):
             return EditCollector(prompt, Kind.ANTIBODY, top)
         return RankingCollector(prompt, top) if top is not None else None
 
-    def from_nothing(self) -> OpenSentence:
+    def from_nothing(self) -> PromptSentence:
         """Return the opening tag."""
         return self.from_beginning(Kind.ANTIBODY.start)
 
-    def from_object(self, item: ScienceObject, level: int | None = None) -> OpenSentence:  # noqa: ARG002
+    def from_object(self, item: ScienceObject, level: int | None = None) -> PromptSentence:  # noqa: ARG002
         """Take the last chain as the beginning of a longer one, a chain before it as it is."""
         if isinstance(item, Protein):
             item = Antibody((item.sequence,))
@@ -120,14 +120,14 @@ class AntibodyTask(Task):
         before = "".join(f"{Kind.ANTIBODY.start}{chain}{Kind.ANTIBODY.end}" for chain in whole)
         return self.from_beginning(before + Kind.ANTIBODY.start + last)
 
-    def from_beginning(self, text: str) -> OpenSentence:
+    def from_beginning(self, text: str) -> PromptSentence:
         """Take a block that is open, or after a whole block another one that is."""
         if self._names:
             raise UsageError("a design needs an antibody", hint=f"give {self.prompts}, with whole chains")
         n_chains = text.count(Kind.ANTIBODY.start)
-        return OpenSentence(text, grammar(" ".join(["antibody_block"] * max(1, n_chains))), end=Kind.ANTIBODY.end)
+        return PromptSentence(text, grammar(" ".join(["antibody_block"] * max(1, n_chains))), end=Kind.ANTIBODY.end)
 
-    def from_payload(self, text: str) -> OpenSentence:
+    def from_payload(self, text: str) -> PromptSentence:
         """Take residues; of a design, whole chains parted by a colon."""
         if self._names:
             return self.from_object(Antibody(tuple(text.split(":"))))

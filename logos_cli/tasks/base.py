@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
     from logos_cli.formats.base import Entry
 
-__all__ = ["SAMPLES", "Collector", "OpenSentence", "PromptInfo", "Task", "TaskOption"]
+__all__ = ["SAMPLES", "Collector", "PromptInfo", "PromptSentence", "Task", "TaskOption"]
 
 
 @dataclass(frozen=True, slots=True)
-class OpenSentence:
+class PromptSentence:
     """The beginning of a sentence and what may follow.
 
     Attributes
@@ -55,7 +55,7 @@ class OpenSentence:
     wild_type: str | None = None
     drawn: Callable[[Generator], str] | None = None
 
-    def checked(self) -> OpenSentence:
+    def checked(self) -> PromptSentence:
         """Return self if the text is well formed as far as it goes, and the grammar can go on from there.
 
         Raises
@@ -96,7 +96,7 @@ class PromptInfo:
     """
 
     id: str
-    sentence: OpenSentence
+    sentence: PromptSentence
     source: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -119,7 +119,7 @@ class Collector(ABC):
             The parsed sample; None if it is not well formed.
         """
 
-    def questions(self) -> Sequence[OpenSentence]:
+    def questions(self) -> Sequence[PromptSentence]:
         """Return further sentences for the same model to complete before the results, each once; by default none.
 
         The likeliest token is taken each time, whatever the run's sampling; they take no part in its account.
@@ -251,7 +251,7 @@ class Task(ABC):
         """Return what puts the samples of a prompt together; None if they are the result."""
         return None
 
-    def from_nothing(self) -> OpenSentence:
+    def from_nothing(self) -> PromptSentence:
         """Return the beginning without a prompt.
 
         Raises
@@ -262,7 +262,7 @@ class Task(ABC):
         raise UsageError(f"{self.name} needs a prompt", hint=f"give {self.prompts} with --prompt")
 
     @abstractmethod
-    def from_object(self, item: ScienceObject, level: int | None = None) -> OpenSentence:
+    def from_object(self, item: ScienceObject, level: int | None = None) -> PromptSentence:
         """Return the beginning that an object makes.
 
         Parameters
@@ -277,11 +277,11 @@ class Task(ABC):
         """
 
     @abstractmethod
-    def from_beginning(self, text: str) -> OpenSentence:
+    def from_beginning(self, text: str) -> PromptSentence:
         """Return the beginning that is given as text; it begins with a tag and is no complete sentence."""
 
     @abstractmethod
-    def from_payload(self, text: str) -> OpenSentence:
+    def from_payload(self, text: str) -> PromptSentence:
         """Return the beginning for a bare sequence or SMILES."""
 
     def from_text(
@@ -289,7 +289,7 @@ class Task(ABC):
         text: str,
         level: int | None = None,
         source: Mapping[str, Any] | None = None,  # noqa: ARG002
-    ) -> OpenSentence:
+    ) -> PromptSentence:
         """Return the beginning for any text: a sentence, the beginning of one, or a bare payload.
 
         Parameters

@@ -10,7 +10,7 @@ from logos_cli.grammar.spec import Kind, Operator
 from logos_cli.objects.base import ScienceObject, from_sentence
 from logos_cli.objects.complex import Complex
 from logos_cli.objects.protein import blocks
-from logos_cli.tasks.base import OpenSentence, Task
+from logos_cli.tasks.base import PromptSentence, Task
 
 
 class ExpandedTask(Task):
@@ -34,14 +34,14 @@ class ExpandedTask(Task):
     compared = False
     preset = Sampling(temperature=0.0, max_new_tokens=4096)
 
-    def from_object(self, item: ScienceObject, level: int | None = None) -> OpenSentence:  # noqa: ARG002
+    def from_object(self, item: ScienceObject, level: int | None = None) -> PromptSentence:  # noqa: ARG002
         """Take the tagged chains of a site or complex; its ligand is left out."""
         if not isinstance(item, Complex):
             raise self.refuse(item)
         site = emit(item.to_sentence(Form.SITE))
         return self.from_beginning(f"{site}{Operator.TRANS}{Kind.PROTEIN.start}")
 
-    def from_beginning(self, text: str) -> OpenSentence:
+    def from_beginning(self, text: str) -> PromptSentence:
         """Take a site and, after the operator, the answer as far as it goes."""
         head, _, _ = text.partition(Operator.TRANS)
         site = from_sentence(parse(head, Form.SITE))
@@ -49,9 +49,9 @@ class ExpandedTask(Task):
         given_from = len(head) + len(Operator.TRANS)
         if len(text) <= given_from:
             text = f"{head}{Operator.TRANS}{Kind.PROTEIN.start}"
-        return OpenSentence(text, opened_site(blocks(site.chains, 2)), given_from, Kind.PROTEIN.end, len(site.chains))
+        return PromptSentence(text, opened_site(blocks(site.chains, 2)), given_from, Kind.PROTEIN.end, len(site.chains))
 
-    def from_payload(self, text: str) -> OpenSentence:
+    def from_payload(self, text: str) -> PromptSentence:
         """Refuse: residues alone say nothing of a site."""
         raise GrammarError(
             f"{self.name} takes no bare sequence: it does not say which residues line the site",

@@ -11,7 +11,7 @@ from logos_cli.grammar.constrain import grammar
 from logos_cli.grammar.spec import Kind
 from logos_cli.objects.base import ScienceObject
 from logos_cli.objects.protein import Protein
-from logos_cli.tasks.base import SAMPLES, Collector, OpenSentence, PromptInfo, Task, TaskOption
+from logos_cli.tasks.base import SAMPLES, Collector, PromptInfo, PromptSentence, Task, TaskOption
 from logos_cli.tasks.ranking import TOP_SAMPLES, RankingCollector
 
 if TYPE_CHECKING:
@@ -88,21 +88,21 @@ class ProteinTask(Task):
             return FitnessCollector(prompt, top, self._oracle)
         return RankingCollector(prompt, top) if top is not None else None
 
-    def from_nothing(self) -> OpenSentence:
+    def from_nothing(self) -> PromptSentence:
         """Return the opening tag."""
         return self.from_beginning(Kind.PROTEIN.start)
 
-    def from_object(self, item: ScienceObject, level: int | None = None) -> OpenSentence:  # noqa: ARG002
+    def from_object(self, item: ScienceObject, level: int | None = None) -> PromptSentence:  # noqa: ARG002
         """Take the whole sequence of a protein as the beginning of a longer one."""
         if not isinstance(item, Protein):
             raise self.refuse(item)
         return self.from_payload(item.sequence)
 
-    def from_beginning(self, text: str) -> OpenSentence:
+    def from_beginning(self, text: str) -> PromptSentence:
         """Take an open protein block."""
-        return OpenSentence(text, grammar("protein"), end=Kind.PROTEIN.end)
+        return PromptSentence(text, grammar("protein"), end=Kind.PROTEIN.end)
 
-    def from_payload(self, text: str) -> OpenSentence:
+    def from_payload(self, text: str) -> PromptSentence:
         """Take residues."""
         return self.from_beginning(Kind.PROTEIN.start + text)
 

@@ -22,7 +22,7 @@ TOP_SAMPLES = TaskOption(
 
 
 @dataclass(slots=True)
-class Candidate:
+class RankedAnswer:
     """One answer, whatever way it was written.
 
     Attributes
@@ -74,7 +74,7 @@ class RankingCollector(Collector):
         self.prompt = prompt
         self.top = top
         self.n_samples = 0
-        self._candidates: dict[str, Candidate] = {}
+        self._candidates: dict[str, RankedAnswer] = {}
 
     def add(self, record: Record, answer: str | None, sentence: Sentence | None) -> None:
         """Take a sample; those that are not valid count in the denominator of frequencies only."""
@@ -85,21 +85,21 @@ class RankingCollector(Collector):
         known = self._candidates.get(answer)
         if known is None:
             scores = dict(record.scores)
-            self._candidates[answer] = Candidate(answer, sentence, record.text, logp, [record.id], scores)
+            self._candidates[answer] = RankedAnswer(answer, sentence, record.text, logp, [record.id], scores)
             return
         known.ids.append(record.id)
         if logp is not None and (known.logp is None or logp > known.logp):
             known.sentence, known.text, known.logp = sentence, record.text, logp
 
-    def ranked(self) -> list[Candidate]:
+    def ranked(self) -> list[RankedAnswer]:
         """Return the answers, the best first."""
         return sorted(self._candidates.values(), key=self.order)
 
-    def order(self, candidate: Candidate) -> tuple[Any, ...]:
+    def order(self, candidate: RankedAnswer) -> tuple[Any, ...]:
         """Return what is sorted by, the smallest first."""
         return -candidate.count, *likelihood_order(candidate)
 
-    def written(self, candidate: Candidate) -> str:
+    def written(self, candidate: RankedAnswer) -> str:
         """Return the sentence that is written for an answer."""
         return candidate.text
 
@@ -126,7 +126,7 @@ class RankingCollector(Collector):
             )
 
 
-def likelihood_order(candidate: Candidate) -> tuple[Any, ...]:
+def likelihood_order(candidate: RankedAnswer) -> tuple[Any, ...]:
     """Return what sorts the likeliest first; equal ones by what they say, so that the order is always the same."""
     return candidate.logp is None, -(candidate.logp or 0.0), candidate.answer
 

@@ -11,7 +11,7 @@ from logos_cli.grammar.spec import Kind, Operator
 from logos_cli.objects.base import ScienceObject
 from logos_cli.objects.molecule import Molecule
 from logos_cli.objects.reaction import Reaction
-from logos_cli.tasks.base import SAMPLES, Collector, OpenSentence, PromptInfo, Task
+from logos_cli.tasks.base import SAMPLES, Collector, PromptInfo, PromptSentence, Task
 from logos_cli.tasks.ranking import TOP
 from logos_cli.tasks.reactions.reactant_sets import (
     ATOM_ECONOMY,
@@ -43,11 +43,11 @@ class ReactionTask(Task):
     form = Form.REACTION
     preset = Sampling(temperature=0.7, top_p=0.95, repetition_penalty=1.05)
 
-    def from_nothing(self) -> OpenSentence:
+    def from_nothing(self) -> PromptSentence:
         """Return the opening tag of the first reactant."""
         return self.from_beginning(Kind.MOLECULE.start)
 
-    def from_object(self, item: ScienceObject, level: int | None = None) -> OpenSentence:  # noqa: ARG002
+    def from_object(self, item: ScienceObject, level: int | None = None) -> PromptSentence:  # noqa: ARG002
         """Take the reactants of a reaction, or the parts of a molecule's SMILES."""
         if isinstance(item, Reaction):
             return self._after(item.reactants)
@@ -55,18 +55,18 @@ class ReactionTask(Task):
             return self._after(item.smiles.split("."))
         raise self.refuse(item)
 
-    def _after(self, reactants: Sequence[str]) -> OpenSentence:
+    def _after(self, reactants: Sequence[str]) -> PromptSentence:
         components(reactants)  # what RDKit rejects can have no valid answer
         return after_reactants(reactants)
 
-    def from_beginning(self, text: str) -> OpenSentence:
+    def from_beginning(self, text: str) -> PromptSentence:
         """Take reactants as far as they go; what stands before the product block is context."""
         head, operator, _ = text.rpartition(Operator.REACT)
         if not operator:
-            return OpenSentence(text, grammar("reaction"))
-        return OpenSentence(text, grammar("molecule_block"), len(head) + len(operator), Kind.MOLECULE.end)
+            return PromptSentence(text, grammar("reaction"))
+        return PromptSentence(text, grammar("molecule_block"), len(head) + len(operator), Kind.MOLECULE.end)
 
-    def from_payload(self, text: str) -> OpenSentence:
+    def from_payload(self, text: str) -> PromptSentence:
         """Take reactants parted by dots, or a reaction SMILES, whose product is left out."""
         reaction = sides(text)
         return self._after((reaction[0] if reaction else text).split("."))

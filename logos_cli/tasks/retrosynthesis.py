@@ -9,7 +9,7 @@ from logos_cli.grammar.spec import Kind, Operator
 from logos_cli.objects.base import ScienceObject
 from logos_cli.objects.molecule import Molecule
 from logos_cli.objects.reaction import Reaction
-from logos_cli.tasks.base import SAMPLES, Collector, OpenSentence, PromptInfo, Task
+from logos_cli.tasks.base import SAMPLES, Collector, PromptInfo, PromptSentence, Task
 from logos_cli.tasks.ranking import TOP
 from logos_cli.tasks.reactions.reactant_sets import (
     ATOM_ECONOMY,
@@ -43,11 +43,11 @@ class RetrosynthesisTask(Task):
     form = Form.RETROSYNTHESIS
     preset = Sampling(temperature=0.7, top_p=0.95, repetition_penalty=1.05)
 
-    def from_nothing(self) -> OpenSentence:
+    def from_nothing(self) -> PromptSentence:
         """Return the opening tag of the product."""
         return self.from_beginning(Kind.MOLECULE.start)
 
-    def from_object(self, item: ScienceObject, level: int | None = None) -> OpenSentence:  # noqa: ARG002
+    def from_object(self, item: ScienceObject, level: int | None = None) -> PromptSentence:  # noqa: ARG002
         """Take the product of a reaction, or a molecule."""
         if isinstance(item, Reaction):
             return self._before(item.product)
@@ -55,19 +55,19 @@ class RetrosynthesisTask(Task):
             return self._before(item.smiles)
         raise self.refuse(item)
 
-    def _before(self, product: str) -> OpenSentence:
+    def _before(self, product: str) -> PromptSentence:
         check_product(product)
         block = f"{Kind.MOLECULE.start}{product}{Kind.MOLECULE.end}"
         return self.from_beginning(f"{block}{Operator.REVERSE_REACT}{Kind.MOLECULE.start}")
 
-    def from_beginning(self, text: str) -> OpenSentence:
+    def from_beginning(self, text: str) -> PromptSentence:
         """Take a product and reactants as far as they go; the product is context."""
         head, operator, _ = text.rpartition(Operator.REVERSE_REACT)
         if not operator:
-            return OpenSentence(text, grammar("retrosynthesis"))
-        return OpenSentence(text, grammar("molecule_block+"), len(head) + len(operator))
+            return PromptSentence(text, grammar("retrosynthesis"))
+        return PromptSentence(text, grammar("molecule_block+"), len(head) + len(operator))
 
-    def from_payload(self, text: str) -> OpenSentence:
+    def from_payload(self, text: str) -> PromptSentence:
         """Take a product, or a reaction SMILES, whose reactants are left out."""
         reaction = sides(text)
         return self._before(reaction[1] if reaction else text)

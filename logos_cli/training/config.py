@@ -222,24 +222,6 @@ class TrainConfig:
         data: dict[str, Any] = json.loads(json.dumps(asdict(self)))
         return data
 
-    def with_values(self, values: Mapping[str, Any]) -> TrainConfig:
-        """Return the configuration with dotted keys replaced: ``{"schedule.n_steps": 9}``.
-
-        Raises
-        ------
-        UsageError
-            If there is no such key, or it cannot have the value.
-        """
-        tables = self.to_dict()
-        if tables["lora"] is None:
-            del tables["lora"]
-        for key, value in values.items():
-            table, _, name = key.partition(".")
-            tables.setdefault(table, {})[name] = value
-        from logos_cli.training.config_file import from_tables
-
-        return from_tables(tables, "--set")
-
 
 def with_base(config: TrainConfig, base: str) -> TrainConfig:
     """Return the configuration for going on from another base model."""

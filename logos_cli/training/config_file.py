@@ -106,6 +106,23 @@ def _nearest(word: str, known: Iterable[str], what: str) -> str:
     return f"did you mean {close[0]!r}?" if close else f"{what}: {', '.join(known)}"
 
 
+def with_values(config: TrainConfig, values: Mapping[str, Any]) -> TrainConfig:
+    """Return a configuration with dotted keys replaced: ``{"schedule.n_steps": 9}``.
+
+    Raises
+    ------
+    UsageError
+        If there is no such key, or it cannot have the value.
+    """
+    tables = config.to_dict()
+    if tables["lora"] is None:
+        del tables["lora"]
+    for key, value in values.items():
+        table, _, name = key.partition(".")
+        tables.setdefault(table, {})[name] = value
+    return from_tables(tables, "--set")
+
+
 def from_tables(tables: Mapping[str, Any], source: str, text: str = "") -> TrainConfig:
     """Return a configuration from tables as TOML gives them.
 

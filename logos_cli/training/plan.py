@@ -45,7 +45,7 @@ class DomainPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class RunPlan:
     """A run before it begins.
 
     Attributes
@@ -73,7 +73,7 @@ class Plan:
     domains: dict[str, DomainPlan]
 
 
-def make_plan(config: TrainConfig, corpus: Corpus, base: Base | None, n_processes: int = 1) -> Plan:
+def make_plan(config: TrainConfig, corpus: Corpus, base: Base | None, n_processes: int = 1) -> RunPlan:
     """Return what a resolved configuration amounts to.
 
     Raises
@@ -101,7 +101,7 @@ def make_plan(config: TrainConfig, corpus: Corpus, base: Base | None, n_processe
         )
     domains = _domains(config, corpus)
     shape = model.config
-    return Plan(
+    return RunPlan(
         model=f"{shape.model_type}, {shape.num_hidden_layers} layers of {shape.hidden_size}",
         n_parameters=n_parameters,
         n_trained=n_trained,

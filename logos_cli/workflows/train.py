@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from logos_cli.training.config import TrainConfig
     from logos_cli.training.corpus.shards import Corpus
     from logos_cli.training.model import Base
-    from logos_cli.training.plan import Plan
-    from logos_cli.training.run.distributed import World
+    from logos_cli.training.plan import RunPlan
+    from logos_cli.training.run.distributed import ProcessGroup
     from logos_cli.training.run.loop import Trainer
     from logos_cli.training.run.report import Listener
-    from logos_cli.training.run.signals import Outcome, Signals
+    from logos_cli.training.run.signals import RunEnd, Signals
 
 RUN_FILE: Final = "run.json"
 MODEL: Final = "model"
@@ -89,7 +89,7 @@ class TrainSummary:
         This is the process that tells.
     """
 
-    outcome: Outcome
+    outcome: RunEnd
     step: int
     n_steps: int
     n_tokens: int
@@ -109,7 +109,7 @@ def read_config(request: TrainRequest) -> TrainConfig:
         If a key does not exist, a value does not fit, or a file cannot be read.
     """
     from logos_cli.training.config import TrainConfig, with_base
-    from logos_cli.training.config_file import load_config
+    from logos_cli.training.config_file import load_config, with_values
 
     if request.config is not None:
         config = load_config(request.config)
@@ -120,11 +120,11 @@ def read_config(request: TrainRequest) -> TrainConfig:
             if part is not None
             for key, value in part.items()
         }
-        config = TrainConfig().with_values(values)
+        config = with_values(TrainConfig(), values)
     else:
         config = TrainConfig()
     if request.values:
-        config = config.with_values(request.values)
+        config = with_values(config, request.values)
     return config if request.base is None else with_base(config, request.base)
 
 
@@ -148,7 +148,7 @@ def read_run_file(output: Path) -> dict[str, Any] | None:
     return found
 
 
-def plan_training(request: TrainRequest) -> tuple[TrainConfig, Plan]:
+def plan_training(request: TrainRequest) -> tuple[TrainConfig, RunPlan]:
     """Return the resolved configuration and what it amounts to, without training.
 
     Raises
@@ -229,12 +229,12 @@ def _run(
     config: TrainConfig,
     corpus: Corpus,
     base: Base | None,
-    world: World,
+    world: ProcessGroup,
     listener: Listener | None,
     signals: Signals | None,
 ) -> TrainSummary:
     from logos_cli.training.run.loop import Trainer
-    from logos_cli.training.run.signals import Outcome
+    from logos_cli.training.run.signals import RunEnd
 
     trainer = Trainer(corpus, config, request.output, base, world, listener, signals)
     session = {"began": _now(), "host": socket.gethostname(), "from_step": trainer.step}
@@ -243,7 +243,7 @@ def _run(
         _write_run_file(request.output, run, session)
     outcome = trainer.run(request.deadline)
     model, has_picture = None, False
-    if outcome in (Outcome.FINISHED, Outcome.TIME_UP):
+    if outcome in (RunEnd.FINISHED, RunEnd.TIME_UP):
         model = trainer.export(request.output / MODEL)
         if world.is_first:
             has_picture = _write_card(request, trainer, run, corpus, model)

@@ -21,7 +21,7 @@ for _library in ("meeko", "openmm", "pdbfixer", "vina"):
 from logos_cli import dock, score  # noqa: E402
 from logos_cli.docking import session as sessions  # noqa: E402
 from logos_cli.docking.engines.pool import Job, Pool  # noqa: E402
-from logos_cli.docking.options import Destination, DockOptions  # noqa: E402
+from logos_cli.docking.options import DockOptions, ReceptorSpec  # noqa: E402
 from logos_cli.docking.results import VINA_VERSION  # noqa: E402
 from logos_cli.workflows.score import batches
 from logos_cli.workflows.score.metrics import metric_of  # noqa: E402
@@ -53,7 +53,7 @@ def test_scores_are_those_of_dock_in_one_set_of_processes(receptor: str, monkeyp
     monkeypatch.setattr(sessions, "Pool", Counted)
     monkeypatch.setattr(batches, "_SMALL_BATCH", 3)  # two batches
     items = [*ITEMS, Protein("MKV")]
-    scored = list(score(items, metrics=("vina", "vina_efficiency"), receptor=Destination(receptor, OPTIONS)))
+    scored = list(score(items, metrics=("vina", "vina_efficiency"), receptor=ReceptorSpec(receptor, OPTIONS)))
     for name in ("vina", "vina_efficiency"):
         assert _values(scored, name) == [*_values(docked, name), None]
     assert "is B, which Vina does not know" in scored[1].scores["vina"]["reason"]
@@ -76,7 +76,7 @@ def test_a_run_that_is_left_ends_its_processes(receptor: str, monkeypatch: pytes
 
     monkeypatch.setattr(sessions, "Pool", Counted)
     monkeypatch.setattr(batches, "_SMALL_BATCH", 2)
-    scored = score(ITEMS, metrics=("vina",), receptor=Destination(receptor, OPTIONS))
+    scored = score(ITEMS, metrics=("vina",), receptor=ReceptorSpec(receptor, OPTIONS))
     assert next(iter(scored)).scores["vina"]["value"] < 0
     scored.close()  # type: ignore[attr-defined]
     assert pools
@@ -87,10 +87,10 @@ def test_what_cannot_be_docked_into_is_said_first(receptor: str, tmp_path: Path)
     with pytest.raises(UsageError, match="vina needs a receptor"):
         score(ITEMS, metrics=("vina",))
     with pytest.raises(InputError, match="no such file"):
-        score(ITEMS, metrics=("vina",), receptor=Destination(str(tmp_path / "nowhere.pdb"), OPTIONS))
+        score(ITEMS, metrics=("vina",), receptor=ReceptorSpec(str(tmp_path / "nowhere.pdb"), OPTIONS))
     metric = metric_of("vina")
     assert metric is not None
-    assert all(Context(receptor=Destination(receptor)).offers(need) for need in metric.needs)
+    assert all(Context(receptor=ReceptorSpec(receptor)).offers(need) for need in metric.needs)
     assert metric.version == VINA_VERSION
 
 

@@ -20,7 +20,7 @@ from logos_cli.objects.material import Material
 from logos_cli.objects.molecule import Molecule
 from logos_cli.objects.protein import Protein
 from logos_cli.objects.reaction import Reaction
-from logos_cli.tasks.base import OpenSentence, Task
+from logos_cli.tasks.base import PromptSentence, Task
 from logos_cli.workflows.generate.generation import GenerateOptions
 
 _SITE = Complex((Protein("MKVLA", (1, 3)), Protein("GGS")), "CCO")
@@ -66,7 +66,7 @@ def task(request: pytest.FixtureRequest) -> Task:
     return found
 
 
-def _openings(task: Task) -> list[OpenSentence]:
+def _openings(task: Task) -> list[PromptSentence]:
     objects = OBJECTS | ({"molecule": Molecule("[Zn]")} if task.name == "material" else {})  # it takes nodes
     found = [task.from_object(objects[name]) for name in sorted(TAKES[task.name])]
     found.append(task.from_text(PAYLOADS[task.name]))

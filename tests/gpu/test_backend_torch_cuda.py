@@ -11,8 +11,8 @@ import torch
 from logos_cli import generate
 from logos_cli.backends.base import Capabilities, LoadOptions, open_model
 from logos_cli.backends.torch.plugin import TorchBackend, TorchCheckpoint
-from logos_cli.engine._device_sampler import DeviceOptions
-from logos_cli.engine.sampler import Options, Sampling
+from logos_cli.engine.device_sampler import DeviceDistribution
+from logos_cli.engine.sampler import Sampling, TokenDistribution
 from logos_cli.engine.scheduler import Completion, Engine, Request
 from logos_cli.grammar.constrain import grammar
 
@@ -125,8 +125,8 @@ def test_the_samplers_agree_on_any_vocabulary(n_tokens: int) -> None:
     logits = generator.normal(0, 3, (64, n_tokens)).astype(np.float32)
     seen = generator.random(logits.shape) < 0.01
     for sampling in (Sampling(temperature=1.2, top_p=0.85, repetition_penalty=1.05), Sampling(top_k=50), Sampling()):
-        host = Options(logits, sampling, seen=seen)
-        there = DeviceOptions(torch.from_numpy(logits).cuda(), sampling, torch.from_numpy(seen).cuda(), None)
+        host = TokenDistribution(logits, sampling, seen=seen)
+        there = DeviceDistribution(torch.from_numpy(logits).cuda(), sampling, torch.from_numpy(seen).cuda(), None)
         draws = generator.random(64)
         tokens = host.draw(draws)
         assert there.draw(draws).tolist() == tokens.tolist()

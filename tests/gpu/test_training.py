@@ -11,7 +11,7 @@ from logos_cli.training.corpus.shards import Corpus
 from logos_cli.training.resolve import resolve
 from logos_cli.training.run.journal import read_journal
 from logos_cli.training.run.loop import Trainer
-from logos_cli.training.run.signals import Outcome
+from logos_cli.training.run.signals import RunEnd
 from tests.unit.training_corpora import CONFIG, write_corpus
 
 pytestmark = [
@@ -40,7 +40,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
 
 def losses(corpus: Corpus, directory: Path, **values: object) -> list[float]:
     config = GPU.with_values({key.replace("__", "."): value for key, value in values.items()})
-    assert Trainer(corpus, resolve(config, corpus), directory).run() is Outcome.FINISHED
+    assert Trainer(corpus, resolve(config, corpus), directory).run() is RunEnd.FINISHED
     return [line["loss"] for line in read_journal(directory / "log.jsonl") if "loss" in line]
 
 
@@ -76,7 +76,7 @@ def test_a_run_goes_on_after_a_checkpoint(corpus: Corpus, tmp_path: Path, precis
     part.save()
     resumed = Trainer(corpus, config, tmp_path / "part")
     assert resumed.step == 5
-    assert resumed.run() is Outcome.FINISHED
+    assert resumed.run() is RunEnd.FINISHED
     for one, other in zip(whole.module.parameters(), resumed.module.parameters(), strict=True):
         assert torch.allclose(one, other, atol=2e-3)
 
@@ -84,5 +84,5 @@ def test_a_run_goes_on_after_a_checkpoint(corpus: Corpus, tmp_path: Path, precis
 def test_samples_and_exports_work_from_the_device(corpus: Corpus, tmp_path: Path) -> None:
     config = GPU.with_values({"run.compile": True, "run.precision": "bf16", "evaluation.n_samples": 2})
     run = Trainer(corpus, resolve(config, corpus), tmp_path)
-    assert run.run() is Outcome.FINISHED
+    assert run.run() is RunEnd.FINISHED
     assert (run.export(tmp_path / "model") / "model.safetensors").exists()

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from logos_cli.chemistry.smiles import parse_smiles
 from logos_cli.chemistry.smiles_check import is_surely_valid
 from logos_cli.formats.base import ReadOptions, WriteOptions
-from logos_cli.formats.chem.reactions import split_components
 from logos_cli.formats.detect import detect
+from logos_cli.formats.reaction_entries import split_components
 from logos_cli.grammar import Form
 from logos_cli.io.input import Input
 from logos_cli.objects.antibody import Antibody

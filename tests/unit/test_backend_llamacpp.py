@@ -569,7 +569,7 @@ def test_the_log_goes_to_a_logger_and_nowhere_else(
 
 
 def test_an_error_names_what_llama_cpp_complained_of_first(caplog: pytest.LogCaptureFixture) -> None:
-    sayings = library._Sayings()
+    sayings = library._LogCapture()
     with caplog.at_level(logging.DEBUG, "logos_cli.llamacpp"):
         sayings.take(3, b"load: a warning\n", None)
         sayings.take(4, b"load: the first ", None)

@@ -24,10 +24,10 @@ from logos_cli import generate
 from logos_cli.backends.base import Completer, LoadOptions, open_model
 from logos_cli.backends.remote import http
 from logos_cli.backends.remote import plugin as remote
-from logos_cli.backends.remote.http import Patience, Server
+from logos_cli.backends.remote.http import RetryPolicy, Server
 from logos_cli.engine.sampler import Sampling
 from logos_cli.engine.scheduler import Completion, Finish, Request
-from logos_cli.engine.texts import TextEngine
+from logos_cli.engine.texts import CompletionEngine
 from logos_cli.errors import ExitCode, LogosError, MissingError, ModelError, UsageError
 from logos_cli.grammar import parse
 from logos_cli.grammar.constrain import grammar
@@ -125,7 +125,7 @@ def serve() -> Iterator[Callable[..., Stub]]:
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Patience, "wait_s", lambda self, retry, asked_s: 0.001)
+    monkeypatch.setattr(RetryPolicy, "wait_s", lambda self, retry, asked_s: 0.001)
 
 
 def _completer(stub: Stub, **options: Any) -> Completer:
@@ -139,7 +139,7 @@ def _run(stub: Stub, n: int = 1, batch_size: int = 4, **request: Any) -> list[Co
     ids = tuple(completer.tokenizer.encode("<MoleculeS>"))
     bound = {"grammar": grammar("molecule"), "given": "<MoleculeS>"} | request
     bound.setdefault("end", completer.tokenizer.tag_ids["<MoleculeE>"])
-    engine = TextEngine(completer, Sampling(max_new_tokens=50), batch_size=batch_size, seed=1)
+    engine = CompletionEngine(completer, Sampling(max_new_tokens=50), batch_size=batch_size, seed=1)
     return list(engine.run(Request(f"m#{number}", ids, **bound) for number in range(n)))
 
 
@@ -230,7 +230,7 @@ def test_what_is_finished_comes_before_the_error(serve: Callable[..., Stub]) -> 
     stub = serve(fails_later)
     completer = _completer(stub)
     ids = tuple(completer.tokenizer.encode("<MoleculeS>"))
-    engine = TextEngine(completer, Sampling(), batch_size=2, seed=1)
+    engine = CompletionEngine(completer, Sampling(), batch_size=2, seed=1)
     done = []
     with pytest.raises(ModelError, match="quota"):
         for completion in engine.run(Request(f"m#{number}", ids) for number in range(100)):
@@ -340,7 +340,7 @@ def test_the_key_is_sent_and_not_shown(serve: Callable[..., Stub], monkeypatch: 
     stub = serve(lambda body: _text("CC<MoleculeE>"))
     _run(stub)
     assert stub.headers[0]["Authorization"] == "Bearer secret-key"
-    assert "secret-key" not in repr(Server.at(stub.url, "secret-key", Patience()))
+    assert "secret-key" not in repr(Server.at(stub.url, "secret-key", RetryPolicy()))
     (record,) = generate("molecule", base_url=stub.url)
     assert "secret-key" not in record.to_json()
     assert record.sample["backend"] == "remote"
@@ -395,7 +395,7 @@ def test_a_server_that_is_not_there_is_missing() -> None:
 
 def test_waits_grow_are_drawn_and_obey_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
-    patience = Patience(first_s=1.0, longest_s=8.0)
+    patience = RetryPolicy(first_s=1.0, longest_s=8.0)
     for retry, most in ((0, 1.0), (2, 4.0), (10, 8.0)):
         waits = [patience.wait_s(retry, None) for _ in range(200)]
         assert 0 <= min(waits) < 0.2 * most
@@ -406,9 +406,9 @@ def test_waits_grow_are_drawn_and_obey_the_server(monkeypatch: pytest.MonkeyPatc
 
 def test_addresses_are_taken_with_and_without_their_end() -> None:
     for given in ("host:8000", "http://host:8000", "http://host:8000/v1", "http://host:8000/v1/"):
-        server = Server.at(given, None, Patience())
+        server = Server.at(given, None, RetryPolicy())
         assert (server.url, server.root) == ("http://host:8000/v1", "http://host:8000")
-    assert Server.at("https://a.b/api/v1", None, Patience()).root == "https://a.b/api"
+    assert Server.at("https://a.b/api/v1", None, RetryPolicy()).root == "https://a.b/api"
     assert {429, 500, 502, 503, 504} <= http.BUSY
 
 

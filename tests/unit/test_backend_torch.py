@@ -222,14 +222,14 @@ def test_memory_that_cannot_be_had_is_told_so_that_the_batch_can_be_halved() -> 
     ],
 )
 def test_errors_of_the_device_are_explained(error: Exception, wanted: type[LogosError], said: str) -> None:
-    with pytest.raises(wanted, match=said) as caught, device.explained():
+    with pytest.raises(wanted, match=said) as caught, device.translate_errors():
         raise error
     assert caught.value.hint
     assert caught.value.__cause__ is error
 
 
 def test_other_errors_stay_what_they_are() -> None:
-    with pytest.raises(RuntimeError, match="shape"), device.explained():
+    with pytest.raises(RuntimeError, match="shape"), device.translate_errors():
         raise RuntimeError("shape '[3]' is invalid")
 
 

@@ -12,7 +12,7 @@ import pytest
 from logos_cli.docking.box import Box
 from logos_cli.errors import StructureError, UsageError
 from logos_cli.io.input import Input
-from logos_cli.structure.model import Model
+from logos_cli.structure.model import StructureModel
 from logos_cli.structure.read import load
 from tests import receptors
 
@@ -23,8 +23,8 @@ from logos_cli.docking.receptor import preparation as preparing
 from logos_cli.docking.receptor.preparation import Receptor, ReceptorOptions  # noqa: E402
 
 
-def _model(text: str) -> Model:
-    return Model(load(text.encode(), "receptor.pdb"), "receptor.pdb")
+def _model(text: str) -> StructureModel:
+    return StructureModel(load(text.encode(), "receptor.pdb"), "receptor.pdb")
 
 
 def _prepare(text: str, box: Box | None = None, **choices: object) -> Receptor:

@@ -13,7 +13,7 @@ from rdkit import Chem, rdBase
 from logos_cli.backends.base import Backend, CharacterTokenizer, LoadOptions, open_model
 from logos_cli.backends.fake import FakeBackend
 from logos_cli.chemistry.smiles_prefix import SmilesPrefix
-from logos_cli.engine.chemistry import Chemistry
+from logos_cli.engine.chemistry import SmilesConstraint
 from logos_cli.engine.sampler import Sampling
 from logos_cli.engine.scheduler import Completion, Engine, Finish, Request
 from logos_cli.grammar.constrain import grammar
@@ -143,11 +143,11 @@ def test_nearly_all_that_rdkit_rejects_is_refused() -> None:
     assert len(wrong) < 0.02 * len(texts), wrong
 
 
-def _chemistry(given: str) -> Chemistry:
-    return Chemistry(CharacterTokenizer(), given)
+def _chemistry(given: str) -> SmilesConstraint:
+    return SmilesConstraint(CharacterTokenizer(), given)
 
 
-def _accepted(chemistry: Chemistry, text: str) -> str:
+def _accepted(chemistry: SmilesConstraint, text: str) -> str:
     tokenizer = CharacterTokenizer()
     return tokenizer.decode([i for i in tokenizer.encode(text, whole=False) if chemistry.accepts(i)])
 
@@ -188,7 +188,7 @@ def test_tokens_of_several_characters_are_taken_whole_or_not_at_all() -> None:
     tokenizer = _Long()
     first = len(CharacterTokenizer().vocabulary)
     ids = {piece: first + i for i, piece in enumerate(tokenizer.pieces)}
-    chemistry = Chemistry(tokenizer, "<MoleculeS>C")
+    chemistry = SmilesConstraint(tokenizer, "<MoleculeS>C")
     assert not chemistry.accepts(ids[b"CF("])
     assert chemistry.accepts(ids[b"CC"])
     assert chemistry.accepts(ids[b"c1ccccc1"])

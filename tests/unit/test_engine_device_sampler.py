@@ -11,11 +11,11 @@ import torch
 
 from logos_cli.backends.base import Backend, Capabilities, LoadOptions, TensorBackend, open_model
 from logos_cli.backends.fake import FakeBackend
-from logos_cli.engine import _device_sampler
-from logos_cli.engine._device_sampler import DeviceOptions, DeviceSampler
-from logos_cli.engine.sampler import HostSampler, Options, make_sampler, unpacked
+from logos_cli.engine import device_sampler
+from logos_cli.engine.device_sampler import DeviceDistribution, DeviceSampler
+from logos_cli.engine.sampler import HostSampler, TokenDistribution, unpacked
 from logos_cli.engine.sampling import Sampling
-from logos_cli.engine.scheduler import Completion, Engine, Request
+from logos_cli.engine.scheduler import Completion, Engine, Request, make_sampler
 from logos_cli.grammar.constrain import grammar
 
 _CASES = [
@@ -36,15 +36,17 @@ def _packed(allowed: np.ndarray) -> np.ndarray:
     return np.packbits(padded, axis=1, bitorder="little").view(np.int32)
 
 
-def _both(sampling: Sampling, size: int, masked: bool, n_logits: int | None = None) -> tuple[Options, DeviceOptions]:
+def _both(
+    sampling: Sampling, size: int, masked: bool, n_logits: int | None = None
+) -> tuple[TokenDistribution, DeviceDistribution]:
     generator = np.random.default_rng(size)
     logits = generator.normal(0, 3, (6, n_logits or size)).astype(np.float32)
     logits[:, 10:20] = logits[:, :size].max()  # equal ones, of which top-p keeps the first
     seen = generator.random((6, size)) < 0.05
     bits = _packed(generator.random((6, size)) < 0.2) if masked else None
     allowed = None if bits is None else unpacked(bits, size)
-    host = Options(logits, sampling, seen=seen, allowed=allowed)
-    return host, DeviceOptions(torch.from_numpy(logits), sampling, torch.from_numpy(seen), bits)
+    host = TokenDistribution(logits, sampling, seen=seen, allowed=allowed)
+    return host, DeviceDistribution(torch.from_numpy(logits), sampling, torch.from_numpy(seen), bits)
 
 
 @pytest.mark.parametrize("masked", [False, True])
@@ -69,7 +71,7 @@ def test_the_same_tokens_as_on_the_host(sampling: Sampling, size: int, masked: b
 def test_a_nucleus_larger_than_what_is_ranked_first_is_found_too(monkeypatch: pytest.MonkeyPatch) -> None:
     sampling = Sampling(temperature=3.0, top_p=0.95)
     host, _ = _both(sampling, 5000, masked=False)
-    monkeypatch.setattr(_device_sampler, "_RANKED", 3)
+    monkeypatch.setattr(device_sampler, "_RANKED", 3)
     _, device = _both(sampling, 5000, masked=False)
     draws = np.linspace(0, 0.999, 6)
     assert device.draw(draws).tolist() == host.draw(draws).tolist()
@@ -78,7 +80,7 @@ def test_a_nucleus_larger_than_what_is_ranked_first_is_found_too(monkeypatch: py
 
 def test_frequencies_follow_the_weights() -> None:
     logits = np.log(np.array([[0.5, 0.3, 0.15, 0.05]], np.float32))
-    options = DeviceOptions(torch.from_numpy(logits), Sampling(top_p=0.9), torch.zeros((1, 4)).bool(), None)
+    options = DeviceDistribution(torch.from_numpy(logits), Sampling(top_p=0.9), torch.zeros((1, 4)).bool(), None)
     generator = np.random.default_rng(3)
     found = Counter(int(options.draw(generator.random(1))[0]) for _ in range(4000))
     assert set(found) == {0, 1, 2}

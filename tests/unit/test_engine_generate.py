@@ -14,7 +14,7 @@ from logos_cli import generate
 from logos_cli.errors import GrammarError, UsageError
 from logos_cli.records import Record, Status
 from logos_cli.workflows.generate.generation import GenerateOptions, Generation
-from logos_cli.workflows.generate.run import PromptRun
+from logos_cli.workflows.generate.run import PromptState
 
 _FAKE: dict[str, Any] = {"backend": "fake", "max_new_tokens": 80}
 
@@ -130,5 +130,5 @@ def test_memory_does_not_grow_with_the_prompts() -> None:
         next(records)
         assert drawn <= number + 40
         if number % 100 == 99:
-            assert sum(type(each) is PromptRun for each in gc.get_objects()) < 40
+            assert sum(type(each) is PromptState for each in gc.get_objects()) < 40
     records.close()

@@ -11,7 +11,7 @@ import pytest
 from logos_cli.backends.base import Backend, LoadOptions, open_model
 from logos_cli.backends.fake import FakeBackend
 from logos_cli.engine import sampler
-from logos_cli.engine.sampler import Options, Sampling, choose
+from logos_cli.engine.sampler import Sampling, TokenDistribution, choose
 from logos_cli.engine.scheduler import Completion, Engine, Request
 from logos_cli.errors import DeviceMemoryError, ExitCode
 from logos_cli.grammar.constrain import grammar
@@ -159,10 +159,10 @@ def test_a_large_vocabulary_is_sampled_as_a_small_one(
 def test_tokens_drawn_anew_follow_what_remains(size: int) -> None:
     logits = np.full((2, size), -20.0, np.float32)
     logits[:, [3, 7, 11]] = np.log([0.5, 0.3, 0.2])
-    options = Options(logits, Sampling(top_p=0.95), seen=np.zeros((2, size), bool))
+    options = TokenDistribution(logits, Sampling(top_p=0.95), seen=np.zeros((2, size), bool))
     found = [options.redraw(1, (k + 0.5) / 1000, [3]) for k in range(1000)]
     assert found.count(7) / 1000 == pytest.approx(0.6, abs=0.01)
     assert set(found) == {7, 11}
     # what top-p has left out comes back when all else has been refused
     assert options.redraw(0, 0.5, [3, 7, 11]) not in (3, 7, 11) if size == 50 else True
-    assert Options(logits[:, :3], Sampling(), seen=np.zeros((2, 3), bool)).redraw(0, 0.5, [0, 1, 2]) is None
+    assert TokenDistribution(logits[:, :3], Sampling(), seen=np.zeros((2, 3), bool)).redraw(0, 0.5, [0, 1, 2]) is None

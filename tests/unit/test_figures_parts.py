@@ -11,8 +11,8 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from logos_cli.evaluators.molecules.sets import first_ones
 from logos_cli.evaluators.proteins.baselines import blosum_scores, mutation_scores
+from logos_cli.evaluators.statistics import first_ones
 from logos_cli.grammar import Form, parse
 from logos_cli.grammar.spec import Kind, Operator
 from logos_cli.objects.material import Material

@@ -15,10 +15,10 @@ from logos_cli.engine.scheduler import Completion, Finish, Request
 from logos_cli.errors import InputError, UsageError
 from logos_cli.grammar import Sentence
 from logos_cli.records import Record, Status
-from logos_cli.tasks.base import Collector, OpenSentence, PromptInfo
+from logos_cli.tasks.base import Collector, PromptInfo, PromptSentence
 from logos_cli.tasks.molecule.plugin import MoleculeTask
 from logos_cli.workflows.generate.generation import GenerateOptions, GenerateTally, Generation
-from logos_cli.workflows.generate.until import Until, Yield
+from logos_cli.workflows.generate.until import Counts, Until
 
 _SMILES = ("CCO", "OCC", "C(C", "CN", "CO", "CCCCCCCC")
 
@@ -67,10 +67,10 @@ def test_what_is_not_understood_is_refused(text: str, said: str, hint: str) -> N
 
 def test_what_is_under_way_counts_as_what_has_come_so_far() -> None:
     until = Until(valid=10)
-    assert not until.expected(Yield(), 9)
-    assert until.expected(Yield(), 10)
-    assert not until.expected(Yield(made=9, valid=4), 9)
-    assert until.expected(Yield(made=9, valid=4), 12)
+    assert not until.expected(Counts(), 9)
+    assert until.expected(Counts(), 10)
+    assert not until.expected(Counts(made=9, valid=4), 9)
+    assert until.expected(Counts(made=9, valid=4), 12)
 
 
 def test_sampling_goes_on_until_there_is_enough_whatever_the_batch_size(molecules: dict[str, Any]) -> None:
@@ -233,7 +233,7 @@ class _Counting(Collector):
         self.numbers.append(record.id.rpartition("#")[2])
         self.n_valid += answer is not None
 
-    def questions(self) -> Sequence[OpenSentence]:
+    def questions(self) -> Sequence[PromptSentence]:
         assert len(self.numbers) == 6
         return [MoleculeTask().from_payload("CCCC").checked(), MoleculeTask().from_payload("OC").checked()]
 

@@ -12,7 +12,7 @@ from logos_cli.errors import InputError, LogosError
 from logos_cli.evaluators.base import Context, Subject, Unavailable
 from logos_cli.evaluators.molecules import properties, reference
 from logos_cli.evaluators.molecules.plugin import PLUGIN
-from logos_cli.evaluators.novelty import Part, embedded_index
+from logos_cli.evaluators.novelty import KeyKind, embedded_index
 from logos_cli.evaluators.reference import ReferenceSet
 from logos_cli.grammar import Form
 from logos_cli.objects.complex import Complex
@@ -177,4 +177,4 @@ def test_novelty_beside_what_the_model_was_trained_on():
     # a drug of every collection, and a chain that nobody registers
     assert score("CC(C)Cc1ccc(cc1)C(C)C(=O)O")["molecule_novel_nano"] is False
     assert score("FC(F)(F)OCCN(CC#C)C(=O)c1cc2sccc2[se]1")["molecule_novel_nano"] is True
-    assert len(embedded_index().keys(Part.MOLECULE)) > 600_000
+    assert len(embedded_index().keys(KeyKind.MOLECULE)) > 600_000

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from logos_cli.errors import MissingError, ModelError
-from logos_cli.evaluators.novelty import FILE, HashedKeys, Part, TrainingIndex, embedded_index, keys_of
+from logos_cli.evaluators.novelty import FILE, HashedKeys, KeyKind, TrainingIndex, embedded_index, keys_of
 from logos_cli.objects.antibody import Antibody
 from logos_cli.objects.complex import Complex
 from logos_cli.objects.material import Material
@@ -46,16 +46,16 @@ def test_what_is_not_in_it_is_rarely_found():
 
 def test_parts_of_objects():
     assert set(keys_of(Reaction(("OC(C)=O", "OCC"), "CCOC(C)=O"))) == {
-        (Part.MOLECULE, smiles) for smiles in ("CC(=O)O", "CCO", "CCOC(C)=O")
+        (KeyKind.MOLECULE, smiles) for smiles in ("CC(=O)O", "CCO", "CCOC(C)=O")
     }
-    assert set(keys_of(Complex((Protein("MK", (0,)),), "OCC"))) == {(Part.PROTEIN, "MK"), (Part.MOLECULE, "CCO")}
-    assert list(keys_of(Antibody(("EV", "DI")))) == [(Part.ANTIBODY, "EV/DI")]
+    assert set(keys_of(Complex((Protein("MK", (0,)),), "OCC"))) == {(KeyKind.PROTEIN, "MK"), (KeyKind.MOLECULE, "CCO")}
+    assert list(keys_of(Antibody(("EV", "DI")))) == [(KeyKind.ANTIBODY, "EV/DI")]
     framework = Material("[Zn].[Cu]", ("c1cc(ccc1C(=O)[O-])C(=O)[O-]",))
     assert list(keys_of(framework)) == [
-        (Part.MATERIAL, f"[Cu].[Zn]/{TERE}"),
-        (Part.NODE, "[Cu]"),
-        (Part.NODE, "[Zn]"),
-        (Part.LINKER, TERE),
+        (KeyKind.MATERIAL, f"[Cu].[Zn]/{TERE}"),
+        (KeyKind.NODE, "[Cu]"),
+        (KeyKind.NODE, "[Zn]"),
+        (KeyKind.LINKER, TERE),
     ]
 
 
@@ -71,11 +71,11 @@ def test_an_index_is_read_as_it_was_written(tmp_path):
     assert first.getvalue() == second.getvalue()
     (tmp_path / FILE).write_bytes(first.getvalue())
     again = TrainingIndex.load(tmp_path / FILE)
-    assert "CCO" in again.keys(Part.MOLECULE)
-    assert "CCN" not in again.keys(Part.MOLECULE)
-    assert "MKV" in again.keys(Part.PROTEIN)
+    assert "CCO" in again.keys(KeyKind.MOLECULE)
+    assert "CCN" not in again.keys(KeyKind.MOLECULE)
+    assert "MKV" in again.keys(KeyKind.PROTEIN)
     with pytest.raises(MissingError, match="no part 'linker'"):
-        again.keys(Part.LINKER)
+        again.keys(KeyKind.LINKER)
     (tmp_path / FILE).write_bytes(first.getvalue()[:-40])
     with pytest.raises(ModelError, match="damaged"):
         TrainingIndex.load(tmp_path / FILE)
@@ -85,22 +85,22 @@ def test_an_index_is_read_as_it_was_written(tmp_path):
 
 def test_an_index_of_other_canonical_smiles_is_refused():
     index = TrainingIndex(make(Molecule("CCO"), Protein("MK")).parts, {"rdkit": "2019.03", "probes": ["OCC", "CCN"]})
-    assert "MK" in index.keys(Part.PROTEIN)
+    assert "MK" in index.keys(KeyKind.PROTEIN)
     with pytest.raises(ModelError, match=r"1 of 2 canonical SMILES in another way than RDKit 2019\.03"):
-        index.keys(Part.MOLECULE)
+        index.keys(KeyKind.MOLECULE)
 
 
 def test_the_embedded_index():
     path = data_path("tokenizers", EMBEDDED, FILE)
     assert path.stat().st_size < 3_000_000
     index = embedded_index()
-    assert set(index.parts) == set(Part)
+    assert set(index.parts) == set(KeyKind)
     probes = index.about["probes"]
     assert len(probes) == 200
-    assert all(smiles in index.keys(Part.MOLECULE) for smiles in probes)
-    assert all(index.keys(part).false_positive_rate < 1.6e-5 for part in Part)
-    assert TERE in index.keys(Part.LINKER)
-    assert np.mean([word in index.keys(Part.PROTEIN) for word in words(5000, 3)]) < 0.001
+    assert all(smiles in index.keys(KeyKind.MOLECULE) for smiles in probes)
+    assert all(index.keys(part).false_positive_rate < 1.6e-5 for part in KeyKind)
+    assert TERE in index.keys(KeyKind.LINKER)
+    assert np.mean([word in index.keys(KeyKind.PROTEIN) for word in words(5000, 3)]) < 0.001
 
 
 def test_training_molecules_are_known_and_held_out_ones_are_new(shared_data):
@@ -115,7 +115,7 @@ def test_training_molecules_are_known_and_held_out_ones_are_new(shared_data):
             if not is_closed(source):
                 valid = split.strip() == "valid" or split_of(smiles, 0.003) == "valid"
                 (new if valid else known).append(smiles)
-    keys = embedded_index().keys(Part.MOLECULE)
+    keys = embedded_index().keys(KeyKind.MOLECULE)
 
     def share_known(sample: list[str]) -> float:
         return float(np.mean([key in keys for smiles in sample for _, key in keys_of(Molecule(smiles))]))

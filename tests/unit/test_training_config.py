@@ -8,7 +8,7 @@ import pytest
 
 from logos_cli.errors import InputError, UsageError
 from logos_cli.training.config import MAY_CHANGE, DataConfig, LoraConfig, ScheduleConfig, TrainConfig, differences
-from logos_cli.training.config_file import load_config, parse_setting
+from logos_cli.training.config_file import load_config, parse_setting, with_values
 from logos_cli.training.run.optimization import is_decaying, learning_rate_factor
 
 
@@ -27,7 +27,7 @@ def test_a_file_is_read_into_its_tables(tmp_path):
     assert config.data == DataConfig(weights={"a": 1.0, "b": 0.5}, answer_only=("a",))
     assert config.optimizer.learning_rate == 1.0
     assert config.lora == LoraConfig(rank=4)
-    assert TrainConfig().with_values({"lora.rank": 4}).lora == LoraConfig(rank=4)
+    assert with_values(TrainConfig(), {"lora.rank": 4}).lora == LoraConfig(rank=4)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_flags_are_checked_like_the_file():
     with pytest.raises(UsageError, match=r"table\.key=value"):
         parse_setting("seed=3")
     with pytest.raises(UsageError, match="no key"):
-        TrainConfig().with_values({"run.sede": 3})
+        with_values(TrainConfig(), {"run.sede": 3})
 
 
 def test_what_may_change_exists_and_the_rest_is_told():
@@ -86,7 +86,7 @@ def test_what_may_change_exists_and_the_rest_is_told():
     assert known >= MAY_CHANGE
     assert all(is_dataclass(getattr(TrainConfig(), part.name)) for part in fields(TrainConfig) if part.name != "lora")
     old = TrainConfig().to_dict()
-    new = TrainConfig().with_values({"optimizer.beta1": 0.5, "run.compile": True, "schedule.n_steps": 2000}).to_dict()
+    new = with_values(TrainConfig(), {"optimizer.beta1": 0.5, "run.compile": True, "schedule.n_steps": 2000}).to_dict()
     assert differences(old, new) == ["optimizer.beta1: 0.9 -> 0.5"]
 
 

@@ -15,7 +15,7 @@ from logos_cli.grammar import Form
 from logos_cli.grammar.spec import Kind, Operator
 from logos_cli.resources import data_path
 from logos_cli.training.corpus.encoder import SentenceEncoder
-from logos_cli.training.corpus.parts import Part, StoredPart
+from logos_cli.training.corpus.parts import CorpusPart, StoredPart
 from logos_cli.training.corpus.shards import Corpus
 from logos_cli.training.corpus.vocabulary import Vocabulary
 from logos_cli.training.corpus.writer import HELD_OUT, SEEN, CorpusWriter, checked_weights
@@ -217,7 +217,7 @@ def test_weights_that_do_not_fit_are_refused(weights, message):
 
 def test_a_part_that_is_damaged_is_named(vocabulary, tmp_path):
     path = tmp_path / "0.npz"
-    Part({("molecule", "train", "molecule"): [molecule("CCO")]}).write(path, SentenceEncoder(vocabulary), 99)
+    CorpusPart({("molecule", "train", "molecule"): [molecule("CCO")]}).write(path, SentenceEncoder(vocabulary), 99)
     content = path.read_bytes()
     for cut in range(0, len(content), 37):
         path.write_bytes(content[:cut])

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from logos_cli.errors import UsageError
 from logos_cli.training.resolve import resolve
 from logos_cli.training.run import checkpoint
-from logos_cli.training.run.distributed import World, start
+from logos_cli.training.run.distributed import ProcessGroup, start
 from logos_cli.training.run.journal import read_journal
 from logos_cli.training.run.loop import Trainer
 from tests.unit.training_corpora import CONFIG, write_corpus
@@ -109,4 +109,4 @@ def test_the_device_is_checked():
         start("gpu")
     with pytest.raises(UsageError, match=r"no device cuda:99"):
         start("cuda:99")
-    assert start("cpu") == World(0, 1, torch.device("cpu"))
+    assert start("cpu") == ProcessGroup(0, 1, torch.device("cpu"))

@@ -19,7 +19,7 @@ from logos_cli.training.run import checkpoint
 from logos_cli.training.run.journal import Journal, read_journal
 from logos_cli.training.run.loop import Trainer, TrainingError
 from logos_cli.training.run.report import Silent
-from logos_cli.training.run.signals import Outcome
+from logos_cli.training.run.signals import RunEnd
 from tests.unit.training_corpora import CONFIG, write_corpus
 
 
@@ -54,7 +54,7 @@ def test_the_held_out_loss_falls_and_samples_become_sentences(corpus, tmp_path):
     )
     before = run.evaluate()
     assert before["molecule"]["loss"] == pytest.approx(5.6, abs=0.3)
-    assert run.run() is Outcome.FINISHED
+    assert run.run() is RunEnd.FINISHED
     last = [line for line in read_journal(tmp_path / "log.jsonl") if "evaluation" in line][-1]
     found = last["evaluation"]["molecule"]
     assert found["loss"] < 1.0
@@ -67,7 +67,7 @@ def test_the_held_out_loss_falls_and_samples_become_sentences(corpus, tmp_path):
 
 def test_a_resumed_run_equals_an_uninterrupted_one(corpus, tmp_path):
     whole = trainer(corpus, tmp_path / "whole")
-    assert whole.run() is Outcome.FINISHED
+    assert whole.run() is RunEnd.FINISHED
     part = trainer(corpus, tmp_path / "part")
     for _ in range(3):
         part.advance()
@@ -75,7 +75,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(corpus, tmp_path):
     part.advance()  # lost: after the checkpoint
     resumed = trainer(corpus, tmp_path / "part")
     assert (resumed.step, resumed.n_tokens) == (3, part.n_tokens - (part.n_tokens - resumed.n_tokens))
-    assert resumed.run() is Outcome.FINISHED
+    assert resumed.run() is RunEnd.FINISHED
     assert same(weights(whole), weights(resumed))
     assert resumed.n_tokens == whole.n_tokens
     assert resumed.epochs() == whole.epochs()
@@ -93,7 +93,7 @@ def test_a_signal_ends_the_run_after_a_checkpoint(corpus, tmp_path, number):
                 os.kill(os.getpid(), number)
 
     run = trainer(corpus, tmp_path, Kill(), schedule__n_steps=10**6)
-    wanted = Outcome.INTERRUPTED if number == signal.SIGINT else Outcome.TERMINATED
+    wanted = RunEnd.INTERRUPTED if number == signal.SIGINT else RunEnd.TERMINATED
     assert run.run() is wanted
     assert signal.getsignal(number) is before
     assert checkpoint.read_state(checkpoint.latest(tmp_path / "checkpoints"))["step"] == 3
@@ -105,7 +105,7 @@ def test_a_signal_in_a_step_abandons_it(corpus, tmp_path, monkeypatch):
     run.advance()
     run.signals.received = signal.SIGTERM
     before = weights(run)
-    assert run.advance() is Outcome.TERMINATED
+    assert run.advance() is RunEnd.TERMINATED
     assert run.step == 1
     assert same(before, weights(run))
 
@@ -113,7 +113,7 @@ def test_a_signal_in_a_step_abandons_it(corpus, tmp_path, monkeypatch):
 def test_the_time_given_is_kept(corpus, tmp_path):
     run = trainer(corpus, tmp_path, schedule__n_steps=10**6)
     start = time.monotonic()
-    assert run.run(deadline=start + 1.5) is Outcome.TIME_UP
+    assert run.run(deadline=start + 1.5) is RunEnd.TIME_UP
     assert time.monotonic() - start < 8
     assert checkpoint.read_state(checkpoint.latest(tmp_path / "checkpoints"))["step"] == run.step > 0
 
@@ -251,7 +251,7 @@ def test_a_log_line_cut_off_by_a_kill_is_left_out(tmp_path):
 def test_other_shapes_and_ways_to_compute_learn_too(corpus, tmp_path, values):
     config = CONFIG.with_values({"schedule.n_steps": 12, "evaluation.every_steps": 0, **values})
     run = Trainer(corpus, resolve(config, corpus), tmp_path)
-    assert run.run() is Outcome.FINISHED
+    assert run.run() is RunEnd.FINISHED
     losses = [line["loss"] for line in read_journal(tmp_path / "log.jsonl") if "loss" in line]
     assert losses[-1] < losses[0] - 0.5
 

@@ -18,7 +18,7 @@ from logos_cli.training.model import add_tokens, build_model, find_base, new_mod
 from logos_cli.training.plan import make_plan
 from logos_cli.training.resolve import resolve
 from logos_cli.training.run.loop import Trainer
-from logos_cli.training.run.signals import Outcome
+from logos_cli.training.run.signals import RunEnd
 from tests.unit.training_corpora import CONFIG, NANO, write_corpus
 
 SHAPE = ModelConfig(hidden_size=32, intermediate_size=64, n_layers=2, n_heads=2, context_length=128)
@@ -83,7 +83,7 @@ def test_a_foreign_model_learns_the_tags(foreign, corpus, tmp_path):
     assert run.model.get_input_embeddings().weight.shape[0] == run.model.lm_head.weight.shape[0] == n_tokens
     assert run.model.get_input_embeddings().weight.dtype == torch.float32
     before = run.evaluate()["molecule"]["loss"]
-    assert run.run() is Outcome.FINISHED
+    assert run.run() is RunEnd.FINISHED
     assert run.evaluate()["molecule"]["loss"] < before - 1
     path = run.export(tmp_path / "model")
     assert json.loads((path / "config.json").read_text())["dtype"] == "bfloat16"
@@ -151,7 +151,7 @@ def test_adapters_are_trained_saved_and_merged(foreign, corpus, tmp_path):
     resumed = run_from(corpus, foreign, tmp_path / "run", **values)
     assert resumed.step == 5
     outcomes = run.run(), resumed.run()
-    assert outcomes == (Outcome.FINISHED, Outcome.FINISHED)
+    assert outcomes == (RunEnd.FINISHED, RunEnd.FINISHED)
     mine, theirs = (dict(one.module.named_parameters()) for one in (run, resumed))
     assert all(torch.equal(mine[name], theirs[name]) for name in mine)
     assert torch.equal(frozen, run.model.model.layers[0].self_attn.q_proj.base_layer.weight)

@@ -31,7 +31,7 @@ LOG = logging.getLogger("logos_cli.llamacpp")
 LOG.addHandler(logging.NullHandler())  # else logging itself prints warnings of a program that sets up none
 
 
-class _Sayings:
+class _LogCapture:
     """What llama.cpp says: handed on line by line, the last complaints kept for error messages."""
 
     def __init__(self) -> None:
@@ -73,7 +73,7 @@ class _Sayings:
         return lines[0].partition(": ")[2] or lines[0] if lines else "llama.cpp gives no reason"
 
 
-_sayings = _Sayings()
+_sayings = _LogCapture()
 _received: list[int] = []
 """Signals that came while they were held back."""
 

@@ -26,7 +26,7 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RetryPolicy:
     """How long to wait, in seconds, and how often to try.
 
     The wait before the n-th retry is drawn uniformly from 0 to ``first_s * 2**n``, at most ``longest_s``: many
@@ -59,7 +59,7 @@ class RefusalError(ModelError):
         self.status = status
 
 
-class _Stay(urllib.request.HTTPRedirectHandler):
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
     """Follows no redirect: it could carry prompts and key to another host."""
 
     def redirect_request(
@@ -82,10 +82,10 @@ class Server:
 
     url: str
     key: str | None = field(default=None, repr=False)
-    patience: Patience = field(default_factory=Patience)
+    patience: RetryPolicy = field(default_factory=RetryPolicy)
 
     @classmethod
-    def at(cls, url: str, key: str | None, patience: Patience) -> Server:
+    def at(cls, url: str, key: str | None, patience: RetryPolicy) -> Server:
         """Take an address as users give it, with or without ``/v1``.
 
         Raises
@@ -158,7 +158,7 @@ class Server:
         request = urllib.request.Request(url, body, headers)  # noqa: S310 - the scheme has been checked
         # a proxy of the environment leads out, not back to this machine
         proxies = urllib.request.ProxyHandler({} if self.is_local else None)
-        opener = urllib.request.build_opener(_Stay, proxies)
+        opener = urllib.request.build_opener(_NoRedirect, proxies)
         with opener.open(request, timeout=self.patience.timeout_s) as response:
             content = response.read(_LARGEST_ANSWER)
         return json.loads(content)

@@ -23,7 +23,7 @@ from logos_cli.backends.base import (
     TextAnswer,
     TextQuery,
 )
-from logos_cli.backends.remote.http import Patience, RefusalError, Server
+from logos_cli.backends.remote.http import RefusalError, RetryPolicy, Server
 from logos_cli.errors import MissingError, ModelError, UsageError
 from logos_cli.grammar.spec import Kind, Operator
 from logos_cli.resources import EMBEDDED
@@ -273,9 +273,9 @@ class Remote(BackendType):
         return RemoteCheckpoint(server, options.model)
 
 
-def _patience() -> Patience:
+def _patience() -> RetryPolicy:
     """Return how long to wait and how often to try, as the environment says."""
-    usual = Patience()
+    usual = RetryPolicy()
     try:
         timeout_s = float(os.environ.get(_TIMEOUT) or usual.timeout_s)
         tries = int(os.environ.get(_TRIES) or usual.tries)
@@ -283,7 +283,7 @@ def _patience() -> Patience:
         raise UsageError(f"{_TIMEOUT} or {_TRIES} is no number") from error
     if timeout_s <= 0 or tries < 1:
         raise UsageError(f"{_TIMEOUT} must be more than 0, and {_TRIES} at least 1")
-    return Patience(tries=tries, timeout_s=timeout_s)
+    return RetryPolicy(tries=tries, timeout_s=timeout_s)
 
 
 PLUGIN = Remote()

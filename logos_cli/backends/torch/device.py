@@ -41,7 +41,7 @@ def prepare() -> None:
 
 
 @contextmanager
-def explained() -> Iterator[None]:
+def translate_errors() -> Iterator[None]:
     """Turn PyTorch's errors of memory and of lost devices into ours."""
     import torch
 

@@ -27,10 +27,10 @@ from logos_cli.backends.torch.device import (
     choose_dtype,
     default_threads,
     devices,
-    explained,
     free_bytes,
     prepare,
     set_fastest_threads,
+    translate_errors,
 )
 from logos_cli.backends.torch.weights import read_tensors, stored_type
 from logos_cli.checkpoints.config import DecoderConfig
@@ -101,7 +101,7 @@ class TorchBackend(TensorBackend):
             n_positions = max(_rounded(needed, _POSITIONS), 2 * n_positions)
         if self._graphs is not None:
             self._graphs.forget()
-        with explained():
+        with translate_errors():
             decoder.reserve(len(self._length), min(n_positions, _rounded(self.context_tokens + 1, _KEYS)))
 
     def prefill_tensor(self, slots: Sequence[int], prompts: Sequence[Sequence[int]]) -> torch.Tensor:
@@ -114,7 +114,7 @@ class TorchBackend(TensorBackend):
             self._length[slot] = len(tokens)
         self._grow()
         n_tokens = sum(map(len, prompts))
-        with torch.inference_mode(), explained(), self._timed("prompt", n_tokens):
+        with torch.inference_mode(), translate_errors(), self._timed("prompt", n_tokens):
             return self._decoder.prefill(slots, prompts)
 
     def step_tensor(self, slots: Sequence[int], tokens: Sequence[int]) -> torch.Tensor:
@@ -127,7 +127,7 @@ class TorchBackend(TensorBackend):
             ids[slot] = token
             self._length[slot] += 1
         self._grow()
-        with torch.inference_mode(), explained(), self._timed("step", n_rows):
+        with torch.inference_mode(), translate_errors(), self._timed("step", n_rows):
             logits = self._step(ids, positions)
             if len(slots) < n_rows:
                 logits = logits[torch.tensor(slots, device=logits.device)]
@@ -154,7 +154,7 @@ class TorchBackend(TensorBackend):
         import torch
 
         length = self._length[target] = self._length[source]
-        with torch.inference_mode(), explained():
+        with torch.inference_mode(), translate_errors():
             self._decoder.copy(source, target, length)
 
     def free(self, slot: int) -> None:
@@ -168,7 +168,7 @@ class TorchBackend(TensorBackend):
         from logos_cli.backends.torch.logps import token_logps
 
         n_tokens = sum(map(len, sequences))
-        with torch.inference_mode(), explained(), self._timed("score", n_tokens):
+        with torch.inference_mode(), translate_errors(), self._timed("score", n_tokens):
             return token_logps(self._decoder, sequences)
 
 
@@ -297,7 +297,7 @@ class TorchCheckpoint(Checkpoint):
         from logos_cli.backends.torch.decoder import Decoder
 
         stages = self.stages()
-        with explained():
+        with translate_errors():
             tensors = read_tensors(files, self.dtype, self._place)
             decoder = Decoder(shape, tensors, stages, self._quantization)
         threads = self._set_threads(decoder)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from logos_cli.benchmarks.base import Figure, Outcome
+from logos_cli.benchmarks.base import CaseOutcome, Figure
 from logos_cli.errors import LogosError, MissingError
 from logos_cli.evaluators.base import Estimate
 from logos_cli.evaluators.statistics import mean
@@ -49,7 +49,7 @@ _NOT_ASKED = "not docked: --dock was not given"
 _NONE_SCORED = "no ligand was docked"
 
 
-def dock_ligands(receptor: str, reference_file: str, outcomes: Sequence[Outcome], options: DockOptions) -> None:
+def dock_ligands(receptor: str, reference_file: str, outcomes: Sequence[CaseOutcome], options: DockOptions) -> None:
     """Add to each outcome of a case what Vina says of its ligands and of the reference ligand.
 
     A receptor that cannot be prepared, and a ligand that cannot be docked, leave their reason instead.
@@ -66,7 +66,7 @@ def dock_ligands(receptor: str, reference_file: str, outcomes: Sequence[Outcome]
     MissingError
         If what docking needs is not installed.
     """
-    from logos_cli.docking.candidates import Candidate
+    from logos_cli.docking.candidates import LigandCandidate
     from logos_cli.docking.options import DockOptions as Options
     from logos_cli.docking.place import BoxOptions
     from logos_cli.docking.session import Session
@@ -79,7 +79,9 @@ def dock_ligands(receptor: str, reference_file: str, outcomes: Sequence[Outcome]
     scores: dict[str, float | None] = dict.fromkeys(wanted)
     reasons: dict[str, str] = {}
     try:
-        candidates = [Candidate(Record(str(number), "molecule", ""), smiles) for number, smiles in enumerate(wanted)]
+        candidates = [
+            LigandCandidate(Record(str(number), "molecule", ""), smiles) for number, smiles in enumerate(wanted)
+        ]
         for smiles, docked in zip(wanted, Session(receptor, chosen).dock(candidates), strict=True):
             if docked.poses:
                 scores[smiles] = docked.poses[0].vina_kcal_per_mol
@@ -94,7 +96,7 @@ def dock_ligands(receptor: str, reference_file: str, outcomes: Sequence[Outcome]
         one["reasons"] = {smiles: reasons[smiles] for smiles in mine if smiles in reasons}
 
 
-def figures(outcomes: Sequence[Outcome]) -> dict[str, Estimate]:
+def figures(outcomes: Sequence[CaseOutcome]) -> dict[str, Estimate]:
     """Return means over pockets; a pocket in which nothing could be docked has no part in them."""
     docked = [one for one in outcomes if "vina" in one]
     if not docked:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from logos_cli.benchmarks.base import Benchmark, Case, Figure, Outcome, data_file, percent
+from logos_cli.benchmarks.base import Benchmark, Case, CaseOutcome, Figure, data_file, percent
 from logos_cli.benchmarks.ligand import docking
 from logos_cli.errors import InputError, LogosError, MoleculeError
 from logos_cli.evaluators.base import Estimate
@@ -75,17 +75,17 @@ class LigandBenchmark(Benchmark):
                 truth = {"reference": item.ligand, "receptor": str(path), "posed": str(ligand)}
                 yield Case(id, (Entry(id, item, entries[0].source),), truth)
 
-    def outcome(self, case: Case, records: Sequence[Record]) -> Outcome:
+    def outcome(self, case: Case, records: Sequence[Record]) -> CaseOutcome:
         """Return the properties of each valid ligand."""
         return _judged([_ligand(record) for record in records], case.truth["reference"])
 
-    def baseline(self, case: Case, data: Path, rng: np.random.Generator) -> Outcome:
+    def baseline(self, case: Case, data: Path, rng: np.random.Generator) -> CaseOutcome:
         """Answer with ligands of other pockets."""
         others = [smiles for smiles in self._references(data) if smiles != case.truth["reference"]]
         drawn = [others[index] for index in rng.integers(len(others), size=_N_SAMPLES)] if others else []
         return _judged(drawn, case.truth["reference"])
 
-    def dock(self, case: Case, outcomes: Sequence[Outcome], options: DockOptions) -> None:
+    def dock(self, case: Case, outcomes: Sequence[CaseOutcome], options: DockOptions) -> None:
         """Dock the different ligands, and the reference ligand from its SMILES too."""
         docking.dock_ligands(case.truth["receptor"], case.truth["posed"], outcomes, options)
 
@@ -93,7 +93,7 @@ class LigandBenchmark(Benchmark):
     def _references(self, data: Path) -> tuple[str, ...]:
         return tuple(case.truth["reference"] for case in self.cases(data))
 
-    def summarise(self, outcomes: Sequence[Outcome]) -> dict[str, Estimate]:
+    def summarise(self, outcomes: Sequence[CaseOutcome]) -> dict[str, Estimate]:
         """Return means over pockets; the pocket is the unit."""
         names = {
             "qed": "QED",
@@ -111,7 +111,7 @@ class LigandBenchmark(Benchmark):
             found[name] = mean(o[key] for o in outcomes if o[key] is not None)
         return found | docking.figures(outcomes)
 
-    def illustrate(self, page: Page, outcomes: Mapping[str, Outcome], data: Path | None) -> None:  # noqa: ARG002
+    def illustrate(self, page: Page, outcomes: Mapping[str, CaseOutcome], data: Path | None) -> None:  # noqa: ARG002
         """Draw the best ligand by QED of some pockets."""
         from logos_cli.chemistry.drawing import draw_molecule
 
@@ -142,7 +142,7 @@ def _ligand(record: Record) -> str | None:
     return parse(record.text, Form.COMPLEX).left[-1].payload
 
 
-def _judged(ligands: Sequence[str | None], reference: str) -> Outcome:
+def _judged(ligands: Sequence[str | None], reference: str) -> CaseOutcome:
     from logos_cli.evaluators.molecules.properties import MeasuredMolecule, morgan_fingerprint
     from logos_cli.evaluators.molecules.sets import internal_diversity
 

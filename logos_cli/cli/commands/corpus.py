@@ -14,7 +14,7 @@ import typer
 
 from logos_cli.cli.base import Command
 from logos_cli.cli.options.common import Inputs, Jobs, RecordFormat, one_of
-from logos_cli.cli.output import Complaints, inputs_or_stdin, open_sink
+from logos_cli.cli.output import ReportedProblems, inputs_or_stdin, open_sink
 from logos_cli.cli.terminal import terminal
 from logos_cli.errors import ExitCode
 from logos_cli.grammar.spec import FORMS
@@ -22,7 +22,7 @@ from logos_cli.resources import EMBEDDED
 
 if TYPE_CHECKING:
     from logos_cli.training.corpus.shards import Corpus
-    from logos_cli.workflows.corpus.build import Outcome
+    from logos_cli.workflows.corpus.build import BuiltPart
     from logos_cli.workflows.corpus.corpus import Report
     from logos_cli.workflows.corpus.view import DomainInfo
 
@@ -184,7 +184,7 @@ class _Watch:
     def __init__(self) -> None:
         self.n_records = 0
         self.n_sentences = 0
-        self._complaints = Complaints()
+        self._complaints = ReportedProblems()
         self._advance: Any = None
 
     @contextmanager
@@ -210,7 +210,7 @@ class _Watch:
             self._advance = advance
             yield
 
-    def see(self, outcome: Outcome) -> None:
+    def see(self, outcome: BuiltPart) -> None:
         """Note what became of one part of the input."""
         self.n_records += outcome.n_records
         self.n_sentences += outcome.n_sentences

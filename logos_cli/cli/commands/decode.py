@@ -8,7 +8,7 @@ import typer
 
 from logos_cli.cli.base import Command
 from logos_cli.cli.options.common import Inputs, Output, Overwrite, one_of
-from logos_cli.cli.output import Complaints, finish, inputs_or_stdin
+from logos_cli.cli.output import ReportedProblems, finish, inputs_or_stdin
 from logos_cli.errors import ExitCode, ToldError
 from logos_cli.records import Record, Tally
 
@@ -71,7 +71,7 @@ def decode(
     from logos_cli.workflows.decode import iter_decoded, write_decoded, writer_for
 
     writer = writer_for(to, output)
-    tally, complaints = Tally(), Complaints()
+    tally, complaints = Tally(), ReportedProblems()
     paths = inputs_or_stdin(inputs)
     with open_output(output, overwrite=overwrite) as stream:
         for record, error in write_decoded(iter_decoded(paths), stream, writer, WriteOptions(conformer, seed)):

@@ -14,7 +14,7 @@ from logos_cli.errors import ExitCode
 
 _GOOD, _BAD, _ABSENT = "ok", "MISSING", "-"
 _STYLES = {_GOOD: "green", _BAD: "bold red", _ABSENT: "yellow"}
-Row = tuple[str, str, str, str]
+ReportLine = tuple[str, str, str, str]
 """Section, name, mark and what there is to say."""
 
 
@@ -46,7 +46,7 @@ def doctor(
     return ExitCode.OK if found["ready"] else ExitCode.FAILED
 
 
-def rows(found: dict[str, Any]) -> Iterator[Row]:
+def rows(found: dict[str, Any]) -> Iterator[ReportLine]:
     """Yield the lines of the report."""
     cpu = found["cpu"]
     yield "system", "logos", _GOOD, found["logos"]

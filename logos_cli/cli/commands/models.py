@@ -19,7 +19,7 @@ from logos_cli.resources import EMBEDDED
 
 if TYPE_CHECKING:
     from logos_cli.checkpoints.gguf.header import GgufHeader
-    from logos_cli.models.card import Facts
+    from logos_cli.models.card import ModelFacts
     from logos_cli.models.verify import Verification
 
 _TYPES = ("auto", "f32", "f16", "bf16", "q8_0")
@@ -178,7 +178,7 @@ def _n_tags() -> int:
     return len(TAGS)
 
 
-def _description(found: Facts) -> list[tuple[str, str]]:
+def _description(found: ModelFacts) -> list[tuple[str, str]]:
     shape = found.shape
     most = sum(found.types.values())
     types = ", ".join(

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from logos_cli.cli.option_specs import Declared, declare
+from logos_cli.cli.option_specs import OptionSpec, option_spec
 from logos_cli.cli.options.common import Overwrite, one_of
 
 # named here as well, so that help and completion load no docking; a test compares
@@ -16,7 +16,7 @@ _BOX, _RECEPTOR, _LIGANDS, _SEARCH, _OUTPUT = "Box", "Receptor", "Ligands", "Sea
 _KEPT = "CCD|A:301"
 
 _AROUND = (
-    declare(
+    option_spec(
         "autobox_ligand",
         str | None,
         None,
@@ -25,7 +25,7 @@ _AROUND = (
         show_default="the site that ligands were made for, or the receptor's only ligand",
         help="Draw the box around a posed ligand, or around a ligand of the receptor.",
     ),
-    declare(
+    option_spec(
         "autobox_site",
         str | None,
         None,
@@ -34,7 +34,7 @@ _AROUND = (
         show_default=False,
         help="Draw it around residues, or around the site of a record.",
     ),
-    declare(
+    option_spec(
         "center",
         str | None,
         None,
@@ -43,7 +43,7 @@ _AROUND = (
         show_default=False,
         help="Centre of the box, Å.",
     ),
-    declare(
+    option_spec(
         "size",
         str | None,
         None,
@@ -52,7 +52,7 @@ _AROUND = (
         show_default="by the atoms; 22 with --center",
         help="Sides of the box, Å.",
     ),
-    declare(
+    option_spec(
         "autobox_add",
         float,
         4.0,
@@ -64,8 +64,10 @@ _AROUND = (
 HOW = (
     *_AROUND,
     # -- receptor
-    declare("keep_water", bool, False, "--keep-water", rich_help_panel=_RECEPTOR, help="Keep the waters in the box."),
-    declare(
+    option_spec(
+        "keep_water", bool, False, "--keep-water", rich_help_panel=_RECEPTOR, help="Keep the waters in the box."
+    ),
+    option_spec(
         "keep",
         list[str] | None,
         None,
@@ -74,7 +76,7 @@ HOW = (
         show_default="metals and cofactors in the box",
         help="Keep this heterogen. May be given again.",
     ),
-    declare(
+    option_spec(
         "drop",
         list[str] | None,
         None,
@@ -83,7 +85,7 @@ HOW = (
         show_default=False,
         help="Leave this heterogen out. May be given again.",
     ),
-    declare(
+    option_spec(
         "flex",
         str | None,
         None,
@@ -92,7 +94,7 @@ HOW = (
         show_default=False,
         help="Residues whose side chains move; each pose is written with where they end.",
     ),
-    declare(
+    option_spec(
         "ph",
         float,
         7.4,
@@ -102,7 +104,7 @@ HOW = (
         help="pH whose dominant charges receptor and ligands get.",
     ),
     # -- ligands
-    declare(
+    option_spec(
         "as_given",
         bool,
         False,
@@ -110,7 +112,7 @@ HOW = (
         rich_help_panel=_LIGANDS,
         help="Dock ligands with the charges that they are given with.",
     ),
-    declare(
+    option_spec(
         "stereo",
         bool,
         False,
@@ -119,13 +121,13 @@ HOW = (
         help="Dock every stereoisomer that a ligand leaves open.",
     ),
     # -- search
-    declare(
+    option_spec(
         "exhaustiveness", int, 32, min=1, metavar="N", rich_help_panel=_SEARCH, help="Independent runs of the search."
     ),
-    declare(
+    option_spec(
         "num_modes", int, 9, min=1, metavar="N", rich_help_panel=_SEARCH, help="Poses kept of each ligand, at most."
     ),
-    declare(
+    option_spec(
         "energy_range",
         float,
         3.0,
@@ -133,7 +135,7 @@ HOW = (
         rich_help_panel=_SEARCH,
         help="Drop poses that are worse than the best by more (kcal/mol).",
     ),
-    declare(
+    option_spec(
         "cpu",
         int | None,
         None,
@@ -143,7 +145,7 @@ HOW = (
         show_default="all",
         help="Cores; each docks a ligand of its own.",
     ),
-    declare(
+    option_spec(
         "engine",
         str,
         "auto",
@@ -152,7 +154,7 @@ HOW = (
         autocompletion=one_of(*ENGINES),
         help="What searches: the vina package, or a program on the PATH.",
     ),
-    declare(
+    option_spec(
         "time_per_ligand",
         str | None,
         None,
@@ -161,14 +163,14 @@ HOW = (
         show_default="no limit",
         help="Give up a ligand that takes longer.",
     ),
-    declare("check", bool, False, "--check", rich_help_panel=_OUTPUT, help="Test each best pose with PoseBusters."),
+    option_spec("check", bool, False, "--check", rich_help_panel=_OUTPUT, help="Test each best pose with PoseBusters."),
 )
 """What every command that docks may be told."""
 
 _RECEPTOR_FILE = "PDB, mmCIF or BinaryCIF, plain or compressed."
 
 
-def elsewhere(panel: str, default_receptor: str | bool, *names: str) -> tuple[Declared, ...]:
+def elsewhere(panel: str, default_receptor: str | bool, *names: str) -> tuple[OptionSpec, ...]:
     """Return the options of a command that docks beside other things: a receptor, how, and the search's own seed.
 
     Parameters
@@ -181,7 +183,7 @@ def elsewhere(panel: str, default_receptor: str | bool, *names: str) -> tuple[De
         Of ``HOW``; all of them if there are none.
     """
     how = [each for each in HOW if not names or each.name in names]
-    receptor = declare(
+    receptor = option_spec(
         "receptor",
         str | None,
         None,
@@ -191,17 +193,17 @@ def elsewhere(panel: str, default_receptor: str | bool, *names: str) -> tuple[De
         show_default=default_receptor,
         help=f"What to dock into: {_RECEPTOR_FILE}",
     )
-    seed = declare("dock_seed", int, 1, min=0, metavar="N", help="Seed of conformers and search.")
+    seed = option_spec("dock_seed", int, 1, min=0, metavar="N", help="Seed of conformers and search.")
     return tuple(each.within(panel) for each in (receptor, *how, seed))
 
 
-def not_default(options: Iterable[Declared], values: Mapping[str, Any]) -> list[str]:
+def not_default(options: Iterable[OptionSpec], values: Mapping[str, Any]) -> list[str]:
     """Return the spellings of those options that have another value than their default."""
     return [f"--{each.name.replace('_', '-')}" for each in options if values[each.name] != each.default]
 
 
 OPTIONS = (
-    Declared(
+    OptionSpec(
         "arguments",
         Annotated[
             list[str] | None,
@@ -212,8 +214,8 @@ OPTIONS = (
             ),
         ],
     ),
-    declare("receptor", str, ..., "--receptor", "-r", metavar="FILE", help=_RECEPTOR_FILE),
-    declare(
+    option_spec("receptor", str, ..., "--receptor", "-r", metavar="FILE", help=_RECEPTOR_FILE),
+    option_spec(
         "ligands",
         list[str] | None,
         None,
@@ -224,7 +226,7 @@ OPTIONS = (
         help="SMILES, SDF, MOL2, or records with a molecule or complex. May be given again.",
     ),
     *_AROUND,
-    declare(
+    option_spec(
         "autobox_pocket",
         str | None,
         None,
@@ -234,8 +236,8 @@ OPTIONS = (
         help="Draw it around the site that the language model predicts.",
     ),
     *HOW[len(_AROUND) :],
-    declare("structure_model", int, 1, min=1, metavar="N", rich_help_panel=_RECEPTOR, help="Model of an ensemble."),
-    declare(
+    option_spec("structure_model", int, 1, min=1, metavar="N", rich_help_panel=_RECEPTOR, help="Model of an ensemble."),
+    option_spec(
         "seed",
         int,
         1,
@@ -244,7 +246,7 @@ OPTIONS = (
         rich_help_panel=_SEARCH,
         help="Of conformers and search. Results do not depend on --cpu.",
     ),
-    declare(
+    option_spec(
         "score_only",
         bool,
         False,
@@ -252,10 +254,10 @@ OPTIONS = (
         rich_help_panel=_SEARCH,
         help="Score the given poses; search nothing.",
     ),
-    declare(
+    option_spec(
         "minimize", bool, False, "--minimize", rich_help_panel=_SEARCH, help="Relax the given poses and score them."
     ),
-    declare(
+    option_spec(
         "reference",
         str | None,
         None,
@@ -264,7 +266,7 @@ OPTIONS = (
         show_default=False,
         help="Tell the RMSD of each pose to the known one in this file, symmetry counted.",
     ),
-    declare(
+    option_spec(
         "output",
         str | None,
         None,
@@ -275,7 +277,7 @@ OPTIONS = (
         show_default="records on stdout",
         help="poses.sdf[.gz], records.jsonl[.gz], or a directory for both, receptor and arguments.",
     ),
-    declare(
+    option_spec(
         "format",
         str | None,
         None,
@@ -287,11 +289,11 @@ OPTIONS = (
         show_default="by --output",
         help="What to write.",
     ),
-    Declared("overwrite", Overwrite, False),
-    declare(
+    OptionSpec("overwrite", Overwrite, False),
+    option_spec(
         "resume", bool, False, "--resume", rich_help_panel=_OUTPUT, help="Continue in the directory of an earlier run."
     ),
-    declare(
+    option_spec(
         "report",
         str | None,
         None,
@@ -300,9 +302,9 @@ OPTIONS = (
         show_default=False,
         help="Show the best ligands on a page that opens offline: drawing, pose, scores, contacts.",
     ),
-    declare("report_top", int, 10, min=1, metavar="N", rich_help_panel=_OUTPUT, help="So many of them."),
-    declare(
+    option_spec("report_top", int, 10, min=1, metavar="N", rich_help_panel=_OUTPUT, help="So many of them."),
+    option_spec(
         "dry_run", bool, False, "--dry-run", rich_help_panel=_OUTPUT, help="Show box, engine and values; dock nothing."
     ),
-    declare("offline", bool, False, "--offline", hidden=True, help="Docking never needs the network; for scripts."),
+    option_spec("offline", bool, False, "--offline", hidden=True, help="Docking never needs the network; for scripts."),
 )

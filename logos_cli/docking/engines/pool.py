@@ -13,11 +13,11 @@ from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from typing import IO, Any, Self
 
-from logos_cli.docking.engines.server import Docked, Job, Result, Task
+from logos_cli.docking.engines.server import Docked, Result, ServerSetup, Task
 from logos_cli.errors import LogosError
 from logos_cli.processes.environment import Failure, worker_environment
 
-__all__ = ["Docked", "Failure", "Job", "Pool", "Result", "Task"]
+__all__ = ["Docked", "Failure", "Pool", "Result", "ServerSetup", "Task"]
 
 _AHEAD = 2
 """So many ligands a worker lie at the server, so that no worker waits."""
@@ -40,7 +40,7 @@ class Pool:
         If the engine refuses the receptor or cannot be started.
     """
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: ServerSetup) -> None:
         self.job = job
         self._messages: SimpleQueue[Any] = SimpleQueue()
         task_end, self._tasks_fd = os.pipe()

@@ -39,7 +39,7 @@ _TITLE = "the ligand"
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class ServerSetup:
     """All that the server is told before the ligands."""
 
     engine: str
@@ -180,7 +180,7 @@ class _Worker:
 
 @dataclass(slots=True)
 class _Server:
-    job: Job
+    job: ServerSetup
     engine: engines.Engine
     checker: Checker | None
     answers: IO[bytes]
@@ -304,7 +304,7 @@ def serve(requests_fd: int, answers_fd: int) -> None:
     requests = Connection(requests_fd, writable=False)
     answers = os.fdopen(answers_fd, "wb")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Vina prints
-    job: Job = requests.recv()
+    job: ServerSetup = requests.recv()
     try:
         libraries.load("meeko")  # before forking: its workers need not
         engine = engines.start(job.engine, job.target, job.search)

@@ -22,9 +22,9 @@ from logos_cli.docking import libraries
 from logos_cli.docking.receptor.repair import Built, Repaired
 from logos_cli.errors import LogosError, StructureError, UsageError
 from logos_cli.structure.ligand import build, chemistry
-from logos_cli.structure.ligand.smiles import Chemist
+from logos_cli.structure.ligand.smiles import LigandSmilesResolver
 from logos_cli.structure.ligands import Ligand
-from logos_cli.structure.model import Model
+from logos_cli.structure.model import StructureModel
 from logos_cli.structure.types import Residue
 
 if TYPE_CHECKING:
@@ -234,7 +234,7 @@ def _add(typed: Typed, monomer: Any, built: Built) -> None:
 # -- everything else -----------------------------------------------------------------------------------
 
 
-def type_extra(model: Model, ligand: Ligand, ph: float) -> tuple[list[TypedAtom], list[str]]:
+def type_extra(model: StructureModel, ligand: Ligand, ph: float) -> tuple[list[TypedAtom], list[str]]:
     """Type a metal, a cofactor or a modified residue; its bonds come from its definition.
 
     Returns
@@ -256,7 +256,7 @@ def type_extra(model: Model, ligand: Ligand, ph: float) -> tuple[list[TypedAtom]
     return found + [_by_element(model, ligand, atom, notes) for atom in rest], notes
 
 
-def _by_element(model: Model, ligand: Ligand, atom: int, notes: list[str]) -> TypedAtom:
+def _by_element(model: StructureModel, ligand: Ligand, atom: int, notes: list[str]) -> TypedAtom:
     number = int(model.elements[atom])
     symbol = gemmi.Element(number).name
     kind = {"N": "NA", "O": "OA", "S": "SA", "Se": "S"}.get(symbol, symbol)
@@ -268,7 +268,7 @@ def _by_element(model: Model, ligand: Ligand, atom: int, notes: list[str]) -> Ty
     return TypedAtom(residue, residue.name, model.atom_name(atom), number, (x, y, z), kind)
 
 
-def _by_bonds(model: Model, ligand: Ligand, atoms: Sequence[int], ph: float) -> list[TypedAtom]:
+def _by_bonds(model: StructureModel, ligand: Ligand, atoms: Sequence[int], ph: float) -> list[TypedAtom]:
     """Type through a molecule made of the components' definitions.
 
     Raises
@@ -312,9 +312,11 @@ def _fragments(molecule: Chem.Mol) -> Iterable[tuple[Chem.Mol, Sequence[int]]]:
     return zip(parts, mapping, strict=True)
 
 
-def _molecule(model: Model, ligand: Ligand, wanted: set[int]) -> tuple[Chem.Mol, dict[int, tuple[Residue, str]]]:
+def _molecule(
+    model: StructureModel, ligand: Ligand, wanted: set[int]
+) -> tuple[Chem.Mol, dict[int, tuple[Residue, str]]]:
     """Return the molecule of a group without metals and unmodelled atoms, and whose atom each row is."""
-    chemist = Chemist(model)
+    chemist = LigandSmilesResolver(model)
     definitions = [chemist.definition(residue) for residue in ligand.residues]
     if any(each is None for each in definitions):
         raise StructureError("the component dictionary does not know it")
@@ -348,7 +350,7 @@ def _molecule(model: Model, ligand: Ligand, wanted: set[int]) -> tuple[Chem.Mol,
     return molecule.GetMol(), {new: owners[old] for new, old in enumerate(kept)}
 
 
-def _open_ends(model: Model, ligand: Ligand) -> set[int]:
+def _open_ends(model: StructureModel, ligand: Ligand) -> set[int]:
     """Return the atoms of a group that are bonded to the chain: backbone ends of a modified residue, and links."""
     from logos_cli.structure.contacts import is_bond
 

@@ -26,7 +26,7 @@ from logos_cli.errors import InputError, StructureError, UsageError
 from logos_cli.io.input import Input
 from logos_cli.resources import cache_dir
 from logos_cli.structure import read as reading
-from logos_cli.structure.model import Model
+from logos_cli.structure.model import StructureModel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -129,7 +129,7 @@ class Receptor:
         return np.array(positions).reshape(-1, 3), np.array(owners, dtype=np.intp), residues
 
 
-def read_model(source: Input, number: int = 1) -> Model:
+def read_model(source: Input, number: int = 1) -> StructureModel:
     """Read the structure of a receptor.
 
     Raises
@@ -140,11 +140,11 @@ def read_model(source: Input, number: int = 1) -> Model:
     data = source.read()
     if not data.strip():
         raise InputError("the file is empty", source=source.name, hint="check that it was written completely")
-    return Model(reading.load(data, source.name), source.name, number)
+    return StructureModel(reading.load(data, source.name), source.name, number)
 
 
 def prepare(
-    model: Model,
+    model: StructureModel,
     box: Box,
     options: ReceptorOptions | None = None,
     *,
@@ -205,7 +205,7 @@ def _notes(n_added: int) -> list[str]:
     return [f"{atoms} built"]
 
 
-def _check_positions(model: Model, chosen: Selection) -> None:
+def _check_positions(model: StructureModel, chosen: Selection) -> None:
     """Refuse residues with two atoms at one point, whose hydrogens would have no direction."""
     for chain in chosen.chains:
         for each in chain:
@@ -298,7 +298,7 @@ def as_mmcif(structure: gemmi.Structure) -> str:
 # -- cache ---------------------------------------------------------------------------------------------
 
 
-def _key(model: Model, chosen: Selection, options: ReceptorOptions) -> str:
+def _key(model: StructureModel, chosen: Selection, options: ReceptorOptions) -> str:
     """Hash what the prepared receptor depends on: the atoms chosen, the options, the programs."""
     digest = hashlib.sha256()
     stated = {

@@ -16,7 +16,7 @@ import numpy as np
 from logos_cli.docking import libraries
 from logos_cli.docking.receptor.selection import NUCLEOTIDES, STANDARD, Standard
 from logos_cli.errors import StructureError
-from logos_cli.structure.model import Model
+from logos_cli.structure.model import StructureModel
 from logos_cli.structure.types import Residue
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Repaired:
     n_added: int
 
 
-def repair(model: Model, chains: list[list[Standard]], ph: float) -> Repaired:
+def repair(model: StructureModel, chains: list[list[Standard]], ph: float) -> Repaired:
     """Add missing heavy atoms and the hydrogens of a pH.
 
     Loops that have no coordinates are not built, and their ends get no charge.
@@ -94,7 +94,7 @@ def repair(model: Model, chains: list[list[Standard]], ph: float) -> Repaired:
     return _read(fixer, residues, n_added)
 
 
-def _topology(model: Model, chains: list[list[Standard]]) -> tuple[Any, Any]:
+def _topology(model: StructureModel, chains: list[list[Standard]]) -> tuple[Any, Any]:
     """Return the residues as OpenMM's topology with standard bonds, and the positions."""
     app, unit = libraries.load("openmm.app"), libraries.load("openmm.unit")
     topology = app.Topology()
@@ -120,7 +120,7 @@ def app_vec(xyz: list[float]) -> Any:
     return libraries.load("openmm").Vec3(*xyz)
 
 
-def _is_joined(model: Model, one: Standard, other: Standard) -> bool:
+def _is_joined(model: StructureModel, one: Standard, other: Standard) -> bool:
     ends = [
         next((atom for name, _, atom in each.atoms if name == wanted), None)
         for each, wanted in ((one, "C"), (other, "N"))

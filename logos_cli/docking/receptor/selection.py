@@ -16,7 +16,7 @@ from logos_cli.errors import StructureError
 from logos_cli.structure import residue_names
 from logos_cli.structure.ligand.dictionary import component
 from logos_cli.structure.ligands import Ligand, find_ligands
-from logos_cli.structure.model import Model
+from logos_cli.structure.model import StructureModel
 from logos_cli.structure.types import Residue, Role
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ class Keep:
     drop: tuple[str, ...] = ()
 
 
-def select(model: Model, box: Box, keep: Keep, occupied: NDArray[np.float64] | None = None) -> Selection:
+def select(model: StructureModel, box: Box, keep: Keep, occupied: NDArray[np.float64] | None = None) -> Selection:
     """Return what of a model makes the receptor of a box.
 
     Parameters
@@ -216,7 +216,7 @@ def select(model: Model, box: Box, keep: Keep, occupied: NDArray[np.float64] | N
 
 @dataclass(slots=True)
 class _Chooser:
-    model: Model
+    model: StructureModel
     box: Box
     keep: Keep
     occupied: NDArray[np.float64] | None
@@ -314,7 +314,7 @@ def _counted(names: Counter[str]) -> str:
     return ", ".join(name if count == 1 else f"{count} {name}" for name, count in sorted(names.items()))
 
 
-def _standard(model: Model, residue: Residue) -> Standard | None:
+def _standard(model: StructureModel, residue: Residue) -> Standard | None:
     """Return a polymer residue under its standard name, None if the force field has none."""
     name, renamed = _AS_STANDARD.get(residue.name, (residue.name, {}))
     variant = None
@@ -340,7 +340,7 @@ def _heavy_names(name: str) -> dict[str, int]:
     return {} if known is None else dict(known.elements)
 
 
-def _hydrogen_names(model: Model, residue: Residue) -> set[str]:
+def _hydrogen_names(model: StructureModel, residue: Residue) -> set[str]:
     atoms = range(residue.first, residue.last)
     return {model.atom_name(atom) for atom in atoms if int(model.elements[atom]) in (1, 119)}
 

@@ -8,9 +8,8 @@ from functools import cached_property, lru_cache
 from typing import Protocol, Self
 
 from logos_cli.errors import LogosError, MoleculeError
-from logos_cli.evaluators.molecules.sets import Keys
-from logos_cli.evaluators.novelty import Part, embedded_index, keys_of, material_key, nodes_of
-from logos_cli.evaluators.reference import KnownKeys, ReferenceSet
+from logos_cli.evaluators.novelty import KeyKind, embedded_index, keys_of, material_key, nodes_of
+from logos_cli.evaluators.reference import Keys, KnownKeys, ReferenceSet
 from logos_cli.objects.material import Material
 from logos_cli.tasks.material.frameworks import check_node, framework_key
 
@@ -18,7 +17,7 @@ from logos_cli.tasks.material.frameworks import check_node, framework_key
 class Library(Protocol):
     """Known frameworks and building blocks."""
 
-    def keys(self, part: Part) -> Keys:
+    def keys(self, part: KeyKind) -> Keys:
         """Return the known keys of one part."""
 
 
@@ -32,12 +31,12 @@ class FrameworkLibrary:
         The keys of the frameworks, their nodes and their linkers.
     """
 
-    parts: dict[Part, KnownKeys]
+    parts: dict[KeyKind, KnownKeys]
 
     @classmethod
     def of(cls, frameworks: Iterable[Material]) -> Self:
         """Return the library of frameworks; those that RDKit does not read are left out."""
-        found: dict[Part, set[str]] = {Part.MATERIAL: set(), Part.NODE: set(), Part.LINKER: set()}
+        found: dict[KeyKind, set[str]] = {KeyKind.MATERIAL: set(), KeyKind.NODE: set(), KeyKind.LINKER: set()}
         for item in frameworks:
             try:
                 keys = list(keys_of(item))
@@ -47,7 +46,7 @@ class FrameworkLibrary:
                 found[part].add(key)
         return cls({part: KnownKeys(keys) for part, keys in found.items()})
 
-    def keys(self, part: Part) -> KnownKeys:
+    def keys(self, part: KeyKind) -> KnownKeys:
         """Return the keys of one part."""
         return self.parts[part]
 
@@ -123,12 +122,12 @@ class Framework:
     @cached_property
     def new_nodes(self) -> list[str]:
         """Different nodes that the library does not have."""
-        return _unknown(self.nodes, self._library.keys(Part.NODE))
+        return _unknown(self.nodes, self._library.keys(KeyKind.NODE))
 
     @cached_property
     def new_linkers(self) -> list[str]:
         """Different linkers that the library does not have."""
-        return _unknown(self.linkers, self._library.keys(Part.LINKER))
+        return _unknown(self.linkers, self._library.keys(KeyKind.LINKER))
 
     @cached_property
     def sequence(self) -> str:
@@ -138,7 +137,7 @@ class Framework:
     @property
     def is_novel(self) -> bool:
         """Whether the library has no framework of the same node and linkers."""
-        return self.sequence not in self._library.keys(Part.MATERIAL)
+        return self.sequence not in self._library.keys(KeyKind.MATERIAL)
 
     @property
     def key(self) -> str:

@@ -136,8 +136,7 @@ class MaterialEvaluator(Evaluator):
         context: Context,  # noqa: ARG002
     ) -> Mapping[str, Estimate]:
         """Return the rates."""
-        from logos_cli.evaluators.molecules.sets import first_ones
-        from logos_cli.evaluators.statistics import share
+        from logos_cli.evaluators.statistics import first_ones, share
 
         seen = list(observations)
         first = first_ones([each.sequence for each in seen])

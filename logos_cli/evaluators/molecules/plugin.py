@@ -366,9 +366,9 @@ def _computed(molecule: MeasuredMolecule, name: str, context: Context) -> Value:
         lists = (("PAINS", molecule.pains_alerts), ("Brenk", molecule.brenk_alerts))
         return "; ".join(f"{title} {alert}" for title, found in lists for alert in found)
     if name == "molecule_novel_nano":
-        from logos_cli.evaluators.novelty import Part, embedded_index
+        from logos_cli.evaluators.novelty import KeyKind, embedded_index
 
-        return molecule.canonical_smiles not in embedded_index().keys(Part.MOLECULE)
+        return molecule.canonical_smiles not in embedded_index().keys(KeyKind.MOLECULE)
     if name == "molecule_valid":
         return True
     return _beside_reference(molecule, name, _reference(context))

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Final, Protocol
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,8 @@ from rdkit import DataStructs, rdBase
 
 from logos_cli.errors import MissingError
 from logos_cli.evaluators.base import Estimate
-from logos_cli.evaluators.statistics import bootstrap, mean, share
+from logos_cli.evaluators.reference import Keys
+from logos_cli.evaluators.statistics import bootstrap, first_ones, mean, share
 
 if TYPE_CHECKING:
     from rdkit.DataStructs import ExplicitBitVect
@@ -29,23 +30,6 @@ MOST_PAIRED: Final = 10_000
 _ROWS_AT_ONCE: Final = 256
 _AT_ONCE: Final = 1 << 12
 """Molecules whose bits are counted together: as many as a processor's cache holds."""
-
-
-class Keys(Protocol):
-    """Strings that are known."""
-
-    def __contains__(self, key: str, /) -> bool:
-        """Whether a string is among them."""
-
-
-def first_ones(keys: Sequence[Hashable | None]) -> list[bool]:
-    """Return which keys come for the first time; None never does."""
-    seen: set[Hashable] = set()
-    flags = []
-    for key in keys:
-        flags.append(key is not None and key not in seen)
-        seen.add(key)
-    return flags
 
 
 def uniqueness(keys: Sequence[str], first: int | None = None) -> Estimate:

@@ -25,7 +25,7 @@ from logos_cli.evaluators.molecules.sets import (
     packed,
     uniqueness,
 )
-from logos_cli.evaluators.novelty import Part, embedded_index
+from logos_cli.evaluators.novelty import KeyKind, embedded_index
 from logos_cli.evaluators.statistics import distance, mean, share
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ class MoleculeSet:
             "unique_at_1000": lambda: uniqueness(self._smiles, 1000),
             "unique_at_10000": lambda: uniqueness(self._smiles, 10_000),
             "guacamol_uniqueness": lambda: uniqueness([each.flat for each in self._valid]),
-            "molecule_novelty_nano": lambda: novelty(self._smiles, embedded_index().keys(Part.MOLECULE)),
+            "molecule_novelty_nano": lambda: novelty(self._smiles, embedded_index().keys(KeyKind.MOLECULE)),
             "valid_novel_unique_nano": self._valid_novel_unique,
             "molecule_novelty": lambda: novelty(self._smiles, self._compared_with.keys),
             "guacamol_novelty": lambda: novelty([each.flat for each in self._valid], self._compared_with.flat_keys),
@@ -188,7 +188,7 @@ class MoleculeSet:
 
     def _valid_novel_unique(self) -> Estimate:
         """Return the share of all records that are valid, new to the embedded model and no repeat."""
-        known = embedded_index().keys(Part.MOLECULE)
+        known = embedded_index().keys(KeyKind.MOLECULE)
         good = sum(smiles not in known for smiles in dict.fromkeys(self._smiles))
         return share([True] * good + [False] * (self._n_all - good))
 

@@ -32,7 +32,7 @@ def products_of(reactants: Sequence[tuple[str, ...]], load: LoadOptions, backend
     """
     from logos_cli.engine.sampler import Sampling
     from logos_cli.engine.scheduler import Engine
-    from logos_cli.engine.texts import TextEngine
+    from logos_cli.engine.texts import CompletionEngine
 
     likelihood = likelihood_of(load, backend)
     model = likelihood.model
@@ -52,7 +52,7 @@ def products_of(reactants: Sequence[tuple[str, ...]], load: LoadOptions, backend
     engine = (
         Engine(model, sampling, batch_size=min(_BATCH_SIZE, len(requests)), seed=0)
         if isinstance(model, Backend)
-        else TextEngine(model, sampling, batch_size=_BATCH_SIZE, seed=0)
+        else CompletionEngine(model, sampling, batch_size=_BATCH_SIZE, seed=0)
     )
     for completion in engine.run(requests) if requests else ():
         place = places[completion.index]

@@ -24,8 +24,8 @@ from logos_cli.structure import read as reading
 from logos_cli.structure import sequence as sequences
 from logos_cli.structure.contacts import Neighbours
 from logos_cli.structure.ligands import Ligand, find_ligands, is_relevant, surroundings
-from logos_cli.structure.model import Model
-from logos_cli.structure.sequence import Mapped
+from logos_cli.structure.model import StructureModel
+from logos_cli.structure.sequence import MappedChain
 from logos_cli.structure.site_centre import site_centre
 from logos_cli.structure.types import Chain
 
@@ -200,22 +200,22 @@ def read_structure(source: Input, cutoff_angstrom: float = CUTOFF_ANGSTROM) -> K
     return KnownStructure(source.name, source.sha256, known, positions, tuple(map(str, relevant)))
 
 
-def _model(source: Input) -> Model:
+def _model(source: Input) -> StructureModel:
     try:
-        return Model(reading.load(source.read(), source.name), source.name)
+        return StructureModel(reading.load(source.read(), source.name), source.name)
     except (RuntimeError, ValueError, IndexError) as error:  # what gemmi throws at a damaged file
         raise reading.explain(error, source.name) from error
 
 
-def _sites(model: Model, chain: Chain, lined: set[int]) -> dict[str, frozenset[int]]:
+def _sites(model: StructureModel, chain: Chain, lined: set[int]) -> dict[str, frozenset[int]]:
     return {each.sequence: frozenset(_places(each, lined)) for each in _mapped(model, chain)}
 
 
-def _mapped(model: Model, chain: Chain) -> tuple[Mapped, Mapped]:
+def _mapped(model: StructureModel, chain: Chain) -> tuple[MappedChain, MappedChain]:
     return sequences.full(model, chain), sequences.observed(model, chain)
 
 
-def _places(mapped: Mapped, lined: set[int]) -> Iterator[int]:
+def _places(mapped: MappedChain, lined: set[int]) -> Iterator[int]:
     return (place for place, index in enumerate(mapped.members) if index in lined)
 
 

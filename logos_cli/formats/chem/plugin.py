@@ -120,8 +120,8 @@ def _is_reaction(word: str) -> bool:
 def _iter_list(source: Input, options: ReadOptions) -> Iterator[Entry]:
     """Yield the entries of a SMILES list, in constant memory but for the names."""
     from logos_cli.chemistry.smiles_check import is_surely_valid
-    from logos_cli.formats.chem.entries import molecule_entry
-    from logos_cli.formats.chem.reactions import reaction_entry
+    from logos_cli.formats.reaction_entries import reaction_entry
+    from logos_cli.formats.smiles_entries import molecule_entry
 
     ids = UniqueIds()
     provenance = source.provenance

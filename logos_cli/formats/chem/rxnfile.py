@@ -11,7 +11,7 @@ from rdkit import Chem
 from logos_cli.chemistry.molblock import read_molblock
 from logos_cli.errors import FormatError, InputError, LogosError
 from logos_cli.formats.base import Entry, ReadOptions
-from logos_cli.formats.chem.reactions import to_entry
+from logos_cli.formats.reaction_entries import to_entry
 from logos_cli.grammar import Form
 from logos_cli.io.ids import UniqueIds
 from logos_cli.io.input import Input

@@ -17,19 +17,19 @@ from logos_cli.objects.molecule import Molecule
 from logos_cli.objects.protein import Protein
 from logos_cli.structure import sequence as sequences
 from logos_cli.structure.contacts import Contact, Neighbours
-from logos_cli.structure.ligand.smiles import Chemist, LigandSmiles
-from logos_cli.structure.ligand.user_molecule import Given, is_selection, read_given
-from logos_cli.structure.ligands import Ligand, Surroundings, find_ligands, is_additive, is_relevant, surroundings
-from logos_cli.structure.model import Model
+from logos_cli.structure.ligand.smiles import LigandSmiles, LigandSmilesResolver
+from logos_cli.structure.ligand.user_molecule import UserMolecule, is_selection, read_given
+from logos_cli.structure.ligands import Ligand, LigandContacts, find_ligands, is_additive, is_relevant, surroundings
+from logos_cli.structure.model import StructureModel
 from logos_cli.structure.select import listing, select_chains, select_ligands
-from logos_cli.structure.sequence import Mapped
+from logos_cli.structure.sequence import MappedChain
 from logos_cli.structure.types import Role
 
 _SITE_FORMS = frozenset((Form.SITE, Form.EXPANDED, Form.TRANSFORMATION, Form.SEARCH))
 _NEED_LIGAND = frozenset((Form.COMPLEX, Form.SITE, Form.EXPANDED, Form.TRANSFORMATION, Form.MOLECULE))
 
 
-class Encoder:
+class EntryBuilder:
     """Makes the entries of one model.
 
     Parameters
@@ -42,7 +42,7 @@ class Encoder:
         Path and hash of the file.
     """
 
-    def __init__(self, model: Model, options: ReadOptions, title: str, provenance: dict[str, Any]) -> None:
+    def __init__(self, model: StructureModel, options: ReadOptions, title: str, provenance: dict[str, Any]) -> None:
         self.model = model
         self.options = options
         self.title = title
@@ -55,7 +55,7 @@ class Encoder:
         )
         self._inside = frozenset(index for chain in self.chains for index in chain.members)
         self.ligands = [ligand for ligand in self.ligands if self._inside.isdisjoint(r.index for r in ligand.residues)]
-        self._mapped: dict[int, Mapped] = {}
+        self._mapped: dict[int, MappedChain] = {}
 
     def entries(self) -> Iterator[Entry]:
         """Yield the entries.
@@ -82,7 +82,9 @@ class Encoder:
 
     # -- which ligands -----------------------------------------------------------------------------
 
-    def _chosen(self) -> tuple[list[Given | LogosError], list[tuple[Ligand, Surroundings, Given | None]]]:
+    def _chosen(
+        self,
+    ) -> tuple[list[UserMolecule | LogosError], list[tuple[Ligand, LigandContacts, UserMolecule | None]]]:
         """Return molecules that bring their own place, and ligands of the structure with what they touch."""
         text = self.options.ligand
         if text is None:
@@ -107,10 +109,10 @@ class Encoder:
             return False
 
     def _placed(
-        self, molecules: Sequence[Given | LogosError]
-    ) -> tuple[list[Given | LogosError], list[tuple[Ligand, Surroundings, Given | None]]]:
-        own: list[Given | LogosError] = []
-        matched: list[tuple[Ligand, Surroundings, Given | None]] = []
+        self, molecules: Sequence[UserMolecule | LogosError]
+    ) -> tuple[list[UserMolecule | LogosError], list[tuple[Ligand, LigandContacts, UserMolecule | None]]]:
+        own: list[UserMolecule | LogosError] = []
+        matched: list[tuple[Ligand, LigandContacts, UserMolecule | None]] = []
         for molecule in molecules:
             if isinstance(molecule, LogosError) or self._touches(molecule):
                 own.append(molecule)
@@ -127,13 +129,13 @@ class Encoder:
             matched += [(ligand, self._touched(ligand), molecule) for ligand in same]
         return own, matched
 
-    def _touches(self, molecule: Given) -> bool:
+    def _touches(self, molecule: UserMolecule) -> bool:
         if molecule.positions is None:
             return False
         return bool(self._protein_contacts(molecule.positions))
 
-    def _relevant(self) -> list[tuple[Ligand, Surroundings, Given | None]]:
-        found: list[tuple[Ligand, Surroundings, Given | None]] = []
+    def _relevant(self) -> list[tuple[Ligand, LigandContacts, UserMolecule | None]]:
+        found: list[tuple[Ligand, LigandContacts, UserMolecule | None]] = []
         if not self.chains:
             return found
         for ligand in self.ligands:
@@ -154,7 +156,7 @@ class Encoder:
         """Positions of the chains' heavy atoms."""
         return self.model.positions_of(self._inside)
 
-    def _touched(self, ligand: Ligand) -> Surroundings:
+    def _touched(self, ligand: Ligand) -> LigandContacts:
         return surroundings(self.model, self.neighbours, ligand, self._inside, self.options.cutoff_angstrom)
 
     def _protein_contacts(self, positions: np.ndarray[Any, np.dtype[np.float64]]) -> dict[int, Contact]:
@@ -175,7 +177,7 @@ class Encoder:
 
     # -- entries -----------------------------------------------------------------------------------
 
-    def _ligand_entry(self, ligand: Ligand, touched: Surroundings, given: Given | None) -> Entry:
+    def _ligand_entry(self, ligand: Ligand, touched: LigandContacts, given: UserMolecule | None) -> Entry:
         first = ligand.residues[0]
         id = self.ids.take(f"{self.title}:{first.chain}:{ligand.title}:{first.number_text}")
         source = self._source(self._describe(ligand, touched))
@@ -193,16 +195,16 @@ class Encoder:
                 source["ligand"]["file"] = given.source
         return self._entry(id, source, smiles.smiles if smiles else None, touched.contacts)
 
-    def _smiles(self, ligand: Ligand, given: Given | None) -> LigandSmiles:
+    def _smiles(self, ligand: Ligand, given: UserMolecule | None) -> LigandSmiles:
         if given is not None:
-            return Chemist(self.model, given.molecule).smiles(ligand)
+            return LigandSmilesResolver(self.model, given.molecule).smiles(ligand)
         return self._chemist.smiles(ligand)
 
     @cached_property
-    def _chemist(self) -> Chemist:
-        return Chemist(self.model)
+    def _chemist(self) -> LigandSmilesResolver:
+        return LigandSmilesResolver(self.model)
 
-    def _given_entry(self, given: Given | LogosError) -> Entry:
+    def _given_entry(self, given: UserMolecule | LogosError) -> Entry:
         if isinstance(given, LogosError):
             return Entry(self.ids.take(f"{self.title}:ligand"), None, dict(self.provenance), given)
         id = self.ids.take(f"{self.title}:{given.title.replace(' ', '_')}")
@@ -257,7 +259,7 @@ class Encoder:
             item = Complex((protein,)) if self.options.form is Form.SEARCH else protein
             yield Entry(self.ids.take(f"{self.title}:{chain.name}"), item, source)
 
-    def _map(self, number: int) -> Mapped:
+    def _map(self, number: int) -> MappedChain:
         if number not in self._mapped:
             chain = self.chains[number]
             full = self.options.sequence == "full"
@@ -270,7 +272,7 @@ class Encoder:
         options = self.options
         source = {
             **self.provenance,
-            "format": self.model.loaded.kind,
+            "format": self.model.file.kind,
             "model": self.model.number,
             "atoms": len(self.model.positions),
             "waters": self.model.n_waters,
@@ -284,7 +286,7 @@ class Encoder:
         source["notes"] = list(self.model.notes.lines)
         return source
 
-    def _describe(self, ligand: Ligand, touched: Surroundings) -> dict[str, Any]:
+    def _describe(self, ligand: Ligand, touched: LigandContacts) -> dict[str, Any]:
         first = ligand.residues[0]
         found: dict[str, Any] = {"component": ligand.title, "chain": first.chain, "number": first.number}
         if first.insertion:

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 
 from logos_cli.errors import LogosError, StructureError
 from logos_cli.formats.base import Entry, ReadOptions
-from logos_cli.formats.structure.entries import Encoder
+from logos_cli.formats.structure.entries import EntryBuilder
 from logos_cli.io.input import Input
 from logos_cli.io.reopen import remember
 from logos_cli.objects.molecule import Molecule
 from logos_cli.structure import read as reading
 from logos_cli.structure.ligand.chem_comp import ChemComps
-from logos_cli.structure.model import Model
+from logos_cli.structure.model import StructureModel
 
 _PDB_CODE = re.compile(r"[0-9][A-Za-z0-9]{3}|pdb_[0-9a-z]{8}", re.IGNORECASE)
 
@@ -80,8 +80,8 @@ def _entries(source: Input, options: ReadOptions) -> Iterator[Entry]:
     else:
         title = source.stem
     try:
-        model = Model(loaded, source.name, options.model)
-        yield from Encoder(model, options, title, provenance).entries()
+        model = StructureModel(loaded, source.name, options.model)
+        yield from EntryBuilder(model, options, title, provenance).entries()
     except LogosError as error:
         raise error.at(source.name) from error
 

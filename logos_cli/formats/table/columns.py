@@ -181,7 +181,7 @@ class Columns:
             sentence = parse(_text(values, "sentence"))
             return Entry(entry_id, from_sentence(sentence), source, form=sentence.form)
         if "smiles" in values:
-            from logos_cli.formats.chem.entries import molecule_entry
+            from logos_cli.formats.smiles_entries import molecule_entry
 
             return molecule_entry(_text(values, "smiles"), entry_id, source, options)
         if "metal" in values:
@@ -239,7 +239,7 @@ def _list(values: Mapping[str, Any], role: str) -> list[str]:
 
 
 def _reaction(values: Mapping[str, Any], entry_id: str, source: dict[str, Any], options: ReadOptions) -> Entry:
-    from logos_cli.formats.chem.reactions import reaction_entry, split_components, to_entry
+    from logos_cli.formats.reaction_entries import reaction_entry, split_components, to_entry
 
     if "rxn" in values:
         return reaction_entry(_text(values, "rxn").split(maxsplit=1)[0], entry_id, source, options)

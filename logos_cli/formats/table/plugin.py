@@ -24,7 +24,7 @@ _JSON_OBJECT = re.compile(rb"\s*\{\s*\"")
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TableRow:
     """One row: its line (or, in a JSON array, its number) and its cells by column name."""
 
     line: int
@@ -81,18 +81,18 @@ class TableFormat(Format):
         return {"csv": CsvWriter, "tsv": TsvWriter, "json": JsonWriter, "table": TextTableWriter}
 
 
-def _json_entry(row: Row, ids: UniqueIds, source: Input, options: ReadOptions) -> Entry:
+def _json_entry(row: TableRow, ids: UniqueIds, source: Input, options: ReadOptions) -> Entry:
     columns = Columns(options.form)
     try:
         if row.problem is None:
             columns = Columns.choose({key: value for key, value in row.cells.items() if value is not None}, options, "")
     except LogosError as error:
         error.source = None
-        row = Row(row.line, row.cells, error)
+        row = TableRow(row.line, row.cells, error)
     return _entry(row, columns, ids, source, options)
 
 
-def _entry(row: Row, columns: Columns, ids: UniqueIds, source: Input, options: ReadOptions) -> Entry:
+def _entry(row: TableRow, columns: Columns, ids: UniqueIds, source: Input, options: ReadOptions) -> Entry:
     cells = row.cells
     named = [key for key in cells if key.strip().lower() in ID_COLUMNS and cells[key] not in (None, "")]
     entry_id = ids.take(str(cells[named[0]]) if named else f"{source.stem}:{row.line}")
@@ -123,7 +123,7 @@ def _split(line: str, delimiter: str) -> list[str]:
     return [cell.strip().strip('"').strip() for cell in line.split(delimiter)]
 
 
-def _iter_csv(source: Input) -> Iterator[Row]:
+def _iter_csv(source: Input) -> Iterator[TableRow]:
     lines = (f"{line}\n" for line in source.text_lines())
     header = next((line for line in lines if line.strip()), "")
     delimiter = _delimiter(header)
@@ -151,20 +151,20 @@ def _csv_rows(lines: Iterator[str], delimiter: str, source: Input) -> Iterator[t
         yield cells, reader.line_num
 
 
-def _row(names: list[str], cells: list[str], line: int) -> Row:
+def _row(names: list[str], cells: list[str], line: int) -> TableRow:
     problem = None
     if len(cells) != len(names):
         problem = FormatError(
             f"the row has {len(cells)} columns, the header {len(names)}", hint="quote cells that hold the delimiter"
         )
     values = {name: cell.strip() for name, cell in zip(names, cells, strict=False)}
-    return Row(line, values, problem)
+    return TableRow(line, values, problem)
 
 
 # -- JSON ----------------------------------------------------------------------------------------------------
 
 
-def _iter_json(source: Input) -> Iterator[Row]:
+def _iter_json(source: Input) -> Iterator[TableRow]:
     """Yield the objects of JSON lines, or of one array, which is read as a whole."""
     if _JSON_ARRAY.match(source.head):
         try:
@@ -181,13 +181,15 @@ def _iter_json(source: Input) -> Iterator[Row]:
             try:
                 yield _json_row(json.loads(line), number)
             except (ValueError, RecursionError) as error:
-                yield Row(number, {}, FormatError(f"not a line of JSON: {error}"))
+                yield TableRow(number, {}, FormatError(f"not a line of JSON: {error}"))
 
 
-def _json_row(value: object, number: int) -> Row:
+def _json_row(value: object, number: int) -> TableRow:
     if isinstance(value, dict):
-        return Row(number, value)
-    return Row(number, {}, FormatError("not a JSON object", hint="each row is an object whose keys are the columns"))
+        return TableRow(number, value)
+    return TableRow(
+        number, {}, FormatError("not a JSON object", hint="each row is an object whose keys are the columns")
+    )
 
 
 PLUGIN = TableFormat()

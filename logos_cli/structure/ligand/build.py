@@ -28,7 +28,7 @@ _PERIODIC = Chem.GetPeriodicTable()
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Fragment:
     """One residue of a ligand: its definition, and where its atoms are (Å)."""
 
     component: Component
@@ -46,7 +46,7 @@ class Link:
 class Builder:
     """Puts the atoms and bonds of all parts into one molecule."""
 
-    def __init__(self, parts: Sequence[Part], links: tuple[Link, ...]) -> None:
+    def __init__(self, parts: Sequence[Fragment], links: tuple[Link, ...]) -> None:
         self.parts = parts
         self.links = links
         self.index: dict[tuple[int, int], int] = {}

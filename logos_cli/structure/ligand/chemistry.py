@@ -12,7 +12,7 @@ from rdkit.Chem import rdCIPLabeler
 from rdkit.Geometry import Point3D
 
 from logos_cli.errors import MoleculeError
-from logos_cli.structure.ligand.build import NON_METALS, Builder, Link, Part, Position, sanitize
+from logos_cli.structure.ligand.build import NON_METALS, Builder, Fragment, Link, Position, sanitize
 from logos_cli.structure.ligand.dictionary import Component
 
 _TETRAHEDRAL = (Chem.ChiralType.CHI_TETRAHEDRAL_CW, Chem.ChiralType.CHI_TETRAHEDRAL_CCW)
@@ -28,7 +28,7 @@ class Drawing:
     n_atoms: int
 
 
-def draw(parts: Sequence[Part], links: Iterable[Link] = ()) -> Drawing:
+def draw(parts: Sequence[Fragment], links: Iterable[Link] = ()) -> Drawing:
     """Return the canonical isomeric SMILES of linked components.
 
     A bond between two parts takes the place of a hydrogen at each end, or of a leaving group that the
@@ -52,7 +52,7 @@ def draw(parts: Sequence[Part], links: Iterable[Link] = ()) -> Drawing:
     return Drawing(str(Chem.MolToSmiles(molecule)), molecule.GetNumAtoms())
 
 
-def _draw_whole(part: Part) -> Drawing | None:
+def _draw_whole(part: Fragment) -> Drawing | None:
     """Draw a component whose atoms all have coordinates, from a molecule that is made once; None for any other."""
     atoms = part.component.atoms
     positions = [part.positions.get(atom.name) for atom in atoms]
@@ -71,7 +71,7 @@ def _draw_whole(part: Part) -> Drawing | None:
 @lru_cache(maxsize=512)
 def _flat(definition: Component) -> tuple[Chem.Mol, bool]:
     """Return a component without stereo, and whether it may get marks that :func:`drop_stereo` removes."""
-    builder = Builder((Part(definition, {}),), ())
+    builder = Builder((Fragment(definition, {}),), ())
     molecule = builder.molecule()
     sanitize(molecule, definition.id)
     has_marks = not builder.numbers.isdisjoint(_PSEUDO_CHIRAL) or not NON_METALS.issuperset(builder.numbers)
@@ -86,7 +86,7 @@ def molecule_of(definition: Component) -> Chem.Mol:
     MoleculeError
         If the definition is no molecule that chemistry software accepts.
     """
-    builder = Builder((Part(definition, {}),), ())
+    builder = Builder((Fragment(definition, {}),), ())
     molecule = builder.molecule()
     sanitize(molecule, definition.id)
     _set_stereo(builder, molecule)

@@ -14,7 +14,7 @@ from logos_cli.structure.binarycif import Column, Strings, categories, columns, 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Row = tuple[str, str, str, str, str, bytes, bytes]
+ComponentRow = tuple[str, str, str, str, str, bytes, bytes]
 
 _ORDERS = {"SING": 1, "DOUB": 2, "TRIP": 3, "QUAD": 4}
 _WANTED = {
@@ -26,7 +26,7 @@ _ATOM_TYPE = np.dtype([("number", "u1"), ("charge", "i1"), ("hydrogens", "u1"), 
 _BOND_TYPE = np.dtype([("first", "<u2"), ("second", "<u2"), ("order", "u1"), ("stereo", "S1")])
 
 
-def rows(path: Path) -> Iterator[Row]:
+def rows(path: Path) -> Iterator[ComponentRow]:
     """Yield (id, type, parent, letter, atom names, atoms, bonds) for each component with a heavy atom."""
     block = unpack(path.read_bytes())[0]
     tables = {name: columns(category, _WANTED[name]) for name, category in categories(block, _WANTED)}

@@ -14,7 +14,7 @@ from logos_cli.structure.ligand import build, chemistry
 from logos_cli.structure.ligand.chem_comp import ChemComps
 from logos_cli.structure.ligand.dictionary import Component, component
 from logos_cli.structure.ligands import Ligand
-from logos_cli.structure.model import Model
+from logos_cli.structure.model import StructureModel
 from logos_cli.structure.types import Residue
 
 if TYPE_CHECKING:
@@ -31,15 +31,15 @@ class LigandSmiles:
 
 
 @dataclass(slots=True)
-class Chemist:
+class LigandSmilesResolver:
     """Writes the SMILES of the ligands of one model; ``given`` is the user's molecule, if any."""
 
-    model: Model
+    model: StructureModel
     given: Chem.Mol | None = None
     comps: ChemComps | None = field(init=False)
 
     def __post_init__(self) -> None:
-        block = self.model.loaded.block
+        block = self.model.file.block
         self.comps = ChemComps(block) if block is not None else None
 
     def smiles(self, ligand: Ligand) -> LigandSmiles:
@@ -75,7 +75,7 @@ class Chemist:
 
     def parts(
         self, ligand: Ligand, components: list[Component]
-    ) -> tuple[list[build.Part], dict[int, tuple[int, str]], list[str]]:
+    ) -> tuple[list[build.Fragment], dict[int, tuple[int, str]], list[str]]:
         """Return the parts, the part and name of each atom, and atoms that a definition does not have."""
         model = self.model
         place: dict[int, tuple[int, str]] = {}
@@ -92,7 +92,7 @@ class Chemist:
                 positions[name] = (x, y, z)
                 if known.get(name) != element:
                     strangers.append(name)
-            parts.append(build.Part(comp, positions))
+            parts.append(build.Fragment(comp, positions))
         return parts, place, strangers
 
     @staticmethod

@@ -23,7 +23,7 @@ _MOL2 = "@<TRIPOS>MOLECULE"
 
 
 @dataclass(slots=True)
-class Given:
+class UserMolecule:
     """One molecule of the user, without hydrogens.
 
     Attributes
@@ -58,7 +58,7 @@ def is_selection(text: str) -> bool:
     return not Path(text).is_file() and not _FILE.search(text) and bool(_SELECTION.fullmatch(text))
 
 
-def read_given(text: str) -> list[Given | LogosError]:
+def read_given(text: str) -> list[UserMolecule | LogosError]:
     """Return the molecules of a file or SMILES; a molecule that cannot be read is the reason why.
 
     Raises
@@ -69,7 +69,7 @@ def read_given(text: str) -> list[Given | LogosError]:
     if not Path(text).is_file():
         if _FILE.search(text) or ("/" in text and Path(text).parent.is_dir() and len(text) > 3 and "." in text):
             raise InputError("there is no such file", source=text, hint="--ligand takes a file, an id or a SMILES")
-        return [Given(_plain(parse_smiles(text)), "ligand")]
+        return [UserMolecule(_plain(parse_smiles(text)), "ligand")]
     with closing(Input(text)) as source:
         content = source.read().decode("utf-8", "replace").replace("\r\n", "\n")
         found = [_read(block, source) for block in _blocks(content)]
@@ -88,7 +88,7 @@ def _blocks(content: str) -> list[str]:
     return [line for line in content.splitlines() if line.strip() and not line.startswith("#")]
 
 
-def _read(block: str, source: Input) -> Given | LogosError:
+def _read(block: str, source: Input) -> UserMolecule | LogosError:
     try:
         if block.startswith(_MOL2):
             with rdBase.BlockLogs():
@@ -105,7 +105,7 @@ def _read(block: str, source: Input) -> Given | LogosError:
     except LogosError as error:
         return error.at(source.name)
     molecule = _plain(molecule)
-    given = Given(molecule, title or source.stem, None, source.provenance)
+    given = UserMolecule(molecule, title or source.stem, None, source.provenance)
     if molecule.GetNumConformers():
         positions = np.array(molecule.GetConformer().GetPositions())
         # a planar molecule may lie in the plane z = 0 of a receptor's frame; the header says so then

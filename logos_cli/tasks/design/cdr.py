@@ -13,7 +13,7 @@ from logos_cli.grammar import Form
 from logos_cli.grammar.constrain import templates
 from logos_cli.grammar.spec import Kind
 from logos_cli.objects.antibody import Antibody
-from logos_cli.tasks.base import OpenSentence
+from logos_cli.tasks.base import PromptSentence
 
 NAMES = ("H1", "H2", "H3", "L1", "L2", "L3")
 
@@ -228,7 +228,7 @@ def plan_design(chains: Sequence[str], names: Sequence[str], scheme: str, length
 
 
 @dataclass(frozen=True, slots=True)
-class DesignOpening(OpenSentence):
+class DesignOpening(PromptSentence):
     """The open sentence of a design."""
 
     design: Design = field(kw_only=True)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from logos_cli.grammar import parse
 from logos_cli.grammar.constrain import templates
 from logos_cli.grammar.spec import Kind
-from logos_cli.tasks.base import OpenSentence, PromptInfo
-from logos_cli.tasks.ranking import Candidate, RankingCollector, likelihood_order
+from logos_cli.tasks.base import PromptInfo, PromptSentence
+from logos_cli.tasks.ranking import RankedAnswer, RankingCollector, likelihood_order
 
 if TYPE_CHECKING:
     from logos_cli.tasks.design.cdr import Design
@@ -46,15 +46,15 @@ class VariantCollector(RankingCollector):
         self._n_context = n_context
         self._wild_type_logp: float | None = None
 
-    def chains(self, candidate: Candidate) -> tuple[str, ...]:
+    def chains(self, candidate: RankedAnswer) -> tuple[str, ...]:
         """Return the sequences of a variant."""
         return tuple(block.payload for block in candidate.sentence.left)
 
-    def order(self, candidate: Candidate) -> tuple[Any, ...]:
+    def order(self, candidate: RankedAnswer) -> tuple[Any, ...]:
         """Sort by likelihood."""
         return likelihood_order(candidate)
 
-    def questions(self) -> Sequence[OpenSentence]:
+    def questions(self) -> Sequence[PromptSentence]:
         """Ask for the likelihood of what was given, by letting nothing else be said; not if it was sampled."""
         for candidate in self._candidates.values():
             if self.chains(candidate) == self.wild_type:
@@ -72,7 +72,7 @@ class VariantCollector(RankingCollector):
         if text == whole:
             self._wild_type_logp = logp
 
-    def ranked(self) -> list[Candidate]:
+    def ranked(self) -> list[RankedAnswer]:
         """Return the variants, the best first, with their log-likelihood ratios."""
         found = super().ranked()
         for candidate in found:
@@ -103,7 +103,7 @@ class EditCollector(VariantCollector):
         self._oracle = oracle
         self._wild_type_fitness = None if oracle is None else oracle.predict([wild_type])[0]
 
-    def ranked(self) -> list[Candidate]:
+    def ranked(self) -> list[RankedAnswer]:
         """Return the variants with their mutations, the fittest or likeliest first."""
         from logos_cli.tasks.design.mutations import mutations
 
@@ -129,7 +129,7 @@ class DesignCollector(VariantCollector):
         super().__init__(prompt, design.chains, Kind.ANTIBODY, top, design.first_chain)
         self._design = design
 
-    def ranked(self) -> list[Candidate]:
+    def ranked(self) -> list[RankedAnswer]:
         """Return the designs, the likeliest first, with the residues of their loops."""
         found = super().ranked()
         for candidate in found:
@@ -148,12 +148,12 @@ class FitnessCollector(RankingCollector):
         super().__init__(prompt, top)
         self._oracle = oracle
 
-    def ranked(self) -> list[Candidate]:
+    def ranked(self) -> list[RankedAnswer]:
         """Return the sequences, the fittest first."""
         return by_fitness(super().ranked(), self._oracle)
 
 
-def by_fitness(found: list[Candidate], oracle: Oracle, *, wild_type: float | None = None) -> list[Candidate]:
+def by_fitness(found: list[RankedAnswer], oracle: Oracle, *, wild_type: float | None = None) -> list[RankedAnswer]:
     """Return proteins by what an oracle says of them, the highest first, those it says nothing of last.
 
     Parameters

@@ -14,7 +14,7 @@ from logos_cli.objects.base import ScienceObject, from_sentence
 from logos_cli.objects.complex import Complex
 from logos_cli.objects.molecule import Molecule
 from logos_cli.objects.protein import Protein, blocks
-from logos_cli.tasks.base import OpenSentence, Task, TaskOption
+from logos_cli.tasks.base import PromptSentence, Task, TaskOption
 from logos_cli.tasks.ligand.given_site import pockets, tagged
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class LigandTask(Task):
         site = self.chosen["site"]
         return entries if site is None else pockets(entries, site)
 
-    def from_object(self, item: ScienceObject, level: int | None = None) -> OpenSentence:
+    def from_object(self, item: ScienceObject, level: int | None = None) -> PromptSentence:
         """Take the chains of a complex or a site, at level 2 by default; its ligand is left out."""
         if isinstance(item, Protein):
             item = Complex((item,))
@@ -92,20 +92,20 @@ class LigandTask(Task):
         pocket = emit(Sentence(form, blocks(item.chains, level)), check=False)
         return self.from_beginning(pocket + Kind.MOLECULE.start)
 
-    def from_beginning(self, text: str) -> OpenSentence:
+    def from_beginning(self, text: str) -> PromptSentence:
         """Take whole chains, and after them a molecule block as far as it goes."""
         head, tag, rest = text.partition(Kind.MOLECULE.start)
         if head and not head.endswith(Kind.PROTEIN.end):
             parse(head)
         parse(head + _ANY_LIGAND, Form.COMPLEX)
-        return OpenSentence(
+        return PromptSentence(
             head + Kind.MOLECULE.start + (rest if tag else ""),
             grammar("molecule_block"),
             given_from=len(head),
             end=Kind.MOLECULE.end,
         )
 
-    def from_text(self, text: str, level: int | None = None, source: Mapping[str, Any] | None = None) -> OpenSentence:
+    def from_text(self, text: str, level: int | None = None, source: Mapping[str, Any] | None = None) -> PromptSentence:
         """Return the beginning for any text; without ``site``, bare residues have no level but 1."""
         site = self.chosen["site"]
         if site is None and text.startswith("<"):
@@ -115,7 +115,7 @@ class LigandTask(Task):
             item = tagged(item, source or {}, site)
         return self.from_object(item, level).checked()
 
-    def from_payload(self, text: str) -> OpenSentence:
+    def from_payload(self, text: str) -> PromptSentence:
         """Take residues: a protein without a known site (level 1)."""
         return self.from_object(Protein(text))
 

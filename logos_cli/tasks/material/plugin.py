@@ -12,8 +12,8 @@ from logos_cli.grammar.spec import Kind
 from logos_cli.objects.base import ScienceObject, to_text
 from logos_cli.objects.material import Material, material_from_blocks
 from logos_cli.objects.molecule import Molecule
-from logos_cli.tasks.base import SAMPLES, Collector, OpenSentence, PromptInfo, Task
-from logos_cli.tasks.ranking import TOP_SAMPLES, Candidate, RankingCollector
+from logos_cli.tasks.base import SAMPLES, Collector, PromptInfo, PromptSentence, Task
+from logos_cli.tasks.ranking import TOP_SAMPLES, RankedAnswer, RankingCollector
 
 
 class MaterialTask(Task):
@@ -36,11 +36,11 @@ class MaterialTask(Task):
     form = Form.MATERIAL
     preset = Sampling(temperature=1.2, top_p=0.85, repetition_penalty=1.05)
 
-    def from_nothing(self) -> OpenSentence:
+    def from_nothing(self) -> PromptSentence:
         """Return the opening tag."""
         return self.from_beginning(Kind.MATERIAL.start)
 
-    def from_object(self, item: ScienceObject, level: int | None = None) -> OpenSentence:  # noqa: ARG002
+    def from_object(self, item: ScienceObject, level: int | None = None) -> PromptSentence:  # noqa: ARG002
         """Take the metal node of a framework, or a molecule as one."""
         if isinstance(item, Material):
             return self.from_payload(item.metal)
@@ -48,11 +48,11 @@ class MaterialTask(Task):
             return self.from_payload(item.smiles)
         raise self.refuse(item)
 
-    def from_beginning(self, text: str) -> OpenSentence:
+    def from_beginning(self, text: str) -> PromptSentence:
         """Take an open material block."""
-        return OpenSentence(text, grammar("material"), end=Kind.MATERIAL.end)
+        return PromptSentence(text, grammar("material"), end=Kind.MATERIAL.end)
 
-    def from_payload(self, text: str) -> OpenSentence:
+    def from_payload(self, text: str) -> PromptSentence:
         """Take the SMILES of a metal node."""
         from logos_cli.tasks.material.frameworks import check_node
 
@@ -95,7 +95,7 @@ class _Frameworks(RankingCollector):
 
     label = "framework"
 
-    def written(self, candidate: Candidate) -> str:
+    def written(self, candidate: RankedAnswer) -> str:
         """Return the canonical sentence."""
         material = Material.from_sentence(candidate.sentence)
         return to_text(material_from_blocks([material.metal], material.linkers))

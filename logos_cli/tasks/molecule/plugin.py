@@ -11,7 +11,7 @@ from logos_cli.grammar.constrain import grammar
 from logos_cli.grammar.spec import Kind
 from logos_cli.objects.base import ScienceObject
 from logos_cli.objects.molecule import Molecule
-from logos_cli.tasks.base import SAMPLES, Collector, OpenSentence, PromptInfo, Task, TaskOption
+from logos_cli.tasks.base import SAMPLES, Collector, PromptInfo, PromptSentence, Task, TaskOption
 from logos_cli.tasks.ranking import TOP_SAMPLES, RankingCollector
 
 _SCAFFOLD = TaskOption(
@@ -66,26 +66,26 @@ class MoleculeTask(Task):
         top = self.chosen["top"]
         return None if top is None or self.chosen["samples"] else RankingCollector(prompt, top)
 
-    def from_nothing(self) -> OpenSentence:
+    def from_nothing(self) -> PromptSentence:
         """Return the opening tag, or the scaffold up to its first growth point."""
         if self._template is None:
             return self.from_beginning(Kind.MOLECULE.start)
         fixed = self._template.partition("{")[0]
-        return OpenSentence(Kind.MOLECULE.start + fixed, self._grammar, end=Kind.MOLECULE.end).checked()
+        return PromptSentence(Kind.MOLECULE.start + fixed, self._grammar, end=Kind.MOLECULE.end).checked()
 
-    def from_object(self, item: ScienceObject, level: int | None = None) -> OpenSentence:  # noqa: ARG002
+    def from_object(self, item: ScienceObject, level: int | None = None) -> PromptSentence:  # noqa: ARG002
         """Take the whole SMILES of a molecule as the beginning of a longer one."""
         if not isinstance(item, Molecule):
             raise self.refuse(item)
         return self.from_payload(item.smiles)
 
-    def from_beginning(self, text: str) -> OpenSentence:
+    def from_beginning(self, text: str) -> PromptSentence:
         """Take an open molecule block."""
         if text != Kind.MOLECULE.start and self._template is not None:
             raise UsageError("--scaffold and a prompt exclude each other", hint="the scaffold is the prompt")
-        return OpenSentence(text, grammar("molecule"), end=Kind.MOLECULE.end)
+        return PromptSentence(text, grammar("molecule"), end=Kind.MOLECULE.end)
 
-    def from_payload(self, text: str) -> OpenSentence:
+    def from_payload(self, text: str) -> PromptSentence:
         """Take the beginning of a SMILES."""
         return self.from_beginning(Kind.MOLECULE.start + text)
 

@@ -10,8 +10,8 @@ from logos_cli.grammar import Form, emit, parse
 from logos_cli.grammar.constrain import grammar
 from logos_cli.grammar.spec import Kind, Operator
 from logos_cli.objects.reaction import Reaction
-from logos_cli.tasks.base import OpenSentence, PromptInfo, TaskOption
-from logos_cli.tasks.ranking import Candidate, RankingCollector
+from logos_cli.tasks.base import PromptInfo, PromptSentence, TaskOption
+from logos_cli.tasks.ranking import RankedAnswer, RankingCollector
 
 BALANCE = TaskOption(
     "balance",
@@ -50,11 +50,11 @@ def components(smiles: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(part for each in smiles for part in canonical_smiles(each).split(".")))
 
 
-def after_reactants(reactants: Sequence[str]) -> OpenSentence:
+def after_reactants(reactants: Sequence[str]) -> PromptSentence:
     """Return the sentence that asks for the product of reactants."""
     blocks = "".join(f"{Kind.MOLECULE.start}{smiles}{Kind.MOLECULE.end}" for smiles in reactants)
     head = f"{blocks}{Operator.REACT}"
-    return OpenSentence(f"{head}{Kind.MOLECULE.start}", grammar("molecule_block"), len(head), Kind.MOLECULE.end)
+    return PromptSentence(f"{head}{Kind.MOLECULE.start}", grammar("molecule_block"), len(head), Kind.MOLECULE.end)
 
 
 class ReactionCollector(RankingCollector):
@@ -74,9 +74,9 @@ class ReactionCollector(RankingCollector):
         self._drops = chosen["balance"] == "drop"
         self._least_economy: float | None = chosen["atom_economy"]
         self._round_trip = bool(chosen.get("round_trip"))
-        self._asked: list[Candidate] = []
+        self._asked: list[RankedAnswer] = []
 
-    def ranked(self) -> list[Candidate]:
+    def ranked(self) -> list[RankedAnswer]:
         """Return the reactions that are kept, the best first, scored."""
         found = super().ranked()
         for candidate in found:
@@ -84,13 +84,13 @@ class ReactionCollector(RankingCollector):
                 candidate.scores |= balance_scores(Reaction.from_sentence(candidate.sentence))
         return [candidate for candidate in found if self._keeps(candidate)]
 
-    def _keeps(self, candidate: Candidate) -> bool:
+    def _keeps(self, candidate: RankedAnswer) -> bool:
         if self._drops and not candidate.scores["balanced"]["value"]:
             return False
         economy = candidate.scores["atom_economy"]["value"]
         return self._least_economy is None or (economy is not None and economy >= self._least_economy)
 
-    def written(self, candidate: Candidate) -> str:
+    def written(self, candidate: RankedAnswer) -> str:
         """Return the reaction with its molecules canonical, what was asked for sorted."""
         reaction = Reaction.from_sentence(candidate.sentence)
         form = candidate.sentence.form
@@ -102,7 +102,7 @@ class ReactionCollector(RankingCollector):
         )
         return emit(made.to_sentence(form))
 
-    def questions(self) -> Sequence[OpenSentence]:
+    def questions(self) -> Sequence[PromptSentence]:
         """Ask for the product of each proposal that is to be written."""
         if not self._round_trip:
             return ()
@@ -161,7 +161,7 @@ def check_product(product: str) -> None:
         If RDKit rejects it, or if it is several molecules, with what to do.
     """
     from logos_cli.chemistry.smiles import parse_smiles
-    from logos_cli.formats.chem.reactions import split_components
+    from logos_cli.formats.reaction_entries import split_components
 
     parse_smiles(product)
     parts = split_components(product)

@@ -13,7 +13,7 @@ from logos_cli.objects.base import ScienceObject, from_sentence
 from logos_cli.objects.complex import Complex
 from logos_cli.objects.protein import Protein
 from logos_cli.records import Record
-from logos_cli.tasks.base import SAMPLES, Collector, OpenSentence, PromptInfo, Task, TaskOption
+from logos_cli.tasks.base import SAMPLES, Collector, PromptInfo, PromptSentence, Task, TaskOption
 
 _DIGITS = 4
 
@@ -70,7 +70,7 @@ class SiteTask(Task):
             return None
         return _Sites(prompt, self.chosen["min_frequency"], self.chosen["top"])
 
-    def from_object(self, item: ScienceObject, level: int | None = None) -> OpenSentence:  # noqa: ARG002
+    def from_object(self, item: ScienceObject, level: int | None = None) -> PromptSentence:  # noqa: ARG002
         """Take the chains of a protein or a complex; tags that they may have are left out."""
         if isinstance(item, Protein):
             return self._search((item.sequence,))
@@ -78,11 +78,11 @@ class SiteTask(Task):
             return self._search(tuple(chain.sequence for chain in item.chains))
         raise self.refuse(item)
 
-    def _search(self, chains: tuple[str, ...]) -> OpenSentence:
+    def _search(self, chains: tuple[str, ...]) -> PromptSentence:
         blocks = "".join(f"{Kind.PROTEIN.start}{chain}{Kind.PROTEIN.end}" for chain in chains)
         return self.from_beginning(f"{blocks}{Operator.SEARCH}{Kind.PROTEIN.start}")
 
-    def from_beginning(self, text: str) -> OpenSentence:
+    def from_beginning(self, text: str) -> PromptSentence:
         """Take whole chains, and after the operator the answer as far as it goes."""
         head, _, _ = text.partition(Operator.SEARCH)
         if not head.endswith(Kind.PROTEIN.end):
@@ -93,9 +93,9 @@ class SiteTask(Task):
         given_from = len(head) + len(Operator.SEARCH)
         if len(text) <= given_from:
             text = f"{head}{Operator.SEARCH}{Kind.PROTEIN.start}"
-        return OpenSentence(text, copied_site(chains), given_from, Kind.PROTEIN.end, len(chains))
+        return PromptSentence(text, copied_site(chains), given_from, Kind.PROTEIN.end, len(chains))
 
-    def from_payload(self, text: str) -> OpenSentence:
+    def from_payload(self, text: str) -> PromptSentence:
         """Take residues."""
         return self._search((text,))
 

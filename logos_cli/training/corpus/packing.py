@@ -45,7 +45,7 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class PackedRows:
     """The rows of one forward pass, not yet put together."""
 
     width: int
@@ -144,18 +144,18 @@ def pack(lengths: Sequence[int], tiers: Sequence[int] = TIERS) -> dict[int, list
     return rows
 
 
-def plan_batches(examples: Sequence[Example], n_tokens: int, tiers: Sequence[int] = TIERS) -> list[Row]:
+def plan_batches(examples: Sequence[Example], n_tokens: int, tiers: Sequence[int] = TIERS) -> list[PackedRows]:
     """Return the sentences packed, about ``n_tokens`` a forward pass (at least one row), widest rows last."""
     plans = []
     for tier, rows in sorted(pack([len(example.tokens) for example in examples], tiers).items()):
         n_rows = max(1, n_tokens // tier)
         for start in range(0, len(rows), n_rows):
             chosen = rows[start : start + n_rows]
-            plans.append(Row(tier, tuple(tuple(examples[index] for index in row) for row in chosen)))
+            plans.append(PackedRows(tier, tuple(tuple(examples[index] for index in row) for row in chosen)))
     return plans
 
 
-def build(plan: Row, pad_id: int, fixed_rows: int | None = None) -> MicroBatch:
+def build(plan: PackedRows, pad_id: int, fixed_rows: int | None = None) -> MicroBatch:
     """Return the tensors of a forward pass.
 
     Parameters

@@ -26,7 +26,7 @@ Group = tuple[str, str, str]
 
 
 @dataclass(slots=True)
-class Part:
+class CorpusPart:
     """Sentences of one stretch of the input, not encoded yet.
 
     Attributes

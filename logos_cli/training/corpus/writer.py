@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from logos_cli.errors import InputError, LogosError
 from logos_cli.grammar import Form
 from logos_cli.training.corpus.encoder import Encoded, SentenceEncoder, dtype_for
-from logos_cli.training.corpus.parts import Part, StoredPart, cannot_write
+from logos_cli.training.corpus.parts import CorpusPart, StoredPart, cannot_write
 from logos_cli.training.corpus.shards import ARRAYS, FORMAT, MANIFEST, SHARDS, SPLITS, TOKENIZER, file_sha256
 from logos_cli.training.corpus.vocabulary import Vocabulary
 
@@ -299,16 +299,16 @@ class CorpusWriter:
 
     def add(self, domain: str, split: str, sentences: Iterable[str], form: Form | None = None) -> None:
         """Add sentences of one form; without it their answers begin where they begin."""
-        part = Part({(domain, split, form.value if form else ""): list(sentences)})
+        part = CorpusPart({(domain, split, form.value if form else ""): list(sentences)})
         self._write(part)
 
     def drop(self, domain: str, reason: str, count: int = 1) -> None:
         """Count what became no sentence."""
-        part = Part()
+        part = CorpusPart()
         part.drop(domain, reason, count)
         self._write(part)
 
-    def _write(self, part: Part) -> None:
+    def _write(self, part: CorpusPart) -> None:
         path = self._build / f"{len(self._parts):06}.npz"
         part.write(path, self._encoder, self.context_length)
         self._parts.append(path)

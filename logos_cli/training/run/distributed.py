@@ -24,7 +24,7 @@ _BUCKET: Final = 1 << 24
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class ProcessGroup:
     """The processes of a run.
 
     Attributes
@@ -92,7 +92,7 @@ def environment_number(name: str, default: int) -> int:
     return int(text) if text.isdigit() else default
 
 
-def start(device: str = "auto") -> World:
+def start(device: str = "auto") -> ProcessGroup:
     """Join the other processes, if there are any, and return what this one is.
 
     Raises
@@ -106,7 +106,7 @@ def start(device: str = "auto") -> World:
         if place.type == "cuda":
             torch.cuda.set_device(place)
         distributed.init_process_group("nccl" if place.type == "cuda" else "gloo", timeout=_TIMEOUT)
-    return World(rank, size, place)
+    return ProcessGroup(rank, size, place)
 
 
 def end() -> None:

@@ -17,7 +17,7 @@ from logos_cli.training.corpus.packing import Example, build, plan_batches
 from logos_cli.training.corpus.shards import Shard
 from logos_cli.training.corpus.vocabulary import Vocabulary
 from logos_cli.training.model import carried
-from logos_cli.training.run.distributed import World
+from logos_cli.training.run.distributed import ProcessGroup
 from logos_cli.training.run.feed import deal
 from logos_cli.training.run.forward import loss_sum
 
@@ -26,7 +26,7 @@ _ROWS: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class EvaluationSetup:
     """How losses are computed in a run: attention, precision, micro batches, and who computes.
 
     Attributes
@@ -44,7 +44,7 @@ class Scene:
     fixed_rows: int | None
     pad_id: int
     sharded: bool
-    world: World
+    world: ProcessGroup
 
 
 def first_examples(shard: Shard, domain: str, n_tokens: int, answer_only: bool) -> list[Example]:
@@ -59,7 +59,7 @@ def first_examples(shard: Shard, domain: str, n_tokens: int, answer_only: bool) 
 
 @torch.no_grad()
 def held_out_losses(
-    forward: Any, shards: Mapping[str, Shard], n_tokens: int, answer_only: Collection[str], scene: Scene
+    forward: Any, shards: Mapping[str, Shard], n_tokens: int, answer_only: Collection[str], scene: EvaluationSetup
 ) -> dict[str, dict[str, float]]:
     """Return loss (nats a token) and perplexity of each domain over its first held-out tokens.
 

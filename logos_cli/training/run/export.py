@@ -4,23 +4,41 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
 import torch
 
 from logos_cli.checkpoints.task_sampling import KEY, from_config
 from logos_cli.checkpoints.tokenizer import read_json
+from logos_cli.training.config import TrainConfig
 from logos_cli.training.corpus.vocabulary import Vocabulary
+from logos_cli.training.model import Base
 from logos_cli.training.run.checkpoint import written_whole
-from logos_cli.training.run.distributed import whole
-
-if TYPE_CHECKING:
-    from logos_cli.training.run.loop import Trainer
+from logos_cli.training.run.distributed import ProcessGroup, whole
 
 ADAPTER: Final = "adapter"
 
 
-def export_model(trainer: Trainer, directory: Path) -> None:
+class Trained(Protocol):
+    """What is written of a run.
+
+    Attributes
+    ----------
+    model, module
+        The language model, and the module that is trained, which wraps it; with adapters ``module.model`` has them.
+    base : Base, optional
+        The model that training went on from.
+    """
+
+    config: TrainConfig
+    world: ProcessGroup
+    vocabulary: Vocabulary
+    base: Base | None
+    model: Any
+    module: Any
+
+
+def export_model(trained: Trained, directory: Path) -> None:
     """Write the model; every process calls this, the first one writes.
 
     Adapters are written to ``adapter/`` inside, and merged into the model if the configuration says so.
@@ -30,44 +48,44 @@ def export_model(trainer: Trainer, directory: Path) -> None:
     OutputError
         If it cannot be written; what lay there is then as before.
     """
-    lora = trainer.config.lora
+    lora = trained.config.lora
     tensors = (
-        {name: whole(part.detach()).cpu() for name, part in trainer.model.named_parameters()}
-        if trainer.config.run.sharding == "fsdp"
+        {name: whole(part.detach()).cpu() for name, part in trained.model.named_parameters()}
+        if trained.config.run.sharding == "fsdp"
         else None
     )
-    if not trainer.world.is_first:
+    if not trained.world.is_first:
         return
     with written_whole(directory, "the model cannot be written") as temporary:
         if lora is not None:
             # with embeddings of the tags the adapter fits the base model as it is published
-            has_new = trainer.base is not None and bool(Vocabulary.load(trainer.base.path).added)
-            trainer.module.model.save_pretrained(temporary / ADAPTER, save_embedding_layers=has_new)
-            trainer.vocabulary.save(temporary / ADAPTER)
+            has_new = trained.base is not None and bool(Vocabulary.load(trained.base.path).added)
+            trained.module.model.save_pretrained(temporary / ADAPTER, save_embedding_layers=has_new)
+            trained.vocabulary.save(temporary / ADAPTER)
         if lora is None or lora.merge:
-            model = trainer.model if lora is None else _merged(trainer)
-            _write(trainer, model, tensors, temporary)
-    trainer.model.config.use_cache = False
+            model = trained.model if lora is None else _merged(trained)
+            _write(trained, model, tensors, temporary)
+    trained.model.config.use_cache = False
 
 
-def _merged(trainer: Trainer) -> Any:
+def _merged(trained: Trained) -> Any:
     """Return a copy of the base model with the adapters in its weights; training goes on with the original."""
     from copy import deepcopy
 
-    return deepcopy(trainer.module.model).merge_and_unload()
+    return deepcopy(trained.module.model).merge_and_unload()
 
 
-def _write(trainer: Trainer, model: Any, tensors: dict[str, torch.Tensor] | None, directory: Path) -> None:
+def _write(trained: Trained, model: Any, tensors: dict[str, torch.Tensor] | None, directory: Path) -> None:
     from transformers import GenerationConfig
 
-    dtype = _dtype(trainer)
+    dtype = _dtype(trained)
     kept = model.state_dict().keys()
     buffers = {name: part for name, part in model.named_buffers() if name in kept}
     state = (tensors if tensors is not None else dict(model.named_parameters())) | buffers
     state = {name: part.detach().to("cpu", dtype).contiguous() for name, part in state.items()}
-    roles = {"bos": trainer.vocabulary.bos_id, "eos": trainer.vocabulary.eos_id, "pad": trainer.vocabulary.pad_id}
+    roles = {"bos": trained.vocabulary.bos_id, "eos": trained.vocabulary.eos_id, "pad": trained.vocabulary.pad_id}
     ids = {f"{role}_token_id": number for role, number in roles.items() if number is not None}
-    model.generation_config = GenerationConfig(**ids, **_inherited(trainer))  # type: ignore[no-untyped-call]
+    model.generation_config = GenerationConfig(**ids, **_inherited(trained))  # type: ignore[no-untyped-call]
     for name, number in ids.items():
         setattr(model.config, name, number)
     model.config.use_cache = True
@@ -81,27 +99,27 @@ def _write(trainer: Trainer, model: Any, tensors: dict[str, torch.Tensor] | None
     path = directory / "config.json"
     config = json.loads(path.read_text(encoding="utf-8")) | {"dtype": str(dtype).removeprefix("torch.")}
     path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    trainer.vocabulary.save(directory)
+    trained.vocabulary.save(directory)
     for file in directory.glob("*.safetensors"):
         file.chmod(0o644)
 
 
-def _inherited(trainer: Trainer) -> dict[str, Any]:
+def _inherited(trained: Trained) -> dict[str, Any]:
     """Return how the base model wants to be sampled, which goes on to hold."""
-    path = None if trainer.base is None else trainer.base.path / "generation_config.json"
+    path = None if trained.base is None else trained.base.path / "generation_config.json"
     found = from_config(read_json(path)) if path is not None and path.is_file() else {}
     return {KEY: found} if found else {}
 
 
-def _dtype(trainer: Trainer) -> torch.dtype:
+def _dtype(trained: Trained) -> torch.dtype:
     """Return the dtype of the weights that are written."""
-    name = trainer.config.run.export_dtype
+    name = trained.config.run.export_dtype
     if name != "auto":
         chosen: torch.dtype = getattr(torch, name)
         return chosen
-    if trainer.base is None:
+    if trained.base is None:
         return torch.float32
     from transformers import AutoConfig
 
-    stored = AutoConfig.from_pretrained(trainer.base.path, local_files_only=True).dtype
+    stored = AutoConfig.from_pretrained(trained.base.path, local_files_only=True).dtype
     return stored if isinstance(stored, torch.dtype) else torch.float32

@@ -9,7 +9,7 @@ from typing import Any
 
 from logos_cli.training.config import DataConfig, ScheduleConfig
 from logos_cli.training.corpus.mixture import Mixture
-from logos_cli.training.corpus.packing import Example, Row, attention_pairs, plan_batches
+from logos_cli.training.corpus.packing import Example, PackedRows, attention_pairs, plan_batches
 from logos_cli.training.run.optimization import is_decaying
 
 
@@ -27,21 +27,21 @@ class Share:
         State of the mixture after the step.
     """
 
-    plans: tuple[Row, ...]
+    plans: tuple[PackedRows, ...]
     n_targets: int
     n_tokens: int
     n_pairs: int
     mixture: dict[str, Any]
 
 
-def deal(plans: Sequence[Row], rank: int, size: int, *, even: bool) -> tuple[Row, ...]:
+def deal(plans: Sequence[PackedRows], rank: int, size: int, *, even: bool) -> tuple[PackedRows, ...]:
     """Return the micro batches of one process: to and fro from the dearest on, so that loads are alike.
 
     ``even`` gives every process the same number, empty ones if need be: shards need everybody's part in each
     forward pass.
     """
 
-    def cost(plan: Row) -> tuple[int, int]:
+    def cost(plan: PackedRows) -> tuple[int, int]:
         return len(plan.rows) * plan.width, plan.width
 
     mine = []
@@ -50,7 +50,7 @@ def deal(plans: Sequence[Row], rank: int, size: int, *, even: bool) -> tuple[Row
         if (seat if turn % 2 == 0 else size - 1 - seat) == rank:
             mine.append(plan)
     if even:
-        empty = Row(plans[0].width if plans else 16, ((),))
+        empty = PackedRows(plans[0].width if plans else 16, ((),))
         mine += [empty] * (-(-len(plans) // size) - len(mine))
     return tuple(mine)
 

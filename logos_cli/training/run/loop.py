@@ -14,16 +14,16 @@ import torch
 from logos_cli.errors import DeviceMemoryError, InputError, LogosError, UsageError
 from logos_cli.training.config import TrainConfig, differences
 from logos_cli.training.corpus.mixture import Mixture, resolve_answer_only
-from logos_cli.training.corpus.packing import Row, build, tiers_for
+from logos_cli.training.corpus.packing import PackedRows, build, tiers_for
 from logos_cli.training.corpus.shards import Corpus
 from logos_cli.training.model import Base, build_model, context_tokens, count_parameters
 from logos_cli.training.resolve import longest_sentence
 from logos_cli.training.run import checkpoint, distributed, evaluation, forward, optimization
-from logos_cli.training.run.distributed import World
+from logos_cli.training.run.distributed import ProcessGroup
 from logos_cli.training.run.feed import Feed, Share
 from logos_cli.training.run.journal import Journal
 from logos_cli.training.run.report import Listener, Silent, StepReport
-from logos_cli.training.run.signals import Outcome, Signals, StopNow
+from logos_cli.training.run.signals import RunEnd, Signals, StopNow
 
 CHECKPOINTS: Final = "checkpoints"
 BEST: Final = "best"
@@ -61,7 +61,7 @@ class Trainer:
         config: TrainConfig,
         directory: Path,
         base: Base | None = None,
-        world: World | None = None,
+        world: ProcessGroup | None = None,
         listener: Listener | None = None,
         signals: Signals | None = None,
     ) -> None:
@@ -136,7 +136,7 @@ class Trainer:
             ahead=world.device.type == "cuda",
         )
         self._mixture_state = self.mixture.state()
-        self._scene = evaluation.Scene(
+        self._scene = evaluation.EvaluationSetup(
             self._attention,
             self.config.run.precision,
             data.n_micro_tokens,
@@ -182,7 +182,7 @@ class Trainer:
             raise InputError("the checkpoint is damaged: state.json", source=str(path)) from error
         self._mixture_state = self.mixture.state()
 
-    def run(self, deadline: float | None = None) -> Outcome:
+    def run(self, deadline: float | None = None) -> RunEnd:
         """Train to the end, until a signal comes, or until ``deadline`` (of ``time.monotonic``).
 
         Raises
@@ -197,15 +197,15 @@ class Trainer:
             try:
                 outcome = self._loop(deadline)
             except StopNow:
-                outcome = self.signals.outcome or Outcome.INTERRUPTED
+                outcome = self.signals.outcome or RunEnd.INTERRUPTED
             finally:
                 self.feed.close()
         return outcome
 
-    def _loop(self, deadline: float | None) -> Outcome:
+    def _loop(self, deadline: float | None) -> RunEnd:
         n_steps, every_steps = self.config.schedule.n_steps, self.config.evaluation.every_steps
         every_s = 60 * self.config.run.checkpoint_every_minutes
-        stop: Outcome | None = None
+        stop: RunEnd | None = None
         while self.step < n_steps and stop is None:
             stop, is_due = self._advance(deadline, self._saved_at + every_s)
             if stop is None and is_due and self.step < n_steps:
@@ -215,9 +215,9 @@ class Trainer:
         if stop is None:
             stop = self._evaluate_unless_stopped()
         self.save()
-        return stop or Outcome.FINISHED
+        return stop or RunEnd.FINISHED
 
-    def _evaluate_unless_stopped(self) -> Outcome | None:
+    def _evaluate_unless_stopped(self) -> RunEnd | None:
         """Evaluate; a signal ends that at once, and is returned. Several processes evaluate to the end."""
         start = time.monotonic()
         self.signals.immediate = self.world.size == 1
@@ -260,11 +260,11 @@ class Trainer:
             self.listener.saved(self.step, path)
         return path
 
-    def advance(self) -> Outcome | None:
+    def advance(self) -> RunEnd | None:
         """Make one step; return what signal came meanwhile, if any. It abandons the step."""
         return self._advance(None, math.inf)[0]
 
-    def _advance(self, deadline: float | None, due_at: float) -> tuple[Outcome | None, bool]:
+    def _advance(self, deadline: float | None, due_at: float) -> tuple[RunEnd | None, bool]:
         """Make one step; return why the run has to end after it, and whether a checkpoint is due."""
         start = time.monotonic()
         share = self.feed.get(self.step)
@@ -295,7 +295,7 @@ class Trainer:
 
     def _agree(
         self, losses: Sequence[torch.Tensor], share: Share, deadline: float | None, due_at: float
-    ) -> tuple[float, Outcome | None, bool]:
+    ) -> tuple[float, RunEnd | None, bool]:
         """Return the loss of the step, whether to end, and whether to save, the same in all processes."""
         values = torch.stack(list(losses)).tolist() if losses else []
         now, every = time.monotonic(), self.config.evaluation.every_steps
@@ -304,8 +304,8 @@ class Trainer:
             needed += self._evaluate_s
         flags = [
             deadline is not None and now + needed > deadline,
-            self.signals.outcome is Outcome.TERMINATED,
-            self.signals.outcome is Outcome.INTERRUPTED,
+            self.signals.outcome is RunEnd.TERMINATED,
+            self.signals.outcome is RunEnd.INTERRUPTED,
             self.world.is_first and now > due_at,
         ]
         total, n_late, n_terminated, n_interrupted, n_due = self.world.sum([sum(values), *map(float, flags)])
@@ -313,17 +313,17 @@ class Trainer:
             bad = [plan for plan, value in zip(share.plans, values, strict=True) if not math.isfinite(value)]
             raise self._no_number("loss", total, bad)
         stop = (
-            Outcome.TERMINATED
+            RunEnd.TERMINATED
             if n_terminated
-            else Outcome.INTERRUPTED
+            else RunEnd.INTERRUPTED
             if n_interrupted
-            else Outcome.TIME_UP
+            else RunEnd.TIME_UP
             if n_late
             else None
         )
         return total / max(1, share.n_targets), stop, bool(n_due)
 
-    def _no_number(self, what: str, value: float, plans: Sequence[Row]) -> TrainingError:
+    def _no_number(self, what: str, value: float, plans: Sequence[PackedRows]) -> TrainingError:
         examples = [example for plan in plans for example in plan.examples]
         named = ", ".join(f"{example.domain}:{example.index}" for example in examples[:_NAMED])
         more = f" and {len(examples) - _NAMED} more" if len(examples) > _NAMED else ""

@@ -10,7 +10,7 @@ from typing import Any, Final, Self
 _HANDLED: Final = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGUSR1") if hasattr(signal, name))
 
 
-class Outcome(Enum):
+class RunEnd(Enum):
     """Why training ended."""
 
     FINISHED = "finished"
@@ -49,11 +49,11 @@ class Signals:
             raise StopNow
 
     @property
-    def outcome(self) -> Outcome | None:
+    def outcome(self) -> RunEnd | None:
         """What the signal means; None if there was none."""
         if self.received is None:
             return None
-        return Outcome.INTERRUPTED if self.received == signal.SIGINT else Outcome.TERMINATED
+        return RunEnd.INTERRUPTED if self.received == signal.SIGINT else RunEnd.TERMINATED
 
     def __enter__(self) -> Self:
         if self._depth == 0:

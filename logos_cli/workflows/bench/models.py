@@ -128,7 +128,7 @@ def random_gguf(shape: str, file: Path, file_type: str, seed: int = 0) -> Path:
 
     config = _config(shape, "float32")
     tensors = {
-        name: _Drawn(name, file, "F32", size, seed + number)
+        name: PendingSample(name, file, "F32", size, seed + number)
         for number, (name, size) in enumerate(_sizes(config).items())
     }
     with tempfile.TemporaryDirectory(prefix="logos-bench-") as folder:
@@ -137,7 +137,7 @@ def random_gguf(shape: str, file: Path, file_type: str, seed: int = 0) -> Path:
     return file
 
 
-class _Drawn(StoredTensor):
+class PendingSample(StoredTensor):
     """A tensor that is stored nowhere: ``offset`` is the seed that its numbers are drawn with."""
 
     def read(self) -> NDArray[np.float32]:

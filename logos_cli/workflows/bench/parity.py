@@ -75,7 +75,7 @@ class ParityOptions:
 
 
 @dataclass(slots=True)
-class Row:
+class ParityRow:
     """One precision on one backend.
 
     Attributes
@@ -112,7 +112,7 @@ class Row:
 class _Variant:
     """A model to load: what, by which backend, and how large it is."""
 
-    row: Row
+    row: ParityRow
     model: str
     dtype: str = "auto"
 
@@ -144,7 +144,7 @@ def parity(options: ParityOptions, tell: Tell = lambda _: None) -> dict[str, Any
     if reference == "auto":
         reference = "float32" if size <= _LARGE else "bfloat16"
     texts = _sentences(options)
-    first = Row("torch", reference, int(size * _BYTES[reference]))
+    first = ParityRow("torch", reference, int(size * _BYTES[reference]))
     rows = [first]
     with tempfile.TemporaryDirectory(prefix="logos-parity-") as folder:
         tell(f"torch {reference}, the reference")
@@ -227,7 +227,7 @@ def _variants(options: ParityOptions, reference: str, size: int, folder: Path, t
     """Yield what is compared; a GGUF that is made for it is gone when the next one is asked for."""
     for dtype in options.dtypes:
         if dtype != reference:
-            yield _Variant(Row("torch", dtype, int(size * _BYTES[dtype])), options.model, dtype)
+            yield _Variant(ParityRow("torch", dtype, int(size * _BYTES[dtype])), options.model, dtype)
     where: Writing = {"revision": options.revision, "offline": options.offline}
     whole: Path | None = None
     for kind in options.types:
@@ -240,12 +240,12 @@ def _variants(options: ParityOptions, reference: str, size: int, folder: Path, t
                 whole = convert(options.model, folder / "whole.gguf", **where).path
             header = quantize(str(whole), file, kind, threads=options.threads, fallback=True)
         n_bytes = sum(entry.n_bytes for entry in header.tensors.values())
-        row = Row("llamacpp", kind, n_bytes, fallbacks=fallbacks(header, kind))
+        row = ParityRow("llamacpp", kind, n_bytes, fallbacks=fallbacks(header, kind))
         yield _Variant(row, str(file))
         file.unlink()
     for file in options.files:
         found = facts(str(file))
-        yield _Variant(Row("llamacpp", file.name, found.weight_bytes), str(file))
+        yield _Variant(ParityRow("llamacpp", file.name, found.weight_bytes), str(file))
 
 
 def _sample(variant: _Variant, options: ParityOptions) -> None:
@@ -294,7 +294,7 @@ class _Reference:
         ]
         return np.array(found)
 
-    def compare(self, backend: Backend, row: Row) -> None:
+    def compare(self, backend: Backend, row: ParityRow) -> None:
         """Fill in how far another is from it."""
         import numpy as np
 

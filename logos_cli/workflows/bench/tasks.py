@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 import numpy as np
 
 from logos_cli import __version__, registry
-from logos_cli.benchmarks.base import SEED, Benchmark, Case, Outcome
+from logos_cli.benchmarks.base import SEED, Benchmark, Case, CaseOutcome
 from logos_cli.errors import FormatError, InputError, OutputError, UsageError
 from logos_cli.evaluators.base import Estimate
 from logos_cli.records import Record
@@ -116,7 +116,7 @@ class Result:
     n_cases: int
     model: Mapping[str, Estimate]
     baseline: Mapping[str, Estimate]
-    outcomes: Mapping[str, Outcome]
+    outcomes: Mapping[str, CaseOutcome]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON object."""

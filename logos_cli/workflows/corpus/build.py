@@ -20,10 +20,10 @@ from logos_cli.errors import LogosError
 from logos_cli.formats.base import Entry, ReadOptions
 from logos_cli.records import Record
 from logos_cli.training.corpus.encoder import SentenceEncoder
-from logos_cli.training.corpus.parts import Part, cannot_write
+from logos_cli.training.corpus.parts import CorpusPart, cannot_write
 from logos_cli.training.corpus.shards import file_sha256
 from logos_cli.training.corpus.vocabulary import Vocabulary
-from logos_cli.workflows.corpus.sentences import LeftOut, SentenceOptions, reason_of, sentences_of
+from logos_cli.workflows.corpus.sentences import SentenceOptions, Skipped, reason_of, sentences_of
 from logos_cli.workflows.encode import iter_entries
 
 BLOCK: Final = 4096
@@ -35,7 +35,7 @@ _IN_FLIGHT: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class BuildPlan:
     """What is built from what; a build goes on only if it is the same.
 
     Attributes
@@ -54,7 +54,7 @@ class Plan:
         return {"units": [list(unit) for unit in self.units], "stamps": {k: list(v) for k, v in self.stamps.items()}}
 
 
-def plan(paths: Sequence[str]) -> Plan:
+def plan(paths: Sequence[str]) -> BuildPlan:
     """Cut sources into units: small files that follow each other share one."""
     stamps = {path: _stamp(path) for path in paths}
     units: list[tuple[str, ...]] = []
@@ -66,7 +66,7 @@ def plan(paths: Sequence[str]) -> Plan:
             unit, size = [], 0
         unit.append(path)
         size += stamps[path][0]
-    return Plan((*units, tuple(unit)) if unit else tuple(units), stamps)
+    return BuildPlan((*units, tuple(unit)) if unit else tuple(units), stamps)
 
 
 def _stamp(path: str) -> tuple[int, int]:
@@ -115,7 +115,7 @@ class Counts:
 
 
 @dataclass(slots=True)
-class Outcome:
+class BuiltPart:
     """What is told of a part that was just made.
 
     Attributes
@@ -145,9 +145,9 @@ class _Maker:
         self.work = work
         self.encoder = SentenceEncoder(Vocabulary.load(work.directory / "tokenizer"))
 
-    def make(self, unit: int, block: int, entries: Iterable[tuple[str, Entry]]) -> Outcome:
+    def make(self, unit: int, block: int, entries: Iterable[tuple[str, Entry]]) -> BuiltPart:
         """Make the part of some records."""
-        part, outcome = Part(), Outcome()
+        part, outcome = CorpusPart(), BuiltPart()
         files: dict[str, Counts] = {}
         rejects: list[dict[str, Any]] = []
         for path, entry in entries:
@@ -159,7 +159,7 @@ class _Maker:
                 for made in sentences_of(entry, self.work.sentences):
                     part.add(*made)
                     outcome.n_sentences += 1
-            except LeftOut as error:
+            except Skipped as error:
                 counts.left_out[error.message] += 1
             except LogosError as error:
                 counts.rejected[reason_of(error)] += 1
@@ -239,7 +239,7 @@ def _hash_of(path: str) -> str | None:
 
 def make_parts(
     work: Work, units: Sequence[Sequence[str]], jobs: int, stdin: IO[bytes] | None = None
-) -> Iterator[Outcome]:
+) -> Iterator[BuiltPart]:
     """Make every part that does not exist yet, and yield what became of each.
 
     With several processes each takes one unit at a time; where there are fewer units than would keep them
@@ -265,7 +265,7 @@ def make_parts(
 
 def _blocks_in_processes(
     work: Work, waiting: Sequence[tuple[int, Sequence[str]]], ledger: Ledger, jobs: int, stdin: IO[bytes] | None
-) -> Iterator[Outcome]:
+) -> Iterator[BuiltPart]:
     with _pool(work, jobs) as submit:
         pending: deque[Any] = deque()
         for number, paths in waiting:
@@ -283,7 +283,7 @@ def _blocks_in_processes(
 
 def _units_in_processes(
     work: Work, waiting: Sequence[tuple[int, Sequence[str]]], ledger: Ledger, jobs: int
-) -> Iterator[Outcome]:
+) -> Iterator[BuiltPart]:
     with _pool(work, jobs) as submit:
         pending: deque[tuple[int, Sequence[str], Any]] = deque()
         for number, paths in waiting:
@@ -294,7 +294,7 @@ def _units_in_processes(
             yield from _end_of_unit(ledger, *pending.popleft())
 
 
-def _end_of_unit(ledger: Ledger, number: int, paths: Sequence[str], future: Any) -> Iterator[Outcome]:
+def _end_of_unit(ledger: Ledger, number: int, paths: Sequence[str], future: Any) -> Iterator[BuiltPart]:
     n_parts, outcomes = future.result()
     ledger.add(number, n_parts, paths)
     yield from outcomes
@@ -338,14 +338,14 @@ def _begin(work: Work) -> None:
     _maker = _Maker(work)
 
 
-def _make_block(unit: int, block: int, entries: list[tuple[str, Entry]]) -> Outcome:
+def _make_block(unit: int, block: int, entries: list[tuple[str, Entry]]) -> BuiltPart:
     assert _maker is not None
     return _maker.make(unit, block, entries)
 
 
-def _make_unit(unit: int, paths: tuple[str, ...]) -> tuple[int, list[Outcome]]:
+def _make_unit(unit: int, paths: tuple[str, ...]) -> tuple[int, list[BuiltPart]]:
     assert _maker is not None
-    outcomes: list[Outcome] = []
+    outcomes: list[BuiltPart] = []
     n_parts = 0
     for n_parts, block in enumerate(_blocks(paths, _maker.work.read), 1):
         if not _maker.work.part(unit, n_parts - 1).exists():

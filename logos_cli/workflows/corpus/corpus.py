@@ -26,7 +26,7 @@ from logos_cli.training.corpus.parts import StoredPart, cannot_write
 from logos_cli.training.corpus.shards import MANIFEST, SHARDS, TOKENIZER
 from logos_cli.training.corpus.vocabulary import Vocabulary
 from logos_cli.training.corpus.writer import BUILD, HELD_OUT, SEEN, install, write_shards
-from logos_cli.workflows.corpus.build import Counts, Ledger, Outcome, Plan, Work, make_parts, plan
+from logos_cli.workflows.corpus.build import BuildPlan, BuiltPart, Counts, Ledger, Work, make_parts, plan
 from logos_cli.workflows.corpus.lock import locked
 from logos_cli.workflows.corpus.sentences import NAMES, SentenceOptions
 
@@ -92,7 +92,7 @@ class Report:
     n_long: int
 
 
-Listener = Callable[[Outcome], None]
+Listener = Callable[[BuiltPart], None]
 
 
 def build(
@@ -231,7 +231,7 @@ def _prepare(directory: Path, options: BuildOptions) -> Path:
     return stage
 
 
-def _planned(stage: Path, planned: Plan, vocabulary: Vocabulary, options: BuildOptions) -> Plan:
+def _planned(stage: Path, planned: BuildPlan, vocabulary: Vocabulary, options: BuildOptions) -> BuildPlan:
     """Write down what is built, or, on resuming, make sure that it is the same."""
     now = {
         "logos": __version__,

@@ -87,7 +87,7 @@ class SentenceOptions:
         return not self.forms or name in self.forms or (name[:-2] == Form.COMPLEX and Form.COMPLEX in self.forms)
 
 
-class Made(NamedTuple):
+class EncodedSentences(NamedTuple):
     """One sentence with its place in the corpus."""
 
     domain: str
@@ -96,11 +96,11 @@ class Made(NamedTuple):
     text: str
 
 
-class LeftOut(LogosError):  # noqa: N818 - no error, but it ends the work on a record
+class Skipped(LogosError):  # noqa: N818 - no error, but it ends the work on a record
     """A record that is sound, but that the corpus does not take; the message says why."""
 
 
-def sentences_of(entry: Entry, options: SentenceOptions) -> list[Made]:
+def sentences_of(entry: Entry, options: SentenceOptions) -> list[EncodedSentences]:
     """Return the sentences of one entry, all on the same side of the split.
 
     Raises
@@ -115,11 +115,11 @@ def sentences_of(entry: Entry, options: SentenceOptions) -> list[Made]:
     split = _split(labels, item, options)
     label = _domain(labels)
     made = [
-        Made(_name(label, name, item), split, form, text)
+        EncodedSentences(_name(label, name, item), split, form, text)
         for name, form, text in _texts(item, split == "train", options)
     ]
     if not made:
-        raise LeftOut("no wanted form")
+        raise Skipped("no wanted form")
     return made
 
 
@@ -186,7 +186,7 @@ def _split(labels: dict[str, Any], item: ScienceObject, options: SentenceOptions
         if split is None:
             raise UsageError(f"the split {labels['split']!r} is none of {', '.join(_SPLITS)}")
         if split == "test":
-            raise LeftOut("split test")
+            raise Skipped("split test")
         return split
     key = f"group:{labels['group']}" if "group" in labels else _identity(item)
     return "valid" if is_held_out(key, options.seed, options.valid_share) else "train"

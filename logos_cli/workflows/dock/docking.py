@@ -8,7 +8,7 @@ from itertools import chain, groupby
 from os import PathLike
 from typing import IO, Any
 
-from logos_cli.docking.candidates import Candidate, of_record
+from logos_cli.docking.candidates import LigandCandidate, of_record
 from logos_cli.docking.engines import engines
 from logos_cli.docking.options import DockOptions
 from logos_cli.docking.place import BoxOptions
@@ -90,7 +90,7 @@ Skip = Callable[[str], bool]
 class Docking(Session):
     """One run: ligands from files and objects, docked to one receptor."""
 
-    def candidates(self, ligands: Ligands, stdin: IO[bytes] | None = None) -> Iterator[Candidate]:
+    def candidates(self, ligands: Ligands, stdin: IO[bytes] | None = None) -> Iterator[LigandCandidate]:
         """Yield the ligands."""
         placed = self.options.mode != "dock"
         source = iter_candidates(ligands, placed=placed, stereo=self.options.stereo, stdin=stdin)
@@ -187,7 +187,7 @@ class PocketDocking:
         except LogosError as error:
             for record in records:
                 if skip is None or not skip(record.id):
-                    yield self._reporter.unusable(Candidate(record, error=error))
+                    yield self._reporter.unusable(LigandCandidate(record, error=error))
             return
         yield from run.results(records, skip=skip)
 

@@ -12,14 +12,14 @@ from typing import IO, Any
 
 from rdkit import Chem
 
-from logos_cli.docking.candidates import Candidate, isomers, of_item, of_record
+from logos_cli.docking.candidates import LigandCandidate, isomers, of_item, of_record
 from logos_cli.errors import InputError, LogosError, MoleculeError
 from logos_cli.formats.detect import detect
 from logos_cli.io.input import Input
 from logos_cli.objects.base import ScienceObject, to_text
 from logos_cli.objects.molecule import Molecule
 from logos_cli.records import Record, Status
-from logos_cli.structure.ligand.user_molecule import Given, read_given
+from logos_cli.structure.ligand.user_molecule import UserMolecule, read_given
 from logos_cli.workflows.decode import iter_decoded
 
 LigandSource = str | PathLike[str] | Record | ScienceObject
@@ -28,7 +28,7 @@ Ligands = LigandSource | Iterable[LigandSource]
 
 def iter_candidates(
     ligands: Ligands, *, placed: bool, stereo: bool, stdin: IO[bytes] | None = None
-) -> Iterator[Candidate]:
+) -> Iterator[LigandCandidate]:
     """Yield the ligands.
 
     Parameters
@@ -52,7 +52,7 @@ def _listed(ligands: Ligands) -> Iterable[LigandSource]:
     return ligands
 
 
-def _candidates(source: LigandSource, placed: bool, stdin: IO[bytes] | None) -> Iterator[Candidate]:
+def _candidates(source: LigandSource, placed: bool, stdin: IO[bytes] | None) -> Iterator[LigandCandidate]:
     if isinstance(source, Record):
         yield of_record(source, placed=placed)
         return
@@ -66,7 +66,7 @@ def _candidates(source: LigandSource, placed: bool, stdin: IO[bytes] | None) -> 
     for decoded in iter_decoded([path], stdin):
         if decoded.error is not None or decoded.item is None or decoded.record.status is not Status.OK:
             error = decoded.error or InputError(decoded.record.reason or "not valid")
-            yield Candidate(decoded.record, error=error)
+            yield LigandCandidate(decoded.record, error=error)
             continue
         record = decoded.record
         if not record.text:
@@ -78,7 +78,7 @@ def _candidates(source: LigandSource, placed: bool, stdin: IO[bytes] | None) -> 
 # -- given poses -------------------------------------------------------------------------------------
 
 
-def _placed(path: str, stdin: IO[bytes] | None) -> Iterator[Candidate]:
+def _placed(path: str, stdin: IO[bytes] | None) -> Iterator[LigandCandidate]:
     """Yield the molecules of a file with their coordinates; a pipe is copied to a file first."""
     try:
         with closing(Input(path, stdin)) as source:
@@ -98,7 +98,7 @@ def _placed(path: str, stdin: IO[bytes] | None) -> Iterator[Candidate]:
             Path(copy.name).unlink()
     except LogosError as error:
         name = "<stdin>" if path == "-" else path
-        yield Candidate(Record.from_error(name, "molecule", error), error=error.at(name))
+        yield LigandCandidate(Record.from_error(name, "molecule", error), error=error.at(name))
 
 
 def _options() -> Any:
@@ -107,20 +107,20 @@ def _options() -> Any:
     return ReadOptions()
 
 
-def _given(path: str, name: str) -> Iterator[Candidate]:
+def _given(path: str, name: str) -> Iterator[LigandCandidate]:
     for number, given in enumerate(read_given(path), 1):
         if isinstance(given, LogosError):
-            yield Candidate(Record.from_error(f"{name}:{number}", "molecule", given), error=given)
+            yield LigandCandidate(Record.from_error(f"{name}:{number}", "molecule", given), error=given)
         else:
             yield of_given(given, {"path": name, "record": number})
 
 
-def of_given(given: Given, source: dict[str, Any]) -> Candidate:
+def of_given(given: UserMolecule, source: dict[str, Any]) -> LigandCandidate:
     """Return a molecule with a pose as a ligand."""
     record = Record(given.title, "molecule", to_text(Molecule(given.smiles)), source=source)
     if given.molecule.GetNumConformers():
         # what the file's header says of dimensions may be wrong; the coordinates decide
         given.molecule.GetConformer().Set3D(given.positions is not None)
-        return Candidate(record, given.smiles, Chem.MolToMolBlock(given.molecule))
+        return LigandCandidate(record, given.smiles, Chem.MolToMolBlock(given.molecule))
     error = MoleculeError(f"{given.title} has no coordinates", hint="give an SDF or MOL2 file with poses")
-    return Candidate(record, error=error)
+    return LigandCandidate(record, error=error)

@@ -16,11 +16,11 @@ from logos_cli.engine.start import Runner, start_engine
 from logos_cli.errors import GrammarError, InputError, LogosError, UsageError
 from logos_cli.grammar import Sentence, parse
 from logos_cli.records import Record, Status
-from logos_cli.tasks.base import OpenSentence, PromptInfo, Task
+from logos_cli.tasks.base import PromptInfo, PromptSentence, Task
 from logos_cli.workflows.generate.options import GenerateOptions
-from logos_cli.workflows.generate.prompts import Opening, PromptReader, Prompts
+from logos_cli.workflows.generate.prompts import PreparedPrompt, PromptReader, Prompts
 from logos_cli.workflows.generate.reference import Reference, TrainingData, known_answers
-from logos_cli.workflows.generate.run import PromptRun, Run
+from logos_cli.workflows.generate.run import PromptState, SampleLoop
 from logos_cli.workflows.generate.tally import GenerateTally
 from logos_cli.workflows.generate.templates import Restriction
 from logos_cli.workflows.generate.until import Until
@@ -179,7 +179,7 @@ class Generation:
         n_tokens = min(longest_prompt + self.sampling.max_new_tokens, self.checkpoint.context_tokens)
         return self.checkpoint.plan(n_tokens, self.options.batch_size)
 
-    def openings(self, prompts: Prompts, stdin: IO[bytes] | None = None) -> Iterator[Opening]:
+    def openings(self, prompts: Prompts, stdin: IO[bytes] | None = None) -> Iterator[PreparedPrompt]:
         """Yield the open sentence of each prompt, or why there is none; the model is not loaded.
 
         Raises
@@ -203,7 +203,7 @@ class Generation:
                 raise opening.error
             yield opening
 
-    def _restrict(self, opening: Opening) -> None:
+    def _restrict(self, opening: PreparedPrompt) -> None:
         """Replace the sentence by one that follows the template or the edit."""
         if opening.sentence is None:
             return
@@ -219,7 +219,7 @@ class Generation:
     def records(self, prompts: Prompts, stdin: IO[bytes] | None = None) -> Iterator[Record]:
         """Yield the records of a run."""
         options = self.options
-        run = Run(
+        run = SampleLoop(
             self.openings(prompts, stdin),
             self._begin,
             self._request,
@@ -269,13 +269,13 @@ class Generation:
             self.tally.novel = 0
             self.tally.skipped_references = self._reference.n_skipped
 
-    def _begin(self, opening: Opening) -> PromptRun:
+    def _begin(self, opening: PreparedPrompt) -> PromptState:
         collector = None
         if opening.sentence is not None:
             collector = self.task.collector(PromptInfo(opening.id, opening.sentence, opening.source))
-        return PromptRun(opening, self.n_samples, self.until, collector)
+        return PromptState(opening, self.n_samples, self.until, collector)
 
-    def _request(self, sentence: OpenSentence, id: str, greedy: bool) -> Request:
+    def _request(self, sentence: PromptSentence, id: str, greedy: bool) -> Request:
         tokenizer = self.checkpoint.tokenizer
         return Request(
             id,
@@ -288,7 +288,7 @@ class Generation:
             greedy=greedy,
         )
 
-    def _grammar(self, sentence: OpenSentence, id: str, greedy: bool) -> str | None:
+    def _grammar(self, sentence: PromptSentence, id: str, greedy: bool) -> str | None:
         """Return what a sample may say; a sentence may draw that for each, but not for a question."""
         if self.options.constrain == "off":
             return None
@@ -305,7 +305,7 @@ class Generation:
     def _answer_text(self, completion: Completion) -> str:
         return self.checkpoint.tokenizer.decode(completion.tokens)
 
-    def _close(self, prompt: PromptRun) -> Iterator[Record]:
+    def _close(self, prompt: PromptState) -> Iterator[Record]:
         """Yield what a prompt comes to when its samples are there: results, or why it could not be used."""
         tally, opening = self.tally, prompt.opening
         if opening.error is not None:
@@ -321,7 +321,7 @@ class Generation:
             tally.short_prompts += 1
         yield from self._results(prompt)
 
-    def _results(self, prompt: PromptRun) -> Iterator[Record]:
+    def _results(self, prompt: PromptState) -> Iterator[Record]:
         """Yield what the samples of a prompt come to; results of fewer than were asked for say so."""
         if prompt.collector is None:
             return
@@ -336,7 +336,7 @@ class Generation:
             self.tally.results += 1
             yield record
 
-    def _record(self, prompt: PromptRun, number: int, completion: Completion) -> Record | None:
+    def _record(self, prompt: PromptState, number: int, completion: Completion) -> Record | None:
         """Return the record of a sample, judged and counted; None if it is not to be written."""
         opening = prompt.opening
         assert opening.sentence is not None
@@ -353,7 +353,7 @@ class Generation:
             return None
         return record if record.status is Status.OK or self.options.keep_invalid else None
 
-    def _common(self, opening: Opening) -> dict[str, Any]:
+    def _common(self, opening: PreparedPrompt) -> dict[str, Any]:
         """Return what records of all samples of a prompt say of how they were made."""
         assert self._info is not None
         found = {key: value for key, value in asdict(self._info).items() if value is not None}
@@ -369,7 +369,7 @@ class Generation:
             "prompt": opening.id,
         }
 
-    def _provenance(self, opening: Opening, completion: Completion) -> dict[str, Any]:
+    def _provenance(self, opening: PreparedPrompt, completion: Completion) -> dict[str, Any]:
         assert opening.sentence is not None
         return {
             **self._common(opening),
@@ -379,7 +379,7 @@ class Generation:
             "finish": completion.finish.value,
         }
 
-    def _judge(self, record: Record, prompt: PromptRun, completion: Completion) -> None:
+    def _judge(self, record: Record, prompt: PromptState, completion: Completion) -> None:
         """Set the record's status, count it, and give it to the collector."""
         record.status = Status.INVALID
         prompt.found.made += 1
@@ -403,7 +403,7 @@ class Generation:
         if prompt.collector is not None:
             prompt.collector.add(record, answer, sentence)
 
-    def _count(self, record: Record, prompt: PromptRun, answer: str, sentence: Sentence) -> None:
+    def _count(self, record: Record, prompt: PromptState, answer: str, sentence: Sentence) -> None:
         """Count a valid answer; say whether it is novel."""
         tally, found = self.tally, prompt.found
         found.valid += 1

@@ -17,7 +17,7 @@ from logos_cli.grammar import TAGS
 from logos_cli.io.input import Input
 from logos_cli.objects.base import ScienceObject
 from logos_cli.records import Record, Status
-from logos_cli.tasks.base import OpenSentence, Task
+from logos_cli.tasks.base import PromptSentence, Task
 
 Prompt = str | PathLike[str] | ScienceObject | Record | Entry
 Prompts = Prompt | Iterable[Prompt] | None
@@ -26,7 +26,7 @@ _PAYLOAD_SHOWN = 1 << 12
 
 
 @dataclass(slots=True)
-class Opening:
+class PreparedPrompt:
     """The open sentence of one prompt, or why there is none.
 
     Attributes
@@ -42,7 +42,7 @@ class Opening:
     """
 
     id: str
-    sentence: OpenSentence | None
+    sentence: PromptSentence | None
     source: dict[str, Any] = field(default_factory=dict)
     extra: dict[str, Any] = field(default_factory=dict)
     error: LogosError | None = None
@@ -63,13 +63,13 @@ class PromptReader:
     read: ReadOptions = field(default_factory=ReadOptions)
     stdin: IO[bytes] | None = None
 
-    def openings(self, prompts: Prompts) -> Iterator[Opening]:
+    def openings(self, prompts: Prompts) -> Iterator[PreparedPrompt]:
         """Yield one opening a prompt.
 
         What is wrong with a prompt is its opening's error; what is wrong with a whole file is raised.
         """
         if prompts is None:
-            yield Opening(self.task.name, self.task.from_nothing(), alone=True)
+            yield PreparedPrompt(self.task.name, self.task.from_nothing(), alone=True)
         elif isinstance(prompts, (str, PathLike)):
             yield from self._from_name(fspath(prompts))
         elif isinstance(prompts, (ScienceObject, Record, Entry)):
@@ -78,7 +78,7 @@ class PromptReader:
             for number, prompt in enumerate(prompts, 1):
                 yield from self._from_member(prompt, f"prompt:{number}")
 
-    def _from_member(self, prompt: Prompt, id: str) -> Iterator[Opening]:
+    def _from_member(self, prompt: Prompt, id: str) -> Iterator[PreparedPrompt]:
         if isinstance(prompt, PathLike):
             yield from self._from_file(fspath(prompt))
         elif isinstance(prompt, str):
@@ -86,7 +86,7 @@ class PromptReader:
         else:
             yield self._from_value(prompt, id)
 
-    def _from_name(self, name: str) -> Iterator[Opening]:
+    def _from_name(self, name: str) -> Iterator[PreparedPrompt]:
         """Take a string as a file if there is one of that name, else as text."""
         if name == "-" or _is_file(name):
             yield from self._from_file(name)
@@ -100,25 +100,25 @@ class PromptReader:
             opening.error.hint = f"there is no file of this name; as text, {self.task.name} takes {self.task.prompts}"
         yield replace(opening, alone=True)
 
-    def _from_text(self, text: str, id: str, source: dict[str, Any]) -> Opening:
+    def _from_text(self, text: str, id: str, source: dict[str, Any]) -> PreparedPrompt:
         try:
-            return Opening(id, self.task.from_text(text.strip(), source=source), source)
+            return PreparedPrompt(id, self.task.from_text(text.strip(), source=source), source)
         except LogosError as error:
-            return Opening(id, None, source, error=error)
+            return PreparedPrompt(id, None, source, error=error)
 
-    def _from_value(self, value: ScienceObject | Record | Entry, id: str) -> Opening:
+    def _from_value(self, value: ScienceObject | Record | Entry, id: str) -> PreparedPrompt:
         if isinstance(value, ScienceObject):
             value = Entry(id, value)
         if isinstance(value, Entry):
             return self._from_entry(value)
         if value.status is Status.ERROR or not value.text:
             error = InputError(value.reason or "the record has no text", source=value.id)
-            return Opening(value.id or id, None, value.source, value.extra, error)
+            return PreparedPrompt(value.id or id, None, value.source, value.extra, error)
         opening = self._from_text(value.text, value.id or id, value.source)
         opening.extra = value.extra
         return opening
 
-    def _from_file(self, path: str) -> Iterator[Opening]:
+    def _from_file(self, path: str) -> Iterator[PreparedPrompt]:
         with closing(Input(path, self.stdin)) as source:
             head = source.head.lstrip()
             if head.startswith((b"{", *(tag.encode() for tag in TAGS))):
@@ -133,7 +133,7 @@ class PromptReader:
                 for entry in self.task.entries(detect(source).read(source, options)):
                     yield self._from_entry(entry)
 
-    def _from_lines(self, source: Input) -> Iterator[Opening]:
+    def _from_lines(self, source: Input) -> Iterator[PreparedPrompt]:
         """Yield an opening for each line: a record, a sentence, or the beginning of one."""
         for number, text in enumerate(source.text_lines(), 1):
             line, place = text.strip(), f"{source.name}:{number}"
@@ -144,22 +144,22 @@ class PromptReader:
                 try:
                     opening = self._from_value(Record.from_json(line), id)
                 except LogosError as error:
-                    opening = Opening(id, None, error=error)
+                    opening = PreparedPrompt(id, None, error=error)
             else:
                 opening = self._from_text(line, id, {**source.provenance, "line": number})
             if opening.error is not None:
                 opening.error.at(place)
             yield opening
 
-    def _from_entry(self, entry: Entry) -> Opening:
+    def _from_entry(self, entry: Entry) -> PreparedPrompt:
         if entry.error is not None:
-            return Opening(entry.id, None, entry.source, error=entry.error)
+            return PreparedPrompt(entry.id, None, entry.source, error=entry.error)
         assert entry.item is not None
         try:
             sentence = self.task.from_object(entry.item).checked()
         except LogosError as error:
-            return Opening(entry.id, None, entry.source, error=error)
-        return Opening(entry.id, sentence, entry.source)
+            return PreparedPrompt(entry.id, None, entry.source, error=error)
+        return PreparedPrompt(entry.id, sentence, entry.source)
 
 
 def _is_file(name: str) -> bool:

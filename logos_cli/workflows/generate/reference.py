@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from logos_cli.errors import InputError, LogosError, UsageError
-from logos_cli.evaluators.novelty import Part, embedded_index, keys_of
+from logos_cli.evaluators.novelty import KeyKind, embedded_index, keys_of
 from logos_cli.evaluators.reference import KnownKeys, ReferenceSet
 from logos_cli.grammar import Form, Sentence
 from logos_cli.objects.base import from_sentence
@@ -14,11 +14,11 @@ from logos_cli.resources import EMBEDDED
 from logos_cli.tasks.base import Task
 
 _PARTS = {
-    Form.MOLECULE: Part.MOLECULE,
-    Form.COMPLEX: Part.MOLECULE,
-    Form.PROTEIN: Part.PROTEIN,
-    Form.ANTIBODY: Part.ANTIBODY,
-    Form.MATERIAL: Part.MATERIAL,
+    Form.MOLECULE: KeyKind.MOLECULE,
+    Form.COMPLEX: KeyKind.MOLECULE,
+    Form.PROTEIN: KeyKind.PROTEIN,
+    Form.ANTIBODY: KeyKind.ANTIBODY,
+    Form.MATERIAL: KeyKind.MATERIAL,
 }
 
 
@@ -47,7 +47,7 @@ class Reference:
 class TrainingData:
     """What the embedded model was trained on."""
 
-    part: Part
+    part: KeyKind
     name: str = EMBEDDED
     n_skipped: int = 0
 

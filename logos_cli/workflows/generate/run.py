@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 
 from logos_cli.engine.scheduler import Completion, Request
 from logos_cli.records import Record
-from logos_cli.tasks.base import Collector, OpenSentence
-from logos_cli.workflows.generate.prompts import Opening
+from logos_cli.tasks.base import Collector, PromptSentence
+from logos_cli.workflows.generate.prompts import PreparedPrompt
 from logos_cli.workflows.generate.tally import GenerateTally
-from logos_cli.workflows.generate.until import Until, Yield
+from logos_cli.workflows.generate.until import Counts, Until
 
 
 @dataclass(slots=True, eq=False)
-class PromptRun:
+class PromptState:
     """One prompt, what has been drawn for it and what has come of it.
 
     Attributes
@@ -30,17 +30,17 @@ class PromptRun:
         Records that wait for their turn to be written.
     """
 
-    opening: Opening
+    opening: PreparedPrompt
     limit: int
     until: Until | None = None
     collector: Collector | None = None
-    found: Yield = field(default_factory=Yield)
+    found: Counts = field(default_factory=Counts)
     answers: set[str] = field(default_factory=set)
     ready: deque[Record] = field(default_factory=deque)
     arrived: dict[int, Completion] = field(default_factory=dict)
     n_drawn: int = 0
     n_taken: int = 0
-    questions: deque[tuple[int, OpenSentence]] | None = None
+    questions: deque[tuple[int, PromptSentence]] | None = None
     n_unanswered: int = 0
 
     @property
@@ -57,24 +57,24 @@ class PromptRun:
 
 
 @dataclass(frozen=True, slots=True)
-class _Drawn:
+class PendingSample:
     """What a request is of."""
 
-    prompt: PromptRun
+    prompt: PromptState
     number: int
-    sentence: OpenSentence
+    sentence: PromptSentence
     is_question: bool = False
 
 
-Begin = Callable[[Opening], PromptRun]
-Ask = Callable[[OpenSentence, str, bool], Request]
+Begin = Callable[[PreparedPrompt], PromptState]
+Ask = Callable[[PromptSentence, str, bool], Request]
 TextOf = Callable[[Completion], str]
-Judge = Callable[[PromptRun, int, Completion], Record | None]
-Close = Callable[[PromptRun], Iterator[Record]]
+Judge = Callable[[PromptState, int, Completion], Record | None]
+Close = Callable[[PromptState], Iterator[Record]]
 
 
 @dataclass(slots=True)
-class Run:
+class SampleLoop:
     """Draws requests for the engine and takes its completions.
 
     Attributes
@@ -93,7 +93,7 @@ class Run:
         Of ``time.monotonic``: nothing is drawn after it.
     """
 
-    openings: Iterator[Opening]
+    openings: Iterator[PreparedPrompt]
     begin: Begin
     ask: Ask
     text_of: TextOf
@@ -103,8 +103,8 @@ class Run:
     tally: GenerateTally
     in_order: bool = True
     deadline: float | None = None
-    _open: deque[PromptRun] = field(default_factory=deque)
-    _under_way: dict[int, _Drawn] = field(default_factory=dict)
+    _open: deque[PromptState] = field(default_factory=deque)
+    _under_way: dict[int, PendingSample] = field(default_factory=dict)
 
     # -- what is drawn ---------------------------------------------------------------------------------------
 
@@ -124,7 +124,7 @@ class Run:
             id = f"{found.prompt.opening.id}{mark}{found.number:04d}"
             yield self.ask(found.sentence, id, found.is_question)
 
-    def _next(self) -> _Drawn | None:
+    def _next(self) -> PendingSample | None:
         for prompt in self._open:
             if (found := self._next_of(prompt)) is not None:
                 return found
@@ -136,14 +136,14 @@ class Run:
         return None
 
     @staticmethod
-    def _next_of(prompt: PromptRun) -> _Drawn | None:
+    def _next_of(prompt: PromptState) -> PendingSample | None:
         if prompt.questions:
             number, sentence = prompt.questions.popleft()
-            return _Drawn(prompt, number, sentence, is_question=True)
+            return PendingSample(prompt, number, sentence, is_question=True)
         if prompt.opening.sentence is None or not prompt.wants_more:
             return None
         prompt.n_drawn += 1
-        return _Drawn(prompt, prompt.n_drawn, prompt.opening.sentence)
+        return PendingSample(prompt, prompt.n_drawn, prompt.opening.sentence)
 
     # -- what comes ------------------------------------------------------------------------------------------
 
@@ -161,7 +161,7 @@ class Run:
             self._judge_arrived(prompt)
         yield from self.ready()
 
-    def _judge_arrived(self, prompt: PromptRun) -> None:
+    def _judge_arrived(self, prompt: PromptState) -> None:
         while prompt.arrived and not prompt.has_enough:
             number = prompt.n_taken + 1 if self.in_order else next(iter(prompt.arrived))
             if number not in prompt.arrived:
@@ -169,7 +169,7 @@ class Run:
             prompt.n_taken += 1
             self._judge(prompt, number)
 
-    def _judge(self, prompt: PromptRun, number: int) -> None:
+    def _judge(self, prompt: PromptState, number: int) -> None:
         record = self.judge(prompt, number, prompt.arrived.pop(number))
         if record is not None:
             prompt.ready.append(record)
@@ -186,14 +186,14 @@ class Run:
             if self._open and self._open[0] is front:
                 return
 
-    def _written(self, prompt: PromptRun) -> Iterator[Record]:
+    def _written(self, prompt: PromptState) -> Iterator[Record]:
         while prompt.ready:
             yield prompt.ready.popleft()
         if self._ended(prompt):
             self._open.remove(prompt)
             yield from self.close(prompt)
 
-    def _ended(self, prompt: PromptRun) -> bool:
+    def _ended(self, prompt: PromptState) -> bool:
         """Whether nothing more comes of a prompt; when its samples are there, its collector may ask."""
         if prompt.opening.sentence is None:
             return True

@@ -10,7 +10,7 @@ from logos_cli import registry
 from logos_cli.errors import UsageError
 from logos_cli.grammar.constrain import edited, parse_positions, template
 from logos_cli.grammar.spec import Kind
-from logos_cli.tasks.base import OpenSentence, Task
+from logos_cli.tasks.base import PromptSentence, Task
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -72,7 +72,7 @@ class Restriction:
         if self.max_mutations is not None and self.max_mutations < 1:
             raise UsageError(f"max-mutations is {self.max_mutations}; it must be 1 or more")
 
-    def apply(self, sentence: OpenSentence) -> OpenSentence:
+    def apply(self, sentence: PromptSentence) -> PromptSentence:
         """Return the sentence with the grammar of the restriction for its last block.
 
         Raises
@@ -93,7 +93,7 @@ class Restriction:
         positions = None if self.positions is None else parse_positions(self.positions, len(given))
         fixed = given[: positions[0]] if positions else ""
         most, free = self.max_mutations or 0, range(len(given)) if positions is None else positions
-        return OpenSentence(
+        return PromptSentence(
             sentence.text[: place + len(kind.start)] + fixed,
             _edited(kind, given, most, positions),
             given_from=place,

@@ -19,7 +19,7 @@ _LEAST_LIMIT = 100
 
 
 @dataclass(slots=True)
-class Yield:
+class Counts:
     """What the samples of a prompt have come to so far."""
 
     made: int = 0
@@ -76,11 +76,11 @@ class Until:
         """Samples after which a prompt is given up, where no other limit is set."""
         return max(_LEAST_LIMIT, MOST_PER_WANTED * max(self.valid, self.unique, self.novel))
 
-    def reached(self, found: Yield) -> bool:
+    def reached(self, found: Counts) -> bool:
         """Whether every count is."""
         return all(getattr(found, name) >= getattr(self, name) for name in _NAMES)
 
-    def expected(self, found: Yield, n_under_way: int) -> bool:
+    def expected(self, found: Counts, n_under_way: int) -> bool:
         """Whether every count will be, by what has come of the samples so far, when those under way are made."""
         for name in _NAMES:
             n_found, n_wanted = getattr(found, name), getattr(self, name)

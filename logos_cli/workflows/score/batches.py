@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 @dataclass(slots=True)
-class Outcome:
+class Scored:
     """What became of one record.
 
     Attributes
@@ -46,9 +46,9 @@ class Outcome:
 
 def score_batch(
     subjects: Sequence[Subject], selection: Selection, context: Context, families: Collection[str]
-) -> list[Outcome]:
+) -> list[Scored]:
     """Return what some families say of some records."""
-    outcomes = [Outcome() for _ in subjects]
+    outcomes = [Scored() for _ in subjects]
     for name in families:
         family = evaluators()[name]
         _score_family(family, selection, context, subjects, outcomes)
@@ -62,7 +62,7 @@ def score_batch(
 
 
 def _score_family(
-    family: Evaluator, selection: Selection, context: Context, subjects: Sequence[Subject], outcomes: Sequence[Outcome]
+    family: Evaluator, selection: Selection, context: Context, subjects: Sequence[Subject], outcomes: Sequence[Scored]
 ) -> None:
     """Put a family's values into the outcomes, null with the reason where there is none."""
     wanted = selection.records.get(family.name, ())
@@ -181,7 +181,7 @@ class Scorer:
             if any(subject.form in evaluators()[name].forms for subject in subjects):
                 raise error
 
-    def run(self, items: Iterable[T], subject_of: Callable[[T], Subject]) -> Iterator[tuple[T, Outcome]]:
+    def run(self, items: Iterable[T], subject_of: Callable[[T], Subject]) -> Iterator[tuple[T, Scored]]:
         """Yield every item with its outcome, in order; only a few batches are held at a time."""
         if self._pool is None:
             for batch in batches(items, self._batch):
@@ -192,10 +192,10 @@ class Scorer:
             return
         yield from self._in_processes(items, subject_of)
 
-    def _here(self, subjects: Sequence[Subject], families: Collection[str]) -> list[Outcome]:
+    def _here(self, subjects: Sequence[Subject], families: Collection[str]) -> list[Scored]:
         return score_batch(subjects, self.selection, self.context, families)
 
-    def _in_processes(self, items: Iterable[T], subject_of: Callable[[T], Subject]) -> Iterator[tuple[T, Outcome]]:
+    def _in_processes(self, items: Iterable[T], subject_of: Callable[[T], Subject]) -> Iterator[tuple[T, Scored]]:
         assert self._pool is not None
         pending: deque[tuple[list[T], list[Subject], Any]] = deque()
         try:
@@ -218,7 +218,7 @@ class Scorer:
         finally:
             self.close()
 
-    def _joined(self, batch: list[T], subjects: list[Subject], parts: Sequence[Any]) -> Iterator[tuple[T, Outcome]]:
+    def _joined(self, batch: list[T], subjects: list[Subject], parts: Sequence[Any]) -> Iterator[tuple[T, Scored]]:
         outcomes = [outcome for part in parts for outcome in part.result()]
         if self._here_only:
             for outcome, more in zip(outcomes, self._here(subjects, self._here_only), strict=True):
@@ -278,6 +278,6 @@ def _begin(selection: Selection, context: Context, families: tuple[str, ...]) ->
     _job = selection, context, families
 
 
-def _score_there(subjects: Sequence[Subject]) -> list[Outcome]:
+def _score_there(subjects: Sequence[Subject]) -> list[Scored]:
     assert _job is not None
     return score_batch(subjects, *_job)

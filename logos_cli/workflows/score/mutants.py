@@ -27,7 +27,7 @@ from logos_cli.records import Record
 from logos_cli.tasks.design.mutations import mutant, mutations
 from logos_cli.workflows.encode import iter_entries
 from logos_cli.workflows.score.scoring import ScoredRecord, ScoreOptions, Scoring
-from logos_cli.workflows.score.summary import Row
+from logos_cli.workflows.score.summary import SummaryRow
 
 MUTATION_COLUMNS: Final = ("mutant", "mutants", "mutation", "mutations", "variant", "variants", "aa_mutations")
 SEQUENCE_COLUMNS: Final = ("sequence", "mutated_sequence", "mutant_sequence", "seq")
@@ -259,19 +259,19 @@ class MutantScoring:
         """Yield the scored variants in the order of the table, or best first."""
         return self.scoring.records(self.table.records())
 
-    def summary(self) -> list[Row]:
+    def summary(self) -> list[SummaryRow]:
         """Return the figures of all variants, with the rank correlation if the table has a fitness."""
         rows = self.scoring.summary()
         if self.table.fitness is None:
             return rows
         if not self._pairs:
             none = Estimate.unknown("no variant has both")
-            return [*rows, *(Row(metric, "set", none) for metric in (SPEARMAN, NDCG, TOP_RECALL))]
+            return [*rows, *(SummaryRow(metric, "set", none) for metric in (SPEARMAN, NDCG, TOP_RECALL))]
         from logos_cli.evaluators.proteins.tables import rank_quality
 
         quality = rank_quality([pair[0] for pair in self._pairs], [pair[1] for pair in self._pairs])
         found = ((SPEARMAN, quality.spearman), (NDCG, quality.ndcg), (TOP_RECALL, quality.top_recall))
-        return [*rows, *(Row(metric, "set", figure) for metric, figure in found)]
+        return [*rows, *(SummaryRow(metric, "set", figure) for metric, figure in found)]
 
 
 def score_mutants(

@@ -20,14 +20,14 @@ from logos_cli.objects.base import ScienceObject, from_sentence
 from logos_cli.records import Record, Status
 from logos_cli.resources import EMBEDDED
 from logos_cli.workflows.encode import iter_entries, record_of
-from logos_cli.workflows.score.batches import BATCH, Outcome, Scorer
+from logos_cli.workflows.score.batches import BATCH, Scored, Scorer
 from logos_cli.workflows.score.filter import Filter, Scalar
 from logos_cli.workflows.score.lines import with_scores
 from logos_cli.workflows.score.metrics import catalogue, metric_of, pattern_of, select, unknown_name
-from logos_cli.workflows.score.summary import Collected, Row, as_json
+from logos_cli.workflows.score.summary import Collected, SummaryRow, as_json
 
 if TYPE_CHECKING:
-    from logos_cli.docking.options import Destination
+    from logos_cli.docking.options import ReceptorSpec
 
 Source = str | PathLike[str] | ScienceObject | Record
 Sources = Source | Iterable[Source]
@@ -72,7 +72,7 @@ class ScoreOptions:
     reference: str | None = None
     truth: str | None = None
     wild_type: str | None = None
-    receptor: Destination | None = None
+    receptor: ReceptorSpec | None = None
     blocks: bool = False
     jobs: int = 1
     seed: int = 0
@@ -228,11 +228,11 @@ class Scoring:
             self.tally.written += 1
             yield each
 
-    def summary(self) -> list[Row]:
+    def summary(self) -> list[SummaryRow]:
         """Return the figures of all records that were scored, kept or not."""
         return self._collected.rows()
 
-    def summary_json(self, rows: list[Row]) -> dict[str, Any]:
+    def summary_json(self, rows: list[SummaryRow]) -> dict[str, Any]:
         """Return the figures as one JSON object."""
         return as_json(rows, self.tally.to_dict(), self.context)
 
@@ -423,7 +423,7 @@ def _item(entry: Entry, record: Record) -> _Item:
     return _Item(record, Subject(record, item, form, entry.error), entry.line)
 
 
-def _with(item: _Item, outcome: Outcome) -> ScoredRecord:
+def _with(item: _Item, outcome: Scored) -> ScoredRecord:
     """Return a copy of the record with its scores, and its line with them."""
     record = item.record
     scores = {**record.scores, **outcome.scores}

@@ -11,14 +11,14 @@ from typing import Any, Final
 
 from logos_cli import __version__
 from logos_cli.evaluators.base import Context, Estimate, Metric
-from logos_cli.workflows.score.batches import Outcome
+from logos_cli.workflows.score.batches import Scored
 from logos_cli.workflows.score.metrics import Selection, evaluators, metric_of, unmet, why_unmet
 
 _SHOWN_REASONS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class SummaryRow:
     """One figure of the table.
 
     Attributes
@@ -60,7 +60,7 @@ class Collected:
         self._absent: dict[str, Counter[str]] = {}
         self._observations: dict[str, list[Any]] = {name: [] for name in selection.sets}
 
-    def add(self, outcome: Outcome) -> None:
+    def add(self, outcome: Scored) -> None:
         """Take in one record."""
         for name, score in outcome.scores.items():
             column = self._columns.setdefault(name, array("d"))
@@ -79,11 +79,11 @@ class Collected:
         for family, seen in outcome.observations.items():
             self._observations[family].append(seen)
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[SummaryRow]:
         """Return all figures in the order of the catalogue."""
         return [*self._of_records(), *self._of_sets()]
 
-    def _of_records(self) -> list[Row]:
+    def _of_records(self) -> list[SummaryRow]:
         import numpy as np
 
         from logos_cli.evaluators.statistics import means
@@ -102,10 +102,10 @@ class Collected:
             nothing = not figure.n and absent
             estimate = Estimate.unknown(absent.most_common(1)[0][0]) if nothing else figure
             kind = "share" if name in self._flags else "mean"
-            rows.append(Row(_named(metric, name), kind, estimate, absent))
+            rows.append(SummaryRow(_named(metric, name), kind, estimate, absent))
         return rows
 
-    def _of_sets(self) -> list[Row]:
+    def _of_sets(self) -> list[SummaryRow]:
         rows = []
         for family, wanted in self._selection.sets.items():
             seen = self._observations[family]
@@ -125,7 +125,7 @@ class Collected:
                 metric = metric_of(name)
                 assert metric is not None
                 reason = reasons.get(name, "no record has anything to do with it")
-                rows.append(Row(metric, "set", found.get(name) or Estimate.unknown(reason)))
+                rows.append(SummaryRow(metric, "set", found.get(name) or Estimate.unknown(reason)))
         return rows
 
 
@@ -142,7 +142,7 @@ def _named(metric: Metric, name: str) -> Metric:
     return replace(metric, name=name)
 
 
-def as_json(rows: list[Row], counts: Mapping[str, int], context: Context) -> dict[str, Any]:
+def as_json(rows: list[SummaryRow], counts: Mapping[str, int], context: Context) -> dict[str, Any]:
     """Return a summary as one JSON object."""
     used: dict[str, Any] = {"logos": __version__}
     if context.reference is not None:

@@ -15,7 +15,7 @@ import numpy as np
 from logos_cli.errors import GrammarError, MissingError, MoleculeError
 from logos_cli.evaluators.materials.parts import Framework, FrameworkLibrary
 from logos_cli.evaluators.molecules.properties import MeasuredMolecule
-from logos_cli.evaluators.molecules.sets import first_ones
+from logos_cli.evaluators.statistics import first_ones
 from logos_cli.grammar import Form, parse
 from logos_cli.grammar.spec import Kind, Operator
 from logos_cli.objects.material import Material

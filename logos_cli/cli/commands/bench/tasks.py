@@ -14,9 +14,9 @@ import typer
 
 from logos_cli import registry
 from logos_cli.cli.base import Command
-from logos_cli.cli.commands.generate.options import COMPUTATION
-from logos_cli.cli.option_specs import command, declare
+from logos_cli.cli.option_specs import command, option_spec
 from logos_cli.cli.options.common import one_of
+from logos_cli.cli.options.load import COMPUTATION
 from logos_cli.cli.terminal import terminal
 from logos_cli.errors import ExitCode, UsageError
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _DATA, _DOCKING, _OUTPUT = "Data", "Docking", "Output"
 
 DECLARED = (
-    declare(
+    option_spec(
         "data",
         Path | None,
         None,
@@ -42,7 +42,7 @@ DECLARED = (
         rich_help_panel=_DATA,
         help="Where the data sets lie; docs/benchmarks.md says how.",
     ),
-    declare(
+    option_spec(
         "task",
         list[str] | None,
         None,
@@ -53,7 +53,7 @@ DECLARED = (
         show_default="all whose data are there",
         help=f"One of {', '.join(registry.names('benchmarks'))}; may be repeated.",
     ),
-    declare(
+    option_spec(
         "limit",
         int | None,
         None,
@@ -63,7 +63,7 @@ DECLARED = (
         rich_help_panel=_DATA,
         help="So many cases of each, drawn at random.",
     ),
-    declare(
+    option_spec(
         "shard",
         str,
         "1/1",
@@ -71,7 +71,7 @@ DECLARED = (
         rich_help_panel=_DATA,
         help="Of N machines this is the I-th; all write to the same directory.",
     ),
-    declare(
+    option_spec(
         "num_samples",
         int | None,
         None,
@@ -82,9 +82,9 @@ DECLARED = (
         show_default="the protocol's",
         help="Samples of a case.",
     ),
-    declare("seed", int, 0, metavar="N", help="Of the samples."),
-    declare("baseline", bool, True, "--baseline/--no-baseline", help="Answer each case trivially as well."),
-    declare(
+    option_spec("seed", int, 0, metavar="N", help="Of the samples."),
+    option_spec("baseline", bool, True, "--baseline/--no-baseline", help="Answer each case trivially as well."),
+    option_spec(
         "dock",
         bool,
         False,
@@ -92,10 +92,10 @@ DECLARED = (
         rich_help_panel=_DOCKING,
         help="Dock what is designed for pockets, and the reference ligands; takes the extra dock.",
     ),
-    declare(
+    option_spec(
         "exhaustiveness", int, 8, min=1, metavar="N", rich_help_panel=_DOCKING, help="How long is searched for poses."
     ),
-    declare(
+    option_spec(
         "cpu",
         int | None,
         None,
@@ -105,11 +105,11 @@ DECLARED = (
         show_default="all that are free",
         help="Cores that dock, a ligand each.",
     ),
-    declare(
+    option_spec(
         "report_only", bool, False, "--report-only", help="Answer nothing: make figures and report of what is there."
     ),
     *COMPUTATION,
-    declare(
+    option_spec(
         "output",
         Path,
         Path("bench"),
@@ -119,7 +119,7 @@ DECLARED = (
         rich_help_panel=_OUTPUT,
         help="Outcomes, figures and report; a run goes on there.",
     ),
-    declare("json", bool, False, "--json", rich_help_panel=_OUTPUT, help="Print the figures as JSON."),
+    option_spec("json", bool, False, "--json", rich_help_panel=_OUTPUT, help="Print the figures as JSON."),
 )
 
 _HELP = """Measure a model by the published protocols, beside a trivial baseline and the published figures.

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from logos_cli.cli.base import Command
-from logos_cli.cli.commands.generate.options import COMPUTATION
-from logos_cli.cli.option_specs import Declared, command, declare
+from logos_cli.cli.option_specs import OptionSpec, command, option_spec
 from logos_cli.cli.options.common import Output, Overwrite, one_of
+from logos_cli.cli.options.load import COMPUTATION
 from logos_cli.cli.output import inputs_or_stdin
 from logos_cli.cli.terminal import terminal
 from logos_cli.errors import ExitCode, LogosError, UsageError
@@ -159,7 +159,7 @@ PLUGIN = Command(
         "explain",
         _run,
         (
-            Declared(
+            OptionSpec(
                 "inputs",
                 Annotated[
                     list[str] | None,
@@ -170,11 +170,13 @@ PLUGIN = Command(
                     ),
                 ],
             ),
-            declare("id", str | None, None, metavar="ID", show_default="all", help="Only the record of that id."),
-            declare("limit", int | None, None, min=1, metavar="N", show_default="all", help="At most so many records."),
+            option_spec("id", str | None, None, metavar="ID", show_default="all", help="Only the record of that id."),
+            option_spec(
+                "limit", int | None, None, min=1, metavar="N", show_default="all", help="At most so many records."
+            ),
             *(each for each in COMPUTATION if each.name in _MODEL),
-            Declared("output", Output),
-            declare(
+            OptionSpec("output", Output),
+            option_spec(
                 "format",
                 str | None,
                 None,
@@ -186,7 +188,7 @@ PLUGIN = Command(
                 show_default="by --output, else text",
                 help="Colours or numbers, JSON, the structure with B-factors, or a page.",
             ),
-            Declared("overwrite", Overwrite, False),
+            OptionSpec("overwrite", Overwrite, False),
         ),
         _HELP,
     ),

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from logos_cli.cli.docking import check_output, finish, is_folder, options_of, show_plan, write_folder, write_stream
-from logos_cli.cli.option_specs import declare
+from logos_cli.cli.option_specs import option_spec
 from logos_cli.cli.options.docking import elsewhere, not_default
 from logos_cli.errors import ExitCode, UsageError
 from logos_cli.grammar.spec import Kind
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _PANEL = "Docking"
 _HOW = elsewhere(_PANEL, "the structure that the prompt comes from")
 OPTIONS = (
-    declare(
+    option_spec(
         "dock",
         bool,
         False,

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from logos_cli.cli.option_specs import Declared, declare
-from logos_cli.cli.options.common import Output, Overwrite, one_of
-from logos_cli.resources import EMBEDDED
+from logos_cli.cli.option_specs import OptionSpec, option_spec
+from logos_cli.cli.options.common import Output, Overwrite
+from logos_cli.cli.options.load import COMPUTATION
 from logos_cli.tasks.base import Task, TaskOption
 
 UPSTREAM = {
@@ -28,7 +28,7 @@ _TASK, _PROMPTS, _SAMPLING, _MODEL, _OUTPUT = "Task", "Prompts", "Sampling", "Mo
 _PRESET = "preset"
 
 _AMOUNT = (
-    declare(
+    option_spec(
         "until",
         str | None,
         None,
@@ -37,7 +37,7 @@ _AMOUNT = (
         help="Sample each prompt until so many are valid, unique or novel; -n is then the most, by default 20 for "
         "each that is wanted.",
     ),
-    declare(
+    option_spec(
         "time",
         str | None,
         None,
@@ -45,8 +45,8 @@ _AMOUNT = (
         show_default="until done",
         help="Begin no sample after this time (2h, 55m, 1h30m, 90s); those under way are finished.",
     ),
-    declare("seed", int, 0, metavar="N", help="With a sample's id, all that its randomness depends on."),
-    declare(
+    option_spec("seed", int, 0, metavar="N", help="With a sample's id, all that its randomness depends on."),
+    option_spec(
         "constrain",
         Literal["grammar", "chemistry", "off"],
         "grammar",
@@ -57,7 +57,7 @@ _AMOUNT = (
 
 _RESTRICTIONS = {
     "template": (
-        declare(
+        option_spec(
             "template",
             str | None,
             None,
@@ -67,7 +67,7 @@ _RESTRICTIONS = {
         ),
     ),
     "edit": (
-        declare(
+        option_spec(
             "edit",
             str | None,
             None,
@@ -75,7 +75,7 @@ _RESTRICTIONS = {
             rich_help_panel=_TASK,
             help="Instead of a prompt: wild types of which to make variants.",
         ),
-        declare(
+        option_spec(
             "max_mutations",
             int | None,
             None,
@@ -85,7 +85,7 @@ _RESTRICTIONS = {
             rich_help_panel=_TASK,
             help="Exchange at most so many residues of --edit.",
         ),
-        declare(
+        option_spec(
             "positions",
             str | None,
             None,
@@ -98,7 +98,7 @@ _RESTRICTIONS = {
 }
 
 _READING = {
-    "ligand": declare(
+    "ligand": option_spec(
         "ligand",
         str | None,
         None,
@@ -107,7 +107,7 @@ _READING = {
         show_default="every relevant one",
         help="Structure: the ligand whose pocket to take.",
     ),
-    "cutoff_angstrom": declare(
+    "cutoff_angstrom": option_spec(
         "cutoff",
         float,
         4.5,
@@ -116,7 +116,7 @@ _READING = {
         rich_help_panel=_PROMPTS,
         help="Structure: a residue lines the pocket if a heavy atom is this near the ligand.",
     ),
-    "chains": declare(
+    "chains": option_spec(
         "chain",
         list[str] | None,
         None,
@@ -124,7 +124,7 @@ _READING = {
         rich_help_panel=_PROMPTS,
         help="Structure: keep this protein chain; may be repeated.",
     ),
-    "column": declare(
+    "column": option_spec(
         "column",
         str | None,
         None,
@@ -137,7 +137,7 @@ READ_NAMES = {"ligand": "ligand", "cutoff": "cutoff_angstrom", "chain": "chains"
 """Options that say how to read prompt files, and their names in ``ReadOptions``."""
 
 _CHOICE = (
-    declare(
+    option_spec(
         "temperature",
         float | None,
         None,
@@ -147,7 +147,7 @@ _CHOICE = (
         rich_help_panel=_SAMPLING,
         help="Divides the logits; 0 takes the likeliest token.",
     ),
-    declare(
+    option_spec(
         "top_p",
         float | None,
         None,
@@ -156,7 +156,7 @@ _CHOICE = (
         rich_help_panel=_SAMPLING,
         help="Keep the likeliest tokens that together reach P.",
     ),
-    declare(
+    option_spec(
         "top_k",
         int | None,
         None,
@@ -166,7 +166,7 @@ _CHOICE = (
         rich_help_panel=_SAMPLING,
         help="Keep the K likeliest tokens; 0 keeps all.",
     ),
-    declare(
+    option_spec(
         "min_p",
         float | None,
         None,
@@ -177,7 +177,7 @@ _CHOICE = (
         rich_help_panel=_SAMPLING,
         help="Keep tokens at least P times as likely as the likeliest.",
     ),
-    declare(
+    option_spec(
         "repetition_penalty",
         float | None,
         None,
@@ -186,7 +186,7 @@ _CHOICE = (
         rich_help_panel=_SAMPLING,
         help="Make tokens of prompt and answer less likely; 1 is none.",
     ),
-    declare(
+    option_spec(
         "max_new_tokens",
         int | None,
         None,
@@ -198,131 +198,8 @@ _CHOICE = (
     ),
 )
 
-COMPUTATION = (
-    declare(
-        "model",
-        str,
-        EMBEDDED,
-        metavar="NAME|DIR",
-        envvar="LOGOS_MODEL",
-        rich_help_panel=_MODEL,
-        help="The embedded model, a directory, or owner/name of the Hugging Face hub.",
-    ),
-    declare(
-        "revision", str | None, None, metavar="REV", rich_help_panel=_MODEL, help="Branch, tag or commit on the hub."
-    ),
-    declare(
-        "backend",
-        str,
-        "auto",
-        metavar="auto|torch|llamacpp|remote",
-        envvar="LOGOS_BACKEND",
-        rich_help_panel=_MODEL,
-        autocompletion=one_of("auto", "torch", "llamacpp", "remote"),
-        help="What runs the model.",
-    ),
-    declare(
-        "device",
-        str,
-        "auto",
-        metavar="auto|cpu|cuda[:N]|mps",
-        envvar="LOGOS_DEVICE",
-        rich_help_panel=_MODEL,
-        autocompletion=one_of("auto", "cpu", "cuda", "mps"),
-        help="auto takes a GPU if there is one.",
-    ),
-    declare(
-        "dtype",
-        Literal["auto", "float32", "bfloat16", "float16", "int8", "nf4"],
-        "auto",
-        rich_help_panel=_MODEL,
-        help="auto: the checkpoint's; float32 on a CPU without bfloat16 instructions. int8 and nf4 keep the "
-        "weights of the layers in 8 and 4 bits (torch; nf4 needs the extra bnb).",
-    ),
-    declare(
-        "devices",
-        str | None,
-        None,
-        metavar="0,1|cpu,cpu",
-        envvar="LOGOS_DEVICES",
-        rich_help_panel=_MODEL,
-        show_default=False,
-        help="Several devices that share the samples, each with a process and a model of its own.",
-    ),
-    declare(
-        "gpu_layers",
-        int | None,
-        None,
-        metavar="N",
-        rich_help_panel=_MODEL,
-        show_default="all, where there is a GPU",
-        help="llama.cpp: layers that a GPU computes; 0 is none.",
-    ),
-    declare(
-        "kv_type",
-        str | None,
-        None,
-        metavar="f32|f16|q8_0",
-        rich_help_panel=_MODEL,
-        show_default="f16 or the model's",
-        autocompletion=one_of("f32", "f16", "q8_0"),
-        help="llama.cpp: type of cached keys and values.",
-    ),
-    declare(
-        "mmap",
-        bool | None,
-        None,
-        "--mmap/--no-mmap",
-        rich_help_panel=_MODEL,
-        show_default="mapped",
-        help="llama.cpp: map the file into memory, or read it.",
-    ),
-    declare(
-        "base_url",
-        str | None,
-        None,
-        metavar="URL",
-        envvar="LOGOS_BASE_URL",
-        rich_help_panel=_MODEL,
-        show_default=False,
-        help="A server of OpenAI's completions (vLLM, SGLang, llama-server) that runs the model; its key comes "
-        "from LOGOS_API_KEY.",
-    ),
-    declare(
-        "threads",
-        int | None,
-        None,
-        min=1,
-        metavar="N",
-        envvar="LOGOS_THREADS",
-        rich_help_panel=_MODEL,
-        show_default="measured",
-        help="CPU threads.",
-    ),
-    declare(
-        "batch_size",
-        int | None,
-        None,
-        "--batch-size",
-        "-b",
-        min=1,
-        metavar="N",
-        rich_help_panel=_MODEL,
-        show_default="64, on CUDA 256, or as many as fit",
-        help="The most samples at a time; it does not change what is generated.",
-    ),
-    declare(
-        "offline",
-        bool,
-        False,
-        "--offline",
-        envvar="LOGOS_OFFLINE",
-        rich_help_panel=_MODEL,
-        help="Never use the network.",
-    ),
-)
 
-_REFERENCE = declare(
+_REFERENCE = option_spec(
     "reference",
     str | None,
     None,
@@ -333,9 +210,9 @@ _REFERENCE = declare(
     "account counts it.",
 )
 _WRITING = (
-    Declared("output", Output),
-    declare("results_dir", str | None, None, "--results_dir", hidden=True),
-    declare(
+    OptionSpec("output", Output),
+    option_spec("results_dir", str | None, None, "--results_dir", hidden=True),
+    option_spec(
         "format",
         str | None,
         None,
@@ -345,14 +222,14 @@ _WRITING = (
         rich_help_panel=_OUTPUT,
         help="Sentences, records, or a format of decode. Default: text on a terminal, else records.",
     ),
-    declare(
+    option_spec(
         "order",
         Literal["input", "completed"],
         "input",
         rich_help_panel=_OUTPUT,
         help="In the order of the prompts, or as soon as each is finished.",
     ),
-    declare(
+    option_spec(
         "keep_invalid",
         bool,
         True,
@@ -360,21 +237,23 @@ _WRITING = (
         rich_help_panel=_OUTPUT,
         help="Write records of samples that are not valid, or only count them.",
     ),
-    Declared("overwrite", Overwrite, False),
-    declare("dry_run", bool, False, "--dry-run", help="Check options and prompts, say what would be done, and leave."),
+    OptionSpec("overwrite", Overwrite, False),
+    option_spec(
+        "dry_run", bool, False, "--dry-run", help="Check options and prompts, say what would be done, and leave."
+    ),
 )
 
 
-def options_of(task: Task) -> Iterator[Declared]:
+def options_of(task: Task) -> Iterator[OptionSpec]:
     """Yield the parameters of a task's command, in the order of its help."""
-    yield Declared(
+    yield OptionSpec(
         "given",
         Annotated[
             str | None,
             typer.Argument(metavar="PROMPT", show_default=False, help=f"{task.prompts[0].upper()}{task.prompts[1:]}."),
         ],
     )
-    yield declare(
+    yield option_spec(
         "prompt",
         str | None,
         None,
@@ -388,7 +267,7 @@ def options_of(task: Task) -> Iterator[Declared]:
         "SMILES, - for standard input.",
     )
     shown = True if task.n_samples > 1 else "1"
-    yield declare(
+    yield option_spec(
         "num_samples",
         int | None,
         None,
@@ -412,7 +291,7 @@ def options_of(task: Task) -> Iterator[Declared]:
     yield from _WRITING
 
 
-def _own(option: TaskOption) -> Declared:
+def _own(option: TaskOption) -> OptionSpec:
     """Return an option that the task declares."""
     kind: Any = Literal[option.choices] if option.choices else option.type
     if option.repeated:
@@ -424,4 +303,4 @@ def _own(option: TaskOption) -> Declared:
         settings |= {"min": option.least, "max": option.most}
     if option.shown_default is not None:
         settings["show_default"] = option.shown_default
-    return declare(option.name, kind, option.default, option.flag, *option.spellings, **settings)
+    return option_spec(option.name, kind, option.default, option.flag, *option.spellings, **settings)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from logos_cli.records import Record
     from logos_cli.workflows.score.metrics import Entry
-    from logos_cli.workflows.score.summary import Row
+    from logos_cli.workflows.score.summary import SummaryRow
 
 _ARROWS = {"higher": "↑", "lower": "↓", None: ""}
 _WIDTH = 110
@@ -28,7 +28,7 @@ def _console(*, stderr: bool) -> Console:
     return Console(file=stream, highlight=False, width=None if stream.isatty() else _WIDTH)
 
 
-def show_summary(rows: Iterable[Row]) -> None:
+def show_summary(rows: Iterable[SummaryRow]) -> None:
     """Print the figures of all records as a table on stderr; silent under ``--quiet``."""
     from rich import box
     from rich.table import Table
@@ -58,7 +58,7 @@ def show_summary(rows: Iterable[Row]) -> None:
 _MOST_REASONS = 8
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def _cells(row: SummaryRow) -> tuple[str, ...]:
     estimate, metric = row.estimate, row.metric
     share = row.kind == "share"
     null = sum(row.absent.values())

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from logos_cli.cli.commands.generate.options import COMPUTATION
-from logos_cli.cli.option_specs import Declared, declare
+from logos_cli.cli.option_specs import OptionSpec, option_spec
 from logos_cli.cli.options.common import Form, Inputs, Output, Overwrite
 from logos_cli.cli.options.docking import elsewhere
+from logos_cli.cli.options.load import COMPUTATION
 
 _SCORES, _CHOICE, _MUTANTS, _OUTPUT = "Scores", "Choice", "Variants", "Output"
 _MODEL = ("model", "revision", "backend", "device", "dtype", "base_url", "threads", "offline")
@@ -35,8 +35,8 @@ DOCKING = elsewhere(
 """For the scores that dock."""
 
 DECLARED = (
-    Declared("inputs", Inputs),
-    declare(
+    OptionSpec("inputs", Inputs),
+    option_spec(
         "metrics",
         list[str] | None,
         None,
@@ -45,7 +45,7 @@ DECLARED = (
         show_default="all that need no model and nothing not given",
         help="Scores and families of scores, by name; default, all or none; may be repeated.",
     ),
-    declare(
+    option_spec(
         "explain",
         bool,
         False,
@@ -53,7 +53,7 @@ DECLARED = (
         rich_help_panel=_SCORES,
         help="Say what each score means (definition, unit, direction, version, source), and leave.",
     ),
-    declare(
+    option_spec(
         "reference",
         str | None,
         None,
@@ -62,7 +62,7 @@ DECLARED = (
         show_default=False,
         help="What to compare with, for novelty and distances: a file of any format that encode reads.",
     ),
-    declare(
+    option_spec(
         "truth",
         str | None,
         None,
@@ -71,7 +71,7 @@ DECLARED = (
         show_default=False,
         help="The right answers, for accuracies.",
     ),
-    declare(
+    option_spec(
         "blocks",
         bool,
         False,
@@ -79,7 +79,7 @@ DECLARED = (
         rich_help_panel=_SCORES,
         help="Likelihood: each block of the sentence as well, given what precedes it (logp_block_1 …).",
     ),
-    declare(
+    option_spec(
         "where",
         str | None,
         None,
@@ -88,7 +88,7 @@ DECLARED = (
         show_default=False,
         help="Keep the records that meet this; a null never does.",
     ),
-    declare(
+    option_spec(
         "top",
         int | None,
         None,
@@ -98,7 +98,7 @@ DECLARED = (
         show_default="all",
         help="Keep the best N, best first.",
     ),
-    declare(
+    option_spec(
         "by",
         str | None,
         None,
@@ -107,7 +107,7 @@ DECLARED = (
         show_default="the only score",
         help="What --top ranks by.",
     ),
-    declare(
+    option_spec(
         "ascending",
         bool | None,
         None,
@@ -116,7 +116,7 @@ DECLARED = (
         show_default="as is better",
         help="Whether --top takes the smallest or the largest.",
     ),
-    declare(
+    option_spec(
         "mutants",
         str | None,
         None,
@@ -125,7 +125,7 @@ DECLARED = (
         show_default=False,
         help="Score variants of --wild-type that a table names (A45G, A45G:K50R) by log-likelihood ratio.",
     ),
-    declare(
+    option_spec(
         "wild_type",
         str | None,
         None,
@@ -134,7 +134,7 @@ DECLARED = (
         show_default=False,
         help="What they are variants of; without --mutants, what logp_ratio compares with.",
     ),
-    declare(
+    option_spec(
         "fitness",
         str | None,
         None,
@@ -143,7 +143,7 @@ DECLARED = (
         show_default="found by name",
         help="Column of --mutants with measured fitness, for the rank correlation.",
     ),
-    declare(
+    option_spec(
         "first_residue",
         int | None,
         None,
@@ -152,9 +152,9 @@ DECLARED = (
         show_default="1",
         help="The number that the wild type's first residue has in --mutants.",
     ),
-    Declared("form", Form),
-    declare("column", str | None, None, metavar="NAME", help="Table: column with the SMILES or sequence."),
-    Declared(
+    OptionSpec("form", Form),
+    option_spec("column", str | None, None, metavar="NAME", help="Table: column with the SMILES or sequence."),
+    OptionSpec(
         "jobs",
         Annotated[
             int,
@@ -170,8 +170,8 @@ DECLARED = (
     ),
     *(each for each in COMPUTATION if each.name in _MODEL),
     *DOCKING,
-    Declared("output", Output),
-    declare(
+    OptionSpec("output", Output),
+    option_spec(
         "format",
         str | None,
         None,
@@ -181,7 +181,7 @@ DECLARED = (
         rich_help_panel=_OUTPUT,
         help="Records, or a format of decode. Default: by --output, else records.",
     ),
-    declare(
+    option_spec(
         "json",
         bool,
         False,
@@ -189,7 +189,7 @@ DECLARED = (
         rich_help_panel=_OUTPUT,
         help="Print the figures of all records as JSON; records are then written to --output only.",
     ),
-    declare(
+    option_spec(
         "summary",
         str | None,
         None,
@@ -198,7 +198,7 @@ DECLARED = (
         show_default=False,
         help="Write the figures of all records here, as JSON.",
     ),
-    declare(
+    option_spec(
         "draw",
         str | None,
         None,
@@ -207,5 +207,5 @@ DECLARED = (
         show_default=False,
         help="Draw the molecules that are kept as a grid, with the scores of --metrics and --by below each.",
     ),
-    Declared("overwrite", Overwrite, False),
+    OptionSpec("overwrite", Overwrite, False),
 )

@@ -20,10 +20,10 @@ from logos_cli.io.output import check_output, open_output, suffix_of
 from logos_cli.records import Record, Status
 
 if TYPE_CHECKING:
-    from logos_cli.docking.options import Destination
+    from logos_cli.docking.options import ReceptorSpec
     from logos_cli.workflows.score.mutants import MutantTable
     from logos_cli.workflows.score.scoring import ScoredRecord, ScoreOptions, Scoring
-    from logos_cli.workflows.score.summary import Row
+    from logos_cli.workflows.score.summary import SummaryRow
 
 _DRAWINGS = (".svg", ".png")
 
@@ -100,7 +100,7 @@ def _options(values: dict[str, Any]) -> ScoreOptions:
     return ScoreOptions(**chosen, read=ReadOptions(form=form, column=values["column"]))
 
 
-def _destination(values: dict[str, Any]) -> Destination | None:
+def _destination(values: dict[str, Any]) -> ReceptorSpec | None:
     """Return what ligands are docked into, if a receptor is given."""
     from logos_cli.cli.commands.score.options import DOCKING
     from logos_cli.cli.options.docking import not_default
@@ -110,9 +110,9 @@ def _destination(values: dict[str, Any]) -> Destination | None:
             raise UsageError(f"{', '.join(stray)} says how to dock", hint="give --receptor FILE")
         return None
     from logos_cli.cli.docking import options_of
-    from logos_cli.docking.options import Destination
+    from logos_cli.docking.options import ReceptorSpec
 
-    return Destination(values["receptor"], options_of(values, seed=values["dock_seed"]))
+    return ReceptorSpec(values["receptor"], options_of(values, seed=values["dock_seed"]))
 
 
 def _names(given: list[str] | None) -> tuple[str, ...] | None:
@@ -135,7 +135,7 @@ def _explain(values: dict[str, Any]) -> ExitCode:
 
 
 def _write(
-    scoring: Scoring, records: Iterator[ScoredRecord], summary: Callable[[], list[Row]], values: dict[str, Any]
+    scoring: Scoring, records: Iterator[ScoredRecord], summary: Callable[[], list[SummaryRow]], values: dict[str, Any]
 ) -> ExitCode:
     """Write records and figures, and say what became of all."""
     from logos_cli.cli.commands.score.display import show_summary

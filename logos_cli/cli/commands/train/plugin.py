@@ -18,7 +18,7 @@ from logos_cli.errors import ExitCode
 
 if TYPE_CHECKING:
     from logos_cli.training.config import TrainConfig
-    from logos_cli.training.plan import Plan
+    from logos_cli.training.plan import RunPlan
     from logos_cli.workflows.train import TrainSummary
 
 _RUN, _COMPUTE = "Run", "Computation"
@@ -216,16 +216,16 @@ def _train(request: Any) -> ExitCode:
 
 
 def _code(outcome: Any) -> ExitCode:
-    from logos_cli.training.run.signals import Outcome
+    from logos_cli.training.run.signals import RunEnd
 
-    codes = {Outcome.TERMINATED: ExitCode.TERMINATED, Outcome.INTERRUPTED: ExitCode.INTERRUPTED}
+    codes = {RunEnd.TERMINATED: ExitCode.TERMINATED, RunEnd.INTERRUPTED: ExitCode.INTERRUPTED}
     return codes.get(outcome, ExitCode.OK)
 
 
 def _tell(request: Any, summary: TrainSummary) -> ExitCode:
     """Say how the run ended; the model's path is the output."""
     from logos_cli.cli.commands.train.display import count
-    from logos_cli.training.run.signals import Outcome
+    from logos_cli.training.run.signals import RunEnd
 
     if not summary.is_first:
         return _code(summary.outcome)
@@ -237,7 +237,7 @@ def _tell(request: Any, summary: TrainSummary) -> ExitCode:
     terminal().note(
         f"{summary.outcome.value}: step {summary.step} of {summary.n_steps}, {count(summary.n_tokens)} tokens{held_out}"
     )
-    if summary.outcome is not Outcome.FINISHED:
+    if summary.outcome is not RunEnd.FINISHED:
         config = f" --config {shlex.quote(str(request.config))}" if request.config else ""
         base = f" --from {shlex.quote(request.base)}" if request.base else ""
         terminal().note(
@@ -251,7 +251,7 @@ def _tell(request: Any, summary: TrainSummary) -> ExitCode:
     return _code(summary.outcome)
 
 
-def _show_plan(config: TrainConfig, plan: Plan) -> ExitCode:
+def _show_plan(config: TrainConfig, plan: RunPlan) -> ExitCode:
     """Print what would be done."""
     from logos_cli.cli.commands.train.display import count
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from logos_cli.backends.base import TensorBackend
-from logos_cli.engine.sampler import Bits, Options, unpacked
+from logos_cli.engine.sampler import Bits, TokenDistribution, unpacked
 from logos_cli.engine.sampling import Sampling
 
 _RANKED = 1024
@@ -63,11 +63,11 @@ class DeviceSampler:
             self._logits[target] = self._logits[source]
             self._seen[target] = self._seen[source]
 
-    def choices(self, slots: Sequence[int], permitted: Bits | None) -> DeviceOptions:
+    def choices(self, slots: Sequence[int], permitted: Bits | None) -> DeviceDistribution:
         """Return what may come next in each slot; ``permitted`` has one row a slot."""
         index = self._index(slots)
         with torch.inference_mode():
-            return DeviceOptions(self._logits[index], self._sampling, self._seen[index], permitted)
+            return DeviceDistribution(self._logits[index], self._sampling, self._seen[index], permitted)
 
     def note(self, slots: Sequence[int], tokens: NDArray[np.intp]) -> None:
         """Note the tokens that were chosen."""
@@ -78,7 +78,7 @@ class DeviceSampler:
         return torch.tensor(numbers, dtype=torch.long, device=self._logits.device)
 
 
-class DeviceOptions:
+class DeviceDistribution:
     """The tokens that may come next in each row, with their weights.
 
     Parameters
@@ -141,7 +141,7 @@ class DeviceOptions:
         """Return another token for one row, which the host draws: it is rare, and one row is small."""
         one = slice(row, row + 1)
         allowed = None if self._permitted is None else unpacked(self._permitted[one], self._n_tokens)
-        options = Options(
+        options = TokenDistribution(
             self._logits[one].float().cpu().numpy(), self._sampling, seen=self._seen[one].cpu().numpy(), allowed=allowed
         )
         return options.redraw(0, draw, refused)

@@ -9,7 +9,7 @@ from typing import Any
 from logos_cli.chemistry.smiles import canonical_smiles, checked_smiles, parse_smiles
 from logos_cli.errors import FormatError, LogosError, MoleculeError, UsageError
 from logos_cli.formats.base import Entry, ReadOptions
-from logos_cli.formats.chem.entries import place
+from logos_cli.formats.smiles_entries import place
 from logos_cli.grammar import Form
 from logos_cli.objects.reaction import Reaction
 

@@ -1,0 +1,136 @@
+"""The atoms of one model of a structure as flat arrays, with a table of its residues, as the file has them."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import gemmi
+import numpy as np
+
+from logos_cli.errors import StructureError
+from logos_cli.structure.read import StructureFile, checked_positions
+from logos_cli.structure.types import Notes, Residue, Residues
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_HETERO = ord("H")
+
+
+class AtomTable:
+    """The atoms and residues of one model; roles of residues are not yet known.
+
+    Attributes
+    ----------
+    positions : ndarray, shape (n_atoms, 3)
+        Å.
+    elements : ndarray of uint8, shape (n_atoms,)
+        Atomic numbers; 119 is deuterium.
+    residues : Residues
+    """
+
+    def __init__(self, file: StructureFile, name: str, number: int = 1) -> None:
+        self.name = name
+        self.file = file
+        self.notes = Notes(list(file.notes))
+        self.structure = file.structure
+        self.number = number
+        self._keep_model(number)
+        self.model = self.structure[0]
+        flat = gemmi.FlatStructure(self.structure)
+        self.positions = checked_positions(flat, name)
+        self.elements: NDArray[np.uint8] = np.array(flat.elements)
+        self.altlocs: NDArray[np.int8] = np.array(flat.altlocs)
+        self._flat = flat
+        self.residues = self._read_residues()
+
+    def _keep_model(self, number: int) -> None:
+        n_models = len(self.structure)
+        if not 1 <= number <= n_models:
+            raise StructureError(
+                f"there is no model {number}",
+                source=self.name,
+                hint=f"the file has {n_models} (--model 1 to {n_models})",
+            )
+        if n_models > 1:
+            self.notes.add(f"the file has {n_models} models; this is model {number}")
+            for index in range(n_models - 1, -1, -1):
+                if index != number - 1:
+                    del self.structure[index]
+
+    def _read_residues(self) -> Residues:
+        sizes = np.array([len(residue) for chain in self.model for residue in chain], dtype=np.intp)
+        last = np.cumsum(sizes)
+        first = last - sizes
+        flat = self._flat
+        labelled = self.file.kind != "pdb"
+        n_residues = len(sizes)
+        polymers = {entity.name for entity in self.structure.entities if entity.entity_type is gemmi.EntityType.Polymer}
+        nothing: list[None] = [None] * n_residues
+        return Residues(
+            names=_texts(flat.residue_names, first),
+            chains=_texts(flat.chain_ids, first),
+            numbers=np.array(flat.resnums)[first].tolist(),
+            insertions=[chr(code).strip("\0 ") for code in np.array(flat.icodes)[first].tolist()],
+            label_chains=[name or None for name in _texts(flat.subchains, first)] if labelled else list(nothing),
+            label_numbers=[residue.label_seq for chain in self.model for residue in chain]
+            if labelled and polymers
+            else list(nothing),
+            entities=[name if name in polymers else "" for name in _texts(flat.entity_ids, first)]
+            if labelled and polymers
+            else [""] * n_residues,
+            hetero=(np.array(flat.het_flags)[first] == _HETERO).tolist(),
+            first=first,
+            last=last,
+            roles=np.zeros(n_residues, np.int8),
+            altlocs=np.zeros(n_residues, np.int8),
+        )
+
+    def gemmi_atom(self, residue: Residue, atom: int) -> gemmi.Atom:
+        """Return gemmi's atom of a flat index."""
+        index = residue.index
+        for chain in self.model:
+            if index < len(chain):
+                return chain[index][atom - residue.first]
+            index -= len(chain)
+        raise IndexError(atom)
+
+    @cached_property
+    def name_letters(self) -> NDArray[np.uint8]:
+        """First letter (ASCII) of each atom's name, leading digits skipped."""
+        names = np.array(self._flat.atom_names).view(np.uint8)
+        digit = (names[:, 0] >= ord("0")) & (names[:, 0] <= ord("9"))
+        letters: NDArray[np.uint8] = np.where(digit, names[:, 1], names[:, 0])
+        return letters
+
+    @cached_property
+    def _names(self) -> list[bytes]:
+        names: list[bytes] = _fixed_width(np.asarray(self._flat.atom_names)).tolist()
+        return names
+
+    def atom_name(self, atom: int) -> str:
+        """Return the name of an atom of the flat arrays."""
+        return self._names[atom].decode("utf-8", "replace")
+
+    @cached_property
+    def occupancies(self) -> NDArray[np.float32]:
+        """Occupancy of each atom."""
+        return np.array(self._flat.occ)
+
+    def find_atom(self, residue: Residue, name: str) -> int | None:
+        """Return the first atom of a residue with this name."""
+        return next((atom for atom in range(residue.first, residue.last) if self.atom_name(atom) == name), None)
+
+
+def _fixed_width(texts: NDArray[np.int8]) -> NDArray[np.bytes_]:
+    """View gemmi's zero-padded characters, shape (n, 8), as n byte strings."""
+    array = np.ascontiguousarray(texts)
+    viewed: NDArray[np.bytes_] = array.view(f"S{array.shape[1]}").reshape(-1)
+    return viewed
+
+
+def _texts(texts: object, rows: NDArray[np.intp]) -> list[str]:
+    values: list[bytes] = _fixed_width(np.asarray(texts)[rows]).tolist()
+    decoded = {value: value.decode("utf-8", "replace") for value in set(values)}
+    return [decoded[value] for value in values]
