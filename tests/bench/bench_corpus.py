@@ -88,7 +88,7 @@ def test_fasta(shared_data: Path, tmp_path: Path) -> None:
 
 
 def test_fasta_with_a_large_vocabulary(shared_data: Path, tmp_path: Path) -> None:
-    from tests.unit.test_training_vocabulary import train_bpe
+    from tests.unit.training.test_vocabulary import train_bpe
 
     model = train_bpe(tmp_path / "model", n_tokens=60_000)
     text = "\n".join(lines_of(shared_data / "proteins" / "pfam_domains_balifam.fasta.xz")[:60_000])

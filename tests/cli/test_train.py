@@ -17,7 +17,7 @@ from logos_cli.cli.app import build_app
 from logos_cli.cli.commands.train.plugin import parse_time
 from logos_cli.errors import UsageError
 from logos_cli.workflows.corpus.lock import locked
-from tests.unit.training_corpora import write_corpus
+from tests.training_corpora import write_corpus
 
 TOML = """\
 [model]

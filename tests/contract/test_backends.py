@@ -13,7 +13,7 @@ from logos_cli.backends.base import Backend, LoadOptions, open_model
 _TEXTS = ("<ProteinS>MKTAYIAKQR", "<MoleculeS>CC(=O)Oc1ccccc1", "<MaterialS><MetalS>[Zn]")
 
 
-# a served model is none of ours to step: see tests/unit/test_backend_remote.py
+# a served model is none of ours to step: see tests/unit/backends/test_remote.py
 _STEPPED = [name for name in registry.names("backends") if not registry.load("backends", name).served]
 
 

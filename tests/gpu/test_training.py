@@ -12,7 +12,7 @@ from logos_cli.training.resolve import resolve
 from logos_cli.training.run.journal import read_journal
 from logos_cli.training.run.loop import Trainer
 from logos_cli.training.run.signals import RunEnd
-from tests.unit.training_corpora import CONFIG, write_corpus
+from tests.training_corpora import CONFIG, write_corpus
 
 pytestmark = [
     pytest.mark.gpu,

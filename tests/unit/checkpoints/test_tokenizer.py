@@ -16,7 +16,7 @@ from logos_cli.objects.protein import RESIDUE_SMILES
 from logos_cli.resources import data_path
 
 BOS_ID, EOS_ID, PAD_ID = 16, 17, 18
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 PROTEIN, MOLECULE, POCKET, ANTIBODY = Kind.PROTEIN, Kind.MOLECULE, Kind.POCKET, Kind.ANTIBODY
 
 

@@ -20,7 +20,7 @@ from logos_cli.io.input import Input
 from logos_cli.objects.base import to_text
 from logos_cli.objects.material import Material, material_from_blocks
 from logos_cli.objects.molecule import Molecule
-from tests.unit.crystals import GRID_CELL, Atom, cif, grid, shifted, terephthalate
+from tests.crystals import GRID_CELL, Atom, cif, grid, shifted, terephthalate
 
 BDC = "O=C([O-])c1ccc(C(=O)[O-])cc1"
 GRID = Material("[Zn]", (BDC, BDC))

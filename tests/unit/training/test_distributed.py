@@ -19,7 +19,7 @@ from logos_cli.training.run import checkpoint
 from logos_cli.training.run.distributed import ProcessGroup, start
 from logos_cli.training.run.journal import read_journal
 from logos_cli.training.run.loop import Trainer
-from tests.unit.training_corpora import CONFIG, write_corpus
+from tests.training_corpora import CONFIG, write_corpus
 
 _WORKER = """
 import json, sys

@@ -14,7 +14,7 @@ from logos_cli.training.corpus.vocabulary import Vocabulary
 from logos_cli.training.model import new_model
 from logos_cli.training.run.feed import deal
 from logos_cli.training.run.forward import SentenceLoss, choose_attention, loss_sum
-from tests.unit.training_corpora import NANO
+from tests.training_corpora import NANO
 
 SHAPE = ModelConfig(hidden_size=32, intermediate_size=64, n_layers=2, n_heads=2, context_length=2048)
 

@@ -19,7 +19,7 @@ from logos_cli.training.plan import make_plan
 from logos_cli.training.resolve import resolve
 from logos_cli.training.run.loop import Trainer
 from logos_cli.training.run.signals import RunEnd
-from tests.unit.training_corpora import CONFIG, NANO, write_corpus
+from tests.training_corpora import CONFIG, NANO, write_corpus
 
 SHAPE = ModelConfig(hidden_size=32, intermediate_size=64, n_layers=2, n_heads=2, context_length=128)
 POST = CONFIG.with_values(

@@ -37,7 +37,7 @@ from logos_cli.evaluators.reference import ReferenceSet
 from logos_cli.evaluators.statistics import distance, share
 from tests.molecule_sets import generated_set, reference_set
 
-PUBLISHED = json.loads((Path(__file__).parents[1] / "golden" / "molecule_scores.json").read_text(encoding="utf-8"))
+PUBLISHED = json.loads((Path(__file__).parents[2] / "golden" / "molecule_scores.json").read_text(encoding="utf-8"))
 MOSES, EACH, GUACAMOL = PUBLISHED["moses"], PUBLISHED["moses_each"], PUBLISHED["guacamol"]
 
 

@@ -20,7 +20,7 @@ from logos_cli.training.run.journal import Journal, read_journal
 from logos_cli.training.run.loop import Trainer, TrainingError
 from logos_cli.training.run.report import Silent
 from logos_cli.training.run.signals import RunEnd
-from tests.unit.training_corpora import CONFIG, write_corpus
+from tests.training_corpora import CONFIG, write_corpus
 
 
 @pytest.fixture(scope="module")
