@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NamedTuple
 
 
 class ExitCode(IntEnum):
-    """Exit status of the command (``docs/design`` of the command line)."""
+    """Exit status of the command (``docs/reference/command-line.md``)."""
 
     OK = 0
     FAILED = 1

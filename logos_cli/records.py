@@ -1,6 +1,6 @@
 """Records: one sentence with where it came from, one JSON object a line.
 
-The schema is written down in ``docs/record.schema.json``. Keys that this version does not know are carried
+The schema is written down in ``docs/reference/record.schema.json``. Keys that this version does not know are carried
 through unchanged, in their place after the known ones.
 """
 

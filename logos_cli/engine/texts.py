@@ -160,7 +160,7 @@ class CompletionEngine:
         if needed:
             raise ModelError(
                 "the server leaves the tags out of its answers, and answers of this task are made of them",
-                hint="let it show special tokens (llama-server --special), see docs/remote.md",
+                hint="let it show special tokens (llama-server --special), see docs/guide/remote.md",
             )
 
     def _ended(self, answer: TextAnswer, request: Request, end: str | None) -> TextAnswer:

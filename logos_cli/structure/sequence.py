@@ -35,7 +35,7 @@ class MappedChain:
         return {index: place for place, index in enumerate(self.members) if index is not None}
 
     def to_json(self) -> dict[str, Any]:
-        """Return the residue map of a record: see ``docs/formats/structures.md``."""
+        """Return the residue map of a record: see ``docs/reference/formats/structures.md``."""
         table = self.table
         found: dict[str, Any] = {"chain": self.chain.name}
         if self.chain.label is not None:

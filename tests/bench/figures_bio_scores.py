@@ -1,4 +1,4 @@
-"""Figures that docs/scores.md quotes: centres of sites, agreement of antibody regions, the fitness oracle, base pools.
+"""Figures that docs/guide/scores.md quotes: centres of sites, agreement of antibody regions, the fitness oracle, base pools.
 
 python tests/bench/figures_bio_scores.py DATA [sites|antibodies|fitness ...]
 """

@@ -6,7 +6,7 @@ weights, the corpus or the scale are others or ``--again`` is given. Parts are l
 antibodies, materials, forms, reactions.
 
 ``python -m tests.bench.figures_nano report FAMILY.json… --shipped FILE.json`` writes the tables of the model card,
-``docs/scaling.md``, its plot and the JSON files beside them.
+``docs/measurements/scaling.md``, its plot and the JSON files beside them.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def main() -> None:
         "--shipped", type=Path, required=True, help="JSON file of the model that the card is of; it may be one of them"
     )
     command.add_argument("--card", type=Path, default=ROOT / "tokenizers" / SHIPPED / "README.md")
-    command.add_argument("--docs", type=Path, default=ROOT / "docs")
+    command.add_argument("--docs", type=Path, default=ROOT / "docs" / "measurements")
     args = parser.parse_args()
     if unknown := set(getattr(args, "parts", ())) - set(PARTS):
         parser.error(f"unknown part {', '.join(sorted(unknown))}")

@@ -51,7 +51,7 @@ def test_pipe_of_smiles_to_records(logos: Any, receptor: Path, checkout: Path) -
     assert "3 requested → 2 docked (1 failed)" in done.stderr
     assert "is B, which Vina does not know" in done.stderr
     assert "MBN A:301" in done.stderr
-    schema = json.loads((checkout / "docs" / "record.schema.json").read_text(encoding="utf-8"))
+    schema = json.loads((checkout / "docs" / "reference" / "record.schema.json").read_text(encoding="utf-8"))
     for record in records:
         jsonschema.Draft202012Validator(schema).validate(record)
 

@@ -1,7 +1,7 @@
 """All that a GPU is needed for, in one command: correctness first, then speed, against the targets.
 
 python -m tests.gpu                                   # tests, then the 1B and 8B shapes; exit code 1 if anything misses
-python -m tests.gpu --shapes 1b --write docs/performance.md
+python -m tests.gpu --shapes 1b --write docs/measurements/performance.md
 
 Needs a CUDA device (80 GB for both shapes beside their plain scripts), `pip install -e '.[train,test]'`, no network.
 """

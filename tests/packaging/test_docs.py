@@ -20,12 +20,12 @@ from logos_cli.workflows.encode import encode
 
 @pytest.fixture(scope="module")
 def grammar_md(checkout: Path) -> str:
-    return (checkout / "docs" / "grammar.md").read_text(encoding="utf-8")
+    return (checkout / "docs" / "reference" / "grammar.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
 def validator(checkout: Path) -> jsonschema.Draft202012Validator:
-    schema = json.loads((checkout / "docs" / "record.schema.json").read_text(encoding="utf-8"))
+    schema = json.loads((checkout / "docs" / "reference" / "record.schema.json").read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator.check_schema(schema)
     return jsonschema.Draft202012Validator(schema)
 
@@ -134,17 +134,61 @@ def test_the_schema_and_the_code_know_the_same_keys(validator: jsonschema.Draft2
 
 
 def _documents(checkout: Path) -> list[Path]:
-    return [*checkout.glob("*.md"), *(checkout / "docs").rglob("*.md"), *(checkout / "tokenizers").rglob("*.md")]
+    folders = ("docs", "examples", "logos_cli", "scripts", "tests", "tokenizers")
+    return [*checkout.glob("*.md"), *(path for name in folders for path in (checkout / name).rglob("*.md"))]
+
+
+def _prose(document: Path) -> str:
+    """Return a document without its code."""
+    text = document.read_text(encoding="utf-8")
+    return re.sub(r"^    .*$|^```.*?^```|`[^`\n]*`", "", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def _anchors(document: Path) -> set[str]:
+    """Return the names that GitHub gives to the headings of a document."""
+    text = re.sub(r"^```.*?^```", "", document.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def test_links_lead_somewhere(checkout: Path) -> None:
+    broken = []
     for document in _documents(checkout):
-        text = re.sub(
-            r"^    .*$|```.*?```|`[^`]*`", "", document.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL
+        for target in re.findall(r"\]\(([^)\s]+)\)", _prose(document)):
+            path, _, anchor = target.partition("#")
+            place = document.parent / path if path else document
+            if path.startswith(("http://", "https://")):
+                continue
+            if not place.exists() or (anchor and anchor not in _anchors(place)):
+                broken.append(f"{document.relative_to(checkout)}: {target}")
+    assert not broken
+
+
+def test_every_page_is_on_the_map(checkout: Path) -> None:
+    docs = checkout / "docs"
+    index = (docs / "index.md").read_text(encoding="utf-8")
+    pages = {path.relative_to(docs).as_posix() for path in docs.rglob("*.md")} - {"index.md"}
+    assert {page for page in pages if f"]({page})" not in index} == set()
+
+
+def test_files_named_anywhere_exist(checkout: Path) -> None:
+    """In the documents all files, in the code those of ``docs/``."""
+    missing = []
+    for document in _documents(checkout):
+        named = re.findall(
+            r"`(?:python )?((?:[a-z_]+/)+[\w.-]+\.(?:py|lark|json|toml|md))", document.read_text("utf-8")
         )
-        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
-            if not target.startswith(("http://", "https://")):
-                assert (document.parent / target).exists(), f"{document.name}: {target}"
+        missing += [
+            f"{document.relative_to(checkout)}: {name}"
+            for name in named
+            if "NAME" not in name
+            and not any((base / name).exists() for base in (checkout, checkout / "logos_cli", document.parent))
+        ]
+    for folder in ("logos_cli", "scripts", "tests"):
+        for path in (checkout / folder).rglob("*.py"):
+            named = re.findall(r"\bdocs/[\w/-]+\.(?:md|json|svg)\b", path.read_text(encoding="utf-8"))
+            missing += [f"{path.relative_to(checkout)}: {name}" for name in named if not (checkout / name).exists()]
+    assert not missing
 
 
 def _command_lines(text: str) -> list[list[str]]:

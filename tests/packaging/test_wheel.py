@@ -111,7 +111,7 @@ def test_the_sdist_holds_what_the_tests_need(dist: Path) -> None:
         "Makefile",
         "tests/conftest.py",
         "scripts/generate_man.py",
-        "docs/record.schema.json",
+        "docs/reference/record.schema.json",
         "examples/seq.fasta",
         "tokenizers/grammar.lark",
         "man/logos.1",

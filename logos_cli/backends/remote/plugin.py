@@ -1,7 +1,7 @@
 """A model served elsewhere: any server of OpenAI's completions (vLLM, SGLang, llama-server, llama_cpp.server).
 
 The server tokenizes, batches and samples. What it gives back is text, checked and if need be asked for again
-by ``engine.texts``. See ``docs/remote.md``.
+by ``engine.texts``. See ``docs/guide/remote.md``.
 """
 
 from __future__ import annotations

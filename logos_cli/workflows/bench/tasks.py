@@ -175,7 +175,9 @@ def run(options: BenchOptions, directory: Path, tell: Progress | None = None) ->
     """
     if not options.data.is_dir():
         raise InputError(
-            "there is no such folder", source=str(options.data), hint="--data names the folder of docs/benchmarks.md"
+            "there is no such folder",
+            source=str(options.data),
+            hint="--data names the folder of docs/measurements/benchmarks.md",
         )
     _begin(options, directory)
     left_out = []

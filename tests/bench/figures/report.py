@@ -1,4 +1,4 @@
-"""Figures as the tables of the model card, ``docs/scaling.md`` and its plot."""
+"""Figures as the tables of the model card, ``docs/measurements/scaling.md`` and its plot."""
 
 from __future__ import annotations
 

@@ -116,7 +116,7 @@ def test_the_card_states_the_size(model, card):
 
 def test_the_card_holds_the_measured_figures(card, checkout):
     figures = json.loads((NANO / "figures.json").read_text(encoding="utf-8"))
-    family = json.loads((checkout / "docs" / "scaling.json").read_text(encoding="utf-8"))["models"]
+    family = json.loads((checkout / "docs" / "measurements" / "scaling.json").read_text(encoding="utf-8"))["models"]
     between = card.partition(MARKS[0])[2].partition(MARKS[1])[0]
     assert between.strip() == card_text(figures, family)
 

@@ -226,7 +226,7 @@ def test_samples_on_request(tmp_path: Path) -> None:
 def test_sites_follow_the_schema(checkout: Path, tmp_path: Path) -> None:
     import jsonschema
 
-    schema = json.loads((checkout / "docs" / "record.schema.json").read_text())
+    schema = json.loads((checkout / "docs" / "reference" / "record.schema.json").read_text())
     for record in generate("site", _SEQUENCE, n_samples=10, **_fake()):
         jsonschema.validate(record.to_dict(), schema)
 

@@ -316,7 +316,7 @@ def test_prompts_stream() -> None:
 def test_records_follow_the_published_schema(checkout: Path) -> None:
     import jsonschema
 
-    schema = json.loads((checkout / "docs" / "record.schema.json").read_text())
+    schema = json.loads((checkout / "docs" / "reference" / "record.schema.json").read_text())
     records = _make("molecule", None, n_samples=5) + _make("site", ["MKTAYIAK", "M1"])
     assert {record.status for record in records} == {Status.OK, Status.INVALID, Status.ERROR}
     known = set(schema["properties"]["sample"]["properties"])

@@ -40,7 +40,7 @@ DECLARED = (
         envvar="LOGOS_BENCH_DATA",
         show_default=False,
         rich_help_panel=_DATA,
-        help="Where the data sets lie; docs/benchmarks.md says how.",
+        help="Where the data sets lie; docs/measurements/benchmarks.md says how.",
     ),
     option_spec(
         "task",
@@ -170,7 +170,9 @@ def _options(values: dict[str, Any]) -> BenchOptions:
     from logos_cli.workflows.generate.generation import GenerateOptions
 
     if values["data"] is None:
-        raise UsageError("the benchmarks need data", hint="give --data DIR; docs/benchmarks.md says what it holds")
+        raise UsageError(
+            "the benchmarks need data", hint="give --data DIR; docs/measurements/benchmarks.md says what it holds"
+        )
     computation = {each.name: values[each.name] for each in COMPUTATION}
     return BenchOptions(
         values["data"],

@@ -38,7 +38,7 @@ def train(
             "-c",
             metavar="FILE.toml",
             show_default="that of the run, or the defaults",
-            help="Model, mixture, optimizer, schedule; docs/training.md lists every key.",
+            help="Model, mixture, optimizer, schedule; docs/guide/training.md lists every key.",
         ),
     ] = None,
     base: Annotated[
