@@ -51,7 +51,7 @@ class ChemFormat(Format):
             return
         module, function = _READERS[kind]
         reader: Callable[[Input, ReadOptions], Iterator[Entry]] = getattr(
-            import_module(f"logos_cli.formats.{module}"), function
+            import_module(f"logos_cli.formats.chem.{module}"), function
         )
         yield from reader(source, options)
 
@@ -64,10 +64,10 @@ class ChemFormat(Format):
 
 
 _READERS = {
-    "sdf": ("_molfile", "iter_sdf"),
-    "mol2": ("_molfile", "iter_mol2"),
-    "rxn": ("_rxnfile", "iter_rxn"),
-    "rdf": ("_rxnfile", "iter_rdf"),
+    "sdf": ("molfile", "iter_sdf"),
+    "mol2": ("molfile", "iter_mol2"),
+    "rxn": ("rxnfile", "iter_rxn"),
+    "rdf": ("rxnfile", "iter_rdf"),
 }
 
 
