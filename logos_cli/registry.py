@@ -74,6 +74,6 @@ def _plugins(path: Path, name: str) -> Iterator[str]:
         for statement in ast.parse(text).body:
             match statement:
                 case ast.Assign(targets=[ast.Name("PLUGINS")], value=ast.Dict(keys=keys)):
-                    yield from (key.value for key in keys if isinstance(key, ast.Constant))
+                    yield from (str(key.value) for key in keys if isinstance(key, ast.Constant))
     elif b"\nPLUGIN " in text or b"\nPLUGIN:" in text:
         yield name

@@ -81,7 +81,7 @@ def check_output(output: str | None, format: str | None, *, overwrite: bool, res
     LogosError
         If the format is none, or does not go with the output, or there is a file already.
     """
-    from logos_cli.io import output
+    from logos_cli.io.output import check_output
 
     if is_folder(output):
         if format is not None:
@@ -91,7 +91,7 @@ def check_output(output: str | None, format: str | None, *, overwrite: bool, res
         raise UsageError("--resume needs a directory", hint="give -o DIR: it holds what is done already")
     if not _is_sdf(output, format):
         choose_format(format, output)
-    output.check_output(output, overwrite=overwrite)
+    check_output(output, overwrite=overwrite)
 
 
 def is_folder(output: str | None) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from logos_cli.docking.candidates import LigandCandidate
 from logos_cli.docking.engines import engines
-from logos_cli.docking.engines.pool import Job, Pool, Task
+from logos_cli.docking.engines.pool import Pool, ServerSetup, Task
 from logos_cli.docking.ligand import LigandOptions
 from logos_cli.docking.options import DockOptions
 from logos_cli.docking.place import DockingBox, SiteLocator, SiteReference, find_place
@@ -52,7 +52,7 @@ class Session:
         self._last_mark: SiteReference | None = None
         self._first: LigandCandidate | None = None
         self._keeps = False
-        self._kept: tuple[Job, Pool] | None = None
+        self._kept: tuple[ServerSetup, Pool] | None = None
 
     def __enter__(self) -> Self:
         self._keeps = True
@@ -154,7 +154,7 @@ class Session:
         n_workers = n_usable if is_all else n_cores
         site = self._site_of(mark)
         receptor = site.receptor
-        job = Job(
+        job = ServerSetup(
             self.engine,
             engines.Target(receptor.rigid_pdbqt, receptor.flexible_pdbqt, site.place.box),
             options.search(max(1, n_cores // n_workers)),
@@ -167,7 +167,7 @@ class Session:
             yield from _OrderedResults(self._reporter, site, pool).run(chain(first, candidates))
 
     @contextmanager
-    def _pool(self, job: Job, *, keep: bool) -> Iterator[Pool]:
+    def _pool(self, job: ServerSetup, *, keep: bool) -> Iterator[Pool]:
         """Open a pool, or take the one that was kept; one that is left with work under way is not kept."""
         if not keep:
             with Pool(job) as pool:

@@ -18,13 +18,13 @@ from tests import receptors
 for _library in ("meeko", "openmm", "pdbfixer", "vina"):
     pytest.importorskip(_library)
 
-from logos_cli import dock, score  # noqa: E402
-from logos_cli.docking import session as sessions  # noqa: E402
-from logos_cli.docking.engines.pool import Job, Pool  # noqa: E402
-from logos_cli.docking.options import DockOptions, ReceptorSpec  # noqa: E402
-from logos_cli.docking.results import VINA_VERSION  # noqa: E402
+from logos_cli import dock, score
+from logos_cli.docking import session as sessions
+from logos_cli.docking.engines.pool import Job, Pool
+from logos_cli.docking.options import DockOptions, ReceptorSpec
+from logos_cli.docking.results import VINA_VERSION
 from logos_cli.workflows.score import batches
-from logos_cli.workflows.score.metrics import metric_of  # noqa: E402
+from logos_cli.workflows.score.metrics import metric_of
 
 OPTIONS = DockOptions(exhaustiveness=1, n_poses=2, cpu=1)
 ITEMS = [Molecule(smiles) for smiles in ("CCO", "OB(O)C", "CCN", "Cc1ccccc1", "CCS")]

@@ -24,7 +24,7 @@ with atheris.instrument_imports(include=["logos_cli"]):
     for layer in ("formats", "objects"):
         registry.load_all(layer)
 
-from seeds import seeds  # noqa: E402 - not instrumented
+from seeds import seeds
 
 
 def main() -> None:

@@ -19,14 +19,13 @@ from logos_cli.evaluators.molecules.reference import MOST_COMPARED, MoleculeRefe
 from logos_cli.evaluators.molecules.sets import (
     ChemNetDistance,
     cosine_similarity,
-    first_ones,
     internal_diversity,
     novelty,
     packed,
     uniqueness,
 )
 from logos_cli.evaluators.novelty import KeyKind, embedded_index
-from logos_cli.evaluators.statistics import distance, mean, share
+from logos_cli.evaluators.statistics import distance, first_ones, mean, share
 
 if TYPE_CHECKING:
     from rdkit.DataStructs import ExplicitBitVect

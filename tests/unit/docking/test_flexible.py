@@ -17,13 +17,13 @@ from tests import receptors
 for _library in ("meeko", "openmm", "pdbfixer"):
     pytest.importorskip(_library)
 
-from logos_cli.docking.contacts import ContactFinder  # noqa: E402
+from logos_cli.docking.contacts import ContactFinder
 from logos_cli.docking.engines import engines
-from logos_cli.docking.libraries import is_installed  # noqa: E402
+from logos_cli.docking.libraries import is_installed
 from logos_cli.docking.receptor import flexible
-from logos_cli.docking.receptor.preparation import Receptor, ReceptorOptions, ResidueId  # noqa: E402
+from logos_cli.docking.receptor.preparation import Receptor, ReceptorOptions, ResidueId
 from logos_cli.workflows.dock import docking
-from logos_cli.workflows.dock.docking import BoxOptions, DockOptions  # noqa: E402
+from logos_cli.workflows.dock.docking import BoxOptions, DockOptions
 
 needs_vina = pytest.mark.skipif(not is_installed("vina"), reason="the vina package is not installed")
 

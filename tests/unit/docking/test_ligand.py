@@ -11,8 +11,8 @@ from tests.receptors import ligand_block
 
 meeko = pytest.importorskip("meeko")
 
-from logos_cli.docking import ligand as preparing  # noqa: E402
-from logos_cli.docking.ligand import LigandOptions  # noqa: E402
+from logos_cli.docking import ligand as preparing
+from logos_cli.docking.ligand import LigandOptions
 
 
 @pytest.mark.parametrize(

@@ -20,9 +20,9 @@ for _library in ("meeko", "openmm", "pdbfixer"):
     pytest.importorskip(_library)
 
 from logos_cli.docking.engines import engines, server
-from logos_cli.docking.ligand import LigandOptions  # noqa: E402
-from logos_cli.docking.receptor.preparation import Receptor  # noqa: E402
-from logos_cli.errors import MoleculeError  # noqa: E402
+from logos_cli.docking.ligand import LigandOptions
+from logos_cli.docking.receptor.preparation import Receptor
+from logos_cli.errors import MoleculeError
 
 Target = tuple[Receptor, engines.Target]
 

@@ -20,7 +20,7 @@ for _library in ("meeko", "openmm", "pdbfixer"):
     pytest.importorskip(_library)
 
 from logos_cli.docking.receptor import preparation as preparing
-from logos_cli.docking.receptor.preparation import Receptor, ReceptorOptions  # noqa: E402
+from logos_cli.docking.receptor.preparation import Receptor, ReceptorOptions
 
 
 def _model(text: str) -> StructureModel:

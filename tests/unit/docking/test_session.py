@@ -26,14 +26,14 @@ from tests import receptors
 for _library in ("meeko", "openmm", "pdbfixer"):
     pytest.importorskip(_library)
 
-from logos_cli.chemistry.rmsd import rmsd  # noqa: E402
-from logos_cli.docking.contacts import Contact, ContactFinder, consistency  # noqa: E402
+from logos_cli.chemistry.rmsd import rmsd
+from logos_cli.docking.contacts import Contact, ContactFinder, consistency
 from logos_cli.docking.engines import engines, pool, server
-from logos_cli.docking.ligand import LigandOptions  # noqa: E402
-from logos_cli.docking.receptor.preparation import Receptor, ResidueId  # noqa: E402
-from logos_cli.io.input import Input  # noqa: E402
+from logos_cli.docking.ligand import LigandOptions
+from logos_cli.docking.receptor.preparation import Receptor, ResidueId
+from logos_cli.io.input import Input
 from logos_cli.workflows.dock import docking
-from logos_cli.workflows.dock.docking import BoxOptions, DockOptions, DockTally  # noqa: E402
+from logos_cli.workflows.dock.docking import BoxOptions, DockOptions, DockTally
 
 LIGANDS = ("Cc1ccccc1", "CCO", "CC(=O)NCCO")
 

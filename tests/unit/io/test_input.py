@@ -17,7 +17,7 @@ import zstandard
 
 from logos_cli.errors import ExitCode, InputError
 from logos_cli.formats.detect import detect
-from logos_cli.io import input
+from logos_cli.io import input as inputs
 from logos_cli.io.input import Input, expand_paths
 
 CONTENT = b"".join(b">seq%d\n%s\n" % (index, b"MKVLAA" * (index % 50 + 1)) for index in range(20_000))
@@ -114,7 +114,7 @@ def test_a_decompression_bomb_does_not_fill_the_memory(
 ) -> None:
     import resource
 
-    monkeypatch.setattr(input, "MAX_LINE", 1 << 20)
+    monkeypatch.setattr(inputs, "MAX_LINE", 1 << 20)
     path = write(tmp_path / f"bomb{suffix}", PACKERS[suffix](bytes(96 << 20)))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with Input(path) as source, pytest.raises(InputError, match="line 1 is longer"):
@@ -156,7 +156,7 @@ def test_binary_noise(tmp_path: Path) -> None:
 
 
 def test_a_huge_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(input, "MAX_LINE", 1000)
+    monkeypatch.setattr(inputs, "MAX_LINE", 1000)
     with Input(write(tmp_path / "long.txt", b"short\n" + b"A" * 5000)) as source:
         lines = source.lines()
         assert next(lines) == b"short\n"
@@ -165,7 +165,7 @@ def test_a_huge_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_content_beyond_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(input, "MAX_CONTENT", 1000)
+    monkeypatch.setattr(inputs, "MAX_CONTENT", 1000)
     assert len(read(write(tmp_path / "a", b"A" * 1000))) == 1000
     path = write(tmp_path / "b", b"A" * 1001)
     with pytest.raises(InputError, match="larger than"):
