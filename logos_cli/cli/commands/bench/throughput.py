@@ -64,7 +64,7 @@ def throughput(
 
       logos bench throughput --naive
 
-      logos bench throughput --shape 1b --device cuda --batch 1,64,256 --naive --write docs/measurements/performance.md
+      logos bench throughput --shape 1b --device cuda --batch 1,64,256 --naive --write performance.md
 
       logos bench throughput --backend llamacpp --json | jq .rows
     """
