@@ -7,7 +7,7 @@ what to do about it.
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 
 class ExitCode(IntEnum):
@@ -169,3 +169,23 @@ class DeviceMemoryError(LogosError):
     """The device has too little memory even for one sequence."""
 
     exit_code = ExitCode.OUT_OF_MEMORY
+
+
+class WorkerLostError(LogosError):
+    """A process that worked on something ended before it had finished."""
+
+
+class TimeLimitError(LogosError):
+    """Something took longer than it may, and was stopped."""
+
+
+class DefectError(LogosError):
+    """Something that should not happen: a mistake in this package, or in a library that it uses."""
+
+    @classmethod
+    def of(cls, error: BaseException) -> Self:
+        """Return what is reported of an exception that nobody expected."""
+        return cls(
+            f"internal error: {type(error).__name__}: {error}",
+            hint="this is a defect of logos; run again with --traceback and report what it prints",
+        )

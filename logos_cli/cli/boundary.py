@@ -24,7 +24,7 @@ import typer
 
 from logos_cli.cli.base import Callback
 from logos_cli.cli.terminal import Terminal, set_terminal, terminal
-from logos_cli.errors import ExitCode, GrammarError, LogosError
+from logos_cli.errors import DefectError, ExitCode, GrammarError, LogosError
 
 
 class Terminated(BaseException):
@@ -144,13 +144,7 @@ def run(action: Callable[[], Any], *, show_traceback: bool = False) -> ExitCode:
         return ExitCode.FAILED
     except Exception as error:  # noqa: BLE001 - the boundary: no traceback reaches a user unasked
         _flush_quietly()
-        show(
-            LogosError(
-                f"internal error: {type(error).__name__}: {error}",
-                hint="this is a defect of logos; run again with --traceback and report what it prints",
-            ),
-            trace=show_traceback,
-        )
+        show(DefectError.of(error), trace=show_traceback)
         return ExitCode.FAILED
     return result if isinstance(result, ExitCode) else ExitCode.OK
 

@@ -12,14 +12,15 @@ from logos_cli.chemistry.rmsd import rmsd
 from logos_cli.docking.candidates import LigandCandidate
 from logos_cli.docking.contacts import Contact, ContactFinder, consistency
 from logos_cli.docking.engines import engines
-from logos_cli.docking.engines.pool import Docked, Failure
+from logos_cli.docking.engines.worker import Docked
 from logos_cli.docking.options import DockOptions
 from logos_cli.docking.place import SHARE_KNOWN, DockingBox, posed, site_of
 from logos_cli.docking.poses import from_bytes
 from logos_cli.docking.receptor.flexible import SideChain, outside, placed, side_chains
 from logos_cli.docking.receptor.preparation import Receptor, ResidueId, prepare
 from logos_cli.docking.tally import DockTally
-from logos_cli.errors import InputError, LogosError
+from logos_cli.errors import InputError, LogosError, TimeLimitError, WorkerLostError
+from logos_cli.processes.failure import Failure
 from logos_cli.records import Record, Status
 from logos_cli.structure.ligand.user_molecule import read_given
 from logos_cli.structure.model import StructureModel
@@ -118,7 +119,12 @@ class Reporter:
         """Return a ligand with its poses, or the reason why it has none."""
         if isinstance(outcome, Failure):
             self.tally.failed += 1
-            return _without_pose(candidate.record, outcome.error())
+            error = outcome.error
+            if isinstance(error, TimeLimitError):
+                error.hint = "raise --time-per-ligand"
+            elif isinstance(error, WorkerLostError):
+                error.hint = "the other ligands went on; try this one alone"
+            return _without_pose(candidate.record, error)
         self.tally.docked += 1
         poses = [
             Pose(from_bytes(binary), rank, score)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -12,7 +13,7 @@ from typing import Any, Self
 
 from logos_cli.docking.candidates import LigandCandidate
 from logos_cli.docking.engines import engines
-from logos_cli.docking.engines.pool import Pool, ServerSetup, Task
+from logos_cli.docking.engines.worker import DockingPool, DockingSetup, Task, start_pool
 from logos_cli.docking.ligand import LigandOptions
 from logos_cli.docking.options import DockOptions
 from logos_cli.docking.place import DockingBox, SiteLocator, SiteReference, find_place
@@ -52,7 +53,7 @@ class Session:
         self._last_mark: SiteReference | None = None
         self._first: LigandCandidate | None = None
         self._keeps = False
-        self._kept: tuple[ServerSetup, Pool] | None = None
+        self._kept: tuple[DockingSetup, int, DockingPool] | None = None
 
     def __enter__(self) -> Self:
         self._keeps = True
@@ -64,7 +65,7 @@ class Session:
     def close(self) -> None:
         """End the processes that were kept."""
         if self._kept is not None:
-            self._kept[1].close()
+            self._kept[2].close()
             self._kept = None
 
     def look_at(self, first: LigandCandidate) -> None:
@@ -154,61 +155,44 @@ class Session:
         n_workers = n_usable if is_all else n_cores
         site = self._site_of(mark)
         receptor = site.receptor
-        job = ServerSetup(
+        setup = DockingSetup(
             self.engine,
             engines.Target(receptor.rigid_pdbqt, receptor.flexible_pdbqt, site.place.box),
             options.search(max(1, n_cores // n_workers)),
             LigandOptions(options.ph, options.mode != "dock", options.seed),
-            n_workers,
-            options.seconds_per_ligand,
             replace(receptor) if options.check else None,  # without what it has worked out so far
         )
-        with self._pool(job, keep=self._keeps and not is_all) as pool:
-            yield from _OrderedResults(self._reporter, site, pool).run(chain(first, candidates))
+        with self._pool(setup, n_workers, keep=self._keeps and not is_all) as pool:
+            yield from self._results(pool, site, chain(first, candidates))
 
     @contextmanager
-    def _pool(self, job: ServerSetup, *, keep: bool) -> Iterator[Pool]:
+    def _pool(self, setup: DockingSetup, n_workers: int, *, keep: bool) -> Iterator[DockingPool]:
         """Open a pool, or take the one that was kept; one that is left with work under way is not kept."""
+        limit = self.options.seconds_per_ligand
         if not keep:
-            with Pool(job) as pool:
+            with start_pool(setup, n_workers, limit) as pool:
                 yield pool
             return
-        if self._kept is None or self._kept[0] != job:
+        if self._kept is None or self._kept[:2] != (setup, n_workers):
             self.close()
-            self._kept = job, Pool(job)
+            self._kept = setup, n_workers, start_pool(setup, n_workers, limit)
         try:
-            yield self._kept[1]
+            yield self._kept[2]
         except BaseException:
             self.close()
             raise
 
+    def _results(self, pool: DockingPool, site: Site, candidates: Iterable[LigandCandidate]) -> Iterator[DockedLigand]:
+        drawn: deque[LigandCandidate] = deque()
 
-class _OrderedResults:
-    """Keeps results in the order of the ligands."""
+        def tasks() -> Iterator[Task]:
+            for candidate in candidates:
+                drawn.append(candidate)
+                if candidate.error is None:
+                    yield Task(candidate.smiles, candidate.molblock)
 
-    def __init__(self, reporter: Reporter, site: Site, pool: Pool) -> None:
-        self._reporter = reporter
-        self._site = site
-        self._pool = pool
-        self._given: dict[int, LigandCandidate] = {}
-        self._ready: dict[int, DockedLigand] = {}
-
-    def run(self, candidates: Iterable[LigandCandidate]) -> Iterator[DockedLigand]:
-        turn = 0
-        for result in self._pool.run(self._tasks(candidates)):
-            candidate = self._given.pop(result.index)
-            self._ready[result.index] = self._reporter.docked(candidate, result.outcome, self._site)
-            while turn in self._ready:
-                yield self._ready.pop(turn)
-                turn += 1
-        while turn in self._ready:  # unusable ones after the last result
-            yield self._ready.pop(turn)
-            turn += 1
-
-    def _tasks(self, candidates: Iterable[LigandCandidate]) -> Iterator[Task]:
-        for index, candidate in enumerate(candidates):
-            if candidate.error is not None:
-                self._ready[index] = self._reporter.unusable(candidate)
-                continue
-            self._given[index] = candidate
-            yield Task(index, candidate.smiles, candidate.molblock)
+        for outcome in pool.map(tasks()):
+            while drawn[0].error is not None:
+                yield self._reporter.unusable(drawn.popleft())
+            yield self._reporter.docked(drawn.popleft(), outcome, site)
+        yield from map(self._reporter.unusable, drawn)

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -155,17 +154,10 @@ class Engine:
         self._active: list[_Active] = []
         self._again: deque[_Waiting] = deque()
 
-    def run(
-        self, requests: Iterable[Request], *, order: Literal["input", "completed"] = "input"
-    ) -> Iterator[Completion]:
-        """Yield the completions; requests are drawn as slots become free.
+    def run(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        """Yield the completions as they are finished; requests are drawn as slots become free.
 
         What has been finished is yielded before an exception, an interruption included, leaves.
-
-        Parameters
-        ----------
-        order : {"input", "completed"}
-            In the order of the requests, or as soon as each is finished.
 
         Raises
         ------
@@ -173,26 +165,22 @@ class Engine:
             If the device has too little memory even for one sequence.
         """
         queue = enumerate(requests)
-        finished: dict[int, Completion] = {}
-        turn = 0
+        finished: deque[Completion] = deque()
         self._active, self._again = [], deque()
         self._prepare()
         try:
             going_on = True
             while going_on:
                 going_on = self._round(queue, finished)
-                if order == "completed":
-                    yield from (finished.pop(index) for index in list(finished))
-                while turn in finished:
-                    yield finished.pop(turn)
-                    turn += 1
+                while finished:
+                    yield finished.popleft()
         except GeneratorExit:
             raise
         except BaseException:
-            yield from (finished.pop(index) for index in sorted(finished))
+            yield from finished
             raise
 
-    def _round(self, queue: Iterator[tuple[int, Request]], finished: dict[int, Completion]) -> bool:
+    def _round(self, queue: Iterator[tuple[int, Request]], finished: deque[Completion]) -> bool:
         """Bring every sequence forward by a token; return whether there is more to do."""
         try:
             exhausted = self._refill(queue)
@@ -314,7 +302,7 @@ class Engine:
         permitted[[row for row, _ in bound]] = rows
         return permitted
 
-    def _advance(self, finished: dict[int, Completion]) -> None:
+    def _advance(self, finished: deque[Completion]) -> None:
         """Choose a token for every sequence; keep those that go on."""
         active = self._active
         slots = [sequence.slot for sequence in active]
@@ -339,7 +327,7 @@ class Engine:
                 self._active.append(sequence)
                 continue
             self.backend.free(sequence.slot)
-            finished[sequence.index] = sequence.completion(finish)
+            finished.append(sequence.completion(finish))
         self._begin_masks()
 
     def _refuse(self, options: Distribution, tokens: NDArray[np.intp]) -> set[int]:

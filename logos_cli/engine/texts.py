@@ -13,7 +13,6 @@ import queue
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from typing import Literal
 
 from logos_cli.backends.base import Completer, TextAnswer, TextQuery
 from logos_cli.engine.chemistry import SmilesConstraint
@@ -26,7 +25,7 @@ TRIES = 8
 """Answers asked for before a sample is given up as invalid."""
 
 _AHEAD = 4
-"""So many times the concurrency may be finished or under way while one sample is waited for."""
+"""So many times the concurrency of requests are drawn before their answers come, so that no thread waits."""
 
 _GRACE_S = 10
 """So long are the other answers under way waited for once one has failed."""
@@ -58,10 +57,8 @@ class CompletionEngine:
         self._constraint = Constraint(completer.tokenizer)
         self._lock = threading.Lock()  # compiled grammars are shared
 
-    def run(
-        self, requests: Iterable[Request], *, order: Literal["input", "completed"] = "input"
-    ) -> Iterator[Completion]:
-        """Yield the completions; requests are drawn as the server answers.
+    def run(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        """Yield the completions as they are finished; requests are drawn as the server answers.
 
         What has been finished is yielded before an exception leaves.
 
@@ -71,18 +68,17 @@ class CompletionEngine:
             If the server refuses a request, or is gone.
         """
         waiting: queue.SimpleQueue[tuple[int, Request] | None] = queue.SimpleQueue()
-        done: queue.SimpleQueue[tuple[int, Completion | BaseException]] = queue.SimpleQueue()
+        done: queue.SimpleQueue[Completion | BaseException] = queue.SimpleQueue()
         leave = threading.Event()
         for _ in range(self.concurrency):
             # daemons: an interrupted run does not wait for answers that may take minutes
             threading.Thread(target=self._work, args=(waiting, done, leave), daemon=True).start()
         numbered = enumerate(requests)
-        finished: dict[int, Completion] = {}
-        n_waiting = turn = 0
+        n_waiting = 0
         try:
             exhausted = False
             while True:
-                while not exhausted and n_waiting + len(finished) < _AHEAD * self.concurrency:
+                while not exhausted and n_waiting < _AHEAD * self.concurrency:
                     drawn = next(numbered, None)
                     exhausted = drawn is None
                     if drawn is not None:
@@ -90,18 +86,12 @@ class CompletionEngine:
                         n_waiting += 1
                 if n_waiting == 0:
                     break
-                index, outcome = done.get()
+                outcome = done.get()
                 n_waiting -= 1
                 if isinstance(outcome, BaseException):
-                    finished |= _last_answers(waiting, done, n_waiting)
-                    yield from (finished.pop(each) for each in sorted(finished))
+                    yield from _last_answers(waiting, done, n_waiting)
                     raise outcome
-                finished[index] = outcome
-                if order == "completed":
-                    yield finished.pop(index)
-                while turn in finished:
-                    yield finished.pop(turn)
-                    turn += 1
+                yield outcome
         finally:
             leave.set()
             for _ in range(self.concurrency):
@@ -110,15 +100,15 @@ class CompletionEngine:
     def _work(
         self,
         waiting: queue.SimpleQueue[tuple[int, Request] | None],
-        done: queue.SimpleQueue[tuple[int, Completion | BaseException]],
+        done: queue.SimpleQueue[Completion | BaseException],
         leave: threading.Event,
     ) -> None:
         while (drawn := waiting.get()) is not None and not leave.is_set():
             index, request = drawn
             try:
-                done.put((index, self._complete(index, request)))
+                done.put(self._complete(index, request))
             except BaseException as error:  # noqa: BLE001 - raised where the samples are drawn
-                done.put((index, error))
+                done.put(error)
 
     def _complete(self, index: int, request: Request) -> Completion:
         tokenizer = self.completer.tokenizer
@@ -194,21 +184,21 @@ class CompletionEngine:
 
 def _last_answers(
     waiting: queue.SimpleQueue[tuple[int, Request] | None],
-    done: queue.SimpleQueue[tuple[int, Completion | BaseException]],
+    done: queue.SimpleQueue[Completion | BaseException],
     n_waiting: int,
-) -> dict[int, Completion]:
+) -> list[Completion]:
     """Return the answers that were under way when another failed; a server that hangs is not waited for."""
     with contextlib.suppress(queue.Empty):
         while True:
             waiting.get_nowait()
             n_waiting -= 1
-    finished: dict[int, Completion] = {}
+    finished: list[Completion] = []
     until = time.monotonic() + _GRACE_S
     with contextlib.suppress(queue.Empty):
         for _ in range(n_waiting):
-            index, outcome = done.get(timeout=max(0.0, until - time.monotonic()))
+            outcome = done.get(timeout=max(0.0, until - time.monotonic()))
             if isinstance(outcome, Completion):
-                finished[index] = outcome
+                finished.append(outcome)
     return finished
 
 

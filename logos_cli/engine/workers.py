@@ -10,32 +10,29 @@ from __future__ import annotations
 
 import logging
 import os
-import pickle
 import queue
-import signal
-import subprocess
-import sys
 import threading
-import weakref
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import IO, Any, Literal, NoReturn
+from multiprocessing.connection import Connection, wait
+from typing import Final
 
 from logos_cli.backends.base import Backend, LoadOptions, ModelInfo, open_model
 from logos_cli.engine.sampler import Sampling
 from logos_cli.engine.scheduler import Completion, Engine, Request
-from logos_cli.errors import DeviceLostError, DeviceMemoryError, LogosError, UsageError
-from logos_cli.processes.environment import Failure, usable_cores, worker_environment
+from logos_cli.errors import DeviceLostError, LogosError, UsageError
+from logos_cli.processes.child import Child
+from logos_cli.processes.environment import usable_cores
+from logos_cli.processes.failure import Failure, describe_end
 
-_PROGRAM = "from logos_cli.engine.workers import serve; serve()"
-_AHEAD = 2
+_AHEAD: Final = 2
 """So many times its batch lie at a worker, so that it never waits for work."""
 
-_TOGETHER = 8
+_TOGETHER: Final = 8
 """Samples of one prompt go to one worker in groups of so many: it reads the prompt once for them."""
 
-_EMPTY = Request("", ())
+_EMPTY: Final = Request("", ())
 
 LOG = logging.getLogger("logos_cli.workers")
 """Says which worker has been lost while the others go on."""
@@ -52,22 +49,41 @@ class WorkerSetup:
     seed: int
 
 
-@dataclass(slots=True)
+Message = ModelInfo | Completion | Failure
+"""What a worker sends: first what it has loaded, or why it has not, then samples."""
+
+
+@dataclass(slots=True, eq=False)
 class _Worker:
     """A process, and the requests that lie at it."""
 
     device: str
-    process: subprocess.Popen[bytes]
+    child: Child
     outstanding: set[int] = field(default_factory=set)
     lost: bool = False
 
-    def send(self, message: Any) -> None:
-        assert self.process.stdin is not None
+    def send(self, message: WorkerSetup | tuple[int, Request] | None) -> None:
         try:
-            pickle.dump(message, self.process.stdin)
-            self.process.stdin.flush()
-        except BrokenPipeError:
-            pass  # it has died, which its reader tells
+            self.child.connection.send(message)
+        except OSError:
+            return  # it has ended, which reading from it shows
+
+    def receive(self) -> Message | None:
+        """Return what it sends next, None if it has ended."""
+        try:
+            message: Message = self.child.connection.recv()
+        except (EOFError, OSError):
+            return None
+        return message
+
+    def error(self, message: Failure | None) -> LogosError:
+        """Return why it makes no samples."""
+        if message is not None:
+            return message.error
+        return LogosError(
+            f"the worker on {self.device} ended {describe_end(self.child.end())}",
+            hint="finished records are kept; see whether the device and its memory are in order",
+        )
 
 
 class Workers:
@@ -91,62 +107,32 @@ class Workers:
     ) -> None:
         n_cpu = sum(device == "cpu" for device in devices)
         self._batch_size = batch_size
-        self._messages: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
         self._workers: list[_Worker] = []
-        weakref.finalize(self, _end, self._workers)
         try:
             for device in devices:
                 threads = load.threads
                 if threads is None and device == "cpu" and n_cpu > 1:
                     threads = max(1, usable_cores() // n_cpu)
-                job = WorkerSetup(replace(load, device=device, threads=threads), backend, sampling, batch_size, seed)
-                self._start(device, job)
-            self.info = self._await_all()
+                setup = WorkerSetup(replace(load, device=device, threads=threads), backend, sampling, batch_size, seed)
+                self._workers.append(_Worker(device, Child(serve)))
+                self._workers[-1].send(setup)
+            infos = [self._info(worker) for worker in self._workers]
         except BaseException:
             self.close()
             raise
+        self.info = replace(infos[0], device=",".join(info.device for info in infos))
 
-    def _start(self, device: str, job: WorkerSetup) -> None:
-        process = subprocess.Popen(
-            [sys.executable, "-c", _PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=worker_environment()
-        )
-        number = len(self._workers)
-        self._workers.append(_Worker(device, process))
-        assert process.stdout is not None
-        heard = (number, process.stdout, self._messages)
-        threading.Thread(target=_listen, args=heard, daemon=True).start()
-        self._workers[number].send(job)
+    @staticmethod
+    def _info(worker: _Worker) -> ModelInfo:
+        message = worker.receive()
+        if isinstance(message, ModelInfo):
+            return message
+        raise worker.error(message if isinstance(message, Failure) else None)
 
-    def _await_all(self) -> ModelInfo:
-        infos: dict[int, ModelInfo] = {}
-        while len(infos) < len(self._workers):
-            number, message = self._messages.get()
-            if not isinstance(message, ModelInfo):
-                raise self._failure(number, message)
-            infos[number] = message
-        return replace(infos[0], device=",".join(infos[number].device for number in sorted(infos)))
+    def run(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        """Yield the completions as they are finished; requests are drawn as workers need them.
 
-    def _give_up(self, number: int, message: Any) -> NoReturn:
-        raise self._failure(number, message)
-
-    def _failure(self, number: int, message: Any) -> LogosError:
-        worker = self._workers[number]
-        if isinstance(message, Failure):
-            return message.error()
-        code = worker.process.wait()
-        how = f"by signal {-code}" if code < 0 else f"with status {code}"
-        return LogosError(
-            f"the worker on {worker.device} ended {how}",
-            hint="finished records are kept; see whether the device and its memory are in order",
-        )
-
-    def run(
-        self, requests: Iterable[Request], *, order: Literal["input", "completed"] = "input"
-    ) -> Iterator[Completion]:
-        """Yield the completions; requests are drawn as workers need them.
-
-        What has been finished is yielded before an exception leaves. The processes stay for another run, unless it
-        is left early.
+        The processes stay for another run, unless it is left early.
 
         Raises
         ------
@@ -154,60 +140,35 @@ class Workers:
             If a worker fails for a reason that the others share, or all have been lost.
         """
         numbered = enumerate(requests)
-        finished: dict[int, Completion] = {}
-        turn = 0
         deal = _Dispatcher(self._workers, _AHEAD * self._batch_size)
         try:
             while deal.hand_out(numbered):
-                number, message = self._messages.get()
-                if self._workers[number].lost:
-                    continue  # the others have been given what lay there
-                if isinstance(message, Completion):
-                    finished[message.index] = deal.take(number, message)
-                elif self._is_lost(message) and len(deal.alive) > 1:
-                    LOG.warning("%s; its samples go to the others", self._failure(number, message).message)
-                    deal.lose(number)
-                else:
-                    yield from (finished.pop(each) for each in sorted(finished))
-                    self._give_up(number, message)
-                if order == "completed":
-                    yield from (finished.pop(each) for each in list(finished))
-                while turn in finished:
-                    yield finished.pop(turn)
-                    turn += 1
+                failed: list[tuple[_Worker, Failure | None]] = []
+                for worker in deal.ready():
+                    message = worker.receive()
+                    if isinstance(message, Completion):
+                        yield deal.take(worker, message)
+                    else:
+                        failed.append((worker, message if isinstance(message, Failure) else None))
+                for worker, failure in failed:
+                    self._lose(worker, failure, deal)
         except BaseException:
             self.close()
             raise
 
     @staticmethod
-    def _is_lost(message: Any) -> bool:
-        return message is None or (isinstance(message, Failure) and message.kind == DeviceLostError.__name__)
+    def _lose(worker: _Worker, failure: Failure | None, deal: _Dispatcher) -> None:
+        """Let the others make what lies at a worker that is lost, if there are any, and they can."""
+        error = worker.error(failure)
+        if (failure is not None and not isinstance(error, DeviceLostError)) or len(deal.alive) == 1:
+            raise error
+        LOG.warning("%s; its samples go to the others", error.message)
+        deal.lose(worker)
 
     def close(self) -> None:
         """End the processes."""
-        _end(self._workers)
-
-
-def _listen(number: int, stream: IO[bytes], messages: queue.SimpleQueue[tuple[int, Any]]) -> None:
-    """Pass on what a worker says, and None when it has gone."""
-    try:
-        while True:
-            messages.put((number, pickle.load(stream)))  # noqa: S301 - a process of our own
-    except (EOFError, OSError, ValueError, pickle.UnpicklingError):
-        messages.put((number, None))
-
-
-def _end(workers: Sequence[_Worker]) -> None:
-    for worker in workers:
-        if worker.process.poll() is None:
-            worker.process.kill()
-        worker.process.wait()
-        for stream in (worker.process.stdin, worker.process.stdout):
-            if stream is not None:
-                try:
-                    stream.close()
-                except OSError:
-                    continue  # what could not be sent any more
+        for worker in self._workers:
+            worker.child.end(0.0)
 
 
 class _Dispatcher:
@@ -230,6 +191,11 @@ class _Dispatcher:
     def alive(self) -> list[_Worker]:
         """The workers that have not been lost."""
         return [worker for worker in self._workers if not worker.lost]
+
+    def ready(self) -> list[_Worker]:
+        """Wait until some worker has sent something; return which have."""
+        alive = {worker.child.connection: worker for worker in self.alive}
+        return [worker for connection, worker in alive.items() if connection in wait(list(alive))]
 
     def hand_out(self, numbered: Iterator[tuple[int, Request]]) -> bool:
         """Send requests to all workers that have room; return whether any lies at one."""
@@ -263,67 +229,56 @@ class _Dispatcher:
         worker.outstanding.add(index)
         worker.send((index, request))
 
-    def take(self, number: int, completion: Completion) -> Completion:
+    def take(self, worker: _Worker, completion: Completion) -> Completion:
         """Note what a worker has finished; return it with its request."""
-        self._workers[number].outstanding.discard(completion.index)
+        worker.outstanding.discard(completion.index)
         return replace(completion, request=self._given.pop(completion.index))
 
-    def lose(self, number: int) -> None:
+    def lose(self, worker: _Worker) -> None:
         """Take back what lies at a worker that is gone, for the others to make."""
-        worker = self._workers[number]
         worker.lost = True
-        worker.process.kill()
+        worker.child.end(0.0)
         self._again.extend(sorted(worker.outstanding))
         worker.outstanding.clear()
         self._told = self._told and not self._again
 
 
-def serve() -> None:
-    """Be a worker: read a job and requests from standard input, write completions to standard output."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a library prints must not come between
-    requests: _Requests = queue.SimpleQueue()
-    job: WorkerSetup = pickle.load(sys.stdin.buffer)  # noqa: S301 - from the parent
-
-    def read() -> None:
-        try:
-            while True:
-                requests.put(pickle.load(sys.stdin.buffer))  # noqa: S301 - from the parent
-        except (EOFError, OSError, pickle.UnpicklingError):
-            os._exit(1)  # the parent is gone
-
-    def send(message: Any) -> None:
-        pickle.dump(message, answers)
-        answers.flush()
-
-    try:
-        _work(job, requests, read, send)
-    except LogosError as error:
-        send(Failure.of(error))
-    except MemoryError:
-        send(Failure("out of memory", "use a smaller batch (-b)", DeviceMemoryError.__name__))
-    # threads of libraries and of ours do not hold up the end
-    os._exit(0)
-
-
 _Requests = queue.SimpleQueue[tuple[int, Request] | None]
 
 
-def _work(job: WorkerSetup, requests: _Requests, read: Any, send: Any) -> None:
-    backend = open_model(job.load, job.backend).load()
+def serve(connection: Connection) -> None:
+    """Be a worker: read a setup and requests from the pipe, write completions to it."""
+    setup: WorkerSetup = connection.recv()
+    requests: _Requests = queue.SimpleQueue()
+    try:
+        engine = _engine(setup)
+        connection.send(engine.backend.info)
+        threading.Thread(target=_read, args=(connection, requests), daemon=True).start()
+        while True:
+            first = requests.get()
+            if first is not None:
+                _run(engine, first, requests, connection)
+    except Exception as error:  # noqa: BLE001 - raised where the samples are drawn
+        connection.send(Failure.of(error))
+
+
+def _read(connection: Connection, requests: _Requests) -> None:
+    """Take requests at once, so that who sends them never waits; end with the process that sends them."""
+    try:
+        while True:
+            requests.put(connection.recv())
+    except (EOFError, OSError):
+        os._exit(1)
+
+
+def _engine(setup: WorkerSetup) -> Engine:
+    backend = open_model(setup.load, setup.backend).load()
     if not isinstance(backend, Backend):
         raise UsageError("a served model has no devices to choose", hint="leave out --devices")
-    send(backend.info)
-    threading.Thread(target=read, daemon=True).start()
-    engine = Engine(backend, job.sampling, batch_size=job.batch_size, seed=job.seed)
-    while True:
-        first = requests.get()
-        if first is not None:
-            _run(engine, first, requests, send)
+    return Engine(backend, setup.sampling, batch_size=setup.batch_size, seed=setup.seed)
 
 
-def _run(engine: Engine, first: tuple[int, Request], requests: _Requests, send: Any) -> None:
+def _run(engine: Engine, first: tuple[int, Request], requests: _Requests, connection: Connection) -> None:
     """Make what is asked for until the parent has nothing more for now."""
     indices: list[int] = []
 
@@ -334,5 +289,5 @@ def _run(engine: Engine, first: tuple[int, Request], requests: _Requests, send: 
             yield pair[1]
             pair = requests.get()
 
-    for completion in engine.run(drawn(), order="completed"):
-        send(replace(completion, request=_EMPTY, index=indices[completion.index]))
+    for completion in engine.run(drawn()):
+        connection.send(replace(completion, request=_EMPTY, index=indices[completion.index]))

@@ -21,6 +21,7 @@ from logos_cli.records import Record
 
 if TYPE_CHECKING:
     from logos_cli.docking.options import ReceptorSpec
+    from logos_cli.engine.likelihood import Likelihood
     from logos_cli.evaluators.reference import ReferenceSet
 
 
@@ -158,6 +159,12 @@ class Context:
     def offers(self, need: Need) -> bool:
         """Whether this need of a metric is met."""
         return need is Need.MODEL or getattr(self, need.value) is not None
+
+    def likelihood(self) -> Likelihood:
+        """Return the language model as a scorer of texts, loaded once a process."""
+        from logos_cli.engine.start import likelihood_of
+
+        return likelihood_of(self.load, self.backend)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,8 @@ from collections.abc import Collection, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from logos_cli.backends.base import LoadOptions
 from logos_cli.errors import LogosError
 from logos_cli.evaluators.base import Context, Evaluator, Metric, Need, Subject, Unavailable, Values
-from logos_cli.evaluators.model import likelihood_of
 from logos_cli.grammar import Form, parse
 
 if TYPE_CHECKING:
@@ -89,7 +87,7 @@ class LikelihoodEvaluator(Evaluator):
 
     def prepare(self, wanted: Collection[str], context: Context) -> None:  # noqa: ARG002
         """Find the model, and read its weights."""
-        likelihood_of(context.load, context.backend)
+        context.likelihood()
 
     def score(self, subject: Subject, wanted: Collection[str], context: Context) -> Values:
         """Return the values of one record."""
@@ -99,7 +97,7 @@ class LikelihoodEvaluator(Evaluator):
         """Return the values of records whose texts share the model's passes."""
         from logos_cli.engine.likelihood import ScoredText
 
-        scored = likelihood_of(context.load, context.backend).score([subject.record.text for subject in subjects])
+        scored = context.likelihood().score([subject.record.text for subject in subjects])
         reference = _logp_of(context.wild_type, context) if "logp_ratio" in wanted else None
         return [
             _values(subject, text, reference, blocks=context.blocks)
@@ -111,12 +109,12 @@ class LikelihoodEvaluator(Evaluator):
 
 def _logp_of(text: str | None, context: Context) -> float | None:
     """Return the log-likelihood of the wild type; None if it has none."""
-    return None if text is None else _cached_logp(text, context.load, context.backend)
+    return None if text is None else _cached_logp(text, context)
 
 
 @lru_cache(maxsize=8)
-def _cached_logp(text: str, load: LoadOptions, backend: str) -> float:
-    (scored,) = likelihood_of(load, backend).score([text])
+def _cached_logp(text: str, context: Context) -> float:
+    (scored,) = context.likelihood().score([text])
     if isinstance(scored, LogosError):
         raise scored
     return float(scored.all.sum())

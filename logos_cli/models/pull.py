@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from logos_cli.checkpoints.locate import connection_errors, first_line, is_offline
 from logos_cli.errors import MissingError, ModelError, OutputError, UsageError
 from logos_cli.models.releases import hub_cache
 from logos_cli.models.verify import digest
+from logos_cli.processes.lock import LockedError, locked
 
 _WANTED = ("*.json", "*.safetensors", "*.jinja", "README.md", "LICENSE*")
 _MAIN = "main"
@@ -186,30 +187,13 @@ def _fetch_large(plan: PullPlan, file: RemoteFile) -> None:
     if urlsplit(found.location).netloc != urlsplit(url).netloc:
         headers.pop("authorization", None)  # a key is for the hub alone
     part.parent.mkdir(parents=True, exist_ok=True)
-    with part.open("ab") as stream, _alone(stream) as alone:
-        if not alone:
-            return
+    with suppress(LockedError), locked(part, "fetching"), part.open("ab") as stream:
         here = stream.tell()
         if here < file.n_bytes:
             http_get(found.location, stream, resume_size=here, headers=headers, expected_size=file.n_bytes)
         stream.flush()
         _check(part, file, plan.model)
         part.replace(blob)
-
-
-@contextmanager
-def _alone(stream: IO[bytes]) -> Iterator[bool]:
-    """Yield whether no other process writes the file; where there are no locks, it is taken to be so."""
-    try:
-        import fcntl
-
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        yield False
-        return
-    except (ImportError, OSError):  # Windows; some network file systems
-        pass
-    yield True
 
 
 def _check(path: Path, file: RemoteFile, model: str) -> None:

@@ -1,13 +1,16 @@
-"""What every part that starts processes needs: cores, the environment of a worker, errors that travel."""
+"""What a process may use, and what the processes that it starts inherit."""
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
 import sys
-from dataclasses import dataclass
+import threading
+from collections.abc import Mapping
+from typing import Final
 
-from logos_cli import errors
-from logos_cli.errors import LogosError
+_PR_SET_PDEATHSIG: Final = 1
 
 
 def usable_cores() -> int:
@@ -18,36 +21,43 @@ def usable_cores() -> int:
     return min(cores, int(slurm)) if slurm.isdigit() and int(slurm) else cores
 
 
-def worker_environment(**variables: str) -> dict[str, str]:
+def worker_environment(variables: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of a worker, which finds this package wherever it was started."""
-    places = [place for place in sys.path if place]
-    return dict(os.environ) | {"PYTHONPATH": os.pathsep.join(places)} | variables
+    places = [place or os.getcwd() for place in sys.path]  # noqa: PTH109 - a path as text
+    return dict(os.environ) | {"PYTHONPATH": os.pathsep.join(places), **variables}
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """An error of another process, in a form that every error has.
+def may_fork() -> bool:
+    """Whether a fork of this process is safe: no thread holds a lock that the copy would wait for."""
+    return sys.platform == "linux" and threading.active_count() == 1 and "torch" not in sys.modules
 
-    Attributes
-    ----------
-    kind : str
-        The name of its class.
+
+def become_worker() -> None:
+    """Leave Ctrl-C and SIGTERM to the parent, and standard input and output alone.
+
+    What a library prints must not come between the records of the parent.
     """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    null = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1):
+        os.dup2(null, stream)
+    if null > 2:
+        os.close(null)
 
-    message: str
-    hint: str | None = None
-    kind: str = LogosError.__name__
-    source: str | None = None
 
-    @classmethod
-    def of(cls, error: LogosError) -> Failure:
-        """Return an error as what can be sent."""
-        return cls(error.message, error.hint, type(error).__name__, error.source)
+def end_with_parent(parent: int | None) -> None:
+    """Let the system kill this process when its parent ends, whatever it does at that moment.
 
-    def error(self) -> LogosError:
-        """Return the error that it was; one of another package, or with more to it, as a plain one."""
-        kind = getattr(errors, self.kind, LogosError)
-        if not (isinstance(kind, type) and issubclass(kind, LogosError)) or kind is errors.GrammarError:
-            kind = LogosError
-        made: LogosError = kind(self.message, hint=self.hint, source=self.source)
-        return made
+    Where the system cannot (macOS), the pipe to the parent, which closes, has to serve. The signal comes when the
+    thread ends that started this process: it is asked for only where that is the parent's main thread.
+
+    Parameters
+    ----------
+    parent : int, optional
+        The parent's process id; None lets this process outlive it again.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL) if parent is not None else 0)
+    if parent is not None and os.getppid() != parent:
+        os._exit(1)  # it ended before

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import fields
-from functools import partial
 from os import PathLike, fspath
 from typing import IO, Any
 
@@ -17,6 +16,8 @@ from logos_cli.io.input import Input, expand_paths
 from logos_cli.objects.base import ScienceObject, from_sentence, to_text
 from logos_cli.objects.complex import Complex
 from logos_cli.objects.protein import Protein
+from logos_cli.processes.failure import Failure, result_of
+from logos_cli.processes.pool import Pool
 from logos_cli.records import Record, Status
 
 Paths = str | PathLike[str] | Iterable[str | PathLike[str]]
@@ -61,9 +62,8 @@ def encode(
         return
     listed = [inputs] if isinstance(inputs, (str, PathLike)) else list(inputs)
     paths = expand_paths([fspath(path) for path in listed])
-    work = partial(_encode_file, options=options, verify=verify)
     if jobs > 1 and len(paths) > 1 and "-" not in paths:
-        yield from _in_processes(work, paths, jobs)
+        yield from _in_processes(paths, options, jobs, verify=verify)
         return
     for path in paths:
         yield from iter_file(path, options, verify=verify, stdin=stdin)
@@ -101,37 +101,23 @@ def form_of(name: str) -> Form:
         raise UsageError(f"unknown form {name!r}", hint=hint) from error
 
 
-def _in_processes(work: partial[list[Record]], paths: list[str], jobs: int) -> Iterator[Record]:
-    from concurrent.futures import ProcessPoolExecutor
-    from multiprocessing import get_context
-
-    # `spawn` costs each worker its imports; `fork` is safe here: the pool starts before any thread of ours
-    method = "fork" if "fork" in _start_methods() else "spawn"
-    pool = ProcessPoolExecutor(min(jobs, len(paths)), mp_context=get_context(method), initializer=_leave_signals)
-    try:
-        for records in pool.map(work, paths, chunksize=1):
-            yield from records
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+def _in_processes(paths: list[str], options: ReadOptions, jobs: int, *, verify: bool) -> Iterator[Record]:
+    with Pool(_FileEncoder, (options, verify), min(jobs, len(paths)), inherit=True) as pool:
+        for path, outcome in zip(paths, pool.map(paths), strict=True):
+            if isinstance(outcome, Failure) and outcome.is_lost:
+                yield Record.from_error(path, options.form or "", outcome.error.at(path), {"path": path})
+            else:
+                yield from result_of(outcome)
 
 
-def _leave_signals() -> None:
-    """Leave Ctrl-C and SIGTERM to the parent process."""
-    import signal
+class _FileEncoder:
+    """Encodes one file after another in a process of a pool."""
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    def __init__(self, setup: tuple[ReadOptions, bool]) -> None:
+        self._options, self._verify = setup
 
-
-def _start_methods() -> list[str]:
-    import sys
-    from multiprocessing import get_all_start_methods
-
-    return [] if sys.platform == "darwin" else get_all_start_methods()
-
-
-def _encode_file(path: str, options: ReadOptions, *, verify: bool) -> list[Record]:
-    return list(iter_file(path, options, verify=verify))
+    def __call__(self, path: str) -> list[Record]:
+        return list(iter_file(path, self._options, verify=self._verify))
 
 
 def iter_file(

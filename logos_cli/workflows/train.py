@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from logos_cli import __version__
 from logos_cli.errors import InputError, OutputError, UsageError
-from logos_cli.workflows.corpus.lock import locked
+from logos_cli.processes.lock import locked
 
 if TYPE_CHECKING:
     from logos_cli.training.config import TrainConfig

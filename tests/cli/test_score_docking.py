@@ -20,7 +20,7 @@ for _library in ("meeko", "openmm", "pdbfixer", "vina"):
 
 from logos_cli import dock, score
 from logos_cli.docking import session as sessions
-from logos_cli.docking.engines.pool import Job, Pool
+from logos_cli.docking.engines.worker import DockingPool, start_pool
 from logos_cli.docking.options import DockOptions, ReceptorSpec
 from logos_cli.docking.results import VINA_VERSION
 from logos_cli.workflows.score import batches
@@ -42,15 +42,14 @@ def _values(records: list[Record], name: str) -> list[Any]:
 
 
 def test_scores_are_those_of_dock_in_one_set_of_processes(receptor: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    pools: list[Pool] = []
+    pools: list[DockingPool] = []
 
-    class Counted(Pool):
-        def __init__(self, job: Job) -> None:
-            super().__init__(job)
-            pools.append(self)
+    def counted(*setup: Any) -> DockingPool:
+        pools.append(start_pool(*setup))
+        return pools[-1]
 
     docked = list(dock(receptor, ITEMS, OPTIONS))
-    monkeypatch.setattr(sessions, "Pool", Counted)
+    monkeypatch.setattr(sessions, "start_pool", counted)
     monkeypatch.setattr(batches, "_SMALL_BATCH", 3)  # two batches
     items = [*ITEMS, Protein("MKV")]
     scored = list(score(items, metrics=("vina", "vina_efficiency"), receptor=ReceptorSpec(receptor, OPTIONS)))
@@ -63,24 +62,23 @@ def test_scores_are_those_of_dock_in_one_set_of_processes(receptor: str, monkeyp
     assert scored[0].scores["vina"]["receptor"] == receptor
     assert scored[0].scores["vina"]["version"] == VINA_VERSION
     assert len(pools) == 1
-    assert all(pool._process.returncode is not None for pool in pools)
+    assert not any(pool.is_running for pool in pools)
 
 
 def test_a_run_that_is_left_ends_its_processes(receptor: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    pools: list[Pool] = []
+    pools: list[DockingPool] = []
 
-    class Counted(Pool):
-        def __init__(self, job: Job) -> None:
-            super().__init__(job)
-            pools.append(self)
+    def counted(*setup: Any) -> DockingPool:
+        pools.append(start_pool(*setup))
+        return pools[-1]
 
-    monkeypatch.setattr(sessions, "Pool", Counted)
+    monkeypatch.setattr(sessions, "start_pool", counted)
     monkeypatch.setattr(batches, "_SMALL_BATCH", 2)
     scored = score(ITEMS, metrics=("vina",), receptor=ReceptorSpec(receptor, OPTIONS))
     assert next(iter(scored)).scores["vina"]["value"] < 0
     scored.close()  # type: ignore[attr-defined]
     assert pools
-    assert all(pool._process.returncode is not None for pool in pools)
+    assert not any(pool.is_running for pool in pools)
 
 
 def test_what_cannot_be_docked_into_is_said_first(receptor: str, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from logos_cli.backends.torch.plugin import TorchBackend, TorchCheckpoint
 from logos_cli.engine.device_sampler import DeviceDistribution
 from logos_cli.engine.sampler import Sampling, TokenDistribution
 from logos_cli.engine.scheduler import Completion, Engine, Request
+from logos_cli.engine.start import in_request_order
 from logos_cli.grammar.constrain import grammar
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device here")]
@@ -106,7 +107,7 @@ def _completions(backend: TorchBackend, on_device: bool) -> list[Completion]:
         for n in range(80)
     ]
     sampling = Sampling(temperature=1.2, top_p=0.85, repetition_penalty=1.05, max_new_tokens=80)
-    return list(Engine(backend, sampling, batch_size=40, seed=2).run(requests))
+    return list(in_request_order(Engine(backend, sampling, batch_size=40, seed=2).run(requests)))
 
 
 def test_tokens_chosen_on_the_device_are_those_that_the_host_chooses() -> None:

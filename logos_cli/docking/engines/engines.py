@@ -19,6 +19,7 @@ from typing import Any, ClassVar, Literal
 from logos_cli.docking import libraries
 from logos_cli.docking.box import Box
 from logos_cli.errors import LogosError, MissingError, MoleculeError, UsageError
+from logos_cli.processes.failure import describe_end
 
 Mode = Literal["dock", "score", "minimize"]
 _SEED_OF_ZERO = 2_147_483_629
@@ -112,14 +113,12 @@ class VinaEngine(Engine):
         vina = libraries.load("vina")
         self.search = search
         self._folder = tempfile.TemporaryDirectory(prefix="logos-dock-")
-        rigid = Path(self._folder.name, "receptor.pdbqt")
-        rigid.write_text(target.rigid_pdbqt, encoding="ascii", errors="replace")
+        folder = Path(self._folder.name)
+        rigid = _write(folder / "receptor.pdbqt", target.rigid_pdbqt)
         flexible = None
         if target.flexible_pdbqt:
-            flexible = str(Path(self._folder.name, "flexible.pdbqt"))
-            Path(flexible).write_text(target.flexible_pdbqt, encoding="ascii", errors="replace")
+            flexible = str(_write(folder / "flexible.pdbqt", target.flexible_pdbqt))
         self._vina = vina.Vina(sf_name="vina", cpu=search.threads, seed=search.vina_seed, verbosity=0)
-        self._pose = Path(self._folder.name, "pose.pdbqt")
         try:
             self._vina.set_receptor(str(rigid), flexible)
             self._vina.compute_vina_maps(list(target.box.center_angstrom), list(target.box.size_angstrom))
@@ -134,10 +133,13 @@ class VinaEngine(Engine):
             if search.mode == "dock":
                 return self._dock(vina)
             energies = vina.score() if search.mode == "score" else vina.optimize()
-            vina.write_pose(str(self._pose), overwrite=True)
+            # a folder for each: several processes share the engine's
+            with tempfile.TemporaryDirectory(dir=self._folder.name) as folder:
+                pose = Path(folder, "pose.pdbqt")
+                vina.write_pose(str(pose), overwrite=True)
+                text = pose.read_text(encoding="ascii")
         except (RuntimeError, ValueError) as error:
             raise _explained(error) from error
-        text = self._pose.read_text(encoding="ascii")
         return Found(f"MODEL 1\n{text}ENDMDL\n", [float(energies[0])])
 
     def _dock(self, vina: Any) -> Found:
@@ -240,6 +242,11 @@ def _remedy() -> str:
     )
 
 
+def _write(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="ascii", errors="replace")
+    return path
+
+
 class ProgramEngine(Engine):
     """A program that is started for each ligand."""
 
@@ -250,25 +257,25 @@ class ProgramEngine(Engine):
         self.search = search
         self._folder = tempfile.TemporaryDirectory(prefix="logos-dock-")
         self._flexible = bool(target.flexible_pdbqt)
-        self._arguments = ["--receptor", str(self._write("receptor.pdbqt", target.rigid_pdbqt))]
+        folder = Path(self._folder.name)
+        self._arguments = ["--receptor", str(_write(folder / "receptor.pdbqt", target.rigid_pdbqt))]
         if target.flexible_pdbqt:
-            self._arguments += ["--flex", str(self._write("flexible.pdbqt", target.flexible_pdbqt))]
+            self._arguments += ["--flex", str(_write(folder / "flexible.pdbqt", target.flexible_pdbqt))]
         for axis, center, size in zip("xyz", target.box.center_angstrom, target.box.size_angstrom, strict=True):
             self._arguments += [f"--center_{axis}", str(center), f"--size_{axis}", str(size)]
 
-    def _write(self, name: str, text: str) -> Path:
-        path = Path(self._folder.name, name)
-        path.write_text(text, encoding="ascii", errors="replace")
-        return path
-
     def find(self, ligand_pdbqt: str) -> Found:
         """Run the program on one ligand."""
+        # a folder for each: several processes share the engine's
+        with tempfile.TemporaryDirectory(dir=self._folder.name) as folder:
+            return self._find(ligand_pdbqt, Path(folder))
+
+    def _find(self, ligand_pdbqt: str, folder: Path) -> Found:
         program, mode = self.program, self.search.mode
-        ligand = self._write("ligand.pdbqt", ligand_pdbqt)
+        ligand = _write(folder / "ligand.pdbqt", ligand_pdbqt)
         is_batch = program.has_batches and mode == "dock" and not self._flexible
         # of a batch, the name of each result is made of the ligand's
         output = ligand.with_name("ligand_out.pdbqt")
-        output.unlink(missing_ok=True)
         names = ["--gpu_batch", ligand, "--dir", ligand.parent] if is_batch else ["--ligand", ligand, "--out", output]
         done = subprocess.run(
             [program.command, *map(str, names), *self._arguments, *program.arguments, *self._search_arguments()],
@@ -279,7 +286,7 @@ class ProgramEngine(Engine):
         if done.returncode:
             said = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
             raise MoleculeError(
-                f"{program.command} ended with status {done.returncode}: {said[-1][:200] if said else 'no message'}"
+                f"{program.command} ended {describe_end(done.returncode)}: {said[-1][:200] if said else 'no message'}"
             )
         if mode == "score" and not output.exists():
             return Found(f"MODEL 1\n{ligand_pdbqt}ENDMDL\n", [_stated_affinity(done.stdout, program)])

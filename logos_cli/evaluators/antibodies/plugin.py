@@ -101,9 +101,7 @@ class AntibodyEvaluator(Evaluator):
             _natives(context.truth)
         if not _plausible(wanted):
             return
-        from logos_cli.evaluators.model import likelihood_of
-
-        likelihood_of(context.load, context.backend)
+        context.likelihood()
 
     def score(self, subject: Subject, wanted: Collection[str], context: Context) -> Values:
         """Return the values of one antibody."""
@@ -283,7 +281,6 @@ def _plausibility(
     """Return the pseudo-log-likelihood of one CDR."""
     from logos_cli.engine.likelihood import ScoredText
     from logos_cli.evaluators.antibodies.designs import pseudo_log_likelihood
-    from logos_cli.evaluators.model import likelihood_of
 
     number = next((i for i, domain in enumerate(domains) if domain.locus == name[0].upper()), None)
     span = None if number is None else domains[number].cdrs.get(f"CDR-{name.upper()}")
@@ -291,7 +288,7 @@ def _plausibility(
         return Unavailable("the antibody has no such CDR")
     before = sum(len(domain.sequence) + len(Kind.ANTIBODY.end) for domain in domains[:number])
     start = before + (number + 1) * len(Kind.ANTIBODY.start)
-    model = likelihood_of(context.load, context.backend)
+    model = context.likelihood()
 
     def totals(texts: Sequence[str]) -> list[float]:
         scored = model.score(texts)

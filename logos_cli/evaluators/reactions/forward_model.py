@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from logos_cli.backends.base import Backend, LoadOptions, Tokenizer
+from logos_cli.backends.base import LoadOptions, Tokenizer
 from logos_cli.errors import LogosError
-from logos_cli.evaluators.model import likelihood_of
 from logos_cli.grammar import Form, parse
 
 if TYPE_CHECKING:
@@ -31,8 +30,7 @@ def products_of(reactants: Sequence[tuple[str, ...]], load: LoadOptions, backend
         SMILES as the model writes them; why there is none.
     """
     from logos_cli.engine.sampler import Sampling
-    from logos_cli.engine.scheduler import Engine
-    from logos_cli.engine.texts import CompletionEngine
+    from logos_cli.engine.start import engine_of, likelihood_of
 
     likelihood = likelihood_of(load, backend)
     model = likelihood.model
@@ -49,12 +47,10 @@ def products_of(reactants: Sequence[tuple[str, ...]], load: LoadOptions, backend
         else:
             requests.append(request)
             places.append(place)
-    engine = (
-        Engine(model, sampling, batch_size=min(_BATCH_SIZE, len(requests)), seed=0)
-        if isinstance(model, Backend)
-        else CompletionEngine(model, sampling, batch_size=_BATCH_SIZE, seed=0)
-    )
-    for completion in engine.run(requests) if requests else ():
+    if not requests:
+        return found
+    engine = engine_of(model, sampling, batch_size=min(_BATCH_SIZE, len(requests)), seed=0)
+    for completion in engine.run(requests):
         place = places[completion.index]
         text = model.tokenizer.decode([*completion.request.prompt, *completion.tokens])
         try:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from logos_cli.errors import LogosError
 from logos_cli.evaluators.base import Context, Estimate, Evaluator, Metric, Need, Subject, Unavailable, Values
-from logos_cli.evaluators.model import likelihood_of
 from logos_cli.grammar import Form
 from logos_cli.objects.reaction import Reaction
 
@@ -128,7 +127,7 @@ class ReactionEvaluator(Evaluator):
         """Read the right answers and the model."""
         self._confirmed.clear()
         if "round_trip" in wanted:
-            likelihood_of(context.load, context.backend)
+            context.likelihood()
         if context.truth is not None and any(
             Need.TRUTH in metric.needs for metric in (*self.metrics, *self.summary_metrics) if metric.name in wanted
         ):

@@ -7,12 +7,10 @@ after that a look-up costs well below a millisecond and needs neither biotite no
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sqlite3
 import struct
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.util import find_spec
@@ -20,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from logos_cli.errors import MissingError
+from logos_cli.processes.lock import locked
 from logos_cli.resources import cache_dir
 
 INDEX_SCHEMA = 1
@@ -112,7 +111,7 @@ def _index() -> sqlite3.Connection:
         return found
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(path.with_suffix(".lock")):
+        with locked(path, "indexing", wait=True):
             if (found := _open(path)) is not None:
                 return found
             _write(path)
@@ -169,20 +168,6 @@ def _write(path: Path) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Let one process at a time build, where the file system can lock; elsewhere each builds its own."""
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    with path.open("w") as stream:
-        with contextlib.suppress(OSError):
-            fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
 
 
 def _fill(connection: sqlite3.Connection) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from logos_cli.errors import InputError, LogosError, MissingError, UsageError
+from logos_cli.processes.failure import describe_end
 
 RESIDUES: Final = "ACDEFGHIKLMNPQRSTVWY"
 """Order of the columns of a one-hot row: residue by residue, these twenty each."""
@@ -98,8 +99,7 @@ class _CommandOracle(Oracle):
             raise InputError("the oracle's answer is no text", source=self.name) from error
         said = f": {_last(done.stderr)}" if done.stderr.strip() else ""
         if done.returncode:
-            what = f"exit code {done.returncode}" if done.returncode > 0 else f"signal {-done.returncode}"
-            raise LogosError(f"the oracle ended with {what}{said}", source=self.name)
+            raise LogosError(f"the oracle ended {describe_end(done.returncode)}{said}", source=self.name)
         lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]
         if len(lines) != len(sequences):
             raise InputError(

@@ -21,8 +21,8 @@ from logos_cli import __version__, registry
 from logos_cli.benchmarks.base import SEED, Benchmark, Case, CaseOutcome
 from logos_cli.errors import FormatError, InputError, OutputError, UsageError
 from logos_cli.evaluators.base import Estimate
+from logos_cli.processes.lock import locked
 from logos_cli.records import Record
-from logos_cli.workflows.corpus.lock import locked
 from logos_cli.workflows.generate.generation import GenerateOptions, Generation
 
 if TYPE_CHECKING:
@@ -191,9 +191,7 @@ def run(options: BenchOptions, directory: Path, tell: Progress | None = None) ->
             left_out.append(f"{benchmark.name}: {error}")
             continue
         path = directory / f"{benchmark.name}.{number}-of-{count}.jsonl"
-        lock = directory / f".{path.stem}"
-        lock.mkdir(exist_ok=True)
-        with locked(lock, "benchmarking"):
+        with locked(path, "benchmarking"):
             _answer(benchmark, cases, options, path, tell)
     return left_out
 

@@ -8,16 +8,17 @@ The ledger names the finished units; of an unfinished one, the parts that exist 
 from __future__ import annotations
 
 import json
-import os
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, TypeVar
 
 from logos_cli.errors import LogosError
 from logos_cli.formats.base import Entry, ReadOptions
+from logos_cli.processes.failure import Failure, result_of
+from logos_cli.processes.pool import Pool
 from logos_cli.records import Record
 from logos_cli.training.corpus.encoder import SentenceEncoder
 from logos_cli.training.corpus.parts import CorpusPart, cannot_write
@@ -31,7 +32,11 @@ BLOCK: Final = 4096
 
 _UNIT_BYTES: Final = 1 << 20
 _UNIT_FILES: Final = 256
-_IN_FLIGHT: Final = 3
+_AHEAD: Final = 3
+# pieces of work are many small ones: threads of the tokenizers library would only compete
+_ENVIRONMENT: Final = {"TOKENIZERS_PARALLELISM": "false"}
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +140,9 @@ class BuiltPart:
 _TOLD: Final = 20
 
 
+_Block = list[tuple[str, Entry]]
+
+
 class _Maker:
     """Makes parts: the state of a process."""
 
@@ -145,7 +153,7 @@ class _Maker:
         self.work = work
         self.encoder = SentenceEncoder(Vocabulary.load(work.directory / "tokenizer"))
 
-    def make(self, unit: int, block: int, entries: Iterable[tuple[str, Entry]]) -> BuiltPart:
+    def make(self, unit: int, block: int, entries: _Block) -> BuiltPart:
         """Make the part of some records."""
         part, outcome = CorpusPart(), BuiltPart()
         files: dict[str, Counts] = {}
@@ -183,19 +191,27 @@ def _reject(entry: Entry, error: LogosError) -> Record:
     return record
 
 
-def _blocks(
-    paths: Sequence[str], read: ReadOptions, stdin: IO[bytes] | None = None
-) -> Iterator[list[tuple[str, Entry]]]:
-    """Yield the records of a unit, :data:`BLOCK` at a time."""
-    block: list[tuple[str, Entry]] = []
-    for path in paths:
-        for entry, _ in iter_entries(path, read, stdin=stdin):
-            block.append((path, entry))
-            if len(block) == BLOCK:
-                yield block
-                block = []
-    if block:
-        yield block
+class _Unit:
+    """The blocks of a unit whose parts do not exist yet.
+
+    Attributes
+    ----------
+    n_parts : int
+        Of the blocks that have been read so far, whether their parts existed or not.
+    """
+
+    def __init__(self, work: Work, number: int, paths: Sequence[str], stdin: IO[bytes] | None = None) -> None:
+        self.n_parts = 0
+        self._work = work
+        self._number = number
+        self._entries = ((path, entry) for path in paths for entry, _ in iter_entries(path, work.read, stdin=stdin))
+
+    def __iter__(self) -> Iterator[tuple[int, int, _Block]]:
+        while block := list(islice(self._entries, BLOCK)):
+            part = self.n_parts
+            self.n_parts += 1
+            if not self._work.part(self._number, part).exists():
+                yield self._number, part, block
 
 
 # -- the ledger ----------------------------------------------------------------------------------------------
@@ -253,101 +269,51 @@ def make_parts(
         else:
             yield from _blocks_in_processes(work, waiting, ledger, jobs, stdin)
         return
-    maker = _Maker(work) if waiting else None
+    maker: _Maker | None = None
     for number, paths in waiting:
-        assert maker is not None
-        n_parts = 0
-        for n_parts, block in enumerate(_blocks(paths, work.read, stdin), 1):
-            if not work.part(number, n_parts - 1).exists():
-                yield maker.make(number, n_parts - 1, block)
-        ledger.add(number, n_parts, paths)
+        maker = maker or _Maker(work)
+        unit = _Unit(work, number, paths, stdin)
+        yield from (maker.make(*each) for each in unit)
+        ledger.add(number, unit.n_parts, paths)
 
 
 def _blocks_in_processes(
     work: Work, waiting: Sequence[tuple[int, Sequence[str]]], ledger: Ledger, jobs: int, stdin: IO[bytes] | None
 ) -> Iterator[BuiltPart]:
-    with _pool(work, jobs) as submit:
-        pending: deque[Any] = deque()
+    with Pool(_BlockMaker, work, jobs, environment=_ENVIRONMENT) as pool:
         for number, paths in waiting:
-            n_parts = 0
-            for n_parts, block in enumerate(_blocks(paths, work.read, stdin), 1):
-                if work.part(number, n_parts - 1).exists():
-                    continue
-                pending.append(submit(_make_block, number, n_parts - 1, block))
-                while len(pending) >= _IN_FLIGHT * jobs:
-                    yield pending.popleft().result()
-            while pending:
-                yield pending.popleft().result()
-            ledger.add(number, n_parts, paths)
+            unit = _Unit(work, number, paths, stdin)
+            yield from map(_result, pool.map(unit, ahead=_AHEAD))
+            ledger.add(number, unit.n_parts, paths)
 
 
 def _units_in_processes(
     work: Work, waiting: Sequence[tuple[int, Sequence[str]]], ledger: Ledger, jobs: int
 ) -> Iterator[BuiltPart]:
-    with _pool(work, jobs) as submit:
-        pending: deque[tuple[int, Sequence[str], Any]] = deque()
-        for number, paths in waiting:
-            pending.append((number, paths, submit(_make_unit, number, tuple(paths))))
-            while len(pending) >= _IN_FLIGHT * jobs:
-                yield from _end_of_unit(ledger, *pending.popleft())
-        while pending:
-            yield from _end_of_unit(ledger, *pending.popleft())
+    with Pool(_UnitMaker, work, jobs, environment=_ENVIRONMENT) as pool:
+        for (number, paths), outcome in zip(waiting, pool.map(waiting, ahead=_AHEAD), strict=True):
+            n_parts, parts = _result(outcome)
+            ledger.add(number, n_parts, paths)
+            yield from parts
 
 
-def _end_of_unit(ledger: Ledger, number: int, paths: Sequence[str], future: Any) -> Iterator[BuiltPart]:
-    n_parts, outcomes = future.result()
-    ledger.add(number, n_parts, paths)
-    yield from outcomes
+def _result(outcome: T | Failure) -> T:
+    if isinstance(outcome, Failure) and outcome.is_lost:
+        outcome.error.hint = "perhaps for want of memory: go on with --resume and fewer --jobs"
+    return result_of(outcome)
 
 
-@contextmanager
-def _pool(work: Work, jobs: int) -> Iterator[Callable[..., Any]]:
-    from concurrent.futures import ProcessPoolExecutor
-    from concurrent.futures.process import BrokenProcessPool
-    from multiprocessing import active_children, get_context
+class _BlockMaker(_Maker):
+    """Makes the part of one block after another."""
 
-    # a fork would copy the locks of the thread that draws a progress bar
-    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_begin, initargs=(work,))
-    before = set(active_children())
-    try:
-        yield pool.submit
-    except BrokenProcessPool as error:
-        raise LogosError(
-            "a process of the build was killed, perhaps for want of memory", hint="go on with --resume and fewer --jobs"
-        ) from error
-    except BaseException:  # Ctrl-C, SIGTERM, a full disk: parts are renamed when whole, so nothing is lost
-        for process in set(active_children()) - before:
-            process.terminate()
-        raise
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    def __call__(self, item: tuple[int, int, _Block]) -> BuiltPart:
+        return self.make(*item)
 
 
-_maker: _Maker | None = None
+class _UnitMaker(_Maker):
+    """Makes all parts of one unit after another."""
 
-
-def _begin(work: Work) -> None:
-    """Set up a process; Ctrl-C and SIGTERM are the parent's business."""
-    import signal
-
-    global _maker
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    # pieces of work are many small ones: threads of the tokenizers library would only compete
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    _maker = _Maker(work)
-
-
-def _make_block(unit: int, block: int, entries: list[tuple[str, Entry]]) -> BuiltPart:
-    assert _maker is not None
-    return _maker.make(unit, block, entries)
-
-
-def _make_unit(unit: int, paths: tuple[str, ...]) -> tuple[int, list[BuiltPart]]:
-    assert _maker is not None
-    outcomes: list[BuiltPart] = []
-    n_parts = 0
-    for n_parts, block in enumerate(_blocks(paths, _maker.work.read), 1):
-        if not _maker.work.part(unit, n_parts - 1).exists():
-            outcomes.append(_maker.make(unit, n_parts - 1, block))
-    return n_parts, outcomes
+    def __call__(self, item: tuple[int, Sequence[str]]) -> tuple[int, list[BuiltPart]]:
+        unit = _Unit(self.work, *item)
+        parts = [self.make(*each) for each in unit]
+        return unit.n_parts, parts

@@ -20,6 +20,7 @@ from logos_cli.formats.base import ReadOptions
 from logos_cli.grammar import Form
 from logos_cli.io.input import expand_paths
 from logos_cli.io.output import check_output, open_output
+from logos_cli.processes.lock import locked
 from logos_cli.records import Record
 from logos_cli.resources import EMBEDDED
 from logos_cli.training.corpus.parts import StoredPart, cannot_write
@@ -27,7 +28,6 @@ from logos_cli.training.corpus.shards import MANIFEST, SHARDS, TOKENIZER
 from logos_cli.training.corpus.vocabulary import Vocabulary
 from logos_cli.training.corpus.writer import BUILD, HELD_OUT, SEEN, install, write_shards
 from logos_cli.workflows.corpus.build import BuildPlan, BuiltPart, Counts, Ledger, Work, make_parts, plan
-from logos_cli.workflows.corpus.lock import locked
 from logos_cli.workflows.corpus.sentences import NAMES, SentenceOptions
 
 MIN_CONTEXT: Final = 16

@@ -238,7 +238,7 @@ class Generation:
             if engine is None:
                 engine = self._start_engine(first)
             try:
-                for completion in engine.run(chain(first, requests), order="completed"):
+                for completion in engine.run(chain(first, requests)):
                     yield from run.take(completion)
             except GeneratorExit:
                 raise

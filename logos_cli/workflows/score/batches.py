@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import islice, tee
 from typing import Any, Final, TypeVar
 
 from logos_cli.errors import LogosError
 from logos_cli.evaluators.base import Context, Evaluator, Metric, Need, Subject, Unavailable, Value
+from logos_cli.processes.failure import Failure, result_of
+from logos_cli.processes.pool import Pool
 from logos_cli.workflows.score.metrics import Selection, evaluators, metric_of, pattern_of, unmet, why_unmet
 
 BATCH: Final = 256
@@ -21,7 +21,9 @@ BATCH: Final = 256
 _SMALL_BATCH: Final = 32
 """Of several processes, each is given so many at a time."""
 
-_IN_FLIGHT: Final = 3
+_AHEAD: Final = 24
+"""Small batches a process: enough for one large batch to be scored here while the next is scored there."""
+
 _DIGITS: Final = 6
 _FORGOTTEN: Final = "the evaluator gives no value for this record"
 
@@ -160,19 +162,16 @@ class Scorer:
         # what takes seconds a record is written soon
         self._batch = _SMALL_BATCH if any(evaluators()[name].has_processes for name in names) else BATCH
         self._jobs = jobs if self._others else 1
-        self._pool = _pool(self._jobs, selection, context, self._others) if self._jobs > 1 else None
+        self._pool = self._start_pool(self._jobs) if self._jobs > 1 else None
         for name in self._here_only:
             self._prepare(name)
 
     def _prepare(self, name: str) -> None:
         """Prepare a family; what is wrong with one that nobody named matters when a record of its forms comes."""
-        wanted = self.selection.wanted(name)
-        if set(wanted) <= self.selection.implied:
-            return
         try:
-            evaluators()[name].prepare(wanted, self.context)
+            _prepare(name, self.selection, self.context)
         except LogosError as error:
-            if not self.selection.named.isdisjoint(wanted):
+            if not self.selection.named.isdisjoint(self.selection.wanted(name)):
                 raise
             self._unready[name] = error
 
@@ -183,55 +182,77 @@ class Scorer:
 
     def run(self, items: Iterable[T], subject_of: Callable[[T], Subject]) -> Iterator[tuple[T, Scored]]:
         """Yield every item with its outcome, in order; only a few batches are held at a time."""
-        if self._pool is None:
-            for batch in batches(items, self._batch):
-                subjects = [subject_of(item) for item in batch]
-                self._check_ready(subjects)
-                outcomes = self._here(subjects, (*self._others, *self._here_only))
-                yield from zip(batch, outcomes, strict=True)
-            return
-        yield from self._in_processes(items, subject_of)
+        try:
+            subjects = ((item, subject_of(item)) for item in items)
+            if self._pool is None:
+                for batch in self._checked(batches(subjects, self._batch)):
+                    outcomes = self._here([subject for _, subject in batch], (*self._others, *self._here_only))
+                    yield from zip((item for item, _ in batch), outcomes, strict=True)
+            else:
+                for scored in batches(self._in_processes(self._pool, subjects), self._batch if self._here_only else 1):
+                    if self._here_only:
+                        self._add_here(scored)
+                    yield from ((item, outcome) for item, _, outcome in scored)
+        finally:
+            self.close()
 
     def _here(self, subjects: Sequence[Subject], families: Collection[str]) -> list[Scored]:
         return score_batch(subjects, self.selection, self.context, families)
 
-    def _in_processes(self, items: Iterable[T], subject_of: Callable[[T], Subject]) -> Iterator[tuple[T, Scored]]:
-        assert self._pool is not None
-        pending: deque[tuple[list[T], list[Subject], Any]] = deque()
-        try:
-            for batch in batches(items, self._batch if self._here_only else _SMALL_BATCH):
-                subjects = [subject_of(item) for item in batch]
-                self._check_ready(subjects)
-                parts = [
-                    self._pool.submit(_score_there, subjects[start : start + _SMALL_BATCH])
-                    for start in range(0, len(subjects), _SMALL_BATCH)
-                ]
-                pending.append((batch, subjects, parts))
-                if len(pending) >= _IN_FLIGHT * self._jobs:
-                    yield from self._joined(*pending.popleft())
-            while pending:
-                yield from self._joined(*pending.popleft())
-        except BrokenProcessPool as error:
-            raise LogosError(
-                "a scoring process was killed, perhaps for want of memory", hint="use fewer --jobs"
-            ) from error
-        finally:
-            self.close()
+    def _add_here(self, scored: Sequence[tuple[T, Subject, Scored]]) -> None:
+        more = self._here([subject for _, subject, _ in scored], self._here_only)
+        for (_, _, outcome), each in zip(scored, more, strict=True):
+            outcome.scores |= each.scores
+            outcome.observations |= each.observations
 
-    def _joined(self, batch: list[T], subjects: list[Subject], parts: Sequence[Any]) -> Iterator[tuple[T, Scored]]:
-        outcomes = [outcome for part in parts for outcome in part.result()]
-        if self._here_only:
-            for outcome, more in zip(outcomes, self._here(subjects, self._here_only), strict=True):
-                outcome.scores |= more.scores
-                outcome.observations |= more.observations
-        yield from zip(batch, outcomes, strict=True)
+    def _checked(self, groups: Iterable[list[tuple[T, Subject]]]) -> Iterator[list[tuple[T, Subject]]]:
+        for group in groups:
+            self._check_ready([subject for _, subject in group])
+            yield group
+
+    def _in_processes(
+        self, pool: _ScorePool, subjects: Iterable[tuple[T, Subject]]
+    ) -> Iterator[tuple[T, Subject, Scored]]:
+        groups, sent = tee(self._checked(batches(subjects, _SMALL_BATCH)))
+        results = pool.map(([subject for _, subject in group] for group in sent), ahead=_AHEAD)
+        for group, result in zip(groups, results, strict=True):
+            if isinstance(result, Failure) and result.is_lost:
+                outcomes = self._one_by_one([subject for _, subject in group])
+            else:
+                outcomes = result_of(result)
+            yield from ((item, subject, outcome) for (item, subject), outcome in zip(group, outcomes, strict=True))
+
+    def _one_by_one(self, subjects: Sequence[Subject]) -> list[Scored]:
+        """Score records some of which cost their process its life: only these get no values."""
+        outcomes: list[Scored] = []
+        with self._start_pool(1) as pool:
+            for subject, result in zip(subjects, pool.map([subject] for subject in subjects), strict=True):
+                if isinstance(result, Failure) and result.is_lost:
+                    outcomes.append(self._without_values(subject, result.error.message))
+                else:
+                    outcomes += result_of(result)
+        return outcomes
+
+    def _without_values(self, subject: Subject, reason: str) -> Scored:
+        metrics = {
+            name: metric
+            for family in map(evaluators().__getitem__, self._others)
+            for name in self.selection.records.get(family.name, ())
+            if subject.form in family.forms and (metric := metric_of(name)) is not None
+        }
+        return Scored({name: as_score(Unavailable(reason), each, self.context) for name, each in metrics.items()})
+
+    def _start_pool(self, jobs: int) -> _ScorePool:
+        setup = (self.selection, self.context, tuple(self._others))
+        # before any thread of ours: then processes share the reference sets that this one has read
+        return Pool(_BatchScorer, setup, jobs, inherit=True)
 
     def close(self) -> None:
         """End the processes."""
         for name in self._here_only:
             evaluators()[name].close()
         if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._pool.close()
 
 
 def _stays_here(name: str, selection: Selection) -> bool:
@@ -244,40 +265,24 @@ def _uses_model(name: str, selection: Selection) -> bool:
     return any(metric is not None and Need.MODEL in metric.needs for metric in metrics)
 
 
-_job: tuple[Selection, Context, tuple[str, ...]] | None = None
+def _prepare(name: str, selection: Selection, context: Context) -> None:
+    wanted = selection.wanted(name)
+    if not set(wanted) <= selection.implied:
+        evaluators()[name].prepare(wanted, context)
 
 
-def _pool(jobs: int, selection: Selection, context: Context, families: Sequence[str]) -> ProcessPoolExecutor:
-    """Start the processes, before any thread of ours: a fork shares the reference sets that have been read."""
-    import sys
-    import threading
-    from multiprocessing import get_context
-
-    lone = threading.active_count() == 1 and "torch" not in sys.modules and sys.platform == "linux"
-    pool = ProcessPoolExecutor(
-        jobs,
-        mp_context=get_context("fork" if lone else "spawn"),
-        initializer=_begin,
-        initargs=(selection, context, tuple(families)),
-    )
-    pool.submit(_nothing).result()
-    return pool
+_ScoreSetup = tuple[Selection, Context, tuple[str, ...]]
+_ScorePool = Pool[_ScoreSetup, Sequence[Subject], list[Scored]]
 
 
-def _nothing() -> None:
-    """Do nothing: the first piece of work starts the processes."""
+class _BatchScorer:
+    """Scores one batch after another in a process of a pool."""
 
+    def __init__(self, setup: _ScoreSetup) -> None:
+        self._selection, self._context, self._families = setup
+        for name in self._families:
+            with suppress(LogosError):  # it was raised in the process that uses the pool, or does not matter
+                _prepare(name, self._selection, self._context)
 
-def _begin(selection: Selection, context: Context, families: tuple[str, ...]) -> None:
-    """Set up a process; Ctrl-C and SIGTERM are the parent's business."""
-    import signal
-
-    global _job
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    _job = selection, context, families
-
-
-def _score_there(subjects: Sequence[Subject]) -> list[Scored]:
-    assert _job is not None
-    return score_batch(subjects, *_job)
+    def __call__(self, subjects: Sequence[Subject]) -> list[Scored]:
+        return score_batch(subjects, self._selection, self._context, self._families)

@@ -17,6 +17,7 @@ from logos_cli.backends.torch.quantized import Int8, Nf4, quantized
 from logos_cli.engine.likelihood import Likelihood, ScoredText
 from logos_cli.engine.sampler import Sampling
 from logos_cli.engine.scheduler import Engine, Request
+from logos_cli.engine.start import in_request_order
 from logos_cli.errors import ExitCode, MissingError, UsageError
 from tests.checkpoints import small_tokenizer, write_checkpoint
 
@@ -84,7 +85,7 @@ def test_samples_are_those_of_any_batch(kind: str) -> None:
     def run(batch_size: int) -> list[tuple[int, ...]]:
         engine = Engine(backend, Sampling(max_new_tokens=40), batch_size=batch_size, seed=3)
         prompt = tuple(backend.tokenizer.encode("<MoleculeS>"))
-        return [done.tokens for done in engine.run(Request(f"m#{i}", prompt) for i in range(12))]
+        return [done.tokens for done in in_request_order(engine.run(Request(f"m#{i}", prompt) for i in range(12)))]
 
     backend = _load(kind)
     assert run(12) == run(3) == run(1)

@@ -27,6 +27,7 @@ from logos_cli.backends.remote import plugin as remote
 from logos_cli.backends.remote.http import RetryPolicy, Server
 from logos_cli.engine.sampler import Sampling
 from logos_cli.engine.scheduler import Completion, Finish, Request
+from logos_cli.engine.start import in_request_order
 from logos_cli.engine.texts import CompletionEngine
 from logos_cli.errors import ExitCode, LogosError, MissingError, ModelError, UsageError
 from logos_cli.grammar import parse
@@ -140,7 +141,7 @@ def _run(stub: Stub, n: int = 1, batch_size: int = 4, **request: Any) -> list[Co
     bound = {"grammar": grammar("molecule"), "given": "<MoleculeS>"} | request
     bound.setdefault("end", completer.tokenizer.tag_ids["<MoleculeE>"])
     engine = CompletionEngine(completer, Sampling(max_new_tokens=50), batch_size=batch_size, seed=1)
-    return list(engine.run(Request(f"m#{number}", ids, **bound) for number in range(n)))
+    return list(in_request_order(engine.run(Request(f"m#{number}", ids, **bound) for number in range(n))))
 
 
 def _texts(completer_tokens: list[Completion]) -> list[str]:
@@ -233,7 +234,7 @@ def test_what_is_finished_comes_before_the_error(serve: Callable[..., Stub]) -> 
     engine = CompletionEngine(completer, Sampling(), batch_size=2, seed=1)
     done = []
     with pytest.raises(ModelError, match="quota"):
-        for completion in engine.run(Request(f"m#{number}", ids) for number in range(100)):
+        for completion in in_request_order(engine.run(Request(f"m#{number}", ids) for number in range(100))):
             done.append(completion.index)  # noqa: PERF401 - kept when the error comes
     assert len(done) >= 11
     assert done == sorted(done)

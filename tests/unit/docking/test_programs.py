@@ -19,7 +19,8 @@ import pytest
 for _library in ("meeko", "openmm", "pdbfixer"):
     pytest.importorskip(_library)
 
-from logos_cli.docking.engines import engines, server
+from logos_cli.docking.engines import engines
+from logos_cli.docking.engines.worker import Docked, Task, dock_one
 from logos_cli.docking.ligand import LigandOptions
 from logos_cli.docking.receptor.preparation import Receptor
 from logos_cli.errors import MoleculeError
@@ -95,11 +96,11 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], 
     return make
 
 
-def _run(engine: str, target: engines.Target, mode: engines.Mode, **choices: float) -> server.Docked:
+def _run(engine: str, target: engines.Target, mode: engines.Mode, **choices: float) -> Docked:
     search = engines.Search(mode=mode, n_poses=3, exhaustiveness=4, **choices)  # type: ignore[arg-type]
     started = engines.start(engines.choose(engine), target, search)
     try:
-        return server.dock_one(started, server.Task(0, "CC(=O)NCCO"), LigandOptions(ph=None))
+        return dock_one(started, Task("CC(=O)NCCO"), LigandOptions(ph=None))
     finally:
         started.close()
 

@@ -28,10 +28,12 @@ for _library in ("meeko", "openmm", "pdbfixer"):
 
 from logos_cli.chemistry.rmsd import rmsd
 from logos_cli.docking.contacts import Contact, ContactFinder, consistency
-from logos_cli.docking.engines import engines, pool, server
+from logos_cli.docking.engines import engines
+from logos_cli.docking.engines.worker import Docked, DockingSetup, Task, dock_one, start_pool
 from logos_cli.docking.ligand import LigandOptions
 from logos_cli.docking.receptor.preparation import Receptor, ResidueId
 from logos_cli.io.input import Input
+from logos_cli.processes.failure import Failure
 from logos_cli.workflows.dock import docking
 from logos_cli.workflows.dock.docking import BoxOptions, DockOptions, DockTally
 
@@ -187,7 +189,7 @@ class TestVina:
         monkeypatch.setattr(socket, "socket", refuse)
         engine = engines.start("vina", target[1], engines.Search(exhaustiveness=1))
         try:
-            done = server.dock_one(engine, server.Task(0, "CCO"), LigandOptions())
+            done = dock_one(engine, Task("CCO"), LigandOptions())
         finally:
             engine.close()
         assert done.scores_kcal_per_mol[0] < 0
@@ -235,56 +237,43 @@ open(arguments["--out"], "w").write(head + text + "ENDMDL\\n")
     yield path
 
 
+def _setup(target: tuple[Receptor, engines.Target]) -> DockingSetup:
+    return DockingSetup("vina-binary", target[1], engines.Search(), LigandOptions(ph=None))
+
+
 def test_crash_and_hang_cost_their_ligand_only(program: Path, target: tuple[Receptor, engines.Target]) -> None:
-    job = pool.Job(engines.choose("vina-binary"), target[1], engines.Search(), LigandOptions(ph=None), 1, 6.0)
     smiles = ["CC", "CCC", "CC", "CCCC", "CC", "CCCCC", "CC"]
-    with pool.Pool(job) as workers:
-        found = {result.index: result.outcome for result in workers.run(pool.Task(*each) for each in enumerate(smiles))}
-    assert sorted(found) == list(range(len(smiles)))
-    assert [type(found[index]).__name__ for index in sorted(found)] == [
-        "Docked",
-        "Failure",
-        "Docked",
-        "Failure",
-        "Docked",
-        "Failure",
-        "Docked",
-    ]
-    crash, hang, fault = (found[index] for index in (1, 3, 5))
-    assert isinstance(crash, pool.Failure)
+    with start_pool(_setup(target), 1, 6.0) as workers:
+        found = list(workers.map(map(Task, smiles)))
+    assert [isinstance(each, Docked) for each in found] == [True, False, True, False, True, False, True]
+    crash, hang, fault = (each.error for each in found if isinstance(each, Failure))
     assert signal.Signals.SIGSEGV.name in crash.message
-    assert isinstance(hang, pool.Failure)
     assert "stopped after 6 s" in hang.message
-    assert isinstance(fault, pool.Failure)
     assert "no such option" in fault.message
-    good = found[0]
-    assert isinstance(good, pool.Docked)
-    assert good.scores_kcal_per_mol == (-1.5,)
+    assert isinstance(found[0], Docked)
+    assert found[0].scores_kcal_per_mol == (-1.5,)
 
 
-def test_pool_ends_when_it_is_left(program: Path, target: tuple[Receptor, engines.Target]) -> None:
-    job = pool.Job("vina-binary", target[1], engines.Search(), LigandOptions(ph=None), 2)
-    workers = pool.Pool(job)
-    try:
-        assert next(workers.run(pool.Task(index, "CC") for index in range(100))).index in (0, 1)
-    finally:
-        workers.close()
-    assert workers._process.returncode is not None
+def test_workers_do_not_read_each_others_ligands(program: Path, target: tuple[Receptor, engines.Target]) -> None:
+    smiles = ["CC", "CCCCCC", "CCCCCCC", "CCO", "CCCCCCCC", "CCN"] * 4
+    program.write_text(program.read_text().replace("if n_atoms == 3", "time.sleep(0.05)\nif n_atoms == -1"))
+    with start_pool(_setup(target), 3) as workers:
+        found = [each for each in workers.map(map(Task, smiles)) if isinstance(each, Docked)]
+    assert [Chem.MolToSmiles(Chem.RemoveHs(Chem.Mol(each.poses[0]))) for each in found] == smiles
 
 
-def test_server_ends_with_its_parent_though_all_is_asked_for(
+def test_pool_ends_when_it_is_left_though_a_ligand_takes_long(
     program: Path, target: tuple[Receptor, engines.Target]
 ) -> None:
-    job = pool.Job("vina-binary", target[1], engines.Search(), LigandOptions(ph=None), 1)
-    workers = pool.Pool(job)
-    asked = workers.run([pool.Task(0, "CC"), pool.Task(1, "CCCC")])  # the second hangs for a minute
+    workers = start_pool(_setup(target), 1)
+    asked = workers.map([Task("CC"), Task("CCCC")])  # the second hangs for a minute
     try:
-        assert next(asked).index == 0
+        assert isinstance(next(asked), Docked)
     finally:
         start = time.monotonic()
         workers.close()
-    assert time.monotonic() - start < pool._PATIENCE_S + 5
-    assert workers._process.returncode == 1  # it ended by itself
+    assert time.monotonic() - start < 2
+    assert not workers.is_running
 
 
 def test_engines_are_named_and_missed() -> None:

@@ -16,6 +16,7 @@ from logos_cli.chemistry.smiles_prefix import SmilesPrefix
 from logos_cli.engine.chemistry import SmilesConstraint
 from logos_cli.engine.sampler import Sampling
 from logos_cli.engine.scheduler import Completion, Engine, Finish, Request
+from logos_cli.engine.start import in_request_order
 from logos_cli.grammar.constrain import grammar
 from tests.bench.bench_smiles import mutated
 
@@ -206,7 +207,7 @@ def _run(backend: Backend, n: int, batch_size: int, **sampling: float) -> list[C
         Request(f"x#{k}", ids, grammar=grammar("molecule"), given="<MoleculeS>", chemistry=True) for k in range(n)
     )
     options = Sampling(**{"top_p": 0.9999, "max_new_tokens": 60, **sampling})  # type: ignore[arg-type]
-    return list(Engine(backend, options, batch_size=batch_size, seed=2).run(requests))
+    return list(in_request_order(Engine(backend, options, batch_size=batch_size, seed=2).run(requests)))
 
 
 def _texts(backend: Backend, done: list[Completion]) -> list[str]:

@@ -16,6 +16,7 @@ from logos_cli.engine.device_sampler import DeviceDistribution, DeviceSampler
 from logos_cli.engine.sampler import HostSampler, TokenDistribution, unpacked
 from logos_cli.engine.sampling import Sampling
 from logos_cli.engine.scheduler import Completion, Engine, Request, make_sampler
+from logos_cli.engine.start import in_request_order
 from logos_cli.grammar.constrain import grammar
 
 _CASES = [
@@ -118,7 +119,7 @@ def _mixed(backend: Backend) -> list[Request]:
 
 def _done(backend: Backend, requests: Sequence[Request], batch_size: int) -> list[Completion]:
     sampling = Sampling(temperature=1.2, top_p=0.85, repetition_penalty=1.05, max_new_tokens=60)
-    return list(Engine(backend, sampling, batch_size=batch_size, seed=2).run(requests))
+    return list(in_request_order(Engine(backend, sampling, batch_size=batch_size, seed=2).run(requests)))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])

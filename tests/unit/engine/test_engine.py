@@ -11,6 +11,7 @@ from logos_cli.backends.base import Capabilities
 from logos_cli.backends.fake import FakeBackend
 from logos_cli.engine.sampler import Sampling
 from logos_cli.engine.scheduler import Completion, Engine, Finish, Request
+from logos_cli.engine.start import in_request_order
 from logos_cli.grammar.constrain import grammar
 
 SENTENCES = [f"<ProteinS>{letter}{'MK' * n}<ProteinE>" for n, letter in enumerate("ACDEFGHIKLNPQRSTVWY", 1)]
@@ -25,7 +26,7 @@ def _requests(backend: FakeBackend, prompts: dict[str, str], n: int = 1, **optio
 
 def _run(backend: FakeBackend, requests: Iterator[Request], batch_size: int, **sampling: float) -> list[Completion]:
     options = Sampling(**{"temperature": 1.0, "top_p": 0.999, **sampling})  # type: ignore[arg-type]
-    return list(Engine(backend, options, batch_size=batch_size, seed=5).run(requests))
+    return list(in_request_order(Engine(backend, options, batch_size=batch_size, seed=5).run(requests)))
 
 
 def _texts(backend: FakeBackend, completions: list[Completion]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +13,7 @@ from logos_cli.backends.fake import FakeBackend
 from logos_cli.engine import sampler
 from logos_cli.engine.sampler import Sampling, TokenDistribution, choose
 from logos_cli.engine.scheduler import Completion, Engine, Request
+from logos_cli.engine.start import in_request_order
 from logos_cli.errors import DeviceMemoryError, ExitCode
 from logos_cli.grammar.constrain import grammar
 
@@ -33,6 +34,10 @@ class _Small(FakeBackend):
         return super().step(slots, tokens)
 
 
+def _made(engine: Engine, requests: Iterable[Request]) -> list[Completion]:
+    return list(in_request_order(engine.run(requests)))
+
+
 def _requests(backend: Backend, n: int, text: str = "<ProteinS>") -> Iterator[Request]:
     ids = tuple(backend.tokenizer.encode(text))
     return (Request(f"x#{number}", ids, grammar=grammar("protein"), given=text) for number in range(n))
@@ -44,8 +49,8 @@ def _engine(backend: Backend, batch_size: int) -> Engine:
 
 def test_out_of_memory_halves_the_batch_and_changes_nothing() -> None:
     plenty, small = FakeBackend(SENTENCES), _Small(150)
-    wanted = list(_engine(plenty, 16).run(_requests(plenty, 30)))
-    assert list(_engine(small, 16).run(_requests(small, 30))) == wanted
+    wanted = _made(_engine(plenty, 16), _requests(plenty, 30))
+    assert _made(_engine(small, 16), _requests(small, 30)) == wanted
     reserved = [call[1] for call in small.calls if call[0] == "reserve"]
     assert reserved[0] == 17
     assert reserved[-1] < 17
@@ -73,9 +78,9 @@ def test_what_is_finished_is_handed_over_before_the_run_breaks_off(stop: type[Ba
     first = Request("long", tuple(backend.tokenizer.encode("<MoleculeS>")))
     done: list[Completion] = []
     with pytest.raises(stop):
-        for each in _engine(backend, 1 if stop is DeviceMemoryError else 8).run(
-            [first, *_requests(backend, 40)] if stop is not DeviceMemoryError else _requests(backend, 40)
-        ):
+        alone = stop is DeviceMemoryError
+        requests = _requests(backend, 40) if alone else [first, *_requests(backend, 40)]
+        for each in in_request_order(_engine(backend, 1 if alone else 8).run(requests)):
             done.append(each)  # noqa: PERF402 - what came before the exception counts
     wanted = [each.index for each in done]
     assert wanted == sorted(wanted)
@@ -87,20 +92,20 @@ def test_a_greedy_request_takes_the_likeliest_token_whatever_its_neighbours_do()
     backend = FakeBackend(SENTENCES)
     samples = list(_requests(backend, 6))
     greedy = [replace(request, id=f"greedy{n}", greedy=True) for n, request in enumerate(samples[:2])]
-    mixed = list(_engine(backend, 4).run([samples[0], greedy[0], *samples[1:], greedy[1]]))
+    mixed = _made(_engine(backend, 4), [samples[0], greedy[0], *samples[1:], greedy[1]])
     coldest = Engine(backend, Sampling(temperature=0, max_new_tokens=60), batch_size=1, seed=5)
     (wanted,) = coldest.run(samples[:1])
     assert [each.tokens for each in mixed if each.request.greedy] == [wanted.tokens] * 2
     assert [each.logps for each in mixed if each.request.greedy] == [wanted.logps] * 2
-    alone = [each.tokens for each in _engine(backend, 4).run(samples)]
+    alone = [each.tokens for each in _made(_engine(backend, 4), samples)]
     assert [each.tokens for each in mixed if not each.request.greedy] == alone
     assert len(set(alone)) > 1
 
 
-def test_completions_as_they_come_are_the_same() -> None:
+def test_completions_come_as_they_are_finished() -> None:
     backend = FakeBackend(SENTENCES)
-    ordered = list(_engine(backend, 8).run(_requests(backend, 30)))
-    free = list(_engine(backend, 8).run(_requests(backend, 30), order="completed"))
+    ordered = _made(_engine(backend, 8), _requests(backend, 30))
+    free = list(_engine(backend, 8).run(_requests(backend, 30)))
     assert [each.index for each in ordered] == list(range(30))
     assert [each.index for each in free] != list(range(30))
     assert sorted(free, key=lambda each: each.index) == ordered
@@ -116,10 +121,10 @@ def test_the_embedded_model_writes_the_same_beside_any_neighbours() -> None:
         for form, text in prompts.items()
     ]
     options = Sampling(temperature=1.2, top_p=0.85, repetition_penalty=1.05, max_new_tokens=30)
-    wanted = list(Engine(backend, options, batch_size=64, seed=2).run(mixed))
+    wanted = _made(Engine(backend, options, batch_size=64, seed=2), mixed)
     assert len({each.tokens for each in wanted}) == len(mixed)
     for batch_size in (3, 7):
-        assert list(Engine(backend, options, batch_size=batch_size, seed=2).run(mixed)) == wanted
+        assert _made(Engine(backend, options, batch_size=batch_size, seed=2), mixed) == wanted
     alone = list(Engine(backend, options, batch_size=1, seed=2).run([mixed[4]]))
     assert alone == [wanted[4]]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+from multiprocessing.connection import Pipe
 
 import pytest
 
@@ -12,10 +13,10 @@ from logos_cli import generate
 from logos_cli.backends.base import LoadOptions, open_model
 from logos_cli.engine.sampler import Sampling
 from logos_cli.engine.scheduler import Completion, Engine, Request
-from logos_cli.engine.start import parse_devices
+from logos_cli.engine.start import in_request_order, parse_devices
 from logos_cli.engine.workers import Workers
-from logos_cli.errors import LogosError, UsageError
-from logos_cli.processes.environment import Failure
+from logos_cli.errors import DeviceLostError, LogosError, UsageError
+from logos_cli.processes.failure import Failure
 
 SAMPLING = Sampling(max_new_tokens=8)
 
@@ -34,38 +35,40 @@ def test_two_workers_make_what_one_engine_makes() -> None:
     requests = _requests(3, 13)
     workers = _workers()
     assert workers.info.device == "cpu,cpu"
-    together = list(workers.run(requests))
+    together = list(in_request_order(workers.run(requests)))
     assert together == _alone(requests)
     assert [each.index for each in together] == list(range(39))
 
 
 def _alone(requests: list[Request]) -> list[Completion]:
     backend = open_model(LoadOptions(device="cpu", threads=1), "fake").load()
-    return list(Engine(backend, SAMPLING, batch_size=5, seed=7).run(requests))  # type: ignore[arg-type]
+    return list(in_request_order(Engine(backend, SAMPLING, batch_size=5, seed=7).run(requests)))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("when", ["early", "late"])
 def test_what_lies_at_a_worker_that_dies_is_made_by_the_other(when: str, caplog: pytest.LogCaptureFixture) -> None:
     requests = _requests(4, 50)
     workers = _workers()
-    completions = workers.run(requests)
+    completions = in_request_order(workers.run(requests))
     # late: all requests have been handed out, and the workers told so
     n_before = 3 if when == "early" else len(requests) - 8
     done = [next(completions) for _ in range(n_before)]
-    os.kill(workers._workers[1].process.pid, signal.SIGKILL)
+    os.kill(workers._workers[1].child.pid, signal.SIGKILL)
     assert [*done, *completions] == _alone(requests)
     if when == "early":
-        assert caplog.messages == ["the worker on cpu ended by signal 9; its samples go to the others"]
-    assert list(workers.run(requests[:7])) == _alone(requests[:7])
+        assert caplog.messages == ["the worker on cpu ended by signal 9 (SIGKILL); its samples go to the others"]
+    assert list(in_request_order(workers.run(requests[:7]))) == _alone(requests[:7])
     workers.close()
 
 
 def test_a_worker_that_loses_its_device_is_left_out(caplog: pytest.LogCaptureFixture) -> None:
     requests = _requests(2, 60)
     workers = _workers()
-    completions = workers.run(requests)
+    completions = in_request_order(workers.run(requests))
     done = [next(completions)]
-    workers._messages.put((0, Failure("the GPU stopped working: CUDA error", kind="DeviceLostError")))
+    here, there = Pipe()
+    there.send(Failure(DeviceLostError("the GPU stopped working: CUDA error")))
+    workers._workers[0].child.connection, alive = here, workers._workers[0].child.connection
     assert [*done, *completions] == _alone(requests)
     assert "the GPU stopped working" in caplog.text
     workers.close()
@@ -73,23 +76,23 @@ def test_a_worker_that_loses_its_device_is_left_out(caplog: pytest.LogCaptureFix
 
 def test_when_all_workers_have_died_it_is_an_error_after_what_is_finished() -> None:
     workers = _workers()
-    completions = workers.run(_requests(1, 400))
+    completions = in_request_order(workers.run(_requests(1, 400)))
     done = [next(completions) for _ in range(3)]
     for worker in workers._workers:
-        os.kill(worker.process.pid, signal.SIGKILL)
+        os.kill(worker.child.pid, signal.SIGKILL)
     with pytest.raises(LogosError, match=r"the worker on cpu ended by signal 9"):
         for each in completions:
             done.append(each)  # noqa: PERF402 - what came before the exception counts
     assert [each.index for each in done[:3]] == [0, 1, 2]
-    assert all(worker.process.poll() is not None for worker in workers._workers)
+    assert not any(worker.child.is_running for worker in workers._workers)
 
 
 def test_workers_serve_one_run_after_another() -> None:
     workers = _workers()
     for n_samples in (5, 2):
         requests = _requests(3, n_samples)
-        assert list(workers.run(requests)) == _alone(requests)
-    processes = [worker.process for worker in workers._workers]
+        assert list(in_request_order(workers.run(requests))) == _alone(requests)
+    processes = [worker.child._process for worker in workers._workers]
     assert all(process.poll() is None for process in processes)
     del workers
     gc.collect()
@@ -106,7 +109,7 @@ def test_a_run_that_is_left_early_leaves_no_process() -> None:
     completions = workers.run(_requests(1, 100))
     next(completions)
     completions.close()  # type: ignore[attr-defined]
-    assert all(worker.process.poll() is not None for worker in workers._workers)
+    assert not any(worker.child.is_running for worker in workers._workers)
 
 
 def test_devices_are_named_as_numbers_or_names() -> None:

@@ -101,10 +101,10 @@ def test_a_command_can_read_fasta(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ("sys.stderr.write('no such table'); sys.exit(7)", r"ended with exit code 7: no such table"),
+        ("sys.stderr.write('no such table'); sys.exit(7)", r"ended with status 7: no such table"),
         ("print(1)", r"wrote 1 lines for 2 sequences"),
         ("print('1\\nhigh')", r"line 2 is no number: 'high'"),
-        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", r"ended with signal 9"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", r"ended by signal 9 \(SIGKILL\)"),
         ("sys.stdout.buffer.write(b'\\xff\\n\\xff\\n')", r"answer is no text"),
     ],
 )

@@ -21,10 +21,10 @@ from logos_cli.objects.material import Material
 from logos_cli.objects.molecule import Molecule
 from logos_cli.objects.protein import Protein
 from logos_cli.objects.reaction import Reaction
+from logos_cli.processes.lock import locked
 from logos_cli.training.corpus.shards import Corpus
 from logos_cli.workflows.corpus import build as building
 from logos_cli.workflows.corpus.corpus import BuildOptions, build, read_weights
-from logos_cli.workflows.corpus.lock import locked
 from logos_cli.workflows.corpus.sentences import NAMES, WINDOW_RESIDUES, SentenceOptions, is_held_out, windows
 from logos_cli.workflows.corpus.view import domains_of
 

@@ -1,0 +1,140 @@
+"""The process that starts the workers of a pool: it prepares once, and forks what it has prepared.
+
+It runs no thread and does nothing else, so that a fork of it is safe at any time, whatever the process that uses the
+pool has loaded or is doing. A worker speaks with that process directly.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.reduction import recv_handle
+from queue import SimpleQueue
+from typing import Any, Final
+
+from logos_cli.processes.environment import end_with_parent
+from logos_cli.processes.failure import Failure
+
+START: Final = "start"
+"""Asks for a worker: its end of a pipe follows, its process id is the answer. A process id asks for that one's end."""
+
+_PREPARES: Final = sys.platform == "linux"
+"""Elsewhere system libraries may not survive a fork once they are used: each worker prepares for itself."""
+
+Start = Callable[[Any], Callable[[Any], Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class StartFailure:
+    """A worker's answer when it cannot prepare."""
+
+    failure: Failure
+
+
+def serve(control: Connection) -> None:
+    """Be the process: read what the workers do, then start and end workers until nobody asks any more."""
+    start, setup = control.recv()
+    work: Callable[[Any], Any] | None = None
+    if _PREPARES:
+        try:
+            work = start(setup)
+        except Exception as error:  # noqa: BLE001 - raised in the process that uses the pool
+            control.send(Failure.of(error))
+            return
+    control.send(None)
+    end_with_parent(None)  # the pipe tells, and leaves time to end workers
+    gc.freeze()  # else the collector touches, and so copies, the memory that workers share
+    workers: set[int] = set()
+    try:
+        with contextlib.suppress(EOFError, OSError):
+            while (message := control.recv()) is not None:
+                if message == START:
+                    pid = _fork(control, start, setup, work)
+                    workers.add(pid)
+                    control.send(pid)
+                else:
+                    workers.discard(message)
+                    control.send(_end(message))
+    finally:
+        for pid in workers:
+            _end(pid)
+        close = getattr(work, "close", None)
+        if close is not None:
+            close()
+
+
+def _fork(control: Connection, start: Start, setup: Any, work: Callable[[Any], Any] | None) -> int:
+    handle = recv_handle(control)
+    parent = os.getpid()
+    pid = os.fork()
+    if pid:
+        os.close(handle)
+        return pid
+    status = 1
+    try:
+        os.setpgid(0, 0)  # a program that it starts is ended with it
+        control.close()
+        end_with_parent(parent)
+        _work(Connection(handle), start, setup, work)
+        status = 0
+    finally:
+        if status:
+            traceback.print_exc()
+        os._exit(status)
+
+
+def _end(pid: int) -> int:
+    """End a worker with what it has started; return its exit status, its own if it has ended before."""
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):  # it has ended, or leads no group yet
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+# -- worker ------------------------------------------------------------------------------------------
+
+
+def _work(connection: Connection, start: Start, setup: Any, work: Callable[[Any], Any] | None) -> None:
+    """Be a worker: answer each item with a result, or why there is none."""
+    items: SimpleQueue[Any] = SimpleQueue()
+    threading.Thread(target=_read, args=(connection, items), daemon=True).start()
+    if work is None:
+        try:
+            work = start(setup)
+        except Exception as error:  # noqa: BLE001 - raised in the process that uses the pool
+            connection.send(StartFailure(Failure.of(error)))
+            return
+    while True:
+        item = items.get()
+        try:
+            result = item if isinstance(item, Failure) else work(item)
+        except Exception as error:  # noqa: BLE001 - the item's outcome
+            result = Failure.of(error)
+        try:
+            connection.send(result)
+        except OSError:
+            return
+        except Exception as error:  # noqa: BLE001 - nothing was sent: it cannot be pickled
+            connection.send(Failure.of(error))
+
+
+def _read(connection: Connection, items: SimpleQueue[Any]) -> None:
+    """Take items at once, so that who sends them never waits; end with the process that sends them."""
+    try:
+        while True:
+            items.put(connection.recv())
+    except (EOFError, OSError):
+        os.killpg(0, signal.SIGKILL)
+    except Exception as error:  # noqa: BLE001 - the item's outcome: it cannot be unpickled
+        items.put(Failure.of(error))
+        _read(connection, items)

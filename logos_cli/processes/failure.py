@@ -1,0 +1,70 @@
+"""How a process ended, and how its errors travel to the one that started it."""
+
+from __future__ import annotations
+
+import signal
+import traceback
+from dataclasses import dataclass
+from typing import Self, TypeVar
+
+from logos_cli.errors import DefectError, DeviceMemoryError, LogosError, WorkerLostError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Takes the place of a result that another process could not make.
+
+    Attributes
+    ----------
+    error : LogosError
+        What was raised there; the traceback of a defect is a note of it.
+    """
+
+    error: LogosError
+
+    @classmethod
+    def of(cls, error: Exception) -> Self:
+        """Return what can be sent of an exception: lack of memory and defects become errors of this package."""
+        if isinstance(error, LogosError):
+            return cls(error)
+        if isinstance(error, MemoryError):
+            return cls(DeviceMemoryError("out of memory", hint="use fewer processes, or a smaller batch"))
+        defect = DefectError.of(error)
+        defect.add_note("".join(traceback.format_exception(error)))
+        return cls(defect)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the process ended before it had a result."""
+        return isinstance(self.error, WorkerLostError)
+
+
+def result_of(outcome: T | Failure) -> T:
+    """Return a result.
+
+    Raises
+    ------
+    LogosError
+        The failure's error, if there is no result.
+    """
+    if isinstance(outcome, Failure):
+        raise outcome.error
+    return outcome
+
+
+def describe_end(status: int) -> str:
+    """Return how a process ended: ``by signal 9 (SIGKILL)``, ``with status 3``.
+
+    Parameters
+    ----------
+    status : int
+        The exit status, or the negative number of a signal.
+    """
+    if status >= 0:
+        return f"with status {status}"
+    try:
+        return f"by signal {-status} ({signal.Signals(-status).name})"
+    except ValueError:
+        return f"by signal {-status}"

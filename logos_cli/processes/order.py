@@ -1,0 +1,29 @@
+"""Results in the order of what was asked for, in whatever order they are finished."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def in_order(numbered: Iterable[tuple[int, T]]) -> Iterator[T]:
+    """Yield results by their numbers, which are 0, 1, 2 … in any order.
+
+    A result is held back until all before it have been yielded. When the iterable raises an exception, what has been
+    finished is yielded before the exception leaves.
+    """
+    finished: dict[int, T] = {}
+    turn = 0
+    try:
+        for number, result in numbered:
+            finished[number] = result
+            while turn in finished:
+                yield finished.pop(turn)
+                turn += 1
+    except GeneratorExit:
+        raise
+    except BaseException:
+        yield from (finished.pop(number) for number in sorted(finished))
+        raise
