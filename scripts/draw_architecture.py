@@ -1,7 +1,7 @@
 """Draw the rooms of the package and the imports between them.
 
-    python scripts/draw_architecture.py            # write docs/contributing/architecture.svg
-    python scripts/draw_architecture.py --check    # report rooms and arrows that differ from the code, and fail
+    python -m scripts.draw_architecture            # write docs/contributing/architecture.svg
+    python -m scripts.draw_architecture --check    # report rooms and arrows that differ from the code, and fail
 
 A room stands above all rooms that it imports from. The picture has an arrow from each room to the rooms directly below it,
 with the number of imports of one module by another; the table under it has the numbers of all pairs. Rooms and arrows must
@@ -26,6 +26,10 @@ ROOT = "logos_cli"
 GROUND = ("errors", "records", "registry", "resources")  # modules that every room imports
 WIDTH, ROW, BOX_WIDTH, BOX_HEIGHT, MARGIN = 1000, 84, 128, 40, 20
 CELL, HEAD = 36, 100
+TIP = (
+    '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="9" markerHeight="9"'
+    ' markerUnits="userSpaceOnUse" orient="auto"><path d="M0 0 8 4 0 8z" fill="#456"/></marker></defs>'
+)
 
 Arrow = tuple[str, str]
 
@@ -117,23 +121,19 @@ def differences(drawn: Rooms, now: Rooms) -> list[str]:
 
 def draw(rooms: Rooms) -> str:
     """Return the picture as SVG."""
-    height = ROW * len(rooms.floors)
-    ground_y = MARGIN + height
+    ground_y = ROW * len(rooms.floors)
     table_y = ground_y + BOX_HEIGHT + 2 * MARGIN
-    names = [room for floor in reversed(rooms.floors) for room in floor]
-    total = int(table_y + HEAD + CELL * 0.6 * len(names) + 2 * MARGIN)
+    total = int(table_y + HEAD + CELL * 0.6 * len({source for source, _ in rooms.imports}) + MARGIN)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {total}" font-family="sans-serif" font-size="12">',
         "<title>Rooms of logos and the imports between them</title>",
         '<rect width="100%" height="100%" fill="white"/>',
-        '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
-        '<path d="M0 0 8 4 0 8z" fill="#456"/></marker></defs>',
+        TIP,
         *_arrows(rooms),
         *_boxes(rooms),
-        f'<rect x="{MARGIN}" y="{ground_y}" width="{WIDTH - 2 * MARGIN}" height="{BOX_HEIGHT}" rx="4" fill="#eee"'
-        ' stroke="#888"/>',
-        f'<text x="{WIDTH / 2:g}" y="{ground_y + 24}" text-anchor="middle">{", ".join(GROUND)}: every room</text>',
-        *_table(rooms, names, table_y),
+        f'<rect x="{MARGIN}" y="{ground_y}" width="{WIDTH - 2 * MARGIN}" height="{BOX_HEIGHT}" rx="4" fill="#eee"/>',
+        f'<text x="{WIDTH / 2:g}" y="{ground_y + 24}" text-anchor="middle">{", ".join(GROUND)}: for every room</text>',
+        *_table(rooms, table_y),
         "</svg>",
     ]
     return "\n".join(parts) + "\n"
@@ -153,7 +153,9 @@ def _columns(rooms: Rooms) -> dict[Arrow | str, list[float]]:
         def mean(item: Arrow | str, n: int = n) -> float:
             arrows = [item] if isinstance(item, tuple) else [arrow for arrow in rooms.direct if arrow[1] == item]
             above = [
-                places[arrow[0] if level[arrow[0]] == n + 1 else arrow, n + 1] for arrow in arrows if isinstance(arrow, tuple)
+                places[arrow[0] if level[arrow[0]] == n + 1 else arrow, n + 1]
+                for arrow in arrows
+                if isinstance(arrow, tuple)
             ]
             return sum(above) / len(above) if above else WIDTH / 2
 
@@ -191,13 +193,13 @@ def _arrows(rooms: Rooms) -> list[str]:
             middle = (y0 + y1) / 2
             path += f"C{x0:.0f} {middle:.0f} {x1:.0f} {middle:.0f} {x1:.0f} {y1:.0f}" if x0 != x1 else f"V{y1:.0f}"
         n = rooms.imports[source, target]
-        width = 1 + min(n, 40) / 12
+        line = (
+            f'stroke-width="{1 + min(n, 40) / 12:.1f}" stroke="#456" fill="none" opacity="0.7" marker-end="url(#tip)"'
+        )
+        found.append(f'<path d="{path}" {line}><title>{source} imports {target}: {n}</title></path>')
         (x0, y0), (x1, y1) = points[-2:]
-        found += [
-            f'<path d="{path}" fill="none" stroke="#456" stroke-width="{width:.1f}" opacity="0.7" marker-end="url(#tip)">'
-            f"<title>{source} imports {target}: {n}</title></path>",
-            f'<text x="{x0 + 0.7 * (x1 - x0) + 5:.0f}" y="{y0 + 0.66 * (y1 - y0):.0f}" fill="#b30" font-size="11">{n}</text>',
-        ]
+        place = f'x="{x0 + 0.8 * (x1 - x0) + 5:.0f}" y="{y0 + 0.68 * (y1 - y0):.0f}"'  # beside the end of the curve
+        found.append(f'<text {place} fill="#b30" font-size="11">{n}</text>')
     return found
 
 
@@ -221,17 +223,21 @@ def _purpose(room: str) -> str:
     return text.lstrip('"').partition("\n")[0].rstrip('"')
 
 
-def _table(rooms: Rooms, names: list[str], top: float) -> list[str]:
+def _table(rooms: Rooms, top: float) -> list[str]:
     left, row = MARGIN + 100, CELL * 0.6
+    names = [room for floor in reversed(rooms.floors) for room in floor]
+    sources = [name for name in names if any(source == name for source, _ in rooms.imports)]
+    targets = [name for name in names if any(target == name for _, target in rooms.imports)]
     found = [f'<text x="{MARGIN}" y="{top + HEAD - 10:.0f}" font-size="11" fill="#555">imports from →</text>']
-    for n, name in enumerate(names):
-        x, y = left + CELL * (n + 0.6), top + HEAD + row * (n + 0.7)
-        found += [
-            f'<text transform="translate({x:.0f} {top + HEAD - 8:.0f}) rotate(-60)" font-size="11">{name}</text>',
-            f'<text x="{left - 8}" y="{y:.0f}" text-anchor="end" font-size="11">{name}</text>',
-        ]
+    for n, name in enumerate(targets):
+        place = f"translate({left + CELL * (n + 0.6):.0f} {top + HEAD - 8:.0f}) rotate(-60)"
+        found.append(f'<text transform="{place}" font-size="11">{name}</text>')
+    for n, name in enumerate(sources):
+        found.append(
+            f'<text x="{left - 8}" y="{top + HEAD + row * (n + 0.7):.0f}" text-anchor="end" font-size="11">{name}</text>'
+        )
     for (source, target), n in rooms.imports.items():
-        x, y = left + CELL * names.index(target), top + HEAD + row * names.index(source)
+        x, y = left + CELL * targets.index(target), top + HEAD + row * sources.index(source)
         found.append(
             f'<g data-from="{source}" data-to="{target}" data-imports="{n}"><title>{source} imports {target}: {n}</title>'
             f'<rect x="{x:.0f}" y="{y:.0f}" width="{CELL - 2}" height="{row - 2:.0f}" fill="#456"'

@@ -2,6 +2,7 @@
 
     python scripts/update_readme.py            # write the outputs anew
     python scripts/update_readme.py --check    # report which differ, and fail
+    python scripts/update_readme.py README.md  # this document only
 
 The ``console`` blocks of the README and of ``docs/`` hold commands (``$ …``) and their output, standard error included. The
 commands of a document run one after the other in an empty directory with a copy of ``examples/``. Samples of a model and facts
@@ -71,17 +72,24 @@ def refreshed(text: str, cwd: Path, program: Path, *, compare: bool) -> str:
     return _BLOCK.sub(block, text)
 
 
+def documents() -> list[str]:
+    """Return the documents with commands, as paths in the checkout."""
+    pages = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").rglob("*.md"))]
+    return [str(path.relative_to(CHECKOUT)) for path in pages if _BLOCK.search(path.read_text(encoding="utf-8"))]
+
+
 def main(arguments: list[str]) -> int:
     """Write the outputs, or with ``--check`` compare them."""
     compare = "--check" in arguments
+    names = [name for name in arguments if name != "--check"] or documents()
     stale = 0
     with tempfile.TemporaryDirectory() as folder:
         program = Path(folder) / "bin"
         program.mkdir()
         (program / "logos").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m logos_cli "$@"\n')
         (program / "logos").chmod(0o755)
-        for path in (CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").rglob("*.md"))):
-            name = str(path.relative_to(CHECKOUT))
+        for name in names:
+            path = CHECKOUT / name
             old = path.read_text(encoding="utf-8")
             work = Path(folder) / "work" / name
             shutil.copytree(CHECKOUT / "examples", work / "examples")
