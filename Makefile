@@ -3,7 +3,7 @@ PYTHON ?= python
 # Two processes: the suite waits for subprocesses often enough that this pays on two cores.
 PYTEST_FLAGS ?= -n 2
 
-.PHONY: help check lint types imports test bench fuzz man readme format clean
+.PHONY: help check lint types imports test bench fuzz man readme picture format clean
 .NOTPARALLEL:
 
 help:  ## list the targets
@@ -36,8 +36,11 @@ fuzz:  ## readers and parser against mutated input; LOGOS_FUZZ_SECONDS=600 each
 man:  ## write the manual pages anew
 	$(PYTHON) scripts/generate_man.py
 
-readme:  ## write what the commands of the README print
+readme:  ## write what the commands in README.md and docs/ print
 	$(PYTHON) scripts/update_readme.py
+
+picture:  ## draw the rooms and their imports
+	$(PYTHON) -m scripts.draw_architecture
 
 format:  ## let ruff rewrite what it can
 	$(PYTHON) -m ruff check --fix .

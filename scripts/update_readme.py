@@ -1,11 +1,12 @@
 """Run the commands that the documents show and write down what they really print.
 
     python scripts/update_readme.py            # write the outputs anew
-    python scripts/update_readme.py --check    # say which differ, and fail
+    python scripts/update_readme.py --check    # report which differ, and fail
+    python scripts/update_readme.py README.md  # this document only
 
-A document's ``console`` blocks hold commands (``$ …``) and their output, standard error included. The commands run one
-after the other in an empty directory with a copy of ``examples/``. What a model samples, and what belongs to the
-machine, differs from place to place: ``--check`` runs these commands and does not compare.
+The ``console`` blocks of the README and of ``docs/`` hold commands (``$ …``) and their output, standard error included. The
+commands of a document run one after the other in an empty directory with a copy of ``examples/``. Samples of a model and facts
+about the machine differ from place to place: ``--check`` runs these commands and does not compare.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ import tempfile
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-DOCUMENTS = ("README.md",)
 WIDTH = 140
 _BLOCK = re.compile(r"(?<=^```console\n).*?(?=^```$)", re.MULTILINE | re.DOTALL)
 _VARIES = re.compile(r"\blogos (generate|doctor|models list|corpus build)\b|^\$ cat best")
@@ -72,19 +72,27 @@ def refreshed(text: str, cwd: Path, program: Path, *, compare: bool) -> str:
     return _BLOCK.sub(block, text)
 
 
+def documents() -> list[str]:
+    """Return the documents with commands, as paths in the checkout."""
+    pages = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").rglob("*.md"))]
+    return [str(path.relative_to(CHECKOUT)) for path in pages if _BLOCK.search(path.read_text(encoding="utf-8"))]
+
+
 def main(arguments: list[str]) -> int:
     """Write the outputs, or with ``--check`` compare them."""
     compare = "--check" in arguments
+    names = [name for name in arguments if name != "--check"] or documents()
     stale = 0
     with tempfile.TemporaryDirectory() as folder:
-        work, program = Path(folder) / "work", Path(folder) / "bin"
-        shutil.copytree(CHECKOUT / "examples", work / "examples")
+        program = Path(folder) / "bin"
         program.mkdir()
         (program / "logos").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m logos_cli "$@"\n')
         (program / "logos").chmod(0o755)
-        for name in DOCUMENTS:
+        for name in names:
             path = CHECKOUT / name
             old = path.read_text(encoding="utf-8")
+            work = Path(folder) / "work" / name
+            shutil.copytree(CHECKOUT / "examples", work / "examples")
             new = refreshed(old, work, program, compare=compare)
             if new == old:
                 continue

@@ -1,4 +1,4 @@
-"""The examples run, and the README shows what its commands print."""
+"""The examples run, and the documents show what their commands print."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from scripts.update_readme import documents
 
 EXAMPLES = Path(__file__).resolve().parent.parent.parent / "examples"
 SCRIPTS = sorted(path.name for path in EXAMPLES.iterdir() if path.suffix in (".sh", ".py"))
@@ -67,9 +69,10 @@ def test_every_data_file_encodes(name: str, program: Path, logos_env: dict[str, 
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")
-def test_the_readme_shows_what_its_commands_print(checkout: Path, logos_env: dict[str, str]) -> None:
+@pytest.mark.parametrize("document", documents())
+def test_documents_show_what_their_commands_print(document: str, checkout: Path, logos_env: dict[str, str]) -> None:
     done = subprocess.run(
-        [sys.executable, str(checkout / "scripts" / "update_readme.py"), "--check"],
+        [sys.executable, str(checkout / "scripts" / "update_readme.py"), "--check", document],
         capture_output=True,
         text=True,
         timeout=600,

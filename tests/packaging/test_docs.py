@@ -191,6 +191,15 @@ def test_files_named_anywhere_exist(checkout: Path) -> None:
     assert not missing
 
 
+def test_imports_in_documents_work(checkout: Path) -> None:
+    for document in _documents(checkout):
+        for module, names in re.findall(
+            r"^ *from (logos_cli[\w.]*) import (.+)$", document.read_text("utf-8"), re.MULTILINE
+        ):
+            for name in names.split(", "):
+                assert hasattr(import_module(module), name), f"{document.name}: {module}.{name}"
+
+
 def _command_lines(text: str) -> list[list[str]]:
     """Return the ``logos`` commands of indented and fenced blocks, as words."""
     blocks = re.findall(r"^    .*$", text, re.MULTILINE)

@@ -20,9 +20,9 @@ SCALING: Final = """\
 # Size and quality
 
 {models} of one family, trained on the same corpus in the same way, measured on the same held-out data by
-`python -m tests.bench.figures_nano measure`. This page, its plot and the tables of the model card are written by
-`python -m tests.bench.figures_nano report`; [scaling.json](scaling.json) holds all figures. The
-model that is shipped is the largest of them, trained further; its card has its figures.
+`python -m tests.bench.figures_nano measure`. `python -m tests.bench.figures_nano report` writes this page, its plot and the
+tables of the model card; [scaling.json](scaling.json) holds all figures. The embedded model is the largest of them, trained
+further; its card has its figures.
 
 {claim}
 
@@ -32,24 +32,24 @@ model that is shipped is the largest of them, trained further; its card has its 
 
 Square brackets hold bootstrap 95 % intervals over sentences, samples, chains or reactions. *Confirmed*: every size is
 better than the one before, and the intervals of the smallest and the largest do not overlap. *Direction only*: the
-largest is better than the smallest, but one of the two conditions is not met. Of perplexities and of ranked residues
-the intervals compared are those of the gain over the 5-gram, sentence by sentence, and over the letter frequency, chain
-by chain, because all sizes have the same ones. Uniqueness and novelty are no merit by themselves and are not judged.
-The baseline is the best of those that ask no trained network.
+largest is better than the smallest, but one of the two conditions is not met. For perplexities the intervals of the gain over
+the 5-gram are compared, sentence by sentence, and for ranked residues those of the gain over the letter frequency, chain by
+chain, because all sizes are measured on the same ones. Uniqueness and novelty are no merit by themselves and are not judged.
+The baseline is the best one without a trained network.
 
 ## How it is measured
 
 - **Perplexity** is per token (a character or a tag) of held-out sentences, *per residue* over residue letters alone,
-  *of the answer* over what follows the operator (for a complex: the ligand), the end token counted. The 5-gram is an
+  *of the answer* over the text after the operator (in a complex: the ligand), including the end token. The 5-gram is an
   interpolated modified Kneser-Ney model of all training sentences of the same domain, which is more text than a small
-  model reads of it; where a plain unigram is better, it is the baseline.
+  model reads of it; where a plain unigram is better, the unigram is the baseline.
 - **Samples** are drawn at temperature 1 without a constraint. *Numbered*: ANARCII numbers every chain of the sample.
-  Distances are Wasserstein-1 between properties of samples and of training molecules; beside them that of two disjoint
-  samples of training molecules, which is what chance gives.
-- **Frameworks** are valid if their metal node was seen in training and RDKit accepts all linkers; no structure is
+  Distances are Wasserstein-1 between properties of samples and of training molecules; the baseline is the distance of two
+  disjoint samples of training molecules, the value by chance.
+- **Frameworks** are valid if their metal node occurs in training and RDKit accepts all linkers; no structure is
   predicted.
 - **Reactions** are test reactions of USPTO-50K, class not given; an answer counts if its molecules are the true ones,
-  compared as canonical SMILES. *Beam*: the likeliest answers of a beam of 10. *Samples*: what `logos generate` samples,
+  compared as canonical SMILES. *Beam*: the likeliest answers of a beam of 10. *Samples*: the samples of `logos generate`,
   ranked by frequency, then likelihood.
 - **Sites**: residues of held-out chains, ranked by the probability of a tag, as many as the true site has; *decoded*:
   the residues that samples of `logos generate site` tag most often. The baseline ranks residues by how often their
@@ -134,9 +134,9 @@ def size_of(figures: Figures) -> str:
 
 
 def claim(family: Sequence[Figures]) -> str:
-    """Return what the family says of the paper's claim, in words."""
+    """Return the verdict on the paper's claim, in words."""
     if len(family) == 1:
-        return "With one size measured, nothing is said about the claim that larger is better."
+        return "One size alone gives no verdict on the claim that larger is better."
     found: dict[str, list[Verdict]] = {}
     for metric in measured(family):
         if (each := verdict(metric, family)) is not Verdict.OPEN:
