@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 
 
 class ExitCode(IntEnum):
-    """Exit status of the command (``docs/reference/command-line.md``)."""
+    """Exit status of a command (``docs/reference/command-line.md``)."""
 
     OK = 0
     FAILED = 1
@@ -92,13 +92,13 @@ class UsageError(LogosError):
 
 
 class InputError(LogosError):
-    """Input that cannot be read: empty, damaged, or not what it should be."""
+    """Input that cannot be read: empty, damaged, or of the wrong kind."""
 
     exit_code = ExitCode.USAGE
 
 
-class ToldError(InputError):
-    """Why a record in a pipe is not ok: the command before has told it already."""
+class ReportedError(InputError):
+    """Why a record in a pipe is not ok, where an earlier command of the pipe has reported it."""
 
 
 class FormatError(InputError):
@@ -108,8 +108,11 @@ class FormatError(InputError):
 class GrammarError(InputError):
     """A sentence that is not well formed.
 
-    ``expected`` lists, in the grammar's own words, what could have stood at ``span``.
+    ``expected`` lists, in the grammar's own words, what the grammar allows at ``span``.
     """
+
+    text: str
+    span: Span
 
     def __init__(
         self, message: str, *, text: str, span: Span, expected: tuple[str, ...] = (), hint: str | None = None
@@ -118,9 +121,7 @@ class GrammarError(InputError):
         self.expected = expected
 
     def pretty(self, width: int = 100) -> str:
-        """Return the message over a window of the sentence with a caret under the place."""
-        assert self.text is not None
-        assert self.span is not None
+        """Return the message above a window of the sentence, with a caret under the wrong part."""
         start = max(0, self.span.start - width // 2)
         end = min(len(self.text), start + width)
         before, after = ("…" if start else ""), ("…" if end < len(self.text) else "")
@@ -136,11 +137,11 @@ _VISIBLE = dict.fromkeys((*range(32), *range(127, 160)), "·")
 
 
 class MoleculeError(InputError):
-    """A SMILES or molecule block that chemistry software does not accept."""
+    """A SMILES or molecule block that RDKit does not accept."""
 
 
 class StructureError(InputError):
-    """A macromolecular or crystal structure that cannot be made into an object."""
+    """A macromolecular or crystal structure that cannot be encoded."""
 
 
 class OutputError(LogosError):

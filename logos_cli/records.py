@@ -1,7 +1,7 @@
-"""Records: one sentence with where it came from, one JSON object a line.
+"""Records: a sentence with its provenance, one JSON object a line.
 
-The schema is written down in ``docs/reference/record.schema.json``. Keys that this version does not know are carried
-through unchanged, in their place after the known ones.
+``docs/reference/record.schema.json`` is the schema. Keys that this version does not know pass through unchanged, after
+the known ones.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _KNOWN = ("schema", "id", "kind", "text", "status", "reason", "source", "sample"
 
 
 class Status(StrEnum):
-    """What became of the record: usable, made but not valid, or not made at all."""
+    """Whether the record is usable (ok), not valid (invalid), or could not be made (error)."""
 
     OK = "ok"
     INVALID = "invalid"
@@ -30,7 +30,7 @@ class Status(StrEnum):
 
 @dataclass(slots=True)
 class Record:
-    """One sentence and its history.
+    """One sentence and its provenance.
 
     Attributes
     ----------
@@ -41,7 +41,7 @@ class Record:
     text : str
         The sentence; empty if ``status`` is ``error``.
     status : Status
-        ``reason`` says why when it is not ``ok``.
+        ``reason`` explains every status but ``ok``.
     source, sample, scores : dict
         Provenance of an encoded sentence, of a generated one, and the values computed for it.
     extra : dict
@@ -65,7 +65,7 @@ class Record:
         return cls(id, kind, "", Status.ERROR, reason, dict(source or {}))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON object; empty parts are left out."""
+        """Return the JSON object without its empty parts."""
         out: dict[str, Any] = {
             "schema": SCHEMA,
             "id": self.id,
@@ -91,7 +91,7 @@ class Record:
         Raises
         ------
         FormatError
-            If the record holds a number that JSON has not (NaN, infinity).
+            If the record holds a number that JSON cannot represent (NaN, infinity).
         """
         try:
             return _ENCODER.encode(self.to_dict())
@@ -105,7 +105,7 @@ class Record:
         Raises
         ------
         FormatError
-            If a needed key is missing or has the wrong type, or the schema is newer than this program.
+            If a required key is missing or has the wrong type, or the schema is newer than this program.
         """
         version = data.get("schema", SCHEMA)
         if not isinstance(version, int) or version > SCHEMA:
@@ -149,7 +149,7 @@ class Record:
 
 
 def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no number of JSON; write null")
+    raise ValueError(f"{constant} is not a JSON number; write null")
 
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(", ", ": "))
@@ -182,7 +182,7 @@ def write_records(records: Iterable[Record], stream: IO[str]) -> int:
 
 @dataclass(slots=True)
 class Tally:
-    """Counts what became of every record, for the accounting line that ends each command."""
+    """Counts records by status, for the accounting line that ends each command."""
 
     counts: Counter[str] = field(default_factory=Counter)
 
@@ -193,7 +193,7 @@ class Tally:
 
     @property
     def total(self) -> int:
-        """All records seen, whatever became of them."""
+        """All records counted, whatever their status."""
         return sum(self.counts.values())
 
     @property

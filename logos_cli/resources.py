@@ -1,4 +1,4 @@
-"""Where the package's own data and the user's caches lie."""
+"""Paths of the package's own data and of the user's cache."""
 
 from __future__ import annotations
 

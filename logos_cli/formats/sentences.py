@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from difflib import get_close_matches
 
-from logos_cli.errors import InputError, LogosError, ToldError
+from logos_cli.errors import InputError, LogosError, ReportedError
 from logos_cli.formats.base import Entry, Format, ReadOptions
 from logos_cli.grammar import Form, parse
 from logos_cli.grammar.spec import TAGS
@@ -70,7 +70,7 @@ def _from_record(line: str, number: int, source: Input) -> Entry:
     else:
         entry = _with_object(entry, record.text, place)
     if entry.error is not None and record.status is not Status.OK and source.path is None:
-        entry.error = ToldError(entry.error.message, hint=entry.error.hint, source=place)
+        entry.error = ReportedError(entry.error.message, hint=entry.error.hint, source=place)
     return entry
 
 

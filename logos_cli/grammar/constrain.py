@@ -1,6 +1,6 @@
 """Grammars for constrained decoding, as Lark text: ``tokenizers/grammar.lark`` with the start that a task needs.
 
-What is sampled under one of these, the parser accepts.
+The parser accepts every text that is sampled under one of these grammars.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ def grammar(start: str, rules: Iterable[str] = ()) -> str:
     Parameters
     ----------
     start : str
-        What a text is made of, in the definition's rules: ``"molecule"``, ``"molecule_block+ <React> …"``.
+        What a text consists of, in the definition's rules: ``"molecule"``, ``"molecule_block+ <React> …"``.
     rules : iterable of str
-        Further rules that ``start`` speaks of.
+        Further rules that ``start`` refers to.
     """
     return "\n".join((f"start: {start}", *rules, _rules()))
 
 
-def copied_site(chains: Sequence[str]) -> str:
-    """Return the grammar of an answer to a search: the same chains, any residue of which may be tagged.
+def tagged_copy_grammar(chains: Sequence[str]) -> str:
+    """Return the grammar of the completion of a search: the same chains, any residue of which may be tagged.
 
-    Every residue is copied exactly; a tagged one has a pair of tags of its own.
+    The completion repeats every residue exactly; each tagged residue has its own pair of tags.
     """
     letters = sorted(set("".join(chains)))
     rules = [
@@ -50,10 +50,10 @@ def copied_site(chains: Sequence[str]) -> str:
     return "\n".join((f"start: {start}", *rules, ""))
 
 
-def opened_site(blocks: Iterable[Block]) -> str:
+def expanded_site_grammar(blocks: Iterable[Block]) -> str:
     """Return the grammar of an expanded site: tagged protein blocks, with a SMILES in each pair of pocket tags.
 
-    What is not tagged is copied exactly.
+    The sentence repeats untagged residues exactly.
     """
     words = []
     for block in blocks:
@@ -67,23 +67,23 @@ _MOST = 10_000
 _SLOT = re.compile(r"(?P<what>X|\[(?P<letters>[^\[\]{}]*)\])(?::(?P<least>[0-9]+)(?P<range>,(?P<most>[0-9]*))?)?")
 
 
-def template(kind: Kind, text: str) -> str:
+def template_grammar(kind: Kind, text: str) -> str:
     """Return the grammar of one block whose payload follows a template.
 
-    What stands in the template is copied; ``{X}`` is one or more free residues (of the 20 standard ones) or
-    SMILES characters, ``{X:8}`` eight, ``{X:8,20}`` eight to twenty, ``{X:8,}`` eight or more; with
-    ``{[ILV]:2}`` only these.
+    Text outside braces stays as it is. ``{X}`` stands for one or more free residues (of the 20 standard ones) or
+    SMILES characters, ``{X:8}`` for eight, ``{X:8,20}`` for eight to twenty, ``{X:8,}`` for eight or more, and
+    ``{[ILV]:2}`` for two of the letters I, L and V.
 
     Raises
     ------
     GrammarError
         If the template is not well formed, with the place.
     """
-    return templates([(kind, text)])
+    return block_templates_grammar([(kind, text)])
 
 
-def templates(blocks: Sequence[tuple[Kind, str]]) -> str:
-    """Return the grammar of several blocks, each of which follows a template; see :func:`template`.
+def block_templates_grammar(blocks: Sequence[tuple[Kind, str]]) -> str:
+    """Return the grammar of several blocks, each of which follows a template; see :func:`template_grammar`.
 
     Raises
     ------
@@ -115,7 +115,7 @@ def _pattern(kind: Kind, text: str) -> str:
             continue
         if character not in alphabet:
             what = "SMILES character" if kind is Kind.MOLECULE else "residue"
-            wrong = "this brace closes nothing" if character == "}" else f"{character!r} is no {what}"
+            wrong = "this brace closes nothing" if character == "}" else f"{character!r} is not a {what}"
             raise GrammarError(wrong, text=text, span=Span(place, place + 1))
         parts.append(_literal(character))
         place += 1
@@ -127,7 +127,7 @@ def _slot(kind: Kind, text: str, span: Span) -> str:
     match = _SLOT.fullmatch(text, span.start + 1, span.end - 1)
     if match is None:
         raise GrammarError(
-            "this is no free part of a template",
+            "this is not a free part of a template",
             text=text,
             span=span,
             expected=("{X}", "{X:8}", "{X:8,20}", "{X:8,}", "{[ILV]:2}"),
@@ -156,20 +156,20 @@ def _literal(character: str) -> str:
     return "\\" + character if character in r".+*?()|[]{}^$\/-" else character
 
 
-def edited(kind: Kind, wild_type: str, max_mutations: int, positions: Iterable[int] | None = None) -> str:
+def mutant_grammar(kind: Kind, wild_type: str, max_mutations: int, positions: Iterable[int] | None = None) -> str:
     """Return the grammar of one block that differs from a sequence by substitutions.
 
     Parameters
     ----------
     max_mutations : int
-        The most residues that may differ.
+        Number of residues that may differ, at most.
     positions : iterable of int, optional
-        Zero-based positions at which they may; default: everywhere.
+        Zero-based positions at which residues may differ; default: everywhere.
     """
     free = sorted(set(range(len(wild_type)) if positions is None else positions))
     if max_mutations >= len(free):
-        chosen = set(free)
-        body = "".join(f"[{_STANDARD}]" if i in chosen else letter for i, letter in enumerate(wild_type))
+        anywhere = set(free)
+        body = "".join(f"[{_STANDARD}]" if i in anywhere else letter for i, letter in enumerate(wild_type))
         return grammar(f"{kind.start} EDITED {kind.end}", [f"EDITED: /{body}/"])
     # FROM_i_j: the rest of the sequence from the i-th free position on, after j mutations
     rules = []
@@ -192,14 +192,14 @@ def edited(kind: Kind, wild_type: str, max_mutations: int, positions: Iterable[i
 
 
 def parse_positions(text: str, length: int) -> tuple[int, ...]:
-    """Return the zero-based positions of ``10-20,45``, which counts from 1.
+    """Return the zero-based positions of a list such as ``10-20,45``, which counts from 1.
 
     Raises
     ------
     GrammarError
-        If it is no such list, or a position lies outside a sequence of this length.
+        If the text is not such a list, or a position lies outside a sequence of this length.
     """
-    found: set[int] = set()
+    positions: set[int] = set()
     place = 0
     for part in text.split(","):
         span = Span(place, place + max(1, len(part)))
@@ -212,5 +212,5 @@ def parse_positions(text: str, length: int) -> tuple[int, ...]:
         first, last = int(match[1]), int(match[2] or match[1])
         if not 1 <= first <= last <= length:
             raise GrammarError(f"positions run from 1 to {length:,} here", text=text, span=span)
-        found.update(range(first - 1, last))
-    return tuple(sorted(found))
+        positions.update(range(first - 1, last))
+    return tuple(sorted(positions))

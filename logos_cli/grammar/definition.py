@@ -38,7 +38,7 @@ _NAME = re.compile(r"(?<![<\w/])[A-Za-z_][A-Za-z_0-9]*(?!\w*>)")
 
 @cache
 def lark_text() -> str:
-    """Return ``tokenizers/grammar.lark`` as it is."""
+    """Return the text of ``tokenizers/grammar.lark``."""
     return data_path("tokenizers", "grammar.lark").read_text(encoding="utf-8")
 
 
@@ -66,6 +66,6 @@ def definition(form: str | None = None) -> str:
         if name not in wanted:
             wanted.append(name)
             body = known[name].split(":", 1)[1]
-            queue += [found for found in _NAME.findall(re.sub(r"/.*/", "", body)) if found in known]
+            queue += [rule for rule in _NAME.findall(re.sub(r"/.*/", "", body)) if rule in known]
     lines = [known[name] for name in sorted(wanted, key=list(known).index)]
     return "\n".join([*lines, "", f"// example: {EXAMPLES[Form(form)]}", ""])

@@ -27,8 +27,9 @@ def emit(sentence: Sentence, *, check: bool = True) -> str:
     Parameters
     ----------
     check : bool
-        Parse the result and compare, so that a payload which is not of its alphabet, or which spells a tag,
-        is an error here and not at the reader. Switch it off only where the payloads are known to be good.
+        Parse the text and compare the trees, so that a payload with characters outside its alphabet, or one
+        that spells a tag, is an error here and not when the text is read. Switch it off only for payloads that
+        are known to be good.
 
     Raises
     ------

@@ -22,8 +22,8 @@ The grammar, in EBNF (``+``: one or more; the same language as ``tokenizers/gram
     tagged         = "<ProteinS>" ( RESIDUE | pocket )+ "<ProteinE>"
     pocket         = "<PocketS>" ( RESIDUE+ | SMILES ) "<PocketE>"
 
-A SMILES may contain ``<`` and ``>`` (dative bonds): only the sixteen declared tags are tags, and the text is
-cut at them before anything else, so that the parser is linear in its input.
+A SMILES may contain ``<`` and ``>`` (dative bonds): only the sixteen declared tags are tags. The parser first
+cuts the text at them, so that it is linear in its input.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ _OPERATOR_FORMS = {
     Operator.REACT: Form.REACTION,
     Operator.REVERSE_REACT: Form.RETROSYNTHESIS,
 }
-# Most sentences are one block: one match reads them, five times faster than the parser. `<` is left out of the
-# alphabet, so that what could be a tag goes the long way.
+# Most sentences are one block: one match reads them, five times faster than the parser. The alphabet lacks `<`,
+# so that the parser decides about everything that could be a tag.
 _ONE_BLOCK = re.compile(
     "|".join(
         f"{kind.start}(?P<{kind.value}>{alphabet}+){kind.end}"
@@ -76,7 +76,7 @@ def parse(text: str, form: Form | str | None = None) -> Sentence:
     Raises
     ------
     GrammarError
-        With the position of the first character that cannot stand where it stands, and what could.
+        With the position of the first wrong character, and what the grammar allows there.
 
     Examples
     --------
@@ -96,7 +96,7 @@ def parse(text: str, form: Form | str | None = None) -> Sentence:
 
 
 def one_block_form(text: str) -> Form | None:
-    """Return the form of a protein, antibody or molecule of one block, where one quick match can tell."""
+    """Return the form of a protein, antibody or molecule of one block, or None where one match does not decide."""
     match = _ONE_BLOCK.fullmatch(text)
     return _ONE_BLOCK_FORMS[Kind(str(match.lastgroup))] if match else None
 
@@ -107,7 +107,7 @@ def _one_block(match: re.Match[str], text: str) -> Sentence:
 
 
 def parse_prefix(text: str) -> None:
-    """Check that ``text`` can begin a sentence; a complete sentence is accepted too.
+    """Check that ``text`` is the beginning of a sentence, or a whole one.
 
     Raises
     ------
@@ -117,7 +117,6 @@ def parse_prefix(text: str) -> None:
     try:
         parse(text)
     except GrammarError as error:
-        assert error.span is not None
         if error.span.start < len(text):
             raise
 
@@ -210,7 +209,7 @@ class _Parser:
     # -- the grammar -----------------------------------------------------------------------------
 
     def sentence(self) -> Sentence:
-        """``sentence = blocks [ operator blocks ]``, then the form that these make."""
+        """``sentence = blocks [ operator blocks ]``, and the form of these blocks."""
         left, left_level = self.blocks(), self.level
         token = self.token
         operator = _OPERATORS.get(token.text) if token.is_tag else None
@@ -228,28 +227,27 @@ class _Parser:
         return self.classify(left, left_level)
 
     def blocks(self, only: Kind | None = None) -> tuple[Block, ...]:
-        """``block+``, as long as blocks of a kind that may follow come."""
+        """``block+``, as long as the next block may follow."""
         starts = (only.start,) if only else _TOP_STARTS
-        found: list[Block] = []
+        blocks: list[Block] = []
         while self.token.is_tag and self.token.text in starts:
-            block = self.block(_STARTS[self.token.text])
-            found.append(block)
-            starts = self.next_starts(found, only)
-        if not found:
+            blocks.append(self.block(_STARTS[self.token.text]))
+            starts = self.next_starts(blocks, only)
+        if not blocks:
             raise self.unexpected(*starts)
-        return tuple(found)
+        return tuple(blocks)
 
-    def next_starts(self, found: list[Block], only: Kind | None) -> tuple[str, ...]:
-        """Tags that can open a further block on this side of the sentence."""
+    def next_starts(self, blocks: list[Block], only: Kind | None) -> tuple[str, ...]:
+        """Return the tags that can open a further block on this side of the sentence."""
         if only:
             return () if self.operator is Operator.REACT else (only.start,)
-        kind, count = found[-1].kind, len(found)
+        kind, count = blocks[-1].kind, len(blocks)
         if kind is Kind.PROTEIN:
             return (Kind.PROTEIN.start, Kind.MOLECULE.start)
         if kind is Kind.ANTIBODY:
             return (Kind.ANTIBODY.start,) if count == 1 else ()
         if kind is Kind.MOLECULE:  # a ligand ends a complex; reactants may go on
-            return () if found[0].kind is Kind.PROTEIN else (Kind.MOLECULE.start,)
+            return () if blocks[0].kind is Kind.PROTEIN else (Kind.MOLECULE.start,)
         return ()
 
     def may_follow(
@@ -312,7 +310,7 @@ class _Parser:
         return Pocket(payload, Span(start, end.start + len(end.text)))
 
     def check_level(self, level: int, span: Span) -> None:
-        """Refuse a pocket that is not like those before it, or not of the kind that the operator wants."""
+        """Refuse a pocket that differs in level from those before it, or from what the operator requires."""
         want = {Operator.TRANS: 3, Operator.SEARCH: 2}.get(self.operator) if self.operator else None
         expected = "a SMILES" if 3 in (want, self.level) else "residue letters"
         if want not in (None, level):
@@ -374,7 +372,7 @@ class _Parser:
 
 
 def _misspelt(text: str) -> tuple[str, str] | None:
-    """Return (what was written, the tag that was meant) if the text begins with a near tag."""
+    """Return the misspelt tag that the text begins with and the tag nearest to it, or None."""
     match = re.match(r"<[A-Za-z]{2,14}>?", text)
     if not match:
         return None

@@ -73,7 +73,7 @@ FORMS: Final[tuple[str, ...]] = tuple(Form)
 class Pocket:
     """A tagged stretch of a protein: residue letters, or the SMILES of one residue.
 
-    ``span`` (positions in the text, tags included) takes no part in comparisons.
+    Comparisons ignore ``span`` (positions in the text, tags included).
     """
 
     payload: str

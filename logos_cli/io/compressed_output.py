@@ -1,4 +1,4 @@
-"""Compressed output that a signal does not spoil."""
+"""Compressed output that stays readable when a signal interrupts the run."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _GZIP_LEVEL = 6  # of gzip's 1 to 9; 9 takes three times as long for 2 % less
 
 
 @contextlib.contextmanager
-def signals_held() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM wait until the block has ended."""
+def hold_signals() -> Iterator[None]:
+    """Delay Ctrl-C and SIGTERM until the block has ended."""
     if threading.current_thread() is not threading.main_thread():
         yield  # signals reach the main thread only
         return
@@ -28,24 +28,24 @@ def signals_held() -> Iterator[None]:
     wanted = (signal.SIGINT, signal.SIGTERM)
     handlers = {number: signal.getsignal(number) for number in wanted}
     for number in wanted:
-        signal.signal(number, lambda came, frame: waiting.append((came, frame)))
+        signal.signal(number, lambda received, frame: waiting.append((received, frame)))
     try:
         yield
     finally:
         for number in wanted:
             signal.signal(number, handlers[number])
-        for came, frame in waiting:
-            handler = handlers[signal.Signals(came)]
+        for received, frame in waiting:
+            handler = handlers[signal.Signals(received)]
             if callable(handler):
-                handler(came, frame)
+                handler(received, frame)
 
 
 class CompressedOutput(io.RawIOBase):
     """A ``.gz`` or ``.zst`` file for writing.
 
-    What is compressed and what is counted in the checksum change together or not at all, so that what an
-    interrupted run leaves can be read; the file has no time stamp, so that the same content gives the same
-    file; and the file under it is closed here, so that a full disk is noticed.
+    Compressed data and checksum change together or not at all, so that the file of an interrupted run can be
+    read. The file has no time stamp, so that the same content gives the same file. Closing this stream closes the
+    file below it, so that a full disk raises an error.
     """
 
     def __init__(self, path: Path) -> None:
@@ -58,16 +58,16 @@ class CompressedOutput(io.RawIOBase):
         return True
 
     def write(self, data: Buffer) -> int:
-        """Compress bytes, whatever signal comes."""
-        with signals_held():
+        """Compress bytes; a signal waits until they are written."""
+        with hold_signals():
             self._compressor.write(data)
         return memoryview(data).nbytes
 
     def close(self) -> None:
-        """Write the end and close the file."""
+        """Finish the compressed stream and close the file."""
         if self.closed:
             return
-        with signals_held():
+        with hold_signals():
             try:
                 self._compressor.close()
             finally:
@@ -76,11 +76,11 @@ class CompressedOutput(io.RawIOBase):
 
 
 def _compressor(under: IO[bytes], path: Path) -> IO[bytes]:
-    """Return the stream that compresses into another, by what the file is named."""
+    """Return the stream that compresses into another, in the format that the file name asks for."""
     name = path.name.removesuffix(".part")
     if name.lower().endswith(".zst"):
         import zstandard
 
-        # the file under it is closed by who opened it, after this one: its errors are not to be lost
+        # CompressedOutput closes the file below: its errors are not to be lost
         return cast("IO[bytes]", zstandard.ZstdCompressor().stream_writer(under, closefd=False))
     return cast("IO[bytes]", gzip.GzipFile(filename="", mode="wb", compresslevel=_GZIP_LEVEL, fileobj=under, mtime=0))

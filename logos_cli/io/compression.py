@@ -1,4 +1,4 @@
-"""Decompression by content: gzip, Zstandard, xz and bzip2; other packers are named with their remedy."""
+"""Decompression by content: gzip, Zstandard, xz and bzip2; an error names other packers and the way to unpack."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import IO, Any, cast
 from logos_cli.errors import InputError
 
 SUFFIXES = (".gz", ".zst", ".xz", ".bz2")
-"""File name endings that are taken off before a format's own ending is looked at."""
+"""File name endings that come after a format's own ending."""
 
 _BLOCK = 1 << 16
 
@@ -23,13 +23,13 @@ _UNPACK = {
 }
 
 
-def decompressed(stream: io.BufferedReader, name: str) -> io.BufferedReader:
-    """Return the content of a stream, decompressed if its first bytes say so.
+def decompress(stream: io.BufferedReader, name: str) -> io.BufferedReader:
+    """Return the content of a stream, decompressed if its first bytes are those of a compressed file.
 
     Raises
     ------
     InputError
-        If it is packed in a way that is not read, with the way to unpack it; if it is a tar archive.
+        If it is a tar archive, or packed in a way that logos does not read; the hint is the way to unpack it.
     """
     magic = stream.peek(512)[:512]
     for prefix, (what, remedy) in _UNPACK.items():
@@ -53,7 +53,7 @@ def _refuse_tar(head: bytes, name: str) -> None:
 class _Decompressed(io.RawIOBase):
     """A stream of one or several compressed members, strict about the end of each.
 
-    ``engine`` makes an object with ``decompress``, ``eof`` and ``unused_data``, as :mod:`bz2`, :mod:`lzma`
+    ``engine`` returns an object with ``decompress``, ``eof`` and ``unused_data``, as :mod:`bz2`, :mod:`lzma`
     and :mod:`zlib` have them.
     """
 
@@ -78,7 +78,7 @@ class _Decompressed(io.RawIOBase):
         return size
 
     def _advance(self) -> bool:
-        """Decompress one block more; False at the end of the last member."""
+        """Decompress one more block; return False at the end of the last member."""
         rest = b""
         if self._member.eof:
             rest = self._member.unused_data.lstrip(b"\0")  # tapes and some tools pad with zeros
@@ -104,7 +104,7 @@ class _Decompressed(io.RawIOBase):
 
 
 def _has_more(member: Any) -> bool:
-    """Whether a decompressor can give more without being fed."""
+    """Whether a decompressor can return more without further input."""
     return not getattr(member, "needs_input", True)
 
 
@@ -142,8 +142,8 @@ class _Gzip:
 class _Zstandard:
     """One Zstandard frame with the interface of :class:`bz2.BZ2Decompressor`.
 
-    The library cannot bound what one call gives, and four bytes may stand for 128 KiB: the frame is fed in
-    small slices.
+    The library cannot bound the output of one call, and four bytes may stand for 128 KiB. The frame is therefore
+    fed in small slices, whatever the limit.
     """
 
     _SLICE = 1 << 9
@@ -168,7 +168,7 @@ class _Zstandard:
     def needs_input(self) -> bool:
         return not self._waiting
 
-    def decompress(self, block: bytes, limit: int) -> bytes:  # noqa: ARG002 - bounded by the slice
+    def decompress(self, block: bytes, _limit: int) -> bytes:
         block = self._waiting + block
         self._waiting = block[self._SLICE :]
         return self._inner.decompress(block[: self._SLICE])

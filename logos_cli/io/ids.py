@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class UniqueIds:
-    """Hands out identifiers; one that comes again gets a number: ``P1``, ``P1_2``, ``P1_3``.
+    """Returns identifiers; a repeated one gets a number: ``P1``, ``P1_2``, ``P1_3``.
 
     Only hashes are kept (about 100 bytes a name), so that a file of millions fits.
     """

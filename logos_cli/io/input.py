@@ -1,4 +1,4 @@
-"""Opening files: plain or compressed, and standard input, with the beginning in hand for sniffing."""
+"""Open files, plain or compressed, and standard input, with their first bytes at hand for sniffing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, Self, cast
 from logos_cli import registry
 from logos_cli.errors import InputError
 from logos_cli.io.compression import SUFFIXES as COMPRESSED
-from logos_cli.io.compression import decompressed
+from logos_cli.io.compression import decompress
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -36,8 +36,8 @@ _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 class Input:
     """One file, or standard input, decompressed.
 
-    A byte order mark of UTF-8 is dropped, and in a text whose lines end in a bare CR (classic Mac OS) the
-    CRs become LFs, so that no reader has to know of either.
+    The UTF-8 byte order mark is dropped, and in a text whose lines end in a bare CR (classic Mac OS) the CRs
+    become LFs, so that readers need not handle either.
 
     Parameters
     ----------
@@ -51,8 +51,8 @@ class Input:
     name : str
         The path as given, or ``<stdin>``.
     head : bytes
-        The first 64 KiB of the decompressed content. Of a pipe that carries sentences or records it may be
-        less: whole lines are handed on as they come.
+        The first 64 KiB of the decompressed content. From a pipe that carries sentences or records it may be
+        less: whole lines pass on as they arrive.
 
     Raises
     ------
@@ -81,7 +81,7 @@ class Input:
         return name or self.path.name
 
     def _open(self, stdin: IO[bytes] | None) -> io.BufferedReader:
-        """Open the bytes as they lie on disk."""
+        """Open the file or standard input, without decompression."""
         if self.path is None:
             raw: IO[bytes] | None = stdin
             if raw is None:
@@ -107,9 +107,9 @@ class Input:
             raise InputError(f"cannot be opened: {_reason(error)}", source=self.name) from error
 
     def _begin(self, raw: io.BufferedReader) -> tuple[io.BufferedReader, bytes]:
-        """Return the decompressed content with its first bytes."""
+        """Return the decompressed content and its first bytes."""
         with self._reading():
-            stream = decompressed(raw, self.name)
+            stream = decompress(raw, self.name)
             head = _first_bytes(stream)
         if head.startswith(_UTF16):
             raise InputError(
@@ -127,7 +127,7 @@ class Input:
 
     @cached_property
     def sha256(self) -> str | None:
-        """SHA-256 of the file as it lies on disk; None for standard input, pipes and devices."""
+        """SHA-256 of the file on disk; None for standard input, pipes and devices."""
         if self.path is None:
             return None
         try:
@@ -141,13 +141,13 @@ class Input:
     @cached_property
     def provenance(self) -> dict[str, Any]:
         """Path and SHA-256, as every record of this input carries them; copy before adding to it."""
-        found = {"path": self.name}
+        provenance = {"path": self.name}
         if self.sha256 is not None:
-            found["sha256"] = self.sha256
-        return found
+            provenance["sha256"] = self.sha256
+        return provenance
 
     def read(self) -> bytes:
-        """Return the whole (rest of the) content.
+        """Return the whole content, or what is left of it.
 
         Raises
         ------
@@ -184,7 +184,7 @@ class Input:
                 yield line
 
     def text_lines(self) -> Iterator[str]:
-        """Yield the lines as text without their ends; bytes that are no UTF-8 become U+FFFD."""
+        """Yield the lines as text without their ends; bytes that are not UTF-8 become U+FFFD."""
         for line in self.lines():
             yield line.rstrip(b"\r\n").decode("utf-8", "replace")
 
@@ -201,7 +201,7 @@ class Input:
 
 
 class _Reading:
-    """Turns what reading can raise into an :class:`InputError`."""
+    """Turns the exceptions of reading into an :class:`InputError`."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -223,11 +223,11 @@ def _reason(error: Exception) -> str:
 
 
 class _Forward(io.RawIOBase):
-    """Reads from any binary stream; closing it closes files of ours only."""
+    """Reads from any binary stream."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
-        # a pipe hands on what it has: `read` of a buffered stream would wait for the whole block
+        # `read1` returns what a pipe has; `read` of a buffered stream would wait for the whole block
         self._read = getattr(stream, "read1", stream.read)
 
     def readable(self) -> bool:
@@ -245,7 +245,7 @@ class _Forward(io.RawIOBase):
 
 
 class _Rejoined(io.RawIOBase):
-    """The bytes that were read for sniffing, then the rest of the stream."""
+    """The bytes read for sniffing, then the rest of the stream."""
 
     def __init__(self, head: bytes, rest: IO[bytes], *, bare_cr: bool) -> None:
         self._head = memoryview(head)
@@ -271,7 +271,7 @@ class _Rejoined(io.RawIOBase):
 
 
 def _first_bytes(stream: io.BufferedReader) -> bytes:
-    """Read up to ``HEAD`` bytes; of sentences and records, only what has come, in whole lines."""
+    """Read up to ``HEAD`` bytes; of sentences and records only the whole lines that have arrived."""
     head = b""
     while len(head) < HEAD:
         piece = stream.read1(HEAD - len(head))
@@ -296,30 +296,30 @@ def expand_paths(paths: Iterable[str], skipped: list[tuple[str, str]] | None = N
     Parameters
     ----------
     paths : iterable of str
-        Files; ``-``; directories, which are searched, with all that is below them, for files whose ending
-        (before .gz, .zst, .xz or .bz2) belongs to a format; and lists of files: ``@LIST``, or a file named
-        .ds, .list, .lst or .txt whose first line names a file that exists.
+        Files; ``-``; directories, which are searched recursively for files whose ending (before .gz, .zst, .xz
+        or .bz2) belongs to a format; and lists of files: ``@LIST``, or a file named .ds, .list, .lst or .txt
+        whose first line names a file that exists.
     skipped : list, optional
-        Gets ``(path, reason)`` for every file that was found and left out.
+        Receives ``(path, reason)`` for every file that was found and skipped.
 
     Returns
     -------
     list of str
-        In the order given, directories sorted by name; a file named twice comes once.
+        In the order given, directories sorted by name, without duplicates.
 
     Raises
     ------
     InputError
         If a directory holds no readable file, or a list names none.
     """
-    left_out: list[tuple[str, str]] = [] if skipped is None else skipped
-    found: dict[str, None] = {}
+    skipped = [] if skipped is None else skipped
+    files: dict[str, None] = {}
     for path in paths:
-        for file in _expand(path, left_out):
-            if file in found:
-                left_out.append((file, "named twice"))
-            found[file] = None
-    return list(found)
+        for file in _expand(path, skipped):
+            if file in files:
+                skipped.append((file, "named twice"))
+            files[file] = None
+    return list(files)
 
 
 def _expand(path: str, skipped: list[tuple[str, str]]) -> Iterator[str]:
@@ -341,7 +341,7 @@ def _expand_directory(path: str, skipped: list[tuple[str, str]]) -> list[str]:
     visited: set[str] = set()
     for folder, folders, names in os.walk(path, followlinks=True, onerror=_cannot_list):
         real = os.path.realpath(folder)
-        if real in visited:  # a link to a folder above would be walked for ever
+        if real in visited:  # a link to a parent folder would never end
             folders.clear()
             continue
         visited.add(real)
@@ -373,7 +373,7 @@ def _content_suffix(name: str) -> str:
 
 
 def _is_list(path: str) -> bool:
-    """Whether the first entry of a file names a file that exists: what no format's content does."""
+    """Whether the first entry of a file names a file that exists, which no format's content does."""
     try:
         with Path(path).open("rb") as stream:
             first = next(_entries(stream.read(HEAD)), None)
@@ -391,7 +391,7 @@ def _entries(content: bytes) -> Iterator[str]:
 
 
 def _places(entry: str, listing: str) -> Iterator[Path]:
-    """Yield where an entry may lie: the line or its first column, beside the list or in the working directory."""
+    """Yield the paths that an entry may mean: the line or its first column, beside the list or in the working directory."""
     for name in dict.fromkeys((entry, entry.split("\t")[0].split()[0])):
         if len(name) < 4096 and "\0" not in name:
             yield Path(listing).parent / name
@@ -409,4 +409,4 @@ def _expand_list(path: str, skipped: list[tuple[str, str]]) -> Iterator[str]:
         if place.is_dir():
             yield from _expand_directory(str(place), skipped)
         else:
-            yield str(place)  # one that is missing is reported when it is opened, as any other
+            yield str(place)  # opening it reports a missing file, as for any other argument

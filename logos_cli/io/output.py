@@ -1,4 +1,4 @@
-"""Writing files: under a temporary name first, compressed by extension, renamed when complete."""
+"""Write files under a temporary name, compressed by extension, and rename them when complete."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def suffix_of(path: str | Path) -> str:
 
 
 def is_device(path: str) -> bool:
-    """Whether the path is a device such as ``/dev/stderr``, which is written to and never replaced."""
+    """Whether the path is a device such as ``/dev/stderr``, which is never replaced."""
     return path.startswith("/dev/")
 
 
@@ -57,8 +57,8 @@ def check_output(path: str | None, *, overwrite: bool) -> None:
 def open_output(path: str | None, *, overwrite: bool = False) -> Iterator[IO[str]]:
     """Open a text output; None or ``-`` is standard output.
 
-    A file is written as ``NAME.part`` and renamed when the block ends without an exception; otherwise the
-    part stays, so that nothing is lost.
+    A file is written as ``NAME.part`` and renamed when the block ends without an exception; after an exception
+    ``NAME.part`` stays, so that nothing is lost.
 
     Raises
     ------
@@ -70,11 +70,11 @@ def open_output(path: str | None, *, overwrite: bool = False) -> Iterator[IO[str
         return
     check_output(path, overwrite=overwrite)
     if is_device(path):
-        with _explained(path), Path(path).open("w", encoding="utf-8") as device:
+        with _translate_errors(path), Path(path).open("w", encoding="utf-8") as device:
             yield device
         return
     part = Path(f"{path}.part")
-    with _explained(path):
+    with _translate_errors(path):
         stream: IO[str] = _create(part, Path(path).suffix.lower())
         try:
             yield stream
@@ -92,7 +92,7 @@ def _create(part: Path, suffix: str) -> IO[str]:
 
 
 @contextlib.contextmanager
-def _explained(path: str) -> Iterator[None]:
+def _translate_errors(path: str) -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:

@@ -14,15 +14,15 @@ from logos_cli.objects.base import ObjectType
 class Antibody:
     """One chain, or two of which the first is the heavy one.
 
-    A pair is two blocks in one sentence; the published examples show single chains only (own choice).
+    A pair is two blocks in one sentence (own choice: the published examples show single chains only).
     """
 
     chains: tuple[str, ...]
 
     forms: ClassVar[tuple[Form, ...]] = (Form.ANTIBODY,)
 
-    def to_sentence(self, form: Form = Form.ANTIBODY, level: int = 2) -> Sentence:  # noqa: ARG002
-        """Return one block a chain."""
+    def to_sentence(self, form: Form = Form.ANTIBODY, _level: int = 2) -> Sentence:
+        """Return the sentence of one block a chain."""
         return Sentence(form, tuple(Block(Kind.ANTIBODY, (chain,)) for chain in self.chains))
 
     @classmethod

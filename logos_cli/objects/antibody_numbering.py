@@ -1,7 +1,7 @@
 """Numbering of antibody variable domains, and the regions (CDRs, frameworks) that follow from it.
 
-ANARCII numbers: a small language model inside its package, so nothing is asked of a network or of another program.
-It numbers in the IMGT scheme and converts; the region boundaries are ours, from the definitions below.
+ANARCII, a small language model inside its package, numbers the chains: no network, no other program. It numbers in
+the IMGT scheme and converts; the definitions below set the region boundaries.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ IMGT: Lefranc et al. 2003 (10.1016/S0145-305X(02)00039-3). Chothia: heavy chain 
 Kabat: Kabat et al. 1991.
 """
 
-_LOW_SCORE: Final = 25.0  # below it ANARCII itself asks for a second look; T-cell receptors come out at 20 to 23
+_LOW_SCORE: Final = 25.0  # below it ANARCII itself recommends a check; T-cell receptors score 20 to 23
 _LETTERS: Final = re.compile(r"[A-Z]+")
 _N_KEPT: Final = 1024
-_KNOWN: Final[dict[str, Mapping[str, Any]]] = {}
+_NUMBERED: Final[dict[str, Mapping[str, Any]]] = {}
 
 Regions = dict[str, tuple[int, int]]
-"""Half-open ranges of places, from 0, in the whole chain, by the name of the region."""
+"""Half-open ranges of positions, from 0, in the whole chain, by the name of the region."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class VariableDomain:
     sequence : str
         The whole chain.
     scheme : Scheme
-        What the numbers are of.
+        The scheme of the numbers.
     chain_type : str
         ``H`` (heavy), ``K`` (kappa) or ``L`` (lambda).
     start, end : int
@@ -87,26 +87,26 @@ class VariableDomain:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Numbers as they are written: ``100A``."""
+        """Number and insertion letter of each residue: ``100A``."""
         return tuple(f"{number}{letter}" for number, letter in self.numbers)
 
     @property
     def cdrs(self) -> Regions:
-        """``CDR-H1`` to ``CDR-H3`` (``L`` in light chains) that are there from one end to the other.
+        """The complete ones of ``CDR-H1`` to ``CDR-H3`` (``L`` in light chains).
 
-        A region that the domain begins or ends in is cut off and left out; one without residues is an empty range.
+        A region that the domain begins or ends in is incomplete; one without residues is an empty range.
         """
-        found: Regions = {}
+        cdrs: Regions = {}
         for count, (first, last) in enumerate(_CDRS[self.scheme][self.locus], 1):
             begin = sum(number < first for number, _ in self.numbers)
             end = sum(number <= last for number, _ in self.numbers)
             if begin and end < len(self.numbers):
-                found[f"CDR-{self.locus}{count}"] = (self.start + begin, self.start + end)
-        return found
+                cdrs[f"CDR-{self.locus}{count}"] = (self.start + begin, self.start + end)
+        return cdrs
 
     @property
     def frameworks(self) -> Regions:
-        """``FR-H1`` to ``FR-H4`` (``L`` in light chains): what lies between the CDRs, if all three are there."""
+        """``FR-H1`` to ``FR-H4`` (``L`` in light chains): the stretches between the CDRs, if all three are complete."""
         cdrs = list(self.cdrs.values())
         if len(cdrs) != 3:
             return {}
@@ -121,7 +121,7 @@ def parse_scheme(name: str) -> Scheme:
     Raises
     ------
     UsageError
-        If there is none of that name.
+        If no scheme has that name.
     """
     try:
         return Scheme(name.lower())
@@ -154,7 +154,7 @@ def regions(sequence: str, scheme: str = Scheme.IMGT) -> Regions:
 
 
 def number_chain(sequence: str, scheme: str = Scheme.IMGT) -> VariableDomain:
-    """Return the variable domain of one chain; of several (scFv) the one that ANARCII is surest of.
+    """Return the variable domain of one chain; of several domains (scFv) the one with the highest score.
 
     Raises
     ------
@@ -173,9 +173,9 @@ def number_chain(sequence: str, scheme: str = Scheme.IMGT) -> VariableDomain:
 
 
 def number_chains(sequences: Sequence[str], scheme: str = Scheme.IMGT) -> list[VariableDomain | str]:
-    """Return the variable domain of each chain, or the reason why it has none.
+    """Return the variable domain of each chain, or the reason why a chain has none.
 
-    Chains that occur twice are numbered once.
+    A chain that occurs twice is numbered once.
 
     Raises
     ------
@@ -195,42 +195,42 @@ def _unreadable(sequence: str) -> str:
     return "it holds characters that are no residue letters" if sequence else "it is empty"
 
 
-def _domain(sequence: str, answer: Mapping[str, Any], scheme: Scheme) -> VariableDomain | str:
-    """Read one of ANARCII's answers."""
-    if answer["error"]:
+def _domain(sequence: str, result: Mapping[str, Any], scheme: Scheme) -> VariableDomain | str:
+    """Return the domain that one of ANARCII's results describes, or the reason why there is none."""
+    if result["error"]:
         return "fewer than 50 residues fit a variable domain"
-    if answer["chain_type"] not in "HKL":
-        return f"it looks like a chain of type {answer['chain_type']}"
-    placed = [(number, letter) for number, letter in answer["numbering"] if letter != "-"]
-    start = answer["query_start"]
+    if result["chain_type"] not in "HKL":
+        return f"it looks like a chain of type {result['chain_type']}"
+    placed = [(number, letter) for number, letter in result["numbering"] if letter != "-"]
+    start = result["query_start"]
     end = start + len(placed)
     if "".join(letter for _, letter in placed) != _standard(sequence[start:end]):
-        return "its numbering leaves out residues"
+        return "its numbering skips residues"
     numbers = tuple((number, letter.strip()) for (number, letter), _ in placed)
-    score = round(float(answer["score"]), 2)  # further digits depend on what else was numbered with it
-    return VariableDomain(sequence, scheme, answer["chain_type"], start, end, numbers, score)
+    score = round(float(result["score"]), 2)  # further digits depend on the rest of the batch
+    return VariableDomain(sequence, scheme, result["chain_type"], start, end, numbers, score)
 
 
 def _standard(residues: str) -> str:
-    """Return residues as ANARCII repeats them."""
+    """Return residues as ANARCII writes them."""
     return re.sub("[BOJUZ]", "X", residues)
 
 
 def _numbered(chains: Sequence[str], scheme: Scheme) -> list[Mapping[str, Any]]:
-    """Return ANARCII's answers in order; what it said of a chain is kept, in IMGT numbers, for a while."""
-    new = [chain for chain in chains if chain not in _KNOWN]
+    """Return ANARCII's results in order; the last ``_N_KEPT`` results stay in memory, in IMGT numbers."""
+    new = [chain for chain in chains if chain not in _NUMBERED]
     if new:
-        answers = _anarcii().number({str(index): chain for index, chain in enumerate(new)})
-        _KNOWN.update({chain: answers[str(index)] for index, chain in enumerate(new)})
-    found = [_KNOWN[chain] for chain in chains]
-    for chain in list(_KNOWN)[: max(0, len(_KNOWN) - _N_KEPT)]:
-        del _KNOWN[chain]
-    if scheme is Scheme.IMGT or not found:
-        return found
+        results = _anarcii().number({str(index): chain for index, chain in enumerate(new)})
+        _NUMBERED.update({chain: results[str(index)] for index, chain in enumerate(new)})
+    imgt = [_NUMBERED[chain] for chain in chains]
+    for chain in list(_NUMBERED)[: max(0, len(_NUMBERED) - _N_KEPT)]:
+        del _NUMBERED[chain]
+    if scheme is Scheme.IMGT or not imgt:
+        return imgt
     # not Anarcii.to_scheme, which prints; the function behind it does not
     from anarcii.output_data_processing.schemes import convert_number_scheme
 
-    converted = convert_number_scheme({str(index): each for index, each in enumerate(found)}, scheme.value)
+    converted = convert_number_scheme({str(index): result for index, result in enumerate(imgt)}, scheme.value)
     return list(converted.values())
 
 

@@ -1,4 +1,4 @@
-"""What every scientific object offers, and the way from a sentence to its object."""
+"""The interface of every scientific object, and the object of a sentence."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from logos_cli.grammar import Form, Sentence, emit
 
 @runtime_checkable
 class ScienceObject(Protocol):
-    """An object that the grammar can say.
+    """An object that has a sentence.
 
     ``forms`` lists the sentence forms that it can take, the default first.
     """
 
     forms: ClassVar[tuple[Form, ...]]
 
-    def to_sentence(self, form: Form, level: int = 2) -> Sentence:
-        """Return the tree in the given form; ``level`` (1, 2 or 3) counts for complexes only."""
+    def to_sentence(self, form: Form, level: int = 2, /) -> Sentence:
+        """Return the tree in the given form; only complexes use ``level`` (1, 2 or 3)."""
         ...
 
     @classmethod
     def from_sentence(cls, sentence: Sentence) -> Self:
-        """Return the object that a sentence of one of ``forms`` speaks of."""
+        """Return the object that a sentence of one of ``forms`` describes."""
         ...
 
 
@@ -40,11 +40,7 @@ class ObjectType:
 
 @cache
 def _by_form() -> dict[Form, type[ScienceObject]]:
-    found: dict[Form, type[ScienceObject]] = {}
-    for plugin in registry.load_all("objects").values():
-        for form in plugin.cls.forms:
-            found[form] = plugin.cls
-    return found
+    return {form: plugin.cls for plugin in registry.load_all("objects").values() for form in plugin.cls.forms}
 
 
 def from_sentence(sentence: Sentence) -> ScienceObject:

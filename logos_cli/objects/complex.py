@@ -28,21 +28,23 @@ class Complex:
         Raises
         ------
         UsageError
-            If a complex is asked for and there is no ligand, or a tagged site and no residue is tagged.
+            If the form is a complex and there is no ligand.
+        StructureError
+            If the form needs a tagged residue and there is none.
         """
         if form is Form.SEARCH:
             return Sentence(form, blocks(self.chains, 1), Operator.SEARCH, blocks(self.chains, 2))
-        if form is Form.COMPLEX and self.ligand is None:
-            raise UsageError("without a ligand this is no complex", hint="use --as site or --as search")
+        ligand = self.ligand
+        if form is Form.COMPLEX and ligand is None:
+            raise UsageError("a complex needs a ligand", hint="use --as site or --as search")
         if not any(chain.site for chain in self.chains) and (form is not Form.COMPLEX or level > 1):
             raise StructureError(
                 "no residue is within the cut-off of the ligand", hint="raise --cutoff, or encode with --level 1"
             )
         if form is Form.TRANSFORMATION:
             return Sentence(form, blocks(self.chains, 2), Operator.TRANS, blocks(self.chains, 3))
-        if form is Form.COMPLEX:
-            assert self.ligand is not None
-            return Sentence(form, (*blocks(self.chains, level), molecule_block(self.ligand)), level=level)
+        if form is Form.COMPLEX and ligand is not None:
+            return Sentence(form, (*blocks(self.chains, level), molecule_block(ligand)), level=level)
         return Sentence(form, blocks(self.chains, 2 if form is Form.SITE else 3))
 
     @classmethod
@@ -52,7 +54,7 @@ class Complex:
         Raises
         ------
         StructureError
-            If the two sides of a search or transformation speak of different proteins or sites.
+            If the two sides of a search or transformation describe different proteins or sites.
         """
         left = tuple(Protein.from_block(block) for block in sentence.left if block.kind is Kind.PROTEIN)
         ligand = next((block.payload for block in sentence.left if block.kind is Kind.MOLECULE), None)

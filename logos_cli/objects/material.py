@@ -25,7 +25,7 @@ class Material:
     Attributes
     ----------
     metal : str
-        SMILES of the metal node; several different nodes are parted by dots, sorted by exact mass.
+        SMILES of the metal node; dots separate several nodes, sorted by exact mass.
     linkers : tuple of str
         SMILES of the linkers, sorted by exact mass, duplicates kept.
     """
@@ -35,7 +35,7 @@ class Material:
 
     forms: ClassVar[tuple[Form, ...]] = (Form.MATERIAL,)
 
-    def to_sentence(self, form: Form = Form.MATERIAL, level: int = 2) -> Sentence:  # noqa: ARG002
+    def to_sentence(self, form: Form = Form.MATERIAL, _level: int = 2) -> Sentence:
         """Return the sentence: the metal block, then one molecule block per linker."""
         parts = (Block(Kind.METAL, (self.metal,)), *map(molecule_block, self.linkers))
         return Sentence(form, (Block(Kind.MATERIAL, parts),))
@@ -53,17 +53,17 @@ class Material:
 
 
 def material_from_blocks(nodes: Sequence[str], linkers: Sequence[str]) -> Material:
-    """Return the framework of the given building blocks, written the one way that sentences use.
+    """Return the framework of the given building blocks, in the canonical form that sentences use.
 
     Metal nodes keep the conventions of MOFid: single bonds, every atom in brackets with its hydrogens, no
     charges (``[Zn][O]([Zn])([Zn])[Zn]``). Linkers become canonical SMILES; the radicals that MOFid writes for
-    azolates, phenolates and bridging hydroxide become the ions that they are. Both are sorted by exact mass
-    (hydrogens counted), then by SMILES; repeated blocks are kept.
+    azolates, phenolates and bridging hydroxide become ions. Nodes and linkers are sorted by exact mass (with
+    hydrogens), then by SMILES; repeated blocks stay.
 
     Parameters
     ----------
     nodes : sequence of str
-        SMILES of the metal nodes; one with dots counts as several.
+        SMILES of the metal nodes; a SMILES with dots is several nodes.
     linkers : sequence of str
         SMILES of the linkers.
 
@@ -81,7 +81,7 @@ def material_from_blocks(nodes: Sequence[str], linkers: Sequence[str]) -> Materi
 
 @lru_cache(maxsize=1 << 15)
 def _canonical_node(smiles: str) -> tuple[float, str]:
-    """Return exact mass and canonical SMILES of a node, whose valences RDKit would not accept."""
+    """Return exact mass and canonical SMILES of a node without sanitizing it: RDKit refuses its valences."""
     from rdkit import Chem, rdBase
     from rdkit.Chem.rdMolDescriptors import CalcExactMolWt
 
@@ -114,10 +114,10 @@ def _canonical_linker(smiles: str) -> tuple[float, str]:
 
 
 def _without_radicals(smiles: str) -> Mol | None:
-    """Return a linker whose radicals are artefacts of perception as the ion that it is, or None.
+    """Return the ion that a linker with radicals stands for, or None.
 
-    MOFid writes 2-methylimidazolate as ``CC1=NC=C[N]1``. Its connections are right, so orders and charges
-    are assigned anew, as for a crystal structure. A carbon that lost its hydrogens gets them back.
+    MOFid writes 2-methylimidazolate as ``CC1=NC=C[N]1``. Its connections are right: bond orders and charges are
+    perceived again, as for a crystal structure. A carbon that lost its hydrogens gets them back.
     """
     from rdkit import Chem
 
@@ -139,7 +139,7 @@ def _without_radicals(smiles: str) -> Mol | None:
 
 
 _BRANCHED = 3
-"""Bonds of a carbon from which on crystal structures seldom lack its hydrogen."""
+"""A carbon with this many bonds or more seldom lacks its hydrogen in a crystal structure."""
 _TRIPLE = 3
 
 

@@ -23,7 +23,7 @@ class Molecule:
 
     forms: ClassVar[tuple[Form, ...]] = (Form.MOLECULE,)
 
-    def to_sentence(self, form: Form = Form.MOLECULE, level: int = 2) -> Sentence:  # noqa: ARG002
+    def to_sentence(self, form: Form = Form.MOLECULE, _level: int = 2) -> Sentence:
         """Return the sentence of one block."""
         return Sentence(form, (molecule_block(self.smiles),))
 

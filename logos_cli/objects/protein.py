@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from logos_cli.errors import MoleculeError
+from logos_cli.errors import GrammarError, MoleculeError
 from logos_cli.grammar import Block, Form, Pocket, Sentence
 from logos_cli.grammar.spec import Kind
 from logos_cli.objects.base import ObjectType
@@ -36,7 +36,7 @@ RESIDUE_SMILES = {
     "X": "*C(N)C(=O)O",
     "Y": "N[C@@H](Cc1ccc(O)cc1)C(=O)O",
 }
-"""Canonical isomeric SMILES (RDKit) of the free L-amino acids; B, J and Z are written as X."""
+"""Canonical isomeric SMILES (RDKit) of the free L-amino acids; B, J and Z share that of X."""
 
 _LETTER = {smiles: letter for letter, smiles in RESIDUE_SMILES.items()}
 
@@ -47,12 +47,12 @@ def residue_smiles(letter: str) -> str:
 
 
 def residue_letter(smiles: str) -> str:
-    """Return the letter of an expanded residue, whatever way its SMILES is written.
+    """Return the letter of an expanded residue; its SMILES need not be canonical.
 
     Raises
     ------
     MoleculeError
-        If it is none of the amino acids of :data:`RESIDUE_SMILES`.
+        If the SMILES is none of the amino acids of :data:`RESIDUE_SMILES`.
     """
     if letter := _LETTER.get(smiles):
         return letter
@@ -62,7 +62,7 @@ def residue_letter(smiles: str) -> str:
         molecule = Chem.MolFromSmiles(smiles)
     if molecule is not None and (letter := _LETTER.get(Chem.MolToSmiles(molecule))):
         return letter
-    raise MoleculeError(f"{smiles} is no amino acid that a residue letter stands for")
+    raise MoleculeError(f"{smiles} is not an amino acid with a residue letter")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +108,15 @@ class Protein:
             if isinstance(part, Pocket):
                 run = residue_letter(part.payload) if part.expanded else part.payload
                 site.extend(range(length, length + len(run)))
-            else:
-                assert isinstance(part, str)
+            elif isinstance(part, str):
                 run = part
+            else:
+                raise GrammarError("a protein holds no further block", text=part.payload, span=part.span)
             letters.append(run)
             length += len(run)
         return cls("".join(letters), tuple(site))
 
-    def to_sentence(self, form: Form = Form.PROTEIN, level: int = 2) -> Sentence:  # noqa: ARG002
+    def to_sentence(self, form: Form = Form.PROTEIN, _level: int = 2) -> Sentence:
         """Return the plain sentence; tagged residues belong to a :class:`~.complex.Complex`."""
         return Sentence(form, (self.block(1),))
 

@@ -1,4 +1,4 @@
-"""Reactions: reactants and what they become."""
+"""Reactions: reactants and their product."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Reaction:
 
     forms: ClassVar[tuple[Form, ...]] = (Form.REACTION, Form.RETROSYNTHESIS)
 
-    def to_sentence(self, form: Form = Form.REACTION, level: int = 2) -> Sentence:  # noqa: ARG002
+    def to_sentence(self, form: Form = Form.REACTION, _level: int = 2) -> Sentence:
         """Return the sentence read forward (``reaction``) or backward (``retrosynthesis``)."""
         reactants = tuple(map(molecule_block, self.reactants))
         product = (molecule_block(self.product),)

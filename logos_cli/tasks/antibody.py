@@ -1,4 +1,4 @@
-"""Antibody chains, from nothing, from their first residues, or a light chain for a heavy one."""
+"""Antibody chains: without a prompt, from their first residues, or a light chain for a heavy one."""
 
 from __future__ import annotations
 
@@ -14,39 +14,37 @@ from logos_cli.objects.antibody import Antibody
 from logos_cli.objects.base import ScienceObject
 from logos_cli.objects.protein import Protein
 from logos_cli.tasks.base import SAMPLES, Collector, PromptInfo, PromptSentence, Task, TaskOption
-from logos_cli.tasks.design.cdr import DesignOpening, Lengths, parse_lengths, parse_names, plan_design, read_light_chain
+from logos_cli.tasks.design.cdr import DesignPrompt, Lengths, parse_lengths, parse_names, plan_design, read_light_chain
 from logos_cli.tasks.ranking import TOP_SAMPLES, RankingCollector
 
-_CDR = TaskOption(
-    "cdr", str, "Design these loops of the antibody that is given, and keep the rest.", metavar="H3|H1,H2,L3"
-)
+_CDR = TaskOption("cdr", str, "Design these CDRs of the given antibody and keep the rest.", metavar="H3|H1,H2,L3")
 _LENGTH = TaskOption(
     "length",
     str,
-    "Residues of a designed loop: 12, 8-20, or for each H1:8,H3:8-20.",
+    "Number of residues of a designed CDR: 12, 8-20, or for each H1:8,H3:8-20.",
     metavar="8-20",
-    shown_default="as it was",
+    shown_default="as in the given antibody",
 )
 _SCHEME = TaskOption(
-    "scheme", str, "Numbering that says where the loops are.", default="imgt", choices=("imgt", "chothia", "kabat")
+    "scheme", str, "Numbering scheme that defines the CDRs.", default="imgt", choices=("imgt", "chothia", "kabat")
 )
 _LIGHT = TaskOption(
     "light",
     str,
-    "The light chain of every heavy chain that is given: a FASTA file of one, or residues.",
+    "The light chain for every given heavy chain: a FASTA file with one sequence, or residues.",
     metavar="FILE|TEXT",
 )
 
 
 class AntibodyTask(Task):
-    """Continues the last chain of a prompt; a heavy chain and an opening tag ask for the light one."""
+    """Continues the last chain of a prompt; after a heavy chain and an opening tag, writes the light chain."""
 
     name = "antibody"
     help = "An antibody chain, or the light chain for a heavy one."
     details = (
-        "A sequence is continued; a whole heavy chain and an opening tag ask for the light one. With --cdr, loops are "
-        "designed: ANARCII finds them, the framework is kept, and the designs are ranked, each once, by the "
-        "log-likelihood of all that follows the first free residue, so that the right context counts."
+        "The model continues a sequence; after a whole heavy chain and an opening tag it writes the light chain. "
+        "With --cdr it designs CDRs: ANARCII locates them, the framework stays, and each distinct design is ranked by "
+        "the log-likelihood of everything after the first designed residue, so that the right context counts."
     )
     prompts = "the first residues: a sequence or a FASTA file"
     examples = (
@@ -71,15 +69,15 @@ class AntibodyTask(Task):
 
     @property
     def restricting(self) -> str | None:
-        """The framework of a design is kept."""
+        """``--cdr``, which fixes the framework."""
         return "--cdr" if self.chosen["cdr"] is not None else None
 
     def check(self) -> None:
-        """Read what is to be designed, and the light chain."""
+        """Parse the CDRs and lengths, and read the light chain."""
         if self.chosen["cdr"] is None:
             for name in ("length", "light"):
                 if self.chosen[name] is not None:
-                    raise UsageError(f"--{name} is that of a design", hint="say what to design with --cdr")
+                    raise UsageError(f"--{name} needs --cdr", hint="name the CDRs to design with --cdr")
             return
         self._names = parse_names(self.chosen["cdr"])
         self._lengths = parse_lengths(self.chosen["length"], self._names)
@@ -91,50 +89,50 @@ class AntibodyTask(Task):
             raise MissingError("numbering antibodies needs ANARCII", hint=INSTALL)
 
     def collector(self, prompt: PromptInfo) -> Collector | None:
-        """Return what ranks designs and edits, or antibodies if that is asked for."""
+        """Return the collector that ranks designs or edits; with ``top``, one that ranks antibodies."""
         if self.chosen["samples"]:
             return None
         from logos_cli.tasks.design.variants import DesignCollector, EditCollector
 
         top = self.chosen["top"]
-        if isinstance(prompt.sentence, DesignOpening):
+        if isinstance(prompt.sentence, DesignPrompt):
             return DesignCollector(prompt, prompt.sentence.design, top)
-        if prompt.sentence.wild_type is not None:
-            return EditCollector(prompt, Kind.ANTIBODY, top)
+        if (wild_type := prompt.sentence.wild_type) is not None:
+            return EditCollector(prompt, wild_type, Kind.ANTIBODY, top)
         return RankingCollector(prompt, top) if top is not None else None
 
     def from_nothing(self) -> PromptSentence:
         """Return the opening tag."""
         return self.from_beginning(Kind.ANTIBODY.start)
 
-    def from_object(self, item: ScienceObject, level: int | None = None) -> PromptSentence:  # noqa: ARG002
-        """Take the last chain as the beginning of a longer one, a chain before it as it is."""
+    def from_object(self, item: ScienceObject, _level: int | None = None) -> PromptSentence:
+        """Continue the last chain; a chain before it is context."""
         if isinstance(item, Protein):
             item = Antibody((item.sequence,))
         if not isinstance(item, Antibody):
             raise self.refuse(item)
         if self._names:
             chains = (*item.chains, *self._light)
-            return DesignOpening.of(plan_design(chains, self._names, self.chosen["scheme"], self._lengths))
+            return DesignPrompt.of(plan_design(chains, self._names, self.chosen["scheme"], self._lengths))
         *whole, last = item.chains
         before = "".join(f"{Kind.ANTIBODY.start}{chain}{Kind.ANTIBODY.end}" for chain in whole)
         return self.from_beginning(before + Kind.ANTIBODY.start + last)
 
     def from_beginning(self, text: str) -> PromptSentence:
-        """Take a block that is open, or after a whole block another one that is."""
+        """Continue an open block, alone or after a whole block."""
         if self._names:
             raise UsageError("a design needs an antibody", hint=f"give {self.prompts}, with whole chains")
         n_chains = text.count(Kind.ANTIBODY.start)
         return PromptSentence(text, grammar(" ".join(["antibody_block"] * max(1, n_chains))), end=Kind.ANTIBODY.end)
 
     def from_payload(self, text: str) -> PromptSentence:
-        """Take residues; of a design, whole chains parted by a colon."""
+        """Continue residues; a design takes whole chains separated by a colon."""
         if self._names:
             return self.from_object(Antibody(tuple(text.split(":"))))
         return self.from_beginning(Kind.ANTIBODY.start + text)
 
     def known(self, item: ScienceObject) -> str:
-        """Return the chains of an antibody, or of what a FASTA file holds: a protein, as far as that can tell."""
+        """Return the chains of an antibody, or the one chain of a FASTA entry, which is read as a protein."""
         return super().known(Antibody((item.sequence,)) if isinstance(item, Protein) else item)
 
     def judge(self, sentence: Sentence) -> str:

@@ -1,8 +1,8 @@
-"""What a task is: it opens a sentence, judges the completed one, and may put the samples of a prompt together.
+"""A task turns a prompt into the beginning of a sentence, judges the completed one, and may combine its samples.
 
 A prompt is an object (read from a file), a sentence, the beginning of one, or a bare sequence or SMILES. Each
-task says which objects it takes and what it makes of them. Task modules are loaded for the help: what they need
-of RDKit, NumPy and the like they import where they use it.
+task decides which objects it accepts and which sentence each begins. The help loads all task modules: they import
+RDKit, NumPy and other heavy libraries inside functions.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from logos_cli.errors import GrammarError, Span, UsageError
 from logos_cli.grammar import Form, Sentence, parse, parse_prefix
 from logos_cli.objects.base import ScienceObject, from_sentence, to_text
 from logos_cli.records import Record
-from logos_cli.tasks.options import SAMPLES, TaskOption, checked_options
+from logos_cli.tasks.options import SAMPLES, TaskOption, option_values
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -34,16 +34,15 @@ class PromptSentence:
     Attributes
     ----------
     text : str
-        What the model reads.
+        The text that the model reads.
     grammar : str
-        Lark text for ``text[given_from:]`` and what follows it. What stands before is context that has been
-        checked already.
+        Lark text for ``text[given_from:]`` and its completion. The text before is context that has been checked.
     end : str, optional
-        The tag whose ``n_ends``-th coming ends an unconstrained answer; None leaves that to the EOS token.
+        The tag whose ``n_ends``-th occurrence ends an unconstrained completion; None leaves that to the EOS token.
     wild_type : str, optional
-        Of an edit, the sequence that is varied.
+        The sequence that an edit varies.
     drawn : callable, optional
-        Makes the grammar of one sample from a source of randomness of its own; it permits nothing that ``grammar``
+        Returns the grammar of one sample, drawn with the generator it is given; it permits nothing that ``grammar``
         does not.
     """
 
@@ -56,12 +55,12 @@ class PromptSentence:
     drawn: Callable[[Generator], str] | None = None
 
     def checked(self) -> PromptSentence:
-        """Return self if the text is well formed as far as it goes, and the grammar can go on from there.
+        """Return self if the text is well formed and the grammar allows a continuation.
 
         Raises
         ------
         GrammarError
-            If it cannot, with the place in ``text``.
+            If not, with the place in ``text``.
         """
         from logos_cli.engine.constraint import check_prompt
 
@@ -69,7 +68,6 @@ class PromptSentence:
         try:
             unfinished = check_prompt(self.grammar, self.text[self.given_from :])
         except GrammarError as error:
-            assert error.span is not None
             span = Span(error.span.start + self.given_from, error.span.end + self.given_from)
             raise GrammarError(error.message, text=self.text, span=span) from error
         if not unfinished:
@@ -84,15 +82,16 @@ class PromptSentence:
 
 @dataclass(frozen=True, slots=True)
 class PromptInfo:
-    """One prompt of a run, as a collector knows it.
+    """One prompt of a run, for its collector.
 
     Attributes
     ----------
     id : str
-        The prompt's; samples are numbered after it.
-    sentence : OpenSentence
+        The prompt's id, with which those of its samples begin.
+    sentence : PromptSentence
+        The beginning of the sentence.
     source : mapping
-        Where the prompt came from; of a structure, ``residues`` maps the letters to residues of the file.
+        Provenance of the prompt; for a structure, ``residues`` maps the letters to residues of the file.
     """
 
     id: str
@@ -101,45 +100,45 @@ class PromptInfo:
 
 
 class Collector(ABC):
-    """Puts together the samples of one prompt: ranked sites, ranked sets of reactants.
+    """Combines the samples of one prompt: into ranked sites, ranked sets of reactants.
 
     The run calls :meth:`add` for every sample, in the order of their numbers, then :meth:`questions` once and
-    :meth:`answer` for each completion of a question, and at last :meth:`results`.
+    :meth:`answer` for each completion of a question, and finally :meth:`results`.
     """
 
     @abstractmethod
-    def add(self, record: Record, answer: str | None, sentence: Sentence | None) -> None:
-        """Take a sample.
+    def add(self, record: Record, answer: str | None, sentence: Sentence | None, /) -> None:
+        """Add a sample.
 
         Parameters
         ----------
         answer : str, optional
-            What :meth:`Task.judge` returned; None if the sample is not valid.
+            The value of :meth:`Task.judge`; None if the sample is not valid.
         sentence : Sentence, optional
             The parsed sample; None if it is not well formed.
         """
 
     def questions(self) -> Sequence[PromptSentence]:
-        """Return further sentences for the same model to complete before the results, each once; by default none.
+        """Return further sentences that the same model completes once before the results; by default none.
 
-        The likeliest token is taken each time, whatever the run's sampling; they take no part in its account.
+        The model completes them greedily, whatever the run's sampling. The run's tally does not count them.
         """
         return ()
 
-    def answer(self, number: int, text: str, logp: float | None) -> None:  # noqa: B027 - most ask nothing
-        """Take the completed text of the question of this number, from 0; it may be cut or malformed.
+    def answer(self, number: int, text: str, logp: float | None, /) -> None:  # noqa: B027 - most ask nothing
+        """Receive the completed text of a question by its number, from 0; it may be cut or malformed.
 
         Parameters
         ----------
         logp : float, optional
-            Log-probability, in nats, of what the model wrote; None where the model's server does not tell.
+            Log-probability, in nats, of the completion; None where the model's server does not report it.
         """
 
     @abstractmethod
     def results(self) -> Iterable[Record]:
-        """Yield what the samples say together, the best first.
+        """Yield the results of all samples together, the best first.
 
-        The run adds to each record the prompt's ``source`` and what ``sample`` says of every record.
+        The run adds the prompt's ``source`` and the common part of ``sample`` to each record.
         """
 
 
@@ -149,42 +148,42 @@ class Task(ABC):
     Attributes
     ----------
     name, help : str
-        As the command line shows them.
+        Name and first line of the help.
     details : str
-        What the help says after the first line.
+        The help after the first line.
     examples : tuple of str
         Command lines for the help; each begins with ``logos generate NAME``.
     prompts : str
-        What the prompt is, for the help and for the error where it is missing.
+        Description of the prompt, for the help and for the error where it is missing.
     form : Form
         The form of the completed sentence.
     reads_as : Form, optional
-        What to take a prompt file's content for, where it leaves a choice.
+        The form to read a prompt file as, where its content allows several.
     read_options : tuple of str
-        Those of ``ReadOptions`` that concern files of its prompts: ``ligand``, ``cutoff_angstrom``, ``chains``,
+        Fields of ``ReadOptions`` that apply to its prompt files: ``ligand``, ``cutoff_angstrom``, ``chains``,
         ``column``.
     prompt_spellings : tuple of str
-        What ``--prompt`` is called besides.
+        Further names of ``--prompt``.
     restrictions : tuple of str
-        What the answer can be restricted by: ``template``, ``edit``.
+        Options that can restrict the completion: ``template``, ``edit``.
     compared : bool
-        Whether an answer can be looked up in a reference set.
+        Whether answers can be compared with a reference set.
     preset : Sampling
-        How to sample unless told otherwise.
+        Default sampling parameters.
     n_samples : int
-        Samples of each prompt unless told otherwise.
+        Default number of samples of each prompt.
     collects : str
-        What its collectors' results are called (``sites``); empty if it has none.
+        Name of its collectors' results (``sites``); empty if it has none.
     writers : mapping
-        Writers of its results by the ending of the output, where it is another one than for samples.
+        Writers of its results by the ending of the output, where they differ from those of samples.
     docks : bool
-        Whether its results are ligands for a structure, which can be docked at once.
+        Whether its results are ligands for a structure, which ``--dock`` can dock.
     restricting : str, optional
-        The one of its own options, if it was chosen, that fixes parts of the answer as a template does.
+        The option of its own, if chosen, that fixes parts of the completion as a template does.
     options : tuple of TaskOption
         Its own options.
     chosen : dict
-        Their values.
+        Values of its own options.
     """
 
     name: ClassVar[str]
@@ -206,22 +205,22 @@ class Task(ABC):
     options: ClassVar[tuple[TaskOption, ...]] = ()
 
     def __init__(self, **chosen: Any) -> None:
-        self.chosen = checked_options(self.name, self.options, chosen)
+        self.chosen = option_values(self.name, self.options, chosen)
 
     def configure(self, **chosen: Any) -> Self:
-        """Return the task with options of its own chosen.
+        """Return the task with these values of its own options.
 
         Raises
         ------
         UsageError
-            If it has no such option, or a value or a combination cannot be used.
+            If it has no such option, or refuses a value or a combination.
         """
         task = type(self)(**chosen)
         task.check()
         return task
 
     def check(self) -> None:  # noqa: B027 - most options exclude nothing
-        """Refuse options that do not go together, before anything is read.
+        """Refuse options that exclude each other, before any file is read.
 
         Raises
         ------
@@ -231,39 +230,39 @@ class Task(ABC):
 
     @property
     def changed(self) -> dict[str, Any]:
-        """The options that are not at their defaults, as records tell them."""
+        """The options with values other than their defaults, which records report."""
         defaults = {option.name: option.default for option in self.options}
         return {name: value for name, value in self.chosen.items() if value != defaults[name]}
 
     @property
     def restricting(self) -> str | None:
-        """By default, none of its own options restricts the answer."""
+        """By default None: no option of its own restricts the completion."""
         return None
 
     def entries(self, entries: Iterator[Entry]) -> Iterator[Entry]:
-        """Return the entries of one prompt file as this task takes them: by default as they are.
+        """Return the entries of one prompt file that the task uses as prompts; by default all, unchanged.
 
-        A task that needs to know where residues stand in the file, or takes a file's chains together, does it here.
+        A task that needs the residue numbers of the file, or joins the chains of a file, overrides this method.
         """
         return entries
 
-    def collector(self, prompt: PromptInfo) -> Collector | None:  # noqa: ARG002
-        """Return what puts the samples of a prompt together; None if they are the result."""
+    def collector(self, _prompt: PromptInfo, /) -> Collector | None:
+        """Return the collector of a prompt's samples; None if the samples themselves are the result."""
         return None
 
     def from_nothing(self) -> PromptSentence:
-        """Return the beginning without a prompt.
+        """Return the beginning of a sentence without a prompt.
 
         Raises
         ------
         UsageError
-            If the task needs one.
+            If the task needs a prompt.
         """
         raise UsageError(f"{self.name} needs a prompt", hint=f"give {self.prompts} with --prompt")
 
     @abstractmethod
-    def from_object(self, item: ScienceObject, level: int | None = None) -> PromptSentence:
-        """Return the beginning that an object makes.
+    def from_object(self, item: ScienceObject, level: int | None = None, /) -> PromptSentence:
+        """Return the sentence that begins with an object.
 
         Parameters
         ----------
@@ -273,38 +272,37 @@ class Task(ABC):
         Raises
         ------
         UsageError
-            If the task takes no such object.
+            If the task does not accept such an object.
         """
 
     @abstractmethod
     def from_beginning(self, text: str) -> PromptSentence:
-        """Return the beginning that is given as text; it begins with a tag and is no complete sentence."""
+        """Return the sentence that begins with a text, which starts with a tag and is not a complete sentence."""
 
     @abstractmethod
     def from_payload(self, text: str) -> PromptSentence:
-        """Return the beginning for a bare sequence or SMILES."""
+        """Return the sentence that begins with a bare sequence or SMILES."""
 
     def from_text(
-        self,
-        text: str,
-        level: int | None = None,
-        source: Mapping[str, Any] | None = None,  # noqa: ARG002
+        self, text: str, level: int | None = None, _source: Mapping[str, Any] | None = None, /
     ) -> PromptSentence:
-        """Return the beginning for any text: a sentence, the beginning of one, or a bare payload.
+        """Return the sentence that begins with a text: a sentence, the beginning of one, or a bare payload.
 
         Parameters
         ----------
+        level : int, optional
+            Level at which a complex is written; None keeps that of the text, or lets the task choose.
         source : mapping, optional
-            Of a record: where its sentence came from.
+            Provenance of a record's sentence.
 
         Raises
         ------
         GrammarError
             If the text cannot begin a sentence of this task, with the place.
         UsageError
-            If it is a sentence that this task does not take.
+            If it is a sentence that this task does not accept.
         """
-        if not text.startswith("<"):  # a near tag is no payload either: parsing says which tag was meant
+        if not text.startswith("<"):  # a misspelt tag is not a payload either: the parser reports the nearest tag
             return self.from_payload(text).checked()
         try:
             sentence = parse(text)
@@ -313,12 +311,12 @@ class Task(ABC):
         return self.from_object(from_sentence(sentence), level or _level(sentence)).checked()
 
     def known(self, item: ScienceObject) -> str:
-        """Return what :meth:`judge` would for an object of a reference set.
+        """Return the value of :meth:`judge` for an object of a reference set.
 
         Raises
         ------
         LogosError
-            If the object is none that this task's answers can be compared with.
+            If the task's answers cannot be compared with such an object.
         """
         if self.form not in item.forms:
             kind = type(item).__name__.lower()
@@ -332,7 +330,7 @@ class Task(ABC):
         Returns
         -------
         str
-            What is compared to tell repeated answers: the answer in its canonical writing.
+            The answer in canonical form, which is equal for repeated answers.
 
         Raises
         ------
@@ -340,16 +338,16 @@ class Task(ABC):
             If the answer is not valid, with the reason.
         """
 
-    def scores(self, sentence: Sentence) -> dict[str, dict[str, Any]]:  # noqa: ARG002
-        """Return what the record of a valid sample says of it besides, as in ``Record.scores``; by default nothing."""
+    def scores(self, _sentence: Sentence, /) -> dict[str, dict[str, Any]]:
+        """Return further scores of a valid sample, as in ``Record.scores``; by default none."""
         return {}
 
     def refuse(self, item: ScienceObject) -> UsageError:
-        """Return the error for an object that the task does not take."""
+        """Return the error for an object that the task does not accept."""
         kind = type(item).__name__.lower()
         return UsageError(f"{self.name} takes no {kind} as its prompt", hint=f"it takes {self.prompts}")
 
 
 def _level(sentence: Sentence) -> int | None:
-    """Return the level at which a sentence speaks of a site; None where it is no site."""
+    """Return the level of a site or complex; None for other sentences."""
     return {Form.COMPLEX: sentence.level, Form.SITE: 2, Form.EXPANDED: 3}.get(sentence.form)

@@ -1,4 +1,4 @@
-"""Options that a task declares as data: the command line and Python offer the same ones, checked in one place."""
+"""Options that a task declares as data, the same on the command line and in Python, checked in one place."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ class TaskOption:
     Attributes
     ----------
     name : str
-        The keyword in Python; on the command line with hyphens, ``max_mutations`` as ``--max-mutations``.
+        The keyword in Python; on the command line ``max_mutations`` is ``--max-mutations``.
     type : type
-        ``str``, ``int``, ``float`` or ``bool``, of one value.
+        Type of one value: ``str``, ``int``, ``float`` or ``bool``.
     help : str
-        A sentence.
+        One sentence of help.
     default : object
-        The value where none is given; None says that there is none.
+        The value where none is given; None if there is no default.
     metavar : str, optional
-        What stands for the value in the help.
+        Placeholder of the value in the help.
     shown_default : str, optional
-        The default in words, where the value does not speak for itself.
+        The default in words, where the value does not explain itself.
     spellings : tuple of str
         Further spellings on the command line: ``("-x", "--other")``.
     choices : tuple of str
-        The values that are permitted, where these are few.
+        The permitted values; empty permits all.
     least, most : float, optional
         Range of a number.
     repeated : bool
-        May be given several times; its value is a tuple.
+        Whether it may be given several times; its value is then a tuple.
     """
 
     name: str
@@ -55,30 +55,30 @@ class TaskOption:
         """The spelling on the command line."""
         return f"--{self.name.replace('_', '-')}"
 
-    def checked(self, value: Any) -> Any:
-        """Return a value as the task wants it.
+    def check_value(self, value: Any) -> Any:
+        """Return the value for the task; the default for None, a tuple for a repeated option.
 
         Raises
         ------
         UsageError
-            If it is of another type, none of the choices, or out of range.
+            If the value has the wrong type, is none of the choices, or is out of range.
         """
         if value is None:
             return self.default
         if not self.repeated:
-            return self._one(value)
+            return self._check_single(value)
         if isinstance(value, str) or not isinstance(value, Sequence):
             value = (value,)
-        return tuple(map(self._one, value))
+        return tuple(map(self._check_single, value))
 
-    def _one(self, value: Any) -> Any:
+    def _check_single(self, value: Any) -> Any:
         wanted = (int, float) if self.type is float else self.type
         if not isinstance(value, wanted) or (isinstance(value, bool) and self.type is not bool):
             raise UsageError(f"{self.flag} is {value!r}; it must be {_KINDS[self.type]}")
         if self.choices and value not in self.choices:
             near = get_close_matches(str(value), self.choices, n=1)
             hint = f"did you mean {near[0]}?" if near else f"choose {', '.join(self.choices)}"
-            raise UsageError(f"{self.flag} knows no {value!r}", hint=hint)
+            raise UsageError(f"{self.flag} has no choice {value!r}", hint=hint)
         if not isinstance(value, str) and not self._is_within(value):
             raise UsageError(f"{self.flag} is {value}; it must be {self._range}")
         return value
@@ -96,13 +96,13 @@ class TaskOption:
 _KINDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
 
 SAMPLES = TaskOption(
-    "samples", bool, "Write the samples as they come, not what is made of them together.", default=False
+    "samples", bool, "Write the samples themselves, not the results that are combined from them.", default=False
 )
-"""For tasks whose samples are put together: what switches that off."""
+"""Switches off the combination of samples, for tasks that have a collector."""
 
 
-def checked_options(task: str, options: Sequence[TaskOption], chosen: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of all options of a task, defaults where nothing was chosen.
+def option_values(task: str, options: Sequence[TaskOption], chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of all options of a task, with defaults for the others.
 
     Raises
     ------
@@ -115,4 +115,4 @@ def checked_options(task: str, options: Sequence[TaskOption], chosen: Mapping[st
             near = get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(known) or 'none of its own'}"
             raise UsageError(f"{task} has no option {name!r}", hint=hint)
-    return {name: option.checked(chosen.get(name)) for name, option in known.items()}
+    return {name: option.check_value(chosen.get(name)) for name, option in known.items()}

@@ -1,4 +1,4 @@
-"""Proteins, from nothing or from their first residues."""
+"""Proteins, without a prompt or from their first residues."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 _ORACLE = TaskOption(
     "oracle",
     str,
-    "Rank by fitness: what predict() of the model in this file says, or the numbers that this command writes, one a "
-    "line, for the sequences that it reads. A model file is code, and loading it runs it: trust its source.",
+    "Rank by fitness, predicted by predict() of the model in this file, or by this command, which reads sequences and "
+    "writes one number a line. A model file is code, and loading it runs it: trust its source.",
     metavar="MODEL.joblib|COMMAND",
 )
 _ORACLE_INPUT = TaskOption(
     "oracle_input",
     str,
-    "What the oracle is given; auto: one-hot rows if the model has 20 features a residue, else "
-    "sequences, to a command one a line.",
+    "Input of the oracle; auto: one-hot rows if the model has 20 features a residue, else sequences, for a command "
+    "one a line.",
     default="auto",
     choices=("auto", "one-hot", "sequence", "fasta"),
 )
@@ -40,8 +40,8 @@ class ProteinTask(Task):
     name = "protein"
     help = "A protein, or the rest of its sequence."
     details = (
-        "A sequence is continued. With --edit, variants of a wild type are ranked, each once, by the log-likelihood of "
-        "the whole sequence, or by --oracle; records tell mutations and log-likelihood ratio."
+        "The model continues a sequence. With --edit, each distinct variant of a wild type is ranked by the "
+        "log-likelihood of the whole sequence, or by --oracle; records report mutations and log-likelihood ratio."
     )
     prompts = "the first residues: a sequence or a FASTA file"
     examples = (
@@ -63,27 +63,29 @@ class ProteinTask(Task):
         self._oracle: Oracle | None = None
 
     def check(self) -> None:
-        """Find the oracle; it is not asked yet."""
-        oracle, given = self.chosen["oracle"], self.chosen["oracle_input"]
+        """Open the oracle; it predicts nothing yet."""
+        oracle, oracle_input = self.chosen["oracle"], self.chosen["oracle_input"]
         if oracle is None:
-            if given != "auto":
-                raise UsageError("--oracle-input is that of an oracle", hint="give --oracle too")
+            if oracle_input != "auto":
+                raise UsageError("--oracle-input needs --oracle", hint="give --oracle too")
             return
         if self.chosen["samples"]:
-            raise UsageError("--oracle ranks, and --samples ranks nothing", hint="give one of them")
+            raise UsageError(
+                "--oracle and --samples exclude each other: --samples ranks nothing", hint="give one of them"
+            )
         from logos_cli.tasks.design.oracle import open_oracle
 
-        self._oracle = open_oracle(oracle, given)
+        self._oracle = open_oracle(oracle, oracle_input)
 
     def collector(self, prompt: PromptInfo) -> Collector | None:
-        """Return what ranks the variants of a wild type, or proteins if that is asked for."""
+        """Return the collector that ranks variants, or proteins by an oracle; with ``top``, one that ranks proteins."""
         if self.chosen["samples"]:
             return None
         from logos_cli.tasks.design.variants import EditCollector, FitnessCollector
 
         top = self.chosen["top"]
-        if prompt.sentence.wild_type is not None:
-            return EditCollector(prompt, Kind.PROTEIN, top, self._oracle)
+        if (wild_type := prompt.sentence.wild_type) is not None:
+            return EditCollector(prompt, wild_type, Kind.PROTEIN, top, self._oracle)
         if self._oracle is not None:
             return FitnessCollector(prompt, top, self._oracle)
         return RankingCollector(prompt, top) if top is not None else None
@@ -92,18 +94,18 @@ class ProteinTask(Task):
         """Return the opening tag."""
         return self.from_beginning(Kind.PROTEIN.start)
 
-    def from_object(self, item: ScienceObject, level: int | None = None) -> PromptSentence:  # noqa: ARG002
-        """Take the whole sequence of a protein as the beginning of a longer one."""
+    def from_object(self, item: ScienceObject, _level: int | None = None) -> PromptSentence:
+        """Continue the whole sequence of a protein."""
         if not isinstance(item, Protein):
             raise self.refuse(item)
         return self.from_payload(item.sequence)
 
     def from_beginning(self, text: str) -> PromptSentence:
-        """Take an open protein block."""
+        """Continue an open protein block."""
         return PromptSentence(text, grammar("protein"), end=Kind.PROTEIN.end)
 
     def from_payload(self, text: str) -> PromptSentence:
-        """Take residues."""
+        """Continue residues."""
         return self.from_beginning(Kind.PROTEIN.start + text)
 
     def judge(self, sentence: Sentence) -> str:

@@ -1,4 +1,4 @@
-"""Answers to one prompt, each once, in an order: by how often the model gave them, and how likely it finds them."""
+"""The distinct answers to one prompt, ranked by frequency and likelihood."""
 
 from __future__ import annotations
 
@@ -10,35 +10,37 @@ from logos_cli.grammar import Sentence
 from logos_cli.records import Record
 from logos_cli.tasks.base import Collector, PromptInfo, TaskOption
 
-TOP = TaskOption("top", int, "Write so many of each prompt, the best first.", metavar="K", shown_default="all", least=1)
+TOP = TaskOption(
+    "top", int, "Write the K best results of each prompt, the best first.", metavar="K", shown_default="all", least=1
+)
 TOP_SAMPLES = TaskOption(
     "top",
     int,
-    "Rank what the samples of a prompt say, each once, and write so many, the best first.",
+    "Rank the distinct samples of a prompt and write the K best, the best first.",
     metavar="K",
-    shown_default="samples as they come",
+    shown_default="all samples, not ranked",
     least=1,
 )
 
 
 @dataclass(slots=True)
 class RankedAnswer:
-    """One answer, whatever way it was written.
+    """One distinct answer.
 
     Attributes
     ----------
     answer : str
-        What :meth:`~.base.Task.judge` returned: equal for samples that say the same.
+        The value of :meth:`~.base.Task.judge`: equal for samples with the same answer.
     sentence : Sentence
         The likeliest sample.
     text : str
-        Its text.
+        Text of the likeliest sample.
     logp : float, optional
-        Its log-probability, in nats; None where the model's server does not tell.
+        Log-probability of the likeliest sample, in nats; None where the model's server does not report it.
     ids : list of str
-        All samples that say the same.
+        Ids of all samples with this answer.
     scores : dict
-        What is known of it besides.
+        Its further scores.
     """
 
     answer: str
@@ -50,7 +52,7 @@ class RankedAnswer:
 
     @property
     def count(self) -> int:
-        """How many samples say the same."""
+        """Number of samples with this answer."""
         return len(self.ids)
 
 
@@ -60,12 +62,12 @@ class RankingCollector(Collector):
     Parameters
     ----------
     top : int, optional
-        How many to write; None writes all.
+        Number of results to write; None writes all.
 
     Attributes
     ----------
     label : str
-        What an answer is called in the ids of records.
+        Name of an answer in the ids of records.
     """
 
     label: ClassVar[str] = "answer"
@@ -77,30 +79,30 @@ class RankingCollector(Collector):
         self._candidates: dict[str, RankedAnswer] = {}
 
     def add(self, record: Record, answer: str | None, sentence: Sentence | None) -> None:
-        """Take a sample; those that are not valid count in the denominator of frequencies only."""
+        """Add a sample; one that is not valid counts in the denominator of frequencies only."""
         self.n_samples += 1
         if answer is None or sentence is None:
             return
         logp = record.sample["logp"]
-        known = self._candidates.get(answer)
-        if known is None:
+        candidate = self._candidates.get(answer)
+        if candidate is None:
             scores = dict(record.scores)
             self._candidates[answer] = RankedAnswer(answer, sentence, record.text, logp, [record.id], scores)
             return
-        known.ids.append(record.id)
-        if logp is not None and (known.logp is None or logp > known.logp):
-            known.sentence, known.text, known.logp = sentence, record.text, logp
+        candidate.ids.append(record.id)
+        if logp is not None and (candidate.logp is None or logp > candidate.logp):
+            candidate.sentence, candidate.text, candidate.logp = sentence, record.text, logp
 
     def ranked(self) -> list[RankedAnswer]:
         """Return the answers, the best first."""
         return sorted(self._candidates.values(), key=self.order)
 
     def order(self, candidate: RankedAnswer) -> tuple[Any, ...]:
-        """Return what is sorted by, the smallest first."""
+        """Return the sort key: the most frequent first, then the likeliest."""
         return -candidate.count, *likelihood_order(candidate)
 
-    def written(self, candidate: RankedAnswer) -> str:
-        """Return the sentence that is written for an answer."""
+    def output_text(self, candidate: RankedAnswer) -> str:
+        """Return the sentence of an answer in the output."""
         return candidate.text
 
     def results(self) -> Iterable[Record]:
@@ -120,17 +122,17 @@ class RankingCollector(Collector):
             yield Record(
                 f"{self.prompt.id}:{self.label}{rank}",
                 candidate.sentence.form,
-                self.written(candidate),
+                self.output_text(candidate),
                 sample={"samples": candidate.ids},
                 scores=scores,
             )
 
 
 def likelihood_order(candidate: RankedAnswer) -> tuple[Any, ...]:
-    """Return what sorts the likeliest first; equal ones by what they say, so that the order is always the same."""
+    """Return the sort key that puts the likeliest first; the answer itself breaks ties."""
     return candidate.logp is None, -(candidate.logp or 0.0), candidate.answer
 
 
 def _logp_score(logp: float | None) -> dict[str, Any]:
     score = {"value": logp, "unit": "nat", "better": "higher"}
-    return score if logp is not None else {**score, "reason": "the server does not tell probabilities"}
+    return score if logp is not None else {**score, "reason": "the server does not report probabilities"}

@@ -24,15 +24,15 @@ from logos_cli.tasks.reactions.reaction_smiles import sides
 
 
 class ReactionTask(Task):
-    """Predicts a product; without a prompt it makes up the reactants too."""
+    """Predicts a product; without a prompt also the reactants."""
 
     name = "reaction"
     help = "The product of a reaction, from its reactants."
     details = (
-        "The samples of a prompt become products: canonical, each once, ranked by how many samples say it and then by "
-        "likelihood. Each tells whether the atoms of the reactants suffice for it."
+        "The samples of a prompt become distinct products with canonical SMILES, ranked by frequency and then by "
+        "likelihood. Each record reports whether the reactants have all atoms of the product."
     )
-    prompts = "the reactants: SMILES parted by dots, reaction SMILES, or a file of such"
+    prompts = "the reactants: SMILES separated by dots, a reaction SMILES, or a file of them"
     examples = (
         "logos generate reaction 'CCO.CC(=O)O'",
         "logos generate reaction reactants.smi -n 20 --top 3 -o products.csv",
@@ -47,8 +47,8 @@ class ReactionTask(Task):
         """Return the opening tag of the first reactant."""
         return self.from_beginning(Kind.MOLECULE.start)
 
-    def from_object(self, item: ScienceObject, level: int | None = None) -> PromptSentence:  # noqa: ARG002
-        """Take the reactants of a reaction, or the parts of a molecule's SMILES."""
+    def from_object(self, item: ScienceObject, _level: int | None = None) -> PromptSentence:
+        """Use the reactants of a reaction, or the components of a molecule's SMILES."""
         if isinstance(item, Reaction):
             return self._after(item.reactants)
         if isinstance(item, Molecule):
@@ -56,30 +56,30 @@ class ReactionTask(Task):
         raise self.refuse(item)
 
     def _after(self, reactants: Sequence[str]) -> PromptSentence:
-        components(reactants)  # what RDKit rejects can have no valid answer
+        components(reactants)  # raises if RDKit rejects one: no answer could be valid
         return after_reactants(reactants)
 
     def from_beginning(self, text: str) -> PromptSentence:
-        """Take reactants as far as they go; what stands before the product block is context."""
+        """Continue the beginning of a reaction; the text before the product block is context."""
         head, operator, _ = text.rpartition(Operator.REACT)
         if not operator:
             return PromptSentence(text, grammar("reaction"))
         return PromptSentence(text, grammar("molecule_block"), len(head) + len(operator), Kind.MOLECULE.end)
 
     def from_payload(self, text: str) -> PromptSentence:
-        """Take reactants parted by dots, or a reaction SMILES, whose product is left out."""
+        """Use reactants separated by dots, or those of a reaction SMILES."""
         reaction = sides(text)
         return self._after((reaction[0] if reaction else text).split("."))
 
     def judge(self, sentence: Sentence) -> str:
-        """Return the canonical product; valid is what RDKit accepts, reactants included."""
+        """Return the canonical product; RDKit must accept it and the reactants."""
         components([block.payload for block in sentence.left])
         return ".".join(components([sentence.right[0].payload]))
 
     def collector(self, prompt: PromptInfo) -> Collector | None:
-        """Return what ranks the products of reactants; made-up reactants have none in common."""
-        asked = Operator.REACT in prompt.sentence.text
-        return ReactionCollector(prompt, self.chosen) if asked and not self.chosen["samples"] else None
+        """Return the collector that ranks products; None if the model also writes the reactants."""
+        has_reactants = Operator.REACT in prompt.sentence.text
+        return ReactionCollector(prompt, self.chosen) if has_reactants and not self.chosen["samples"] else None
 
 
 PLUGIN = ReactionTask()

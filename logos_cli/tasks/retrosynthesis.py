@@ -1,4 +1,4 @@
-"""Reactions backward: reactants that give a product in one step."""
+"""Reactions backward: reactants that form a product in one step."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from logos_cli.tasks.reactions.reaction_smiles import sides
 
 
 class RetrosynthesisTask(Task):
-    """Proposes reactants; without a prompt it makes up the product too."""
+    """Proposes reactants; without a prompt also the product."""
 
     name = "retrosynthesis"
     help = "The reactants of a reaction, from its product."
     details = (
-        "The samples of a product become sets of reactants: canonical, each once, ranked by how many samples say it "
-        "and then by likelihood. Each tells whether its atoms suffice for the product."
+        "The samples of a product become distinct sets of reactants with canonical SMILES, ranked by frequency and then "
+        "by likelihood. Each record reports whether the reactants have all atoms of the product."
     )
-    prompts = "the product: a SMILES, a reaction SMILES, or a file of such"
+    prompts = "the product: a SMILES, a reaction SMILES, or a file of them"
     examples = (
         "logos generate retrosynthesis 'CC(=O)Nc1ccc(O)cc1' --round-trip",
         "logos generate retrosynthesis products.smi -n 32 --top 10 -o reactants.csv",
@@ -47,8 +47,8 @@ class RetrosynthesisTask(Task):
         """Return the opening tag of the product."""
         return self.from_beginning(Kind.MOLECULE.start)
 
-    def from_object(self, item: ScienceObject, level: int | None = None) -> PromptSentence:  # noqa: ARG002
-        """Take the product of a reaction, or a molecule."""
+    def from_object(self, item: ScienceObject, _level: int | None = None) -> PromptSentence:
+        """Use the product of a reaction, or a molecule."""
         if isinstance(item, Reaction):
             return self._before(item.product)
         if isinstance(item, Molecule):
@@ -61,26 +61,26 @@ class RetrosynthesisTask(Task):
         return self.from_beginning(f"{block}{Operator.REVERSE_REACT}{Kind.MOLECULE.start}")
 
     def from_beginning(self, text: str) -> PromptSentence:
-        """Take a product and reactants as far as they go; the product is context."""
+        """Continue the beginning of a retrosynthesis; the product is context."""
         head, operator, _ = text.rpartition(Operator.REVERSE_REACT)
         if not operator:
             return PromptSentence(text, grammar("retrosynthesis"))
         return PromptSentence(text, grammar("molecule_block+"), len(head) + len(operator))
 
     def from_payload(self, text: str) -> PromptSentence:
-        """Take a product, or a reaction SMILES, whose reactants are left out."""
+        """Use a product, or that of a reaction SMILES."""
         reaction = sides(text)
         return self._before(reaction[1] if reaction else text)
 
     def judge(self, sentence: Sentence) -> str:
-        """Return the canonical reactants, sorted; valid is what RDKit accepts, the product included."""
+        """Return the canonical reactants, sorted; RDKit must accept them and the product."""
         components([sentence.left[0].payload])
         return ".".join(components([block.payload for block in sentence.right]))
 
     def collector(self, prompt: PromptInfo) -> Collector | None:
-        """Return what ranks the sets of reactants of a product; made-up products have none in common."""
-        asked = Operator.REVERSE_REACT in prompt.sentence.text
-        return ReactionCollector(prompt, self.chosen) if asked and not self.chosen["samples"] else None
+        """Return the collector that ranks sets of reactants; None if the model also writes the product."""
+        has_product = Operator.REVERSE_REACT in prompt.sentence.text
+        return ReactionCollector(prompt, self.chosen) if has_product and not self.chosen["samples"] else None
 
 
 PLUGIN = RetrosynthesisTask()

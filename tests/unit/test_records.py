@@ -104,7 +104,7 @@ def test_no_number_that_json_has_not(number: float) -> None:
 
 @pytest.mark.parametrize("word", ["NaN", "Infinity", "-Infinity"])
 def test_numbers_that_only_python_reads(word: str) -> None:
-    with pytest.raises(FormatError, match=f"{word} is no number of JSON"):
+    with pytest.raises(FormatError, match=f"{word} is not a JSON number"):
         Record.from_json(f'{{"text": "x", "scores": {{"a": {word}}}}}')
 
 

@@ -9,7 +9,7 @@ import typer
 from logos_cli.cli.base import Command
 from logos_cli.cli.options.common import Inputs, Output, Overwrite, one_of
 from logos_cli.cli.output import ReportedProblems, finish, inputs_or_stdin
-from logos_cli.errors import ExitCode, ToldError
+from logos_cli.errors import ExitCode, ReportedError
 from logos_cli.records import Record, Tally
 
 # named here as well, so that help and completion load no format; a test compares
@@ -77,7 +77,7 @@ def decode(
         for record, error in write_decoded(iter_decoded(paths), stream, writer, WriteOptions(conformer, seed)):
             if error is not None:
                 failed = Record.from_error(record.id, record.kind, error, record.source)
-                if not isinstance(error, ToldError):
+                if not isinstance(error, ReportedError):
                     complaints.tell(failed, failed.reason or "")
             tally.add(record if error is None else failed)
     return finish(tally)

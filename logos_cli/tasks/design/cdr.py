@@ -1,4 +1,4 @@
-"""CDR design: which residues of an antibody are free, and what sentences may be made of them."""
+"""CDR design: the free residues of an antibody, and the grammar of its designs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from logos_cli.errors import InputError, UsageError
 from logos_cli.grammar import Form
-from logos_cli.grammar.constrain import templates
+from logos_cli.grammar.constrain import block_templates_grammar
 from logos_cli.grammar.spec import Kind
 from logos_cli.objects.antibody import Antibody
 from logos_cli.tasks.base import PromptSentence
@@ -25,18 +25,18 @@ _LENGTH = re.compile(r"(?:(?P<name>[A-Za-z0-9-]+):)?(?P<least>[0-9]+)(?:-(?P<mos
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """One CDR that is to be designed.
+    """One CDR to design.
 
     Attributes
     ----------
     name : str
-        ``H3``.
+        Such as ``H3``.
     chain : int
-        Which chain it is of, from 0.
+        Index of its chain, from 0.
     start, end : int
         Half-open range in that chain, from 0.
     least, most : int
-        Lengths that the design may have.
+        Shortest and longest length of the design.
     """
 
     name: str
@@ -49,14 +49,14 @@ class Loop:
 
 @dataclass(frozen=True, slots=True)
 class Design:
-    """An antibody some loops of which are free.
+    """An antibody with free loops.
 
     Attributes
     ----------
     chains : tuple of str
-        The antibody as it was given, the heavy chain first.
+        The given antibody, the heavy chain first.
     loops : tuple of Loop
-        What is free, in the order of the sentence.
+        The free loops, in the order of the sentence.
     """
 
     chains: tuple[str, ...]
@@ -64,12 +64,12 @@ class Design:
 
     @property
     def first_chain(self) -> int:
-        """The chain with the first free loop; those before it are only read."""
+        """The chain with the first free loop; chains before it are context."""
         return self.loops[0].chain
 
     @property
     def beginning(self) -> str:
-        """What the model reads: everything up to the first free residue."""
+        """The text that the model reads: everything before the first free residue."""
         first = self.loops[0]
         whole = "".join(_block(chain) for chain in self.chains[: first.chain])
         return whole + Kind.ANTIBODY.start + self.chains[first.chain][: first.start]
@@ -78,7 +78,7 @@ class Design:
     def grammar(self) -> str:
         """The grammar of the blocks from the first free loop's on."""
         texts = [self._template(number) for number in range(self.first_chain, len(self.chains))]
-        return templates([(Kind.ANTIBODY, text) for text in texts])
+        return block_templates_grammar([(Kind.ANTIBODY, text) for text in texts])
 
     @property
     def given_from(self) -> int:
@@ -87,7 +87,7 @@ class Design:
 
     @property
     def sentence(self) -> str:
-        """The antibody as it was given, as a sentence."""
+        """The sentence of the given antibody."""
         return "".join(map(_block, self.chains))
 
     def _template(self, number: int) -> str:
@@ -106,8 +106,8 @@ class Design:
         return [piece for piece in (*pieces, chain[place:]) if piece != ""]
 
     def loops_of(self, chains: Sequence[str]) -> dict[str, str] | None:
-        """Return the residues of the free loops in a designed antibody; None if it is no design of this one."""
-        found: dict[str, str] = {}
+        """Return the residues of the free loops in a designed antibody; None if it is not a design of this one."""
+        loops: dict[str, str] = {}
         if len(chains) != len(self.chains):
             return None
         for number, chain in enumerate(chains):
@@ -118,8 +118,8 @@ class Design:
             match = re.fullmatch(pattern, chain)
             if match is None:
                 return None
-            found |= match.groupdict()
-        return found
+            loops |= match.groupdict()
+        return loops
 
 
 def _block(chain: str) -> str:
@@ -127,20 +127,22 @@ def _block(chain: str) -> str:
 
 
 def parse_names(text: str) -> tuple[str, ...]:
-    """Return the CDRs of ``H1,H3``; ``CDR-H3``, ``CDRH3`` and ``h3`` are H3, ``H`` and ``L`` all three of a chain.
+    """Return the CDRs of a list such as ``H1,H3``.
+
+    ``CDR-H3``, ``CDRH3`` and ``h3`` are H3; ``H`` and ``L`` are all three CDRs of a chain.
 
     Raises
     ------
     UsageError
-        If one is not known.
+        If a name is unknown.
     """
     names: dict[str, None] = {}
     for word in text.split(","):
         name = _name(word)
-        found = [known for known in NAMES if known == name or known[0] == name]
-        if not found:
+        matching = [cdr for cdr in NAMES if name in (cdr, cdr[0])]
+        if not matching:
             raise UsageError(f"there is no CDR {word.strip()!r}", hint=f"choose among {', '.join(NAMES)}")
-        names |= dict.fromkeys(found)
+        names |= dict.fromkeys(matching)
     return tuple(names)
 
 
@@ -149,18 +151,18 @@ def _name(word: str) -> str:
 
 
 def parse_lengths(text: str | None, names: Sequence[str]) -> dict[str, tuple[int, int]]:
-    """Return the lengths of ``8-20``, ``12``, or ``H1:8,H3:8-20``; CDRs that it does not name have none.
+    """Return the lengths in ``8-20``, ``12``, or ``H1:8,H3:8-20``, by the names of CDRs.
 
     Raises
     ------
     UsageError
-        If it is no such list, or names a CDR that is not designed.
+        If the text is not such a list, or names a CDR that is not designed.
     """
     lengths: dict[str, tuple[int, int]] = {}
     for word in text.split(",") if text is not None else ():
         match = _LENGTH.fullmatch(word.strip())
         if match is None:
-            raise UsageError(f"{word.strip()!r} is no length of a CDR", hint="write 12, 8-20, or H1:8,H3:8-20")
+            raise UsageError(f"{word.strip()!r} is not the length of a CDR", hint="write 12, 8-20, or H1:8,H3:8-20")
         least = int(match["least"])
         most = int(match["most"] or least)
         if not 1 <= least <= most <= _LONGEST:
@@ -182,13 +184,13 @@ def plan_design(chains: Sequence[str], names: Sequence[str], scheme: str, length
     Parameters
     ----------
     chains : sequence of str
-        One chain or two, in any order.
+        One chain, or a heavy and a light one in any order.
     names : sequence of str
-        Of :data:`NAMES`.
+        CDRs to design, of :data:`NAMES`.
     scheme : str
         ``imgt``, ``chothia`` or ``kabat``.
     lengths : mapping
-        Where a CDR has none, its design is as long as it was.
+        A CDR without an entry keeps its length.
 
     Raises
     ------
@@ -211,42 +213,42 @@ def plan_design(chains: Sequence[str], names: Sequence[str], scheme: str, length
         if number is None:
             wanted, given = ("heavy", "light") if name[0] == "H" else ("light", "heavy")
             raise InputError(
-                f"CDR {name} is of a {wanted} chain, and the antibody has only a {given} one",
+                f"CDR {name} belongs to a {wanted} chain, and the antibody has only a {given} chain",
                 hint=f"give the {wanted} chain too",
             )
-        found = domains[number].cdrs.get(f"CDR-{name}")
-        if found is None:
+        span = domains[number].cdrs.get(f"CDR-{name}")
+        if span is None:
             raise InputError(
-                f"CDR {name} is not whole: the chain begins or ends in it", hint="give the whole variable domain"
+                f"CDR {name} is incomplete: the chain begins or ends in it", hint="give the whole variable domain"
             )
-        least, most = lengths.get(name, (found[1] - found[0],) * 2)
+        least, most = lengths.get(name, (span[1] - span[0],) * 2)
         if not most:
-            raise InputError(f"CDR {name} has no residues", hint="say how long it is to be with --length")
-        loops.append(Loop(name, number, *found, least, most))
+            raise InputError(f"CDR {name} has no residues", hint="set the length of the design with --length")
+        loops.append(Loop(name, number, *span, least, most))
     loops.sort(key=lambda loop: (loop.chain, loop.start))
     return Design(tuple(domain.sequence for domain in domains), tuple(loops))
 
 
 @dataclass(frozen=True, slots=True)
-class DesignOpening(PromptSentence):
-    """The open sentence of a design."""
+class DesignPrompt(PromptSentence):
+    """The prompt of a design."""
 
     design: Design = field(kw_only=True)
 
     @classmethod
-    def of(cls, design: Design) -> DesignOpening:
+    def of(cls, design: Design) -> DesignPrompt:
         """Return the sentence up to the first free residue."""
         n_ends = len(design.chains) - design.first_chain
         return cls(design.beginning, design.grammar, design.given_from, Kind.ANTIBODY.end, n_ends, design=design)
 
 
 def read_light_chain(name: str) -> str:
-    """Return the one chain of a file, or of text that is residues.
+    """Return the one chain of a file, or a text of residues itself.
 
     Raises
     ------
     LogosError
-        If there is no such file, it cannot be read, or holds another number of chains.
+        If the file does not exist, cannot be read, or does not hold exactly one chain.
     """
     if name.isascii() and name.isalpha() and name.isupper() and not Path(name).exists():
         return name
@@ -262,7 +264,7 @@ def read_light_chain(name: str) -> str:
     chains = [chain for entry in entries if isinstance(entry.item, Antibody) for chain in entry.item.chains]
     if len(chains) != 1:
         raise InputError(
-            f"there are {len(chains)} chains in it; one light chain is taken for all heavy ones",
+            f"the file holds {len(chains)} chains; --light takes one light chain for all heavy chains",
             source=name,
             hint="give pairs as one FASTA file: >ab1|heavy, then >ab1|light",
         )

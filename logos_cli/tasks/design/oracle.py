@@ -1,4 +1,4 @@
-"""Fitness of sequences by what the user brings: a model in a joblib file, or a command."""
+"""Fitness of sequences from the user's oracle: a model in a joblib file, or a command."""
 
 from __future__ import annotations
 
@@ -17,39 +17,39 @@ from logos_cli.errors import InputError, LogosError, MissingError, UsageError
 from logos_cli.processes.failure import describe_end
 
 RESIDUES: Final = "ACDEFGHIKLMNPQRSTVWY"
-"""Order of the columns of a one-hot row: residue by residue, these twenty each."""
+"""Order of the twenty columns of each residue in a one-hot row."""
 
 OracleInput = Literal["auto", "one-hot", "sequence", "fasta"]
 _SUFFIXES = (".joblib", ".pkl", ".pickle")
 _SHOWN = 500
-"""Characters of a command's standard error that are quoted."""
+"""Most characters of a command's standard error that a message quotes."""
 
 
 class Oracle(ABC):
-    """Gives each sequence a number."""
+    """Predicts a number for each sequence."""
 
     name: str
 
     @abstractmethod
     def predict(self, sequences: Sequence[str]) -> list[float | None]:
-        """Return a number for each sequence; None where the oracle gives none that is finite.
+        """Return a number for each sequence; None where the oracle returns no finite number.
 
         Raises
         ------
         LogosError
-            If the oracle fails, or gives another number of values.
+            If the oracle fails, or returns too few or too many values.
         """
 
 
 def open_oracle(text: str, input: OracleInput = "auto") -> Oracle:
     """Return the oracle that a text names: a joblib or pickle file, or else a command line.
 
-    A joblib file is code: loading it runs what is in it. It is loaded when first asked.
+    A joblib file is code, and loading it runs that code. The first prediction loads it.
 
     Raises
     ------
     UsageError
-        If the file or the program does not exist, or cannot take such an input.
+        If the file or the program does not exist, or does not support the input.
     """
     if input not in get_args(OracleInput):
         raise UsageError(f"there is no oracle input {input!r}", hint=f"choose {', '.join(get_args(OracleInput))}")
@@ -57,10 +57,12 @@ def open_oracle(text: str, input: OracleInput = "auto") -> Oracle:
         if not Path(text).is_file():
             raise UsageError("there is no such model file", source=text, hint="check the path of --oracle")
         if input == "fasta":
-            raise UsageError("a model file reads one-hot rows or sequences, no FASTA", source=text)
+            raise UsageError(
+                "a model file reads one-hot rows or sequences, not FASTA", source=text, hint="--oracle-input sequence"
+            )
         return _ModelOracle(text, input)
     if input == "one-hot":
-        raise UsageError("a command reads sequences or FASTA, no one-hot rows", hint="--oracle-input sequence")
+        raise UsageError("a command reads sequences or FASTA, not one-hot rows", hint="--oracle-input sequence")
     return _CommandOracle(text, fasta=input == "fasta")
 
 
@@ -73,7 +75,7 @@ class _CommandOracle(Oracle):
         try:
             words = shlex.split(text)
         except ValueError as error:
-            raise UsageError(f"the oracle command cannot be read: {error}", text=text) from error
+            raise UsageError(f"the oracle command cannot be parsed: {error}", text=text) from error
         if not words:
             raise UsageError("the oracle command is empty", hint="give a command, or a .joblib file")
         if which(words[0]) is None:
@@ -88,22 +90,22 @@ class _CommandOracle(Oracle):
     def predict(self, sequences: Sequence[str]) -> list[float | None]:
         """Run the command once for all sequences."""
         if self._fasta:
-            given = "".join(f">{number}\n{sequence}\n" for number, sequence in enumerate(sequences, 1))
+            stdin = "".join(f">{number}\n{sequence}\n" for number, sequence in enumerate(sequences, 1))
         else:
-            given = "".join(f"{sequence}\n" for sequence in sequences)
+            stdin = "".join(f"{sequence}\n" for sequence in sequences)
         try:
-            done = subprocess.run(self._words, input=given, capture_output=True, encoding="utf-8", check=False)
+            completed = subprocess.run(self._words, input=stdin, capture_output=True, encoding="utf-8", check=False)
         except OSError as error:
             raise LogosError(f"the oracle cannot be run: {error.strerror}", source=self.name) from error
         except UnicodeDecodeError as error:
-            raise InputError("the oracle's answer is no text", source=self.name) from error
-        said = f": {_last(done.stderr)}" if done.stderr.strip() else ""
-        if done.returncode:
-            raise LogosError(f"the oracle ended {describe_end(done.returncode)}{said}", source=self.name)
-        lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]
+            raise InputError("the oracle's output is not text", source=self.name) from error
+        stderr = f": {_last(completed.stderr)}" if completed.stderr.strip() else ""
+        if completed.returncode:
+            raise LogosError(f"the oracle ended {describe_end(completed.returncode)}{stderr}", source=self.name)
+        lines = [line.strip() for line in completed.stdout.splitlines() if line.strip()]
         if len(lines) != len(sequences):
             raise InputError(
-                f"the oracle wrote {len(lines):,} lines for {len(sequences):,} sequences{said}",
+                f"the oracle wrote {len(lines):,} lines for {len(sequences):,} sequences{stderr}",
                 source=self.name,
                 hint="it must write one number a line, in the order of the sequences",
             )
@@ -111,7 +113,7 @@ class _CommandOracle(Oracle):
 
 
 class _ModelOracle(Oracle):
-    """An object with ``predict``, as scikit-learn's estimators are."""
+    """An object with ``predict``, such as an estimator of scikit-learn."""
 
     def __init__(self, path: str, input: OracleInput) -> None:
         self.name = path
@@ -119,7 +121,7 @@ class _ModelOracle(Oracle):
         self._model: Any = None
 
     def predict(self, sequences: Sequence[str]) -> list[float | None]:
-        """Let the model predict all sequences at once."""
+        """Predict all sequences in one call of the model."""
         if self._model is None:
             self._model = _load_model(self.name)
         rows: Any = list(sequences)
@@ -131,11 +133,11 @@ class _ModelOracle(Oracle):
             raise LogosError(
                 f"the oracle fails: {type(error).__name__}: {_last(str(error))}",
                 source=self.name,
-                hint="--oracle-input one-hot or sequence says what the model is given",
+                hint="--oracle-input one-hot or sequence sets the model's input",
             ) from error
         if values.size != len(sequences):
             raise InputError(
-                f"the oracle gave {values.size:,} values for {len(sequences):,} sequences", source=self.name
+                f"the oracle returned {values.size:,} values for {len(sequences):,} sequences", source=self.name
             )
         return _finite(values.reshape(-1).tolist())
 
@@ -146,9 +148,9 @@ class _ModelOracle(Oracle):
 
 
 def one_hot(sequences: Sequence[str]) -> NDArray[np.float32]:
-    """Return sequences of one length as rows of 20 columns a residue, in the order of :data:`RESIDUES`.
+    """Return sequences of one length as rows with 20 columns for each residue, in the order of :data:`RESIDUES`.
 
-    Residues other than the twenty have no column: their part of the row is zero.
+    The columns of a residue other than the twenty are all zero.
 
     Returns
     -------
@@ -193,7 +195,7 @@ def _number(line: str, place: int, source: str) -> float:
         return float(line)
     except ValueError as error:
         raise InputError(
-            f"the oracle's line {place} is no number: {line[:80]!r}",
+            f"the oracle's line {place} is not a number: {line[:80]!r}",
             source=source,
             hint="it must write one number a line and nothing else",
         ) from error
@@ -204,6 +206,6 @@ def _finite(values: Iterable[float]) -> list[float | None]:
 
 
 def _last(text: str) -> str:
-    """Return the end of what a program said, on one line: that is where the reason stands."""
+    """Return the end of a program's message, which holds the reason, on one line."""
     line = " ".join(text.split())
     return line if len(line) <= _SHOWN else f"…{line[-_SHOWN:]}"

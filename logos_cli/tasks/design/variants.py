@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from logos_cli.grammar import parse
-from logos_cli.grammar.constrain import templates
+from logos_cli.grammar.constrain import block_templates_grammar
 from logos_cli.grammar.spec import Kind
 from logos_cli.tasks.base import PromptInfo, PromptSentence
 from logos_cli.tasks.ranking import RankedAnswer, RankingCollector, likelihood_order
@@ -17,22 +17,21 @@ if TYPE_CHECKING:
     from logos_cli.tasks.design.oracle import Oracle
 
 WILD_TYPE = "WT"
-"""What stands for the list of mutations of a variant that has none, as in tables of measured fitness."""
+"""The mutations of the wild type itself, as in tables of measured fitness."""
 
 
 class VariantCollector(RankingCollector):
     """Ranks variants by the log-likelihood of the whole sequence, right context included.
 
-    What is fixed at the beginning is common to all variants: the log-probabilities of what follows differ as those
-    of whole sequences do. The same model is asked for that of the sequence that was given, so that each variant
-    has a log-likelihood ratio.
+    All variants share the fixed beginning: the log-probabilities of the rest differ as those of whole sequences do.
+    The same model scores the given sequence, so that each variant has a log-likelihood ratio.
 
     Parameters
     ----------
     wild_type : tuple of str
-        The chains that were given, as the sentence has them.
+        The given chains, in the order of the sentence.
     n_context : int
-        Number of chains that are only read, before the first that varies.
+        Number of chains before the first that varies.
     """
 
     label = "variant"
@@ -51,11 +50,11 @@ class VariantCollector(RankingCollector):
         return tuple(block.payload for block in candidate.sentence.left)
 
     def order(self, candidate: RankedAnswer) -> tuple[Any, ...]:
-        """Sort by likelihood."""
+        """Return the sort key: the likeliest first."""
         return likelihood_order(candidate)
 
     def questions(self) -> Sequence[PromptSentence]:
-        """Ask for the likelihood of what was given, by letting nothing else be said; not if it was sampled."""
+        """Let the model complete the given sequence and no other, unless a sample is the given sequence."""
         for candidate in self._candidates.values():
             if self.chains(candidate) == self.wild_type:
                 self._wild_type_logp = candidate.logp
@@ -63,26 +62,26 @@ class VariantCollector(RankingCollector):
         if not self._candidates:
             return ()
         varied = self.wild_type[self._n_context :]
-        only = templates([(self._kind, chain) for chain in varied])
-        return [replace(self.prompt.sentence, grammar=only)]
+        wild_type_grammar = block_templates_grammar([(self._kind, chain) for chain in varied])
+        return [replace(self.prompt.sentence, grammar=wild_type_grammar)]
 
-    def answer(self, number: int, text: str, logp: float | None) -> None:  # noqa: ARG002
-        """Take the likelihood of what was given."""
+    def answer(self, _number: int, text: str, logp: float | None) -> None:
+        """Keep the log-likelihood of the given sequence."""
         whole = "".join(f"{self._kind.start}{chain}{self._kind.end}" for chain in self.wild_type)
         if text == whole:
             self._wild_type_logp = logp
 
     def ranked(self) -> list[RankedAnswer]:
         """Return the variants, the best first, with their log-likelihood ratios."""
-        found = super().ranked()
-        for candidate in found:
+        ranked = super().ranked()
+        for candidate in ranked:
             score: dict[str, Any] = {"value": None, "unit": "nat", "better": "higher"}
             if self._wild_type_logp is None or candidate.logp is None:
-                score["reason"] = "the likelihood of what was given is not known"
+                score["reason"] = "the log-likelihood of the given sequence is unknown"
             else:
                 score["value"] = round(candidate.logp - self._wild_type_logp, 4)
             candidate.scores["delta_logp"] = score
-        return found
+        return ranked
 
 
 class EditCollector(VariantCollector):
@@ -90,13 +89,15 @@ class EditCollector(VariantCollector):
 
     Parameters
     ----------
+    wild_type : str
+        The chain that is edited.
     oracle : Oracle, optional
-        Asked for the wild type at once, so that one that does not work is found before anything is sampled.
+        It predicts the wild type at once, so that an oracle that fails does so before the first sample.
     """
 
-    def __init__(self, prompt: PromptInfo, kind: Kind, top: int | None, oracle: Oracle | None = None) -> None:
-        wild_type = prompt.sentence.wild_type
-        assert wild_type is not None
+    def __init__(
+        self, prompt: PromptInfo, wild_type: str, kind: Kind, top: int | None, oracle: Oracle | None = None
+    ) -> None:
         context = prompt.sentence.text[: prompt.sentence.given_from]
         whole = [block.payload for block in parse(context).left] if context else []
         super().__init__(prompt, (*whole, wild_type), kind, top, len(whole))
@@ -107,8 +108,8 @@ class EditCollector(VariantCollector):
         """Return the variants with their mutations, the fittest or likeliest first."""
         from logos_cli.tasks.design.mutations import mutations
 
-        found = super().ranked()
-        for candidate in found:
+        ranked = super().ranked()
+        for candidate in ranked:
             changes = mutations(self.wild_type[-1], self.chains(candidate)[-1])
             candidate.scores = {
                 "mutations": {"value": ":".join(changes) or WILD_TYPE},
@@ -116,8 +117,8 @@ class EditCollector(VariantCollector):
                 **candidate.scores,
             }
         if self._oracle is None:
-            return found
-        return by_fitness(found, self._oracle, wild_type=self._wild_type_fitness)
+            return ranked
+        return by_fitness(ranked, self._oracle, wild_type=self._wild_type_fitness)
 
 
 class DesignCollector(VariantCollector):
@@ -131,12 +132,12 @@ class DesignCollector(VariantCollector):
 
     def ranked(self) -> list[RankedAnswer]:
         """Return the designs, the likeliest first, with the residues of their loops."""
-        found = super().ranked()
-        for candidate in found:
+        ranked = super().ranked()
+        for candidate in ranked:
             loops = self._design.loops_of(self.chains(candidate)) or {}
-            named = {f"cdr_{name.lower()}": {"value": residues} for name, residues in loops.items()}
-            candidate.scores = {**named, **candidate.scores}
-        return found
+            cdrs = {f"cdr_{name.lower()}": {"value": residues} for name, residues in loops.items()}
+            candidate.scores = {**cdrs, **candidate.scores}
+        return ranked
 
 
 class FitnessCollector(RankingCollector):
@@ -153,21 +154,21 @@ class FitnessCollector(RankingCollector):
         return by_fitness(super().ranked(), self._oracle)
 
 
-def by_fitness(found: list[RankedAnswer], oracle: Oracle, *, wild_type: float | None = None) -> list[RankedAnswer]:
-    """Return proteins by what an oracle says of them, the highest first, those it says nothing of last.
+def by_fitness(candidates: list[RankedAnswer], oracle: Oracle, *, wild_type: float | None = None) -> list[RankedAnswer]:
+    """Return proteins by the oracle's prediction, the highest first, those without a prediction last.
 
     Parameters
     ----------
     wild_type : float, optional
-        What it says of the wild type, to stand beside.
+        The oracle's prediction for the wild type, which the score repeats.
     """
-    sequences = [candidate.sentence.left[0].payload for candidate in found]
+    sequences = [candidate.sentence.left[0].payload for candidate in candidates]
     values = oracle.predict(sequences) if sequences else []
-    known = {} if wild_type is None else {"wild_type": wild_type}
-    for candidate, value in zip(found, values, strict=True):
-        score = {"value": value, "better": "higher", "oracle": oracle.name, **known}
+    reference = {} if wild_type is None else {"wild_type": wild_type}
+    for candidate, value in zip(candidates, values, strict=True):
+        score = {"value": value, "better": "higher", "oracle": oracle.name, **reference}
         if value is None:
-            score["reason"] = "the oracle gave no finite number"
+            score["reason"] = "the oracle returned no finite number"
         candidate.scores = {"fitness": score, **candidate.scores}
-    pairs = sorted(zip(values, found, strict=True), key=lambda pair: (pair[0] is None, -(pair[0] or 0.0)))
+    pairs = sorted(zip(values, candidates, strict=True), key=lambda pair: (pair[0] is None, -(pair[0] or 0.0)))
     return [candidate for _, candidate in pairs]

@@ -1,4 +1,4 @@
-"""Pockets that are told residue by residue: ``A:45,A:47-52``."""
+"""Binding sites given as lists of residues: ``A:45,A:47-52``."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from logos_cli.objects.protein import Protein
 from logos_cli.structure.residue_map import ResidueMap
 
 
-def tagged(item: ScienceObject, source: Mapping[str, Any], site: str) -> ScienceObject:
-    """Return a protein or complex with the residues of a list tagged, and no others; anything else as it is.
+def tag_residues(item: ScienceObject, source: Mapping[str, Any], site: str) -> ScienceObject:
+    """Return a protein or complex with only the residues of a list tagged; other objects unchanged.
 
     Raises
     ------
     UsageError
-        If the list names residues that are not there.
+        If the list names residues that the chains lack.
     """
     if isinstance(item, Protein):
         item = Complex((item,))
@@ -31,38 +31,38 @@ def tagged(item: ScienceObject, source: Mapping[str, Any], site: str) -> Science
     return Complex(tuple(Protein(chain.sequence, tuple(places)) for chain, places in chains))
 
 
-def pockets(entries: Iterable[Entry], site: str) -> Iterator[Entry]:
-    """Yield the pockets of one file's chains: one of a structure, whose chains are taken together; else one a chain.
+def site_entries(entries: Iterable[Entry], site: str) -> Iterator[Entry]:
+    """Yield the binding site of a structure, whose chains are joined, or of each sequence.
 
-    Chains of a structure without a residue in the list are left out.
+    The site of a structure keeps only the chains with a residue in the list.
     """
-    together: list[Entry] = []
+    structure_chains: list[Entry] = []
     for entry in entries:
         if isinstance(entry.item, Protein) and entry.source.get("residues"):
-            together.append(entry)
+            structure_chains.append(entry)
         else:
-            yield _pocket(entry, site)
-    if together:
-        first = together[0]
+            yield _tag_entry(entry, site)
+    if structure_chains:
+        first = structure_chains[0]
         source = dict(first.source)
         for key in ("chains", "residues"):
-            source[key] = [value for entry in together for value in entry.source[key]]
-        chains = tuple(entry.item for entry in together if isinstance(entry.item, Protein))
+            source[key] = [value for entry in structure_chains for value in entry.source[key]]
+        chains = tuple(entry.item for entry in structure_chains if isinstance(entry.item, Protein))
         title, colon, _ = first.id.rpartition(":")
         joined = Entry(f"{title if colon else first.id}:site", Complex(chains), source)
-        yield _lined_chains_only(_pocket(joined, site))
+        yield _keep_site_chains(_tag_entry(joined, site))
 
 
-def _pocket(entry: Entry, site: str) -> Entry:
+def _tag_entry(entry: Entry, site: str) -> Entry:
     if entry.item is None:
         return entry
     try:
-        return replace(entry, item=tagged(entry.item, entry.source, site))
+        return replace(entry, item=tag_residues(entry.item, entry.source, site))
     except LogosError as error:
         return replace(entry, item=None, error=error)
 
 
-def _lined_chains_only(entry: Entry) -> Entry:
+def _keep_site_chains(entry: Entry) -> Entry:
     if not isinstance(entry.item, Complex):
         return entry
     kept = [number for number, chain in enumerate(entry.item.chains) if chain.site]

@@ -1,4 +1,4 @@
-"""Ligands for a pocket."""
+"""Ligands for a binding site."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from logos_cli.objects.complex import Complex
 from logos_cli.objects.molecule import Molecule
 from logos_cli.objects.protein import Protein, blocks
 from logos_cli.tasks.base import PromptSentence, Task, TaskOption
-from logos_cli.tasks.ligand.given_site import pockets, tagged
+from logos_cli.tasks.ligand.given_site import site_entries, tag_residues
 
 if TYPE_CHECKING:
     from logos_cli.formats.base import Entry
@@ -28,10 +28,10 @@ class LigandTask(Task):
 
     name = "ligand"
     help = "A ligand for a binding site."
-    prompts = "a pocket: a structure with a ligand, a site, or a protein"
+    prompts = "a binding site: a structure with a ligand, a site, or a protein"
     details = (
-        "The pocket is that of a structure's ligand, or the residues that --site names, or a site that `logos generate "
-        "site` found. At level 2 the model reads which residues line it, at level 3 their SMILES too."
+        "The binding site is that of a structure's ligand, the residues that --site names, or a site that `logos "
+        "generate site` predicted. At level 2 the model reads the tagged residues of the site, at level 3 their SMILES."
     )
     examples = (
         "logos generate ligand --pocket complex.pdb -n 100 -o ligands.sdf",
@@ -49,18 +49,18 @@ class LigandTask(Task):
         TaskOption(
             "site",
             str,
-            "Residues that line the pocket, by the numbers of the file; of a sequence, counted from 1.",
+            "Residues of the binding site, by their numbers in the file; in a sequence, counted from 1.",
             metavar="A:45,A:47-52",
-            shown_default="what lines the structure's ligand",
+            shown_default="the residues around the structure's ligand",
         ),
         TaskOption(
             "level",
             int,
-            "Pocket: 1 plain protein, 2 site residues tagged, 3 tagged and expanded.",
+            "Binding site: 1 plain protein, 2 site residues tagged, 3 tagged and expanded.",
             least=1,
             most=3,
             metavar="1|2|3",
-            shown_default="2, or what the prompt has",
+            shown_default="2, or that of the prompt",
         ),
     )
     preset = Sampling(temperature=1.2, top_p=0.85, repetition_penalty=1.05)
@@ -68,15 +68,15 @@ class LigandTask(Task):
     def __init__(self, **chosen: Any) -> None:
         super().__init__(**chosen)
         if self.chosen["site"] is not None:
-            self.reads_as = Form.PROTEIN  # whatever ligands the structure shows
+            self.reads_as = Form.PROTEIN  # whatever ligands the structure holds
 
     def entries(self, entries: Iterator[Entry]) -> Iterator[Entry]:
-        """Take the chains of a structure together, with the residues of ``site`` tagged."""
+        """Return the joined chains of a structure with the residues of ``site`` tagged."""
         site = self.chosen["site"]
-        return entries if site is None else pockets(entries, site)
+        return entries if site is None else site_entries(entries, site)
 
     def from_object(self, item: ScienceObject, level: int | None = None) -> PromptSentence:
-        """Take the chains of a complex or a site, at level 2 by default; its ligand is left out."""
+        """Use the chains of a complex or a site without its ligand, at level 2 by default."""
         if isinstance(item, Protein):
             item = Complex((item,))
         if not isinstance(item, Complex):
@@ -86,14 +86,14 @@ class LigandTask(Task):
         if level > 1 and not is_tagged:
             raise UsageError(
                 f"level {level} tags the residues of a site, and the prompt has none",
-                hint="find one first with `logos generate site`, or name its residues with --site, or use --level 1",
+                hint="predict a site with `logos generate site`, name its residues with --site, or use --level 1",
             )
         form = {1: Form.PROTEIN, 2: Form.SITE, 3: Form.EXPANDED}[level]
         pocket = emit(Sentence(form, blocks(item.chains, level)), check=False)
         return self.from_beginning(pocket + Kind.MOLECULE.start)
 
     def from_beginning(self, text: str) -> PromptSentence:
-        """Take whole chains, and after them a molecule block as far as it goes."""
+        """Continue whole chains, with or without the beginning of a molecule block."""
         head, tag, rest = text.partition(Kind.MOLECULE.start)
         if head and not head.endswith(Kind.PROTEIN.end):
             parse(head)
@@ -106,17 +106,17 @@ class LigandTask(Task):
         )
 
     def from_text(self, text: str, level: int | None = None, source: Mapping[str, Any] | None = None) -> PromptSentence:
-        """Return the beginning for any text; without ``site``, bare residues have no level but 1."""
+        """Return the sentence that begins with a text; without ``site``, bare residues are at level 1."""
         site = self.chosen["site"]
         if site is None and text.startswith("<"):
             return Task.from_text(self, text, level)
         item = from_sentence(parse(text)) if text.startswith("<") else Protein(text)
         if site is not None:
-            item = tagged(item, source or {}, site)
+            item = tag_residues(item, source or {}, site)
         return self.from_object(item, level).checked()
 
     def from_payload(self, text: str) -> PromptSentence:
-        """Take residues: a protein without a known site (level 1)."""
+        """Use residues as a protein without a known site (level 1)."""
         return self.from_object(Protein(text))
 
     def known(self, item: ScienceObject) -> str:
@@ -128,7 +128,7 @@ class LigandTask(Task):
         return super().known(item)
 
     def judge(self, sentence: Sentence) -> str:
-        """Return the ligand's canonical SMILES; valid is what RDKit accepts."""
+        """Return the canonical SMILES of the ligand, which RDKit must accept."""
         from logos_cli.chemistry.smiles import canonical_smiles
 
         return canonical_smiles(sentence.left[-1].payload)

@@ -1,4 +1,4 @@
-"""Frameworks as sequences can tell them apart: a key of metals and linkers."""
+"""A key for frameworks from their metals and linkers."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from logos_cli.errors import MoleculeError, Span
 
 
 def check_node(smiles: str) -> tuple[str, ...]:
-    """Return the metals of a node, each once, sorted; RDKit's rules of valence are not for nodes.
+    """Return the distinct metals of a node, sorted; RDKit's valence rules do not apply to nodes.
 
     Raises
     ------
     MoleculeError
-        If it is no SMILES or has no metal.
+        If it is not a SMILES or has no metal.
     """
     from rdkit import Chem, rdBase
     from rdkit.Chem import rdqueries
@@ -22,23 +22,23 @@ def check_node(smiles: str) -> tuple[str, ...]:
     with rdBase.BlockLogs():
         node = Chem.MolFromSmiles(smiles, sanitize=False)
     if node is None:
-        raise MoleculeError(f"the metal node {smiles} is no SMILES", text=smiles, span=Span(0, len(smiles)))
+        raise MoleculeError(f"the metal node {smiles} is not a SMILES", text=smiles, span=Span(0, len(smiles)))
     metals = {atom.GetSymbol() for atom in node.GetAtomsMatchingQuery(rdqueries.MAtomQueryAtom())}
     if not metals:
-        raise MoleculeError(f"the metal node {smiles} holds no metal", text=smiles, span=Span(0, len(smiles)))
+        raise MoleculeError(f"the metal node {smiles} contains no metal", text=smiles, span=Span(0, len(smiles)))
     return tuple(sorted(metals))
 
 
 def framework_key(metal: str, linkers: Iterable[str]) -> str:
     """Return ``Zn.KKEYFWRCBNTPAC.MOFkey-v1``: metals, then linkers by the skeleton of their InChIKeys.
 
-    That is MOFkey (Bucior et al. 2019, 10.1021/acs.cgd.8b01050) without the topology, which no sequence tells: two
-    frameworks of one key may be different nets of the same parts.
+    This is MOFkey (Bucior et al. 2019, 10.1021/acs.cgd.8b01050) without the topology, which a sequence does not
+    hold: two frameworks with one key may be different nets of the same parts.
 
     Raises
     ------
     MoleculeError
-        If the node holds no metal, or RDKit makes no InChIKey of a linker.
+        If the node contains no metal, or RDKit returns no InChIKey of a linker.
     """
     metals = check_node(metal)
     return ".".join((*metals, *sorted({_skeleton(smiles) for smiles in linkers}), "MOFkey-v1"))
@@ -54,5 +54,5 @@ def _skeleton(smiles: str) -> str:
     with rdBase.BlockLogs():
         key = str(to_key(molecule))
     if not key:
-        raise MoleculeError(f"there is no InChIKey of the linker {smiles}")
+        raise MoleculeError(f"RDKit returns no InChIKey for the linker {smiles}")
     return key.partition("-")[0]

@@ -1,4 +1,4 @@
-"""Metal-organic frameworks, from nothing or with a given metal node."""
+"""Metal-organic frameworks, without a prompt or with a given metal node."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class MaterialTask(Task):
     name = "material"
     help = "A metal-organic framework: metal node and linkers."
     details = (
-        "From nothing, or the linkers for a metal node. Valid is a node with a metal and linkers that RDKit accepts; "
-        "each record tells its MOFkey, metals and linkers without a topology."
+        "Without a prompt, whole frameworks; with a metal node, linkers for it. A framework is valid if its node "
+        "contains a metal and RDKit accepts its linkers. Each record reports its MOFkey, without a topology."
     )
-    prompts = "the SMILES of a metal node, or a framework whose node to take"
+    prompts = "the SMILES of a metal node, or a framework, whose node is used"
     examples = (
         "logos generate material -n 20",
         "logos generate material '[O-2].[Zn+2]' -n 20",
@@ -40,8 +40,8 @@ class MaterialTask(Task):
         """Return the opening tag."""
         return self.from_beginning(Kind.MATERIAL.start)
 
-    def from_object(self, item: ScienceObject, level: int | None = None) -> PromptSentence:  # noqa: ARG002
-        """Take the metal node of a framework, or a molecule as one."""
+    def from_object(self, item: ScienceObject, _level: int | None = None) -> PromptSentence:
+        """Use the metal node of a framework, or a molecule as the node."""
         if isinstance(item, Material):
             return self.from_payload(item.metal)
         if isinstance(item, Molecule):
@@ -49,29 +49,29 @@ class MaterialTask(Task):
         raise self.refuse(item)
 
     def from_beginning(self, text: str) -> PromptSentence:
-        """Take an open material block."""
+        """Continue an open material block."""
         return PromptSentence(text, grammar("material"), end=Kind.MATERIAL.end)
 
     def from_payload(self, text: str) -> PromptSentence:
-        """Take the SMILES of a metal node."""
+        """Use the SMILES of a metal node."""
         from logos_cli.tasks.material.frameworks import check_node
 
         beginning = f"{Kind.MATERIAL.start}{Kind.METAL.start}{text}{Kind.METAL.end}"
-        opening = self.from_beginning(beginning).checked()
+        sentence = self.from_beginning(beginning).checked()
         check_node(text)
-        return opening
+        return sentence
 
     def judge(self, sentence: Sentence) -> str:
-        """Return nodes and linkers, canonical and sorted; the node holds a metal, RDKit accepts the linkers."""
+        """Return nodes and linkers, canonical and sorted; the node must contain a metal, RDKit accept the linkers."""
         from logos_cli.chemistry.smiles import parse_smiles
         from logos_cli.tasks.material.frameworks import check_node
 
-        given = Material.from_sentence(sentence)
-        check_node(given.metal)
-        for linker in given.linkers:
+        material = Material.from_sentence(sentence)
+        check_node(material.metal)
+        for linker in material.linkers:
             parse_smiles(linker)
-        found = material_from_blocks([given.metal], given.linkers)
-        return "/".join((found.metal, *found.linkers))
+        canonical = material_from_blocks([material.metal], material.linkers)
+        return "/".join((canonical.metal, *canonical.linkers))
 
     def scores(self, sentence: Sentence) -> dict[str, dict[str, Any]]:
         """Return the MOFkey of the framework."""
@@ -85,17 +85,17 @@ class MaterialTask(Task):
         return {"mofkey": key}
 
     def collector(self, prompt: PromptInfo) -> Collector | None:
-        """Return what ranks frameworks, if that is asked for."""
+        """Return the collector that ranks frameworks, with ``top``."""
         top = self.chosen["top"]
         return None if top is None or self.chosen["samples"] else _Frameworks(prompt, top)
 
 
 class _Frameworks(RankingCollector):
-    """Ranks frameworks, written with their blocks canonical and sorted."""
+    """Ranks frameworks and writes their blocks canonical and sorted."""
 
     label = "framework"
 
-    def written(self, candidate: RankedAnswer) -> str:
+    def output_text(self, candidate: RankedAnswer) -> str:
         """Return the canonical sentence."""
         material = Material.from_sentence(candidate.sentence)
         return to_text(material_from_blocks([material.metal], material.linkers))

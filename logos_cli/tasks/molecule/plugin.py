@@ -1,4 +1,4 @@
-"""Small molecules, from nothing or from the beginning of a SMILES."""
+"""Small molecules, without a prompt or from the beginning of a SMILES."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from logos_cli.tasks.ranking import TOP_SAMPLES, RankingCollector
 _SCAFFOLD = TaskOption(
     "scaffold",
     str,
-    "A SMILES to grow, instead of a prompt: {X} or [*:1] where something is added, {X:3,15} so many characters of it.",
+    "A SMILES to grow, instead of a prompt: {X} or [*:1] marks a growth point, {X:3,15} one of 3 to 15 characters.",
     metavar="SMILES",
 )
 
@@ -27,7 +27,7 @@ class MoleculeTask(Task):
 
     name = "molecule"
     help = "A molecule, or the rest of its SMILES."
-    prompts = "the beginning of a SMILES, or a file of such"
+    prompts = "the beginning of a SMILES, or a file of them"
     examples = (
         "logos generate molecule -n 100 -o molecules.smi",
         "logos generate molecule 'O=C(Nc1ccccc1)' -n 20 --constrain chemistry",
@@ -47,11 +47,11 @@ class MoleculeTask(Task):
 
     @property
     def restricting(self) -> str | None:
-        """A scaffold fixes a part of the answer."""
+        """``--scaffold``, which fixes a part of the molecule."""
         return "--scaffold" if self.chosen["scaffold"] is not None else None
 
     def check(self) -> None:
-        """Read the scaffold."""
+        """Parse the scaffold."""
         scaffold = self.chosen["scaffold"]
         if scaffold is None:
             return
@@ -62,7 +62,7 @@ class MoleculeTask(Task):
         scaffold_query(self._template)
 
     def collector(self, prompt: PromptInfo) -> Collector | None:
-        """Return what ranks molecules, if that is asked for."""
+        """Return the collector that ranks molecules, with ``top``."""
         top = self.chosen["top"]
         return None if top is None or self.chosen["samples"] else RankingCollector(prompt, top)
 
@@ -73,24 +73,24 @@ class MoleculeTask(Task):
         fixed = self._template.partition("{")[0]
         return PromptSentence(Kind.MOLECULE.start + fixed, self._grammar, end=Kind.MOLECULE.end).checked()
 
-    def from_object(self, item: ScienceObject, level: int | None = None) -> PromptSentence:  # noqa: ARG002
-        """Take the whole SMILES of a molecule as the beginning of a longer one."""
+    def from_object(self, item: ScienceObject, _level: int | None = None) -> PromptSentence:
+        """Continue the whole SMILES of a molecule."""
         if not isinstance(item, Molecule):
             raise self.refuse(item)
         return self.from_payload(item.smiles)
 
     def from_beginning(self, text: str) -> PromptSentence:
-        """Take an open molecule block."""
+        """Continue an open molecule block."""
         if text != Kind.MOLECULE.start and self._template is not None:
             raise UsageError("--scaffold and a prompt exclude each other", hint="the scaffold is the prompt")
         return PromptSentence(text, grammar("molecule"), end=Kind.MOLECULE.end)
 
     def from_payload(self, text: str) -> PromptSentence:
-        """Take the beginning of a SMILES."""
+        """Continue the beginning of a SMILES."""
         return self.from_beginning(Kind.MOLECULE.start + text)
 
     def judge(self, sentence: Sentence) -> str:
-        """Return the canonical SMILES; valid is what RDKit accepts, and contains the scaffold if there is one."""
+        """Return the canonical SMILES, which RDKit must accept and which must contain the scaffold if there is one."""
         from logos_cli.chemistry.smiles import canonical_smiles
 
         smiles = canonical_smiles(sentence.left[0].payload)

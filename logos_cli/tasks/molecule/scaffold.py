@@ -1,4 +1,4 @@
-"""Scaffolds: a SMILES with growth points, and whether a molecule contains what is fixed of it."""
+"""Scaffolds: a SMILES with growth points, and whether a molecule contains its fixed part."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from logos_cli.errors import MoleculeError, Span, UsageError
-from logos_cli.grammar.constrain import grammar
-from logos_cli.grammar.constrain import template as template_grammar
+from logos_cli.grammar.constrain import grammar, template_grammar
 from logos_cli.grammar.spec import SMILES, Kind
 
 if TYPE_CHECKING:
@@ -17,15 +16,15 @@ if TYPE_CHECKING:
 _SLOT = re.compile(r"\{(?:X|\[(?P<letters>[^\]]*)\])(?P<count>:(?P<least>[0-9]+)(?P<range>,(?P<most>[0-9]*))?)?\}")
 _RING = re.compile(r"\[[^\]]*\]|%\([0-9]+\)|%[0-9]{2}|[0-9]")
 _WRITTEN = "BCNOPSFIlrbcnops-=#:/\\"
-"""What a substituent is written with besides brackets, ring digits and atoms in brackets."""
+"""Characters of a substituent besides branches, ring digits and bracket atoms."""
 _POINT = re.compile(r"\[\*(?::[0-9]+)?\]|\[R[0-9]*\]|(?<![\[>])\*")
-"""How chemists write a growth point: ``[*:1]``, ``[R1]`` or ``*``."""
+"""A growth point as chemists write it: ``[*:1]``, ``[R1]`` or ``*``."""
 
 _FREE = "{X}"
 
 
 def scaffold_template(text: str) -> str:
-    """Return a scaffold as the template of a molecule: growth points that are written ``*`` become free parts.
+    """Return a scaffold as the template of a molecule: growth points written as ``*`` become free parts.
 
     Raises
     ------
@@ -44,9 +43,9 @@ def scaffold_template(text: str) -> str:
 def scaffold_grammar(template: str) -> str:
     """Return the grammar of a molecule block that follows the template of a scaffold.
 
-    Other than in templates at large, a free part without a length is a substituent: its brackets are closed, it is
-    one molecule, and it leaves the scaffold's open rings alone. In ``c1cc({X})ncc1`` the model so ends it by closing
-    the scaffold's bracket, and not by chance.
+    Unlike in other templates, a free part without a length is a substituent: it closes its brackets, is one
+    molecule, and leaves the scaffold's open rings alone. In ``c1cc({X})ncc1`` the model therefore ends it by closing
+    the scaffold's bracket.
 
     Raises
     ------
@@ -79,7 +78,7 @@ def _times(slot: re.Match[str]) -> str:
 
 
 def _free_rules(number: int, slot: re.Match[str], open_rings: set[str]) -> list[str]:
-    """Return the rules of what one free part is made of, piece by piece."""
+    """Return the grammar rules of one free part."""
     if slot["letters"] is not None or slot["count"]:
         letters = set(slot["letters"] or SMILES - set("<>"))
         return [f"free_{number}: {_one_of(letters)}"]
@@ -92,7 +91,7 @@ def _one_of(letters: set[str]) -> str:
 
 
 def contains_scaffold(smiles: str, template: str) -> bool:
-    """Whether a molecule contains the fixed part of a template, whatever has grown on it.
+    """Whether a molecule contains the fixed part of a template.
 
     Raises
     ------
@@ -108,13 +107,13 @@ def contains_scaffold(smiles: str, template: str) -> bool:
 def scaffold_query(template: str) -> Mol:
     """Return the fixed part of a template as a substructure query.
 
-    Free parts become dummy atoms, and these are taken out when rings and aromaticity have been perceived: what
-    stood on either side of one need not be bonded.
+    Free parts become dummy atoms, which are removed after the perception of rings and aromaticity: the atoms on
+    either side of a free part need not be bonded.
 
     Raises
     ------
     MoleculeError
-        If the fixed part is no SMILES, or nothing is fixed.
+        If the fixed part is not a SMILES, or nothing is fixed.
     """
     from rdkit import Chem
 
@@ -123,17 +122,17 @@ def scaffold_query(template: str) -> Mol:
     marked = _SLOT.sub("*", template)
     molecule = attempt(lambda: Chem.MolFromSmiles(marked))
     if molecule is None:
-        # a ring that is closed in a free part, a bond that leads nowhere: what the template means is open
+        # a ring that closes in a free part, or a bond that leads nowhere: the template is ambiguous
         raise MoleculeError(
-            "the fixed part of the scaffold is no SMILES by itself",
+            "the fixed part of the scaffold is not a SMILES by itself",
             text=template,
             span=Span(0, len(template)),
-            hint="free parts stand where a substituent would: c1cc({X})ncc1{X}",
+            hint="put free parts where a substituent would be: c1cc({X})ncc1{X}",
         )
     editable = Chem.RWMol(molecule)
     for atom in reversed(list(molecule.GetAtoms())):
         if atom.GetAtomicNum() == 0:
             editable.RemoveAtom(atom.GetIdx())
     if not editable.GetNumAtoms():
-        raise MoleculeError("nothing of the scaffold is fixed", text=template, span=Span(0, len(template)))
+        raise MoleculeError("the scaffold has no fixed part", text=template, span=Span(0, len(template)))
     return editable.GetMol()

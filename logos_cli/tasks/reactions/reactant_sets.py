@@ -1,4 +1,4 @@
-"""Reactions in both directions: prompts, canonical answers, and what is known of a proposed set of reactants."""
+"""Reactions in both directions: prompts, canonical answers, and scores of proposed reactions."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from logos_cli.tasks.ranking import RankedAnswer, RankingCollector
 BALANCE = TaskOption(
     "balance",
     str,
-    "Where the product has atoms that no reactant brings: say so in the record, or drop the proposal.",
+    "Proposals whose product has atoms that no reactant has: flag them in the record, or drop them.",
     default="flag",
     choices=("flag", "drop"),
 )
 ATOM_ECONOMY = TaskOption(
     "atom_economy",
     float,
-    "Drop proposals of less atom economy: mass of the product in percent of the mass of the reactants.",
+    "Drop proposals below this atom economy: mass of the product in percent of the mass of the reactants.",
     metavar="PERCENT",
     shown_default="none",
     least=0,
@@ -32,13 +32,13 @@ ATOM_ECONOMY = TaskOption(
 ROUND_TRIP = TaskOption(
     "round_trip",
     bool,
-    "Let the same model predict the product of each proposal, and say whether it is the prompt.",
+    "Let the same model predict the product of each proposal, and report whether it is the prompt.",
     default=False,
 )
 
 
 def components(smiles: Sequence[str]) -> tuple[str, ...]:
-    """Return the molecules of one side, canonical and sorted; a salt counts as its ions.
+    """Return the canonical SMILES of the molecules of one side, sorted; a salt counts as its ions.
 
     Raises
     ------
@@ -47,23 +47,23 @@ def components(smiles: Sequence[str]) -> tuple[str, ...]:
     """
     from logos_cli.chemistry.smiles import canonical_smiles
 
-    return tuple(sorted(part for each in smiles for part in canonical_smiles(each).split(".")))
+    return tuple(sorted(part for text in smiles for part in canonical_smiles(text).split(".")))
 
 
 def after_reactants(reactants: Sequence[str]) -> PromptSentence:
-    """Return the sentence that asks for the product of reactants."""
+    """Return the sentence whose completion is the product of reactants."""
     blocks = "".join(f"{Kind.MOLECULE.start}{smiles}{Kind.MOLECULE.end}" for smiles in reactants)
     head = f"{blocks}{Operator.REACT}"
     return PromptSentence(f"{head}{Kind.MOLECULE.start}", grammar("molecule_block"), len(head), Kind.MOLECULE.end)
 
 
 class ReactionCollector(RankingCollector):
-    """Ranks the reactions of one prompt, written canonically, with what the counts of atoms say of each.
+    """Ranks the reactions of one prompt, in canonical form, with scores from their atom counts.
 
     Parameters
     ----------
     chosen : mapping
-        Values of the task's options: ``top``, ``balance``, ``atom_economy`` and, of a retrosynthesis,
+        Values of the task's options: ``top``, ``balance``, ``atom_economy`` and, for a retrosynthesis,
         ``round_trip``.
     """
 
@@ -71,47 +71,45 @@ class ReactionCollector(RankingCollector):
 
     def __init__(self, prompt: PromptInfo, chosen: dict[str, Any]) -> None:
         super().__init__(prompt, chosen["top"])
-        self._drops = chosen["balance"] == "drop"
-        self._least_economy: float | None = chosen["atom_economy"]
+        self._drop_unbalanced = chosen["balance"] == "drop"
+        self._min_atom_economy: float | None = chosen["atom_economy"]
         self._round_trip = bool(chosen.get("round_trip"))
-        self._asked: list[RankedAnswer] = []
+        self._round_trips: list[RankedAnswer] = []
 
     def ranked(self) -> list[RankedAnswer]:
-        """Return the reactions that are kept, the best first, scored."""
-        found = super().ranked()
-        for candidate in found:
+        """Return the reactions that pass the filters, the best first, with scores."""
+        ranked = super().ranked()
+        for candidate in ranked:
             if "balanced" not in candidate.scores:
                 candidate.scores |= balance_scores(Reaction.from_sentence(candidate.sentence))
-        return [candidate for candidate in found if self._keeps(candidate)]
+        return [candidate for candidate in ranked if self._passes(candidate)]
 
-    def _keeps(self, candidate: RankedAnswer) -> bool:
-        if self._drops and not candidate.scores["balanced"]["value"]:
+    def _passes(self, candidate: RankedAnswer) -> bool:
+        if self._drop_unbalanced and not candidate.scores["balanced"]["value"]:
             return False
         economy = candidate.scores["atom_economy"]["value"]
-        return self._least_economy is None or (economy is not None and economy >= self._least_economy)
+        return self._min_atom_economy is None or (economy is not None and economy >= self._min_atom_economy)
 
-    def written(self, candidate: RankedAnswer) -> str:
-        """Return the reaction with its molecules canonical, what was asked for sorted."""
+    def output_text(self, candidate: RankedAnswer) -> str:
+        """Return the reaction with the predicted side canonical and sorted."""
         reaction = Reaction.from_sentence(candidate.sentence)
         form = candidate.sentence.form
-        answered = components([reaction.product] if form is Form.REACTION else reaction.reactants)
-        made = (
-            Reaction(reaction.reactants, ".".join(answered))
-            if form is Form.REACTION
-            else Reaction(answered, reaction.product)
-        )
-        return emit(made.to_sentence(form))
+        if form is Form.REACTION:
+            canonical = Reaction(reaction.reactants, ".".join(components([reaction.product])))
+        else:
+            canonical = Reaction(components(reaction.reactants), reaction.product)
+        return emit(canonical.to_sentence(form))
 
     def questions(self) -> Sequence[PromptSentence]:
-        """Ask for the product of each proposal that is to be written."""
+        """Return the prompts that predict the product of each proposal in the output."""
         if not self._round_trip:
             return ()
-        self._asked = self.ranked()[: self.top]
-        return [after_reactants(candidate.answer.split(".")) for candidate in self._asked]
+        self._round_trips = self.ranked()[: self.top]
+        return [after_reactants(candidate.answer.split(".")) for candidate in self._round_trips]
 
-    def answer(self, number: int, text: str, logp: float | None) -> None:  # noqa: ARG002
-        """Compare the predicted product with the one that was asked about."""
-        candidate = self._asked[number]
+    def answer(self, number: int, text: str, _logp: float | None) -> None:
+        """Compare the predicted product with that of the prompt."""
+        candidate = self._round_trips[number]
         wanted = components([Reaction.from_sentence(candidate.sentence).product])
         try:
             predicted = components([parse(text, Form.REACTION).right[0].payload])
@@ -119,7 +117,7 @@ class ReactionCollector(RankingCollector):
             candidate.scores["round_trip"] = {
                 "value": False,
                 "better": "higher",
-                "reason": f"no product is predicted: {error.message}",
+                "reason": f"the model predicts no product: {error.message}",
             }
             return
         candidate.scores["round_trip"] = {
@@ -130,7 +128,7 @@ class ReactionCollector(RankingCollector):
 
 
 def balance_scores(reaction: Reaction) -> dict[str, dict[str, Any]]:
-    """Return what the atoms of both sides say: ``balanced`` and ``atom_economy``.
+    """Return the scores of the atom counts of both sides: ``balanced`` and ``atom_economy``.
 
     Raises
     ------
@@ -139,12 +137,12 @@ def balance_scores(reaction: Reaction) -> dict[str, dict[str, Any]]:
     """
     from logos_cli.chemistry.atom_balance import balance
 
-    found = balance(reaction.reactants, reaction.product)
-    reason = found.reason
+    atoms = balance(reaction.reactants, reaction.product)
+    reason = atoms.reason
     if reason is None and set(components([reaction.product])) <= set(components(reaction.reactants)):
         reason = "the product is itself among the reactants"
     balanced: dict[str, Any] = {"value": reason is None, "better": "higher"}
-    economy: dict[str, Any] = {"value": found.economy_percent, "unit": "%", "better": "higher"}
+    economy: dict[str, Any] = {"value": atoms.economy_percent, "unit": "%", "better": "higher"}
     for score in (balanced, economy) if reason is not None else ():
         score["reason"] = reason
     if reason is not None:
@@ -153,12 +151,12 @@ def balance_scores(reaction: Reaction) -> dict[str, dict[str, Any]]:
 
 
 def check_product(product: str) -> None:
-    """Refuse what is no product of one step: something else than one molecule.
+    """Refuse a product that is not one molecule.
 
     Raises
     ------
     MoleculeError
-        If RDKit rejects it, or if it is several molecules, with what to do.
+        If RDKit rejects it, or if it is several molecules.
     """
     from logos_cli.chemistry.smiles import parse_smiles
     from logos_cli.formats.reaction_entries import split_components
@@ -168,5 +166,5 @@ def check_product(product: str) -> None:
     if len(parts) > 1:
         raise MoleculeError(
             f"the product is {len(parts)} molecules: {product}",
-            hint=f"ask for one at a time; {max(parts, key=len)} is the largest",
+            hint=f"give one product at a time; {max(parts, key=len)} is the largest",
         )

@@ -11,7 +11,7 @@ _ARROW = re.compile(r"(?<!-)>")
 def sides(text: str) -> tuple[str, str] | None:
     """Return (reactants, product) of ``reactants>reagents>product``, either of which may be empty.
 
-    None if the text has not two arrows; the reagents are left out.
+    None if the text does not have two arrows. The reagents are ignored.
     """
     parts = _ARROW.split(text)
     return (parts[0], parts[2]) if len(parts) == 3 else None

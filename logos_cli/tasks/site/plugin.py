@@ -1,4 +1,4 @@
-"""Binding sites: which residues of a protein line one, by many samples of the model."""
+"""Binding sites of a protein, from many samples of the model."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 
 from logos_cli.engine.sampling import Sampling
 from logos_cli.grammar import Form, Sentence, emit, parse
-from logos_cli.grammar.constrain import copied_site
+from logos_cli.grammar.constrain import tagged_copy_grammar
 from logos_cli.grammar.spec import Kind, Operator
-from logos_cli.objects.base import ScienceObject, from_sentence
+from logos_cli.objects.base import ScienceObject
 from logos_cli.objects.complex import Complex
 from logos_cli.objects.protein import Protein
 from logos_cli.records import Record
@@ -19,18 +19,18 @@ _DIGITS = 4
 
 
 class SiteTask(Task):
-    """Answers a search: the same protein, the residues of one site tagged."""
+    """Completes a search: the same protein with the residues of one site tagged."""
 
     name = "site"
     help = "The binding sites of a protein, ranked."
     details = (
-        "The model tags the residues of a site in each of many samples, which copy the protein exactly. Residues that "
-        "are tagged often enough are clustered: in a structure by where they lie, else by which are tagged together. "
-        "Each cluster is a site: one record, with its residues by the numbers of the file, how often each is tagged, "
-        "score, support and, in a structure, centre.\n\n"
+        "Each of many samples copies the protein exactly and tags the residues of a site. Residues that are tagged "
+        "often enough are clustered: in a structure by their positions, else by co-occurrence in samples. Each cluster "
+        "is a site and becomes one record, which reports the residues by their numbers in the file, how often each is "
+        "tagged, score, support and, in a structure, the centre.\n\n"
         "-o sites.csv writes P2Rank's table of predictions, sites.pml and sites.cxc scripts for PyMOL and ChimeraX, "
-        "sites.cif the structure with 100 x frequency as B-factors; -f p2rank-residues a table of all residues. "
-        "`logos decode sites.jsonl --to …` makes them later."
+        "sites.cif the structure with 100 x frequency as B-factors; -f p2rank-residues writes a table of all residues. "
+        "`logos decode sites.jsonl --to …` writes them later."
     )
     prompts = "a protein: a sequence, a FASTA file or a structure"
     examples = (
@@ -40,22 +40,20 @@ class SiteTask(Task):
     )
     read_options = ("chains", "column")
     form = Form.SEARCH
-    # each chain once, whatever ligands the structure shows
+    # each chain once, whatever ligands the structure holds
     reads_as = Form.PROTEIN
     compared = False
-    # the answer is as long as the protein and its tags need
+    # the completion is as long as the protein and its tags
     preset = Sampling(temperature=1.2, top_p=0.95, max_new_tokens=4096)
     n_samples = 40
     collects = "sites"
     writers: ClassVar[Mapping[str, str]] = {".csv": "p2rank", ".cif": "cif-sites", ".mmcif": "cif-sites"}
     options = (
-        TaskOption(
-            "top", int, "Write only so many sites of each protein, the best.", least=1, metavar="N", shown_default="all"
-        ),
+        TaskOption("top", int, "Write the N best sites of each protein.", least=1, metavar="N", shown_default="all"),
         TaskOption(
             "min_frequency",
             float,
-            "A residue belongs to a site if at least this share of the samples tags it.",
+            "Smallest share of the samples that tag a residue of a site.",
             default=0.1,
             least=0,
             most=1,
@@ -65,13 +63,13 @@ class SiteTask(Task):
     )
 
     def collector(self, prompt: PromptInfo) -> Collector | None:
-        """Return what makes ranked sites of the samples."""
+        """Return the collector that ranks the sites of the samples."""
         if self.chosen["samples"]:
             return None
         return _Sites(prompt, self.chosen["min_frequency"], self.chosen["top"])
 
-    def from_object(self, item: ScienceObject, level: int | None = None) -> PromptSentence:  # noqa: ARG002
-        """Take the chains of a protein or a complex; tags that they may have are left out."""
+    def from_object(self, item: ScienceObject, _level: int | None = None) -> PromptSentence:
+        """Use the chains of a protein or a complex without their tags."""
         if isinstance(item, Protein):
             return self._search((item.sequence,))
         if isinstance(item, Complex):
@@ -83,31 +81,30 @@ class SiteTask(Task):
         return self.from_beginning(f"{blocks}{Operator.SEARCH}{Kind.PROTEIN.start}")
 
     def from_beginning(self, text: str) -> PromptSentence:
-        """Take whole chains, and after the operator the answer as far as it goes."""
+        """Continue whole chains, with or without the operator and the beginning of the tagged protein."""
         head, _, _ = text.partition(Operator.SEARCH)
         if not head.endswith(Kind.PROTEIN.end):
             parse(head)
-        # several chains alone are no sentence yet: with the operator and any answer they are one
+        # several chains alone are not a sentence; with the operator and any completion they are
         searched = parse(f"{head}{Operator.SEARCH}{head}", Form.SEARCH)
         chains = tuple(block.payload for block in searched.left)
         given_from = len(head) + len(Operator.SEARCH)
         if len(text) <= given_from:
             text = f"{head}{Operator.SEARCH}{Kind.PROTEIN.start}"
-        return PromptSentence(text, copied_site(chains), given_from, Kind.PROTEIN.end, len(chains))
+        return PromptSentence(text, tagged_copy_grammar(chains), given_from, Kind.PROTEIN.end, len(chains))
 
     def from_payload(self, text: str) -> PromptSentence:
-        """Take residues."""
+        """Use residues as one chain."""
         return self._search((text,))
 
     def judge(self, sentence: Sentence) -> str:
-        """Return the tagged residues; the answer must repeat the protein exactly."""
-        found = from_sentence(sentence)
-        assert isinstance(found, Complex)
-        return "/".join(" ".join(map(str, chain.site)) for chain in found.chains)
+        """Return the tagged residues; the completion must repeat the protein exactly."""
+        chains = Complex.from_sentence(sentence).chains
+        return "/".join(" ".join(map(str, chain.site)) for chain in chains)
 
 
 class _Sites(Collector):
-    """Votes of the samples of one protein."""
+    """Ranks the sites of one protein by the votes of its samples."""
 
     def __init__(self, prompt: PromptInfo, min_frequency: float, top: int | None) -> None:
         self._prompt = prompt
@@ -116,15 +113,13 @@ class _Sites(Collector):
         self._chains: tuple[Protein, ...] = ()
         self._votes: list[list[int]] = []
 
-    def add(self, record: Record, answer: str | None, sentence: Sentence | None) -> None:  # noqa: ARG002
+    def add(self, _record: Record, answer: str | None, sentence: Sentence | None) -> None:
         """Count the residues that a valid sample tags."""
         if answer is None or sentence is None:
             return
-        found = from_sentence(sentence)
-        assert isinstance(found, Complex)
-        self._chains = found.chains
+        self._chains = Complex.from_sentence(sentence).chains
         first, tagged = 0, []
-        for chain in found.chains:
+        for chain in self._chains:
             tagged += [first + place for place in chain.site]
             first += len(chain.sequence)
         self._votes.append(tagged)
@@ -162,7 +157,7 @@ class _Sites(Collector):
             )
 
     def _tagged(self, members: tuple[int, ...]) -> str:
-        """Return the search with the site's residues tagged, which is a prompt for a ligand."""
+        """Return the search with the residues of the site tagged; it can be the prompt for a ligand."""
         first, chains = 0, []
         for chain in self._chains:
             end = first + len(chain.sequence)
@@ -172,16 +167,16 @@ class _Sites(Collector):
         return emit(Complex(tuple(chains)).to_sentence(Form.SEARCH))
 
     def _members(self, members: tuple[int, ...], shares: list[float]) -> list[dict[str, Any]]:
-        """Return the site's residues by the names of the file, the chains counted from 1."""
+        """Return the residues of the site, with their names in the file."""
         from logos_cli.structure.residue_map import ResidueMap
 
         names = ResidueMap(self._prompt.source, [len(chain.sequence) for chain in self._chains])
-        found, first = [], 0
+        residues, first = [], 0
         for number, chain in enumerate(self._chains):
             for place, letter in enumerate(chain.sequence):
                 if first + place in members:
                     name = names.name((number, place))
-                    found.append(
+                    residues.append(
                         {
                             "residue": None if name is None else str(name),
                             "letter": letter,
@@ -189,16 +184,16 @@ class _Sites(Collector):
                         }
                     )
             first += len(chain.sequence)
-        return found
+        return residues
 
 
 def _split(values: list[float], lengths: list[int]) -> list[list[float]]:
     """Return the values of each chain."""
-    found, first = [], 0
+    chains, first = [], 0
     for length in lengths:
-        found.append(values[first : first + length])
+        chains.append(values[first : first + length])
         first += length
-    return found
+    return chains
 
 
 PLUGIN = SiteTask()

@@ -1,12 +1,12 @@
-"""What many samples of a search say together: ranked sites.
+"""Ranked sites from many samples of a search.
 
-A residue's frequency is the share of the samples that tag it. Residues that are tagged often enough are put into sites
-by average linkage: in a structure by the distance of their side chains (Cβ), else by how seldom they are tagged
-together (1 - Jaccard). A site's score is the sum of its residues' squared frequencies, as P2Rank's is of its points'
-ligandability; its support is the share of the samples most of whose tagged residues it holds.
+A residue's frequency is the share of the samples that tag it. Average linkage clusters the residues that are tagged
+often enough into sites: in a structure by the distance of their side chains (Cβ), else by how seldom samples tag them
+together (1 - Jaccard). The score of a site is the sum of the squared frequencies of its residues, as P2Rank's is of
+the ligandability of its points. Its support is the share of the samples that have most of their tags in the site.
 
-The cut of 16 Å: of 60 crystal complexes it leaves 98 % of the residues of a true site in one cluster, and it is the one
-of single, average and complete linkage at 6 to 28 Å that finds most of the site again among as many random residues.
+The cut of 16 Å leaves 98 % of the residues of a true site in one cluster in 60 crystal complexes. Among single, average
+and complete linkage at 6 to 28 Å, this choice recovers most of the site among as many random residues.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 WIDEST_ANGSTROM: Final = 16.0
 _SELDOM_TOGETHER: Final = 0.85
 _LEAST_RESIDUES: Final = 3
-"""Smaller groups are no sites, unless there is nothing else."""
+"""Smaller groups are sites only if there is no other group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +35,13 @@ class Site:
     Attributes
     ----------
     members : tuple of int
-        Residues, from 0, chain after chain, ascending.
+        Residues, counted from 0 through all chains, ascending.
     score : float
         Sum of squared frequencies.
     support : float
-        Share of the samples most of whose tagged residues are here.
+        Share of the samples that have most of their tagged residues here.
     centre_angstrom : tuple of float, optional
-        Where a ligand would lie; None without a structure.
+        Position of a ligand; None without a structure.
     """
 
     members: tuple[int, ...]
@@ -51,7 +51,7 @@ class Site:
 
 
 def frequencies(votes: Sequence[Sequence[int]], n_residues: int) -> NDArray[np.float64]:
-    """Return the share of samples that tag each residue; ``votes`` has the residues that each sample tags."""
+    """Return the share of samples that tag each residue; ``votes`` holds the tagged residues of each sample."""
     return _matrix(votes, n_residues).mean(axis=0) if votes else np.zeros(n_residues)
 
 
@@ -63,11 +63,11 @@ def rank_sites(
     Parameters
     ----------
     votes : sequence of sequences of int
-        For each valid sample the residues that it tags.
+        Tagged residues of each valid sample.
     min_frequency : float
-        Residues that a smaller share of the samples tags belong to no site.
+        Smallest share of the samples that tag a residue of a site.
     places : ResiduePlaces, optional
-        Where the residues lie; those without coordinates belong to no site then.
+        Positions of the residues; residues without coordinates belong to no site.
     """
     if not votes:
         return []
@@ -82,14 +82,14 @@ def rank_sites(
     labels = _clusters(matrix[:, chosen], None if places is None else places.side_chains[chosen])
     groups = [chosen[labels == label] for label in np.unique(labels)]
     groups = [group for group in groups if len(group) >= _LEAST_RESIDUES] or groups
-    # a sample speaks of the site that holds most of what it tags
+    # a sample supports the site that holds most of its tags
     counts = np.stack([matrix[:, group].sum(axis=1) for group in groups])
-    speaks_of = np.where(counts.any(axis=0), counts.argmax(axis=0), -1)
+    supported = np.where(counts.any(axis=0), counts.argmax(axis=0), -1)
     sites = [
         Site(
             tuple(group.tolist()),
             float((frequency[group] ** 2).sum()),
-            float((speaks_of == number).mean()),
+            float((supported == number).mean()),
             None if places is None else _centre(places, group),
         )
         for number, group in enumerate(groups)
@@ -105,7 +105,7 @@ def _matrix(votes: Sequence[Sequence[int]], n_residues: int) -> NDArray[np.bool_
 
 
 def _clusters(matrix: NDArray[np.bool_], side_chains: NDArray[np.float64] | None) -> NDArray[np.int32]:
-    """Return the number of the cluster of each residue (column)."""
+    """Return the cluster number of each residue (column)."""
     from scipy.cluster.hierarchy import fcluster, linkage
     from scipy.spatial.distance import pdist
 

@@ -102,7 +102,7 @@ class PromptReader:
 
     def _from_text(self, text: str, id: str, source: dict[str, Any]) -> PreparedPrompt:
         try:
-            return PreparedPrompt(id, self.task.from_text(text.strip(), source=source), source)
+            return PreparedPrompt(id, self.task.from_text(text.strip(), None, source), source)
         except LogosError as error:
             return PreparedPrompt(id, None, source, error=error)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from logos_cli import registry
 from logos_cli.errors import UsageError
-from logos_cli.grammar.constrain import edited, parse_positions, template
+from logos_cli.grammar.constrain import mutant_grammar, parse_positions, template_grammar
 from logos_cli.grammar.spec import Kind
 from logos_cli.tasks.base import PromptSentence, Task
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 _KINDS = (Kind.PROTEIN, Kind.ANTIBODY, Kind.MOLECULE)
 
-_template = lru_cache(4)(template)
-_edited = lru_cache(4)(edited)
+_template = lru_cache(4)(template_grammar)
+_edited = lru_cache(4)(mutant_grammar)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Restriction:
     Attributes
     ----------
     template : str, optional
-        See :func:`~logos_cli.grammar.constrain.template`.
+        See :func:`~logos_cli.grammar.constrain.template_grammar`.
     max_mutations : int, optional
         The prompt is a wild type, of which so many residues may be exchanged.
     positions : str, optional
@@ -110,7 +110,7 @@ def _drawn_edit(kind: Kind, wild_type: str, max_mutations: int, free: tuple[int,
     beginning of the chain.
     """
     places = generator.choice(len(free), max_mutations, replace=False)
-    return edited(kind, wild_type, max_mutations, sorted(free[place] for place in places))
+    return mutant_grammar(kind, wild_type, max_mutations, sorted(free[place] for place in places))
 
 
 def _takers(restriction: str) -> list[str]:

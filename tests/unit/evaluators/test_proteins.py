@@ -225,9 +225,9 @@ def test_mutants_are_made_of_the_wild_type() -> None:
     [
         ("V2R", r"V2R does not fit the wild type: position 2 is K, not V \(the position after it is V"),
         ("M2R", r"position 2 is K, not M \(the position before it is M"),
-        ("K2R:A6G", "A6G does not fit the wild type: it has no position 6, but 1 to 5"),
+        ("K2R:A6G", "A6G does not fit the wild type, whose positions are 1 to 5"),
         ("K2R:K2G", "K2R:K2G changes position 2 twice"),
-        ("K2", "'K2' is no substitution"),
+        ("K2", "'K2' is not a substitution"),
     ],
 )
 def test_a_mutant_that_does_not_fit_says_which_position(text: str, message: str) -> None:

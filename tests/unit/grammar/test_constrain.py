@@ -11,7 +11,7 @@ from logos_cli.backends.base import CharacterTokenizer
 from logos_cli.engine.constraint import Constraint, check_prompt
 from logos_cli.errors import GrammarError
 from logos_cli.grammar import Form, parse
-from logos_cli.grammar.constrain import copied_site, grammar
+from logos_cli.grammar.constrain import grammar, tagged_copy_grammar
 
 TOKENIZER = CharacterTokenizer()
 
@@ -48,7 +48,7 @@ def test_a_copied_site_repeats_every_residue() -> None:
     before = "".join(f"<ProteinS>{chain}<ProteinE>" for chain in chains) + "<Search>"
     seen = set()
     for seed in range(20):
-        answer = _sampled(constraint, copied_site(chains), "", seed)
+        answer = _sampled(constraint, tagged_copy_grammar(chains), "", seed)
         assert answer is not None
         sentence = parse(before + answer, Form.SEARCH)
         bare = ["".join(p if isinstance(p, str) else p.payload for p in block.parts) for block in sentence.right]
@@ -61,7 +61,7 @@ def test_a_copied_site_repeats_every_residue() -> None:
 def test_a_copied_site_of_a_long_protein_compiles_quickly() -> None:
     chain = "".join(random.Random(0).choices("ACDEFGHIKLMNPQRSTVWY", k=5000))
     constraint = Constraint(TOKENIZER)
-    matcher = constraint.matcher(copied_site((chain,)), "<ProteinS>" + chain[:4999])
+    matcher = constraint.matcher(tagged_copy_grammar((chain,)), "<ProteinS>" + chain[:4999])
     allowed = np.flatnonzero(constraint.masks([matcher])[0]).tolist()
     assert sorted(map(TOKENIZER.vocabulary.__getitem__, allowed)) == sorted([b"<PocketS>", chain[-1].encode()])
 

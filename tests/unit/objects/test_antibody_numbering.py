@@ -91,9 +91,9 @@ def test_a_receptor_of_t_cells_is_no_typical_antibody() -> None:
 
 def test_what_is_kept_is_bounded_and_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(numbering, "_N_KEPT", 1)
-    numbering._KNOWN.clear()
+    numbering._NUMBERED.clear()
     first = number_chains([HEAVY, LIGHT, HEAVY], "kabat")
-    assert len(numbering._KNOWN) == 1
+    assert len(numbering._NUMBERED) == 1
     assert number_chains([HEAVY, LIGHT, HEAVY], "kabat") == first
     assert number_chains([], "kabat") == []
 
@@ -107,7 +107,7 @@ def test_an_unknown_scheme_is_refused() -> None:
 def test_without_anarcii_the_command_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "anarcii", None)
     numbering._anarcii.cache_clear()
-    numbering._KNOWN.clear()
+    numbering._NUMBERED.clear()
     with pytest.raises(MissingError, match="ANARCII") as caught:
         regions(HEAVY)
     assert "pip install" in (caught.value.hint or "")
@@ -120,7 +120,7 @@ def test_threads_of_the_process_are_left_alone(capsys: pytest.CaptureFixture[str
     torch.set_num_threads(before + 1)
     try:
         numbering._anarcii.cache_clear()
-        numbering._KNOWN.clear()
+        numbering._NUMBERED.clear()
         regions(HEAVY, "kabat")
         assert torch.get_num_threads() == before + 1
     finally:

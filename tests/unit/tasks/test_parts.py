@@ -103,9 +103,9 @@ def test_a_command_can_read_fasta(tmp_path: Path) -> None:
     [
         ("sys.stderr.write('no such table'); sys.exit(7)", r"ended with status 7: no such table"),
         ("print(1)", r"wrote 1 lines for 2 sequences"),
-        ("print('1\\nhigh')", r"line 2 is no number: 'high'"),
+        ("print('1\\nhigh')", r"line 2 is not a number: 'high'"),
         ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", r"ended by signal 9 \(SIGKILL\)"),
-        ("sys.stdout.buffer.write(b'\\xff\\n\\xff\\n')", r"answer is no text"),
+        ("sys.stdout.buffer.write(b'\\xff\\n\\xff\\n')", r"output is not text"),
     ],
 )
 def test_a_command_that_fails_says_how(tmp_path: Path, body: str, message: str) -> None:
@@ -120,7 +120,7 @@ def test_a_command_that_fails_says_how(tmp_path: Path, body: str, message: str) 
         ("missing.joblib", "auto", "no such model file"),
         ("", "auto", "command is empty"),
         ("'open", "auto", "cannot be read"),
-        ("cat", "one-hot", "no one-hot rows"),
+        ("cat", "one-hot", "not one-hot rows"),
         ("cat", "letters", "no oracle input 'letters'"),
     ],
 )
@@ -213,7 +213,7 @@ def test_what_is_fixed_is_looked_for_in_the_molecule(template: str, smiles: str,
     assert contains_scaffold(smiles, template) is contained
 
 
-@pytest.mark.parametrize(("template", "message"), [("c1cc{X}", "no SMILES by itself"), ("{X}{X}", "nothing")])
+@pytest.mark.parametrize(("template", "message"), [("c1cc{X}", "not a SMILES by itself"), ("{X}{X}", "no fixed part")])
 def test_scaffolds_that_mean_nothing_are_refused(template: str, message: str) -> None:
     with pytest.raises(MoleculeError, match=message):
         contains_scaffold("CCO", template)

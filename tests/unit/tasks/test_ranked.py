@@ -398,8 +398,8 @@ def test_molecules_grow_from_their_scaffold(scaffold: str) -> None:
     ("options", "error", "message"),
     [
         ({"scaffold": "c1ccncc1"}, UsageError, "no growth point"),
-        ({"scaffold": "c1cc{X}"}, MoleculeError, "no SMILES by itself"),
-        ({"scaffold": "c1ccncc1{Q}"}, GrammarError, "no free part"),
+        ({"scaffold": "c1cc{X}"}, MoleculeError, "not a SMILES by itself"),
+        ({"scaffold": "c1ccncc1{Q}"}, GrammarError, "not a free part"),
         ({"scaffold": "c1ccncc1{X}", "template": "C{X}"}, UsageError, "exclude each other"),
         ({"scaffold": "c1ccncc1{X}", "constrain": "off"}, UsageError, "--scaffold is a constraint"),
     ],

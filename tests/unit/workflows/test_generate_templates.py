@@ -12,7 +12,7 @@ from logos_cli.backends.base import CharacterTokenizer
 from logos_cli.engine.constraint import Constraint
 from logos_cli.errors import GrammarError
 from logos_cli.grammar import parse
-from logos_cli.grammar.constrain import edited, parse_positions, template
+from logos_cli.grammar.constrain import mutant_grammar, parse_positions, template_grammar
 from logos_cli.grammar.spec import Kind
 
 TOKENIZER = CharacterTokenizer()
@@ -45,7 +45,7 @@ def _sampled(grammar: str, seed: int, given: str = "") -> str:
     ],
 )
 def test_answers_follow_the_template(kind: Kind, text: str, pattern: str) -> None:
-    seen = {_sampled(template(kind, text), seed) for seed in range(25)}
+    seen = {_sampled(template_grammar(kind, text), seed) for seed in range(25)}
     for answer in seen:
         payload = answer.removeprefix(kind.start).removesuffix(kind.end)
         assert re.fullmatch(pattern, payload)
@@ -54,7 +54,7 @@ def test_answers_follow_the_template(kind: Kind, text: str, pattern: str) -> Non
 
 
 def test_what_is_given_must_fit_the_template() -> None:
-    text = template(Kind.PROTEIN, "MK{X:2}W")
+    text = template_grammar(Kind.PROTEIN, "MK{X:2}W")
     assert _sampled(text, 1, "<ProteinS>MKA").startswith("<ProteinS>MKA")
     with pytest.raises(GrammarError) as caught:
         CONSTRAINT.matcher(text, "<ProteinS>MA")
@@ -70,18 +70,18 @@ def test_what_is_given_must_fit_the_template() -> None:
         (Kind.PROTEIN, "MK}", 2, "closes nothing"),
         (Kind.PROTEIN, "MKa", 2, "'a' is no residue"),
         (Kind.MOLECULE, "CC é", 2, "' ' is no SMILES character"),
-        (Kind.PROTEIN, "MK{Y:2}", 2, "no free part"),
+        (Kind.PROTEIN, "MK{Y:2}", 2, "not a free part"),
         (Kind.PROTEIN, "MK{X:5,2}", 2, "smaller to the larger"),
         (Kind.PROTEIN, "MK{X:0}", 2, "smaller to the larger"),
         (Kind.PROTEIN, "MK{X:1,99999}", 2, "10,000 at most"),
         (Kind.PROTEIN, "MK{[]:2}", 2, "no letters"),
         (Kind.PROTEIN, "MK{[ab]}", 2, "no letters"),
-        (Kind.PROTEIN, "{{X}}", 0, "no free part"),
+        (Kind.PROTEIN, "{{X}}", 0, "not a free part"),
     ],
 )
 def test_a_bad_template_is_refused_at_its_place(kind: Kind, text: str, start: int, message: str) -> None:
     with pytest.raises(GrammarError, match=message) as caught:
-        template(kind, text)
+        template_grammar(kind, text)
     assert caught.value.span is not None
     assert caught.value.span.start == start
     assert "^" in caught.value.pretty()
@@ -93,7 +93,7 @@ def test_edits_keep_the_length_the_budget_and_the_positions(
     max_mutations: int, positions: tuple[int, ...] | None
 ) -> None:
     wild_type = "MKTAYIAKQRQISFVKSHFSRQ"
-    grammar = edited(Kind.PROTEIN, wild_type, max_mutations, positions)
+    grammar = mutant_grammar(Kind.PROTEIN, wild_type, max_mutations, positions)
     found = set()
     for seed in range(20):
         answer = parse(_sampled(grammar, seed)).left[0].payload
@@ -106,7 +106,7 @@ def test_edits_keep_the_length_the_budget_and_the_positions(
 
 
 def test_every_single_mutant_and_the_wild_type_can_be_written() -> None:
-    grammar = edited(Kind.ANTIBODY, "EVQ", 1)
+    grammar = mutant_grammar(Kind.ANTIBODY, "EVQ", 1)
     for text in ("EVQ", "AVQ", "EWQ", "EVY"):
         assert CONSTRAINT.matcher(grammar, f"<AntibodyS>{text}<AntibodyE>").done
     with pytest.raises(GrammarError):
@@ -115,7 +115,7 @@ def test_every_single_mutant_and_the_wild_type_can_be_written() -> None:
 
 def test_an_edit_of_a_long_protein_compiles() -> None:
     wild_type = "".join(random.Random(0).choices("ACDEFGHIKLMNPQRSTVWY", k=1500))
-    matcher = CONSTRAINT.matcher(edited(Kind.PROTEIN, wild_type, 3), "<ProteinS>" + wild_type[:700])
+    matcher = CONSTRAINT.matcher(mutant_grammar(Kind.PROTEIN, wild_type, 3), "<ProteinS>" + wild_type[:700])
     assert CONSTRAINT.masks([matcher])[0].sum() == 20
 
 

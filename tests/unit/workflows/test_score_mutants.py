@@ -40,7 +40,7 @@ def test_mutations(text: str, first: int, sequence: str) -> None:
         ("A45G", "no position 45, but 1 to 10"),
         ("R2K", "position 2 is K, not R"),
         ("K0R", "no position 0"),
-        ("2R", "'2R' is no substitution"),
+        ("2R", "'2R' is not a substitution"),
         ("K2", "no substitution"),
         ("K2*", "no substitution"),
         ("M1A:M1C", "changes position 1 twice"),

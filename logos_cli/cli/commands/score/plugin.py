@@ -15,7 +15,7 @@ from logos_cli.cli.commands.score.options import DECLARED
 from logos_cli.cli.option_specs import command
 from logos_cli.cli.output import inputs_or_stdin, open_sink
 from logos_cli.cli.terminal import terminal
-from logos_cli.errors import ExitCode, OutputError, ToldError, UsageError
+from logos_cli.errors import ExitCode, OutputError, ReportedError, UsageError
 from logos_cli.io.output import check_output, open_output, suffix_of
 from logos_cli.records import Record, Status
 
@@ -151,7 +151,7 @@ def _write(
     else:
         with open_sink(values["output"], values["format"], overwrite=values["overwrite"], native=True) as sink:
             for each in shown:
-                sink.write(_told(each), each.line, told=isinstance(each.error, ToldError))
+                sink.write(_told(each), each.line, told=isinstance(each.error, ReportedError))
                 sys.stdout.flush()
     rows = summary()
     if values["json"] or values["summary"] is not None:
