@@ -59,7 +59,7 @@ def plugin(request: pytest.FixtureRequest) -> Format:
 
 def test_the_plugin_is_named_as_its_file(plugin: Format) -> None:
     assert plugin.name in NAMES
-    assert type(plugin).__module__ == f"logos_cli.formats.{plugin.name}"
+    assert type(plugin).__module__.removesuffix(".plugin") == f"logos_cli.formats.{plugin.name}"
     assert all(re.fullmatch(r"\.[a-z0-9]+", suffix) for suffix in plugin.suffixes)
     assert type(plugin).__doc__
 
