@@ -14,13 +14,15 @@ class ModelInfo:
     """What a record says of the model that made it.
 
     ``revision`` is the hub's commit, ``sha256`` the digest of the weights where these are local files; for
-    weights in several files it is the digest of their digests in order of name.
+    weights in several files it is the digest of their digests in order of name. ``batch_invariant``: a text depends on
+    nothing that runs beside it, see :class:`~logos_cli.backends.base.Capabilities`.
     """
 
     model: str
     backend: str
     device: str
     dtype: str
+    batch_invariant: bool = False
     revision: str | None = None
     sha256: str | None = None
 

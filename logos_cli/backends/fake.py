@@ -51,7 +51,7 @@ class FakeBackend(Backend):
     """
 
     def __init__(self, sentences: Iterable[str] = (), name: str = "fake") -> None:
-        self.info = ModelInfo(name, "fake", "cpu", "float32")
+        self.info = ModelInfo(name, "fake", "cpu", "float32", batch_invariant=True)
         self.tokenizer: Tokenizer = CharacterTokenizer()
         self.capabilities = Capabilities(batch_invariant=True)
         self.context_tokens = CONTEXT_TOKENS

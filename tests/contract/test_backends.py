@@ -37,6 +37,7 @@ def test_names_and_facts(backend: Backend) -> None:
     assert backend.info.backend in registry.names("backends")
     assert registry.load("backends", backend.info.backend).name == backend.info.backend
     assert backend.context_tokens > 0
+    assert backend.info.batch_invariant is backend.capabilities.batch_invariant
     assert len(backend.tokenizer.tag_ids) == 16
     assert backend.tokenizer.eos_ids
 

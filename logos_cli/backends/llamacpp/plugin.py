@@ -73,7 +73,7 @@ class LlamaCppBackend(Backend):
         self.info = info
         self.tokenizer = checkpoint.tokenizer
         self.context_tokens = checkpoint.context_tokens
-        self.capabilities = Capabilities(max_slots=MOST_SEQUENCES, batch_invariant=plan.rows is not None)
+        self.capabilities = Capabilities(max_slots=MOST_SEQUENCES, batch_invariant=info.batch_invariant)
         self.n_threads = plan.threads
         self._threads = Threads(plan.threads, plan.most_threads)
         self._model = model
@@ -264,8 +264,9 @@ class GgufCheckpoint(Checkpoint):
         threads = options.threads or best_threads(model, kv_type)
         most = usable_cores() if options.threads is None and device == "cpu" else None
         sha256 = None if self._revision else weights_sha256(self._source.weights)
-        info = ModelInfo(self.name, "llamacpp", device, self._precision, self._revision, sha256)
         rows = rows_that_agree(model, self.header, kv_type, threads) if device == "cpu" else None
+        agree = rows is not None
+        info = ModelInfo(self.name, "llamacpp", device, self._precision, agree, self._revision, sha256)
         return LlamaCppBackend(model, self, info, _Plan(threads, most, kv_type, rows, device))
 
 

@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn.functional import pad, rms_norm, scaled_dot_product_attention
 
 from logos_cli.backends.torch.layers import Layer, Weights, make_layer
-from logos_cli.backends.torch.linear import make_linear, packing_works
+from logos_cli.backends.torch.linear import computed_in, layout, make_linear
 from logos_cli.checkpoints.config import DecoderConfig, stage_of_layer
 
 KEYS = 64
@@ -30,7 +30,7 @@ KEYS = 64
 way, whatever the length."""
 
 _ROWS = 8
-"""Rows come in multiples of this where weights are not packed. Products of fewer rows take other code paths then and
+"""Rows come in multiples of this where their bits depend on their number. Products of fewer rows take other code paths then and
 round otherwise, and the text of a sequence would depend on how many others run beside it."""
 
 _BLOCK_ROWS = 16
@@ -129,11 +129,13 @@ class Decoder:
         quantization: str | None = None,
     ) -> None:
         self.config = config
-        weights = Weights(tensors)
         vocabulary, width = config.vocabulary_size, config.hidden_size
-        self.embedding = weights.pop("model.embed_tokens.weight", vocabulary, width)
+        self.embedding = Weights(tensors).pop("model.embed_tokens.weight", vocabulary, width)
+        self.device = self.embedding.device
+        self.dtype = computed_in(self.embedding.dtype, self.device)
+        """Of sums and cache; the matrices may be kept in fewer bits."""
+        weights = Weights(tensors, self.dtype)
         self.norm = weights.pop("model.norm.weight", width)
-        self.dtype, self.device = self.embedding.dtype, self.embedding.device
         places = list(devices) or [self.device]
         head = self.embedding if config.tied else weights.pop("lm_head.weight", vocabulary, width)
         self.head = make_linear(head.to(places[-1]))
@@ -149,11 +151,10 @@ class Decoder:
             stage = self.stages[stage_of_layer(index, config.n_layers, len(places))]
             stage.layers.append(make_layer(weights, index, config, stage.device, quantization))
         weights.refuse_rest(tied=config.tied)
-        packed = quantization is None and packing_works(self.dtype)
-        packed = packed and all(place.type == "cpu" for place in places)
-        self.exact = packed
+        on_cpu = all(place.type == "cpu" for place in places)
+        self.exact = quantization is None and on_cpu and layout(self.embedding.dtype).exact
         """Whether a row's logits are the same bits whatever runs beside it, and with however many threads."""
-        self.row_multiple = 1 if packed else _ROWS
+        self.row_multiple = 1 if self.exact else _ROWS
         """Steps and prompts come in multiples of so many rows."""
         self.n_rows = 0
         """Rows of the cache."""
@@ -228,7 +229,7 @@ class Decoder:
         for spans in _passes(rows, [len(tokens) for tokens in padded], _CHUNK.get(self.device.type, 512)):
             pieces = [padded[i][span.start : span.start + span.n] for i, span in spans]
             ids = torch.tensor([*chain(*pieces)], dtype=torch.long, device=self.device)
-            hidden = self.embedding[ids]
+            hidden = self.embed(ids)
             for stage in self.stages:
                 place = self._spans(stage, [span for _, span in spans])
                 hidden = self._run(stage, hidden.to(stage.device), place)
@@ -263,11 +264,15 @@ class Decoder:
 
     def step_tensors(self, tokens: Tensor, positions: Tensor, blocks: Sequence[tuple[int, int, int]]) -> Tensor:
         """Run a step whose inputs are on the first device; no value of a tensor is looked at."""
-        hidden = self.embedding[tokens]
+        hidden = self.embed(tokens)
         for stage in self.stages:
             place = self._rows(stage, positions.to(stage.device), blocks)
             hidden = self._run(stage, hidden.to(stage.device), place)
         return self.logits(hidden)
+
+    def embed(self, tokens: Tensor) -> Tensor:
+        """Return the first layer's input, shape (N, width)."""
+        return self.embedding[tokens].to(self.dtype)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Return the logits after each row of the last layer's output, shape (N, V)."""

@@ -114,21 +114,25 @@ def choose_dtype(name: str, device: torch.device, stored: str) -> torch.dtype:
         if stored not in ("BF16", "F16"):
             name = "float32"
         elif device.type == "cpu":
-            name = "bfloat16" if stored == "BF16" and computes_bfloat16() else "float32"
+            name = "bfloat16" if stored == "BF16" and computes(torch.bfloat16) else "float32"
         else:
             name = "bfloat16" if stored == "BF16" else "float16"
     chosen: torch.dtype = getattr(torch, name)
     return chosen
 
 
-def computes_bfloat16() -> bool:
-    """Whether this processor multiplies matrices of bfloat16 as such (AVX-512 BF16, AMX, Arm BF16)."""
+def computes(dtype: torch.dtype) -> bool:
+    """Whether this processor has instructions for products of a type (AVX-512 BF16, AMX, Arm BF16): it emulates others."""
     import torch
 
+    if dtype is torch.float32:
+        return True
     try:
-        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()) and (
-            "AVX512" in torch.backends.cpu.get_cpu_capability() or sys.platform == "darwin"
-        )
+        if dtype is not torch.bfloat16 or not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+            return False  # for float16 nothing tells emulation from instructions
+        # PyTorch says so of every AVX-512
+        wide = "AVX512" in torch.backends.cpu.get_cpu_capability()
+        return sys.platform == "darwin" or (wide and bool(torch.cpu._is_avx512_bf16_supported()))
     except (AttributeError, RuntimeError):
         return False
 

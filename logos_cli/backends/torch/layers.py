@@ -29,10 +29,14 @@ class Layer:
 
 
 class Weights:
-    """Tensors of a checkpoint by name, each taken out once: it is laid out anew, and not to be held twice."""
+    """Tensors of a checkpoint by name, each taken out once: it is laid out anew, and not to be held twice.
 
-    def __init__(self, tensors: dict[str, Tensor]) -> None:
+    Vectors (norms, biases) come in the type that is computed in, if it is given; matrices as they are.
+    """
+
+    def __init__(self, tensors: dict[str, Tensor], computed: torch.dtype | None = None) -> None:
         self._tensors = tensors
+        self._computed = computed
 
     def pop(self, name: str, *shape: int) -> Tensor:
         """Take a tensor that must be there.
@@ -52,7 +56,7 @@ class Weights:
         tensor = self._tensors.pop(name, None)
         if tensor is not None and tuple(tensor.shape) != shape:
             raise ModelError(f"the tensor {name} is {tuple(tensor.shape)}; config.json asks for {shape}")
-        return tensor
+        return tensor.to(self._computed) if tensor is not None and tensor.dim() == 1 else tensor
 
     def stack(self, prefix: str, rows: Mapping[str, int], width: int) -> tuple[Tensor, Tensor | None]:
         """Take some projections of one input as one: weights and biases, if any has some; others have 0."""
@@ -60,7 +64,10 @@ class Weights:
         biases = {part: self.pop_optional(f"{prefix}.{part}_proj.bias", n) for part, n in rows.items()}
         if all(bias is None for bias in biases.values()):
             return weights, None
-        whole = [weights.new_zeros(rows[part]) if bias is None else bias for part, bias in biases.items()]
+        whole = [
+            weights.new_zeros(rows[part], dtype=self._computed) if bias is None else bias
+            for part, bias in biases.items()
+        ]
         return weights, torch.cat([bias.to(weights.device) for bias in whole])
 
     def refuse_rest(self, *, tied: bool) -> None:

@@ -6,18 +6,33 @@ unused. On an AMD EPYC with AVX-512 the packed weights are 2.3 times as fast in 
 times for one, 1.2 to 4 times in bfloat16, and a row comes out the same to the last bit whatever the numbers of rows
 and of threads.
 
+A processor without instructions for bfloat16 emulates them: slowly, and with sums whose order depends on the number of
+rows. There the weights stay in half precision, and the products are made in float32.
+
 The operators are PyTorch's own, as its compiler calls them, but not part of its promised interface: where they are
-missing or fail, the plain product serves.
+missing or fail, the plain product serves. Whether rows keep their bits is measured, not assumed.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
-from typing import Any, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn.functional import linear, silu
+
+from logos_cli.backends.torch.device import computes
+
+_PIECE: Final = 1 << 18
+"""Weights that are widened at a time: 1 MB in float32, which stays in a core's cache until it is used."""
+
+_TRIED_SHAPES: Final = ((130, 2051), (40, 2051))
+"""Of a weight and of rows: a width that vectors do not divide, and more than one piece."""
+
+_TRIED_ROWS: Final = (1, 2, 5, 17)
+_TRIED_THREADS: Final = (1, 3)
 
 
 class Linear(Protocol):
@@ -91,36 +106,144 @@ class PackedGated:
         return product
 
 
+class Widened:
+    """A weight, shape (out, in), in half precision, and perhaps a bias in float32; the products are in float32.
+
+    The weight is widened a piece at a time, so that it takes the memory of half precision.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
+        self.n_parameters = _size(weight, bias)
+        operators: Any = torch.ops.mkldnn
+        self._product = operators._linear_pointwise.default
+        self._pieces = _split(weight)
+        self._biases = [None] * len(self._pieces) if bias is None else torch.split(bias, len(self._pieces[0]))
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        """Return the product."""
+        pair = _at_least_two(rows)
+        pieces = zip(self._pieces, self._biases, strict=True)
+        made = [self._product(pair, piece.float(), bias, "none", [], "") for piece, bias in pieces]
+        return torch.cat(made, dim=1)[: len(rows)]
+
+
+class WidenedGated:
+    """The first two matrices of a feed-forward layer in half precision; the products are in float32."""
+
+    def __init__(self, gate: Tensor, up: Tensor) -> None:
+        self.n_parameters = _size(gate, up)
+        operators: Any = torch.ops.mkldnn
+        self._first, self._second = operators._linear_pointwise.default, operators._linear_pointwise.binary
+        self._pieces = list(zip(_split(gate), _split(up), strict=True))
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        """Return the product."""
+        pair, made = _at_least_two(rows), []
+        for gate, up in self._pieces:
+            gated = self._first(pair, gate.float(), None, "swish", [], "")
+            made.append(self._second(pair, gated, up.float(), None, "mul"))
+        return torch.cat(made, dim=1)[: len(rows)]
+
+
+def _split(weight: Tensor) -> tuple[Tensor, ...]:
+    return torch.split(weight, max(_PIECE // weight.shape[1], 1))
+
+
+def _at_least_two(rows: Tensor) -> Tensor:
+    """Return one row twice: alone it takes another code path, whose sums have another order."""
+    return rows.expand(2, -1).contiguous() if len(rows) == 1 else rows
+
+
+class Layout(NamedTuple):
+    """How weights of one type are kept on a CPU.
+
+    Attributes
+    ----------
+    linear, gated : type
+        Of one matrix, and of the two in which a feed-forward layer begins.
+    computed : torch.dtype
+        Of rows and products.
+    exact : bool
+        A row's product is the same bits whatever the numbers of rows and of threads.
+    """
+
+    linear: Callable[[Tensor, Tensor | None], Linear]
+    gated: Callable[[Tensor, Tensor], Linear]
+    computed: torch.dtype
+    exact: bool = False
+
+    def is_right(self, dtype: torch.dtype) -> bool:
+        """Whether the operators exist here and do what they should for weights of a type."""
+        rows, weight, bias = (torch.arange(size, dtype=self.computed) / size for size in (16, 32, 4))
+        rows, weight = rows.view(2, 8), weight.view(4, 8)
+        kept = weight.to(dtype)
+        try:
+            pairs = (
+                (self.linear(kept, bias)(rows), linear(rows, weight, bias)),
+                (self.gated(kept, -kept)(rows), _plain_gated(weight, -weight)(rows)),
+            )
+        except (AttributeError, RuntimeError, TypeError):
+            return False
+        most = 10 * torch.finfo(self.computed).eps
+        return all(torch.allclose(found, wanted, atol=most) for found, wanted in pairs)
+
+    def keeps_bits(self, dtype: torch.dtype) -> bool:
+        """Whether a row's product is the same bits whatever the numbers of rows and of threads: by trying some."""
+        generator = torch.Generator().manual_seed(0)
+        weight, rows = (torch.randn(shape, generator=generator) for shape in _TRIED_SHAPES)
+        weight, rows = weight.to(dtype), rows.to(self.computed)
+        before = torch.get_num_threads()
+        try:
+            return all(
+                _same_bits(product, rows, threads)
+                for product in (self.linear(weight, None), self.gated(weight, weight.flip(0)))
+                for threads in _TRIED_THREADS
+            )
+        finally:
+            torch.set_num_threads(before)
+
+
+def _same_bits(product: Linear, rows: Tensor, threads: int) -> bool:
+    """Whether the first rows alone become what they become among all, which one thread computes."""
+    torch.set_num_threads(1)
+    whole = product(rows)
+    torch.set_num_threads(threads)
+    return all(torch.equal(product(rows[:n].contiguous()), whole[:n]) for n in _TRIED_ROWS)
+
+
+def _plain_gated(gate: Tensor, up: Tensor) -> Linear:
+    return PlainGated(Plain(torch.cat((gate, up))))
+
+
+@cache
+def layout(dtype: torch.dtype) -> Layout:
+    """Return how weights of a type are kept on this CPU: the first way that is right and keeps bits, if there is one."""
+    narrow = dtype.itemsize < torch.float32.itemsize
+    ways = [Layout(Packed, PackedGated, dtype)] if computes(dtype) else []
+    ways += [Layout(Widened, WidenedGated, torch.float32)] if narrow else []
+    right = []
+    if torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        with torch.inference_mode():
+            right = [way for way in ways if way.is_right(dtype)]
+            for way in right:
+                if way.keeps_bits(dtype):
+                    return way._replace(exact=True)
+    return right[0] if right else Layout(Plain, _plain_gated, dtype)
+
+
+def computed_in(dtype: torch.dtype, device: torch.device) -> torch.dtype:
+    """Return the type of rows, products and cache where weights have a type."""
+    return layout(dtype).computed if device.type == "cpu" else dtype
+
+
 def make_gated(gate: Tensor, up: Tensor) -> Linear:
     """Return the first two matrices of a feed-forward layer in the layout for their device and type."""
-    if gate.device.type == "cpu" and packing_works(gate.dtype):
-        return PackedGated(gate, up)
-    return PlainGated(Plain(torch.cat((gate, up))))
+    return layout(gate.dtype).gated(gate, up) if gate.device.type == "cpu" else _plain_gated(gate, up)
 
 
 def make_linear(weight: Tensor, bias: Tensor | None = None) -> Linear:
     """Return a weight in the layout for its device and type."""
-    if weight.device.type == "cpu" and packing_works(weight.dtype):
-        return Packed(weight, bias)
-    return Plain(weight, bias)
-
-
-@cache
-def packing_works(dtype: torch.dtype) -> bool:
-    """Whether the operators exist here and do what they should for a type."""
-    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
-        return False
-    rows, weight, bias = (torch.arange(size, dtype=dtype) / size for size in (16, 32, 4))
-    rows, weight = rows.view(2, 8), weight.view(4, 8)
-    try:
-        pairs = (
-            (Packed(weight, bias)(rows), linear(rows, weight, bias)),
-            (PackedGated(weight, -weight)(rows), PlainGated(Plain(torch.cat((weight, -weight))))(rows)),
-        )
-    except (AttributeError, RuntimeError, TypeError):
-        return False
-    most = 10 * torch.finfo(dtype).eps
-    return all(torch.allclose(found, wanted, atol=most) for found, wanted in pairs)
+    return layout(weight.dtype).linear(weight, bias) if weight.device.type == "cpu" else Plain(weight, bias)
 
 
 def _size(*tensors: Tensor | None) -> int:

@@ -161,7 +161,7 @@ def _run(
     """Return the log-probabilities of all paths, one after another."""
     spare = [0] * (-len(tokens) % decoder.row_multiple)
     ids = torch.tensor([[*tokens, *spare], [*positions, *spare]], device=decoder.device)
-    hidden = decoder.embedding[ids[0]]
+    hidden = decoder.embed(ids[0])
     for stage in decoder.stages:
         reads = [_reads(group, stage.device) for group in _groups(paths, stage.device)]
         places = ids[1].to(stage.device)

@@ -70,7 +70,7 @@ class TorchBackend(TensorBackend):
         self.tokenizer = checkpoint.tokenizer
         self.context_tokens = checkpoint.context_tokens
         there = decoder.device.type != "cpu"
-        self.capabilities = Capabilities(batch_invariant=decoder.exact, device_logits=there)
+        self.capabilities = Capabilities(batch_invariant=info.batch_invariant, device_logits=there)
         self._decoder = decoder
         self._threads = threads
         self._length: list[int] = []
@@ -218,7 +218,7 @@ class TorchCheckpoint(Checkpoint):
 
     @cached_property
     def dtype(self) -> torch.dtype:
-        """What it computes in."""
+        """What the weights are kept in, unless they are quantized."""
         wanted = "auto" if self._quantization else self._options.dtype
         return choose_dtype(wanted, self.device, stored_type(self.files))
 
@@ -259,8 +259,11 @@ class TorchCheckpoint(Checkpoint):
         return found
 
     def _cache_bytes(self, n_tokens: int) -> int:
+        from logos_cli.backends.torch.linear import computed_in
+
         n_positions = min(_rounded(n_tokens + 1, _POSITIONS), _rounded(self.context_tokens + 1, _KEYS))
-        return self.shape.cache_elements_per_token * n_positions * self.dtype.itemsize
+        itemsize = computed_in(self.dtype, self.device).itemsize
+        return self.shape.cache_elements_per_token * n_positions * itemsize
 
     def plan(self, n_tokens: int, batch_size: int | None = None) -> MemoryPlan:
         """Say what memory a run takes and how many sequences fit."""
@@ -303,7 +306,7 @@ class TorchCheckpoint(Checkpoint):
         threads = self._set_threads(decoder)
         sha256 = None if self._revision else weights_sha256(files)
         device = "+".join(map(str, stages))
-        info = ModelInfo(self.name, "torch", device, self._precision, self._revision, sha256)
+        info = ModelInfo(self.name, "torch", device, self._precision, decoder.exact, self._revision, sha256)
         return TorchBackend(decoder, self, info, threads)
 
     def _place(self, tensor: str) -> torch.device:
@@ -327,7 +330,7 @@ class TorchCheckpoint(Checkpoint):
             decoder.reserve(_ROWS, _KEYS)
             set_fastest_threads(lambda: decoder.step([0] * _ROWS, [0] * _ROWS))
             decoder.release()
-        # bits may depend on the number of threads where products are not packed: there it stays as it is
+        # where bits may depend on the number of threads it stays as it is
         return Threads(torch.get_num_threads(), most if decoder.exact else None)
 
 

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 import logos_cli.backends.torch.plugin as backend_module
 from logos_cli.backends.base import Backend, LoadOptions, open_model
-from logos_cli.backends.torch import device
+from logos_cli.backends.torch import device, linear
 from logos_cli.backends.torch.decoder import Decoder
 from logos_cli.backends.torch.weights import read_tensors, stored_type
 from logos_cli.errors import DeviceMemoryError, ExitCode, LogosError, ModelError
@@ -60,10 +60,14 @@ def _logits(backend: Backend, slots: Sequence[int], n_steps: int = 12) -> dict[i
     return {slot: np.stack(rows) for slot, rows in found.items()}
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_neither_neighbours_nor_threads_change_a_bit(dtype: str) -> None:
+@pytest.mark.parametrize("dtype", device.DTYPES)
+def test_neither_neighbours_nor_threads_change_a_bit_where_it_is_promised(dtype: str) -> None:
     backend = _open(dtype=dtype, threads=1).load()
-    assert backend.capabilities.batch_invariant
+    way = linear.layout(getattr(torch, dtype))
+    assert backend.capabilities.batch_invariant is backend.info.batch_invariant is way.exact
+    if not way.exact:
+        assert way.linear is linear.Plain or not way.keeps_bits(getattr(torch, dtype))
+        pytest.skip(f"no product of {dtype} keeps its bits here")
     # prompts of 3 to 302 tokens: below eight rows, of one chunk and of two
     together = _logits(backend, range(14))
     for slots, threads in (([0], 2), ([13], 2), ([12, 13], 1), ([0, 1, 5], 2)):
@@ -84,6 +88,71 @@ def test_prompts_read_together_are_read_as_alone(dtype: str) -> None:
     backend.reserve(len(lengths) + 1)
     assert (backend.prefill_many(slots, prompts) == np.stack(alone)).all()
     assert (backend.step(sorted(slots), [40] * len(slots)) == stepped).all()
+
+
+class _Wavering(linear.Plain):
+    """Products whose sums have another order for few rows, or with several threads."""
+
+    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None = None, *, by: str = "rows") -> None:
+        super().__init__(weight, bias)
+        self._by = by
+
+    def __call__(self, rows: torch.Tensor) -> torch.Tensor:
+        if (len(rows) if self._by == "rows" else 3 - torch.get_num_threads()) > 2:
+            return super().__call__(rows)
+        parts = [linear.linear(rows[:, i::2], self._weight[:, i::2]) for i in range(2)]
+        return parts[0] + parts[1] if self._bias is None else parts[0] + parts[1] + self._bias
+
+
+@pytest.mark.parametrize("by", ["rows", "threads"])
+def test_products_that_do_not_keep_their_bits_are_found_out(by: str) -> None:
+    def wavering(weight: torch.Tensor, bias: torch.Tensor | None) -> linear.Linear:
+        return _Wavering(weight, bias, by=by)
+
+    way = linear.layout(torch.float32)._replace(linear=wavering)
+    assert way.is_right(torch.float32)
+    assert not way.keeps_bits(torch.float32)
+    assert torch.get_num_threads() == torch.get_num_threads()
+
+
+def test_nothing_is_promised_where_no_product_keeps_its_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    exact = _logits(_open(threads=1, dtype="float32").load(), [0, 5])
+    monkeypatch.setattr(linear, "Packed", _Wavering)
+    linear.layout.cache_clear()
+    try:
+        backend = _open(threads=1, dtype="float32").load()
+        assert not backend.capabilities.batch_invariant
+        assert not backend.info.batch_invariant
+        # in multiples of eight rows bits depend on their number no more than they must
+        assert backend._decoder.row_multiple == 8
+        for slot, rows in _logits(backend, [0, 5]).items():
+            assert rows == pytest.approx(exact[slot], abs=1e-3)
+    finally:
+        linear.layout.cache_clear()
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_half_precision_is_widened_where_the_processor_has_none(
+    dtype: str, half: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(linear, "computes", lambda dtype: dtype is torch.float32)
+    linear.layout.cache_clear()
+    try:
+        checkpoint = _open(half, threads=1, dtype=dtype)
+        backend = checkpoint.load()
+        assert backend.info.dtype == dtype
+        assert backend.info.batch_invariant
+        backend.reserve(8)
+        decoder = backend._decoder
+        plan = checkpoint.plan(n_tokens=255)
+        assert plan.weights_bytes == 2 * decoder.n_parameters
+        cache = sum(half.nbytes for stage in decoder.stages for pair in stage.caches for half in pair)
+        assert cache == 8 * plan.cache_bytes_per_sequence
+        whole = _logits(_open(half, threads=1, dtype="float32").load(), [0, 9])
+        for slot, rows in _logits(backend, [0, 9]).items():
+            assert rows == pytest.approx(whole[slot], abs=1e-3 if dtype == "bfloat16" else 0.1)
+    finally:
+        linear.layout.cache_clear()
 
 
 def test_a_sequence_survives_the_growth_of_the_cache() -> None:
@@ -157,10 +226,10 @@ def test_auto_computes_in_the_type_that_the_processor_and_the_checkpoint_share(
 ) -> None:
     assert _open().dtype is torch.float32
     assert stored_type(_open(half).files) == "BF16"
-    monkeypatch.setattr(device, "computes_bfloat16", lambda: True)
+    monkeypatch.setattr(device, "computes", lambda _dtype: True)
     assert _open(half).dtype is torch.bfloat16
     assert _open(half).load().info.dtype == "bfloat16"
-    monkeypatch.setattr(device, "computes_bfloat16", lambda: False)
+    monkeypatch.setattr(device, "computes", lambda _dtype: False)
     assert _open(half).dtype is torch.float32
     assert _open(half, dtype="float16").dtype is torch.float16
 

@@ -174,13 +174,20 @@ def test_a_text_beyond_the_context_is_told_and_others_go_on(backend: Backend) ->
 def test_the_plain_product_serves_where_the_packed_one_is_missing(
     backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    import torch
+
     from logos_cli.backends.torch import linear
 
     rows = [backend.tokenizer.encode(text) for text in TEXTS]
     expected = backend.token_logps(rows)
-    monkeypatch.setattr(linear, "packing_works", lambda _dtype: False)
-    plain = open_model(LoadOptions(device="cpu", dtype="float32", threads=1), "torch").load()
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    linear.layout.cache_clear()
+    try:
+        plain = open_model(LoadOptions(device="cpu", dtype="float32", threads=1), "torch").load()
+    finally:
+        linear.layout.cache_clear()
     assert isinstance(plain, Backend)
+    assert not plain.capabilities.batch_invariant
     for a, b in zip(plain.token_logps(rows), expected, strict=True):
         assert a == pytest.approx(b, abs=5e-4)
 
