@@ -68,7 +68,7 @@ def test_a_worker_that_loses_its_device_is_left_out(caplog: pytest.LogCaptureFix
     done = [next(completions)]
     here, there = Pipe()
     there.send(Failure(DeviceLostError("the GPU stopped working: CUDA error")))
-    workers._workers[0].child.connection, alive = here, workers._workers[0].child.connection
+    workers._workers[0].child.connection, _alive = here, workers._workers[0].child.connection
     assert [*done, *completions] == _alone(requests)
     assert "the GPU stopped working" in caplog.text
     workers.close()
