@@ -1,7 +1,7 @@
-"""What a benchmark is: cases with a known truth, the task that answers them, and the figures of a published protocol.
+"""Benchmarks: cases with a known truth, the task that answers them, and the figures of a published protocol.
 
-A benchmark neither generates nor draws: it yields cases, judges what the model made of each, and sums up. What it
-makes of one case is a JSON object, so that a run can be stopped, resumed, and spread over machines.
+A benchmark does not sample: it yields cases, evaluates the records of each, and summarises. The outcome of a case is a
+JSON object, so that a run can be stopped, resumed, and distributed over machines.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ if TYPE_CHECKING:
     from logos_cli.report.page import Page
 
 CaseOutcome = dict[str, Any]
-"""What became of one case: numbers, words and lists of them, nothing that JSON has not."""
+"""The outcome of one case as a JSON object: numbers, words and lists of them."""
 
 SEED = 1
-"""Of everything random that is no model: which cases a limit takes, and the baselines."""
+"""Seed of the cases that a limit selects, and of the baselines."""
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One question with its known answer.
+    """One prompt with its known answer.
 
     Attributes
     ----------
     id : str
         Unique in the benchmark and the same in every run.
     prompts : tuple of Entry or Record
-        What the task is given: objects, or beginnings of sentences; the chains of a structure are several. Their ids
-        are unique in the benchmark.
+        Prompts of the task: objects, or beginnings of sentences; a structure has one for each chain. Their ids are
+        unique in the benchmark.
     truth : mapping
-        What :meth:`Benchmark.outcome` compares with.
+        The right answer, for :meth:`Benchmark.outcome`.
     """
 
     id: str
@@ -57,16 +57,16 @@ class Figure:
     Attributes
     ----------
     name, help : str
-        As the report calls and explains it.
+        Name and explanation in the report.
     unit : str
         ``%``, ``kcal/mol`` or empty.
     better : {"higher", "lower"}, optional
     published : mapping
-        What the paper gives, by model: ``{"LOGOS-8B": 74.8}``.
+        Published values by model: ``{"LOGOS-8B": 74.8}``.
     comparable : bool
-        Whether ours is measured as the published one was; if not, ``remark`` says what differs.
+        Whether it is measured as in the paper; if not, ``remark`` names the difference.
     remark : str
-        What a reader must know to read it.
+        Remark for the reader of the report.
     """
 
     name: str
@@ -84,21 +84,21 @@ class Benchmark(ABC):
     Attributes
     ----------
     name, help : str
-        As the command line shows them.
+        Name and description on the command line.
     task : str
-        The task that answers.
+        The task that answers the cases.
     n_samples : int
-        Samples of each case, as published.
+        Published number of samples of each case.
     task_options : mapping
         Options of the task.
     sampling : mapping
-        Fields of ``GenerateOptions`` that the protocol wants otherwise than the task's preset.
+        Fields of ``GenerateOptions`` in which the protocol differs from the task's preset.
     figures : tuple of Figure
-        In the order of the report.
+        Figures in the order of the report.
     layout : str
-        Which files it reads, below the directory of the data.
+        Files that it reads below the data directory.
     baseline_help : str
-        What the trivial baseline does.
+        Description of the trivial baseline.
     """
 
     name: str
@@ -123,61 +123,63 @@ class Benchmark(ABC):
 
     @abstractmethod
     def outcome(self, case: Case, records: Sequence[Record]) -> CaseOutcome:
-        """Judge what the model made of a case.
+        """Evaluate the records of a case.
 
         Parameters
         ----------
         records : sequence of Record
-            All results of the task for this case, prompt after prompt; one in error for a prompt that could not be
-            used.
+            All results of the task for this case, prompt by prompt; a prompt that could not be used has a record in
+            error.
         """
 
     @abstractmethod
-    def baseline(self, case: Case, data: Path, rng: np.random.Generator) -> CaseOutcome | None:
-        """Judge a trivial answer in the same way; None where the protocol has none for the case."""
+    def baseline(self, case: Case, data: Path, rng: np.random.Generator, /) -> CaseOutcome | None:
+        """Evaluate a trivial answer in the same way; None if the case has none."""
 
     @abstractmethod
     def summarise(self, outcomes: Sequence[CaseOutcome]) -> dict[str, Estimate]:
-        """Return the figures over all cases, by name."""
+        """Return the figures of all cases by name."""
 
     def dock(self, case: Case, outcomes: Sequence[CaseOutcome], options: DockOptions) -> None:  # noqa: B027
-        """Add docking scores to the outcomes of a case, where the protocol speaks of ligands; else nothing.
+        """Add docking scores to the outcomes of a case, if the protocol is about ligands.
 
         Raises
         ------
         MissingError
-            If what docking needs is not installed.
+            If a package for docking is not installed.
         """
 
-    def illustrate(self, page: Page, outcomes: Mapping[str, CaseOutcome], data: Path | None) -> None:  # noqa: B027
-        """Add to a report what shows some of the cases; nothing unless overridden.
+    def illustrate(  # noqa: B027
+        self, page: Page, outcomes: Mapping[str, CaseOutcome], data: Path | None, /
+    ) -> None:
+        """Add pictures of some cases to a report; nothing by default.
 
         Parameters
         ----------
         outcomes : mapping
-            Of the model, by case.
+            Outcomes of the model by case id.
         data : Path, optional
-            The data, where they are at hand.
+            The data directory, if available.
         """
 
 
 def percent(estimate: Estimate) -> Estimate:
-    """Return a share as per cent."""
+    """Return a share in per cent."""
     parts = (estimate.value, estimate.low, estimate.high)
     value, low, high = (None if part is None else 100 * part for part in parts)
     return Estimate(value, estimate.n, low, high, estimate.reason)
 
 
 def data_file(data: Path, *names: str, layout: str) -> Path:
-    """Return the first of several files that exists below the directory of the data.
+    """Return the first of several files that exists below the data directory.
 
     Raises
     ------
     InputError
-        If there is none, with what was looked for.
+        If none exists.
     """
     for name in names:
         path = data / name
         if path.exists():
             return path
-    raise InputError(f"the data have no {' or '.join(names)}", source=str(data), hint=layout)
+    raise InputError(f"the data directory has no {' or '.join(names)}", source=str(data), hint=layout)

@@ -1,4 +1,4 @@
-"""Design of the third heavy-chain loop of antibodies: how many residues of the native loop come back."""
+"""Design of the third heavy-chain loop of antibodies: the share of native residues that designs recover."""
 
 from __future__ import annotations
 
@@ -23,31 +23,28 @@ _LOOP = "CDR-H3"
 _SCHEME = "chothia"
 _REMARK = (
     "The published figure is plausibility under an antibody language model (LOGOS-8B -0.533, LOGOS-3B -0.542, LOGOS-1B "
-    "-0.560, RADAb -0.530), which is not used here; `logos score` gives the model's own plausibility of designs."
+    "-0.560, RADAb -0.530), which is not used here; `logos score` computes plausibility under the model itself."
 )
 
 
 class LoopBenchmark(Benchmark):
-    """CDR-H3 after Chothia (95-102), of the native length, the light chain given where there is one."""
+    """CDR-H3 after Chothia (95-102) with the native length; the prompt includes a known light chain."""
 
     name = "cdr_h3"
-    help = "Antibodies whose CDR-H3 (Chothia 95-102) is designed anew, of the same length, in its framework."
+    help = "Design of the CDR-H3 (Chothia 95-102) of antibodies in its framework, with the native length."
     task = "antibody"
     n_samples = 20
     task_options = {"cdr": "H3", "scheme": _SCHEME}  # noqa: RUF012 - a constant of the class
     figures = (
-        Figure("recovery", "Residues of the native loop that a design has, mean over designs.", "%", remark=_REMARK),
-        Figure("recovery, likeliest", "The same of the design that the model finds likeliest.", "%"),
+        Figure("recovery", "Native residues that a design has, mean over designs.", "%", remark=_REMARK),
+        Figure("recovery, likeliest", "Recovery of the likeliest design under the model.", "%"),
         Figure(
-            "likelier than native",
-            "Antibodies with a design that the model prefers to the native loop.",
-            "%",
-            better=None,
+            "likelier than native", "Antibodies with a design that is likelier than the native loop.", "%", better=None
         ),
-        Figure("designed", "Antibodies that were numbered and got a design.", "%"),
+        Figure("designed", "Antibodies that number and have a design.", "%"),
     )
-    layout = "antibodies/test.jsonl: one antibody a line with heavy and, if known, light"
-    baseline_help = "the loop of another antibody of the set, of the same length where there is one."
+    layout = "antibodies/test.jsonl: one antibody a line, with the keys heavy and, if known, light"
+    baseline_help = "the loop of another antibody of the set, of the same length if there is one."
 
     def cases(self, data: Path) -> Iterator[Case]:
         """Yield the antibodies."""
@@ -61,7 +58,7 @@ class LoopBenchmark(Benchmark):
             yield Case(id, (Entry(id, Antibody(chains)),), {"heavy": heavy})
 
     def outcome(self, case: Case, records: Sequence[Record]) -> CaseOutcome:
-        """Return how much of the native loop each design has, the likeliest design first."""
+        """Return the recovery of each design, the likeliest design first."""
         span = _span(case.truth["heavy"])
         if span is None:
             return {"native": None, "designs": [], "recovery": [], "delta_logp": None}
@@ -73,10 +70,10 @@ class LoopBenchmark(Benchmark):
                 designs.append(chain[start : len(chain) - (len(heavy) - end)])
                 deltas.append(record.scores.get("delta_logp", {}).get("value"))
         best = max((delta for delta in deltas if delta is not None), default=None)
-        return _judged(heavy[start:end], designs, best)
+        return _outcome(heavy[start:end], designs, best)
 
     def baseline(self, case: Case, data: Path, rng: np.random.Generator) -> CaseOutcome | None:
-        """Answer with a loop of the set."""
+        """Evaluate a loop of another antibody of the set."""
         span = _span(case.truth["heavy"])
         if span is None:
             return None
@@ -85,27 +82,27 @@ class LoopBenchmark(Benchmark):
             loop for loop in _loops(data_file(data, "antibodies/test.jsonl", layout=self.layout)) if loop != native
         ]
         equal = [loop for loop in others if len(loop) == len(native)]
-        drawn = equal or others
-        return _judged(native, [drawn[int(rng.integers(len(drawn)))]], None) if drawn else None
+        loops = equal or others
+        return _outcome(native, [loops[int(rng.integers(len(loops)))]], None) if loops else None
 
     def summarise(self, outcomes: Sequence[CaseOutcome]) -> dict[str, Estimate]:
         """Return means over antibodies in per cent."""
         designed = [outcome for outcome in outcomes if outcome["recovery"]]
         deltas = [outcome["delta_logp"] for outcome in designed if outcome["delta_logp"] is not None]
-        found = {
+        figures = {
             "recovery": mean(float(np.mean(outcome["recovery"])) for outcome in designed),
             "recovery, likeliest": mean(outcome["recovery"][0] for outcome in designed),
             "likelier than native": share(delta > 0 for delta in deltas),
             "designed": share(outcome["recovery"] for outcome in outcomes),
         }
-        return {name: percent(estimate) for name, estimate in found.items()}
+        return {name: percent(estimate) for name, estimate in figures.items()}
 
 
 def _table_of(data: Path) -> Path:
     return data_file(data, "antibodies/test.jsonl", "antibodies/test.jsonl.gz", layout=LoopBenchmark.layout)
 
 
-def _judged(native: str, designs: Sequence[str], delta_logp: float | None) -> CaseOutcome:
+def _outcome(native: str, designs: Sequence[str], delta_logp: float | None) -> CaseOutcome:
     return {
         "native": native,
         "designs": list(designs),
@@ -124,13 +121,13 @@ def _span(heavy: str) -> tuple[int, int] | None:
 
 @lru_cache(maxsize=1)
 def _loops(path: Path, most: int = 200) -> tuple[str, ...]:
-    """Return the loops of the first antibodies of a set; numbering all of them would take longer than the design."""
-    found = []
+    """Return the loops of the first antibodies of a set: numbering all would take longer than the design."""
+    loops = []
     for _, row in zip(range(most), read_jsonl(path), strict=False):
         span = _span(row["heavy"])
         if span is not None and span[1] > span[0]:
-            found.append(row["heavy"][slice(*span)])
-    return tuple(found)
+            loops.append(row["heavy"][slice(*span)])
+    return tuple(loops)
 
 
 PLUGIN = LoopBenchmark()

@@ -1,7 +1,7 @@
-"""Protein editing after GGS: sequences of a poor base pool are edited, and an oracle tells how fit the best are.
+"""Protein editing after GGS: edits of a base pool with low fitness, and the fitness of the best by an oracle.
 
-The published oracles are convolutional networks whose weights are not used here: fitness is that of an oracle trained
-on the same table, and not comparable. Which sequences are handed in is decided by the model's likelihood alone.
+The published oracles are convolutional networks whose weights are not used here: an oracle trained on the same table
+predicts fitness, which is not comparable. The likelihood under the model alone selects the designs.
 """
 
 from __future__ import annotations
@@ -56,9 +56,9 @@ class EditingBenchmark(Benchmark):
     protein : str
         ``gfp`` or ``aav``: the table is ``fitness/NAME.csv``.
     title : str
-        What was measured.
+        The measured property.
     pool : Pool
-        Where edits begin.
+        Pool of the sequences that are edited.
     published : mapping
         Median normalised fitness by the published oracle.
     """
@@ -71,27 +71,27 @@ class EditingBenchmark(Benchmark):
         self.protein, self.pool = protein, pool
         self.name = f"editing_{protein}_{pool.name.lower()}"
         self.help = (
-            f"{title}, {pool.name.lower()}: {_N_WILD_TYPES} sequences of the base pool, {_N_SAMPLES} edits of each "
-            f"with at most {pool.value.gap} mutations; of all of them the {N_SEQUENCES} likeliest."
+            f"{title}, {pool.name.lower()}: {_N_SAMPLES} edits of each of {_N_WILD_TYPES} sequences of the base pool, "
+            f"with at most {pool.value.gap} mutations; figures of the {N_SEQUENCES} likeliest edits."
         )
-        # so many exchanges are what the best percent is away at least
+        # the smallest number of mutations to the best percent
         self.sampling = {"max_mutations": pool.value.gap}
-        self.baseline_help = f"random edits with 1 to {pool.value.gap} mutations, {N_SEQUENCES} of them at random."
+        self.baseline_help = f"random edits with 1 to {pool.value.gap} mutations; {N_SEQUENCES} random ones of them."
         self.figures = (
             Figure(
                 "fitness",
-                "Median fitness by the oracle; 0 and 1 are the table's lowest and highest values.",
+                "Median fitness by the oracle; 0 and 1 are the lowest and highest values of the table.",
                 published=published or {},
                 comparable=False,
-                remark=f"Fitness by {_ORACLE}; published figures are by GGS's oracles, after training on the pool.",
+                remark=f"Fitness by {_ORACLE}; published figures are by the oracles of GGS, after training on the pool.",
             ),
-            Figure("fitness of the start", "Median fitness of the sequences that were edited.", better=None),
+            Figure("fitness of the start", "Median fitness of the edited sequences.", better=None),
             Figure("diversity", "Mean Levenshtein distance of all pairs."),
             Figure("novelty", "Median Levenshtein distance to the nearest sequence of the pool."),
         )
 
     def cases(self, data: Path) -> Iterator[Case]:
-        """Yield the wild types, drawn from the pool at random."""
+        """Yield random sequences of the pool as wild types."""
         path = data_file(
             data,
             f"fitness/{self.protein}.csv",
@@ -107,7 +107,7 @@ class EditingBenchmark(Benchmark):
             yield Case(id, (Entry(id, Protein(wild_type)),), {"wild_type": wild_type, "table": str(path)})
 
     def outcome(self, case: Case, records: Sequence[Record]) -> CaseOutcome:
-        """Return the edits with what the model and the oracle say of them."""
+        """Return the edits with their log-likelihood ratios and predicted fitness."""
         edits = {}
         for record in records:
             if record.status is Status.OK:
@@ -115,10 +115,10 @@ class EditingBenchmark(Benchmark):
                 value = record.scores.get("delta_logp", {}).get("value")
                 if value is not None and sequence != case.truth["wild_type"]:
                     edits[sequence] = float(value)
-        return self._judged(case, edits)
+        return self._outcome(case, edits)
 
-    def baseline(self, case: Case, data: Path, rng: np.random.Generator) -> CaseOutcome:  # noqa: ARG002
-        """Exchange random residues."""
+    def baseline(self, case: Case, _data: Path, rng: np.random.Generator) -> CaseOutcome:
+        """Evaluate random substitutions."""
         edits = {}
         for _ in range(_N_SAMPLES):
             residues = list(case.truth["wild_type"])
@@ -127,29 +127,29 @@ class EditingBenchmark(Benchmark):
                 others = [letter for letter in _AMINO_ACIDS if letter != residues[place]]
                 residues[place] = others[int(rng.integers(len(others)))]
             edits["".join(residues)] = float(rng.random())
-        return self._judged(case, edits)
+        return self._outcome(case, edits)
 
-    def _judged(self, case: Case, edits: Mapping[str, float]) -> CaseOutcome:
+    def _outcome(self, case: Case, edits: Mapping[str, float]) -> CaseOutcome:
         table = _table(case.truth["table"], self.pool)
         oracle = _oracle(case.truth["table"])
         low, high = min(table.fitness), max(table.fitness)
 
-        def scaled(sequences: Sequence[str]) -> list[float]:
+        def fitness(sequences: Sequence[str]) -> list[float]:
             return [(value - low) / (high - low) for value in oracle(sequences)] if sequences else []
 
         designs = list(edits)
         gaps = nearest(designs, [table.sequences[row] for row in table.pool]) if designs else []
         return {
             "wild_type": case.truth["wild_type"],
-            "start": scaled([case.truth["wild_type"]])[0],
+            "start": fitness([case.truth["wild_type"]])[0],
             "edits": [
                 {"sequence": sequence, "preference": edits[sequence], "fitness": value, "distance": gap}
-                for sequence, value, gap in zip(designs, scaled(designs), gaps, strict=True)
+                for sequence, value, gap in zip(designs, fitness(designs), gaps, strict=True)
             ],
         }
 
     def summarise(self, outcomes: Sequence[CaseOutcome]) -> dict[str, Estimate]:
-        """Return GGS's figures of the preferred edits; a sequence is the unit."""
+        """Return the figures of GGS for the likeliest edits; a sequence is the unit."""
         edits: dict[str, dict[str, Any]] = {}
         for outcome in outcomes:
             for edit in outcome["edits"]:
@@ -172,7 +172,7 @@ def _table(path: str, pool: Pool) -> _Table:
         try:
             fitness.append(float(row["fitness"]))
         except ValueError as error:
-            raise InputError(f"{row['fitness']!r} is no fitness", source=f"{path}:{number}") from error
+            raise InputError(f"{row['fitness']!r} is not a number", source=f"{path}:{number}") from error
         sequences.append(row["sequence"])
     return _Table(tuple(sequences), tuple(fitness), tuple(base_pool(sequences, fitness, pool.value)))
 

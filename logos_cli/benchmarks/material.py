@@ -1,6 +1,7 @@
-"""Metal-organic frameworks from nothing: valid, novel and unique at the level of sequences.
+"""Metal-organic frameworks without a prompt: valid, novel and unique at sequence level.
 
-MOFFlow-2's published figure demands besides that a predicted structure passes MOFChecker, which no sequence tells.
+The published figure of MOFFlow-2 also requires a predicted structure that passes MOFChecker, which a sequence does not
+have.
 """
 
 from __future__ import annotations
@@ -35,32 +36,32 @@ Key = tuple[str, tuple[str, ...]]
 
 
 class MaterialBenchmark(Benchmark):
-    """10,000 samples without a prompt, in cases of 100 so that a run can be stopped and spread."""
+    """10,000 samples without a prompt, in cases of 100, so that a run can be stopped and distributed."""
 
     name = "material"
-    help = "Frameworks from nothing, in cases of 100 samples, against the training library of metals and linkers."
+    help = "Frameworks without a prompt, in cases of 100 samples, compared with the training library of metals and linkers."
     task = "material"
     n_samples = _N_AT_ONCE
     figures = (
-        Figure("valid", "Metal in the training library, linkers that RDKit accepts.", "%"),
+        Figure("valid", "The metal is in the training library, and RDKit accepts the linkers.", "%"),
         Figure(
             "valid, novel, unique",
             "Valid, not in the training library, and the first of its kind.",
             "%",
             published={"LOGOS-1B": 37.96, "LOGOS-3B": 38.97, "LOGOS-8B": 39.02, "MOFFlow-2": 31.35},
             comparable=False,
-            remark="Sequence level: the published figure demands besides that a predicted structure passes MOFChecker.",
+            remark="Sequence level: the published figure also requires a predicted structure that passes MOFChecker.",
         ),
-        Figure("new building block", "Of the valid samples, those with a linker that the library has not.", "%"),
+        Figure("new building block", "Share of the valid samples with a linker that the library lacks.", "%"),
     )
     layout = "mofs/train.jsonl, one framework a line with nodes and linkers as lists of SMILES"
     baseline_help = (
-        "the metal node of one training framework with the linkers of another. It passes easily: what is valid, novel "
-        "and unique need not be a good framework."
+        "the metal node of one training framework with the linkers of another. It passes easily: a valid, novel and "
+        "unique framework need not be a good one."
     )
 
     def cases(self, data: Path) -> Iterator[Case]:
-        """Yield the opening tag again and again."""
+        """Yield cases whose prompt is the opening tag."""
         library = data_file(
             data, "mofs/train.jsonl", "mofs/train.jsonl.xz", "mofs/mofid.train.jsonl.xz", layout=self.layout
         )
@@ -69,14 +70,14 @@ class MaterialBenchmark(Benchmark):
             yield Case(id, (Record(id, Form.MATERIAL, Kind.MATERIAL.start),), {"library": str(library)})
 
     def outcome(self, case: Case, records: Sequence[Record]) -> CaseOutcome:
-        """Return each sample's key, and how it stands to the library."""
-        return _judged([_key_of(record) for record in records], case.truth["library"])
+        """Return the key of each sample, and its validity and novelty."""
+        return _outcome([_key_of(record) for record in records], case.truth["library"])
 
-    def baseline(self, case: Case, data: Path, rng: np.random.Generator) -> CaseOutcome:  # noqa: ARG002
-        """Put together halves of two training frameworks each."""
+    def baseline(self, case: Case, _data: Path, rng: np.random.Generator) -> CaseOutcome:
+        """Evaluate combinations of two training frameworks each."""
         known = sorted(_library(case.truth["library"]))
         pairs = rng.integers(len(known), size=(_N_AT_ONCE, 2))
-        return _judged([(known[a][0], known[b][1]) for a, b in pairs], case.truth["library"])
+        return _outcome([(known[a][0], known[b][1]) for a, b in pairs], case.truth["library"])
 
     def summarise(self, outcomes: Sequence[CaseOutcome]) -> dict[str, Estimate]:
         """Return the shares in per cent; a sample is the unit."""
@@ -87,20 +88,20 @@ class MaterialBenchmark(Benchmark):
             first = sample["key"] not in seen
             seen.add(sample["key"])
             flags.append(sample["valid"] and sample["novel"] and first)
-        found = {
+        figures = {
             "valid": share(sample["valid"] for sample in samples),
             "valid, novel, unique": share(flags),
             "new building block": share(sample["new_linker"] for sample in samples if sample["valid"]),
         }
-        return {name: percent(estimate) for name, estimate in found.items()}
+        return {name: percent(estimate) for name, estimate in figures.items()}
 
-    def illustrate(self, page: Page, outcomes: Mapping[str, CaseOutcome], data: Path | None) -> None:  # noqa: ARG002
+    def illustrate(self, page: Page, outcomes: Mapping[str, CaseOutcome], _data: Path | None) -> None:
         """Draw the linkers of the first valid, novel frameworks."""
         from logos_cli.chemistry.drawing import draw_molecule
 
-        good = [s for outcome in outcomes.values() for s in outcome["samples"] if s["valid"] and s["novel"]]
+        novel = [s for outcome in outcomes.values() for s in outcome["samples"] if s["valid"] and s["novel"]]
         drawn = []
-        for sample in good[:_SHOWN]:
+        for sample in novel[:_SHOWN]:
             metal, _, linkers = sample["key"].partition("/")
             drawn.append((draw_molecule(linkers.replace("/", ".")), f"node {metal}"))
         if drawn:
@@ -108,7 +109,7 @@ class MaterialBenchmark(Benchmark):
             page.drawings(drawn)
 
 
-def _judged(keys: Sequence[Key | None], library: str) -> CaseOutcome:
+def _outcome(keys: Sequence[Key | None], library: str) -> CaseOutcome:
     known = _library(library)
     metals = {metal for metal, _ in known}
     blocks = {linker for _, linkers in known for linker in linkers}
@@ -137,19 +138,19 @@ def _key_of(record: Record) -> Key | None:
 
 @lru_cache(maxsize=1)
 def _library(path: str) -> frozenset[Key]:
-    """Return the frameworks of a data set; what RDKit does not read is left out, as it was for training."""
-    found = set()
+    """Return the frameworks of a data set that RDKit accepts, as for training."""
+    keys = set()
     for row in read_jsonl(Path(path)):
         if not row.get("linkers_clean", True):
             continue
-        # some strings of MOFid are quoted twice
+        # MOFid quotes some strings twice
         nodes, linkers = ([text.replace('"', "") for text in row[name]] for name in ("nodes", "linkers"))
         try:
             material = material_from_blocks(nodes, linkers).distinct()
         except MoleculeError:
             continue
-        found.add((material.metal, tuple(sorted(material.linkers))))
-    return frozenset(found)
+        keys.add((material.metal, tuple(sorted(material.linkers))))
+    return frozenset(keys)
 
 
 PLUGIN = MaterialBenchmark()

@@ -1,4 +1,4 @@
-"""Retrosynthesis on USPTO-50K: whether the reactants of the patent are among the first k answers."""
+"""Retrosynthesis on USPTO-50K: whether the first k answers include the reactants of the patent."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _N_KEPT = 10
 
 
 class RetrosynthesisBenchmark(Benchmark):
-    """Top-k of the multiset of reactants: canonical isomeric SMILES, atom maps cleared, no reaction class."""
+    """Top-k of the multiset of reactants: canonical isomeric SMILES without atom maps and reaction class."""
 
     name = "retrosynthesis"
     help = "USPTO-50K, test split, no reaction class: are the reactants of the patent among the first k answers?"
@@ -51,37 +51,37 @@ class RetrosynthesisBenchmark(Benchmark):
         "uspto50k/test.csv with the columns product and reactants, "
         "or uspto50k/raw_test.csv with reactants>reagents>production"
     )
-    baseline_help = "the product itself as its only reactant, which is what copying would answer."
+    baseline_help = "the product itself as its only reactant."
 
     def cases(self, data: Path) -> Iterator[Case]:
         """Yield the test reactions."""
         path = data_file(data, "uspto50k/test.csv", "uspto50k/raw_test.csv", layout=self.layout)
         for number, (product, reactants) in enumerate(_rows(path), 1):
             try:
-                asked, wanted = canonical_answer([product]), canonical_answer([reactants])
+                prompt, truth = canonical_answer([product]), canonical_answer([reactants])
             except MoleculeError as error:
                 raise error.at(f"{path}, reaction {number}") from error
             id = f"uspto50k:{number:05d}"
-            entry = Entry(id, Reaction(wanted, ".".join(asked)))
-            yield Case(id, (entry,), {"product": ".".join(asked), "reactants": list(wanted)})
+            entry = Entry(id, Reaction(truth, ".".join(prompt)))
+            yield Case(id, (entry,), {"product": ".".join(prompt), "reactants": list(truth)})
 
     def outcome(self, case: Case, records: Sequence[Record]) -> CaseOutcome:
         """Return the rank of the truth, and the first answers."""
         answers = [_answer(record) for record in records if record.status is Status.OK]
-        return _judged(case, [answer for answer in answers if answer is not None])
+        return _outcome(case, [answer for answer in answers if answer is not None])
 
-    def baseline(self, case: Case, data: Path, rng: np.random.Generator) -> CaseOutcome:  # noqa: ARG002
-        """Answer with the product."""
-        return _judged(case, [canonical_answer([case.truth["product"]])])
+    def baseline(self, case: Case, _data: Path, _rng: np.random.Generator) -> CaseOutcome:
+        """Evaluate the product as its only reactant."""
+        return _outcome(case, [canonical_answer([case.truth["product"]])])
 
     def summarise(self, outcomes: Sequence[CaseOutcome]) -> dict[str, Estimate]:
         """Return the shares in per cent."""
         ranks = [outcome["rank"] for outcome in outcomes]
-        found = {f"top-{k}": share(rank is not None and rank <= k for rank in ranks) for k in _TOPS}
-        found["answered"] = share(outcome["answers"] for outcome in outcomes)
-        return {name: percent(estimate) for name, estimate in found.items()}
+        figures = {f"top-{k}": share(rank is not None and rank <= k for rank in ranks) for k in _TOPS}
+        figures["answered"] = share(outcome["answers"] for outcome in outcomes)
+        return {name: percent(estimate) for name, estimate in figures.items()}
 
-    def illustrate(self, page: Page, outcomes: Mapping[str, CaseOutcome], data: Path | None) -> None:  # noqa: ARG002
+    def illustrate(self, page: Page, outcomes: Mapping[str, CaseOutcome], _data: Path | None) -> None:
         """Draw the first answer of some products."""
         from logos_cli.chemistry.drawing import draw_reaction
 
@@ -89,14 +89,16 @@ class RetrosynthesisBenchmark(Benchmark):
         drawn = []
         for outcome in answered:
             rank = outcome["rank"]
-            told = "the patent's reactants" if rank == 1 else f"the patent's are answer {rank}" if rank else "not found"
-            drawn.append((draw_reaction(outcome["answers"][0], [outcome["product"]]), f"first answer: {told}"))
+            match = (
+                "the patent's reactants" if rank == 1 else f"the patent's are answer {rank}" if rank else "not found"
+            )
+            drawn.append((draw_reaction(outcome["answers"][0], [outcome["product"]]), f"first answer: {match}"))
         if drawn:
             page.heading("First answers", 3)
             page.drawings(drawn, wide=True)
 
 
-def _judged(case: Case, answers: Sequence[tuple[str, ...]]) -> CaseOutcome:
+def _outcome(case: Case, answers: Sequence[tuple[str, ...]]) -> CaseOutcome:
     distinct = list(dict.fromkeys(answers))
     truth = tuple(case.truth["reactants"])
     rank = distinct.index(truth) + 1 if truth in distinct else None
@@ -120,7 +122,7 @@ def _rows(path: Path) -> Iterator[tuple[str, str]]:
     for number, row in enumerate(read_csv(path, (column,)), 2):
         parts = row[column].split(">")
         if len(parts) != 3:
-            raise FormatError("not reactants>reagents>product", source=f"{path}:{number}")
+            raise FormatError("the reaction is not reactants>reagents>product", source=f"{path}:{number}")
         yield parts[2], parts[0]
 
 

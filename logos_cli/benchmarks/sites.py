@@ -1,6 +1,6 @@
-"""Binding sites by P2Rank's protocol: whether one of the first n predicted sites lies at the ligand.
+"""Binding sites by P2Rank's protocol: whether one of the first n predicted sites is at the ligand.
 
-The data are structures with their ligands, or structures each with a ligand in a file of the same name (``.sdf``).
+The data are structures with their ligands, or structures with a ligand in a file of the same name (``.sdf``).
 """
 
 from __future__ import annotations
@@ -42,42 +42,47 @@ _COLOURS = ("#d81b60", "#1e88e5", "#ffc107", "#43a047")
 
 
 class SiteBenchmark(Benchmark):
-    """P2Rank's rates of one set of structures.
+    """P2Rank's success rates on one set of structures.
 
     Parameters
     ----------
     name : str
-        The set's; its structures lie in ``sites/NAME``.
+        Name of the set; its structures are in ``sites/NAME``.
     title : str
-        What the set is.
+        Description of the set.
     published : mapping
-        Top-n by DCA that the paper gives.
+        Published Top-n by DCA.
     remark : str
-        What must be known to read the figures.
+        Remark for the reader of the figures.
     """
 
     task = "site"
     n_samples = 40
-    layout = "sites/NAME: structures (PDB, mmCIF, BinaryCIF) with their ligands, or each with a ligand in NAME.sdf"
+    layout = "sites/NAME: structures (PDB, mmCIF, BinaryCIF) with their ligands, or each with its ligand in an SDF file"
     baseline_help = f"{_N_RANDOM} sites around random residues (within {_RANDOM_ANGSTROM:g} Å), in random order."
 
     def __init__(self, name: str, title: str, published: Mapping[str, float] | None = None, remark: str = "") -> None:
         self.set_name, self.name = name, f"site_{name}"
-        self.help = f"{title}: ligands met by one of the first n predicted sites, n being those of the structure."
+        self.help = (
+            f"{title}: ligands found by one of the first n predicted sites, where n is the number of ligands of the "
+            "structure."
+        )
         self.figures = (
             Figure(
                 "top-n, DCA",
-                "A site's centre within 4 Å of any of the ligand's atoms.",
+                "Ligands with a site's centre within 4 Å of one of their atoms.",
                 "%",
                 published=published or {},
                 remark=remark,
             ),
-            Figure("top-(n+2), DCA", "The same among the first n + 2.", "%"),
-            Figure("top-n, DCC", "A site's centre within 4 Å of the ligand's.", "%"),
-            Figure("top-(n+2), DCC", "The same among the first n + 2.", "%"),
-            Figure("residue MCC", "Residues of the first n sites against those within 4.5 Å of a ligand, pooled."),
-            Figure("residue F1", "The same as F1."),
-            Figure("answered", "Structures that any site was found in.", "%"),
+            Figure("top-(n+2), DCA", "As top-n, DCA, for the first n + 2 sites.", "%"),
+            Figure("top-n, DCC", "Ligands with a site's centre within 4 Å of their centre.", "%"),
+            Figure("top-(n+2), DCC", "As top-n, DCC, for the first n + 2 sites.", "%"),
+            Figure(
+                "residue MCC", "Residues of the first n sites compared with those within 4.5 Å of a ligand, pooled."
+            ),
+            Figure("residue F1", "As residue MCC, but F1."),
+            Figure("answered", "Structures with a predicted site.", "%"),
         )
 
     def cases(self, data: Path) -> Iterator[Case]:
@@ -96,36 +101,36 @@ class SiteBenchmark(Benchmark):
                 yield Case(f"{self.set_name}:{stem}", prompts, {"ligands": ligands})
 
     def outcome(self, case: Case, records: Sequence[Record]) -> CaseOutcome:
-        """Return the ligands' ranks and the residues of the first sites."""
-        found = [record for record in records if record.status is Status.OK and record.extra.get("site")]
-        found.sort(key=lambda record: -record.scores["score"]["value"])  # those of all chains together
+        """Return the ranks of the ligands and the residues of the first sites."""
+        ranked = [record for record in records if record.status is Status.OK and record.extra.get("site")]
+        ranked.sort(key=lambda record: -record.scores["score"]["value"])  # all chains together
         sites = []
-        for record in found:
+        for record in ranked:
             centre = record.extra["site"]["centre_angstrom"]
             if centre is not None:
                 prompt = str(record.sample["prompt"])
-                sites.append((np.array(centre), {(prompt, place) for place in _tagged(record)}))
-        return self._judged(case, sites)
+                sites.append((np.array(centre), {(prompt, place) for place in _tagged_positions(record)}))
+        return self._outcome(case, sites)
 
-    def _judged(self, case: Case, sites: Sequence[tuple[Floats, set[tuple[str, int]]]]) -> CaseOutcome:
+    def _outcome(self, case: Case, sites: Sequence[tuple[Floats, set[tuple[str, int]]]]) -> CaseOutcome:
         ligands = case.truth["ligands"]
         ranks = {
             name: ligand_ranks([[rule(centre, ligand) for ligand in ligands] for centre, _ in sites])
             or [None] * len(ligands)
             for name, rule in _RULES.items()
         }
-        chosen = set().union(*(members for _, members in sites[: len(ligands)]))
+        predicted = set().union(*(members for _, members in sites[: len(ligands)]))
         return {
             **ranks,
-            "counts": _counts(case, chosen),
+            "counts": _counts(case, predicted),
             "sites": [
                 {"centre": [round(float(x), 2) for x in centre], "residues": sorted(map(list, members))}
                 for centre, members in sites[: len(ligands) + 2]
             ],
         }
 
-    def baseline(self, case: Case, data: Path, rng: np.random.Generator) -> CaseOutcome | None:  # noqa: ARG002
-        """Answer with sites at random residues."""
+    def baseline(self, case: Case, _data: Path, rng: np.random.Generator) -> CaseOutcome | None:
+        """Evaluate sites around random residues."""
         residues = [
             (prompt.id, place, atoms)
             for prompt, places in _places(case)
@@ -141,37 +146,38 @@ class SiteBenchmark(Benchmark):
             near = np.flatnonzero(np.linalg.norm(middles - middles[index], axis=1) <= _RANDOM_ANGSTROM)
             members = {residues[i][:2] for i in near}
             sites.append((site_centre([residues[i][2] for i in near], protein), members))
-        return self._judged(case, sites)
+        return self._outcome(case, sites)
 
     def summarise(self, outcomes: Sequence[CaseOutcome]) -> dict[str, Estimate]:
         """Return P2Rank's rates and the agreement of residues; a structure is the unit."""
-        found = {}
+        figures = {}
         for name in _RULES:
             rows = [outcome[name] for outcome in outcomes]
-            found[f"top-n, {name.upper()}"] = percent(top_n(rows))
-            found[f"top-(n+2), {name.upper()}"] = percent(top_n(rows, 2))
+            figures[f"top-n, {name.upper()}"] = percent(top_n(rows))
+            figures[f"top-(n+2), {name.upper()}"] = percent(top_n(rows, 2))
         counts = [outcome["counts"] for outcome in outcomes]
-        found["residue MCC"], found["residue F1"] = bootstrap(counts, mcc), bootstrap(counts, f1)
-        found["answered"] = percent(share(outcome["sites"] for outcome in outcomes))
-        return found
+        figures["residue MCC"], figures["residue F1"] = bootstrap(counts, mcc), bootstrap(counts, f1)
+        figures["answered"] = percent(share(outcome["sites"] for outcome in outcomes))
+        return figures
 
     def illustrate(self, page: Page, outcomes: Mapping[str, CaseOutcome], data: Path | None) -> None:
-        """Show the first structure whose ligand was found, or else the first."""
+        """Show the first structure whose ligand a site finds, or else the first structure."""
         if data is None or not outcomes:
             return
-        met = [id for id, outcome in outcomes.items() if outcome["dca"][0] is not None and outcome["dca"][0] <= 3]
-        id = (met or list(outcomes))[0]
+        ranks = {id: outcome["dca"][0] for id, outcome in outcomes.items()}
+        with_ligand = [id for id, rank in ranks.items() if rank is not None and rank <= 3]
+        id = (with_ligand or list(outcomes))[0]
         case = next((case for case in self.cases(data) if case.id == id), None)
         if case is not None:
             from logos_cli.report.page import Structure
 
-            structure = _shown(case, outcomes[id])
+            structure = _scene(case, outcomes[id])
             page.heading("Predicted sites and the ligand", 3)
-            page.structure(Structure(**structure), f"{id}: centres of the first sites coloured, the ligand in black.")
+            page.structure(Structure(**structure), f"{id}: centres of the first sites in colour, the ligand in black.")
 
 
 def _stem(path: Path) -> str | None:
-    """Return a structure file's name without its endings; None if it is none."""
+    """Return the name of a structure file without its endings; None for another file."""
     name = path.name.removesuffix(".gz").removesuffix(".zst")
     suffix = next((suffix for suffix in _SUFFIXES if name.lower().endswith(suffix)), None)
     return None if suffix is None else name[: -len(suffix)]
@@ -180,16 +186,16 @@ def _stem(path: Path) -> str | None:
 def _ligands(path: Path, beside: Path) -> list[Floats]:
     """Return the heavy atoms of each relevant ligand, Å."""
     for suffix in (".sdf", ".sdf.gz"):
-        given = Path(f"{beside}{suffix}")
-        if given.exists():
-            molecules = [each for each in read_given(str(given)) if not isinstance(each, LogosError)]
-            return [each.positions for each in molecules if each.positions is not None]
+        file = Path(f"{beside}{suffix}")
+        if file.exists():
+            molecules = [molecule for molecule in read_given(str(file)) if not isinstance(molecule, LogosError)]
+            return [molecule.positions for molecule in molecules if molecule.positions is not None]
     with closing(Input(str(path))) as source:
         return list(read_structure(source).ligands)
 
 
 def _chains(path: Path, prefix: str) -> Iterator[Entry]:
-    """Yield the protein chains of a structure; of several with one sequence all, for each may hold a ligand."""
+    """Yield all protein chains of a structure, also those with equal sequences: each may have its own ligand."""
     with closing(Input(str(path))) as source:
         for entry in detect(source).read(source, ReadOptions(form=Form.PROTEIN)):
             if isinstance(entry.item, Protein):
@@ -198,14 +204,13 @@ def _chains(path: Path, prefix: str) -> Iterator[Entry]:
 
 def _places(case: Case) -> Iterator[tuple[Entry, ResiduePlaces]]:
     for prompt in case.prompts:
-        assert isinstance(prompt, Entry)
-        assert isinstance(prompt.item, Protein)
-        places = residue_places(prompt.source, [len(prompt.item.sequence)])
-        if places is not None:
-            yield prompt, places
+        if isinstance(prompt, Entry) and isinstance(prompt.item, Protein):
+            places = residue_places(prompt.source, [len(prompt.item.sequence)])
+            if places is not None:
+                yield prompt, places
 
 
-def _counts(case: Case, chosen: set[tuple[str, int]]) -> list[int]:
+def _counts(case: Case, predicted: set[tuple[str, int]]) -> list[int]:
     """Return true and false positives, false and true negatives among all residues."""
     ligands = np.concatenate(case.truth["ligands"])
     counts = [0, 0, 0, 0]
@@ -214,23 +219,20 @@ def _counts(case: Case, chosen: set[tuple[str, int]]) -> list[int]:
             near = bool(len(atoms)) and bool(
                 (np.linalg.norm(atoms[:, None] - ligands[None], axis=2) <= CUTOFF_ANGSTROM).any()
             )
-            counts[(0 if near else 1) if (prompt.id, place) in chosen else (2 if near else 3)] += 1
+            counts[(0 if near else 1) if (prompt.id, place) in predicted else (2 if near else 3)] += 1
     return counts
 
 
-def _tagged(record: Record) -> Iterator[int]:
-    """Yield the places that a site's record tags, from 0."""
+def _tagged_positions(record: Record) -> tuple[int, ...]:
+    """Return the positions that the record of a site tags, from 0."""
     from logos_cli.grammar import parse
-    from logos_cli.objects.base import from_sentence
     from logos_cli.objects.complex import Complex
 
-    found = from_sentence(parse(record.text, Form.SEARCH))
-    assert isinstance(found, Complex)
-    yield from found.chains[0].site
+    return Complex.from_sentence(parse(record.text, Form.SEARCH)).chains[0].site
 
 
-def _shown(case: Case, outcome: CaseOutcome) -> dict[str, Any]:
-    """Return what a viewer shows of a case."""
+def _scene(case: Case, outcome: CaseOutcome) -> dict[str, Any]:
+    """Return the fields of the 3D scene of a case."""
     first = case.prompts[0]
     path = str(first.source["path"])
     with closing(Input(path)) as source:
@@ -253,7 +255,7 @@ def _shown(case: Case, outcome: CaseOutcome) -> dict[str, Any]:
     }
 
 
-_STAND_IN = "They stand in for COACH420 and HOLO4K, whose structures need not be at hand"
+_STAND_IN = "The set replaces COACH420 and HOLO4K if their structures are not available"
 
 PLUGINS = {
     "site_coach420": SiteBenchmark(

@@ -1,4 +1,4 @@
-"""Tables that published data sets come as, compressed or not."""
+"""Tables of published data sets, compressed or not."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def read_csv(path: Path, columns: Sequence[str]) -> Iterator[dict[str, str]]:
     Raises
     ------
     FormatError
-        If one of the columns is missing, or a row is shorter than the head.
+        If a column is missing, or a row is shorter than the head.
     """
     with closing(Input(str(path))) as source:
         reader = csv.DictReader(source.text_lines())
@@ -38,7 +38,7 @@ def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
     Raises
     ------
     FormatError
-        At the first line that is none.
+        At the first line that is not a JSON object.
     """
     with closing(Input(str(path))) as source:
         for number, line in enumerate(source.text_lines(), 1):

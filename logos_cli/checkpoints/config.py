@@ -1,4 +1,4 @@
-"""What ``config.json`` says of a Llama or Qwen3 network: its shape, and from it its size. No library is needed."""
+"""The shape of a Llama or Qwen3 network from ``config.json``, and the size that follows from it."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ class NetworkShape:
 
     @property
     def cache_elements_per_token(self) -> int:
-        """Numbers that the cache holds for one token of one sequence."""
+        """Numbers in the cache for one token of one sequence."""
         return 2 * self.n_layers * self.n_kv_heads * self.head_dim
 
 
 def sizes_in(config: Mapping[str, Any]) -> dict[str, int]:
-    """Return the fields of :class:`NetworkShape` that ``config.json`` states.
+    """Return the fields of :class:`NetworkShape` from ``config.json``.
 
     Raises
     ------
     ModelError
-        If it lacks or misstates one.
+        If a field is missing or wrong.
     """
     try:
         n_heads, hidden_size = int(config["num_attention_heads"]), int(config["hidden_size"])
@@ -53,11 +53,11 @@ def sizes_in(config: Mapping[str, Any]) -> dict[str, int]:
             "context_tokens": int(config["max_position_embeddings"]),
         }
     except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
-        raise _misstated(error) from error
+        raise _parameter_error(error) from error
 
 
-def _misstated(error: Exception) -> ModelError:
-    return ModelError(f"config.json lacks or misstates a parameter: {error}")
+def _parameter_error(error: Exception) -> ModelError:
+    return ModelError(f"a parameter in config.json is missing or wrong: {error}", hint="download the model again")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class DecoderConfig(NetworkShape):
         Raises
         ------
         ModelError
-            If the architecture is not one of Llama and Qwen3, or uses a part of it that is not known here.
+            If the architecture is neither Llama nor Qwen3, or uses an unsupported part of it.
         """
         kind = config.get("model_type")
         if kind not in MODEL_TYPES:
@@ -90,13 +90,13 @@ class DecoderConfig(NetworkShape):
         if config.get("quantization_config"):
             raise ModelError(
                 "weights quantized for transformers are not supported",
-                hint="take the unquantized checkpoint, or a quantized GGUF of it (logos models quantize)",
+                hint="use the unquantized checkpoint, or a quantized GGUF of it (logos models quantize)",
             )
         sizes = sizes_in(config)
         try:
             norm_eps = float(config["rms_norm_eps"])
         except (KeyError, TypeError, ValueError) as error:
-            raise _misstated(error) from error
+            raise _parameter_error(error) from error
         return cls(
             **sizes,
             norm_eps=norm_eps,
@@ -112,7 +112,7 @@ class DecoderConfig(NetworkShape):
 
     @property
     def matmul_parameters(self) -> int:
-        """Weights that every token is multiplied with: all but the embedding (unless tied) and the norms."""
+        """Weights in the matrix products of every token: all but the embedding (unless tied) and the norms."""
         attention = self.hidden_size * (self.qkv_rows + self.n_heads * self.head_dim)
         layer = attention + 3 * self.hidden_size * self.intermediate_size
         return self.n_layers * layer + self.vocabulary_size * self.hidden_size
@@ -126,7 +126,7 @@ class DecoderConfig(NetworkShape):
         return self.matmul_parameters + embedding + norms
 
     def stage_of(self, tensor: str, n_stages: int) -> int:
-        """Return which of ``n_stages`` consecutive parts of the network a tensor belongs to.
+        """Return the part of the network, of ``n_stages`` consecutive ones, that a tensor belongs to.
 
         The embedding belongs to the first part, the final norm and the head to the last, unless the head is
         the embedding.
@@ -137,7 +137,7 @@ class DecoderConfig(NetworkShape):
 
 
 def stage_of_layer(layer: int, n_layers: int, n_stages: int) -> int:
-    """Return which of ``n_stages`` parts, as equal as can be, holds a layer."""
+    """Return the part of the network, of ``n_stages`` nearly equal ones, that has a layer."""
     return min(layer * n_stages // max(n_layers, 1), n_stages - 1)
 
 

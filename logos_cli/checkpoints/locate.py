@@ -1,4 +1,4 @@
-"""Where a model lies: in the package, in a directory, or in the cache of the Hugging Face hub."""
+"""Find a model: in the package, in a directory, or in the cache of the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _HASHED_BYTES = 1 << 31
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A model's place on disk, and its commit where it came from the hub."""
+    """The path of a model, and its commit if it is from the hub."""
 
     path: Path
     revision: str | None = None
@@ -36,9 +36,9 @@ def locate(model: str, revision: str | None = None, *, offline: bool = False) ->
     Raises
     ------
     UsageError
-        If there is no such directory, and the name cannot be one of the hub.
+        If there is no such directory, and the name is not owner/name.
     MissingError
-        If it is on the hub but not in the cache, and cannot be fetched.
+        If the model is not in the cache and cannot be fetched.
     """
     if model == EMBEDDED:
         return Location(data_path("tokenizers", EMBEDDED))
@@ -66,10 +66,12 @@ def _from_hub(model: str, revision: str | None, *, offline: bool) -> Location:
     try:
         path = Path(snapshot_download(model, revision=revision, allow_patterns=_FILES, local_files_only=offline))
     except HFValidationError as error:
-        raise UsageError(f"this is no name of the hub: {first_line(error)}", source=model) from error
+        raise UsageError(
+            f"the name is not owner/name, as models of the hub have it: {first_line(error)}", source=model
+        ) from error
     except connection_errors() as error:
         wanted = f" {model}" + (f" --revision {revision}" if revision else "")
-        unreachable = "is not in the cache, and no connection may be made"
+        unreachable = "is not in the cache, and connections are forbidden"
         why = unreachable if offline else f"cannot be fetched: {first_line(error)}"
         raise MissingError(
             f"the model {why}", source=model, hint=f"on a machine with network: hf download{wanted}"
@@ -79,7 +81,7 @@ def _from_hub(model: str, revision: str | None, *, offline: bool) -> Location:
 
 
 def connection_errors() -> tuple[type[Exception], ...]:
-    """Return what is raised where there is no connection: errors of whichever HTTP library the hub's stands on."""
+    """Return the exceptions of a failed connection, which depend on the HTTP library below that of the hub."""
     from huggingface_hub.errors import HfHubHTTPError
 
     bases = [base for base in HfHubHTTPError.__mro__ if issubclass(base, Exception) and base is not Exception]
@@ -87,12 +89,12 @@ def connection_errors() -> tuple[type[Exception], ...]:
 
 
 def first_line(error: Exception) -> str:
-    """Return what an error says in its first line, or its name."""
+    """Return the first line of an error's message, or the name of its class."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def weights_sha256(files: Iterable[Path]) -> str | None:
-    """Return the digest of the weights, or None where they are so large (2 GiB) that it would take long."""
+    """Return the digest of the weights, or None above 2 GiB, where it would take long."""
     paths = sorted(files)
     if sum(path.stat().st_size for path in paths) > _HASHED_BYTES:
         return None

@@ -29,12 +29,12 @@ class StoredTensor:
     offset: int
 
     def read(self) -> NDArray[np.float32]:
-        """Return its numbers in single precision."""
+        """Return the numbers in single precision."""
         import numpy as np
 
         if self.dtype not in _NUMPY:
             raise ModelError(
-                f"the tensor {self.name} is of type {self.dtype}; {', '.join(_NUMPY)} can be converted",
+                f"the tensor {self.name} has the type {self.dtype}; logos reads {', '.join(_NUMPY)}",
                 source=str(self.file),
             )
         raw = np.memmap(self.file, _NUMPY[self.dtype], "r", self.offset, self.shape)
@@ -49,7 +49,7 @@ def weight_files(directory: Path) -> list[Path]:
     Raises
     ------
     ModelError
-        If one is missing; where there are pickles in their place, why these are not read.
+        If a file is missing; the hint explains why pickles in its place are not read.
     """
     index = directory / "model.safetensors.index.json"
     if index.is_file():
@@ -71,7 +71,7 @@ def weight_files(directory: Path) -> list[Path]:
 
 
 def stored_tensors(directory: Path) -> dict[str, StoredTensor]:
-    """Return the tensors of a checkpoint directory by name; their numbers are not read.
+    """Return the tensors of a checkpoint directory by name, without their numbers.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def stored_tensors(directory: Path) -> dict[str, StoredTensor]:
     """
     from safetensors import SafetensorError, safe_open
 
-    found: dict[str, StoredTensor] = {}
+    tensors: dict[str, StoredTensor] = {}
     for file in weight_files(directory):
         try:
             with safe_open(file, framework="np"):  # checks that the header fits the file
@@ -93,5 +93,5 @@ def stored_tensors(directory: Path) -> dict[str, StoredTensor]:
         for key, entry in header.items():
             if key != "__metadata__":
                 place = 8 + length + entry["data_offsets"][0]
-                found[key] = StoredTensor(key, file, entry["dtype"], tuple(entry["shape"]), place)
-    return found
+                tensors[key] = StoredTensor(key, file, entry["dtype"], tuple(entry["shape"]), place)
+    return tensors

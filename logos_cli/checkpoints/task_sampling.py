@@ -1,12 +1,12 @@
-"""What a model's own files say of how to sample: temperature, top-p and so on, task by task.
+"""Sampling parameters in the files of a model: temperature, top-p and so on, for each task.
 
-A tokenizer of single characters gives the end of a sequence a probability of one in some hundred, which a top-p
-made for another model never lets through. Such a model says what suits it in its ``generation_config.json``, under
-the name that transformers has for values of single tasks::
+With a tokenizer of single characters, the end of a sequence has a probability of one in some hundred, which the top-p
+of another model never samples. Such a model has its own parameters in its ``generation_config.json``, under the name
+of transformers for values of single tasks::
 
     "task_specific_params": {"protein": {"temperature": 1.0, "top_p": 1.0, "repetition_penalty": 1.0}}
 
-A GGUF file carries the same table as JSON, under :data:`GGUF_KEY`.
+A GGUF file has the same table as JSON, under :data:`GGUF_KEY`.
 """
 
 from __future__ import annotations
@@ -18,40 +18,40 @@ from typing import Any
 from logos_cli.errors import ModelError
 
 KEY = "task_specific_params"
-"""Where the table lies in ``generation_config.json``."""
+"""Key of the table in ``generation_config.json``."""
 
 GGUF_KEY = "logos.task_specific_params"
 
 TaskSampling = Mapping[str, Mapping[str, float]]
-"""Tasks, and for each the fields of ``Sampling`` that the model wants otherwise."""
+"""For each task, the fields of ``Sampling`` that the model changes."""
 
 
 def from_config(config: Mapping[str, Any]) -> TaskSampling:
-    """Return the table of a generation configuration; what is none of numbers belongs to other programs.
+    """Return the table of a generation configuration, without values of other programs, which are not numbers.
 
     Raises
     ------
     ModelError
-        If it is no table.
+        If it is not a table.
     """
-    found = config.get(KEY)
-    if found is None:
+    table = config.get(KEY)
+    if table is None:
         return {}
-    if not isinstance(found, dict) or not all(isinstance(values, dict) for values in found.values()):
-        raise ModelError(f"{KEY} is no table of tasks", hint="it reads {TASK: {NAME: NUMBER}}")
+    if not isinstance(table, dict) or not all(isinstance(values, dict) for values in table.values()):
+        raise ModelError(f"{KEY} is not a table of tasks", hint="the table must be {TASK: {NAME: NUMBER}}")
     return {
         str(task): {str(name): value for name, value in values.items() if _is_number(value)}
-        for task, values in found.items()
+        for task, values in table.items()
     }
 
 
 def from_metadata(metadata: Mapping[str, Any]) -> TaskSampling:
-    """Return the table of a GGUF file's metadata.
+    """Return the table in the metadata of a GGUF file.
 
     Raises
     ------
     ModelError
-        If it is no JSON, or no table.
+        If it is not JSON, or not a table.
     """
     text = metadata.get(GGUF_KEY)
     if text is None:
@@ -59,7 +59,7 @@ def from_metadata(metadata: Mapping[str, Any]) -> TaskSampling:
     try:
         table = json.loads(text)
     except (TypeError, ValueError) as error:
-        raise ModelError(f"{GGUF_KEY} is no JSON", hint="convert the model again") from error
+        raise ModelError(f"{GGUF_KEY} is not JSON", hint="convert the model again") from error
     return from_config({KEY: table})
 
 

@@ -1,4 +1,4 @@
-"""Tokenizers of Hugging Face models (``tokenizer.json``), byte-level BPE."""
+"""Byte-level BPE tokenizers of Hugging Face models (``tokenizer.json``)."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from logos_cli.errors import ModelError
 
 @cache
 def byte_of_character() -> dict[str, int]:
-    """Return the byte that each character of a byte-level vocabulary stands for.
+    """Return the byte of each character of a byte-level vocabulary.
 
-    Printable Latin-1 characters stand for themselves; the other 68 bytes, in order, for U+0100 and on (the
-    convention of GPT-2, which all byte-level BPE vocabularies follow).
+    Printable Latin-1 characters are their own bytes; U+0100 and the next characters are the other 68 bytes in order
+    (the convention of GPT-2, which all byte-level BPE vocabularies follow).
     """
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     rest = [byte for byte in range(256) if byte not in set(printable)]
@@ -30,7 +30,7 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises
     ------
     ModelError
-        If the file is missing, or is no JSON object.
+        If the file is missing, or is not a JSON object.
     """
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
@@ -39,7 +39,7 @@ def read_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{path.name} cannot be read: {error}", hint="download the model again") from error
     if not isinstance(data, dict):
-        raise ModelError(f"{path.name} is no JSON object", hint="download the model again")
+        raise ModelError(f"{path.name} is not a JSON object", hint="download the model again")
     return data
 
 
@@ -49,7 +49,7 @@ class HubTokenizer(Tokenizer):
     Parameters
     ----------
     directory : Path
-        Holds ``tokenizer.json``.
+        Directory with ``tokenizer.json``.
     eos_ids : sequence of int
         Ids that end a text, from the model's configuration.
     """
@@ -87,7 +87,7 @@ class HubTokenizer(Tokenizer):
         Raises
         ------
         ModelError
-            If a token is not written in the byte-level alphabet.
+            If a token has a character outside the byte-level alphabet.
         """
         added = self._fast.get_added_tokens_decoder()
         by_id: dict[int, str] = {i: token for token, i in self._fast.get_vocab(with_added_tokens=True).items()}
@@ -98,7 +98,7 @@ class HubTokenizer(Tokenizer):
                 out[i] = token.encode() if i in added else bytes(table[character] for character in token)
             except KeyError as error:
                 raise ModelError(
-                    f"the tokenizer is no byte-level BPE (token {i} is {token!r})",
+                    f"the tokenizer is not byte-level BPE (token {i} is {token!r})",
                     hint="logos reads the tokenizers of Llama 3 and Qwen, and of its own models",
                 ) from error
         return out

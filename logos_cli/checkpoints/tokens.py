@@ -1,4 +1,4 @@
-"""Tokenizers: text to token ids and back, with the tags of the grammar as one token each."""
+"""Tokenizers: text to token ids and back, with one token for each tag of the grammar."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ _SPLIT = re.compile(f"({'|'.join(map(re.escape, TAGS))})")
 
 
 class Tokenizer(ABC):
-    """Text to token ids and back, with the sixteen tags as one token each."""
+    """Text to token ids and back, with one token for each of the sixteen tags."""
 
     @property
     @abstractmethod
     def vocabulary(self) -> Sequence[bytes]:
-        """The bytes of every token by id; a special token is its own name."""
+        """The bytes of every token by id; those of a special token are its name."""
 
     @property
     @abstractmethod
     def special_ids(self) -> frozenset[int]:
-        """Ids of the special tokens, tags and control tokens alike."""
+        """Ids of the special tokens: tags and control tokens."""
 
     @property
     @abstractmethod
@@ -33,10 +33,10 @@ class Tokenizer(ABC):
 
     @abstractmethod
     def encode(self, text: str, *, whole: bool = True) -> list[int]:
-        """Return the ids of a text; ``whole`` puts before it what the model expects (a BOS token)."""
+        """Return the ids of a text; ``whole`` adds the BOS token that the model expects."""
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Return the text of ids: tags are kept, control tokens left out, broken UTF-8 replaced."""
+        """Return the text of ids with tags and without control tokens; broken UTF-8 is replaced."""
         vocabulary, hidden = self.vocabulary, self._control_ids
         return b"".join(vocabulary[i] for i in ids if i not in hidden).decode("utf-8", errors="replace")
 
@@ -51,7 +51,7 @@ class Tokenizer(ABC):
         Raises
         ------
         ModelError
-            If a tag is missing or no token of its own: the model was not made for this grammar.
+            If a tag is not a single token: the model was not trained for this grammar.
         """
         vocabulary = self.vocabulary
         known = {vocabulary[i]: i for i in sorted(self.special_ids)}
@@ -67,7 +67,7 @@ class Tokenizer(ABC):
 
 
 class CharacterTokenizer(Tokenizer):
-    """The tags, a BOS and an EOS token, and every byte: the grammar's own alphabet, which needs no model."""
+    """A tokenizer without a model: the tags, a BOS and an EOS token, and every byte."""
 
     def __init__(self) -> None:
         control = (b"<|bos|>", b"<|eos|>")
@@ -91,7 +91,7 @@ class CharacterTokenizer(Tokenizer):
         return (self._eos,)
 
     def encode(self, text: str, *, whole: bool = True) -> list[int]:
-        """Return one id a tag and one a byte of other text."""
+        """Return one id for each tag and for each byte of other text."""
         ids = [self._bos] if whole else []
         for part in _SPLIT.split(text):
             ids += [self._ids[part]] if part in self._ids else [self._first_byte + byte for byte in part.encode()]

@@ -1,8 +1,8 @@
-"""What a family of metrics is: values of single records, and figures of the set that they make.
+"""Families of metrics: values of single records, and figures of the whole set.
 
-Scoring is a map and a reduction. :meth:`Evaluator.score` gives the values of one record and
-:meth:`Evaluator.observe` the little that the figures of the set need to know of it; both run in any process, in
-any order. :meth:`Evaluator.summarise` turns the observations of all records, in their order, into figures.
+Scoring is a map and a reduction. :meth:`Evaluator.score` returns the values of one record and
+:meth:`Evaluator.observe` the small part of it that the figures of the set need; both run in any process, in any
+order. :meth:`Evaluator.summarise` turns the observations of all records, in their order, into figures.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ if TYPE_CHECKING:
 
 
 class Need(StrEnum):
-    """What a metric cannot do without, beyond the record itself."""
+    """A requirement of a metric besides the record itself."""
 
     MODEL = "model", "a language model"
     REFERENCE = "reference", "a reference set"
-    """Something to compare with: training data, a base pool (``--reference``)."""
+    """A set for comparison: training data, a base pool (``--reference``)."""
     TRUTH = "truth", "the right answers"
     """``--truth``."""
     WILD_TYPE = "wild_type", "the wild type"
-    """What the records are variants of (``--wild-type``)."""
+    """The sequence of which the records are variants (``--wild-type``)."""
     RECEPTOR = "receptor", "a receptor"
-    """What ligands are docked into (``--receptor``)."""
+    """The structure for docking (``--receptor``)."""
 
     what: str
 
     def __new__(cls, value: str, what: str) -> Self:
-        """Make a member that says in words what it is."""
+        """Return a member with its description in words."""
         member = str.__new__(cls, value)
         member._value_ = value
         member.what = what
@@ -55,20 +55,20 @@ class Metric:
     Attributes
     ----------
     name : str
-        As in records, filters and tables; unique among all families.
+        Name in records, filters and tables; unique among all families.
     help : str
         The definition, in one or two sentences.
     unit : str, optional
-        None for a bare number.
+        None for a number without a unit.
     better : {"higher", "lower"}, optional
-        None where more is neither a merit nor a fault.
+        None where neither direction is better.
     version : str
-        Changes whenever the same record can get another value.
+        Changes whenever the value of a record can change.
     source : str
-        Where the definition comes from: publication, program, and what of it.
+        Source of the definition: publication or program, and the part of it.
     needs : tuple of Need
-        A metric without needs is computed unless told otherwise; one that needs a reference set, the truth or a
-        receptor, where that is given; one that needs a model, when it is asked for.
+        A metric without needs is computed by default; a metric that needs a reference set, the truth or a receptor,
+        where that is given; a metric that needs a model, if it is requested.
     """
 
     name: str
@@ -82,7 +82,7 @@ class Metric:
 
 @dataclass(frozen=True, slots=True)
 class Unavailable:
-    """Stands for a value that cannot be computed; a record says null and the reason."""
+    """A value that cannot be computed; a record reports null and the reason."""
 
     reason: str
 
@@ -99,11 +99,11 @@ class Estimate:
     Attributes
     ----------
     value : float, optional
-        None if it cannot be computed; ``reason`` says why.
+        None if it cannot be computed; ``reason`` explains it.
     n : int
-        How many units (records, reactions, chains …) it rests on.
+        Number of units (records, reactions, chains …).
     low, high : float, optional
-        95 % bootstrap interval over these units; None for a figure that no resampling applies to (a count).
+        95 % bootstrap interval over these units; None for a figure without resampling (a count).
     """
 
     value: float | None
@@ -114,11 +114,11 @@ class Estimate:
 
     @classmethod
     def unknown(cls, reason: str, n: int = 0) -> Estimate:
-        """Return the figure of something that cannot be computed."""
+        """Return a figure that cannot be computed, with the reason."""
         return cls(None, n, reason=reason)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON object; an interval or reason that there is none of is left out."""
+        """Return the JSON object, without an absent interval or reason."""
         out: dict[str, Any] = {"value": self.value, "n": self.n}
         if self.low is not None:
             out |= {"low": self.low, "high": self.high}
@@ -129,22 +129,22 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What the metrics of a run may use. It travels to every process: it is small, frozen and hashable.
+    """Inputs of the metrics of a run. Every process gets a copy: it is small, frozen and hashable.
 
     Attributes
     ----------
     reference, truth : ReferenceSet, optional
-        Sets of objects in files; read when first asked for, once a process.
+        Sets of objects in files; each process reads them at the first use.
     load, backend : LoadOptions, str
         The language model, for metrics that need one.
     wild_type : str, optional
-        The sentence that records are variants of.
-    receptor : Destination, optional
-        What ligands are docked into, and how.
+        The sentence of which the records are variants.
+    receptor : ReceptorSpec, optional
+        Structure and options for docking.
     blocks : bool
-        Likelihood: each block of the sentence as well, given what precedes it.
+        Likelihood: also that of each block of the sentence, given the text before it.
     seed : int
-        Of whatever is drawn at random.
+        Seed of all random sampling.
     """
 
     reference: ReferenceSet | None = None
@@ -157,7 +157,7 @@ class Context:
     seed: int = 0
 
     def offers(self, need: Need) -> bool:
-        """Whether this need of a metric is met."""
+        """Whether the context fulfils a need of a metric."""
         return need is Need.MODEL or getattr(self, need.value) is not None
 
     def likelihood(self) -> Likelihood:
@@ -169,18 +169,18 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What is scored.
+    """A record to score, with the object of its sentence.
 
     Attributes
     ----------
     record : Record
-        Sentence, provenance, sample; never changed by an evaluator.
+        Sentence, provenance, sample; evaluators do not change it.
     item : ScienceObject, optional
-        What the sentence speaks of; None if it is malformed.
+        The object of the sentence; None if the sentence is malformed.
     form : Form, optional
-        The sentence's form, or what it should have been; None if nobody knows.
+        The form of the sentence, or the form that it should have; None if unknown.
     error : LogosError, optional
-        Why there is no item.
+        The reason why there is no item.
     """
 
     record: Record
@@ -188,26 +188,37 @@ class Subject:
     form: Form | None = None
     error: LogosError | None = None
 
+    def require_item(self) -> ScienceObject:
+        """Return the object of the sentence.
+
+        Raises
+        ------
+        LogosError
+            If the sentence is malformed.
+        """
+        if self.item is None:
+            raise self.error or LogosError("the sentence is malformed")
+        return self.item
+
 
 class Evaluator(ABC):
     """A family of metrics; the ``PLUGIN`` of its module is an instance, without state of its own.
 
-    What is costly to make (a reference set's keys, a loaded model) is kept by functions under
-    ``functools.lru_cache`` with the context's parts as keys. The module imports no heavy library before it is
-    used.
+    Functions under ``functools.lru_cache``, with parts of the context as keys, keep what is costly (the keys of a
+    reference set, a loaded model). The module imports heavy libraries at their first use.
 
     Attributes
     ----------
     name, help : str
-        As the command line shows them; the name is the file's.
+        Name and description on the command line; the name is that of the file.
     forms : frozenset of Form
-        The sentence forms that it has something to say of; subjects of other forms do not come here.
+        The sentence forms that it scores; it receives no subjects of other forms.
     metrics : tuple of Metric
-        Of one record.
+        Metrics of one record.
     has_processes : bool
-        It shares its work among processes of its own: it is asked in one, whatever ``--jobs`` is.
+        Whether it starts processes of its own: only one process calls it, whatever ``--jobs`` is.
     summary_metrics : tuple of Metric
-        Of a set. Means and rates of ``metrics`` over the records come by themselves and are not repeated here.
+        Metrics of a set, besides the means and rates of ``metrics``, which every family gets.
     """
 
     name: ClassVar[str]
@@ -217,8 +228,8 @@ class Evaluator(ABC):
     metrics: ClassVar[tuple[Metric, ...]]
     summary_metrics: ClassVar[tuple[Metric, ...]] = ()
 
-    def prepare(self, wanted: Collection[str], context: Context) -> None:  # noqa: B027 - most have nothing to do
-        """Check and load what the run needs, before any record is read; worker processes inherit it.
+    def prepare(self, wanted: Collection[str], context: Context, /) -> None:  # noqa: B027 - most have nothing to do
+        """Check and load the inputs before the first record; worker processes inherit them.
 
         Parameters
         ----------
@@ -228,7 +239,7 @@ class Evaluator(ABC):
         Raises
         ------
         LogosError
-            If a metric that was asked for cannot be had at all: a package is missing, the reference set is of
+            If a requested metric cannot be computed for any record: a package is missing, the reference set is of
             another kind.
         """
 
@@ -239,51 +250,49 @@ class Evaluator(ABC):
         Parameters
         ----------
         subject : Subject
-            Well formed: its ``item`` is there. It need not be valid.
+            Well formed: it has an ``item``, which need not be valid.
         wanted : collection of str
-            Names among ``metrics``. Others may be returned; they are dropped.
+            Names among ``metrics``. Values of others are ignored.
 
         Returns
         -------
         dict
-            A name that is left out, a number that is not finite, or a :class:`LogosError` that is raised, counts
-            as :class:`Unavailable`.
+            A missing name, a number that is not finite, or a raised :class:`LogosError` counts as
+            :class:`Unavailable`.
         """
 
     def score_batch(self, subjects: Sequence[Subject], wanted: Collection[str], context: Context) -> list[Values]:
-        """Return the values of several records; overridden by families that are faster on many at a time."""
-        return [self._scored(subject, wanted, context) for subject in subjects]
+        """Return the values of several records; families that are faster on batches override it."""
+        return [self._score_or_explain(subject, wanted, context) for subject in subjects]
 
-    def _scored(self, subject: Subject, wanted: Collection[str], context: Context) -> Values:
+    def _score_or_explain(self, subject: Subject, wanted: Collection[str], context: Context) -> Values:
         try:
             return self.score(subject, wanted, context)
         except LogosError as error:
             return {name: Unavailable(error.message) for name in wanted}
 
-    def observe(self, subject: Subject, context: Context) -> Any:  # noqa: ARG002
-        """Return what :meth:`summarise` needs to know of a record, or None: small, and able to be pickled.
+    def observe(self, _subject: Subject, _context: Context, /) -> Any:
+        """Return the part of a record that :meth:`summarise` needs, small and picklable, or None.
 
-        It is asked of every subject of its forms, malformed ones (without an ``item``) too, so that a rate can
-        count them; directly after :meth:`score` of the same subjects, so that what is costly can be cached.
+        The run calls it for every subject of its forms, malformed ones (without an ``item``) included, so that a
+        rate can count them. The call follows :meth:`score` of the same subjects, so that costly values can be
+        cached.
         """
         return None
 
     def summarise(
-        self,
-        observations: Iterable[Any],  # noqa: ARG002
-        wanted: Collection[str],  # noqa: ARG002
-        context: Context,  # noqa: ARG002
+        self, _observations: Iterable[Any], _wanted: Collection[str], _context: Context, /
     ) -> Mapping[str, Estimate]:
         """Return the figures of the set.
 
         Parameters
         ----------
         observations : iterable
-            What :meth:`observe` returned, without the Nones, in the order of the records.
+            The values of :meth:`observe`, without the Nones, in the order of the records.
         wanted : collection of str
             Names among ``summary_metrics``.
         """
         return {}
 
     def close(self) -> None:  # noqa: B027 - most have nothing to end
-        """End what runs for it; the run is over."""
+        """End its processes after the run."""

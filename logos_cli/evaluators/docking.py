@@ -1,4 +1,4 @@
-"""How well ligands fit a receptor, by docking them: slow, and only where a receptor is given."""
+"""Docking scores of ligands in a receptor: slow, and only with --receptor."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class DockingEvaluator(Evaluator):
     """Docking scores of molecules and of the ligands of complexes."""
 
     name = "docking"
-    help = "Docking scores of molecules and ligands (--receptor), as `logos dock` gives them."
+    help = "Docking scores of molecules and ligands (--receptor), as `logos dock` computes them."
     forms = frozenset((Form.MOLECULE, Form.COMPLEX))
     has_processes = True
     metrics = (
@@ -37,7 +37,7 @@ class DockingEvaluator(Evaluator):
         ),
         Metric(
             "vina_efficiency",
-            "vina divided by the number of heavy atoms of what was docked.",
+            "vina divided by the number of heavy atoms of the docked ligand.",
             "kcal/mol",
             "lower",
             source="ligand efficiency (Hopkins et al. 2004, 10.1016/S1359-6446(04)03069-7)",
@@ -45,8 +45,8 @@ class DockingEvaluator(Evaluator):
         ),
     )
 
-    def prepare(self, wanted: Collection[str], context: Context) -> None:  # noqa: ARG002
-        """Read the receptor, find the engine and, where options say it, the box."""
+    def prepare(self, _wanted: Collection[str], context: Context) -> None:
+        """Start the engine and, if options define the box, prepare the receptor."""
         if context.receptor is not None:
             session = _session(context.receptor)
             if not session.options.box.is_open:
@@ -57,14 +57,12 @@ class DockingEvaluator(Evaluator):
         return self.score_batch([subject], wanted, context)[0]
 
     def score_batch(self, subjects: Sequence[Subject], wanted: Collection[str], context: Context) -> list[Values]:
-        """Dock records, several at a time, into one set of maps."""
+        """Dock several records at a time into one set of maps."""
         from logos_cli.docking.candidates import of_item
 
-        assert context.receptor is not None
-        candidates = []
-        for subject in subjects:
-            assert subject.item is not None
-            candidates.append(of_item(subject.record, subject.item, placed=False))
+        if context.receptor is None:
+            return [dict.fromkeys(wanted, Unavailable("no receptor is given")) for _ in subjects]
+        candidates = [of_item(subject.record, subject.require_item(), placed=False) for subject in subjects]
         return [_values(docked, wanted) for docked in _session(context.receptor).dock(candidates)]
 
     def close(self) -> None:
@@ -80,17 +78,17 @@ _open: list[Session] = []
 
 
 @lru_cache(maxsize=1)
-def _session(destination: ReceptorSpec) -> Session:
+def _session(spec: ReceptorSpec) -> Session:
     from logos_cli.docking.session import Session
 
-    session = Session(destination.receptor, destination.options)
+    session = Session(spec.receptor, spec.options)
     _open.append(session.__enter__())
     return session
 
 
 def _values(docked: DockedLigand, wanted: Collection[str]) -> Values:
     if not docked.poses:
-        return {name: Unavailable(docked.reason or "it was not docked") for name in wanted}
+        return {name: Unavailable(docked.reason or "the ligand was not docked") for name in wanted}
     return {name: docked.record.scores[name]["value"] for name in wanted}
 
 

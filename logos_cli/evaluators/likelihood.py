@@ -1,4 +1,4 @@
-"""How probable a sentence is under a language model: the whole, the answer, and each block given what precedes it."""
+"""Log-likelihood of a sentence under a language model: whole, answer, and each block given the text before it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _UPSTREAM = "LOGOS (arXiv 2606.16905), perplexity of its evaluation scripts"
 
 
 class LikelihoodEvaluator(Evaluator):
-    """Log-likelihoods and perplexities by a language model."""
+    """Log-likelihoods and perplexities under a language model."""
 
     name = "likelihood"
     help = "Log-likelihood and perplexity under a language model (--model)."
@@ -35,7 +35,7 @@ class LikelihoodEvaluator(Evaluator):
         ),
         Metric(
             "logp_per_token",
-            "logp divided by the number of tokens that it sums.",
+            "logp divided by the number of its tokens.",
             "nat",
             "higher",
             source=_UPSTREAM,
@@ -51,8 +51,8 @@ class LikelihoodEvaluator(Evaluator):
         ),
         Metric(
             "logp_answer",
-            "Log-likelihood of the answer given the prompt: of what was generated, or else of what follows the "
-            "operator, of a complex's ligand, or of all that follows the first tag.",
+            "Log-likelihood of the answer given the prompt. The answer is the generated text, or else the text after the "
+            "operator, the ligand of a complex, or the text after the first tag.",
             "nat",
             "higher",
             source="chain rule",
@@ -68,8 +68,8 @@ class LikelihoodEvaluator(Evaluator):
         ),
         Metric(
             "logp_block_#",
-            "Log-likelihood of the block of that number (1 is the first), tags included, given all that precedes "
-            "it; of a material, metal and linkers are the blocks. With --blocks.",
+            "Log-likelihood of the block with that number (1 is the first), tags included, given the text before it; the "
+            "blocks of a material are its metal and linkers. With --blocks.",
             "nat",
             "higher",
             source="chain rule",
@@ -77,7 +77,7 @@ class LikelihoodEvaluator(Evaluator):
         ),
         Metric(
             "logp_ratio",
-            "Log-likelihood of the whole sentence minus that of the wild type's: zero-shot fitness of a variant.",
+            "Log-likelihood of the whole sentence minus that of the wild type: zero-shot fitness of a variant.",
             "nat",
             "higher",
             source="Meier et al. 2021 (10.1101/2021.07.09.450648), whole-sequence ratio",
@@ -85,8 +85,8 @@ class LikelihoodEvaluator(Evaluator):
         ),
     )
 
-    def prepare(self, wanted: Collection[str], context: Context) -> None:  # noqa: ARG002
-        """Find the model, and read its weights."""
+    def prepare(self, _wanted: Collection[str], context: Context) -> None:
+        """Load the model."""
         context.likelihood()
 
     def score(self, subject: Subject, wanted: Collection[str], context: Context) -> Values:
@@ -94,7 +94,7 @@ class LikelihoodEvaluator(Evaluator):
         return self.score_batch([subject], wanted, context)[0]
 
     def score_batch(self, subjects: Sequence[Subject], wanted: Collection[str], context: Context) -> list[Values]:
-        """Return the values of records whose texts share the model's passes."""
+        """Return the values of several records, scored in shared batches."""
         from logos_cli.engine.likelihood import ScoredText
 
         scored = context.likelihood().score([subject.record.text for subject in subjects])
@@ -108,7 +108,7 @@ class LikelihoodEvaluator(Evaluator):
 
 
 def _logp_of(text: str | None, context: Context) -> float | None:
-    """Return the log-likelihood of the wild type; None if it has none."""
+    """Return the log-likelihood of the wild type; None without a wild type."""
     return None if text is None else _cached_logp(text, context)
 
 

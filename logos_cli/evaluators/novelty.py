@@ -1,9 +1,9 @@
-"""What the embedded model was trained on, as an index that is small enough to ship.
+"""An index of the embedded model's training data, small enough to ship.
 
-The index holds a hash of each object, not the object. A key is hashed to ``16 + ceil(log2 n)`` bits, n being the
-number of keys; sorted, the upper bits are kept as a bitmap of gaps (Elias-Fano) and the lower 16 as they are: 18 to
-19 bits a key. An object that was trained on is always found. One that was not is taken for known with a probability
-of n / 2^bits, 1 in 65,536 at most: a novelty rate is understated by as little.
+The index holds a hash of each object, not the object. The hash of a key has ``16 + ceil(log2 n)`` bits for n keys.
+The index stores the upper bits of the sorted hashes as a bitmap of gaps (Elias-Fano) and the lower 16 bits unchanged:
+18 to 19 bits a key. It always finds an object of the training data. It takes another object for known with a
+probability of n / 2^bits, 1 in 65,536 at most, by which a novelty rate is too low.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ _MOST_CHANGED: Final = 0.01
 
 
 class KeyKind(StrEnum):
-    """What keys stand for."""
+    """Kinds of keys."""
 
     MOLECULE = "molecule"
     """Canonical SMILES of molecules, ligands, reactants and products."""
     PROTEIN = "protein"
-    """Sequences of proteins, chains of sites and complexes among them."""
+    """Sequences of proteins, including the chains of sites and complexes."""
     ANTIBODY = "antibody"
-    """Sequences of the chains, joined by a slash."""
+    """Sequences of the chains, joined by slashes."""
     MATERIAL = "material"
     """Metal node and linkers, canonical and sorted, joined by slashes."""
     NODE = "node"
@@ -65,7 +65,7 @@ def keys_of(item: ScienceObject) -> Iterator[tuple[KeyKind, str]]:
     Raises
     ------
     MoleculeError
-        If RDKit does not accept a molecule in it.
+        If RDKit rejects one of its molecules.
     """
     from logos_cli.chemistry.smiles import canonical_smiles
 
@@ -88,12 +88,12 @@ def keys_of(item: ScienceObject) -> Iterator[tuple[KeyKind, str]]:
 
 
 def material_key(item: Material) -> str:
-    """Return metal node and linkers, canonical, sorted, repeats kept: what tells frameworks apart in sequences.
+    """Return metal node and linkers, canonical and sorted, with repeats: the key of a framework at sequence level.
 
     Raises
     ------
     MoleculeError
-        If RDKit does not read a block.
+        If RDKit rejects a block.
     """
     from logos_cli.chemistry.smiles import canonical_smiles
 
@@ -106,7 +106,7 @@ def nodes_of(item: Material) -> list[str]:
     Raises
     ------
     MoleculeError
-        If one is no SMILES.
+        If a node is not a SMILES.
     """
     return material_from_blocks((item.metal,), ()).metal.split(".")
 
@@ -117,9 +117,9 @@ class HashedKeys:
     Parameters
     ----------
     hashes : ndarray of uint64
-        Sorted, each once.
+        Sorted, without duplicates.
     n_bits : int
-        Bits of a hash.
+        Number of bits of a hash.
     """
 
     def __init__(self, hashes: NDArray[np.uint64], n_bits: int) -> None:
@@ -127,7 +127,7 @@ class HashedKeys:
 
     @classmethod
     def of(cls, keys: Iterable[str]) -> Self:
-        """Hash keys; the number of bits follows from how many there are."""
+        """Return the set of keys; the number of keys sets the number of bits."""
         digests = np.unique(np.fromiter(map(_digest, keys), dtype=np.uint64))
         n_bits = _LOW_BITS + max(1, len(digests) - 1).bit_length()
         return cls(np.unique(digests >> np.uint64(64 - n_bits)), n_bits)
@@ -138,15 +138,15 @@ class HashedKeys:
         return place < len(self._hashes) and bool(self._hashes[place] == wanted)
 
     def __len__(self) -> int:
-        """How many hashes there are: keys that share one count once."""
+        """Return the number of distinct hashes."""
         return len(self._hashes)
 
     @property
     def false_positive_rate(self) -> float:
-        """Probability that a key that is not in the set is taken for one that is."""
+        """Probability that the set seems to contain another key."""
         return len(self) / 2.0**self.n_bits
 
-    def packed(self) -> tuple[NDArray[np.uint8], NDArray[np.uint16]]:
+    def pack(self) -> tuple[NDArray[np.uint8], NDArray[np.uint16]]:
         """Return the bitmap of the upper bits and the lower 16 bits."""
         high = (self._hashes >> np.uint64(_LOW_BITS)).astype(np.int64)
         bitmap = np.zeros(len(high) + (1 << (self.n_bits - _LOW_BITS)), dtype=np.uint8)
@@ -154,8 +154,8 @@ class HashedKeys:
         return np.packbits(bitmap), (self._hashes & np.uint64((1 << _LOW_BITS) - 1)).astype("<u2")
 
     @classmethod
-    def unpacked(cls, bitmap: NDArray[np.uint8], low: NDArray[np.uint16], n_bits: int) -> Self:
-        """Return the set of what :meth:`packed` returned.
+    def unpack(cls, bitmap: NDArray[np.uint8], low: NDArray[np.uint16], n_bits: int) -> Self:
+        """Return the set that :meth:`pack` returned.
 
         Raises
         ------
@@ -172,14 +172,14 @@ def _digest(key: str) -> int:
 
 @dataclass(frozen=True)
 class TrainingIndex:
-    """Keys of what a model was trained on.
+    """Keys of the training data of a model.
 
     Attributes
     ----------
     parts : mapping
         The keys of each part.
     about : mapping
-        How the index was made: ``model``, ``rdkit`` (its version), ``probes`` (some of the canonical SMILES).
+        Provenance of the index: ``model``, ``rdkit`` (its version), ``probes`` (some of the canonical SMILES).
     """
 
     parts: Mapping[KeyKind, HashedKeys]
@@ -187,28 +187,28 @@ class TrainingIndex:
 
     @classmethod
     def of(cls, objects: Iterable[ScienceObject], model: str) -> Self:
-        """Make the index of objects; those with a molecule that RDKit rejects are left out."""
+        """Return the index of objects, without those that have a molecule that RDKit rejects."""
         import rdkit
 
-        found: dict[KeyKind, set[str]] = {part: set() for part in KeyKind}
+        parts: dict[KeyKind, set[str]] = {part: set() for part in KeyKind}
         for item in objects:
             try:
                 keys = list(keys_of(item))
             except LogosError:
                 continue
             for part, key in keys:
-                found[part].add(key)
-        molecules = sorted(found[KeyKind.MOLECULE])
+                parts[part].add(key)
+        molecules = sorted(parts[KeyKind.MOLECULE])
         step = max(1, len(molecules) // _N_PROBES)
         about = {"model": model, "rdkit": rdkit.__version__, "probes": molecules[::step][:_N_PROBES]}
-        return cls({part: HashedKeys.of(sorted(keys)) for part, keys in found.items() if keys}, about)
+        return cls({part: HashedKeys.of(sorted(keys)) for part, keys in parts.items() if keys}, about)
 
     def save(self, stream: IO[bytes]) -> None:
         """Write the index; the same keys give the same bytes."""
         arrays: dict[str, Any] = {}
         bits = {}
         for part, keys in self.parts.items():
-            arrays[f"{part}_high"], arrays[f"{part}_low"] = keys.packed()
+            arrays[f"{part}_high"], arrays[f"{part}_low"] = keys.pack()
             bits[part.value] = keys.n_bits
         about = json.dumps({"format": _FORMAT, "bits": bits, **self.about})
         np.savez(stream, about=np.frombuffer(about.encode(), dtype=np.uint8), **arrays)
@@ -230,7 +230,7 @@ class TrainingIndex:
                         "the index of training data is of a newer version", hint="upgrade logos", source=str(path)
                     )
                 parts = {
-                    KeyKind(name): HashedKeys.unpacked(file[f"{name}_high"], file[f"{name}_low"], n_bits)
+                    KeyKind(name): HashedKeys.unpack(file[f"{name}_high"], file[f"{name}_low"], n_bits)
                     for name, n_bits in about.pop("bits").items()
                 }
         except (BadZipFile, OSError, EOFError, KeyError, ValueError) as error:
@@ -243,7 +243,7 @@ class TrainingIndex:
 
     @cached_property
     def _n_changed(self) -> int:
-        """How many of the probes this RDKit writes in another way than the one that the index was made with."""
+        """Number of probes whose canonical SMILES this version of RDKit changes."""
         from logos_cli.chemistry.smiles import canonical_smiles
 
         changed = 0
@@ -260,7 +260,7 @@ class TrainingIndex:
         Raises
         ------
         ModelError
-            If the part is made of SMILES, and those of this version of RDKit are not those of the index.
+            If the part consists of SMILES, and this version of RDKit writes other canonical SMILES than the index has.
         MissingError
             If the index has no such part.
         """
@@ -270,8 +270,8 @@ class TrainingIndex:
                 import rdkit
 
                 raise ModelError(
-                    f"RDKit {rdkit.__version__} writes {self._n_changed} of {n} canonical SMILES in another way than "
-                    f"RDKit {self.about.get('rdkit')}, with which the training data were indexed",
+                    f"the index of training data was made with RDKit {self.about.get('rdkit')}, and RDKit "
+                    f"{rdkit.__version__} writes {self._n_changed} of {n} canonical SMILES differently",
                     hint=f"pip install rdkit=={self.about.get('rdkit')}",
                 )
         if part not in self.parts:
@@ -281,11 +281,11 @@ class TrainingIndex:
 
 @cache
 def embedded_index() -> TrainingIndex:
-    """Return the index of what the embedded model was trained on.
+    """Return the index of the embedded model's training data.
 
     Raises
     ------
     MissingError, ModelError
-        If it is not there, or damaged.
+        If it is missing or damaged.
     """
     return TrainingIndex.load(data_path("tokenizers", EMBEDDED, FILE))

@@ -1,4 +1,4 @@
-"""Sets of objects that metrics compare with: training data, base pools, right answers."""
+"""Sets of objects for comparison: training data, base pools, right answers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Item = TypeVar("Item", bound=ScienceObject)
 
 @dataclass(frozen=True, slots=True)
 class ReferenceSet:
-    """Objects in files of any format that ``encode`` reads; hashable, so that what is made of it can be cached.
+    """Objects in files of any format that ``encode`` reads; hashable, as a key of caches.
 
     Attributes
     ----------
@@ -36,11 +36,11 @@ class ReferenceSet:
 
     def __post_init__(self) -> None:
         if self.path == "-":
-            raise InputError("a reference set is no stream", hint="name a file: it is read more than once")
-        expand_paths([self.path])  # raises if there is none
+            raise InputError("a reference set cannot be standard input", hint="name a file: it is read more than once")
+        expand_paths([self.path])  # raises if there is no file
 
     def entries(self) -> Iterator[Entry]:
-        """Yield everything that can be read; entries in error have no ``item``.
+        """Yield all entries; entries in error have no ``item``.
 
         Raises
         ------
@@ -60,22 +60,22 @@ class ReferenceSet:
         Raises
         ------
         InputError
-            If there is none: the set is of the wrong kind, or empty.
+            If there is no such object: the set is of the wrong kind, or empty.
         """
-        found = False
+        is_empty = True
         others = Counter[str]()
         for entry in self.entries():
             if isinstance(entry.item, kinds):
-                found = True
+                is_empty = False
                 yield entry, entry.item
             else:
                 others["unreadable entries" if entry.item is None else _plural(type(entry.item))] += 1
-        if not found:
+        if is_empty:
             raise InputError(
                 f"the reference set holds no {' or '.join(_plural(kind) for kind in kinds)}, "
                 f"but {' and '.join(f'{count:,} {name}' for name, count in others.items()) or 'nothing'}",
                 source=self.path,
-                hint="give a set of the same kind as what is scored",
+                hint="give a set of the same kind as the scored records",
             )
 
     def objects(self, *kinds: type[Item]) -> Iterator[Item]:
@@ -89,7 +89,7 @@ def _plural(kind: type) -> str:
 
 
 class KnownKeys:
-    """A set of strings, kept as their 64-bit digests: 8 bytes each, whatever their length.
+    """A set of strings as 64-bit digests: 8 bytes each, whatever their length.
 
     Two of a million keys share a digest with a probability below 1e-7.
     """
@@ -105,7 +105,7 @@ class KnownKeys:
         return place < len(self._digests) and int(self._digests[place]) == digest
 
     def __len__(self) -> int:
-        """How many different keys there are."""
+        """Return the number of distinct keys."""
         return len(self._digests)
 
 
@@ -116,22 +116,22 @@ def _digest(key: str) -> int:
 
 
 def known_keys(items: Iterable[Item], key: Callable[[Item], str | None]) -> KnownKeys:
-    """Return the keys of objects; those that have none (None, or an error) are left out."""
+    """Return the keys of objects, without objects that have no key (None, or an error)."""
 
     def keys() -> Iterator[str]:
         for item in items:
             try:
-                found = key(item)
+                text = key(item)
             except LogosError:
                 continue
-            if found is not None:
-                yield found
+            if text is not None:
+                yield text
 
     return KnownKeys(keys())
 
 
 class Keys(Protocol):
-    """Strings that are known."""
+    """A set of known strings."""
 
     def __contains__(self, key: str, /) -> bool:
-        """Whether a string is among them."""
+        """Whether a string is known."""

@@ -1,7 +1,7 @@
 """Figures with 95 % bootstrap intervals.
 
-The units (records, reactions, chains) are drawn again with replacement, with a fixed seed: the same units give
-the same interval. All of it is vectorised: a resample is a row of counts, and its sums are one matrix product.
+The bootstrap resamples the units (records, reactions, chains) with replacement and a fixed seed, so that the same units
+have the same interval. It is vectorised: a resample is a row of counts, and its sums are one matrix product.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ SEED: Final = 20
 _Z95: Final = 1.96
 _N_DRAWN_AT_ONCE: Final = 4_000_000
 _MOST_KEPT: Final = 20_000_000
-"""Counts, of two bytes each, that are kept."""
-_EMPTY: Final = "there is no unit to measure on"
+"""Most counts, of two bytes each, in the cache."""
+_EMPTY: Final = "there is no value"
 
 
 def estimate(value: float, resampled: ArrayLike, n: int) -> Estimate:
-    """Return the figure for a value and what resampling made of it; what is not finite is no number."""
+    """Return the figure for a value and its resampled values; values that are not finite are ignored."""
     if not np.isfinite(value):
         return Estimate.unknown("undefined for these units", n)
     drawn = np.asarray(resampled, dtype=np.float64)
@@ -47,7 +47,7 @@ def bootstrap(units: ArrayLike, statistic: Callable[[Floats], ArrayLike], n_resa
     Parameters
     ----------
     units : array, shape (n, k)
-        What each unit adds: hits and tries, a value and one, a confusion matrix.
+        Summands of each unit: hits and tries, a value and one, a confusion matrix.
     statistic : callable
         Takes sums, shape (..., k), and returns values, shape (...).
     """
@@ -60,14 +60,14 @@ def bootstrap(units: ArrayLike, statistic: Callable[[Floats], ArrayLike], n_resa
 
 
 def resampled_sums(rows: Floats, n_resamples: int = N_RESAMPLES) -> Floats:
-    """Return the sums over units drawn again, shape (n_resamples, k)."""
+    """Return the sums over the resampled units, shape (n_resamples, k)."""
     n = len(rows)
-    drawn = _kept_counts(n, n_resamples) if n * n_resamples <= _MOST_KEPT else _counts(n, n_resamples)
+    drawn = _cached_counts(n, n_resamples) if n * n_resamples <= _MOST_KEPT else _counts(n, n_resamples)
     return np.concatenate([counts.astype(np.float64) @ rows for counts in drawn])
 
 
 def _counts(n: int, n_resamples: int) -> Iterator[NDArray[np.uint16]]:
-    """Yield how often each unit is drawn, some resamples at a time."""
+    """Yield the counts of each unit, some resamples at a time."""
     rng = np.random.default_rng(SEED)
     at_once = max(1, _N_DRAWN_AT_ONCE // n)
     for start in range(0, n_resamples, at_once):
@@ -77,8 +77,8 @@ def _counts(n: int, n_resamples: int) -> Iterator[NDArray[np.uint16]]:
 
 
 @lru_cache(maxsize=2)
-def _kept_counts(n: int, n_resamples: int) -> tuple[NDArray[np.uint16], ...]:
-    """Return the same, kept: most figures of a run rest on the same number of units."""
+def _cached_counts(n: int, n_resamples: int) -> tuple[NDArray[np.uint16], ...]:
+    """Return the counts from a cache: most figures of a run have the same number of units."""
     return tuple(_counts(n, n_resamples))
 
 
@@ -88,7 +88,7 @@ def means(columns: ArrayLike) -> list[Estimate]:
     Parameters
     ----------
     columns : array, shape (n, k)
-        One row a unit; NaN where a unit has no value. All columns are resampled together.
+        One row for each unit; NaN where a unit has no value. All columns share the resamples.
     """
     values = np.asarray(columns, dtype=np.float64)
     if not values.size:
@@ -96,24 +96,24 @@ def means(columns: ArrayLike) -> list[Estimate]:
     present = ~np.isnan(values)
     k = values.shape[1]
     sums = resampled_sums(np.concatenate([np.where(present, values, 0.0), present], axis=1))
-    found = []
+    estimates = []
     with np.errstate(divide="ignore", invalid="ignore"):
         drawn = sums[:, :k] / sums[:, k:]
     for column in range(k):
         n = int(present[:, column].sum())
         mean = float(values[present[:, column], column].mean()) if n else np.nan
-        found.append(estimate(mean, drawn[:, column], n) if n else Estimate.unknown(_EMPTY))
-    return found
+        estimates.append(estimate(mean, drawn[:, column], n) if n else Estimate.unknown(_EMPTY))
+    return estimates
 
 
 def mean(values: Iterable[float]) -> Estimate:
-    """Return the mean of the units' values."""
+    """Return the mean of the values of the units."""
     column = np.fromiter(values, dtype=np.float64)
     return means(column[:, None])[0] if len(column) else Estimate.unknown(_EMPTY)
 
 
 def share(flags: Iterable[object]) -> Estimate:
-    """Return the share (0 to 1) of the units that a flag holds for."""
+    """Return the share (0 to 1) of the units with a true flag."""
     return mean(1.0 if flag else 0.0 for flag in flags)
 
 
@@ -130,23 +130,23 @@ def mcc(sums: Floats) -> Floats:
 
 
 def f1(sums: Floats) -> Floats:
-    """Return the harmonic mean of precision and recall of the same four counts."""
+    """Return the harmonic mean of precision and recall from the same four counts."""
     tp, fp, fn, _ = np.moveaxis(np.asarray(sums, dtype=np.float64), -1, 0)
     below = 2 * tp + fp + fn
     return np.asarray(np.where(below > 0, 2 * tp / np.where(below > 0, below, 1), 0.0))
 
 
 def iou(sums: Floats) -> Floats:
-    """Return intersection over union of the same four counts."""
+    """Return intersection over union from the same four counts."""
     tp, fp, fn, _ = np.moveaxis(np.asarray(sums, dtype=np.float64), -1, 0)
     below = tp + fp + fn
     return np.asarray(np.where(below > 0, tp / np.where(below > 0, below, 1), 0.0))
 
 
-def confusion(chosen: Iterable[int], truth: Iterable[int], n_places: int) -> tuple[int, int, int, int]:
-    """Return true and false positives, false and true negatives among places from 0 to ``n_places``."""
-    answer, wanted = set(chosen), set(truth)
-    tp, fp, fn = len(answer & wanted), len(answer - wanted), len(wanted - answer)
+def confusion(predicted: Iterable[int], truth: Iterable[int], n_places: int) -> tuple[int, int, int, int]:
+    """Return true and false positives, false and true negatives among positions from 0 to ``n_places``."""
+    positives, right = set(predicted), set(truth)
+    tp, fp, fn = len(positives & right), len(positives - right), len(right - positives)
     return tp, fp, fn, n_places - tp - fp - fn
 
 
@@ -180,8 +180,8 @@ def _rank_correlation(first: Floats, second: Floats) -> Floats:
 def distance(values: ArrayLike, reference: ArrayLike, n_resamples: int = 200) -> Estimate:
     """Return the Wasserstein-1 distance of two samples, in the unit of the values.
 
-    Noise makes distances of resampled values larger, never smaller: their spread is put around the value instead of
-    taking their percentiles.
+    Noise makes distances of resampled values larger, never smaller. The interval is therefore the value plus and minus
+    their spread, not their percentiles.
     """
     from scipy.stats import wasserstein_distance
 
@@ -197,8 +197,8 @@ def distance(values: ArrayLike, reference: ArrayLike, n_resamples: int = 200) ->
     return Estimate(value, len(first), max(0.0, value - half), value + half)
 
 
-def first_ones(keys: Sequence[Hashable | None]) -> list[bool]:
-    """Return which keys come for the first time; None never does."""
+def first_occurrences(keys: Sequence[Hashable | None]) -> list[bool]:
+    """Return for each key whether it occurs for the first time; False for None."""
     seen: set[Hashable] = set()
     flags = []
     for key in keys:

@@ -1,4 +1,4 @@
-"""What a model is and needs: architecture, size, context, tags, licence, memory for a batch."""
+"""Facts of a model: architecture, size, context, tags, licence, memory for a batch."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ _FRONT_MATTER = re.compile(r"\A---\n(.*?)\n---", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """What the files of a model say.
+    """Facts from the files of a model.
 
     Attributes
     ----------
     format : str
         ``safetensors`` or ``gguf``.
     types : mapping
-        Numbers by the type that they are stored in.
+        Count of numbers by their stored type.
     n_tags : int
-        How many of the sixteen tags the tokenizer has as tokens of their own.
+        Number of the sixteen tags that are single tokens of the tokenizer.
     sha256 : str, optional
-        Of the weights; None above 2 GiB.
+        Digest of the weights; None above 2 GiB.
     """
 
     name: str
@@ -55,11 +55,11 @@ class ModelFacts:
     sha256: str | None
 
     def memory_bytes(self, batch: int, n_tokens: int, bytes_per_number: float = 2.0) -> int:
-        """Return what weights and cache of a batch of sequences need; working memory comes on top."""
+        """Return the memory of weights and cache for a batch of sequences, without working memory."""
         return self.weight_bytes + self.shape.cache_bytes(batch * n_tokens, bytes_per_number)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all of it, JSON-ready."""
+        """Return the facts as a JSON object."""
         shape = self.shape
         lengths = self.lengths_tokens
         return {
@@ -90,13 +90,13 @@ class ModelFacts:
 
     @property
     def lengths_tokens(self) -> Sequence[int]:
-        """Lengths of sequences that the memory is told for, the whole context last."""
+        """Lengths of sequences for which ``to_dict`` reports the memory, the whole context last."""
         context = self.shape.context_tokens
         return (*(length for length in LENGTHS_TOKENS if length < context), context)
 
 
 def facts(model: str, revision: str | None = None, *, offline: bool = False) -> ModelFacts:
-    """Read what there is to know of a model without its weights.
+    """Return the facts of a model without reading its weights.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def facts(model: str, revision: str | None = None, *, offline: bool = False) -> 
     Raises
     ------
     LogosError
-        If there is no such model, or its files are damaged.
+        If the model does not exist, or its files are damaged.
     """
     location = locate(model, revision, offline=offline)
     if location.path.is_dir():
@@ -165,7 +165,7 @@ def _of_directory(name: str, location: Location) -> ModelFacts:
         kind = _DTYPES.get(tensor.dtype, tensor.dtype.lower())
         types[kind] = types.get(kind, 0) + math.prod(tensor.shape)
     files = {tensor.file for tensor in tensors.values()}
-    marked = {vocabulary[i] for i in special}
+    special_tokens = {vocabulary[i] for i in special}
     return ModelFacts(
         name,
         path,
@@ -175,7 +175,7 @@ def _of_directory(name: str, location: Location) -> ModelFacts:
         sum(file.stat().st_size for file in files),
         types,
         len(vocabulary),
-        sum(tag.encode() in marked for tag in TAGS),
+        sum(tag.encode() in special_tokens for tag in TAGS),
         licence(path),
         location.revision,
         weights_sha256(files),
@@ -183,28 +183,28 @@ def _of_directory(name: str, location: Location) -> ModelFacts:
 
 
 def directory_shape(path: Path) -> ModelShape:
-    """Return the sizes that the ``config.json`` of a checkpoint directory names.
+    """Return the sizes in the ``config.json`` of a checkpoint directory.
 
     Raises
     ------
     ModelError
-        If it lacks one.
+        If a size is missing.
     """
     config = read_json(path / "config.json")
     return ModelShape(**sizes_in(config), architecture=str(config.get("model_type")))
 
 
 def licence(directory: Path) -> str | None:
-    """Return the licence that a model card names in its front matter."""
+    """Return the licence in the front matter of a model card."""
     try:
         text = (directory / "README.md").read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         return None
     matter = _FRONT_MATTER.match(text)
-    found = re.search(r"^license:\s*(\S+)", matter[1], re.MULTILINE) if matter else None
-    return found[1].strip("\"'") if found else None
+    match = re.search(r"^license:\s*(\S+)", matter[1], re.MULTILINE) if matter else None
+    return match[1].strip("\"'") if match else None
 
 
-def to_json(found: ModelFacts) -> str:
-    """Return the facts as one JSON object."""
-    return json.dumps(found.to_dict(), indent=2)
+def to_json(model: ModelFacts) -> str:
+    """Return the facts of a model as JSON text."""
+    return json.dumps(model.to_dict(), indent=2)

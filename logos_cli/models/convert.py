@@ -1,4 +1,4 @@
-"""Checkpoints to GGUF, and GGUF to smaller numbers."""
+"""Convert checkpoints to GGUF, and quantize GGUF files."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ QUANTIZATIONS = {
     "q3_k_s": 11,
     "q2_k": 10,
 }
-"""llama.cpp's numbers of what it can quantize to, best first."""
+"""Quantizations of llama.cpp with its numbers for them, best first."""
 
 _BLOCK, _K_BLOCK = 32, 256
 _WHOLE = ("f32", "f16", "bf16")
 
 
 class Writing(TypedDict, total=False):
-    """Where a model comes from, and how its new file is written.
+    """Options of :func:`convert` and :func:`quantize`.
 
     Attributes
     ----------
@@ -53,9 +53,9 @@ class Writing(TypedDict, total=False):
     offline : bool
         Open no connection.
     overwrite : bool
-        Replace the output if it is there.
+        Replace an existing output.
     progress : callable, optional
-        Is called with each tensor's name, its number from 1, and how many there are.
+        Called with the name of each tensor, its number from 1, and the number of tensors.
     """
 
     revision: str | None
@@ -64,12 +64,12 @@ class Writing(TypedDict, total=False):
     progress: Progress | None
 
 
-def _located(model: str, how: Writing) -> Location:
+def _locate(model: str, how: Writing) -> Location:
     return locate(model, how.get("revision"), offline=how.get("offline", False))
 
 
 def convert(model: str, output: Path, file_type: str = "auto", **how: Unpack[Writing]) -> GgufHeader:
-    """Write a Llama or Qwen3 checkpoint as one GGUF file, tokenizer included.
+    """Write a Llama or Qwen3 checkpoint with its tokenizer as one GGUF file.
 
     Parameters
     ----------
@@ -83,22 +83,22 @@ def convert(model: str, output: Path, file_type: str = "auto", **how: Unpack[Wri
     Returns
     -------
     GgufHeader
-        Of the new file, read and checked.
+        Header of the new file, read again and checked.
 
     Raises
     ------
     LogosError
-        If the model cannot be converted, or the output not be written.
+        If the model cannot be converted, or the output cannot be written.
     """
     if file_type not in ("auto", *FILE_TYPES):
         hint = f"one of auto, {', '.join(FILE_TYPES)}"
         if file_type in QUANTIZATIONS:
             hint = f"convert first, then: logos models quantize FILE --type {file_type}"
-        raise UsageError(f"there is no file type {file_type!r} to convert to", hint=hint)
-    location = _located(model, how)
+        raise UsageError(f"there is no file type {file_type!r}", hint=hint)
+    location = _locate(model, how)
     if not location.path.is_dir():
         raise UsageError(
-            "this is no checkpoint directory",
+            "the model is not a checkpoint directory",
             source=model,
             hint="logos models quantize reads GGUF files" if is_gguf(location.path) else None,
         )
@@ -115,7 +115,7 @@ def convert(model: str, output: Path, file_type: str = "auto", **how: Unpack[Wri
 
 
 def check_output(output: Path, *, overwrite: bool) -> None:
-    """Refuse an output that is no GGUF by name, is there already, or has no directory.
+    """Refuse an output without the extension .gguf, an existing one, or one without a directory.
 
     Raises
     ------
@@ -123,9 +123,11 @@ def check_output(output: Path, *, overwrite: bool) -> None:
         With the remedy.
     """
     if output.suffix != SUFFIX:
-        raise UsageError(f"the output is named {output.name!r}", hint="give it the extension .gguf")
+        raise UsageError(f"the output {output.name!r} has not the extension .gguf", hint=f"name it {output.stem}.gguf")
     if not output.parent.is_dir():
-        raise OutputError(f"there is no directory {output.parent}", source=str(output))
+        raise OutputError(
+            f"the directory {output.parent} does not exist", source=str(output), hint=f"mkdir -p {output.parent}"
+        )
     if output.exists() and not overwrite:
         raise UsageError("the output exists", source=str(output), hint="give --overwrite to replace it")
 
@@ -133,31 +135,31 @@ def check_output(output: Path, *, overwrite: bool) -> None:
 def quantize(
     model: str, output: Path, kind: str, *, threads: int | None = None, fallback: bool = False, **how: Unpack[Writing]
 ) -> GgufHeader:
-    """Write a model with smaller numbers, by llama.cpp's own quantizer.
+    """Write a quantized model with the quantizer of llama.cpp.
 
     Parameters
     ----------
     model : str
-        A GGUF file of type f32, f16 or bf16; or what :func:`convert` takes, which is converted first.
+        A GGUF file of type f32, f16 or bf16; or a model that :func:`convert` accepts, which is converted first.
     kind : str
         A key of :data:`QUANTIZATIONS`.
     fallback : bool
-        Where the type's blocks do not divide the width of a matrix, take what llama.cpp takes instead (see
-        :func:`fallbacks`), rather than refuse.
+        Accept the type that llama.cpp uses for a matrix whose width the blocks do not divide (see
+        :func:`fallbacks`), instead of refusing the model.
     **how
         See :class:`Writing`.
 
     Raises
     ------
     LogosError
-        If llama.cpp is missing, the model is quantized already, or has matrices of a width that the type
-        cannot divide into blocks.
+        If llama.cpp is missing, the model is quantized already, or the blocks of the type do not divide the width
+        of a matrix.
     """
     if kind not in QUANTIZATIONS:
         raise UsageError(f"there is no quantization {kind!r}", hint=f"best first: {', '.join(QUANTIZATIONS)}")
     check_output(output, overwrite=how.get("overwrite", False))
     library()
-    location = _located(model, how)
+    location = _locate(model, how)
     if not location.path.is_dir():
         return _quantize(location.path, output, kind, threads, fallback=fallback)
     with tempfile.TemporaryDirectory(prefix=".logos-", dir=output.parent) as folder:
@@ -182,14 +184,13 @@ def _quantize(source: Path, output: Path, kind: str, threads: int | None, *, fal
     free = shutil.disk_usage(output.parent).free
     if free < header.size:
         raise OutputError(
-            f"{free / 1e9:.1f} GB are free; as much as the input ({header.size / 1e9:.1f} GB) may be needed",
+            f"{free / 1e9:.1f} GB are free, and the output may need as much as the input ({header.size / 1e9:.1f} GB)",
             source=str(output),
         )
     part = output.with_name(f".{output.name}.{os.getpid()}.part")
     try:
         _run(source, part, QUANTIZATIONS[kind], threads)
-        found = read_gguf(part)
-        model_shape(found)
+        model_shape(read_gguf(part))
         part.replace(output)
     finally:
         part.unlink(missing_ok=True)
@@ -199,33 +200,33 @@ def _quantize(source: Path, output: Path, kind: str, threads: int | None, *, fal
 def check_widths(header: GgufHeader, kind: str) -> None:
     """Refuse a type whose blocks do not divide a matrix of the model.
 
-    llama.cpp would take another type there without a word, and the file be larger than asked for.
+    llama.cpp would use another type for it without a warning, and the file would be larger than expected.
 
     Raises
     ------
     ModelError
-        Naming the matrix.
+        With the name of the matrix.
     """
     block = _block(kind)
     for name, entry in header.tensors.items():
         if _is_odd(entry, block):
             raise ModelError(
-                f"{kind} works on blocks of {block} numbers; {name} is {entry.shape[-1]} wide",
+                f"{kind} has blocks of {block} numbers, which do not divide the width of {name} ({entry.shape[-1]})",
                 source=str(header.path),
-                hint="use q8_0, q5_1, q5_0, q4_1 or q4_0, which take multiples of 32; or --fallback"
+                hint="use q8_0, q5_1, q5_0, q4_1 or q4_0, with blocks of 32; or --fallback"
                 if block == _K_BLOCK and entry.shape[-1] % _BLOCK == 0
                 else "keep f16 or bf16",
             )
 
 
 def fallbacks(header: GgufHeader, kind: str) -> dict[str, int]:
-    """Return, of the matrices that a type's blocks do not divide, how many are of which other type."""
+    """Return the number of matrices that the blocks of a type do not divide, by the type that replaces it."""
     odd = Counter(entry.type for entry in header.tensors.values() if _is_odd(entry, _block(kind)))
     return dict(odd)
 
 
 def _block(kind: str) -> int:
-    """Return how many numbers a type works on at a time."""
+    """Return the number of numbers in a block of a type."""
     return 1 if kind in _WHOLE else _K_BLOCK if "_k" in kind else _BLOCK
 
 
@@ -234,7 +235,7 @@ def _is_odd(entry: TensorEntry, block: int) -> bool:
 
 
 def _run(source: Path, target: Path, number: int, threads: int | None) -> None:
-    """Quantize in a thread of its own, so that Ctrl-C is heard meanwhile."""
+    """Quantize in a second thread, so that Ctrl-C takes effect meanwhile."""
     lib = library()
     params = lib.llama_model_quantize_default_params()
     params.ftype = number

@@ -1,4 +1,4 @@
-"""Fetching released checkpoints from the Hugging Face hub: what was fetched is kept, and checked by digest."""
+"""Fetch released checkpoints from the Hugging Face hub, resume interrupted downloads, and check digests."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ class RemoteFile:
 
 @dataclass(frozen=True, slots=True)
 class PullPlan:
-    """What would be fetched.
+    """The files of a model on the hub, and those to fetch.
 
     Attributes
     ----------
     branch : str
-        The branch, tag or commit that was asked for.
+        The requested branch, tag or commit.
     revision : str
-        The commit that it stands for.
+        The commit of the branch.
     missing : tuple of RemoteFile
-        What is not in the cache yet.
+        Files that the cache lacks.
     """
 
     model: str
@@ -53,22 +53,22 @@ class PullPlan:
 
     @property
     def folder(self) -> Path:
-        """The model's place in the cache."""
+        """The folder of the model in the cache."""
         return self.cache / f"models--{self.model.replace('/', '--')}"
 
     def part(self, file: RemoteFile) -> Path:
-        """Return where the beginning of a large file is kept until all of it is there."""
+        """Return the path of the incomplete download of a large file."""
         return self.folder / "blobs" / f"{file.sha256}.incomplete"
 
     @property
     def n_bytes(self) -> int:
-        """Bytes to fetch: what is missing, less the beginnings that are there."""
-        begun = [self.part(file) for file in self.missing if file.sha256 is not None]
-        here = sum(path.stat().st_size for path in begun if path.is_file())
-        return sum(file.n_bytes for file in self.missing) - here
+        """Bytes to fetch: the missing files minus their incomplete downloads."""
+        parts = [self.part(file) for file in self.missing if file.sha256 is not None]
+        n_fetched = sum(path.stat().st_size for path in parts if path.is_file())
+        return sum(file.n_bytes for file in self.missing) - n_fetched
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all of it, JSON-ready."""
+        """Return the plan as a JSON object."""
         fetched = {file.name for file in self.files} - {file.name for file in self.missing}
         return {
             "model": self.model,
@@ -85,79 +85,79 @@ class PullPlan:
 
 
 def plan_pull(model: str, revision: str | None = None, *, cache: Path | None = None, offline: bool = False) -> PullPlan:
-    """Ask the hub what a model consists of; nothing is fetched.
+    """Return the files of a model on the hub without fetching them.
 
     Raises
     ------
     MissingError
-        If no connection may be made or none succeeds.
+        If connections are forbidden, or none succeeds.
     UsageError
-        If there is no such model, or it holds no safetensors.
+        If the model does not exist, or has no safetensors.
     """
     import shutil
 
     if offline or is_offline():
         raise MissingError(
-            "fetching needs the network, and no connection may be made",
+            "fetching a model needs the network, and connections are forbidden",
             source=model,
-            hint="leave out --offline and unset HF_HUB_OFFLINE; or copy the cache of a machine that has the model",
+            hint="remove --offline and unset HF_HUB_OFFLINE; or copy the cache of a machine that has the model",
         )
-    place = cache or hub_cache()
-    with _explained(model, revision):
+    cache = cache or hub_cache()
+    with _translate_errors(model, revision):
         from huggingface_hub import HfApi
 
         info = HfApi().model_info(model, revision=revision, files_metadata=True)
     files = tuple(
-        RemoteFile(each.rfilename, int(each.size or 0), each.lfs.sha256 if each.lfs else None)
-        for each in info.siblings or ()
-        if any(fnmatch(each.rfilename, pattern) for pattern in _WANTED)
+        RemoteFile(file.rfilename, int(file.size or 0), file.lfs.sha256 if file.lfs else None)
+        for file in info.siblings or ()
+        if any(fnmatch(file.rfilename, pattern) for pattern in _WANTED)
     )
     if not any(file.name.endswith(".safetensors") for file in files):
-        raise UsageError("the model has no safetensors weights, the only ones that logos reads", source=model)
+        raise UsageError("the model has no safetensors weights, and logos reads no others", source=model)
     commit = str(info.sha)
-    existing = next(path for path in (place, *place.absolute().parents) if path.exists())
-    plan = PullPlan(model, revision or _MAIN, commit, files, files, place, shutil.disk_usage(existing).free)
+    existing = next(path for path in (cache, *cache.absolute().parents) if path.exists())
+    plan = PullPlan(model, revision or _MAIN, commit, files, files, cache, shutil.disk_usage(existing).free)
     snapshot = plan.folder / "snapshots" / commit
     return replace(plan, missing=tuple(file for file in files if not (snapshot / file.name).is_file()))
 
 
 def pull(plan: PullPlan, *, progress: Callable[[str, int, int], None] | None = None) -> Path:
-    """Fetch what a plan names, and check every large file by its digest.
+    """Fetch the missing files of a plan, and check the digest of every large file.
 
-    Files that were complete before an interruption are kept, and a large one that broke off is gone on with.
+    Complete files of an interrupted download stay, and an incomplete large file is resumed.
 
     Returns
     -------
     Path
-        The snapshot in the cache: any command takes the model by its name from then on.
+        The snapshot in the cache, which every command finds by the name of the model.
 
     Raises
     ------
     MissingError
         If the connection breaks.
     OutputError
-        If the cache cannot hold it.
+        If the cache has too little space.
     ModelError
-        If a file is not what the hub promised; it is removed.
+        If a file differs from the digest of the hub; it is removed.
     """
     if plan.n_bytes > plan.free_bytes:
         raise OutputError(
-            f"{plan.n_bytes / 1e9:.1f} GB are to be fetched; {plan.free_bytes / 1e9:.1f} GB are free",
+            f"the download has {plan.n_bytes / 1e9:.1f} GB, and {plan.free_bytes / 1e9:.1f} GB are free",
             source=str(plan.cache),
-            hint="give --cache-dir, or set HF_HOME, to a place with more room",
+            hint="choose a place with more space with --cache-dir or HF_HOME",
         )
     from huggingface_hub import hf_hub_download
 
     for number, file in enumerate(plan.files, start=1):
         if progress is not None:
             progress(file.name, number, len(plan.files))
-        with _explained(plan.model, plan.revision):
+        with _translate_errors(plan.model, plan.revision):
             if file.sha256 is not None and file in plan.missing:
                 _fetch_large(plan, file)
             path = Path(hf_hub_download(plan.model, file.name, revision=plan.revision, cache_dir=plan.cache))
         _check(path, file, plan.model)
     folder = plan.folder
-    if plan.branch != plan.revision:  # so that the branch is found without a connection
+    if plan.branch != plan.revision:  # resolves the branch without a connection
         reference = folder / "refs" / plan.branch
         reference.parent.mkdir(parents=True, exist_ok=True)
         reference.write_text(plan.revision, encoding="utf-8")
@@ -165,11 +165,11 @@ def pull(plan: PullPlan, *, progress: Callable[[str, int, int], None] | None = N
 
 
 def _fetch_large(plan: PullPlan, file: RemoteFile) -> None:
-    """Put a large file among the cache's blobs, from where the hub's library takes it up.
+    """Fetch a large file into the blobs of the cache, where the library of the hub finds it.
 
-    That library (2.x) gives every download a temporary file of its own and begins anew after an interruption. Here
-    the beginning is kept under the digest of the whole, and asked for from its end on. While another process is at
-    it, the library's way is left to go.
+    That library (2.x) gives every download its own temporary file and starts again after an interruption. Here the
+    incomplete file has the name of its digest, and the download resumes at its end. While another process downloads
+    the file, the library does.
     """
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
     from huggingface_hub.file_download import http_get
@@ -181,16 +181,16 @@ def _fetch_large(plan: PullPlan, file: RemoteFile) -> None:
         return
     headers = build_hf_headers()
     url = hf_hub_url(plan.model, file.name, revision=plan.revision)
-    found = get_hf_file_metadata(url, headers=headers)
-    if found.etag != file.sha256:  # it would be kept under another name
+    metadata = get_hf_file_metadata(url, headers=headers)
+    if metadata.etag != file.sha256:  # the cache would give it another name
         return
-    if urlsplit(found.location).netloc != urlsplit(url).netloc:
-        headers.pop("authorization", None)  # a key is for the hub alone
+    if urlsplit(metadata.location).netloc != urlsplit(url).netloc:
+        headers.pop("authorization", None)  # the token is only for the hub
     part.parent.mkdir(parents=True, exist_ok=True)
     with suppress(LockedError), locked(part, "fetching"), part.open("ab") as stream:
-        here = stream.tell()
-        if here < file.n_bytes:
-            http_get(found.location, stream, resume_size=here, headers=headers, expected_size=file.n_bytes)
+        n_fetched = stream.tell()
+        if n_fetched < file.n_bytes:
+            http_get(metadata.location, stream, resume_size=n_fetched, headers=headers, expected_size=file.n_bytes)
         stream.flush()
         _check(part, file, plan.model)
         part.replace(blob)
@@ -202,15 +202,15 @@ def _check(path: Path, file: RemoteFile, model: str) -> None:
     path.resolve().unlink(missing_ok=True)
     path.unlink(missing_ok=True)
     raise ModelError(
-        f"{file.name} is not what the hub promised (its SHA-256 differs); it has been removed",
+        f"{file.name} has another SHA-256 than on the hub; it has been removed",
         source=model,
         hint=f"fetch it again: logos models pull {model}",
     )
 
 
 @contextmanager
-def _explained(model: str, revision: str | None) -> Iterator[None]:
-    """Turn the errors of the hub's library into ours."""
+def _translate_errors(model: str, revision: str | None) -> Iterator[None]:
+    """Turn the errors of the hub's library into those of logos."""
     import sys
 
     from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
@@ -221,20 +221,24 @@ def _explained(model: str, revision: str | None) -> Iterator[None]:
     try:
         yield
     except HFValidationError as error:
-        raise UsageError("this is no name of the hub: owner/name is expected", source=model) from error
+        raise UsageError("the name is not owner/name, as models of the hub have it", source=model) from error
     except GatedRepoError as error:
         raise MissingError(
-            "the model asks for a consent", source=model, hint="give it on the hub's page, then: hf auth login"
+            "the hub asks for consent to the terms of the model",
+            source=model,
+            hint="agree on its page, then: hf auth login",
         ) from error
     except RepositoryNotFoundError as error:
         raise UsageError(
             "the hub has no such model, or does not show it to you",
             source=model,
-            hint="logos models list names what has been released",
+            hint="logos models list shows the released models",
         ) from error
     except RevisionNotFoundError as error:
         raise UsageError(f"the model has no revision {revision!r}", source=model) from error
     except connection_errors() as error:
         raise MissingError(
-            f"the hub cannot be reached: {first_line(error)}", source=model, hint="what was fetched is kept: try again"
+            f"the hub cannot be reached: {first_line(error)}",
+            source=model,
+            hint="try again: fetched files stay in the cache",
         ) from error

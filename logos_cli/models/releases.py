@@ -1,4 +1,4 @@
-"""The checkpoints that have been released, and those that lie on this machine."""
+"""Released checkpoints, and those on this machine."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Release:
     Attributes
     ----------
     gigabytes : float
-        Size of its weights, in units of 10^9 bytes.
+        Size of its weights in 10^9 bytes.
     stage : str
         ``pretrained`` or ``post-trained``.
     """
@@ -42,11 +42,11 @@ RELEASES = (
     Release("LOGOS-Hub/LOGOS-pretrain-3B", "llama", "3B", 7.2, "CC-BY-4.0", "pretrained"),
     Release("LOGOS-Hub/LOGOS-pretrain-1B", "llama", "1B", 3.0, "CC-BY-4.0", "pretrained"),
 )
-"""What LOGOS-Hub has published. Context: what the published scripts use."""
+"""Models of LOGOS-Hub, with the context of the published scripts."""
 
 
 def hub_cache() -> Path:
-    """Return the hub's cache directory, as ``huggingface_hub`` finds it."""
+    """Return the cache directory of the hub, by the same rules as ``huggingface_hub``."""
     if explicit := os.environ.get("HF_HUB_CACHE"):
         return Path(explicit).expanduser()
     base = os.environ.get("XDG_CACHE_HOME", "~/.cache")
@@ -54,19 +54,19 @@ def hub_cache() -> Path:
 
 
 def listing(cache: Path | None = None) -> list[dict[str, Any]]:
-    """Return the models that can be used here or fetched, JSON-ready.
+    """Return the models on this machine and on the hub as JSON objects.
 
-    Each has ``name``, ``where`` (``embedded``, ``cached`` or ``hub``), ``architecture``, ``parameters``,
-    ``gigabytes``, ``licence`` and, where they lie on this machine, ``path`` and ``revision``.
+    Each has ``name``, ``where`` (``embedded``, ``cached``, ``converted`` or ``hub``), ``architecture``,
+    ``parameters``, ``gigabytes``, ``licence`` and, on this machine, ``path`` and ``revision``.
     """
-    found = [_embedded(), *cached(cache or hub_cache()), *_converted()]
-    known = {release.name: release for release in RELEASES}
-    for entry in found:
-        if release := known.get(entry["name"]):
-            entry |= {"parameters": release.parameters, "licence": release.licence, "stage": release.stage}
-    here = {entry["name"] for entry in found}
-    found += [asdict(release) | {"where": "hub"} for release in RELEASES if release.name not in here]
-    return found
+    models = [_embedded(), *cached(cache or hub_cache()), *_converted()]
+    releases = {release.name: release for release in RELEASES}
+    for model in models:
+        if release := releases.get(model["name"]):
+            model |= {"parameters": release.parameters, "licence": release.licence, "stage": release.stage}
+    local_names = {model["name"] for model in models}
+    models += [asdict(release) | {"where": "hub"} for release in RELEASES if release.name not in local_names]
+    return models
 
 
 def _embedded() -> dict[str, Any]:
@@ -95,7 +95,7 @@ def _entry(name: str, where: str, path: Path, revision: str | None = None) -> di
 
 
 def _label(n_parameters: int) -> str:
-    """Return a number of parameters as releases are named by: 8B, 2.0M."""
+    """Return a number of parameters as text, such as 8.0B or 2.0M."""
     for unit, size in (("B", 1e9), ("M", 1e6), ("k", 1e3)):
         if n_parameters >= size:
             return f"{n_parameters / size:.1f}{unit}"
@@ -103,7 +103,7 @@ def _label(n_parameters: int) -> str:
 
 
 def cached(cache: Path) -> Iterator[dict[str, Any]]:
-    """Yield the models in the hub's cache whose tokenizer has the tags."""
+    """Yield the models in the cache of the hub whose tokenizer has the tags."""
     tag = Kind.PROTEIN.start.encode()
     for folder in sorted(cache.glob("models--*")):
         for snapshot in sorted(folder.glob("snapshots/*")):
@@ -111,12 +111,12 @@ def cached(cache: Path) -> Iterator[dict[str, Any]]:
             try:
                 if tag in (snapshot / "tokenizer.json").read_bytes():
                     yield _entry(name, "cached", snapshot, snapshot.name)
-            except (OSError, ValueError, ModelError):  # half a download
+            except (OSError, ValueError, ModelError):  # an incomplete download
                 continue
 
 
 def _converted() -> Iterator[dict[str, Any]]:
-    """Yield what the backend llamacpp has converted for itself."""
+    """Yield the models that the backend llamacpp has converted."""
     from logos_cli.checkpoints.gguf.header import read_gguf
 
     for file in sorted((cache_dir() / "gguf").glob("*.gguf")):

@@ -1,4 +1,4 @@
-"""Whether a model's files are sound, and whether two models are the same, tensor by tensor."""
+"""Check the files of a model, and compare two models tensor by tensor."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ if TYPE_CHECKING:
 
 _LEAST_BITS = 2
 _SHARES = {8: 0.012, 6: 0.04, 5: 0.09, 4: 0.18, 3: 0.3, 2: 0.6}
-"""By bits of a number: the largest relative error (root mean square) of a matrix that the quantizer leaves.
+"""Largest accepted relative error (root mean square) of a quantized matrix, by bits of a number.
 
-About twice what was measured on normally distributed weights: 8 bits 0.5 %, 6 bits 1.8 %, 5 bits 4.3 %, 4 bits
+About twice the error measured on normally distributed weights: 8 bits 0.5 %, 6 bits 1.8 %, 5 bits 4.3 %, 4 bits
 8.7 %, 3 bits 15 %, 2 bits 30 %."""
 
 
 @dataclass(frozen=True, slots=True)
 class TensorFinding:
-    """One tensor, compared.
+    """The comparison of one tensor.
 
     Attributes
     ----------
     error : float
-        Root of the mean squared difference, over that of the numbers themselves.
+        Root mean square of the differences over that of the numbers.
     problem : str, optional
-        What is wrong; None where it agrees as well as its type can.
+        The problem; None if the tensor agrees within the precision of its type.
     """
 
     name: str
@@ -52,12 +52,12 @@ class TensorFinding:
 
 @dataclass(slots=True)
 class Verification:
-    """What was found.
+    """The result of a verification.
 
     Attributes
     ----------
     sha256 : mapping
-        Digest of every file of weights.
+        Digest of every weight file.
     """
 
     model: str
@@ -68,7 +68,7 @@ class Verification:
 
     @property
     def sound(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether there is no problem."""
         return not self.problems and all(finding.problem is None for finding in self.tensors)
 
     @property
@@ -77,7 +77,7 @@ class Verification:
         return max((finding.error for finding in self.tensors), default=0.0)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all of it, JSON-ready."""
+        """Return the result as a JSON object."""
         return {
             "model": self.model,
             "against": self.against,
@@ -86,8 +86,8 @@ class Verification:
             "problems": self.problems,
             "largest_error": self.largest_error,
             "tensors": [
-                {"name": each.name, "type": each.type, "error": each.error, "problem": each.problem}
-                for each in self.tensors
+                {"name": tensor.name, "type": tensor.type, "error": tensor.error, "problem": tensor.problem}
+                for tensor in self.tensors
             ],
         }
 
@@ -103,25 +103,25 @@ def verify(
     offline: bool = False,
     progress: Progress | None = None,
 ) -> Verification:
-    """Check a model's files, and compare its tensors with those of a checkpoint directory.
+    """Check the files of a model, and compare its tensors with those of a checkpoint directory.
 
-    Every number must be finite and every tensor of the architecture there. A model from the hub must have the
-    digests that the hub named when it was fetched. Against a checkpoint, f32, f16, bf16 and q8_0 must be equal
-    to the last bit; coarser types must lie as near as their bits allow.
+    Every number must be finite, and no tensor of the architecture may be missing. The files of a model from the hub
+    must have the digests of the hub. In the comparison with a checkpoint, f32, f16, bf16 and q8_0 must be equal to
+    the last bit, and coarser types within the error of their bits.
 
     Raises
     ------
     LogosError
-        If there is no such model, or it cannot even be read.
+        If the model does not exist or cannot be read.
     """
     location = locate(model, revision, offline=offline)
-    found = Verification(model, against)
+    result = Verification(model, against)
     reference = None if against is None else _reference(against, offline=offline)
     if location.path.is_dir():
-        _verify_directory(location.path, found, reference, progress)
+        _verify_directory(location.path, result, reference, progress)
     else:
-        _verify_gguf(location.path, found, reference, progress)
-    return found
+        _verify_gguf(location.path, result, reference, progress)
+    return result
 
 
 def _reference(against: str, *, offline: bool) -> Path:
@@ -131,30 +131,30 @@ def _reference(against: str, *, offline: bool) -> Path:
     return location.path
 
 
-def _verify_gguf(path: Path, found: Verification, reference: Path | None, progress: Progress | None) -> None:
+def _verify_gguf(path: Path, result: Verification, reference: Path | None, progress: Progress | None) -> None:
     header = read_gguf(path)
     model_shape(header)
     vocabulary = GgufVocabulary(header)
     special = {vocabulary.tokens[i] for i in vocabulary.special_ids}
-    found.problems += _lacking(special)
-    found.sha256[path.name] = digest(path)
+    result.problems += _missing_tags(special)
+    result.sha256[path.name] = digest(path)
     expected: Mapping[str, Callable[[], Any]] = {}
     if reference is not None:
-        theirs = HubTokenizer(reference, ()).vocabulary
-        if list(theirs) != list(vocabulary.tokens):
-            found.problems.append("the vocabulary is not that of the checkpoint")
+        reference_vocabulary = HubTokenizer(reference, ()).vocabulary
+        if list(reference_vocabulary) != list(vocabulary.tokens):
+            result.problems.append("the vocabulary is not that of the checkpoint")
         expected = expected_tensors(reference)
-        found.problems += [f"the tensor {name} is missing" for name in expected.keys() - header.tensors.keys()]
-        found.problems += [
+        result.problems += [f"the tensor {name} is missing" for name in expected.keys() - header.tensors.keys()]
+        result.problems += [
             f"the checkpoint has no tensor for {name}" for name in header.tensors.keys() - expected.keys()
         ]
     for number, (name, entry) in enumerate(header.tensors.items(), start=1):
         if progress is not None:
             progress(name, number, len(header.tensors))
-        found.tensors.append(_compare(header, entry, expected.get(name)))
+        result.tensors.append(_compare(header, entry, expected.get(name)))
 
 
-def _lacking(special: set[bytes]) -> list[str]:
+def _missing_tags(special: set[bytes]) -> list[str]:
     missing = [tag for tag in TAGS if tag.encode() not in special]
     return [f"the tokenizer lacks {', '.join(missing)}"] if missing else []
 
@@ -190,47 +190,49 @@ def _compare(header: GgufHeader, entry: TensorEntry, read: Callable[[], Any] | N
         return TensorFinding(entry.name, entry.type, math.nan, "holds numbers that are not finite")
     if read is None:
         return TensorFinding(entry.name, entry.type)
-    wanted = read()
-    if wanted.shape != entry.shape:
-        return TensorFinding(entry.name, entry.type, math.nan, f"is {entry.shape} instead of {wanted.shape}")
+    reference = read()
+    if reference.shape != entry.shape:
+        return TensorFinding(
+            entry.name, entry.type, math.nan, f"has the shape {entry.shape} instead of {reference.shape}"
+        )
     if entry.type in ("f32", "f16", "bf16", "q8_0"):
         gguf = _gguf()
-        exact = gguf.quants.quantize(wanted, gguf.GGMLQuantizationType[entry.type.upper()])
+        exact = gguf.quants.quantize(reference, gguf.GGMLQuantizationType[entry.type.upper()])
         if (exact.view(np.uint8).reshape(-1) == raw_tensor(header, entry).reshape(-1)).all():
-            return TensorFinding(entry.name, entry.type, _relative(numbers, wanted))
-    error = _relative(numbers, wanted)
+            return TensorFinding(entry.name, entry.type, _relative_error(numbers, reference))
+    error = _relative_error(numbers, reference)
     bits = next((int(letter) for letter in entry.type if letter.isdigit()), 8)
     most = 1e-6 if entry.type in ("f32", "f16", "bf16") else _SHARES.get(bits, _SHARES[_LEAST_BITS])
     problem = f"differs by {error:.2%}" if not error <= most else None
     return TensorFinding(entry.name, entry.type, error, problem)
 
 
-def _relative(numbers: NDArray[np.float32], wanted: NDArray[np.float32]) -> float:
+def _relative_error(numbers: NDArray[np.float32], reference: NDArray[np.float32]) -> float:
     import numpy as np
 
-    scale = float(np.sqrt(np.mean(np.square(wanted, dtype=np.float64))))
-    off = float(np.sqrt(np.mean(np.square(numbers - wanted, dtype=np.float64))))
-    return off / scale if scale else off
+    scale = float(np.sqrt(np.mean(np.square(reference, dtype=np.float64))))
+    difference = float(np.sqrt(np.mean(np.square(numbers - reference, dtype=np.float64))))
+    return difference / scale if scale else difference
 
 
-def _verify_directory(path: Path, found: Verification, reference: Path | None, progress: Progress | None) -> None:
+def _verify_directory(path: Path, result: Verification, reference: Path | None, progress: Progress | None) -> None:
     directory_shape(path)
     tensors = stored_tensors(path)
     tokenizer = HubTokenizer(path, ())
-    found.problems += _lacking({tokenizer.vocabulary[i] for i in tokenizer.special_ids})
+    result.problems += _missing_tags({tokenizer.vocabulary[i] for i in tokenizer.special_ids})
     for file in sorted({tensor.file for tensor in tensors.values()}):
-        found.sha256[file.name] = digest(file)
-        promised = promised_sha256(file)
-        if promised is not None and promised != found.sha256[file.name]:
-            found.problems.append(f"{file.name} is not what the hub has: fetch it again")
-    theirs = stored_tensors(reference) if reference is not None else {}
+        result.sha256[file.name] = digest(file)
+        hub_digest = hub_sha256(file)
+        if hub_digest is not None and hub_digest != result.sha256[file.name]:
+            result.problems.append(f"{file.name} differs from the file on the hub: fetch it again")
+    others = stored_tensors(reference) if reference is not None else {}
     if reference is not None:
-        found.problems += [f"the tensor {name} is missing" for name in theirs.keys() - tensors.keys()]
-        found.problems += [f"the other has no tensor {name}" for name in tensors.keys() - theirs.keys()]
+        result.problems += [f"the tensor {name} is missing" for name in others.keys() - tensors.keys()]
+        result.problems += [f"the other model has no tensor {name}" for name in tensors.keys() - others.keys()]
     for number, (name, tensor) in enumerate(tensors.items(), start=1):
         if progress is not None:
             progress(name, number, len(tensors))
-        found.tensors.append(_compare_stored(tensor, theirs.get(name)))
+        result.tensors.append(_compare_stored(tensor, others.get(name)))
 
 
 def _compare_stored(tensor: StoredTensor, other: StoredTensor | None) -> TensorFinding:
@@ -242,8 +244,8 @@ def _compare_stored(tensor: StoredTensor, other: StoredTensor | None) -> TensorF
     if other is None:
         return TensorFinding(tensor.name, kind)
     if other.shape != tensor.shape:
-        return TensorFinding(tensor.name, kind, math.nan, f"is {tensor.shape} instead of {other.shape}")
-    error = _relative(numbers, other.read())
+        return TensorFinding(tensor.name, kind, math.nan, f"has the shape {tensor.shape} instead of {other.shape}")
+    error = _relative_error(numbers, other.read())
     return TensorFinding(tensor.name, kind, error, f"differs by {error:.2%}" if error else None)
 
 
@@ -253,8 +255,8 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def promised_sha256(path: Path) -> str | None:
-    """Return the digest that the hub's cache names a large file by, or None for any other file."""
+def hub_sha256(path: Path) -> str | None:
+    """Return the digest of the hub for a large file, which is its name in the cache; None for another file."""
     name = path.resolve().name
     is_blob = path.resolve().parent.name == "blobs" and len(name) == hashlib.sha256().digest_size * 2
     return name if is_blob and all(letter in "0123456789abcdef" for letter in name) else None

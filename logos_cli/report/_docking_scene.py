@@ -1,4 +1,4 @@
-"""What the page of docked ligands shows in three dimensions, and how it behaves."""
+"""Style and script of the 3D viewer on the page of docked ligands."""
 
 STYLE = """
 body { max-width: 92rem; }
@@ -62,8 +62,8 @@ addEventListener("load", () => {
     viewer.setStyle({model: receptor}, whole ? {cartoon: {color: "#cfd8e3", opacity: .55, thickness: .3}} : {});
     viewer.setStyle({model: receptor, hetflag: true},
       {stick: {radius: .12, colorscheme: carbons("#b9a7d6")}, sphere: {scale: .25}});
-    for (const one of near(pose))
-      viewer.addStyle(one, {stick: {radius: .11, colorscheme: carbons("#8797ab")}});
+    for (const residue of near(pose))
+      viewer.addStyle(residue, {stick: {radius: .11, colorscheme: carbons("#8797ab")}});
     viewer.setStyle({model: ligand}, {stick: {radius: .19, colorscheme: carbons("#12a594")}});
     for (const [start, end, color] of pose.lines)
       viewer.addCylinder({start, end, color, radius: .07, dashed: true, dashLength: .22, gapLength: .18,
@@ -100,7 +100,7 @@ addEventListener("load", () => {
     viewer.setViewStyle({style: "outline", color: "#2a3442", width: .03});
     show(0);
   } catch (error) {
-    place.textContent = "This browser shows no 3D structures: " + error;
+    place.textContent = "This browser cannot show 3D structures: " + error;
     return;
   }
   cards.forEach((card, index) => card.addEventListener("click", () => {

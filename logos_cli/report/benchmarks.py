@@ -16,8 +16,8 @@ HEAD = ("figure", "model", "baseline", "published", "n")
 _NONE = "–"
 
 
-def shown(estimate: Mapping[str, Any] | None, unit: str) -> str:
-    """Return a figure with its interval as people write it: ``8.0 [3.0, 13.0]``."""
+def format_estimate(estimate: Mapping[str, Any] | None, unit: str) -> str:
+    """Return a figure with its interval as text: ``8.0 [3.0, 13.0]``."""
     if estimate is None:
         return _NONE
     value = estimate["value"]
@@ -31,10 +31,10 @@ def shown(estimate: Mapping[str, Any] | None, unit: str) -> str:
 
 
 def _published(row: Row) -> str:
-    found = ", ".join(f"{name} {value:g}" for name, value in row["published"].items())
-    if not found:
+    values = ", ".join(f"{name} {value:g}" for name, value in row["published"].items())
+    if not values:
         return _NONE
-    return found if row["comparable"] else f"({found})"
+    return values if row["comparable"] else f"({values})"
 
 
 def _label(name: str, row: Row) -> str:
@@ -46,20 +46,20 @@ def cells(benchmark: Row) -> Iterator[tuple[str, str, str, str, str]]:
     for name, row in benchmark["figures"].items():
         yield (
             _label(name, row),
-            shown(row["model"], row["unit"]),
-            shown(row["baseline"], row["unit"]),
+            format_estimate(row["model"], row["unit"]),
+            format_estimate(row["baseline"], row["unit"]),
             _published(row),
             f"{row['model']['n']:,}",
         )
 
 
 def _remarks(benchmark: Row) -> list[str]:
-    """Return what must be known to read the figures, each remark once."""
+    """Return the remarks on the figures, each once."""
     remarks = dict.fromkeys(row["remark"] for row in benchmark["figures"].values() if row["remark"])
     if benchmark["baseline_help"]:
         remarks[f"Baseline: {benchmark['baseline_help']}"] = None
     if any(not row["comparable"] and row["published"] for row in benchmark["figures"].values()):
-        remarks["Published figures in brackets were measured in another way and are not comparable."] = None
+        remarks["Published figures in brackets were measured differently and are not comparable."] = None
     return list(remarks)
 
 
@@ -82,7 +82,7 @@ def page(
     Parameters
     ----------
     illustrate : callable, optional
-        Adds to the page what shows some cases of the benchmark that it is told the name of.
+        Adds pictures of some cases to the page; called with the name of each benchmark.
     """
     out = Page(
         "LOGOS benchmarks",

@@ -1,4 +1,4 @@
-"""The page of the best docked ligands: drawing, scores, checks, contacts, and the pose in its pocket."""
+"""The page of the best docked ligands: drawing, scores, checks, contacts, and the pose in the binding site."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ _KINDS = {
     "metal": ("metal", "#7b3fb5"),
     "hydrophobic": ("hydrophobic", "#8a9a5b"),
 }
-"""What a contact is called, and its colour."""
+"""Name and colour of each kind of contact."""
 
 _DRAWN = {"metal": METAL_ANGSTROM, "salt_bridge": SALT_BRIDGE_ANGSTROM, "hydrogen_bond": HYDROGEN_BOND_ANGSTROM}
-"""Which contacts are lines in the pocket, the strongest first, and how long they may be."""
+"""Kinds of contact that the viewer draws as lines, the strongest first, with their largest lengths."""
 
 _NEAR = ("near", "#b4bcc8")
 _DRAWING = (260, 190)
@@ -50,8 +50,8 @@ _SETTINGS = (
 
 
 @dataclass(order=True, slots=True)
-class _Kept:
-    """A ligand that may be shown; the order is that of a heap whose first is the worst."""
+class _RankedLigand:
+    """A candidate for the page; in a heap the worst comes first."""
 
     goodness: tuple[float, int]
     record: Record = field(compare=False)
@@ -59,31 +59,31 @@ class _Kept:
 
 
 class BestLigands:
-    """Keeps the best of many ligands while they are docked, and makes their page.
+    """Keeps the best of many ligands while they are docked, and returns their page.
 
     Parameters
     ----------
     count : int
-        So many are shown.
+        Number of ligands on the page.
     """
 
     def __init__(self, count: int = N_SHOWN) -> None:
         self.count = count
         self.scores: list[float] = []
-        self._kept: list[_Kept] = []
+        self._best: list[_RankedLigand] = []
 
     def add(self, record: Record, receptor: Receptor) -> None:
-        """Take a record that docking wrote; one without a score or a pose is passed over."""
+        """Add a docked record; a record without a score or a pose is ignored."""
         score = record.scores.get("vina")
         value = score.get("value") if isinstance(score, Mapping) else None
         if record.status is not Status.OK or value is None or not _docking(record).get("pose"):
             return
         self.scores.append(float(value))
-        kept = _Kept((-float(value), -len(self.scores)), record, receptor)
-        if len(self._kept) < self.count:
-            heapq.heappush(self._kept, kept)
+        ligand = _RankedLigand((-float(value), -len(self.scores)), record, receptor)
+        if len(self._best) < self.count:
+            heapq.heappush(self._best, ligand)
         else:
-            heapq.heappushpop(self._kept, kept)
+            heapq.heappushpop(self._best, ligand)
 
     def page(self, account: str = "") -> str:
         """Return the page.
@@ -91,16 +91,15 @@ class BestLigands:
         Parameters
         ----------
         account : str
-            What became of all ligands, in a line.
+            One line with the counts of all ligands.
         """
-        best = sorted(self._kept, reverse=True)
-        shown = [(kept.record, _as_posed(kept)) for kept in best]
-        return _page(shown, self.scores, account)
+        best = [(ligand.record, _receptor_of_pose(ligand)) for ligand in sorted(self._best, reverse=True)]
+        return _page(best, self.scores, account)
 
 
-def _as_posed(kept: _Kept) -> Receptor:
-    """Return the receptor with its side chains where the pose has them."""
-    return placed(kept.receptor, from_json(_docking(kept.record).get("flexible", ())))
+def _receptor_of_pose(ligand: _RankedLigand) -> Receptor:
+    """Return the receptor with the flexible side chains of the pose."""
+    return placed(ligand.receptor, from_json(_docking(ligand.record).get("flexible", ())))
 
 
 def _page(best: Sequence[tuple[Record, Receptor]], scores: Sequence[float], account: str) -> str:
@@ -112,22 +111,22 @@ def _page(best: Sequence[tuple[Record, Receptor]], scores: Sequence[float], acco
     if len(scores) > len(best):
         page.plot(
             histogram(scores, scores_shown=[_vina(record) for record, _ in best], unit="kcal/mol"),
-            f"All {len(scores):,} docked ligands by score; dark: the {len(best)} best, which are shown.",
+            f"All {len(scores):,} docked ligands by score; dark: the {len(best)} best, which the page shows.",
         )
     receptors: list[Receptor] = []
     scenes, cards = [], []
     for rank, (record, receptor) in enumerate(best, 1):
-        known = next((n for n, other in enumerate(receptors) if other.key == receptor.key), None)
-        if known is None:
-            known = len(receptors)
+        number = next((n for n, other in enumerate(receptors) if other.key == receptor.key), None)
+        if number is None:
+            number = len(receptors)
             receptors.append(receptor)
-        scenes.append(_scene(record, receptor, known))
+        scenes.append(_scene(record, receptor, number))
         cards.append(_card(rank, record))
     page.element(
         f'<div class="poses"><section>{"".join(cards)}</section>{_STAGE}</div>',
         style=STYLE,
         script=SCRIPT,
-        data={"logosPoses": {"receptors": [_heavy_cif(each) for each in receptors], "poses": scenes}},
+        data={"logosPoses": {"receptors": [_heavy_cif(receptor) for receptor in receptors], "poses": scenes}},
     )
     return page.render()
 
@@ -136,8 +135,8 @@ def _page(best: Sequence[tuple[Record, Receptor]], scores: Sequence[float], acco
 
 
 def _docking(record: Record) -> Mapping[str, Any]:
-    found = record.extra.get("docking")
-    return found if isinstance(found, Mapping) else {}
+    docking = record.extra.get("docking")
+    return docking if isinstance(docking, Mapping) else {}
 
 
 def _vina(record: Record) -> float:
@@ -149,7 +148,7 @@ def _number(value: float, digits: int) -> str:
 
 
 def _facts(record: Record) -> str:
-    """Return how was docked, and what was made of the receptor."""
+    """Return the settings of docking and the notes on the receptor."""
     docking = _docking(record)
     receptor, box = docking.get("receptor", {}), docking.get("box", {})
     facts = {"receptor": str(receptor.get("path", "")), "box": _box_text(box)}
@@ -162,15 +161,15 @@ def _facts(record: Record) -> str:
         f"<div><dt>{escape(label)}</dt><dd>{escape(text)}</dd></div>" for label, text in facts.items() if text
     )
     notes = "".join(f"<li>{escape(str(note))}</li>" for note in receptor.get("notes", ()))
-    told = f'<details class="notes"><summary>The receptor</summary><ul>{notes}</ul></details>' if notes else ""
-    return f'<dl class="facts">{listed}</dl>{told}'
+    details = f'<details class="notes"><summary>The receptor</summary><ul>{notes}</ul></details>' if notes else ""
+    return f'<dl class="facts">{listed}</dl>{details}'
 
 
 def _box_text(box: Mapping[str, Any]) -> str:
     if "center_angstrom" not in box:
         return ""
     sides, centre = box["size_angstrom"], box["center_angstrom"]
-    text = f"{' × '.join(f'{side:.1f}' for side in sides)} Å at {', '.join(_number(each, 1) for each in centre)}"
+    text = f"{' × '.join(f'{side:.1f}' for side in sides)} Å at {', '.join(_number(x, 1) for x in centre)}"
     return f"{text} ({box['origin']})" if box.get("origin") else text
 
 
@@ -192,7 +191,7 @@ def _card(rank: int, record: Record) -> str:
 
 
 def _smiles(record: Record) -> str:
-    """Return what was docked, with its charges and the stereo of the pose."""
+    """Return the docked SMILES, with the charges and the stereo of the pose."""
     return str(Chem.MolToSmiles(_pose(record)))
 
 
@@ -205,7 +204,7 @@ def _drawing(smiles: str) -> str:
 
 
 def _values(record: Record) -> Iterator[str]:
-    """Yield the other scores, those of other commands among them."""
+    """Yield the other scores, including those of other commands."""
     docking = _docking(record)
     shown: dict[str, str] = {}
     for name, score in record.scores.items():
@@ -228,17 +227,17 @@ def _values(record: Record) -> Iterator[str]:
 
 
 def _verdicts(docking: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what the checks and the comparison with the site say."""
+    """Yield the results of the checks and of the comparison with the site."""
     if checks := docking.get("checks"):
         failed = [str(name).replace("_", " ") for name in checks.get("failed", ())]
         tests = checks.get("tests", 0)
         text = f"PoseBusters: {tests - len(failed)} of {tests} tests passed"
         if failed:
-            text += f"; not {', '.join(failed)}"
+            text += f"; failed: {', '.join(failed)}"
         yield _verdict(text, good=not failed)
     site = docking.get("site") or {}
     if "in_site" in site:
-        text = f"site: {site['in_site']:.0%} of the contacts belong to it, {site['covered']:.0%} of it is touched"
+        text = f"site: {site['in_site']:.0%} of the contacts are in the site, {site['covered']:.0%} of the site has contacts"
         yield _verdict(text, good=not site.get("contradicts"))
 
 
@@ -282,7 +281,7 @@ def _pose(record: Record) -> Chem.Mol:
 
 
 def _scene(record: Record, receptor: Receptor, number: int) -> dict[str, Any]:
-    """Return what the viewer shows of one ligand."""
+    """Return the 3D scene of one ligand."""
     pose = _pose(record)
     residues = _residues(receptor)
     near, labels = [], []
@@ -291,7 +290,7 @@ def _scene(record: Record, receptor: Receptor, number: int) -> dict[str, Any]:
         name, _, place = str(contact["residue"]).rpartition(" ")
         if (residue := residues.get(place)) is not None:
             near.append((place.rpartition(":")[0], int(residue.seqid.num or 0)))
-            if contact.get("kinds"):  # names of all that is near would hide the pose
+            if contact.get("kinds"):  # the names of all near residues would hide the pose
                 labels.append((f"{name.title()} {place}", _label_position(residue)))
     return {
         "receptor": number,
@@ -313,14 +312,14 @@ def _residues(receptor: Receptor) -> dict[str, gemmi.Residue]:
 
 
 def _label_position(residue: gemmi.Residue) -> dict[str, float]:
-    """Return where a residue's name stands: at the end of its side chain, or at its middle."""
+    """Return the position of a residue's label: the centre of its side chain, or of the residue."""
     heavy = [atom for atom in residue if not atom.is_hydrogen()]
     side = [atom for atom in heavy if atom.name not in ("N", "C", "O", "CA")] or heavy
     return _point(np.mean([atom.pos.tolist() for atom in side], axis=0).tolist())
 
 
 def _turn(pose: Chem.Mol, receptor: Receptor) -> list[float]:
-    """Return the rotation (quaternion x, y, z, w) that turns the open side of the pocket to the reader."""
+    """Return the rotation (quaternion x, y, z, w) that turns the open side of the binding site to the reader."""
     middle = np.array(pose.GetConformer().GetPositions()).mean(axis=0)
     away = middle - receptor.heavy[0]
     away = away[np.linalg.norm(away, axis=1) <= _AROUND_ANGSTROM]
@@ -338,26 +337,25 @@ def _turn(pose: Chem.Mol, receptor: Receptor) -> list[float]:
 def _lines(
     pose: Chem.Mol, contacts: Iterable[Mapping[str, Any]], residues: Mapping[str, gemmi.Residue]
 ) -> Iterator[tuple[dict[str, float], dict[str, float], str]]:
-    """Yield a line for each residue with a polar contact, between the nearest atoms that can make it."""
+    """Yield a line for each residue with a polar contact, between the nearest atoms that can form it."""
     polar = [atom.GetIdx() for atom in pose.GetAtoms() if atom.GetAtomicNum() in (7, 8, 9, 16)]
     if not polar:
         return
-    mine = np.array(pose.GetConformer().GetPositions())[polar]
+    ligand_atoms = np.array(pose.GetConformer().GetPositions())[polar]
     for contact in contacts:
         residue = residues.get(str(contact["residue"]).rpartition(" ")[2])
         kind = next((kind for kind in _DRAWN if kind in contact.get("kinds", ())), None)
         if residue is None or kind is None:
             continue
-        theirs = np.array([atom.pos.tolist() for atom in residue if _may_take_part(residue.name, atom, kind)]).reshape(
-            -1, 3
-        )
-        away = np.linalg.norm(theirs[:, None] - mine[None], axis=2)
-        if away.size and away.min() <= _DRAWN[kind]:
-            row, column = np.unravel_index(int(away.argmin()), away.shape)
-            yield _point(theirs[row].tolist()), _point(mine[column].tolist()), _KINDS[kind][1]
+        positions = [atom.pos.tolist() for atom in residue if _can_form(residue.name, atom, kind)]
+        residue_atoms = np.array(positions).reshape(-1, 3)
+        distances = np.linalg.norm(residue_atoms[:, None] - ligand_atoms[None], axis=2)
+        if distances.size and distances.min() <= _DRAWN[kind]:
+            row, column = np.unravel_index(int(distances.argmin()), distances.shape)
+            yield _point(residue_atoms[row].tolist()), _point(ligand_atoms[column].tolist()), _KINDS[kind][1]
 
 
-def _may_take_part(residue: str, atom: gemmi.Atom, kind: str) -> bool:
+def _can_form(residue: str, atom: gemmi.Atom, kind: str) -> bool:
     if kind == "metal":
         return atom.element.is_metal
     return atom.element.name in ("N", "O") and (residue, atom.name) != ("PRO", "N")

@@ -1,4 +1,4 @@
-"""Sentences coloured by how probable a model finds each token, as a page."""
+"""A page of sentences, coloured by the probability of each token under a model."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from logos_cli.report.page import Page, Structure
 
 _SURE = 0.9
 _COLOURS = ((0.5, "#eef1f4"), (0.2, "#d5ecd4"), (0.05, "#fdf0b5"), (0.01, "#fbcf94"), (0.0, "#f4978e"))
-"""Least probability of a class and its colour, the surest first; what is surer than 0.9 has none."""
+"""Smallest probability of a class and its colour, the most probable first; tokens above 0.9 have no colour."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExplainedSentence:
-    """What the page shows of one record.
+    """One record on the page.
 
     Attributes
     ----------
     title : str
         The record's id and kind.
     figures : str
-        Log-probability and perplexity of the whole.
+        Log-probability and perplexity of the whole sentence.
     tokens : sequence of (str, float or None)
-        Texts with natural log-probabilities.
+        Text and natural log-probability of each token.
     structure : str, optional
-        mmCIF whose B-factors are minus the mean log-probability of each residue.
+        mmCIF with minus the mean log-probability of each residue as B-factor.
     """
 
     title: str
@@ -37,8 +37,10 @@ class ExplainedSentence:
 
 def explanation_page(sentences: Iterable[ExplainedSentence], model: str) -> str:
     """Return the page of some records."""
-    page = Page("How probable each token is", f"Given all before it, under {model}. A token's value is in its title.")
-    legend = [("surer than 0.9 ", "transparent", "")]
+    page = Page(
+        "Probability of each token", f"Given all tokens before it, under {model}. The title of a token shows its value."
+    )
+    legend = [("above 0.9 ", "transparent", "")]
     above = _SURE
     for least, colour in _COLOURS:
         label = f" {least:g} to {above:g} " if least else f" below {above:g} "
@@ -56,7 +58,7 @@ def explanation_page(sentences: Iterable[ExplainedSentence], model: str) -> str:
         if sentence.structure is not None:
             surprise = {"prop": "b", "gradient": "rwb", "min": 5, "max": 0}
             structure = Structure(sentence.structure, "cif", [({}, {"cartoon": {"colorscheme": surprise}})])
-            page.structure(structure, "Unexpected residues red, expected ones blue.")
+            page.structure(structure, "Unexpected residues in red, expected residues in blue.")
     return page.render()
 
 

@@ -1,6 +1,6 @@
-"""One HTML page that needs nothing but itself: no network, no other file.
+"""A self-contained HTML page: no network, no other file.
 
-Everything that comes from outside is escaped; the page's own policy forbids the browser any connection.
+All text from outside is escaped; the policy of the page forbids the browser any connection.
 """
 
 from __future__ import annotations
@@ -42,17 +42,17 @@ figure.card svg { width: 100%; height: auto; } .plot svg { max-width: 100%; heig
 """
 _VIEWERS = """
 addEventListener("load", () => {
-  for (const one of window.logosStructures || []) {
-    const place = document.getElementById(one.id);
+  for (const structure of window.logosStructures || []) {
+    const place = document.getElementById(structure.id);
     try {
       const viewer = $3Dmol.createViewer(place, {backgroundColor: "white"});
-      viewer.addModel(one.text, one.format);
-      for (const [selection, style] of one.styles) viewer.setStyle(selection, style);
-      for (const sphere of one.spheres) viewer.addSphere(sphere);
-      for (const [text, options] of one.labels) viewer.addLabel(text, options);
-      viewer.zoomTo(one.focus || {}); viewer.render();
+      viewer.addModel(structure.text, structure.format);
+      for (const [selection, style] of structure.styles) viewer.setStyle(selection, style);
+      for (const sphere of structure.spheres) viewer.addSphere(sphere);
+      for (const [text, options] of structure.labels) viewer.addLabel(text, options);
+      viewer.zoomTo(structure.focus || {}); viewer.render();
       place.dataset.ready = viewer.getModel().selectedAtoms({}).length;
-    } catch (error) { place.textContent = "This browser shows no 3D structures: " + error; }
+    } catch (error) { place.textContent = "This browser cannot show 3D structures: " + error; }
   }
 });
 """
@@ -60,18 +60,18 @@ addEventListener("load", () => {
 
 @dataclass(frozen=True, slots=True)
 class Structure:
-    """What a 3D viewer shows.
+    """A structure in a 3D viewer.
 
     Attributes
     ----------
     text, format : str
-        A structure file and its format as 3Dmol calls it: ``pdb``, ``cif``, ``sdf``.
+        Text of a structure file and 3Dmol's name of its format: ``pdb``, ``cif``, ``sdf``.
     styles : sequence of (selection, style)
-        3Dmol's, applied in turn.
+        Styles of 3Dmol, applied in turn.
     spheres, labels : sequence
-        3Dmol's shapes; a label is a text and its options.
+        Shapes of 3Dmol; a label is a text and its options.
     focus : dict, optional
-        The selection to look at; default: everything.
+        The selection in view; default: everything.
     """
 
     text: str
@@ -84,7 +84,7 @@ class Structure:
 
 @dataclass(slots=True)
 class Page:
-    """A page that is put together from top to bottom.
+    """A page, built from top to bottom.
 
     Attributes
     ----------
@@ -120,18 +120,18 @@ class Page:
         self._body.append("</tbody></table></div>")
 
     def plot(self, svg: str, caption: str = "") -> None:
-        """Add a plot, made by :mod:`.plots`."""
+        """Add a plot of :mod:`.plots`."""
         self._body.append(f'<figure class="plot">{_inline(svg)}{_caption(caption)}</figure>')
 
     def drawings(self, drawings: Iterable[tuple[str, str]], *, wide: bool = False) -> None:
-        """Add drawings beside each other.
+        """Add drawings side by side.
 
         Parameters
         ----------
         drawings : iterable of (svg, caption)
-            SVG of our own making; it is not escaped.
+            SVG from logos, which is not escaped.
         wide : bool
-            They are broad, as reactions are.
+            Whether the drawings are wide, as those of reactions.
         """
         cards = (f'<figure class="card">{_inline(svg)}{_caption(caption)}</figure>' for svg, caption in drawings)
         self._body.append(f'<div class="grid{" wide" if wide else ""}">{"".join(cards)}</div>')
@@ -142,7 +142,7 @@ class Page:
         Parameters
         ----------
         tokens : iterable of (text, colour, title)
-            The title is shown when the pointer rests on the token.
+            The browser shows the title when the pointer rests on the token.
         """
         spans = (
             f'<span style="background:{escape(colour)}" title="{escape(title)}">{escape(text)}</span>'
@@ -151,7 +151,7 @@ class Page:
         self._body.append(f'<p class="tokens">{"".join(spans)}</p>')
 
     def structure(self, structure: Structure, caption: str = "") -> None:
-        """Add a structure that can be turned and zoomed."""
+        """Add a structure in a 3D viewer."""
         id = f"structure-{len(self._structures) + 1}"
         self._structures.append(
             {
@@ -167,17 +167,18 @@ class Page:
         self._body.append(f'<figure><div class="viewer" id="{id}"></div>{_caption(caption)}</figure>')
 
     def element(self, html: str, *, style: str = "", script: str = "", data: Mapping[str, Any] | None = None) -> None:
-        """Add an element of our own making, which is not escaped.
+        """Add an HTML element from logos, which is not escaped.
 
         Parameters
         ----------
         html : str
+            The element.
         style : str
-            CSS that the page gets with it.
+            CSS of the element.
         script : str
-            JavaScript that brings it to life; it finds 3Dmol.js loaded.
+            JavaScript of the element, which runs after 3Dmol.js.
         data : mapping, optional
-            Values that the script finds at ``window`` by their names.
+            Values for the script, as attributes of ``window``.
         """
         self._body.append(html)
         if style:
@@ -230,7 +231,7 @@ def _inline(svg: str) -> str:
 
 
 def _script_json(value: Any) -> str:
-    """Return JSON that cannot end the script element that it stands in."""
+    """Return JSON that cannot end the script element around it."""
     return json.dumps(value, allow_nan=False).replace("<", "\\u003c")
 
 

@@ -1,4 +1,4 @@
-"""Plots as SVG that takes the page's colours."""
+"""Plots as SVG in the colours of the page."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _HEIGHT, _MARGIN, _BARS = 110, 4, 24
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """One row of :func:`ranges`: a value with its interval, a baseline, and what others published.
+    """One row of :func:`ranges`: a value with its interval, a baseline, and published values.
 
     Attributes
     ----------
     value, low, high : float or None
     baseline : float or None
     published : mapping
-        Values by name.
+        Published values by name.
     """
 
     label: str
@@ -34,7 +34,7 @@ class Range:
 
 
 def ranges(rows: Sequence[Range]) -> str:
-    """Return a plot with one axis a row: each is scaled for itself, so that rows may differ in unit."""
+    """Return a plot in which each row has its own axis, so that rows may differ in unit."""
     height = _ROW * len(rows) + 30
     parts = [_svg(height)]
     for number, row in enumerate(rows):
@@ -44,7 +44,7 @@ def ranges(rows: Sequence[Range]) -> str:
 
 
 def histogram(values: Sequence[float], scores_shown: Sequence[float] = (), unit: str = "") -> str:
-    """Return how values are spread; those of ``scores_shown`` are a part of them, and darker."""
+    """Return a histogram of values; ``scores_shown``, a part of them, is darker."""
     least, most = min(values), max(values)
     width = _nice((most - least) / _BARS)
     first = floor(least / width)
@@ -75,7 +75,7 @@ def histogram(values: Sequence[float], scores_shown: Sequence[float] = (), unit:
 
 
 def _nice(width: float) -> float:
-    """Return 1, 2 or 5 times a power of ten, at least as large as the width; 1 if it is nothing."""
+    """Return the smallest 1, 2 or 5 times a power of ten that reaches the width; 1 for a width of 0."""
     if not width > 0:
         return 1.0
     power = 10.0 ** floor(log10(width))

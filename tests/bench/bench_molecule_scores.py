@@ -34,9 +34,9 @@ def rate(count: int, work: Callable[[], object]) -> float:
 
 
 def forget() -> None:
-    from logos_cli.evaluators.molecules.properties import measured
+    from logos_cli.evaluators.molecules.properties import measure
 
-    measured.cache_clear()
+    measure.cache_clear()
 
 
 def all_together(subjects: list[Subject], context: Context) -> list[object]:

@@ -125,7 +125,7 @@ def test_tasks_write_figures_and_a_page(logos: Logos, bench_data: Path, tmp_path
         (("--task", "retrosynthesi"), "did you mean retrosynthesis"),
         (("--shard", "2"), "is no shard"),
         (("--shard", "3/2"), "no shard 3 of 2"),
-        (("--task", "material"), "the data have no mofs/train.jsonl"),
+        (("--task", "material"), "the data directory has no mofs/train.jsonl"),
         (("--model", "nothing-there", "--task", "retrosynthesis"), "nothing-there"),
     ],
 )

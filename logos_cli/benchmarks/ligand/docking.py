@@ -1,4 +1,4 @@
-"""Vina scores of the ligands of a benchmark's case, in one box for all of them."""
+"""Vina scores of the ligands of a case, in one box for all."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from logos_cli.docking.options import DockOptions
 
 SIDE_ANGSTROM = 25.0
-"""Of the box around the middle of the reference ligand: ligands of any size meet the same one."""
+"""Side of the box around the centre of the reference ligand, the same for ligands of any size."""
 
 _REMARK = (
-    "Vina: each different valid ligand is docked from its SMILES, of the baseline as many as of the model; a pocket "
-    "without a scored ligand does not count. The published figures rest on another preparation and another box."
+    "Vina: every distinct valid ligand is docked from its SMILES, as many of the baseline as of the model. A pocket "
+    "without a docked ligand does not count. The published figures use another preparation and another box."
 )
 _PUBLISHED = {"LOGOS-1B": -7.64, "LOGOS-3B": -7.73, "LOGOS-8B": -7.76, "TargetDiff": -7.38}
 
@@ -37,10 +37,12 @@ FIGURES = (
         remark=_REMARK,
     ),
     Figure("Vina, best", "Best docking score of a pocket's ligands (--dock).", "kcal/mol", "lower"),
-    Figure("Vina, reference ligand", "The reference ligand docked in the same way (--dock).", "kcal/mol", None),
+    Figure(
+        "Vina, reference ligand", "Docking score of the reference ligand from its SMILES (--dock).", "kcal/mol", None
+    ),
     Figure(
         "high affinity",
-        "Of a pocket's docked ligands, those that score no worse than the reference ligand does (--dock).",
+        "Share of a pocket's docked ligands that score as well as the reference ligand or better (--dock).",
         "%",
     ),
 )
@@ -50,21 +52,21 @@ _NONE_SCORED = "no ligand was docked"
 
 
 def dock_ligands(receptor: str, reference_file: str, outcomes: Sequence[CaseOutcome], options: DockOptions) -> None:
-    """Add to each outcome of a case what Vina says of its ligands and of the reference ligand.
+    """Add to each outcome of a case the Vina scores of its ligands and of the reference ligand.
 
-    A receptor that cannot be prepared, and a ligand that cannot be docked, leave their reason instead.
+    A receptor that cannot be prepared, or a ligand that cannot be docked, has a reason instead.
 
     Parameters
     ----------
     outcomes : sequence of dict
-        With ``ligands`` and ``reference``, SMILES. Each gets ``vina``: scores in kcal/mol by SMILES, None where there
-        is none, and ``reasons``. Of each no more ligands are docked than the first has: the best of many is better than
-        the best of few.
+        Outcomes with the SMILES ``ligands`` and ``reference``. Each receives ``vina``, scores in kcal/mol by SMILES
+        (None without a score), and ``reasons``. All outcomes dock at most as many ligands as the first has, because
+        the best of many is better than the best of few.
 
     Raises
     ------
     MissingError
-        If what docking needs is not installed.
+        If a package for docking is not installed.
     """
     from logos_cli.docking.candidates import LigandCandidate
     from logos_cli.docking.options import DockOptions as Options
@@ -72,17 +74,17 @@ def dock_ligands(receptor: str, reference_file: str, outcomes: Sequence[CaseOutc
     from logos_cli.docking.session import Session
 
     box = BoxOptions(ligand=reference_file, size_angstrom=(SIDE_ANGSTROM,) * 3)
-    chosen: Options = replace(options, box=box, n_poses=1)
-    most = len(outcomes[0]["ligands"])
-    asked = [(one["reference"], *one["ligands"][:most]) for one in outcomes]
-    wanted = list(dict.fromkeys(smiles for each in asked for smiles in each))
-    scores: dict[str, float | None] = dict.fromkeys(wanted)
+    case_options: Options = replace(options, box=box, n_poses=1)
+    n_most = len(outcomes[0]["ligands"])
+    ligands = [(outcome["reference"], *outcome["ligands"][:n_most]) for outcome in outcomes]
+    distinct = list(dict.fromkeys(smiles for row in ligands for smiles in row))
+    scores: dict[str, float | None] = dict.fromkeys(distinct)
     reasons: dict[str, str] = {}
     try:
         candidates = [
-            LigandCandidate(Record(str(number), "molecule", ""), smiles) for number, smiles in enumerate(wanted)
+            LigandCandidate(Record(str(number), "molecule", ""), smiles) for number, smiles in enumerate(distinct)
         ]
-        for smiles, docked in zip(wanted, Session(receptor, chosen).dock(candidates), strict=True):
+        for smiles, docked in zip(distinct, Session(receptor, case_options).dock(candidates), strict=True):
             if docked.poses:
                 scores[smiles] = docked.poses[0].vina_kcal_per_mol
             else:
@@ -90,34 +92,34 @@ def dock_ligands(receptor: str, reference_file: str, outcomes: Sequence[CaseOutc
     except MissingError:
         raise
     except LogosError as error:
-        reasons = dict.fromkeys(wanted, str(error))
-    for one, mine in zip(outcomes, asked, strict=True):
-        one["vina"] = {smiles: scores[smiles] for smiles in mine}
-        one["reasons"] = {smiles: reasons[smiles] for smiles in mine if smiles in reasons}
+        reasons = dict.fromkeys(distinct, str(error))
+    for outcome, row in zip(outcomes, ligands, strict=True):
+        outcome["vina"] = {smiles: scores[smiles] for smiles in row}
+        outcome["reasons"] = {smiles: reasons[smiles] for smiles in row if smiles in reasons}
 
 
 def figures(outcomes: Sequence[CaseOutcome]) -> dict[str, Estimate]:
-    """Return means over pockets; a pocket in which nothing could be docked has no part in them."""
-    docked = [one for one in outcomes if "vina" in one]
+    """Return means over the pockets with docked ligands."""
+    docked = [outcome for outcome in outcomes if "vina" in outcome]
     if not docked:
         return {figure.name: Estimate.unknown(_NOT_ASKED) for figure in FIGURES}
-    rows = [_row(one["vina"], one["ligands"], one["reference"]) for one in docked]
-    found = {}
+    rows = [_row(outcome["vina"], outcome["ligands"], outcome["reference"]) for outcome in docked]
+    estimates = {}
     for figure in FIGURES:
         values = [row[figure.name] for row in rows if figure.name in row]
-        found[figure.name] = mean(values) if values else Estimate.unknown(_NONE_SCORED)
-    return found
+        estimates[figure.name] = mean(values) if values else Estimate.unknown(_NONE_SCORED)
+    return estimates
 
 
 def _row(vina: Mapping[str, float | None], ligands: Sequence[str], reference: str) -> dict[str, float]:
-    """Return the figures of one pocket, as far as it has any."""
-    known: dict[str, Any] = {}
+    """Return the figures of one pocket that can be computed."""
+    row: dict[str, Any] = {}
     scores = np.array([score for smiles in ligands if (score := vina.get(smiles)) is not None])
-    own = vina[reference]
-    if own is not None:
-        known["Vina, reference ligand"] = own
+    reference_score = vina[reference]
+    if reference_score is not None:
+        row["Vina, reference ligand"] = reference_score
     if len(scores):
-        known |= {"Vina": float(scores.mean()), "Vina, best": float(scores.min())}
-        if own is not None:
-            known["high affinity"] = 100 * float((scores <= own).mean())
-    return known
+        row |= {"Vina": float(scores.mean()), "Vina, best": float(scores.min())}
+        if reference_score is not None:
+            row["high affinity"] = 100 * float((scores <= reference_score).mean())
+    return row

@@ -1,4 +1,4 @@
-"""Ligands for the CrossDocked test pockets: drug-likeness, diversity and, if asked for, docking scores."""
+"""Ligands for the CrossDocked test pockets: drug-likeness, diversity and, with --dock, docking scores."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ _PROPERTIES = ("qed", "sa", "logp", "lipinski_violations", "heavy_atoms")
 
 
 class LigandBenchmark(Benchmark):
-    """100 ligands for each pocket, after the protocol of Luo et al. 2021; docked if that is asked for.
+    """100 ligands for each pocket, after the protocol of Luo et al. 2021; docked with --dock.
 
-    Every figure is the mean over pockets of the mean over a pocket's valid ligands.
+    Every figure is the mean over pockets of the mean over the valid ligands of a pocket.
     """
 
     name = "ligand"
@@ -44,17 +44,17 @@ class LigandBenchmark(Benchmark):
     n_samples = _N_SAMPLES
     figures = (
         Figure("valid", "Samples that RDKit accepts.", "%"),
-        Figure("unique", "Of a pocket's valid ligands, different ones.", "%"),
+        Figure("unique", "Share of a pocket's valid ligands that are distinct.", "%"),
         Figure("QED", "Drug-likeness."),
         Figure("SA", "Synthetic accessibility, 1 (easy) to 10.", better="lower"),
         Figure("logP", "Crippen's logP.", better=None),
-        Figure("Lipinski violations", "How many of the four rules are broken.", better="lower"),
+        Figure("Lipinski violations", "Number of violated rules of four.", better="lower"),
         Figure("heavy atoms", "Size.", better=None),
         Figure("diversity", "One minus the mean Tanimoto similarity of a pocket's ligands (Morgan, radius 2)."),
         *docking.FIGURES,
     )
-    layout = "crossdocked: for each pocket NAME.pdb (the receptor) and NAME.sdf (the reference ligand in its place)"
-    baseline_help = "the reference ligands of 100 other pockets drawn at random, whatever the pocket."
+    layout = "crossdocked: for each pocket NAME.pdb (the receptor) and NAME.sdf (the reference ligand in the receptor)"
+    baseline_help = "the reference ligands of 100 random other pockets."
 
     def cases(self, data: Path) -> Iterator[Case]:
         """Yield the pockets."""
@@ -68,7 +68,7 @@ class LigandBenchmark(Benchmark):
             except LogosError as error:
                 raise error.at(str(path)) from error
             if len(entries) != 1:
-                raise InputError(f"the pocket of {ligand.name} is not clear", source=str(path), hint=self.layout)
+                raise InputError(f"the pocket of {ligand.name} is ambiguous", source=str(path), hint=self.layout)
             item = entries[0].item
             if isinstance(item, Complex) and item.ligand:
                 id = f"crossdocked:{stem}"
@@ -77,19 +77,19 @@ class LigandBenchmark(Benchmark):
 
     def outcome(self, case: Case, records: Sequence[Record]) -> CaseOutcome:
         """Return the properties of each valid ligand."""
-        return _judged([_ligand(record) for record in records], case.truth["reference"])
+        return _outcome([_ligand(record) for record in records], case.truth["reference"])
 
     def baseline(self, case: Case, data: Path, rng: np.random.Generator) -> CaseOutcome:
-        """Answer with ligands of other pockets."""
+        """Evaluate ligands of other pockets."""
         others = [smiles for smiles in self._references(data) if smiles != case.truth["reference"]]
         drawn = [others[index] for index in rng.integers(len(others), size=_N_SAMPLES)] if others else []
-        return _judged(drawn, case.truth["reference"])
+        return _outcome(drawn, case.truth["reference"])
 
     def dock(self, case: Case, outcomes: Sequence[CaseOutcome], options: DockOptions) -> None:
-        """Dock the different ligands, and the reference ligand from its SMILES too."""
+        """Dock the distinct ligands, and the reference ligand from its SMILES."""
         docking.dock_ligands(case.truth["receptor"], case.truth["posed"], outcomes, options)
 
-    @lru_cache(maxsize=1)  # noqa: B019 - the benchmark is made once
+    @lru_cache(maxsize=1)  # noqa: B019 - there is one instance
     def _references(self, data: Path) -> tuple[str, ...]:
         return tuple(case.truth["reference"] for case in self.cases(data))
 
@@ -103,16 +103,16 @@ class LigandBenchmark(Benchmark):
             "heavy_atoms": "heavy atoms",
             "diversity": "diversity",
         }
-        found = {
+        figures = {
             "valid": percent(bootstrap([(o["n_valid"], o["n"]) for o in outcomes], ratio)),
             "unique": percent(bootstrap([(o["n_unique"], o["n_valid"]) for o in outcomes], ratio)),
         }
         for key, name in names.items():
-            found[name] = mean(o[key] for o in outcomes if o[key] is not None)
-        return found | docking.figures(outcomes)
+            figures[name] = mean(o[key] for o in outcomes if o[key] is not None)
+        return figures | docking.figures(outcomes)
 
-    def illustrate(self, page: Page, outcomes: Mapping[str, CaseOutcome], data: Path | None) -> None:  # noqa: ARG002
-        """Draw the best ligand by QED of some pockets."""
+    def illustrate(self, page: Page, outcomes: Mapping[str, CaseOutcome], _data: Path | None) -> None:
+        """Draw the ligand with the best QED of some pockets."""
         from logos_cli.chemistry.drawing import draw_molecule
 
         drawn = [
@@ -142,7 +142,7 @@ def _ligand(record: Record) -> str | None:
     return parse(record.text, Form.COMPLEX).left[-1].payload
 
 
-def _judged(ligands: Sequence[str | None], reference: str) -> CaseOutcome:
+def _outcome(ligands: Sequence[str | None], reference: str) -> CaseOutcome:
     from logos_cli.evaluators.molecules.properties import MeasuredMolecule, morgan_fingerprint
     from logos_cli.evaluators.molecules.sets import internal_diversity
 
@@ -153,22 +153,22 @@ def _judged(ligands: Sequence[str | None], reference: str) -> CaseOutcome:
                 measured.append(MeasuredMolecule(smiles))
             except MoleculeError:
                 continue
-    different = {each.canonical_smiles: each for each in measured}
-    best = max(different.values(), key=lambda each: each.qed, default=None)
-    found: dict[str, Any] = {
+    distinct = {molecule.canonical_smiles: molecule for molecule in measured}
+    best = max(distinct.values(), key=lambda molecule: molecule.qed, default=None)
+    outcome: dict[str, Any] = {
         "n": len(ligands),
         "n_valid": len(measured),
-        "n_unique": len(different),
+        "n_unique": len(distinct),
         "best": best.canonical_smiles if best else None,
         "best_qed": best.qed if best else None,
         "reference": reference,
-        "ligands": list(different),
+        "ligands": list(distinct),
     }
     for name in _PROPERTIES:
-        found[name] = float(np.mean([getattr(each, name) for each in measured])) if measured else None
-    fingerprints = [morgan_fingerprint(each.molecule) for each in different.values()]
-    found["diversity"] = internal_diversity(fingerprints, (1,))[0].value if len(fingerprints) > 1 else None
-    return found
+        outcome[name] = float(np.mean([getattr(molecule, name) for molecule in measured])) if measured else None
+    fingerprints = [morgan_fingerprint(molecule.molecule) for molecule in distinct.values()]
+    outcome["diversity"] = internal_diversity(fingerprints, (1,))[0].value if len(fingerprints) > 1 else None
+    return outcome
 
 
 PLUGIN = LigandBenchmark()

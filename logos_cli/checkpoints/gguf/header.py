@@ -1,7 +1,7 @@
-"""The header of GGUF files: read with every bound checked, so that no file, however damaged, is a surprise.
+"""The header of GGUF files, read with all bounds checked, so that a damaged file raises an error.
 
-llama.cpp trusts what it maps, and a wrong count or shape there ends the process instead of raising. So a file
-is examined here before llama.cpp sees it: the structure by :func:`read_gguf`, the model by :func:`model_shape`.
+llama.cpp trusts the files that it maps: a wrong count or shape ends the process instead of raising. Therefore
+:func:`read_gguf` checks the structure of a file, and :func:`model_shape` the model, before llama.cpp reads it.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ TYPES: Mapping[int, tuple[str, int, int]] = {
 
 @dataclass(frozen=True, slots=True)
 class TensorEntry:
-    """Where a tensor lies; ``shape`` as in ``transformers`` (the fastest dimension last)."""
+    """The position of a tensor in a file; ``shape`` as in ``transformers`` (the fastest dimension last)."""
 
     name: str
     type: str
@@ -73,7 +73,7 @@ class TensorEntry:
 
     @property
     def n_elements(self) -> int:
-        """Numbers in it."""
+        """Count of its numbers."""
         count = 1
         for size in self.shape:
             count *= size
@@ -82,7 +82,7 @@ class TensorEntry:
 
 @dataclass(frozen=True, slots=True)
 class GgufHeader:
-    """What a file says of itself."""
+    """Metadata and tensors of a file."""
 
     path: Path
     version: int
@@ -92,12 +92,12 @@ class GgufHeader:
 
     @property
     def architecture(self) -> str:
-        """Which network it is, such as ``llama``."""
+        """The architecture, such as ``llama``."""
         return str(self.metadata.get("general.architecture", ""))
 
     @property
     def n_parameters(self) -> int:
-        """Numbers in all tensors but the table of rotary frequencies, which is no weight."""
+        """Count of numbers in all tensors but the table of rotary frequencies, which is not a weight."""
         return sum(entry.n_elements for name, entry in self.tensors.items() if name != "rope_freqs.weight")
 
     @property
@@ -110,7 +110,7 @@ class GgufHeader:
 
 
 class _Cursor:
-    """Reads little-endian values off a buffer, never beyond its end."""
+    """Reads little-endian values from a buffer, never beyond its end."""
 
     def __init__(self, buffer: mmap.mmap) -> None:
         self._buffer = buffer
@@ -118,7 +118,7 @@ class _Cursor:
         self.place = 0
 
     def skip(self, n_bytes: int) -> int:
-        """Return the place and move on."""
+        """Return the position and skip some bytes."""
         start = self.place
         if n_bytes < 0 or n_bytes > self._size - start:
             raise ModelError(f"the file ends inside its header, at byte {self._size:,}", hint=_AGAIN)
@@ -140,7 +140,7 @@ class _Cursor:
         if kind == _ARRAY:
             return self._array(depth)
         if kind not in _SCALARS:
-            raise ModelError(f"the header holds a value of the unknown type {kind}", hint=_AGAIN)
+            raise ModelError(f"the header has a value of the unknown type {kind}", hint=_AGAIN)
         return self.scalar(_SCALARS[kind])
 
     def _array(self, depth: int) -> list[Any]:
@@ -149,7 +149,7 @@ class _Cursor:
         kind, count = self.scalar("I"), self.scalar("Q")
         smallest = struct.calcsize(_SCALARS[kind]) if kind in _SCALARS else 8
         if count > (self._size - self.place) // smallest:
-            raise ModelError(f"the header holds an array of {count:,} values, more than the file", hint=_AGAIN)
+            raise ModelError(f"the header has an array of {count:,} values, which is longer than the file", hint=_AGAIN)
         if kind in _SCALARS:
             code = f"<{count}{_SCALARS[kind]}"
             return list(struct.unpack_from(code, self._buffer, self.skip(count * smallest)))
@@ -158,17 +158,17 @@ class _Cursor:
         return [self.value(kind, depth + 1) for _ in range(count)]
 
     def _strings(self, count: int) -> list[Any]:
-        """Return so many strings; vocabularies have half a million, hence not one by one."""
+        """Return a list of strings; vocabularies have half a million, so that calls one by one would be slow."""
         buffer, size, place, length_at = self._buffer, self._size, self.place, struct.Struct("<Q").unpack_from
-        found = []
+        strings = []
         for _ in range(count):
             start = place + 8
             place = start + length_at(buffer, place)[0] if start <= size else size + 1
             if place > size:
                 self.skip(size + 1)
-            found.append(buffer[start:place].decode("utf-8", "surrogateescape"))
+            strings.append(buffer[start:place].decode("utf-8", "surrogateescape"))
         self.place = place
-        return found
+        return strings
 
 
 def read_gguf(path: Path) -> GgufHeader:
@@ -177,18 +177,18 @@ def read_gguf(path: Path) -> GgufHeader:
     Raises
     ------
     ModelError
-        If it is none, or its header or the places of its tensors contradict its size.
+        If it is not a GGUF, or its header or the positions of its tensors contradict its size.
     """
     try:
         with path.open("rb") as stream:
-            return _mapped(path, stream.fileno())
+            return _map_and_read(path, stream.fileno())
     except OSError as error:
         raise ModelError(f"the file cannot be read: {error.strerror or error}") from error
     except ModelError as error:
         raise error.at(str(path)) from error
 
 
-def _mapped(path: Path, descriptor: int) -> GgufHeader:
+def _map_and_read(path: Path, descriptor: int) -> GgufHeader:
     if path.stat().st_size < _LEAST_BYTES:
         raise ModelError("the file is too short to be a GGUF", hint=_AGAIN)
     with mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ) as buffer:
@@ -197,22 +197,22 @@ def _mapped(path: Path, descriptor: int) -> GgufHeader:
 
 def _read(path: Path, buffer: mmap.mmap) -> GgufHeader:
     if buffer[:4] != _MAGIC:
-        raise ModelError("the file is no GGUF: it does not begin with these letters", hint=_AGAIN)
+        raise ModelError("the file is not a GGUF: it does not begin with these letters", hint=_AGAIN)
     cursor = _Cursor(buffer)
     cursor.skip(4)
     version = cursor.scalar("I")
     if version not in _VERSIONS:
         swapped = int.from_bytes(version.to_bytes(4, "big"), "little")
-        why = "is big-endian" if swapped in _VERSIONS else f"is of version {version}"
-        raise ModelError(f"the GGUF {why}; versions 2 and 3, little-endian, are read", hint=_AGAIN)
+        problem = "is big-endian" if swapped in _VERSIONS else f"has version {version}"
+        raise ModelError(f"the GGUF {problem}; logos reads versions 2 and 3, little-endian", hint=_AGAIN)
     n_tensors, n_entries = cursor.scalar("Q"), cursor.scalar("Q")
     if n_tensors > _MOST_ENTRIES or n_entries > _MOST_ENTRIES:
-        raise ModelError(f"the header counts {n_tensors:,} tensors and {n_entries:,} entries", hint=_AGAIN)
+        raise ModelError(f"the header announces {n_tensors:,} tensors and {n_entries:,} entries", hint=_AGAIN)
     metadata: dict[str, Any] = {}
     for _ in range(n_entries):
         key = cursor.string()
         if key in metadata:
-            raise ModelError(f"the header holds {key!r} twice", hint=_AGAIN)
+            raise ModelError(f"the header has {key!r} twice", hint=_AGAIN)
         metadata[key] = cursor.value(cursor.scalar("I"))
     if _integer(metadata, "split.count", 1) > 1:
         raise ModelError("the GGUF is one part of several", hint="join them: llama-gguf-split --merge")
@@ -224,20 +224,20 @@ def _read(path: Path, buffer: mmap.mmap) -> GgufHeader:
 
 
 def _tensors(cursor: _Cursor, n_tensors: int, alignment: int, size: int) -> dict[str, TensorEntry]:
-    found: list[tuple[str, tuple[int, ...], int, int]] = []
+    entries: list[tuple[str, tuple[int, ...], int, int]] = []
     for _ in range(n_tensors):
         name, n_dimensions = cursor.string(), cursor.scalar("I")
         if not 1 <= n_dimensions <= _MOST_DIMENSIONS:
             raise ModelError(f"the tensor {name!r} has {n_dimensions} dimensions", hint=_AGAIN)
         shape = tuple(cursor.scalar("Q") for _ in range(n_dimensions))
-        found.append((name, shape[::-1], cursor.scalar("I"), cursor.scalar("Q")))
+        entries.append((name, shape[::-1], cursor.scalar("I"), cursor.scalar("Q")))
     start = -(-cursor.place // alignment) * alignment
     tensors: dict[str, TensorEntry] = {}
-    for name, shape, kind, offset in found:
+    for name, shape, kind, offset in entries:
         if name in tensors:
-            raise ModelError(f"the header holds the tensor {name!r} twice", hint=_AGAIN)
+            raise ModelError(f"the header has the tensor {name!r} twice", hint=_AGAIN)
         if kind not in TYPES:
-            raise ModelError(f"the tensor {name!r} is of the unknown type {kind}", hint="update logos")
+            raise ModelError(f"the tensor {name!r} has the unknown type {kind}", hint="update logos")
         kind_name, block, block_bytes = TYPES[kind]
         if not all(0 < length < 1 << 40 for length in shape) or shape[-1] % block:
             raise ModelError(f"the tensor {name!r} of type {kind_name} has the shape {shape}", hint=_AGAIN)
@@ -247,7 +247,7 @@ def _tensors(cursor: _Cursor, n_tensors: int, alignment: int, size: int) -> dict
             raise ModelError(
                 f"the tensor {name!r} would end at byte {start + offset + n_bytes:,}; the file has {size:,}"
                 if offset % alignment == 0
-                else f"the tensor {name!r} does not lie at a multiple of {alignment}",
+                else f"the position of the tensor {name!r} is not a multiple of {alignment}",
                 hint=_AGAIN,
             )
         tensors[name] = TensorEntry(name, kind_name, shape, start + offset, n_bytes)
@@ -257,23 +257,23 @@ def _tensors(cursor: _Cursor, n_tensors: int, alignment: int, size: int) -> dict
 def _integer(metadata: Mapping[str, Any], key: str, default: int) -> int:
     value = metadata.get(key, default)
     if isinstance(value, bool) or not isinstance(value, int):
-        _misstated(key, value)
+        _refuse_value(key, value)
     return value
 
 
-def _misstated(key: str, value: object) -> NoReturn:
+def _refuse_value(key: str, value: object) -> NoReturn:
     shown = f"{len(value)} values" if isinstance(value, list) else repr(value)[:40]
-    raise ModelError(f"the header states {key} as {shown}", hint=_AGAIN)
+    raise ModelError(f"the header gives {key} as {shown}", hint=_AGAIN)
 
 
 @dataclass(frozen=True, slots=True)
 class ModelShape(NetworkShape):
-    """The sizes of a model's parts, and what it is."""
+    """The sizes of a model's parts, and its architecture."""
 
     architecture: str
 
     def cache_bytes(self, n_tokens: int, bytes_per_number: float = 2.0) -> int:
-        """Return what the keys and values of so many tokens need."""
+        """Return the memory of the keys and values of some tokens."""
         return int(self.cache_elements_per_token * bytes_per_number * n_tokens)
 
 
@@ -283,7 +283,7 @@ def model_shape(header: GgufHeader) -> ModelShape:
     Raises
     ------
     ModelError
-        If it does not.
+        If it does not describe such a model.
     """
     try:
         return _model_shape(header)
@@ -301,7 +301,7 @@ def _model_shape(header: GgufHeader) -> ModelShape:
     def size(key: str, default: int = 0, most: int = 1 << 24) -> int:
         value = _integer(metadata, f"{kind}.{key}", default)
         if not 0 < value <= most:
-            _misstated(f"{kind}.{key}", metadata.get(f"{kind}.{key}", "(nothing)"))
+            _refuse_value(f"{kind}.{key}", metadata.get(f"{kind}.{key}", "(nothing)"))
         return value
 
     hidden, n_heads = size("embedding_length"), size("attention.head_count")
@@ -309,7 +309,7 @@ def _model_shape(header: GgufHeader) -> ModelShape:
     head_dim = size("attention.key_length", max(1, hidden // n_heads))
     tokens = metadata.get("tokenizer.ggml.tokens")
     if not isinstance(tokens, list) or not tokens:
-        raise ModelError("the GGUF holds no vocabulary (tokenizer.ggml.tokens)", hint=_AGAIN)
+        raise ModelError("the GGUF has no vocabulary (tokenizer.ggml.tokens)", hint=_AGAIN)
     shape = ModelShape(
         size("block_count", most=4096),
         n_heads,
@@ -322,12 +322,12 @@ def _model_shape(header: GgufHeader) -> ModelShape:
         kind,
     )
     if n_heads % n_kv_heads or size("attention.value_length", head_dim) != head_dim or head_dim % 2:
-        raise ModelError(f"{n_heads} heads over {n_kv_heads} of width {head_dim} do not fit", hint=_AGAIN)
+        raise ModelError(f"{n_heads} heads do not fit {n_kv_heads} key-value heads of width {head_dim}", hint=_AGAIN)
     if size("rope.dimension_count", head_dim) != head_dim:
         raise ModelError("a rotary embedding of part of the head is not supported")
     epsilon = metadata.get(f"{kind}.attention.layer_norm_rms_epsilon")
     if not isinstance(epsilon, float) or not 0 < epsilon < 1:
-        _misstated(f"{kind}.attention.layer_norm_rms_epsilon", epsilon)
+        _refuse_value(f"{kind}.attention.layer_norm_rms_epsilon", epsilon)
     _check_rope(kind, metadata)
     if metadata.get(f"{kind}.expert_count", 0):
         raise ModelError("mixtures of experts are not supported")
@@ -342,11 +342,11 @@ def _check_rope(kind: str, metadata: Mapping[str, Any]) -> None:
     for key in ("rope.freq_base", "rope.scaling.factor"):
         value = metadata.get(f"{kind}.{key}", 1.0)
         if not isinstance(value, float) or not 0 < value < 1e12:
-            _misstated(f"{kind}.{key}", value)
+            _refuse_value(f"{kind}.{key}", value)
 
 
 def _check_tensors(header: GgufHeader, shape: ModelShape) -> None:
-    """Compare every tensor that the model needs, and refuse those that it would not use."""
+    """Check every tensor of the model, and refuse tensors that it does not use."""
     width, inner = shape.hidden_size, shape.n_heads * shape.head_dim
     keys, middle = shape.n_kv_heads * shape.head_dim, shape.intermediate_size
     vocabulary = shape.vocabulary_size
@@ -379,12 +379,12 @@ def _check_tensors(header: GgufHeader, shape: ModelShape) -> None:
     for name, entry in header.tensors.items():
         if name not in needed:
             if name not in optional:
-                raise ModelError(f"the tensor {name!r} is no part of a {shape.architecture} model")
+                raise ModelError(f"the tensor {name!r} is not part of a {shape.architecture} model")
             _compare(entry, optional[name])
 
 
 def _compare(entry: TensorEntry, wanted: tuple[int, ...]) -> None:
     if entry.shape != wanted:
-        raise ModelError(f"the tensor {entry.name} is {entry.shape}; the header asks for {wanted}")
+        raise ModelError(f"the tensor {entry.name} has the shape {entry.shape}; the header asks for {wanted}")
     if len(wanted) == 1 and entry.type != "f32":
-        raise ModelError(f"the tensor {entry.name} is of type {entry.type} instead of f32")
+        raise ModelError(f"the tensor {entry.name} has the type {entry.type} instead of f32")

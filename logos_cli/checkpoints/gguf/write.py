@@ -1,7 +1,7 @@
-"""Checkpoint directories to GGUF: what llama.cpp's own converter writes, without PyTorch and tensor by tensor.
+"""Convert checkpoint directories to GGUF as llama.cpp's converter does, without PyTorch and tensor by tensor.
 
-Names, shapes, permutations and metadata follow ``convert_hf_to_gguf.py`` of llama.cpp (a test compares the two
-files), so that every program of that family reads the result.
+Names, shapes, permutations and metadata follow ``convert_hf_to_gguf.py`` of llama.cpp, so that every program of that
+family reads the file; a test compares the two converters.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ INSTALL = "pip install 'logos-cli[gguf]'"
 _CONTRACTIONS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
 _REST = r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 _SPLITS = {f"{_CONTRACTIONS}{{1,3}}{_REST}": "llama-bpe", f"{_CONTRACTIONS}{_REST}": "qwen2"}
-"""How tokenizers of Llama 3 and of Qwen 2 and 3 cut text into words, and what llama.cpp calls that."""
+"""Patterns by which the tokenizers of Llama 3 and of Qwen 2 and 3 split text, with llama.cpp's names for them."""
 
 _NEVER = frozenset(map(chr, (0xC0, 0xC1, *range(0xF5, 0x100))))
 """Bytes that UTF-8 does not use, in the byte-level alphabet."""
@@ -40,7 +40,7 @@ _STORED = {"F32": "f32", "F16": "f16", "BF16": "bf16"}
 
 
 def own_file_type(tensors: Mapping[str, StoredTensor]) -> str:
-    """Return the file type that keeps the precision of a checkpoint: that of its largest tensor."""
+    """Return the file type with the precision of a checkpoint: that of its largest tensor."""
     largest = max(tensors.values(), key=lambda tensor: math.prod(tensor.shape))
     return _STORED.get(largest.dtype, "f16")
 
@@ -59,16 +59,16 @@ def write_gguf(
     Parameters
     ----------
     output : Path
-        Appears complete or not at all.
+        The new file, which appears complete or not at all.
     file_type : str
         ``f32``, ``f16``, ``bf16``, ``q8_0``, or ``auto`` for the precision of the checkpoint. One-dimensional
-        tensors are always f32; matrices whose width is no multiple of 32 are f16 in a q8_0 file.
+        tensors are always f32; matrices whose width is not a multiple of 32 are f16 in a q8_0 file.
     name : str, optional
-        What the file calls the model; None takes the name of the directory.
+        Name of the model in the file; None takes the name of the directory.
     tensors : mapping, optional
-        What to write in place of the directory's own weights.
+        Tensors to write in place of the directory's own weights.
     progress : callable, optional
-        Is called with each tensor's name, its number from 1, and how many there are.
+        Called with the name of each tensor, its number from 1, and the number of tensors.
 
     Returns
     -------
@@ -78,7 +78,7 @@ def write_gguf(
     Raises
     ------
     ModelError
-        If the checkpoint is damaged, or of a kind that llama.cpp would read otherwise.
+        If the checkpoint is damaged, or llama.cpp would compute another model from it.
     MissingError
         If the ``gguf`` library is not installed.
     """
@@ -100,7 +100,7 @@ def write_gguf(
 
 
 def expected_tensors(directory: Path) -> dict[str, Callable[[], NDArray[np.float32]]]:
-    """Return what a GGUF of a checkpoint holds: by name, how to read each tensor in single precision.
+    """Return the tensors of a checkpoint's GGUF: by name, a function that reads each in single precision.
 
     Raises
     ------
@@ -121,7 +121,7 @@ def _library() -> Any:
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """Keep what the library logs (every key that it writes) off the terminal."""
+    """Hide the log of the library, which lists every key that it writes."""
     loggers = [logging.getLogger(name) for name in ("gguf", "metadata")]
     before = [(logger.propagate, logger.level) for logger in loggers]
     for logger in loggers:
@@ -136,7 +136,7 @@ def _silent() -> Iterator[None]:
 
 
 class _Conversion:
-    """One checkpoint on its way to one file."""
+    """The conversion of one checkpoint to one file."""
 
     def __init__(
         self, gguf: Any, directory: Path, file_type: str, tensors: Mapping[str, StoredTensor] | None = None
@@ -148,7 +148,7 @@ class _Conversion:
         _check_config(self._config)
         self._tensors = stored_tensors(directory) if tensors is None else dict(tensors)
         if self._config.get("tie_word_embeddings") and "model.embed_tokens.weight" in self._tensors:
-            # tied models of some writers carry a copy, which nobody reads
+            # some writers add a copy to tied models, which no program reads
             self._tensors.pop("lm_head.weight", None)
         self.file_type = own_file_type(self._tensors) if file_type == "auto" else file_type
         self._names = gguf.get_tensor_name_map(self._architecture, int(self._config["num_hidden_layers"]))
@@ -180,7 +180,7 @@ class _Conversion:
             writer.close()
 
     def _layout(self, shape: tuple[int, ...], kind: Any, n_bytes: int) -> tuple[Any, ...]:
-        """Return shape, dtype, size and type as the writer wants them."""
+        """Return shape, dtype, size and type for the writer."""
         import numpy as np
 
         types = self._gguf.GGMLQuantizationType
@@ -191,7 +191,7 @@ class _Conversion:
         return self._gguf.quant_shape_to_byte_shape(shape, kind), np.dtype(np.uint8), n_bytes, kind
 
     def sources(self) -> Iterator[tuple[str, tuple[int, ...], Any, Callable[[], Any]]]:
-        """Yield target name, shape, type and how to read it, of every tensor."""
+        """Yield target name, shape, type and reading function of every tensor."""
         types = self._gguf.GGMLQuantizationType
         factors = self._rope_factors()
         if factors is not None:
@@ -201,7 +201,7 @@ class _Conversion:
                 continue
             target = self._names.get_name(name, try_suffixes=(".weight", ".bias"))
             if target is None:
-                raise ModelError(f"the tensor {name} is no part of a {self._kind} model")
+                raise ModelError(f"the tensor {name} is not part of a {self._kind} model")
             yield target, tensor.shape, self._type(target, tensor.shape), self._reader(name, tensor)
 
     def _type(self, target: str, shape: tuple[int, ...]) -> Any:
@@ -219,10 +219,10 @@ class _Conversion:
         heads = int(self._config["num_attention_heads"])
         if part == "k_proj":
             heads = int(self._config.get("num_key_value_heads") or heads)
-        return lambda: _interleaved(tensor.read(), heads)
+        return lambda: _interleave(tensor.read(), heads)
 
     def _rope_factors(self) -> NDArray[np.float32] | None:
-        """Return by how much ``llama3`` stretches each wavelength, shape (D / 2,)."""
+        """Return the factors by which ``llama3`` stretches each wavelength, shape (D / 2,)."""
         rope = _rope(self._config)
         if rope["rope_type"] != "llama3":
             return None
@@ -241,13 +241,13 @@ class _Conversion:
     def _add_metadata(self, writer: Any, name: str | None) -> None:
         gguf = self._gguf
         total, shared, expert, experts = writer.get_total_parameter_count()
-        found = gguf.Metadata.load(None, self._directory, name, total)
-        if found.name is None:
-            found.name = self._directory.name
-        if found.size_label is None and total > 0:
-            found.size_label = gguf.size_label(total, shared, expert, experts)
+        metadata = gguf.Metadata.load(None, self._directory, name, total)
+        if metadata.name is None:
+            metadata.name = self._directory.name
+        if metadata.size_label is None and total > 0:
+            metadata.size_label = gguf.size_label(total, shared, expert, experts)
         writer.add_type(gguf.GGUFType.MODEL)
-        found.set_gguf_meta_model(writer)
+        metadata.set_gguf_meta_model(writer)
         generation = self._directory / "generation_config.json"
         if sampling := from_config(read_json(generation) if generation.is_file() else {}):
             writer.add_string(GGUF_KEY, json.dumps(sampling))
@@ -282,8 +282,8 @@ class _Conversion:
         gguf = self._gguf
         tokenizer = read_json(self._directory / "tokenizer.json")
         if (tokenizer.get("model") or {}).get("type") != "BPE":
-            raise ModelError("the tokenizer is no byte-level BPE, which llama.cpp would need")
-        HubTokenizer(self._directory, ()).vocabulary  # noqa: B018 - refuses what is no byte-level BPE
+            raise ModelError("the tokenizer is not byte-level BPE, which llama.cpp needs")
+        _ = HubTokenizer(self._directory, ()).vocabulary  # raises unless it is byte-level BPE
         tokens, kinds = self._tokens(tokenizer)
         writer.add_tokenizer_model("gpt2")
         writer.add_tokenizer_pre(pre_tokenizer(tokenizer))
@@ -296,7 +296,7 @@ class _Conversion:
         special = gguf.SpecialVocab(self._directory, load_merges=True)
         processor = tokenizer.get("post_processor") or {}
         if any(step.get("type") == "ByteLevel" for step in processor.get("processors", [processor])):
-            # said outright as newer versions of the library do, since programs default otherwise
+            # explicit, as in newer versions of the library, since other programs have other defaults
             special.add_special_token.setdefault("bos", False)
             special.add_special_token.setdefault("eos", False)
         special.add_to_gguf(writer, quiet=True)
@@ -330,7 +330,9 @@ def _looks_special(text: str) -> bool:
 def _check_config(config: Mapping[str, Any]) -> None:
     kind = config.get("model_type")
     if kind not in MODEL_TYPES:
-        raise ModelError(f"the architecture {kind!r} cannot be converted", hint=f"one of {', '.join(MODEL_TYPES)} can")
+        raise ModelError(
+            f"the architecture {kind!r} cannot be converted", hint=f"architectures that can: {', '.join(MODEL_TYPES)}"
+        )
     if config.get("use_sliding_window") or set(config.get("layer_types") or ()) - {"full_attention"}:
         raise ModelError("sliding-window attention cannot be converted")
     if config.get("hidden_act", "silu") != "silu":
@@ -338,14 +340,14 @@ def _check_config(config: Mapping[str, Any]) -> None:
     whole = ("num_hidden_layers", "hidden_size", "intermediate_size", "num_attention_heads", "vocab_size")
     for key in (*whole, "max_position_embeddings"):
         if not isinstance(config.get(key), int) or config[key] <= 0:
-            raise ModelError(f"config.json states {key} as {config.get(key)!r}")
+            raise ModelError(f"config.json gives {key} as {config.get(key)!r}")
     if not isinstance(config.get("rms_norm_eps"), float):
-        raise ModelError(f"config.json states rms_norm_eps as {config.get('rms_norm_eps')!r}")
+        raise ModelError(f"config.json gives rms_norm_eps as {config.get('rms_norm_eps')!r}")
     rope = _rope(config)
     if rope["rope_type"] not in ("default", "linear", "llama3"):
         raise ModelError(f"the rotary embedding {rope['rope_type']!r} cannot be converted")
     if rope["rope_type"] == "llama3" and kind != "llama":
-        raise ModelError("llama.cpp reads the rotary embedding 'llama3' for the architecture llama only")
+        raise ModelError("llama.cpp supports the rotary embedding 'llama3' for the architecture llama only")
 
 
 def _rope(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -359,7 +361,7 @@ def _head_dim(config: Mapping[str, Any]) -> int:
     return int(config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"])
 
 
-def _interleaved(weights: NDArray[np.float32], n_heads: int) -> NDArray[np.float32]:
+def _interleave(weights: NDArray[np.float32], n_heads: int) -> NDArray[np.float32]:
     """Return query or key weights in llama.cpp's order: the halves of each head's rotation alternate."""
     rest = weights.shape[1:]
     split = weights.reshape(n_heads, 2, weights.shape[0] // n_heads // 2, *rest)
@@ -367,14 +369,14 @@ def _interleaved(weights: NDArray[np.float32], n_heads: int) -> NDArray[np.float
 
 
 def pre_tokenizer(tokenizer: Mapping[str, Any]) -> str:
-    """Return what llama.cpp calls the way in which a ``tokenizer.json`` cuts text before it merges.
+    """Return llama.cpp's name of the pre-tokenizer of a ``tokenizer.json``, which splits text before merges.
 
-    A tokenizer that merges nothing (as that of logos-nano) is the same under any: ``default``.
+    For a tokenizer without merges (as that of logos-nano) the split does not matter: ``default``.
 
     Raises
     ------
     ModelError
-        If it is none that both know.
+        If llama.cpp has no such pre-tokenizer.
     """
     steps = tokenizer.get("pre_tokenizer") or {}
     parts = steps.get("pretokenizers", [steps])
@@ -386,6 +388,6 @@ def pre_tokenizer(tokenizer: Mapping[str, Any]) -> str:
     if not patterns and all(_NEVER & set("".join(pair)) for pair in pairs):
         return "default"
     raise ModelError(
-        "the tokenizer cuts text in a way that llama.cpp does not know",
+        "the tokenizer splits text in a way that llama.cpp does not support",
         hint="tokenizers of Llama 3, Qwen 2 and 3, and of logos-nano can be converted",
     )

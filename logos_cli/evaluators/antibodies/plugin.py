@@ -1,4 +1,4 @@
-"""Antibodies: whether they number, their CDRs, and how much of a native antibody a design repeats."""
+"""Antibodies: numbering, CDRs, and the recovery of native CDRs by designs."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ _ANARCII = "ANARCII (Greenshields-Watson et al. 2025)"
 _CDRS = "Chothia numbers (H1 26-32, H2 52-56, H3 95-102, L1 24-34, L2 50-56, L3 89-97)"
 _RADAB = "RADAb (Wang et al. 2025), CDRs after Chothia (H3 95-102)"
 _TRUTH, _MODEL = (Need.TRUTH,), (Need.MODEL,)
-_NOT_NATIVE = "the right answers have no antibody of this framework"
+_NOT_NATIVE = "the right answers have no antibody with this framework"
 
 
 def _cdr_metrics() -> Iterable[Metric]:
     for name in NAMES:
         label = f"CDR-{name.upper()}"
         yield Metric(f"cdr_{name}", f"Residues of {label}.", source=_CDRS)
-        yield Metric(f"length_{name}", f"How many residues {label} has.", "residues", source=_CDRS)
+        yield Metric(f"length_{name}", f"Number of residues of {label}.", "residues", source=_CDRS)
         yield Metric(
             f"recovery_{name}",
             f"Share of the residues of {label} of the native antibody that the design has at the same number. The "
-            "native antibody is that of the same framework.",
+            "native antibody is the one with the same framework.",
             better="higher",
             source=_RADAB,
             needs=_TRUTH,
@@ -51,7 +51,7 @@ def _cdr_metrics() -> Iterable[Metric]:
         yield Metric(
             f"plausibility_{name}",
             f"Mean pseudo-log-likelihood of the residues of {label}, each given all others, under the language model "
-            "itself: not on the scale of the published figures, which come from another model.",
+            "itself. The published figures come from another model and have another scale.",
             "nat",
             "higher",
             source=_RADAB,
@@ -61,14 +61,14 @@ def _cdr_metrics() -> Iterable[Metric]:
 
 @dataclass(frozen=True, slots=True)
 class _Numbered:
-    """The chains of one record in their order; ``reason`` says why there are none."""
+    """The numbered chains of one record in their order, or the ``reason`` why there are none."""
 
     domains: tuple[VariableDomain, ...] = ()
     reason: str | None = None
 
 
 class AntibodyEvaluator(Evaluator):
-    """A record is one antibody, a chain or a pair."""
+    """Scores antibodies; a record is one antibody, a chain or a pair."""
 
     name = "antibodies"
     help = "Antibodies: numbering, CDRs, recovery of native CDRs, plausibility (needs ANARCII)."
@@ -76,30 +76,30 @@ class AntibodyEvaluator(Evaluator):
     metrics = (
         Metric(
             "antibody_numbered",
-            "Every chain holds a variable domain that numbers as one of antibodies do (ANARCII's score is above 25), "
-            "and no two are of one kind.",
+            "ANARCII numbers a variable domain of every chain as an antibody, with a score above 25, and no two chains "
+            "are of one kind.",
             better="higher",
             source=_ANARCII,
         ),
-        Metric("chain_types", "H, K (kappa) and L (lambda) of the chains, in their order.", source=_ANARCII),
-        Metric("numbering_score", "ANARCII's score of its numbering, the lowest of the chains.", source=_ANARCII),
+        Metric("chain_types", "Types of the chains, in their order: H, K (kappa) or L (lambda).", source=_ANARCII),
+        Metric("numbering_score", "ANARCII's score of the numbering, the lowest of the chains.", source=_ANARCII),
         *_cdr_metrics(),
     )
     summary_metrics = (
         Metric(
             "antibody_rate",
-            "Share of all answers, malformed ones too, that number as antibodies.",
+            "Share of all records, malformed ones included, that number as antibodies.",
             better="higher",
             source=_ANARCII,
         ),
-        Metric("h3_unique_rate", "Share of different CDR-H3 among those that are there.", source=_CDRS),
+        Metric("h3_unique_rate", "Share of distinct CDR-H3 among all that are complete.", source=_CDRS),
     )
 
     def prepare(self, wanted: Collection[str], context: Context) -> None:
-        """Read the right answers and the model; ANARCII itself waits for a chain to number."""
+        """Read the right answers and load the model; the first chain loads ANARCII."""
         if context.truth is not None and not {f"recovery_{name}" for name in NAMES}.isdisjoint(wanted):
             _natives(context.truth)
-        if not _plausible(wanted):
+        if not _plausibility_names(wanted):
             return
         context.likelihood()
 
@@ -108,60 +108,58 @@ class AntibodyEvaluator(Evaluator):
         return self.score_batch([subject], wanted, context)[0]
 
     def score_batch(self, subjects: Sequence[Subject], wanted: Collection[str], context: Context) -> list[Values]:
-        """Return the values of several antibodies, numbered together."""
+        """Return the values of several antibodies; ANARCII numbers them in one batch."""
         try:
-            numbered = _number(list(map(_chains, subjects)), SCHEME)
+            antibodies = _number(list(map(_chains, subjects)), SCHEME)
         except MissingError as error:
             missing = Unavailable(f"{error.message} ({error.hint})")
             return [dict.fromkeys(wanted, missing) for _ in subjects]
-        return [self._values(subject, each, wanted, context) for subject, each in zip(subjects, numbered, strict=True)]
+        return [
+            self._values(subject, numbered, wanted, context)
+            for subject, numbered in zip(subjects, antibodies, strict=True)
+        ]
 
     def _values(self, subject: Subject, numbered: _Numbered, wanted: Collection[str], context: Context) -> Values:
         if not numbered.domains:
-            reason = Unavailable(numbered.reason or "it is no antibody")
+            reason = Unavailable(numbered.reason or "the record is not an antibody")
             return {"antibody_numbered": False, **dict.fromkeys(set(wanted) - {"antibody_numbered"}, reason)}
         domains = numbered.domains
         values: Values = {
             "antibody_numbered": _is_antibody(domains),
             "chain_types": "/".join(domain.chain_type for domain in domains),
             "numbering_score": min(domain.score for domain in domains),
-            **_loops(domains),
+            **_cdr_values(domains),
         }
         if context.truth is not None:
             values |= _recoveries(subject, domains, context.truth)
-        for name in _plausible(wanted):
+        for name in _plausibility_names(wanted):
             values[f"plausibility_{name}"] = _plausibility(subject, domains, name, context)
         return values
 
-    def observe(self, subject: Subject, context: Context) -> tuple[bool, str | None] | None:  # noqa: ARG002
-        """Return whether it is an antibody, and its CDR-H3; None if ANARCII is missing."""
+    def observe(self, subject: Subject, _context: Context) -> tuple[bool, str | None] | None:
+        """Return whether the record is an antibody, and its CDR-H3; None if ANARCII is missing."""
         try:
             (numbered,) = _number([_chains(subject)], SCHEME)
         except MissingError:
             return None
-        h3 = _loops(numbered.domains).get("cdr_h3")
+        h3 = _cdr_values(numbered.domains).get("cdr_h3")
         return _is_antibody(numbered.domains), h3 if isinstance(h3, str) else None
 
     def summarise(
-        self,
-        observations: Iterable[tuple[bool, str | None]],
-        wanted: Collection[str],
-        context: Context,  # noqa: ARG002
+        self, observations: Iterable[tuple[bool, str | None]], wanted: Collection[str], _context: Context
     ) -> Mapping[str, Estimate]:
         """Return the rates."""
-        from logos_cli.evaluators.statistics import share
+        from logos_cli.evaluators.statistics import first_occurrences, share
 
-        seen = list(observations)
-        loops = [h3 for _, h3 in seen if h3 is not None]
-        first_places = {loop: place for place, loop in reversed(list(enumerate(loops)))}
-        found = {
-            "antibody_rate": share(is_antibody for is_antibody, _ in seen),
-            "h3_unique_rate": share(first_places[loop] == place for place, loop in enumerate(loops)),
+        observed = list(observations)
+        figures = {
+            "antibody_rate": share(is_antibody for is_antibody, _ in observed),
+            "h3_unique_rate": share(first_occurrences([h3 for _, h3 in observed if h3 is not None])),
         }
-        return {name: figure for name, figure in found.items() if name in wanted}
+        return {name: figure for name, figure in figures.items() if name in wanted}
 
 
-def _plausible(wanted: Collection[str]) -> list[str]:
+def _plausibility_names(wanted: Collection[str]) -> list[str]:
     return [name for name in NAMES if f"plausibility_{name}" in wanted]
 
 
@@ -170,21 +168,21 @@ def _chains(subject: Subject) -> tuple[str, ...]:
 
 
 def _number(antibodies: Sequence[tuple[str, ...]], scheme: str) -> list[_Numbered]:
-    """Return the numbered chains of each antibody; it has none if one of its chains does not number."""
+    """Return the numbered chains of each antibody, or none if one of its chains does not number."""
     from logos_cli.objects.antibody_numbering import number_chains
 
-    answers = iter(number_chains([chain for chains in antibodies for chain in chains], scheme))
-    found = []
-    for each in antibodies:
-        domains = [next(answers) for _ in each]
+    results = iter(number_chains([chain for chains in antibodies for chain in chains], scheme))
+    antibodies_numbered = []
+    for chains in antibodies:
+        domains = [next(results) for _ in chains]
         reasons = [
             f"chain {number} does not number as an antibody: {domain}"
             for number, domain in enumerate(domains, 1)
             if isinstance(domain, str)
         ]
         numbered = tuple(domain for domain in domains if not isinstance(domain, str))
-        found.append(_Numbered(reason=reasons[0]) if reasons else _Numbered(numbered))
-    return found
+        antibodies_numbered.append(_Numbered(reason=reasons[0]) if reasons else _Numbered(numbered))
+    return antibodies_numbered
 
 
 def _is_antibody(domains: Sequence[VariableDomain]) -> bool:
@@ -192,8 +190,8 @@ def _is_antibody(domains: Sequence[VariableDomain]) -> bool:
     return bool(domains) and len(set(loci)) == len(loci) and all(domain.is_typical for domain in domains)
 
 
-def _loops(domains: Sequence[VariableDomain]) -> Values:
-    """Return residues and lengths of the CDRs of the chains that are there."""
+def _cdr_values(domains: Sequence[VariableDomain]) -> Values:
+    """Return residues and lengths of the CDRs."""
     from logos_cli.evaluators.antibodies.designs import cdr
 
     values: Values = {}
@@ -202,9 +200,9 @@ def _loops(domains: Sequence[VariableDomain]) -> Values:
             if name[0].upper() != domain.locus:
                 continue
             residues = cdr(domain, name.upper())
-            cut = Unavailable("the chain begins or ends in this CDR")
-            values[f"cdr_{name}"] = cut if residues is None else residues
-            values[f"length_{name}"] = cut if residues is None else len(residues)
+            incomplete = Unavailable("the chain begins or ends in this CDR")
+            values[f"cdr_{name}"] = incomplete if residues is None else residues
+            values[f"length_{name}"] = incomplete if residues is None else len(residues)
     for name in NAMES:
         absent = Unavailable(f"there is no {'heavy' if name[0] == 'h' else 'light'} chain")
         values.setdefault(f"cdr_{name}", absent)
@@ -214,32 +212,32 @@ def _loops(domains: Sequence[VariableDomain]) -> Values:
 
 @lru_cache(4)
 def _natives(truth: ReferenceSet) -> dict[str, list[tuple[VariableDomain, ...]]]:
-    """Return the right answers by their framework, numbered after :data:`SCHEME`.
+    """Return the right answers by their framework, numbered in :data:`SCHEME`.
 
     Raises
     ------
     InputError
-        If none of them numbers.
+        If none of them numbers as an antibody.
     """
     from logos_cli.evaluators.antibodies.designs import framework
     from logos_cli.objects.antibody_numbering import Scheme
 
     chains = [antibody.chains for antibody in truth.objects(Antibody)]
-    found: dict[str, list[tuple[VariableDomain, ...]]] = defaultdict(list)
+    natives: dict[str, list[tuple[VariableDomain, ...]]] = defaultdict(list)
     for imgt, numbered in zip(_number(chains, Scheme.IMGT), _number(chains, SCHEME), strict=True):
         if imgt.domains:
-            found[framework(imgt.domains)].append(numbered.domains)
-    if not found:
+            natives[framework(imgt.domains)].append(numbered.domains)
+    if not natives:
         raise InputError(
             "none of the right answers numbers as an antibody",
             source=truth.path,
             hint="give antibodies with whole variable domains",
         )
-    return dict(found)
+    return dict(natives)
 
 
 def _native_of(subject: Subject, truth: ReferenceSet) -> tuple[VariableDomain, ...] | Unavailable:
-    """Return the numbered native antibody with a design's framework."""
+    """Return the numbered native antibody with the framework of a design."""
     from logos_cli.evaluators.antibodies.designs import framework
     from logos_cli.objects.antibody_numbering import Scheme
 
@@ -259,20 +257,25 @@ def _recoveries(subject: Subject, domains: Sequence[VariableDomain], truth: Refe
     native = _native_of(subject, truth)
     values: Values = {}
     for name in NAMES:
-        places = (f"recovery_{name}", f"length_match_{name}")
+        metrics = (f"recovery_{name}", f"length_match_{name}")
         if isinstance(native, Unavailable):
-            values |= dict.fromkeys(places, native)
+            values |= dict.fromkeys(metrics, native)
             continue
-        pair = [
-            next((domain for domain in each if domain.locus == name[0].upper()), None) for each in (native, domains)
-        ]
-        share = None if pair[0] is None or pair[1] is None else recovery(pair[0], pair[1], name.upper())
-        if share is None or pair[0] is None or pair[1] is None:
-            values |= dict.fromkeys(places, Unavailable("one of the two antibodies has no such CDR"))
+        native_chain, design_chain = _chain_of(native, name), _chain_of(domains, name)
+        share = None
+        if native_chain is not None and design_chain is not None:
+            share = recovery(native_chain, design_chain, name.upper())
+        if native_chain is None or design_chain is None or share is None:
+            values |= dict.fromkeys(metrics, Unavailable("one of the two antibodies has no such CDR"))
             continue
-        lengths = [len(cdr(domain, name.upper()) or "") for domain in pair if domain is not None]
-        values |= {places[0]: share, places[1]: lengths[0] == lengths[1]}
+        lengths = {len(cdr(chain, name.upper()) or "") for chain in (native_chain, design_chain)}
+        values |= {metrics[0]: share, metrics[1]: len(lengths) == 1}
     return values
+
+
+def _chain_of(domains: Sequence[VariableDomain], name: str) -> VariableDomain | None:
+    """Return the chain of a CDR."""
+    return next((domain for domain in domains if domain.locus == name[0].upper()), None)
 
 
 def _plausibility(
@@ -292,9 +295,9 @@ def _plausibility(
 
     def totals(texts: Sequence[str]) -> list[float]:
         scored = model.score(texts)
-        if errors := [each for each in scored if isinstance(each, LogosError)]:
+        if errors := [text for text in scored if isinstance(text, LogosError)]:
             raise errors[0]
-        return [float(each.all.sum()) for each in scored if isinstance(each, ScoredText)]
+        return [float(text.all.sum()) for text in scored if isinstance(text, ScoredText)]
 
     return pseudo_log_likelihood(subject.record.text, range(start + span[0], start + span[1]), totals)
 

@@ -1,4 +1,4 @@
-"""Frameworks at the level of sequences, as MOFFlow-2 judges them: nodes, linkers, keys."""
+"""Frameworks at sequence level, as MOFFlow-2 evaluates them: nodes, linkers, keys."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Library(Protocol):
 
 @dataclass(frozen=True)
 class FrameworkLibrary:
-    """The frameworks of some set.
+    """The frameworks of a set.
 
     Attributes
     ----------
@@ -35,16 +35,16 @@ class FrameworkLibrary:
 
     @classmethod
     def of(cls, frameworks: Iterable[Material]) -> Self:
-        """Return the library of frameworks; those that RDKit does not read are left out."""
-        found: dict[KeyKind, set[str]] = {KeyKind.MATERIAL: set(), KeyKind.NODE: set(), KeyKind.LINKER: set()}
+        """Return the library of frameworks, without those that RDKit rejects."""
+        parts: dict[KeyKind, set[str]] = {KeyKind.MATERIAL: set(), KeyKind.NODE: set(), KeyKind.LINKER: set()}
         for item in frameworks:
             try:
                 keys = list(keys_of(item))
             except LogosError:
                 continue
             for part, key in keys:
-                found[part].add(key)
-        return cls({part: KnownKeys(keys) for part, keys in found.items()})
+                parts[part].add(key)
+        return cls({part: KnownKeys(keys) for part, keys in parts.items()})
 
     def keys(self, part: KeyKind) -> KnownKeys:
         """Return the keys of one part."""
@@ -57,25 +57,25 @@ def _reference_library(reference: ReferenceSet) -> FrameworkLibrary:
 
 
 def library_of(reference: ReferenceSet | None) -> Library:
-    """Return what is known: the reference set where there is one, else what the embedded model was trained on.
+    """Return the library of a reference set, or without one that of the embedded model's training data.
 
     Raises
     ------
     LogosError
-        If it cannot be had.
+        If it cannot be read.
     """
     return embedded_index() if reference is None else _reference_library(reference)
 
 
 class Framework:
-    """A framework of a sentence beside a library.
+    """A framework of a sentence, compared with a library.
 
     Parameters
     ----------
     item : Material
         Its building blocks.
     library : Library
-        What is known.
+        Known frameworks and building blocks.
     """
 
     def __init__(self, item: Material, library: Library) -> None:
@@ -103,40 +103,40 @@ class Framework:
         Raises
         ------
         MoleculeError
-            If one is no SMILES or holds no metal.
+            If one is not a SMILES or contains no metal.
         """
         check_node(self._item.metal)
         return nodes_of(self._item)
 
     @cached_property
     def problem(self) -> str | None:
-        """Why the framework is not valid at sequence level; None if it is."""
+        """The reason why the framework is not valid at sequence level; None if it is valid."""
         try:
             if new := self.new_nodes:
                 return f"the metal node {new[0]} is not in the library"
-            self.linkers  # noqa: B018 - raises for a bad one
+            _ = self.linkers  # raises if RDKit rejects one
         except MoleculeError as error:
             return error.message
         return None
 
     @cached_property
     def new_nodes(self) -> list[str]:
-        """Different nodes that the library does not have."""
-        return _unknown(self.nodes, self._library.keys(KeyKind.NODE))
+        """Distinct nodes that the library lacks."""
+        return _missing_keys(self.nodes, self._library.keys(KeyKind.NODE))
 
     @cached_property
     def new_linkers(self) -> list[str]:
-        """Different linkers that the library does not have."""
-        return _unknown(self.linkers, self._library.keys(KeyKind.LINKER))
+        """Distinct linkers that the library lacks."""
+        return _missing_keys(self.linkers, self._library.keys(KeyKind.LINKER))
 
     @cached_property
     def sequence(self) -> str:
-        """Node and linkers, canonical and sorted: frameworks are the same if this is."""
+        """Node and linkers, canonical and sorted: equal for the same framework."""
         return material_key(self._item)
 
     @property
     def is_novel(self) -> bool:
-        """Whether the library has no framework of the same node and linkers."""
+        """Whether the library has no framework with the same node and linkers."""
         return self.sequence not in self._library.keys(KeyKind.MATERIAL)
 
     @property
@@ -145,5 +145,5 @@ class Framework:
         return framework_key(self._item.metal, self.linkers)
 
 
-def _unknown(keys: list[str], known: Keys) -> list[str]:
+def _missing_keys(keys: list[str], known: Keys) -> list[str]:
     return [key for key in dict.fromkeys(keys) if key not in known]

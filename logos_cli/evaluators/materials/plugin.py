@@ -1,4 +1,4 @@
-"""Metal-organic frameworks at the level of sequences: valid, novel, unique, and of new building blocks."""
+"""Metal-organic frameworks at sequence level: validity, novelty, uniqueness, new building blocks."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from logos_cli.evaluators.base import Context, Estimate, Evaluator, Metric, Subj
 from logos_cli.grammar import Form
 from logos_cli.objects.material import Material
 
-_MOFFLOW = "MOFFlow-2 (Kim et al. 2025), sequence level only: no structure is predicted and none is checked"
-_LIBRARY = "the reference set, or else of what logos-nano was trained on"
+_MOFFLOW = "MOFFlow-2 (Kim et al. 2025), sequence level only: no structure is predicted or checked"
+_LIBRARY = "the reference set, or else of the training data of logos-nano"
 
 _METRICS: Final = (
     Metric(
@@ -23,51 +23,51 @@ _METRICS: Final = (
     ),
     Metric(
         "mof_novel",
-        f"Sequence level: the same node and linkers are none of {_LIBRARY}.",
+        f"Sequence level: the combination of node and linkers is none of {_LIBRARY}.",
         better="higher",
         source=_MOFFLOW,
     ),
-    Metric("new_nodes", f"Different metal nodes that are none of {_LIBRARY}.", source=_MOFFLOW),
-    Metric("new_linkers", f"Different linkers that are none of {_LIBRARY}.", source=_MOFFLOW),
-    Metric("n_linkers", "Linkers, repeats counted."),
+    Metric("new_nodes", f"Number of distinct metal nodes that are none of {_LIBRARY}.", source=_MOFFLOW),
+    Metric("new_linkers", f"Number of distinct linkers that are none of {_LIBRARY}.", source=_MOFFLOW),
+    Metric("n_linkers", "Number of linkers, repeats included."),
     Metric(
         "mofkey",
-        "Metals and the skeletons of the linkers' InChIKeys; the topology is not known.",
+        "Metals and the skeletons of the linkers' InChIKeys, without the topology, which is unknown.",
         source="MOFkey (Bucior et al. 2019, 10.1021/acs.cgd.8b01050) without its topology",
     ),
 )
 _SUMMARY: Final = (
     Metric(
         "mof_validity",
-        "Share of all records, malformed ones too, that are valid at sequence level.",
+        "Share of all records, malformed ones included, that are valid at sequence level.",
         better="higher",
         source=_MOFFLOW,
     ),
     Metric(
         "mof_uniqueness", "Share of the valid frameworks that repeat no earlier one.", better="higher", source=_MOFFLOW
     ),
-    Metric("mof_novelty", "Share of the different valid frameworks that are novel.", better="higher", source=_MOFFLOW),
+    Metric("mof_novelty", "Share of the distinct valid frameworks that are novel.", better="higher", source=_MOFFLOW),
     Metric(
         "vnu_sequence_level",
-        "Share of all records that are valid, novel and unique at sequence level. The published VNU demands a "
-        "structure that passes MOFChecker besides: this one is higher.",
+        "Share of all records that are valid, novel and unique at sequence level. The published VNU also requires a "
+        "structure that passes MOFChecker: this figure is higher.",
         better="higher",
         source=_MOFFLOW,
     ),
     Metric(
         "new_building_block_rate",
-        "Share of all records whose linkers RDKit accepts, whose nodes hold a metal, and of which a node or linker "
-        f"is none of {_LIBRARY}.",
+        "Share of all records with linkers that RDKit accepts, metals in all nodes, and a node or linker that is none "
+        f"of {_LIBRARY}.",
         source=_MOFFLOW,
     ),
-    Metric("new_linker_rate", "The same, for linkers.", source=_MOFFLOW),
-    Metric("new_node_rate", "The same, for metal nodes.", source=_MOFFLOW),
+    Metric("new_linker_rate", "As new_building_block_rate, for linkers.", source=_MOFFLOW),
+    Metric("new_node_rate", "As new_building_block_rate, for metal nodes.", source=_MOFFLOW),
 )
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
-    """What the figures of a set need to know of one record."""
+class _Observation:
+    """The part of a record that the figures of a set need."""
 
     sequence: str | None = None
     """None if the framework is not valid."""
@@ -77,7 +77,7 @@ class _Seen:
 
 
 class MaterialEvaluator(Evaluator):
-    """What is known is the reference set; without one, what the embedded model was trained on."""
+    """Compares with the reference set, or without one with the training data of the embedded model."""
 
     name = "materials"
     help = "Frameworks, sequence level: valid, novel, unique; known and new nodes and linkers."
@@ -85,21 +85,21 @@ class MaterialEvaluator(Evaluator):
     metrics = _METRICS
     summary_metrics = _SUMMARY
 
-    def prepare(self, wanted: Collection[str], context: Context) -> None:  # noqa: ARG002
+    def prepare(self, _wanted: Collection[str], context: Context) -> None:
         """Read the library."""
         from logos_cli.evaluators.materials.parts import library_of
 
         library_of(context.reference)
 
     def score(self, subject: Subject, wanted: Collection[str], context: Context) -> Values:
-        """Return what can be said of one framework."""
+        """Return the values of one framework."""
         from logos_cli.evaluators.materials.parts import Framework, library_of
 
         item = subject.item
         if not isinstance(item, Material):
             return {}
         framework = Framework(item, library_of(context.reference))
-        told: dict[str, Callable[[], Value]] = {
+        functions: dict[str, Callable[[], Value]] = {
             "mof_valid": lambda: framework.problem is None,
             "mof_novel": lambda: framework.is_novel,
             "new_nodes": lambda: len(framework.new_nodes),
@@ -110,45 +110,42 @@ class MaterialEvaluator(Evaluator):
         values: Values = {}
         for name in wanted:
             try:
-                values[name] = told[name]()
+                values[name] = functions[name]()
             except LogosError as error:
                 values[name] = Unavailable(error.message)
         return values
 
-    def observe(self, subject: Subject, context: Context) -> _Seen:
-        """Return key and novelty; of a record that is not valid, that it is not."""
+    def observe(self, subject: Subject, context: Context) -> _Observation:
+        """Return key and novelty of the framework."""
         from logos_cli.evaluators.materials.parts import Framework, library_of
 
         if not isinstance(subject.item, Material):
-            return _Seen()
+            return _Observation()
         framework = Framework(subject.item, library_of(context.reference))
         try:
             new_node, new_linker = bool(framework.new_nodes), bool(framework.new_linkers)
         except LogosError:
-            return _Seen()
+            return _Observation()
         valid = framework.problem is None
-        return _Seen(framework.sequence if valid else None, valid and framework.is_novel, new_node, new_linker)
+        return _Observation(framework.sequence if valid else None, valid and framework.is_novel, new_node, new_linker)
 
     def summarise(
-        self,
-        observations: Iterable[_Seen],
-        wanted: Collection[str],
-        context: Context,  # noqa: ARG002
+        self, observations: Iterable[_Observation], wanted: Collection[str], _context: Context
     ) -> Mapping[str, Estimate]:
         """Return the rates."""
-        from logos_cli.evaluators.statistics import first_ones, share
+        from logos_cli.evaluators.statistics import first_occurrences, share
 
-        seen = list(observations)
-        first = first_ones([each.sequence for each in seen])
-        pairs = list(zip(seen, first, strict=True))
+        observed = list(observations)
+        first = first_occurrences([mof.sequence for mof in observed])
+        pairs = list(zip(observed, first, strict=True))
         rates = {
-            "mof_validity": (each.sequence is not None for each in seen),
-            "mof_uniqueness": (is_first for each, is_first in pairs if each.sequence is not None),
-            "mof_novelty": (each.novel for each, is_first in pairs if is_first),
-            "vnu_sequence_level": (each.novel and is_first for each, is_first in pairs),
-            "new_building_block_rate": (each.new_node or each.new_linker for each in seen),
-            "new_linker_rate": (each.new_linker for each in seen),
-            "new_node_rate": (each.new_node for each in seen),
+            "mof_validity": (mof.sequence is not None for mof in observed),
+            "mof_uniqueness": (is_first for mof, is_first in pairs if mof.sequence is not None),
+            "mof_novelty": (mof.novel for mof, is_first in pairs if is_first),
+            "vnu_sequence_level": (mof.novel and is_first for mof, is_first in pairs),
+            "new_building_block_rate": (mof.new_node or mof.new_linker for mof in observed),
+            "new_linker_rate": (mof.new_linker for mof in observed),
+            "new_node_rate": (mof.new_node for mof in observed),
         }
         return {name: share(rates[name]) for name in wanted}
 

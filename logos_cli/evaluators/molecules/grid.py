@@ -1,4 +1,4 @@
-"""A grid of scored molecules: what they look like, with their scores below."""
+"""A drawing of scored molecules in a grid, with their scores below."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from logos_cli.records import Record
 
 MOST: Final = 1000
-"""Records in one drawing; no viewer shows more of them with any use."""
+"""Most records in one drawing."""
 _LETTERS: Final = 38
 _SCORES_A_LINE: Final = 3
 
@@ -24,20 +24,20 @@ _SCORES_A_LINE: Final = 3
 def draw_records(records: Sequence[Record], metrics: Sequence[str] = (), columns: int = 4) -> str:
     """Return one SVG of the molecules of records: the molecule itself, a complex's ligand, a reaction's product.
 
-    Below each stand the record's identifier and the scores that were asked for. A record that is no molecule, or
-    that cannot be read, has a cell that says so.
+    The text below each shows the record's identifier and the requested scores. The cell of a record without a
+    molecule, or with one that RDKit rejects, shows the reason.
 
     Parameters
     ----------
     records : sequence of Record
-        One at least, :data:`MOST` at most.
+        1 to :data:`MOST` records.
     metrics : sequence of str
-        Names of scores to tell.
+        Names of the scores to show.
 
     Raises
     ------
     InputError
-        If there are none, or too many.
+        If there are no records, or too many.
     """
     return draw_grid(*_cells(records, metrics), columns)
 
@@ -57,25 +57,25 @@ def _cells(records: Sequence[Record], metrics: Sequence[str]) -> tuple[list[str 
 
 
 def _cell(record: Record, metrics: Sequence[str]) -> tuple[str | None, str]:
-    """Return what is drawn of a record, and the text below it."""
-    smiles, told = None, [_shorten(record.id)]
+    """Return the SMILES to draw for a record, and the text below it."""
+    smiles, lines = None, [_shorten(record.id)]
     try:
         item = from_sentence(parse(record.text))
         smiles = item.product if isinstance(item, Reaction) else smiles_of(item)
         if smiles is None:
-            told.append("no molecule to draw")
+            lines.append("no molecule to draw")
         else:
             draw_grid([smiles])
     except LogosError as error:
         smiles = None
-        told.append(_shorten(record.reason or error.message.splitlines()[0]))
-    scores = [f"{name} {text}" for name in metrics if (text := _told(record.scores.get(name))) is not None]
-    lines = (scores[start : start + _SCORES_A_LINE] for start in range(0, len(scores), _SCORES_A_LINE))
-    return smiles, "\n".join([*told, *map(", ".join, lines)])
+        lines.append(_shorten(record.reason or error.message.splitlines()[0]))
+    scores = [f"{name} {text}" for name in metrics if (text := _format_score(record.scores.get(name))) is not None]
+    rows = (scores[start : start + _SCORES_A_LINE] for start in range(0, len(scores), _SCORES_A_LINE))
+    return smiles, "\n".join([*lines, *map(", ".join, rows)])
 
 
-def _told(score: object) -> str | None:
-    """Return the value of a score as people read it, None if there is none."""
+def _format_score(score: object) -> str | None:
+    """Return the value of a score as text; None without a value."""
     value = score.get("value") if isinstance(score, dict) else None
     if isinstance(value, bool):
         return "yes" if value else "no"

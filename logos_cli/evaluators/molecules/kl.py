@@ -14,7 +14,7 @@ from rdkit.Chem import rdMolDescriptors
 
 from logos_cli.evaluators.base import Estimate
 from logos_cli.evaluators.molecules.properties import MeasuredMolecule, morgan_fingerprint
-from logos_cli.evaluators.molecules.sets import FingerprintSet, Floats, Words, packed
+from logos_cli.evaluators.molecules.sets import FingerprintSet, Floats, Words, pack
 
 CONTINUOUS: Final = ("BertzCT", "MolLogP", "MolWt", "TPSA")
 DISCRETE: Final = ("NumHAcceptors", "NumHDonors", "NumRotatableBonds", "NumAliphaticRings", "NumAromaticRings")
@@ -45,17 +45,17 @@ def descriptors(measured: MeasuredMolecule) -> tuple[float, ...]:
 def bertz_complexity(molecule: Chem.Mol) -> float:
     """Return Bertz' index of complexity (1981, 10.1021/ja00402a071), with RDKit's aromatic bonds of order 1.5.
 
-    It is that of ``GraphDescriptors.BertzCT``, in less than half the time. The index adds up the information in the
-    kinds of atoms and in the kinds of connections. A connection is a pair of bonds that share an atom, or of the bonds
-    of a multiple one; of one kind are those between atoms whose distances to all others are the same.
+    The value is that of ``GraphDescriptors.BertzCT``, in less than half the time. The index is the information in the
+    kinds of atoms plus that in the kinds of connections. A connection is a pair of bonds that share an atom, or a pair
+    within a multiple bond. Connections are of one kind if the distances of their atoms to all others are the same.
     """
     n_atoms = molecule.GetNumAtoms()
     if n_atoms < 2:
         return 0.0
     distances = Chem.GetDistanceMatrix(molecule, useBO=True, useAtomWts=False, force=True, prefix="Balaban")
     rows = np.rint(np.sort(distances, axis=1)[:, :_BERTZ_REACH] * 1e4)
-    seen: dict[bytes, int] = {}
-    kinds = [seen.setdefault(row.tobytes(), len(seen)) for row in rows]
+    kind_numbers: dict[bytes, int] = {}
+    kinds = [kind_numbers.setdefault(row.tobytes(), len(kind_numbers)) for row in rows]
     orders = Chem.GetAdjacencyMatrix(molecule, useBO=True)
     near: list[list[tuple[int, float]]] = [[] for _ in kinds]
     connections: defaultdict[tuple[int, ...], float] = defaultdict(float)
@@ -66,23 +66,23 @@ def bertz_complexity(molecule: Chem.Mol) -> float:
             pair = min(kinds[first], kinds[second]), max(kinds[first], kinds[second])
             connections[pair] += order * (order - 1) / 2
     for middle, neighbours in zip(kinds, near, strict=True):
-        for (one, order), (other, another) in combinations(neighbours, 2):
-            key = (one, middle, other) if one <= other else (other, middle, one)
-            connections[key] += order * another
+        for (first, first_order), (second, second_order) in combinations(neighbours, 2):
+            key = (first, middle, second) if first <= second else (second, middle, first)
+            connections[key] += first_order * second_order
     atoms = Counter(molecule.GetAtomWithIdx(index).GetAtomicNum() for index in range(n_atoms))
     total = sum(connections.values())
     return _information(atoms.values()) + _information(connections.values()) + (total and total * log2(total))
 
 
 def _information(counts: Collection[float]) -> float:
-    """Return the information of a whole in bits: its size times the entropy of its parts."""
+    """Return the information in bits: the total times the entropy of its parts."""
     total = sum(counts)
     return (total * log2(total) if total else 0.0) - sum(count * log2(count) for count in counts)
 
 
 def similarity_fingerprint(molecule: Chem.Mol) -> Words:
-    """Return the fingerprint, packed, by which the nearest neighbour within a set is found."""
-    row: Words = packed([morgan_fingerprint(molecule, _FINGERPRINT_BITS)])[0]
+    """Return the packed fingerprint for the nearest neighbour within a set."""
+    row: Words = pack([morgan_fingerprint(molecule, _FINGERPRINT_BITS)])[0]
     return row
 
 
@@ -112,33 +112,33 @@ def discrete_divergence(reference: Floats, sampled: Floats) -> float:
 
     p, edges = np.histogram(reference, bins=_N_BINS, density=True)
     q, _ = np.histogram(sampled, bins=edges, density=True)
-    # samples that lie all beyond the bins have no density: nothing of the reference is met
+    # samples that all lie outside the bins have no density: they cover nothing of the reference
     return float(entropy(p + _LEAST, np.nan_to_num(q) + _LEAST))
 
 
 def divergences(reference: tuple[Floats, Words], sampled: tuple[Floats, Words]) -> dict[str, float]:
-    """Return the divergence of each descriptor, and of the similarity to the nearest other molecule.
+    """Return the divergence of each descriptor and of the similarity to the nearest other molecule.
 
     Parameters
     ----------
     reference, sampled : pair of ndarray, shapes (n, 9) and (n, 64)
-        :func:`descriptors` and :func:`similarity_fingerprint` of different molecules, stereochemistry left aside.
+        :func:`descriptors` and :func:`similarity_fingerprint` of distinct molecules, without stereochemistry.
     """
-    found = {}
+    divergence = {}
     for column, name in enumerate((*CONTINUOUS, *DISCRETE)):
         diverge = continuous_divergence if name in CONTINUOUS else discrete_divergence
-        found[name] = diverge(reference[0][:, column], sampled[0][:, column])
-    found["internal_similarity"] = continuous_divergence(nearest_within(reference[1]), nearest_within(sampled[1]))
-    return found
+        divergence[name] = diverge(reference[0][:, column], sampled[0][:, column])
+    divergence["internal_similarity"] = continuous_divergence(nearest_within(reference[1]), nearest_within(sampled[1]))
+    return divergence
 
 
 def kl_score(reference: tuple[Floats, Words], sampled: tuple[Floats, Words]) -> Estimate:
     """Return the mean of exp(-divergence): 1 for equal distributions."""
     n = len(sampled[0])
     if min(n, len(reference[0])) < _FEWEST:
-        return Estimate.unknown(f"distributions are compared from {_FEWEST} different molecules on", n)
+        return Estimate.unknown(f"a comparison of distributions needs {_FEWEST} distinct molecules or more", n)
     try:
-        found = divergences(reference, sampled)
+        values = list(divergences(reference, sampled).values())
     except np.linalg.LinAlgError:
         return Estimate.unknown("a descriptor has the same value for all molecules", n)
-    return Estimate(float(np.mean(np.exp(-np.array(list(found.values()))))), n)
+    return Estimate(float(np.mean(np.exp(-np.array(values)))), n)

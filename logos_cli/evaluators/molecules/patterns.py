@@ -1,8 +1,8 @@
-"""Lists of substructures that are asked of every molecule: structural alerts and medicinal chemistry filters.
+"""Lists of substructure patterns: structural alerts and medicinal chemistry filters.
 
-Matching 480 PAINS one after the other takes RDKit 2.4 ms a molecule. A pattern that holds a feature (a small
-fragment, as RDKit's pattern fingerprint has them) that the molecule lacks cannot match: that leaves one in ten to
-be matched, and one fingerprint of the molecule serves all lists.
+RDKit needs 2.4 ms a molecule to match 480 PAINS one after the other. A pattern cannot match if the molecule lacks one
+of its features (the small fragments of RDKit's pattern fingerprint). This test leaves one pattern in ten to match, and
+one fingerprint of the molecule serves all lists.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _PAINS: Final = Path(RDConfig.RDDataDir) / "Pains" / "wehi_pains.csv"
 _REGISTERED: Final = re.compile(r"<regId=(.*)>")
 _MCF: Final = Path(__file__).with_name("moses_mcf.csv")
 _NOT_MOSES: Final = Chem.MolFromSmarts("[!+0,!#1&!#6&!#7&!#8&!#9&!#16&!#17&!#35]")
-"""A charged atom, or one of another element than MOSES allows."""
+"""A charged atom, or an element that MOSES does not allow."""
 _MOSES_RING: Final = 8
 
 
@@ -41,7 +41,7 @@ def features(molecule: Chem.Mol) -> Words:
 
 
 class Patterns:
-    """Patterns of one list, in its order; each is matched where the fingerprint does not rule it out."""
+    """Patterns of one list, in its order; the fingerprint of a molecule rules out most of them."""
 
     def __init__(self, patterns: Iterable[Chem.Mol]) -> None:
         self._patterns = tuple(patterns)
@@ -50,46 +50,46 @@ class Patterns:
     def __len__(self) -> int:
         return len(self._patterns)
 
-    def _possible(self, found: Words) -> Sequence[int]:
-        places: list[int] = np.flatnonzero(~(self._features & ~found).any(axis=1)).tolist()
+    def _possible(self, present: Words) -> Sequence[int]:
+        places: list[int] = np.flatnonzero(~(self._features & ~present).any(axis=1)).tolist()
         return places
 
-    def matches(self, molecule: Chem.Mol, found: Words) -> list[int]:
-        """Return the places of the patterns that a molecule holds, given its :func:`features`."""
+    def matches(self, molecule: Chem.Mol, present: Words) -> list[int]:
+        """Return the indices of the patterns that a molecule contains, given its :func:`features`."""
         patterns = self._patterns
-        return [place for place in self._possible(found) if molecule.HasSubstructMatch(patterns[place])]
+        return [place for place in self._possible(present) if molecule.HasSubstructMatch(patterns[place])]
 
-    def n_hits(self, molecule: Chem.Mol, found: Words) -> int:
-        """Return how often patterns are found in a molecule, each as often as its atoms allow."""
+    def n_hits(self, molecule: Chem.Mol, present: Words) -> int:
+        """Return the number of matches of all patterns in a molecule, given its :func:`features`."""
         patterns = self._patterns
-        return sum(len(molecule.GetSubstructMatches(patterns[place])) for place in self._possible(found))
+        return sum(len(molecule.GetSubstructMatches(patterns[place])) for place in self._possible(present))
 
 
 @cache
 def pains() -> tuple[Patterns, tuple[str, ...]]:
-    """Return the PAINS of Baell and Holloway as RDKit ships them, and their names.
+    """Return the PAINS of Baell and Holloway from RDKit, and their names.
 
     Raises
     ------
     MissingError
-        If RDKit came without its data folder.
+        If RDKit is installed without its data folder.
     """
     try:
         with _PAINS.open(newline="", encoding="utf-8") as stream:
             rows = [(smarts.strip(), name) for smarts, name in csv.reader(stream)]
     except OSError as error:
         raise MissingError(
-            "RDKit came without its list of PAINS", hint="pip install --force-reinstall rdkit"
+            "RDKit is installed without its list of PAINS", hint="pip install --force-reinstall rdkit"
         ) from error
-    # the list writes hydrogens as atoms, molecules have them implicit
+    # the list has explicit hydrogens, molecules have implicit ones
     patterns = Patterns(Chem.MolFromSmarts(smarts, mergeHs=True) for smarts, _ in rows)
     return patterns, tuple(_REGISTERED.sub(r"\1", name) for _, name in rows)
 
 
-def pains_alerts(molecule: Chem.Mol, found: Words) -> list[str]:
+def pains_alerts(molecule: Chem.Mol, present: Words) -> list[str]:
     """Return the names of the PAINS in a molecule."""
     patterns, names = pains()
-    return [names[place] for place in patterns.matches(molecule, found)]
+    return [names[place] for place in patterns.matches(molecule, present)]
 
 
 @cache
@@ -114,12 +114,12 @@ def _medicinal_chemistry_filters() -> tuple[Chem.Mol, ...]:
 def passes_moses_filters(molecule: Chem.Mol) -> bool:
     """Whether a molecule passes the filters of MOSES other than PAINS.
 
-    C, N, O, S, F, Cl, Br and H only; no charged atom; no ring of eight atoms or more; none of 22 medicinal chemistry
-    filters.
+    It has only C, N, O, S, F, Cl, Br and H, no charged atom, no ring of eight atoms or more, and matches none of 22
+    medicinal chemistry filters.
     """
     if any(len(ring) >= _MOSES_RING for ring in molecule.GetRingInfo().AtomRings()):
         return False
     if molecule.HasSubstructMatch(_NOT_MOSES):
         return False
-    with_hydrogens = Chem.AddHs(molecule)  # patterns of the list name hydrogens
+    with_hydrogens = Chem.AddHs(molecule)  # the patterns have explicit hydrogens
     return not any(with_hydrogens.HasSubstructMatch(pattern) for pattern in _medicinal_chemistry_filters())

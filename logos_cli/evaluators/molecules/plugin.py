@@ -1,4 +1,4 @@
-"""Molecules: validity, properties, alerts, novelty, diversity and likeness to a reference set."""
+"""Molecules: validity, properties, alerts, novelty, diversity and similarity to a reference set."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from logos_cli.grammar import Form
 if TYPE_CHECKING:
     from logos_cli.evaluators.molecules.properties import MeasuredMolecule
     from logos_cli.evaluators.molecules.reference import MoleculeReference
-    from logos_cli.evaluators.molecules.summary import SeenMolecule
+    from logos_cli.evaluators.molecules.summary import ObservedMolecule
 
 _REFERENCE = (Need.REFERENCE,)
 _MOSES = "MOSES (Polykovskiy et al. 2020, 10.3389/fphar.2020.565644)"
@@ -51,7 +51,7 @@ _ATTRIBUTES: Final[dict[str, str]] = {
 _METRICS: Final = (
     Metric(
         "molecule_valid",
-        "RDKit parses and sanitizes the SMILES. The other metrics say why it does not.",
+        "RDKit parses and sanitizes the SMILES. If not, the other metrics report the reason.",
         better="higher",
         source="RDKit",
     ),
@@ -73,11 +73,11 @@ _METRICS: Final = (
     Metric("hba", "Hydrogen-bond acceptors.", source="RDKit CalcNumHBA"),
     Metric(
         "rotatable_bonds",
-        "Rotatable bonds; those of amides, esters and terminal groups do not count.",
+        "Rotatable bonds, without those of amides, esters and terminal groups.",
         source="RDKit, strict definition",
     ),
     Metric("rings", "Rings of the smallest set.", source="RDKit"),
-    Metric("aromatic_rings", "Rings all of whose bonds are aromatic.", source="RDKit"),
+    Metric("aromatic_rings", "Rings with aromatic bonds only.", source="RDKit"),
     Metric(
         "fsp3",
         "Share of the carbon atoms (not of all atoms) that are sp3.",
@@ -86,7 +86,7 @@ _METRICS: Final = (
     ),
     Metric(
         "lipinski_violations",
-        "How many of the four rules are broken: MW > 500, logP > 5, more than 5 N-H and O-H, more than 10 N and O.",
+        "Number of violated rules of four: MW > 500, logP > 5, more than 5 N-H and O-H, more than 10 N and O.",
         better="lower",
         source="Lipinski et al. 1997 (10.1016/S0169-409X(96)00423-1)",
     ),
@@ -125,14 +125,14 @@ _METRICS: Final = (
     ),
     Metric(
         "molecule_novel_nano",
-        "Is none of the molecules, ligands, reactants and products that logos-nano was trained on (canonical "
-        "isomeric SMILES; 1 in 100,000 new ones is taken for known).",
+        "The molecule is none of the molecules, ligands, reactants and products in the training data of logos-nano "
+        "(canonical isomeric SMILES; 1 in 100,000 new ones counts as known).",
         better="higher",
         source=_NANO,
     ),
     Metric(
         "molecule_novel",
-        "Is not in the reference set (canonical isomeric SMILES).",
+        "The molecule is not in the reference set (canonical isomeric SMILES).",
         better="higher",
         source=_MOSES,
         needs=_REFERENCE,
@@ -148,7 +148,7 @@ _METRICS: Final = (
 _SUMMARY: Final = (
     Metric(
         "molecule_validity",
-        "Share of all records, malformed ones too, whose molecule RDKit accepts.",
+        "Share of all records, malformed ones included, with a molecule that RDKit accepts.",
         better="higher",
         source=_MOSES,
     ),
@@ -162,49 +162,49 @@ _SUMMARY: Final = (
     Metric("unique_at_10000", "Uniqueness of the first 10,000 valid molecules.", better="higher", source=_MOSES),
     Metric(
         "guacamol_uniqueness",
-        "Uniqueness of the valid molecules, stereochemistry left aside.",
+        "Uniqueness of the valid molecules, without stereochemistry.",
         better="higher",
         source=_GUACAMOL,
     ),
     Metric(
         "molecule_novelty_nano",
-        "Share of the different valid molecules that logos-nano was not trained on.",
+        "Share of the distinct valid molecules that are not in the training data of logos-nano.",
         better="higher",
         source=_NANO,
     ),
     Metric(
         "valid_novel_unique_nano",
-        "Share of all records that are valid, no repeat and not among what logos-nano was trained on.",
+        "Share of all records that are valid, unique and not in the training data of logos-nano.",
         better="higher",
         source=_NANO,
     ),
     Metric(
         "molecule_novelty",
-        "Share of the different valid molecules that are not in the reference set.",
+        "Share of the distinct valid molecules that are not in the reference set.",
         better="higher",
         source=_MOSES,
         needs=_REFERENCE,
     ),
     Metric(
-        "guacamol_novelty", "Novelty, stereochemistry left aside.", better="higher", source=_GUACAMOL, needs=_REFERENCE
+        "guacamol_novelty", "Novelty, without stereochemistry.", better="higher", source=_GUACAMOL, needs=_REFERENCE
     ),
     Metric(
         "internal_diversity_1",
-        f"IntDiv1: one minus the mean similarity of all pairs ({_FINGERPRINT}), a molecule with itself included; of "
-        "10,000 molecules at most.",
+        f"IntDiv1: one minus the mean similarity of all pairs ({_FINGERPRINT}), including each molecule with itself; "
+        "for 10,000 molecules at most.",
         better="higher",
         source=_MOSES,
     ),
     Metric(
         "internal_diversity_2",
-        "IntDiv2: as IntDiv1, with the root of each molecule's mean squared similarity.",
+        "IntDiv2: as IntDiv1, with the root of the mean squared similarity of each molecule.",
         better="higher",
         source=_MOSES,
     ),
-    Metric("n_scaffolds", "Different scaffolds.", source=_MURCKO),
+    Metric("n_scaffolds", "Number of distinct scaffolds.", source=_MURCKO),
     Metric(
         "scaffold_diversity",
-        "Share of the valid molecules whose scaffold no earlier one has.",
+        "Share of the valid molecules with a scaffold that no earlier one has.",
         better="higher",
         source=_MURCKO,
     ),
@@ -217,14 +217,14 @@ _SUMMARY: Final = (
     ),
     Metric(
         "fragment_similarity",
-        f"Frag: cosine of how often BRICS fragments occur here and in {_DRAWN}.",
+        f"Frag: cosine of the counts of BRICS fragments here and in {_DRAWN}.",
         better="higher",
         source=_MOSES,
         needs=_REFERENCE,
     ),
     Metric(
         "scaffold_similarity",
-        f"Scaf: cosine of how often scaffolds of 2 or more rings occur here and in {_DRAWN}.",
+        f"Scaf: cosine of the counts of scaffolds with 2 or more rings here and in {_DRAWN}.",
         better="higher",
         source=_MOSES,
         needs=_REFERENCE,
@@ -242,7 +242,7 @@ _SUMMARY: Final = (
     ),
     Metric(
         "guacamol_kl",
-        "Mean of exp(-KL) over nine descriptors and the similarity to the nearest other molecule, 0 to 1; against "
+        "Mean of exp(-KL) over nine descriptors and the similarity to the nearest other molecule, 0 to 1; compared with "
         f"{_DRAWN}.",
         better="higher",
         source=_GUACAMOL,
@@ -250,7 +250,7 @@ _SUMMARY: Final = (
     ),
     Metric(
         "fcd",
-        f"Fréchet ChemNet distance from {_DRAWN}; 5,000 on either side at least.",
+        f"Fréchet ChemNet distance from {_DRAWN}; at least 5,000 molecules on either side.",
         better="lower",
         source="Preuer et al. 2018 (10.1021/acs.jcim.8b00234), package fcd_torch",
         needs=_REFERENCE,
@@ -267,12 +267,12 @@ def _reference(context: Context) -> MoleculeReference | None:
 
 
 @cache
-def _needy() -> frozenset[str]:
+def _metrics_with_needs() -> frozenset[str]:
     return frozenset(metric.name for metric in (*_METRICS, *_SUMMARY) if metric.needs)
 
 
 class MoleculeEvaluator(Evaluator):
-    """Of a complex, the ligand is the molecule."""
+    """Scores molecules, and the ligands of complexes."""
 
     name = "molecules"
     help = "Molecules and ligands: validity, properties, alerts, novelty, diversity (MOSES, GuacaMol)."
@@ -281,8 +281,8 @@ class MoleculeEvaluator(Evaluator):
     summary_metrics = _SUMMARY
 
     def prepare(self, wanted: Collection[str], context: Context) -> None:
-        """Read the reference set, and what RDKit brings from files."""
-        if context.reference is not None and not _needy().isdisjoint(wanted):
+        """Read the reference set and the data files of RDKit."""
+        if context.reference is not None and not _metrics_with_needs().isdisjoint(wanted):
             _reference(context)
         from logos_cli.evaluators.molecules.properties import MeasuredMolecule
 
@@ -295,50 +295,46 @@ class MoleculeEvaluator(Evaluator):
         return self.score_batch((subject,), wanted, context)[0]
 
     def score_batch(self, subjects: Sequence[Subject], wanted: Collection[str], context: Context) -> list[Values]:
-        """Return the properties of several molecules: one property of all of them after the other is faster."""
+        """Return the properties of several molecules, one property at a time, which is faster."""
         from logos_cli.evaluators.molecules.properties import N_KEPT
 
-        found: list[Values] = []
+        values: list[Values] = []
         for start in range(0, len(subjects), N_KEPT):
-            molecules = [_measured(subject) for subject in subjects[start : start + N_KEPT]]
+            molecules = [_measure(subject) for subject in subjects[start : start + N_KEPT]]
             rows: list[Values] = [{} for _ in molecules]
             for name in wanted:
                 for row, molecule in zip(rows, molecules, strict=True):
                     row[name] = _value(molecule, name, context)
-            found += rows
-        return found
+            values += rows
+        return values
 
-    def observe(self, subject: Subject, context: Context) -> tuple[SeenMolecule | None]:
-        """Return what figures of sets need; the molecule is None if it is malformed or RDKit rejects it."""
-        molecule = _measured(subject)
+    def observe(self, subject: Subject, context: Context) -> tuple[ObservedMolecule | None]:
+        """Return the part of a molecule that figures need; None if it is malformed or RDKit rejects it."""
+        molecule = _measure(subject)
         if isinstance(molecule, LogosError):
             return (None,)
-        from logos_cli.evaluators.molecules.summary import see
+        from logos_cli.evaluators.molecules.summary import observe_molecule
 
-        return (see(molecule, _reference(context)),)
+        return (observe_molecule(molecule, _reference(context)),)
 
     def summarise(
-        self, observations: Iterable[tuple[SeenMolecule | None]], wanted: Collection[str], context: Context
+        self, observations: Iterable[tuple[ObservedMolecule | None]], wanted: Collection[str], context: Context
     ) -> Mapping[str, Estimate]:
         """Return the figures of the set."""
         from logos_cli.evaluators.molecules.summary import MoleculeSet
 
-        seen = MoleculeSet([each for (each,) in observations], _reference(context), context.seed)
-        return {name: seen.figure(name) for name in wanted}
+        molecules = MoleculeSet([molecule for (molecule,) in observations], _reference(context), context.seed)
+        return {name: molecules.figure(name) for name in wanted}
 
 
-def _measured(subject: Subject) -> MeasuredMolecule | LogosError:
-    """Return the molecule, or why there is none."""
-    from logos_cli.evaluators.molecules.properties import measured
+def _measure(subject: Subject) -> MeasuredMolecule | LogosError:
+    """Return the molecule, or the reason why there is none."""
+    from logos_cli.evaluators.molecules.properties import measure
     from logos_cli.evaluators.molecules.reference import smiles_of
 
-    if subject.item is None:
-        return subject.error or LogosError("the sentence is malformed")
-    smiles = smiles_of(subject.item)
-    if smiles is None:
-        return LogosError("the complex has no ligand")
     try:
-        return measured(smiles)
+        smiles = smiles_of(subject.require_item())
+        return LogosError("the complex has no ligand") if smiles is None else measure(smiles)
     except LogosError as error:
         return error
 
@@ -347,14 +343,14 @@ def _value(molecule: MeasuredMolecule | LogosError, name: str, context: Context)
     if isinstance(molecule, LogosError):
         return False if name == "molecule_valid" else Unavailable(molecule.message)
     try:
-        return _computed(molecule, name, context)
+        return _compute(molecule, name, context)
     except LogosError as error:
         return Unavailable(error.message + (f" ({error.hint})" if error.hint else ""))
     except (RuntimeError, ValueError, ArithmeticError) as error:  # RDKit's own invariants
         return Unavailable(f"RDKit fails: {' '.join(str(error).split())[:200]}")
 
 
-def _computed(molecule: MeasuredMolecule, name: str, context: Context) -> Value:
+def _compute(molecule: MeasuredMolecule, name: str, context: Context) -> Value:
     if attribute := _ATTRIBUTES.get(name):
         value: Value = getattr(molecule, attribute)
         return value
@@ -364,17 +360,17 @@ def _computed(molecule: MeasuredMolecule, name: str, context: Context) -> Value:
         return len(molecule.brenk_alerts)
     if name == "alerts":
         lists = (("PAINS", molecule.pains_alerts), ("Brenk", molecule.brenk_alerts))
-        return "; ".join(f"{title} {alert}" for title, found in lists for alert in found)
+        return "; ".join(f"{title} {alert}" for title, alerts in lists for alert in alerts)
     if name == "molecule_novel_nano":
         from logos_cli.evaluators.novelty import KeyKind, embedded_index
 
         return molecule.canonical_smiles not in embedded_index().keys(KeyKind.MOLECULE)
     if name == "molecule_valid":
         return True
-    return _beside_reference(molecule, name, _reference(context))
+    return _compare_with_reference(molecule, name, _reference(context))
 
 
-def _beside_reference(molecule: MeasuredMolecule, name: str, reference: MoleculeReference | None) -> Value:
+def _compare_with_reference(molecule: MeasuredMolecule, name: str, reference: MoleculeReference | None) -> Value:
     if reference is None:
         return Unavailable("no reference set is given")
     if name == "molecule_novel":

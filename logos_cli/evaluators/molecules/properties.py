@@ -1,4 +1,4 @@
-"""Properties of one molecule, each computed when it is first asked for."""
+"""Properties of one molecule, each computed at its first use."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from rdkit.DataStructs import ExplicitBitVect
 
 MORGAN_BITS: Final = 1024
-# RDKit's modules in Python say nothing of types
+# RDKit's Python modules have no type annotations
 _qed: Any = QED
 _scaffold_of: Any = MurckoScaffold.GetScaffoldForMol
 _ISOMERIC: Final = re.compile(r"[@/\\]|\[[0-9]")
 N_KEPT: Final = 2048
-"""Measured molecules that are kept."""
+"""Most measured molecules in the cache."""
 _MOSES_RINGS: Final = 2
 _MOST_DALTON: Final = 500
 _MOST_LOGP: Final = 5
@@ -61,21 +61,22 @@ def _sa_scorer() -> ModuleType | None:
         sascorer.readFragmentScores()
     except OSError:
         return None
-    return sascorer  # type: ignore[no-any-return]
+    scorer: ModuleType = sascorer
+    return scorer
 
 
 def sa_scorer() -> ModuleType:
-    """Return RDKit's scorer of synthetic accessibility, its table of fragments read.
+    """Return RDKit's scorer of synthetic accessibility with its fragment table loaded.
 
     Raises
     ------
     MissingError
-        If RDKit came without it.
+        If RDKit is installed without it.
     """
     scorer = _sa_scorer()
     if scorer is None:
         raise MissingError(
-            "RDKit came without its folder Contrib/SA_Score, which computes synthetic accessibility",
+            "RDKit is installed without its folder Contrib/SA_Score, which computes synthetic accessibility",
             hint="pip install --force-reinstall rdkit",
         )
     return scorer
@@ -97,7 +98,7 @@ class MeasuredMolecule:
     Parameters
     ----------
     smiles : str
-        As written.
+        SMILES of the molecule.
 
     Raises
     ------
@@ -108,7 +109,7 @@ class MeasuredMolecule:
     def __init__(self, smiles: str) -> None:
         self.molecule = parse_smiles(smiles)
         self.nearest: tuple[object, float] | None = None
-        """A reference set and the similarity to its nearest molecule, once that was looked for."""
+        """A reference set and the similarity to its nearest molecule, after the first search."""
 
     @cached_property
     def canonical_smiles(self) -> str:
@@ -128,12 +129,12 @@ class MeasuredMolecule:
 
     @property
     def heavy_atoms(self) -> int:
-        """Number of atoms that are no hydrogens."""
+        """Number of atoms other than hydrogen."""
         return int(self.molecule.GetNumHeavyAtoms())
 
     @cached_property
     def mw(self) -> float:
-        """Molecular weight in daltons, isotopes averaged."""
+        """Average molecular weight in daltons."""
         return float(rdMolDescriptors._CalcMolWt(self.molecule))
 
     @cached_property
@@ -158,7 +159,7 @@ class MeasuredMolecule:
 
     @cached_property
     def rotatable_bonds(self) -> int:
-        """Rotatable bonds, without those of amides, esters and the like."""
+        """Rotatable bonds, without those of amides, esters and terminal groups."""
         strict = rdMolDescriptors.NumRotatableBondsOptions.Strict
         return int(rdMolDescriptors.CalcNumRotatableBonds(self.molecule, strict))
 
@@ -169,7 +170,7 @@ class MeasuredMolecule:
 
     @cached_property
     def aromatic_rings(self) -> int:
-        """Rings all of whose bonds are aromatic."""
+        """Rings with aromatic bonds only."""
         return int(rdMolDescriptors.CalcNumAromaticRings(self.molecule))
 
     @property
@@ -187,7 +188,7 @@ class MeasuredMolecule:
 
     @property
     def lipinski_violations(self) -> int:
-        """How many of Lipinski's four rules are broken; donors are N–H and O–H, acceptors N and O."""
+        """Number of Lipinski's four rules that are violated; donors are N–H and O–H, acceptors N and O."""
         return (
             int(self.mw > _MOST_DALTON)
             + int(self.logp > _MOST_LOGP)
@@ -197,18 +198,18 @@ class MeasuredMolecule:
 
     @cached_property
     def qed(self) -> float:
-        """Quantitative estimate of drug-likeness: the weighted mean of RDKit, with its properties."""
-        molecule, found = self.molecule, self._features
+        """Quantitative estimate of drug-likeness: RDKit's weighted mean, from the properties here."""
+        molecule, present = self.molecule, self._features
         without = Chem.DeleteSubstructs(Chem.Mol(molecule), _qed.AliphaticRings)
         properties = _qed.QEDproperties(
             MW=self.mw,
             ALOGP=self.logp,
-            HBA=_qed_acceptors().n_hits(molecule, found),
+            HBA=_qed_acceptors().n_hits(molecule, present),
             HBD=self.hbd,
             PSA=self.tpsa,
             ROTB=self.rotatable_bonds,
             AROM=len(Chem.GetSSSR(without)),
-            ALERTS=len(_qed_alerts().matches(molecule, found)),
+            ALERTS=len(_qed_alerts().matches(molecule, present)),
         )
         return float(_qed.qed(molecule, qedProperties=properties))
 
@@ -219,23 +220,23 @@ class MeasuredMolecule:
         Raises
         ------
         MissingError
-            If RDKit came without Contrib.
+            If RDKit is installed without Contrib.
         """
         return float(sa_scorer().calculateScore(self.molecule))
 
     @cached_property
     def pains_alerts(self) -> list[str]:
-        """Names of the PAINS in it."""
+        """Names of its PAINS."""
         return pains_alerts(self.molecule, self._features)
 
     @cached_property
     def brenk_alerts(self) -> list[str]:
-        """Names of the unwanted groups of Brenk et al. in it."""
+        """Names of its unwanted groups of Brenk et al."""
         return brenk_alerts(self.molecule)
 
     @cached_property
     def moses_filters(self) -> bool:
-        """Whether it passes the filters of MOSES, PAINS (as RDKit has them) among them."""
+        """Whether it passes the filters of MOSES, with the PAINS of RDKit."""
         return not self.pains_alerts and passes_moses_filters(self.molecule)
 
     @cached_property
@@ -243,7 +244,7 @@ class MeasuredMolecule:
         try:
             scaffold: Chem.Mol = _scaffold_of(self.molecule)
         except (ValueError, RuntimeError) as error:
-            raise MoleculeError("RDKit makes no scaffold of the molecule") from error
+            raise MoleculeError("RDKit returns no scaffold of the molecule") from error
         return scaffold
 
     @cached_property
@@ -253,22 +254,22 @@ class MeasuredMolecule:
         Raises
         ------
         MoleculeError
-            If RDKit makes none.
+            If RDKit returns no scaffold.
         """
         return str(Chem.MolToSmiles(self._scaffold))
 
     @property
     def ring_system_scaffold(self) -> list[str]:
-        """The scaffold, if it has two rings or more: what MOSES counts."""
+        """The scaffold, if it has two rings or more, which MOSES counts."""
         try:
-            wanted = self._scaffold.GetRingInfo().NumRings() >= _MOSES_RINGS
+            counts = self._scaffold.GetRingInfo().NumRings() >= _MOSES_RINGS
         except MoleculeError:
             return []
-        return [self.scaffold] if wanted else []
+        return [self.scaffold] if counts else []
 
     @cached_property
     def fragments(self) -> list[str]:
-        """What is left when all BRICS bonds are cut; the molecule itself if there is none."""
+        """Fragments after cutting all BRICS bonds; the molecule itself if there is none."""
         return str(Chem.MolToSmiles(Chem.FragmentOnBRICSBonds(self.molecule))).split(".")
 
     @cached_property
@@ -278,8 +279,8 @@ class MeasuredMolecule:
 
 
 @lru_cache(maxsize=N_KEPT)
-def measured(smiles: str) -> MeasuredMolecule:
-    """Return a molecule whose properties are kept for who asks next.
+def measure(smiles: str) -> MeasuredMolecule:
+    """Return a molecule; the cache keeps it with its properties.
 
     Raises
     ------

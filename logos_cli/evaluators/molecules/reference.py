@@ -1,4 +1,4 @@
-"""A reference set of molecules, in memory that grows by 8 bytes a molecule once it is large."""
+"""A reference set of molecules; a large one needs 8 bytes of memory for each further molecule."""
 
 from __future__ import annotations
 
@@ -21,46 +21,46 @@ from logos_cli.objects.complex import Complex
 from logos_cli.objects.molecule import Molecule
 
 MOST_NEIGHBOURS: Final = 500_000
-"""Molecules whose fingerprints are kept for finding the nearest."""
+"""Most molecules whose fingerprints are kept for the search of the nearest."""
 MOST_COMPARED: Final = 10_000
-"""Molecules that distributions are compared with: drawn at random from a larger set, as GuacaMol does."""
+"""Most molecules in a comparison of distributions: a random sample of a larger set, as in GuacaMol."""
 
 
 def smiles_of(item: ScienceObject) -> str | None:
-    """Return a molecule's SMILES, or that of a complex's ligand; None of other objects and bare sites."""
+    """Return the SMILES of a molecule or of a complex's ligand; None for other objects and bare sites."""
     if isinstance(item, Complex):
         return item.ligand
     return item.smiles if isinstance(item, Molecule) else None
 
 
 class MoleculeReference:
-    """Molecules to compare with; what RDKit rejects is left out.
+    """Molecules for comparison, without those that RDKit rejects.
 
     Parameters
     ----------
     reference : ReferenceSet
         The files.
     seed : int
-        For drawing from a large set.
+        Seed of the sample of a large set.
 
     Raises
     ------
     InputError
-        If they hold no molecule that RDKit accepts.
+        If RDKit accepts no molecule in them.
     """
 
     def __init__(self, reference: ReferenceSet, seed: int = 0) -> None:
         self._files = reference
         self._texts: list[bytes] = []
-        self._drawn: list[MeasuredMolecule] = []
+        self._sample: list[MeasuredMolecule] = []
         self.n = 0
         self.n_rejected = 0
-        self.keys = KnownKeys(self._read(random.Random(seed)))  # noqa: S311 - a sample, no secret
+        self.keys = KnownKeys(self._read(random.Random(seed)))  # noqa: S311 - a sample, not a secret
         if not self.n:
             raise InputError("RDKit accepts no molecule of the reference set", source=reference.path)
 
     def _read(self, rng: random.Random) -> Iterator[str]:
-        """Yield canonical SMILES; keep fingerprints, and a sample that every molecule has the same chance to be in."""
+        """Yield canonical SMILES; keep fingerprints and a uniform sample of the molecules."""
         for item in self._files.objects(Molecule, Complex):
             smiles = smiles_of(item)
             try:
@@ -74,7 +74,7 @@ class MoleculeReference:
                 self._texts.clear()
             place = self.n if self.n < MOST_COMPARED else rng.randrange(self.n + 1)
             if place < MOST_COMPARED:
-                self._drawn[place : place + 1] = [molecule]
+                self._sample[place : place + 1] = [molecule]
             self.n += 1
             yield molecule.canonical_smiles
 
@@ -85,11 +85,11 @@ class MoleculeReference:
         Raises
         ------
         InputError
-            If the set is too large for comparing with each.
+            If the set is too large for a comparison with each.
         """
         if not self._texts:
             raise InputError(
-                f"the reference set has {self.n:,} molecules, the nearest is sought in {MOST_NEIGHBOURS:,} at most",
+                f"the reference set has {self.n:,} molecules; the search of the nearest takes {MOST_NEIGHBOURS:,} at most",
                 source=self._files.path,
             )
         texts, self._texts = b"".join(self._texts), []
@@ -97,7 +97,7 @@ class MoleculeReference:
 
     @cached_property
     def flat_keys(self) -> KnownKeys:
-        """Canonical SMILES without stereochemistry of all molecules."""
+        """Canonical SMILES of all molecules, without stereochemistry."""
 
         def flat(item: ScienceObject) -> str:
             return MeasuredMolecule(smiles_of(item) or "").flat_smiles
@@ -106,44 +106,44 @@ class MoleculeReference:
 
     @property
     def smiles(self) -> list[str]:
-        """Canonical SMILES of those drawn."""
-        return [molecule.canonical_smiles for molecule in self._drawn]
+        """Canonical SMILES of the sample."""
+        return [molecule.canonical_smiles for molecule in self._sample]
 
     @cached_property
     def fragments(self) -> Counter[str]:
-        """How often each BRICS fragment occurs in those drawn."""
-        return Counter(part for molecule in self._drawn for part in molecule.fragments)
+        """Count of each BRICS fragment in the sample."""
+        return Counter(part for molecule in self._sample for part in molecule.fragments)
 
     @cached_property
     def scaffolds(self) -> Counter[str]:
-        """How often each scaffold of two rings or more occurs in those drawn."""
-        return Counter(part for molecule in self._drawn for part in molecule.ring_system_scaffold)
+        """Count of each scaffold with two rings or more in the sample."""
+        return Counter(part for molecule in self._sample for part in molecule.ring_system_scaffold)
 
     def values(self, name: str) -> list[float]:
-        """Return a property of those drawn.
+        """Return a property of the molecules of the sample.
 
         Raises
         ------
         MissingError
             If it cannot be computed here.
         """
-        return [getattr(molecule, name) for molecule in self._drawn]
+        return [getattr(molecule, name) for molecule in self._sample]
 
     @cached_property
-    def described(self) -> tuple[Floats, Words]:
-        """Descriptors and fingerprints of the different molecules among those drawn, as GuacaMol compares them."""
-        unique = list({molecule.flat_smiles: molecule for molecule in self._drawn}.values())
+    def descriptors(self) -> tuple[Floats, Words]:
+        """Descriptors and fingerprints of the distinct molecules of the sample, as GuacaMol compares them."""
+        unique = list({molecule.flat_smiles: molecule for molecule in self._sample}.values())
         rows = np.array([descriptors(molecule) for molecule in unique])
         return rows, np.stack([similarity_fingerprint(molecule.molecule) for molecule in unique])
 
 
 @lru_cache(maxsize=2)
 def molecule_reference(reference: ReferenceSet, seed: int = 0) -> MoleculeReference:
-    """Return a reference set, read once a process.
+    """Return a reference set, which each process reads once.
 
     Raises
     ------
     InputError
-        If it holds no molecule.
+        If RDKit accepts no molecule in it.
     """
     return MoleculeReference(reference, seed)

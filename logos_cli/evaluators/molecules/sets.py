@@ -1,6 +1,6 @@
 """Figures of a set of molecules, as MOSES defines them (Polykovskiy et al. 2020, 10.3389/fphar.2020.565644).
 
-All of them are of the valid molecules, repeats included unless said otherwise.
+All figures are of the valid molecules, with repeats unless stated otherwise.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from rdkit import DataStructs, rdBase
 from logos_cli.errors import MissingError
 from logos_cli.evaluators.base import Estimate
 from logos_cli.evaluators.reference import Keys
-from logos_cli.evaluators.statistics import bootstrap, first_ones, mean, share
+from logos_cli.evaluators.statistics import bootstrap, first_occurrences, mean, share
 
 if TYPE_CHECKING:
     from rdkit.DataStructs import ExplicitBitVect
@@ -26,22 +26,22 @@ Floats = NDArray[np.float64]
 Words = NDArray[np.uint64]
 
 MOST_PAIRED: Final = 10_000
-"""Molecules of a larger set whose pairs are compared: drawn at random."""
+"""Most molecules whose pairs are compared: a random sample of a larger set."""
 _ROWS_AT_ONCE: Final = 256
 _AT_ONCE: Final = 1 << 12
-"""Molecules whose bits are counted together: as many as a processor's cache holds."""
+"""Molecules whose bits are counted together, which fit into the cache of a processor."""
 
 
 def uniqueness(keys: Sequence[str], first: int | None = None) -> Estimate:
-    """Return the share of keys that are no repeat of an earlier one, of the ``first`` so many (MOSES: unique@k)."""
-    chosen = keys[:first]
-    if first is not None and len(chosen) < first:
-        return Estimate.unknown(f"there are fewer than {first:,} valid molecules", len(chosen))
-    return share(first_ones(chosen))
+    """Return the share of keys that repeat no earlier one, among the ``first`` k keys (MOSES: unique@k)."""
+    head = keys[:first]
+    if first is not None and len(head) < first:
+        return Estimate.unknown(f"there are fewer than {first:,} valid molecules", len(head))
+    return share(first_occurrences(head))
 
 
 def novelty(keys: Iterable[str], known: Keys) -> Estimate:
-    """Return the share of different keys that are not known."""
+    """Return the share of distinct keys that are not known."""
     return share(key not in known for key in dict.fromkeys(keys))
 
 
@@ -53,7 +53,7 @@ def bits_of(fingerprints: Sequence[ExplicitBitVect]) -> NDArray[np.float32]:
 
 
 def _tanimoto_rows(bits: NDArray[np.float32]) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-    """Yield the similarities of some molecules to all at a time."""
+    """Yield the similarities of the molecules to all, a block of rows at a time."""
     counts = bits.sum(axis=1)
     for start in range(0, len(bits), _ROWS_AT_ONCE):
         rows = slice(start, start + _ROWS_AT_ONCE)
@@ -67,8 +67,8 @@ def internal_diversity(
 ) -> list[Estimate]:
     """Return IntDiv of each power p: one minus the mean over molecules of (mean over all of similarity^p)^(1/p).
 
-    The similarity of a molecule to itself counts, as in MOSES. The interval is that of the first-order (jackknife)
-    expansion of the figure: what each molecule adds to it, resampled.
+    The similarity of a molecule to itself counts, as in MOSES. The interval resamples the influence of each molecule,
+    from the first-order (jackknife) expansion of the figure.
     """
     if not fingerprints:
         return [Estimate.unknown("there is no valid molecule") for _ in powers]
@@ -77,40 +77,40 @@ def internal_diversity(
         fingerprints = [fingerprints[place] for place in np.sort(drawn)]
     bits = bits_of(fingerprints)
     n = len(bits)
-    roots = np.zeros((len(powers), n))  # of each molecule, its mean similarity
-    pulls = np.zeros((len(powers), n))  # of each molecule, what it adds to the means of all
+    roots = np.zeros((len(powers), n))  # mean similarity of each molecule
+    pulls = np.zeros((len(powers), n))  # contribution of each molecule to the means of all
     for rows, similarity in _tanimoto_rows(bits):
         for index, power in enumerate(powers):
             raised = similarity if power == 1 else similarity**power
             means = raised.mean(axis=1, dtype=np.float64)
             roots[index, rows] = means ** (1 / power)
             pulls[index] += (means ** (1 / power - 1) / power).astype(np.float32) @ raised
-    found = []
+    estimates = []
     for index in range(len(powers)):
         value = 1 - float(roots[index].mean())
         influence = roots[index] + pulls[index] / n
-        # a sum of influences that is off by delta moves the figure by as much
+        # a sum of influences that is off by delta shifts the figure by delta
         offset = float(influence.mean()) - (1 - value)
         spread = mean(1 - (influence - offset))
-        found.append(Estimate(value, n, spread.low, spread.high))
-    return found
+        estimates.append(Estimate(value, n, spread.low, spread.high))
+    return estimates
 
 
-def packed(fingerprints: Iterable[ExplicitBitVect]) -> Words:
+def pack(fingerprints: Iterable[ExplicitBitVect]) -> Words:
     """Return fingerprints as rows of 64-bit words."""
     rows = [DataStructs.BitVectToBinaryText(fingerprint) for fingerprint in fingerprints]
     return np.frombuffer(b"".join(rows), dtype=np.uint64).reshape(len(rows), -1)
 
 
 class FingerprintSet:
-    """Fingerprints that others are compared with.
+    """Fingerprints for comparison.
 
-    They lie word by word, not molecule by molecule, so that bits are counted along long rows of memory.
+    The memory layout is word by word, not molecule by molecule, so that bits are counted along long rows.
 
     Parameters
     ----------
     rows : ndarray, shape (n_molecules, n_words)
-        As :func:`packed` returns them.
+        Fingerprints as :func:`pack` returns them.
     """
 
     def __init__(self, rows: Words) -> None:
@@ -118,23 +118,23 @@ class FingerprintSet:
         self._counts = _n_bits(self._words).astype(np.float64)
 
     def __len__(self) -> int:
-        """How many there are."""
+        """Return the number of fingerprints."""
         return len(self._counts)
 
     def similarities(self, fingerprint: Words, first: int | None = None) -> Floats:
-        """Return the Tanimoto similarities of a fingerprint to all, or to the ``first`` so many.
+        """Return the Tanimoto similarities of a fingerprint to all, or to the ``first`` n.
 
-        Two fingerprints without a bit are equal.
+        Two fingerprints without a bit have similarity 1.
         """
         counts = self._counts[:first]
-        found = np.ones(len(counts))
+        similarities = np.ones(len(counts))
         own = float(_n_bits(fingerprint[:, None])[0])
         for start in range(0, len(counts), _AT_ONCE):
             part = slice(start, min(start + _AT_ONCE, len(counts)))
             common = _n_bits(self._words[:, part] & fingerprint[:, None])
             total = counts[part] + (own - common)
-            np.divide(common, total, out=found[part], where=total > 0)
-        return found
+            np.divide(common, total, out=similarities[part], where=total > 0)
+        return similarities
 
     def nearest(self, fingerprint: Words) -> float:
         """Return the similarity to the nearest one (its mean over a set is the SNN of MOSES)."""
@@ -142,7 +142,7 @@ class FingerprintSet:
 
 
 def _n_bits(words: Words) -> NDArray[np.uint16]:
-    """Return how many bits are set in each column."""
+    """Return the number of set bits of each column."""
     if hasattr(np, "bitwise_count"):  # numpy 2
         counts: NDArray[np.uint16] = np.bitwise_count(words).sum(axis=0, dtype=np.uint16)
         return counts
@@ -151,25 +151,25 @@ def _n_bits(words: Words) -> NDArray[np.uint16]:
 
 
 def cosine_similarity(generated: Sequence[Collection[str]], reference: Mapping[str, int], what: str) -> Estimate:
-    """Return the cosine of how often parts (fragments, scaffolds) occur in two sets (MOSES: Frag, Scaf).
+    """Return the cosine of the counts of parts (fragments, scaffolds) in two sets (MOSES: Frag, Scaf).
 
     The interval is that of the first-order expansion over molecules, as for :func:`internal_diversity`.
 
     Parameters
     ----------
     generated : sequence of collections
-        The parts of each molecule; none for one that has none.
+        The parts of each molecule.
     reference : mapping
-        How often each part occurs in the reference set.
+        Count of each part in the reference set.
     what : str
-        What the parts are, for the reason if there is none.
+        Name of a part, for the reason if there is none.
     """
     counts = Counter(part for parts in generated for part in parts)
     if not counts or not reference:
         side = "reference set" if counts else "set"
         return Estimate.unknown(f"no molecule of the {side} has a {what}", len(generated))
     length = np.sqrt(float(sum(count * count for count in reference.values())))
-    # of each molecule: its share of the product with the reference, and of the squared length
+    # of each molecule: its part of the product with the reference, and of the squared length
     units = np.array(
         [
             (sum(reference.get(part, 0) for part in parts) / length, sum(counts[part] for part in parts))
@@ -201,11 +201,11 @@ class ChemNetDistance:
 
     def __call__(self, generated: Sequence[str], reference: Sequence[str]) -> float:
         """Return the distance of two sets of valid SMILES."""
-        with warnings.catch_warnings(), rdBase.BlockLogs():  # the package reads the SMILES again
+        with warnings.catch_warnings(), rdBase.BlockLogs():  # the package parses the SMILES again
             warnings.simplefilter("ignore", DeprecationWarning)  # names that numpy will drop
             try:
                 return float(self._distance(gen=list(generated), ref=list(reference)))
             except AttributeError as error:
                 raise MissingError(
-                    f"fcd_torch does not work with what is installed: {error}", hint='pip install "numpy==2.4.*"'
+                    f"fcd_torch does not work with the installed packages: {error}", hint='pip install "numpy==2.4.*"'
                 ) from error

@@ -1,4 +1,4 @@
-"""Scores of variants that ask no model, for figures to stand beside."""
+"""Scores of variants without a model, as baselines of figures."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ Floats = NDArray[np.float64]
 
 
 def mutation_scores(variants: Sequence[str], wild_type: str) -> Floats:
-    """Return minus the number of residues that differ; variants are as long as the wild type."""
+    """Return minus the number of substitutions; variants are as long as the wild type."""
     return np.array([-sum(a != b for a, b in zip(variant, wild_type, strict=True)) for variant in variants], np.float64)
 
 
 def blosum_scores(variants: Sequence[str], wild_type: str) -> Floats:
-    """Return the sum of BLOSUM62 over the residues that differ; variants are as long as the wild type."""
+    """Return the sum of BLOSUM62 over the substitutions; variants are as long as the wild type."""
     score = blosum62()
     return np.array(
         [sum(score[a, b] for a, b in zip(variant, wild_type, strict=True) if a != b) for variant in variants],

@@ -1,7 +1,7 @@
 """Protein editing as GGS measures it (Kirjner et al. 2024, arXiv 2307.00494): base pools, fitness, diversity, novelty.
 
-Distances are Levenshtein's. Fitness comes from an oracle and is scaled so that the table's lowest and highest measured
-values are 0 and 1.
+Distances are Levenshtein distances. An oracle predicts fitness, which is scaled so that the lowest and highest measured
+values of the table are 0 and 1.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from rapidfuzz.process import cdist
 
 from logos_cli.errors import InputError
 from logos_cli.evaluators.base import Estimate
-from logos_cli.evaluators.proteins.tables import checked_fitness
+from logos_cli.evaluators.proteins.tables import check_fitness
 from logos_cli.evaluators.statistics import N_RESAMPLES, SEED, estimate, mean
 
 Floats = NDArray[np.float64]
 Oracle = Callable[[Sequence[str]], Sequence[float]]
 
 N_SEQUENCES: Final = 128
-"""How many sequences a method hands in."""
+"""Number of designs of a method."""
 
 _TOP_PERCENTILE: Final = 99
 _AT_ONCE: Final = 2048
@@ -33,14 +33,14 @@ _AT_ONCE: Final = 2048
 
 @dataclass(frozen=True, slots=True)
 class Difficulty:
-    """Which variants of a table a method may start from.
+    """The variants of a table that a method may start from.
 
     Attributes
     ----------
     low, high : float
-        Percentiles of the measured fitness, both included.
+        Percentiles of the measured fitness, inclusive.
     gap : int
-        How many mutations it must be, at least, to any variant of the best percent.
+        Smallest number of mutations to any variant of the best percent.
     """
 
     low: float
@@ -55,15 +55,15 @@ class Pool(Enum):
     HARD = Difficulty(0, 30, 7)
 
 
-def distances(one: Sequence[str], other: Sequence[str], most: int | None = None) -> NDArray[np.int32]:
-    """Return the Levenshtein distances of two lists of sequences, shape (len(one), len(other)).
+def distances(first: Sequence[str], second: Sequence[str], most: int | None = None) -> NDArray[np.int32]:
+    """Return the Levenshtein distances of two lists of sequences, shape (len(first), len(second)).
 
     Parameters
     ----------
     most : int, optional
-        Distances above it are given as ``most + 1``, which saves time.
+        Larger distances become ``most + 1``, which saves time.
     """
-    return cdist(one, other, scorer=Levenshtein.distance, score_cutoff=most, dtype=np.int32, workers=1)
+    return cdist(first, second, scorer=Levenshtein.distance, score_cutoff=most, dtype=np.int32, workers=1)
 
 
 def nearest(sequences: Sequence[str], pool: Sequence[str], most: int | None = None) -> list[int]:
@@ -75,11 +75,11 @@ def nearest(sequences: Sequence[str], pool: Sequence[str], most: int | None = No
         If the pool is empty.
     """
     if not pool:
-        raise InputError("there is no sequence to be compared with")
-    found: list[int] = []
+        raise InputError("there is no sequence to compare with")
+    gaps: list[int] = []
     for start in range(0, len(sequences), _AT_ONCE):
-        found += distances(sequences[start : start + _AT_ONCE], pool, most).min(axis=1).tolist()
-    return found
+        gaps += distances(sequences[start : start + _AT_ONCE], pool, most).min(axis=1).tolist()
+    return gaps
 
 
 def base_pool(sequences: Sequence[str], fitness: Sequence[float] | Floats, difficulty: Difficulty) -> list[int]:
@@ -88,9 +88,9 @@ def base_pool(sequences: Sequence[str], fitness: Sequence[float] | Floats, diffi
     Raises
     ------
     InputError
-        If a fitness is not finite, or no variant is left.
+        If a fitness is not finite, or no variant qualifies.
     """
-    values = checked_fitness(fitness)
+    values = check_fitness(fitness)
     low, high, best = np.percentile(values, [difficulty.low, difficulty.high, _TOP_PERCENTILE])
     rows: list[int] = np.flatnonzero((values >= low) & (values <= high)).tolist()
     fittest = [sequences[row] for row in np.flatnonzero(values >= best).tolist()]
@@ -106,11 +106,11 @@ def base_pool(sequences: Sequence[str], fitness: Sequence[float] | Floats, diffi
 
 
 def diversity(sequences: Sequence[str]) -> Estimate:
-    """Return the mean distance of all pairs of different sequences; resampling leaves out a sequence with itself."""
+    """Return the mean distance of all pairs of distinct sequences; resampling ignores pairs of a sequence with itself."""
     unique = list(dict.fromkeys(sequences))
     n = len(unique)
     if n < 2:
-        return Estimate.unknown("diversity needs two different sequences", n)
+        return Estimate.unknown("diversity needs two distinct sequences", n)
     matrix = distances(unique, unique).astype(np.float64)
     counts = np.random.default_rng(SEED).multinomial(n, np.full(n, 1 / n), size=N_RESAMPLES).astype(np.float64)
     sums = np.einsum("ri,ij,rj->r", counts, matrix, counts, optimize=True)
@@ -121,11 +121,11 @@ def diversity(sequences: Sequence[str]) -> Estimate:
 
 def median(values: Sequence[float]) -> Estimate:
     """Return the median with its bootstrap interval."""
-    found = np.asarray(values, dtype=np.float64)
-    if not len(found):
-        return Estimate.unknown("there is no unit to measure on")
-    drawn = np.random.default_rng(SEED).integers(len(found), size=(N_RESAMPLES, len(found)))
-    return estimate(float(np.median(found)), np.median(found[drawn], axis=1), len(found))
+    units = np.asarray(values, dtype=np.float64)
+    if not len(units):
+        return Estimate.unknown("there is no value")
+    drawn = np.random.default_rng(SEED).integers(len(units), size=(N_RESAMPLES, len(units)))
+    return estimate(float(np.median(units)), np.median(units[drawn], axis=1), len(units))
 
 
 def editing_figures(
@@ -161,7 +161,7 @@ def editing_figures(
         If the oracle gives another number of values, or none that is finite, or the table has one value only.
     """
     best = list(dict.fromkeys(sequences))[:n_sequences]
-    values = checked_fitness(measured)
+    values = check_fitness(measured)
     low, high = float(values.min()), float(values.max())
     if high == low:
         raise InputError("all measured values are equal: there is no scale for the fitness")

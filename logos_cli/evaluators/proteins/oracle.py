@@ -1,8 +1,8 @@
-"""Fitness of designed variants by a regression that is trained on the measured ones.
+"""Fitness of designed variants, predicted by a regression on measured variants.
 
-The published oracles of GFP and AAV are convolutional networks whose weights are not used here: figures by this oracle
-must be labelled so. It adds up an effect for each residue at each place, and corrects the sum by a network of two
-hidden layers that reads the same residues; both are trained together, from one seed.
+The published oracles of GFP and AAV are convolutional networks whose weights are not used here: :data:`LABEL` marks
+figures of this oracle. It adds up an effect for each residue at each position, and corrects the sum by a network with
+two hidden layers on the same residues. Both are trained together, from one seed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from logos_cli.errors import InputError
 from logos_cli.evaluators.base import Estimate
-from logos_cli.evaluators.proteins.tables import checked_fitness
+from logos_cli.evaluators.proteins.tables import check_fitness
 from logos_cli.evaluators.statistics import spearman
 
 if TYPE_CHECKING:
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 LABEL: Final = "own oracle: one-hot regression trained on the table"
-"""What figures by this oracle say of themselves."""
+"""Label of figures of this oracle."""
 
 _LETTERS: Final = "ACDEFGHIKLMNPQRSTVWY"
-_N_LETTERS: Final = len(_LETTERS) + 1  # and one for all others
+_N_LETTERS: Final = len(_LETTERS) + 1  # and one column for all others
 _N_AT_ONCE: Final = 8192
 
 
 @dataclass(frozen=True, slots=True)
 class OracleOptions:
-    """How an oracle is trained."""
+    """Options of the training of an oracle."""
 
     n_hidden: int = 32
     n_epochs: int = 6
@@ -48,14 +48,14 @@ class OracleOptions:
 
 @dataclass(slots=True)
 class FitnessOracle:
-    """A trained oracle; :func:`train_oracle` makes one.
+    """A trained oracle; :func:`train_oracle` returns one.
 
     Attributes
     ----------
     length : int
-        Residues of every sequence that it reads.
+        Number of residues of every sequence.
     held_out : Estimate
-        Spearman correlation of predicted and measured values of variants that it was not trained on.
+        Spearman correlation of predicted and measured values of held-out variants.
     """
 
     length: int
@@ -70,9 +70,9 @@ class FitnessOracle:
         Raises
         ------
         InputError
-            If one is not as long as those of the table.
+            If a sequence differs in length from those of the table.
         """
-        scaled = _predicted(self._network, tokens(sequences, self.length))
+        scaled = _predict(self._network, tokens(sequences, self.length))
         values: list[float] = (scaled * self._deviation + self._mean).tolist()
         return values
 
@@ -83,13 +83,13 @@ def tokens(sequences: Sequence[str], length: int) -> NDArray[np.int64]:
     Raises
     ------
     InputError
-        If a sequence is not of this length.
+        If a sequence has another length.
     """
     for number, sequence in enumerate(sequences, 1):
         if len(sequence) != length:
             raise InputError(
-                f"sequence {number} has {len(sequence):,} residues, those of the oracle's table {length:,}",
-                hint="the oracle knows substitutions only, no insertions and deletions",
+                f"sequence {number} has {len(sequence):,} residues, the sequences of the oracle's table have {length:,}",
+                hint="the oracle supports substitutions only, no insertions or deletions",
             )
     known = np.full(256, _N_LETTERS - 1, dtype=np.int64)
     known[np.frombuffer(_LETTERS.encode(), np.uint8)] = np.arange(len(_LETTERS))
@@ -105,10 +105,10 @@ def train_oracle(
     Raises
     ------
     InputError
-        If a fitness is not finite, all are equal, or the sequences differ in length.
+        If a fitness is not finite, all values are equal, or the sequences differ in length.
     """
     options = options or OracleOptions()
-    measured = checked_fitness(fitness)
+    measured = check_fitness(fitness)
     if len(sequences) != len(measured):
         raise InputError(f"there are {len(sequences):,} sequences and {len(measured):,} measured values")
     rows = tokens(sequences, len(sequences[0]))
@@ -119,12 +119,12 @@ def train_oracle(
     if deviation == 0.0:
         raise InputError("all measured values are equal: there is nothing to learn")
     network = _train(rows[trained], (measured[trained] - mean) / deviation, options)
-    held_out = spearman(_predicted(network, rows[aside]), measured[aside])
+    held_out = spearman(_predict(network, rows[aside]), measured[aside])
     return FitnessOracle(len(sequences[0]), held_out, network, mean, deviation)
 
 
 class _Network:
-    """The sum of single effects, and a network that corrects it."""
+    """The sum of single effects and a network that corrects it."""
 
     def __init__(self, n_columns: int, options: OracleOptions) -> None:
         import torch
@@ -148,7 +148,7 @@ class _Network:
 
     @property
     def parameters(self) -> list[torch.nn.Parameter]:
-        """What is trained."""
+        """Parameters to train."""
         modules = (self.effects, self.hidden, self.correction)
         return [parameter for module in modules for parameter in module.parameters()]
 
@@ -156,29 +156,29 @@ class _Network:
 def _train(rows: NDArray[np.int64], targets: Floats, options: OracleOptions) -> _Network:
     import torch
 
-    columns, wanted = torch.from_numpy(rows), torch.from_numpy(targets).float()
+    columns, values = torch.from_numpy(rows), torch.from_numpy(targets).float()
     network = _Network(_N_LETTERS * rows.shape[1], options)
     n_steps = options.n_epochs * -(-len(rows) // options.batch_size)
     optimizer = torch.optim.AdamW(network.parameters, lr=options.learning_rate, weight_decay=options.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, options.learning_rate, total_steps=n_steps)
     shuffle = torch.Generator().manual_seed(options.seed)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(options.seed)  # of dropout
+        torch.manual_seed(options.seed)  # seeds dropout
         network.correction.train()
         for _ in range(options.n_epochs):
             order = torch.randperm(len(rows), generator=shuffle)
             for start in range(0, len(rows), options.batch_size):
-                chosen = order[start : start + options.batch_size]
-                loss = (network(columns[chosen]) - wanted[chosen]).square().mean()
+                batch = order[start : start + options.batch_size]
+                loss = (network(columns[batch]) - values[batch]).square().mean()
                 optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
+                torch.autograd.backward(loss)
                 optimizer.step()
                 schedule.step()
     network.correction.eval()
     return network
 
 
-def _predicted(network: _Network, rows: NDArray[np.int64]) -> Floats:
+def _predict(network: _Network, rows: NDArray[np.int64]) -> Floats:
     import torch
 
     with torch.inference_mode():

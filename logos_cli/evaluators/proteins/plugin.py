@@ -1,4 +1,4 @@
-"""Proteins: what follows from the residues, and how far designs are from a base pool and from each other."""
+"""Proteins: properties of the sequence, and distances of designs to a base pool and to each other."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _MOST_PAIRED = 1000
 
 
 class ProteinEvaluator(Evaluator):
-    """Sequence properties, and the set figures of protein editing that ask no oracle."""
+    """Sequence properties, and the figures of protein editing that need no oracle."""
 
     name = "proteins"
     help = "Proteins: length, mass, charge, hydropathy; diversity and novelty of designs."
     forms = frozenset((Form.PROTEIN,))
     metrics = (
-        Metric("n_residues", "How many residues the chain has."),
+        Metric("n_residues", "Number of residues of the chain."),
         Metric(
             "protein_mass", "Average mass of the unmodified chain.", "Da", source="average isotopic masses of residues"
         ),
@@ -35,7 +35,7 @@ class ProteinEvaluator(Evaluator):
         Metric("isoelectric_point", "pH at which the unfolded chain has no net charge.", source=_PKA),
         Metric(
             "distance_to_reference",
-            "Levenshtein distance to the nearest sequence of the reference set: novelty, where that is the base pool.",
+            "Levenshtein distance to the nearest sequence of the reference set; novelty, if that is the base pool.",
             "residues",
             source=_GGS,
             needs=_REFERENCE,
@@ -44,14 +44,14 @@ class ProteinEvaluator(Evaluator):
     summary_metrics = (
         Metric(
             "protein_diversity",
-            f"Mean Levenshtein distance of all pairs of different sequences, of the first {_MOST_PAIRED:,} of them.",
+            f"Mean Levenshtein distance of all pairs of distinct sequences, among the first {_MOST_PAIRED:,}.",
             "residues",
             "higher",
             source=_GGS,
         ),
         Metric(
             "protein_novelty_median",
-            "Median of distance_to_reference over different sequences.",
+            "Median of distance_to_reference over distinct sequences.",
             "residues",
             "higher",
             source=_GGS,
@@ -61,8 +61,8 @@ class ProteinEvaluator(Evaluator):
 
     def prepare(self, wanted: Collection[str], context: Context) -> None:
         """Read the reference set."""
-        asked = {metric.name for metric in (*self.metrics, *self.summary_metrics) if metric.needs}
-        if context.reference is not None and not asked.isdisjoint(wanted):
+        needy = {metric.name for metric in (*self.metrics, *self.summary_metrics) if metric.needs}
+        if context.reference is not None and not needy.isdisjoint(wanted):
             _pool(context.reference)
 
     def score(self, subject: Subject, wanted: Collection[str], context: Context) -> Values:
@@ -70,37 +70,37 @@ class ProteinEvaluator(Evaluator):
         return self.score_batch([subject], wanted, context)[0]
 
     def score_batch(self, subjects: Sequence[Subject], wanted: Collection[str], context: Context) -> list[Values]:
-        """Return the values of several chains, compared with the reference set together."""
-        found = [_properties(subject) for subject in subjects]
+        """Return the values of several chains, with one comparison of all with the reference set."""
+        properties = [_properties(subject) for subject in subjects]
         if context.reference is None or "distance_to_reference" not in wanted:
-            return found
+            return properties
         chains = [
             (values, subject.item.sequence)
-            for values, subject in zip(found, subjects, strict=True)
+            for values, subject in zip(properties, subjects, strict=True)
             if isinstance(subject.item, Protein)
         ]
         gaps = _distances(tuple(sequence for _, sequence in chains), context.reference)
         for (values, _), gap in zip(chains, gaps, strict=True):
             values["distance_to_reference"] = gap
-        return found
+        return properties
 
-    def observe(self, subject: Subject, context: Context) -> str | None:  # noqa: ARG002
+    def observe(self, subject: Subject, _context: Context) -> str | None:
         """Return the sequence."""
         return subject.item.sequence if isinstance(subject.item, Protein) else None
 
     def summarise(
         self, observations: Iterable[str], wanted: Collection[str], context: Context
     ) -> Mapping[str, Estimate]:
-        """Return diversity and novelty of the different sequences."""
+        """Return diversity and novelty of the distinct sequences."""
         from logos_cli.evaluators.proteins.editing import diversity, median
 
         unique = tuple(dict.fromkeys(observations))
-        found: dict[str, Estimate] = {}
+        figures: dict[str, Estimate] = {}
         if "protein_diversity" in wanted:
-            found["protein_diversity"] = diversity(unique[:_MOST_PAIRED])
+            figures["protein_diversity"] = diversity(unique[:_MOST_PAIRED])
         if context.reference is not None and "protein_novelty_median" in wanted:
-            found["protein_novelty_median"] = median(_distances(unique, context.reference))
-        return found
+            figures["protein_novelty_median"] = median(_distances(unique, context.reference))
+        return figures
 
 
 def _properties(subject: Subject) -> Values:
@@ -121,12 +121,12 @@ def _properties(subject: Subject) -> Values:
 
 @lru_cache(4)
 def _pool(reference: ReferenceSet) -> tuple[str, ...]:
-    """Return the different sequences of a reference set.
+    """Return the distinct sequences of a reference set.
 
     Raises
     ------
     InputError
-        If it holds no proteins.
+        If it has no proteins.
     """
     return tuple(dict.fromkeys(protein.sequence for protein in reference.objects(Protein)))
 

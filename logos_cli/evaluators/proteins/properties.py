@@ -1,4 +1,4 @@
-"""Properties that follow from a protein's residues alone, by published formulas."""
+"""Properties of a protein sequence by published formulas."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _MASSES_DALTON: Final = {
     "W": 186.2099,
     "Y": 163.1733,
 }
-"""Average masses of residues: amino acid less water."""
+"""Average masses of residues: amino acid minus water."""
 
 _HYDROPATHY: Final = {
     "A": 1.8,
@@ -63,7 +63,7 @@ _PKA_NEGATIVE: Final = {"D": 4.05, "E": 4.45, "C": 9.0, "Y": 10.0}
 _PKA_N_TERMINUS: Final = {"A": 7.59, "M": 7.0, "S": 6.93, "P": 8.36, "T": 6.82, "V": 7.44, "E": 7.7}
 _PKA_C_TERMINUS: Final = {"D": 4.55, "E": 4.75}
 _PKA_TERMINI: Final = (7.5, 3.55)
-"""Bjellqvist et al. 1994 (10.1002/elps.1150150171), those of ExPASy's ProtParam."""
+"""Bjellqvist et al. 1994 (10.1002/elps.1150150171), as in ExPASy's ProtParam."""
 
 _LOWEST_PH, _HIGHEST_PH = 0.0, 14.0
 
@@ -72,7 +72,7 @@ def molecular_weight(sequence: str) -> float | Unavailable:
     """Return the average mass of a chain in Da, without modifications and disulfide bonds."""
     counts = Counter(sequence)
     if unknown := sorted(counts.keys() - _MASSES_DALTON.keys()):
-        return Unavailable(f"there is no mass for residue {unknown[0]}")
+        return Unavailable(f"the mass of residue {unknown[0]} is unknown")
     return _WATER_DALTON + sum(_MASSES_DALTON[letter] * count for letter, count in counts.items())
 
 
@@ -80,12 +80,12 @@ def gravy(sequence: str) -> float | Unavailable:
     """Return the mean hydropathy of the residues (Kyte and Doolittle)."""
     counts = Counter(sequence)
     if unknown := sorted(counts.keys() - _HYDROPATHY.keys()):
-        return Unavailable(f"there is no hydropathy for residue {unknown[0]}")
+        return Unavailable(f"the hydropathy of residue {unknown[0]} is unknown")
     return sum(_HYDROPATHY[letter] * count for letter, count in counts.items()) / len(sequence)
 
 
 def charge(sequence: str, ph: float = 7.0) -> float:
-    """Return the net charge of an unfolded chain at a pH, by Henderson and Hasselbalch."""
+    """Return the net charge of an unfolded chain at a pH, after Henderson and Hasselbalch."""
     counts = Counter(sequence)
     first, last = _PKA_TERMINI
     positive = [(_PKA_N_TERMINUS.get(sequence[0], first), 1)]

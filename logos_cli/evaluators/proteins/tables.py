@@ -1,6 +1,6 @@
-"""Measured fitness of protein variants: tables that are checked, and how well scores rank them.
+"""Measured fitness of protein variants: checked tables, and how well scores rank them.
 
-NDCG and top recall are those of ProteinGym (Notin et al. 2023): both look at the best tenth.
+NDCG and top recall are those of ProteinGym (Notin et al. 2023): both use the best tenth.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ Floats = NDArray[np.float64]
 TOP_SHARE: Final = 0.1
 
 
-def checked_fitness(values: Iterable[float], source: str | None = None) -> Floats:
+def check_fitness(values: Iterable[float], source: str | None = None) -> Floats:
     """Return measured values as an array.
 
     Raises
     ------
     InputError
-        If one is not a finite number (says which row), or there is none.
+        If a value is not a finite number (the message names the rows), or there is none.
     """
-    found = np.asarray(list(values), dtype=np.float64)
-    if not len(found):
+    fitness = np.asarray(list(values), dtype=np.float64)
+    if not len(fitness):
         raise InputError("the fitness table has no rows", source=source)
-    bad = np.flatnonzero(~np.isfinite(found))
+    bad = np.flatnonzero(~np.isfinite(fitness))
     if len(bad):
         rows = ", ".join(str(row + 1) for row in bad[:5])
         more = f" and {len(bad) - 5:,} more" if len(bad) > 5 else ""
         raise InputError(
             f"the fitness of row {rows}{more} is not a finite number",
             source=source,
-            hint="leave out variants that were not measured",
+            hint="remove variants without a measured value",
         )
-    return found
+    return fitness
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class RankQuality:
     spearman : Estimate
         Rank correlation.
     ndcg : Estimate
-        Normalised discounted cumulative gain of the best-scored tenth, gains being values scaled to 0 to 1.
+        Normalised discounted cumulative gain of the best-scored tenth; gains are values scaled to 0 to 1.
     top_recall : Estimate
         Share of the fittest tenth that is in the best-scored tenth.
     """
@@ -70,9 +70,9 @@ def rank_quality(scores: Sequence[float] | Floats, fitness: Sequence[float] | Fl
     Raises
     ------
     InputError
-        If a score or a fitness is not finite, or there are not as many of one as of the other.
+        If a score or a fitness is not finite, or their numbers differ.
     """
-    truth = checked_fitness(fitness)
+    truth = check_fitness(fitness)
     guess = np.asarray(scores, dtype=np.float64)
     if guess.shape != truth.shape:
         raise InputError(f"there are {len(guess):,} scores for {len(truth):,} measured variants")
@@ -85,15 +85,15 @@ def rank_quality(scores: Sequence[float] | Floats, fitness: Sequence[float] | Fl
         return RankQuality(spearman(guess, truth), few, few)
     rng = np.random.default_rng(SEED)
     drawn = [rng.integers(n, size=n) for _ in range(N_RESAMPLES)]
-    found = [
+    ndcg_and_recall = [
         estimate(function(guess, truth), [function(guess[rows], truth[rows]) for rows in drawn], n)
         for function in (ndcg, top_recall)
     ]
-    return RankQuality(spearman(guess, truth), *found)
+    return RankQuality(spearman(guess, truth), *ndcg_and_recall)
 
 
 def ndcg(scores: Floats, fitness: Floats, share: float = TOP_SHARE) -> float:
-    """Return the normalised discounted cumulative gain of the best-scored part; NaN if all are equally fit."""
+    """Return the normalised discounted cumulative gain of the best-scored part; NaN if all values are equal."""
     low, high = float(fitness.min()), float(fitness.max())
     if high == low:
         return math.nan
@@ -106,7 +106,7 @@ def ndcg(scores: Floats, fitness: Floats, share: float = TOP_SHARE) -> float:
 
 
 def top_recall(scores: Floats, fitness: Floats, share: float = TOP_SHARE) -> float:
-    """Return the share of the fittest part that is in the best-scored part; both take ties in."""
+    """Return the share of the fittest part that is in the best-scored part; both include ties."""
     fittest = fitness >= np.percentile(fitness, 100 * (1 - share))
     best = scores >= np.percentile(scores, 100 * (1 - share))
     return float((fittest & best).sum() / fittest.sum())

@@ -1,4 +1,4 @@
-"""The product that the run's language model finds likeliest for given reactants."""
+"""Likeliest products of given reactants under the language model of the run."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _MOST_TOKENS = 500
 
 
 def products_of(reactants: Sequence[tuple[str, ...]], load: LoadOptions, backend: str) -> list[str | LogosError]:
-    """Predict the product of each set of reactants, token by token the likeliest that the grammar permits.
+    """Predict the product of each set of reactants greedily, under the grammar.
 
     Parameters
     ----------
     reactants : sequence of tuple of str
-        SMILES.
+        SMILES of each set.
 
     Returns
     -------
     list of str or LogosError
-        SMILES as the model writes them; why there is none.
+        SMILES as the model writes them, or the reason why there is none.
     """
     from logos_cli.engine.sampler import Sampling
     from logos_cli.engine.start import engine_of, likelihood_of
@@ -35,41 +35,41 @@ def products_of(reactants: Sequence[tuple[str, ...]], load: LoadOptions, backend
     likelihood = likelihood_of(load, backend)
     model = likelihood.model
     sampling = Sampling(max_new_tokens=_MOST_TOKENS)
-    found: list[str | LogosError] = [LogosError("") for _ in reactants]
+    products: list[str | LogosError] = [LogosError("") for _ in reactants]
     requests: list[Request] = []
     places: list[int] = []
-    for place, each in enumerate(reactants):
-        request = _request(each, model.tokenizer, str(place))
+    for place, molecules in enumerate(reactants):
+        request = _request(molecules, model.tokenizer, str(place))
         if len(request.prompt) >= likelihood.context_tokens:
-            found[place] = LogosError(
-                f"the reactants have {len(request.prompt)} tokens; the model reads {likelihood.context_tokens}"
+            products[place] = LogosError(
+                f"the reactants have {len(request.prompt)} tokens; the model reads at most {likelihood.context_tokens}"
             )
         else:
             requests.append(request)
             places.append(place)
     if not requests:
-        return found
+        return products
     engine = engine_of(model, sampling, batch_size=min(_BATCH_SIZE, len(requests)), seed=0)
     for completion in engine.run(requests):
         place = places[completion.index]
         text = model.tokenizer.decode([*completion.request.prompt, *completion.tokens])
         try:
-            found[place] = parse(text, Form.REACTION).right[0].payload
+            products[place] = parse(text, Form.REACTION).right[0].payload
         except LogosError as error:
-            found[place] = LogosError(f"no product is predicted: {error.message}")
-    return found
+            products[place] = LogosError(f"the model predicts no product: {error.message}")
+    return products
 
 
 def _request(reactants: tuple[str, ...], tokenizer: Tokenizer, id: str) -> Request:
     from logos_cli.engine.scheduler import Request
     from logos_cli.tasks.reactions.reactant_sets import after_reactants
 
-    asked = after_reactants(reactants)
+    sentence = after_reactants(reactants)
     return Request(
         id,
-        tuple(tokenizer.encode(asked.text)),
-        grammar=asked.grammar,
-        given=asked.text[asked.given_from :],
-        end=tokenizer.tag_ids[asked.end] if asked.end else None,
+        tuple(tokenizer.encode(sentence.text)),
+        grammar=sentence.grammar,
+        given=sentence.text[sentence.given_from :],
+        end=tokenizer.tag_ids[sentence.end] if sentence.end else None,
         greedy=True,
     )

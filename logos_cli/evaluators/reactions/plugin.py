@@ -1,4 +1,4 @@
-"""Reactions and retrosyntheses: validity, atoms of both sides, and the rank of the right answer."""
+"""Reactions and retrosyntheses: validity, atom balance, and the rank of the right answer."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def _top_metrics() -> Iterable[Metric]:
     for k in _TOPS:
         yield Metric(
             f"top_{k}",
-            f"Share of the right answers that are among the first {k} proposals: the same multiset of molecules, "
-            "canonical and isomeric, atom maps cleared, repeats removed, ranked by frequency and then likelihood "
-            "unless the records are ranked.",
+            f"Share of the right answers that are among the first {k} proposals. Answers are multisets of canonical "
+            "isomeric SMILES without atom maps; proposals are distinct, in the order of the records' ranks, or else by "
+            "frequency and then likelihood.",
             better="higher",
             source=_USPTO,
             needs=_TRUTH,
@@ -38,7 +38,7 @@ def _top_metrics() -> Iterable[Metric]:
     for k in _TOPS:
         yield Metric(
             f"top_{k}_max_frag",
-            f"As top_{k}, but only the molecule with the most heavy atoms must be right.",
+            f"As top_{k}, comparing only the molecule with the most heavy atoms.",
             better="higher",
             source=_MAX_FRAG,
             needs=_TRUTH,
@@ -46,8 +46,8 @@ def _top_metrics() -> Iterable[Metric]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
-    """What the figures of a set need to know of one record."""
+class _Observation:
+    """The part of a record that the figures of a set need."""
 
     form: Form
     prompt: Answer | None
@@ -56,7 +56,7 @@ class _Seen:
 
 
 class ReactionEvaluator(Evaluator):
-    """Proposals are grouped by what they answer; each right answer of a prompt that was asked is one unit."""
+    """Groups proposals by their prompt; each right answer of a prompt is one unit."""
 
     name = "reactions"
     help = "Reactions: validity, atom balance, Top-k accuracy, round trip."
@@ -65,28 +65,30 @@ class ReactionEvaluator(Evaluator):
         Metric("reaction_valid", "RDKit accepts every molecule of the answer.", better="higher", source="RDKit"),
         Metric(
             "balanced",
-            "The reactants have all heavy atoms of the product, which is not itself among them.",
+            "The reactants have all heavy atoms of the product, and the product is not among them.",
             better="higher",
             source="counts of heavy atoms by element",
         ),
         Metric(
             "atom_economy",
-            "Mass of the product over the mass of all reactants.",
+            "Mass of the product in percent of the mass of all reactants.",
             "%",
             "higher",
             source="Trost 1991 (10.1126/science.1962206)",
         ),
-        Metric("exact_match", "The answer is a right one, as for top_1.", better="higher", source=_USPTO, needs=_TRUTH),
+        Metric(
+            "exact_match", "The answer is a right answer, as for top_1.", better="higher", source=_USPTO, needs=_TRUTH
+        ),
         Metric(
             "max_frag_match",
-            "The largest molecule of the answer is that of a right one.",
+            "The largest molecule of the answer is that of a right answer.",
             better="higher",
             source=_MAX_FRAG,
             needs=_TRUTH,
         ),
         Metric(
             "round_trip",
-            "The product that the model (--model) finds likeliest for the proposed reactants is the prompt's.",
+            "The likeliest product of the proposed reactants under the model (--model) is that of the prompt.",
             better="higher",
             source=_ROUND_TRIP,
             needs=(Need.MODEL,),
@@ -96,25 +98,25 @@ class ReactionEvaluator(Evaluator):
         *_top_metrics(),
         Metric(
             "truth_asked",
-            "Share of the right answers whose prompt is among the records; Top-k is of these.",
+            "Share of the right answers whose prompt is among the records; Top-k counts only these.",
             needs=_TRUTH,
         ),
         Metric(
             "readable_rate",
-            "Share of all answers, malformed ones too, whose molecules RDKit accepts.",
+            "Share of all answers, malformed ones included, with molecules that RDKit accepts.",
             better="higher",
             source="RDKit",
         ),
         Metric(
             "round_trip_rate",
-            "Share of the proposals whose predicted product is the prompt's, of those with a prediction: by the metric "
-            "round_trip, or brought along (`logos generate retrosynthesis --round-trip`).",
+            "Share of the proposals with a predicted product whose product is that of the prompt. The prediction is the "
+            "metric round_trip, or in the records (`logos generate retrosynthesis --round-trip`).",
             better="higher",
             source=_ROUND_TRIP,
         ),
         Metric(
             "round_trip_coverage",
-            "Share of the prompts that one such proposal leads back to.",
+            "Share of the prompts with a proposal whose predicted product is that of the prompt.",
             better="higher",
             source=_ROUND_TRIP,
         ),
@@ -124,7 +126,7 @@ class ReactionEvaluator(Evaluator):
         self._confirmed: dict[str, bool] = {}
 
     def prepare(self, wanted: Collection[str], context: Context) -> None:
-        """Read the right answers and the model."""
+        """Read the right answers and load the model."""
         self._confirmed.clear()
         if "round_trip" in wanted:
             context.likelihood()
@@ -134,7 +136,7 @@ class ReactionEvaluator(Evaluator):
             _right_answers(context.truth)
 
     def score(self, subject: Subject, wanted: Collection[str], context: Context) -> Values:
-        """Return what can be said of one proposal."""
+        """Return the values of one proposal."""
         form, item = subject.form, subject.item
         if not isinstance(item, Reaction) or form is None:
             return {}
@@ -145,24 +147,24 @@ class ReactionEvaluator(Evaluator):
             answer = canonical_answer(answered)
         except LogosError as error:
             invalid = Unavailable(error.message)
-            none = dict.fromkeys(("balanced", "atom_economy"), invalid)
-            return {"reaction_valid": False, **none, "exact_match": False, "max_frag_match": False}
+            atoms = dict.fromkeys(("balanced", "atom_economy"), invalid)
+            return {"reaction_valid": False, **atoms, "exact_match": False, "max_frag_match": False}
         values: Values = {"reaction_valid": True, **_atoms(item, wanted)}
         if context.truth is not None and not {"exact_match", "max_frag_match"}.isdisjoint(wanted):
             values |= _matches(answer, _right_answers(context.truth)[form].get(canonical_answer(given)))
         return values
 
     def score_batch(self, subjects: Sequence[Subject], wanted: Collection[str], context: Context) -> list[Values]:
-        """Return what can be said of proposals; their products are predicted together."""
-        found = [self.score(subject, wanted, context) for subject in subjects]
+        """Return the values of several proposals; the model predicts their products in one batch."""
+        rows = [self.score(subject, wanted, context) for subject in subjects]
         if "round_trip" in wanted:
-            for subject, values, told in zip(subjects, found, _round_trips(subjects, context), strict=True):
-                values["round_trip"] = told
-                if isinstance(told, bool):
-                    self._confirmed[subject.record.text] = told
-        return found
+            for subject, values, confirmed in zip(subjects, rows, _round_trips(subjects, context), strict=True):
+                values["round_trip"] = confirmed
+                if isinstance(confirmed, bool):
+                    self._confirmed[subject.record.text] = confirmed
+        return rows
 
-    def observe(self, subject: Subject, context: Context) -> _Seen | None:  # noqa: ARG002
+    def observe(self, subject: Subject, _context: Context) -> _Observation | None:
         """Return prompt and answer."""
         form, record = subject.form, subject.record
         if form is None:
@@ -177,24 +179,24 @@ class ReactionEvaluator(Evaluator):
                 answer = None
         proposal = Proposal(answer, record.sample.get("logp"), _score(record.scores, "rank"))
         round_trip = self._confirmed.get(record.text, _score(record.scores, "round_trip"))
-        return _Seen(form, prompt_of(record.text, form), proposal, round_trip)
+        return _Observation(form, prompt_of(record.text, form), proposal, round_trip)
 
     def summarise(
-        self, observations: Iterable[_Seen], wanted: Collection[str], context: Context
+        self, observations: Iterable[_Observation], wanted: Collection[str], context: Context
     ) -> Mapping[str, Estimate]:
         """Return Top-k and the rates of all proposals."""
         from logos_cli.evaluators.statistics import share
 
-        seen = list(observations)
-        found = {"readable_rate": share(each.proposal.answer is not None for each in seen)}
-        found |= _round_trip(seen)
+        observed = list(observations)
+        figures = {"readable_rate": share(each.proposal.answer is not None for each in observed)}
+        figures |= _round_trip_rates(observed)
         if context.truth is not None:
-            found |= _tops(seen, context.truth)
-        return {name: figure for name, figure in found.items() if name in wanted}
+            figures |= _top_rates(observed, context.truth)
+        return {name: figure for name, figure in figures.items() if name in wanted}
 
 
 def _score(scores: Mapping[str, Any], name: str) -> Any:
-    """Return the value of a score that the record brings, None if it has none."""
+    """Return the value of a score of the record; None without one."""
     score = scores.get(name)
     return score.get("value") if isinstance(score, Mapping) else None
 
@@ -217,65 +219,66 @@ def _matches(answer: Answer, right: Collection[Answer] | None) -> Values:
     from logos_cli.evaluators.reactions.ranking import largest_molecule
 
     if right is None:
-        unknown = Unavailable("the right answers have none to this prompt")
+        unknown = Unavailable("there is no right answer for this prompt")
         return {"exact_match": unknown, "max_frag_match": unknown}
     largest = largest_molecule(answer)
     return {"exact_match": answer in right, "max_frag_match": any(largest == largest_molecule(each) for each in right)}
 
 
 def _round_trips(subjects: Sequence[Subject], context: Context) -> list[bool | Unavailable]:
-    """Say whether the model predicts each product from its proposed reactants; each set is asked about once."""
+    """Return whether the model predicts each product from its proposed reactants; it predicts each set once."""
     from logos_cli.evaluators.reactions.forward_model import products_of
     from logos_cli.evaluators.reactions.ranking import canonical_answer
 
-    found: list[bool | Unavailable] = [Unavailable("a round trip is that of a retrosynthesis") for _ in subjects]
-    asked: dict[Answer, list[tuple[int, Answer]]] = defaultdict(list)
+    results: list[bool | Unavailable] = [Unavailable("only a retrosynthesis has a round trip") for _ in subjects]
+    proposals: dict[Answer, list[tuple[int, Answer]]] = defaultdict(list)
     for place, subject in enumerate(subjects):
         if subject.form is Form.RETROSYNTHESIS and isinstance(subject.item, Reaction):
             try:
                 product = canonical_answer((subject.item.product,))
-                asked[canonical_answer(subject.item.reactants)].append((place, product))
+                proposals[canonical_answer(subject.item.reactants)].append((place, product))
             except LogosError as error:
-                found[place] = Unavailable(error.message)
-    for predicted, pairs in zip(products_of(list(asked), context.load, context.backend), asked.values(), strict=True):
+                results[place] = Unavailable(error.message)
+    products = products_of(list(proposals), context.load, context.backend)
+    for predicted, pairs in zip(products, proposals.values(), strict=True):
         for place, product in pairs:
             if isinstance(predicted, LogosError):
-                found[place] = Unavailable(predicted.message)
+                results[place] = Unavailable(predicted.message)
                 continue
             try:
-                found[place] = canonical_answer((predicted,)) == product
+                results[place] = canonical_answer((predicted,)) == product
             except LogosError:
-                found[place] = False
-    return found
+                results[place] = False
+    return results
 
 
 @lru_cache(4)
 def _right_answers(truth: ReferenceSet) -> dict[Form, dict[Answer, list[Answer]]]:
-    """Return the right answers by direction and prompt; reactions that RDKit rejects are left out."""
+    """Return the right answers by direction and prompt, without reactions that RDKit rejects."""
     from logos_cli.evaluators.reactions.ranking import canonical_answer
 
-    found: dict[Form, dict[Answer, list[Answer]]] = {form: defaultdict(list) for form in ReactionEvaluator.forms}
+    right: dict[Form, dict[Answer, list[Answer]]] = {form: defaultdict(list) for form in ReactionEvaluator.forms}
     for reaction in truth.objects(Reaction):
         try:
             reactants, product = canonical_answer(reaction.reactants), canonical_answer((reaction.product,))
         except LogosError:
             continue
-        found[Form.REACTION][reactants].append(product)
-        found[Form.RETROSYNTHESIS][product].append(reactants)
-    return {form: dict(answers) for form, answers in found.items()}
+        right[Form.REACTION][reactants].append(product)
+        right[Form.RETROSYNTHESIS][product].append(reactants)
+    return {form: dict(answers) for form, answers in right.items()}
 
 
-def _tops(seen: list[_Seen], truth: ReferenceSet) -> dict[str, Estimate]:
+def _top_rates(observed: list[_Observation], truth: ReferenceSet) -> dict[str, Estimate]:
     from logos_cli.evaluators.reactions.ranking import max_frag_rank, rank_of, ranked_answers, top_k
     from logos_cli.evaluators.statistics import share
 
     names = [f"top_{k}{kind}" for kind in ("", "_max_frag") for k in _TOPS]
-    forms = {each.form for each in seen}
+    forms = {each.form for each in observed}
     if len(forms) > 1:
-        mixed = Estimate.unknown("both directions are mixed; score reactions and retrosyntheses apart")
+        mixed = Estimate.unknown("the records mix both directions; score reactions and retrosyntheses separately")
         return dict.fromkeys((*names, "truth_asked"), mixed)
     proposals: dict[Answer, list[Proposal]] = defaultdict(list)
-    for each in seen:
+    for each in observed:
         if each.prompt is not None:
             proposals[each.prompt].append(each.proposal)
     exact: list[int | None] = []
@@ -288,22 +291,22 @@ def _tops(seen: list[_Seen], truth: ReferenceSet) -> dict[str, Estimate]:
             for answer in answers if prompt in proposals else ():
                 exact.append(rank_of(answer, ranked))
                 largest.append(max_frag_rank(answer, ranked))
-    found = {f"top_{k}": top_k(exact, k) for k in _TOPS}
-    found |= {f"top_{k}_max_frag": top_k(largest, k) for k in _TOPS}
-    return {**found, "truth_asked": share(asked)}
+    rates = {f"top_{k}": top_k(exact, k) for k in _TOPS}
+    rates |= {f"top_{k}_max_frag": top_k(largest, k) for k in _TOPS}
+    return {**rates, "truth_asked": share(asked)}
 
 
-def _round_trip(seen: list[_Seen]) -> dict[str, Estimate]:
+def _round_trip_rates(observed: list[_Observation]) -> dict[str, Estimate]:
     from logos_cli.evaluators.statistics import share
 
-    told = [each for each in seen if each.round_trip is not None and each.prompt is not None]
-    if not told:
-        none = Estimate.unknown("no record carries the product that a forward model predicts")
-        return {"round_trip_rate": none, "round_trip_coverage": none}
-    prompts = dict.fromkeys(each.prompt for each in told)
-    confirmed = {each.prompt for each in told if each.round_trip}
+    checked = [each for each in observed if each.round_trip is not None and each.prompt is not None]
+    if not checked:
+        unknown = Estimate.unknown("no record has the prediction of a forward model")
+        return {"round_trip_rate": unknown, "round_trip_coverage": unknown}
+    prompts = dict.fromkeys(each.prompt for each in checked)
+    confirmed = {each.prompt for each in checked if each.round_trip}
     return {
-        "round_trip_rate": share(each.round_trip for each in told),
+        "round_trip_rate": share(each.round_trip for each in checked),
         "round_trip_coverage": share(prompt in confirmed for prompt in prompts),
     }
 

@@ -1,7 +1,7 @@
-"""Proposed reactions of one prompt as a ranked list without repeats, and at which rank the right one stands.
+"""Proposed reactions of one prompt as a ranked list without repeats, and the rank of the right one.
 
-The convention of USPTO-50K: atom maps are cleared, molecules canonical and isomeric, and what is compared is the
-multiset of molecules. A salt counts as its ions, as a reaction SMILES cannot tell them from further reactants.
+After the convention of USPTO-50K, answers are multisets of canonical isomeric SMILES without atom maps. A salt counts
+as its ions, as a reaction SMILES does not distinguish them from further reactants.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ class Proposal:
     Attributes
     ----------
     answer : Answer, optional
-        None if it cannot be read: it counts as an answer given, and is no right one.
+        None if RDKit rejects it: it counts as a wrong answer.
     logp : float, optional
         Log-probability, nats.
     rank : int, optional
-        From 1, where whoever proposed it ranked it.
+        Rank in the record, from 1; None if the record has none.
     """
 
     answer: Answer | None
@@ -68,35 +68,35 @@ def canonical_molecules(smiles: str) -> Answer:
 
 
 def canonical_answer(smiles: Iterable[str]) -> Answer:
-    """Return the molecules of one side of a reaction, whatever way they are parted and written.
+    """Return the molecules of one side of a reaction, canonical and sorted.
 
     Raises
     ------
     MoleculeError
         If RDKit rejects one.
     """
-    return tuple(sorted(part for each in smiles for part in canonical_molecules(each)))
+    return tuple(sorted(part for text in smiles for part in canonical_molecules(text)))
 
 
 def sides(reaction: Reaction, form: Form) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return what was given and what is the answer: product and reactants of a retrosynthesis."""
+    """Return prompt and answer: for a retrosynthesis, product and reactants."""
     product = (reaction.product,)
     return (reaction.reactants, product) if form is Form.REACTION else (product, reaction.reactants)
 
 
 def prompt_of(text: str, form: Form) -> Answer | None:
-    """Return what a sentence asks about, be its answer well formed or not; None if even that cannot be read."""
+    """Return the prompt of a sentence, whose answer may be malformed; None if RDKit rejects the prompt."""
     operator = Operator.REACT if form is Form.REACTION else Operator.REVERSE_REACT
-    given, found, _ = text.partition(operator)
-    molecules = given.removeprefix(Kind.MOLECULE.start).removesuffix(Kind.MOLECULE.end)
+    head, has_operator, _ = text.partition(operator)
+    molecules = head.removeprefix(Kind.MOLECULE.start).removesuffix(Kind.MOLECULE.end)
     try:
-        return canonical_answer(molecules.split(Kind.MOLECULE.end + Kind.MOLECULE.start)) if found else None
+        return canonical_answer(molecules.split(Kind.MOLECULE.end + Kind.MOLECULE.start)) if has_operator else None
     except LogosError:
         return None
 
 
 def largest_molecule(answer: Answer) -> str:
-    """Return the molecule with the most heavy atoms (MaxFrag); of equal ones the last in alphabetical order."""
+    """Return the molecule with the most heavy atoms (MaxFrag), the last in alphabetical order of several."""
     if len(answer) == 1:
         return answer[0]
     return max(answer, key=lambda smiles: (_n_heavy_atoms(smiles), smiles))
@@ -108,9 +108,9 @@ def _n_heavy_atoms(smiles: str) -> int:
 
 
 def ranked_answers(proposals: Sequence[Proposal]) -> list[Answer]:
-    """Return the answers that can be read, each once, the best first.
+    """Return the distinct readable answers, the best first.
 
-    By the ranks they bring, if all bring one; else by how often each was given, then by its highest likelihood.
+    The order is that of their ranks, if all have one; else of their frequencies, then of their highest likelihoods.
     """
     readable = [(proposal, proposal.answer) for proposal in proposals if proposal.answer is not None]
     if all(proposal.rank is not None for proposal, _ in readable):
@@ -124,14 +124,14 @@ def ranked_answers(proposals: Sequence[Proposal]) -> list[Answer]:
 
 
 def rank_of(truth: Answer, answers: Sequence[Answer]) -> int | None:
-    """Return the rank, from 1, of the right answer in a list without repeats; None if it is not there."""
+    """Return the rank, from 1, of the right answer in a list without repeats; None if the list lacks it."""
     return answers.index(truth) + 1 if truth in answers else None
 
 
 def max_frag_rank(truth: Answer, answers: Sequence[Answer]) -> int | None:
     """Return the rank, from 1, of the first answer whose largest molecule is that of the right one.
 
-    Largest molecules that come again are not counted twice.
+    Repeated largest molecules count once.
     """
     wanted = largest_molecule(truth)
     fragments = list(dict.fromkeys(largest_molecule(answer) for answer in answers))
@@ -139,7 +139,7 @@ def max_frag_rank(truth: Answer, answers: Sequence[Answer]) -> int | None:
 
 
 def top_k(ranks: Sequence[int | None], k: int) -> Estimate:
-    """Return the share of the right answers that stand among the first ``k``; None is a right answer not found."""
+    """Return the share of ranks up to ``k``; None stands for a right answer that was not proposed."""
     return share(rank is not None and rank <= k for rank in ranks)
 
 

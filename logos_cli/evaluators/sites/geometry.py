@@ -1,4 +1,4 @@
-"""Distances of predicted sites to ligands, and the success rates that P2Rank reports of them.
+"""Distances of predicted sites to ligands, and P2Rank's success rates.
 
 After Krivák and Hoksza 2018 (10.1186/s13321-018-0285-8) and the evaluation in P2Rank's own program.
 """
@@ -17,7 +17,7 @@ from logos_cli.evaluators.statistics import bootstrap, ratio
 Floats = NDArray[np.float64]
 
 CUTOFF_ANGSTROM: Final = 4.0
-"""How near a site's centre must be, for DCA and for DCC."""
+"""Largest distance of a site's centre, for DCA and for DCC."""
 
 
 def dca(centre: Floats, ligand: Floats) -> float:
@@ -31,7 +31,7 @@ def dcc(centre: Floats, ligand: Floats) -> float:
 
 
 def ligand_ranks(distances: Sequence[Sequence[float]], cutoff_angstrom: float = CUTOFF_ANGSTROM) -> list[int | None]:
-    """Return for each ligand the rank, from 1, of the first site that meets it; None if none does.
+    """Return for each ligand the rank, from 1, of the first site within the cut-off; None without such a site.
 
     Parameters
     ----------
@@ -40,12 +40,12 @@ def ligand_ranks(distances: Sequence[Sequence[float]], cutoff_angstrom: float = 
     """
     if not distances:
         return []
-    met = np.asarray(distances, dtype=np.float64) <= cutoff_angstrom
-    return [int(column.argmax()) + 1 if column.any() else None for column in met.T]
+    within = np.asarray(distances, dtype=np.float64) <= cutoff_angstrom
+    return [int(column.argmax()) + 1 if column.any() else None for column in within.T]
 
 
 def n_found(ranks: Sequence[int | None], n_more: int = 0) -> int:
-    """Return how many ligands of one structure a site of rank ≤ (number of its ligands + ``n_more``) meets."""
+    """Return the number of ligands of a structure found by sites of rank ≤ (number of its ligands + ``n_more``)."""
     return sum(rank is not None and rank <= len(ranks) + n_more for rank in ranks)
 
 
@@ -55,13 +55,13 @@ def top_n(structures: Iterable[Sequence[int | None]], n_more: int = 0) -> Estima
     Parameters
     ----------
     structures : iterable of sequences
-        For each structure what :func:`ligand_ranks` returned for its relevant ligands; a structure that no site was
-        predicted for is a row of None.
+        The values of :func:`ligand_ranks` for the relevant ligands of each structure; a structure without a predicted
+        site is a row of None.
 
     Returns
     -------
     Estimate
-        ``n`` is the number of structures, which are the units of the bootstrap: ligands of one are not independent.
+        ``n`` is the number of structures, the units of the bootstrap: the ligands of a structure are not independent.
     """
     rows = [(n_found(ranks, n_more), len(ranks)) for ranks in structures if ranks]
     return bootstrap(np.array(rows, dtype=np.float64).reshape(-1, 2), ratio)

@@ -1,4 +1,4 @@
-"""Binding sites: residues that are right, and how near the predicted site is to a ligand."""
+"""Binding sites: right residues, and the distance of a predicted site to a ligand."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from logos_cli.grammar.spec import Kind, Operator
 from logos_cli.objects.complex import Complex
 
 if TYPE_CHECKING:
+    from logos_cli.evaluators.reference import ReferenceSet
     from logos_cli.evaluators.sites.truth import SiteTruth
 
 Counts = tuple[int, int, int, int]
@@ -21,35 +22,36 @@ Counts = tuple[int, int, int, int]
 
 _TRUTH = (Need.TRUTH,)
 _P2RANK = "P2Rank (Krivák and Hoksza 2018, 10.1186/s13321-018-0285-8)"
-_RESIDUES = "residues within 4.5 Å of a relevant ligand, or as the right answers tag them"
-_NO_TRUTH = "the right answers have none for this sequence"
+_RESIDUES = "residues within 4.5 Å of a relevant ligand, or tagged in the right answers"
+_NO_TRUTH = "the right answers have no site for this sequence"
 _POOLED = (
-    "Of the residues of all proteins together; of ranked sites those that are among the first n, n being the number "
-    "of the structure's relevant ligands (1 where no structure is known)."
+    "Over the residues of all proteins together. Only the first n ranked sites count, where n is the number of relevant "
+    "ligands of the structure (1 if no structure is known)."
 )
 _TOP = (
-    "Share of the relevant ligands that are met by a site of rank ≤ n{more}, n being the number of relevant ligands of "
-    "their structure; a site meets a ligand if its centre is within 4 Å of {what}. Sites without ranks count in the "
-    "order of the records; the units of the interval are structures."
+    "Share of the relevant ligands that a site of rank ≤ n{more} finds, where n is the number of relevant ligands of "
+    "the structure. A site finds a ligand if its centre is within 4 Å of {what}. Sites without ranks count in the "
+    "order of the records. The units of the interval are structures."
 )
 
 
 def _residue_metrics() -> Iterable[Metric]:
     for name, meaning in {
-        "precision": "Share of the tagged residues that are of a known site.",
+        "precision": "Share of the tagged residues that belong to a known site.",
         "recall": "Share of the residues of known sites that are tagged.",
         "f1": "Harmonic mean of precision and recall.",
         "mcc": "Matthews correlation coefficient of tagged and known residues.",
-        "iou": "Residues both tagged and known over those that are one or the other.",
+        "iou": "Number of residues both tagged and known over the number tagged or known.",
     }.items():
         yield Metric(f"site_{name}", meaning, better="higher", source=_RESIDUES, needs=_TRUTH)
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
-    """What the figures of a set need to know of one record.
+class _Observation:
+    """The part of a record that the figures of a set need.
 
-    ``structure`` is its number among the right answers; distances are to each of its ligands, in Å.
+    ``structure`` is its index among the right answers; ``dca`` and ``dcc`` are the distances to each of its ligands,
+    in Å.
     """
 
     chains: tuple[str, ...]
@@ -61,13 +63,13 @@ class _Seen:
 
 
 class SiteEvaluator(Evaluator):
-    """A record is one predicted site, ranked or not; the records of one structure are grouped."""
+    """A record is one predicted site, ranked or not; figures group the records of one structure."""
 
     name = "sites"
     help = "Binding sites: residues found, distance to the ligand, P2Rank's success rates."
     forms = frozenset((Form.SEARCH, Form.SITE, Form.EXPANDED, Form.TRANSFORMATION))
     metrics = (
-        Metric("n_site_residues", "How many residues are tagged."),
+        Metric("n_site_residues", "Number of tagged residues."),
         Metric("site_fraction", "Share of the protein's residues that are tagged."),
         *_residue_metrics(),
         Metric(
@@ -101,16 +103,16 @@ class SiteEvaluator(Evaluator):
         ),
         Metric(
             "structures_asked",
-            "Share of the structures with relevant ligands that a record speaks of; Top-n is of these.",
+            "Share of the structures with relevant ligands that have a record; Top-n counts only these.",
             needs=_TRUTH,
         ),
     )
 
     def prepare(self, wanted: Collection[str], context: Context) -> None:
         """Read the right answers."""
-        asked = {metric.name for metric in (*self.metrics, *self.summary_metrics) if metric.needs}
-        if context.truth is not None and not asked.isdisjoint(wanted):
-            _truth(context)
+        needy = {metric.name for metric in (*self.metrics, *self.summary_metrics) if metric.needs}
+        if context.truth is not None and not needy.isdisjoint(wanted):
+            _site_truth(context.truth)
 
     def score(self, subject: Subject, wanted: Collection[str], context: Context) -> Values:
         """Return size, residue scores and distances of one site."""
@@ -120,68 +122,66 @@ class SiteEvaluator(Evaluator):
         n_tagged = sum(len(chain.site) for chain in item.chains)
         n_residues = sum(len(chain.sequence) for chain in item.chains)
         values: Values = {"n_site_residues": n_tagged, "site_fraction": n_tagged / n_residues}
-        if context.truth is None:
+        observation = self.observe(subject, context)
+        if context.truth is None or observation is None:
             return values
-        seen = self.observe(subject, context)
-        if seen is None:
-            return values
-        values |= _residue_values(_counts(seen.chains, seen.sites, _truth(context)))
+        truth = _site_truth(context.truth)
+        values |= _residue_values(_counts(observation.chains, observation.sites, truth))
         if not {"dca", "dcc"}.isdisjoint(wanted):
-            values |= _distances(seen, subject, _truth(context))
+            values |= _distances(observation, subject, truth)
         return values
 
-    def observe(self, subject: Subject, context: Context) -> _Seen | None:
-        """Return chains, tagged places and the distances to the ligands."""
+    def observe(self, subject: Subject, context: Context) -> _Observation | None:
+        """Return chains, tagged positions and the distances to the ligands."""
         record = subject.record
         item = subject.item
         if isinstance(item, Complex):
             chains = tuple(chain.sequence for chain in item.chains)
             sites = tuple(chain.site for chain in item.chains)
         else:
-            chains = _asked_chains(record.text)
+            chains = _prompt_chains(record.text)
             sites = ((),) * len(chains)
         if not chains:
             return None
         rank = record.scores.get("rank")
-        seen = _Seen(chains, sites, rank.get("value") if isinstance(rank, Mapping) else None)
-        return seen if context.truth is None else _located(seen, subject, context)
+        observation = _Observation(chains, sites, rank.get("value") if isinstance(rank, Mapping) else None)
+        return observation if context.truth is None else _locate(observation, subject, context.truth)
 
     def summarise(
-        self, observations: Iterable[_Seen], wanted: Collection[str], context: Context
+        self, observations: Iterable[_Observation], wanted: Collection[str], context: Context
     ) -> Mapping[str, Estimate]:
         """Return pooled residue scores and success rates."""
         if context.truth is None:
             return {}
-        seen = list(observations)
-        truth = _truth(context)
-        found = {**_pooled(seen, truth), **_top_rates(seen, truth)}
-        return {name: figure for name, figure in found.items() if name in wanted}
+        observed = list(observations)
+        truth = _site_truth(context.truth)
+        figures = {**_pooled_scores(observed, truth), **_top_rates(observed, truth)}
+        return {name: figure for name, figure in figures.items() if name in wanted}
 
 
-def _truth(context: Context) -> SiteTruth:
+def _site_truth(truth: ReferenceSet) -> SiteTruth:
     from logos_cli.evaluators.sites.truth import site_truth
 
-    assert context.truth is not None
-    return site_truth(context.truth)
+    return site_truth(truth)
 
 
-def _asked_chains(text: str) -> tuple[str, ...]:
-    """Return the chains that an answer that is not well formed was asked about."""
-    head, found, _ = text.partition(Operator.SEARCH)
-    if not found:
+def _prompt_chains(text: str) -> tuple[str, ...]:
+    """Return the chains of the prompt of a malformed answer."""
+    head, has_operator, _ = text.partition(Operator.SEARCH)
+    if not has_operator:
         return ()
     body = head.removeprefix(Kind.PROTEIN.start).removesuffix(Kind.PROTEIN.end)
     return tuple(body.split(Kind.PROTEIN.end + Kind.PROTEIN.start))
 
 
 def _counts(chains: Sequence[str], sites: Sequence[Collection[int]], truth: SiteTruth) -> Counts | None:
-    """Return how many residues are right and wrong; None if the sequences are not known."""
+    """Return the confusion counts of the residues; None if a sequence is not known."""
     from logos_cli.evaluators.statistics import confusion
 
     if any(chain not in truth.sites for chain in chains):
         return None
-    each = [confusion(site, truth.sites[chain], len(chain)) for chain, site in zip(chains, sites, strict=True)]
-    tp, fp, fn, tn = (sum(column) for column in zip(*each, strict=True))
+    rows = [confusion(site, truth.sites[chain], len(chain)) for chain, site in zip(chains, sites, strict=True)]
+    tp, fp, fn, tn = (sum(column) for column in zip(*rows, strict=True))
     return tp, fp, fn, tn
 
 
@@ -191,7 +191,7 @@ def _residue_values(counts: Counts | None) -> Values:
         return dict.fromkeys(names, Unavailable(_NO_TRUTH))
     tp, fp, fn, tn = counts
     if not tp + fn:
-        return dict.fromkeys(names, Unavailable("no residue of this protein is of a known site"))
+        return dict.fromkeys(names, Unavailable("no residue of this protein belongs to a known site"))
     below = math.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn))
     return {
         "site_precision": tp / (tp + fp) if tp + fp else Unavailable("no residue is tagged"),
@@ -202,71 +202,72 @@ def _residue_values(counts: Counts | None) -> Values:
     }
 
 
-def _located(seen: _Seen, subject: Subject, context: Context) -> _Seen:
+def _locate(observation: _Observation, subject: Subject, reference: ReferenceSet) -> _Observation:
     """Return the observation with its structure and the distances to the ligands."""
-    truth = _truth(context)
-    number = truth.structure_of(seen.chains, subject.record.source)
+    truth = _site_truth(reference)
+    number = truth.structure_of(observation.chains, subject.record.source)
     if isinstance(number, str):
-        return seen
-    centre = _centre(seen, number, subject, context)
+        return observation
+    centre = _centre(observation, number, subject, reference)
     if centre is None:
-        return replace(seen, structure=number)
+        return replace(observation, structure=number)
     import numpy as np
 
     from logos_cli.evaluators.sites import geometry
 
     place, ligands = np.array(centre), truth.structures[number].ligands
     return replace(
-        seen,
+        observation,
         structure=number,
         dca=tuple(geometry.dca(place, ligand) for ligand in ligands),
         dcc=tuple(geometry.dcc(place, ligand) for ligand in ligands),
     )
 
 
-def _centre(seen: _Seen, number: int, subject: Subject, context: Context) -> tuple[float, ...] | None:
-    """Return the centre that the record brings, or else that of its residues; None if none has coordinates.
+def _centre(
+    observation: _Observation, number: int, subject: Subject, reference: ReferenceSet
+) -> tuple[float, ...] | None:
+    """Return the centre in the record, or else that of its residues; None if no residue has coordinates.
 
-    A centre in the frame of another file than the right answers' is of no use.
+    The centre in the record counts only if it refers to the same file as the right answer.
     """
     record = subject.record
-    structure = _truth(context).structures[number]
+    structure = _site_truth(reference).structures[number]
     site = record.extra.get("site")
-    given = site.get("centre_angstrom") if isinstance(site, Mapping) else None
-    if isinstance(given, list) and record.source.get("sha256") in (None, structure.sha256):
-        return tuple(map(float, given))
+    centre = site.get("centre_angstrom") if isinstance(site, Mapping) else None
+    if isinstance(centre, list) and record.source.get("sha256") in (None, structure.sha256):
+        return tuple(map(float, centre))
     from logos_cli.evaluators.sites.truth import centre_of
 
-    assert context.truth is not None
     names = tuple(record.source.get("chains", ()))
-    return centre_of(context.truth, number, seen.chains, seen.sites, names)
+    return centre_of(reference, number, observation.chains, observation.sites, names)
 
 
-def _distances(seen: _Seen, subject: Subject, truth: SiteTruth) -> Values:
-    if seen.dca:
-        return {"dca": min(seen.dca), "dcc": min(seen.dcc)}
-    reason: Any = truth.structure_of(seen.chains, subject.record.source)
+def _distances(observation: _Observation, subject: Subject, truth: SiteTruth) -> Values:
+    if observation.dca:
+        return {"dca": min(observation.dca), "dcc": min(observation.dcc)}
+    reason: Any = truth.structure_of(observation.chains, subject.record.source)
     if not isinstance(reason, str):
         reason = "no tagged residue has coordinates"
     return {"dca": Unavailable(reason), "dcc": Unavailable(reason)}
 
 
-def _pooled(seen: Sequence[_Seen], truth: SiteTruth) -> dict[str, Estimate]:
-    """Return residue scores of all proteins together; the union of a chain's first sites is one answer."""
+def _pooled_scores(observed: Sequence[_Observation], truth: SiteTruth) -> dict[str, Estimate]:
+    """Return residue scores of all proteins together; the union of the first sites of a chain is one answer."""
     import numpy as np
 
     from logos_cli.evaluators import statistics
 
     rows: list[Counts] = []
     tagged: dict[tuple[int | None, str], set[int]] = defaultdict(set)
-    for each in seen:
-        if each.rank is None:
-            if counts := _counts(each.chains, each.sites, truth):
+    for site in observed:
+        if site.rank is None:
+            if counts := _counts(site.chains, site.sites, truth):
                 rows.append(counts)
             continue
-        n_sites = 1 if each.structure is None else len(truth.structures[each.structure].ligands)
-        for chain, site in zip(each.chains, each.sites, strict=True):
-            tagged[each.structure, chain].update(site if each.rank <= n_sites else ())
+        n_sites = 1 if site.structure is None else len(truth.structures[site.structure].ligands)
+        for chain, residues in zip(site.chains, site.sites, strict=True):
+            tagged[site.structure, chain].update(residues if site.rank <= n_sites else ())
     for (_, chain), places in tagged.items():
         if counts := _counts((chain,), (places,), truth):
             rows.append(counts)
@@ -281,30 +282,30 @@ def _pooled(seen: Sequence[_Seen], truth: SiteTruth) -> dict[str, Estimate]:
     return {f"site_{name}_pooled": statistics.bootstrap(units, function) for name, function in functions.items()}
 
 
-def _top_rates(seen: Sequence[_Seen], truth: SiteTruth) -> dict[str, Estimate]:
+def _top_rates(observed: Sequence[_Observation], truth: SiteTruth) -> dict[str, Estimate]:
     from logos_cli.evaluators.sites import geometry
     from logos_cli.evaluators.statistics import share
 
-    groups: dict[int, list[_Seen]] = defaultdict(list)
-    for each in seen:
-        if each.structure is not None:
-            groups[each.structure].append(each)
+    groups: dict[int, list[_Observation]] = defaultdict(list)
+    for site in observed:
+        if site.structure is not None:
+            groups[site.structure].append(site)
     ranks: dict[str, list[list[int | None]]] = {"": [], "_dcc": []}
     for number, sites in groups.items():
-        # stable: sites without ranks, and those of equal rank in several chains, stay in the order of the records
+        # a stable sort keeps sites without ranks, or with equal ranks in several chains, in the order of the records
         placed = sorted((site for site in sites if site.dca), key=lambda site: site.rank or 0)
         nothing: list[int | None] = [None] * len(truth.structures[number].ligands)
         ranks[""].append(geometry.ligand_ranks([site.dca for site in placed]) or nothing)
         ranks["_dcc"].append(geometry.ligand_ranks([site.dcc for site in placed]) or nothing)
-    found = {
+    rates = {
         f"top_n{suffix}{kind}": geometry.top_n(rows, n_more)
         for kind, rows in ranks.items()
         for suffix, n_more in (("", 0), ("_plus_2", 2))
     }
     if not truth.structures:
-        none = Estimate.unknown("the right answers are residues, no structures")
-        return {**dict.fromkeys(found, none), "structures_asked": none}
-    return {**found, "structures_asked": share(number in groups for number in range(len(truth.structures)))}
+        unknown = Estimate.unknown("the right answers are residues, not structures")
+        return {**dict.fromkeys(rates, unknown), "structures_asked": unknown}
+    return {**rates, "structures_asked": share(number in groups for number in range(len(truth.structures)))}
 
 
 PLUGIN = SiteEvaluator()

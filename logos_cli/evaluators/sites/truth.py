@@ -1,4 +1,4 @@
-"""Where the binding sites of known proteins are: residues, and in structures the ligands themselves."""
+"""Known binding sites of proteins: residues, and in structures the ligands."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ Sites = tuple[tuple[int, ...], ...]
 
 CUTOFF_ANGSTROM: Final = 4.5
 _CONTACT_ANGSTROM: Final = 4.0
-"""P2Rank's ``ligand_protein_contact_distance``: a ligand that no protein atom is so near to is none."""
+"""P2Rank's ``ligand_protein_contact_distance``: a relevant ligand has a protein atom within this distance."""
 
 
 @dataclass(frozen=True, slots=True)
 class KnownChain:
-    """One chain of a structure, as its observed and its deposited sequence.
+    """One chain of a structure, with its observed and its deposited sequence.
 
     Attributes
     ----------
     sites : dict
-        The places that line a relevant ligand, by the sequence that they are of.
+        Positions of the residues around relevant ligands, in each of the two sequences.
     """
 
     name: str
@@ -63,7 +63,7 @@ class KnownStructure:
     ligands : tuple of ndarray, shape (n_atoms, 3)
         Heavy atoms of each relevant ligand, Å.
     titles : tuple of str
-        What they are: ``HEM A:142``.
+        Names of the ligands: ``HEM A:142``.
     """
 
     path: str
@@ -73,21 +73,21 @@ class KnownStructure:
     titles: tuple[str, ...]
 
     def chain_of(self, sequence: str, name: str | None = None) -> int | None:
-        """Return the number of the chain with a sequence, of several the one of that name, else the first."""
-        found = [number for number, chain in enumerate(self.chains) if sequence in chain.sites]
-        return next((number for number in found if self.chains[number].name == name), next(iter(found), None))
+        """Return the index of the chain with a sequence: of several the one with that name, or else the first."""
+        numbers = [number for number, chain in enumerate(self.chains) if sequence in chain.sites]
+        return next((number for number in numbers if self.chains[number].name == name), next(iter(numbers), None))
 
 
 @dataclass(slots=True)
 class SiteTruth:
-    """What is known of the proteins of a set.
+    """The known sites of the proteins of a set.
 
     Attributes
     ----------
     sites : dict
-        By sequence, the places that line a ligand in any entry of it.
+        Positions of the residues around a ligand in any entry, by sequence.
     structures : list of KnownStructure
-        Those with a relevant ligand.
+        Structures with a relevant ligand.
     """
 
     sites: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
@@ -95,7 +95,7 @@ class SiteTruth:
     _by_sequence: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
 
     def add_structure(self, structure: KnownStructure) -> None:
-        """Take a structure."""
+        """Add a structure."""
         number = len(self.structures)
         self.structures.append(structure)
         for chain in structure.chains:
@@ -105,25 +105,25 @@ class SiteTruth:
                     self._by_sequence[sequence].append(number)
 
     def add_protein(self, protein: Protein) -> None:
-        """Take a chain whose site is given as residues."""
+        """Add a chain with tagged residues."""
         self.sites[protein.sequence] |= set(protein.site)
 
     def structure_of(self, chains: Sequences, source: dict[str, Any]) -> int | str:
-        """Return the number of the structure that chains are of, or the reason why none can be told.
+        """Return the index of the structure with these chains, or the reason why it is unknown.
 
-        Of several with these sequences, it is the one that the record's source names.
+        Of several such structures, the record's source decides.
         """
-        found = set(range(len(self.structures)))
+        numbers = set(range(len(self.structures)))
         for chain in chains:
-            found &= set(self._by_sequence.get(chain, ()))
-        if not found:
+            numbers &= set(self._by_sequence.get(chain, ()))
+        if not numbers:
             return "no structure with these sequences has a relevant ligand"
-        if len(found) > 1:
-            same = [number for number in found if _is_named(self.structures[number], source)]
-            found = set(same) if same else found
-        if len(found) > 1:
-            return f"{len(found)} structures have these sequences, and the record does not say which it is"
-        return min(found)
+        if len(numbers) > 1:
+            named = {number for number in numbers if _is_named(self.structures[number], source)}
+            numbers = named or numbers
+        if len(numbers) > 1:
+            return f"{len(numbers)} structures have these sequences, and the record names none of them"
+        return min(numbers)
 
 
 def _is_named(structure: KnownStructure, source: dict[str, Any]) -> bool:
@@ -134,52 +134,52 @@ def _is_named(structure: KnownStructure, source: dict[str, Any]) -> bool:
 
 @lru_cache(4)
 def site_truth(truth: ReferenceSet) -> SiteTruth:
-    """Return the sites of a set: structures, or anything that ``encode`` reads as proteins with tagged residues.
+    """Return the sites of a set: of structures, or of proteins with tagged residues.
 
     Raises
     ------
     InputError
-        If there is no site in it.
+        If it has no site.
     """
-    found = SiteTruth()
+    sites = SiteTruth()
     for path in expand_paths([truth.path]):
         try:
-            _add_file(found, path)
+            _add_file(sites, path)
         except LogosError as error:
             raise error.at(path) from error
-    if not found.sites:
+    if not sites.sites:
         raise InputError(
-            "the right answers hold no binding site",
+            "the right answers have no binding site",
             source=truth.path,
             hint="give structures with ligands, or records of sites (logos encode --as search)",
         )
-    return found
+    return sites
 
 
-def _add_file(found: SiteTruth, path: str) -> None:
+def _add_file(sites: SiteTruth, path: str) -> None:
     with closing(Input(path)) as source:
         format = detect(source)
         if format.name == "structure":
             structure = read_structure(source)
             if structure.ligands:
-                found.add_structure(structure)
+                sites.add_structure(structure)
             return
         for entry in format.read(source, ReadOptions()):
             if isinstance(entry.item, Complex):
                 for chain in entry.item.chains:
-                    found.add_protein(chain)
+                    sites.add_protein(chain)
 
 
 def read_structure(source: Input, cutoff_angstrom: float = CUTOFF_ANGSTROM) -> KnownStructure:
-    """Return the relevant ligands of a structure's first model and the residues that line them.
+    """Return the relevant ligands of a structure's first model and the residues around them.
 
-    Relevant after P2Rank: five heavy atoms or more, one of them within 4 Å of the protein, the centre within 5.5 Å of
-    it, none of its list of additives.
+    A ligand is relevant, after P2Rank, if it has five heavy atoms or more, one of them within 4 Å of the protein, its
+    centre within 5.5 Å of the protein, and is not in the list of additives.
 
     Raises
     ------
     InputError
-        If the file is no structure.
+        If the file is not a structure.
     """
     model = _model(source)
     ligands, chains = find_ligands(model)
@@ -190,11 +190,11 @@ def read_structure(source: Input, cutoff_angstrom: float = CUTOFF_ANGSTROM) -> K
         protein = model.positions_of(inside)
         neighbours = Neighbours(model, cutoff_angstrom)
         for ligand in ligands:
-            touched = surroundings(model, neighbours, ligand, inside, cutoff_angstrom)
-            near = min((contact.distance_angstrom for contact in touched.contacts.values()), default=np.inf)
-            if near <= _CONTACT_ANGSTROM and is_relevant(model, ligand, protein, touched.bonds):
+            contacts = surroundings(model, neighbours, ligand, inside, cutoff_angstrom)
+            near = min((contact.distance_angstrom for contact in contacts.contacts.values()), default=np.inf)
+            if near <= _CONTACT_ANGSTROM and is_relevant(model, ligand, protein, contacts.bonds):
                 relevant.append(ligand)
-                lined |= touched.contacts.keys()
+                lined |= contacts.contacts.keys()
     known = tuple(KnownChain(chain.name, _sites(model, chain, lined)) for chain in chains)
     positions = tuple(np.array(model.positions[ligand.atoms]) for ligand in relevant)
     return KnownStructure(source.name, source.sha256, known, positions, tuple(map(str, relevant)))
@@ -203,15 +203,15 @@ def read_structure(source: Input, cutoff_angstrom: float = CUTOFF_ANGSTROM) -> K
 def _model(source: Input) -> StructureModel:
     try:
         return StructureModel(reading.load(source.read(), source.name), source.name)
-    except (RuntimeError, ValueError, IndexError) as error:  # what gemmi throws at a damaged file
+    except (RuntimeError, ValueError, IndexError) as error:  # gemmi raises these for a damaged file
         raise reading.explain(error, source.name) from error
 
 
 def _sites(model: StructureModel, chain: Chain, lined: set[int]) -> dict[str, frozenset[int]]:
-    return {each.sequence: frozenset(_places(each, lined)) for each in _mapped(model, chain)}
+    return {mapped.sequence: frozenset(_places(mapped, lined)) for mapped in _mapped_chains(model, chain)}
 
 
-def _mapped(model: StructureModel, chain: Chain) -> tuple[MappedChain, MappedChain]:
+def _mapped_chains(model: StructureModel, chain: Chain) -> tuple[MappedChain, MappedChain]:
     return sequences.full(model, chain), sequences.observed(model, chain)
 
 
@@ -226,9 +226,9 @@ class ChainAtoms:
     Attributes
     ----------
     protein : ndarray, shape (n_atoms, 3)
-        All of them, Å.
+        Atoms of all chains, Å.
     residues : tuple of dict
-        For each chain, by sequence, the atoms of each residue, shape (n_atoms, 3); without rows where it has no
+        For each chain, by sequence, the atoms of each residue, shape (n_atoms, 3); no rows for a residue without
         coordinates.
     """
 
@@ -248,7 +248,7 @@ def chain_atoms(path: str) -> ChainAtoms:
         return nothing if index is None else np.asarray(model.positions[model.atoms([index])])
 
     residues = tuple(
-        {each.sequence: [atoms_of(index) for index in each.members] for each in _mapped(model, chain)}
+        {mapped.sequence: [atoms_of(index) for index in mapped.members] for mapped in _mapped_chains(model, chain)}
         for chain in chains
     )
     inside = {index for chain in chains for index in chain.members}
@@ -259,23 +259,23 @@ def chain_atoms(path: str) -> ChainAtoms:
 def centre_of(
     truth: ReferenceSet, number: int, chains: Sequences, sites: Sites, names: Sequences = ()
 ) -> tuple[float, ...] | None:
-    """Return the centre (Å) of the residues of a predicted site; None if none of them has coordinates.
+    """Return the centre (Å) of the residues of a predicted site; None if no residue has coordinates.
 
     Parameters
     ----------
     number : int
-        Which of the set's structures it is.
+        Index of the structure in the set.
     chains, sites : tuples
-        Sequences, and the places of the site in each.
+        Sequences, and the positions of the site in each.
     names : tuple of str
-        Names of the chains, where they are known: of several copies it is that one.
+        Names of the chains, if known, which decide between several copies.
     """
     structure = site_truth(truth).structures[number]
     atoms = chain_atoms(structure.path)
-    found: list[Floats] = []
+    site_atoms: list[Floats] = []
     for place, (sequence, site) in enumerate(zip(chains, sites, strict=True)):
         chain = structure.chain_of(sequence, names[place] if place < len(names) else None)
         if chain is not None:
             residues = atoms.residues[chain][sequence]
-            found += [residues[index] for index in site if len(residues[index])]
-    return tuple(map(float, site_centre(found, atoms.protein))) if found else None
+            site_atoms += [residues[index] for index in site if len(residues[index])]
+    return tuple(map(float, site_centre(site_atoms, atoms.protein))) if site_atoms else None

@@ -15,7 +15,7 @@ import numpy as np
 from logos_cli.errors import GrammarError, MissingError, MoleculeError
 from logos_cli.evaluators.materials.parts import Framework, FrameworkLibrary
 from logos_cli.evaluators.molecules.properties import MeasuredMolecule
-from logos_cli.evaluators.statistics import first_ones
+from logos_cli.evaluators.statistics import first_occurrences
 from logos_cli.grammar import Form, parse
 from logos_cli.grammar.spec import Kind, Operator
 from logos_cli.objects.material import Material
@@ -45,7 +45,7 @@ def molecules(bench: Bench) -> dict[str, Any]:
 def molecule_figures(bench: Bench, payloads: Sequence[str | None]) -> dict[str, Any]:
     """Return the figures of one set of samples; None is one that is not well formed."""
     written = [canonical(payload) if payload else None for payload in payloads]
-    first = first_ones(written)
+    first = first_occurrences(written)
     valid = [smiles for smiles in written if smiles]
     unique = [smiles for smiles, is_first in zip(written, first, strict=True) if smiles and is_first]
     known = training_molecules(bench.held_out)
@@ -142,7 +142,7 @@ def antibodies(bench: Bench) -> dict[str, Any]:
     numbered = numbered_chains(sorted({chain for row in chains for chain in row}))
     trained = set(bench.held_out.sentences("antibody", "train"))
     sentences = [sample.text for sample in made]
-    first = first_ones([text if row else None for text, row in zip(sentences, chains, strict=True)])
+    first = first_occurrences([text if row else None for text, row in zip(sentences, chains, strict=True)])
     whole = [bool(row) and numbered.issuperset(row) for row in chains]
     return {
         "well_formed_percent": percent(chains),
@@ -178,7 +178,7 @@ def materials(bench: Bench) -> dict[str, Any]:
     library = FrameworkLibrary.of(item for item in trained if item)
     frameworks = [Framework(item, library) if (item := material_of(sample.text)) else None for sample in made]
     valid = [each.sequence if each and each.problem is None else None for each in frameworks]
-    first = first_ones(valid)
+    first = first_occurrences(valid)
     return {
         "well_formed_percent": percent(form_of(sample) == Form.MATERIAL for sample in made),
         "valid_percent": percent(valid),

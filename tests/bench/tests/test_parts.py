@@ -12,7 +12,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from logos_cli.evaluators.proteins.baselines import blosum_scores, mutation_scores
-from logos_cli.evaluators.statistics import first_ones
+from logos_cli.evaluators.statistics import first_occurrences
 from logos_cli.grammar import Form, parse
 from logos_cli.grammar.spec import Kind, Operator
 from logos_cli.objects.material import Material
@@ -164,7 +164,7 @@ def test_what_counts_as_a_molecule():
 
 
 def test_only_the_first_of_equals_counts():
-    assert first_ones(["a", None, "b", "a", None]) == [True, False, True, False, False]
+    assert first_occurrences(["a", None, "b", "a", None]) == [True, False, True, False, False]
 
 
 def test_a_sample_that_was_cut_has_no_form():

@@ -175,7 +175,7 @@ def test_a_missing_tensor_is_named(copied: Path) -> None:
         ({"rope_parameters": {"rope_type": "yarn", "factor": 2.0}}, "rotary embedding 'yarn'"),
         ({"use_sliding_window": True}, "sliding-window"),
         ({"intermediate_size": 97}, "config.json asks for"),
-        ({"num_hidden_layers": None}, "config.json lacks or misstates"),
+        ({"num_hidden_layers": None}, "config.json is missing or wrong"),
         ({"eos_token_id": None}, "end-of-text"),
     ],
 )

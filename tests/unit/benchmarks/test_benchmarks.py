@@ -69,7 +69,7 @@ def test_a_benchmark_says_what_it_is(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(PLUGINS))
 def test_missing_data_are_named(name: str, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="the data have no") as caught:
+    with pytest.raises(InputError, match="the data directory has no") as caught:
         list(PLUGINS[name].cases(tmp_path))
     assert caught.value.hint
 
@@ -399,7 +399,7 @@ def test_what_has_no_data_is_left_out_unless_it_was_named(options: BenchOptions,
     empty.mkdir()
     left_out = run(replace(options, data=empty, names=()), tmp_path / "run")
     assert len(left_out) == len(PLUGINS)
-    with pytest.raises(InputError, match="the data have no uspto50k"):
+    with pytest.raises(InputError, match="the data directory has no uspto50k"):
         run(replace(options, data=empty), tmp_path / "run2")
     with pytest.raises(InputError, match="no outcomes"):
         results(tmp_path / "run")
@@ -409,7 +409,7 @@ def test_damaged_data_are_named_with_their_line(options: BenchOptions, tmp_path:
     (options.data / "uspto50k" / "test.csv").unlink()
     with gzip.open(options.data / "uspto50k" / "test.csv.gz", "wt") as stream:
         stream.write("product,reactants\nCC,CC\n")
-    with pytest.raises(InputError, match="the data have no"):
+    with pytest.raises(InputError, match="the data directory has no"):
         run(options, tmp_path / "run")
     (options.data / "uspto50k" / "test.csv").write_text("product,reactants\nC1CC,CC\n")
     with pytest.raises(Exception, match="RDKit rejects") as caught:

@@ -59,7 +59,7 @@ def test_other_programs_tables_are_left_alone() -> None:
     }
     tables: tuple[Any, ...] = ([], {"protein": 1})
     for table in tables:
-        with pytest.raises(ModelError, match="no table of tasks"):
+        with pytest.raises(ModelError, match="not a table of tasks"):
             from_config({KEY: table})
     with pytest.raises(ModelError, match="no JSON"):
         from_metadata({GGUF_KEY: "{"})

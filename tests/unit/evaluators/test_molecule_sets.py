@@ -29,10 +29,10 @@ from logos_cli.evaluators.molecules.sets import (
     cosine_similarity,
     internal_diversity,
     novelty,
-    packed,
+    pack,
     uniqueness,
 )
-from logos_cli.evaluators.molecules.summary import MoleculeSet, see
+from logos_cli.evaluators.molecules.summary import MoleculeSet, observe_molecule
 from logos_cli.evaluators.reference import ReferenceSet
 from logos_cli.evaluators.statistics import distance, share
 from tests.molecule_sets import generated_set, reference_set
@@ -110,8 +110,8 @@ def test_the_interval_of_diversity_is_that_of_resampled_sets(generated):
 
 @pytest.mark.parametrize(("name", "step"), [("SNN/Test", 1), ("SNN/TestSF", 2)])
 def test_nearest_neighbours(generated, reference, name, step):
-    known = FingerprintSet(packed(molecule.fingerprint for molecule in reference[::step]))
-    found = np.mean([known.nearest(row) for row in packed(m.fingerprint for m in generated)])
+    known = FingerprintSet(pack(molecule.fingerprint for molecule in reference[::step]))
+    found = np.mean([known.nearest(row) for row in pack(m.fingerprint for m in generated)])
     assert found == pytest.approx(MOSES[name], abs=1e-6)
 
 
@@ -122,12 +122,12 @@ def test_similarities_are_those_of_rdkit(generated, reference, old_numpy, monkey
     monkeypatch.setattr("logos_cli.evaluators.molecules.sets._AT_ONCE", 7)  # several pieces, the last one short
     empty = DataStructs.ExplicitBitVect(1024)
     fingerprints = [empty, *(molecule.fingerprint for molecule in reference[:40])]
-    known = FingerprintSet(packed(fingerprints))
+    known = FingerprintSet(pack(fingerprints))
     assert len(known) == 41
     for each in (empty, *(molecule.fingerprint for molecule in generated[:10])):
         wanted = DataStructs.BulkTanimotoSimilarity(each, fingerprints)
         wanted[0] = 1.0 if each is empty else 0.0  # RDKit gives two empty ones 0 or 1 by its version
-        row = packed([each])[0]
+        row = pack([each])[0]
         assert known.similarities(row) == pytest.approx(np.array(wanted))
         assert known.similarities(row, 9) == pytest.approx(np.array(wanted[:9]))
         assert known.nearest(row) == pytest.approx(max(wanted))
@@ -222,7 +222,7 @@ def test_lone_protons_are_compared_in_silence(tmp_path, capfd):
     path = tmp_path / "salts.smi"
     path.write_text("\n".join(smiles))
     reference = MoleculeReference(ReferenceSet(str(path)))
-    seen = MoleculeSet([see(MeasuredMolecule(each), reference) for each in smiles], reference)
+    seen = MoleculeSet([observe_molecule(MeasuredMolecule(each), reference) for each in smiles], reference)
     assert seen.figure("snn").value == 1
     assert seen.figure("molecule_novelty").value == seen.figure("guacamol_novelty").value == 0
     assert seen.figure("qed_distance").value == 0

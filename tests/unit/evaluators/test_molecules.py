@@ -110,7 +110,7 @@ def test_without_contrib_there_is_no_sa_and_a_reason(monkeypatch):
         found = score("CCCCCCCC")
     finally:
         properties._sa_scorer.cache_clear()
-        properties.measured.cache_clear()
+        properties.measure.cache_clear()
     assert "Contrib/SA_Score" in found["sa"].reason
     assert "pip install" in found["sa"].reason
     assert found["qed"] > 0

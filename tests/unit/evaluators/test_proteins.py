@@ -27,7 +27,7 @@ from logos_cli.evaluators.proteins.editing import (
 )
 from logos_cli.evaluators.proteins.oracle import OracleOptions, train_oracle
 from logos_cli.evaluators.proteins.plugin import PLUGIN
-from logos_cli.evaluators.proteins.tables import checked_fitness, ndcg, rank_quality, top_recall
+from logos_cli.evaluators.proteins.tables import check_fitness, ndcg, rank_quality, top_recall
 from logos_cli.evaluators.reference import ReferenceSet
 from logos_cli.grammar import Form
 from logos_cli.objects.base import to_text
@@ -191,7 +191,7 @@ def test_an_oracle_learns_additive_effects_and_interactions() -> None:
 
 
 def test_an_oracle_refuses_what_does_not_fit() -> None:
-    with pytest.raises(InputError, match="sequence 2 has 3 residues, those of the oracle's table 4"):
+    with pytest.raises(InputError, match="sequence 2 has 3 residues, the sequences of the oracle's table have 4"):
         train_oracle(["AAAA", "AAA"], [1.0, 2.0])
     with pytest.raises(InputError, match="row 1 is not a finite number"):
         train_oracle(["AAAA", "AAAC"], [math.nan, 2.0])
@@ -239,9 +239,9 @@ def test_a_mutant_that_does_not_fit_says_which_position(text: str, message: str)
 
 def test_a_table_with_nan_is_refused() -> None:
     with pytest.raises(InputError, match="row 2, 4 is not a finite number"):
-        checked_fitness([1.0, math.nan, 2.0, math.inf])
+        check_fitness([1.0, math.nan, 2.0, math.inf])
     with pytest.raises(InputError, match="no rows"):
-        checked_fitness([])
+        check_fitness([])
     with pytest.raises(InputError, match="row 1"):
         rank_quality([0.0, 1.0, 2.0], [math.nan, 1.0, 2.0])
     with pytest.raises(InputError, match="the score of row 3"):

@@ -272,7 +272,7 @@ def test_outputs_that_cannot_be(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no file type 'q4_k_m'") as caught:
         convert(EMBEDDED, tmp_path / "x.gguf", "q4_k_m")
     assert "logos models quantize" in (caught.value.hint or "")
-    with pytest.raises(UsageError, match="no checkpoint directory") as caught:
+    with pytest.raises(UsageError, match="not a checkpoint directory") as caught:
         convert(str(tmp_path / "there.gguf"), tmp_path / "x.gguf")
     assert "quantize" in (caught.value.hint or "")
 
@@ -389,7 +389,7 @@ def test_a_directory_is_verified_too(small: Callable[[str], Path], tmp_path: Pat
     other = write_checkpoint(tmp_path / "other", "qwen3", small_tokenizer("qwen3"), num_hidden_layers=1)
     found = verify(str(small("qwen3")), str(other))
     assert not found.sound
-    assert any("the other has no tensor model.layers.1" in problem for problem in found.problems)
+    assert any("the other model has no tensor model.layers.1" in problem for problem in found.problems)
 
 
 def test_every_error_is_one_of_ours(tmp_path: Path) -> None:

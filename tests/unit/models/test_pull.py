@@ -54,6 +54,6 @@ def test_offline_is_refused_before_anything_is_asked(tmp_path: Path) -> None:
 def test_a_disk_that_is_too_small_is_known_before(tmp_path: Path) -> None:
     files = (RemoteFile("model.safetensors", 16_400_000_000, "0" * 64),)
     plan = PullPlan("LOGOS-Hub/LOGOS-8B", "main", "a" * 40, files, files, tmp_path, 5_000_000_000)
-    with pytest.raises(OutputError, match=r"16\.4 GB are to be fetched; 5\.0 GB are free"):
+    with pytest.raises(OutputError, match=r"download has 16\.4 GB, and 5\.0 GB are free"):
         pull(plan)
     assert list(tmp_path.iterdir()) == []

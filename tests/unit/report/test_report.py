@@ -109,9 +109,9 @@ def test_plots_stay_inside_their_frame(row: Range) -> None:
 
 
 def test_figures_are_written_with_intervals_and_reasons() -> None:
-    assert benchmarks.shown({"value": 8.04, "low": 3.0, "high": 13.21, "n": 10}, "%") == "8.0 [3.0, 13.2]"
-    assert benchmarks.shown({"value": None, "n": 0, "reason": "no model"}, "%") == "– (no model)"
-    assert benchmarks.shown(None, "%") == "–"
+    assert benchmarks.format_estimate({"value": 8.04, "low": 3.0, "high": 13.21, "n": 10}, "%") == "8.0 [3.0, 13.2]"
+    assert benchmarks.format_estimate({"value": None, "n": 0, "reason": "no model"}, "%") == "– (no model)"
+    assert benchmarks.format_estimate(None, "%") == "–"
 
 
 def test_figures_that_do_not_compare_are_marked() -> None:
