@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import dataclass, fields
 
 import pytest
 
@@ -10,6 +10,7 @@ from logos_cli import registry
 from logos_cli.backends.fake import FakeBackend
 from logos_cli.engine.sampler import Sampling
 from logos_cli.engine.scheduler import Engine, Finish, Request
+from logos_cli.engine.start import in_request_order
 from logos_cli.errors import GrammarError, LogosError, MoleculeError, UsageError
 from logos_cli.formats.base import ReadOptions
 from logos_cli.grammar import FORMS, TAGS, Form, parse
@@ -33,28 +34,95 @@ OBJECTS: dict[str, ScienceObject] = {
     "complex": _SITE,
     "site": Complex(_SITE.chains),
 }
-TAKES = {
-    "protein": {"protein"},
-    "antibody": {"antibody", "protein"},
-    "molecule": {"molecule"},
-    "reaction": {"reaction", "molecule"},
-    "retrosynthesis": {"reaction", "molecule"},
-    "material": {"material", "molecule"},
-    "site": {"protein", "complex", "site"},
-    "ligand": {"protein", "complex", "site"},
-    "expanded": {"complex", "site"},
-}
-NEEDS_PROMPT = {"site", "ligand", "expanded"}
-PAYLOADS = {
-    "protein": "MKTAYIAK",
-    "antibody": "QVQLV",
-    "molecule": "CC(C",
-    "reaction": "CCO.CC(=O)O",
-    "retrosynthesis": "CCOC(C)=O",
-    "material": "[Zn]",
-    "site": "MKTAYIAK",
-    "ligand": "MKTAYIAK",
-    "expanded": "<ProteinS>MK<PocketS>V<PocketE><ProteinE>",
+BEGINNINGS = (
+    "<AntibodyS>QV",
+    "<MaterialS><MetalS>[Zn]",
+    "<MoleculeS>CC",
+    "<ProteinS>MK",
+    "<ProteinS>MK<ProteinE><Search><ProteinS>",
+    "<ProteinS>MK<ProteinE><MoleculeS>C",
+    "<ProteinS>MK<PocketS>V<PocketE><ProteinE><Trans><ProteinS>M",
+    "<MoleculeS>CC<MoleculeE><React>",
+    "<MoleculeS>CC<MoleculeE><ReverseReact>",
+)
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """The prompts of one task.
+
+    Attributes
+    ----------
+    objects : set of str
+        Those of ``OBJECTS`` that it takes; it refuses the others.
+    payload : str
+        A prompt as a user types it.
+    whole : str
+        A complete sentence of the task.
+    beginnings : set of str
+        Those of ``BEGINNINGS`` that it takes; it refuses the others.
+    given : str
+        The prompt that is completed to ``whole``; empty for the payload.
+    """
+
+    objects: set[str]
+    payload: str
+    whole: str
+    beginnings: set[str]
+    needs_prompt: bool = False
+    given: str = ""
+
+
+TASKS = {
+    "protein": Prompts({"protein"}, "MKTAYIAK", "<ProteinS>MKTAYIAKQ<ProteinE>", {"<ProteinS>MK"}),
+    "antibody": Prompts(
+        {"antibody", "protein"},
+        "QVQLV",
+        "<AntibodyS>QVQLV<AntibodyE><AntibodyS>DIQMT<AntibodyE>",
+        {"<AntibodyS>QV"},
+        given="<AntibodyS>QVQLV<AntibodyE><AntibodyS>D",
+    ),
+    "molecule": Prompts({"molecule"}, "CC(C", "<MoleculeS>CC(C)O<MoleculeE>", {"<MoleculeS>CC"}),
+    "reaction": Prompts(
+        {"reaction", "molecule"},
+        "CCO.CC(=O)O",
+        "<MoleculeS>CCO<MoleculeE><MoleculeS>CC(=O)O<MoleculeE><React><MoleculeS>CCOC(C)=O<MoleculeE>",
+        {"<MoleculeS>CC", "<MoleculeS>CC<MoleculeE><React>"},
+    ),
+    "retrosynthesis": Prompts(
+        {"reaction", "molecule"},
+        "CCOC(C)=O",
+        "<MoleculeS>CCOC(C)=O<MoleculeE><ReverseReact><MoleculeS>CCO<MoleculeE><MoleculeS>O<MoleculeE>",
+        {"<MoleculeS>CC", "<MoleculeS>CC<MoleculeE><ReverseReact>"},
+    ),
+    "material": Prompts(
+        {"material", "molecule"},
+        "[Zn]",
+        "<MaterialS><MetalS>[Zn]<MetalE><MoleculeS>O=C([O-])C<MoleculeE><MoleculeS>C<MoleculeE><MaterialE>",
+        {"<MaterialS><MetalS>[Zn]"},
+    ),
+    "site": Prompts(
+        {"protein", "complex", "site"},
+        "MKTAYIAK",
+        "<ProteinS>MKTAYIAK<ProteinE><Search><ProteinS>MKT<PocketS>A<PocketE>YIAK<ProteinE>",
+        {"<ProteinS>MK<ProteinE><Search><ProteinS>"},
+        needs_prompt=True,
+    ),
+    "ligand": Prompts(
+        {"protein", "complex", "site"},
+        "MKTAYIAK",
+        "<ProteinS>MK<PocketS>V<PocketE><ProteinE><MoleculeS>CCO<MoleculeE>",
+        {"<ProteinS>MK<ProteinE><MoleculeS>C"},
+        needs_prompt=True,
+        given="<ProteinS>MK<PocketS>V<PocketE><ProteinE><MoleculeS>C",
+    ),
+    "expanded": Prompts(
+        {"complex", "site"},
+        "<ProteinS>MK<PocketS>V<PocketE><ProteinE>",
+        "<ProteinS>MK<PocketS>V<PocketE><ProteinE><Trans><ProteinS>MK<PocketS>CC(C)[C@H](N)C(=O)O<PocketE><ProteinE>",
+        {"<ProteinS>MK<PocketS>V<PocketE><ProteinE><Trans><ProteinS>M"},
+        needs_prompt=True,
+    ),
 }
 
 
@@ -68,15 +136,16 @@ def task(request: pytest.FixtureRequest) -> Task:
 
 def _openings(task: Task) -> list[PromptSentence]:
     objects = OBJECTS | ({"molecule": Molecule("[Zn]")} if task.name == "material" else {})  # it takes nodes
-    found = [task.from_object(objects[name]) for name in sorted(TAKES[task.name])]
-    found.append(task.from_text(PAYLOADS[task.name]))
-    if task.name not in NEEDS_PROMPT:
+    prompts = TASKS[task.name]
+    found = [task.from_object(objects[name]) for name in sorted(prompts.objects)]
+    found.append(task.from_text(prompts.payload))
+    if not prompts.needs_prompt:
         found.append(task.from_nothing())
     return [opening.checked() for opening in found]
 
 
 def test_this_file_knows_every_task() -> None:
-    assert set(registry.names("tasks")) == set(TAKES) == set(PAYLOADS)
+    assert set(registry.names("tasks")) == set(TASKS), "add the prompts of the new task to TASKS"
 
 
 def test_a_task_describes_itself(task: Task) -> None:
@@ -127,7 +196,7 @@ def test_what_is_sampled_for_any_prompt_is_a_sentence_that_begins_with_it(task: 
         for sample in range(6):
             requests.append(Request(f"{number}#{sample}", ids, opening.grammar, given))
             openings.append(opening)
-    done = list(Engine(backend, sampling, batch_size=16, seed=2).run(requests))
+    done = list(in_request_order(Engine(backend, sampling, batch_size=16, seed=2).run(requests)))
     finished = 0
     for completion, opening in zip(done, openings, strict=True):
         text = opening.text + backend.tokenizer.decode(completion.tokens)
@@ -142,22 +211,9 @@ def test_what_is_sampled_for_any_prompt_is_a_sentence_that_begins_with_it(task: 
 
 
 def test_without_the_constraint_the_answer_ends_where_the_sentence_does(task: Task) -> None:
-    whole = {
-        "protein": "<ProteinS>MKTAYIAKQ<ProteinE>",
-        "antibody": "<AntibodyS>QVQLV<AntibodyE><AntibodyS>DIQMT<AntibodyE>",
-        "molecule": "<MoleculeS>CC(C)O<MoleculeE>",
-        "reaction": "<MoleculeS>CCO<MoleculeE><MoleculeS>CC(=O)O<MoleculeE><React><MoleculeS>CCOC(C)=O<MoleculeE>",
-        "retrosynthesis": "<MoleculeS>CCOC(C)=O<MoleculeE><ReverseReact>"
-        "<MoleculeS>CCO<MoleculeE><MoleculeS>O<MoleculeE>",
-        "material": "<MaterialS><MetalS>[Zn]<MetalE><MoleculeS>O=C([O-])C<MoleculeE><MoleculeS>C<MoleculeE><MaterialE>",
-        "site": "<ProteinS>MKTAYIAK<ProteinE><Search><ProteinS>MKT<PocketS>A<PocketE>YIAK<ProteinE>",
-        "ligand": "<ProteinS>MK<PocketS>V<PocketE><ProteinE><MoleculeS>CCO<MoleculeE>",
-        "expanded": "<ProteinS>MK<PocketS>V<PocketE><ProteinE><Trans>"
-        "<ProteinS>MK<PocketS>CC(C)[C@H](N)C(=O)O<PocketE><ProteinE>",
-    }[task.name]
-    opening = task.from_text(PAYLOADS[task.name])
-    if task.name in ("antibody", "ligand"):
-        opening = task.from_text(whole[: whole.rindex("S>") + 3])
+    prompts = TASKS[task.name]
+    whole = prompts.whole
+    opening = task.from_text(prompts.given or prompts.payload)
     assert whole.startswith(opening.text)
     backend = FakeBackend([whole])
     end = backend.tokenizer.tag_ids[opening.end] if opening.end else None
@@ -170,13 +226,13 @@ def test_without_the_constraint_the_answer_ends_where_the_sentence_does(task: Ta
 
 
 def test_an_object_that_the_task_does_not_take_is_refused(task: Task) -> None:
-    for name in set(OBJECTS) - TAKES[task.name]:
+    for name in set(OBJECTS) - TASKS[task.name].objects:
         with pytest.raises(UsageError, match=f"{task.name} takes no"):
             task.from_object(OBJECTS[name])
 
 
 def test_without_a_prompt(task: Task) -> None:
-    if task.name in NEEDS_PROMPT:
+    if TASKS[task.name].needs_prompt:
         with pytest.raises(UsageError, match="needs a prompt"):
             task.from_nothing()
     else:
@@ -196,19 +252,8 @@ def test_text_that_begins_no_sentence_is_refused_with_its_place(task: Task, text
 
 
 def test_the_beginning_of_another_form_is_refused(task: Task) -> None:
-    beginnings = {
-        "<AntibodyS>QV": {"antibody"},
-        "<MaterialS><MetalS>[Zn]": {"material"},
-        "<MoleculeS>CC": {"molecule", "reaction", "retrosynthesis"},
-        "<ProteinS>MK": {"protein"},
-        "<ProteinS>MK<ProteinE><Search><ProteinS>": {"site"},
-        "<ProteinS>MK<ProteinE><MoleculeS>C": {"ligand"},
-        "<ProteinS>MK<PocketS>V<PocketE><ProteinE><Trans><ProteinS>M": {"expanded"},
-        "<MoleculeS>CC<MoleculeE><React>": {"reaction"},
-        "<MoleculeS>CC<MoleculeE><ReverseReact>": {"retrosynthesis"},
-    }
-    for text, takers in beginnings.items():
-        if task.name in takers:
+    for text in BEGINNINGS:
+        if text in TASKS[task.name].beginnings:
             assert task.from_text(text).text.startswith(text)
         else:
             with pytest.raises(LogosError):
