@@ -7,6 +7,7 @@ taken as it is; a structure, a crystal or a table is written in a format of its 
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 _SEQUENCES = frozenset({Form.PROTEIN, Form.ANTIBODY, Form.SEARCH})
 _SMILES = frozenset({Form.MOLECULE, Form.REACTION, Form.RETROSYNTHESIS})
+_ENDING = re.compile(r"\.[A-Za-z][A-Za-z0-9]*[a-z0-9]$")
+"""What a file name ends with, and no SMILES: a dot, a letter, and more."""
 _ACCEPTED = (
     "RDKit molecules and reactions, Bio.Seq, SeqRecord and Bio.PDB entities, gemmi and biotite structures, pymatgen "
     "structures, ase.Atoms, pandas Series and DataFrames"
@@ -58,6 +61,15 @@ def entries_of(value: object, options: ReadOptions, id: str = "object:1") -> Ite
 def is_known(value: object) -> bool:
     """Whether :func:`entries_of` takes an object of this type."""
     return _reader_of(type(value)) is not None
+
+
+def is_text(text: str, form: Form | None) -> bool:
+    """Whether a string can only be a text: a sentence, or letters of the form that is stated and no file name."""
+    if text.startswith(tuple(TAGS)):
+        return True
+    if form in _SEQUENCES:
+        return text.isascii() and text.isalpha() and text.isupper()
+    return form in _SMILES and not text.startswith("@") and text != "-" and not _ENDING.search(text)
 
 
 def text_entries(text: str, options: ReadOptions, id: str = "text:1") -> Iterator[Entry]:

@@ -100,6 +100,35 @@ def test_bare_text_needs_its_form() -> None:
     assert 'form="molecule"' in str(caught.value.hint)
 
 
+def test_encode_takes_objects_texts_and_paths_in_one_list(checkout: Path) -> None:
+    records = list(
+        encode([Chem.MolFromSmiles("CCO"), checkout / "examples" / "molecules.smi", "c1ccccc1", "CN"], form="molecule")
+    )
+    assert [record.text for record in (records[0], *records[-2:])] == [
+        "<MoleculeS>CCO<MoleculeE>",
+        "<MoleculeS>c1ccccc1<MoleculeE>",
+        "<MoleculeS>CN<MoleculeE>",
+    ]
+    assert [record.id for record in (records[0], *records[-2:])] == ["object:1", "object:2", "object:3"]
+    assert len(records) > 5
+    (record,) = encode(SeqRecord(Seq(_PROTEIN), id="P1"))
+    assert (record.id, record.status) == ("P1", "ok")
+
+
+@pytest.mark.parametrize("name", ["missing.smi", "dir/missing.fasta", "missing.fasta.gz"])
+@pytest.mark.parametrize("form", ["molecule", "protein"])
+def test_a_path_that_does_not_exist_is_no_text(name: str, form: str) -> None:
+    (record,) = encode(name, form=form)
+    assert record.status == "error"
+    assert "no such file" in str(record.reason)
+
+
+@pytest.mark.parametrize("value", [object(), 3.5, {"a": 1}, b"CCO", [3.5], None])
+def test_encode_refuses_an_unknown_type(value: object) -> None:
+    with pytest.raises(TypeError, match="cannot be encoded"):
+        list(encode(value))
+
+
 @pytest.mark.parametrize("value", [object(), 3.5, {"a": 1}, b"CCO"])
 def test_an_unknown_type_is_refused(value: object) -> None:
     with pytest.raises(TypeError, match="cannot be encoded"):
