@@ -200,6 +200,30 @@ class Input:
             self._raw.close()
 
 
+class MemoryInput(Input):
+    """Bytes in memory that are read as a file.
+
+    Parameters
+    ----------
+    name : str
+        What the bytes are, for errors and provenance.
+    """
+
+    def __init__(self, content: bytes, name: str) -> None:
+        super().__init__("-", io.BytesIO(content))
+        self.name = name
+
+    @property
+    def stem(self) -> str:
+        """The name."""
+        return self.name
+
+    @cached_property
+    def provenance(self) -> dict[str, Any]:
+        """The name, as the object that was read."""
+        return {"object": self.name}
+
+
 class _Reading:
     """Turns the exceptions of reading into an :class:`InputError`."""
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import fields
+from functools import partial
 from os import PathLike, fspath
+from pathlib import Path
 from typing import IO, Any
 
 from logos_cli.errors import LogosError, UsageError
+from logos_cli.formats import in_memory
 from logos_cli.formats.base import Entry, Format, ReadOptions
 from logos_cli.formats.detect import detect
 from logos_cli.grammar import Form, parse
@@ -20,11 +24,12 @@ from logos_cli.processes.failure import Failure, result_of
 from logos_cli.processes.pool import Pool
 from logos_cli.records import Record, Status
 
-Paths = str | PathLike[str] | Iterable[str | PathLike[str]]
+Encodable = str | PathLike[str] | ScienceObject | object
+"""A path, a bare text whose form is stated, a ScienceObject, or an object of another library (``formats.in_memory``)."""
 
 
 def encode(
-    inputs: Paths | ScienceObject,
+    inputs: Encodable | Iterable[Encodable],
     options: ReadOptions | None = None,
     *,
     jobs: int = 1,
@@ -32,13 +37,14 @@ def encode(
     stdin: IO[bytes] | None = None,
     **choices: Any,
 ) -> Iterator[Record]:
-    """Turn files, or an object in hand, into records.
+    """Turn files, objects in hand or bare texts into records.
 
     Parameters
     ----------
-    inputs : path, iterable of paths, or ScienceObject
+    inputs : path, text, object, or iterable of these
         Files, directories (searched for files of known endings), ``@LIST`` files that name further ones,
-        and ``-`` for standard input.
+        and ``-`` for standard input. Objects of RDKit, Biopython, gemmi, biotite, pymatgen, ase and pandas. A text
+        whose form is stated: ``encode("CCO", form="molecule")``.
     options : ReadOptions, optional
         How to read; or give its fields as keywords: ``encode("4hhb.cif", form="site", cutoff_angstrom=6)``.
     jobs : int
@@ -55,18 +61,55 @@ def encode(
     ------
     UsageError
         If an option is unknown or an input does not exist.
+    TypeError
+        If an object is of an unknown type.
     """
     options = _options(options, choices)
-    if isinstance(inputs, ScienceObject):
-        yield record_of(Entry("object:1", inputs), None, options, verify=verify)
-        return
-    listed = [inputs] if isinstance(inputs, (str, PathLike)) else list(inputs)
-    paths = expand_paths([fspath(path) for path in listed])
-    if jobs > 1 and len(paths) > 1 and "-" not in paths:
-        yield from _in_processes(paths, options, jobs, verify=verify)
-        return
-    for path in paths:
-        yield from iter_file(path, options, verify=verify, stdin=stdin)
+    if isinstance(inputs, (str, PathLike, ScienceObject)) or in_memory.is_known(inputs):
+        inputs = [inputs]
+    elif not isinstance(inputs, Iterable) or isinstance(inputs, (bytes, Mapping)):
+        inputs = in_memory.entries_of(inputs, options)  # raises the TypeError
+    numbers = itertools.count(1)
+    for are_paths, group in itertools.groupby(inputs, partial(_is_path, options=options)):
+        if not are_paths:
+            for item in group:
+                yield from _in_hand(item, options, f"object:{next(numbers)}", verify=verify)
+            continue
+        paths = expand_paths([fspath(path) for path in group])
+        if jobs > 1 and len(paths) > 1 and "-" not in paths:
+            yield from _in_processes(paths, options, jobs, verify=verify)
+            continue
+        for path in paths:
+            yield from iter_file(path, options, verify=verify, stdin=stdin)
+
+
+def _is_path(item: Encodable, options: ReadOptions) -> bool:
+    """Whether an input is a path: a string is one unless it is a text, and no file has that name."""
+    if isinstance(item, PathLike):
+        return True
+    return isinstance(item, str) and not (in_memory.is_text(item, options.form) and not _exists(item))
+
+
+def _exists(name: str) -> bool:
+    try:
+        return Path(name).exists()
+    except (OSError, ValueError):  # too long for a name, or with a null character
+        return False
+
+
+def _in_hand(item: Encodable, options: ReadOptions, id: str, *, verify: bool) -> Iterator[Record]:
+    """Yield the records of an object or a bare text."""
+    if isinstance(item, ScienceObject):
+        entries: Iterable[Entry] = (Entry(id, item),)
+    elif isinstance(item, str):
+        entries = in_memory.text_entries(item, options, id)
+    else:
+        entries = in_memory.entries_of(item, options, id)
+    for entry in entries:
+        try:
+            yield record_of(entry, None, options, verify=verify)
+        except LogosError as error:  # a sentence that does not read back
+            yield Record.from_error(entry.id, options.form or "", error, entry.source)
 
 
 def _options(options: ReadOptions | None, choices: dict[str, Any]) -> ReadOptions:

@@ -1,0 +1,257 @@
+"""Objects of other libraries, and bare text, as entries: what Python callers have in hand instead of files.
+
+The type of an object is found by the name of its library, so that none is imported here. A molecule or sequence is
+taken as it is; a structure, a crystal or a table is written in a format of its library and read as that file.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+from logos_cli import registry
+from logos_cli.errors import InputError, LogosError, UsageError
+from logos_cli.formats.base import Entry, ReadOptions
+from logos_cli.grammar import TAGS, Form
+from logos_cli.io.input import MemoryInput
+from logos_cli.objects.antibody import Antibody
+from logos_cli.objects.base import ScienceObject
+from logos_cli.objects.molecule import Molecule
+from logos_cli.objects.protein import Protein
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_SEQUENCES = frozenset({Form.PROTEIN, Form.ANTIBODY, Form.SEARCH})
+_SMILES = frozenset({Form.MOLECULE, Form.REACTION, Form.RETROSYNTHESIS})
+_ENDING = re.compile(r"\.[A-Za-z][A-Za-z0-9]*[a-z0-9]$")
+"""What a file name ends with, and no SMILES: a dot, a letter, and more."""
+_ACCEPTED = (
+    "RDKit molecules and reactions, Bio.Seq, SeqRecord and Bio.PDB entities, gemmi and biotite structures, pymatgen "
+    "structures, ase.Atoms, pandas Series and DataFrames"
+)
+
+
+def entries_of(value: object, options: ReadOptions, id: str = "object:1") -> Iterator[Entry]:
+    """Yield the entries of one object of another library.
+
+    Parameters
+    ----------
+    value : object
+        An RDKit molecule or reaction; a ``Bio.Seq``, ``SeqRecord`` or entity of ``Bio.PDB``; a structure of gemmi,
+        biotite or pymatgen; ``ase.Atoms``; a pandas Series, or a DataFrame (``options.column`` names the column).
+    id : str
+        Of an object that has no name.
+
+    Raises
+    ------
+    TypeError
+        If the type is none of these.
+    """
+    reader = _reader_of(type(value))
+    if reader is None:
+        kind = f"{type(value).__module__}.{type(value).__qualname__}"
+        raise TypeError(f"an object of type {kind} cannot be encoded; encode takes paths, {_ACCEPTED}")
+    yield from reader(value, options, id)
+
+
+def is_known(value: object) -> bool:
+    """Whether :func:`entries_of` takes an object of this type."""
+    return _reader_of(type(value)) is not None
+
+
+def is_text(text: str, form: Form | None) -> bool:
+    """Whether a string can only be a text: a sentence, or letters of the form that is stated and no file name."""
+    if text.startswith(tuple(TAGS)):
+        return True
+    if form in _SEQUENCES:
+        return text.isascii() and text.isalpha() and text.isupper()
+    return form in _SMILES and not text.startswith("@") and text != "-" and not _ENDING.search(text)
+
+
+def text_entries(text: str, options: ReadOptions, id: str = "text:1") -> Iterator[Entry]:
+    """Yield the entry of a bare sentence, SMILES, reaction SMILES or sequence.
+
+    Raises
+    ------
+    UsageError
+        If the text is no sentence and ``options.form`` does not state what it is.
+    """
+    if text.startswith(tuple(TAGS)):
+        format = "sentences"
+    elif options.form in _SMILES:
+        format = "chem"
+    elif options.form in _SEQUENCES:
+        format = "fasta"
+    else:
+        raise UsageError(
+            f"there is no file {text!r}, and a bare text needs its form",
+            hint='state it: encode("CCO", form="molecule"), form="protein", form="reaction"',
+        )
+    for entry in _read_as(format, text.strip() + "\n", "text", options):
+        entry.id = id
+        yield entry
+
+
+_Reader = Callable[[Any, ReadOptions, str], Iterator[Entry]]
+
+
+def _reader_of(kind: type) -> _Reader | None:
+    """Return the reader of a type or of the nearest of its base classes."""
+    for base in kind.__mro__:
+        library = base.__module__.partition(".")[0]
+        if reader := _READERS.get((library, base.__name__)):
+            return reader
+    return None
+
+
+def _read_as(format: str, content: str | bytes, name: str, options: ReadOptions) -> Iterator[Entry]:
+    """Yield the entries of a text in a native format."""
+    data = content.encode() if isinstance(content, str) else content
+    with closing(MemoryInput(data, name)) as source:
+        yield from registry.load("formats", format).read(source, options)
+
+
+def _entry(id: str, kind: str, make: Callable[[], ScienceObject], form: Form) -> Entry:
+    """Return the entry of an object that is made at once; what is wrong with it is the entry's error."""
+    source = {"object": kind}
+    try:
+        return Entry(id, make(), source)
+    except LogosError as error:
+        return Entry(id, None, source, error.at(id), form)
+
+
+# -- molecules and reactions -------------------------------------------------------------------------------------
+
+
+def _read_molecule(value: Any, _options: ReadOptions, id: str) -> Iterator[Entry]:
+    name = value.GetProp("_Name") if value.HasProp("_Name") else ""
+    yield _entry(name or id, "rdkit.Chem.Mol", lambda: Molecule(_smiles_of(value)), Form.MOLECULE)
+
+
+def _smiles_of(molecule: Any) -> str:
+    from rdkit import Chem
+
+    from logos_cli.chemistry.smiles import canonical_smiles
+
+    if molecule.GetNumAtoms() == 0:
+        raise InputError("the molecule has no atoms")
+    # a molecule that was changed or never sanitized is checked by reading its SMILES again
+    return canonical_smiles(Chem.MolToSmiles(Chem.RemoveHs(molecule, sanitize=False)))
+
+
+def _read_reaction(value: Any, options: ReadOptions, id: str) -> Iterator[Entry]:
+    from rdkit.Chem import rdChemReactions
+
+    text = rdChemReactions.ReactionToSmiles(value)
+    for entry in _read_as("chem", f"{text}\n", "rdkit.Chem.ChemicalReaction", options):
+        entry.id = id
+        yield entry
+
+
+# -- sequences ---------------------------------------------------------------------------------------------------
+
+
+def _read_seq(value: Any, options: ReadOptions, id: str) -> Iterator[Entry]:
+    form = Form.ANTIBODY if options.form is Form.ANTIBODY else Form.PROTEIN
+    yield _entry(id, "Bio.Seq", lambda: _chain(str(value), options, id), form)
+
+
+def _read_seq_record(value: Any, options: ReadOptions, id: str) -> Iterator[Entry]:
+    name = value.id if value.id and not value.id.startswith("<unknown") else id
+    for entry in _read_seq(value.seq, options, name):
+        entry.source["object"] = "Bio.SeqRecord"
+        if value.description and not value.description.startswith("<unknown"):
+            entry.source["description"] = value.description
+        yield entry
+
+
+def _chain(text: str, options: ReadOptions, place: str) -> ScienceObject:
+    from logos_cli.structure.sequences import clean_sequence, is_nucleotide, nucleotide_error
+
+    sequence, _ = clean_sequence([(1, text)], place)
+    if is_nucleotide(sequence) and options.form is not Form.PROTEIN:
+        raise nucleotide_error(sequence, place)
+    return Antibody((sequence,)) if options.form is Form.ANTIBODY else Protein(sequence)
+
+
+# -- structures and crystals -------------------------------------------------------------------------------------
+
+
+def _read_gemmi(value: Any, options: ReadOptions, _id: str) -> Iterator[Entry]:
+    yield from _read_as("structure", value.make_mmcif_document().as_string(), value.name or "gemmi", options)
+
+
+def _read_bio_pdb(value: Any, options: ReadOptions, _id: str) -> Iterator[Entry]:
+    from Bio.PDB.mmcifio import MMCIFIO
+
+    stream = io.StringIO()
+    writer = MMCIFIO()
+    writer.set_structure(value)
+    writer.save(stream)
+    yield from _read_as("structure", stream.getvalue(), str(value.id), options)
+
+
+def _read_biotite(value: Any, options: ReadOptions, _id: str) -> Iterator[Entry]:
+    from biotite.structure.io import pdbx
+
+    file = pdbx.CIFFile()
+    pdbx.set_structure(file, value, data_block="biotite")
+    yield from _read_as("structure", file.serialize(), "biotite", options)
+
+
+def _read_pymatgen(value: Any, options: ReadOptions, id: str) -> Iterator[Entry]:
+    for entry in _read_as("crystal", value.to(fmt="cif"), "pymatgen", options):
+        entry.id = id
+        yield entry
+
+
+def _read_ase(value: Any, options: ReadOptions, id: str) -> Iterator[Entry]:
+    from ase.io import write
+
+    if not all(value.pbc):
+        raise UsageError(
+            "the ase.Atoms are not periodic in three directions: they have no crystal",
+            hint="give a molecule as an RDKit molecule, whose bonds are known",
+        )
+    stream = io.BytesIO()
+    write(stream, value, format="cif")
+    for entry in _read_as("crystal", stream.getvalue(), "ase", options):
+        entry.id = id
+        yield entry
+
+
+# -- tables ------------------------------------------------------------------------------------------------------
+
+
+def _read_frame(value: pd.DataFrame, options: ReadOptions, _id: str) -> Iterator[Entry]:
+    yield from _read_as("table", value.to_csv(index=False), "DataFrame", options)
+
+
+def _read_series(value: pd.Series[Any], options: ReadOptions, _id: str) -> Iterator[Entry]:
+    """Read a column of texts, each of the form asked for; the index gives the ids."""
+    for label, text in value.items():
+        if not isinstance(text, str):
+            error = InputError(f"the value of {label!r} is not text: {text!r}", hint="leave missing values out")
+            yield Entry(str(label), None, {"object": "pandas.Series"}, error, options.form)
+            continue
+        yield from text_entries(text, options, str(label))
+
+
+_READERS: dict[tuple[str, str], _Reader] = {
+    ("rdkit", "Mol"): _read_molecule,
+    ("rdkit", "ChemicalReaction"): _read_reaction,
+    ("Bio", "Seq"): _read_seq,
+    ("Bio", "SeqRecord"): _read_seq_record,
+    ("Bio", "Entity"): _read_bio_pdb,
+    ("gemmi", "Structure"): _read_gemmi,
+    ("biotite", "AtomArray"): _read_biotite,
+    ("biotite", "AtomArrayStack"): _read_biotite,
+    ("pymatgen", "IStructure"): _read_pymatgen,
+    ("ase", "Atoms"): _read_ase,
+    ("pandas", "DataFrame"): _read_frame,
+    ("pandas", "Series"): _read_series,
+}
