@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from logos_cli.training.config_file import with_values
 from logos_cli.training.corpus.shards import Corpus
 from logos_cli.training.resolve import resolve
 from logos_cli.training.run.journal import read_journal
@@ -20,7 +21,8 @@ pytestmark = [
     # what inductor and its tools warn of is not ours
     pytest.mark.filterwarnings("default"),
 ]
-GPU = CONFIG.with_values(
+GPU = with_values(
+    CONFIG,
     {
         "run.device": "cuda",
         "model.hidden_size": 64,
@@ -29,7 +31,7 @@ GPU = CONFIG.with_values(
         "schedule.n_steps": 12,
         "schedule.n_decay_steps": 4,
         "evaluation.every_steps": 0,
-    }
+    },
 )
 
 
@@ -39,7 +41,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
 
 
 def losses(corpus: Corpus, directory: Path, **values: object) -> list[float]:
-    config = GPU.with_values({key.replace("__", "."): value for key, value in values.items()})
+    config = with_values(GPU, {key.replace("__", "."): value for key, value in values.items()})
     assert Trainer(corpus, resolve(config, corpus), directory).run() is RunEnd.FINISHED
     return [line["loss"] for line in read_journal(directory / "log.jsonl") if "loss" in line]
 
@@ -56,7 +58,7 @@ def test_flex_attention_learns_as_the_plain_kernel_on_the_cpu_does(corpus: Corpu
 def test_the_step_is_compiled_once(corpus: Corpus, tmp_path: Path) -> None:
     torch._dynamo.reset()
     torch._dynamo.utils.counters.clear()
-    config = GPU.with_values({"run.compile": True, "run.precision": "bf16"})
+    config = with_values(GPU, {"run.compile": True, "run.precision": "bf16"})
     run = Trainer(corpus, resolve(config, corpus), tmp_path)
     run.advance()
     n_graphs = torch._dynamo.utils.counters["stats"]["unique_graphs"]
@@ -67,7 +69,7 @@ def test_the_step_is_compiled_once(corpus: Corpus, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_a_run_goes_on_after_a_checkpoint(corpus: Corpus, tmp_path: Path, precision: str) -> None:
-    config = resolve(GPU.with_values({"run.precision": precision, "optimizer.name": "adamw"}), corpus)
+    config = resolve(with_values(GPU, {"run.precision": precision, "optimizer.name": "adamw"}), corpus)
     whole = Trainer(corpus, config, tmp_path / "whole")
     whole.run()
     part = Trainer(corpus, config, tmp_path / "part")
@@ -82,7 +84,7 @@ def test_a_run_goes_on_after_a_checkpoint(corpus: Corpus, tmp_path: Path, precis
 
 
 def test_samples_and_exports_work_from_the_device(corpus: Corpus, tmp_path: Path) -> None:
-    config = GPU.with_values({"run.compile": True, "run.precision": "bf16", "evaluation.n_samples": 2})
+    config = with_values(GPU, {"run.compile": True, "run.precision": "bf16", "evaluation.n_samples": 2})
     run = Trainer(corpus, resolve(config, corpus), tmp_path)
     assert run.run() is RunEnd.FINISHED
     assert (run.export(tmp_path / "model") / "model.safetensors").exists()

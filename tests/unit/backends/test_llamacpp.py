@@ -591,7 +591,7 @@ def test_an_error_names_what_llama_cpp_complained_of_first(caplog: pytest.LogCap
 _INTERRUPTED = """
 import os, signal, sys
 from pathlib import Path
-from logos_cli.backends import _llama
+from logos_cli.backends.llamacpp import library
 going_on, asked = library._going_on, []
 def interrupted(share, data):
     asked.append(share)

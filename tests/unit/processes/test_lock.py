@@ -64,7 +64,8 @@ def test_an_exception_frees_the_lock(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("host", "pid", "is_free"),
-    [(None, None, True), ("here", os.getpid(), True), ("here", 1, False), ("elsewhere", 1, False), ("here", 0, True)],
+    [(None, None, True), ("here", -1, True), ("here", 1, False), ("elsewhere", 1, False), ("here", 0, True)],
+    ids=["nobody", "this process", "another", "another machine's", "one that has ended"],
 )
 def test_without_locks_of_the_file_system_the_holder_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str | None, pid: int | None, is_free: bool
@@ -74,7 +75,9 @@ def test_without_locks_of_the_file_system_the_holder_counts(
 
     monkeypatch.setattr(fcntl, "flock", flock)
     if host is not None:
-        if pid == 0:  # a process that has ended
+        if pid == -1:
+            pid = os.getpid()
+        if pid == 0:
             with subprocess.Popen([sys.executable, "-c", ""]) as process:
                 pid = process.pid
         holder = {"host": socket.gethostname() if host == "here" else host, "pid": pid, "since": "2026-01-01 00:00:00"}

@@ -505,7 +505,7 @@ def test_the_index_is_made_once_and_read_without_biotite(tmp_path: Path, monkeyp
     assert len(found.atoms) == 43
     assert path.stat().st_mtime_ns == made
     code = (
-        "import sys; from logos_cli.formats import _components as c\n"
+        "import sys; from logos_cli.structure.ligand import dictionary as c\n"
         "assert c.component('STI').atoms; print('biotite' in sys.modules)"
     )
     warm = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 from logos_cli.errors import UsageError
+from logos_cli.training.config_file import with_values
 from logos_cli.training.resolve import resolve
 from logos_cli.training.run import checkpoint
 from logos_cli.training.run.distributed import ProcessGroup, start
@@ -24,7 +25,8 @@ from tests.training_corpora import CONFIG, write_corpus
 _WORKER = """
 import json, sys
 from pathlib import Path
-from logos_cli.training import distributed
+from logos_cli.training.config_file import with_values
+from logos_cli.training.run import distributed
 from logos_cli.training.config import TrainConfig
 from logos_cli.training.corpus.shards import Corpus
 from logos_cli.training.run.loop import Trainer
@@ -33,7 +35,7 @@ corpus, directory, jobs = Corpus(Path(sys.argv[1])), Path(sys.argv[2]), json.loa
 world = distributed.start("cpu")
 for name, tables in jobs.items():
     flat = {f"{t}.{k}": v for t, part in tables.items() if part for k, v in part.items()}
-    config = resolve(TrainConfig().with_values(flat), corpus)
+    config = resolve(with_values(TrainConfig(), flat), corpus)
     trainer = Trainer(corpus, config, directory / name, world=world)
     print(trainer.run(), trainer.step)
     trainer.export(directory / name / "model")
@@ -75,10 +77,16 @@ def run_processes(n: int, corpus: Path, directory: Path, jobs: dict[str, dict]) 
 def test_two_processes_do_what_one_does_and_one_goes_on(tmp_path):
     corpus = write_corpus(tmp_path / "corpus")
     # not Muon, whose bfloat16 iterations turn last bits into per cents of the weights
-    plain = CONFIG.with_values(
-        {"schedule.n_steps": 4, "schedule.n_decay_steps": 0, "optimizer.name": "adamw", "optimizer.learning_rate": 1e-3}
+    plain = with_values(
+        CONFIG,
+        {
+            "schedule.n_steps": 4,
+            "schedule.n_decay_steps": 0,
+            "optimizer.name": "adamw",
+            "optimizer.learning_rate": 1e-3,
+        },
     )
-    jobs = {"copies": plain, "shards": plain.with_values({"run.sharding": "fsdp"})}
+    jobs = {"copies": plain, "shards": with_values(plain, {"run.sharding": "fsdp"})}
     run_processes(2, tmp_path / "corpus", tmp_path, {name: config.to_dict() for name, config in jobs.items()})
     for name, config in jobs.items():
         alone = Trainer(corpus, resolve(config, corpus), tmp_path / f"{name}-alone")
@@ -94,7 +102,7 @@ def test_two_processes_do_what_one_does_and_one_goes_on(tmp_path):
             # sums in another order differ in their last bits; AdamW makes more of it where a gradient is near 0
             assert (model[key] - part).norm() < 0.005 * part.norm(), key
         # one process goes on where two left off, from whole tensors
-        longer = config.with_values({"schedule.n_steps": 6})
+        longer = with_values(config, {"schedule.n_steps": 6})
         resumed = Trainer(corpus, resolve(longer, corpus), tmp_path / name)
         assert resumed.step == 4
         stored = load_file(checkpoint.latest(tmp_path / name / "checkpoints") / "weights.safetensors")

@@ -13,6 +13,7 @@ import torch
 
 from logos_cli.errors import InputError, MissingError, OutputError, UsageError
 from logos_cli.training.config import ModelConfig
+from logos_cli.training.config_file import with_values
 from logos_cli.training.corpus.shards import Corpus
 from logos_cli.training.resolve import resolve
 from logos_cli.training.run import checkpoint
@@ -29,7 +30,7 @@ def corpus(tmp_path_factory) -> Corpus:
 
 
 def trainer(corpus: Corpus, directory, listener=None, **values) -> Trainer:
-    config = CONFIG.with_values({key.replace("__", "."): value for key, value in values.items()})
+    config = with_values(CONFIG, {key.replace("__", "."): value for key, value in values.items()})
     return Trainer(corpus, resolve(config, corpus), directory, listener=listener)
 
 
@@ -202,10 +203,13 @@ def test_the_mixture_follows_weights_and_phases(corpus, tmp_path):
 def test_names_that_are_no_domain_are_refused(corpus):
     for key in ("data.weights", "data.decay_weights"):
         with pytest.raises(UsageError, match="no domain moleculs"):
-            resolve(CONFIG.with_values({key: {"moleculs": 1}}), corpus)
+            resolve(with_values(CONFIG, {key: {"moleculs": 1}}), corpus)
     with pytest.raises(UsageError, match="no domain x"):
-        resolve(CONFIG.with_values({"data.answer_only": ["x"]}), corpus)
-    assert set(resolve(CONFIG.with_values({"data.weights": {}}), corpus).data.weights) == {"molecule", "retrosynthesis"}
+        resolve(with_values(CONFIG, {"data.answer_only": ["x"]}), corpus)
+    assert set(resolve(with_values(CONFIG, {"data.weights": {}}), corpus).data.weights) == {
+        "molecule",
+        "retrosynthesis",
+    }
 
 
 def test_a_sentence_longer_than_the_context_is_refused(corpus, tmp_path):
@@ -249,7 +253,7 @@ def test_a_log_line_cut_off_by_a_kill_is_left_out(tmp_path):
     ids=str,
 )
 def test_other_shapes_and_ways_to_compute_learn_too(corpus, tmp_path, values):
-    config = CONFIG.with_values({"schedule.n_steps": 12, "evaluation.every_steps": 0, **values})
+    config = with_values(CONFIG, {"schedule.n_steps": 12, "evaluation.every_steps": 0, **values})
     run = Trainer(corpus, resolve(config, corpus), tmp_path)
     assert run.run() is RunEnd.FINISHED
     losses = [line["loss"] for line in read_journal(tmp_path / "log.jsonl") if "loss" in line]

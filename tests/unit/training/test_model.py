@@ -13,6 +13,7 @@ import torch
 from logos_cli.errors import MissingError, ModelError, UsageError
 from logos_cli.grammar import TAGS
 from logos_cli.training.config import ModelConfig
+from logos_cli.training.config_file import with_values
 from logos_cli.training.corpus.vocabulary import Vocabulary
 from logos_cli.training.model import add_tokens, build_model, find_base, new_model
 from logos_cli.training.plan import make_plan
@@ -22,14 +23,15 @@ from logos_cli.training.run.signals import RunEnd
 from tests.training_corpora import CONFIG, NANO, write_corpus
 
 SHAPE = ModelConfig(hidden_size=32, intermediate_size=64, n_layers=2, n_heads=2, context_length=128)
-POST = CONFIG.with_values(
+POST = with_values(
+    CONFIG,
     {
         "optimizer.name": "adamw",
         "optimizer.learning_rate": 0.01,
         "schedule.n_steps": 20,
         "schedule.n_decay_steps": 5,
         "evaluation.every_steps": 0,
-    }
+    },
 )
 
 
@@ -73,7 +75,7 @@ def corpus(foreign, tmp_path_factory):
 
 
 def run_from(corpus, base, directory, **values) -> Trainer:
-    config = POST.with_values({"model.base": str(base)} | {k.replace("__", "."): v for k, v in values.items()})
+    config = with_values(POST, {"model.base": str(base)} | {k.replace("__", "."): v for k, v in values.items()})
     return Trainer(corpus, resolve(config, corpus), directory, find_base(config.model))
 
 
@@ -125,7 +127,7 @@ def test_nothing_is_added_where_nothing_is_missing():
 
 
 def test_a_corpus_of_another_tokenizer_is_refused(corpus, tmp_path):
-    config = POST.with_values({"model.base": "logos-nano"})
+    config = with_values(POST, {"model.base": "logos-nano"})
     with pytest.raises(ModelError, match="another tokenizer"):
         build_model(config, corpus.vocabulary, find_base(config.model))
 
@@ -167,7 +169,7 @@ def test_adapters_are_trained_saved_and_merged(foreign, corpus, tmp_path):
 
 def test_adapters_need_a_base_peft_and_fitting_names(foreign, corpus, tmp_path, monkeypatch):
     with pytest.raises(UsageError, match="need a base model"):
-        build_model(POST.with_values({"lora.rank": 4}), corpus.vocabulary, None)
+        build_model(with_values(POST, {"lora.rank": 4}), corpus.vocabulary, None)
     with pytest.raises(UsageError, match="do not fit") as caught:
         run_from(corpus, foreign, tmp_path, lora__targets=["query"])
     assert "q_proj" in (caught.value.hint or "")
@@ -178,7 +180,7 @@ def test_adapters_need_a_base_peft_and_fitting_names(foreign, corpus, tmp_path, 
 
 
 def test_the_plan_counts_what_the_run_has(foreign, corpus, tmp_path):
-    config = resolve(POST.with_values({"model.base": str(foreign)}), corpus)
+    config = resolve(with_values(POST, {"model.base": str(foreign)}), corpus)
     plan = make_plan(config, corpus, find_base(config.model))
     run = run_from(corpus, foreign, tmp_path)
     assert (plan.n_parameters, plan.n_trained) == (run.n_parameters, run.n_trained)
@@ -186,7 +188,7 @@ def test_the_plan_counts_what_the_run_has(foreign, corpus, tmp_path):
     assert plan.longest == max(len(shard[index]) for shard in shards for index in range(len(shard)))
     assert sum(domain.share for domain in plan.domains.values()) == pytest.approx(1)
     assert len(TAGS) == 16
-    lora = resolve(config.with_values({"lora.rank": 4}), corpus)
+    lora = resolve(with_values(config, {"lora.rank": 4}), corpus)
     adapted = run_from(corpus, foreign, tmp_path / "lora", lora__rank=4)
     n_tag_numbers = 2 * 16 * 32  # rows of the tags, in both embeddings, are trained beside the adapters
     assert make_plan(lora, corpus, find_base(lora.model)).n_trained == adapted.n_trained - n_tag_numbers
