@@ -22,54 +22,17 @@ from logos_cli.backends.completer import Completer as Completer
 from logos_cli.backends.completer import ModelInfo as ModelInfo
 from logos_cli.backends.completer import TextAnswer as TextAnswer
 from logos_cli.backends.completer import TextQuery as TextQuery
+from logos_cli.backends.options import LoadOptions as LoadOptions
 from logos_cli.checkpoints.locate import Location, locate
 from logos_cli.checkpoints.task_sampling import TaskSampling
 from logos_cli.checkpoints.tokens import CharacterTokenizer as CharacterTokenizer
 from logos_cli.checkpoints.tokens import Tokenizer as Tokenizer
 from logos_cli.errors import ModelError, UsageError
-from logos_cli.resources import EMBEDDED
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
-
-
-@dataclass(frozen=True, slots=True)
-class LoadOptions:
-    """Which model to load, and where.
-
-    Attributes
-    ----------
-    model : str
-        ``logos-nano`` (embedded), a directory, a file, or an ``owner/name`` of the Hugging Face hub.
-    revision : str, optional
-        Branch, tag or commit on the hub.
-    device : str
-        ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
-    dtype : str
-        ``auto``, ``float32``, ``bfloat16``, ``float16``, or, for weights in fewer bits, ``int8`` or ``nf4``.
-    threads : int, optional
-        CPU threads; None leaves it to the backend.
-    offline : bool
-        Open no connection, whatever is missing.
-    gpu_layers, kv_type, mmap : optional
-        For the backend llamacpp: layers on the GPU, type of the cached keys and values, whether the file is
-        mapped into memory. None leaves them to the backend; others refuse them.
-    base_url : str, optional
-        For the backend remote: the server's address; ``model`` is then a name that the server knows.
-    """
-
-    model: str = EMBEDDED
-    revision: str | None = None
-    device: str = "auto"
-    dtype: str = "auto"
-    threads: int | None = None
-    offline: bool = False
-    gpu_layers: int | None = None
-    kv_type: str | None = None
-    mmap: bool | None = None
-    base_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,8 +293,8 @@ class BackendType(ABC):
         """
 
 
-def open_model(options: LoadOptions, backend: str = "auto") -> Checkpoint:
-    """Find a model and the backend that runs it.
+def open_model(options: LoadOptions) -> Checkpoint:
+    """Find a model and the backend that runs it, on its device or the first of several.
 
     Raises
     ------
@@ -342,8 +305,11 @@ def open_model(options: LoadOptions, backend: str = "auto") -> Checkpoint:
     ModelError
         If it is no model that the backend can use.
     """
+    backend = options.backend
     if backend == "auto" and options.base_url is not None:
         backend = "remote"
+    if options.devices is not None:
+        options = options.on(options.places[0])
     chosen: BackendType | None = None if backend == "auto" else registry.load("backends", backend)
     if chosen is not None and chosen.served:
         location = Location(Path())

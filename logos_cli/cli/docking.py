@@ -3,71 +3,23 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeGuard
 
 import typer
 
-from logos_cli.cli.options.docking import HOW
 from logos_cli.cli.output import ReportedProblems, choose_format, open_sink
 from logos_cli.cli.terminal import terminal
 from logos_cli.errors import ExitCode, UsageError
 from logos_cli.records import Status
 
 if TYPE_CHECKING:
-    from logos_cli.docking.place import BoxOptions
     from logos_cli.records import Record
     from logos_cli.report.docking import BestLigands
-    from logos_cli.workflows.dock.docking import DockedLigand, Docking, DockOptions, PocketDocking
+    from logos_cli.workflows.dock.docking import DockedLigand, Docking, PocketDocking
 
 _SDF = (".sdf", ".sd")
-
-
-def options_of(values: Mapping[str, Any], **changes: Any) -> DockOptions:
-    """Return what the options of :data:`~logos_cli.cli.options.docking.HOW` say; absent ones are defaults.
-
-    Parameters
-    ----------
-    **changes
-        Fields of ``DockOptions`` that the command gets otherwise.
-    """
-    from logos_cli.cli.options.common import parse_time
-    from logos_cli.workflows.dock.docking import DockOptions, ReceptorOptions
-
-    values = {each.name: each.default for each in HOW} | dict(values)
-    limit, model = values["time_per_ligand"], values.get("structure_model", 1)
-    flexible = tuple(part.strip() for part in (values["flex"] or "").split(",") if part.strip())
-    kept, dropped = tuple(values["keep"] or ()), tuple(values["drop"] or ())
-    chosen: dict[str, Any] = {
-        "box": box_of(values),
-        "receptor": ReceptorOptions(values["ph"], values["keep_water"], kept, dropped, flexible, model),
-        "ph": None if values["as_given"] else values["ph"],
-        "stereo": values["stereo"],
-        "exhaustiveness": values["exhaustiveness"],
-        "n_poses": values["num_modes"],
-        "energy_range_kcal_per_mol": values["energy_range"],
-        "engine": values["engine"],
-        "cpu": values["cpu"],
-        "seconds_per_ligand": None if limit is None else parse_time(limit),
-        "check": values["check"],
-    }
-    return DockOptions(**(chosen | changes))
-
-
-def box_of(values: Mapping[str, Any], residues: tuple[str, ...] | None = None) -> BoxOptions:
-    """Return what the options say of the box, or residues that a model predicted."""
-    from logos_cli.docking.place import BoxOptions, parse_triple
-
-    center, size = values["center"], values["size"]
-    return BoxOptions(
-        values["autobox_ligand"],
-        values["autobox_site"],
-        residues,
-        None if center is None else parse_triple(center, "--center"),
-        None if size is None else parse_triple(size, "--size"),
-        values["autobox_add"],
-    )
 
 
 # -- where results go ---------------------------------------------------------------------------------
@@ -81,7 +33,7 @@ def check_output(output: str | None, format: str | None, *, overwrite: bool, res
     LogosError
         If the format is none, or does not go with the output, or there is a file already.
     """
-    from logos_cli.io.output import check_output
+    from logos_cli.io.output import check_output as check_file
 
     if is_folder(output):
         if format is not None:
@@ -91,10 +43,10 @@ def check_output(output: str | None, format: str | None, *, overwrite: bool, res
         raise UsageError("--resume needs a directory", hint="give -o DIR: it holds what is done already")
     if not _is_sdf(output, format):
         choose_format(format, output)
-    check_output(output, overwrite=overwrite)
+    check_file(output, overwrite=overwrite)
 
 
-def is_folder(output: str | None) -> bool:
+def is_folder(output: str | None) -> TypeGuard[str]:
     """Whether an output is a directory, or a name without an extension that becomes one."""
     if output is None or output == "-" or output.startswith("/dev/"):
         return False
@@ -138,7 +90,7 @@ def write_stream(
 
 def write_folder(
     run: Docking | PocketDocking,
-    ligands: Any,
+    results: Callable[[Callable[[str], bool]], Iterator[DockedLigand]],
     output: str,
     *,
     overwrite: bool,
@@ -147,7 +99,12 @@ def write_folder(
 ) -> None:
     """Write poses, records, receptors and arguments to a directory, which a later run can continue.
 
-    ``best`` sees the results, those from before among them.
+    Parameters
+    ----------
+    results : callable
+        Returns the ligands with their poses, without those whose id was there before.
+    best : BestLigands, optional
+        Sees the results, those from before among them.
     """
     from logos_cli.workflows.dock.output import ResultFolder
 
@@ -166,7 +123,7 @@ def write_folder(
                 kept.append(folder.done[id])
             return True
 
-        for docked in _told(run.results(ligands, skip=is_done), best):
+        for docked in _told(results(is_done), best):
             if docked.record.status is Status.ERROR:
                 complaints.tell(docked.record, docked.record.reason or "")
             folder.write(docked)

@@ -10,11 +10,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from logos_cli.backends.base import Backend, Completer, Tokenizer
+from logos_cli.backends.base import Completer, Tokenizer
 from logos_cli.errors import InputError, Span
 from logos_cli.grammar import Block, Form, Sentence
 
@@ -73,20 +73,33 @@ def perplexity(logps: NDArray[np.float64]) -> float:
         return float(np.exp(-logps.mean()))
 
 
+class Reader(Protocol):
+    """Finds how probable given tokens are: a backend, or several in processes of their own."""
+
+    tokenizer: Tokenizer
+
+    def token_logps(self, sequences: Sequence[Sequence[int]]) -> list[NDArray[np.float64]]:
+        """Return log-probabilities, as :meth:`Backend.token_logps <logos_cli.backends.base.Backend.token_logps>`."""
+        ...
+
+
 class Likelihood:
     """Scores texts with a loaded model.
 
     Parameters
     ----------
-    model : Backend or Completer
+    model : Reader or Completer
         A completer must be able to say how probable a text is that it is given; not every server can.
     context_tokens : int
         The longest text that it reads.
+    batch_size : int, optional
+        The most texts that are read together.
     """
 
-    def __init__(self, model: Backend | Completer, context_tokens: int) -> None:
+    def __init__(self, model: Reader | Completer, context_tokens: int, *, batch_size: int | None = None) -> None:
         self.model = model
         self.context_tokens = context_tokens
+        self._at_a_time = min(batch_size or _AT_A_TIME, _AT_A_TIME)
 
     @cached_property
     def _spans(self) -> TokenSpans:
@@ -103,14 +116,14 @@ class Likelihood:
         if isinstance(self.model, Completer):
             return [self._served(self.model, text) for text in texts]
         found: list[ScoredText | InputError] = []
-        for start in range(0, len(texts), _AT_A_TIME):
-            found += self._together(self.model, texts[start : start + _AT_A_TIME])
+        for start in range(0, len(texts), self._at_a_time):
+            found += self._together(self.model, texts[start : start + self._at_a_time])
         return found
 
-    def _together(self, backend: Backend, texts: Sequence[str]) -> list[ScoredText | InputError]:
-        encoded = [backend.tokenizer.encode(text) for text in texts]
+    def _together(self, reader: Reader, texts: Sequence[str]) -> list[ScoredText | InputError]:
+        encoded = [reader.tokenizer.encode(text) for text in texts]
         fitting = [index for index, ids in enumerate(encoded) if 0 < len(ids) <= self.context_tokens]
-        logps = dict(zip(fitting, backend.token_logps([encoded[i] for i in fitting]), strict=True))
+        logps = dict(zip(fitting, reader.token_logps([encoded[i] for i in fitting]), strict=True))
         found: list[ScoredText | InputError] = []
         for index, (text, ids) in enumerate(zip(texts, encoded, strict=True)):
             if index in logps:

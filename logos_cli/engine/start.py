@@ -11,8 +11,7 @@ from logos_cli.engine.likelihood import Likelihood
 from logos_cli.engine.sampler import Sampling
 from logos_cli.engine.scheduler import Completion, Engine, Request
 from logos_cli.engine.texts import CompletionEngine
-from logos_cli.engine.workers import Workers
-from logos_cli.errors import UsageError
+from logos_cli.engine.workers import Readers, Workers
 from logos_cli.processes.order import in_order
 
 
@@ -23,40 +22,18 @@ class Runner(Protocol):
         """Yield the completions as they are finished; each holds its request's place."""
 
 
-def parse_devices(text: str) -> tuple[str, ...]:
-    """Return the devices of ``--devices``: ``0,1`` are the first two CUDA devices.
-
-    Raises
-    ------
-    UsageError
-        If a name is missing.
-    """
-    names = [name.strip() for name in text.split(",")]
-    if not all(names):
-        raise UsageError(f"--devices {text!r} lacks a name", hint="give them like 0,1 or cuda:0,cuda:1")
-    return tuple(f"cuda:{name}" if name.isdigit() else name for name in names)
-
-
 def start_engine(
-    checkpoint: Checkpoint,
-    load: LoadOptions,
-    backend: str,
-    sampling: Sampling,
-    *,
-    batch_size: int,
-    seed: int,
-    devices: str | None = None,
+    checkpoint: Checkpoint, load: LoadOptions, sampling: Sampling, *, batch_size: int, seed: int
 ) -> tuple[ModelInfo, Runner]:
-    """Load the model, and return what a record says of it and what makes the samples.
+    """Load the model, on each device if ``load`` names several; return what describes it and what makes samples.
 
     Parameters
     ----------
-    devices : str, optional
-        A worker on each, see :func:`parse_devices`.
+    batch_size : int
+        The most sequences at a time on each device.
     """
-    if devices is not None:
-        places = parse_devices(devices)
-        workers = Workers(places, load, backend, sampling, batch_size=batch_size, seed=seed)
+    if load.devices is not None:
+        workers = Workers(load, sampling, batch_size=batch_size, seed=seed)
         return workers.info, workers
     model = checkpoint.load()
     return model.info, engine_of(model, sampling, batch_size=batch_size, seed=seed)
@@ -69,11 +46,41 @@ def engine_of(model: Backend | Completer, sampling: Sampling, *, batch_size: int
     return Engine(model, sampling, batch_size=batch_size, seed=seed)
 
 
+def start_likelihood(checkpoint: Checkpoint, load: LoadOptions) -> Likelihood:
+    """Load the model, on each device if ``load`` names several, and return what scores texts."""
+    reader = checkpoint.load() if load.devices is None else Readers(load, checkpoint.tokenizer)
+    return Likelihood(reader, checkpoint.context_tokens, batch_size=load.batch_size)
+
+
+# -- once a process, whoever asks -----------------------------------------------------------------------------
+
+
 @lru_cache(maxsize=1)
-def likelihood_of(load: LoadOptions, backend: str) -> Likelihood:
-    """Return a model that scores texts, loaded once a process, whoever asks for it."""
-    checkpoint = open_model(load, backend)
-    return Likelihood(checkpoint.load(), checkpoint.context_tokens)
+def checkpoint_of(load: LoadOptions) -> Checkpoint:
+    """Return the configuration and tokenizer of a model."""
+    return open_model(load)
+
+
+@lru_cache(maxsize=1)
+def model_of(load: LoadOptions) -> Backend | Completer:
+    """Return a loaded model, on one device."""
+    return checkpoint_of(load).load()
+
+
+@lru_cache(maxsize=1)
+def likelihood_of(load: LoadOptions) -> Likelihood:
+    """Return what scores texts with a model; on one device it shares the model with :func:`runner_of`."""
+    checkpoint = checkpoint_of(load)
+    if load.devices is not None:
+        return start_likelihood(checkpoint, load)
+    return Likelihood(model_of(load), checkpoint.context_tokens, batch_size=load.batch_size)
+
+
+def runner_of(load: LoadOptions, sampling: Sampling, *, batch_size: int, seed: int) -> Runner:
+    """Return what makes samples with a model."""
+    if load.devices is not None:
+        return Workers(load, sampling, batch_size=batch_size, seed=seed)
+    return engine_of(model_of(load), sampling, batch_size=batch_size, seed=seed)
 
 
 def in_request_order(completions: Iterable[Completion]) -> Iterator[Completion]:

@@ -12,19 +12,25 @@ import logging
 import os
 import queue
 import threading
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 from multiprocessing.connection import Connection, wait
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from logos_cli.backends.base import Backend, LoadOptions, ModelInfo, open_model
+from logos_cli.backends.base import Backend, LoadOptions, ModelInfo, Tokenizer, open_model
 from logos_cli.engine.sampler import Sampling
 from logos_cli.engine.scheduler import Completion, Engine, Request
 from logos_cli.errors import DeviceLostError, LogosError, UsageError
 from logos_cli.processes.child import Child
 from logos_cli.processes.environment import usable_cores
 from logos_cli.processes.failure import Failure, describe_end
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _AHEAD: Final = 2
 """So many times its batch lie at a worker, so that it never waits for work."""
@@ -40,29 +46,45 @@ LOG = logging.getLogger("logos_cli.workers")
 
 @dataclass(frozen=True, slots=True)
 class WorkerSetup:
-    """All that a worker is told before the requests."""
+    """All that a worker is told before the requests.
+
+    Attributes
+    ----------
+    load : LoadOptions
+        With the worker's own device.
+    sampling : Sampling, optional
+        None where it only reads texts.
+    """
 
     load: LoadOptions
-    backend: str
-    sampling: Sampling
-    batch_size: int
-    seed: int
+    sampling: Sampling | None = None
+    batch_size: int = 1
+    seed: int = 0
 
 
-Message = ModelInfo | Completion | Failure
-"""What a worker sends: first what it has loaded, or why it has not, then samples."""
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Texts, as tokens whose log-probabilities are asked for; the answer has those."""
+
+    sequences: Sequence[Sequence[int]] = ()
+    logps: Sequence[NDArray[np.float64]] = ()
+
+
+Message = ModelInfo | Completion | Reading | Failure
+"""What a worker sends: first what it has loaded, or why it has not, then samples or log-probabilities."""
 
 
 @dataclass(slots=True, eq=False)
-class _Worker:
-    """A process, and the requests that lie at it."""
+class Worker:
+    """A process with a model, and the requests that lie at it."""
 
     device: str
     child: Child
     outstanding: set[int] = field(default_factory=set)
     lost: bool = False
 
-    def send(self, message: WorkerSetup | tuple[int, Request] | None) -> None:
+    def send(self, message: WorkerSetup | tuple[int, Request] | Reading | None) -> None:
+        """Write a message to its pipe."""
         try:
             self.child.connection.send(message)
         except OSError:
@@ -86,15 +108,13 @@ class _Worker:
         )
 
 
-class Workers:
-    """Makes samples on several devices at once; used like :class:`~logos_cli.engine.scheduler.Engine`.
+class WorkerProcesses:
+    """Processes with a model each, one a device.
 
     Parameters
     ----------
-    devices : sequence of str
-        One a worker, as ``--device`` takes them; one may come twice.
-    batch_size : int
-        The most sequences at a time on each.
+    setup : WorkerSetup
+        Each place of its ``load`` is one worker's; one may come twice.
 
     Attributes
     ----------
@@ -102,20 +122,12 @@ class Workers:
         What the workers loaded; its device names all of theirs.
     """
 
-    def __init__(
-        self, devices: Sequence[str], load: LoadOptions, backend: str, sampling: Sampling, *, batch_size: int, seed: int
-    ) -> None:
-        n_cpu = sum(device == "cpu" for device in devices)
-        self._batch_size = batch_size
-        self._workers: list[_Worker] = []
+    def __init__(self, setup: WorkerSetup) -> None:
+        self._workers: list[Worker] = []
         try:
-            for device in devices:
-                threads = load.threads
-                if threads is None and device == "cpu" and n_cpu > 1:
-                    threads = max(1, usable_cores() // n_cpu)
-                setup = WorkerSetup(replace(load, device=device, threads=threads), backend, sampling, batch_size, seed)
-                self._workers.append(_Worker(device, Child(serve)))
-                self._workers[-1].send(setup)
+            for load in each_device(setup.load):
+                self._workers.append(Worker(load.device, Child(serve)))
+                self._workers[-1].send(replace(setup, load=load))
             infos = [self._info(worker) for worker in self._workers]
         except BaseException:
             self.close()
@@ -123,11 +135,44 @@ class Workers:
         self.info = replace(infos[0], device=",".join(info.device for info in infos))
 
     @staticmethod
-    def _info(worker: _Worker) -> ModelInfo:
+    def _info(worker: Worker) -> ModelInfo:
         message = worker.receive()
         if isinstance(message, ModelInfo):
             return message
         raise worker.error(message if isinstance(message, Failure) else None)
+
+    @property
+    def alive(self) -> list[Worker]:
+        """The workers that have not been lost."""
+        return [worker for worker in self._workers if not worker.lost]
+
+    def lose(self, worker: Worker, failure: Failure | None) -> None:
+        """Do without a worker, if there are others, and they can do what lies at it."""
+        error = worker.error(failure)
+        if (failure is not None and not isinstance(error, DeviceLostError)) or len(self.alive) == 1:
+            raise error
+        LOG.warning("%s; its work goes to the others", error.message)
+        worker.lost = True
+        worker.child.end(0.0)
+
+    def close(self) -> None:
+        """End the processes."""
+        for worker in self._workers:
+            worker.child.end(0.0)
+
+
+class Workers(WorkerProcesses):
+    """Makes samples on several devices at once; used like :class:`~logos_cli.engine.scheduler.Engine`.
+
+    Parameters
+    ----------
+    batch_size : int
+        The most sequences at a time on each.
+    """
+
+    def __init__(self, load: LoadOptions, sampling: Sampling, *, batch_size: int, seed: int) -> None:
+        self._batch_size = batch_size
+        super().__init__(WorkerSetup(load, sampling, batch_size, seed))
 
     def run(self, requests: Iterable[Request]) -> Iterator[Completion]:
         """Yield the completions as they are finished; requests are drawn as workers need them.
@@ -143,32 +188,86 @@ class Workers:
         deal = _Dispatcher(self._workers, _AHEAD * self._batch_size)
         try:
             while deal.hand_out(numbered):
-                failed: list[tuple[_Worker, Failure | None]] = []
-                for worker in deal.ready():
+                failed: list[tuple[Worker, Failure | None]] = []
+                for worker in ready(self.alive):
                     message = worker.receive()
                     if isinstance(message, Completion):
                         yield deal.take(worker, message)
                     else:
                         failed.append((worker, message if isinstance(message, Failure) else None))
                 for worker, failure in failed:
-                    self._lose(worker, failure, deal)
+                    self.lose(worker, failure)
+                    deal.take_back(worker)
         except BaseException:
             self.close()
             raise
 
-    @staticmethod
-    def _lose(worker: _Worker, failure: Failure | None, deal: _Dispatcher) -> None:
-        """Let the others make what lies at a worker that is lost, if there are any, and they can."""
-        error = worker.error(failure)
-        if (failure is not None and not isinstance(error, DeviceLostError)) or len(deal.alive) == 1:
-            raise error
-        LOG.warning("%s; its samples go to the others", error.message)
-        deal.lose(worker)
 
-    def close(self) -> None:
-        """End the processes."""
-        for worker in self._workers:
-            worker.child.end(0.0)
+class Readers(WorkerProcesses):
+    """Reads texts on several devices at once; what a backend is to :class:`~logos_cli.engine.likelihood.Likelihood`."""
+
+    def __init__(self, load: LoadOptions, tokenizer: Tokenizer) -> None:
+        self.tokenizer = tokenizer
+        super().__init__(WorkerSetup(load))
+
+    def token_logps(self, sequences: Sequence[Sequence[int]]) -> list[NDArray[np.float64]]:
+        """Return how probable the tokens of texts are, as :meth:`Backend.token_logps` does.
+
+        Raises
+        ------
+        LogosError
+            If a worker fails for a reason that the others share, or all have been lost.
+        """
+        try:
+            logps = self._read(sequences)
+        except BaseException:
+            self.close()
+            raise
+        return [logps[place] for place in range(len(sequences))]
+
+    def _read(self, sequences: Sequence[Sequence[int]]) -> dict[int, NDArray[np.float64]]:
+        waiting = deque(_shares(sequences, len(self.alive)))
+        at: dict[Worker, range] = {}
+        logps: dict[int, NDArray[np.float64]] = {}
+        while waiting or at:
+            for worker in self.alive:
+                if waiting and worker not in at:
+                    at[worker] = waiting.popleft()
+                    worker.send(Reading([sequences[place] for place in at[worker]]))
+            for worker in ready(list(at)):
+                message, share = worker.receive(), at.pop(worker)
+                if isinstance(message, Reading):
+                    logps |= dict(zip(share, message.logps, strict=True))
+                else:
+                    self.lose(worker, message if isinstance(message, Failure) else None)
+                    waiting.append(share)
+        return logps
+
+
+def _shares(sequences: Sequence[Sequence[int]], n_shares: int) -> Iterator[range]:
+    """Yield ranges of texts with about equally many tokens; texts that follow each other share beginnings."""
+    ends = list(accumulate(map(len, sequences)))
+    start = 0
+    for number in range(1, n_shares + 1):
+        end = bisect_left(ends, ends[-1] * number / n_shares) + 1 if ends else 0
+        end = min(end, len(ends))
+        if end > start:
+            yield range(start, end)
+            start = end
+
+
+def each_device(load: LoadOptions) -> list[LoadOptions]:
+    """Return the options of the model on each device; those on the CPU share its cores."""
+    n_cpu = load.places.count("cpu")
+    threads = max(1, usable_cores() // n_cpu) if n_cpu > 1 else None
+    return [load.on(device, threads if device == "cpu" else None) for device in load.places]
+
+
+def ready(workers: Sequence[Worker]) -> list[Worker]:
+    """Wait until one of some workers has sent something; return which have."""
+    by_connection = {worker.child.connection: worker for worker in workers}
+    sent = wait(list(by_connection))
+    return [worker for connection, worker in by_connection.items() if connection in sent]
 
 
 class _Dispatcher:
@@ -177,25 +276,20 @@ class _Dispatcher:
     Who has the least gets the next one, but samples of one prompt stay together.
     """
 
-    def __init__(self, workers: Sequence[_Worker], most: int) -> None:
+    def __init__(self, workers: Sequence[Worker], most: int) -> None:
         self._workers = workers
         self._most = most
         self._given: dict[int, Request] = {}
         self._again: deque[int] = deque()
         self._exhausted = self._told = False
-        self._last: _Worker | None = None
+        self._last: Worker | None = None
         self._prompt: tuple[int, ...] | None = None
         self._n_together = 0
 
     @property
-    def alive(self) -> list[_Worker]:
+    def alive(self) -> list[Worker]:
         """The workers that have not been lost."""
         return [worker for worker in self._workers if not worker.lost]
-
-    def ready(self) -> list[_Worker]:
-        """Wait until some worker has sent something; return which have."""
-        alive = {worker.child.connection: worker for worker in self.alive}
-        return [worker for connection, worker in alive.items() if connection in wait(list(alive))]
 
     def hand_out(self, numbered: Iterator[tuple[int, Request]]) -> bool:
         """Send requests to all workers that have room; return whether any lies at one."""
@@ -217,7 +311,7 @@ class _Dispatcher:
                 self._send(worker, *drawn)
         return bool(self._given)
 
-    def _send(self, worker: _Worker, index: int, request: Request) -> None:
+    def _send(self, worker: Worker, index: int, request: Request) -> None:
         same = request.prompt == self._prompt and self._n_together < _TOGETHER
         last = self._last
         if same and last is not None and not last.lost and len(last.outstanding) < self._most:
@@ -229,21 +323,19 @@ class _Dispatcher:
         worker.outstanding.add(index)
         worker.send((index, request))
 
-    def take(self, worker: _Worker, completion: Completion) -> Completion:
+    def take(self, worker: Worker, completion: Completion) -> Completion:
         """Note what a worker has finished; return it with its request."""
         worker.outstanding.discard(completion.index)
         return replace(completion, request=self._given.pop(completion.index))
 
-    def lose(self, worker: _Worker) -> None:
+    def take_back(self, worker: Worker) -> None:
         """Take back what lies at a worker that is gone, for the others to make."""
-        worker.lost = True
-        worker.child.end(0.0)
         self._again.extend(sorted(worker.outstanding))
         worker.outstanding.clear()
         self._told = self._told and not self._again
 
 
-_Requests = queue.SimpleQueue[tuple[int, Request] | None]
+_Requests = queue.SimpleQueue[tuple[int, Request] | Reading | None]
 
 
 def serve(connection: Connection) -> None:
@@ -251,12 +343,17 @@ def serve(connection: Connection) -> None:
     setup: WorkerSetup = connection.recv()
     requests: _Requests = queue.SimpleQueue()
     try:
-        engine = _engine(setup)
-        connection.send(engine.backend.info)
+        backend = _backend(setup)
+        connection.send(backend.info)
+        engine = None
+        if setup.sampling is not None:
+            engine = Engine(backend, setup.sampling, batch_size=setup.batch_size, seed=setup.seed)
         threading.Thread(target=_read, args=(connection, requests), daemon=True).start()
         while True:
             first = requests.get()
-            if first is not None:
+            if isinstance(first, Reading):
+                connection.send(Reading(logps=backend.token_logps(first.sequences)))
+            elif first is not None and engine is not None:
                 _run(engine, first, requests, connection)
     except Exception as error:  # noqa: BLE001 - raised where the samples are drawn
         connection.send(Failure.of(error))
@@ -271,11 +368,11 @@ def _read(connection: Connection, requests: _Requests) -> None:
         os._exit(1)
 
 
-def _engine(setup: WorkerSetup) -> Engine:
-    backend = open_model(setup.load, setup.backend).load()
+def _backend(setup: WorkerSetup) -> Backend:
+    backend = open_model(setup.load).load()
     if not isinstance(backend, Backend):
         raise UsageError("a served model has no devices to choose", hint="leave out --devices")
-    return Engine(backend, setup.sampling, batch_size=setup.batch_size, seed=setup.seed)
+    return backend
 
 
 def _run(engine: Engine, first: tuple[int, Request], requests: _Requests, connection: Connection) -> None:
@@ -283,8 +380,8 @@ def _run(engine: Engine, first: tuple[int, Request], requests: _Requests, connec
     indices: list[int] = []
 
     def drawn() -> Iterator[Request]:
-        pair: tuple[int, Request] | None = first
-        while pair is not None:
+        pair: tuple[int, Request] | Reading | None = first
+        while isinstance(pair, tuple):
             indices.append(pair[0])
             yield pair[1]
             pair = requests.get()

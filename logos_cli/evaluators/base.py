@@ -135,7 +135,7 @@ class Context:
     ----------
     reference, truth : ReferenceSet, optional
         Sets of objects in files; each process reads them at the first use.
-    load, backend : LoadOptions, str
+    load : LoadOptions
         The language model, for metrics that need one.
     wild_type : str, optional
         The sentence of which the records are variants.
@@ -152,7 +152,6 @@ class Context:
     wild_type: str | None = None
     receptor: ReceptorSpec | None = None
     load: LoadOptions = field(default_factory=LoadOptions)
-    backend: str = "auto"
     blocks: bool = False
     seed: int = 0
 
@@ -164,7 +163,7 @@ class Context:
         """Return the language model as a scorer of texts, loaded once a process."""
         from logos_cli.engine.start import likelihood_of
 
-        return likelihood_of(self.load, self.backend)
+        return likelihood_of(self.load)
 
 
 @dataclass(frozen=True, slots=True)

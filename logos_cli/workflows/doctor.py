@@ -53,26 +53,35 @@ def _project_requirements() -> list[str]:
     return lines
 
 
-def doctor() -> dict[str, Any]:
+SELF_TEST = LoadOptions(device="cpu", offline=True)
+
+
+def doctor(load: LoadOptions = SELF_TEST) -> dict[str, Any]:
     """Examine the installation.
+
+    Parameters
+    ----------
+    load : LoadOptions
+        The model of the self-test, and what computes it; by default the embedded one, on the CPU.
 
     Returns
     -------
     dict
-        JSON-ready. ``ready`` says whether the base installation can do its main job on the embedded model,
-        ``problems`` why not, and ``advice`` what could be better.
+        JSON-ready. ``ready`` says whether the base installation can do its main job on that model, ``problems`` why
+        not, and ``advice`` what could be better.
     """
     backends = _backends()
     libraries = _libraries()
     caches = _caches()
-    test = _self_test()
+    test = _self_test(load)
     problems = [
         f"the library {name} is missing: {entry['remedy']}"
         for name, entry in libraries.items()
         if entry["extra"] is None and entry["version"] is None
     ]
     if test["error"]:
-        problems.append(f"the embedded model does not run: {test['error']}")
+        model = "the embedded model" if load.model == EMBEDDED else load.model
+        problems.append(f"{model} does not run: {test['error']}")
     advice = [f"the cache {c['path']} is not writable: {c['remedy']}" for c in caches if not c["writable"]]
     return {
         "logos": __version__,
@@ -144,8 +153,8 @@ def _cache(name: str, path: Path, variable: str) -> dict[str, Any]:
     }
 
 
-def _self_test() -> dict[str, Any]:
-    """Do the main job in the small: complete a sentence with the embedded model and read it again."""
+def _self_test(load: LoadOptions) -> dict[str, Any]:
+    """Do the main job in the small: complete a sentence with the model and read it again."""
     start = time.perf_counter()
     error = None
     try:
@@ -153,7 +162,7 @@ def _self_test() -> dict[str, Any]:
         from logos_cli.objects.base import from_sentence
         from logos_cli.workflows.generate.generation import generate
 
-        record = next(generate("site", "MKTAYIAK", offline=True, device="cpu"))
+        record = next(generate("site", "MKTAYIAK", load=load))
         from_sentence(parse(record.text))
     except (LogosError, ImportError, OSError) as failure:
         error = f"{type(failure).__name__}: {failure}"

@@ -20,6 +20,7 @@ from logos_cli.io.input import Input, expand_paths
 from logos_cli.objects.base import ScienceObject, from_sentence, to_text
 from logos_cli.objects.complex import Complex
 from logos_cli.objects.protein import Protein
+from logos_cli.options import options_or_fields
 from logos_cli.processes.failure import Failure, result_of
 from logos_cli.processes.pool import Pool
 from logos_cli.records import Record, Status
@@ -35,7 +36,7 @@ def encode(
     jobs: int = 1,
     verify: bool = False,
     stdin: IO[bytes] | None = None,
-    **choices: Any,
+    **choices: object,
 ) -> Iterator[Record]:
     """Turn files, objects in hand or bare texts into records.
 
@@ -64,7 +65,9 @@ def encode(
     TypeError
         If an object is of an unknown type.
     """
-    options = _options(options, choices)
+    if isinstance(form := choices.get("form"), str):
+        choices["form"] = form_of(form)
+    options = options_or_fields(ReadOptions, options, choices, "encode")
     if isinstance(inputs, (str, PathLike, ScienceObject)) or in_memory.is_known(inputs):
         inputs = [inputs]
     elif not isinstance(inputs, Iterable) or isinstance(inputs, (bytes, Mapping)):
@@ -110,20 +113,6 @@ def _in_hand(item: Encodable, options: ReadOptions, id: str, *, verify: bool) ->
             yield record_of(entry, None, options, verify=verify)
         except LogosError as error:  # a sentence that does not read back
             yield Record.from_error(entry.id, options.form or "", error, entry.source)
-
-
-def _options(options: ReadOptions | None, choices: dict[str, Any]) -> ReadOptions:
-    if options is not None:
-        if choices:
-            raise UsageError("give either options or its fields, not both")
-        return options
-    known = {field.name for field in fields(ReadOptions)}
-    for name in choices:
-        if name not in known:
-            raise UsageError(f"encode has no option {name!r}", hint=f"it has {', '.join(sorted(known))}")
-    if choices.get("form") is not None:
-        choices["form"] = form_of(choices["form"])
-    return ReadOptions(**choices)
 
 
 def form_of(name: str) -> Form:

@@ -11,11 +11,13 @@ import numpy as np
 
 from logos_cli.backends.base import LoadOptions, open_model
 from logos_cli.engine.likelihood import Likelihood, ScoredText, answer_start, blocks_of, perplexity
+from logos_cli.engine.start import start_likelihood
 from logos_cli.errors import InputError, LogosError, OutputError
 from logos_cli.formats.structure.write import residue_map, structure_with
 from logos_cli.grammar import Block, Pocket, Sentence, parse
 from logos_cli.grammar.spec import Kind
 from logos_cli.objects.base import ScienceObject, from_sentence
+from logos_cli.options import options_or_fields
 from logos_cli.records import Record, Status
 from logos_cli.workflows.score.batches import batches
 from logos_cli.workflows.score.scoring import Sources, iter_subjects
@@ -171,7 +173,7 @@ def _residues_of(block: Block, characters: np.ndarray[Any, np.dtype[np.float64]]
 
 
 def explain(
-    inputs: Sources, load: LoadOptions | None = None, *, backend: str = "auto", stdin: IO[bytes] | None = None
+    inputs: Sources, load: LoadOptions | None = None, *, stdin: IO[bytes] | None = None, **choices: object
 ) -> Iterator[Explanation]:
     """Yield each record with the log-probability of every token.
 
@@ -180,12 +182,12 @@ def explain(
     inputs : path, Record, ScienceObject or iterable of these
         Anything that ``score`` takes.
     load : LoadOptions, optional
-        The model; the embedded one if absent.
+        The model; or give its fields as keywords: ``explain("x.jsonl", model="model.gguf", threads=4)``.
 
     Raises
     ------
     LogosError
-        If the model cannot be used.
+        If an option or the model cannot be used.
 
     Examples
     --------
@@ -194,12 +196,17 @@ def explain(
     >>> [token.text for token in explanation.tokens]
     ['', '<MoleculeS>', 'C', 'C', 'O', '<MoleculeE>']
     """
-    checkpoint = open_model(load or LoadOptions(), backend)
+    load = options_or_fields(LoadOptions, load, choices, "explain")
+    return _explained(inputs, load, stdin)
+
+
+def _explained(inputs: Sources, load: LoadOptions, stdin: IO[bytes] | None) -> Iterator[Explanation]:
+    checkpoint = open_model(load)
     likelihood: Likelihood | None = None
     for batch in batches(iter_subjects(inputs, stdin=stdin), _TOGETHER):
         usable = [each for each in batch if each.record.text and each.record.status is not Status.ERROR]
         if usable and likelihood is None:
-            likelihood = Likelihood(checkpoint.load(), checkpoint.context_tokens)
+            likelihood = start_likelihood(checkpoint, load)
         texts = likelihood.score([each.record.text for each in usable]) if likelihood and usable else []
         scored = {id(each): text for each, text in zip(usable, texts, strict=True)}
         for each in batch:

@@ -80,7 +80,7 @@ def report(values: dict[str, list[float]], reference: str, unit: str) -> None:
 
 def constraints(args: argparse.Namespace) -> None:
     """Compare useful tokens a second of the constraints."""
-    backend = open_model(LoadOptions(device="cpu", threads=args.threads), "torch").load()
+    backend = open_model(LoadOptions(device="cpu", threads=args.threads, backend="torch")).load()
     assert isinstance(backend, Backend)
 
     def rate(constrain: str) -> Callable[[], float]:
@@ -98,7 +98,7 @@ def constraints(args: argparse.Namespace) -> None:
 
 def invalid(args: argparse.Namespace) -> None:
     """Count the molecules that RDKit rejects, and those that were cut."""
-    backend = open_model(LoadOptions(device="cpu", threads=args.threads), "torch").load()
+    backend = open_model(LoadOptions(device="cpu", threads=args.threads, backend="torch")).load()
     assert isinstance(backend, Backend)
     for constrain in ("grammar", "chemistry"):
         done, seconds = samples(backend, args.n, constrain, args.batch_size)
@@ -138,7 +138,7 @@ def masks(args: argparse.Namespace) -> None:
     """Measure masks at a batch of 64 against the step beside which they are computed."""
     import torch
 
-    backend = open_model(LoadOptions(device="cpu", threads=args.threads), "torch").load()
+    backend = open_model(LoadOptions(device="cpu", threads=args.threads, backend="torch")).load()
     assert isinstance(backend, Backend)
     hidden, head = torch.randn(64, 2048), torch.randn(N_LARGE, 2048)
     backend.reserve(64)
@@ -238,7 +238,7 @@ def naive(args: argparse.Namespace) -> None:
         random_model(directory)
         torch.set_num_threads(args.threads)
         model = LlamaForCausalLM.from_pretrained(directory).eval()
-        backend = open_model(LoadOptions(str(directory), device="cpu", threads=args.threads), "torch").load()
+        backend = open_model(LoadOptions(str(directory), device="cpu", threads=args.threads, backend="torch")).load()
     assert isinstance(backend, Backend)
     prompt = backend.tokenizer.encode(Kind.MOLECULE.start + "CC(=O)Oc1ccccc1")
     eos = set(backend.tokenizer.eos_ids)
@@ -281,13 +281,14 @@ def naive(args: argparse.Namespace) -> None:
 def memory(args: argparse.Namespace) -> None:
     """Print the memory that the process holds while many prompts stream through it."""
     from logos_cli.workflows.generate.generation import GenerateOptions, Generation
+    from logos_cli.workflows.generate.plan import plan_generation
 
-    options = GenerateOptions(backend="fake", batch_size=args.batch_size, max_new_tokens=8)
+    options = GenerateOptions(load=LoadOptions(backend="fake", batch_size=args.batch_size), max_new_tokens=8)
     prompts = (
         f"MKT{number:x}".translate(str.maketrans("0123456789abcdef", "ACDEFGHIKLMNPQRS")) for number in range(args.n)
     )
     start = time.perf_counter()
-    for number, _ in enumerate(Generation("protein", options).records(prompts), 1):
+    for number, _ in enumerate(Generation(plan_generation("protein", options)).records(prompts), 1):
         if number % max(1, args.n // 10) == 0:
             status = Path("/proc/self/status").read_text()
             held = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))

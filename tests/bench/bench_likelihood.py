@@ -86,7 +86,7 @@ def main() -> None:
     model = AutoModelForCausalLM.from_pretrained(
         Path(data_path("tokenizers", EMBEDDED)), dtype=getattr(torch, args.dtype)
     ).eval()
-    backend = open_model(LoadOptions(device="cpu", dtype=args.dtype, threads=args.threads), "torch").load()
+    backend = open_model(LoadOptions(device="cpu", dtype=args.dtype, threads=args.threads, backend="torch")).load()
     assert isinstance(backend, Backend)
     torch.set_num_threads(args.threads)
     print(f"{args.threads} threads, {args.rounds} rounds")

@@ -249,7 +249,7 @@ def main() -> None:
         if file is None:
             file = Path(folder) / f"{args.shape}.gguf"
             write_gguf(random_checkpoint(args.shape, Path(folder) / args.shape), file, args.type)
-        backend = open_model(LoadOptions(str(file), device="cpu", threads=args.threads), "llamacpp").load()
+        backend = open_model(LoadOptions(str(file), device="cpu", threads=args.threads, backend="llamacpp")).load()
         assert isinstance(backend, LlamaCppBackend)
         if args.model is None and args.shape in ("2m", "9m"):
             # a GGUF names one token that ends a text; with three, answers are 100 tokens long on average

@@ -182,3 +182,39 @@ def test_a_model_that_cannot_be_read_is_refused(backend: str, logos: Logos, tmp_
         done = logos(*command, code=ExitCode.USAGE)
         assert "model.safetensors is damaged" in done.stderr
         assert "Traceback" not in done.stderr
+
+
+# -- one block of options ------------------------------------------------------------------------------------------
+
+
+def test_a_gguf_is_scored_and_explained_as_it_was_sampled(logos: Logos, tmp_path: Path) -> None:
+    pytest.importorskip("llama_cpp", reason="llama.cpp is an extra")
+    logos("models", "convert", EMBEDDED, "-o", "nano.gguf", "--type", "q8_0", code=ExitCode.OK)
+    how = ("--model", "nano.gguf", "--gpu-layers", "0", "--kv-type", "f32", "--no-mmap", "--threads", "1", "-b", "2")
+    logos("generate", "molecule", "-n", "3", "--seed", "4", "-o", "made.jsonl", *how, code=ExitCode.OK)
+    scored = logos("score", "made.jsonl", "--metrics", "logp_answer", *how, code=ExitCode.OK).stdout
+    explained = logos("explain", "made.jsonl", "-f", "json", *how, code=ExitCode.OK).stdout
+    rows = list(zip(scored.splitlines(), explained.splitlines(), strict=True))
+    assert len(rows) == 3
+    for score, explanation in rows:
+        record = json.loads(score)
+        assert record["sample"]["backend"] == "llamacpp"
+        answer = json.loads(explanation)["answer"]["logp"]
+        assert record["scores"]["logp_answer"]["value"] == pytest.approx(answer, abs=1e-4)
+        assert answer == pytest.approx(record["sample"]["logp"], abs=0.02)
+
+
+def test_options_that_only_one_backend_knows_are_refused_by_the_others(logos: Logos, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("<MoleculeS>CCO<MoleculeE>\n")
+    for command in (("score", "a.txt", "--metrics", "logp"), ("explain", "a.txt")):
+        done = logos(*command, "--kv-type", "f32", code=ExitCode.USAGE)
+        assert "the backend torch has no option kv-type" in done.stderr
+
+
+def test_devices_share_what_is_scored(logos: Logos, tmp_path: Path) -> None:
+    texts = [f"<MoleculeS>{'C' * n}O<MoleculeE>" for n in range(1, 12)]
+    (tmp_path / "a.txt").write_text("\n".join(texts))
+    command = ("explain", "a.txt", "-f", "json", "--backend", "fake", "--threads", "1")
+    alone = logos(*command, code=ExitCode.OK).stdout
+    assert logos(*command, "--devices", "cpu,cpu", "-b", "4", code=ExitCode.OK).stdout == alone
+    assert len(alone.splitlines()) == len(texts)

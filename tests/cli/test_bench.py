@@ -59,14 +59,13 @@ def test_a_measurement_is_json_and_a_table(logos: Logos, tmp_path: Path) -> None
 def test_the_plain_script_is_measured_in_turns() -> None:
     options = ThroughputOptions(
         "2m",
+        LoadOptions(backend="torch", device="cpu", dtype="float32", threads=1),
         batches=(8,),
         n_samples=4,
         prompt_tokens=8,
         max_new_tokens=6,
         naive=True,
         repeats=1,
-        device="cpu",
-        threads=1,
     )
     (row,) = throughput(options)["rows"]
     assert row["naive_useful_tokens_per_s"] > 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,8 @@ from tests.checkpoints import small_tokenizer, write_checkpoint
 if TYPE_CHECKING:
     from tests.cli.conftest import Logos
 
-_FEW: dict[str, Any] = {"device": "cpu", "threads": 1, "n_samples": 0, "offline": True}
+_LOAD = LoadOptions(device="cpu", threads=1, offline=True)
+_FEW: dict[str, Any] = {"load": _LOAD, "n_samples": 0}
 
 
 def test_the_sentences_are_of_many_forms() -> None:
@@ -66,7 +68,8 @@ def test_matrices_that_a_type_cannot_divide_are_told() -> None:
 def test_any_checkpoint_can_be_compared(kind: str, tmp_path: Path) -> None:
     directory = write_checkpoint(tmp_path / kind, kind, small_tokenizer(kind))
     (tmp_path / "some.txt").write_text("\n".join(SENTENCES[:3]))
-    options = ParityOptions(str(directory), types=("f32",), dtypes=(), sentences=str(tmp_path / "some.txt"), **_FEW)
+    few = _FEW | {"load": replace(_LOAD, model=str(directory))}
+    options = ParityOptions(types=("f32",), dtypes=(), sentences=str(tmp_path / "some.txt"), **few)
     result = parity(options)
     assert result["n_sentences"] == 3
     assert result["rows"][1]["top1"] == 1.0
@@ -87,12 +90,14 @@ def test_what_cannot_be_compared_is_refused_at_once(tmp_path: Path) -> None:
         (ParityOptions(types=("q9",)), "no type 'q9'"),
         (ParityOptions(dtypes=("int4",)), "no precision 'int4'"),
         (ParityOptions(reference="int4"), "no precision 'int4'"),
+        (ParityOptions(LoadOptions(backend="torch")), "no one backend to choose"),
+        (ParityOptions(LoadOptions(dtype="bfloat16")), "no one dtype to choose"),
     ):
         with pytest.raises(UsageError, match=said):
             parity(options)
     convert(EMBEDDED, tmp_path / "nano.gguf")
     with pytest.raises(UsageError, match="no reference") as caught:
-        parity(ParityOptions(str(tmp_path / "nano.gguf")))
+        parity(ParityOptions(LoadOptions(str(tmp_path / "nano.gguf"))))
     assert "--file" in (caught.value.hint or "")
     (tmp_path / "bad.txt").write_text("<ProteinS>MK1<ProteinE>\n")
     with pytest.raises(GrammarError) as wrong:

@@ -22,7 +22,7 @@ def backend(request: pytest.FixtureRequest) -> Backend:
     """Each backend with the embedded model (the fake one with none)."""
     state = registry.load("backends", request.param).probe()
     assert state.available, state.remedy
-    return open_model(LoadOptions(device="cpu"), request.param).load()
+    return open_model(LoadOptions(device="cpu", backend=request.param)).load()
 
 
 def _ids(backend: Backend, text: str) -> list[int]:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from typing import Any
 
 import pytest
 import typer.main
 
 from logos_cli import registry
+from logos_cli.backends.options import LoadOptions
 from logos_cli.cli.app import build_app
 from logos_cli.cli.base import Command
+from logos_cli.cli.option_specs import specs_of
+from logos_cli.cli.options.load import LoadArguments
 
 NAMES = registry.names("cli.commands")
 ROOT: Any = typer.main.get_command(build_app(rich_help=False))
@@ -73,3 +77,17 @@ def test_options_are_spelt_with_hyphens_and_underscores_are_hidden() -> None:
         for parameter in command.params:
             if parameter.param_type_name == "option" and not parameter.hidden:
                 assert not [option for option in parameter.opts if "_" in option], name
+
+
+def test_the_options_that_load_a_model_are_those_of_the_library() -> None:
+    """By name and default, so that the one is made of the other."""
+    declared = {each.name: each.default for each in specs_of(LoadArguments)}
+    assert declared == {each.name: each.default for each in fields(LoadOptions)}
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in LEAVES if name.split()[0] in ("generate", "score", "explain")] + ["bench tasks"]
+)
+def test_every_command_that_runs_a_model_offers_all_of_them(name: str) -> None:
+    names = {parameter.name for parameter in LEAVES[name].params}
+    assert {each.name for each in fields(LoadOptions)} <= names

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import torch
 
+from logos_cli.backends.base import LoadOptions
 from logos_cli.workflows.bench.throughput import ThroughputOptions, as_markdown, throughput
 
 SLOTS = 256
@@ -27,11 +28,10 @@ def measure(shape: str) -> dict[str, Any]:
     """Return the measurement of one shape in bfloat16."""
     options = ThroughputOptions(
         shape,
+        LoadOptions(backend="torch", device="cuda", dtype="bfloat16"),
         batches=(1, 64, SLOTS),
         n_samples=2 * SLOTS,
         prompt_tokens=256,
-        device="cuda",
-        dtype="bfloat16",
         naive=True,
         naive_samples=64,
         repeats=2,

@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(),
 
 
 def _load(device: str = "cuda", dtype: str = "float32") -> TorchBackend:
-    backend = open_model(LoadOptions(device=device, dtype=dtype), "torch").load()
+    backend = open_model(LoadOptions(device=device, dtype=dtype, backend="torch")).load()
     assert isinstance(backend, TorchBackend)
     return backend
 
@@ -79,7 +79,7 @@ def test_fewer_bits_stay_near(dtype: str, most: float) -> None:
 
 
 def test_the_plan_is_what_is_allocated() -> None:
-    checkpoint = open_model(LoadOptions(device="cuda"), "torch")
+    checkpoint = open_model(LoadOptions(device="cuda", backend="torch"))
     assert isinstance(checkpoint, TorchCheckpoint)
     plan = checkpoint.plan(255)
     assert plan.free_bytes is not None
@@ -146,7 +146,7 @@ def test_a_network_on_two_cards_is_the_same_network() -> None:
     from logos_cli.backends.torch.decoder import Decoder
     from logos_cli.backends.torch.weights import read_tensors
 
-    checkpoint = open_model(LoadOptions(device="cuda"), "torch")
+    checkpoint = open_model(LoadOptions(device="cuda", backend="torch"))
     assert isinstance(checkpoint, TorchCheckpoint)
     shape, cards = checkpoint.shape, [torch.device("cuda", 0), torch.device("cuda", 1)]
     parts = read_tensors(checkpoint.files, torch.float32, lambda name: cards[shape.stage_of(name, 2)])

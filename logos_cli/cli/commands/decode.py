@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
+from dataclasses import dataclass
 
 from logos_cli.cli.base import Command
-from logos_cli.cli.options.common import Inputs, Output, Overwrite, one_of
+from logos_cli.cli.option_specs import command, option
+from logos_cli.cli.options.common import one_of
+from logos_cli.cli.options.input import inputs_argument
+from logos_cli.cli.options.output import OUTPUT, output_option, overwrite_option
 from logos_cli.cli.output import ReportedProblems, finish, inputs_or_stdin
 from logos_cli.errors import ExitCode, ReportedError
 from logos_cli.records import Record, Tally
@@ -31,27 +32,27 @@ _WRITERS = (
 )
 
 
-def decode(
-    inputs: Inputs = None,
-    *,
-    to: Annotated[
-        str | None,
-        typer.Option(
-            "--to",
-            "-t",
-            metavar="|".join((*_WRITERS[:6], "…")),
-            autocompletion=one_of(*_WRITERS),
-            help=f"Format to write: {', '.join(_WRITERS)}. Default: by the extension of --output.",
-            rich_help_panel="Output",
-        ),
-    ] = None,
-    output: Output = None,
-    overwrite: Overwrite = False,
-    conformer: Annotated[
-        bool, typer.Option("--3d", help="SDF: embed a 3D conformer (ETKDG) instead of drawing in 2D.")
-    ] = False,
-    seed: Annotated[int, typer.Option(help="Seed of the conformers.")] = 0,
-) -> ExitCode:
+@dataclass(frozen=True, kw_only=True)
+class DecodeArguments:
+    """What ``logos decode`` is given."""
+
+    inputs: list[str] | None = inputs_argument()
+    to: str | None = option(
+        None,
+        "--to",
+        "-t",
+        metavar="|".join((*_WRITERS[:6], "…")),
+        autocompletion=one_of(*_WRITERS),
+        help=f"Format to write: {', '.join(_WRITERS)}. Default: by the extension of --output.",
+        panel=OUTPUT,
+    )
+    output: str | None = output_option()
+    overwrite: bool = overwrite_option()
+    conformer: bool = option(False, "--3d", help="SDF: embed a 3D conformer (ETKDG) instead of drawing in 2D.")
+    seed: int = option(0, help="Seed of the conformers.")
+
+
+def decode(args: DecodeArguments) -> ExitCode:
     """Turn sentences or records into files that other programs read.
 
     Sequences go to FASTA, molecules to SMILES or SDF, reactions to reaction SMILES, frameworks to SMILES of
@@ -70,11 +71,12 @@ def decode(
     from logos_cli.io.output import open_output
     from logos_cli.workflows.decode import iter_decoded, write_decoded, writer_for
 
-    writer = writer_for(to, output)
+    writer = writer_for(args.to, args.output)
     tally, complaints = Tally(), ReportedProblems()
-    paths = inputs_or_stdin(inputs)
-    with open_output(output, overwrite=overwrite) as stream:
-        for record, error in write_decoded(iter_decoded(paths), stream, writer, WriteOptions(conformer, seed)):
+    paths = inputs_or_stdin(args.inputs)
+    how = WriteOptions(args.conformer, args.seed)
+    with open_output(args.output, overwrite=args.overwrite) as stream:
+        for record, error in write_decoded(iter_decoded(paths), stream, writer, how):
             if error is not None:
                 failed = Record.from_error(record.id, record.kind, error, record.source)
                 if not isinstance(error, ReportedError):
@@ -83,4 +85,4 @@ def decode(
     return finish(tally)
 
 
-PLUGIN = Command("decode", decode, panel="Grammar", order=20)
+PLUGIN = Command("decode", command(decode, DecodeArguments), panel="Grammar", order=20)

@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import Any
 
 import typer
 
+from logos_cli.backends.options import LoadOptions
 from logos_cli.cli.base import Command
+from logos_cli.cli.option_specs import command
+from logos_cli.cli.options.load import load_block
+from logos_cli.cli.options.output import json_option
 from logos_cli.errors import ExitCode
 
 _GOOD, _BAD, _ABSENT = "ok", "MISSING", "-"
@@ -18,23 +23,32 @@ ReportLine = tuple[str, str, str, str]
 """Section, name, mark and what there is to say."""
 
 
-def doctor(
-    *, as_json: Annotated[bool, typer.Option("--json", help="Print the findings as one JSON object.")] = False
-) -> ExitCode:
+@dataclass(frozen=True, kw_only=True)
+class DoctorArguments:
+    """What ``logos doctor`` is given."""
+
+    load: LoadOptions = load_block(without=("devices", "batch_size", "offline"), device="cpu", offline=True)
+    as_json: bool = json_option("Print the findings as one JSON object.")
+
+
+def doctor(args: DoctorArguments) -> ExitCode:
     """Say what works here: versions, backends, devices, models, caches, and whether a run needs the network.
 
-    Ends well exactly if this installation can do its main job on the embedded model; it tries that.
+    Ends well exactly if this installation can do its main job; it tries that, without the network, with the embedded
+    model on the CPU or another one.
 
     Examples:
 
       logos doctor
 
       logos doctor --json | jq .problems
+
+      logos doctor --model model.gguf --device cuda
     """
     from logos_cli.workflows.doctor import doctor as examine
 
-    found = examine()
-    if as_json:
+    found = examine(args.load)
+    if args.as_json:
         typer.echo(json.dumps(found, indent=2))
     elif sys.stdout.isatty():
         _paint(found)
@@ -106,4 +120,4 @@ def _paint(found: dict[str, Any]) -> None:
         )
 
 
-PLUGIN = Command("doctor", doctor, panel="Model", order=90)
+PLUGIN = Command("doctor", command(doctor, DoctorArguments), panel="Model", order=90)

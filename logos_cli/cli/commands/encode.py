@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
-
-import typer
+from dataclasses import dataclass
+from typing import Literal
 
 from logos_cli.cli.base import Command
-from logos_cli.cli.options.common import Form, Inputs, Jobs, Level, Output, Overwrite, RecordFormat
+from logos_cli.cli.option_specs import command, option
+from logos_cli.cli.options.input import (
+    canonical_option,
+    column_option,
+    cutoff_option,
+    form_option,
+    inputs_argument,
+    jobs_option,
+    reagents_option,
+    sequence_option,
+)
+from logos_cli.cli.options.output import OUTPUT, output_option, overwrite_option, record_format_option
 from logos_cli.cli.output import inputs_or_stdin, open_sink, write_all
 from logos_cli.cli.terminal import terminal
 from logos_cli.errors import ExitCode
@@ -15,72 +25,46 @@ from logos_cli.records import Record
 from logos_cli.resources import EMBEDDED
 
 _SHOWN = 8
+_STRUCTURES, _CHEMISTRY = "Structures", "Chemistry"
 
 
-def encode(
-    inputs: Inputs = None,
-    *,
-    form: Form = None,
-    level: Level = 2,
-    cutoff: Annotated[
-        float,
-        typer.Option(
-            min=0.1,
-            metavar="Å",
-            help="A residue lines the ligand if a heavy atom is this near.",
-            rich_help_panel="Structures",
-        ),
-    ] = 4.5,
-    ligand: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ID|CHAIN:NUMBER|FILE|SMILES",
-            rich_help_panel="Structures",
-            help="The ligand to take; a file or SMILES brings bond orders. Default: every relevant one.",
-        ),
-    ] = None,
-    chain: Annotated[
-        list[str] | None,
-        typer.Option(metavar="ID", help="Keep this protein chain; may be repeated.", rich_help_panel="Structures"),
-    ] = None,
-    model_number: Annotated[
-        int, typer.Option(min=1, help="Which model of an ensemble (NMR).", rich_help_panel="Structures")
-    ] = 1,
-    sequence: Annotated[
-        Literal["observed", "full"],
-        typer.Option(help="Residues with coordinates, or the deposited sequence.", rich_help_panel="Structures"),
-    ] = "observed",
-    numbering: Annotated[
-        Literal["auth", "label"],
-        typer.Option(help="Names that --chain and --ligand use in an mmCIF.", rich_help_panel="Structures"),
-    ] = "auth",
-    symmetry: Annotated[
-        bool, typer.Option("--symmetry", help="Count crystal mates as neighbours.", rich_help_panel="Structures")
-    ] = False,
-    column: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME", help="Column of a table that holds the SMILES or sequence.", rich_help_panel="Chemistry"
-        ),
-    ] = None,
-    canonical: Annotated[
-        bool, typer.Option("--canonical", help="Write canonical isomeric SMILES.", rich_help_panel="Chemistry")
-    ] = False,
-    reagents: Annotated[
-        Literal["drop", "reactants", "error"],
-        typer.Option(help="What to do with the reagents of a reaction.", rich_help_panel="Chemistry"),
-    ] = "drop",
-    output: Output = None,
-    format: RecordFormat = None,
-    overwrite: Overwrite = False,
-    model: Annotated[
-        str, typer.Option(metavar="NAME|DIR", help="Model whose token ids -f ids writes.", rich_help_panel="Output")
-    ] = EMBEDDED,
-    jobs: Jobs = 1,
-    verify: Annotated[
-        bool, typer.Option("--verify", help="Decode again, compare, and list what the grammar cannot carry.")
-    ] = False,
-) -> ExitCode:
+@dataclass(frozen=True, kw_only=True)
+class EncodeArguments:
+    """What ``logos encode`` is given."""
+
+    inputs: list[str] | None = inputs_argument()
+    form: str | None = form_option()
+    level: int = option(
+        2, min=1, max=3, help="Complex: 1 plain protein, 2 site residues tagged, 3 tagged and expanded."
+    )
+    cutoff: float = cutoff_option(_STRUCTURES)
+    ligand: str | None = option(
+        None,
+        metavar="ID|CHAIN:NUMBER|FILE|SMILES",
+        panel=_STRUCTURES,
+        help="The ligand to take; a file or SMILES brings bond orders. Default: every relevant one.",
+    )
+    chain: list[str] | None = option(
+        None, metavar="ID", help="Keep this protein chain; may be repeated.", panel=_STRUCTURES
+    )
+    model_number: int = option(1, min=1, help="Which model of an ensemble (NMR).", panel=_STRUCTURES)
+    sequence: Literal["observed", "full"] = sequence_option(_STRUCTURES)
+    numbering: Literal["auth", "label"] = option(
+        "auth", help="Names that --chain and --ligand use in an mmCIF.", panel=_STRUCTURES
+    )
+    symmetry: bool = option(False, "--symmetry", help="Count crystal mates as neighbours.", panel=_STRUCTURES)
+    column: str | None = column_option(_CHEMISTRY)
+    canonical: bool = canonical_option(_CHEMISTRY)
+    reagents: Literal["drop", "reactants", "error"] = reagents_option(_CHEMISTRY)
+    output: str | None = output_option()
+    format: str | None = record_format_option()
+    overwrite: bool = overwrite_option()
+    model: str = option(EMBEDDED, metavar="NAME|DIR", help="Model whose token ids -f ids writes.", panel=OUTPUT)
+    jobs: int = jobs_option()
+    verify: bool = option(False, "--verify", help="Decode again, compare, and list what the grammar cannot carry.")
+
+
+def encode(args: EncodeArguments) -> ExitCode:
     """Turn files into LOGOS sentences.
 
     Reads FASTA, SMILES lists and tables, SDF, MOL, MOL2, RXN, RDF, PDB, mmCIF, BinaryCIF, CIFs of
@@ -99,23 +83,23 @@ def encode(
     from logos_cli.workflows.encode import form_of
 
     options = ReadOptions(
-        form=form_of(form) if form else None,
-        level=level,
-        cutoff_angstrom=cutoff,
-        ligand=ligand,
-        chains=tuple(chain or ()),
-        symmetry=symmetry,
-        sequence=sequence,
-        numbering=numbering,
-        model=model_number,
-        column=column,
-        canonical=canonical,
-        reagents=reagents,
+        form=form_of(args.form) if args.form else None,
+        level=args.level,
+        cutoff_angstrom=args.cutoff,
+        ligand=args.ligand,
+        chains=tuple(args.chain or ()),
+        symmetry=args.symmetry,
+        sequence=args.sequence,
+        numbering=args.numbering,
+        model=args.model_number,
+        column=args.column,
+        canonical=args.canonical,
+        reagents=args.reagents,
     )
-    paths = inputs_or_stdin(inputs)
-    with open_sink(output, format, overwrite=overwrite, model=model) as sink:
-        records = run(paths, options, jobs=jobs, verify=verify)
-        if not verify:
+    paths = inputs_or_stdin(args.inputs)
+    with open_sink(args.output, args.format, overwrite=args.overwrite, model=args.model) as sink:
+        records = run(paths, options, jobs=args.jobs, verify=args.verify)
+        if not args.verify:
             return write_all(records, sink)
         proof = _Proof()
         code = write_all(map(proof.see, records), sink)
@@ -155,4 +139,4 @@ class _Proof:
         return ExitCode.PARTIAL if self.different else ExitCode.OK
 
 
-PLUGIN = Command("encode", encode, panel="Grammar", order=10)
+PLUGIN = Command("encode", command(encode, EncodeArguments), panel="Grammar", order=10)

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
-
-import typer
+from dataclasses import dataclass
 
 from logos_cli.cli.base import Command
 from logos_cli.cli.boundary import show as show_error
-from logos_cli.cli.options.common import Inputs, complete_form
+from logos_cli.cli.option_specs import argument, command, option
+from logos_cli.cli.options.common import one_of
+from logos_cli.cli.options.input import form_option, inputs_argument
 from logos_cli.cli.output import inputs_or_stdin
 from logos_cli.cli.terminal import terminal
 from logos_cli.errors import ExitCode
+from logos_cli.grammar.spec import FORMS
 
 
-def check(
-    inputs: Inputs = None,
-    *,
-    form: Annotated[
-        str | None,
-        typer.Option("--as", metavar="FORM", help="Accept sentences of this form only.", autocompletion=complete_form),
-    ] = None,
-    prefix: Annotated[bool, typer.Option("--prefix", help="Accept beginnings of sentences (prompts) too.")] = False,
-) -> ExitCode:
+@dataclass(frozen=True, kw_only=True)
+class CheckArguments:
+    """What ``logos grammar check`` is given."""
+
+    inputs: list[str] | None = inputs_argument()
+    form: str | None = form_option("Accept sentences of this form only.")
+    prefix: bool = option(False, "--prefix", help="Accept beginnings of sentences (prompts) too.")
+
+
+def check(args: CheckArguments) -> ExitCode:
     """Check sentences, one a line, or records; report each error with its place and what was expected.
 
     Examples:
@@ -35,7 +37,7 @@ def check(
     from logos_cli.workflows.check import check as run
 
     good = bad = unread = 0
-    for finding in run(inputs_or_stdin(inputs), form=form, prefix=prefix):
+    for finding in run(inputs_or_stdin(args.inputs), form=args.form, prefix=args.prefix):
         if finding.error is None:
             good += 1
             continue
@@ -51,11 +53,16 @@ def check(
     return ExitCode.PARTIAL if good else ExitCode.USAGE
 
 
-def show(
-    form: Annotated[
-        str | None, typer.Argument(metavar="FORM", help="A sentence form. Default: all.", autocompletion=complete_form)
-    ] = None,
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class ShowArguments:
+    """What ``logos grammar show`` is given."""
+
+    form: str | None = argument(
+        None, metavar="FORM", help="A sentence form. Default: all.", autocompletion=one_of(*FORMS)
+    )
+
+
+def show(args: ShowArguments) -> None:
     """Print the definition of the grammar, or of one form with an example.
 
     Examples:
@@ -66,7 +73,7 @@ def show(
     """
     from logos_cli.grammar.definition import definition
 
-    text = definition(form)
+    text = definition(args.form)
     if not sys.stdout.isatty():
         sys.stdout.write(text)
         return
@@ -77,7 +84,7 @@ def show(
 
 PLUGIN = Command(
     "grammar",
-    subcommands={"check": check, "show": show},
+    subcommands={"check": command(check, CheckArguments), "show": command(show, ShowArguments)},
     help="Check sentences; show the grammar.",
     panel="Grammar",
     order=30,

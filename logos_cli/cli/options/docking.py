@@ -2,309 +2,162 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import typer
+from logos_cli.cli.option_specs import block, option
+from logos_cli.cli.options.common import one_of, parse_time
 
-from logos_cli.cli.option_specs import OptionSpec, option_spec
-from logos_cli.cli.options.common import Overwrite, one_of
+if TYPE_CHECKING:
+    from logos_cli.docking.engines.engines import Mode
+    from logos_cli.docking.options import DockOptions
+    from logos_cli.docking.place import BoxOptions
 
 # named here as well, so that help and completion load no docking; a test compares
 ENGINES = ("auto", "vina", "vina-binary", "smina", "gnina", "unidock")
 _BOX, _RECEPTOR, _LIGANDS, _SEARCH, _OUTPUT = "Box", "Receptor", "Ligands", "Search", "Output"
 _KEPT = "CCD|A:301"
+RECEPTOR_FILE = "PDB, mmCIF or BinaryCIF, plain or compressed."
 
-_AROUND = (
-    option_spec(
-        "autobox_ligand",
-        str | None,
+
+@dataclass(frozen=True, kw_only=True)
+class BoxArguments:
+    """Where to dock."""
+
+    autobox_ligand: str | None = option(
         None,
         metavar="FILE|HEM|A:301",
-        rich_help_panel=_BOX,
+        panel=_BOX,
         show_default="the site that ligands were made for, or the receptor's only ligand",
         help="Draw the box around a posed ligand, or around a ligand of the receptor.",
-    ),
-    option_spec(
-        "autobox_site",
-        str | None,
+    )
+    autobox_site: str | None = option(
         None,
         metavar="A:45,A:47-52|FILE",
-        rich_help_panel=_BOX,
+        panel=_BOX,
         show_default=False,
         help="Draw it around residues, or around the site of a record.",
-    ),
-    option_spec(
-        "center",
-        str | None,
-        None,
-        metavar="X,Y,Z",
-        rich_help_panel=_BOX,
-        show_default=False,
-        help="Centre of the box, Å.",
-    ),
-    option_spec(
-        "size",
-        str | None,
-        None,
-        metavar="X,Y,Z|S",
-        rich_help_panel=_BOX,
-        show_default="by the atoms; 22 with --center",
-        help="Sides of the box, Å.",
-    ),
-    option_spec(
-        "autobox_add",
-        float,
-        4.0,
-        metavar="Å",
-        rich_help_panel=_BOX,
-        help="Room on every side of what the box is drawn around.",
-    ),
-)
-HOW = (
-    *_AROUND,
-    # -- receptor
-    option_spec(
-        "keep_water", bool, False, "--keep-water", rich_help_panel=_RECEPTOR, help="Keep the waters in the box."
-    ),
-    option_spec(
-        "keep",
-        list[str] | None,
+    )
+    center: str | None = option(None, metavar="X,Y,Z", panel=_BOX, show_default=False, help="Centre of the box, Å.")
+    size: str | None = option(
+        None, metavar="X,Y,Z|S", panel=_BOX, show_default="by the atoms; 22 with --center", help="Sides of the box, Å."
+    )
+    autobox_add: float = option(
+        4.0, metavar="Å", panel=_BOX, help="Room on every side of what the box is drawn around."
+    )
+
+    def options(self, residues: tuple[str, ...] | None = None) -> BoxOptions:
+        """Return the box of the library, or the one around residues that a model predicted."""
+        from logos_cli.docking.place import BoxOptions, parse_triple
+
+        return BoxOptions(
+            self.autobox_ligand,
+            self.autobox_site,
+            residues,
+            None if self.center is None else parse_triple(self.center, "--center"),
+            None if self.size is None else parse_triple(self.size, "--size"),
+            self.autobox_add,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchArguments:
+    """How receptor and ligands are prepared, and how poses are searched."""
+
+    keep_water: bool = option(False, "--keep-water", panel=_RECEPTOR, help="Keep the waters in the box.")
+    keep: list[str] | None = option(
         None,
         metavar=_KEPT,
-        rich_help_panel=_RECEPTOR,
+        panel=_RECEPTOR,
         show_default="metals and cofactors in the box",
         help="Keep this heterogen. May be given again.",
-    ),
-    option_spec(
-        "drop",
-        list[str] | None,
-        None,
-        metavar=_KEPT,
-        rich_help_panel=_RECEPTOR,
-        show_default=False,
-        help="Leave this heterogen out. May be given again.",
-    ),
-    option_spec(
-        "flex",
-        str | None,
+    )
+    drop: list[str] | None = option(
+        None, metavar=_KEPT, panel=_RECEPTOR, show_default=False, help="Leave this heterogen out. May be given again."
+    )
+    flex: str | None = option(
         None,
         metavar="A:45,A:102",
-        rich_help_panel=_RECEPTOR,
+        panel=_RECEPTOR,
         show_default=False,
         help="Residues whose side chains move; each pose is written with where they end.",
-    ),
-    option_spec(
-        "ph",
-        float,
-        7.4,
-        "--ph",
-        metavar="PH",
-        rich_help_panel=_RECEPTOR,
-        help="pH whose dominant charges receptor and ligands get.",
-    ),
-    # -- ligands
-    option_spec(
-        "as_given",
-        bool,
-        False,
-        "--as-given",
-        rich_help_panel=_LIGANDS,
-        help="Dock ligands with the charges that they are given with.",
-    ),
-    option_spec(
-        "stereo",
-        bool,
-        False,
-        "--stereo",
-        rich_help_panel=_LIGANDS,
-        help="Dock every stereoisomer that a ligand leaves open.",
-    ),
-    # -- search
-    option_spec(
-        "exhaustiveness", int, 32, min=1, metavar="N", rich_help_panel=_SEARCH, help="Independent runs of the search."
-    ),
-    option_spec(
-        "num_modes", int, 9, min=1, metavar="N", rich_help_panel=_SEARCH, help="Poses kept of each ligand, at most."
-    ),
-    option_spec(
-        "energy_range",
-        float,
-        3.0,
-        metavar="KCAL",
-        rich_help_panel=_SEARCH,
-        help="Drop poses that are worse than the best by more (kcal/mol).",
-    ),
-    option_spec(
-        "cpu",
-        int | None,
-        None,
-        min=1,
-        metavar="N",
-        rich_help_panel=_SEARCH,
-        show_default="all",
-        help="Cores; each docks a ligand of its own.",
-    ),
-    option_spec(
-        "engine",
-        str,
+    )
+    ph: float = option(
+        7.4, "--ph", metavar="PH", panel=_RECEPTOR, help="pH whose dominant charges receptor and ligands get."
+    )
+    as_given: bool = option(
+        False, "--as-given", panel=_LIGANDS, help="Dock ligands with the charges that they are given with."
+    )
+    stereo: bool = option(False, "--stereo", panel=_LIGANDS, help="Dock every stereoisomer that a ligand leaves open.")
+    exhaustiveness: int = option(32, min=1, metavar="N", panel=_SEARCH, help="Independent runs of the search.")
+    num_modes: int = option(9, min=1, metavar="N", panel=_SEARCH, help="Poses kept of each ligand, at most.")
+    energy_range: float = option(
+        3.0, metavar="KCAL", panel=_SEARCH, help="Drop poses that are worse than the best by more (kcal/mol)."
+    )
+    cpu: int | None = option(
+        None, min=1, metavar="N", panel=_SEARCH, show_default="all", help="Cores; each docks a ligand of its own."
+    )
+    engine: str = option(
         "auto",
         metavar="|".join(ENGINES),
-        rich_help_panel=_SEARCH,
+        panel=_SEARCH,
         autocompletion=one_of(*ENGINES),
         help="What searches: the vina package, or a program on the PATH.",
-    ),
-    option_spec(
-        "time_per_ligand",
-        str | None,
-        None,
-        metavar="90s|5m",
-        rich_help_panel=_SEARCH,
-        show_default="no limit",
-        help="Give up a ligand that takes longer.",
-    ),
-    option_spec("check", bool, False, "--check", rich_help_panel=_OUTPUT, help="Test each best pose with PoseBusters."),
-)
-"""What every command that docks may be told."""
+    )
+    time_per_ligand: str | None = option(
+        None, metavar="90s|5m", panel=_SEARCH, show_default="no limit", help="Give up a ligand that takes longer."
+    )
+    check: bool = option(False, "--check", panel=_OUTPUT, help="Test each best pose with PoseBusters.")
 
-_RECEPTOR_FILE = "PDB, mmCIF or BinaryCIF, plain or compressed."
+    def options(
+        self, box: BoxOptions, seed: int, *, model: int = 1, mode: Mode = "dock", reference: str | None = None
+    ) -> DockOptions:
+        """Return the options of the library.
+
+        Parameters
+        ----------
+        model : int
+            One-based, of an ensemble.
+        """
+        from logos_cli.docking.options import DockOptions
+        from logos_cli.docking.receptor.preparation import ReceptorOptions
+
+        flexible = tuple(part.strip() for part in (self.flex or "").split(",") if part.strip())
+        kept, dropped = tuple(self.keep or ()), tuple(self.drop or ())
+        return DockOptions(
+            box=box,
+            receptor=ReceptorOptions(self.ph, self.keep_water, kept, dropped, flexible, model),
+            ph=None if self.as_given else self.ph,
+            stereo=self.stereo,
+            mode=mode,
+            exhaustiveness=self.exhaustiveness,
+            n_poses=self.num_modes,
+            energy_range_kcal_per_mol=self.energy_range,
+            seed=seed,
+            engine=self.engine,
+            cpu=self.cpu,
+            seconds_per_ligand=None if self.time_per_ligand is None else parse_time(self.time_per_ligand),
+            reference=reference,
+            check=self.check,
+        )
 
 
-def elsewhere(panel: str, default_receptor: str | bool, *names: str) -> tuple[OptionSpec, ...]:
-    """Return the options of a command that docks beside other things: a receptor, how, and the search's own seed.
+@dataclass(frozen=True, kw_only=True)
+class DockingArguments:
+    """How a command docks beside other things: a receptor, how, and the search's own seed."""
 
-    Parameters
-    ----------
-    panel : str
-        Of the help, in which they stand together.
-    default_receptor : str or bool
-        What the help says of a receptor that is not given.
-    *names : str
-        Of ``HOW``; all of them if there are none.
-    """
-    how = [each for each in HOW if not names or each.name in names]
-    receptor = option_spec(
-        "receptor",
-        str | None,
+    receptor: str | None = option(
         None,
         "--receptor",
         "-r",
         metavar="FILE",
-        show_default=default_receptor,
-        help=f"What to dock into: {_RECEPTOR_FILE}",
+        show_default="the structure that the prompt comes from",
+        help=f"What to dock into: {RECEPTOR_FILE}",
     )
-    seed = option_spec("dock_seed", int, 1, min=0, metavar="N", help="Seed of conformers and search.")
-    return tuple(each.within(panel) for each in (receptor, *how, seed))
+    box: BoxArguments = block(BoxArguments)
+    search: SearchArguments = block(SearchArguments)
+    dock_seed: int = option(1, min=0, metavar="N", help="Seed of conformers and search.")
 
-
-def not_default(options: Iterable[OptionSpec], values: Mapping[str, Any]) -> list[str]:
-    """Return the spellings of those options that have another value than their default."""
-    return [f"--{each.name.replace('_', '-')}" for each in options if values[each.name] != each.default]
-
-
-OPTIONS = (
-    OptionSpec(
-        "arguments",
-        Annotated[
-            list[str] | None,
-            typer.Argument(
-                metavar="LIGANDS|-",
-                show_default=False,
-                help="Ligands, as -l takes them; - is standard input (the default in a pipe).",
-            ),
-        ],
-    ),
-    option_spec("receptor", str, ..., "--receptor", "-r", metavar="FILE", help=_RECEPTOR_FILE),
-    option_spec(
-        "ligands",
-        list[str] | None,
-        None,
-        "--ligand",
-        "-l",
-        metavar="FILE|-",
-        show_default=False,
-        help="SMILES, SDF, MOL2, or records with a molecule or complex. May be given again.",
-    ),
-    *_AROUND,
-    option_spec(
-        "autobox_pocket",
-        str | None,
-        None,
-        metavar="predicted",
-        rich_help_panel=_BOX,
-        show_default=False,
-        help="Draw it around the site that the language model predicts.",
-    ),
-    *HOW[len(_AROUND) :],
-    option_spec("structure_model", int, 1, min=1, metavar="N", rich_help_panel=_RECEPTOR, help="Model of an ensemble."),
-    option_spec(
-        "seed",
-        int,
-        1,
-        min=0,
-        metavar="N",
-        rich_help_panel=_SEARCH,
-        help="Of conformers and search. Results do not depend on --cpu.",
-    ),
-    option_spec(
-        "score_only",
-        bool,
-        False,
-        "--score-only",
-        rich_help_panel=_SEARCH,
-        help="Score the given poses; search nothing.",
-    ),
-    option_spec(
-        "minimize", bool, False, "--minimize", rich_help_panel=_SEARCH, help="Relax the given poses and score them."
-    ),
-    option_spec(
-        "reference",
-        str | None,
-        None,
-        metavar="FILE",
-        rich_help_panel=_OUTPUT,
-        show_default=False,
-        help="Tell the RMSD of each pose to the known one in this file, symmetry counted.",
-    ),
-    option_spec(
-        "output",
-        str | None,
-        None,
-        "--output",
-        "-o",
-        metavar="FILE|DIR",
-        rich_help_panel=_OUTPUT,
-        show_default="records on stdout",
-        help="poses.sdf[.gz], records.jsonl[.gz], or a directory for both, receptor and arguments.",
-    ),
-    option_spec(
-        "format",
-        str | None,
-        None,
-        "--format",
-        "-f",
-        metavar="jsonl|sdf|text",
-        rich_help_panel=_OUTPUT,
-        autocompletion=one_of("jsonl", "sdf", "text"),
-        show_default="by --output",
-        help="What to write.",
-    ),
-    OptionSpec("overwrite", Overwrite, False),
-    option_spec(
-        "resume", bool, False, "--resume", rich_help_panel=_OUTPUT, help="Continue in the directory of an earlier run."
-    ),
-    option_spec(
-        "report",
-        str | None,
-        None,
-        metavar="FILE.html",
-        rich_help_panel=_OUTPUT,
-        show_default=False,
-        help="Show the best ligands on a page that opens offline: drawing, pose, scores, contacts.",
-    ),
-    option_spec("report_top", int, 10, min=1, metavar="N", rich_help_panel=_OUTPUT, help="So many of them."),
-    option_spec(
-        "dry_run", bool, False, "--dry-run", rich_help_panel=_OUTPUT, help="Show box, engine and values; dock nothing."
-    ),
-    option_spec("offline", bool, False, "--offline", hidden=True, help="Docking never needs the network; for scripts."),
-)
+    def options(self) -> DockOptions:
+        """Return the options of the library."""
+        return self.search.options(self.box.options(), self.dock_seed)

@@ -16,7 +16,7 @@ _BATCH_SIZE = 64
 _MOST_TOKENS = 500
 
 
-def products_of(reactants: Sequence[tuple[str, ...]], load: LoadOptions, backend: str) -> list[str | LogosError]:
+def products_of(reactants: Sequence[tuple[str, ...]], load: LoadOptions) -> list[str | LogosError]:
     """Predict the product of each set of reactants greedily, under the grammar.
 
     Parameters
@@ -29,28 +29,27 @@ def products_of(reactants: Sequence[tuple[str, ...]], load: LoadOptions, backend
     list of str or LogosError
         SMILES as the model writes them, or the reason why there is none.
     """
-    from logos_cli.engine.sampler import Sampling
-    from logos_cli.engine.start import engine_of, likelihood_of
+    from logos_cli.engine.sampling import Sampling
+    from logos_cli.engine.start import checkpoint_of, runner_of
 
-    likelihood = likelihood_of(load, backend)
-    model = likelihood.model
-    sampling = Sampling(max_new_tokens=_MOST_TOKENS)
+    model = checkpoint_of(load)
     products: list[str | LogosError] = [LogosError("") for _ in reactants]
     requests: list[Request] = []
     places: list[int] = []
     for place, molecules in enumerate(reactants):
         request = _request(molecules, model.tokenizer, str(place))
-        if len(request.prompt) >= likelihood.context_tokens:
+        if len(request.prompt) >= model.context_tokens:
             products[place] = LogosError(
-                f"the reactants have {len(request.prompt)} tokens; the model reads at most {likelihood.context_tokens}"
+                f"the reactants have {len(request.prompt)} tokens; the model reads at most {model.context_tokens}"
             )
         else:
             requests.append(request)
             places.append(place)
     if not requests:
         return products
-    engine = engine_of(model, sampling, batch_size=min(_BATCH_SIZE, len(requests)), seed=0)
-    for completion in engine.run(requests):
+    batch_size = load.batch_size or min(_BATCH_SIZE, len(requests))
+    runner = runner_of(load, Sampling(max_new_tokens=_MOST_TOKENS), batch_size=batch_size, seed=0)
+    for completion in runner.run(requests):
         place = places[completion.index]
         text = model.tokenizer.decode([*completion.request.prompt, *completion.tokens])
         try:

@@ -239,7 +239,7 @@ def _round_trips(subjects: Sequence[Subject], context: Context) -> list[bool | U
                 proposals[canonical_answer(subject.item.reactants)].append((place, product))
             except LogosError as error:
                 results[place] = Unavailable(error.message)
-    products = products_of(list(proposals), context.load, context.backend)
+    products = products_of(list(proposals), context.load)
     for predicted, pairs in zip(products, proposals.values(), strict=True):
         for place, product in pairs:
             if isinstance(predicted, LogosError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,6 @@ from logos_cli.errors import UsageError
 from logos_cli.models.card import facts, is_gguf
 from logos_cli.models.convert import QUANTIZATIONS, Writing, convert, fallbacks, quantize
 from logos_cli.records import Status
-from logos_cli.resources import EMBEDDED
 from logos_cli.workflows.bench.parity_sentences import SENTENCES
 from logos_cli.workflows.check import check
 from logos_cli.workflows.generate.generation import generate
@@ -42,8 +41,9 @@ class ParityOptions:
 
     Attributes
     ----------
-    model : str
-        ``logos-nano``, a checkpoint directory, or a name of the hub.
+    load : LoadOptions
+        The model (``logos-nano``, a checkpoint directory, or a name of the hub), and what computes it. Backend and
+        precision are what is compared; of several devices the first compares, and all make samples.
     types : tuple of str
         GGUF types to make of it and to run by llama.cpp.
     files : tuple of Path
@@ -59,9 +59,7 @@ class ParityOptions:
         Samples of ``task``, without a constraint, of which the valid ones are counted; 0 leaves this out.
     """
 
-    model: str = EMBEDDED
-    revision: str | None = None
-    offline: bool = False
+    load: LoadOptions = field(default_factory=LoadOptions)
     types: tuple[str, ...] = TYPES
     files: tuple[Path, ...] = ()
     dtypes: tuple[str, ...] = DTYPES
@@ -69,8 +67,6 @@ class ParityOptions:
     sentences: str | None = None
     task: str = "molecule"
     n_samples: int = 64
-    device: str = "auto"
-    threads: int | None = None
     seed: int = 0
 
 
@@ -139,7 +135,8 @@ def parity(options: ParityOptions, tell: Tell = lambda _: None) -> dict[str, Any
         If the model cannot be run or converted, or a sentence is not well formed or too long.
     """
     _check(options)
-    size = facts(options.model, options.revision, offline=options.offline).n_parameters
+    model = options.load.model
+    size = facts(model, options.load.revision, offline=options.load.offline).n_parameters
     reference = options.reference
     if reference == "auto":
         reference = "float32" if size <= _LARGE else "bfloat16"
@@ -148,19 +145,19 @@ def parity(options: ParityOptions, tell: Tell = lambda _: None) -> dict[str, Any
     rows = [first]
     with tempfile.TemporaryDirectory(prefix="logos-parity-") as folder:
         tell(f"torch {reference}, the reference")
-        backend = _load(_Variant(first, options.model, reference), options)
+        backend = _load(_Variant(first, model, reference), options)
         ids = [_ids(backend, text) for text in texts]
-        wanted = _Reference(Path(folder) / "logits", ids, backend)
+        wanted = _Reference(Path(folder) / "logits", ids, backend, options.load.batch_size or _AT_A_TIME)
         first.perplexity = perplexity(wanted.logps)
         del backend
-        _sample(_Variant(first, options.model, reference), options)
+        _sample(_Variant(first, model, reference), options)
         for variant in _variants(options, reference, size, Path(folder), tell):
             tell(f"{variant.row.backend} {variant.row.type}")
             wanted.compare(_load(variant, options), variant.row)
             _sample(variant, options)
             rows.append(variant.row)
     return {
-        "model": options.model,
+        "model": model,
         "reference": reference,
         "sentences": options.sentences or "built-in",
         "n_sentences": len(texts),
@@ -179,10 +176,15 @@ def _check(options: ParityOptions) -> None:
     for dtype in (*options.dtypes, *(() if options.reference == "auto" else (options.reference,))):
         if dtype not in _BYTES:
             raise UsageError(f"there is no precision {dtype!r}", hint=f"one of {', '.join(_BYTES)}")
-    if is_gguf(Path(options.model).expanduser()):
+    for name, wanted in (("backend", "auto"), ("dtype", "auto"), ("base_url", None)):
+        if getattr(options.load, name) != wanted:
+            raise UsageError(
+                f"precisions and backends are compared: there is no one {name.replace('_', '-')} to choose"
+            )
+    if is_gguf(Path(options.load.model).expanduser()):
         raise UsageError(
             "a GGUF has no reference to be compared with",
-            source=options.model,
+            source=options.load.model,
             hint="give the checkpoint that it was made from, and the GGUF with --file",
         )
 
@@ -210,35 +212,37 @@ def _ids(backend: Backend, text: str) -> list[int]:
 
 
 def _load(variant: _Variant, options: ParityOptions) -> Backend:
-    load = LoadOptions(
-        variant.model,
-        options.revision if variant.model == options.model else None,
-        options.device,
-        variant.dtype,
-        options.threads,
-        options.offline,
-    )
-    backend = open_model(load, variant.row.backend).load()
+    backend = open_model(_load_options(variant, options)).load()
     assert isinstance(backend, Backend)
     return backend
+
+
+def _load_options(variant: _Variant, options: ParityOptions) -> LoadOptions:
+    """Return how a variant is loaded; what only llama.cpp knows is left out for others."""
+    load = replace(options.load, backend=variant.row.backend, model=variant.model, dtype=variant.dtype)
+    if variant.model != options.load.model:
+        load = replace(load, revision=None)
+    if variant.row.backend != "llamacpp":
+        load = replace(load, gpu_layers=None, kv_type=None, mmap=None)
+    return load
 
 
 def _variants(options: ParityOptions, reference: str, size: int, folder: Path, tell: Tell) -> Iterator[_Variant]:
     """Yield what is compared; a GGUF that is made for it is gone when the next one is asked for."""
     for dtype in options.dtypes:
         if dtype != reference:
-            yield _Variant(ParityRow("torch", dtype, int(size * _BYTES[dtype])), options.model, dtype)
-    where: Writing = {"revision": options.revision, "offline": options.offline}
+            yield _Variant(ParityRow("torch", dtype, int(size * _BYTES[dtype])), options.load.model, dtype)
+    where: Writing = {"revision": options.load.revision, "offline": options.load.offline}
     whole: Path | None = None
     for kind in options.types:
         tell(f"writing {kind}")
         file = folder / f"{kind}.gguf"
         if kind in WHOLE:
-            header = convert(options.model, file, kind, **where)
+            header = convert(options.load.model, file, kind, **where)
         else:
             if whole is None:
-                whole = convert(options.model, folder / "whole.gguf", **where).path
-            header = quantize(str(whole), file, kind, threads=options.threads, fallback=True)
+                whole = convert(options.load.model, folder / "whole.gguf", **where).path
+            header = quantize(str(whole), file, kind, threads=options.load.threads, fallback=True)
         n_bytes = sum(entry.n_bytes for entry in header.tensors.values())
         row = ParityRow("llamacpp", kind, n_bytes, fallbacks=fallbacks(header, kind))
         yield _Variant(row, str(file))
@@ -253,16 +257,7 @@ def _sample(variant: _Variant, options: ParityOptions) -> None:
     if not options.n_samples:
         return
     chosen = GenerateOptions(
-        n_samples=options.n_samples,
-        constrain="off",
-        seed=options.seed,
-        model=variant.model,
-        revision=options.revision if variant.model == options.model else None,
-        device=options.device,
-        dtype=variant.dtype,
-        threads=options.threads,
-        offline=options.offline,
-        backend=variant.row.backend,
+        n_samples=options.n_samples, constrain="off", seed=options.seed, load=_load_options(variant, options)
     )
     status = [record.status for record in generate(options.task, None, chosen)]
     variant.row.n_samples = len(status)
@@ -272,7 +267,7 @@ def _sample(variant: _Variant, options: ParityOptions) -> None:
 class _Reference:
     """Logits of the reference at every place, in a file: for a large vocabulary they would not fit memory."""
 
-    def __init__(self, file: Path, ids: Sequence[Sequence[int]], backend: Backend) -> None:
+    def __init__(self, file: Path, ids: Sequence[Sequence[int]], backend: Backend, at_a_time: int) -> None:
         import numpy as np
 
         self._ids = ids
@@ -281,7 +276,8 @@ class _Reference:
         n_places = sum(map(len, ids)) - len(ids)
         self._logits = np.memmap(file, np.float32, "w+", shape=(n_places, self._n_tokens))
         self._next = np.concatenate([np.asarray(one[1:]) for one in ids])
-        for places, logits in _read(backend, ids):
+        self._at_a_time = at_a_time
+        for places, logits in _read(backend, ids, at_a_time):
             self._logits[places] = logits[:, : self._n_tokens]
 
     @property
@@ -301,7 +297,7 @@ class _Reference:
         if list(backend.tokenizer.vocabulary) != self._vocabulary:
             raise UsageError("its vocabulary is not that of the reference", source=row.type)
         logps, divergences, n_same, largest = np.empty(len(self._next)), [], 0, 0.0
-        for places, raw in _read(backend, self._ids):
+        for places, raw in _read(backend, self._ids, self._at_a_time):
             theirs, ours = raw[:, : self._n_tokens], np.asarray(self._logits[places])
             largest = max(largest, float(np.abs(theirs - ours).max()))
             n_same += int((theirs.argmax(axis=1) == ours.argmax(axis=1)).sum())
@@ -323,14 +319,16 @@ def _log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
     return found
 
 
-def _read(backend: Backend, ids: Sequence[Sequence[int]]) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
+def _read(
+    backend: Backend, ids: Sequence[Sequence[int]], at_a_time: int
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
     """Yield places in the row of all predicted tokens, and the logits there, many sentences at a time."""
     import numpy as np
 
     first = np.cumsum([0, *(len(one) - 1 for one in ids)])
     longest_first = sorted(range(len(ids)), key=lambda number: -len(ids[number]))
-    for start in range(0, len(ids), _AT_A_TIME):
-        group = longest_first[start : start + _AT_A_TIME]
+    for start in range(0, len(ids), at_a_time):
+        group = longest_first[start : start + at_a_time]
         backend.reserve(len(group))
         logits = np.stack([backend.prefill(slot, ids[number][:1]) for slot, number in enumerate(group)])
         yield first[group], logits

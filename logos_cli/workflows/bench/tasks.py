@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
@@ -24,6 +24,7 @@ from logos_cli.evaluators.base import Estimate
 from logos_cli.processes.lock import locked
 from logos_cli.records import Record
 from logos_cli.workflows.generate.generation import GenerateOptions, Generation
+from logos_cli.workflows.generate.plan import plan_generation
 
 if TYPE_CHECKING:
     from logos_cli.docking.options import DockOptions
@@ -76,24 +77,15 @@ class BenchOptions:
 
     def facts(self) -> dict[str, Any]:
         """Return what must be the same for all shards and sessions of a run."""
-        chosen = asdict(self.generate)
-        same = (
-            "model",
-            "revision",
-            "seed",
-            "constrain",
-            "temperature",
-            "top_k",
-            "top_p",
-            "min_p",
-            "repetition_penalty",
-            "max_new_tokens",
-        )
+        how = self.generate
+        same = ("seed", "constrain", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "max_new_tokens")
         return {
             "logos": __version__,
             "data": self.data.name,
             "n_samples": self.n_samples,
-            **{name: chosen[name] for name in same},
+            "model": how.load.model,
+            "revision": how.load.revision,
+            **{name: getattr(how, name) for name in same},
             "docking": self.dock and {name: getattr(self.dock, name) for name in ("engine", "exhaustiveness", "ph")},
         }
 
@@ -267,9 +259,8 @@ def _answers(benchmark: Benchmark, cases: Sequence[Case], options: BenchOptions)
         **{name: value for name, value in benchmark.sampling.items() if getattr(options.generate, name) is None},
     )
     owners = {prompt.id: case for case in cases for prompt in case.prompts}
-    made = Generation(benchmark.task, how, task_options=benchmark.task_options).records(
-        [prompt for case in cases for prompt in case.prompts]
-    )
+    plan = plan_generation(benchmark.task, how, benchmark.task_options)
+    made = Generation(plan).records([prompt for case in cases for prompt in case.prompts])
     answered = groupby(made, lambda record: owners[_prompt_of(record)].id)
     current = next(answered, None)
     for case in cases:  # a case of which nothing came has an outcome too

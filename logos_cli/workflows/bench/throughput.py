@@ -7,7 +7,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,8 @@ class ThroughputOptions:
     ----------
     shape : str
         A random checkpoint, see :data:`~logos_cli.workflows.bench.models.SHAPES`.
+    load : LoadOptions
+        What computes it; its model is of the shape, and it has one device.
     batches : tuple of int
         Sequences at a time.
     n_samples, prompt_tokens, max_new_tokens : int
@@ -50,14 +52,11 @@ class ThroughputOptions:
     """
 
     shape: str = "9m"
-    backend: str = "torch"
+    load: LoadOptions = field(default_factory=lambda: LoadOptions(backend="torch", dtype="float32"))
     batches: tuple[int, ...] = (1, 64)
     n_samples: int = 128
     prompt_tokens: int = 64
     max_new_tokens: int = 400
-    device: str = "auto"
-    dtype: str = "float32"
-    threads: int | None = None
     naive: bool = False
     naive_samples: int | None = None
     repeats: int = 3
@@ -78,23 +77,22 @@ def throughput(options: ThroughputOptions, tell: Callable[[str], None] = lambda 
     dict
         JSON-ready: ``machine``, ``model``, and ``rows``, one a batch size.
     """
-    if options.dtype not in _BITS:
-        raise UsageError(f"--dtype {options.dtype} cannot be measured", hint=f"one of {', '.join(_BITS)}")
+    load = options.load
+    if load.dtype not in _BITS:
+        raise UsageError(f"--dtype {load.dtype} cannot be measured", hint=f"one of {', '.join(_BITS)}")
     with tempfile.TemporaryDirectory(prefix="logos-bench-") as folder:
         tell(f"a random checkpoint of shape {options.shape}")
         place = Path(folder)
-        if options.backend == "llamacpp":
+        if load.backend == "llamacpp":
             path = random_gguf(options.shape, place / f"{options.shape}.gguf", options.file_type, options.seed)
             shape, n_bytes, read_bytes = _gguf_sizes(path)
         else:
-            path = random_checkpoint(options.shape, place / options.shape, options.dtype, options.seed)
+            path = random_checkpoint(options.shape, place / options.shape, load.dtype, options.seed)
             shape = DecoderConfig.from_json(read_json(path / "config.json"))
-            each = 4 if options.dtype == "float32" else 2
+            each = 4 if load.dtype == "float32" else 2
             n_bytes, read_bytes = shape.n_parameters * each, shape.matmul_parameters * each
-        load = LoadOptions(str(path), device=options.device, dtype=options.dtype, threads=options.threads)
-        if options.backend == "llamacpp":
-            load = replace(load, dtype="auto")
-        backend = open_model(load, options.backend).load()
+        dtype = "auto" if load.backend == "llamacpp" else load.dtype
+        backend = open_model(replace(load, model=str(path), dtype=dtype)).load()
         if not isinstance(backend, Backend):
             raise UsageError("a served model cannot be measured", hint="measure the server with its own tools")
         tell("what the machine can do")
@@ -105,7 +103,7 @@ def throughput(options: ThroughputOptions, tell: Callable[[str], None] = lambda 
             rows.append(_measure(backend, shape, read_bytes, batch_size, options, machine))
         if options.naive:
             tell("the same as a plain script does it")
-            directory = random_checkpoint(options.shape, place / "plain", options.dtype, options.seed)
+            directory = random_checkpoint(options.shape, place / "plain", load.dtype, options.seed)
             _pair(backend, directory, options, rows[-1])
     return {
         "machine": machine,
@@ -113,7 +111,7 @@ def throughput(options: ThroughputOptions, tell: Callable[[str], None] = lambda 
             "shape": options.shape,
             "parameters": shape.n_parameters,
             "weights_bytes": n_bytes,
-            "backend": options.backend,
+            "backend": load.backend,
             "device": backend.info.device,
             "dtype": backend.info.dtype,
         },
@@ -153,10 +151,10 @@ def _machine(backend: Backend, options: ThroughputOptions) -> dict[str, Any]:
     """Measure memory bandwidth and the rate of matrix products on the model's device."""
     import torch
 
-    torch.set_num_threads(options.threads or default_threads())
-    device = torch.device(backend.info.device if options.backend == "torch" else "cpu")
+    torch.set_num_threads(options.load.threads or default_threads())
+    device = torch.device(backend.info.device if options.load.backend == "torch" else "cpu")
     gpu = device.type == "cuda"
-    kind: torch.dtype = getattr(torch, options.dtype)
+    kind: torch.dtype = getattr(torch, options.load.dtype)
     size = 8192 if gpu else 1024
     left, right = (torch.randn(size, size, device=device).to(kind) for _ in range(2))
     memory = torch.zeros((1 << 30) if gpu else (1 << 26), device=device)
@@ -267,18 +265,18 @@ def _pair(backend: Backend, directory: Path, options: ThroughputOptions, row: di
     """Run ours and the plain script in turns; add the script's rate and the ratio of each pair."""
     import torch
 
-    device = backend.info.device if options.backend == "torch" else "cpu"
+    device = backend.info.device if options.load.backend == "torch" else "cpu"
     ratios, rates = [], []
     for repeat in range(options.repeats):
         ours = _end_to_end(backend, row["batch_size"], options)
-        torch.set_num_threads(options.threads or default_threads())  # ours takes as many as serve each step
+        torch.set_num_threads(options.load.threads or default_threads())  # ours takes as many as serve each step
         theirs = naive_run(
             directory,
             _prompt(options),
             _sampling(options),
             options.naive_samples or options.n_samples,
             device=device,
-            dtype=options.dtype,
+            dtype=options.load.dtype,
             seed=options.seed + repeat,
         )
         rates.append(theirs["tokens"] / theirs["seconds"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import fields
 from itertools import chain, groupby
 from os import PathLike
 from typing import IO, Any
@@ -17,6 +16,7 @@ from logos_cli.docking.results import DockedLigand, Pose, Reporter, Site
 from logos_cli.docking.session import Session
 from logos_cli.docking.tally import DockTally
 from logos_cli.errors import InputError, LogosError, MissingError, UsageError
+from logos_cli.options import options_or_fields
 from logos_cli.records import Record
 from logos_cli.workflows.dock.ligands import Ligands, iter_candidates
 
@@ -40,7 +40,7 @@ def dock(
     *,
     tally: DockTally | None = None,
     stdin: IO[bytes] | None = None,
-    **choices: Any,
+    **choices: object,
 ) -> Iterator[Record]:
     """Dock ligands into a receptor.
 
@@ -71,15 +71,7 @@ def dock(
     >>> record.scores["vina"]["value"]  # doctest: +SKIP
     -7.9
     """
-    if options is not None and choices:
-        raise UsageError("give either options or its fields, not both")
-    if options is None:
-        known = {each.name for each in fields(DockOptions)}
-        for name in choices:
-            if name not in known:
-                raise UsageError(f"dock has no option {name!r}", hint=f"it has {', '.join(sorted(known))}")
-        options = DockOptions(**choices)
-    run = Docking(receptor, options, tally=tally)
+    run = Docking(receptor, options_or_fields(DockOptions, options, choices, "dock"), tally=tally)
     return (docked.record for docked in run.results(ligands, stdin))
 
 

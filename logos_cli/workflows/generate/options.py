@@ -9,10 +9,9 @@ from typing import Any, Literal
 from logos_cli.backends.base import LoadOptions
 from logos_cli.checkpoints.task_sampling import KEY
 from logos_cli.engine.sampling import Sampling
-from logos_cli.engine.start import parse_devices
 from logos_cli.errors import ModelError, UsageError
 from logos_cli.formats.base import ReadOptions
-from logos_cli.resources import EMBEDDED
+from logos_cli.options import nested
 from logos_cli.workflows.generate.until import Until
 
 
@@ -48,14 +47,8 @@ class GenerateOptions:
         Where they may be, counted from 1: ``10-20,45``.
     order : {"input", "completed"}
         Records in the order of the prompts, or as soon as each is finished.
-    batch_size : int, optional
-        The most sequences at a time. It does not change what is generated.
-    model, revision, device, dtype, threads, offline, base_url, gpu_layers, kv_type, mmap
-        See :class:`~logos_cli.backends.base.LoadOptions`.
-    devices : str, optional
-        Several devices that share the work, ``0,1`` or ``cuda:0,cuda:1``; instead of ``device``.
-    backend : str
-        ``auto`` or the name of a backend.
+    load : LoadOptions
+        Which model, and what computes it.
     read : ReadOptions
         How to read prompt files.
     """
@@ -77,28 +70,12 @@ class GenerateOptions:
     max_mutations: int | None = None
     positions: str | None = None
     order: Literal["input", "completed"] = "input"
-    batch_size: int | None = None
-    model: str = EMBEDDED
-    revision: str | None = None
-    backend: str = "auto"
-    device: str = "auto"
-    dtype: str = "auto"
-    threads: int | None = None
-    offline: bool = False
-    base_url: str | None = None
-    gpu_layers: int | None = None
-    kv_type: str | None = None
-    mmap: bool | None = None
-    devices: str | None = None
+    load: LoadOptions = nested(LoadOptions)
     read: ReadOptions = field(default_factory=ReadOptions)
 
     def __post_init__(self) -> None:
-        for name, smallest in (("n_samples", 1), ("batch_size", 1), ("threads", 1)):
-            value = getattr(self, name)
-            if value is not None and value < smallest:
-                raise UsageError(f"{name.replace('_', '-')} is {value}; it must be {smallest} or more")
-        if self.devices is not None and self.device != "auto":
-            raise UsageError("--device and --devices exclude each other", hint="give one of them")
+        if self.n_samples is not None and self.n_samples < 1:
+            raise UsageError(f"n-samples is {self.n_samples}; it must be 1 or more")
         if self.until is not None:
             Until.parse(self.until)
             if self.order == "completed":
@@ -133,20 +110,3 @@ class GenerateOptions:
                 hint=f"{KEY} in its generation_config.json holds {', '.join(names)}",
             ) from error
         return replace(preset, **chosen)
-
-    @property
-    def load(self) -> LoadOptions:
-        """Which model to load, and where."""
-        device = self.device if self.devices is None else parse_devices(self.devices)[0]
-        return LoadOptions(
-            self.model,
-            self.revision,
-            device,
-            self.dtype,
-            self.threads,
-            self.offline,
-            base_url=self.base_url,
-            gpu_layers=self.gpu_layers,
-            kv_type=self.kv_type,
-            mmap=self.mmap,
-        )

@@ -51,7 +51,7 @@ class PreparedPrompt:
 
 @dataclass(frozen=True, slots=True)
 class PromptReader:
-    """Turns prompts into openings.
+    """Reads prompts, and prepares them for a task.
 
     Attributes
     ----------
@@ -63,10 +63,10 @@ class PromptReader:
     read: ReadOptions = field(default_factory=ReadOptions)
     stdin: IO[bytes] | None = None
 
-    def openings(self, prompts: Prompts) -> Iterator[PreparedPrompt]:
-        """Yield one opening a prompt.
+    def prepared_prompts(self, prompts: Prompts) -> Iterator[PreparedPrompt]:
+        """Yield one for each prompt.
 
-        What is wrong with a prompt is its opening's error; what is wrong with a whole file is raised.
+        What is wrong with a prompt is its error; what is wrong with a whole file is raised.
         """
         if prompts is None:
             yield PreparedPrompt(self.task.name, self.task.from_nothing(), alone=True)
@@ -75,16 +75,16 @@ class PromptReader:
         elif isinstance(prompts, (ScienceObject, Record, Entry)):
             yield replace(self._from_value(prompts, "prompt"), alone=True)
         else:
-            for number, prompt in enumerate(prompts, 1):
-                yield from self._from_member(prompt, f"prompt:{number}")
+            for number, given in enumerate(prompts, 1):
+                yield from self._from_member(given, f"prompt:{number}")
 
-    def _from_member(self, prompt: Prompt, id: str) -> Iterator[PreparedPrompt]:
-        if isinstance(prompt, PathLike):
-            yield from self._from_file(fspath(prompt))
-        elif isinstance(prompt, str):
-            yield self._from_text(prompt, id, {})
+    def _from_member(self, given: Prompt, id: str) -> Iterator[PreparedPrompt]:
+        if isinstance(given, PathLike):
+            yield from self._from_file(fspath(given))
+        elif isinstance(given, str):
+            yield self._from_text(given, id, {})
         else:
-            yield self._from_value(prompt, id)
+            yield self._from_value(given, id)
 
     def _from_name(self, name: str) -> Iterator[PreparedPrompt]:
         """Take a string as a file if there is one of that name, else as text."""
@@ -95,10 +95,10 @@ class PromptReader:
             raise UsageError(
                 f"there is no such file, and {suffix} ends no sequence or SMILES", source=name, hint="check the path"
             )
-        opening = self._from_text(name, "prompt", {})
-        if not name.startswith("<") and isinstance(opening.error, GrammarError):
-            opening.error.hint = f"there is no file of this name; as text, {self.task.name} takes {self.task.prompts}"
-        yield replace(opening, alone=True)
+        prompt = self._from_text(name, "prompt", {})
+        if not name.startswith("<") and isinstance(prompt.error, GrammarError):
+            prompt.error.hint = f"there is no file of this name; as text, {self.task.name} takes {self.task.prompts}"
+        yield replace(prompt, alone=True)
 
     def _from_text(self, text: str, id: str, source: dict[str, Any]) -> PreparedPrompt:
         try:
@@ -114,9 +114,9 @@ class PromptReader:
         if value.status is Status.ERROR or not value.text:
             error = InputError(value.reason or "the record has no text", source=value.id)
             return PreparedPrompt(value.id or id, None, value.source, value.extra, error)
-        opening = self._from_text(value.text, value.id or id, value.source)
-        opening.extra = value.extra
-        return opening
+        prompt = self._from_text(value.text, value.id or id, value.source)
+        prompt.extra = value.extra
+        return prompt
 
     def _from_file(self, path: str) -> Iterator[PreparedPrompt]:
         with closing(Input(path, self.stdin)) as source:
@@ -124,17 +124,17 @@ class PromptReader:
             if head.startswith((b"{", *(tag.encode() for tag in TAGS))):
                 yield from self._from_lines(source)
             elif (payload := _lone_payload(source)) is not None:
-                opening = self._from_text(payload, source.stem, dict(source.provenance))
-                if opening.error is not None:
-                    opening.error.at(source.name)
-                yield replace(opening, alone=True)
+                prompt = self._from_text(payload, source.stem, dict(source.provenance))
+                if prompt.error is not None:
+                    prompt.error.at(source.name)
+                yield replace(prompt, alone=True)
             else:
                 options = replace(self.read, form=self.task.reads_as)
                 for entry in self.task.entries(detect(source).read(source, options)):
                     yield self._from_entry(entry)
 
     def _from_lines(self, source: Input) -> Iterator[PreparedPrompt]:
-        """Yield an opening for each line: a record, a sentence, or the beginning of one."""
+        """Yield a prompt for each line: a record, a sentence, or the beginning of one."""
         for number, text in enumerate(source.text_lines(), 1):
             line, place = text.strip(), f"{source.name}:{number}"
             if not line:
@@ -142,14 +142,14 @@ class PromptReader:
             id = f"{source.stem}:{number}"
             if line.startswith("{"):
                 try:
-                    opening = self._from_value(Record.from_json(line), id)
+                    prompt = self._from_value(Record.from_json(line), id)
                 except LogosError as error:
-                    opening = PreparedPrompt(id, None, error=error)
+                    prompt = PreparedPrompt(id, None, error=error)
             else:
-                opening = self._from_text(line, id, {**source.provenance, "line": number})
-            if opening.error is not None:
-                opening.error.at(place)
-            yield opening
+                prompt = self._from_text(line, id, {**source.provenance, "line": number})
+            if prompt.error is not None:
+                prompt.error.at(place)
+            yield prompt
 
     def _from_entry(self, entry: Entry) -> PreparedPrompt:
         if entry.error is not None:

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 from logos_cli.errors import FormatError, InputError, LogosError, UsageError
 from logos_cli.evaluators.base import Estimate, Metric
@@ -23,6 +23,7 @@ from logos_cli.io.input import Input
 from logos_cli.objects.antibody import Antibody
 from logos_cli.objects.base import ScienceObject, to_text
 from logos_cli.objects.protein import Protein
+from logos_cli.options import options_or_fields
 from logos_cli.records import Record
 from logos_cli.tasks.design.mutations import mutant, mutations
 from logos_cli.workflows.encode import iter_entries
@@ -275,7 +276,7 @@ class MutantScoring:
 
 
 def score_mutants(
-    table: str, wild_type: str, *, fitness: str | None = None, first_residue: int = 1, **choices: Any
+    table: str, wild_type: str, *, fitness: str | None = None, first_residue: int = 1, **choices: object
 ) -> Iterator[Record]:
     """Yield the variants of a table with ``logp_ratio``, their log-likelihood minus the wild type's.
 
@@ -289,5 +290,5 @@ def score_mutants(
         Fields of :class:`~logos_cli.workflows.score.scoring.ScoreOptions`.
     """
     read = MutantTable(table, WildType.read(wild_type), fitness, first_residue)
-    run = MutantScoring(read, ScoreOptions(**choices))
+    run = MutantScoring(read, options_or_fields(ScoreOptions, None, choices, "score_mutants"))
     return (each.record for each in run.records())

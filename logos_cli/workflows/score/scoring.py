@@ -17,8 +17,8 @@ from logos_cli.formats.base import Entry, ReadOptions
 from logos_cli.grammar import Form, parse
 from logos_cli.io.input import expand_paths
 from logos_cli.objects.base import ScienceObject, from_sentence
+from logos_cli.options import nested, options_or_fields
 from logos_cli.records import Record, Status
-from logos_cli.resources import EMBEDDED
 from logos_cli.workflows.encode import iter_entries, record_of
 from logos_cli.workflows.score.batches import BATCH, Scored, Scorer
 from logos_cli.workflows.score.filter import Filter, Scalar
@@ -58,8 +58,8 @@ class ScoreOptions:
         Likelihood: each block as well.
     jobs : int
         Processes.
-    model, revision, backend, device, dtype, threads, offline, base_url
-        See :class:`~logos_cli.backends.base.LoadOptions`.
+    load : LoadOptions
+        The language model, for scores that need one.
     read : ReadOptions
         How to read native files.
     """
@@ -76,21 +76,13 @@ class ScoreOptions:
     blocks: bool = False
     jobs: int = 1
     seed: int = 0
-    model: str = EMBEDDED
-    revision: str | None = None
-    backend: str = "auto"
-    device: str = "auto"
-    dtype: str = "auto"
-    threads: int | None = None
-    offline: bool = False
-    base_url: str | None = None
+    load: LoadOptions = nested(LoadOptions)
     read: ReadOptions = field(default_factory=ReadOptions)
 
     def __post_init__(self) -> None:
-        for name, smallest in (("top", 1), ("jobs", 1), ("threads", 1)):
-            value = getattr(self, name)
-            if value is not None and value < smallest:
-                raise UsageError(f"{name} is {value}; it must be {smallest} or more")
+        for name, value in (("top", self.top), ("jobs", self.jobs)):
+            if value is not None and value < 1:
+                raise UsageError(f"{name} is {value}; it must be 1 or more")
 
     @property
     def context(self) -> Context:
@@ -100,10 +92,7 @@ class ScoreOptions:
             truth=ReferenceSet(self.truth) if self.truth else None,
             wild_type=self.wild_type,
             receptor=self.receptor,
-            load=LoadOptions(
-                self.model, self.revision, self.device, self.dtype, self.threads, self.offline, base_url=self.base_url
-            ),
-            backend=self.backend,
+            load=self.load,
             blocks=self.blocks,
             seed=self.seed,
         )
@@ -305,7 +294,7 @@ class Scoring:
         yield from (each for _, _, each in sorted(heap, key=lambda entry: entry[:2], reverse=True))
 
 
-def score(inputs: Sources, options: ScoreOptions | None = None, **choices: Any) -> Iterator[Record]:
+def score(inputs: Sources, options: ScoreOptions | None = None, **choices: object) -> Iterator[Record]:
     """Add scores to records, objects, or what files hold.
 
     Parameters
@@ -332,17 +321,9 @@ def score(inputs: Sources, options: ScoreOptions | None = None, **choices: Any) 
     >>> record.scores["qed"]["value"]  # doctest: +SKIP
     0.406808
     """
-    if options is not None and choices:
-        raise UsageError("give either options or its fields, not both")
-    if options is None:
-        known = {each.name for each in fields(ScoreOptions)}
-        for name in choices:
-            if name not in known:
-                raise UsageError(f"score has no option {name!r}", hint=f"it has {', '.join(sorted(known))}")
-        if isinstance(choices.get("metrics"), str):
-            choices["metrics"] = tuple(choices["metrics"].split(","))
-        options = ScoreOptions(**choices)
-    run = Scoring(options)
+    if isinstance(metrics := choices.get("metrics"), str):
+        choices["metrics"] = tuple(metrics.split(","))
+    run = Scoring(options_or_fields(ScoreOptions, options, choices, "score"))
     return (each.record for each in run.records(inputs))
 
 

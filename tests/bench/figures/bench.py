@@ -114,8 +114,7 @@ class Bench:
         self.data = data
         self.scale = scale
         self.seen = dict(seen or {})
-        options = LoadOptions(str(model), device=device, offline=True)
-        checkpoint = open_model(options, "torch")
+        checkpoint = open_model(LoadOptions(str(model), backend="torch", device=device, offline=True))
         held_out.corpus.check_tokenizer(Vocabulary.load(model).sha256)
         self.backend: Backend = checkpoint.load()
         self.context_tokens = checkpoint.context_tokens

@@ -16,6 +16,7 @@ from typing import Any, Final
 import numpy as np
 
 from logos_cli import registry
+from logos_cli.backends.base import LoadOptions
 from logos_cli.errors import GrammarError, MoleculeError
 from logos_cli.evaluators.reactions.ranking import Answer, Proposal, canonical_answer, rank_of, ranked_answers, top_k
 from logos_cli.grammar import Form, parse
@@ -78,7 +79,7 @@ def beam_answers(bench: Bench, form: Form, picked: Sequence[Reaction]) -> Iterat
 def sampled_answers(bench: Bench, form: Form, picked: Sequence[Reaction]) -> list[list[Answer | None]]:
     """Return the answers of the task, the most frequent first."""
     options = GenerateOptions(
-        n_samples=N_SAMPLES, seed=SEED, max_new_tokens=250, model=str(bench.directory), backend="torch"
+        n_samples=N_SAMPLES, seed=SEED, max_new_tokens=250, load=LoadOptions(str(bench.directory), backend="torch")
     )
     made = list(
         watch(generate(form.value, picked, options, samples=True), N_SAMPLES * len(picked), f"{form.value}, samples")

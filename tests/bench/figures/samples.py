@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from logos_cli.backends.base import LoadOptions
 from logos_cli.errors import GrammarError, MissingError, MoleculeError
 from logos_cli.evaluators.materials.parts import Framework, FrameworkLibrary
 from logos_cli.evaluators.molecules.properties import MeasuredMolecule
@@ -70,8 +71,7 @@ def constrained_molecules(bench: Bench) -> list[str | None]:
         repetition_penalty=1.0,
         max_new_tokens=250,
         constrain="chemistry",
-        model=str(bench.directory),
-        backend="torch",
+        load=LoadOptions(str(bench.directory), backend="torch"),
     )
     records = watch(generate("molecule", None, options), options.n_samples, "molecules under chemistry")
     return [_payload_of(record) for record in records]

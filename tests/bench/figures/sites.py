@@ -17,6 +17,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from logos_cli.backends.base import LoadOptions
 from logos_cli.errors import GrammarError
 from logos_cli.grammar import Form, Sentence, parse
 from logos_cli.grammar.spec import Kind, Operator
@@ -101,7 +102,7 @@ def ranking(bench: Bench, chains: Sequence[Chain], rates: Mapping[str, float]) -
 def decoding(bench: Bench, chains: Sequence[Chain], rates: Mapping[str, float]) -> dict[str, Figure]:
     """Return the figures of the residues that samples of the task tag most often."""
     options = GenerateOptions(
-        n_samples=N_SAMPLES, seed=SEED, max_new_tokens=2000, model=str(bench.directory), backend="torch"
+        n_samples=N_SAMPLES, seed=SEED, max_new_tokens=2000, load=LoadOptions(str(bench.directory), backend="torch")
     )
     prompts = [Protein(chain.sequence) for chain in chains]
     made = list(watch(generate("site", prompts, options, samples=True), N_SAMPLES * len(chains), "sites, samples"))

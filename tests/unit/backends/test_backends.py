@@ -222,7 +222,7 @@ def test_names_that_are_no_models(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no model that a backend"):
         open_model(LoadOptions(str(tmp_path)))
     with pytest.raises(UsageError, match="unknown backend"):
-        open_model(LoadOptions(), "tensorflow")
+        open_model(LoadOptions(backend="tensorflow"))
 
 
 def test_a_hub_model_that_is_not_cached_is_missing_when_offline(

@@ -48,7 +48,7 @@ def header(nano: Path) -> GgufHeader:
 
 def _load(path: Path | str, **options: Any) -> LlamaCppBackend:
     chosen = {"device": "cpu", "threads": 1} | options
-    backend = open_model(LoadOptions(str(path), **chosen), "llamacpp").load()
+    backend = open_model(LoadOptions(str(path), **chosen, backend="llamacpp")).load()
     assert isinstance(backend, LlamaCppBackend)
     return backend
 
@@ -355,7 +355,7 @@ def test_options_that_mean_nothing_here_are_refused(nano: Path) -> None:
         with pytest.raises(UsageError, match=said):
             _load(nano, **options)
     with pytest.raises(UsageError, match="torch has no option kv-type"):
-        open_model(LoadOptions(kv_type="f16"), "torch")
+        open_model(LoadOptions(kv_type="f16", backend="torch"))
     if "gpu" not in llamacpp.PLUGIN.probe().devices:
         with pytest.raises(UsageError, match="sees no GPU") as caught:
             _load(nano, device="cuda")
@@ -521,7 +521,7 @@ def test_a_checkpoint_is_converted_once(tmp_path: Path, monkeypatch: pytest.Monk
     assert file.stat().st_mtime_ns == stamp
     assert first.info == second.info
     assert first.info.dtype == "float16"  # as the weights are
-    torch = open_model(LoadOptions(device="cpu", threads=1), "torch").load()
+    torch = open_model(LoadOptions(device="cpu", threads=1, backend="torch")).load()
     assert first.info.sha256 == torch.info.sha256  # the model's weights, whatever the file
     assert _load(EMBEDDED, dtype="bfloat16").info.dtype == "bfloat16"
     assert len(list((tmp_path / "gguf").iterdir())) == 2
@@ -535,7 +535,7 @@ def test_without_a_cache_the_converted_file_is_gone_with_the_model(
     place = tmp_path / "temporary"
     place.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(place))
-    checkpoint = open_model(LoadOptions(device="cpu", threads=1), "llamacpp")
+    checkpoint = open_model(LoadOptions(device="cpu", threads=1, backend="llamacpp"))
     assert len(list(place.rglob("*.gguf"))) == 1
     backend = checkpoint.load()
     assert backend.info.backend == "llamacpp"

@@ -31,7 +31,7 @@ SENTENCES = [
 
 
 def _load(dtype: str, model: str | Path = "logos-nano") -> Backend:
-    loaded = open_model(LoadOptions(str(model), device="cpu", dtype=dtype, threads=1), "torch").load()
+    loaded = open_model(LoadOptions(str(model), device="cpu", dtype=dtype, threads=1, backend="torch")).load()
     assert isinstance(loaded, Backend)
     return loaded
 
@@ -94,7 +94,7 @@ def test_samples_are_those_of_any_batch(kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_plan_counts_the_weights_as_they_are_kept(kind: str) -> None:
     whole, fewer = (
-        open_model(LoadOptions(device="cpu", dtype=dtype), "torch").plan(100) for dtype in ("float32", kind)
+        open_model(LoadOptions(device="cpu", dtype=dtype, backend="torch")).plan(100) for dtype in ("float32", kind)
     )
     assert whole is not None
     assert fewer is not None

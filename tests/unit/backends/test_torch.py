@@ -42,7 +42,7 @@ def half(tmp_path: Path) -> Path:
 
 
 def _open(path: Path = NANO, **options: Any) -> backend_module.TorchCheckpoint:
-    checkpoint = open_model(LoadOptions(str(path), device="cpu", **options), "torch")
+    checkpoint = open_model(LoadOptions(str(path), device="cpu", **options, backend="torch"))
     assert isinstance(checkpoint, backend_module.TorchCheckpoint)
     return checkpoint
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from logos_cli import registry
+from logos_cli.backends.base import LoadOptions
 from logos_cli.benchmarks.base import Benchmark, Case
 from logos_cli.docking.options import DockOptions
 from logos_cli.errors import FormatError, InputError, UsageError
@@ -347,7 +348,7 @@ def test_loops_are_compared_residue_by_residue(tmp_path: Path) -> None:
 
 @pytest.fixture
 def options(data: Path) -> BenchOptions:
-    how = GenerateOptions(max_new_tokens=60, batch_size=8, offline=True)
+    how = GenerateOptions(max_new_tokens=60, load=LoadOptions(batch_size=8, offline=True))
     return BenchOptions(data, ("retrosynthesis",), n_samples=3, generate=how)
 
 

@@ -13,7 +13,8 @@ from logos_cli.checkpoints.task_sampling import GGUF_KEY, KEY, from_config, from
 from logos_cli.engine.sampling import Sampling
 from logos_cli.errors import ModelError
 from logos_cli.models.convert import convert
-from logos_cli.workflows.generate.generation import GenerateOptions, Generation
+from logos_cli.workflows.generate.options import GenerateOptions
+from logos_cli.workflows.generate.plan import plan_generation
 from tests.checkpoints import small_tokenizer, write_checkpoint
 
 WANTED = {"protein": {"temperature": 0.9, "top_k": 12}}
@@ -34,7 +35,7 @@ def _write(model: Path, table: Any) -> None:
 
 
 def _sampling(model: Path, task: str = "protein", **chosen: Any) -> Sampling:
-    return Generation(task, GenerateOptions(model=str(model), device="cpu", **chosen)).sampling
+    return plan_generation(task, GenerateOptions(load=LoadOptions(str(model), device="cpu"), **chosen)).sampling
 
 
 def test_the_options_go_before_the_model_and_the_model_before_the_task(model: Path) -> None:
@@ -69,5 +70,7 @@ def test_a_gguf_file_carries_the_table(model: Path, tmp_path: Path) -> None:
     pytest.importorskip("llama_cpp", reason="llama.cpp is an extra")
     convert(str(model), tmp_path / "model.gguf")
     options = LoadOptions(str(tmp_path / "model.gguf"), device="cpu")
-    assert open_model(options, "auto").task_sampling == WANTED
-    assert open_model(LoadOptions("logos-nano", device="cpu"), "llamacpp").task_sampling["protein"]["top_p"] == 1
+    assert open_model(options).task_sampling == WANTED
+    assert (
+        open_model(LoadOptions("logos-nano", device="cpu", backend="llamacpp")).task_sampling["protein"]["top_p"] == 1
+    )

@@ -242,7 +242,7 @@ def test_where_the_model_knows_only_what_is_invalid_other_tokens_are_drawn() -> 
 
 
 def test_the_embedded_model_writes_valid_molecules_at_any_batch_size() -> None:
-    backend = open_model(LoadOptions(device="cpu"), "torch").load()
+    backend = open_model(LoadOptions(device="cpu", backend="torch")).load()
     wanted = _run(backend, 16, 16, temperature=1.2, top_p=0.85, max_new_tokens=300)
     for text, each in zip(_texts(backend, wanted), wanted, strict=True):
         assert each.finish is Finish.STOP

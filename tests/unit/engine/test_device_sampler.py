@@ -124,7 +124,7 @@ def _done(backend: Backend, requests: Sequence[Request], batch_size: int) -> lis
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_a_run_is_the_same_wherever_tokens_are_chosen(dtype: str) -> None:
-    backend = open_model(LoadOptions(device="cpu", threads=1, dtype=dtype), "torch").load()
+    backend = open_model(LoadOptions(device="cpu", threads=1, dtype=dtype, backend="torch")).load()
     assert isinstance(backend, Backend)
     requests = _mixed(backend)
     wanted = _done(backend, requests, 5)

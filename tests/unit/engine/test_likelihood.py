@@ -33,7 +33,7 @@ _ALIKE = ("<MoleculeS>CCOC(=O)c1ccccc1<MoleculeE>", "<MoleculeS>CCOC(=O)CCCCN<Mo
 
 @pytest.fixture(scope="module")
 def backend() -> Backend:
-    loaded = open_model(LoadOptions(device="cpu", dtype="float32", threads=1), "torch").load()
+    loaded = open_model(LoadOptions(device="cpu", dtype="float32", threads=1, backend="torch")).load()
     assert isinstance(loaded, Backend)
     return loaded
 
@@ -98,7 +98,7 @@ def test_passes_run_side_by_side_and_find_the_same(backend: Backend, monkeypatch
 
     monkeypatch.setattr(logps, "_run", run)
     monkeypatch.setitem(logps._TOKENS, "cpu", 64)
-    two = open_model(LoadOptions(device="cpu", dtype="float32", threads=2), "torch").load()
+    two = open_model(LoadOptions(device="cpu", dtype="float32", threads=2, backend="torch")).load()
     assert isinstance(two, Backend)
     for a, b in zip(two.token_logps(rows), expected, strict=True):
         assert a == pytest.approx(b, abs=2e-5)
@@ -132,8 +132,8 @@ def test_attention_of_padded_groups_is_that_of_single_sequences(
 
 @pytest.mark.parametrize("name", [n for n in registry.names("backends") if not registry.load("backends", n).served])
 def test_every_backend_agrees_with_its_own_steps(name: str) -> None:
-    options = LoadOptions(device="cpu", threads=1, dtype="auto" if name == "fake" else "float32")
-    loaded = open_model(options, name).load()
+    dtype = "auto" if name == "fake" else "float32"
+    loaded = open_model(LoadOptions(backend=name, device="cpu", threads=1, dtype=dtype)).load()
     assert isinstance(loaded, Backend)
     rows = [loaded.tokenizer.encode(text) for text in TEXTS[:4]]
     for row, found in zip(rows, loaded.token_logps(rows), strict=True):
@@ -183,7 +183,7 @@ def test_the_plain_product_serves_where_the_packed_one_is_missing(
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
     linear.layout.cache_clear()
     try:
-        plain = open_model(LoadOptions(device="cpu", dtype="float32", threads=1), "torch").load()
+        plain = open_model(LoadOptions(device="cpu", dtype="float32", threads=1, backend="torch")).load()
     finally:
         linear.layout.cache_clear()
     assert isinstance(plain, Backend)

@@ -112,7 +112,7 @@ def test_completions_come_as_they_are_finished() -> None:
 
 
 def test_the_embedded_model_writes_the_same_beside_any_neighbours() -> None:
-    backend = open_model(LoadOptions(device="cpu", dtype="float32", threads=1), "torch").load()
+    backend = open_model(LoadOptions(device="cpu", dtype="float32", threads=1, backend="torch")).load()
     assert isinstance(backend, Backend)
     prompts = {"molecule": "<MoleculeS>", "protein": "<ProteinS>" + "MKTAYIAKQR" * 7, "antibody": "<AntibodyS>EVQ"}
     mixed = [

@@ -5,16 +5,21 @@ from __future__ import annotations
 import gc
 import os
 import signal
+from collections.abc import Sequence
 from multiprocessing.connection import Pipe
+from typing import ClassVar
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from logos_cli import generate
-from logos_cli.backends.base import LoadOptions, open_model
+from logos_cli.backends.base import Backend, LoadOptions, open_model
+from logos_cli.engine.likelihood import Likelihood
 from logos_cli.engine.sampler import Sampling
 from logos_cli.engine.scheduler import Completion, Engine, Request
-from logos_cli.engine.start import in_request_order, parse_devices
-from logos_cli.engine.workers import Workers
+from logos_cli.engine.start import in_request_order
+from logos_cli.engine.workers import Readers, Workers
 from logos_cli.errors import DeviceLostError, LogosError, UsageError
 from logos_cli.processes.failure import Failure
 
@@ -22,13 +27,13 @@ SAMPLING = Sampling(max_new_tokens=8)
 
 
 def _requests(n_prompts: int, n_samples: int) -> list[Request]:
-    tokenizer = open_model(LoadOptions(), "fake").tokenizer
+    tokenizer = open_model(LoadOptions(backend="fake")).tokenizer
     prompts = [tuple(tokenizer.encode("<ProteinS>MKTAYIAK"[: 12 + number])) for number in range(n_prompts)]
     return [Request(f"{p}#{n}", prompts[p]) for p in range(n_prompts) for n in range(n_samples)]
 
 
-def _workers(devices: tuple[str, ...] = ("cpu", "cpu"), backend: str = "fake") -> Workers:
-    return Workers(devices, LoadOptions(threads=1), backend, SAMPLING, batch_size=3, seed=7)
+def _workers(devices: str = "cpu,cpu", backend: str = "fake") -> Workers:
+    return Workers(LoadOptions(backend=backend, devices=devices, threads=1), SAMPLING, batch_size=3, seed=7)
 
 
 def test_two_workers_make_what_one_engine_makes() -> None:
@@ -41,7 +46,7 @@ def test_two_workers_make_what_one_engine_makes() -> None:
 
 
 def _alone(requests: list[Request]) -> list[Completion]:
-    backend = open_model(LoadOptions(device="cpu", threads=1), "fake").load()
+    backend = open_model(LoadOptions(device="cpu", threads=1, backend="fake")).load()
     return list(in_request_order(Engine(backend, SAMPLING, batch_size=5, seed=7).run(requests)))  # type: ignore[arg-type]
 
 
@@ -56,7 +61,7 @@ def test_what_lies_at_a_worker_that_dies_is_made_by_the_other(when: str, caplog:
     os.kill(workers._workers[1].child.pid, signal.SIGKILL)
     assert [*done, *completions] == _alone(requests)
     if when == "early":
-        assert caplog.messages == ["the worker on cpu ended by signal 9 (SIGKILL); its samples go to the others"]
+        assert caplog.messages == ["the worker on cpu ended by signal 9 (SIGKILL); its work goes to the others"]
     assert list(in_request_order(workers.run(requests[:7]))) == _alone(requests[:7])
     workers.close()
 
@@ -101,7 +106,7 @@ def test_workers_serve_one_run_after_another() -> None:
 
 def test_a_worker_that_cannot_load_says_why() -> None:
     with pytest.raises(UsageError, match="there is no device 'cuda:97'"):
-        _workers(("cpu", "cuda:97"), "torch")
+        _workers("cpu,cuda:97", "torch")
 
 
 def test_a_run_that_is_left_early_leaves_no_process() -> None:
@@ -113,10 +118,11 @@ def test_a_run_that_is_left_early_leaves_no_process() -> None:
 
 
 def test_devices_are_named_as_numbers_or_names() -> None:
-    assert parse_devices("0,1") == ("cuda:0", "cuda:1")
-    assert parse_devices("cpu, cuda:2") == ("cpu", "cuda:2")
+    assert LoadOptions(devices="0,1").places == ("cuda:0", "cuda:1")
+    assert LoadOptions(devices="cpu, cuda:2").places == ("cpu", "cuda:2")
+    assert LoadOptions(device="mps").places == ("mps",)
     with pytest.raises(UsageError, match="lacks a name"):
-        parse_devices("0,,1")
+        _ = LoadOptions(devices="0,,1").places
     with pytest.raises(UsageError, match="exclude each other"):
         generate("molecule", device="cuda", devices="0,1")
 
@@ -127,3 +133,49 @@ def test_the_workflow_shares_out_its_samples() -> None:
     alone = list(generate("molecule", "CC", device="cpu", **options))
     assert [record.text for record in shared] == [record.text for record in alone]
     assert shared[0].sample["device"] == "cpu,cpu"
+
+
+def _rows() -> list[list[int]]:
+    tokenizer = open_model(LoadOptions(backend="fake")).tokenizer
+    return [tokenizer.encode("<MoleculeS>" + "CNO"[n % 3] * (n % 7 + 1) + "<MoleculeE>") for n in range(23)]
+
+
+def _readers() -> Readers:
+    load = LoadOptions(backend="fake", devices="cpu,cpu", threads=1)
+    return Readers(load, open_model(load).tokenizer)
+
+
+def test_two_readers_find_what_one_backend_finds() -> None:
+    readers, rows = _readers(), _rows()
+    backend = open_model(LoadOptions(backend="fake")).load()
+    assert isinstance(backend, Backend)
+    for some in (rows, rows[:1], []):
+        expected = backend.token_logps(some)
+        found = readers.token_logps(some)
+        assert [each.tolist() for each in found] == [each.tolist() for each in expected]
+    readers.close()
+
+
+def test_what_lies_at_a_reader_that_dies_is_read_by_the_other(caplog: pytest.LogCaptureFixture) -> None:
+    readers, rows = _readers(), _rows()
+    expected = [each.tolist() for each in readers.token_logps(rows)]
+    os.kill(readers._workers[0].child.pid, signal.SIGKILL)
+    assert [each.tolist() for each in readers.token_logps(rows)] == expected
+    assert caplog.messages == ["the worker on cpu ended by signal 9 (SIGKILL); its work goes to the others"]
+    os.kill(readers._workers[1].child.pid, signal.SIGKILL)
+    with pytest.raises(LogosError, match="the worker on cpu ended by signal 9"):
+        readers.token_logps(rows)
+
+
+def test_no_more_texts_than_the_batch_size_are_read_together() -> None:
+    class Counting:
+        tokenizer = open_model(LoadOptions(backend="fake")).tokenizer
+        sizes: ClassVar[list[int]] = []
+
+        def token_logps(self, sequences: Sequence[Sequence[int]]) -> list[NDArray[np.float64]]:
+            self.sizes.append(len(sequences))
+            return [np.zeros(len(each) - 1) for each in sequences]
+
+    reader = Counting()
+    assert len(Likelihood(reader, 100, batch_size=4).score(["<ProteinS>MK"] * 10)) == 10
+    assert reader.sizes == [4, 4, 2]

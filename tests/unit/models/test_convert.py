@@ -63,7 +63,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
 
 def _load(path: Path, backend: str = "auto", **options: Any) -> Backend:
-    found = open_model(LoadOptions(str(path), device="cpu", threads=1, **options), backend).load()
+    found = open_model(LoadOptions(str(path), device="cpu", threads=1, **options, backend=backend)).load()
     assert isinstance(found, Backend)
     return found
 

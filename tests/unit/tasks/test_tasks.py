@@ -65,9 +65,9 @@ def _task(name: str) -> Task:
     ],
 )
 def test_the_open_sentence(task: str, prompt: str, text: str) -> None:
-    opening = _task(task).from_text(prompt)
-    assert opening.text == text
-    assert text[opening.given_from :].startswith("<") or opening.given_from == len(text)
+    sentence = _task(task).from_text(prompt)
+    assert sentence.text == text
+    assert text[sentence.given_from :].startswith("<") or sentence.given_from == len(text)
 
 
 def test_a_pocket_is_written_at_the_level_asked_for() -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import gzip
 import io
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from logos_cli import generate, registry
+from logos_cli.backends.base import LoadOptions
 from logos_cli.backends.fake import FakeBackend, FakeCheckpoint
 from logos_cli.errors import GrammarError, InputError, LogosError, UsageError
 from logos_cli.grammar import parse
@@ -19,7 +19,8 @@ from logos_cli.objects.complex import Complex
 from logos_cli.objects.molecule import Molecule
 from logos_cli.objects.protein import Protein
 from logos_cli.records import Record, Status
-from logos_cli.workflows.generate.generation import GenerateOptions, GenerateTally, Generation
+from logos_cli.workflows.generate.generation import GenerateOptions, GenerateTally
+from logos_cli.workflows.generate.plan import plan_generation
 
 _FAKE: dict[str, Any] = {"backend": "fake", "max_new_tokens": 60}
 
@@ -83,12 +84,12 @@ def test_a_record_says_all_that_is_needed_to_make_it_again(tmp_path: Path) -> No
 
 @pytest.mark.parametrize(("task", "prompt"), [("molecule", None), ("site", "MKTAYIAKQRQISFVK")])
 def test_the_embedded_model_gives_the_same_text_at_any_batch_size(task: str, prompt: str | None) -> None:
-    options = GenerateOptions(n_samples=10, seed=3, device="cpu", temperature=1.3, top_p=1.0, max_new_tokens=90)
-    own = _raw(task)
-    wanted = [record.to_dict() for record in generate(task, prompt, replace(options, batch_size=64), **own)]
+    options = {"n_samples": 10, "seed": 3, "device": "cpu", "temperature": 1.3, "top_p": 1.0, "max_new_tokens": 90}
+    options |= _raw(task)
+    wanted = [record.to_dict() for record in generate(task, prompt, batch_size=64, **options)]
     assert len({record["text"] for record in wanted}) > 1
     for batch_size in (1, 3, 8):
-        records = generate(task, prompt, replace(options, batch_size=batch_size), **own)
+        records = generate(task, prompt, batch_size=batch_size, **options)
         assert [record.to_dict() for record in records] == wanted
 
 
@@ -291,8 +292,8 @@ def test_empty_and_unreadable_files_are_errors_of_the_run(tmp_path: Path) -> Non
 
 
 def test_the_plan_holds_the_resolved_values() -> None:
-    run = Generation("retrosynthesis", GenerateOptions(backend="fake", n_samples=32, top_k=9))
-    plan = run.plan()
+    options = GenerateOptions(load=LoadOptions(backend="fake"), n_samples=32, top_k=9)
+    plan = plan_generation("retrosynthesis", options).describe()
     assert plan["temperature"] == 0.7
     assert (plan["top_p"], plan["top_k"], plan["n_samples"]) == (0.95, 9, 32)
     json.dumps(plan)

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from logos_cli import generate
+from logos_cli.backends.base import LoadOptions
 from logos_cli.errors import GrammarError, UsageError
 from logos_cli.records import Record, Status
-from logos_cli.workflows.generate.generation import GenerateOptions, Generation
-from logos_cli.workflows.generate.run import PromptState
+from logos_cli.workflows.generate.schedule import PromptState
 
 _FAKE: dict[str, Any] = {"backend": "fake", "max_new_tokens": 80}
 
@@ -124,8 +124,8 @@ def test_memory_does_not_grow_with_the_prompts() -> None:
             drawn += 1
             yield "MKT"
 
-    generation = Generation("protein", GenerateOptions(backend="fake", batch_size=4, max_new_tokens=3))
-    records = generation.records(prompts())
+    load = LoadOptions(backend="fake", batch_size=4)
+    records = generate("protein", prompts(), load=load, max_new_tokens=3)
     for number in range(400):
         next(records)
         assert drawn <= number + 40

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,12 @@ from logos_cli.engine.sampling import Sampling
 from logos_cli.engine.scheduler import Completion, Finish, Request
 from logos_cli.errors import InputError, UsageError
 from logos_cli.grammar import Sentence
+from logos_cli.options import options_or_fields
 from logos_cli.records import Record, Status
 from logos_cli.tasks.base import Collector, PromptInfo, PromptSentence
 from logos_cli.tasks.molecule.plugin import MoleculeTask
 from logos_cli.workflows.generate.generation import GenerateOptions, GenerateTally, Generation
+from logos_cli.workflows.generate.plan import plan_generation
 from logos_cli.workflows.generate.until import Counts, Until
 
 _SMILES = ("CCO", "OCC", "C(C", "CN", "CO", "CCCCCCCC")
@@ -257,9 +260,9 @@ class _Collecting(MoleculeTask):
 def test_a_collector_gets_every_sample_and_its_questions_answered(
     order: Any, batch_size: int, molecules: dict[str, Any]
 ) -> None:
-    options = GenerateOptions(n_samples=6, order=order, batch_size=batch_size, **molecules)
-    run = Generation("molecule", options)
-    run.task = _Collecting()
+    chosen = {"n_samples": 6, "order": order, "batch_size": batch_size, **molecules}
+    options = options_or_fields(GenerateOptions, None, chosen, "generate")
+    run = Generation(replace(plan_generation("molecule", options), task=_Collecting()))
     first, second = run.records(["C", "O"])
     assert sorted([first.id, second.id]) == ["prompt:1:all", "prompt:2:all"]
     for record in (first, second):
@@ -287,11 +290,10 @@ class _Breaking:
 def test_what_is_finished_is_written_before_an_interruption_leaves(
     molecules: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def start(checkpoint: Any, load: Any, backend: str, sampling: Sampling, **_: Any) -> Any:
+    def start(checkpoint: Any, load: Any, sampling: Sampling, **_: Any) -> Any:
         return checkpoint.load().info, _Breaking()
 
     monkeypatch.setattr("logos_cli.workflows.generate.generation.start_engine", start)
-    assert start.start_engine is not start
     records = generate("molecule", ["C", "O"], n_samples=4, **molecules)
     written = []
     with pytest.raises(KeyboardInterrupt):

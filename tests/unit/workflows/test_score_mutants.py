@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from logos_cli.backends.base import LoadOptions
 from logos_cli.errors import InputError, LogosError, UsageError
 from logos_cli.objects.antibody import Antibody
 from logos_cli.objects.protein import Protein
@@ -114,7 +115,7 @@ def test_the_ratio_is_of_whole_sequences_and_the_wild_type_is_zero(tmp_path: Pat
     table = tmp_path / "m.csv"
     table.write_text("mutant,fitness\nwt,0\nM1A,1\nK2R:T3S,2\nY5W,0.5\n")
     read = MutantTable(str(table), WT)
-    run = MutantScoring(read, ScoreOptions(metrics=("logp_ratio", "logp"), device="cpu", threads=1))
+    run = MutantScoring(read, ScoreOptions(metrics=("logp_ratio", "logp"), load=LoadOptions(device="cpu", threads=1)))
     records = [each.record for each in run.records()]
     values = [[record.scores[name]["value"] for name in ("logp_ratio", "logp")] for record in records]
     assert values[0][0] == 0

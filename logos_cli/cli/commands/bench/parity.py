@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
+from logos_cli.backends.options import LoadOptions
 from logos_cli.cli.base import Command
+from logos_cli.cli.option_specs import command, option
+from logos_cli.cli.options.load import LoadArguments, load_block, model_argument
+from logos_cli.cli.options.output import json_option
 from logos_cli.cli.terminal import terminal
 from logos_cli.errors import ExitCode
 from logos_cli.resources import EMBEDDED
@@ -20,53 +25,44 @@ _HEAD = ("backend", "type", "size", "perplexity", "top-1", "divergence", "larges
 _LEFT = 2
 
 
-def parity(
-    model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="logos-nano, a checkpoint directory, or owner/name of the hub.")
-    ] = EMBEDDED,
-    *,
-    types: Annotated[
-        str,
-        typer.Option(
-            "--type", metavar="TYPE,…", help="GGUF types to make of it and run by llama.cpp; none leaves them out."
-        ),
-    ] = _TYPES,
-    file: Annotated[
-        list[Path] | None,
-        typer.Option("--file", metavar="FILE.gguf", help="A GGUF of the model, made elsewhere; may be repeated."),
-    ] = None,
-    dtype: Annotated[
-        str, typer.Option(metavar="TYPE,…", help="Precisions to run by PyTorch; none leaves them out.")
-    ] = "float32,bfloat16",
-    reference: Annotated[
-        str,
-        typer.Option(
-            metavar="auto|float32|bfloat16|float16",
-            help="By PyTorch, what all are compared with; auto: float32, above 2 billion parameters bfloat16.",
-        ),
-    ] = "auto",
-    sentences: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", show_default="built-in", help="Sentences, one a line, or records; - reads stdin."),
-    ] = None,
-    task: Annotated[str, typer.Option(metavar="NAME", help="Of which samples are drawn.")] = "molecule",
-    num_samples: Annotated[
-        int, typer.Option("--num-samples", "-n", min=0, metavar="N", help="Samples without a constraint; 0 draws none.")
-    ] = 64,
-    seed: Annotated[int, typer.Option(metavar="N", help="Of the samples; the same for all.")] = 0,
-    device: Annotated[
-        str, typer.Option(metavar="auto|cpu|cuda[:N]|mps", envvar="LOGOS_DEVICE", help="Where to compute.")
-    ] = "auto",
-    threads: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="N", envvar="LOGOS_THREADS", show_default="measured", help="CPU threads."),
-    ] = None,
-    revision: Annotated[
-        str | None, typer.Option("--revision", metavar="REV", help="Branch, tag or commit on the hub.")
-    ] = None,
-    offline: Annotated[bool, typer.Option("--offline", envvar="LOGOS_OFFLINE", help="Never use the network.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as one JSON object.")] = False,
-) -> ExitCode:
+@dataclass(frozen=True, kw_only=True)
+class _Load(LoadArguments):
+    """The model is the argument; backends and precisions are what is compared."""
+
+    model: str = model_argument(EMBEDDED, "logos-nano, a checkpoint directory, or owner/name of the hub.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParityArguments:
+    """What ``logos bench parity`` is given."""
+
+    types: str = option(
+        _TYPES, "--type", metavar="TYPE,…", help="GGUF types to make of it and run by llama.cpp; none leaves them out."
+    )
+    file: list[Path] | None = option(
+        None, "--file", metavar="FILE.gguf", help="A GGUF of the model, made elsewhere; may be repeated."
+    )
+    dtype: str = option(
+        "float32,bfloat16", metavar="TYPE,…", help="Precisions to run by PyTorch; none leaves them out."
+    )
+    reference: str = option(
+        "auto",
+        metavar="auto|float32|bfloat16|float16",
+        help="By PyTorch, what all are compared with; auto: float32, above 2 billion parameters bfloat16.",
+    )
+    sentences: str | None = option(
+        None, metavar="FILE", show_default="built-in", help="Sentences, one a line, or records; - reads stdin."
+    )
+    task: str = option("molecule", metavar="NAME", help="Of which samples are drawn.")
+    num_samples: int = option(
+        64, "--num-samples", "-n", min=0, metavar="N", help="Samples without a constraint; 0 draws none."
+    )
+    seed: int = option(0, metavar="N", help="Of the samples; the same for all.")
+    load: LoadOptions = load_block(_Load, without=("backend", "dtype", "base_url"))
+    as_json: bool = json_option("Print the comparison as one JSON object.")
+
+
+def parity(args: ParityArguments) -> ExitCode:
     """Compare a model in other precisions, and on llama.cpp, with itself.
 
     Perplexity of given sentences; how often the likeliest next token is the same; how far the distributions of the
@@ -84,22 +80,18 @@ def parity(
     from logos_cli.workflows.bench.parity import parity as compare
 
     options = ParityOptions(
-        model=model,
-        revision=revision,
-        offline=offline,
-        types=_names(types),
-        files=tuple(file or ()),
-        dtypes=_names(dtype),
-        reference=reference,
-        sentences=sentences,
-        task=task,
-        n_samples=num_samples,
-        device=device,
-        threads=threads,
-        seed=seed,
+        load=args.load,
+        types=_names(args.types),
+        files=tuple(args.file or ()),
+        dtypes=_names(args.dtype),
+        reference=args.reference,
+        sentences=args.sentences,
+        task=args.task,
+        n_samples=args.num_samples,
+        seed=args.seed,
     )
     result = compare(options, _tell())
-    if as_json:
+    if args.as_json:
         typer.echo(json.dumps(result, indent=2))
         return ExitCode.OK
     _show(result)
@@ -156,4 +148,4 @@ def _show(result: dict[str, Any]) -> None:
         typer.echo(f"| {' | '.join(cells)} |")
 
 
-PLUGIN = Command("parity", parity)
+PLUGIN = Command("parity", command(parity, ParityArguments))

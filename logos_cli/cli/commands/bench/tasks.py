@@ -7,16 +7,19 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from logos_cli import registry
+from logos_cli.backends.options import LoadOptions
 from logos_cli.cli.base import Command
-from logos_cli.cli.option_specs import command, option_spec
+from logos_cli.cli.option_specs import command, option
 from logos_cli.cli.options.common import one_of
-from logos_cli.cli.options.load import COMPUTATION
+from logos_cli.cli.options.load import load_block
+from logos_cli.cli.options.output import OUTPUT, json_option
 from logos_cli.cli.terminal import terminal
 from logos_cli.errors import ExitCode, UsageError
 
@@ -28,133 +31,100 @@ if TYPE_CHECKING:
     from logos_cli.workflows.bench.tasks import BenchOptions, Progress, Result
 
 
-_DATA, _DOCKING, _OUTPUT = "Data", "Docking", "Output"
+_DATA, _DOCKING = "Data", "Docking"
 
-DECLARED = (
-    option_spec(
-        "data",
-        Path | None,
+
+@dataclass(frozen=True, kw_only=True)
+class TasksArguments:
+    """What ``logos bench tasks`` is given."""
+
+    data: Path | None = option(
         None,
         "--data",
         metavar="DIR",
         envvar="LOGOS_BENCH_DATA",
         show_default=False,
-        rich_help_panel=_DATA,
+        panel=_DATA,
         help="Where the data sets lie; docs/measurements/benchmarks.md says how.",
-    ),
-    option_spec(
-        "task",
-        list[str] | None,
+    )
+    task: list[str] | None = option(
         None,
         "--task",
         metavar="NAME",
-        rich_help_panel=_DATA,
+        panel=_DATA,
         autocompletion=one_of(*registry.names("benchmarks")),
         show_default="all whose data are there",
         help=f"One of {', '.join(registry.names('benchmarks'))}; may be repeated.",
-    ),
-    option_spec(
-        "limit",
-        int | None,
-        None,
-        min=1,
-        metavar="N",
-        show_default="all",
-        rich_help_panel=_DATA,
-        help="So many cases of each, drawn at random.",
-    ),
-    option_spec(
-        "shard",
-        str,
-        "1/1",
-        metavar="I/N",
-        rich_help_panel=_DATA,
-        help="Of N machines this is the I-th; all write to the same directory.",
-    ),
-    option_spec(
-        "num_samples",
-        int | None,
-        None,
-        "--num-samples",
-        "-n",
-        min=1,
-        metavar="N",
-        show_default="the protocol's",
-        help="Samples of a case.",
-    ),
-    option_spec("seed", int, 0, metavar="N", help="Of the samples."),
-    option_spec("baseline", bool, True, "--baseline/--no-baseline", help="Answer each case trivially as well."),
-    option_spec(
-        "dock",
-        bool,
+    )
+    limit: int | None = option(
+        None, min=1, metavar="N", show_default="all", panel=_DATA, help="So many cases of each, drawn at random."
+    )
+    shard: str = option(
+        "1/1", metavar="I/N", panel=_DATA, help="Of N machines this is the I-th; all write to the same directory."
+    )
+    num_samples: int | None = option(
+        None, "--num-samples", "-n", min=1, metavar="N", show_default="the protocol's", help="Samples of a case."
+    )
+    seed: int = option(0, metavar="N", help="Of the samples.")
+    baseline: bool = option(True, "--baseline/--no-baseline", help="Answer each case trivially as well.")
+    dock: bool = option(
         False,
         "--dock",
-        rich_help_panel=_DOCKING,
+        panel=_DOCKING,
         help="Dock what is designed for pockets, and the reference ligands; takes the extra dock.",
-    ),
-    option_spec(
-        "exhaustiveness", int, 8, min=1, metavar="N", rich_help_panel=_DOCKING, help="How long is searched for poses."
-    ),
-    option_spec(
-        "cpu",
-        int | None,
+    )
+    exhaustiveness: int = option(8, min=1, metavar="N", panel=_DOCKING, help="How long is searched for poses.")
+    cpu: int | None = option(
         None,
         min=1,
         metavar="N",
-        rich_help_panel=_DOCKING,
+        panel=_DOCKING,
         show_default="all that are free",
         help="Cores that dock, a ligand each.",
-    ),
-    option_spec(
-        "report_only", bool, False, "--report-only", help="Answer nothing: make figures and report of what is there."
-    ),
-    *COMPUTATION,
-    option_spec(
-        "output",
-        Path,
+    )
+    report_only: bool = option(False, "--report-only", help="Answer nothing: make figures and report of what is there.")
+    load: LoadOptions = load_block()
+    output: Path = option(
         Path("bench"),
         "--output",
         "-o",
         metavar="DIR",
-        rich_help_panel=_OUTPUT,
+        panel=OUTPUT,
         help="Outcomes, figures and report; a run goes on there.",
-    ),
-    option_spec("json", bool, False, "--json", rich_help_panel=_OUTPUT, help="Print the figures as JSON."),
-)
-
-_HELP = """Measure a model by the published protocols, beside a trivial baseline and the published figures.
-
-A run can be stopped and started again, and spread over machines. The directory then holds the outcome of every
-case, results.json, results.md, and report.html, one page that opens offline.
-
-Examples:
-
-  logos bench tasks --data data/ -o bench/nano
-
-  logos bench tasks --data data/ --task retrosynthesis --limit 100 --model LOGOS-Hub/LOGOS-8B -o bench/8b
-
-  logos bench tasks --data data/ --model LOGOS-Hub/LOGOS-8B --devices 0,1 -o bench/8b
-
-  logos bench tasks --data data/ --task ligand --limit 10 -n 10 --dock -o bench/docked
-
-  logos bench tasks --data data/ --shard $SLURM_ARRAY_TASK_ID/100 -o bench/8b
-"""
+    )
+    json: bool = json_option("Print the figures as JSON.", OUTPUT)
 
 
-def _run(values: dict[str, Any]) -> ExitCode:
-    """Answer the cases, as far as they have no outcome yet, and report on all outcomes."""
+def tasks(args: TasksArguments) -> ExitCode:
+    """Measure a model by the published protocols, beside a trivial baseline and the published figures.
+
+    A run can be stopped and started again, and spread over machines. The directory then holds the outcome of every
+    case, results.json, results.md, and report.html, one page that opens offline.
+
+    Examples:
+
+      logos bench tasks --data data/ -o bench/nano
+
+      logos bench tasks --data data/ --task retrosynthesis --limit 100 --model LOGOS-Hub/LOGOS-8B -o bench/8b
+
+      logos bench tasks --data data/ --model LOGOS-Hub/LOGOS-8B --devices 0,1 -o bench/8b
+
+      logos bench tasks --data data/ --task ligand --limit 10 -n 10 --dock -o bench/docked
+
+      logos bench tasks --data data/ --shard $SLURM_ARRAY_TASK_ID/100 -o bench/8b
+    """
     from logos_cli.workflows.bench.tasks import read_facts, results, run
 
-    output: Path = values["output"]
-    options = None if values["report_only"] else _options(values)
+    output = args.output
+    options = None if args.report_only else _options(args)
     if options is not None:
         with _progress() as tell:
             left_out = run(options, output, tell)
         for line in left_out:
             terminal().warning(f"left out: {line}")
-    facts, found = read_facts(output), results(output, tuple(values["task"] or ()))
-    text = _write_report(output, found, facts, values["data"])
-    if values["json"]:
+    facts, found = read_facts(output), results(output, tuple(args.task or ()))
+    text = _write_report(output, found, facts, args.data)
+    if args.json:
         typer.echo(json.dumps([result.to_dict() for result in found], indent=1))
     elif sys.stdout.isatty():
         _paint(found)
@@ -164,36 +134,35 @@ def _run(values: dict[str, Any]) -> ExitCode:
     return ExitCode.OK
 
 
-def _options(values: dict[str, Any]) -> BenchOptions:
+def _options(args: TasksArguments) -> BenchOptions:
     """Return what to run, and with which model."""
     from logos_cli.workflows.bench.tasks import BenchOptions
-    from logos_cli.workflows.generate.generation import GenerateOptions
+    from logos_cli.workflows.generate.options import GenerateOptions
 
-    if values["data"] is None:
+    if args.data is None:
         raise UsageError(
             "the benchmarks need data", hint="give --data DIR; docs/measurements/benchmarks.md says what it holds"
         )
-    computation = {each.name: values[each.name] for each in COMPUTATION}
     return BenchOptions(
-        values["data"],
-        tuple(values["task"] or ()),
-        values["limit"],
-        values["num_samples"],
-        _shard(values["shard"]),
-        values["baseline"],
-        GenerateOptions(seed=values["seed"], **computation),
-        _docking(values),
+        args.data,
+        tuple(args.task or ()),
+        args.limit,
+        args.num_samples,
+        _shard(args.shard),
+        args.baseline,
+        GenerateOptions(seed=args.seed, load=args.load),
+        _docking(args),
     )
 
 
-def _docking(values: dict[str, Any]) -> DockOptions | None:
+def _docking(args: TasksArguments) -> DockOptions | None:
     """Return how to dock, if that is wanted."""
-    if not values["dock"]:
+    if not args.dock:
         return None
     from logos_cli.docking.engines.engines import choose
     from logos_cli.docking.options import DockOptions
 
-    return DockOptions(engine=choose("auto"), exhaustiveness=values["exhaustiveness"], cpu=values["cpu"])
+    return DockOptions(engine=choose("auto"), exhaustiveness=args.exhaustiveness, cpu=args.cpu)
 
 
 def _shard(text: str) -> tuple[int, int]:
@@ -267,4 +236,4 @@ def _paint(found: list[Result]) -> None:
         console.print()
 
 
-PLUGIN = Command("tasks", command("tasks", _run, DECLARED, _HELP))
+PLUGIN = Command("tasks", command(tasks, TasksArguments))

@@ -4,57 +4,57 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import typer
 
+from logos_cli.backends.options import LoadOptions
 from logos_cli.cli.base import Command
+from logos_cli.cli.option_specs import command, option
+from logos_cli.cli.options.load import LoadArguments, load_block
+from logos_cli.cli.options.output import json_option
 from logos_cli.cli.terminal import terminal
 from logos_cli.errors import ExitCode
 
 
-def throughput(
-    *,
-    shape: Annotated[
-        Literal["2m", "9m", "1b", "8b"],
-        typer.Option(help="A random checkpoint of this shape: logos-nano's, 9 M parameters, the released 1B and 8B."),
-    ] = "9m",
-    backend: Annotated[Literal["torch", "llamacpp"], typer.Option(help="What runs the model.")] = "torch",
-    batch: Annotated[str, typer.Option("--batch", metavar="N,N,…", help="Sequences at a time.")] = "1,64",
-    device: Annotated[
-        str,
-        typer.Option(metavar="auto|cpu|cuda[:N]|mps", envvar="LOGOS_DEVICE", help="auto takes a GPU if there is one."),
-    ] = "auto",
-    dtype: Annotated[
-        Literal["float32", "bfloat16", "float16"] | None,
-        typer.Option(show_default="float32; bfloat16 for 1b and 8b", help="Precision of weights and cache."),
-    ] = None,
-    threads: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="N", envvar="LOGOS_THREADS", show_default="measured", help="CPU threads."),
-    ] = None,
-    num_samples: Annotated[
-        int, typer.Option("--num-samples", "-n", min=1, metavar="N", help="Samples of one prompt, from end to end.")
-    ] = 128,
-    prompt_tokens: Annotated[int, typer.Option(min=2, metavar="N", help="Length of the prompt.")] = 64,
-    max_new_tokens: Annotated[int, typer.Option(min=1, metavar="N", help="Cut a sample after so many tokens.")] = 400,
-    repeats: Annotated[int, typer.Option(min=1, metavar="N", help="Measurements of each kind.")] = 3,
-    naive: Annotated[
-        bool,
-        typer.Option(
-            "--naive",
-            help="Also do what plain scripts do, in turns: generate in batches of 16, then a forward pass a sample.",
-        ),
-    ] = False,
-    file_type: Annotated[
-        Literal["f32", "f16", "bf16", "q8_0"], typer.Option(help="Of the GGUF for llamacpp.")
-    ] = "q8_0",
-    as_json: Annotated[bool, typer.Option("--json", help="Print the measurement as one JSON object.")] = False,
-    write: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Append device, versions and the table to a Markdown file.")
-    ] = None,
-) -> ExitCode:
+@dataclass(frozen=True, kw_only=True)
+class _Load(LoadArguments):
+    """The model is a random one, on one device; ``--batch`` has the sizes of batches."""
+
+    backend: Literal["torch", "llamacpp"] = option("torch", panel="Model", help="What runs the model.")
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = option(
+        "auto", panel="Model", show_default="float32; bfloat16 for 1b and 8b", help="Precision of weights and cache."
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThroughputArguments:
+    """What ``logos bench throughput`` is given."""
+
+    shape: Literal["2m", "9m", "1b", "8b"] = option(
+        "9m", help="A random checkpoint of this shape: logos-nano's, 9 M parameters, the released 1B and 8B."
+    )
+    batch: str = option("1,64", "--batch", metavar="N,N,…", help="Sequences at a time.")
+    num_samples: int = option(
+        128, "--num-samples", "-n", min=1, metavar="N", help="Samples of one prompt, from end to end."
+    )
+    prompt_tokens: int = option(64, min=2, metavar="N", help="Length of the prompt.")
+    max_new_tokens: int = option(400, min=1, metavar="N", help="Cut a sample after so many tokens.")
+    repeats: int = option(3, min=1, metavar="N", help="Measurements of each kind.")
+    naive: bool = option(
+        False,
+        "--naive",
+        help="Also do what plain scripts do, in turns: generate in batches of 16, then a forward pass a sample.",
+    )
+    file_type: Literal["f32", "f16", "bf16", "q8_0"] = option("q8_0", help="Of the GGUF for llamacpp.")
+    load: LoadOptions = load_block(_Load, without=("model", "revision", "devices", "base_url", "batch_size", "offline"))
+    as_json: bool = json_option("Print the measurement as one JSON object.")
+    write: Path | None = option(None, metavar="FILE", help="Append device, versions and the table to a Markdown file.")
+
+
+def throughput(args: ThroughputArguments) -> ExitCode:
     """Measure prefill, decoding and whole runs of a random model, against the machine and a plain script.
 
     Decoding is compared with its roofline: the time to read weights and cache at the memory bandwidth measured
@@ -71,29 +71,29 @@ def throughput(
     from logos_cli.workflows.bench.throughput import ThroughputOptions, as_markdown, parse_batches
     from logos_cli.workflows.bench.throughput import throughput as measure
 
+    load = args.load
+    if load.dtype == "auto":
+        load = replace(load, dtype="bfloat16" if args.shape in ("1b", "8b") else "float32")
     options = ThroughputOptions(
-        shape=shape,
-        backend=backend,
-        batches=parse_batches(batch),
-        n_samples=num_samples,
-        prompt_tokens=prompt_tokens,
-        max_new_tokens=max_new_tokens,
-        device=device,
-        dtype=dtype or ("bfloat16" if shape in ("1b", "8b") else "float32"),
-        threads=threads,
-        naive=naive,
-        repeats=repeats,
-        file_type=file_type,
+        shape=args.shape,
+        load=load,
+        batches=parse_batches(args.batch),
+        n_samples=args.num_samples,
+        prompt_tokens=args.prompt_tokens,
+        max_new_tokens=args.max_new_tokens,
+        naive=args.naive,
+        repeats=args.repeats,
+        file_type=args.file_type,
     )
     result = measure(options, terminal().detail)
-    if as_json:
+    if args.as_json:
         typer.echo(json.dumps(result, indent=2))
     elif sys.stdout.isatty():
         _paint(result)
     else:
         typer.echo(as_markdown([result]))
-    if write is not None:
-        with write.open("a", encoding="utf-8") as out:
+    if args.write is not None:
+        with args.write.open("a", encoding="utf-8") as out:
             out.write(f"\n{_facts(result)}\n\n{as_markdown([result])}\n")
     return ExitCode.OK
 
@@ -126,4 +126,4 @@ def _paint(result: dict[str, Any]) -> None:
     console.print(table)
 
 
-PLUGIN = Command("throughput", throughput)
+PLUGIN = Command("throughput", command(throughput, ThroughputArguments))

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from logos_cli.cli.base import Command
 from logos_cli.cli.docking import (
-    box_of,
     check_output,
     check_report,
     finish,
     is_folder,
-    options_of,
     show_plan,
     write_folder,
     write_report,
     write_stream,
 )
-from logos_cli.cli.option_specs import command
-from logos_cli.cli.options.docking import OPTIONS
+from logos_cli.cli.option_specs import argument, block, command, option
+from logos_cli.cli.options.docking import RECEPTOR_FILE, BoxArguments, SearchArguments
+from logos_cli.cli.options.output import OUTPUT, format_option, overwrite_option
 from logos_cli.cli.terminal import terminal
 from logos_cli.errors import ExitCode, UsageError
 from logos_cli.records import Status
@@ -26,85 +26,159 @@ from logos_cli.records import Status
 if TYPE_CHECKING:
     from logos_cli.workflows.dock.docking import DockOptions
 
-_HELP = """Dock ligands into a receptor with AutoDock Vina.
-
-The receptor is completed and protonated, waters and other heterogens are left out, metals and cofactors in
-the box kept. Each ligand gets the charges of the pH and a fresh conformer. Without a box, the receptor's own
-ligand says where, and is taken out.
-
-Records carry the best score as vina (kcal/mol, lower is better); an SDF carries all poses.
-
-Examples:
-
-  logos dock -r complex.pdb -l ligands.smi -o poses.sdf
-
-  logos generate ligand --prompt complex.pdb -n 100 | logos dock -r complex.pdb - | logos score -
-
-  logos dock -r protein.cif --autobox-site A:45,A:47-52 -l library.sdf.gz -o run/ --time-per-ligand 5m
-
-  logos dock -r protein.pdb -l crystal.sdf --autobox-ligand crystal.sdf --reference crystal.sdf --check
-
-  logos dock -r complex.pdb -l library.smi -o run/ --report best.html --report-top 20
-"""
+_BOX, _RECEPTOR, _SEARCH = "Box", "Receptor", "Search"
 
 
-def _run(values: dict[str, Any]) -> ExitCode:
-    """Dock as the options say."""
+@dataclass(frozen=True, kw_only=True)
+class DockArguments:
+    """What ``logos dock`` is given."""
+
+    arguments: list[str] | None = argument(
+        None,
+        metavar="LIGANDS|-",
+        show_default=False,
+        help="Ligands, as -l takes them; - is standard input (the default in a pipe).",
+    )
+    receptor: str = option(..., "--receptor", "-r", metavar="FILE", help=RECEPTOR_FILE)
+    ligands: list[str] | None = option(
+        None,
+        "--ligand",
+        "-l",
+        metavar="FILE|-",
+        show_default=False,
+        help="SMILES, SDF, MOL2, or records with a molecule or complex. May be given again.",
+    )
+    box: BoxArguments = block(BoxArguments)
+    autobox_pocket: str | None = option(
+        None,
+        metavar="predicted",
+        panel=_BOX,
+        show_default=False,
+        help="Draw it around the site that the language model predicts.",
+    )
+    search: SearchArguments = block(SearchArguments)
+    structure_model: int = option(1, min=1, metavar="N", panel=_RECEPTOR, help="Model of an ensemble.")
+    seed: int = option(
+        1, min=0, metavar="N", panel=_SEARCH, help="Of conformers and search. Results do not depend on --cpu."
+    )
+    score_only: bool = option(False, "--score-only", panel=_SEARCH, help="Score the given poses; search nothing.")
+    minimize: bool = option(False, "--minimize", panel=_SEARCH, help="Relax the given poses and score them.")
+    reference: str | None = option(
+        None,
+        metavar="FILE",
+        panel=OUTPUT,
+        show_default=False,
+        help="Tell the RMSD of each pose to the known one in this file, symmetry counted.",
+    )
+    output: str | None = option(
+        None,
+        "--output",
+        "-o",
+        metavar="FILE|DIR",
+        panel=OUTPUT,
+        show_default="records on stdout",
+        help="poses.sdf[.gz], records.jsonl[.gz], or a directory for both, receptor and arguments.",
+    )
+    format: str | None = format_option(
+        "jsonl|sdf|text", "What to write.", ("jsonl", "sdf", "text"), show_default="by --output"
+    )
+    overwrite: bool = overwrite_option()
+    resume: bool = option(False, "--resume", panel=OUTPUT, help="Continue in the directory of an earlier run.")
+    report: str | None = option(
+        None,
+        metavar="FILE.html",
+        panel=OUTPUT,
+        show_default=False,
+        help="Show the best ligands on a page that opens offline: drawing, pose, scores, contacts.",
+    )
+    report_top: int = option(10, min=1, metavar="N", panel=OUTPUT, help="So many of them.")
+    dry_run: bool = option(False, "--dry-run", panel=OUTPUT, help="Show box, engine and values; dock nothing.")
+    offline: bool = option(False, "--offline", hidden=True, help="Docking never needs the network; for scripts.")
+
+
+def dock(args: DockArguments) -> ExitCode:
+    """Dock ligands into a receptor with AutoDock Vina.
+
+    The receptor is completed and protonated, waters and other heterogens are left out, metals and cofactors in
+    the box kept. Each ligand gets the charges of the pH and a fresh conformer. Without a box, the receptor's own
+    ligand says where, and is taken out.
+
+    Records carry the best score as vina (kcal/mol, lower is better); an SDF carries all poses.
+
+    Examples:
+
+      logos dock -r complex.pdb -l ligands.smi -o poses.sdf
+
+      logos generate ligand --prompt complex.pdb -n 100 | logos dock -r complex.pdb - | logos score -
+
+      logos dock -r protein.cif --autobox-site A:45,A:47-52 -l library.sdf.gz -o run/ --time-per-ligand 5m
+
+      logos dock -r protein.pdb -l crystal.sdf --autobox-ligand crystal.sdf --reference crystal.sdf --check
+
+      logos dock -r complex.pdb -l library.smi -o run/ --report best.html --report-top 20
+    """
     from logos_cli.cli.output import inputs_or_stdin
     from logos_cli.workflows.dock.docking import Docking
 
-    output, format = values["output"], values["format"]
-    check_output(output, format, overwrite=values["overwrite"], resume=values["resume"])
-    check_report(values["report"], overwrite=values["overwrite"] or values["resume"])
-    run = Docking(values["receptor"], _options(values))
-    sources = inputs_or_stdin([*(values["ligands"] or ()), *(values["arguments"] or ())])
-    if values["dry_run"]:
+    overwrites = args.overwrite or args.resume
+    check_output(args.output, args.format, overwrite=args.overwrite, resume=args.resume)
+    check_report(args.report, overwrite=overwrites)
+    run = Docking(args.receptor, _options(args))
+    sources = inputs_or_stdin([*(args.ligands or ()), *(args.arguments or ())])
+    if args.dry_run:
         next(run.candidates(sources))  # the first may say where
         show_plan(run)
         return ExitCode.OK
     best = None
-    if values["report"] is not None:
+    if args.report is not None:
         from logos_cli.report.docking import BestLigands
 
-        best = BestLigands(values["report_top"])
-    overwrite = values["overwrite"]
-    if is_folder(output):
-        write_folder(run, sources, output, overwrite=overwrite, resume=values["resume"], best=best)
+        best = BestLigands(args.report_top)
+    if is_folder(args.output):
+        write_folder(
+            run,
+            lambda skip: run.results(sources, skip=skip),
+            args.output,
+            overwrite=args.overwrite,
+            resume=args.resume,
+            best=best,
+        )
     else:
-        write_stream(run.results(sources), output, format, overwrite=overwrite, best=best)
-    if best is not None:
-        write_report(best, values["report"], str(run.tally), overwrite=overwrite or values["resume"])
+        write_stream(run.results(sources), args.output, args.format, overwrite=args.overwrite, best=best)
+    if best is not None and args.report is not None:
+        write_report(best, args.report, str(run.tally), overwrite=overwrites)
     return finish(run)
 
 
-def _options(values: dict[str, Any]) -> DockOptions:
-    if values["score_only"] and values["minimize"]:
+def _options(args: DockArguments) -> DockOptions:
+    if args.score_only and args.minimize:
         raise UsageError("--score-only and --minimize exclude each other", hint="give one of them")
-    predicted = _predicted(values["autobox_pocket"], values["receptor"], values["structure_model"])
-    return options_of(
-        values,
-        box=box_of(values, predicted),
-        mode="score" if values["score_only"] else "minimize" if values["minimize"] else "dock",
-        seed=values["seed"],
-        reference=values["reference"],
+    return args.search.options(
+        args.box.options(_predicted(args)),
+        args.seed,
+        model=args.structure_model,
+        mode="score" if args.score_only else "minimize" if args.minimize else "dock",
+        reference=args.reference,
     )
 
 
-def _predicted(wanted: str | None, receptor: str, model: int) -> tuple[str, ...] | None:
+def _predicted(args: DockArguments) -> tuple[str, ...] | None:
     """Return the residues of the site that the language model ranks first."""
-    if wanted is None:
+    if args.autobox_pocket is None:
         return None
-    if wanted != "predicted":
-        raise UsageError(f"--autobox-pocket {wanted!r} is not known", hint="give --autobox-pocket predicted")
+    if args.autobox_pocket != "predicted":
+        raise UsageError(
+            f"--autobox-pocket {args.autobox_pocket!r} is not known", hint="give --autobox-pocket predicted"
+        )
     from logos_cli.docking.place import site_of
     from logos_cli.formats.base import ReadOptions
     from logos_cli.workflows.generate.generation import generate
 
-    for record in generate("site", receptor, read=ReadOptions(model=model)):
+    for record in generate("site", args.receptor, read=ReadOptions(model=args.structure_model)):
         if record.status is Status.OK and (names := site_of(record)):
             terminal().note(f"predicted site: {', '.join(map(str, names))}")
             return tuple(map(str, names))
-    raise UsageError("the model predicts no site", source=receptor, hint="give --autobox-site or --center")
+    raise UsageError("the model predicts no site", source=args.receptor, hint="give --autobox-site or --center")
 
 
-PLUGIN = Command("dock", command("dock", _run, OPTIONS, _HELP), panel="Model", order=45)
+PLUGIN = Command("dock", command(dock, DockArguments), panel="Model", order=45)

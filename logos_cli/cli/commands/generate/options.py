@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator, Mapping
+from copy import copy
+from dataclasses import dataclass, replace
+from typing import Literal, Optional
 
 import typer
+from typer.models import OptionInfo
 
-from logos_cli.cli.option_specs import OptionSpec, option_spec
-from logos_cli.cli.options.common import Output, Overwrite
-from logos_cli.cli.options.load import COMPUTATION
+from logos_cli.backends.options import LoadOptions
+from logos_cli.cli.option_specs import OptionSpec, argument, block, option, others, specs_of
+from logos_cli.cli.options.docking import DockingArguments
+from logos_cli.cli.options.input import column_option, cutoff_option
+from logos_cli.cli.options.load import load_block
+from logos_cli.cli.options.output import OUTPUT, format_option, output_option, overwrite_option
+from logos_cli.cli.options.sampling import SamplingArguments
 from logos_cli.tasks.base import Task, TaskOption
 
 UPSTREAM = {
@@ -24,283 +31,163 @@ UPSTREAM = {
 }
 """Spellings of the published scripts."""
 
-_TASK, _PROMPTS, _SAMPLING, _MODEL, _OUTPUT = "Task", "Prompts", "Sampling", "Model", "Output"
-_PRESET = "preset"
+_TASK, _PROMPTS, _DOCKING = "Task", "Prompts", "Docking"
 
-_AMOUNT = (
-    option_spec(
-        "until",
-        str | None,
+
+@dataclass(frozen=True, kw_only=True)
+class GenerateArguments:
+    """What ``logos generate TASK`` is given; what a task does not offer stays at its default."""
+
+    given: str | None = argument(None, metavar="PROMPT", show_default=False, help="")
+    prompt: str | None = option(
+        None,
+        "--prompt",
+        "-p",
+        metavar="FILE|TEXT|-",
+        panel=_PROMPTS,
+        show_default=False,
+        help="The same: a file of any format that encode reads, a sentence or its beginning, a bare sequence or "
+        "SMILES, - for standard input.",
+    )
+    num_samples: int | None = option(None, "--num-samples", "-n", min=1, metavar="N", help="Samples of each prompt.")
+    until: str | None = option(
         None,
         metavar="valid=500,unique=100",
         show_default=False,
         help="Sample each prompt until so many are valid, unique or novel; -n is then the most, by default 20 for "
         "each that is wanted.",
-    ),
-    option_spec(
-        "time",
-        str | None,
+    )
+    time: str | None = option(
         None,
         metavar="55m",
         show_default="until done",
         help="Begin no sample after this time (2h, 55m, 1h30m, 90s); those under way are finished.",
-    ),
-    option_spec("seed", int, 0, metavar="N", help="With a sample's id, all that its randomness depends on."),
-    option_spec(
-        "constrain",
-        Literal["grammar", "chemistry", "off"],
+    )
+    seed: int = option(0, metavar="N", help="With a sample's id, all that its randomness depends on.")
+    constrain: Literal["grammar", "chemistry", "off"] = option(
         "grammar",
         help="Sample well-formed sentences of the task's shape only; chemistry: with valid molecules only; off: "
         "freely.",
-    ),
-)
-
-_RESTRICTIONS = {
-    "template": (
-        option_spec(
-            "template",
-            str | None,
-            None,
-            metavar="TEXT",
-            rich_help_panel=_TASK,
-            help="What the answer looks like: EVQLCAR{X:8,20}WGQG has 8 to 20 free residues.",
-        ),
-    ),
-    "edit": (
-        option_spec(
-            "edit",
-            str | None,
-            None,
-            metavar="FILE|TEXT|-",
-            rich_help_panel=_TASK,
-            help="Instead of a prompt: wild types of which to make variants.",
-        ),
-        option_spec(
-            "max_mutations",
-            int | None,
-            None,
-            min=1,
-            metavar="K",
-            show_default="3",
-            rich_help_panel=_TASK,
-            help="Exchange at most so many residues of --edit.",
-        ),
-        option_spec(
-            "positions",
-            str | None,
-            None,
-            metavar="10-20,45",
-            show_default="anywhere",
-            rich_help_panel=_TASK,
-            help="Where --edit may, counted from 1.",
-        ),
-    ),
-}
-
-_READING = {
-    "ligand": option_spec(
-        "ligand",
-        str | None,
+    )
+    own: Mapping[str, object] = others()
+    template: str | None = option(
+        None,
+        metavar="TEXT",
+        panel=_TASK,
+        help="What the answer looks like: EVQLCAR{X:8,20}WGQG has 8 to 20 free residues.",
+    )
+    edit: str | None = option(
+        None, metavar="FILE|TEXT|-", panel=_TASK, help="Instead of a prompt: wild types of which to make variants."
+    )
+    max_mutations: int | None = option(
+        None, min=1, metavar="K", show_default="3", panel=_TASK, help="Exchange at most so many residues of --edit."
+    )
+    positions: str | None = option(
+        None, metavar="10-20,45", show_default="anywhere", panel=_TASK, help="Where --edit may, counted from 1."
+    )
+    ligand: str | None = option(
         None,
         metavar="ID|CHAIN:NUMBER",
-        rich_help_panel=_PROMPTS,
+        panel=_PROMPTS,
         show_default="every relevant one",
         help="Structure: the ligand whose pocket to take.",
-    ),
-    "cutoff_angstrom": option_spec(
-        "cutoff",
-        float,
-        4.5,
-        min=0.1,
-        metavar="Å",
-        rich_help_panel=_PROMPTS,
-        help="Structure: a residue lines the pocket if a heavy atom is this near the ligand.",
-    ),
-    "chains": option_spec(
-        "chain",
-        list[str] | None,
+    )
+    cutoff: float = cutoff_option(
+        _PROMPTS, "Structure: a residue lines the pocket if a heavy atom is this near the ligand."
+    )
+    chain: list[str] | None = option(
+        None, metavar="ID", panel=_PROMPTS, help="Structure: keep this protein chain; may be repeated."
+    )
+    column: str | None = column_option(_PROMPTS, "Table: column with the SMILES or sequence.")
+    sampling: SamplingArguments = block(SamplingArguments)
+    load: LoadOptions = load_block()
+    reference: str | None = option(
         None,
-        metavar="ID",
-        rich_help_panel=_PROMPTS,
-        help="Structure: keep this protein chain; may be repeated.",
-    ),
-    "column": option_spec(
-        "column",
-        str | None,
-        None,
-        metavar="NAME",
-        rich_help_panel=_PROMPTS,
-        help="Table: column with the SMILES or sequence.",
-    ),
-}
-READ_NAMES = {"ligand": "ligand", "cutoff": "cutoff_angstrom", "chain": "chains", "column": "column"}
-"""Options that say how to read prompt files, and their names in ``ReadOptions``."""
-
-_CHOICE = (
-    option_spec(
-        "temperature",
-        float | None,
-        None,
-        min=0,
-        metavar="T",
-        show_default=_PRESET,
-        rich_help_panel=_SAMPLING,
-        help="Divides the logits; 0 takes the likeliest token.",
-    ),
-    option_spec(
-        "top_p",
-        float | None,
-        None,
-        metavar="P",
-        show_default=_PRESET,
-        rich_help_panel=_SAMPLING,
-        help="Keep the likeliest tokens that together reach P.",
-    ),
-    option_spec(
-        "top_k",
-        int | None,
-        None,
-        min=0,
-        metavar="K",
-        show_default=_PRESET,
-        rich_help_panel=_SAMPLING,
-        help="Keep the K likeliest tokens; 0 keeps all.",
-    ),
-    option_spec(
-        "min_p",
-        float | None,
-        None,
-        min=0,
-        max=1,
-        metavar="P",
-        show_default=_PRESET,
-        rich_help_panel=_SAMPLING,
-        help="Keep tokens at least P times as likely as the likeliest.",
-    ),
-    option_spec(
-        "repetition_penalty",
-        float | None,
-        None,
-        metavar="X",
-        show_default=_PRESET,
-        rich_help_panel=_SAMPLING,
-        help="Make tokens of prompt and answer less likely; 1 is none.",
-    ),
-    option_spec(
-        "max_new_tokens",
-        int | None,
-        None,
-        min=1,
-        metavar="N",
-        show_default=_PRESET,
-        rich_help_panel=_SAMPLING,
-        help="Cut a sample after so many tokens.",
-    ),
-)
-
-
-_REFERENCE = option_spec(
-    "reference",
-    str | None,
-    None,
-    metavar="FILE|logos-nano",
-    rich_help_panel=_OUTPUT,
-    show_default=False,
-    help="Known objects, or what the embedded model was trained on: records say whether they are novel, and the "
-    "account counts it.",
-)
-_WRITING = (
-    OptionSpec("output", Output),
-    option_spec("results_dir", str | None, None, "--results_dir", hidden=True),
-    option_spec(
-        "format",
-        str | None,
-        None,
-        "--format",
-        "-f",
-        metavar="text|jsonl|fasta|smi|…",
-        rich_help_panel=_OUTPUT,
-        help="Sentences, records, or a format of decode. Default: text on a terminal, else records.",
-    ),
-    option_spec(
-        "order",
-        Literal["input", "completed"],
-        "input",
-        rich_help_panel=_OUTPUT,
-        help="In the order of the prompts, or as soon as each is finished.",
-    ),
-    option_spec(
-        "keep_invalid",
-        bool,
+        metavar="FILE|logos-nano",
+        panel=OUTPUT,
+        show_default=False,
+        help="Known objects, or what the embedded model was trained on: records say whether they are novel, and the "
+        "account counts it.",
+    )
+    output: str | None = output_option()
+    results_dir: str | None = option(None, "--results_dir", hidden=True, help="")
+    format: str | None = format_option(
+        "text|jsonl|fasta|smi|…",
+        "Sentences, records, or a format of decode. Default: text on a terminal, else records.",
+    )
+    order: Literal["input", "completed"] = option(
+        "input", panel=OUTPUT, help="In the order of the prompts, or as soon as each is finished."
+    )
+    keep_invalid: bool = option(
         True,
         "--keep-invalid/--drop-invalid",
-        rich_help_panel=_OUTPUT,
+        panel=OUTPUT,
         help="Write records of samples that are not valid, or only count them.",
-    ),
-    OptionSpec("overwrite", Overwrite, False),
-    option_spec(
-        "dry_run", bool, False, "--dry-run", help="Check options and prompts, say what would be done, and leave."
-    ),
-)
+    )
+    overwrite: bool = overwrite_option()
+    dry_run: bool = option(False, "--dry-run", help="Check options and prompts, say what would be done, and leave.")
+    dock: bool = option(
+        False,
+        "--dock",
+        panel=_DOCKING,
+        help="Dock what is generated, as `logos dock` does: scores in records, poses in -o FILE.sdf or DIR.",
+    )
+    docking: DockingArguments = block(DockingArguments, panel=_DOCKING)
+
+
+_RESTRICTIONS = {"template": ("template",), "edit": ("edit", "max_mutations", "positions")}
+_READING = {"ligand": "ligand", "cutoff_angstrom": "cutoff", "chains": "chain", "column": "column"}
+"""Options that say how to read prompt files, by the names of ``ReadOptions``."""
 
 
 def options_of(task: Task) -> Iterator[OptionSpec]:
-    """Yield the parameters of a task's command, in the order of its help."""
-    yield OptionSpec(
-        "given",
-        Annotated[
-            str | None,
-            typer.Argument(metavar="PROMPT", show_default=False, help=f"{task.prompts[0].upper()}{task.prompts[1:]}."),
-        ],
-    )
-    yield option_spec(
-        "prompt",
-        str | None,
-        None,
-        "--prompt",
-        "-p",
-        *task.prompt_spellings,
-        metavar="FILE|TEXT|-",
-        rich_help_panel=_PROMPTS,
-        show_default=False,
-        help="The same: a file of any format that encode reads, a sentence or its beginning, a bare sequence or "
-        "SMILES, - for standard input.",
-    )
-    shown = True if task.n_samples > 1 else "1"
-    yield option_spec(
-        "num_samples",
-        int | None,
-        None,
-        "--num-samples",
-        "-n",
-        min=1,
-        metavar="N",
-        show_default=str(task.n_samples) if shown is True else shown,
-        help="Samples of each prompt.",
-    )
-    yield from _AMOUNT
-    yield from map(_own, task.options)
-    for name in task.restrictions:
-        yield from _RESTRICTIONS[name]
-    for name in task.read_options:
-        yield _READING[name]
-    yield from _CHOICE
-    yield from COMPUTATION
-    if task.compared:
-        yield _REFERENCE
-    yield from _WRITING
+    """Yield the options of a task's command, in the order of its help."""
+    absent = _absent(task)
+    for each in specs_of(GenerateArguments):
+        if each.name not in absent:
+            yield _of_task(each, task)
+        if each.name == "constrain":
+            yield from map(_own, task.options)
 
 
-def _own(option: TaskOption) -> OptionSpec:
+def _absent(task: Task) -> set[str]:
+    """Return the options that a task does not offer."""
+    absent = {name for what, names in _RESTRICTIONS.items() if what not in task.restrictions for name in names}
+    absent |= {name for field, name in _READING.items() if field not in task.read_options}
+    if not task.compared:
+        absent.add("reference")
+    if not task.docks:
+        absent |= {"dock", *(each.name for each in specs_of(DockingArguments))}
+    return absent
+
+
+def _of_task(spec: OptionSpec, task: Task) -> OptionSpec:
+    """Return an option with what a task says in its help."""
+    info = copy(spec.info)
+    if spec.name == "given":
+        info.help = f"{task.prompts[0].upper()}{task.prompts[1:]}."
+    elif spec.name == "prompt":
+        info.param_decls = (*(info.param_decls or ()), *task.prompt_spellings)
+    elif spec.name == "num_samples":
+        info.show_default = str(task.n_samples)
+    return replace(spec, info=info)
+
+
+def _own(declared: TaskOption) -> OptionSpec:
     """Return an option that the task declares."""
-    kind: Any = Literal[option.choices] if option.choices else option.type
-    if option.repeated:
-        kind = list[kind]
-    if option.default is None:
-        kind = kind | None
-    settings: dict[str, Any] = {"help": option.help, "metavar": option.metavar, "rich_help_panel": _TASK}
-    if option.type in (int, float):
-        settings |= {"min": option.least, "max": option.most}
-    if option.shown_default is not None:
-        settings["show_default"] = option.shown_default
-    return option_spec(option.name, kind, option.default, option.flag, *option.spellings, **settings)
+    kind: object = Literal[declared.choices] if declared.choices else declared.type
+    if declared.repeated:
+        kind = list[kind]  # type: ignore[valid-type]
+    if declared.default is None:
+        kind = Optional[kind]  # noqa: UP045 - a value, no annotation
+    info: OptionInfo = typer.Option(
+        declared.flag,
+        *declared.spellings,
+        help=declared.help,
+        metavar=declared.metavar,
+        rich_help_panel=_TASK,
+        min=declared.least,
+        max=declared.most,
+        show_default=True if declared.shown_default is None else declared.shown_default,
+    )
+    return OptionSpec(declared.name, kind, info, declared.default)

@@ -11,29 +11,29 @@ from logos_cli.errors import ExitCode
 
 if TYPE_CHECKING:
     from logos_cli.backends.base import MemoryPlan
-    from logos_cli.workflows.generate.generation import Generation
+    from logos_cli.workflows.generate.plan import GenerationPlan
 
 
-def show_plan(run: Generation, prompt: str | None) -> ExitCode:
+def show_plan(plan: GenerationPlan, given: str | None) -> ExitCode:
     """Print the resolved options and what the prompts amount to."""
     n_good, longest, failed = 0, 0, 0
-    for opening in run.openings(prompt):
-        if opening.sentence is None:
+    for prompt in plan.prepared_prompts(given):
+        if prompt.sentence is None:
             failed += 1
-            terminal().error(f"{opening.id}: {opening.error}")
+            terminal().error(f"{prompt.id}: {prompt.error}")
             continue
         n_good += 1
-        longest = max(longest, len(run.checkpoint.tokenizer.encode(opening.sentence.text)))
-    plan = run.plan() | {
+        longest = max(longest, len(plan.checkpoint.tokenizer.encode(prompt.sentence.text)))
+    shown = plan.describe() | {
         "prompts": n_good,
         "prompts_unusable": failed,
         "longest_prompt_tokens": longest,
-        "samples": n_good * run.n_samples,
+        "samples": n_good * plan.n_samples,
     }
     if n_good:
-        plan |= _memory(run.memory(longest))
-    width = max(map(len, plan))
-    for key, value in plan.items():
+        shown |= _memory(plan.memory(longest))
+    width = max(map(len, shown))
+    for key, value in shown.items():
         typer.echo(f"{key:<{width}}  {value}")
     if not failed:
         return ExitCode.OK

@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from logos_cli import registry
 from logos_cli.cli.aliases import with_aliases
@@ -21,6 +21,7 @@ from logos_cli.errors import ExitCode, UsageError
 from logos_cli.records import Record
 
 if TYPE_CHECKING:
+    from logos_cli.cli.commands.generate.options import GenerateArguments
     from logos_cli.tasks.base import Task
     from logos_cli.workflows.generate.generation import GenerateOptions, GenerateTally
 
@@ -31,42 +32,37 @@ Each task samples as the published scripts do, unless told otherwise; --dry-run 
 """
 
 
-def _run(task: Task, values: dict[str, Any]) -> ExitCode:
+def _run(task: Task, args: GenerateArguments) -> ExitCode:
     """Generate as the options of a task's command say."""
+    from logos_cli.cli.commands.generate.dock import DockedOutput, check_docking
     from logos_cli.workflows.generate.generation import Generation
+    from logos_cli.workflows.generate.plan import plan_generation
 
-    prompt = _prompt(values)
-    if task.docks:
-        from logos_cli.cli.commands.generate import dock as docking
-
-        docking.check(values)
-    options = _options(values)
-    run = Generation(task.name, options, task_options={each.name: values[each.name] for each in task.options})
-    docked = docking.DockedOutput(run, prompt, values) if values.get("dock") else None
-    if values["dry_run"]:
+    prompt = _prompt(args)
+    check_docking(args)
+    options = _options(args)
+    plan = plan_generation(task.name, options, args.own)
+    docked = DockedOutput(plan, prompt, args) if args.dock else None
+    if args.dry_run:
         from logos_cli.cli.commands.generate.plan import show_plan
 
-        code = show_plan(run, prompt)
+        code = show_plan(plan, prompt)
         if docked is not None:
             docked.show_plan()
         return code
+    run = Generation(plan)
     if docked is not None:
         code = docked.write(run.records(prompt))
         return _finish(run.tally, task, options) or code
-    output = values["output"]
-    if values["results_dir"] is not None:
-        Path(values["results_dir"]).mkdir(parents=True, exist_ok=True)
-        output = output or str(Path(values["results_dir"]) / f"{task.name}.jsonl")
-    with open_sink(
-        output,
-        values["format"] or _writer(run.task, output),
-        overwrite=values["overwrite"],
-        native=True,
-        model=options.model,
-    ) as sink:
+    output = args.output
+    if args.results_dir is not None:
+        Path(args.results_dir).mkdir(parents=True, exist_ok=True)
+        output = output or str(Path(args.results_dir) / f"{task.name}.jsonl")
+    format = args.format or _writer(plan.task, output)
+    with open_sink(output, format, overwrite=args.overwrite, native=True, model=args.load.model) as sink:
         records = _flushed(run.records(prompt))
         if output not in (None, "-") or not sys.stdout.isatty():  # on the terminal sentences are their own progress
-            total = run.n_samples if prompt is None and run.until is None else None
+            total = plan.n_samples if prompt is None and plan.until is None else None
             records = terminal().track(records, f"generating {task.name}", total)
         for record in records:
             sink.write(record)
@@ -84,41 +80,41 @@ def _writer(task: Task, output: str | None) -> str | None:
     return task.writers.get(suffix_of(output))
 
 
-def _prompt(values: dict[str, Any]) -> str | None:
+def _prompt(args: GenerateArguments) -> str | None:
     """Return the one prompt, which may be given in several ways."""
-    given: dict[str, str] = {
-        name: values[key]
-        for name, key in (("PROMPT", "given"), ("--prompt", "prompt"), ("--edit", "edit"))
-        if values.get(key) is not None
-    }
+    ways = (("PROMPT", args.given), ("--prompt", args.prompt), ("--edit", args.edit))
+    given = {name: value for name, value in ways if value is not None}
     if len(given) > 1:
         raise UsageError(
             f"{' and '.join(given)} exclude each other",
             hint="the wild type is the prompt" if "--edit" in given else "give the prompt once",
         )
-    if values.get("edit") is None and values.get("max_mutations") is not None:
+    if args.edit is None and args.max_mutations is not None:
         raise UsageError("--max-mutations needs a wild type", hint="give it with --edit")
     return next(iter(given.values()), None)
 
 
-def _options(values: dict[str, Any]) -> GenerateOptions:
-    """Return what every task understands; options that a task does not offer stay at their defaults."""
-    from logos_cli.cli.commands.generate.options import READ_NAMES
+def _options(args: GenerateArguments) -> GenerateOptions:
     from logos_cli.formats.base import ReadOptions
-    from logos_cli.workflows.generate.generation import GenerateOptions
+    from logos_cli.workflows.generate.options import GenerateOptions
 
-    known = {each.name for each in fields(GenerateOptions)}
-    chosen = {name: value for name, value in values.items() if name in known}
-    read = {name: values[option] for option, name in READ_NAMES.items() if values.get(option) is not None}
-    if "chains" in read:
-        read["chains"] = tuple(read["chains"])
-    if values.get("edit") is not None:
-        chosen["max_mutations"] = values["max_mutations"] or _MUTATIONS
     return GenerateOptions(
-        **chosen,
-        n_samples=values["num_samples"],
-        time_s=None if values["time"] is None else parse_time(values["time"]),
-        read=ReadOptions(**read),
+        n_samples=args.num_samples,
+        until=args.until,
+        time_s=None if args.time is None else parse_time(args.time),
+        keep_invalid=args.keep_invalid,
+        reference=args.reference,
+        seed=args.seed,
+        **asdict(args.sampling),
+        constrain=args.constrain,
+        template=args.template,
+        max_mutations=None if args.edit is None else args.max_mutations or _MUTATIONS,
+        positions=args.positions,
+        order=args.order,
+        load=args.load,
+        read=ReadOptions(
+            ligand=args.ligand, cutoff_angstrom=args.cutoff, chains=tuple(args.chain or ()), column=args.column
+        ),
     )
 
 
@@ -156,17 +152,13 @@ class _Commands(Mapping[str, Callback]):
         return len(registry.names("tasks"))
 
     def __getitem__(self, name: str) -> Callback:
-        from logos_cli.cli.commands.generate.options import UPSTREAM, options_of
+        from logos_cli.cli.commands.generate.options import UPSTREAM, GenerateArguments, options_of
 
         task: Task = registry.load("tasks", name)
         examples = "\n\n".join(f"  {example}" for example in task.examples)
         help = "\n\n".join(filter(None, (task.help, task.details, "Examples:", examples)))
-        declared = [*options_of(task)]
-        if task.docks:
-            from logos_cli.cli.commands.generate.dock import OPTIONS
-
-            declared += OPTIONS
-        return with_aliases(command(name, functools.partial(_run, task), declared, help), UPSTREAM)
+        run = functools.partial(_run, task)
+        return with_aliases(command(run, GenerateArguments, specs=options_of(task), help=help), UPSTREAM)
 
 
 PLUGIN = Command("generate", subcommands=_Commands(), help=_HELP, panel="Model", order=30, group_class=TaskFirst)

@@ -2,210 +2,130 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import dataclass
 
-import typer
+from logos_cli.backends.options import LoadOptions
+from logos_cli.cli.option_specs import block, option
+from logos_cli.cli.options.docking import RECEPTOR_FILE, DockingArguments, SearchArguments
+from logos_cli.cli.options.input import column_option, form_option, inputs_argument, jobs_option
+from logos_cli.cli.options.load import load_block
+from logos_cli.cli.options.output import OUTPUT, format_option, json_option, output_option, overwrite_option
 
-from logos_cli.cli.option_specs import OptionSpec, option_spec
-from logos_cli.cli.options.common import Form, Inputs, Output, Overwrite
-from logos_cli.cli.options.docking import elsewhere
-from logos_cli.cli.options.load import COMPUTATION
+_SCORES, _CHOICE, _MUTANTS = "Scores", "Choice", "Variants"
 
-_SCORES, _CHOICE, _MUTANTS, _OUTPUT = "Scores", "Choice", "Variants", "Output"
-_MODEL = ("model", "revision", "backend", "device", "dtype", "base_url", "threads", "offline")
 
-DOCKING = elsewhere(
-    "Docking",
-    False,
-    "autobox_ligand",
-    "autobox_site",
-    "center",
-    "size",
-    "autobox_add",
-    "keep_water",
-    "keep",
-    "drop",
-    "ph",
-    "as_given",
-    "exhaustiveness",
-    "cpu",
-    "engine",
-    "time_per_ligand",
-)
-"""For the scores that dock."""
+@dataclass(frozen=True, kw_only=True)
+class ScoreDocking(DockingArguments):
+    """For the scores that dock."""
 
-DECLARED = (
-    OptionSpec("inputs", Inputs),
-    option_spec(
-        "metrics",
-        list[str] | None,
+    receptor: str | None = option(
+        None, "--receptor", "-r", metavar="FILE", show_default=False, help=f"What to dock into: {RECEPTOR_FILE}"
+    )
+    search: SearchArguments = block(SearchArguments, without=("flex", "stereo", "num_modes", "energy_range", "check"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreArguments:
+    """What ``logos score`` is given."""
+
+    inputs: list[str] | None = inputs_argument()
+    metrics: list[str] | None = option(
         None,
         metavar="a,b|FAMILY|all",
-        rich_help_panel=_SCORES,
+        panel=_SCORES,
         show_default="all that need no model and nothing not given",
         help="Scores and families of scores, by name; default, all or none; may be repeated.",
-    ),
-    option_spec(
-        "explain",
-        bool,
+    )
+    explain: bool = option(
         False,
         "--explain",
-        rich_help_panel=_SCORES,
+        panel=_SCORES,
         help="Say what each score means (definition, unit, direction, version, source), and leave.",
-    ),
-    option_spec(
-        "reference",
-        str | None,
+    )
+    reference: str | None = option(
         None,
         metavar="FILE",
-        rich_help_panel=_SCORES,
+        panel=_SCORES,
         show_default=False,
         help="What to compare with, for novelty and distances: a file of any format that encode reads.",
-    ),
-    option_spec(
-        "truth",
-        str | None,
-        None,
-        metavar="FILE",
-        rich_help_panel=_SCORES,
-        show_default=False,
-        help="The right answers, for accuracies.",
-    ),
-    option_spec(
-        "blocks",
-        bool,
+    )
+    truth: str | None = option(
+        None, metavar="FILE", panel=_SCORES, show_default=False, help="The right answers, for accuracies."
+    )
+    blocks: bool = option(
         False,
         "--blocks",
-        rich_help_panel=_SCORES,
+        panel=_SCORES,
         help="Likelihood: each block of the sentence as well, given what precedes it (logp_block_1 …).",
-    ),
-    option_spec(
-        "where",
-        str | None,
+    )
+    where: str | None = option(
         None,
         metavar="'qed>0.5 and sa<4'",
-        rich_help_panel=_CHOICE,
+        panel=_CHOICE,
         show_default=False,
         help="Keep the records that meet this; a null never does.",
-    ),
-    option_spec(
-        "top",
-        int | None,
-        None,
-        min=1,
-        metavar="N",
-        rich_help_panel=_CHOICE,
-        show_default="all",
-        help="Keep the best N, best first.",
-    ),
-    option_spec(
-        "by",
-        str | None,
-        None,
-        metavar="SCORE",
-        rich_help_panel=_CHOICE,
-        show_default="the only score",
-        help="What --top ranks by.",
-    ),
-    option_spec(
-        "ascending",
-        bool | None,
+    )
+    top: int | None = option(
+        None, min=1, metavar="N", panel=_CHOICE, show_default="all", help="Keep the best N, best first."
+    )
+    by: str | None = option(
+        None, metavar="SCORE", panel=_CHOICE, show_default="the only score", help="What --top ranks by."
+    )
+    ascending: bool | None = option(
         None,
         "--ascending/--descending",
-        rich_help_panel=_CHOICE,
+        panel=_CHOICE,
         show_default="as is better",
         help="Whether --top takes the smallest or the largest.",
-    ),
-    option_spec(
-        "mutants",
-        str | None,
+    )
+    mutants: str | None = option(
         None,
         metavar="TABLE",
-        rich_help_panel=_MUTANTS,
+        panel=_MUTANTS,
         show_default=False,
         help="Score variants of --wild-type that a table names (A45G, A45G:K50R) by log-likelihood ratio.",
-    ),
-    option_spec(
-        "wild_type",
-        str | None,
+    )
+    wild_type: str | None = option(
         None,
         metavar="FILE|SEQUENCE",
-        rich_help_panel=_MUTANTS,
+        panel=_MUTANTS,
         show_default=False,
         help="What they are variants of; without --mutants, what logp_ratio compares with.",
-    ),
-    option_spec(
-        "fitness",
-        str | None,
+    )
+    fitness: str | None = option(
         None,
         metavar="COLUMN",
-        rich_help_panel=_MUTANTS,
+        panel=_MUTANTS,
         show_default="found by name",
         help="Column of --mutants with measured fitness, for the rank correlation.",
-    ),
-    option_spec(
-        "first_residue",
-        int | None,
+    )
+    first_residue: int | None = option(
         None,
         metavar="N",
-        rich_help_panel=_MUTANTS,
+        panel=_MUTANTS,
         show_default="1",
         help="The number that the wild type's first residue has in --mutants.",
-    ),
-    OptionSpec("form", Form),
-    option_spec("column", str | None, None, metavar="NAME", help="Table: column with the SMILES or sequence."),
-    OptionSpec(
-        "jobs",
-        Annotated[
-            int,
-            typer.Option(
-                "--jobs",
-                "-j",
-                min=1,
-                metavar="N",
-                help="Number of processes; a model runs in one, with its own threads.",
-            ),
-        ],
-        1,
-    ),
-    *(each for each in COMPUTATION if each.name in _MODEL),
-    *DOCKING,
-    OptionSpec("output", Output),
-    option_spec(
-        "format",
-        str | None,
-        None,
-        "--format",
-        "-f",
-        metavar="jsonl|csv|smi|…",
-        rich_help_panel=_OUTPUT,
-        help="Records, or a format of decode. Default: by --output, else records.",
-    ),
-    option_spec(
-        "json",
-        bool,
-        False,
-        "--json",
-        rich_help_panel=_OUTPUT,
-        help="Print the figures of all records as JSON; records are then written to --output only.",
-    ),
-    option_spec(
-        "summary",
-        str | None,
-        None,
-        metavar="FILE",
-        rich_help_panel=_OUTPUT,
-        show_default=False,
-        help="Write the figures of all records here, as JSON.",
-    ),
-    option_spec(
-        "draw",
-        str | None,
+    )
+    form: str | None = form_option()
+    column: str | None = column_option(help="Table: column with the SMILES or sequence.")
+    jobs: int = jobs_option("Number of processes; a model runs in one, with its own threads.")
+    load: LoadOptions = load_block()
+    docking: ScoreDocking = block(ScoreDocking, panel="Docking")
+    output: str | None = output_option()
+    format: str | None = format_option(
+        "jsonl|csv|smi|…", "Records, or a format of decode. Default: by --output, else records."
+    )
+    json: bool = json_option(
+        "Print the figures of all records as JSON; records are then written to --output only.", OUTPUT
+    )
+    summary: str | None = option(
+        None, metavar="FILE", panel=OUTPUT, show_default=False, help="Write the figures of all records here, as JSON."
+    )
+    draw: str | None = option(
         None,
         metavar="FILE.svg|.png",
-        rich_help_panel=_OUTPUT,
+        panel=OUTPUT,
         show_default=False,
         help="Draw the molecules that are kept as a grid, with the scores of --metrics and --by below each.",
-    ),
-    OptionSpec("overwrite", Overwrite, False),
-)
+    )
+    overwrite: bool = overwrite_option()

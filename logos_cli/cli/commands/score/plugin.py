@@ -6,13 +6,13 @@ import json
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from logos_cli.cli.base import Command
-from logos_cli.cli.commands.score.options import DECLARED
-from logos_cli.cli.option_specs import command
+from logos_cli.cli.commands.score.options import ScoreArguments, ScoreDocking
+from logos_cli.cli.option_specs import changed, command
 from logos_cli.cli.output import inputs_or_stdin, open_sink
 from logos_cli.cli.terminal import terminal
 from logos_cli.errors import ExitCode, OutputError, ReportedError, UsageError
@@ -27,92 +27,97 @@ if TYPE_CHECKING:
 
 _DRAWINGS = (".svg", ".png")
 
-_HELP = """Add scores to records or files, keep the best, and sum them up.
 
-Reads whatever encode reads. Of a record only its scores change: everything else stays as it is, byte by byte. Without
---metrics, all scores are computed that need no model and nothing that was not given; --explain tells what each of them
-means. A value that cannot be computed is null, with the reason, and never passes a filter. Means and rates of all
-records go to stderr, each with the number of records it rests on and a 95 % bootstrap interval.
+def score(args: ScoreArguments) -> ExitCode:
+    """Add scores to records or files, keep the best, and sum them up.
 
-Examples:
+    Reads whatever encode reads. Of a record only its scores change: everything else stays as it is, byte by byte. Without
+    --metrics, all scores are computed that need no model and nothing that was not given; --explain tells what each of them
+    means. A value that cannot be computed is null, with the reason, and never passes a filter. Means and rates of all
+    records go to stderr, each with the number of records it rests on and a 95 % bootstrap interval.
 
-  logos generate molecule -n 100 | logos score --where 'qed>0.5 and sa<4' -o kept.jsonl
+    Examples:
 
-  logos score library.smi --metrics qed,sa --top 10 --by qed -o best.csv
+      logos generate molecule -n 100 | logos score --where 'qed>0.5 and sa<4' -o kept.jsonl
 
-  logos score library.smi --metrics qed --top 12 --by qed --draw best.svg -o best.smi
+      logos score library.smi --metrics qed,sa --top 10 --by qed -o best.csv
 
-  logos score records.jsonl --metrics ppl --summary figures.json
+      logos score library.smi --metrics qed --top 12 --by qed --draw best.svg -o best.smi
 
-  logos score library.smi --metrics vina,qed --receptor complex.pdb --top 10 --by vina
+      logos score records.jsonl --metrics ppl --summary figures.json
 
-  logos score --mutants variants.csv --wild-type wt.fasta -o fitness.csv
-"""
+      logos score library.smi --metrics vina,qed --receptor complex.pdb --top 10 --by vina
 
-
-def _run(values: dict[str, Any]) -> ExitCode:
-    """Score as the options say."""
-    if values["explain"]:
-        return _explain(values)
-    check_output(values["summary"], overwrite=values["overwrite"])
-    _check_drawing(values)
-    options = _options(values)
-    if values["mutants"] is not None:
+      logos score --mutants variants.csv --wild-type wt.fasta -o fitness.csv
+    """
+    if args.explain:
+        return _explain(args)
+    check_output(args.summary, overwrite=args.overwrite)
+    _check_drawing(args)
+    options = _options(args)
+    if args.mutants is not None:
         from logos_cli.workflows.score.mutants import MutantScoring
 
-        mutants = MutantScoring(_table(values), options)
-        return _write(mutants.scoring, mutants.records(), mutants.summary, values)
-    for name in ("fitness", "first_residue"):
-        if values[name] is not None:
-            raise UsageError(f"--{name.replace('_', '-')} goes with --mutants")
+        mutants = MutantScoring(_table(args, args.mutants), options)
+        return _write(mutants.scoring, mutants.records(), mutants.summary, args)
+    for spelling, value in (("--fitness", args.fitness), ("--first-residue", args.first_residue)):
+        if value is not None:
+            raise UsageError(f"{spelling} goes with --mutants")
     from logos_cli.workflows.score.scoring import Scoring
 
-    paths = inputs_or_stdin(values["inputs"])
+    paths = inputs_or_stdin(args.inputs)
     scoring = Scoring(options)
-    return _write(scoring, scoring.records(paths), scoring.summary, values)
+    return _write(scoring, scoring.records(paths), scoring.summary, args)
 
 
-def _table(values: dict[str, Any]) -> MutantTable:
+def _table(args: ScoreArguments, table: str) -> MutantTable:
     """Return the table of variants; the wild type is given by its option or as the only argument."""
     from logos_cli.workflows.score.mutants import MutantTable, WildType
 
-    given = [*(values["inputs"] or ()), *([values["wild_type"]] if values["wild_type"] else ())]
+    given = [*(args.inputs or ()), *([args.wild_type] if args.wild_type else ())]
     if len(given) != 1:
         raise UsageError("--mutants needs one wild type", hint="give it with --wild-type FILE|SEQUENCE")
-    first = 1 if values["first_residue"] is None else values["first_residue"]
-    return MutantTable(values["mutants"], WildType.read(given[0]), values["fitness"], first)
+    first = 1 if args.first_residue is None else args.first_residue
+    return MutantTable(table, WildType.read(given[0]), args.fitness, first)
 
 
-def _options(values: dict[str, Any]) -> ScoreOptions:
+def _options(args: ScoreArguments) -> ScoreOptions:
     from logos_cli.formats.base import ReadOptions
     from logos_cli.workflows.encode import form_of
     from logos_cli.workflows.score.scoring import ScoreOptions
 
-    known = {each.name for each in fields(ScoreOptions)}
-    chosen = {name: value for name, value in values.items() if name in known}
-    chosen["metrics"] = _names(values["metrics"])
-    if values["wild_type"] is not None and values["mutants"] is None:
+    wild_type = None
+    if args.wild_type is not None and args.mutants is None:
         from logos_cli.workflows.score.mutants import WildType
 
-        chosen["wild_type"] = WildType.read(values["wild_type"]).text()
-    chosen["receptor"] = _destination(values)
-    form = form_of(values["form"]) if values["form"] is not None else None
-    return ScoreOptions(**chosen, read=ReadOptions(form=form, column=values["column"]))
+        wild_type = WildType.read(args.wild_type).text()
+    form = form_of(args.form) if args.form is not None else None
+    return ScoreOptions(
+        metrics=_names(args.metrics),
+        where=args.where,
+        top=args.top,
+        by=args.by,
+        ascending=args.ascending,
+        reference=args.reference,
+        truth=args.truth,
+        wild_type=wild_type,
+        receptor=_destination(args.docking),
+        blocks=args.blocks,
+        jobs=args.jobs,
+        load=args.load,
+        read=ReadOptions(form=form, column=args.column),
+    )
 
 
-def _destination(values: dict[str, Any]) -> ReceptorSpec | None:
+def _destination(docking: ScoreDocking) -> ReceptorSpec | None:
     """Return what ligands are docked into, if a receptor is given."""
-    from logos_cli.cli.commands.score.options import DOCKING
-    from logos_cli.cli.options.docking import not_default
-
-    if values["receptor"] is None:
-        if stray := not_default(DOCKING, values):
+    if docking.receptor is None:
+        if stray := changed(docking):
             raise UsageError(f"{', '.join(stray)} says how to dock", hint="give --receptor FILE")
         return None
-    from logos_cli.cli.docking import options_of
     from logos_cli.docking.options import ReceptorSpec
 
-    return ReceptorSpec(values["receptor"], options_of(values, seed=values["dock_seed"]))
+    return ReceptorSpec(docking.receptor, docking.options())
 
 
 def _names(given: list[str] | None) -> tuple[str, ...] | None:
@@ -122,48 +127,48 @@ def _names(given: list[str] | None) -> tuple[str, ...] | None:
     return tuple(name.strip() for each in given for name in each.split(",") if name.strip())
 
 
-def _explain(values: dict[str, Any]) -> ExitCode:
+def _explain(args: ScoreArguments) -> ExitCode:
     """Print the data dictionary, of the metrics and families that were named."""
     from logos_cli.cli.commands.score.display import show_dictionary
     from logos_cli.evaluators.base import Context
     from logos_cli.workflows.score.metrics import ALL, catalogue, explained
 
-    names = _names(values["metrics"])
+    names = _names(args.metrics)
     shown = explained(names or (ALL,), Context())
-    show_dictionary([catalogue()[name] for name in shown], as_json=values["json"])
+    show_dictionary([catalogue()[name] for name in shown], as_json=args.json)
     return ExitCode.OK
 
 
 def _write(
-    scoring: Scoring, records: Iterator[ScoredRecord], summary: Callable[[], list[SummaryRow]], values: dict[str, Any]
+    scoring: Scoring, records: Iterator[ScoredRecord], summary: Callable[[], list[SummaryRow]], args: ScoreArguments
 ) -> ExitCode:
     """Write records and figures, and say what became of all."""
     from logos_cli.cli.commands.score.display import show_summary
 
     drawn: list[Record] = []
-    if values["draw"] is not None:
+    if args.draw is not None:
         records = _kept_for_drawing(records, drawn)
     shown = terminal().track(records, "scoring")
-    if values["json"] and values["output"] is None:
+    if args.json and args.output is None:
         deque(shown, maxlen=0)
-    elif values["output"] is None and values["format"] is None and sys.stdout.isatty():
+    elif args.output is None and args.format is None and sys.stdout.isatty():
         _show(records)
     else:
-        with open_sink(values["output"], values["format"], overwrite=values["overwrite"], native=True) as sink:
+        with open_sink(args.output, args.format, overwrite=args.overwrite, native=True) as sink:
             for each in shown:
                 sink.write(_told(each), each.line, told=isinstance(each.error, ReportedError))
                 sys.stdout.flush()
     rows = summary()
-    if values["json"] or values["summary"] is not None:
+    if args.json or args.summary is not None:
         text = json.dumps(scoring.summary_json(rows), ensure_ascii=False, indent=1)
-        if values["json"]:
+        if args.json:
             print(text)
-        if values["summary"] is not None:
-            with open_output(values["summary"], overwrite=values["overwrite"]) as stream:
+        if args.summary is not None:
+            with open_output(args.summary, overwrite=args.overwrite) as stream:
                 stream.write(text + "\n")
-    if values["draw"] is not None:
-        _draw(drawn, values)
-    if not values["json"]:
+    if args.draw is not None:
+        _draw(drawn, args.draw, args)
+    if not args.json:
         show_summary(rows)
     tally = scoring.tally
     terminal().note(str(tally))
@@ -172,15 +177,13 @@ def _write(
     return ExitCode.USAGE if tally.failed == tally.total else ExitCode.PARTIAL
 
 
-def _check_drawing(values: dict[str, Any]) -> None:
+def _check_drawing(args: ScoreArguments) -> None:
     """Refuse a drawing that cannot be written, before anything is scored."""
-    if values["draw"] is None:
+    if args.draw is None:
         return
-    check_output(values["draw"], overwrite=values["overwrite"])
-    if suffix_of(values["draw"]) not in _DRAWINGS:
-        raise UsageError(
-            "a drawing is an SVG or a PNG", source=values["draw"], hint="give it the extension .svg or .png"
-        )
+    check_output(args.draw, overwrite=args.overwrite)
+    if suffix_of(args.draw) not in _DRAWINGS:
+        raise UsageError("a drawing is an SVG or a PNG", source=args.draw, hint="give it the extension .svg or .png")
 
 
 def _kept_for_drawing(records: Iterator[ScoredRecord], drawn: list[Record]) -> Iterator[ScoredRecord]:
@@ -193,23 +196,23 @@ def _kept_for_drawing(records: Iterator[ScoredRecord], drawn: list[Record]) -> I
         yield each
 
 
-def _draw(drawn: list[Record], values: dict[str, Any]) -> None:
+def _draw(drawn: list[Record], path: str, args: ScoreArguments) -> None:
     from logos_cli.evaluators.molecules.grid import draw_records, draw_records_png
 
-    named = _names(values["metrics"]) or ()
-    metrics = list(dict.fromkeys([*named, *([values["by"]] if values["by"] else ())]))
-    if suffix_of(values["draw"]) == ".svg":
+    named = _names(args.metrics) or ()
+    metrics = list(dict.fromkeys([*named, *([args.by] if args.by else ())]))
+    if suffix_of(path) == ".svg":
         text = draw_records(drawn, metrics)
-        with open_output(values["draw"], overwrite=values["overwrite"]) as stream:
+        with open_output(path, overwrite=args.overwrite) as stream:
             stream.write(text)
         return
     picture = draw_records_png(drawn, metrics)
-    part = Path(f"{values['draw']}.part")
+    part = Path(f"{path}.part")
     try:
         part.write_bytes(picture)
-        part.replace(values["draw"])
+        part.replace(path)
     except OSError as error:
-        raise OutputError(f"cannot be written: {error.strerror}", source=values["draw"]) from error
+        raise OutputError(f"cannot be written: {error.strerror}", source=path) from error
 
 
 def _told(scored: ScoredRecord) -> Record:
@@ -230,4 +233,4 @@ def _show(records: Iterator[ScoredRecord]) -> None:
         show_record(console, _told(each))
 
 
-PLUGIN = Command("score", command("score", _run, DECLARED, _HELP), panel="Model", order=40)
+PLUGIN = Command("score", command(score, ScoreArguments), panel="Model", order=40)

@@ -6,144 +6,120 @@ import os
 import shlex
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING
 
 import typer
 
 from logos_cli.cli.base import Command
+from logos_cli.cli.option_specs import argument, command, option
 from logos_cli.cli.options.common import one_of, parse_time
+from logos_cli.cli.options.load import offline_option
 from logos_cli.cli.terminal import terminal
 from logos_cli.errors import ExitCode
 
 if TYPE_CHECKING:
     from logos_cli.training.config import TrainConfig
     from logos_cli.training.plan import RunPlan
-    from logos_cli.workflows.train import TrainSummary
+    from logos_cli.training.run.signals import RunEnd
+    from logos_cli.workflows.train import TrainRequest, TrainSummary
 
 _RUN, _COMPUTE = "Run", "Computation"
 _FILE_S = "the file's"
 _BEGAN = time.monotonic()
 
 
-def train(
-    corpus: Annotated[
-        Path, typer.Argument(metavar="CORPUS", help="Directory that `logos corpus build` wrote.", show_default=False)
-    ],
-    *,
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            "--config",
-            "-c",
-            metavar="FILE.toml",
-            show_default="that of the run, or the defaults",
-            help="Model, mixture, optimizer, schedule; docs/guide/training.md lists every key.",
-        ),
-    ] = None,
-    base: Annotated[
-        str | None,
-        typer.Option(
-            "--from",
-            metavar="NAME|DIR",
-            show_default="random weights",
-            help="Go on from this model: logos-nano, a directory, or owner/name of the Hugging Face hub.",
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="RUN",
-            rich_help_panel=_RUN,
-            show_default="the file's name + -run",
-            help="Directory of the run: checkpoints, log, and the model in RUN/model.",
-        ),
-    ] = None,
-    resume: Annotated[
-        bool,
-        typer.Option(
-            "--resume", rich_help_panel=_RUN, help="Go on from the last checkpoint in RUN; begin if there is none."
-        ),
-    ] = False,
-    limit: Annotated[
-        str | None,
-        typer.Option(
-            "--time",
-            metavar="55m",
-            rich_help_panel=_RUN,
-            show_default="until done",
-            help="End well within this time (2h, 55m, 1h30m, 90s) with a checkpoint, to be resumed.",
-        ),
-    ] = None,
-    steps: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            metavar="N",
-            rich_help_panel=_RUN,
-            show_default=_FILE_S,
-            help="Optimizer steps in all (schedule.n_steps).",
-        ),
-    ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            metavar="N",
-            rich_help_panel=_RUN,
-            show_default=_FILE_S,
-            help="Of weights, data order and samples (run.seed).",
-        ),
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            rich_help_panel=_RUN,
-            help="Set any key of the file, e.g. optimizer.beta2=0.98; may be repeated.",
-        ),
-    ] = None,
-    verify: Annotated[
-        bool | None,
-        typer.Option(
-            "--verify/--no-verify",
-            rich_help_panel=_RUN,
-            show_default=_FILE_S,
-            help="Compare every file of the corpus with its hash before beginning (data.verify).",
-        ),
-    ] = None,
-    device: Annotated[
-        str | None,
-        typer.Option(
-            metavar="auto|cpu|cuda[:N]|mps",
-            envvar="LOGOS_DEVICE",
-            rich_help_panel=_COMPUTE,
-            show_default=_FILE_S,
-            autocompletion=one_of("auto", "cpu", "cuda", "mps"),
-            help="auto takes a GPU if there is one (run.device).",
-        ),
-    ] = None,
-    threads: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            metavar="N",
-            envvar="LOGOS_THREADS",
-            rich_help_panel=_COMPUTE,
-            show_default=_FILE_S,
-            help="CPU threads of one process (run.threads).",
-        ),
-    ] = None,
-    offline: Annotated[
-        bool, typer.Option("--offline", envvar="LOGOS_OFFLINE", rich_help_panel=_COMPUTE, help="Never use the network.")
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check everything, say what would be done, and leave.")
-    ] = False,
-) -> ExitCode:
+@dataclass(frozen=True, kw_only=True)
+class TrainArguments:
+    """What ``logos train`` is given."""
+
+    corpus: Path = argument(
+        ..., metavar="CORPUS", help="Directory that `logos corpus build` wrote.", show_default=False
+    )
+    config: Path | None = option(
+        None,
+        "--config",
+        "-c",
+        metavar="FILE.toml",
+        show_default="that of the run, or the defaults",
+        help="Model, mixture, optimizer, schedule; docs/guide/training.md lists every key.",
+    )
+    base: str | None = option(
+        None,
+        "--from",
+        metavar="NAME|DIR",
+        show_default="random weights",
+        help="Go on from this model: logos-nano, a directory, or owner/name of the Hugging Face hub.",
+    )
+    output: Path | None = option(
+        None,
+        "--output",
+        "-o",
+        metavar="RUN",
+        panel=_RUN,
+        show_default="the file's name + -run",
+        help="Directory of the run: checkpoints, log, and the model in RUN/model.",
+    )
+    resume: bool = option(
+        False, "--resume", panel=_RUN, help="Go on from the last checkpoint in RUN; begin if there is none."
+    )
+    limit: str | None = option(
+        None,
+        "--time",
+        metavar="55m",
+        panel=_RUN,
+        show_default="until done",
+        help="End well within this time (2h, 55m, 1h30m, 90s) with a checkpoint, to be resumed.",
+    )
+    steps: int | None = option(
+        None, min=1, metavar="N", panel=_RUN, show_default=_FILE_S, help="Optimizer steps in all (schedule.n_steps)."
+    )
+    seed: int | None = option(
+        None,
+        min=0,
+        metavar="N",
+        panel=_RUN,
+        show_default=_FILE_S,
+        help="Of weights, data order and samples (run.seed).",
+    )
+    settings: list[str] | None = option(
+        None,
+        "--set",
+        metavar="KEY=VALUE",
+        panel=_RUN,
+        help="Set any key of the file, e.g. optimizer.beta2=0.98; may be repeated.",
+    )
+    verify: bool | None = option(
+        None,
+        "--verify/--no-verify",
+        panel=_RUN,
+        show_default=_FILE_S,
+        help="Compare every file of the corpus with its hash before beginning (data.verify).",
+    )
+    device: str | None = option(
+        None,
+        metavar="auto|cpu|cuda[:N]|mps",
+        envvar="LOGOS_DEVICE",
+        panel=_COMPUTE,
+        show_default=_FILE_S,
+        autocompletion=one_of("auto", "cpu", "cuda", "mps"),
+        help="auto takes a GPU if there is one (run.device).",
+    )
+    threads: int | None = option(
+        None,
+        min=1,
+        metavar="N",
+        envvar="LOGOS_THREADS",
+        panel=_COMPUTE,
+        show_default=_FILE_S,
+        help="CPU threads of one process (run.threads).",
+    )
+    offline: bool = offline_option(_COMPUTE)
+    dry_run: bool = option(False, "--dry-run", help="Check everything, say what would be done, and leave.")
+
+
+def train(args: TrainArguments) -> ExitCode:
     """Train a language model on a corpus of sentences, from nothing or from another model.
 
     Without --from a small model with random weights is trained. With --from any causal language model of
@@ -170,37 +146,37 @@ def train(
     # OpenMP when it is loaded, so before that.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     request = TrainRequest(
-        corpus=corpus,
-        output=output or Path(f"{config.stem if config else 'logos'}-run"),
-        config=config,
-        values=_values(settings or [], steps=steps, seed=seed, verify=verify, device=device, threads=threads),
-        base=base,
-        resume=resume,
-        deadline=None if limit is None else _BEGAN + parse_time(limit),
-        offline=offline,
+        corpus=args.corpus,
+        output=args.output or Path(f"{args.config.stem if args.config else 'logos'}-run"),
+        config=args.config,
+        values=_values(args),
+        base=args.base,
+        resume=args.resume,
+        deadline=None if args.limit is None else _BEGAN + parse_time(args.limit),
+        offline=args.offline,
         arguments=["logos", *sys.argv[1:]],
     )
-    if dry_run:
+    if args.dry_run:
         return _show_plan(*plan_training(request))
     return _train(request)
 
 
-def _values(settings: list[str], **flags: Any) -> dict[str, Any]:
+def _values(args: TrainArguments) -> dict[str, object]:
     """Return dotted keys and values; flags of their own over ``--set``."""
     from logos_cli.training.config_file import parse_setting
 
-    keys = {
-        "steps": "schedule.n_steps",
-        "seed": "run.seed",
-        "verify": "data.verify",
-        "device": "run.device",
-        "threads": "run.threads",
+    flags = {
+        "schedule.n_steps": args.steps,
+        "run.seed": args.seed,
+        "data.verify": args.verify,
+        "run.device": args.device,
+        "run.threads": args.threads,
     }
-    found = dict(parse_setting(text) for text in settings)
-    return found | {keys[name]: value for name, value in flags.items() if value is not None}
+    found = dict(parse_setting(text) for text in args.settings or ())
+    return found | {key: value for key, value in flags.items() if value is not None}
 
 
-def _train(request: Any) -> ExitCode:
+def _train(request: TrainRequest) -> ExitCode:
     from logos_cli.cli.commands.train.display import Display
     from logos_cli.training.run.signals import Signals, StopNow
     from logos_cli.workflows.train import read_config, train
@@ -215,14 +191,14 @@ def _train(request: Any) -> ExitCode:
     return _tell(request, summary)
 
 
-def _code(outcome: Any) -> ExitCode:
+def _code(outcome: RunEnd | None) -> ExitCode:
     from logos_cli.training.run.signals import RunEnd
 
     codes = {RunEnd.TERMINATED: ExitCode.TERMINATED, RunEnd.INTERRUPTED: ExitCode.INTERRUPTED}
-    return codes.get(outcome, ExitCode.OK)
+    return ExitCode.OK if outcome is None else codes.get(outcome, ExitCode.OK)
 
 
-def _tell(request: Any, summary: TrainSummary) -> ExitCode:
+def _tell(request: TrainRequest, summary: TrainSummary) -> ExitCode:
     """Say how the run ended; the model's path is the output."""
     from logos_cli.cli.commands.train.display import count
     from logos_cli.training.run.signals import RunEnd
@@ -278,4 +254,4 @@ def _show_plan(config: TrainConfig, plan: RunPlan) -> ExitCode:
     return ExitCode.OK
 
 
-PLUGIN = Command("train", train, panel="Model", order=40)
+PLUGIN = Command("train", command(train, TrainArguments), panel="Model", order=40)

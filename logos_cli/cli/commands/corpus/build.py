@@ -1,0 +1,214 @@
+"""``logos corpus build``: files and records to sentences to train on."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from logos_cli.cli.option_specs import option
+from logos_cli.cli.options.common import one_of
+from logos_cli.cli.options.input import (
+    canonical_option,
+    column_option,
+    cutoff_option,
+    inputs_argument,
+    jobs_option,
+    reagents_option,
+    sequence_option,
+)
+from logos_cli.cli.options.output import overwrite_option
+from logos_cli.cli.output import ReportedProblems, inputs_or_stdin
+from logos_cli.cli.terminal import terminal
+from logos_cli.errors import ExitCode
+from logos_cli.grammar.spec import FORMS
+from logos_cli.resources import EMBEDDED
+
+if TYPE_CHECKING:
+    from logos_cli.workflows.corpus.build import BuiltPart
+    from logos_cli.workflows.corpus.corpus import Report
+
+_SENTENCES, _SPLIT, _READING = "Sentences", "Split and mixture", "Reading"
+_FORMS = (*FORMS, "complex_1", "complex_2", "complex_3")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildArguments:
+    """What ``logos corpus build`` is given."""
+
+    inputs: list[str] | None = inputs_argument()
+    output: Path = option(..., "--output", "-o", metavar="DIR", help="Directory of the corpus.", show_default=False)
+    tokenizer: str = option(
+        EMBEDDED, metavar="NAME|DIR", help="Model whose tokenizer writes; tags that it lacks are added."
+    )
+    context_length: int = option(2048, min=16, metavar="TOKENS", help="Drop sentences that are longer, and count them.")
+    forms: str | None = option(
+        None,
+        metavar="FORM,…",
+        panel=_SENTENCES,
+        autocompletion=one_of(*_FORMS),
+        help="Only these: forms of the grammar, complex_1 to complex_3. Default: all.",
+    )
+    augment: int = option(
+        0,
+        min=0,
+        metavar="N",
+        panel=_SENTENCES,
+        help="N more writings of each reaction: SMILES and order of the given side at random.",
+    )
+    randomize: int = option(0, min=0, metavar="N", panel=_SENTENCES, help="N more random SMILES of each molecule.")
+    align: bool = option(False, "--align", panel=_SENTENCES, help="Write the answer of a reaction along its prompt.")
+    windows: int = option(
+        0,
+        min=0,
+        metavar="N",
+        panel=_SENTENCES,
+        help="N fragments of 6 to 160 residues around each site, as further searches.",
+    )
+    valid_share: float = option(
+        0.01,
+        min=0.0,
+        max=0.99,
+        metavar="SHARE",
+        panel=_SPLIT,
+        help="Share of the similarity groups that is held out, where a source does not say.",
+    )
+    seed: int = option(0, min=0, panel=_SPLIT, help="Of the split and of everything random.")
+    weights: str | None = option(
+        None,
+        metavar="FILE.toml",
+        panel=_SPLIT,
+        help="Share of each domain in training. Default: by the square root of its tokens.",
+    )
+    column: str | None = column_option(_READING)
+    canonical: bool = canonical_option(_READING)
+    cutoff: float = cutoff_option(_READING)
+    sequence: Literal["observed", "full"] = sequence_option(_READING)
+    reagents: Literal["drop", "reactants", "error"] = reagents_option(_READING)
+    rejects: str | None = option(
+        None, metavar="FILE", help="Write every rejected record here, with its reason.", show_default=False
+    )
+    jobs: int = jobs_option()
+    resume: bool = option(False, "--resume", help="Go on with a build that was interrupted.")
+    overwrite: bool = overwrite_option("Replace an existing corpus or build.", None)
+
+
+def build(args: BuildArguments) -> ExitCode:
+    """Turn files and records into token shards for training.
+
+    Reads what `logos encode` reads. Every form of the grammar that an object can take becomes a sentence. Of
+    equal sentences one is kept; one that is held out is never trained on. Keys `domain`, `group` and `split` of
+    a record, or columns `group` and `split` of a table, say where its sentences belong.
+
+    Examples:
+
+      logos corpus build proteins.fasta molecules.smi complexes/ -o corpus/ --jobs 8
+
+      logos corpus build reactions.csv -o corpus/ --align --augment 4
+
+      logos corpus build records/ -o corpus/ --tokenizer LOGOS-Hub/LOGOS-8B --context-length 4096
+    """
+    from logos_cli.formats.base import ReadOptions
+    from logos_cli.workflows.corpus.corpus import BuildOptions
+    from logos_cli.workflows.corpus.corpus import build as run
+    from logos_cli.workflows.corpus.sentences import SentenceOptions
+
+    names = tuple(name.strip() for name in args.forms.split(",") if name.strip()) if args.forms else ()
+    options = BuildOptions(
+        tokenizer=args.tokenizer,
+        context_length=args.context_length,
+        read=ReadOptions(
+            column=args.column,
+            canonical=args.canonical,
+            cutoff_angstrom=args.cutoff,
+            sequence=args.sequence,
+            reagents=args.reagents,
+        ),
+        sentences=SentenceOptions(
+            names, args.valid_share, args.seed, args.augment, args.randomize, args.align, args.windows
+        ),
+        weights=args.weights,
+        rejects=args.rejects,
+        jobs=args.jobs,
+        resume=args.resume,
+        overwrite=args.overwrite,
+    )
+    paths = inputs_or_stdin(args.inputs)
+    start = time.monotonic()
+    watch = _Watch()
+    try:
+        with watch.shown():
+            report = run(paths, args.output, options, tell=watch.see)
+    except BaseException:
+        if (args.output / "build").is_dir():
+            terminal().note(f"{watch.n_records:,} records are done; go on with --resume")
+        raise
+    return _tell(report, args.output, time.monotonic() - start)
+
+
+class _Watch:
+    """Shows how far a build is, and the first errors."""
+
+    def __init__(self) -> None:
+        self.n_records = 0
+        self.n_sentences = 0
+        self._complaints = ReportedProblems()
+        self._advance: Callable[[], None] | None = None
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """Draw the progress if stderr is a terminal."""
+        if terminal().quiet or not sys.stderr.isatty():
+            yield
+            return
+        from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+        with Progress(*columns, console=terminal().console, transient=True) as progress:
+            task = progress.add_task("reading")
+            start = time.monotonic()
+
+            def advance() -> None:
+                rate = self.n_records / max(time.monotonic() - start, 1e-3)
+                progress.update(
+                    task,
+                    description=f"{self.n_records:,} records  {self.n_sentences:,} sentences  {rate:,.0f} records/s",
+                )
+
+            self._advance = advance
+            yield
+
+    def see(self, outcome: BuiltPart) -> None:
+        """Note what became of one part of the input."""
+        self.n_records += outcome.n_records
+        self.n_sentences += outcome.n_sentences
+        for record in outcome.rejected:
+            self._complaints.tell(record, record.reason or "")
+        if self._advance is not None:
+            self._advance()
+
+
+def _tell(report: Report, output: Path, seconds: float) -> ExitCode:
+    counts, out = report.records, terminal()
+    parts = [f"{counts.used:,} used"]
+    parts += [f"{count:,} rejected ({reason})" for reason, count in sorted(counts.rejected.items())]
+    parts += [f"{count:,} left out ({reason})" for reason, count in sorted(counts.left_out.items())]
+    out.note(f"{counts.read:,} records: {', '.join(parts)}")
+    parts = [f"{report.n_train:,} to train on", f"{report.n_valid:,} held out"]
+    n_context = report.manifest["context_length"]
+    for count, what in (
+        (report.n_seen, "repeated"),
+        (report.n_held_out, "repeating a held-out one"),
+        (report.n_long, f"longer than {n_context:,} tokens"),
+    ):
+        parts += [f"{count:,} {what}"] if count else []
+    out.note(f"{report.n_made:,} sentences: {', '.join(parts)}")
+    n_tokens = sum(entry["n_tokens"] for splits in report.manifest["domains"].values() for entry in splits.values())
+    rate = report.n_made / max(seconds, 1e-3) * 60
+    out.note(f"{output}: {n_tokens:,} tokens in {seconds:,.1f} s ({rate:,.0f} sentences/min)")
+    out.detail(f"logos corpus info {output}")
+    return ExitCode.PARTIAL if counts.rejected.total() else ExitCode.OK

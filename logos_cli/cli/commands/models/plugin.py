@@ -1,0 +1,30 @@
+"""``logos models``: which models there are; fetch, describe, convert, quantize and verify them."""
+
+from __future__ import annotations
+
+from logos_cli.cli.base import Command
+from logos_cli.cli.commands.models.files import (
+    ConvertArguments,
+    QuantizeArguments,
+    VerifyArguments,
+    convert,
+    quantize,
+    verify,
+)
+from logos_cli.cli.commands.models.hub import InfoArguments, ListArguments, PullArguments, info, list_, pull
+from logos_cli.cli.option_specs import command
+
+PLUGIN = Command(
+    "models",
+    subcommands={
+        "list": command(list_, ListArguments),
+        "info": command(info, InfoArguments),
+        "pull": command(pull, PullArguments),
+        "convert": command(convert, ConvertArguments),
+        "quantize": command(quantize, QuantizeArguments),
+        "verify": command(verify, VerifyArguments),
+    },
+    help="List, fetch, describe, convert, quantize and verify models.",
+    panel="Model",
+    order=60,
+)

@@ -1,0 +1,192 @@
+"""The judge of a generation: completions become records, valid or not, and are counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from logos_cli.backends.base import ModelInfo
+from logos_cli.engine.scheduler import Completion, Finish
+from logos_cli.errors import GrammarError, LogosError
+from logos_cli.grammar import Sentence, parse
+from logos_cli.records import Record, Status
+from logos_cli.tasks.base import PromptInfo, PromptSentence
+from logos_cli.workflows.generate.outcome import PromptOutcome
+from logos_cli.workflows.generate.plan import GenerationPlan
+from logos_cli.workflows.generate.prompts import PreparedPrompt
+from logos_cli.workflows.generate.reference import Reference, TrainingData, known_answers
+from logos_cli.workflows.generate.tally import GenerateTally
+
+
+class Provenance:
+    """What records hold of how they were made: task, model, sampling.
+
+    Attributes
+    ----------
+    model : ModelInfo, optional
+        None until a model is loaded.
+    """
+
+    def __init__(self, plan: GenerationPlan) -> None:
+        self._plan = plan
+        self.model: ModelInfo | None = None
+
+    def of_prompt(self, prompt: PreparedPrompt) -> dict[str, Any]:
+        """Return what is the same for all samples of a prompt."""
+        plan = self._plan
+        model = asdict(self.model) if self.model is not None else {}
+        return {
+            "task": plan.task.name,
+            **{key: value for key, value in model.items() if value is not None},
+            "seed": plan.options.seed,
+            **asdict(plan.sampling),
+            "constrain": plan.options.constrain,
+            **plan.restriction.chosen,
+            **({"options": plan.task.changed} if plan.task.changed else {}),
+            "prompt": prompt.id,
+        }
+
+    def of_sample(self, prompt: PreparedPrompt, beginning: str, completion: Completion) -> dict[str, Any]:
+        """Return what the record of one sample holds."""
+        return {
+            **self.of_prompt(prompt),
+            "n_prompt_characters": len(beginning),
+            "logp": completion.logp,
+            "n_tokens": len(completion.logps),
+            "finish": completion.finish.value,
+        }
+
+
+class RecordJudge:
+    """Makes records of completions, judges and counts them; a :class:`~.schedule.Judge`.
+
+    Parameters
+    ----------
+    tally : GenerateTally
+        Is kept up to date.
+    """
+
+    def __init__(self, plan: GenerationPlan, tally: GenerateTally) -> None:
+        self.plan = plan
+        self.tally = tally
+        self.provenance = Provenance(plan)
+        self._reference: Reference | TrainingData | None = None
+
+    def read_reference(self) -> None:
+        """Read the reference set, if there is one to compare with."""
+        if self.plan.options.reference is not None:
+            self._reference = known_answers(self.plan.options.reference, self.plan.task)
+            self.tally.novel = 0
+            self.tally.skipped_references = self._reference.n_skipped
+
+    def begin(self, prompt: PreparedPrompt) -> PromptOutcome:
+        """Return what will come of a prompt; nothing has yet."""
+        collector = None
+        if prompt.sentence is not None:
+            collector = self.plan.task.collector(PromptInfo(prompt.id, prompt.sentence, prompt.source))
+        return PromptOutcome(prompt, self.plan.n_samples, self.plan.until, collector)
+
+    # -- samples -----------------------------------------------------------------------------------------------
+
+    def take_sample(self, outcome: PromptOutcome, number: int, completion: Completion) -> Record | None:
+        """Return the record of a sample, judged and counted; None if it is not to be written."""
+        prompt = outcome.prompt
+        beginning = "" if prompt.sentence is None else prompt.sentence.text
+        record = Record(
+            f"{prompt.id}#{number:04d}",
+            self.plan.task.form,
+            beginning + self.decode(completion),
+            source=prompt.source,
+            sample=self.provenance.of_sample(prompt, beginning, completion),
+            extra=prompt.extra,
+        )
+        self._judge(record, outcome, completion)
+        if outcome.collector is not None:
+            return None
+        return record if record.status is Status.OK or self.plan.options.keep_invalid else None
+
+    def take_answer(
+        self, outcome: PromptOutcome, number: int, sentence: PromptSentence, completion: Completion
+    ) -> None:
+        """Hand the answer to a question to the collector that asked it."""
+        if outcome.collector is not None:
+            outcome.collector.answer(number, sentence.text + self.decode(completion), completion.logp)
+
+    def decode(self, completion: Completion) -> str:
+        """Return the text of a completion."""
+        return self.plan.checkpoint.tokenizer.decode(completion.tokens)
+
+    def _judge(self, record: Record, outcome: PromptOutcome, completion: Completion) -> None:
+        """Set the record's status, count it, and give it to the collector."""
+        record.status = Status.INVALID
+        outcome.found.made += 1
+        answer, sentence = None, None
+        if completion.finish is Finish.LENGTH:
+            self.tally.cut += 1
+            record.reason = f"cut after {len(completion.tokens):,} new tokens"
+        else:
+            try:
+                sentence = parse(record.text, self.plan.task.form)
+                answer = self.plan.task.judge(sentence)
+            except LogosError as error:
+                malformed = sentence is None and isinstance(error, GrammarError)
+                self.tally.malformed += malformed
+                self.tally.invalid += not malformed
+                record.reason = error.message
+            else:
+                record.status = Status.OK
+                record.scores |= self.plan.task.scores(sentence)
+                self._count(record, outcome, answer, sentence)
+        if outcome.collector is not None:
+            outcome.collector.add(record, answer, sentence)
+
+    def _count(self, record: Record, outcome: PromptOutcome, answer: str, sentence: Sentence) -> None:
+        """Count a valid answer; say whether it is novel."""
+        tally, found = self.tally, outcome.found
+        found.valid += 1
+        novel = self._reference is not None and not self._reference.knows(answer, sentence)
+        if self._reference is not None:
+            record.scores["novel"] = {"value": novel, "reference": self._reference.name}
+        if answer in outcome.answers:
+            tally.repeated += 1
+            return
+        outcome.answers.add(answer)
+        found.unique += 1
+        tally.unique += 1
+        if self._reference is not None:
+            found.novel += novel
+            tally.novel = (tally.novel or 0) + novel
+
+    # -- prompts -----------------------------------------------------------------------------------------------
+
+    def close(self, outcome: PromptOutcome, n_drawn: int) -> Iterator[Record]:
+        """Yield what a prompt comes to when its samples are there: results, or why it could not be used."""
+        tally, prompt = self.tally, outcome.prompt
+        if prompt.error is not None:
+            tally.failed += outcome.limit
+            tally.failed_prompts += 1
+            record = Record.from_error(prompt.id, self.plan.task.form, prompt.error, prompt.source)
+            record.extra = prompt.extra
+            yield record
+            return
+        if outcome.until is None:
+            tally.late += outcome.limit - n_drawn
+        elif not outcome.has_enough and not tally.stopped:
+            tally.short_prompts += 1
+        yield from self.results(outcome)
+
+    def results(self, outcome: PromptOutcome) -> Iterator[Record]:
+        """Yield what the samples of a prompt come to; results of fewer than were asked for say so."""
+        if outcome.collector is None:
+            return
+        prompt, found = outcome.prompt, outcome.found
+        common = {**self.provenance.of_prompt(prompt), "n_samples": found.made, "n_valid": found.valid}
+        if found.made < outcome.limit and not outcome.has_enough:
+            common["n_asked"] = outcome.limit
+        for record in outcome.collector.results():
+            record.source = record.source or prompt.source
+            record.sample = {**common, **record.sample}
+            record.extra = {**prompt.extra, **record.extra}
+            self.tally.results += 1
+            yield record

@@ -1,0 +1,162 @@
+"""The plan of a generation: options resolved and checked, prompts prepared, the model found but not loaded."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import IO
+
+from logos_cli import registry
+from logos_cli.backends.base import Checkpoint, MemoryPlan, open_model
+from logos_cli.engine.sampling import Sampling
+from logos_cli.errors import InputError, LogosError, UsageError
+from logos_cli.tasks.base import Task
+from logos_cli.workflows.generate.options import GenerateOptions
+from logos_cli.workflows.generate.prompts import PreparedPrompt, PromptReader, Prompts
+from logos_cli.workflows.generate.templates import Restriction
+from logos_cli.workflows.generate.until import Until
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationPlan:
+    """What a generation does, resolved and checked.
+
+    Attributes
+    ----------
+    task : Task
+        With its options.
+    sampling : Sampling
+        The resolved values.
+    n_samples : int
+        Samples of each prompt; with ``until`` the most of them.
+    checkpoint : Checkpoint
+        The model's configuration and tokenizer.
+    deadline : float, optional
+        Of ``time.monotonic``: no sample is begun after it.
+    """
+
+    task: Task
+    options: GenerateOptions
+    restriction: Restriction
+    until: Until | None
+    n_samples: int
+    checkpoint: Checkpoint
+    sampling: Sampling
+    deadline: float | None = None
+
+    def describe(self) -> dict[str, object]:
+        """Return the resolved values by name, those that are set."""
+        options = self.options
+        found: dict[str, object] = {
+            "task": self.task.name,
+            "model": self.checkpoint.name,
+            "backend": options.load.backend,
+            "device": options.load.device,
+            "dtype": options.load.dtype,
+            "context_tokens": self.checkpoint.context_tokens,
+            "n_samples": self.n_samples,
+            "until": options.until,
+            "time_s": options.time_s,
+            "reference": options.reference,
+            "seed": options.seed,
+            **asdict(self.sampling),
+            "constrain": options.constrain,
+            **self.restriction.chosen,
+            **self.task.changed,
+            "batch_size": options.load.batch_size or "planned",
+        }
+        return {key: value for key, value in found.items() if value is not None}
+
+    def memory(self, longest_prompt: int) -> MemoryPlan | None:
+        """Return what memory the run takes and how many samples at a time fit, if the backend plans it.
+
+        Parameters
+        ----------
+        longest_prompt : int
+            Tokens.
+        """
+        n_tokens = min(longest_prompt + self.sampling.max_new_tokens, self.checkpoint.context_tokens)
+        return self.checkpoint.plan(n_tokens, self.options.load.batch_size)
+
+    def prepared_prompts(self, prompts: Prompts, stdin: IO[bytes] | None = None) -> Iterator[PreparedPrompt]:
+        """Yield the beginning of a sentence for each prompt, or why there is none.
+
+        Raises
+        ------
+        LogosError
+            If a file cannot be read, or the only prompt cannot be used.
+        """
+        for prompt in PromptReader(self.task, self.options.read, stdin).prepared_prompts(prompts):
+            self._restrict(prompt)
+            self._check_length(prompt)
+            if prompt.error is not None and prompt.alone:
+                raise prompt.error
+            yield prompt
+
+    def _restrict(self, prompt: PreparedPrompt) -> None:
+        """Replace the sentence by one that follows the template or the edit."""
+        if prompt.sentence is None:
+            return
+        try:
+            prompt.sentence = self.restriction.apply(prompt.sentence)
+        except LogosError as error:
+            if self.options.template is not None and error.text == self.options.template:
+                raise  # not a fault of the prompt
+            prompt.sentence, prompt.error = None, error
+
+    def _check_length(self, prompt: PreparedPrompt) -> None:
+        """Refuse a prompt that leaves the model no room for an answer."""
+        if prompt.sentence is None:
+            return
+        n_tokens = self.checkpoint.count_tokens(prompt.sentence.text)
+        if n_tokens >= self.checkpoint.context_tokens:
+            prompt.sentence = None
+            prompt.error = InputError(
+                f"the prompt is {n_tokens:,} tokens long; the model reads at most "
+                f"{self.checkpoint.context_tokens:,}, the answer included",
+                hint="shorten the prompt, or choose another --model",
+            )
+
+
+def plan_generation(
+    task_name: str, options: GenerateOptions, task_options: Mapping[str, object] | None = None
+) -> GenerationPlan:
+    """Resolve and check what a generation is given.
+
+    Parameters
+    ----------
+    task_options : mapping, optional
+        The task's own options.
+
+    Raises
+    ------
+    LogosError
+        For an option or a model that cannot be used.
+    """
+    task: Task = registry.load("tasks", task_name).configure(**(task_options or {}))
+    restriction = Restriction(options.template, options.max_mutations, options.positions)
+    restriction.check(task, options.constrain)
+    until = None if options.until is None else Until.parse(options.until)
+    n_samples = options.n_samples or (until.limit if until else task.n_samples)
+    _check_counts(task, options, until, n_samples)
+    deadline = None if options.time_s is None else time.monotonic() + options.time_s
+    checkpoint = open_model(options.load)
+    sampling = options.sampling(task.preset, checkpoint.task_sampling.get(task_name, {}))
+    return GenerationPlan(task, options, restriction, until, n_samples, checkpoint, sampling, deadline)
+
+
+def _check_counts(task: Task, options: GenerateOptions, until: Until | None, n_samples: int) -> None:
+    """Refuse counts that can never be reached, and comparisons that mean nothing."""
+    if options.reference is not None and not task.compared:
+        raise UsageError(f"answers of {task.name} have no reference set", hint="leave --reference out")
+    if until is None:
+        return
+    if until.novel and options.reference is None:
+        raise UsageError("what is novel is told by a reference set", hint="give --reference FILE")
+    most = max(until.valid, until.unique, until.novel)
+    if n_samples < most:
+        raise UsageError(
+            f"{n_samples:,} samples cannot hold {until}",
+            hint=f"with --until, -n is the most samples of a prompt: give {most} or more, or leave it out",
+        )

@@ -1,0 +1,216 @@
+"""The schedule of a generation: which sample is drawn next, and which record is written next."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from logos_cli.engine.scheduler import Completion
+from logos_cli.records import Record
+from logos_cli.tasks.base import PromptSentence
+from logos_cli.workflows.generate.outcome import PromptOutcome
+from logos_cli.workflows.generate.prompts import PreparedPrompt
+from logos_cli.workflows.generate.tally import GenerateTally
+
+
+class Judge(Protocol):
+    """What the schedule needs to know of samples: records come of them, and some are enough."""
+
+    def begin(self, prompt: PreparedPrompt) -> PromptOutcome:
+        """Return what will come of a prompt; nothing has yet."""
+        ...
+
+    def take_sample(self, outcome: PromptOutcome, number: int, completion: Completion) -> Record | None:
+        """Return the record of a sample, judged and counted; None if it is not to be written."""
+        ...
+
+    def take_answer(
+        self, outcome: PromptOutcome, number: int, sentence: PromptSentence, completion: Completion
+    ) -> None:
+        """Take the answer to a question of the prompt's collector."""
+        ...
+
+    def close(self, outcome: PromptOutcome, n_drawn: int) -> Iterator[Record]:
+        """Yield what a prompt comes to when its samples are there: results, or why it could not be used."""
+        ...
+
+    def results(self, outcome: PromptOutcome) -> Iterator[Record]:
+        """Yield what the samples of a prompt come to, as many as there are."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class PromptState:
+    """One prompt, and how far its samples are.
+
+    Attributes
+    ----------
+    n_drawn, n_taken : int
+        Samples requested, and judged: these are judged in the order of their numbers, unless records are written
+        in the order in which they are completed.
+    finished : deque of Record
+        Records that wait for their turn to be written.
+    """
+
+    outcome: PromptOutcome
+    finished: deque[Record] = field(default_factory=deque)
+    arrived: dict[int, Completion] = field(default_factory=dict)
+    n_drawn: int = 0
+    n_taken: int = 0
+    questions: deque[tuple[int, PromptSentence]] | None = None
+    n_unanswered: int = 0
+
+    @property
+    def wants_more(self) -> bool:
+        """Whether a further sample is to be drawn."""
+        outcome = self.outcome
+        if self.n_drawn >= outcome.limit or outcome.has_enough:
+            return False
+        return outcome.until is None or not outcome.until.expected(outcome.found, self.n_drawn - self.n_taken)
+
+    def next_sample(self) -> PendingSample | None:
+        """Return the question or the sample that is to be drawn next, if there is one."""
+        if self.questions:
+            number, sentence = self.questions.popleft()
+            return PendingSample(self, number, sentence, is_question=True)
+        beginning = self.outcome.prompt.sentence
+        if beginning is None or not self.wants_more:
+            return None
+        self.n_drawn += 1
+        return PendingSample(self, self.n_drawn, beginning)
+
+
+@dataclass(frozen=True, slots=True)
+class PendingSample:
+    """A sample, or the answer to a question, that is to be drawn."""
+
+    state: PromptState
+    number: int
+    sentence: PromptSentence
+    is_question: bool = False
+
+    @property
+    def id(self) -> str:
+        """The prompt's id and the number."""
+        return f"{self.state.outcome.prompt.id}{'?' if self.is_question else '#'}{self.number:04d}"
+
+
+@dataclass(slots=True)
+class Schedule:
+    """Says what is to be sampled, and takes what has been.
+
+    Attributes
+    ----------
+    prompts : iterator of PreparedPrompt
+        Read as they are needed.
+    in_order : bool
+        Write records in the order of prompts and numbers, not as soon as each is there.
+    deadline : float, optional
+        Of ``time.monotonic``: nothing is drawn after it, and ``tally.stopped`` is set.
+    """
+
+    prompts: Iterator[PreparedPrompt]
+    judge: Judge
+    tally: GenerateTally
+    in_order: bool = True
+    deadline: float | None = None
+    _open: deque[PromptState] = field(default_factory=deque)
+    _under_way: dict[int, PendingSample] = field(default_factory=dict)
+
+    # -- what is drawn ---------------------------------------------------------------------------------------
+
+    def pending(self) -> Iterator[PendingSample]:
+        """Yield what is to be sampled, as far as can be said; when that is done, call again for what is short."""
+        index = 0
+        while True:
+            if self.deadline is not None and time.monotonic() >= self.deadline:
+                self.tally.stopped = True
+                return
+            found = self._next()
+            if found is None:
+                return
+            self._under_way[index] = found
+            index += 1
+            yield found
+
+    def _next(self) -> PendingSample | None:
+        for state in self._open:
+            if (found := state.next_sample()) is not None:
+                return found
+        while (prompt := next(self.prompts, None)) is not None:
+            state = PromptState(self.judge.begin(prompt))
+            self._open.append(state)
+            if (found := state.next_sample()) is not None:
+                return found
+        return None
+
+    # -- what comes ------------------------------------------------------------------------------------------
+
+    def take(self, completion: Completion) -> Iterator[Record]:
+        """Take a completion and yield the records whose turn has come."""
+        drawn = self._under_way.pop(completion.index)
+        state = drawn.state
+        if drawn.is_question:
+            state.n_unanswered -= 1
+            self.judge.take_answer(state.outcome, drawn.number, drawn.sentence, completion)
+        elif not state.outcome.has_enough:  # what is under way when there is enough is left out
+            state.arrived[drawn.number] = completion
+            self._judge_arrived(state)
+        yield from self.pop_finished()
+
+    def _judge_arrived(self, state: PromptState) -> None:
+        while state.arrived and not state.outcome.has_enough:
+            number = state.n_taken + 1 if self.in_order else next(iter(state.arrived))
+            if number not in state.arrived:
+                return
+            state.n_taken += 1
+            self._judge_one(state, number)
+
+    def _judge_one(self, state: PromptState, number: int) -> None:
+        record = self.judge.take_sample(state.outcome, number, state.arrived.pop(number))
+        if record is not None:
+            state.finished.append(record)
+
+    def pop_finished(self) -> Iterator[Record]:
+        """Yield the records whose turn has come, and let go of prompts that are done with."""
+        if not self.in_order:
+            for state in list(self._open):
+                yield from self._pop_finished_of(state)
+            return
+        while self._open:
+            front = self._open[0]
+            yield from self._pop_finished_of(front)
+            if self._open and self._open[0] is front:
+                return
+
+    def _pop_finished_of(self, state: PromptState) -> Iterator[Record]:
+        while state.finished:
+            yield state.finished.popleft()
+        if self._has_ended(state):
+            self._open.remove(state)
+            yield from self.judge.close(state.outcome, state.n_drawn)
+
+    def _has_ended(self, state: PromptState) -> bool:
+        """Whether nothing more comes of a prompt; when its samples are there, its collector may ask."""
+        outcome = state.outcome
+        if outcome.prompt.sentence is None:
+            return True
+        under_way = state.n_taken < state.n_drawn
+        if not outcome.has_enough and (under_way or (state.n_drawn < outcome.limit and not self.tally.stopped)):
+            return False
+        if state.questions is None and outcome.collector is not None and not self.tally.stopped:
+            state.questions = deque(enumerate(outcome.collector.questions()))
+            state.n_unanswered = len(state.questions)
+        return self.tally.stopped or not state.n_unanswered
+
+    def drain(self) -> Iterator[Record]:
+        """Yield, when a run is cut short, what finished samples come to: records that waited, and results of them."""
+        for state in self._open:
+            for number in sorted(state.arrived):
+                self._judge_one(state, number)
+            yield from state.finished
+            if state.outcome.found.made:
+                yield from self.judge.results(state.outcome)
