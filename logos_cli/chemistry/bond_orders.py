@@ -28,22 +28,8 @@ class State(NamedTuple):
     cost: float
 
 
-_HALOGEN: Final = (
-    State(1, 0, 0),
-    State(0, -1, 1),
-    State(3, 0, 6),
-    State(5, 0, 6),
-    State(7, 0, 6),
-    State(2, 1, 9),
-)
-_CHALCOGEN: Final = (
-    State(2, 0, 0),
-    State(1, -1, 3),
-    State(0, -2, 4),
-    State(4, 0, 1),
-    State(6, 0, 1),
-    State(3, 1, 6),
-)
+_HALOGEN: Final = (State(1, 0, 0), State(0, -1, 1), State(3, 0, 6), State(5, 0, 6), State(7, 0, 6), State(2, 1, 9))
+_CHALCOGEN: Final = (State(2, 0, 0), State(1, -1, 3), State(0, -2, 4), State(4, 0, 1), State(6, 0, 1), State(3, 1, 6))
 _PNICTOGEN: Final = (State(3, 0, 0), State(5, 0, 0.5), State(4, 1, 4), State(2, -1, 5), State(6, -1, 12))
 
 STATES: Final[dict[str, tuple[State, ...]]] = {
@@ -324,7 +310,9 @@ _PORPHYRIN: Final = (
 )
 
 
-def _keep_porphyrins_dianions(program: IntegerProgram, skeleton: Skeleton, chosen: list[list[tuple[int, State]]]) -> None:
+def _keep_porphyrins_dianions(
+    program: IntegerProgram, skeleton: Skeleton, chosen: list[list[tuple[int, State]]]
+) -> None:
     """Two of the four pyrrole nitrogens of a porphyrin are NH or, with a metal inside, anions."""
     if skeleton.elements.count("N") < 4:
         return

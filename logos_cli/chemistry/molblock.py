@@ -7,12 +7,12 @@ from typing import Final
 
 from rdkit import Chem
 
-from logos_cli.chemistry.not_carried import NOT_CARRIED, features
+from logos_cli.chemistry.not_carried import features
 from logos_cli.chemistry.smiles import attempt, rejection
 from logos_cli.chemistry.v2000 import V2000Block
 from logos_cli.errors import MoleculeError
 
-COUNTS_LINE: Final = re.compile(r".*V[23]000\s*|[ \d]{2}\d[ \d]{2}\d(?:[ \d]{2}\d){1,9}\s*")
+COUNTS_LINE: Final = re.compile(r".*V[23]000\s*|[ \d]{2}\d[ \d]{2}\d[ \d]{2}\d[ \d]{0,30}\s*")
 """The fourth line of a block; where it names no version, it has three columns at least."""
 END_LINE: Final = re.compile(r"M\s+END\s*")
 _HEADER: Final = 3
@@ -27,12 +27,12 @@ def read_molblock(text: str, first_line: int = 1) -> tuple[Chem.Mol, list[str]]:
     """Return the molecule of a mol block, sanitized and without explicit hydrogens, and notes.
 
     A bond from a metal to several atoms (V3000, ``ATTACH=ALL``) becomes a dative bond from each. What no SMILES says
-    (stereo groups, atom lists, polymers …) is listed in notes that begin with :data:`~.not_carried.NOT_CARRIED`.
+    (stereo groups, atom lists, polymers …) is listed in notes that begin with :data:`~logos_cli.chemistry.notes.NOT_CARRIED`.
 
     Parameters
     ----------
     text : str
-        The block with its line ``M  END``.
+        The block with its line ``M  END``; what follows is not read.
     first_line : int
         Number of its first line in the file, for messages.
 
@@ -41,10 +41,11 @@ def read_molblock(text: str, first_line: int = 1) -> tuple[Chem.Mol, list[str]]:
     MoleculeError
         If a line breaks the format, or with RDKit's reason.
     """
-    lines = _ascii(text).rstrip().split("\n")
-    if not END_LINE.fullmatch(lines[-1]):
+    lines = _ascii(text).split("\n")
+    end = next((n for n, line in enumerate(lines) if line.startswith("M") and END_LINE.fullmatch(line)), None)
+    if end is None:
         raise MoleculeError("the molecule is cut off: it has no line 'M  END'", hint="write or download the file again")
-    lines, notes = _with_header(lines[:-1])
+    lines, notes = _with_header(lines[:end])
     is_plain = False
     if "V3000" in lines[_HEADER]:
         text = "\n".join([*lines, "M  END", ""])

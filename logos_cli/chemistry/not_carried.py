@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import Final
 
 from rdkit import Chem
 
 from logos_cli.chemistry.bond_orders import STATES
-
-NOT_CARRIED: Final = "not carried: "
-"""Beginning of the notes on what the sentence leaves out; ``encode --verify`` lists them."""
+from logos_cli.chemistry.notes import GROUP_MEANING, NOT_CARRIED
 
 _GROUPS: Final = {Chem.StereoGroupType.STEREO_AND: "&", Chem.StereoGroupType.STEREO_OR: "o"}
-_GROUP_MEANING: Final = {"&": "a mixture of both hands", "o": "one of both hands, unknown which"}
 _LABELS: Final = ("_MolFileRLabel", "dummyLabel")
 _SGROUPS: Final = frozenset(("SRU", "MON", "COP", "CRO", "MOD", "GRA", "COM", "MIX", "FOR", "ANY", "GEN", "DAT", "MER"))
 _SGROUP_LINE: Final = re.compile(r"^M +(?:STY|V30 BEGIN SGROUP)", re.MULTILINE)
 _ATTACHMENT: Final = re.compile(r"^M +APO|ATTCHPT=", re.MULTILINE)
 _LOGIC: Final = re.compile(r"^M +(?:LOG|LIN)\b|^M  V30 LINKNODE|RGROUPS=", re.MULTILINE)
 _SPIN: Final = re.compile(r"\bRAD=[13]\b|^M  RAD(?: +\d+)(?: +\d+ +\d+)*? +\d+ +[13]\b", re.MULTILINE)
-
-
-def split_notes(notes: Iterable[str]) -> list[str]:
-    """Return what the notes list as not carried."""
-    return [note.removeprefix(NOT_CARRIED) for note in notes if note.startswith(NOT_CARRIED)]
 
 
 def features(molecule: Chem.Mol, text: str = "") -> list[str]:
@@ -53,7 +44,7 @@ def stereo_groups(molecule: Chem.Mol) -> list[str]:
         letter = _GROUPS.get(group.GetGroupType())
         if letter is not None:
             atoms = ", ".join(str(atom.GetIdx() + 1) for atom in group.GetAtoms())
-            found.append(f"stereo group {letter}{group.GetReadId() or ''}: {_GROUP_MEANING[letter]} (atoms {atoms})")
+            found.append(f"stereo group {letter}{group.GetReadId() or ''}: {GROUP_MEANING[letter]} (atoms {atoms})")
     return found
 
 

@@ -19,7 +19,7 @@ Charges = dict[int, int]
 _CARBOXYLATE: Final = "O.co2"
 _AMMONIUM: Final = "N.4"
 _HALOGENS: Final = frozenset(("F", "Cl", "Br", "I"))
-_DONORS: Final = frozenset(("N", "O", "S", "P", "Se", "As"))
+_DONORS: Final = frozenset(("C", "N", "O", "S", "P", "Se", "As")) | _HALOGENS
 _IONS: Final = {"Li": 1, "Na": 1, "K": 1, "Rb": 1, "Cs": 1, "Mg": 2, "Ca": 2, "Sr": 2, "Ba": 2, "Zn": 2, "Cd": 2}
 """Charges of metals that have no other where they bind nothing."""
 _VALENCES: Final = {
@@ -155,7 +155,9 @@ def infer_charges(structure: Structure, placed: Charges) -> Charges:
     """
     charges = dict(placed)
     doubtful = [
-        i for i, q in placed.items() if q and structure.kind(i) != _CARBOXYLATE and (q < 0 or structure.elements[i] == "C")
+        i
+        for i, q in placed.items()
+        if q and structure.kind(i) != _CARBOXYLATE and (q < 0 or structure.elements[i] == "C")
     ]
     sums = structure.sums()
     for (a, b), order in zip(structure.pairs, structure.orders, strict=True):

@@ -171,11 +171,11 @@ def _charges(rows: Iterator[tuple[int, list[str]]], places: dict[str, int]) -> d
         if len(words) != 2 or words[0] not in places or not words[1].isdecimal():
             raise _broken(number, f"no attributes of an atom: {' '.join(words)}")
         for _ in range(int(words[1])):
-            number, attribute = next(rows, (number, []))
+            at, attribute = next(rows, (number, []))
             if not attribute:
                 raise MoleculeError(f"attributes of atom {words[0]} are missing", hint="the file may be cut off")
             if attribute[0] == "charge":
                 if len(attribute) < 2 or not re.fullmatch(r"[+-]?\d{1,2}", attribute[1]):
-                    raise _broken(number, f"no charge: {' '.join(attribute)}")
+                    raise _broken(at, f"no charge: {' '.join(attribute)}")
                 charges[places[words[0]]] = int(attribute[1])
     return charges

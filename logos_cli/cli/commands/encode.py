@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Literal
 
 import typer
@@ -15,6 +17,7 @@ from logos_cli.records import Record
 from logos_cli.resources import EMBEDDED
 
 _SHOWN = 8
+_MOST_NOTES = 1000
 
 
 def encode(
@@ -115,11 +118,27 @@ def encode(
     paths = inputs_or_stdin(inputs)
     with open_sink(output, format, overwrite=overwrite, model=model) as sink:
         records = run(paths, options, jobs=jobs, verify=verify)
+        if not sink.has_sources:
+            records = _with_notes(records)
         if not verify:
             return write_all(records, sink)
         proof = _Proof()
         code = write_all(map(proof.see, records), sink)
         return max(code, proof.finish())
+
+
+def _with_notes(records: Iterable[Record]) -> Iterator[Record]:
+    """Pass on records that are written without their sources; report the most frequent notes after the last."""
+    counts: Counter[str] = Counter()
+    for record in records:
+        for note in record.source.get("notes", ()):
+            if note in counts or len(counts) < _MOST_NOTES:
+                counts[note] += 1
+        yield record
+    for note, count in counts.most_common(_SHOWN):
+        terminal().note(f"note: {note} ({count:,} {'record' if count == 1 else 'records'})")
+    if len(counts) > _SHOWN:
+        terminal().note(f"… and {len(counts) - _SHOWN:,} further notes: -f jsonl has them all")
 
 
 class _Proof:

@@ -99,7 +99,7 @@ def _whole(block: Block) -> Iterator[Block]:
 
 
 def _begins_molecule(lines: list[str], line: str, ended: int, data: int) -> bool:
-    """Whether the last three lines before a counts line are the header of a molecule: no part of a data field that holds a mol block."""
+    """Whether the three lines before a counts line are the header of a molecule, not a mol block in a data field."""
     header = len(lines) - _HEADER
     if data < 0:
         return header > ended
@@ -140,7 +140,7 @@ def _read_sdf(block: Block) -> tuple[str, str, list[str]]:
     """
     lines = block.text.split("\n")
     end = next((n for n, line in enumerate(lines) if line.startswith("M") and END_LINE.fullmatch(line)), None)
-    molecule, notes = read_molblock("\n".join(lines[: None if end is None else end + 1]), block.line)
+    molecule, notes = read_molblock(block.text, block.line)
     rest = [] if end is None else lines[end + 1 :]
     stray = next((index for index, line in enumerate(rest) if line.strip()), None)
     if stray is not None and not rest[stray].startswith(">"):
