@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from logos_cli.chemistry.integer_program import IntegerProgram
 from logos_cli.errors import MoleculeError
 
 if TYPE_CHECKING:
     from rdkit.Chem import Mol
 
 
-class _State(NamedTuple):
+class State(NamedTuple):
     """Total valence, formal charge, and what the state costs."""
 
     valence: int
@@ -27,33 +28,19 @@ class _State(NamedTuple):
     cost: float
 
 
-_HALOGEN: Final = (
-    _State(1, 0, 0),
-    _State(0, -1, 1),
-    _State(3, 0, 6),
-    _State(5, 0, 6),
-    _State(7, 0, 6),
-    _State(2, 1, 9),
-)
-_CHALCOGEN: Final = (
-    _State(2, 0, 0),
-    _State(1, -1, 3),
-    _State(0, -2, 4),
-    _State(4, 0, 1),
-    _State(6, 0, 1),
-    _State(3, 1, 6),
-)
-_PNICTOGEN: Final = (_State(3, 0, 0), _State(5, 0, 0.5), _State(4, 1, 4), _State(2, -1, 5), _State(6, -1, 12))
+_HALOGEN: Final = (State(1, 0, 0), State(0, -1, 1), State(3, 0, 6), State(5, 0, 6), State(7, 0, 6), State(2, 1, 9))
+_CHALCOGEN: Final = (State(2, 0, 0), State(1, -1, 3), State(0, -2, 4), State(4, 0, 1), State(6, 0, 1), State(3, 1, 6))
+_PNICTOGEN: Final = (State(3, 0, 0), State(5, 0, 0.5), State(4, 1, 4), State(2, -1, 5), State(6, -1, 12))
 
-STATES: Final[dict[str, tuple[_State, ...]]] = {
-    "H": (_State(1, 0, 0), _State(0, 1, 20), _State(0, -1, 20)),
-    "B": (_State(3, 0, 0), _State(4, -1, 6)),
-    "C": (_State(4, 0, 0), _State(3, -1, 8), _State(3, 1, 12)),
-    "N": (_State(3, 0, 0), _State(4, 1, 2.5), _State(2, -1, 4), _State(1, -2, 12), _State(0, -3, 14)),
-    "O": (_State(2, 0, 0), _State(1, -1, 3), _State(0, -2, 4), _State(3, 1, 8)),
-    "F": (_State(1, 0, 0), _State(0, -1, 1)),
-    "Si": (_State(4, 0, 0), _State(6, -2, 12), _State(5, -1, 12)),
-    "Ge": (_State(4, 0, 0), _State(6, -2, 12), _State(5, -1, 12)),
+STATES: Final[dict[str, tuple[State, ...]]] = {
+    "H": (State(1, 0, 0), State(0, 1, 20), State(0, -1, 20)),
+    "B": (State(3, 0, 0), State(4, -1, 6)),
+    "C": (State(4, 0, 0), State(3, -1, 8), State(3, 1, 12)),
+    "N": (State(3, 0, 0), State(4, 1, 2.5), State(2, -1, 4), State(1, -2, 12), State(0, -3, 14)),
+    "O": (State(2, 0, 0), State(1, -1, 3), State(0, -2, 4), State(3, 1, 8)),
+    "F": (State(1, 0, 0), State(0, -1, 1)),
+    "Si": (State(4, 0, 0), State(6, -2, 12), State(5, -1, 12)),
+    "Ge": (State(4, 0, 0), State(6, -2, 12), State(5, -1, 12)),
     "P": _PNICTOGEN,
     "As": _PNICTOGEN,
     "Sb": _PNICTOGEN,
@@ -78,7 +65,6 @@ _SMALL_RING: Final = 8
 """Rings below this size hold no triple bond and no cumulated double bonds."""
 _LENGTH_WEIGHT: Final = 0.4
 """Cost of one bond order of difference from what the bond's length suggests: it only breaks ties."""
-_TIME_LIMIT_S: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,49 +174,9 @@ def _molecule(skeleton: Skeleton, orders: Sequence[int], charges: Sequence[int])
     return molecule
 
 
-class _Program:
-    """A mixed-integer linear program that is put together column by column and row by row."""
-
-    def __init__(self) -> None:
-        self.costs: list[float] = []
-        self.upper: list[int] = []
-        self.entries: list[tuple[int, int, float]] = []
-        self.low: list[float] = []
-        self.high: list[float] = []
-
-    def column(self, cost: float, upper: int = 1) -> int:
-        """Add an integer variable from 0 to ``upper`` and return its index."""
-        self.costs.append(cost)
-        self.upper.append(upper)
-        return len(self.costs) - 1
-
-    def row(self, entries: Sequence[tuple[int, float]], low: float, high: float) -> None:
-        """Add the condition low <= sum of coefficient * variable <= high."""
-        self.entries += [(len(self.low), column, value) for column, value in entries]
-        self.low.append(low)
-        self.high.append(high)
-
-    def solve(self) -> list[int] | None:
-        """Return the cheapest solution, or None if there is none."""
-        import numpy as np
-        from scipy.optimize import Bounds, LinearConstraint, milp
-        from scipy.sparse import coo_array
-
-        rows, columns, values = zip(*self.entries, strict=True)
-        matrix = coo_array((values, (rows, columns)), shape=(len(self.low), len(self.costs))).tocsr()
-        result = milp(
-            np.array(self.costs),
-            integrality=np.ones(len(self.costs)),
-            bounds=Bounds(0, np.array(self.upper)),
-            constraints=LinearConstraint(matrix, np.array(self.low), np.array(self.high)),
-            options={"time_limit": _TIME_LIMIT_S},
-        )
-        return None if result.x is None else [round(value) for value in result.x]
-
-
 def _solve(skeleton: Skeleton, add_hydrogens: bool) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
     """Return bond orders, charges and added hydrogens."""
-    program = _Program()
+    program = IntegerProgram()
     rings = _small_rings(skeleton)
     doubles, triples = [], []
     for n, bond in enumerate(skeleton.bonds):
@@ -246,7 +192,7 @@ def _solve(skeleton: Skeleton, add_hydrogens: bool) -> tuple[tuple[int, ...], tu
     for n, (a, b) in enumerate(skeleton.bonds):
         incident[a].append(n)
         incident[b].append(n)
-    chosen: list[list[tuple[int, _State]]] = []
+    chosen: list[list[tuple[int, State]]] = []
     extra: list[int | None] = []
     for i, symbol in enumerate(skeleton.elements):
         states = _states_of(symbol, len(incident[i]) + skeleton.n_hydrogens[i])
@@ -273,7 +219,7 @@ def _solve(skeleton: Skeleton, add_hydrogens: bool) -> tuple[tuple[int, ...], tu
     return orders, charges, tuple(0 if column is None else values[column] for column in extra)
 
 
-def _states_of(symbol: str, sigma: int) -> list[_State]:
+def _states_of(symbol: str, sigma: int) -> list[State]:
     """Return the states of an element that can hold ``sigma`` single bonds."""
     states = STATES.get(symbol)
     if states is None:
@@ -284,7 +230,7 @@ def _states_of(symbol: str, sigma: int) -> list[_State]:
     return fitting
 
 
-def _context_cost(skeleton: Skeleton, atom: int, incident: list[list[int]], state: _State) -> float:
+def _context_cost(skeleton: Skeleton, atom: int, incident: list[list[int]], state: State) -> float:
     """Return what a state of a nitrogen costs more for its neighbours."""
     if skeleton.elements[atom] != "N":
         return 0.0
@@ -343,7 +289,7 @@ def _may_be_diolate(skeleton: Skeleton, atom: int, rings: list[set[int]]) -> boo
 
 
 def _keep_oxocarbons_dianions(
-    program: _Program, skeleton: Skeleton, incident: list[list[int]], rings: list[set[int]], doubles: list[int]
+    program: IntegerProgram, skeleton: Skeleton, incident: list[list[int]], rings: list[set[int]], doubles: list[int]
 ) -> None:
     """Squarate, croconate, rhodizonate: a ring of n C-O without hydrogen has n - 2 carbonyls."""
     for ring in rings:
@@ -364,7 +310,9 @@ _PORPHYRIN: Final = (
 )
 
 
-def _keep_porphyrins_dianions(program: _Program, skeleton: Skeleton, chosen: list[list[tuple[int, _State]]]) -> None:
+def _keep_porphyrins_dianions(
+    program: IntegerProgram, skeleton: Skeleton, chosen: list[list[tuple[int, State]]]
+) -> None:
     """Two of the four pyrrole nitrogens of a porphyrin are NH or, with a metal inside, anions."""
     if skeleton.elements.count("N") < 4:
         return
@@ -383,7 +331,7 @@ def _keep_porphyrins_dianions(program: _Program, skeleton: Skeleton, chosen: lis
 
 
 def _keep_small_rings_plain(
-    program: _Program,
+    program: IntegerProgram,
     skeleton: Skeleton,
     incident: list[list[int]],
     rings: list[set[int]],

@@ -1,31 +1,60 @@
-"""Mol blocks and MOL2 records: RDKit reads them, and its reason becomes the error message."""
+"""Mol blocks: checked, then read by RDKit; what a sentence cannot carry becomes a note."""
 
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from rdkit import Chem
 
+from logos_cli.chemistry.not_carried import features
 from logos_cli.chemistry.smiles import attempt, rejection
+from logos_cli.chemistry.v2000 import V2000Block
 from logos_cli.errors import MoleculeError
 
-_V3000_COUNTS = re.compile(r"^M  V30 COUNTS(.*)$", re.MULTILINE)
+COUNTS_LINE: Final = re.compile(r".*V[23]000\s*|[ \d]{2}\d[ \d]{2}\d[ \d]{2}\d[ \d]{0,30}\s*")
+"""The fourth line of a block; where it names no version, it has three columns at least."""
+END_LINE: Final = re.compile(r"M\s+END\s*")
+_HEADER: Final = 3
+_MOST_HEADER: Final = 8
+_V30_COUNTS: Final = re.compile(r"^M  V30 COUNTS(.*)$", re.MULTILINE)
+_V30_SECTION: Final = re.compile(r"^M  V30 BEGIN (ATOM|BOND)$(.*?)^M  V30 END \1$", re.MULTILINE | re.DOTALL)
+_V30_POSITION: Final = re.compile(r"ATTACH=(?!ALL\b)\w+")
+_V30_HAPTIC: Final = "ENDPTS="
 
 
-def read_molblock(text: str) -> tuple[Chem.Mol, list[str]]:
+def read_molblock(text: str, first_line: int = 1) -> tuple[Chem.Mol, list[str]]:
     """Return the molecule of a mol block, sanitized and without explicit hydrogens, and notes.
+
+    A bond from a metal to several atoms (V3000, ``ATTACH=ALL``) becomes a dative bond from each. What no SMILES says
+    (stereo groups, atom lists, polymers …) is listed in notes that begin with :data:`~logos_cli.chemistry.notes.NOT_CARRIED`.
+
+    Parameters
+    ----------
+    text : str
+        The block with its line ``M  END``; what follows is not read.
+    first_line : int
+        Number of its first line in the file, for messages.
 
     Raises
     ------
     MoleculeError
-        With RDKit's reason.
+        If a line breaks the format, or with RDKit's reason.
     """
-    if "M  END" not in text:
+    lines = _ascii(text).split("\n")
+    end = next((n for n, line in enumerate(lines) if line.startswith("M") and END_LINE.fullmatch(line)), None)
+    if end is None:
         raise MoleculeError("the molecule is cut off: it has no line 'M  END'", hint="write or download the file again")
-    text = _ascii(text)
-    for counts in _V3000_COUNTS.findall(text):
-        _check_counts(counts, text)
-    notes: list[str] = []
+    lines, notes = _with_header(lines[:end])
+    is_plain = False
+    if "V3000" in lines[_HEADER]:
+        text = "\n".join([*lines, "M  END", ""])
+        _check_v3000(text)
+    else:
+        block = V2000Block(lines, first_line)
+        text = block.text
+        notes += block.notes
+        is_plain = block.is_plain
     molecule = attempt(lambda: Chem.MolFromMolBlock(text))
     if molecule is None:
         molecule = attempt(lambda: Chem.MolFromMolBlock(text, strictParsing=False))
@@ -35,59 +64,68 @@ def read_molblock(text: str) -> tuple[Chem.Mol, list[str]]:
         raise MoleculeError(f"RDKit rejects the molecule: {reason}", hint="check its bonds, charges and counts line")
     if molecule.GetNumAtoms() == 0:
         raise MoleculeError("the molecule has no atoms")
-    return molecule, notes
+    if _V30_HAPTIC in text:
+        molecule = _with_dative_bonds(molecule, text)
+    return molecule, notes if is_plain else [*notes, *features(molecule, text)]
 
 
-def read_mol2block(text: str) -> tuple[Chem.Mol, list[str]]:
-    """Return the molecule of a MOL2 record, sanitized and without explicit hydrogens, and notes.
+def _with_header(lines: list[str]) -> tuple[list[str], list[str]]:
+    """Return the lines with a header of three before the counts line, whatever number was there, and notes."""
+    counts = [n for n, line in enumerate(lines[:_MOST_HEADER]) if COUNTS_LINE.fullmatch(line)]
+    versions = [n for n in counts if lines[n].rstrip().endswith(("V2000", "V3000"))]
+    found = _HEADER if _HEADER in counts else next(iter(versions or counts), None)
+    if found is None:
+        raise MoleculeError(
+            "the molecule has no counts line: three header lines, then numbers of atoms and bonds",
+            hint="e.g. '  3  2  0  0  0  0            999 V2000'",
+        )
+    if found == _HEADER:
+        return lines, []
+    header = [line for line in lines[:found] if line.strip()][:_HEADER] if found > _HEADER else lines[:found]
+    note = f"the counts line is line {found + 1} of the molecule, not line 4"
+    return [*header, *[""] * (_HEADER - len(header)), *lines[found:]], [note]
 
-    The format counts on every hydrogen being written; where a file has none at all, they are added by valence.
+
+def _check_v3000(text: str) -> None:
+    """Refuse counts that the block does not hold: RDKit would look for the atoms for minutes."""
+    counts = _V30_COUNTS.search(text)
+    words = counts[1].split()[:2] if counts else []
+    if len(words) < 2 or not all(map(str.isdecimal, words)):
+        raise MoleculeError("the molecule does not count its atoms and bonds (M  V30 COUNTS)")
+    sections = dict(_V30_SECTION.findall(text.replace("-\nM  V30 ", "")))
+    for name, counted in zip(("ATOM", "BOND"), map(int, words), strict=True):
+        rows = [line.split()[2:] for line in sections.get(name, "").split("\n") if line.startswith("M  V30 ")]
+        if len(rows) != counted:
+            raise MoleculeError(
+                f"the molecule counts {counted} {name.lower()}s and has {len(rows)}", hint="the file may be cut off"
+            )
+        if name == "ATOM":
+            atoms = {row[0] for row in rows if row}
+            if len(atoms) != counted:
+                raise MoleculeError("two atoms of the molecule have the same number")
+            continue
+        for row in rows:
+            if absent := next((atom for atom in row[2:4] if atom not in atoms), None):
+                raise MoleculeError(f"bond {row[0]} leads to atom {absent}, which the molecule does not have")
+
+
+def _with_dative_bonds(molecule: Chem.Mol, text: str) -> Chem.Mol:
+    """Return a molecule with a dative bond from each atom that a metal binds as a group.
 
     Raises
     ------
     MoleculeError
-        With RDKit's reason.
+        If a bond may lead to any one of several atoms: then the block is no molecule but a pattern of many.
     """
-    notes: list[str] = []
-    text = _ascii(text)
-    _check_counts("".join(text.split("\n", 3)[2:3]), text)
-    molecule = attempt(lambda: Chem.MolFromMol2Block(text, sanitize=False, removeHs=False))
-    if molecule is not None and molecule.GetNumAtoms() > 1 and all(a.GetAtomicNum() != 1 for a in molecule.GetAtoms()):
-        bare = molecule
-        molecule = attempt(lambda: _hydrogenated(bare))
-        notes.append("the file has no hydrogens; added by valence")
-    else:
-        molecule = attempt(lambda: Chem.MolFromMol2Block(text))
-    if molecule is None:
-        reason = rejection(lambda sanitize: Chem.MolFromMol2Block(text, sanitize=sanitize))[0]
+    if position := _V30_POSITION.search(text):
         raise MoleculeError(
-            f"RDKit rejects the molecule: {reason}",
-            hint="RDKit reads Corina's atom types; else convert the file to SDF",
+            f"a bond leads to any one of several atoms ({position[0]}): the block stands for several molecules",
+            hint="write each of them",
         )
-    if molecule.GetNumAtoms() == 0:
-        raise MoleculeError("the molecule has no atoms")
-    return molecule, notes
-
-
-def _hydrogenated(molecule: Chem.Mol) -> Chem.Mol:
-    """Let valences be filled, taking back the charges that RDKit gave for want of hydrogens."""
-    for atom in molecule.GetAtoms():
-        atom.SetNoImplicit(False)
-        atom.SetNumRadicalElectrons(0)
-        kind = atom.GetProp("_TriposAtomType") if atom.HasProp("_TriposAtomType") else ""
-        if atom.GetFormalCharge() < 0 and kind not in ("O.co2", "S.o2"):
-            atom.SetFormalCharge(0)
-    Chem.SanitizeMol(molecule)
-    Chem.AssignStereochemistryFrom3D(molecule)
-    return molecule
-
-
-def _check_counts(counts: str, text: str) -> None:
-    """Refuse numbers of atoms and bonds that the text has no room for: RDKit would look for them for minutes."""
-    n_lines = text.count("\n")
-    for count in counts.split()[:2]:
-        if len(count) > 9 or (count.isdecimal() and int(count) > n_lines):
-            raise MoleculeError(f"the molecule counts {count} atoms or bonds and has {n_lines} lines")
+    found = attempt(lambda: Chem.HapticBondsToDative(molecule))
+    if found is None or any(atom.GetAtomicNum() == 0 and not atom.GetDegree() for atom in found.GetAtoms()):
+        raise MoleculeError("the bond of a group of atoms (ENDPTS) cannot be read", hint="draw it as single bonds")
+    return found
 
 
 def _ascii(text: str) -> str:

@@ -97,6 +97,11 @@ class RecordSink:
 
             self._native = writers()[format](stream, WriteOptions())
 
+    @property
+    def has_sources(self) -> bool:
+        """Whether the output holds the records with their sources and notes."""
+        return self._format not in {"text", "ids"}
+
     def write(self, record: Record, line: str | None = None, *, told: bool = False) -> None:
         """Write and count one record.
 

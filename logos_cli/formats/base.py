@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
+from logos_cli.chemistry.notes import split_notes
 from logos_cli.errors import LogosError
 from logos_cli.grammar import Form
 from logos_cli.objects.base import ScienceObject
@@ -127,9 +128,9 @@ class Format(ABC):
             If the file as a whole cannot be read.
         """
 
-    def not_carried(self, entry: Entry) -> list[str]:  # noqa: ARG002
+    def not_carried(self, entry: Entry) -> list[str]:
         """List what the file says of this entry that no sentence can carry: ``coordinates of 2,310 atoms``."""
-        return []
+        return split_notes(entry.source.get("notes", ()))
 
     def writers(self) -> Mapping[str, type[Writer]]:
         """Return the writers of this family by the name that ``decode --to`` takes."""

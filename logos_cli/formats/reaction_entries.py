@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from logos_cli.chemistry.smiles import canonical_smiles, checked_smiles, parse_smiles
 from logos_cli.errors import FormatError, LogosError, MoleculeError, UsageError
@@ -13,20 +13,61 @@ from logos_cli.formats.smiles_entries import place
 from logos_cli.grammar import Form
 from logos_cli.objects.reaction import Reaction
 
+if TYPE_CHECKING:
+    from rdkit import Chem
+
 _ARROW = re.compile(r"(?<!-)>")
+_ARROW_WORD = re.compile(r"[-=<~]*>+|[→⟶⇌]")
+_SIDE = re.compile(r"[A-Za-z0-9@+\-\[\]()=#$:/\\%.*~<>]+")
 _MAP = re.compile(r":([1-9][0-9]*)\]")
+_N_ARROWS = 2
 REAGENTS = ("drop", "reactants", "error")
 
 
-def reaction_entry(smiles: str, entry_id: str, source: dict[str, Any], options: ReadOptions) -> Entry:
-    """Return the entry of one reaction SMILES, with an error where it is none."""
+def split_reaction(line: str) -> tuple[str, str] | None:
+    """Return the reaction SMILES that a line begins with, and what follows; None if it begins with none.
+
+    White space around arrows, and ``+`` between molecules, is taken out. An arrow of another kind stays in the text,
+    so that :func:`reaction_entry` refuses it by name.
+    """
+    words = line.split()
+    text, n_used, has_arrow_word = words[0], 1, False
+    for word in words[1:]:
+        is_arrow = bool(_ARROW_WORD.fullmatch(word))
+        opens = word[0] == ">" and bool(_SIDE.fullmatch(word)) and _n_arrows(text + word) <= _N_ARROWS
+        awaits = text[-1] in ">." and (text[-1] == ">" or words[n_used - 1] == "+") and bool(_SIDE.fullmatch(word))
+        if not (is_arrow or opens or awaits or word == "+"):
+            break
+        has_arrow_word = has_arrow_word or is_arrow
+        text += "." if word == "+" else word
+        n_used += 1
+    if _n_arrows(text) != _N_ARROWS and not has_arrow_word:
+        if ">>" not in line:
+            return None
+        text, n_used = words[0], 1  # an arrow further on: neither a reaction nor a molecule with a name
+    rest = line.split(None, n_used)
+    return text, rest[n_used] if len(rest) > n_used else ""
+
+
+def _n_arrows(text: str) -> int:
+    return len(_ARROW.findall(text))
+
+
+def reaction_entry(text: str, entry_id: str, source: dict[str, Any], options: ReadOptions) -> Entry:
+    """Return the entry of one reaction SMILES, with or without a CXSMILES extension; an error where it is none."""
     try:
+        smiles, _, rest = text.partition(" ")
         sides = _ARROW.split(smiles)
-        if len(sides) != 3:
+        if len(sides) != _N_ARROWS + 1:
             raise FormatError(
                 f"a reaction SMILES has two arrows '>', this one {len(sides) - 1}",
                 hint="write reactants>reagents>products or reactants>>products",
             )
+        if rest:
+            from logos_cli.chemistry.cxsmiles import read_reaction, split_extension
+
+            sides, notes = read_reaction(sides, split_extension(rest)[0])
+            source["notes"] = [*source.get("notes", ()), *notes]
         reactants, reagents, products = (split_components(side) for side in sides)
         return to_entry(reactants, reagents, products, entry_id, source, options)
     except LogosError as error:
@@ -41,7 +82,7 @@ def to_entry(
     source: dict[str, Any],
     options: ReadOptions,
 ) -> Entry:
-    """Return the entry of a reaction whose molecules are in hand.
+    """Return the entry of a reaction whose molecules are in hand; each of their components is a block of its own.
 
     Reactants that share no atom map with the product, in a mapped reaction, are reagents. Reagents are left
     out and noted in ``source["reagents"]``, counted as reactants, or refused, as ``options.reagents`` says.
@@ -53,6 +94,9 @@ def to_entry(
     """
     if options.reagents not in REAGENTS:
         raise UsageError(f"unknown choice for reagents: {options.reagents!r}", hint=f"choose {', '.join(REAGENTS)}")
+    reactants, reagents, products = (
+        [part for smiles in side for part in split_components(smiles)] for side in (reactants, reagents, products)
+    )
     reactants, spectators = _part_by_maps(reactants, products)
     extra = [*reagents, *spectators]
     if extra and options.reagents == "reactants":
@@ -86,9 +130,14 @@ def split_components(side: str) -> list[str]:
     parts = side.split(".")
     if all(parts) and all(_closes_its_rings(part) for part in parts):
         return parts
+    return components(parse_smiles(side))
+
+
+def components(molecule: Chem.Mol) -> list[str]:
+    """Return the SMILES of what is bonded in a molecule, in the order of its atoms."""
     from rdkit import Chem
 
-    return [str(Chem.MolToSmiles(part)) for part in Chem.GetMolFrags(parse_smiles(side), asMols=True)]
+    return [str(Chem.MolToSmiles(part)) for part in Chem.GetMolFrags(molecule, asMols=True)]
 
 
 _RING = re.compile(r"\[[^\]]*\]|%\(\d+\)|%\d\d|\d")

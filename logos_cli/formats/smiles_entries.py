@@ -1,4 +1,4 @@
-"""Entries of molecules written as SMILES."""
+"""Entries of molecules written as SMILES, CXSMILES or InChI."""
 
 from __future__ import annotations
 
@@ -11,12 +11,37 @@ from logos_cli.grammar import Form
 from logos_cli.objects.molecule import Molecule
 
 
-def molecule_entry(smiles: str, entry_id: str, source: dict[str, Any], options: ReadOptions) -> Entry:
-    """Return the entry of one SMILES, with an error where RDKit rejects it."""
+def molecule_entry(text: str, entry_id: str, source: dict[str, Any], options: ReadOptions) -> Entry:
+    """Return the entry of one SMILES, CXSMILES or InChI, with an error where RDKit rejects it."""
     try:
+        smiles = text
+        if not text.isascii() or " " in text or "\t" in text or text.startswith("InChI") or text.count("-") == 2:
+            smiles, notes = _plain_smiles(text)
+            if notes:
+                source["notes"] = [*source.get("notes", ()), *notes]
         return Entry(entry_id, Molecule(checked_smiles(smiles, canonical=options.canonical)), source)
     except MoleculeError as error:
         return Entry(entry_id, None, source, error.at(place(source)), Form.MOLECULE)
+
+
+def _plain_smiles(text: str) -> tuple[str, list[str]]:
+    """Return the SMILES of a CXSMILES or InChI, and notes; any other text as it is.
+
+    Raises
+    ------
+    MoleculeError
+        If the text is an InChIKey, or its extension or the InChI cannot be read.
+    """
+    from logos_cli.chemistry.cxsmiles import read_cxsmiles, split_extension
+    from logos_cli.chemistry.inchi import KEY, inchikey_error, is_inchi, smiles_of_inchi
+
+    if KEY.fullmatch(text):
+        raise inchikey_error(text)
+    if is_inchi(text):
+        return smiles_of_inchi(text)
+    smiles, _, rest = text.replace("\t", " ").partition(" ")
+    extension, name = split_extension(rest.strip())
+    return (text, []) if name or not rest.strip() else read_cxsmiles(smiles, extension)
 
 
 def place(source: dict[str, Any]) -> str:

@@ -213,3 +213,15 @@ def test_an_invalid_record_stays_what_it_is(logos: Any) -> None:
     record = {"id": "x", "kind": "molecule", "text": Kind.MOLECULE.start, "status": "invalid", "reason": "cut"}
     done = logos("encode", stdin=json.dumps(record))
     assert json.loads(done.stdout) == {"schema": 1, **record}
+
+
+def test_notes_are_summed_up_where_the_output_has_no_place_for_them(logos: Any, tmp_path: Path) -> None:
+    (tmp_path / "a.smi").write_text("C |^1:0|\nC[C@H](O)N |&1:1|\nN[C@H](C)O |&1:1|\n")
+    done = logos("encode", "a.smi", "-f", "text", code=0)
+    assert done.stdout.splitlines()[0] == "<MoleculeS>[CH3]<MoleculeE>"
+    assert done.stderr.splitlines() == [
+        "note: not carried: stereo group &1: a mixture of both hands (atoms 2) (2 records)",
+        "note: the CXSMILES extension |^1:0| is written into the SMILES (1 record)",
+        "3 records: 3 ok",
+    ]
+    assert logos("encode", "a.smi", "-f", "jsonl", code=0).stderr == "3 records: 3 ok\n"

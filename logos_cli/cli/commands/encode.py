@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,6 +27,7 @@ from logos_cli.records import Record
 from logos_cli.resources import EMBEDDED
 
 _SHOWN = 8
+_MOST_NOTES = 1000
 _STRUCTURES, _CHEMISTRY = "Structures", "Chemistry"
 
 
@@ -99,11 +102,27 @@ def encode(args: EncodeArguments) -> ExitCode:
     paths = inputs_or_stdin(args.inputs)
     with open_sink(args.output, args.format, overwrite=args.overwrite, model=args.model) as sink:
         records = run(paths, options, jobs=args.jobs, verify=args.verify)
+        if not sink.has_sources:
+            records = _with_notes(records)
         if not args.verify:
             return write_all(records, sink)
         proof = _Proof()
         code = write_all(map(proof.see, records), sink)
         return max(code, proof.finish())
+
+
+def _with_notes(records: Iterable[Record]) -> Iterator[Record]:
+    """Pass on records that are written without their sources; report the most frequent notes after the last."""
+    counts: Counter[str] = Counter()
+    for record in records:
+        for note in record.source.get("notes", ()):
+            if note in counts or len(counts) < _MOST_NOTES:
+                counts[note] += 1
+        yield record
+    for note, count in counts.most_common(_SHOWN):
+        terminal().note(f"note: {note} ({count:,} {'record' if count == 1 else 'records'})")
+    if len(counts) > _SHOWN:
+        terminal().note(f"… and {len(counts) - _SHOWN:,} further notes: -f jsonl has them all")
 
 
 class _Proof:

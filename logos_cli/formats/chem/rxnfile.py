@@ -11,7 +11,7 @@ from rdkit import Chem
 from logos_cli.chemistry.molblock import read_molblock
 from logos_cli.errors import FormatError, InputError, LogosError
 from logos_cli.formats.base import Entry, ReadOptions
-from logos_cli.formats.reaction_entries import to_entry
+from logos_cli.formats.reaction_entries import components, to_entry
 from logos_cli.grammar import Form
 from logos_cli.io.ids import UniqueIds
 from logos_cli.io.input import Input
@@ -75,7 +75,9 @@ def _entries(source: Input, parts: Iterator[_Part], options: ReadOptions) -> Ite
             if start is None:
                 yield _molecule(lines, entry_id, provenance)
             else:
-                sides = _sides(lines[start:])
+                sides, notes = _sides(lines[start:])
+                if notes:
+                    provenance["notes"] = notes
                 yield to_entry(sides["REACTANT"], sides["AGENT"], sides["PRODUCT"], entry_id, provenance, options)
         except LogosError as error:
             form = Form.MOLECULE if start is None else Form.REACTION
@@ -97,8 +99,8 @@ def _molecule(lines: list[str], entry_id: str, provenance: dict[str, object]) ->
     return Entry(entry_id, Molecule(str(Chem.MolToSmiles(molecule))), provenance)
 
 
-def _sides(lines: list[str]) -> dict[str, list[str]]:
-    """Return the SMILES of reactants, products and agents, atom maps included.
+def _sides(lines: list[str]) -> tuple[dict[str, list[str]], list[str]]:
+    """Return the SMILES of the components of reactants, products and agents, atom maps included, and notes.
 
     Raises
     ------
@@ -108,7 +110,15 @@ def _sides(lines: list[str]) -> dict[str, list[str]]:
         If RDKit rejects a molecule.
     """
     blocks = _blocks_v3000(lines) if "V3000" in lines[0] else _blocks_v2000(lines)
-    return {side: [str(Chem.MolToSmiles(read_molblock(block)[0])) for block in blocks.get(side, ())] for side in _SIDES}
+    sides: dict[str, list[str]] = {}
+    notes: list[str] = []
+    for side in _SIDES:
+        sides[side] = []
+        for block in blocks.get(side, ()):
+            molecule, found = read_molblock(block)
+            sides[side] += components(molecule)
+            notes += [note for note in found if note not in notes]
+    return sides, notes
 
 
 def _blocks_v2000(lines: list[str]) -> dict[str, list[str]]:

@@ -239,10 +239,18 @@ def _list(values: Mapping[str, Any], role: str) -> list[str]:
 
 
 def _reaction(values: Mapping[str, Any], entry_id: str, source: dict[str, Any], options: ReadOptions) -> Entry:
-    from logos_cli.formats.reaction_entries import reaction_entry, split_components, to_entry
+    from logos_cli.formats.reaction_entries import reaction_entry, split_reaction, to_entry
 
     if "rxn" in values:
-        return reaction_entry(_text(values, "rxn").split(maxsplit=1)[0], entry_id, source, options)
-    reactants = values["reactants"] if isinstance(values["reactants"], list) else None
-    left = reactants or split_components(_text(values, "reactants"))
-    return to_entry(left, (), split_components(_text(values, "product")), entry_id, source, options)
+        text = _text(values, "rxn")
+        smiles, rest = split_reaction(text) or (text, "")
+        return reaction_entry(f"{smiles} {rest}" if rest[:1] == "|" else smiles, entry_id, source, options)
+    return to_entry(_molecules(values, "reactants"), (), _molecules(values, "product"), entry_id, source, options)
+
+
+def _molecules(values: Mapping[str, Any], role: str) -> list[str]:
+    """Return the SMILES of one side of a reaction: JSON's list, or one text."""
+    value = values.get(role)
+    if isinstance(value, list) and value and all(isinstance(one, str) and one for one in value):
+        return list(value)
+    return [_text(values, role)]

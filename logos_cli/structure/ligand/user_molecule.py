@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from rdkit import Chem, rdBase
 
+from logos_cli.chemistry.mol2.build import read_mol2block
 from logos_cli.chemistry.molblock import read_molblock
-from logos_cli.errors import InputError, LogosError, MoleculeError
+from logos_cli.errors import InputError, LogosError
 from logos_cli.io.input import Input
 from logos_cli.structure.ligand.chemistry import parse_smiles, to_smiles
 
@@ -91,11 +92,8 @@ def _blocks(content: str) -> list[str]:
 def _read(block: str, source: Input) -> UserMolecule | LogosError:
     try:
         if block.startswith(_MOL2):
-            with rdBase.BlockLogs():
-                molecule = Chem.MolFromMol2Block(block)
+            molecule = read_mol2block(block)[0]
             title = block.split("\n", 2)[1].strip()
-            if molecule is None:
-                raise MoleculeError("RDKit rejects the MOL2 molecule", hint="convert it to SDF")
         elif "M  END" in block:
             molecule = read_molblock(block)[0]
             title = block.split("\n", 1)[0].strip()

@@ -344,3 +344,52 @@ def test_what_they_cannot_say(to: str) -> None:
 def test_sdf_of_a_bad_molecule_writes_nothing() -> None:
     with pytest.raises(MoleculeError):
         written("sdf", (Record("p", "molecule", ""), Molecule("C1CC")))
+
+
+def _mol(smiles: str, title: str = "") -> str:
+    molecule = Chem.MolFromSmiles(smiles)
+    molecule.SetProp("_Name", title)
+    return str(Chem.MolToMolBlock(molecule))
+
+
+def test_molecules_one_after_the_other_without_delimiter() -> None:
+    entries = read("".join(_mol(smiles) for smiles in ("CCO", "CCN", "CCC")))
+    assert items(entries) == [Molecule("CCO"), Molecule("CCN"), Molecule("CCC")]
+    assert [entry.source["line"] for entry in entries] == [1, 11, 21]
+    assert "without a line $$$$" in entries[0].source["notes"][0]
+    tagged = read(f"{_mol('CCO')}> <ID>\na\n\n{_mol('CCN')}> <ID>\nb\n\n$$$$\n{_mol('CCC', 'c')}")
+    assert [(entry.id, entry.item) for entry in tagged] == [
+        ("a", Molecule("CCO")),
+        ("b", Molecule("CCN")),
+        ("c", Molecule("CCC")),
+    ]
+
+
+def test_a_mol_block_in_a_data_field_is_no_record() -> None:
+    entries = read(f"{_mol('CCO', 'a')}> <PARENT>\n{_mol('CCN', 'x')}\n> <ID>\n1\n\n$$$$\n{_mol('CCC', 'b')}$$$$\n")
+    assert [(entry.id, entry.item) for entry in entries] == [("a", Molecule("CCO")), ("b", Molecule("CCC"))]
+
+
+def test_what_follows_a_molecule_must_be_data() -> None:
+    bad, good = read(f"{_mol('CCO')}CCN\n$$$$\n{_mol('CCC')}$$$$\n")
+    assert bad.error is not None
+    assert "line 11: neither a data field nor $$$$" in bad.error.message
+    assert good.item == Molecule("CCC")
+
+
+def test_blank_lines_before_the_header() -> None:
+    entries = read(f"\n{_mol('CCO')}$$$$\n\n\n{_mol('CCN')}$$$$\n")
+    assert items(entries) == [Molecule("CCO"), Molecule("CCN")]
+
+
+def test_inchi_in_lists_and_tables() -> None:
+    inchi = "InChI=1S/C2H6O/c1-2-3/h3H,2H2,1H3"
+    assert items(read(f"{inchi} ethanol\nInChI=1S/CH4/h1H4\n")) == [Molecule("CCO"), Molecule("C")]
+    (key,) = read("LFQSCWFLJHTTHZ-UHFFFAOYSA-N ethanol\n")
+    assert key.error is not None
+    assert "InChIKey" in key.error.message
+
+
+def test_what_a_sentence_does_not_carry_is_listed() -> None:
+    (entry,) = read("C[C@H](O)N |&1:1| racemate\n")
+    assert PLUGIN.not_carried(entry) == ["stereo group &1: a mixture of both hands (atoms 2)"]

@@ -1,0 +1,49 @@
+"""InChI: RDKit reads it, and the molecule must give the same InChI back."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from rdkit import Chem, rdBase
+from rdkit.Chem.rdinchi import InchiToMol, MolToInchi
+
+from logos_cli.chemistry.smiles import attempt
+from logos_cli.errors import MoleculeError
+
+KEY: Final = re.compile(r"(?:InChIKey=)?[A-Z]{14}-[A-Z]{10}-[A-Z]")
+_OPEN: Final = re.compile(r"/h[^/]*\(|/[pq]")
+_NOTE: Final = "an InChI leaves open where mobile hydrogens and charges lie: RDKit placed them"
+
+
+def is_inchi(text: str) -> bool:
+    """Whether a text is an InChI, by its beginning."""
+    return text.startswith("InChI=")
+
+
+def smiles_of_inchi(text: str) -> tuple[str, list[str]]:
+    """Return the canonical SMILES of an InChI, and notes.
+
+    Raises
+    ------
+    MoleculeError
+        If RDKit cannot read it, or what it reads is another molecule.
+    """
+    molecule = attempt(lambda: InchiToMol(text)[0])
+    if molecule is None or not molecule.GetNumAtoms():
+        raise MoleculeError(f"RDKit cannot read the InChI {text[:80]}", hint="check that it is whole", text=text)
+    with rdBase.BlockLogs():
+        again = str(MolToInchi(molecule, "")[0])
+    if again != text and text.startswith("InChI=1S/"):
+        raise MoleculeError(
+            f"the molecule that RDKit reads from {text[:80]} has another InChI: {again[:80]}",
+            hint="give a SMILES or a mol file",
+        )
+    return str(Chem.MolToSmiles(molecule)), [_NOTE] if _OPEN.search(text) else []
+
+
+def inchikey_error(text: str) -> MoleculeError:
+    """Return the error for an InChIKey where a molecule should be."""
+    return MoleculeError(
+        f"{text[:40]} is an InChIKey: a hash, from which no molecule can be read", hint="give the InChI or a SMILES"
+    )

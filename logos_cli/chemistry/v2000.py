@@ -1,0 +1,200 @@
+"""The lines of a V2000 mol block, checked and put into their columns.
+
+RDKit reads fixed columns and believes what stands there: a line moved by one column gives other numbers, and with
+lenient parsing another molecule. Here every field must be whole. A line whose fields have moved is read by its words
+where these are certain, with a note; any other is refused with its number.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from logos_cli.errors import MoleculeError
+
+_NUMBER: Final = re.compile(r" *[+-]?\d+\.?\d* *")
+_WORD_NUMBER: Final = re.compile(r"[+-]?\d+\.\d+")
+_SYMBOL: Final = re.compile(r"[A-Za-z*][A-Za-z0-9#*]{0,2}")
+_ATOM_TAIL: Final = re.compile(r"(?:[ -]\d|  )?(?:[ ]{2}\d|[ ]\d\d|\d{3}|[ ]{3})*[ ]*")
+_BOND: Final = re.compile(r"(?:[ ]{2}\d|[ ]\d\d|\d{3}){3}(?:[ ]{2}\d|[ ]\d\d|[ ]-\d|\d{3}|[ ]{3})*[ ]*")
+_COUNTS: Final = re.compile(r"(?:[ ]{2}\d|[ ]\d\d|\d{3}){2}(?!\d)|(?:[ ]{2}\d|[ ]\d\d|\d{3}){2,}")
+_INTEGER: Final = re.compile(r"-?\d{1,4}")
+_LIST: Final = re.compile(r"\s*\d+\s+[TF]\s+\d+(?:\s+\d+)*\s*")
+_PROPERTY: Final = re.compile(r"[MASVG] +\S.*|\s*")
+_PAIRED: Final = frozenset(("CHG", "RAD", "ISO"))
+_PLAIN_SYMBOLS: Final = frozenset(("C", "N", "O", "S", "P", "F", "Cl", "Br", "I", "H", "D", "T", "B", "Si", "Se"))
+_MOST_PLAIN_BOND: Final = 4
+_BOND_TYPES: Final = range(1, 11)
+_BOND_STEREO: Final = frozenset((0, 1, 3, 4, 6))
+_CHARGE_CODES: Final = range(8)
+_DOUBLET: Final = 4
+_MOVED: Final = "columns out of place: read by their words"
+_HEADER: Final = 3
+
+
+class V2000Block:
+    """A checked block.
+
+    Attributes
+    ----------
+    text : str
+        What RDKit is to read.
+    notes : list of str
+        What was put right.
+    is_plain : bool
+        Whether there are only elements, whole bonds, charges and isotopes: nothing that a SMILES cannot say.
+    """
+
+    def __init__(self, lines: list[str], first: int) -> None:
+        """Check the lines of a block.
+
+        Parameters
+        ----------
+        lines : list of str
+            Three header lines, the counts line, … up to but without ``M  END``.
+        first : int
+            One-based number of the first of them, for messages.
+
+        Raises
+        ------
+        MoleculeError
+            At the first line that breaks the format.
+        """
+        self.notes: list[str] = []
+        self.is_plain = True
+        self._lines, self._first = lines, first
+        self._doublets: list[int] = []
+        n_atoms, n_bonds = self._counts()
+        start = _HEADER + 1
+        if len(lines) < start + n_atoms + n_bonds:
+            raise MoleculeError(
+                f"the molecule counts {n_atoms} atoms and {n_bonds} bonds and has {len(lines) - start} lines",
+                hint="the file may be cut off",
+            )
+        atoms = [self._atom(start + n) for n in range(n_atoms)]
+        self._pairs: set[tuple[int, int]] = set()
+        bonds = [self._bond(start + n_atoms + n, n_atoms) for n in range(n_bonds)]
+        properties = self._properties(start + n_atoms + n_bonds, n_atoms)
+        counts = f"{n_atoms:3d}{n_bonds:3d}{self._counts_tail}"
+        self.text = "\n".join([*lines[:_HEADER], counts, *atoms, *bonds, *properties, "M  END", ""])
+
+    def _fail(self, index: int, what: str, hint: str = "write or convert the file again") -> MoleculeError:
+        return MoleculeError(f"line {self._first + index}: {what}", hint=hint)
+
+    def _move(self) -> None:
+        if _MOVED not in self.notes:
+            self.notes.append(_MOVED)
+
+    def _counts(self) -> tuple[int, int]:
+        line = self._lines[_HEADER]
+        if _COUNTS.match(line):
+            self._counts_tail = line[6:]
+            return int(line[:3]), int(line[3:6])
+        words = line.split()
+        if len(words) < 2 or not all(word.isdecimal() and len(word) <= 3 for word in words[:2]):
+            raise self._fail(_HEADER, "it does not count atoms and bonds", "e.g. '  3  2  0  0  0 … V2000'")
+        self._move()
+        self._counts_tail = "  0  0  0  0  0  0  0  0999 V2000"
+        return int(words[0]), int(words[1])
+
+    def _atom(self, index: int) -> str:
+        line = self._lines[index]
+        symbol = line[31:34].strip()
+        is_whole = (
+            _NUMBER.fullmatch(line[:10])
+            and _NUMBER.fullmatch(line[10:20])
+            and _NUMBER.fullmatch(line[20:30])
+            and line[30:31] == " "
+            and _SYMBOL.fullmatch(symbol)
+            and _ATOM_TAIL.fullmatch(line[34:])
+        )
+        if not is_whole:
+            words = line.split()
+            numbers = words[4:]
+            if (
+                len(words) < 4
+                or not all(map(_WORD_NUMBER.fullmatch, words[:3]))
+                or not _SYMBOL.fullmatch(words[3])
+                or not all(map(_INTEGER.fullmatch, numbers))
+                or (numbers and numbers[0] != "0")
+            ):
+                raise self._fail(index, f"no atom: {line.strip()[:60]!r}", "x, y, z, element, in fixed columns")
+            self._move()
+            symbol = words[3]
+            x, y, z = (float(word) for word in words[:3])
+            tail = "".join(f"{word:>3}" for word in numbers[1:])
+            line = f"{x:10.4f}{y:10.4f}{z:10.4f} {words[3]:<3} 0{tail}"
+        charge = int(line[36:39].strip() or 0)
+        if symbol not in _PLAIN_SYMBOLS or line[48:51].strip(" 0") or line[42:45].strip(" 0"):
+            self.is_plain = False
+        if charge not in _CHARGE_CODES:
+            raise self._fail(index, f"the charge code {charge} is unknown")
+        if charge == _DOUBLET:  # a radical, which RDKit overlooks here
+            self._doublets.append(index - _HEADER)
+        return line
+
+    def _bond(self, index: int, n_atoms: int) -> str:
+        line = self._lines[index]
+        if _BOND.fullmatch(line):
+            a, b, kind, stereo = int(line[:3]), int(line[3:6]), int(line[6:9]), int(line[9:12].strip() or 0)
+        else:
+            words = line.split()
+            if len(words) < 3 or not all(map(_INTEGER.fullmatch, words)):
+                raise self._fail(index, f"no bond: {line.strip()[:60]!r}", "two atoms and a type, in fixed columns")
+            self._move()
+            a, b, kind, stereo = (int(word) for word in [*words, "0"][:4])
+            line = f"{a:3d}{b:3d}{kind:3d}{stereo:3d}"
+        for atom in (a, b):
+            if not 0 < atom <= n_atoms:
+                raise self._fail(index, f"a bond to atom {atom}; the molecule has {n_atoms}")
+        pair = (min(a, b), max(a, b))
+        if a == b or pair in self._pairs:
+            what = "with itself" if a == b else f"with atom {b} is there twice"
+            raise self._fail(index, f"the bond of atom {a} {what}")
+        if kind not in _BOND_TYPES or stereo not in _BOND_STEREO:
+            raise self._fail(index, f"the bond type {kind} or its stereo {stereo} is unknown")
+        if kind > _MOST_PLAIN_BOND:
+            self.is_plain = False
+        self._pairs.add(pair)
+        return line
+
+    def _properties(self, start: int, n_atoms: int) -> list[str]:
+        """Return the lines after the bonds; charges, radicals and isotopes are put into their columns."""
+        found: list[str] = []
+        is_text = False
+        has_charges = False
+        for index in range(start, len(self._lines)):
+            line = self._lines[index]
+            if is_text:
+                is_text = False
+                found.append(line)
+                continue
+            if _LIST.fullmatch(line):
+                self.is_plain = False
+            elif not _PROPERTY.fullmatch(line):
+                raise self._fail(index, f"no property: {line.strip()[:60]!r}", "the counts line may be wrong")
+            elif line[:1] in {"A", "G"} and not line[1:2].strip():
+                is_text = True
+            elif line.split()[:1] == ["M"] and (name := line.split()[1][:3]) in _PAIRED:
+                has_charges = has_charges or name != "ISO"
+                self.is_plain &= name != "RAD"
+                found.append(self._paired(index, name, n_atoms))
+                continue
+            elif line.startswith("M"):
+                self.is_plain = False
+            if line.strip():
+                found.append(line)
+        if self._doublets and not has_charges:
+            self.is_plain = False
+            found += [f"M  RAD  1 {atom:3d}   2" for atom in self._doublets]
+        return found
+
+    def _paired(self, index: int, name: str, n_atoms: int) -> str:
+        words = self._lines[index].split()[2:]
+        numbers = [int(word) for word in words if _INTEGER.fullmatch(word)]
+        if len(numbers) != len(words) or not numbers or len(numbers) != 1 + 2 * numbers[0]:
+            raise self._fail(index, f"it does not list pairs of atom and value: {self._lines[index].strip()[:60]!r}")
+        atoms = numbers[1::2]
+        if not all(0 < atom <= n_atoms for atom in atoms):
+            raise self._fail(index, f"a value for an atom that the molecule does not have (it has {n_atoms})")
+        return f"M  {name}{numbers[0]:3d}" + "".join(f" {number:3d}" for number in numbers[1:])

@@ -1,0 +1,61 @@
+"""Reading SMILES lists: a molecule or reaction a line, then its name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from logos_cli.chemistry.cxsmiles import split_extension
+from logos_cli.chemistry.smiles_check import is_surely_valid
+from logos_cli.errors import InputError, MoleculeError
+from logos_cli.formats.base import Entry, ReadOptions
+from logos_cli.formats.chem.plugin import HEADER_WORDS
+from logos_cli.formats.reaction_entries import reaction_entry, split_reaction
+from logos_cli.formats.smiles_entries import molecule_entry
+from logos_cli.grammar import Form
+from logos_cli.io.ids import UniqueIds
+from logos_cli.io.input import Input
+from logos_cli.objects.molecule import Molecule
+
+
+def iter_list(source: Input, options: ReadOptions) -> Iterator[Entry]:
+    """Yield the entries of a SMILES list, in constant memory but for the names."""
+    ids = UniqueIds()
+    provenance = source.provenance
+    prefix = f"{source.stem}:"
+    wants_reaction = options.form in (Form.REACTION, Form.RETROSYNTHESIS)
+    as_given = not options.canonical
+    empty = True
+    for number, line in enumerate(source.text_lines(), 1):
+        words = line.split(None, 1)
+        if not words or line.startswith("#"):
+            continue
+        smiles = words[0]
+        if empty and smiles.lower() in HEADER_WORDS:
+            continue
+        empty = False
+        rest = words[1] if len(words) > 1 else ""
+        is_reaction = wants_reaction
+        if (">" in line or "→" in line) and (reaction := split_reaction(line)) is not None:
+            smiles, rest = reaction
+            is_reaction = True
+        text, name = (smiles, rest) if rest[:1] != "|" else _with_extension(smiles, rest)
+        name = name.split("\t", 1)[0].strip()
+        entry_id = ids.take(name) if name else f"{prefix}{number}"
+        record_source = {**provenance, "line": number}
+        if is_reaction:
+            yield reaction_entry(text, entry_id, record_source, options)
+        elif as_given and is_surely_valid(text):  # what most of a million lines are
+            yield Entry(entry_id, Molecule(text), record_source)
+        else:
+            yield molecule_entry(text, entry_id, record_source, options)
+    if empty:
+        raise InputError("the file has no SMILES", source=source.name, hint="write one SMILES a line, a name after it")
+
+
+def _with_extension(smiles: str, rest: str) -> tuple[str, str]:
+    """Return a SMILES with the extension that follows it, and the name after that."""
+    try:
+        extension, name = split_extension(rest)
+    except MoleculeError:
+        return f"{smiles} {rest}", ""
+    return f"{smiles} |{extension}|", name

@@ -1,0 +1,101 @@
+"""Reactions: arrows with spaces, extensions, and one sentence whatever the file."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+from rdkit import Chem
+
+from logos_cli.formats.base import Entry, ReadOptions
+from logos_cli.formats.detect import detect
+from logos_cli.io.input import Input
+from logos_cli.objects.molecule import Molecule
+from logos_cli.objects.reaction import Reaction
+
+
+def read(text: str, **options: object) -> list[Entry]:
+    source = Input("-", io.BytesIO(text.encode()))
+    return list(detect(source).read(source, ReadOptions(**options)))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["CCO >> CC=O", "CCO>> CC=O", "CCO >>CC=O", "CCO  >>\tCC=O", "CCO > > CC=O", "CCO >O> CC=O", "CCO > O > CC=O"],
+)
+@pytest.mark.parametrize("name", ["", " oxidation", " |f:0.1| oxidation"])
+def test_spaces_around_the_arrows(line: str, name: str) -> None:
+    (entry,) = read(f"{line}{name}\n")
+    assert entry.item == Reaction(("CCO",), "CC=O")
+    assert entry.id == ("oxidation" if name else "stdin:1")
+
+
+def test_plus_signs_between_molecules() -> None:
+    assert read("CC(=O)O + OCC >> CC(=O)OCC + O\n")[0].item == Reaction(("CC(=O)O", "OCC"), "CC(=O)OCC.O")
+
+
+@pytest.mark.parametrize(
+    "line", ["CCO > CC=O", "CCO -> CC=O", "CCO → CC=O", "CCO => CC=O", "CCO CC>>CC=O", "CCO>>", ">>CCO", "CCO >> C1CC"]
+)
+def test_arrows_that_make_no_reaction_are_refused(line: str) -> None:
+    good, entry = read(f"CCO\n{line}\n")
+    assert good.item == Molecule("CCO")
+    assert entry.item is None
+    assert entry.error is not None
+
+
+def test_what_only_looks_like_an_arrow() -> None:
+    dative, named = read("[NH3]->[Fe]\tcomplex\nCCO >sp|P12345\n")
+    assert (dative.item, dative.id) == (Molecule("[NH3]->[Fe]"), "complex")
+    assert (named.item, named.id) == (Molecule("CCO"), ">sp|P12345")
+
+
+def _block(smiles: str) -> str:
+    return str(Chem.MolToMolBlock(Chem.MolFromSmiles(smiles)))
+
+
+def _rxn(reactants: list[str], products: list[str]) -> str:
+    molecules = "".join(f"$MOL\n{_block(smiles)}" for smiles in (*reactants, *products))
+    return f"$RXN\nsaponification\n  test\n\n{len(reactants):3d}{len(products):3d}\n{molecules}"
+
+
+def _rxn_v3000(reactants: list[str], products: list[str]) -> str:
+    def side(name: str, molecules: list[str]) -> str:
+        tables = []
+        for smiles in molecules:
+            lines = Chem.MolToV3KMolBlock(Chem.MolFromSmiles(smiles)).split("\n")
+            tables += lines[lines.index("M  V30 BEGIN CTAB") : lines.index("M  V30 END CTAB") + 1]
+        return "\n".join([f"M  V30 BEGIN {name}", *tables, f"M  V30 END {name}"])
+
+    counts = f"M  V30 COUNTS {len(reactants)} {len(products)}"
+    sides = f"{side('REACTANT', reactants)}\n{side('PRODUCT', products)}"
+    return f"$RXN V3000\nsaponification\n  test\n\n{counts}\n{sides}\nM  END\n"
+
+
+LEFT, RIGHT = ["[Na+].[OH-]", "CCOC(C)=O"], ["CC(=O)[O-].[Na+]", "CCO"]
+FILES = {
+    "reaction smiles": f"{'.'.join(LEFT)}>>{'.'.join(RIGHT)} saponification\n",
+    "with spaces": f"{'.'.join(LEFT)} >> {'.'.join(RIGHT)} saponification\n",
+    "cxsmiles": f"{'.'.join(LEFT)}>>{'.'.join(RIGHT)} |f:0.1,3.4| saponification\n",
+    "rxn": _rxn(LEFT, RIGHT),
+    "rxn v3000": _rxn_v3000(LEFT, RIGHT),
+    "rdf": f"$RDFILE 1\n$DATM 1\n$RFMT $RIREG 1\n{_rxn(LEFT, RIGHT)}",
+    "table of reactions": f"id,rxn\ns,{'.'.join(LEFT)}>>{'.'.join(RIGHT)}\n",
+    "table of sides": f"id,reactants,product\ns,{'.'.join(LEFT)},{'.'.join(RIGHT)}\n",
+    "json": json.dumps({"reactants": LEFT, "product": ".".join(RIGHT)}) + "\n",
+    "json lists": json.dumps({"reactants": LEFT, "product": RIGHT}) + "\n",
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_one_reaction_gives_one_sentence(name: str) -> None:
+    (entry,) = read(FILES[name], canonical=True)
+    assert entry.item == Reaction(("[Na+]", "[OH-]", "CCOC(C)=O"), "CC(=O)[O-].[Na+].CCO")
+
+
+def test_notes_of_molecules_in_a_reaction() -> None:
+    text = _rxn(["C", "O"], ["CO"]).replace("M  END", "M  RAD  1   1   2\nM  END", 1)
+    (entry,) = read(text)
+    assert entry.item == Reaction(("[CH3]", "O"), "CO")
+    assert entry.source["notes"] == ["the file states a radical"]
