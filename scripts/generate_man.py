@@ -40,7 +40,7 @@ ENVIRONMENT = {
     "LOGOS_REMOTE_TRIES": "Tries of one request to the server of `--base-url`. Default: 7.",
     "LOGOS_TRACEBACK": "If set and not 0, errors show the Python traceback, as with `--traceback`.",
     "NO_COLOR": "If set, nothing is coloured.",
-    "HF_HUB_OFFLINE": "If 1, no model is searched on the network.",
+    "HF_HUB_OFFLINE": "If 1, models come from the cache only.",
     "HF_HOME": "Where released models are cached.",
     "CUDA_VISIBLE_DEVICES": "Which GPUs a model may use.",
     "SLURM_CPUS_PER_TASK": "The most threads and cores that are used, unless an option sets another number.",
