@@ -26,9 +26,9 @@ MAN = Path(__file__).resolve().parent.parent / "man"
 EXIT_STATUS = {
     ExitCode.OK: "All went well. A closed pipe (`| head`) counts as well.",
     ExitCode.FAILED: "The run failed: the output cannot be written, or there is a defect in the program.",
-    ExitCode.USAGE: "An option or an input cannot be used as given; or no record at all could be made.",
-    ExitCode.PARTIAL: "Finished, but some records failed; standard error and the records say which and why.",
-    ExitCode.MISSING: "A model, a program or an optional package is missing; the message says how to get it.",
+    ExitCode.USAGE: "An option or an input cannot be used as given, or no record could be made.",
+    ExitCode.PARTIAL: "Finished, but some records failed; standard error and the records name them with the reason.",
+    ExitCode.MISSING: "A model, a program or an optional package is missing; the message has the command that installs it.",
     ExitCode.OUT_OF_MEMORY: "Out of memory, even for one sequence at a time.",
     ExitCode.INTERRUPTED: "Interrupted by Ctrl-C; finished records were written.",
     ExitCode.TERMINATED: "Ended by SIGTERM; finished records were written.",
@@ -37,17 +37,17 @@ ENVIRONMENT = {
     "LOGOS_CACHE": "Directory of the cache. Default: `$XDG_CACHE_HOME/logos`, else `~/.cache/logos`.",
     "LOGOS_API_KEY": "Key for the server of `--base-url`.",
     "LOGOS_REMOTE_TIMEOUT_S": "Seconds that one request to the server of `--base-url` may take. Default: 600.",
-    "LOGOS_REMOTE_TRIES": "How often a request to the server of `--base-url` is tried. Default: 7.",
+    "LOGOS_REMOTE_TRIES": "Tries of one request to the server of `--base-url`. Default: 7.",
     "LOGOS_TRACEBACK": "If set and not 0, errors show the Python traceback, as with `--traceback`.",
     "NO_COLOR": "If set, nothing is coloured.",
-    "HF_HUB_OFFLINE": "If 1, no model is looked for on the network.",
+    "HF_HUB_OFFLINE": "If 1, models come from the cache only.",
     "HF_HOME": "Where released models are cached.",
     "CUDA_VISIBLE_DEVICES": "Which GPUs a model may use.",
-    "SLURM_CPUS_PER_TASK": "Number of threads, where `--threads` is not given.",
+    "SLURM_CPUS_PER_TASK": "The most threads and cores that are used, unless an option sets another number.",
 }
 FILES = {
-    "~/.cache/logos": "What was computed once to be fast later, such as the index of chemical components. "
-    "Safe to delete; a directory that cannot be written is done without."
+    "~/.cache/logos": "Results for later runs, such as the index of chemical components. Safe to delete; "
+    "if it cannot be written, commands work without it."
 }
 OVERVIEW = """\
 Scientific objects become sentences of one grammar: tags such as <ProteinS> and <ProteinE> enclose residues

@@ -138,6 +138,11 @@ def _documents(checkout: Path) -> list[Path]:
     return [*checkout.glob("*.md"), *(path for name in folders for path in (checkout / name).rglob("*.md"))]
 
 
+def _documents_of_the_package(checkout: Path) -> list[Path]:
+    """Return the documents that name only what the package has: the plug-ins of one page exist nowhere else."""
+    return [path for path in _documents(checkout) if path.name != "plugins.md"]
+
+
 def _prose(document: Path) -> str:
     """Return a document without its code."""
     text = document.read_text(encoding="utf-8")
@@ -174,7 +179,7 @@ def test_every_page_is_on_the_map(checkout: Path) -> None:
 def test_files_named_anywhere_exist(checkout: Path) -> None:
     """In the documents all files, in the code those of ``docs/``."""
     missing = []
-    for document in _documents(checkout):
+    for document in _documents_of_the_package(checkout):
         named = re.findall(
             r"`(?:python )?((?:[a-z_]+/)+[\w.-]+\.(?:py|lark|json|toml|md))", document.read_text("utf-8")
         )
@@ -228,7 +233,7 @@ def test_commands_in_documents_exist_with_their_options(checkout: Path) -> None:
 
     root: Any = typer.main.get_command(build_app(rich_help=False))
     n_checked = 0
-    for document in _documents(checkout):
+    for document in _documents_of_the_package(checkout):
         for words in _command_lines(document.read_text(encoding="utf-8")):
             _check(root, words[1:], f"{document.name}: {' '.join(words)}")
             n_checked += 1
