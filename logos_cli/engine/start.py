@@ -1,4 +1,4 @@
-"""How a model is put to work: what makes samples (one engine, one a device, or a server), what scores texts."""
+"""Start a model: the engine that samples (one, one for each device, or a server), or the model that scores texts."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from logos_cli.processes.order import in_order
 
 
 class Runner(Protocol):
-    """Makes completions of requests."""
+    """An engine that completes requests."""
 
     def run(self, requests: Iterable[Request]) -> Iterator[Completion]:
-        """Yield the completions as they are finished; each holds its request's place."""
+        """Yield completions as they finish, each with the index of its request."""
 
 
 def parse_devices(text: str) -> tuple[str, ...]:
@@ -29,11 +29,11 @@ def parse_devices(text: str) -> tuple[str, ...]:
     Raises
     ------
     UsageError
-        If a name is missing.
+        If a name is empty.
     """
     names = [name.strip() for name in text.split(",")]
     if not all(names):
-        raise UsageError(f"--devices {text!r} lacks a name", hint="give them like 0,1 or cuda:0,cuda:1")
+        raise UsageError(f"--devices {text!r} has an empty name", hint="write 0,1 or cuda:0,cuda:1")
     return tuple(f"cuda:{name}" if name.isdigit() else name for name in names)
 
 
@@ -47,12 +47,12 @@ def start_engine(
     seed: int,
     devices: str | None = None,
 ) -> tuple[ModelInfo, Runner]:
-    """Load the model, and return what a record says of it and what makes the samples.
+    """Load the model, and return its provenance for records and the engine.
 
     Parameters
     ----------
     devices : str, optional
-        A worker on each, see :func:`parse_devices`.
+        One worker for each device, see :func:`parse_devices`.
     """
     if devices is not None:
         places = parse_devices(devices)
@@ -63,7 +63,7 @@ def start_engine(
 
 
 def engine_of(model: Backend | Completer, sampling: Sampling, *, batch_size: int, seed: int) -> Runner:
-    """Return what makes samples with a loaded model."""
+    """Return the engine of a loaded model."""
     if isinstance(model, Completer):
         return CompletionEngine(model, sampling, batch_size=batch_size, seed=seed)
     return Engine(model, sampling, batch_size=batch_size, seed=seed)
@@ -71,7 +71,7 @@ def engine_of(model: Backend | Completer, sampling: Sampling, *, batch_size: int
 
 @lru_cache(maxsize=1)
 def likelihood_of(load: LoadOptions, backend: str) -> Likelihood:
-    """Return a model that scores texts, loaded once a process, whoever asks for it."""
+    """Return a model that scores texts, which each process loads once."""
     checkpoint = open_model(load, backend)
     return Likelihood(checkpoint.load(), checkpoint.context_tokens)
 

@@ -1,9 +1,8 @@
-"""Several engines in processes of their own, one a device, that share the requests of a run.
+"""Several engines in their own processes, one for each device, that share the requests of a run.
 
-A sample depends on nothing but its request, the seed and the model: who makes it does not matter, and the
-completions are those of a single engine. Each process loads the model, steps and samples for itself; only
-requests and completions pass between them. What lies at a process that dies, or that loses its device, is made by
-the others.
+A sample depends only on its request, the seed and the model, not on the process: the completions are those of a single
+engine. Each process loads the model and samples; only requests and completions pass between processes. If a process
+ends or loses its device, the others take over its requests.
 """
 
 from __future__ import annotations
@@ -27,20 +26,20 @@ from logos_cli.processes.environment import usable_cores
 from logos_cli.processes.failure import Failure, describe_end
 
 _AHEAD: Final = 2
-"""So many times its batch lie at a worker, so that it never waits for work."""
+"""Requests at a worker, as a multiple of its batch, so that it never waits."""
 
 _TOGETHER: Final = 8
-"""Samples of one prompt go to one worker in groups of so many: it reads the prompt once for them."""
+"""Size of the groups of samples of one prompt that go to one worker, which reads the prompt once."""
 
 _EMPTY: Final = Request("", ())
 
 LOG = logging.getLogger("logos_cli.workers")
-"""Says which worker has been lost while the others go on."""
+"""Reports a lost worker while the others continue."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerSetup:
-    """All that a worker is told before the requests."""
+    """The setup of a worker, sent before the requests."""
 
     load: LoadOptions
     backend: str
@@ -50,12 +49,12 @@ class WorkerSetup:
 
 
 Message = ModelInfo | Completion | Failure
-"""What a worker sends: first what it has loaded, or why it has not, then samples."""
+"""A message of a worker: first the loaded model or a failure, then samples."""
 
 
 @dataclass(slots=True, eq=False)
 class _Worker:
-    """A process, and the requests that lie at it."""
+    """A process and its outstanding requests."""
 
     device: str
     child: Child
@@ -66,10 +65,10 @@ class _Worker:
         try:
             self.child.connection.send(message)
         except OSError:
-            return  # it has ended, which reading from it shows
+            return  # the process has ended, as receive() will show
 
     def receive(self) -> Message | None:
-        """Return what it sends next, None if it has ended."""
+        """Return its next message; None if it has ended."""
         try:
             message: Message = self.child.connection.recv()
         except (EOFError, OSError):
@@ -77,29 +76,29 @@ class _Worker:
         return message
 
     def error(self, message: Failure | None) -> LogosError:
-        """Return why it makes no samples."""
+        """Return the error of a worker that has stopped."""
         if message is not None:
             return message.error
         return LogosError(
             f"the worker on {self.device} ended {describe_end(self.child.end())}",
-            hint="finished records are kept; see whether the device and its memory are in order",
+            hint="finished records are kept; check the device and its memory",
         )
 
 
 class Workers:
-    """Makes samples on several devices at once; used like :class:`~logos_cli.engine.scheduler.Engine`.
+    """Samples on several devices at once, like :class:`~logos_cli.engine.scheduler.Engine`.
 
     Parameters
     ----------
     devices : sequence of str
-        One a worker, as ``--device`` takes them; one may come twice.
+        The device of each worker, as for ``--device``; a device may occur twice.
     batch_size : int
-        The most sequences at a time on each.
+        Most sequences at a time on each device.
 
     Attributes
     ----------
     info : ModelInfo
-        What the workers loaded; its device names all of theirs.
+        The loaded model, with the devices of all workers.
     """
 
     def __init__(
@@ -130,40 +129,40 @@ class Workers:
         raise worker.error(message if isinstance(message, Failure) else None)
 
     def run(self, requests: Iterable[Request]) -> Iterator[Completion]:
-        """Yield the completions as they are finished; requests are drawn as workers need them.
+        """Yield completions as they finish, taking requests as workers need them.
 
-        The processes stay for another run, unless it is left early.
+        The processes stay for another run, unless this one ends early.
 
         Raises
         ------
         LogosError
-            If a worker fails for a reason that the others share, or all have been lost.
+            If a worker fails for a reason that applies to all, or all are lost.
         """
         numbered = enumerate(requests)
-        deal = _Dispatcher(self._workers, _AHEAD * self._batch_size)
+        dispatcher = _Dispatcher(self._workers, _AHEAD * self._batch_size)
         try:
-            while deal.hand_out(numbered):
+            while dispatcher.hand_out(numbered):
                 failed: list[tuple[_Worker, Failure | None]] = []
-                for worker in deal.ready():
+                for worker in dispatcher.ready():
                     message = worker.receive()
                     if isinstance(message, Completion):
-                        yield deal.take(worker, message)
+                        yield dispatcher.take(worker, message)
                     else:
                         failed.append((worker, message if isinstance(message, Failure) else None))
                 for worker, failure in failed:
-                    self._lose(worker, failure, deal)
+                    self._lose(worker, failure, dispatcher)
         except BaseException:
             self.close()
             raise
 
     @staticmethod
-    def _lose(worker: _Worker, failure: Failure | None, deal: _Dispatcher) -> None:
-        """Let the others make what lies at a worker that is lost, if there are any, and they can."""
+    def _lose(worker: _Worker, failure: Failure | None, dispatcher: _Dispatcher) -> None:
+        """Give the requests of a lost worker to the others, or raise its error."""
         error = worker.error(failure)
-        if (failure is not None and not isinstance(error, DeviceLostError)) or len(deal.alive) == 1:
+        if (failure is not None and not isinstance(error, DeviceLostError)) or len(dispatcher.alive) == 1:
             raise error
-        LOG.warning("%s; its samples go to the others", error.message)
-        deal.lose(worker)
+        LOG.warning("%s; the others take over its samples", error.message)
+        dispatcher.lose(worker)
 
     def close(self) -> None:
         """End the processes."""
@@ -172,50 +171,50 @@ class Workers:
 
 
 class _Dispatcher:
-    """The requests of a run that lie at workers.
+    """Distributes the requests of a run to workers.
 
-    Who has the least gets the next one, but samples of one prompt stay together.
+    The worker with the fewest requests receives the next, but samples of one prompt stay together.
     """
 
     def __init__(self, workers: Sequence[_Worker], most: int) -> None:
         self._workers = workers
         self._most = most
-        self._given: dict[int, Request] = {}
-        self._again: deque[int] = deque()
-        self._exhausted = self._told = False
+        self._outstanding: dict[int, Request] = {}
+        self._returned: deque[int] = deque()
+        self._exhausted = self._flushed = False
         self._last: _Worker | None = None
         self._prompt: tuple[int, ...] | None = None
         self._n_together = 0
 
     @property
     def alive(self) -> list[_Worker]:
-        """The workers that have not been lost."""
+        """The workers that are not lost."""
         return [worker for worker in self._workers if not worker.lost]
 
     def ready(self) -> list[_Worker]:
-        """Wait until some worker has sent something; return which have."""
+        """Wait for messages; return the workers that sent one."""
         alive = {worker.child.connection: worker for worker in self.alive}
         return [worker for connection, worker in alive.items() if connection in wait(list(alive))]
 
     def hand_out(self, numbered: Iterator[tuple[int, Request]]) -> bool:
-        """Send requests to all workers that have room; return whether any lies at one."""
-        while not self._told:
-            worker = min(self.alive, key=lambda each: len(each.outstanding))
+        """Send requests to the workers; return whether any is outstanding."""
+        while not self._flushed:
+            worker = min(self.alive, key=lambda worker: len(worker.outstanding))
             if len(worker.outstanding) >= self._most:
                 break
-            if self._again:
-                index = self._again.popleft()
-                self._send(worker, index, self._given[index])
+            if self._returned:
+                index = self._returned.popleft()
+                self._send(worker, index, self._outstanding[index])
                 continue
-            drawn = None if self._exhausted else next(numbered, None)
-            if drawn is None:
-                self._exhausted = self._told = True
-                for each in self.alive:
-                    each.send(None)  # nothing to wait for: go on with what is there
+            request = None if self._exhausted else next(numbered, None)
+            if request is None:
+                self._exhausted = self._flushed = True
+                for worker in self.alive:
+                    worker.send(None)  # no further requests: finish the outstanding ones
             else:
-                self._given[drawn[0]] = drawn[1]
-                self._send(worker, *drawn)
-        return bool(self._given)
+                self._outstanding[request[0]] = request[1]
+                self._send(worker, *request)
+        return bool(self._outstanding)
 
     def _send(self, worker: _Worker, index: int, request: Request) -> None:
         same = request.prompt == self._prompt and self._n_together < _TOGETHER
@@ -230,24 +229,24 @@ class _Dispatcher:
         worker.send((index, request))
 
     def take(self, worker: _Worker, completion: Completion) -> Completion:
-        """Note what a worker has finished; return it with its request."""
+        """Record a finished completion of a worker; return it with its request."""
         worker.outstanding.discard(completion.index)
-        return replace(completion, request=self._given.pop(completion.index))
+        return replace(completion, request=self._outstanding.pop(completion.index))
 
     def lose(self, worker: _Worker) -> None:
-        """Take back what lies at a worker that is gone, for the others to make."""
+        """Take back the requests of a lost worker for the others."""
         worker.lost = True
         worker.child.end(0.0)
-        self._again.extend(sorted(worker.outstanding))
+        self._returned.extend(sorted(worker.outstanding))
         worker.outstanding.clear()
-        self._told = self._told and not self._again
+        self._flushed = self._flushed and not self._returned
 
 
 _Requests = queue.SimpleQueue[tuple[int, Request] | None]
 
 
 def serve(connection: Connection) -> None:
-    """Be a worker: read a setup and requests from the pipe, write completions to it."""
+    """Run a worker: read a setup and requests from the pipe, write completions to it."""
     setup: WorkerSetup = connection.recv()
     requests: _Requests = queue.SimpleQueue()
     try:
@@ -258,12 +257,12 @@ def serve(connection: Connection) -> None:
             first = requests.get()
             if first is not None:
                 _run(engine, first, requests, connection)
-    except Exception as error:  # noqa: BLE001 - raised where the samples are drawn
+    except Exception as error:  # noqa: BLE001 - raised in Workers.run()
         connection.send(Failure.of(error))
 
 
 def _read(connection: Connection, requests: _Requests) -> None:
-    """Take requests at once, so that who sends them never waits; end with the process that sends them."""
+    """Read requests at once, so that the parent never waits; end with the parent process."""
     try:
         while True:
             requests.put(connection.recv())
@@ -274,20 +273,20 @@ def _read(connection: Connection, requests: _Requests) -> None:
 def _engine(setup: WorkerSetup) -> Engine:
     backend = open_model(setup.load, setup.backend).load()
     if not isinstance(backend, Backend):
-        raise UsageError("a served model has no devices to choose", hint="leave out --devices")
+        raise UsageError("a model on a server has no --devices", hint="remove --devices")
     return Engine(backend, setup.sampling, batch_size=setup.batch_size, seed=setup.seed)
 
 
 def _run(engine: Engine, first: tuple[int, Request], requests: _Requests, connection: Connection) -> None:
-    """Make what is asked for until the parent has nothing more for now."""
+    """Complete requests until the parent has no further one."""
     indices: list[int] = []
 
-    def drawn() -> Iterator[Request]:
+    def received() -> Iterator[Request]:
         pair: tuple[int, Request] | None = first
         while pair is not None:
             indices.append(pair[0])
             yield pair[1]
             pair = requests.get()
 
-    for completion in engine.run(drawn()):
+    for completion in engine.run(received()):
         connection.send(replace(completion, request=_EMPTY, index=indices[completion.index]))

@@ -1,16 +1,15 @@
-"""Weights as the products that are made with them: a layout for each device, and one way to ask.
+"""Products with weights, in a layout for each device.
 
-On a CPU the weights are laid out anew for oneDNN, once, when they are loaded. What PyTorch takes by itself reads them
-as they lie: for float32 that is MKL, which on processors of other makers than its own leaves the wide vector units
-unused. On an AMD EPYC with AVX-512 the packed weights are 2.3 times as fast in float32 for many rows and up to five
-times for one, 1.2 to 4 times in bfloat16, and a row comes out the same to the last bit whatever the numbers of rows
-and of threads.
+On a CPU, loading reorders the weights for oneDNN. PyTorch's default reads them in their own layout: for float32 with
+MKL, which does not use the wide vector units of other makers' processors. On an AMD EPYC with AVX-512 the packed
+weights are 2.3 times as fast in float32 for many rows and up to five times for one, and 1.2 to 4 times in bfloat16.
+A row of the product is then the same to the last bit for every number of rows and of threads.
 
-A processor without instructions for bfloat16 emulates them: slowly, and with sums whose order depends on the number of
-rows. There the weights stay in half precision, and the products are made in float32.
+A processor without instructions for bfloat16 emulates them slowly, with sums whose order depends on the number of rows.
+There the weights stay in half precision, and the products are computed in float32.
 
-The operators are PyTorch's own, as its compiler calls them, but not part of its promised interface: where they are
-missing or fail, the plain product serves. Whether rows keep their bits is measured, not assumed.
+The operators are those that PyTorch's compiler calls, but not part of its public interface: where they are missing or
+fail, the plain product replaces them. A measurement shows whether rows keep their bits.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ _TRIED_THREADS: Final = (1, 3)
 
 
 class Linear(Protocol):
-    """Weights by which rows (N, in) become rows (N, out)."""
+    """Weights that turn rows (N, in) into rows (N, out)."""
 
     n_parameters: int
 
@@ -45,7 +44,7 @@ class Linear(Protocol):
 
 
 class Plain:
-    """A weight, shape (out, in), and perhaps a bias, as they are."""
+    """A weight, shape (out, in), and an optional bias, in their own layout."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
         self.n_parameters = _size(weight, bias)
@@ -57,7 +56,7 @@ class Plain:
 
 
 class Packed:
-    """A weight, shape (out, in), in the layout that oneDNN reads fastest, and perhaps a bias."""
+    """A weight, shape (out, in), in the fastest layout of oneDNN, and an optional bias."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
         self.n_parameters = _size(weight, bias)
@@ -73,7 +72,7 @@ class Packed:
 
 
 class PlainGated:
-    """The two matrices in which a feed-forward layer begins, ``silu(gate @ x) * (up @ x)``, in one product."""
+    """The first two matrices of a feed-forward layer, ``silu(gate @ x) * (up @ x)``, in one product."""
 
     def __init__(self, stacked: Linear) -> None:
         self.n_parameters = stacked.n_parameters
@@ -86,10 +85,10 @@ class PlainGated:
 
 
 class PackedGated:
-    """The same in two products, each of which ends in what follows it.
+    """The same in two products, each fused with the operation that follows it.
 
-    It takes as long. But PyTorch's own ``silu`` shares rows out among threads in pieces whose ends it computes by
-    other code than the rest: with three threads and more, a row's bits would depend on how many rows there are.
+    It takes as long. But PyTorch's own ``silu`` distributes rows over threads in pieces whose ends it computes by
+    other code than the rest: with three threads or more, the bits of a row would depend on the number of rows.
     """
 
     def __init__(self, gate: Tensor, up: Tensor) -> None:

@@ -56,7 +56,7 @@ def test_what_lies_at_a_worker_that_dies_is_made_by_the_other(when: str, caplog:
     os.kill(workers._workers[1].child.pid, signal.SIGKILL)
     assert [*done, *completions] == _alone(requests)
     if when == "early":
-        assert caplog.messages == ["the worker on cpu ended by signal 9 (SIGKILL); its samples go to the others"]
+        assert caplog.messages == ["the worker on cpu ended by signal 9 (SIGKILL); the others take over its samples"]
     assert list(in_request_order(workers.run(requests[:7]))) == _alone(requests[:7])
     workers.close()
 
@@ -100,7 +100,7 @@ def test_workers_serve_one_run_after_another() -> None:
 
 
 def test_a_worker_that_cannot_load_says_why() -> None:
-    with pytest.raises(UsageError, match="there is no device 'cuda:97'"):
+    with pytest.raises(UsageError, match="has no device 'cuda:97'"):
         _workers(("cpu", "cuda:97"), "torch")
 
 
@@ -115,7 +115,7 @@ def test_a_run_that_is_left_early_leaves_no_process() -> None:
 def test_devices_are_named_as_numbers_or_names() -> None:
     assert parse_devices("0,1") == ("cuda:0", "cuda:1")
     assert parse_devices("cpu, cuda:2") == ("cpu", "cuda:2")
-    with pytest.raises(UsageError, match="lacks a name"):
+    with pytest.raises(UsageError, match="has an empty name"):
         parse_devices("0,,1")
     with pytest.raises(UsageError, match="exclude each other"):
         generate("molecule", device="cuda", devices="0,1")
