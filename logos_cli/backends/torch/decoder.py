@@ -134,7 +134,7 @@ class Decoder:
         self.embedding = Weights(tensors).pop("model.embed_tokens.weight", vocabulary, width)
         self.device = self.embedding.device
         self.dtype = computed_in(self.embedding.dtype, self.device)
-        """Of sums and cache; the matrices may be kept in fewer bits."""
+        """Type of sums and cache; the matrices may have fewer bits."""
         weights = Weights(tensors, self.dtype)
         self.norm = weights.pop("model.norm.weight", width)
         places = list(devices) or [self.device]
@@ -273,11 +273,11 @@ class Decoder:
         return self.logits(hidden)
 
     def embed(self, tokens: Tensor) -> Tensor:
-        """Return the first layer's input, shape (N, width)."""
+        """Return the input of the first layer, shape (N, width)."""
         return self.embedding[tokens].to(self.dtype)
 
     def logits(self, hidden: Tensor) -> Tensor:
-        """Return the logits after each row of the last layer's output, shape (N, V)."""
+        """Return the logits of each row of the last layer's output, shape (N, V)."""
         normed = rms_norm(hidden, self.norm.shape, self.norm.to(hidden.device), self.config.norm_eps)
         return self.head(normed)
 

@@ -129,8 +129,8 @@ def computes(dtype: torch.dtype) -> bool:
         return True
     try:
         if dtype is not torch.bfloat16 or not torch.ops.mkldnn._is_mkldnn_bf16_supported():
-            return False  # for float16 nothing tells emulation from instructions
-        # PyTorch says so of every AVX-512
+            return False  # PyTorch does not report whether it emulates float16
+        # the check above is true for every AVX-512
         wide = "AVX512" in torch.backends.cpu.get_cpu_capability()
         return sys.platform == "darwin" or (wide and bool(torch.cpu._is_avx512_bf16_supported()))
     except (AttributeError, RuntimeError):

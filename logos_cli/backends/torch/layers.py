@@ -31,7 +31,7 @@ class Layer:
 class Weights:
     """Tensors of a checkpoint by name; each can be taken once, so that it is not in memory twice.
 
-    Vectors (norms, biases) come in the type that is computed in, if it is given; matrices as they are.
+    Vectors (norms, biases) are converted to the type of the computation, if it is given; matrices are not.
     """
 
     def __init__(self, tensors: dict[str, Tensor], computed: torch.dtype | None = None) -> None:

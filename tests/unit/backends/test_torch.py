@@ -110,7 +110,7 @@ def test_products_that_do_not_keep_their_bits_are_found_out(by: str) -> None:
         return _Wavering(weight, bias, by=by)
 
     way = linear.layout(torch.float32)._replace(linear=wavering)
-    assert way.is_right(torch.float32)
+    assert way.is_correct(torch.float32)
     assert not way.keeps_bits(torch.float32)
     assert torch.get_num_threads() == torch.get_num_threads()
 
