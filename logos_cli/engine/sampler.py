@@ -160,20 +160,36 @@ class TokenDistribution:
 class Distribution(Protocol):
     """The interface of :class:`TokenDistribution`, on any device."""
 
-    def draw(self, draws: NDArray[np.float64]) -> NDArray[np.intp]: ...  # noqa: D102
-    def likeliest(self, rows: Sequence[int]) -> NDArray[np.intp]: ...  # noqa: D102
-    def redraw(self, row: int, draw: float, refused: Sequence[int]) -> int | None: ...  # noqa: D102
-    def logps(self, tokens: NDArray[np.intp]) -> NDArray[np.float64]: ...  # noqa: D102
+    def draw(self, draws: NDArray[np.float64]) -> NDArray[np.intp]:
+        """Return a token for the uniform number in [0, 1) of each row."""
+
+    def likeliest(self, rows: Sequence[int]) -> NDArray[np.intp]:
+        """Return the likeliest permitted token of some rows, without the repetition penalty."""
+
+    def redraw(self, row: int, draw: float, refused: Sequence[int]) -> int | None:
+        """Return another token for one row; None if all permitted tokens are refused."""
+
+    def logps(self, tokens: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Return the log-probability of one token of each row under the model itself."""
 
 
 class Sampler(Protocol):
     """The interface of :class:`HostSampler`, on any device."""
 
-    def begin(self, slots: Sequence[int], prompts: Sequence[Sequence[int]]) -> None: ...  # noqa: D102
-    def step(self, slots: Sequence[int], tokens: Sequence[int]) -> None: ...  # noqa: D102
-    def copy(self, source: int, target: int) -> None: ...  # noqa: D102
-    def distribution(self, slots: Sequence[int], permitted: Bits | None) -> Distribution: ...  # noqa: D102
-    def mark_seen(self, slots: Sequence[int], tokens: NDArray[np.intp]) -> None: ...  # noqa: D102
+    def begin(self, slots: Sequence[int], prompts: Sequence[Sequence[int]]) -> None:
+        """Read prompts in free slots."""
+
+    def step(self, slots: Sequence[int], tokens: Sequence[int]) -> None:
+        """Read one token in each slot; slots ascend."""
+
+    def copy(self, source: int, target: int) -> None:
+        """Copy a slot to a free one."""
+
+    def distribution(self, slots: Sequence[int], permitted: Bits | None) -> Distribution:
+        """Return the distribution of the next token of each slot; ``permitted`` has one row for each slot."""
+
+    def mark_seen(self, slots: Sequence[int], tokens: NDArray[np.intp]) -> None:
+        """Mark the chosen tokens as seen."""
 
 
 class HostSampler:

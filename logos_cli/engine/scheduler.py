@@ -190,8 +190,8 @@ class Engine:
             if exhausted and not self._waiting:
                 self._compact()
             self._step()
-        except DeviceMemoryError:
-            self._shrink()
+        except DeviceMemoryError as error:
+            self._shrink(error)
         return True
 
     def _prepare(self) -> None:
@@ -208,10 +208,10 @@ class Engine:
             else:
                 return
 
-    def _shrink(self) -> None:
+    def _shrink(self, error: DeviceMemoryError) -> None:
         """Halve the number of sequences; those in progress begin again, and become the same."""
         if self.n_slots == 1:
-            raise  # noqa: PLE0704 - called in the handler of the error
+            raise error
         self._await_masks()
         in_progress = sorted(self._active, key=lambda sequence: sequence.index)
         self._waiting.extendleft(_Waiting(sequence.index, sequence.request) for sequence in reversed(in_progress))

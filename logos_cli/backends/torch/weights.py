@@ -58,7 +58,8 @@ def read_tensors(
     for file in files:
         try:
             with safe_open(file, framework="pt", device="cpu") as weights:
-                for name in weights.keys():  # noqa: SIM118 - not a mapping
+                names: list[str] = weights.keys()
+                for name in names:
                     tensor = weights.get_tensor(name)
                     if not tensor.is_floating_point():
                         raise ModelError(
