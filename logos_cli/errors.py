@@ -1,7 +1,7 @@
 """Exceptions of the library and the exit codes that they map to.
 
-The library raises; only ``cli/boundary.py`` prints and exits. Every error says what is wrong, where, and
-what to do about it.
+The library raises; only ``cli/boundary.py`` prints and exits. Every error has a message (what is wrong, and where) and,
+if there is a remedy, a hint (what to do).
 """
 
 from __future__ import annotations

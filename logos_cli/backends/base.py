@@ -1,8 +1,8 @@
-"""What a backend is: a causal language model that reads tokens and says what may come next.
+"""Backends: causal language models that read tokens and return the logits of the next.
 
 A backend does four things with sequences, each in a numbered slot: *prefill* a prompt, *step* many sequences
-by one token, *copy* one and *free* one. All else (sampling, constraints, scheduling, log-probabilities) is
-done once, in ``engine``, over any backend.
+by one token, *copy* one and *free* one. ``engine`` does all else (sampling, constraints, scheduling,
+log-probabilities) over any backend.
 
 Opening a model has two stages. :meth:`BackendType.open` finds it and reads its configuration and tokenizer,
 which is quick and enough to check every prompt; :meth:`Checkpoint.load` reads the weights.
@@ -37,14 +37,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Availability:
-    """Whether a backend can run here.
+    """Whether a backend can run on this machine.
 
     Attributes
     ----------
     devices : mapping
-        What ``--device`` takes here, with a description.
+        Values of ``--device`` on this machine, with a description.
     remedy : str, optional
-        The command that installs what is missing.
+        The command that installs the missing package.
     """
 
     available: bool
@@ -55,16 +55,16 @@ class Availability:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a backend can do beyond the contract.
+    """Properties of a backend beyond the contract.
 
     Attributes
     ----------
     max_slots : int, optional
-        Sequences at a time; None if memory alone decides.
+        Most sequences at a time; None if only memory limits them.
     batch_invariant : bool
-        A sequence's logits are the same, bit for bit, whatever runs beside it.
+        Whether the logits of a sequence are the same, bit for bit, in every batch.
     device_logits : bool
-        Logits are better left where they are (:class:`TensorBackend`), and tokens chosen there.
+        Whether sampling should leave the logits on the device (:class:`TensorBackend`).
     """
 
     max_slots: int | None = None
@@ -79,11 +79,11 @@ class Backend(ABC):
     tokenizer: Tokenizer
     capabilities: Capabilities
     context_tokens: int
-    """The longest sequence, prompt included, that the model was made for."""
+    """The longest sequence of the model, prompt included."""
 
     @abstractmethod
     def reserve(self, n_slots: int) -> None:
-        """Make room for this many sequences; what was in the slots before is gone."""
+        """Allocate slots for this many sequences; earlier sequences are lost."""
 
     @abstractmethod
     def prefill(self, slot: int, tokens: Sequence[int]) -> NDArray[np.float32]:
@@ -96,7 +96,7 @@ class Backend(ABC):
         """
 
     def prefill_many(self, slots: Sequence[int], prompts: Sequence[Sequence[int]]) -> NDArray[np.float32]:
-        """Begin sequences in free slots; a backend that can read several prompts in one pass does so.
+        """Begin sequences in free slots; a backend may read several prompts in one pass.
 
         Returns
         -------
@@ -126,31 +126,31 @@ class Backend(ABC):
 
     @abstractmethod
     def copy(self, source: int, target: int) -> None:
-        """Make the free slot ``target`` hold the same sequence as ``source``."""
+        """Copy the sequence of ``source`` to the free slot ``target``."""
 
     @abstractmethod
     def free(self, slot: int) -> None:
-        """Forget the sequence of a slot."""
+        """Drop the sequence of a slot."""
 
     def token_logps(self, sequences: Sequence[Sequence[int]]) -> list[NDArray[np.float64]]:
-        """Return how probable given tokens are; what is in the slots may be gone after it.
+        """Return the log-probabilities of given tokens; the sequences in the slots may be lost.
 
-        A backend that can read many tokens in one pass does so; this does it token by token.
+        This method reads token by token; a backend may read many tokens in one pass.
 
         Parameters
         ----------
         sequences : sequence of sequences of int
-            Of any lengths from 1 to ``context_tokens``.
+            Sequences of 1 to ``context_tokens`` tokens.
 
         Returns
         -------
         list of ndarray, shape (n_tokens - 1,)
             The natural log-probability of each token but the first, given those before it; sums over the
-            vocabulary are taken in float32 or better.
+            vocabulary are computed in float32 or better.
         """
         import numpy as np
 
-        found = []
+        arrays = []
         for sequence in sequences:
             self.reserve(1)
             logits = self.prefill(0, sequence[:1])
@@ -159,12 +159,12 @@ class Backend(ABC):
                 wide = logits.astype(np.float64)
                 logps.append(float(wide[token] - np.logaddexp.reduce(wide)))
                 logits = self.step([0], [token])[0]
-            found.append(np.array(logps))
-        return found
+            arrays.append(np.array(logps))
+        return arrays
 
 
 class TensorBackend(Backend):
-    """A backend whose logits are tensors of PyTorch, which can stay on the device."""
+    """A backend whose logits are PyTorch tensors, which can stay on the device."""
 
     @abstractmethod
     def prefill_tensor(self, slots: Sequence[int], prompts: Sequence[Sequence[int]]) -> Tensor:
@@ -195,16 +195,16 @@ def _host(logits: Tensor) -> NDArray[np.float32]:
 
 @dataclass(frozen=True, slots=True)
 class MemoryPlan:
-    """What memory a run takes, known before any of it is allocated.
+    """The memory of a run, known before its allocation.
 
     Attributes
     ----------
     cache_bytes_per_sequence : int
-        For prompt and answer of the length that was asked about.
+        Cache for one prompt and answer of the given length.
     free_bytes : int, optional
-        On the device, before the weights are read; None if it cannot be told.
+        Free memory of the device before the weights are read; None if unknown.
     batch_size : int
-        Sequences at a time that fit, at most as many as were asked for.
+        Sequences at a time that fit, at most the given number.
     """
 
     device: str
@@ -216,28 +216,28 @@ class MemoryPlan:
 
 
 class Checkpoint(ABC):
-    """A model that has been found and checked, its weights not yet read."""
+    """A model that has been found and checked; its weights have not been read."""
 
     name: str
     tokenizer: Tokenizer
     context_tokens: int
     task_sampling: TaskSampling = MappingProxyType({})
-    """How the model wants to be sampled, if its files say so; else the tasks' presets hold."""
+    """Sampling parameters in the files of the model, which replace those of the tasks."""
 
-    def plan(self, n_tokens: int, batch_size: int | None = None) -> MemoryPlan | None:  # noqa: ARG002
-        """Say what memory a run takes, and how many sequences fit, without reading the weights.
+    def plan(self, _n_tokens: int, _batch_size: int | None = None, /) -> MemoryPlan | None:
+        """Return the memory of a run and the number of sequences that fit, without reading the weights.
 
         Parameters
         ----------
         n_tokens : int
-            The longest sequence to expect, prompt and answer.
+            The longest sequence, prompt and answer.
         batch_size : int, optional
-            The most sequences that are wanted at a time; None leaves it to the backend.
+            Most sequences at a time; None lets the backend choose.
 
         Returns
         -------
         MemoryPlan or None
-            None from a backend whose memory is not ours to plan.
+            None if another process allocates the memory, such as a server.
 
         Raises
         ------
@@ -247,7 +247,7 @@ class Checkpoint(ABC):
         return None
 
     def count_tokens(self, text: str) -> int:
-        """Return how many tokens the model reads a prompt as."""
+        """Return the number of tokens of a prompt."""
         return len(self.tokenizer.encode(text))
 
     @abstractmethod
@@ -257,33 +257,33 @@ class Checkpoint(ABC):
         Raises
         ------
         ModelError
-            If they are damaged or do not fit the configuration.
+            If the weights are damaged or do not fit the configuration.
         MissingError
-            If the library that the backend stands on is not installed.
+            If the library of the backend is not installed.
         DeviceMemoryError
-            If they do not fit into the device's memory.
+            If the weights do not fit into the memory of the device.
         """
 
 
 class BackendType(ABC):
-    """The ``PLUGIN`` of a backend file. Its module imports no heavy library before it is used."""
+    """The ``PLUGIN`` of a backend. Its module imports heavy libraries at their first use."""
 
     name: ClassVar[str]
     own_options: ClassVar[tuple[str, ...]] = ()
-    """Fields of :class:`LoadOptions` that not every backend knows and this one does."""
+    """Fields of :class:`LoadOptions` that only some backends support, this one among them."""
     served: ClassVar[bool] = False
-    """Whether the model is a :class:`Completer` somewhere else, with no files here."""
+    """Whether the model is a :class:`Completer` on a server, without files on this machine."""
 
     @abstractmethod
     def probe(self) -> Availability:
-        """Say whether the backend's library is here and which devices it sees."""
+        """Return whether the library of the backend is installed, and the devices that it finds."""
 
     @abstractmethod
-    def accepts(self, path: Path) -> bool:
-        """Whether the file or directory is a model of this backend's kind."""
+    def accepts(self, path: Path, /) -> bool:
+        """Whether the backend can read the file or directory."""
 
     @abstractmethod
-    def open(self, path: Path, options: LoadOptions, revision: str | None) -> Checkpoint:
+    def open(self, path: Path, options: LoadOptions, revision: str | None, /) -> Checkpoint:
         """Read configuration and tokenizer.
 
         Raises
@@ -299,11 +299,11 @@ def open_model(options: LoadOptions) -> Checkpoint:
     Raises
     ------
     UsageError
-        If there is no such backend or model.
+        If the backend or the model does not exist.
     MissingError
-        If the model would have to be downloaded and cannot be.
+        If the model is not on this machine and cannot be downloaded.
     ModelError
-        If it is no model that the backend can use.
+        If the backend cannot use the model.
     """
     backend = options.backend
     if backend == "auto" and options.base_url is not None:
@@ -315,20 +315,21 @@ def open_model(options: LoadOptions) -> Checkpoint:
         location = Location(Path())
     else:
         location = locate(options.model, options.revision, offline=options.offline)
-    if chosen is None:
+    if plugin is None:
         plugins = registry.load_all("backends").values()
-        chosen = next((plugin for plugin in plugins if plugin.accepts(location.path)), None)
-        if chosen is None:
+        plugin = next((plugin for plugin in plugins if plugin.accepts(location.path)), None)
+        if plugin is None:
             raise UsageError(
-                "this is no model that a backend of logos reads",
+                "no backend can read the model",
                 source=str(location.path),
                 hint="give a directory with config.json, tokenizer.json and safetensors weights",
             )
     for name in ("gpu_layers", "kv_type", "mmap", "base_url"):
-        if getattr(options, name) is not None and name not in chosen.own_options:
-            raise UsageError(f"the backend {chosen.name} has no option {name.replace('_', '-')}")
+        if getattr(options, name) is not None and name not in plugin.own_options:
+            option = f"--{name.replace('_', '-')}"
+            raise UsageError(f"the backend {plugin.name} has no option {option}", hint=f"remove {option}")
     try:
-        checkpoint = chosen.open(location.path, options, location.revision)
+        checkpoint = plugin.open(location.path, options, location.revision)
         _check(checkpoint.tokenizer)
     except ModelError as error:
         raise error.at(options.model) from error
@@ -336,7 +337,7 @@ def open_model(options: LoadOptions) -> Checkpoint:
 
 
 def _check(tokenizer: Tokenizer) -> None:
-    """Refuse a tokenizer that cannot speak the grammar, or cannot say that it has finished."""
+    """Refuse a tokenizer without the tags of the grammar, or without an end-of-text token."""
     _ = tokenizer.tag_ids
     if not tokenizer.eos_ids:
-        raise ModelError("config.json names no end-of-text token", hint="set eos_token_id")
+        raise ModelError("config.json has no end-of-text token", hint="set eos_token_id")

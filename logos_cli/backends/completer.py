@@ -1,4 +1,4 @@
-"""The smaller contract: a model, such as a served one, that completes whole texts and cannot be stepped."""
+"""The smaller contract: a model that completes whole texts and cannot be stepped, such as a server."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from logos_cli.errors import ModelError
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """What a record says of the model that made it.
+    """The model in the provenance of a record.
 
-    ``revision`` is the hub's commit, ``sha256`` the digest of the weights where these are local files; for
-    weights in several files it is the digest of their digests in order of name. ``batch_invariant``: a text depends on
-    nothing that runs beside it, see :class:`~logos_cli.backends.base.Capabilities`.
+    ``revision`` is the commit on the hub, ``sha256`` the digest of local weights; for weights in several files it is
+    the digest of their digests in order of name. ``batch_invariant`` is that of
+    :class:`~logos_cli.backends.base.Capabilities`.
     """
 
     model: str
@@ -29,12 +29,12 @@ class ModelInfo:
 
 @dataclass(frozen=True, slots=True)
 class TextQuery:
-    """One completion to ask of a :class:`Completer`, sampled as :class:`~logos_cli.engine.sampler.Sampling` says.
+    """One request to a :class:`Completer`, with the fields of :class:`~logos_cli.engine.sampler.Sampling`.
 
     Attributes
     ----------
     stop : str, optional
-        The tag that ends the answer, which is kept.
+        The tag that ends the answer, of which it is a part.
     """
 
     prompt: str
@@ -50,14 +50,14 @@ class TextQuery:
 
 @dataclass(frozen=True, slots=True)
 class TextAnswer:
-    """What a :class:`Completer` answers.
+    """The answer of a :class:`Completer`.
 
     Attributes
     ----------
     logps : tuple of float
-        Log-probability of each token; NaN where the server does not tell.
+        Log-probability of each token; NaN where the server does not report it.
     stopped : bool
-        The text came to its end; else it was cut at the limit.
+        Whether the text is complete; else it was cut at the limit.
     """
 
     text: str
@@ -66,16 +66,16 @@ class TextAnswer:
 
 
 class Completer(ABC):
-    """A model that completes whole texts and samples for itself, such as a server.
+    """A model that completes whole texts and samples itself, such as a server.
 
-    It cannot be stepped, so constraints are not put upon it while it samples: what comes back is checked.
+    It cannot be stepped, so that constraints cannot guide its sampling: the engine checks its answers.
 
     Attributes
     ----------
     tokenizer : Tokenizer
-        Ours, for prompts and answers as text; the server has its own.
+        The tokenizer of logos for prompts and answers as text; the server has its own.
     hides_tags : bool
-        Whether it leaves special tokens out of its answers.
+        Whether its answers lack special tokens.
     """
 
     info: ModelInfo
@@ -84,30 +84,30 @@ class Completer(ABC):
 
     @abstractmethod
     def complete(self, query: TextQuery) -> TextAnswer:
-        """Complete one text; may be called from several threads at once.
+        """Complete one text; several threads may call it at once.
 
         Raises
         ------
         MissingError
-            If the server cannot be reached, or fails again and again.
+            If the server cannot be reached, or fails in every try.
         ModelError
-            If it refuses the request.
+            If the server refuses the request.
         """
 
-    def read(self, text: str) -> list[tuple[str, float]] | None:  # noqa: ARG002
+    def read(self, _text: str, /) -> list[tuple[str, float]] | None:
         """Return the tokens of a given text, each with its log-probability given those before it.
 
         Returns
         -------
         list of (str, float) or None
-            NaN for the first token; None if the text is longer than the model reads.
+            NaN for the first token; None if the text is longer than the model's context.
 
         Raises
         ------
         ModelError
-            If the server does not tell.
+            If the server does not report them.
         """
         raise ModelError(
-            "this server does not tell how probable given texts are",
-            hint="run the model here (--backend torch or llamacpp)",
+            "this server does not report log-probabilities of given texts",
+            hint="run the model on this machine (--backend torch or llamacpp)",
         )

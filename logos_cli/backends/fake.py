@@ -1,7 +1,7 @@
-"""A backend without a network: it recites given sentences, and improvises where it knows none.
+"""A backend without a network: it recites given sentences, and returns pseudo-random logits elsewhere.
 
-It stands in for a model in tests, so that most of them need no PyTorch, and on the command line shows what a
-run would do: ``--backend fake --model sentences.txt``. It is never chosen by itself.
+It replaces a model in tests, so that most of them need no PyTorch, and shows on the command line what a run would
+do: ``--backend fake --model sentences.txt``. ``auto`` never selects it.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ if TYPE_CHECKING:
 _RECITED, _OTHER = 10.0, -10.0
 CONTEXT_TOKENS = 4096
 _CALLS = 10_000
-"""Calls that are kept: a run may be of any length."""
+"""Most recorded calls: a run may have any length."""
 
 
 class FakeBackend(Backend):
-    """Recites sentences token by token, each of those that agree so far being equally likely.
+    """Recites sentences token by token; all sentences with the same beginning are equally likely.
 
     Parameters
     ----------
     sentences : iterable of str
-        What it knows. After a beginning that it does not know, logits are drawn from the beginning itself:
-        the same beginning always gives the same logits.
+        The sentences. After another beginning, the logits are pseudo-random numbers from a hash of the beginning:
+        the same beginning always has the same logits.
 
     Attributes
     ----------
     calls : deque of tuple
-        What was asked of it last, for tests: ``("prefill", slot)``, ``("step", n_slots)``, ``("free", slot)`` …
+        The last calls, for tests: ``("prefill", slot)``, ``("step", n_slots)``, ``("free", slot)`` …
     """
 
     def __init__(self, sentences: Iterable[str] = (), name: str = "fake") -> None:
@@ -64,7 +64,7 @@ class FakeBackend(Backend):
                 self._next.setdefault(ids[:i], set()).add(ids[i])
 
     def reserve(self, n_slots: int) -> None:
-        """Make room for this many sequences."""
+        """Allocate slots for this many sequences."""
         self.calls.append(("reserve", n_slots))
         self._sequences = [None] * n_slots
 
@@ -90,13 +90,13 @@ class FakeBackend(Backend):
         return np.stack(rows)
 
     def copy(self, source: int, target: int) -> None:
-        """Make the free slot ``target`` hold the same sequence as ``source``."""
+        """Copy the sequence of ``source`` to the free slot ``target``."""
         assert self._sequences[target] is None, f"slot {target} is not free"
         self.calls.append(("copy", source, target))
         self._sequences[target] = self._sequences[source]
 
     def free(self, slot: int) -> None:
-        """Forget the sequence of a slot."""
+        """Drop the sequence of a slot."""
         assert self._sequences[slot] is not None, f"slot {slot} is free already"
         self.calls.append(("free", slot))
         self._sequences[slot] = None
@@ -115,7 +115,7 @@ class FakeBackend(Backend):
 
 
 class FakeCheckpoint(Checkpoint):
-    """A text file with one sentence a line, or nothing."""
+    """A text file with one sentence a line, or no file."""
 
     def __init__(self, path: Path, name: str) -> None:
         self.name = name
@@ -135,15 +135,15 @@ class Fake(BackendType):
     name = "fake"
 
     def probe(self) -> Availability:
-        """Return that it is always there."""
+        """Return that it is always available."""
         return Availability(available=True, devices={"cpu": "no network runs"})
 
-    def accepts(self, path: Path) -> bool:  # noqa: ARG002
-        """Return False: it must be asked for."""
+    def accepts(self, _path: Path) -> bool:
+        """Return False: only its name selects it."""
         return False
 
-    def open(self, path: Path, options: LoadOptions, revision: str | None) -> FakeCheckpoint:  # noqa: ARG002
-        """Take the path as the file of sentences; the embedded model's name means that it knows none."""
+    def open(self, path: Path, options: LoadOptions, _revision: str | None) -> FakeCheckpoint:
+        """Return the checkpoint of a file of sentences; the name of the embedded model stands for no sentences."""
         return FakeCheckpoint(path, "fake" if options.model == EMBEDDED else options.model)
 
 

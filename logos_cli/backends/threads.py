@@ -1,7 +1,7 @@
-"""With how many threads to compute: what was found at first, and what the work itself teaches.
+"""The number of threads to compute with: measured at first, then adapted by the times of the work.
 
-How many serve best depends on how many rows a step has, and on what else the machine does. The logits do not depend
-on the number, so it can change from step to step.
+The fastest number depends on the rows of a step and on the load of the machine. The logits do not depend on it, so
+that it can change from step to step.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 
 LOG = logging.getLogger("logos_cli.threads")
-LOG.addHandler(logging.NullHandler())  # else logging itself prints warnings of a program that sets up none
+LOG.addHandler(logging.NullHandler())  # without a handler, logging prints warnings of programs that configure none
 
 WORTH = 0.9
-"""Other threads must bring the time of a step below this part of what it was."""
+"""Another number of threads must reduce the time of a step to less than this part."""
 
 _TRIES = 3
 _HOPELESS = 1.5
@@ -24,14 +24,14 @@ _FIRST_REST, _LONGEST_REST = 128, 1 << 13
 
 
 class Threads:
-    """The number to compute with next; it learns from how long each piece of work took.
+    """Chooses the next number of threads from the times of earlier work.
 
     Parameters
     ----------
     first : int
-        What was measured at load.
+        The number measured when the model was loaded.
     most : int, optional
-        No more than that are ever tried; None keeps to the first number, which is the user's choice.
+        Largest number to try; None keeps the first number, which is the user's choice.
     """
 
     def __init__(self, first: int, most: int | None) -> None:
@@ -40,7 +40,7 @@ class Threads:
         self._searches: dict[Hashable, _Search] = {}
 
     def number(self, kind: Hashable) -> int:
-        """Return how many threads the next work of a kind gets."""
+        """Return the number of threads for the next work of a kind."""
         if self._most is None:
             return self._first
         if kind not in self._searches:
@@ -48,18 +48,18 @@ class Threads:
         return self._searches[kind].now
 
     def learn(self, kind: Hashable, seconds: float) -> None:
-        """Take note of how long a unit of work took with the number that was last returned for its kind."""
+        """Record the time of a unit of work with the number last returned for its kind."""
         if kind in self._searches:
             self._searches[kind].learn(seconds)
 
     @contextmanager
-    def timed(self, kind: Hashable, n_units: int, use: Callable[[int], object]) -> Iterator[None]:
-        """Let work of a kind be done with as many threads as serve it best, and learn from it.
+    def measure(self, kind: Hashable, n_units: int, use: Callable[[int], object]) -> Iterator[None]:
+        """Run work of a kind with the fastest known number of threads, and record its time.
 
         Parameters
         ----------
         n_units : int
-            How much work it is.
+            Amount of work.
         use : callable
             Sets the number of threads.
         """
@@ -70,27 +70,27 @@ class Threads:
 
 
 class _Search:
-    """The best number for one kind of work: others are tried in turns with it, now and then.
+    """Searches the fastest number for one kind of work, by trials of others in turns with it.
 
-    Between trials it rests, the longer the more often nothing better was found: where threads disturb each other,
-    trying them is costly.
+    Between trials it rests, longer after each that found nothing better: trials are costly where threads disturb each
+    other.
     """
 
     def __init__(self, first: int, most: int) -> None:
         self._best = first
         self._most = most
         self._rest = _FIRST_REST
-        self._left = 1  # the first time includes what is set up once
+        self._left = 1  # the first time includes initialisation
         self._turns: list[int] = []
         self._times: dict[int, list[float]] = {}
 
     @property
     def now(self) -> int:
-        """The number to use."""
+        """The number to use now."""
         return self._turns[-1] if self._turns else self._best
 
     def learn(self, seconds: float) -> None:
-        """Take note of how long the last work took."""
+        """Record the time of the last work."""
         if not self._turns:
             self._left -= 1
             if self._left == 0:
@@ -106,19 +106,19 @@ class _Search:
             self._decide()
 
     def _begin(self) -> None:
-        """Let each neighbour take turns with the best number so far."""
+        """Begin trials of neighbouring numbers in turns with the best."""
         best = self._best
         others = {1, best // 2, min(2 * best, self._most)} - {0, best}
         self._times = {}
         self._turns = [number for other in sorted(others) for number in (other, best)] * _TRIES
         if not self._turns:
-            self._left = -1  # there is nothing else: never again
+            self._left = -1  # there is no other number: no further trials
 
     def _decide(self) -> None:
         typical = {number: statistics.median(times) for number, times in self._times.items()}
-        found = min(typical, key=typical.__getitem__)
-        if typical[found] < WORTH * typical[self._best]:
-            LOG.info("%d threads are faster than %d by now", found, self._best)
-            self._best, self._rest, self._left = found, _FIRST_REST, 1
+        fastest = min(typical, key=typical.__getitem__)
+        if typical[fastest] < WORTH * typical[self._best]:
+            LOG.info("%d threads are now faster than %d", fastest, self._best)
+            self._best, self._rest, self._left = fastest, _FIRST_REST, 1
         else:
             self._left, self._rest = self._rest, min(2 * self._rest, _LONGEST_REST)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -34,7 +35,7 @@ class LoopBenchmark(Benchmark):
     help = "Design of the CDR-H3 (Chothia 95-102) of antibodies in its framework, with the native length."
     task = "antibody"
     n_samples = 20
-    task_options = {"cdr": "H3", "scheme": _SCHEME}  # noqa: RUF012 - a constant of the class
+    task_options: ClassVar[Mapping[str, Any]] = {"cdr": "H3", "scheme": _SCHEME}
     figures = (
         Figure("recovery", "Native residues that a design has, mean over designs.", "%", remark=_REMARK),
         Figure("recovery, likeliest", "Recovery of the likeliest design under the model.", "%"),

@@ -1,7 +1,7 @@
-"""Molecules that stay possible: tokens that no valid SMILES could contain at that place are refused.
+"""Constraint of SMILES: refuses tokens after which no valid SMILES is possible.
 
-A token is checked when it has been drawn, not every token that could be: a refused one is taken out and another
-drawn from the same distribution, so that what comes is distributed as the model says, given that it is valid.
+It checks a token after it is drawn, not all tokens of the vocabulary. A refused token is removed and another drawn
+from the same distribution, so that valid molecules have the distribution of the model.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ _BLOCK = re.compile(f"{Kind.MOLECULE.start}|{Kind.MOLECULE.end}")
 
 
 class SmilesConstraint:
-    """What one sequence has written of its molecules.
+    """The state of the molecules of one sequence.
 
-    Blocks of molecules are followed, be they molecules, ligands, reactants or linkers. Metal nodes are not: the
-    rules of valence do not hold for them.
+    It follows all molecule blocks: molecules, ligands, reactants and linkers. It ignores metal nodes, to which the
+    rules of valence do not apply.
 
     Parameters
     ----------
     given : str
-        What stands before the answer; only a molecule that it leaves open matters.
+        The text before the answer, which may end in an open molecule block.
     """
 
     def __init__(self, tokenizer: Tokenizer, given: str) -> None:
@@ -40,14 +40,14 @@ class SmilesConstraint:
         self._smiles: str | None = None
         self._prefix = SmilesPrefix()
         if _BLOCK.findall(given)[-1:] == [Kind.MOLECULE.start]:
-            # a prompt that is refused is still completed as well as can be: its end is checked
+            # a prompt that cannot become valid is completed all the same; its end is checked
             self._open(given.rpartition(Kind.MOLECULE.start)[2])
 
     def _open(self, smiles: str) -> None:
         self._smiles, self._prefix = smiles, SmilesPrefix(smiles)
 
     def accepts(self, token: int) -> bool:
-        """Take a token, or return False and stay as before."""
+        """Add a token and return True, or return False without a change."""
         if self._smiles is None:
             if token == self._start:
                 self._open("")
@@ -71,7 +71,7 @@ class SmilesConstraint:
 
 @cache
 def _is_valid() -> Callable[[str], bool]:
-    """Return the check of a whole SMILES; RDKit is imported when the first molecule ends."""
+    """Return the check of a whole SMILES; it imports RDKit when the first molecule ends."""
     from logos_cli.chemistry.smiles import checked_smiles
     from logos_cli.errors import MoleculeError
 

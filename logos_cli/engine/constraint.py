@@ -1,4 +1,4 @@
-"""Which tokens a grammar permits next, over the vocabulary of any backend (llguidance)."""
+"""Tokens that a grammar permits next, over the vocabulary of any backend (llguidance)."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from llguidance import LLExecutor, LLMatcher, LLTokenizer, TokenizerWrapper
 from numpy.typing import NDArray
 
 from logos_cli.backends.base import CharacterTokenizer, Tokenizer
-from logos_cli.engine.sampler import Bits, unpacked
+from logos_cli.engine.sampler import Bits, unpack_bits
 from logos_cli.errors import GrammarError, LogosError, Span
 
 _KEPT = 4
 
 _LARGE = 4096
-"""Masks of a vocabulary larger than this are computed by several threads."""
+"""Several threads compute the masks of a vocabulary larger than this."""
 
 
 class _Vocabulary:
-    """What llguidance asks of a tokenizer."""
+    """The interface of llguidance to a tokenizer."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.tokens = list(tokenizer.vocabulary)
@@ -40,12 +40,12 @@ class _Vocabulary:
 
 
 class Matcher:
-    """One sequence's place in its grammar.
+    """The state of one sequence in its grammar.
 
     Attributes
     ----------
     bits : ndarray of int32
-        What is permitted next, as far as it has been computed.
+        Permitted next tokens, as last computed.
     """
 
     __slots__ = ("bits", "inner")
@@ -55,13 +55,13 @@ class Matcher:
         self.bits = bits
 
     def accept(self, token: int) -> None:
-        """Take the token that was chosen."""
+        """Add the chosen token."""
         if not self.inner.consume_token(token):
-            raise LogosError(f"the constraint refused a token that it had permitted: {self.inner.get_error()}")
+            raise LogosError(f"the constraint refused a token that it permitted: {self.inner.get_error()}")
 
     @property
     def done(self) -> bool:
-        """Whether the text is complete and cannot go on."""
+        """Whether the text is complete and nothing may follow."""
         return bool(self.inner.is_stopped())
 
 
@@ -71,9 +71,9 @@ class Constraint:
     Parameters
     ----------
     tokenizer : Tokenizer
-        The backend's.
+        The tokenizer of the backend.
     threads : int, optional
-        Threads that compute masks; None takes one for a small vocabulary, and what llguidance sees fit for a
+        Threads that compute masks; None takes one for a small vocabulary, and the default of llguidance for a
         large one.
     """
 
@@ -84,12 +84,12 @@ class Constraint:
             TokenizerWrapper(_Vocabulary(tokenizer)), n_vocab=self.n_tokens, eos_token=list(tokenizer.eos_ids)
         )
         self._executor = LLExecutor(threads if threads or self.n_tokens > _LARGE else 1)
-        # consecutive samples share grammar and prompt: compile and read the prompt once
+        # consecutive samples share grammar and prompt, which are compiled and read once
         self._begin = lru_cache(_KEPT)(self._new)
         self._worker: ThreadPoolExecutor | None = None
 
     def matcher(self, grammar: str, given: str) -> Matcher:
-        """Return the place in a grammar after the part of the text that is given.
+        """Return the state of a grammar after the given text.
 
         Raises
         ------
@@ -104,16 +104,18 @@ class Constraint:
         if matcher.is_error():
             raise LogosError(f"the grammar of the constraint is defective: {matcher.get_error()}")
         ids = self._tokenizer.encode(given, whole=False)
-        taken = matcher.try_consume_tokens(ids)
-        if taken < len(ids):
-            place = len(self._tokenizer.decode(ids[:taken]))
+        n_consumed = matcher.try_consume_tokens(ids)
+        if n_consumed < len(ids):
+            place = len(self._tokenizer.decode(ids[:n_consumed]))
             raise GrammarError(
-                "the prompt cannot begin what is asked for", text=given, span=Span(place, min(place + 1, len(given)))
+                "the prompt is not the beginning of a sentence that the constraint permits",
+                text=given,
+                span=Span(place, min(place + 1, len(given))),
             )
         return matcher, self._fill([matcher])[0]
 
     def compute(self, matchers: Sequence[Matcher]) -> Future[None]:
-        """Begin to compute what each grammar permits next, beside what the caller does meanwhile."""
+        """Begin to compute the permitted next tokens of each grammar in another thread."""
         if self._worker is None:
             self._worker = ThreadPoolExecutor(1, "logos-masks")
         return self._worker.submit(self._update, tuple(matchers))
@@ -130,9 +132,9 @@ class Constraint:
         return bits
 
     def masks(self, matchers: Sequence[Matcher]) -> NDArray[np.bool_]:
-        """Return what each grammar permits next, shape (len(matchers), n_tokens)."""
+        """Return the permitted next tokens of each grammar, shape (len(matchers), n_tokens)."""
         self._update(matchers)
-        return unpacked(np.stack([matcher.bits for matcher in matchers]), self.n_tokens)
+        return unpack_bits(np.stack([matcher.bits for matcher in matchers]), self.n_tokens)
 
 
 @cache
@@ -141,16 +143,16 @@ def _characters() -> Constraint:
 
 
 def check_prompt(grammar: str, given: str) -> bool:
-    """Check, without a model, that a text can begin one of the grammar.
+    """Check, without a model, that a text is the beginning of a text of a grammar.
 
     Returns
     -------
     bool
-        Whether anything can follow; False means that the text is complete already.
+        Whether anything may follow; False if the text is complete.
 
     Raises
     ------
     GrammarError
-        At the first character that cannot stand there.
+        At the first character that the grammar does not permit.
     """
     return not _characters().matcher(grammar, given).done

@@ -1,8 +1,8 @@
-"""The sampler of ``sampler.py`` where the logits are: on a GPU, only what was chosen comes back to the host.
+"""The sampler of ``sampler.py`` on the device of the logits: only the chosen tokens return to the host.
 
-At 256 sequences and 128,000 tokens the logits of one step are 131 MB. Order and meaning are those of the host's
-sampler, which is the reference, and so are the random numbers; the masks of the constraint come as bits. What
-decides is computed in float64, but on Apple's GPUs, which have float32 only.
+For 256 sequences and 128,000 tokens the logits of one step are 131 MB. Order, meaning and random numbers are those of
+the host's sampler, which is the reference; the masks of the constraint are bits. Choices are computed in float64, except
+on Apple's GPUs, which have only float32.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from logos_cli.backends.base import TensorBackend
-from logos_cli.engine.sampler import Bits, TokenDistribution, unpacked
+from logos_cli.engine.sampler import Bits, TokenDistribution, unpack_bits
 from logos_cli.engine.sampling import Sampling
 
 _RANKED = 1024
-"""So many of the likeliest tokens are sorted to find the nucleus of top-p; all are only if it is larger."""
+"""Number of likeliest tokens that are sorted to find the nucleus of top-p; a larger nucleus needs all."""
 
 
 class DeviceSampler:
-    """Lets a backend read tokens, and keeps of each slot the logits that follow and the tokens seen.
+    """Runs a backend, and keeps the next logits and the seen tokens of each slot.
 
     Parameters
     ----------
     n_slots : int
-        Slots of the backend that are used.
+        Number of slots of the backend.
     """
 
     def __init__(self, backend: TensorBackend, sampling: Sampling, n_slots: int) -> None:
@@ -57,20 +57,20 @@ class DeviceSampler:
             self._logits[self._index(slots)] = logits
 
     def copy(self, source: int, target: int) -> None:
-        """Make a free slot the same as another."""
+        """Copy a slot to a free one."""
         self._backend.copy(source, target)
         with torch.inference_mode():
             self._logits[target] = self._logits[source]
             self._seen[target] = self._seen[source]
 
-    def choices(self, slots: Sequence[int], permitted: Bits | None) -> DeviceDistribution:
-        """Return what may come next in each slot; ``permitted`` has one row a slot."""
+    def distribution(self, slots: Sequence[int], permitted: Bits | None) -> DeviceDistribution:
+        """Return the distribution of the next token of each slot; ``permitted`` has one row for each slot."""
         index = self._index(slots)
         with torch.inference_mode():
             return DeviceDistribution(self._logits[index], self._sampling, self._seen[index], permitted)
 
-    def note(self, slots: Sequence[int], tokens: NDArray[np.intp]) -> None:
-        """Note the tokens that were chosen."""
+    def mark_seen(self, slots: Sequence[int], tokens: NDArray[np.intp]) -> None:
+        """Mark the chosen tokens as seen."""
         with torch.inference_mode():
             self._seen[self._index(slots), self._index(tokens.tolist())] = True
 
@@ -79,14 +79,14 @@ class DeviceSampler:
 
 
 class DeviceDistribution:
-    """The tokens that may come next in each row, with their weights.
+    """The distribution of the next token of each row.
 
     Parameters
     ----------
     logits : Tensor, shape (n, n_logits)
     seen : Tensor of bool, shape (n, n_tokens)
     permitted : ndarray of int32, optional
-        Bits of what the constraint permits.
+        Bits of the tokens that the constraint permits.
     """
 
     def __init__(self, logits: Tensor, sampling: Sampling, seen: Tensor, permitted: Bits | None) -> None:
@@ -115,21 +115,21 @@ class DeviceDistribution:
 
     @torch.inference_mode()
     def draw(self, draws: NDArray[np.float64]) -> NDArray[np.intp]:
-        """Return a token for each row's uniform number in [0, 1)."""
+        """Return a token for the uniform number in [0, 1) of each row."""
         cumulative = self._weights.cumsum(dim=1)
         total = cumulative[:, -1:].contiguous()
         targets = torch.from_numpy(draws).to(self._wide).to(total.device)[:, None] * total
         columns = torch.searchsorted(cumulative, targets, right=True)
-        # rounding can carry a draw near 1 past the last token of weight
+        # rounding can move a draw near 1 beyond the last token with a weight
         columns = torch.minimum(columns, torch.searchsorted(cumulative, total))[:, 0]
-        # one transfer brings both
+        # one transfer for both
         both = torch.stack([columns.to(self._wide), self._logps(columns)]).cpu().numpy()
         self._drawn = both[0].astype(np.intp), both[1].astype(np.float64)
         return self._drawn[0].copy()
 
     @torch.inference_mode()
     def likeliest(self, rows: Sequence[int]) -> NDArray[np.intp]:
-        """Return the likeliest permitted token of some rows, whatever has been seen."""
+        """Return the likeliest permitted token of some rows, without the repetition penalty."""
         scores = self._scores()[rows]
         if self._allowed is not None:
             scores.masked_fill_(~self._allowed[rows], -torch.inf)
@@ -138,33 +138,31 @@ class DeviceDistribution:
 
     @torch.inference_mode()
     def redraw(self, row: int, draw: float, refused: Sequence[int]) -> int | None:
-        """Return another token for one row, which the host draws: it is rare, and one row is small."""
-        one = slice(row, row + 1)
-        allowed = None if self._permitted is None else unpacked(self._permitted[one], self._n_tokens)
-        options = TokenDistribution(
-            self._logits[one].float().cpu().numpy(), self._sampling, seen=self._seen[one].cpu().numpy(), allowed=allowed
-        )
-        return options.redraw(0, draw, refused)
+        """Return another token for one row; the host draws it, because this is rare and one row is small."""
+        rows = slice(row, row + 1)
+        allowed = None if self._permitted is None else unpack_bits(self._permitted[rows], self._n_tokens)
+        logits, seen = self._logits[rows].float().cpu().numpy(), self._seen[rows].cpu().numpy()
+        return TokenDistribution(logits, self._sampling, seen=seen, allowed=allowed).redraw(0, draw, refused)
 
     @torch.inference_mode()
     def logps(self, tokens: NDArray[np.intp]) -> NDArray[np.float64]:
         """Return the log-probability of one token of each row under the model itself."""
         if self._drawn is not None and np.array_equal(tokens, self._drawn[0]):
             return self._drawn[1]
-        chosen = torch.from_numpy(tokens).to(self._logits.device)
-        logps: NDArray[np.float64] = self._logps(chosen).cpu().numpy().astype(np.float64)
+        columns = torch.from_numpy(tokens).to(self._logits.device)
+        logps: NDArray[np.float64] = self._logps(columns).cpu().numpy().astype(np.float64)
         return logps
 
     def _logps(self, tokens: Tensor) -> Tensor:
         logits = self._logits.float()
         peak = logits.amax(dim=1, keepdim=True)
         total = (logits - peak).exp().sum(dim=1, dtype=self._wide)
-        chosen = logits.gather(1, tokens[:, None])[:, 0]
-        return chosen.to(self._wide) - peak[:, 0].to(self._wide) - total.log()
+        token_logits = logits.gather(1, tokens[:, None])[:, 0]
+        return token_logits.to(self._wide) - peak[:, 0].to(self._wide) - total.log()
 
 
 def _weights(scores: Tensor, sampling: Sampling) -> Tensor:
-    """Return unnormalised probabilities after temperature and cuts; ``scores`` is overwritten."""
+    """Return unnormalised probabilities after temperature and cuts, overwriting ``scores``."""
     if sampling.temperature == 0:
         weights = torch.zeros_like(scores)
         return weights.scatter_(1, scores.argmax(dim=1, keepdim=True), 1.0)
@@ -181,7 +179,7 @@ def _weights(scores: Tensor, sampling: Sampling) -> Tensor:
 
 
 def _nucleus(weights: Tensor, top_p: float) -> Tensor:
-    """Return which tokens are the likeliest that together reach ``top_p``; of equal ones the first."""
+    """Return the mask of the likeliest tokens that together reach ``top_p``; of equal ones the first."""
     target = top_p * weights.sum(dim=1, keepdim=True)
     width = min(_RANKED, weights.shape[1])
     while True:

@@ -1,7 +1,7 @@
-"""How probable given texts are under a model, token by token, over any backend.
+"""Log-probabilities of given texts under a model, token by token, over any backend.
 
-The definitions are those of upstream: the sum runs over all tokens of the whole text but its first (the BOS token
-where the tokenizer has one), each given all before it, and no EOS token is added.
+The definitions are those of LOGOS: the sum is over all tokens of the whole text but its first (the BOS token if the
+tokenizer has one), each given all tokens before it, without an EOS token.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _AT_A_TIME = 512
-"""Texts that are handed to a backend together: it sorts them, and shares passes and beginnings among them."""
+"""Texts in one call of a backend, which sorts them and shares passes and common beginnings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +32,9 @@ class ScoredText:
     Attributes
     ----------
     spans : tuple of Span
-        Where each token stands in ``text``; empty for a control token (BOS).
+        Position of each token in ``text``; empty for a control token (BOS).
     logps : ndarray, shape (n_tokens,)
-        Natural logarithms; NaN for the first token, which nothing predicts.
+        Natural logarithms; NaN for the first token, which the model does not predict.
     """
 
     text: str
@@ -44,25 +44,25 @@ class ScoredText:
     def between(self, start: int, end: int) -> NDArray[np.float64]:
         """Return the log-probabilities of the tokens that end in a range of characters.
 
-        A token that reaches over the range's beginning belongs to it; one without a value is left out.
+        A token across the beginning of the range belongs to it; a token without a value is ignored.
         """
         inside = np.array([start < span.end <= end for span in self.spans], dtype=bool)
-        found: NDArray[np.float64] = self.logps[inside & ~np.isnan(self.logps)]
-        return found
+        logps: NDArray[np.float64] = self.logps[inside & ~np.isnan(self.logps)]
+        return logps
 
     @property
     def all(self) -> NDArray[np.float64]:
         """The log-probabilities of all tokens that have one."""
-        found: NDArray[np.float64] = self.logps[~np.isnan(self.logps)]
-        return found
+        logps: NDArray[np.float64] = self.logps[~np.isnan(self.logps)]
+        return logps
 
     def characters(self) -> NDArray[np.float64]:
-        """Return a log-probability for each character: its token's, shared evenly; NaN where there is none."""
-        found = np.full(len(self.text), np.nan)
+        """Return a log-probability for each character, an equal part of its token's; NaN without a value."""
+        logps = np.full(len(self.text), np.nan)
         for span, logp in zip(self.spans, self.logps, strict=True):
             if span.end > span.start:
-                found[span.start : span.end] = logp / (span.end - span.start)
-        return found
+                logps[span.start : span.end] = logp / (span.end - span.start)
+        return logps
 
 
 def perplexity(logps: NDArray[np.float64]) -> float:
@@ -106,12 +106,12 @@ class Likelihood:
         return TokenSpans(self.model.tokenizer)
 
     def score(self, texts: Sequence[str]) -> list[ScoredText | InputError]:
-        """Return each text with its log-probabilities, or why it has none: it is longer than the model reads.
+        """Return each text with its log-probabilities, or the error of a text that is empty or too long.
 
         Raises
         ------
         ModelError
-            If a server does not tell log-probabilities of given texts.
+            If a server does not report log-probabilities of given texts.
         """
         if isinstance(self.model, Completer):
             return [self._served(self.model, text) for text in texts]
@@ -127,13 +127,13 @@ class Likelihood:
         found: list[ScoredText | InputError] = []
         for index, (text, ids) in enumerate(zip(texts, encoded, strict=True)):
             if index in logps:
-                whole = np.concatenate([[np.nan], logps[index]])
-                found.append(ScoredText(text, self._spans.of(text, ids), whole))
+                all_logps = np.concatenate([[np.nan], logps[index]])
+                scored.append(ScoredText(text, self._spans.of(text, ids), all_logps))
             else:
-                found.append(self._too_long(len(ids)) if ids else InputError("the text is empty"))
-        return found
+                scored.append(self._too_long(len(ids)) if ids else InputError("the text is empty"))
+        return scored
 
-    def _served(self, completer: Completer, text: str) -> ScoredText | InputError:
+    def _score_on_server(self, completer: Completer, text: str) -> ScoredText | InputError:
         tokens = completer.read(text)
         if tokens is None:
             return self._too_long(None)
@@ -146,12 +146,12 @@ class Likelihood:
         return ScoredText(text, tuple(spans), np.array([logp for _, logp in tokens]))
 
     def _too_long(self, n_tokens: int | None) -> InputError:
-        counted = "too long" if n_tokens is None else f"{n_tokens:,} tokens long"
-        return InputError(f"the text is {counted}; the model reads {self.context_tokens:,}")
+        length = "too long" if n_tokens is None else f"{n_tokens:,} tokens long"
+        return InputError(f"the text is {length}; the model reads at most {self.context_tokens:,} tokens")
 
 
 class TokenSpans:
-    """Finds the characters of tokens, from the bytes that the vocabulary says they are."""
+    """Finds the characters of tokens from their bytes in the vocabulary."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         tags = frozenset(tokenizer.tag_ids.values())
@@ -170,10 +170,10 @@ class TokenSpans:
 
 
 def answer_start(sentence: Sentence) -> int:
-    """Return where the answer of a sentence begins, in characters.
+    """Return the position of the first character of a sentence's answer.
 
-    After an operator, what stands on its right; of a complex, the ligand; of any other sentence, all but the tag
-    that opens it.
+    The answer is the text after the operator, the ligand of a complex, or, of any other sentence, the text after the
+    first tag.
     """
     if sentence.operator is not None:
         return sentence.right[0].span.start
@@ -184,6 +184,6 @@ def answer_start(sentence: Sentence) -> int:
 
 
 def blocks_of(sentence: Sentence) -> tuple[Block, ...]:
-    """Return the blocks of a sentence in order; of a material, the blocks that it contains."""
-    whole = (*sentence.left, *sentence.right)
-    return tuple(inner for block in whole for inner in (block.blocks or (block,)))
+    """Return the blocks of a sentence in order, with the inner blocks of a material in its place."""
+    blocks = (*sentence.left, *sentence.right)
+    return tuple(inner for block in blocks for inner in (block.blocks or (block,)))

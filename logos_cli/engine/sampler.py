@@ -1,8 +1,8 @@
 """One sampler over the logits of any backend.
 
-The order is that of ``transformers``: repetition penalty, constraint, temperature, top-k, top-p, min-p. What
-decides is computed in float64 and per row, and a row's randomness comes from its own generator, so that a sequence
-does not depend on its neighbours.
+The order is that of ``transformers``: repetition penalty, constraint, temperature, top-k, top-p, min-p. Choices are
+computed in float64 for each row, with random numbers from the row's own generator, so that a sequence does not depend on
+its neighbours.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from logos_cli.backends.base import Backend
-from logos_cli.engine.sampling import Sampling as Sampling  # offered here too
+from logos_cli.engine.sampling import Sampling as Sampling  # part of this module's interface
 
 _WIDE = 4096
-"""Of a larger vocabulary, the tokens that can be chosen are picked out first."""
+"""In a larger vocabulary, the tokens that can be chosen are selected first."""
 
 _FEW = 256
 
@@ -26,14 +26,14 @@ Bits = NDArray[np.int32]
 """Permitted tokens, one bit each, shape (n, ceil(n_tokens / 32)), the lowest bit first."""
 
 
-def unpacked(bits: Bits, n_tokens: int) -> NDArray[np.bool_]:
+def unpack_bits(bits: Bits, n_tokens: int) -> NDArray[np.bool_]:
     """Return bits as booleans, shape (n, n_tokens)."""
     flat = np.unpackbits(bits.view(np.uint8), axis=1, bitorder="little")
     return flat[:, :n_tokens].view(np.bool_)
 
 
 def sample_generator(seed: int, id: str) -> np.random.Generator:
-    """Return the source of randomness of one sample, made from the run's seed and the sample's id alone."""
+    """Return the random generator of one sample, which depends only on the run's seed and the sample's id."""
     digest = hashlib.blake2b(f"{seed}\0{id}".encode(), digest_size=16).digest()
     return np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "little")))
 
@@ -60,11 +60,11 @@ def choose(
     ----------
     logits : ndarray, shape (n, n_logits)
     draws : ndarray, shape (n,)
-        Uniform numbers in [0, 1), one a row.
+        Uniform numbers in [0, 1), one for each row.
     seen : ndarray of bool, shape (n, n_tokens)
         Tokens of prompt and answer so far. Logits beyond ``n_tokens`` belong to no token.
     allowed : ndarray of bool, shape (n, n_tokens), optional
-        What the constraint permits; at least one token in each row.
+        Tokens that the constraint permits, at least one in each row.
 
     Returns
     -------
@@ -72,13 +72,13 @@ def choose(
     logps : ndarray, shape (n,)
         Log-probability of each under the model itself: at temperature 1, before penalty, constraint and cuts.
     """
-    options = TokenDistribution(logits, sampling, seen=seen, allowed=allowed)
-    tokens = options.draw(draws)
-    return tokens, options.logps(tokens)
+    distribution = TokenDistribution(logits, sampling, seen=seen, allowed=allowed)
+    tokens = distribution.draw(draws)
+    return tokens, distribution.logps(tokens)
 
 
 class TokenDistribution:
-    """The tokens that may come next in each row, with their weights.
+    """The distribution of the next token of each row.
 
     Parameters
     ----------
@@ -110,11 +110,11 @@ class TokenDistribution:
         self._weights = _weights(scores, sampling, beyond)
 
     def draw(self, draws: NDArray[np.float64]) -> NDArray[np.intp]:
-        """Return a token for each row's uniform number in [0, 1)."""
+        """Return a token for the uniform number in [0, 1) of each row."""
         return self._tokens(_pick(self._weights, draws))
 
     def likeliest(self, rows: Sequence[int]) -> NDArray[np.intp]:
-        """Return the likeliest permitted token of some rows, whatever has been seen."""
+        """Return the likeliest permitted token of some rows, without the repetition penalty."""
         scores = self._logits[rows, : self._n_tokens]
         if self._allowed is not None:
             scores = np.where(self._allowed[rows], scores, -np.inf)
@@ -124,8 +124,8 @@ class TokenDistribution:
     def redraw(self, row: int, draw: float, refused: Sequence[int]) -> int | None:
         """Return another token for one row.
 
-        It is drawn from the same weights without the tokens that have been refused; when none of weight is
-        left, top-k, top-p and min-p are applied anew to the tokens that remain.
+        It is drawn from the same weights without the refused tokens. If no weight is left, top-k, top-p and min-p
+        are applied again to the remaining tokens.
 
         Returns
         -------
@@ -133,10 +133,10 @@ class TokenDistribution:
             None if every token that the constraint permits has been refused.
         """
         scores, weights = self._scores[row : row + 1], self._weights[row : row + 1].copy()
-        gone = np.isin(np.arange(scores.shape[1]) if self._ids is None else self._ids[row], refused)
-        weights[0, gone] = 0.0
+        is_refused = np.isin(np.arange(scores.shape[1]) if self._ids is None else self._ids[row], refused)
+        weights[0, is_refused] = 0.0
         if not weights.any():
-            scores = np.where(gone, -np.inf, scores)
+            scores = np.where(is_refused, -np.inf, scores)
             if not np.isfinite(scores).any():
                 return None
             weights = _weights(scores, self._sampling, None)
@@ -147,10 +147,10 @@ class TokenDistribution:
         """Return the log-probability of one token of each row under the model itself."""
         logits = self._logits
         peak = logits.max(axis=1, keepdims=True)
-        # float32 is enough for the many exponentials, not for their sum
+        # float32 suffices for the exponentials, but not for their sum
         total = np.exp(logits - peak).sum(axis=1, dtype=np.float64)
-        chosen = logits[np.arange(len(logits)), tokens] - peak[:, 0].astype(np.float64)
-        logps: NDArray[np.float64] = chosen - np.log(total)
+        token_logits = logits[np.arange(len(logits)), tokens] - peak[:, 0].astype(np.float64)
+        logps: NDArray[np.float64] = token_logits - np.log(total)
         return logps
 
     def _tokens(self, columns: NDArray[np.intp]) -> NDArray[np.intp]:
@@ -158,37 +158,53 @@ class TokenDistribution:
 
 
 class Distribution(Protocol):
-    """What :class:`TokenDistribution` offers, wherever the logits are."""
+    """The interface of :class:`TokenDistribution`, on any device."""
 
-    def draw(self, draws: NDArray[np.float64]) -> NDArray[np.intp]: ...  # noqa: D102
-    def likeliest(self, rows: Sequence[int]) -> NDArray[np.intp]: ...  # noqa: D102
-    def redraw(self, row: int, draw: float, refused: Sequence[int]) -> int | None: ...  # noqa: D102
-    def logps(self, tokens: NDArray[np.intp]) -> NDArray[np.float64]: ...  # noqa: D102
+    def draw(self, draws: NDArray[np.float64]) -> NDArray[np.intp]:
+        """Return a token for the uniform number in [0, 1) of each row."""
+
+    def likeliest(self, rows: Sequence[int]) -> NDArray[np.intp]:
+        """Return the likeliest permitted token of some rows, without the repetition penalty."""
+
+    def redraw(self, row: int, draw: float, refused: Sequence[int]) -> int | None:
+        """Return another token for one row; None if all permitted tokens are refused."""
+
+    def logps(self, tokens: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Return the log-probability of one token of each row under the model itself."""
 
 
 class Sampler(Protocol):
-    """What :class:`HostSampler` offers, wherever the logits are."""
+    """The interface of :class:`HostSampler`, on any device."""
 
-    def begin(self, slots: Sequence[int], prompts: Sequence[Sequence[int]]) -> None: ...  # noqa: D102
-    def step(self, slots: Sequence[int], tokens: Sequence[int]) -> None: ...  # noqa: D102
-    def copy(self, source: int, target: int) -> None: ...  # noqa: D102
-    def choices(self, slots: Sequence[int], permitted: Bits | None) -> Distribution: ...  # noqa: D102
-    def note(self, slots: Sequence[int], tokens: NDArray[np.intp]) -> None: ...  # noqa: D102
+    def begin(self, slots: Sequence[int], prompts: Sequence[Sequence[int]]) -> None:
+        """Read prompts in free slots."""
+
+    def step(self, slots: Sequence[int], tokens: Sequence[int]) -> None:
+        """Read one token in each slot; slots ascend."""
+
+    def copy(self, source: int, target: int) -> None:
+        """Copy a slot to a free one."""
+
+    def distribution(self, slots: Sequence[int], permitted: Bits | None) -> Distribution:
+        """Return the distribution of the next token of each slot; ``permitted`` has one row for each slot."""
+
+    def mark_seen(self, slots: Sequence[int], tokens: NDArray[np.intp]) -> None:
+        """Mark the chosen tokens as seen."""
 
 
 class HostSampler:
-    """Lets a backend read tokens, and keeps of each slot the logits that follow and the tokens seen.
+    """Runs a backend, and keeps the next logits and the seen tokens of each slot.
 
     Parameters
     ----------
     n_slots : int
-        Slots of the backend that are used.
+        Number of slots of the backend.
     """
 
     def __init__(self, backend: Backend, sampling: Sampling, n_slots: int) -> None:
         self._backend, self._sampling = backend, sampling
         self._seen = np.zeros((n_slots, len(backend.tokenizer.vocabulary)), bool)
-        self._logits: NDArray[np.float32] | None = None
+        self._logits = np.empty((0, 0), np.float32)
 
     def begin(self, slots: Sequence[int], prompts: Sequence[Sequence[int]]) -> None:
         """Read prompts in free slots."""
@@ -202,26 +218,25 @@ class HostSampler:
         self._keep(slots, self._backend.step(slots, tokens))
 
     def _keep(self, slots: Sequence[int], logits: NDArray[np.float32]) -> None:
-        if self._logits is None:
+        if not len(self._logits):
             self._logits = np.zeros((len(self._seen), logits.shape[1]), np.float32)
         self._logits[slots] = logits
 
     def copy(self, source: int, target: int) -> None:
-        """Make a free slot the same as another."""
+        """Copy a slot to a free one."""
         self._backend.copy(source, target)
         self._seen[target] = self._seen[source]
-        if self._logits is not None:
+        if len(self._logits):
             self._logits[target] = self._logits[source]
 
-    def choices(self, slots: Sequence[int], permitted: Bits | None) -> TokenDistribution:
-        """Return what may come next in each slot; ``permitted`` has one row a slot."""
-        assert self._logits is not None, "nothing has been read"
+    def distribution(self, slots: Sequence[int], permitted: Bits | None) -> TokenDistribution:
+        """Return the distribution of the next token of each slot; ``permitted`` has one row for each slot."""
         seen = self._seen[slots]
-        allowed = None if permitted is None else unpacked(permitted, seen.shape[1])
+        allowed = None if permitted is None else unpack_bits(permitted, seen.shape[1])
         return TokenDistribution(self._logits[slots], self._sampling, seen=seen, allowed=allowed)
 
-    def note(self, slots: Sequence[int], tokens: NDArray[np.intp]) -> None:
-        """Note the tokens that were chosen."""
+    def mark_seen(self, slots: Sequence[int], tokens: NDArray[np.intp]) -> None:
+        """Mark the chosen tokens as seen."""
         self._seen[slots, tokens] = True
 
 
@@ -234,30 +249,30 @@ def _weights(
 ) -> NDArray[np.float64]:
     """Return unnormalised probabilities after temperature and cuts.
 
-    ``beyond`` is, by row, the weight of the tokens that have no column because top-p leaves them out.
+    ``beyond`` is the weight, in each row, of the tokens without a column, which top-p excludes.
     """
     if sampling.temperature == 0:
         weights = np.zeros(scores.shape)
         weights[np.arange(len(scores)), scores.argmax(axis=1)] = 1.0
         return weights
-    # the largest score is moved to 0 first: a tiny temperature must not overflow
+    # a shift of the largest score to 0 prevents an overflow at a tiny temperature
     scores = (scores - scores.max(axis=1, keepdims=True)) / sampling.temperature
     return _cut(np.exp(scores), sampling, beyond)
 
 
 def _pick(weights: NDArray[np.float64], draws: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Return the column in which each row's draw falls."""
+    """Return the column of each row's draw."""
     cumulative = weights.cumsum(axis=1)
     targets = draws * cumulative[:, -1]
     columns = (cumulative <= targets[:, None]).sum(axis=1)
-    # rounding can carry a draw near 1 past the last token of weight
+    # rounding can move a draw near 1 beyond the last token with a weight
     last = weights.shape[1] - 1 - (weights[:, ::-1] > 0).argmax(axis=1)
     picked: NDArray[np.intp] = np.minimum(columns, last)
     return picked
 
 
 def _cut(weights: NDArray[np.float64], sampling: Sampling, beyond: NDArray[np.float64] | None) -> NDArray[np.float64]:
-    """Set to 0 the weights that top-k, top-p and min-p leave out; the likeliest token always stays."""
+    """Set the weights that top-k, top-p and min-p exclude to 0; the likeliest token always stays."""
     if 0 < sampling.top_k < weights.shape[1]:
         kth = np.partition(weights, -sampling.top_k, axis=1)[:, -sampling.top_k, None]
         weights = np.where(weights >= kth, weights, 0.0)
@@ -269,7 +284,7 @@ def _cut(weights: NDArray[np.float64], sampling: Sampling, beyond: NDArray[np.fl
 
 
 def _nucleus(weights: NDArray[np.float64], top_p: float, beyond: NDArray[np.float64] | None) -> NDArray[np.bool_]:
-    """Return which tokens are the likeliest that together reach ``top_p``; of equal ones the first."""
+    """Return the mask of the likeliest tokens that together reach ``top_p``; of equal ones the first."""
     ranked = -np.sort(-weights, axis=1)
     cumulative = ranked.cumsum(axis=1)
     total = cumulative[:, -1] if beyond is None else cumulative[:, -1] + beyond
@@ -287,18 +302,18 @@ def _nucleus(weights: NDArray[np.float64], top_p: float, beyond: NDArray[np.floa
 def _candidates(
     logits: NDArray[np.float32], sampling: Sampling, seen: NDArray[np.bool_], allowed: NDArray[np.bool_] | None
 ) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]:
-    """Leave out, of a large vocabulary, what cannot be chosen; sorting what remains is cheap.
+    """Return the tokens of a large vocabulary that can be chosen, so that sorting them is cheap.
 
     Returns
     -------
     ids : ndarray of int, shape (n, n_candidates)
         Tokens, ascending in each row, padded with 0.
     scores : ndarray, shape (n, n_candidates)
-        Their logits after the penalty; ``-inf`` for padding.
+        Logits after the penalty; ``-inf`` for padding.
     beyond : ndarray, shape (n,)
-        Weight, relative to the likeliest token, of what top-p leaves out for certain.
+        Weight, relative to the likeliest token, of the tokens that top-p excludes in any case.
     """
-    found: list[tuple[NDArray[np.intp], NDArray[np.float32], float]] = []
+    rows: list[tuple[NDArray[np.intp], NDArray[np.float32], float]] = []
     for row, logits_of_row in enumerate(logits):
         ids = np.arange(seen.shape[1]) if allowed is None else allowed[row].nonzero()[0]
         scores = logits_of_row[: seen.shape[1]]
@@ -308,19 +323,19 @@ def _candidates(
             scores[old] = _penalised(scores[old].astype(np.float64), sampling.repetition_penalty)
         if len(ids) < len(scores):
             scores = scores[ids]
-        found.append(_likely(ids, scores, sampling))
-    width = max(len(ids) for ids, _, _ in found)
-    all_ids = np.zeros((len(found), width), np.intp)
-    all_scores = np.full((len(found), width), -np.inf)
-    for row, (ids, scores, _) in enumerate(found):
+        rows.append(_likely(ids, scores, sampling))
+    width = max(len(ids) for ids, _, _ in rows)
+    all_ids = np.zeros((len(rows), width), np.intp)
+    all_scores = np.full((len(rows), width), -np.inf)
+    for row, (ids, scores, _) in enumerate(rows):
         all_ids[row, : len(ids)], all_scores[row, : len(ids)] = ids, scores
-    return all_ids, all_scores, np.array([beyond for _, _, beyond in found])
+    return all_ids, all_scores, np.array([beyond for _, _, beyond in rows])
 
 
 def _likely(
     ids: NDArray[np.intp], scores: NDArray[np.float32], sampling: Sampling
 ) -> tuple[NDArray[np.intp], NDArray[np.float32], float]:
-    """Return the tokens of one row that the cuts may keep, their scores, and the weight of the others."""
+    """Return the tokens of one row that the cuts may keep, with their scores, and the weight of the others."""
     if len(ids) <= _FEW:
         return ids, scores, 0.0
     if sampling.temperature == 0:
@@ -332,7 +347,7 @@ def _likely(
     weights = np.exp((scores - scores.max()) / np.float32(sampling.temperature))
     least, beyond = 0.0, 0.0
     if sampling.top_p < 1:
-        # tokens below this weight have together less than 1 - top_p, were there none but them
+        # all tokens below this weight together have less than 1 - top_p
         least = 0.99 * (1 - sampling.top_p) * float(weights.sum(dtype=np.float64)) / len(weights)
     elif sampling.min_p > 0:
         least = 0.99 * sampling.min_p

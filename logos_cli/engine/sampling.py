@@ -1,4 +1,4 @@
-"""How to choose tokens: values only, so that what names them loads no numerical library."""
+"""Sampling parameters, in a module without numerical libraries."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from logos_cli.errors import UsageError
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How to choose a token.
+    """Sampling parameters.
 
     Attributes
     ----------
     temperature : float
-        Divides the logits; 0 always takes the likeliest token.
+        Divides the logits; 0 selects the likeliest token (greedy).
     top_k : int
         Keep this many likeliest tokens; 0 keeps all.
     top_p : float
         Keep the likeliest tokens that together reach this probability; 1 keeps all.
     min_p : float
-        Keep the tokens at least this likely compared with the likeliest; 0 keeps all.
+        Keep the tokens with at least this part of the probability of the likeliest; 0 keeps all.
     repetition_penalty : float
-        Divides positive logits, and multiplies negative ones, of the tokens of prompt and answer; 1 is none.
+        Divides positive and multiplies negative logits of the tokens in prompt and answer; 1 has no effect.
     max_new_tokens : int
-        Tokens after which a sequence is cut.
+        Number of new tokens after which a sequence is cut.
     """
 
     temperature: float = 1.0
@@ -44,12 +44,12 @@ class Sampling:
             ("repetition_penalty", self.repetition_penalty > 0, "above 0"),
             ("max_new_tokens", self.max_new_tokens >= 1, "1 or more"),
         )
-        for name, good, wanted in rules:
+        for name, is_valid, wanted in rules:
             value = getattr(self, name)
-            if not (good and math.isfinite(value)):
+            if not (is_valid and math.isfinite(value)):
                 raise UsageError(f"{name.replace('_', '-')} is {value}; it must be {wanted}")
 
     @property
     def cuts(self) -> bool:
-        """Whether some tokens are left out for being unlikely."""
+        """Whether unlikely tokens are excluded."""
         return self.temperature == 0 or self.top_k > 0 or self.top_p < 1 or self.min_p > 0

@@ -1,7 +1,7 @@
-"""Continuous batching: a slot is refilled the moment its sequence ends, so that nobody waits for the longest.
+"""Continuous batching: a new sequence fills a slot as soon as the last one ends, so that none waits for the longest.
 
-Samples of one prompt share its prefill: the prompt lies in a slot of its own, and is copied. What the constraint
-permits next is computed while the backend reads the tokens just chosen.
+Samples of one prompt share its prefill: the prompt has its own slot, from which it is copied. The masks of the
+constraint are computed while the backend reads the chosen tokens.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from logos_cli.engine.sampler import Bits, Distribution, HostSampler, Sampler, S
 from logos_cli.errors import DeviceMemoryError
 
 _N_FRESH = 8
-"""So often a sample in which chemistry refuses a token is begun anew: what comes is distributed as the model says,
-given that it is valid. After that the token alone is drawn anew, which may lead into what the model never says."""
+"""Number of times that a sample with a refused token begins again, so that valid molecules have the distribution of the
+model. After that only the token is drawn again, which may lead to sequences that the model never samples."""
 
 _MAX_ATTEMPTS = 12
-"""Then it is let through unchecked, and will be found invalid."""
+"""Number of attempts after which a sample is no longer checked; it will be invalid."""
 
 _MAX_REFUSED = 100
-"""After so many refused tokens in one place, every token is taken to be."""
+"""Number of refused tokens at one position after which all count as refused."""
 
 
 class Finish(StrEnum):
-    """Why a sequence ended: it was complete, or it was cut at the limit of new tokens or of the context."""
+    """The end of a sequence: complete (stop), or cut at the limit of new tokens or of the context (length)."""
 
     STOP = "stop"
     LENGTH = "length"
@@ -42,24 +42,24 @@ class Finish(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One sample to make.
+    """A request for one sample.
 
     Attributes
     ----------
     id : str
-        With the run's seed, all that its randomness depends on.
+        The random numbers of the sample depend only on this id and the run's seed.
     prompt : tuple of int
-        Token ids; consecutive requests of the same prompt share its prefill.
+        Token ids; consecutive requests with the same prompt share its prefill.
     grammar : str, optional
-        Lark text that the answer must follow; None leaves it free.
+        Lark text of the constraint; None for no constraint.
     given : str
-        The end of the prompt's text that the grammar speaks of too.
+        The end of the prompt's text, with which the grammar begins.
     end : int, optional
-        The token that ends a free answer, the ``n_ends``-th time that it comes; an EOS token always does.
+        The token whose ``n_ends``-th occurrence ends an answer without constraint; an EOS token always does.
     chemistry : bool
-        Refuse tokens after which the molecule that is being written can no longer become valid.
+        Refuse tokens after which the molecule cannot become valid.
     greedy : bool
-        Take the likeliest token that is permitted each time, whatever the run's sampling.
+        Choose the likeliest permitted token each time, whatever the run's sampling.
     """
 
     id: str
@@ -79,11 +79,11 @@ class Completion:
     Attributes
     ----------
     tokens : tuple of int
-        What was sampled, a final EOS included.
+        Sampled tokens, including a final EOS.
     logps : tuple of float
-        Log-probability of each under the model itself, see :func:`.sampler.choose`.
+        Log-probability of each token under the model itself, see :func:`.sampler.choose`.
     index : int
-        The request's place among all, from 0.
+        Index of the request, from 0.
     """
 
     request: Request
@@ -94,14 +94,14 @@ class Completion:
 
     @property
     def logp(self) -> float | None:
-        """Log-probability of the whole answer; None where a server does not tell."""
+        """Log-probability of the whole answer; None where a server does not report it."""
         total = sum(self.logps)
         return None if math.isnan(total) else round(total, 4)
 
 
 @dataclass(slots=True)
 class _Waiting:
-    """A request that has to begin again, after the device was out of memory or after a dead end."""
+    """A request that has yet to begin, or begins again after a dead end or a lack of memory."""
 
     index: int
     request: Request
@@ -110,7 +110,7 @@ class _Waiting:
 
 @dataclass(slots=True)
 class _Active:
-    """A sequence that is being made."""
+    """A sequence in progress."""
 
     index: int
     request: Request
@@ -129,12 +129,12 @@ class _Active:
 
 
 class Engine:
-    """Makes samples with one backend.
+    """Samples with one backend.
 
     Parameters
     ----------
     batch_size : int
-        The most sequences at a time. It is halved when the device has too little memory.
+        Most sequences at a time; halved when the device has too little memory.
     seed : int
         The run's seed.
     """
@@ -152,12 +152,12 @@ class Engine:
         self._sampler: Sampler
         self._prompt: tuple[int, ...] | None = None
         self._active: list[_Active] = []
-        self._again: deque[_Waiting] = deque()
+        self._waiting: deque[_Waiting] = deque()
 
     def run(self, requests: Iterable[Request]) -> Iterator[Completion]:
-        """Yield the completions as they are finished; requests are drawn as slots become free.
+        """Yield completions as they finish, taking requests as slots become free.
 
-        What has been finished is yielded before an exception, an interruption included, leaves.
+        Finished completions are yielded before an exception or interruption propagates.
 
         Raises
         ------
@@ -166,12 +166,12 @@ class Engine:
         """
         queue = enumerate(requests)
         finished: deque[Completion] = deque()
-        self._active, self._again = [], deque()
+        self._active, self._waiting = [], deque()
         self._prepare()
         try:
-            going_on = True
-            while going_on:
-                going_on = self._round(queue, finished)
+            has_more = True
+            while has_more:
+                has_more = self._round(queue, finished)
                 while finished:
                     yield finished.popleft()
         except GeneratorExit:
@@ -181,21 +181,21 @@ class Engine:
             raise
 
     def _round(self, queue: Iterator[tuple[int, Request]], finished: deque[Completion]) -> bool:
-        """Bring every sequence forward by a token; return whether there is more to do."""
+        """Add a token to every sequence; return whether there is more to do."""
         try:
             exhausted = self._refill(queue)
             if not self._active:
                 return False
             self._advance(finished)
-            if exhausted and not self._again:
+            if exhausted and not self._waiting:
                 self._compact()
             self._step()
-        except DeviceMemoryError:
-            self._shrink()
+        except DeviceMemoryError as error:
+            self._shrink(error)
         return True
 
     def _prepare(self) -> None:
-        """Make room for the sequences, for as many as there is memory."""
+        """Reserve slots, as many as the memory allows."""
         while True:
             self._prompt = None
             try:
@@ -208,39 +208,39 @@ class Engine:
             else:
                 return
 
-    def _shrink(self) -> None:
-        """Go on with half as many sequences; those that were under way begin again, and come out the same."""
+    def _shrink(self, error: DeviceMemoryError) -> None:
+        """Halve the number of sequences; those in progress begin again, and become the same."""
         if self.n_slots == 1:
-            raise  # noqa: PLE0704 - called while the error is being handled
+            raise error
         self._await_masks()
-        under_way = sorted(self._active, key=lambda sequence: sequence.index)
-        self._again.extendleft(_Waiting(sequence.index, sequence.request) for sequence in reversed(under_way))
+        in_progress = sorted(self._active, key=lambda sequence: sequence.index)
+        self._waiting.extendleft(_Waiting(sequence.index, sequence.request) for sequence in reversed(in_progress))
         self._active = []
         self.n_slots //= 2
         self._prepare()
 
     def _refill(self, queue: Iterator[tuple[int, Request]]) -> bool:
-        """Begin sequences in the free slots; return whether the queue is at its end."""
+        """Begin sequences in the free slots; return whether the queue is exhausted."""
         active = self._active
         free = sorted(set(range(self.n_slots)) - {sequence.slot for sequence in active})
         exhausted = False
-        while len(self._again) < len(free) and not exhausted:
-            drawn = next(queue, None)
-            exhausted = drawn is None
-            if drawn is not None:
-                self._again.append(_Waiting(*drawn))
-        # they stay in the queue until there is memory for them
-        begun = list(zip(self._again, free, strict=False))
-        if begun:
-            self._read([(waiting.request.prompt, slot) for waiting, slot in begun])
-        for waiting, slot in begun:
+        while len(self._waiting) < len(free) and not exhausted:
+            request = next(queue, None)
+            exhausted = request is None
+            if request is not None:
+                self._waiting.append(_Waiting(*request))
+        # requests stay in the queue until their prompts are in memory
+        beginning = list(zip(self._waiting, free, strict=False))
+        if beginning:
+            self._read([(waiting.request.prompt, slot) for waiting, slot in beginning])
+        for waiting, slot in beginning:
             active.append(self._begin(waiting, slot))
-            self._again.popleft()
+            self._waiting.popleft()
         active.sort(key=lambda sequence: sequence.slot)
         return exhausted
 
     def _read(self, wanted: Sequence[tuple[tuple[int, ...], int]]) -> None:
-        """Read prompts into free slots, each once; the last stays in a slot of its own for samples to come."""
+        """Read distinct prompts into free slots; the last also stays in its own slot for later samples."""
         sampler, spare = self._sampler, self.n_slots
         place = {} if self._prompt is None else {self._prompt: spare}
         copies, new = [], []
@@ -291,34 +291,34 @@ class Engine:
 
     def _permitted(self) -> Bits | None:
         active = self._active
-        bound = [(row, each.matcher) for row, each in enumerate(active) if each.matcher is not None]
-        if not bound or self._constraint is None:
+        constrained = [(row, sequence.matcher) for row, sequence in enumerate(active) if sequence.matcher is not None]
+        if not constrained or self._constraint is None:
             return None
         self._await_masks()
-        rows = np.stack([matcher.bits for _, matcher in bound])
-        if len(bound) == len(active):
+        rows = np.stack([matcher.bits for _, matcher in constrained])
+        if len(constrained) == len(active):
             return rows
         permitted = np.full((len(active), rows.shape[1]), -1, np.int32)
-        permitted[[row for row, _ in bound]] = rows
+        permitted[[row for row, _ in constrained]] = rows
         return permitted
 
     def _advance(self, finished: deque[Completion]) -> None:
-        """Choose a token for every sequence; keep those that go on."""
+        """Choose a token for every sequence; keep unfinished sequences."""
         active = self._active
         slots = [sequence.slot for sequence in active]
-        options = self._sampler.choices(slots, self._permitted())
-        tokens = options.draw(np.array([sequence.generator.random() for sequence in active]))
+        distribution = self._sampler.distribution(slots, self._permitted())
+        tokens = distribution.draw(np.array([sequence.generator.random() for sequence in active]))
         if greedy := [row for row, sequence in enumerate(active) if sequence.request.greedy]:
-            tokens[greedy] = options.likeliest(greedy)
-        dead = self._refuse(options, tokens)
-        logps = options.logps(tokens)
-        self._sampler.note(slots, tokens)
+            tokens[greedy] = distribution.likeliest(greedy)
+        dead_ends = self._refuse(distribution, tokens)
+        logps = distribution.logps(tokens)
+        self._sampler.mark_seen(slots, tokens)
         self._active = []
         for row, (token, logp) in enumerate(zip(tokens.tolist(), logps.tolist(), strict=True)):
             sequence = active[row]
-            if row in dead:
+            if row in dead_ends:
                 self.backend.free(sequence.slot)
-                self._again.append(_Waiting(sequence.index, sequence.request, sequence.attempt + 1))
+                self._waiting.append(_Waiting(sequence.index, sequence.request, sequence.attempt + 1))
                 continue
             sequence.tokens.append(token)
             sequence.logps.append(logp)
@@ -330,35 +330,27 @@ class Engine:
             finished.append(sequence.completion(finish))
         self._begin_masks()
 
-    def _refuse(self, options: Distribution, tokens: NDArray[np.intp]) -> set[int]:
-        """Draw anew, in place, tokens that chemistry refuses; return the rows that must begin again."""
-        dead = set()
+    def _refuse(self, distribution: Distribution, tokens: NDArray[np.intp]) -> set[int]:
+        """Replace tokens that chemistry refuses, in place; return the rows that must begin again."""
+        dead_ends = set()
         for row, sequence in enumerate(self._active):
-            if sequence.chemistry is None or sequence.chemistry.accepts(int(tokens[row])):
+            chemistry, token = sequence.chemistry, int(tokens[row])
+            if chemistry is None or chemistry.accepts(token):
                 continue
-            token = None if sequence.attempt < _N_FRESH else self._redraw(options, row, int(tokens[row]))
-            if token is None:
-                dead.add(row)
+            replacement = None
+            if sequence.attempt >= _N_FRESH:
+                replacement = _redraw(distribution, row, sequence.generator, chemistry, token)
+            if replacement is None:
+                dead_ends.add(row)
             else:
-                tokens[row] = token
-        return dead
-
-    def _redraw(self, options: Distribution, row: int, token: int) -> int | None:
-        sequence = self._active[row]
-        assert sequence.chemistry is not None
-        refused = [token]
-        while len(refused) < _MAX_REFUSED:
-            drawn = options.redraw(row, sequence.generator.random(), refused)
-            if drawn is None or sequence.chemistry.accepts(drawn):
-                return drawn
-            refused.append(drawn)
-        return None
+                tokens[row] = replacement
+        return dead_ends
 
     def _begin_masks(self) -> None:
-        """Let the next masks be computed while the backend is at work."""
-        bound = [each.matcher for each in self._active if each.matcher is not None]
-        if bound and self._constraint is not None:
-            self._masks = self._constraint.compute(bound)
+        """Begin to compute the next masks, while the backend reads tokens."""
+        matchers = [sequence.matcher for sequence in self._active if sequence.matcher is not None]
+        if matchers and self._constraint is not None:
+            self._masks = self._constraint.compute(matchers)
 
     def _finish(self, sequence: _Active, token: int) -> Finish | None:
         if sequence.matcher is not None:
@@ -374,25 +366,38 @@ class Engine:
         return Finish.LENGTH if len(sequence.tokens) >= sequence.limit else None
 
     def _compact(self) -> None:
-        """Move sequences from the highest slots into the holes below, so that steps shrink at the end."""
+        """Move sequences from the highest slots to the free ones below, so that steps shrink at the end."""
         active = self._active
-        holes = sorted(set(range(len(active))) - {sequence.slot for sequence in active})
-        for sequence, hole in zip(reversed(active), holes, strict=False):
-            self._sampler.copy(sequence.slot, hole)
+        free = sorted(set(range(len(active))) - {sequence.slot for sequence in active})
+        for sequence, slot in zip(reversed(active), free, strict=False):
+            self._sampler.copy(sequence.slot, slot)
             self.backend.free(sequence.slot)
-            sequence.slot = hole
+            sequence.slot = slot
         active.sort(key=lambda sequence: sequence.slot)
 
     def _step(self) -> None:
-        """Let the backend read the chosen tokens."""
+        """Read the chosen tokens."""
         active = self._active
         if not active:
             return
         self._sampler.step([sequence.slot for sequence in active], [sequence.tokens[-1] for sequence in active])
 
 
+def _redraw(
+    distribution: Distribution, row: int, generator: np.random.Generator, chemistry: SmilesConstraint, token: int
+) -> int | None:
+    """Return another token that chemistry accepts, or None."""
+    refused = [token]
+    while len(refused) < _MAX_REFUSED:
+        drawn = distribution.redraw(row, generator.random(), refused)
+        if drawn is None or chemistry.accepts(drawn):
+            return drawn
+        refused.append(drawn)
+    return None
+
+
 def make_sampler(backend: Backend, sampling: Sampling, n_slots: int) -> Sampler:
-    """Return a sampler where the logits of the backend are."""
+    """Return a sampler on the device of the backend's logits."""
     if isinstance(backend, TensorBackend) and backend.capabilities.device_logits:
         from logos_cli.engine.device_sampler import DeviceSampler
 

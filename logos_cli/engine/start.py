@@ -1,4 +1,4 @@
-"""How a model is put to work: what makes samples (one engine, one a device, or a server), what scores texts."""
+"""Start a model: the engine that samples (one, one for each device, or a server), or the model that scores texts."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from logos_cli.processes.order import in_order
 
 
 class Runner(Protocol):
-    """Makes completions of requests."""
+    """An engine that completes requests."""
 
     def run(self, requests: Iterable[Request]) -> Iterator[Completion]:
-        """Yield the completions as they are finished; each holds its request's place."""
+        """Yield completions as they finish, each with the index of its request."""
 
 
 def start_engine(
@@ -40,7 +40,7 @@ def start_engine(
 
 
 def engine_of(model: Backend | Completer, sampling: Sampling, *, batch_size: int, seed: int) -> Runner:
-    """Return what makes samples with a loaded model."""
+    """Return the engine of a loaded model."""
     if isinstance(model, Completer):
         return CompletionEngine(model, sampling, batch_size=batch_size, seed=seed)
     return Engine(model, sampling, batch_size=batch_size, seed=seed)

@@ -1,8 +1,8 @@
-"""Samples from a model that completes whole texts: many requests at a time, and again where the constraint fails.
+"""Samples from a model that completes whole texts: many requests at a time, with new tries if the constraint fails.
 
-The engine of ``scheduler`` steps a backend token by token and lets a constraint choose among tokens. A server
-samples for itself: its answer is held against the same grammar, and asked for again, with another seed, until
-it fits or the tries are used up. What never fits is handed on as it is, to be recorded as invalid.
+The engine of ``scheduler`` steps a backend token by token, with a constraint on the tokens. A server samples itself:
+its answer is checked with the same grammar, and requested again with another seed until it fits or the tries are
+used up. The last answer that does not fit becomes an invalid record.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from logos_cli.engine.scheduler import Completion, Finish, Request
 from logos_cli.errors import ModelError
 
 TRIES = 8
-"""Answers asked for before a sample is given up as invalid."""
+"""Most answers requested for one sample."""
 
 _AHEAD = 4
-"""So many times the concurrency of requests are drawn before their answers come, so that no thread waits."""
+"""Requests in the queue, as a multiple of the concurrency, so that no thread waits."""
 
 _GRACE_S = 10
-"""So long are the other answers under way waited for once one has failed."""
+"""Seconds to wait for other answers after a failure."""
 
 _SEEDS = 1 << 31
 
 
 class CompletionEngine:
-    """Makes samples with a completer; the counterpart of :class:`~logos_cli.engine.scheduler.Engine`.
+    """Samples with a completer; the counterpart of :class:`~logos_cli.engine.scheduler.Engine`.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class CompletionEngine:
     seed : int
         The run's seed.
     tries : int
-        Answers asked for before a sample is given up as invalid.
+        Most answers requested for one sample.
     """
 
     def __init__(
@@ -58,20 +58,20 @@ class CompletionEngine:
         self._lock = threading.Lock()  # compiled grammars are shared
 
     def run(self, requests: Iterable[Request]) -> Iterator[Completion]:
-        """Yield the completions as they are finished; requests are drawn as the server answers.
+        """Yield completions as they finish, taking requests as the server answers.
 
-        What has been finished is yielded before an exception leaves.
+        Finished completions are yielded before an exception propagates.
 
         Raises
         ------
         ModelError, MissingError
-            If the server refuses a request, or is gone.
+            If the server refuses a request, or cannot be reached.
         """
         waiting: queue.SimpleQueue[tuple[int, Request] | None] = queue.SimpleQueue()
         done: queue.SimpleQueue[Completion | BaseException] = queue.SimpleQueue()
         leave = threading.Event()
         for _ in range(self.concurrency):
-            # daemons: an interrupted run does not wait for answers that may take minutes
+            # daemons, because an interrupted run must not wait minutes for answers
             threading.Thread(target=self._work, args=(waiting, done, leave), daemon=True).start()
         numbered = enumerate(requests)
         n_waiting = 0
@@ -79,10 +79,10 @@ class CompletionEngine:
             exhausted = False
             while True:
                 while not exhausted and n_waiting < _AHEAD * self.concurrency:
-                    drawn = next(numbered, None)
-                    exhausted = drawn is None
-                    if drawn is not None:
-                        waiting.put(drawn)
+                    request = next(numbered, None)
+                    exhausted = request is None
+                    if request is not None:
+                        waiting.put(request)
                         n_waiting += 1
                 if n_waiting == 0:
                     break
@@ -103,11 +103,11 @@ class CompletionEngine:
         done: queue.SimpleQueue[Completion | BaseException],
         leave: threading.Event,
     ) -> None:
-        while (drawn := waiting.get()) is not None and not leave.is_set():
-            index, request = drawn
+        while (numbered := waiting.get()) is not None and not leave.is_set():
+            index, request = numbered
             try:
                 done.put(self._complete(index, request))
-            except BaseException as error:  # noqa: BLE001 - raised where the samples are drawn
+            except BaseException as error:  # noqa: BLE001 - raised in run()
                 done.put(error)
 
     def _complete(self, index: int, request: Request) -> Completion:
@@ -132,7 +132,7 @@ class CompletionEngine:
                 sampling.repetition_penalty,
                 stop=end if request.n_ends == 1 else None,
             )
-            answer = self._ended(self.completer.complete(query), request, end)
+            answer = self._cut_at_end(self.completer.complete(query), request, end)
             if self._fits(request, answer) or sampling.temperature == 0:
                 break
         finish = Finish.STOP if answer.stopped else Finish.LENGTH
@@ -140,21 +140,21 @@ class CompletionEngine:
         return Completion(request, tokens, answer.logps, finish, index)
 
     def _check_single_block(self, request: Request) -> None:
-        """Refuse a request whose answer may hold tags before its last, from a server that hides them."""
+        """Refuse a request whose answer may have tags before its last, from a server that hides them."""
         tags = set(self.completer.tokenizer.tag_ids.values()) - {request.end}
-        needed = request.end is None or request.n_ends > 1
-        if request.grammar is not None and not needed:
+        needs_tags = request.end is None or request.n_ends > 1
+        if request.grammar is not None and not needs_tags:
             with self._lock:
                 (permitted,) = self._constraint.masks([self._constraint.matcher(request.grammar, request.given)])
-            needed = bool(permitted[sorted(tags)].any())
-        if needed:
+            needs_tags = bool(permitted[sorted(tags)].any())
+        if needs_tags:
             raise ModelError(
-                "the server leaves the tags out of its answers, and answers of this task are made of them",
-                hint="let it show special tokens (llama-server --special), see docs/guide/remote.md",
+                "the answers of the server lack tags, which the answers of this task need",
+                hint="configure it to show special tokens (llama-server --special), see docs/guide/remote.md",
             )
 
-    def _ended(self, answer: TextAnswer, request: Request, end: str | None) -> TextAnswer:
-        """Return the answer cut after its last tag, which a server may have read on from, or hidden."""
+    def _cut_at_end(self, answer: TextAnswer, request: Request, end: str | None) -> TextAnswer:
+        """Return the answer up to its last tag: a server may have continued after it, or hidden it."""
         if end is None:
             return answer
         parts = answer.text.split(end)
@@ -166,7 +166,7 @@ class CompletionEngine:
         return answer
 
     def _fits(self, request: Request, answer: TextAnswer) -> bool:
-        """Whether the answer is complete and keeps the constraint, if there is one."""
+        """Whether the answer is complete and fulfils the constraint, if there is one."""
         if request.grammar is None:
             return True
         if not answer.stopped:
@@ -187,7 +187,7 @@ def _last_answers(
     done: queue.SimpleQueue[Completion | BaseException],
     n_waiting: int,
 ) -> list[Completion]:
-    """Return the answers that were under way when another failed; a server that hangs is not waited for."""
+    """Return the answers in progress at a failure, waiting at most ``_GRACE_S`` seconds."""
     with contextlib.suppress(queue.Empty):
         while True:
             waiting.get_nowait()
@@ -203,6 +203,6 @@ def _last_answers(
 
 
 def _seed(seed: int, id: str, attempt: int) -> int:
-    """Return the seed of one try, which servers want to be a number of 31 bits."""
+    """Return the seed of one try, a number of 31 bits as servers require."""
     digest = hashlib.blake2b(f"{seed}\0{id}\0{attempt}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") % _SEEDS

@@ -1,9 +1,8 @@
-"""Several engines in processes of their own, one a device, that share the requests of a run.
+"""Several engines in their own processes, one for each device, that share the requests of a run.
 
-A sample depends on nothing but its request, the seed and the model: who makes it does not matter, and the
-completions are those of a single engine. Each process loads the model, steps and samples for itself; only
-requests and completions pass between them. What lies at a process that dies, or that loses its device, is made by
-the others.
+A sample depends only on its request, the seed and the model, not on the process: the completions are those of a single
+engine. Each process loads the model and samples; only requests and completions pass between processes. If a process
+ends or loses its device, the others take over its requests.
 """
 
 from __future__ import annotations
@@ -33,15 +32,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _AHEAD: Final = 2
-"""So many times its batch lie at a worker, so that it never waits for work."""
+"""Requests at a worker, as a multiple of its batch, so that it never waits."""
 
 _TOGETHER: Final = 8
-"""Samples of one prompt go to one worker in groups of so many: it reads the prompt once for them."""
+"""Size of the groups of samples of one prompt that go to one worker, which reads the prompt once."""
 
 _EMPTY: Final = Request("", ())
 
 LOG = logging.getLogger("logos_cli.workers")
-"""Says which worker has been lost while the others go on."""
+"""Reports a lost worker while the others continue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +87,10 @@ class Worker:
         try:
             self.child.connection.send(message)
         except OSError:
-            return  # it has ended, which reading from it shows
+            return  # the process has ended, as receive() will show
 
     def receive(self) -> Message | None:
-        """Return what it sends next, None if it has ended."""
+        """Return its next message; None if it has ended."""
         try:
             message: Message = self.child.connection.recv()
         except (EOFError, OSError):
@@ -99,12 +98,12 @@ class Worker:
         return message
 
     def error(self, message: Failure | None) -> LogosError:
-        """Return why it makes no samples."""
+        """Return the error of a worker that has stopped."""
         if message is not None:
             return message.error
         return LogosError(
             f"the worker on {self.device} ended {describe_end(self.child.end())}",
-            hint="finished records are kept; see whether the device and its memory are in order",
+            hint="finished records are kept; check the device and its memory",
         )
 
 
@@ -119,7 +118,7 @@ class WorkerProcesses:
     Attributes
     ----------
     info : ModelInfo
-        What the workers loaded; its device names all of theirs.
+        The loaded model, with the devices of all workers.
     """
 
     def __init__(self, setup: WorkerSetup) -> None:
@@ -175,24 +174,24 @@ class Workers(WorkerProcesses):
         super().__init__(WorkerSetup(load, sampling, batch_size, seed))
 
     def run(self, requests: Iterable[Request]) -> Iterator[Completion]:
-        """Yield the completions as they are finished; requests are drawn as workers need them.
+        """Yield completions as they finish, taking requests as workers need them.
 
-        The processes stay for another run, unless it is left early.
+        The processes stay for another run, unless this one ends early.
 
         Raises
         ------
         LogosError
-            If a worker fails for a reason that the others share, or all have been lost.
+            If a worker fails for a reason that applies to all, or all are lost.
         """
         numbered = enumerate(requests)
-        deal = _Dispatcher(self._workers, _AHEAD * self._batch_size)
+        dispatcher = _Dispatcher(self._workers, _AHEAD * self._batch_size)
         try:
             while deal.hand_out(numbered):
                 failed: list[tuple[Worker, Failure | None]] = []
                 for worker in ready(self.alive):
                     message = worker.receive()
                     if isinstance(message, Completion):
-                        yield deal.take(worker, message)
+                        yield dispatcher.take(worker, message)
                     else:
                         failed.append((worker, message if isinstance(message, Failure) else None))
                 for worker, failure in failed:
@@ -271,9 +270,9 @@ def ready(workers: Sequence[Worker]) -> list[Worker]:
 
 
 class _Dispatcher:
-    """The requests of a run that lie at workers.
+    """Distributes the requests of a run to workers.
 
-    Who has the least gets the next one, but samples of one prompt stay together.
+    The worker with the fewest requests receives the next, but samples of one prompt stay together.
     """
 
     def __init__(self, workers: Sequence[Worker], most: int) -> None:
@@ -292,24 +291,24 @@ class _Dispatcher:
         return [worker for worker in self._workers if not worker.lost]
 
     def hand_out(self, numbered: Iterator[tuple[int, Request]]) -> bool:
-        """Send requests to all workers that have room; return whether any lies at one."""
-        while not self._told:
-            worker = min(self.alive, key=lambda each: len(each.outstanding))
+        """Send requests to the workers; return whether any is outstanding."""
+        while not self._flushed:
+            worker = min(self.alive, key=lambda worker: len(worker.outstanding))
             if len(worker.outstanding) >= self._most:
                 break
-            if self._again:
-                index = self._again.popleft()
-                self._send(worker, index, self._given[index])
+            if self._returned:
+                index = self._returned.popleft()
+                self._send(worker, index, self._outstanding[index])
                 continue
-            drawn = None if self._exhausted else next(numbered, None)
-            if drawn is None:
-                self._exhausted = self._told = True
-                for each in self.alive:
-                    each.send(None)  # nothing to wait for: go on with what is there
+            request = None if self._exhausted else next(numbered, None)
+            if request is None:
+                self._exhausted = self._flushed = True
+                for worker in self.alive:
+                    worker.send(None)  # no further requests: finish the outstanding ones
             else:
-                self._given[drawn[0]] = drawn[1]
-                self._send(worker, *drawn)
-        return bool(self._given)
+                self._outstanding[request[0]] = request[1]
+                self._send(worker, *request)
+        return bool(self._outstanding)
 
     def _send(self, worker: Worker, index: int, request: Request) -> None:
         same = request.prompt == self._prompt and self._n_together < _TOGETHER
@@ -326,20 +325,20 @@ class _Dispatcher:
     def take(self, worker: Worker, completion: Completion) -> Completion:
         """Note what a worker has finished; return it with its request."""
         worker.outstanding.discard(completion.index)
-        return replace(completion, request=self._given.pop(completion.index))
+        return replace(completion, request=self._outstanding.pop(completion.index))
 
     def take_back(self, worker: Worker) -> None:
         """Take back what lies at a worker that is gone, for the others to make."""
         self._again.extend(sorted(worker.outstanding))
         worker.outstanding.clear()
-        self._told = self._told and not self._again
+        self._flushed = self._flushed and not self._returned
 
 
 _Requests = queue.SimpleQueue[tuple[int, Request] | Reading | None]
 
 
 def serve(connection: Connection) -> None:
-    """Be a worker: read a setup and requests from the pipe, write completions to it."""
+    """Run a worker: read a setup and requests from the pipe, write completions to it."""
     setup: WorkerSetup = connection.recv()
     requests: _Requests = queue.SimpleQueue()
     try:
@@ -355,12 +354,12 @@ def serve(connection: Connection) -> None:
                 connection.send(Reading(logps=backend.token_logps(first.sequences)))
             elif first is not None and engine is not None:
                 _run(engine, first, requests, connection)
-    except Exception as error:  # noqa: BLE001 - raised where the samples are drawn
+    except Exception as error:  # noqa: BLE001 - raised in Workers.run()
         connection.send(Failure.of(error))
 
 
 def _read(connection: Connection, requests: _Requests) -> None:
-    """Take requests at once, so that who sends them never waits; end with the process that sends them."""
+    """Read requests at once, so that the parent never waits; end with the parent process."""
     try:
         while True:
             requests.put(connection.recv())
@@ -376,7 +375,7 @@ def _backend(setup: WorkerSetup) -> Backend:
 
 
 def _run(engine: Engine, first: tuple[int, Request], requests: _Requests, connection: Connection) -> None:
-    """Make what is asked for until the parent has nothing more for now."""
+    """Complete requests until the parent has no further one."""
     indices: list[int] = []
 
     def drawn() -> Iterator[Request]:
@@ -386,5 +385,5 @@ def _run(engine: Engine, first: tuple[int, Request], requests: _Requests, connec
             yield pair[1]
             pair = requests.get()
 
-    for completion in engine.run(drawn()):
+    for completion in engine.run(received()):
         connection.send(replace(completion, request=_EMPTY, index=indices[completion.index]))

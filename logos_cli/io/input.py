@@ -201,12 +201,12 @@ class Input:
 
 
 class MemoryInput(Input):
-    """Bytes in memory that are read as a file.
+    """Bytes in memory, read as a file.
 
     Parameters
     ----------
     name : str
-        What the bytes are, for errors and provenance.
+        Name of the content, for errors and provenance.
     """
 
     def __init__(self, content: bytes, name: str) -> None:
@@ -220,7 +220,7 @@ class MemoryInput(Input):
 
     @cached_property
     def provenance(self) -> dict[str, Any]:
-        """The name, as the object that was read."""
+        """The name of the content as ``object``."""
         return {"object": self.name}
 
 

@@ -130,7 +130,7 @@ def test_a_server_that_dies_leaves_the_finished_records(
         env={"LOGOS_REMOTE_TRIES": "2"},
         code=ExitCode.MISSING,
     )
-    assert "the server gave no answer in 2 tries" in done.stderr
+    assert "the server did not answer in 2 tries" in done.stderr
     assert "finished records are kept" in done.stderr
     records = [json.loads(line) for line in (tmp_path / "out.jsonl.part").read_text().splitlines()]
     assert len(records) == 5

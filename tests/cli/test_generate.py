@@ -95,7 +95,7 @@ def test_generate_reads_what_encode_and_generate_write(logos: Any) -> None:
         (("site",), "site needs a prompt"),
         (("protein", "-p", "seq.fasta"), "there is no such file"),
         (("protein", "-p", "MKT1"), "not a residue"),
-        (("protein", "-p", "<MoleculeS>C"), "cannot begin what is asked for"),
+        (("protein", "-p", "<MoleculeS>C"), "is not the beginning of a sentence"),
         (("molecule", "--temperature", "-1"), "temperature"),
         (("molecule", "--top-p", "2"), "top-p is 2.0; it must be"),
         (("molecule", "--model", "no/such/model/at/all"), "there is no such model"),

@@ -1,4 +1,4 @@
-"""llama.cpp's C interface (llama-cpp-python), as objects that free what they hold and raise what went wrong."""
+"""llama.cpp's C interface (llama-cpp-python), as objects that free their memory and raise errors."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ _LEVELS = {1: logging.DEBUG, 2: logging.INFO, 3: logging.WARNING, _ERROR: loggin
 _KV_TYPES = {"f32": 0, "f16": 1, "q8_0": 8}
 _PREFILL_TOKENS = 512
 LOG = logging.getLogger("logos_cli.llamacpp")
-LOG.addHandler(logging.NullHandler())  # else logging itself prints warnings of a program that sets up none
+LOG.addHandler(logging.NullHandler())  # without a handler, logging prints warnings of programs that configure none
 
 
 class _LogCapture:
-    """What llama.cpp says: handed on line by line, the last complaints kept for error messages."""
+    """The log of llama.cpp: passes on each line, and keeps the last problems for error messages."""
 
     def __init__(self) -> None:
-        self._complaints: deque[tuple[int, str]] = deque(maxlen=8)
+        self._problems: deque[tuple[int, str]] = deque(maxlen=8)
         self._level = 0
         self._line = ""
         self._known = False
 
     def take(self, level: int, text: bytes, _: object) -> None:
-        """Take a piece of text, which ends with a line or goes on with the next piece."""
+        """Add a piece of text, which ends a line or continues in the next piece."""
         if level != _CONTINUED:
             self._end()
             self._level = level
@@ -57,37 +57,37 @@ class _LogCapture:
                 level = logging.DEBUG
             LOG.log(level, "%s", line)
             if level >= logging.WARNING:
-                self._complaints.append((level, line))
+                self._problems.append((level, line))
 
     def begin(self, *, known: bool = False) -> None:
-        """Forget old complaints: another call begins, whose plain facts another one tells as well if ``known``."""
-        self._complaints.clear()
+        """Drop old problems before another call, whose information another call repeats if ``known``."""
+        self._problems.clear()
         self._known = known
 
     def reason(self) -> str:
-        """Return why the last call failed: the first error, which the others follow from, or the last warning."""
+        """Return the reason of the last failure: the first error, from which others follow, or the last warning."""
         self._end()
-        errors = [line for level, line in self._complaints if level >= logging.ERROR]
-        lines = errors or [line for _, line in self._complaints][-1:]
-        self._complaints.clear()
-        return lines[0].partition(": ")[2] or lines[0] if lines else "llama.cpp gives no reason"
+        errors = [line for level, line in self._problems if level >= logging.ERROR]
+        lines = errors or [line for _, line in self._problems][-1:]
+        self._problems.clear()
+        return lines[0].partition(": ")[2] or lines[0] if lines else "llama.cpp reports no reason"
 
 
-_sayings = _LogCapture()
+_log = _LogCapture()
 _received: list[int] = []
-"""Signals that came while they were held back."""
+"""Signals received while :func:`_hold_signals` delays them."""
 
 
 @contextmanager
-def _held_back() -> Iterator[None]:
-    """Hold signals back while C calls into Python, where what their handlers raise would be lost.
+def _hold_signals() -> Iterator[None]:
+    """Delay signals while C calls Python, which would lose the exceptions of their handlers.
 
-    They are handled at the end; a model that is being loaded is given up at once.
+    The handlers run at the end; loading of a model stops at once.
     """
     handlers: dict[int, Callable[[int, FrameType | None], Any]] = {}
     if threading.current_thread() is threading.main_thread():
-        found = {int(number): signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-        handlers = {number: handler for number, handler in found.items() if callable(handler)}
+        current = {int(number): signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        handlers = {number: handler for number, handler in current.items() if callable(handler)}
     for number in handlers:
         signal.signal(number, lambda number, _: _received.append(number))
     try:
@@ -101,16 +101,16 @@ def _held_back() -> Iterator[None]:
             handlers[number](number, None)
 
 
-def _going_on(_share: float, _: object) -> bool:
-    """Tell llama.cpp, which asks while it loads, whether to go on."""
+def _continue_loading(_share: float, _: object) -> bool:
+    """Return whether llama.cpp, which calls this while it loads a model, shall continue."""
     return not _received
 
 
 @cache
 def library() -> Any:
-    """Return the module of llama-cpp-python, its log taken off the terminal.
+    """Return the module of llama-cpp-python, without its log on the terminal.
 
-    What llama.cpp says goes to the logger ``logos_cli.llamacpp``, at its own levels.
+    The log of llama.cpp goes to the logger ``logos_cli.llamacpp``, with the same levels.
 
     Raises
     ------
@@ -133,17 +133,17 @@ def library() -> Any:
 
 @cache
 def _callbacks(llama_cpp: Any) -> tuple[Any, Any]:
-    """Return what llama.cpp calls with each line, and while it loads; kept for good, since C holds on to them."""
-    return llama_cpp.llama_log_callback(_sayings.take), llama_cpp.llama_progress_callback(_going_on)
+    """Return the callbacks for log lines and for loading; the cache keeps them alive, since C refers to them."""
+    return llama_cpp.llama_log_callback(_log.take), llama_cpp.llama_progress_callback(_continue_loading)
 
 
 def failure(what: str) -> ModelError:
-    """Return an error with what llama.cpp complained of."""
-    return ModelError(f"{what}: {_sayings.reason()}")
+    """Return an error with the reason in the log of llama.cpp."""
+    return ModelError(f"{what}: {_log.reason()}")
 
 
 class LlamaModel:
-    """Weights, or the vocabulary alone."""
+    """A loaded model, or only its vocabulary."""
 
     def __init__(
         self, path: Path, *, vocabulary_only: bool = False, gpu_layers: int = 0, use_mmap: bool = True
@@ -157,8 +157,8 @@ class LlamaModel:
         else:
             params.load_mode = lib.LLAMA_LOAD_MODE_MMAP if use_mmap else lib.LLAMA_LOAD_MODE_NONE
         params.progress_callback = _callbacks(lib)[1]
-        _sayings.begin(known=vocabulary_only)
-        with _held_back():
+        _log.begin(known=vocabulary_only)
+        with _hold_signals():
             self.handle = lib.llama_model_load_from_file(str(path).encode(), params)
             if self.handle:
                 weakref.finalize(self, lib.llama_model_free, self.handle)
@@ -168,7 +168,7 @@ class LlamaModel:
         self.n_vocabulary = int(lib.llama_vocab_n_tokens(self.vocabulary))
 
     def encode(self, text: str, *, whole: bool) -> list[int]:
-        """Return the ids of a text, special tokens in it recognised."""
+        """Return the ids of a text, including its special tokens."""
         data = text.encode()
         size = len(data) + 8
         while True:
@@ -184,9 +184,9 @@ class LlamaModel:
 
 
 class LlamaContext:
-    """Sequences of a model, each with room of its own for keys and values.
+    """Sequences of a model, each with its own memory for keys and values.
 
-    The room grows by being made anew, with what it held copied.
+    A larger context replaces one that is full and takes over its sequences.
     """
 
     def __init__(self, model: LlamaModel, n_slots: int, n_positions: int, kv_type: str, threads: int) -> None:
@@ -199,14 +199,14 @@ class LlamaContext:
         params.n_batch = params.n_ubatch = max(_PREFILL_TOKENS, n_slots)
         params.n_threads = params.n_threads_batch = threads
         params.type_k = params.type_v = _KV_TYPES[kv_type]
-        # measured on CPU: flash attention is 3 times as fast over f16, plain attention twice over f32
+        # on CPU, flash attention is 3 times as fast with f16, plain attention twice with f32 (measured)
         params.flash_attn_type = int(kv_type != "f32")
         params.kv_unified = False
-        _sayings.begin()
-        with _held_back():
+        _log.begin()
+        with _hold_signals():
             self._handle = lib.llama_init_from_model(model.handle, params)
         if not self._handle:
-            reason = failure(f"llama.cpp makes no room for {n_slots} sequences of {n_positions:,} tokens")
+            reason = failure(f"llama.cpp cannot allocate {n_slots} sequences of {n_positions:,} tokens")
             raise DeviceMemoryError(reason.message, hint="use a smaller batch (-b), or --kv-type q8_0")
         self._free = weakref.finalize(self, lib.llama_free, self._handle)
         self.n_positions = int(lib.llama_n_ctx_seq(self._handle))
@@ -214,11 +214,11 @@ class LlamaContext:
         self._buffers = _Batch(lib, int(params.n_batch))
 
     def close(self) -> None:
-        """Give the memory back."""
+        """Free the memory."""
         self._free()
 
     def set_threads(self, threads: int) -> None:
-        """Compute with so many threads from now on."""
+        """Set the number of threads."""
         self._lib.llama_set_n_threads(self._handle, threads, threads)
 
     def decode(
@@ -228,10 +228,10 @@ class LlamaContext:
         import numpy as np
 
         batch = self._buffers.fill(tokens, positions, slots, n_rows)
-        _sayings.begin()
+        _log.begin()
         code = self._lib.llama_decode(self._handle, batch)
         if code:
-            raise failure(f"llama.cpp cannot go on (code {code})")
+            raise failure(f"llama.cpp cannot decode the batch (code {code})")
         if not n_rows:
             return np.empty((0, self.model.n_vocabulary), np.float32)
         pointer = self._lib.llama_get_logits(self._handle)
@@ -240,29 +240,29 @@ class LlamaContext:
 
     def prefill(self, slot: int, tokens: Sequence[int]) -> NDArray[np.float32]:
         """Begin a sequence in an empty slot; return the logits after its last token, shape (n_vocabulary,)."""
-        # no part of one token: by how many threads it is computed would decide how it rounds
+        # no part has one token: its rounding would depend on the number of threads
         size = _PREFILL_TOKENS - (len(tokens) % _PREFILL_TOKENS == 1)
         for start in range(0, len(tokens), size):
             part = tokens[start : start + size]
             last = start + len(part) == len(tokens)
             rows = self.decode(part, range(start, start + len(part)), [slot] * len(part), int(last))
-        after: NDArray[np.float32] = rows[0]
-        return after
+        logits: NDArray[np.float32] = rows[0]
+        return logits
 
     def copy(self, source: int, target: int) -> None:
-        """Make one sequence what another is."""
+        """Copy a sequence to another slot."""
         self._lib.llama_memory_seq_cp(self._memory, source, target, -1, -1)
 
     def clear(self) -> None:
-        """Forget all sequences."""
+        """Drop all sequences."""
         self._lib.llama_memory_clear(self._memory, False)
 
     def cut(self, slot: int, n_tokens: int) -> None:
-        """Keep no more than the first tokens of a sequence."""
+        """Keep the first ``n_tokens`` of a sequence."""
         self._lib.llama_memory_seq_rm(self._memory, slot, n_tokens, -1)
 
     def take_over(self, other: LlamaContext, slots: Sequence[int]) -> None:
-        """Copy sequences out of another context."""
+        """Copy sequences from another context."""
         lib = self._lib
         for slot in slots:
             size = lib.llama_state_seq_get_size(other._handle, slot)
@@ -273,7 +273,7 @@ class LlamaContext:
 
 
 class _Batch:
-    """The arrays of a ``llama_batch``, made once and filled for every step."""
+    """The arrays of a ``llama_batch``, allocated once and filled for every step."""
 
     def __init__(self, lib: Any, n_tokens: int) -> None:
         import numpy as np
@@ -298,7 +298,7 @@ class _Batch:
             setattr(batch, name, ctypes.cast(array.ctypes.data, fields[name]))
 
     def fill(self, tokens: Sequence[int], positions: Sequence[int], slots: Sequence[int], n_rows: int) -> Any:
-        """Return the batch of these tokens, of which the last ``n_rows`` give logits."""
+        """Return the batch of these tokens, with logits for the last ``n_rows``."""
         n = len(tokens)
         self._tokens[:n] = tokens
         self._positions[:n] = positions

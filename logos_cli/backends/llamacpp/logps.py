@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SEQUENCES = 16
-"""At a time; neighbours in length, so that they end together."""
+"""Sequences at a time, of similar length, so that they end together."""
 
 _TOKENS = 512
 _LOGITS = 1 << 22
-"""Logits that a batch gives at most."""
+"""Most logits of a batch."""
 
 
 def token_logps(
@@ -28,21 +28,21 @@ def token_logps(
     Parameters
     ----------
     room_for : callable
-        Takes a number of sequences and of tokens, and returns an empty context for them.
+        Returns an empty context for a number of sequences and of tokens.
     """
-    found: list[NDArray[np.float64]] = [np.empty(max(0, len(each) - 1)) for each in sequences]
+    logps: list[NDArray[np.float64]] = [np.empty(max(0, len(sequence) - 1)) for sequence in sequences]
     order = sorted(range(len(sequences)), key=lambda index: len(sequences[index]), reverse=True)
     for start in range(0, len(order), SEQUENCES):
         group = order[start : start + SEQUENCES]
-        # a step of one row takes other code paths in llama.cpp, and rounds otherwise
-        room = room_for(max(2, len(group)), len(sequences[group[0]]))
-        _read(room, [sequences[index] for index in group], [found[index] for index in group])
-    return found
+        # llama.cpp computes a step of one row by other code, which rounds differently
+        context = room_for(max(2, len(group)), len(sequences[group[0]]))
+        _fill_in(context, [sequences[index] for index in group], [logps[index] for index in group])
+    return logps
 
 
-def _read(room: LlamaContext, sequences: Sequence[Sequence[int]], found: Sequence[NDArray[np.float64]]) -> None:
+def _fill_in(context: LlamaContext, sequences: Sequence[Sequence[int]], logps: Sequence[NDArray[np.float64]]) -> None:
     """Fill in the log-probabilities of sequences, a stretch of each at a time."""
-    n_tokens = max(len(sequences), min(_TOKENS, _LOGITS // room.model.n_vocabulary))
+    n_tokens = max(len(sequences), min(_TOKENS, _LOGITS // context.model.n_vocabulary))
     stretch = n_tokens // len(sequences)
     for start in range(0, len(sequences[0]) - 1, stretch):
         places = [
@@ -52,9 +52,9 @@ def _read(room: LlamaContext, sequences: Sequence[Sequence[int]], found: Sequenc
         ]
         tokens = [sequences[slot][place] for slot, place in places]
         slots, positions = zip(*places, strict=True)
-        logits = room.decode(tokens, positions, slots, len(tokens))
+        logits = context.decode(tokens, positions, slots, len(tokens))
         wide = logits.astype(np.float64)
         highest = wide.max(axis=1)
         sums = np.log(np.exp(wide - highest[:, None]).sum(axis=1)) + highest
         for row, (slot, place) in enumerate(places):
-            found[slot][place] = wide[row, sequences[slot][place + 1]] - sums[row]
+            logps[slot][place] = wide[row, sequences[slot][place + 1]] - sums[row]

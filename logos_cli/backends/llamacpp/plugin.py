@@ -21,7 +21,7 @@ from logos_cli.backends.base import (
     ModelInfo,
 )
 from logos_cli.backends.llamacpp.library import INSTALL, MOST_SEQUENCES, LlamaContext, LlamaModel, library
-from logos_cli.backends.llamacpp.threads import ANY, Rows, best_threads, rows_that_agree
+from logos_cli.backends.llamacpp.threads import ANY, Rows, best_threads, invariant_rows
 from logos_cli.backends.llamacpp.tokenizer import GgufTokenizer
 from logos_cli.backends.threads import Threads
 from logos_cli.checkpoints.gguf.header import SUFFIX, GgufHeader, ModelShape, model_shape, read_gguf
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _SHARED_POSITIONS = 512
-"""From so many positions on, the attention of a single row is shared among threads, and rounds by their number."""
+"""From this many positions on, threads share the attention of a single row, whose rounding depends on their number."""
 
 _POSITIONS = 256
 _DTYPES = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}
@@ -54,9 +54,9 @@ def _rounded(number: int, step: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What the options amount to for one model.
+    """The resolved options of one model.
 
-    ``most_threads`` is None where the number is fixed, ``rows`` where rows do not agree.
+    ``most_threads`` is None if the number is fixed, ``rows`` if logits depend on the batch.
     """
 
     threads: int
@@ -67,7 +67,7 @@ class _Plan:
 
 
 class LlamaCppBackend(Backend):
-    """A model whose sequences are the slots, each with keys and values of its own."""
+    """A model whose sequences are the slots, each with its own keys and values."""
 
     def __init__(self, model: LlamaModel, checkpoint: GgufCheckpoint, info: ModelInfo, plan: _Plan) -> None:
         self.info = info
@@ -86,16 +86,16 @@ class LlamaCppBackend(Backend):
     @property
     def _room(self) -> LlamaContext:
         if self._context is None:
-            raise LogosError("reserve slots before you use them")
+            raise LogosError("the backend has no slots: call reserve first")
         return self._context
 
     def reserve(self, n_slots: int) -> None:
-        """Make room for this many sequences."""
+        """Allocate slots for this many sequences."""
         if n_slots > MOST_SEQUENCES:
             raise UsageError(f"llama.cpp runs at most {MOST_SEQUENCES} sequences at a time, not {n_slots}")
-        n_rows = self._rows.padded(max(n_slots, 2))
+        n_rows = self._rows.pad(max(n_slots, 2))
         if self._context is not None and self._context.n_slots == n_rows:
-            self._context.clear()  # making room takes as long as some ten steps
+            self._context.clear()  # an allocation takes as long as some ten steps
             self._length = [0] * n_rows
             return
         if self._context is not None:
@@ -115,14 +115,14 @@ class LlamaCppBackend(Backend):
         return LlamaContext(self._model, n_slots, n_positions, self._kv_type, self.n_threads)
 
     def _grow(self, n_tokens: int) -> None:
-        """Have room for a sequence of this length and one token more, which rows that only pad a step need."""
+        """Allocate positions for a sequence of this length, and one more for rows that only pad a step."""
         old = self._room
         if n_tokens < old.n_positions:
             return
         most = _rounded(self.context_tokens + 1, _POSITIONS)
         n_positions = min(max(_rounded(n_tokens + 1, _POSITIONS), 2 * old.n_positions), most)
         occupied = [slot for slot, length in enumerate(self._length) if length]
-        if occupied:  # what was copied since the last step is only written by the next
+        if occupied:  # the next step writes copies made since the last one
             shortest = min(range(len(self._length)), key=self._length.__getitem__)
             old.decode([0], [self._length[shortest]], [shortest], 0)
             old.cut(shortest, self._length[shortest])
@@ -137,7 +137,7 @@ class LlamaCppBackend(Backend):
         self.free(slot)
         self._grow(len(tokens))
         room = self._room
-        with self._threads.timed(("prompt", len(tokens).bit_length()), len(tokens), room.set_threads):
+        with self._threads.measure(("prompt", len(tokens).bit_length()), len(tokens), room.set_threads):
             logits = room.prefill(slot, tokens)
         self._length[slot] = len(tokens)
         return logits
@@ -145,16 +145,16 @@ class LlamaCppBackend(Backend):
     def step(self, slots: Sequence[int], tokens: Sequence[int]) -> NDArray[np.float32]:
         """Append one token to each of the sequences.
 
-        llama.cpp runs neighbouring sequences together: those between the given ones run with them, as padding,
-        and so do others where the number of rows asks for it.
+        llama.cpp runs neighbouring sequences together: sequences between the given ones run as padding, and so do
+        others if the number of rows requires it.
         """
-        _ = self._room  # reserved at all
+        _ = self._room  # raises without slots
         self._grow(max(self._length[slot] for slot in slots) + 1)
         first, last = slots[0], slots[-1]
         n_rows = last - first + 1
         shared = n_rows == 1 and self._is_shared(first)
         kind = ("step", n_rows.bit_length(), shared)
-        n_padded = self._rows.padded(2 if shared and self._threads.number(kind) > 1 else n_rows)
+        n_padded = self._rows.pad(2 if shared and self._threads.number(kind) > 1 else n_rows)
         first = min(first, len(self._length) - n_padded)
         last = first + n_padded - 1
         ids = [0] * (last - first + 1)
@@ -162,32 +162,32 @@ class LlamaCppBackend(Backend):
             ids[slot - first] = token
         rows = range(first, last + 1)
         room = self._room
-        with self._threads.timed(kind, n_rows, room.set_threads):
+        with self._threads.measure(kind, n_rows, room.set_threads):
             logits = room.decode(ids, self._length[first : last + 1], rows, len(ids))
         if len(slots) == len(ids):
             for slot in slots:
                 self._length[slot] += 1
             return logits
-        taken = set(slots)
+        wanted = set(slots)
         for slot in rows:
-            if slot in taken:
+            if slot in wanted:
                 self._length[slot] += 1
             else:
                 room.cut(slot, self._length[slot])
         return logits[[slot - first for slot in slots]]
 
     def _is_shared(self, slot: int) -> bool:
-        """Whether threads share the attention of one more token of a sequence, where it is the only one."""
+        """Whether threads share the attention of the next token of a sequence in a step of one row."""
         positions = _rounded(self._length[slot] + 1, _POSITIONS)
         return self._kv_type == "f16" and positions >= _SHARED_POSITIONS
 
     def copy(self, source: int, target: int) -> None:
-        """Make the free slot ``target`` hold the same sequence as ``source``."""
+        """Copy the sequence of ``source`` to the free slot ``target``."""
         self._room.copy(source, target)
         self._length[target] = self._length[source]
 
     def free(self, slot: int) -> None:
-        """Forget the sequence of a slot."""
+        """Drop the sequence of a slot."""
         self._room.cut(slot, 0)
         self._length[slot] = 0
 
@@ -206,7 +206,7 @@ class LlamaCppBackend(Backend):
 
 
 class GgufCheckpoint(Checkpoint):
-    """A GGUF file whose header has been read and checked."""
+    """A GGUF file with a checked header."""
 
     def __init__(self, source: _Source, options: LoadOptions, revision: str | None) -> None:
         self.name = options.model
@@ -230,7 +230,7 @@ class GgufCheckpoint(Checkpoint):
         return kv_type
 
     def plan(self, n_tokens: int, batch_size: int | None = None) -> MemoryPlan:
-        """Say what memory a run takes and how many sequences fit; on a GPU, llama.cpp alone knows what is free."""
+        """Return the memory of a run and the number of sequences that fit; the free memory of a GPU is unknown."""
         device, _ = _device(self._options)
         positions = min(_rounded(n_tokens + 1, _POSITIONS), _rounded(self.context_tokens + 1, _POSITIONS))
         per_sequence = self.shape.cache_bytes(positions, _KV_BYTES[self._kv_type(device)])
@@ -238,13 +238,13 @@ class GgufCheckpoint(Checkpoint):
         wanted = min(batch_size or _BATCH_SIZE, MOST_SEQUENCES - 1)
         free = _available_bytes() if device == "cpu" else None
         if free is not None:
-            # one more: the prompt that samples are copied from
+            # one more for the prompt, which samples are copied from
             fitting = int((free * _USED_SHARE - weights) // per_sequence) - 1
             if fitting < 1:
                 raise DeviceMemoryError(
-                    f"the model does not fit: weights of {weights / 2**30:.1f} GiB and {per_sequence / 2**30:.2f} GiB "
-                    f"a sequence, where {free / 2**30:.1f} GiB are free",
-                    hint="quantize the model (logos models quantize), or take a smaller one",
+                    f"the model does not fit: it needs {weights / 2**30:.1f} GiB for weights and "
+                    f"{per_sequence / 2**30:.2f} GiB for a sequence; {free / 2**30:.1f} GiB are free",
+                    hint="quantize the model (logos models quantize), or use a smaller one",
                 )
             wanted = min(wanted, fitting)
         return MemoryPlan(device, self._precision, weights, per_sequence, free, wanted)
@@ -255,7 +255,7 @@ class GgufCheckpoint(Checkpoint):
         return names.get(self.header.precision, self.header.precision)
 
     def load(self) -> LlamaCppBackend:
-        """Read the weights, and find how many threads serve best."""
+        """Read the weights, and find the fastest number of threads."""
         options = self._options
         device, gpu_layers = _device(options)
         kv_type = self._kv_type(device)
@@ -264,15 +264,15 @@ class GgufCheckpoint(Checkpoint):
         threads = options.threads or best_threads(model, kv_type)
         most = usable_cores() if options.threads is None and device == "cpu" else None
         sha256 = None if self._revision else weights_sha256(self._source.weights)
-        rows = rows_that_agree(model, self.header, kv_type, threads) if device == "cpu" else None
-        agree = rows is not None
-        info = ModelInfo(self.name, "llamacpp", device, self._precision, agree, self._revision, sha256)
+        rows = invariant_rows(model, self.header, kv_type, threads) if device == "cpu" else None
+        is_invariant = rows is not None
+        info = ModelInfo(self.name, "llamacpp", device, self._precision, is_invariant, self._revision, sha256)
         return LlamaCppBackend(model, self, info, _Plan(threads, most, kv_type, rows, device))
 
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """The GGUF file, the weights that it was made from, and what keeps it there."""
+    """The GGUF file, the weights that it was converted from, and the folder that holds it, if temporary."""
 
     file: Path
     weights: Sequence[Path]
@@ -280,19 +280,19 @@ class _Source:
 
 
 def _source(path: Path, options: LoadOptions) -> _Source:
-    """Return the file to load; a checkpoint directory is converted, once."""
+    """Return the file to load; a checkpoint directory is converted once."""
     if not path.is_dir():
         if options.dtype != "auto":
             raise UsageError(
-                f"a GGUF keeps the precision that it was written with: --dtype {options.dtype} means nothing",
-                hint="logos models convert --type and logos models quantize write others",
+                f"--dtype {options.dtype} has no effect: a GGUF has a fixed precision",
+                hint="write another one with logos models convert --type or logos models quantize",
             )
         return _Source(path, [path])
     from logos_cli.checkpoints.gguf.write import write_gguf
 
     if options.dtype != "auto" and options.dtype not in _DTYPES:
         raise UsageError(
-            f"the backend llamacpp converts to no {options.dtype!r}",
+            f"the backend llamacpp cannot convert to {options.dtype!r}",
             hint=f"--dtype is one of auto, {', '.join(_DTYPES)}; logos models quantize writes fewer bits",
         )
     library()
@@ -318,27 +318,27 @@ def _source(path: Path, options: LoadOptions) -> _Source:
 
 
 def _device(options: LoadOptions) -> tuple[str, int]:
-    """Return where to compute and how many layers go to a GPU.
+    """Return the device and the number of layers on a GPU.
 
     Raises
     ------
     UsageError
-        If a GPU is asked for that this build of llama.cpp does not see.
+        If this build of llama.cpp does not find the requested GPU.
     """
-    seen = _devices()
-    gpu = next((name for name in seen if name != "cpu"), None)
+    available = _devices()
+    gpu = next((name for name in available if name != "cpu"), None)
     wanted = options.device.partition(":")[0]
     if wanted not in ("auto", "cpu", "cuda", "mps", "gpu"):
-        raise UsageError(f"there is no device {options.device!r} here", hint=f"devices: {', '.join(seen)}")
+        raise UsageError(f"this machine has no device {options.device!r}", hint=f"devices: {', '.join(available)}")
     layers = options.gpu_layers
     if wanted == "cpu" or layers == 0:
         if layers:
-            raise UsageError(f"--gpu-layers {layers} contradicts --device cpu")
+            raise UsageError(f"--gpu-layers {layers} contradicts --device cpu", hint="give one of them")
         return "cpu", 0
     if gpu is None:
         if wanted != "auto" or layers:
             raise UsageError(
-                "llama.cpp sees no GPU here",
+                "llama.cpp finds no GPU",
                 hint="build llama-cpp-python for it: CMAKE_ARGS=-DGGML_CUDA=on (or GGML_METAL) pip install "
                 "--force-reinstall --no-binary llama-cpp-python llama-cpp-python",
             )
@@ -347,12 +347,12 @@ def _device(options: LoadOptions) -> tuple[str, int]:
 
 
 def _devices() -> dict[str, str]:
-    """Return the devices that llama.cpp computes on."""
+    """Return the devices of llama.cpp on this machine."""
     lib = library()
-    found = {"cpu": f"{os.cpu_count() or 1} threads at most"}
+    devices = {"cpu": f"{os.cpu_count() or 1} threads at most"}
     if lib.llama_supports_gpu_offload():
-        found["gpu"] = "offload of layers"
-    return found
+        devices["gpu"] = "offload of layers"
+    return devices
 
 
 def _memory_bytes() -> float:
@@ -363,7 +363,7 @@ def _memory_bytes() -> float:
 
 
 def _available_bytes() -> int | None:
-    """Return what can be taken without swapping, where the system tells (Linux)."""
+    """Return the memory available without swapping (Linux); None on other systems."""
     try:
         lines = _MEMORY.read_text(encoding="ascii").splitlines()
     except OSError:
@@ -378,7 +378,7 @@ class LlamaCpp(BackendType):
     own_options: ClassVar[tuple[str, ...]] = ("gpu_layers", "kv_type", "mmap")
 
     def probe(self) -> Availability:
-        """Say whether llama-cpp-python is here and which devices it sees; imports it."""
+        """Return whether llama-cpp-python is installed, and its devices; imports it."""
         try:
             version = str(library().__version__)
             return Availability(available=True, version=version, devices=_devices())
@@ -386,7 +386,7 @@ class LlamaCpp(BackendType):
             return Availability(available=False, remedy=INSTALL)
 
     def accepts(self, path: Path) -> bool:
-        """Whether it is a GGUF file, by name or by content."""
+        """Whether the file is a GGUF, by name or by content."""
         if not path.is_file():
             return False
         if path.suffix == SUFFIX:

@@ -1,4 +1,4 @@
-"""Token ids as llama.cpp gives them."""
+"""The tokenizer of llama.cpp."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from logos_cli.checkpoints.tokens import Tokenizer
 
 
 class GgufTokenizer(Tokenizer):
-    """Token ids as llama.cpp gives them."""
+    """The tokenizer of llama.cpp for a GGUF file."""
 
     def __init__(self, vocabulary: GgufVocabulary, model: LlamaModel) -> None:
         self._vocabulary = vocabulary
@@ -31,7 +31,7 @@ class GgufTokenizer(Tokenizer):
 
     @property
     def eos_ids(self) -> tuple[int, ...]:
-        """Ids that end a text: the one that the file names first, then others that llama.cpp knows by name."""
+        """Ids that end a text: first that of the file, then others that llama.cpp recognises by name."""
         return self._eos_ids
 
     def encode(self, text: str, *, whole: bool = True) -> list[int]:

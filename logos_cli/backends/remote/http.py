@@ -1,4 +1,4 @@
-"""JSON over HTTP to a server that may be busy: time-outs, retries with back-off, errors in plain words."""
+"""JSON over HTTP to a server that may be busy: time-outs, retries with back-off, plain errors."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from email.message import Message
-from typing import IO, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from logos_cli.errors import LogosError, MissingError, ModelError, UsageError
 
 BUSY = frozenset((408, 409, 425, 429, 500, 502, 503, 504, 529))
-"""Answers after which the same request may succeed later."""
+"""Status codes after which the same request may succeed later."""
 
 _LARGEST_ANSWER = 1 << 28
 _SHOWN = 300
@@ -27,10 +26,11 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How long to wait, in seconds, and how often to try.
+    """Waiting times, in seconds, and the number of tries.
 
-    The wait before the n-th retry is drawn uniformly from 0 to ``first_s * 2**n``, at most ``longest_s``: many
-    clients that failed together do not come back together. A server that names a time is obeyed.
+    The wait before the n-th retry is a uniform random number between 0 and ``first_s * 2**n``, at most
+    ``longest_s``, so that clients that failed together do not return together. A time that the server asks for has
+    priority.
     """
 
     tries: int = 7
@@ -42,16 +42,16 @@ class RetryPolicy:
         """Return the wait before a retry, counted from 0."""
         if asked_s is not None:
             return min(asked_s, 4 * self.longest_s)
-        return random.uniform(0, min(self.longest_s, self.first_s * 2**retry))  # noqa: S311 - no secret
+        return random.uniform(0, min(self.longest_s, self.first_s * 2**retry))  # noqa: S311 - not a secret
 
 
 class RefusalError(ModelError):
-    """The server understood the request and will not do it.
+    """The server understood the request and refuses it.
 
     Attributes
     ----------
     status : int
-        Of HTTP.
+        HTTP status code.
     """
 
     def __init__(self, status: int, message: str, *, hint: str | None = None) -> None:
@@ -60,74 +60,74 @@ class RefusalError(ModelError):
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Follows no redirect: it could carry prompts and key to another host."""
+    """Follows no redirect, which could send prompts and key to another host."""
 
-    def redirect_request(
-        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Message, newurl: str
-    ) -> None:
-        del req, fp, code, msg, headers, newurl
+    def redirect_request(self, *_args: object, **_kwargs: object) -> None:
+        """Return None: the redirect is an error."""
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server, by the address under which ``/completions`` lies.
+    """A server, by the address of which ``/completions`` is a part.
 
     Attributes
     ----------
     url : str
-        Without a slash at the end.
+        Address without a slash at the end.
     key : str, optional
-        Sent as a bearer token.
+        API key, sent as a bearer token.
     """
 
     url: str
     key: str | None = field(default=None, repr=False)
-    patience: RetryPolicy = field(default_factory=RetryPolicy)
+    retries: RetryPolicy = field(default_factory=RetryPolicy)
 
     @classmethod
-    def at(cls, url: str, key: str | None, patience: RetryPolicy) -> Server:
-        """Take an address as users give it, with or without ``/v1``.
+    def at(cls, url: str, key: str | None, retries: RetryPolicy) -> Server:
+        """Return the server at an address, with or without ``/v1``.
 
         Raises
         ------
         UsageError
-            If it is no address of HTTP.
+            If it is not an HTTP address.
         """
         parts = urlsplit(url if "://" in url else f"http://{url}")
         try:
-            good = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+            is_http = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
         except ValueError:
-            good = False
-        if not good or parts.query or parts.fragment or parts.username:
-            raise UsageError(f"{url!r} is no address of a server", hint="give one like http://127.0.0.1:8000/v1")
-        return cls(f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/') or '/v1'}", key, patience)
+            is_http = False
+        if not is_http or parts.query or parts.fragment or parts.username:
+            raise UsageError(
+                f"{url!r} is not the address of a server", hint="give one such as http://127.0.0.1:8000/v1"
+            )
+        return cls(f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/') or '/v1'}", key, retries)
 
     @property
     def root(self) -> str:
-        """The address without ``/v1``, where servers keep what is their own."""
+        """The address without ``/v1``, for requests beyond OpenAI's."""
         return self.url.removesuffix("/v1")
 
     @property
     def is_local(self) -> bool:
-        """Whether it is this machine."""
+        """Whether the server is on this machine."""
         return urlsplit(self.url).hostname in _LOOPBACK
 
     def get(self, path: str) -> Any:
-        """Return the answer to a GET, the first thing that is asked of a server: it fails soon."""
-        return self._ask(self.url + path, None, min(self.patience.tries, _FIRST_TRIES))
+        """Return the answer to a GET, with few tries: it is the first request to a server."""
+        return self._request(self.url + path, None, min(self.retries.tries, _FIRST_TRIES))
 
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
         """Return the answer to a POST."""
-        return self._ask(self.url + path, json.dumps(body).encode(), self.patience.tries)
+        return self._request(self.url + path, json.dumps(body).encode(), self.retries.tries)
 
     def post_once(self, url: str, body: Mapping[str, Any]) -> Any:
-        """Return the answer to a POST that not every server knows; None where it does not."""
+        """Return the answer to a POST that only some servers support; None if it fails."""
         try:
             return self._try(url, json.dumps(body).encode())
         except (OSError, ValueError, http.client.HTTPException, LogosError):
             return None
 
-    def _ask(self, url: str, body: bytes | None, tries: int) -> Any:
+    def _request(self, url: str, body: bytes | None, tries: int) -> Any:
         problem = ""
         for retry in range(tries):
             asked_s = None
@@ -137,16 +137,16 @@ class Server:
                 text = _message(error)
                 if error.code not in BUSY or _is_hopeless(text):
                     raise self._refusal(error.code, text) from error
-                problem, asked_s = f"it answers {error.code} {text}", _retry_after_s(error)
+                problem, asked_s = f"status {error.code} {text}", _retry_after_s(error)
             except (OSError, http.client.HTTPException, ValueError) as error:
                 reason = getattr(error, "reason", None) or error
                 problem = str(reason) or type(reason).__name__
             if retry + 1 < tries:
-                time.sleep(self.patience.wait_s(retry, asked_s))
+                time.sleep(self.retries.wait_s(retry, asked_s))
         raise MissingError(
-            f"the server gave no answer in {tries} tries: {problem}",
+            f"the server did not answer in {tries} tries: {problem}",
             source=self.url,
-            hint="see whether it runs and listens there; finished records are kept",
+            hint="check that it runs at this address; finished records are kept",
         )
 
     def _try(self, url: str, body: bytes | None) -> Any:
@@ -155,42 +155,42 @@ class Server:
             headers["Content-Type"] = "application/json"
         if self.key:
             headers["Authorization"] = f"Bearer {self.key}"
-        request = urllib.request.Request(url, body, headers)  # noqa: S310 - the scheme has been checked
-        # a proxy of the environment leads out, not back to this machine
+        request = urllib.request.Request(url, body, headers)  # noqa: S310 - the scheme is checked
+        # a proxy of the environment does not lead back to this machine
         proxies = urllib.request.ProxyHandler({} if self.is_local else None)
         opener = urllib.request.build_opener(_NoRedirect, proxies)
-        with opener.open(request, timeout=self.patience.timeout_s) as response:
+        with opener.open(request, timeout=self.retries.timeout_s) as response:
             content = response.read(_LARGEST_ANSWER)
         return json.loads(content)
 
     def _refusal(self, status: int, text: str) -> RefusalError:
         hints = {
-            401: "set LOGOS_API_KEY to the server's key",
-            403: "set LOGOS_API_KEY to a key that may do this",
-            404: "see whether --base-url ends in /v1, and --model names a model that it serves",
+            401: "set LOGOS_API_KEY to the key of the server",
+            403: "set LOGOS_API_KEY to a key with this permission",
+            404: "check that --base-url ends in /v1, and that --model is a model of the server",
         }
-        error = RefusalError(status, f"the server refuses: {status} {text}", hint=hints.get(status))
+        error = RefusalError(status, f"the server refuses the request: {status} {text}", hint=hints.get(status))
         error.at(self.url)
         return error
 
 
 def _is_hopeless(text: str) -> bool:
-    """Whether a server calls a failure of its own (500) what will fail again (llama-cpp-python)."""
+    """Whether an internal error of the server (500) will occur again (llama-cpp-python)."""
     return "logprobs is not supported" in text or "context window" in text
 
 
 def _message(error: urllib.error.HTTPError) -> str:
-    """Return what a server says of its refusal, in one line."""
+    """Return the reason of a refusal in one line."""
     try:
         content = error.read(1 << 16)
     except (OSError, http.client.HTTPException):
         return str(error.reason)
     try:
-        said = json.loads(content)
+        answer = json.loads(content)
         for name in ("error", "detail", "message"):
-            if isinstance(said, dict) and name in said:
-                said = said[name]
-        text = said if isinstance(said, str) else json.dumps(said)
+            if isinstance(answer, dict) and name in answer:
+                answer = answer[name]
+        text = answer if isinstance(answer, str) else json.dumps(answer)
     except ValueError:
         text = content.decode("utf-8", errors="replace")
     return " ".join(text.split())[:_SHOWN] or str(error.reason)
@@ -200,5 +200,5 @@ def _retry_after_s(error: urllib.error.HTTPError) -> float | None:
     value = error.headers.get("Retry-After", "") if error.headers else ""
     try:
         return max(0.0, float(value))
-    except ValueError:  # none, or a date
+    except ValueError:  # missing, or a date
         return None

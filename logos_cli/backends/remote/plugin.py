@@ -1,7 +1,7 @@
 """A model served elsewhere: any server of OpenAI's completions (vLLM, SGLang, llama-server, llama_cpp.server).
 
-The server tokenizes, batches and samples. What it gives back is text, checked and if need be asked for again
-by ``engine.texts``. See ``docs/guide/remote.md``.
+The server tokenizes, batches and samples. It returns text, which ``engine.texts`` checks and requests again if
+needed. See ``docs/guide/remote.md``.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from logos_cli.resources import EMBEDDED
 _KEY, _TIMEOUT, _TRIES = "LOGOS_API_KEY", "LOGOS_REMOTE_TIMEOUT_S", "LOGOS_REMOTE_TRIES"
 _UNLIMITED = 1 << 30
 _MOST_TAG_TOKENS = 4
-"""Tokens of two tags: begin, two tags, and one to spare; a tokenizer without the tags takes a dozen."""
+"""Most tokens of two tags: BOS, two tags, and one more; a tokenizer without the tags needs a dozen."""
 
 
 class RemoteCompleter(Completer):
@@ -43,30 +43,30 @@ class RemoteCompleter(Completer):
         self.tokenizer = checkpoint.tokenizer
         self._server = server
         self._checkpoint = checkpoint
-        self._gives_logps = True
+        self._reports_logps = True
         self._examine()
 
     def _examine(self) -> None:
-        """Find out whether the server's model knows the tags, and whether its answers show them.
+        """Check that the tags are tokens of the server's model, and whether its answers show them.
 
         Raises
         ------
         ModelError
-            If the tags are no tokens of the model.
+            If the tags are not tokens of the model.
         """
         ends = Kind.PROTEIN.start + Kind.PROTEIN.end
-        counted = self._checkpoint.count_on_server(ends)
-        if counted is not None and counted > _MOST_TAG_TOKENS:
+        n_tokens = self._checkpoint.count_on_server(ends)
+        if n_tokens is not None and n_tokens > _MOST_TAG_TOKENS:
             raise ModelError(
-                f"the server reads the two tags {ends} as {counted} tokens: its model does not know the grammar",
+                f"the server reads the two tags {ends} as {n_tokens} tokens: its model was not trained for the grammar",
                 source=self._server.url,
-                hint="serve a model trained on LOGOS sentences; logos train --from makes one",
+                hint="serve a model trained on LOGOS sentences, for example one of logos train --from",
             )
         prompt = f"{Kind.PROTEIN.start}MK{Kind.PROTEIN.end}{Operator.SEARCH.value}"
         body = self._body(TextQuery(prompt, 0, 2, 0.0, 0, 1.0, 0.0, 1.0))
         body.pop("logprobs")
         choice = _choice(self._server.post("/completions", body))
-        # a sequence is searched by writing it again: the answer to this begins with a tag
+        # a search repeats the sequence: its answer begins with a tag
         self.hides_tags = "<" not in str(choice.get("text", ""))
 
     def complete(self, query: TextQuery) -> TextAnswer:
@@ -77,64 +77,64 @@ class RemoteCompleter(Completer):
         except RefusalError as error:
             if "logprobs" not in body or "logprob" not in str(error):
                 raise
-            self._gives_logps = False
+            self._reports_logps = False
             answer = self._server.post("/completions", self._body(query))
         choice = _choice(answer)
         text = str(choice.get("text") or "")
         stopped = choice.get("finish_reason") == "stop"
-        if stopped and query.stop and not text.endswith(query.stop) and not _ended_by_itself(answer, choice):
+        if stopped and query.stop and not text.endswith(query.stop) and not _is_complete(answer, choice):
             text += query.stop
         return TextAnswer(text, _logps(answer, choice), stopped)
 
     def read(self, text: str) -> list[tuple[str, float]] | None:
-        """Let the server echo a text with its log-probabilities, and generate as good as nothing."""
+        """Return the log-probabilities of a text, which the server echoes with one generated token."""
         if self._checkpoint.count_tokens(text) >= self._checkpoint.context_tokens - 1:
             return None
         body = self._body(TextQuery(text, 0, 1, 0.0, 0, 1.0, 0.0, 1.0)) | {"echo": True, "logprobs": 1}
         body["max_tokens"] = 1
-        given = _choice(self._server.post("/completions", body)).get("logprobs")
-        pieces = given.get("tokens") if isinstance(given, dict) else None
-        logps = given.get("token_logprobs") if isinstance(given, dict) else None
+        logprobs = _choice(self._server.post("/completions", body)).get("logprobs")
+        pieces = logprobs.get("tokens") if isinstance(logprobs, dict) else None
+        logps = logprobs.get("token_logprobs") if isinstance(logprobs, dict) else None
         if not isinstance(pieces, list) or not isinstance(logps, list) or len(pieces) != len(logps):
-            raise self._tells_nothing()
+            raise self._no_logps_error()
         read: list[tuple[str, float]] = []
         place = 0
         for piece, logp in zip(map(str, pieces), logps, strict=True):
-            if place >= len(text):  # what it generated
+            if place >= len(text):  # the generated token
                 break
             place = place + len(piece) if text.startswith(piece, place) else place
             read.append((piece, float(logp) if isinstance(logp, (int, float)) else math.nan))
         if place < len(text) or sum(math.isnan(logp) for _, logp in read) > 1:
-            raise self._tells_nothing()
+            raise self._no_logps_error()
         return read
 
-    def _tells_nothing(self) -> ModelError:
+    def _no_logps_error(self) -> ModelError:
         return ModelError(
-            "the server does not tell how probable given texts are: it must echo a prompt with its log-probabilities",
+            "the server does not report log-probabilities of given texts: it must echo a prompt with them",
             source=self._server.url,
-            hint="vLLM and llama_cpp.server do; else run the model here (--backend torch or llamacpp)",
+            hint="vLLM and llama_cpp.server do; else run the model on this machine (--backend torch or llamacpp)",
         )
 
     def _body(self, query: TextQuery) -> dict[str, Any]:
-        """Return the request; servers leave unheeded what they do not know, and names differ between them."""
+        """Return the request; field names differ between servers, which ignore unknown fields."""
         body: dict[str, Any] = {
             "model": self._checkpoint.served_name,
             "prompt": query.prompt,
-            "max_tokens": self._checkpoint.room(query),
+            "max_tokens": self._checkpoint.max_tokens(query),
             "temperature": query.temperature,
             "top_p": query.top_p,
             "top_k": query.top_k,
             "min_p": query.min_p,
             "seed": query.seed,
             "stream": False,
-            # vLLM and SGLang, then llama.cpp, which else looks back 64 tokens only
+            # vLLM and SGLang, then llama.cpp, whose default is the last 64 tokens
             "repetition_penalty": query.repetition_penalty,
             "repeat_penalty": query.repetition_penalty,
             "repeat_last_n": -1,
             "skip_special_tokens": False,
             "spaces_between_special_tokens": False,
         }
-        if self._gives_logps:
+        if self._reports_logps:
             body["logprobs"] = 1
         if query.stop is not None:
             body |= {"stop": [query.stop], "include_stop_str_in_output": True}
@@ -145,35 +145,35 @@ def _choice(answer: Any) -> dict[str, Any]:
     choices = answer.get("choices") if isinstance(answer, dict) else None
     choice = choices[0] if isinstance(choices, list) and choices else None
     if not isinstance(choice, dict):
-        raise ModelError("the server's answer holds no completion", hint="it must serve OpenAI's /v1/completions")
+        raise ModelError("the server's answer has no completion", hint="it must serve OpenAI's /v1/completions")
     return choice
 
 
-def _ended_by_itself(answer: Any, choice: dict[str, Any]) -> bool:
-    """Whether the server says that the model ended its text, rather than that the stop text came."""
+def _is_complete(answer: Any, choice: dict[str, Any]) -> bool:
+    """Whether the model ended its text itself, rather than with the stop text."""
     if "stop_type" in answer:  # llama-server
         return bool(answer["stop_type"] != "word")
-    if "stop_reason" in choice:  # vLLM: the text that came, or None
+    if "stop_reason" in choice:  # vLLM: the stop text, or None
         return not isinstance(choice["stop_reason"], str)
-    if "matched_stop" in choice:  # SGLang: the text that came, or the id of a token
+    if "matched_stop" in choice:  # SGLang: the stop text, or the id of a token
         return not isinstance(choice["matched_stop"], str)
     return False
 
 
 def _logps(answer: Any, choice: dict[str, Any]) -> tuple[float, ...]:
-    given = choice.get("logprobs") or {}
-    found = given.get("token_logprobs") if isinstance(given, dict) else None
-    if found is None and isinstance(given, dict) and isinstance(given.get("content"), list):  # llama-server
-        found = [entry.get("logprob") for entry in given["content"]]
-    if isinstance(found, list) and found:
-        return tuple(float(value) if isinstance(value, (int, float)) else math.nan for value in found)
+    logprobs = choice.get("logprobs") or {}
+    values = logprobs.get("token_logprobs") if isinstance(logprobs, dict) else None
+    if values is None and isinstance(logprobs, dict) and isinstance(logprobs.get("content"), list):  # llama-server
+        values = [entry.get("logprob") for entry in logprobs["content"]]
+    if isinstance(values, list) and values:
+        return tuple(float(value) if isinstance(value, (int, float)) else math.nan for value in values)
     usage = answer.get("usage")
     n_tokens = usage.get("completion_tokens", 0) if isinstance(usage, dict) else 0
     return (math.nan,) * int(n_tokens or 0)
 
 
 class RemoteCheckpoint(Checkpoint):
-    """What a server says of the model that it serves."""
+    """The model of a server."""
 
     def __init__(self, server: Server, model: str) -> None:
         self._server = server
@@ -182,54 +182,52 @@ class RemoteCheckpoint(Checkpoint):
         self.name = self.served_name
         self.tokenizer = CharacterTokenizer()
         meta = entry.get("meta")
-        found = entry.get("max_model_len") or (meta.get("n_ctx") if isinstance(meta, dict) else None)
-        self.context_tokens = int(found) if isinstance(found, int) and found > 0 else _UNLIMITED
-        self._counts = True
+        length = entry.get("max_model_len") or (meta.get("n_ctx") if isinstance(meta, dict) else None)
+        self.context_tokens = int(length) if isinstance(length, int) and length > 0 else _UNLIMITED
+        self._can_count = True
 
     def _find(self, model: str) -> dict[str, Any]:
         answer = self._server.get("/models")
         served = answer.get("data") if isinstance(answer, dict) else None
-        entries = [each for each in served or [] if isinstance(each, dict) and each.get("id")]
+        entries = [entry for entry in served or [] if isinstance(entry, dict) and entry.get("id")]
         if not entries:
             raise ModelError(
-                "the server does not say which models it serves",
-                source=self._server.url,
-                hint="give the address that ends in /v1",
+                "the server does not list its models", source=self._server.url, hint="give the address that ends in /v1"
             )
-        named = next((each for each in entries if each["id"] == model), None)
-        if named is None and (model == EMBEDDED and len(entries) == 1):
-            named = entries[0]  # no model was asked for, and there is one
+        if model == EMBEDDED and len(entries) == 1:
+            return entries[0]  # --model was not given, and the server has one model
+        named = next((entry for entry in entries if entry["id"] == model), None)
         if named is None:
-            names = ", ".join(str(each["id"]) for each in entries[:5])
-            raise UsageError(f"the server serves no model {model!r}", source=self._server.url, hint=f"--model {names}")
+            names = ", ".join(str(entry["id"]) for entry in entries[:5])
+            raise UsageError(f"the server has no model {model!r}", source=self._server.url, hint=f"--model {names}")
         return named
 
     def count_tokens(self, text: str) -> int:
-        """Return how many tokens a prompt is, asking the server only if it may be too many."""
+        """Return the number of tokens of a prompt, counted on the server only if the prompt may be too long."""
         n_characters = len(self.tokenizer.encode(text))
         if n_characters < self.context_tokens:
             return n_characters
-        counted = self.count_on_server(text)
-        # where it cannot be counted, the server will say so itself if it is too long
-        return self.context_tokens - 1 if counted is None else counted
+        n_tokens = self.count_on_server(text)
+        # a server that cannot count refuses a prompt that is too long
+        return self.context_tokens - 1 if n_tokens is None else n_tokens
 
     def count_on_server(self, text: str) -> int | None:
-        """Return how many tokens the server reads a text as; None if it cannot be asked."""
-        ways = (
+        """Return the number of tokens of a text on the server; None if the server cannot count."""
+        requests = (
             ("/tokenize", {"model": self.served_name, "prompt": text, "content": text, "add_special": True}),
             ("/extras/tokenize/count", {"model": self.served_name, "input": text}),
         )
-        for path, body in ways if self._counts else ():
+        for path, body in requests if self._can_count else ():
             answer = self._server.post_once(self._server.root + path, body)
             if isinstance(answer, dict):
                 tokens = answer.get("count", answer.get("tokens"))
                 if isinstance(tokens, (int, list)):
                     return tokens if isinstance(tokens, int) else len(tokens)
-        self._counts = False
+        self._can_count = False
         return None
 
-    def room(self, query: TextQuery) -> int:
-        """Return how many tokens may be asked for: servers refuse what could exceed the context."""
+    def max_tokens(self, query: TextQuery) -> int:
+        """Return the number of tokens to request: servers refuse a number that could exceed the context."""
         n_tokens = len(self.tokenizer.encode(query.prompt))
         if n_tokens + query.max_new_tokens > self.context_tokens:
             n_tokens = self.count_on_server(query.prompt) or n_tokens
@@ -248,39 +246,43 @@ class Remote(BackendType):
     served = True
 
     def probe(self) -> Availability:
-        """Return that it is there: it needs no library."""
+        """Return that it is available: it needs no library."""
         return Availability(available=True, version="HTTP")
 
-    def accepts(self, path: Path) -> bool:  # noqa: ARG002
-        """Return False: it runs no files."""
+    def accepts(self, _path: Path) -> bool:
+        """Return False: it reads no files."""
         return False
 
-    def open(self, path: Path, options: LoadOptions, revision: str | None) -> RemoteCheckpoint:  # noqa: ARG002
-        """Ask the server what it serves."""
+    def open(self, _path: Path, options: LoadOptions, _revision: str | None) -> RemoteCheckpoint:
+        """Return the model of the server."""
         if not options.base_url:
             raise UsageError(
                 "the backend remote needs the address of a server", hint="give --base-url http://HOST:PORT/v1"
             )
         for name, unset in (("device", "auto"), ("dtype", "auto"), ("threads", None), ("revision", None)):
             if getattr(options, name) != unset:
-                raise UsageError(f"--{name} is the server's to choose, not ours", hint=f"leave out --{name}")
-        patience = _patience()
-        server = Server.at(options.base_url, os.environ.get(_KEY) or None, patience)
+                raise UsageError(
+                    f"the backend remote has no option --{name}: the server sets it", hint=f"remove --{name}"
+                )
+        retries = _retries()
+        server = Server.at(options.base_url, os.environ.get(_KEY) or None, retries)
         if options.offline and not server.is_local:
             raise MissingError(
-                "no connection may be made (--offline), and the server is on another machine", source=server.url
+                "--offline forbids connections, and the server is on another machine",
+                source=server.url,
+                hint="remove --offline, or run the server on this machine",
             )
         return RemoteCheckpoint(server, options.model)
 
 
-def _patience() -> RetryPolicy:
-    """Return how long to wait and how often to try, as the environment says."""
-    usual = RetryPolicy()
+def _retries() -> RetryPolicy:
+    """Return the time-out and the number of tries from the environment, or the defaults."""
+    default = RetryPolicy()
     try:
-        timeout_s = float(os.environ.get(_TIMEOUT) or usual.timeout_s)
-        tries = int(os.environ.get(_TRIES) or usual.tries)
+        timeout_s = float(os.environ.get(_TIMEOUT) or default.timeout_s)
+        tries = int(os.environ.get(_TRIES) or default.tries)
     except ValueError as error:
-        raise UsageError(f"{_TIMEOUT} or {_TRIES} is no number") from error
+        raise UsageError(f"{_TIMEOUT} or {_TRIES} is not a number") from error
     if timeout_s <= 0 or tries < 1:
         raise UsageError(f"{_TIMEOUT} must be more than 0, and {_TRIES} at least 1")
     return RetryPolicy(tries=tries, timeout_s=timeout_s)

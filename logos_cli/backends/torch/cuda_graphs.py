@@ -1,9 +1,8 @@
 """Steps of a decoder recorded as CUDA graphs.
 
-A step of a small batch is hundreds of small operations, and starting each from Python takes longer than
-running it. A graph starts them all at once. It is fixed in shape and in the memory that it reads: one is
-recorded for each number of rows and of positions attended to, both of which come in powers of two so that
-there are few.
+A step of a small batch consists of hundreds of small operations, and Python needs more time to start each than the
+GPU to run it. A graph starts them all at once. Its shape and memory are fixed: there is one for each number of rows
+and of attended positions, both rounded up to powers of two, so that there are few.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from torch import Tensor
 from logos_cli.backends.torch.decoder import KEYS, Decoder
 
 _WARM_UP = 2
-"""Runs before the recording, in which libraries allocate their workspaces and choose their kernels."""
+"""Runs before the recording, in which libraries allocate workspaces and choose kernels."""
 
 
 def round_up_to_power(number: int, unit: int) -> int:
@@ -29,8 +28,8 @@ def round_up_to_power(number: int, unit: int) -> int:
 
 
 @dataclass(slots=True)
-class _Recorded:
-    """A graph, and the tensors that it reads and writes."""
+class _RecordedStep:
+    """A graph with its input and output tensors."""
 
     graph: torch.cuda.CUDAGraph
     inputs: Tensor
@@ -38,24 +37,24 @@ class _Recorded:
 
 
 class StepGraphs:
-    """Runs the steps of a decoder that lies on one CUDA device.
+    """Runs the steps of a decoder on one CUDA device.
 
-    Whatever moves the cache (:meth:`.Decoder.reserve`) must be followed by :meth:`forget`.
+    Call :meth:`forget` whenever the cache moves (:meth:`.Decoder.reserve`).
     """
 
     def __init__(self, decoder: Decoder) -> None:
         self._decoder = decoder
-        self._recorded: dict[tuple[int, int], _Recorded] = {}
+        self._recorded: dict[tuple[int, int], _RecordedStep] = {}
 
     def __len__(self) -> int:
         return len(self._recorded)
 
     def forget(self) -> None:
-        """Drop all graphs: the cache that they read is gone."""
+        """Drop all graphs, because the cache that they read has moved."""
         self._recorded = {}
 
     def step(self, tokens: Sequence[int], positions: Sequence[int]) -> Tensor:
-        """Run one token in each of the first rows; the logits are overwritten by the next step."""
+        """Run one token in each of the first rows; the next step overwrites the logits."""
         n_rows = len(tokens)
         n_keys = min(round_up_to_power(max(positions) + 1, KEYS), self._decoder.n_positions)
         values = torch.tensor([list(tokens), list(positions)]).pin_memory()
@@ -66,20 +65,20 @@ class StepGraphs:
         recorded.graph.replay()
         return recorded.logits
 
-    def _record(self, values: Tensor, n_keys: int) -> _Recorded:
-        """Record a step, with the values of the step that is due: running it twice changes nothing."""
+    def _record(self, values: Tensor, n_keys: int) -> _RecordedStep:
+        """Record a step with the values of the next step, which may run several times."""
         decoder = self._decoder
         blocks = [(0, values.shape[1], n_keys)]
         with torch.cuda.device(decoder.device):
             inputs = values.to(decoder.device)
-            beside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-            beside.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(beside):
+            side_stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+            side_stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(side_stream):
                 for _ in range(_WARM_UP):
                     decoder.step_tensors(inputs[0], inputs[1], blocks)
-            torch.cuda.current_stream().wait_stream(beside)
+            torch.cuda.current_stream().wait_stream(side_stream)
             graph = torch.cuda.CUDAGraph()
-            pool = next((each.graph.pool() for each in self._recorded.values()), None)
+            pool = next((step.graph.pool() for step in self._recorded.values()), None)
             with torch.cuda.graph(graph, pool=pool):
                 logits = decoder.step_tensors(inputs[0], inputs[1], blocks)
-        return _Recorded(graph, inputs, logits)
+        return _RecordedStep(graph, inputs, logits)

@@ -1,10 +1,10 @@
 """Llama and Qwen3 decoders over a cache with one row per sequence.
 
-The models of ``transformers`` keep one cache per batch, whose sequences begin and end together, and importing
-them costs five seconds. Here each row of the cache is a sequence of its own, at its own position, so that one
-can begin while others go on. A test holds the logits to those of ``transformers``.
+The models of ``transformers`` have one cache for a batch, whose sequences begin and end together, and their import
+takes five seconds. Here each row of the cache is a sequence at its own position, so that one can begin while others
+continue. A test compares the logits with those of ``transformers``.
 
-A network too large for one device is split by layers into *stages*, one a device, that run one after another.
+The layers of a network too large for one device form *stages*, one for each device, that run one after another.
 
 Shapes: R rows (sequences), L tokens of one prompt, H query heads in groups of G per key head (K of them), D
 the width of a head, T positions of the cache, V logits.
@@ -26,12 +26,12 @@ from logos_cli.backends.torch.linear import computed_in, layout, make_linear
 from logos_cli.checkpoints.config import DecoderConfig, stage_of_layer
 
 KEYS = 64
-"""Attention runs over a multiple of so many positions: sums over positions then split into vectors in one
-way, whatever the length."""
+"""Attention runs over a multiple of this many positions, so that sums over positions split into vectors in the same
+way for every length."""
 
 _ROWS = 8
-"""Rows come in multiples of this where their bits depend on their number. Products of fewer rows take other code paths then and
-round otherwise, and the text of a sequence would depend on how many others run beside it."""
+"""Multiple of the number of rows where bits depend on it. Products of fewer rows use other code, which rounds
+differently, and the text of a sequence would depend on the size of its batch."""
 
 _BLOCK_ROWS = 16
 _CHUNK = {"cpu": 256, "mps": 512, "cuda": 4096}
@@ -40,8 +40,8 @@ _CHUNK = {"cpu": 256, "mps": 512, "cuda": 4096}
 def inverse_frequencies(config: DecoderConfig) -> Tensor:
     """Return the angular frequencies of the rotary embedding, shape (D / 2,).
 
-    ``llama3`` stretches the long wavelengths by ``factor`` and leaves the short ones, with a smooth passage
-    between (Llama 3.1).
+    ``llama3`` stretches long wavelengths by ``factor`` and leaves short ones unchanged, with a smooth transition
+    (Llama 3.1).
     """
     rope = config.rope
     exponent = torch.arange(0, config.head_dim, 2, dtype=torch.float32) / config.head_dim
@@ -67,12 +67,12 @@ class _Stage:
     cos: Tensor
     sin: Tensor
     caches: list[tuple[Tensor, Tensor]]
-    """Per layer keys and values, each of shape (R, K, T, D)."""
+    """Keys and values of each layer, shape (R, K, T, D)."""
 
 
 @dataclass(slots=True)
 class _Block:
-    """Rows that attend to the same number of positions, and what hides the positions beyond each's own end."""
+    """Rows that attend to the same number of positions, with the bias that hides positions beyond the end of each."""
 
     start: int
     stop: int
@@ -82,7 +82,7 @@ class _Block:
 
 @dataclass(frozen=True, slots=True)
 class _Span:
-    """Consecutive tokens of one row: ``n`` of a pass from ``first``, at the positions from ``start``."""
+    """Consecutive tokens of one row: ``n`` tokens of a pass from ``first``, at the positions from ``start``."""
 
     row: int
     first: int
@@ -91,8 +91,8 @@ class _Span:
 
 
 @dataclass(slots=True)
-class _Place:
-    """Where the tokens of a pass stand: one in each of the first rows, or in spans of several rows."""
+class _PassLayout:
+    """Positions of the tokens of a pass: one in each of the first rows, or spans of several rows."""
 
     cos: Tensor
     sin: Tensor
@@ -108,17 +108,18 @@ class Decoder:
     Parameters
     ----------
     tensors : dict
-        Weights by the names of ``transformers``, all of one dtype, each on the device of its stage; they are
-        removed as they are laid out anew.
+        Weights by the names of ``transformers``, all of one dtype, each on the device of its stage. The decoder
+        removes them when it copies them to its own layout.
     devices : sequence of torch.device, optional
-        One a stage; default: the device of the embedding.
+        The device of each stage; default: the device of the embedding.
     quantization : str, optional
-        Keep the matrices of the layers in fewer bits, see :mod:`._quantized`. They may lie elsewhere than their stage.
+        Type of the matrices of the layers in fewer bits, see :mod:`.quantized`; they may be on another device than
+        their stage.
 
     Raises
     ------
     ModelError
-        If a tensor is missing, has another shape, or is none that these networks have.
+        If a tensor is missing, has another shape, or is not part of these networks.
     """
 
     def __init__(
@@ -133,13 +134,13 @@ class Decoder:
         self.embedding = Weights(tensors).pop("model.embed_tokens.weight", vocabulary, width)
         self.device = self.embedding.device
         self.dtype = computed_in(self.embedding.dtype, self.device)
-        """Of sums and cache; the matrices may be kept in fewer bits."""
+        """Type of sums and cache; the matrices may have fewer bits."""
         weights = Weights(tensors, self.dtype)
         self.norm = weights.pop("model.norm.weight", width)
         places = list(devices) or [self.device]
         head = self.embedding if config.tied else weights.pop("lm_head.weight", vocabulary, width)
         self.head = make_linear(head.to(places[-1]))
-        # more than the context: a full row that others step beside writes its padding there
+        # one more than the context: in a step of other rows, a full row writes its padding there
         n_angles = -(-(config.context_tokens + 1) // KEYS) * KEYS
         angles = torch.outer(torch.arange(n_angles, dtype=torch.float32), inverse_frequencies(config))
         angles = torch.cat((angles, angles), dim=-1)
@@ -153,13 +154,13 @@ class Decoder:
         weights.refuse_rest(tied=config.tied)
         on_cpu = all(place.type == "cpu" for place in places)
         self.exact = quantization is None and on_cpu and layout(self.embedding.dtype).exact
-        """Whether a row's logits are the same bits whatever runs beside it, and with however many threads."""
+        """Whether the logits of a row are the same bits in every batch and with every number of threads."""
         self.row_multiple = 1 if self.exact else _ROWS
-        """Steps and prompts come in multiples of so many rows."""
+        """Steps and prompts have a multiple of this many rows."""
         self.n_rows = 0
         """Rows of the cache."""
         self.n_positions = 0
-        """Positions that a row of the cache has room for."""
+        """Positions of a row of the cache."""
 
     @property
     def n_parameters(self) -> int:
@@ -167,7 +168,7 @@ class Decoder:
         total = self.embedding.numel() + self.norm.numel()
         total += 0 if self.config.tied else self.head.n_parameters
         for layer in (layer for stage in self.stages for layer in stage.layers):
-            weights = (getattr(layer, each.name) for each in fields(layer))
+            weights = (getattr(layer, field.name) for field in fields(layer))
             total += sum(
                 weight.numel() if isinstance(weight, Tensor) else weight.n_parameters
                 for weight in weights
@@ -176,9 +177,9 @@ class Decoder:
         return total
 
     def reserve(self, n_rows: int, n_positions: int) -> None:
-        """Make a cache for this many rows and positions; rows that there were before keep their content.
+        """Allocate a cache for this many rows and positions; existing rows keep their content.
 
-        It is made layer by layer, so that old and new cache never lie in memory together.
+        The allocation is layer by layer, so that old and new cache are never in memory together.
         """
         rows, positions = min(n_rows, self.n_rows), min(n_positions, self.n_positions)
         self.n_rows, self.n_positions = 0, 0
@@ -198,11 +199,11 @@ class Decoder:
     def _empty_cache(self, device: torch.device, n_rows: int, n_positions: int) -> tuple[Tensor, Tensor]:
         """Return keys and values of one layer, shape (R, K, T, D).
 
-        On a CPU the keys lie in memory as (R, K, D, T): a product with one query then adds up whole rows, which
-        libraries do at twice the speed of as many short scalar products.
+        On a CPU the memory layout of keys is (R, K, D, T): a product with one query then adds whole rows, which is
+        twice as fast as the short scalar products.
         """
         heads, width = self.config.n_kv_heads, self.config.head_dim
-        # zeros, not garbage: a masked position has weight 0, and 0 times NaN would still be NaN
+        # zeros, because a masked position has weight 0, and 0 times NaN is NaN
         values = torch.zeros((n_rows, heads, n_positions, width), device=device, dtype=self.dtype)
         if device.type != "cpu":
             return torch.zeros_like(values), values
@@ -210,7 +211,7 @@ class Decoder:
         return keys.transpose(2, 3), values
 
     def release(self) -> None:
-        """Drop the cache and what was in it."""
+        """Free the cache."""
         self.n_rows, self.n_positions = 0, 0
         for stage in self.stages:
             stage.caches = []
@@ -218,12 +219,12 @@ class Decoder:
     def copy(self, source: int, target: int, length: int) -> None:
         """Copy the first positions of a row to another."""
         for stage in self.stages:
-            for cache in (each for pair in stage.caches for each in pair):
+            for cache in chain.from_iterable(stage.caches):
                 cache[target, :, :length] = cache[source, :, :length]
 
     def prefill(self, rows: Sequence[int], prompts: Sequence[Sequence[int]]) -> Tensor:
         """Run prompts in empty rows; return the logits after the last token of each, shape (len(rows), V)."""
-        # what follows the last token is not seen by it, and overwritten by the steps to come
+        # the last token does not see the padding, which later steps overwrite
         padded = [[*prompt, *[0] * (-len(prompt) % self.row_multiple)] for prompt in prompts]
         last: dict[int, Tensor] = {}
         for spans in _passes(rows, [len(tokens) for tokens in padded], _CHUNK.get(self.device.type, 512)):
@@ -237,8 +238,8 @@ class Decoder:
                 end = len(prompts[i]) - 1 - span.start
                 if 0 <= end < span.n:
                     last[i] = hidden[span.first + end]
-        found = torch.stack([last[i] for i in range(len(prompts))])
-        return self.logits(pad(found, (0, 0, 0, -len(found) % self.row_multiple)))[: len(found)]
+        states = torch.stack([last[i] for i in range(len(prompts))])
+        return self.logits(pad(states, (0, 0, 0, -len(states) % self.row_multiple)))[: len(states)]
 
     def step(self, tokens: Sequence[int], positions: Sequence[int]) -> Tensor:
         """Run one token in each of the first R rows, at that row's position; return logits, shape (R, V)."""
@@ -246,24 +247,25 @@ class Decoder:
         return self.step_tensors(ids[0], ids[1], self.blocks(positions))
 
     def blocks(self, positions: Sequence[int]) -> list[tuple[int, int, int]]:
-        """Return (start, stop, n_keys): neighbouring rows, and how many positions they attend to.
+        """Return (start, stop, n_keys): neighbouring rows and their number of attended positions.
 
-        On a CPU short rows do not pay for the longest; elsewhere fewer and larger operations are better.
+        On a CPU, blocks save short rows the cost of the longest; on other devices fewer and larger operations are
+        faster.
         """
         size = _BLOCK_ROWS if self.device.type == "cpu" else len(positions)
-        found: list[tuple[int, int, int]] = []
+        blocks: list[tuple[int, int, int]] = []
         for start in range(0, len(positions), size):
             stop = min(start + size, len(positions))
             used = max(positions[start:stop]) + 1
             n_keys = min(-(-used // KEYS) * KEYS, self.n_positions)
-            if found and found[-1][2] == n_keys:
-                found[-1] = (found[-1][0], stop, n_keys)
+            if blocks and blocks[-1][2] == n_keys:
+                blocks[-1] = (blocks[-1][0], stop, n_keys)
             else:
-                found.append((start, stop, n_keys))
-        return found
+                blocks.append((start, stop, n_keys))
+        return blocks
 
     def step_tensors(self, tokens: Tensor, positions: Tensor, blocks: Sequence[tuple[int, int, int]]) -> Tensor:
-        """Run a step whose inputs are on the first device; no value of a tensor is looked at."""
+        """Run a step whose inputs are on the first device; no tensor is copied to the host."""
         hidden = self.embed(tokens)
         for stage in self.stages:
             place = self._rows(stage, positions.to(stage.device), blocks)
@@ -271,84 +273,86 @@ class Decoder:
         return self.logits(hidden)
 
     def embed(self, tokens: Tensor) -> Tensor:
-        """Return the first layer's input, shape (N, width)."""
+        """Return the input of the first layer, shape (N, width)."""
         return self.embedding[tokens].to(self.dtype)
 
     def logits(self, hidden: Tensor) -> Tensor:
-        """Return the logits after each row of the last layer's output, shape (N, V)."""
+        """Return the logits of each row of the last layer's output, shape (N, V)."""
         normed = rms_norm(hidden, self.norm.shape, self.norm.to(hidden.device), self.config.norm_eps)
         return self.head(normed)
 
-    def _rows(self, stage: _Stage, positions: Tensor, blocks: Sequence[tuple[int, int, int]]) -> _Place:
+    def _rows(self, stage: _Stage, positions: Tensor, blocks: Sequence[tuple[int, int, int]]) -> _PassLayout:
         kv_heads = self.config.n_kv_heads
         most = max(n_keys for _, _, n_keys in blocks)
         beyond = torch.arange(most, device=stage.device) > positions[:, None]
         hidden = torch.zeros(beyond.shape, dtype=self.dtype, device=stage.device)
         hidden = hidden.masked_fill_(beyond, float("-inf"))
         biases = (hidden[start:stop, None, :n_keys] for start, stop, n_keys in blocks)
-        made = [
+        row_blocks = [
             _Block(*block, bias.expand(-1, kv_heads, -1).reshape(-1, 1, block[2]))
             for block, bias in zip(blocks, biases, strict=True)
         ]
         rows = torch.arange(len(positions), device=stage.device)
-        return _Place(stage.cos[positions][:, None], stage.sin[positions][:, None], positions, rows, made)
+        return _PassLayout(stage.cos[positions][:, None], stage.sin[positions][:, None], positions, rows, row_blocks)
 
-    def _spans(self, stage: _Stage, spans: Sequence[_Span]) -> _Place:
+    def _spans(self, stage: _Stage, spans: Sequence[_Span]) -> _PassLayout:
         cos, sin = (
             torch.cat([table[span.start : span.start + span.n] for span in spans])[:, None]
             for table in (stage.cos, stage.sin)
         )
-        return _Place(cos, sin, spans=spans)
+        return _PassLayout(cos, sin, spans=spans)
 
-    def _run(self, stage: _Stage, hidden: Tensor, place: _Place) -> Tensor:
-        """Run a stage's layers; ``hidden``, shape (N, width), is overwritten."""
+    def _run(self, stage: _Stage, hidden: Tensor, place: _PassLayout) -> Tensor:
+        """Run the layers of a stage, which overwrite ``hidden``, shape (N, width)."""
         eps, width = self.config.norm_eps, (self.config.hidden_size,)
         for layer, cache in zip(stage.layers, stage.caches, strict=True):
             qkv = layer.qkv(rms_norm(hidden, width, layer.norm_in, eps))
             query, key, value = self.split(qkv, layer, place.cos, place.sin)
-            read = self._attend_spans if place.spans else self._attend
-            hidden += layer.out(read(query, key, value, cache, place))
+            attend = self._attend_spans if place.spans else self._attend
+            hidden += layer.out(attend(query, key, value, cache, place))
             hidden += layer.down(layer.gated(rms_norm(hidden, width, layer.norm_mlp, eps)))
         return hidden
 
     def split(self, qkv: Tensor, layer: Layer, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return queries (N, H, D), keys and values (N, K, D), the first two normed and turned."""
+        """Return queries (N, H, D), keys and values (N, K, D); queries and keys are normed and rotated."""
         config = self.config
         heads, width = config.n_heads + config.n_kv_heads, config.head_dim
         split = qkv.view(len(qkv), -1, width)
         both = split[:, :heads]
         if layer.norm_qk is not None:
             both = rms_norm(both, (width,), None, config.norm_eps) * layer.norm_qk
-        turned = torch.cat((-both[..., width // 2 :], both[..., : width // 2]), dim=-1)
-        both = both * cos + turned * sin
+        rotated = torch.cat((-both[..., width // 2 :], both[..., : width // 2]), dim=-1)
+        both = both * cos + rotated * sin
         return both[:, : config.n_heads], both[:, config.n_heads :], split[:, heads:]
 
-    def _attend(self, query: Tensor, key: Tensor, value: Tensor, cache: tuple[Tensor, Tensor], place: _Place) -> Tensor:
-        """Write one new position a row and return what the queries read, (R, H * D)."""
+    def _attend(
+        self, query: Tensor, key: Tensor, value: Tensor, cache: tuple[Tensor, Tensor], place: _PassLayout
+    ) -> Tensor:
+        """Write one new position of each row and return the attention output, (R, H * D)."""
         n, kv_heads, width = len(query), self.config.n_kv_heads, self.config.head_dim
         keys, values = cache
         keys[place.rows, :, place.positions] = key
         values[place.rows, :, place.positions] = value
         query = query.reshape(n * kv_heads, -1, width)
-        read = []
+        outputs = []
         for block in place.blocks:
             rows = slice(block.start, block.stop)
-            seen = keys[rows, :, : block.n_keys].flatten(0, 1)
-            asked = query[block.start * kv_heads : block.stop * kv_heads]
-            scores = torch.baddbmm(block.bias, asked, seen.transpose(1, 2), alpha=width**-0.5)
+            block_keys = keys[rows, :, : block.n_keys].flatten(0, 1)
+            queries = query[block.start * kv_heads : block.stop * kv_heads]
+            scores = torch.baddbmm(block.bias, queries, block_keys.transpose(1, 2), alpha=width**-0.5)
             weights = scores.softmax(dim=-1, dtype=torch.float32).to(self.dtype)
-            read.append(torch.bmm(weights, values[rows, :, : block.n_keys].flatten(0, 1)))
-        joined = read[0] if len(read) == 1 else torch.cat(read)
+            outputs.append(torch.bmm(weights, values[rows, :, : block.n_keys].flatten(0, 1)))
+        joined = outputs[0] if len(outputs) == 1 else torch.cat(outputs)
         return joined.view(n, -1)
 
     def _attend_spans(
-        self, query: Tensor, key: Tensor, value: Tensor, cache: tuple[Tensor, Tensor], place: _Place
+        self, query: Tensor, key: Tensor, value: Tensor, cache: tuple[Tensor, Tensor], place: _PassLayout
     ) -> Tensor:
-        """Write the new positions of some rows and return what the queries read, (N, H * D)."""
-        read = []
+        """Write the new positions of some rows and return the attention output, (N, H * D)."""
+        outputs = []
         for span in place.spans:
             new, end = slice(span.first, span.first + span.n), span.start + span.n
-            keys, values = (each[span.row, None, :, :end] for each in cache)
+            keys, values = (tensor[span.row, None, :, :end] for tensor in cache)
             keys[0, :, span.start :] = key[new].transpose(0, 1)
             values[0, :, span.start :] = value[new].transpose(0, 1)
             mask = None
@@ -357,7 +361,7 @@ class Decoder:
                 mask = positions <= positions[span.start :, None]
             else:
                 keys = key[new].transpose(0, 1)[None]
-            found = scaled_dot_product_attention(
+            output = scaled_dot_product_attention(
                 query[new].transpose(0, 1)[None],
                 keys,
                 values,
@@ -365,15 +369,15 @@ class Decoder:
                 is_causal=mask is None,
                 enable_gqa=self.config.n_heads != self.config.n_kv_heads,
             )
-            read.append(found[0].transpose(0, 1).reshape(span.n, -1))
-        return read[0] if len(read) == 1 else torch.cat(read)
+            outputs.append(output[0].transpose(0, 1).reshape(span.n, -1))
+        return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
 
 
 def _passes(rows: Sequence[int], lengths: Sequence[int], most: int) -> list[list[tuple[int, _Span]]]:
-    """Share prompts out among passes of at most so many tokens; return (prompt, span) of each.
+    """Distribute prompts over passes of at most ``most`` tokens; return (prompt, span) of each pass.
 
-    A prompt is cut at multiples of ``most`` from its own beginning, so that its pieces, and with them the bits of
-    its logits, do not depend on its neighbours.
+    A prompt is cut at multiples of ``most`` from its own beginning, so that its spans, and with them the bits of its
+    logits, do not depend on its neighbours.
     """
     passes: list[list[tuple[int, _Span]]] = []
     used = most

@@ -1,4 +1,4 @@
-"""Where PyTorch computes: devices, precision, threads and memory."""
+"""Devices, precision, threads and memory of PyTorch."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
 
 DTYPES = ("float32", "bfloat16", "float16")
 QUANTIZED = ("int8", "nf4")
-"""Types of weights alone; what is computed has one of the others."""
+"""Types of weights only; computations have one of :data:`DTYPES`."""
 
 _SPINS = "1000"
-"""Turns of GNU OpenMP's waiting loop, of about 20 ns each; other implementations of OpenMP do not read it."""
+"""Iterations of GNU OpenMP's waiting loop, of about 20 ns each; other implementations of OpenMP ignore it."""
 
 _ALLOCATOR = ("can't allocate memory", "not enough memory", "DefaultCPUAllocator", "MPS backend out of memory")
 _LOST = ("CUDA error", "CUDNN", "cuda runtime error", "NCCL", "device-side", "unspecified launch failure")
 
 
 def prepare() -> None:
-    """Keep idle threads of PyTorch from spinning for long, which steals time from whatever else runs here.
+    """Limit the spinning of PyTorch's idle threads, which slows down other programs.
 
-    They spin for some microseconds: the operations of a small model follow each other so closely that putting
-    threads to sleep in between costs more than running them. It is read when the library is loaded; a user's
-    own setting stays.
+    They spin for some microseconds: the operations of a small model follow each other so closely that sleeping threads
+    would cost more time than the operations. The library reads the setting when it is loaded; a user's own setting
+    has priority.
     """
     if "torch" not in sys.modules and "OMP_WAIT_POLICY" not in os.environ:
         os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
@@ -42,7 +42,7 @@ def prepare() -> None:
 
 @contextmanager
 def translate_errors() -> Iterator[None]:
-    """Turn PyTorch's errors of memory and of lost devices into ours."""
+    """Turn PyTorch's errors of memory and of lost devices into those of logos."""
     import torch
 
     try:
@@ -58,28 +58,28 @@ def translate_errors() -> Iterator[None]:
         if any(part in text for part in _LOST):
             raise DeviceLostError(
                 f"the GPU stopped working: {text.strip().splitlines()[0]}",
-                hint="finished records are kept; see nvidia-smi and the kernel's log before running the rest",
+                hint="finished records are kept; check nvidia-smi and the kernel log before running the rest",
             ) from error
         raise
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device of that name; ``auto`` takes a GPU if there is one.
+    """Return the device with a name; ``auto`` selects a GPU if there is one.
 
     Raises
     ------
     UsageError
-        If there is no such device here.
+        If this machine has no such device.
     """
     import torch
 
-    seen = devices()
+    available = devices()
     if name == "auto":
-        name = next((kind for kind in ("cuda", "mps") if any(device.startswith(kind) for device in seen)), "cpu")
+        name = next((kind for kind in ("cuda", "mps") if any(device.startswith(kind) for device in available)), "cpu")
     if name == "cuda":
         name = "cuda:0"
-    if name not in seen:
-        raise UsageError(f"there is no device {name!r} here", hint=f"devices of this machine: {', '.join(seen)}")
+    if name not in available:
+        raise UsageError(f"this machine has no device {name!r}", hint=f"devices: {', '.join(available)}")
     return torch.device(name)
 
 
@@ -87,26 +87,26 @@ def devices() -> dict[str, str]:
     """Return the devices of this machine with a description."""
     import torch
 
-    found = {"cpu": f"{torch.get_num_threads()} threads"}
+    available = {"cpu": f"{torch.get_num_threads()} threads"}
     if torch.cuda.is_available():
         for number in range(torch.cuda.device_count()):
             properties = torch.cuda.get_device_properties(number)
-            found[f"cuda:{number}"] = f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB"
+            available[f"cuda:{number}"] = f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB"
     if torch.backends.mps.is_available():
-        found["mps"] = "Apple GPU"
-    return found
+        available["mps"] = "Apple GPU"
+    return available
 
 
 def choose_dtype(name: str, device: torch.device, stored: str) -> torch.dtype:
-    """Return the type to compute in.
+    """Return the type of the computation.
 
     Parameters
     ----------
     name : str
-        ``auto`` takes the checkpoint's on a GPU; on a CPU float32, unless the checkpoint is in half precision
-        and the processor has instructions for bfloat16.
+        ``auto`` is the checkpoint's type on a GPU; on a CPU float32, unless the checkpoint is in bfloat16 and the
+        processor has instructions for it.
     stored : str
-        What safetensors calls the type of the weights.
+        Type of the weights in safetensors.
     """
     import torch
 
@@ -117,20 +117,20 @@ def choose_dtype(name: str, device: torch.device, stored: str) -> torch.dtype:
             name = "bfloat16" if stored == "BF16" and computes(torch.bfloat16) else "float32"
         else:
             name = "bfloat16" if stored == "BF16" else "float16"
-    chosen: torch.dtype = getattr(torch, name)
-    return chosen
+    dtype: torch.dtype = getattr(torch, name)
+    return dtype
 
 
 def computes(dtype: torch.dtype) -> bool:
-    """Whether this processor has instructions for products of a type (AVX-512 BF16, AMX, Arm BF16): it emulates others."""
+    """Whether this processor has matrix instructions for a type (AVX-512 BF16, AMX, Arm BF16); it emulates others."""
     import torch
 
     if dtype is torch.float32:
         return True
     try:
         if dtype is not torch.bfloat16 or not torch.ops.mkldnn._is_mkldnn_bf16_supported():
-            return False  # for float16 nothing tells emulation from instructions
-        # PyTorch says so of every AVX-512
+            return False  # PyTorch does not report whether it emulates float16
+        # the check above is true for every AVX-512
         wide = "AVX512" in torch.backends.cpu.get_cpu_capability()
         return sys.platform == "darwin" or (wide and bool(torch.cpu._is_avx512_bf16_supported()))
     except (AttributeError, RuntimeError):
@@ -138,11 +138,11 @@ def computes(dtype: torch.dtype) -> bool:
 
 
 def free_bytes(device: torch.device) -> int | None:
-    """Return the memory that is free on a device; None if it cannot be told."""
+    """Return the free memory of a device; None if unknown."""
     import torch
 
     if device.type == "cuda":
-        # what this process has cached and does not use is free to it
+        # the unused cache of this process is free for it
         idle = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return int(torch.cuda.mem_get_info(device)[0]) + idle
     if device.type == "mps":
@@ -151,7 +151,7 @@ def free_bytes(device: torch.device) -> int | None:
 
 
 def _free_host_bytes() -> int | None:
-    limits = [found for found in (_available_bytes(), _group_bytes()) if found is not None]
+    limits = [limit for limit in (_available_bytes(), _group_bytes()) if limit is not None]
     return max(min(limits), 0) if limits else None
 
 
@@ -164,35 +164,35 @@ def _available_bytes() -> int | None:
 
 
 def _group_bytes() -> int | None:
-    """Return what the limit of a container or of a Slurm job leaves."""
+    """Return the free memory within the limit of a container or Slurm job; None without a limit."""
     group = Path("/sys/fs/cgroup")
     try:
         limit = (group / "memory.max").read_text().strip()
         return None if limit == "max" else int(limit) - int((group / "memory.current").read_text())
-    except (OSError, ValueError):  # no such limit here
+    except (OSError, ValueError):  # no limit
         return None
 
 
 def default_threads() -> int:
-    """Return the most threads that may be used here: those of PyTorch, or fewer if Slurm grants fewer."""
+    """Return the largest number of threads: that of PyTorch, or fewer if Slurm allows fewer."""
     slurm = os.environ.get("SLURM_CPUS_PER_TASK", "")
-    most = _threads_at_first()
+    most = _initial_threads()
     return min(most, int(slurm)) if slurm.isdigit() and int(slurm) else most
 
 
 @cache
-def _threads_at_first() -> int:
-    """Return PyTorch's number of threads before any model has changed it."""
+def _initial_threads() -> int:
+    """Return PyTorch's number of threads before a model changes it."""
     import torch
 
     return torch.get_num_threads()
 
 
 def set_fastest_threads(step: Callable[[], object]) -> None:
-    """Use as many CPU threads as are found to help.
+    """Set the fastest number of CPU threads.
 
-    Threads that wait for each other cost a small model more than they give, and far more on a busy machine: a
-    step is timed with 1, 2, 4 … threads, as long as more are faster. The texts are the same in any case.
+    In a small model, threads that wait for each other can cost more time than they save, and far more on a busy
+    machine. A step is timed with 1, 2, 4 … threads, as long as more are faster. The texts do not depend on it.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""The layers of a decoder, made of the tensors of a checkpoint: each is taken once, and none is left over."""
+"""The layers of a decoder from the tensors of a checkpoint: each tensor is used once, and all are used."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ class Layer:
     qkv: Linear
     out: Linear
     gated: Linear
-    """Gate, its activation, and what it lets through."""
+    """Gate, activation and up projection."""
     down: Linear
     norm_in: Tensor
     norm_mlp: Tensor
     norm_qk: Tensor | None
-    """Shape (H + K, D): one row a head."""
+    """Shape (H + K, D), one row for each head."""
 
 
 class Weights:
-    """Tensors of a checkpoint by name, each taken out once: it is laid out anew, and not to be held twice.
+    """Tensors of a checkpoint by name; each can be taken once, so that it is not in memory twice.
 
-    Vectors (norms, biases) come in the type that is computed in, if it is given; matrices as they are.
+    Vectors (norms, biases) are converted to the type of the computation, if it is given; matrices are not.
     """
 
     def __init__(self, tensors: dict[str, Tensor], computed: torch.dtype | None = None) -> None:
@@ -39,7 +39,7 @@ class Weights:
         self._computed = computed
 
     def pop(self, name: str, *shape: int) -> Tensor:
-        """Take a tensor that must be there.
+        """Remove and return a tensor that must exist.
 
         Raises
         ------
@@ -52,33 +52,33 @@ class Weights:
         return tensor
 
     def pop_optional(self, name: str, *shape: int) -> Tensor | None:
-        """Take a tensor if it is there."""
+        """Remove and return a tensor if it exists."""
         tensor = self._tensors.pop(name, None)
         if tensor is not None and tuple(tensor.shape) != shape:
-            raise ModelError(f"the tensor {name} is {tuple(tensor.shape)}; config.json asks for {shape}")
+            raise ModelError(f"the tensor {name} has the shape {tuple(tensor.shape)}; config.json asks for {shape}")
         return tensor.to(self._computed) if tensor is not None and tensor.dim() == 1 else tensor
 
     def stack(self, prefix: str, rows: Mapping[str, int], width: int) -> tuple[Tensor, Tensor | None]:
-        """Take some projections of one input as one: weights and biases, if any has some; others have 0."""
+        """Return several projections of one input as one: weights, and biases if a projection has one (others: 0)."""
         weights = torch.cat([self.pop(f"{prefix}.{part}_proj.weight", n, width) for part, n in rows.items()])
         biases = {part: self.pop_optional(f"{prefix}.{part}_proj.bias", n) for part, n in rows.items()}
         if all(bias is None for bias in biases.values()):
             return weights, None
-        whole = [
+        filled = [
             weights.new_zeros(rows[part], dtype=self._computed) if bias is None else bias
             for part, bias in biases.items()
         ]
-        return weights, torch.cat([bias.to(weights.device) for bias in whole])
+        return weights, torch.cat([bias.to(weights.device) for bias in filled])
 
     def refuse_rest(self, *, tied: bool) -> None:
-        """Refuse tensors that nothing took: the network would not be the one that was trained.
+        """Refuse unused tensors: the network would not be the trained one.
 
-        The output of tied embeddings and the angular frequencies of older releases are held twice in some files.
+        Some files repeat the output of tied embeddings and the angular frequencies of older releases.
 
         Raises
         ------
         ModelError
-            With the first of them.
+            With the name of the first.
         """
         rest = [
             name
@@ -88,7 +88,7 @@ class Weights:
         if rest:
             more = f" and {len(rest) - 1} more" if rest[1:] else ""
             raise ModelError(
-                f"the weights hold tensors for which config.json has no place: {rest[0]}{more}",
+                f"the weights have tensors that config.json does not describe: {rest[0]}{more}",
                 hint="supported are Llama and Qwen3 without biases in the feed-forward layers",
             )
 
@@ -96,16 +96,16 @@ class Weights:
 def make_layer(
     weights: Weights, index: int, config: DecoderConfig, device: torch.device, quantization: str | None
 ) -> Layer:
-    """Lay out the weights of one layer.
+    """Return one layer with its weights.
 
     Parameters
     ----------
     index : int
-        Of the layer, from 0.
+        Index of the layer, from 0.
     device : torch.device
-        Where it runs.
+        Device of the layer.
     quantization : str or None
-        Of its matrices, see :mod:`._quantized`.
+        Type of its matrices, see :mod:`.quantized`.
 
     Raises
     ------
@@ -116,9 +116,9 @@ def make_layer(
     def linear(weight: Tensor, bias: Tensor | None = None) -> Linear:
         if quantization is None:
             return make_linear(weight, bias)
-        from logos_cli.backends.torch.quantized import quantized
+        from logos_cli.backends.torch.quantized import quantize
 
-        return quantized(quantization, weight.to(device), None if bias is None else bias.to(device))
+        return quantize(quantization, weight.to(device), None if bias is None else bias.to(device))
 
     def gated(gate: Tensor, up: Tensor) -> Linear:
         return make_gated(gate, up) if quantization is None else PlainGated(linear(torch.cat((gate, up))))

@@ -1,16 +1,15 @@
-"""Weights as the products that are made with them: a layout for each device, and one way to ask.
+"""Products with weights, in a layout for each device.
 
-On a CPU the weights are laid out anew for oneDNN, once, when they are loaded. What PyTorch takes by itself reads them
-as they lie: for float32 that is MKL, which on processors of other makers than its own leaves the wide vector units
-unused. On an AMD EPYC with AVX-512 the packed weights are 2.3 times as fast in float32 for many rows and up to five
-times for one, 1.2 to 4 times in bfloat16, and a row comes out the same to the last bit whatever the numbers of rows
-and of threads.
+On a CPU, loading reorders the weights for oneDNN. PyTorch's default reads them in their own layout: for float32 with
+MKL, which does not use the wide vector units of other makers' processors. On an AMD EPYC with AVX-512 the packed
+weights are 2.3 times as fast in float32 for many rows and up to five times for one, and 1.2 to 4 times in bfloat16.
+A row of the product is then the same to the last bit for every number of rows and of threads.
 
-A processor without instructions for bfloat16 emulates them: slowly, and with sums whose order depends on the number of
-rows. There the weights stay in half precision, and the products are made in float32.
+A processor without instructions for bfloat16 emulates them slowly, with sums whose order depends on the number of rows.
+There the weights stay in half precision, and the products are computed in float32.
 
-The operators are PyTorch's own, as its compiler calls them, but not part of its promised interface: where they are
-missing or fail, the plain product serves. Whether rows keep their bits is measured, not assumed.
+The operators are those that PyTorch's compiler calls, but not part of its public interface: where they are missing or
+fail, the plain product replaces them. A measurement shows whether rows keep their bits.
 """
 
 from __future__ import annotations
@@ -26,17 +25,17 @@ from torch.nn.functional import linear, silu
 from logos_cli.backends.torch.device import computes
 
 _PIECE: Final = 1 << 18
-"""Weights that are widened at a time: 1 MB in float32, which stays in a core's cache until it is used."""
+"""Weights that are widened at a time: 1 MB in float32, which stays in the cache of a core until its use."""
 
 _TRIED_SHAPES: Final = ((130, 2051), (40, 2051))
-"""Of a weight and of rows: a width that vectors do not divide, and more than one piece."""
+"""Shapes of weight and rows in the test: a width that vectors do not divide, and more than one piece."""
 
 _TRIED_ROWS: Final = (1, 2, 5, 17)
 _TRIED_THREADS: Final = (1, 3)
 
 
 class Linear(Protocol):
-    """Weights by which rows (N, in) become rows (N, out)."""
+    """Weights that turn rows (N, in) into rows (N, out)."""
 
     n_parameters: int
 
@@ -45,7 +44,7 @@ class Linear(Protocol):
 
 
 class Plain:
-    """A weight, shape (out, in), and perhaps a bias, as they are."""
+    """A weight, shape (out, in), and an optional bias, in their own layout."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
         self.n_parameters = _size(weight, bias)
@@ -57,7 +56,7 @@ class Plain:
 
 
 class Packed:
-    """A weight, shape (out, in), in the layout that oneDNN reads fastest, and perhaps a bias."""
+    """A weight, shape (out, in), in the fastest layout of oneDNN, and an optional bias."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
         self.n_parameters = _size(weight, bias)
@@ -73,7 +72,7 @@ class Packed:
 
 
 class PlainGated:
-    """The two matrices in which a feed-forward layer begins, ``silu(gate @ x) * (up @ x)``, in one product."""
+    """The first two matrices of a feed-forward layer, ``silu(gate @ x) * (up @ x)``, in one product."""
 
     def __init__(self, stacked: Linear) -> None:
         self.n_parameters = stacked.n_parameters
@@ -86,10 +85,10 @@ class PlainGated:
 
 
 class PackedGated:
-    """The same in two products, each of which ends in what follows it.
+    """The same in two products, each fused with the operation that follows it.
 
-    It takes as long. But PyTorch's own ``silu`` shares rows out among threads in pieces whose ends it computes by
-    other code than the rest: with three threads and more, a row's bits would depend on how many rows there are.
+    It takes as long. But PyTorch's own ``silu`` distributes rows over threads in pieces whose ends it computes by
+    other code than the rest: with three threads or more, the bits of a row would depend on the number of rows.
     """
 
     def __init__(self, gate: Tensor, up: Tensor) -> None:
@@ -107,9 +106,9 @@ class PackedGated:
 
 
 class Widened:
-    """A weight, shape (out, in), in half precision, and perhaps a bias in float32; the products are in float32.
+    """A weight, shape (out, in), in half precision, and an optional bias in float32; the products are in float32.
 
-    The weight is widened a piece at a time, so that it takes the memory of half precision.
+    The weight is widened a piece at a time, so that it needs only the memory of half precision.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
@@ -123,8 +122,8 @@ class Widened:
         """Return the product."""
         pair = _at_least_two(rows)
         pieces = zip(self._pieces, self._biases, strict=True)
-        made = [self._product(pair, piece.float(), bias, "none", [], "") for piece, bias in pieces]
-        return torch.cat(made, dim=1)[: len(rows)]
+        products = [self._product(pair, piece.float(), bias, "none", [], "") for piece, bias in pieces]
+        return torch.cat(products, dim=1)[: len(rows)]
 
 
 class WidenedGated:
@@ -138,11 +137,11 @@ class WidenedGated:
 
     def __call__(self, rows: Tensor) -> Tensor:
         """Return the product."""
-        pair, made = _at_least_two(rows), []
+        pair, products = _at_least_two(rows), []
         for gate, up in self._pieces:
             gated = self._first(pair, gate.float(), None, "swish", [], "")
-            made.append(self._second(pair, gated, up.float(), None, "mul"))
-        return torch.cat(made, dim=1)[: len(rows)]
+            products.append(self._second(pair, gated, up.float(), None, "mul"))
+        return torch.cat(products, dim=1)[: len(rows)]
 
 
 def _split(weight: Tensor) -> tuple[Tensor, ...]:
@@ -150,21 +149,21 @@ def _split(weight: Tensor) -> tuple[Tensor, ...]:
 
 
 def _at_least_two(rows: Tensor) -> Tensor:
-    """Return one row twice: alone it takes another code path, whose sums have another order."""
+    """Return one row twice: oneDNN computes a single row by other code, whose sums have another order."""
     return rows.expand(2, -1).contiguous() if len(rows) == 1 else rows
 
 
 class Layout(NamedTuple):
-    """How weights of one type are kept on a CPU.
+    """The layout of weights of one type on a CPU.
 
     Attributes
     ----------
     linear, gated : type
-        Of one matrix, and of the two in which a feed-forward layer begins.
+        Classes of one matrix, and of the first two of a feed-forward layer.
     computed : torch.dtype
-        Of rows and products.
+        Type of rows and products.
     exact : bool
-        A row's product is the same bits whatever the numbers of rows and of threads.
+        Whether the product of a row has the same bits for all numbers of rows and of threads.
     """
 
     linear: Callable[[Tensor, Tensor | None], Linear]
@@ -172,23 +171,23 @@ class Layout(NamedTuple):
     computed: torch.dtype
     exact: bool = False
 
-    def is_right(self, dtype: torch.dtype) -> bool:
-        """Whether the operators exist here and do what they should for weights of a type."""
+    def is_correct(self, dtype: torch.dtype) -> bool:
+        """Whether the operators exist and are correct for weights of a type."""
         rows, weight, bias = (torch.arange(size, dtype=self.computed) / size for size in (16, 32, 4))
         rows, weight = rows.view(2, 8), weight.view(4, 8)
-        kept = weight.to(dtype)
+        stored = weight.to(dtype)
         try:
             pairs = (
-                (self.linear(kept, bias)(rows), linear(rows, weight, bias)),
-                (self.gated(kept, -kept)(rows), _plain_gated(weight, -weight)(rows)),
+                (self.linear(stored, bias)(rows), linear(rows, weight, bias)),
+                (self.gated(stored, -stored)(rows), _plain_gated(weight, -weight)(rows)),
             )
         except (AttributeError, RuntimeError, TypeError):
             return False
         most = 10 * torch.finfo(self.computed).eps
-        return all(torch.allclose(found, wanted, atol=most) for found, wanted in pairs)
+        return all(torch.allclose(product, plain, atol=most) for product, plain in pairs)
 
     def keeps_bits(self, dtype: torch.dtype) -> bool:
-        """Whether a row's product is the same bits whatever the numbers of rows and of threads: by trying some."""
+        """Whether the product of a row has the same bits for some numbers of rows and of threads."""
         generator = torch.Generator().manual_seed(0)
         weight, rows = (torch.randn(shape, generator=generator) for shape in _TRIED_SHAPES)
         weight, rows = weight.to(dtype), rows.to(self.computed)
@@ -204,7 +203,7 @@ class Layout(NamedTuple):
 
 
 def _same_bits(product: Linear, rows: Tensor, threads: int) -> bool:
-    """Whether the first rows alone become what they become among all, which one thread computes."""
+    """Whether products of the first rows alone equal those of one thread for all rows."""
     torch.set_num_threads(1)
     whole = product(rows)
     torch.set_num_threads(threads)
@@ -217,22 +216,22 @@ def _plain_gated(gate: Tensor, up: Tensor) -> Linear:
 
 @cache
 def layout(dtype: torch.dtype) -> Layout:
-    """Return how weights of a type are kept on this CPU: the first way that is right and keeps bits, if there is one."""
+    """Return the layout of weights of a type on this CPU: a correct one, which keeps bits if possible."""
     narrow = dtype.itemsize < torch.float32.itemsize
-    ways = [Layout(Packed, PackedGated, dtype)] if computes(dtype) else []
-    ways += [Layout(Widened, WidenedGated, torch.float32)] if narrow else []
-    right = []
+    layouts = [Layout(Packed, PackedGated, dtype)] if computes(dtype) else []
+    layouts += [Layout(Widened, WidenedGated, torch.float32)] if narrow else []
+    correct = []
     if torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         with torch.inference_mode():
-            right = [way for way in ways if way.is_right(dtype)]
-            for way in right:
-                if way.keeps_bits(dtype):
-                    return way._replace(exact=True)
-    return right[0] if right else Layout(Plain, _plain_gated, dtype)
+            correct = [candidate for candidate in layouts if candidate.is_correct(dtype)]
+            for candidate in correct:
+                if candidate.keeps_bits(dtype):
+                    return candidate._replace(exact=True)
+    return correct[0] if correct else Layout(Plain, _plain_gated, dtype)
 
 
 def computed_in(dtype: torch.dtype, device: torch.device) -> torch.dtype:
-    """Return the type of rows, products and cache where weights have a type."""
+    """Return the type of rows, products and cache for weights of a type."""
     return layout(dtype).computed if device.type == "cpu" else dtype
 
 

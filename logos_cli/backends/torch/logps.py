@@ -1,10 +1,10 @@
 """Log-probabilities of given tokens: one pass over ragged sequences, without padding and without a cache.
 
-The tokens of many sequences stand one after another in one long row of matrix products; only attention knows
-where each begins. What sequences begin with in common (the prompt that samples were made from, the wild type
-before a mutation, a few atoms in which two SMILES begin) is computed once: the sequences are sorted, and each brings
-only the tokens that the one before it has not brought. A sequence then is a *path*, the places of its tokens in the
-row, of which the last are new. The last token of a sequence is only asked for, never read.
+The tokens of many sequences form one long row of matrix products; only attention distinguishes the sequences. A
+common beginning of sequences (the prompt of samples, the wild type before a mutation, the first atoms of two SMILES)
+is computed once: the sequences are sorted, and each adds only the tokens that the sequence before it lacks. A
+sequence is then a *path*: the places of its tokens in the row, of which the last are new. The last token of a sequence
+is only predicted, never read.
 """
 
 from __future__ import annotations
@@ -24,33 +24,33 @@ from torch.nn.functional import pad, rms_norm, scaled_dot_product_attention
 from logos_cli.backends.torch.decoder import Decoder
 
 _TOKENS = {"cpu": 1024, "mps": 4096, "cuda": 16_384}
-"""Tokens of one pass, unless a single sequence is longer."""
+"""Most tokens of one pass, unless a single sequence is longer."""
 
 _FEWEST_TOKENS = 256
-"""Passes of a CPU are made no smaller than that to give each thread one: weights are read again for each."""
+"""Fewest tokens of a pass on a CPU, because each pass reads the weights again."""
 
 _PASSES_EACH = 2
-"""So many passes a thread are made at least, where there is enough to read: they do not all take as long."""
+"""Smallest number of passes for each thread, if there are enough tokens: passes take different times."""
 
 _LOGITS = {"cpu": 1 << 22, "mps": 1 << 24, "cuda": 1 << 28}
-"""Logits that are held at a time."""
+"""Most logits in memory at a time."""
 
 _LEAST_SHARED = 4
-"""A shorter common beginning is computed again: to gather it for attention would cost more."""
+"""A shorter common beginning is computed again, because gathering it for attention would cost more."""
 
 _LEAST_UNASKED = 0.5
-"""Where less than this of a path is shared, attention is computed for all of it: that takes no mask, and causal
-attention computes half of what a mask only hides."""
+"""If a smaller part of a path is shared, attention is computed for the whole path: it then needs no mask, and causal
+attention skips the half that a mask only hides."""
 
 _WASTE = 1.25
-"""Attention off the CPU runs over sequences of like length together, padded to at most so many times their sum."""
+"""Largest padding, as a multiple of the tokens, of sequences whose attention is computed together off the CPU."""
 
 
 @dataclass(slots=True)
 class _Path:
-    """A sequence in a pass: the places of all its tokens but the last, and what is asked at each, the next token.
+    """A sequence in a pass: the places of all its tokens but the last, and the next token at each.
 
-    The last ``n_new`` places are those of tokens that it has brought itself.
+    The last ``n_new`` places are those of the tokens that it adds.
     """
 
     index: int
@@ -59,8 +59,8 @@ class _Path:
     wanted: Sequence[int]
 
     @property
-    def n_asked(self) -> int:
-        """For how many of the last places attention is computed: the new, or all."""
+    def n_queries(self) -> int:
+        """Number of the last places with attention: the new ones, or all."""
         n_all = len(self.places)
         return self.n_new if self.n_new <= (1 - _LEAST_UNASKED) * n_all else n_all
 
@@ -70,12 +70,12 @@ _Pass = tuple[list[int], list[int], list[_Path]]
 
 
 @dataclass(slots=True)
-class _Reads:
-    """Paths whose attention is computed together, padded to the longest.
+class _Attention:
+    """Attention of several paths together, padded to the longest.
 
-    ``queries`` (B, n) and ``keys`` (B, m) are places in the row, or a slice of it, for one path. ``seen``
-    (B, 1, n, m) is None where queries and keys are the same, and each simply sees those before it. ``kept`` (B * n)
-    tells the queries of new tokens from padding and from what is known; ``written`` are their places.
+    ``queries`` (B, n) and ``keys`` (B, m) are places in the row, or a slice of it for one path. ``seen``
+    (B, 1, n, m) is the mask, or None if queries and keys are the same and attention is causal. ``kept`` (B * n)
+    selects the queries of new tokens; ``written`` are their places.
     """
 
     queries: Tensor | slice
@@ -87,31 +87,31 @@ class _Reads:
 
 def token_logps(decoder: Decoder, sequences: Sequence[Sequence[int]]) -> list[NDArray[np.float64]]:
     """Return the natural log-probability of each token but the first of each sequence."""
-    found: list[NDArray[np.float64]] = [np.empty(0)] * len(sequences)
+    logps: list[NDArray[np.float64]] = [np.empty(0)] * len(sequences)
     most = _TOKENS.get(decoder.device.type, 2048)
     n_threads = torch.get_num_threads() if decoder.device.type == "cpu" else 1
     if n_threads > 1:
         share = sum(map(len, sequences)) // (_PASSES_EACH * n_threads)
         most = max(min(_FEWEST_TOKENS, most), min(most, share))
-    # the longest first: attention makes them last, and the threads are to end together
-    passes = sorted(_passes(sequences, most), key=lambda each: -max(len(path.places) for path in each[2]))
+    # the longest first: their attention takes longest, and the threads should end together
+    passes = sorted(_passes(sequences, most), key=lambda item: -max(len(path.places) for path in item[2]))
     run = partial(_run, decoder)
-    for (_, _, paths), logps in zip(passes, _side_by_side(run, passes, n_threads), strict=True):
+    for (_, _, paths), pass_logps in zip(passes, _run_in_threads(run, passes, n_threads), strict=True):
         start = 0
         for path in paths:
             end = start + len(path.places)
-            found[path.index] = logps[start:end]
+            logps[path.index] = pass_logps[start:end]
             start = end
-    return found
+    return logps
 
 
-def _side_by_side(
+def _run_in_threads(
     run: Callable[..., NDArray[np.float64]], passes: Sequence[_Pass], n_threads: int
 ) -> Iterator[NDArray[np.float64]]:
-    """Yield what passes give, in order; several run at a time, each with a thread of its own.
+    """Yield the results of passes in order; several run at a time, each in its own thread.
 
-    Threads that share every single product wait for each other after each, and for whatever part of it is not shared
-    out. Where there are fewer passes than threads, that is the better way all the same.
+    Threads that share every product wait for each other after each, and for its serial part. With fewer passes than
+    threads, sharing products is faster all the same.
     """
     if n_threads == 1 or len(passes) < n_threads:
         yield from starmap(run, passes)
@@ -121,7 +121,7 @@ def _side_by_side(
         yield from pool.map(torch.inference_mode()(run), *zip(*passes, strict=True))
     finally:
         pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(n_threads)  # some of what the threads set is everybody's
+        torch.set_num_threads(n_threads)  # the threads also change global settings
 
 
 def _passes(sequences: Sequence[Sequence[int]], most: int) -> Iterator[_Pass]:
@@ -130,7 +130,7 @@ def _passes(sequences: Sequence[Sequence[int]], most: int) -> Iterator[_Pass]:
     positions: list[int] = []
     paths: list[_Path] = []
     before: Sequence[int] = ()
-    for index in sorted(range(len(sequences)), key=lambda each: tuple(sequences[each])):
+    for index in sorted(range(len(sequences)), key=lambda index: tuple(sequences[index])):
         sequence, wanted = sequences[index][:-1], sequences[index][1:]
         if not sequence:
             continue
@@ -150,7 +150,7 @@ def _passes(sequences: Sequence[Sequence[int]], most: int) -> Iterator[_Pass]:
 
 
 def _n_shared(first: Sequence[int], second: Sequence[int]) -> int:
-    """Return how many tokens two sequences begin with in common."""
+    """Return the length of the common beginning of two sequences."""
     most = min(len(first), len(second))
     return next((place for place in range(most) if first[place] != second[place]), most)
 
@@ -163,52 +163,51 @@ def _run(
     ids = torch.tensor([[*tokens, *spare], [*positions, *spare]], device=decoder.device)
     hidden = decoder.embed(ids[0])
     for stage in decoder.stages:
-        reads = [_reads(group, stage.device) for group in _groups(paths, stage.device)]
+        groups = [_attention_of(group, stage.device) for group in _groups(paths, stage.device)]
         places = ids[1].to(stage.device)
         cos, sin = stage.cos[places][:, None], stage.sin[places][:, None]
         hidden = hidden.to(stage.device)
         eps, width = decoder.config.norm_eps, (decoder.config.hidden_size,)
         for layer in stage.layers:
             qkv = layer.qkv(rms_norm(hidden, width, layer.norm_in, eps))
-            read = _attend(*decoder.split(qkv, layer, cos, sin), reads)
-            hidden += layer.out(read)
+            hidden += layer.out(_attend(*decoder.split(qkv, layer, cos, sin), groups))
             hidden += layer.down(layer.gated(rms_norm(hidden, width, layer.norm_mlp, eps)))
     return _gather(decoder, hidden, paths)
 
 
 def _gather(decoder: Decoder, hidden: Tensor, paths: Sequence[_Path]) -> NDArray[np.float64]:
-    """Return the log-probability of what is wanted at each place of all paths; sums are in float32 or better.
+    """Return the log-probability of the next token at each place of all paths; sums are in float32 or better.
 
-    A place that many paths go through has its logits computed once.
+    The logits of a place are computed once, even if many paths share it.
     """
     places = np.concatenate([path.places for path in paths])
     order = np.argsort(places, kind="stable")
-    asked = places[order]
+    sorted_places = places[order]
     wanted = torch.from_numpy(np.concatenate([path.wanted for path in paths])[order]).to(hidden.device)
     sorted_logps = np.empty(len(order))
     at_once = max(1, _LOGITS.get(hidden.device.type, 1 << 22) // decoder.config.vocabulary_size)
     for start in range(0, len(hidden), at_once):
-        part = slice(*np.searchsorted(asked, [start, start + at_once]))
+        part = slice(*np.searchsorted(sorted_places, [start, start + at_once]))
         if part.start == part.stop:
             continue
         logits = decoder.logits(hidden[start : start + at_once]).float()
-        rows = torch.from_numpy(asked[part] - start).to(hidden.device)
-        chosen = logits[rows, wanted[part]].double() - logits.logsumexp(-1).double()[rows]
-        sorted_logps[part] = chosen.cpu().numpy()
-    found = np.empty(len(order))
-    found[order] = sorted_logps
-    return found
+        rows = torch.from_numpy(sorted_places[part] - start).to(hidden.device)
+        part_logps = logits[rows, wanted[part]].double() - logits.logsumexp(-1).double()[rows]
+        sorted_logps[part] = part_logps.cpu().numpy()
+    logps = np.empty(len(order))
+    logps[order] = sorted_logps
+    return logps
 
 
 def _groups(paths: Sequence[_Path], device: torch.device) -> Iterator[list[_Path]]:
-    """Yield paths whose attention is computed together: on a CPU each alone, which pads nothing."""
+    """Yield groups of paths whose attention is computed together: on a CPU each alone, without padding."""
     new = [path for path in paths if path.n_new]
     if device.type == "cpu":
         yield from ([path] for path in new)
         return
     group: list[_Path] = []
     total = 0
-    for path in sorted(new, key=lambda each: (len(each.places), each.n_new), reverse=True):
+    for path in sorted(new, key=lambda path: (len(path.places), path.n_new), reverse=True):
         total += len(path.places)
         if group and len(group[0].places) * (len(group) + 1) > _WASTE * total:
             yield group
@@ -218,57 +217,57 @@ def _groups(paths: Sequence[_Path], device: torch.device) -> Iterator[list[_Path
         yield group
 
 
-def _reads(group: Sequence[_Path], device: torch.device) -> _Reads:
+def _attention_of(group: Sequence[_Path], device: torch.device) -> _Attention:
     """Return the places that the attention of a group reads and writes."""
     if len(group) == 1:
-        return _reads_of_one(group[0], device)
-    keys = _padded([path.places for path in group])
-    queries = _padded([path.places[-path.n_asked :] for path in group])
-    n_all, n_asked, n_new = torch.tensor([(len(path.places), path.n_asked, path.n_new) for path in group]).T
+        return _attention_of_one(group[0], device)
+    keys = _stack_padded([path.places for path in group])
+    queries = _stack_padded([path.places[-path.n_queries :] for path in group])
+    n_all, n_queries, n_new = torch.tensor([(len(path.places), path.n_queries, path.n_new) for path in group]).T
     place = torch.arange(queries.shape[1])
-    kept = ((place < n_asked[:, None]) & (place >= (n_asked - n_new)[:, None])).flatten()
+    kept = ((place < n_queries[:, None]) & (place >= (n_queries - n_new)[:, None])).flatten()
     seen = None
-    if (n_asked < n_all).any():  # else padding lies behind what anyone sees
-        ends = (n_all - n_asked)[:, None] + place
+    if (n_queries < n_all).any():  # else no query sees the padding
+        ends = (n_all - n_queries)[:, None] + place
         seen = (torch.arange(keys.shape[1]) <= ends[..., None])[:, None].to(device)
     written = queries.flatten()[kept]
-    return _Reads(queries.to(device), keys.to(device), seen, kept.to(device), written.to(device))
+    return _Attention(queries.to(device), keys.to(device), seen, kept.to(device), written.to(device))
 
 
-def _padded(rows: Sequence[NDArray[np.int64]]) -> Tensor:
+def _stack_padded(rows: Sequence[NDArray[np.int64]]) -> Tensor:
     most = max(map(len, rows))
     return torch.stack([pad(torch.from_numpy(row), (0, most - len(row))) for row in rows])
 
 
-def _reads_of_one(path: _Path, device: torch.device) -> _Reads:
+def _attention_of_one(path: _Path, device: torch.device) -> _Attention:
     new = slice(int(path.places[-path.n_new]), int(path.places[-1]) + 1)
-    n_all, n_asked = len(path.places), path.n_asked
+    n_all, n_queries = len(path.places), path.n_queries
     if n_all == path.n_new:
-        return _Reads(new, new, None, slice(None), new)
+        return _Attention(new, new, None, slice(None), new)
     keys = torch.from_numpy(path.places)[None].to(device)
-    if n_all == n_asked:
-        return _Reads(keys, keys, None, slice(-path.n_new, None), new)
-    seen = torch.arange(n_all) <= torch.arange(n_all - n_asked, n_all)[:, None]
-    return _Reads(new, keys, seen[None, None].to(device), slice(None), new)
+    if n_all == n_queries:
+        return _Attention(keys, keys, None, slice(-path.n_new, None), new)
+    seen = torch.arange(n_all) <= torch.arange(n_all - n_queries, n_all)[:, None]
+    return _Attention(new, keys, seen[None, None].to(device), slice(None), new)
 
 
-def _attend(query: Tensor, key: Tensor, value: Tensor, reads: Sequence[_Reads]) -> Tensor:
-    """Return what the queries read, shape (N, H * D)."""
-    out = torch.zeros_like(query)
-    for each in reads:
-        read = scaled_dot_product_attention(
-            _heads(query, each.queries),
-            _heads(key, each.keys),
-            _heads(value, each.keys),
-            attn_mask=each.seen,
-            is_causal=each.seen is None,
+def _attend(query: Tensor, key: Tensor, value: Tensor, groups: Sequence[_Attention]) -> Tensor:
+    """Return the attention output of all places, shape (N, H * D)."""
+    outputs = torch.zeros_like(query)
+    for group in groups:
+        output = scaled_dot_product_attention(
+            _heads(query, group.queries),
+            _heads(key, group.keys),
+            _heads(value, group.keys),
+            attn_mask=group.seen,
+            is_causal=group.seen is None,
             enable_gqa=query.shape[1] != key.shape[1],
         )
-        out[each.written] = read.transpose(1, 2).flatten(0, 1)[each.kept]
-    return out.flatten(1)
+        outputs[group.written] = output.transpose(1, 2).flatten(0, 1)[group.kept]
+    return outputs.flatten(1)
 
 
 def _heads(rows: Tensor, places: Tensor | slice) -> Tensor:
     """Return the rows at some places by head, shape (B, heads, places, D)."""
-    taken = rows[places][None] if isinstance(places, slice) else rows[places]
-    return taken.transpose(1, 2)
+    selected = rows[places][None] if isinstance(places, slice) else rows[places]
+    return selected.transpose(1, 2)

@@ -49,13 +49,13 @@ if TYPE_CHECKING:
 
 _ROWS, _KEYS, _POSITIONS = 8, 64, 256
 _TIMED_PARAMETERS = 300_000_000
-"""A larger model gains from every core, and would take long to time."""
+"""Most parameters of a model whose steps are timed: a larger one is faster with every core, and slow to time."""
 
 _BATCH = {"cpu": 64, "mps": 64, "cuda": 256}
-"""Sequences at a time unless told otherwise, if they fit."""
+"""Default number of sequences at a time, if they fit."""
 
 _SPARE = 0.1
-"""Part of the free memory that is left to activations, logits and the allocator."""
+"""Part of the free memory for activations, logits and the allocator."""
 
 
 def _rounded(number: int, step: int) -> int:
@@ -69,8 +69,8 @@ class TorchBackend(TensorBackend):
         self.info = info
         self.tokenizer = checkpoint.tokenizer
         self.context_tokens = checkpoint.context_tokens
-        there = decoder.device.type != "cpu"
-        self.capabilities = Capabilities(batch_invariant=info.batch_invariant, device_logits=there)
+        on_gpu = decoder.device.type != "cpu"
+        self.capabilities = Capabilities(batch_invariant=info.batch_invariant, device_logits=on_gpu)
         self._decoder = decoder
         self._threads = threads
         self._length: list[int] = []
@@ -84,7 +84,7 @@ class TorchBackend(TensorBackend):
             self._graphs = None
 
     def reserve(self, n_slots: int) -> None:
-        """Make room for this many sequences."""
+        """Allocate slots for this many sequences."""
         n_rows = _rounded(n_slots, _ROWS)
         if n_rows != self._decoder.n_rows:
             self._decoder.release()
@@ -92,7 +92,7 @@ class TorchBackend(TensorBackend):
         self._grow()
 
     def _grow(self) -> None:
-        """Keep a free position in every row: rows that only pad a step write one beyond their end."""
+        """Allocate a free position in every row: rows that only pad a step write one beyond their end."""
         needed, decoder = max(self._length) + 1, self._decoder
         if needed <= decoder.n_positions and len(self._length) == decoder.n_rows:
             return
@@ -114,7 +114,7 @@ class TorchBackend(TensorBackend):
             self._length[slot] = len(tokens)
         self._grow()
         n_tokens = sum(map(len, prompts))
-        with torch.inference_mode(), translate_errors(), self._timed("prompt", n_tokens):
+        with torch.inference_mode(), translate_errors(), self._measure("prompt", n_tokens):
             return self._decoder.prefill(slots, prompts)
 
     def step_tensor(self, slots: Sequence[int], tokens: Sequence[int]) -> torch.Tensor:
@@ -127,22 +127,22 @@ class TorchBackend(TensorBackend):
             ids[slot] = token
             self._length[slot] += 1
         self._grow()
-        with torch.inference_mode(), translate_errors(), self._timed("step", n_rows):
+        with torch.inference_mode(), translate_errors(), self._measure("step", n_rows):
             logits = self._step(ids, positions)
             if len(slots) < n_rows:
                 logits = logits[torch.tensor(slots, device=logits.device)]
             return logits
 
-    def _timed(self, kind: str, n_rows: int) -> AbstractContextManager[None]:
-        """Compute with as many threads as serve so many rows best, where that is for us to find."""
+    def _measure(self, kind: str, n_rows: int) -> AbstractContextManager[None]:
+        """Compute with the fastest number of threads for some rows, unless the user set it."""
         import torch
 
         if self._threads is None:
             return nullcontext()
-        return self._threads.timed((kind, n_rows.bit_length()), n_rows, torch.set_num_threads)
+        return self._threads.measure((kind, n_rows.bit_length()), n_rows, torch.set_num_threads)
 
     def _step_rows(self, needed: int) -> int:
-        """Return how many rows a step runs over: few different numbers where each is recorded as a graph."""
+        """Return the number of rows of a step: one of few numbers where each needs a CUDA graph."""
         if self._graphs is None:
             return _rounded(needed, self._decoder.row_multiple)
         from logos_cli.backends.torch.cuda_graphs import round_up_to_power
@@ -150,7 +150,7 @@ class TorchBackend(TensorBackend):
         return min(round_up_to_power(needed, _ROWS), len(self._length))
 
     def copy(self, source: int, target: int) -> None:
-        """Make the free slot ``target`` hold the same sequence as ``source``."""
+        """Copy the sequence of ``source`` to the free slot ``target``."""
         import torch
 
         length = self._length[target] = self._length[source]
@@ -158,7 +158,7 @@ class TorchBackend(TensorBackend):
             self._decoder.copy(source, target, length)
 
     def free(self, slot: int) -> None:
-        """Forget the sequence of a slot."""
+        """Drop the sequence of a slot."""
         self._length[slot] = 0
 
     def token_logps(self, sequences: Sequence[Sequence[int]]) -> list[NDArray[np.float64]]:
@@ -168,17 +168,17 @@ class TorchBackend(TensorBackend):
         from logos_cli.backends.torch.logps import token_logps
 
         n_tokens = sum(map(len, sequences))
-        with torch.inference_mode(), translate_errors(), self._timed("score", n_tokens):
+        with torch.inference_mode(), translate_errors(), self._measure("score", n_tokens):
             return token_logps(self._decoder, sequences)
 
 
 def _eos_ids(*configs: Mapping[str, Any]) -> tuple[int, ...]:
-    """Return the tokens that end a text, by any of the configurations."""
-    found: dict[int, None] = {}
+    """Return the tokens that end a text, from all configurations."""
+    ids: dict[int, None] = {}
     for config in configs:
         value = config.get("eos_token_id")
-        found |= dict.fromkeys([value] if isinstance(value, int) else value or [])
-    return tuple(found)
+        ids |= dict.fromkeys([value] if isinstance(value, int) else value or [])
+    return tuple(ids)
 
 
 class TorchCheckpoint(Checkpoint):
@@ -207,24 +207,24 @@ class TorchCheckpoint(Checkpoint):
 
     @cached_property
     def files(self) -> list[Path]:
-        """The weights."""
+        """The weight files."""
         return weight_files(self.path)
 
     @cached_property
     def device(self) -> torch.device:
-        """Where the model runs, or its first part."""
+        """The device of the model, or of its first part."""
         _require()
         return choose_device(self._options.device)
 
     @cached_property
     def dtype(self) -> torch.dtype:
-        """What the weights are kept in, unless they are quantized."""
+        """The type of the weights, unless they are quantized."""
         wanted = "auto" if self._quantization else self._options.dtype
         return choose_dtype(wanted, self.device, stored_type(self.files))
 
     @property
     def weights_bytes(self) -> int:
-        """Memory that the weights take."""
+        """Memory of the weights."""
         shape = self.shape
         if self._quantization is None:
             return shape.n_parameters * self.dtype.itemsize
@@ -239,9 +239,9 @@ class TorchCheckpoint(Checkpoint):
         return self._quantization or str(self.dtype).removeprefix("torch.")
 
     def stages(self) -> list[torch.device]:
-        """Return the devices of consecutive parts of the network: one, or as many cards as it needs.
+        """Return the devices of consecutive parts of the network: one, or as many GPUs as it needs.
 
-        It is split where no card was named and the first is too small for weights and a first cache.
+        It is split if no GPU was named and the first is too small for the weights and the cache of one sequence.
         """
         import torch
 
@@ -250,13 +250,13 @@ class TorchCheckpoint(Checkpoint):
         if not split or torch.cuda.device_count() == 1:
             return [first]
         needed = self.weights_bytes + self._cache_bytes(self.context_tokens)
-        found = []
+        gpus = []
         for number in range(torch.cuda.device_count()):
-            found.append(torch.device("cuda", number))
-            least = min(free_bytes(device) or 0 for device in found)
-            if len(found) * least * (1 - _SPARE) > needed:
-                return found
-        return found
+            gpus.append(torch.device("cuda", number))
+            least = min(free_bytes(device) or 0 for device in gpus)
+            if len(gpus) * least * (1 - _SPARE) > needed:
+                return gpus
+        return gpus
 
     def _cache_bytes(self, n_tokens: int) -> int:
         from logos_cli.backends.torch.linear import computed_in
@@ -266,32 +266,32 @@ class TorchCheckpoint(Checkpoint):
         return self.shape.cache_elements_per_token * n_positions * itemsize
 
     def plan(self, n_tokens: int, batch_size: int | None = None) -> MemoryPlan:
-        """Say what memory a run takes and how many sequences fit."""
+        """Return the memory of a run and the number of sequences that fit."""
         stages = self.stages()
         per_sequence = self._cache_bytes(n_tokens)
         frees = [free_bytes(device) for device in stages]
         known = [free for free in frees if free is not None]
         free = sum(known) if len(known) == len(frees) else None
-        chosen = batch_size or _BATCH[self.device.type]
+        batch_size = batch_size or _BATCH[self.device.type]
         plan = MemoryPlan(
             device=", ".join(map(str, stages)),
             dtype=self._precision,
             weights_bytes=self.weights_bytes,
             cache_bytes_per_sequence=per_sequence,
             free_bytes=free,
-            batch_size=chosen,
+            batch_size=batch_size,
         )
         if free is None:
             return plan
-        # one more: the prompt that samples are copied from
+        # one more for the prompt, which samples are copied from
         fitting = int((free * (1 - _SPARE) - plan.weights_bytes) // per_sequence) - 1
         if fitting < 1:
             raise DeviceMemoryError(
-                f"the model does not fit {plan.device}: weights of {plan.weights_bytes / 2**30:.1f} GiB and "
-                f"{per_sequence / 2**20:.0f} MiB of cache a sequence; {free / 2**30:.1f} GiB are free",
+                f"the model does not fit {plan.device}: it needs {plan.weights_bytes / 2**30:.1f} GiB for weights and "
+                f"{per_sequence / 2**20:.0f} MiB for the cache of a sequence; {free / 2**30:.1f} GiB are free",
                 hint="use --dtype bfloat16, int8 or nf4, a quantized GGUF (logos models quantize), or a smaller model",
             )
-        return replace(plan, batch_size=min(chosen, fitting))
+        return replace(plan, batch_size=min(batch_size, fitting))
 
     def load(self) -> TorchBackend:
         """Read the weights."""
@@ -310,7 +310,7 @@ class TorchCheckpoint(Checkpoint):
         return TorchBackend(decoder, self, info, threads)
 
     def _place(self, tensor: str) -> torch.device:
-        """Return where a tensor is read to: on its stage, or, to be quantized first, in the host's memory."""
+        """Return the device for a tensor: that of its stage, or the CPU if it will be quantized."""
         import torch
 
         if self._quantization and tensor.endswith("_proj.weight"):
@@ -319,7 +319,7 @@ class TorchCheckpoint(Checkpoint):
         return stages[self.shape.stage_of(tensor, len(stages))]
 
     def _set_threads(self, decoder: Decoder) -> Threads | None:
-        """Use as many CPU threads as asked for, else as many as are found to help: by a step now, by the work later."""
+        """Set the given number of CPU threads, or the fastest, measured by a step now and by the work later."""
         import torch
 
         most = default_threads()
@@ -330,7 +330,7 @@ class TorchCheckpoint(Checkpoint):
             decoder.reserve(_ROWS, _KEYS)
             set_fastest_threads(lambda: decoder.step([0] * _ROWS, [0] * _ROWS))
             decoder.release()
-        # where bits may depend on the number of threads it stays as it is
+        # where the bits may depend on the number of threads, it stays fixed
         return Threads(torch.get_num_threads(), most if decoder.exact else None)
 
 
@@ -346,7 +346,7 @@ class Torch(BackendType):
     name = "torch"
 
     def probe(self) -> Availability:
-        """Say whether PyTorch is here and which devices it sees; imports it."""
+        """Return whether PyTorch is installed, and its devices; imports it."""
         prepare()
         try:
             import torch
@@ -355,7 +355,7 @@ class Torch(BackendType):
         return Availability(available=True, version=str(torch.__version__), devices=devices())
 
     def accepts(self, path: Path) -> bool:
-        """Whether it is a directory with a configuration."""
+        """Whether the path is a directory with a configuration."""
         return (path / "config.json").is_file()
 
     def open(self, path: Path, options: LoadOptions, revision: str | None) -> TorchCheckpoint:

@@ -1,8 +1,8 @@
-"""Weights in eight and four bits, for models that a card would not hold otherwise; sums are in the model's own type.
+"""Weights in eight and four bits, for models that are too large for a GPU; sums are in the type of the model.
 
 ``int8`` rounds each row of a matrix to 255 steps of its largest weight. ``nf4`` is the four-bit type of QLoRA
 (Dettmers et al., 2023), sixteen quantiles of a normal distribution for blocks of 64 weights, by ``bitsandbytes``.
-Only the matrices of the layers are kept so: embedding, head and norms are small, and suffer most.
+Only the matrices of the layers are quantized: embedding, head and norms are small, and lose most.
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ from logos_cli.backends.torch.linear import Linear
 from logos_cli.errors import MissingError, UsageError
 
 BYTES: Final = {"int8": 1.0, "nf4": 0.5 + 4 / 64}
-"""Of a weight, by type; the factor of each block of ``nf4`` included."""
+"""Bytes of a weight by type, including the factor of each block of ``nf4``."""
 
 _BLOCK: Final = 64
 INSTALL: Final = "pip install 'logos-cli[bnb]'"
 
 
-def quantized(kind: str, weight: Tensor, bias: Tensor | None = None) -> Linear:
-    """Return a weight, shape (out, in), in fewer bits, on the device where it lies.
+def quantize(kind: str, weight: Tensor, bias: Tensor | None = None) -> Linear:
+    """Return a weight, shape (out, in), in fewer bits, on its device.
 
     Raises
     ------
     MissingError
-        If ``nf4`` is asked for and ``bitsandbytes`` is not installed.
+        If ``nf4`` needs ``bitsandbytes``, which is not installed.
     UsageError
-        If the device has no such type.
+        If the device does not support the type.
     """
     return Int8(weight, bias) if kind == "int8" else Nf4(weight, bias)
 
 
 class Int8:
-    """Eight bits a weight, and a factor a row."""
+    """Eight bits for each weight, and a factor for each row."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
         self.n_parameters = weight.numel() + (0 if bias is None else bias.numel())
@@ -60,24 +60,24 @@ class Int8:
         return product if self._bias is None else product + self._bias
 
     def _packing_works(self) -> bool:
-        """Whether PyTorch multiplies by such weights as they are, without widening them first."""
+        """Whether PyTorch has a correct product with such weights."""
         rows = torch.ones((1, self._weight.shape[1]), dtype=self._factors.dtype)
         try:
-            found = torch._weight_int8pack_mm(rows, self._weight, self._factors)
+            packed = torch._weight_int8pack_mm(rows, self._weight, self._factors)
         except (AttributeError, RuntimeError):
             return False
-        wanted = linear(rows.float(), self._weight.float()) * self._factors.float()
-        return bool((found.float() - wanted).abs().max() <= 0.02 * wanted.abs().max() + 1e-6)
+        plain = linear(rows.float(), self._weight.float()) * self._factors.float()
+        return bool((packed.float() - plain).abs().max() <= 0.02 * plain.abs().max() + 1e-6)
 
 
 class Nf4:
-    """Four bits a weight, and a factor a block."""
+    """Four bits for each weight, and a factor for each block."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
         if weight.device.type not in ("cpu", "cuda"):
             raise UsageError(
                 f"--dtype nf4 needs a CPU or a CUDA device, not {weight.device.type}",
-                hint="take --dtype int8, or a quantized GGUF (logos models quantize)",
+                hint="use --dtype int8, or a quantized GGUF (logos models quantize)",
             )
         self.n_parameters = weight.numel() + (0 if bias is None else bias.numel())
         self._library = _bitsandbytes()
@@ -100,11 +100,10 @@ class Nf4:
 def _bitsandbytes() -> Any:
     """Import the library.
 
-    It looks for a package ``kernels``, with which it would fetch code from the hub; whether it is there or not, nothing
-    is fetched here.
+    It looks for a package ``kernels``, with which it would fetch code from the hub; the import hides that package.
     """
-    if (found := sys.modules.get("bitsandbytes")) is not None:
-        return found
+    if (module := sys.modules.get("bitsandbytes")) is not None:
+        return module
     logger = logging.getLogger("bitsandbytes")
     hidden, level = sys.modules.get("kernels"), logger.level
     sys.modules["kernels"] = None  # type: ignore[assignment]

@@ -1,4 +1,4 @@
-"""Weights of a checkpoint directory for PyTorch: which files, how large, and read to the right devices."""
+"""Weights of a checkpoint directory for PyTorch, each on its device."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     import torch
 
 _LARGEST_HEADER = 100_000_000
-"""Bytes; the format's own limit."""
+"""Limit of the format, in bytes."""
 
 
 def stored_type(files: Iterable[Path]) -> str:
-    """Return the type of most of the weights, as safetensors calls it, read from the headers.
+    """Return the most frequent type of the weights in safetensors, from the headers.
 
     Raises
     ------
@@ -38,7 +38,7 @@ def stored_type(files: Iterable[Path]) -> str:
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ModelError(f"{file.name} is damaged: {error}", hint="download the model again") from error
     if not counts:
-        raise ModelError("the weights hold no tensor", hint="download the model again")
+        raise ModelError("the weights have no tensor", hint="download the model again")
     return counts.most_common(1)[0][0]
 
 
@@ -50,7 +50,7 @@ def read_tensors(
     Raises
     ------
     ModelError
-        If a file is damaged or holds something other than floating-point weights.
+        If a file is damaged, or a weight is not a floating-point number.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -58,18 +58,19 @@ def read_tensors(
     for file in files:
         try:
             with safe_open(file, framework="pt", device="cpu") as weights:
-                for name in weights.keys():  # noqa: SIM118 - no mapping, though it looks like one
+                names: list[str] = weights.keys()
+                for name in names:
                     tensor = weights.get_tensor(name)
                     if not tensor.is_floating_point():
                         raise ModelError(
-                            f"the tensor {name} holds {tensor.dtype}, not floating-point weights",
-                            hint="take the unquantized checkpoint, or a quantized GGUF of it",
+                            f"the tensor {name} has the type {tensor.dtype}, not floating point",
+                            hint="use the unquantized checkpoint, or a quantized GGUF of it",
                             source=str(file),
                         )
                     tensor = tensor.to(place(name), dtype)
-                    # matrix products round by alignment: memory of our own, whatever the place in the file
-                    mapped = tensor.device.type == "cpu" and tensor.data_ptr() % 64
-                    tensors[name] = tensor.clone() if mapped else tensor
+                    # the rounding of products depends on alignment: copy tensors that the file does not align
+                    unaligned = tensor.device.type == "cpu" and tensor.data_ptr() % 64
+                    tensors[name] = tensor.clone() if unaligned else tensor
         except (SafetensorError, OSError) as error:
             raise ModelError(f"{file.name} is damaged: {error}", hint="download the model again") from error
     return tensors

@@ -81,17 +81,13 @@ class LigandBenchmark(Benchmark):
 
     def baseline(self, case: Case, data: Path, rng: np.random.Generator) -> CaseOutcome:
         """Evaluate ligands of other pockets."""
-        others = [smiles for smiles in self._references(data) if smiles != case.truth["reference"]]
+        others = [smiles for smiles in _references(data) if smiles != case.truth["reference"]]
         drawn = [others[index] for index in rng.integers(len(others), size=_N_SAMPLES)] if others else []
         return _outcome(drawn, case.truth["reference"])
 
     def dock(self, case: Case, outcomes: Sequence[CaseOutcome], options: DockOptions) -> None:
         """Dock the distinct ligands, and the reference ligand from its SMILES."""
         docking.dock_ligands(case.truth["receptor"], case.truth["posed"], outcomes, options)
-
-    @lru_cache(maxsize=1)  # noqa: B019 - there is one instance
-    def _references(self, data: Path) -> tuple[str, ...]:
-        return tuple(case.truth["reference"] for case in self.cases(data))
 
     def summarise(self, outcomes: Sequence[CaseOutcome]) -> dict[str, Estimate]:
         """Return means over pockets; the pocket is the unit."""
@@ -123,6 +119,11 @@ class LigandBenchmark(Benchmark):
         if drawn:
             page.heading("Most drug-like ligand of each pocket", 3)
             page.drawings(drawn)
+
+
+@lru_cache(maxsize=1)
+def _references(data: Path) -> tuple[str, ...]:
+    return tuple(case.truth["reference"] for case in PLUGIN.cases(data))
 
 
 def _pairs(directory: Path) -> Iterator[tuple[Path, Path]]:

@@ -188,7 +188,7 @@ class ReactionEvaluator(Evaluator):
         from logos_cli.evaluators.statistics import share
 
         observed = list(observations)
-        figures = {"readable_rate": share(each.proposal.answer is not None for each in observed)}
+        figures = {"readable_rate": share(observation.proposal.answer is not None for observation in observed)}
         figures |= _round_trip_rates(observed)
         if context.truth is not None:
             figures |= _top_rates(observed, context.truth)
@@ -222,7 +222,10 @@ def _matches(answer: Answer, right: Collection[Answer] | None) -> Values:
         unknown = Unavailable("there is no right answer for this prompt")
         return {"exact_match": unknown, "max_frag_match": unknown}
     largest = largest_molecule(answer)
-    return {"exact_match": answer in right, "max_frag_match": any(largest == largest_molecule(each) for each in right)}
+    return {
+        "exact_match": answer in right,
+        "max_frag_match": any(largest == largest_molecule(other) for other in right),
+    }
 
 
 def _round_trips(subjects: Sequence[Subject], context: Context) -> list[bool | Unavailable]:
@@ -273,14 +276,14 @@ def _top_rates(observed: list[_Observation], truth: ReferenceSet) -> dict[str, E
     from logos_cli.evaluators.statistics import share
 
     names = [f"top_{k}{kind}" for kind in ("", "_max_frag") for k in _TOPS]
-    forms = {each.form for each in observed}
+    forms = {observation.form for observation in observed}
     if len(forms) > 1:
         mixed = Estimate.unknown("the records mix both directions; score reactions and retrosyntheses separately")
         return dict.fromkeys((*names, "truth_asked"), mixed)
     proposals: dict[Answer, list[Proposal]] = defaultdict(list)
-    for each in observed:
-        if each.prompt is not None:
-            proposals[each.prompt].append(each.proposal)
+    for observation in observed:
+        if observation.prompt is not None:
+            proposals[observation.prompt].append(observation.proposal)
     exact: list[int | None] = []
     largest: list[int | None] = []
     asked: list[bool] = []
@@ -299,14 +302,14 @@ def _top_rates(observed: list[_Observation], truth: ReferenceSet) -> dict[str, E
 def _round_trip_rates(observed: list[_Observation]) -> dict[str, Estimate]:
     from logos_cli.evaluators.statistics import share
 
-    checked = [each for each in observed if each.round_trip is not None and each.prompt is not None]
+    checked = [record for record in observed if record.round_trip is not None and record.prompt is not None]
     if not checked:
         unknown = Estimate.unknown("no record has the prediction of a forward model")
         return {"round_trip_rate": unknown, "round_trip_coverage": unknown}
-    prompts = dict.fromkeys(each.prompt for each in checked)
-    confirmed = {each.prompt for each in checked if each.round_trip}
+    prompts = dict.fromkeys(record.prompt for record in checked)
+    confirmed = {record.prompt for record in checked if record.round_trip}
     return {
-        "round_trip_rate": share(each.round_trip for each in checked),
+        "round_trip_rate": share(record.round_trip for record in checked),
         "round_trip_coverage": share(prompt in confirmed for prompt in prompts),
     }
 

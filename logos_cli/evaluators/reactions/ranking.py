@@ -146,16 +146,16 @@ def top_k(ranks: Sequence[int | None], k: int) -> Estimate:
 def round_trip_accuracy(
     ranked: Mapping[Answer, Sequence[Answer]], forward: Forward, k: int = 1
 ) -> tuple[Estimate, Estimate]:
-    """Return what a forward model says of proposed reactants.
+    """Return the round-trip accuracy and coverage of proposed reactants under a forward model.
 
     Parameters
     ----------
     ranked : mapping
         The answers to each product (its molecules), the best first.
     forward : callable
-        Predicts the products of reactants; called once, with all different sets of reactants.
+        Predicts the products of reactants; called once, with all distinct sets of reactants.
     k : int
-        How many proposals of each product are asked about.
+        Number of proposals of each product.
 
     Returns
     -------

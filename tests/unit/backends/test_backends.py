@@ -219,7 +219,7 @@ def test_names_that_are_no_models(tmp_path: Path) -> None:
         locate("no-such-directory")
     with pytest.raises(UsageError, match="no name of the hub"):
         locate("owner/na--me", offline=True)
-    with pytest.raises(UsageError, match="no model that a backend"):
+    with pytest.raises(UsageError, match="no backend can read the model"):
         open_model(LoadOptions(str(tmp_path)))
     with pytest.raises(UsageError, match="unknown backend"):
         open_model(LoadOptions(backend="tensorflow"))

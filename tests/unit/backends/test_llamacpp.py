@@ -348,7 +348,7 @@ def test_cache_types_stay_near_each_other(kv_type: str, nano: Path) -> None:
 def test_options_that_mean_nothing_here_are_refused(nano: Path) -> None:
     for options, said in (
         ({"kv_type": "q3"}, "no cache type"),
-        ({"dtype": "float16"}, "keeps the precision"),
+        ({"dtype": "float16"}, "has a fixed precision"),
         ({"gpu_layers": 9}, "contradicts --device cpu"),
         ({"device": "tpu"}, "no device 'tpu'"),
     ):
@@ -357,7 +357,7 @@ def test_options_that_mean_nothing_here_are_refused(nano: Path) -> None:
     with pytest.raises(UsageError, match="torch has no option kv-type"):
         open_model(LoadOptions(kv_type="f16", backend="torch"))
     if "gpu" not in llamacpp.PLUGIN.probe().devices:
-        with pytest.raises(UsageError, match="sees no GPU") as caught:
+        with pytest.raises(UsageError, match="finds no GPU") as caught:
             _load(nano, device="cuda")
         assert "CMAKE_ARGS" in (caught.value.hint or "")
 
@@ -504,9 +504,9 @@ def test_a_row_is_the_same_bits_beside_any_others(kind: str, kv_type: str, tmp_p
 
 
 def test_rules_of_rows() -> None:
-    assert [Rows(1).padded(n) for n in (1, 2, 7)] == [1, 2, 7]
-    assert [Rows(8).padded(n) for n in (1, 8, 9)] == [8, 8, 9]
-    assert [Rows(8, 4).padded(n) for n in (1, 8, 9, 12)] == [8, 8, 12, 12]
+    assert [Rows(1).pad(n) for n in (1, 2, 7)] == [1, 2, 7]
+    assert [Rows(8).pad(n) for n in (1, 8, 9)] == [8, 8, 9]
+    assert [Rows(8, 4).pad(n) for n in (1, 8, 9, 12)] == [8, 8, 12, 12]
 
 
 # -- checkpoint directories ----------------------------------------------------------------------------------
@@ -577,7 +577,7 @@ def test_an_error_names_what_llama_cpp_complained_of_first(caplog: pytest.LogCap
         sayings.take(4, b"load: what follows\n", None)
         sayings.take(2, b"load: a fact\n", None)
         assert sayings.reason() == "the first error"
-        assert sayings.reason() == "llama.cpp gives no reason"
+        assert sayings.reason() == "llama.cpp reports no reason"
         sayings.take(3, b"cut: a warning without end", None)
         assert sayings.reason() == "a warning without end"
         sayings.begin(known=True)
@@ -596,8 +596,8 @@ going_on, asked = library._going_on, []
 def interrupted(share, data):
     asked.append(share)
     os.kill(os.getpid(), signal.SIGINT)  # in the midst of loading
-    return going_on(share, data)
-library._going_on = interrupted
+    return continue_loading(share, data)
+library._continue_loading = interrupted
 try:
     library.LlamaModel(Path(sys.argv[1]))
 except KeyboardInterrupt:

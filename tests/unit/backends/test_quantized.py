@@ -13,7 +13,7 @@ import torch
 from torch.nn.functional import linear
 
 from logos_cli.backends.base import Backend, LoadOptions, open_model
-from logos_cli.backends.torch.quantized import Int8, Nf4, quantized
+from logos_cli.backends.torch.quantized import Int8, Nf4, quantize
 from logos_cli.engine.likelihood import Likelihood, ScoredText
 from logos_cli.engine.sampler import Sampling
 from logos_cli.engine.scheduler import Engine, Request
@@ -41,7 +41,7 @@ def _load(dtype: str, model: str | Path = "logos-nano") -> Backend:
 def test_a_product_is_that_of_the_weights_within_the_rounding(kind: str, most: float, n_rows: int) -> None:
     generator = torch.Generator().manual_seed(1)
     weight, bias, rows = (torch.randn(size, generator=generator) for size in ((96, 128), (96,), (n_rows, 128)))
-    made = quantized(kind, weight, bias)
+    made = quantize(kind, weight, bias)
     wanted = linear(rows, weight, bias)
     assert 0 < ((made(rows) - wanted).norm() / wanted.norm()).item() < most
     assert made.n_parameters == 96 * 128 + 96

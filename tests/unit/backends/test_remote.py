@@ -198,7 +198,7 @@ def test_what_may_pass_is_tried_again(failure: Reply, serve: Callable[..., Stub]
 
 def test_tries_end(serve: Callable[..., Stub]) -> None:
     stub = serve(lambda body: (503, {"error": {"message": "loading\nmodel"}}))
-    with pytest.raises(MissingError, match="no answer in 7 tries: it answers 503 loading model") as caught:
+    with pytest.raises(MissingError, match="did not answer in 7 tries: status 503 loading model") as caught:
         _run(stub)
     assert caught.value.exit_code is ExitCode.MISSING
     assert len(stub.asked) == 7
@@ -352,7 +352,7 @@ def test_only_the_model_that_is_served_can_be_asked(serve: Callable[..., Stub]) 
     stub = serve(lambda body: _text("CC"), model={"id": "owner/name"})
     assert _completer(stub, model="owner/name").info.model == "owner/name"
     assert _completer(stub).info.model == "owner/name"
-    with pytest.raises(UsageError, match="serves no model 'other'") as caught:
+    with pytest.raises(UsageError, match="has no model 'other'") as caught:
         _completer(stub, model="other")
     assert caught.value.hint == "--model owner/name"
 
@@ -360,12 +360,12 @@ def test_only_the_model_that_is_served_can_be_asked(serve: Callable[..., Stub]) 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"base_url": "ftp://x"}, "no address"),
-        ({"base_url": "http://u:p@x/v1"}, "no address"),
-        ({"base_url": "http://x:99999"}, "no address"),
+        ({"base_url": "ftp://x"}, "not the address"),
+        ({"base_url": "http://u:p@x/v1"}, "not the address"),
+        ({"base_url": "http://x:99999"}, "not the address"),
         ({"base_url": "http://x", "device": "cuda"}, "--device"),
         ({"base_url": "http://example.org", "offline": True}, "offline"),
-        ({"base_url": "http://x", "backend": "torch"}, "no option base-url"),
+        ({"base_url": "http://x", "backend": "torch"}, "no option --base-url"),
         ({"backend": "remote"}, "needs the address"),
     ],
 )
@@ -377,7 +377,7 @@ def test_what_cannot_be_is_refused_before_any_connection(options: dict[str, Any]
 def test_patience_is_set_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOGOS_REMOTE_TIMEOUT_S", "2.5")
     monkeypatch.setenv("LOGOS_REMOTE_TRIES", "3")
-    assert (remote._patience().timeout_s, remote._patience().tries) == (2.5, 3)
+    assert (remote._retries().timeout_s, remote._retries().tries) == (2.5, 3)
     for name, value in (("LOGOS_REMOTE_TRIES", "0"), ("LOGOS_REMOTE_TRIES", "x"), ("LOGOS_REMOTE_TIMEOUT_S", "-1")):
         monkeypatch.setenv(name, value)
         with pytest.raises(UsageError, match=name):
@@ -389,7 +389,7 @@ def test_a_server_that_is_not_there_is_missing() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
-        with pytest.raises(MissingError, match="no answer in 3 tries") as caught:
+        with pytest.raises(MissingError, match="did not answer in 3 tries") as caught:
             open_model(LoadOptions(base_url=url))
     assert caught.value.source == f"{url}/v1"
 
@@ -504,7 +504,7 @@ def test_a_real_server_keeps_the_constraint_by_resampling(llama_server: str) -> 
 
 
 def test_a_real_server_that_hides_the_tags_serves_single_blocks_and_refuses_the_rest(llama_server: str) -> None:
-    with pytest.raises(ModelError, match="leaves the tags out"):
+    with pytest.raises(ModelError, match="lack tags"):
         list(generate("site", "MKTAYIAKQR", base_url=llama_server, model="hidden"))
     (record,) = generate(
         "molecule", "CC(=O)", base_url=llama_server, model="hidden", seed=3, max_new_tokens=60, batch_size=1

@@ -110,7 +110,7 @@ def test_products_that_do_not_keep_their_bits_are_found_out(by: str) -> None:
         return _Wavering(weight, bias, by=by)
 
     way = linear.layout(torch.float32)._replace(linear=wavering)
-    assert way.is_right(torch.float32)
+    assert way.is_correct(torch.float32)
     assert not way.keeps_bits(torch.float32)
     assert torch.get_num_threads() == torch.get_num_threads()
 
@@ -236,7 +236,7 @@ def test_auto_computes_in_the_type_that_the_processor_and_the_checkpoint_share(
 
 def test_the_plan_is_what_is_allocated() -> None:
     checkpoint = _open(threads=1)
-    plan = checkpoint.plan(n_tokens=255)
+    plan = checkpoint.plan(255)
     backend = checkpoint.load()
     backend.reserve(8)
     decoder = backend._decoder
@@ -327,7 +327,7 @@ def test_a_damaged_header_is_named(content: bytes, tmp_path: Path) -> None:
     directory = Path(shutil.copytree(NANO, tmp_path / "damaged"))
     (directory / "model.safetensors").write_bytes(content)
     for use in (lambda: _open(directory).plan(100), lambda: _open(directory).load()):
-        with pytest.raises(ModelError, match=r"damaged|hold no tensor"):
+        with pytest.raises(ModelError, match=r"damaged|have no tensor"):
             use()
 
 

@@ -13,7 +13,7 @@ from logos_cli.backends.base import Backend, Capabilities, LoadOptions, TensorBa
 from logos_cli.backends.fake import FakeBackend
 from logos_cli.engine import device_sampler
 from logos_cli.engine.device_sampler import DeviceDistribution, DeviceSampler
-from logos_cli.engine.sampler import HostSampler, TokenDistribution, unpacked
+from logos_cli.engine.sampler import HostSampler, TokenDistribution, unpack_bits
 from logos_cli.engine.sampling import Sampling
 from logos_cli.engine.scheduler import Completion, Engine, Request, make_sampler
 from logos_cli.engine.start import in_request_order
@@ -45,7 +45,7 @@ def _both(
     logits[:, 10:20] = logits[:, :size].max()  # equal ones, of which top-p keeps the first
     seen = generator.random((6, size)) < 0.05
     bits = _packed(generator.random((6, size)) < 0.2) if masked else None
-    allowed = None if bits is None else unpacked(bits, size)
+    allowed = None if bits is None else unpack_bits(bits, size)
     host = TokenDistribution(logits, sampling, seen=seen, allowed=allowed)
     return host, DeviceDistribution(torch.from_numpy(logits), sampling, torch.from_numpy(seen), bits)
 

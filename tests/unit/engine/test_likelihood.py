@@ -232,7 +232,7 @@ def test_a_server_that_echoes_is_read() -> None:
 
 @pytest.mark.parametrize("tells", ["nothing", "answers only"])
 def test_a_server_that_does_not_is_refused_with_the_reason(tells: str) -> None:
-    with pytest.raises(ModelError, match="how probable given texts are"):
+    with pytest.raises(ModelError, match="log-probabilities of given texts"):
         _served(tells).score(["<MoleculeS>CCO<MoleculeE>"])
 
 

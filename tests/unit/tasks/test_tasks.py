@@ -137,10 +137,10 @@ def test_invalid_answers_have_a_reason(task: str, text: str, reason: str, capfd:
 @pytest.mark.parametrize(
     ("task", "prompt", "place", "said"),
     [
-        ("protein", "<MoleculeS>C", 0, "cannot begin what is asked for"),
+        ("protein", "<MoleculeS>C", 0, "is not the beginning of a sentence"),
         ("protein", "MKT1", 13, "not a residue"),
         ("site", "<ProteinS>MK", 12, "ends too early"),
-        ("site", "<ProteinS>MK<ProteinE><Search><ProteinS>V", 40, "cannot begin what is asked for"),
+        ("site", "<ProteinS>MK<ProteinE><Search><ProteinS>V", 40, "is not the beginning of a sentence"),
         ("site", "<ProteinS>M<PocketS>K<PocketE><ProteinE><Search>", 40, "cannot follow"),
         ("retrosynthesis", "<MoleculeS>C<MoleculeE><React><MoleculeS>", 23, "cannot begin"),
         ("ligand", "<MoleculeS>C", 0, "complex"),
