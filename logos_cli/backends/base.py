@@ -310,8 +310,8 @@ def open_model(options: LoadOptions) -> Checkpoint:
         backend = "remote"
     if options.devices is not None:
         options = options.on(options.places[0])
-    chosen: BackendType | None = None if backend == "auto" else registry.load("backends", backend)
-    if chosen is not None and chosen.served:
+    plugin: BackendType | None = None if backend == "auto" else registry.load("backends", backend)
+    if plugin is not None and plugin.served:
         location = Location(Path())
     else:
         location = locate(options.model, options.revision, offline=options.offline)

@@ -114,7 +114,7 @@ class Likelihood:
             If a server does not report log-probabilities of given texts.
         """
         if isinstance(self.model, Completer):
-            return [self._served(self.model, text) for text in texts]
+            return [self._score_on_server(self.model, text) for text in texts]
         found: list[ScoredText | InputError] = []
         for start in range(0, len(texts), self._at_a_time):
             found += self._together(self.model, texts[start : start + self._at_a_time])
@@ -124,7 +124,7 @@ class Likelihood:
         encoded = [reader.tokenizer.encode(text) for text in texts]
         fitting = [index for index, ids in enumerate(encoded) if 0 < len(ids) <= self.context_tokens]
         logps = dict(zip(fitting, reader.token_logps([encoded[i] for i in fitting]), strict=True))
-        found: list[ScoredText | InputError] = []
+        scored: list[ScoredText | InputError] = []
         for index, (text, ids) in enumerate(zip(texts, encoded, strict=True)):
             if index in logps:
                 all_logps = np.concatenate([[np.nan], logps[index]])

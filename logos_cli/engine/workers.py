@@ -186,7 +186,7 @@ class Workers(WorkerProcesses):
         numbered = enumerate(requests)
         dispatcher = _Dispatcher(self._workers, _AHEAD * self._batch_size)
         try:
-            while deal.hand_out(numbered):
+            while dispatcher.hand_out(numbered):
                 failed: list[tuple[Worker, Failure | None]] = []
                 for worker in ready(self.alive):
                     message = worker.receive()
@@ -196,7 +196,7 @@ class Workers(WorkerProcesses):
                         failed.append((worker, message if isinstance(message, Failure) else None))
                 for worker, failure in failed:
                     self.lose(worker, failure)
-                    deal.take_back(worker)
+                    dispatcher.take_back(worker)
         except BaseException:
             self.close()
             raise
@@ -378,7 +378,7 @@ def _run(engine: Engine, first: tuple[int, Request], requests: _Requests, connec
     """Complete requests until the parent has no further one."""
     indices: list[int] = []
 
-    def drawn() -> Iterator[Request]:
+    def received() -> Iterator[Request]:
         pair: tuple[int, Request] | Reading | None = first
         while isinstance(pair, tuple):
             indices.append(pair[0])
