@@ -278,9 +278,9 @@ class _Dispatcher:
     def __init__(self, workers: Sequence[Worker], most: int) -> None:
         self._workers = workers
         self._most = most
-        self._given: dict[int, Request] = {}
-        self._again: deque[int] = deque()
-        self._exhausted = self._told = False
+        self._outstanding: dict[int, Request] = {}
+        self._returned: deque[int] = deque()
+        self._exhausted = self._flushed = False
         self._last: Worker | None = None
         self._prompt: tuple[int, ...] | None = None
         self._n_together = 0
@@ -328,8 +328,8 @@ class _Dispatcher:
         return replace(completion, request=self._outstanding.pop(completion.index))
 
     def take_back(self, worker: Worker) -> None:
-        """Take back what lies at a worker that is gone, for the others to make."""
-        self._again.extend(sorted(worker.outstanding))
+        """Take back the requests of a lost worker, for the others."""
+        self._returned.extend(sorted(worker.outstanding))
         worker.outstanding.clear()
         self._flushed = self._flushed and not self._returned
 
