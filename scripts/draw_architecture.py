@@ -21,9 +21,12 @@ from pathlib import Path
 
 import grimp
 
-PICTURE = Path(__file__).resolve().parent.parent / "docs" / "contributing" / "architecture.svg"
+CHECKOUT = Path(__file__).resolve().parent.parent
+PICTURE = CHECKOUT / "docs" / "contributing" / "architecture.svg"
 ROOT = "logos_cli"
-GROUND = ("errors", "records", "options", "registry", "resources")  # modules that every room imports
+GROUND = sorted(
+    path.stem for path in (CHECKOUT / ROOT).glob("*.py") if not path.stem.startswith("__")
+)  # for every room
 WIDTH, ROW, BOX_WIDTH, BOX_HEIGHT, MARGIN = 1000, 84, 128, 40, 20
 CELL, HEAD = 36, 100
 TIP = (
@@ -219,7 +222,7 @@ def _boxes(rooms: Rooms) -> list[str]:
 
 def _purpose(room: str) -> str:
     """Return the first line of a room's docstring."""
-    text = (PICTURE.parents[2] / ROOT / room / "__init__.py").read_text(encoding="utf-8")
+    text = (CHECKOUT / ROOT / room / "__init__.py").read_text(encoding="utf-8")
     return text.lstrip('"').partition("\n")[0].rstrip('"')
 
 
