@@ -118,8 +118,8 @@ def test_answers_that_say_the_same_compare_equal(task: str, text: str, answer: s
         ("reaction", "<MoleculeS>C<MoleculeE><React><MoleculeS>c1cc<MoleculeE>", "RDKit rejects"),
         ("retrosynthesis", "<MoleculeS>C<MoleculeE><ReverseReact><MoleculeS>CC)<MoleculeE>", "RDKit rejects"),
         ("ligand", _POCKET + "<MoleculeS>[Xx]<MoleculeE>", "RDKit rejects"),
-        ("material", "<MaterialS><MetalS>CCO<MetalE><MoleculeS>C<MoleculeE><MaterialE>", "holds no metal"),
-        ("material", "<MaterialS><MetalS>[Zn<MetalE><MoleculeS>C<MoleculeE><MaterialE>", "is no SMILES"),
+        ("material", "<MaterialS><MetalS>CCO<MetalE><MoleculeS>C<MoleculeE><MaterialE>", "contains no metal"),
+        ("material", "<MaterialS><MetalS>[Zn<MetalE><MoleculeS>C<MoleculeE><MaterialE>", "is not a SMILES"),
         ("material", "<MaterialS><MetalS>[Zn]<MetalE><MoleculeS>C(<MoleculeE><MaterialE>", "RDKit rejects"),
         (
             "site",
