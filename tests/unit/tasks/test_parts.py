@@ -272,7 +272,7 @@ def _walk(design: Design, seed: int) -> str:
     """Let the constraint complete the beginning with random tokens that it permits."""
     tokenizer = CharacterTokenizer()
     constraint = Constraint(tokenizer)
-    given = design.beginning[design.given_from :]
+    given = design.beginning[design.grammar_start :]
     matcher = constraint.matcher(design.grammar, given)
     text, generator = design.beginning, np.random.default_rng(seed)
     while not matcher.done:
@@ -318,7 +318,7 @@ def test_a_chain_before_the_first_free_loop_is_only_read() -> None:
     pytest.importorskip("anarcii")
     design = plan_design([_HEAVY, _LIGHT], ["L3"], "imgt", {})
     assert design.beginning.startswith(f"<AntibodyS>{_HEAVY}<AntibodyE><AntibodyS>DIQ")
-    assert design.given_from == len(f"<AntibodyS>{_HEAVY}<AntibodyE>")
+    assert design.grammar_start == len(f"<AntibodyS>{_HEAVY}<AntibodyE>")
     assert parse(_walk(design, 3)).left[0].payload == _HEAVY
 
 

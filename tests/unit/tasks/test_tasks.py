@@ -67,7 +67,7 @@ def _task(name: str) -> Task:
 def test_the_open_sentence(task: str, prompt: str, text: str) -> None:
     sentence = _task(task).from_text(prompt)
     assert sentence.text == text
-    assert text[sentence.given_from :].startswith("<") or sentence.given_from == len(text)
+    assert text[sentence.grammar_start :].startswith("<") or sentence.grammar_start == len(text)
 
 
 def test_a_pocket_is_written_at_the_level_asked_for() -> None:
