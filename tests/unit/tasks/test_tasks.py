@@ -142,7 +142,7 @@ def test_invalid_answers_have_a_reason(task: str, text: str, reason: str, capfd:
         ("site", "<ProteinS>MK", 12, "ends too early"),
         ("site", "<ProteinS>MK<ProteinE><Search><ProteinS>V", 40, "is not the beginning of a sentence"),
         ("site", "<ProteinS>M<PocketS>K<PocketE><ProteinE><Search>", 40, "cannot follow"),
-        ("retrosynthesis", "<MoleculeS>C<MoleculeE><React><MoleculeS>", 23, "cannot begin"),
+        ("retrosynthesis", "<MoleculeS>C<MoleculeE><React><MoleculeS>", 23, "is not the beginning of a sentence"),
         ("ligand", "<MoleculeS>C", 0, "complex"),
     ],
 )
