@@ -68,7 +68,7 @@ class AntibodyTask(Task):
         self._light: tuple[str, ...] = ()
 
     @property
-    def restricting(self) -> str | None:
+    def restricting_option(self) -> str | None:
         """``--cdr``, which fixes the framework."""
         return "--cdr" if self.chosen["cdr"] is not None else None
 
@@ -131,9 +131,9 @@ class AntibodyTask(Task):
             return self.from_object(Antibody(tuple(text.split(":"))))
         return self.from_beginning(Kind.ANTIBODY.start + text)
 
-    def known(self, item: ScienceObject) -> str:
+    def reference_key(self, item: ScienceObject) -> str:
         """Return the chains of an antibody, or the one chain of a FASTA entry, which is read as a protein."""
-        return super().known(Antibody((item.sequence,)) if isinstance(item, Protein) else item)
+        return super().reference_key(Antibody((item.sequence,)) if isinstance(item, Protein) else item)
 
     def judge(self, sentence: Sentence) -> str:
         """Return the chains; every sequence of residue letters is valid."""

@@ -36,25 +36,25 @@ class PromptSentence:
     text : str
         The text that the model reads.
     grammar : str
-        Lark text for ``text[given_from:]`` and its completion. The text before is context that has been checked.
+        Lark text for ``text[grammar_start:]`` and its completion. The text before is context that has been checked.
     end : str, optional
         The tag whose ``n_ends``-th occurrence ends an unconstrained completion; None leaves that to the EOS token.
     wild_type : str, optional
         The sequence that an edit varies.
-    drawn : callable, optional
+    draw_grammar : callable, optional
         Returns the grammar of one sample, drawn with the generator it is given; it permits nothing that ``grammar``
         does not.
     """
 
     text: str
     grammar: str
-    given_from: int = 0
+    grammar_start: int = 0
     end: str | None = None
     n_ends: int = 1
     wild_type: str | None = None
-    drawn: Callable[[Generator], str] | None = None
+    draw_grammar: Callable[[Generator], str] | None = None
 
-    def checked(self) -> PromptSentence:
+    def check(self) -> PromptSentence:
         """Return self if the text is well formed and the grammar allows a continuation.
 
         Raises
@@ -66,9 +66,9 @@ class PromptSentence:
 
         parse_prefix(self.text)
         try:
-            unfinished = check_prompt(self.grammar, self.text[self.given_from :])
+            unfinished = check_prompt(self.grammar, self.text[self.grammar_start :])
         except GrammarError as error:
-            span = Span(error.span.start + self.given_from, error.span.end + self.given_from)
+            span = Span(error.span.start + self.grammar_start, error.span.end + self.grammar_start)
             raise GrammarError(error.message, text=self.text, span=span) from error
         if not unfinished:
             raise GrammarError(
@@ -178,7 +178,7 @@ class Task(ABC):
         Writers of its results by the ending of the output, where they differ from those of samples.
     docks : bool
         Whether its results are ligands for a structure, which ``--dock`` can dock.
-    restricting : str, optional
+    restricting_option : str, optional
         The option of its own, if chosen, that fixes parts of the completion as a template does.
     options : tuple of TaskOption
         Its own options.
@@ -235,7 +235,7 @@ class Task(ABC):
         return {name: value for name, value in self.chosen.items() if value != defaults[name]}
 
     @property
-    def restricting(self) -> str | None:
+    def restricting_option(self) -> str | None:
         """By default None: no option of its own restricts the completion."""
         return None
 
@@ -303,14 +303,14 @@ class Task(ABC):
             If it is a sentence that this task does not accept.
         """
         if not text.startswith("<"):  # a misspelt tag is not a payload either: the parser reports the nearest tag
-            return self.from_payload(text).checked()
+            return self.from_payload(text).check()
         try:
             sentence = parse(text)
         except GrammarError:
-            return self.from_beginning(text).checked()
-        return self.from_object(from_sentence(sentence), level or _level(sentence)).checked()
+            return self.from_beginning(text).check()
+        return self.from_object(from_sentence(sentence), level or _level(sentence)).check()
 
-    def known(self, item: ScienceObject) -> str:
+    def reference_key(self, item: ScienceObject) -> str:
         """Return the value of :meth:`judge` for an object of a reference set.
 
         Raises

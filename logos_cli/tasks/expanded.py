@@ -45,11 +45,11 @@ class ExpandedTask(Task):
         """Continue a site, with or without the operator and the beginning of the expanded site."""
         head, _, _ = text.partition(Operator.TRANS)
         site = Complex.from_sentence(parse(head, Form.SITE))
-        given_from = len(head) + len(Operator.TRANS)
-        if len(text) <= given_from:
+        grammar_start = len(head) + len(Operator.TRANS)
+        if len(text) <= grammar_start:
             text = f"{head}{Operator.TRANS}{Kind.PROTEIN.start}"
         return PromptSentence(
-            text, expanded_site_grammar(blocks(site.chains, 2)), given_from, Kind.PROTEIN.end, len(site.chains)
+            text, expanded_site_grammar(blocks(site.chains, 2)), grammar_start, Kind.PROTEIN.end, len(site.chains)
         )
 
     def from_payload(self, text: str) -> PromptSentence:

@@ -352,4 +352,4 @@ def test_what_cannot_be_fetched_is_explained(logos: Any, online: dict[str, str])
     done = logos("models", "pull", _REPOSITORY, "--revision", "v9", env=online, code=ExitCode.USAGE)
     assert "no revision 'v9'" in done.stderr
     done = logos("models", "pull", "no name", env=online, code=ExitCode.USAGE)
-    assert "no name of the hub" in done.stderr
+    assert "not owner/name" in done.stderr

@@ -141,7 +141,7 @@ def _openings(task: Task) -> list[PromptSentence]:
     found.append(task.from_text(prompts.payload))
     if not prompts.needs_prompt:
         found.append(task.from_nothing())
-    return [opening.checked() for opening in found]
+    return [opening.check() for opening in found]
 
 
 def test_this_file_knows_every_task() -> None:
@@ -192,7 +192,7 @@ def test_what_is_sampled_for_any_prompt_is_a_sentence_that_begins_with_it(task: 
     requests, openings = [], []
     for number, opening in enumerate(_openings(task)):
         ids = tuple(backend.tokenizer.encode(opening.text))
-        given = opening.text[opening.given_from :]
+        given = opening.text[opening.grammar_start :]
         for sample in range(6):
             requests.append(Request(f"{number}#{sample}", ids, opening.grammar, given))
             openings.append(opening)
@@ -236,7 +236,7 @@ def test_without_a_prompt(task: Task) -> None:
         with pytest.raises(UsageError, match="needs a prompt"):
             task.from_nothing()
     else:
-        assert task.from_nothing().checked().text.startswith(TAGS)
+        assert task.from_nothing().check().text.startswith(TAGS)
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def _request(reactants: tuple[str, ...], tokenizer: Tokenizer, id: str) -> Reque
         id,
         tuple(tokenizer.encode(sentence.text)),
         grammar=sentence.grammar,
-        given=sentence.text[sentence.given_from :],
+        given=sentence.text[sentence.grammar_start :],
         end=tokenizer.tag_ids[sentence.end] if sentence.end else None,
         greedy=True,
     )

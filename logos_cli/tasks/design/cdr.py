@@ -81,7 +81,7 @@ class Design:
         return block_templates_grammar([(Kind.ANTIBODY, text) for text in texts])
 
     @property
-    def given_from(self) -> int:
+    def grammar_start(self) -> int:
         """Where the block of the first free loop begins in :attr:`beginning`."""
         return sum(len(_block(chain)) for chain in self.chains[: self.first_chain])
 
@@ -239,7 +239,7 @@ class DesignPrompt(PromptSentence):
     def of(cls, design: Design) -> DesignPrompt:
         """Return the sentence up to the first free residue."""
         n_ends = len(design.chains) - design.first_chain
-        return cls(design.beginning, design.grammar, design.given_from, Kind.ANTIBODY.end, n_ends, design=design)
+        return cls(design.beginning, design.grammar, design.grammar_start, Kind.ANTIBODY.end, n_ends, design=design)
 
 
 def read_light_chain(name: str) -> str:

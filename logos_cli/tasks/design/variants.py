@@ -98,7 +98,7 @@ class EditCollector(VariantCollector):
     def __init__(
         self, prompt: PromptInfo, wild_type: str, kind: Kind, top: int | None, oracle: Oracle | None = None
     ) -> None:
-        context = prompt.sentence.text[: prompt.sentence.given_from]
+        context = prompt.sentence.text[: prompt.sentence.grammar_start]
         whole = [block.payload for block in parse(context).left] if context else []
         super().__init__(prompt, (*whole, wild_type), kind, top, len(whole))
         self._oracle = oracle

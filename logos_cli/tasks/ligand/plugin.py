@@ -101,7 +101,7 @@ class LigandTask(Task):
         return PromptSentence(
             head + Kind.MOLECULE.start + (rest if tag else ""),
             grammar("molecule_block"),
-            given_from=len(head),
+            grammar_start=len(head),
             end=Kind.MOLECULE.end,
         )
 
@@ -113,19 +113,19 @@ class LigandTask(Task):
         item = from_sentence(parse(text)) if text.startswith("<") else Protein(text)
         if site is not None:
             item = tag_residues(item, source or {}, site)
-        return self.from_object(item, level).checked()
+        return self.from_object(item, level).check()
 
     def from_payload(self, text: str) -> PromptSentence:
         """Use residues as a protein without a known site (level 1)."""
         return self.from_object(Protein(text))
 
-    def known(self, item: ScienceObject) -> str:
+    def reference_key(self, item: ScienceObject) -> str:
         """Return the canonical SMILES of a molecule, or of a complex's ligand."""
         from logos_cli.chemistry.smiles import canonical_smiles
 
         if isinstance(item, Molecule):
             return canonical_smiles(item.smiles)
-        return super().known(item)
+        return super().reference_key(item)
 
     def judge(self, sentence: Sentence) -> str:
         """Return the canonical SMILES of the ligand, which RDKit must accept."""

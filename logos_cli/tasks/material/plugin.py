@@ -57,7 +57,7 @@ class MaterialTask(Task):
         from logos_cli.tasks.material.frameworks import check_node
 
         beginning = f"{Kind.MATERIAL.start}{Kind.METAL.start}{text}{Kind.METAL.end}"
-        sentence = self.from_beginning(beginning).checked()
+        sentence = self.from_beginning(beginning).check()
         check_node(text)
         return sentence
 

@@ -46,7 +46,7 @@ class MoleculeTask(Task):
         self._grammar = ""
 
     @property
-    def restricting(self) -> str | None:
+    def restricting_option(self) -> str | None:
         """``--scaffold``, which fixes a part of the molecule."""
         return "--scaffold" if self.chosen["scaffold"] is not None else None
 
@@ -71,7 +71,7 @@ class MoleculeTask(Task):
         if self._template is None:
             return self.from_beginning(Kind.MOLECULE.start)
         fixed = self._template.partition("{")[0]
-        return PromptSentence(Kind.MOLECULE.start + fixed, self._grammar, end=Kind.MOLECULE.end).checked()
+        return PromptSentence(Kind.MOLECULE.start + fixed, self._grammar, end=Kind.MOLECULE.end).check()
 
     def from_object(self, item: ScienceObject, _level: int | None = None) -> PromptSentence:
         """Continue the whole SMILES of a molecule."""

@@ -88,10 +88,10 @@ class SiteTask(Task):
         # several chains alone are not a sentence; with the operator and any completion they are
         searched = parse(f"{head}{Operator.SEARCH}{head}", Form.SEARCH)
         chains = tuple(block.payload for block in searched.left)
-        given_from = len(head) + len(Operator.SEARCH)
-        if len(text) <= given_from:
+        grammar_start = len(head) + len(Operator.SEARCH)
+        if len(text) <= grammar_start:
             text = f"{head}{Operator.SEARCH}{Kind.PROTEIN.start}"
-        return PromptSentence(text, tagged_copy_grammar(chains), given_from, Kind.PROTEIN.end, len(chains))
+        return PromptSentence(text, tagged_copy_grammar(chains), grammar_start, Kind.PROTEIN.end, len(chains))
 
     def from_payload(self, text: str) -> PromptSentence:
         """Use residues as one chain."""

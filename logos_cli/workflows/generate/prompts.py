@@ -156,7 +156,7 @@ class PromptReader:
             return PreparedPrompt(entry.id, None, entry.source, error=entry.error)
         assert entry.item is not None
         try:
-            sentence = self.task.from_object(entry.item).checked()
+            sentence = self.task.from_object(entry.item).check()
         except LogosError as error:
             return PreparedPrompt(entry.id, None, entry.source, error=error)
         return PreparedPrompt(entry.id, sentence, entry.source)

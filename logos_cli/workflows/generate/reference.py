@@ -95,7 +95,7 @@ def read_reference(path: str, task: Task) -> Reference:
                 if entry.error is not None:
                     raise entry.error
                 assert entry.item is not None
-                yield task.known(entry.item)
+                yield task.reference_key(entry.item)
             except LogosError as error:
                 problems.append(error)
 

@@ -30,7 +30,7 @@ class RequestMaker:
             sample.id,
             self._encoded(sentence.text),
             grammar=self._grammar(sample),
-            given=sentence.text[sentence.given_from :],
+            given=sentence.text[sentence.grammar_start :],
             end=self._tokenizer.tag_ids[sentence.end] if sentence.end else None,
             n_ends=sentence.n_ends,
             chemistry=self._plan.options.constrain == "chemistry" and not greedy,
@@ -42,9 +42,9 @@ class RequestMaker:
         sentence, options = sample.sentence, self._plan.options
         if options.constrain == "off":
             return None
-        if sentence.drawn is None or sample.is_question:
+        if sentence.draw_grammar is None or sample.is_question:
             return sentence.grammar
-        return sentence.drawn(sample_generator(options.seed, f"{sample.id}\0grammar"))
+        return sentence.draw_grammar(sample_generator(options.seed, f"{sample.id}\0grammar"))
 
     def _encoded(self, text: str) -> tuple[int, ...]:
         """Return the ids of a prompt; samples of one prompt come one after the other."""

@@ -54,12 +54,12 @@ class Restriction:
         """
         if self.positions is not None and self.max_mutations is None:
             raise UsageError("positions are those of an edit", hint="give max-mutations and a wild type too")
-        if task.restricting is not None:
+        if task.restricting_option is not None:
             if self.template is not None or self.max_mutations is not None:
                 other = "a template" if self.template is not None else "an edit"
-                raise UsageError(f"{task.restricting} and {other} exclude each other")
+                raise UsageError(f"{task.restricting_option} and {other} exclude each other")
             if constrain == "off":
-                raise UsageError(f"{task.restricting} is a constraint", hint="leave out --constrain off")
+                raise UsageError(f"{task.restricting_option} is a constraint", hint="leave out --constrain off")
         if self.template is None and self.max_mutations is None:
             return
         if self.template is not None and self.max_mutations is not None:
@@ -87,7 +87,7 @@ class Restriction:
         if self.template is not None:
             grammar, fixed = _template(kind, self.template), self.template.partition("{")[0]
             text = sentence.text[: place + len(kind.start)] + _longer(given, fixed)
-            return replace(sentence, text=text, grammar=grammar, given_from=place, end=kind.end, n_ends=1).checked()
+            return replace(sentence, text=text, grammar=grammar, grammar_start=place, end=kind.end, n_ends=1).check()
         if not given:
             raise UsageError("an edit needs a wild type", hint="give a sequence or a FASTA file")
         positions = None if self.positions is None else parse_positions(self.positions, len(given))
@@ -96,11 +96,11 @@ class Restriction:
         return PromptSentence(
             sentence.text[: place + len(kind.start)] + fixed,
             _edited(kind, given, most, positions),
-            given_from=place,
+            grammar_start=place,
             end=kind.end,
             wild_type=given,
-            drawn=partial(_drawn_edit, kind, given, most, tuple(free)) if most < len(free) else None,
-        ).checked()
+            draw_grammar=partial(_drawn_edit, kind, given, most, tuple(free)) if most < len(free) else None,
+        ).check()
 
 
 def _drawn_edit(kind: Kind, wild_type: str, max_mutations: int, free: tuple[int, ...], generator: Generator) -> str:

@@ -217,7 +217,7 @@ def test_a_device_that_is_not_here_is_refused_with_those_that_are(checkpoint: Pa
 def test_names_that_are_no_models(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no such model"):
         locate("no-such-directory")
-    with pytest.raises(UsageError, match="no name of the hub"):
+    with pytest.raises(UsageError, match="not owner/name"):
         locate("owner/na--me", offline=True)
     with pytest.raises(UsageError, match="no backend can read the model"):
         open_model(LoadOptions(str(tmp_path)))

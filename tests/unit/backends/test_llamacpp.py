@@ -72,7 +72,7 @@ _BROKEN: dict[str, tuple[bytes, str]] = {
     "big-endian": (b"GGUF" + struct.pack(">IQQ", 3, 0, 0), "big-endian"),
     "huge counts": (_file(2**63, 2**63), "counts"),
     "a long string": (_file(0, 1, struct.pack("<Q", 2**62), b"abc"), "ends inside its header"),
-    "a long array": (_file(0, 1, _string("a"), struct.pack("<IIQ", 9, 8, 2**40)), "more than the file"),
+    "a long array": (_file(0, 1, _string("a"), struct.pack("<IIQ", 9, 8, 2**40)), "longer than the file"),
     "arrays of arrays": (
         _file(0, 1, _string("a"), struct.pack("<IIQ", 9, 9, 1), struct.pack("<IQ", 9, 1), bytes(40)),
         "nests",
@@ -171,7 +171,7 @@ def test_a_damaged_vocabulary_is_refused(nano: Path, tmp_path: Path) -> None:
         (_string("A"), _string("B"), "twice"),
         (_string("A"), _string("\0"), "twice, or a token with a null"),
         (_string("gpt2"), _string("bert"), "not byte-level BPE"),
-        (_string("À À"), _string("À   "), "no pair"),
+        (_string("À À"), _string("À   "), "not a pair"),
         (_string("tokenizer.ggml.merges"), _string("tokenizer.ggml.mergez"), "merges"),
         (_string("<Trans>"), _string("<Tranz>"), "lacks 1 of the 16 tags"),
     ):

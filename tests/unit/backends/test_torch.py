@@ -186,10 +186,10 @@ def test_a_bias_that_only_some_projections_have_counts() -> None:
 @pytest.mark.parametrize(
     ("added", "said"),
     [
-        ({"model.layers.0.mlp.up_proj.bias": (683,)}, r"no place: model\.layers\.0\.mlp\.up_proj\.bias \("),
+        ({"model.layers.0.mlp.up_proj.bias": (683,)}, r"does not describe: model\.layers\.0\.mlp\.up_proj\.bias \("),
         (
             {"model.layers.6.mlp.up_proj.weight": (1,), "model.layers.6.input_layernorm.weight": (1,)},
-            r"no place: model\.layers\.6\.\S+ and 1 more \(",
+            r"does not describe: model\.layers\.6\.\S+ and 1 more \(",
         ),
     ],
 )

@@ -62,7 +62,7 @@ def test_other_programs_tables_are_left_alone() -> None:
     for table in tables:
         with pytest.raises(ModelError, match="not a table of tasks"):
             from_config({KEY: table})
-    with pytest.raises(ModelError, match="no JSON"):
+    with pytest.raises(ModelError, match="not JSON"):
         from_metadata({GGUF_KEY: "{"})
 
 

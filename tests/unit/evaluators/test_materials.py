@@ -69,7 +69,7 @@ def test_what_is_not_valid_says_why():
     found = score(NO_METAL)
     assert found["mof_valid"] is False
     assert isinstance(found["new_nodes"], Unavailable)
-    assert "holds no metal" in found["mofkey"].reason
+    assert "contains no metal" in found["mofkey"].reason
 
 
 def figures(items: list[Material | None], context: Context = NANO) -> dict:

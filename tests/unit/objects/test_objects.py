@@ -145,7 +145,7 @@ def test_forms_that_an_object_cannot_take() -> None:
     assert caught.value.hint == "it can be written as molecule"
     with pytest.raises(UsageError, match="an antibody cannot"):
         to_text(Antibody(("E",)), Form.SITE)
-    with pytest.raises(UsageError, match="without a ligand"):
+    with pytest.raises(UsageError, match="needs a ligand"):
         to_text(Complex((Protein("MKV", (1,)),)), Form.COMPLEX)
 
 
@@ -236,7 +236,7 @@ def test_a_residue_in_another_spelling_is_the_same_residue() -> None:
 
 @pytest.mark.parametrize("text", ["CCO", "N[C@H](CO)C(=O)O", "not smiles(", "[Fe]"])
 def test_what_is_no_residue(text: str) -> None:
-    with pytest.raises(MoleculeError, match="no amino acid"):
+    with pytest.raises(MoleculeError, match="not an amino acid"):
         residue_letter(text)
 
 

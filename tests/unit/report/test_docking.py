@@ -68,7 +68,7 @@ def test_checks_site_and_notes_are_told(receptor: Receptor) -> None:
     site = {"in_site": 0.25, "covered": 0.5, "contradicts": True}
     best.add(record("x", -1, checks=checks, site=site, notes=["stripped Cl"]), receptor)
     page = best.page()
-    assert "19 of 20 tests passed; not internal energy" in page
+    assert "19 of 20 tests passed; failed: internal energy" in page
     assert "25% of the contacts" in page
     assert page.count('class="verdict bad"') == 2
     assert "stripped Cl" in page

@@ -119,7 +119,7 @@ def test_a_command_that_fails_says_how(tmp_path: Path, body: str, message: str) 
         ("no-such-program-here -x", "auto", "'no-such-program-here' is not found"),
         ("missing.joblib", "auto", "no such model file"),
         ("", "auto", "command is empty"),
-        ("'open", "auto", "cannot be read"),
+        ("'open", "auto", "cannot be parsed"),
         ("cat", "one-hot", "not one-hot rows"),
         ("cat", "letters", "no oracle input 'letters'"),
     ],
@@ -231,7 +231,7 @@ def test_the_key_of_a_framework_names_metals_and_linkers() -> None:
     assert check_node("[Cu][Zn]") == ("Cu", "Zn")
 
 
-@pytest.mark.parametrize(("node", "reason"), [("[Cu", "no SMILES"), ("[O][O]", "no metal")])
+@pytest.mark.parametrize(("node", "reason"), [("[Cu", "not a SMILES"), ("[O][O]", "no metal")])
 def test_nodes_that_are_none(node: str, reason: str) -> None:
     with pytest.raises(MoleculeError, match=reason):
         framework_key(node, ["CCO"])
@@ -259,7 +259,7 @@ def test_lengths_of_cdrs() -> None:
     assert parse_lengths("12", names) == {"H1": (12, 12), "H3": (12, 12)}
     assert parse_lengths("H1:8,cdr-h3:8-20", names) == {"H1": (8, 8), "H3": (8, 20)}
     for text, message in (
-        ("8-", "no length"),
+        ("8-", "not the length"),
         ("20-8", "smaller to the larger"),
         ("0", "from 1"),
         ("L3:9", "not designed"),
@@ -272,7 +272,7 @@ def _walk(design: Design, seed: int) -> str:
     """Let the constraint complete the beginning with random tokens that it permits."""
     tokenizer = CharacterTokenizer()
     constraint = Constraint(tokenizer)
-    given = design.beginning[design.given_from :]
+    given = design.beginning[design.grammar_start :]
     matcher = constraint.matcher(design.grammar, given)
     text, generator = design.beginning, np.random.default_rng(seed)
     while not matcher.done:
@@ -318,7 +318,7 @@ def test_a_chain_before_the_first_free_loop_is_only_read() -> None:
     pytest.importorskip("anarcii")
     design = plan_design([_HEAVY, _LIGHT], ["L3"], "imgt", {})
     assert design.beginning.startswith(f"<AntibodyS>{_HEAVY}<AntibodyE><AntibodyS>DIQ")
-    assert design.given_from == len(f"<AntibodyS>{_HEAVY}<AntibodyE>")
+    assert design.grammar_start == len(f"<AntibodyS>{_HEAVY}<AntibodyE>")
     assert parse(_walk(design, 3)).left[0].payload == _HEAVY
 
 
@@ -326,7 +326,7 @@ def test_a_chain_before_the_first_free_loop_is_only_read() -> None:
     ("chains", "names", "message"),
     [
         (["MKTAYIAKQRQISFVKSHFSRQLEERLGLIEVQAPILSRVGDGTQDNLSGAEKAVQ"], ["H3"], "does not number"),
-        ([_HEAVY], ["L3"], "CDR L3 is of a light chain, and the antibody has only a heavy one"),
+        ([_HEAVY], ["L3"], "CDR L3 belongs to a light chain, and the antibody has only a heavy chain"),
         ([_HEAVY, _HEAVY], ["H3"], "there are 2 heavy chains"),
         ([_HEAVY, _LIGHT, _LIGHT], ["H3"], "there are 2 light chains"),
     ],

@@ -196,7 +196,7 @@ def test_frameworks_tell_their_key_and_can_be_ranked() -> None:
         assert isinstance(material, Material)
         assert material_from_blocks([material.metal], material.linkers) == material
         assert "mofkey" in record.scores
-    with pytest.raises(MoleculeError, match="holds no metal"):
+    with pytest.raises(MoleculeError, match="contains no metal"):
         _make("material", "CCO")
 
 
@@ -262,10 +262,10 @@ def test_a_model_of_fitness_ranks_by_measured_values(tmp_path: Path, shared_data
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"oracle": "false"}, "ended with exit code 1"),
+        ({"oracle": "false"}, "ended with status 1"),
         ({"oracle": "no-such-program"}, "not found"),
         ({"oracle": "cat", "samples": True}, "--samples ranks nothing"),
-        ({"oracle_input": "fasta"}, "that of an oracle"),
+        ({"oracle_input": "fasta"}, "needs --oracle"),
     ],
 )
 def test_an_oracle_that_does_not_work_ends_the_run_before_it_begins(options: dict[str, Any], message: str) -> None:
@@ -340,7 +340,7 @@ def test_loops_of_a_pair_are_designed_together(shared_data: Path, tmp_path: Path
     [
         ("MKTAYIAKQRQISFVK", {"cdr": "H3"}, InputError, "does not number as an antibody"),
         ("MKTAYIAKQRQISFVK", {"cdr": "H4"}, UsageError, "there is no CDR 'H4'"),
-        ("MKTAYIAKQRQISFVK", {"length": "8"}, UsageError, "--length is that of a design"),
+        ("MKTAYIAKQRQISFVK", {"length": "8"}, UsageError, "--length needs --cdr"),
         ("MKTAYIAKQRQISFVK", {"cdr": "H3", "length": "L3:8"}, UsageError, "not designed"),
         ("MKTAYIAKQRQISFVK", {"cdr": "H3", "template": "MK{X}"}, UsageError, "a template exclude each other"),
         ("MKTAYIAKQRQISFVK", {"cdr": "H3", "constrain": "off"}, UsageError, "--cdr is a constraint"),
@@ -361,7 +361,7 @@ def test_a_light_chain_is_one(tmp_path: Path) -> None:
     pytest.importorskip("anarcii")
     two = tmp_path / "two.fasta"
     two.write_text(">a\nDIQMTQ\n>b\nDIQMTQ\n", encoding="utf-8")
-    with pytest.raises(InputError, match="there are 2 chains in it"):
+    with pytest.raises(InputError, match="the file holds 2 chains"):
         _make("antibody", "EVQL", cdr="H3", light=str(two))
 
 

@@ -67,7 +67,7 @@ def _task(name: str) -> Task:
 def test_the_open_sentence(task: str, prompt: str, text: str) -> None:
     sentence = _task(task).from_text(prompt)
     assert sentence.text == text
-    assert text[sentence.given_from :].startswith("<") or sentence.given_from == len(text)
+    assert text[sentence.grammar_start :].startswith("<") or sentence.grammar_start == len(text)
 
 
 def test_a_pocket_is_written_at_the_level_asked_for() -> None:
@@ -118,8 +118,8 @@ def test_answers_that_say_the_same_compare_equal(task: str, text: str, answer: s
         ("reaction", "<MoleculeS>C<MoleculeE><React><MoleculeS>c1cc<MoleculeE>", "RDKit rejects"),
         ("retrosynthesis", "<MoleculeS>C<MoleculeE><ReverseReact><MoleculeS>CC)<MoleculeE>", "RDKit rejects"),
         ("ligand", _POCKET + "<MoleculeS>[Xx]<MoleculeE>", "RDKit rejects"),
-        ("material", "<MaterialS><MetalS>CCO<MetalE><MoleculeS>C<MoleculeE><MaterialE>", "holds no metal"),
-        ("material", "<MaterialS><MetalS>[Zn<MetalE><MoleculeS>C<MoleculeE><MaterialE>", "is no SMILES"),
+        ("material", "<MaterialS><MetalS>CCO<MetalE><MoleculeS>C<MoleculeE><MaterialE>", "contains no metal"),
+        ("material", "<MaterialS><MetalS>[Zn<MetalE><MoleculeS>C<MoleculeE><MaterialE>", "is not a SMILES"),
         ("material", "<MaterialS><MetalS>[Zn]<MetalE><MoleculeS>C(<MoleculeE><MaterialE>", "RDKit rejects"),
         (
             "site",
@@ -142,7 +142,7 @@ def test_invalid_answers_have_a_reason(task: str, text: str, reason: str, capfd:
         ("site", "<ProteinS>MK", 12, "ends too early"),
         ("site", "<ProteinS>MK<ProteinE><Search><ProteinS>V", 40, "is not the beginning of a sentence"),
         ("site", "<ProteinS>M<PocketS>K<PocketE><ProteinE><Search>", 40, "cannot follow"),
-        ("retrosynthesis", "<MoleculeS>C<MoleculeE><React><MoleculeS>", 23, "cannot begin"),
+        ("retrosynthesis", "<MoleculeS>C<MoleculeE><React><MoleculeS>", 23, "is not the beginning of a sentence"),
         ("ligand", "<MoleculeS>C", 0, "complex"),
     ],
 )

@@ -258,7 +258,7 @@ def test_everything_sampled_under_the_constraint_parses() -> None:
         ("protein", "seq.fasta", {}, UsageError, "no such file"),
         ("protein", "molecules.smi.gz", {}, UsageError, "no such file"),
         ("protein", "MKT1", {}, GrammarError, "not a residue"),
-        ("molecule", "<ProteinS>MK", {}, GrammarError, "cannot begin"),
+        ("molecule", "<ProteinS>MK", {}, GrammarError, "is not the beginning of a sentence"),
         ("protein", "M" * 5000, {}, InputError, "5,002 tokens long; the model reads at most 4,096"),
         ("ligand", "MKV", {"level": 3}, UsageError, "level 3 tags"),
         ("molecule", Molecule("C C"), {}, LogosError, "SMILES"),

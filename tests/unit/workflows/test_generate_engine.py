@@ -36,7 +36,7 @@ def test_a_template_is_followed_and_recorded() -> None:
 def test_a_template_holds_for_what_is_given_too() -> None:
     (record,) = _make("molecule", "CC", template="C{[CO]:2}N")
     assert re.fullmatch(r"<MoleculeS>CC[CO]N<MoleculeE>", record.text)
-    with pytest.raises(GrammarError, match="cannot begin") as caught:
+    with pytest.raises(GrammarError, match="is not the beginning of a sentence") as caught:
         _make("molecule", "CN", template="C{[CO]:2}N")
     assert caught.value.span is not None
     assert caught.value.span.start == len("<MoleculeS>C")

@@ -238,7 +238,7 @@ class _Counting(Collector):
 
     def questions(self) -> Sequence[PromptSentence]:
         assert len(self.numbers) == 6
-        return [MoleculeTask().from_payload("CCCC").checked(), MoleculeTask().from_payload("OC").checked()]
+        return [MoleculeTask().from_payload("CCCC").check(), MoleculeTask().from_payload("OC").check()]
 
     def answer(self, number: int, text: str, logp: float | None) -> None:
         assert logp is not None

@@ -42,10 +42,10 @@ def test_mutations(text: str, first: int, sequence: str) -> None:
         ("R2K", "position 2 is K, not R"),
         ("K0R", "no position 0"),
         ("2R", "'2R' is not a substitution"),
-        ("K2", "no substitution"),
-        ("K2*", "no substitution"),
+        ("K2", "not a substitution"),
+        ("K2*", "not a substitution"),
         ("M1A:M1C", "changes position 1 twice"),
-        ("delK2", "no substitution"),
+        ("delK2", "not a substitution"),
     ],
 )
 def test_what_does_not_fit_says_where(text: str, says: str) -> None:
