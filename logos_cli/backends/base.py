@@ -330,6 +330,11 @@ class BackendType(ABC):
         """
 
 
+def rounded_up(number: int, step: int) -> int:
+    """Return the least multiple of ``step`` that is not below ``number``."""
+    return -(-number // step) * step
+
+
 def open_model(options: LoadOptions, backend: str = "auto") -> Checkpoint:
     """Find a model and the backend that runs it.
 

@@ -1,15 +1,97 @@
-"""Mol blocks and MOL2 records: RDKit reads them, and its reason becomes the error message."""
+"""SDF and MOL2 records: lines become records, RDKit reads them, and its reason becomes the error message."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
 
 from rdkit import Chem
 
 from logos_cli.chemistry.smiles import attempt, rejection
-from logos_cli.errors import MoleculeError
+from logos_cli.errors import InputError, MoleculeError
 
+_MAX_RECORD: Final = 1 << 26
+_MOL2: Final = "@<TRIPOS>MOLECULE"
 _V3000_COUNTS = re.compile(r"^M  V30 COUNTS(.*)$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class MoleculeText:
+    """The text of one record and the line where it begins (one-based)."""
+
+    line: int
+    text: str
+
+    @property
+    def is_mol2(self) -> bool:
+        """Whether it is a MOL2 record."""
+        return self.text.startswith(_MOL2)
+
+    @property
+    def title(self) -> str:
+        """The name of the record: its first line, in MOL2 its second."""
+        lines = self.text.split("\n", 2)
+        return " ".join(lines[1 if self.is_mol2 else 0].split())
+
+    def read(self) -> tuple[Chem.Mol, list[str]]:
+        """Return the molecule, sanitized and without explicit hydrogens, and notes.
+
+        Raises
+        ------
+        MoleculeError
+            With RDKit's reason.
+        """
+        if self.is_mol2:
+            return read_mol2block(self.text)
+        molblock, end, _ = self.text.partition("M  END")
+        return read_molblock(f"{molblock}{end}\n" if end else molblock)
+
+
+def sdf_records(lines: Iterable[str]) -> Iterator[MoleculeText]:
+    """Yield the records of an SDF or MOL file; the last one may lack its ``$$$$``."""
+    record: list[str] = []
+    start = 1
+    for number, line in enumerate(_limited(lines, "$$$$"), 1):
+        if not line.startswith("$$$$"):
+            record.append(line)
+            continue
+        if any(map(str.strip, record)):
+            yield MoleculeText(start, "\n".join(record) + "\n")
+        record, start = [], number + 1
+    if any(map(str.strip, record)):
+        yield MoleculeText(start, "\n".join(record) + "\n")
+
+
+def mol2_records(lines: Iterable[str]) -> Iterator[MoleculeText]:
+    """Yield the records of a MOL2 file; what stands above the first is left out."""
+    record: list[str] = []
+    start = 1
+    for number, line in enumerate(_limited(lines, _MOL2), 1):
+        if line.startswith(_MOL2):
+            if record:
+                yield MoleculeText(start, "\n".join(record) + "\n")
+            record, start = [line], number
+        elif record:
+            record.append(line)
+    if record:
+        yield MoleculeText(start, "\n".join(record) + "\n")
+
+
+def _limited(lines: Iterable[str], mark: str) -> Iterator[str]:
+    """Yield lines while records, which lines with this mark divide, are of a size that can be."""
+    size = start = 0
+    for number, line in enumerate(lines, 1):
+        if line.startswith(mark):
+            size, start = 0, number
+        size += len(line)
+        if size > _MAX_RECORD:
+            raise InputError(
+                f"the record that begins near line {start + 1} is larger than {_MAX_RECORD >> 20} MiB",
+                hint=f"check that records are divided by {mark}",
+            )
+        yield line
 
 
 def read_molblock(text: str) -> tuple[Chem.Mol, list[str]]:

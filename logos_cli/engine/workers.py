@@ -14,6 +14,7 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from typing import Final
@@ -21,7 +22,7 @@ from typing import Final
 from logos_cli.backends.base import Backend, LoadOptions, ModelInfo, open_model
 from logos_cli.engine.sampler import Sampling
 from logos_cli.engine.scheduler import Completion, Engine, Request
-from logos_cli.errors import DeviceLostError, LogosError, UsageError
+from logos_cli.errors import DeviceLostError, LogosError, UsageError, WorkerLostError
 from logos_cli.processes.child import Child
 from logos_cli.processes.environment import usable_cores
 from logos_cli.processes.failure import Failure, describe_end
@@ -54,7 +55,7 @@ Message = ModelInfo | Completion | Failure
 
 
 @dataclass(slots=True, eq=False)
-class _Worker:
+class Worker:
     """A process, and the requests that lie at it."""
 
     device: str
@@ -62,11 +63,10 @@ class _Worker:
     outstanding: set[int] = field(default_factory=set)
     lost: bool = False
 
-    def send(self, message: WorkerSetup | tuple[int, Request] | None) -> None:
-        try:
+    def send(self, message: object) -> None:
+        """Send a message; that the process has ended is found when the answer is read."""
+        with suppress(OSError):
             self.child.connection.send(message)
-        except OSError:
-            return  # it has ended, which reading from it shows
 
     def receive(self) -> Message | None:
         """Return what it sends next, None if it has ended."""
@@ -76,17 +76,78 @@ class _Worker:
             return None
         return message
 
-    def error(self, message: Failure | None) -> LogosError:
-        """Return why it makes no samples."""
-        if message is not None:
+    def error(self, message: Message | None) -> LogosError:
+        """Return why it does not work."""
+        if isinstance(message, Failure):
             return message.error
-        return LogosError(
+        return WorkerLostError(
             f"the worker on {self.device} ended {describe_end(self.child.end())}",
             hint="finished records are kept; see whether the device and its memory are in order",
         )
 
 
-class Workers:
+class WorkerProcesses:
+    """Processes with a model each, one a device.
+
+    Attributes
+    ----------
+    info : ModelInfo
+        What the workers loaded; its device names all of theirs.
+    """
+
+    def __init__(self, setups: Iterable[WorkerSetup]) -> None:
+        self._workers: list[Worker] = []
+        try:
+            for setup in setups:
+                self._workers.append(Worker(setup.load.device, Child(serve)))
+                self._workers[-1].send(setup)
+            infos = list(map(self._info, self._workers))
+        except BaseException:
+            self.close()
+            raise
+        self.info = replace(infos[0], device=",".join(info.device for info in infos))
+
+    @staticmethod
+    def _info(worker: Worker) -> ModelInfo:
+        message = worker.receive()
+        if isinstance(message, ModelInfo):
+            return message
+        raise worker.error(message)
+
+    @property
+    def alive(self) -> list[Worker]:
+        """The workers that have not been lost."""
+        return [worker for worker in self._workers if not worker.lost]
+
+    def receive(self) -> list[tuple[Worker, Message | None]]:
+        """Wait for messages of workers, and return those that are there, what is not a failure first."""
+        connections = {worker.child.connection: worker for worker in self.alive}
+        ready = wait(list(connections))
+        found = [(worker, worker.receive()) for connection, worker in connections.items() if connection in ready]
+        return sorted(found, key=lambda pair: pair[1] is None or isinstance(pair[1], Failure))
+
+    def lose(self, worker: Worker, message: Message | None) -> None:
+        """Go on without a worker.
+
+        Raises
+        ------
+        LogosError
+            If there is no other, or the others cannot do what this one could not.
+        """
+        error = worker.error(message)
+        if not isinstance(error, WorkerLostError | DeviceLostError) or len(self.alive) == 1:
+            raise error
+        LOG.warning("%s; its work goes to the others", error.message)
+        worker.lost = True
+        worker.child.end(0.0)
+
+    def close(self) -> None:
+        """End the processes."""
+        for worker in self._workers:
+            worker.child.end(0.0)
+
+
+class Workers(WorkerProcesses):
     """Makes samples on several devices at once; used like :class:`~logos_cli.engine.scheduler.Engine`.
 
     Parameters
@@ -95,39 +156,13 @@ class Workers:
         One a worker, as ``--device`` takes them; one may come twice.
     batch_size : int
         The most sequences at a time on each.
-
-    Attributes
-    ----------
-    info : ModelInfo
-        What the workers loaded; its device names all of theirs.
     """
 
     def __init__(
         self, devices: Sequence[str], load: LoadOptions, backend: str, sampling: Sampling, *, batch_size: int, seed: int
     ) -> None:
-        n_cpu = sum(device == "cpu" for device in devices)
         self._batch_size = batch_size
-        self._workers: list[_Worker] = []
-        try:
-            for device in devices:
-                threads = load.threads
-                if threads is None and device == "cpu" and n_cpu > 1:
-                    threads = max(1, usable_cores() // n_cpu)
-                setup = WorkerSetup(replace(load, device=device, threads=threads), backend, sampling, batch_size, seed)
-                self._workers.append(_Worker(device, Child(serve)))
-                self._workers[-1].send(setup)
-            infos = [self._info(worker) for worker in self._workers]
-        except BaseException:
-            self.close()
-            raise
-        self.info = replace(infos[0], device=",".join(info.device for info in infos))
-
-    @staticmethod
-    def _info(worker: _Worker) -> ModelInfo:
-        message = worker.receive()
-        if isinstance(message, ModelInfo):
-            return message
-        raise worker.error(message if isinstance(message, Failure) else None)
+        super().__init__(WorkerSetup(each, backend, sampling, batch_size, seed) for each in _each_device(load, devices))
 
     def run(self, requests: Iterable[Request]) -> Iterator[Completion]:
         """Yield the completions as they are finished; requests are drawn as workers need them.
@@ -140,35 +175,28 @@ class Workers:
             If a worker fails for a reason that the others share, or all have been lost.
         """
         numbered = enumerate(requests)
-        deal = _Dispatcher(self._workers, _AHEAD * self._batch_size)
+        deal = _Dispatcher(self, _AHEAD * self._batch_size)
         try:
             while deal.hand_out(numbered):
-                failed: list[tuple[_Worker, Failure | None]] = []
-                for worker in deal.ready():
-                    message = worker.receive()
+                for worker, message in self.receive():
                     if isinstance(message, Completion):
                         yield deal.take(worker, message)
                     else:
-                        failed.append((worker, message if isinstance(message, Failure) else None))
-                for worker, failure in failed:
-                    self._lose(worker, failure, deal)
+                        self.lose(worker, message)
+                        deal.take_back(worker)
         except BaseException:
             self.close()
             raise
 
-    @staticmethod
-    def _lose(worker: _Worker, failure: Failure | None, deal: _Dispatcher) -> None:
-        """Let the others make what lies at a worker that is lost, if there are any, and they can."""
-        error = worker.error(failure)
-        if (failure is not None and not isinstance(error, DeviceLostError)) or len(deal.alive) == 1:
-            raise error
-        LOG.warning("%s; its samples go to the others", error.message)
-        deal.lose(worker)
 
-    def close(self) -> None:
-        """End the processes."""
-        for worker in self._workers:
-            worker.child.end(0.0)
+def _each_device(load: LoadOptions, devices: Sequence[str]) -> Iterator[LoadOptions]:
+    """Yield the options of the model on each device; those on the CPU share its cores."""
+    n_cpu = sum(device == "cpu" for device in devices)
+    for device in devices:
+        threads = load.threads
+        if threads is None and device == "cpu" and n_cpu > 1:
+            threads = max(1, usable_cores() // n_cpu)
+        yield replace(load, device=device, threads=threads)
 
 
 class _Dispatcher:
@@ -177,30 +205,20 @@ class _Dispatcher:
     Who has the least gets the next one, but samples of one prompt stay together.
     """
 
-    def __init__(self, workers: Sequence[_Worker], most: int) -> None:
+    def __init__(self, workers: WorkerProcesses, most: int) -> None:
         self._workers = workers
         self._most = most
         self._given: dict[int, Request] = {}
         self._again: deque[int] = deque()
         self._exhausted = self._told = False
-        self._last: _Worker | None = None
+        self._last: Worker | None = None
         self._prompt: tuple[int, ...] | None = None
         self._n_together = 0
-
-    @property
-    def alive(self) -> list[_Worker]:
-        """The workers that have not been lost."""
-        return [worker for worker in self._workers if not worker.lost]
-
-    def ready(self) -> list[_Worker]:
-        """Wait until some worker has sent something; return which have."""
-        alive = {worker.child.connection: worker for worker in self.alive}
-        return [worker for connection, worker in alive.items() if connection in wait(list(alive))]
 
     def hand_out(self, numbered: Iterator[tuple[int, Request]]) -> bool:
         """Send requests to all workers that have room; return whether any lies at one."""
         while not self._told:
-            worker = min(self.alive, key=lambda each: len(each.outstanding))
+            worker = min(self._workers.alive, key=lambda each: len(each.outstanding))
             if len(worker.outstanding) >= self._most:
                 break
             if self._again:
@@ -210,14 +228,14 @@ class _Dispatcher:
             drawn = None if self._exhausted else next(numbered, None)
             if drawn is None:
                 self._exhausted = self._told = True
-                for each in self.alive:
+                for each in self._workers.alive:
                     each.send(None)  # nothing to wait for: go on with what is there
             else:
                 self._given[drawn[0]] = drawn[1]
                 self._send(worker, *drawn)
         return bool(self._given)
 
-    def _send(self, worker: _Worker, index: int, request: Request) -> None:
+    def _send(self, worker: Worker, index: int, request: Request) -> None:
         same = request.prompt == self._prompt and self._n_together < _TOGETHER
         last = self._last
         if same and last is not None and not last.lost and len(last.outstanding) < self._most:
@@ -229,15 +247,13 @@ class _Dispatcher:
         worker.outstanding.add(index)
         worker.send((index, request))
 
-    def take(self, worker: _Worker, completion: Completion) -> Completion:
+    def take(self, worker: Worker, completion: Completion) -> Completion:
         """Note what a worker has finished; return it with its request."""
         worker.outstanding.discard(completion.index)
         return replace(completion, request=self._given.pop(completion.index))
 
-    def lose(self, worker: _Worker) -> None:
-        """Take back what lies at a worker that is gone, for the others to make."""
-        worker.lost = True
-        worker.child.end(0.0)
+    def take_back(self, worker: Worker) -> None:
+        """Let the others make what lies at a worker that is lost."""
         self._again.extend(sorted(worker.outstanding))
         worker.outstanding.clear()
         self._told = self._told and not self._again

@@ -19,6 +19,7 @@ from logos_cli.cli.terminal import terminal
 from logos_cli.errors import ExitCode
 from logos_cli.grammar.spec import FORMS
 from logos_cli.resources import EMBEDDED
+from logos_cli.structure.distances import CONTACT_ANGSTROM
 
 if TYPE_CHECKING:
     from logos_cli.training.corpus.shards import Corpus
@@ -115,7 +116,7 @@ def build(
             rich_help_panel=_READING,
             help="A residue lines the ligand if a heavy atom is this near.",
         ),
-    ] = 4.5,
+    ] = CONTACT_ANGSTROM,
     sequence: Annotated[
         Literal["observed", "full"],
         typer.Option(rich_help_panel=_READING, help="Residues with coordinates, or the deposited sequence."),

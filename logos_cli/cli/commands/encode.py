@@ -13,6 +13,7 @@ from logos_cli.cli.terminal import terminal
 from logos_cli.errors import ExitCode
 from logos_cli.records import Record
 from logos_cli.resources import EMBEDDED
+from logos_cli.structure.distances import CONTACT_ANGSTROM
 
 _SHOWN = 8
 
@@ -30,7 +31,7 @@ def encode(
             help="A residue lines the ligand if a heavy atom is this near.",
             rich_help_panel="Structures",
         ),
-    ] = 4.5,
+    ] = CONTACT_ANGSTROM,
     ligand: Annotated[
         str | None,
         typer.Option(

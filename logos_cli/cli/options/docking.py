@@ -9,9 +9,8 @@ import typer
 
 from logos_cli.cli.option_specs import OptionSpec, option_spec
 from logos_cli.cli.options.common import Overwrite, one_of
+from logos_cli.docking import defaults
 
-# named here as well, so that help and completion load no docking; a test compares
-ENGINES = ("auto", "vina", "vina-binary", "smina", "gnina", "unidock")
 _BOX, _RECEPTOR, _LIGANDS, _SEARCH, _OUTPUT = "Box", "Receptor", "Ligands", "Search", "Output"
 _KEPT = "CCD|A:301"
 
@@ -55,7 +54,7 @@ _AROUND = (
     option_spec(
         "autobox_add",
         float,
-        4.0,
+        defaults.MARGIN_ANGSTROM,
         metavar="Å",
         rich_help_panel=_BOX,
         help="Room on every side of what the box is drawn around.",
@@ -97,7 +96,7 @@ HOW = (
     option_spec(
         "ph",
         float,
-        7.4,
+        defaults.PH,
         "--ph",
         metavar="PH",
         rich_help_panel=_RECEPTOR,
@@ -122,15 +121,27 @@ HOW = (
     ),
     # -- search
     option_spec(
-        "exhaustiveness", int, 32, min=1, metavar="N", rich_help_panel=_SEARCH, help="Independent runs of the search."
+        "exhaustiveness",
+        int,
+        defaults.EXHAUSTIVENESS,
+        min=1,
+        metavar="N",
+        rich_help_panel=_SEARCH,
+        help="Independent runs of the search.",
     ),
     option_spec(
-        "num_modes", int, 9, min=1, metavar="N", rich_help_panel=_SEARCH, help="Poses kept of each ligand, at most."
+        "num_modes",
+        int,
+        defaults.N_POSES,
+        min=1,
+        metavar="N",
+        rich_help_panel=_SEARCH,
+        help="Poses kept of each ligand, at most.",
     ),
     option_spec(
         "energy_range",
         float,
-        3.0,
+        defaults.ENERGY_RANGE_KCAL_PER_MOL,
         metavar="KCAL",
         rich_help_panel=_SEARCH,
         help="Drop poses that are worse than the best by more (kcal/mol).",
@@ -149,9 +160,9 @@ HOW = (
         "engine",
         str,
         "auto",
-        metavar="|".join(ENGINES),
+        metavar="|".join(defaults.ENGINES),
         rich_help_panel=_SEARCH,
-        autocompletion=one_of(*ENGINES),
+        autocompletion=one_of(*defaults.ENGINES),
         help="What searches: the vina package, or a program on the PATH.",
     ),
     option_spec(
@@ -193,7 +204,7 @@ def elsewhere(panel: str, default_receptor: str | bool, *names: str) -> tuple[Op
         show_default=default_receptor,
         help=f"What to dock into: {_RECEPTOR_FILE}",
     )
-    seed = option_spec("dock_seed", int, 1, min=0, metavar="N", help="Seed of conformers and search.")
+    seed = option_spec("dock_seed", int, defaults.SEED, min=0, metavar="N", help="Seed of conformers and search.")
     return tuple(each.within(panel) for each in (receptor, *how, seed))
 
 

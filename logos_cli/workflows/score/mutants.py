@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 from logos_cli.errors import FormatError, InputError, LogosError, UsageError
 from logos_cli.evaluators.base import Estimate, Metric
@@ -272,22 +272,3 @@ class MutantScoring:
         quality = rank_quality([pair[0] for pair in self._pairs], [pair[1] for pair in self._pairs])
         found = ((SPEARMAN, quality.spearman), (NDCG, quality.ndcg), (TOP_RECALL, quality.top_recall))
         return [*rows, *(SummaryRow(metric, "set", figure) for metric, figure in found)]
-
-
-def score_mutants(
-    table: str, wild_type: str, *, fitness: str | None = None, first_residue: int = 1, **choices: Any
-) -> Iterator[Record]:
-    """Yield the variants of a table with ``logp_ratio``, their log-likelihood minus the wild type's.
-
-    Parameters
-    ----------
-    table : str
-        CSV or TSV, see :class:`MutantTable`.
-    wild_type : str
-        A file with one sequence, or the sequence.
-    choices
-        Fields of :class:`~logos_cli.workflows.score.scoring.ScoreOptions`.
-    """
-    read = MutantTable(table, WildType.read(wild_type), fitness, first_residue)
-    run = MutantScoring(read, ScoreOptions(**choices))
-    return (each.record for each in run.records())

@@ -56,7 +56,7 @@ def test_what_lies_at_a_worker_that_dies_is_made_by_the_other(when: str, caplog:
     os.kill(workers._workers[1].child.pid, signal.SIGKILL)
     assert [*done, *completions] == _alone(requests)
     if when == "early":
-        assert caplog.messages == ["the worker on cpu ended by signal 9 (SIGKILL); its samples go to the others"]
+        assert caplog.messages == ["the worker on cpu ended by signal 9 (SIGKILL); its work goes to the others"]
     assert list(in_request_order(workers.run(requests[:7]))) == _alone(requests[:7])
     workers.close()
 
@@ -68,10 +68,12 @@ def test_a_worker_that_loses_its_device_is_left_out(caplog: pytest.LogCaptureFix
     done = [next(completions)]
     here, there = Pipe()
     there.send(Failure(DeviceLostError("the GPU stopped working: CUDA error")))
-    workers._workers[0].child.connection, _alive = here, workers._workers[0].child.connection
+    lost = workers._workers[0].child.connection
+    workers._workers[0].child.connection = here
     assert [*done, *completions] == _alone(requests)
     assert "the GPU stopped working" in caplog.text
     workers.close()
+    lost.close()
 
 
 def test_when_all_workers_have_died_it_is_an_error_after_what_is_finished() -> None:

@@ -10,6 +10,7 @@ import typer
 from logos_cli.cli.option_specs import OptionSpec, option_spec
 from logos_cli.cli.options.common import Output, Overwrite
 from logos_cli.cli.options.load import COMPUTATION
+from logos_cli.structure.distances import CONTACT_ANGSTROM
 from logos_cli.tasks.base import Task, TaskOption
 
 UPSTREAM = {
@@ -110,7 +111,7 @@ _READING = {
     "cutoff_angstrom": option_spec(
         "cutoff",
         float,
-        4.5,
+        CONTACT_ANGSTROM,
         min=0.1,
         metavar="Å",
         rich_help_panel=_PROMPTS,
