@@ -23,7 +23,7 @@ import grimp
 
 PICTURE = Path(__file__).resolve().parent.parent / "docs" / "contributing" / "architecture.svg"
 ROOT = "logos_cli"
-GROUND = ("errors", "records", "registry", "resources")  # modules that every room imports
+GROUND = ("accounting", "errors", "records", "registry", "resources")  # modules that every room imports
 WIDTH, ROW, BOX_WIDTH, BOX_HEIGHT, MARGIN = 1000, 84, 128, 40, 20
 CELL, HEAD = 36, 100
 TIP = (

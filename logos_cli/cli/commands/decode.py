@@ -6,11 +6,12 @@ from typing import Annotated
 
 import typer
 
+from logos_cli.accounting import RecordAccount
 from logos_cli.cli.base import Command
 from logos_cli.cli.options.common import Inputs, Output, Overwrite, one_of
 from logos_cli.cli.output import ReportedProblems, finish, inputs_or_stdin
 from logos_cli.errors import ExitCode, ReportedError
-from logos_cli.records import Record, Tally
+from logos_cli.records import Record
 
 # named here as well, so that help and completion load no format; a test compares
 _WRITERS = (
@@ -71,7 +72,7 @@ def decode(
     from logos_cli.workflows.decode import iter_decoded, write_decoded, writer_for
 
     writer = writer_for(to, output)
-    tally, complaints = Tally(), ReportedProblems()
+    account, complaints = RecordAccount(), ReportedProblems()
     paths = inputs_or_stdin(inputs)
     with open_output(output, overwrite=overwrite) as stream:
         for record, error in write_decoded(iter_decoded(paths), stream, writer, WriteOptions(conformer, seed)):
@@ -79,8 +80,8 @@ def decode(
                 failed = Record.from_error(record.id, record.kind, error, record.source)
                 if not isinstance(error, ReportedError):
                     complaints.tell(failed, failed.reason or "")
-            tally.add(record if error is None else failed)
-    return finish(tally)
+            account.add(record if error is None else failed)
+    return finish(account)
 
 
 PLUGIN = Command("decode", decode, panel="Grammar", order=20)

@@ -9,7 +9,6 @@ from logos_cli.cli.docking import (
     box_of,
     check_output,
     check_report,
-    finish,
     is_folder,
     options_of,
     show_plan,
@@ -50,7 +49,7 @@ Examples:
 
 def _run(values: dict[str, Any]) -> ExitCode:
     """Dock as the options say."""
-    from logos_cli.cli.output import inputs_or_stdin
+    from logos_cli.cli.output import finish, inputs_or_stdin
     from logos_cli.workflows.dock.docking import Docking
 
     output, format = values["output"], values["format"]
@@ -74,7 +73,7 @@ def _run(values: dict[str, Any]) -> ExitCode:
         write_stream(run.results(sources), output, format, overwrite=overwrite, best=best)
     if best is not None:
         write_report(best, values["report"], str(run.tally), overwrite=overwrite or values["resume"])
-    return finish(run)
+    return finish(run.tally)
 
 
 def _options(values: dict[str, Any]) -> DockOptions:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from logos_cli.cli.docking import check_output, finish, is_folder, options_of, show_plan, write_folder, write_stream
+from logos_cli.cli.docking import check_output, is_folder, options_of, show_plan, write_folder, write_stream
 from logos_cli.cli.option_specs import option_spec
 from logos_cli.cli.options.docking import elsewhere, not_default
+from logos_cli.cli.output import finish
 from logos_cli.errors import ExitCode, UsageError
 from logos_cli.grammar.spec import Kind
 from logos_cli.records import Record
@@ -79,4 +80,4 @@ class DockedOutput:
             write_folder(self.run, records, output, overwrite=overwrite)
         else:
             write_stream(self.run.results(records), output, self._values["format"], overwrite=overwrite)
-        return finish(self.run)
+        return finish(self.run.tally)
