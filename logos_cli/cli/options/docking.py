@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 from logos_cli.cli.option_specs import block, option
 from logos_cli.cli.options.common import one_of, parse_time
+from logos_cli.docking.defaults import ENERGY_RANGE_KCAL_PER_MOL, ENGINES, EXHAUSTIVENESS, N_POSES, PH
 
 if TYPE_CHECKING:
     from logos_cli.docking.engines.engines import Mode
     from logos_cli.docking.options import DockOptions
     from logos_cli.docking.place import BoxOptions
 
-# named here as well, so that help and completion load no docking; a test compares
-ENGINES = ("auto", "vina", "vina-binary", "smina", "gnina", "unidock")
 _BOX, _RECEPTOR, _LIGANDS, _SEARCH, _OUTPUT = "Box", "Receptor", "Ligands", "Search", "Output"
 _KEPT = "CCD|A:301"
 RECEPTOR_FILE = "PDB, mmCIF or BinaryCIF, plain or compressed."
@@ -83,16 +82,21 @@ class SearchArguments:
         help="Residues whose side chains move; each pose is written with where they end.",
     )
     ph: float = option(
-        7.4, "--ph", metavar="PH", panel=_RECEPTOR, help="pH whose dominant charges receptor and ligands get."
+        PH, "--ph", metavar="PH", panel=_RECEPTOR, help="pH whose dominant charges receptor and ligands get."
     )
     as_given: bool = option(
         False, "--as-given", panel=_LIGANDS, help="Dock ligands with the charges that they are given with."
     )
     stereo: bool = option(False, "--stereo", panel=_LIGANDS, help="Dock every stereoisomer that a ligand leaves open.")
-    exhaustiveness: int = option(32, min=1, metavar="N", panel=_SEARCH, help="Independent runs of the search.")
-    num_modes: int = option(9, min=1, metavar="N", panel=_SEARCH, help="Poses kept of each ligand, at most.")
+    exhaustiveness: int = option(
+        EXHAUSTIVENESS, min=1, metavar="N", panel=_SEARCH, help="Independent runs of the search."
+    )
+    num_modes: int = option(N_POSES, min=1, metavar="N", panel=_SEARCH, help="Poses kept of each ligand, at most.")
     energy_range: float = option(
-        3.0, metavar="KCAL", panel=_SEARCH, help="Drop poses that are worse than the best by more (kcal/mol)."
+        ENERGY_RANGE_KCAL_PER_MOL,
+        metavar="KCAL",
+        panel=_SEARCH,
+        help="Drop poses that are worse than the best by more (kcal/mol).",
     )
     cpu: int | None = option(
         None, min=1, metavar="N", panel=_SEARCH, show_default="all", help="Cores; each docks a ligand of its own."

@@ -14,9 +14,10 @@ from rdkit import Chem, rdBase
 
 from logos_cli.chemistry.mol2.build import read_mol2block
 from logos_cli.chemistry.molblock import read_molblock
+from logos_cli.chemistry.smiles import parse_smiles
 from logos_cli.errors import InputError, LogosError
 from logos_cli.io.input import Input
-from logos_cli.structure.ligand.chemistry import parse_smiles, to_smiles
+from logos_cli.structure.ligand.chemistry import to_smiles
 
 _SELECTION = re.compile(r"\w{1,5}|(?:\w{1,12}:)?(?:[\w-]{1,8}:){1,2}(?:-?\d+[A-Za-z]?|\.)")
 _FILE = re.compile(r"\.(?:sdf|sd|mol|mol2|mdl|smi|smiles)(?:\.(?:gz|zst))?$", re.IGNORECASE)
