@@ -169,6 +169,10 @@ def test_links_lead_somewhere(checkout: Path) -> None:
     assert not broken
 
 
+def test_the_readme_is_short(checkout: Path) -> None:
+    assert len((checkout / "README.md").read_text(encoding="utf-8").split()) <= 1200
+
+
 def test_every_page_is_on_the_map(checkout: Path) -> None:
     docs = checkout / "docs"
     index = (docs / "index.md").read_text(encoding="utf-8")
