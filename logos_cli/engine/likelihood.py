@@ -89,9 +89,9 @@ class Likelihood:
     Parameters
     ----------
     model : Reader or Completer
-        A completer must be able to say how probable a text is that it is given; not every server can.
+        A completer must be able to score a given text; not every server can.
     context_tokens : int
-        The longest text that it reads.
+        The longest text that the model reads.
     batch_size : int, optional
         The most texts that are read together.
     """

@@ -45,7 +45,7 @@ LOG = logging.getLogger("logos_cli.workers")
 
 @dataclass(frozen=True, slots=True)
 class WorkerSetup:
-    """All that a worker is told before the requests.
+    """All that a worker receives before the requests.
 
     Attributes
     ----------
@@ -63,14 +63,14 @@ class WorkerSetup:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Texts, as tokens whose log-probabilities are asked for; the answer has those."""
+    """Texts as tokens; the answer has their log-probabilities."""
 
     sequences: Sequence[Sequence[int]] = ()
     logps: Sequence[NDArray[np.float64]] = ()
 
 
 Message = ModelInfo | Completion | Reading | Failure
-"""What a worker sends: first what it has loaded, or why it has not, then samples or log-probabilities."""
+"""What a worker sends: first the loaded model or the failure, then samples or log-probabilities."""
 
 
 @dataclass(slots=True, eq=False)
