@@ -109,9 +109,7 @@ def convert(model: str, output: Path, file_type: str = "auto", **how: Unpack[Wri
         raise error.at(model) from error
     name = None if location.path == Path(model).expanduser() else model.rpartition("/")[2]
     write_gguf(location.path, output, file_type, name=name, progress=how.get("progress"))
-    header = read_gguf(output)
-    model_shape(header)
-    return header
+    return read_gguf(output)
 
 
 def check_output(output: Path, *, overwrite: bool) -> None:

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from logos_cli.backends.llamacpp.library import INSTALL
+from logos_cli.checkpoints.config import DecoderConfig
 from logos_cli.checkpoints.gguf.header import GgufHeader, TensorEntry, model_shape, read_gguf
 from logos_cli.checkpoints.gguf.vocabulary import GgufVocabulary
 from logos_cli.checkpoints.gguf.write import expected_tensors
 from logos_cli.checkpoints.locate import locate
 from logos_cli.checkpoints.safetensors import StoredTensor, stored_tensors
-from logos_cli.checkpoints.tokenizer import HubTokenizer
+from logos_cli.checkpoints.tensors import index_problems, tensor_problems
+from logos_cli.checkpoints.tokenizer import HubTokenizer, read_json
 from logos_cli.errors import MissingError, ModelError
 from logos_cli.grammar import TAGS
 from logos_cli.models.card import directory_shape
@@ -105,8 +107,8 @@ def verify(
 ) -> Verification:
     """Check the files of a model, and compare its tensors with those of a checkpoint directory.
 
-    Every number must be finite, and no tensor of the architecture may be missing. The files of a model from the hub
-    must have the digests of the hub. In the comparison with a checkpoint, f32, f16, bf16 and q8_0 must be equal to
+    Every number must be finite, and the tensors must be those that ``config.json`` and the index state. The files
+    of a model from the hub must have the digests of the hub. In the comparison with a checkpoint, f32, f16, bf16 and q8_0 must be equal to
     the last bit, and coarser types within the error of their bits.
 
     Raises
@@ -218,6 +220,8 @@ def _relative_error(numbers: NDArray[np.float32], reference: NDArray[np.float32]
 def _verify_directory(path: Path, result: Verification, reference: Path | None, progress: Progress | None) -> None:
     directory_shape(path)
     tensors = stored_tensors(path)
+    result.problems += tensor_problems(DecoderConfig.from_json(read_json(path / "config.json")), tensors)
+    result.problems += index_problems(path, tensors)
     tokenizer = HubTokenizer(path, ())
     result.problems += _missing_tags({tokenizer.vocabulary[i] for i in tokenizer.special_ids})
     for file in sorted({tensor.file for tensor in tensors.values()}):

@@ -15,8 +15,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from logos_cli.checkpoints.config import DecoderConfig
+from logos_cli.checkpoints.gguf.header import model_shape, read_gguf
 from logos_cli.checkpoints.safetensors import StoredTensor, stored_tensors
 from logos_cli.checkpoints.task_sampling import GGUF_KEY, from_config
+from logos_cli.checkpoints.tensors import EMBEDDING, HEAD, check_tensors
 from logos_cli.checkpoints.tokenizer import HubTokenizer, read_json
 from logos_cli.errors import MissingError, ModelError, UsageError
 
@@ -91,6 +94,7 @@ def write_gguf(
         try:
             with _silent():
                 conversion.write(part, name, progress)
+            model_shape(read_gguf(part))
             part.replace(output)
         finally:
             part.unlink(missing_ok=True)
@@ -147,9 +151,10 @@ class _Conversion:
         self._kind = str(self._config.get("model_type"))
         _check_config(self._config)
         self._tensors = stored_tensors(directory) if tensors is None else dict(tensors)
-        if self._config.get("tie_word_embeddings") and "model.embed_tokens.weight" in self._tensors:
+        check_tensors(DecoderConfig.from_json(self._config), self._tensors)
+        if self._config.get("tie_word_embeddings") and EMBEDDING in self._tensors:
             # some writers add a copy to tied models, which no program reads
-            self._tensors.pop("lm_head.weight", None)
+            self._tensors.pop(HEAD, None)
         self.file_type = own_file_type(self._tensors) if file_type == "auto" else file_type
         self._names = gguf.get_tensor_name_map(self._architecture, int(self._config["num_hidden_layers"]))
 
