@@ -52,6 +52,12 @@ class ReadOptions:
         Name of the column with the sequence or SMILES in a table.
     canonical : bool
         Write canonical isomeric SMILES instead of the SMILES as given.
+    feature : str, optional
+        Type of the features of an annotated sequence to read: ``CDS``, ``mat_peptide``, ``CHAIN``.
+    row : str, optional
+        Identifier of the only row of an alignment, or record of an annotated file, to read.
+    translate : bool
+        Translate nucleotides, which are refused otherwise.
     reagents : str
         ``drop``, ``reactants`` (count them as reactants) or ``error``.
     """
@@ -68,6 +74,9 @@ class ReadOptions:
     column: str | None = None
     canonical: bool = False
     reagents: str = "drop"
+    feature: str | None = None
+    row: str | None = None
+    translate: bool = False
 
 
 @dataclass(slots=True)

@@ -46,6 +46,7 @@ THEIRS = {
         b"_cell_angle_gamma 90\nloop_\n_atom_site_label\n_atom_site_fract_x\n_atom_site_fract_y\n_atom_site_fract_z\n"
         b"Zn1 0 0 0\n"
     ),
+    "sequence": b"# STOCKHOLM 1.0\na MKT-AYIAKQRW\nb MKTLAY--KQRW\n//\n",
     "table": b"id,smiles\na,CCO\nb,CCC\n",
 }
 

@@ -1,0 +1,1 @@
+"""Annotated sequences and alignments, read by Biopython."""
