@@ -189,7 +189,7 @@ def _read_bio_pdb(value: Any, options: ReadOptions, _id: str) -> Iterator[Entry]
     from Bio.PDB.mmcifio import MMCIFIO
 
     stream = io.StringIO()
-    writer: Any = MMCIFIO()  # type: ignore[no-untyped-call]
+    writer: Any = MMCIFIO()
     writer.set_structure(value)
     writer.save(stream)
     yield from _read_as("structure", stream.getvalue(), str(value.id), options)

@@ -108,8 +108,8 @@ def verify(
     """Check the files of a model, and compare its tensors with those of a checkpoint directory.
 
     Every number must be finite, and the tensors must be those that ``config.json`` and the index state. The files
-    of a model from the hub must have the digests of the hub. In the comparison with a checkpoint, f32, f16, bf16 and q8_0 must be equal to
-    the last bit, and coarser types within the error of their bits.
+    of a model from the hub must have the digests of the hub. In the comparison with a checkpoint, f32, f16, bf16 and
+    q8_0 must be equal to the last bit, and coarser types within the error of their bits.
 
     Raises
     ------

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 from logos_cli.cli.option_specs import block, option
 from logos_cli.cli.options.common import one_of, parse_time
-from logos_cli.docking.defaults import ENERGY_RANGE_KCAL_PER_MOL, ENGINES, EXHAUSTIVENESS, N_POSES, PH
+from logos_cli.docking.defaults import (
+    ENERGY_RANGE_KCAL_PER_MOL,
+    ENGINES,
+    EXHAUSTIVENESS,
+    MARGIN_ANGSTROM,
+    N_POSES,
+    PH,
+    SEED,
+)
 
 if TYPE_CHECKING:
     from logos_cli.docking.engines.engines import Mode
@@ -42,7 +50,7 @@ class BoxArguments:
         None, metavar="X,Y,Z|S", panel=_BOX, show_default="by the atoms; 22 with --center", help="Sides of the box, Å."
     )
     autobox_add: float = option(
-        4.0, metavar="Å", panel=_BOX, help="Room on every side of what the box is drawn around."
+        MARGIN_ANGSTROM, metavar="Å", panel=_BOX, help="Room on every side of what the box is drawn around."
     )
 
     def options(self, residues: tuple[str, ...] | None = None) -> BoxOptions:
@@ -160,7 +168,7 @@ class DockingArguments:
     )
     box: BoxArguments = block(BoxArguments)
     search: SearchArguments = block(SearchArguments)
-    dock_seed: int = option(1, min=0, metavar="N", help="Seed of conformers and search.")
+    dock_seed: int = option(SEED, min=0, metavar="N", help="Seed of conformers and search.")
 
     def options(self) -> DockOptions:
         """Return the options of the library."""

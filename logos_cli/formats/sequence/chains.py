@@ -96,7 +96,7 @@ class _CheckedLines(io.TextIOBase):
     def readable(self) -> bool:
         return True
 
-    def readline(self, size: int | None = -1) -> str:  # noqa: ARG002 - lines are handed out whole
+    def readline(self, size: int | None = -1) -> str:  # noqa: ARG002 - lines are handed out whole  # type: ignore[override]
         line = next(self._lines, "")
         if line.strip():
             self._last = line.strip()
@@ -173,7 +173,7 @@ def _chains_of(
         provenance["organism"] = organism
     nucleic = _is_nucleic(record, kind)
     wanted = options.feature or (_CODING if nucleic and not options.translate else None)
-    id = "" if record.id.startswith("<unknown") else record.id
+    id = "" if record.id is None or record.id.startswith("<unknown") else record.id
     if wanted is None:
         text, error = _text_of(record)
         yield ProteinChain(id, number, text, nucleic, provenance, tuple(warned), error)
@@ -212,13 +212,13 @@ def _feature_chain(
 ) -> ProteinChain:
     """Return the protein of one feature: as the record states it, cut out of a protein, or translated."""
     qualifiers = feature.qualifiers
-    name = next((str(_first(qualifiers[key])) for key in _NAMING if qualifiers.get(key)), str(feature.location))
+    name = next((_first(qualifiers[key]) for key in _NAMING if qualifiers.get(key)), str(feature.location))
     own = {**provenance, "feature": {"type": feature.type, "location": str(feature.location), "name": name}}
     id = f"{record.id}:{'_'.join(name.split())}"
     if nucleic and ("pseudo" in qualifiers or "pseudogene" in qualifiers):
         return ProteinChain(id, number, provenance=own, error=FormatError("the coding sequence is a pseudogene's"))
     if stated := qualifiers.get("translation"):
-        return ProteinChain(id, number, str(_first(stated)), provenance=own, notes=notes)
+        return ProteinChain(id, number, _first(stated), provenance=own, notes=notes)
     try:
         if not nucleic:
             return ProteinChain(id, number, str(feature.extract(record.seq)), provenance=own, notes=notes)
@@ -233,8 +233,8 @@ def _feature_chain(
     return ProteinChain(id, number, protein, provenance=own, notes=(*notes, "translated from the nucleotides"))
 
 
-def _first(value: object) -> object:
-    return value[0] if isinstance(value, list) else value
+def _first(value: object) -> str:
+    return str(value[0] if isinstance(value, list) else value)
 
 
 def _translated(nucleotides: str, table: int = 1) -> str:
