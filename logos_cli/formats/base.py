@@ -51,6 +51,8 @@ class ReadOptions:
         Name of the column with the sequence or SMILES in a table.
     canonical : bool
         Write canonical isomeric SMILES instead of the SMILES as given.
+    translate : bool
+        Translate nucleotides, which are refused otherwise.
     reagents : str
         ``drop``, ``reactants`` (count them as reactants) or ``error``.
     """
@@ -67,6 +69,7 @@ class ReadOptions:
     column: str | None = None
     canonical: bool = False
     reagents: str = "drop"
+    translate: bool = False
 
 
 @dataclass(slots=True)

@@ -69,6 +69,14 @@ def encode(
     canonical: Annotated[
         bool, typer.Option("--canonical", help="Write canonical isomeric SMILES.", rich_help_panel="Chemistry")
     ] = False,
+    translate: Annotated[
+        bool,
+        typer.Option(
+            "--translate",
+            help="Translate nucleotide sequences, which are refused otherwise.",
+            rich_help_panel="Chemistry",
+        ),
+    ] = False,
     reagents: Annotated[
         Literal["drop", "reactants", "error"],
         typer.Option(help="What to do with the reagents of a reaction.", rich_help_panel="Chemistry"),
@@ -114,6 +122,7 @@ def encode(
         column=column,
         canonical=canonical,
         reagents=reagents,
+        translate=translate,
     )
     paths = inputs_or_stdin(inputs)
     with open_sink(output, format, overwrite=overwrite, model=model) as sink:
