@@ -10,7 +10,11 @@ from logos_cli.grammar.spec import RESIDUES
 
 _NOT_A_RESIDUE = re.compile(f"[^{''.join(sorted(RESIDUES))}]")
 _NUCLEOTIDES = frozenset("ACGTUN")
-_MIN_NUCLEOTIDES = 30
+_MIN_NUCLEOTIDES = 12
+_AMBIGUOUS_NUCLEOTIDES = frozenset("RYSWKMBDHVN")
+_MIN_AMBIGUOUS = 60
+_MOST_AMBIGUOUS = 0.1
+"""Share of letters that stand for several nucleotides."""
 _CHAIN = re.compile(
     r"^(?P<stem>.+?)[|_:.\-/ ]"
     r"(?:(?P<heavy>heavy(?:[ _]?chain)?|VHH?|HC|H)|(?P<light>light(?:[ _]?chain)?|kappa|lambda|VL|LC|VK|L|K))$",
@@ -86,16 +90,26 @@ def _not_a_residue(lines: Sequence[tuple[int, str]], source: str) -> FormatError
 
 
 def is_nucleotide(sequence: str) -> bool:
-    """Whether a sequence is DNA or RNA beyond doubt: long, of A C G T U N only, and of three of them at least."""
-    return len(sequence) >= _MIN_NUCLEOTIDES and _NUCLEOTIDES.issuperset(sequence) and len(set(sequence) - {"N"}) >= 3
+    """Whether a sequence is DNA or RNA beyond doubt: of A C G T U N only, of three of them at least, and no short word.
+
+    A long one may have a few letters that stand for several nucleotides (R, Y, K …).
+    """
+    letters = set(sequence)
+    if len(sequence) < _MIN_NUCLEOTIDES or len(letters & _NUCLEOTIDES - {"N"}) < 3:
+        return False
+    if letters <= _NUCLEOTIDES:
+        return True
+    others = sum(sequence.count(letter) for letter in letters - _NUCLEOTIDES)
+    is_few = len(sequence) >= _MIN_AMBIGUOUS and others <= _MOST_AMBIGUOUS * len(sequence)
+    return is_few and letters <= _NUCLEOTIDES | _AMBIGUOUS_NUCLEOTIDES
 
 
 def nucleotide_error(sequence: str, place: str) -> FormatError:
     """Return the error for a nucleotide sequence where a protein should be."""
     return FormatError(
-        f"{len(sequence)} letters of A, C, G, T, U and N only: this is a nucleotide sequence",
+        f"{len(sequence)} letters of A, C, G, T, U and N: this is a nucleotide sequence",
         source=place,
-        hint="translate it first (e.g. transeq of EMBOSS); --as protein reads it as residues nevertheless",
+        hint="--translate translates it; --as protein reads the letters as residues nevertheless",
     )
 
 

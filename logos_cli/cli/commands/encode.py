@@ -28,7 +28,7 @@ from logos_cli.resources import EMBEDDED
 
 _SHOWN = 8
 _MOST_NOTES = 1000
-_STRUCTURES, _CHEMISTRY = "Structures", "Chemistry"
+_STRUCTURES, _SEQUENCES, _CHEMISTRY = "Structures", "Sequences", "Chemistry"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +56,19 @@ class EncodeArguments:
         "auth", help="Names that --chain and --ligand use in an mmCIF.", panel=_STRUCTURES
     )
     symmetry: bool = option(False, "--symmetry", help="Count crystal mates as neighbours.", panel=_STRUCTURES)
+    feature: str | None = option(
+        None,
+        metavar="TYPE",
+        panel=_SEQUENCES,
+        show_default="CDS of nucleotides, else the whole chain",
+        help="Annotated sequence: read the features of this type (CDS, mat_peptide, CHAIN).",
+    )
+    row: str | None = option(
+        None, metavar="ID", panel=_SEQUENCES, help="Alignment or annotated file: read this row or record only."
+    )
+    translate: bool = option(
+        False, "--translate", panel=_SEQUENCES, help="Translate nucleotide sequences, which are refused otherwise."
+    )
     column: str | None = column_option(_CHEMISTRY)
     canonical: bool = canonical_option(_CHEMISTRY)
     reagents: Literal["drop", "reactants", "error"] = reagents_option(_CHEMISTRY)
@@ -70,8 +83,9 @@ class EncodeArguments:
 def encode(args: EncodeArguments) -> ExitCode:
     """Turn files into LOGOS sentences.
 
-    Reads FASTA, SMILES lists and tables, SDF, MOL, MOL2, RXN, RDF, PDB, mmCIF, BinaryCIF, CIFs of
-    metal-organic frameworks, sentences and records; plain or compressed. The content decides, not the name.
+    Reads FASTA, GenBank, EMBL, UniProt, alignments, SMILES lists and tables, SDF, MOL, MOL2, RXN, RDF, PDB,
+    mmCIF, BinaryCIF, CIFs of metal-organic frameworks, sentences and records; plain or compressed. The content
+    decides, not the name.
 
     Examples:
 
@@ -95,6 +109,9 @@ def encode(args: EncodeArguments) -> ExitCode:
         sequence=args.sequence,
         numbering=args.numbering,
         model=args.model_number,
+        feature=args.feature,
+        row=args.row,
+        translate=args.translate,
         column=args.column,
         canonical=args.canonical,
         reagents=args.reagents,

@@ -14,6 +14,7 @@ from logos_cli.io.input import Input
 from logos_cli.objects.antibody import Antibody
 from logos_cli.objects.base import ScienceObject
 from logos_cli.objects.protein import Protein
+from logos_cli.structure.nucleotides import READ_AS_RESIDUES, TRANSLATED, may_be_nucleotides, translate
 from logos_cli.structure.sequences import (
     antibody_chain,
     clean_sequence,
@@ -34,6 +35,7 @@ class _Text:
     line: int
     lines: list[tuple[int, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    is_nucleotide: bool = False
 
     @property
     def name(self) -> str:
@@ -71,7 +73,7 @@ class FastaFormat(Format):
         """
         records = _iter_records(source)
         antibodies = options.form is Form.ANTIBODY
-        entries = _iter_antibodies(records, source) if antibodies else _iter_proteins(records, source, options)
+        entries = _iter_antibodies(records, source, options) if antibodies else _iter_proteins(records, source, options)
         empty = True
         for entry in entries:
             empty = False
@@ -118,6 +120,7 @@ def _bare_records(lines: list[tuple[int, str]]) -> Iterator[_Text]:
     shorter, are one wrapped sequence; any other lines are a sequence each.
     """
     paragraph: list[tuple[int, str]] = []
+    nucleotides = is_nucleotide("".join(text.strip().upper() for _, text in lines))
     for number, text in [*lines, (0, "")]:
         if text.strip():
             paragraph.append((number, text.strip()))
@@ -128,9 +131,9 @@ def _bare_records(lines: list[tuple[int, str]]) -> Iterator[_Text]:
         widths = {len(line) for _, line in paragraph[:-1]}
         if len(paragraph) == 1 or (len(widths) == 1 and widths <= _WRAPS and len(last[1]) <= min(widths)):
             note = f"{len(paragraph)} lines without a header read as one wrapped sequence"
-            yield _Text("", first[0], paragraph, [note] if len(paragraph) > 1 else [])
+            yield _Text("", first[0], paragraph, [note] if len(paragraph) > 1 else [], nucleotides)
         else:
-            yield from (_Text("", line[0], [line]) for line in paragraph)
+            yield from (_Text("", line[0], [line], [], nucleotides) for line in paragraph)
         paragraph = []
 
 
@@ -171,29 +174,38 @@ def _iter_proteins(records: Iterator[_Text], source: Input, options: ReadOptions
     entries = _Entries(source)
     for record in records:
         try:
-            sequence, notes = _residues(record, source.name)
-            if is_nucleotide(sequence):
-                place = f"{source.name}:{record.line}"
-                if options.form is not Form.PROTEIN:
-                    raise nucleotide_error(sequence, place)
-                notes.append("nucleotide letters read as residues because a protein was asked for")
+            sequence, notes = _residues(record, source.name, options)
         except LogosError as error:
             yield entries.make(record, None, [], error=error)
         else:
             yield entries.make(record, Protein(sequence), notes)
 
 
-def _residues(record: _Text, source: str) -> tuple[str, list[str]]:
+def _residues(record: _Text, source: str, options: ReadOptions) -> tuple[str, list[str]]:
+    """Return the residues of a record, and notes.
+
+    Raises
+    ------
+    FormatError
+        If it has none, or nucleotides that neither are to be translated nor to be read as a protein.
+    """
     if not record.lines:
         raise FormatError(
             "the record has no residues",
             source=f"{source}:{record.line}",
             hint="remove it, or put its sequence under its header",
         )
-    return clean_sequence(record.lines, source)
+    sequence, notes = clean_sequence(record.lines, source)
+    if options.translate and may_be_nucleotides(sequence):
+        return translate(sequence), [*notes, TRANSLATED]
+    if not (record.is_nucleotide or is_nucleotide(sequence)):
+        return sequence, notes
+    if options.form is not Form.PROTEIN:
+        raise nucleotide_error(sequence, f"{source}:{record.line}")
+    return sequence, [*notes, READ_AS_RESIDUES]
 
 
-def _iter_antibodies(records: Iterator[_Text], source: Input) -> Iterator[Entry]:
+def _iter_antibodies(records: Iterator[_Text], source: Input, options: ReadOptions) -> Iterator[Entry]:
     """Yield antibodies; a chain waits for the next record, which may be its partner."""
     entries = _Entries(source)
     waiting: tuple[_Text, str, str] | None = None  # the record, the antibody's name, heavy or light
@@ -204,18 +216,20 @@ def _iter_antibodies(records: Iterator[_Text], source: Input) -> Iterator[Entry]
             waiting = None
             if named is not None and named[0] == stem and named[1] != chain:
                 heavy, light = (first, record) if chain == "heavy" else (record, first)
-                yield _antibody(entries, first, (heavy, light), stem)
+                yield _antibody(entries, first, (heavy, light), options, stem)
                 continue
-            yield _antibody(entries, first, (first,))
+            yield _antibody(entries, first, (first,), options)
         if named is None:
-            yield _antibody(entries, record, (record,))
+            yield _antibody(entries, record, (record,), options)
         else:
             waiting = (record, *named)
     if waiting is not None:
-        yield _antibody(entries, waiting[0], (waiting[0],))
+        yield _antibody(entries, waiting[0], (waiting[0],), options)
 
 
-def _antibody(entries: _Entries, record: _Text, chains: tuple[_Text, ...], name: str | None = None) -> Entry:
+def _antibody(
+    entries: _Entries, record: _Text, chains: tuple[_Text, ...], options: ReadOptions, name: str | None = None
+) -> Entry:
     """Return the entry of one chain, of two records, or of one record ``HEAVY:LIGHT``."""
     try:
         if len(chains) == 1:
@@ -223,9 +237,7 @@ def _antibody(entries: _Entries, record: _Text, chains: tuple[_Text, ...], name:
         sequences: list[str] = []
         notes: list[str] = []
         for chain in chains:
-            sequence, found = _residues(chain, entries.source.name)
-            if is_nucleotide(sequence):
-                raise nucleotide_error(sequence, f"{entries.source.name}:{chain.line}")
+            sequence, found = _residues(chain, entries.source.name, options)
             sequences.append(sequence)
             notes += [note for note in found if note not in notes]
     except LogosError as error:

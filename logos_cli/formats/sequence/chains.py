@@ -15,6 +15,7 @@ from logos_cli.formats.base import ReadOptions
 from logos_cli.formats.sequence.kinds import Kind
 from logos_cli.grammar import Form
 from logos_cli.io.input import Input
+from logos_cli.structure.nucleotides import TRANSLATED, translate
 from logos_cli.structure.sequences import clean_sequence, is_nucleotide, nucleotide_error
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class ProteinChain:
         sequence, notes = clean_sequence([(1, self.text)], self.id)
         if self.is_nucleic or (is_nucleotide(sequence) and options.form is not Form.PROTEIN):
             if options.translate:
-                return _translated(sequence), [*notes, "translated from the nucleotides"]
+                return translate(sequence), [*notes, TRANSLATED]
             raise nucleotide_error(sequence, self.id)
         return sequence, notes
 
@@ -224,41 +225,14 @@ def _feature_chain(
             return ProteinChain(id, number, str(feature.extract(record.seq)), provenance=own, notes=notes)
         whole = feature.extract(record.seq)
         start = int(_first(qualifiers.get("codon_start", ["1"]))) - 1
-        protein = _translated(str(whole)[start:], int(_first(qualifiers.get("transl_table", ["1"]))))
+        protein = translate(str(whole)[start:].upper(), int(_first(qualifiers.get("transl_table", ["1"]))))
     except (ValueError, TypeError, KeyError) as error:
         reason = FormatError(f"the feature cannot be read: {error}", hint="check its location")
         return ProteinChain(id, number, provenance=own, error=reason)
     except FormatError as error:
         return ProteinChain(id, number, provenance=own, error=error)
-    return ProteinChain(id, number, protein, provenance=own, notes=(*notes, "translated from the nucleotides"))
+    return ProteinChain(id, number, protein, provenance=own, notes=(*notes, TRANSLATED))
 
 
 def _first(value: object) -> str:
     return str(value[0] if isinstance(value, list) else value)
-
-
-def _translated(nucleotides: str, table: int = 1) -> str:
-    """Return the protein that nucleotides code for, up to a stop at the end.
-
-    Raises
-    ------
-    FormatError
-        If a stop lies inside, or nothing is left.
-    """
-    from Bio.Data.CodonTable import TranslationError
-    from Bio.Seq import Seq
-
-    whole = nucleotides[: len(nucleotides) // 3 * 3]
-    try:
-        protein = str(Seq(whole).translate(table=table))
-    except (TranslationError, KeyError) as error:
-        raise FormatError(f"the nucleotides cannot be translated: {error}") from error
-    protein = protein.removesuffix("*")
-    if "*" in protein:
-        raise FormatError(
-            f"the translation has a stop at residue {protein.index('*') + 1}",
-            hint="check the reading frame: the first letter of the sequence begins a codon",
-        )
-    if not protein:
-        raise FormatError(f"{len(nucleotides)} nucleotides code for no residue")
-    return protein

@@ -2,60 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
 from logos_cli.errors import FormatError, UsageError
 from logos_cli.formats.base import Entry, ReadOptions
+from logos_cli.formats.table.identifiers import key_of
 from logos_cli.grammar import Form, parse
 from logos_cli.objects.antibody import Antibody
 from logos_cli.objects.base import from_sentence
 from logos_cli.objects.material import Material, material_from_blocks
 from logos_cli.objects.protein import Protein
+from logos_cli.structure.nucleotides import READ_AS_RESIDUES, TRANSLATED, may_be_nucleotides, translate
 from logos_cli.structure.sequences import clean_sequence, is_nucleotide, looks_like_sequence, nucleotide_error
-
-ID_COLUMNS = frozenset(
-    ["id", "name", "title", "identifier", "accession", "entry", "refcode", "chembl_id", "molecule_chembl_id", "zinc_id"]
-    + [f"{kind}_id" for kind in ("compound", "molecule", "mol", "comp", "catalog", "reaction", "rxn")]
-    + ["idnumber"]
-)
-"""Names (in lower case) of columns that identify a row."""
 
 # fmt: off
 _NAMES: dict[str, tuple[str, ...]] = {
     "sentence": ("text", "sentence"),
     "heavy": (
-        "heavy",
-        "heavy_chain",
-        "vh",
-        "sequence_heavy",
-        "heavy_sequence",
-        "sequence_alignment_aa_heavy",
-        "h",
+        "sequence_alignment_aa_heavy", "sequence_aa_heavy", "heavy", "heavy_chain", "vh", "heavy_sequence",
+        "sequence_heavy", "h",
     ),
     "light": (
-        "light",
-        "light_chain",
-        "vl",
-        "sequence_light",
-        "light_sequence",
-        "sequence_alignment_aa_light",
-        "l",
+        "sequence_alignment_aa_light", "sequence_aa_light", "light", "light_chain", "vl", "light_sequence",
+        "sequence_light", "l",
     ),
     "product": ("product", "products", "prod_smiles", "product_smiles", "target"),
     "reactants": ("reactants", "reactant", "precursors", "reactants_smiles", "reactant_smiles", "source"),
     "rxn": (
         "rxn", "rxn_smiles", "reaction_smiles", "reaction", "mapped_rxn", "rxnsmiles", "reactions",
-        "reactants>reagents>production",
+        "reactants_reagents_production",
     ),
     "metal": ("metal", "metal_node", "node", "nodes"),
     "linkers": ("linkers", "linker"),
-    "smiles": ("smiles", "canonical_smiles", "isomeric_smiles", "smi", "structure", "mol", "canonicalsmiles"),
-    "sequence": ("sequence", "seq", "protein", "protein_sequence", "aa_sequence", "sequence_aa", "primary"),
+    "smiles": (
+        "smiles", "canonical_smiles", "isomeric_smiles", "smi", "structure", "mol", "canonicalsmiles", "isomericsmiles",
+        "cxsmiles", "inchi", "standard_inchi", "inchi_string",
+    ),
+    "sequence": (
+        "sequence_alignment_aa", "sequence_aa", "aa_sequence", "protein_sequence", "sequence", "seq", "protein", "primary",
+    ),
 }
 # fmt: on
-"""Names (in lower case) of the columns by what they hold; ``reactants>reagents>production`` is upstream USPTO's."""
+"""Names of the columns by what they hold, as :func:`~.identifiers.key_of` writes them; of several the first counts.
+
+Amino acids come before what may be nucleotides: in the tables of AIRR ``sequence`` is DNA. ``reactants>reagents>production``
+is upstream USPTO's.
+"""
+
+REPEATED: Final = " (column "
+"""Stands between the name of a column that others have too and its place."""
+_T_CELL: Final = "TR"
 
 _DISTINCT = ("product", "rxn", "smiles", "sequence", "heavy", "metal", "linkers", "sentence", "reactants", "light")
 _AMBIGUOUS = frozenset(
@@ -88,10 +86,16 @@ class Columns:
         The form of the objects; None for whatever sentences are in a column of text.
     by_role : dict
         Column name by what it holds: ``heavy``, ``product``, ``smiles`` …
+    locus : str, optional
+        Column that names the locus or V gene of a receptor chain, in a table of AIRR.
+    nucleotides : frozenset of str
+        Roles whose columns hold nothing but nucleotides, as far as the first rows show.
     """
 
     form: Form | None
     by_role: dict[str, str] = field(default_factory=dict)
+    locus: str | None = None
+    nucleotides: frozenset[str] = frozenset()
 
     @property
     def used(self) -> frozenset[str]:
@@ -106,11 +110,14 @@ class Columns:
         ------
         UsageError
             If the column asked for does not exist, none is known, or two fit equally.
+        FormatError
+            If two columns have the name of the one that is used.
         """
-        names = {name.strip().lower(): name for name in reversed(list(cells))}
+        names = {_key(name): name for name in reversed(list(cells))}
+        found: Columns | None
         if options.column is not None:
-            return cls._named(cells, names, options, source)
-        if options.form in _ROLES:
+            found = cls._named(cells, names, options, source)
+        elif options.form in _ROLES:
             found = cls._of_form(options.form, names)
             if found is None and options.form is Form.ANTIBODY:
                 found = cls._of_form(Form.PROTEIN, names)
@@ -123,12 +130,29 @@ class Columns:
                 source=source,
                 hint="name it: --column NAME",
             )
-        return found
+        for used in sorted(found.used):
+            same = [name for name in cells if _key(name) == _key(used)]
+            if len(same) > 1 and options.column != used:
+                raise FormatError(
+                    f"{len(same)} columns have the name {used.partition(REPEATED)[0]!r}",
+                    source=f"{source}:1",
+                    hint=f"choose one: --column '{used}'",
+                )
+        return found._of_receptors(names, options)
+
+    def looking_at(self, rows: Sequence[Mapping[str, Any]]) -> Columns:
+        """Return the columns with the roles noted that hold nothing but nucleotides in these rows."""
+        found = []
+        for role in _SEQUENCES.intersection(self.by_role):
+            letters = "".join(str(row.get(self.by_role[role]) or "") for row in rows).upper()
+            if is_nucleotide("".join(letter for letter in letters if letter not in " -.*")):
+                found.append(role)
+        return replace(self, nucleotides=frozenset(found))
 
     @classmethod
     def _named(cls, cells: Mapping[str, Any], names: dict[str, str], options: ReadOptions, source: str) -> Columns:
         assert options.column is not None
-        name = options.column if options.column in cells else names.get(options.column.lower())
+        name = options.column if options.column in cells else names.get(_key(options.column))
         if name is None:
             raise UsageError(
                 f"the table has no column {options.column!r}",
@@ -168,6 +192,13 @@ class Columns:
                 return distinct[0]
         return None
 
+    def _of_receptors(self, names: dict[str, str], options: ReadOptions) -> Columns:
+        """Return the columns of a table of AIRR as those of antibodies, any other as they are."""
+        locus = next((names[key] for key in ("locus", "v_call") if key in names), None)
+        if locus is None or "sequence" not in self.by_role:
+            return self
+        return replace(self, form=Form.ANTIBODY if options.form is None else self.form, locus=locus)
+
     def entry(self, cells: Mapping[str, Any], entry_id: str, source: dict[str, Any], options: ReadOptions) -> Entry:
         """Return the entry of one row.
 
@@ -194,22 +225,46 @@ class Columns:
             return Entry(entry_id, material, source)
         if "rxn" in values or "product" in values:
             return _reaction(values, entry_id, source, options)
-        return Entry(entry_id, self._sequences(values, source, options), source)
+        return Entry(entry_id, self._sequences(cells, values, source, options), source)
 
-    def _sequences(self, values: Mapping[str, Any], source: dict[str, Any], options: ReadOptions) -> Protein | Antibody:
-        place = f"{source['path']}:{source['line']}"
+    def _sequences(
+        self, cells: Mapping[str, Any], values: Mapping[str, Any], source: dict[str, Any], options: ReadOptions
+    ) -> Protein | Antibody:
         chains: list[str] = []
         present = [role for role in ("heavy", "light", "sequence") if values.get(role)]
         if not present:
             _text(values, next(iter(values)))
         for role in present:
             sequence, notes = clean_sequence([(source["line"], _text(values, role))], str(source["path"]))
+            if options.translate and may_be_nucleotides(sequence):
+                sequence = translate(sequence)
+                notes.append(TRANSLATED)
+            elif role in self.nucleotides or is_nucleotide(sequence):
+                if options.form is not Form.PROTEIN or self.locus is not None:
+                    raise nucleotide_error(sequence, f"{source['path']}:{source['line']}")
+                notes.append(READ_AS_RESIDUES)
             if notes:
                 source["notes"] = [*source.get("notes", ()), *notes]
-            if is_nucleotide(sequence) and options.form is not Form.PROTEIN:
-                raise nucleotide_error(sequence, place)
             chains.append(sequence)
-        return Antibody(tuple(chains)) if self.form is Form.ANTIBODY else Protein(chains[0])
+        locus = str(cells.get(self.locus) or "") if self.locus else ""
+        if self.form is not Form.ANTIBODY:
+            return Protein(chains[0])
+        if not locus.upper().startswith(_T_CELL):
+            return Antibody(tuple(chains))
+        if options.form is Form.ANTIBODY:
+            raise FormatError(
+                f"a chain of a T-cell receptor ({locus}), not of an antibody", hint="read it --as protein"
+            )
+        source["notes"] = [*source.get("notes", ()), f"a chain of a T-cell receptor ({locus}), read as a protein"]
+        return Protein(chains[0])
+
+
+_SEQUENCES: Final = frozenset(("heavy", "light", "sequence"))
+
+
+def _key(name: str) -> str:
+    """Return the key of a column without the place that tells it from others of its name."""
+    return key_of(name.partition(REPEATED)[0])
 
 
 def _is_part(columns: Columns, found: list[Columns]) -> bool:

@@ -5,19 +5,24 @@ from __future__ import annotations
 import csv
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Any
 
 from logos_cli.errors import FormatError, InputError, LogosError
 from logos_cli.formats.base import SNIFFED, Entry, Format, ReadOptions, Writer
-from logos_cli.formats.table.columns import ID_COLUMNS, KNOWN_COLUMNS, Columns
+from logos_cli.formats.table.columns import KNOWN_COLUMNS, REPEATED, Columns
+from logos_cli.formats.table.identifiers import identifying, key_of
 from logos_cli.formats.table.write import CsvWriter, JsonWriter, TsvWriter
 from logos_cli.formats.table.write_text import TextTableWriter
 from logos_cli.grammar import Form
 from logos_cli.io.ids import UniqueIds
 from logos_cli.io.input import Input
 
+_PEEKED = 100
+"""Rows that show what a column holds."""
 _DELIMITERS = ("\t", ",", ";")
 _JSON_ARRAY = re.compile(rb"\s*\[\s*\{")
 _JSON_OBJECT = re.compile(rb"\s*\{\s*\"")
@@ -30,12 +35,14 @@ class TableRow:
     line: int
     cells: Mapping[str, Any]
     problem: LogosError | None = None
+    hidden: tuple[tuple[int, Mapping[str, Any]], ...] = ()
+    """Lines inside a quoted cell that have as many columns as the table, with their numbers."""
 
 
 class TableFormat(Format):
     """Rows with named columns.
 
-    Columns are found by name (``_columns.py`` lists the names), or by ``options.column``. Columns that are
+    Columns are found by name (``columns.py`` lists the names), or by ``options.column``. Columns that are
     not used are kept in ``source["columns"]``.
     """
 
@@ -52,7 +59,7 @@ class TableFormat(Format):
         header = next((line for line in lines if line.strip()), "")
         delimiter = _delimiter(header)
         columns = _split(header, delimiter)
-        if KNOWN_COLUMNS.intersection(column.lower() for column in columns):
+        if KNOWN_COLUMNS.intersection(map(key_of, columns)):
             return 0.85
         widths = {len(_split(line, delimiter)) for line in lines[:-1][:20] if line.strip()}
         regular = len(columns) > 1 and len(lines) > 1 and widths == {len(columns)}
@@ -68,10 +75,8 @@ class TableFormat(Format):
                 empty = False
                 yield _json_entry(row, ids, source, options)
         else:
-            columns: Columns | None = None
-            for row in _iter_csv(source):
+            for row, columns in _with_columns(_iter_csv(source), options, source.name):
                 empty = False
-                columns = columns or Columns.choose(row.cells, options, source.name)
                 yield _entry(row, columns, ids, source, options)
         if empty:
             raise InputError("the table has no rows", source=source.name)
@@ -79,6 +84,17 @@ class TableFormat(Format):
     def writers(self) -> Mapping[str, type[Writer]]:
         """Return the writers of tables, for programs and for people, and of JSON."""
         return {"csv": CsvWriter, "tsv": TsvWriter, "json": JsonWriter, "table": TextTableWriter}
+
+
+def _with_columns(rows: Iterator[TableRow], options: ReadOptions, source: str) -> Iterator[tuple[TableRow, Columns]]:
+    """Yield the rows with the columns that make an object; the first rows show whether these hold nucleotides."""
+    first = list(islice(rows, _PEEKED))
+    whole = [row for row in first if row.problem is None] or first
+    if not whole:
+        return
+    columns = Columns.choose(whole[0].cells, options, source).looking_at([row.cells for row in whole])
+    for row in chain(first, rows):
+        yield row, columns
 
 
 def _json_entry(row: TableRow, ids: UniqueIds, source: Input, options: ReadOptions) -> Entry:
@@ -94,15 +110,17 @@ def _json_entry(row: TableRow, ids: UniqueIds, source: Input, options: ReadOptio
 
 def _entry(row: TableRow, columns: Columns, ids: UniqueIds, source: Input, options: ReadOptions) -> Entry:
     cells = row.cells
-    named = [key for key in cells if key.strip().lower() in ID_COLUMNS and cells[key] not in (None, "")]
-    entry_id = ids.take(str(cells[named[0]]) if named else f"{source.stem}:{row.line}")
+    named = identifying(cells, columns.used)
+    name = " ".join(str(cells[named]).split()) if named else ""
+    entry_id = ids.take(name or f"{source.stem}:{row.line}")
     provenance = {**source.provenance, "line": row.line}
-    used = columns.used.union(named[:1])
+    used = columns.used | {named}
     if others := {key: value for key, value in cells.items() if key not in used and value not in ("", None)}:
         provenance["columns"] = others
     try:
         if row.problem is not None:
             raise row.problem
+        _check_hidden(row, columns, provenance, options)
         entry = columns.entry(cells, entry_id, provenance, options)
     except LogosError as error:
         return Entry(entry_id, None, provenance, error.at(f"{source.name}:{row.line}"), columns.form)
@@ -110,6 +128,19 @@ def _entry(row: TableRow, columns: Columns, ids: UniqueIds, source: Input, optio
     if entry.item is not None and kind in entry.item.forms:
         entry.form = Form(kind)
     return entry
+
+
+def _check_hidden(row: TableRow, columns: Columns, provenance: Mapping[str, Any], options: ReadOptions) -> None:
+    """Refuse a row one of whose cells holds further rows: its quote was never meant to open, or never closed."""
+    for number, cells in row.hidden:
+        try:
+            columns.entry(cells, "", {**provenance}, options)
+        except LogosError:
+            continue
+        raise FormatError(
+            f"a quote that opens in line {row.line} closes in a later one, and line {number} between them is a row",
+            hint="close the quote, or remove it",
+        )
 
 
 # -- CSV -----------------------------------------------------------------------------------------------------
@@ -125,40 +156,61 @@ def _split(line: str, delimiter: str) -> list[str]:
 
 def _iter_csv(source: Input) -> Iterator[TableRow]:
     lines = (f"{line}\n" for line in source.text_lines())
-    header = next((line for line in lines if line.strip()), "")
+    before, header = next(((n, line) for n, line in enumerate(lines) if line.strip()), (0, ""))
     delimiter = _delimiter(header)
-    first = next(_csv_rows(iter([header]), delimiter, source), ([], 1))
-    names = [name.strip() for name in first[0]]
-    if len(set(names)) != len(names):
-        raise FormatError("two columns have the same name", source=f"{source.name}:1", hint="rename one of them")
-    for cells, line in _csv_rows(lines, delimiter, source):
-        if any(cells):
-            yield _row(names, cells, line + 1)
+    cells, _, problem = next(_csv_rows(iter([header]), delimiter), ([], 1, None))
+    if problem is not None:
+        raise problem.at(f"{source.name}:{before + 1}")
+    names = _unique_names(cells)
+    for row, line, problem in _csv_rows(lines, delimiter):
+        if any(row) or problem is not None:
+            yield _row(names, row, line + before + 1, problem, delimiter)
 
 
-def _csv_rows(lines: Iterator[str], delimiter: str, source: Input) -> Iterator[tuple[list[str], int]]:
-    """Yield cells and number of the last line of each row."""
-    reader = csv.reader(lines, delimiter=delimiter)
+def _unique_names(cells: list[str]) -> list[str]:
+    """Return the names of the columns; one without a name, or that others have too, is told by its place."""
+    names = [cell.strip() for cell in cells]
+    repeated = {name for name, count in Counter(names).items() if count > 1}
+    return [
+        (f"{name}{REPEATED}{number})" if name in repeated else name) if name else f"column {number}"
+        for number, name in enumerate(names, 1)
+    ]
+
+
+def _csv_rows(lines: Iterator[str], delimiter: str) -> Iterator[tuple[list[str], int, FormatError | None]]:
+    """Yield the cells of each row, the number of its first line, and what is wrong with it."""
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:
+        line = reader.line_num + 1
         try:
             cells = next(reader)
         except StopIteration:
             return
         except csv.Error as error:
-            raise FormatError(
-                f"the table is broken: {error}", source=f"{source.name}:{reader.line_num + 1}", hint="check the quotes"
-            ) from error
-        yield cells, reader.line_num
+            if "field larger" in str(error):
+                raise FormatError(f"line {line}: a cell is too large", hint="check the quotes") from error
+            unclosed = "unexpected end of data" in str(error)
+            what = "a quote that opens here is never closed" if unclosed else f"the row is broken: {error}"
+            yield [], line, FormatError(what, hint="close it, or remove it" if unclosed else "check the quotes")
+            continue
+        yield cells, line, None
 
 
-def _row(names: list[str], cells: list[str], line: int) -> TableRow:
-    problem = None
-    if len(cells) != len(names):
+def _row(names: list[str], cells: list[str], line: int, problem: FormatError | None, delimiter: str) -> TableRow:
+    surplus = cells[len(names) :]
+    if problem is None and (len(cells) < len(names) or any(map(str.strip, surplus))):
         problem = FormatError(
             f"the row has {len(cells)} columns, the header {len(names)}", hint="quote cells that hold the delimiter"
         )
-    values = {name: cell.strip() for name, cell in zip(names, cells, strict=False)}
-    return TableRow(line, values, problem)
+    values = dict.fromkeys(names, "")
+    values |= {name: cell.strip() for name, cell in zip(names, cells, strict=False)}
+    hidden = [
+        (line + sum(cell.count("\n") for cell in cells[:place]) + below, dict(zip(names, inner, strict=True)))
+        for place, cell in enumerate(cells)
+        for below, text in enumerate(cell.split("\n")[1:], 1)
+        if len(inner := _split(text, delimiter)) == len(names) > 1
+    ]
+    return TableRow(line, values, problem, tuple(hidden))
 
 
 # -- JSON ----------------------------------------------------------------------------------------------------

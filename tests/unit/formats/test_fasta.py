@@ -21,11 +21,11 @@ from logos_cli.records import Record
 from logos_cli.structure.sequences import antibody_chain, is_nucleotide
 
 
-def read(text: str | bytes, form: Form | None = None) -> list[Entry]:
+def read(text: str | bytes, form: Form | None = None, *, translate: bool = False) -> list[Entry]:
     content = text.encode() if isinstance(text, str) else text
     source = Input("-", io.BytesIO(content))
     assert detect(source) is PLUGIN
-    return list(PLUGIN.read(source, ReadOptions(form=form)))
+    return list(PLUGIN.read(source, ReadOptions(form=form, translate=translate)))
 
 
 def sequences(entries: list[Entry]) -> dict[str, str]:
@@ -193,3 +193,14 @@ def test_real_files(shared_data: Path) -> None:
     entries = [entry for entry, _ in zip(PLUGIN.read(source, ReadOptions()), range(3000), strict=False)]
     assert all(entry.error is None for entry in entries)
     assert len({entry.id for entry in entries}) == len(entries)
+
+
+def test_nucleotides_are_translated_on_request() -> None:
+    dna = "GAGGTGCAGCTGGTGGAGTCTGGG"
+    (entry,) = read(f">a\n{dna}TAA\n", translate=True)
+    assert entry.item == Protein("EVQLVESG")
+    assert entry.source["notes"] == ["translated from the nucleotides"]
+    assert read(f">a|heavy\n{dna}\n", form=Form.ANTIBODY, translate=True)[0].item == Antibody(("EVQLVESG",))
+    bare = read("GAGGTGCAGCTGGT\nCAGCTGGAAAA\nTGGAGCCCCCAAAA\n")
+    assert all("nucleotide sequence" in str(entry.error) for entry in bare)
+    assert read(">a\nMKVSTGAR\n", translate=True)[0].item == Protein("MKVSTGAR")

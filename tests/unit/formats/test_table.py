@@ -209,3 +209,125 @@ def test_real_tables(shared_data: Path) -> None:
             assert detect(source) is PLUGIN
             entries = [entry for entry, _ in zip(PLUGIN.read(source, ReadOptions()), range(300), strict=False)]
         assert all(isinstance(entry.item, kind) for entry in entries), name
+
+
+# -- quotes, names of columns --------------------------------------------------------------------------------
+
+
+def test_a_quote_that_is_not_closed_is_told_with_its_line() -> None:
+    good, bad = read('smiles,name\nCCO,a\nCCN,"b\nCCC,c\nCCCC,d\n')
+    assert good.item == Molecule("CCO")
+    assert bad.error is not None
+    assert bad.error.message == "a quote that opens here is never closed"
+    assert bad.error.source == "<stdin>:3"
+
+
+def test_rows_inside_a_quoted_cell_are_not_swallowed() -> None:
+    good, bad, last = read('smiles,name\nCCO,a\nCCN,"b\nCCC,c\nCCCC,d"\nN,e\n')
+    assert bad.error is not None
+    assert "line 4 between them is a row" in bad.error.message
+    assert items([good, last]) == [Molecule("CCO"), Molecule("N")]
+    (comment,) = read('smiles,name,comment\nCCN,a,"melts,\nthen boils, slowly"\n')
+    assert comment.item == Molecule("CCN")
+
+
+def test_a_broken_quote_costs_its_row_only() -> None:
+    bad, good = read('smiles,name\nCCN,"b"c\nCCC,c\n')
+    assert bad.error is not None
+    assert good.item == Molecule("CCC")
+
+
+def test_columns_without_a_name() -> None:
+    entries = read("smiles,name,,\nCCO,ethanol,,\nCCN,amine,x,\n")
+    assert [(entry.id, entry.item) for entry in entries] == [("ethanol", Molecule("CCO")), ("amine", Molecule("CCN"))]
+    assert entries[1].source["columns"] == {"column 3": "x"}
+    assert items(read(",smiles\n0,CCO\n")) == [Molecule("CCO")]
+    assert items(read("smiles,name\nCCO,a,,\nCCN,b\n")) == [Molecule("CCO"), Molecule("CCN")]
+
+
+def test_columns_of_one_name() -> None:
+    (entry,) = read("smiles,pIC50,pIC50\nCCO,5,6\n")
+    assert entry.source["columns"] == {"pIC50 (column 2)": "5", "pIC50 (column 3)": "6"}
+    for header in ("smiles,smiles", "SMILES,smiles"):
+        with pytest.raises(FormatError, match="2 columns have the name") as caught:
+            read(f"{header}\nCCO,CCN\n")
+        assert (caught.value.hint or "").startswith("choose one: --column '")
+    assert items(read("smiles,smiles\nCCO,CCN\n", column="smiles (column 2)")) == [Molecule("CCN")]
+    assert items(read("SMILES,smiles\nCCO,CCN\n", column="smiles")) == [Molecule("CCN")]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ChEMBL ID",
+        "Molecule ChEMBL ID",
+        "PubChem CID",
+        "CID",
+        "ZINC ID",
+        "zinc_id",
+        "DrugBank ID",
+        "CAS Number",
+        "DTXSID",
+    ],
+)
+def test_ids_of_databases_come_before_names(name: str) -> None:
+    rows = f'"Name";"{name}";"Smiles"\n"ETHANOL";"X1";"CCO"\n"";"X2";"CCN"\n"water";"";"O"\n'
+    assert [entry.id for entry in read(rows)] == ["X1", "X2", "water"]
+    assert read(f"{name},id,smiles\nX1,own,CCO\n")[0].id == "own"
+
+
+def test_inchi_in_a_table() -> None:
+    text = 'id,InChI\na,"InChI=1S/C2H6O/c1-2-3/h3H,2H2,1H3"\n'
+    assert items(read(text)) == [Molecule("CCO")]
+
+
+# -- receptors and nucleotides -------------------------------------------------------------------------------
+
+HEAVY = "EVQLVESGGGLVQPGGSLRLSCAAS"
+DNA = "GAGGTGCAGCTGGTGGAGTCTGGGGGAGGC"
+
+
+def test_amino_acids_come_before_nucleotides() -> None:
+    for name in ("sequence_alignment_aa", "sequence_aa", "protein_sequence"):
+        assert items(read(f"sequence,{name}\n{DNA},{HEAVY}\n")) == [Protein(HEAVY)]
+    text = f"sequence_heavy,sequence_light,sequence_alignment_aa_heavy,sequence_alignment_aa_light\n{DNA},{DNA},EVQL,DIQM\n"
+    assert items(read(text)) == [Antibody(("EVQL", "DIQM"))]
+
+
+def test_tables_of_airr() -> None:
+    text = (
+        "sequence_id\tsequence\tv_call\tlocus\tsequence_alignment_aa\n"
+        f"a\t{DNA}\tIGHV3-23*01\tIGH\tEVQL..VES\n"
+        f"b\t{DNA}\tTRBV3-1*01\tTRB\tDSAVTQTP\n"
+        f"c\t{DNA}\tIGKV1-5*01\tIGK\t\n"
+    )
+    heavy, receptor, empty = read(text)
+    assert heavy.item == Antibody(("EVQLVES",))
+    assert receptor.item == Protein("DSAVTQTP")
+    assert "a chain of a T-cell receptor (TRB), read as a protein" in receptor.source["notes"]
+    assert empty.item is None
+    refused = read(text, form=Form.ANTIBODY)[1]
+    assert refused.error is not None
+    assert "T-cell receptor (TRB)" in refused.error.message
+    nucleotides = "sequence_id\tsequence\tv_call\na\t" + DNA + "\tIGHV3-23*01\n"
+    for form in (None, Form.ANTIBODY, Form.PROTEIN):
+        (entry,) = read(nucleotides, form=form)
+        assert entry.error is not None
+        assert "nucleotide sequence" in entry.error.message
+    assert items(read(nucleotides, translate=True)) == [Antibody(("EVQLVESGGG",))]
+
+
+def test_a_column_of_nucleotides_is_refused_or_translated() -> None:
+    text = "id,sequence\na,GAGGTG\nb,CAGCTGG\nc,TGGAG\n"
+    assert all("nucleotide sequence" in str(entry.error) for entry in read(text))
+    assert items(read(text, translate=True)) == [Protein("EV"), Protein("QL"), Protein("W")]
+    (entry, *_) = read(text, form=Form.PROTEIN)
+    assert entry.item == Protein("GAGGTG")
+    assert "read as residues" in entry.source["notes"][0]
+    assert items(read("id,sequence\na,GAGGTG\nb,MKVLLA\n")) == [Protein("GAGGTG"), Protein("MKVLLA")]
+
+
+def test_a_stop_inside_a_translation_is_refused() -> None:
+    (entry,) = read(f"id,sequence\na,GAGTGATAG{DNA}\n", translate=True)
+    assert entry.error is not None
+    assert "stop at residue 2" in entry.error.message
