@@ -97,7 +97,7 @@ class _CheckedLines(io.TextIOBase):
     def readable(self) -> bool:
         return True
 
-    def readline(self, size: int | None = -1) -> str:  # noqa: ARG002 - lines are handed out whole  # type: ignore[override]
+    def readline(self, _size: int | None = -1, /) -> str:  # type: ignore[override]
         line = next(self._lines, "")
         if line.strip():
             self._last = line.strip()
