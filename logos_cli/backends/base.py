@@ -293,6 +293,11 @@ class BackendType(ABC):
         """
 
 
+def rounded_up(number: int, step: int) -> int:
+    """Return the least multiple of ``step`` that is not below ``number``."""
+    return -(-number // step) * step
+
+
 def open_model(options: LoadOptions) -> Checkpoint:
     """Find a model and the backend that runs it, on its device or the first of several.
 

@@ -17,7 +17,7 @@ from logos_cli.benchmarks.base import Benchmark, Case, CaseOutcome, Figure, data
 from logos_cli.errors import LogosError
 from logos_cli.evaluators.base import Estimate
 from logos_cli.evaluators.sites.geometry import dca, dcc, ligand_ranks, top_n
-from logos_cli.evaluators.sites.truth import CUTOFF_ANGSTROM, read_structure
+from logos_cli.evaluators.sites.truth import read_structure
 from logos_cli.evaluators.statistics import bootstrap, f1, mcc, share
 from logos_cli.formats.base import Entry, ReadOptions
 from logos_cli.formats.detect import detect
@@ -25,6 +25,7 @@ from logos_cli.grammar import Form
 from logos_cli.io.input import Input
 from logos_cli.objects.protein import Protein
 from logos_cli.records import Record, Status
+from logos_cli.structure.distances import CONTACT_ANGSTROM
 from logos_cli.structure.ligand.user_molecule import read_given
 from logos_cli.structure.residue_places import ResiduePlaces, residue_places
 from logos_cli.structure.site_centre import site_centre
@@ -79,7 +80,8 @@ class SiteBenchmark(Benchmark):
             Figure("top-n, DCC", "Ligands with a site's centre within 4 Å of their centre.", "%"),
             Figure("top-(n+2), DCC", "As top-n, DCC, for the first n + 2 sites.", "%"),
             Figure(
-                "residue MCC", "Residues of the first n sites compared with those within 4.5 Å of a ligand, pooled."
+                "residue MCC",
+                f"Residues of the first n sites compared with those within {CONTACT_ANGSTROM} Å of a ligand, pooled.",
             ),
             Figure("residue F1", "As residue MCC, but F1."),
             Figure("answered", "Structures with a predicted site.", "%"),
@@ -217,7 +219,7 @@ def _counts(case: Case, predicted: set[tuple[str, int]]) -> list[int]:
     for prompt, places in _places(case):
         for place, atoms in enumerate(places.atoms):
             near = bool(len(atoms)) and bool(
-                (np.linalg.norm(atoms[:, None] - ligands[None], axis=2) <= CUTOFF_ANGSTROM).any()
+                (np.linalg.norm(atoms[:, None] - ligands[None], axis=2) <= CONTACT_ANGSTROM).any()
             )
             counts[(0 if near else 1) if (prompt.id, place) in predicted else (2 if near else 3)] += 1
     return counts

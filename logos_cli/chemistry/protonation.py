@@ -17,7 +17,6 @@ from typing import NamedTuple
 from rdkit import Chem, rdBase
 from rdkit.Chem.MolStandardize import rdMolStandardize
 
-PH = 7.4
 _SPACING = 4
 """Bonds between two amines that are both protonated."""
 
@@ -70,7 +69,7 @@ class Protonated:
     notes: list[str] = field(default_factory=list)
 
 
-def protonate(molecule: Chem.Mol, ph: float = PH) -> Protonated:
+def protonate(molecule: Chem.Mol, ph: float) -> Protonated:
     """Return the dominant protonation state at a pH; conformers and properties stay.
 
     Parameters

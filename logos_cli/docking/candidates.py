@@ -16,8 +16,6 @@ from logos_cli.objects.complex import Complex
 from logos_cli.objects.molecule import Molecule
 from logos_cli.records import Record, Status
 
-_MAX_ISOMERS = 32
-
 
 @dataclass(slots=True)
 class LigandCandidate:
@@ -83,7 +81,7 @@ def _pose_of(record: Record) -> str | None:
 def isomers(candidate: LigandCandidate) -> Iterator[LigandCandidate]:
     """Yield a ligand once for each stereoisomer that its SMILES leaves open."""
     try:
-        found = stereoisomers(parse_smiles(candidate.smiles), _MAX_ISOMERS)
+        found = stereoisomers(parse_smiles(candidate.smiles))
     except LogosError as error:
         yield replace(candidate, error=error)
         return

@@ -11,11 +11,11 @@ from rdkit import Chem
 
 from logos_cli.docking.receptor.preparation import Receptor, ResidueId
 from logos_cli.structure.contacts import distance_matrix
+from logos_cli.structure.distances import CONTACT_ANGSTROM
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-CUTOFF_ANGSTROM = 4.5
 HYDROGEN_BOND_ANGSTROM = 3.5
 SALT_BRIDGE_ANGSTROM = 4.0
 HYDROPHOBIC_ANGSTROM = 4.0
@@ -87,7 +87,6 @@ class ContactFinder:
             if not atom.is_hydrogen()
         ]
         self._carbon = np.array([element.name == "C" for _, _, element in atoms])
-        self._polar = np.array([element.name in ("N", "O") for _, _, element in atoms])
         self._metal = np.array([element.is_metal for _, _, element in atoms])
         self._cation = np.array([(name, atom) in _CATIONS for name, atom, _ in atoms])
         self._anion = np.array([(name, atom) in _ANIONS for name, atom, _ in atoms])
@@ -99,7 +98,7 @@ class ContactFinder:
         )
         self._acceptor = np.array([element.name == "O" or (name, atom) in _HISTIDINE for name, atom, element in atoms])
 
-    def find(self, pose: Chem.Mol, cutoff_angstrom: float = CUTOFF_ANGSTROM) -> list[Contact]:
+    def find(self, pose: Chem.Mol, cutoff_angstrom: float = CONTACT_ANGSTROM) -> list[Contact]:
         """Return the residues with a heavy atom within the cut-off of a heavy atom of the pose, nearest first."""
         rows = [atom.GetIdx() for atom in pose.GetAtoms() if atom.GetAtomicNum() > 1]
         ligand: NDArray[np.float64] = np.array(pose.GetConformer().GetPositions())[rows]

@@ -12,9 +12,10 @@ from rdkit.Chem import EnumerateStereoisomers, rdMolDescriptors
 
 from logos_cli.chemistry.conformer import embed
 from logos_cli.chemistry.molblock import read_molblock
-from logos_cli.chemistry.protonation import PH, protonate
+from logos_cli.chemistry.protonation import protonate
 from logos_cli.chemistry.smiles import parse_smiles
 from logos_cli.docking import libraries
+from logos_cli.docking.defaults import MAX_STEREOISOMERS, PH, SEED
 from logos_cli.errors import MoleculeError
 
 if TYPE_CHECKING:
@@ -59,7 +60,6 @@ LIGAND_TYPES = frozenset(
 
 _SUPPORTED = "Vina knows H, C, N, O, F, Si, P, S, Cl, Br and I"
 _PEPTIDE = Chem.MolFromSmarts("[NX3][CX4;H1,H2][CX3](=O)[NX3][CX4;H1,H2][CX3](=O)")
-_MAX_STEREOISOMERS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class LigandOptions:
 
     ph: float | None = PH
     placed: bool = False
-    seed: int = 1
+    seed: int = SEED
 
 
 @dataclass(slots=True)
@@ -169,7 +169,7 @@ def prepare(molecule: Chem.Mol, title: str, options: LigandOptions) -> Prepared:
     return Prepared(full, pdbqt, n_torsions, notes)
 
 
-def stereoisomers(molecule: Chem.Mol, most: int = _MAX_STEREOISOMERS) -> list[Chem.Mol]:
+def stereoisomers(molecule: Chem.Mol, most: int = MAX_STEREOISOMERS) -> list[Chem.Mol]:
     """Return the molecules with every undefined stereocentre and double bond defined, in a fixed order."""
     enumeration: Any = EnumerateStereoisomers
     options = enumeration.StereoEnumerationOptions(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from logos_cli.chemistry.protonation import PH
+from logos_cli.docking.defaults import ENERGY_RANGE_KCAL_PER_MOL, EXHAUSTIVENESS, N_POSES, PH, SEED
 from logos_cli.docking.engines.engines import Mode, Search
 from logos_cli.docking.place import BoxOptions
 from logos_cli.docking.receptor.preparation import ReceptorOptions
@@ -46,10 +46,10 @@ class DockOptions:
     ph: float | None = PH
     stereo: bool = False
     mode: Mode = "dock"
-    exhaustiveness: int = 32
-    n_poses: int = 9
-    energy_range_kcal_per_mol: float = 3.0
-    seed: int = 1
+    exhaustiveness: int = EXHAUSTIVENESS
+    n_poses: int = N_POSES
+    energy_range_kcal_per_mol: float = ENERGY_RANGE_KCAL_PER_MOL
+    seed: int = SEED
     engine: str = "auto"
     cpu: int | None = None
     seconds_per_ligand: float | None = None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from logos_cli.docking.box import LARGE_VOLUME_ANGSTROM3, Box, Triple
+from logos_cli.docking.defaults import MARGIN_ANGSTROM
 from logos_cli.docking.ligand import placed_positions
 from logos_cli.errors import InputError, LogosError, UsageError
 from logos_cli.grammar import parse
@@ -28,7 +29,6 @@ from logos_cli.structure.select import listing, select_ligands
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-ADD_ANGSTROM = 4.0
 SIDE_ANGSTROM = 22.0
 _LEAST_FLAT = 3
 """More atoms than these in one plane z = 0 are a drawing, whatever the header says."""
@@ -59,7 +59,7 @@ class BoxOptions:
     residues: tuple[str, ...] | None = None
     center_angstrom: Triple | None = None
     size_angstrom: Triple | None = None
-    add_angstrom: float = ADD_ANGSTROM
+    add_angstrom: float = MARGIN_ANGSTROM
 
     def __post_init__(self) -> None:
         given = [

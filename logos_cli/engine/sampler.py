@@ -39,7 +39,7 @@ def sample_generator(seed: int, id: str) -> np.random.Generator:
 
 
 def log_softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Return log-probabilities along the last axis."""
+    """Return log-probabilities (natural logarithms) along the last axis."""
     wide = logits.astype(np.float64)
     wide -= wide.max(axis=-1, keepdims=True)
     wide -= np.log(np.exp(wide).sum(axis=-1, keepdims=True))

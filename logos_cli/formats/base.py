@@ -17,6 +17,7 @@ from logos_cli.errors import LogosError
 from logos_cli.grammar import Form
 from logos_cli.objects.base import ScienceObject
 from logos_cli.records import Record
+from logos_cli.structure.distances import CONTACT_ANGSTROM
 
 if TYPE_CHECKING:
     from logos_cli.io.input import Input
@@ -57,7 +58,7 @@ class ReadOptions:
 
     form: Form | None = None
     level: int = 2
-    cutoff_angstrom: float = 4.5
+    cutoff_angstrom: float = CONTACT_ANGSTROM
     ligand: str | None = None
     chains: tuple[str, ...] = ()
     symmetry: bool = False

@@ -7,9 +7,9 @@ import numpy as np
 
 from logos_cli.structure import residue_names
 from logos_cli.structure.atoms import AtomTable
+from logos_cli.structure.distances import POLYMER_BOND_ANGSTROM
 from logos_cli.structure.types import Residue, Role
 
-POLYMER_BOND_ANGSTROM = 2.0
 _PEPTIDES = (gemmi.PolymerType.PeptideL, gemmi.PolymerType.PeptideD, gemmi.PolymerType.CyclicPseudoPeptide)
 _NUCLEIC = (gemmi.PolymerType.Dna, gemmi.PolymerType.Rna, gemmi.PolymerType.DnaRnaHybrid)
 _BACKBONE = ("N", "CA", "C")

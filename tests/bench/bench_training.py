@@ -37,9 +37,9 @@ from logos_cli.training.config import (
 from logos_cli.training.corpus.packing import Example
 from logos_cli.training.corpus.shards import Corpus
 from logos_cli.training.corpus.vocabulary import Vocabulary
-from logos_cli.training.corpus.writer import CorpusWriter
 from logos_cli.training.resolve import resolve
 from logos_cli.training.run.loop import Trainer
+from tests.training_corpora import CorpusWriter
 
 SHAPES = {
     "1.2M": ModelConfig(hidden_size=128, intermediate_size=344, n_layers=6, n_heads=4),

@@ -21,9 +21,10 @@ from logos_cli.errors import LogosError
 from logos_cli.evaluators.proteins.editing import Pool, base_pool
 from logos_cli.evaluators.proteins.oracle import train_oracle
 from logos_cli.evaluators.sites.geometry import dca, dcc
-from logos_cli.evaluators.sites.truth import CUTOFF_ANGSTROM, Floats, chain_atoms, read_structure
+from logos_cli.evaluators.sites.truth import Floats, chain_atoms, read_structure
 from logos_cli.io.input import Input
 from logos_cli.objects.antibody_numbering import number_chains
+from logos_cli.structure.distances import CONTACT_ANGSTROM
 from logos_cli.structure.site_centre import site_centre
 
 _N_EACH = 30
@@ -65,7 +66,7 @@ def _lined(folder: Path) -> Iterator[tuple[Floats, list[Floats], list[Floats], F
             each for chain in atoms.residues for each in list(chain.values())[-1] if len(each)
         ]  # the observed sequence comes last
         for ligand in structure.ligands:
-            near = [_gap(each, ligand) <= CUTOFF_ANGSTROM for each in residues]
+            near = [_gap(each, ligand) <= CONTACT_ANGSTROM for each in residues]
             lining = [each for each, is_near in zip(residues, near, strict=True) if is_near]
             if len(lining) >= 3:
                 others = [each for each, is_near in zip(residues, near, strict=True) if not is_near]

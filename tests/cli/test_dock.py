@@ -15,7 +15,7 @@ import jsonschema
 import pytest
 from rdkit import Chem
 
-from logos_cli.cli.options.docking import ENGINES
+from logos_cli.docking.defaults import ENGINES
 from tests import receptors
 
 for _library in ("meeko", "openmm", "pdbfixer", "vina"):
@@ -38,7 +38,7 @@ def _records(text: str) -> list[dict[str, Any]]:
 def test_engines_of_the_help_are_those_there_are() -> None:
     from logos_cli.docking.engines import engines
 
-    assert ENGINES == engines.ENGINES
+    assert ("auto", "vina", *engines.PROGRAMS) == ENGINES
 
 
 def test_pipe_of_smiles_to_records(logos: Any, receptor: Path, checkout: Path) -> None:

@@ -19,6 +19,7 @@ from logos_cli.backends.base import (
     LoadOptions,
     MemoryPlan,
     ModelInfo,
+    rounded_up,
 )
 from logos_cli.backends.llamacpp.library import INSTALL, MOST_SEQUENCES, LlamaContext, LlamaModel, library
 from logos_cli.backends.llamacpp.threads import ANY, Rows, best_threads, invariant_rows
@@ -46,10 +47,6 @@ _ALL_LAYERS = 1 << 20
 _BATCH_SIZE = 64
 _USED_SHARE = 0.9
 _MEMORY = Path("/proc/meminfo")
-
-
-def _rounded(number: int, step: int) -> int:
-    return -(-number // step) * step
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +116,8 @@ class LlamaCppBackend(Backend):
         old = self._room
         if n_tokens < old.n_positions:
             return
-        most = _rounded(self.context_tokens + 1, _POSITIONS)
-        n_positions = min(max(_rounded(n_tokens + 1, _POSITIONS), 2 * old.n_positions), most)
+        most = rounded_up(self.context_tokens + 1, _POSITIONS)
+        n_positions = min(max(rounded_up(n_tokens + 1, _POSITIONS), 2 * old.n_positions), most)
         occupied = [slot for slot, length in enumerate(self._length) if length]
         if occupied:  # the next step writes copies made since the last one
             shortest = min(range(len(self._length)), key=self._length.__getitem__)
@@ -178,7 +175,7 @@ class LlamaCppBackend(Backend):
 
     def _is_shared(self, slot: int) -> bool:
         """Whether threads share the attention of the next token of a sequence in a step of one row."""
-        positions = _rounded(self._length[slot] + 1, _POSITIONS)
+        positions = rounded_up(self._length[slot] + 1, _POSITIONS)
         return self._kv_type == "f16" and positions >= _SHARED_POSITIONS
 
     def copy(self, source: int, target: int) -> None:
@@ -232,7 +229,7 @@ class GgufCheckpoint(Checkpoint):
     def plan(self, n_tokens: int, batch_size: int | None = None) -> MemoryPlan:
         """Return the memory of a run and the number of sequences that fit; the free memory of a GPU is unknown."""
         device, _ = _device(self._options)
-        positions = min(_rounded(n_tokens + 1, _POSITIONS), _rounded(self.context_tokens + 1, _POSITIONS))
+        positions = min(rounded_up(n_tokens + 1, _POSITIONS), rounded_up(self.context_tokens + 1, _POSITIONS))
         per_sequence = self.shape.cache_bytes(positions, _KV_BYTES[self._kv_type(device)])
         weights = sum(entry.n_bytes for entry in self.header.tensors.values())
         wanted = min(batch_size or _BATCH_SIZE, MOST_SEQUENCES - 1)

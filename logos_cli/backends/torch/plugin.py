@@ -18,6 +18,7 @@ from logos_cli.backends.base import (
     MemoryPlan,
     ModelInfo,
     TensorBackend,
+    rounded_up,
 )
 from logos_cli.backends.threads import Threads
 from logos_cli.backends.torch.device import (
@@ -58,10 +59,6 @@ _SPARE = 0.1
 """Part of the free memory for activations, logits and the allocator."""
 
 
-def _rounded(number: int, step: int) -> int:
-    return -(-number // step) * step
-
-
 class TorchBackend(TensorBackend):
     """A decoder whose cache rows are the slots."""
 
@@ -85,7 +82,7 @@ class TorchBackend(TensorBackend):
 
     def reserve(self, n_slots: int) -> None:
         """Allocate slots for this many sequences."""
-        n_rows = _rounded(n_slots, _ROWS)
+        n_rows = rounded_up(n_slots, _ROWS)
         if n_rows != self._decoder.n_rows:
             self._decoder.release()
         self._length = [0] * n_rows
@@ -98,11 +95,11 @@ class TorchBackend(TensorBackend):
             return
         n_positions = decoder.n_positions
         if needed > n_positions:
-            n_positions = max(_rounded(needed, _POSITIONS), 2 * n_positions)
+            n_positions = max(rounded_up(needed, _POSITIONS), 2 * n_positions)
         if self._graphs is not None:
             self._graphs.forget()
         with translate_errors():
-            decoder.reserve(len(self._length), min(n_positions, _rounded(self.context_tokens + 1, _KEYS)))
+            decoder.reserve(len(self._length), min(n_positions, rounded_up(self.context_tokens + 1, _KEYS)))
 
     def prefill_tensor(self, slots: Sequence[int], prompts: Sequence[Sequence[int]]) -> torch.Tensor:
         """Begin sequences in free slots, several in one pass."""
@@ -144,7 +141,7 @@ class TorchBackend(TensorBackend):
     def _step_rows(self, needed: int) -> int:
         """Return the number of rows of a step: one of few numbers where each needs a CUDA graph."""
         if self._graphs is None:
-            return _rounded(needed, self._decoder.row_multiple)
+            return rounded_up(needed, self._decoder.row_multiple)
         from logos_cli.backends.torch.cuda_graphs import round_up_to_power
 
         return min(round_up_to_power(needed, _ROWS), len(self._length))
@@ -261,7 +258,7 @@ class TorchCheckpoint(Checkpoint):
     def _cache_bytes(self, n_tokens: int) -> int:
         from logos_cli.backends.torch.linear import computed_in
 
-        n_positions = min(_rounded(n_tokens + 1, _POSITIONS), _rounded(self.context_tokens + 1, _KEYS))
+        n_positions = min(rounded_up(n_tokens + 1, _POSITIONS), rounded_up(self.context_tokens + 1, _KEYS))
         itemsize = computed_in(self.dtype, self.device).itemsize
         return self.shape.cache_elements_per_token * n_positions * itemsize
 

@@ -21,6 +21,7 @@ from logos_cli.grammar import Form
 from logos_cli.io.input import Input
 from logos_cli.objects.complex import Complex
 from logos_cli.records import Record, Status
+from logos_cli.structure.distances import CONTACT_ANGSTROM
 
 if TYPE_CHECKING:
     from logos_cli.docking.options import DockOptions
@@ -39,7 +40,7 @@ class LigandBenchmark(Benchmark):
     """
 
     name = "ligand"
-    help = "CrossDocked test pockets, 100 ligands each, from the residues within 4.5 Å of the reference ligand."
+    help = f"CrossDocked test pockets, 100 ligands each, from the residues within {CONTACT_ANGSTROM} Å of the reference ligand."
     task = "ligand"
     n_samples = _N_SAMPLES
     figures = (

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 from logos_cli.cli.option_specs import block, option
 from logos_cli.cli.options.common import one_of, parse_time
+from logos_cli.docking import defaults
 
 if TYPE_CHECKING:
     from logos_cli.docking.engines.engines import Mode
     from logos_cli.docking.options import DockOptions
     from logos_cli.docking.place import BoxOptions
 
-# named here as well, so that help and completion load no docking; a test compares
-ENGINES = ("auto", "vina", "vina-binary", "smina", "gnina", "unidock")
 _BOX, _RECEPTOR, _LIGANDS, _SEARCH, _OUTPUT = "Box", "Receptor", "Ligands", "Search", "Output"
 _KEPT = "CCD|A:301"
 RECEPTOR_FILE = "PDB, mmCIF or BinaryCIF, plain or compressed."
@@ -43,7 +42,7 @@ class BoxArguments:
         None, metavar="X,Y,Z|S", panel=_BOX, show_default="by the atoms; 22 with --center", help="Sides of the box, Å."
     )
     autobox_add: float = option(
-        4.0, metavar="Å", panel=_BOX, help="Room on every side of what the box is drawn around."
+        defaults.MARGIN_ANGSTROM, metavar="Å", panel=_BOX, help="Room on every side of what the box is drawn around."
     )
 
     def options(self, residues: tuple[str, ...] | None = None) -> BoxOptions:
@@ -83,25 +82,32 @@ class SearchArguments:
         help="Residues whose side chains move; each pose is written with where they end.",
     )
     ph: float = option(
-        7.4, "--ph", metavar="PH", panel=_RECEPTOR, help="pH whose dominant charges receptor and ligands get."
+        defaults.PH, "--ph", metavar="PH", panel=_RECEPTOR, help="pH whose dominant charges receptor and ligands get."
     )
     as_given: bool = option(
         False, "--as-given", panel=_LIGANDS, help="Dock ligands with the charges that they are given with."
     )
     stereo: bool = option(False, "--stereo", panel=_LIGANDS, help="Dock every stereoisomer that a ligand leaves open.")
-    exhaustiveness: int = option(32, min=1, metavar="N", panel=_SEARCH, help="Independent runs of the search.")
-    num_modes: int = option(9, min=1, metavar="N", panel=_SEARCH, help="Poses kept of each ligand, at most.")
+    exhaustiveness: int = option(
+        defaults.EXHAUSTIVENESS, min=1, metavar="N", panel=_SEARCH, help="Independent runs of the search."
+    )
+    num_modes: int = option(
+        defaults.N_POSES, min=1, metavar="N", panel=_SEARCH, help="Poses kept of each ligand, at most."
+    )
     energy_range: float = option(
-        3.0, metavar="KCAL", panel=_SEARCH, help="Drop poses that are worse than the best by more (kcal/mol)."
+        defaults.ENERGY_RANGE_KCAL_PER_MOL,
+        metavar="KCAL",
+        panel=_SEARCH,
+        help="Drop poses that are worse than the best by more (kcal/mol).",
     )
     cpu: int | None = option(
         None, min=1, metavar="N", panel=_SEARCH, show_default="all", help="Cores; each docks a ligand of its own."
     )
     engine: str = option(
         "auto",
-        metavar="|".join(ENGINES),
+        metavar="|".join(defaults.ENGINES),
         panel=_SEARCH,
-        autocompletion=one_of(*ENGINES),
+        autocompletion=one_of(*defaults.ENGINES),
         help="What searches: the vina package, or a program on the PATH.",
     )
     time_per_ligand: str | None = option(
@@ -156,7 +162,7 @@ class DockingArguments:
     )
     box: BoxArguments = block(BoxArguments)
     search: SearchArguments = block(SearchArguments)
-    dock_seed: int = option(1, min=0, metavar="N", help="Seed of conformers and search.")
+    dock_seed: int = option(defaults.SEED, min=0, metavar="N", help="Seed of conformers and search.")
 
     def options(self) -> DockOptions:
         """Return the options of the library."""

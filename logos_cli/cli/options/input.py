@@ -7,6 +7,7 @@ from typing import Literal
 from logos_cli.cli.option_specs import argument, option
 from logos_cli.cli.options.common import one_of
 from logos_cli.grammar.spec import FORMS
+from logos_cli.structure.distances import CONTACT_ANGSTROM
 
 
 def inputs_argument() -> list[str] | None:
@@ -43,7 +44,7 @@ def reagents_option(panel: str) -> Literal["drop", "reactants", "error"]:
 
 def cutoff_option(panel: str, help: str = "A residue lines the ligand if a heavy atom is this near.") -> float:
     """Return the option for the distance at which a residue lines a ligand."""
-    return option(4.5, min=0.1, metavar="Å", panel=panel, help=help)
+    return option(CONTACT_ANGSTROM, min=0.1, metavar="Å", panel=panel, help=help)
 
 
 def sequence_option(panel: str) -> Literal["observed", "full"]:

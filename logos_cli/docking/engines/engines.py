@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Literal
 
 from logos_cli.docking import libraries
 from logos_cli.docking.box import Box
+from logos_cli.docking.defaults import ENERGY_RANGE_KCAL_PER_MOL, ENGINES, EXHAUSTIVENESS, N_POSES, SEED
 from logos_cli.errors import LogosError, MissingError, MoleculeError, UsageError
 from logos_cli.processes.failure import describe_end
 
@@ -47,10 +48,10 @@ class Search:
     """
 
     mode: Mode = "dock"
-    exhaustiveness: int = 32
-    n_poses: int = 9
-    energy_range_kcal_per_mol: float = 3.0
-    seed: int = 1
+    exhaustiveness: int = EXHAUSTIVENESS
+    n_poses: int = N_POSES
+    energy_range_kcal_per_mol: float = ENERGY_RANGE_KCAL_PER_MOL
+    seed: int = SEED
     threads: int = 1
 
     def __post_init__(self) -> None:
@@ -203,7 +204,6 @@ PROGRAMS = {
     ),
     "unidock": Program("unidock", ("--scoring", "vina"), has_batches=True),
 }
-ENGINES = ("auto", "vina", *PROGRAMS)
 
 
 def choose(name: str) -> str:

@@ -57,8 +57,8 @@ class Docked:
     poses : tuple of bytes
         RDKit's binary molecules with all hydrogens and one conformer each.
     scores_kcal_per_mol : tuple of float
-    wall_s, prepare_s : float
-        Time of the search alone, and of preparing the ligand.
+    wall_s : float
+        Time of the search alone.
     checks : tuple of (str, bool), optional
         PoseBusters' tests of the best pose.
     flexible : tuple of ndarray, shape (n_atoms, 3)
@@ -70,7 +70,6 @@ class Docked:
     n_torsions: int
     notes: tuple[str, ...] = ()
     wall_s: float = 0.0
-    prepare_s: float = 0.0
     checks: tuple[tuple[str, bool], ...] | None = None
     flexible: tuple[NDArray[np.float64], ...] = ()
 
@@ -83,7 +82,6 @@ def dock_one(engine: engines.Engine, task: Task, options: LigandOptions, checker
     LogosError
         If it cannot be docked.
     """
-    start = time.perf_counter()
     prepared = prepare(read_ligand(task.smiles, task.molblock), _TITLE, options)
     begin = time.perf_counter()
     found = engine.find(prepared.pdbqt)
@@ -99,7 +97,6 @@ def dock_one(engine: engines.Engine, task: Task, options: LigandOptions, checker
         prepared.n_torsions,
         tuple(prepared.notes),
         wall_s,
-        begin - start,
         checks,
         flexible if moved is not None and len(moved) else (),
     )

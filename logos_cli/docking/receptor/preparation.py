@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import gemmi
 import numpy as np
 
-from logos_cli.chemistry.protonation import PH
 from logos_cli.docking.box import Box
+from logos_cli.docking.defaults import PH
 from logos_cli.docking.receptor.atom_types import Typed, TypedAtom, type_extra, type_standard
 from logos_cli.docking.receptor.repair import repair
 from logos_cli.docking.receptor.selection import Keep, Selection, select

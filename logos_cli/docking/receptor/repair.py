@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from logos_cli.docking import libraries
-from logos_cli.docking.receptor.selection import NUCLEOTIDES, STANDARD, Standard
+from logos_cli.docking.receptor.selection import Standard
 from logos_cli.errors import StructureError
+from logos_cli.structure.distances import POLYMER_BOND_ANGSTROM
 from logos_cli.structure.model import StructureModel
 from logos_cli.structure.types import Residue
 
@@ -26,7 +27,6 @@ _ONE_ATOM = "ATOM      1  N   GLY A   1       0.000   0.000   0.000  1.00  0.00 
 _SEED = 1
 _LONGEST_LINK_ANGSTROM = 2.6
 _DISULFIDE_ANGSTROM = 2.5
-PEPTIDE_BOND_ANGSTROM = 2.0
 _HYDROGEN_BONDS_ANGSTROM = {"C": 1.09, "N": 1.01, "O": 0.96, "S": 1.336}
 """Lengths at rest in the force field of AMBER (Cornell et al., J. Am. Chem. Soc. 117, 5179, 1995)."""
 
@@ -127,7 +127,7 @@ def _is_joined(model: StructureModel, one: Standard, other: Standard) -> bool:
     ]
     if ends[0] is None or ends[1] is None:
         return False
-    return bool(np.linalg.norm(model.positions[ends[0]] - model.positions[ends[1]]) < PEPTIDE_BOND_ANGSTROM)
+    return bool(np.linalg.norm(model.positions[ends[0]] - model.positions[ends[1]]) < POLYMER_BOND_ANGSTROM)
 
 
 def _add_disulfides(topology: Any, positions: NDArray[np.float64]) -> None:
@@ -196,6 +196,3 @@ def _read(fixer: Any, residues: list[Standard], n_added: int) -> Repaired:
         elif np.linalg.norm(positions[one.index] - positions[other.index]) < _LONGEST_LINK_ANGSTROM:
             links.append((first, row, second, column))
     return Repaired(built, links, n_added)
-
-
-KNOWN = STANDARD | NUCLEOTIDES | {"HOH"}

@@ -54,7 +54,6 @@ class MoleculeReference:
         self._texts: list[bytes] = []
         self._sample: list[MeasuredMolecule] = []
         self.n = 0
-        self.n_rejected = 0
         self.keys = KnownKeys(self._read(random.Random(seed)))  # noqa: S311 - a sample, not a secret
         if not self.n:
             raise InputError("RDKit accepts no molecule of the reference set", source=reference.path)
@@ -66,7 +65,6 @@ class MoleculeReference:
             try:
                 molecule = MeasuredMolecule(smiles or "")
             except LogosError:
-                self.n_rejected += 1
                 continue
             if self.n < MOST_NEIGHBOURS:
                 self._texts.append(DataStructs.BitVectToBinaryText(molecule.fingerprint))

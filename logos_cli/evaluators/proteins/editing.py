@@ -6,7 +6,7 @@ values of the table are 0 and 1.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -19,10 +19,9 @@ from rapidfuzz.process import cdist
 from logos_cli.errors import InputError
 from logos_cli.evaluators.base import Estimate
 from logos_cli.evaluators.proteins.tables import check_fitness
-from logos_cli.evaluators.statistics import N_RESAMPLES, SEED, estimate, mean
+from logos_cli.evaluators.statistics import N_RESAMPLES, SEED, estimate
 
 Floats = NDArray[np.float64]
-Oracle = Callable[[Sequence[str]], Sequence[float]]
 
 N_SEQUENCES: Final = 128
 """Number of designs of a method."""
@@ -126,58 +125,3 @@ def median(values: Sequence[float]) -> Estimate:
         return Estimate.unknown("there is no value")
     drawn = np.random.default_rng(SEED).integers(len(units), size=(N_RESAMPLES, len(units)))
     return estimate(float(np.median(units)), np.median(units[drawn], axis=1), len(units))
-
-
-def editing_figures(
-    sequences: Sequence[str],
-    oracle: Oracle,
-    pool: Sequence[str],
-    measured: Sequence[float] | Floats,
-    n_sequences: int = N_SEQUENCES,
-) -> Mapping[str, Estimate]:
-    """Return what GGS reports of designed sequences.
-
-    Parameters
-    ----------
-    sequences : sequence of str
-        The designs, those the method thinks best first; repeats are left out, and what comes after the first
-        ``n_sequences`` different ones.
-    oracle : callable
-        Gives each sequence its fitness, in the unit of the table.
-    pool : sequence of str
-        What the method started from.
-    measured : sequence of float
-        All values of the table, whose lowest and highest are 0 and 1 of the scale.
-
-    Returns
-    -------
-    mapping
-        ``fitness_median`` (the published figure) and ``fitness_mean``, ``diversity``, ``novelty_median`` and
-        ``novelty_mean``.
-
-    Raises
-    ------
-    InputError
-        If the oracle gives another number of values, or none that is finite, or the table has one value only.
-    """
-    best = list(dict.fromkeys(sequences))[:n_sequences]
-    values = check_fitness(measured)
-    low, high = float(values.min()), float(values.max())
-    if high == low:
-        raise InputError("all measured values are equal: there is no scale for the fitness")
-    if not best:
-        nothing = Estimate.unknown("there is no sequence")
-        names = ("fitness_median", "fitness_mean", "diversity", "novelty_median", "novelty_mean")
-        return dict.fromkeys(names, nothing)
-    raw = np.asarray(oracle(best), dtype=np.float64)
-    if raw.shape != (len(best),) or not np.isfinite(raw).all():
-        raise InputError("the oracle must give one finite number for each sequence")
-    fitness = ((raw - low) / (high - low)).tolist()
-    novelty = nearest(best, pool)
-    return {
-        "fitness_median": median(fitness),
-        "fitness_mean": mean(fitness),
-        "diversity": diversity(best),
-        "novelty_median": median(novelty),
-        "novelty_mean": mean(novelty),
-    }

@@ -1,7 +1,7 @@
 """Fitness of designed variants, predicted by a regression on measured variants.
 
-The published oracles of GFP and AAV are convolutional networks whose weights are not used here: :data:`LABEL` marks
-figures of this oracle. It adds up an effect for each residue at each position, and corrects the sum by a network with
+The published oracles of GFP and AAV are convolutional networks whose weights are not used here: figures of this oracle
+must say that they are its own. It adds up an effect for each residue at each position, and corrects the sum by a network with
 two hidden layers on the same residues. Both are trained together, from one seed.
 """
 
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     import torch
 
 Floats = NDArray[np.float64]
-
-LABEL: Final = "own oracle: one-hot regression trained on the table"
-"""Label of figures of this oracle."""
 
 _LETTERS: Final = "ACDEFGHIKLMNPQRSTVWY"
 _N_LETTERS: Final = len(_LETTERS) + 1  # and one column for all others

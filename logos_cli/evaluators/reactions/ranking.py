@@ -7,10 +7,9 @@ as its ions, as a reaction SMILES does not distinguish them from further reactan
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
 
 from logos_cli.chemistry.smiles import canonical_smiles, parse_smiles
 from logos_cli.errors import LogosError
@@ -23,7 +22,6 @@ from logos_cli.objects.reaction import Reaction
 Answer = tuple[str, ...]
 """The molecules of one side, canonical and sorted."""
 
-TOPS: Final = (1, 3, 5, 10, 50)
 
 Forward = Callable[[Sequence[Answer]], Sequence[str | None]]
 """Predicts the product of each set of reactants; None where it predicts none."""
@@ -141,38 +139,3 @@ def max_frag_rank(truth: Answer, answers: Sequence[Answer]) -> int | None:
 def top_k(ranks: Sequence[int | None], k: int) -> Estimate:
     """Return the share of ranks up to ``k``; None stands for a right answer that was not proposed."""
     return share(rank is not None and rank <= k for rank in ranks)
-
-
-def round_trip_accuracy(
-    ranked: Mapping[Answer, Sequence[Answer]], forward: Forward, k: int = 1
-) -> tuple[Estimate, Estimate]:
-    """Return the round-trip accuracy and coverage of proposed reactants under a forward model.
-
-    Parameters
-    ----------
-    ranked : mapping
-        The answers to each product (its molecules), the best first.
-    forward : callable
-        Predicts the products of reactants; called once, with all distinct sets of reactants.
-    k : int
-        Number of proposals of each product.
-
-    Returns
-    -------
-    tuple of Estimate
-        The share of the first ``k`` proposals whose predicted product is the prompt's (round-trip accuracy,
-        Schwaller et al. 2020), and the share of the products that one of them leads to (coverage).
-    """
-    pairs = [(product, answer) for product, answers in ranked.items() for answer in answers[:k]]
-    asked = list(dict.fromkeys(answer for _, answer in pairs))
-    predicted = dict(zip(asked, forward(asked) if asked else (), strict=True))
-    confirmed = [(product, _is(predicted[answer], product)) for product, answer in pairs]
-    led_to = {product for product, is_right in confirmed if is_right}
-    return share(is_right for _, is_right in confirmed), share(product in led_to for product in ranked)
-
-
-def _is(smiles: str | None, product: Answer) -> bool:
-    try:
-        return smiles is not None and canonical_molecules(smiles) == product
-    except LogosError:
-        return False

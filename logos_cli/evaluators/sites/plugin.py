@@ -12,6 +12,7 @@ from logos_cli.evaluators.base import Context, Estimate, Evaluator, Metric, Need
 from logos_cli.grammar import Form
 from logos_cli.grammar.spec import Kind, Operator
 from logos_cli.objects.complex import Complex
+from logos_cli.structure.distances import CONTACT_ANGSTROM
 
 if TYPE_CHECKING:
     from logos_cli.evaluators.reference import ReferenceSet
@@ -22,7 +23,7 @@ Counts = tuple[int, int, int, int]
 
 _TRUTH = (Need.TRUTH,)
 _P2RANK = "P2Rank (Krivák and Hoksza 2018, 10.1186/s13321-018-0285-8)"
-_RESIDUES = "residues within 4.5 Å of a relevant ligand, or tagged in the right answers"
+_RESIDUES = f"residues within {CONTACT_ANGSTROM} Å of a relevant ligand, or tagged in the right answers"
 _NO_TRUTH = "the right answers have no site for this sequence"
 _POOLED = (
     "Over the residues of all proteins together. Only the first n ranked sites count, where n is the number of relevant "

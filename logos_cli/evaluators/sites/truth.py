@@ -23,6 +23,7 @@ from logos_cli.objects.protein import Protein
 from logos_cli.structure import read as reading
 from logos_cli.structure import sequence as sequences
 from logos_cli.structure.contacts import Neighbours
+from logos_cli.structure.distances import CONTACT_ANGSTROM
 from logos_cli.structure.ligands import Ligand, find_ligands, is_relevant, surroundings
 from logos_cli.structure.model import StructureModel
 from logos_cli.structure.sequence import MappedChain
@@ -33,7 +34,6 @@ Floats = NDArray[np.float64]
 Sequences = tuple[str, ...]
 Sites = tuple[tuple[int, ...], ...]
 
-CUTOFF_ANGSTROM: Final = 4.5
 _CONTACT_ANGSTROM: Final = 4.0
 """P2Rank's ``ligand_protein_contact_distance``: a relevant ligand has a protein atom within this distance."""
 
@@ -170,7 +170,7 @@ def _add_file(sites: SiteTruth, path: str) -> None:
                     sites.add_protein(chain)
 
 
-def read_structure(source: Input, cutoff_angstrom: float = CUTOFF_ANGSTROM) -> KnownStructure:
+def read_structure(source: Input, cutoff_angstrom: float = CONTACT_ANGSTROM) -> KnownStructure:
     """Return the relevant ligands of a structure's first model and the residues around them.
 
     A ligand is relevant, after P2Rank, if it has five heavy atoms or more, one of them within 4 Å of the protein, its

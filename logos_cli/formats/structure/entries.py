@@ -101,7 +101,7 @@ class EntryBuilder:
 
     @staticmethod
     def _is_smiles(text: str) -> bool:
-        from logos_cli.structure.ligand.chemistry import parse_smiles
+        from logos_cli.chemistry.smiles import parse_smiles
 
         try:
             return bool(parse_smiles(text).GetNumAtoms() > 1)

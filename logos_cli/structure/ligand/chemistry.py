@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
-from rdkit import Chem, rdBase
+from rdkit import Chem
 from rdkit.Chem import rdCIPLabeler
 from rdkit.Geometry import Point3D
 
-from logos_cli.errors import MoleculeError
 from logos_cli.structure.ligand.build import NON_METALS, Builder, Fragment, Link, Position, sanitize
 from logos_cli.structure.ligand.dictionary import Component
 
@@ -210,18 +208,3 @@ def _flip_wrong(molecule: Chem.RWMol, atoms: Mapping[int, str], bonds: Mapping[i
             bond.SetStereo(Chem.BondStereo.STEREOTRANS if cis else Chem.BondStereo.STEREOCIS)
             flipped = True
     return flipped
-
-
-def parse_smiles(text: str) -> Any:
-    """Return the molecule of a SMILES.
-
-    Raises
-    ------
-    MoleculeError
-        If RDKit does not accept it.
-    """
-    with rdBase.BlockLogs():
-        molecule = Chem.MolFromSmiles(text)
-    if molecule is None:
-        raise MoleculeError(f"RDKit does not accept the SMILES {text}")
-    return molecule

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,15 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 from rdkit import Chem, rdBase
 
-from logos_cli.chemistry.mol2.build import read_mol2block
-from logos_cli.chemistry.molblock import read_molblock
+from logos_cli.chemistry.molecule_records import MOL2_MARK, MoleculeText, mol2_records, sdf_records
+from logos_cli.chemistry.smiles import parse_smiles
 from logos_cli.errors import InputError, LogosError
 from logos_cli.io.input import Input
-from logos_cli.structure.ligand.chemistry import parse_smiles, to_smiles
+from logos_cli.structure.ligand.chemistry import to_smiles
 
 _SELECTION = re.compile(r"\w{1,5}|(?:\w{1,12}:)?(?:[\w-]{1,8}:){1,2}(?:-?\d+[A-Za-z]?|\.)")
 _FILE = re.compile(r"\.(?:sdf|sd|mol|mol2|mdl|smi|smiles)(?:\.(?:gz|zst))?$", re.IGNORECASE)
-_MOL2 = "@<TRIPOS>MOLECULE"
 
 
 @dataclass(slots=True)
@@ -72,34 +72,28 @@ def read_given(text: str) -> list[UserMolecule | LogosError]:
             raise InputError("there is no such file", source=text, hint="--ligand takes a file, an id or a SMILES")
         return [UserMolecule(_plain(parse_smiles(text)), "ligand")]
     with closing(Input(text)) as source:
-        content = source.read().decode("utf-8", "replace").replace("\r\n", "\n")
-        found = [_read(block, source) for block in _blocks(content)]
+        found = [_read(record, source) for record in _records(list(source.text_lines()))]
     if not found:
         raise InputError("there is no molecule in the file", source=text, hint="give a SDF, MOL2 or SMILES file")
     return found
 
 
-def _blocks(content: str) -> list[str]:
-    if _MOL2 in content:
-        return [_MOL2 + block for block in content.split(_MOL2)[1:]]
-    if "M  END" in content:
-        return [
-            block.lstrip("\n") if index else block for index, block in enumerate(content.split("$$$$")) if block.strip()
-        ]
-    return [line for line in content.splitlines() if line.strip() and not line.startswith("#")]
+def _records(lines: list[str]) -> Iterable[MoleculeText | str]:
+    """Return the records of a SDF or MOL2 file, or the lines of a SMILES file."""
+    if any(line.startswith(MOL2_MARK) for line in lines):
+        return mol2_records(lines)
+    if any(line.startswith("M  END") for line in lines):
+        return sdf_records(lines)
+    return [line for line in lines if line.strip() and not line.startswith("#")]
 
 
-def _read(block: str, source: Input) -> UserMolecule | LogosError:
+def _read(record: MoleculeText | str, source: Input) -> UserMolecule | LogosError:
     try:
-        if block.startswith(_MOL2):
-            molecule = read_mol2block(block)[0]
-            title = block.split("\n", 2)[1].strip()
-        elif "M  END" in block:
-            molecule = read_molblock(block)[0]
-            title = block.split("\n", 1)[0].strip()
+        if isinstance(record, MoleculeText):
+            molecule, title = record.read()[0], record.title
         else:
-            words = block.split()
-            molecule, title = parse_smiles(words[0]), " ".join(words[1:])
+            smiles, *words = record.split()
+            molecule, title = parse_smiles(smiles), " ".join(words)
     except LogosError as error:
         return error.at(source.name)
     molecule = _plain(molecule)
@@ -107,13 +101,13 @@ def _read(block: str, source: Input) -> UserMolecule | LogosError:
     if molecule.GetNumConformers():
         positions = np.array(molecule.GetConformer().GetPositions())
         # a planar molecule may lie in the plane z = 0 of a receptor's frame; the header says so then
-        if molecule.GetConformer().Is3D() or _says_3d(block) or (positions[:, 2] != 0).any():
+        if molecule.GetConformer().Is3D() or _says_3d(record) or (positions[:, 2] != 0).any():
             given.positions = positions
     return given
 
 
-def _says_3d(block: str) -> bool:
-    lines = block.split("\n", 2)
+def _says_3d(record: MoleculeText | str) -> bool:
+    lines = record.text.split("\n", 2) if isinstance(record, MoleculeText) else ()
     return len(lines) > 1 and lines[1][20:22] == "3D"
 
 

@@ -11,7 +11,7 @@ import json
 import math
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +20,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from logos_cli.errors import InputError, LogosError
-from logos_cli.grammar import Form
-from logos_cli.training.corpus.encoder import Encoded, SentenceEncoder, dtype_for
-from logos_cli.training.corpus.parts import CorpusPart, StoredPart, cannot_write
+from logos_cli.errors import InputError
+from logos_cli.training.corpus.encoder import Encoded, dtype_for
+from logos_cli.training.corpus.parts import StoredPart, cannot_write
 from logos_cli.training.corpus.shards import ARRAYS, FORMAT, MANIFEST, SHARDS, SPLITS, TOKENIZER, file_sha256
 from logos_cli.training.corpus.vocabulary import Vocabulary
 
@@ -270,59 +269,3 @@ def install(stage: Path, directory: Path) -> None:
         (stage / MANIFEST).rename(directory / MANIFEST)
     except OSError as error:
         raise cannot_write(error, directory) from error
-
-
-class CorpusWriter:
-    """Writes a corpus from sentences in hand; ``logos corpus build`` makes one from files.
-
-    Parameters
-    ----------
-    directory : Path
-        Of the corpus; what it holds of an earlier one is replaced when :meth:`finish` has all.
-    vocabulary : Vocabulary
-    context_length : int
-        Sentences of more tokens than this, begin and end token counted, are dropped and counted.
-
-    Notes
-    -----
-    Of equal sentences one is kept, whatever its domain: one that is held out if there is one, else the first.
-    """
-
-    def __init__(self, directory: Path, vocabulary: Vocabulary, context_length: int = 2048) -> None:
-        self.directory = directory
-        self.vocabulary = vocabulary
-        self.context_length = context_length
-        self._encoder = SentenceEncoder(vocabulary)
-        self._build = directory / BUILD
-        self._parts: list[Path] = []
-        self._build.mkdir(parents=True, exist_ok=True)
-
-    def add(self, domain: str, split: str, sentences: Iterable[str], form: Form | None = None) -> None:
-        """Add sentences of one form; without it their answers begin where they begin."""
-        part = CorpusPart({(domain, split, form.value if form else ""): list(sentences)})
-        self._write(part)
-
-    def drop(self, domain: str, reason: str, count: int = 1) -> None:
-        """Count what became no sentence."""
-        part = CorpusPart()
-        part.drop(domain, reason, count)
-        self._write(part)
-
-    def _write(self, part: CorpusPart) -> None:
-        path = self._build / f"{len(self._parts):06}.npz"
-        part.write(path, self._encoder, self.context_length)
-        self._parts.append(path)
-
-    def finish(
-        self, facts: Mapping[str, Any] | None = None, weights: Mapping[str, float] | None = None
-    ) -> dict[str, Any]:
-        """Write shards and manifest, and return the manifest; ``facts`` are added to it."""
-        stage = self._build / "new"
-        try:
-            manifest = write_shards(self._parts, stage, self.vocabulary, self.context_length, weights, facts)
-            install(stage, self.directory)
-        except LogosError:
-            shutil.rmtree(stage, ignore_errors=True)
-            raise
-        shutil.rmtree(self._build)
-        return manifest

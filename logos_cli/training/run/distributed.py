@@ -52,14 +52,6 @@ class ProcessGroup:
         out: list[float] = tensor.tolist()
         return out
 
-    def first_says(self, value: Any) -> Any:
-        """Return the value that the first process has."""
-        if self.size == 1:
-            return value
-        box = [value]
-        distributed.broadcast_object_list(box, src=0, device=self.device)
-        return box[0]
-
     def wait(self) -> None:
         """Wait for all processes."""
         if self.size > 1:

@@ -285,14 +285,16 @@ class _Reference:
         """Log-probabilities of the sentences' tokens."""
         import numpy as np
 
-        found = [
-            _log_softmax(np.asarray(self._logits[place][None]))[0, token] for place, token in enumerate(self._next)
-        ]
+        from logos_cli.engine.sampler import log_softmax
+
+        found = [log_softmax(np.asarray(self._logits[place][None]))[0, token] for place, token in enumerate(self._next)]
         return np.array(found)
 
     def compare(self, backend: Backend, row: ParityRow) -> None:
         """Fill in how far another is from it."""
         import numpy as np
+
+        from logos_cli.engine.sampler import log_softmax
 
         if list(backend.tokenizer.vocabulary) != self._vocabulary:
             raise UsageError("its vocabulary is not that of the reference", source=row.type)
@@ -301,7 +303,7 @@ class _Reference:
             theirs, ours = raw[:, : self._n_tokens], np.asarray(self._logits[places])
             largest = max(largest, float(np.abs(theirs - ours).max()))
             n_same += int((theirs.argmax(axis=1) == ours.argmax(axis=1)).sum())
-            their_logps, our_logps = _log_softmax(theirs), _log_softmax(ours)
+            their_logps, our_logps = log_softmax(theirs), log_softmax(ours)
             divergences.append((np.exp(our_logps) * (our_logps - their_logps)).sum(axis=1))
             logps[places] = their_logps[np.arange(len(places)), self._next[places]]
         row.perplexity = perplexity(logps)

@@ -128,13 +128,11 @@ class BuiltPart:
     n_records, n_sentences : int
     rejected : list of Record
         The first of them, with the reasons.
-    n_rejected : int
     """
 
     n_records: int = 0
     n_sentences: int = 0
     rejected: list[Record] = field(default_factory=list)
-    n_rejected: int = 0
 
 
 _TOLD: Final = 20
@@ -179,7 +177,6 @@ class _Maker:
                 counts.used += 1
         part.facts = {"files": {path: counts.to_dict() for path, counts in files.items()}, "rejects": rejects}
         outcome.n_records = sum(counts.read for counts in files.values())
-        outcome.n_rejected = len(rejects)
         part.write(self.work.part(unit, block), self.encoder, self.work.context_length)
         return outcome
 

@@ -23,7 +23,6 @@ from logos_cli.io.input import Input
 from logos_cli.objects.antibody import Antibody
 from logos_cli.objects.base import ScienceObject, to_text
 from logos_cli.objects.protein import Protein
-from logos_cli.options import options_or_fields
 from logos_cli.records import Record
 from logos_cli.tasks.design.mutations import mutant, mutations
 from logos_cli.workflows.encode import iter_entries
@@ -273,22 +272,3 @@ class MutantScoring:
         quality = rank_quality([pair[0] for pair in self._pairs], [pair[1] for pair in self._pairs])
         found = ((SPEARMAN, quality.spearman), (NDCG, quality.ndcg), (TOP_RECALL, quality.top_recall))
         return [*rows, *(SummaryRow(metric, "set", figure) for metric, figure in found)]
-
-
-def score_mutants(
-    table: str, wild_type: str, *, fitness: str | None = None, first_residue: int = 1, **choices: object
-) -> Iterator[Record]:
-    """Yield the variants of a table with ``logp_ratio``, their log-likelihood minus the wild type's.
-
-    Parameters
-    ----------
-    table : str
-        CSV or TSV, see :class:`MutantTable`.
-    wild_type : str
-        A file with one sequence, or the sequence.
-    choices
-        Fields of :class:`~logos_cli.workflows.score.scoring.ScoreOptions`.
-    """
-    read = MutantTable(table, WildType.read(wild_type), fitness, first_residue)
-    run = MutantScoring(read, options_or_fields(ScoreOptions, None, choices, "score_mutants"))
-    return (each.record for each in run.records())

@@ -15,8 +15,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from logos_cli.evaluators.proteins.baselines import blosum_scores, mutation_scores
 from logos_cli.grammar.spec import Kind
+from tests.bench.figures.baselines import blosum_scores, mutation_scores
 from tests.bench.figures.bench import SEED, Bench, HeldOut, say
 from tests.bench.figures.likelihood import token_logps
 from tests.bench.figures.statistics import Floats, spearman

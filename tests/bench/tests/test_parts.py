@@ -11,7 +11,6 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from logos_cli.evaluators.proteins.baselines import blosum_scores, mutation_scores
 from logos_cli.evaluators.statistics import first_occurrences
 from logos_cli.grammar import Form, parse
 from logos_cli.grammar.spec import Kind, Operator
@@ -19,9 +18,9 @@ from logos_cli.objects.material import Material
 from logos_cli.records import Record, Status
 from logos_cli.resources import data_path
 from logos_cli.training.corpus.vocabulary import Vocabulary
-from logos_cli.training.corpus.writer import CorpusWriter
 from tests.bench import figures_nano
 from tests.bench.figures import report
+from tests.bench.figures.baselines import blosum_scores, mutation_scores
 from tests.bench.figures.bench import Bench, HeldOut, Sample, canonical
 from tests.bench.figures.fitness import model_scores, read_wild_types
 from tests.bench.figures.likelihood import probability_of, token_logps
@@ -30,6 +29,7 @@ from tests.bench.figures.metrics import METRICS, Metric, Verdict, verdict
 from tests.bench.figures.reactions import answer_of, as_in_corpus, beam_answers, tops
 from tests.bench.figures.samples import form_of, material_of, molecule_figures
 from tests.bench.figures.sites import answered_places, held_out_chains, ranking, tag_rates, tagged_places, top
+from tests.training_corpora import CorpusWriter
 
 NANO = data_path("tokenizers", "logos-nano")
 SITE = f"{Kind.PROTEIN.start}MK{Kind.POCKET.start}HE{Kind.POCKET.end}LL{Kind.PROTEIN.end}"

@@ -6,6 +6,7 @@ import pytest
 from rdkit import Chem
 
 from logos_cli.chemistry.protonation import protonate
+from logos_cli.docking.defaults import PH
 from logos_cli.errors import MoleculeError
 from tests.receptors import ligand_block
 
@@ -42,9 +43,9 @@ from logos_cli.docking.ligand import LigandOptions
     ],
 )
 def test_dominant_state_at_ph_7_4(given: str, expected: str) -> None:
-    state = protonate(Chem.MolFromSmiles(given)).molecule
+    state = protonate(Chem.MolFromSmiles(given), PH).molecule
     assert Chem.MolToSmiles(state) == Chem.MolToSmiles(Chem.MolFromSmiles(expected))
-    again = protonate(state).molecule
+    again = protonate(state, PH).molecule
     assert Chem.MolToSmiles(again) == Chem.MolToSmiles(state)
 
 

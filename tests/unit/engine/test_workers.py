@@ -73,10 +73,12 @@ def test_a_worker_that_loses_its_device_is_left_out(caplog: pytest.LogCaptureFix
     done = [next(completions)]
     here, there = Pipe()
     there.send(Failure(DeviceLostError("the GPU stopped working: CUDA error")))
-    workers._workers[0].child.connection, _alive = here, workers._workers[0].child.connection
+    lost = workers._workers[0].child.connection
+    workers._workers[0].child.connection = here
     assert [*done, *completions] == _alone(requests)
     assert "the GPU stopped working" in caplog.text
     workers.close()
+    lost.close()
 
 
 def test_when_all_workers_have_died_it_is_an_error_after_what_is_finished() -> None:

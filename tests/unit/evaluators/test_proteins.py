@@ -16,15 +16,7 @@ from Bio.SeqUtils.ProtParam import ProteinAnalysis
 from logos_cli.errors import InputError
 from logos_cli.evaluators.base import Context, Subject, Unavailable
 from logos_cli.evaluators.proteins import properties
-from logos_cli.evaluators.proteins.editing import (
-    Difficulty,
-    Pool,
-    base_pool,
-    diversity,
-    editing_figures,
-    median,
-    nearest,
-)
+from logos_cli.evaluators.proteins.editing import Difficulty, Pool, base_pool, diversity, median, nearest
 from logos_cli.evaluators.proteins.oracle import OracleOptions, train_oracle
 from logos_cli.evaluators.proteins.plugin import PLUGIN
 from logos_cli.evaluators.proteins.tables import check_fitness, ndcg, rank_quality, top_recall
@@ -124,29 +116,12 @@ def test_a_reference_set_of_another_kind_is_refused(tmp_path: Path) -> None:
         PLUGIN.prepare(["distance_to_reference"], Context(reference=ReferenceSet(str(path))))
 
 
-def test_editing_figures_by_hand() -> None:
-    fitness = {"AAAA": 1.0, "AAAC": 2.0, "AACC": 3.0, "ACCC": 5.0}
-    found = editing_figures(
-        ["AACC", "ACCC", "AACC", "AAAC", "WWWW"],
-        lambda asked: [fitness[each] for each in asked],
-        pool=["AAAA"],
-        measured=[1.0, 3.0, 5.0],
-        n_sequences=3,
-    )
-    assert {name: figure.value for name, figure in found.items()} == {
-        "fitness_median": 0.5,
-        "fitness_mean": pytest.approx((0.5 + 1.0 + 0.25) / 3),
-        "diversity": pytest.approx((1 + 1 + 2) / 3),
-        "novelty_median": 2.0,
-        "novelty_mean": 2.0,
-    }
-    assert all(figure.n == 3 for figure in found.values())
-    with pytest.raises(InputError, match="oracle"):
-        editing_figures(["AAAA"], lambda asked: [math.nan for _ in asked], ["AAAA"], [0.0, 1.0])
-    with pytest.raises(InputError, match="equal"):
-        editing_figures(["AAAA"], lambda asked: [1.0 for _ in asked], ["AAAA"], [1.0, 1.0])
-    assert editing_figures([], lambda asked: [], ["AAAA"], [0.0, 1.0])["diversity"].value is None
+def test_medians_and_diversity_by_hand() -> None:
     assert median([1.0, 2.0, 10.0]).value == 2.0
+    assert median([]).value is None
+    found = diversity(["AACC", "ACCC", "AACC", "AAAC"])
+    assert (found.value, found.n) == (pytest.approx((1 + 1 + 2) / 3), 3)
+    assert diversity(["AACC", "AACC"]).value is None
 
 
 def test_base_pool_takes_its_percentiles_and_keeps_away_from_the_best() -> None:

@@ -24,7 +24,6 @@ from logos_cli.evaluators.reactions.ranking import (
     prompt_of,
     rank_of,
     ranked_answers,
-    round_trip_accuracy,
     top_k,
 )
 from logos_cli.evaluators.reference import ReferenceSet
@@ -225,22 +224,6 @@ def test_reactants_that_the_model_cannot_read_have_no_round_trip() -> None:
     told = values["round_trip"]
     assert isinstance(told, Unavailable)
     assert "the model reads at most 2048" in told.reason
-
-
-def test_round_trip_asks_the_forward_model_once_for_each_set() -> None:
-    right, wrong = canonical_answer((ACID, ALCOHOL)), canonical_answer((ACID,))
-    calls: list[list[Answer]] = []
-
-    def forward(asked: Sequence[Answer]) -> list[str | None]:
-        calls.append(list(asked))
-        return ["C(C)OC(C)=O" if answer == right else None for answer in asked]
-
-    ranked = {(ESTER,): [wrong, right], ("CCC",): [right]}
-    accuracy, coverage = round_trip_accuracy(ranked, forward, k=2)
-    assert calls == [[wrong, right]]
-    assert (accuracy.value, accuracy.n) == (pytest.approx(1 / 3), 3)
-    assert (coverage.value, coverage.n) == (0.5, 2)
-    assert round_trip_accuracy({}, forward)[0].value is None
 
 
 def test_a_truth_of_another_kind_is_refused(tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ from logos_cli.training.corpus.encoder import SentenceEncoder
 from logos_cli.training.corpus.parts import CorpusPart, StoredPart
 from logos_cli.training.corpus.shards import Corpus
 from logos_cli.training.corpus.vocabulary import Vocabulary
-from logos_cli.training.corpus.writer import HELD_OUT, SEEN, CorpusWriter, checked_weights
+from logos_cli.training.corpus.writer import HELD_OUT, SEEN, checked_weights
+from tests.training_corpora import CorpusWriter
 
 NANO = data_path("tokenizers", "logos-nano")
 

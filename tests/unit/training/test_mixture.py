@@ -12,7 +12,7 @@ from logos_cli.resources import data_path
 from logos_cli.training.corpus.mixture import Mixture
 from logos_cli.training.corpus.shards import Corpus
 from logos_cli.training.corpus.vocabulary import Vocabulary
-from logos_cli.training.corpus.writer import CorpusWriter
+from tests.training_corpora import CorpusWriter
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from logos_cli.errors import InputError, LogosError, UsageError
 from logos_cli.objects.antibody import Antibody
 from logos_cli.objects.protein import Protein
 from logos_cli.records import Status
-from logos_cli.workflows.score.mutants import MutantScoring, MutantTable, WildType, score_mutants
+from logos_cli.workflows.score.mutants import MutantScoring, MutantTable, WildType
 from logos_cli.workflows.score.scoring import ScoreOptions
 
 WT = WildType(Protein("MKTAYIAKQR"))
@@ -124,5 +124,5 @@ def test_the_ratio_is_of_whole_sequences_and_the_wild_type_is_zero(tmp_path: Pat
     rows = {row.metric.name: row.estimate for row in run.summary()}
     assert rows["fitness_spearman"].n == 4
     assert rows["fitness_spearman"].value is not None
-    again = list(score_mutants(str(table), WT.sequence, device="cpu", threads=1, top=1))
-    assert again[0].scores["logp_ratio"]["value"] == max(value[0] for value in values)
+    (best,) = MutantScoring(read, ScoreOptions(device="cpu", threads=1, top=1)).records()
+    assert best.record.scores["logp_ratio"]["value"] == max(value[0] for value in values)

@@ -1,0 +1,153 @@
+"""SDF and MOL2 files: their lines become records of one molecule each, which RDKit or this package's reader reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from rdkit import Chem
+
+from logos_cli.chemistry.molblock import COUNTS_LINE, END_LINE, read_molblock
+from logos_cli.errors import InputError, MoleculeError
+
+MOL2_MARK: Final = "@<TRIPOS>MOLECULE"
+"""A line that begins so begins a record of a MOL2 file."""
+
+_MAX_RECORD: Final = 1 << 26
+_HEADER: Final = 3
+_NO_DELIMITER: Final = "another molecule follows without a line $$$$ between them"
+_ID_TAGS = ("id", "name", "comp_id", "chembl_id", "pubchem_compound_cid", "zinc_id", "idnumber", "catalog_id", "title")
+
+
+@dataclass(frozen=True, slots=True)
+class MoleculeText:
+    """The text of one record and the line where it begins (one-based)."""
+
+    line: int
+    text: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def is_mol2(self) -> bool:
+        """Whether it is a record of a MOL2 file, not of an SDF."""
+        return self.text.startswith(MOL2_MARK)
+
+    @property
+    def title(self) -> str:
+        """The name of the record: its first line, in MOL2 its second."""
+        lines = self.text.split("\n", 2)
+        return " ".join(lines[1 if self.is_mol2 else 0].split())
+
+    @property
+    def name(self) -> str:
+        """The title, or else the value of the first SDF tag that is usual for identifiers; empty without either."""
+        return self.title or ("" if self.is_mol2 else _tagged_id(self._data))
+
+    @property
+    def _data(self) -> list[str]:
+        """The lines after the mol block."""
+        return [] if self._end is None else self.text.split("\n")[self._end + 1 :]
+
+    @property
+    def _end(self) -> int | None:
+        lines = enumerate(self.text.split("\n"))
+        return next((n for n, line in lines if line.startswith("M") and END_LINE.fullmatch(line)), None)
+
+    def read(self) -> tuple[Chem.Mol, list[str]]:
+        """Return the molecule, sanitized and without explicit hydrogens, and notes.
+
+        Raises
+        ------
+        MoleculeError
+            If the molecule cannot be read, or lines after it are no data fields.
+        """
+        if self.is_mol2:
+            from logos_cli.chemistry.mol2.build import read_mol2block
+
+            return read_mol2block(self.text, self.line)
+        molecule, notes = read_molblock(self.text, self.line)
+        rest = self._data
+        stray = next((index for index, line in enumerate(rest) if line.strip()), None)
+        if stray is not None and not rest[stray].startswith(">"):
+            raise MoleculeError(
+                f"line {self.line + (self._end or 0) + 1 + stray}: neither a data field nor $$$$ follows the molecule: "
+                f"{rest[stray].strip()[:60]!r}",
+                hint="data fields begin with '> <NAME>'",
+            )
+        return molecule, [*self.notes, *notes]
+
+
+def sdf_records(text_lines: Iterable[str]) -> Iterator[MoleculeText]:
+    """Yield the records of an SDF: up to ``$$$$``, or up to the header of a molecule that follows without one."""
+    lines: list[str] = []
+    start, size = 1, 0
+    ended = data = -1  # places of the last line 'M  END' and of the first data header after it
+    for number, line in enumerate(text_lines, 1):
+        if line.startswith("$$$$"):
+            yield from _whole(MoleculeText(start, "\n".join(lines) + "\n"))
+            lines, start, size, ended, data = [], number + 1, 0, -1, -1
+            continue
+        if ended >= 0 and COUNTS_LINE.fullmatch(line) and _begins_molecule(lines, line, ended, data):
+            cut = len(lines) - _HEADER
+            yield from _whole(MoleculeText(start, "\n".join(lines[:cut]) + "\n", (_NO_DELIMITER,)))
+            lines, start, ended, data = lines[cut:], start + cut, -1, -1
+            size = sum(map(len, lines))
+        elif line.startswith("M") and END_LINE.fullmatch(line):
+            ended = len(lines) if ended < 0 else ended
+        elif ended >= 0 and data < 0 and line.startswith(">"):
+            data = len(lines)
+        lines.append(line)
+        size += len(line)
+        _check_size(size, start)
+    yield from _whole(MoleculeText(start, "\n".join(lines) + "\n"))
+
+
+def _whole(block: MoleculeText) -> Iterator[MoleculeText]:
+    if block.text.strip():
+        yield block
+
+
+def _begins_molecule(lines: list[str], line: str, ended: int, data: int) -> bool:
+    """Whether the three lines before a counts line are the header of a molecule, not a mol block in a data field."""
+    header = len(lines) - _HEADER
+    if data < 0:
+        return header > ended
+    last = max(index for index in range(data, len(lines)) if lines[index].startswith(">"))
+    return header > last + 1 and not lines[header - 1].strip() and line.rstrip().endswith(("V2000", "V3000"))
+
+
+def mol2_records(text_lines: Iterable[str]) -> Iterator[MoleculeText]:
+    """Yield the records of a MOL2 file; lines above the first are left out."""
+    lines: list[str] = []
+    start, size = 1, 0
+    for number, line in enumerate(text_lines, 1):
+        if line.startswith(MOL2_MARK):
+            if lines:
+                yield MoleculeText(start, "\n".join(lines) + "\n")
+            lines, start, size = [], number, 0
+        elif not lines:
+            continue
+        lines.append(line)
+        size += len(line)
+        _check_size(size, start)
+    if lines:
+        yield MoleculeText(start, "\n".join(lines) + "\n")
+
+
+def _check_size(size: int, start: int) -> None:
+    if size > _MAX_RECORD:
+        raise InputError(
+            f"the record that begins at line {start} is larger than {_MAX_RECORD >> 20} MiB",
+            hint="check that records end with $$$$",
+        )
+
+
+def _tagged_id(lines: list[str]) -> str:
+    """Return the value of the first SDF tag that is usual for identifiers."""
+    values = {
+        line[line.find("<") + 1 : line.rfind(">")].strip().lower(): lines[index + 1].strip()
+        for index, line in enumerate(lines[:-1])
+        if line.startswith(">") and "<" in line
+    }
+    return next((values[tag] for tag in _ID_TAGS if values.get(tag)), "")
