@@ -7,7 +7,6 @@ the known ones.
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -178,31 +177,3 @@ def write_records(records: Iterable[Record], stream: IO[str]) -> int:
         stream.write(record.to_json() + "\n")
         count += 1
     return count
-
-
-@dataclass(slots=True)
-class Tally:
-    """Counts records by status, for the accounting line that ends each command."""
-
-    counts: Counter[str] = field(default_factory=Counter)
-
-    def add(self, record: Record) -> Record:
-        """Count a record by status and return it."""
-        self.counts[record.status.value] += 1
-        return record
-
-    @property
-    def total(self) -> int:
-        """All records counted, whatever their status."""
-        return sum(self.counts.values())
-
-    @property
-    def failed(self) -> int:
-        """Records that are not ``ok``."""
-        return self.total - self.counts["ok"]
-
-    def __str__(self) -> str:
-        parts = [f"{self.counts['ok']:,} ok"]
-        parts += [f"{self.counts[name]:,} {name}" for name in ("invalid", "error") if self.counts[name]]
-        noun = "record" if self.total == 1 else "records"
-        return f"{self.total:,} {noun}: {', '.join(parts)}"

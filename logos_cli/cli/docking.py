@@ -11,7 +11,7 @@ import typer
 
 from logos_cli.cli.output import ReportedProblems, choose_format, open_sink
 from logos_cli.cli.terminal import terminal
-from logos_cli.errors import ExitCode, UsageError
+from logos_cli.errors import UsageError
 from logos_cli.records import Status
 
 if TYPE_CHECKING:
@@ -180,12 +180,3 @@ def show_plan(run: Docking | PocketDocking) -> None:
     for name, value in run.plan().items():
         shown = run.site.place.box if name == "box" else value
         typer.echo(f"{name.replace('_', ' '):16} {shown}")
-
-
-def finish(run: Docking | PocketDocking) -> ExitCode:
-    """Say what became of the ligands."""
-    tally = run.tally
-    terminal().note(str(tally))
-    if tally.lost == tally.requested:
-        return ExitCode.USAGE
-    return ExitCode.PARTIAL if tally.lost or not tally.good else ExitCode.OK

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
+from logos_cli.accounting import Account, RecordAccount
 from logos_cli.cli.terminal import terminal
 from logos_cli.errors import ExitCode, LogosError, UsageError
 from logos_cli.io.output import open_output, suffix_of
-from logos_cli.records import Record, Status, Tally
+from logos_cli.records import Record, Status
 from logos_cli.resources import EMBEDDED
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class RecordSink:
     """Writes records in one format and counts them; failures are told on stderr as they come."""
 
     def __init__(self, stream: IO[str], format: str, model: str = EMBEDDED) -> None:
-        self.tally = Tally()
+        self.tally = RecordAccount()
         self._tokenizer: Tokenizer | None = None
         if format == "ids":
             from logos_cli.backends.base import LoadOptions, open_model
@@ -174,13 +175,19 @@ def write_all(records: Iterable[Record], sink: RecordSink) -> ExitCode:
     return finish(sink.tally)
 
 
-def finish(tally: Tally) -> ExitCode:
-    """Say what became of the records; all failed is a bad input, some failed a partial success."""
-    terminal().note(str(tally))
-    errors = tally.counts["error"]
-    if not errors:
-        return ExitCode.OK
-    return ExitCode.USAGE if errors == tally.total else ExitCode.PARTIAL
+def finish(account: Account) -> ExitCode:
+    """Report what became of everything; all lost is a bad input, some lost or nothing gained a partial success.
+
+    Raises
+    ------
+    DefectError
+        If something is not accounted for.
+    """
+    account.check()
+    terminal().note(str(account))
+    if account.lost and account.lost == account.requested:
+        return ExitCode.USAGE
+    return ExitCode.PARTIAL if account.lost or (account.requested and not account.good) else ExitCode.OK
 
 
 def place_of(record: Record) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from logos_cli.accounting import Account, account_line
+
 
 @dataclass(slots=True)
-class DockTally:
+class DockTally(Account):
     """What became of every ligand.
 
     Attributes
@@ -41,8 +43,7 @@ class DockTally:
         return self.failed + self.unusable + self.kept_failed
 
     def __str__(self) -> str:
-        parts = [f"{self.requested:,} requested → {self.good:,} {self.verb}"]
-        said = (
+        losses = (
             (self.kept, "from before"),
             (self.invalid, "not valid"),
             (self.unusable, "not usable"),
@@ -51,6 +52,4 @@ class DockTally:
             (self.contradicting, "contradict their site"),
             (self.implausible, "not plausible"),
         )
-        if extra := ", ".join(f"{count:,} {what}" for count, what in said if count):
-            parts.append(f"({extra})")
-        return " ".join(parts)
+        return account_line(((self.requested, "requested"), (self.good, self.verb)), losses)

@@ -1,1 +1,1 @@
-"""What every part that starts processes needs."""
+"""Processes: one pool, one lock, one order of results, one way in which errors travel."""

@@ -2,6 +2,9 @@
 
 Only what concerns the container is here: bytes to columns, and columns to text as mmCIF would write it.
 Encodings follow the BinaryCIF 0.3 specification.
+
+biotite decodes as fast (23 to 79 ms for each of five entries, either way), but importing it takes 0.7 s, to which
+``logos encode 7gsa.bcif`` would rise from 1.6 s to 2.3 s of one core.
 """
 
 from __future__ import annotations

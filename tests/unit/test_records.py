@@ -9,7 +9,7 @@ import math
 import pytest
 
 from logos_cli.errors import FormatError, LogosError
-from logos_cli.records import Record, Status, Tally, read_records, write_records
+from logos_cli.records import Record, Status, read_records, write_records
 
 FULL = {
     "schema": 1,
@@ -121,12 +121,3 @@ def test_a_record_of_a_failure() -> None:
     assert (record.status, record.text) == (Status.ERROR, "")
     assert record.reason == "no atoms (check the file)"
     assert record.source == {"path": "a.pdb"}
-
-
-def test_the_parts_of_the_tally_sum() -> None:
-    tally = Tally()
-    for status in (Status.OK, Status.OK, Status.INVALID, Status.ERROR):
-        tally.add(Record("a", "protein", "x", status))
-    assert (tally.total, tally.failed) == (4, 2)
-    assert str(tally) == "4 records: 2 ok, 1 invalid, 1 error"
-    assert str(Tally()) == "0 records: 0 ok"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from logos_cli.accounting import RecordAccount
 from logos_cli.cli.base import Command
 from logos_cli.cli.option_specs import command, option
 from logos_cli.cli.options.common import one_of
@@ -11,7 +12,7 @@ from logos_cli.cli.options.input import inputs_argument
 from logos_cli.cli.options.output import OUTPUT, output_option, overwrite_option
 from logos_cli.cli.output import ReportedProblems, finish, inputs_or_stdin
 from logos_cli.errors import ExitCode, ReportedError
-from logos_cli.records import Record, Tally
+from logos_cli.records import Record
 
 # named here as well, so that help and completion load no format; a test compares
 _WRITERS = (
@@ -72,7 +73,7 @@ def decode(args: DecodeArguments) -> ExitCode:
     from logos_cli.workflows.decode import iter_decoded, write_decoded, writer_for
 
     writer = writer_for(args.to, args.output)
-    tally, complaints = Tally(), ReportedProblems()
+    account, complaints = RecordAccount(), ReportedProblems()
     paths = inputs_or_stdin(args.inputs)
     how = WriteOptions(args.conformer, args.seed)
     with open_output(args.output, overwrite=args.overwrite) as stream:
@@ -81,8 +82,8 @@ def decode(args: DecodeArguments) -> ExitCode:
                 failed = Record.from_error(record.id, record.kind, error, record.source)
                 if not isinstance(error, ReportedError):
                     complaints.tell(failed, failed.reason or "")
-            tally.add(record if error is None else failed)
-    return finish(tally)
+            account.add(record if error is None else failed)
+    return finish(account)
 
 
 PLUGIN = Command("decode", command(decode, DecodeArguments), panel="Grammar", order=20)

@@ -97,10 +97,13 @@ class Docking(Session):
         self, ligands: Ligands, stdin: IO[bytes] | None = None, *, skip: Skip | None = None
     ) -> Iterator[DockedLigand]:
         """Yield the ligands with their poses, in the order in which they were given."""
-        candidates = self.candidates(ligands, stdin)
-        if skip is not None:
-            candidates = (each for each in candidates if not skip(each.record.id))
-        yield from self.dock(candidates)
+        yield from self.dock(self._wanted(self.candidates(ligands, stdin), skip))
+
+    def _wanted(self, candidates: Iterable[LigandCandidate], skip: Skip | None) -> Iterator[LigandCandidate]:
+        for candidate in candidates:
+            self.tally.asked += 1
+            if skip is None or not skip(candidate.record.id):
+                yield candidate
 
     def begin(self, record: Record) -> None:
         """Find the box that a record is docked into, so that what is wrong with it is known early.
@@ -178,6 +181,7 @@ class PocketDocking:
             raise
         except LogosError as error:
             for record in records:
+                self.tally.asked += 1
                 if skip is None or not skip(record.id):
                     yield self._reporter.unusable(LigandCandidate(record, error=error))
             return

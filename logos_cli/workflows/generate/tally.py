@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from logos_cli.accounting import Account, account_line
+
 
 @dataclass(slots=True)
-class GenerateTally:
+class GenerateTally(Account):
     """What became of every sample that was asked for.
 
     Attributes
@@ -47,6 +49,16 @@ class GenerateTally:
         lost = self.cut + self.malformed + self.invalid + self.failed + self.late
         return lost + self.repeated + self.unique
 
+    @property
+    def good(self) -> int:
+        """Valid samples, each counted once."""
+        return self.unique
+
+    @property
+    def lost(self) -> int:
+        """Samples of prompts that cannot be used."""
+        return self.failed
+
     def __str__(self) -> str:
         well_formed = self.invalid + self.repeated + self.unique
         stages = [
@@ -66,6 +78,4 @@ class GenerateTally:
             (self.repeated, "repeated"),
             (self.unique - self.novel if self.novel is not None else 0, "known"),
         )
-        line = " → ".join(f"{count:,} {name}" for count, name in stages)
-        lost = ", ".join(f"{count:,} {name}" for count, name in losses if count)
-        return f"{line} ({lost})" if lost else line
+        return account_line(stages, losses)

@@ -9,8 +9,9 @@ from itertools import chain, islice
 from os import PathLike, fspath
 from typing import IO, TYPE_CHECKING, Any
 
+from logos_cli.accounting import Account, account_line
 from logos_cli.backends.base import LoadOptions
-from logos_cli.errors import InputError, LogosError, UsageError
+from logos_cli.errors import DefectError, InputError, LogosError, UsageError
 from logos_cli.evaluators.base import Context, Subject
 from logos_cli.evaluators.reference import ReferenceSet
 from logos_cli.formats.base import Entry, ReadOptions
@@ -99,7 +100,7 @@ class ScoreOptions:
 
 
 @dataclass(slots=True)
-class ScoreTally:
+class ScoreTally(Account):
     """What became of every record; the parts sum."""
 
     scored: int = 0
@@ -112,15 +113,30 @@ class ScoreTally:
     filters: bool = False
 
     @property
-    def total(self) -> int:
+    def requested(self) -> int:
         """All records."""
         return self.scored + self.malformed + self.failed
 
+    @property
+    def good(self) -> int:
+        """Records that are not in error."""
+        return self.scored + self.malformed
+
+    @property
+    def lost(self) -> int:
+        """Records in error."""
+        return self.failed
+
+    def check(self) -> None:
+        """Make sure that every record was scored or counted as lost, and then written or left out for a reason."""
+        Account.check(self)
+        if self.written + self.refused + self.without_value + self.below_top != self.requested:
+            raise DefectError("the records that were written and left out do not sum to all that were read")
+
     def __str__(self) -> str:
-        noun = "record" if self.total == 1 else "records"
-        line = f"{self.total:,} {noun} → {self.scored:,} scored"
+        stages = [(self.requested, "record" if self.requested == 1 else "records"), (self.scored, "scored")]
         if self.filters:
-            line += f" → {self.written:,} kept"
+            stages.append((self.written, "kept"))
         losses = (
             (self.malformed, "malformed"),
             (self.failed, "in error"),
@@ -128,13 +144,12 @@ class ScoreTally:
             (self.without_value, "without a value"),
             (self.below_top, "below the top"),
         )
-        lost = ", ".join(f"{count:,} {name}" for count, name in losses if count)
-        return f"{line} ({lost})" if lost else line
+        return account_line(stages, losses)
 
     def to_dict(self) -> dict[str, int]:
         """Return the counts by name."""
-        names = (each.name for each in fields(self) if each.name != "filters")
-        return {"total": self.total, **{name: getattr(self, name) for name in names}}
+        names = (each.name for each in fields(self) if each.name not in ("asked", "filters"))
+        return {"total": self.requested, **{name: getattr(self, name) for name in names}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +243,9 @@ class Scoring:
     # -- reading ---------------------------------------------------------------------------------------------
 
     def _items(self, inputs: Sources, stdin: IO[bytes] | None) -> Iterator[_Item]:
-        return _iter_items(inputs, self.options.read, stdin)
+        for item in _iter_items(inputs, self.options.read, stdin):
+            self.tally.asked += 1
+            yield item
 
     def _check_names(self, first: list[_Item]) -> None:
         """Refuse names that are neither a metric of ours nor a score of the records."""

@@ -9,7 +9,6 @@ from logos_cli.cli.base import Command
 from logos_cli.cli.docking import (
     check_output,
     check_report,
-    finish,
     is_folder,
     show_plan,
     write_folder,
@@ -117,7 +116,7 @@ def dock(args: DockArguments) -> ExitCode:
 
       logos dock -r complex.pdb -l library.smi -o run/ --report best.html --report-top 20
     """
-    from logos_cli.cli.output import inputs_or_stdin
+    from logos_cli.cli.output import finish, inputs_or_stdin
     from logos_cli.workflows.dock.docking import Docking
 
     overwrites = args.overwrite or args.resume
@@ -147,7 +146,7 @@ def dock(args: DockArguments) -> ExitCode:
         write_stream(run.results(sources), args.output, args.format, overwrite=args.overwrite, best=best)
     if best is not None and args.report is not None:
         write_report(best, args.report, str(run.tally), overwrite=overwrites)
-    return finish(run)
+    return finish(run.tally)
 
 
 def _options(args: DockArguments) -> DockOptions:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from logos_cli.cli.docking import check_output, finish, is_folder, show_plan, write_folder, write_stream
+from logos_cli.cli.docking import check_output, is_folder, show_plan, write_folder, write_stream
 from logos_cli.cli.option_specs import changed
+from logos_cli.cli.output import finish
 from logos_cli.errors import ExitCode, UsageError
 from logos_cli.grammar.spec import Kind
 from logos_cli.records import Record
@@ -63,4 +64,4 @@ class DockedOutput:
             write_folder(run, lambda skip: run.results(records, skip=skip), args.output, overwrite=args.overwrite)
         else:
             write_stream(run.results(records), args.output, args.format, overwrite=args.overwrite)
-        return finish(self.run)
+        return finish(self.run.tally)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from logos_cli.cli.base import Command
 from logos_cli.cli.commands.score.options import ScoreArguments, ScoreDocking
 from logos_cli.cli.option_specs import changed, command
-from logos_cli.cli.output import inputs_or_stdin, open_sink
+from logos_cli.cli.output import finish, inputs_or_stdin, open_sink
 from logos_cli.cli.terminal import terminal
 from logos_cli.errors import ExitCode, OutputError, ReportedError, UsageError
 from logos_cli.io.output import check_output, open_output, suffix_of
@@ -170,11 +170,7 @@ def _write(
         _draw(drawn, args.draw, args)
     if not args.json:
         show_summary(rows)
-    tally = scoring.tally
-    terminal().note(str(tally))
-    if not tally.failed:
-        return ExitCode.OK
-    return ExitCode.USAGE if tally.failed == tally.total else ExitCode.PARTIAL
+    return finish(scoring.tally)
 
 
 def _check_drawing(args: ScoreArguments) -> None:
