@@ -163,6 +163,8 @@ class RecordJudge:
     def close(self, outcome: PromptOutcome, n_drawn: int) -> Iterator[Record]:
         """Yield what a prompt comes to when its samples are there: results, or why it could not be used."""
         tally, prompt = self.tally, outcome.prompt
+        # with conditions to meet, samples that were under way when all were met are left out
+        tally.asked += outcome.limit if outcome.until is None or prompt.error is not None else outcome.found.made
         if prompt.error is not None:
             tally.failed += outcome.limit
             tally.failed_prompts += 1

@@ -128,6 +128,7 @@ def _flushed(records: Iterator[Record]) -> Iterator[Record]:
 def _finish(tally: GenerateTally, task: Task, options: GenerateOptions) -> ExitCode:
     """Say what became of the samples; a run without one valid sample is no success."""
     out = terminal()
+    tally.check()
     if tally.skipped_references:
         out.warning(f"{tally.skipped_references:,} entries of {options.reference} cannot be compared with")
     if tally.stopped:
