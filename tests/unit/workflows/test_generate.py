@@ -78,7 +78,7 @@ def test_a_record_says_all_that_is_needed_to_make_it_again(tmp_path: Path) -> No
         "finish": "stop",
     }
     assert {key: sample[key] for key in wanted} == wanted
-    assert set(sample) == {*wanted, "logp"}
+    assert set(sample) == {*wanted, "batch_invariant", "logp"}
     assert Record.from_json(record.to_json()) == record
 
 

@@ -68,7 +68,7 @@ def test_what_is_given_must_fit_the_template() -> None:
         (Kind.PROTEIN, "", 0, "empty"),
         (Kind.PROTEIN, "MK{X:8", 2, "not closed"),
         (Kind.PROTEIN, "MK}", 2, "closes nothing"),
-        (Kind.PROTEIN, "MKa", 2, "'a' is no residue"),
+        (Kind.PROTEIN, "MKa", 2, "'a' is not a residue"),
         (Kind.MOLECULE, "CC é", 2, "' ' is not a SMILES character"),
         (Kind.PROTEIN, "MK{Y:2}", 2, "not a free part"),
         (Kind.PROTEIN, "MK{X:5,2}", 2, "smaller to the larger"),

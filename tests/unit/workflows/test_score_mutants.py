@@ -38,9 +38,9 @@ def test_mutations(text: str, first: int, sequence: str) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("A45G", "no position 45, but 1 to 10"),
+        ("A45G", "positions are 1 to 10"),
         ("R2K", "position 2 is K, not R"),
-        ("K0R", "no position 0"),
+        ("K0R", "positions are 1 to 10"),
         ("2R", "'2R' is not a substitution"),
         ("K2", "not a substitution"),
         ("K2*", "not a substitution"),
@@ -124,5 +124,5 @@ def test_the_ratio_is_of_whole_sequences_and_the_wild_type_is_zero(tmp_path: Pat
     rows = {row.metric.name: row.estimate for row in run.summary()}
     assert rows["fitness_spearman"].n == 4
     assert rows["fitness_spearman"].value is not None
-    (best,) = MutantScoring(read, ScoreOptions(device="cpu", threads=1, top=1)).records()
+    (best,) = MutantScoring(read, ScoreOptions(load=LoadOptions(device="cpu", threads=1), top=1)).records()
     assert best.record.scores["logp_ratio"]["value"] == max(value[0] for value in values)
