@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+# tests share the cores with each other; libraries read it when they are loaded
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 _CHECKOUT = Path(__file__).resolve().parent.parent
 _SHARED = Path(os.environ.get("LOGOS_TEST_DATA", _CHECKOUT.parent / "shared" / "data"))
 _NOT_FOUND = "real data not found at"

@@ -1,15 +1,17 @@
-"""The program as a user starts it: in a process of its own, outside the checkout."""
+"""The program as a user starts it, outside the checkout."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
 import pytest
+
+from tests.cli.in_process import Finished, run_here
 
 TIMEOUT_S = 120
 
@@ -46,33 +48,56 @@ def logos_argv() -> list[str]:
 
 
 @pytest.fixture
-def logos(checkout: Path, tmp_path: Path, logos_argv: list[str]) -> Logos:
-    """Run ``logos ARGUMENTS`` in an empty directory and return the finished process.
+def logos_process(checkout: Path, tmp_path: Path, logos_argv: list[str]) -> Logos:
+    """Run ``logos ARGUMENTS`` in a process of its own, in an empty directory, and return the finished process.
 
-    ``stdin`` is text or bytes to pipe in; None closes it. ``code`` is the exit code that the test counts on.
+    For tests of what only a process has: its start, signals, closed streams, settings that libraries read once.
     """
 
-    def run(
+    def run(command: list[str], stdin: bytes | None, env: Mapping[str, str]) -> Finished:
+        done = subprocess.run(
+            [*logos_argv, *command],
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            capture_output=True,
+            cwd=tmp_path,
+            env=env,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+        return done.returncode, done.stdout, done.stderr
+
+    return _checked(run, checkout)
+
+
+@pytest.fixture
+def logos(checkout: Path, tmp_path: Path) -> Logos:
+    """Do what :func:`logos_process` does within this process, where libraries and models are loaded already."""
+
+    def run(command: list[str], stdin: bytes | None, env: Mapping[str, str]) -> Finished:
+        return run_here(command, stdin, env, tmp_path)
+
+    return _checked(run, checkout)
+
+
+def _checked(run: Callable[[list[str], bytes | None, Mapping[str, str]], Finished], checkout: Path) -> Logos:
+    """Return the fixture's function.
+
+    Its ``stdin`` is text or bytes to pipe in; None closes it. ``code`` is the exit code that the test counts on.
+    """
+
+    def logos(
         *arguments: str | Path,
         stdin: str | bytes | None = "",
         env: Mapping[str, str] | None = None,
         code: int | None = None,
     ) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [*logos_argv, *map(str, arguments)],
-            input=stdin.encode() if isinstance(stdin, str) else stdin,
-            stdin=subprocess.DEVNULL if stdin is None else None,
-            capture_output=True,
-            cwd=tmp_path,
-            env=environment(checkout, env),
-            timeout=TIMEOUT_S,
-            check=False,
-        )
-        out = subprocess.CompletedProcess(
-            done.args, done.returncode, done.stdout.decode(), done.stderr.decode(errors="replace")
-        )
+        command = [str(argument) for argument in arguments]
+        given = stdin.encode() if isinstance(stdin, str) else stdin
+        returned, stdout, stderr = run(command, given, environment(checkout, env))
+        out = subprocess.CompletedProcess(command, returned, stdout.decode(), stderr.decode(errors="replace"))
         if code is not None:
             assert out.returncode == code, f"exit {out.returncode}\n{out.stdout[-2000:]}\n{out.stderr[-4000:]}"
         return out
 
-    return run
+    return logos

@@ -16,6 +16,7 @@ from logos_cli.errors import ExitCode, GrammarError, UsageError
 from logos_cli.grammar import Form, parse
 from logos_cli.models.convert import convert
 from logos_cli.resources import EMBEDDED, data_path
+from logos_cli.workflows.bench import parity as parity_module
 from logos_cli.workflows.bench.parity import ParityOptions, parity
 from logos_cli.workflows.bench.parity_sentences import SENTENCES
 from tests.checkpoints import small_tokenizer, write_checkpoint
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _LOAD = LoadOptions(device="cpu", threads=1, offline=True)
 _FEW: dict[str, Any] = {"load": _LOAD, "n_samples": 0}
+_SHORT = [text for text in SENTENCES if len(text) < 100]
 
 
 def test_the_sentences_are_of_many_forms() -> None:
@@ -33,11 +35,24 @@ def test_the_sentences_are_of_many_forms() -> None:
     assert len(set(SENTENCES)) == len(SENTENCES)
 
 
-def test_a_model_agrees_with_itself_and_less_the_fewer_bits_it_has() -> None:
-    result = parity(ParityOptions(types=("f32", "q8_0", "q4_0"), dtypes=("float32",), **(_FEW | {"n_samples": 8})))
-    reference, f32, q8, q4 = result["rows"]
+@pytest.fixture(scope="module")
+def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The short ones among the sentences, enough for types to differ."""
+    file = tmp_path_factory.mktemp("sentences") / "few.txt"
+    file.write_text("\n".join(_SHORT))
+    return file
+
+
+@pytest.fixture(scope="module")
+def measured(few: Path) -> dict[str, Any]:
+    types = ("f32", "q8_0", "q4_0", "q4_k_m")
+    return parity(ParityOptions(types=types, dtypes=("float32",), sentences=str(few), load=_LOAD, n_samples=4))
+
+
+def test_a_model_agrees_with_itself_and_less_the_fewer_bits_it_has(measured: dict[str, Any]) -> None:
+    reference, f32, q8, q4, mixed = measured["rows"]
     assert (reference["backend"], reference["type"], reference["top1"]) == ("torch", "float32", 1.0)
-    assert [row["type"] for row in result["rows"]] == ["float32", "f32", "q8_0", "q4_0"]
+    assert [row["type"] for row in measured["rows"]] == ["float32", "f32", "q8_0", "q4_0", "q4_k_m"]
     assert f32["top1"] == 1.0
     assert f32["largest_logit_difference"] < 1e-3
     assert f32["perplexity"] == pytest.approx(reference["perplexity"], rel=1e-6)
@@ -45,23 +60,19 @@ def test_a_model_agrees_with_itself_and_less_the_fewer_bits_it_has() -> None:
     assert f32["kl_nats"] < 1e-9 < q8["kl_nats"] < q4["kl_nats"] < 0.1
     assert 0.8 < q4["top1"] < q8["top1"] < 1
     assert f32["n_bytes"] > 3 * q8["n_bytes"] > 3 * q4["n_bytes"]
-    assert all(row["n_samples"] == 8 for row in result["rows"])
+    assert all(row["n_samples"] == 4 for row in measured["rows"])
+    # the matrices that a type cannot divide
+    assert [sum(row["fallbacks"].values()) for row in (q8, q4, mixed)] == [0, 0, 6]
 
 
-def test_perplexity_is_that_of_the_likelihood() -> None:
-    result = parity(ParityOptions(types=(), dtypes=(), **_FEW))
+def test_perplexity_is_that_of_the_likelihood(measured: dict[str, Any]) -> None:
     model = open_model(LoadOptions(device="cpu", threads=1, dtype="float32")).load()
     assert isinstance(model, Backend)
-    scored = [one for one in Likelihood(model, model.context_tokens).score(SENTENCES) if isinstance(one, ScoredText)]
-    assert len(scored) == len(SENTENCES) == result["n_sentences"]
+    scored = [one for one in Likelihood(model, model.context_tokens).score(_SHORT) if isinstance(one, ScoredText)]
+    assert len(scored) == len(_SHORT) == measured["n_sentences"]
     logps = np.concatenate([one.all for one in scored])
-    assert len(logps) == result["n_tokens"]
-    assert result["rows"][0]["perplexity"] == pytest.approx(perplexity(logps), rel=1e-4)
-
-
-def test_matrices_that_a_type_cannot_divide_are_told() -> None:
-    (_, row) = parity(ParityOptions(types=("q4_k_m",), dtypes=(), **_FEW))["rows"]
-    assert sum(row["fallbacks"].values()) == 6
+    assert len(logps) == measured["n_tokens"]
+    assert measured["rows"][0]["perplexity"] == pytest.approx(perplexity(logps), rel=1e-4)
 
 
 @pytest.mark.parametrize("kind", ["llama", "qwen3"])
@@ -76,10 +87,10 @@ def test_any_checkpoint_can_be_compared(kind: str, tmp_path: Path) -> None:
     assert result["rows"][1]["largest_logit_difference"] < 1e-3
 
 
-def test_another_model_is_found_out(tmp_path: Path) -> None:
+def test_another_model_is_found_out(few: Path, tmp_path: Path) -> None:
     directory = write_checkpoint(tmp_path / "other", "llama", small_tokenizer("llama"))
     convert(str(directory), tmp_path / "other.gguf")
-    options = ParityOptions(types=(), dtypes=(), files=(tmp_path / "other.gguf",), **_FEW)
+    options = ParityOptions(types=(), dtypes=(), files=(tmp_path / "other.gguf",), sentences=str(few), **_FEW)
     with pytest.raises(UsageError, match="vocabulary is not that") as caught:
         parity(options)
     assert caught.value.source == "other.gguf"
@@ -108,23 +119,11 @@ def test_what_cannot_be_compared_is_refused_at_once(tmp_path: Path) -> None:
         parity(ParityOptions(sentences=str(tmp_path / "long.txt"), types=(), dtypes=(), **_FEW))
 
 
-def test_as_a_user_runs_it(logos: Logos, tmp_path: Path) -> None:
+def test_as_a_user_runs_it(logos: Logos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     weights = data_path("tokenizers", EMBEDDED, "model.safetensors").stat().st_size
-    command = (
-        "bench",
-        "parity",
-        "--type",
-        "q8_0,q4_k_m",
-        "--dtype",
-        "none",
-        "-n",
-        "3",
-        "--threads",
-        "1",
-        "--device",
-        "cpu",
-    )
-    done = logos(*command, code=ExitCode.OK)
+    monkeypatch.setattr(parity_module, "SENTENCES", SENTENCES[:2])
+    command = ("bench", "parity", "--type", "q8_0,q4_k_m", "--dtype", "none", "--threads", "1", "--device", "cpu")
+    done = logos(*command, "-n", "3", code=ExitCode.OK)
     head, _, *rows = [line.strip("| ").split(" | ") for line in done.stdout.splitlines()]
     assert head[:4] == ["backend", "type", "size", "perplexity"]
     assert [row[:2] for row in rows] == [["torch", "float32"], ["llamacpp", "q8_0"], ["llamacpp", "q4_k_m"]]
@@ -132,6 +131,6 @@ def test_as_a_user_runs_it(logos: Logos, tmp_path: Path) -> None:
     assert rows[1][-1].endswith(" of 3")
     assert "multiple of 256: there llama.cpp took 4 q5_0, 2 q8_0" in done.stderr
     (tmp_path / "one.txt").write_text("<MoleculeS>CCO<MoleculeE>\n")
-    done = logos(*command[:4], "--dtype", "none", "-n", "0", "--sentences", "one.txt", "--json", code=ExitCode.OK)
+    done = logos(*command, "-n", "0", "--sentences", "one.txt", "--json", code=ExitCode.OK)
     assert json.loads(done.stdout)["n_tokens"] == 5
     assert done.stderr == ""

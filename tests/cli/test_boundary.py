@@ -380,6 +380,17 @@ def _text(path: Path) -> str:
     return path.read_text()
 
 
+def _wait_for_handlers(pid: int) -> None:
+    """Wait until a process catches SIGTERM, which it does before all else; where that cannot be seen, two seconds."""
+    state = Path(f"/proc/{pid}/status")
+    if not state.exists():
+        time.sleep(2)
+        return
+    while not int(state.read_text().partition("SigCgt:")[2].split()[0], 16) >> (signal.SIGTERM - 1) & 1:
+        time.sleep(0.05)
+    time.sleep(0.5)
+
+
 def test_a_signal_while_waiting_for_input(logos_argv: list[str], logos_env: dict[str, str]) -> None:
     for number, code in ((signal.SIGINT, ExitCode.INTERRUPTED), (signal.SIGTERM, ExitCode.TERMINATED)):
         process = subprocess.Popen(
@@ -391,7 +402,7 @@ def test_a_signal_while_waiting_for_input(logos_argv: list[str], logos_env: dict
             env=logos_env,
             start_new_session=True,
         )
-        time.sleep(2)
+        _wait_for_handlers(process.pid)
         process.send_signal(number)
         _, stderr = process.communicate(timeout=60)
         assert process.returncode == code

@@ -251,7 +251,7 @@ def test_sites_of_a_structure_in_every_format(logos: Any, tmp_path: Path, checko
     assert len(_records(prompts.stdout)) == len(records)
 
 
-def test_sites_of_a_structure_from_a_pipe(logos: Any, tmp_path: Path, checkout: Path) -> None:
+def test_sites_of_a_structure_from_a_pipe(logos: Any, logos_process: Any, tmp_path: Path, checkout: Path) -> None:
     example = checkout / "examples" / "complex.cif"
     content = example.read_bytes()
     named = _records(logos("generate", "site", example, "-n", 6, code=ExitCode.OK).stdout)
@@ -265,7 +265,7 @@ def test_sites_of_a_structure_from_a_pipe(logos: Any, tmp_path: Path, checkout: 
     script = logos("generate", "site", "-", "-n", 6, "-o", "sites.pml", stdin=content)
     assert script.returncode == ExitCode.FAILED
     assert "came from a pipe, and a script needs a file" in script.stderr
-    later = logos("decode", "-", "--to", "cif", stdin=json.dumps(piped[0]))
+    later = logos_process("decode", "-", "--to", "cif", stdin=json.dumps(piped[0]))
     assert "the standard input of another run" in later.stderr
 
 

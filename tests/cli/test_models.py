@@ -225,9 +225,9 @@ def test_mistakes_are_explained(logos: Any, tmp_path: Path) -> None:
 
 
 def test_a_model_is_fetched_checked_and_then_used_without_a_connection(
-    logos: Any, hub: type[_Hub], online: dict[str, str], tmp_path: Path
+    logos_process: Any, hub: type[_Hub], online: dict[str, str], tmp_path: Path
 ) -> None:
-    plan = json.loads(logos("models", "pull", _REPOSITORY, "--dry-run", "--json", env=online, code=0).stdout)
+    plan = json.loads(logos_process("models", "pull", _REPOSITORY, "--dry-run", "--json", env=online, code=0).stdout)
     wanted = {
         "README.md",
         "config.json",
@@ -240,29 +240,31 @@ def test_a_model_is_fetched_checked_and_then_used_without_a_connection(
     assert {file["name"] for file in plan["files"]} == wanted
     assert plan["bytes"] == sum(len(hub.files[name]) for name in wanted)
     assert not (tmp_path / "hf" / "hub").exists()
-    done = logos("models", "pull", _REPOSITORY, env=online, code=ExitCode.OK)
+    done = logos_process("models", "pull", _REPOSITORY, env=online, code=ExitCode.OK)
     snapshot = Path(done.stdout.strip())
     assert snapshot.name == _COMMIT
     assert {path.name for path in snapshot.iterdir()} == wanted
     n_asked = len(hub.asked)
     offline = online | {"HF_HUB_OFFLINE": "1"}
-    record = json.loads(logos("generate", "molecule", "--model", _REPOSITORY, env=offline, code=0).stdout)
+    record = json.loads(logos_process("generate", "molecule", "--model", _REPOSITORY, env=offline, code=0).stdout)
     assert record["sample"]["revision"] == _COMMIT
-    found = json.loads(logos("models", "list", "--json", env=offline).stdout)
+    found = json.loads(logos_process("models", "list", "--json", env=offline).stdout)
     assert [(entry["name"], entry["where"]) for entry in found][1] == (_REPOSITORY, "cached")
-    assert logos("models", "verify", _REPOSITORY, env=offline, code=0).stderr.startswith("sound")
+    assert logos_process("models", "verify", _REPOSITORY, env=offline, code=0).stderr.startswith("sound")
     assert len(hub.asked) == n_asked
 
 
-def test_a_cache_may_be_read_only_for_those_who_use_it(logos: Any, online: dict[str, str], tmp_path: Path) -> None:
+def test_a_cache_may_be_read_only_for_those_who_use_it(
+    logos_process: Any, online: dict[str, str], tmp_path: Path
+) -> None:
     shared = tmp_path / "shared"
-    logos("models", "pull", _REPOSITORY, "--cache-dir", shared, env=online, code=ExitCode.OK)
+    logos_process("models", "pull", _REPOSITORY, "--cache-dir", shared, env=online, code=ExitCode.OK)
     for path in [shared, *shared.rglob("*")]:
         if not path.is_symlink():
             path.chmod(0o555 if path.is_dir() else 0o444)
     try:
         env = online | {"HF_HUB_OFFLINE": "1", "HF_HUB_CACHE": str(shared)}
-        assert logos("generate", "molecule", "--model", _REPOSITORY, env=env, code=ExitCode.OK).stdout
+        assert logos_process("generate", "molecule", "--model", _REPOSITORY, env=env, code=ExitCode.OK).stdout
     finally:
         for path in [shared, *shared.rglob("*")]:
             if path.is_dir() and not path.is_symlink():
@@ -270,7 +272,7 @@ def test_a_cache_may_be_read_only_for_those_who_use_it(logos: Any, online: dict[
 
 
 def test_what_was_fetched_before_the_end_is_kept(
-    logos: Any,
+    logos_process: Any,
     logos_argv: list[str],
     logos_env: dict[str, str],
     hub: type[_Hub],
@@ -292,9 +294,9 @@ def test_what_was_fetched_before_the_end_is_kept(
     begun = part.stat().st_size
     assert 10_000_000 < begun < len(large)
     hub.asked.clear()
-    plan = json.loads(logos("models", "pull", _REPOSITORY, "--dry-run", "--json", env=online, code=0).stdout)
+    plan = json.loads(logos_process("models", "pull", _REPOSITORY, "--dry-run", "--json", env=online, code=0).stdout)
     assert plan["bytes"] == len(large) - begun
-    logos("models", "pull", _REPOSITORY, env=online, code=ExitCode.OK)
+    logos_process("models", "pull", _REPOSITORY, env=online, code=ExitCode.OK)
     assert _fetched(hub) == [("model.safetensors", f"bytes={begun}-")]
     assert not list((tmp_path / "hf").rglob("*.incomplete"))
     weights = next((tmp_path / "hf").rglob("snapshots/*/model.safetensors"))
@@ -308,48 +310,48 @@ def _fetched(hub: type[_Hub]) -> list[tuple[str, str]]:
 
 
 def test_a_connection_that_breaks_off_is_taken_up_again(
-    logos: Any, hub: type[_Hub], online: dict[str, str], tmp_path: Path
+    logos_process: Any, hub: type[_Hub], online: dict[str, str], tmp_path: Path
 ) -> None:
     large = bytes(range(256)) * 100_000
     hub.files = {"config.json": b"{}", "model.safetensors": large}
     hub.promised = {"model.safetensors": hashlib.sha256(large).hexdigest()}
     hub.break_after = 12_000_000
-    logos("models", "pull", _REPOSITORY, env=online, code=ExitCode.OK)
+    logos_process("models", "pull", _REPOSITORY, env=online, code=ExitCode.OK)
     starts = [range_ for name, range_ in _fetched(hub) if name == "model.safetensors"]
     assert starts == ["", "bytes=10485760-", "bytes=20971520-"]  # what has been written, ten MiB at a time
     assert next((tmp_path / "hf").rglob("snapshots/*/model.safetensors")).read_bytes() == large
 
 
 def test_a_beginning_of_something_else_is_found_out(
-    logos: Any, hub: type[_Hub], online: dict[str, str], tmp_path: Path
+    logos_process: Any, hub: type[_Hub], online: dict[str, str], tmp_path: Path
 ) -> None:
     blobs = tmp_path / "hf" / "hub" / f"models--{_REPOSITORY.replace('/', '--')}" / "blobs"
     blobs.mkdir(parents=True)
     part = blobs / f"{hub.promised['model.safetensors']}.incomplete"
     part.write_bytes(b"not the beginning")
-    done = logos("models", "pull", _REPOSITORY, env=online, code=ExitCode.USAGE)
+    done = logos_process("models", "pull", _REPOSITORY, env=online, code=ExitCode.USAGE)
     assert "another SHA-256 than on the hub" in done.stderr
     assert not part.exists()
-    logos("models", "pull", _REPOSITORY, env=online, code=ExitCode.OK)
+    logos_process("models", "pull", _REPOSITORY, env=online, code=ExitCode.OK)
 
 
 def test_a_file_that_is_not_what_was_promised_is_removed(
-    logos: Any, hub: type[_Hub], online: dict[str, str], tmp_path: Path
+    logos_process: Any, hub: type[_Hub], online: dict[str, str], tmp_path: Path
 ) -> None:
     content = bytearray(hub.files["model.safetensors"])
     content[-1] ^= 1
     hub.files["model.safetensors"] = bytes(content)
-    done = logos("models", "pull", _REPOSITORY, env=online, code=ExitCode.USAGE)
+    done = logos_process("models", "pull", _REPOSITORY, env=online, code=ExitCode.USAGE)
     assert "another SHA-256 than on the hub" in done.stderr
     assert not list((tmp_path / "hf").rglob("model.safetensors"))
 
 
-def test_what_cannot_be_fetched_is_explained(logos: Any, online: dict[str, str]) -> None:
-    done = logos("models", "pull", _REPOSITORY, "--offline", env=online, code=ExitCode.MISSING)
+def test_what_cannot_be_fetched_is_explained(logos_process: Any, online: dict[str, str]) -> None:
+    done = logos_process("models", "pull", _REPOSITORY, "--offline", env=online, code=ExitCode.MISSING)
     assert "connections are forbidden" in done.stderr
-    done = logos("models", "pull", "nobody/nothing", env=online, code=ExitCode.USAGE)
+    done = logos_process("models", "pull", "nobody/nothing", env=online, code=ExitCode.USAGE)
     assert "the hub has no such model" in done.stderr
-    done = logos("models", "pull", _REPOSITORY, "--revision", "v9", env=online, code=ExitCode.USAGE)
+    done = logos_process("models", "pull", _REPOSITORY, "--revision", "v9", env=online, code=ExitCode.USAGE)
     assert "no revision 'v9'" in done.stderr
-    done = logos("models", "pull", "no name", env=online, code=ExitCode.USAGE)
+    done = logos_process("models", "pull", "no name", env=online, code=ExitCode.USAGE)
     assert "not owner/name" in done.stderr
