@@ -20,6 +20,7 @@ from logos_cli.objects.base import from_sentence
 from logos_cli.objects.complex import Complex
 from logos_cli.records import Record, read_records
 from logos_cli.structure import read as reading
+from logos_cli.structure.kinds import is_structure
 from logos_cli.structure.ligand.user_molecule import UserMolecule, is_selection, read_given
 from logos_cli.structure.ligands import Ligand, find_ligands, is_additive
 from logos_cli.structure.model import StructureModel
@@ -178,7 +179,7 @@ def positions_of_file(path: str) -> NDArray[np.float64]:
     """
     with closing(Input(path)) as source:
         head = source.head
-        if b"ATOM" in head and b"M  END" not in head and b"@<TRIPOS>" not in head:
+        if is_structure(head) and b"M  END" not in head and b"@<TRIPOS>" not in head:
             model = StructureModel(reading.load(source.read(), source.name), source.name)
             if model.chains and find_ligands(model)[0]:
                 return _own_positions(model, _only(model))
@@ -244,10 +245,12 @@ class SiteLocator:
     """What in a receptor can mark the site that a record was made for."""
 
     def __init__(self, model: StructureModel) -> None:
-        self._ligands: dict[tuple[str, int, str], Ligand] = {}
+        self._ligands: dict[tuple[str, int, str], Ligand | None] = {}
         for ligand in find_ligands(model)[0]:
             for each in ligand.residues:
-                self._ligands.setdefault((each.chain, each.number, each.insertion), ligand)
+                key = (each.chain, each.number, each.insertion)
+                # of two with one name, the residues of the site say which is meant
+                self._ligands[key] = None if self._ligands.get(key, ligand) is not ligand else ligand
         table = model.residues
         self._letters = {
             ResidueName(chain.name, table.numbers[index], table.insertions[index]): letter
@@ -263,8 +266,7 @@ class SiteLocator:
         named = record.source.get("ligand")
         if isinstance(named, Mapping) and "chain" in named and "number" in named:
             key = (named["chain"], named["number"], str(named.get("insertion", "")))
-            if key in self._ligands:
-                ligand = self._ligands[key]
+            if (ligand := self._ligands.get(key)) is not None:
                 return SiteReference(str(ligand), ligand)
         site = _lettered_site(record)
         here = [str(name) for name, letter in site if self._letters.get(name) == letter]

@@ -9,8 +9,10 @@ import gemmi
 import numpy as np
 
 from logos_cli.errors import StructureError
-from logos_cli.structure.read import StructureFile, checked_positions
-from logos_cli.structure.types import Notes, Residue, Residues
+from logos_cli.structure import residue_names
+from logos_cli.structure.copies import split_copies
+from logos_cli.structure.flat import checked_positions, flattened
+from logos_cli.structure.types import Notes, Residue, Residues, StructureFile
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,12 +40,37 @@ class AtomTable:
         self.number = number
         self._keep_model(number)
         self.model = self.structure[0]
-        flat = gemmi.FlatStructure(self.structure)
-        self.positions = checked_positions(flat, name)
+        self._flatten()
+        if doubled := self._doubled():
+            if notes := split_copies(self.model, doubled):
+                self._flatten()
+            for note in notes:
+                self.notes.add(note)
+
+    def _flatten(self) -> None:
+        flat, self._long_names = flattened(self.structure)
+        self.positions = checked_positions(flat, self.name)
         self.elements: NDArray[np.uint8] = np.array(flat.elements)
         self.altlocs: NDArray[np.int8] = np.array(flat.altlocs)
         self._flat = flat
+        self.__dict__.pop("_names", None)
         self.residues = self._read_residues()
+
+    def _doubled(self) -> list[int]:
+        """Return the residues of no chain in which the name of an atom comes twice."""
+        table = self.residues
+        usual = {name: name in residue_names.STANDARD or residue_names.is_water(name) for name in set(table.names)}
+        sizes = (table.last - table.first).tolist()
+        others = [index for index, name in enumerate(table.names) if sizes[index] > 1 and not usual[name]]
+        if not others:
+            return []
+        names, altlocs = self._names, self.altlocs.tolist()
+        found = []
+        for index in others:
+            span = slice(int(table.first[index]), int(table.last[index]))
+            if len(set(zip(names[span], altlocs[span], strict=True))) < sizes[index]:
+                found.append(index)
+        return found
 
     def _keep_model(self, number: int) -> None:
         n_models = len(self.structure)
@@ -51,7 +78,7 @@ class AtomTable:
             raise StructureError(
                 f"there is no model {number}",
                 source=self.name,
-                hint=f"the file has {n_models} (--model 1 to {n_models})",
+                hint=f"the file has models 1 to {n_models}; --model-number chooses one (logos dock: --structure-model)",
             )
         if n_models > 1:
             self.notes.add(f"the file has {n_models} models; this is model {number}")
@@ -64,20 +91,21 @@ class AtomTable:
         last = np.cumsum(sizes)
         first = last - sizes
         flat = self._flat
-        labelled = self.file.kind != "pdb"
+        labelled = self.file.block is not None
         n_residues = len(sizes)
         polymers = {entity.name for entity in self.structure.entities if entity.entity_type is gemmi.EntityType.Polymer}
         nothing: list[None] = [None] * n_residues
+        names = self._texts(flat.residue_names, first)
         return Residues(
-            names=_texts(flat.residue_names, first),
-            chains=_texts(flat.chain_ids, first),
+            names=names,
+            chains=self._texts(flat.chain_ids, first),
             numbers=np.array(flat.resnums)[first].tolist(),
             insertions=[chr(code).strip("\0 ") for code in np.array(flat.icodes)[first].tolist()],
-            label_chains=[name or None for name in _texts(flat.subchains, first)] if labelled else list(nothing),
+            label_chains=[name or None for name in self._texts(flat.subchains, first)] if labelled else list(nothing),
             label_numbers=[residue.label_seq for chain in self.model for residue in chain]
             if labelled and polymers
             else list(nothing),
-            entities=[name if name in polymers else "" for name in _texts(flat.entity_ids, first)]
+            entities=[name if name in polymers else "" for name in self._texts(flat.entity_ids, first)]
             if labelled and polymers
             else [""] * n_residues,
             hetero=(np.array(flat.het_flags)[first] == _HETERO).tolist(),
@@ -85,6 +113,7 @@ class AtomTable:
             last=last,
             roles=np.zeros(n_residues, np.int8),
             altlocs=np.zeros(n_residues, np.int8),
+            standards=names,
         )
 
     def gemmi_atom(self, residue: Residue, atom: int) -> gemmi.Atom:
@@ -95,6 +124,13 @@ class AtomTable:
                 return chain[index][atom - residue.first]
             index -= len(chain)
         raise IndexError(atom)
+
+    def _texts(self, texts: object, rows: NDArray[np.intp]) -> list[str]:
+        values: list[bytes] = _fixed_width(np.asarray(texts)[rows]).tolist()
+        decoded = {value: value.decode("utf-8", "replace") for value in set(values)}
+        if self._long_names:
+            decoded = {value: self._long_names.get(text, text) for value, text in decoded.items()}
+        return [decoded[value] for value in values]
 
     @cached_property
     def name_letters(self) -> NDArray[np.uint8]:
@@ -111,7 +147,12 @@ class AtomTable:
 
     def atom_name(self, atom: int) -> str:
         """Return the name of an atom of the flat arrays."""
-        return self._names[atom].decode("utf-8", "replace")
+        name = self._names[atom].decode("utf-8", "replace")
+        return self._long_names.get(name, name)
+
+    def residue_atom_names(self, residue: Residue) -> frozenset[str]:
+        """Return the names of a residue's atoms."""
+        return frozenset(map(self.atom_name, range(residue.first, residue.last)))
 
     @cached_property
     def occupancies(self) -> NDArray[np.float32]:
@@ -128,9 +169,3 @@ def _fixed_width(texts: NDArray[np.int8]) -> NDArray[np.bytes_]:
     array = np.ascontiguousarray(texts)
     viewed: NDArray[np.bytes_] = array.view(f"S{array.shape[1]}").reshape(-1)
     return viewed
-
-
-def _texts(texts: object, rows: NDArray[np.intp]) -> list[str]:
-    values: list[bytes] = _fixed_width(np.asarray(texts)[rows]).tolist()
-    decoded = {value: value.decode("utf-8", "replace") for value in set(values)}
-    return [decoded[value] for value in values]

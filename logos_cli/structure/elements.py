@@ -1,6 +1,14 @@
-"""Putting elements right in PDB files whose element columns are absent, shifted or wrong."""
+"""Putting elements right in files whose element columns are absent or wrong.
+
+An element that the file says is believed, but for atoms of amino acids, whose names say it as well, and for one that
+cannot be where it is: calcium has no neighbour at 1.4 Å. Where the file says none, the definition of the component
+decides if it fits, else the reading of the atom's name that agrees best with the distances.
+"""
 
 from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
 
 import gemmi
 import numpy as np
@@ -10,19 +18,24 @@ from logos_cli.structure.atoms import AtomTable
 from logos_cli.structure.ligand.dictionary import component
 from logos_cli.structure.types import Residue
 
-_HYDROGENS = (1, 119)
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_DEUTERIUM = 119
+_HYDROGENS = (1, _DEUTERIUM)
 _IN_PROTEINS = np.zeros(256, dtype=bool)
-_IN_PROTEINS[[1, 6, 7, 8, 16, 34, 119]] = True
+_IN_PROTEINS[[1, 6, 7, 8, 16, 34, _DEUTERIUM]] = True
 _LETTERS = np.zeros(256, dtype=np.uint8)
-_LETTERS[[1, 6, 7, 8, 16, 34, 119]] = np.frombuffer(b"HCNOSSD", np.uint8)
+_LETTERS[[1, 6, 7, 8, 16, 34, _DEUTERIUM]] = np.frombuffer(b"HCNOSSD", np.uint8)
+_LONGEST_BOND_ANGSTROM = 2.9
+_CROWDED = 0.72
+"""Atoms nearer than this share of the sum of their covalent radii are not what the file calls them."""
 
 
 def repair_elements(atoms: AtomTable) -> None:
-    """Correct elements that the atom names contradict; hydrogens must not count as heavy atoms.
-
-    In amino acids the first letter of the atom's name is the element; elsewhere the component's definition
-    says, and without one the letters of the name do, where the file gives no element that exists.
-    """
+    """Correct elements that the file cannot mean, and find those that it does not say."""
+    if not atoms.file.has_elements:
+        atoms.notes.add("not all elements are in the file; they are read off the atom names")
     wrong = np.flatnonzero(_suspects(atoms))
     if not len(wrong):
         return
@@ -30,53 +43,116 @@ def repair_elements(atoms: AtomTable) -> None:
     n_repaired = 0
     for atom, place in zip(wrong.tolist(), (np.searchsorted(starts, wrong, side="right") - 1).tolist(), strict=True):
         residue = atoms.residues[place]
-        number = _element_of(residue, atoms.atom_name(atom), int(atoms.elements[atom]))
+        number = _element_of(atoms, residue, atom)
         if number != atoms.elements[atom]:
             n_repaired += 1
             atoms.elements[atom] = number
-            atoms.gemmi_atom(residue, atom).element = gemmi.Element(number if number != 119 else "D")
-    if n_repaired:
+            atoms.gemmi_atom(residue, atom).element = gemmi.Element(number if number != _DEUTERIUM else "D")
+    if n_repaired and atoms.file.has_elements:
         atoms.notes.add(f"{n_repaired} elements contradicted the atom names and were taken from the names")
 
 
-def _suspects(atoms: AtomTable) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """Return atoms without an element, and those of amino acids whose element is not their name's first letter."""
+def _suspects(atoms: AtomTable) -> NDArray[np.bool_]:
+    """Return atoms whose element must be looked at.
+
+    Those without one; those of amino acids whose element is not their name's first letter; those of other groups
+    whose elements are read off the names, or are of a kind that is seldom bonded.
+    """
     letters = atoms.name_letters
-    unknown = atoms.elements == 0
     elements = atoms.elements
-    unusual = ~_IN_PROTEINS[elements] | ((_LETTERS[elements] != letters) & ~((elements == 119) & (letters == ord("H"))))
+    unusual = ~_IN_PROTEINS[elements] | (
+        (_LETTERS[elements] != letters) & ~((elements == _DEUTERIUM) & (letters == ord("H")))
+    )
     table = atoms.residues
     sizes = table.last - table.first
-    standard = {name: residue_names.is_standard_amino_acid(name) for name in set(table.names)}
+    is_amino = {name: name in residue_names.STANDARD for name in set(table.standards)}
     amino = np.repeat(
-        [not hetero or standard[name] for name, hetero in zip(table.names, table.hetero, strict=True)], sizes
+        [not hetero or is_amino[name] for name, hetero in zip(table.standards, table.hetero, strict=True)], sizes
     )
     lone = np.repeat(sizes == 1, sizes)
-    two_letter = (elements > 10) & ~_IN_PROTEINS[elements] & ~lone
-    found: np.ndarray[tuple[int], np.dtype[np.bool_]] = unknown | (unusual & amino) | two_letter
+    rare = (elements > 10) & ~_IN_PROTEINS[elements] & ~lone
+    found: NDArray[np.bool_] = (elements == 0) | (unusual & amino) | rare
+    if not atoms.file.has_elements:
+        found |= ~amino & ~lone
     return found
 
 
-def _element_of(residue: Residue, name: str, number: int) -> int:
+def _element_of(atoms: AtomTable, residue: Residue, atom: int) -> int:
+    name, number = atoms.atom_name(atom), int(atoms.elements[atom])
     letters = name.lstrip("0123456789'\"* ")
-    if residue_names.is_standard_amino_acid(residue.name):
+    if _is_of_amino_acid(residue, name):
         if letters[:2].upper() == "SE" and residue.name == "SEC":
             return 34
         return gemmi.Element(letters[:1].upper() or "X").atomic_number
-    known = component(residue.name)
-    if known is not None:
-        defined = {atom.name: atom.number for atom in known.atoms}
-        if name in defined:
-            same_letter = gemmi.Element(defined[name]).name[:1] == letters[:1].upper()
-            return defined[name] if number == 0 or same_letter else number
-        if letters[:1] in ("H", "D") and number in (0, *_HYDROGENS, 2, 67, 72, 80, 110, 66):
-            return 1
-    if number:
+    is_said = number != 0 and atoms.file.has_elements
+    near = _neighbours(atoms, residue, atom)
+    if is_said and not _is_crowded(number, near):
         return number
-    for length in (2, 1):
-        found = gemmi.Element(letters[:length].capitalize())
-        if found.atomic_number and (
-            length == 1 or (letters[:length].isupper() and len(letters) == 2 and found.is_metal)
-        ):
-            return int(found.atomic_number)
-    return 0
+    defined = _defined(residue.name, atoms.residue_atom_names(residue)).get(name)
+    if defined is not None:
+        return defined
+    if letters[:1] in ("H", "D") and number in (0, *_HYDROGENS, 2, 67, 72, 80, 110, 66) and not _is_apart(near):
+        return 1
+    candidates = [found for length in (2, 1) if (found := _read(letters, length))]
+    if not candidates:
+        return number
+    return min(candidates, key=lambda each: _misfit(each, near)) if near else candidates[-1]
+
+
+@cache
+def _amino_atoms(name: str) -> frozenset[str]:
+    known = component(name)
+    return frozenset() if known is None else frozenset(atom.name for atom in known.atoms)
+
+
+def _is_of_amino_acid(residue: Residue, name: str) -> bool:
+    """Whether an atom is one of an amino acid by its name: then the first letter is its element."""
+    standard = residue.standard_name
+    if standard not in residue_names.STANDARD:
+        return False
+    letters = name.lstrip("0123456789'\"* ")
+    is_backbone_oxygen = letters[:1] == "O" and len(letters) < 4
+    return name in _amino_atoms(standard) or letters[:1] in ("H", "D") or is_backbone_oxygen or name == "CD"
+
+
+def _defined(name: str, names: frozenset[str]) -> dict[str, int]:
+    """Return the elements of a component by atom name, if it has all heavy atoms that a residue has."""
+    known = component(name)
+    if known is None:
+        return {}
+    elements = known.elements
+    heavy = {each for each in names if each in elements or not each.lstrip("0123456789").startswith(("H", "D"))}
+    return elements if heavy <= elements.keys() else {}
+
+
+def _read(letters: str, length: int) -> int:
+    """Return the element that the first letters of a name are, 0 if none."""
+    return int(gemmi.Element(letters[:length].capitalize()).atomic_number) if len(letters) >= length else 0
+
+
+def _neighbours(atoms: AtomTable, residue: Residue, atom: int) -> list[tuple[int, float]]:
+    """Return element and distance (Å) of the other atoms of a residue that are near enough to be bonded."""
+    span = slice(residue.first, residue.last)
+    away = np.linalg.norm(atoms.positions[span] - atoms.positions[atom], axis=1)
+    near = np.flatnonzero((away > 0.4) & (away < _LONGEST_BOND_ANGSTROM))
+    return [(int(atoms.elements[residue.first + row]), float(away[row])) for row in near.tolist()]
+
+
+@cache
+def _radius(number: int) -> float:
+    return float(gemmi.Element(number).covalent_r) if number != _DEUTERIUM else float(gemmi.Element(1).covalent_r)
+
+
+def _is_crowded(number: int, near: list[tuple[int, float]]) -> bool:
+    return any(away < _CROWDED * (_radius(number) + _radius(other)) for other, away in near if other)
+
+
+def _is_apart(near: list[tuple[int, float]]) -> bool:
+    """Whether the nearest atom is farther than a hydrogen's would be."""
+    return bool(near) and min(away for _, away in near) > 1.3
+
+
+def _misfit(number: int, near: list[tuple[int, float]]) -> float:
+    """Return how far the nearest distance is from what an atom of this element would have, Å."""
+    other, away = min(near, key=lambda each: each[1])
+    return abs(away - _radius(number) - _radius(other or 6))

@@ -106,7 +106,7 @@ def _is_disulfide_bonded(model: StructureModel, chain: Chain) -> bool:
     sulfurs = [
         (index, model.positions[atom])
         for index in table.with_role(Role.PROTEIN)
-        if table.names[index] == "CYS"
+        if table.standards[index] == "CYS"
         for atom in [model.find_atom(table[index], "SG")]
         if atom is not None
     ]

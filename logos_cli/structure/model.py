@@ -10,9 +10,9 @@ import numpy as np
 from logos_cli.structure import residue_names
 from logos_cli.structure.atoms import AtomTable
 from logos_cli.structure.elements import repair_elements
-from logos_cli.structure.read import StructureFile
 from logos_cli.structure.roles import assign_roles
-from logos_cli.structure.types import Chain, Residue, Residues, Role
+from logos_cli.structure.standard_names import standard_names
+from logos_cli.structure.types import Chain, Residue, Residues, Role, StructureFile
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,7 +33,8 @@ class StructureModel(AtomTable):
 
     def __init__(self, file: StructureFile, name: str, number: int = 1) -> None:
         super().__init__(file, name, number)
-        if file.kind == "pdb":
+        self.residues.standards = standard_names(self)
+        if file.block is None or not self.elements.all():
             repair_elements(self)
         assign_roles(self)
         self.heavy = (self.elements != 1) & (self.elements != _DEUTERIUM)
@@ -93,11 +94,12 @@ class StructureModel(AtomTable):
         groups: dict[tuple[str, str], list[int]] = {}
         for index in table.with_role(Role.PROTEIN):
             groups.setdefault((table.chains[index], table.entities[index]), []).append(index)
-        letters = {name: residue_names.letter(name) for name in {table.names[i] for g in groups.values() for i in g}}
+        names = table.standards
+        letters = {name: residue_names.letter(name) for name in {names[i] for g in groups.values() for i in g}}
         chains = []
         for (name, _), members in groups.items():
             for copy in _copies(table, members):
-                sequence = "".join([letters[table.names[index]] for index in copy])
+                sequence = "".join([letters[names[index]] for index in copy])
                 chains.append(Chain(name, table.label_chains[copy[0]], copy, sequence))
         return chains
 

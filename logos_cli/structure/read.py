@@ -1,23 +1,20 @@
-"""Files of macromolecular structures to gemmi: PDB, mmCIF, BinaryCIF; errors with file, line and remedy."""
+"""Files of macromolecular structures to gemmi: PDB, PDBQT, PQR, mmCIF, BinaryCIF; errors with place and remedy."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import gemmi
-import numpy as np
 
 from logos_cli.errors import FormatError, InputError, StructureError
 from logos_cli.structure import binarycif
+from logos_cli.structure.kinds import is_pdbqt, is_pqr
+from logos_cli.structure.pdb.load import load_pdb
+from logos_cli.structure.pdbqt import load_pdbqt
+from logos_cli.structure.pqr import load_pqr
+from logos_cli.structure.types import StructureFile
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-MAX_EXTENT_ANGSTROM = 1e5
-_BAD_NUMBER = re.compile(rb"^(?:ATOM  |HETATM)[^\r\n]{24}(?=[^\r\n]{0,23}[^ \d.+\-\r\n])[^\r\n]{0,24}", re.MULTILINE)
 _GEMMI_PLACE = re.compile(r"^(?:[\w<>]*:(\d+)(?:[:(]\d+\)?)*:?|Problem in line (\d+):)\s*")
 _CATEGORIES = frozenset(
     (
@@ -48,62 +45,84 @@ _CATEGORIES = frozenset(
 """Categories that are used here, or that gemmi makes a structure from."""
 
 
-_ATOM_RECORDS = (b"ATOM  ", b"HETATM")
 _NEEDED = ("type_symbol", "label_atom_id", "label_comp_id", "label_asym_id", "Cartn_y", "Cartn_z")
 _ASSUMED = {"_atom_site.label_alt_id": ".", "_atom_site.id": "1"}
 """Columns that gemmi needs and some programs leave out, and what stands for them."""
 
 
-@dataclass(slots=True)
-class StructureFile:
-    """A structure file in memory.
-
-    Attributes
-    ----------
-    kind : str
-        ``pdb``, ``mmcif`` or ``bcif``.
-    structure : gemmi.Structure
-    block : gemmi.cif.Block, optional
-        The mmCIF block, which also holds the chemical components; None for PDB.
-    notes : list of str
-        What was put right while reading.
-    """
-
-    kind: str
-    structure: gemmi.Structure
-    block: gemmi.cif.Block | None = None
-    notes: list[str] = field(default_factory=list)
+HEAD = 1 << 16
+"""Bytes of a file that tell its kind."""
 
 
 def kind_of(head: bytes) -> str:
-    """Return ``pdb``, ``mmcif`` or ``bcif`` for a file that is one of them."""
+    """Return ``pdb``, ``pdbqt``, ``pqr``, ``mmcif`` or ``bcif`` for a file that is one of them."""
     if binarycif.is_binarycif(head):
         return "bcif"
     for line in head.removeprefix(b"\xef\xbb\xbf").splitlines():
         if text := line.strip():
             if text.startswith(b"#"):
                 continue
-            return "mmcif" if text[:5].lower() == b"data_" else "pdb"
-    return "pdb"
+            if text[:5].lower() == b"data_":
+                return "mmcif"
+            break
+    return "pdbqt" if is_pdbqt(head) else "pqr" if is_pqr(head) else "pdb"
 
 
-def load(data: bytes, name: str) -> StructureFile:
+_BY_LINES = {"pdb": load_pdb, "pdbqt": load_pdbqt, "pqr": load_pqr}
+
+
+def load(data: bytes, name: str, block: str | None = None) -> StructureFile:
     """Read a structure.
+
+    Parameters
+    ----------
+    block : str, optional
+        Which data block of a CIF; it may be left out where only one has atoms.
 
     Raises
     ------
     InputError
-        If the bytes are no structure: with the line where that is known.
+        If the bytes are no structure: with the line where that is known; or if they are several.
     """
-    kind = kind_of(data[:4096])
-    if kind == "pdb":
-        return _load_pdb(data, name)
-    block = bcif_block(data, name) if kind == "bcif" else cif_block(data, name)
-    return load_block(block, kind, name)
+    kind = kind_of(data[:HEAD])
+    if kind in _BY_LINES:
+        try:
+            return _BY_LINES[kind](data, name)
+        except (RuntimeError, ValueError) as error:
+            raise explain(error, name) from error
+    document = document_of(data, kind, name)
+    found = structure_blocks(document)
+    if block is not None:
+        found = [each for each in found if each.name == block]
+    if len(found) > 1:
+        raise StructureError(
+            f"the file has {len(found)} structures: {', '.join(each.name for each in found[:6])}",
+            source=name,
+            hint="take one out into a file of its own; logos encode reads them all",
+        )
+    return load_block(found[0] if found else document[0], kind, name, document)
 
 
-def load_block(block: gemmi.cif.Block, kind: str, name: str) -> StructureFile:
-    """Make the structure of a CIF block.
+def document_of(data: bytes, kind: str, name: str) -> gemmi.cif.Document:
+    """Return the data blocks of a CIF or BinaryCIF file.
+
+    Raises
+    ------
+    FormatError
+        If it is none, or has no block.
+    """
+    return _bcif_document(data, name) if kind == "bcif" else _cif_document(data, name)
+
+
+def structure_blocks(document: gemmi.cif.Document) -> list[gemmi.cif.Block]:
+    """Return the data blocks that hold atoms."""
+    return [block for block in document if has_atoms(block)]
+
+
+def load_block(
+    block: gemmi.cif.Block, kind: str, name: str, document: gemmi.cif.Document | None = None
+) -> StructureFile:
+    """Make the structure of a CIF block; other blocks of its document may define the components.
 
     Raises
     ------
@@ -130,7 +149,10 @@ def load_block(block: gemmi.cif.Block, kind: str, name: str) -> StructureFile:
         raise StructureError(
             f"the atoms (_atom_site) lack {missing}", source=name, hint="write the file again as PDBx/mmCIF"
         )
-    return StructureFile(kind, structure, block)
+    definitions = [block]
+    if document is not None and len(document) > 1:
+        definitions += [each for each in document if each.name != block.name and defines_components(each)]
+    return StructureFile(kind, structure, block, definitions=definitions)
 
 
 def has_atoms(block: gemmi.cif.Block) -> bool:
@@ -138,14 +160,12 @@ def has_atoms(block: gemmi.cif.Block) -> bool:
     return _has(block, "_atom_site.", "Cartn_x")
 
 
-def cif_block(data: bytes, name: str) -> gemmi.cif.Block:
-    """Return the block of a CIF file that holds a structure, else the first with a chemical component, else the first.
+def defines_components(block: gemmi.cif.Block) -> bool:
+    """Whether a CIF block holds atoms of chemical components."""
+    return _has(block, "_chem_comp_atom.", "atom_id")
 
-    Raises
-    ------
-    FormatError
-        If the text is no CIF.
-    """
+
+def _cif_document(data: bytes, name: str) -> gemmi.cif.Document:
     data = data.removeprefix(b"\xef\xbb\xbf")
     try:
         document = _parse(data)
@@ -153,11 +173,7 @@ def cif_block(data: bytes, name: str) -> gemmi.cif.Block:
         raise explain(error, name) from error
     if not len(document):
         raise FormatError("the CIF has no data block", source=name, hint="check that it was written completely")
-    for category, tag in (("_atom_site.", "Cartn_x"), ("_chem_comp_atom.", "atom_id")):
-        for block in document:
-            if _has(block, category, tag):
-                return block
-    return document[0]
+    return document
 
 
 def _parse(data: bytes) -> gemmi.cif.Document:
@@ -172,8 +188,8 @@ def _parse(data: bytes) -> gemmi.cif.Document:
         return gemmi.cif.read_string(data)
 
 
-def block_of_file(path: Path) -> gemmi.cif.Block | None:
-    """Return what :func:`cif_block` does, straight from a plain or gzipped file; None if anything is unusual.
+def document_of_file(path: Path) -> gemmi.cif.Document | None:
+    """Return the CIF of a plain or gzipped file, read by gemmi itself; None if anything is unusual.
 
     Decompressing in gemmi saves the copies through Python; what it cannot read, the slower way explains.
     """
@@ -181,105 +197,29 @@ def block_of_file(path: Path) -> gemmi.cif.Block | None:
         document = gemmi.cif.read(str(path))
     except (RuntimeError, ValueError, OSError, MemoryError):
         return None
-    block = document[0] if len(document) == 1 else None
-    return block if block is not None and has_atoms(block) else None
+    return document if structure_blocks(document) else None
 
 
 def _has(block: gemmi.cif.Block, category: str, tag: str) -> bool:
     return bool(block.find(category, [tag]))
 
 
-def bcif_block(data: bytes, name: str) -> gemmi.cif.Block:
-    """Return the first block of a BinaryCIF file as a CIF block, without categories that nothing here reads."""
+def _bcif_document(data: bytes, name: str) -> gemmi.cif.Document:
+    """Return BinaryCIF as CIF, without categories that nothing here reads."""
+    document = gemmi.cif.Document()
     try:
-        content = binarycif.unpack(data)[0]
-        document = gemmi.cif.Document()
-        block = document.add_new_block(str(content.get("header", "")) or "structure")
-        for category, table in binarycif.categories(content, _CATEGORIES):
-            found = binarycif.text_columns(table, gemmi.cif.quote)
-            if found and len(next(iter(found.values()))):
-                loop = block.init_loop(f"_{category}.", list(found))
-                loop.set_all_values(list(found.values()))
+        for number, content in enumerate(binarycif.unpack(data), 1):
+            header = str(content.get("header", "")) or "structure"
+            taken = {block.name for block in document}
+            block = document.add_new_block(header if header not in taken else f"{header}_{number}")
+            for category, table in binarycif.categories(content, _CATEGORIES):
+                found = binarycif.text_columns(table, gemmi.cif.quote)
+                if found and len(next(iter(found.values()))):
+                    loop = block.init_loop(f"_{category}.", list(found))
+                    loop.set_all_values(list(found.values()))
     except FormatError as error:
         raise error.at(name) from error
-    return block
-
-
-def _load_pdb(data: bytes, name: str) -> StructureFile:
-    if wrong := _BAD_NUMBER.search(data):
-        line = data.count(b"\n", 0, wrong.start()) + 1
-        raise FormatError(
-            f"coordinates that are not numbers: {wrong.group()[30:54].decode('ascii', 'replace').strip()!r}",
-            source=f"{name}:{line}",
-            hint="columns 31 to 54 of an ATOM line hold x, y and z",
-        )
-    _check_last_line(data, name)
-    try:
-        structure = gemmi.read_pdb_string(data)
-        notes = []
-        if len(structure) and _has_duplicates(structure):
-            data, n_split = _split_duplicates(data)
-            if n_split:
-                structure = gemmi.read_pdb_string(data)
-                notes.append(f"{n_split} residue numbers occur again for other atoms; each is its own residue")
-    except (RuntimeError, ValueError) as error:
-        raise explain(error, name) from error
-    if not len(structure) or not any(map(len, structure)):
-        raise StructureError(
-            "the PDB file has no atoms", source=name, hint="ATOM or HETATM lines are needed; was the file cut off?"
-        )
-    return StructureFile("pdb", structure, None, notes)
-
-
-def _check_last_line(data: bytes, name: str) -> None:
-    """Refuse a file that ends inside an ATOM line: gemmi would take what is left of it."""
-    *before, last = data[-400:].splitlines()[-2:] or [b""]
-    if data.endswith((b"\n", b"\r")) or last[:6] not in _ATOM_RECORDS:
-        return
-    if not before or before[0][:6] not in _ATOM_RECORDS or len(last.rstrip()) < len(before[0].rstrip()) - 2:
-        raise FormatError(
-            "the file ends inside an ATOM line",
-            source=f"{name}:{len(data.splitlines())}",
-            hint="it is cut off; download or copy it again",
-        )
-
-
-def _has_duplicates(structure: gemmi.Structure) -> bool:
-    """Whether serial numbers hint that gemmi has joined residues that are apart in the file."""
-    serials = gemmi.FlatStructure(structure).serials
-    return bool((np.diff(serials) <= 0).any())
-
-
-def _split_duplicates(data: bytes) -> tuple[bytes, int]:
-    """Mark a residue whose number and name came before with the same atoms by a segment of its own.
-
-    gemmi joins residues of one chain, number and name wherever they stand.
-    """
-    lines = data.split(b"\n")
-    seen: dict[bytes, set[bytes]] = {}
-    current, segment, n_split = b"", 0, 0
-    segments: dict[bytes, int] = {}
-    for index, line in enumerate(lines):
-        if line[:5] == b"MODEL":
-            seen.clear()
-            segments.clear()
-            current = b""
-        if line[:6] not in _ATOM_RECORDS:
-            continue
-        key, atom = line[17:27], line[12:17]
-        atoms = seen.setdefault(key, set())
-        if key != current:
-            current = key
-            if atom in atoms:
-                segments[key] = segments.get(key, 0) + 1
-                n_split += 1
-                atoms.clear()
-            segment = segments.get(key, 0)
-        atoms.add(atom)
-        if segment:
-            text = line.rstrip(b"\r").ljust(80)
-            lines[index] = text[:72] + b"%04d" % segment + text[76:]
-    return b"\n".join(lines), n_split
+    return document
 
 
 def explain(error: Exception, name: str) -> InputError:
@@ -294,32 +234,3 @@ def explain(error: Exception, name: str) -> InputError:
         source=f"{name}:{line}" if line else name,
         hint="the file may be cut off or damaged; download or write it again",
     )
-
-
-def checked_positions(flat: gemmi.FlatStructure, name: str) -> NDArray[np.float64]:
-    """Return the coordinates, shape (n_atoms, 3), in Å.
-
-    Raises
-    ------
-    StructureError
-        If one is not a finite number or absurdly far out.
-    """
-    positions: NDArray[np.float64] = np.array(flat.pos)
-    if not (positions.max() < MAX_EXTENT_ANGSTROM and positions.min() > -MAX_EXTENT_ANGSTROM):  # NaN too
-        wrong = ~(np.abs(positions) < MAX_EXTENT_ANGSTROM).all(axis=1)
-        first = int(np.flatnonzero(wrong)[0])
-        name_of = {
-            key: _text(np.array(getattr(flat, key))[first]) for key in ("residue_names", "chain_ids", "atom_names")
-        }
-        residue = f"{name_of['residue_names']} {name_of['chain_ids']}:{np.array(flat.resnums)[first]}"
-        values = " ".join(f"{value:g}" for value in positions[first])
-        raise StructureError(
-            f"atom {name_of['atom_names']} of {residue} lies at {values}, which is no position",
-            source=name,
-            hint="correct or remove the atom",
-        )
-    return positions
-
-
-def _text(value: NDArray[np.int8]) -> str:
-    return value.tobytes().rstrip(b"\0").decode("utf-8", "replace")

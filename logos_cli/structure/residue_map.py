@@ -10,7 +10,7 @@ from typing import Any
 from logos_cli.errors import InputError, UsageError
 
 _PART = re.compile(
-    r"\s*(?:(?P<chain>[^\s:,]+):)?(?P<first>-?[0-9]+)(?P<first_code>[A-Za-z]?)"
+    r"\s*(?:(?P<chain>[^\s:,]*):)?(?P<first>-?[0-9]+)(?P<first_code>[A-Za-z]?)"
     r"(?:\s*-\s*(?P<last>-?[0-9]+)(?P<last_code>[A-Za-z]?))?\s*"
 )
 _SHOWN = 5
@@ -97,7 +97,7 @@ class ResidueMap:
                     f"{part.strip()!r} names no residues",
                     hint="write them as A:45,A:47-52, with insertion codes: A:52A",
                 )
-            chain = match["chain"] or chain
+            chain = chain if match["chain"] is None else match["chain"]
             if chain is None:
                 raise UsageError(
                     f"{part.strip()!r} does not say of which chain", hint=f"the chains are {', '.join(self._chains())}"

@@ -7,6 +7,7 @@ from functools import cache
 
 import gemmi
 
+from logos_cli.structure.force_field_names import NAMES, WATER
 from logos_cli.structure.ligand.dictionary import component
 
 STANDARD = {
@@ -39,20 +40,8 @@ STANDARD = {
 }
 """Residues that have a letter of their own in the files of the PDB."""
 
-FORCE_FIELD = {
-    "ASH": "D",
-    "CYM": "C",
-    "CYX": "C",
-    "GLH": "E",
-    "HID": "H",
-    "HIE": "H",
-    "HIP": "H",
-    "HSD": "H",
-    "HSE": "H",
-    "HSP": "H",
-    "LYN": "K",
-}
-"""Names that Amber and CHARMM give to protonation states; the PDB does not use them."""
+INDEFINITE = frozenset(("ASX", "GLX", "XLE", "UNK"))
+"""Those of them that stand for several residues."""
 
 COMMON_MODIFIED = {
     "ALY": "K",
@@ -77,8 +66,6 @@ COMMON_MODIFIED = {
 }
 """Parents of the modified residues that are met most, so that the dictionary is not opened for them."""
 
-WATER = frozenset(("HOH", "DOD", "WAT", "H2O", "D2O", "TIP", "TIP3", "TP3", "T3P", "SPC", "SOL"))
-
 IGNORED_LIGANDS = frozenset(("HOH", "DOD", "WAT", "NAG", "MAN", "UNK", "GLC", "ABA", "MPD", "GOL", "SO4", "PO4"))
 """Names that P2Rank never counts as ligands."""
 
@@ -93,10 +80,12 @@ def letter(name: str) -> str:
     The parent of a modified residue is the one that the Chemical Component Dictionary names
     (``mon_nstd_parent_comp_id``). A residue made of several, such as the chromophore of GFP, is ``X``.
     """
-    for table in (STANDARD, COMMON_MODIFIED, FORCE_FIELD):
+    for table in (STANDARD, COMMON_MODIFIED):
         if name in table:
             return table[name]
     known = component(name)
+    if name in NAMES and (known is None or "PEPTIDE" not in known.type):
+        return STANDARD[NAMES[name].standard]
     if known is None:
         tabulated = gemmi.find_tabulated_residue(name)
         code = tabulated.one_letter_code.strip().upper() if tabulated.is_amino_acid() else ""
@@ -110,15 +99,9 @@ def letter(name: str) -> str:
 @cache
 def is_amino_acid(name: str) -> bool:
     """Whether a residue of this name can stand in a protein chain by its definition."""
-    if name in STANDARD or name in COMMON_MODIFIED or name in FORCE_FIELD:
+    if name in STANDARD or name in COMMON_MODIFIED or name in NAMES:
         return True
     return bool(gemmi.find_tabulated_residue(name).is_amino_acid())
-
-
-@cache
-def is_standard_amino_acid(name: str) -> bool:
-    """Whether an ATOM line of this name is taken for a chain without looking at its bonds."""
-    return name in STANDARD or name in FORCE_FIELD
 
 
 @cache
@@ -129,7 +112,7 @@ def is_nucleotide(name: str) -> bool:
 
 @cache
 def is_water(name: str) -> bool:
-    """Whether the name is water's."""
+    """Whether the name can be water's; water has one heavy atom."""
     return name in WATER or bool(gemmi.find_tabulated_residue(name).is_water())
 
 

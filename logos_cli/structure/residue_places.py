@@ -59,7 +59,8 @@ def residue_places(source: Mapping[str, Any], lengths: Sequence[int]) -> Residue
         return None
     try:
         with closing(reopen(source)) as file:
-            model = StructureModel(reading.load(file.read(), file.name), file.name, int(source.get("model", 1)))
+            loaded = reading.load(file.read(), file.name, source.get("block"))
+            model = StructureModel(loaded, file.name, int(source.get("model", 1)))
         residues = ResidueMap(source, lengths)
     except LogosError:
         return None

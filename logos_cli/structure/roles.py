@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
 import gemmi
 import numpy as np
 
@@ -10,27 +13,66 @@ from logos_cli.structure.atoms import AtomTable
 from logos_cli.structure.distances import POLYMER_BOND_ANGSTROM
 from logos_cli.structure.types import Residue, Role
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 _PEPTIDES = (gemmi.PolymerType.PeptideL, gemmi.PolymerType.PeptideD, gemmi.PolymerType.CyclicPseudoPeptide)
 _NUCLEIC = (gemmi.PolymerType.Dna, gemmi.PolymerType.Rna, gemmi.PolymerType.DnaRnaHybrid)
 _BACKBONE = ("N", "CA", "C")
+_NOT_IN_WATER = np.zeros(256, dtype=np.int32)
+_NOT_IN_WATER[[6, 7, 15, 16]] = 1
+"""Elements that tell a molecule whose name is a force field's for water."""
 
 
 def assign_roles(atoms: AtomTable) -> None:
     """Set the role of every residue of a model."""
     entities = _entity_roles(atoms)
     table = atoms.residues
-    water = {name for name in set(table.names) if residue_names.is_water(name)}
-    table.roles[:] = [
-        entities.get(entity, Role.WATER if name in water else Role.OTHER)
-        for entity, name in zip(table.entities, table.names, strict=True)
-    ]
-    if not entities:
+    table.roles[:] = [entities.get(entity, Role.OTHER) for entity in table.entities]
+    table.roles[_waters(atoms)] = Role.WATER
+    if entities:
+        _release_strays(atoms)
+    else:
         _RoleInference(atoms).run()
+
+
+def _release_strays(atoms: AtomTable) -> None:
+    """Take out of the chains what a converter left in their entity: molecules that are no residues of them.
+
+    A residue of a polymer has a number in its sequence (``label_seq_id``), or is a monomer bonded to a neighbour.
+    """
+    table = atoms.residues
+    found = np.flatnonzero((table.roles == Role.PROTEIN) & np.array(table.hetero))
+    if not len(found):
+        return
+    counts: dict[str, list[int]] = {}
+    for entity, number in zip(table.entities, table.label_numbers, strict=True):
+        counts.setdefault(entity, [0, 0])[number is not None] += 1
+    bonds = _RoleInference(atoms)
+    for index in found.tolist():
+        residue = table[index]
+        unnumbered, numbered = counts[table.entities[index]]
+        foreign = residue.label_number is None and numbered > unnumbered
+        if foreign or not (residue_names.is_amino_acid(residue.standard_name) or bonds.is_joined(index)):
+            residue.set_role(Role.OTHER)
+            atoms.notes.add(f"{residue} is no residue of the polymer that it is listed with")
+
+
+def _waters(atoms: AtomTable) -> NDArray[np.intp]:
+    """Return the residues that are water, whatever entity a file puts them into."""
+    table = atoms.residues
+    called = {name for name in set(table.names) if residue_names.is_water(name)}
+    if not called:
+        return np.zeros(0, np.intp)
+    found = np.flatnonzero([name in called for name in table.names])
+    others = np.concatenate(([0], np.cumsum(_NOT_IN_WATER[atoms.elements])))
+    waters: NDArray[np.intp] = found[others[table.last[found]] == others[table.first[found]]]
+    return waters
 
 
 def _entity_roles(atoms: AtomTable) -> dict[str, Role]:
     """Return the role of each polymer entity that an mmCIF file declares."""
-    if atoms.file.kind == "pdb":
+    if atoms.file.block is None:
         return {}
     roles: dict[str, Role] = {}
     for entity in atoms.structure.entities:
@@ -54,14 +96,15 @@ class _RoleInference:
     def __init__(self, atoms: AtomTable) -> None:
         self.atoms = atoms
         self.residues = atoms.residues
-        self.declared = self._declared_monomers()
+        self.declared: set[tuple[str, str]] = set()
 
     def run(self) -> None:
+        self.declared = self._declared_monomers()
         doubtful: list[int] = []
         for residue in self.residues:
             if residue.role is Role.WATER:
                 continue
-            if not residue.hetero and residue_names.is_standard_amino_acid(residue.name):
+            if not residue.hetero and self._is_standard(residue):
                 residue.set_role(Role.PROTEIN)
             elif not residue.hetero and residue_names.is_nucleotide(residue.name):
                 residue.set_role(Role.NUCLEIC)
@@ -82,7 +125,18 @@ class _RoleInference:
             # gemmi calls the entity of a PDB chain like the chain
             found.update((entity.name, name) for item in entity.full_sequence for name in item.split(","))
         # a standard residue in a HETATM line is a free amino acid, unless it is bonded to the chain
-        return {(chain, name) for chain, name in found if not residue_names.is_standard_amino_acid(name)}
+        return {(chain, name) for chain, name in found if name not in residue_names.STANDARD}
+
+    def _is_standard(self, residue: Residue) -> bool:
+        """Whether an ATOM line's residue is of a chain by its name; UNK is a favourite name of ligands, too."""
+        if residue.standard_name in residue_names.INDEFINITE:
+            return self.atoms.find_atom(residue, "CA") is not None
+        return residue.standard_name in residue_names.STANDARD
+
+    def is_joined(self, index: int) -> bool:
+        """Whether a residue has a peptide bond to the one before or after it."""
+        residues = self.residues[max(index - 1, 0) : index + 2]
+        return any(one.chain == other.chain and self._bonded(one, "C", other, "N") for one, other in pairwise(residues))
 
     def _role_by_bonds(self, index: int) -> Role:
         residue = self.residues[index]
@@ -105,7 +159,7 @@ class _RoleInference:
 
     def _is_monomer(self, residue: Residue) -> bool:
         has_backbone = all(self.atoms.find_atom(residue, name) is not None for name in _BACKBONE)
-        return has_backbone and residue_names.is_amino_acid(residue.name)
+        return has_backbone and residue_names.is_amino_acid(residue.standard_name)
 
     def _join_peptides(self, doubtful: list[int]) -> None:
         """Make a chain of amino acids in HETATM lines that are bonded to each other only (cyclic peptides)."""
@@ -117,8 +171,8 @@ class _RoleInference:
                 one.chain == other.chain
                 and one.role is not Role.WATER
                 and other.role is Role.OTHER
-                and residue_names.is_amino_acid(one.name)
-                and residue_names.is_amino_acid(other.name)
+                and residue_names.is_amino_acid(one.standard_name)
+                and residue_names.is_amino_acid(other.standard_name)
                 and self._bonded(one, "C", other, "N")
             ):
                 one.set_role(Role.PROTEIN)

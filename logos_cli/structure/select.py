@@ -20,7 +20,8 @@ def select_ligands(
     """Return the ligands that a selection names.
 
     ``HEM`` is every ligand with that component, ``A:142`` the one with that residue; ``A:HEM:142`` and
-    ``4hhb:A:HEM:142``, as in record ids, are understood too.
+    ``4hhb:A:HEM:142``, as in record ids, are understood too. ``:142`` is residue 142 of a chain without a name, ``A:.``
+    a residue without a number.
 
     Raises
     ------
@@ -66,6 +67,8 @@ def _title(ligand: Ligand, numbering: str) -> str:
 def _is_named(residue: Residue, parts: Sequence[str], numbering: str) -> bool:
     if len(parts) == 4:
         parts = parts[1:]
+    if len(parts) == 3 and not residue.has_number and parts[2] == residue.name:
+        parts = [*parts[1:], "."]  # as in ids, which end with the component then
     if len(parts) == 3:
         names = (residue.name, residue.chain, residue.label_chain)
         if parts[0] not in names or parts[1] not in names or residue.name not in parts[:2]:
@@ -76,6 +79,8 @@ def _is_named(residue: Residue, parts: Sequence[str], numbering: str) -> bool:
     if numbering == "label":
         number = "." if residue.label_number is None else str(residue.label_number)
         return chain == residue.label_chain and (parts[-1] == number or number == ".")
+    if not residue.has_number:
+        return chain in (residue.chain, residue.label_chain) and parts[-1] == "."
     wanted = _NUMBER.fullmatch(parts[-1])
     return (
         wanted is not None

@@ -76,11 +76,11 @@ def full(model: StructureModel, chain: Chain) -> MappedChain:
         model.notes.add(f"the full sequence of chain {chain.name} does not fit its residues; the observed one is used")
         return observed(model, chain)
     members: list[int | None] = [None] * len(deposited)
-    names = list(deposited)
+    names, standards = list(deposited), list(deposited)
     for index, place in zip(chain.members, places, strict=True):
         members[place] = index
-        names[place] = table.names[index]
-    return MappedChain(table, chain, "".join(map(residue_names.letter, names)), members, names)
+        names[place], standards[place] = table.names[index], table.standards[index]
+    return MappedChain(table, chain, "".join(map(residue_names.letter, standards)), members, names)
 
 
 def deposited_names(model: StructureModel, chain: Chain) -> list[str]:
@@ -104,7 +104,7 @@ def _label_places(table: Residues, chain: Chain, deposited: list[str]) -> list[i
 
 def _aligned_places(table: Residues, chain: Chain, deposited: list[str]) -> list[int] | None:
     """Align observed to deposited names; gaps in the observed chain are cheap where its numbers jump."""
-    names = [table.names[index] for index in chain.members]
+    names = [table.standards[index] for index in chain.members]
     if len(names) > len(deposited):
         return None
     scoring = gemmi.AlignmentScoring()

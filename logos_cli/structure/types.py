@@ -8,8 +8,40 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, overload
 
 if TYPE_CHECKING:
+    import gemmi
     import numpy as np
     from numpy.typing import NDArray
+
+
+@dataclass(slots=True)
+class StructureFile:
+    """A structure file in memory.
+
+    Attributes
+    ----------
+    kind : str
+        ``pdb``, ``pdbqt``, ``pqr``, ``mmcif`` or ``bcif``.
+    structure : gemmi.Structure
+    block : gemmi.cif.Block, optional
+        The mmCIF block; None for PDB.
+    definitions : list of gemmi.cif.Block
+        Blocks that may define chemical components.
+    notes : list of str
+        What was put right while reading.
+    has_elements : bool
+        Whether the file says the element of every atom; else they were read off the atoms' names.
+    """
+
+    kind: str
+    structure: gemmi.Structure
+    block: gemmi.cif.Block | None = None
+    notes: list[str] = field(default_factory=list)
+    has_elements: bool = True
+    definitions: list[gemmi.cif.Block] = field(default_factory=list)
+
+
+NO_NUMBER = -(2**31)
+"""What stands in a column of numbers for a residue that the file gives none."""
 
 
 class Role(IntEnum):
@@ -30,7 +62,7 @@ class Residues(Sequence["Residue"]):
     Attributes
     ----------
     chains, numbers, insertions : list
-        The author's names.
+        The author's names; :data:`NO_NUMBER` where the file has no number.
     label_chains, label_numbers : list
         mmCIF's own, None where the file has none.
     entities : list of str
@@ -39,6 +71,8 @@ class Residues(Sequence["Residue"]):
         The residue's atoms are ``first`` to ``last`` (exclusive) of the model's atoms.
     roles, altlocs : ndarray of int
         The role, and the conformer used (ASCII code of its label, 0 for none).
+    standards : list of str
+        The name under which the PDB knows each residue (:mod:`.standard_names`).
     """
 
     names: list[str]
@@ -53,6 +87,7 @@ class Residues(Sequence["Residue"]):
     last: NDArray[np.intp]
     roles: NDArray[np.int8]
     altlocs: NDArray[np.int8]
+    standards: list[str]
 
     def __len__(self) -> int:
         return len(self.names)
@@ -90,14 +125,24 @@ class Residue:
         return self.table.names[self.index]
 
     @property
+    def standard_name(self) -> str:
+        """The name under which the PDB knows it: ``HIS`` for a residue HID."""
+        return self.table.standards[self.index]
+
+    @property
     def chain(self) -> str:
         """The author's name of the chain."""
         return self.table.chains[self.index]
 
     @property
     def number(self) -> int:
-        """The author's number."""
+        """The author's number, :data:`NO_NUMBER` if it has none."""
         return self.table.numbers[self.index]
+
+    @property
+    def has_number(self) -> bool:
+        """Whether it has a number of its author."""
+        return self.number != NO_NUMBER
 
     @property
     def insertion(self) -> str:
@@ -146,8 +191,8 @@ class Residue:
 
     @property
     def number_text(self) -> str:
-        """The author's number with the insertion code, ``142A``."""
-        return f"{self.number}{self.insertion}"
+        """The author's number with the insertion code, ``142A``; ``.`` if it has none."""
+        return f"{self.number}{self.insertion}" if self.has_number else "."
 
     def __str__(self) -> str:
         return f"{self.name} {self.chain}:{self.number_text}"

@@ -22,7 +22,7 @@ from logos_cli.cli.options.input import (
 from logos_cli.cli.options.output import OUTPUT, output_option, overwrite_option, record_format_option
 from logos_cli.cli.output import inputs_or_stdin, open_sink, write_all
 from logos_cli.cli.terminal import terminal
-from logos_cli.errors import ExitCode
+from logos_cli.errors import ExitCode, UsageError
 from logos_cli.records import Record
 from logos_cli.resources import EMBEDDED
 
@@ -99,6 +99,11 @@ def encode(args: EncodeArguments) -> ExitCode:
     from logos_cli.workflows.encode import encode as run
     from logos_cli.workflows.encode import form_of
 
+    if model.isdecimal():
+        raise UsageError(
+            f"--model {model}: that option names a language model",
+            hint=f"--model-number {model} chooses a model of an ensemble",
+        )
     options = ReadOptions(
         form=form_of(args.form) if args.form else None,
         level=args.level,

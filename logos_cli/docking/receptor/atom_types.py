@@ -132,7 +132,7 @@ def type_standard(repaired: Repaired, flexible: Sequence[str], source: str) -> T
     prepare = meeko.MoleculePreparation(charge_model="zero")
     with rdBase.BlockLogs():
         try:
-            polymer = meeko.Polymer(mols, bonds, templates, prepare)
+            polymer = meeko.Polymer(mols, bonds, templates, prepare, blunt_ends=_blunt_ends(repaired, keys))
         except (RuntimeError, ValueError, KeyError) as error:
             raise StructureError(
                 f"the receptor's residues fit no template: {str(error).splitlines()[0]}", source=source
@@ -155,6 +155,24 @@ def type_standard(repaired: Repaired, flexible: Sequence[str], source: str) -> T
     for key in keys:
         _add(typed, polymer.monomers[key], places[key])
     return typed
+
+
+def _blunt_ends(repaired: Repaired, keys: Sequence[str]) -> list[tuple[str, int]]:
+    """Return the ends of residues with one charged end whose other end has no neighbour, as (key, atom).
+
+    Meeko finds such ends itself in residues inside of a chain only; a residue that stands alone at the end of one,
+    behind a loop without coordinates, has none of its templates.
+    """
+    linked = {(first, row) for first, row, _, _ in repaired.links}
+    linked |= {(second, row) for _, _, second, row in repaired.links}
+    found: list[tuple[str, int]] = []
+    for number, (key, built) in enumerate(zip(keys, repaired.residues, strict=True)):
+        names = built.names
+        charged = "C" if "OXT" in names else "N" if "H3" in names else None
+        other = {"C": "N", "N": "C"}.get(charged or "")
+        if other in names and (number, names.index(other)) not in linked:
+            found.append((key, names.index(other)))
+    return found
 
 
 def _template_names(templates: Any) -> set[str]:
@@ -320,9 +338,9 @@ def _molecule(
     definitions = [chemist.definition(residue) for residue in ligand.residues]
     if any(each is None for each in definitions):
         raise StructureError("the component dictionary does not know it")
-    parts, place, strangers = chemist.parts(ligand, [each[0] for each in definitions if each is not None])
-    if strangers:
-        raise StructureError(f"its atoms {', '.join(strangers[:4])} are not those of its definition")
+    parts, place, unlike = chemist.parts(ligand, [each[0] for each in definitions if each is not None])
+    if unlike:
+        raise StructureError(unlike)
     links = [build.Link(place[one], place[other]) for one, other in ligand.links]
     builder = build.Builder(parts, tuple(links))
     molecule = builder.molecule()

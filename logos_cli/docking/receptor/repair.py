@@ -102,10 +102,11 @@ def _topology(model: StructureModel, chains: list[list[Standard]]) -> tuple[Any,
     for number, chain in enumerate(chains):
         made = topology.addChain(str(number))
         for place, each in enumerate(chain):
+            is_alone = len(chain) == 1
             residue = topology.addResidue(each.name, made, str(each.residue.number), each.residue.insertion)
             last = place + 1 == len(chain)
             for name, element, atom in each.atoms:
-                if name == "OXT" and not last and _is_joined(model, each, chain[place + 1]):
+                if name == "OXT" and (is_alone or (not last and _is_joined(model, each, chain[place + 1]))):
                     continue
                 topology.addAtom(name, app.Element.getByAtomicNumber(element), residue)
                 places.append(atom)
@@ -150,6 +151,11 @@ def _add_disulfides(topology: Any, positions: NDArray[np.float64]) -> None:
 def _add_heavy_atoms(fixer: Any) -> int:
     fixer.missingResidues = {}
     fixer.findMissingAtoms()
+    # a residue that is its chain's only one is a piece of it: no force field has one with both ends charged
+    alone = {residue for chain in fixer.topology.chains() if len(chain) == 1 for residue in chain.residues()}
+    fixer.missingTerminals = {
+        residue: names for residue, names in fixer.missingTerminals.items() if residue not in alone
+    }
     n_added = sum(map(len, fixer.missingAtoms.values()))
     fixer.addMissingAtoms(seed=_SEED)
     return n_added

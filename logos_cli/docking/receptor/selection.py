@@ -14,6 +14,7 @@ import numpy as np
 from logos_cli.docking.box import Box
 from logos_cli.errors import StructureError
 from logos_cli.structure import residue_names
+from logos_cli.structure.force_field_names import NAMES
 from logos_cli.structure.ligand.dictionary import component
 from logos_cli.structure.ligands import Ligand, find_ligands
 from logos_cli.structure.model import StructureModel
@@ -108,22 +109,8 @@ COFACTORS = frozenset(
 _AS_STANDARD = {"MSE": ("MET", {"SE": "SD"}), "SEC": ("CYS", {"SE": "SG"}), "UNK": ("ALA", {})}
 """Residues that are built as another one: the name, and atoms that are renamed."""
 
-_VARIANTS = {
-    "ASH": "ASP",
-    "GLH": "GLU",
-    "LYN": "LYS",
-    "CYX": "CYS",
-    "CYM": "CYS",
-    "HID": "HIS",
-    "HIE": "HIS",
-    "HIP": "HIS",
-    "HSD": "HIS",
-    "HSE": "HIS",
-    "HSP": "HIS",
-}
-_CHARMM = {"HSD": "HID", "HSE": "HIE", "HSP": "HIP", "CYM": "CYX"}
 _BY_HYDROGENS = (("ASP", {"HD1", "HD2"}, "ASH"), ("GLU", {"HE1", "HE2"}, "GLH"))
-_OLD_NAMES = {"O1P": "OP1", "O2P": "OP2", "OT1": "O", "OT2": "OXT"}
+_OLD_NAMES = {"O1P": "OP1", "O2P": "OP2", "OT1": "O", "OT2": "OXT", "OC1": "O", "OC2": "OXT"}
 _BACKBONE = ("N", "CA", "C")
 STANDARD = frozenset(name for name in residue_names.STANDARD if name not in ("SEC", "PYL", "ASX", "GLX", "XLE", "UNK"))
 NUCLEOTIDES = frozenset(("A", "C", "G", "U", "DA", "DC", "DG", "DT"))
@@ -316,10 +303,8 @@ def _counted(names: Counter[str]) -> str:
 
 def _standard(model: StructureModel, residue: Residue) -> Standard | None:
     """Return a polymer residue under its standard name, None if the force field has none."""
-    name, renamed = _AS_STANDARD.get(residue.name, (residue.name, {}))
-    variant = None
-    if name in _VARIANTS:
-        variant, name = _CHARMM.get(name, name), _VARIANTS[name]
+    name, renamed = _AS_STANDARD.get(residue.name, (residue.standard_name, {}))
+    variant = NAMES[residue.name].state if name != residue.name and residue.name in NAMES else None
     if name not in STANDARD and name not in NUCLEOTIDES:
         return None
     known = _heavy_names(name)
@@ -327,6 +312,8 @@ def _standard(model: StructureModel, residue: Residue) -> Standard | None:
     for atom in model.atoms([residue.index]).tolist():
         called = model.atom_name(atom)
         called = renamed.get(called, _OLD_NAMES.get(called, called)).replace("*", "'")
+        if (name, called) == ("ILE", "CD"):  # so GROMOS calls it
+            called = "CD1"
         if called in known and called not in atoms:
             atoms[called] = (called, known[called], atom)
     hydrogens = _hydrogen_names(model, residue)

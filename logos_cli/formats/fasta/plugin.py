@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 
 from logos_cli.errors import FormatError, InputError, LogosError
 from logos_cli.formats.base import SNIFFED, Entry, Format, ReadOptions, Writer
+from logos_cli.formats.fasta.pir import is_pir, iter_pir
+from logos_cli.formats.fasta.records import SequenceText, iter_records
 from logos_cli.formats.fasta.write import FastaWriter
 from logos_cli.grammar import Form
 from logos_cli.io.ids import UniqueIds
@@ -23,34 +24,16 @@ from logos_cli.structure.sequences import (
     nucleotide_error,
 )
 
-_WRAPS = frozenset((50, 60, 70, 72, 75, 80, 100, 120))
-"""Widths at which programs break a sequence into lines."""
-
-
-@dataclass(slots=True)
-class _Text:
-    """One record as the file has it."""
-
-    header: str
-    line: int
-    lines: list[tuple[int, str]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    is_nucleotide: bool = False
-
-    @property
-    def name(self) -> str:
-        return self.header.split(maxsplit=1)[0] if self.header.strip() else ""
-
 
 class FastaFormat(Format):
-    """Sequences, one record or many.
+    """Sequences, one record or many; of PIR (NBRF), too, whose records begin with ``>P1;``.
 
     A record is a line that begins with ``>`` and the residue lines up to the next one. Lines that begin
     with ``;`` are comments.
     """
 
     name = "fasta"
-    suffixes = (".fasta", ".fa", ".faa", ".fas", ".fsa", ".seq", ".a3m", ".afa", ".mpfa")
+    suffixes = (".fasta", ".fa", ".faa", ".fas", ".fsa", ".seq", ".a3m", ".afa", ".mpfa", ".pir", ".ali")
 
     def sniff(self, head: bytes, name: str) -> float:  # noqa: ARG002
         """Tell a FASTA header, or capital letters some of which no SMILES can have."""
@@ -59,6 +42,8 @@ class FastaFormat(Format):
             return 0.95
         if text.startswith(b";") and b"\n>" in text:
             return 0.9
+        if text.startswith((b"C;", b"R;")) and is_pir(text):
+            return 0.95
         lines = text.decode("utf-8", "replace").splitlines()
         if len(head) > SNIFFED and len(lines) > 1:
             lines.pop()  # it may be cut
@@ -71,7 +56,7 @@ class FastaFormat(Format):
         The default form is protein. Of antibodies, a heavy and a light chain whose headers differ in the
         chain only (``>ab1|heavy``, ``>ab1|light``) and follow each other are one entry.
         """
-        records = _iter_records(source)
+        records = iter_pir(source) if is_pir(source.head) else iter_records(source)
         antibodies = options.form is Form.ANTIBODY
         entries = _iter_antibodies(records, source, options) if antibodies else _iter_proteins(records, source, options)
         empty = True
@@ -88,55 +73,6 @@ class FastaFormat(Format):
         return {"fasta": FastaWriter}
 
 
-def _iter_records(source: Input) -> Iterator[_Text]:
-    """Yield the records of a file, in constant memory but for the longest."""
-    current: _Text | None = None
-    bare: list[tuple[int, str]] = []
-    for number, text in enumerate(source.text_lines(), 1):
-        if text.startswith(">"):
-            if current is not None:
-                yield current
-            elif bare:
-                yield from _bare_records(bare)
-                bare = []
-            current = _Text(text[1:].strip(), number)
-        elif text.startswith(";"):
-            continue
-        elif current is not None:
-            if text:
-                current.lines.append((number, text))
-        else:
-            bare.append((number, text))
-    if current is not None:
-        yield current
-    else:
-        yield from _bare_records(bare)
-
-
-def _bare_records(lines: list[tuple[int, str]]) -> Iterator[_Text]:
-    """Yield the sequences of lines without a header.
-
-    Empty lines part sequences. Between them, lines of one usual width (60, 70, 80 …), the last perhaps
-    shorter, are one wrapped sequence; any other lines are a sequence each.
-    """
-    paragraph: list[tuple[int, str]] = []
-    nucleotides = is_nucleotide("".join(text.strip().upper() for _, text in lines))
-    for number, text in [*lines, (0, "")]:
-        if text.strip():
-            paragraph.append((number, text.strip()))
-            continue
-        if not paragraph:
-            continue
-        first, last = paragraph[0], paragraph[-1]
-        widths = {len(line) for _, line in paragraph[:-1]}
-        if len(paragraph) == 1 or (len(widths) == 1 and widths <= _WRAPS and len(last[1]) <= min(widths)):
-            note = f"{len(paragraph)} lines without a header read as one wrapped sequence"
-            yield _Text("", first[0], paragraph, [note] if len(paragraph) > 1 else [], nucleotides)
-        else:
-            yield from (_Text("", line[0], [line], [], nucleotides) for line in paragraph)
-        paragraph = []
-
-
 class _Entries:
     """Makes entries: identifiers, provenance, notes."""
 
@@ -147,7 +83,7 @@ class _Entries:
 
     def make(
         self,
-        record: _Text,
+        record: SequenceText,
         item: ScienceObject | None,
         notes: list[str],
         *,
@@ -170,7 +106,7 @@ class _Entries:
         return Entry(unique, item, provenance, error, Form.PROTEIN if item is None and form is None else form)
 
 
-def _iter_proteins(records: Iterator[_Text], source: Input, options: ReadOptions) -> Iterator[Entry]:
+def _iter_proteins(records: Iterator[SequenceText], source: Input, options: ReadOptions) -> Iterator[Entry]:
     entries = _Entries(source)
     for record in records:
         try:
@@ -181,7 +117,7 @@ def _iter_proteins(records: Iterator[_Text], source: Input, options: ReadOptions
             yield entries.make(record, Protein(sequence), notes)
 
 
-def _residues(record: _Text, source: str, options: ReadOptions) -> tuple[str, list[str]]:
+def _residues(record: SequenceText, source: str, options: ReadOptions) -> tuple[str, list[str]]:
     """Return the residues of a record, and notes.
 
     Raises
@@ -189,6 +125,8 @@ def _residues(record: _Text, source: str, options: ReadOptions) -> tuple[str, li
     FormatError
         If it has none, or nucleotides that neither are to be translated nor to be read as a protein.
     """
+    if record.error is not None:
+        raise record.error.at(f"{source}:{record.line}")
     if not record.lines:
         raise FormatError(
             "the record has no residues",
@@ -205,10 +143,10 @@ def _residues(record: _Text, source: str, options: ReadOptions) -> tuple[str, li
     return sequence, [*notes, READ_AS_RESIDUES]
 
 
-def _iter_antibodies(records: Iterator[_Text], source: Input, options: ReadOptions) -> Iterator[Entry]:
+def _iter_antibodies(records: Iterator[SequenceText], source: Input, options: ReadOptions) -> Iterator[Entry]:
     """Yield antibodies; a chain waits for the next record, which may be its partner."""
     entries = _Entries(source)
-    waiting: tuple[_Text, str, str] | None = None  # the record, the antibody's name, heavy or light
+    waiting: tuple[SequenceText, str, str] | None = None  # the record, the antibody's name, heavy or light
     for record in records:
         named = antibody_chain(record.name) or antibody_chain(record.header)
         if waiting is not None:
@@ -228,7 +166,11 @@ def _iter_antibodies(records: Iterator[_Text], source: Input, options: ReadOptio
 
 
 def _antibody(
-    entries: _Entries, record: _Text, chains: tuple[_Text, ...], options: ReadOptions, name: str | None = None
+    entries: _Entries,
+    record: SequenceText,
+    chains: tuple[SequenceText, ...],
+    options: ReadOptions,
+    name: str | None = None,
 ) -> Entry:
     """Return the entry of one chain, of two records, or of one record ``HEAVY:LIGHT``."""
     try:
@@ -245,14 +187,14 @@ def _antibody(
     return entries.make(record, Antibody(tuple(sequences)), notes, name=name)
 
 
-def _split_chains(record: _Text) -> tuple[_Text, ...]:
+def _split_chains(record: SequenceText) -> tuple[SequenceText, ...]:
     """Split ``HEAVY:LIGHT``, as ColabFold writes chains, where the ``:`` is on one line."""
     for index, (number, text) in enumerate(record.lines):
         if text.count(":") == 1 and not any(":" in line for _, line in record.lines[index + 1 :]):
             before, after = text.split(":")
             left = [*record.lines[:index], (number, before)]
             right = [(number, after), *record.lines[index + 1 :]]
-            return (_Text(record.header, record.line, left), _Text(record.header, record.line, right))
+            return (SequenceText(record.header, record.line, left), SequenceText(record.header, record.line, right))
     return (record,)
 
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 
 from logos_cli.formats.base import Entry, Format, ReadOptions, Writer
 from logos_cli.io.input import Input
+from logos_cli.structure.kinds import is_pdbqt, is_pqr
 
-_PDB_ATOM = re.compile(rb"^(?:ATOM  |HETATM)[ \d*A-Za-z]{5}.{15}", re.MULTILINE)
+_PDB_ATOM = re.compile(rb"^(?:ATOM[ \d]{2}|HETATM)[ \d*A-Za-z]{5}.{15}", re.MULTILINE | re.IGNORECASE)
 _PDB_HEADER = re.compile(
     rb"\s*(?:HEADER|OBSLTE|TITLE|COMPND|SOURCE|KEYWDS|EXPDTA|AUTHOR|REVDAT|REMARK|SEQRES|CRYST1|ORIGX1|SCALE1|"
     rb"MODEL |NUMMDL|MODRES|CAVEAT|SPLIT |DBREF )[ \d]"
@@ -38,7 +39,7 @@ class StructureFormat(Format):
         if _CIF_BLOCK.search(head):
             return 0.95 if _MMCIF_ITEM.search(head) else 0.0
         if _PDB_ATOM.search(head):
-            return 0.95
+            return 0.0 if is_pdbqt(head) or is_pqr(head) else 0.95
         return 0.9 if _PDB_HEADER.match(head) else 0.0
 
     def read(self, source: Input, options: ReadOptions) -> Iterator[Entry]:

@@ -148,7 +148,7 @@ def structure_with(record: Record, values: Mapping[ResidueName, float], title: s
     from logos_cli.structure import read as reading
 
     with closing(source_structure(record)) as source:
-        structure = reading.load(source.read(), source.name).structure
+        structure = reading.load(source.read(), source.name, record.source.get("block")).structure
     structure = single_model(structure, int(record.source.get("model", 1)))
     for chain in structure[0]:
         for residue in chain:
@@ -157,7 +157,7 @@ def structure_with(record: Record, values: Mapping[ResidueName, float], title: s
             for atom in residue:
                 atom.b_iso = value
                 atom.aniso = type(atom.aniso)(0, 0, 0, 0, 0, 0)
-    if record.source.get("format") == "pdb":
+    if record.source.get("format") in ("pdb", "pdbqt", "pqr"):
         structure.setup_entities()
     document = structure.make_mmcif_document()
     document[0].name = block_name(title or record.id)

@@ -124,7 +124,9 @@ def _set_stereo(builder: Builder, molecule: Chem.RWMol) -> None:
     if not any(placed) or len(placed) < _FEWEST_CHIRAL:
         _stereo_from_labels(molecule, dict(enumerate(builder.stereo)), builder.bond_stereo)
         return
-    set_conformer(molecule, [position or (0.0, 0.0, 0.0) for position in builder.positions])
+    # atoms without a place get one each, so that no two coincide; the stereo that they touch is set below
+    nowhere = [(1e3 + 7.0 * row, 3.0 * row, -1.5 * row) for row in range(len(placed))]
+    set_conformer(molecule, [each or away for each, away in zip(builder.positions, nowhere, strict=True)])
     Chem.AssignStereochemistryFrom3D(molecule)
     if all(placed):
         return

@@ -13,12 +13,17 @@ from logos_cli.errors import LogosError, MoleculeError
 from logos_cli.structure.ligand import build, chemistry
 from logos_cli.structure.ligand.chem_comp import ChemComps
 from logos_cli.structure.ligand.dictionary import Component, component
+from logos_cli.structure.ligand.fit import misfit
 from logos_cli.structure.ligands import Ligand
 from logos_cli.structure.model import StructureModel
 from logos_cli.structure.types import Residue
 
 if TYPE_CHECKING:
     from rdkit import Chem
+
+
+_WITHOUT_BONDS = ("pdbqt", "pqr")
+"""Formats whose writers expect that nobody guesses bonds from them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +41,10 @@ class LigandSmilesResolver:
 
     model: StructureModel
     given: Chem.Mol | None = None
-    comps: ChemComps | None = field(init=False)
+    comps: list[ChemComps] = field(init=False)
 
     def __post_init__(self) -> None:
-        block = self.model.file.block
-        self.comps = ChemComps(block) if block is not None else None
+        self.comps = [ChemComps(block) for block in self.model.file.definitions]
 
     def smiles(self, ligand: Ligand) -> LigandSmiles:
         """Return the SMILES of a ligand.
@@ -60,40 +64,45 @@ class LigandSmilesResolver:
             return self._perceived(ligand, f"the dictionary does not know {', '.join(missing)}")
         components = [item[0] for item in found if item is not None]
         origin = "ccd" if any(item[1] == "ccd" for item in found if item is not None) else "chem_comp"
-        parts, place, strangers = self.parts(ligand, components)
-        if strangers:
-            return self._renamed(ligand, components, origin, strangers)
+        parts, place, unlike = self.parts(ligand, components)
+        if unlike:
+            return self._unlike(ligand, components, origin, unlike)
         drawing = chemistry.draw(parts, [build.Link(place[one], place[other]) for one, other in ligand.links])
         return LigandSmiles(drawing.smiles, origin, self._unmodelled(ligand, drawing.n_atoms))
 
     def definition(self, residue: Residue) -> tuple[Component, str] | None:
         """Return what a residue's name stands for, and whether the file or the dictionary says so."""
-        if self.comps is not None and (found := self.comps.get(residue.name)) is not None:
-            return found, "chem_comp"
+        for comps in self.comps:
+            if (found := comps.get(residue.name)) is not None:
+                return found, "chem_comp"
         known = component(residue.name)
         return (known, "ccd") if known is not None else None
 
     def parts(
         self, ligand: Ligand, components: list[Component]
-    ) -> tuple[list[build.Fragment], dict[int, tuple[int, str]], list[str]]:
-        """Return the parts, the part and name of each atom, and atoms that a definition does not have."""
+    ) -> tuple[list[build.Fragment], dict[int, tuple[int, str]], str]:
+        """Return the parts, the part and name of each atom, and why the definitions are not of these atoms, if so."""
         model = self.model
         place: dict[int, tuple[int, str]] = {}
-        parts, strangers = [], []
+        parts, strangers, unlike = [], [], ""
         for number, (residue, comp) in enumerate(zip(ligand.residues, components, strict=True)):
             atoms = model.atoms([residue.index])
             known = comp.elements
-            positions = {}
+            positions: dict[str, build.Position] = {}
             for atom, element, (x, y, z) in zip(
                 atoms.tolist(), model.elements[atoms].tolist(), model.positions[atoms].tolist(), strict=True
             ):
                 name = model.atom_name(atom)
+                if known.get(name) != element or name in positions:
+                    strangers.append(name)
                 place[atom] = (number, name)
                 positions[name] = (x, y, z)
-                if known.get(name) != element:
-                    strangers.append(name)
+            unlike = unlike or ("" if strangers else misfit(comp, positions))
             parts.append(build.Fragment(comp, positions))
-        return parts, place, strangers
+        if strangers:
+            names = ", ".join(strangers[:6]) + (" …" if len(strangers) > 6 else "")
+            unlike = f"atoms {names} are not those of component {ligand.title}"
+        return parts, place, unlike
 
     @staticmethod
     def _unmodelled(ligand: Ligand, n_atoms: int) -> tuple[str, ...]:
@@ -104,19 +113,17 @@ class LigandSmilesResolver:
         atoms = "1 heavy atom has" if n_missing == 1 else f"{n_missing} heavy atoms have"
         return (f"{atoms} no coordinates in {ligand}; the SMILES is of the whole component",)
 
-    def _renamed(self, ligand: Ligand, components: list[Component], origin: str, strangers: list[str]) -> LigandSmiles:
-        """Use a definition whose atoms have other names, if the connected atoms are the same; else perceive."""
-        title = ligand.title
-        names = ", ".join(strangers[:6]) + (" …" if len(strangers) > 6 else "")
+    def _unlike(self, ligand: Ligand, components: list[Component], origin: str, unlike: str) -> LigandSmiles:
+        """Use a definition that does not fit by its names, if the connected atoms are the same; else perceive."""
         if len(components) == 1:
             template = chemistry.molecule_of(components[0])
             try:
                 found = self._by_template(ligand, template, origin)
             except MoleculeError:
-                return self._perceived(ligand, f"atoms {names} are not those of component {title}")
-            note = f"atom names of {ligand} are not those of component {title} ({names}); matched by bonds"
+                return self._perceived(ligand, unlike)
+            note = f"atom names of {ligand} are not those of component {ligand.title} ({unlike}); matched by bonds"
             return LigandSmiles(found.smiles, origin, (*found.notes, note))
-        return self._perceived(ligand, f"atoms {names} are not those of {title}")
+        return self._perceived(ligand, unlike)
 
     def _by_template(self, ligand: Ligand, template: Chem.Mol, origin: str) -> LigandSmiles:
         from logos_cli.structure.ligand import perception
@@ -128,6 +135,12 @@ class LigandSmilesResolver:
     def _perceived(self, ligand: Ligand, why: str) -> LigandSmiles:
         from logos_cli.structure.ligand import perception
 
+        kind = self.model.file.kind
+        if kind in _WITHOUT_BONDS:
+            raise MoleculeError(
+                f"no bond orders for ligand {ligand}: {why}, and {kind.upper()} has no bonds",
+                hint=f"give them with --ligand FILE.sdf: the molecule that the {kind.upper()} was made from",
+            )
         numbers, positions = self._atoms(ligand)
         try:
             smiles = perception.perceive(numbers, positions)

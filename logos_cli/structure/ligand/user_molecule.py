@@ -1,9 +1,9 @@
-"""The molecule that a user gives with ``--ligand``: a SDF, MOL2 or SMILES file, or a SMILES."""
+"""The molecule that a user gives with ``--ligand``: an SDF, MOL2, PDBQT or SMILES file, or a SMILES."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,13 +14,18 @@ from numpy.typing import NDArray
 from rdkit import Chem, rdBase
 
 from logos_cli.chemistry.molecule_records import MOL2_MARK, MoleculeText, mol2_records, sdf_records
+from logos_cli.chemistry.sd_tags import read_tags
 from logos_cli.chemistry.smiles import parse_smiles
 from logos_cli.errors import InputError, LogosError
 from logos_cli.io.input import Input
+from logos_cli.structure.kinds import is_pdbqt, is_structure
 from logos_cli.structure.ligand.chemistry import to_smiles
 
-_SELECTION = re.compile(r"\w{1,5}|(?:\w{1,12}:)?(?:[\w-]{1,8}:){1,2}(?:-?\d+[A-Za-z]?|\.)")
-_FILE = re.compile(r"\.(?:sdf|sd|mol|mol2|mdl|smi|smiles)(?:\.(?:gz|zst))?$", re.IGNORECASE)
+_SELECTION = re.compile(
+    r"\w[\w-]{0,19}|(?:[^\s:/\\]+:)?(?:[\w-]{0,20}:){1,2}(?:-?\d+[A-Za-z]?|\.)|[^\s:/\\]+:[\w-]{0,20}:\w[\w-]{0,19}"
+)
+"""A component; chain and number, of which an id has more; an id of a ligand without a number."""
+_FILE = re.compile(r"\.(?:sdf|sd|mol|mol2|mdl|smi|smiles|pdbqt|pdb|ent|cif|mmcif)(?:\.(?:gz|zst))?$", re.IGNORECASE)
 
 
 @dataclass(slots=True)
@@ -33,12 +38,15 @@ class UserMolecule:
         Å; None if the input has no three-dimensional coordinates.
     source : dict
         Path and SHA-256 of the file, or nothing for a SMILES.
+    tags : dict
+        The data fields that an SDF has with it.
     """
 
     molecule: Chem.Mol
     title: str
     positions: NDArray[np.float64] | None = None
     source: dict[str, Any] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
 
     @property
     def smiles(self) -> str:
@@ -72,10 +80,33 @@ def read_given(text: str) -> list[UserMolecule | LogosError]:
             raise InputError("there is no such file", source=text, hint="--ligand takes a file, an id or a SMILES")
         return [UserMolecule(_plain(parse_smiles(text)), "ligand")]
     with closing(Input(text)) as source:
+        if is_pdbqt(source.head):
+            return list(_of_pdbqt(source.read(), source))
+        if is_structure(source.head):
+            raise InputError(
+                "a structure file says no bond orders",
+                source=text,
+                hint="give the molecule as SDF or MOL2, or put it into the structure and choose it by chain and number",
+            )
         found = [_read(record, source) for record in _records(list(source.text_lines()))]
     if not found:
         raise InputError("there is no molecule in the file", source=text, hint="give a SDF, MOL2 or SMILES file")
     return found
+
+
+def _of_pdbqt(data: bytes, source: Input) -> Iterator[UserMolecule | LogosError]:
+    """Yield the poses of a PDBQT file, or why they are no molecules."""
+    from logos_cli.structure.ligand.pdbqt_molecule import molecule_of
+    from logos_cli.structure.pdbqt import poses
+
+    for pose in poses(data, source.name):
+        try:
+            molecule = molecule_of(pose)
+        except LogosError as error:
+            yield error.at(source.name)
+        else:
+            positions = np.array(molecule.GetConformer().GetPositions())
+            yield UserMolecule(molecule, pose.title or source.stem, positions, source.provenance)
 
 
 def _records(lines: list[str]) -> Iterable[MoleculeText | str]:
@@ -97,7 +128,8 @@ def _read(record: MoleculeText | str, source: Input) -> UserMolecule | LogosErro
     except LogosError as error:
         return error.at(source.name)
     molecule = _plain(molecule)
-    given = UserMolecule(molecule, title or source.stem, None, source.provenance)
+    tags = read_tags(record.text) if isinstance(record, MoleculeText) else {}
+    given = UserMolecule(molecule, title or source.stem, None, source.provenance, tags)
     if molecule.GetNumConformers():
         positions = np.array(molecule.GetConformer().GetPositions())
         # a planar molecule may lie in the plane z = 0 of a receptor's frame; the header says so then

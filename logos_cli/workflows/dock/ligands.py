@@ -112,7 +112,8 @@ def _given(path: str, name: str) -> Iterator[LigandCandidate]:
         if isinstance(given, LogosError):
             yield LigandCandidate(Record.from_error(f"{name}:{number}", "molecule", given), error=given)
         else:
-            yield of_given(given, {"path": name, "record": number})
+            place: dict[str, Any] = {"path": name, "record": number}
+            yield of_given(given, place | ({"tags": given.tags} if given.tags else {}))
 
 
 def of_given(given: UserMolecule, source: dict[str, Any]) -> LigandCandidate:

@@ -46,8 +46,16 @@ def sdf_entry(docked: DockedLigand, pose: Pose) -> str:
         tags |= _best_only(docking)
     for name, score in record.scores.items():
         tags.setdefault(name, score.get("value") if isinstance(score, dict) else score)
+    for name, value in _given_tags(record).items():
+        tags[name if name not in tags else f"input_{name}"] = value
     body = "".join(f">  <{name}>\n{value}\n\n" for name, value in tags.items() if value not in (None, ""))
     return f"{Chem.MolToMolBlock(molecule)}{body}$$$$\n"
+
+
+def _given_tags(record: Record) -> Mapping[str, Any]:
+    """Return the data fields of the SDF that the ligand came from."""
+    found = record.source.get("tags")
+    return found if isinstance(found, Mapping) else {}
 
 
 def _best_only(docking: Mapping[str, Any]) -> dict[str, Any]:

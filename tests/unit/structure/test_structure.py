@@ -340,9 +340,9 @@ def test_mates_count_only_when_asked_for():
     [
         (b"HEADER    NOTHING HERE\nEND\n", "no atoms"),
         (HOLO[:-90], "ends inside"),
-        (HOLO[:-125] + b"\n", "too short"),
-        (HOLO.replace(b"   1.390", b"     nan", 1), "not numbers"),
-        (HOLO.replace(b"   1.390", b"********", 1), "not numbers"),
+        (HOLO[:-125] + b"\n", "no x coordinate"),
+        (HOLO.replace(b"   1.390", b"     nan", 1), "no x coordinate"),
+        (HOLO.replace(b"   1.390", b"********", 1), "no x coordinate"),
         (b"data_x\n_entry.id x\n_cell.length_a 1\n", "no atoms"),
         (b"data_x\nloop_\n_atom_site.id\n_atom_site.Cartn_x\n1\n", "not a readable structure"),
         (b"\x82\xa7encoder\xa1x\xaadataBlocks\x90", "without data blocks"),

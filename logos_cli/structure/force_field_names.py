@@ -1,0 +1,100 @@
+"""Residue names of force fields and programs, and the residue of the PDB that each stands for: the one table of them.
+
+Amber (LEaP, cpptraj), CHARMM (with NAMD and VMD), GROMACS (GROMOS, OPLS-AA and its port of Amber), Maestro, Modeller
+and Rosetta name protonation states, disulfides and ends of chains. Some of these names are other molecules in the
+Chemical Component Dictionary (HSE is homoserine there, SRO serotonin); which is meant, the atoms say:
+:mod:`.standard_names`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class ForceFieldName(NamedTuple):
+    """What a name stands for.
+
+    Attributes
+    ----------
+    standard : str
+        The residue's name in the PDB.
+    state : str or None
+        The protonation state as OpenMM calls it, where the name says one that it knows.
+    """
+
+    standard: str
+    state: str | None = None
+
+
+_STATES = {
+    "ASP": {"ASH": ("ASH", "ASPH", "ASPP"), "ASP": ("AS4", "ASP1")},
+    "ARG": {None: ("ARN", "ARGN")},
+    "ASN": {None: ("ASN1",)},
+    "CYS": {"CYS": ("CYSH", "CYN"), "CYX": ("CYX", "CYM", "CYT", "CYS1", "CYS2", "CYSX", "CYSS", "CYSD", "CYD", "CYZ")},
+    "GLN": {None: ("QLN",)},
+    "GLU": {"GLH": ("GLH", "GLUH", "GLUP"), "GLU": ("GL4",)},
+    "HIS": {
+        "HID": ("HID", "HSD", "HISA", "HISD"),
+        "HIE": ("HIE", "HSE", "HISB", "HISE"),
+        "HIP": ("HIP", "HSP", "HSC", "HISH", "HISP"),
+        None: ("HIS1", "HIS2", "HISX", "HIN"),
+    },
+    "LYS": {"LYN": ("LYN", "LSN", "LYSN"), "LYS": ("LYSH", "LYP")},
+    "PHE": {None: ("PHEH", "PHEU")},
+    "SER": {None: ("SRO", "SERD")},
+    "THR": {None: ("THO",)},
+    "TRP": {None: ("TRPH", "TRPU")},
+    "TYR": {None: ("TYO", "TYM", "TYRH", "TYRU", "TYRM")},
+}
+_ENDS = (
+    "ALA ARG ASN ASP CYS GLN GLU GLY HIS ILE LEU LYS MET PHE PRO SER THR TRP TYR VAL "
+    "ASH CYM CYN CYX GLH HID HIE HIP LYN LYP"
+)
+"""Residues of which Amber has forms for the ends of a chain: NALA, CALA …"""
+
+
+def _names() -> dict[str, ForceFieldName]:
+    found = {
+        name: ForceFieldName(standard, state)
+        for standard, states in _STATES.items()
+        for state, names in states.items()
+        for name in names
+    }
+    ends = {f"{end}{name}": found.get(name, ForceFieldName(name)) for name in _ENDS.split() for end in ("N", "C")}
+    return ends | found
+
+
+NAMES = _names()
+"""What each name stands for."""
+
+WATER = frozenset(
+    (
+        "D2O",
+        "DOD",
+        "H2O",
+        "HHO",
+        "HOH",
+        "OH2",
+        "OHH",
+        "OPC",
+        "OPC3",
+        "SOL",
+        "SPC",
+        "SPCE",
+        "T3P",
+        "T4P",
+        "T5P",
+        "TIP",
+        "TIP3",
+        "TIP4",
+        "TIP5",
+        "TIP7",
+        "TP3",
+        "TP4",
+        "TP5",
+        "TPW",
+        "WAT",
+        "WT4",
+    )
+)
+"""Names of water; a residue with one of them and more than one heavy atom is no water."""

@@ -1,0 +1,76 @@
+"""Which residue of the PDB a residue is, where its name is a force field's or unknown: the atoms decide."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from logos_cli.structure import residue_names
+from logos_cli.structure.force_field_names import NAMES
+from logos_cli.structure.ligand.dictionary import component
+
+if TYPE_CHECKING:
+    from logos_cli.structure.atoms import AtomTable
+
+_ENDS = frozenset(("OXT", "OT", "OT1", "OT2", "O1", "O2", "OC1", "OC2", "OTX", "OX", "O''"))
+"""Names of the oxygens at the end of a chain; which of them is O in the PDB does not matter here."""
+
+_BACKBONE = frozenset(("N", "CA", "C"))
+_AMINO_ACIDS = tuple(name for name in residue_names.STANDARD if name not in residue_names.INDEFINITE | {"SEC", "PYL"})
+
+
+def standard_names(atoms: AtomTable) -> list[str]:
+    """Return the name under which each residue of a model is known to the PDB; its own for most.
+
+    A name of a force field counts if the residue's heavy atoms are named as in the residue that it stands for. A name
+    that no table has is that of the amino acid whose heavy atoms it has, all of them by name; a note says so.
+    """
+    table = atoms.residues
+    doubtful = {name for name in set(table.names) if _is_doubtful(name)}
+    names = list(table.names)
+    if not doubtful:
+        return names
+    unknown: dict[str, str] = {}
+    for index, name in enumerate(table.names):
+        if name not in doubtful:
+            continue
+        heavy = _heavy_names(atoms, index)
+        if name in NAMES:
+            if heavy <= _atom_names(NAMES[name].standard) | _ENDS:
+                names[index] = NAMES[name].standard
+        elif heavy >= _BACKBONE and component(name) is None and (found := _by_atoms(heavy)) is not None:
+            names[index] = unknown[name] = found
+    for name, found in unknown.items():
+        atoms.notes.add(f"no table has the residue name {name}; by its atoms it is {found}")
+    return names
+
+
+@cache
+def _is_doubtful(name: str) -> bool:
+    """Whether the atoms must be looked at to know what a name stands for."""
+    if name in residue_names.STANDARD or name in residue_names.COMMON_MODIFIED:
+        return False
+    return name in NAMES or not (residue_names.is_water(name) or residue_names.is_nucleotide(name))
+
+
+@cache
+def _atom_names(standard: str) -> frozenset[str]:
+    """Return the names of the heavy atoms of a standard amino acid within a chain."""
+    known = component(standard)
+    return frozenset() if known is None else frozenset(atom.name for atom in known.atoms if atom.name != "OXT")
+
+
+def _heavy_names(atoms: AtomTable, index: int) -> frozenset[str]:
+    """Return the names of a residue's heavy atoms; GROMOS calls the last carbon of isoleucine CD."""
+    first, last = int(atoms.residues.first[index]), int(atoms.residues.last[index])
+    numbers: list[int] = atoms.elements[first:last].tolist()
+    names = {atoms.atom_name(first + place) for place, number in enumerate(numbers) if number not in (1, 119)}
+    if not atoms.file.has_elements:
+        names = {name for name in names if not name.lstrip("0123456789").startswith("H")}
+    return frozenset(names - {"CD"} | {"CD1"} if "CD" in names and "CG2" in names else names)
+
+
+def _by_atoms(heavy: frozenset[str]) -> str | None:
+    """Return the amino acid that has these heavy atoms and no others."""
+    named = heavy - _ENDS - {"O"}
+    return next((name for name in _AMINO_ACIDS if _atom_names(name) - {"O"} == named), None)
