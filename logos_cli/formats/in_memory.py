@@ -10,7 +10,7 @@ import io
 import re
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from logos_cli import registry
 from logos_cli.errors import InputError, LogosError, UsageError
@@ -21,9 +21,6 @@ from logos_cli.objects.antibody import Antibody
 from logos_cli.objects.base import ScienceObject
 from logos_cli.objects.molecule import Molecule
 from logos_cli.objects.protein import Protein
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _SEQUENCES = frozenset({Form.PROTEIN, Form.ANTIBODY, Form.SEARCH})
 _SMILES = frozenset({Form.MOLECULE, Form.REACTION, Form.RETROSYNTHESIS})
@@ -210,15 +207,13 @@ def _read_pymatgen(value: Any, options: ReadOptions, id: str) -> Iterator[Entry]
 
 
 def _read_ase(value: Any, options: ReadOptions, id: str) -> Iterator[Entry]:
-    from ase.io import write
-
     if not all(value.pbc):
         raise UsageError(
             "the ase.Atoms are not periodic in three directions: they have no crystal",
             hint="give a molecule as an RDKit molecule, whose bonds are known",
         )
     stream = io.BytesIO()
-    write(stream, value, format="cif")
+    value.write(stream, format="cif")
     for entry in _read_as("crystal", stream.getvalue(), "ase", options):
         entry.id = id
         yield entry
@@ -227,11 +222,11 @@ def _read_ase(value: Any, options: ReadOptions, id: str) -> Iterator[Entry]:
 # -- tables ------------------------------------------------------------------------------------------------------
 
 
-def _read_frame(value: pd.DataFrame, options: ReadOptions, _id: str) -> Iterator[Entry]:
+def _read_frame(value: Any, options: ReadOptions, _id: str) -> Iterator[Entry]:
     yield from _read_as("table", value.to_csv(index=False), "DataFrame", options)
 
 
-def _read_series(value: pd.Series[Any], options: ReadOptions, _id: str) -> Iterator[Entry]:
+def _read_series(value: Any, options: ReadOptions, _id: str) -> Iterator[Entry]:
     """Read a column of texts, each of the form asked for; the index gives the ids."""
     for label, text in value.items():
         if not isinstance(text, str):

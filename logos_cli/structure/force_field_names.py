@@ -8,6 +8,7 @@ Chemical Component Dictionary (HSE is homoserine there, SRO serotonin); which is
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 
@@ -26,7 +27,7 @@ class ForceFieldName(NamedTuple):
     state: str | None = None
 
 
-_STATES = {
+_STATES: Mapping[str, Mapping[str | None, tuple[str, ...]]] = {
     "ASP": {"ASH": ("ASH", "ASPH", "ASPP"), "ASP": ("AS4", "ASP1")},
     "ARG": {None: ("ARN", "ARGN")},
     "ASN": {None: ("ASN1",)},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rdkit import Chem, rdBase
 
 from logos_cli.errors import MoleculeError
@@ -48,7 +50,7 @@ def molecule_of(pose: PdbqtPose) -> Chem.Mol:
 
 def _parse(smiles: str) -> Chem.Mol:
     """Return the molecule of a SMILES, its hydrogens kept: they are counted, too."""
-    params = Chem.SmilesParserParams()
+    params: Any = Chem.SmilesParserParams()
     params.removeHs = False
     with rdBase.BlockLogs():
         molecule = Chem.MolFromSmiles(smiles, params)

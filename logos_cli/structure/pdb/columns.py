@@ -136,7 +136,7 @@ def _is_number(kinds: Sequence[NDArray[np.uint8]], decimals: int) -> NDArray[np.
 
 
 def _is_blank(kinds: Sequence[NDArray[np.uint8]]) -> NDArray[np.bool_]:
-    good = kinds[0] == _BLANK
+    good: NDArray[np.bool_] = kinds[0] == _BLANK
     for kind in kinds[1:]:
         good &= kind == _BLANK
     return good

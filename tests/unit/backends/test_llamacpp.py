@@ -354,7 +354,7 @@ def test_options_that_mean_nothing_here_are_refused(nano: Path) -> None:
     ):
         with pytest.raises(UsageError, match=said):
             _load(nano, **options)
-    with pytest.raises(UsageError, match="torch has no option kv-type"):
+    with pytest.raises(UsageError, match="torch has no option --kv-type"):
         open_model(LoadOptions(kv_type="f16", backend="torch"))
     if "gpu" not in llamacpp.PLUGIN.probe().devices:
         with pytest.raises(UsageError, match="finds no GPU") as caught:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import ase
 import biotite.structure.io.pdbx as pdbx
 import gemmi
+import numpy as np
 import pandas as pd
 import pytest
 from Bio.PDB.MMCIFParser import MMCIFParser
 from Bio.Seq import Seq
 from Bio.SeqRecord import SeqRecord
+from pymatgen.core import Structure
+from pymatgen.io.ase import AseAtomsAdaptor
 from rdkit import Chem
 from rdkit.Chem import rdChemReactions
 
@@ -24,6 +28,7 @@ from logos_cli.objects.base import to_text
 from logos_cli.objects.molecule import Molecule
 from logos_cli.objects.protein import Protein
 from logos_cli.objects.reaction import Reaction
+from tests.crystals import cif, grid
 
 _PROTEIN = "MKTAYIAKQRQISFVKSHFSRQLEERLGLIEVQ"
 
@@ -75,6 +80,22 @@ def test_structures_give_the_sentence_of_their_file(checkout: Path) -> None:
         (entry,) = entries_of(structure, ReadOptions())
         assert entry.item is not None, entry.error
         assert to_text(entry.item, Form.COMPLEX) == wanted.text, type(structure)
+
+
+def test_crystals_of_pymatgen_and_ase_are_read_as_their_file(tmp_path: Path) -> None:
+    path = tmp_path / "framework.cif"
+    path.write_text(cif(grid()))
+    (wanted,) = encode(path)
+    assert wanted.kind == "material", wanted.reason
+    structure = Structure.from_file(path)
+    for crystal in (structure, AseAtomsAdaptor.get_atoms(structure)):
+        (entry,) = entries_of(crystal, ReadOptions(), "framework")
+        assert entry.item is not None, entry.error
+        assert (entry.id, to_text(entry.item)) == ("framework", wanted.text)
+    (entry,) = entries_of(Structure(np.eye(3) * 4, ["Na"], [[0, 0, 0]]), ReadOptions())
+    assert entry.error is not None
+    with pytest.raises(UsageError, match="not periodic"):
+        list(entries_of(ase.Atoms("CO", [[0, 0, 0], [0, 0, 1.1]]), ReadOptions()))
 
 
 def test_frames_and_series() -> None:
