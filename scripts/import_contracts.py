@@ -65,7 +65,7 @@ def _modules_of(home: str, graph: ImportGraph) -> set[str]:
     if not home.endswith(".plugin"):
         return {home}
     folder = home.removesuffix(".plugin")
-    return {folder, *graph.find_descendants(folder)}
+    return {module for module in graph.modules if module == folder or module.startswith(f"{folder}.")}
 
 
 class PrivateContract(_DirectImports):

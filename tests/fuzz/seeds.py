@@ -22,6 +22,11 @@ FASTA = b">sp|P1|A first\nMKVLLAGG\nEEKKLL*\n>b|heavy\nEVQLVES\n>b|light\nDIQMTQ
 SMILES = b"SMILES name\nCCO ethanol\nc1ccccc1 benzene\nC[C@H](F)Cl\nCC(=O)O.OCC>[Na+]>CC(=O)OCC ester\n"
 CSV = b'id,smiles,x\na,CCO,1\nb,c1ccccc1,"2,3"\n'
 REACTIONS = b"class\tproduct\treactants\n1\tCN\tCBr.N\n"
+STOCKHOLM = b"# STOCKHOLM 1.0\na MKT-AYIAKQRW\nb MKTLAY--KQRW\n//\n"
+SWISS = (
+    b"ID   TEST_HUMAN              Reviewed;          12 AA.\nAC   P12345;\nFT   CHAIN           3..12\n"
+    b"SQ   SEQUENCE   12 AA;  1300 MW;  0 CRC64;\n     MKTAYIAKQR QI\n//\n"
+)
 JSON_ROWS = b'[{"id": "a", "heavy": "EVQL", "light": "DIQM"}, {"id": "b", "nodes": ["[Zn]"], "linkers": ["CCO"]}]'
 RECORDS = (
     b'{"schema": 1, "id": "a", "kind": "molecule", "text": "<MoleculeS>CCO<MoleculeE>", "status": "ok", "scores": {}}\n'
@@ -104,6 +109,8 @@ def seeds() -> dict[str, bytes]:
         "csv": CSV,
         "reactions": REACTIONS,
         "json": JSON_ROWS,
+        "stockholm": STOCKHOLM,
+        "swiss": SWISS,
         "records": RECORDS,
         "sentences": SENTENCES,
         "mol2": MOL2,

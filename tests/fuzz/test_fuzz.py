@@ -31,6 +31,9 @@ OWN = {
     "sentences": ("sentences", "records"),
     "structure": ("pdb", "mmcif", "xz"),
     "crystal": ("crystal", "mmcif"),
+    "sequence": ("stockholm", "swiss"),
+    "pdbqt": ("pdb",),
+    "pqr": ("pdb",),
 }
 """What each reader is for; it also gets every other file, but less often."""
 

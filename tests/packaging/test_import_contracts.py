@@ -20,26 +20,58 @@ def contracts(checkout: Path) -> ModuleType:
     return module
 
 
+FORMATS = "logos_cli.formats"
+
+
+def _graph(*imports: tuple[str, str]) -> grimp.ImportGraph:
+    graph = grimp.ImportGraph()
+    for name in {name for pair in imports for name in pair}:
+        parts = name.split(".")
+        for n in range(1, len(parts) + 1):
+            graph.add_module(".".join(parts[:n]))
+    for importer, imported in imports:
+        graph.add_import(importer=importer, imported=imported)
+    return graph
+
+
 @pytest.mark.parametrize(
     ("importer", "imported", "kept"),
     [
-        ("app.formats.fasta", "app.formats.chem", False),
-        ("app.formats.fasta", "app.formats.base", True),
-        ("app.formats.fasta", "app.formats._shared", True),
-        ("app.formats._shared", "app.formats.chem", True),
-        ("app.formats.base", "app.formats.chem", True),
-        ("app.formats.fasta", "app.other", True),
+        (f"{FORMATS}.fasta.plugin", f"{FORMATS}.chem.plugin", False),
+        (f"{FORMATS}.fasta.plugin", f"{FORMATS}.chem.molfile", False),
+        (f"{FORMATS}.fasta.write", f"{FORMATS}.crystal", False),
+        (f"{FORMATS}.crystal", f"{FORMATS}.sentences", False),
+        (f"{FORMATS}.fasta.plugin", f"{FORMATS}.fasta.write", True),
+        (f"{FORMATS}.fasta.plugin", f"{FORMATS}.base", True),
+        (f"{FORMATS}.base", f"{FORMATS}.chem.plugin", True),
+        (f"{FORMATS}.fasta.plugin", "logos_cli.io.input", True),
     ],
 )
 def test_siblings(contracts: ModuleType, importer: str, imported: str, kept: bool) -> None:
-    graph = grimp.ImportGraph()
-    for name in ("base", "_shared", "fasta", "chem"):
-        graph.add_module(f"app.formats.{name}")
-    graph.add_module("app")
-    graph.add_module("app.formats")
-    graph.add_module("app.other")
-    graph.add_import(importer=importer, imported=imported)
-    contract = contracts.SiblingsContract("siblings", {}, {"packages": ["app.formats"]})
-    check = contract.check(graph, verbose=False)
+    contract = contracts.SiblingsContract("siblings", {}, {"packages": [FORMATS]})
+    check = contract.check(_graph((importer, imported)), verbose=False)
     assert check.kept is kept
     assert check.metadata["broken"] == ([] if kept else [(importer, imported)])
+
+
+@pytest.mark.parametrize(
+    ("importer", "imported", "kept"),
+    [
+        ("logos_cli.io.input", "logos_cli.engine._masks", False),
+        ("logos_cli.engine", "logos_cli.engine.parts._masks", False),
+        ("logos_cli.engine.sampler", "logos_cli.engine._masks", True),
+        ("logos_cli.engine.parts.sampler", "logos_cli.engine._masks", True),
+        ("logos_cli.io.input", "logos_cli.engine.masks", True),
+    ],
+)
+def test_private_modules(contracts: ModuleType, importer: str, imported: str, kept: bool) -> None:
+    check = contracts.PrivateContract("private", {}, {}).check(_graph((importer, imported)), verbose=False)
+    assert check.kept is kept
+
+
+def test_circles(contracts: ModuleType) -> None:
+    a, b, c = (f"logos_cli.engine.{name}" for name in "abc")
+    contract = contracts.AcyclicContract("acyclic", {}, {})
+    assert contract.check(_graph((a, b), (b, c), (a, c)), verbose=False).kept
+    found = contract.check(_graph((a, b), (b, c), (c, a)), verbose=False)
+    assert found.metadata["broken"] == [(a, b, c)]

@@ -30,6 +30,8 @@ _WRITERS = (
     "p2rank",
     "p2rank-residues",
     "cif-sites",
+    "genbank",
+    "embl",
 )
 
 

@@ -46,7 +46,12 @@ class SequenceFormat(Format):
         from logos_cli.formats.sequence.chains import iter_chains
 
         kind = kind_of(source.head)
-        assert kind is not None
+        if kind is None:
+            raise InputError(
+                "the file does not begin as an annotated sequence or an alignment",
+                source=source.name,
+                hint="check that it was written completely",
+            )
         ids, is_empty = UniqueIds(), True
         for chain in iter_chains(source, kind, options):
             is_empty = False

@@ -70,7 +70,7 @@ _BROKEN: dict[str, tuple[bytes, str]] = {
     "another file": (b"PK\x03\x04" + bytes(60), "does not begin"),
     "future version": (_file(0, 0, version=9), "version 9"),
     "big-endian": (b"GGUF" + struct.pack(">IQQ", 3, 0, 0), "big-endian"),
-    "huge counts": (_file(2**63, 2**63), "counts"),
+    "huge counts": (_file(2**63, 2**63), "announces"),
     "a long string": (_file(0, 1, struct.pack("<Q", 2**62), b"abc"), "ends inside its header"),
     "a long array": (_file(0, 1, _string("a"), struct.pack("<IIQ", 9, 8, 2**40)), "longer than the file"),
     "arrays of arrays": (
@@ -147,7 +147,7 @@ def _replaced(nano: Path, target: Path, old: bytes, new: bytes) -> Path:
         ("llama.attention.head_count", "<I", 0, "head_count"),
         ("llama.attention.head_count", "<I", 3, "do not fit|asks for"),
         ("llama.block_count", "<I", 7, "lacks the tensor blk.6"),
-        ("llama.block_count", "<I", 5, "no part of a llama model"),
+        ("llama.block_count", "<I", 5, "is not part of a llama model"),
         ("llama.embedding_length", "<I", 96, "asks for"),
         ("llama.context_length", "<I", 0, "context_length"),
         ("llama.rope.dimension_count", "<I", 16, "part of the head"),
@@ -592,7 +592,7 @@ _INTERRUPTED = """
 import os, signal, sys
 from pathlib import Path
 from logos_cli.backends.llamacpp import library
-going_on, asked = library._going_on, []
+continue_loading, asked = library._continue_loading, []
 def interrupted(share, data):
     asked.append(share)
     os.kill(os.getpid(), signal.SIGINT)  # in the midst of loading

@@ -308,7 +308,7 @@ def test_weights_that_are_no_floating_point_numbers_are_refused(tmp_path: Path) 
     tensors = load_file(file)
     tensors["model.norm.weight"] = tensors["model.norm.weight"].to(torch.int8)
     save_file(tensors, file)
-    with pytest.raises(ModelError, match=r"model\.norm\.weight holds torch\.int8"):
+    with pytest.raises(ModelError, match=r"model\.norm\.weight has the type torch\.int8"):
         _open(directory).load()
 
 

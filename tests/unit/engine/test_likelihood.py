@@ -167,7 +167,7 @@ def test_spans_are_the_characters_of_tokens(backend: Backend) -> None:
 def test_a_text_beyond_the_context_is_told_and_others_go_on(backend: Backend) -> None:
     long, short = Likelihood(backend, 30).score([TEXTS[1], TEXTS[3]])
     assert isinstance(long, InputError)
-    assert "the model reads 30" in long.message
+    assert "the model reads at most 30" in long.message
     assert isinstance(short, ScoredText)
 
 

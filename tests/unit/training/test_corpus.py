@@ -14,6 +14,7 @@ from logos_cli.errors import InputError, OutputError
 from logos_cli.grammar import Form
 from logos_cli.grammar.spec import Kind, Operator
 from logos_cli.resources import data_path
+from logos_cli.training.corpus import writer as corpus_writer
 from logos_cli.training.corpus.encoder import SentenceEncoder
 from logos_cli.training.corpus.parts import CorpusPart, StoredPart
 from logos_cli.training.corpus.shards import Corpus
@@ -249,7 +250,7 @@ def test_a_full_disk_while_shards_are_written_leaves_the_earlier_corpus(vocabula
     writer = CorpusWriter(directory, vocabulary)
     writer.add("molecule", "train", [molecule("C")])
     with monkeypatch.context() as patch:
-        patch.setattr(writer._NpyFile, "write", full_disk)
+        patch.setattr(corpus_writer._NpyFile, "write", full_disk)
         with pytest.raises(OutputError, match="No space left"):
             writer.finish()
     corpus = Corpus(directory)
