@@ -84,8 +84,8 @@ def encode(args: EncodeArguments) -> ExitCode:
     """Turn files into LOGOS sentences.
 
     Reads FASTA, GenBank, EMBL, UniProt, alignments, SMILES lists and tables, SDF, MOL, MOL2, RXN, RDF, PDB,
-    mmCIF, BinaryCIF, CIFs of metal-organic frameworks, sentences and records; plain or compressed. The content
-    decides, not the name.
+    PDBQT, PQR, mmCIF, BinaryCIF, CIFs of metal-organic frameworks, sentences and records; plain or compressed. The
+    content decides, not the name.
 
     Examples:
 
@@ -99,10 +99,10 @@ def encode(args: EncodeArguments) -> ExitCode:
     from logos_cli.workflows.encode import encode as run
     from logos_cli.workflows.encode import form_of
 
-    if model.isdecimal():
+    if args.model.isdecimal():
         raise UsageError(
-            f"--model {model}: that option names a language model",
-            hint=f"--model-number {model} chooses a model of an ensemble",
+            f"--model {args.model}: that option names a language model",
+            hint=f"--model-number {args.model} chooses a model of an ensemble",
         )
     options = ReadOptions(
         form=form_of(args.form) if args.form else None,
