@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from logos_cli.errors import StructureError
 from logos_cli.structure import residue_names
 from logos_cli.structure.atoms import AtomTable
 from logos_cli.structure.elements import repair_elements
 from logos_cli.structure.roles import assign_roles
 from logos_cli.structure.standard_names import standard_names
-from logos_cli.structure.types import Chain, Residue, Residues, Role, StructureFile
+from logos_cli.structure.types import NO_NUMBER, Chain, Residue, Residues, Role, StructureFile
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,11 +38,26 @@ class StructureModel(AtomTable):
         if file.block is None or not self.elements.all():
             repair_elements(self)
         assign_roles(self)
+        self._check_numbers()
         self.heavy = (self.elements != 1) & (self.elements != _DEUTERIUM)
         if self.altlocs.any():
             self._choose_conformers()
         self._drop_microheterogeneity()
         self.chains = self._read_chains()
+
+    def _check_numbers(self) -> None:
+        """Refuse a chain whose residues have no numbers: they cannot be told apart."""
+        table = self.residues
+        numbers = np.array(table.numbers)
+        missing = np.flatnonzero(
+            (numbers == NO_NUMBER) & ((table.roles == Role.PROTEIN) | (table.roles == Role.NUCLEIC))
+        )
+        if len(missing):
+            raise StructureError(
+                f"residue {table[int(missing[0])].name} of a chain has no number",
+                source=self.name,
+                hint="auth_seq_id or label_seq_id must tell residues apart",
+            )
 
     # -- conformers ------------------------------------------------------------------------------
 

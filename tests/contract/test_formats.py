@@ -47,6 +47,14 @@ THEIRS = {
         b"Zn1 0 0 0\n"
     ),
     "sequence": b"# STOCKHOLM 1.0\na MKT-AYIAKQRW\nb MKTLAY--KQRW\n//\n",
+    "pdbqt": (
+        b"ATOM      1  N   MET A   1      27.340  24.430   2.614  1.00  9.67    -0.100 N \n"
+        b"ATOM      2  CA  MET A   1      26.266  25.413   2.842  1.00 10.38     0.100 C \nEND\n"
+    ),
+    "pqr": (
+        b"ATOM      1  N   MET A   1      27.340  24.430   2.614 -0.3000 1.8240\n"
+        b"ATOM      2  CA  MET A   1      26.266  25.413   2.842  0.2100 1.9080\nEND\n"
+    ),
     "table": b"id,smiles\na,CCO\nb,CCC\n",
 }
 

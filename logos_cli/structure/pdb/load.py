@@ -87,7 +87,8 @@ def _check_last_line(lines: AtomLines, name: str) -> None:
 def _rewritten(lines: AtomLines, meaning: Meaning, frames: Frames) -> bytes:
     """Return the content of the file with what has to change in it."""
     if not (meaning.lines or frames.dropped or frames.opened):
-        return lines.data
+        # gemmi counts the line end to the length of a line
+        return lines.data if lines.data.endswith(b"\n") else lines.data + b"\n"
     content: list[bytes] = []
     for number in range(len(lines.starts)):
         if number in frames.dropped:
@@ -98,7 +99,7 @@ def _rewritten(lines: AtomLines, meaning: Meaning, frames: Frames) -> bytes:
         content.append(meaning.lines.get(number) or lines.line(number))
         if (closed := frames.closed.get(number)) is not None:
             content.append(closed)
-    return b"\n".join(content)
+    return b"\n".join(content) + b"\n"
 
 
 def _restore_names(structure: gemmi.Structure, meaning: Meaning) -> None:

@@ -204,3 +204,32 @@ def test_nucleotides_are_translated_on_request() -> None:
     bare = read("GAGGTGCAGCTGGT\nCAGCTGGAAAA\nTGGAGCCCCCAAAA\n")
     assert all("nucleotide sequence" in str(entry.error) for entry in bare)
     assert read(">a\nMKVSTGAR\n", translate=True)[0].item == Protein("MKVSTGAR")
+
+
+# -- PIR --------------------------------------------------------------------------------------------------
+
+
+def test_pir_has_a_title_and_an_end():
+    text = b">P1;A\nsome description of it\nMKV LLA\nGG*\nC;Species: human\n>F1;B\n\nMK-V*\n"
+    first, second = read(text)
+    assert (first.id, first.item, first.source["description"]) == ("A", Protein("MKVLLAGG"), "some description of it")
+    assert (second.id, second.item) == ("B", Protein("MKV"))
+
+
+def test_pir_of_modeller_parts_chains():
+    entries = read(b"C; a sample\n\n>P1;x\nstructureX:x:1:A:5:B::::\nMKV/LLA\nAA*\n")
+    assert [(entry.id, entry.item) for entry in entries] == [("x:1", Protein("MKV")), ("x:2", Protein("LLAAA"))]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b">P1;x\ntitle\nMKV\n", "does not end with"),
+        (b">DL;x\ntitle\nACGT*\n", "nucleotide"),
+        (b">P1;x\nMKTAYIAKQRQISFVKSHFSRQLEERLGLIEVQ\nMKV*\n", "title"),
+        (b">P1;x\ntitle\nMKV*\n>sp|y\nMKV\n", "none of PIR"),
+        (b">y\nMKV\n>P1;x\ntitle\nMKV*\n", "among those of FASTA"),
+    ],
+)
+def test_pir_that_is_damaged_is_refused(text: bytes, said: str):
+    assert said in str(read(text)[-1].error)
