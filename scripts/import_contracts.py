@@ -62,8 +62,6 @@ class SiblingsContract(_DirectImports):
 
 
 def _modules_of(home: str, graph: ImportGraph) -> set[str]:
-    if not home.endswith(".plugin"):
-        return {home}
     folder = home.removesuffix(".plugin")
     return {module for module in graph.modules if module == folder or module.startswith(f"{folder}.")}
 
