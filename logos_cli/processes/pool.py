@@ -111,7 +111,7 @@ class Pool(Generic[Setup, Item, Result]):
             while run.hand_out():
                 yield from run.collect()
         finally:
-            if run.unfinished:
+            if not run.is_complete:
                 self.close()
 
     def map(self, items: Iterable[Item], *, ahead: int = AHEAD) -> Iterator[Result | Failure]:
@@ -231,6 +231,11 @@ class _Run(Generic[Item, Result]):
         self._again: deque[int] = deque()
         self._alone: set[int] = set()
         """Items that are tried, or were tried, while no other worker is busy."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every item of the source has been drawn and finished."""
+        return self._source is None and not self.unfinished
 
     # -- handing out ---------------------------------------------------------------------------------
 
