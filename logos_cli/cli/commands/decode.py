@@ -28,6 +28,8 @@ _WRITERS = (
     "pml",
     "cxc",
     "p2rank",
+    "genbank",
+    "embl",
     "p2rank-residues",
     "cif-sites",
     "genbank",
