@@ -1,7 +1,7 @@
 """Fitness of designed variants, predicted by a regression on measured variants.
 
-The published oracles of GFP and AAV are convolutional networks whose weights are not used here: figures of this oracle
-must say that they are its own. It adds up an effect for each residue at each position, and corrects the sum by a network with
+The published oracles of GFP and AAV are convolutional networks whose weights are not used here: a report must name
+this oracle beside its figures. It adds up an effect for each residue at each position, and corrects the sum by a network with
 two hidden layers on the same residues. Both are trained together, from one seed.
 """
 
