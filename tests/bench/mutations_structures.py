@@ -1,7 +1,7 @@
 """Mutations of good structure files: right, refused, or wrong; wrong must not happen.
 
-Run ``python -m tests.bench.mutations_structures [--count 200] [--seed 1]``. Right: the good file's sentence, or another one
-with a note that says why. Refused: an error. Wrong: another sentence without a note.
+Run ``python -m tests.bench.mutations_structures [--count 200] [--seed 1]``. Right: the sentence of the good file, or
+another one with a note that says why. Refused: an error. Wrong: another sentence without a note.
 """
 
 from __future__ import annotations
@@ -109,14 +109,23 @@ def duplicate(lines: list[str], rng: random.Random) -> list[str]:
 
 def damage_record(lines: list[str], rng: random.Random) -> list[str]:
     """Spoil the record's name."""
-    text = rng.choice(("ATM   ", "TOM   ", "HETATX", "atom  ", "ATOM1 ", "REMARK"))
+    text = rng.choice(("ATM   ", "TOM   ", "HETATX", "atom  ", "ATOM1 ", "ANISOU"))
     return _edit(lines, [rng.choice(_atoms(lines))], lambda line: text + line[6:])
 
 
 MUTATIONS: tuple[Mutation, ...] = (
-    shift_right, shift_left, cut_line, rename, drop_elements, put_end, break_line, set_number, set_coordinate, duplicate,
+    shift_right,
+    shift_left,
+    cut_line,
+    rename,
+    drop_elements,
+    put_end,
+    break_line,
+    set_number,
+    set_coordinate,
+    duplicate,
     damage_record,
-)  # fmt: skip
+)
 
 
 def sentences(text: str) -> tuple[list[object], list[str]]:
