@@ -225,7 +225,7 @@ def _around_own(model: StructureModel, options: BoxOptions, ligand: Ligand | Non
 
 def _only(model: StructureModel) -> Ligand:
     """Return the only ligand that counts."""
-    relevant = [ligand for ligand in find_ligands(model)[0] if not is_additive(ligand)]
+    relevant = [ligand for ligand in find_ligands(model)[0] if not is_additive(model, ligand)]
     if not relevant:
         raise UsageError(
             "the receptor has no ligand to draw the box around",

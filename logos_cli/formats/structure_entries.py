@@ -204,7 +204,7 @@ class EntryBuilder:
         if not self.chains:
             return found
         for ligand in self.ligands:
-            if is_additive(ligand):
+            if is_additive(self.model, ligand):
                 continue
             touched = self._touched(ligand)
             if is_relevant(self.model, ligand, self._protein, touched.bonds):

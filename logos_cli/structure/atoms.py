@@ -150,6 +150,11 @@ class AtomTable:
         name = self._names[atom].decode("utf-8", "replace")
         return self._long_names.get(name, name)
 
+    def atoms_called(self, name: str) -> NDArray[np.intp]:
+        """Return the atoms with a name."""
+        found: NDArray[np.intp] = np.flatnonzero(_fixed_width(np.asarray(self._flat.atom_names)) == name.encode())
+        return found
+
     def residue_atom_names(self, residue: Residue) -> frozenset[str]:
         """Return the names of a residue's atoms."""
         return frozenset(map(self.atom_name, range(residue.first, residue.last)))

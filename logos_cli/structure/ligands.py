@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from logos_cli.structure import residue_names
-from logos_cli.structure.contacts import LONGEST_BOND_ANGSTROM, Contact, Neighbours, bonds_between_residues, is_bond
+from logos_cli.structure.contacts import (
+    LONGEST_BOND_ANGSTROM,
+    Contact,
+    Neighbours,
+    bond_radius,
+    bonds_between_residues,
+    is_bond,
+)
+from logos_cli.structure.ligand.dictionary import component
 from logos_cli.structure.model import StructureModel
 from logos_cli.structure.types import Chain, Residue, Role
 
@@ -71,7 +79,8 @@ def find_ligands(model: StructureModel) -> tuple[list[Ligand], list[Chain]]:
     atoms = {index: found for index in others if len(found := model.atoms([index]))}
     groups = _Groups(atoms)
     links: list[tuple[int, int]] = []
-    many = [found for found in atoms.values() if len(found) > 1]
+    # ions have no bonds here; a lone atom of another element is a piece of a molecule
+    many = [found for found in atoms.values() if len(found) > 1 or bond_radius(int(model.elements[found[0]]))]
     if len(many) > 1:
         links = bonds_between_residues(model, np.concatenate(many))
     owner = {atom: index for index, found in atoms.items() for atom in found.tolist()} if links else {}
@@ -176,9 +185,20 @@ def surroundings(
     return LigandContacts(contacts, bonds)
 
 
-def is_additive(ligand: Ligand) -> bool:
-    """Whether a ligand is too small to count, or on P2Rank's list of additives."""
-    return len(ligand.atoms) < MIN_HEAVY_ATOMS or all(name in residue_names.IGNORED_LIGANDS for name in ligand.names)
+def is_additive(model: StructureModel, ligand: Ligand) -> bool:
+    """Whether a ligand is too small to count, or on P2Rank's list of additives, by its atoms as well as by its name."""
+    if len(ligand.atoms) < MIN_HEAVY_ATOMS:
+        return True
+    if not all(name in residue_names.IGNORED_LIGANDS for name in ligand.names):
+        return False
+    return all(_has_atoms_of(model, residue) for residue in ligand.residues)
+
+
+def _has_atoms_of(model: StructureModel, residue: Residue) -> bool:
+    """Whether the heavy atoms of a residue are called as those of its component."""
+    known = component(residue.name)
+    names = {model.atom_name(atom) for atom in model.atoms([residue.index]).tolist()}
+    return known is not None and names <= known.elements.keys()
 
 
 def is_relevant(
@@ -193,10 +213,13 @@ def is_relevant(
     bonds : list
         The bonds to the protein, from :func:`surroundings`.
     """
-    names = ligand.names
-    if is_additive(ligand):
+    if is_additive(model, ligand):
         return False
-    if bonds and all(name in residue_names.IGNORED_LIGANDS or residue_names.is_saccharide(name) for name in names):
+    if bonds and all(
+        (each.name in residue_names.IGNORED_LIGANDS or residue_names.is_saccharide(each.name))
+        and _has_atoms_of(model, each)
+        for each in ligand.residues
+    ):
         return False
     away = protein - model.positions[ligand.atoms].mean(axis=0)
     return bool((np.einsum("ij,ij->i", away, away) <= MAX_CENTRE_DISTANCE_ANGSTROM**2).any())

@@ -43,6 +43,7 @@ class StructureModel(AtomTable):
         if self.altlocs.any():
             self._choose_conformers()
         self._drop_microheterogeneity()
+        self._note_fragments()
         self.chains = self._read_chains()
 
     def _check_numbers(self) -> None:
@@ -58,6 +59,17 @@ class StructureModel(AtomTable):
                 source=self.name,
                 hint="auth_seq_id or label_seq_id must tell residues apart",
             )
+
+    def _note_fragments(self) -> None:
+        """Report residues of chains without a CA: a lone atom with a number of its own, or one that is damaged."""
+        table = self.residues
+        has_centre = np.zeros(len(table), dtype=bool)
+        has_centre[np.searchsorted(table.first, self.atoms_called("CA"), side="right") - 1] = True
+        fragments = np.flatnonzero((table.roles == Role.PROTEIN) & ~has_centre).tolist()
+        if fragments:
+            named = ", ".join(str(table[index]) for index in fragments[:3])
+            count = "1 residue has" if len(fragments) == 1 else f"{len(fragments)} residues have"
+            self.notes.add(f"{count} no atom CA: {named}{' …' if len(fragments) > 3 else ''}")
 
     # -- conformers ------------------------------------------------------------------------------
 

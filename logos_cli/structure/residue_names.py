@@ -66,8 +66,8 @@ COMMON_MODIFIED = {
 }
 """Parents of the modified residues that are met most, so that the dictionary is not opened for them."""
 
-IGNORED_LIGANDS = frozenset(("HOH", "DOD", "WAT", "NAG", "MAN", "UNK", "GLC", "ABA", "MPD", "GOL", "SO4", "PO4"))
-"""Names that P2Rank never counts as ligands."""
+IGNORED_LIGANDS = frozenset(("NAG", "MAN", "UNK", "GLC", "ABA", "MPD", "GOL", "SO4", "PO4"))
+"""Names that P2Rank never counts as ligands; it has water, too, which is no ligand here."""
 
 MAX_PEPTIDE_LIGAND = 20
 """A peptide of at most so many residues, in contact with a longer chain, is a ligand."""

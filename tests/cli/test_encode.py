@@ -225,3 +225,10 @@ def test_notes_are_summed_up_where_the_output_has_no_place_for_them(logos: Any, 
         "3 records: 3 ok",
     ]
     assert logos("encode", "a.smi", "-f", "jsonl", code=0).stderr == "3 records: 3 ok\n"
+
+
+def test_a_number_is_no_language_model(logos: Any, tmp_path: Path) -> None:
+    (tmp_path / "a.fasta").write_text(FASTA)
+    done = logos("encode", "a.fasta", "--model", "2", code=ExitCode.USAGE)
+    assert "--model-number 2" in done.stderr
+    assert not done.stdout

@@ -6,6 +6,7 @@ and last the coordinates.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,16 @@ class LigandSmiles:
     smiles: str
     origin: str
     notes: tuple[str, ...] = ()
+
+
+def _piece(parts: Sequence[build.Fragment]) -> str:
+    """Return the component of which two parts have no atom in common: an atom that got a number of its own."""
+    seen: dict[str, set[str]] = {}
+    for part in parts:
+        if part.component.id in seen and seen[part.component.id].isdisjoint(part.positions):
+            return part.component.id
+        seen.setdefault(part.component.id, set()).update(part.positions)
+    return ""
 
 
 @dataclass(slots=True)
@@ -99,6 +110,8 @@ class LigandSmilesResolver:
                 positions[name] = (x, y, z)
             unlike = unlike or ("" if strangers else misfit(comp, positions))
             parts.append(build.Fragment(comp, positions))
+        if not (strangers or unlike) and (piece := _piece(parts)):
+            unlike = f"two residues {piece} are pieces of one"
         if strangers:
             names = ", ".join(strangers[:6]) + (" …" if len(strangers) > 6 else "")
             unlike = f"atoms {names} are not those of component {ligand.title}"

@@ -76,6 +76,15 @@ def atom_lines(data: bytes) -> AtomLines:
     return AtomLines(data, starts, ends, heads, rows, cells)
 
 
+def has_points(lines: AtomLines) -> NDArray[np.bool_]:
+    """Return which lines have two decimal points or more in columns 28 to 58, as coordinates do, shape (n_lines,)."""
+    points = np.concatenate((np.zeros(1, np.int32), np.cumsum(np.frombuffer(lines.data, np.uint8) == ord("."))))
+    first = np.minimum(lines.starts + 27, lines.ends)
+    last = np.minimum(lines.starts + 58, lines.ends)
+    found: NDArray[np.bool_] = points[last] - points[first] > 1
+    return found
+
+
 def _heads(characters: NDArray[np.uint8], lengths: NDArray[np.intp]) -> NDArray[np.uint32]:
     """Return the first four characters of lines, shape (n, 4), as one number each."""
     for length in range(4):

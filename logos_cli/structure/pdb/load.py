@@ -8,7 +8,7 @@ import gemmi
 import numpy as np
 
 from logos_cli.errors import FormatError, StructureError
-from logos_cli.structure.pdb.columns import AtomLines, atom_lines, word
+from logos_cli.structure.pdb.columns import AtomLines, atom_lines, has_points, word
 from logos_cli.structure.pdb.duplicates import has_duplicates, split_duplicates
 from logos_cli.structure.pdb.frames import Frames, settle_ends
 from logos_cli.structure.pdb.meaning import Meaning, settle_columns
@@ -20,6 +20,9 @@ _RECORDS = (
     "TVECT MODEL ATOM ANISOU TER HETATM ENDMDL CONECT MASTER END SIGATM SIGUIJ HYDBND SLTBRG FTNOTE USER"
 )
 """Records that a PDB file has; others that look like an atom's are damaged lines of atoms."""
+
+_WITHOUT_POINTS = np.array([word(record) for record in ("ANISOU", "TER", "CONECT", "SEQRES", "HETNAM")], np.uint32)
+"""Records that have no decimal numbers."""
 
 _COORDINATES = re.compile(rb"-?\d+\.\d{3} *-?\d+\.\d{3} *-?\d+\.\d{3}")
 
@@ -60,7 +63,9 @@ def load_pdb(data: bytes, name: str) -> StructureFile:
 def _check_records(lines: AtomLines, name: str) -> None:
     """Refuse a line that looks like an atom's and is called otherwise: gemmi would pass over it."""
     known = np.array([word(record) for record in ("", *_RECORDS.split())], np.uint32)
-    for number in np.flatnonzero(~np.isin(lines.heads, known)).tolist():
+    strange = ~np.isin(lines.heads, known)
+    strange |= np.isin(lines.heads, _WITHOUT_POINTS)
+    for number in np.flatnonzero(strange & has_points(lines)).tolist():
         text = lines.line(number)
         if _COORDINATES.search(text):
             raise FormatError(

@@ -283,3 +283,71 @@ def test_real_receptors_that_distances_would_spoil(shared_data: Path) -> None:
         assert len(receptor.heavy[2]) == n_residues
         n_hydrogens = sum(line.split()[-1] == "HD" for line in receptor.rigid_pdbqt.splitlines())
         assert n_hydrogens > n_residues
+
+
+# -- residues that stand alone, and names of force fields --------------------------------------------------
+
+
+def _without(numbers: set[int]) -> str:
+    lines = receptors.peptide().splitlines(keepends=True)
+    return "".join(line for line in lines if int(line[22:26]) not in numbers)
+
+
+@pytest.mark.parametrize(
+    ("gone", "alone"),
+    [
+        (range(118, 123), 123),
+        (range(102, 105), 101),
+        (range(110, 112), None),
+        ((*range(102, 112), *range(113, 123)), 112),
+    ],
+)
+def test_residues_alone_behind_a_gap(gone: range | tuple[int, ...], alone: int | None) -> None:
+    """At the end of a chain, at its beginning, and between two gaps."""
+    receptor = _prepare(_without(set(gone)))
+    places = {str(place) for _, place in receptor.heavy[2]}
+    assert places == {f"A:{number}" for number in range(101, 124) if number not in set(gone)}
+    assert alone is None or f"A:{alone}" in places
+
+
+def test_a_chain_of_one_residue_is_a_piece() -> None:
+    lone = [line for line in receptors.peptide().splitlines() if line[22:26] == " 109"]
+    moved = [f"{line[:21]}B{line[22:30]}{float(line[30:38]) + 30:8.3f}{line[38:]}" for line in lone]
+    receptor = _prepare(receptors.peptide() + "\n".join(moved) + "\n")
+    residue = receptor.structure[0]["B"]["109"][0]
+    assert residue.name == "LYS"
+    assert "OXT" not in {atom.name for atom in residue}
+
+
+_ACID = {
+    "HIS": {"HD1", "HE2"},
+    "ASP": {"HD1", "HD2"},
+    "GLU": {"HE1", "HE2"},
+    "LYS": {"HZ1", "HZ2", "HZ3"},
+    "SER": {"HG"},
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "standard", "n_hydrogens"),
+    [
+        ("HISB", "HIS", 1),
+        ("HSP", "HIS", 2),
+        ("LYSH", "LYS", 3),
+        ("LSN", "LYS", 2),
+        ("ASPH", "ASP", 1),
+        ("GLUH", "GLU", 1),
+        ("SRO", "SER", 1),
+    ],
+)
+def test_names_of_force_fields_say_the_protonation(name: str, standard: str, n_hydrogens: int) -> None:
+    letter = {"HIS": "H", "LYS": "K", "ASP": "D", "GLU": "E", "SER": "S"}[standard]
+    number = 101 + receptors.SEQUENCE.index(letter)
+    lines = [
+        f"{line[:17]}{name:<4}{line[21:]}" if line[22:26] == f"{number:4d}" else line
+        for line in receptors.peptide().splitlines()
+    ]
+    lines = [line if line[21] == "A" else f"{line[:21]}A{line[22:]}" for line in lines]
+    residue = _prepare("\n".join(lines) + "\n").structure[0]["A"][str(number)][0]
+    assert residue.name == standard
+    assert len({atom.name for atom in residue} & _ACID[standard]) == n_hydrogens
