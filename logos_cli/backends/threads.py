@@ -23,6 +23,25 @@ _HOPELESS = 1.5
 _FIRST_REST, _LONGEST_REST = 128, 1 << 13
 
 
+def fastest_threads(most: int, time_step: Callable[[int], float]) -> tuple[int, float]:
+    """Return the fastest number of threads and its time: 1, 2, 4 … are tried, as long as more are faster.
+
+    Parameters
+    ----------
+    most : int
+        The largest number.
+    time_step : callable
+        Returns the time of a step with a number of threads (s).
+    """
+    fastest, least_s = 1, time_step(1)
+    for number in (*(2**i for i in range(1, most.bit_length()) if 2**i < most), most):
+        seconds = time_step(number)
+        if seconds > WORTH * least_s:
+            break
+        fastest, least_s = number, seconds
+    return fastest, least_s
+
+
 class Threads:
     """Chooses the next number of threads from the times of earlier work.
 

@@ -16,6 +16,7 @@ from logos_cli.chemistry.protonation import protonate
 from logos_cli.chemistry.smiles import parse_smiles
 from logos_cli.docking import libraries
 from logos_cli.docking.defaults import MAX_STEREOISOMERS, PH, SEED
+from logos_cli.docking.vina_types import LIGAND_TYPES
 from logos_cli.errors import MoleculeError
 
 if TYPE_CHECKING:
@@ -24,39 +25,6 @@ if TYPE_CHECKING:
 MAX_HEAVY_ATOMS = 150
 MAX_ROTATABLE_BONDS = 50
 """Beyond these the search of Vina cannot be trusted, and takes hours."""
-
-LIGAND_TYPES = frozenset(
-    (
-        "H",
-        "HD",
-        "HS",
-        "C",
-        "A",
-        "N",
-        "NA",
-        "NS",
-        "O",
-        "OA",
-        "OS",
-        "F",
-        "P",
-        "S",
-        "SA",
-        "Cl",
-        "Br",
-        "I",
-        "Si",
-        "CG0",
-        "CG1",
-        "CG2",
-        "CG3",
-        "G0",
-        "G1",
-        "G2",
-        "G3",
-    )
-)
-"""Atom types of ligands that Vina scores, with those of Meeko's opened macrocycles."""
 
 _SUPPORTED = "Vina knows H, C, N, O, F, Si, P, S, Cl, Br and I"
 _PEPTIDE = Chem.MolFromSmarts("[NX3][CX4;H1,H2][CX3](=O)[NX3][CX4;H1,H2][CX3](=O)")

@@ -85,4 +85,4 @@ def runner_of(load: LoadOptions, sampling: Sampling, *, batch_size: int, seed: i
 
 def in_request_order(completions: Iterable[Completion]) -> Iterator[Completion]:
     """Yield the completions of a run in the order of its requests."""
-    return in_order((completion.index, completion) for completion in completions)
+    return in_order(((completion.index, completion) for completion in completions), yields_rest=True)

@@ -87,6 +87,19 @@ def keys_of(item: ScienceObject) -> Iterator[tuple[KeyKind, str]]:
         yield from ((KeyKind.LINKER, canonical_smiles(linker)) for linker in item.linkers)
 
 
+def keys_by_part(objects: Iterable[ScienceObject]) -> dict[KeyKind, set[str]]:
+    """Return the keys of objects and of their parts, without objects that have a molecule that RDKit rejects."""
+    parts: dict[KeyKind, set[str]] = {part: set() for part in KeyKind}
+    for item in objects:
+        try:
+            keys = list(keys_of(item))
+        except LogosError:
+            continue
+        for part, key in keys:
+            parts[part].add(key)
+    return parts
+
+
 def material_key(item: Material) -> str:
     """Return metal node and linkers, canonical and sorted, with repeats: the key of a framework at sequence level.
 
@@ -190,14 +203,7 @@ class TrainingIndex:
         """Return the index of objects, without those that have a molecule that RDKit rejects."""
         import rdkit
 
-        parts: dict[KeyKind, set[str]] = {part: set() for part in KeyKind}
-        for item in objects:
-            try:
-                keys = list(keys_of(item))
-            except LogosError:
-                continue
-            for part, key in keys:
-                parts[part].add(key)
+        parts = keys_by_part(objects)
         molecules = sorted(parts[KeyKind.MOLECULE])
         step = max(1, len(molecules) // _N_PROBES)
         about = {"model": model, "rdkit": rdkit.__version__, "probes": molecules[::step][:_N_PROBES]}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from logos_cli.checkpoints.config import sizes_in
-from logos_cli.checkpoints.gguf.header import SUFFIX, ModelShape, model_shape, read_gguf
+from logos_cli.checkpoints.gguf.header import ModelShape, model_shape, read_gguf
 from logos_cli.checkpoints.gguf.vocabulary import GgufVocabulary
 from logos_cli.checkpoints.locate import Location, locate, weights_sha256
 from logos_cli.checkpoints.safetensors import stored_tensors
@@ -112,16 +112,6 @@ def facts(model: str, revision: str | None = None, *, offline: bool = False) -> 
     if location.path.is_dir():
         return _of_directory(model, location)
     return _of_gguf(model, location)
-
-
-def is_gguf(path: Path) -> bool:
-    """Whether a file is a GGUF, by name or by content."""
-    if not path.is_file():
-        return False
-    if path.suffix == SUFFIX:
-        return True
-    with path.open("rb") as stream:
-        return stream.read(4) == b"GGUF"
 
 
 def _of_gguf(name: str, location: Location) -> ModelFacts:

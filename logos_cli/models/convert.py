@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import TypedDict, Unpack
 
 from logos_cli.backends.llamacpp.library import failure, library
-from logos_cli.checkpoints.gguf.header import SUFFIX, GgufHeader, TensorEntry, model_shape, read_gguf
+from logos_cli.checkpoints.gguf.header import SUFFIX, GgufHeader, TensorEntry, is_gguf, model_shape, read_gguf
 from logos_cli.checkpoints.gguf.write import FILE_TYPES, write_gguf
 from logos_cli.checkpoints.locate import Location, locate
 from logos_cli.checkpoints.tokenizer import HubTokenizer
 from logos_cli.errors import ModelError, OutputError, UsageError
-from logos_cli.models.card import is_gguf
 
 Progress = Callable[[str, int, int], None]
 

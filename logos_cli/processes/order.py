@@ -8,11 +8,16 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def in_order(numbered: Iterable[tuple[int, T]]) -> Iterator[T]:
+def in_order(numbered: Iterable[tuple[int, T]], *, yields_rest: bool = False) -> Iterator[T]:
     """Yield results by their numbers, which are 0, 1, 2 … in any order.
 
-    A result is held back until all before it have been yielded. When the iterable raises an exception, what has been
-    finished is yielded before the exception leaves.
+    A result is held back until all before it have been yielded.
+
+    Parameters
+    ----------
+    yields_rest : bool
+        When the iterable raises an exception, yield what else has been finished before the exception leaves: only for
+        results that tell what they belong to, for some before them are missing then.
     """
     finished: dict[int, T] = {}
     turn = 0
@@ -25,5 +30,6 @@ def in_order(numbered: Iterable[tuple[int, T]]) -> Iterator[T]:
     except GeneratorExit:
         raise
     except BaseException:
-        yield from (finished.pop(number) for number in sorted(finished))
+        if yields_rest:
+            yield from (finished.pop(number) for number in sorted(finished))
         raise

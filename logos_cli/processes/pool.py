@@ -226,6 +226,7 @@ class _Run(Generic[Item, Result]):
         self._source: Iterator[tuple[int, Item]] | None = source
         self._ahead = ahead * pool.n_workers
         self._n_drawn = 0
+        self._error: Exception | None = None
         self.unfinished: dict[int, Item] = {}
         self._waiting: deque[int] = deque()
         self._again: deque[int] = deque()
@@ -254,6 +255,8 @@ class _Run(Generic[Item, Result]):
                 break
             number = self._waiting.popleft()
             worker.give(number, self.unfinished[number])
+        if self._error is not None and not self.unfinished:
+            raise self._error  # after the results of all items before
         return bool(self.unfinished)
 
     def _draw(self) -> bool:
@@ -262,7 +265,7 @@ class _Run(Generic[Item, Result]):
         while self._source is not None and len(self._waiting) < n_wanted:
             if self.unfinished and self._n_drawn - next(iter(self.unfinished)) >= self._ahead:
                 break
-            drawn = next(self._source, None)
+            drawn = self._next()
             if drawn is None:
                 self._source = None
                 break
@@ -270,6 +273,15 @@ class _Run(Generic[Item, Result]):
             self.unfinished[drawn[0]] = drawn[1]
             self._waiting.append(drawn[0])
         return bool(self._waiting)
+
+    def _next(self) -> tuple[int, Item] | None:
+        if self._source is None:
+            return None
+        try:
+            return next(self._source, None)
+        except Exception as error:  # noqa: BLE001 - raised when the items before it are finished
+            self._error = error
+            return None
 
     def _hand_out_alone(self) -> None:
         if any(worker.items for worker in self._pool.workers):

@@ -107,6 +107,25 @@ def new_model(config: ModelConfig, vocabulary: Vocabulary, seed: int) -> Any:
         return make_model(shape)
 
 
+def check_tokenizer(base: Base, vocabulary: Vocabulary) -> Vocabulary:
+    """Return the tokenizer of a model, which must be the one that a corpus was made with.
+
+    Raises
+    ------
+    ModelError
+        If it has another.
+    """
+    own = Vocabulary.load(base.path)
+    if own.sha256 != vocabulary.sha256:
+        raise ModelError(
+            f"the corpus was made with another tokenizer (sha256 {vocabulary.sha256[:12]}…, {vocabulary.n_tokens} "
+            f"tokens) than {base.name} has ({own.sha256[:12]}…, {own.n_tokens} tokens)",
+            source=str(base.path),
+            hint=f"build the corpus for it: logos corpus build … --tokenizer {base.name}",
+        )
+    return own
+
+
 def load_base(base: Base, vocabulary: Vocabulary, config: TrainConfig) -> Any:
     """Return the base model with a row of its embeddings for every token of the vocabulary.
 
@@ -118,14 +137,7 @@ def load_base(base: Base, vocabulary: Vocabulary, config: TrainConfig) -> Any:
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
 
-    own = Vocabulary.load(base.path)
-    if own.sha256 != vocabulary.sha256:
-        raise ModelError(
-            f"the corpus was made with another tokenizer ({vocabulary.sha256[:12]}) than this model's "
-            f"({own.sha256[:12]})",
-            source=str(base.path),
-            hint=f"build the corpus for it: logos corpus build … --tokenizer {base.name}",
-        )
+    own = check_tokenizer(base, vocabulary)
     # Frozen weights need no float32 copy; those that are trained do, or small updates would round away.
     half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(config.run.precision)
     dtype = half if config.lora is not None and half is not None else torch.float32

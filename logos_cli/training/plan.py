@@ -8,7 +8,6 @@ from typing import Any, Final
 
 import torch
 
-from logos_cli.errors import InputError
 from logos_cli.training.config import TrainConfig
 from logos_cli.training.corpus.shards import Corpus
 from logos_cli.training.model import Base, context_tokens, count_parameters, new_model, require_transformers
@@ -92,13 +91,7 @@ def make_plan(config: TrainConfig, corpus: Corpus, base: Base | None, n_processe
             if isinstance(part, torch.nn.Linear) and name.rsplit(".", 1)[-1] in config.lora.targets
         ]
         n_trained = config.lora.rank * sum(part.in_features + part.out_features for part in linear)
-    longest = longest_sentence(corpus, config)
-    if longest > context_tokens(model):
-        raise InputError(
-            f"the corpus has a sentence of {longest} tokens, and the model a context of {context_tokens(model)}",
-            source=str(corpus.directory),
-            hint="raise model.context_length, or build the corpus with a smaller --context-length",
-        )
+    longest = longest_sentence(corpus, config, context_tokens(model))
     domains = _domains(config, corpus)
     shape = model.config
     return RunPlan(

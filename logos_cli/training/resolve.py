@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from logos_cli.errors import UsageError
+from logos_cli.errors import InputError, UsageError
 from logos_cli.training.config import TrainConfig
 from logos_cli.training.corpus.mixture import check_domains, resolve_answer_only
 from logos_cli.training.corpus.shards import Corpus
@@ -32,12 +32,24 @@ def resolve(config: TrainConfig, corpus: Corpus) -> TrainConfig:
     return replace(config, data=replace(config.data, weights=weights))
 
 
-def longest_sentence(corpus: Corpus, config: TrainConfig) -> int:
-    """Return the tokens of the longest sentence of the domains that are mixed."""
+def longest_sentence(corpus: Corpus, config: TrainConfig, context_tokens: int) -> int:
+    """Return the tokens of the longest sentence of the domains that are mixed.
+
+    Raises
+    ------
+    InputError
+        If they are more than the model reads.
+    """
     used = {name for part in (config.data.weights, config.data.decay_weights) for name, w in part.items() if w}
     longest = 1
     for split in ("train", "valid"):
         for name, shard in corpus.shards(split).items():
             if name in used and len(shard):
                 longest = max(longest, int(np.diff(shard.ends, prepend=0).max()))
+    if longest > context_tokens:
+        raise InputError(
+            f"the corpus has a sentence of {longest} tokens, and the model a context of {context_tokens}",
+            source=str(corpus.directory),
+            hint="raise model.context_length, or build the corpus with a smaller --context-length",
+        )
     return longest

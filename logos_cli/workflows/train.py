@@ -165,7 +165,7 @@ def plan_training(request: TrainRequest) -> tuple[TrainConfig, RunPlan]:
 
 def _prepare(request: TrainRequest) -> tuple[TrainConfig, Corpus, Base | None]:
     from logos_cli.training.corpus.shards import Corpus
-    from logos_cli.training.model import find_base, require_transformers
+    from logos_cli.training.model import check_tokenizer, find_base, require_transformers
     from logos_cli.training.resolve import resolve
 
     config = read_config(request)
@@ -173,21 +173,8 @@ def _prepare(request: TrainRequest) -> tuple[TrainConfig, Corpus, Base | None]:
     require_transformers()
     base = find_base(config.model, offline=request.offline)
     if base is not None:
-        _check_tokenizer(corpus, base)
+        check_tokenizer(base, corpus.vocabulary)
     return resolve(config, corpus), corpus, base
-
-
-def _check_tokenizer(corpus: Corpus, base: Base) -> None:
-    from logos_cli.training.corpus.vocabulary import Vocabulary
-
-    own, theirs = Vocabulary.load(base.path), corpus.vocabulary
-    if own.sha256 != theirs.sha256:
-        raise InputError(
-            f"the corpus was made with another tokenizer (sha256 {theirs.sha256[:12]}…, {theirs.n_tokens} tokens) "
-            f"than {base.name} has ({own.sha256[:12]}…, {own.n_tokens} tokens)",
-            source=str(corpus.directory),
-            hint=f"build the corpus for it: logos corpus build … --tokenizer {base.name}",
-        )
 
 
 def train(request: TrainRequest, listener: Listener | None = None, signals: Signals | None = None) -> TrainSummary:

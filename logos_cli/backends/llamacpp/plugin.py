@@ -25,7 +25,7 @@ from logos_cli.backends.llamacpp.library import INSTALL, MOST_SEQUENCES, LlamaCo
 from logos_cli.backends.llamacpp.threads import ANY, Rows, best_threads, invariant_rows
 from logos_cli.backends.llamacpp.tokenizer import GgufTokenizer
 from logos_cli.backends.threads import Threads
-from logos_cli.checkpoints.gguf.header import SUFFIX, GgufHeader, ModelShape, model_shape, read_gguf
+from logos_cli.checkpoints.gguf.header import SUFFIX, GgufHeader, ModelShape, is_gguf, model_shape, read_gguf
 from logos_cli.checkpoints.gguf.vocabulary import GgufVocabulary
 from logos_cli.checkpoints.locate import weights_sha256
 from logos_cli.checkpoints.task_sampling import from_metadata
@@ -384,12 +384,7 @@ class LlamaCpp(BackendType):
 
     def accepts(self, path: Path) -> bool:
         """Whether the file is a GGUF, by name or by content."""
-        if not path.is_file():
-            return False
-        if path.suffix == SUFFIX:
-            return True
-        with path.open("rb") as stream:
-            return stream.read(4) == b"GGUF"
+        return is_gguf(path)
 
     def open(self, path: Path, options: LoadOptions, revision: str | None) -> GgufCheckpoint:
         """Read and check the header of a GGUF file; convert a checkpoint directory to one first."""

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 
 from logos_cli.backends.llamacpp.library import LOG, LlamaContext, LlamaModel
-from logos_cli.backends.threads import WORTH
+from logos_cli.backends.threads import fastest_threads
 from logos_cli.checkpoints.gguf.header import GgufHeader
 from logos_cli.processes.environment import usable_cores
 
@@ -20,17 +20,12 @@ _POSITIONS = 256
 
 
 def best_threads(model: LlamaModel, kv_type: str) -> int:
-    """Return the fastest number of threads: time a step with 1, 2, 4 … threads, as long as more are faster."""
+    """Return the fastest number of threads for a step."""
     most = usable_cores()
     if most == 1:
         return 1
     context = LlamaContext(model, _TIMED_ROWS, _POSITIONS, kv_type, 1)
-    best, least_s = 1, step_s(context, 1)
-    for number in (*(2**i for i in range(1, most.bit_length()) if 2**i < most), most):
-        seconds = step_s(context, number)
-        if seconds > WORTH * least_s:
-            break
-        best, least_s = number, seconds
+    best, least_s = fastest_threads(most, lambda number: step_s(context, number))
     context.close()
     LOG.info("%d of %d threads are fastest: %.1f ms for a step of %d rows", best, most, 1e3 * least_s, _TIMED_ROWS)
     return best

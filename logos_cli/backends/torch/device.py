@@ -11,8 +11,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from logos_cli.backends.threads import WORTH
+from logos_cli.backends.threads import fastest_threads
 from logos_cli.errors import DeviceLostError, DeviceMemoryError, UsageError
+from logos_cli.processes.environment import usable_cores
 
 if TYPE_CHECKING:
     import torch
@@ -174,10 +175,8 @@ def _group_bytes() -> int | None:
 
 
 def default_threads() -> int:
-    """Return the largest number of threads: that of PyTorch, or fewer if Slurm allows fewer."""
-    slurm = os.environ.get("SLURM_CPUS_PER_TASK", "")
-    most = _initial_threads()
-    return min(most, int(slurm)) if slurm.isdigit() and int(slurm) else most
+    """Return the largest number of threads: that of PyTorch, or fewer if this process may use fewer cores."""
+    return min(_initial_threads(), usable_cores())
 
 
 @cache
@@ -192,18 +191,11 @@ def set_fastest_threads(step: Callable[[], object]) -> None:
     """Set the fastest number of CPU threads.
 
     In a small model, threads that wait for each other can cost more time than they save, and far more on a busy
-    machine. A step is timed with 1, 2, 4 … threads, as long as more are faster. The texts do not depend on it.
+    machine. The texts do not depend on it.
     """
     import torch
 
-    most = default_threads()
-    best, least_s = 1, _step_s(step, 1)
-    for number in (*(2**i for i in range(1, most.bit_length()) if 2**i < most), most):
-        seconds = _step_s(step, number)
-        if seconds > WORTH * least_s:
-            break
-        best, least_s = number, seconds
-    torch.set_num_threads(best)
+    torch.set_num_threads(fastest_threads(default_threads(), lambda number: _step_s(step, number))[0])
 
 
 def _step_s(step: Callable[[], object], threads: int) -> float:

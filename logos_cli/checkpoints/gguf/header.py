@@ -171,6 +171,16 @@ class _Cursor:
         return strings
 
 
+def is_gguf(path: Path) -> bool:
+    """Whether a file is a GGUF, by name or by content."""
+    if not path.is_file():
+        return False
+    if path.suffix == SUFFIX:
+        return True
+    with path.open("rb") as stream:
+        return stream.read(len(_MAGIC)) == _MAGIC
+
+
 def read_gguf(path: Path) -> GgufHeader:
     """Read the header of a GGUF file.
 

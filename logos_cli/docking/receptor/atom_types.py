@@ -20,6 +20,7 @@ from rdkit.Geometry import Point3D
 from logos_cli.chemistry.protonation import protonate
 from logos_cli.docking import libraries
 from logos_cli.docking.receptor.repair import Built, Repaired
+from logos_cli.docking.vina_types import RECEPTOR_TYPES
 from logos_cli.errors import LogosError, StructureError, UsageError
 from logos_cli.structure.ligand import build, chemistry
 from logos_cli.structure.ligand.smiles import LigandSmilesResolver
@@ -29,52 +30,6 @@ from logos_cli.structure.types import Residue
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-VINA_TYPES = frozenset(
-    (
-        "C",
-        "A",
-        "N",
-        "NA",
-        "NS",
-        "O",
-        "OA",
-        "OS",
-        "S",
-        "SA",
-        "P",
-        "F",
-        "Cl",
-        "CL",
-        "Br",
-        "BR",
-        "I",
-        "Si",
-        "At",
-        "H",
-        "HD",
-        "HS",
-        "Mg",
-        "MG",
-        "Mn",
-        "MN",
-        "Zn",
-        "ZN",
-        "Ca",
-        "CA",
-        "Fe",
-        "FE",
-        "Cu",
-        "Na",
-        "K",
-        "Hg",
-        "Co",
-        "U",
-        "Cd",
-        "Ni",
-    )
-)
-"""Atom types that Vina scores."""
 
 _SINGLE_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
@@ -278,7 +233,7 @@ def _by_element(model: StructureModel, ligand: Ligand, atom: int, notes: list[st
     number = int(model.elements[atom])
     symbol = gemmi.Element(number).name
     kind = {"N": "NA", "O": "OA", "S": "SA", "Se": "S"}.get(symbol, symbol)
-    if kind not in VINA_TYPES:
+    if kind not in RECEPTOR_TYPES:
         kind = "Zn" if gemmi.Element(number).is_metal else "C"
         notes.append(f"{ligand}: Vina has no {symbol}; it counts as {'a metal' if kind == 'Zn' else 'carbon'}")
     residue = next(each for each in ligand.residues if each.first <= atom < each.last)
@@ -312,7 +267,7 @@ def _by_bonds(model: StructureModel, ligand: Ligand, atoms: Sequence[int], ph: f
             x, y, z = (float(value) for value in atom.coord)
             number = int(atom.atomic_num)
             kind = "S" if atom.atom_type == "Se" else atom.atom_type
-            if kind not in VINA_TYPES:
+            if kind not in RECEPTOR_TYPES:
                 kind = "C"
             label = name if number != 1 else f"H{name}"
             found.append(TypedAtom(residue, residue.name, label[:4], number, (x, y, z), kind))

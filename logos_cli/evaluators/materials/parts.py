@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Protocol, Self
 
-from logos_cli.errors import LogosError, MoleculeError
-from logos_cli.evaluators.novelty import KeyKind, embedded_index, keys_of, material_key, nodes_of
+from logos_cli.errors import MoleculeError
+from logos_cli.evaluators.novelty import KeyKind, embedded_index, keys_by_part, material_key, nodes_of
 from logos_cli.evaluators.reference import Keys, KnownKeys, ReferenceSet
 from logos_cli.objects.material import Material
 from logos_cli.tasks.material.frameworks import check_node, framework_key
@@ -36,15 +36,7 @@ class FrameworkLibrary:
     @classmethod
     def of(cls, frameworks: Iterable[Material]) -> Self:
         """Return the library of frameworks, without those that RDKit rejects."""
-        parts: dict[KeyKind, set[str]] = {KeyKind.MATERIAL: set(), KeyKind.NODE: set(), KeyKind.LINKER: set()}
-        for item in frameworks:
-            try:
-                keys = list(keys_of(item))
-            except LogosError:
-                continue
-            for part, key in keys:
-                parts[part].add(key)
-        return cls({part: KnownKeys(keys) for part, keys in parts.items()})
+        return cls({part: KnownKeys(keys) for part, keys in keys_by_part(frameworks).items()})
 
     def keys(self, part: KeyKind) -> KnownKeys:
         """Return the keys of one part."""

@@ -93,13 +93,7 @@ class Trainer:
         forward.check_precision(config.run, device, self.world.size)
         self._attention = forward.choose_attention(config.run, device)
         model = build_model(config, self.vocabulary, self.base)
-        longest = longest_sentence(corpus, config)
-        if longest > context_tokens(model):
-            raise InputError(
-                f"the corpus has a sentence of {longest} tokens, and the model a context of {context_tokens(model)}",
-                source=str(corpus.directory),
-                hint="raise model.context_length, or build the corpus with a smaller --context-length",
-            )
+        longest = longest_sentence(corpus, config, context_tokens(model))
         fixed = device.type == "cuda" and config.run.compile
         width = -(-longest // 128) * 128
         self._tiers = tiers_for(width, fixed=fixed)

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from logos_cli.backends.base import Backend, LoadOptions, open_model
+from logos_cli.checkpoints.gguf.header import is_gguf
 from logos_cli.engine.likelihood import perplexity
 from logos_cli.errors import UsageError
-from logos_cli.models.card import facts, is_gguf
+from logos_cli.models.card import facts
 from logos_cli.models.convert import QUANTIZATIONS, Writing, convert, fallbacks, quantize
 from logos_cli.records import Status
 from logos_cli.workflows.bench.parity_sentences import SENTENCES

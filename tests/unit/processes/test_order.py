@@ -30,13 +30,22 @@ def test_a_result_comes_as_soon_as_all_before_it_have() -> None:
     assert (next(results), drawn) == (2, [1, 0, 3, 2])
 
 
-def test_what_is_finished_comes_before_an_exception() -> None:
-    def finished() -> Iterator[tuple[int, str]]:
-        yield 3, "d"
-        yield 1, "b"
-        raise KeyboardInterrupt
+def _interrupted() -> Iterator[tuple[int, str]]:
+    yield 0, "a"
+    yield 3, "d"
+    yield 2, "c"
+    raise KeyboardInterrupt
 
-    results = in_order(finished())
-    assert [next(results), next(results)] == ["b", "d"]
+
+def test_an_exception_lets_no_result_take_the_place_of_another() -> None:
+    results = in_order(_interrupted())
+    assert next(results) == "a"
+    with pytest.raises(KeyboardInterrupt):
+        next(results)
+
+
+def test_what_is_finished_can_come_before_an_exception() -> None:
+    results = in_order(_interrupted(), yields_rest=True)
+    assert [next(results), next(results), next(results)] == ["a", "c", "d"]
     with pytest.raises(KeyboardInterrupt):
         next(results)

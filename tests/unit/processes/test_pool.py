@@ -183,3 +183,16 @@ def test_the_end_of_a_process_is_named() -> None:
     assert describe_end(3) == "with status 3"
     assert describe_end(-9) == "by signal 9 (SIGKILL)"
     assert describe_end(-200) == "by signal 200"
+
+
+def test_items_that_cannot_be_drawn_are_an_error_after_the_results_before(pool: Pool[Path, str, str]) -> None:
+    def items() -> Iterator[str]:
+        yield "sleep 0.3"
+        yield "say b"
+        raise UsageError("no third")
+
+    results = pool.map(items())
+    assert [next(results), next(results)] == ["sleep 0.3!", "say b!"]
+    with pytest.raises(UsageError, match="no third"):
+        next(results)
+    assert list(pool.map(["say c"])) == ["say c!"]
