@@ -16,7 +16,7 @@ from logos_cli.chemistry.notes import split_notes
 from logos_cli.errors import LogosError
 from logos_cli.grammar import Form
 from logos_cli.objects.base import ScienceObject
-from logos_cli.records import Record
+from logos_cli.records import Record, Source
 from logos_cli.structure.distances import CONTACT_ANGSTROM
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class Entry:
 
     id: str
     item: ScienceObject | None
-    source: dict[str, Any] = field(default_factory=dict)
+    source: Source = field(default_factory=Source)
     error: LogosError | None = None
     form: Form | None = None
     record: Record | None = None

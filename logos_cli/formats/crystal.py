@@ -10,6 +10,7 @@ from logos_cli.formats.base import Entry, Format, ReadOptions
 from logos_cli.grammar import Form
 from logos_cli.objects.material import material_from_blocks
 from logos_cli.objects.molecule import Molecule
+from logos_cli.records import Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,7 +104,7 @@ class CrystalFormat(Format):
         return found + [note for note in source.get("notes", ()) if note.startswith("disorder")]
 
 
-def _likely_form(provenance: dict[str, Any]) -> Form:
+def _likely_form(provenance: Source) -> Form:
     """Return what a block that could not be encoded would have been."""
     from logos_cli.crystal.bonds import is_metal
 
@@ -111,7 +112,7 @@ def _likely_form(provenance: dict[str, Any]) -> Form:
     return Form.MOLECULE if symbols and not any(map(is_metal, symbols)) else Form.MATERIAL
 
 
-def _entries(entry_id: str, block: Any, provenance: dict[str, Any], options: ReadOptions) -> Iterator[Entry]:
+def _entries(entry_id: str, block: Any, provenance: Source, options: ReadOptions) -> Iterator[Entry]:
     """Yield what one data block holds."""
     from logos_cli.crystal.blocks import cut
     from logos_cli.crystal.bonds import find_bonds, is_metal
@@ -167,7 +168,7 @@ def _formula_unit(blocks: Blocks) -> tuple[list[str], list[str], int]:
     return nodes, linkers, factor
 
 
-def _describe(blocks: Blocks, factor: int, atoms: UnitCell, provenance: dict[str, Any]) -> None:
+def _describe(blocks: Blocks, factor: int, atoms: UnitCell, provenance: Source) -> None:
     """Write into the provenance what was cut, and where it lies in the file."""
 
     def listed(kinds: dict[str, Kind]) -> list[dict[str, Any]]:
@@ -196,7 +197,7 @@ def _charge(smiles: str) -> int:
     return int(Chem.GetFormalCharge(Chem.MolFromSmiles(smiles)))
 
 
-def _molecules(entry_id: str, atoms: UnitCell, graph: BondGraph, provenance: dict[str, Any]) -> Iterator[Entry]:
+def _molecules(entry_id: str, atoms: UnitCell, graph: BondGraph, provenance: Source) -> Iterator[Entry]:
     """Yield the different molecules of a crystal, with stereo from the coordinates."""
     from logos_cli.crystal.bonds import is_metal
     from logos_cli.crystal.fragments import pieces

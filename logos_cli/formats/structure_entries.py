@@ -19,6 +19,7 @@ from logos_cli.io.input import Input
 from logos_cli.objects.complex import Complex
 from logos_cli.objects.molecule import Molecule
 from logos_cli.objects.protein import Protein
+from logos_cli.records import Source
 from logos_cli.structure import sequence as sequences
 from logos_cli.structure.contacts import Contact, Neighbours
 from logos_cli.structure.ligand.smiles import LigandSmiles, LigandSmilesResolver
@@ -105,7 +106,7 @@ class EntryBuilder:
         model: StructureModel,
         options: ReadOptions,
         title: str,
-        provenance: dict[str, Any],
+        provenance: Source,
         ids: UniqueIds | None = None,
     ) -> None:
         self.model = model
@@ -280,7 +281,7 @@ class EntryBuilder:
         source = self._source({"title": given.title, "smiles": smiles, "origin": "file", "file": given.source})
         return self._entry(id, source, smiles, contacts)
 
-    def _entry(self, id: str, source: dict[str, Any], smiles: str | None, contacts: dict[int, Contact]) -> Entry:
+    def _entry(self, id: str, source: Source, smiles: str | None, contacts: dict[int, Contact]) -> Entry:
         form = self.options.form
         if not source["notes"]:
             del source["notes"]

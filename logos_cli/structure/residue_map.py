@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from logos_cli.errors import InputError, UsageError
+from logos_cli.records import Source
 
 _PART = re.compile(
     r"\s*(?:(?P<chain>[^\s:,]*):)?(?P<first>-?[0-9]+)(?P<first_code>[A-Za-z]?)"
@@ -58,7 +59,7 @@ class ResidueMap:
         If the source speaks of other chains than the sentence.
     """
 
-    def __init__(self, source: Mapping[str, Any], lengths: Sequence[int]) -> None:
+    def __init__(self, source: Source, lengths: Sequence[int]) -> None:
         maps = source.get("residues")
         self.is_known = isinstance(maps, list) and bool(maps)
         if isinstance(maps, list) and maps:

@@ -16,7 +16,7 @@ from logos_cli.engine.sampling import Sampling
 from logos_cli.errors import GrammarError, Span, UsageError
 from logos_cli.grammar import Form, Sentence, parse, parse_prefix
 from logos_cli.objects.base import ScienceObject, from_sentence, to_text
-from logos_cli.records import Record
+from logos_cli.records import Record, Source
 from logos_cli.tasks.options import SAMPLES, TaskOption, option_values
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class PromptInfo:
 
     id: str
     sentence: PromptSentence
-    source: Mapping[str, Any] = field(default_factory=dict)
+    source: Source = field(default_factory=Source)
 
 
 class Collector(ABC):

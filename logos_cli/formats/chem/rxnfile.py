@@ -16,6 +16,7 @@ from logos_cli.grammar import Form
 from logos_cli.io.ids import UniqueIds
 from logos_cli.io.input import Input
 from logos_cli.objects.molecule import Molecule
+from logos_cli.records import Source
 
 _V3000_HEAD = "\n\n\n  0  0  0     0  0            999 V3000\n"
 _SIDES = ("REACTANT", "PRODUCT", "AGENT")
@@ -92,7 +93,7 @@ def _before_data(lines: list[str]) -> list[str]:
     return lines[:end]
 
 
-def _molecule(lines: list[str], entry_id: str, provenance: dict[str, object]) -> Entry:
+def _molecule(lines: list[str], entry_id: str, provenance: Source) -> Entry:
     molecule, notes = read_molblock("\n".join(lines) + "\n")
     if notes:
         provenance["notes"] = notes

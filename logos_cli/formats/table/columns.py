@@ -14,6 +14,7 @@ from logos_cli.objects.antibody import Antibody
 from logos_cli.objects.base import from_sentence
 from logos_cli.objects.material import Material, material_from_blocks
 from logos_cli.objects.protein import Protein
+from logos_cli.records import Source
 from logos_cli.structure.nucleotides import READ_AS_RESIDUES, TRANSLATED, may_be_nucleotides, translate
 from logos_cli.structure.sequences import clean_sequence, is_nucleotide, looks_like_sequence, nucleotide_error
 
@@ -199,7 +200,7 @@ class Columns:
             return self
         return replace(self, form=Form.ANTIBODY if options.form is None else self.form, locus=locus)
 
-    def entry(self, cells: Mapping[str, Any], entry_id: str, source: dict[str, Any], options: ReadOptions) -> Entry:
+    def entry(self, cells: Mapping[str, object], entry_id: str, source: Source, options: ReadOptions) -> Entry:
         """Return the entry of one row.
 
         Raises
@@ -228,7 +229,7 @@ class Columns:
         return Entry(entry_id, self._sequences(cells, values, source, options), source)
 
     def _sequences(
-        self, cells: Mapping[str, Any], values: Mapping[str, Any], source: dict[str, Any], options: ReadOptions
+        self, cells: Mapping[str, object], values: Mapping[str, object], source: Source, options: ReadOptions
     ) -> Protein | Antibody:
         chains: list[str] = []
         present = [role for role in ("heavy", "light", "sequence") if values.get(role)]
@@ -293,7 +294,7 @@ def _list(values: Mapping[str, Any], role: str) -> list[str]:
     return _text(values, role).split(".")
 
 
-def _reaction(values: Mapping[str, Any], entry_id: str, source: dict[str, Any], options: ReadOptions) -> Entry:
+def _reaction(values: Mapping[str, Any], entry_id: str, source: Source, options: ReadOptions) -> Entry:
     from logos_cli.formats.reaction_entries import reaction_entry, split_reaction, to_entry
 
     if "rxn" in values:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Any
 
 from logos_cli.errors import LogosError
 from logos_cli.formats.base import Entry
 from logos_cli.objects.base import ScienceObject
 from logos_cli.objects.complex import Complex
 from logos_cli.objects.protein import Protein
+from logos_cli.records import Source
 from logos_cli.structure.residue_map import ResidueMap
 
 
-def tag_residues(item: ScienceObject, source: Mapping[str, Any], site: str) -> ScienceObject:
+def tag_residues(item: ScienceObject, source: Source, site: str) -> ScienceObject:
     """Return a protein or complex with only the residues of a list tagged; other objects unchanged.
 
     Raises

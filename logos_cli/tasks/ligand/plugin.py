@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from logos_cli.engine.sampling import Sampling
@@ -14,6 +14,7 @@ from logos_cli.objects.base import ScienceObject, from_sentence
 from logos_cli.objects.complex import Complex
 from logos_cli.objects.molecule import Molecule
 from logos_cli.objects.protein import Protein, blocks
+from logos_cli.records import Source
 from logos_cli.tasks.base import PromptSentence, Task, TaskOption
 from logos_cli.tasks.ligand.given_site import site_entries, tag_residues
 
@@ -105,7 +106,7 @@ class LigandTask(Task):
             end=Kind.MOLECULE.end,
         )
 
-    def from_text(self, text: str, level: int | None = None, source: Mapping[str, Any] | None = None) -> PromptSentence:
+    def from_text(self, text: str, level: int | None = None, source: Source | None = None) -> PromptSentence:
         """Return the sentence that begins with a text; without ``site``, bare residues are at level 1."""
         site = self.chosen["site"]
         if site is None and text.startswith("<"):

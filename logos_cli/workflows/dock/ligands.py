@@ -18,7 +18,7 @@ from logos_cli.formats.detect import detect
 from logos_cli.io.input import Input
 from logos_cli.objects.base import ScienceObject, to_text
 from logos_cli.objects.molecule import Molecule
-from logos_cli.records import Record, Status
+from logos_cli.records import Record, Source, Status
 from logos_cli.structure.ligand.user_molecule import UserMolecule, read_given
 from logos_cli.workflows.decode import iter_decoded
 
@@ -116,7 +116,7 @@ def _given(path: str, name: str) -> Iterator[LigandCandidate]:
             yield of_given(given, place | ({"tags": given.tags} if given.tags else {}))
 
 
-def of_given(given: UserMolecule, source: dict[str, Any]) -> LigandCandidate:
+def of_given(given: UserMolecule, source: Source) -> LigandCandidate:
     """Return a molecule with a pose as a ligand."""
     record = Record(given.title, "molecule", to_text(Molecule(given.smiles)), source=source)
     if given.molecule.GetNumConformers():

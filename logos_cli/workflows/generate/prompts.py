@@ -16,7 +16,7 @@ from logos_cli.formats.detect import detect
 from logos_cli.grammar import TAGS
 from logos_cli.io.input import Input
 from logos_cli.objects.base import ScienceObject
-from logos_cli.records import Record, Status
+from logos_cli.records import Record, Source, Status
 from logos_cli.tasks.base import PromptSentence, Task
 
 Prompt = str | PathLike[str] | ScienceObject | Record | Entry
@@ -43,7 +43,7 @@ class PreparedPrompt:
 
     id: str
     sentence: PromptSentence | None
-    source: dict[str, Any] = field(default_factory=dict)
+    source: Source = field(default_factory=Source)
     extra: dict[str, Any] = field(default_factory=dict)
     error: LogosError | None = None
     alone: bool = False
@@ -100,7 +100,7 @@ class PromptReader:
             prompt.error.hint = f"there is no file of this name; as text, {self.task.name} takes {self.task.prompts}"
         yield replace(prompt, alone=True)
 
-    def _from_text(self, text: str, id: str, source: dict[str, Any]) -> PreparedPrompt:
+    def _from_text(self, text: str, id: str, source: Source) -> PreparedPrompt:
         try:
             return PreparedPrompt(id, self.task.from_text(text.strip(), None, source), source)
         except LogosError as error:
