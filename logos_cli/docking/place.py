@@ -19,6 +19,7 @@ from logos_cli.io.input import Input
 from logos_cli.objects.base import from_sentence
 from logos_cli.objects.complex import Complex
 from logos_cli.records import Record, read_records
+from logos_cli.records.parts import ChainResidues
 from logos_cli.structure import read as reading
 from logos_cli.structure.kinds import is_structure
 from logos_cli.structure.ligand.user_molecule import UserMolecule, is_selection, read_given
@@ -319,7 +320,7 @@ def _around_site(model: StructureModel, options: BoxOptions) -> DockingBox:
 
 def _around_residues(model: StructureModel, text: str, options: BoxOptions, origin: str) -> DockingBox:
     table = model.residues
-    maps = []
+    maps: list[ChainResidues] = []
     for chain in model.chains:
         codes = {
             str(place): table.insertions[index] for place, index in enumerate(chain.members) if table.insertions[index]

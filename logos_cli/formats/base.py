@@ -155,6 +155,10 @@ class WriteOptions:
     seed: int = 0
 
 
+Stream = IO[Any]
+"""Where a writer writes: text or, if it is binary, bytes."""
+
+
 class Writer(ABC):
     """Writes decoded records to one stream.
 
@@ -166,7 +170,7 @@ class Writer(ABC):
     binary: ClassVar[bool] = False
     tells_status: ClassVar[bool] = False
 
-    def __init__(self, stream: IO[Any], options: WriteOptions) -> None:
+    def __init__(self, stream: Stream, options: WriteOptions) -> None:
         self.stream = stream
         self.options = options
 

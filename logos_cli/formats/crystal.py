@@ -11,6 +11,7 @@ from logos_cli.grammar import Form
 from logos_cli.objects.material import material_from_blocks
 from logos_cli.objects.molecule import Molecule
 from logos_cli.records import Source
+from logos_cli.records.parts import BlockSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,7 +79,7 @@ class CrystalFormat(Format):
             name = block.name or "block"
             seen[name] += 1
             entry_id = name if seen[name] == 1 else f"{name}#{seen[name]}"
-            provenance = {"path": source.name, "sha256": source.sha256, "block": block.name}
+            provenance: Source = {"path": source.name, "sha256": source.sha256, "block": block.name}
             try:
                 yield from _entries(entry_id, block, provenance, options)
             except LogosError as error:
@@ -171,7 +172,7 @@ def _formula_unit(blocks: Blocks) -> tuple[list[str], list[str], int]:
 def _describe(blocks: Blocks, factor: int, atoms: UnitCell, provenance: Source) -> None:
     """Write into the provenance what was cut, and where it lies in the file."""
 
-    def listed(kinds: dict[str, Kind]) -> list[dict[str, Any]]:
+    def listed(kinds: dict[str, Kind]) -> list[BlockSource]:
         return [
             {"smiles": kind.smiles, "n_in_cell": kind.count, "labels": [atoms.labels[i] for i in kind.atoms]}
             for kind in kinds.values()
@@ -216,11 +217,11 @@ def _molecules(entry_id: str, atoms: UnitCell, graph: BondGraph, provenance: Sou
             failures.setdefault(error.message, error)
     provenance["notes"] = [*atoms.notes, *reader.notes]
     for number, (smiles, count) in enumerate(counts.items(), 1):
-        own = {**provenance, "n_in_cell": count}
+        own: Source = {**provenance, "n_in_cell": count}
         yield Entry(entry_id if len(counts) == 1 else f"{entry_id}:{number}", Molecule(smiles), own)
     for number, failure in enumerate(failures.values(), len(counts) + 1):
         failure.at(str(provenance["path"]))
-        yield Entry(f"{entry_id}:{number}", None, dict(provenance), failure, form=Form.MOLECULE)
+        yield Entry(f"{entry_id}:{number}", None, provenance.copy(), failure, form=Form.MOLECULE)
 
 
 PLUGIN = CrystalFormat()

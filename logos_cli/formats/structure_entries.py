@@ -7,10 +7,11 @@ import gc
 import re
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from logos_cli.records.parts import LigandSource
 from logos_cli.errors import LogosError, StructureError
 from logos_cli.formats.base import Entry, ReadOptions
 from logos_cli.grammar import Form
@@ -55,7 +56,7 @@ def structure_reading(name: str) -> Iterator[None]:
 
 
 def structure_entries(
-    file: StructureFile, source: Input, options: ReadOptions, provenance: dict[str, Any], ids: UniqueIds
+    file: StructureFile, source: Input, options: ReadOptions, provenance: Source, ids: UniqueIds
 ) -> Iterator[Entry]:
     """Yield the entries of a structure in memory.
 
@@ -218,14 +219,14 @@ class EntryBuilder:
         return Neighbours(self.model, self.options.cutoff_angstrom, self.options.symmetry)
 
     @cached_property
-    def _protein(self) -> np.ndarray[Any, np.dtype[np.float64]]:
+    def _protein(self) -> NDArray[np.float64]:
         """Positions of the chains' heavy atoms."""
         return self.model.positions_of(self._inside)
 
     def _touched(self, ligand: Ligand) -> LigandContacts:
         return surroundings(self.model, self.neighbours, ligand, self._inside, self.options.cutoff_angstrom)
 
-    def _protein_contacts(self, positions: np.ndarray[Any, np.dtype[np.float64]]) -> dict[int, Contact]:
+    def _protein_contacts(self, positions: NDArray[np.float64]) -> dict[int, Contact]:
         found = self.neighbours.contacts(positions, self.options.cutoff_angstrom)
         return {index: contact for index, contact in found.items() if index in self._inside}
 
@@ -273,7 +274,7 @@ class EntryBuilder:
 
     def _given_entry(self, given: UserMolecule | LogosError) -> Entry:
         if isinstance(given, LogosError):
-            return Entry(self.ids.take(f"{self.title}:ligand"), None, dict(self.provenance), given)
+            return Entry(self.ids.take(f"{self.title}:ligand"), None, self.provenance.copy(), given)
         id = self.ids.take(f"{self.title}:{given.title.replace(' ', '_')}")
         assert given.positions is not None
         contacts = self._protein_contacts(given.positions)
@@ -335,9 +336,9 @@ class EntryBuilder:
 
     # -- provenance --------------------------------------------------------------------------------
 
-    def _source(self, ligand: dict[str, Any] | None) -> dict[str, Any]:
+    def _source(self, ligand: LigandSource | None) -> Source:
         options = self.options
-        source = {
+        source: Source = {
             **self.provenance,
             "format": self.model.file.kind,
             "model": self.model.number,
@@ -353,9 +354,9 @@ class EntryBuilder:
         source["notes"] = list(self.model.notes.lines)
         return source
 
-    def _describe(self, ligand: Ligand, touched: LigandContacts) -> dict[str, Any]:
+    def _describe(self, ligand: Ligand, touched: LigandContacts) -> LigandSource:
         first = ligand.residues[0]
-        found: dict[str, Any] = {
+        found: LigandSource = {
             "component": ligand.title,
             "chain": first.chain,
             "number": first.number if first.has_number else None,

@@ -7,6 +7,5 @@ from logos_cli.records.parts import Source as Source
 from logos_cli.records.record import SCHEMA as SCHEMA
 from logos_cli.records.record import Record as Record
 from logos_cli.records.record import Status as Status
-from logos_cli.records.record import Tally as Tally
 from logos_cli.records.record import read_records as read_records
 from logos_cli.records.record import write_records as write_records

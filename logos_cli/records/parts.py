@@ -16,6 +16,7 @@ class FileSource(TypedDict, total=False):
     """The file of an object."""
 
     path: str
+    object: str
     sha256: str | None
     line: int
     record: int
@@ -30,6 +31,14 @@ class ChainResidues(TypedDict, total=False):
     insertion: dict[str, str]
     label_numbers: list[int | None]
     names: dict[str, str]
+
+
+class FeatureSource(TypedDict):
+    """The annotated feature of a sequence record."""
+
+    type: str
+    location: str
+    name: str
 
 
 class LigandSource(TypedDict, total=False):
@@ -82,11 +91,16 @@ class Source(FileSource, total=False):
 
     notes: list[str]
     verify: Verification
+    domain: str
+    dataset: str
     # of a sequence, a table or a list
     description: str
-    columns: dict[str, str]
+    organism: str | int
+    feature: FeatureSource
+    columns: Mapping[str, object]
     mutations: str
     reagents: list[str]
+    tags: Mapping[str, str]
     # of a structure
     format: str
     entry: str
@@ -168,6 +182,11 @@ class Score(TypedDict, total=False):
     receptor: str
     reference: str
     measured: bool
+    count: int
+    n: int
+    predicted: str
+    oracle: str
+    wild_type: float
 
 
 Scores = dict[str, Score]

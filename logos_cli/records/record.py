@@ -120,7 +120,7 @@ class Record:
             if not isinstance(data.get(key, {}), dict):
                 raise FormatError(f"record key {key!r} must be an object")
         try:
-            status = Status(data.get("status", "ok"))
+            status = Status(str(data.get("status", "ok")))
         except ValueError as error:
             raise FormatError(f"record status {data.get('status')!r} is none of {', '.join(Status)}") from error
         reason = data.get("reason")

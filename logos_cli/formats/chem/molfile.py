@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from rdkit import Chem
 
+from logos_cli.records import Source
 from logos_cli.chemistry.molecule_records import MoleculeText, mol2_records, sdf_records
 from logos_cli.chemistry.sd_tags import read_tags
 from logos_cli.errors import InputError, LogosError
@@ -34,7 +35,7 @@ def _entries(source: Input, records: Iterator[MoleculeText]) -> Iterator[Entry]:
     ids = UniqueIds()
     number = 0
     for number, record in enumerate(records, 1):
-        provenance: dict[str, object] = {**source.provenance, "line": record.line, "record": number}
+        provenance: Source = {**source.provenance, "line": record.line, "record": number}
         if tags := read_tags(record.text):
             provenance["tags"] = tags
         try:

@@ -66,7 +66,7 @@ def _entries(source: Input, parts: Iterator[_Part], options: ReadOptions) -> Ite
     ids = UniqueIds()
     number = 0
     for number, part in enumerate(parts, 1):
-        provenance = {**source.provenance, "line": part.line, "record": number}
+        provenance: Source = {**source.provenance, "line": part.line, "record": number}
         lines = _before_data(part.lines)
         start = next((index for index, line in enumerate(lines) if line.startswith("$RXN")), None)
         title = lines[0 if start is None else start + 1 :][:1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from logos_cli.records import Source
 from logos_cli.errors import FormatError, InputError, LogosError
 from logos_cli.formats.base import SNIFFED, Entry, Format, ReadOptions, Writer
 from logos_cli.formats.fasta.pir import is_pir, iter_pir
@@ -94,7 +95,7 @@ class _Entries:
         self.count += 1
         base = (record.name if name is None else name) or f"{self.source.stem}:{self.count}"
         unique = self.ids.take(base)
-        provenance = {**self.source.provenance, "line": record.line}
+        provenance: Source = {**self.source.provenance, "line": record.line}
         description = record.header[len(record.name) :].strip()
         if description:
             provenance["description"] = description

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from logos_cli.records import Source
 from logos_cli.errors import FormatError, InputError
 from logos_cli.formats.base import ReadOptions
 from logos_cli.formats.sequence.kinds import Kind
@@ -46,7 +47,7 @@ class ProteinChain:
     record: int
     text: str = ""
     is_nucleic: bool = False
-    provenance: dict[str, object] = field(default_factory=dict)
+    provenance: Source = field(default_factory=Source)
     notes: tuple[str, ...] = ()
     error: FormatError | None = None
 
@@ -167,7 +168,7 @@ def _parsed(handle: io.BytesIO | io.TextIOBase, kind: Kind) -> Iterator[SeqRecor
 def _chains_of(
     record: SeqRecord, number: int, kind: Kind, options: ReadOptions, warned: list[str]
 ) -> Iterator[ProteinChain]:
-    provenance: dict[str, object] = {}
+    provenance: Source = {}
     if (description := record.description) and not description.startswith("<unknown"):
         provenance["description"] = description
     if (organism := record.annotations.get("organism")) and organism != ".":
@@ -207,14 +208,14 @@ def _feature_chain(
     record: SeqRecord,
     number: int,
     feature: SeqFeature,
-    provenance: dict[str, object],
+    provenance: Source,
     nucleic: bool,
     notes: tuple[str, ...],
 ) -> ProteinChain:
     """Return the protein of one feature: as the record states it, cut out of a protein, or translated."""
     qualifiers = feature.qualifiers
     name = next((_first(qualifiers[key]) for key in _NAMING if qualifiers.get(key)), str(feature.location))
-    own = {**provenance, "feature": {"type": feature.type, "location": str(feature.location), "name": name}}
+    own: Source = {**provenance, "feature": {"type": feature.type, "location": str(feature.location), "name": name}}
     id = f"{record.id}:{'_'.join(name.split())}"
     if nucleic and ("pseudo" in qualifiers or "pseudogene" in qualifiers):
         return ProteinChain(id, number, provenance=own, error=FormatError("the coding sequence is a pseudogene's"))

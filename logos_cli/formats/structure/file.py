@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from logos_cli.records import Source
 from logos_cli.errors import LogosError, StructureError
 from logos_cli.formats.base import Entry, ReadOptions
 from logos_cli.formats.structure_entries import structure_entries, structure_reading
@@ -65,7 +66,7 @@ def _components(comps: ChemComps, names: list[str], source: Input, ids: UniqueId
     from logos_cli.structure.ligand import chemistry
 
     for name in names:
-        provenance = {**source.provenance, "format": "chem_comp", "component": name}
+        provenance: Source = {**source.provenance, "format": "chem_comp", "component": name}
         try:
             found = comps.get(name)
             if found is None:

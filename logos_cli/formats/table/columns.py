@@ -104,7 +104,7 @@ class Columns:
         return frozenset(self.by_role.values())
 
     @classmethod
-    def choose(cls, cells: Mapping[str, Any], options: ReadOptions, source: str) -> Columns:
+    def choose(cls, cells: Mapping[str, object], options: ReadOptions, source: str) -> Columns:
         """Choose the columns of a table by the names in its first row and the options.
 
         Raises
@@ -141,7 +141,7 @@ class Columns:
                 )
         return found._of_receptors(names, options)
 
-    def looking_at(self, rows: Sequence[Mapping[str, Any]]) -> Columns:
+    def looking_at(self, rows: Sequence[Mapping[str, object]]) -> Columns:
         """Return the columns with the roles noted that hold nothing but nucleotides in these rows."""
         found = []
         for role in _SEQUENCES.intersection(self.by_role):
@@ -151,7 +151,7 @@ class Columns:
         return replace(self, nucleotides=frozenset(found))
 
     @classmethod
-    def _named(cls, cells: Mapping[str, Any], names: dict[str, str], options: ReadOptions, source: str) -> Columns:
+    def _named(cls, cells: Mapping[str, object], names: dict[str, str], options: ReadOptions, source: str) -> Columns:
         assert options.column is not None
         name = options.column if options.column in cells else names.get(_key(options.column))
         if name is None:
@@ -277,7 +277,7 @@ def _find(role: str, names: Mapping[str, str]) -> str | None:
     return next((names[name] for name in _NAMES[role] if name in names), None)
 
 
-def _text(values: Mapping[str, Any], role: str) -> str:
+def _text(values: Mapping[str, object], role: str) -> str:
     value = values.get(role)
     if value is None or value == "":
         raise FormatError(f"the column with the {role} is empty")
@@ -286,7 +286,7 @@ def _text(values: Mapping[str, Any], role: str) -> str:
     return value.strip()
 
 
-def _list(values: Mapping[str, Any], role: str) -> list[str]:
+def _list(values: Mapping[str, object], role: str) -> list[str]:
     """Return a list of SMILES: JSON's list, or one text parted by dots."""
     value = values.get(role)
     if isinstance(value, list) and value and all(isinstance(one, str) and one for one in value):
@@ -294,7 +294,7 @@ def _list(values: Mapping[str, Any], role: str) -> list[str]:
     return _text(values, role).split(".")
 
 
-def _reaction(values: Mapping[str, Any], entry_id: str, source: Source, options: ReadOptions) -> Entry:
+def _reaction(values: Mapping[str, object], entry_id: str, source: Source, options: ReadOptions) -> Entry:
     from logos_cli.formats.reaction_entries import reaction_entry, split_reaction, to_entry
 
     if "rxn" in values:
@@ -304,7 +304,7 @@ def _reaction(values: Mapping[str, Any], entry_id: str, source: Source, options:
     return to_entry(_molecules(values, "reactants"), (), _molecules(values, "product"), entry_id, source, options)
 
 
-def _molecules(values: Mapping[str, Any], role: str) -> list[str]:
+def _molecules(values: Mapping[str, object], role: str) -> list[str]:
     """Return the SMILES of one side of a reaction: JSON's list, or one text."""
     value = values.get(role)
     if isinstance(value, list) and value and all(isinstance(one, str) and one for one in value):

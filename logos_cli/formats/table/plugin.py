@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any
 
+from logos_cli.records import Source
 from logos_cli.errors import FormatError, InputError, LogosError
 from logos_cli.formats.base import SNIFFED, Entry, Format, ReadOptions, Writer
 from logos_cli.formats.table.columns import KNOWN_COLUMNS, REPEATED, Columns
@@ -33,9 +34,9 @@ class TableRow:
     """One row: its line (or, in a JSON array, its number) and its cells by column name."""
 
     line: int
-    cells: Mapping[str, Any]
+    cells: Mapping[str, object]
     problem: LogosError | None = None
-    hidden: tuple[tuple[int, Mapping[str, Any]], ...] = ()
+    hidden: tuple[tuple[int, Mapping[str, object]], ...] = ()
     """Lines inside a quoted cell that have as many columns as the table, with their numbers."""
 
 
@@ -113,7 +114,7 @@ def _entry(row: TableRow, columns: Columns, ids: UniqueIds, source: Input, optio
     named = identifying(cells, columns.used)
     name = " ".join(str(cells[named]).split()) if named else ""
     entry_id = ids.take(name or f"{source.stem}:{row.line}")
-    provenance = {**source.provenance, "line": row.line}
+    provenance: Source = {**source.provenance, "line": row.line}
     used = columns.used | {named}
     if others := {key: value for key, value in cells.items() if key not in used and value not in ("", None)}:
         provenance["columns"] = others
@@ -130,7 +131,7 @@ def _entry(row: TableRow, columns: Columns, ids: UniqueIds, source: Input, optio
     return entry
 
 
-def _check_hidden(row: TableRow, columns: Columns, provenance: Mapping[str, Any], options: ReadOptions) -> None:
+def _check_hidden(row: TableRow, columns: Columns, provenance: Source, options: ReadOptions) -> None:
     """Refuse a row one of whose cells holds further rows: its quote was never meant to open, or never closed."""
     for number, cells in row.hidden:
         try:

@@ -44,9 +44,9 @@ def site_entries(entries: Iterable[Entry], site: str) -> Iterator[Entry]:
             yield _tag_entry(entry, site)
     if structure_chains:
         first = structure_chains[0]
-        source = dict(first.source)
-        for key in ("chains", "residues"):
-            source[key] = [value for entry in structure_chains for value in entry.source[key]]
+        source = first.source.copy()
+        source["chains"] = [name for entry in structure_chains for name in entry.source["chains"]]
+        source["residues"] = [chain for entry in structure_chains for chain in entry.source["residues"]]
         chains = tuple(entry.item for entry in structure_chains if isinstance(entry.item, Protein))
         title, colon, _ = first.id.rpartition(":")
         joined = Entry(f"{title if colon else first.id}:site", Complex(chains), source)
@@ -66,7 +66,7 @@ def _keep_site_chains(entry: Entry) -> Entry:
     if not isinstance(entry.item, Complex):
         return entry
     kept = [number for number, chain in enumerate(entry.item.chains) if chain.site]
-    source = dict(entry.source)
-    for key in ("chains", "residues"):
-        source[key] = [source[key][number] for number in kept]
+    source = entry.source.copy()
+    source["chains"] = [source["chains"][number] for number in kept]
+    source["residues"] = [source["residues"][number] for number in kept]
     return replace(entry, item=Complex(tuple(entry.item.chains[number] for number in kept)), source=source)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from logos_cli.engine.sampling import Sampling
 from logos_cli.errors import UsageError
@@ -66,7 +66,7 @@ class LigandTask(Task):
     )
     preset = Sampling(temperature=1.2, top_p=0.85, repetition_penalty=1.05)
 
-    def __init__(self, **chosen: Any) -> None:
+    def __init__(self, **chosen: object) -> None:
         super().__init__(**chosen)
         if self.chosen["site"] is not None:
             self.reads_as = Form.PROTEIN  # whatever ligands the structure holds

@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import replace
 from os import PathLike, fspath
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING
 
 from rdkit import Chem
 
@@ -21,6 +21,9 @@ from logos_cli.objects.molecule import Molecule
 from logos_cli.records import Record, Source, Status
 from logos_cli.structure.ligand.user_molecule import UserMolecule, read_given
 from logos_cli.workflows.decode import iter_decoded
+
+if TYPE_CHECKING:
+    from logos_cli.formats.base import ReadOptions
 
 LigandSource = str | PathLike[str] | Record | ScienceObject
 Ligands = LigandSource | Iterable[LigandSource]
@@ -101,7 +104,7 @@ def _placed(path: str, stdin: IO[bytes] | None) -> Iterator[LigandCandidate]:
         yield LigandCandidate(Record.from_error(name, "molecule", error), error=error.at(name))
 
 
-def _options() -> Any:
+def _options() -> ReadOptions:
     from logos_cli.formats.base import ReadOptions
 
     return ReadOptions()

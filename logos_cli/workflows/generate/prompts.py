@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from os import PathLike, fspath
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from logos_cli import registry
 from logos_cli.errors import GrammarError, InputError, LogosError, UsageError
@@ -44,7 +44,7 @@ class PreparedPrompt:
     id: str
     sentence: PromptSentence | None
     source: Source = field(default_factory=Source)
-    extra: dict[str, Any] = field(default_factory=dict)
+    extra: dict[str, object] = field(default_factory=dict)
     error: LogosError | None = None
     alone: bool = False
 
@@ -124,7 +124,7 @@ class PromptReader:
             if head.startswith((b"{", *(tag.encode() for tag in TAGS))):
                 yield from self._from_lines(source)
             elif (payload := _lone_payload(source)) is not None:
-                prompt = self._from_text(payload, source.stem, dict(source.provenance))
+                prompt = self._from_text(payload, source.stem, source.provenance)
                 if prompt.error is not None:
                     prompt.error.at(source.name)
                 yield replace(prompt, alone=True)
