@@ -246,7 +246,7 @@ class SiteLocator:
     """What in a receptor can mark the site that a record was made for."""
 
     def __init__(self, model: StructureModel) -> None:
-        self._ligands: dict[tuple[str, int, str], Ligand | None] = {}
+        self._ligands: dict[tuple[str, int | None, str], Ligand | None] = {}
         for ligand in find_ligands(model)[0]:
             for each in ligand.residues:
                 key = (each.chain, each.number, each.insertion)

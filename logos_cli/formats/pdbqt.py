@@ -11,6 +11,7 @@ from logos_cli.io.ids import UniqueIds
 from logos_cli.io.input import Input
 from logos_cli.io.reopen import remember
 from logos_cli.objects.molecule import Molecule
+from logos_cli.records import Source
 from logos_cli.structure.kinds import is_pdbqt
 
 
@@ -51,7 +52,7 @@ class PdbqtFormat(Format):
         return ["coordinates, charges and atom types"] if entry.item is not None else []
 
 
-def _ligands(data: bytes, source: Input, provenance: dict[str, object]) -> Iterator[Entry]:
+def _ligands(data: bytes, source: Input, provenance: Source) -> Iterator[Entry]:
     """Yield a molecule for each pose."""
     from logos_cli.structure.ligand.chemistry import to_smiles
     from logos_cli.structure.ligand.pdbqt_molecule import molecule_of
@@ -59,7 +60,7 @@ def _ligands(data: bytes, source: Input, provenance: dict[str, object]) -> Itera
 
     ids = UniqueIds()
     for pose in poses(data, source.name):
-        place = {**provenance, "format": "pdbqt", "model": pose.model}
+        place: Source = {**provenance, "format": "pdbqt", "model": pose.model}
         id = ids.take(pose.title.replace(" ", "_") or source.stem)
         try:
             smiles = to_smiles(molecule_of(pose))

@@ -11,7 +11,6 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from logos_cli.records.parts import LigandSource
 from logos_cli.errors import LogosError, StructureError
 from logos_cli.formats.base import Entry, ReadOptions
 from logos_cli.grammar import Form
@@ -21,6 +20,7 @@ from logos_cli.objects.complex import Complex
 from logos_cli.objects.molecule import Molecule
 from logos_cli.objects.protein import Protein
 from logos_cli.records import Source
+from logos_cli.records.parts import LigandSource
 from logos_cli.structure import sequence as sequences
 from logos_cli.structure.contacts import Contact, Neighbours
 from logos_cli.structure.ligand.smiles import LigandSmiles, LigandSmilesResolver
@@ -103,12 +103,7 @@ class EntryBuilder:
     """
 
     def __init__(
-        self,
-        model: StructureModel,
-        options: ReadOptions,
-        title: str,
-        provenance: Source,
-        ids: UniqueIds | None = None,
+        self, model: StructureModel, options: ReadOptions, title: str, provenance: Source, ids: UniqueIds | None = None
     ) -> None:
         self.model = model
         self.options = options

@@ -46,7 +46,7 @@ class LigandSource(TypedDict, total=False):
 
     component: str
     chain: str
-    number: int
+    number: int | None
     insertion: str
     label_chain: str
     label_number: int

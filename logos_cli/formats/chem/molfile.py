@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from rdkit import Chem
 
-from logos_cli.records import Source
 from logos_cli.chemistry.molecule_records import MoleculeText, mol2_records, sdf_records
 from logos_cli.chemistry.sd_tags import read_tags
 from logos_cli.errors import InputError, LogosError
@@ -15,6 +14,7 @@ from logos_cli.grammar import Form
 from logos_cli.io.ids import UniqueIds
 from logos_cli.io.input import Input
 from logos_cli.objects.molecule import Molecule
+from logos_cli.records import Source
 
 
 def iter_sdf(source: Input, options: ReadOptions) -> Iterator[Entry]:  # noqa: ARG001 - always canonical

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from logos_cli.records import Source
 from logos_cli.errors import FormatError, InputError, LogosError
 from logos_cli.formats.base import SNIFFED, Entry, Format, ReadOptions, Writer
 from logos_cli.formats.fasta.pir import is_pir, iter_pir
@@ -16,6 +15,7 @@ from logos_cli.io.input import Input
 from logos_cli.objects.antibody import Antibody
 from logos_cli.objects.base import ScienceObject
 from logos_cli.objects.protein import Protein
+from logos_cli.records import Source
 from logos_cli.structure.nucleotides import READ_AS_RESIDUES, TRANSLATED, may_be_nucleotides, translate
 from logos_cli.structure.sequences import (
     antibody_chain,

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from logos_cli.records import Source
 from logos_cli.errors import FormatError, InputError
 from logos_cli.formats.base import ReadOptions
 from logos_cli.formats.sequence.kinds import Kind
 from logos_cli.grammar import Form
 from logos_cli.io.input import Input
+from logos_cli.records import Source
 from logos_cli.structure.nucleotides import TRANSLATED, translate
 from logos_cli.structure.sequences import clean_sequence, is_nucleotide, nucleotide_error
 
@@ -205,12 +205,7 @@ def _text_of(record: SeqRecord) -> tuple[str, FormatError | None]:
 
 
 def _feature_chain(
-    record: SeqRecord,
-    number: int,
-    feature: SeqFeature,
-    provenance: Source,
-    nucleic: bool,
-    notes: tuple[str, ...],
+    record: SeqRecord, number: int, feature: SeqFeature, provenance: Source, nucleic: bool, notes: tuple[str, ...]
 ) -> ProteinChain:
     """Return the protein of one feature: as the record states it, cut out of a protein, or translated."""
     qualifiers = feature.qualifiers

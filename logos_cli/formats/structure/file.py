@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from logos_cli.records import Source
 from logos_cli.errors import LogosError, StructureError
 from logos_cli.formats.base import Entry, ReadOptions
 from logos_cli.formats.structure_entries import structure_entries, structure_reading
@@ -12,6 +11,7 @@ from logos_cli.io.ids import UniqueIds
 from logos_cli.io.input import Input
 from logos_cli.io.reopen import remember
 from logos_cli.objects.molecule import Molecule
+from logos_cli.records import Source
 from logos_cli.structure import read as reading
 from logos_cli.structure.ligand.chem_comp import ChemComps
 

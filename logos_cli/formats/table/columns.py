@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Final
 
 from logos_cli.errors import FormatError, UsageError
 from logos_cli.formats.base import Entry, ReadOptions

@@ -9,9 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import Any
 
-from logos_cli.records import Source
 from logos_cli.errors import FormatError, InputError, LogosError
 from logos_cli.formats.base import SNIFFED, Entry, Format, ReadOptions, Writer
 from logos_cli.formats.table.columns import KNOWN_COLUMNS, REPEATED, Columns
@@ -21,6 +19,7 @@ from logos_cli.formats.table.write_text import TextTableWriter
 from logos_cli.grammar import Form
 from logos_cli.io.ids import UniqueIds
 from logos_cli.io.input import Input
+from logos_cli.records import Source
 
 _PEEKED = 100
 """Rows that show what a column holds."""

@@ -115,8 +115,10 @@ def _given(path: str, name: str) -> Iterator[LigandCandidate]:
         if isinstance(given, LogosError):
             yield LigandCandidate(Record.from_error(f"{name}:{number}", "molecule", given), error=given)
         else:
-            place: dict[str, Any] = {"path": name, "record": number}
-            yield of_given(given, place | ({"tags": given.tags} if given.tags else {}))
+            place: Source = {"path": name, "record": number}
+            if given.tags:
+                place["tags"] = given.tags
+            yield of_given(given, place)
 
 
 def of_given(given: UserMolecule, source: Source) -> LigandCandidate:

@@ -10,17 +10,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Self
+from typing import IO, TYPE_CHECKING, Self
 
 from rdkit import Chem
 
-from logos_cli.records.parts import score_value
-from logos_cli.records.parts import docking_of
-from logos_cli.records.parts import SitePart
-from logos_cli.records.parts import DockingPart
 from logos_cli.docking.receptor.flexible import pdb_lines, placed
 from logos_cli.errors import FormatError, OutputError, UsageError
 from logos_cli.records import Record, Status
+from logos_cli.records.parts import DockingPart, SitePart, docking_of, score_value
 
 if TYPE_CHECKING:
     from logos_cli.docking.results import DockedLigand, Pose, Site
