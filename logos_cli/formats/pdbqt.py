@@ -31,7 +31,7 @@ class PdbqtFormat(Format):
 
     def read(self, source: Input, options: ReadOptions) -> Iterator[Entry]:
         """Yield the entries of a structure, or one entry a pose."""
-        from logos_cli.formats.structure_entries import structure_entries, structure_reading
+        from logos_cli.formats.structure_entries.entries import structure_entries, structure_reading
         from logos_cli.structure.model import StructureModel
         from logos_cli.structure.pdbqt import has_tree
         from logos_cli.structure.read import load

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from logos_cli.errors import LogosError, StructureError
 from logos_cli.formats.base import Entry, ReadOptions
-from logos_cli.formats.structure_entries import structure_entries, structure_reading
+from logos_cli.formats.structure_entries.entries import structure_entries, structure_reading
 from logos_cli.io.ids import UniqueIds
 from logos_cli.io.input import Input
 from logos_cli.io.reopen import remember
