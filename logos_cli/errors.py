@@ -7,7 +7,7 @@ if there is a remedy, a hint (what to do).
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import ClassVar, NamedTuple, Self
 
 
 class ExitCode(IntEnum):
@@ -70,7 +70,7 @@ class LogosError(Exception):
         hint = f" ({self.hint})" if self.hint else ""
         return f"{place}{self.message}{hint}"
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         """Let errors of every signature travel between processes."""
         return _restored, (type(self), self.args), self.__dict__
 
@@ -81,7 +81,7 @@ class LogosError(Exception):
         return self
 
 
-def _restored(kind: type[LogosError], args: tuple[Any, ...]) -> LogosError:
+def _restored(kind: type[LogosError], args: tuple[object, ...]) -> LogosError:
     return kind.__new__(kind, *args)
 
 

@@ -253,7 +253,9 @@ def record_of(item: Item, number: int, name: str) -> Record:
         If the grammar cannot say it.
     """
     thing, form, source, group, split, domain = item
-    labels = {"group": group, "split": split} | ({"domain": domain} if domain else {})
+    labels: dict[str, object] = {"group": group, "split": split}
+    if domain:
+        labels["domain"] = domain
     return Record(f"{name}:{number}", form, to_text(thing, form), source={"dataset": source}, extra=labels)
 
 

@@ -10,20 +10,22 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from types import MappingProxyType
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
 from logos_cli.errors import InputError
 from logos_cli.evaluators.base import Estimate
 from logos_cli.formats.base import Entry
+from logos_cli.io.json_types import JsonMapping, JsonObject
 from logos_cli.records import Record
 
 if TYPE_CHECKING:
     from logos_cli.docking.options import DockOptions
     from logos_cli.report.page import Page
 
-CaseOutcome = dict[str, Any]
+CaseOutcome = JsonObject
 """The outcome of one case as a JSON object: numbers, words and lists of them."""
 
 SEED = 1
@@ -47,7 +49,7 @@ class Case:
 
     id: str
     prompts: tuple[Entry | Record, ...]
-    truth: Mapping[str, Any] = field(default_factory=dict)
+    truth: JsonMapping = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +107,8 @@ class Benchmark(ABC):
     help: str
     task: ClassVar[str]
     n_samples: ClassVar[int]
-    task_options: ClassVar[Mapping[str, Any]] = {}
-    sampling: Mapping[str, Any] = {}
+    task_options: ClassVar[JsonMapping] = {}
+    sampling: JsonMapping = MappingProxyType({})
     figures: tuple[Figure, ...]
     layout: ClassVar[str]
     baseline_help: str

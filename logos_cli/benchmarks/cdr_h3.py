@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -16,9 +16,11 @@ from logos_cli.evaluators.base import Estimate
 from logos_cli.evaluators.statistics import mean, share
 from logos_cli.formats.base import Entry
 from logos_cli.grammar import Form, parse
+from logos_cli.io.json_types import JsonMapping
 from logos_cli.objects.antibody import Antibody
 from logos_cli.objects.antibody_numbering import regions
 from logos_cli.records import Record, Status
+from logos_cli.records.parts import number_of
 
 _LOOP = "CDR-H3"
 _SCHEME = "chothia"
@@ -35,7 +37,7 @@ class LoopBenchmark(Benchmark):
     help = "Design of the CDR-H3 (Chothia 95-102) of antibodies in its framework, with the native length."
     task = "antibody"
     n_samples = 20
-    task_options: ClassVar[Mapping[str, Any]] = {"cdr": "H3", "scheme": _SCHEME}
+    task_options: ClassVar[JsonMapping] = {"cdr": "H3", "scheme": _SCHEME}
     figures = (
         Figure("recovery", "Native residues that a design has, mean over designs.", "%", remark=_REMARK),
         Figure("recovery, likeliest", "Recovery of the likeliest design under the model.", "%"),
@@ -69,7 +71,7 @@ class LoopBenchmark(Benchmark):
             if record.status is Status.OK:
                 chain = parse(record.text, Form.ANTIBODY).left[0].payload
                 designs.append(chain[start : len(chain) - (len(heavy) - end)])
-                deltas.append(record.scores.get("delta_logp", {}).get("value"))
+                deltas.append(number_of(record.scores, "delta_logp"))
         best = max((delta for delta in deltas if delta is not None), default=None)
         return _outcome(heavy[start:end], designs, best)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from logos_cli.evaluators.base import Estimate
 from logos_cli.evaluators.proteins.editing import N_SEQUENCES, Pool, base_pool, diversity, median, nearest
 from logos_cli.formats.base import Entry
 from logos_cli.grammar import Form, parse
+from logos_cli.io.json_types import JsonObject
 from logos_cli.objects.protein import Protein
 from logos_cli.records import Record, Status
 
@@ -150,7 +151,7 @@ class EditingBenchmark(Benchmark):
 
     def summarise(self, outcomes: Sequence[CaseOutcome]) -> dict[str, Estimate]:
         """Return the figures of GGS for the likeliest edits; a sequence is the unit."""
-        edits: dict[str, dict[str, Any]] = {}
+        edits: dict[str, JsonObject] = {}
         for outcome in outcomes:
             for edit in outcome["edits"]:
                 known = edits.setdefault(edit["sequence"], edit)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +23,10 @@ from logos_cli.formats.base import Entry, ReadOptions
 from logos_cli.formats.detect import detect
 from logos_cli.grammar import Form
 from logos_cli.io.input import Input
+from logos_cli.io.json_types import JsonObject
 from logos_cli.objects.protein import Protein
 from logos_cli.records import Record, Status
+from logos_cli.records.parts import number_of
 from logos_cli.structure.distances import CONTACT_ANGSTROM
 from logos_cli.structure.ligand.user_molecule import read_given
 from logos_cli.structure.residue_places import ResiduePlaces, residue_places
@@ -105,10 +107,11 @@ class SiteBenchmark(Benchmark):
     def outcome(self, case: Case, records: Sequence[Record]) -> CaseOutcome:
         """Return the ranks of the ligands and the residues of the first sites."""
         ranked = [record for record in records if record.status is Status.OK and record.extra.get("site")]
-        ranked.sort(key=lambda record: -record.scores["score"]["value"])  # all chains together
+        ranked.sort(key=lambda record: -(number_of(record.scores, "score") or 0.0))  # all chains together
         sites = []
         for record in ranked:
-            centre = record.extra["site"]["centre_angstrom"]
+            site = cast(JsonObject, record.extra["site"])
+            centre = site["centre_angstrom"]
             if centre is not None:
                 prompt = str(record.sample["prompt"])
                 sites.append((np.array(centre), {(prompt, place) for place in _tagged_positions(record)}))
@@ -233,7 +236,7 @@ def _tagged_positions(record: Record) -> tuple[int, ...]:
     return Complex.from_sentence(parse(record.text, Form.SEARCH)).chains[0].site
 
 
-def _scene(case: Case, outcome: CaseOutcome) -> dict[str, Any]:
+def _scene(case: Case, outcome: CaseOutcome) -> JsonObject:
     """Return the fields of the 3D scene of a case."""
     first = case.prompts[0]
     path = str(first.source["path"])

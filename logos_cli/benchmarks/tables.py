@@ -7,10 +7,10 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 from logos_cli.errors import FormatError
 from logos_cli.io.input import Input
+from logos_cli.io.json_types import JsonObject
 
 
 def read_csv(path: Path, columns: Sequence[str]) -> Iterator[dict[str, str]]:
@@ -32,7 +32,7 @@ def read_csv(path: Path, columns: Sequence[str]) -> Iterator[dict[str, str]]:
             yield row
 
 
-def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
+def read_jsonl(path: Path) -> Iterator[JsonObject]:
     """Yield the objects of a file with one JSON object a line.
 
     Raises

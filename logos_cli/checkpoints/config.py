@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from logos_cli.errors import ModelError
+from logos_cli.io.json_types import JsonMapping, JsonObject
 
 MODEL_TYPES = ("llama", "qwen3")
 _LAYER = re.compile(r"model\.layers\.(\d+)\.")
@@ -32,7 +31,7 @@ class NetworkShape:
         return 2 * self.n_layers * self.n_kv_heads * self.head_dim
 
 
-def sizes_in(config: Mapping[str, Any]) -> dict[str, int]:
+def sizes_in(config: JsonMapping) -> dict[str, int]:
     """Return the fields of :class:`NetworkShape` from ``config.json``.
 
     Raises
@@ -67,10 +66,10 @@ class DecoderConfig(NetworkShape):
     norm_eps: float
     tied: bool
     qk_norm: bool
-    rope: Mapping[str, Any]
+    rope: JsonMapping
 
     @classmethod
-    def from_json(cls, config: Mapping[str, Any]) -> DecoderConfig:
+    def from_json(cls, config: JsonMapping) -> DecoderConfig:
         """Read ``config.json``.
 
         Raises
@@ -141,7 +140,7 @@ def stage_of_layer(layer: int, n_layers: int, n_stages: int) -> int:
     return min(layer * n_stages // max(n_layers, 1), n_stages - 1)
 
 
-def _rope_parameters(config: Mapping[str, Any]) -> dict[str, Any]:
+def _rope_parameters(config: JsonMapping) -> JsonObject:
     """Return the parameters of the rotary embedding in today's names (``rope_parameters``)."""
     new = config.get("rope_parameters")
     rope = dict(new or config.get("rope_scaling") or {})

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
 from logos_cli.errors import ModelError
+from logos_cli.io.json_types import JsonMapping
 
 KEY = "task_specific_params"
 """Key of the table in ``generation_config.json``."""
@@ -26,7 +26,7 @@ TaskSampling = Mapping[str, Mapping[str, float]]
 """For each task, the fields of ``Sampling`` that the model changes."""
 
 
-def from_config(config: Mapping[str, Any]) -> TaskSampling:
+def from_config(config: JsonMapping) -> TaskSampling:
     """Return the table of a generation configuration, without values of other programs, which are not numbers.
 
     Raises
@@ -45,7 +45,7 @@ def from_config(config: Mapping[str, Any]) -> TaskSampling:
     }
 
 
-def from_metadata(metadata: Mapping[str, Any]) -> TaskSampling:
+def from_metadata(metadata: JsonMapping) -> TaskSampling:
     """Return the table in the metadata of a GGUF file.
 
     Raises

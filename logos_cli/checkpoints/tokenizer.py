@@ -6,10 +6,10 @@ import json
 from collections.abc import Sequence
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
 
 from logos_cli.checkpoints.tokens import Tokenizer
 from logos_cli.errors import ModelError
+from logos_cli.io.json_types import JsonObject
 
 
 @cache
@@ -24,7 +24,7 @@ def byte_of_character() -> dict[str, int]:
     return {chr(byte): byte for byte in printable} | {chr(256 + i): byte for i, byte in enumerate(rest)}
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> JsonObject:
     """Return a JSON object of a model directory.
 
     Raises

@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from logos_cli.cli.base import Callback
-from logos_cli.errors import UsageError
+from logos_cli.errors import ExitCode, UsageError
 
 
 def with_aliases(callback: Callback, aliases: Mapping[str, str]) -> Callback:
@@ -32,11 +32,11 @@ def with_aliases(callback: Callback, aliases: Mapping[str, str]) -> Callback:
     targets = {f"alias_{option.strip('-')}": (option, target) for option, target in aliases.items()}
     for name, (option, target) in targets.items():
         kind = signature.parameters[target].annotation.__origin__
-        annotation: Any = Annotated[kind | None, typer.Option(option, hidden=True)]
+        annotation: object = Annotated[kind | None, typer.Option(option, hidden=True)]
         parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation))
 
     @functools.wraps(callback)
-    def command(*args: Any, **kwargs: Any) -> Any:
+    def command(*args: object, **kwargs: object) -> ExitCode | None:
         for name, (option, target) in targets.items():
             value = kwargs.pop(name, None)
             if value is None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-Callback = Callable[..., Any]
+from typer.core import TyperGroup
+
+from logos_cli.errors import ExitCode
+
+Callback = Callable[..., ExitCode | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,6 @@ class Command:
     callback: Callback | None = None
     subcommands: Mapping[str, Callback] = field(default_factory=dict)
     help: str = ""
-    group_class: type[Any] | None = None
+    group_class: type[TyperGroup] | None = None
     panel: str = "Commands"
     order: int = 100

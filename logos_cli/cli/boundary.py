@@ -18,7 +18,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -92,7 +92,7 @@ def guard(callback: Callback) -> Callback:
     signature = inspect.signature(callback, eval_str=True)
 
     @functools.wraps(callback)
-    def command(*args: Any, quiet: bool, verbose: bool, traceback: bool, **kwargs: Any) -> None:
+    def command(*args: object, quiet: bool, verbose: bool, traceback: bool, **kwargs: object) -> None:
         set_terminal(Terminal(quiet=quiet, verbose=verbose))
         trace = traceback or wants_traceback()
         code = run(lambda: callback(*args, **kwargs), show_traceback=trace)
@@ -101,7 +101,7 @@ def guard(callback: Callback) -> Callback:
 
     parameters = list(signature.parameters.values())
     for name, (kind, option) in _COMMON.items():
-        annotation: Any = Annotated[kind, option]
+        annotation: object = Annotated[kind, option]
         parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=annotation))
     command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters} | {"return": None}
@@ -113,7 +113,7 @@ def wants_traceback() -> bool:
     return os.environ.get("LOGOS_TRACEBACK", "") not in ("", "0")
 
 
-def run(action: Callable[[], Any], *, show_traceback: bool = False) -> ExitCode:
+def run(action: Callable[[], object], *, show_traceback: bool = False) -> ExitCode:
     """Run an action and return the exit code that its outcome means; print what went wrong."""
     try:
         result = action()

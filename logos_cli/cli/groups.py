@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import typer
 import typer.main
@@ -27,28 +27,28 @@ def lazy_group(plugin: Command, guard: Guard, markup: Literal["rich"] | None) ->
     base = plugin.group_class or TyperGroup
 
     class Group(base):  # type: ignore[misc, valid-type]
-        _built: Mapping[str, Any] | None = None
+        _built: Mapping[str, object] | None = None
 
         @property
-        def commands(self) -> Mapping[str, Any]:
+        def commands(self) -> Mapping[str, object]:
             """The commands, made when they are first looked at."""
             if self._built is None:
                 self._built = _build(plugin, guard, markup)
             return self._built
 
         @commands.setter
-        def commands(self, registered: Mapping[str, Any]) -> None:
+        def commands(self, registered: Mapping[str, object]) -> None:
             """Take none: Typer registers no command in a group of this class."""
 
     return Group
 
 
-def _build(plugin: Command, guard: Guard, markup: Literal["rich"] | None) -> Mapping[str, Any]:
+def _build(plugin: Command, guard: Guard, markup: Literal["rich"] | None) -> Mapping[str, object]:
     app = typer.Typer(rich_markup_mode=markup)
     app.callback()(_nothing)  # a group, even of one command
     for name, callback in plugin.subcommands.items():
         app.command(name)(guard(callback))
-    found: Mapping[str, Any] = typer.main.get_group(app).commands
+    found: Mapping[str, object] = typer.main.get_group(app).commands
     return found
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from logos_cli.errors import UsageError
+from logos_cli.records.parts import BoxPart
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -79,7 +80,7 @@ class Box:
         inside: NDArray[np.bool_] = (away <= np.asarray(self.size_angstrom) / 2 + margin_angstrom).all(axis=-1)
         return inside
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> BoxPart:
         """Return what a record says of it."""
         return {
             "center_angstrom": list(self.center_angstrom),

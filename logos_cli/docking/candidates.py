@@ -15,6 +15,7 @@ from logos_cli.objects.base import ScienceObject, from_sentence
 from logos_cli.objects.complex import Complex
 from logos_cli.objects.molecule import Molecule
 from logos_cli.records import Record, Status
+from logos_cli.records.parts import docking_of
 
 
 @dataclass(slots=True)
@@ -73,8 +74,7 @@ def of_record(record: Record, *, placed: bool) -> LigandCandidate:
 
 
 def _pose_of(record: Record) -> str | None:
-    docking = record.extra.get("docking")
-    pose = docking.get("pose") if isinstance(docking, dict) else None
+    pose: object = docking_of(record.extra).get("pose")
     return pose if isinstance(pose, str) else None
 
 

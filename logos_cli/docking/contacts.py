@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rdkit import Chem
 
 from logos_cli.docking.receptor.preparation import Receptor, ResidueId
+from logos_cli.records.parts import ContactPart
 from logos_cli.structure.contacts import distance_matrix
 from logos_cli.structure.distances import CONTACT_ANGSTROM
 
@@ -42,9 +43,9 @@ class Contact:
     distance_angstrom: float
     kinds: tuple[str, ...] = ()
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> ContactPart:
         """Return what a record says of it."""
-        found: dict[str, object] = {
+        found: ContactPart = {
             "residue": f"{self.name} {self.residue}",
             "distance_angstrom": round(self.distance_angstrom, 2),
         }
@@ -119,7 +120,7 @@ class ContactFinder:
 
     def _kinds(
         self, pose: Chem.Mol, rows: list[int], near: NDArray[np.intp], distances: NDArray[np.float64]
-    ) -> dict[str, NDArray[Any]]:
+    ) -> dict[str, NDArray[np.bool_]]:
         """Return for each kind which of the receptor's atoms have it."""
         atoms = [pose.GetAtomWithIdx(row) for row in rows]
         carbon = np.array([atom.GetAtomicNum() == 6 and not _is_polarised(atom) for atom in atoms])
@@ -128,15 +129,15 @@ class ContactFinder:
         charge = np.array([_group_charge(atom) for atom in atoms])
         polar = donor | acceptor
 
-        def pairs(mine: NDArray[Any], theirs: NDArray[Any], limit: float) -> NDArray[np.bool_]:
-            hits: NDArray[np.bool_] = ((distances <= limit) & mine[:, None] & theirs[None, :]).any(axis=1)
+        def pairs(mine: NDArray[np.bool_], theirs: NDArray[np.bool_], limit: float) -> NDArray[np.bool_]:
+            hits: NDArray[np.bool_] = np.any((distances <= limit) & mine[:, None] & theirs[None, :], axis=1)
             return hits
 
-        bonded = np.logical_or(
+        bonded: NDArray[np.bool_] = np.logical_or(
             pairs(self._donor[near], acceptor, HYDROGEN_BOND_ANGSTROM),
             pairs(self._acceptor[near], donor, HYDROGEN_BOND_ANGSTROM),
         )
-        salt = np.logical_or(
+        salt: NDArray[np.bool_] = np.logical_or(
             pairs(self._cation[near], charge < 0, SALT_BRIDGE_ANGSTROM),
             pairs(self._anion[near], charge > 0, SALT_BRIDGE_ANGSTROM),
         )

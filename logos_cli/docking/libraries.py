@@ -6,7 +6,7 @@ import logging
 import sys
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any
+from types import ModuleType
 
 from rdkit import rdBase
 
@@ -28,7 +28,7 @@ def is_installed(name: str) -> bool:
     return find_spec(name) is not None
 
 
-def load(name: str) -> Any:
+def load(name: str) -> ModuleType:
     """Import a library.
 
     Raises
@@ -43,7 +43,7 @@ def load(name: str) -> Any:
         raise MissingError(f"{what}, which is not installed", hint=INSTALL) from error
 
 
-def _quietly(name: str) -> Any:
+def _quietly(name: str) -> ModuleType:
     """Import a library and take back what it does to the logging of the whole process."""
     if name in sys.modules:
         return sys.modules[name]

@@ -19,6 +19,7 @@ from logos_cli.io.input import Input
 from logos_cli.objects.base import from_sentence
 from logos_cli.objects.complex import Complex
 from logos_cli.records import Record, read_records
+from logos_cli.records.parts import ChainResidues
 from logos_cli.structure import read as reading
 from logos_cli.structure.kinds import is_structure
 from logos_cli.structure.ligand.user_molecule import UserMolecule, is_selection, read_given
@@ -245,7 +246,7 @@ class SiteLocator:
     """What in a receptor can mark the site that a record was made for."""
 
     def __init__(self, model: StructureModel) -> None:
-        self._ligands: dict[tuple[str, int, str], Ligand | None] = {}
+        self._ligands: dict[tuple[str, int | None, str], Ligand | None] = {}
         for ligand in find_ligands(model)[0]:
             for each in ligand.residues:
                 key = (each.chain, each.number, each.insertion)
@@ -319,7 +320,7 @@ def _around_site(model: StructureModel, options: BoxOptions) -> DockingBox:
 
 def _around_residues(model: StructureModel, text: str, options: BoxOptions, origin: str) -> DockingBox:
     table = model.residues
-    maps = []
+    maps: list[ChainResidues] = []
     for chain in model.chains:
         codes = {
             str(place): table.insertions[index] for place, index in enumerate(chain.members) if table.insertions[index]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
 
 from rdkit import Chem
 
@@ -21,7 +20,8 @@ from logos_cli.docking.receptor.preparation import Receptor, ResidueId, prepare
 from logos_cli.docking.tally import DockTally
 from logos_cli.errors import InputError, LogosError, TimeLimitError, WorkerLostError
 from logos_cli.processes.failure import Failure
-from logos_cli.records import Record, Status
+from logos_cli.records import Record, Score, Status
+from logos_cli.records.parts import DockingPart, PosePart, ReceptorPart
 from logos_cli.structure.ligand.user_molecule import read_given
 from logos_cli.structure.model import StructureModel
 
@@ -49,6 +49,13 @@ class Pose:
     vina_kcal_per_mol: float
     rmsd_angstrom: float | None = None
     side_chains: tuple[SideChain, ...] = ()
+
+    def to_json(self) -> PosePart:
+        """Return what a record says of it."""
+        found: PosePart = {"rank": self.rank, "vina": round(self.vina_kcal_per_mol, 3)}
+        if self.rmsd_angstrom is not None:
+            found["rmsd_angstrom"] = round(self.rmsd_angstrom, 3)
+        return found
 
 
 @dataclass(slots=True)
@@ -132,7 +139,7 @@ class Reporter:
         ]
         for pose, positions in zip(poses, outcome.flexible, strict=False):  # of none, or of each
             pose.side_chains = side_chains(site.receptor, positions)
-        said: dict[str, Any] = {}
+        said: DockingPart = {}
         if self.references:
             self._compare(poses, said)
         moved = placed(site.receptor, poses[0].side_chains)
@@ -152,15 +159,15 @@ class Reporter:
         return DockedLigand(record, poses, contacts, site)
 
     def _account(
-        self, outcome: Docked, poses: list[Pose], contacts: list[Contact], site: Site, said: dict[str, Any]
-    ) -> dict[str, Any]:
+        self, outcome: Docked, poses: list[Pose], contacts: list[Contact], site: Site, said: DockingPart
+    ) -> DockingPart:
         """Return what a record says of the docking."""
         options = self.options
-        receptor: dict[str, Any] = {"path": site.model.name}
+        receptor: ReceptorPart = {"path": site.model.name}
         if site.sha256 is not None:
             receptor["sha256"] = site.sha256
         receptor["notes"] = list(site.receptor.notes)
-        found: dict[str, Any] = {
+        found: DockingPart = {
             "receptor": receptor,
             "box": site.place.box.to_json(),
             "engine": self.engine,
@@ -169,25 +176,21 @@ class Reporter:
             "seed": options.seed,
         }
         if options.mode == "dock":
-            found |= {"exhaustiveness": options.exhaustiveness, "num_modes": options.n_poses}
+            found["exhaustiveness"], found["num_modes"] = options.exhaustiveness, options.n_poses
         if options.ph is not None:
             found["ph"] = options.ph
-        found |= {"n_torsions": outcome.n_torsions, "wall_s": round(outcome.wall_s, 2)}
+        found["n_torsions"], found["wall_s"] = outcome.n_torsions, round(outcome.wall_s, 2)
         if outcome.notes:
             found["notes"] = list(outcome.notes)
-        found["poses"] = [
-            {"rank": pose.rank, "vina": round(pose.vina_kcal_per_mol, 3)}
-            | ({} if pose.rmsd_angstrom is None else {"rmsd_angstrom": round(pose.rmsd_angstrom, 3)})
-            for pose in poses
-        ]
-        found |= said
+        found["poses"] = [pose.to_json() for pose in poses]
+        found.update(said)
         found["contacts"] = [contact.to_json() for contact in contacts]
         if poses[0].side_chains:
             found["flexible"] = [each.to_json() for each in poses[0].side_chains]
         found["pose"] = Chem.MolToMolBlock(poses[0].molecule)
         return found
 
-    def _compare(self, poses: list[Pose], said: dict[str, Any]) -> None:
+    def _compare(self, poses: list[Pose], said: DockingPart) -> None:
         """Tell how far the poses are from a reference of the same molecule."""
         reason = ""
         for reference in self.references:
@@ -200,7 +203,7 @@ class Reporter:
                 return
         said["rmsd_angstrom"] = {"value": None, "reason": reason}
 
-    def _compare_site(self, record: Record, contacts: list[Contact], site: Site, said: dict[str, Any]) -> None:
+    def _compare_site(self, record: Record, contacts: list[Contact], site: Site, said: DockingPart) -> None:
         """Tell whether the pose lies in the site that the ligand was made for."""
         wanted = [ResidueId((name.chain, name.number, name.insertion)) for name in site_of(record)]
         if not wanted:
@@ -213,11 +216,14 @@ class Reporter:
         if agreement is None:
             return
         self.tally.contradicting += agreement.contradicts
-        record_scores = {"in_site": round(agreement.in_site, 3), "covered": round(agreement.covered, 3)}
-        said["site"] = {**record_scores, "contradicts": agreement.contradicts}
+        said["site"] = {
+            "in_site": round(agreement.in_site, 3),
+            "covered": round(agreement.covered, 3),
+            "contradicts": agreement.contradicts,
+        }
 
 
-def _score(value: float) -> dict[str, Any]:
+def _score(value: float) -> Score:
     return {"value": value, "unit": "kcal/mol", "better": "lower", "version": VINA_VERSION}
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import cached_property
 from itertools import chain, groupby, islice
 from os import PathLike, fspath
-from typing import Any, Self
+from typing import Self
 
 from logos_cli.docking.candidates import LigandCandidate
 from logos_cli.docking.engines import engines
@@ -96,7 +96,7 @@ class Session:
         """The receptor as it is prepared for that box."""
         return self.site.receptor
 
-    def plan(self) -> dict[str, Any]:
+    def plan(self) -> dict[str, object]:
         """Return what a run would do, resolved; the receptor is not prepared."""
         options = self.options
         return {

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -240,7 +240,7 @@ class HostSampler:
         self._seen[slots, tokens] = True
 
 
-def _penalised(scores: NDArray[Any], penalty: float) -> NDArray[Any]:
+def _penalised(scores: NDArray[np.float64], penalty: float) -> NDArray[np.float64]:
     return np.where(scores > 0, scores / penalty, scores * penalty)
 
 

@@ -117,9 +117,9 @@ class Estimate:
         """Return a figure that cannot be computed, with the reason."""
         return cls(None, n, reason=reason)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return the JSON object, without an absent interval or reason."""
-        out: dict[str, Any] = {"value": self.value, "n": self.n}
+        out: dict[str, object] = {"value": self.value, "n": self.n}
         if self.low is not None:
             out |= {"low": self.low, "high": self.high}
         if self.reason is not None:
@@ -270,7 +270,7 @@ class Evaluator(ABC):
         except LogosError as error:
             return {name: Unavailable(error.message) for name in wanted}
 
-    def observe(self, _subject: Subject, _context: Context, /) -> Any:
+    def observe(self, _subject: Subject, _context: Context, /) -> object:
         """Return the part of a record that :meth:`summarise` needs, small and picklable, or None.
 
         The run calls it for every subject of its forms, malformed ones (without an ``item``) included, so that a

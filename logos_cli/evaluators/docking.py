@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from logos_cli.evaluators.base import Context, Evaluator, Metric, Need, Subject, Unavailable, Values
 from logos_cli.grammar import Form
+from logos_cli.records.parts import number_of
 
 if TYPE_CHECKING:
     from logos_cli.docking.options import ReceptorSpec
@@ -89,7 +90,8 @@ def _session(spec: ReceptorSpec) -> Session:
 def _values(docked: DockedLigand, wanted: Collection[str]) -> Values:
     if not docked.poses:
         return {name: Unavailable(docked.reason or "the ligand was not docked") for name in wanted}
-    return {name: docked.record.scores[name]["value"] for name in wanted}
+    found = {name: number_of(docked.record.scores, name) for name in wanted}
+    return {name: Unavailable("no score") if value is None else value for name, value in found.items()}
 
 
 PLUGIN = DockingEvaluator()

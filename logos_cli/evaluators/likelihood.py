@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from logos_cli.errors import LogosError
 from logos_cli.evaluators.base import Context, Evaluator, Metric, Need, Subject, Unavailable, Values
 from logos_cli.grammar import Form, parse
+from logos_cli.records.parts import answer_start_of
 
 if TYPE_CHECKING:
     from logos_cli.engine.likelihood import ScoredText
@@ -124,8 +125,8 @@ def _values(subject: Subject, text: ScoredText, wild_type: float | None, *, bloc
     from logos_cli.engine.likelihood import answer_start, blocks_of, perplexity
 
     sentence = parse(subject.record.text)
-    n_given = subject.record.sample.get("n_prompt_characters")
-    start = n_given if isinstance(n_given, int) else answer_start(sentence)
+    n_given = answer_start_of(subject.record.sample)
+    start = answer_start(sentence) if n_given is None else n_given
     answer = text.between(start, len(text.text))
     values: Values = {
         "logp": float(text.all.sum()),

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from logos_cli.errors import LogosError, MissingError, ModelError
+from logos_cli.io.json_types import JsonMapping
 from logos_cli.objects.antibody import Antibody
 from logos_cli.objects.complex import Complex
 from logos_cli.objects.material import Material, material_from_blocks
@@ -196,7 +197,7 @@ class TrainingIndex:
     """
 
     parts: Mapping[KeyKind, HashedKeys]
-    about: Mapping[str, Any] = field(default_factory=dict)
+    about: JsonMapping = field(default_factory=dict)
 
     @classmethod
     def of(cls, objects: Iterable[ScienceObject], model: str) -> Self:

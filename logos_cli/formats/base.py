@@ -16,7 +16,7 @@ from logos_cli.chemistry.notes import split_notes
 from logos_cli.errors import LogosError
 from logos_cli.grammar import Form
 from logos_cli.objects.base import ScienceObject
-from logos_cli.records import Record
+from logos_cli.records import Record, Source
 from logos_cli.structure.distances import CONTACT_ANGSTROM
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class Entry:
 
     id: str
     item: ScienceObject | None
-    source: dict[str, Any] = field(default_factory=dict)
+    source: Source = field(default_factory=Source)
     error: LogosError | None = None
     form: Form | None = None
     record: Record | None = None
@@ -155,6 +155,10 @@ class WriteOptions:
     seed: int = 0
 
 
+Stream = IO[Any]
+"""Where a writer writes: text or, if it is binary, bytes."""
+
+
 class Writer(ABC):
     """Writes decoded records to one stream.
 
@@ -166,7 +170,7 @@ class Writer(ABC):
     binary: ClassVar[bool] = False
     tells_status: ClassVar[bool] = False
 
-    def __init__(self, stream: IO[Any], options: WriteOptions) -> None:
+    def __init__(self, stream: Stream, options: WriteOptions) -> None:
         self.stream = stream
         self.options = options
 

@@ -10,6 +10,8 @@ from logos_cli.formats.base import Entry, Format, ReadOptions
 from logos_cli.grammar import Form
 from logos_cli.objects.material import material_from_blocks
 from logos_cli.objects.molecule import Molecule
+from logos_cli.records import Source
+from logos_cli.records.parts import BlockSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,7 +79,7 @@ class CrystalFormat(Format):
             name = block.name or "block"
             seen[name] += 1
             entry_id = name if seen[name] == 1 else f"{name}#{seen[name]}"
-            provenance = {"path": source.name, "sha256": source.sha256, "block": block.name}
+            provenance: Source = {"path": source.name, "sha256": source.sha256, "block": block.name}
             try:
                 yield from _entries(entry_id, block, provenance, options)
             except LogosError as error:
@@ -103,7 +105,7 @@ class CrystalFormat(Format):
         return found + [note for note in source.get("notes", ()) if note.startswith("disorder")]
 
 
-def _likely_form(provenance: dict[str, Any]) -> Form:
+def _likely_form(provenance: Source) -> Form:
     """Return what a block that could not be encoded would have been."""
     from logos_cli.crystal.bonds import is_metal
 
@@ -111,7 +113,7 @@ def _likely_form(provenance: dict[str, Any]) -> Form:
     return Form.MOLECULE if symbols and not any(map(is_metal, symbols)) else Form.MATERIAL
 
 
-def _entries(entry_id: str, block: Any, provenance: dict[str, Any], options: ReadOptions) -> Iterator[Entry]:
+def _entries(entry_id: str, block: Any, provenance: Source, options: ReadOptions) -> Iterator[Entry]:
     """Yield what one data block holds."""
     from logos_cli.crystal.blocks import cut
     from logos_cli.crystal.bonds import find_bonds, is_metal
@@ -167,10 +169,10 @@ def _formula_unit(blocks: Blocks) -> tuple[list[str], list[str], int]:
     return nodes, linkers, factor
 
 
-def _describe(blocks: Blocks, factor: int, atoms: UnitCell, provenance: dict[str, Any]) -> None:
+def _describe(blocks: Blocks, factor: int, atoms: UnitCell, provenance: Source) -> None:
     """Write into the provenance what was cut, and where it lies in the file."""
 
-    def listed(kinds: dict[str, Kind]) -> list[dict[str, Any]]:
+    def listed(kinds: dict[str, Kind]) -> list[BlockSource]:
         return [
             {"smiles": kind.smiles, "n_in_cell": kind.count, "labels": [atoms.labels[i] for i in kind.atoms]}
             for kind in kinds.values()
@@ -196,7 +198,7 @@ def _charge(smiles: str) -> int:
     return int(Chem.GetFormalCharge(Chem.MolFromSmiles(smiles)))
 
 
-def _molecules(entry_id: str, atoms: UnitCell, graph: BondGraph, provenance: dict[str, Any]) -> Iterator[Entry]:
+def _molecules(entry_id: str, atoms: UnitCell, graph: BondGraph, provenance: Source) -> Iterator[Entry]:
     """Yield the different molecules of a crystal, with stereo from the coordinates."""
     from logos_cli.crystal.bonds import is_metal
     from logos_cli.crystal.fragments import pieces
@@ -215,11 +217,11 @@ def _molecules(entry_id: str, atoms: UnitCell, graph: BondGraph, provenance: dic
             failures.setdefault(error.message, error)
     provenance["notes"] = [*atoms.notes, *reader.notes]
     for number, (smiles, count) in enumerate(counts.items(), 1):
-        own = {**provenance, "n_in_cell": count}
+        own: Source = {**provenance, "n_in_cell": count}
         yield Entry(entry_id if len(counts) == 1 else f"{entry_id}:{number}", Molecule(smiles), own)
     for number, failure in enumerate(failures.values(), len(counts) + 1):
         failure.at(str(provenance["path"]))
-        yield Entry(f"{entry_id}:{number}", None, dict(provenance), failure, form=Form.MOLECULE)
+        yield Entry(f"{entry_id}:{number}", None, provenance.copy(), failure, form=Form.MOLECULE)
 
 
 PLUGIN = CrystalFormat()

@@ -21,6 +21,7 @@ from logos_cli.objects.antibody import Antibody
 from logos_cli.objects.base import ScienceObject
 from logos_cli.objects.molecule import Molecule
 from logos_cli.objects.protein import Protein
+from logos_cli.records import Source
 
 _SEQUENCES = frozenset({Form.PROTEIN, Form.ANTIBODY, Form.SEARCH})
 _SMILES = frozenset({Form.MOLECULE, Form.REACTION, Form.RETROSYNTHESIS})
@@ -114,7 +115,7 @@ def _read_as(format: str, content: str | bytes, name: str, options: ReadOptions)
 
 def _entry(id: str, kind: str, make: Callable[[], ScienceObject], form: Form) -> Entry:
     """Return the entry of an object that is made at once; what is wrong with it is the entry's error."""
-    source = {"object": kind}
+    source: Source = {"object": kind}
     try:
         return Entry(id, make(), source)
     except LogosError as error:

@@ -11,6 +11,7 @@ from logos_cli.io.ids import UniqueIds
 from logos_cli.io.input import Input
 from logos_cli.io.reopen import remember
 from logos_cli.objects.molecule import Molecule
+from logos_cli.records import Source
 from logos_cli.structure.kinds import is_pdbqt
 
 
@@ -30,7 +31,7 @@ class PdbqtFormat(Format):
 
     def read(self, source: Input, options: ReadOptions) -> Iterator[Entry]:
         """Yield the entries of a structure, or one entry a pose."""
-        from logos_cli.formats.structure_entries import structure_entries, structure_reading
+        from logos_cli.formats.structure_entries.entries import structure_entries, structure_reading
         from logos_cli.structure.model import StructureModel
         from logos_cli.structure.pdbqt import has_tree
         from logos_cli.structure.read import load
@@ -51,7 +52,7 @@ class PdbqtFormat(Format):
         return ["coordinates, charges and atom types"] if entry.item is not None else []
 
 
-def _ligands(data: bytes, source: Input, provenance: dict[str, object]) -> Iterator[Entry]:
+def _ligands(data: bytes, source: Input, provenance: Source) -> Iterator[Entry]:
     """Yield a molecule for each pose."""
     from logos_cli.structure.ligand.chemistry import to_smiles
     from logos_cli.structure.ligand.pdbqt_molecule import molecule_of
@@ -59,7 +60,7 @@ def _ligands(data: bytes, source: Input, provenance: dict[str, object]) -> Itera
 
     ids = UniqueIds()
     for pose in poses(data, source.name):
-        place = {**provenance, "format": "pdbqt", "model": pose.model}
+        place: Source = {**provenance, "format": "pdbqt", "model": pose.model}
         id = ids.take(pose.title.replace(" ", "_") or source.stem)
         try:
             smiles = to_smiles(molecule_of(pose))

@@ -23,7 +23,7 @@ class PqrFormat(Format):
 
     def read(self, source: Input, options: ReadOptions) -> Iterator[Entry]:
         """Yield one entry a ligand, or one a chain."""
-        from logos_cli.formats.structure_entries import structure_entries, structure_reading
+        from logos_cli.formats.structure_entries.entries import structure_entries, structure_reading
         from logos_cli.structure.read import load
 
         data = source.read()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from logos_cli.chemistry.smiles import canonical_smiles, checked_smiles, parse_smiles
 from logos_cli.errors import FormatError, LogosError, MoleculeError, UsageError
@@ -12,6 +12,7 @@ from logos_cli.formats.base import Entry, ReadOptions
 from logos_cli.formats.smiles_entries import place
 from logos_cli.grammar import Form
 from logos_cli.objects.reaction import Reaction
+from logos_cli.records import Source
 
 if TYPE_CHECKING:
     from rdkit import Chem
@@ -53,7 +54,7 @@ def _n_arrows(text: str) -> int:
     return len(_ARROW.findall(text))
 
 
-def reaction_entry(text: str, entry_id: str, source: dict[str, Any], options: ReadOptions) -> Entry:
+def reaction_entry(text: str, entry_id: str, source: Source, options: ReadOptions) -> Entry:
     """Return the entry of one reaction SMILES, with or without a CXSMILES extension; an error where it is none."""
     try:
         smiles, _, rest = text.partition(" ")
@@ -79,7 +80,7 @@ def to_entry(
     reagents: Sequence[str],
     products: Sequence[str],
     entry_id: str,
-    source: dict[str, Any],
+    source: Source,
     options: ReadOptions,
 ) -> Entry:
     """Return the entry of a reaction whose molecules are in hand; each of their components is a block of its own.

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from logos_cli.chemistry.smiles import checked_smiles
 from logos_cli.errors import MoleculeError
 from logos_cli.formats.base import Entry, ReadOptions
 from logos_cli.grammar import Form
 from logos_cli.objects.molecule import Molecule
+from logos_cli.records import Source
 
 
-def molecule_entry(text: str, entry_id: str, source: dict[str, Any], options: ReadOptions) -> Entry:
+def molecule_entry(text: str, entry_id: str, source: Source, options: ReadOptions) -> Entry:
     """Return the entry of one SMILES, CXSMILES or InChI, with an error where RDKit rejects it."""
     try:
         smiles = text
@@ -44,6 +43,6 @@ def _plain_smiles(text: str) -> tuple[str, list[str]]:
     return (text, []) if name or not rest.strip() else read_cxsmiles(smiles, extension)
 
 
-def place(source: dict[str, Any]) -> str:
+def place(source: Source) -> str:
     """Return file and line of a record's source, for errors."""
     return ":".join(str(source[key]) for key in ("path", "line") if key in source)

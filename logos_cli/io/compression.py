@@ -5,9 +5,12 @@ from __future__ import annotations
 import io
 import zlib
 from collections.abc import Callable
-from typing import IO, Any, cast
+from typing import IO, TYPE_CHECKING, Protocol
 
 from logos_cli.errors import InputError
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 SUFFIXES = (".gz", ".zst", ".xz", ".bz2")
 """File name endings that come after a format's own ending."""
@@ -37,8 +40,7 @@ def decompress(stream: io.BufferedReader, name: str) -> io.BufferedReader:
             raise InputError(f"is {what}", source=name, hint=remedy)
     for prefix, engine in _ENGINES.items():
         if magic.startswith(prefix):
-            raw: io.RawIOBase = _Decompressed(stream, engine, name)
-            inner = io.BufferedReader(cast("Any", raw), _BLOCK)
+            inner: io.BufferedReader = io.BufferedReader(_Decompressed(stream, engine, name), _BLOCK)
             _refuse_tar(inner.peek(512), name)
             return inner
     _refuse_tar(magic, name)
@@ -50,6 +52,18 @@ def _refuse_tar(head: bytes, name: str) -> None:
         raise InputError("is a tar archive", source=name, hint="unpack it first: tar xf")
 
 
+class _Decompressor(Protocol):
+    """One compressed member, as :mod:`bz2`, :mod:`lzma` and :mod:`zlib` read it."""
+
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def unused_data(self) -> bytes: ...
+
+    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
+
+
 class _Decompressed(io.RawIOBase):
     """A stream of one or several compressed members, strict about the end of each.
 
@@ -57,23 +71,24 @@ class _Decompressed(io.RawIOBase):
     and :mod:`zlib` have them.
     """
 
-    def __init__(self, stream: IO[bytes], engine: Callable[[], Any], name: str) -> None:
+    def __init__(self, stream: IO[bytes], engine: Callable[[], _Decompressor], name: str) -> None:
         self._stream = stream
         self._engine = engine
         self._name = name
-        self._member: Any = engine()
+        self._member = engine()
         self._pending = b""
         self._read = getattr(stream, "read1", stream.read)
 
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: Any) -> int:
+    def readinto(self, buffer: WriteableBuffer) -> int:
         while not self._pending:
             if not self._advance():
                 return 0
-        size = min(len(buffer), len(self._pending))
-        buffer[:size] = self._pending[:size]
+        view = memoryview(buffer)
+        size = min(len(view), len(self._pending))
+        view[:size] = self._pending[:size]
         self._pending = self._pending[size:]
         return size
 
@@ -103,7 +118,7 @@ class _Decompressed(io.RawIOBase):
         return True
 
 
-def _has_more(member: Any) -> bool:
+def _has_more(member: _Decompressor) -> bool:
     """Whether a decompressor can return more without further input."""
     return not getattr(member, "needs_input", True)
 
@@ -174,19 +189,19 @@ class _Zstandard:
         return self._inner.decompress(block[: self._SLICE])
 
 
-def _xz() -> Any:
+def _xz() -> _Decompressor:
     from lzma import LZMADecompressor
 
     return LZMADecompressor()
 
 
-def _bzip2() -> Any:
+def _bzip2() -> _Decompressor:
     from bz2 import BZ2Decompressor
 
     return BZ2Decompressor()
 
 
-_ENGINES: dict[bytes, Callable[[], Any]] = {
+_ENGINES: dict[bytes, Callable[[], _Decompressor]] = {
     b"\x1f\x8b": _Gzip,
     b"\x28\xb5\x2f\xfd": _Zstandard,
     b"\xfd7zXZ\0": _xz,

@@ -10,15 +10,16 @@ import sys
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Self, cast
+from typing import IO, TYPE_CHECKING, Self, cast
 
 from logos_cli import registry
 from logos_cli.errors import InputError
 from logos_cli.io.compression import SUFFIXES as COMPRESSED
 from logos_cli.io.compression import decompress
+from logos_cli.records import Source
 
 if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
+    from _typeshed import ReadableBuffer, WriteableBuffer
 
 HEAD = 1 << 16
 MAX_LINE = 1 << 26
@@ -139,9 +140,9 @@ class Input:
             raise InputError(f"cannot be read: {_reason(error)}", source=self.name) from error
 
     @cached_property
-    def provenance(self) -> dict[str, Any]:
+    def provenance(self) -> Source:
         """Path and SHA-256, as every record of this input carries them; copy before adding to it."""
-        provenance = {"path": self.name}
+        provenance: Source = {"path": self.name}
         if self.sha256 is not None:
             provenance["sha256"] = self.sha256
         return provenance
@@ -219,7 +220,7 @@ class MemoryInput(Input):
         return self.name
 
     @cached_property
-    def provenance(self) -> dict[str, Any]:
+    def provenance(self) -> Source:
         """The name of the content as ``object``."""
         return {"object": self.name}
 
@@ -257,9 +258,10 @@ class _Forward(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: Any) -> int:
-        data = self._read(len(buffer))
-        buffer[: len(data)] = data
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        view = memoryview(buffer)
+        data = self._read(len(view))
+        view[: len(data)] = data
         return len(data)
 
     def close(self) -> None:
@@ -280,8 +282,9 @@ class _Rejoined(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: Any) -> int:
-        size = len(buffer)
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        view = memoryview(buffer)
+        size = len(view)
         data: ReadableBuffer
         if self._head:
             data, self._head = self._head[:size], self._head[size:]
@@ -290,7 +293,7 @@ class _Rejoined(io.RawIOBase):
             if self._bare_cr:
                 data = cast("bytes", data).replace(b"\r", b"\n")
         length = len(memoryview(data))
-        buffer[:length] = data
+        view[:length] = data
         return length
 
 

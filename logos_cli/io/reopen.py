@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Mapping
-from typing import Any
 
 from logos_cli.errors import InputError
 from logos_cli.io.input import Input
+from logos_cli.records import Source
 
 STDIN = "<stdin>"
 
@@ -24,7 +23,7 @@ def remember(content: bytes) -> str:
     return sha256
 
 
-def reopen(source: Mapping[str, Any]) -> Input:
+def reopen(source: Source) -> Input:
     """Open the structure that a record was encoded from.
 
     Parameters

@@ -8,7 +8,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from logos_cli.checkpoints.config import sizes_in
 from logos_cli.checkpoints.gguf.header import ModelShape, model_shape, read_gguf
@@ -58,7 +57,7 @@ class ModelFacts:
         """Return the memory of weights and cache for a batch of sequences, without working memory."""
         return self.weight_bytes + self.shape.cache_bytes(batch * n_tokens, bytes_per_number)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return the facts as a JSON object."""
         shape = self.shape
         lengths = self.lengths_tokens

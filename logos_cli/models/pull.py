@@ -7,7 +7,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from logos_cli.checkpoints.locate import connection_errors, first_line, is_offline
@@ -67,7 +66,7 @@ class PullPlan:
         n_fetched = sum(path.stat().st_size for path in parts if path.is_file())
         return sum(file.n_bytes for file in self.missing) - n_fetched
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return the plan as a JSON object."""
         fetched = {file.name for file in self.files} - {file.name for file in self.missing}
         return {

@@ -6,9 +6,9 @@ import json
 import math
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from logos_cli.errors import ModelError
 from logos_cli.grammar.spec import Kind
@@ -35,6 +35,19 @@ class Release:
     stage: str
     context_tokens: int = 4096
 
+    def to_listed(self) -> ListedModel:
+        """Return it as an entry of :func:`listing`."""
+        return {
+            "name": self.name,
+            "architecture": self.architecture,
+            "parameters": self.parameters,
+            "gigabytes": self.gigabytes,
+            "licence": self.licence,
+            "stage": self.stage,
+            "context_tokens": self.context_tokens,
+            "where": "hub",
+        }
+
 
 RELEASES = (
     Release("LOGOS-Hub/LOGOS-8B", "qwen3", "8B", 16.4, "CC-BY-4.0", "post-trained"),
@@ -53,7 +66,23 @@ def hub_cache() -> Path:
     return Path(os.environ.get("HF_HOME") or f"{base}/huggingface").expanduser() / "hub"
 
 
-def listing(cache: Path | None = None) -> list[dict[str, Any]]:
+class ListedModel(TypedDict, total=False):
+    """A model on this machine or on the hub; ``error`` where it cannot be opened."""
+
+    name: str
+    where: str
+    architecture: str | None
+    parameters: str
+    gigabytes: float
+    licence: str | None
+    stage: str
+    context_tokens: int | None
+    path: str
+    revision: str | None
+    error: str
+
+
+def listing(cache: Path | None = None) -> list[ListedModel]:
     """Return the models on this machine and on the hub as JSON objects.
 
     Each has ``name``, ``where`` (``embedded``, ``cached``, ``converted`` or ``hub``), ``architecture``,
@@ -63,18 +92,18 @@ def listing(cache: Path | None = None) -> list[dict[str, Any]]:
     releases = {release.name: release for release in RELEASES}
     for model in models:
         if release := releases.get(model["name"]):
-            model |= {"parameters": release.parameters, "licence": release.licence, "stage": release.stage}
+            model["parameters"], model["licence"], model["stage"] = release.parameters, release.licence, release.stage
     local_names = {model["name"] for model in models}
-    models += [asdict(release) | {"where": "hub"} for release in RELEASES if release.name not in local_names]
+    models += [release.to_listed() for release in RELEASES if release.name not in local_names]
     return models
 
 
-def _embedded() -> dict[str, Any]:
+def _embedded() -> ListedModel:
     path = data_path("tokenizers", EMBEDDED)
     return _entry(EMBEDDED, "embedded", path)
 
 
-def _entry(name: str, where: str, path: Path, revision: str | None = None) -> dict[str, Any]:
+def _entry(name: str, where: str, path: Path, revision: str | None = None) -> ListedModel:
     from logos_cli.checkpoints.safetensors import stored_tensors
     from logos_cli.models.card import licence
 
@@ -102,7 +131,7 @@ def _label(n_parameters: int) -> str:
     return str(n_parameters)
 
 
-def cached(cache: Path) -> Iterator[dict[str, Any]]:
+def cached(cache: Path) -> Iterator[ListedModel]:
     """Yield the models in the cache of the hub whose tokenizer has the tags."""
     tag = Kind.PROTEIN.start.encode()
     for folder in sorted(cache.glob("models--*")):
@@ -115,7 +144,7 @@ def cached(cache: Path) -> Iterator[dict[str, Any]]:
                 continue
 
 
-def _converted() -> Iterator[dict[str, Any]]:
+def _converted() -> Iterator[ListedModel]:
     """Yield the models that the backend llamacpp has converted."""
     from logos_cli.checkpoints.gguf.header import read_gguf
 

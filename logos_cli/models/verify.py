@@ -7,7 +7,8 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from logos_cli.backends.llamacpp.library import INSTALL
 from logos_cli.checkpoints.config import DecoderConfig
@@ -78,7 +79,7 @@ class Verification:
         """The largest relative error of a tensor."""
         return max((finding.error for finding in self.tensors), default=0.0)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return the result as a JSON object."""
         return {
             "model": self.model,
@@ -140,7 +141,7 @@ def _verify_gguf(path: Path, result: Verification, reference: Path | None, progr
     special = {vocabulary.tokens[i] for i in vocabulary.special_ids}
     result.problems += _missing_tags(special)
     result.sha256[path.name] = digest(path)
-    expected: Mapping[str, Callable[[], Any]] = {}
+    expected: Mapping[str, Callable[[], NDArray[np.float32]]] = {}
     if reference is not None:
         reference_vocabulary = HubTokenizer(reference, ()).vocabulary
         if list(reference_vocabulary) != list(vocabulary.tokens):
@@ -161,7 +162,7 @@ def _missing_tags(special: set[bytes]) -> list[str]:
     return [f"the tokenizer lacks {', '.join(missing)}"] if missing else []
 
 
-def _gguf() -> Any:
+def _gguf() -> ModuleType:
     try:
         import gguf
     except ImportError as error:
@@ -184,7 +185,7 @@ def _numbers(header: GgufHeader, entry: TensorEntry) -> NDArray[np.float32]:
     return numbers.reshape(entry.shape)
 
 
-def _compare(header: GgufHeader, entry: TensorEntry, read: Callable[[], Any] | None) -> TensorFinding:
+def _compare(header: GgufHeader, entry: TensorEntry, read: Callable[[], NDArray[np.float32]] | None) -> TensorFinding:
     import numpy as np
 
     numbers = _numbers(header, entry)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
 
+from logos_cli.io.json_types import JsonMapping, JsonObject
 from logos_cli.report.page import Page
 from logos_cli.report.plots import Range, ranges
 
-Row = dict[str, Any]
+Row = JsonObject
 """``Result.to_dict()`` of a benchmark."""
 
 HEAD = ("figure", "model", "baseline", "published", "n")
@@ -16,7 +16,7 @@ HEAD = ("figure", "model", "baseline", "published", "n")
 _NONE = "–"
 
 
-def format_estimate(estimate: Mapping[str, Any] | None, unit: str) -> str:
+def format_estimate(estimate: JsonMapping | None, unit: str) -> str:
     """Return a figure with its interval as text: ``8.0 [3.0, 13.0]``."""
     if estimate is None:
         return _NONE
@@ -63,7 +63,7 @@ def _remarks(benchmark: Row) -> list[str]:
     return list(remarks)
 
 
-def markdown(benchmarks: Sequence[Row], facts: Mapping[str, Any]) -> str:
+def markdown(benchmarks: Sequence[Row], facts: JsonMapping) -> str:
     """Return the tables as Markdown."""
     lines = [f"Model: {facts['model']}. logos {facts['logos']}, seed {facts['seed']}.", ""]
     for benchmark in benchmarks:
@@ -74,9 +74,7 @@ def markdown(benchmarks: Sequence[Row], facts: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def page(
-    benchmarks: Sequence[Row], facts: Mapping[str, Any], illustrate: Callable[[str, Page], None] | None = None
-) -> str:
+def page(benchmarks: Sequence[Row], facts: JsonMapping, illustrate: Callable[[str, Page], None] | None = None) -> str:
     """Return the report as one HTML page.
 
     Parameters

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
-from typing import Any
 
 import gemmi
 import numpy as np
@@ -18,7 +18,19 @@ from logos_cli.docking.contacts import HYDROGEN_BOND_ANGSTROM, METAL_ANGSTROM, S
 from logos_cli.docking.receptor.flexible import from_json, placed
 from logos_cli.docking.receptor.preparation import Receptor, as_mmcif
 from logos_cli.errors import LogosError
+from logos_cli.io.json_types import JsonMapping, JsonObject
 from logos_cli.records import Record, Status
+from logos_cli.records.parts import (
+    BoxPart,
+    ContactPart,
+    DockingPart,
+    ReceptorPart,
+    SitePart,
+    docking_of,
+    logp_of,
+    number_of,
+    score_value,
+)
 from logos_cli.report._docking_scene import SCRIPT, STYLE
 from logos_cli.report.page import Page
 from logos_cli.report.plots import histogram
@@ -74,12 +86,11 @@ class BestLigands:
 
     def add(self, record: Record, receptor: Receptor) -> None:
         """Add a docked record; a record without a score or a pose is ignored."""
-        score = record.scores.get("vina")
-        value = score.get("value") if isinstance(score, Mapping) else None
+        value = number_of(record.scores, "vina")
         if record.status is not Status.OK or value is None or not _docking(record).get("pose"):
             return
-        self.scores.append(float(value))
-        ligand = _RankedLigand((-float(value), -len(self.scores)), record, receptor)
+        self.scores.append(value)
+        ligand = _RankedLigand((-value, -len(self.scores)), record, receptor)
         if len(self._best) < self.count:
             heapq.heappush(self._best, ligand)
         else:
@@ -134,13 +145,13 @@ def _page(best: Sequence[tuple[Record, Receptor]], scores: Sequence[float], acco
 # -- text ----------------------------------------------------------------------------------------------
 
 
-def _docking(record: Record) -> Mapping[str, Any]:
-    docking = record.extra.get("docking")
-    return docking if isinstance(docking, Mapping) else {}
+def _docking(record: Record) -> DockingPart:
+    return docking_of(record.extra)
 
 
 def _vina(record: Record) -> float:
-    return float(record.scores["vina"]["value"])
+    value = number_of(record.scores, "vina")
+    return math.nan if value is None else value
 
 
 def _number(value: float, digits: int) -> str:
@@ -150,11 +161,12 @@ def _number(value: float, digits: int) -> str:
 def _facts(record: Record) -> str:
     """Return the settings of docking and the notes on the receptor."""
     docking = _docking(record)
-    receptor, box = docking.get("receptor", {}), docking.get("box", {})
+    receptor, box = docking.get("receptor", ReceptorPart()), docking.get("box", BoxPart())
     facts = {"receptor": str(receptor.get("path", "")), "box": _box_text(box)}
+    settings: Mapping[str, object] = docking
     for key, label in _SETTINGS:
-        if docking.get(key) not in (None, ""):
-            facts[label] = str(docking[key])
+        if settings.get(key) not in (None, ""):
+            facts[label] = str(settings[key])
     if docking.get("engine_version"):
         facts["engine"] += f" {docking['engine_version']}"
     listed = "".join(
@@ -165,7 +177,7 @@ def _facts(record: Record) -> str:
     return f'<dl class="facts">{listed}</dl>{details}'
 
 
-def _box_text(box: Mapping[str, Any]) -> str:
+def _box_text(box: BoxPart) -> str:
     if "center_angstrom" not in box:
         return ""
     sides, centre = box["size_angstrom"], box["center_angstrom"]
@@ -207,15 +219,15 @@ def _values(record: Record) -> Iterator[str]:
     """Yield the other scores, including those of other commands."""
     docking = _docking(record)
     shown: dict[str, str] = {}
-    for name, score in record.scores.items():
-        value = score.get("value") if isinstance(score, Mapping) else score
+    for name in record.scores:
+        value = score_value(record.scores, name)
         if name != "vina" and isinstance(value, int | float) and not isinstance(value, bool):
             label = "efficiency" if name == "vina_efficiency" else name.replace("_", " ")
             shown[label] = _number(value, 3 if isinstance(value, float) else 0)
-    poses = docking.get("poses") or [{}]
-    if poses[0].get("rmsd_angstrom") is not None:
+    poses = docking.get("poses", [])
+    if poses and "rmsd_angstrom" in poses[0]:
         shown["RMSD"] = f"{poses[0]['rmsd_angstrom']:.2f} Å"
-    if isinstance(logp := record.sample.get("logp"), int | float):
+    if (logp := logp_of(record.sample)) is not None:
         shown["log-probability"] = _number(logp, 1)
     shown["heavy atoms"] = str(_pose(record).GetNumHeavyAtoms())
     if docking.get("n_torsions") is not None:
@@ -226,7 +238,7 @@ def _values(record: Record) -> Iterator[str]:
         yield f"<span>{escape(label)} <b>{escape(text)}</b></span>"
 
 
-def _verdicts(docking: Mapping[str, Any]) -> Iterator[str]:
+def _verdicts(docking: DockingPart) -> Iterator[str]:
     """Yield the results of the checks and of the comparison with the site."""
     if checks := docking.get("checks"):
         failed = [str(name).replace("_", " ") for name in checks.get("failed", ())]
@@ -235,7 +247,7 @@ def _verdicts(docking: Mapping[str, Any]) -> Iterator[str]:
         if failed:
             text += f"; failed: {', '.join(failed)}"
         yield _verdict(text, good=not failed)
-    site = docking.get("site") or {}
+    site = docking.get("site", SitePart())
     if "in_site" in site:
         text = f"site: {site['in_site']:.0%} of the contacts are in the site, {site['covered']:.0%} of the site has contacts"
         yield _verdict(text, good=not site.get("contradicts"))
@@ -245,7 +257,7 @@ def _verdict(text: str, *, good: bool) -> str:
     return f'<p class="verdict {"good" if good else "bad"}">{escape(text)}</p>'
 
 
-def _contact(contact: Mapping[str, Any]) -> str:
+def _contact(contact: ContactPart) -> str:
     kinds = [_KINDS[kind] for kind in contact.get("kinds", ()) if kind in _KINDS] or [_NEAR]
     dots = "".join(f'<i class="dot" style="background:{colour}"></i>' for _, colour in kinds)
     title = ", ".join(name for name, _ in kinds)
@@ -280,7 +292,7 @@ def _pose(record: Record) -> Chem.Mol:
     return Chem.RemoveHs(read_molblock(str(_docking(record)["pose"]))[0])
 
 
-def _scene(record: Record, receptor: Receptor, number: int) -> dict[str, Any]:
+def _scene(record: Record, receptor: Receptor, number: int) -> JsonObject:
     """Return the 3D scene of one ligand."""
     pose = _pose(record)
     residues = _residues(receptor)
@@ -335,7 +347,7 @@ def _turn(pose: Chem.Mol, receptor: Receptor) -> list[float]:
 
 
 def _lines(
-    pose: Chem.Mol, contacts: Iterable[Mapping[str, Any]], residues: Mapping[str, gemmi.Residue]
+    pose: Chem.Mol, contacts: Iterable[JsonMapping], residues: Mapping[str, gemmi.Residue]
 ) -> Iterator[tuple[dict[str, float], dict[str, float], str]]:
     """Yield a line for each residue with a polar contact, between the nearest atoms that can form it."""
     polar = [atom.GetIdx() for atom in pose.GetAtoms() if atom.GetAtomicNum() in (7, 8, 9, 16)]

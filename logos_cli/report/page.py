@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from html import escape
 from importlib.resources import files
 from typing import Any
+
+from logos_cli.io.json_types import JsonMapping, JsonObject
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data: blob:"
 _STYLE = """
@@ -76,10 +78,10 @@ class Structure:
 
     text: str
     format: str = "pdb"
-    styles: Sequence[tuple[dict[str, Any], dict[str, Any]]] = (({}, {"cartoon": {"color": "spectrum"}}),)
-    spheres: Sequence[dict[str, Any]] = ()
-    labels: Sequence[tuple[str, dict[str, Any]]] = ()
-    focus: dict[str, Any] | None = None
+    styles: Sequence[tuple[JsonObject, JsonObject]] = (({}, {"cartoon": {"color": "spectrum"}}),)
+    spheres: Sequence[JsonObject] = ()
+    labels: Sequence[tuple[str, JsonObject]] = ()
+    focus: JsonObject | None = None
 
 
 @dataclass(slots=True)
@@ -96,7 +98,7 @@ class Page:
     title: str
     lead: str = ""
     _body: list[str] = field(default_factory=list)
-    _structures: list[dict[str, Any]] = field(default_factory=list)
+    _structures: list[JsonObject] = field(default_factory=list)
     _styles: list[str] = field(default_factory=list)
     _scripts: list[str] = field(default_factory=list)
 
@@ -166,7 +168,7 @@ class Page:
         )
         self._body.append(f'<figure><div class="viewer" id="{id}"></div>{_caption(caption)}</figure>')
 
-    def element(self, html: str, *, style: str = "", script: str = "", data: Mapping[str, Any] | None = None) -> None:
+    def element(self, html: str, *, style: str = "", script: str = "", data: JsonMapping | None = None) -> None:
         """Add an HTML element from logos, which is not escaped.
 
         Parameters

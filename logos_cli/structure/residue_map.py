@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from logos_cli.errors import InputError, UsageError
+from logos_cli.records import Source
+from logos_cli.records.parts import ChainResidues, residues_of
 
 _PART = re.compile(
     r"\s*(?:(?P<chain>[^\s:,]*):)?(?P<first>-?[0-9]+)(?P<first_code>[A-Za-z]?)"
@@ -58,10 +59,10 @@ class ResidueMap:
         If the source speaks of other chains than the sentence.
     """
 
-    def __init__(self, source: Mapping[str, Any], lengths: Sequence[int]) -> None:
-        maps = source.get("residues")
-        self.is_known = isinstance(maps, list) and bool(maps)
-        if isinstance(maps, list) and maps:
+    def __init__(self, source: Source, lengths: Sequence[int]) -> None:
+        maps = residues_of(source)
+        self.is_known = bool(maps)
+        if maps:
             if [len(each.get("numbers", ())) for each in maps] != list(lengths):
                 raise InputError("the sentence is of other chains than the structure it came from")
             self._names = [_names_of(each) for each in maps]
@@ -144,7 +145,7 @@ class ResidueMap:
         return "; ".join(parts)
 
 
-def _names_of(chain: Mapping[str, Any]) -> list[ResidueName | None]:
+def _names_of(chain: ChainResidues) -> list[ResidueName | None]:
     name, codes = str(chain.get("chain", "")), chain.get("insertion", {})
     return [
         None if number is None else ResidueName(name, int(number), str(codes.get(str(place), "")))

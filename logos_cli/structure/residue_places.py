@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from logos_cli.errors import LogosError
 from logos_cli.io.reopen import reopen
+from logos_cli.records import Source
 from logos_cli.structure import read as reading
 from logos_cli.structure.model import StructureModel
 from logos_cli.structure.residue_map import ResidueMap
@@ -40,7 +41,7 @@ class ResiduePlaces:
     protein: NDArray[np.float64]
 
 
-def residue_places(source: Mapping[str, Any], lengths: Sequence[int]) -> ResiduePlaces | None:
+def residue_places(source: Source, lengths: Sequence[int]) -> ResiduePlaces | None:
     """Read the structure of a record again.
 
     Parameters

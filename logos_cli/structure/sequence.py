@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import TypeVar
 
 import gemmi
 
+from logos_cli.records.parts import ChainResidues
 from logos_cli.structure import residue_names
 from logos_cli.structure.model import StructureModel
 from logos_cli.structure.types import Chain, Residues
 
 _STANDARD = frozenset(residue_names.STANDARD)
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +37,10 @@ class MappedChain:
         """Return residue index -> zero-based place in the sequence."""
         return {index: place for place, index in enumerate(self.members) if index is not None}
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> ChainResidues:
         """Return the residue map of a record: see ``docs/reference/formats/structures.md``."""
         table = self.table
-        found: dict[str, Any] = {"chain": self.chain.name}
+        found: ChainResidues = {"chain": self.chain.name}
         if self.chain.label is not None:
             found["label_chain"] = self.chain.label
         found["numbers"] = self._column(table.numbers)
@@ -51,7 +54,7 @@ class MappedChain:
             found["names"] = {str(place): name for place, name in enumerate(self.names) if name in unusual}
         return found
 
-    def _column(self, values: Sequence[Any]) -> list[Any]:
+    def _column(self, values: Sequence[T]) -> list[T | None]:
         return [None if index is None else values[index] for index in self.members]
 
 

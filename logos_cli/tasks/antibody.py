@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
-from typing import Any
 
 from logos_cli.engine.sampling import Sampling
 from logos_cli.errors import MissingError, UsageError
@@ -61,7 +60,7 @@ class AntibodyTask(Task):
     reads_as = Form.ANTIBODY
     preset = Sampling(temperature=1.2, top_p=0.85, repetition_penalty=1.05)
 
-    def __init__(self, **chosen: Any) -> None:
+    def __init__(self, **chosen: object) -> None:
         super().__init__(**chosen)
         self._names: tuple[str, ...] = ()
         self._lengths: Lengths = {}

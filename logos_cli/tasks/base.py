@@ -10,13 +10,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from logos_cli.engine.sampling import Sampling
 from logos_cli.errors import GrammarError, Span, UsageError
 from logos_cli.grammar import Form, Sentence, parse, parse_prefix
 from logos_cli.objects.base import ScienceObject, from_sentence, to_text
-from logos_cli.records import Record
+from logos_cli.records import Record, Scores, Source
 from logos_cli.tasks.options import SAMPLES, TaskOption, option_values
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class PromptInfo:
 
     id: str
     sentence: PromptSentence
-    source: Mapping[str, Any] = field(default_factory=dict)
+    source: Source = field(default_factory=Source)
 
 
 class Collector(ABC):
@@ -204,10 +204,10 @@ class Task(ABC):
     docks: ClassVar[bool] = False
     options: ClassVar[tuple[TaskOption, ...]] = ()
 
-    def __init__(self, **chosen: Any) -> None:
+    def __init__(self, **chosen: object) -> None:
         self.chosen = option_values(self.name, self.options, chosen)
 
-    def configure(self, **chosen: Any) -> Self:
+    def configure(self, **chosen: object) -> Self:
         """Return the task with these values of its own options.
 
         Raises
@@ -229,7 +229,7 @@ class Task(ABC):
         """
 
     @property
-    def changed(self) -> dict[str, Any]:
+    def changed(self) -> dict[str, object]:
         """The options with values other than their defaults, which records report."""
         defaults = {option.name: option.default for option in self.options}
         return {name: value for name, value in self.chosen.items() if value != defaults[name]}
@@ -283,9 +283,7 @@ class Task(ABC):
     def from_payload(self, text: str) -> PromptSentence:
         """Return the sentence that begins with a bare sequence or SMILES."""
 
-    def from_text(
-        self, text: str, level: int | None = None, _source: Mapping[str, Any] | None = None, /
-    ) -> PromptSentence:
+    def from_text(self, text: str, level: int | None = None, _source: Source | None = None, /) -> PromptSentence:
         """Return the sentence that begins with a text: a sentence, the beginning of one, or a bare payload.
 
         Parameters
@@ -338,7 +336,7 @@ class Task(ABC):
             If the answer is not valid, with the reason.
         """
 
-    def scores(self, _sentence: Sentence, /) -> dict[str, dict[str, Any]]:
+    def scores(self, _sentence: Sentence, /) -> Scores:
         """Return further scores of a valid sample, as in ``Record.scores``; by default none."""
         return {}
 

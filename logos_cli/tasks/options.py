@@ -41,7 +41,7 @@ class TaskOption:
     name: str
     type: type[str | int | float | bool]
     help: str
-    default: Any = None
+    default: object = None
     metavar: str | None = None
     shown_default: str | None = None
     spellings: tuple[str, ...] = ()
@@ -55,7 +55,7 @@ class TaskOption:
         """The spelling on the command line."""
         return f"--{self.name.replace('_', '-')}"
 
-    def check_value(self, value: Any) -> Any:
+    def check_value(self, value: object) -> object:
         """Return the value for the task; the default for None, a tuple for a repeated option.
 
         Raises
@@ -71,7 +71,7 @@ class TaskOption:
             value = (value,)
         return tuple(map(self._check_single, value))
 
-    def _check_single(self, value: Any) -> Any:
+    def _check_single(self, value: object) -> object:
         wanted = (int, float) if self.type is float else self.type
         if not isinstance(value, wanted) or (isinstance(value, bool) and self.type is not bool):
             raise UsageError(f"{self.flag} is {value!r}; it must be {_KINDS[self.type]}")
@@ -101,7 +101,7 @@ SAMPLES = TaskOption(
 """Switches off the combination of samples, for tasks that have a collector."""
 
 
-def option_values(task: str, options: Sequence[TaskOption], chosen: Mapping[str, Any]) -> dict[str, Any]:
+def option_values(task: str, options: Sequence[TaskOption], chosen: Mapping[str, object]) -> dict[str, Any]:
     """Return the values of all options of a task, with defaults for the others.
 
     Raises

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from logos_cli.engine.sampling import Sampling
 from logos_cli.errors import UsageError
@@ -58,7 +58,7 @@ class ProteinTask(Task):
     reads_as = Form.PROTEIN
     preset = Sampling(temperature=1.2, top_p=0.85, repetition_penalty=1.05)
 
-    def __init__(self, **chosen: Any) -> None:
+    def __init__(self, **chosen: object) -> None:
         super().__init__(**chosen)
         self._oracle: Oracle | None = None
 

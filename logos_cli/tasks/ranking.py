@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from logos_cli.grammar import Sentence
-from logos_cli.records import Record
+from logos_cli.records import Record, Score, Scores
+from logos_cli.records.parts import logp_of
 from logos_cli.tasks.base import Collector, PromptInfo, TaskOption
 
 TOP = TaskOption(
@@ -48,7 +49,7 @@ class RankedAnswer:
     text: str
     logp: float | None
     ids: list[str]
-    scores: dict[str, dict[str, Any]] = field(default_factory=dict)
+    scores: Scores = field(default_factory=dict)
 
     @property
     def count(self) -> int:
@@ -83,7 +84,7 @@ class RankingCollector(Collector):
         self.n_samples += 1
         if answer is None or sentence is None:
             return
-        logp = record.sample["logp"]
+        logp = logp_of(record.sample)
         candidate = self._candidates.get(answer)
         if candidate is None:
             scores = dict(record.scores)
@@ -97,7 +98,7 @@ class RankingCollector(Collector):
         """Return the answers, the best first."""
         return sorted(self._candidates.values(), key=self.order)
 
-    def order(self, candidate: RankedAnswer) -> tuple[Any, ...]:
+    def order(self, candidate: RankedAnswer) -> tuple[object, ...]:
         """Return the sort key: the most frequent first, then the likeliest."""
         return -candidate.count, *likelihood_order(candidate)
 
@@ -108,7 +109,7 @@ class RankingCollector(Collector):
     def results(self) -> Iterable[Record]:
         """Yield a record for each answer, the best first."""
         for rank, candidate in enumerate(self.ranked()[: self.top], 1):
-            scores = {
+            scores: Scores = {
                 "rank": {"value": rank, "better": "lower"},
                 "frequency": {
                     "value": round(candidate.count / self.n_samples, 4),
@@ -128,11 +129,11 @@ class RankingCollector(Collector):
             )
 
 
-def likelihood_order(candidate: RankedAnswer) -> tuple[Any, ...]:
+def likelihood_order(candidate: RankedAnswer) -> tuple[object, ...]:
     """Return the sort key that puts the likeliest first; the answer itself breaks ties."""
     return candidate.logp is None, -(candidate.logp or 0.0), candidate.answer
 
 
-def _logp_score(logp: float | None) -> dict[str, Any]:
-    score = {"value": logp, "unit": "nat", "better": "higher"}
+def _logp_score(logp: float | None) -> Score:
+    score: Score = {"value": logp, "unit": "nat", "better": "higher"}
     return score if logp is not None else {**score, "reason": "the server does not report probabilities"}

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
-from typing import IO, Any
+from typing import IO
 
 from logos_cli import registry
 from logos_cli.errors import LogosError, UsageError
-from logos_cli.formats.base import ReadOptions, WriteOptions, Writer
+from logos_cli.formats.base import ReadOptions, Stream, WriteOptions, Writer
 from logos_cli.formats.detect import detect
 from logos_cli.grammar import parse
 from logos_cli.io.input import Input
@@ -105,7 +105,7 @@ def writer_for(to: str | None, output: str | None) -> type[Writer]:
 
 
 def write_decoded(
-    decoded: Iterable[Decoded], stream: IO[Any], writer: type[Writer], options: WriteOptions
+    decoded: Iterable[Decoded], stream: Stream, writer: type[Writer], options: WriteOptions
 ) -> Iterator[tuple[Record, LogosError | None]]:
     """Write one decoded record after another; yield each with the reason if it could not be written.
 

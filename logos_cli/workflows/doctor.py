@@ -8,16 +8,16 @@ import re
 import sys
 import time
 import tomllib
-from dataclasses import asdict
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from logos_cli import __version__, registry
-from logos_cli.backends.base import LoadOptions, open_model
+from logos_cli.backends.base import Availability, LoadOptions, open_model
 from logos_cli.checkpoints.locate import is_offline
 from logos_cli.errors import LogosError
-from logos_cli.models.releases import cached, hub_cache
+from logos_cli.models.releases import ListedModel, cached, hub_cache
 from logos_cli.processes.environment import usable_cores
 from logos_cli.resources import EMBEDDED, cache_dir, data_path
 
@@ -46,17 +46,85 @@ def required() -> dict[str, tuple[str, ...]]:
 
 def _project_requirements() -> list[str]:
     text = data_path("pyproject.toml").read_text(encoding="utf-8")
-    project: dict[str, Any] = tomllib.loads(text)["project"]
+    project = tomllib.loads(text)["project"]
     lines: list[str] = list(project["dependencies"])
     for extra, wanted in project["optional-dependencies"].items():
         lines += [f'{line}; extra == "{extra}"' for line in wanted]
     return lines
 
 
+class LibraryEntry(TypedDict):
+    """An installed or missing distribution; ``extra`` is None for those of every installation."""
+
+    version: str | None
+    extra: str | None
+    remedy: str | None
+
+
+class BackendEntry(TypedDict):
+    """A backend, as :class:`~logos_cli.backends.base.Availability` has it."""
+
+    available: bool
+    version: str | None
+    devices: Mapping[str, str]
+    remedy: str | None
+
+
+class CacheEntry(TypedDict):
+    """A cache directory."""
+
+    name: str
+    path: str
+    exists: bool
+    writable: bool
+    remedy: str | None
+
+
+class SelfTest(TypedDict):
+    """The self-test: its time, and why it failed."""
+
+    seconds: float
+    error: str | None
+
+
+class CpuEntry(TypedDict):
+    """Cores and memory of the machine."""
+
+    cores: int | None
+    usable: int
+    memory_gib: float | None
+
+
+class OfflineEntry(TypedDict):
+    """Whether connections are forbidden, and whether the program works without them."""
+
+    forced: bool
+    ready: bool
+
+
+class Examination(TypedDict):
+    """What ``logos doctor`` finds."""
+
+    logos: str
+    python: str
+    platform: str
+    executable: str
+    cpu: CpuEntry
+    libraries: dict[str, LibraryEntry]
+    backends: dict[str, BackendEntry]
+    models: list[ListedModel]
+    caches: list[CacheEntry]
+    offline: OfflineEntry
+    self_test: SelfTest
+    ready: bool
+    problems: list[str]
+    advice: list[str]
+
+
 SELF_TEST = LoadOptions(device="cpu", offline=True)
 
 
-def doctor(load: LoadOptions = SELF_TEST) -> dict[str, Any]:
+def doctor(load: LoadOptions = SELF_TEST) -> Examination:
     """Examine the installation.
 
     Parameters
@@ -108,8 +176,8 @@ def _memory_gib() -> float | None:
         return None
 
 
-def _libraries() -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = {}
+def _libraries() -> dict[str, LibraryEntry]:
+    found: dict[str, LibraryEntry] = {}
     for group, names in required().items():
         extra = None if group == "base" else group
         wanted = f"'logos-cli[{extra}]'" if extra else "--upgrade --force-reinstall logos-cli"
@@ -122,13 +190,23 @@ def _libraries() -> dict[str, dict[str, Any]]:
     return found
 
 
-def _backends() -> dict[str, dict[str, Any]]:
+def _backends() -> dict[str, BackendEntry]:
     """Return what each backend says of itself; the scripted one is for tests."""
     plugins = registry.load_all("backends").items()
-    return {name: asdict(plugin.probe()) for name, plugin in plugins if name != "fake"}
+    found: dict[str, BackendEntry] = {}
+    for name, plugin in plugins:
+        if name != "fake":
+            state: Availability = plugin.probe()
+            found[name] = {
+                "available": state.available,
+                "version": state.version,
+                "devices": state.devices,
+                "remedy": state.remedy,
+            }
+    return found
 
 
-def _embedded() -> dict[str, Any]:
+def _embedded() -> ListedModel:
     try:
         checkpoint = open_model(LoadOptions(offline=True))
     except LogosError as error:
@@ -136,12 +214,12 @@ def _embedded() -> dict[str, Any]:
     return {"name": EMBEDDED, "where": "embedded", "context_tokens": checkpoint.context_tokens}
 
 
-def _caches() -> list[dict[str, Any]]:
+def _caches() -> list[CacheEntry]:
     places = (("logos", cache_dir(), "LOGOS_CACHE"), ("hub", hub_cache(), "HF_HOME"))
     return [_cache(name, path, variable) for name, path, variable in places]
 
 
-def _cache(name: str, path: Path, variable: str) -> dict[str, Any]:
+def _cache(name: str, path: Path, variable: str) -> CacheEntry:
     existing = next((parent for parent in (path, *path.absolute().parents) if parent.exists()), Path("/"))
     writable = existing.is_dir() and os.access(existing, os.W_OK)
     return {
@@ -153,7 +231,7 @@ def _cache(name: str, path: Path, variable: str) -> dict[str, Any]:
     }
 
 
-def _self_test(load: LoadOptions) -> dict[str, Any]:
+def _self_test(load: LoadOptions) -> SelfTest:
     """Do the main job in the small: complete a sentence with the model and read it again."""
     start = time.perf_counter()
     error = None

@@ -9,7 +9,7 @@ from dataclasses import fields
 from functools import partial
 from os import PathLike, fspath
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from logos_cli.errors import LogosError, UsageError
 from logos_cli.formats import in_memory
@@ -24,6 +24,7 @@ from logos_cli.options import options_or_fields
 from logos_cli.processes.failure import Failure, result_of
 from logos_cli.processes.pool import Pool
 from logos_cli.records import Record, Status
+from logos_cli.records.parts import Verification
 
 Encodable = str | PathLike[str] | ScienceObject | object
 """A path, a bare text whose form is stated, a ScienceObject, or an object of another library (``formats.in_memory``)."""
@@ -212,7 +213,7 @@ def record_of(entry: Entry, plugin: Format | None, options: ReadOptions, *, veri
     return record
 
 
-def _verify(entry: Entry, item: ScienceObject, text: str, plugin: Format | None) -> dict[str, Any]:
+def _verify(entry: Entry, item: ScienceObject, text: str, plugin: Format | None) -> Verification:
     """Decode the sentence and compare it with the object that was read."""
     again = from_sentence(parse(text))
     return {

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from typing import IO, Any
+from typing import IO, TypedDict
 
 import numpy as np
+from numpy.typing import NDArray
 
 from logos_cli.backends.base import LoadOptions, open_model
 from logos_cli.engine.likelihood import Likelihood, ScoredText, answer_start, blocks_of, perplexity
@@ -19,6 +20,7 @@ from logos_cli.grammar.spec import Kind
 from logos_cli.objects.base import ScienceObject, from_sentence
 from logos_cli.options import options_or_fields
 from logos_cli.records import Record, Status
+from logos_cli.records.parts import answer_start_of
 from logos_cli.workflows.score.batches import batches
 from logos_cli.workflows.score.scoring import Sources, iter_subjects
 
@@ -43,6 +45,14 @@ class ExplainedToken:
     start: int
     end: int
     logp: float | None
+
+
+class Likelihoods(TypedDict):
+    """Log-probability (nats), perplexity and number of some tokens."""
+
+    logp: float
+    ppl: float | None
+    n_tokens: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +82,15 @@ class Explanation:
             for span, logp in pairs
         ]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return the JSON object: the record's id and sentence, figures of the whole, the answer and each block."""
-        out: dict[str, Any] = {"id": self.record.id, "kind": self.record.kind, "text": self.record.text}
+        out: dict[str, object] = {"id": self.record.id, "kind": self.record.kind, "text": self.record.text}
         if self.scored is None:
             return out | {"error": str(self.error)}
         scored, sentence = self.scored, self._sentence()
-        out["whole"] = _figures(scored.all)
-        start = self.record.sample.get("n_prompt_characters")
-        if not isinstance(start, int):
-            start = answer_start(sentence) if sentence else None
-        if start is not None:
-            out["answer"] = {"start": start, **_figures(scored.between(start, len(scored.text)))}
+        out["whole"], answer = self.figures()
+        if answer is not None:
+            out["answer"] = {"start": self._answer_start(), **answer}
         if sentence is not None:
             out["blocks"] = [
                 {
@@ -96,6 +103,18 @@ class Explanation:
             ]
         out["tokens"] = [asdict(token) for token in self.tokens]
         return out
+
+    def figures(self) -> tuple[Likelihoods, Likelihoods | None]:
+        """Return the figures of the whole sentence, and of the answer if it is known where that begins."""
+        if self.scored is None:
+            raise ValueError("a record in error has no figures")
+        start = self._answer_start()
+        answer = None if start is None else _figures(self.scored.between(start, len(self.scored.text)))
+        return _figures(self.scored.all), answer
+
+    def _answer_start(self) -> int | None:
+        start, sentence = answer_start_of(self.record.sample), self._sentence()
+        return answer_start(sentence) if start is None and sentence is not None else start
 
     def _sentence(self) -> Sentence | None:
         try:
@@ -146,7 +165,7 @@ class Explanation:
         return structure_with(self.record, found)
 
 
-def _figures(logps: np.ndarray[Any, np.dtype[np.float64]]) -> dict[str, float | int | None]:
+def _figures(logps: NDArray[np.float64]) -> Likelihoods:
     value = perplexity(logps)
     return {
         "logp": round(float(logps.sum()), 6),
@@ -155,7 +174,7 @@ def _figures(logps: np.ndarray[Any, np.dtype[np.float64]]) -> dict[str, float | 
     }
 
 
-def _residues_of(block: Block, characters: np.ndarray[Any, np.dtype[np.float64]]) -> list[float]:
+def _residues_of(block: Block, characters: NDArray[np.float64]) -> list[float]:
     """Return the value of each residue of a protein block."""
     found: list[float] = []
     place = block.span.start + len(block.kind.start)

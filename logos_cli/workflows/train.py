@@ -7,15 +7,16 @@ import os
 import platform
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from logos_cli import __version__
 from logos_cli.errors import InputError, OutputError, UsageError
+from logos_cli.io.json_types import JsonMapping, JsonObject
 from logos_cli.processes.lock import locked
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class TrainRequest:
     corpus: Path
     output: Path
     config: Path | None = None
-    values: Mapping[str, Any] | None = None
+    values: JsonMapping | None = None
     base: str | None = None
     resume: bool = False
     deadline: float | None = None
@@ -128,7 +129,7 @@ def read_config(request: TrainRequest) -> TrainConfig:
     return config if request.base is None else with_base(config, request.base)
 
 
-def read_run_file(output: Path) -> dict[str, Any] | None:
+def read_run_file(output: Path) -> JsonObject | None:
     """Return ``run.json`` of a run, or None if it has none.
 
     Raises
@@ -138,7 +139,7 @@ def read_run_file(output: Path) -> dict[str, Any] | None:
     """
     path = output / RUN_FILE
     try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        found: JsonObject = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(found["config"], dict):
             raise ValueError("no configuration")  # noqa: TRY301, TRY004 - told as damage, below
     except FileNotFoundError:
@@ -305,7 +306,7 @@ def _versions(config: TrainConfig) -> dict[str, str]:
 
 def _run_facts(
     request: TrainRequest, config: TrainConfig, corpus: Corpus, base: Base | None, trainer: Trainer
-) -> dict[str, Any]:
+) -> JsonObject:
     import torch
 
     device = trainer.world.device
@@ -330,7 +331,7 @@ def _run_facts(
     }
 
 
-def _write_run_file(output: Path, run: dict[str, Any], session: Mapping[str, Any]) -> None:
+def _write_run_file(output: Path, run: JsonObject, session: JsonMapping) -> None:
     """Write ``run.json``; of the session only the last state is kept, of those before it all."""
     before = read_run_file(output) or {}
     sessions = [one for one in before.get("sessions", []) if one["began"] != session["began"]]
@@ -343,7 +344,7 @@ def _write_run_file(output: Path, run: dict[str, Any], session: Mapping[str, Any
         raise OutputError(f"cannot be written: {error.strerror}", source=str(output / RUN_FILE)) from error
 
 
-def _write_card(request: TrainRequest, trainer: Trainer, run: dict[str, Any], corpus: Corpus, model: Path) -> bool:
+def _write_card(request: TrainRequest, trainer: Trainer, run: JsonObject, corpus: Corpus, model: Path) -> bool:
     from logos_cli.training.card import CardFacts, write_card
     from logos_cli.training.run.journal import LOG, read_journal
 

@@ -93,7 +93,7 @@ def test_encoding_sequences_loads_neither_chemistry_nor_models(logos_env: dict[s
 def test_the_light_layers_import_no_heavy_library(logos_env: dict[str, str], checkout: Path) -> None:
     """Errors, records, registry, resources, grammar, objects and the command line, each module of them."""
     package = checkout / "logos_cli"
-    files = [package / f"{name}.py" for name in ("errors", "records", "registry", "resources")]
+    files = [package / f"{name}.py" for name in ("errors", "options", "records", "registry", "resources")]
     for layer in ("grammar", "objects", "cli"):
         files += sorted((package / layer).rglob("*.py"))
     modules = [".".join(path.relative_to(checkout).with_suffix("").parts).removesuffix(".__init__") for path in files]

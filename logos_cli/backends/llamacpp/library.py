@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Any
+from types import FrameType, ModuleType
+from typing import TYPE_CHECKING
 
 from logos_cli.errors import DeviceMemoryError, MissingError, ModelError
 
@@ -84,7 +84,7 @@ def _hold_signals() -> Iterator[None]:
 
     The handlers run at the end; loading of a model stops at once.
     """
-    handlers: dict[int, Callable[[int, FrameType | None], Any]] = {}
+    handlers: dict[int, Callable[[int, FrameType | None], object]] = {}
     if threading.current_thread() is threading.main_thread():
         current = {int(number): signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         handlers = {number: handler for number, handler in current.items() if callable(handler)}
@@ -107,7 +107,7 @@ def _continue_loading(_share: float, _: object) -> bool:
 
 
 @cache
-def library() -> Any:
+def library() -> ModuleType:
     """Return the module of llama-cpp-python, without its log on the terminal.
 
     The log of llama.cpp goes to the logger ``logos_cli.llamacpp``, with the same levels.
@@ -132,7 +132,7 @@ def library() -> Any:
 
 
 @cache
-def _callbacks(llama_cpp: Any) -> tuple[Any, Any]:
+def _callbacks(llama_cpp: ModuleType) -> tuple[object, object]:
     """Return the callbacks for log lines and for loading; the cache keeps them alive, since C refers to them."""
     return llama_cpp.llama_log_callback(_log.take), llama_cpp.llama_progress_callback(_continue_loading)
 
@@ -275,7 +275,7 @@ class LlamaContext:
 class _Batch:
     """The arrays of a ``llama_batch``, allocated once and filled for every step."""
 
-    def __init__(self, lib: Any, n_tokens: int) -> None:
+    def __init__(self, lib: ModuleType, n_tokens: int) -> None:
         import numpy as np
 
         self._tokens = np.zeros(n_tokens, np.int32)
@@ -285,9 +285,10 @@ class _Batch:
         self._wanted = np.zeros(n_tokens, np.int8)
         addresses = self._slots.ctypes.data + np.arange(n_tokens, dtype=np.uintp) * self._slots.itemsize
         self._addresses = addresses.astype(np.uintp)
-        batch = self._batch = lib.llama_batch()
+        self._batch: ctypes.Structure = lib.llama_batch()
+        batch = self._batch
         fields = dict(batch._fields_)
-        arrays: dict[str, NDArray[Any]] = {
+        arrays: dict[str, NDArray[np.generic]] = {
             "token": self._tokens,
             "pos": self._positions,
             "n_seq_id": self._counts,
@@ -297,7 +298,9 @@ class _Batch:
         for name, array in arrays.items():
             setattr(batch, name, ctypes.cast(array.ctypes.data, fields[name]))
 
-    def fill(self, tokens: Sequence[int], positions: Sequence[int], slots: Sequence[int], n_rows: int) -> Any:
+    def fill(
+        self, tokens: Sequence[int], positions: Sequence[int], slots: Sequence[int], n_rows: int
+    ) -> ctypes.Structure:
         """Return the batch of these tokens, with logits for the last ``n_rows``."""
         n = len(tokens)
         self._tokens[:n] = tokens

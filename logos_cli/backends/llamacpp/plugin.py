@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from logos_cli.backends.base import (
     Availability,
@@ -273,7 +273,7 @@ class _Source:
 
     file: Path
     weights: Sequence[Path]
-    holder: Any = None
+    holder: object = None
 
 
 def _source(path: Path, options: LoadOptions) -> _Source:

@@ -8,12 +8,11 @@ import random
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 from urllib.parse import urlsplit
 
 from logos_cli.errors import LogosError, MissingError, ModelError, UsageError
+from logos_cli.io.json_types import JsonMapping
 
 BUSY = frozenset((408, 409, 425, 429, 500, 502, 503, 504, 529))
 """Status codes after which the same request may succeed later."""
@@ -112,22 +111,22 @@ class Server:
         """Whether the server is on this machine."""
         return urlsplit(self.url).hostname in _LOOPBACK
 
-    def get(self, path: str) -> Any:
+    def get(self, path: str) -> object:
         """Return the answer to a GET, with few tries: it is the first request to a server."""
         return self._request(self.url + path, None, min(self.retries.tries, _FIRST_TRIES))
 
-    def post(self, path: str, body: Mapping[str, Any]) -> Any:
+    def post(self, path: str, body: JsonMapping) -> object:
         """Return the answer to a POST."""
         return self._request(self.url + path, json.dumps(body).encode(), self.retries.tries)
 
-    def post_once(self, url: str, body: Mapping[str, Any]) -> Any:
+    def post_once(self, url: str, body: JsonMapping) -> object:
         """Return the answer to a POST that only some servers support; None if it fails."""
         try:
             return self._try(url, json.dumps(body).encode())
         except (OSError, ValueError, http.client.HTTPException, LogosError):
             return None
 
-    def _request(self, url: str, body: bytes | None, tries: int) -> Any:
+    def _request(self, url: str, body: bytes | None, tries: int) -> object:
         problem = ""
         for retry in range(tries):
             asked_s = None
@@ -149,7 +148,7 @@ class Server:
             hint="check that it runs at this address; finished records are kept",
         )
 
-    def _try(self, url: str, body: bytes | None) -> Any:
+    def _try(self, url: str, body: bytes | None) -> object:
         headers = {"Accept": "application/json", "User-Agent": "logos"}
         if body is not None:
             headers["Content-Type"] = "application/json"

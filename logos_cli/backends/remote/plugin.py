@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import os
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from logos_cli.backends.base import (
@@ -26,6 +25,7 @@ from logos_cli.backends.base import (
 from logos_cli.backends.remote.http import RefusalError, RetryPolicy, Server
 from logos_cli.errors import MissingError, ModelError, UsageError
 from logos_cli.grammar.spec import Kind, Operator
+from logos_cli.io.json_types import JsonObject
 from logos_cli.resources import EMBEDDED
 
 _KEY, _TIMEOUT, _TRIES = "LOGOS_API_KEY", "LOGOS_REMOTE_TIMEOUT_S", "LOGOS_REMOTE_TRIES"
@@ -115,9 +115,9 @@ class RemoteCompleter(Completer):
             hint="vLLM and llama_cpp.server do; else run the model on this machine (--backend torch or llamacpp)",
         )
 
-    def _body(self, query: TextQuery) -> dict[str, Any]:
+    def _body(self, query: TextQuery) -> JsonObject:
         """Return the request; field names differ between servers, which ignore unknown fields."""
-        body: dict[str, Any] = {
+        body: JsonObject = {
             "model": self._checkpoint.served_name,
             "prompt": query.prompt,
             "max_tokens": self._checkpoint.max_tokens(query),
@@ -141,7 +141,7 @@ class RemoteCompleter(Completer):
         return body
 
 
-def _choice(answer: Any) -> dict[str, Any]:
+def _choice(answer: object) -> JsonObject:
     choices = answer.get("choices") if isinstance(answer, dict) else None
     choice = choices[0] if isinstance(choices, list) and choices else None
     if not isinstance(choice, dict):
@@ -149,9 +149,9 @@ def _choice(answer: Any) -> dict[str, Any]:
     return choice
 
 
-def _is_complete(answer: Any, choice: dict[str, Any]) -> bool:
+def _is_complete(answer: object, choice: JsonObject) -> bool:
     """Whether the model ended its text itself, rather than with the stop text."""
-    if "stop_type" in answer:  # llama-server
+    if isinstance(answer, dict) and "stop_type" in answer:  # llama-server
         return bool(answer["stop_type"] != "word")
     if "stop_reason" in choice:  # vLLM: the stop text, or None
         return not isinstance(choice["stop_reason"], str)
@@ -160,14 +160,14 @@ def _is_complete(answer: Any, choice: dict[str, Any]) -> bool:
     return False
 
 
-def _logps(answer: Any, choice: dict[str, Any]) -> tuple[float, ...]:
+def _logps(answer: object, choice: JsonObject) -> tuple[float, ...]:
     logprobs = choice.get("logprobs") or {}
     values = logprobs.get("token_logprobs") if isinstance(logprobs, dict) else None
     if values is None and isinstance(logprobs, dict) and isinstance(logprobs.get("content"), list):  # llama-server
         values = [entry.get("logprob") for entry in logprobs["content"]]
     if isinstance(values, list) and values:
         return tuple(float(value) if isinstance(value, (int, float)) else math.nan for value in values)
-    usage = answer.get("usage")
+    usage = answer.get("usage") if isinstance(answer, dict) else None
     n_tokens = usage.get("completion_tokens", 0) if isinstance(usage, dict) else 0
     return (math.nan,) * int(n_tokens or 0)
 
@@ -186,7 +186,7 @@ class RemoteCheckpoint(Checkpoint):
         self.context_tokens = int(length) if isinstance(length, int) and length > 0 else _UNLIMITED
         self._can_count = True
 
-    def _find(self, model: str) -> dict[str, Any]:
+    def _find(self, model: str) -> JsonObject:
         answer = self._server.get("/models")
         served = answer.get("data") if isinstance(answer, dict) else None
         entries = [entry for entry in served or [] if isinstance(entry, dict) and entry.get("id")]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from logos_cli.backends.base import (
     Availability,
@@ -40,6 +40,7 @@ from logos_cli.checkpoints.safetensors import weight_files
 from logos_cli.checkpoints.task_sampling import from_config
 from logos_cli.checkpoints.tokenizer import HubTokenizer, read_json
 from logos_cli.errors import DeviceMemoryError, MissingError, UsageError
+from logos_cli.io.json_types import JsonMapping
 
 if TYPE_CHECKING:
     import numpy as np
@@ -169,7 +170,7 @@ class TorchBackend(TensorBackend):
             return token_logps(self._decoder, sequences)
 
 
-def _eos_ids(*configs: Mapping[str, Any]) -> tuple[int, ...]:
+def _eos_ids(*configs: JsonMapping) -> tuple[int, ...]:
     """Return the tokens that end a text, from all configurations."""
     ids: dict[int, None] = {}
     for config in configs:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import importlib
 import logging
 import sys
-from typing import Any, Final
+from types import ModuleType
+from typing import Final
 
 import torch
 from torch import Tensor
@@ -97,7 +98,7 @@ class Nf4:
         return linear(rows, weight, self._bias)
 
 
-def _bitsandbytes() -> Any:
+def _bitsandbytes() -> ModuleType:
     """Import the library.
 
     It looks for a package ``kernels``, with which it would fetch code from the hub; the import hides that package.

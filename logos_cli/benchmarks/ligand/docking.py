@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from logos_cli.benchmarks.base import CaseOutcome, Figure
 from logos_cli.errors import LogosError, MissingError
 from logos_cli.evaluators.base import Estimate
 from logos_cli.evaluators.statistics import mean
+from logos_cli.io.json_types import JsonObject
 from logos_cli.records import Record
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def figures(outcomes: Sequence[CaseOutcome]) -> dict[str, Estimate]:
 
 def _row(vina: Mapping[str, float | None], ligands: Sequence[str], reference: str) -> dict[str, float]:
     """Return the figures of one pocket that can be computed."""
-    row: dict[str, Any] = {}
+    row: JsonObject = {}
     scores = np.array([score for smiles in ligands if (score := vina.get(smiles)) is not None])
     reference_score = vina[reference]
     if reference_score is not None:

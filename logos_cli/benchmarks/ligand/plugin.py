@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from logos_cli.formats.base import Entry, ReadOptions
 from logos_cli.formats.detect import detect
 from logos_cli.grammar import Form
 from logos_cli.io.input import Input
+from logos_cli.io.json_types import JsonObject
 from logos_cli.objects.complex import Complex
 from logos_cli.records import Record, Status
 from logos_cli.structure.distances import CONTACT_ANGSTROM
@@ -157,7 +158,7 @@ def _outcome(ligands: Sequence[str | None], reference: str) -> CaseOutcome:
                 continue
     distinct = {molecule.canonical_smiles: molecule for molecule in measured}
     best = max(distinct.values(), key=lambda molecule: molecule.qed, default=None)
-    outcome: dict[str, Any] = {
+    outcome: JsonObject = {
         "n": len(ligands),
         "n_valid": len(measured),
         "n_unique": len(distinct),

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import mmap
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 from logos_cli.checkpoints.config import NetworkShape
 from logos_cli.errors import ModelError
+from logos_cli.io.json_types import JsonMapping, JsonObject
 
 ARCHITECTURES = ("llama", "qwen3")
 SUFFIX = ".gguf"
@@ -86,7 +87,7 @@ class GgufHeader:
 
     path: Path
     version: int
-    metadata: Mapping[str, Any]
+    metadata: JsonMapping
     tensors: Mapping[str, TensorEntry]
     size: int
 
@@ -134,7 +135,7 @@ class _Cursor:
         text: str = self._buffer[start : start + length].decode("utf-8", "surrogateescape")
         return text
 
-    def value(self, kind: int, depth: int = 0) -> Any:
+    def value(self, kind: int, depth: int = 0) -> object:
         if kind == _STRING:
             return self.string()
         if kind == _ARRAY:
@@ -143,7 +144,7 @@ class _Cursor:
             raise ModelError(f"the header has a value of the unknown type {kind}", hint=_AGAIN)
         return self.scalar(_SCALARS[kind])
 
-    def _array(self, depth: int) -> list[Any]:
+    def _array(self, depth: int) -> Sequence[object]:
         if depth >= _MOST_NESTED:
             raise ModelError("the header nests arrays", hint=_AGAIN)
         kind, count = self.scalar("I"), self.scalar("Q")
@@ -157,7 +158,7 @@ class _Cursor:
             return self._strings(count)
         return [self.value(kind, depth + 1) for _ in range(count)]
 
-    def _strings(self, count: int) -> list[Any]:
+    def _strings(self, count: int) -> list[str]:
         """Return a list of strings; vocabularies have half a million, so that calls one by one would be slow."""
         buffer, size, place, length_at = self._buffer, self._size, self.place, struct.Struct("<Q").unpack_from
         strings = []
@@ -218,7 +219,7 @@ def _read(path: Path, buffer: mmap.mmap) -> GgufHeader:
     n_tensors, n_entries = cursor.scalar("Q"), cursor.scalar("Q")
     if n_tensors > _MOST_ENTRIES or n_entries > _MOST_ENTRIES:
         raise ModelError(f"the header announces {n_tensors:,} tensors and {n_entries:,} entries", hint=_AGAIN)
-    metadata: dict[str, Any] = {}
+    metadata: JsonObject = {}
     for _ in range(n_entries):
         key = cursor.string()
         if key in metadata:
@@ -264,7 +265,7 @@ def _tensors(cursor: _Cursor, n_tensors: int, alignment: int, size: int) -> dict
     return tensors
 
 
-def _integer(metadata: Mapping[str, Any], key: str, default: int) -> int:
+def _integer(metadata: JsonMapping, key: str, default: int) -> int:
     value = metadata.get(key, default)
     if isinstance(value, bool) or not isinstance(value, int):
         _refuse_value(key, value)
@@ -345,7 +346,7 @@ def _model_shape(header: GgufHeader) -> ModelShape:
     return shape
 
 
-def _check_rope(kind: str, metadata: Mapping[str, Any]) -> None:
+def _check_rope(kind: str, metadata: JsonMapping) -> None:
     scaling = metadata.get(f"{kind}.rope.scaling.type", "none")
     if scaling not in ("none", "linear"):
         raise ModelError(f"the rotary embedding {scaling!r} is not supported")

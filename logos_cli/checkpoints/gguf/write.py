@@ -13,7 +13,8 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from logos_cli.checkpoints.config import DecoderConfig
 from logos_cli.checkpoints.gguf.header import model_shape, read_gguf
@@ -22,9 +23,11 @@ from logos_cli.checkpoints.task_sampling import GGUF_KEY, from_config
 from logos_cli.checkpoints.tensors import EMBEDDING, HEAD, check_tensors
 from logos_cli.checkpoints.tokenizer import HubTokenizer, read_json
 from logos_cli.errors import MissingError, ModelError, UsageError
+from logos_cli.io.json_types import JsonMapping, JsonObject
 
 if TYPE_CHECKING:
     import numpy as np
+    from gguf import MODEL_ARCH, GGMLQuantizationType, GGUFWriter
     from numpy.typing import NDArray
 
 FILE_TYPES = ("f32", "f16", "bf16", "q8_0")
@@ -115,7 +118,7 @@ def expected_tensors(directory: Path) -> dict[str, Callable[[], NDArray[np.float
     return {target: read for target, _, _, read in conversion.sources()}
 
 
-def _library() -> Any:
+def _library() -> ModuleType:
     try:
         import gguf
     except ImportError as error:
@@ -143,7 +146,7 @@ class _Conversion:
     """The conversion of one checkpoint to one file."""
 
     def __init__(
-        self, gguf: Any, directory: Path, file_type: str, tensors: Mapping[str, StoredTensor] | None = None
+        self, gguf: ModuleType, directory: Path, file_type: str, tensors: Mapping[str, StoredTensor] | None = None
     ) -> None:
         self._gguf = gguf
         self._directory = directory
@@ -159,8 +162,9 @@ class _Conversion:
         self._names = gguf.get_tensor_name_map(self._architecture, int(self._config["num_hidden_layers"]))
 
     @property
-    def _architecture(self) -> Any:
-        return self._gguf.MODEL_ARCH.LLAMA if self._kind == "llama" else self._gguf.MODEL_ARCH.QWEN3
+    def _architecture(self) -> MODEL_ARCH:
+        names: type[MODEL_ARCH] = self._gguf.MODEL_ARCH
+        return names.LLAMA if self._kind == "llama" else names.QWEN3
 
     def write(self, path: Path, name: str | None, progress: Callable[[str, int, int], None] | None) -> None:
         gguf = self._gguf
@@ -184,7 +188,7 @@ class _Conversion:
         finally:
             writer.close()
 
-    def _layout(self, shape: tuple[int, ...], kind: Any, n_bytes: int) -> tuple[Any, ...]:
+    def _layout(self, shape: tuple[int, ...], kind: GGMLQuantizationType, n_bytes: int) -> tuple[object, ...]:
         """Return shape, dtype, size and type for the writer."""
         import numpy as np
 
@@ -195,7 +199,7 @@ class _Conversion:
             return shape, np.dtype(np.float16), n_bytes, kind
         return self._gguf.quant_shape_to_byte_shape(shape, kind), np.dtype(np.uint8), n_bytes, kind
 
-    def sources(self) -> Iterator[tuple[str, tuple[int, ...], Any, Callable[[], Any]]]:
+    def sources(self) -> Iterator[tuple[str, tuple[int, ...], GGMLQuantizationType, Callable[[], NDArray[np.float32]]]]:
         """Yield target name, shape, type and reading function of every tensor."""
         types = self._gguf.GGMLQuantizationType
         factors = self._rope_factors()
@@ -209,15 +213,15 @@ class _Conversion:
                 raise ModelError(f"the tensor {name} is not part of a {self._kind} model")
             yield target, tensor.shape, self._type(target, tensor.shape), self._reader(name, tensor)
 
-    def _type(self, target: str, shape: tuple[int, ...]) -> Any:
-        types = self._gguf.GGMLQuantizationType
+    def _type(self, target: str, shape: tuple[int, ...]) -> GGMLQuantizationType:
+        types: type[GGMLQuantizationType] = self._gguf.GGMLQuantizationType
         if len(shape) <= 1 or target.endswith("_norm.weight"):
             return types.F32
         if self.file_type == "q8_0" and shape[-1] % 32:
             return types.F16
         return types[self.file_type.upper()]
 
-    def _reader(self, name: str, tensor: StoredTensor) -> Callable[[], Any]:
+    def _reader(self, name: str, tensor: StoredTensor) -> Callable[[], NDArray[np.float32]]:
         part = name.rsplit(".", 2)[-2]
         if self._kind != "llama" or part not in ("q_proj", "k_proj"):
             return tensor.read
@@ -243,7 +247,7 @@ class _Conversion:
         stretched: NDArray[np.float32] = (1.0 / ((1 - smooth) / factor + smooth)).astype(np.float32)
         return stretched
 
-    def _add_metadata(self, writer: Any, name: str | None) -> None:
+    def _add_metadata(self, writer: GGUFWriter, name: str | None) -> None:
         gguf = self._gguf
         total, shared, expert, experts = writer.get_total_parameter_count()
         metadata = gguf.Metadata.load(None, self._directory, name, total)
@@ -257,7 +261,7 @@ class _Conversion:
         if sampling := from_config(read_json(generation) if generation.is_file() else {}):
             writer.add_string(GGUF_KEY, json.dumps(sampling))
 
-    def _add_parameters(self, writer: Any) -> None:
+    def _add_parameters(self, writer: GGUFWriter) -> None:
         gguf, config = self._gguf, self._config
         writer.add_block_count(int(config["num_hidden_layers"]))
         writer.add_context_length(int(config["max_position_embeddings"]))
@@ -283,7 +287,7 @@ class _Conversion:
             writer.add_rope_dimension_count(_head_dim(config))
         writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
 
-    def _add_tokenizer(self, writer: Any) -> None:
+    def _add_tokenizer(self, writer: GGUFWriter) -> None:
         gguf = self._gguf
         tokenizer = read_json(self._directory / "tokenizer.json")
         if (tokenizer.get("model") or {}).get("type") != "BPE":
@@ -306,7 +310,7 @@ class _Conversion:
             special.add_special_token.setdefault("eos", False)
         special.add_to_gguf(writer, quiet=True)
 
-    def _tokens(self, tokenizer: Mapping[str, Any]) -> tuple[list[str], list[int]]:
+    def _tokens(self, tokenizer: JsonMapping) -> tuple[list[str], list[int]]:
         """Return text and kind of every row of the embedding."""
         kinds = self._gguf.TokenType
         n_tokens = int(self._config["vocab_size"])
@@ -332,7 +336,7 @@ def _looks_special(text: str) -> bool:
     return text == "<pad>" or (text.startswith("<|") and text.endswith("|>"))
 
 
-def _check_config(config: Mapping[str, Any]) -> None:
+def _check_config(config: JsonMapping) -> None:
     kind = config.get("model_type")
     if kind not in MODEL_TYPES:
         raise ModelError(
@@ -355,14 +359,14 @@ def _check_config(config: Mapping[str, Any]) -> None:
         raise ModelError("llama.cpp supports the rotary embedding 'llama3' for the architecture llama only")
 
 
-def _rope(config: Mapping[str, Any]) -> dict[str, Any]:
+def _rope(config: JsonMapping) -> JsonObject:
     rope = dict(config.get("rope_parameters") or config.get("rope_scaling") or {})
     rope.setdefault("rope_type", rope.get("type", "default"))
     rope.setdefault("rope_theta", config.get("rope_theta"))
     return rope
 
 
-def _head_dim(config: Mapping[str, Any]) -> int:
+def _head_dim(config: JsonMapping) -> int:
     return int(config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"])
 
 
@@ -373,7 +377,7 @@ def _interleave(weights: NDArray[np.float32], n_heads: int) -> NDArray[np.float3
     return split.swapaxes(1, 2).reshape(weights.shape)
 
 
-def pre_tokenizer(tokenizer: Mapping[str, Any]) -> str:
+def pre_tokenizer(tokenizer: JsonMapping) -> str:
     """Return llama.cpp's name of the pre-tokenizer of a ``tokenizer.json``, which splits text before merges.
 
     For a tokenizer without merges (as that of logos-nano) the split does not matter: ``default``.

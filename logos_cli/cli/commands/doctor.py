@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -16,6 +16,9 @@ from logos_cli.cli.option_specs import command
 from logos_cli.cli.options.load import load_block
 from logos_cli.cli.options.output import json_option
 from logos_cli.errors import ExitCode
+
+if TYPE_CHECKING:
+    from logos_cli.workflows.doctor import Examination
 
 _GOOD, _BAD, _ABSENT = "ok", "MISSING", "-"
 _STYLES = {_GOOD: "green", _BAD: "bold red", _ABSENT: "yellow"}
@@ -60,7 +63,7 @@ def doctor(args: DoctorArguments) -> ExitCode:
     return ExitCode.OK if found["ready"] else ExitCode.FAILED
 
 
-def rows(found: dict[str, Any]) -> Iterator[ReportLine]:
+def rows(found: Examination) -> Iterator[ReportLine]:
     """Yield the lines of the report."""
     cpu = found["cpu"]
     yield "system", "logos", _GOOD, found["logos"]
@@ -70,10 +73,10 @@ def rows(found: dict[str, Any]) -> Iterator[ReportLine]:
     for name, entry in found["libraries"].items():
         section = f"[{entry['extra']}]" if entry["extra"] else "libraries"
         absent = _ABSENT if entry["extra"] else _BAD
-        yield section, name, _GOOD if entry["version"] else absent, entry["version"] or entry["remedy"]
-    for name, entry in found["backends"].items():
-        yield "backends", name, _GOOD if entry["available"] else _BAD, entry["version"] or entry["remedy"]
-        for device, text in entry["devices"].items():
+        yield section, name, _GOOD if entry["version"] else absent, entry["version"] or entry["remedy"] or ""
+    for name, backend in found["backends"].items():
+        yield "backends", name, _GOOD if backend["available"] else _BAD, backend["version"] or backend["remedy"] or ""
+        for device, text in backend["devices"].items():
             yield "devices", device, _GOOD, text
     for model in found["models"]:
         facts = {key: value for key, value in model.items() if key not in ("name", "where", "error") and value}
@@ -90,13 +93,13 @@ def rows(found: dict[str, Any]) -> Iterator[ReportLine]:
     yield "self-test", "generate", _BAD if test["error"] else _GOOD, test["error"] or f"{test['seconds']} s"
 
 
-def _summary(found: dict[str, Any]) -> Iterator[str]:
+def _summary(found: Examination) -> Iterator[str]:
     yield from (f"problem: {text}" for text in found["problems"])
     yield from (f"advice: {text}" for text in found["advice"])
     yield "ready" if found["ready"] else "not ready"
 
 
-def _paint(found: dict[str, Any]) -> None:
+def _paint(found: Examination) -> None:
     """Show the report as tables."""
     from rich.console import Console
     from rich.table import Table

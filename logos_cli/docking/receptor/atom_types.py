@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gemmi
 import numpy as np
@@ -29,6 +29,7 @@ from logos_cli.structure.model import StructureModel
 from logos_cli.structure.types import Residue
 
 if TYPE_CHECKING:
+    from meeko import Monomer, ResidueChemTemplates
     from numpy.typing import NDArray
 
 _SINGLE_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
@@ -130,7 +131,7 @@ def _blunt_ends(repaired: Repaired, keys: Sequence[str]) -> list[tuple[str, int]
     return found
 
 
-def _template_names(templates: Any) -> set[str]:
+def _template_names(templates: ResidueChemTemplates) -> set[str]:
     return set(templates.residue_templates) | set(templates.ambiguous)
 
 
@@ -194,7 +195,7 @@ def _flexible_keys(repaired: Repaired, keys: Sequence[str], flexible: Sequence[s
         yield found[0]
 
 
-def _add(typed: Typed, monomer: Any, built: Built) -> None:
+def _add(typed: Typed, monomer: Monomer, built: Built) -> None:
     for index, atom in enumerate(monomer.molsetup.atoms):
         if atom.is_ignore:
             continue

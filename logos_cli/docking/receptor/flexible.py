@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gemmi
 import numpy as np
@@ -13,6 +13,7 @@ import numpy as np
 from logos_cli.docking.box import Box
 from logos_cli.docking.receptor.preparation import Receptor, ResidueId, as_mmcif, four_columns
 from logos_cli.errors import StructureError
+from logos_cli.records.parts import SideChainPart
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,7 +39,7 @@ class SideChain:
     residue: ResidueId
     atoms: tuple[tuple[str, Position], ...]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> SideChainPart:
         """Return what a record says of it."""
         return {"residue": f"{self.name} {self.residue}", "atoms": {name: list(at) for name, at in self.atoms}}
 
@@ -114,7 +115,7 @@ def _place(chain: gemmi.Chain, residue: gemmi.Residue) -> ResidueId:
     return ResidueId((chain.name, int(residue.seqid.num or 0), residue.seqid.icode.strip()))
 
 
-def from_json(said: Iterable[Mapping[str, Any]]) -> tuple[SideChain, ...]:
+def from_json(said: Iterable[SideChainPart]) -> tuple[SideChain, ...]:
     """Return the side chains of :meth:`SideChain.to_json`."""
     found = []
     for each in said:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import random
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,6 +22,10 @@ from logos_cli.structure.types import Residue
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from openmm import Vec3
+    from openmm.app import Modeller, Topology
+    from openmm.unit import Quantity
+    from pdbfixer import PDBFixer
 
 _ONE_ATOM = "ATOM      1  N   GLY A   1       0.000   0.000   0.000  1.00  0.00           N\nEND\n"
 _SEED = 1
@@ -94,7 +98,7 @@ def repair(model: StructureModel, chains: list[list[Standard]], ph: float) -> Re
     return _read(fixer, residues, n_added)
 
 
-def _topology(model: StructureModel, chains: list[list[Standard]]) -> tuple[Any, Any]:
+def _topology(model: StructureModel, chains: list[list[Standard]]) -> tuple[Topology, Quantity]:
     """Return the residues as OpenMM's topology with standard bonds, and the positions."""
     app, unit = libraries.load("openmm.app"), libraries.load("openmm.unit")
     topology = app.Topology()
@@ -116,7 +120,7 @@ def _topology(model: StructureModel, chains: list[list[Standard]]) -> tuple[Any,
     return topology, positions
 
 
-def app_vec(xyz: list[float]) -> Any:
+def app_vec(xyz: list[float]) -> Vec3:
     """Return OpenMM's vector."""
     return libraries.load("openmm").Vec3(*xyz)
 
@@ -131,7 +135,7 @@ def _is_joined(model: StructureModel, one: Standard, other: Standard) -> bool:
     return bool(np.linalg.norm(model.positions[ends[0]] - model.positions[ends[1]]) < POLYMER_BOND_ANGSTROM)
 
 
-def _add_disulfides(topology: Any, positions: NDArray[np.float64]) -> None:
+def _add_disulfides(topology: Topology, positions: NDArray[np.float64]) -> None:
     """Bond each pair of SG atoms that are nearest to each other."""
     sulfurs = [atom for atom in topology.atoms() if atom.name == "SG" and atom.residue.name == "CYS"]
     pairs = sorted(
@@ -148,7 +152,7 @@ def _add_disulfides(topology: Any, positions: NDArray[np.float64]) -> None:
             taken.update((row, column))
 
 
-def _add_heavy_atoms(fixer: Any) -> int:
+def _add_heavy_atoms(fixer: PDBFixer) -> int:
     fixer.missingResidues = {}
     fixer.findMissingAtoms()
     # a residue that is its chain's only one is a piece of it: no force field has one with both ends charged
@@ -161,14 +165,14 @@ def _add_heavy_atoms(fixer: Any) -> int:
     return n_added
 
 
-def _add_hydrogens(fixer: Any, variants: list[str | None], ph: float) -> None:
+def _add_hydrogens(fixer: PDBFixer, variants: list[str | None], ph: float) -> None:
     app = libraries.load("openmm.app")
     modeller = app.Modeller(fixer.topology, fixer.positions)
     modeller.addHydrogens(pH=ph, variants=variants, platform=fixer.platform)
     fixer.topology, fixer.positions = modeller.topology, _with_true_lengths(modeller)
 
 
-def _with_true_lengths(modeller: Any) -> Any:
+def _with_true_lengths(modeller: Modeller) -> Quantity:
     """Draw hydrogens in to the length of their bond: OpenMM pushes them off their neighbours, to 1.2 Å from N and O."""
     unit = libraries.load("openmm.unit")
     positions = np.array([tuple(xyz) for xyz in modeller.positions.value_in_unit(unit.angstrom)])
@@ -182,7 +186,7 @@ def _with_true_lengths(modeller: Any) -> Any:
     return unit.Quantity([app_vec(xyz) for xyz in positions.tolist()], unit.angstrom)
 
 
-def _read(fixer: Any, residues: list[Standard], n_added: int) -> Repaired:
+def _read(fixer: PDBFixer, residues: list[Standard], n_added: int) -> Repaired:
     unit = libraries.load("openmm.unit")
     positions = np.array([tuple(xyz) for xyz in fixer.positions.value_in_unit(unit.angstrom)])
     built: list[Built] = []

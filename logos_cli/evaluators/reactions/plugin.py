@@ -6,12 +6,13 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from logos_cli.errors import LogosError
 from logos_cli.evaluators.base import Context, Estimate, Evaluator, Metric, Need, Subject, Unavailable, Values
 from logos_cli.grammar import Form
 from logos_cli.objects.reaction import Reaction
+from logos_cli.records.parts import logp_of, number_of, score_value
 
 if TYPE_CHECKING:
     from logos_cli.evaluators.reactions.ranking import Answer, Proposal
@@ -177,8 +178,10 @@ class ReactionEvaluator(Evaluator):
                 answer = canonical_answer(sides(subject.item, form)[1])
             except LogosError:
                 answer = None
-        proposal = Proposal(answer, record.sample.get("logp"), _score(record.scores, "rank"))
-        round_trip = self._confirmed.get(record.text, _score(record.scores, "round_trip"))
+        rank = number_of(record.scores, "rank")
+        proposal = Proposal(answer, logp_of(record.sample), None if rank is None else int(rank))
+        known = score_value(record.scores, "round_trip")
+        round_trip = self._confirmed.get(record.text, known if isinstance(known, bool) else None)
         return _Observation(form, prompt_of(record.text, form), proposal, round_trip)
 
     def summarise(
@@ -195,12 +198,6 @@ class ReactionEvaluator(Evaluator):
         return {name: figure for name, figure in figures.items() if name in wanted}
 
 
-def _score(scores: Mapping[str, Any], name: str) -> Any:
-    """Return the value of a score of the record; None without one."""
-    score = scores.get(name)
-    return score.get("value") if isinstance(score, Mapping) else None
-
-
 def _atoms(reaction: Reaction, wanted: Collection[str]) -> Values:
     """Return atom balance and atom economy."""
     names = {"balanced", "atom_economy"} & set(wanted)
@@ -209,10 +206,8 @@ def _atoms(reaction: Reaction, wanted: Collection[str]) -> Values:
     from logos_cli.tasks.reactions.reactant_sets import balance_scores
 
     scores = balance_scores(reaction)
-    return {
-        name: Unavailable(scores[name]["reason"]) if scores[name]["value"] is None else scores[name]["value"]
-        for name in names
-    }
+    values = {name: score_value(scores, name) for name in names}
+    return {name: Unavailable(scores[name]["reason"]) if value is None else value for name, value in values.items()}
 
 
 def _matches(answer: Answer, right: Collection[Answer] | None) -> Values:

@@ -12,6 +12,7 @@ from logos_cli.evaluators.base import Context, Estimate, Evaluator, Metric, Need
 from logos_cli.grammar import Form
 from logos_cli.grammar.spec import Kind, Operator
 from logos_cli.objects.complex import Complex
+from logos_cli.records.parts import number_of
 from logos_cli.structure.distances import CONTACT_ANGSTROM
 
 if TYPE_CHECKING:
@@ -144,8 +145,8 @@ class SiteEvaluator(Evaluator):
             sites = ((),) * len(chains)
         if not chains:
             return None
-        rank = record.scores.get("rank")
-        observation = _Observation(chains, sites, rank.get("value") if isinstance(rank, Mapping) else None)
+        rank = number_of(record.scores, "rank")
+        observation = _Observation(chains, sites, None if rank is None else int(rank))
         return observation if context.truth is None else _locate(observation, subject, context.truth)
 
     def summarise(

@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import PurePath
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from logos_cli.formats.detect import detect
 from logos_cli.io.input import Input, expand_paths
 from logos_cli.objects.complex import Complex
 from logos_cli.objects.protein import Protein
+from logos_cli.records import Source
 from logos_cli.structure import read as reading
 from logos_cli.structure import sequence as sequences
 from logos_cli.structure.contacts import Neighbours
@@ -108,7 +109,7 @@ class SiteTruth:
         """Add a chain with tagged residues."""
         self.sites[protein.sequence] |= set(protein.site)
 
-    def structure_of(self, chains: Sequences, source: dict[str, Any]) -> int | str:
+    def structure_of(self, chains: Sequences, source: Source) -> int | str:
         """Return the index of the structure with these chains, or the reason why it is unknown.
 
         Of several such structures, the record's source decides.
@@ -126,7 +127,7 @@ class SiteTruth:
         return min(numbers)
 
 
-def _is_named(structure: KnownStructure, source: dict[str, Any]) -> bool:
+def _is_named(structure: KnownStructure, source: Source) -> bool:
     if structure.sha256 is not None and source.get("sha256") == structure.sha256:
         return True
     return PurePath(structure.path).name == PurePath(str(source.get("path", ""))).name

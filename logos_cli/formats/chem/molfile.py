@@ -14,6 +14,7 @@ from logos_cli.grammar import Form
 from logos_cli.io.ids import UniqueIds
 from logos_cli.io.input import Input
 from logos_cli.objects.molecule import Molecule
+from logos_cli.records import Source
 
 
 def iter_sdf(source: Input, options: ReadOptions) -> Iterator[Entry]:  # noqa: ARG001 - always canonical
@@ -34,7 +35,7 @@ def _entries(source: Input, records: Iterator[MoleculeText]) -> Iterator[Entry]:
     ids = UniqueIds()
     number = 0
     for number, record in enumerate(records, 1):
-        provenance: dict[str, object] = {**source.provenance, "line": record.line, "record": number}
+        provenance: Source = {**source.provenance, "line": record.line, "record": number}
         if tags := read_tags(record.text):
             provenance["tags"] = tags
         try:

@@ -16,6 +16,7 @@ from logos_cli.grammar import Form
 from logos_cli.io.ids import UniqueIds
 from logos_cli.io.input import Input
 from logos_cli.objects.molecule import Molecule
+from logos_cli.records import Source
 
 _V3000_HEAD = "\n\n\n  0  0  0     0  0            999 V3000\n"
 _SIDES = ("REACTANT", "PRODUCT", "AGENT")
@@ -65,7 +66,7 @@ def _entries(source: Input, parts: Iterator[_Part], options: ReadOptions) -> Ite
     ids = UniqueIds()
     number = 0
     for number, part in enumerate(parts, 1):
-        provenance = {**source.provenance, "line": part.line, "record": number}
+        provenance: Source = {**source.provenance, "line": part.line, "record": number}
         lines = _before_data(part.lines)
         start = next((index for index, line in enumerate(lines) if line.startswith("$RXN")), None)
         title = lines[0 if start is None else start + 1 :][:1]
@@ -92,7 +93,7 @@ def _before_data(lines: list[str]) -> list[str]:
     return lines[:end]
 
 
-def _molecule(lines: list[str], entry_id: str, provenance: dict[str, object]) -> Entry:
+def _molecule(lines: list[str], entry_id: str, provenance: Source) -> Entry:
     molecule, notes = read_molblock("\n".join(lines) + "\n")
     if notes:
         provenance["notes"] = notes

@@ -15,6 +15,7 @@ from logos_cli.grammar import Form
 from logos_cli.io.ids import UniqueIds
 from logos_cli.io.input import Input
 from logos_cli.objects.molecule import Molecule
+from logos_cli.records import Source
 
 
 def iter_list(source: Input, options: ReadOptions) -> Iterator[Entry]:
@@ -41,7 +42,7 @@ def iter_list(source: Input, options: ReadOptions) -> Iterator[Entry]:
         text, name = (smiles, rest) if rest[:1] != "|" else _with_extension(smiles, rest)
         name = name.split("\t", 1)[0].strip()
         entry_id = ids.take(name) if name else f"{prefix}{number}"
-        record_source = {**provenance, "line": number}
+        record_source: Source = {**provenance, "line": number}
         if is_reaction:
             yield reaction_entry(text, entry_id, record_source, options)
         elif as_given and is_surely_valid(text):  # what most of a million lines are

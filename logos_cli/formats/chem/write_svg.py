@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from html import escape
-from typing import IO, Any, ClassVar, Final
+from typing import ClassVar, Final
 
 from logos_cli.errors import UsageError
-from logos_cli.formats.base import WriteOptions, Writer
+from logos_cli.formats.base import Stream, WriteOptions, Writer
 from logos_cli.objects.base import ScienceObject
 from logos_cli.objects.complex import Complex
 from logos_cli.objects.material import Material
@@ -32,7 +32,7 @@ class SvgWriter(Writer):
 
     suffixes: ClassVar[tuple[str, ...]] = (".svg",)
 
-    def __init__(self, stream: IO[Any], options: WriteOptions) -> None:
+    def __init__(self, stream: Stream, options: WriteOptions) -> None:
         super().__init__(stream, options)
         self._parts: list[str] = []
         self._place = (0, 0)

@@ -15,6 +15,7 @@ from logos_cli.io.input import Input
 from logos_cli.objects.antibody import Antibody
 from logos_cli.objects.base import ScienceObject
 from logos_cli.objects.protein import Protein
+from logos_cli.records import Source
 from logos_cli.structure.nucleotides import READ_AS_RESIDUES, TRANSLATED, may_be_nucleotides, translate
 from logos_cli.structure.sequences import (
     antibody_chain,
@@ -94,7 +95,7 @@ class _Entries:
         self.count += 1
         base = (record.name if name is None else name) or f"{self.source.stem}:{self.count}"
         unique = self.ids.take(base)
-        provenance = {**self.source.provenance, "line": record.line}
+        provenance: Source = {**self.source.provenance, "line": record.line}
         description = record.header[len(record.name) :].strip()
         if description:
             provenance["description"] = description

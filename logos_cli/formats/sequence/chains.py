@@ -15,6 +15,7 @@ from logos_cli.formats.base import ReadOptions
 from logos_cli.formats.sequence.kinds import Kind
 from logos_cli.grammar import Form
 from logos_cli.io.input import Input
+from logos_cli.records import Source
 from logos_cli.structure.nucleotides import TRANSLATED, translate
 from logos_cli.structure.sequences import clean_sequence, is_nucleotide, nucleotide_error
 
@@ -46,7 +47,7 @@ class ProteinChain:
     record: int
     text: str = ""
     is_nucleic: bool = False
-    provenance: dict[str, object] = field(default_factory=dict)
+    provenance: Source = field(default_factory=Source)
     notes: tuple[str, ...] = ()
     error: FormatError | None = None
 
@@ -167,7 +168,7 @@ def _parsed(handle: io.BytesIO | io.TextIOBase, kind: Kind) -> Iterator[SeqRecor
 def _chains_of(
     record: SeqRecord, number: int, kind: Kind, options: ReadOptions, warned: list[str]
 ) -> Iterator[ProteinChain]:
-    provenance: dict[str, object] = {}
+    provenance: Source = {}
     if (description := record.description) and not description.startswith("<unknown"):
         provenance["description"] = description
     if (organism := record.annotations.get("organism")) and organism != ".":
@@ -204,17 +205,12 @@ def _text_of(record: SeqRecord) -> tuple[str, FormatError | None]:
 
 
 def _feature_chain(
-    record: SeqRecord,
-    number: int,
-    feature: SeqFeature,
-    provenance: dict[str, object],
-    nucleic: bool,
-    notes: tuple[str, ...],
+    record: SeqRecord, number: int, feature: SeqFeature, provenance: Source, nucleic: bool, notes: tuple[str, ...]
 ) -> ProteinChain:
     """Return the protein of one feature: as the record states it, cut out of a protein, or translated."""
     qualifiers = feature.qualifiers
     name = next((_first(qualifiers[key]) for key in _NAMING if qualifiers.get(key)), str(feature.location))
-    own = {**provenance, "feature": {"type": feature.type, "location": str(feature.location), "name": name}}
+    own: Source = {**provenance, "feature": {"type": feature.type, "location": str(feature.location), "name": name}}
     id = f"{record.id}:{'_'.join(name.split())}"
     if nucleic and ("pseudo" in qualifiers or "pseudogene" in qualifiers):
         return ProteinChain(id, number, provenance=own, error=FormatError("the coding sequence is a pseudogene's"))

@@ -15,6 +15,7 @@ from logos_cli.io.input import Input
 from logos_cli.objects.antibody import Antibody
 from logos_cli.objects.base import ScienceObject
 from logos_cli.objects.protein import Protein
+from logos_cli.records import Source
 
 if TYPE_CHECKING:
     from logos_cli.formats.sequence.chains import ProteinChain
@@ -75,7 +76,7 @@ def _nothing(kind: Kind, options: ReadOptions) -> str:
 
 
 def _entry(chain: ProteinChain, kind: Kind, source: Input, options: ReadOptions, ids: UniqueIds) -> Entry:
-    provenance = {**source.provenance, "format": kind.name, "record": chain.record, **chain.provenance}
+    provenance: Source = {**source.provenance, "format": kind.name, "record": chain.record, **chain.provenance}
     notes = list(chain.notes)
     name = ids.take(chain.id or f"{source.stem}:{chain.record}")
     if chain.id and name != chain.id:

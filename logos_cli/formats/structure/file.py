@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 from logos_cli.errors import LogosError, StructureError
 from logos_cli.formats.base import Entry, ReadOptions
-from logos_cli.formats.structure_entries import structure_entries, structure_reading
+from logos_cli.formats.structure_entries.entries import structure_entries, structure_reading
 from logos_cli.io.ids import UniqueIds
 from logos_cli.io.input import Input
 from logos_cli.io.reopen import remember
 from logos_cli.objects.molecule import Molecule
+from logos_cli.records import Source
 from logos_cli.structure import read as reading
 from logos_cli.structure.ligand.chem_comp import ChemComps
 
@@ -65,7 +66,7 @@ def _components(comps: ChemComps, names: list[str], source: Input, ids: UniqueId
     from logos_cli.structure.ligand import chemistry
 
     for name in names:
-        provenance = {**source.provenance, "format": "chem_comp", "component": name}
+        provenance: Source = {**source.provenance, "format": "chem_comp", "component": name}
         try:
             found = comps.get(name)
             if found is None:

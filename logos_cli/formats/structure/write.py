@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, ClassVar
+from typing import Any, ClassVar
 
 from logos_cli.errors import InputError, OutputError
-from logos_cli.formats.base import WriteOptions, Writer
+from logos_cli.formats.base import Stream, WriteOptions, Writer
 from logos_cli.io.input import Input
 from logos_cli.io.reopen import reopen
 from logos_cli.objects.base import ScienceObject
@@ -212,7 +212,7 @@ class _ScriptWriter(Writer):
 
     header: ClassVar[str]
 
-    def __init__(self, stream: IO[Any], options: WriteOptions) -> None:
+    def __init__(self, stream: Stream, options: WriteOptions) -> None:
         super().__init__(stream, options)
         self._opened: dict[Path, str] = {}
 

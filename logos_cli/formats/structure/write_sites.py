@@ -6,10 +6,10 @@ import csv
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import IO, Any, ClassVar
+from typing import Any, ClassVar
 
 from logos_cli.errors import OutputError
-from logos_cli.formats.base import WriteOptions, Writer
+from logos_cli.formats.base import Stream, WriteOptions, Writer
 from logos_cli.formats.structure.write import source_structure, structure_with
 from logos_cli.objects.base import ScienceObject
 from logos_cli.objects.complex import Complex
@@ -106,7 +106,7 @@ class P2RankWriter(Writer):
 
     suffixes: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, stream: IO[Any], options: WriteOptions) -> None:
+    def __init__(self, stream: Stream, options: WriteOptions) -> None:
         super().__init__(stream, options)
         self._table = csv.writer(stream, lineterminator="\n")
         self._table.writerow(_PREDICTIONS)
@@ -129,7 +129,7 @@ class P2RankResiduesWriter(Writer):
 
     suffixes: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, stream: IO[Any], options: WriteOptions) -> None:
+    def __init__(self, stream: Stream, options: WriteOptions) -> None:
         super().__init__(stream, options)
         self._table = csv.writer(stream, lineterminator="\n")
         self._table.writerow(_RESIDUES)
@@ -186,7 +186,7 @@ class SiteCifWriter(Writer):
 
     suffixes: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, stream: IO[Any], options: WriteOptions) -> None:
+    def __init__(self, stream: Stream, options: WriteOptions) -> None:
         super().__init__(stream, options)
         self._structures: dict[tuple[str, int], _Structure] = {}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Final
 
 from logos_cli.errors import FormatError, UsageError
 from logos_cli.formats.base import Entry, ReadOptions
@@ -14,6 +14,7 @@ from logos_cli.objects.antibody import Antibody
 from logos_cli.objects.base import from_sentence
 from logos_cli.objects.material import Material, material_from_blocks
 from logos_cli.objects.protein import Protein
+from logos_cli.records import Source
 from logos_cli.structure.nucleotides import READ_AS_RESIDUES, TRANSLATED, may_be_nucleotides, translate
 from logos_cli.structure.sequences import clean_sequence, is_nucleotide, looks_like_sequence, nucleotide_error
 
@@ -103,7 +104,7 @@ class Columns:
         return frozenset(self.by_role.values())
 
     @classmethod
-    def choose(cls, cells: Mapping[str, Any], options: ReadOptions, source: str) -> Columns:
+    def choose(cls, cells: Mapping[str, object], options: ReadOptions, source: str) -> Columns:
         """Choose the columns of a table by the names in its first row and the options.
 
         Raises
@@ -140,7 +141,7 @@ class Columns:
                 )
         return found._of_receptors(names, options)
 
-    def looking_at(self, rows: Sequence[Mapping[str, Any]]) -> Columns:
+    def looking_at(self, rows: Sequence[Mapping[str, object]]) -> Columns:
         """Return the columns with the roles noted that hold nothing but nucleotides in these rows."""
         found = []
         for role in _SEQUENCES.intersection(self.by_role):
@@ -150,7 +151,7 @@ class Columns:
         return replace(self, nucleotides=frozenset(found))
 
     @classmethod
-    def _named(cls, cells: Mapping[str, Any], names: dict[str, str], options: ReadOptions, source: str) -> Columns:
+    def _named(cls, cells: Mapping[str, object], names: dict[str, str], options: ReadOptions, source: str) -> Columns:
         assert options.column is not None
         name = options.column if options.column in cells else names.get(_key(options.column))
         if name is None:
@@ -199,7 +200,7 @@ class Columns:
             return self
         return replace(self, form=Form.ANTIBODY if options.form is None else self.form, locus=locus)
 
-    def entry(self, cells: Mapping[str, Any], entry_id: str, source: dict[str, Any], options: ReadOptions) -> Entry:
+    def entry(self, cells: Mapping[str, object], entry_id: str, source: Source, options: ReadOptions) -> Entry:
         """Return the entry of one row.
 
         Raises
@@ -228,7 +229,7 @@ class Columns:
         return Entry(entry_id, self._sequences(cells, values, source, options), source)
 
     def _sequences(
-        self, cells: Mapping[str, Any], values: Mapping[str, Any], source: dict[str, Any], options: ReadOptions
+        self, cells: Mapping[str, object], values: Mapping[str, object], source: Source, options: ReadOptions
     ) -> Protein | Antibody:
         chains: list[str] = []
         present = [role for role in ("heavy", "light", "sequence") if values.get(role)]
@@ -276,7 +277,7 @@ def _find(role: str, names: Mapping[str, str]) -> str | None:
     return next((names[name] for name in _NAMES[role] if name in names), None)
 
 
-def _text(values: Mapping[str, Any], role: str) -> str:
+def _text(values: Mapping[str, object], role: str) -> str:
     value = values.get(role)
     if value is None or value == "":
         raise FormatError(f"the column with the {role} is empty")
@@ -285,7 +286,7 @@ def _text(values: Mapping[str, Any], role: str) -> str:
     return value.strip()
 
 
-def _list(values: Mapping[str, Any], role: str) -> list[str]:
+def _list(values: Mapping[str, object], role: str) -> list[str]:
     """Return a list of SMILES: JSON's list, or one text parted by dots."""
     value = values.get(role)
     if isinstance(value, list) and value and all(isinstance(one, str) and one for one in value):
@@ -293,7 +294,7 @@ def _list(values: Mapping[str, Any], role: str) -> list[str]:
     return _text(values, role).split(".")
 
 
-def _reaction(values: Mapping[str, Any], entry_id: str, source: dict[str, Any], options: ReadOptions) -> Entry:
+def _reaction(values: Mapping[str, object], entry_id: str, source: Source, options: ReadOptions) -> Entry:
     from logos_cli.formats.reaction_entries import reaction_entry, split_reaction, to_entry
 
     if "rxn" in values:
@@ -303,7 +304,7 @@ def _reaction(values: Mapping[str, Any], entry_id: str, source: dict[str, Any], 
     return to_entry(_molecules(values, "reactants"), (), _molecules(values, "product"), entry_id, source, options)
 
 
-def _molecules(values: Mapping[str, Any], role: str) -> list[str]:
+def _molecules(values: Mapping[str, object], role: str) -> list[str]:
     """Return the SMILES of one side of a reaction: JSON's list, or one text."""
     value = values.get(role)
     if isinstance(value, list) and value and all(isinstance(one, str) and one for one in value):

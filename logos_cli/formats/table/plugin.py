@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import Any
 
 from logos_cli.errors import FormatError, InputError, LogosError
 from logos_cli.formats.base import SNIFFED, Entry, Format, ReadOptions, Writer
@@ -20,6 +19,7 @@ from logos_cli.formats.table.write_text import TextTableWriter
 from logos_cli.grammar import Form
 from logos_cli.io.ids import UniqueIds
 from logos_cli.io.input import Input
+from logos_cli.records import Source
 
 _PEEKED = 100
 """Rows that show what a column holds."""
@@ -33,9 +33,9 @@ class TableRow:
     """One row: its line (or, in a JSON array, its number) and its cells by column name."""
 
     line: int
-    cells: Mapping[str, Any]
+    cells: Mapping[str, object]
     problem: LogosError | None = None
-    hidden: tuple[tuple[int, Mapping[str, Any]], ...] = ()
+    hidden: tuple[tuple[int, Mapping[str, object]], ...] = ()
     """Lines inside a quoted cell that have as many columns as the table, with their numbers."""
 
 
@@ -113,7 +113,7 @@ def _entry(row: TableRow, columns: Columns, ids: UniqueIds, source: Input, optio
     named = identifying(cells, columns.used)
     name = " ".join(str(cells[named]).split()) if named else ""
     entry_id = ids.take(name or f"{source.stem}:{row.line}")
-    provenance = {**source.provenance, "line": row.line}
+    provenance: Source = {**source.provenance, "line": row.line}
     used = columns.used | {named}
     if others := {key: value for key, value in cells.items() if key not in used and value not in ("", None)}:
         provenance["columns"] = others
@@ -130,7 +130,7 @@ def _entry(row: TableRow, columns: Columns, ids: UniqueIds, source: Input, optio
     return entry
 
 
-def _check_hidden(row: TableRow, columns: Columns, provenance: Mapping[str, Any], options: ReadOptions) -> None:
+def _check_hidden(row: TableRow, columns: Columns, provenance: Source, options: ReadOptions) -> None:
     """Refuse a row one of whose cells holds further rows: its quote was never meant to open, or never closed."""
     for number, cells in row.hidden:
         try:

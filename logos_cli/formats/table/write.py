@@ -6,10 +6,10 @@ import csv
 import json
 import tempfile
 from collections.abc import Mapping
-from typing import IO, Any, ClassVar
+from typing import ClassVar
 
 from logos_cli.errors import UsageError
-from logos_cli.formats.base import WriteOptions, Writer
+from logos_cli.formats.base import Stream, WriteOptions, Writer
 from logos_cli.objects.antibody import Antibody
 from logos_cli.objects.base import ScienceObject
 from logos_cli.objects.complex import Complex
@@ -24,7 +24,7 @@ OBJECT_COLUMNS = ("sequence", "site", "heavy", "light", "smiles", "reactants", "
 _PARTS = {"scores.": 2, "sample.": 4, "source.": 5}
 
 
-def fields_of(item: ScienceObject) -> dict[str, Any]:
+def fields_of(item: ScienceObject) -> dict[str, object]:
     """Return the parts of an object by the names that tables and JSON give them.
 
     Positions of tagged residues (``site``) count from one, as residues do elsewhere in the field.
@@ -56,7 +56,7 @@ class JsonWriter(Writer):
     suffixes = (".json",)
     tells_status = True
 
-    def __init__(self, stream: IO[Any], options: WriteOptions) -> None:
+    def __init__(self, stream: Stream, options: WriteOptions) -> None:
         super().__init__(stream, options)
         self._begun = False
 
@@ -85,7 +85,7 @@ class CsvWriter(Writer):
     tells_status = True
     delimiter: ClassVar[str] = ","
 
-    def __init__(self, stream: IO[Any], options: WriteOptions) -> None:
+    def __init__(self, stream: Stream, options: WriteOptions) -> None:
         super().__init__(stream, options)
         self._rows = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - closed in close()
         self._columns: dict[str, None] = {}
@@ -129,17 +129,17 @@ class TsvWriter(CsvWriter):
 
 def object_cells(item: ScienceObject) -> dict[str, str]:
     """Return the parts of an object as text: molecules joined by dots, chains by colons."""
-    cells: dict[str, str] = {}
-    for name, value in fields_of(item).items():
-        if name == "chains":
-            cells["sequence"] = ":".join(chain["sequence"] for chain in value)
-            cells["site"] = ":".join(" ".join(map(str, chain["site"])) for chain in value)
-        else:
-            cells[name] = ".".join(value) if isinstance(value, list) else value
-    return cells
+    if isinstance(item, Complex):
+        cells = {
+            "sequence": ":".join(chain.sequence for chain in item.chains),
+            "site": ":".join(" ".join(str(index + 1) for index in chain.site) for chain in item.chains),
+        }
+        return cells if item.ligand is None else {**cells, "ligand": item.ligand}
+    parts = fields_of(item).items()
+    return {name: ".".join(map(str, value)) if isinstance(value, list) else str(value) for name, value in parts}
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+def _flat(values: Mapping[str, object], prefix: str = "") -> dict[str, str]:
     """Return cells by the path to each value: ``docking.site.covered``; text of several lines is left out."""
     cells: dict[str, str] = {}
     for name, value in values.items():

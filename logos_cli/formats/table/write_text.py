@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import IO, Any, ClassVar, Final
+from typing import ClassVar, Final
 
-from logos_cli.formats.base import WriteOptions, Writer
+from logos_cli.formats.base import Stream, WriteOptions, Writer
 from logos_cli.formats.table.write import OBJECT_COLUMNS, object_cells
 from logos_cli.objects.base import ScienceObject
 from logos_cli.records import Record
@@ -21,7 +21,7 @@ class TextTableWriter(Writer):
 
     suffixes: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, stream: IO[Any], options: WriteOptions) -> None:
+    def __init__(self, stream: Stream, options: WriteOptions) -> None:
         super().__init__(stream, options)
         self._prompt: str | None = None
         self._rows: list[dict[str, str]] = []

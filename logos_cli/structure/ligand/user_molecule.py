@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +17,7 @@ from logos_cli.chemistry.sd_tags import read_tags
 from logos_cli.chemistry.smiles import parse_smiles
 from logos_cli.errors import InputError, LogosError
 from logos_cli.io.input import Input
+from logos_cli.records import Source
 from logos_cli.structure.kinds import is_pdbqt, is_structure
 from logos_cli.structure.ligand.chemistry import to_smiles
 
@@ -45,7 +45,7 @@ class UserMolecule:
     molecule: Chem.Mol
     title: str
     positions: NDArray[np.float64] | None = None
-    source: dict[str, Any] = field(default_factory=dict)
+    source: Source = field(default_factory=Source)
     tags: dict[str, str] = field(default_factory=dict)
 
     @property

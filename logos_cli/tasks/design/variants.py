@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from logos_cli.grammar import parse
 from logos_cli.grammar.constrain import block_templates_grammar
 from logos_cli.grammar.spec import Kind
+from logos_cli.records import Score, Scores
 from logos_cli.tasks.base import PromptInfo, PromptSentence
 from logos_cli.tasks.ranking import RankedAnswer, RankingCollector, likelihood_order
 
@@ -49,7 +50,7 @@ class VariantCollector(RankingCollector):
         """Return the sequences of a variant."""
         return tuple(block.payload for block in candidate.sentence.left)
 
-    def order(self, candidate: RankedAnswer) -> tuple[Any, ...]:
+    def order(self, candidate: RankedAnswer) -> tuple[object, ...]:
         """Return the sort key: the likeliest first."""
         return likelihood_order(candidate)
 
@@ -75,7 +76,7 @@ class VariantCollector(RankingCollector):
         """Return the variants, the best first, with their log-likelihood ratios."""
         ranked = super().ranked()
         for candidate in ranked:
-            score: dict[str, Any] = {"value": None, "unit": "nat", "better": "higher"}
+            score: Score = {"value": None, "unit": "nat", "better": "higher"}
             if self._wild_type_logp is None or candidate.logp is None:
                 score["reason"] = "the log-likelihood of the given sequence is unknown"
             else:
@@ -135,7 +136,7 @@ class DesignCollector(VariantCollector):
         ranked = super().ranked()
         for candidate in ranked:
             loops = self._design.loops_of(self.chains(candidate)) or {}
-            cdrs = {f"cdr_{name.lower()}": {"value": residues} for name, residues in loops.items()}
+            cdrs: Scores = {f"cdr_{name.lower()}": {"value": residues} for name, residues in loops.items()}
             candidate.scores = {**cdrs, **candidate.scores}
         return ranked
 
@@ -164,9 +165,10 @@ def by_fitness(candidates: list[RankedAnswer], oracle: Oracle, *, wild_type: flo
     """
     sequences = [candidate.sentence.left[0].payload for candidate in candidates]
     values = oracle.predict(sequences) if sequences else []
-    reference = {} if wild_type is None else {"wild_type": wild_type}
     for candidate, value in zip(candidates, values, strict=True):
-        score = {"value": value, "better": "higher", "oracle": oracle.name, **reference}
+        score: Score = {"value": value, "better": "higher", "oracle": oracle.name}
+        if wild_type is not None:
+            score["wild_type"] = wild_type
         if value is None:
             score["reason"] = "the oracle returned no finite number"
         candidate.scores = {"fitness": score, **candidate.scores}

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Any
 
 from logos_cli.errors import LogosError
 from logos_cli.formats.base import Entry
 from logos_cli.objects.base import ScienceObject
 from logos_cli.objects.complex import Complex
 from logos_cli.objects.protein import Protein
+from logos_cli.records import Source
 from logos_cli.structure.residue_map import ResidueMap
 
 
-def tag_residues(item: ScienceObject, source: Mapping[str, Any], site: str) -> ScienceObject:
+def tag_residues(item: ScienceObject, source: Source, site: str) -> ScienceObject:
     """Return a protein or complex with only the residues of a list tagged; other objects unchanged.
 
     Raises
@@ -44,9 +44,9 @@ def site_entries(entries: Iterable[Entry], site: str) -> Iterator[Entry]:
             yield _tag_entry(entry, site)
     if structure_chains:
         first = structure_chains[0]
-        source = dict(first.source)
-        for key in ("chains", "residues"):
-            source[key] = [value for entry in structure_chains for value in entry.source[key]]
+        source = first.source.copy()
+        source["chains"] = [name for entry in structure_chains for name in entry.source["chains"]]
+        source["residues"] = [chain for entry in structure_chains for chain in entry.source["residues"]]
         chains = tuple(entry.item for entry in structure_chains if isinstance(entry.item, Protein))
         title, colon, _ = first.id.rpartition(":")
         joined = Entry(f"{title if colon else first.id}:site", Complex(chains), source)
@@ -66,7 +66,7 @@ def _keep_site_chains(entry: Entry) -> Entry:
     if not isinstance(entry.item, Complex):
         return entry
     kept = [number for number, chain in enumerate(entry.item.chains) if chain.site]
-    source = dict(entry.source)
-    for key in ("chains", "residues"):
-        source[key] = [source[key][number] for number in kept]
+    source = entry.source.copy()
+    source["chains"] = [source["chains"][number] for number in kept]
+    source["residues"] = [source["residues"][number] for number in kept]
     return replace(entry, item=Complex(tuple(entry.item.chains[number] for number in kept)), source=source)

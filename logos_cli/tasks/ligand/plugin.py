@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from logos_cli.engine.sampling import Sampling
 from logos_cli.errors import UsageError
@@ -14,6 +14,7 @@ from logos_cli.objects.base import ScienceObject, from_sentence
 from logos_cli.objects.complex import Complex
 from logos_cli.objects.molecule import Molecule
 from logos_cli.objects.protein import Protein, blocks
+from logos_cli.records import Source
 from logos_cli.tasks.base import PromptSentence, Task, TaskOption
 from logos_cli.tasks.ligand.given_site import site_entries, tag_residues
 
@@ -65,7 +66,7 @@ class LigandTask(Task):
     )
     preset = Sampling(temperature=1.2, top_p=0.85, repetition_penalty=1.05)
 
-    def __init__(self, **chosen: Any) -> None:
+    def __init__(self, **chosen: object) -> None:
         super().__init__(**chosen)
         if self.chosen["site"] is not None:
             self.reads_as = Form.PROTEIN  # whatever ligands the structure holds
@@ -105,7 +106,7 @@ class LigandTask(Task):
             end=Kind.MOLECULE.end,
         )
 
-    def from_text(self, text: str, level: int | None = None, source: Mapping[str, Any] | None = None) -> PromptSentence:
+    def from_text(self, text: str, level: int | None = None, source: Source | None = None) -> PromptSentence:
         """Return the sentence that begins with a text; without ``site``, bare residues are at level 1."""
         site = self.chosen["site"]
         if site is None and text.startswith("<"):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from logos_cli.engine.sampling import Sampling
 from logos_cli.errors import MoleculeError
 from logos_cli.grammar import Form, Sentence
@@ -12,6 +10,7 @@ from logos_cli.grammar.spec import Kind
 from logos_cli.objects.base import ScienceObject, to_text
 from logos_cli.objects.material import Material, material_from_blocks
 from logos_cli.objects.molecule import Molecule
+from logos_cli.records import Score, Scores
 from logos_cli.tasks.base import SAMPLES, Collector, PromptInfo, PromptSentence, Task
 from logos_cli.tasks.ranking import TOP_SAMPLES, RankedAnswer, RankingCollector
 
@@ -73,13 +72,13 @@ class MaterialTask(Task):
         canonical = material_from_blocks([material.metal], material.linkers)
         return "/".join((canonical.metal, *canonical.linkers))
 
-    def scores(self, sentence: Sentence) -> dict[str, dict[str, Any]]:
+    def scores(self, sentence: Sentence) -> Scores:
         """Return the MOFkey of the framework."""
         from logos_cli.tasks.material.frameworks import framework_key
 
         material = Material.from_sentence(sentence)
         try:
-            key: dict[str, Any] = {"value": framework_key(material.metal, material.linkers)}
+            key: Score = {"value": framework_key(material.metal, material.linkers)}
         except MoleculeError as error:
             key = {"value": None, "reason": error.message}
         return {"mofkey": key}

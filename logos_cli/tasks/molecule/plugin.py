@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from logos_cli.engine.sampling import Sampling
 from logos_cli.errors import MoleculeError, UsageError
 from logos_cli.grammar import Form, Sentence
@@ -40,7 +38,7 @@ class MoleculeTask(Task):
     form = Form.MOLECULE
     preset = Sampling(temperature=1.2, top_p=0.85, repetition_penalty=1.05)
 
-    def __init__(self, **chosen: Any) -> None:
+    def __init__(self, **chosen: object) -> None:
         super().__init__(**chosen)
         self._template: str | None = None
         self._grammar = ""

@@ -10,6 +10,8 @@ from logos_cli.grammar import Form, emit, parse
 from logos_cli.grammar.constrain import grammar
 from logos_cli.grammar.spec import Kind, Operator
 from logos_cli.objects.reaction import Reaction
+from logos_cli.records import Score, Scores
+from logos_cli.records.parts import number_of
 from logos_cli.tasks.base import PromptInfo, PromptSentence, TaskOption
 from logos_cli.tasks.ranking import RankedAnswer, RankingCollector
 
@@ -87,7 +89,7 @@ class ReactionCollector(RankingCollector):
     def _passes(self, candidate: RankedAnswer) -> bool:
         if self._drop_unbalanced and not candidate.scores["balanced"]["value"]:
             return False
-        economy = candidate.scores["atom_economy"]["value"]
+        economy = number_of(candidate.scores, "atom_economy")
         return self._min_atom_economy is None or (economy is not None and economy >= self._min_atom_economy)
 
     def output_text(self, candidate: RankedAnswer) -> str:
@@ -127,7 +129,7 @@ class ReactionCollector(RankingCollector):
         }
 
 
-def balance_scores(reaction: Reaction) -> dict[str, dict[str, Any]]:
+def balance_scores(reaction: Reaction) -> Scores:
     """Return the scores of the atom counts of both sides: ``balanced`` and ``atom_economy``.
 
     Raises
@@ -141,11 +143,10 @@ def balance_scores(reaction: Reaction) -> dict[str, dict[str, Any]]:
     reason = atoms.reason
     if reason is None and set(components([reaction.product])) <= set(components(reaction.reactants)):
         reason = "the product is itself among the reactants"
-    balanced: dict[str, Any] = {"value": reason is None, "better": "higher"}
-    economy: dict[str, Any] = {"value": atoms.economy_percent, "unit": "%", "better": "higher"}
-    for score in (balanced, economy) if reason is not None else ():
-        score["reason"] = reason
+    balanced: Score = {"value": reason is None, "better": "higher"}
+    economy: Score = {"value": atoms.economy_percent, "unit": "%", "better": "higher"}
     if reason is not None:
+        balanced["reason"] = economy["reason"] = reason
         economy["value"] = None
     return {"balanced": balanced, "atom_economy": economy}
 

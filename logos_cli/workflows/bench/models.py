@@ -6,18 +6,19 @@ import json
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from logos_cli.checkpoints.config import DecoderConfig
 from logos_cli.checkpoints.safetensors import StoredTensor
 from logos_cli.errors import UsageError
+from logos_cli.io.json_types import JsonObject
 from logos_cli.resources import EMBEDDED, data_path
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_LLAMA: dict[str, Any] = {
+_LLAMA: JsonObject = {
     "model_type": "llama",
     "architectures": ["LlamaForCausalLM"],
     "hidden_act": "silu",
@@ -27,7 +28,7 @@ _LLAMA: dict[str, Any] = {
     "attention_bias": False,
     "mlp_bias": False,
 }
-SHAPES: dict[str, dict[str, Any]] = {
+SHAPES: dict[str, JsonObject] = {
     "2m": {
         "hidden_size": 160,
         "intermediate_size": 448,
@@ -156,7 +157,7 @@ def random_shape(shape: str) -> DecoderConfig:
     return DecoderConfig.from_json(_config(shape, "float32"))
 
 
-def _config(shape: str, dtype: str) -> dict[str, Any]:
+def _config(shape: str, dtype: str) -> JsonObject:
     if shape not in SHAPES:
         raise UsageError(f"there is no shape {shape!r}", hint=f"one of {', '.join(SHAPES)}")
     config = _LLAMA | SHAPES[shape] | {"torch_dtype": dtype}
@@ -166,7 +167,7 @@ def _config(shape: str, dtype: str) -> dict[str, Any]:
     return config
 
 
-def _write_description(config: dict[str, Any], directory: Path) -> None:
+def _write_description(config: JsonObject, directory: Path) -> None:
     (directory / "config.json").write_text(json.dumps(config, indent=2))
     source = data_path("tokenizers", EMBEDDED)
     shutil.copy(source / "tokenizer_config.json", directory)
@@ -177,7 +178,7 @@ def _write_description(config: dict[str, Any], directory: Path) -> None:
     (directory / "tokenizer.json").write_text(json.dumps(tokenizer), encoding="utf-8")
 
 
-def _sizes(config: dict[str, Any]) -> dict[str, tuple[int, ...]]:
+def _sizes(config: JsonObject) -> dict[str, tuple[int, ...]]:
     """Return the shape of every tensor."""
     width, inner = config["hidden_size"], config["num_attention_heads"] * config["head_dim"]
     kv_width, middle = config["num_key_value_heads"] * config["head_dim"], config["intermediate_size"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from logos_cli.engine.sampler import Sampling
 from logos_cli.errors import MissingError
@@ -13,16 +13,17 @@ from logos_cli.errors import MissingError
 BATCH_SIZE = 16
 
 
+class NaiveRun(TypedDict):
+    """The time of a run, without loading, and the tokens of its answers."""
+
+    seconds: float
+    tokens: int
+
+
 def naive_run(
     directory: Path, prompt: Sequence[int], sampling: Sampling, n_samples: int, *, device: str, dtype: str, seed: int
-) -> dict[str, Any]:
-    """Complete one prompt with ``transformers.generate``, and compute perplexities one at a time.
-
-    Returns
-    -------
-    dict
-        ``seconds`` without loading, ``tokens`` up to each answer's end.
-    """
+) -> NaiveRun:
+    """Complete one prompt with ``transformers.generate``, and compute perplexities one at a time."""
     import torch
 
     try:

@@ -6,12 +6,13 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 from logos_cli.backends.base import Backend, LoadOptions, open_model
 from logos_cli.checkpoints.gguf.header import is_gguf
 from logos_cli.engine.likelihood import perplexity
 from logos_cli.errors import UsageError
+from logos_cli.io.json_types import JsonObject
 from logos_cli.models.card import facts
 from logos_cli.models.convert import QUANTIZATIONS, Writing, convert, fallbacks, quantize
 from logos_cli.records import Status
@@ -105,6 +106,18 @@ class ParityRow:
     fallbacks: dict[str, int] = field(default_factory=dict)
 
 
+class ParityResult(TypedDict):
+    """A comparison, JSON-ready; the rows are :class:`ParityRow` as objects, the reference first."""
+
+    model: str
+    reference: str
+    sentences: str
+    n_sentences: int
+    n_tokens: int
+    task: str
+    rows: list[JsonObject]
+
+
 @dataclass(frozen=True, slots=True)
 class _Variant:
     """A model to load: what, by which backend, and how large it is."""
@@ -114,7 +127,7 @@ class _Variant:
     dtype: str = "auto"
 
 
-def parity(options: ParityOptions, tell: Tell = lambda _: None) -> dict[str, Any]:
+def parity(options: ParityOptions, tell: Tell = lambda _: None) -> ParityResult:
     """Compare each precision and backend with the reference.
 
     Sentences are read token by token, as in generation; all see the same ones, and samples have the same seeds.
@@ -123,12 +136,6 @@ def parity(options: ParityOptions, tell: Tell = lambda _: None) -> dict[str, Any
     ----------
     tell : callable
         Is told what is being done.
-
-    Returns
-    -------
-    dict
-        JSON-ready: ``model``, ``reference``, ``n_sentences``, ``n_tokens``, ``task`` and ``rows``, the reference
-        first.
 
     Raises
     ------

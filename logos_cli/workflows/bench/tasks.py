@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from logos_cli import __version__, registry
 from logos_cli.benchmarks.base import SEED, Benchmark, Case, CaseOutcome
 from logos_cli.errors import FormatError, InputError, OutputError, UsageError
 from logos_cli.evaluators.base import Estimate
+from logos_cli.io.json_types import JsonObject
 from logos_cli.processes.lock import locked
 from logos_cli.records import Record
 from logos_cli.workflows.generate.generation import GenerateOptions, Generation
@@ -75,7 +76,7 @@ class BenchOptions:
         if self.limit is not None and self.limit < 1:
             raise UsageError(f"the limit is {self.limit}; it must be 1 or more")
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> JsonObject:
         """Return what must be the same for all shards and sessions of a run."""
         how = self.generate
         same = ("seed", "constrain", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "max_new_tokens")
@@ -110,7 +111,7 @@ class Result:
     baseline: Mapping[str, Estimate]
     outcomes: Mapping[str, CaseOutcome]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """Return the JSON object."""
         rows = {
             figure.name: {
@@ -237,7 +238,7 @@ def _answer(
         return
     with path.open("a", encoding="utf-8") as stream:
         for case, records in _answers(benchmark, waiting, options):
-            row: dict[str, Any] = {"case": case.id, "model": benchmark.outcome(case, records)}
+            row: JsonObject = {"case": case.id, "model": benchmark.outcome(case, records)}
             if options.baseline:
                 rng = np.random.default_rng([SEED, *case.id.encode()])
                 row["baseline"] = benchmark.baseline(case, options.data, rng)
@@ -291,7 +292,7 @@ def _repair(path: Path) -> set[str]:
     return done
 
 
-def _row(line: bytes | str, path: Path) -> dict[str, Any]:
+def _row(line: bytes | str, path: Path) -> JsonObject:
     try:
         row = json.loads(line)
         _ = row["case"], row["model"]
@@ -300,7 +301,7 @@ def _row(line: bytes | str, path: Path) -> dict[str, Any]:
     return dict(row)
 
 
-def read_facts(directory: Path) -> dict[str, Any]:
+def read_facts(directory: Path) -> JsonObject:
     """Return what was run: model, seed, versions, options.
 
     Raises
@@ -326,7 +327,7 @@ def results(directory: Path, names: Sequence[str] = ()) -> list[Result]:
     """
     found = []
     for benchmark in chosen(names):
-        rows: dict[str, dict[str, Any]] = {}
+        rows: dict[str, JsonObject] = {}
         for path in sorted(directory.glob(f"{benchmark.name}.*-of-*.jsonl")):
             with path.open(encoding="utf-8") as stream:
                 for row in _whole_rows(stream, path):
@@ -349,7 +350,7 @@ def results(directory: Path, names: Sequence[str] = ()) -> list[Result]:
     return found
 
 
-def _whole_rows(stream: IO[str], path: Path) -> Iterator[dict[str, Any]]:
+def _whole_rows(stream: IO[str], path: Path) -> Iterator[JsonObject]:
     for line in stream:
         if line.endswith("\n"):  # another process may be writing the last one
             yield _row(line, path)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from logos_cli.backends.base import Backend, LoadOptions, TensorBackend, open_model
 from logos_cli.backends.torch.device import default_threads
@@ -64,18 +64,68 @@ class ThroughputOptions:
     seed: int = 0
 
 
-def throughput(options: ThroughputOptions, tell: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
+class Machine(TypedDict):
+    """What the machine can do."""
+
+    device: str
+    threads: int
+    torch: str
+    python: str
+    bandwidth_bytes_per_s: float
+    matmul_flop_per_s: float
+
+
+class MeasuredModel(TypedDict):
+    """The model that is measured."""
+
+    shape: str
+    parameters: int
+    weights_bytes: int
+    backend: str
+    device: str
+    dtype: str
+
+
+class MeasuredRun(TypedDict):
+    """The run from end to end."""
+
+    samples: int
+    prompt_tokens: int
+    max_new_tokens: int
+    repeats: int
+
+
+class BatchRow(TypedDict, total=False):
+    """The measurements at one batch size; those of the plain script where it was run."""
+
+    batch_size: int
+    prefill_tokens_per_s: float
+    prefill_of_matmul: float
+    step_s: float
+    decode_tokens_per_s: float
+    decode_of_roofline: float
+    useful_tokens_per_s: float
+    useful_tokens_per_s_median: float
+    naive_useful_tokens_per_s: float
+    times_naive: float
+
+
+class ThroughputResult(TypedDict):
+    """A measurement, JSON-ready."""
+
+    machine: Machine
+    model: MeasuredModel
+    run: MeasuredRun
+    rows: list[BatchRow]
+
+
+def throughput(options: ThroughputOptions, tell: Callable[[str], None] = lambda _: None) -> ThroughputResult:
     """Measure one shape on one backend.
 
     Parameters
     ----------
     tell : callable
         Is told what is being done.
-
-    Returns
-    -------
-    dict
-        JSON-ready: ``machine``, ``model``, and ``rows``, one a batch size.
     """
     load = options.load
     if load.dtype not in _BITS:
@@ -147,7 +197,7 @@ def _best_s(action: Callable[[], object], repeats: int) -> float:
     return min(times)
 
 
-def _machine(backend: Backend, options: ThroughputOptions) -> dict[str, Any]:
+def _machine(backend: Backend, options: ThroughputOptions) -> Machine:
     """Measure memory bandwidth and the rate of matrix products on the model's device."""
     import torch
 
@@ -191,8 +241,8 @@ def _measure(
     read_bytes: int,
     batch_size: int,
     options: ThroughputOptions,
-    machine: dict[str, Any],
-) -> dict[str, Any]:
+    machine: Machine,
+) -> BatchRow:
     prompt = _prompt(options)
     backend.reserve(batch_size + 1)
     read, step = _waited(backend)
@@ -261,7 +311,7 @@ def _sampling(options: ThroughputOptions) -> Sampling:
     return Sampling(temperature=1.2, repetition_penalty=1.05, max_new_tokens=options.max_new_tokens)
 
 
-def _pair(backend: Backend, directory: Path, options: ThroughputOptions, row: dict[str, Any]) -> None:
+def _pair(backend: Backend, directory: Path, options: ThroughputOptions, row: BatchRow) -> None:
     """Run ours and the plain script in turns; add the script's rate and the ratio of each pair."""
     import torch
 
@@ -302,7 +352,7 @@ def parse_batches(text: str) -> tuple[int, ...]:
     return sizes
 
 
-def as_markdown(results: Sequence[dict[str, Any]]) -> str:
+def as_markdown(results: Sequence[ThroughputResult]) -> str:
     """Return a table of several measurements."""
     head = (
         "shape",
@@ -323,7 +373,7 @@ def as_markdown(results: Sequence[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def table_cells(result: dict[str, Any]) -> list[tuple[str, ...]]:
+def table_cells(result: ThroughputResult) -> list[tuple[str, ...]]:
     """Return the rows of a measurement as text."""
     model, machine = result["model"], result["machine"]
     return [

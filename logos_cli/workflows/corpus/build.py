@@ -13,10 +13,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any, Final, TypeVar
+from typing import IO, Final, TypeVar
 
 from logos_cli.errors import LogosError
 from logos_cli.formats.base import Entry, ReadOptions
+from logos_cli.io.json_types import JsonObject
 from logos_cli.processes.failure import Failure, result_of
 from logos_cli.processes.pool import Pool
 from logos_cli.records import Record
@@ -54,7 +55,7 @@ class BuildPlan:
     units: tuple[tuple[str, ...], ...]
     stamps: dict[str, tuple[int, int]]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """Return what JSON can say."""
         return {"units": [list(unit) for unit in self.units], "stamps": {k: list(v) for k, v in self.stamps.items()}}
 
@@ -105,7 +106,7 @@ class Counts:
     rejected: Counter[str] = field(default_factory=Counter)
     left_out: Counter[str] = field(default_factory=Counter)
 
-    def add(self, other: Counts | dict[str, Any]) -> None:
+    def add(self, other: Counts | JsonObject) -> None:
         """Add the counts of another, or of what :meth:`to_dict` made of it."""
         more = other if isinstance(other, Counts) else Counts(**other)
         self.read += more.read
@@ -113,7 +114,7 @@ class Counts:
         self.rejected.update(more.rejected)
         self.left_out.update(more.left_out)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """Return what JSON can say."""
         reasons = {name: dict(sorted(getattr(self, name).items())) for name in ("rejected", "left_out")}
         return {"read": self.read, "used": self.used, **reasons}
@@ -155,7 +156,7 @@ class _Maker:
         """Make the part of some records."""
         part, outcome = CorpusPart(), BuiltPart()
         files: dict[str, Counts] = {}
-        rejects: list[dict[str, Any]] = []
+        rejects: list[JsonObject] = []
         for path, entry in entries:
             counts = files.get(path)
             if counts is None:
@@ -219,7 +220,7 @@ class Ledger:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self.done: dict[int, dict[str, Any]] = {}
+        self.done: dict[int, JsonObject] = {}
         if path.exists():
             for line in path.read_bytes().splitlines():
                 try:

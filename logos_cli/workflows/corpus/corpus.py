@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from os import PathLike, fspath
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Final
 
 from logos_cli import __version__
 from logos_cli.checkpoints.locate import locate
@@ -19,6 +19,7 @@ from logos_cli.errors import InputError, OutputError, UsageError
 from logos_cli.formats.base import ReadOptions
 from logos_cli.grammar import Form
 from logos_cli.io.input import expand_paths
+from logos_cli.io.json_types import JsonObject
 from logos_cli.io.output import check_output, open_output
 from logos_cli.processes.lock import locked
 from logos_cli.records import Record
@@ -82,7 +83,7 @@ class Report:
         What became of them: kept in either split, a repeat, a repeat of a held-out sentence, too long.
     """
 
-    manifest: dict[str, Any]
+    manifest: JsonObject
     records: Counts
     n_made: int
     n_train: int
@@ -259,7 +260,7 @@ def _planned(stage: Path, planned: BuildPlan, vocabulary: Vocabulary, options: B
     return planned
 
 
-def _refuse_changes(before: dict[str, Any], now: dict[str, Any], where: str) -> None:
+def _refuse_changes(before: JsonObject, now: JsonObject, where: str) -> None:
     """Refuse to go on with other sources or options, saying which."""
     if before["stamps"] != now["stamps"]:
         paths = sorted({*before["stamps"], *now["stamps"]})
@@ -325,7 +326,7 @@ def _finish(
     return report_of(manifest)
 
 
-def report_of(manifest: dict[str, Any]) -> Report:
+def report_of(manifest: JsonObject) -> Report:
     """Return the accounting of a corpus that is complete."""
     kept = Counter[str]()
     for splits in manifest["domains"].values():

@@ -6,9 +6,9 @@ import hashlib
 import math
 import random
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from logos_cli.errors import (
     FormatError,
@@ -150,19 +150,19 @@ def _usable(entry: Entry) -> ScienceObject:
 # -- labels --------------------------------------------------------------------------------------------------
 
 
-def _labels(entry: Entry) -> dict[str, Any]:
+def _labels(entry: Entry) -> dict[str, object]:
     """Return ``domain``, ``group`` and ``split``: keys of a record, of its source, or columns of a table."""
     columns = entry.source.get("columns")
-    found: dict[str, Any] = {}
+    found: dict[str, object] = {}
     if isinstance(columns, dict):
         found |= {key: columns[key] for key in ("group", "split") if columns.get(key)}
-    places = (entry.source, entry.record.extra) if entry.record else (entry.source,)
+    places: tuple[Mapping[str, object], ...] = (entry.source, entry.record.extra if entry.record else {})
     for place in places:
         found |= {key: place[key] for key in ("domain", "group", "split") if place.get(key)}
     return found
 
 
-def _domain(labels: dict[str, Any]) -> str:
+def _domain(labels: dict[str, object]) -> str:
     label = labels.get("domain", "")
     if label and (not isinstance(label, str) or not _DOMAIN.fullmatch(label)):
         raise UsageError(
@@ -180,7 +180,7 @@ def _name(label: str, name: str, item: ScienceObject) -> str:
     return f"{label}_{name}" if isinstance(item, Complex | Reaction) else label
 
 
-def _split(labels: dict[str, Any], item: ScienceObject, options: SentenceOptions) -> str:
+def _split(labels: dict[str, object], item: ScienceObject, options: SentenceOptions) -> str:
     if "split" in labels:
         split = _SPLITS.get(str(labels["split"]).lower())
         if split is None:

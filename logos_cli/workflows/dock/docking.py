@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, groupby
 from os import PathLike
-from typing import IO, Any
+from typing import IO
 
 from logos_cli.docking.candidates import LigandCandidate, of_record
 from logos_cli.docking.engines import engines
@@ -143,7 +143,7 @@ class PocketDocking:
         """All places that have been docked to."""
         return [site for run in self._runs for site in run.sites]
 
-    def plan(self) -> dict[str, Any]:
+    def plan(self) -> dict[str, object]:
         """Return what the run does at its first receptor, resolved."""
         return self._runs[0].plan() if self._runs else {}
 

@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import replace
 from os import PathLike, fspath
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING
 
 from rdkit import Chem
 
@@ -18,9 +18,12 @@ from logos_cli.formats.detect import detect
 from logos_cli.io.input import Input
 from logos_cli.objects.base import ScienceObject, to_text
 from logos_cli.objects.molecule import Molecule
-from logos_cli.records import Record, Status
+from logos_cli.records import Record, Source, Status
 from logos_cli.structure.ligand.user_molecule import UserMolecule, read_given
 from logos_cli.workflows.decode import iter_decoded
+
+if TYPE_CHECKING:
+    from logos_cli.formats.base import ReadOptions
 
 LigandSource = str | PathLike[str] | Record | ScienceObject
 Ligands = LigandSource | Iterable[LigandSource]
@@ -101,7 +104,7 @@ def _placed(path: str, stdin: IO[bytes] | None) -> Iterator[LigandCandidate]:
         yield LigandCandidate(Record.from_error(name, "molecule", error), error=error.at(name))
 
 
-def _options() -> Any:
+def _options() -> ReadOptions:
     from logos_cli.formats.base import ReadOptions
 
     return ReadOptions()
@@ -112,11 +115,13 @@ def _given(path: str, name: str) -> Iterator[LigandCandidate]:
         if isinstance(given, LogosError):
             yield LigandCandidate(Record.from_error(f"{name}:{number}", "molecule", given), error=given)
         else:
-            place: dict[str, Any] = {"path": name, "record": number}
-            yield of_given(given, place | ({"tags": given.tags} if given.tags else {}))
+            place: Source = {"path": name, "record": number}
+            if given.tags:
+                place["tags"] = given.tags
+            yield of_given(given, place)
 
 
-def of_given(given: UserMolecule, source: dict[str, Any]) -> LigandCandidate:
+def of_given(given: UserMolecule, source: Source) -> LigandCandidate:
     """Return a molecule with a pose as a ligand."""
     record = Record(given.title, "molecule", to_text(Molecule(given.smiles)), source=source)
     if given.molecule.GetNumConformers():

@@ -10,13 +10,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Self
+from typing import IO, TYPE_CHECKING, Self
 
 from rdkit import Chem
 
 from logos_cli.docking.receptor.flexible import pdb_lines, placed
 from logos_cli.errors import FormatError, OutputError, UsageError
 from logos_cli.records import Record, Status
+from logos_cli.records.parts import DockingPart, SitePart, docking_of, score_value
 
 if TYPE_CHECKING:
     from logos_cli.docking.results import DockedLigand, Pose, Site
@@ -34,34 +35,33 @@ def sdf_entry(docked: DockedLigand, pose: Pose) -> str:
     record = docked.record
     molecule = pose.molecule
     molecule.SetProp("_Name", " ".join(record.id.split()))
-    tags: dict[str, Any] = {"rank": pose.rank, "vina": f"{pose.vina_kcal_per_mol:.3f}"}
+    tags: dict[str, object] = {"rank": pose.rank, "vina": f"{pose.vina_kcal_per_mol:.3f}"}
     if pose.rmsd_angstrom is not None:
         tags["rmsd_angstrom"] = f"{pose.rmsd_angstrom:.3f}"
     tags["vina_efficiency"] = f"{pose.vina_kcal_per_mol / molecule.GetNumHeavyAtoms():.4f}"
     tags["smiles"] = Chem.MolToSmiles(Chem.RemoveHs(Chem.Mol(molecule)))
-    docking = record.extra.get("docking", {})
     if pose.side_chains:
         tags["flexible"] = pdb_lines(pose.side_chains)
     if pose.rank == 1:
-        tags |= _best_only(docking)
-    for name, score in record.scores.items():
-        tags.setdefault(name, score.get("value") if isinstance(score, dict) else score)
+        tags |= _best_only(docking_of(record.extra))
+    for name in record.scores:
+        tags.setdefault(name, score_value(record.scores, name))
     for name, value in _given_tags(record).items():
         tags[name if name not in tags else f"input_{name}"] = value
     body = "".join(f">  <{name}>\n{value}\n\n" for name, value in tags.items() if value not in (None, ""))
     return f"{Chem.MolToMolBlock(molecule)}{body}$$$$\n"
 
 
-def _given_tags(record: Record) -> Mapping[str, Any]:
+def _given_tags(record: Record) -> Mapping[str, object]:
     """Return the data fields of the SDF that the ligand came from."""
-    found = record.source.get("tags")
-    return found if isinstance(found, Mapping) else {}
+    tags: object = record.source.get("tags")
+    return tags if isinstance(tags, Mapping) else {}
 
 
-def _best_only(docking: Mapping[str, Any]) -> dict[str, Any]:
+def _best_only(docking: DockingPart) -> dict[str, object]:
     """Return what is known of the best pose only: the site, the checks, the contacts."""
-    found: dict[str, Any] = {}
-    site, checks = docking.get("site", {}), docking.get("checks")
+    found: dict[str, object] = {}
+    site, checks = docking.get("site", SitePart()), docking.get("checks")
     if "in_site" in site:
         found |= {"site_in": site["in_site"], "site_covered": site["covered"]}
         if site["contradicts"]:
@@ -145,7 +145,7 @@ class ResultFolder:
                 name = f"{_file_name(docked.record.id)}_pose{pose.rank}{_RECEPTOR_END}"
                 self._put(f"{RECEPTORS}/{name}", placed(docked.site.receptor, pose.side_chains).cif)
 
-    def describe(self, sites: Sequence[Site], run: Mapping[str, Any]) -> None:
+    def describe(self, sites: Sequence[Site], run: Mapping[str, object]) -> None:
         """Write the prepared receptors, one for each site, and the arguments of the run."""
         for number, site in enumerate(sites, 1):
             mark = f"-{number}" if len(sites) > 1 else ""

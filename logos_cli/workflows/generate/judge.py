@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Any
+from typing import cast
 
 from logos_cli.backends.base import ModelInfo
 from logos_cli.engine.scheduler import Completion, Finish
 from logos_cli.errors import GrammarError, LogosError
 from logos_cli.grammar import Sentence, parse
-from logos_cli.records import Record, Status
+from logos_cli.records import Record, Sample, Status
 from logos_cli.tasks.base import PromptInfo, PromptSentence
 from logos_cli.workflows.generate.outcome import PromptOutcome
 from logos_cli.workflows.generate.plan import GenerationPlan
@@ -32,11 +32,11 @@ class Provenance:
         self._plan = plan
         self.model: ModelInfo | None = None
 
-    def of_prompt(self, prompt: PreparedPrompt) -> dict[str, Any]:
+    def of_prompt(self, prompt: PreparedPrompt) -> Sample:
         """Return what is the same for all samples of a prompt."""
         plan = self._plan
         model = asdict(self.model) if self.model is not None else {}
-        return {
+        found: dict[str, object] = {
             "task": plan.task.name,
             **{key: value for key, value in model.items() if value is not None},
             "seed": plan.options.seed,
@@ -46,8 +46,9 @@ class Provenance:
             **({"options": plan.task.changed} if plan.task.changed else {}),
             "prompt": prompt.id,
         }
+        return cast(Sample, found)
 
-    def of_sample(self, prompt: PreparedPrompt, beginning: str, completion: Completion) -> dict[str, Any]:
+    def of_sample(self, prompt: PreparedPrompt, beginning: str, completion: Completion) -> Sample:
         """Return what the record of one sample holds."""
         return {
             **self.of_prompt(prompt),
@@ -183,7 +184,8 @@ class RecordJudge:
         if outcome.collector is None:
             return
         prompt, found = outcome.prompt, outcome.found
-        common = {**self.provenance.of_prompt(prompt), "n_samples": found.made, "n_valid": found.valid}
+        common = self.provenance.of_prompt(prompt)
+        common["n_samples"], common["n_valid"] = found.made, found.valid
         if found.made < outcome.limit and not outcome.has_enough:
             common["n_asked"] = outcome.limit
         for record in outcome.collector.results():

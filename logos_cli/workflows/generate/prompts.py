@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from os import PathLike, fspath
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from logos_cli import registry
 from logos_cli.errors import GrammarError, InputError, LogosError, UsageError
@@ -16,7 +16,7 @@ from logos_cli.formats.detect import detect
 from logos_cli.grammar import TAGS
 from logos_cli.io.input import Input
 from logos_cli.objects.base import ScienceObject
-from logos_cli.records import Record, Status
+from logos_cli.records import Record, Source, Status
 from logos_cli.tasks.base import PromptSentence, Task
 
 Prompt = str | PathLike[str] | ScienceObject | Record | Entry
@@ -43,8 +43,8 @@ class PreparedPrompt:
 
     id: str
     sentence: PromptSentence | None
-    source: dict[str, Any] = field(default_factory=dict)
-    extra: dict[str, Any] = field(default_factory=dict)
+    source: Source = field(default_factory=Source)
+    extra: dict[str, object] = field(default_factory=dict)
     error: LogosError | None = None
     alone: bool = False
 
@@ -100,7 +100,7 @@ class PromptReader:
             prompt.error.hint = f"there is no file of this name; as text, {self.task.name} takes {self.task.prompts}"
         yield replace(prompt, alone=True)
 
-    def _from_text(self, text: str, id: str, source: dict[str, Any]) -> PreparedPrompt:
+    def _from_text(self, text: str, id: str, source: Source) -> PreparedPrompt:
         try:
             return PreparedPrompt(id, self.task.from_text(text.strip(), None, source), source)
         except LogosError as error:
@@ -124,7 +124,7 @@ class PromptReader:
             if head.startswith((b"{", *(tag.encode() for tag in TAGS))):
                 yield from self._from_lines(source)
             elif (payload := _lone_payload(source)) is not None:
-                prompt = self._from_text(payload, source.stem, dict(source.provenance))
+                prompt = self._from_text(payload, source.stem, source.provenance)
                 if prompt.error is not None:
                     prompt.error.at(source.name)
                 yield replace(prompt, alone=True)

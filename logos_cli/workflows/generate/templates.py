@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from logos_cli import registry
 from logos_cli.errors import UsageError
@@ -40,7 +40,7 @@ class Restriction:
     positions: str | None = None
 
     @property
-    def chosen(self) -> dict[str, Any]:
+    def chosen(self) -> dict[str, object]:
         """What a record says of it."""
         return {key: value for key, value in asdict(self).items() if value is not None}
 

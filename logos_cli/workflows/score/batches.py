@@ -7,12 +7,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice, tee
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from logos_cli.errors import LogosError
 from logos_cli.evaluators.base import Context, Evaluator, Metric, Need, Subject, Unavailable, Value
 from logos_cli.processes.failure import Failure, result_of
 from logos_cli.processes.pool import Pool
+from logos_cli.records import Score, Scores
 from logos_cli.workflows.score.metrics import Selection, evaluators, metric_of, pattern_of, unmet, why_unmet
 
 BATCH: Final = 256
@@ -42,8 +43,8 @@ class Scored:
         By family.
     """
 
-    scores: dict[str, dict[str, Any]] = field(default_factory=dict)
-    observations: dict[str, Any] = field(default_factory=dict)
+    scores: Scores = field(default_factory=dict)
+    observations: dict[str, object] = field(default_factory=dict)
 
 
 def score_batch(
@@ -120,12 +121,12 @@ def _why_absent(subject: Subject, family: Evaluator, scored: bool) -> str:
     return _FORGOTTEN if scored else ""
 
 
-def as_score(value: Value, metric: Metric, context: Context) -> dict[str, Any]:
+def as_score(value: Value, metric: Metric, context: Context) -> Score:
     """Return a value as records hold it."""
     if isinstance(value, float):
         value = round(value, _DIGITS) if math.isfinite(value) else Unavailable("the value is not finite")
     if isinstance(value, Unavailable):
-        score: dict[str, Any] = {"value": None, "reason": value.reason}
+        score: Score = {"value": None, "reason": value.reason}
     else:
         score = {"value": value}
     if metric.unit is not None:

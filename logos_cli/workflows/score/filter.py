@@ -19,7 +19,7 @@ _COMPARED: Final[dict[type[ast.cmpop], Callable[[Any, Any], bool]]] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
 }
-_COMPUTED: Final[dict[type[ast.operator], Callable[[Any, Any], Any]]] = {
+_COMPUTED: Final[dict[type[ast.operator], Callable[[float, float], float]]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
@@ -138,7 +138,7 @@ def _evaluate(node: ast.expr, values: Mapping[str, Scalar]) -> Scalar:
     raise AssertionError(f"{type(node).__name__} has passed the check")
 
 
-def _computed(function: Callable[[Any, Any], Any], first: Scalar, second: Scalar) -> Scalar:
+def _computed(function: Callable[[float, float], float], first: Scalar, second: Scalar) -> Scalar:
     if first is None or second is None or isinstance(first, str) or isinstance(second, str):
         return None
     try:

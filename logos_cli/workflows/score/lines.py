@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
 _BLANK: Final = re.compile(r"\s*")
 _DECODER: Final = json.JSONDecoder()
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 
 
-def with_scores(line: str, scores: Mapping[str, Any]) -> str:
+def with_scores(line: str, scores: Mapping[str, object]) -> str:
     """Return a record's line with these scores; of those that it had, the others are kept as written."""
     if not scores:
         return line

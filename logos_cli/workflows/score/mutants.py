@@ -23,7 +23,8 @@ from logos_cli.io.input import Input
 from logos_cli.objects.antibody import Antibody
 from logos_cli.objects.base import ScienceObject, to_text
 from logos_cli.objects.protein import Protein
-from logos_cli.records import Record
+from logos_cli.records import Record, Source
+from logos_cli.records.parts import number_of
 from logos_cli.tasks.design.mutations import mutant, mutations
 from logos_cli.workflows.encode import iter_entries
 from logos_cli.workflows.score.scoring import ScoredRecord, ScoreOptions, Scoring
@@ -144,7 +145,7 @@ class MutantTable:
             raise UsageError("a table of variants is no stream", hint="name a file: it is read twice")
         self.path, self.wild_type, self.first_residue = path, wild_type, first_residue
         with closing(Input(path)) as source:
-            self.provenance = dict(source.provenance)
+            self.provenance = source.provenance
         columns = next(self._rows(), (0, {}))[1]
         if not columns:
             raise InputError("the table has no rows", source=path)
@@ -204,7 +205,7 @@ class MutantTable:
         """Yield a record for each row; a variant that does not fit is one in error."""
         ids = UniqueIds()
         for line, cells in self._rows():
-            source = {**self.provenance, "line": line}
+            source: Source = {**self.provenance, "line": line}
             label = cells[self.mutations].strip() if self.mutations else ""
             try:
                 if self.mutations is not None:
@@ -251,9 +252,9 @@ class MutantScoring:
         self._pairs: list[tuple[float, float]] = []
 
     def _note(self, record: Record) -> None:
-        values = [record.scores.get(name, {}).get("value") for name in ("logp_ratio", "fitness")]
-        if None not in values:
-            self._pairs.append((values[0], values[1]))
+        ratio, fitness = number_of(record.scores, "logp_ratio"), number_of(record.scores, "fitness")
+        if ratio is not None and fitness is not None:
+            self._pairs.append((ratio, fitness))
 
     def records(self) -> Iterator[ScoredRecord]:
         """Yield the scored variants in the order of the table, or best first."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from itertools import chain, islice
 from os import PathLike, fspath
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from logos_cli.accounting import Account, account_line
 from logos_cli.backends.base import LoadOptions
@@ -236,7 +236,7 @@ class Scoring:
         """Return the figures of all records that were scored, kept or not."""
         return self._collected.rows()
 
-    def summary_json(self, rows: list[SummaryRow]) -> dict[str, Any]:
+    def summary_json(self, rows: list[SummaryRow]) -> dict[str, object]:
         """Return the figures as one JSON object."""
         return as_json(rows, self.tally.to_dict(), self.context)
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import nan
-from typing import Any, Final
+from typing import Final
 
 from logos_cli import __version__
 from logos_cli.evaluators.base import Context, Estimate, Metric
@@ -34,9 +34,9 @@ class SummaryRow:
     estimate: Estimate
     absent: Counter[str] = field(default_factory=Counter)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return the JSON object."""
-        out: dict[str, Any] = {"kind": self.kind, **self.estimate.to_dict()}
+        out: dict[str, object] = {"kind": self.kind, **self.estimate.to_dict()}
         if self.metric.unit is not None:
             out["unit"] = self.metric.unit
         if self.metric.better is not None:
@@ -58,7 +58,7 @@ class Collected:
         self._flags: set[str] = set()
         self._texts: set[str] = set()
         self._absent: dict[str, Counter[str]] = {}
-        self._observations: dict[str, list[Any]] = {name: [] for name in selection.sets}
+        self._observations: dict[str, list[object]] = {name: [] for name in selection.sets}
 
     def add(self, outcome: Scored) -> None:
         """Take in one record."""
@@ -142,9 +142,9 @@ def _named(metric: Metric, name: str) -> Metric:
     return replace(metric, name=name)
 
 
-def as_json(rows: list[SummaryRow], counts: Mapping[str, int], context: Context) -> dict[str, Any]:
+def as_json(rows: list[SummaryRow], counts: Mapping[str, int], context: Context) -> dict[str, object]:
     """Return a summary as one JSON object."""
-    used: dict[str, Any] = {"logos": __version__}
+    used: dict[str, object] = {"logos": __version__}
     if context.reference is not None:
         used["reference"] = context.reference.path
     if context.truth is not None:

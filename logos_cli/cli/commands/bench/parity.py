@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -18,11 +18,16 @@ from logos_cli.cli.options.load import LoadArguments, load_block, model_argument
 from logos_cli.cli.options.output import json_option
 from logos_cli.cli.terminal import terminal
 from logos_cli.errors import ExitCode
+from logos_cli.io.json_types import JsonObject
 from logos_cli.resources import EMBEDDED
 
 _TYPES = "f32,f16,bf16,q8_0,q6_k,q5_k_m,q4_k_m,q4_0"
 _HEAD = ("backend", "type", "size", "perplexity", "top-1", "divergence", "largest logit difference", "valid")
 _LEFT = 2
+
+
+if TYPE_CHECKING:
+    from logos_cli.workflows.bench.parity import ParityResult
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +121,7 @@ def _tell() -> Callable[[str], None]:
     return out.note if sys.stderr.isatty() else out.detail
 
 
-def _cells(row: dict[str, Any]) -> Sequence[str]:
+def _cells(row: JsonObject) -> Sequence[str]:
     n_samples = row["n_samples"]
     return (
         row["backend"],
@@ -130,7 +135,7 @@ def _cells(row: dict[str, Any]) -> Sequence[str]:
     )
 
 
-def _show(result: dict[str, Any]) -> None:
+def _show(result: ParityResult) -> None:
     """Print the table: drawn on a terminal, Markdown elsewhere."""
     rows = [_cells(row) for row in result["rows"]]
     if sys.stdout.isatty():

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -22,6 +22,7 @@ from logos_cli.cli.options.load import load_block
 from logos_cli.cli.options.output import OUTPUT, json_option
 from logos_cli.cli.terminal import terminal
 from logos_cli.errors import ExitCode, UsageError
+from logos_cli.io.json_types import JsonObject
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -193,7 +194,7 @@ def _progress() -> Iterator[Progress | None]:
         yield tell
 
 
-def _write_report(output: Path, found: list[Result], facts: dict[str, Any], data: Path | None) -> str:
+def _write_report(output: Path, found: list[Result], facts: JsonObject, data: Path | None) -> str:
     """Write results.json, results.md and report.html; return the Markdown."""
     from logos_cli.io.output import open_output
     from logos_cli.report import benchmarks as report

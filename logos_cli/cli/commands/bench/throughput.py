@@ -6,7 +6,7 @@ import json
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import typer
 
@@ -17,6 +17,9 @@ from logos_cli.cli.options.load import LoadArguments, load_block
 from logos_cli.cli.options.output import json_option
 from logos_cli.cli.terminal import terminal
 from logos_cli.errors import ExitCode
+
+if TYPE_CHECKING:
+    from logos_cli.workflows.bench.throughput import ThroughputResult
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +101,7 @@ def throughput(args: ThroughputArguments) -> ExitCode:
     return ExitCode.OK
 
 
-def _facts(result: dict[str, Any]) -> str:
+def _facts(result: ThroughputResult) -> str:
     machine, run = result["machine"], result["run"]
     return (
         f"{machine['device']}, {machine['threads']} threads, PyTorch {machine['torch']}, Python {machine['python']}; "
@@ -108,7 +111,7 @@ def _facts(result: dict[str, Any]) -> str:
     )
 
 
-def _paint(result: dict[str, Any]) -> None:
+def _paint(result: ThroughputResult) -> None:
     """Show the measurement as a table."""
     from rich.console import Console
     from rich.table import Table

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-    from logos_cli.workflows.explain import ExplainedToken, Explanation
+    from logos_cli.workflows.explain import ExplainedToken, Explanation, Likelihoods
 
 _CLASSES: Final = (
     (0.9, "bright_black"),
@@ -76,14 +76,14 @@ def _coloured(console: Console) -> bool:
 
 def figures_of(explanation: Explanation) -> str:
     """Return log-probability and perplexity of the whole, and of the answer if there is one."""
-    data = explanation.to_dict()
-    parts = [_figure("whole", data["whole"])]
-    if "answer" in data and data["answer"]["n_tokens"] < data["whole"]["n_tokens"] - 1:
-        parts.append(_figure("answer", data["answer"]))
+    whole, answer = explanation.figures()
+    parts = [_figure("whole", whole)]
+    if answer is not None and answer["n_tokens"] < whole["n_tokens"] - 1:
+        parts.append(_figure("answer", answer))
     return "\n".join(parts)
 
 
-def _figure(name: str, figures: dict[str, float]) -> str:
+def _figure(name: str, figures: Likelihoods) -> str:
     ppl = "–" if figures["ppl"] is None else f"{figures['ppl']:.3g}"
     return f"{name:<7} logp {figures['logp']:.2f}, perplexity {ppl} over {figures['n_tokens']} tokens"
 

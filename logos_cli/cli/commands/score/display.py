@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from logos_cli.cli.terminal import terminal
 from logos_cli.evaluators.base import Estimate, Metric
@@ -125,7 +125,7 @@ def _facts(metric: Metric, *, of_set: bool) -> str:
     return ", ".join(facts)
 
 
-def _row(entry: Entry) -> dict[str, Any]:
+def _row(entry: Entry) -> dict[str, object]:
     metric = entry.metric
     return {
         "name": metric.name,

@@ -6,11 +6,13 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from logos_cli.cli.terminal import terminal
 
 if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
     from logos_cli.training.run.report import StepReport
 
 
@@ -43,8 +45,8 @@ class Display:
     def __init__(self, every_steps: int) -> None:
         self._every = every_steps
         self._speeds: list[float] = []
-        self._progress: Any = None
-        self._task: Any = None
+        self._progress: Progress | None = None
+        self._task: TaskID | None = None
 
     def __enter__(self) -> Self:
         if sys.stderr.isatty() and not terminal().quiet:
@@ -77,7 +79,7 @@ class Display:
             f"loss {report.loss:.3f}  {count(speed)} tokens/s  MFU {report.mfu * speed / report.tokens_per_s:.0%}"
             f"  {duration(remaining)} left"
         )
-        if self._progress is not None:
+        if self._progress is not None and self._task is not None:
             self._progress.update(self._task, completed=report.step, total=report.n_steps, description=text)
         elif report.step == 1 or report.step % self._every == 0 or report.step == report.n_steps:
             terminal().note(f"step {report.step}/{report.n_steps}  {text}")

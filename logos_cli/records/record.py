@@ -10,9 +10,10 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import IO, Any, NoReturn
+from typing import IO, NoReturn, cast
 
 from logos_cli.errors import FormatError, LogosError
+from logos_cli.records.parts import Sample, Scores, Source
 
 SCHEMA = 1
 
@@ -52,20 +53,20 @@ class Record:
     text: str
     status: Status = Status.OK
     reason: str | None = None
-    source: dict[str, Any] = field(default_factory=dict)
-    sample: dict[str, Any] = field(default_factory=dict)
-    scores: dict[str, Any] = field(default_factory=dict)
-    extra: dict[str, Any] = field(default_factory=dict)
+    source: Source = field(default_factory=Source)
+    sample: Sample = field(default_factory=Sample)
+    scores: Scores = field(default_factory=dict)
+    extra: dict[str, object] = field(default_factory=dict)
 
     @classmethod
-    def from_error(cls, id: str, kind: str, error: LogosError, source: Mapping[str, Any] | None = None) -> Record:
+    def from_error(cls, id: str, kind: str, error: LogosError, source: Source | None = None) -> Record:
         """Return the record of an input that could not be encoded."""
         reason = error.message + (f" ({error.hint})" if error.hint else "")
-        return cls(id, kind, "", Status.ERROR, reason, dict(source or {}))
+        return cls(id, kind, "", Status.ERROR, reason, {**source} if source else {})
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return the JSON object without its empty parts."""
-        out: dict[str, Any] = {
+        out: dict[str, object] = {
             "schema": SCHEMA,
             "id": self.id,
             "kind": self.kind,
@@ -98,7 +99,7 @@ class Record:
             raise FormatError(f"record {self.id!r} cannot be written as JSON: {error}") from error
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Record:
+    def from_dict(cls, data: Mapping[str, object]) -> Record:
         """Read a record from its JSON object.
 
         Raises
@@ -119,7 +120,7 @@ class Record:
             if not isinstance(data.get(key, {}), dict):
                 raise FormatError(f"record key {key!r} must be an object")
         try:
-            status = Status(data.get("status", "ok"))
+            status = Status(str(data.get("status", "ok")))
         except ValueError as error:
             raise FormatError(f"record status {data.get('status')!r} is none of {', '.join(Status)}") from error
         reason = data.get("reason")
@@ -129,9 +130,9 @@ class Record:
             text=text,
             status=status,
             reason=None if reason is None else str(reason),
-            source=data.get("source", {}),
-            sample=data.get("sample", {}),
-            scores=data.get("scores", {}),
+            source=cast(Source, data.get("source", {})),
+            sample=cast(Sample, data.get("sample", {})),
+            scores=cast(Scores, data.get("scores", {})),
             extra={key: value for key, value in data.items() if key not in _KNOWN},
         )
 

@@ -1,0 +1,158 @@
+"""Which ligands of a structure become entries: those asked for, or the relevant ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from logos_cli.errors import LogosError, StructureError
+from logos_cli.formats.base import ReadOptions
+from logos_cli.formats.structure_entries.chains import EntryChains
+from logos_cli.structure.contacts import Contact, Neighbours
+from logos_cli.structure.ligand.user_molecule import UserMolecule, is_selection, read_given
+from logos_cli.structure.ligands import Ligand, LigandContacts, is_additive, is_relevant, surroundings
+from logos_cli.structure.model import StructureModel
+from logos_cli.structure.select import listing, select_ligands
+
+
+@dataclass(frozen=True, slots=True)
+class OwnLigand:
+    """A ligand of the structure, what it touches, and the user's molecule that says which bonds it has."""
+
+    ligand: Ligand
+    touched: LigandContacts
+    template: UserMolecule | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedMolecule:
+    """A molecule of the user with coordinates of its own, and the protein residues that they touch."""
+
+    molecule: UserMolecule
+    contacts: dict[int, Contact]
+
+
+@dataclass(slots=True)
+class Choice:
+    """The ligands to make entries of; ``placed`` has the reason in place of a molecule that cannot be read."""
+
+    own: list[OwnLigand] = field(default_factory=list)
+    placed: list[PlacedMolecule | LogosError] = field(default_factory=list)
+
+
+class LigandChooser:
+    """Chooses ligands of one model.
+
+    Parameters
+    ----------
+    model : StructureModel
+    ligands : sequence of Ligand
+        All ligands of the model, relevant or not.
+    chains : EntryChains
+        What a ligand must touch.
+    options : ReadOptions
+    """
+
+    def __init__(
+        self, model: StructureModel, ligands: Sequence[Ligand], chains: EntryChains, options: ReadOptions
+    ) -> None:
+        self._model = model
+        self._ligands = ligands
+        self._chains = chains
+        self._options = options
+
+    def choose(self) -> Choice:
+        """Return the ligands that the options name; without a name, the relevant ones.
+
+        Raises
+        ------
+        StructureError
+            If there is no ligand of that name, or none with the atoms of the user's molecule.
+        """
+        text = self._options.ligand
+        if text is None:
+            return Choice(self._relevant())
+        if is_selection(text):
+            try:
+                found = select_ligands(self._model, self._ligands, text, self._options.numbering)
+            except StructureError:
+                if ":" in text or not _is_smiles(text):
+                    raise
+            else:
+                return Choice([OwnLigand(ligand, self._touched(ligand)) for ligand in found])
+        return self._given(read_given(text))
+
+    def _relevant(self) -> list[OwnLigand]:
+        if not self._chains:
+            return []
+        found = []
+        for ligand in self._ligands:
+            if is_additive(self._model, ligand):
+                continue
+            touched = self._touched(ligand)
+            if is_relevant(self._model, ligand, self._chains.positions, touched.bonds):
+                found.append(OwnLigand(ligand, touched))
+        return found
+
+    def _given(self, molecules: Sequence[UserMolecule | LogosError]) -> Choice:
+        choice = Choice()
+        for molecule in molecules:
+            if isinstance(molecule, LogosError):
+                choice.placed.append(molecule)
+            elif molecule.positions is not None and (contacts := self._contacts_at(molecule.positions)):
+                choice.placed.append(PlacedMolecule(molecule, contacts))
+            else:
+                choice.own += self._with_the_atoms_of(molecule)
+        return choice
+
+    def _with_the_atoms_of(self, molecule: UserMolecule) -> list[OwnLigand]:
+        formula = sorted(molecule.numbers)
+        same = [ligand for ligand in self._ligands if sorted(self._model.elements[ligand.atoms].tolist()) == formula]
+        if not same:
+            raise StructureError(
+                f"no ligand of the structure has the heavy atoms of {molecule.smiles}"
+                + ("" if molecule.positions is None else ", and its coordinates touch no protein"),
+                source=self._model.name,
+                hint=listing(self._ligands),
+            )
+        return [OwnLigand(ligand, self._touched(ligand), molecule) for ligand in same]
+
+    @cached_property
+    def _neighbours(self) -> Neighbours:
+        """The neighbour search, made when the first ligand needs it."""
+        return Neighbours(self._model, self._options.cutoff_angstrom, self._options.symmetry)
+
+    def _touched(self, ligand: Ligand) -> LigandContacts:
+        members, cutoff = self._chains.members, self._options.cutoff_angstrom
+        return surroundings(self._model, self._neighbours, ligand, members, cutoff)
+
+    def _contacts_at(self, positions: NDArray[np.float64]) -> dict[int, Contact]:
+        found = self._neighbours.contacts(positions, self._options.cutoff_angstrom)
+        return {index: contact for index, contact in found.items() if index in self._chains.members}
+
+
+def why_no_ligand(model: StructureModel, ligands: Sequence[Ligand], numbering: str) -> StructureError:
+    """Return the reason for which a structure gives no entry with a ligand."""
+    if not model.chains:
+        reason = "the structure has no protein chain"
+    elif not ligands:
+        reason = "the structure has no ligand"
+    else:
+        reason = "the structure has no relevant ligand"
+    hint = "give one with --ligand FILE.sdf, or use --as protein or --as search"
+    if ligands:
+        hint = f"choose one with --ligand; {listing(ligands, numbering)}"
+    return StructureError(reason, source=model.name, hint=hint)
+
+
+def _is_smiles(text: str) -> bool:
+    from logos_cli.chemistry.smiles import parse_smiles
+
+    try:
+        return bool(parse_smiles(text).GetNumAtoms() > 1)
+    except LogosError:
+        return False
