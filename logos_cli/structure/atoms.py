@@ -107,7 +107,7 @@ class AtomTable:
             else list(nothing),
             entities=[name if name in polymers else "" for name in self._texts(flat.entity_ids, first)]
             if labelled and polymers
-            else [""] * n_residues,
+            else self._parted_chains(),
             hetero=(np.array(flat.het_flags)[first] == _HETERO).tolist(),
             first=first,
             last=last,
@@ -115,6 +115,13 @@ class AtomTable:
             altlocs=np.zeros(n_residues, np.int8),
             standards=names,
         )
+
+    def _parted_chains(self) -> list[str]:
+        """Return for each residue which of several chains of one name it is of; empty for most."""
+        names = [chain.name for chain in self.model]
+        if len(set(names)) == len(names):
+            return [""] * sum(map(len, self.model))
+        return [str(number) for number, chain in enumerate(self.model) for _ in chain]
 
     def gemmi_atom(self, residue: Residue, atom: int) -> gemmi.Atom:
         """Return gemmi's atom of a flat index."""

@@ -134,7 +134,9 @@ def _neighbours(atoms: AtomTable, residue: Residue, atom: int) -> list[tuple[int
     """Return element and distance (Å) of the other atoms of a residue that are near enough to be bonded."""
     span = slice(residue.first, residue.last)
     away = np.linalg.norm(atoms.positions[span] - atoms.positions[atom], axis=1)
-    near = np.flatnonzero((away > 0.4) & (away < _LONGEST_BOND_ANGSTROM))
+    labels, mine = atoms.altlocs[span], atoms.altlocs[atom]
+    together = (labels == mine) | (labels == 0) | (mine == 0)
+    near = np.flatnonzero((away > 0.4) & (away < _LONGEST_BOND_ANGSTROM) & together)
     return [(int(atoms.elements[residue.first + row]), float(away[row])) for row in near.tolist()]
 
 

@@ -13,6 +13,7 @@ from logos_cli.structure.pdb.columns import AtomLines, has_element, misplaced
 from logos_cli.structure.pdb.fields import AtomFields, UncertainError, readings
 from logos_cli.structure.pdb.names import StandIns, wide_residue_names
 from logos_cli.structure.pdb.numbering import LARGEST_DECIMAL, NumberError, hybrid36, read_numbers
+from logos_cli.structure.pdb.unnamed import UNNAMED, unnamed_chains
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -64,8 +65,9 @@ def settle_columns(lines: AtomLines, name: str) -> Meaning:
         without[row] = each.element == "absent"
     meaning.has_elements = not without.any()
     is_mixed = not meaning.has_elements and not without.all()
-    chains = _chains_of_segments(lines, fields, meaning)
-    numbers = _numbers(lines, fields, name)
+    chains, said = ({}, None) if fields else unnamed_chains(lines)
+    meaning.notes += [said] if said else []
+    numbers = _numbers(lines, fields, meaning, name)
     if not (fields or numbers or chains or is_mixed):
         return meaning
     residue_names = StandIns(3, {_text(lines, row, 17, 20) for row in range(len(lines.rows))})
@@ -82,7 +84,9 @@ def settle_columns(lines: AtomLines, name: str) -> Meaning:
         tail = each.tail if not (is_mixed and without[row]) else f"{each.tail[:46]} X{each.tail[48:]}"
         head = f"{each.record}{each.serial} {each.name}{each.altloc}{residue:>3}{chain:>2}{number}{each.insertion}   "
         meaning.lines[int(lines.rows[row])] = f"{head}{tail}".encode("latin-1")
-    meaning.residues, meaning.chains = residue_names.long_names, chain_names.long_names
+    meaning.residues = residue_names.long_names
+    # chains without names that TER parts stay without
+    meaning.chains = {short: "" if name.startswith(UNNAMED) else name for short, name in chain_names.long_names.items()}
     return _with_notes(meaning, fields)
 
 
@@ -199,23 +203,7 @@ def _named(fields: AtomFields, what: str) -> str:
 # -- chains and numbers ---------------------------------------------------------------------------------
 
 
-def _chains_of_segments(lines: AtomLines, fields: dict[int, AtomFields], meaning: Meaning) -> dict[int, str]:
-    """Return the chain of each row of a file without chains whose segments (columns 73 to 76) stand for them."""
-    cells = lines.cells
-    if fields or (cells[:, 20:22] != ord(" ")).any():
-        return {}
-    segments = np.unique(cells[:, 72:76], axis=0)
-    if len(segments) < 2 or not (segments != ord(" ")).any(axis=1).all():
-        return {}
-    names = {bytes(each): bytes(each).decode("latin-1").strip() for each in segments}
-    meaning.notes.append(
-        f"the chains have no names; the segments (columns 73 to 76) stand for them: "
-        f"{', '.join(sorted(names.values())[:6])}{' …' if len(names) > 6 else ''}"
-    )
-    return {row: names[cells[row, 72:76].tobytes()] for row in range(len(cells))}
-
-
-def _numbers(lines: AtomLines, fields: dict[int, AtomFields], name: str) -> dict[int, int]:
+def _numbers(lines: AtomLines, fields: dict[int, AtomFields], meaning: Meaning, name: str) -> dict[int, int]:
     """Return the residue numbers, by row, that gemmi would not read as they are meant."""
     written: NDArray[np.uint8] = lines.cells[:, 22:26]
     letters = (written > ord("9")).any()
@@ -237,4 +225,11 @@ def _numbers(lines: AtomLines, fields: dict[int, AtomFields], name: str) -> dict
         numbers = read_numbers(residues)
     except NumberError as error:
         raise _error(lines, owner.index(error.place), error, name) from error
+    counted = sum(
+        number > LARGEST_DECIMAL and text not in (str(number), hybrid36(number))
+        for (_, text), number in zip(residues, numbers, strict=True)
+    )
+    if counted:
+        residues_are = "1 residue number is" if counted == 1 else f"{counted} residue numbers are"
+        meaning.notes.append(f"{residues_are} hexadecimal, as VMD writes those beyond {LARGEST_DECIMAL}")
     return {row: numbers[place] for row, place in enumerate(owner) if numbers[place] > LARGEST_DECIMAL}

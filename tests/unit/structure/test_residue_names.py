@@ -126,3 +126,19 @@ def test_segments_stand_for_chains_without_names():
     assert entry.item == one(pdb(PEPTIDE, ["TER"], LIGAND)).item
     assert "segments (columns 73 to 76) stand for them: HETA, PROA, PROB" in notes(entry)
     assert [each.id for each in read(pdb(lines), form=None, chains=("PROB",))] == ["stdin:PROB"]
+
+
+def test_ter_parts_chains_without_names_behind_their_ends():
+    last = next(line for line in PEPTIDE[::-1] if line[12:16].strip() == "O")
+    end = f"{last[:12]} OXT{last[16:30]}{float(last[30:38]) + 1:8.3f}{last[38:]}"
+    first = [f"{line[:21]} {line[22:]}" for line in [*PEPTIDE, end]]
+    second = [
+        f"{line[:22]}{int(line[22:26]) + 23:4d}{line[26:30]}{float(line[30:38]) + 60:8.3f}{line[38:]}" for line in first
+    ]
+    entries = read(pdb(first, ["TER"], second, ["TER"]))
+    assert [entry.item.sequence for entry in entries] == [SEQUENCE, SEQUENCE]
+    assert [entry.source["residues"][0]["numbers"][0] for entry in entries] == [101, 124]
+    assert "TER parts 2 of them" in notes(entries[0])
+    # behind a gap TER means nothing
+    gap = [line for line in first if int(line[22:26]) < 110], [line for line in first if int(line[22:26]) > 112]
+    assert len(read(pdb(gap[0], ["TER"], gap[1]))) == 1
