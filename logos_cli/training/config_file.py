@@ -235,6 +235,10 @@ def _check(config: TrainConfig, place: _Place) -> None:
             "Muon needs whole matrices and cannot train a sharded model", "optimizer", "name",
             "take name = \"adamw\", or sharding = \"none\"",
         )  # fmt: skip
+    if config.optimizer.average and config.run.sharding == "fsdp":
+        raise place.error(
+            "a sharded model has no moving average", "optimizer", "average", 'take 0, or sharding = "none"'
+        )
     if config.lora and config.optimizer.name == "muon":
         raise place.error(
             "Muon is for whole weight matrices, not for adapters", "optimizer", "name", 'take name = "adamw"'

@@ -286,3 +286,35 @@ def test_heads_may_be_of_a_width_of_their_own(corpus, tmp_path):
     run = Trainer(corpus, resolve(replace(CONFIG, model=shape), corpus), tmp_path)
     assert run.model.config.head_dim == 8
     assert run.flops_of.width == 16
+
+
+def test_averaged_weights_are_measured_written_and_resumed(corpus, tmp_path):
+    values = {"optimizer__average": 0.5, "evaluation__every_steps": 0, "schedule__n_steps": 5}
+    whole = trainer(corpus, tmp_path / "whole", **values)
+    steps = []
+    for _ in range(3):
+        whole.advance()
+        steps.append(weights(whole))
+    name = next(iter(whole._average.tensors))
+    first = dict(trainer(corpus, tmp_path / "new", **values).module.named_parameters())[name].detach()
+    wanted = first
+    for number, step in enumerate(steps, 1):
+        kept = min(0.5, number / (number + 10))
+        wanted = kept * wanted + (1 - kept) * step[name.removeprefix("model.")]
+    assert torch.allclose(whole._average.tensors[name], wanted, atol=1e-6)
+    own = weights(whole)
+    assert whole.run() is Outcome.FINISHED
+    part = trainer(corpus, tmp_path / "part", **values)
+    for _ in range(3):
+        part.advance()
+    part.save()
+    resumed = trainer(corpus, tmp_path / "part", **values)
+    assert same(own, weights(resumed))
+    assert resumed.run() is Outcome.FINISHED
+    assert same(whole._average.tensors, resumed._average.tensors)
+    from safetensors.torch import load_file
+
+    whole.export(tmp_path / "model")
+    written = load_file(tmp_path / "model" / "model.safetensors")
+    assert torch.equal(written[name.removeprefix("model.")], whole._average.tensors[name])
+    assert not torch.equal(written[name.removeprefix("model.")], weights(whole)[name.removeprefix("model.")])
