@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import gzip
 import hashlib
 import json
 import lzma
@@ -58,6 +59,8 @@ N_UNIREF: Final = 80_000
 # A ligand that fills most pockets (ATP, haem) becomes the answer to all of them.
 N_POCKETS_A_LIGAND: Final = 10
 PHOSPHORUS: Final = 15
+LEAST_LIGAND: Final = 6
+ENTRY: Final = re.compile(r"(?<![0-9A-Za-z])[0-9][0-9A-Za-z]{3}(?=[0-9A-Za-z]{0,2}\.pdb|[ ,])")
 N_SYNTHETIC_VHH: Final = 8_000
 
 # object, form, name of its source, group, split, domain ("": the form's own)
@@ -236,7 +239,7 @@ def sites(data: Path, rng: random.Random) -> Iterator[Item]:  # noqa: ARG001
 
 def complexes(data: Path, rng: random.Random) -> Iterator[Item]:  # noqa: ARG001
     held_out = held_out_chains(data)
-    return (item for item in all_complexes(data) if not leaks(item, held_out))
+    return (item for item in (*all_complexes(data), *bound_chains(data)) if not leaks(item, held_out))
 
 
 def chains_of(item: Item) -> set[str]:
@@ -296,6 +299,47 @@ def all_complexes(data: Path) -> Iterator[Item]:
         group = ".".join(chain.sequence for chain in chains)
         ligand = as_encoded(record["smiles"]) if record["smiles"] else None
         yield Complex(chains, ligand), form, record["source"], group, split, ""
+
+
+def bound_chains(data: Path) -> Iterator[Item]:
+    """Yield chains of the PDB with the component that their entry is the example of, at level 1.
+
+    Which residues line it is not known; that the entry holds both is. Entries of benchmarks are left out.
+    """
+    components: dict[str, list[str]] = {}
+    rows = csv.DictReader(lines_of(data / "molecules" / "pdb_ligand_components.tsv.xz"), delimiter="\t")
+    for row in rows:
+        if int(row["heavy_atoms"]) >= LEAST_LIGAND:
+            components.setdefault(row["example_pdb"].lower(), []).append(row["smiles"])
+    closed, seen = benchmark_entries(data), set[tuple[str, str]]()
+    for source, entry, sequence in pdb_chains(data):
+        found = components.get(entry, [])
+        if len(found) != 1 or entry in closed or (entry, sequence) in seen:
+            continue
+        seen.add((entry, sequence))
+        bound = Complex((Protein(sequence),), as_encoded(found[0]))
+        yield bound, Form.COMPLEX, source, sequence, "train", ""
+
+
+def pdb_chains(data: Path) -> Iterator[tuple[str, str, str]]:
+    """Yield source, entry and sequence of chains whose names begin with the code of their entry."""
+    for title, sequence in fasta_of(data / "proteins" / "mixed_natural.fasta.xz"):
+        if title.startswith("flip_pdb_chains|"):
+            yield "flip_pdb_chains", title.partition("|")[2][:4].lower(), sequence
+    for record in json_of(data / "binding_sites" / "binding_residues.jsonl.xz"):
+        if record["source"].startswith("gpsite") and record["ligand"] in SITE_LIGANDS:
+            yield record["source"], record["id"][:4].lower(), record["sequence"]
+
+
+def benchmark_entries(data: Path) -> frozenset[str]:
+    """Return the codes of the entries that COACH420, HOLO4K, PoseBusters and CrossDocked's test pairs are of."""
+    folder = data / "complexes"
+    text = ""
+    for path in (*sorted((folder / "pocket_lists").iterdir()), folder / "posebusters" / "posebuster_benchmark.txt.gz"):
+        with gzip.open(path, "rt", encoding="utf-8") as stream:
+            text += stream.read()
+    codes = {code.lower() for code in ENTRY.findall(text)}
+    return frozenset(codes | {record["pdb"].lower() for record in json_of(folder / "contacts.jsonl.xz")})
 
 
 SOURCES: Final = (proteins, antibodies, molecules, reactions, materials, sites, complexes)

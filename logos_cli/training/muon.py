@@ -1,17 +1,17 @@
 """Muon: every matrix moves along its momentum with the singular values made alike.
 
 As ``torch.optim.Muon`` (K. Jordan, https://kellerjordan.github.io/posts/muon), with two differences for processors.
-Matrix products of bfloat16 are computed where there are instructions for them and in float32 elsewhere: emulated, they
-take 27 seconds a step for a model of 5 million parameters on AVX2, twenty times what float32 takes. Matrices
-of one shape are orthogonalised together.
+Matrix products of bfloat16 are computed where there are instructions for them, and in float32 elsewhere: emulated, they
+take 27 seconds a step for a model of 5 million parameters on AVX2, twenty times what float32 takes. Matrices of one
+shape are orthogonalised together.
 """
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
 
 import torch
 
@@ -28,10 +28,9 @@ def product_dtype(device: torch.device) -> torch.dtype:
     """Return the dtype in which a device multiplies matrices for the orthogonalisation."""
     if device.type != "cpu":
         return torch.bfloat16
-    supported = any(
-        getattr(torch.cpu, name, bool)() for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    )
-    return torch.bfloat16 if supported else torch.float32
+    names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    is_supported = any(getattr(torch.cpu, name, bool)() for name in names)
+    return torch.bfloat16 if is_supported else torch.float32
 
 
 def orthogonalized(matrices: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
@@ -64,7 +63,7 @@ class Muon(torch.optim.Optimizer):
     matrices : iterable of Parameter
         All of two dimensions.
     lr : float
-        Of a square matrix; a tall one moves by the root of its proportions further.
+        Of a square matrix; a tall one moves further, by the root of its proportions.
     weight_decay : float
         Times ``lr`` is what a matrix shrinks by in a step.
     momentum : float
@@ -77,8 +76,12 @@ class Muon(torch.optim.Optimizer):
         super().__init__(matrices, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum})
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:  # type: ignore[override]  # noqa: ARG002 - as torch calls it
-        """Move every matrix that has a gradient."""
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """Move every matrix that has a gradient; return what ``closure``, which computes the gradients, returns."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
         for group in self.param_groups:
             for parts in _alike(part for part in group["params"] if part.grad is not None):
                 updates = torch.stack([self._momentum(part, group["momentum"]) for part in parts])
@@ -88,20 +91,22 @@ class Muon(torch.optim.Optimizer):
                 for part, move in zip(parts, moves, strict=True):
                     part.mul_(1 - group["lr"] * group["weight_decay"])
                     part.add_(move.to(part.dtype), alpha=-rate)
+        return loss
 
     def _momentum(self, part: torch.nn.Parameter, momentum: float) -> torch.Tensor:
-        assert part.grad is not None
+        """Return the gradient mixed with the mean of the past ones, which takes it in."""
+        gradient = torch.zeros_like(part) if part.grad is None else part.grad
         state = self.state[part]
         if "momentum_buffer" not in state:
-            state["momentum_buffer"] = torch.zeros_like(part.grad)
+            state["momentum_buffer"] = torch.zeros_like(gradient)
         buffer: torch.Tensor = state["momentum_buffer"]
-        buffer.lerp_(part.grad, 1 - momentum)
-        return part.grad.lerp(buffer, momentum)
+        buffer.lerp_(gradient, 1 - momentum)
+        return gradient.lerp(buffer, momentum)
 
 
 def _alike(parts: Iterable[torch.nn.Parameter]) -> Iterator[list[torch.nn.Parameter]]:
-    """Yield matrices of one shape and device, so many as are worked on at once."""
-    kinds: dict[Any, list[torch.nn.Parameter]] = defaultdict(list)
+    """Yield matrices of one shape, device and dtype, so many as are worked on at once."""
+    kinds: dict[tuple[torch.Size, torch.device, torch.dtype], list[torch.nn.Parameter]] = defaultdict(list)
     for part in parts:
         kinds[part.shape, part.device, part.dtype].append(part)
     for same in kinds.values():

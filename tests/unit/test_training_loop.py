@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from logos_cli.errors import InputError, MissingError, OutputError, UsageError
+from logos_cli.errors import InputError, OutputError, UsageError
 from logos_cli.training import checkpoint
 from logos_cli.training.config import ModelConfig
 from logos_cli.training.corpus import Corpus
@@ -229,10 +229,6 @@ def test_a_token_outside_the_vocabulary_is_refused(tmp_path):
             run.advance()
 
 
-def test_a_torch_without_muon_says_what_to_install(corpus, tmp_path, monkeypatch):
-    monkeypatch.delattr(torch.optim, "Muon")
-    with pytest.raises(MissingError, match=r"torch 2\.9"):
-        trainer(corpus, tmp_path)
 
 
 def test_a_log_line_cut_off_by_a_kill_is_left_out(tmp_path):
