@@ -229,8 +229,6 @@ def test_a_token_outside_the_vocabulary_is_refused(tmp_path):
             run.advance()
 
 
-
-
 def test_a_log_line_cut_off_by_a_kill_is_left_out(tmp_path):
     (tmp_path / "log.jsonl").write_text('{"step": 1, "loss": 2}\n{"step": 9, "loss": 2}\n{"st')
     Journal(tmp_path, 5)
