@@ -355,7 +355,10 @@ def record_of(item: Item, number: int, name: str) -> Record:
     """
     thing, form, source, group, split, domain = item
     labels = {"group": group, "split": split} | ({"domain": domain} if domain else {})
-    return Record(f"{name}:{number}", form, to_text(thing, form), source={"dataset": source}, extra=labels)
+    has_site = not isinstance(thing, Complex) or any(chain.site for chain in thing.chains)
+    level = 2 if has_site else 1  # a complex without a site has only the level that states none
+    text = to_text(thing, form, level=level)
+    return Record(f"{name}:{number}", form, text, source={"dataset": source}, extra=labels)
 
 
 def main(arguments: list[str] | None = None) -> None:
