@@ -15,14 +15,16 @@ from __future__ import annotations
 
 import argparse
 import csv
+import gzip
 import hashlib
 import json
 import lzma
 import random
+import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,10 +46,21 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 SEED: Final = 20
 # Sources without an open licence, by the beginning of their tag.
 CLOSED: Final = ("nicwulab", "pdb_sabdab_haiping", "clape", "yu_", "muv", "dud", "chembl_bench")
+# Frameworks: a mixture of metals is believed if it was found as often as this; a node that goes on is a cut rod.
+N_MIXTURE: Final = 3
+LONGEST_NODE: Final = 150
+SYMBOL: Final = re.compile(r"\[\d*([A-Z][a-z]?)")
+NONMETALS: Final = frozenset(("H", "B", "C", "N", "O", "F", "Si", "P", "S", "Cl", "As", "Se", "Br", "Te", "I"))
+IMPOSSIBLE: Final = re.compile(r"\[OH[3-9]|\[CH[5-9]|\[NH[5-9]|\[(?:F|Cl|Br|I)H")
 # What the grammar calls a ligand is small: interfaces with proteins, peptides and nucleic acids are left out.
 ION_LIGANDS: Final = frozenset({"metal", "CA", "MG", "MN", "ZN"})
 SITE_LIGANDS: Final = frozenset({"small_molecule", "ATP", "HEM"}) | ION_LIGANDS
 N_UNIREF: Final = 80_000
+# A ligand that fills most pockets (ATP, haem) becomes the answer to all of them.
+N_POCKETS_A_LIGAND: Final = 10
+PHOSPHORUS: Final = 15
+LEAST_LIGAND: Final = 6
+ENTRY: Final = re.compile(r"(?<![0-9A-Za-z])[0-9][0-9A-Za-z]{3}(?=[0-9A-Za-z]{0,2}\.pdb|[ ,])")
 N_SYNTHETIC_VHH: Final = 8_000
 
 # object, form, name of its source, group, split, domain ("": the form's own)
@@ -109,7 +122,15 @@ def antibodies(data: Path, rng: random.Random) -> Iterator[Item]:
     for record in [*records, *rng.sample(synthetic, min(N_SYNTHETIC_VHH, len(synthetic)))]:
         chains = tuple(chain for chain in (record["heavy"], record["light"]) if chain)
         group = record.get("cdrh3") or chains[0]
-        yield Antibody(chains), Form.ANTIBODY, record["source"], group, split_of(group, 0.02), ""
+        split = split_of(group, 0.02)
+        # light chains and pairs are few: in domains of their own they can be given their share
+        if record["light"]:
+            light = Antibody((record["light"],))
+            yield light, Form.ANTIBODY, record["source"], group, split, "antibody_light"
+        if record["heavy"]:
+            yield Antibody((record["heavy"],)), Form.ANTIBODY, record["source"], group, split, ""
+        if len(chains) > 1:
+            yield Antibody(chains), Form.ANTIBODY, record["source"], group, split, "antibody_pair"
 
 
 def molecules(data: Path, rng: random.Random) -> Iterator[Item]:  # noqa: ARG001
@@ -120,8 +141,23 @@ def molecules(data: Path, rng: random.Random) -> Iterator[Item]:  # noqa: ARG001
             yield Molecule(smiles), Form.MOLECULE, source, smiles, split, ""
     components = csv.DictReader(lines_of(data / "molecules" / "pdb_ligand_components.tsv.xz"), delimiter="\t")
     for row in components:
-        smiles = row["smiles"]
-        yield Molecule(smiles), Form.MOLECULE, "pdb_components", smiles, split_of(smiles, 0.02), "ligand"
+        smiles = as_encoded(row["smiles"])
+        yield Molecule(smiles), Form.MOLECULE, "pdb_components", smiles, split_of(row["smiles"], 0.02), "ligand"
+
+
+def as_encoded(smiles: str) -> str:
+    """Return a component's SMILES as ``logos encode`` writes it: canonical, no stereo at phosphorus.
+
+    Which oxygen of a phosphate is the double bond is a convention of drawing, and so is the stereo that the component
+    dictionary gives it.
+    """
+    molecule: Chem.Mol | None = Chem.MolFromSmiles(smiles)
+    if molecule is None:
+        return smiles
+    for atom in molecule.GetAtoms():
+        if atom.GetAtomicNum() == PHOSPHORUS:
+            atom.SetChiralTag(Chem.ChiralType.CHI_UNSPECIFIED)
+    return str(Chem.MolToSmiles(molecule))
 
 
 def reactions(data: Path, rng: random.Random) -> Iterator[Item]:  # noqa: ARG001
@@ -131,8 +167,11 @@ def reactions(data: Path, rng: random.Random) -> Iterator[Item]:  # noqa: ARG001
         if row["split"] != "train":
             held_out.add(product)
         if row["split"] != "test":
-            reaction = Reaction(tuple(row["reactants"].split(".")), row["product"])
-            yield reaction, Form.REACTION, "uspto50k", product, row["split"], ""
+            reactants = tuple(row["reactants"].split("."))
+            # the product among its reactants: nothing happens, and a model learns to repeat what it is given
+            if product not in {canonical_smiles(smiles, stereo=False) for smiles in reactants}:
+                reaction = Reaction(reactants, row["product"])
+                yield reaction, Form.REACTION, "uspto50k", product, row["split"], ""
     for row in csv.DictReader(lines_of(data / "reactions" / "uspto_mit_subset.mapped.csv.xz")):
         mapped = unmapped_reaction(row["mapped_rxn"])
         if mapped and (product := canonical_smiles(mapped.product, stereo=False)) not in held_out:
@@ -161,15 +200,26 @@ def unmapped_reaction(mapped: str) -> Reaction | None:
             atom.SetAtomMapNum(0)
     # SMILES written from a mapped molecule keep its explicit hydrogens; reading once more drops them.
     smiles = [canonical_smiles(Chem.MolToSmiles(molecule)) for molecule in (product, *used)]
-    return Reaction(tuple(smiles[1:]), smiles[0]) if used and smiles[0] not in smiles[1:] else None
+    flat = [canonical_smiles(each, stereo=False) for each in smiles]
+    return Reaction(tuple(smiles[1:]), smiles[0]) if used and flat[0] not in flat[1:] else None
+
+
+def metals_of(nodes: Iterable[str]) -> frozenset[str]:
+    """Return the metals of a framework."""
+    return frozenset(symbol for node in nodes for symbol in SYMBOL.findall(node) if symbol not in NONMETALS)
 
 
 def materials(data: Path, rng: random.Random) -> Iterator[Item]:  # noqa: ARG001
-    for record in json_of(data / "mofs" / "mofid.train.jsonl.xz"):
-        if not record["linkers_clean"]:
-            continue
+    records = [record for record in json_of(data / "mofs" / "mofid.train.jsonl.xz") if record["linkers_clean"]]
+    mixtures = Counter(metals_of(record["nodes"]) for record in records)
+    for record in records:
         # some strings of the source are quoted twice
         nodes, linkers = ([text.replace('"', "") for text in record[key]] for key in ("nodes", "linkers"))
+        metals = metals_of(nodes)
+        if len(metals) > 1 and mixtures[metals] < N_MIXTURE:
+            continue  # La beside Pb, once: disorder or a slip of the structure rather than chemistry
+        if any(len(node) > LONGEST_NODE for node in nodes) or IMPOSSIBLE.search(".".join(nodes)):
+            continue
         try:
             material = material_from_blocks(nodes, linkers)
         except LogosError:
@@ -185,7 +235,7 @@ def sites(data: Path, rng: random.Random) -> Iterator[Item]:  # noqa: ARG001
 
 def complexes(data: Path, rng: random.Random) -> Iterator[Item]:  # noqa: ARG001
     held_out = held_out_chains(data)
-    return (item for item in all_complexes(data) if not leaks(item, held_out))
+    return (item for item in (*all_complexes(data), *bound_chains(data)) if not leaks(item, held_out))
 
 
 def chains_of(item: Item) -> set[str]:
@@ -210,9 +260,14 @@ def all_sites(data: Path) -> Iterator[Item]:
         form = Form.SITE if site.chains[0].site else Form.SEARCH
         domain = "_ion" if record["ligand"] in ION_LIGANDS else ""
         yield site, form, record["source"], record["sequence"], side_of(record), domain
-    for record in json_of(data / "binding_sites" / "pairs_with_ligand.jsonl.xz"):
-        if not is_closed(record["source"]):
-            pair = Complex((site_protein(record),), record["smiles"])
+    pairs = [r for r in json_of(data / "binding_sites" / "pairs_with_ligand.jsonl.xz") if not is_closed(r["source"])]
+    random.Random(SEED).shuffle(pairs)
+    counts = Counter[tuple[str, str]]()
+    for record in pairs:
+        smiles, side = as_encoded(record["smiles"]), side_of(record)
+        counts[smiles, side] += 1
+        if counts[smiles, side] <= N_POCKETS_A_LIGAND or side == "valid":
+            pair = Complex((site_protein(record),), smiles)
             yield pair, Form.COMPLEX, record["source"], record["sequence"], side_of(record), ""
 
 
@@ -238,7 +293,49 @@ def all_complexes(data: Path) -> Iterator[Item]:
         split = "valid" if record["source"] == "crossdocked_test" else "train"
         form = Form.COMPLEX if record["smiles"] else Form.SITE
         group = ".".join(chain.sequence for chain in chains)
-        yield Complex(chains, record["smiles"] or None), form, record["source"], group, split, ""
+        ligand = as_encoded(record["smiles"]) if record["smiles"] else None
+        yield Complex(chains, ligand), form, record["source"], group, split, ""
+
+
+def bound_chains(data: Path) -> Iterator[Item]:
+    """Yield chains of the PDB with the component that their entry is the example of, at level 1.
+
+    Which residues line it is not known; that the entry holds both is. Entries of benchmarks are left out.
+    """
+    components: dict[str, list[str]] = {}
+    rows = csv.DictReader(lines_of(data / "molecules" / "pdb_ligand_components.tsv.xz"), delimiter="\t")
+    for row in rows:
+        if int(row["heavy_atoms"]) >= LEAST_LIGAND:
+            components.setdefault(row["example_pdb"].lower(), []).append(row["smiles"])
+    closed, seen = benchmark_entries(data), set[tuple[str, str]]()
+    for source, entry, sequence in pdb_chains(data):
+        found = components.get(entry, [])
+        if len(found) != 1 or entry in closed or (entry, sequence) in seen:
+            continue
+        seen.add((entry, sequence))
+        bound = Complex((Protein(sequence),), as_encoded(found[0]))
+        yield bound, Form.COMPLEX, source, sequence, "train", ""
+
+
+def pdb_chains(data: Path) -> Iterator[tuple[str, str, str]]:
+    """Yield source, entry and sequence of chains whose names begin with the code of their entry."""
+    for title, sequence in fasta_of(data / "proteins" / "mixed_natural.fasta.xz"):
+        if title.startswith("flip_pdb_chains|"):
+            yield "flip_pdb_chains", title.partition("|")[2][:4].lower(), sequence
+    for record in json_of(data / "binding_sites" / "binding_residues.jsonl.xz"):
+        if record["source"].startswith("gpsite") and record["ligand"] in SITE_LIGANDS:
+            yield record["source"], record["id"][:4].lower(), record["sequence"]
+
+
+def benchmark_entries(data: Path) -> frozenset[str]:
+    """Return the codes of the entries that COACH420, HOLO4K, PoseBusters and CrossDocked's test pairs are of."""
+    folder = data / "complexes"
+    text = ""
+    for path in (*sorted((folder / "pocket_lists").iterdir()), folder / "posebusters" / "posebuster_benchmark.txt.gz"):
+        with gzip.open(path, "rt", encoding="utf-8") as stream:
+            text += stream.read()
+    codes = {code.lower() for code in ENTRY.findall(text)}
+    return frozenset(codes | {record["pdb"].lower() for record in json_of(folder / "contacts.jsonl.xz")})
 
 
 SOURCES: Final = (proteins, antibodies, molecules, reactions, materials, sites, complexes)
@@ -256,7 +353,10 @@ def record_of(item: Item, number: int, name: str) -> Record:
     labels: dict[str, object] = {"group": group, "split": split}
     if domain:
         labels["domain"] = domain
-    return Record(f"{name}:{number}", form, to_text(thing, form), source={"dataset": source}, extra=labels)
+    has_site = not isinstance(thing, Complex) or any(chain.site for chain in thing.chains)
+    level = 2 if has_site else 1  # a complex without a site has only the level that states none
+    text = to_text(thing, form, level=level)
+    return Record(f"{name}:{number}", form, text, source={"dataset": source}, extra=labels)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -52,6 +52,22 @@ def randomized(smiles: str, seed: int) -> str:
     return str(Chem.MolToRandomSmilesVect(_read(smiles), 1, randomSeed=1 + seed % (2**31 - 1))[0])
 
 
+def rooted(smiles: str, seed: int) -> str:
+    """Return the molecule as the SMILES that begins at an atom drawn by ``seed``, canonical from there on.
+
+    Less varied than :func:`randomized`, and nearer to what a canonical SMILES looks like.
+
+    Raises
+    ------
+    MoleculeError
+        If RDKit cannot read ``smiles``.
+    """
+    from rdkit import Chem
+
+    molecule = _read(smiles)
+    return str(Chem.MolToSmiles(molecule, rootedAtAtom=seed % molecule.GetNumAtoms()))
+
+
 def aligned(smiles: str, reference: str) -> str:
     """Return the molecule as the SMILES that has most text in common with ``reference``.
 

@@ -62,6 +62,10 @@ class DataConfig:
         schedule (default: the same); need not sum to one.
     answer_only : tuple of str
         Domains of which only the answer of the task counts in the loss (post-training); ``"*"`` is all.
+    prompt_weight : float
+        What a token of their prompts counts all the same; 0 is nothing.
+    tag_weight : float
+        What the decision to tag a residue or not counts in the answer of a search, other tokens being 1.
     n_step_tokens, n_micro_tokens : int
         Tokens of one optimizer step over all processes, and of one forward pass of one of them.
     verify : bool
@@ -71,6 +75,8 @@ class DataConfig:
     weights: dict[str, float] = field(default_factory=dict)
     decay_weights: dict[str, float] = field(default_factory=dict)
     answer_only: tuple[str, ...] = ()
+    prompt_weight: float = _bounded(0.0, 0.0, 1.0)
+    tag_weight: float = _bounded(1.0, 0.0)
     n_step_tokens: int = _bounded(8_192, 1)
     n_micro_tokens: int = _bounded(4_096, 16)
     verify: bool = True
@@ -92,6 +98,9 @@ class OptimizerConfig:
         Of matrices; embeddings and vectors have none.
     max_gradient_norm : float
         Longer gradients are shortened to it.
+    average : float
+        Share of its past that the moving average of the weights keeps in a step (0.998 is about the last 500
+        steps); the average is what is evaluated and written. 0: none is kept.
     """
 
     name: Literal["adamw", "muon"] = "adamw"
@@ -101,6 +110,7 @@ class OptimizerConfig:
     beta1: float = _bounded(0.9, 0.0, 1.0)
     beta2: float = _bounded(0.95, 0.0, 1.0)
     max_gradient_norm: float = _bounded(1.0, 0.0)
+    average: float = _bounded(0.0, 0.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +268,9 @@ MAY_CHANGE: Final = frozenset(
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """Return ``key: old -> new`` for each key that decides the outcome and differs between two tables."""
-    before, now = _flat(old), _flat(new)
+    # a key that is younger than the checkpoint had its default
+    defaults = _flat(TrainConfig().to_dict())
+    before, now = defaults | _flat(old), defaults | _flat(new)
     return [
         f"{key}: {json.dumps(before.get(key))} -> {json.dumps(now.get(key))}"
         for key in sorted(before.keys() | now.keys())

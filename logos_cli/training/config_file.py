@@ -258,6 +258,10 @@ def _check(config: TrainConfig, place: _Place) -> None:
             "name",
             'take name = "adamw", or sharding = "none"',
         )
+    if config.optimizer.average and config.run.sharding == "fsdp":
+        raise place.error(
+            "a sharded model has no moving average", "optimizer", "average", 'take 0, or sharding = "none"'
+        )
     if config.lora and config.optimizer.name == "muon":
         raise place.error(
             "Muon is for whole weight matrices, not for adapters", "optimizer", "name", 'take name = "adamw"'

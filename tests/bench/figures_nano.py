@@ -2,11 +2,13 @@
 
 ``python -m tests.bench.figures_nano measure [PARTS…] --model DIRECTORY… --corpus corpus -o figures`` measures each
 model and writes ``figures/NAME.json`` after each part; parts that are there already are not measured again, unless the
-weights, the corpus or the scale are others or ``--again`` is given. Parts are losses, fitness, sites, molecules,
-antibodies, materials, forms, reactions.
+weights, the corpus or the scale are others or ``--again`` is given. Parts are losses, fitness, sites, pockets,
+molecules, antibodies, materials, forms, reactions.
 
 ``python -m tests.bench.figures_nano report FAMILY.json… --shipped FILE.json`` writes the tables of the model card,
 ``docs/measurements/scaling.md``, its plot and the JSON files beside them.
+
+``python -m tests.bench.figures_nano targets FILE.json`` prints what the second edition is asked for, and what it does.
 """
 
 from __future__ import annotations
@@ -24,16 +26,19 @@ from tests.bench.figures.bench import Bench, HeldOut, say
 from tests.bench.figures.fitness import fitness
 from tests.bench.figures.losses import losses
 from tests.bench.figures.metrics import Figures
+from tests.bench.figures.pockets import pockets
 from tests.bench.figures.reactions import reactions
 from tests.bench.figures.report import write_card, write_json, write_scaling
 from tests.bench.figures.samples import antibodies, forms, materials, molecules
 from tests.bench.figures.sites import sites
+from tests.bench.figures.targets import target_rows
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 SHIPPED: Final = "logos-nano"
 
 PARTS: Final[dict[str, Callable[[Bench], dict[str, Any]]]] = {
-    part.__name__: part for part in (losses, fitness, sites, molecules, antibodies, materials, forms, reactions)
+    part.__name__: part
+    for part in (losses, fitness, sites, pockets, molecules, antibodies, materials, forms, reactions)
 }
 
 
@@ -78,6 +83,11 @@ def run_report(args: argparse.Namespace) -> None:
     write_scaling(args.docs, family)
 
 
+def run_targets(args: argparse.Namespace) -> None:
+    """Print the targets."""
+    print(*target_rows(json.loads(args.figures.read_text(encoding="utf-8"))), sep="\n")
+
+
 def domain_and_tokens(text: str) -> tuple[str, int]:
     """Read an option's value such as ``protein=7.5e6``."""
     domain, _, number = text.partition("=")
@@ -113,6 +123,9 @@ def main() -> None:
     )
     command.add_argument("--card", type=Path, default=ROOT / "tokenizers" / SHIPPED / "README.md")
     command.add_argument("--docs", type=Path, default=ROOT / "docs" / "measurements")
+    command = commands.add_parser("targets", help="print the targets of the second edition")
+    command.set_defaults(run=run_targets)
+    command.add_argument("figures", type=Path, help="a JSON file of measure")
     args = parser.parse_args()
     if unknown := set(getattr(args, "parts", ())) - set(PARTS):
         parser.error(f"unknown part {', '.join(sorted(unknown))}")

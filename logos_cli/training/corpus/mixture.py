@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from logos_cli.errors import InputError, UsageError
+from logos_cli.training.corpus.emphasis import Emphasis
 from logos_cli.training.corpus.packing import Example
 from logos_cli.training.corpus.shards import Shard
 
@@ -27,6 +28,8 @@ class Mixture:
         Domains of which only the answer counts in the loss.
     n_vocabulary : int, optional
         Token ids are below this, else a shard was altered.
+    emphasis : Emphasis, optional
+        Where tokens do not all count the same.
 
     Raises
     ------
@@ -35,13 +38,19 @@ class Mixture:
     """
 
     def __init__(
-        self, shards: Mapping[str, Shard], seed: int, answer_only: Collection[str] = (), n_vocabulary: int | None = None
-    ) -> None:
+        self,
+        shards: Mapping[str, Shard],
+        seed: int,
+        answer_only: Collection[str] = (),
+        n_vocabulary: int | None = None,
+        emphasis: Emphasis | None = None,
+    ) -> None:  # fmt: skip
         self._shards = dict(shards)
         self._names = sorted(shards)
         self._seed = seed
         self._answer_only = resolve_answer_only(answer_only, self._names)
         self._n_vocabulary = n_vocabulary
+        self._emphasis = emphasis
         self._drawn = dict.fromkeys(self._names, 0)
         self._orders: dict[str, tuple[int, NDArray[np.int64]]] = {}
 
@@ -78,7 +87,8 @@ class Mixture:
         if name not in self._orders or self._orders[name][0] != cycle:
             random = np.random.default_rng((self._seed, 1 + self._names.index(name), cycle))
             self._orders[name] = (cycle, random.permutation(len(shard)))
-        example = example_of(shard, name, int(self._orders[name][1][place]), name in self._answer_only)
+        index = int(self._orders[name][1][place])
+        example = example_of(shard, name, index, name in self._answer_only, self._emphasis)
         if self._n_vocabulary is not None and int(example.tokens.max(initial=0)) >= self._n_vocabulary:
             raise InputError(
                 f"sentence {example.index} of {name} has token {int(example.tokens.max())}, but the "
@@ -101,9 +111,13 @@ class Mixture:
         self._drawn = {name: int(state["drawn"][name]) for name in self._names}
 
 
-def example_of(shard: Shard, domain: str, index: int, answer_only: bool) -> Example:
+def example_of(shard: Shard, domain: str, index: int, answer_only: bool, emphasis: Emphasis | None = None) -> Example:
     """Return one sentence of a shard."""
-    return Example(domain, index, shard[index], shard.answer_start(index) if answer_only else 1)
+    tokens, start = shard[index], shard.answer_start(index)
+    if emphasis is None:
+        return Example(domain, index, tokens, start if answer_only else 1)
+    first = start if answer_only and not emphasis.prompt else 1
+    return Example(domain, index, tokens, first, emphasis.weights(tokens, start, answer_only))
 
 
 def resolve_answer_only(names: Collection[str], domains: Collection[str]) -> frozenset[str]:

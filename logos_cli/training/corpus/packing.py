@@ -31,17 +31,27 @@ class Example:
         From begin to end token.
     first_target : int
         The first token that counts in the loss: 1 for all, the first one of the answer in post-training.
+    weights : ndarray of float32, shape (n_tokens,), optional
+        What each token counts, where they are not alike.
     """
 
     domain: str
     index: int
     tokens: NDArray[Any]
     first_target: int = 1
+    weights: NDArray[np.float32] | None = None
 
     @property
     def n_targets(self) -> int:
         """Tokens that count in the loss."""
         return max(0, len(self.tokens) - max(1, self.first_target))
+
+    @property
+    def weight(self) -> float:
+        """What they count together."""
+        if self.weights is None:
+            return self.n_targets
+        return float(self.weights[max(1, self.first_target) :].sum())
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +85,8 @@ class MicroBatch:
         Places in the flattened rows after which a token that counts comes.
     labels : Tensor of int64, shape (n_targets,)
         Those tokens; -100 where one of a fixed number of places is not used.
+    weights : Tensor of float32, shape (n_targets,), optional
+        What they count; None if they are alike.
     """
 
     input_ids: torch.Tensor
@@ -82,15 +94,16 @@ class MicroBatch:
     documents: torch.Tensor
     targets: torch.Tensor
     labels: torch.Tensor
+    weights: torch.Tensor | None = None
 
     def to(self, device: torch.device) -> MicroBatch:
         """Return it on a device."""
         if device.type == "cpu":
             return self
-        tensors = [getattr(self, part.name) for part in fields(self)]
+        tensors = {part.name: tensor for part in fields(self) if (tensor := getattr(self, part.name)) is not None}
         if device.type == "cuda":
-            tensors = [tensor.pin_memory() for tensor in tensors]
-        return MicroBatch(*(tensor.to(device, non_blocking=True) for tensor in tensors))
+            tensors = {name: tensor.pin_memory() for name, tensor in tensors.items()}
+        return MicroBatch(**{name: tensor.to(device, non_blocking=True) for name, tensor in tensors.items()})
 
 
 def tiers_for(context_length: int, *, fixed: bool = False) -> tuple[int, ...]:
@@ -175,6 +188,8 @@ def build(plan: PackedRows, pad_id: int, fixed_rows: int | None = None) -> Micro
         shape = (max(fixed_rows, len(plan.rows)), plan.width)
     ids = np.full(shape, pad_id, np.int64)
     targets = labels = np.zeros(0, np.int64)
+    weights = None
+    is_weighted = any(example.weights is not None for example in plan.examples)
     positions = np.zeros(shape, np.int64)
     documents = np.full(shape, -1, np.int32)  # padding is one more document: no position attends to nothing
     if lengths.size:
@@ -192,11 +207,23 @@ def build(plan: PackedRows, pad_id: int, fixed_rows: int | None = None) -> Micro
         first = np.array([max(1, example.first_target) for example in plan.examples])
         counts = within >= np.repeat(first, lengths)
         targets, labels = place[counts] - 1, tokens[counts]
+        if is_weighted:
+            each = [np.ones(len(e.tokens), np.float32) if e.weights is None else e.weights for e in plan.examples]
+            weights = np.concatenate(each)[counts]
     if fixed_rows is not None:
         spare = ids.size - len(targets)
         targets = np.concatenate([targets, np.zeros(spare, np.int64)])
         labels = np.concatenate([labels, np.full(spare, _IGNORED, np.int64)])
-    return MicroBatch(*(torch.from_numpy(array) for array in (ids, positions, documents, targets, labels)))
+        if weights is not None:
+            weights = np.concatenate([weights, np.zeros(spare, np.float32)])
+    return MicroBatch(
+        torch.from_numpy(ids),
+        torch.from_numpy(positions),
+        torch.from_numpy(documents),
+        torch.from_numpy(targets),
+        torch.from_numpy(labels),
+        None if weights is None else torch.from_numpy(weights),
+    )
 
 
 def dense_mask(documents: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +24,7 @@ from logos_cli.training.run.distributed import like, whole
 
 _PREFIX: Final = "step-"
 _WEIGHTS, _OPTIMIZER, _STATE = "weights.safetensors", "optimizer.safetensors", "state.json"
+_AVERAGE: Final = "average.safetensors"
 
 Optimizers = Sequence[torch.optim.Optimizer]
 
@@ -53,10 +54,13 @@ def save(
     optimizers: Optimizers,
     state: dict[str, Any],
     *,
+    average: Mapping[str, torch.Tensor] | None = None,
     n_kept: int = 1,
     writes: bool = True,
 ) -> Path:
     """Write a checkpoint beside the earlier ones, then remove all but the last ``n_kept``.
+
+    ``average`` is the moving average of the weights, if there is one.
 
     It is written under a temporary name and renamed, so that a full disk or a kill leaves the last one whole.
     Every process calls this; the one with ``writes`` writes.
@@ -74,6 +78,8 @@ def save(
     with written_whole(path, f"the checkpoint of step {step} cannot be written") as temporary:
         save_file(weights, temporary / _WEIGHTS)
         save_file(moments, temporary / _OPTIMIZER)
+        if average is not None:
+            save_file({name: part.cpu().contiguous() for name, part in average.items()}, temporary / _AVERAGE)
         (temporary / _STATE).write_text(json.dumps({"step": step, **state}, indent=1), encoding="utf-8")
     for old in sorted(directory.glob(f"{_PREFIX}*"))[:-n_kept]:
         if old != path:
@@ -144,8 +150,10 @@ def _damaged(path: Path, error: Exception) -> InputError:
 
 
 @torch.no_grad()
-def load(path: Path, model: torch.nn.Module, optimizers: Optimizers) -> None:
-    """Fill model and optimizers.
+def load(
+    path: Path, model: torch.nn.Module, optimizers: Optimizers, average: Mapping[str, torch.Tensor] | None = None
+) -> None:  # fmt: skip
+    """Fill model, optimizers and the moving average of the weights.
 
     Raises
     ------
@@ -159,6 +167,10 @@ def load(path: Path, model: torch.nn.Module, optimizers: Optimizers) -> None:
                 raise ValueError("it is of another model")  # noqa: TRY301 - told as damage, below
             for name, part in trained.items():
                 part.copy_(like(stored.get_tensor(name), part))
+        if average is not None:
+            with safe_open(path / _AVERAGE, framework="pt") as stored:
+                for name, tensor in average.items():
+                    tensor.copy_(stored.get_tensor(name))
         with safe_open(path / _OPTIMIZER, framework="pt") as stored:
             memory: dict[str, dict[str, torch.Tensor]] = {}
             for key in stored.keys():  # noqa: SIM118 - no mapping, though it looks like one

@@ -23,6 +23,8 @@ class Share:
         Its micro batches.
     n_targets, n_tokens, n_pairs : int
         Of the whole step: tokens that count in the loss, all tokens, sum of squared lengths.
+    weight : float
+        What the tokens that count count together: their number, if they are alike.
     mixture : dict
         State of the mixture after the step.
     """
@@ -32,6 +34,7 @@ class Share:
     n_tokens: int
     n_pairs: int
     mixture: dict[str, Any]
+    weight: float
 
 
 def deal(plans: Sequence[PackedRows], rank: int, size: int, *, even: bool) -> tuple[PackedRows, ...]:
@@ -115,6 +118,7 @@ class Feed:
             sum(len(example.tokens) for example in examples),
             attention_pairs(examples),
             self.mixture.state(),
+            sum(example.weight for example in examples),
         )
 
     def close(self) -> None:

@@ -64,28 +64,39 @@ class SentenceLoss(torch.nn.Module):
         targets: torch.Tensor,
         labels: torch.Tensor,
         mask: Any = None,
+        weights: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Return the cross-entropy in nats, summed over the labels."""
+        """Return the cross-entropy in nats, summed over the labels, each times its weight."""
         inner = self.inner
         if mask is None:
             mask = dense_mask(documents, self._mask_dtype)
         inputs = {"input_ids": input_ids, "position_ids": position_ids, "attention_mask": mask, "use_cache": False}
         if not self._plain:
             logits = inner(**inputs).logits.flatten(0, 1)[targets]
-            return functional.cross_entropy(logits.float(), labels, ignore_index=-100, reduction="sum")
+            return _summed(logits, labels, weights)
         hidden = inner.get_decoder()(**inputs).last_hidden_state.flatten(0, 1)[targets]
         head = inner.get_output_embeddings()
         if inner.config.vocab_size < _LARGE_VOCABULARY:
-            return _cross_entropy(head, hidden, labels)
-        parts = zip(torch.split(hidden, _CHUNK), torch.split(labels, _CHUNK), strict=True)
+            return _cross_entropy(head, hidden, labels, weights)
+        hiddens, wanted = torch.split(hidden, _CHUNK), torch.split(labels, _CHUNK)
+        weighted = [None] * len(wanted) if weights is None else torch.split(weights, _CHUNK)
         total: torch.Tensor = hidden.new_zeros((), dtype=torch.float32)
-        for part, wanted in parts:
-            total = total + checkpoint(_cross_entropy, head, part, wanted, use_reentrant=False)
+        for part in zip(hiddens, wanted, weighted, strict=True):
+            total = total + checkpoint(_cross_entropy, head, *part, use_reentrant=False)
         return total
 
 
-def _cross_entropy(head: torch.nn.Module, hidden: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    return functional.cross_entropy(head(hidden).float(), labels, ignore_index=-100, reduction="sum")
+def _cross_entropy(
+    head: torch.nn.Module, hidden: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | None
+) -> torch.Tensor:
+    return _summed(head(hidden), labels, weights)
+
+
+def _summed(logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
+    if weights is None:
+        return functional.cross_entropy(logits.float(), labels, ignore_index=-100, reduction="sum")
+    each = functional.cross_entropy(logits.float(), labels, ignore_index=-100, reduction="none")
+    return (each * weights).sum()
 
 
 def choose_attention(run: RunConfig, device: torch.device) -> str:
@@ -135,7 +146,7 @@ def loss_sum(forward: Any, batch: MicroBatch, attention: str, precision: str) ->
     mask = block_mask(batch.documents) if attention == "flex" else None
     with autocast(batch.input_ids.device, precision):
         loss: torch.Tensor = forward(
-            batch.input_ids, batch.position_ids, batch.documents, batch.targets, batch.labels, mask
+            batch.input_ids, batch.position_ids, batch.documents, batch.targets, batch.labels, mask, batch.weights
         )
     return loss
 

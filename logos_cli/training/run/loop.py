@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,12 +13,14 @@ import torch
 
 from logos_cli.errors import DeviceMemoryError, InputError, LogosError, UsageError
 from logos_cli.training.config import TrainConfig, differences
+from logos_cli.training.corpus.emphasis import Emphasis
 from logos_cli.training.corpus.mixture import Mixture, resolve_answer_only
 from logos_cli.training.corpus.packing import PackedRows, build, tiers_for
 from logos_cli.training.corpus.shards import Corpus
 from logos_cli.training.model import Base, build_model, context_tokens, count_parameters
 from logos_cli.training.resolve import longest_sentence
 from logos_cli.training.run import checkpoint, distributed, evaluation, forward, optimization
+from logos_cli.training.run.average import Average
 from logos_cli.training.run.distributed import ProcessGroup
 from logos_cli.training.run.feed import Feed, Share
 from logos_cli.training.run.journal import Journal
@@ -111,13 +113,16 @@ class Trainer:
         )
         self.optimizers = optimization.build_optimizers(self.module, config.optimizer, device)
         self._scaler = torch.amp.GradScaler(device.type, enabled=config.run.precision == "fp16")
+        share = config.optimizer.average
+        self._average = Average(self.module, share) if share else None
 
     def _prepare_data(self, corpus: Corpus) -> None:
         data, world = self.config.data, self.world
         shards = corpus.shards("train")
         self._answer_only = resolve_answer_only(data.answer_only, shards)
         n_rows = self.model.get_input_embeddings().weight.shape[0]
-        self.mixture = Mixture(shards, self.config.run.seed, self._answer_only, n_rows)
+        emphasis = Emphasis.of(data, self.vocabulary)
+        self.mixture = Mixture(shards, self.config.run.seed, self._answer_only, n_rows, emphasis)
         used = {name for part in (data.weights, data.decay_weights) for name, weight in part.items() if weight}
         self.held_out = {name: shard for name, shard in corpus.shards("valid").items() if name in used and len(shard)}
         self.feed = Feed(
@@ -166,7 +171,10 @@ class Trainer:
                     source=str(path),
                     hint="resume with the same, or begin a new run with another -o",
                 )
-            checkpoint.load(path, self.module, self.optimizers)
+            average = self._average
+            checkpoint.load(path, self.module, self.optimizers, average.tensors if average else None)
+            if average:
+                average.n_steps = state["step"]
             self.step, self.n_tokens, self.n_targets = state["step"], state["n_tokens"], state["n_targets"]
             self.best = state["best"]
             self.mixture.restore(state["mixture"])
@@ -243,6 +251,7 @@ class Trainer:
             self.module,
             self.optimizers,
             state,
+            average=self._average.tensors if self._average else None,
             n_kept=self.config.run.n_checkpoints,
             writes=self.world.is_first,
         )
@@ -266,7 +275,7 @@ class Trainer:
         if self.config.lora is not None and self.config.lora.dropout:
             torch.manual_seed((self.config.run.seed << 40) + (self.step << 12) + self.world.rank)
         losses = []
-        scale = (self.world.size if self._sharded else 1) / max(1, share.n_targets)
+        scale = (self.world.size if self._sharded else 1) / max(1.0, share.weight)
         for plan in share.plans:
             if self.world.size == 1 and self.signals.received is not None:
                 self._forget_gradients()
@@ -315,7 +324,7 @@ class Trainer:
             if n_late
             else None
         )
-        return total / max(1, share.n_targets), stop, bool(n_due)
+        return total / max(1.0, share.weight), stop, bool(n_due)
 
     def _no_number(self, what: str, value: float, plans: Sequence[PackedRows]) -> TrainingError:
         examples = [example for plan in plans for example in plan.examples]
@@ -349,6 +358,8 @@ class Trainer:
         for optimizer in self.optimizers:
             self._scaler.step(optimizer)
         self._scaler.update()
+        if self._average:
+            self._average.update()
         self._forget_gradients()
         return norm
 
@@ -374,7 +385,17 @@ class Trainer:
         self.listener.stepped(report)
 
     def evaluate(self) -> dict[str, dict[str, float]]:
-        """Measure on held-out sentences, note it, and keep the model if it is the best so far."""
+        """Measure on held-out sentences, note it, and keep the model if it is the best so far.
+
+        Where weights are averaged, the average is what is measured.
+        """
+        with self._averaged():
+            return self._evaluate()
+
+    def _averaged(self) -> AbstractContextManager[None]:
+        return self._average.in_place() if self._average else nullcontext()
+
+    def _evaluate(self) -> dict[str, dict[str, float]]:
         config, world = self.config.evaluation, self.world
         self.module.eval()
         compiled = self._fixed_rows is not None
@@ -404,7 +425,7 @@ class Trainer:
         if self.best is None or mean < self.best["loss"]:
             self.best = {"loss": mean, "step": self.step}
             if self.config.run.keep_best:
-                self.export(self.directory / BEST)
+                self._export(self.directory / BEST)
 
     def epochs(self) -> dict[str, float]:
         """Return how often each domain has been seen."""
@@ -423,7 +444,11 @@ class Trainer:
             self.model.set_attn_implementation("flex_attention")
 
     def export(self, directory: Path) -> Path:
-        """Write the model as a directory that logos and transformers load."""
+        """Write the model, averaged if it is, as a directory that logos and transformers load."""
+        with self._averaged():
+            return self._export(directory)
+
+    def _export(self, directory: Path) -> Path:
         from logos_cli.training.run.export import export_model
 
         export_model(self, directory)

@@ -6,8 +6,8 @@ import math
 
 import torch
 
-from logos_cli.errors import MissingError
 from logos_cli.training.config import OptimizerConfig, ScheduleConfig
+from logos_cli.training.run.muon import Muon
 
 
 def build_optimizers(
@@ -16,17 +16,7 @@ def build_optimizers(
     """Return AdamW alone, or Muon for the matrices inside the layers and AdamW for the rest.
 
     Each parameter group holds its learning rate before the schedule as ``base_lr``.
-
-    Raises
-    ------
-    MissingError
-        If torch is too old to have Muon.
     """
-    if config.name == "muon" and not hasattr(torch.optim, "Muon"):
-        raise MissingError(
-            f"Muon needs torch 2.9 or later; this is {torch.__version__}",
-            hint="pip install 'torch>=2.9', or optimizer.name = \"adamw\"",
-        )
     matrices: list[torch.nn.Parameter] = []
     others: list[torch.nn.Parameter] = []
     for name, parameter in model.named_parameters():
@@ -36,7 +26,7 @@ def build_optimizers(
     adamw: list[dict[str, object]] = [{"params": others, "weight_decay": 0.0}]
     optimizers: list[torch.optim.Optimizer] = []
     if config.name == "muon":
-        optimizers.append(torch.optim.Muon(matrices, lr=config.matrix_learning_rate, weight_decay=config.weight_decay))
+        optimizers.append(Muon(matrices, config.matrix_learning_rate, config.weight_decay))
     else:
         adamw.insert(0, {"params": matrices, "weight_decay": config.weight_decay})
     groups = [group for group in adamw if group["params"]]

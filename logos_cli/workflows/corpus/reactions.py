@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from logos_cli.chemistry.smiles_variants import aligned, canonical, first_common, randomized
+from logos_cli.chemistry.smiles_variants import aligned, canonical, first_common, rooted
 from logos_cli.grammar import Form
 from logos_cli.objects.reaction import Reaction
 
@@ -17,7 +17,8 @@ def written(reaction: Reaction, form: Form, seed: int | None, *, align: bool) ->
     form : Form
         ``reaction`` or ``retrosynthesis``: which side is the prompt.
     seed : int or None
-        Writes the prompt at random, its molecules in random order; None writes it canonically, sorted.
+        Writes the molecules of the prompt from atoms drawn at random, in random order; None writes it canonically,
+        sorted.
     align : bool
         Write the molecules of the answer along the prompt, in the order in which they first match it; else
         canonically, sorted.
@@ -34,7 +35,7 @@ def written(reaction: Reaction, form: Form, seed: int | None, *, align: bool) ->
     given = sorted(map(canonical, prompt))
     if seed is not None:
         source = random.Random(seed)  # noqa: S311 - to be repeatable
-        given = [randomized(smiles, source.getrandbits(31)) for smiles in given]
+        given = [rooted(smiles, source.getrandbits(31)) for smiles in given]
         source.shuffle(given)
     if align:
         reference = "".join(given)

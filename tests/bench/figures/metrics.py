@@ -169,6 +169,19 @@ METRICS: Final[tuple[Metric, ...]] = (
         (("letter frequency", ("sites", "ions", "letter_frequency_mcc")),),
         paired=("sites", "ions", "mcc_gain"),
     ),
+    Metric(
+        "site search",
+        "area under the ROC curve, residues",
+        (*_SITE, "auc"),
+        (("letter frequency", (*_SITE, "letter_frequency_auc")),),
+    ),
+    Metric("ligand for a pocket, level 2", "likelier with its pocket (nats)", ("pockets", "level_2", "gain_nats")),
+    Metric(
+        "ligand for a pocket, level 2",
+        "rank of its own pocket",
+        ("pockets", "level_2", "rank_of_own_pocket"),
+        lower=True,
+    ),
     *(_perplexity(f"ligand for a pocket, level {n}", f"complex_{n}", "answer") for n in (1, 2, 3)),
     _perplexity("transformation", "transformation", "answer"),
     *(

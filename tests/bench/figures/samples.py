@@ -5,6 +5,7 @@ Samples are drawn from the model as it is, at temperature 1, unless a figure say
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from functools import cache
@@ -152,7 +153,13 @@ def antibodies(bench: Bench) -> dict[str, Any]:
             for good, is_first, text in zip(whole, first, sentences, strict=True)
         ),
         "paired_percent": percent(len(row) > 1 for row in chains),
+        "light_percent": percent(row and not is_heavy(row[0]) for row in chains),
     }
+
+
+def is_heavy(chain: str) -> bool:
+    """Whether a variable domain ends as those of heavy chains do: ``WG.G`` before the last strand, not ``FG.G``."""
+    return re.search(r"W[GA].G", chain[-20:]) is not None
 
 
 def numbered_chains(chains: Sequence[str]) -> frozenset[str]:

@@ -9,13 +9,14 @@ stands beside a baseline that ranks residues by how often their letter is tagged
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 
 from logos_cli.backends.base import LoadOptions
 from logos_cli.errors import GrammarError
@@ -26,7 +27,7 @@ from logos_cli.records import Record, Status
 from logos_cli.workflows.generate.generation import GenerateOptions, generate
 from tests.bench.figures.bench import SEED, Bench, HeldOut, watch
 from tests.bench.figures.likelihood import probability_of
-from tests.bench.figures.statistics import Figure, bootstrap, confusion, f1, mcc
+from tests.bench.figures.statistics import Figure, bootstrap, confusion, f1, mcc, ratio
 
 N_RANKED: Final = 200
 N_DECODED: Final = 60
@@ -96,7 +97,31 @@ def ranking(bench: Bench, chains: Sequence[Chain], rates: Mapping[str, float]) -
         n, wanted = len(chain.sequence), len(chain.site)
         model.append(confusion(top(column[-n - 1 : -1], wanted), chain.site, n))
         letters.append(confusion(top(letter_scores(chain, rates), wanted), chain.site, n))
-    return beside(model, letters)
+    return {
+        **beside(model, letters),
+        **areas(chains, [c[-len(s.sequence) - 1 : -1] for c, s in zip(tags, chains, strict=True)], rates),
+    }
+
+
+def areas(
+    chains: Sequence[Chain], scores: Sequence[NDArray[np.float64]], rates: Mapping[str, float]
+) -> dict[str, Figure]:
+    """Return the mean area under the ROC curve of a chain, of the model and of the letters."""
+    found = {"auc": scores, "letter_frequency_auc": [letter_scores(chain, rates) for chain in chains]}
+    return {
+        name: bootstrap([(auc(row, c.site), 1.0) for row, c in zip(rows, chains, strict=True)], ratio)
+        for name, rows in found.items()
+    }
+
+
+def auc(scores: NDArray[np.float64], site: Collection[int]) -> float:
+    """Return the chance that a residue of the site has a higher score than another one; ties count half."""
+    ranks = rankdata(scores)
+    n_site = len(site)
+    n_others = len(scores) - n_site
+    if not n_site or not n_others:
+        return 0.5
+    return float((ranks[list(site)].sum() - n_site * (n_site + 1) / 2) / (n_site * n_others))
 
 
 def decoding(bench: Bench, chains: Sequence[Chain], rates: Mapping[str, float]) -> dict[str, Figure]:

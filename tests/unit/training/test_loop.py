@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from logos_cli.errors import InputError, MissingError, OutputError, UsageError
+from logos_cli.errors import InputError, OutputError, UsageError
 from logos_cli.training.config import ModelConfig
 from logos_cli.training.config_file import with_values
 from logos_cli.training.corpus.shards import Corpus
@@ -231,12 +231,6 @@ def test_a_token_outside_the_vocabulary_is_refused(tmp_path):
             run.advance()
 
 
-def test_a_torch_without_muon_says_what_to_install(corpus, tmp_path, monkeypatch):
-    monkeypatch.delattr(torch.optim, "Muon")
-    with pytest.raises(MissingError, match=r"torch 2\.9"):
-        trainer(corpus, tmp_path)
-
-
 def test_a_log_line_cut_off_by_a_kill_is_left_out(tmp_path):
     (tmp_path / "log.jsonl").write_text('{"step": 1, "loss": 2}\n{"step": 9, "loss": 2}\n{"st')
     Journal(tmp_path, 5)
@@ -286,3 +280,35 @@ def test_heads_may_be_of_a_width_of_their_own(corpus, tmp_path):
     run = Trainer(corpus, resolve(replace(CONFIG, model=shape), corpus), tmp_path)
     assert run.model.config.head_dim == 8
     assert run.flops_of.width == 16
+
+
+def test_averaged_weights_are_measured_written_and_resumed(corpus, tmp_path):
+    values = {"optimizer__average": 0.5, "evaluation__every_steps": 0, "schedule__n_steps": 5}
+    whole = trainer(corpus, tmp_path / "whole", **values)
+    steps = []
+    for _ in range(3):
+        whole.advance()
+        steps.append(weights(whole))
+    name = next(iter(whole._average.tensors))
+    first = dict(trainer(corpus, tmp_path / "new", **values).module.named_parameters())[name].detach()
+    wanted = first
+    for number, step in enumerate(steps, 1):
+        kept = min(0.5, number / (number + 10))
+        wanted = kept * wanted + (1 - kept) * step[name.removeprefix("model.")]
+    assert torch.allclose(whole._average.tensors[name], wanted, atol=1e-6)
+    own = weights(whole)
+    assert whole.run() is RunEnd.FINISHED
+    part = trainer(corpus, tmp_path / "part", **values)
+    for _ in range(3):
+        part.advance()
+    part.save()
+    resumed = trainer(corpus, tmp_path / "part", **values)
+    assert same(own, weights(resumed))
+    assert resumed.run() is RunEnd.FINISHED
+    assert same(whole._average.tensors, resumed._average.tensors)
+    from safetensors.torch import load_file
+
+    whole.export(tmp_path / "model")
+    written = load_file(tmp_path / "model" / "model.safetensors")
+    assert torch.equal(written[name.removeprefix("model.")], whole._average.tensors[name])
+    assert not torch.equal(written[name.removeprefix("model.")], weights(whole)[name.removeprefix("model.")])

@@ -1,0 +1,48 @@
+"""The moving average of the weights: what a falling learning rate would give, without ending the run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+
+class Average:
+    """Exponentially decaying mean of the trained parameters over the steps.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+    share : float
+        What is kept of the past in a step. The first steps keep less, ``n / (n + 10)`` after n of them, so that the
+        random beginning is forgotten.
+    """
+
+    def __init__(self, module: torch.nn.Module, share: float) -> None:
+        self.share = share
+        self.n_steps = 0
+        self._parts = {name: part for name, part in module.named_parameters() if part.requires_grad}
+        self.tensors = {name: part.detach().clone() for name, part in self._parts.items()}
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Take the weights after one more step."""
+        self.n_steps += 1
+        kept = min(self.share, self.n_steps / (self.n_steps + 10))
+        torch._foreach_lerp_(list(self.tensors.values()), list(self._parts.values()), 1 - kept)
+
+    @contextmanager
+    def in_place(self) -> Iterator[None]:
+        """Let the module have the averaged weights."""
+        own = {name: part.detach().clone() for name, part in self._parts.items()}
+        self._fill(self.tensors)
+        try:
+            yield
+        finally:
+            self._fill(own)
+
+    @torch.no_grad()
+    def _fill(self, tensors: dict[str, torch.Tensor]) -> None:
+        for name, part in self._parts.items():
+            part.copy_(tensors[name])
