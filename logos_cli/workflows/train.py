@@ -326,8 +326,8 @@ def _run_facts(
             "tokenizer_sha256": corpus.vocabulary.sha256,
         },
         "base": {**asdict(base), "path": str(base.path)} if base is not None else None,
-        "n_parameters": trainer.n_parameters,
-        "n_trained": trainer.n_trained,
+        "n_parameters": trainer.learner.n_parameters,
+        "n_trained": trainer.learner.n_trained,
     }
 
 
@@ -352,7 +352,7 @@ def _write_card(request: TrainRequest, trainer: Trainer, run: JsonObject, corpus
         name=request.output.resolve().name,
         run=run,
         manifest=corpus.manifest,
-        n_parameters=trainer.n_parameters,
+        n_parameters=trainer.learner.n_parameters,
         step=trainer.step,
         n_tokens=trainer.n_tokens,
         n_targets=trainer.n_targets,

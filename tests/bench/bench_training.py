@@ -94,7 +94,7 @@ class PlainLoop:
         from transformers import LlamaConfig, LlamaForCausalLM
 
         torch.manual_seed(0)
-        shape = LlamaConfig(**{**trainer.model.config.to_dict(), "pad_token_id": trainer.vocabulary.pad_id})
+        shape = LlamaConfig(**{**trainer.learner.model.config.to_dict(), "pad_token_id": trainer.vocabulary.pad_id})
         self.device = trainer.world.device
         self.model = LlamaForCausalLM(shape).to(self.device)
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-3)
@@ -158,7 +158,7 @@ def measure(config: TrainConfig, corpus: Corpus, n_rounds: int, n_warm: int = 2)
                 continue
             n_tokens.append(sum(len(example.tokens) for example in examples))
             pairs = sum(len(example.tokens) ** 2 for example in examples)
-            flops.append(trainer.flops_of.step(n_tokens[-1], pairs))
+            flops.append(trainer.learner.flops_of.step(n_tokens[-1], pairs))
             ours.append(seconds[0])
             theirs.append(seconds[1])
         trainer.feed.close()

@@ -79,7 +79,7 @@ def test_a_run_goes_on_after_a_checkpoint(corpus: Corpus, tmp_path: Path, precis
     resumed = Trainer(corpus, config, tmp_path / "part")
     assert resumed.step == 5
     assert resumed.run() is RunEnd.FINISHED
-    for one, other in zip(whole.module.parameters(), resumed.module.parameters(), strict=True):
+    for one, other in zip(whole.learner.module.parameters(), resumed.learner.module.parameters(), strict=True):
         assert torch.allclose(one, other, atol=2e-3)
 
 

@@ -1,50 +1,90 @@
-"""What held-out sentences say while a model is trained: loss, perplexity, and whether samples are sentences."""
+"""Evaluation of a model in training: loss and perplexity of held-out sentences, and the share of well-formed samples."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import torch
 
 from logos_cli.errors import GrammarError
 from logos_cli.grammar import parse
-from logos_cli.training.config import EvaluationConfig
+from logos_cli.training.config import EvaluationConfig, TrainConfig
 from logos_cli.training.corpus.mixture import example_of
-from logos_cli.training.corpus.packing import Example, build, plan_batches
-from logos_cli.training.corpus.shards import Shard
+from logos_cli.training.corpus.packing import Example, plan_batches
+from logos_cli.training.corpus.shards import Corpus, Shard
 from logos_cli.training.corpus.vocabulary import Vocabulary
 from logos_cli.training.model import carried
-from logos_cli.training.run.distributed import ProcessGroup
+from logos_cli.training.run import distributed
 from logos_cli.training.run.feed import deal
-from logos_cli.training.run.forward import loss_sum
+from logos_cli.training.run.learner import Learner
 
 _LONGEST_PROMPT: Final = 512
 _ROWS: Final = 32
 
 
-@dataclass(frozen=True, slots=True)
-class EvaluationSetup:
-    """How losses are computed in a run: attention, precision, micro batches, and who computes.
+class HeldOut:
+    """The held-out sentences of the domains that a run trains on.
 
-    Attributes
+    Parameters
     ----------
-    fixed_rows : int or None
-        Rows of every micro batch, if their number is fixed.
-    sharded : bool
-        Parameters lie in shards.
+    corpus : Corpus
+    config : TrainConfig
+    answer_only : collection of str
+        Domains of which only the answer counts.
     """
 
-    attention: str
-    precision: str
-    n_micro_tokens: int
-    tiers: tuple[int, ...]
-    fixed_rows: int | None
-    pad_id: int
-    sharded: bool
-    world: ProcessGroup
+    def __init__(self, corpus: Corpus, config: TrainConfig, answer_only: Collection[str]) -> None:
+        data = config.data
+        used = {name for part in (data.weights, data.decay_weights) for name, weight in part.items() if weight}
+        self.shards = {name: shard for name, shard in corpus.shards("valid").items() if name in used and len(shard)}
+        self._vocabulary = corpus.vocabulary
+        self._config = config.evaluation
+        self._weights = data.weights
+        self._n_micro_tokens = data.n_micro_tokens
+        self._answer_only = answer_only
+
+    def measure(self, learner: Learner, seed: int) -> tuple[dict[str, dict[str, float]], float]:
+        """Return what is measured of each domain, and the mean loss, by the weights of the mixture.
+
+        Every process calls this; the first one draws samples.
+
+        Parameters
+        ----------
+        learner : Learner
+        seed : int
+            Of the samples.
+        """
+        results = self._losses(learner)
+        if learner.is_sharded:
+            distributed.reshard(learner.module)
+        elif self._config.n_samples and learner.world.is_first:
+            given = prompts(self.shards, self._config.n_samples, self._vocabulary.bos_id is not None)
+            with learner.sampling() as model:
+                samples = well_formed_samples(model, self._vocabulary, given, self._config, seed)
+            for domain, tally in samples.items():
+                results[domain] |= tally
+        learner.world.wait()
+        return results, weighted_mean(results, self._weights)
+
+    def _losses(self, learner: Learner) -> dict[str, dict[str, float]]:
+        """Return loss (nats a token) and perplexity of each domain over its first held-out tokens."""
+        world = learner.world
+        sums: list[float] = []
+        counts: list[int] = []
+        for domain, shard in self.shards.items():
+            examples = first_examples(shard, domain, self._config.n_tokens, domain in self._answer_only)
+            plans = plan_batches(examples, self._n_micro_tokens, learner.tiers)
+            sums.append(learner.loss_of(deal(plans, world.rank, world.size, even=learner.is_sharded)))
+            counts.append(max(1, sum(example.n_targets for example in examples)))
+        losses = {
+            domain: total / count for domain, total, count in zip(self.shards, world.sum(sums), counts, strict=True)
+        }
+        return {
+            domain: {"loss": round(loss, 4), "perplexity": round(math.exp(min(loss, 80.0)), 4)}
+            for domain, loss in losses.items()
+        }
 
 
 def first_examples(shard: Shard, domain: str, n_tokens: int, answer_only: bool) -> list[Example]:
@@ -55,42 +95,6 @@ def first_examples(shard: Shard, domain: str, n_tokens: int, answer_only: bool) 
         found.append(example_of(shard, domain, len(found), answer_only))
         total += len(found[-1].tokens)
     return found
-
-
-@torch.no_grad()
-def held_out_losses(
-    forward: Any, shards: Mapping[str, Shard], n_tokens: int, answer_only: Collection[str], scene: EvaluationSetup
-) -> dict[str, dict[str, float]]:
-    """Return loss (nats a token) and perplexity of each domain over its first held-out tokens.
-
-    Parameters
-    ----------
-    forward : callable
-        A SentenceLoss, compiled or not, in evaluation mode.
-    shards : mapping of str to Shard
-    n_tokens : int
-        Of each domain, about.
-    answer_only : collection of str
-        Domains of which only the answer counts.
-    scene : Scene
-    """
-    world = scene.world
-    sums: list[float] = []
-    counts: list[int] = []
-    for domain, shard in shards.items():
-        examples = first_examples(shard, domain, n_tokens, domain in answer_only)
-        plans = plan_batches(examples, scene.n_micro_tokens, scene.tiers)
-        total = 0.0
-        for plan in deal(plans, world.rank, world.size, even=scene.sharded):
-            batch = build(plan, scene.pad_id, scene.fixed_rows).to(world.device)
-            total += loss_sum(forward, batch, scene.attention, scene.precision).item()
-        sums.append(total)
-        counts.append(max(1, sum(example.n_targets for example in examples)))
-    results = {}
-    for domain, total, count in zip(shards, world.sum(sums), counts, strict=True):
-        loss = total / count
-        results[domain] = {"loss": round(loss, 4), "perplexity": round(math.exp(min(loss, 80.0)), 4)}
-    return results
 
 
 def weighted_mean(results: Mapping[str, Mapping[str, float]], weights: Mapping[str, float]) -> float:

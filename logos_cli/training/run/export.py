@@ -15,27 +15,27 @@ from logos_cli.training.corpus.vocabulary import Vocabulary
 from logos_cli.training.model import Base
 from logos_cli.training.run.checkpoint import written_whole
 from logos_cli.training.run.distributed import ProcessGroup, whole
+from logos_cli.training.run.learner import Learner
 
 ADAPTER: Final = "adapter"
 
 
 class Trained(Protocol):
-    """What is written of a run.
+    """A run whose model is written.
 
     Attributes
     ----------
-    model, module
-        The language model, and the module that is trained, which wraps it; with adapters ``module.model`` has them.
     base : Base, optional
         The model that training went on from.
+    learner : Learner
+        With adapters ``learner.module.model`` has them, and ``learner.model`` is the model inside.
     """
 
     config: TrainConfig
     world: ProcessGroup
     vocabulary: Vocabulary
     base: Base | None
-    model: Any
-    module: Any
+    learner: Learner
 
 
 def export_model(trained: Trained, directory: Path) -> None:
@@ -50,7 +50,7 @@ def export_model(trained: Trained, directory: Path) -> None:
     """
     lora = trained.config.lora
     tensors = (
-        {name: whole(part.detach()).cpu() for name, part in trained.model.named_parameters()}
+        {name: whole(part.detach()).cpu() for name, part in trained.learner.model.named_parameters()}
         if trained.config.run.sharding == "fsdp"
         else None
     )
@@ -60,19 +60,19 @@ def export_model(trained: Trained, directory: Path) -> None:
         if lora is not None:
             # with embeddings of the tags the adapter fits the base model as it is published
             has_new = trained.base is not None and bool(Vocabulary.load(trained.base.path).added)
-            trained.module.model.save_pretrained(temporary / ADAPTER, save_embedding_layers=has_new)
+            trained.learner.module.model.save_pretrained(temporary / ADAPTER, save_embedding_layers=has_new)
             trained.vocabulary.save(temporary / ADAPTER)
         if lora is None or lora.merge:
-            model = trained.model if lora is None else _merged(trained)
+            model = trained.learner.model if lora is None else _merged(trained)
             _write(trained, model, tensors, temporary)
-    trained.model.config.use_cache = False
+    trained.learner.model.config.use_cache = False
 
 
 def _merged(trained: Trained) -> Any:
     """Return a copy of the base model with the adapters in its weights; training goes on with the original."""
     from copy import deepcopy
 
-    return deepcopy(trained.module.model).merge_and_unload()
+    return deepcopy(trained.learner.module.model).merge_and_unload()
 
 
 def _write(trained: Trained, model: Any, tensors: dict[str, torch.Tensor] | None, directory: Path) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import torch
 
@@ -15,15 +15,15 @@ from logos_cli.errors import DeviceMemoryError, InputError, LogosError, UsageErr
 from logos_cli.training.config import TrainConfig, differences
 from logos_cli.training.corpus.emphasis import Emphasis
 from logos_cli.training.corpus.mixture import Mixture, resolve_answer_only
-from logos_cli.training.corpus.packing import PackedRows, build, tiers_for
+from logos_cli.training.corpus.packing import PackedRows
 from logos_cli.training.corpus.shards import Corpus
-from logos_cli.training.model import Base, build_model, context_tokens, count_parameters
-from logos_cli.training.resolve import longest_sentence
-from logos_cli.training.run import checkpoint, distributed, evaluation, forward, optimization
-from logos_cli.training.run.average import Average
+from logos_cli.training.model import Base
+from logos_cli.training.run import checkpoint, distributed, forward, optimization
 from logos_cli.training.run.distributed import ProcessGroup
+from logos_cli.training.run.evaluation import HeldOut
 from logos_cli.training.run.feed import Feed, Share
 from logos_cli.training.run.journal import Journal
+from logos_cli.training.run.learner import Learner, NotANumberError
 from logos_cli.training.run.report import Listener, Silent, StepReport
 from logos_cli.training.run.signals import RunEnd, Signals, StopNow
 
@@ -75,9 +75,23 @@ class Trainer:
         self.listener: Listener = listener or Silent()
         self.signals = signals or Signals()
         self.corpus_sha256 = corpus.sha256
-        self._sharded = config.run.sharding == "fsdp" and self.world.size > 1
-        self._prepare_model(corpus)
-        self._prepare_data(corpus)
+        self.learner = Learner(config, corpus, base, self.world)
+        answer_only = resolve_answer_only(config.data.answer_only, corpus.shards("train"))
+        emphasis = Emphasis.of(config.data, self.vocabulary)
+        self.mixture = Mixture(
+            corpus.shards("train"), config.run.seed, answer_only, self.learner.n_embeddings, emphasis
+        )
+        self.feed = Feed(
+            self.mixture,
+            config.data,
+            config.schedule,
+            self.learner.tiers,
+            (self.world.rank, self.world.size),
+            even=self.learner.is_sharded,
+            ahead=self.world.device.type == "cuda",
+        )
+        self._mixture_state = self.mixture.state()
+        self._held_out = HeldOut(corpus, config, answer_only)
         self.step = 0
         self.n_tokens = 0
         self.n_targets = 0
@@ -89,62 +103,6 @@ class Trainer:
         self.journal = Journal(directory, self.step, writes=self.world.is_first)
         self._saved_step, self._saved_at = self.step, time.monotonic()
         self._step_s = self._save_s = self._evaluate_s = 0.0
-
-    def _prepare_model(self, corpus: Corpus) -> None:
-        config, device = self.config, self.world.device
-        forward.check_precision(config.run, device, self.world.size)
-        self._attention = forward.choose_attention(config.run, device)
-        model = build_model(config, self.vocabulary, self.base)
-        longest = longest_sentence(corpus, config, context_tokens(model))
-        fixed = device.type == "cuda" and config.run.compile
-        width = -(-longest // 128) * 128
-        self._tiers = tiers_for(width, fixed=fixed)
-        self._fixed_rows = max(1, config.data.n_micro_tokens // width) if fixed else None
-        self.module = forward.SentenceLoss(model, self._attention, forward.dtype_of(config.run.precision)).to(device)
-        self.model = self.module.inner
-        self.flops_of = forward.FlopCount.of(self.model)
-        self.n_parameters, self.n_trained = count_parameters(self.module)
-        if self._sharded:
-            layers = self.model.get_decoder().layers
-            distributed.shard(self.module, layers, forward.dtype_of(config.run.precision))
-        # On a CPU rows have many shapes: one program for all of them instead of one each.
-        self._forward: Any = (
-            torch.compile(self.module, dynamic=None if fixed else True) if config.run.compile else self.module
-        )
-        self.optimizers = optimization.build_optimizers(self.module, config.optimizer, device)
-        self._scaler = torch.amp.GradScaler(device.type, enabled=config.run.precision == "fp16")
-        share = config.optimizer.average
-        self._average = Average(self.module, share) if share else None
-
-    def _prepare_data(self, corpus: Corpus) -> None:
-        data, world = self.config.data, self.world
-        shards = corpus.shards("train")
-        self._answer_only = resolve_answer_only(data.answer_only, shards)
-        n_rows = self.model.get_input_embeddings().weight.shape[0]
-        emphasis = Emphasis.of(data, self.vocabulary)
-        self.mixture = Mixture(shards, self.config.run.seed, self._answer_only, n_rows, emphasis)
-        used = {name for part in (data.weights, data.decay_weights) for name, weight in part.items() if weight}
-        self.held_out = {name: shard for name, shard in corpus.shards("valid").items() if name in used and len(shard)}
-        self.feed = Feed(
-            self.mixture,
-            data,
-            self.config.schedule,
-            self._tiers,
-            (world.rank, world.size),
-            even=self._sharded,
-            ahead=world.device.type == "cuda",
-        )
-        self._mixture_state = self.mixture.state()
-        self._scene = evaluation.EvaluationSetup(
-            self._attention,
-            self.config.run.precision,
-            data.n_micro_tokens,
-            self._tiers,
-            self._fixed_rows,
-            self.vocabulary.pad_id,
-            self._sharded,
-            world,
-        )
 
     def _resume(self, path: Path) -> None:
         """Go on from a checkpoint.
@@ -171,15 +129,15 @@ class Trainer:
                     source=str(path),
                     hint="resume with the same, or begin a new run with another -o",
                 )
-            average = self._average
-            checkpoint.load(path, self.module, self.optimizers, average.tensors if average else None)
+            learner, average = self.learner, self.learner.average
+            checkpoint.load(path, learner.module, learner.optimizers, average.tensors if average else None)
             if average:
                 average.n_steps = state["step"]
             self.step, self.n_tokens, self.n_targets = state["step"], state["n_tokens"], state["n_targets"]
             self.best = state["best"]
             self.mixture.restore(state["mixture"])
-            if self._scaler.is_enabled() and state["scaler"]:
-                self._scaler.load_state_dict(state["scaler"])
+            if learner.scaler.is_enabled() and state["scaler"]:
+                learner.scaler.load_state_dict(state["scaler"])
         except (KeyError, TypeError, AttributeError) as error:
             raise InputError("the checkpoint is damaged: state.json", source=str(path)) from error
         self._mixture_state = self.mixture.state()
@@ -236,22 +194,23 @@ class Trainer:
         """Write a checkpoint."""
         start = time.monotonic()
         self.signals.immediate = False
+        learner = self.learner
         state = {
             "config": self.config.to_dict(),
             "hashes": {"corpus": self.corpus_sha256, "base model": self.base.sha256 if self.base else None},
             "n_tokens": self.n_tokens,
             "n_targets": self.n_targets,
             "mixture": self._mixture_state,
-            "scaler": self._scaler.state_dict() if self._scaler.is_enabled() else None,
+            "scaler": learner.scaler.state_dict() if learner.scaler.is_enabled() else None,
             "best": self.best,
         }
         path = checkpoint.save(
             self.directory / CHECKPOINTS,
             self.step,
-            self.module,
-            self.optimizers,
+            learner.module,
+            learner.optimizers,
             state,
-            average=self._average.tensors if self._average else None,
+            average=learner.average.tensors if learner.average else None,
             n_kept=self.config.run.n_checkpoints,
             writes=self.world.is_first,
         )
@@ -271,22 +230,21 @@ class Trainer:
         """Make one step; return why the run has to end after it, and whether a checkpoint is due."""
         start = time.monotonic()
         share = self.feed.get(self.step)
-        self.module.train()
+        self.learner.module.train()
         if self.config.lora is not None and self.config.lora.dropout:
             torch.manual_seed((self.config.run.seed << 40) + (self.step << 12) + self.world.rank)
         losses = []
-        scale = (self.world.size if self._sharded else 1) / max(1.0, share.weight)
         for plan in share.plans:
             if self.world.size == 1 and self.signals.received is not None:
-                self._forget_gradients()
+                self.learner.forget_gradients()
                 return self.signals.outcome, False
-            batch = build(plan, self.vocabulary.pad_id, self._fixed_rows).to(self.world.device)
-            loss = forward.loss_sum(self._forward, batch, self._attention, self.config.run.precision)
-            self._scaler.scale(loss * scale).backward()  # type: ignore[no-untyped-call]
-            losses.append(loss.detach())
+            losses.append(self.learner.add_gradients(plan, share.weight))
         loss_of_all, stop, is_due = self._agree(losses, share, deadline, due_at)
         factor = optimization.learning_rate_factor(self.config.schedule, self.step)
-        norm = self._update(factor, share)
+        try:
+            norm = self.learner.update(factor)
+        except NotANumberError as error:
+            raise self._no_number("gradient", error.value, share.plans) from error
         self.signals.immediate = False
         self.step += 1
         self.n_tokens += share.n_tokens
@@ -338,36 +296,11 @@ class Trainer:
             "or look at these sentences with logos corpus show",
         )
 
-    def _forget_gradients(self) -> None:
-        for optimizer in self.optimizers:
-            optimizer.zero_grad(set_to_none=True)
-
-    def _update(self, factor: float, share: Share) -> float:
-        """Move the parameters and return the norm of the gradient."""
-        for optimizer in self.optimizers:
-            self._scaler.unscale_(optimizer)
-        if not self._sharded:
-            self.world.sum_gradients(self.module.parameters())
-        trained = [part for part in self.module.parameters() if part.requires_grad]
-        norm = distributed.whole(
-            torch.nn.utils.clip_grad_norm_(trained, self.config.optimizer.max_gradient_norm)
-        ).item()
-        if not math.isfinite(norm) and not self._scaler.is_enabled():
-            raise self._no_number("gradient", norm, share.plans)
-        optimization.set_learning_rate(self.optimizers, factor)
-        for optimizer in self.optimizers:
-            self._scaler.step(optimizer)
-        self._scaler.update()
-        if self._average:
-            self._average.update()
-        self._forget_gradients()
-        return norm
-
     def _report(self, share: Share, loss: float, norm: float, factor: float) -> None:
         if not self.world.is_first:
             return
         speed = share.n_tokens / self._step_s
-        flops = self.flops_of.step(share.n_tokens, share.n_pairs)
+        flops = self.learner.flops_of.step(share.n_tokens, share.n_pairs)
         peak = self.matrix_flops_per_s * self.world.size
         report = StepReport(
             step=self.step,
@@ -389,36 +322,13 @@ class Trainer:
 
         Where weights are averaged, the average is what is measured.
         """
-        with self._averaged():
-            return self._evaluate()
-
-    def _averaged(self) -> AbstractContextManager[None]:
-        return self._average.in_place() if self._average else nullcontext()
-
-    def _evaluate(self) -> dict[str, dict[str, float]]:
-        config, world = self.config.evaluation, self.world
-        self.module.eval()
-        compiled = self._fixed_rows is not None
-        results = evaluation.held_out_losses(
-            self._forward if compiled else self.module, self.held_out, config.n_tokens, self._answer_only, self._scene
-        )
-        if self._sharded:
-            distributed.reshard(self.module)
-        if config.n_samples and not self._sharded and world.is_first:
-            asked = evaluation.prompts(self.held_out, config.n_samples, self.vocabulary.bos_id is not None)
-            with self._dense_attention():
-                samples = evaluation.well_formed_samples(
-                    self.model, self.vocabulary, asked, config, self.config.run.seed * 1_000_003 + self.step
-                )
-            for domain, tally in samples.items():
-                results[domain] |= tally
-        world.wait()
-        if results:
-            self._note_evaluation(results)
+        with self.learner.averaged():
+            results, mean = self._held_out.measure(self.learner, self.config.run.seed * 1_000_003 + self.step)
+            if results:
+                self._note_evaluation(results, mean)
         return results
 
-    def _note_evaluation(self, results: dict[str, dict[str, float]]) -> None:
-        mean = evaluation.weighted_mean(results, self.config.data.weights)
+    def _note_evaluation(self, results: dict[str, dict[str, float]], mean: float) -> None:
         if self.world.is_first:
             self.journal.evaluation(self.step, self.n_tokens, results, mean)
             self.listener.evaluated(self.step, results, mean)
@@ -431,21 +341,9 @@ class Trainer:
         """Return how often each domain has been seen."""
         return self.mixture.epochs(self._mixture_state)
 
-    @contextmanager
-    def _dense_attention(self) -> Iterator[None]:
-        """Let samples be drawn without compiled kernels."""
-        if self._attention != "flex":
-            yield
-            return
-        self.model.set_attn_implementation("sdpa")
-        try:
-            yield
-        finally:
-            self.model.set_attn_implementation("flex_attention")
-
     def export(self, directory: Path) -> Path:
         """Write the model, averaged if it is, as a directory that logos and transformers load."""
-        with self._averaged():
+        with self.learner.averaged():
             return self._export(directory)
 
     def _export(self, directory: Path) -> Path:

@@ -1,4 +1,4 @@
-"""What a run tells while it goes on."""
+"""Reports of a run while it goes on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class StepReport:
-    """What a step was like.
+    """Figures of a step.
 
     Attributes
     ----------
@@ -38,20 +38,20 @@ class StepReport:
 
 
 class Listener(Protocol):
-    """Somebody who is told how a run goes on; only the first process tells."""
+    """Receives the reports of a run; only the first process sends them."""
 
     def stepped(self, report: StepReport) -> None:
-        """Tell of a step."""
+        """Report a step."""
 
     def evaluated(self, step: int, results: Mapping[str, Mapping[str, float]], mean_loss: float) -> None:
-        """Tell what held-out sentences say."""
+        """Report an evaluation on held-out sentences."""
 
     def saved(self, step: int, path: Path) -> None:
-        """Tell of a checkpoint."""
+        """Report a checkpoint."""
 
 
 class Silent:
-    """A listener who keeps it to himself."""
+    """A listener that does nothing."""
 
     def stepped(self, report: StepReport) -> None:
         """Do nothing."""

@@ -98,7 +98,7 @@ def test_two_processes_do_what_one_does_and_one_goes_on(tmp_path):
         held_out = [[line["mean_loss"] for line in log if "mean_loss" in line] for log in (one, two)]
         assert held_out[1] == pytest.approx(held_out[0], rel=1e-3)
         model = load_file(tmp_path / name / "model" / "model.safetensors")
-        for key, part in alone.model.named_parameters():
+        for key, part in alone.learner.model.named_parameters():
             # sums in another order differ in their last bits; AdamW makes more of it where a gradient is near 0
             assert (model[key] - part).norm() < 0.005 * part.norm(), key
         # one process goes on where two left off, from whole tensors
@@ -106,7 +106,7 @@ def test_two_processes_do_what_one_does_and_one_goes_on(tmp_path):
         resumed = Trainer(corpus, resolve(longer, corpus), tmp_path / name)
         assert resumed.step == 4
         stored = load_file(checkpoint.latest(tmp_path / name / "checkpoints") / "weights.safetensors")
-        for key, part in resumed.module.named_parameters():
+        for key, part in resumed.learner.module.named_parameters():
             assert torch.equal(stored[key], part)
         resumed.run()
         assert resumed.step == 6

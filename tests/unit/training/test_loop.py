@@ -35,7 +35,7 @@ def trainer(corpus: Corpus, directory, listener=None, **values) -> Trainer:
 
 
 def weights(run: Trainer) -> dict[str, torch.Tensor]:
-    return {name: tensor.clone() for name, tensor in run.model.state_dict().items()}
+    return {name: tensor.clone() for name, tensor in run.learner.model.state_dict().items()}
 
 
 def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
@@ -167,7 +167,7 @@ def test_a_loss_that_is_no_number_names_step_and_sentences(corpus, tmp_path):
     run.advance()
     first = run.save()
     with torch.no_grad():
-        run.model.model.norm.weight.fill_(float("nan"))
+        run.learner.model.model.norm.weight.fill_(float("nan"))
     with pytest.raises(TrainingError, match=r"loss of step 1 is nan; sentences: (molecule|retrosynthesis):\d+"):
         run.run()
     assert checkpoint.latest(tmp_path / "checkpoints") == first
@@ -278,8 +278,8 @@ def test_what_is_exported_is_what_was_trained(corpus, tmp_path):
 def test_heads_may_be_of_a_width_of_their_own(corpus, tmp_path):
     shape = ModelConfig(hidden_size=32, n_heads=2, head_dim=8, intermediate_size=64, n_layers=1, context_length=128)
     run = Trainer(corpus, resolve(replace(CONFIG, model=shape), corpus), tmp_path)
-    assert run.model.config.head_dim == 8
-    assert run.flops_of.width == 16
+    assert run.learner.model.config.head_dim == 8
+    assert run.learner.flops_of.width == 16
 
 
 def test_averaged_weights_are_measured_written_and_resumed(corpus, tmp_path):
@@ -289,13 +289,13 @@ def test_averaged_weights_are_measured_written_and_resumed(corpus, tmp_path):
     for _ in range(3):
         whole.advance()
         steps.append(weights(whole))
-    name = next(iter(whole._average.tensors))
+    name = next(iter(whole.learner.average.tensors))
     first = dict(trainer(corpus, tmp_path / "new", **values).module.named_parameters())[name].detach()
     wanted = first
     for number, step in enumerate(steps, 1):
         kept = min(0.5, number / (number + 10))
         wanted = kept * wanted + (1 - kept) * step[name.removeprefix("model.")]
-    assert torch.allclose(whole._average.tensors[name], wanted, atol=1e-6)
+    assert torch.allclose(whole.learner.average.tensors[name], wanted, atol=1e-6)
     own = weights(whole)
     assert whole.run() is RunEnd.FINISHED
     part = trainer(corpus, tmp_path / "part", **values)
@@ -305,10 +305,10 @@ def test_averaged_weights_are_measured_written_and_resumed(corpus, tmp_path):
     resumed = trainer(corpus, tmp_path / "part", **values)
     assert same(own, weights(resumed))
     assert resumed.run() is RunEnd.FINISHED
-    assert same(whole._average.tensors, resumed._average.tensors)
+    assert same(whole.learner.average.tensors, resumed.learner.average.tensors)
     from safetensors.torch import load_file
 
     whole.export(tmp_path / "model")
     written = load_file(tmp_path / "model" / "model.safetensors")
-    assert torch.equal(written[name.removeprefix("model.")], whole._average.tensors[name])
+    assert torch.equal(written[name.removeprefix("model.")], whole.learner.average.tensors[name])
     assert not torch.equal(written[name.removeprefix("model.")], weights(whole)[name.removeprefix("model.")])

@@ -82,8 +82,12 @@ def run_from(corpus, base, directory, **values) -> Trainer:
 def test_a_foreign_model_learns_the_tags(foreign, corpus, tmp_path):
     run = run_from(corpus, foreign, tmp_path / "run")
     n_tokens = Vocabulary.load(foreign).n_tokens
-    assert run.model.get_input_embeddings().weight.shape[0] == run.model.lm_head.weight.shape[0] == n_tokens
-    assert run.model.get_input_embeddings().weight.dtype == torch.float32
+    assert (
+        run.learner.model.get_input_embeddings().weight.shape[0]
+        == run.learner.model.lm_head.weight.shape[0]
+        == n_tokens
+    )
+    assert run.learner.model.get_input_embeddings().weight.dtype == torch.float32
     before = run.evaluate()["molecule"]["loss"]
     assert run.run() is RunEnd.FINISHED
     assert run.evaluate()["molecule"]["loss"] < before - 1
@@ -144,8 +148,8 @@ def test_what_is_no_model_is_refused(tmp_path):
 def test_adapters_are_trained_saved_and_merged(foreign, corpus, tmp_path):
     values = {"lora__rank": 4, "lora__alpha": 8.0, "lora__dropout": 0.1}
     run = run_from(corpus, foreign, tmp_path / "run", **values)
-    assert run.n_trained < run.n_parameters / 2
-    frozen = run.model.model.layers[0].self_attn.q_proj.base_layer.weight.clone()
+    assert run.learner.n_trained < run.learner.n_parameters / 2
+    frozen = run.learner.model.model.layers[0].self_attn.q_proj.base_layer.weight.clone()
     before = run.evaluate()["molecule"]["loss"]
     for _ in range(5):
         run.advance()
@@ -156,7 +160,7 @@ def test_adapters_are_trained_saved_and_merged(foreign, corpus, tmp_path):
     assert outcomes == (RunEnd.FINISHED, RunEnd.FINISHED)
     mine, theirs = (dict(one.module.named_parameters()) for one in (run, resumed))
     assert all(torch.equal(mine[name], theirs[name]) for name in mine)
-    assert torch.equal(frozen, run.model.model.layers[0].self_attn.q_proj.base_layer.weight)
+    assert torch.equal(frozen, run.learner.model.model.layers[0].self_attn.q_proj.base_layer.weight)
     after = run.evaluate()["molecule"]["loss"]
     assert after < before - 0.3
     path = run.export(tmp_path / "model")
@@ -183,7 +187,7 @@ def test_the_plan_counts_what_the_run_has(foreign, corpus, tmp_path):
     config = resolve(with_values(POST, {"model.base": str(foreign)}), corpus)
     plan = make_plan(config, corpus, find_base(config.model))
     run = run_from(corpus, foreign, tmp_path)
-    assert (plan.n_parameters, plan.n_trained) == (run.n_parameters, run.n_trained)
+    assert (plan.n_parameters, plan.n_trained) == (run.learner.n_parameters, run.learner.n_trained)
     shards = [shard for split in ("train", "valid") for shard in corpus.shards(split).values()]
     assert plan.longest == max(len(shard[index]) for shard in shards for index in range(len(shard)))
     assert sum(domain.share for domain in plan.domains.values()) == pytest.approx(1)

@@ -1,0 +1,186 @@
+"""What learns in a run: the model, its optimizers, and what a step does to both."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+import torch
+
+from logos_cli.training.config import TrainConfig
+from logos_cli.training.corpus.packing import PackedRows, build, tiers_for
+from logos_cli.training.corpus.shards import Corpus
+from logos_cli.training.model import Base, build_model, context_tokens, count_parameters
+from logos_cli.training.resolve import longest_sentence
+from logos_cli.training.run import distributed, forward, optimization
+from logos_cli.training.run.average import Average
+from logos_cli.training.run.distributed import ProcessGroup
+
+
+class NotANumberError(ArithmeticError):
+    """The gradient is infinite or not a number.
+
+    Attributes
+    ----------
+    value : float
+    """
+
+    def __init__(self, value: float) -> None:
+        super().__init__(value)
+        self.value = value
+
+
+class Learner:
+    """A model that is trained, in one or more processes.
+
+    Parameters
+    ----------
+    config : TrainConfig
+    corpus : Corpus
+    base : Base, optional
+        The model to go on from.
+    world : ProcessGroup
+
+    Attributes
+    ----------
+    module : SentenceLoss
+        Returns the loss of packed sentences; wraps the model.
+    model : PreTrainedModel
+    attention : str
+        The attention kernel.
+    tiers : tuple of int
+        Widths that rows may have.
+    fixed_rows : int or None
+        Rows of every micro batch, if their number is fixed.
+    n_parameters, n_trained : int
+    average : Average or None
+        The moving average of the weights.
+    """
+
+    def __init__(self, config: TrainConfig, corpus: Corpus, base: Base | None, world: ProcessGroup) -> None:
+        device, precision = world.device, config.run.precision
+        forward.check_precision(config.run, device, world.size)
+        self.world = world
+        self.precision = precision
+        self.is_sharded = config.run.sharding == "fsdp" and world.size > 1
+        self.pad_id = corpus.vocabulary.pad_id
+        self.attention = forward.choose_attention(config.run, device)
+        model = build_model(config, corpus.vocabulary, base)
+        width = -(-longest_sentence(corpus, config, context_tokens(model)) // 128) * 128
+        is_fixed = device.type == "cuda" and config.run.compile
+        self.tiers = tiers_for(width, fixed=is_fixed)
+        self.fixed_rows = max(1, config.data.n_micro_tokens // width) if is_fixed else None
+        self.module = forward.SentenceLoss(model, self.attention, forward.dtype_of(precision)).to(device)
+        self.model = self.module.inner
+        self.flops_of = forward.FlopCount.of(self.model)
+        self.n_parameters, self.n_trained = count_parameters(self.module)
+        if self.is_sharded:
+            distributed.shard(self.module, self.model.get_decoder().layers, forward.dtype_of(precision))
+        # On a CPU rows have many shapes: one program for all of them instead of one each.
+        self._forward: Any = (
+            torch.compile(self.module, dynamic=None if is_fixed else True) if config.run.compile else self.module
+        )
+        self.optimizers = optimization.build_optimizers(self.module, config.optimizer, device)
+        self.scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
+        self.average = Average(self.module, config.optimizer.average) if config.optimizer.average else None
+        self._max_gradient_norm = config.optimizer.max_gradient_norm
+
+    @property
+    def n_embeddings(self) -> int:
+        """Rows of the input embedding."""
+        return int(self.model.get_input_embeddings().weight.shape[0])
+
+    # -- steps ---------------------------------------------------------------------------------------
+
+    def add_gradients(self, plan: PackedRows, weight: float) -> torch.Tensor:
+        """Add the gradients of a micro batch.
+
+        Parameters
+        ----------
+        plan : PackedRows
+        weight : float
+            Of all tokens that count in the step, over all processes.
+
+        Returns
+        -------
+        torch.Tensor
+            Its loss (nats, summed, shape ()).
+        """
+        batch = build(plan, self.pad_id, self.fixed_rows).to(self.world.device)
+        loss = forward.loss_sum(self._forward, batch, self.attention, self.precision)
+        scale = (self.world.size if self.is_sharded else 1) / max(1.0, weight)
+        self.scaler.scale(loss * scale).backward()  # type: ignore[no-untyped-call]
+        return loss.detach()
+
+    def forget_gradients(self) -> None:
+        """Abandon the step."""
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
+
+    def update(self, factor: float) -> float:
+        """Move the parameters by the gradients.
+
+        Parameters
+        ----------
+        factor : float
+            Of the learning rates.
+
+        Returns
+        -------
+        float
+            The norm of the gradient before clipping.
+
+        Raises
+        ------
+        NotANumberError
+            If the norm is infinite or not a number; the parameters are as before.
+        """
+        for optimizer in self.optimizers:
+            self.scaler.unscale_(optimizer)
+        if not self.is_sharded:
+            self.world.sum_gradients(self.module.parameters())
+        trained = [part for part in self.module.parameters() if part.requires_grad]
+        norm = distributed.whole(torch.nn.utils.clip_grad_norm_(trained, self._max_gradient_norm)).item()
+        if not math.isfinite(norm) and not self.scaler.is_enabled():
+            raise NotANumberError(norm)
+        optimization.set_learning_rate(self.optimizers, factor)
+        for optimizer in self.optimizers:
+            self.scaler.step(optimizer)
+        self.scaler.update()
+        if self.average:
+            self.average.update()
+        self.forget_gradients()
+        return norm
+
+    # -- evaluation ----------------------------------------------------------------------------------
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """Return the context in which the model has its averaged weights, if they are averaged."""
+        return self.average.in_place() if self.average else nullcontext()
+
+    @torch.no_grad()
+    def loss_of(self, plans: Sequence[PackedRows]) -> float:
+        """Return the loss of micro batches (nats, summed) without gradients, in evaluation mode."""
+        # what is compiled for rows of any shape is compiled for gradients
+        compute = self.module if self.fixed_rows is None else self._forward
+        self.module.eval()
+        total = 0.0
+        for plan in plans:
+            batch = build(plan, self.pad_id, self.fixed_rows).to(self.world.device)
+            total += forward.loss_sum(compute, batch, self.attention, self.precision).item()
+        return total
+
+    @contextmanager
+    def sampling(self) -> Iterator[Any]:
+        """Give the model in evaluation mode with a kernel that draws samples without being compiled."""
+        self.module.eval()
+        if self.attention != "flex":
+            yield self.model
+            return
+        self.model.set_attn_implementation("sdpa")
+        try:
+            yield self.model
+        finally:
+            self.model.set_attn_implementation("flex_attention")
