@@ -290,7 +290,7 @@ def test_averaged_weights_are_measured_written_and_resumed(corpus, tmp_path):
         whole.advance()
         steps.append(weights(whole))
     name = next(iter(whole.learner.average.tensors))
-    first = dict(trainer(corpus, tmp_path / "new", **values).module.named_parameters())[name].detach()
+    first = dict(trainer(corpus, tmp_path / "new", **values).learner.module.named_parameters())[name].detach()
     wanted = first
     for number, step in enumerate(steps, 1):
         kept = min(0.5, number / (number + 10))
