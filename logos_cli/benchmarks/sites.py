@@ -29,7 +29,7 @@ from logos_cli.records import Record, Status
 from logos_cli.records.parts import number_of
 from logos_cli.structure.distances import CONTACT_ANGSTROM
 from logos_cli.structure.ligand.user_molecule import read_given
-from logos_cli.structure.residue_places import ResiduePlaces, residue_places
+from logos_cli.structure.residues.places import ResiduePlaces, residue_places
 from logos_cli.structure.site_centre import site_centre
 
 if TYPE_CHECKING:

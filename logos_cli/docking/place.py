@@ -25,7 +25,7 @@ from logos_cli.structure.kinds import is_structure
 from logos_cli.structure.ligand.user_molecule import UserMolecule, is_selection, read_given
 from logos_cli.structure.ligands import Ligand, find_ligands, is_additive
 from logos_cli.structure.model import StructureModel
-from logos_cli.structure.residue_map import ResidueMap, ResidueName
+from logos_cli.structure.residues.map import ResidueMap, ResidueName
 from logos_cli.structure.select import listing, select_ligands
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ import gemmi
 import numpy as np
 
 from logos_cli.errors import StructureError
-from logos_cli.structure import residue_names
 from logos_cli.structure.copies import split_copies
 from logos_cli.structure.flat import checked_positions, flattened
+from logos_cli.structure.residues import residue_names
 from logos_cli.structure.types import Notes, Residue, Residues, StructureFile
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import gemmi
 import numpy as np
 
-from logos_cli.structure import residue_names
 from logos_cli.structure.atoms import AtomTable
 from logos_cli.structure.ligand.dictionary import component
+from logos_cli.structure.residues import residue_names
 from logos_cli.structure.types import Residue
 
 if TYPE_CHECKING:

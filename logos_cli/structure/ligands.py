@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from logos_cli.structure import residue_names
 from logos_cli.structure.contacts import (
     LONGEST_BOND_ANGSTROM,
     Contact,
@@ -25,6 +24,7 @@ from logos_cli.structure.contacts import (
 )
 from logos_cli.structure.ligand.dictionary import component
 from logos_cli.structure.model import StructureModel
+from logos_cli.structure.residues import residue_names
 from logos_cli.structure.types import Chain, Residue, Role
 
 if TYPE_CHECKING:

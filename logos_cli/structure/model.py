@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from logos_cli.errors import StructureError
-from logos_cli.structure import residue_names
 from logos_cli.structure.atoms import AtomTable
 from logos_cli.structure.elements import repair_elements
+from logos_cli.structure.residues import residue_names
+from logos_cli.structure.residues.standard_names import standard_names
 from logos_cli.structure.roles import assign_roles
-from logos_cli.structure.standard_names import standard_names
 from logos_cli.structure.types import NO_NUMBER, Chain, Residue, Residues, Role, StructureFile
 
 if TYPE_CHECKING:

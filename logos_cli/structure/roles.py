@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import gemmi
 import numpy as np
 
-from logos_cli.structure import residue_names
 from logos_cli.structure.atoms import AtomTable
 from logos_cli.structure.distances import POLYMER_BOND_ANGSTROM
+from logos_cli.structure.residues import residue_names
 from logos_cli.structure.types import Residue, Role
 
 if TYPE_CHECKING:

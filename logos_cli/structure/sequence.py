@@ -10,8 +10,8 @@ from typing import TypeVar
 import gemmi
 
 from logos_cli.records.parts import ChainResidues
-from logos_cli.structure import residue_names
 from logos_cli.structure.model import StructureModel
+from logos_cli.structure.residues import residue_names
 from logos_cli.structure.types import Chain, Residues
 
 _STANDARD = frozenset(residue_names.STANDARD)

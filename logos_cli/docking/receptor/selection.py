@@ -13,11 +13,11 @@ import numpy as np
 
 from logos_cli.docking.box import Box
 from logos_cli.errors import StructureError
-from logos_cli.structure import residue_names
-from logos_cli.structure.force_field_names import NAMES
 from logos_cli.structure.ligand.dictionary import component
 from logos_cli.structure.ligands import Ligand, find_ligands
 from logos_cli.structure.model import StructureModel
+from logos_cli.structure.residues import residue_names
+from logos_cli.structure.residues.force_field_names import NAMES
 from logos_cli.structure.types import Residue, Role
 
 if TYPE_CHECKING:

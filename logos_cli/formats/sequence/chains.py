@@ -16,7 +16,7 @@ from logos_cli.formats.sequence.kinds import Kind
 from logos_cli.grammar import Form
 from logos_cli.io.input import Input
 from logos_cli.records import Source
-from logos_cli.structure.nucleotides import TRANSLATED, translate
+from logos_cli.structure.residues.nucleotides import TRANSLATED, translate
 from logos_cli.structure.sequences import clean_sequence, is_nucleotide, nucleotide_error
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from logos_cli.objects.base import ScienceObject
 from logos_cli.objects.complex import Complex
 from logos_cli.objects.protein import Protein
 from logos_cli.records import Record
-from logos_cli.structure.residue_map import ResidueMap, ResidueName
+from logos_cli.structure.residues.map import ResidueMap, ResidueName
 
 SITE_B_FACTOR = 100.0
 _COLORS = ("orange", "blue", "magenta", "yellow", "cyan", "salmon", "purple", "olive")

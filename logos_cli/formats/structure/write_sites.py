@@ -14,7 +14,7 @@ from logos_cli.formats.structure.write import source_structure, structure_with
 from logos_cli.objects.base import ScienceObject
 from logos_cli.objects.complex import Complex
 from logos_cli.records import Record
-from logos_cli.structure.residue_map import ResidueMap, ResidueName
+from logos_cli.structure.residues.map import ResidueMap, ResidueName
 
 _PREDICTIONS = (
     "name",

@@ -15,7 +15,7 @@ from logos_cli.objects.base import from_sentence
 from logos_cli.objects.material import Material, material_from_blocks
 from logos_cli.objects.protein import Protein
 from logos_cli.records import Source
-from logos_cli.structure.nucleotides import READ_AS_RESIDUES, TRANSLATED, may_be_nucleotides, translate
+from logos_cli.structure.residues.nucleotides import READ_AS_RESIDUES, TRANSLATED, may_be_nucleotides, translate
 from logos_cli.structure.sequences import clean_sequence, is_nucleotide, looks_like_sequence, nucleotide_error
 
 # fmt: off

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from logos_cli.errors import FormatError
-from logos_cli.structure import residue_names
 from logos_cli.structure.pdb.columns import AtomLines, word
+from logos_cli.structure.residues import residue_names
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

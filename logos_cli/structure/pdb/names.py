@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from itertools import product
 
 from logos_cli.errors import FormatError
-from logos_cli.structure import residue_names
-from logos_cli.structure.force_field_names import NAMES, WATER
+from logos_cli.structure.residues import residue_names
+from logos_cli.structure.residues.force_field_names import NAMES, WATER
 
 _MARK = "%"
 """Names that stand for longer ones begin with it; the format's own names do not."""

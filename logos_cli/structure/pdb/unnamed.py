@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from logos_cli.structure import residue_names
-from logos_cli.structure.force_field_names import NAMES
 from logos_cli.structure.pdb.columns import AtomLines, word
+from logos_cli.structure.residues import residue_names
+from logos_cli.structure.residues.force_field_names import NAMES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

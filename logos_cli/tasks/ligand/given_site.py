@@ -11,7 +11,7 @@ from logos_cli.objects.base import ScienceObject
 from logos_cli.objects.complex import Complex
 from logos_cli.objects.protein import Protein
 from logos_cli.records import Source
-from logos_cli.structure.residue_map import ResidueMap
+from logos_cli.structure.residues.map import ResidueMap
 
 
 def tag_residues(item: ScienceObject, source: Source, site: str) -> ScienceObject:

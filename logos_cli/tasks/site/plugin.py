@@ -128,7 +128,7 @@ class _Sites(Collector):
         """Yield a record for each site."""
         if not self._votes:
             return
-        from logos_cli.structure.residue_places import residue_places
+        from logos_cli.structure.residues.places import residue_places
         from logos_cli.tasks.site.sites import frequencies, rank_sites
 
         lengths = [len(chain.sequence) for chain in self._chains]
@@ -168,7 +168,7 @@ class _Sites(Collector):
 
     def _members(self, members: tuple[int, ...], shares: list[float]) -> list[dict[str, Any]]:
         """Return the residues of the site, with their names in the file."""
-        from logos_cli.structure.residue_map import ResidueMap
+        from logos_cli.structure.residues.map import ResidueMap
 
         names = ResidueMap(self._prompt.source, [len(chain.sequence) for chain in self._chains])
         residues, first = [], 0

@@ -20,7 +20,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from logos_cli.structure.residue_places import ResiduePlaces
+    from logos_cli.structure.residues.places import ResiduePlaces
 
 WIDEST_ANGSTROM: Final = 16.0
 _SELDOM_TOGETHER: Final = 0.85

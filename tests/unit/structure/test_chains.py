@@ -6,7 +6,7 @@ import gemmi
 import pytest
 
 from logos_cli.errors import InputError
-from logos_cli.structure.residue_map import ResidueMap
+from logos_cli.structure.residues.map import ResidueMap
 from tests.structures import AMIDE, ligand_lines, notes, one, pdb, peptide_lines, read
 
 PEPTIDE = peptide_lines()

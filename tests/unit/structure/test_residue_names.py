@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from logos_cli.structure.force_field_names import NAMES
 from logos_cli.structure.pdb.names import wide_residue_names
-from logos_cli.structure.residue_names import STANDARD
+from logos_cli.structure.residues.force_field_names import NAMES
+from logos_cli.structure.residues.residue_names import STANDARD
 from tests import receptors
 from tests.structures import AMIDE, atom_line, ligand_lines, notes, one, pdb, peptide_lines, read, renamed
 

@@ -224,7 +224,7 @@ def test_modified_residues_have_their_parents_letter():
     ],
 )
 def test_letters(name: str, letter: str):
-    from logos_cli.structure.residue_names import letter as letter_of
+    from logos_cli.structure.residues.residue_names import letter as letter_of
 
     assert letter_of(name) == letter
 

@@ -21,8 +21,8 @@ from logos_cli.grammar import parse
 from logos_cli.objects.complex import Complex
 from logos_cli.objects.protein import Protein
 from logos_cli.records import Record, Status
-from logos_cli.structure.residue_map import ResidueMap, ResidueName
-from logos_cli.structure.residue_places import ResiduePlaces, residue_places
+from logos_cli.structure.residues.map import ResidueMap, ResidueName
+from logos_cli.structure.residues.places import ResiduePlaces, residue_places
 from logos_cli.tasks.site.sites import WIDEST_ANGSTROM, frequencies, rank_sites
 
 _SEQUENCE = "MKTAYIAKQRQISFVK"

@@ -14,7 +14,7 @@ from logos_cli.io.reopen import reopen
 from logos_cli.records import Source
 from logos_cli.structure import read as reading
 from logos_cli.structure.model import StructureModel
-from logos_cli.structure.residue_map import ResidueMap
+from logos_cli.structure.residues.map import ResidueMap
 from logos_cli.structure.types import Role
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from functools import cache
 
 import gemmi
 
-from logos_cli.structure.force_field_names import NAMES, WATER
 from logos_cli.structure.ligand.dictionary import component
+from logos_cli.structure.residues.force_field_names import NAMES, WATER
 
 STANDARD = {
     "ALA": "A",

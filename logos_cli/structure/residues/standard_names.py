@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
-from logos_cli.structure import residue_names
-from logos_cli.structure.force_field_names import NAMES
 from logos_cli.structure.ligand.dictionary import component
+from logos_cli.structure.residues import residue_names
+from logos_cli.structure.residues.force_field_names import NAMES
 
 if TYPE_CHECKING:
     from logos_cli.structure.atoms import AtomTable

@@ -1,0 +1,1 @@
+"""Names of residues in files, and what they stand for."""
