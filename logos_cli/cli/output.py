@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Protocol
 
 from logos_cli.accounting import Account, RecordAccount
 from logos_cli.cli.terminal import terminal
@@ -56,6 +56,32 @@ def _writer(name: str | None, output: str | None) -> str:
 
     chosen = writer_for(name, output)
     return next(key for key, value in writers().items() if value is chosen)
+
+
+class RecordTaker(Protocol):
+    """Takes records, and counts them."""
+
+    @property
+    def tally(self) -> RecordAccount:
+        """What became of the records."""
+        ...
+
+    @property
+    def has_sources(self) -> bool:
+        """Whether the output holds the records with their sources and notes."""
+        ...
+
+    def write(self, record: Record, line: str | None = None, *, told: bool = False) -> None:
+        """Write and count one record.
+
+        Parameters
+        ----------
+        line : str, optional
+            Its JSON, where the way that it is written matters.
+        told : bool
+            What is wrong with it is known to the user.
+        """
+        ...
 
 
 class ReportedProblems:
@@ -168,7 +194,7 @@ def open_sink(
         sink.close()
 
 
-def write_all(records: Iterable[Record], sink: RecordSink) -> ExitCode:
+def write_all(records: Iterable[Record], sink: RecordTaker) -> ExitCode:
     """Write every record, say the sum on stderr, and return what it means as an exit code."""
     for record in records:
         sink.write(record)

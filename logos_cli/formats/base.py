@@ -8,7 +8,7 @@ raised.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
@@ -58,6 +58,9 @@ class ReadOptions:
         Identifier of the only row of an alignment, or record of an annotated file, to read.
     translate : bool
         Translate nucleotides, which are refused otherwise.
+    takes : callable, optional
+        Returns for the id of each entry, in their order, whether it is wanted. A reader that asks it saves the work on the
+        others; one that does not ask may leave it to the caller.
     reagents : str
         ``drop``, ``reactants`` (count them as reactants) or ``error``.
     """
@@ -77,6 +80,7 @@ class ReadOptions:
     feature: str | None = None
     row: str | None = None
     translate: bool = False
+    takes: Callable[[str], bool] | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(slots=True)
@@ -120,6 +124,8 @@ class Format(ABC):
     name: ClassVar[str]
     suffixes: ClassVar[tuple[str, ...]]
     """File name endings, for finding files in directories and for choosing an output format."""
+    is_list: ClassVar[bool] = True
+    """Whether a file holds many entries of their own, and not one object with its parts."""
 
     @abstractmethod
     def sniff(self, head: bytes, name: str) -> float:

@@ -34,6 +34,7 @@ class CrystalFormat(Format):
 
     name: ClassVar[str] = "crystal"
     suffixes: ClassVar[tuple[str, ...]] = (".cif",)
+    is_list = False
 
     def sniff(self, head: bytes, name: str) -> float:  # noqa: ARG002
         """Return how sure this is a CIF of a small-molecule crystal or framework."""

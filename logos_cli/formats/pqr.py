@@ -16,6 +16,7 @@ class PqrFormat(Format):
 
     name = "pqr"
     suffixes = (".pqr",)
+    is_list = False
 
     def sniff(self, head: bytes, name: str) -> float:  # noqa: ARG002
         """Tell atoms that end in charge and radius."""

@@ -8,7 +8,7 @@ import os
 import stat
 import sys
 from collections.abc import Iterable, Iterator
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Self, cast
 
@@ -76,10 +76,7 @@ class Input:
         """The file's name without folder and endings, for naming entries that have no name of their own."""
         if self.path is None:
             return "stdin"
-        name = self.path.name
-        while (end := Path(name).suffix.lower()) and (end in COMPRESSED or end in _known_suffixes()):
-            name = name[: -len(end)]
-        return name or self.path.name
+        return stem_of(self.path)
 
     def _open(self, stdin: IO[bytes] | None) -> io.BufferedReader:
         """Open the file or standard input, without decompression."""
@@ -313,8 +310,17 @@ def _first_bytes(stream: io.BufferedReader) -> bytes:
 # -- directories and lists -----------------------------------------------------------------------------------
 
 
+@cache
 def _known_suffixes() -> frozenset[str]:
     return frozenset(suffix for plugin in registry.load_all("formats").values() for suffix in plugin.suffixes)
+
+
+def stem_of(path: Path) -> str:
+    """Return the name of a file without its folder and without the endings of formats and compression."""
+    name = path.name
+    while (end := Path(name).suffix.lower()) and (end in COMPRESSED or end in _known_suffixes()):
+        name = name[: -len(end)]
+    return name or path.name
 
 
 def expand_paths(paths: Iterable[str], skipped: list[tuple[str, str]] | None = None) -> list[str]:
@@ -363,6 +369,8 @@ def _expand(path: str, skipped: list[tuple[str, str]]) -> Iterator[str]:
 
 
 def _expand_directory(path: str, skipped: list[tuple[str, str]]) -> list[str]:
+    if results := _results_of_run(Path(path)):
+        return results
     suffixes = _known_suffixes()
     files: list[str] = []
     visited: set[str] = set()
@@ -388,6 +396,14 @@ def _expand_directory(path: str, skipped: list[tuple[str, str]]) -> list[str]:
             hint=f"endings it looks for: {' '.join(sorted(suffixes))}; name other files one by one",
         )
     return files
+
+
+def _results_of_run(path: Path) -> list[str]:
+    """Return the records of a run's directory (``runs/``), shard by shard; none if it is another directory."""
+    if not (path / "run.json").is_file():
+        return []
+    found = [file for file in (path / "results").glob("*-of-*.jsonl") if file.name.split("-")[0].isdigit()]
+    return [str(file) for file in sorted(found, key=lambda file: int(file.name.split("-")[0]))]
 
 
 def _cannot_list(error: OSError) -> None:

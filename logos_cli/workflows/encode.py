@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, closing
 from dataclasses import fields
 from functools import partial
 from os import PathLike, fspath
@@ -14,9 +13,8 @@ from typing import IO
 from logos_cli.errors import LogosError, UsageError
 from logos_cli.formats import in_memory
 from logos_cli.formats.base import Entry, Format, ReadOptions
-from logos_cli.formats.detect import detect
 from logos_cli.grammar import Form, parse
-from logos_cli.io.input import Input, expand_paths
+from logos_cli.io.selection import Selection, Unit
 from logos_cli.objects.base import ScienceObject, from_sentence, to_text
 from logos_cli.objects.complex import Complex
 from logos_cli.objects.protein import Protein
@@ -25,6 +23,7 @@ from logos_cli.processes.failure import Failure, result_of
 from logos_cli.processes.pool import Pool
 from logos_cli.records import Record, Status
 from logos_cli.records.parts import Verification
+from logos_cli.workflows.inputs import FileReader, InputFiles
 
 Encodable = str | PathLike[str] | ScienceObject | object
 """A path, a bare text whose form is stated, a ScienceObject, or an object of another library (``formats.in_memory``)."""
@@ -36,6 +35,7 @@ def encode(
     *,
     jobs: int = 1,
     verify: bool = False,
+    selection: Selection | None = None,
     stdin: IO[bytes] | None = None,
     **choices: object,
 ) -> Iterator[Record]:
@@ -53,6 +53,8 @@ def encode(
         Number of processes; the records come in input order whatever it is.
     verify : bool
         Decode each sentence again, compare, and list in ``source["verify"]`` what the grammar cannot carry.
+    selection : Selection, optional
+        Which entries of the files are wanted; all, if absent.
 
     Yields
     ------
@@ -79,12 +81,12 @@ def encode(
             for item in group:
                 yield from _in_hand(item, options, f"object:{next(numbers)}", verify=verify)
             continue
-        paths = expand_paths([fspath(path) for path in group])
-        if jobs > 1 and len(paths) > 1 and "-" not in paths:
-            yield from _in_processes(paths, options, jobs, verify=verify)
+        files = InputFiles([fspath(path) for path in group], options, selection)
+        if jobs > 1 and len(files.paths) > 1 and "-" not in files.paths:
+            yield from _in_processes(files, options, jobs, verify=verify)
             continue
-        for path in paths:
-            yield from iter_file(path, options, verify=verify, stdin=stdin)
+        for entry, plugin in files.entries(stdin):
+            yield _record_or_error(entry, plugin, options, verify=verify)
 
 
 def _is_path(item: Encodable, options: ReadOptions) -> bool:
@@ -110,10 +112,7 @@ def _in_hand(item: Encodable, options: ReadOptions, id: str, *, verify: bool) ->
     else:
         entries = in_memory.entries_of(item, options, id)
     for entry in entries:
-        try:
-            yield record_of(entry, None, options, verify=verify)
-        except LogosError as error:  # a sentence that does not read back
-            yield Record.from_error(entry.id, options.form or "", error, entry.source)
+        yield _record_or_error(entry, None, options, verify=verify)
 
 
 def form_of(name: str) -> Form:
@@ -134,13 +133,19 @@ def form_of(name: str) -> Form:
         raise UsageError(f"unknown form {name!r}", hint=hint) from error
 
 
-def _in_processes(paths: list[str], options: ReadOptions, jobs: int, *, verify: bool) -> Iterator[Record]:
-    with Pool(_FileEncoder, (options, verify), min(jobs, len(paths)), inherit=True) as pool:
-        for path, outcome in zip(paths, pool.map(paths), strict=True):
+def _in_processes(files: InputFiles, options: ReadOptions, jobs: int, *, verify: bool) -> Iterator[Record]:
+    readers = [files.reader_of(number) for number in range(len(files.paths))]
+    with Pool(_FileEncoder, (options, verify), min(jobs, len(readers)), inherit=True) as pool:
+        for reader, outcome in zip(readers, pool.map(readers), strict=True):
             if isinstance(outcome, Failure) and outcome.is_lost:
-                yield Record.from_error(path, options.form or "", outcome.error.at(path), {"path": path})
+                path = reader.lost()
+                records = [Record.from_error(path, options.form or "", outcome.error.at(path), {"path": path})]
+                units: Iterable[Unit] = reader.selection.units if reader.selection is not None else ()
             else:
-                yield from result_of(outcome)
+                records, units = result_of(outcome)
+            if files.selection is not None:
+                files.selection.pending.extend(units)
+            yield from records
 
 
 class _FileEncoder:
@@ -149,36 +154,18 @@ class _FileEncoder:
     def __init__(self, setup: tuple[ReadOptions, bool]) -> None:
         self._options, self._verify = setup
 
-    def __call__(self, path: str) -> list[Record]:
-        return list(iter_file(path, self._options, verify=self._verify))
+    def __call__(self, reader: FileReader) -> tuple[list[Record], list[Unit]]:
+        records = [
+            _record_or_error(entry, plugin, self._options, verify=self._verify) for entry, plugin in reader.entries()
+        ]
+        return records, list(reader.selection.units) if reader.selection is not None else []
 
 
-def iter_file(
-    path: str, options: ReadOptions, *, verify: bool = False, stdin: IO[bytes] | None = None
-) -> Iterator[Record]:
-    """Yield the records of one file; a file that cannot be read gives one record with ``status`` ``error``."""
-    for entry, plugin in iter_entries(path, options, stdin=stdin):
-        try:
-            record = record_of(entry, plugin, options, verify=verify)
-        except LogosError as error:  # a sentence that does not read back
-            record = Record.from_error(entry.id, options.form or "", error, entry.source)
-        yield record
-
-
-def iter_entries(
-    path: str, options: ReadOptions, *, stdin: IO[bytes] | None = None
-) -> Iterator[tuple[Entry, Format | None]]:
-    """Yield the objects of one file with its format; a file that cannot be read gives one entry in error."""
-    with ExitStack() as stack:
-        plugin: Format | None = None
-        try:
-            source = stack.enter_context(closing(Input(path, stdin)))
-            plugin = detect(source)
-            for entry in plugin.read(source, options):
-                yield entry, plugin
-        except LogosError as error:
-            name = "<stdin>" if path == "-" else path
-            yield Entry(name, None, {"path": name}, error.at(name)), plugin
+def _record_or_error(entry: Entry, plugin: Format | None, options: ReadOptions, *, verify: bool) -> Record:
+    try:
+        return record_of(entry, plugin, options, verify=verify)
+    except LogosError as error:  # a sentence that does not read back
+        return Record.from_error(entry.id, options.form or "", error, entry.source)
 
 
 def record_of(entry: Entry, plugin: Format | None, options: ReadOptions, *, verify: bool = False) -> Record:

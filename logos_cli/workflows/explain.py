@@ -17,6 +17,7 @@ from logos_cli.errors import InputError, LogosError, OutputError
 from logos_cli.formats.structure.write import residue_map, structure_with
 from logos_cli.grammar import Block, Pocket, Sentence, parse
 from logos_cli.grammar.spec import Kind
+from logos_cli.io.selection import Selection
 from logos_cli.objects.base import ScienceObject, from_sentence
 from logos_cli.options import options_or_fields
 from logos_cli.records import Record, Status
@@ -57,7 +58,7 @@ class Likelihoods(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A record whose tokens have log-probabilities.
+    """A record with the log-probabilities of its tokens.
 
     Attributes
     ----------
@@ -192,7 +193,12 @@ def _residues_of(block: Block, characters: NDArray[np.float64]) -> list[float]:
 
 
 def explain(
-    inputs: Sources, load: LoadOptions | None = None, *, stdin: IO[bytes] | None = None, **choices: object
+    inputs: Sources,
+    load: LoadOptions | None = None,
+    *,
+    stdin: IO[bytes] | None = None,
+    selection: Selection | None = None,
+    **choices: object,
 ) -> Iterator[Explanation]:
     """Yield each record with the log-probability of every token.
 
@@ -216,13 +222,15 @@ def explain(
     ['', '<MoleculeS>', 'C', 'C', 'O', '<MoleculeE>']
     """
     load = options_or_fields(LoadOptions, load, choices, "explain")
-    return _explained(inputs, load, stdin)
+    return _explained(inputs, load, stdin, selection)
 
 
-def _explained(inputs: Sources, load: LoadOptions, stdin: IO[bytes] | None) -> Iterator[Explanation]:
+def _explained(
+    inputs: Sources, load: LoadOptions, stdin: IO[bytes] | None, selection: Selection | None
+) -> Iterator[Explanation]:
     checkpoint = open_model(load)
     likelihood: Likelihood | None = None
-    for batch in batches(iter_subjects(inputs, stdin=stdin), _TOGETHER):
+    for batch in batches(iter_subjects(inputs, stdin=stdin, selection=selection), _TOGETHER):
         usable = [each for each in batch if each.record.text and each.record.status is not Status.ERROR]
         if usable and likelihood is None:
             likelihood = start_likelihood(checkpoint, load)

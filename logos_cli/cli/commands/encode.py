@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from logos_cli.cli.base import Command
+from logos_cli.cli.batch import open_batch
 from logos_cli.cli.option_specs import command, option
 from logos_cli.cli.options.input import (
     canonical_option,
@@ -20,7 +21,8 @@ from logos_cli.cli.options.input import (
     sequence_option,
 )
 from logos_cli.cli.options.output import OUTPUT, output_option, overwrite_option, record_format_option
-from logos_cli.cli.output import inputs_or_stdin, open_sink, write_all
+from logos_cli.cli.options.run import RunArguments, run_block
+from logos_cli.cli.output import inputs_or_stdin, write_all
 from logos_cli.cli.terminal import terminal
 from logos_cli.errors import ExitCode, UsageError
 from logos_cli.records import Record
@@ -77,6 +79,7 @@ class EncodeArguments:
     overwrite: bool = overwrite_option()
     model: str = option(EMBEDDED, metavar="NAME|DIR", help="Model whose token ids -f ids writes.", panel=OUTPUT)
     jobs: int = jobs_option()
+    run: RunArguments = run_block()
     verify: bool = option(False, "--verify", help="Decode again, compare, and list what the grammar cannot carry.")
 
 
@@ -122,8 +125,18 @@ def encode(args: EncodeArguments) -> ExitCode:
         reagents=args.reagents,
     )
     paths = inputs_or_stdin(args.inputs)
-    with open_sink(args.output, args.format, overwrite=args.overwrite, model=args.model) as sink:
-        records = run(paths, options, jobs=args.jobs, verify=args.verify)
+    with open_batch(
+        "encode",
+        args,
+        paths,
+        output=args.output,
+        format=args.format,
+        overwrite=args.overwrite,
+        run=args.run,
+        model=args.model,
+    ) as batch:
+        sink = batch.sink
+        records = run(paths, options, jobs=args.jobs, verify=args.verify, selection=batch.selection)
         if not sink.has_sources:
             records = _with_notes(records)
         if not args.verify:

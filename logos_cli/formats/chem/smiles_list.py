@@ -42,6 +42,8 @@ def iter_list(source: Input, options: ReadOptions) -> Iterator[Entry]:
         text, name = (smiles, rest) if rest[:1] != "|" else _with_extension(smiles, rest)
         name = name.split("\t", 1)[0].strip()
         entry_id = ids.take(name) if name else f"{prefix}{number}"
+        if options.takes is not None and not options.takes(entry_id):
+            continue
         record_source: Source = {**provenance, "line": number}
         if is_reaction:
             yield reaction_entry(text, entry_id, record_source, options)

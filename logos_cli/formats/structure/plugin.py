@@ -31,6 +31,7 @@ class StructureFormat(Format):
 
     name = "structure"
     suffixes = (".pdb", ".ent", ".pdb1", ".cif", ".mmcif", ".bcif", ".pdbx")
+    is_list = False
 
     def sniff(self, head: bytes, name: str) -> float:  # noqa: ARG002
         """Tell ATOM lines or PDB headers, items of the mmCIF dictionary, or BinaryCIF's keys."""

@@ -26,7 +26,7 @@ from logos_cli.training.corpus.parts import CorpusPart, cannot_write
 from logos_cli.training.corpus.shards import file_sha256
 from logos_cli.training.corpus.vocabulary import Vocabulary
 from logos_cli.workflows.corpus.sentences import SentenceOptions, Skipped, reason_of, sentences_of
-from logos_cli.workflows.encode import iter_entries
+from logos_cli.workflows.inputs import read_file
 
 BLOCK: Final = 4096
 """Records a part."""
@@ -190,7 +190,7 @@ def _reject(entry: Entry, error: LogosError) -> Record:
 
 
 class _Unit:
-    """The blocks of a unit whose parts do not exist yet.
+    """The blocks of a unit that still have no parts.
 
     Attributes
     ----------
@@ -202,7 +202,7 @@ class _Unit:
         self.n_parts = 0
         self._work = work
         self._number = number
-        self._entries = ((path, entry) for path in paths for entry, _ in iter_entries(path, work.read, stdin=stdin))
+        self._entries = ((path, entry) for path in paths for entry, _ in read_file(path, work.read, stdin))
 
     def __iter__(self) -> Iterator[tuple[int, int, _Block]]:
         while block := list(islice(self._entries, BLOCK)):

@@ -156,7 +156,7 @@ class Schedule:
         if drawn.is_question:
             state.n_unanswered -= 1
             self.judge.take_answer(state.outcome, drawn.number, drawn.sentence, completion)
-        elif not state.outcome.has_enough:  # what is under way when there is enough is left out
+        elif not state.outcome.has_enough:  # samples under way are left out when there are enough
             state.arrived[drawn.number] = completion
             self._judge_arrived(state)
         yield from self.pop_finished()

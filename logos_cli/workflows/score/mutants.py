@@ -26,7 +26,7 @@ from logos_cli.objects.protein import Protein
 from logos_cli.records import Record, Source
 from logos_cli.records.parts import number_of
 from logos_cli.tasks.design.mutations import mutant, mutations
-from logos_cli.workflows.encode import iter_entries
+from logos_cli.workflows.inputs import read_file
 from logos_cli.workflows.score.scoring import ScoredRecord, ScoreOptions, Scoring
 from logos_cli.workflows.score.summary import SummaryRow
 
@@ -74,7 +74,7 @@ class WildType:
 
         if _RESIDUES.fullmatch(given) and not Path(given).exists():
             return cls(Protein(given.upper()))
-        entries = [entry for entry, _ in iter_entries(given, ReadOptions())]
+        entries = [entry for entry, _ in read_file(given, ReadOptions())]
         for entry in entries:
             if entry.error is not None:
                 raise entry.error.at(given)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, fields
-from itertools import chain, islice
+from itertools import chain, count, groupby, islice
 from os import PathLike, fspath
 from typing import IO, TYPE_CHECKING
 
@@ -16,11 +16,12 @@ from logos_cli.evaluators.base import Context, Subject
 from logos_cli.evaluators.reference import ReferenceSet
 from logos_cli.formats.base import Entry, ReadOptions
 from logos_cli.grammar import Form, parse
-from logos_cli.io.input import expand_paths
+from logos_cli.io.selection import Selection
 from logos_cli.objects.base import ScienceObject, from_sentence
 from logos_cli.options import nested, options_or_fields
 from logos_cli.records import Record, Status
-from logos_cli.workflows.encode import iter_entries, record_of
+from logos_cli.workflows.encode import record_of
+from logos_cli.workflows.inputs import InputFiles
 from logos_cli.workflows.score.batches import BATCH, Scored, Scorer
 from logos_cli.workflows.score.filter import Filter, Scalar
 from logos_cli.workflows.score.lines import with_scores
@@ -220,9 +221,11 @@ class Scoring:
         self._collected = Collected(self.selection, self.context)
         self._scorer = Scorer(self.selection, self.context, options.jobs)
 
-    def records(self, inputs: Sources, stdin: IO[bytes] | None = None) -> Iterator[ScoredRecord]:
+    def records(
+        self, inputs: Sources, stdin: IO[bytes] | None = None, selection: Selection | None = None
+    ) -> Iterator[ScoredRecord]:
         """Yield the records that are kept, in the order of the input, or best first with ``top``."""
-        items = self._items(inputs, stdin)
+        items = self._items(inputs, stdin, selection)
         first = list(islice(items, BATCH))
         self._check_names(first)
         scored = self._scored(chain(first, items))
@@ -242,8 +245,8 @@ class Scoring:
 
     # -- reading ---------------------------------------------------------------------------------------------
 
-    def _items(self, inputs: Sources, stdin: IO[bytes] | None) -> Iterator[_Item]:
-        for item in _iter_items(inputs, self.options.read, stdin):
+    def _items(self, inputs: Sources, stdin: IO[bytes] | None, selection: Selection | None) -> Iterator[_Item]:
+        for item in _iter_items(inputs, self.options.read, stdin, selection):
             self.tally.asked += 1
             yield item
 
@@ -376,25 +379,34 @@ def _values(record: Record) -> dict[str, Scalar]:
 
 
 def iter_subjects(
-    inputs: Sources, read: ReadOptions | None = None, *, stdin: IO[bytes] | None = None
+    inputs: Sources,
+    read: ReadOptions | None = None,
+    *,
+    stdin: IO[bytes] | None = None,
+    selection: Selection | None = None,
 ) -> Iterator[Subject]:
     """Yield what is to be scored: records as they are, and those that native files and objects make."""
-    return (item.subject for item in _iter_items(inputs, read or ReadOptions(), stdin))
+    return (item.subject for item in _iter_items(inputs, read or ReadOptions(), stdin, selection))
 
 
-def _iter_items(inputs: Sources, read: ReadOptions, stdin: IO[bytes] | None) -> Iterator[_Item]:
+def _iter_items(
+    inputs: Sources, read: ReadOptions, stdin: IO[bytes] | None, selection: Selection | None = None
+) -> Iterator[_Item]:
     if isinstance(inputs, (str, PathLike, ScienceObject, Record)):
         inputs = [inputs]
-    for number, source in enumerate(inputs, 1):
-        if isinstance(source, Record):
-            yield _item_of_record(source)
-        elif isinstance(source, ScienceObject):
-            entry = Entry(f"object:{number}", source)
-            yield _item(entry, record_of(entry, None, read))
-        else:
-            for path in expand_paths([fspath(source)]):
-                for entry, plugin in iter_entries(path, read, stdin=stdin):
-                    yield _item(entry, entry.record or record_of(entry, plugin, read))
+    numbers = count(1)
+    for are_paths, group in groupby(inputs, lambda source: isinstance(source, (str, PathLike))):
+        if are_paths:
+            paths = [fspath(source) for source in group if isinstance(source, (str, PathLike))]
+            for entry, plugin in InputFiles(paths, read, selection).entries(stdin):
+                yield _item(entry, entry.record or record_of(entry, plugin, read))
+            continue
+        for source in group:
+            if isinstance(source, Record):
+                yield _item_of_record(source)
+            elif isinstance(source, ScienceObject):
+                entry = Entry(f"object:{next(numbers)}", source)
+                yield _item(entry, record_of(entry, None, read))
 
 
 def _item_of_record(record: Record) -> _Item:

@@ -1,0 +1,230 @@
+"""Where the records of a bulk command go: a stream, a file, or the directory of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal, TypeGuard
+
+from logos_cli.accounting import RecordAccount
+from logos_cli.cli.options.run import RunArguments
+from logos_cli.cli.output import RecordTaker, ReportedProblems, open_sink
+from logos_cli.cli.terminal import terminal
+from logos_cli.errors import UsageError
+from logos_cli.records import Record, Status
+from logos_cli.resources import EMBEDDED
+
+if TYPE_CHECKING:
+    from logos_cli.io.selection import Selection, Shard
+    from logos_cli.runs.directory import RunOptions, ShardRun
+
+_OF_EXECUTION: Final = frozenset(
+    {
+        *(
+            "inputs",
+            "arguments",
+            "ligands",
+            "output",
+            "format",
+            "overwrite",
+            "run",
+            "jobs",
+            "draw",
+            "dry_run",
+            "report",
+        ),
+        *("report_top", "results_dir", "device", "devices", "threads", "batch_size", "gpu_layers", "mmap", "offline"),
+        *("base_url", "cpu", "time", "prompt", "given"),
+    }
+)
+"""Arguments that results do not depend on, or that are compared in another way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What a bulk command works on, and where its records go.
+
+    Attributes
+    ----------
+    selection : Selection, optional
+        The entries of the inputs that are to be done; all, if absent.
+    """
+
+    sink: RecordTaker
+    selection: Selection | None = None
+
+
+class RunSink:
+    """Writes records to the directory of a run."""
+
+    has_sources = True
+
+    def __init__(self, run: ShardRun) -> None:
+        self.tally = RecordAccount()
+        self._run = run
+        self._problems = ReportedProblems()
+
+    def write(
+        self,
+        record: Record,
+        line: str | None = None,
+        *,
+        told: bool = False,
+        entry: str | None = None,
+        attached: bytes = b"",
+    ) -> None:
+        """Write and count one record.
+
+        Parameters
+        ----------
+        line : str, optional
+            Its JSON, where the way that it is written matters.
+        told : bool
+            What is wrong with it is known to the user.
+        entry : str, optional
+            The id of the entry that it came of, where that is another.
+        attached : str
+            What goes to the attached file.
+        """
+        self.tally.add(record)
+        if record.status is Status.ERROR and not told:
+            self._problems.tell(record, record.reason or "")
+        self._run.write(entry or record.id, record.status, record.to_json() if line is None else line, attached)
+
+
+def is_run_directory(output: str | None) -> TypeGuard[str]:
+    """Whether an output is a directory, or a name without an extension that becomes one."""
+    if output is None or output == "-" or output.startswith("/dev/"):
+        return False
+    return output.endswith("/") or Path(output).is_dir() or not Path(output).suffix
+
+
+@contextmanager
+def open_batch(
+    command: str,
+    arguments: object,
+    inputs: Sequence[str],
+    *,
+    output: str | None,
+    format: str | None,
+    overwrite: bool,
+    run: RunArguments,
+    native: bool = False,
+    model: str = EMBEDDED,
+) -> Iterator[Batch]:
+    """Open what a bulk command writes to.
+
+    Parameters
+    ----------
+    command : str
+        Its name.
+    arguments : dataclass
+        What it was given; those of other values are refused in the directory of a run.
+    inputs : sequence of str
+        Files, directories and ``-``.
+    native : bool
+        Files of native formats may be written.
+
+    Raises
+    ------
+    LogosError
+        If the output cannot be written, or is a run that was begun with something else.
+    """
+    if not is_run_directory(output):
+        if run.resume or run.retry or run.force:
+            raise UsageError(
+                "--resume, --retry and --force need the directory of a run", hint="give -o DIR/: it holds what is done"
+            )
+        selection = None
+        if run.shard is not None:
+            from logos_cli.io.selection import Selection
+
+            selection = Selection(_shard(run))
+        with open_sink(output, format, overwrite=overwrite, native=native, model=model) as sink:
+            yield Batch(sink, selection)
+        return
+    if format not in (None, "jsonl"):
+        raise UsageError(
+            "the directory of a run holds records", hint="leave out --format; `logos runs merge` or decode"
+        )
+    with open_run(command, arguments, inputs, output, options_of(run, overwrite=overwrite)) as shard:
+        yield Batch(RunSink(shard), shard.selection)
+
+
+@contextmanager
+def open_run(
+    command: str,
+    arguments: object,
+    inputs: Sequence[str],
+    output: str,
+    options: RunOptions,
+    *,
+    attached: str | None = None,
+) -> Iterator[ShardRun]:
+    """Open the directory of a run; report what was done before, and how to go on after an interruption.
+
+    Raises
+    ------
+    LogosError
+        If it cannot be written, or was begun with something else.
+    """
+    from logos_cli.io.input import expand_paths
+    from logos_cli.runs.description import Description
+    from logos_cli.runs.directory import open_shard
+
+    paths = expand_paths(inputs)
+    description = Description(command, _compared(arguments), tuple(paths), options.shard.count)
+    try:
+        with open_shard(Path(output), description, options, attached=attached) as shard:
+            if shard.n_before:
+                terminal().note(f"{output}: {shard.n_before:,} records are there; going on")
+            yield shard
+    except BaseException as error:
+        if not isinstance(error, Exception):
+            terminal().note(f"{output} holds what was finished; go on with --resume")
+        raise
+
+
+def options_of(run: RunArguments, *, overwrite: bool) -> RunOptions:
+    """Return how to work in the directory of a run.
+
+    Raises
+    ------
+    UsageError
+        If options exclude each other, or the shard is none.
+    """
+    from logos_cli.runs.directory import RunOptions
+
+    if run.retry not in (None, "failed"):
+        raise UsageError(f"--retry {run.retry!r} is not known", hint="give --retry failed")
+    if overwrite and (run.resume or run.retry):
+        raise UsageError("--overwrite begins anew, and --resume goes on", hint="give one of them")
+    retry: Literal["failed"] | None = "failed" if run.retry == "failed" else None
+    return RunOptions(_shard(run), run.resume, overwrite, retry, run.force)
+
+
+def _shard(run: RunArguments) -> Shard:
+    from logos_cli.io.selection import Shard
+    from logos_cli.runs.shards import parse_shard
+
+    return Shard() if run.shard is None else parse_shard(run.shard)
+
+
+def _compared(arguments: object) -> dict[str, object]:
+    """Return the arguments that results depend on, by name."""
+    values = asdict(arguments) if is_dataclass(arguments) and not isinstance(arguments, type) else {}
+    return dict(_plain(values))
+
+
+def _plain(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
+    for name, value in values.items():
+        if name in _OF_EXECUTION:
+            continue
+        if isinstance(value, Mapping):
+            yield from _plain(value, f"{prefix}{name}.")
+        elif isinstance(value, (str, int, float, bool, type(None))):
+            yield f"{prefix}{name}", value
+        else:
+            yield f"{prefix}{name}", [str(each) for each in value] if isinstance(value, (list, tuple)) else str(value)

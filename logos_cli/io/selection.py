@@ -1,0 +1,197 @@
+"""Which entries of its inputs a process works on: those of its shard, without those that are done."""
+
+from __future__ import annotations
+
+import zlib
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from logos_cli.errors import InputError, UsageError
+
+_MULTIPLIER: Final = 0x9E3779B1
+"""2^32 divided by the golden ratio: spreads checksums that differ in few bits."""
+
+
+def stable_key(name: str, seed: int = 0) -> int:
+    """Return a number of 32 bits for a name, the same on every machine and in every run."""
+    return zlib.crc32(name.encode("utf-8", "surrogatepass"), seed)
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One of several parts of a run; entries are dealt out by a hash of their names.
+
+    Attributes
+    ----------
+    number, count : int
+        From 1, and of how many.
+    """
+
+    number: int = 1
+    count: int = 1
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.number <= self.count:
+            raise UsageError(
+                f"there is no shard {self.number} of {self.count}", hint=f"give 1/{max(1, self.count)} and so on"
+            )
+
+    def takes(self, key: int) -> bool:
+        """Whether the entry of a :func:`stable_key` is in this part."""
+        return ((key * _MULTIPLIER & 0xFFFFFFFF) * self.count >> 32) == self.number - 1
+
+    def __str__(self) -> str:
+        return f"{self.number}-of-{self.count}"
+
+
+class Unit(NamedTuple):
+    """An entry of the inputs.
+
+    Attributes
+    ----------
+    id : str
+        Of its record.
+    file, ordinal : int
+        Which file of the run, from 0, and which entry of the file.
+    key : int
+        :func:`stable_key` of its name, which shows whether the input has changed.
+    """
+
+    id: str
+    file: int
+    ordinal: int
+    key: int
+
+
+@dataclass(frozen=True, slots=True)
+class DoneEntries:
+    """The entries of one file that are done.
+
+    Attributes
+    ----------
+    ordinals, keys : sequence of int
+        Ascending, and the key of each.
+    """
+
+    ordinals: Sequence[int] = ()
+    keys: Sequence[int] = ()
+
+
+class FileSelection:
+    """The entries of one file that a process works on; they are asked for in their order.
+
+    A reader of a format with many entries asks :meth:`takes` with the name of each before it does any work on it. This is
+    done for every entry, and is written for speed.
+
+    Attributes
+    ----------
+    is_finished : bool
+        Nothing of the file is left to do, in this shard.
+    n_taken : int
+        Entries that are worked on.
+    units : deque of Unit
+        Receives them.
+    """
+
+    def __init__(self, shard: Shard, file: int, path: str, done: DoneEntries, *, is_finished: bool = False) -> None:
+        self.is_finished = is_finished
+        self.n_taken = 0
+        self.units: deque[Unit] = deque()
+        self._shard = shard if shard.count > 1 else None
+        self._file = file
+        self._path = path
+        self._seed = stable_key(path)
+        self._done = done
+        self._n_done = len(done.ordinals)
+        self._next_done = 0
+        self._ordinal = -1
+
+    def has_file(self) -> bool:
+        """Whether a file with one object is in this part; all that it holds is dealt out together."""
+        return self._shard is None or self._shard.takes(self._seed)
+
+    def takes(self, name: str, *, whole_file: bool = False) -> bool:
+        """Whether the next entry is to be worked on.
+
+        Parameters
+        ----------
+        name : str
+            Unique within the file.
+        whole_file : bool
+            The file was dealt out as one.
+
+        Raises
+        ------
+        InputError
+            If another entry was at this place when the run was begun.
+        """
+        ordinal = self._ordinal = self._ordinal + 1
+        key = zlib.crc32(name.encode("utf-8", "surrogatepass"), self._seed)
+        if self._shard is not None and not whole_file and not self._shard.takes(key):
+            return False
+        if self._n_done and self._is_done(ordinal, key, name):
+            return False
+        self.n_taken += 1
+        self.units.append(Unit(name, self._file, ordinal, key))
+        return True
+
+    def _is_done(self, ordinal: int, key: int, name: str) -> bool:
+        ordinals, place = self._done.ordinals, self._next_done
+        while place < self._n_done and ordinals[place] < ordinal:
+            place += 1
+        self._next_done = place
+        if place == self._n_done or ordinals[place] != ordinal:
+            return False
+        if self._done.keys[place] != key:
+            raise InputError(
+                f"entry {ordinal + 1} is {name}, and was another one when the run was begun",
+                source=self._path,
+                hint="resume with the files as they were, or begin a new run",
+            )
+        return True
+
+
+@dataclass(slots=True)
+class Selection:
+    """The entries of all inputs of a run that a process works on.
+
+    Attributes
+    ----------
+    shard : Shard
+    done : mapping of int to DoneEntries
+        For each file what has been done, as far as anything has.
+    again : frozenset of int
+        Files of which some entries are done again.
+    pending : deque of Unit
+        Entries that are worked on, in their order.
+    """
+
+    shard: Shard = field(default_factory=Shard)
+    done: Mapping[int, DoneEntries] = field(default_factory=dict)
+    again: frozenset[int] = frozenset()
+    pending: deque[Unit] = field(default_factory=deque)
+
+    def of_file(self, number: int, path: str) -> FileSelection:
+        """Return the selection of one file, which other processes may have."""
+        # files are worked on in their order
+        is_finished = number < max(self.done, default=0) and number not in self.again
+        return FileSelection(self.shard, number, path, self.done.get(number, DoneEntries()), is_finished=is_finished)
+
+    def take_back(self, id: str) -> tuple[list[Unit], Unit]:
+        """Return the entries before the one whose record has come, of which nothing came, and that entry itself.
+
+        Raises
+        ------
+        KeyError
+            If no entry of that id is under way.
+        """
+        if not any(id == unit.id for unit in self.pending):
+            raise KeyError(id)
+        before: list[Unit] = []
+        while True:
+            unit = self.pending.popleft()
+            if unit.id == id:
+                return before, unit
+            before.append(unit)

@@ -1,0 +1,250 @@
+"""A run's directory: what was asked for, and one journal for each shard."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from logos_cli.errors import DefectError, InputError, OutputError, UsageError
+from logos_cli.io.json_types import JsonObject
+from logos_cli.io.selection import Selection, Shard, Unit
+from logos_cli.processes.lock import locked
+from logos_cli.records import Status
+from logos_cli.runs.description import Description, differences
+from logos_cli.runs.index import Outcome
+from logos_cli.runs.journal import RESULTS, Journal, files_of
+
+RUN_FILE: Final = "run.json"
+_STATE_S: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How a command works in the directory of a run.
+
+    Attributes
+    ----------
+    shard : Shard
+    resume : bool
+        Go on where an earlier process ended.
+    overwrite : bool
+        Begin anew in a directory that holds a run.
+    retry : {"failed"}, optional
+        Do the records in error again, too.
+    force : bool
+        Go on although arguments, version or inputs differ.
+    """
+
+    shard: Shard
+    resume: bool = False
+    overwrite: bool = False
+    retry: Literal["failed"] | None = None
+    force: bool = False
+
+
+def is_run(path: str | Path) -> bool:
+    """Whether a path is the directory of a run."""
+    return (Path(path) / RUN_FILE).is_file() and (Path(path) / RESULTS).is_dir()
+
+
+def read_run(path: Path) -> JsonObject:
+    """Return what a run was begun with.
+
+    Raises
+    ------
+    InputError
+        If it is no directory of a run, or its file is damaged.
+    """
+    try:
+        found = json.loads((path / RUN_FILE).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError("this is no directory of a run", source=str(path), hint=f"it has no {RUN_FILE}") from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"{RUN_FILE} is damaged", source=str(path)) from error
+    if not isinstance(found, dict) or not {"command", "arguments", "n_shards", "inputs"} <= found.keys():
+        raise InputError(f"{RUN_FILE} is that of another program", source=str(path), hint="choose another directory")
+    return found
+
+
+class ShardRun:
+    """One shard of a run, while a process works on it.
+
+    Attributes
+    ----------
+    selection : Selection
+        The entries that are left to do.
+    n_before : int
+        Records that were there before.
+    """
+
+    def __init__(self, directory: Path, shard: Shard, journal: Journal) -> None:
+        self.directory = directory
+        self.shard = shard
+        self.selection = Selection(shard, journal.index.done(), journal.again)
+        self.n_before = len(journal.index.rows)
+        self._journal = journal
+        self._state_path = directory / RESULTS / f"{shard}.state.json"
+        self._began = time.time()
+        self._stated_at = 0.0
+        self._last: tuple[Unit, int] | None = None
+
+    def write(self, id: str, status: Status, line: str, attached: bytes = b"") -> None:
+        """Append the record of the entry that has this id; entries before it of which nothing came were left out.
+
+        Raises
+        ------
+        DefectError
+            If no entry of that id was handed out.
+        OutputError
+            If it cannot be written.
+        """
+        pending = self.selection.pending
+        unit = pending.popleft() if pending and pending[0].id == id else self._after_left_out(id)
+        self._journal.write(unit, _outcome(status), (line + "\n").encode("utf-8", "surrogatepass"), attached)
+        if time.monotonic() - self._stated_at >= _STATE_S:
+            self._write_state("running")
+
+    def _after_left_out(self, id: str) -> Unit:
+        try:
+            before, unit = self.selection.take_back(id)
+        except KeyError as error:
+            raise DefectError(f"the record {id!r} comes of no entry of the inputs") from error
+        for left_out in before:
+            self._journal.write(left_out, Outcome.SKIPPED)
+        return unit
+
+    def finish(self) -> None:
+        """Note that all entries of the shard are done; those of which nothing came were left out."""
+        for unit in self.selection.pending:
+            self._journal.write(unit, Outcome.SKIPPED)
+        self.selection.pending.clear()
+        self._journal.flush()
+        self._write_state("finished")
+
+    def interrupted(self) -> None:
+        """Note that the process ends before the shard is done."""
+        self._journal.flush()
+        self._write_state("interrupted")
+
+    def _write_state(self, state: str) -> None:
+        self._stated_at = time.monotonic()
+        counts = self._journal.counts
+        content = {
+            "state": state,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "python": platform.python_version(),
+            "began": _timestamp(self._began),
+            "seen": _timestamp(time.time()),
+            "seconds": round(time.time() - self._began, 1),
+            "n_before": self.n_before,
+            "counts": {outcome.name.lower(): counts[outcome] for outcome in Outcome},
+        }
+        part = self._state_path.with_name(f"{self._state_path.name}.part")
+        try:
+            part.write_text(json.dumps(content) + "\n", encoding="utf-8")
+            part.replace(self._state_path)
+        except OSError as error:
+            raise OutputError(f"cannot be written: {error.strerror}", source=str(self._state_path)) from error
+
+
+@contextmanager
+def open_shard(
+    path: Path, description: Description, options: RunOptions, *, attached: str | None = None
+) -> Iterator[ShardRun]:
+    """Open the directory of a run for one shard, and make it if need be.
+
+    Parameters
+    ----------
+    path : Path
+    description : Description
+        What is asked for; a run that was begun with something else is refused.
+    attached : str, optional
+        Ending of a file that grows beside the records.
+
+    Raises
+    ------
+    UsageError
+        If it holds results and neither ``resume`` nor ``overwrite`` is chosen, or was begun with something else.
+    LockedError
+        If another process works on the shard.
+    OutputError
+        If it cannot be written.
+    """
+    shard = options.shard
+    try:
+        (path / RESULTS).mkdir(parents=True, exist_ok=True)
+        results = files_of(path, shard)[0]
+        with locked(results, "working on this shard"):
+            if options.overwrite:
+                _remove_shard(path, shard)
+            _describe(path, description, options)
+            if not (options.resume or options.retry) and results.exists() and results.stat().st_size:
+                raise UsageError(
+                    f"shard {shard.number} of {shard.count} has results", source=str(path),
+                    hint="add --resume to go on, or --overwrite to begin anew",
+                )  # fmt: skip
+            forget = frozenset({Outcome.FAILED}) if options.retry == "failed" else frozenset[Outcome]()
+            with Journal(path, shard, attached=attached, forget=forget) as journal:
+                run = ShardRun(path, shard, journal)
+                try:
+                    yield run
+                except BaseException:
+                    run.interrupted()
+                    raise
+                run.finish()
+    except (FileNotFoundError, NotADirectoryError, PermissionError, FileExistsError) as error:
+        raise OutputError(
+            f"cannot be written: {error.strerror}", source=str(path), hint="choose another place"
+        ) from error
+
+
+def _outcome(status: Status) -> Outcome:
+    if status is Status.OK:
+        return Outcome.OK
+    return Outcome.INVALID if status is Status.INVALID else Outcome.FAILED
+
+
+def _describe(path: Path, description: Description, options: RunOptions) -> None:
+    """Write ``run.json``, or compare with the one that is there."""
+    now = description.to_dict()
+    file = path / RUN_FILE
+    if not file.exists() or (options.overwrite and description.n_shards == 1):
+        content = {**now, "began": _timestamp(time.time()), "host": socket.gethostname()}
+        part = file.with_name(f"{RUN_FILE}.{socket.gethostname()}-{os.getpid()}.part")
+        part.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        try:
+            os.link(part, file)  # the first of several shards writes it
+        except FileExistsError:
+            if options.overwrite and description.n_shards == 1:
+                part.replace(file)
+        except OSError:  # a file system without hard links
+            part.replace(file)
+        part.unlink(missing_ok=True)
+    before = read_run(path)
+    found = list(differences({name: before.get(name) for name in now}, now))
+    if found and not options.force:
+        more = f" and {len(found) - 4} more" if len(found) > 4 else ""
+        raise UsageError(
+            f"the run was begun with something else: {'; '.join(found[:4])}{more}",
+            source=str(path),
+            hint="give the same arguments and inputs, choose another directory, or mix them knowingly with --force",
+        )
+
+
+def _remove_shard(path: Path, shard: Shard) -> None:
+    for file in (path / RESULTS).glob(f"{shard}.*"):
+        if not file.name.endswith(".lock"):
+            file.unlink()
+
+
+def _timestamp(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

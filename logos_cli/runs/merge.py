@@ -1,0 +1,137 @@
+"""The results of all shards in the order of the input."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from logos_cli.io.selection import Shard
+from logos_cli.runs.directory import read_run
+from logos_cli.runs.index import ROW, Index, Rows
+from logos_cli.runs.journal import files_of
+
+_WINDOW: Final = 1 << 14
+"""So many records of each shard are brought into order at a time."""
+
+
+class ShardResults:
+    """What one shard has written, whole entries only.
+
+    Parameters
+    ----------
+    run : Path
+    shard : Shard
+    attached : str, optional
+        Read the file of this ending instead of the records.
+    """
+
+    def __init__(self, run: Path, shard: Shard, attached: str | None = None) -> None:
+        results, index, extra = files_of(run, shard, attached)
+        self.path = extra or results
+        self._lengths: Literal["n_attached", "n_bytes"] = "n_attached" if attached else "n_bytes"
+        size = index.stat().st_size // ROW.itemsize if index.exists() else 0
+        self._rows: Rows = np.memmap(index, ROW, "r", shape=(size,)) if size else np.zeros(0, ROW)
+        self._content = _mapped(self.path)
+        n_bytes = len(self._content)
+        sizes = [n_bytes if self._lengths == name else 1 << 62 for name in ("n_bytes", "n_attached")]
+        self._rows = Index(self._rows).within(*sizes).rows
+        self._order = _order(self._rows)
+        self._place = 0
+        self._read = 0
+        """Where the next record begins, while they lie in order."""
+        self._starts = None if self._order is None else self._all_starts()
+
+    def _all_starts(self) -> NDArray[np.uint64]:
+        lengths = self._rows[self._lengths].astype(np.uint64)
+        starts: NDArray[np.uint64] = np.cumsum(lengths) - lengths
+        return starts
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether all has been taken."""
+        return self._place >= len(self._rows)
+
+    def last_key(self) -> int:
+        """Return the place in the input up to which the next window of records goes."""
+        keys = _keys(self._window(_WINDOW))
+        return int(keys[-1])
+
+    def take(self, limit: int) -> tuple[NDArray[np.uint64], NDArray[np.uint32], list[bytes]]:
+        """Return places in the input, numbers within an entry, and content of the next records up to a place."""
+        rows = self._window(_WINDOW)
+        n_taken = int(np.searchsorted(_keys(rows), limit, "right"))
+        rows = rows[:n_taken]
+        lengths = rows[self._lengths].astype(np.uint64)
+        if self._order is None:
+            starts = self._read + np.cumsum(lengths) - lengths
+            self._read += int(lengths.sum())
+        else:
+            assert self._starts is not None
+            starts = self._starts[self._order[self._place : self._place + n_taken]]
+        self._place += n_taken
+        content = self._content
+        spans = zip(starts.tolist(), (starts + lengths).tolist(), strict=True)
+        return _keys(rows), rows["part"].copy(), [content[int(start) : int(end)] for start, end in spans]
+
+    def _window(self, n_rows: int) -> Rows:
+        span = slice(self._place, self._place + n_rows)
+        found: Rows = self._rows[span] if self._order is None else self._rows[self._order[span]]
+        return found
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if isinstance(self._content, mmap.mmap):
+            self._content.close()
+
+
+def _mapped(path: Path) -> mmap.mmap | bytes:
+    if not path.exists() or not path.stat().st_size:
+        return b""
+    with path.open("rb") as stream:
+        return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+def _keys(rows: Rows) -> NDArray[np.uint64]:
+    keys: NDArray[np.uint64] = rows["file"].astype(np.uint64) << np.uint64(32) | rows["ordinal"]
+    return keys
+
+
+def _order(rows: Rows) -> NDArray[np.int64] | None:
+    """Return the order of the input, or None if the rows lie in it."""
+    last = -1
+    for start in range(0, len(rows), _WINDOW):
+        keys = _keys(rows[start : start + _WINDOW])
+        if int(keys[0]) < last or (np.diff(keys.astype(np.int64)) < 0).any():
+            return np.lexsort((rows["part"], rows["ordinal"], rows["file"]))
+        last = int(keys[-1])
+    return None
+
+
+def iter_merged(run: Path, attached: str | None = None) -> Iterator[bytes]:
+    """Yield the results of all shards of a run in the order of the input, many records at a time.
+
+    Takes memory for some thousand records of each shard.
+
+    Raises
+    ------
+    InputError
+        If it is no directory of a run.
+    """
+    n_shards = int(str(read_run(run)["n_shards"]))
+    with ExitStack() as stack:
+        shards = [ShardResults(run, Shard(number, n_shards), attached) for number in range(1, n_shards + 1)]
+        for shard in shards:
+            stack.callback(shard.close)
+        while waiting := [shard for shard in shards if not shard.is_ended]:
+            limit = min(shard.last_key() for shard in waiting)
+            taken = [shard.take(limit) for shard in waiting]
+            keys = np.concatenate([keys for keys, _, _ in taken])
+            parts = np.concatenate([parts for _, parts, _ in taken])
+            content = [each for _, _, pieces in taken for each in pieces]
+            yield b"".join(content[place] for place in np.lexsort((parts, keys)).tolist())

@@ -1,0 +1,74 @@
+"""Which shard this process has: as the user says, or as the batch system does."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from logos_cli.errors import UsageError
+from logos_cli.io.selection import Shard
+
+AUTO: Final = "auto"
+
+_SYSTEMS: Final = (
+    # name, number, first, last, step, count
+    ("Slurm", "SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_MIN", "SLURM_ARRAY_TASK_MAX", "SLURM_ARRAY_TASK_STEP"),
+    ("SGE", "SGE_TASK_ID", "SGE_TASK_FIRST", "SGE_TASK_LAST", "SGE_TASK_STEPSIZE"),
+)
+_OTHERS: Final = (("PBS", ("PBS_ARRAY_INDEX", "PBS_ARRAYID")), ("LSF", ("LSB_JOBINDEX",)))
+_COUNT: Final = "LOGOS_SHARDS"
+
+
+def parse_shard(text: str, environment: Mapping[str, str] | None = None) -> Shard:
+    """Return the shard that ``3/8`` names, or that of the task of a job array for ``auto``.
+
+    Slurm and SGE (Grid Engine) tell their tasks the first and the last number of the array, and the step. PBS and LSF do
+    not: their tasks are numbered from 1, and ``LOGOS_SHARDS`` says how many there are (LSF: ``LSB_JOBINDEX_END``).
+
+    Raises
+    ------
+    UsageError
+        If the text is neither, or the numbers do not fit.
+    """
+    environment = os.environ if environment is None else environment
+    if text == AUTO:
+        return _of_batch_system(environment)
+    found = re.fullmatch(r"(\d{1,9})(?:/|-of-)(\d{1,9})", text)
+    if found is None:
+        raise UsageError(f"{text!r} is no shard", hint="give its number and how many there are: 1/8, or auto")
+    return Shard(int(found[1]), int(found[2]))
+
+
+def _of_batch_system(environment: Mapping[str, str]) -> Shard:
+    for name, *names in _SYSTEMS:
+        # Slurm's last task may not run to the end of a range whose step does not fit; SGE says "undefined" outside arrays
+        if environment.get(names[0], "undefined") != "undefined":
+            task, first, last, step = (_number(environment, each, name) for each in names)
+            numbers = range(first, last + 1, max(1, step))
+            if task not in numbers:
+                raise UsageError(
+                    f"task {task} is none of {first} to {last} in steps of {step}", hint="give --shard i/n"
+                )
+            return Shard(numbers.index(task) + 1, len(numbers))
+    for name, spellings in _OTHERS:
+        variable = next((each for each in spellings if environment.get(each, "0") != "0"), None)
+        if variable is not None:
+            total = "LSB_JOBINDEX_END" if name == "LSF" and "LSB_JOBINDEX_END" in environment else _COUNT
+            if total not in environment:
+                raise UsageError(
+                    f"{name} does not tell its tasks how many there are", hint=f"set {_COUNT}, or give --shard i/n"
+                )
+            return Shard(_number(environment, variable, name), _number(environment, total, name))
+    raise UsageError(
+        "--shard auto: this is no task of a job array",
+        hint="it reads the variables of Slurm, PBS, LSF and SGE; elsewhere give --shard 1/8",
+    )
+
+
+def _number(environment: Mapping[str, str], name: str, system: str) -> int:
+    text = environment.get(name, "")
+    if not text.isdigit():
+        raise UsageError(f"--shard auto: {system} sets {name} to {text!r}, which is no number", hint="give --shard i/n")
+    return int(text)
