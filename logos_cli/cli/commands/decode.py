@@ -32,8 +32,7 @@ _WRITERS = (
     "embl",
     "p2rank-residues",
     "cif-sites",
-    "genbank",
-    "embl",
+    "poscar",
 )
 
 
@@ -62,7 +61,7 @@ def decode(args: DecodeArguments) -> ExitCode:
 
     Sequences go to FASTA, molecules to SMILES or SDF, reactions to reaction SMILES, frameworks to SMILES of
     their blocks. The records of a structure file also give its mmCIF with the site as B-factors, or a PyMOL
-    or ChimeraX script that shows the site.
+    or ChimeraX script that shows the site; those of a crystal its POSCAR.
 
     Examples:
 

@@ -84,8 +84,8 @@ def encode(args: EncodeArguments) -> ExitCode:
     """Turn files into LOGOS sentences.
 
     Reads FASTA, GenBank, EMBL, UniProt, alignments, SMILES lists and tables, SDF, MOL, MOL2, RXN, RDF, PDB,
-    PDBQT, PQR, mmCIF, BinaryCIF, CIFs of metal-organic frameworks, sentences and records; plain or compressed. The
-    content decides, not the name.
+    PDBQT, PQR, mmCIF, BinaryCIF; CIF, POSCAR, CSSR, XSF and pymatgen's JSON of metal-organic frameworks; sentences and
+    records; plain or compressed. The content decides, not the name.
 
     Examples:
 
