@@ -8,7 +8,7 @@ from typing import Final
 from rdkit import Chem, rdBase
 from rdkit.Chem.rdinchi import InchiToMol, MolToInchi
 
-from logos_cli.chemistry.smiles import attempt
+from logos_cli.chemistry.smiles import attempt, parse_smiles
 from logos_cli.errors import MoleculeError
 
 KEY: Final = re.compile(r"(?:InChIKey=)?[A-Z]{14}-[A-Z]{10}-[A-Z]")
@@ -47,3 +47,20 @@ def inchikey_error(text: str) -> MoleculeError:
     return MoleculeError(
         f"{text[:40]} is an InChIKey: a hash, from which no molecule can be read", hint="give the InChI or a SMILES"
     )
+
+
+def inchi_of_smiles(smiles: str) -> str:
+    """Return the standard InChI of a molecule.
+
+    Raises
+    ------
+    MoleculeError
+        If RDKit has none: dative bonds, atoms of any element, or elements that InChI does not know.
+    """
+    molecule = parse_smiles(smiles)
+    with rdBase.BlockLogs():
+        text, code, message = MolToInchi(molecule, "")[:3]
+    if not text or code > 1:
+        reason = " ".join(str(message).split()) or "no reason given"
+        raise MoleculeError(f"RDKit writes no InChI of {smiles[:80]}: {reason}", hint="write it --to smi")
+    return str(text)

@@ -148,6 +148,10 @@ class Format(ABC):
         """List what the file says of this entry that no sentence can carry: ``coordinates of 2,310 atoms``."""
         return split_notes(entry.source.get("notes", ()))
 
+    def second_opinion(self, _entry: Entry) -> list[str]:
+        """List what another library reads otherwise in the same place; for ``encode --verify``."""
+        return []
+
     def writers(self) -> Mapping[str, type[Writer]]:
         """Return the writers of this family by the name that ``decode --to`` takes."""
         return {}

@@ -1,4 +1,4 @@
-"""Entries of molecules written as SMILES, CXSMILES or InChI."""
+"""Entries of molecules written as SMILES, CXSMILES, InChI or SELFIES."""
 
 from __future__ import annotations
 
@@ -11,9 +11,16 @@ from logos_cli.records import Source
 
 
 def molecule_entry(text: str, entry_id: str, source: Source, options: ReadOptions) -> Entry:
-    """Return the entry of one SMILES, CXSMILES or InChI, with an error where RDKit rejects it."""
+    """Return the entry of one SMILES, CXSMILES, InChI or SELFIES, with an error where RDKit rejects it."""
     try:
         smiles = text
+        if text.startswith("[") and text.endswith("]"):
+            from logos_cli.chemistry import selfies_text
+
+            if selfies_text.is_selfies(text):
+                return selfies_entry(text, entry_id, source)
+            if selfies_text.may_be_selfies(text):
+                raise selfies_text.ambiguous_error(text)
         if not text.isascii() or " " in text or "\t" in text or text.startswith("InChI") or text.count("-") == 2:
             smiles, notes = _plain_smiles(text)
             if notes:
@@ -21,6 +28,19 @@ def molecule_entry(text: str, entry_id: str, source: Source, options: ReadOption
         return Entry(entry_id, Molecule(checked_smiles(smiles, canonical=options.canonical)), source)
     except MoleculeError as error:
         return Entry(entry_id, None, source, error.at(place(source)), Form.MOLECULE)
+
+
+def selfies_entry(text: str, entry_id: str, source: Source) -> Entry:
+    """Return the entry of one SELFIES, with an error where it has no molecule."""
+    from logos_cli.chemistry.selfies_text import smiles_of_selfies
+
+    try:
+        smiles, notes = smiles_of_selfies(text)
+    except MoleculeError as error:
+        return Entry(entry_id, None, source, error.at(place(source)), Form.MOLECULE)
+    if notes:
+        source["notes"] = [*source.get("notes", ()), *notes]
+    return Entry(entry_id, Molecule(smiles), source)
 
 
 def _plain_smiles(text: str) -> tuple[str, list[str]]:

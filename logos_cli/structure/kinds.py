@@ -1,4 +1,4 @@
-"""What kind of structure file has atoms like these: PDB, PDBQT or PQR; told by the text, without heavy imports."""
+"""What kind of structure file has atoms like these: PDB, PDBQT, PQR or mmJSON; told by the text, without heavy imports."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ _SNIFFED = 800
 TREE = re.compile(rb"^(?:ROOT|ENDROOT|BRANCH +\d+ +\d+|TORSDOF +\d+)\s*$", re.MULTILINE)
 """Lines of the tree of torsions of a PDBQT file."""
 
+_MMJSON = re.compile(rb'\s*\{\s*"data_[^"]*"\s*:\s*\{')
 _ANY_ATOM = re.compile(rb"^(?:ATOM|HETATM).*$", re.MULTILINE)
 _NUMBER = r"[+-]?\d+(?:\.\d*)?"
 _CHARGE_AND_RADIUS = re.compile(rf"\s*({_NUMBER})\s+({_NUMBER})\s*")
@@ -27,8 +28,13 @@ _FEWEST_DECIMALS = 3
 
 
 def is_structure(head: bytes) -> bool:
-    """Whether a file holds atoms as lines of PDB or as the loop of mmCIF."""
-    return bool(_PDB_ATOM.search(head) or b"_atom_site." in head)
+    """Whether a file holds atoms as lines of PDB, as the loop of mmCIF, or in mmJSON."""
+    return bool(_PDB_ATOM.search(head) or b"_atom_site." in head or is_mmjson(head))
+
+
+def is_mmjson(head: bytes) -> bool:
+    """Whether a file is mmJSON: an object whose first key is the name of a data block."""
+    return _MMJSON.match(head) is not None
 
 
 def is_pdbqt(head: bytes) -> bool:

@@ -1,15 +1,16 @@
-"""Files of macromolecular structures to gemmi: PDB, PDBQT, PQR, mmCIF, BinaryCIF; errors with place and remedy."""
+"""Files of macromolecular structures to gemmi: PDB, PDBQT, PQR, mmCIF, BinaryCIF, mmJSON; errors with place and remedy."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import gemmi
 
 from logos_cli.errors import FormatError, InputError, StructureError
 from logos_cli.structure import binarycif
-from logos_cli.structure.kinds import is_pdbqt, is_pqr
+from logos_cli.structure.kinds import is_mmjson, is_pdbqt, is_pqr
 from logos_cli.structure.pdb.load import load_pdb
 from logos_cli.structure.pdbqt import load_pdbqt
 from logos_cli.structure.pqr import load_pqr
@@ -55,9 +56,11 @@ HEAD = 1 << 16
 
 
 def kind_of(head: bytes) -> str:
-    """Return ``pdb``, ``pdbqt``, ``pqr``, ``mmcif`` or ``bcif`` for a file that is one of them."""
+    """Return ``pdb``, ``pdbqt``, ``pqr``, ``mmcif``, ``bcif`` or ``mmjson`` for a file that is one of them."""
     if binarycif.is_binarycif(head):
         return "bcif"
+    if is_mmjson(head):
+        return "mmjson"
     for line in head.removeprefix(b"\xef\xbb\xbf").splitlines():
         if text := line.strip():
             if text.startswith(b"#"):
@@ -104,14 +107,16 @@ def load(data: bytes, name: str, block: str | None = None) -> StructureFile:
 
 
 def document_of(data: bytes, kind: str, name: str) -> gemmi.cif.Document:
-    """Return the data blocks of a CIF or BinaryCIF file.
+    """Return the data blocks of a CIF, BinaryCIF or mmJSON file.
 
     Raises
     ------
     FormatError
         If it is none, or has no block.
     """
-    return _bcif_document(data, name) if kind == "bcif" else _cif_document(data, name)
+    if kind == "bcif":
+        return _bcif_document(data, name)
+    return _cif_document(data, name, _parse if kind == "mmcif" else gemmi.cif.read_mmjson_string)
 
 
 def structure_blocks(document: gemmi.cif.Document) -> list[gemmi.cif.Block]:
@@ -165,10 +170,10 @@ def defines_components(block: gemmi.cif.Block) -> bool:
     return _has(block, "_chem_comp_atom.", "atom_id")
 
 
-def _cif_document(data: bytes, name: str) -> gemmi.cif.Document:
+def _cif_document(data: bytes, name: str, parse: Callable[[bytes], gemmi.cif.Document]) -> gemmi.cif.Document:
     data = data.removeprefix(b"\xef\xbb\xbf")
     try:
-        document = _parse(data)
+        document = parse(data)
     except (RuntimeError, ValueError) as error:
         raise explain(error, name) from error
     if not len(document):

@@ -55,6 +55,7 @@ THEIRS = {
         b"ATOM      1  N   MET A   1      27.340  24.430   2.614 -0.3000 1.8240\n"
         b"ATOM      2  CA  MET A   1      26.266  25.413   2.842  0.2100 1.9080\nEND\n"
     ),
+    "periodic": b"MgO\n1.0\n4.2 0 0\n0 4.2 0\n0 0 4.2\nMg O\n1 1\nDirect\n0 0 0\n0.5 0.5 0.5\n",
     "table": b"id,smiles\na,CCO\nb,CCC\n",
 }
 

@@ -19,6 +19,9 @@ _WRITERS = (
     "fasta",
     "smi",
     "sdf",
+    "selfies",
+    "inchi",
+    "helm",
     "csv",
     "tsv",
     "json",
@@ -32,8 +35,7 @@ _WRITERS = (
     "embl",
     "p2rank-residues",
     "cif-sites",
-    "genbank",
-    "embl",
+    "poscar",
 )
 
 
@@ -46,7 +48,7 @@ class DecodeArguments:
         None,
         "--to",
         "-t",
-        metavar="|".join((*_WRITERS[:6], "…")),
+        metavar="|".join((*_WRITERS[:3], "…")),
         autocompletion=one_of(*_WRITERS),
         help=f"Format to write: {', '.join(_WRITERS)}. Default: by the extension of --output.",
         panel=OUTPUT,
@@ -60,9 +62,9 @@ class DecodeArguments:
 def decode(args: DecodeArguments) -> ExitCode:
     """Turn sentences or records into files that other programs read.
 
-    Sequences go to FASTA, molecules to SMILES or SDF, reactions to reaction SMILES, frameworks to SMILES of
-    their blocks. The records of a structure file also give its mmCIF with the site as B-factors, or a PyMOL
-    or ChimeraX script that shows the site.
+    Sequences go to FASTA or HELM, molecules to SMILES, SDF, SELFIES or InChI, reactions to reaction SMILES,
+    frameworks to SMILES of their blocks. The records of a structure file also give its mmCIF with the site as
+    B-factors, or a PyMOL or ChimeraX script that shows the site; those of a crystal its POSCAR.
 
     Examples:
 

@@ -66,7 +66,7 @@ class EncodeArguments:
         help="Annotated sequence: read the features of this type (CDS, mat_peptide, CHAIN).",
     )
     row: str | None = option(
-        None, metavar="ID", panel=_SEQUENCES, help="Alignment or annotated file: read this row or record only."
+        None, metavar="ID", panel=_SEQUENCES, help="Alignment, FASTA or annotated file: read this row or record only."
     )
     translate: bool = option(
         False, "--translate", panel=_SEQUENCES, help="Translate nucleotide sequences, which are refused otherwise."
@@ -86,8 +86,9 @@ class EncodeArguments:
 def encode(args: EncodeArguments) -> ExitCode:
     """Turn files into LOGOS sentences.
 
-    Reads FASTA, GenBank, EMBL, UniProt, alignments, SMILES lists and tables, SDF, MOL, MOL2, RXN, RDF, PDB,
-    PDBQT, PQR, mmCIF, BinaryCIF, CIFs of metal-organic frameworks, sentences and records; plain or compressed. The
+    Reads FASTA, A3M, GenBank, EMBL, UniProt, alignments; lists and tables of SMILES, InChI, SELFIES and HELM; SDF, MOL,
+    MOL2, RXN, RDF; PDB, PDBQT, PQR, mmCIF, BinaryCIF, mmJSON; CIF, POSCAR, CSSR, XSF and pymatgen's JSON of
+    metal-organic frameworks; inputs of AlphaFold 3, Boltz and Chai; sentences and records; plain or compressed. The
     content decides, not the name.
 
     Examples:

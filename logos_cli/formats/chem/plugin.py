@@ -1,4 +1,4 @@
-"""Molecules and reactions: SMILES lists, SDF, MOL, MOL2, reaction SMILES, RXN and RDF."""
+"""Molecules and reactions: lists of SMILES, InChI, SELFIES and HELM, SDF, MOL, MOL2, reaction SMILES, RXN and RDF."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 
+from logos_cli.chemistry.selfies_text import is_symbols
 from logos_cli.formats.base import SNIFFED, Entry, Format, ReadOptions, Writer
 from logos_cli.io.input import Input
 from logos_cli.structure.sequences import looks_like_sequence
 
 HEADER_WORDS = frozenset(
-    ["smiles", "canonical_smiles", "isomeric_smiles", "smi", "structure", "inchi"]
+    ["smiles", "canonical_smiles", "isomeric_smiles", "smi", "structure", "inchi", "selfies", "helm"]
     + [f"{kind}{ending}" for kind in ("rxn", "reaction") for ending in ("", "_smiles")]
 )
 """First words (in lower case) that make the first line of a SMILES list a header."""
@@ -21,6 +22,7 @@ _ATOM_LINE = re.compile(rb"\s*-?\d+\.\d+\s+-?\d+\.\d+\s+-?\d+\.\d+\s+[A-Z*]")
 _ATOM = r"Cl|Br|[BCNOSPFIbcnops*]|\[[0-9]*+(?:[A-Za-z*]|#[0-9])[^\[\]\s]*+\]"
 # possessive: a long word that is no SMILES after all must not be tried in every possible way
 _SMILES = re.compile(rf"(?:{_ATOM})(?:{_ATOM}|[-=#$:/\\~.()0-9%<>])*+")
+_HELM = re.compile(r"(?:PEPTIDE|RNA|CHEM|BLOB)\d+\{\S*")
 _INCHI = re.compile(r"InChI=|(?:InChIKey=)?[A-Z]{14}-[A-Z]{10}-[A-Z]$")
 _SNIFF_LINES = 50
 
@@ -28,12 +30,15 @@ _SNIFF_LINES = 50
 class ChemFormat(Format):
     """Small molecules and reactions.
 
-    In a SMILES list a line is a SMILES, CXSMILES or InChI, or a reaction SMILES ``reactants>reagents>products``, and
-    after white space a name. Lines that begin with ``#`` are comments.
+    In a SMILES list a line is a SMILES, CXSMILES, InChI, SELFIES or HELM, or a reaction SMILES
+    ``reactants>reagents>products``, and after white space a name. Lines that begin with ``#`` are comments.
     """
 
     name = "chem"
-    suffixes = (".smi", ".smiles", ".ism", ".can", ".sdf", ".sd", ".mol", ".mdl", ".mol2", ".rxn", ".rdf", ".rsmi")
+    suffixes = (
+        *(".smi", ".smiles", ".ism", ".can", ".rsmi", ".inchi", ".selfies", ".helm"),
+        *(".sdf", ".sd", ".mol", ".mdl", ".mol2", ".rxn", ".rdf"),
+    )
 
     def sniff(self, head: bytes, name: str) -> float:  # noqa: ARG002
         """Tell the marks of the file formats of chemistry, or lines that begin with a SMILES."""
@@ -50,11 +55,19 @@ class ChemFormat(Format):
         yield from reader(source, options)
 
     def writers(self) -> Mapping[str, type[Writer]]:
-        """Return the writers of SMILES, SDF and drawings."""
+        """Return the writers of line notations, SDF and drawings."""
         from logos_cli.formats.chem.write import SdfWriter, SmilesWriter
+        from logos_cli.formats.chem.write_notations import HelmWriter, InchiWriter, SelfiesWriter
         from logos_cli.formats.chem.write_svg import SvgWriter
 
-        return {"sdf": SdfWriter, "smi": SmilesWriter, "svg": SvgWriter}
+        return {
+            "helm": HelmWriter,
+            "inchi": InchiWriter,
+            "sdf": SdfWriter,
+            "selfies": SelfiesWriter,
+            "smi": SmilesWriter,
+            "svg": SvgWriter,
+        }
 
 
 _READERS = {
@@ -103,10 +116,14 @@ def _is_list(head: bytes, lines: list[bytes]) -> bool:
         words = words[1:]
     if not words or looks_like_sequence(words):
         return False
-    matching = sum(
-        1 for word in words if _SMILES.fullmatch(word) or _INCHI.match(word) or (">" in word and _is_reaction(word))
-    )
-    return 2 * matching > len(words)
+    return 2 * sum(map(_is_notation, words)) > len(words)
+
+
+def _is_notation(word: str) -> bool:
+    """Whether a word is SMILES, InChI, SELFIES, HELM or a reaction SMILES by its characters."""
+    if _SMILES.fullmatch(word) or _INCHI.match(word) or _HELM.match(word):
+        return True
+    return is_symbols(word) or (">" in word and _is_reaction(word))
 
 
 def _is_reaction(word: str) -> bool:

@@ -1,16 +1,20 @@
-"""Reading SMILES lists: a molecule or reaction a line, then its name."""
+"""Reading lists of SMILES, InChI, SELFIES and HELM: a molecule or reaction a line, then its name."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from logos_cli.chemistry.cxsmiles import split_extension
+from logos_cli.chemistry.helm import is_helm
+from logos_cli.chemistry.selfies_text import is_selfies as selfies_certain
+from logos_cli.chemistry.selfies_text import is_symbols
 from logos_cli.chemistry.smiles_check import is_surely_valid
 from logos_cli.errors import InputError, MoleculeError
 from logos_cli.formats.base import Entry, ReadOptions
 from logos_cli.formats.chem.plugin import HEADER_WORDS
+from logos_cli.formats.helm_entries import helm_entry
 from logos_cli.formats.reaction_entries import reaction_entry, split_reaction
-from logos_cli.formats.smiles_entries import molecule_entry
+from logos_cli.formats.smiles_entries import molecule_entry, selfies_entry
 from logos_cli.grammar import Form
 from logos_cli.io.ids import UniqueIds
 from logos_cli.io.input import Input
@@ -25,6 +29,7 @@ def iter_list(source: Input, options: ReadOptions) -> Iterator[Entry]:
     prefix = f"{source.stem}:"
     wants_reaction = options.form in (Form.REACTION, Form.RETROSYNTHESIS)
     as_given = not options.canonical
+    is_selfies = _is_selfies_list(source)
     empty = True
     for number, line in enumerate(source.text_lines(), 1):
         words = line.split(None, 1)
@@ -47,12 +52,32 @@ def iter_list(source: Input, options: ReadOptions) -> Iterator[Entry]:
         record_source: Source = {**provenance, "line": number}
         if is_reaction:
             yield reaction_entry(text, entry_id, record_source, options)
+        elif is_selfies:
+            yield selfies_entry(text, entry_id, record_source)
+        elif text.endswith("]") and text.startswith("["):  # an atom, or SELFIES
+            yield molecule_entry(text, entry_id, record_source, options)
+        elif "{" in text and is_helm(text):
+            yield helm_entry(text, entry_id, record_source, options)
         elif as_given and is_surely_valid(text):  # what most of a million lines are
             yield Entry(entry_id, Molecule(text), record_source)
         else:
             yield molecule_entry(text, entry_id, record_source, options)
     if empty:
         raise InputError("the file has no SMILES", source=source.name, hint="write one SMILES a line, a name after it")
+
+
+def _is_selfies_list(source: Input) -> bool:
+    """Whether the name or the header of a list, or every line of its beginning, shows that it holds SELFIES."""
+    lines = source.head.decode("utf-8", "replace").splitlines()
+    words = [line.split(None, 1)[0] for line in lines if line.strip() and not line.startswith("#")]
+    if words and words[0].lower() in HEADER_WORDS:
+        if words[0].lower() == "selfies":
+            return True
+        words = words[1:]
+    if source.name.lower().partition(".selfies")[1]:
+        return True
+    whole = words[:-1] if len(lines) > 1 and not source.head.endswith(b"\n") else words  # the last one may be cut
+    return bool(whole) and all(map(is_symbols, whole)) and any(map(selfies_certain, whole))
 
 
 def _with_extension(smiles: str, rest: str) -> tuple[str, str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from logos_cli.errors import FormatError, InputError, LogosError
 from logos_cli.formats.base import SNIFFED, Entry, Format, ReadOptions, Writer
+from logos_cli.formats.fasta.a3m import is_a3m, iter_a3m
 from logos_cli.formats.fasta.pir import is_pir, iter_pir
 from logos_cli.formats.fasta.records import SequenceText, iter_records
 from logos_cli.formats.fasta.write import FastaWriter
@@ -30,7 +31,7 @@ class FastaFormat(Format):
     """Sequences, one record or many; of PIR (NBRF), too, whose records begin with ``>P1;``.
 
     A record is a line that begins with ``>`` and the residue lines up to the next one. Lines that begin
-    with ``;`` are comments.
+    with ``;`` are comments. Of A3M, each row is read without its gaps and with its insertions.
     """
 
     name = "fasta"
@@ -43,6 +44,8 @@ class FastaFormat(Format):
             return 0.95
         if text.startswith(b";") and b"\n>" in text:
             return 0.9
+        if text.startswith(b"#") and is_a3m(text, ""):
+            return 0.95
         if text.startswith((b"C;", b"R;")) and is_pir(text):
             return 0.95
         lines = text.decode("utf-8", "replace").splitlines()
@@ -57,13 +60,20 @@ class FastaFormat(Format):
         The default form is protein. Of antibodies, a heavy and a light chain whose headers differ in the
         chain only (``>ab1|heavy``, ``>ab1|light``) and follow each other are one entry.
         """
-        records = iter_pir(source) if is_pir(source.head) else iter_records(source)
+        if is_pir(source.head):
+            records = iter_pir(source)
+        else:
+            records = iter_a3m(source) if is_a3m(source.head, source.name) else iter_records(source)
+        if options.row is not None:
+            records = (record for record in records if record.name == options.row)
         antibodies = options.form is Form.ANTIBODY
         entries = _iter_antibodies(records, source, options) if antibodies else _iter_proteins(records, source, options)
         empty = True
         for entry in entries:
             empty = False
             yield entry
+        if empty and options.row is not None:
+            raise InputError(f"the file has no record {options.row!r}", source=source.name, hint="leave out --row")
         if empty:
             raise InputError(
                 "the file has no sequences", source=source.name, hint="a record is a line '>name', then residues"
@@ -96,6 +106,8 @@ class _Entries:
         base = (record.name if name is None else name) or f"{self.source.stem}:{self.count}"
         unique = self.ids.take(base)
         provenance: Source = {**self.source.provenance, "line": record.line}
+        if record.format:
+            provenance["format"] = record.format
         description = record.header[len(record.name) :].strip()
         if description:
             provenance["description"] = description

@@ -33,6 +33,8 @@ class SequenceText:
         Whether the lines around it tell that it is one.
     error : FormatError, optional
         Why it is none.
+    format : str
+        Of the file, where it is not plain FASTA.
     """
 
     header: str
@@ -41,6 +43,7 @@ class SequenceText:
     notes: list[str] = field(default_factory=list)
     is_nucleotide: bool = False
     error: FormatError | None = None
+    format: str = ""
 
     @property
     def name(self) -> str:
@@ -65,7 +68,7 @@ def iter_records(source: Input) -> Iterator[SequenceText]:
                     "a record of PIR stands among those of FASTA",
                     hint="put it into a file of its own, or write its header as FASTA",
                 )
-        elif text.startswith(";"):
+        elif text.startswith(";") or (current is None and text.startswith("#")):
             continue
         elif current is not None:
             if text:

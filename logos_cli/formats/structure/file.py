@@ -38,7 +38,7 @@ def _entries(source: Input, options: ReadOptions) -> Iterator[Entry]:
     data = b"" if document is not None else source.read()
     provenance = source.provenance | ({"sha256": remember(data)} if source.path is None else {})
     ids = UniqueIds()
-    if kind not in ("mmcif", "bcif"):
+    if kind not in ("mmcif", "bcif", "mmjson"):
         yield from structure_entries(reading.load(data, source.name), source, options, provenance, ids)
         return
     document = document or reading.document_of(data, kind, source.name)

@@ -1,4 +1,4 @@
-"""Macromolecular structures: PDB, mmCIF and BinaryCIF."""
+"""Macromolecular structures: PDB, mmCIF, BinaryCIF and mmJSON."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from logos_cli.formats.base import Entry, Format, ReadOptions, Writer
 from logos_cli.io.input import Input
-from logos_cli.structure.kinds import is_pdbqt, is_pqr
+from logos_cli.structure.kinds import is_mmjson, is_pdbqt, is_pqr
 
 _PDB_ATOM = re.compile(rb"^(?:ATOM[ \d]{2}|HETATM)[ \d*A-Za-z]{5}.{15}", re.MULTILINE | re.IGNORECASE)
 _PDB_HEADER = re.compile(
@@ -30,13 +30,15 @@ class StructureFormat(Format):
     """
 
     name = "structure"
-    suffixes = (".pdb", ".ent", ".pdb1", ".cif", ".mmcif", ".bcif", ".pdbx")
+    suffixes = (".pdb", ".ent", ".pdb1", ".cif", ".mmcif", ".bcif", ".mmjson", ".pdbx")
     is_list = False
 
     def sniff(self, head: bytes, name: str) -> float:  # noqa: ARG002
-        """Tell ATOM lines or PDB headers, items of the mmCIF dictionary, or BinaryCIF's keys."""
+        """Tell ATOM lines or PDB headers, items of the mmCIF dictionary, or the keys of BinaryCIF and mmJSON."""
         if head[:1] and head[0] & 0xF0 == 0x80 and (b"dataBlocks" in head or b"encoder" in head):
             return 0.99
+        if is_mmjson(head):
+            return 0.97
         if _CIF_BLOCK.search(head):
             return 0.95 if _MMCIF_ITEM.search(head) else 0.0
         if _PDB_ATOM.search(head):

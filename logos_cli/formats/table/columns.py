@@ -41,6 +41,8 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "smiles", "canonical_smiles", "isomeric_smiles", "smi", "structure", "mol", "canonicalsmiles", "isomericsmiles",
         "cxsmiles", "inchi", "standard_inchi", "inchi_string",
     ),
+    "selfies": ("selfies", "selfies_string"),
+    "helm": ("helm", "helm_notation", "helm_string"),
     "sequence": (
         "sequence_alignment_aa", "sequence_aa", "aa_sequence", "protein_sequence", "sequence", "seq", "protein", "primary",
     ),
@@ -56,7 +58,10 @@ REPEATED: Final = " (column "
 """Stands between the name of a column that others have too and its place."""
 _T_CELL: Final = "TR"
 
-_DISTINCT = ("product", "rxn", "smiles", "sequence", "heavy", "metal", "linkers", "sentence", "reactants", "light")
+_DISTINCT = (
+    *("product", "rxn", "smiles", "sequence", "heavy", "metal", "linkers", "sentence", "reactants", "light"),
+    *("selfies", "helm"),
+)
 _AMBIGUOUS = frozenset(
     ("h", "l", "target", "source", "entry", "mol", "node", "structure", "primary", "protein", "text")
 )
@@ -70,7 +75,7 @@ _ROLES: dict[Form, tuple[tuple[str, ...], ...]] = {
     Form.REACTION: (("product", "reactants"), ("rxn",)),
     Form.RETROSYNTHESIS: (("product", "reactants"), ("rxn",)),
     Form.MATERIAL: (("metal", "linkers"),),
-    Form.MOLECULE: (("smiles",),),
+    Form.MOLECULE: (("smiles",), ("selfies",), ("helm",)),
 }
 """What each form is made of, the preferred way first."""
 
@@ -122,6 +127,8 @@ class Columns:
             found = cls._of_form(options.form, names)
             if found is None and options.form is Form.ANTIBODY:
                 found = cls._of_form(Form.PROTEIN, names)
+            if found is None and options.form in _SEQUENCE_FORMS and (name := _find("helm", names)):
+                found = cls(options.form, {"helm": name})
         else:
             found = cls._guess(names, source)
         if found is None:
@@ -165,6 +172,10 @@ class Columns:
         if form is None:
             is_reaction = value.replace("->", "").count(">") == 2
             form = Form.PROTEIN if looks_like_sequence([value]) else Form.REACTION if is_reaction else Form.MOLECULE
+        if value.startswith(_POLYMERS) and "{" in value:
+            return cls(form if options.form else Form.MOLECULE, {"helm": name})
+        if form is Form.MOLECULE:
+            return cls(form, {"selfies" if _key(name) in _NAMES["selfies"] else "smiles": name})
         roles = _ROLES.get(form, (("smiles",),))
         return cls(form, {next((way[0] for way in reversed(roles) if len(way) == 1), "smiles"): name})
 
@@ -216,6 +227,14 @@ class Columns:
             from logos_cli.formats.smiles_entries import molecule_entry
 
             return molecule_entry(_text(values, "smiles"), entry_id, source, options)
+        if "selfies" in values:
+            from logos_cli.formats.smiles_entries import selfies_entry
+
+            return selfies_entry(_text(values, "selfies"), entry_id, source)
+        if "helm" in values:
+            from logos_cli.formats.helm_entries import helm_entry
+
+            return helm_entry(_text(values, "helm"), entry_id, source, options)
         if "metal" in values:
             metal, linkers = _list(values, "metal"), _list(values, "linkers")
             material = material_from_blocks(metal, linkers)
@@ -261,6 +280,9 @@ class Columns:
 
 
 _SEQUENCES: Final = frozenset(("heavy", "light", "sequence"))
+_SEQUENCE_FORMS: Final = frozenset((Form.PROTEIN, Form.ANTIBODY))
+_POLYMERS: Final = ("PEPTIDE", "RNA", "CHEM", "BLOB")
+"""What a HELM begins with."""
 
 
 def _key(name: str) -> str:

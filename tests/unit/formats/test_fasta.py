@@ -233,3 +233,42 @@ def test_pir_of_modeller_parts_chains():
 )
 def test_pir_that_is_damaged_is_refused(text: bytes, said: str):
     assert said in str(read(text)[-1].error)
+
+
+# -- A3M -----------------------------------------------------------------------------------------------------
+
+
+def read_a3m(tmp_path: Path, text: str, row: str | None = None) -> list[Entry]:
+    (tmp_path / "rows.a3m").write_text(text)
+    with Input(str(tmp_path / "rows.a3m")) as source:
+        assert detect(source) is PLUGIN
+        return list(PLUGIN.read(source, ReadOptions(row=row)))
+
+
+def test_a3m_rows_keep_their_insertions(tmp_path: Path) -> None:
+    """Lower-case letters are residues of the row; its other letters and gaps are the columns of the first row."""
+    text = ">query\nMKTAYIAKQRQW\n>hit a hit\nMKTaayYI-KQ\n-QRQW\n>short\n----YIAKQ---\n>bad\nMKTAYIAKQRQWM\n"
+    entries = read_a3m(tmp_path, text.replace("MKTaayYI-KQ\n-QRQW", "MKTaayAYI-KQ\nRQW"))
+    assert sequences(entries) == {"query": "MKTAYIAKQRQW", "hit": "MKTAAYAYIKQRQW", "short": "YIAKQ"}
+    assert entries[1].source["format"] == "a3m"
+    assert entries[1].source["notes"][0] == "3 residues inserted relative to the first row (lower case)"
+    assert "13 columns, the first one 12" in str(entries[3].error)
+    assert str(entries[3].error).startswith(str(tmp_path / "rows.a3m") + ":8")
+    (entry,) = read_a3m(tmp_path, text, row="short")
+    assert sequences([entry]) == {"short": "YIAKQ"}
+    with pytest.raises(InputError, match="no record 'other'"):
+        read_a3m(tmp_path, text, row="other")
+
+
+def test_chains_side_by_side_in_an_a3m_of_colabfold_are_parted() -> None:
+    """By content, whatever the name; never one protein of two chains."""
+    text = "#10,8\t1,1\n>101\t102\nMKTAYIAKQRSFVKSHFW\n>one\nMKTaaAYIAKQR--------\n>p\tq\nMK-AYIAKQRSFVkkkKSHFW\n"
+    entries = read(text)
+    assert sequences(entries) == {
+        "101": "MKTAYIAKQR",
+        "102": "SFVKSHFW",
+        "one:1": "MKTAAAYIAKQR",
+        "p": "MKAYIAKQR",
+        "q": "SFVKKKKSHFW",
+    }
+    assert sequences(read("#18\t1\n>101\nMKTAYIAKQRSFVKSHFW\n")) == {"101": "MKTAYIAKQRSFVKSHFW"}

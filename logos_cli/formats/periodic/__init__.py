@@ -1,0 +1,1 @@
+"""Crystals in POSCAR, CSSR, XSF and pymatgen's JSON."""

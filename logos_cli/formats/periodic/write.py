@@ -1,0 +1,121 @@
+"""The crystal that a record came from as POSCAR."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING, ClassVar
+
+from logos_cli.errors import InputError, OutputError
+from logos_cli.formats.base import Stream, WriteOptions, Writer
+from logos_cli.formats.periodic.kinds import kind_of
+from logos_cli.io.reopen import reopen
+from logos_cli.objects.base import ScienceObject
+from logos_cli.records import Record, Source
+
+if TYPE_CHECKING:
+    from logos_cli.crystal.cell import UnitCell
+
+
+class PoscarWriter(Writer):
+    """POSCAR of the cell that a framework or a crystal's molecule came from, with symmetry expanded and disorder resolved.
+
+    A sentence has no coordinates: they are read again from the file that the record names, solvent included. A POSCAR
+    is one crystal.
+    """
+
+    suffixes: ClassVar[tuple[str, ...]] = (".poscar", ".vasp")
+
+    def __init__(self, stream: Stream, options: WriteOptions) -> None:
+        super().__init__(stream, options)
+        self._written: str | None = None
+
+    def write(self, record: Record, item: ScienceObject) -> None:
+        """Write the crystal of a record.
+
+        Raises
+        ------
+        OutputError
+            If the record has no crystal, its file is gone or has changed or lacks atoms of the sentence, or another
+            crystal has been written.
+        """
+        if self._written is not None:
+            raise OutputError(
+                f"{record.id}: a POSCAR is one crystal, and {self._written} has been written",
+                hint="decode each record to a file of its own",
+            )
+        if "cell" not in record.source or "formula" not in record.source:
+            kind = type(item).__name__.lower()
+            raise OutputError(
+                f"{record.id}: the {kind} comes from no crystal, so that no coordinates are known",
+                hint="a POSCAR is written of records that were encoded from a CIF, POSCAR, CSSR, XSF or pymatgen JSON",
+            )
+        atoms = _atoms_of(record)
+        _check_complete(record, atoms)
+        self.stream.write(_poscar(atoms, " ".join(record.id.split())))
+        self._written = record.id
+
+
+def _atoms_of(record: Record) -> UnitCell:
+    """Read the atoms of a record's crystal again.
+
+    Raises
+    ------
+    OutputError
+        If they cannot be read, or are others than those that were encoded.
+    """
+    import gemmi
+
+    from logos_cli.crystal.molecules import formula
+    from logos_cli.crystal.resolved import resolved_cell
+    from logos_cli.formats.periodic.read import cif_of, read_crystals
+
+    source: Source = record.source
+    try:
+        with closing(reopen(source)) as file:
+            kind = kind_of(file.head)
+            text = file.read().decode("utf-8", "replace")
+            name = file.name
+        if kind is not None:
+            crystals = list(read_crystals(text, kind, name))
+            structure = crystals[source.get("record", 1) - 1].structure
+            text = cif_of(structure) if structure is not None else ""
+        document = gemmi.cif.read_string(text, check_level=0)
+        block = document.find_block(source["block"]) if "block" in source else document.sole_block()
+        atoms = resolved_cell(block)
+    except InputError as error:
+        raise OutputError(f"{record.id}: its crystal {error.message}", source=error.source, hint=error.hint) from error
+    except (RuntimeError, ValueError, IndexError) as error:
+        raise OutputError(f"{record.id}: its crystal cannot be read again: {error}", hint="encode it again") from error
+    if formula(atoms.elements) != source["formula"]:
+        raise OutputError(
+            f"{record.id}: the crystal is {formula(atoms.elements)} now, and was {source['formula']} when it was encoded",
+            hint="encode it again",
+        )
+    return atoms
+
+
+def _check_complete(record: Record, atoms: UnitCell) -> None:
+    """Refuse a crystal whose hydrogens were added to the sentence: they have no coordinates."""
+    from rdkit import Chem
+
+    blocks = [*record.source.get("nodes", ()), *record.source.get("linkers", ())]
+    needed = 0
+    for block in blocks:
+        molecule = Chem.MolFromSmiles(block["smiles"], sanitize=False)
+        molecule.UpdatePropertyCache(strict=False)
+        needed += block["n_in_cell"] * sum(atom.GetTotalNumHs() for atom in molecule.GetAtoms())
+    added = [note for note in record.source.get("notes", ()) if "hydrogens" in note and "added" in note]
+    if needed > atoms.elements.count("H") or added:
+        raise OutputError(
+            f"{record.id}: hydrogens of the sentence are absent from the file, so that they have no coordinates",
+            hint="add them to the crystal with another program, and encode it again",
+        )
+
+
+def _poscar(atoms: UnitCell, title: str) -> str:
+    from pymatgen.core.lattice import Lattice
+    from pymatgen.core.structure import Structure
+    from pymatgen.io.vasp.inputs import Poscar
+
+    structure = Structure(Lattice(atoms.matrix), atoms.elements, atoms.fractional)
+    return str(Poscar(structure, comment=title, sort_structure=True).get_str(significant_figures=12))
