@@ -95,9 +95,8 @@ def encode(args: EncodeArguments) -> ExitCode:
 
       zcat zinc.smi.gz | logos encode - --canonical | logos grammar check
     """
-    from logos_cli.formats.base import ReadOptions
-    from logos_cli.workflows.encode import encode as run
-    from logos_cli.workflows.encode import form_of
+    from logos_cli.formats.base import ReadOptions, form_of
+    from logos_cli.workflows.encode import iter_encoded
 
     if args.model.isdecimal():
         raise UsageError(
@@ -123,7 +122,7 @@ def encode(args: EncodeArguments) -> ExitCode:
     )
     paths = inputs_or_stdin(args.inputs)
     with open_sink(args.output, args.format, overwrite=args.overwrite, model=args.model) as sink:
-        records = run(paths, options, jobs=args.jobs, verify=args.verify)
+        records = iter_encoded(paths, options, jobs=args.jobs, verify=args.verify)
         if not sink.has_sources:
             records = _with_notes(records)
         if not args.verify:

@@ -1,0 +1,106 @@
+"""What functions take: paths, bare texts, records, and objects of logos and of other libraries."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, KeysView, ValuesView
+from io import IOBase
+from os import PathLike, fspath
+from pathlib import Path
+from typing import TypeGuard, cast
+
+from logos_cli.formats import in_memory
+from logos_cli.formats.base import Entry, ReadOptions
+from logos_cli.grammar import Form
+from logos_cli.objects.base import ScienceObject
+from logos_cli.records import Record
+
+Given = str | PathLike[str] | ScienceObject | Record | object
+"""A path, a bare text whose form is stated, or an object of a type that :func:`~.in_memory.entries_of` knows."""
+Givens = Given | Iterable[Given]
+
+_COLLECTIONS = (list, tuple, set, frozenset, deque, KeysView, ValuesView, Iterator)
+
+
+def listed(inputs: Givens, form: Form | None, *, records: bool = False) -> Iterator[Given]:
+    """Return an iterator of what a function is given: one thing, or several in a list, a set, an array or an iterator.
+
+    Parameters
+    ----------
+    form : Form, optional
+        The form that the caller states of bare texts.
+    records : bool
+        Whether the function takes records, too.
+
+    Raises
+    ------
+    TypeError
+        If the type of an object is unknown. It is never taken apart, even if it can be iterated over.
+    UsageError
+        If a string is neither a file nor a text whose form is stated.
+    """
+    if _is_one(inputs, records=records):
+        members: Iterable[Given] = [inputs]
+    elif is_collection(inputs):
+        members = inputs
+    else:
+        raise in_memory.unknown_type(inputs)
+    return (_checked(member, form, records=records) for member in members)
+
+
+def _is_one(value: Given, *, records: bool) -> bool:
+    known = isinstance(value, (str, PathLike, ScienceObject)) or (records and isinstance(value, Record))
+    return known or in_memory.is_known(value)
+
+
+def is_collection(value: Given) -> TypeGuard[Iterable[Given]]:
+    """Whether a value does nothing but hold others; an open file, whose lines could be anything, is none."""
+    if in_memory.is_array(value):
+        return True
+    return isinstance(value, _COLLECTIONS) and not isinstance(value, IOBase)
+
+
+def _checked(value: Given, form: Form | None, *, records: bool) -> Given:
+    if not _is_one(value, records=records):
+        raise in_memory.unknown_type(value)
+    if isinstance(value, str) and in_memory.is_bare(value) and not in_memory.is_text(value, form) and not exists(value):
+        raise in_memory.no_text(value, form)
+    return value
+
+
+def is_path(value: Given, form: Form | None) -> bool:
+    """Whether an input is a path: a string is one unless it is a text, and no file has that name."""
+    if isinstance(value, PathLike):
+        return True
+    return isinstance(value, str) and not (in_memory.is_text(value, form) and not exists(value))
+
+
+def path_of(value: Given) -> str:
+    """Return an input of which :func:`is_path` holds as a string."""
+    return fspath(cast("str | PathLike[str]", value))
+
+
+def exists(name: str) -> bool:
+    """Whether there is a file or directory of a name."""
+    try:
+        return Path(name).exists()
+    except (OSError, ValueError):  # too long for a name, or with a null character
+        return False
+
+
+def entries_in_hand(value: Given, options: ReadOptions, id: str) -> Iterator[Entry]:
+    """Yield the entries of an object or a bare text.
+
+    Raises
+    ------
+    TypeError
+        If the type of an object is unknown.
+    UsageError
+        If a text is no sentence and ``options.form`` does not state what it is.
+    """
+    if isinstance(value, ScienceObject):
+        yield Entry(id, value)
+    elif isinstance(value, str):
+        yield from in_memory.text_entries(value, options, id)
+    else:
+        yield from in_memory.entries_of(value, options, id)
