@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from logos_cli.workflows.dock.docking import dock
     from logos_cli.workflows.encode import encode
     from logos_cli.workflows.explain import explain
+    from logos_cli.workflows.frame import to_frame
     from logos_cli.workflows.generate.generation import generate
     from logos_cli.workflows.score.scoring import score
 
@@ -30,6 +31,7 @@ _HOME = {
     "parse": "logos_cli.grammar",
     "read_records": "logos_cli.records",
     "score": "logos_cli.workflows.score.scoring",
+    "to_frame": "logos_cli.workflows.frame",
     "write_records": "logos_cli.records",
 }
 
@@ -44,6 +46,7 @@ __all__ = [
     "parse",
     "read_records",
     "score",
+    "to_frame",
     "write_records",
 ]
 

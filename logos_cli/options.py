@@ -23,7 +23,10 @@ _NESTED = "nested"
 
 
 def nested(kind: type[T]) -> T:
-    """Return a field of options that are options themselves; their fields may be given as if they were its own."""
+    """Return a field of options that are options themselves; their fields may be given as if they were its own.
+
+    Of two such fields whose options have a field of one name, the first has it.
+    """
     found: T = field(default_factory=kind, metadata={_NESTED: kind})
     return found
 
@@ -57,7 +60,8 @@ def options_or_fields(
         if given:
             raise UsageError("give either options or its fields, not both")
         return options
-    inner = {name: each for each in fields(kind) if _NESTED in each.metadata for name in field_names(_inner(each))}
+    groups = [each for each in reversed(fields(kind)) if _NESTED in each.metadata]
+    inner = {name: each for each in groups for name in field_names(_inner(each))}
     known = {each.name for each in fields(kind)} | inner.keys()
     own: dict[str, object] = {}
     lower: dict[str, dict[str, object]] = {}

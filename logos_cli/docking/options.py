@@ -9,6 +9,8 @@ from logos_cli.docking.engines.engines import Mode, Search
 from logos_cli.docking.place import BoxOptions
 from logos_cli.docking.receptor.preparation import ReceptorOptions
 from logos_cli.errors import UsageError
+from logos_cli.formats.base import ReadOptions
+from logos_cli.options import nested
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,8 @@ class DockOptions:
         A file with known poses; RMSDs to them are told.
     check : bool
         Test the best pose of each ligand with PoseBusters.
+    read : ReadOptions
+        How to read ligands from files, objects and texts.
     """
 
     box: BoxOptions = field(default_factory=BoxOptions)
@@ -55,6 +59,7 @@ class DockOptions:
     seconds_per_ligand: float | None = None
     reference: str | None = None
     check: bool = False
+    read: ReadOptions = nested(ReadOptions)
 
     def __post_init__(self) -> None:
         if self.cpu is not None and self.cpu < 1:

@@ -33,19 +33,21 @@ class Session:
     Attributes
     ----------
     path : str
-        The receptor's file.
+        The receptor's file, or the name of what is in memory.
     site : Site
         Where is docked to: of several, where the first ligand is.
     tally : DockTally
     """
 
-    def __init__(self, receptor: str | PathLike[str], options: DockOptions, *, tally: DockTally | None = None) -> None:
-        self.path = fspath(receptor)
+    def __init__(
+        self, receptor: str | PathLike[str] | Input, options: DockOptions, *, tally: DockTally | None = None
+    ) -> None:
         self.options = options
         self.engine = engines.choose(options.engine)
         self.tally = DockTally() if tally is None else tally
         self.tally.verb = {"dock": "docked", "score": "scored", "minimize": "minimised"}[options.mode]
-        with closing(Input(self.path)) as source:
+        with closing(receptor if isinstance(receptor, Input) else Input(fspath(receptor))) as source:
+            self.path = source.name
             self.model: StructureModel = read_model(source, options.receptor.model)
             self.sha256 = source.sha256
         self._reporter = Reporter(options, self.engine, self.tally)

@@ -10,10 +10,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from logos_cli.chemistry.notes import split_notes
-from logos_cli.errors import LogosError
+from logos_cli.errors import LogosError, UsageError
 from logos_cli.grammar import Form
 from logos_cli.objects.base import ScienceObject
 from logos_cli.records import Record, Source
@@ -30,7 +31,7 @@ class ReadOptions:
     Attributes
     ----------
     form : Form, optional
-        The sentence form that the caller wants; None lets the content decide.
+        The sentence form that the caller wants, which may be given by its name; None lets the content decide.
     level : int
         Level of a complex: 1, 2 or 3.
     cutoff_angstrom : float
@@ -81,6 +82,26 @@ class ReadOptions:
     row: str | None = None
     translate: bool = False
     takes: Callable[[str], bool] | None = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.form is not None:
+            object.__setattr__(self, "form", form_of(self.form))
+
+
+def form_of(name: str) -> Form:
+    """Return the form of that name.
+
+    Raises
+    ------
+    UsageError
+        If there is none; the hint gives the nearest names.
+    """
+    try:
+        return Form(name)
+    except ValueError as error:
+        near = get_close_matches(name, list(Form), n=2)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"forms: {', '.join(Form)}"
+        raise UsageError(f"unknown form {name!r}", hint=hint) from error
 
 
 @dataclass(slots=True)

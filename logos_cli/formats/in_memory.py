@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from typing import Any
+from typing import Any, TypeGuard, TypeVar
 
 from logos_cli import registry
 from logos_cli.errors import InputError, LogosError, UsageError
@@ -27,6 +27,7 @@ _SEQUENCES = frozenset({Form.PROTEIN, Form.ANTIBODY, Form.SEARCH})
 _SMILES = frozenset({Form.MOLECULE, Form.REACTION, Form.RETROSYNTHESIS})
 _ENDING = re.compile(r"\.[A-Za-z][A-Za-z0-9]*[a-z0-9]$")
 """What a file name ends with, and no SMILES: a dot, a letter, and more."""
+_SHOWN = 60
 _ACCEPTED = (
     "RDKit molecules and reactions, Bio.Seq, SeqRecord and Bio.PDB entities, gemmi and biotite structures, pymatgen "
     "structures, ase.Atoms, pandas Series and DataFrames"
@@ -51,14 +52,31 @@ def entries_of(value: object, options: ReadOptions, id: str = "object:1") -> Ite
     """
     reader = _reader_of(type(value))
     if reader is None:
-        kind = f"{type(value).__module__}.{type(value).__qualname__}"
-        raise TypeError(f"an object of type {kind} cannot be encoded; encode takes paths, {_ACCEPTED}")
+        raise unknown_type(value)
     yield from reader(value, options, id)
+
+
+def unknown_type(value: object) -> TypeError:
+    """Return the error of an object that :func:`entries_of` does not take."""
+    kind = type(value).__qualname__
+    if type(value).__module__ != "builtins":
+        kind = f"{type(value).__module__}.{kind}"
+    return TypeError(f"an object of type {kind} cannot be read; logos takes paths, lists of them, {_ACCEPTED}")
 
 
 def is_known(value: object) -> bool:
     """Whether :func:`entries_of` takes an object of this type."""
     return _reader_of(type(value)) is not None
+
+
+def is_array(value: object) -> bool:
+    """Whether an object is a one-dimensional array of NumPy or pandas, which holds other objects."""
+    return _lookup(_ARRAYS, type(value)) is not None and getattr(value, "ndim", 0) == 1
+
+
+def is_bare(text: str) -> bool:
+    """Whether a string looks like a text and not like the name of a file, of a list of files or of standard input."""
+    return not text.startswith("@") and text != "-" and not _ENDING.search(text)
 
 
 def is_text(text: str, form: Form | None) -> bool:
@@ -67,7 +85,7 @@ def is_text(text: str, form: Form | None) -> bool:
         return True
     if form in _SEQUENCES:
         return text.isascii() and text.isalpha() and text.isupper()
-    return form in _SMILES and not text.startswith("@") and text != "-" and not _ENDING.search(text)
+    return form in _SMILES and is_bare(text)
 
 
 def text_entries(text: str, options: ReadOptions, id: str = "text:1") -> Iterator[Entry]:
@@ -85,24 +103,40 @@ def text_entries(text: str, options: ReadOptions, id: str = "text:1") -> Iterato
     elif options.form in _SEQUENCES:
         format = "fasta"
     else:
-        raise UsageError(
-            f"there is no file {text!r}, and a bare text needs its form",
-            hint='state it: encode("CCO", form="molecule"), form="protein", form="reaction"',
-        )
+        raise no_text(text, options.form)
     for entry in _read_as(format, text.strip() + "\n", "text", options):
         entry.id = id
         yield entry
 
 
+def no_text(text: str, form: Form | None) -> UsageError:
+    """Return the error of a string that is neither a file nor a text whose form is stated."""
+    shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+    if form in _SEQUENCES:
+        return UsageError(
+            f"there is no file {shown!r}, and it is no sequence of one-letter codes",
+            hint="a bare sequence has capital letters only",
+        )
+    return UsageError(
+        f"there is no file {shown!r}, and a bare text needs its form",
+        hint='state it: form="molecule", form="protein", form="reaction"',
+    )
+
+
+_T = TypeVar("_T")
 _Reader = Callable[[Any, ReadOptions, str], Iterator[Entry]]
 
 
 def _reader_of(kind: type) -> _Reader | None:
-    """Return the reader of a type or of the nearest of its base classes."""
+    return _lookup(_READERS, kind)
+
+
+def _lookup(table: Mapping[tuple[str, str], _T], kind: type) -> _T | None:
+    """Return what a table has for a type or the nearest of its base classes, by library and name."""
     for base in kind.__mro__:
         library = base.__module__.partition(".")[0]
-        if reader := _READERS.get((library, base.__name__)):
-            return reader
+        if found := table.get((library, base.__name__)):
+            return found
     return None
 
 
@@ -179,26 +213,46 @@ def _chain(text: str, options: ReadOptions, place: str) -> ScienceObject:
 # -- structures and crystals -------------------------------------------------------------------------------------
 
 
-def _read_gemmi(value: Any, options: ReadOptions, _id: str) -> Iterator[Entry]:
-    yield from _read_as("structure", value.make_mmcif_document().as_string(), value.name or "gemmi", options)
+def structure_input(value: object) -> MemoryInput:
+    """Return a structure of gemmi, Bio.PDB or biotite as mmCIF in memory.
+
+    Raises
+    ------
+    TypeError
+        If the object is no such structure.
+    """
+    writer = _lookup(_MMCIF, type(value))
+    if writer is None:
+        raise unknown_type(value)
+    text, name = writer(value)
+    return MemoryInput(text.encode(), name)
 
 
-def _read_bio_pdb(value: Any, options: ReadOptions, _id: str) -> Iterator[Entry]:
+def _read_structure(value: Any, options: ReadOptions, _id: str) -> Iterator[Entry]:
+    with closing(structure_input(value)) as source:
+        yield from registry.load("formats", "structure").read(source, options)
+
+
+def _mmcif_of_gemmi(value: Any) -> tuple[str, str]:
+    return value.make_mmcif_document().as_string(), value.name or "gemmi"
+
+
+def _mmcif_of_bio_pdb(value: Any) -> tuple[str, str]:
     from Bio.PDB.mmcifio import MMCIFIO
 
     stream = io.StringIO()
     writer: Any = MMCIFIO()
     writer.set_structure(value)
     writer.save(stream)
-    yield from _read_as("structure", stream.getvalue(), str(value.id), options)
+    return stream.getvalue(), str(value.id)
 
 
-def _read_biotite(value: Any, options: ReadOptions, _id: str) -> Iterator[Entry]:
+def _mmcif_of_biotite(value: Any) -> tuple[str, str]:
     from biotite.structure.io import pdbx
 
     file = pdbx.CIFFile()
     pdbx.set_structure(file, value, data_block="biotite")
-    yield from _read_as("structure", file.serialize(), "biotite", options)
+    return file.serialize(), "biotite"
 
 
 def _read_pymatgen(value: Any, options: ReadOptions, id: str) -> Iterator[Entry]:
@@ -231,21 +285,39 @@ def _read_series(value: Any, options: ReadOptions, _id: str) -> Iterator[Entry]:
     """Read a column of texts, each of the form asked for; the index gives the ids."""
     for label, text in value.items():
         if not isinstance(text, str):
-            error = InputError(f"the value of {label!r} is not text: {text!r}", hint="leave missing values out")
-            yield Entry(str(label), None, {"object": "pandas.Series"}, error, options.form)
+            yield Entry(str(label), None, {"object": "pandas.Series"}, missing_text(label, text), options.form)
             continue
         yield from text_entries(text, options, str(label))
 
+
+def is_series(value: object) -> TypeGuard[Mapping[object, object]]:
+    """Whether an object is a pandas Series, whose items are labels and values."""
+    return _reader_of(type(value)) is _read_series
+
+
+def missing_text(label: object, value: object) -> InputError:
+    """Return the error of a value of a Series that is not text."""
+    return InputError(f"the value of {label!r} is not text: {value!r}", hint="leave missing values out")
+
+
+_ARRAYS = {("numpy", "ndarray"): True, ("pandas", "ExtensionArray"): True, ("pandas", "Index"): True}
+_MMCIF: dict[tuple[str, str], Callable[[Any], tuple[str, str]]] = {
+    ("Bio", "Entity"): _mmcif_of_bio_pdb,
+    ("gemmi", "Structure"): _mmcif_of_gemmi,
+    ("biotite", "AtomArray"): _mmcif_of_biotite,
+    ("biotite", "AtomArrayStack"): _mmcif_of_biotite,
+}
 
 _READERS: dict[tuple[str, str], _Reader] = {
     ("rdkit", "Mol"): _read_molecule,
     ("rdkit", "ChemicalReaction"): _read_reaction,
     ("Bio", "Seq"): _read_seq,
+    ("Bio", "MutableSeq"): _read_seq,
     ("Bio", "SeqRecord"): _read_seq_record,
-    ("Bio", "Entity"): _read_bio_pdb,
-    ("gemmi", "Structure"): _read_gemmi,
-    ("biotite", "AtomArray"): _read_biotite,
-    ("biotite", "AtomArrayStack"): _read_biotite,
+    ("Bio", "Entity"): _read_structure,
+    ("gemmi", "Structure"): _read_structure,
+    ("biotite", "AtomArray"): _read_structure,
+    ("biotite", "AtomArrayStack"): _read_structure,
     ("pymatgen", "IStructure"): _read_pymatgen,
     ("ase", "Atoms"): _read_ase,
     ("pandas", "DataFrame"): _read_frame,

@@ -7,11 +7,12 @@ the known ones.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import IO, NoReturn, cast
 
+from logos_cli import registry
 from logos_cli.errors import FormatError, LogosError
 from logos_cli.records.parts import Sample, Scores, Source
 
@@ -63,6 +64,11 @@ class Record:
         """Return the record of an input that could not be encoded."""
         reason = error.message + (f" ({error.hint})" if error.hint else "")
         return cls(id, kind, "", Status.ERROR, reason, {**source} if source else {})
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: a drawing of the molecules, and a table of the rest."""
+        show: Callable[[Record], str] = registry.load("report", "notebook")
+        return show(self)
 
     def to_dict(self) -> dict[str, object]:
         """Return the JSON object without its empty parts."""

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import IO
 
 from logos_cli.errors import FormatError, GrammarError, InputError, LogosError
+from logos_cli.formats.base import form_of
 from logos_cli.grammar import Form, parse, parse_prefix
 from logos_cli.io.input import Input
 from logos_cli.records import Record, Status
-from logos_cli.workflows.encode import form_of
 
 
 @dataclass(frozen=True, slots=True)

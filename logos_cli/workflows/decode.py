@@ -47,8 +47,11 @@ def decode(sentence: str | Record) -> ScienceObject:
     return from_sentence(parse(sentence if isinstance(sentence, str) else sentence.text))
 
 
-def iter_decoded(paths: Iterable[str], stdin: IO[bytes] | None = None) -> Iterator[Decoded]:
+def iter_decoded(
+    paths: Iterable[str], stdin: IO[bytes] | None = None, read: ReadOptions | None = None
+) -> Iterator[Decoded]:
     """Yield the decoded records of grammar text, records, or any native file."""
+    read = read or ReadOptions()
     for path in paths:
         name = "<stdin>" if path == "-" else path
         try:
@@ -58,7 +61,7 @@ def iter_decoded(paths: Iterable[str], stdin: IO[bytes] | None = None) -> Iterat
             continue
         with closing(source):
             try:
-                for entry in detect(source).read(source, ReadOptions()):
+                for entry in detect(source).read(source, read):
                     kind = entry.form or (entry.item.forms[0] if entry.item else "")
                     record = entry.record or Record(entry.id, kind, "", source=entry.source)
                     if entry.error is not None and record.status is not Status.INVALID:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from functools import partial
-from os import PathLike, fspath
-from pathlib import Path
 from typing import IO
 
-from logos_cli.errors import LogosError, UsageError
-from logos_cli.formats import in_memory
+from logos_cli.errors import LogosError
 from logos_cli.formats.base import Entry, Format, ReadOptions
 from logos_cli.grammar import Form, parse
 from logos_cli.io.selection import Selection, Unit
@@ -23,19 +20,16 @@ from logos_cli.processes.failure import Failure, result_of
 from logos_cli.processes.pool import Pool
 from logos_cli.records import Record, Status
 from logos_cli.records.parts import Verification
-from logos_cli.workflows.inputs import FileReader, InputFiles
-
-Encodable = str | PathLike[str] | ScienceObject | object
-"""A path, a bare text whose form is stated, a ScienceObject, or an object of another library (``formats.in_memory``)."""
+from logos_cli.workflows.files import FileReader, InputFiles
+from logos_cli.workflows.inputs import Given, Givens, entries_in_hand, is_path, listed, path_of
 
 
 def encode(
-    inputs: Encodable | Iterable[Encodable],
+    inputs: Givens,
     options: ReadOptions | None = None,
     *,
     jobs: int = 1,
     verify: bool = False,
-    selection: Selection | None = None,
     stdin: IO[bytes] | None = None,
     **choices: object,
 ) -> Iterator[Record]:
@@ -53,8 +47,6 @@ def encode(
         Number of processes; the records come in input order whatever it is.
     verify : bool
         Decode each sentence again, compare, and list in ``source["verify"]`` what the grammar cannot carry.
-    selection : Selection, optional
-        Which entries of the files are wanted; all, if absent.
 
     Yields
     ------
@@ -64,24 +56,37 @@ def encode(
     Raises
     ------
     UsageError
-        If an option is unknown or an input does not exist.
+        If an option is unknown, or a string is neither a file nor a text whose form is stated.
     TypeError
         If an object is of an unknown type.
     """
-    if isinstance(form := choices.get("form"), str):
-        choices["form"] = form_of(form)
     options = options_or_fields(ReadOptions, options, choices, "encode")
-    if isinstance(inputs, (str, PathLike, ScienceObject)) or in_memory.is_known(inputs):
-        inputs = [inputs]
-    elif not isinstance(inputs, Iterable) or isinstance(inputs, (bytes, Mapping)):
-        inputs = in_memory.entries_of(inputs, options)  # raises the TypeError
+    return iter_encoded(listed(inputs, options.form), options, jobs=jobs, verify=verify, stdin=stdin)
+
+
+def iter_encoded(
+    inputs: Iterable[Given],
+    options: ReadOptions,
+    *,
+    jobs: int = 1,
+    verify: bool = False,
+    selection: Selection | None = None,
+    stdin: IO[bytes] | None = None,
+) -> Iterator[Record]:
+    """Yield the records of files, objects and texts; a string that can be no text is a path.
+
+    Parameters
+    ----------
+    selection : Selection, optional
+        Which entries of the files are wanted; all, if absent.
+    """
     numbers = itertools.count(1)
-    for are_paths, group in itertools.groupby(inputs, partial(_is_path, options=options)):
+    for are_paths, group in itertools.groupby(inputs, partial(is_path, form=options.form)):
         if not are_paths:
             for item in group:
                 yield from _in_hand(item, options, f"object:{next(numbers)}", verify=verify)
             continue
-        files = InputFiles([fspath(path) for path in group], options, selection)
+        files = InputFiles([path_of(path) for path in group], options, selection)
         if jobs > 1 and len(files.paths) > 1 and "-" not in files.paths:
             yield from _in_processes(files, options, jobs, verify=verify)
             continue
@@ -89,48 +94,10 @@ def encode(
             yield _record_or_error(entry, plugin, options, verify=verify)
 
 
-def _is_path(item: Encodable, options: ReadOptions) -> bool:
-    """Whether an input is a path: a string is one unless it is a text, and no file has that name."""
-    if isinstance(item, PathLike):
-        return True
-    return isinstance(item, str) and not (in_memory.is_text(item, options.form) and not _exists(item))
-
-
-def _exists(name: str) -> bool:
-    try:
-        return Path(name).exists()
-    except (OSError, ValueError):  # too long for a name, or with a null character
-        return False
-
-
-def _in_hand(item: Encodable, options: ReadOptions, id: str, *, verify: bool) -> Iterator[Record]:
+def _in_hand(item: Given, options: ReadOptions, id: str, *, verify: bool) -> Iterator[Record]:
     """Yield the records of an object or a bare text."""
-    if isinstance(item, ScienceObject):
-        entries: Iterable[Entry] = (Entry(id, item),)
-    elif isinstance(item, str):
-        entries = in_memory.text_entries(item, options, id)
-    else:
-        entries = in_memory.entries_of(item, options, id)
-    for entry in entries:
+    for entry in entries_in_hand(item, options, id):
         yield _record_or_error(entry, None, options, verify=verify)
-
-
-def form_of(name: str) -> Form:
-    """Return the form of that name.
-
-    Raises
-    ------
-    UsageError
-        If there is none; the hint gives the nearest names.
-    """
-    try:
-        return Form(name)
-    except ValueError as error:
-        from difflib import get_close_matches
-
-        near = get_close_matches(name, list(Form), n=2)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"forms: {', '.join(Form)}"
-        raise UsageError(f"unknown form {name!r}", hint=hint) from error
 
 
 def _in_processes(files: InputFiles, options: ReadOptions, jobs: int, *, verify: bool) -> Iterator[Record]:
@@ -197,8 +164,6 @@ def record_of(entry: Entry, plugin: Format | None, options: ReadOptions, *, veri
     record.kind, record.text = form, text
     if verify:
         record.source = {**record.source, "verify": _verify(entry, item, text, plugin)}
-        if plugin and (opinions := plugin.second_opinion(entry)):
-            record.source["notes"] = [*record.source.get("notes", ()), *opinions]
     return record
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import IO, TypedDict
 
@@ -14,18 +14,28 @@ from logos_cli.backends.base import LoadOptions, open_model
 from logos_cli.engine.likelihood import Likelihood, ScoredText, answer_start, blocks_of, perplexity
 from logos_cli.engine.start import start_likelihood
 from logos_cli.errors import InputError, LogosError, OutputError
+from logos_cli.formats.base import ReadOptions
 from logos_cli.formats.structure.write import residue_map, structure_with
 from logos_cli.grammar import Block, Pocket, Sentence, parse
 from logos_cli.grammar.spec import Kind
 from logos_cli.io.selection import Selection
 from logos_cli.objects.base import ScienceObject, from_sentence
-from logos_cli.options import options_or_fields
+from logos_cli.options import nested, options_or_fields
 from logos_cli.records import Record, Status
 from logos_cli.records.parts import answer_start_of
+from logos_cli.workflows.inputs import Given, Givens, listed
 from logos_cli.workflows.score.batches import batches
-from logos_cli.workflows.score.scoring import Sources, iter_subjects
+from logos_cli.workflows.score.scoring import iter_subjects
 
 _TOGETHER = 64
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainOptions:
+    """The model, and how to read files and objects."""
+
+    load: LoadOptions = nested(LoadOptions)
+    read: ReadOptions = nested(ReadOptions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +68,7 @@ class Likelihoods(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A record with the log-probabilities of its tokens.
+    """A record whose tokens have log-probabilities.
 
     Attributes
     ----------
@@ -193,26 +203,24 @@ def _residues_of(block: Block, characters: NDArray[np.float64]) -> list[float]:
 
 
 def explain(
-    inputs: Sources,
-    load: LoadOptions | None = None,
-    *,
-    stdin: IO[bytes] | None = None,
-    selection: Selection | None = None,
-    **choices: object,
+    inputs: Givens, options: ExplainOptions | None = None, *, stdin: IO[bytes] | None = None, **choices: object
 ) -> Iterator[Explanation]:
     """Yield each record with the log-probability of every token.
 
     Parameters
     ----------
-    inputs : path, Record, ScienceObject or iterable of these
+    inputs : path, Record, text, object, or iterable of these
         Anything that ``score`` takes.
-    load : LoadOptions, optional
-        The model; or give its fields as keywords: ``explain("x.jsonl", model="model.gguf", threads=4)``.
+    options : ExplainOptions, optional
+        Or give the fields of ``load`` and ``read`` as keywords:
+        ``explain("x.jsonl", model="model.gguf", threads=4)``, ``explain("CCO", form="molecule")``.
 
     Raises
     ------
     LogosError
-        If an option or the model cannot be used.
+        If an option or the model cannot be used, or a string is neither a file nor a text whose form is stated.
+    TypeError
+        If an object is of an unknown type.
 
     Examples
     --------
@@ -221,16 +229,22 @@ def explain(
     >>> [token.text for token in explanation.tokens]
     ['', '<MoleculeS>', 'C', 'C', 'O', '<MoleculeE>']
     """
-    load = options_or_fields(LoadOptions, load, choices, "explain")
-    return _explained(inputs, load, stdin, selection)
+    options = options_or_fields(ExplainOptions, options, choices, "explain")
+    return iter_explained(listed(inputs, options.read.form, records=True), options, stdin=stdin)
 
 
-def _explained(
-    inputs: Sources, load: LoadOptions, stdin: IO[bytes] | None, selection: Selection | None
+def iter_explained(
+    inputs: Iterable[Given],
+    options: ExplainOptions,
+    *,
+    stdin: IO[bytes] | None = None,
+    selection: Selection | None = None,
 ) -> Iterator[Explanation]:
+    """Yield the explanations of records, files, objects and texts; a string that can be no text is a path."""
+    load = options.load
     checkpoint = open_model(load)
     likelihood: Likelihood | None = None
-    for batch in batches(iter_subjects(inputs, stdin=stdin, selection=selection), _TOGETHER):
+    for batch in batches(iter_subjects(inputs, options.read, stdin=stdin, selection=selection), _TOGETHER):
         usable = [each for each in batch if each.record.text and each.record.status is not Status.ERROR]
         if usable and likelihood is None:
             likelihood = start_likelihood(checkpoint, load)

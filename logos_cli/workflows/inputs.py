@@ -1,116 +1,106 @@
-"""The entries of the files that a command reads: all of them, or those of a shard that are left to do."""
+"""What functions take: paths, bare texts, records, and objects of logos and of other libraries."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, closing
-from dataclasses import replace
-from typing import IO
+from collections import deque
+from collections.abc import Iterable, Iterator, KeysView, ValuesView
+from io import IOBase
+from os import PathLike, fspath
+from pathlib import Path
+from typing import TypeGuard, cast
 
-from logos_cli.errors import LogosError
-from logos_cli.formats.base import Entry, Format, ReadOptions
-from logos_cli.formats.detect import detect
-from logos_cli.io.ids import FileLabels
-from logos_cli.io.input import Input, expand_paths
-from logos_cli.io.selection import FileSelection, Selection
+from logos_cli.formats import in_memory
+from logos_cli.formats.base import Entry, ReadOptions
+from logos_cli.grammar import Form
+from logos_cli.objects.base import ScienceObject
+from logos_cli.records import Record
 
-Read = tuple[Entry, Format | None]
-"""An entry and the format of its file."""
+Given = str | PathLike[str] | ScienceObject | Record | object
+"""A path, a bare text whose form is stated, or an object of a type that :func:`~.in_memory.entries_of` knows."""
+Givens = Given | Iterable[Given]
+
+_COLLECTIONS = (list, tuple, set, frozenset, deque, KeysView, ValuesView, Iterator)
 
 
-class InputFiles:
-    """Files in their order; the ids of their entries are unique over all of them.
+def listed(inputs: Givens, form: Form | None, *, records: bool = False) -> Iterator[Given]:
+    """Return an iterator of what a function is given: one thing, or several in a list, a set, an array or an iterator.
 
     Parameters
     ----------
-    paths : iterable of str
-        As :func:`~logos_cli.io.input.expand_paths` takes them.
-    options : ReadOptions
-    selection : Selection, optional
-        Which entries are wanted; all, if absent.
+    form : Form, optional
+        The form that the caller states of bare texts.
+    records : bool
+        Whether the function takes records, too.
+
+    Raises
+    ------
+    TypeError
+        If the type of an object is unknown. It is never taken apart, even if it can be iterated over.
+    UsageError
+        If a string is neither a file nor a text whose form is stated.
     """
-
-    def __init__(self, paths: Iterable[str], options: ReadOptions, selection: Selection | None = None) -> None:
-        self.paths = expand_paths(paths)
-        self.selection = selection
-        self._options = options
-        self._labels = FileLabels(self.paths)
-
-    def entries(self, stdin: IO[bytes] | None = None) -> Iterator[Read]:
-        """Yield the wanted entries with the format of their file; a file that cannot be read gives one entry in error."""
-        for number in range(len(self.paths)):
-            reader = self.reader_of(number)
-            if self.selection is not None and reader.selection is not None:
-                reader.selection.units = self.selection.pending
-            yield from reader.entries(stdin)
-
-    def reader_of(self, number: int) -> FileReader:
-        """Return what reads one of the files, here or in another process."""
-        path = self.paths[number]
-        selection = self.selection.of_file(number, path) if self.selection is not None else None
-        return FileReader(path, self._options, self._labels, selection)
+    if _is_one(inputs, records=records):
+        members: Iterable[Given] = [inputs]
+    elif is_collection(inputs):
+        members = inputs
+    else:
+        raise in_memory.unknown_type(inputs)
+    return (_checked(member, form, records=records) for member in members)
 
 
-def read_file(path: str, options: ReadOptions, stdin: IO[bytes] | None = None) -> Iterator[Read]:
-    """Yield the entries of one file with its format; a file that cannot be read gives one entry in error."""
-    return FileReader(path, options, FileLabels(())).entries(stdin)
+def _is_one(value: Given, *, records: bool) -> bool:
+    known = isinstance(value, (str, PathLike, ScienceObject)) or (records and isinstance(value, Record))
+    return known or in_memory.is_known(value)
 
 
-class FileReader:
-    """Reads one file.
+def is_collection(value: Given) -> TypeGuard[Iterable[Given]]:
+    """Whether a value does nothing but hold others; an open file, whose lines could be anything, is none."""
+    if in_memory.is_array(value):
+        return True
+    return isinstance(value, _COLLECTIONS) and not isinstance(value, IOBase)
 
-    Attributes
-    ----------
-    selection : FileSelection, optional
-        Which entries are wanted; it notes their places.
+
+def _checked(value: Given, form: Form | None, *, records: bool) -> Given:
+    if not _is_one(value, records=records):
+        raise in_memory.unknown_type(value)
+    if isinstance(value, str) and in_memory.is_bare(value) and not in_memory.is_text(value, form) and not exists(value):
+        raise in_memory.no_text(value, form)
+    return value
+
+
+def is_path(value: Given, form: Form | None) -> bool:
+    """Whether an input is a path: a string is one unless it is a text, and no file has that name."""
+    if isinstance(value, PathLike):
+        return True
+    return isinstance(value, str) and not (in_memory.is_text(value, form) and not exists(value))
+
+
+def path_of(value: Given) -> str:
+    """Return an input of which :func:`is_path` holds as a string."""
+    return fspath(cast("str | PathLike[str]", value))
+
+
+def exists(name: str) -> bool:
+    """Whether there is a file or directory of a name."""
+    try:
+        return Path(name).exists()
+    except (OSError, ValueError):  # too long for a name, or with a null character
+        return False
+
+
+def entries_in_hand(value: Given, options: ReadOptions, id: str) -> Iterator[Entry]:
+    """Yield the entries of an object or a bare text.
+
+    Raises
+    ------
+    TypeError
+        If the type of an object is unknown.
+    UsageError
+        If a text is no sentence and ``options.form`` does not state what it is.
     """
-
-    def __init__(
-        self, path: str, options: ReadOptions, labels: FileLabels, selection: FileSelection | None = None
-    ) -> None:
-        self.path = path
-        self.selection = selection
-        self._options = options if selection is None else replace(options, takes=selection.takes)
-        self._labels = labels
-
-    def entries(self, stdin: IO[bytes] | None = None) -> Iterator[Read]:
-        """Yield its wanted entries; what is wrong with the file as a whole is one entry in error."""
-        plugin: Format | None = None
-        with ExitStack() as stack:
-            try:
-                source = stack.enter_context(closing(Input(self.path, stdin)))
-                plugin = detect(source)
-                if self._has_wanted(plugin):
-                    yield from self._wanted(plugin, source)
-            except LogosError as error:
-                name = "<stdin>" if self.path == "-" else self.path
-                is_one = plugin is not None and not plugin.is_list
-                if self.selection is None or self.selection.takes(name, whole_file=is_one):
-                    yield Entry(name, None, {"path": name}, error.at(name)), plugin
-
-    def _has_wanted(self, plugin: Format) -> bool:
-        """Whether any entry of the file may be wanted."""
-        selection = self.selection
-        return plugin.is_list or selection is None or (selection.has_file() and not selection.is_finished)
-
-    def _wanted(self, plugin: Format, source: Input) -> Iterator[Read]:
-        qualified = self._labels.of_file(self.path, source.stem)
-        selection = self.selection
-        n_yielded = 0
-        for entry in plugin.read(source, self._options):
-            if selection is not None:
-                # a reader that has not asked leaves it to us
-                if selection.n_taken == n_yielded and not selection.takes(entry.id, whole_file=not plugin.is_list):
-                    continue
-                n_yielded += 1
-            if qualified is not None and entry.record is None:  # the id of a record stays what it is
-                entry.id = qualified(entry.id)
-                if selection is not None:
-                    selection.units[-1] = selection.units[-1]._replace(id=entry.id)
-            yield entry, plugin
-
-    def lost(self) -> str:
-        """Note the file as one entry in error, which it is when the process that reads it is lost; return its id."""
-        if self.selection is not None:
-            self.selection.takes(self.path, whole_file=True)
-        return self.path
+    if isinstance(value, ScienceObject):
+        yield Entry(id, value)
+    elif isinstance(value, str):
+        yield from in_memory.text_entries(value, options, id)
+    else:
+        yield from in_memory.entries_of(value, options, id)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import json
 import shutil
 import subprocess
 import sys
@@ -13,7 +15,9 @@ from scripts.update_readme import documents
 
 EXAMPLES = Path(__file__).resolve().parent.parent.parent / "examples"
 SCRIPTS = sorted(path.name for path in EXAMPLES.iterdir() if path.suffix in (".sh", ".py"))
-DATA = sorted(path.name for path in EXAMPLES.iterdir() if path.suffix not in (".sh", ".py", ".md") and path.is_file())
+DATA = sorted(
+    path.name for path in EXAMPLES.iterdir() if path.suffix not in (".sh", ".py", ".md", ".ipynb") and path.is_file()
+)
 
 
 @pytest.fixture
@@ -43,6 +47,28 @@ def test_an_example_runs(name: str, program: Path, logos_env: dict[str, str], tm
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout.strip()
+
+
+def test_the_notebook_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cell by cell, as in its folder; what a cell ends with is shown without an error, records with a drawing."""
+    notebook = json.loads((EXAMPLES / "notebook.ipynb").read_text(encoding="utf-8"))
+    assert (notebook["nbformat"], notebook["nbformat_minor"]) == (4, 5)
+    assert len({cell["id"] for cell in notebook["cells"]}) == len(notebook["cells"])
+    monkeypatch.chdir(EXAMPLES)
+    names: dict[str, object] = {}
+    shown = []
+    for cell in notebook["cells"]:
+        if cell["cell_type"] != "code":
+            continue
+        assert cell["outputs"] == []
+        tree = ast.parse("".join(cell["source"]))
+        last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
+        exec(compile(tree, cell["id"], "exec"), names)
+        if isinstance(last, ast.Expr):
+            value = eval(compile(ast.Expression(last.value), cell["id"], "eval"), names)
+            shown.append(value._repr_html_() if hasattr(value, "_repr_html_") else repr(value))
+    assert len(shown) >= 8
+    assert sum("<svg" in each for each in shown) >= 3
 
 
 def test_every_data_file_is_used() -> None:

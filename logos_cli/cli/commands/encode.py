@@ -99,9 +99,8 @@ def encode(args: EncodeArguments) -> ExitCode:
 
       zcat zinc.smi.gz | logos encode - --canonical | logos grammar check
     """
-    from logos_cli.formats.base import ReadOptions
-    from logos_cli.workflows.encode import encode as run
-    from logos_cli.workflows.encode import form_of
+    from logos_cli.formats.base import ReadOptions, form_of
+    from logos_cli.workflows.encode import iter_encoded
 
     if args.model.isdecimal():
         raise UsageError(
@@ -137,7 +136,7 @@ def encode(args: EncodeArguments) -> ExitCode:
         model=args.model,
     ) as batch:
         sink = batch.sink
-        records = run(paths, options, jobs=args.jobs, verify=args.verify, selection=batch.selection)
+        records = iter_encoded(paths, options, jobs=args.jobs, verify=args.verify, selection=batch.selection)
         if not sink.has_sources:
             records = _with_notes(records)
         if not args.verify:

@@ -25,6 +25,7 @@ class PeriodicFormat(Format):
 
     name = "periodic"
     suffixes = (".poscar", ".contcar", ".vasp", ".cssr", ".xsf")
+    is_list = False
 
     def sniff(self, head: bytes, name: str) -> float:  # noqa: ARG002
         """Recognise the lines before the atoms, or the names of pymatgen's classes."""

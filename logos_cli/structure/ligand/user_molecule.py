@@ -130,10 +130,30 @@ def _read(record: MoleculeText | str, source: Input) -> UserMolecule | LogosErro
     molecule = _plain(molecule)
     tags = read_tags(record.text) if isinstance(record, MoleculeText) else {}
     given = UserMolecule(molecule, title or source.stem, None, source.provenance, tags)
-    if molecule.GetNumConformers():
-        positions = np.array(molecule.GetConformer().GetPositions())
+    return _with_positions(given, is_3d=_says_3d(record))
+
+
+def from_rdkit(molecule: Chem.Mol, title: str) -> UserMolecule:
+    """Return an RDKit molecule with the positions of its conformer, if that is three-dimensional.
+
+    Raises
+    ------
+    MoleculeError
+        If RDKit does not accept it.
+    """
+    with rdBase.BlockLogs():
+        parse_smiles(Chem.MolToSmiles(molecule))
+        plain = Chem.Mol(molecule)
+        Chem.SanitizeMol(plain)
+    return _with_positions(UserMolecule(_plain(plain), title), is_3d=False)
+
+
+def _with_positions(given: UserMolecule, *, is_3d: bool) -> UserMolecule:
+    """Return a molecule with the positions of its conformer; ``is_3d`` if its header states three dimensions."""
+    if given.molecule.GetNumConformers():
+        positions = np.array(given.molecule.GetConformer().GetPositions())
         # a planar molecule may lie in the plane z = 0 of a receptor's frame; the header says so then
-        if molecule.GetConformer().Is3D() or _says_3d(record) or (positions[:, 2] != 0).any():
+        if given.molecule.GetConformer().Is3D() or is_3d or (positions[:, 2] != 0).any():
             given.positions = positions
     return given
 

@@ -26,7 +26,7 @@ from logos_cli.training.corpus.parts import CorpusPart, cannot_write
 from logos_cli.training.corpus.shards import file_sha256
 from logos_cli.training.corpus.vocabulary import Vocabulary
 from logos_cli.workflows.corpus.sentences import SentenceOptions, Skipped, reason_of, sentences_of
-from logos_cli.workflows.inputs import read_file
+from logos_cli.workflows.files import read_file
 
 BLOCK: Final = 4096
 """Records a part."""

@@ -16,9 +16,11 @@ from logos_cli.docking.results import DockedLigand, Pose, Reporter, Site
 from logos_cli.docking.session import Session
 from logos_cli.docking.tally import DockTally
 from logos_cli.errors import InputError, LogosError, MissingError, UsageError
+from logos_cli.formats.in_memory import structure_input
 from logos_cli.options import options_or_fields
 from logos_cli.records import Record
-from logos_cli.workflows.dock.ligands import Ligands, iter_candidates
+from logos_cli.workflows.dock.ligands import iter_candidates
+from logos_cli.workflows.inputs import Givens, listed
 
 __all__ = [
     "BoxOptions",
@@ -34,8 +36,8 @@ __all__ = [
 
 
 def dock(
-    receptor: str | PathLike[str],
-    ligands: Ligands,
+    receptor: str | PathLike[str] | object,
+    ligands: Givens,
     options: DockOptions | None = None,
     *,
     tally: DockTally | None = None,
@@ -46,12 +48,13 @@ def dock(
 
     Parameters
     ----------
-    receptor : str or path
-        PDB, mmCIF or BinaryCIF.
-    ligands : str, path, Record, Molecule, Complex or iterable of these
-        Files (SMILES, SDF, records …; ``-`` is standard input) or objects.
+    receptor : str, path or object
+        PDB, mmCIF or BinaryCIF; or a structure of gemmi, Bio.PDB or biotite.
+    ligands : str, path, Record, text, object, or iterable of these
+        Files (SMILES, SDF, records …; ``-`` is standard input), and all objects that ``encode`` takes. Where poses
+        count (``mode="score"``, ``"minimize"``), those of an RDKit molecule are the ones of its conformer.
     options : DockOptions, optional
-        Or give its fields as keywords.
+        Or give its fields as keywords; so with those of ``read``: ``dock("complex.pdb", "CCO", form="molecule")``.
 
     Yields
     ------
@@ -62,7 +65,10 @@ def dock(
     Raises
     ------
     LogosError
-        If the receptor, the box or an option cannot be used, or no engine is there.
+        If the receptor, the box or an option cannot be used, no engine is there, or a string is neither a file nor a
+        text whose form is stated.
+    TypeError
+        If an object is of an unknown type.
 
     Examples
     --------
@@ -71,8 +77,12 @@ def dock(
     >>> record.scores["vina"]["value"]  # doctest: +SKIP
     -7.9
     """
-    run = Docking(receptor, options_or_fields(DockOptions, options, choices, "dock"), tally=tally)
-    return (docked.record for docked in run.results(ligands, stdin))
+    options = options_or_fields(DockOptions, options, choices, "dock")
+    if not isinstance(receptor, (str, PathLike)):
+        receptor = structure_input(receptor)
+    given = listed(ligands, options.read.form, records=True)
+    run = Docking(receptor, options, tally=tally)
+    return (docked.record for docked in run.results(given, stdin))
 
 
 Skip = Callable[[str], bool]
@@ -82,10 +92,9 @@ Skip = Callable[[str], bool]
 class Docking(Session):
     """One run: ligands from files and objects, docked to one receptor."""
 
-    def candidates(self, ligands: Ligands, stdin: IO[bytes] | None = None) -> Iterator[LigandCandidate]:
+    def candidates(self, ligands: Givens, stdin: IO[bytes] | None = None) -> Iterator[LigandCandidate]:
         """Yield the ligands."""
-        placed = self.options.mode != "dock"
-        source = iter_candidates(ligands, placed=placed, stereo=self.options.stereo, stdin=stdin)
+        source = iter_candidates(ligands, self.options, stdin)
         first = next(source, None)
         if first is None:
             raise InputError("there is no ligand", hint="name a file with -l, or pipe ligands in")
@@ -94,7 +103,7 @@ class Docking(Session):
         yield from source
 
     def results(
-        self, ligands: Ligands, stdin: IO[bytes] | None = None, *, skip: Skip | None = None
+        self, ligands: Givens, stdin: IO[bytes] | None = None, *, skip: Skip | None = None
     ) -> Iterator[DockedLigand]:
         """Yield the ligands with their poses, in the order in which they were given."""
         yield from self.dock(self._wanted(self.candidates(ligands, stdin), skip))

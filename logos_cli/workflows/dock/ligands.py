@@ -6,67 +6,70 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
-from os import PathLike, fspath
+from os import PathLike
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 from rdkit import Chem
 
 from logos_cli.docking.candidates import LigandCandidate, isomers, of_item, of_record
+from logos_cli.docking.options import DockOptions
 from logos_cli.errors import InputError, LogosError, MoleculeError
+from logos_cli.formats.base import ReadOptions
 from logos_cli.formats.detect import detect
 from logos_cli.io.input import Input
 from logos_cli.objects.base import ScienceObject, to_text
 from logos_cli.objects.molecule import Molecule
 from logos_cli.records import Record, Source, Status
-from logos_cli.structure.ligand.user_molecule import UserMolecule, read_given
+from logos_cli.structure.ligand.user_molecule import UserMolecule, from_rdkit, read_given
 from logos_cli.workflows.decode import iter_decoded
-
-if TYPE_CHECKING:
-    from logos_cli.formats.base import ReadOptions
-
-LigandSource = str | PathLike[str] | Record | ScienceObject
-Ligands = LigandSource | Iterable[LigandSource]
+from logos_cli.workflows.encode import record_of
+from logos_cli.workflows.inputs import Given, Givens, entries_in_hand, is_path, path_of
 
 
-def iter_candidates(
-    ligands: Ligands, *, placed: bool, stereo: bool, stdin: IO[bytes] | None = None
-) -> Iterator[LigandCandidate]:
+def iter_candidates(ligands: Givens, options: DockOptions, stdin: IO[bytes] | None = None) -> Iterator[LigandCandidate]:
     """Yield the ligands.
 
-    Parameters
-    ----------
-    placed : bool
-        Coordinates count: molecules come from SDF, MOL2, or from records of poses.
-    stereo : bool
-        Yield every stereoisomer that the molecule leaves open.
+    Where poses count, molecules come from SDF, MOL2, records of poses, or RDKit molecules with a conformer. Else
+    every stereoisomer that a molecule leaves open is a ligand, if ``options.stereo`` says so.
     """
-    for source in _listed(ligands):
-        for candidate in _candidates(source, placed, stdin):
-            if stereo and not placed and candidate.error is None:
+    placed = options.mode != "dock"
+    if isinstance(ligands, (str, PathLike, Record, ScienceObject)) or not isinstance(ligands, Iterable):
+        ligands = [ligands]
+    for number, source in enumerate(ligands, 1):
+        for candidate in _candidates(source, f"ligand:{number}", options.read, placed, stdin):
+            if options.stereo and not placed and candidate.error is None:
                 yield from isomers(candidate)
             else:
                 yield candidate
 
 
-def _listed(ligands: Ligands) -> Iterable[LigandSource]:
-    if isinstance(ligands, str | PathLike | Record | ScienceObject):
-        return [ligands]
-    return ligands
-
-
-def _candidates(source: LigandSource, placed: bool, stdin: IO[bytes] | None) -> Iterator[LigandCandidate]:
+def _candidates(
+    source: Given, id: str, read: ReadOptions, placed: bool, stdin: IO[bytes] | None
+) -> Iterator[LigandCandidate]:
     if isinstance(source, Record):
         yield of_record(source, placed=placed)
-        return
-    if isinstance(source, ScienceObject):
-        yield of_item(Record("ligand", source.forms[0], to_text(source)), source, placed=placed)
-        return
-    path = fspath(source)
+    elif isinstance(source, ScienceObject):
+        yield of_item(Record(id, source.forms[0], to_text(source)), source, placed=placed)
+    elif is_path(source, read.form):
+        yield from _of_file(path_of(source), read, placed, stdin)
+    elif placed and isinstance(source, Chem.Mol):
+        yield _of_molecule(source, id)
+    else:
+        for entry in entries_in_hand(source, read, id):
+            record = record_of(entry, None, read)
+            if entry.item is None or record.status is not Status.OK:
+                error = entry.error or InputError(record.reason or "not valid")
+                yield LigandCandidate(record, error=error)
+            else:
+                yield of_item(record, entry.item, placed=placed)
+
+
+def _of_file(path: str, read: ReadOptions, placed: bool, stdin: IO[bytes] | None) -> Iterator[LigandCandidate]:
     if placed:
         yield from _placed(path, stdin)
         return
-    for decoded in iter_decoded([path], stdin):
+    for decoded in iter_decoded([path], stdin, read):
         if decoded.error is not None or decoded.item is None or decoded.record.status is not Status.OK:
             error = decoded.error or InputError(decoded.record.reason or "not valid")
             yield LigandCandidate(decoded.record, error=error)
@@ -87,7 +90,7 @@ def _placed(path: str, stdin: IO[bytes] | None) -> Iterator[LigandCandidate]:
         with closing(Input(path, stdin)) as source:
             kind = detect(source).name
             if kind == "sentences":
-                for entry in detect(source).read(source, _options()):
+                for entry in detect(source).read(source, ReadOptions()):
                     yield of_record(entry.record or Record(entry.id, "", ""), placed=True)
                 return
             if path != "-":
@@ -104,10 +107,14 @@ def _placed(path: str, stdin: IO[bytes] | None) -> Iterator[LigandCandidate]:
         yield LigandCandidate(Record.from_error(name, "molecule", error), error=error.at(name))
 
 
-def _options() -> ReadOptions:
-    from logos_cli.formats.base import ReadOptions
-
-    return ReadOptions()
+def _of_molecule(molecule: Chem.Mol, id: str) -> LigandCandidate:
+    """Return an RDKit molecule with the pose of its conformer."""
+    title = molecule.GetProp("_Name") if molecule.HasProp("_Name") else ""
+    source: Source = {"object": "rdkit.Chem.Mol"}
+    try:
+        return of_given(from_rdkit(molecule, title or id), source)
+    except LogosError as error:
+        return LigandCandidate(Record.from_error(title or id, "molecule", error, source), error=error)
 
 
 def _given(path: str, name: str) -> Iterator[LigandCandidate]:

@@ -44,10 +44,11 @@ def generate(
     ----------
     task : str
         The name of a task: ``protein``, ``molecule``, ``ligand`` …; ``logos generate --help`` lists them.
-    prompts : str, path, ScienceObject, Record or iterable of these, optional
+    prompts : str, path, ScienceObject, Record, object, or iterable of these, optional
         What to complete: a file (a string that names one, or ``-`` for standard input), text (a sentence, its
-        beginning, a bare sequence or SMILES), an object, or a record. None begins from nothing, where the task
-        can.
+        beginning, a bare sequence or SMILES), an object of logos or of another library (as ``encode`` takes them; each
+        text of a pandas Series is a prompt, each row of a DataFrame an object), or a record. None begins from nothing,
+        where the task can.
     options : GenerateOptions, optional
         Or give its fields as keywords: ``generate("molecule", "CCO", n_samples=8, seed=1)``.
     tally : GenerateTally, optional
@@ -66,6 +67,8 @@ def generate(
     ------
     LogosError
         Before the model is loaded, for an option, a model or an only prompt that cannot be used.
+    TypeError
+        If an object is of an unknown type.
     """
     own = {option.name for option in registry.load("tasks", task).options}
     chosen = {**(task_options or {}), **{name: choices.pop(name) for name in own & choices.keys()}}

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from os import PathLike, fspath
-from pathlib import Path
 from typing import IO
 
 from logos_cli import registry
 from logos_cli.errors import GrammarError, InputError, LogosError, UsageError
+from logos_cli.formats import in_memory
 from logos_cli.formats.base import Entry, ReadOptions
 from logos_cli.formats.detect import detect
 from logos_cli.grammar import TAGS
@@ -18,8 +18,9 @@ from logos_cli.io.input import Input
 from logos_cli.objects.base import ScienceObject
 from logos_cli.records import Record, Source, Status
 from logos_cli.tasks.base import PromptSentence, Task
+from logos_cli.workflows.inputs import exists, is_collection
 
-Prompt = str | PathLike[str] | ScienceObject | Record | Entry
+Prompt = str | PathLike[str] | ScienceObject | Record | Entry | object
 Prompts = Prompt | Iterable[Prompt] | None
 
 _PAYLOAD_SHOWN = 1 << 12
@@ -74,6 +75,11 @@ class PromptReader:
             yield from self._from_name(fspath(prompts))
         elif isinstance(prompts, (ScienceObject, Record, Entry)):
             yield replace(self._from_value(prompts, "prompt"), alone=True)
+        elif in_memory.is_known(prompts):
+            made = list(self._from_object(prompts, "prompt"))
+            yield from (replace(prompt, alone=len(made) == 1) for prompt in made)
+        elif not is_collection(prompts):
+            raise in_memory.unknown_type(prompts)
         else:
             for number, given in enumerate(prompts, 1):
                 yield from self._from_member(given, f"prompt:{number}")
@@ -83,12 +89,27 @@ class PromptReader:
             yield from self._from_file(fspath(given))
         elif isinstance(given, str):
             yield self._from_text(given, id, {})
-        else:
+        elif isinstance(given, (ScienceObject, Record, Entry)):
             yield self._from_value(given, id)
+        else:
+            yield from self._from_object(given, id)
+
+    def _from_object(self, given: object, id: str) -> Iterator[PreparedPrompt]:
+        """Yield the prompts of an object of another library; each text of a Series is one."""
+        if in_memory.is_series(given):
+            for label, text in given.items():
+                if isinstance(text, str):
+                    yield self._from_text(text, str(label), {"object": "pandas.Series"})
+                else:
+                    yield PreparedPrompt(str(label), None, error=in_memory.missing_text(label, text))
+            return
+        options = replace(self.read, form=self.task.reads_as)
+        for entry in self.task.entries(in_memory.entries_of(given, options, id)):
+            yield self._from_entry(entry)
 
     def _from_name(self, name: str) -> Iterator[PreparedPrompt]:
         """Take a string as a file if there is one of that name, else as text."""
-        if name == "-" or _is_file(name):
+        if name == "-" or exists(name):
             yield from self._from_file(name)
             return
         if not name.startswith("<") and (suffix := _format_suffix(name)):
@@ -160,13 +181,6 @@ class PromptReader:
         except LogosError as error:
             return PreparedPrompt(entry.id, None, entry.source, error=error)
         return PreparedPrompt(entry.id, sentence, entry.source)
-
-
-def _is_file(name: str) -> bool:
-    try:
-        return Path(name).exists()
-    except (OSError, ValueError):  # too long for a name, or with a null character: then it is text
-        return False
 
 
 def _format_suffix(name: str) -> str | None:

@@ -26,7 +26,7 @@ from logos_cli.objects.protein import Protein
 from logos_cli.records import Record, Source
 from logos_cli.records.parts import number_of
 from logos_cli.tasks.design.mutations import mutant, mutations
-from logos_cli.workflows.inputs import read_file
+from logos_cli.workflows.files import read_file
 from logos_cli.workflows.score.scoring import ScoredRecord, ScoreOptions, Scoring
 from logos_cli.workflows.score.summary import SummaryRow
 

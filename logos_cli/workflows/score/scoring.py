@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from itertools import chain, count, groupby, islice
-from os import PathLike, fspath
 from typing import IO, TYPE_CHECKING
 
 from logos_cli.accounting import Account, account_line
@@ -17,11 +16,12 @@ from logos_cli.evaluators.reference import ReferenceSet
 from logos_cli.formats.base import Entry, ReadOptions
 from logos_cli.grammar import Form, parse
 from logos_cli.io.selection import Selection
-from logos_cli.objects.base import ScienceObject, from_sentence
+from logos_cli.objects.base import from_sentence
 from logos_cli.options import nested, options_or_fields
 from logos_cli.records import Record, Status
 from logos_cli.workflows.encode import record_of
-from logos_cli.workflows.inputs import InputFiles
+from logos_cli.workflows.files import InputFiles
+from logos_cli.workflows.inputs import Given, Givens, entries_in_hand, is_path, listed, path_of
 from logos_cli.workflows.score.batches import BATCH, Scored, Scorer
 from logos_cli.workflows.score.filter import Filter, Scalar
 from logos_cli.workflows.score.lines import with_scores
@@ -30,9 +30,6 @@ from logos_cli.workflows.score.summary import Collected, SummaryRow, as_json
 
 if TYPE_CHECKING:
     from logos_cli.docking.options import ReceptorSpec
-
-Source = str | PathLike[str] | ScienceObject | Record
-Sources = Source | Iterable[Source]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +76,7 @@ class ScoreOptions:
     jobs: int = 1
     seed: int = 0
     load: LoadOptions = nested(LoadOptions)
-    read: ReadOptions = field(default_factory=ReadOptions)
+    read: ReadOptions = nested(ReadOptions)
 
     def __post_init__(self) -> None:
         for name, value in (("top", self.top), ("jobs", self.jobs)):
@@ -222,7 +219,7 @@ class Scoring:
         self._scorer = Scorer(self.selection, self.context, options.jobs)
 
     def records(
-        self, inputs: Sources, stdin: IO[bytes] | None = None, selection: Selection | None = None
+        self, inputs: Iterable[Given], stdin: IO[bytes] | None = None, selection: Selection | None = None
     ) -> Iterator[ScoredRecord]:
         """Yield the records that are kept, in the order of the input, or best first with ``top``."""
         items = self._items(inputs, stdin, selection)
@@ -245,7 +242,7 @@ class Scoring:
 
     # -- reading ---------------------------------------------------------------------------------------------
 
-    def _items(self, inputs: Sources, stdin: IO[bytes] | None, selection: Selection | None) -> Iterator[_Item]:
+    def _items(self, inputs: Iterable[Given], stdin: IO[bytes] | None, selection: Selection | None) -> Iterator[_Item]:
         for item in _iter_items(inputs, self.options.read, stdin, selection):
             self.tally.asked += 1
             yield item
@@ -314,15 +311,17 @@ class Scoring:
         yield from (each for _, _, each in sorted(heap, key=lambda entry: entry[:2], reverse=True))
 
 
-def score(inputs: Sources, options: ScoreOptions | None = None, **choices: object) -> Iterator[Record]:
+def score(inputs: Givens, options: ScoreOptions | None = None, **choices: object) -> Iterator[Record]:
     """Add scores to records, objects, or what files hold.
 
     Parameters
     ----------
-    inputs : path, Record, ScienceObject or iterable of these
-        What to score; of a record nothing but ``scores`` changes.
+    inputs : path, Record, text, object, or iterable of these
+        What to score: records, of which nothing but ``scores`` changes, and all that ``encode`` takes: files, objects
+        of other libraries, bare texts whose form is stated.
     options : ScoreOptions, optional
-        Or give its fields as keywords: ``score("x.smi", metrics=("qed", "sa"), where="qed>0.5")``.
+        Or give its fields as keywords: ``score("x.smi", metrics=("qed", "sa"), where="qed>0.5")``; so with those of
+        ``load`` (a model) and ``read`` (files and objects): ``score("CCO", form="molecule")``.
 
     Yields
     ------
@@ -332,19 +331,23 @@ def score(inputs: Sources, options: ScoreOptions | None = None, **choices: objec
     Raises
     ------
     LogosError
-        For a metric, condition, reference set or model that cannot be used.
+        For a metric, condition, reference set or model that cannot be used, or a string that is neither a file nor a
+        text whose form is stated.
+    TypeError
+        If an object is of an unknown type.
 
     Examples
     --------
     >>> from logos_cli import score
-    >>> [record] = score("ethanol.smi", metrics=("qed",))  # doctest: +SKIP
-    >>> record.scores["qed"]["value"]  # doctest: +SKIP
+    >>> [record] = score("CCO", form="molecule", metrics=("qed",))
+    >>> record.scores["qed"]["value"]
     0.406808
     """
     if isinstance(metrics := choices.get("metrics"), str):
         choices["metrics"] = tuple(metrics.split(","))
-    run = Scoring(options_or_fields(ScoreOptions, options, choices, "score"))
-    return (each.record for each in run.records(inputs))
+    options = options_or_fields(ScoreOptions, options, choices, "score")
+    given = listed(inputs, options.read.form, records=True)
+    return (each.record for each in Scoring(options).records(given))
 
 
 def _ranking(options: ScoreOptions) -> str | None:
@@ -379,34 +382,28 @@ def _values(record: Record) -> dict[str, Scalar]:
 
 
 def iter_subjects(
-    inputs: Sources,
-    read: ReadOptions | None = None,
-    *,
-    stdin: IO[bytes] | None = None,
-    selection: Selection | None = None,
+    inputs: Iterable[Given], read: ReadOptions, *, stdin: IO[bytes] | None = None, selection: Selection | None = None
 ) -> Iterator[Subject]:
-    """Yield what is to be scored: records as they are, and those that native files and objects make."""
-    return (item.subject for item in _iter_items(inputs, read or ReadOptions(), stdin, selection))
+    """Yield what is to be scored: records as they are, and those that files, objects and texts make."""
+    return (item.subject for item in _iter_items(inputs, read, stdin, selection))
 
 
 def _iter_items(
-    inputs: Sources, read: ReadOptions, stdin: IO[bytes] | None, selection: Selection | None = None
+    inputs: Iterable[Given], read: ReadOptions, stdin: IO[bytes] | None, selection: Selection | None
 ) -> Iterator[_Item]:
-    if isinstance(inputs, (str, PathLike, ScienceObject, Record)):
-        inputs = [inputs]
     numbers = count(1)
-    for are_paths, group in groupby(inputs, lambda source: isinstance(source, (str, PathLike))):
+    for are_paths, group in groupby(inputs, lambda each: not isinstance(each, Record) and is_path(each, read.form)):
         if are_paths:
-            paths = [fspath(source) for source in group if isinstance(source, (str, PathLike))]
-            for entry, plugin in InputFiles(paths, read, selection).entries(stdin):
+            for entry, plugin in InputFiles(map(path_of, group), read, selection).entries(stdin):
                 yield _item(entry, entry.record or record_of(entry, plugin, read))
             continue
         for source in group:
+            number = next(numbers)
             if isinstance(source, Record):
                 yield _item_of_record(source)
-            elif isinstance(source, ScienceObject):
-                entry = Entry(f"object:{next(numbers)}", source)
-                yield _item(entry, record_of(entry, None, read))
+                continue
+            for entry in entries_in_hand(source, read, f"object:{number}"):
+                yield _item(entry, entry.record or record_of(entry, None, read))
 
 
 def _item_of_record(record: Record) -> _Item:

@@ -117,11 +117,11 @@ def _format(args: ExplainArguments) -> str:
 
 def _explained(args: ExplainArguments) -> Iterator[Explanation]:
     from logos_cli.records import Record
-    from logos_cli.workflows.explain import explain as explanations
+    from logos_cli.workflows.explain import ExplainOptions, iter_explained
 
     given = inputs_or_stdin(args.inputs)
     inputs = [Record(f"sentence:{n}", "", each) if each.startswith("<") else each for n, each in enumerate(given, 1)]
-    found = explanations(inputs, args.load)
+    found = iter_explained(inputs, ExplainOptions(args.load))
     if args.id is not None:
         found = (each for each in found if each.record.id == args.id)
     return islice(found, args.limit)

@@ -9,7 +9,6 @@ from logos_cli.cli.option_specs import block, option
 from logos_cli.cli.options.docking import RECEPTOR_FILE, DockingArguments, SearchArguments
 from logos_cli.cli.options.input import column_option, form_option, inputs_argument, jobs_option
 from logos_cli.cli.options.load import load_block
-from logos_cli.cli.options.run import RunArguments, run_block
 from logos_cli.cli.options.output import OUTPUT, format_option, json_option, output_option, overwrite_option
 
 _SCORES, _CHOICE, _MUTANTS = "Scores", "Choice", "Variants"

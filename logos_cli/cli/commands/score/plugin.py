@@ -82,8 +82,7 @@ def _table(args: ScoreArguments, table: str) -> MutantTable:
 
 
 def _options(args: ScoreArguments) -> ScoreOptions:
-    from logos_cli.formats.base import ReadOptions
-    from logos_cli.workflows.encode import form_of
+    from logos_cli.formats.base import ReadOptions, form_of
     from logos_cli.workflows.score.scoring import ScoreOptions
 
     wild_type = None
