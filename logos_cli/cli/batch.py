@@ -133,15 +133,7 @@ def open_batch(
         If the output cannot be written, or is a run that was begun with something else.
     """
     if not is_run_directory(output):
-        if run.resume or run.retry or run.force:
-            raise UsageError(
-                "--resume, --retry and --force need the directory of a run", hint="give -o DIR/: it holds what is done"
-            )
-        selection = None
-        if run.shard is not None:
-            from logos_cli.io.selection import Selection
-
-            selection = Selection(_shard(run))
+        selection = selection_of(run)
         with open_sink(output, format, overwrite=overwrite, native=native, model=model) as sink:
             yield Batch(sink, selection)
         return
@@ -185,6 +177,25 @@ def open_run(
         if not isinstance(error, Exception):
             terminal().note(f"{output} holds what was finished; go on with --resume")
         raise
+
+
+def selection_of(run: RunArguments) -> Selection | None:
+    """Return the entries of a shard, for an output that is not the directory of a run; None for all.
+
+    Raises
+    ------
+    UsageError
+        If an option needs the directory of a run.
+    """
+    if run.resume or run.retry or run.force:
+        raise UsageError(
+            "--resume, --retry and --force need the directory of a run", hint="give -o DIR/: it holds what is done"
+        )
+    if run.shard is None:
+        return None
+    from logos_cli.io.selection import Selection
+
+    return Selection(_shard(run))
 
 
 def options_of(run: RunArguments, *, overwrite: bool) -> RunOptions:

@@ -11,15 +11,19 @@ from typing import IO, TYPE_CHECKING
 
 from logos_cli.backends.options import LoadOptions
 from logos_cli.cli.base import Command
+from logos_cli.cli.batch import is_run_directory, open_run, options_of, selection_of
 from logos_cli.cli.option_specs import argument, command, option
 from logos_cli.cli.options.load import load_block
 from logos_cli.cli.options.output import format_option, output_option, overwrite_option
+from logos_cli.cli.options.run import RunArguments, run_block
 from logos_cli.cli.output import inputs_or_stdin
 from logos_cli.cli.terminal import terminal
 from logos_cli.errors import ExitCode, LogosError, UsageError
 from logos_cli.io.output import check_output, open_output, suffix_of
+from logos_cli.records import Status
 
 if TYPE_CHECKING:
+    from logos_cli.io.selection import Selection
     from logos_cli.workflows.explain import Explanation
 
 _FORMATS = ("text", "json", "cif", "html")
@@ -56,6 +60,7 @@ class ExplainArguments:
         show_default="by --output, else text",
     )
     overwrite: bool = overwrite_option()
+    run: RunArguments = run_block()
 
 
 def explain(args: ExplainArguments) -> ExitCode:
@@ -76,13 +81,15 @@ def explain(args: ExplainArguments) -> ExitCode:
 
       logos explain complex.pdb -o surprise.html
     """
+    if is_run_directory(args.output):
+        return _explain_run(args, args.output)
     format = _format(args)
     check_output(args.output, overwrite=args.overwrite)
     n_shown = n_failed = 0
     pages: list[Explanation] = []
     with open_output(args.output, overwrite=args.overwrite) as stream:
         show = pages.append if format == "html" else _writer(format, stream)
-        for explanation in _explained(args):
+        for explanation in _explained(args, selection_of(args.run)):
             n_shown += 1
             if explanation.error is not None:
                 n_failed += 1
@@ -93,9 +100,33 @@ def explain(args: ExplainArguments) -> ExitCode:
             stream.write(_page(pages, args.load.model))
     if not n_shown:
         raise UsageError(f"no record is named {args.id!r}" if args.id else "there is no record")
+    return _code(n_shown, n_failed)
+
+
+def _code(n_shown: int, n_failed: int) -> ExitCode:
     if not n_failed:
         return ExitCode.OK
     return ExitCode.USAGE if n_failed == n_shown else ExitCode.PARTIAL
+
+
+def _explain_run(args: ExplainArguments, output: str) -> ExitCode:
+    """Write the explanations as JSON to the directory of a run."""
+    if args.format not in (None, "json") or args.id is not None or args.limit is not None:
+        raise UsageError(
+            "the directory of a run holds all explanations, as JSON", hint="leave out -f, --id and --limit"
+        )
+    given = inputs_or_stdin(args.inputs)
+    if any(each.startswith("<") for each in given):
+        raise UsageError("the inputs of a run are files", hint="write the sentences to a file, one a line")
+    n_shown = n_failed = 0
+    with open_run("explain", args, given, output, options_of(args.run, overwrite=args.overwrite)) as run:
+        for each in terminal().track(_explained(args, run.selection), "explaining"):
+            n_shown += 1
+            n_failed += each.error is not None
+            status = each.record.status if each.error is None else Status.ERROR
+            run.write(each.record.id, status, json.dumps(each.to_dict(), ensure_ascii=False))
+    terminal().note(f"{n_shown:,} explained, {n_failed:,} in error")
+    return _code(n_shown, n_failed)
 
 
 def _format(args: ExplainArguments) -> str:
@@ -115,13 +146,13 @@ def _format(args: ExplainArguments) -> str:
     return _BY_SUFFIX[suffix]
 
 
-def _explained(args: ExplainArguments) -> Iterator[Explanation]:
+def _explained(args: ExplainArguments, selection: Selection | None = None) -> Iterator[Explanation]:
     from logos_cli.records import Record
     from logos_cli.workflows.explain import ExplainOptions, iter_explained
 
     given = inputs_or_stdin(args.inputs)
     inputs = [Record(f"sentence:{n}", "", each) if each.startswith("<") else each for n, each in enumerate(given, 1)]
-    found = iter_explained(inputs, ExplainOptions(args.load))
+    found = iter_explained(inputs, ExplainOptions(args.load), selection=selection)
     if args.id is not None:
         found = (each for each in found if each.record.id == args.id)
     return islice(found, args.limit)

@@ -10,6 +10,7 @@ from logos_cli.cli.options.docking import RECEPTOR_FILE, DockingArguments, Searc
 from logos_cli.cli.options.input import column_option, form_option, inputs_argument, jobs_option
 from logos_cli.cli.options.load import load_block
 from logos_cli.cli.options.output import OUTPUT, format_option, json_option, output_option, overwrite_option
+from logos_cli.cli.options.run import RunArguments, run_block
 
 _SCORES, _CHOICE, _MUTANTS = "Scores", "Choice", "Variants"
 
@@ -108,6 +109,7 @@ class ScoreArguments:
     )
     form: str | None = form_option()
     column: str | None = column_option(help="Table: column with the SMILES or sequence.")
+    run: RunArguments = run_block()
     jobs: int = jobs_option("Number of processes; a model runs in one, with its own threads.")
     load: LoadOptions = load_block()
     docking: ScoreDocking = block(ScoreDocking, panel="Docking")

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from logos_cli.cli.base import Command
+from logos_cli.cli.batch import is_run_directory, open_batch
 from logos_cli.cli.commands.score.options import ScoreArguments, ScoreDocking
 from logos_cli.cli.option_specs import changed, command
-from logos_cli.cli.output import finish, inputs_or_stdin, open_sink
+from logos_cli.cli.output import finish, inputs_or_stdin
 from logos_cli.cli.terminal import terminal
 from logos_cli.errors import ExitCode, OutputError, ReportedError, UsageError
 from logos_cli.io.output import check_output, open_output, suffix_of
@@ -21,6 +22,7 @@ from logos_cli.records import Record, Status
 
 if TYPE_CHECKING:
     from logos_cli.docking.options import ReceptorSpec
+    from logos_cli.io.selection import Selection
     from logos_cli.workflows.score.mutants import MutantTable
     from logos_cli.workflows.score.scoring import ScoredRecord, ScoreOptions, Scoring
     from logos_cli.workflows.score.summary import SummaryRow
@@ -58,8 +60,10 @@ def score(args: ScoreArguments) -> ExitCode:
     if args.mutants is not None:
         from logos_cli.workflows.score.mutants import MutantScoring
 
+        if args.run.shard is not None or is_run_directory(args.output):
+            raise UsageError("variants of --mutants are scored together", hint="give -o FILE, without --shard")
         mutants = MutantScoring(_table(args, args.mutants), options)
-        return _write(mutants.scoring, mutants.records(), mutants.summary, args)
+        return _write(mutants.scoring, lambda _: mutants.records(), mutants.summary, args, [])
     for spelling, value in (("--fitness", args.fitness), ("--first-residue", args.first_residue)):
         if value is not None:
             raise UsageError(f"{spelling} goes with --mutants")
@@ -67,7 +71,11 @@ def score(args: ScoreArguments) -> ExitCode:
 
     paths = inputs_or_stdin(args.inputs)
     scoring = Scoring(options)
-    return _write(scoring, scoring.records(paths), scoring.summary, args)
+
+    def records(selection: Selection | None) -> Iterator[ScoredRecord]:
+        return scoring.records(paths, selection=selection)
+
+    return _write(scoring, records, scoring.summary, args, paths)
 
 
 def _table(args: ScoreArguments, table: str) -> MutantTable:
@@ -139,23 +147,41 @@ def _explain(args: ScoreArguments) -> ExitCode:
 
 
 def _write(
-    scoring: Scoring, records: Iterator[ScoredRecord], summary: Callable[[], list[SummaryRow]], args: ScoreArguments
+    scoring: Scoring,
+    records: Callable[[Selection | None], Iterator[ScoredRecord]],
+    summary: Callable[[], list[SummaryRow]],
+    args: ScoreArguments,
+    inputs: list[str],
 ) -> ExitCode:
-    """Write records and figures, and say what became of all."""
+    """Write records and figures, and report what became of all."""
     from logos_cli.cli.commands.score.display import show_summary
 
     drawn: list[Record] = []
-    if args.draw is not None:
-        records = _kept_for_drawing(records, drawn)
-    shown = terminal().track(records, "scoring")
-    if args.json and args.output is None:
-        deque(shown, maxlen=0)
-    elif args.output is None and args.format is None and sys.stdout.isatty():
-        _show(records)
+
+    def scored(selection: Selection | None) -> Iterator[ScoredRecord]:
+        found = records(selection)
+        return found if args.draw is None else _kept_for_drawing(found, drawn)
+
+    is_bare = args.output is None and args.run.shard is None
+    if args.json and is_bare:
+        deque(terminal().track(scored(None), "scoring"), maxlen=0)
+    elif is_bare and args.format is None and sys.stdout.isatty():
+        _show(scored(None))
     else:
-        with open_sink(args.output, args.format, overwrite=args.overwrite, native=True) as sink:
-            for each in shown:
-                sink.write(_told(each), each.line, told=isinstance(each.error, ReportedError))
+        if args.top is not None and (args.run.shard is not None or is_run_directory(args.output)):
+            raise UsageError("--top ranks all records of a run", hint="score them first, then: logos score RUN/ --top")
+        with open_batch(
+            "score",
+            args,
+            inputs,
+            output=args.output,
+            format=args.format,
+            overwrite=args.overwrite,
+            run=args.run,
+            native=True,
+        ) as batch:
+            for each in terminal().track(scored(batch.selection), "scoring"):
+                batch.sink.write(_told(each), each.line, told=isinstance(each.error, ReportedError))
                 sys.stdout.flush()
     rows = summary()
     if args.json or args.summary is not None:
