@@ -36,7 +36,7 @@ _OF_EXECUTION: Final = frozenset(
             "report",
         ),
         *("report_top", "results_dir", "device", "devices", "threads", "batch_size", "gpu_layers", "mmap", "offline"),
-        *("base_url", "cpu", "time", "prompt", "given"),
+        *("base_url", "cpu", "time", "given"),
     }
 )
 """Arguments that results do not depend on, or that are compared in another way."""
@@ -162,12 +162,13 @@ def open_run(
     LogosError
         If it cannot be written, or was begun with something else.
     """
+    from logos_cli import __version__
     from logos_cli.io.input import expand_paths
     from logos_cli.runs.description import Description
     from logos_cli.runs.directory import open_shard
 
     paths = expand_paths(inputs)
-    description = Description(command, _compared(arguments), tuple(paths), options.shard.count)
+    description = Description(command, _compared(arguments), tuple(paths), options.shard.count, __version__)
     try:
         with open_shard(Path(output), description, options, attached=attached) as shard:
             if shard.n_before:

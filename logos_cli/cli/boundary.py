@@ -46,6 +46,8 @@ def install_signal_handlers() -> None:
     (the import system has them), in Python called from C. Such a signal is sent again a moment later.
     """
     signal.signal(signal.SIGTERM, _on_sigterm)
+    if hasattr(signal, "SIGUSR1"):  # what a batch system sends some time before the end of a job
+        signal.signal(signal.SIGUSR1, _on_sigterm)
     tell = sys.unraisablehook
 
     def again(lost: sys.UnraisableHookArgs) -> None:

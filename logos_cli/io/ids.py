@@ -71,7 +71,7 @@ class FileLabels:
 
 def _different_names(paths: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Yield each path with the shortest end of it, without endings, that no other path has."""
-    waiting = {path: Path(path).parts for path in paths}
+    waiting = {path: Path("stdin" if path == "-" else path).parts for path in paths}
     n_parts = 1
     while waiting:
         groups: dict[str, list[str]] = {}

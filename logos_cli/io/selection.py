@@ -79,6 +79,10 @@ class DoneEntries:
     keys: Sequence[int] = ()
 
 
+class InputChangedError(InputError):
+    """An entry is not the one that was there when the run was begun."""
+
+
 class FileSelection:
     """The entries of one file that a process works on; they are asked for in their order.
 
@@ -108,6 +112,11 @@ class FileSelection:
         self._next_done = 0
         self._ordinal = -1
 
+    @property
+    def n_seen(self) -> int:
+        """Entries of the file that have been asked for."""
+        return self._ordinal + 1
+
     def has_file(self) -> bool:
         """Whether a file with one object is in this part; all that it holds is dealt out together."""
         return self._shard is None or self._shard.takes(self._seed)
@@ -124,7 +133,7 @@ class FileSelection:
 
         Raises
         ------
-        InputError
+        InputChangedError
             If another entry was at this place when the run was begun.
         """
         ordinal = self._ordinal = self._ordinal + 1
@@ -145,7 +154,7 @@ class FileSelection:
         if place == self._n_done or ordinals[place] != ordinal:
             return False
         if self._done.keys[place] != key:
-            raise InputError(
+            raise InputChangedError(
                 f"entry {ordinal + 1} is {name}, and was another one when the run was begun",
                 source=self._path,
                 hint="resume with the files as they were, or begin a new run",
@@ -166,12 +175,20 @@ class Selection:
         Files of which some entries are done again.
     pending : deque of Unit
         Entries that are worked on, in their order.
+    n_entries : dict of int to int
+        For each file that was read to its end, how many entries it has.
     """
 
     shard: Shard = field(default_factory=Shard)
     done: Mapping[int, DoneEntries] = field(default_factory=dict)
     again: frozenset[int] = frozenset()
     pending: deque[Unit] = field(default_factory=deque)
+    n_entries: dict[int, int] = field(default_factory=dict)
+
+    def note_end(self, number: int, n_entries: int) -> None:
+        """Note that a file was read to its end; one of which nothing was asked for is another shard's."""
+        if n_entries:
+            self.n_entries[number] = n_entries
 
     def of_file(self, number: int, path: str) -> FileSelection:
         """Return the selection of one file, which other processes may have."""

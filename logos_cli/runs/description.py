@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from logos_cli import __version__
 from logos_cli.errors import InputError
 from logos_cli.io.json_types import JsonMapping, JsonObject
 
@@ -30,12 +29,15 @@ class Description:
     inputs : list of str
         Files in their order.
     n_shards : int
+    version : str
+        Of the program.
     """
 
     command: str
     arguments: JsonObject
     inputs: tuple[str, ...]
     n_shards: int
+    version: str
 
     def to_dict(self) -> JsonObject:
         """Return the part of ``run.json`` that has to be the same."""
@@ -43,7 +45,7 @@ class Description:
             "command": self.command,
             "arguments": self.arguments,
             "n_shards": self.n_shards,
-            "version": __version__,
+            "version": self.version,
             "inputs": {"files": list(self.inputs), "sha256": fingerprint(self.inputs)},
         }
 

@@ -74,6 +74,20 @@ def read_run(path: Path) -> JsonObject:
     return found
 
 
+def state_file(run: Path, shard: Shard) -> Path:
+    """Return the file in which a shard's process notes how far it is."""
+    return run / RESULTS / f"{shard}.state.json"
+
+
+def read_state(run: Path, shard: Shard) -> JsonObject:
+    """Return what the process of a shard has noted; nothing if it has not, or was killed while it did."""
+    try:
+        found = json.loads(state_file(run, shard).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 class ShardRun:
     """One shard of a run, while a process works on it.
 
@@ -91,10 +105,13 @@ class ShardRun:
         self.selection = Selection(shard, journal.index.done(), journal.again)
         self.n_before = len(journal.index.rows)
         self._journal = journal
-        self._state_path = directory / RESULTS / f"{shard}.state.json"
+        self._state_path = state_file(directory, shard)
+        self._n_entries = read_state(directory, shard).get("n_entries", {}) if self.n_before else {}
         self._began = time.time()
         self._stated_at = 0.0
-        self._last: tuple[Unit, int] | None = None
+        self.is_cut = False
+        """Set where the work ends before all entries are done; what is left is done when the run goes on."""
+        self._part: tuple[Unit, int, Outcome, bytes] | None = None
 
     def write(self, id: str, status: Status, line: str, attached: bytes = b"") -> None:
         """Append the record of the entry that has this id; entries before it of which nothing came were left out.
@@ -112,6 +129,29 @@ class ShardRun:
         if time.monotonic() - self._stated_at >= _STATE_S:
             self._write_state("running")
 
+    def expects(self, id: str) -> bool:
+        """Whether an entry of that id is under way."""
+        return any(unit.id == id for unit in self.selection.pending)
+
+    def write_part(self, id: str, status: Status, line: str) -> None:
+        """Append one of several records of an entry; it is done when the first record of another comes, or the end."""
+        last = self._part
+        if last is not None and last[0].id == id:
+            unit, part, outcome, content = last
+            self._journal.write(unit, outcome, content, part=part, closes=False)
+            self._part = unit, part + 1, _outcome(status), f"{line}\n".encode("utf-8", "surrogatepass")
+            return
+        self._close_part()
+        pending = self.selection.pending
+        unit = pending.popleft() if pending and pending[0].id == id else self._after_left_out(id)
+        self._part = unit, 0, _outcome(status), f"{line}\n".encode("utf-8", "surrogatepass")
+
+    def _close_part(self) -> None:
+        if self._part is not None:
+            unit, part, outcome, content = self._part
+            self._journal.write(unit, outcome, content, part=part)
+            self._part = None
+
     def _after_left_out(self, id: str) -> Unit:
         try:
             before, unit = self.selection.take_back(id)
@@ -123,6 +163,7 @@ class ShardRun:
 
     def finish(self) -> None:
         """Note that all entries of the shard are done; those of which nothing came were left out."""
+        self._close_part()
         for unit in self.selection.pending:
             self._journal.write(unit, Outcome.SKIPPED)
         self.selection.pending.clear()
@@ -146,6 +187,7 @@ class ShardRun:
             "seen": _timestamp(time.time()),
             "seconds": round(time.time() - self._began, 1),
             "n_before": self.n_before,
+            "n_entries": self._n_entries | {str(file): n for file, n in self.selection.n_entries.items()},
             "counts": {outcome.name.lower(): counts[outcome] for outcome in Outcome},
         }
         part = self._state_path.with_name(f"{self._state_path.name}.part")
@@ -200,7 +242,10 @@ def open_shard(
                 except BaseException:
                     run.interrupted()
                     raise
-                run.finish()
+                if run.is_cut:
+                    run.interrupted()
+                else:
+                    run.finish()
     except (FileNotFoundError, NotADirectoryError, PermissionError, FileExistsError) as error:
         raise OutputError(
             f"cannot be written: {error.strerror}", source=str(path), hint="choose another place"

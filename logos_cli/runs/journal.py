@@ -130,12 +130,18 @@ class Journal:
 
     def close(self) -> None:
         """Write what waits, and close the files."""
+        failed: OSError | None = None
         try:
             self.flush()
         finally:
             for stream in (self._results, self._attached, self._index):
-                if stream is not None:
-                    stream.close()
+                try:
+                    if stream is not None:
+                        stream.close()
+                except OSError as error:  # what it holds cannot be written either
+                    failed = error
+        if failed is not None:
+            raise _output_error(failed, self._paths[0]) from failed
 
     def __enter__(self) -> Self:
         return self

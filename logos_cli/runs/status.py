@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from logos_cli.errors import FormatError
 from logos_cli.io.json_types import JsonObject
-from logos_cli.io.selection import Shard, Unit
+from logos_cli.io.selection import Shard
 from logos_cli.records import Record
-from logos_cli.runs.directory import read_run
-from logos_cli.runs.index import Index, Outcome
-from logos_cli.runs.journal import RESULTS, files_of
+from logos_cli.runs.directory import read_run, read_state
+from logos_cli.runs.index import Index, Outcome, Rows
+from logos_cli.runs.journal import files_of
 
 _MOST_REASONS: Final = 10_000
 """So many records in error are read for their reasons."""
+_NAMED: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,11 @@ class RunStatus:
         """Return how many shards are in a state."""
         return sum(shard.state == state for shard in self.shards)
 
+    @property
+    def n_unfinished(self) -> int:
+        """How many shards are not done."""
+        return len(self.shards) - self.n_in("finished")
+
 
 def status_of(path: Path) -> RunStatus:
     """Return how far a run is.
@@ -94,17 +100,15 @@ def status_of(path: Path) -> RunStatus:
 
 
 def _shard_status(path: Path, shard: Shard) -> ShardStatus:
-    results, index, _ = files_of(path, shard)
-    if not index.exists():
+    if not files_of(path, shard)[1].exists():
         return ShardStatus(shard, "waiting", Counter())
-    n_bytes = results.stat().st_size if results.exists() else 0
-    counts = Counter(Index.read(index).within(n_bytes, 1 << 62).counts())
+    counts = Counter(Index(_rows(path, shard)).counts())
+    state = read_state(path, shard)
     try:
-        state = json.loads((path / RESULTS / f"{shard}.state.json").read_text(encoding="utf-8"))
         new = sum(state["counts"].values()) - state["n_before"]
         rate = new / state["seconds"] if state["seconds"] > 0 and new > 0 else None
         return ShardStatus(shard, state["state"], counts, state["host"], state["seen"], rate)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (KeyError, TypeError, AttributeError):
         return ShardStatus(shard, "running", counts)
 
 
@@ -133,13 +137,14 @@ class Verification:
     Attributes
     ----------
     n_requested : int
-        Entries of the inputs.
-    missing : list of str
-        Names of entries that are in no shard's results, the first of them; ``n_missing`` is how many there are.
-    doubled : list of str
-        Names of those that are there more than once.
-    strange : int
-        Results of entries that the inputs do not have.
+        Entries of the inputs, as far as they have been read.
+    counts : Counter of Outcome
+        Of the entries in the results.
+    missing, doubled, strange : list of str
+        The first entries that are in no shard's results, or more than once, or that the inputs do not have.
+    n_missing, n_doubled, n_strange : int
+    unfinished : tuple of ShardStatus
+        Shards that are not done.
     """
 
     n_requested: int
@@ -147,26 +152,19 @@ class Verification:
     missing: list[str]
     n_missing: int
     doubled: list[str]
-    strange: int
-    unfinished: list[str]
+    n_doubled: int
+    strange: list[str]
+    n_strange: int
+    unfinished: tuple[ShardStatus, ...]
 
     @property
     def is_complete(self) -> bool:
         """Whether each entry is in exactly one of ok, invalid, failed and skipped, and nothing else is there."""
-        return not (self.n_missing or self.doubled or self.strange or self.unfinished)
+        return not (self.n_missing or self.n_doubled or self.n_strange or self.unfinished)
 
 
-_NAMED: Final = 20
-
-
-def verify(path: Path, requested: Iterable[tuple[str, Unit]]) -> Verification:
-    """Compare the results of a run with its inputs.
-
-    Parameters
-    ----------
-    path : Path
-    requested : iterable of (str, Unit)
-        Name and place of all entries of the inputs.
+def verify(path: Path) -> Verification:
+    """Compare the results of a run with the entries of its inputs.
 
     Raises
     ------
@@ -174,30 +172,46 @@ def verify(path: Path, requested: Iterable[tuple[str, Unit]]) -> Verification:
         If it is no directory of a run.
     """
     status = status_of(path)
+    is_sampled = str(status.run["command"]).startswith("generate")  # its entries are the samples of prompts
+    inputs = [] if is_sampled else status.run["inputs"].get("files", [])
+    n_entries: dict[int, int] = {}
     pieces, counts = [], Counter[Outcome]()
     for shard in status.shards:
-        results, index, _ = files_of(path, shard.shard)
-        n_bytes = results.stat().st_size if results.exists() else 0
-        rows = Index.read(index).within(n_bytes, 1 << 62).rows
+        rows = _rows(path, shard.shard)
         rows = rows[rows["closes"] == 1]
         pieces.append(rows["file"].astype(np.uint64) << np.uint64(32) | rows["ordinal"])
         counts += Counter(Index(rows).counts())
-    there, times = np.unique(np.concatenate(pieces), return_counts=True)
-    has_been_asked = np.zeros(len(there), bool)
-    missing: list[str] = []
-    doubled: list[str] = []
-    n_requested = n_missing = 0
-    for name, unit in requested:
-        n_requested += 1
-        place = int(np.searchsorted(there, key := unit.file << 32 | unit.ordinal))
-        if place == len(there) or int(there[place]) != key:
-            n_missing += 1
-            if len(missing) < _NAMED:
-                missing.append(name)
-            continue
-        has_been_asked[place] = True
-        if times[place] > 1 and len(doubled) < _NAMED:
-            doubled.append(name)
-    unfinished = [str(shard.shard) for shard in status.shards if shard.state != "finished"]
-    strange = int((~has_been_asked).sum())
-    return Verification(n_requested, counts, missing, n_missing, doubled, strange, unfinished)
+        for file, number in read_state(path, shard.shard).get("n_entries", {}).items():
+            n_entries[int(file)] = max(n_entries.get(int(file), 0), number)
+    found, times = np.unique(np.concatenate(pieces), return_counts=True)
+    wanted = np.concatenate(
+        [np.uint64(file << 32) + np.arange(number, dtype=np.uint64) for file, number in sorted(n_entries.items())]
+        or [np.zeros(0, np.uint64)]
+    )
+    missing, doubled = np.setdiff1d(wanted, found, assume_unique=True), found[times > 1]
+    strange = np.setdiff1d(found, wanted, assume_unique=True) if not status.n_unfinished else found[:0]
+
+    def named(places: NDArray[np.uint64]) -> list[str]:
+        pairs = ((int(place) >> 32, (int(place) & 0xFFFFFFFF) + 1) for place in places[:_NAMED])
+        return [
+            f"{inputs[file] if file < len(inputs) else f'prompt {file + 1}'}: entry {entry}" for file, entry in pairs
+        ]
+
+    unfinished = tuple(shard for shard in status.shards if shard.state != "finished")
+    return Verification(
+        n_requested=len(wanted),
+        counts=counts,
+        missing=named(missing),
+        n_missing=len(missing),
+        doubled=named(doubled),
+        n_doubled=len(doubled),
+        strange=named(strange),
+        n_strange=len(strange),
+        unfinished=unfinished,
+    )
+
+
+def _rows(path: Path, shard: Shard) -> Rows:
+    """Return the rows of a shard's index whose records are whole."""
+    results, index, _ = files_of(path, shard)
+    return Index.read(index).within(results.stat().st_size if results.exists() else 0, 1 << 62).rows

@@ -13,7 +13,7 @@ from logos_cli.errors import LogosError, UsageError
 from logos_cli.formats.base import ReadOptions, Stream, WriteOptions, Writer
 from logos_cli.formats.detect import detect
 from logos_cli.grammar import parse
-from logos_cli.io.input import Input
+from logos_cli.io.input import Input, expand_paths
 from logos_cli.io.output import suffix_of
 from logos_cli.objects.base import ScienceObject, from_sentence
 from logos_cli.records import Record, Status
@@ -52,7 +52,7 @@ def iter_decoded(
 ) -> Iterator[Decoded]:
     """Yield the decoded records of grammar text, records, or any native file."""
     read = read or ReadOptions()
-    for path in paths:
+    for path in expand_paths(paths):
         name = "<stdin>" if path == "-" else path
         try:
             source = Input(path, stdin)

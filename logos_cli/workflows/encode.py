@@ -11,7 +11,7 @@ from typing import IO
 from logos_cli.errors import LogosError
 from logos_cli.formats.base import Entry, Format, ReadOptions
 from logos_cli.grammar import Form, parse
-from logos_cli.io.selection import Selection, Unit
+from logos_cli.io.selection import FileSelection, Selection
 from logos_cli.objects.base import ScienceObject, from_sentence, to_text
 from logos_cli.objects.complex import Complex
 from logos_cli.objects.protein import Protein
@@ -103,15 +103,16 @@ def _in_hand(item: Given, options: ReadOptions, id: str, *, verify: bool) -> Ite
 def _in_processes(files: InputFiles, options: ReadOptions, jobs: int, *, verify: bool) -> Iterator[Record]:
     readers = [files.reader_of(number) for number in range(len(files.paths))]
     with Pool(_FileEncoder, (options, verify), min(jobs, len(readers)), inherit=True) as pool:
-        for reader, outcome in zip(readers, pool.map(readers), strict=True):
+        for number, outcome in enumerate(pool.map(readers)):
             if isinstance(outcome, Failure) and outcome.is_lost:
-                path = reader.lost()
+                path = readers[number].lost()
                 records = [Record.from_error(path, options.form or "", outcome.error.at(path), {"path": path})]
-                units: Iterable[Unit] = reader.selection.units if reader.selection is not None else ()
+                place = readers[number].selection
             else:
-                records, units = result_of(outcome)
-            if files.selection is not None:
-                files.selection.pending.extend(units)
+                records, place = result_of(outcome)
+            if files.selection is not None and place is not None:
+                files.selection.pending.extend(place.units)
+                files.selection.note_end(number, place.n_seen)
             yield from records
 
 
@@ -121,11 +122,11 @@ class _FileEncoder:
     def __init__(self, setup: tuple[ReadOptions, bool]) -> None:
         self._options, self._verify = setup
 
-    def __call__(self, reader: FileReader) -> tuple[list[Record], list[Unit]]:
+    def __call__(self, reader: FileReader) -> tuple[list[Record], FileSelection | None]:
         records = [
             _record_or_error(entry, plugin, self._options, verify=self._verify) for entry, plugin in reader.entries()
         ]
-        return records, list(reader.selection.units) if reader.selection is not None else []
+        return records, reader.selection
 
 
 def _record_or_error(entry: Entry, plugin: Format | None, options: ReadOptions, *, verify: bool) -> Record:

@@ -12,7 +12,7 @@ from logos_cli.formats.base import Entry, Format, ReadOptions
 from logos_cli.formats.detect import detect
 from logos_cli.io.ids import FileLabels
 from logos_cli.io.input import Input, expand_paths
-from logos_cli.io.selection import FileSelection, Selection
+from logos_cli.io.selection import FileSelection, InputChangedError, Selection
 
 Read = tuple[Entry, Format | None]
 """An entry and the format of its file."""
@@ -43,6 +43,8 @@ class InputFiles:
             if self.selection is not None and reader.selection is not None:
                 reader.selection.units = self.selection.pending
             yield from reader.entries(stdin)
+            if self.selection is not None and reader.selection is not None:
+                self.selection.note_end(number, reader.selection.n_seen)
 
     def reader_of(self, number: int) -> FileReader:
         """Return what reads one of the files, here or in another process."""
@@ -82,6 +84,8 @@ class FileReader:
                 plugin = detect(source)
                 if self._has_wanted(plugin):
                     yield from self._wanted(plugin, source)
+            except InputChangedError:
+                raise
             except LogosError as error:
                 name = "<stdin>" if self.path == "-" else self.path
                 is_one = plugin is not None and not plugin.is_list

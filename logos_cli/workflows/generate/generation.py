@@ -9,6 +9,7 @@ from typing import IO
 from logos_cli import registry
 from logos_cli.engine.scheduler import Request
 from logos_cli.engine.start import Runner, start_engine
+from logos_cli.io.selection import Selection
 from logos_cli.options import options_or_fields
 from logos_cli.records import Record
 from logos_cli.workflows.generate.judge import RecordJudge
@@ -90,12 +91,20 @@ class Generation:
         self.tally = GenerateTally() if tally is None else tally
         self._judge = RecordJudge(plan, self.tally)
 
-    def records(self, prompts: Prompts, stdin: IO[bytes] | None = None) -> Iterator[Record]:
-        """Yield the records of a run."""
+    def records(
+        self, prompts: Prompts, stdin: IO[bytes] | None = None, selection: Selection | None = None
+    ) -> Iterator[Record]:
+        """Yield the records of a run.
+
+        Parameters
+        ----------
+        selection : Selection, optional
+            The samples that are wanted, by their ids; of tasks that put samples together the prompts. All, if absent.
+        """
         options = self.plan.options
         in_order = options.order == "input"
         prepared = self.plan.prepared_prompts(prompts, stdin)
-        schedule = Schedule(prepared, self._judge, self.tally, in_order, self.plan.deadline)
+        schedule = Schedule(prepared, self._judge, self.tally, in_order, self.plan.deadline, selection)
         maker = RequestMaker(self.plan)
         self._judge.read_reference()
         engine: Runner | None = None

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from logos_cli.engine.scheduler import Completion
+from logos_cli.io.selection import Selection, Unit
 from logos_cli.records import Record
 from logos_cli.tasks.base import PromptSentence
 from logos_cli.workflows.generate.outcome import PromptOutcome
@@ -51,6 +52,10 @@ class PromptState:
     n_drawn, n_taken : int
         Samples requested, and judged: these are judged in the order of their numbers, unless records are written
         in the order in which they are completed.
+    places : deque of (int, Unit), optional
+        The numbers of the samples that are left to draw, with their places in the run, where not all of them are.
+    unjudged : deque of int
+        The numbers of those that are drawn and not judged, in order.
     finished : deque of Record
         Records that wait for their turn to be written.
     """
@@ -58,6 +63,8 @@ class PromptState:
     outcome: PromptOutcome
     finished: deque[Record] = field(default_factory=deque)
     arrived: dict[int, Completion] = field(default_factory=dict)
+    places: deque[tuple[int, Unit]] | None = None
+    unjudged: deque[int] = field(default_factory=deque)
     n_drawn: int = 0
     n_taken: int = 0
     questions: deque[tuple[int, PromptSentence]] | None = None
@@ -80,7 +87,9 @@ class PromptState:
         if beginning is None or not self.wants_more:
             return None
         self.n_drawn += 1
-        return PendingSample(self, self.n_drawn, beginning)
+        number = self.n_drawn if self.places is None else self.places[0][0]
+        self.unjudged.append(number)
+        return PendingSample(self, number, beginning)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +119,8 @@ class Schedule:
         Write records in the order of prompts and numbers, not as soon as each is there.
     deadline : float, optional
         Of ``time.monotonic``: nothing is drawn after it, and ``tally.stopped`` is set.
+    selection : Selection, optional
+        The samples that are wanted; or the prompts, where samples are put together or drawn until there are enough.
     """
 
     prompts: Iterator[PreparedPrompt]
@@ -117,6 +128,8 @@ class Schedule:
     tally: GenerateTally
     in_order: bool = True
     deadline: float | None = None
+    selection: Selection | None = None
+    _n_prompts: int = 0
     _open: deque[PromptState] = field(default_factory=deque)
     _under_way: dict[int, PendingSample] = field(default_factory=dict)
 
@@ -138,14 +151,40 @@ class Schedule:
 
     def _next(self) -> PendingSample | None:
         for state in self._open:
-            if (found := state.next_sample()) is not None:
+            if (found := self._draw(state)) is not None:
                 return found
         while (prompt := next(self.prompts, None)) is not None:
             state = PromptState(self.judge.begin(prompt))
+            if not self._select(state):
+                continue
             self._open.append(state)
-            if (found := state.next_sample()) is not None:
+            if (found := self._draw(state)) is not None:
                 return found
         return None
+
+    def _draw(self, state: PromptState) -> PendingSample | None:
+        found = state.next_sample()
+        if found is not None and not found.is_question and state.places is not None and self.selection is not None:
+            self.selection.pending.append(state.places.popleft()[1])
+        return found
+
+    def _select(self, state: PromptState) -> bool:
+        """Find out which samples of a prompt are wanted; return whether any are."""
+        if self.selection is None:
+            return True
+        outcome = state.outcome
+        number, self._n_prompts = self._n_prompts, self._n_prompts + 1
+        place = self.selection.of_file(number, outcome.prompt.id)
+        if outcome.prompt.sentence is None or outcome.collector is not None or outcome.until is not None:
+            place.units = self.selection.pending
+            self.selection.note_end(number, 1)
+            return place.takes(outcome.prompt.id)
+        samples = range(1, outcome.limit + 1)
+        numbers = [sample for sample in samples if place.takes(f"{outcome.prompt.id}#{sample:04d}")]
+        self.selection.note_end(number, place.n_seen)
+        state.places = deque(zip(numbers, place.units, strict=True))
+        outcome.limit = len(numbers)
+        return bool(numbers)
 
     # -- what comes ------------------------------------------------------------------------------------------
 
@@ -163,9 +202,10 @@ class Schedule:
 
     def _judge_arrived(self, state: PromptState) -> None:
         while state.arrived and not state.outcome.has_enough:
-            number = state.n_taken + 1 if self.in_order else next(iter(state.arrived))
+            number = state.unjudged[0] if self.in_order else next(iter(state.arrived))
             if number not in state.arrived:
                 return
+            state.unjudged.remove(number)
             state.n_taken += 1
             self._judge_one(state, number)
 

@@ -16,6 +16,7 @@ from logos_cli.cli.options.docking import DockingArguments
 from logos_cli.cli.options.input import column_option, cutoff_option
 from logos_cli.cli.options.load import load_block
 from logos_cli.cli.options.output import OUTPUT, format_option, output_option, overwrite_option
+from logos_cli.cli.options.run import RunArguments, run_block
 from logos_cli.cli.options.sampling import SamplingArguments
 from logos_cli.tasks.base import Task, TaskOption
 
@@ -125,6 +126,7 @@ class GenerateArguments:
         help="Write records of samples that are not valid, or only count them.",
     )
     overwrite: bool = overwrite_option()
+    run: RunArguments = run_block()
     dry_run: bool = option(False, "--dry-run", help="Check options and prompts, say what would be done, and leave.")
     dock: bool = option(
         False,

@@ -5,25 +5,26 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from logos_cli import registry
 from logos_cli.cli.aliases import with_aliases
 from logos_cli.cli.base import Callback, Command
+from logos_cli.cli.batch import is_run_directory, open_run, options_of, selection_of
 from logos_cli.cli.commands.generate.group import TaskFirst
 from logos_cli.cli.option_specs import command
 from logos_cli.cli.options.common import parse_time
 from logos_cli.cli.output import open_sink
 from logos_cli.cli.terminal import terminal
 from logos_cli.errors import ExitCode, UsageError
-from logos_cli.records import Record
+from logos_cli.records import Record, Status
 
 if TYPE_CHECKING:
     from logos_cli.cli.commands.generate.options import GenerateArguments
     from logos_cli.tasks.base import Task
-    from logos_cli.workflows.generate.generation import GenerateOptions, GenerateTally
+    from logos_cli.workflows.generate.generation import GenerateOptions, GenerateTally, Generation
 
 _MUTATIONS = 3
 _HELP = """Complete sentences with a language model: one command a task.
@@ -58,15 +59,45 @@ def _run(task: Task, args: GenerateArguments) -> ExitCode:
     if args.results_dir is not None:
         Path(args.results_dir).mkdir(parents=True, exist_ok=True)
         output = output or str(Path(args.results_dir) / f"{task.name}.jsonl")
+    if is_run_directory(output):
+        return _write_run(run, args, prompt, output) or _finish(run.tally, task, options)
     format = args.format or _writer(plan.task, output)
+    selection = selection_of(args.run)
     with open_sink(output, format, overwrite=args.overwrite, native=True, model=args.load.model) as sink:
-        records = _flushed(run.records(prompt))
+        records = _flushed(run.records(prompt, selection=selection))
         if output not in (None, "-") or not sys.stdout.isatty():  # on the terminal sentences are their own progress
             total = plan.n_samples if prompt is None and plan.until is None else None
             records = terminal().track(records, f"generating {task.name}", total)
         for record in records:
             sink.write(record)
     return _finish(run.tally, task, options)
+
+
+def _write_run(run: Generation, args: GenerateArguments, prompt: str | None, output: str) -> ExitCode:
+    """Write records to the directory of a run."""
+    from logos_cli.cli.output import ReportedProblems
+
+    if args.order == "completed":
+        raise UsageError("the records of a run come in the order of the prompts", hint="leave out --order")
+    if args.format not in (None, "jsonl"):
+        raise UsageError(
+            "the directory of a run holds records", hint="leave out --format; `logos runs merge` or decode"
+        )
+    problems = ReportedProblems()
+    inputs = [] if prompt is None else [prompt]
+    files = [each for each in inputs if each == "-" or Path(each).is_file()]
+    compared = replace(args, prompt=prompt)
+    with open_run(
+        f"generate {run.plan.task.name}", compared, files, output, options_of(args.run, overwrite=args.overwrite)
+    ) as shard:
+        for record in terminal().track(run.records(prompt, selection=shard.selection), run.plan.task.name):
+            if record.status is Status.ERROR:
+                problems.tell(record, record.reason or "")
+            # what samples are put together to is a result of the prompt
+            entry = record.id if shard.expects(record.id) else record.sample.get("prompt", record.id)
+            shard.write_part(entry, record.status, record.to_json())
+        shard.is_cut = run.tally.stopped
+    return ExitCode.OK
 
 
 def _writer(task: Task, output: str | None) -> str | None:

@@ -1,0 +1,1 @@
+"""``logos runs``: the directories of bulk commands."""

@@ -1,0 +1,234 @@
+"""``logos runs``: how far runs are, whether they are complete, and their results in one file."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import TextIOWrapper
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import typer
+
+from logos_cli.cli.base import Command
+from logos_cli.cli.commands.runs.display import counts_of, show_status, status_lines
+from logos_cli.cli.option_specs import argument, command, option
+from logos_cli.cli.options.output import json_option, overwrite_option
+from logos_cli.cli.terminal import terminal
+from logos_cli.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from logos_cli.runs.status import RunStatus, Verification
+
+
+def runs_argument() -> list[Path]:
+    """Return the argument that names directories of runs."""
+    return argument(..., metavar="RUN…", help="Directories of runs.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatusArguments:
+    """What ``logos runs status`` is given."""
+
+    runs: list[Path] = runs_argument()
+    watch: bool = option(False, "--watch", help="Show it again every two seconds, until all shards are done.")
+    as_json: bool = json_option("Print it as JSON, one run a line.")
+
+
+def status(args: StatusArguments) -> ExitCode:
+    """Show how far runs are: records by what became of them, rate, and why records failed.
+
+    Exits with 3 if a shard is not done.
+
+    Examples:
+
+      logos runs status RUN/
+
+      logos runs status RUN/ --watch
+
+      logos runs status RUN/ --json | jq .counts
+    """
+    from logos_cli.runs.status import status_of
+
+    while True:
+        found = [status_of(path) for path in args.runs]
+        if args.as_json:
+            for each in found:
+                typer.echo(json.dumps(_as_json(each), ensure_ascii=False))
+        else:
+            for each in found:
+                show_status(each)
+        n_unfinished = sum(each.n_unfinished for each in found)
+        if not (args.watch and n_unfinished):
+            return ExitCode.PARTIAL if n_unfinished else ExitCode.OK
+        time.sleep(2)
+
+
+def _as_json(found: RunStatus) -> dict[str, object]:
+    return {
+        "path": str(found.path),
+        "command": found.run["command"],
+        "counts": counts_of(found.counts),
+        "reasons": dict(found.reasons.most_common()),
+        "shards": [
+            {
+                "shard": f"{each.shard.number}/{each.shard.count}",
+                "state": each.state,
+                "counts": counts_of(each.counts),
+                "host": each.host,
+                "seen": each.seen,
+                "records_per_s": each.n_per_s,
+            }
+            for each in found.shards
+        ],
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListArguments:
+    """What ``logos runs list`` is given."""
+
+    folder: Path = argument(Path(), metavar="DIR", help="Where to look, in it and in its folders.")
+
+
+def list_runs(args: ListArguments) -> ExitCode:
+    """List the runs in a directory, one a line: path, command, records, state.
+
+    Examples:
+
+      logos runs list
+
+      logos runs list /scratch/me
+    """
+    from logos_cli.runs.directory import is_run
+    from logos_cli.runs.status import status_of
+
+    folders = [args.folder, *sorted(path for path in args.folder.glob("*") if path.is_dir())]
+    found = [status_of(path) for path in folders if is_run(path)]
+    for each in found:
+        typer.echo("\t".join(status_lines(each)))
+    if not found:
+        terminal().note(f"{args.folder}: there is no run")
+    return ExitCode.OK
+
+
+@dataclass(frozen=True, kw_only=True)
+class MergeArguments:
+    """What ``logos runs merge`` is given."""
+
+    runs: list[Path] = runs_argument()
+    output: str | None = option(
+        None,
+        "--output",
+        "-o",
+        metavar="FILE",
+        show_default="standard output",
+        help=".jsonl, .sdf of docking, .gz, .zst.",
+    )
+    partial: bool = option(False, "--partial", help="Merge what there is, although shards are not done.")
+    overwrite: bool = overwrite_option()
+
+
+def merge(args: MergeArguments) -> ExitCode:
+    """Write the results of all shards in the order of the input.
+
+    Examples:
+
+      logos runs merge RUN/ -o all.jsonl.gz
+
+      logos runs merge RUN/ | logos score - --metrics qed
+    """
+    import sys
+
+    from logos_cli.io.output import open_output, suffix_of
+    from logos_cli.runs.status import status_of
+
+    unfinished = sum(status_of(path).n_unfinished for path in args.runs)
+    if unfinished and not args.partial:
+        raise UsageError(
+            "1 shard is not done" if unfinished == 1 else f"{unfinished} shards are not done",
+            source=str(args.runs[0]),
+            hint="go on with --resume, see `logos runs status`, or merge what there is with --partial",
+        )
+    suffix = ".jsonl" if args.output in (None, "-") else suffix_of(str(args.output))
+    attached = None if suffix in {".jsonl", ".ndjson"} else suffix
+    n_bytes = 0
+    with open_output(args.output, overwrite=args.overwrite) as stream:
+        binary = cast(TextIOWrapper, stream).buffer
+        for piece in _pieces(args.runs, attached):
+            n_bytes += len(piece)
+            binary.write(piece)
+        binary.flush()
+    if not n_bytes and attached:
+        raise UsageError(f"the run has no {suffix} results", hint="`logos decode RUN/ -o FILE` writes other formats")
+    sys.stdout.flush()
+    return ExitCode.OK
+
+
+def _pieces(runs: list[Path], attached: str | None) -> Iterator[bytes]:
+    from logos_cli.runs.merge import iter_merged
+
+    for path in runs:
+        yield from iter_merged(path, attached)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifyArguments:
+    """What ``logos runs verify`` is given."""
+
+    runs: list[Path] = runs_argument()
+
+
+def verify(args: VerifyArguments) -> ExitCode:
+    """Check that every entry of the inputs is in the results exactly once: ok, invalid, failed or skipped.
+
+    Names what lacks and exits with 1.
+
+    Examples:
+
+      logos runs verify RUN/
+    """
+    from logos_cli.runs.status import verify as verified
+
+    code = ExitCode.OK
+    for path in args.runs:
+        found = verified(path)
+        if found.is_complete:
+            parts = ", ".join(f"{count:,} {name}" for name, count in counts_of(found.counts).items() if count)
+            typer.echo(f"{path}: complete: {found.n_requested:,} entries: {parts or 'none'}")
+        else:
+            code = ExitCode.FAILED
+            for line in _faults(found):
+                terminal().error(f"{path}: {line}")
+    return code
+
+
+def _faults(found: Verification) -> Iterator[str]:
+    for shard in found.unfinished:
+        yield f"shard {shard.shard.number} of {shard.shard.count} is {shard.state}, with {shard.n_done:,} records"
+    groups = (
+        (found.n_missing, found.missing, "in no shard's results"),
+        (found.n_doubled, found.doubled, "in the results more than once"),
+        (found.n_strange, found.strange, "in the results, and not in the inputs"),
+    )
+    for number, names, what in groups:
+        if number:
+            more = f" and {number - len(names):,} more" if number > len(names) else ""
+            entries = "1 entry is" if number == 1 else f"{number:,} entries are"
+            yield f"{entries} {what}: {', '.join(names)}{more}"
+
+
+PLUGIN = Command(
+    "runs",
+    subcommands={
+        "status": command(status, StatusArguments),
+        "merge": command(merge, MergeArguments),
+        "verify": command(verify, VerifyArguments),
+        "list": command(list_runs, ListArguments),
+    },
+    help="Follow, check and merge the runs of bulk commands.",
+    panel="Runs",
+    order=60,
+)
