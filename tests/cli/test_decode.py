@@ -134,3 +134,19 @@ def test_invalid_records_go_only_where_their_status_goes(logos: Any) -> None:
         ("good", "ok", ""),
         ("bad", "invalid", "unclosed ring"),
     ]
+
+
+def test_a_file_for_each_record_in_a_directory(logos: Any, tmp_path: Path) -> None:
+    """Named by the ids, however they are written; what cannot be written is counted."""
+    lines = [
+        {"schema": 1, "id": id, "kind": "protein", "text": f"<ProteinS>{text}<ProteinE>", "status": "ok"}
+        for id, text in (("a:1/x", "MKT"), ("a 1 x", "MKA"), ("b", "MUU"))
+    ]
+    (tmp_path / "in.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    done = logos("decode", "in.jsonl", "--to", "alphafold3", "-o", "jobs/", code=3)
+    assert "residue 2 of chain A is U" in done.stderr
+    assert sorted(path.name for path in (tmp_path / "jobs").iterdir()) == ["a_1_x.json", "a_1_x_2.json"]
+    assert json.loads((tmp_path / "jobs" / "a_1_x_2.json").read_text())["name"] == "a 1 x"
+    logos("decode", "in.jsonl", "--to", "alphafold3", "-o", "jobs", code=2)  # they exist
+    logos("decode", "in.jsonl", "--to", "alphafold3", "-o", "jobs", "--overwrite", code=3)
+    logos("decode", "in.jsonl", "--to", "p2rank", "-o", "jobs/", code=2)
