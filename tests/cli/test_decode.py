@@ -150,3 +150,20 @@ def test_a_file_for_each_record_in_a_directory(logos: Any, tmp_path: Path) -> No
     logos("decode", "in.jsonl", "--to", "alphafold3", "-o", "jobs", code=2)  # they exist
     logos("decode", "in.jsonl", "--to", "alphafold3", "-o", "jobs", "--overwrite", code=3)
     logos("decode", "in.jsonl", "--to", "p2rank", "-o", "jobs/", code=2)
+
+
+def test_binary_tables(logos: Any, tmp_path: Path) -> None:
+    """By the ending, compressed, and into a pipe."""
+    import sqlite3
+
+    from pyarrow import parquet
+
+    logos("decode", "-o", "out.parquet", stdin=SENTENCES, code=0)
+    assert parquet.read_table(tmp_path / "out.parquet").column("kind").to_pylist()[0] == "protein"
+    logos("decode", "-o", "out.sqlite.gz", stdin=SENTENCES, code=0)
+    done = logos("encode", "out.sqlite.gz", "--as", "molecule", "-f", "text", code=3)
+    assert done.stdout == SENTENCES.splitlines(keepends=True)[2]
+    logos("decode", "-o", "out.db", stdin=SENTENCES, code=0)
+    with sqlite3.connect(tmp_path / "out.db") as database:
+        assert database.execute("SELECT count(*) FROM records").fetchone() == (4,)
+    database.close()

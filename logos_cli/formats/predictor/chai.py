@@ -67,7 +67,7 @@ def _add(job: Job, header: str, content: str) -> None:
 
 def _residues(text: str, name: str) -> tuple[str, tuple[tuple[int, str], ...]]:
     """Return letters and modified residues of ``AS(SEP)K``; the letter of a modified one is that of its parent, or X."""
-    from logos_cli.structure.residue_names import letter
+    from logos_cli.structure.residues.residue_names import letter
 
     letters: list[str] = []
     modifications: list[tuple[int, str]] = []

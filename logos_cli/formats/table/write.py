@@ -113,8 +113,8 @@ class RowWriter(Writer):
         """Write all rows."""
         columns = sorted(self._columns, key=_order) or [*_FIRST[:3]]
         self._rows.seek(0)
-        self.write_rows(columns, map(json.loads, self._rows))
-        self._rows.close()
+        with self._rows:
+            self.write_rows(columns, map(json.loads, self._rows))
 
     @abstractmethod
     def write_rows(self, columns: list[str], rows: Iterator[dict[str, Cell]]) -> None:
