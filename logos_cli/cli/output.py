@@ -120,9 +120,10 @@ class RecordSink:
             self._console = Console(file=stream, highlight=False, soft_wrap=True)
         if format not in ("text", "jsonl", "ids"):
             from logos_cli.formats.base import WriteOptions
-            from logos_cli.workflows.decode import writers
+            from logos_cli.workflows.decode import stream_of, writers
 
-            self._native = writers()[format](stream, WriteOptions())
+            writer = writers()[format]
+            self._native = writer(stream_of(stream, writer), WriteOptions())
 
     @property
     def has_sources(self) -> bool:

@@ -14,7 +14,7 @@ from difflib import get_close_matches
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from logos_cli.chemistry.notes import split_notes
-from logos_cli.errors import LogosError, UsageError
+from logos_cli.errors import LogosError, OutputError, UsageError
 from logos_cli.grammar import Form
 from logos_cli.objects.base import ScienceObject
 from logos_cli.records import Record, Source
@@ -120,6 +120,8 @@ class Entry:
         Why there is no object.
     form : Form, optional
         The form that the content suggests, where it is not the object's first.
+    level : int, optional
+        The level of a complex, where the content allows one only.
     record : Record, optional
         The record itself, if the input was a record: its unknown keys, sample and scores are kept.
     line : str, optional
@@ -131,6 +133,7 @@ class Entry:
     source: Source = field(default_factory=Source)
     error: LogosError | None = None
     form: Form | None = None
+    level: int | None = None
     record: Record | None = None
     line: str | None = None
 
@@ -193,11 +196,13 @@ Stream = IO[Any]
 class Writer(ABC):
     """Writes decoded records to one stream.
 
-    ``suffixes`` are the file name endings that choose this writer; ``binary`` writers get a byte stream. A
-    format that can say that a record is not valid sets ``tells_status``; the others are given valid ones only.
+    ``suffixes`` are the file name endings that choose this writer, the first one also where each record has a file of
+    its own, unless ``ending`` is another; ``binary`` writers get a byte stream. A format that can say that a record is
+    not valid sets ``tells_status``; the others are given valid ones only.
     """
 
     suffixes: ClassVar[tuple[str, ...]]
+    ending: ClassVar[str] = ""
     binary: ClassVar[bool] = False
     tells_status: ClassVar[bool] = False
 
@@ -217,3 +222,41 @@ class Writer(ABC):
 
     def close(self) -> None:  # noqa: B027 - most formats have nothing to end
         """Write what ends the file. The stream itself stays open."""
+
+
+class SingleWriter(Writer):
+    """Writes a format whose files hold one record each."""
+
+    what: ClassVar[str]
+    """What a file is, for the error: ``a POSCAR is one crystal``."""
+
+    def __init__(self, stream: Stream, options: WriteOptions) -> None:
+        super().__init__(stream, options)
+        self._written: str | None = None
+
+    def write(self, record: Record, item: ScienceObject) -> None:
+        """Write the only record.
+
+        Raises
+        ------
+        OutputError
+            If one has been written.
+        """
+        if self._written is not None:
+            raise OutputError(
+                f"{record.id}: {self.what}, and {self._written} has been written",
+                hint="write a file for each record: -o DIRECTORY/",
+            )
+        text = self.text_of(record, item)
+        self.stream.write(text)
+        self._written = record.id
+
+    @abstractmethod
+    def text_of(self, record: Record, item: ScienceObject) -> str:
+        """Return the whole file.
+
+        Raises
+        ------
+        LogosError
+            If this object cannot be said in this format.
+        """

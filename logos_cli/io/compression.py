@@ -25,6 +25,11 @@ _UNPACK = {
     b"Rar!": ("a RAR archive", "unrar it first"),
 }
 
+_ZIP_NAME = 30
+"""Where the name of the first file stands in a ZIP archive."""
+_OFFICE = (b"[Content_Types].xml", b"docProps/", b"_rels/", b"xl/")
+"""Names at the beginning of a workbook, which is a ZIP archive that is read as it is."""
+
 
 def decompress(stream: io.BufferedReader, name: str) -> io.BufferedReader:
     """Return the content of a stream, decompressed if its first bytes are those of a compressed file.
@@ -36,7 +41,7 @@ def decompress(stream: io.BufferedReader, name: str) -> io.BufferedReader:
     """
     magic = stream.peek(512)[:512]
     for prefix, (what, remedy) in _UNPACK.items():
-        if magic.startswith(prefix):
+        if magic.startswith(prefix) and not any(magic.startswith(office, _ZIP_NAME) for office in _OFFICE):
             raise InputError(f"is {what}", source=name, hint=remedy)
     for prefix, engine in _ENGINES.items():
         if magic.startswith(prefix):

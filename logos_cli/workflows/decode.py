@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import IO
 
 from logos_cli import registry
@@ -13,10 +16,13 @@ from logos_cli.errors import LogosError, UsageError
 from logos_cli.formats.base import ReadOptions, Stream, WriteOptions, Writer
 from logos_cli.formats.detect import detect
 from logos_cli.grammar import parse
+from logos_cli.io.ids import UniqueIds
 from logos_cli.io.input import Input, expand_paths
-from logos_cli.io.output import suffix_of
+from logos_cli.io.output import open_output, suffix_of
 from logos_cli.objects.base import ScienceObject, from_sentence
 from logos_cli.records import Record, Status
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +111,46 @@ def writer_for(to: str | None, output: str | None) -> type[Writer]:
         source=output,
         hint=f"add --to {names.replace(', ', '|')}",
     )
+
+
+def write_files(
+    decoded: Iterable[Decoded], directory: str, writer: type[Writer], options: WriteOptions, *, overwrite: bool = False
+) -> Iterator[tuple[Record, LogosError | None]]:
+    """Write a file for each decoded record, named by its id; yield each with the reason if it could not be written.
+
+    Raises
+    ------
+    UsageError
+        If the files of this format have no usual ending, or one of them exists and ``overwrite`` is false.
+    """
+    ending = writer.ending or next(iter(writer.suffixes), "")
+    if not ending:
+        raise UsageError("this format holds all records in one file", source=directory, hint="name a file with -o")
+    Path(directory).mkdir(parents=True, exist_ok=True)
+    names = UniqueIds()
+    for each in decoded:
+        text = io.BytesIO() if writer.binary else io.StringIO()
+        for record, error in write_decoded([each], text, writer, options):
+            if error is None and each.item is not None and text.getvalue():
+                name = names.take(_UNSAFE.sub("_", record.id).strip("._") or "record")
+                with open_output(str(Path(directory) / f"{name}{ending}"), overwrite=overwrite) as stream:
+                    stream_of(stream, writer).write(text.getvalue())
+            yield record, error
+
+
+def stream_of(stream: IO[str], writer: type[Writer]) -> Stream:
+    """Return where a writer writes to a text stream: the stream, or the bytes below it for a binary format.
+
+    Raises
+    ------
+    UsageError
+        If the bytes would go to a terminal.
+    """
+    if not writer.binary:
+        return stream
+    if stream.isatty():
+        raise UsageError("this format is binary and does not go to a terminal", hint="write it to a file with -o")
+    return getattr(stream, "buffer", stream)
 
 
 def write_decoded(

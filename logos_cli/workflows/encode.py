@@ -158,7 +158,7 @@ def record_of(entry: Entry, plugin: Format | None, options: ReadOptions, *, veri
     if form is Form.SEARCH and isinstance(item, Protein):
         item = Complex((item,))  # an answer without tags says that no site is known
     try:
-        text = to_text(item, form, options.level)
+        text = to_text(item, form, entry.level or options.level)
     except LogosError as error:
         return Record.from_error(entry.id, form, error, entry.source)
     record = entry.record or Record(entry.id, form, text, source=entry.source)

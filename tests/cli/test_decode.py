@@ -134,3 +134,36 @@ def test_invalid_records_go_only_where_their_status_goes(logos: Any) -> None:
         ("good", "ok", ""),
         ("bad", "invalid", "unclosed ring"),
     ]
+
+
+def test_a_file_for_each_record_in_a_directory(logos: Any, tmp_path: Path) -> None:
+    """Named by the ids, however they are written; what cannot be written is counted."""
+    lines = [
+        {"schema": 1, "id": id, "kind": "protein", "text": f"<ProteinS>{text}<ProteinE>", "status": "ok"}
+        for id, text in (("a:1/x", "MKT"), ("a 1 x", "MKA"), ("b", "MUU"))
+    ]
+    (tmp_path / "in.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    done = logos("decode", "in.jsonl", "--to", "alphafold3", "-o", "jobs/", code=3)
+    assert "residue 2 of chain A is U" in done.stderr
+    assert sorted(path.name for path in (tmp_path / "jobs").iterdir()) == ["a_1_x.json", "a_1_x_2.json"]
+    assert json.loads((tmp_path / "jobs" / "a_1_x_2.json").read_text())["name"] == "a 1 x"
+    logos("decode", "in.jsonl", "--to", "alphafold3", "-o", "jobs", code=2)  # they exist
+    logos("decode", "in.jsonl", "--to", "alphafold3", "-o", "jobs", "--overwrite", code=3)
+    logos("decode", "in.jsonl", "--to", "p2rank", "-o", "jobs/", code=2)
+
+
+def test_binary_tables(logos: Any, tmp_path: Path) -> None:
+    """By the ending, compressed, and into a pipe."""
+    import sqlite3
+
+    from pyarrow import parquet
+
+    logos("decode", "-o", "out.parquet", stdin=SENTENCES, code=0)
+    assert parquet.read_table(tmp_path / "out.parquet").column("kind").to_pylist()[0] == "protein"
+    logos("decode", "-o", "out.sqlite.gz", stdin=SENTENCES, code=0)
+    done = logos("encode", "out.sqlite.gz", "--as", "molecule", "-f", "text", code=3)
+    assert done.stdout == SENTENCES.splitlines(keepends=True)[2]
+    logos("decode", "-o", "out.db", stdin=SENTENCES, code=0)
+    with sqlite3.connect(tmp_path / "out.db") as database:
+        assert database.execute("SELECT count(*) FROM records").fetchone() == (4,)
+    database.close()

@@ -17,13 +17,17 @@ HEAVY = (
     "llama_cpp",
     "llguidance",
     "numpy",
+    "openpyxl",
     "pandas",
+    "pyarrow",
     "pymatgen",
     "rdkit",
     "scipy",
+    "selfies",
     "tokenizers",
     "torch",
     "transformers",
+    "yaml",
 )
 
 _PROBE = """
@@ -87,6 +91,16 @@ def test_encoding_sequences_loads_neither_chemistry_nor_models(logos_env: dict[s
     last = _probe(["encode", "a.fasta"], logos_env, tmp_path)
     for name in ("torch", "transformers", "pymatgen", "rdkit", "gemmi"):
         assert name not in last
+    assert last.startswith("code=0")
+
+
+def test_encoding_a_structure_loads_no_library_of_other_formats(
+    logos_env: dict[str, str], checkout: Path, tmp_path: Path
+) -> None:
+    last = _probe(["encode", str(checkout / "examples" / "complex.cif")], logos_env, tmp_path)
+    for name in ("Bio", "openpyxl", "pandas", "pyarrow", "pymatgen", "selfies", "torch", "transformers", "yaml"):
+        assert f"'{name}'" not in last
+    assert "'gemmi'" in last
     assert last.startswith("code=0")
 
 

@@ -55,6 +55,7 @@ THEIRS = {
         b"ATOM      1  N   MET A   1      27.340  24.430   2.614 -0.3000 1.8240\n"
         b"ATOM      2  CA  MET A   1      26.266  25.413   2.842  0.2100 1.9080\nEND\n"
     ),
+    "predictor": b"version: 1\nsequences:\n  - protein:\n      id: A\n      sequence: MKTAYIAKQRW\n",
     "periodic": b"MgO\n1.0\n4.2 0 0\n0 4.2 0\n0 0 4.2\nMg O\n1 1\nDirect\n0 0 0\n0.5 0.5 0.5\n",
     "table": b"id,smiles\na,CCO\nb,CCC\n",
 }
@@ -139,7 +140,7 @@ def test_writers_have_different_names_and_extensions() -> None:
 def test_a_writer_writes_an_object_or_says_why_not(name: str, form: str) -> None:
     """Whatever the object: text that ends with a line end, or an error and nothing written."""
     text = EXAMPLES[form]  # type: ignore[index]
-    stream = io.StringIO()
+    stream = io.BytesIO() if writers()[name].binary else io.StringIO()
     writer = writers()[name](stream, WriteOptions())
     before = stream.getvalue()
     try:
@@ -150,4 +151,5 @@ def test_a_writer_writes_an_object_or_says_why_not(name: str, form: str) -> None
         assert stream.getvalue() == before
         return
     writer.close()
-    assert stream.getvalue().endswith("\n")
+    written = stream.getvalue()
+    assert written if isinstance(written, bytes) else written.endswith("\n")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from logos_cli.accounting import RecordAccount
 from logos_cli.cli.base import Command
@@ -11,7 +13,7 @@ from logos_cli.cli.options.common import one_of
 from logos_cli.cli.options.input import inputs_argument
 from logos_cli.cli.options.output import OUTPUT, output_option, overwrite_option
 from logos_cli.cli.output import ReportedProblems, finish, inputs_or_stdin
-from logos_cli.errors import ExitCode, ReportedError
+from logos_cli.errors import ExitCode, LogosError, ReportedError
 from logos_cli.records import Record
 
 # named here as well, so that help and completion load no format; a test compares
@@ -25,6 +27,9 @@ _WRITERS = (
     "csv",
     "tsv",
     "json",
+    "parquet",
+    "sqlite",
+    "xlsx",
     "table",
     "svg",
     "cif",
@@ -36,6 +41,9 @@ _WRITERS = (
     "p2rank-residues",
     "cif-sites",
     "poscar",
+    "alphafold3",
+    "boltz",
+    "chai",
 )
 
 
@@ -64,7 +72,8 @@ def decode(args: DecodeArguments) -> ExitCode:
 
     Sequences go to FASTA or HELM, molecules to SMILES, SDF, SELFIES or InChI, reactions to reaction SMILES,
     frameworks to SMILES of their blocks. The records of a structure file also give its mmCIF with the site as
-    B-factors, or a PyMOL or ChimeraX script that shows the site; those of a crystal its POSCAR.
+    B-factors, or a PyMOL or ChimeraX script that shows the site; those of a crystal its POSCAR. Proteins, complexes
+    and ligands go to the input of a structure predictor. With -o DIRECTORY/ each record has a file of its own.
 
     Examples:
 
@@ -73,22 +82,34 @@ def decode(args: DecodeArguments) -> ExitCode:
       logos generate molecule -n 100 | logos decode -o molecules.sdf.gz --3d
 
       logos encode complex.pdb | logos decode --to pml > site.pml
+
+      logos decode designs.jsonl --to alphafold3 -o inputs/
     """
     from logos_cli.formats.base import WriteOptions
     from logos_cli.io.output import open_output
-    from logos_cli.workflows.decode import iter_decoded, write_decoded, writer_for
+    from logos_cli.workflows.decode import iter_decoded, stream_of, write_decoded, write_files, writer_for
 
-    writer = writer_for(args.to, args.output)
-    account, complaints = RecordAccount(), ReportedProblems()
+    directory = args.output if args.output and (args.output.endswith("/") or Path(args.output).is_dir()) else None
+    writer = writer_for(args.to, args.output if directory is None else None)
     paths = inputs_or_stdin(args.inputs)
     how = WriteOptions(args.conformer, args.seed)
+    if directory is not None:
+        return _account(write_files(iter_decoded(paths), directory, writer, how, overwrite=args.overwrite))
     with open_output(args.output, overwrite=args.overwrite) as stream:
-        for record, error in write_decoded(iter_decoded(paths), stream, writer, how):
-            if error is not None:
-                failed = Record.from_error(record.id, record.kind, error, record.source)
-                if not isinstance(error, ReportedError):
-                    complaints.tell(failed, failed.reason or "")
-            account.add(record if error is None else failed)
+        return _account(write_decoded(iter_decoded(paths), stream_of(stream, writer), writer, how))
+
+
+def _account(written: Iterable[tuple[Record, LogosError | None]]) -> ExitCode:
+    """Report what became of each record."""
+    account, complaints = RecordAccount(), ReportedProblems()
+    for record, error in written:
+        if error is None:
+            account.add(record)
+            continue
+        failed = Record.from_error(record.id, record.kind, error, record.source)
+        if not isinstance(error, ReportedError):
+            complaints.tell(failed, failed.reason or "")
+        account.add(failed)
     return finish(account)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 from logos_cli.errors import FormatError, InputError, LogosError
@@ -26,6 +27,9 @@ from logos_cli.structure.sequences import (
     nucleotide_error,
 )
 
+_KIND_AND_NAME = re.compile(rb">[ \t]*(?:protein|rna|dna|ligand|glycan)[ \t]*\|", re.IGNORECASE)
+"""A header that may be one of Chai."""
+
 
 class FastaFormat(Format):
     """Sequences, one record or many; of PIR (NBRF), too, whose records begin with ``>P1;``.
@@ -41,7 +45,7 @@ class FastaFormat(Format):
         """Tell a FASTA header, or capital letters some of which no SMILES can have."""
         text = head[:SNIFFED].lstrip()
         if text.startswith(b">") and not text.startswith(b">>"):
-            return 0.95
+            return 0.9 if _KIND_AND_NAME.match(text) else 0.95
         if text.startswith(b";") and b"\n>" in text:
             return 0.9
         if text.startswith(b"#") and is_a3m(text, ""):

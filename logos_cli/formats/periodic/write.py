@@ -6,7 +6,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, ClassVar
 
 from logos_cli.errors import InputError, OutputError
-from logos_cli.formats.base import Stream, WriteOptions, Writer
+from logos_cli.formats.base import SingleWriter
 from logos_cli.formats.periodic.kinds import kind_of
 from logos_cli.io.reopen import reopen
 from logos_cli.objects.base import ScienceObject
@@ -16,33 +16,23 @@ if TYPE_CHECKING:
     from logos_cli.crystal.cell import UnitCell
 
 
-class PoscarWriter(Writer):
+class PoscarWriter(SingleWriter):
     """POSCAR of the cell that a framework or a crystal's molecule came from, with symmetry expanded and disorder resolved.
 
-    A sentence has no coordinates: they are read again from the file that the record names, solvent included. A POSCAR
-    is one crystal.
+    A sentence has no coordinates: they are read again from the file that the record names, solvent included.
     """
 
     suffixes: ClassVar[tuple[str, ...]] = (".poscar", ".vasp")
+    what = "a POSCAR is one crystal"
 
-    def __init__(self, stream: Stream, options: WriteOptions) -> None:
-        super().__init__(stream, options)
-        self._written: str | None = None
-
-    def write(self, record: Record, item: ScienceObject) -> None:
-        """Write the crystal of a record.
+    def text_of(self, record: Record, item: ScienceObject) -> str:
+        """Return the crystal of a record.
 
         Raises
         ------
         OutputError
-            If the record has no crystal, its file is gone or has changed or lacks atoms of the sentence, or another
-            crystal has been written.
+            If the record has no crystal, or its file is gone or has changed or lacks atoms of the sentence.
         """
-        if self._written is not None:
-            raise OutputError(
-                f"{record.id}: a POSCAR is one crystal, and {self._written} has been written",
-                hint="decode each record to a file of its own",
-            )
         if "cell" not in record.source or "formula" not in record.source:
             kind = type(item).__name__.lower()
             raise OutputError(
@@ -51,8 +41,7 @@ class PoscarWriter(Writer):
             )
         atoms = _atoms_of(record)
         _check_complete(record, atoms)
-        self.stream.write(_poscar(atoms, " ".join(record.id.split())))
-        self._written = record.id
+        return _poscar(atoms, " ".join(record.id.split()))
 
 
 def _atoms_of(record: Record) -> UnitCell:

@@ -1,4 +1,4 @@
-"""Tables with sequences, SMILES or reactions in named columns: CSV, TSV, and JSON."""
+"""Tables with sequences, SMILES or reactions in named columns: CSV, TSV, JSON, Parquet, SQLite and Excel."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import chain, islice
 
 from logos_cli.errors import FormatError, InputError, LogosError
 from logos_cli.formats.base import SNIFFED, Entry, Format, ReadOptions, Writer
 from logos_cli.formats.table.columns import KNOWN_COLUMNS, REPEATED, Columns
 from logos_cli.formats.table.identifiers import identifying, key_of
-from logos_cli.formats.table.write import CsvWriter, JsonWriter, TsvWriter
-from logos_cli.formats.table.write_text import TextTableWriter
+from logos_cli.formats.table.kinds import binary_kind
+from logos_cli.formats.table.rows import TableRow
 from logos_cli.grammar import Form
 from logos_cli.io.ids import UniqueIds
 from logos_cli.io.input import Input
@@ -28,17 +27,6 @@ _JSON_ARRAY = re.compile(rb"\s*\[\s*\{")
 _JSON_OBJECT = re.compile(rb"\s*\{\s*\"")
 
 
-@dataclass(frozen=True, slots=True)
-class TableRow:
-    """One row: its line (or, in a JSON array, its number) and its cells by column name."""
-
-    line: int
-    cells: Mapping[str, object]
-    problem: LogosError | None = None
-    hidden: tuple[tuple[int, Mapping[str, object]], ...] = ()
-    """Lines inside a quoted cell that have as many columns as the table, with their numbers."""
-
-
 class TableFormat(Format):
     """Rows with named columns.
 
@@ -47,10 +35,12 @@ class TableFormat(Format):
     """
 
     name = "table"
-    suffixes = (".csv", ".tsv", ".tab", ".json")
+    suffixes = (".csv", ".tsv", ".tab", ".json", ".parquet", ".sqlite", ".sqlite3", ".xlsx")
 
     def sniff(self, head: bytes, name: str) -> float:  # noqa: ARG002
-        """Tell a header line with a column that is known, or the beginning of JSON."""
+        """Tell a header line with a column that is known, or the beginning of JSON or of a binary table."""
+        if binary_kind(head):
+            return 0.97
         if _JSON_ARRAY.match(head):
             return 0.8
         if _JSON_OBJECT.match(head):
@@ -75,7 +65,7 @@ class TableFormat(Format):
                 empty = False
                 yield _json_entry(row, ids, source, options)
         else:
-            for row, columns in _with_columns(_iter_csv(source), options, source.name):
+            for row, columns in _with_columns(_rows(source, options), options, source.name):
                 empty = False
                 yield _entry(row, columns, ids, source, options)
         if empty:
@@ -83,7 +73,28 @@ class TableFormat(Format):
 
     def writers(self) -> Mapping[str, type[Writer]]:
         """Return the writers of tables, for programs and for people, and of JSON."""
-        return {"csv": CsvWriter, "tsv": TsvWriter, "json": JsonWriter, "table": TextTableWriter}
+        from logos_cli.formats.table.write import CsvWriter, JsonWriter, TsvWriter
+        from logos_cli.formats.table.write_binary import ParquetWriter, SqliteWriter, XlsxWriter
+        from logos_cli.formats.table.write_text import TextTableWriter
+
+        return {
+            "csv": CsvWriter,
+            "tsv": TsvWriter,
+            "json": JsonWriter,
+            "table": TextTableWriter,
+            "parquet": ParquetWriter,
+            "sqlite": SqliteWriter,
+            "xlsx": XlsxWriter,
+        }
+
+
+def _rows(source: Input, options: ReadOptions) -> Iterator[TableRow]:
+    kind = binary_kind(source.head)
+    if kind is None:
+        return _iter_csv(source)
+    from logos_cli.formats.table.binary import iter_binary
+
+    return iter_binary(source, kind, options)
 
 
 def _with_columns(rows: Iterator[TableRow], options: ReadOptions, source: str) -> Iterator[tuple[TableRow, Columns]]:

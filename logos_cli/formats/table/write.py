@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import tempfile
-from collections.abc import Mapping
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 from logos_cli.errors import UsageError
@@ -21,6 +22,7 @@ from logos_cli.records import Record
 
 _FIRST = ("id", "kind", "status", "reason")
 OBJECT_COLUMNS = ("sequence", "site", "heavy", "light", "smiles", "reactants", "product", "metal", "linkers", "ligand")
+Cell = str | int | float | bool
 _PARTS = {"scores.": 2, "sample.": 4, "source.": 5}
 
 
@@ -74,16 +76,14 @@ class JsonWriter(Writer):
         self.stream.write("\n]\n" if self._begun else "[]\n")
 
 
-class CsvWriter(Writer):
+class RowWriter(Writer):
     """One row a record: id, kind, status, the object's parts, scores, other keys, sample and source, flattened.
 
     Structures, which are whole files (the poses of ``logos dock``), have no place in a row. The columns are known at
     the end only: rows wait in a temporary file.
     """
 
-    suffixes: ClassVar[tuple[str, ...]] = (".csv",)
     tells_status = True
-    delimiter: ClassVar[str] = ","
 
     def __init__(self, stream: Stream, options: WriteOptions) -> None:
         super().__init__(stream, options)
@@ -92,7 +92,7 @@ class CsvWriter(Writer):
 
     def write(self, record: Record, item: ScienceObject) -> None:
         """Keep one row."""
-        row = {
+        row: dict[str, Cell] = {
             "id": record.id,
             "kind": record.kind,
             "status": record.status.value,
@@ -110,14 +110,28 @@ class CsvWriter(Writer):
         self._rows.write(json.dumps(row) + "\n")
 
     def close(self) -> None:
-        """Write the header and all rows."""
+        """Write all rows."""
         columns = sorted(self._columns, key=_order) or [*_FIRST[:3]]
+        self._rows.seek(0)
+        with self._rows:
+            self.write_rows(columns, map(json.loads, self._rows))
+
+    @abstractmethod
+    def write_rows(self, columns: list[str], rows: Iterator[dict[str, Cell]]) -> None:
+        """Write a table; a row lacks the columns that it has no value for."""
+
+
+class CsvWriter(RowWriter):
+    """Rows parted by lines, cells by commas."""
+
+    suffixes: ClassVar[tuple[str, ...]] = (".csv",)
+    delimiter: ClassVar[str] = ","
+
+    def write_rows(self, columns: list[str], rows: Iterator[dict[str, Cell]]) -> None:
+        """Write the header and all rows."""
         writer = csv.DictWriter(self.stream, columns, restval="", delimiter=self.delimiter, lineterminator="\n")
         writer.writeheader()
-        self._rows.seek(0)
-        for line in self._rows:
-            writer.writerow(json.loads(line))
-        self._rows.close()
+        writer.writerows({name: as_text(cell) for name, cell in row.items()} for row in rows)
 
 
 class TsvWriter(CsvWriter):
@@ -139,21 +153,26 @@ def object_cells(item: ScienceObject) -> dict[str, str]:
     return {name: ".".join(map(str, value)) if isinstance(value, list) else str(value) for name, value in parts}
 
 
-def _flat(values: Mapping[str, object], prefix: str = "") -> dict[str, str]:
+def _flat(values: Mapping[str, object], prefix: str = "") -> dict[str, Cell]:
     """Return cells by the path to each value: ``docking.site.covered``; text of several lines is left out."""
-    cells: dict[str, str] = {}
+    cells: dict[str, Cell] = {}
     for name, value in values.items():
         if isinstance(value, Mapping):
             cells |= _flat(value, f"{prefix}{name}.")
-        elif not (isinstance(value, str) and "\n" in value):
-            cells[f"{prefix}{name}"] = _cell(value)
+        elif value is None:
+            cells[f"{prefix}{name}"] = ""
+        elif isinstance(value, (bool, int, float)):
+            cells[f"{prefix}{name}"] = value
+        elif not isinstance(value, str):
+            cells[f"{prefix}{name}"] = json.dumps(value, ensure_ascii=False)
+        elif "\n" not in value:
+            cells[f"{prefix}{name}"] = value
     return cells
 
 
-def _cell(value: object) -> str:
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+def as_text(cell: Cell) -> str:
+    """Return a cell as text: numbers as JSON writes them."""
+    return cell if isinstance(cell, str) else json.dumps(cell)
 
 
 def _order(column: str) -> tuple[int, int]:

@@ -1,0 +1,1 @@
+"""Inputs of structure predictors: AlphaFold 3, Boltz and Chai."""
