@@ -121,6 +121,3 @@ def _number(value: object) -> str:
 
 def _short(text: str) -> str:
     return text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]}…"
-
-
-PLUGIN = record_html

@@ -35,6 +35,7 @@ from logos_cli.checkpoints.config import eos_ids
 from logos_cli.checkpoints.locate import first_line, weights_sha256
 from logos_cli.checkpoints.safetensors import stored_tensors, stored_type, weight_files
 from logos_cli.checkpoints.task_sampling import from_config
+from logos_cli.checkpoints.tensors import check_loading
 from logos_cli.checkpoints.tokenizer import HubTokenizer, read_json
 from logos_cli.errors import DeviceMemoryError, MissingError, ModelError, UsageError
 
@@ -249,29 +250,8 @@ class TransformersCheckpoint(Checkpoint):
             raise ModelError(
                 f"transformers cannot load the model: {first_line(error)}", hint="download the model again"
             ) from error
-        _check_loaded(report)
+        check_loading(report)
         return model
-
-
-def _check_loaded(report: dict[str, Any]) -> None:
-    """Refuse weights that are not those of the network, which transformers would fill with random numbers or drop.
-
-    Raises
-    ------
-    ModelError
-        With the first tensor.
-    """
-    for key, problem in (
-        ("missing_keys", "the tensor {} is missing"),
-        ("mismatched_keys", "the tensor {} has another shape than config.json asks for"),
-        ("unexpected_keys", "config.json has no place for the tensor {}"),
-    ):
-        names = sorted(str(name[0] if isinstance(name, tuple) else name) for name in report.get(key) or ())
-        if names:
-            more = f" ({len(names) - 1} more)" if names[1:] else ""
-            raise ModelError(
-                f"{problem.format(names[0])}{more}", hint="download the model again, or correct its config.json"
-            )
 
 
 def _require() -> None:

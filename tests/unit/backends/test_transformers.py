@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,9 +19,9 @@ from logos_cli.backends.transformers.plugin import TransformersBackend
 from logos_cli.engine.sampling import Sampling
 from logos_cli.engine.scheduler import Engine, Request
 from logos_cli.errors import ModelError, UsageError
-from logos_cli.resources import EMBEDDED, data_path
+from tests.transformers_models import ARCHITECTURES, GATED, NANO, SHAPE, save
 
-NANO = data_path("tokenizers", EMBEDDED)
+_WITHOUT_CACHE = {"mamba"}
 _TEXTS = (
     "<ProteinS>MKTAYIAKQRQISFVKSHFSRQLEERLGLIEVQ<ProteinE>",
     "<MoleculeS>CC(=O)Oc1ccccc1C(=O)O<MoleculeE>",
@@ -30,43 +29,6 @@ _TEXTS = (
     "<MaterialS><MetalS>[Zn]<MetalE>",
     "<MoleculeS>C",
 )
-_SHAPE: dict[str, Any] = {
-    "vocab_size": 276,
-    "hidden_size": 32,
-    "num_hidden_layers": 3,
-    "num_attention_heads": 4,
-    "bos_token_id": 16,
-    "eos_token_id": 17,
-    "pad_token_id": 18,
-}
-_GATED: dict[str, Any] = {**_SHAPE, "intermediate_size": 64, "num_key_value_heads": 2, "max_position_embeddings": 256}
-_ARCHITECTURES: dict[str, dict[str, Any]] = {
-    "qwen2": _GATED,
-    "mistral": {**_GATED, "sliding_window": 6},
-    "gemma": {**_GATED, "head_dim": 8},
-    "gemma2": {**_GATED, "head_dim": 8, "sliding_window": 5, "num_hidden_layers": 4},
-    "gpt_neox": {**_SHAPE, "intermediate_size": 64, "max_position_embeddings": 256},
-    "gpt2": {**_SHAPE, "n_positions": 256},
-    "mixtral": {**_GATED, "num_local_experts": 4},
-    "opt": {**_SHAPE, "ffn_dim": 64, "max_position_embeddings": 256, "word_embed_proj_dim": 32},
-    "bloom": {**_SHAPE, "seq_length": 256},
-    "mamba": {**_SHAPE, "state_size": 4},
-}
-_WITHOUT_CACHE = {"mamba"}
-
-
-def save(path: Path, kind: str, **shape: Any) -> Any:
-    """Write a checkpoint of random weights with the tokenizer of logos-nano; return its model."""
-    config = transformers.AutoConfig.for_model(kind, **shape)
-    with torch.random.fork_rng():
-        torch.manual_seed(7)
-        model: Any = transformers.AutoModelForCausalLM.from_config(config)
-        for parameter in model.parameters():  # larger than at the start of training: logits that differ
-            torch.nn.init.normal_(parameter, std=0.3) if parameter.ndim > 1 else None
-    model.eval().save_pretrained(path)
-    for name in ("tokenizer.json", "tokenizer_config.json"):
-        shutil.copy(NANO / name, path)
-    return model
 
 
 @pytest.fixture(autouse=True)
@@ -85,11 +47,11 @@ def _load(path: Path, **options: Any) -> Backend:
 Pair = tuple[str, Any, TransformersBackend]
 
 
-@pytest.fixture(scope="module", params=_ARCHITECTURES)
+@pytest.fixture(scope="module", params=ARCHITECTURES)
 def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Pair:
     """An architecture, its model in transformers, and the backend that its checkpoint chooses."""
     path = tmp_path_factory.mktemp(request.param)
-    model = save(path, request.param, **_ARCHITECTURES[request.param])
+    model = save(path, request.param, **ARCHITECTURES[request.param])
     backend = _load(path)
     assert isinstance(backend, TransformersBackend)
     return request.param, model, backend
@@ -169,7 +131,7 @@ def test_a_sequence_that_waits_stays_as_it_is(pair: Pair) -> None:
 
 
 def test_constraints_and_scores_work_as_with_every_backend(tmp_path: Path) -> None:
-    save(tmp_path, "qwen2", **_ARCHITECTURES["qwen2"])
+    save(tmp_path, "qwen2", **ARCHITECTURES["qwen2"])
     model: dict[str, Any] = {"model": str(tmp_path), "device": "cpu"}
     records = list(generate("molecule", n_samples=3, constrain="chemistry", seed=2, max_new_tokens=20, **model))
     assert {record.sample["backend"] for record in records} == {"transformers"}
@@ -180,7 +142,7 @@ def test_constraints_and_scores_work_as_with_every_backend(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("kind", ["llama", "qwen3"])
 def test_llama_and_qwen3_stay_on_the_fast_path_and_agree(kind: str, tmp_path: Path) -> None:
-    save(tmp_path, kind, **_GATED, head_dim=8)
+    save(tmp_path, kind, **GATED, head_dim=8)
     fast, slow = _load(tmp_path), _load(tmp_path, backend="transformers")
     assert (fast.info.backend, slow.info.backend) == ("torch", "transformers")
     sequences = [fast.tokenizer.encode(text) for text in _TEXTS]
@@ -197,7 +159,7 @@ def test_llama_and_qwen3_stay_on_the_fast_path_and_agree(kind: str, tmp_path: Pa
     ],
 )
 def test_a_llama_beyond_the_fast_path_runs_too(changes: dict[str, Any], tmp_path: Path) -> None:
-    model = save(tmp_path, "llama", **_GATED | changes)
+    model = save(tmp_path, "llama", **GATED | changes)
     backend = _load(tmp_path)
     assert backend.info.backend == "transformers"
     ids = backend.tokenizer.encode(_TEXTS[0])
@@ -216,7 +178,7 @@ def _change(path: Path, **changes: Any) -> None:
 
 
 def test_an_encoder_is_refused(tmp_path: Path) -> None:
-    save(tmp_path, "bert", **_SHAPE, intermediate_size=64, max_position_embeddings=256)
+    save(tmp_path, "bert", **SHAPE, intermediate_size=64, max_position_embeddings=256)
     with pytest.raises(ModelError, match="not causal"):
         _load(tmp_path)
 
@@ -234,7 +196,7 @@ def test_an_encoder_is_refused(tmp_path: Path) -> None:
     ],
 )
 def test_tensors_that_do_not_fit_are_refused(change: Any, said: str, tmp_path: Path) -> None:
-    save(tmp_path, "qwen2", **_ARCHITECTURES["qwen2"])
+    save(tmp_path, "qwen2", **ARCHITECTURES["qwen2"])
     file = tmp_path / "model.safetensors"
     tensors = load_file(file)
     change(tensors)
@@ -244,7 +206,7 @@ def test_tensors_that_do_not_fit_are_refused(change: Any, said: str, tmp_path: P
 
 
 def test_unknown_architectures_code_and_quantized_weights_are_refused(tmp_path: Path) -> None:
-    save(tmp_path, "qwen2", **_ARCHITECTURES["qwen2"])
+    save(tmp_path, "qwen2", **ARCHITECTURES["qwen2"])
     _change(tmp_path, quantization_config={"quant_method": "gptq", "bits": 4})
     with pytest.raises(ModelError, match="quantized"):
         _load(tmp_path)
@@ -254,7 +216,7 @@ def test_unknown_architectures_code_and_quantized_weights_are_refused(tmp_path: 
 
 
 def test_what_the_files_do_not_state_is_refused(tmp_path: Path) -> None:
-    save(tmp_path, "qwen2", **_ARCHITECTURES["qwen2"])
+    save(tmp_path, "qwen2", **ARCHITECTURES["qwen2"])
     with pytest.raises(UsageError, match="no dtype 'int8'"):
         open_model(LoadOptions(str(tmp_path), device="cpu", dtype="int8"))
     _change(tmp_path, vocab_size=100)
@@ -267,7 +229,7 @@ def test_what_the_files_do_not_state_is_refused(tmp_path: Path) -> None:
 
 
 def test_memory_is_planned(tmp_path: Path) -> None:
-    save(tmp_path, "qwen2", **_ARCHITECTURES["qwen2"])
+    save(tmp_path, "qwen2", **ARCHITECTURES["qwen2"])
     checkpoint = open_model(LoadOptions(str(tmp_path), device="cpu", dtype="float32"))
     plan = checkpoint.plan(100, 7)
     assert plan is not None
