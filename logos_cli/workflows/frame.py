@@ -49,8 +49,9 @@ def to_frame(records: Record | Iterable[Record]) -> pd.DataFrame:
         import pandas as pd
     except ImportError as error:
         raise MissingError("to_frame needs pandas, which is not installed", hint="pip install pandas") from error
-    rows, units, columns = [], {}, dict.fromkeys(_COLUMNS)
-    score_columns: dict[str, None] = {}
+    rows: list[dict[str, object]] = []
+    units: dict[str, str] = {}
+    columns, score_columns = dict.fromkeys(_COLUMNS), dict[str, None]()
     for record in [records] if isinstance(records, Record) else records:
         if not isinstance(record, Record):
             raise TypeError(f"to_frame takes records, not an object of type {type(record).__qualname__}")

@@ -146,6 +146,15 @@ def agree(one: Tensor, other: Tensor) -> bool:
 
 
 def tensors_of(cache: DynamicCache) -> Iterable[tuple[Tensor, Tensor]]:
-    """Yield keys and values of each layer, shape (n_sequences, n_heads, n_tokens, width)."""
+    """Yield keys and values of each layer, shape (n_sequences, n_heads, n_tokens, width).
+
+    Raises
+    ------
+    ValueError
+        If a layer has none.
+    """
     for layer in cache.layers:
-        yield layer.keys, layer.values
+        keys, values = getattr(layer, "keys", None), getattr(layer, "values", None)
+        if keys is None or values is None:
+            raise ValueError("the network keeps something else than keys and values")
+        yield keys, values
