@@ -82,10 +82,8 @@ class DecoderConfig(NetworkShape):
             raise ModelError(
                 f"the architecture {kind!r} is not supported", hint=f"supported architectures: {', '.join(MODEL_TYPES)}"
             )
-        if config.get("hidden_act", "silu") != "silu":
-            raise ModelError(f"the activation {config['hidden_act']!r} is not supported")
-        if config.get("use_sliding_window") or set(config.get("layer_types") or ()) - {"full_attention"}:
-            raise ModelError("sliding-window attention is not supported")
+        if (part := _unsupported(config)) is not None:
+            raise ModelError(f"{part} is not supported", hint="it runs with --backend transformers")
         if config.get("quantization_config"):
             raise ModelError(
                 "weights quantized for transformers are not supported",
@@ -140,12 +138,38 @@ def stage_of_layer(layer: int, n_layers: int, n_stages: int) -> int:
     return min(layer * n_stages // max(n_layers, 1), n_stages - 1)
 
 
+def eos_ids(*configs: JsonMapping) -> tuple[int, ...]:
+    """Return the tokens that end a text, from all configurations."""
+    ids: dict[int, None] = {}
+    for config in configs:
+        value = config.get("eos_token_id")
+        ids |= dict.fromkeys([value] if isinstance(value, int) else value or [])
+    return tuple(ids)
+
+
+def is_decoder(config: JsonMapping) -> bool:
+    """Whether a configuration is that of a network that :class:`DecoderConfig` describes, or states no architecture."""
+    kind = config.get("model_type")
+    return kind is None or (kind in MODEL_TYPES and _unsupported(config) is None)
+
+
+def _unsupported(config: JsonMapping) -> str | None:
+    """Return the part of a Llama or Qwen3 network that :class:`DecoderConfig` does not describe, if there is one."""
+    if config.get("hidden_act", "silu") != "silu":
+        return f"the activation {config['hidden_act']!r}"
+    if config.get("use_sliding_window") or set(config.get("layer_types") or ()) - {"full_attention"}:
+        return "sliding-window attention"
+    if config.get("mlp_bias"):
+        return "a bias of the feed-forward part"
+    if (kind := _rope_parameters(config)["rope_type"]) not in ("default", "linear", "llama3"):
+        return f"the rotary embedding {kind!r}"
+    return None
+
+
 def _rope_parameters(config: JsonMapping) -> JsonObject:
     """Return the parameters of the rotary embedding in today's names (``rope_parameters``)."""
     new = config.get("rope_parameters")
     rope = dict(new or config.get("rope_scaling") or {})
     rope.setdefault("rope_type", rope.get("type", "default"))
     rope.setdefault("rope_theta", config.get("rope_theta", 10000.0))
-    if rope["rope_type"] not in ("default", "linear", "llama3"):
-        raise ModelError(f"the rotary embedding {rope['rope_type']!r} is not supported")
     return rope

@@ -10,9 +10,9 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from importlib import import_module
 from typing import IO, NoReturn, cast
 
-from logos_cli import registry
 from logos_cli.errors import FormatError, LogosError
 from logos_cli.records.parts import Sample, Scores, Source
 
@@ -67,7 +67,8 @@ class Record:
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: a drawing of the molecules, and a table of the rest."""
-        show: Callable[[Record], str] = registry.load("report", "notebook")
+        # a room above, imported by name: no record needs it but in a notebook
+        show: Callable[[Record], str] = import_module("logos_cli.report.notebook").record_html
         return show(self)
 
     def to_dict(self) -> dict[str, object]:

@@ -122,6 +122,3 @@ def _number(value: object) -> str:
 
 def _short(text: str) -> str:
     return text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]}…"
-
-
-PLUGIN = record_html

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,10 +12,15 @@ from typing import Any, Final
 import torch
 
 from logos_cli.checkpoints.locate import locate, weights_sha256
+from logos_cli.checkpoints.tensors import check_loading
 from logos_cli.errors import MissingError, ModelError, UsageError
 from logos_cli.training.config import LoraConfig, ModelConfig, TrainConfig
+from logos_cli.training.corpus.packing import dense_mask
 from logos_cli.training.corpus.vocabulary import Vocabulary
 
+_PROBE_PARTS: Final = [7, 3, 9]
+"""Tokens of the sentences with which an architecture is tested."""
+_PROBE_TOKENS: Final = sum(_PROBE_PARTS)
 _NOISE: Final = 0.1
 """New embeddings lie about the mean, this part of the others' standard deviation away."""
 
@@ -75,7 +81,7 @@ def require_transformers() -> None:
         from transformers.utils import logging
     except ImportError as error:
         raise MissingError(
-            "training needs transformers, which is not installed", hint="pip install 'logos-cli[train]'"
+            "training needs transformers, which is not installed", hint="pip install 'transformers>=5.1'"
         ) from error
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
@@ -142,18 +148,62 @@ def load_base(base: Base, vocabulary: Vocabulary, config: TrainConfig) -> Any:
     half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(config.run.precision)
     dtype = half if config.lora is not None and half is not None else torch.float32
     try:
-        model: Any = AutoModelForCausalLM.from_pretrained(
-            base.path, dtype=dtype, trust_remote_code=False, use_safetensors=True, local_files_only=True
+        model, report = AutoModelForCausalLM.from_pretrained(
+            base.path,
+            dtype=dtype,
+            trust_remote_code=False,
+            use_safetensors=True,
+            local_files_only=True,
+            ignore_mismatched_sizes=True,  # they are reported, and refused below
+            output_loading_info=True,
         )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise ModelError(
             f"transformers cannot load the model: {error}", source=str(base.path), hint="download it again"
         ) from error
+    try:
+        check_loading(report)
+        check_packing(model)
+    except ModelError as error:
+        raise error.at(str(base.path)) from error
     model.config.use_cache = False
     tags = [vocabulary.id_of(tag) for tag in own.added]
     add_tokens(model, vocabulary.n_tokens, tags, config.run.seed)
     model.config.pad_token_id = vocabulary.pad_id
     return model
+
+
+@torch.no_grad()
+def check_packing(model: Any) -> None:
+    """Refuse a network that reads sentences in one row otherwise than each in a row of its own.
+
+    It would learn from the neighbours of a sentence, or from positions that no sentence has.
+
+    Raises
+    ------
+    ModelError
+        With the architecture.
+    """
+    ids = torch.arange(_PROBE_TOKENS)[None] % model.config.get_text_config().vocab_size
+    parts = ids.split(_PROBE_PARTS, dim=1)
+    positions = torch.cat([torch.arange(n)[None] for n in _PROBE_PARTS], dim=1)
+    documents = torch.repeat_interleave(torch.arange(len(parts)), torch.tensor(_PROBE_PARTS))[None]
+    mask = dense_mask(documents, model.dtype)
+    training = model.training
+    model.eval()
+    try:
+        alone = torch.cat([model(input_ids=part, use_cache=False).logits for part in parts], dim=1).float()
+        packed = model(input_ids=ids, position_ids=positions, attention_mask=mask, use_cache=False).logits.float()
+        difference = float((packed - alone).abs().max() / alone.abs().max().clamp(min=1.0))
+    except (AttributeError, IndexError, RuntimeError, TypeError, ValueError):
+        difference = math.inf
+    finally:
+        model.train(training)
+    if not difference <= (1e-3 if model.dtype is torch.float32 else 0.1):
+        raise ModelError(
+            f"the architecture {model.config.model_type!r} cannot be trained: it does not keep sentences of one row apart",
+            hint="train from a Llama, Qwen, Mistral, Gemma or GPT-NeoX model",
+        )
 
 
 @torch.no_grad()
@@ -256,8 +306,13 @@ def build_model(config: TrainConfig, vocabulary: Vocabulary, base: Base | None) 
 
 
 def context_tokens(model: Any) -> int:
-    """Return how many positions the model has; very many where it does not say."""
-    return int(getattr(model.config, "max_position_embeddings", None) or 1 << 30)
+    """Return the longest sentence that is trained on as it is read: all positions, or those of a sliding window.
+
+    Very many where the configuration states none.
+    """
+    config = model.config.get_text_config()
+    limits = (getattr(config, name, None) for name in ("max_position_embeddings", "sliding_window"))
+    return min((int(limit) for limit in limits if limit), default=1 << 30)
 
 
 def carried(output: Any) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from typing import Any, Final
 
 import torch
 
+from logos_cli.checkpoints.locate import first_line
+from logos_cli.errors import ModelError
 from logos_cli.training.config import TrainConfig
 from logos_cli.training.corpus.shards import Corpus
 from logos_cli.training.model import Base, context_tokens, count_parameters, new_model, require_transformers
@@ -113,9 +115,12 @@ def _shape(config: TrainConfig, corpus: Corpus, base: Base | None) -> Any:
 
     make: Any = AutoModelForCausalLM
 
-    shape = AutoConfig.from_pretrained(base.path, trust_remote_code=False, local_files_only=True)
-    shape.vocab_size = max(shape.vocab_size, corpus.vocabulary.n_tokens)
-    return make.from_config(shape, trust_remote_code=False)
+    try:
+        shape = AutoConfig.from_pretrained(base.path, trust_remote_code=False, local_files_only=True)
+        shape.vocab_size = max(shape.vocab_size, corpus.vocabulary.n_tokens)
+        return make.from_config(shape, trust_remote_code=False)
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"transformers cannot make the model: {first_line(error)}", source=str(base.path)) from error
 
 
 def _domains(config: TrainConfig, corpus: Corpus) -> dict[str, DomainPlan]:

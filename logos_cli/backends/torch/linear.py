@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear, silu
 
-from logos_cli.backends.torch.device import computes
+from logos_cli.backends.device import computes
 
 _PIECE: Final = 1 << 18
 """Weights that are widened at a time: 1 MB in float32, which stays in the cache of a core until its use."""

@@ -20,8 +20,7 @@ from logos_cli.backends.base import (
     TensorBackend,
     rounded_up,
 )
-from logos_cli.backends.threads import Threads
-from logos_cli.backends.torch.device import (
+from logos_cli.backends.device import (
     DTYPES,
     QUANTIZED,
     choose_device,
@@ -33,14 +32,14 @@ from logos_cli.backends.torch.device import (
     set_fastest_threads,
     translate_errors,
 )
-from logos_cli.backends.torch.weights import read_tensors, stored_type
-from logos_cli.checkpoints.config import DecoderConfig
+from logos_cli.backends.threads import Threads
+from logos_cli.backends.torch.weights import read_tensors
+from logos_cli.checkpoints.config import DecoderConfig, eos_ids, is_decoder
 from logos_cli.checkpoints.locate import weights_sha256
-from logos_cli.checkpoints.safetensors import weight_files
+from logos_cli.checkpoints.safetensors import stored_type, weight_files
 from logos_cli.checkpoints.task_sampling import from_config
 from logos_cli.checkpoints.tokenizer import HubTokenizer, read_json
-from logos_cli.errors import DeviceMemoryError, MissingError, UsageError
-from logos_cli.io.json_types import JsonMapping
+from logos_cli.errors import DeviceMemoryError, MissingError, ModelError, UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -170,15 +169,6 @@ class TorchBackend(TensorBackend):
             return token_logps(self._decoder, sequences)
 
 
-def _eos_ids(*configs: JsonMapping) -> tuple[int, ...]:
-    """Return the tokens that end a text, from all configurations."""
-    ids: dict[int, None] = {}
-    for config in configs:
-        value = config.get("eos_token_id")
-        ids |= dict.fromkeys([value] if isinstance(value, int) else value or [])
-    return tuple(ids)
-
-
 class TorchCheckpoint(Checkpoint):
     """A directory with ``config.json``, ``tokenizer.json`` and safetensors weights."""
 
@@ -191,7 +181,7 @@ class TorchCheckpoint(Checkpoint):
         generation = path / "generation_config.json"
         generation_config = read_json(generation) if generation.is_file() else {}
         self.task_sampling = from_config(generation_config)
-        self.tokenizer = HubTokenizer(path, _eos_ids(self._config, generation_config))
+        self.tokenizer = HubTokenizer(path, eos_ids(self._config, generation_config))
         self.context_tokens = int(self._config.get("max_position_embeddings") or 0)
         known = ("auto", *DTYPES, *QUANTIZED)
         if options.dtype not in known:
@@ -353,8 +343,13 @@ class Torch(BackendType):
         return Availability(available=True, version=str(torch.__version__), devices=devices())
 
     def accepts(self, path: Path) -> bool:
-        """Whether the path is a directory with a configuration."""
-        return (path / "config.json").is_file()
+        """Whether the path is a directory with the configuration of a network of Llama or Qwen3, or of no kind."""
+        if not (path / "config.json").is_file():
+            return False
+        try:
+            return is_decoder(read_json(path / "config.json"))
+        except ModelError:
+            return True  # to refuse it with the reason
 
     def open(self, path: Path, options: LoadOptions, revision: str | None) -> TorchCheckpoint:
         """Read configuration and tokenizer."""

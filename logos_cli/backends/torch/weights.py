@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
-from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,33 +10,6 @@ from logos_cli.errors import ModelError
 
 if TYPE_CHECKING:
     import torch
-
-_LARGEST_HEADER = 100_000_000
-"""Limit of the format, in bytes."""
-
-
-def stored_type(files: Iterable[Path]) -> str:
-    """Return the most frequent type of the weights in safetensors, from the headers.
-
-    Raises
-    ------
-    ModelError
-        If a header is damaged.
-    """
-    counts: Counter[str] = Counter()
-    for file in files:
-        try:
-            with file.open("rb") as stream:
-                length = int.from_bytes(stream.read(8), "little")
-                header = json.loads(stream.read(min(length, _LARGEST_HEADER)))
-            for name, entry in header.items():
-                if name != "__metadata__":
-                    counts[str(entry["dtype"])] += math.prod(int(size) for size in entry["shape"])
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise ModelError(f"{file.name} is damaged: {error}", hint="download the model again") from error
-    if not counts:
-        raise ModelError("the weights have no tensor", hint="download the model again")
-    return counts.most_common(1)[0][0]
 
 
 def read_tensors(

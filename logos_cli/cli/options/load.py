@@ -47,10 +47,10 @@ class LoadArguments:
     revision: str | None = revision_option(_PANEL)
     backend: str = option(
         "auto",
-        metavar="auto|torch|llamacpp|remote",
+        metavar="auto|torch|transformers|llamacpp|remote",
         envvar="LOGOS_BACKEND",
         panel=_PANEL,
-        autocompletion=one_of("auto", "torch", "llamacpp", "remote"),
+        autocompletion=one_of("auto", "torch", "transformers", "llamacpp", "remote"),
         help="What runs the model.",
     )
     device: str = option(

@@ -31,7 +31,7 @@ def naive_run(
         from transformers.utils import logging
     except ImportError as error:
         raise MissingError(
-            "the paired reference needs transformers", hint="pip install 'logos-cli[train]', or leave out --naive"
+            "the paired reference needs transformers", hint="pip install 'transformers>=5.1', or leave out --naive"
         ) from error
     quiet: Any = logging
     quiet.set_verbosity_error()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from logos_cli.backends.base import Backend, LoadOptions, TensorBackend, open_model
-from logos_cli.backends.torch.device import default_threads
+from logos_cli.backends.device import default_threads
 from logos_cli.checkpoints.config import DecoderConfig
 from logos_cli.checkpoints.tokenizer import read_json
 from logos_cli.engine.sampler import Sampling

@@ -110,6 +110,24 @@ def test_an_index_that_contradicts_the_files(fault: str, tmp_path: Path) -> None
     assert [problem for problem in found.problems if "model.safetensors.index.json" in problem]
 
 
+@pytest.mark.parametrize("problem", [KeyboardInterrupt, OSError(28, "No space left on device"), ModelError("damaged")])
+def test_a_conversion_that_ends_early_leaves_what_was_there(problem: BaseException, tmp_path: Path) -> None:
+    directory = write_checkpoint(tmp_path / "model", "llama", small_tokenizer("llama"), num_hidden_layers=2)
+    output = tmp_path / "model.gguf"
+
+    def fail(_name: str, number: int, _n_tensors: int) -> None:
+        if number == 5:
+            raise problem
+
+    for before in (None, b"an earlier file"):
+        if before is not None:
+            output.write_bytes(before)
+        with pytest.raises((KeyboardInterrupt, OSError, ModelError)):
+            convert(str(directory), output, overwrite=True, progress=fail)
+        assert (output.read_bytes() if output.exists() else None) == before
+        assert [path.name for path in tmp_path.iterdir() if "part" in path.name] == []
+
+
 def test_the_embedded_model_is_sound() -> None:
     assert verify(EMBEDDED).problems == []
     assert data_path("tokenizers", EMBEDDED).is_dir()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
+import shutil
 import threading
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from logos_cli import registry
+from logos_cli import explain, registry, score
 from logos_cli.backends.base import Backend, LoadOptions, open_model
 from logos_cli.backends.remote.plugin import RemoteCheckpoint
 from logos_cli.engine.likelihood import Likelihood, ScoredText, answer_start, blocks_of, perplexity
@@ -169,6 +171,40 @@ def test_a_text_beyond_the_context_is_told_and_others_go_on(backend: Backend) ->
     assert isinstance(long, InputError)
     assert "the model reads at most 30" in long.message
     assert isinstance(short, ScoredText)
+
+
+_LONG, _SHORT = f"<ProteinS>{'M' * 300}<ProteinE>", "<ProteinS>MK<ProteinE>"
+
+
+@pytest.fixture(scope="module", params=["torch", "transformers", "llamacpp"])
+def short_context(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The options that load the embedded model with a context of 200 tokens in some backend."""
+    path = Path(shutil.copytree(data_path("tokenizers", EMBEDDED), tmp_path_factory.mktemp("short") / "model"))
+    config = json.loads((path / "config.json").read_text())
+    (path / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 200}))
+    return {"model": str(path), "backend": request.param, "device": "cpu", "threads": 1}
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [[_LONG], [_LONG, _LONG], [_LONG, _SHORT], [_SHORT, _LONG], [_SHORT, _LONG, _SHORT], [_LONG, _SHORT, _LONG]],
+    ids=lambda texts: "".join("l" if text is _LONG else "s" for text in texts),
+)
+def test_a_sentence_beyond_the_context_is_a_null_score_in_every_position(
+    texts: list[str], short_context: dict[str, Any]
+) -> None:
+    metrics = "logp,logp_per_token,ppl,logp_answer,ppl_answer,logp_ratio"
+    records = list(score(texts, metrics=metrics, wild_type=_SHORT, **short_context))
+    explanations = list(explain(texts, **short_context))
+    for text, record, explanation in zip(texts, records, explanations, strict=True):
+        told = "the text is 303 tokens long; the model reads at most 200 tokens"
+        assert set(record.scores) == set(metrics.split(","))
+        for value in record.scores.values():
+            assert (value["value"] is None) is (text is _LONG)
+            assert value.get("reason") == (told if text is _LONG else None)
+        assert (explanation.error is None) is (text is not _LONG)
+        assert explanation.to_dict().get("error") == (told if text is _LONG else None)
+        assert record.status == "ok"
 
 
 def test_the_plain_product_serves_where_the_packed_one_is_missing(

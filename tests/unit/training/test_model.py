@@ -9,8 +9,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
-from logos_cli.errors import MissingError, ModelError, UsageError
+from logos_cli.backends.base import LoadOptions, open_model
+from logos_cli.errors import InputError, MissingError, ModelError, UsageError
 from logos_cli.grammar import TAGS
 from logos_cli.training.config import ModelConfig
 from logos_cli.training.config_file import with_values
@@ -21,6 +23,8 @@ from logos_cli.training.resolve import resolve
 from logos_cli.training.run.loop import Trainer
 from logos_cli.training.run.signals import RunEnd
 from tests.training_corpora import CONFIG, NANO, write_corpus
+from tests.transformers_models import ARCHITECTURES, save
+from tests.transformers_models import SHAPE as TINY
 
 SHAPE = ModelConfig(hidden_size=32, intermediate_size=64, n_layers=2, n_heads=2, context_length=128)
 POST = with_values(
@@ -134,6 +138,47 @@ def test_a_corpus_of_another_tokenizer_is_refused(corpus, tmp_path):
     config = with_values(POST, {"model.base": "logos-nano"})
     with pytest.raises(ModelError, match="another tokenizer"):
         build_model(config, corpus.vocabulary, find_base(config.model))
+
+
+@pytest.fixture(scope="module")
+def own_corpus(tmp_path_factory):
+    """A corpus with the tokenizer of logos-nano."""
+    return write_corpus(tmp_path_factory.mktemp("own"))
+
+
+@pytest.mark.parametrize("kind", ["qwen2", "mistral", "gemma2", "gpt_neox"])
+def test_models_of_other_architectures_are_gone_on_from(own_corpus, kind, tmp_path):
+    save(tmp_path / "base", kind, **ARCHITECTURES[kind] | {"sliding_window": 128})
+    run = run_from(own_corpus, tmp_path / "base", tmp_path / "run", schedule__n_steps=4, schedule__n_decay_steps=1)
+    before = run.evaluate()["molecule"]["loss"]
+    assert run.run() is RunEnd.FINISHED
+    assert run.evaluate()["molecule"]["loss"] < before - 1
+    checkpoint = open_model(LoadOptions(str(run.export(tmp_path / "model")), device="cpu"))
+    assert checkpoint.load().info.backend == "transformers"
+
+
+@pytest.mark.parametrize("kind", ["bloom", "mamba", "bert"])
+def test_architectures_that_mix_the_sentences_of_a_row_are_refused(own_corpus, kind, tmp_path):
+    shape = ARCHITECTURES.get(kind) or {**TINY, "intermediate_size": 64, "max_position_embeddings": 256}
+    save(tmp_path / "base", kind, **shape)
+    with pytest.raises(ModelError, match=f"'{kind}' cannot be trained"):
+        run_from(own_corpus, tmp_path / "base", tmp_path / "run")
+
+
+def test_a_sliding_window_bounds_the_sentences(own_corpus, tmp_path):
+    save(tmp_path / "base", "mistral", **ARCHITECTURES["mistral"] | {"sliding_window": 12})
+    with pytest.raises(InputError, match="a context of 12"):
+        run_from(own_corpus, tmp_path / "base", tmp_path / "run")
+
+
+def test_a_base_without_a_tensor_is_refused(own_corpus, tmp_path):
+    save(tmp_path / "base", "qwen2", **ARCHITECTURES["qwen2"])
+    file = tmp_path / "base" / "model.safetensors"
+    tensors = load_file(file)
+    del tensors["model.norm.weight"]
+    save_file(tensors, file, metadata={"format": "pt"})
+    with pytest.raises(ModelError, match=r"the tensor model\.norm\.weight is missing"):
+        run_from(own_corpus, tmp_path / "base", tmp_path / "run")
 
 
 def test_what_is_no_model_is_refused(tmp_path):

@@ -1,0 +1,1 @@
+"""transformers: any causal language model that ``AutoModelForCausalLM`` loads."""
