@@ -71,7 +71,7 @@ class RunSink:
         record: Record,
         line: str | None = None,
         *,
-        told: bool = False,
+        is_reported: bool = False,
         entry: str | None = None,
         attached: bytes = b"",
     ) -> None:
@@ -89,8 +89,8 @@ class RunSink:
             What goes to the attached file.
         """
         self.tally.add(record)
-        if record.status is Status.ERROR and not told:
-            self._problems.tell(record, record.reason or "")
+        if record.status is Status.ERROR and not is_reported:
+            self._problems.report(record, record.reason or "")
         self._run.write(entry or record.id, record.status, record.to_json() if line is None else line, attached)
 
 

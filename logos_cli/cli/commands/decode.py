@@ -1,4 +1,4 @@
-"""``logos decode``: sentences to files."""
+"""``logos decode``: convert sentences to files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from logos_cli.cli.output import ReportedProblems, finish, inputs_or_stdin
 from logos_cli.errors import ExitCode, ReportedError
 from logos_cli.records import Record
 
-# named here as well, so that help and completion load no format; a test compares
+# listed here, too, so that help and completion load no format; a test compares the lists
 _WRITERS = (
     "fasta",
     "smi",
@@ -31,8 +31,6 @@ _WRITERS = (
     "pml",
     "cxc",
     "p2rank",
-    "genbank",
-    "embl",
     "p2rank-residues",
     "cif-sites",
     "poscar",
@@ -41,7 +39,7 @@ _WRITERS = (
 
 @dataclass(frozen=True, kw_only=True)
 class DecodeArguments:
-    """What ``logos decode`` is given."""
+    """The arguments of ``logos decode``."""
 
     inputs: list[str] | None = inputs_argument()
     to: str | None = option(
@@ -79,7 +77,7 @@ def decode(args: DecodeArguments) -> ExitCode:
     from logos_cli.workflows.decode import iter_decoded, write_decoded, writer_for
 
     writer = writer_for(args.to, args.output)
-    account, complaints = RecordAccount(), ReportedProblems()
+    account, problems = RecordAccount(), ReportedProblems()
     paths = inputs_or_stdin(args.inputs)
     how = WriteOptions(args.conformer, args.seed)
     with open_output(args.output, overwrite=args.overwrite) as stream:
@@ -87,7 +85,7 @@ def decode(args: DecodeArguments) -> ExitCode:
             if error is not None:
                 failed = Record.from_error(record.id, record.kind, error, record.source)
                 if not isinstance(error, ReportedError):
-                    complaints.tell(failed, failed.reason or "")
+                    problems.report(failed, failed.reason or "")
             account.add(record if error is None else failed)
     return finish(account)
 
