@@ -151,7 +151,7 @@ def block(
     Parameters
     ----------
     declared : type
-        The dataclass whose fields are the options.
+        The dataclass with the options as fields.
     kind : callable, optional
         Takes the options by their names, such as a dataclass of the library with the same fields; by default ``declared``.
     without : iterable of str

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 SIDE_ANGSTROM = 22.0
 _LEAST_FLAT = 3
-"""A molecule of more atoms, all with z = 0, is a drawing, whatever its header says."""
+"""A molecule of more atoms, all with z = 0, is a drawing, whatever its header has."""
 SHARE_KNOWN = 0.9
 """A record's site belongs to a receptor with at least this share of its residues."""
 

@@ -33,7 +33,7 @@ class Session:
     Attributes
     ----------
     path : str
-        The receptor's file, or the name of what is in memory.
+        The receptor's file, or the name of an object in memory.
     site : Site
         The binding site; the first ligand's, if there are several.
     tally : DockTally

@@ -56,7 +56,7 @@ def encode(
     Raises
     ------
     UsageError
-        If an option is unknown, or a string is neither a file nor a text whose form is stated.
+        If an option is unknown, or a string is neither a file nor a text with a stated form.
     TypeError
         If an object is of an unknown type.
     """

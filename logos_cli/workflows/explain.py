@@ -68,7 +68,7 @@ class Likelihoods(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A record whose tokens have log-probabilities.
+    """A record with the log-probabilities of its tokens.
 
     Attributes
     ----------
@@ -219,7 +219,7 @@ def explain(
     Raises
     ------
     LogosError
-        If an option or the model cannot be used, or a string is neither a file nor a text whose form is stated.
+        If an option or the model cannot be used, or a string is neither a file nor a text with a stated form.
     TypeError
         If an object is of an unknown type.
 
@@ -241,7 +241,7 @@ def iter_explained(
     stdin: IO[bytes] | None = None,
     selection: Selection | None = None,
 ) -> Iterator[Explanation]:
-    """Yield the explanations of records, files, objects and texts; a string that can be no text is a path."""
+    """Yield the explanations of records, files, objects and texts; a string that cannot be a text is a path."""
     load = options.load
     checkpoint = open_model(load)
     likelihood: Likelihood | None = None
