@@ -1,9 +1,9 @@
 """Find the dominant protonation state of a molecule at a pH, by a table of groups and their usual pKa.
 
 The full rule: charges that come from protons are first neutralised. Then each group of :data:`GROUPS`, in order, is
-deprotonated if it is an acid with a pKa below the pH, or protonated if it is a base with a pKa at or above it. A base less than
-four bonds from a protonated one stays neutral, as the first proton lowers the pKa of the second. Other charges
-(quaternary nitrogen, nitro, N-oxide) stay. Tautomers are kept as given.
+deprotonated if it is an acid with a pKa below the pH, or protonated if it is a base with a pKa at or above it. A base
+less than four bonds from a protonated one stays neutral, as the first proton lowers the pKa of the second. Other
+charges (quaternary nitrogen, nitro, N-oxide) stay. Tautomers are kept as given.
 """
 
 from __future__ import annotations
