@@ -1,9 +1,9 @@
-"""Perceive bond orders and charges of a molecule from its atoms, hydrogens and connections.
+"""Bond orders and charges of a molecule of which only atoms, hydrogens and connections are known.
 
-Crystal structures and MOFid strings have connections, but neither charges nor reliable bond orders. A small integer
-program assigns a valence state to every atom and an order to every bond, so that the valences add up at the least cost
-of unusual states. It is solved exactly. Aromatic systems need no rule of their own, as any Kekulé structure is good
-and RDKit finds the rings.
+Crystal structures and MOFid strings give connections but neither charges nor, reliably, bond orders. Every
+atom is put into one of the valence states of its element, every bond gets an order, so that the valences add
+up and the cost of the unusual states is least: a small integer program, solved exactly. Aromatic systems need
+no rule of their own, since any Kekulé structure will do and RDKit finds the rings.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class State(NamedTuple):
-    """Total valence, formal charge and cost of a valence state."""
+    """Total valence, formal charge, and what the state costs."""
 
     valence: int
     charge: int
@@ -51,20 +51,20 @@ STATES: Final[dict[str, tuple[State, ...]]] = {
     "Br": _HALOGEN,
     "I": _HALOGEN,
 }
-"""Valence states of the nonmetals. The costs prefer usual drawings: neutral octets first, then carboxylates, azolates
-and nitro groups, and carbanions or cations only if nothing else adds up."""
+"""Valence states of the nonmetals. The costs order what chemists would draw: neutral octets first, then
+carboxylates, azolates and nitro groups, and carbanions or cations only where nothing else adds up."""
 
 _ADDED_HYDROGEN_COST: Final = 5.0
 _TERMINAL_ANION_COST: Final = 0.5
-"""Cost of a nitrogen anion at the end of a chain, against one inside it: dicyanamide is N#C[N-]C#N."""
+"""A nitrogen anion at the end of a chain loses against one inside it: dicyanamide is N#C[N-]C#N."""
 _HYDROXYLAMIDE_COST: Final = 6.0
-"""Cost that makes oxygen at a nitrogen with three bonds an N-oxide if the other bonds allow it."""
+"""Oxygen at a nitrogen of three bonds makes an N-oxide wherever the other bonds allow it."""
 _AMINE: Final = 3
 _BENZENE: Final = 6
 _SMALL_RING: Final = 8
-"""Rings below this size have no triple bond and no cumulated double bonds."""
+"""Rings below this size hold no triple bond and no cumulated double bonds."""
 _LENGTH_WEIGHT: Final = 0.4
-"""Cost per bond order of difference from the bond's length, small enough to only break ties."""
+"""Cost of one bond order of difference from what the bond's length suggests: it only breaks ties."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class Skeleton:
     bonds : tuple of (int, int)
         Pairs of zero-based atom indices.
     orders : tuple of float
-        The order of each bond by its length; empty if no lengths are known.
+        The order that each bond's length suggests; empty if no lengths are known.
     """
 
     elements: tuple[str, ...]
@@ -95,9 +95,9 @@ def perceive(skeleton: Skeleton, add_hydrogens: bool = False) -> str:
     Parameters
     ----------
     skeleton : Skeleton
-        Atoms and connections; the result does not depend on the order of the atoms.
+        Atoms and connections. Its result depends on the order of the atoms in no way.
     add_hydrogens : bool
-        Allow more hydrogens than the skeleton has, if the valences need them.
+        Allow more hydrogens than the skeleton has where the valences ask for them.
 
     Raises
     ------
@@ -108,7 +108,7 @@ def perceive(skeleton: Skeleton, add_hydrogens: bool = False) -> str:
 
 
 def skeleton_of(molecule: Mol) -> Skeleton:
-    """Return the skeleton of an RDKit molecule, without orders, charges and radicals."""
+    """Return the skeleton of an RDKit molecule: its orders, charges and radicals are forgotten."""
     return Skeleton(
         tuple(atom.GetSymbol() for atom in molecule.GetAtoms()),
         tuple(atom.GetTotalNumHs() for atom in molecule.GetAtoms()),
@@ -151,7 +151,7 @@ def _perceive_ranked(skeleton: Skeleton, add_hydrogens: bool) -> str:
         except ValueError as error:
             raise MoleculeError(f"RDKit refuses the molecule: {error}") from error
         smiles: str = Chem.MolToSmiles(Chem.RemoveHs(molecule))
-        # a second parse determines the atoms with brackets, and proves that RDKit accepts the SMILES
+        # Reading it once more settles which atoms need brackets, and proves that RDKit accepts it.
         again = Chem.MolFromSmiles(smiles)
     if again is None:
         raise MoleculeError(f"RDKit does not accept its own SMILES {smiles}", text=smiles)
@@ -220,7 +220,7 @@ def _solve(skeleton: Skeleton, add_hydrogens: bool) -> tuple[tuple[int, ...], tu
 
 
 def _states_of(symbol: str, sigma: int) -> list[State]:
-    """Return the states of an element with at least ``sigma`` bonds."""
+    """Return the states of an element that can hold ``sigma`` single bonds."""
     states = STATES.get(symbol)
     if states is None:
         raise MoleculeError(f"{symbol} has no known valence in an organic molecule")
@@ -231,7 +231,7 @@ def _states_of(symbol: str, sigma: int) -> list[State]:
 
 
 def _context_cost(skeleton: Skeleton, atom: int, incident: list[list[int]], state: State) -> float:
-    """Return the additional cost of a nitrogen's state by its neighbours."""
+    """Return what a state of a nitrogen costs more for its neighbours."""
     if skeleton.elements[atom] != "N":
         return 0.0
     if state.charge < 0 and len(incident[atom]) == 1:
@@ -244,7 +244,7 @@ def _context_cost(skeleton: Skeleton, atom: int, incident: list[list[int]], stat
 
 
 def _small_rings(skeleton: Skeleton) -> list[set[int]]:
-    """Return the atoms of every smallest ring with fewer than eight atoms."""
+    """Return the atoms of every smallest ring of fewer than eight."""
     from rdkit import Chem
 
     molecule = _molecule(skeleton, (1,) * len(skeleton.bonds), (0,) * len(skeleton.elements))
@@ -252,9 +252,9 @@ def _small_rings(skeleton: Skeleton) -> list[set[int]]:
 
 
 def _outside_ring_cost(skeleton: Skeleton, bond: tuple[int, int], rings: list[set[int]]) -> float:
-    """Return the cost of a double bond from a ring outwards, which ends the ring's aromaticity.
+    """Return what a double bond costs that would take the aromaticity of the ring that it leaves.
 
-    Without it, two linked azolate rings would become a neutral quinoid.
+    Without it, two azolate rings that are linked would share their charges away as a neutral quinoid.
     """
     a, b = bond
     if any(a in ring and b in ring for ring in rings):
@@ -276,9 +276,9 @@ def _outside_ring_cost(skeleton: Skeleton, bond: tuple[int, int], rings: list[se
 
 
 def _may_be_diolate(skeleton: Skeleton, atom: int, rings: list[set[int]]) -> bool:
-    """Return whether C-O at this carbon of a benzene-like ring is a phenolate (dobdc) rather than a ketone.
+    """Whether C-O at this carbon of a benzene-like ring is rather a phenolate (dobdc) than a ketone.
 
-    It is a ketone in imides and lactones, and between two fused rings, as in anthraquinone.
+    Not so in imides and lactones, nor between two fused rings, as in anthraquinone.
     """
     for ring in (ring for ring in rings if atom in ring and len(ring) == _BENZENE):
         beside = [sum(bond) - atom for bond in skeleton.bonds if atom in bond and set(bond) <= ring]
@@ -291,7 +291,7 @@ def _may_be_diolate(skeleton: Skeleton, atom: int, rings: list[set[int]]) -> boo
 def _keep_oxocarbons_dianions(
     program: IntegerProgram, skeleton: Skeleton, incident: list[list[int]], rings: list[set[int]], doubles: list[int]
 ) -> None:
-    """Keep squarate, croconate and rhodizonate dianions: a ring of n C-O without hydrogen has n - 2 carbonyls."""
+    """Squarate, croconate, rhodizonate: a ring of n C-O without hydrogen has n - 2 carbonyls."""
     for ring in rings:
         oxygens = []
         for i in ring:
@@ -313,7 +313,7 @@ _PORPHYRIN: Final = (
 def _keep_porphyrins_dianions(
     program: IntegerProgram, skeleton: Skeleton, chosen: list[list[tuple[int, State]]]
 ) -> None:
-    """Keep porphyrins dianions: two of their four pyrrole nitrogens are NH or, with a metal inside, anions."""
+    """Two of the four pyrrole nitrogens of a porphyrin are NH or, with a metal inside, anions."""
     if skeleton.elements.count("N") < 4:
         return
     from rdkit import Chem
@@ -337,7 +337,7 @@ def _keep_small_rings_plain(
     rings: list[set[int]],
     columns: tuple[list[int], list[int]],
 ) -> None:
-    """Forbid arynes and ring allenes: otherwise benzene with missing hydrogens would become one."""
+    """Forbid arynes and ring allenes: without this, missing hydrogens would turn benzene into them."""
     doubles, triples = columns
     in_ring = [any(a in ring and b in ring for ring in rings) for a, b in skeleton.bonds]
     for n, ringed in enumerate(in_ring):

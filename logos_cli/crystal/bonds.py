@@ -30,7 +30,7 @@ _METAL_METAL_TOLERANCE_ANGSTROM: Final = 0.2
 _PADDLEWHEEL_TOLERANCE_ANGSTROM: Final = 0.65
 _PADDLEWHEEL_BRIDGES: Final = 3
 _CLASH_FACTOR: Final = {False: 0.7, True: 0.6}
-"""Atoms nearer than this share of the sum of their radii exclude each other (True: a metal or hydrogen)."""
+"""Atoms nearer than this part of the sum of their radii exclude each other (True: a metal or hydrogen)."""
 _DONORS: Final = frozenset("N O F P S Cl As Se Br Te I".split())  # noqa: SIM905
 
 
@@ -41,15 +41,15 @@ class BondGraph:
     Attributes
     ----------
     organic : list of dict
-        Nonmetal neighbours ``(index, shift)`` of every heavy nonmetal atom, with the distance in Å.
+        For every heavy nonmetal atom its nonmetal neighbours ``(index, shift)`` with the distance in Å.
     contacts : list of dict
-        Metals bonded to every nonmetal atom, and nonmetal atoms bonded to every metal.
+        For every atom the metals that it binds; for a metal, every nonmetal atom that it binds.
     metal_metal : list of dict
-        Metals bonded to every metal without a bridging atom.
+        For every metal the metals that it binds without a bridging atom.
     hydrogens : list of list of int
-        Hydrogens of every heavy atom.
+        For every heavy atom its hydrogens.
     loose : list of int
-        Hydrogens without a heavy nonmetal atom.
+        Hydrogens at no heavy nonmetal atom.
     clashes : list of (int, int, float)
         Pairs of atoms that are too near to each other, with the distance in Å.
     """
@@ -79,7 +79,7 @@ def add(a: Shift, b: Shift) -> Shift:
 
 
 def is_metal(symbol: str) -> bool:
-    """Return whether an element counts as a metal; B, Si, Ge, As, Se and Te do not, Sb and Po do."""
+    """Whether an element counts as a metal; B, Si, Ge, As, Se and Te do not, Sb and Po do."""
     return symbol not in NONMETALS
 
 
@@ -138,11 +138,11 @@ def clash_limits(
 
 
 def find_bonds(atoms: UnitCell) -> BondGraph:
-    """Return the bonds of a unit cell with resolved disorder.
+    """Return the bonds of a unit cell whose disorder is resolved.
 
     Two nonmetals bond up to 1.2 times the sum of their covalent radii, a metal and a donor atom up to 0.45 Å
-    beyond it. A hydrogen belongs to the nonmetal atom with the best bond length. If an atom would get more
-    neighbours than it can have, the least plausible contacts are not bonds (:mod:`.prune`).
+    beyond it; a hydrogen belongs to the nonmetal atom whose bond length fits best. Where an atom would get more
+    neighbours than it can have, the least plausible contacts are not bonds (:mod:`_crystal_prune`).
     """
     radii, special = covalent_radii(atoms.elements)
     largest = float(radii.max())
@@ -201,7 +201,7 @@ def _assign_hydrogens(
     mask: NDArray[np.bool_],
     pairs: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]],
 ) -> None:
-    """Assign each hydrogen to the nonmetal atom with the best bond length, to saturated ones last."""
+    """Give each hydrogen to the nonmetal atom whose bond length fits best, saturated ones last."""
     first, second, distance, total = pairs
     mask = mask & (distance <= total + _HYDROGEN_TOLERANCE_ANGSTROM)
     misfit = np.abs(distance - total)[mask].tolist()
@@ -215,7 +215,7 @@ def _assign_hydrogens(
 
 
 def _drop_chelated_carbons(graph: BondGraph, elements: list[str]) -> None:
-    """Drop contacts of carbons to a metal bonded to their own donor atom, as in a chelating carboxylate."""
+    """Unbind carbons from a metal that one of their own donor atoms binds, as in a chelating carboxylate."""
     for carbon, symbol in enumerate(elements):
         if symbol != "C":
             continue
@@ -267,8 +267,8 @@ def _n_bridges(graph: BondGraph, a: int, b: int, to: Shift) -> int:
 def check_no_clash(atoms: UnitCell, graph: BondGraph, among: set[int]) -> None:
     """Raise StructureError if atoms of the framework overlap.
 
-    If one of two is a halogen or hydrogen with its own bond, as when generated substituents run into each other, the
-    connections are clear, and a note is enough.
+    Where one of two is a halogen or hydrogen with its own bond, as when generated substituents run into each
+    other, the connections are clear and a note will do.
     """
     bad = [(a, b, d) for a, b, d in graph.clashes if a in among and b in among]
     fatal = [

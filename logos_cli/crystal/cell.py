@@ -1,4 +1,4 @@
-"""Read the atoms of one unit cell, with expanded symmetry and one alternative of each disordered part."""
+"""The atoms of one unit cell: symmetry expanded, one alternative of a disordered part chosen."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_ATOMS: Final = 50_000
-"""Larger cells are refused: crystals of molecules are smaller, and a wrong symmetry easily makes such a cell."""
+"""Larger cells are refused: no crystal of molecules has one, and a wrong symmetry easily makes one."""
 SAME_SITE_ANGSTROM: Final = 0.5
-"""Two positions of one element at this distance are one atom, written twice or split by disorder."""
+"""Two positions of one element this close are one atom, written twice or split by disorder."""
 _MIN_VOLUME_PER_ATOM: Final = 1.0
 _WATER_ATOMS: Final = frozenset(("OW", "HW"))
 """Atom types of water in files written by simulation programs."""
@@ -40,15 +40,15 @@ class UnitCell:
     fractional : ndarray, shape (n, 3)
         Fractional coordinates, from 0 to 1.
     occupancy : ndarray, shape (n,)
-        Fraction of cells with the atom.
+        Fraction of cells in which the atom is there.
     matrix : ndarray, shape (3, 3)
         Rows are the cell vectors in Å: ``fractional @ matrix`` is Cartesian.
     cell : gemmi.UnitCell
         Lengths in Å and angles in degrees.
     space_group : str
-        Hermann-Mauguin symbol of the file, or empty.
+        Hermann-Mauguin symbol as in the file; empty if the file names none.
     notes : list of str
-        Notes on chosen, merged and omitted atoms.
+        What was chosen, merged or left out, in words.
     """
 
     labels: list[str]
@@ -64,7 +64,7 @@ class UnitCell:
         return len(self.labels)
 
     def keep(self, mask: NDArray[np.bool_]) -> None:
-        """Drop the atoms with a False in ``mask``."""
+        """Drop the atoms where ``mask`` is False."""
         self.labels = [label for label, kept in zip(self.labels, mask, strict=True) if kept]
         self.elements = [symbol for symbol, kept in zip(self.elements, mask, strict=True) if kept]
         self.fractional = self.fractional[mask]
@@ -72,7 +72,7 @@ class UnitCell:
 
 
 def read_unit_cell(block: Any) -> UnitCell:
-    """Return the atoms of the unit cell in a CIF data block.
+    """Return the atoms of the unit cell that a CIF data block describes.
 
     Raises
     ------
@@ -152,7 +152,7 @@ def _thinnest(cell: Any) -> float:
 
 
 def _usable_sites(block: Any, small: Any, notes: list[str]) -> list[Any]:
-    """Return the sites of atoms with a position, from one alternative of each disorder."""
+    """Return the sites that are atoms with a position, of one disorder alternative."""
     if not len(small.sites):
         raise StructureError(
             "the data block has a unit cell but no atoms with fractional coordinates",
@@ -199,7 +199,7 @@ def _column(block: Any, tag: str, length: int) -> list[str]:
 
 
 def _one_alternative(sites: Sequence[Any], assemblies: Sequence[str], notes: list[str]) -> list[Any]:
-    """Keep the group with the highest occupancy in each disorder assembly."""
+    """Keep, of the groups of each disorder assembly, the one with the highest occupancy."""
     weight: dict[str, Counter[int]] = {}
     count: Counter[tuple[str, int]] = Counter()
     for site, assembly in zip(sites, assemblies, strict=True):
@@ -245,7 +245,7 @@ def _operations(small: Any, notes: list[str]) -> list[Any]:
 
 
 def _distinct_images(fractional: NDArray[np.float64], matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the distinct images of one site, wrapped into the cell."""
+    """Return the images of one site without the repeats at a special position, wrapped into the cell."""
     wrapped = fractional - np.floor(fractional)
     if len(wrapped) == 1:
         return wrapped
@@ -260,5 +260,5 @@ def _distinct_images(fractional: NDArray[np.float64], matrix: NDArray[np.float64
 
 
 def is_full(occupancy: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Return which atoms are fully occupied."""
+    """Whether atoms are there in every cell."""
     return np.asarray(occupancy >= _FULL_OCCUPANCY)

@@ -1,4 +1,4 @@
-"""Write the SMILES of the finite organic pieces of a crystal."""
+"""SMILES of the finite organic pieces of a crystal."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _CH_BOND_ANGSTROM: Final = 1.09
 _ROOM_ANGSTROM: Final = 1.75
 _CH_ANGSTROM: Final = 1.27
 _CH2_ANGSTROM: Final = 1.42
-"""Longest bonds of a carbon that ends a triple bond (one hydrogen) or a double bond (two hydrogens)."""
+"""Longest bonds from which a carbon with one and with two hydrogens ends a triple and a double bond."""
 
 
 _CARBON_ION: Final = re.compile(r"\[[Cc]H?\d?[+-]\]")
@@ -55,12 +55,12 @@ def formula(symbols: Iterable[str]) -> str:
 
 
 class FragmentReader:
-    """Writes the SMILES of organic pieces; equal pieces are computed once.
+    """Reads SMILES of organic pieces; equal pieces are worked out once.
 
     Attributes
     ----------
     notes : list of str
-        Notes on added atoms and assumptions.
+        What was added or assumed.
     """
 
     def __init__(self, atoms: UnitCell, graph: BondGraph) -> None:
@@ -74,7 +74,7 @@ class FragmentReader:
         Raises
         ------
         StructureError
-            If its atoms make no molecule; the error names them.
+            If its atoms do not add up to a molecule, naming them.
         """
         skeleton = self._skeleton(piece)
         plain = in_canonical_order(replace(skeleton, orders=()))
@@ -92,7 +92,7 @@ class FragmentReader:
         return self._known[plain]
 
     def _skeleton(self, piece: Piece, extra: int | None = None, fill: bool = False) -> Skeleton:
-        """Return the skeleton of a piece; hydrogens are added if its carbons have none, or with ``fill``."""
+        """Return the skeleton of a piece, hydrogens added where none of its carbons has any, or ``fill``."""
         number = {atom: n for n, atom in enumerate(piece.atoms)}
         xyz = self.positions(piece)
         bonds = tuple((number[a], number[b]) for a in piece.atoms for b, _ in self.graph.organic[a] if a < b)
@@ -131,12 +131,12 @@ class FragmentReader:
             self.notes.append(text)
 
     def is_bare(self, piece: Piece) -> bool:
-        """Return whether a piece with carbon has no hydrogen on any carbon."""
+        """Whether a piece with carbon has no hydrogen on any carbon."""
         carbons = [atom for atom in piece.atoms if self.atoms.elements[atom] == "C"]
         return bool(carbons) and not any(self.graph.hydrogens[atom] for atom in carbons)
 
     def _only_lacks_hydrogens(self, piece: Piece) -> bool:
-        """Return whether only hydrogens are missing: carbons with hydrogens have all their other neighbours."""
+        """Whether every carbon that has hydrogens has all its other neighbours, so that no atom is missing."""
         for atom in piece.atoms:
             lengths = list(self.graph.organic[atom].values())
             n_hydrogens = len(self.graph.hydrogens[atom])
@@ -147,7 +147,7 @@ class FragmentReader:
         return not any(self._is_obstructed(piece, atom) for atom in self._open_carbons(piece))
 
     def _is_obstructed(self, piece: Piece, carbon: int) -> bool:
-        """Return whether heavy atoms leave no room for a hydrogen on a carbon, so that another atom is missing."""
+        """Whether other heavy atoms leave no room for a hydrogen on a carbon: then a whole atom is missing."""
         xyz = self.positions(piece)
         number = {atom: n for n, atom in enumerate(piece.atoms)}
         around = [number[other] for other, _ in self.graph.organic[carbon]]
@@ -160,7 +160,7 @@ class FragmentReader:
         return any(self.atoms.elements[i] != "H" and i != carbon for i in near.tolist())
 
     def protonated_forms(self, piece: Piece) -> list[str]:
-        """Return the SMILES of a piece with one more hydrogen, on each of its O and N atoms in turn."""
+        """Return the SMILES of a piece with one hydrogen more on each of its O and N atoms in turn."""
         found = []
         for atom in piece.atoms:
             if self.atoms.elements[atom] in {"O", "N"}:
@@ -182,7 +182,7 @@ class FragmentReader:
         )
 
     def _open_carbons(self, piece: Piece) -> list[int]:
-        """Return the carbons that lack a neighbour by their angles."""
+        """Return the carbons whose angles ask for a neighbour that the file does not have."""
         xyz = self.positions(piece)
         number = {atom: n for n, atom in enumerate(piece.atoms)}
         found = []
@@ -197,14 +197,14 @@ class FragmentReader:
         return found
 
     def positions(self, piece: Piece) -> NDArray[np.float64]:
-        """Return Cartesian coordinates in Å of an unwrapped piece, shape (n, 3)."""
+        """Return Cartesian coordinates in Å of a piece in one place, shape (n, 3)."""
         shifts = np.array([piece.shifts[atom] for atom in piece.atoms], dtype=float)
         return np.asarray((self.atoms.fractional[list(piece.atoms)] + shifts) @ self.atoms.matrix)
 
     def _missing_hydrogens(
         self, piece: Piece, elements: tuple[str, ...], counts: list[int], xyz: NDArray[np.float64]
     ) -> list[int]:
-        """Return the number of hydrogens, by the geometry, of each atom that has none."""
+        """Return how many hydrogens the geometry asks for at each atom that has none."""
         bare = self.is_bare(piece)
         number = {atom: n for n, atom in enumerate(piece.atoms)}
         missing = []
@@ -223,7 +223,7 @@ class FragmentReader:
 
 
 def read_molecule(reader: FragmentReader, piece: Piece) -> str:
-    """Return the canonical SMILES of a whole molecule, with the stereo of its coordinates.
+    """Return the canonical SMILES of a whole molecule with the stereo that its coordinates show.
 
     Raises
     ------
@@ -269,7 +269,7 @@ def read_molecule(reader: FragmentReader, piece: Piece) -> str:
 
 
 def _protonated(smiles: str) -> str:
-    """Return a molecule with NH instead of azolate and amide anions; azide and similar anions stay."""
+    """Return a molecule with NH in place of azolate and amide anions; azide and the like stay."""
     from rdkit import Chem
 
     molecule = Chem.MolFromSmiles(smiles)
@@ -290,7 +290,7 @@ def _protonated(smiles: str) -> str:
 
 
 def _suggested_order(first: str, second: str, a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    """Return the bond order, 1 to 3, by a length."""
+    """Return the bond order, 1 to 3, that a length suggests."""
     lengths = _LENGTHS_ANGSTROM.get(frozenset((first, second)))
     if lengths is None:
         return _NO_SUGGESTION
@@ -305,7 +305,7 @@ def _angles(vectors: NDArray[np.float64]) -> list[float]:
 
 
 def _hydrogens_on_carbon(around: list[str], vectors: NDArray[np.float64]) -> int:
-    """Return the number of hydrogens of a carbon, by the geometry of its neighbours."""
+    """Return the hydrogens of a carbon from the shape of what surrounds it."""
     lengths = np.linalg.norm(vectors, axis=1)
     if len(around) == 1:
         length = float(lengths[0])
@@ -324,6 +324,6 @@ def _hydrogens_on_carbon(around: list[str], vectors: NDArray[np.float64]) -> int
 
 
 def _hydrogens_on_nitrogen(vectors: NDArray[np.float64]) -> int:
-    """Return the number of hydrogens of an amine nitrogen at the end of a chain; 0 for others, which the valences decide."""
+    """Return the hydrogens of an amine nitrogen at the end of a chain; others are left to the valences."""
     lengths = np.linalg.norm(vectors, axis=1)
     return 2 if len(vectors) == 1 and lengths[0] > 1.3 else 0
