@@ -1,1 +1,1 @@
-"""Small molecules: the one place where RDKit is called for SMILES, mol blocks, drawings and conformers."""
+"""Small molecules: SMILES, mol blocks, drawings and conformers, by RDKit."""

@@ -1,4 +1,4 @@
-"""Where the atoms of a product come from: counts of both sides of a reaction."""
+"""The atom balance of a reaction: counts of the atoms on both sides."""
 
 from __future__ import annotations
 
@@ -13,16 +13,15 @@ from logos_cli.chemistry.smiles import parse_smiles
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """What the counts of both sides say.
+    """The balance of both sides of a reaction.
 
     Attributes
     ----------
     missing : tuple of (str, int)
-        Heavy elements of which the product has more atoms than the reactants together, and how many more, by
+        Heavy elements with more atoms in the product than in all reactants, and the numbers of missing atoms, by
         atomic number.
     economy_percent : float or None
-        Mass of the product in percent of the mass of the reactants (Trost's atom economy); None where atoms are
-        missing: it would be no part of a whole.
+        Mass of the product in percent of the mass of the reactants (Trost's atom economy); None if atoms are missing.
     """
 
     missing: tuple[tuple[str, int], ...]
@@ -30,7 +29,7 @@ class Balance:
 
     @property
     def reason(self) -> str | None:
-        """What is wrong, None if the reactants can provide the product."""
+        """The missing atoms in words; None if the reactants have all atoms of the product."""
         if not self.missing:
             return None
         atoms = ", ".join(f"{count} {symbol}" for symbol, count in self.missing)
@@ -38,10 +37,10 @@ class Balance:
 
 
 def balance(reactants: Sequence[str], product: str) -> Balance:
-    """Count the heavy atoms that a product has and its reactants have not.
+    """Count the heavy atoms of a product that its reactants lack.
 
-    Hydrogen is left out: solvents and work-up give and take it. That no atom is missing is necessary for a
-    reaction, not sufficient.
+    Hydrogen is not counted, as solvents and work-up add and remove it. A reaction needs all atoms, but a complete balance
+    does not prove that it works.
 
     Raises
     ------
@@ -59,12 +58,12 @@ def balance(reactants: Sequence[str], product: str) -> Balance:
 
 
 def _heavy_atoms(molecules: Iterable[Mol]) -> Counter[int]:
-    """Count the atoms by atomic number; hydrogen and dummy atoms are none."""
+    """Count the atoms by atomic number, without hydrogen and dummy atoms."""
     numbers = (atom.GetAtomicNum() for molecule in molecules for atom in molecule.GetAtoms())
     return Counter(number for number in numbers if number > 1)
 
 
 def _mass(molecule: Mol) -> float:
-    """Return the average mass in g/mol, hydrogens included; RDKit's own function is not typed."""
+    """Return the average mass in g/mol, hydrogens included."""
     hydrogen = GetPeriodicTable().GetAtomicWeight(1)
     return float(sum(atom.GetMass() + atom.GetTotalNumHs() * hydrogen for atom in molecule.GetAtoms()))

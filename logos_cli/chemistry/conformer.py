@@ -1,4 +1,4 @@
-"""One three-dimensional conformer of a molecule."""
+"""Embed a three-dimensional conformer of a molecule."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from logos_cli.errors import MoleculeError
 
 
 def embed(molecule: Chem.Mol, seed: int, title: str) -> Chem.Mol:
-    """Return the molecule with hydrogens and one ETKDGv3 conformer, relaxed by MMFF94 where it has parameters.
+    """Return the molecule with hydrogens and one ETKDGv3 conformer, relaxed by MMFF94 if it has parameters.
 
     Raises
     ------

@@ -1,8 +1,8 @@
-"""CXSMILES: what stands between bars after a SMILES.
+"""Parse CXSMILES: the extension between bars after a SMILES.
 
 Radicals, the stereo of double bonds, and coordinate bonds are part of the molecule and are written into the SMILES.
-Stereo groups, labels, polymers and the like cannot be said by a SMILES: they become notes. What changes which molecule
-is meant and is not known, or names atoms that are not there, is refused.
+A SMILES cannot carry stereo groups, labels, polymers and the like: they become notes. Unknown fields that could change
+the molecule, and fields that name missing atoms, are refused.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ _GROUP: Final = re.compile(r"([&o]\d*):(.*)")
 _RADICAL: Final = re.compile(r"\^([1-7]):(.*)")
 _STRUCTURE: Final = re.compile(r"(c|t|ctu|C|H|Z):.*")
 _SILENT: Final = frozenset(("a", "w", "wU", "wD"))
-"""What adds nothing to a SMILES: absolute stereo, how bonds are drawn."""
-_UNSAID: Final = {
+"""Fields that add nothing to a SMILES: absolute stereo, the drawing of bonds."""
+_NOTED: Final = {
     "s": "query on the number of neighbours",
     "u": "query on unsaturation",
     "rb": "query on ring bonds",
@@ -43,7 +43,7 @@ _INDICES: Final = re.compile(r"\d+(?:[.,]\d+)*")
 
 @dataclass(slots=True)
 class Extension:
-    """An extension, taken apart.
+    """A parsed extension.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ class Extension:
     structure : list of str
         Other fields that belong to the molecule, as written.
     notes : list of str
-        What is not carried.
+        Fields that the sentence does not carry.
     """
 
     radicals: list[tuple[str, int]] = field(default_factory=list)
@@ -61,7 +61,7 @@ class Extension:
 
 
 def split_extension(text: str) -> tuple[str, str]:
-    """Return the extension, without its bars, at the beginning of a text, and what follows; ``""`` if there is none.
+    """Split a text into the extension at its beginning, without bars, and the rest; ``""`` if there is none.
 
     Raises
     ------
@@ -77,19 +77,19 @@ def split_extension(text: str) -> tuple[str, str]:
 
 
 def parse_extension(extension: str, n_atoms: int) -> Extension:
-    """Take an extension apart.
+    """Parse an extension.
 
     Parameters
     ----------
     extension : str
-        What stands between the bars.
+        The text between the bars.
     n_atoms : int
         Atoms of the SMILES before it, explicit hydrogens included.
 
     Raises
     ------
     MoleculeError
-        If a field is unknown or names an atom that is not there.
+        If a field is unknown or names a missing atom.
     """
     found = Extension()
     for part in _fields(extension):
@@ -115,8 +115,8 @@ def parse_extension(extension: str, n_atoms: int) -> Extension:
                 continue
             if name in _SILENT:
                 _atoms(part.partition(":")[2], n_atoms, part)
-            elif name in _UNSAID:
-                found.notes.append(f"{NOT_CARRIED}{_UNSAID[name]} ({part})")
+            elif name in _NOTED:
+                found.notes.append(f"{NOT_CARRIED}{_NOTED[name]} ({part})")
             else:
                 raise MoleculeError(
                     f"the CXSMILES extension has a field that is not known: {part[:40]!r}", hint="leave it out"
@@ -158,7 +158,7 @@ def _labels(part: str, n_atoms: int) -> list[str]:
 
 
 def read_cxsmiles(smiles: str, extension: str) -> tuple[str, list[str]]:
-    """Return the SMILES of a CXSMILES, canonical where the extension is part of the molecule, and notes.
+    """Return the SMILES of a CXSMILES (canonical if the extension is part of the molecule), and notes.
 
     Raises
     ------
@@ -183,7 +183,7 @@ def read_cxsmiles(smiles: str, extension: str) -> tuple[str, list[str]]:
 
 
 def read_reaction(sides: list[str], extension: str) -> tuple[list[str], list[str]]:
-    """Return the sides of a reaction SMILES, radicals written in, and notes.
+    """Return the sides of a reaction SMILES with its radicals, and notes.
 
     Raises
     ------
@@ -208,7 +208,7 @@ def read_reaction(sides: list[str], extension: str) -> tuple[list[str], list[str
 
 
 def _check_bonds(part: str, n_atoms: int, n_bonds: int) -> None:
-    """Refuse the number of an atom or bond that is not there: RDKit passes over it."""
+    """Refuse the number of a missing atom or bond, as RDKit ignores it."""
     for word in part.partition(":")[2].split(","):
         numbers = word.split(".")
         atom, bond = (numbers[0], numbers[-1]) if len(numbers) > 1 else ("0", word)
@@ -217,7 +217,7 @@ def _check_bonds(part: str, n_atoms: int, n_bonds: int) -> None:
 
 
 def _size(smiles: str) -> tuple[int, int]:
-    """Return how many atoms and bonds are written."""
+    """Return the numbers of atoms and bonds in a SMILES."""
     parse_smiles(smiles)
     molecule = attempt(lambda: Chem.MolFromSmiles(smiles, sanitize=False))
     return (molecule.GetNumAtoms(), molecule.GetNumBonds()) if molecule is not None else (0, 0)

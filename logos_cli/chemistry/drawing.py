@@ -1,4 +1,4 @@
-"""Drawings of molecules and reactions as SVG."""
+"""Draw molecules and reactions as SVG or PNG."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from logos_cli.errors import MoleculeError
 
 _WIDTH, _HEIGHT = 250, 200
 _LINE, _FONT = 18, 14
-"""Height of a line of a legend, and of its letters, in pixels."""
+"""Heights of a legend's lines and letters, in pixels."""
 _LEAST_LEGEND, _MOST_LEGEND = 0.1, 0.5
-"""Shares of the height of a cell."""
+"""Smallest and largest share of a legend in the height of a cell."""
 _HEAD = re.compile(r"<\?xml[^>]*\?>\s*")
 
 
 def draw_molecule(smiles: str, legend: str = "", size: tuple[int, int] = (_WIDTH, _HEIGHT)) -> str:
-    """Return the drawing of one molecule; one that RDKit can read but does not accept is drawn as it is.
+    """Return the drawing of one molecule, also of one that RDKit can parse but does not accept.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def draw_molecule(smiles: str, legend: str = "", size: tuple[int, int] = (_WIDTH
     Raises
     ------
     MoleculeError
-        If it is no SMILES.
+        If it is not a SMILES.
     """
     drawer: Any = rdMolDraw2D.MolDraw2DSVG(*size)
     drawer.DrawMolecule(_drawable(smiles), legend=legend)
@@ -56,16 +56,16 @@ def draw_grid(
     Parameters
     ----------
     molecules : sequence of str or None
-        SMILES, one at least; None leaves a cell with its legend only.
+        At least one SMILES; None leaves a cell with its legend only.
     legends : sequence of str
-        A text below each; none at all, or one for each.
+        Texts below the molecules: none at all, or one for each.
     size : tuple of int
         Width and height of a cell in pixels.
 
     Raises
     ------
     MoleculeError
-        If one is no SMILES.
+        If one is not a SMILES.
     """
     return _finished(_grid(rdMolDraw2D.MolDraw2DSVG, molecules, legends, columns, size))
 
@@ -104,7 +104,7 @@ def draw_reaction(reactants: Sequence[str], products: Sequence[str], size: tuple
     Raises
     ------
     MoleculeError
-        If one of the molecules is no SMILES.
+        If one of the molecules is not a SMILES.
     """
     reaction = rdChemReactions.ChemicalReaction()
     for smiles in reactants:
@@ -117,7 +117,7 @@ def draw_reaction(reactants: Sequence[str], products: Sequence[str], size: tuple
 
 
 def _drawable(smiles: str) -> Chem.Mol:
-    """Return the molecule with coordinates; metal nodes break the rules of valence, and can be drawn nevertheless."""
+    """Return the molecule with coordinates, also a metal node that breaks the rules of valence."""
     with rdBase.BlockLogs():
         molecule: Chem.Mol | None = Chem.MolFromSmiles(smiles) or Chem.MolFromSmiles(smiles, sanitize=False)
         if molecule is None:
@@ -129,7 +129,7 @@ def _drawable(smiles: str) -> Chem.Mol:
 
 
 def _blank() -> Chem.Mol:
-    """Return what is drawn as nothing: a cell without atoms would lose its legend too."""
+    """Return an invisible molecule, as a cell without atoms would lose its legend, too."""
     molecule = Chem.MolFromSmiles("*")
     molecule.GetAtomWithIdx(0).SetProp("_displayLabel", " ")
     return molecule

@@ -1,4 +1,4 @@
-"""HELM of peptides and nucleotides: RDKit reads it, and what it reads must be what stands there."""
+"""Read HELM of peptides and nucleotides by RDKit, with a check that the molecule is that of the text."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class Helm:
     Attributes
     ----------
     smiles : str
-        Canonical, of the whole molecule.
+        Canonical SMILES of the whole molecule.
     chains : tuple of str
-        The residues of each peptide; empty if a monomer is none of the 20 amino acids.
+        The residues of each peptide; empty if a monomer is not one of the 20 amino acids.
     connections : tuple of str
-        Bonds beside those along the chains: ``PEPTIDE1,PEPTIDE1,2:R3-9:R3``.
+        Bonds other than those along the chains: ``PEPTIDE1,PEPTIDE1,2:R3-9:R3``.
     """
 
     smiles: str
@@ -37,17 +37,17 @@ class Helm:
 
 
 def is_helm(text: str) -> bool:
-    """Whether a text is HELM, by its beginning."""
+    """Return whether a text is HELM, by its beginning."""
     return _BEGINS.match(text) is not None
 
 
 def read_helm(text: str) -> Helm:
-    """Return what a HELM describes.
+    """Parse a HELM.
 
     Raises
     ------
     MoleculeError
-        If RDKit cannot read it, or reads something else; the message names the monomers that it does not know.
+        If RDKit cannot read it, or reads another molecule; the message names the unknown monomers.
     """
     molecule = _parsed(text)
     if molecule is None or not molecule.GetNumAtoms():
@@ -72,7 +72,7 @@ def helm_of_chains(chains: tuple[str, ...]) -> str:
     Raises
     ------
     MoleculeError
-        If a residue is none of the 20 amino acids, whose monomers RDKit knows.
+        If a residue is not one of the 20 amino acids, the monomers that RDKit knows.
     """
     bodies = [f"PEPTIDE{number}{{{'.'.join(chain)}}}" for number, chain in enumerate(chains, 1)]
     text = f"{'|'.join(bodies)}$$$$"
@@ -92,7 +92,7 @@ def _parts(text: str) -> tuple[list[tuple[str, str, str]], list[str]]:
 
 
 def _reason(text: str) -> str:
-    """Name what RDKit does not know in a HELM."""
+    """Return the part of a HELM that RDKit does not know."""
     polymers, sections = _parts(text)
     if others := sorted({kind for kind, _, _ in polymers} & {"CHEM", "BLOB"}):
         return f"it has no {' and no '.join(others)}"

@@ -1,4 +1,4 @@
-"""InChI: RDKit reads it, and the molecule must give the same InChI back."""
+"""Read and write InChI by RDKit, with a check that the molecule has the same InChI."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NOTE: Final = "an InChI leaves open where mobile hydrogens and charges lie: RDK
 
 
 def is_inchi(text: str) -> bool:
-    """Whether a text is an InChI, by its beginning."""
+    """Return whether a text is an InChI, by its beginning."""
     return text.startswith("InChI=")
 
 
@@ -27,7 +27,7 @@ def smiles_of_inchi(text: str) -> tuple[str, list[str]]:
     Raises
     ------
     MoleculeError
-        If RDKit cannot read it, or what it reads is another molecule.
+        If RDKit cannot read it, or reads another molecule.
     """
     molecule = attempt(lambda: InchiToMol(text)[0])
     if molecule is None or not molecule.GetNumAtoms():
@@ -43,7 +43,7 @@ def smiles_of_inchi(text: str) -> tuple[str, list[str]]:
 
 
 def inchikey_error(text: str) -> MoleculeError:
-    """Return the error for an InChIKey where a molecule should be."""
+    """Return the error for an InChIKey in the place of a molecule."""
     return MoleculeError(
         f"{text[:40]} is an InChIKey: a hash, from which no molecule can be read", hint="give the InChI or a SMILES"
     )
@@ -55,7 +55,7 @@ def inchi_of_smiles(smiles: str) -> str:
     Raises
     ------
     MoleculeError
-        If RDKit has none: dative bonds, atoms of any element, or elements that InChI does not know.
+        If RDKit writes none: for dative bonds, atoms of any element, or elements that InChI does not know.
     """
     molecule = parse_smiles(smiles)
     with rdBase.BlockLogs():

@@ -1,4 +1,4 @@
-"""Small integer linear programs, put together row by row and solved exactly."""
+"""Small integer linear programs, built row by row and solved exactly."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _TIME_LIMIT_S: Final = 20.0
 
 
 class IntegerProgram:
-    """A mixed-integer linear program that is put together column by column and row by row."""
+    """A mixed-integer linear program, built column by column and row by row."""
 
     def __init__(self) -> None:
         self.costs: list[float] = []

@@ -1,4 +1,4 @@
-"""Mol blocks: checked, then read by RDKit; what a sentence cannot carry becomes a note."""
+"""Read mol blocks by RDKit after a check; features that a sentence cannot carry become notes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from logos_cli.chemistry.v2000 import V2000Block
 from logos_cli.errors import MoleculeError
 
 COUNTS_LINE: Final = re.compile(r".*V[23]000\s*|[ \d]{2}\d[ \d]{2}\d[ \d]{2}\d[ \d]{0,30}\s*")
-"""The fourth line of a block; where it names no version, it has three columns at least."""
+"""The fourth line of a block; it names a version or has at least three columns."""
 END_LINE: Final = re.compile(r"M\s+END\s*")
 _HEADER: Final = 3
 _MOST_HEADER: Final = 8
@@ -26,20 +26,21 @@ _V30_HAPTIC: Final = "ENDPTS="
 def read_molblock(text: str, first_line: int = 1) -> tuple[Chem.Mol, list[str]]:
     """Return the molecule of a mol block, sanitized and without explicit hydrogens, and notes.
 
-    A bond from a metal to several atoms (V3000, ``ATTACH=ALL``) becomes a dative bond from each. What no SMILES says
-    (stereo groups, atom lists, polymers …) is listed in notes that begin with :data:`~logos_cli.chemistry.notes.NOT_CARRIED`.
+    A bond from a metal to several atoms (V3000, ``ATTACH=ALL``) becomes a dative bond from each. Features that no SMILES
+    carries (stereo groups, atom lists, polymers …) are listed in notes that begin with
+    :data:`~logos_cli.chemistry.notes.NOT_CARRIED`.
 
     Parameters
     ----------
     text : str
-        The block with its line ``M  END``; what follows is not read.
+        The block with its line ``M  END``; later lines are ignored.
     first_line : int
         Number of its first line in the file, for messages.
 
     Raises
     ------
     MoleculeError
-        If a line breaks the format, or with RDKit's reason.
+        If a line breaks the format, or RDKit rejects the molecule.
     """
     lines = _ascii(text).split("\n")
     end = next((n for n, line in enumerate(lines) if line.startswith("M") and END_LINE.fullmatch(line)), None)
@@ -70,7 +71,7 @@ def read_molblock(text: str, first_line: int = 1) -> tuple[Chem.Mol, list[str]]:
 
 
 def _with_header(lines: list[str]) -> tuple[list[str], list[str]]:
-    """Return the lines with a header of three before the counts line, whatever number was there, and notes."""
+    """Return the block with exactly three header lines before the counts line, and notes."""
     counts = [n for n, line in enumerate(lines[:_MOST_HEADER]) if COUNTS_LINE.fullmatch(line)]
     versions = [n for n in counts if lines[n].rstrip().endswith(("V2000", "V3000"))]
     found = _HEADER if _HEADER in counts else next(iter(versions or counts), None)
@@ -87,7 +88,7 @@ def _with_header(lines: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _check_v3000(text: str) -> None:
-    """Refuse counts that the block does not hold: RDKit would look for the atoms for minutes."""
+    """Refuse counts that differ from the block, as RDKit would look for the atoms for minutes."""
     counts = _V30_COUNTS.search(text)
     words = counts[1].split()[:2] if counts else []
     if len(words) < 2 or not all(map(str.isdecimal, words)):
@@ -115,7 +116,7 @@ def _with_dative_bonds(molecule: Chem.Mol, text: str) -> Chem.Mol:
     Raises
     ------
     MoleculeError
-        If a bond may lead to any one of several atoms: then the block is no molecule but a pattern of many.
+        If a bond may lead to any one of several atoms, as the block is then a pattern of many molecules.
     """
     if position := _V30_POSITION.search(text):
         raise MoleculeError(
@@ -129,5 +130,5 @@ def _with_dative_bonds(molecule: Chem.Mol, text: str) -> Chem.Mol:
 
 
 def _ascii(text: str) -> str:
-    """Replace what is not ASCII (it can stand in titles and comments only): RDKit quotes lines byte by byte."""
+    """Replace characters other than ASCII, which only titles and comments have, as RDKit quotes lines as bytes."""
     return text if text.isascii() else text.encode("ascii", "replace").decode("ascii")

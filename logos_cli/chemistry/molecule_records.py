@@ -1,4 +1,4 @@
-"""SDF and MOL2 files: their lines become records of one molecule each, which RDKit or this package's reader reads."""
+"""Split SDF and MOL2 files into records of one molecule each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from logos_cli.chemistry.molblock import COUNTS_LINE, END_LINE, read_molblock
 from logos_cli.errors import InputError, MoleculeError
 
 MOL2_MARK: Final = "@<TRIPOS>MOLECULE"
-"""A line that begins so begins a record of a MOL2 file."""
+"""Beginning of the first line of a record in a MOL2 file."""
 
 _MAX_RECORD: Final = 1 << 26
 _HEADER: Final = 3
@@ -22,7 +22,7 @@ _ID_TAGS = ("id", "name", "comp_id", "chembl_id", "pubchem_compound_cid", "zinc_
 
 @dataclass(frozen=True, slots=True)
 class MoleculeText:
-    """The text of one record and the line where it begins (one-based)."""
+    """The text of one record, and its first line (one-based)."""
 
     line: int
     text: str
@@ -60,7 +60,7 @@ class MoleculeText:
         Raises
         ------
         MoleculeError
-            If the molecule cannot be read, or lines after it are no data fields.
+            If the molecule cannot be read, or lines after it are not data fields.
         """
         if self.is_mol2:
             from logos_cli.chemistry.mol2.build import read_mol2block
@@ -79,7 +79,7 @@ class MoleculeText:
 
 
 def sdf_records(text_lines: Iterable[str]) -> Iterator[MoleculeText]:
-    """Yield the records of an SDF: up to ``$$$$``, or up to the header of a molecule that follows without one."""
+    """Yield the records of an SDF; each ends at ``$$$$``, or at the header of the next molecule without one."""
     lines: list[str] = []
     start, size = 1, 0
     ended = data = -1  # places of the last line 'M  END' and of the first data header after it
@@ -109,7 +109,7 @@ def _whole(block: MoleculeText) -> Iterator[MoleculeText]:
 
 
 def _begins_molecule(lines: list[str], line: str, ended: int, data: int) -> bool:
-    """Whether the three lines before a counts line are the header of a molecule, not a mol block in a data field."""
+    """Return whether three lines before a counts line are a molecule's header, not a mol block in a data field."""
     header = len(lines) - _HEADER
     if data < 0:
         return header > ended

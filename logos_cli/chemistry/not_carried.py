@@ -1,4 +1,4 @@
-"""What a molecule file says that no SMILES can carry."""
+"""Find the features of a molecule file that no SMILES can carry."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SPIN: Final = re.compile(r"\bRAD=[13]\b|^M  RAD(?: +\d+)(?: +\d+ +\d+)*? +\d+ +
 
 
 def features(molecule: Chem.Mol, text: str = "") -> list[str]:
-    """Return notes on what a molecule, or the mol block that it was read from, says beyond its SMILES."""
+    """Return notes on the features of a molecule, or of its mol block, that its SMILES does not carry."""
     found = [*stereo_groups(molecule), *_queries(molecule)]
     if _SGROUP_LINE.search(text):
         kinds = {group.GetProp("TYPE") for group in Chem.GetMolSubstanceGroups(molecule) if group.HasProp("TYPE")}
@@ -38,7 +38,7 @@ def features(molecule: Chem.Mol, text: str = "") -> list[str]:
 
 
 def stereo_groups(molecule: Chem.Mol) -> list[str]:
-    """Return what the stereo groups ``&n`` and ``on`` (enhanced stereochemistry) say."""
+    """Return descriptions of the stereo groups ``&n`` and ``on`` (enhanced stereochemistry)."""
     found = []
     for group in molecule.GetStereoGroups():
         letter = _GROUPS.get(group.GetGroupType())
@@ -49,7 +49,7 @@ def stereo_groups(molecule: Chem.Mol) -> list[str]:
 
 
 def _queries(molecule: Chem.Mol) -> list[str]:
-    """Return which atoms and bonds are patterns: atom lists, any atom, R groups, any bond."""
+    """Return descriptions of the atoms and bonds that are patterns: atom lists, any atom, R groups, any bond."""
     found = []
     for atom in molecule.GetAtoms():
         number = atom.GetIdx() + 1

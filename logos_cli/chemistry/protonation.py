@@ -1,10 +1,9 @@
-"""The dominant protonation state of a molecule at a pH, by a table of groups and their usual pKa.
+"""Find the dominant protonation state of a molecule at a pH, by a table of groups and their usual pKa.
 
-The rule, in full: the molecule is brought to its neutral form where its charges come from protons; then each
-group of :data:`GROUPS`, in order, is deprotonated if it is an acid whose pKa is below the pH, or protonated if
-it is a base whose pKa is not. A base less than four bonds from a protonated one stays neutral: the first proton
-lowers the pKa of the second. Charges that no proton explains (quaternary nitrogen, nitro, N-oxide) stay. Tautomers are
-taken as given.
+The full rule: charges that come from protons are first neutralised. Then each group of :data:`GROUPS`, in order, is
+deprotonated if it is an acid with a pKa below the pH, or protonated if it is a base with a pKa at or above it. A base
+less than four bonds from a protonated one stays neutral, as the first proton lowers the pKa of the second. Other
+charges (quaternary nitrogen, nitro, N-oxide) stay. Tautomers are kept as given.
 """
 
 from __future__ import annotations
@@ -18,15 +17,15 @@ from rdkit import Chem, rdBase
 from rdkit.Chem.MolStandardize import rdMolStandardize
 
 _SPACING = 4
-"""Bonds between two amines that are both protonated."""
+"""Smallest number of bonds between two protonated amines."""
 
 
 _ACCEPTOR = "[$([#6,#16]=[O,S]),$(C#N),O,N,$([N+])]"
-"""What next to a nitrogen takes its basicity."""
+"""Neighbours of a nitrogen that remove its basicity."""
 
 
 class Group(NamedTuple):
-    """An ionisable group: the first atom of the pattern gives or takes the proton."""
+    """An ionisable group: the first atom of the pattern loses or gains the proton."""
 
     name: str
     smarts: str
@@ -58,12 +57,12 @@ GROUPS = (
     Group("4-aminopyridine", "[nX2]1ccc([NX3;!$(N[C,S]=[O,S,N])])cc1", 9.2, False),
     Group("imidazole", "[nX2]1c[nX3]cc1", 6.8, False),
 )
-"""Groups that can be charged between pH 1 and 13, with a pKa that is usual for drug-like molecules."""
+"""Groups that can be charged between pH 1 and 13, with the usual pKa in drug-like molecules."""
 
 
 @dataclass(slots=True)
 class Protonated:
-    """The molecule in its dominant state, and what was changed."""
+    """The molecule in its dominant state, and notes on the changes."""
 
     molecule: Chem.Mol
     notes: list[str] = field(default_factory=list)
@@ -96,7 +95,7 @@ def _signed(charge: int) -> str:
 
 
 def _treat(state: Chem.RWMol, group: Group) -> Iterator[int]:
-    """Charge the sites of a group one by one, since one may change the next; yield those that were."""
+    """Charge the sites of a group one by one, since one may change the next; yield the charged sites."""
     treated: set[int] = set()
     distances = Chem.GetDistanceMatrix(state)
     pattern = _pattern(group.smarts)
@@ -114,7 +113,7 @@ def _treat(state: Chem.RWMol, group: Group) -> Iterator[int]:
 
 
 def _cations(state: Chem.RWMol) -> list[int]:
-    """Return nitrogens that carry a proton too many."""
+    """Return the protonated nitrogens."""
     return [
         atom.GetIdx()
         for atom in state.GetAtoms()
@@ -135,7 +134,7 @@ def _uncharger() -> rdMolStandardize.Uncharger:
 
 
 def _charge(state: Chem.RWMol, index: int, by: int) -> None:
-    """Add or take a proton."""
+    """Add or remove a proton."""
     atom = state.GetAtomWithIdx(index)
     n_hydrogens = atom.GetTotalNumHs()
     atom.SetFormalCharge(atom.GetFormalCharge() + by)

@@ -1,4 +1,4 @@
-"""How far a pose is from a reference: root mean square deviation over heavy atoms, symmetry counted."""
+"""Compute the root mean square deviation of a pose from a reference, over heavy atoms, with symmetry."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ _MOST_MATCHES = 100_000
 def rmsd(pose: Chem.Mol, reference: Chem.Mol) -> float:
     """Return the RMSD (Å) of two poses of one molecule, without moving either.
 
-    The smallest over all ways to map the one onto the other by elements and connections: orders, charges and
-    hydrogens do not count, so that the two oxygens of a carboxylate are alike.
+    It is the smallest over all mappings of one onto the other by elements and connections. Bond orders, charges and
+    hydrogens do not count, so that the two oxygens of a carboxylate are equivalent.
 
     Raises
     ------
@@ -37,7 +37,7 @@ def rmsd(pose: Chem.Mol, reference: Chem.Mol) -> float:
 
 
 def _skeleton(molecule: Chem.Mol) -> Chem.Mol:
-    """Return heavy atoms and single bonds with the positions."""
+    """Return the molecule of heavy atoms and single bonds, with the positions."""
     rows = [atom.GetIdx() for atom in molecule.GetAtoms() if atom.GetAtomicNum() > 1]
     place = {row: new for new, row in enumerate(rows)}
     bare = Chem.RWMol()

@@ -1,4 +1,4 @@
-"""Data fields of an SDF: ``>  <NAME>``, the lines of its value, and a blank line."""
+"""Read the data fields of an SDF: ``>  <NAME>``, the lines of its value, and a blank line."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _HEADER = re.compile(r">.*?<([^<>]+)>")
 
 
 def read_tags(record: str) -> dict[str, str]:
-    """Return the data fields of one record of an SDF, in their order; of two with one name, the last."""
+    """Return the data fields of one record of an SDF, in their order; the last one of a name counts."""
     tags: dict[str, str] = {}
     name: str | None = None
     lines: list[str] = []

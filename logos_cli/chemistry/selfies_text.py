@@ -1,4 +1,4 @@
-"""SELFIES: read and written by the library ``selfies``, checked by reading what was written."""
+"""Read and write SELFIES by the library ``selfies``; written SELFIES are read again as a check."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ _OTHER_VALENCES: Final = (
 
 
 def is_symbols(text: str) -> bool:
-    """Whether a text is nothing but symbols in brackets, as every SELFIES is, and a few SMILES."""
+    """Return whether a text has only symbols in brackets, as every SELFIES and a few SMILES."""
     return text.startswith("[") and text.endswith("]") and _SYMBOLS.fullmatch(text) is not None
 
 
 def is_selfies(text: str) -> bool:
-    """Whether a text is SELFIES beyond doubt: some symbol is no atom of a SMILES."""
+    """Return whether a text is certainly SELFIES: one of its symbols is no atom of a SMILES."""
     return is_symbols(text) and _NO_ATOM.search(text) is not None
 
 
 def may_be_selfies(text: str) -> bool:
-    """Whether a text is a SMILES of atoms without hydrogens, and a SELFIES of a common molecule: ``[C][C][O]``."""
+    """Return whether a text is a SMILES of atoms without hydrogens, and SELFIES of a common molecule: ``[C][C][O]``."""
     return is_symbols(text) and _NO_ATOM.search(text) is None and _BARE_ATOM.search(text) is not None
 
 
 def ambiguous_error(text: str) -> MoleculeError:
-    """Return the error for a text that can be read in both ways."""
+    """Return the error for a text that can be SELFIES or SMILES."""
     return MoleculeError(
         f"{text[:_SHOWN]} is SELFIES of a molecule, or SMILES of atoms without hydrogens",
         hint="for SELFIES name the file .selfies, or the column selfies; for SMILES write the hydrogens",
@@ -48,13 +48,13 @@ def ambiguous_error(text: str) -> MoleculeError:
 def smiles_of_selfies(text: str) -> tuple[str, list[str]]:
     """Return the canonical SMILES of a SELFIES, and notes.
 
-    The default valences of the library hold. If the SELFIES asks for more bonds, and is what the library writes for the
-    molecule with all of them (perchloric acid), that molecule is meant.
+    The default valences of the library apply. If the SELFIES has more bonds, and the library writes it for the molecule
+    with all of them (perchloric acid), that molecule is returned.
 
     Raises
     ------
     MoleculeError
-        If it is no SELFIES, has symbols of an older version, or RDKit rejects the molecule.
+        If it is not SELFIES, has symbols of an older version, or RDKit rejects the molecule.
     """
     import selfies
 
@@ -78,12 +78,12 @@ def smiles_of_selfies(text: str) -> tuple[str, list[str]]:
         if selfies.encoder(whole, strict=False) == text:
             return canonical_smiles(whole), [_OTHER_VALENCES]
     except (selfies.EncoderError, MoleculeError):
-        pass  # a text that no molecule was written as
+        pass  # the library writes this text for no molecule
     return canonical_smiles(smiles), [_LEFT_OUT]
 
 
 def selfies_of_smiles(smiles: str) -> str:
-    """Return the SELFIES of a molecule, which gives the same molecule back.
+    """Return the SELFIES of a molecule, after a check that it gives the same molecule.
 
     Raises
     ------
@@ -112,7 +112,7 @@ def selfies_of_smiles(smiles: str) -> str:
 
 @contextmanager
 def _unbounded_valences() -> Iterator[None]:
-    """Let the library form every bond that a SELFIES asks for."""
+    """Let the library form every bond of a SELFIES."""
     import selfies
 
     known = selfies.get_semantic_constraints()

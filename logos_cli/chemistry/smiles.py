@@ -1,4 +1,4 @@
-"""Checking SMILES: RDKit has the last word, and its reason becomes the error message."""
+"""Parse SMILES by RDKit, and report its reason for a rejection."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def parse_smiles(smiles: str) -> Chem.Mol:
     Raises
     ------
     MoleculeError
-        With RDKit's reason and, where it is known, the position.
+        If RDKit rejects the SMILES, with its reason and, if it is known, the position.
     """
     if wrong := _FOREIGN.search(smiles):
         raise MoleculeError(
@@ -53,7 +53,7 @@ def canonical_smiles(smiles: str) -> str:
 
 
 def _why(smiles: str) -> tuple[str, Span | None]:
-    """Return why RDKit rejects a SMILES, and where it says so."""
+    """Return RDKit's reason for rejecting a SMILES, and the position if RDKit reports it."""
     lines = rejection(lambda sanitize: Chem.MolFromSmiles(smiles, sanitize=sanitize))
     if place := _POSITION.search("\n".join(lines)):
         start = min(int(place[1]) - 1, len(smiles) - 1)
@@ -62,7 +62,7 @@ def _why(smiles: str) -> tuple[str, Span | None]:
 
 
 def attempt(parse: Callable[[], Chem.Mol | None]) -> Chem.Mol | None:
-    """Return what RDKit reads, quietly; None where it fails, be it by an exception of its own invariants."""
+    """Return the molecule that RDKit reads, without its log; None if it fails, also by an exception."""
     with rdBase.BlockLogs():
         try:
             return parse()
@@ -71,7 +71,7 @@ def attempt(parse: Callable[[], Chem.Mol | None]) -> Chem.Mol | None:
 
 
 def rejection(parse: Callable[[bool], Chem.Mol | None]) -> list[str]:
-    """Return RDKit's reasons for rejecting what ``parse(sanitize)`` reads; one at least."""
+    """Return RDKit's reasons for rejecting the molecule of ``parse(sanitize)``, at least one."""
     problems: list[str] = []
 
     def detect() -> None:
@@ -94,7 +94,7 @@ class _Lines(logging.Handler):
 
 
 def _rdkit_log(parse: Callable[[], object]) -> list[str]:
-    """Return what RDKit logs meanwhile: the only place where it says what is wrong with a syntax."""
+    """Return the lines that RDKit logs during ``parse``: only its log explains errors of syntax."""
     logger = logging.getLogger("rdkit")
     handler, handlers, propagate = _Lines(), logger.handlers, logger.propagate
     logger.handlers, logger.propagate = [handler], False

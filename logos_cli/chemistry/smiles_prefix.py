@@ -1,16 +1,16 @@
-"""Can the beginning of a SMILES still become a molecule? Answered character by character.
+"""Check, character by character, whether the beginning of a SMILES can still become a molecule.
 
 A prefix is refused as soon as no valid molecule can begin with it: a syntax error, an atom with too many bonds,
 a ring that is closed onto a neighbour, an open ring that no atom is left to close, an aromatic atom that can no
-longer come into a ring, an aromatic system that has no Kekulé structure whatever is added.
+longer be part of a ring, an aromatic system without a Kekulé structure whatever is added.
 
-What RDKit thinks of an atom with given bonds is asked of RDKit once and remembered, so that its rules of valence
-are not written down a second time. A Kekulé structure is a matching of the aromatic atoms that need a double
-bond; an atom that may still get bonds can go either way, so the matching must cover only those that cannot.
+RDKit judges each atom with given bonds once, and its verdict is cached, so that its rules of valence are not written
+a second time. A Kekulé structure is a matching of the aromatic atoms that need a double bond. An atom that may still
+get bonds may or may not need one, so the matching must cover only the others.
 
-The answer is one-sided. What is refused cannot become valid, but for spellings that no program writes (a ring
-label after a branch) and bonds that no drug has (quadruple, "any"). What is not refused may still turn out invalid,
-above all where dative bonds are involved, which are not followed. At the end RDKit has the last word.
+The check is one-sided. A refused prefix cannot become valid, except for spellings that no program writes (a ring label
+after a branch) and bonds that no drug has (quadruple, "any"). Another prefix may still become invalid, above all with
+dative bonds, which are not checked. RDKit judges the complete SMILES.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _BONDS = frozenset("-=#:/\\")
 _MOST_WELCOME = {"=": "=O", "#": "#N"}
 _DIGITS = frozenset("0123456789")
 _SEARCH_STEPS = 400
-"""A longer search for a Kekulé structure is given up, and the prefix not refused."""
+"""Largest number of steps of a search for a Kekulé structure; after them the prefix is not refused."""
 
 _BRACKET = re.compile(
     r"\[\d{0,3}(?:(?P<symbol>[A-Z][a-z]?|[a-z]{1,2}|\*)"
@@ -36,14 +36,14 @@ _CAN_ATTACH = (_ATOM, _RING, _CLOSE)
 
 
 class SmilesPrefix:
-    """The molecule that a SMILES describes as far as it has been read.
+    """The molecule of the beginning of a SMILES.
 
-    After a character that is refused the object is of no further use: make a new one of what came before.
+    After a refused character the object cannot be used any more: make a new one of the text before it.
 
     Attributes
     ----------
     unsure : bool
-        Something was read that is not understood here; nothing is refused any more.
+        An unknown notation was read; nothing is refused any more.
     """
 
     def __init__(self, text: str = "") -> None:
@@ -71,7 +71,7 @@ class SmilesPrefix:
         self.unsure = not all(map(self.push, text))
 
     def push(self, character: str) -> bool:
-        """Read one more character; return False if no valid SMILES begins like this."""
+        """Read one more character; return False if no valid SMILES begins with the text."""
         if self.unsure:
             return True
         before = self._before
@@ -106,13 +106,13 @@ class SmilesPrefix:
 
     @property
     def complete(self) -> bool:
-        """Whether the SMILES can end here, as far as is known without asking RDKit about the whole."""
+        """Whether the SMILES can end here, without RDKit's verdict on the whole."""
         if self.unsure:
             return True
         if self._before not in _CAN_ATTACH or self._stack or self._labels:
             return False
         tip = self._tip
-        # asking must not change what is asked about
+        # the check must not change the state
         kept = (self._closed[tip], dict(self._mate))
         good = self._close(tip) and self._settle() and not self._loose
         self._closed[tip], self._mate = kept
@@ -139,7 +139,7 @@ class SmilesPrefix:
         return self._ring(str(int(self._pending)))
 
     def _second_letter(self, letter: str) -> bool:
-        """Make the carbon or boron just read a chlorine or bromine."""
+        """Change the last carbon or boron to a chlorine or bromine."""
         tip = self._tip
         if self._before != _ATOM or self._text[tip] != {"l": "C", "r": "B"}[letter] or self._second_done:
             return False
@@ -210,13 +210,13 @@ class SmilesPrefix:
         return self._bears(above) and self._bears(new) and self._can_close_rings()
 
     def _leave_behind(self, atom: int) -> bool:
-        """Note that an atom of the chain gets no more bonds, but for the rings that it has opened."""
+        """Record that an atom of the chain gets no more bonds, except for the rings that it has opened."""
         if atom in self._loose and not self._labels:
             return False
         return self._is_opener(atom) or self._close(atom)
 
     def _join(self, one: int, other: int, bond: str, child: int) -> bool:
-        """Note a bond; ``child`` is its lower atom, or -1 if it closes a ring."""
+        """Record a bond; ``child`` is its lower atom, or -1 if it closes a ring."""
         both = self._aromatic[one] and self._aromatic[other]
         if bond == ":" and not both:
             return False
@@ -260,7 +260,7 @@ class SmilesPrefix:
         return any(opener == atom for opener, _ in self._labels.values())
 
     def _mark(self, one: int, other: int) -> None:
-        """Note that all on the way from one atom to another is in a ring."""
+        """Record that all atoms on the path from one atom to another are in a ring."""
         depth, parent = self._depth, self._parent
         self._loose -= {one, other}
         while one != other:
@@ -273,7 +273,7 @@ class SmilesPrefix:
             self._loose.discard(one)
 
     def _bears(self, atom: int) -> bool:
-        """Whether an atom can have the bonds that it has."""
+        """Return whether an atom can have its bonds."""
         if self.unsure:
             return True
         caps = tuple(sorted(self._caps[atom]))
@@ -282,14 +282,14 @@ class SmilesPrefix:
         return _is_atom(self._text[atom], caps)
 
     def _has_room(self, atom: int, cap: str = "C") -> bool:
-        """Whether it can have one bond more."""
+        """Return whether an atom can have one more bond."""
         caps = tuple(sorted([*self._caps[atom], cap]))
         if self._aromatic[atom]:
             return any(_aromatic_states(self._text[atom], caps))
         return _is_atom(self._text[atom], caps)
 
     def _can_close_rings(self) -> bool:
-        """Whether open rings have an atom left from which they can be closed."""
+        """Return whether an atom is left that can close the open rings."""
         if not self._labels or self.unsure or self._has_room(self._tip):
             return True
         return any(self._has_room(atom) for atom, _ in self._stack)
@@ -297,14 +297,14 @@ class SmilesPrefix:
     # -- Kekulé structures -----------------------------------------------------------------------------------
 
     def _close(self, atom: int) -> bool:
-        """Note that an atom gets no more bonds: now it is clear whether it needs a double one."""
+        """Record that an atom gets no more bonds, which determines whether it needs a double bond."""
         if not self._aromatic[atom] or self.unsure:
             return True
         self._closed[atom] = True
         return self._states(atom)[0] or atom in self._mate or self._augment(atom)
 
     def _part(self, atom: int) -> bool:
-        """If it has just got a bond that leaves no room for a double one in the ring, give that up."""
+        """Give up an atom's double bond in the ring if its new bond leaves no room for it."""
         partner = self._mate.get(atom)
         if partner is None or self._states(atom)[1]:
             return True
@@ -315,11 +315,11 @@ class SmilesPrefix:
         return _aromatic_states(self._text[atom], tuple(sorted(self._caps[atom])))
 
     def _must(self, atom: int) -> bool:
-        """Whether an atom surely needs a double bond."""
+        """Return whether an atom certainly needs a double bond."""
         return self._closed[atom] and not self._states(atom)[0]
 
     def _settle(self) -> bool:
-        """Give up the double bonds on bonds of which it has become clear that they are in no ring."""
+        """Give up the double bonds on bonds that have proved to be in no ring."""
         if self.unsure:
             return True
         for one, other in list(self._mate.items()):
@@ -340,7 +340,7 @@ class SmilesPrefix:
         return any(child >= first for _, first in self._stack)
 
     def _augment(self, atom: int) -> bool:
-        """Find a double bond for an atom, moving others if need be."""
+        """Find a double bond for an atom, and move others if necessary."""
         self._steps = 0
         return self._search(atom, {atom})
 
@@ -366,11 +366,11 @@ class SmilesPrefix:
         return False
 
 
-# -- what RDKit thinks of one atom ---------------------------------------------------------------------------
+# -- RDKit's verdicts on one atom ----------------------------------------------------------------------------
 
 
 def _cap(bond: str, text: str) -> str:
-    """Return what stands for a neighbour."""
+    """Return the cap that replaces a neighbour."""
     if bond not in _MULTIPLE:
         return "C"
     return bond + (text if text in ("O", "N", "S") else "C")
@@ -417,10 +417,10 @@ def _is_atom(text: str, caps: tuple[str, ...]) -> bool:
 
 @lru_cache(1 << 16)
 def _aromatic_states(text: str, caps: tuple[str, ...]) -> tuple[bool, bool]:
-    """Return whether an atom can be in an aromatic ring without and with a double bond in that ring.
+    """Return whether an atom can be in an aromatic ring without, and with, a double bond in that ring.
 
-    Of its bonds two are in the ring. In a ring of five, four CH pair up and leave it without; in a ring of six
-    it takes part.
+    Two of its bonds are in the ring. In a ring of five, the four CH have the double bonds; in a ring of six, the atom has
+    one, too.
     """
     single = [cap for cap in caps if cap == "C"]
     others = [cap for cap in caps if cap != "C"] + single[2:]

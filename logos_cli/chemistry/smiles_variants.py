@@ -1,4 +1,4 @@
-"""Other ways of writing a molecule: at random, or along another SMILES."""
+"""Write a molecule as another SMILES: at random, or along a reference."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _ENOUGH: Final = 0.6
 """Share of a SMILES found in the reference that ends the search for a better one."""
 
 
-@lru_cache(maxsize=512)  # both directions of a reaction, prompt and answer, ask for the same few molecules
+@lru_cache(maxsize=512)  # both directions of a reaction, prompt and answer, have the same few molecules
 def _read(smiles: str) -> Any:
     from rdkit import Chem, rdBase
 
     with rdBase.BlockLogs():
         molecule = Chem.MolFromSmiles(smiles)
     if molecule is None:
-        raise MoleculeError(f"{smiles} is no SMILES that RDKit reads", text=smiles)
+        raise MoleculeError(f"RDKit cannot read the SMILES {smiles}", text=smiles)
     return molecule
 
 
@@ -40,7 +40,7 @@ def canonical(smiles: str) -> str:
 
 
 def randomized(smiles: str, seed: int) -> str:
-    """Return the molecule as a SMILES whose atoms come in another order; the same seed gives the same one.
+    """Return the molecule as a SMILES with another order of atoms; the same seed gives the same one.
 
     Raises
     ------
@@ -53,9 +53,9 @@ def randomized(smiles: str, seed: int) -> str:
 
 
 def rooted(smiles: str, seed: int) -> str:
-    """Return the molecule as the SMILES that begins at an atom drawn by ``seed``, canonical from there on.
+    """Return the molecule as the SMILES that begins at an atom drawn by ``seed``, and is canonical from there on.
 
-    Less varied than :func:`randomized`, and nearer to what a canonical SMILES looks like.
+    It is less varied than :func:`randomized`, and more similar to a canonical SMILES.
 
     Raises
     ------
@@ -69,15 +69,15 @@ def rooted(smiles: str, seed: int) -> str:
 
 
 def aligned(smiles: str, reference: str) -> str:
-    """Return the molecule as the SMILES that has most text in common with ``reference``.
+    """Return the molecule as the SMILES with most text in common with ``reference``.
 
-    Reactants written along their product repeat most of it letter by letter, which is easier to learn than two
-    canonical SMILES whose atoms come in unlike orders (Zhong et al. 2022, doi:10.1039/D2SC02763A, who align by
-    atom maps; here no maps are needed). What is common is the number of substrings of 3, 5 and 8 characters.
+    Reactants that are written along their product repeat most of it letter by letter. This is easier to learn than two
+    canonical SMILES with different orders of atoms (Zhong et al. 2022, doi:10.1039/D2SC02763A, who align by atom maps;
+    here no maps are needed). The measure is the number of common substrings of 3, 5 and 8 characters.
 
-    The candidates are the SMILES rooted at each atom; first at those with one neighbour, where most SMILES
-    begin. The others are tried only if none of these is found to 60 % in the reference: on the reactions of
-    USPTO-50K that takes a third of the time and gives 99.4 % of the common text.
+    The candidates are the SMILES rooted at each atom, first at those with one neighbour, where most SMILES begin. The
+    others are tried only if none of the first has 60 % of its text in the reference. On the reactions of USPTO-50K this
+    takes a third of the time, and gives 99.4 % of the common text.
 
     Raises
     ------
@@ -96,7 +96,7 @@ def aligned(smiles: str, reference: str) -> str:
     best, common, enough = "", -1, False
     for roots in (ends, others):
         candidates = {str(Chem.MolToSmiles(molecule, rootedAtAtom=root)) for root in roots.values()}
-        # ties: the smallest text, so that the choice does not hang on the order of a set
+        # the smallest text wins ties, so that the choice does not depend on the order of a set
         for candidate in sorted(candidates):
             grams = _grams(candidate)
             if (score := _common(grams, wanted)) > common:
@@ -111,7 +111,7 @@ def _grams(text: str) -> list[str]:
 
 
 def _common(grams: Sequence[str], wanted: Mapping[str, int]) -> int:
-    """Return how many of the substrings are wanted, none more often than it is."""
+    """Return the number of wanted substrings, each counted at most as often as it is wanted."""
     found = [gram for gram in grams if gram in wanted]
     if len(set(found)) == len(found):
         return len(found)
@@ -119,9 +119,9 @@ def _common(grams: Sequence[str], wanted: Mapping[str, int]) -> int:
 
 
 def first_common(smiles: str, reference: str) -> int:
-    """Return where the first substring of ``smiles``, as long as there is one, stands in ``reference``.
+    """Return the first position in ``reference`` of a substring of ``smiles``, of the longest common length.
 
-    Its length if they have none in common: what comes from nowhere comes last.
+    It is the length of the reference if they have none in common, so that such molecules come last.
     """
     for length in reversed(_GRAMS):
         places = [reference.find(smiles[i : i + length]) for i in range(len(smiles) - length + 1)]

@@ -1,8 +1,8 @@
-"""The lines of a V2000 mol block, checked and put into their columns.
+"""Check the lines of a V2000 mol block, and put their fields into the right columns.
 
-RDKit reads fixed columns and believes what stands there: a line moved by one column gives other numbers, and with
-lenient parsing another molecule. Here every field must be whole. A line whose fields have moved is read by its words
-where these are certain, with a note; any other is refused with its number.
+RDKit reads fixed columns without a check: a line moved by one column gives other numbers, and with lenient parsing
+another molecule. Here every field must be complete. A line with moved fields is read by its words if these are certain,
+with a note; any other is refused with its number.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ class V2000Block:
     Attributes
     ----------
     text : str
-        What RDKit is to read.
+        The block for RDKit.
     notes : list of str
-        What was put right.
+        Notes on the corrections.
     is_plain : bool
-        Whether there are only elements, whole bonds, charges and isotopes: nothing that a SMILES cannot say.
+        Whether there are only elements, plain bonds, charges and isotopes, which a SMILES can carry.
     """
 
     def __init__(self, lines: list[str], first: int) -> None:
@@ -51,14 +51,14 @@ class V2000Block:
         Parameters
         ----------
         lines : list of str
-            Three header lines, the counts line, … up to but without ``M  END``.
+            Three header lines, the counts line, … without ``M  END``.
         first : int
             One-based number of the first of them, for messages.
 
         Raises
         ------
         MoleculeError
-            At the first line that breaks the format.
+            If a line breaks the format; the error names the first one.
         """
         self.notes: list[str] = []
         self.is_plain = True
@@ -129,7 +129,7 @@ class V2000Block:
             self.is_plain = False
         if charge not in _CHARGE_CODES:
             raise self._fail(index, f"the charge code {charge} is unknown")
-        if charge == _DOUBLET:  # a radical, which RDKit overlooks here
+        if charge == _DOUBLET:  # a radical, which RDKit ignores here
             self._doublets.append(index - _HEADER)
         return line
 
@@ -159,7 +159,7 @@ class V2000Block:
         return line
 
     def _properties(self, start: int, n_atoms: int) -> list[str]:
-        """Return the lines after the bonds; charges, radicals and isotopes are put into their columns."""
+        """Return the lines after the bonds, with charges, radicals and isotopes in the right columns."""
         found: list[str] = []
         is_text = False
         has_charges = False

@@ -1,4 +1,4 @@
-"""Other spellings of options, accepted and not shown."""
+"""Hidden spellings of options."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def with_aliases(callback: Callback, aliases: Mapping[str, str]) -> Callback:
     Parameters
     ----------
     aliases : mapping
-        Hidden option to the name of the parameter that it sets: ``{"--num_samples": "num_samples"}``. The
+        The parameter that each hidden option sets: ``{"--num_samples": "num_samples"}``. The
         parameter's own type and checks apply.
 
     Raises
     ------
     UsageError
-        When the command runs with both spellings of one option.
+        When the command gets both spellings of one option.
     """
     signature = inspect.signature(callback, eval_str=True)
     parameters = list(signature.parameters.values())

@@ -1,4 +1,4 @@
-"""The program ``logos``: its commands, found by file name, behind one boundary."""
+"""The program ``logos``: it finds its commands by file name, and wraps them in one boundary."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ def _version(wanted: bool) -> None:
 
 def _root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     """Speak the LOGOS grammar: files to sentences and back, and a language model that completes them."""
 
 
 def _group() -> None:
-    """Stand for a group whose commands come later."""
+    """Do nothing: a group needs a callback."""
 
 
 def build_app(*, rich_help: bool | None = None) -> typer.Typer:
     """Return the Typer application with every command of ``cli/commands``.
 
-    Help is drawn in boxes and colour on a terminal, and is plain text elsewhere: easier to search, and the
-    program need not import the drawing library (80 ms) to print it.
+    Help has boxes and colour on a terminal. It is plain text elsewhere: easier to search, and printed without an import
+    of the drawing library (80 ms).
     """
     if rich_help is None:
         rich_help = sys.stdout is not None and sys.stdout.isatty()
@@ -70,5 +70,5 @@ def main() -> None:
     occupy_closed_streams()
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     install_signal_handlers()
-    # the outer boundary is for what happens outside of commands: help that cannot be printed, a broken plug-in
+    # the outer boundary is for errors outside of commands: help that cannot be printed, a broken plug-in
     sys.exit(run(lambda: build_app()(prog_name="logos", args=sys.argv[1:]), show_traceback=wants_traceback()))

@@ -1,4 +1,4 @@
-"""What a command file exports."""
+"""The class of a command, which command files export."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class Command:
     subcommands : mapping
         ``{name: callable}`` for a command that is a group.
     help : str
-        Help of a group (a single command is helped by its docstring).
+        Help of a group; that of a single command is its docstring.
     group_class : type, optional
-        A ``typer.core.TyperGroup`` that parses the group's command line, where the usual way will not do.
+        A ``typer.core.TyperGroup`` that parses the group's command line in its own way.
     panel : str
         Heading in ``logos --help``.
     order : int
-        Place in ``logos --help``, ascending.
+        Position in ``logos --help``, ascending.
     """
 
     name: str

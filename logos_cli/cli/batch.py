@@ -71,7 +71,7 @@ class RunSink:
         record: Record,
         line: str | None = None,
         *,
-        told: bool = False,
+        is_reported: bool = False,
         entry: str | None = None,
         attached: bytes = b"",
     ) -> None:
@@ -80,17 +80,17 @@ class RunSink:
         Parameters
         ----------
         line : str, optional
-            Its JSON, where the way that it is written matters.
-        told : bool
-            What is wrong with it is known to the user.
+            Its JSON, if that must stay as it is.
+        is_reported : bool
+            Whether its error has been reported.
         entry : str, optional
-            The id of the entry that it came of, where that is another.
+            The id of its entry, if that is another.
         attached : str
-            What goes to the attached file.
+            Bytes for the attached file.
         """
         self.tally.add(record)
-        if record.status is Status.ERROR and not told:
-            self._problems.tell(record, record.reason or "")
+        if record.status is Status.ERROR and not is_reported:
+            self._problems.report(record, record.reason or "")
         self._run.write(entry or record.id, record.status, record.to_json() if line is None else line, attached)
 
 

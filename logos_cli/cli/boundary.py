@@ -42,18 +42,18 @@ _MEANING: dict[type[BaseException], signal.Signals] = {KeyboardInterrupt: signal
 def install_signal_handlers() -> None:
     """Let SIGTERM unwind the stack, so that finished records are flushed before the program ends.
 
-    What a handler raises is lost where nothing can be unwound: in a finalizer, in the callback of a weak reference
+    An exception of a handler is lost where nothing can be unwound: in a finalizer, in the callback of a weak reference
     (the import system has them), in Python called from C. Such a signal is sent again a moment later.
     """
     signal.signal(signal.SIGTERM, _on_sigterm)
     if hasattr(signal, "SIGUSR1"):  # what a batch system sends some time before the end of a job
         signal.signal(signal.SIGUSR1, _on_sigterm)
-    tell = sys.unraisablehook
+    previous_hook = sys.unraisablehook
 
     def again(lost: sys.UnraisableHookArgs) -> None:
         number = _MEANING.get(lost.exc_type)
         if number is None:
-            tell(lost)
+            previous_hook(lost)
             return
         timer = threading.Timer(_AGAIN_AFTER_S, os.kill, (os.getpid(), number))
         timer.daemon = True
@@ -63,22 +63,25 @@ def install_signal_handlers() -> None:
 
 
 def occupy_closed_streams() -> None:
-    """Put something in the place of standard streams that the caller closed (``logos … >&-``).
+    """Replace standard streams that the caller closed (``logos … >&-``).
 
-    Otherwise the next file that is opened takes their number, and what a library prints lands in it. What is
-    said on a closed stderr is lost; data for a closed stdout are an error, not a silent success.
+    Otherwise the next open file would get their number, and with it the output of libraries. Messages for a closed
+    stderr are lost; data for a closed stdout are an error, not a silent success.
     """
     if sys.stdin is None:
-        os.open(os.devnull, os.O_RDONLY)  # stays None: commands see that there is no input
+        os.open(os.devnull, os.O_RDONLY)  # sys.stdin stays None, so that commands know that there is no input
     if sys.stdout is None:
-        sys.stdout = Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115 - to the end; refuses to be written
+        sys.stdout = Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115 - open to the end; cannot be written
     if sys.stderr is None:
         sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - open to the end
 
 
 _COMMON = {
-    "quiet": (bool, typer.Option("--quiet", "-q", help="Say nothing on stderr but errors.", rich_help_panel="Other")),
-    "verbose": (bool, typer.Option("--verbose", "-v", help="Say more on stderr.", rich_help_panel="Other")),
+    "quiet": (
+        bool,
+        typer.Option("--quiet", "-q", help="Report nothing but errors on stderr.", rich_help_panel="Other"),
+    ),
+    "verbose": (bool, typer.Option("--verbose", "-v", help="Report more on stderr.", rich_help_panel="Other")),
     "traceback": (
         bool,
         typer.Option("--traceback", help="Show the Python traceback of an error.", rich_help_panel="Other"),
@@ -87,7 +90,7 @@ _COMMON = {
 
 
 def guard(callback: Callback) -> Callback:
-    """Return the command with the common options and with its exceptions turned into exit codes.
+    """Return the command with the common options, and with exit codes for its exceptions.
 
     A command returns an :class:`ExitCode` or None (all good).
     """
@@ -111,12 +114,12 @@ def guard(callback: Callback) -> Callback:
 
 
 def wants_traceback() -> bool:
-    """Whether ``LOGOS_TRACEBACK`` asks for tracebacks."""
+    """Return whether ``LOGOS_TRACEBACK`` is set."""
     return os.environ.get("LOGOS_TRACEBACK", "") not in ("", "0")
 
 
 def run(action: Callable[[], object], *, show_traceback: bool = False) -> ExitCode:
-    """Run an action and return the exit code that its outcome means; print what went wrong."""
+    """Run an action, print its error if there is one, and return the exit code."""
     try:
         result = action()
         _flush()
@@ -152,7 +155,7 @@ def run(action: Callable[[], object], *, show_traceback: bool = False) -> ExitCo
 
 
 def show(error: LogosError, *, trace: bool = False) -> None:
-    """Print an error on stderr: where, what, the text with a caret, and the remedy.
+    """Print an error on stderr: its source, the message, the text with a caret, and the remedy.
 
     ``trace`` prints the traceback of the exception that is being handled first.
     """
@@ -171,7 +174,7 @@ def show(error: LogosError, *, trace: bool = False) -> None:
 
 def _from_oserror(error: OSError) -> LogosError:
     if isinstance(error, io.UnsupportedOperation):
-        return LogosError("standard output is closed", hint="give -o, or let stdout go somewhere")
+        return LogosError("standard output is closed", hint="give -o, or open standard output")
     where = str(error.filename) if error.filename else "output"
     if error.errno == errno.ENOSPC:
         return LogosError(
@@ -192,7 +195,7 @@ def _flush_quietly() -> None:
 
 
 def _abandon_stdout() -> None:
-    """Point stdout at nothing, so that the interpreter does not complain about it on exit."""
+    """Redirect stdout to the null device, so that the interpreter does not report an error on exit."""
     try:
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""A docking run of a command: its options, where its results go, and what is said of it."""
+"""Output of the commands that dock: poses, records, the report and the plan."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 _SDF = (".sdf", ".sd")
 
 
-# -- where results go ---------------------------------------------------------------------------------
+# -- output of results --------------------------------------------------------------------------------
 
 
 def check_output(output: str | None, format: str | None, *, overwrite: bool, resume: bool = False) -> None:
-    """Refuse an output that poses and records cannot be written to, before anything is done.
+    """Refuse an output that cannot take poses or records, before anything is done.
 
     Raises
     ------
     LogosError
-        If the format is none, or does not go with the output, or there is a file already.
+        If the format is unknown or does not fit the output, or if the file exists.
     """
     from logos_cli.io.output import check_output as check_file
 
@@ -40,14 +40,14 @@ def check_output(output: str | None, format: str | None, *, overwrite: bool, res
             raise UsageError("a directory gets poses and records", hint="leave out --format")
         return
     if resume:
-        raise UsageError("--resume needs a directory", hint="give -o DIR: it holds what is done already")
+        raise UsageError("--resume needs a directory", hint="give -o DIR, the directory of the earlier run")
     if not _is_sdf(output, format):
         choose_format(format, output)
     check_file(output, overwrite=overwrite)
 
 
 def is_folder(output: str | None) -> TypeGuard[str]:
-    """Whether an output is a directory, or a name without an extension that becomes one."""
+    """Return whether an output is a directory, or will be one as its name has no extension."""
     if output is None or output == "-" or output.startswith("/dev/"):
         return False
     return output.endswith("/") or Path(output).is_dir() or not Path(output).suffix
@@ -69,21 +69,21 @@ def write_stream(
     overwrite: bool,
     best: BestLigands | None = None,
 ) -> None:
-    """Write all poses to an SDF, or records; ``best`` sees them too."""
+    """Write all poses to an SDF, or records; ``best`` collects them, too."""
     from logos_cli.io.output import open_output
     from logos_cli.workflows.dock.output import write_sdf
 
     if _is_sdf(output, format):
-        complaints = ReportedProblems()
+        problems = ReportedProblems()
         with open_output(output, overwrite=overwrite) as stream:
-            for docked in _told(results, best):
+            for docked in _with_notes(results, best):
                 if docked.record.status is Status.ERROR:
-                    complaints.tell(docked.record, docked.record.reason or "")
+                    problems.report(docked.record, docked.record.reason or "")
                 write_sdf(docked, stream)
                 stream.flush()
         return
     with open_sink(output, format, overwrite=overwrite) as sink:
-        for docked in _told(results, best):
+        for docked in _with_notes(results, best):
             sink.write(docked.record)
             sys.stdout.flush()
 
@@ -97,18 +97,18 @@ def write_folder(
     resume: bool = False,
     best: BestLigands | None = None,
 ) -> None:
-    """Write poses, records, receptors and arguments to a directory, which a later run can continue.
+    """Write poses, records, receptors and arguments to a directory, in which a later run can go on.
 
     Parameters
     ----------
     results : callable
-        Returns the ligands with their poses, without those whose id was there before.
+        Returns the ligands with their poses, without those with an id of the earlier run.
     best : BestLigands, optional
-        Sees the results, those from before among them.
+        Collects the results, including those of the earlier run.
     """
     from logos_cli.workflows.dock.output import ResultFolder
 
-    complaints = ReportedProblems()
+    problems = ReportedProblems()
     kept: list[Record] = []
     with ResultFolder.open(Path(output), overwrite=overwrite, resume=resume) as folder:
 
@@ -123,9 +123,9 @@ def write_folder(
                 kept.append(folder.done[id])
             return True
 
-        for docked in _told(results(is_done), best):
+        for docked in _with_notes(results(is_done), best):
             if docked.record.status is Status.ERROR:
-                complaints.tell(docked.record, docked.record.reason or "")
+                problems.report(docked.record, docked.record.reason or "")
             folder.write(docked)
         folder.describe(run.sites, run.plan() | {"arguments": sys.argv[1:]})
     if best is not None:
@@ -139,7 +139,7 @@ def check_report(report: str | None, *, overwrite: bool) -> None:
     Raises
     ------
     LogosError
-        If there is such a file, or its directory is none, or its name is not that of a page.
+        If the file exists, its directory does not, or its name is not that of a page.
     """
     from logos_cli.io.output import check_output, suffix_of
 
@@ -159,8 +159,8 @@ def write_report(best: BestLigands, report: str, account: str, *, overwrite: boo
     terminal().note(f"report: {report}")
 
 
-def _told(results: Iterable[DockedLigand], best: BestLigands | None) -> Iterator[DockedLigand]:
-    """Yield the results; before the first of each site, say what was made of the receptor."""
+def _with_notes(results: Iterable[DockedLigand], best: BestLigands | None) -> Iterator[DockedLigand]:
+    """Yield the results; before the first of each site, report the notes on its receptor."""
     site = None
     for docked in terminal().track(results, "docking"):
         if docked.site is not None and docked.site is not site:
@@ -172,7 +172,7 @@ def _told(results: Iterable[DockedLigand], best: BestLigands | None) -> Iterator
         yield docked
 
 
-# -- what is said -------------------------------------------------------------------------------------
+# -- the plan -----------------------------------------------------------------------------------------
 
 
 def show_plan(run: Docking | PocketDocking) -> None:

@@ -1,4 +1,4 @@
-"""Groups of commands that are put together when one of them is asked for, not when the program starts."""
+"""Groups of commands that are built when one of them is used, not when the program starts."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ Guard = Callable[[Callback], Callback]
 
 
 def lazy_group(plugin: Command, guard: Guard, markup: Literal["rich"] | None) -> type[TyperGroup]:
-    """Return the class of a group, for ``typer.Typer(cls=…)``, whose commands are those of a plug-in.
+    """Return the class of a group for ``typer.Typer(cls=…)``, with the commands of a plug-in.
 
     Parameters
     ----------
     guard : callable
-        What every command is wrapped in.
+        Wraps every command.
     markup : {"rich", None}
-        How help is drawn.
+        Style of the help.
     """
     base = plugin.group_class or TyperGroup
 
@@ -31,21 +31,21 @@ def lazy_group(plugin: Command, guard: Guard, markup: Literal["rich"] | None) ->
 
         @property
         def commands(self) -> Mapping[str, object]:
-            """The commands, made when they are first looked at."""
+            """The commands, built at the first access."""
             if self._built is None:
                 self._built = _build(plugin, guard, markup)
             return self._built
 
         @commands.setter
         def commands(self, registered: Mapping[str, object]) -> None:
-            """Take none: Typer registers no command in a group of this class."""
+            """Ignore them: Typer registers no command in a group of this class."""
 
     return Group
 
 
 def _build(plugin: Command, guard: Guard, markup: Literal["rich"] | None) -> Mapping[str, object]:
     app = typer.Typer(rich_markup_mode=markup)
-    app.callback()(_nothing)  # a group, even of one command
+    app.callback()(_nothing)  # so that even one command makes a group
     for name, callback in plugin.subcommands.items():
         app.command(name)(guard(callback))
     found: Mapping[str, object] = typer.main.get_group(app).commands
@@ -53,4 +53,4 @@ def _build(plugin: Command, guard: Guard, markup: Literal["rich"] | None) -> Map
 
 
 def _nothing() -> None:
-    """Do nothing: the group itself is made elsewhere."""
+    """Do nothing: a group needs a callback."""

@@ -1,4 +1,4 @@
-"""Command lines declared as data: what a command is given is a frozen dataclass, whose fields say how it is given.
+"""Command lines declared as data: the arguments of a command are a frozen dataclass, and its fields are options.
 
     @dataclass(frozen=True, kw_only=True)
     class EncodeArguments:
@@ -8,8 +8,8 @@
 
     PLUGIN = Command("encode", command(encode, EncodeArguments))
 
-A field that is a :func:`block` is a dataclass itself: its fields are options of the command, and it is made of them.
-Type, default, help and value of an option stand in one place, and commands share blocks.
+A field that is a :func:`block` is a dataclass itself: its fields are options of the command, and their values become
+the dataclass. Type, default, help and value of an option are in one place, and commands share blocks.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ class OptionSpec:
     Attributes
     ----------
     name : str
-        The keyword under which the command gets the value.
+        The keyword of the value.
     type : type
-        Of the value, as in a signature.
+        Type of the value, as in a signature.
     info : OptionInfo or ArgumentInfo
-        What ``typer.Option(…)`` and ``typer.Argument(…)`` return.
+        The result of ``typer.Option(…)`` or ``typer.Argument(…)``.
     default : object
         ``…`` if there must be a value.
     """
@@ -59,20 +59,20 @@ class OptionSpec:
     default: object = None
 
     def within(self, panel: str) -> OptionSpec:
-        """Return it as another command shows it, in a panel of its help."""
+        """Return the option in another panel of the help."""
         info = copy(self.info)
         info.rich_help_panel = panel
         return replace(self, info=info)
 
     def parameter(self) -> inspect.Parameter:
-        """Return it as a parameter of a signature."""
+        """Return the option as a parameter of a signature."""
         kind, info = self.type, self.info
         annotation = Annotated[kind, info]  # type: ignore[valid-type]
         return inspect.Parameter(self.name, inspect.Parameter.KEYWORD_ONLY, default=self.default, annotation=annotation)
 
 
 class Settings(TypedDict, total=False):
-    """What an option or an argument may be declared with besides, as in Typer."""
+    """Further settings of an option or an argument, as in Typer."""
 
     metavar: str | None
     min: float | None
@@ -91,18 +91,18 @@ def option(
     Parameters
     ----------
     default : object
-        ``…`` if it must be given.
+        ``…`` if the option is required.
     *spellings : str
-        By default that of the field's name.
+        By default the field's name.
     panel : str, optional
-        Of the help.
+        Panel of the help.
     """
     info: OptionInfo = typer.Option(*spellings, help=help, rich_help_panel=panel, **settings)
     return _field(default, info)
 
 
 def argument(default: T | EllipsisType, *, help: str, **settings: Unpack[Settings]) -> T:
-    """Return a field that is an argument, given by its place."""
+    """Return a field that is a positional argument."""
     info: ArgumentInfo = typer.Argument(help=help, **settings)
     return _field(default, info)
 
@@ -133,7 +133,7 @@ class _Block:
                 yield spec if self.panel is None else spec.within(self.panel)
 
     def made(self, values: Mapping[str, object]) -> object:
-        """Return what its options say."""
+        """Return the dataclass made of the values of its options."""
         own = {name: value for name, value in values.items() if name not in self.without}
         return self.kind(**{**self.defaults, **_values_of(self.declared, own)})
 
@@ -151,15 +151,15 @@ def block(
     Parameters
     ----------
     declared : type
-        The dataclass whose fields are the options.
+        The dataclass with the options as fields.
     kind : callable, optional
-        What is made of them, by their names: a dataclass of the library with the same fields; by default ``declared``.
+        Takes the options by their names, such as a dataclass of the library with the same fields; by default ``declared``.
     without : iterable of str
         Options that this command does not have; they keep their defaults.
     panel : str, optional
-        Of the help, in which they stand together.
+        Panel of the help for all of them.
     **defaults
-        Other defaults than those declared.
+        Defaults that replace the declared ones.
     """
     made = cast(Callable[..., T], declared) if kind is None else kind
     options = _Block(declared, made, frozenset(without), panel, defaults)
@@ -174,7 +174,7 @@ def others() -> Mapping[str, object]:
 
 
 def specs_of(kind: type[DataclassInstance]) -> Iterator[OptionSpec]:
-    """Yield the options that a dataclass declares, those of its blocks in their places."""
+    """Yield the options of a dataclass, with those of its blocks."""
     types = get_type_hints(kind)
     for each in fields(kind):
         if _BLOCK in each.metadata:
@@ -185,7 +185,7 @@ def specs_of(kind: type[DataclassInstance]) -> Iterator[OptionSpec]:
 
 
 def changed(arguments: DataclassInstance) -> list[str]:
-    """Return the spellings of the options of a block that have another value than their default."""
+    """Return the spellings of the options of a block with a value other than the default."""
     found: list[str] = []
     for each in fields(arguments):
         value = getattr(arguments, each.name)
@@ -222,11 +222,11 @@ def command(
     Parameters
     ----------
     run : callable
-        Does it; its docstring is the help.
+        Runs the command; its docstring is the help.
     kind : type
         The dataclass of its arguments.
     specs : iterable of OptionSpec, optional
-        The options, where these are not simply all that ``kind`` declares.
+        The options; by default all that ``kind`` declares.
     help : str, optional
         Instead of the docstring.
     """

@@ -1,4 +1,4 @@
-"""Where records go: plain sentences, JSON lines, ids, or a native file format."""
+"""Write records as plain sentences, JSON lines, token ids, or a native format; report failures and the account."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _SHOWN_ERRORS = 20
 
 
 def choose_format(wanted: str | None, output: str | None, *, native: bool = False) -> str:
-    """Return ``text``, ``jsonl``, ``ids``, or, where ``native`` formats are allowed, the name of a writer.
+    """Return ``text``, ``jsonl``, ``ids``, or, if ``native`` formats are allowed, the name of a writer.
 
-    The explicit choice first, then the output's extension, then text for a terminal and records else.
+    The explicit choice comes first, then the output's extension, then text for a terminal and records otherwise.
     """
     names = ("text", "jsonl", "ids")
     if wanted is not None:
@@ -63,35 +63,35 @@ class RecordTaker(Protocol):
 
     @property
     def tally(self) -> RecordAccount:
-        """What became of the records."""
+        """The outcomes of the records so far."""
         ...
 
     @property
     def has_sources(self) -> bool:
-        """Whether the output holds the records with their sources and notes."""
+        """Whether the output has the sources and notes of records."""
         ...
 
-    def write(self, record: Record, line: str | None = None, *, told: bool = False) -> None:
+    def write(self, record: Record, line: str | None = None, *, is_reported: bool = False) -> None:
         """Write and count one record.
 
         Parameters
         ----------
         line : str, optional
-            Its JSON, where the way that it is written matters.
-        told : bool
-            What is wrong with it is known to the user.
+            Its JSON, if that must stay as it is.
+        is_reported : bool
+            Whether its error has been reported.
         """
         ...
 
 
 class ReportedProblems:
-    """Tells on stderr what is wrong with records, as it comes; the first few, so that a terminal stays usable."""
+    """Reports the errors of records on stderr as they occur, but only the first ones."""
 
     def __init__(self) -> None:
         self._count = 0
 
-    def tell(self, record: Record, reason: str) -> None:
-        """Say what is wrong with one record."""
+    def report(self, record: Record, reason: str) -> None:
+        """Report the error of one record."""
         self._count += 1
         if self._count <= _SHOWN_ERRORS:
             terminal().error(f"{place_of(record)}: {reason}")
@@ -100,7 +100,7 @@ class ReportedProblems:
 
 
 class RecordSink:
-    """Writes records in one format and counts them; failures are told on stderr as they come."""
+    """Writes records in one format, counts them, and reports failures on stderr."""
 
     def __init__(self, stream: IO[str], format: str, model: str = EMBEDDED) -> None:
         self.tally = RecordAccount()
@@ -111,7 +111,7 @@ class RecordSink:
             self._tokenizer = open_model(LoadOptions(model)).tokenizer
         self._stream = stream
         self._format = format
-        self._complaints = ReportedProblems()
+        self._problems = ReportedProblems()
         self._native: Writer | None = None
         self._console: Console | None = None
         if format == "text" and stream.isatty():
@@ -127,32 +127,31 @@ class RecordSink:
 
     @property
     def has_sources(self) -> bool:
-        """Whether the output holds the records with their sources and notes."""
+        """Whether the output has the sources and notes of records."""
         return self._format not in {"text", "ids"}
 
-    def write(self, record: Record, line: str | None = None, *, told: bool = False) -> None:
+    def write(self, record: Record, line: str | None = None, *, is_reported: bool = False) -> None:
         """Write and count one record.
 
         Parameters
         ----------
         line : str, optional
-            Its JSON, where the way that it is written matters.
-        told : bool
-            What is wrong with it is known to the user.
+            Its JSON, if that must stay as it is.
+        is_reported : bool
+            Whether its error has been reported.
         """
         self.tally.add(record)
-        if record.status is Status.ERROR and not told:
-            self._complaints.tell(record, record.reason or "")
+        if record.status is Status.ERROR and not is_reported:
+            self._problems.report(record, record.reason or "")
         if self._native is not None:
-            self._write_native(record)
+            self._write_native(record, self._native)
         elif self._format == "jsonl":
             self._stream.write((record.to_json() if line is None else line) + "\n")
         elif record.status is not Status.ERROR:
-            self._write_line(record.text if self._format == "text" else self._ids(record.text))
-
-    def _ids(self, text: str) -> str:
-        assert self._tokenizer is not None
-        return " ".join(map(str, self._tokenizer.encode(text)))
+            text = record.text
+            if self._tokenizer is not None:
+                text = " ".join(map(str, self._tokenizer.encode(text)))
+            self._write_line(text)
 
     def _write_line(self, line: str) -> None:
         if self._console is None:
@@ -162,9 +161,8 @@ class RecordSink:
 
         self._console.print(paint_sentence(line))
 
-    def _write_native(self, record: Record) -> None:
-        assert self._native is not None
-        unusable = record.status is Status.INVALID and not self._native.tells_status
+    def _write_native(self, record: Record, native: Writer) -> None:
+        unusable = record.status is Status.INVALID and not native.tells_status
         if record.status is Status.ERROR or unusable:
             return
         from logos_cli.workflows.decode import decode
@@ -175,7 +173,7 @@ class RecordSink:
             if record.status is Status.INVALID:  # not even a sentence: no object to write, but counted
                 return
             raise
-        self._native.write(record, item)
+        native.write(record, item)
 
     def close(self) -> None:
         """End a native file."""
@@ -187,7 +185,7 @@ class RecordSink:
 def open_sink(
     output: str | None, wanted: str | None, *, overwrite: bool = False, native: bool = False, model: str = EMBEDDED
 ) -> Iterator[RecordSink]:
-    """Open the sink of a command; a file appears under its name when the block has ended well."""
+    """Open the sink of a command; a file gets its name when the block ends without an error."""
     format = choose_format(wanted, output, native=native)
     with open_output(output, overwrite=overwrite) as stream:
         sink = RecordSink(stream, format, model)
@@ -196,19 +194,19 @@ def open_sink(
 
 
 def write_all(records: Iterable[Record], sink: RecordTaker) -> ExitCode:
-    """Write every record, say the sum on stderr, and return what it means as an exit code."""
+    """Write every record, report the account on stderr, and return the exit code."""
     for record in records:
         sink.write(record)
     return finish(sink.tally)
 
 
 def finish(account: Account) -> ExitCode:
-    """Report what became of everything; all lost is a bad input, some lost or nothing gained a partial success.
+    """Report the account, and return its exit code: all lost is a bad input, some lost a partial success.
 
     Raises
     ------
     DefectError
-        If something is not accounted for.
+        If the counts do not add up.
     """
     account.check()
     terminal().note(str(account))
@@ -218,7 +216,7 @@ def finish(account: Account) -> ExitCode:
 
 
 def place_of(record: Record) -> str:
-    """Return file and id of a record, for messages: ``seqs.fasta: P12345``; of ids that name the file, no more."""
+    """Return file and id of a record for messages: ``seqs.fasta: P12345``; only the id if it names the file."""
     path = record.source.get("path")
     return f"{path}: {record.id}" if path and path.strip("<>") not in record.id else record.id
 
@@ -229,7 +227,7 @@ def inputs_or_stdin(paths: list[str] | None) -> list[str]:
     Raises
     ------
     UsageError
-        If standard input is a terminal or closed, where waiting would puzzle the user.
+        If standard input is a terminal or closed.
     """
     if paths:
         return paths

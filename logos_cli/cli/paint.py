@@ -21,7 +21,7 @@ _STYLES = (
 
 
 def paint_sentence(sentence: str) -> Text:
-    """Return a sentence with each kind of tag in its own colour."""
+    """Return a sentence with a colour for each kind of tag."""
     text = Text(sentence)
     for match in _TAG.finditer(sentence):
         style = next((style for name, style in _STYLES if match.group().startswith(f"<{name}")), "bold white")
@@ -30,7 +30,7 @@ def paint_sentence(sentence: str) -> Text:
 
 
 def paint_grammar(definition: str) -> None:
-    """Print the definition with comments dimmed and rule names in bold."""
+    """Print the definition with dimmed comments and bold names of rules."""
     console = Console(highlight=False, soft_wrap=True)
     for line in definition.splitlines():
         text = paint_sentence(line)

@@ -1,4 +1,4 @@
-"""What goes to stderr: notes, errors, progress. Data never passes through here."""
+"""Output on stderr: notes, errors, progress; never data."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class Terminal:
-    """The user's side of a command: stderr, in colour where that is a terminal and ``NO_COLOR`` is unset."""
+    """Messages of a command on stderr, in colour if that is a terminal and ``NO_COLOR`` is unset."""
 
     def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
         self.quiet = quiet
@@ -22,7 +22,7 @@ class Terminal:
 
     @property
     def console(self) -> Console:
-        """A rich console on stderr, made when first needed."""
+        """A rich console on stderr, made at the first access."""
         if self._console is None:
             from rich.console import Console
 
@@ -40,28 +40,28 @@ class Terminal:
         self.console.print(line)
 
     def note(self, text: str) -> None:
-        """Say something that a user may want to know; silent under ``--quiet``."""
+        """Print a note, but not under ``--quiet``."""
         if not self.quiet:
             self._print(text)
 
     def detail(self, text: str) -> None:
-        """Say something that only ``--verbose`` asks for."""
+        """Print a detail, only under ``--verbose``."""
         if self.verbose:
             self._print(text)
 
     def warning(self, text: str) -> None:
-        """Say that something is not as the user may think; silent under ``--quiet``."""
+        """Print a warning, but not under ``--quiet``."""
         if not self.quiet:
             self._print(text, "yellow", "warning: ")
 
     def error(self, text: str, body: str = "") -> None:
-        """Say what went wrong; never silent."""
+        """Print an error, always."""
         self._print(text, "red", "error: ")
         if body:
             self._print("\n".join(f"  {line}" for line in body.split("\n")))
 
     def hint(self, text: str) -> None:
-        """Say what to do about it."""
+        """Print the remedy of an error."""
         self._print(text, "cyan", "hint: ")
 
     def track(self, items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
@@ -94,7 +94,7 @@ def terminal() -> Terminal:
 
 
 def set_terminal(new: Terminal) -> None:
-    """Replace the terminal of the running command; if it is verbose, it shows what libraries log through us."""
+    """Replace the terminal of the running command; if it is verbose, it shows the log of ``logos_cli``."""
     global _terminal
     _terminal = new
     if new.verbose:
@@ -105,7 +105,7 @@ def _show_log() -> None:
     import logging
 
     class Shown(logging.Handler):
-        """Gives each line to the terminal of the running command, named after what said it."""
+        """Passes each line to the terminal of the running command, with the name of the module."""
 
         def emit(self, record: logging.LogRecord) -> None:
             terminal().detail(f"{record.name.rpartition('.')[2]}: {record.getMessage()}")

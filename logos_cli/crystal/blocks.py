@@ -1,4 +1,4 @@
-"""A unit cell cut at its metal-linker bonds into metal nodes, linkers and solvent."""
+"""Cut a unit cell at its metal-linker bonds into metal nodes, linkers and solvent."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from logos_cli.crystal.cell import UnitCell
 
 _OXO_ANGSTROM: Final = 1.85
-"""A bare terminal oxygen nearer than this to its metal is M=O; farther, water without its hydrogens."""
+"""A bare terminal oxygen nearer to its metal is M=O; a farther one is water without its hydrogens."""
 
 _LARGEST_SOLVENT: Final = 6
 
@@ -63,7 +63,7 @@ SOLVENTS: Final = {
 
 @dataclass(slots=True)
 class Kind:
-    """Equal building blocks of one cell: how often, and the atoms of the first."""
+    """Equal building blocks of one cell: their number, and the atoms of the first."""
 
     smiles: str
     count: int = 0
@@ -77,22 +77,22 @@ class Kind:
 
 @dataclass(slots=True)
 class Blocks:
-    """What a framework is made of, per unit cell.
+    """The building blocks of a framework, per unit cell.
 
     Attributes
     ----------
     nodes, linkers, bound : dict of str to Kind
         Metal nodes, linkers, and solvent molecules bound to a metal, by SMILES.
     free : dict of str to Kind
-        Molecules and ions that touch no metal, by SMILES, or by formula where they are too disordered.
+        Molecules and ions without a bond to a metal, by SMILES, or by formula if they are too disordered.
     periodicity : int
-        Directions in which the framework is endless.
+        Number of directions in which the framework is endless.
     n_nets : int
-        Interpenetrating nets (1: none).
+        Number of interpenetrating nets (1 if there is no interpenetration).
     n_atoms : Counter
         Atoms in nodes, linkers, solvent (bound and free) and loose hydrogens; they sum to the cell's.
     notes : list of str
-        What a reader should know about the cut.
+        Notes on the cut.
     """
 
     nodes: dict[str, Kind] = field(default_factory=dict)
@@ -115,7 +115,7 @@ def cut(atoms: UnitCell, graph: BondGraph) -> Blocks:
     Raises
     ------
     StructureError
-        If this is no framework, or a part of it makes no chemical sense.
+        If this is not a framework, or a part of it makes no chemical sense.
     """
     return _Cutter(atoms, graph).run()
 
@@ -163,11 +163,11 @@ class _Cutter:
         return ", ".join(labels[:6]) + (", …" if len(labels) > 6 else "")
 
     def _contacts(self, piece: Piece) -> set[tuple[int, Shift]]:
-        """Return the metals that a piece binds, each with its cell."""
+        """Return the metals bonded to a piece, each with its cell."""
         return {(metal, add(piece.shifts[atom], to)) for atom in piece.atoms for metal, to in self.graph.contacts[atom]}
 
     def _check_framework(self, organic: list[int]) -> None:
-        """Find the periodicity and the nets of everything that holds a metal."""
+        """Find the periodicity and the nets of all parts with a metal."""
         graph = self.graph
 
         def bonded(atom: int) -> Iterable[tuple[int, Shift]]:
@@ -190,7 +190,7 @@ class _Cutter:
             self.blocks.notes.append(f"{discrete} discrete metal complexes beside the framework are counted with it")
 
     def _leaves(self, piece: Piece, contacts: set[tuple[int, Shift]]) -> bool:
-        """Whether a piece at one metal is a solvent molecule."""
+        """Return whether a piece at one metal is a solvent molecule."""
         if len(contacts) != 1:
             return False
         if len(piece.atoms) > 1:
@@ -211,7 +211,7 @@ class _Cutter:
             self.blocks.notes.append(text)
 
     def _solvent_smiles(self, piece: Piece) -> str | None:
-        """Return the solvent that a piece is, hydrogens that the file lacks filled in; None if it is none."""
+        """Return a piece as a solvent, with the hydrogens that the file lacks; None if it is not a solvent."""
         if len(piece.atoms) == 1:
             return self.atoms.elements[piece.atoms[0]]
         try:
@@ -225,7 +225,7 @@ class _Cutter:
         return next((form for form in self.reader.protonated_forms(piece) if form in SOLVENTS), None)
 
     def _add_free(self, piece: Piece) -> None:
-        """Count a molecule that touches no metal; what is too disordered to read counts by its formula."""
+        """Count a molecule without a bond to a metal; one that is too disordered is counted by its formula."""
         if piece.loops:
             raise StructureError(
                 f"an organic part is endless and holds no metal (atoms {self._names(piece.atoms)})",

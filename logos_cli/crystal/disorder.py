@@ -1,4 +1,4 @@
-"""Disorder that the file does not resolve: which of the atoms that exclude each other are kept."""
+"""Resolve disorder: keep one of the atoms that exclude each other."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _REACH_ANGSTROM: Final = 1.9
 _ALTERNATIVE_ANGSTROM: Final = 1.75
-"""Atoms this near whose different occupancies add up to 1 are alternatives, never bonded."""
+"""Nearer atoms with different occupancies that add up to 1 are alternatives, not bonded."""
 _OCCUPANCY_STEP: Final = 0.03
 _SMALLEST_ANGLE_DEGREES: Final = 80.0
 """Two partly occupied neighbours of an atom with a smaller angle between them are alternatives."""
@@ -25,24 +25,24 @@ _BOND_FACTOR: Final = 1.2
 
 @dataclass(slots=True)
 class _Pairs:
-    """Atoms near to each other: who excludes whom, who lies beside whom."""
+    """Pairs of near atoms: those that exclude each other, and the others."""
 
     excludes: dict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
     beside: dict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
 
     def exclude(self, a: int, b: int) -> None:
-        """Let two atoms be alternatives."""
+        """Mark two atoms as alternatives."""
         for one, other in ((a, b), (b, a)):
             self.excludes[one].add(other)
             self.beside[one].discard(other)
 
 
 def resolve_disorder(atoms: UnitCell) -> None:
-    """Merge atoms that are written twice, and keep one of those partly occupied ones that exclude each other.
+    """Merge atoms that are written twice, and keep one of the partly occupied atoms that exclude each other.
 
-    Atoms are kept in the order of their occupancy; among equals, those beside what is already kept come
-    first, so that one whole orientation of a disordered group survives rather than parts of two. Hydrogens
-    go with the atom that carries them. What was left out is written into the notes.
+    Atoms are kept in the order of their occupancy. Among equal ones, neighbours of kept atoms come first, so that one
+    whole orientation of a disordered group is kept rather than parts of two. Hydrogens are dropped with the atom that
+    carries them. The notes list the dropped atoms.
     """
     first, second, shift, distance = near_pairs(atoms.fractional, atoms.matrix, _REACH_ANGSTROM)
     elements = np.array(atoms.elements)
@@ -97,7 +97,7 @@ def _exclude_by_angle(
     second: NDArray[np.int64],
     vectors: NDArray[np.float64],
 ) -> None:
-    """Let two partly occupied neighbours of one atom exclude each other if the angle is too small."""
+    """Mark two partly occupied neighbours of one atom as alternatives if the angle is too small."""
     around: dict[int, list[int]] = defaultdict(list)
     for row, (atom, other) in enumerate(zip(first.tolist(), second.tolist(), strict=True)):
         if partial[other]:
@@ -112,7 +112,7 @@ def _exclude_by_angle(
 
 
 def _keep_greedily(occupancy: NDArray[np.float64], pairs: _Pairs) -> NDArray[np.bool_]:
-    """Return which atoms are kept; every kept atom drops what it excludes."""
+    """Return which atoms are kept; every kept atom drops the atoms that it excludes."""
     kept = np.zeros(len(occupancy), dtype=bool)
     level = np.round(occupancy, 3)
     dropped: set[int] = set()
@@ -142,7 +142,7 @@ def _drop_orphaned_hydrogens(
     second: NDArray[np.int64],
     distance: NDArray[np.float64],
 ) -> None:
-    """Drop partly occupied hydrogens whose nearest heavy atom was dropped."""
+    """Drop partly occupied hydrogens if their nearest heavy atom was dropped."""
     carrier: dict[int, tuple[float, int]] = {}
     rows = np.flatnonzero((elements[first] == "H") & (elements[second] != "H") & partial[first])
     for row in rows.tolist():

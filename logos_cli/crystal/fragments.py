@@ -1,4 +1,4 @@
-"""Pieces of a periodic bond graph: each unwrapped into one place, or found to be endless."""
+"""Find the connected pieces of a periodic bond graph, finite or endless, and unwrap them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Piece:
     atoms : tuple of int
         Atom indices, ascending.
     shifts : dict
-        The cell in which each atom lies when the piece is in one place.
+        The cell of each atom in the unwrapped piece.
     loops : tuple of Shift
         Translations that map the endless piece onto itself; empty if the piece is finite.
     """
@@ -32,7 +32,7 @@ class Piece:
 
 
 def pieces(atoms: Iterable[int], neighbours: Callable[[int], Iterable[tuple[int, Shift]]]) -> list[Piece]:
-    """Return the connected pieces that the atoms form, in the order of their first atoms."""
+    """Return the connected pieces of the atoms, in the order of their first atoms."""
     allowed = sorted(set(atoms))
     members = set(allowed)
     seen: set[int] = set()
@@ -58,7 +58,7 @@ def pieces(atoms: Iterable[int], neighbours: Callable[[int], Iterable[tuple[int,
 
 
 def lattice(translations: Iterable[Shift]) -> list[list[int]]:
-    """Return a basis, in echelon form, of the lattice that integer translations span."""
+    """Return a basis, in echelon form, of the lattice of integer translations."""
     rows = [list(translation) for translation in translations]
     basis = []
     for column in range(3):
@@ -78,9 +78,9 @@ def lattice(translations: Iterable[Shift]) -> list[list[int]]:
 
 
 def n_nets(loops: Iterable[Shift]) -> tuple[int, int]:
-    """Return in how many directions a piece is endless, and how many copies of it interpenetrate.
+    """Return the number of directions in which a piece is endless, and the number of interpenetrating copies.
 
-    The copies are counted for a piece endless in three directions, 1 for any other.
+    The number of copies is 1 unless the piece is endless in three directions.
     """
     basis = lattice(loops)
     if len(basis) < 3:

@@ -1,7 +1,7 @@
-"""Contacts that are too short to be none and yet no bonds.
+"""Remove short contacts that are not bonds from the neighbours of atoms.
 
-Generated frameworks hold substituents that touch each other or the next linker. Which of an atom's contacts
-are bonds then follows from what its neighbours would be without them.
+In generated frameworks, substituents touch each other or the next linker. The bonds among an atom's contacts then
+follow from the valences of its neighbours without them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Neighbours = dict[tuple[int, Shift], float]
 _MOST_NEIGHBOURS: Final = {"C": 4, "N": 4, "O": 2, "F": 1, "Br": 4, "Cl": 4, "B": 6}
 _HALOGENS: Final = frozenset(("F", "Cl", "Br", "I"))
 _ENDS: Final = {"N": 1.20, "O": 1.27, "F": 0.0, "Cl": 0.0, "Br": 0.0}
-"""Atoms that end a chain; nitrogen and oxygen do where their bond to carbon is shorter than this (Å)."""
+"""Atoms that end a chain; nitrogen and oxygen do if their bond to carbon is shorter than this (Å)."""
 _AZO_ANGSTROM: Final = 1.27
 _ANY_LENGTH: Final = 9.0
 _UNLIKELY: Final = 0.5
@@ -48,19 +48,19 @@ class Pruner:
         self.elements, self.radii = elements, radii
 
     def is_saturated(self, atom: int) -> bool:
-        """Whether an atom that already has its bonds to heavy atoms hardly takes a hydrogen as well."""
+        """Return whether an atom has so many bonds to heavy atoms that a hydrogen is unlikely."""
         symbol, n_heavy = self.elements[atom], len(self.organic[atom])
         if symbol in _HALOGENS or (symbol == "O" and self.contacts[atom]):
             return n_heavy > 0
         return n_heavy >= {"C": 4, "N": 4, "O": 2, "S": 2}.get(symbol, 4)
 
     def drop_contacts_of_saturated_ends(self) -> int:
-        """Leave halogens on carbon, carbonyl oxygens and nitrile nitrogens their bonds to carbon.
+        """Leave halogens on carbon, carbonyl oxygens and nitrile nitrogens only their bonds to carbon.
 
         Returns
         -------
         int
-            The number of contacts that were removed.
+            The number of removed contacts.
         """
         n_removed = 0
         for atom, symbol in enumerate(self.elements):
@@ -82,7 +82,7 @@ class Pruner:
         return n_removed
 
     def drop_excess(self) -> int:
-        """Remove the least plausible contacts of atoms with too many neighbours; return how many."""
+        """Remove the least plausible contacts of atoms with too many neighbours; return their number."""
         n_removed = 0
         for atom in range(len(self.elements)):
             neighbours = self.organic[atom]
@@ -92,7 +92,7 @@ class Pruner:
         return n_removed
 
     def _most_neighbours(self, atom: int) -> int:
-        """Return how many neighbours, hydrogens included, an atom can have in view of its shortest bonds."""
+        """Return the largest number of an atom's neighbours, with hydrogens, by its shortest bonds."""
         symbol, neighbours = self.elements[atom], self.organic[atom]
         to_nitrogen = [d for (other, _), d in neighbours.items() if self.elements[other] == "N"]
         shortest = min(to_nitrogen, default=_ANY_LENGTH)
@@ -110,7 +110,7 @@ class Pruner:
         return self.organic[atom][key] / float(self.radii[atom] + self.radii[key[0]])
 
     def _doubt(self, atom: int, key: tuple[int, Shift]) -> float:
-        """Return how little a contact looks like a bond: long, between two heteroatoms, not needed."""
+        """Return the doubt that a contact is a bond: it is long, between two heteroatoms, or not needed."""
         other = key[0]
         symbols = {self.elements[atom], self.elements[other]}
         doubt = self._stretch(atom, key)

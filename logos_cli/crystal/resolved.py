@@ -1,4 +1,4 @@
-"""The atoms that a sentence speaks of: one cell, of disordered parts one alternative."""
+"""The atoms of a crystal for a sentence: one cell, with one alternative of each disordered part."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from logos_cli.crystal.disorder import resolve_disorder
 
 
 def resolved_cell(block: Any) -> UnitCell:
-    """Return the atoms of a data block (gemmi) with symmetry expanded and disorder resolved.
+    """Return the atoms of a data block (gemmi), with expanded symmetry and resolved disorder.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What pymatgen reads otherwise in a CIF: symmetry, occupancies, oxidation states."""
+"""Compare a CIF with pymatgen's reading of it: symmetry, occupancies, oxidation states."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ISOTOPES: Final = {"D": "H", "T": "H"}
 
 
 def second_opinion(block: Any) -> list[str]:
-    """Compare the atoms of a data block (gemmi) with what pymatgen reads in it.
+    """Compare the atoms of a data block (gemmi) with pymatgen's reading of it.
 
     Returns
     -------
@@ -32,7 +32,7 @@ def second_opinion(block: Any) -> list[str]:
     Raises
     ------
     StructureError
-        If the block holds no crystal.
+        If the block has no crystal.
     """
     atoms = read_unit_cell(block)
     found: list[str] = []
@@ -57,7 +57,7 @@ def _read_by_pymatgen(block: Any) -> Structure:
         try:
             parser = CifParser(io.StringIO(document.as_string()))
             return parser.parse_structures(primitive=False, on_error="raise")[0]
-        except Exception as error:  # pymatgen raises whatever it meets
+        except Exception as error:  # pymatgen raises errors of all kinds
             raise FormatError(" ".join(str(error).split())[:200] or type(error).__name__) from error
 
 
@@ -78,7 +78,7 @@ def _counts(atoms: UnitCell, other: Structure) -> list[str]:
 
 
 def _places(atoms: UnitCell, other: Structure) -> list[str]:
-    """Count the atoms that are nowhere near one of the same place in the other reading."""
+    """Count the atoms without one at the same place in the other reading."""
     from scipy.spatial import cKDTree
 
     def wrapped(positions: Any) -> Any:
@@ -94,7 +94,7 @@ def _places(atoms: UnitCell, other: Structure) -> list[str]:
 
 
 def _oxidation_states(sites: Any, other: Structure) -> list[str]:
-    """Compare the charges of the atom types with pymatgen's oxidation states, where both are stated."""
+    """Compare the charges of the atom types with pymatgen's oxidation states, if there are both."""
     ours: dict[str, set[int]] = defaultdict(set)
     theirs: dict[str, set[float]] = defaultdict(set)
     for site in sites:

@@ -1,1 +1,1 @@
-"""Docking: preparing receptors and ligands, Vina and its relatives, poses and what is told of them."""
+"""Docking: preparation of receptors and ligands, docking engines, poses and their records."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 LARGEST_SIDE_ANGSTROM = 126.0
 LARGE_VOLUME_ANGSTROM3 = 27_000.0
-"""Above this volume Vina's search is known to need more than its usual exhaustiveness."""
+"""Above this volume Vina's search needs more than its usual exhaustiveness."""
 
 Triple = tuple[float, float, float]
 
@@ -29,7 +29,7 @@ class Box:
     center_angstrom, size_angstrom : tuple of float
         Centre and side lengths.
     origin : str
-        Where it comes from, for messages and records.
+        Origin of the box, for messages and records.
     """
 
     center_angstrom: Triple
@@ -59,7 +59,7 @@ class Box:
         Raises
         ------
         UsageError
-            If there are no atoms, or they lie in one place that is the origin.
+            If there are no atoms, or the box has no volume.
         """
         places = np.asarray(positions, dtype=np.float64).reshape(-1, 3)
         if not len(places):
@@ -71,17 +71,17 @@ class Box:
 
     @property
     def volume_angstrom3(self) -> float:
-        """Å³."""
+        """Volume in Å³."""
         return float(np.prod(self.size_angstrom))
 
     def contains(self, positions: NDArray[np.float64], margin_angstrom: float = 0.0) -> NDArray[np.bool_]:
-        """Return which positions lie inside, the box grown by a margin on every side."""
+        """Return which positions lie inside the box, enlarged by a margin on every side."""
         away = np.abs(positions - np.asarray(self.center_angstrom))
         inside: NDArray[np.bool_] = (away <= np.asarray(self.size_angstrom) / 2 + margin_angstrom).all(axis=-1)
         return inside
 
     def to_json(self) -> BoxPart:
-        """Return what a record says of it."""
+        """Return the box as a part of a record."""
         return {
             "center_angstrom": list(self.center_angstrom),
             "size_angstrom": list(self.size_angstrom),

@@ -1,4 +1,4 @@
-"""Ligands on their way to be docked: a record with its molecule, or why it cannot be docked."""
+"""Ligands to dock: a record with its molecule, or with the error if it cannot be docked."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from logos_cli.records.parts import docking_of
 
 @dataclass(slots=True)
 class LigandCandidate:
-    """One ligand to dock, or why it cannot be.
+    """One ligand to dock, or the error if it cannot be docked.
 
     Attributes
     ----------
     record : Record
-        What it came from; results are added to it.
+        The input record; results are added to it.
     molblock : str, optional
-        Its pose, where that counts.
+        Its pose, for scoring and minimising.
     """
 
     record: Record
@@ -37,12 +37,12 @@ class LigandCandidate:
 
 
 def of_item(record: Record, item: ScienceObject, *, placed: bool) -> LigandCandidate:
-    """Return the ligand of an object that a record speaks of.
+    """Return the ligand of a record's object.
 
     Parameters
     ----------
     placed : bool
-        Its coordinates count: the record must hold a pose that docking wrote.
+        Keep its coordinates: the record must have a pose that docking wrote.
     """
     if isinstance(item, Molecule):
         smiles: str | None = item.smiles
@@ -79,7 +79,7 @@ def _pose_of(record: Record) -> str | None:
 
 
 def isomers(candidate: LigandCandidate) -> Iterator[LigandCandidate]:
-    """Yield a ligand once for each stereoisomer that its SMILES leaves open."""
+    """Yield the stereoisomers of a ligand with undefined centres, or the ligand itself."""
     try:
         found = stereoisomers(parse_smiles(candidate.smiles))
     except LogosError as error:

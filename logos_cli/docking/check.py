@@ -1,4 +1,4 @@
-"""Whether a pose is physically plausible: the tests of PoseBusters."""
+"""Check the physical plausibility of poses by the tests of PoseBusters."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Checker:
         Parameters
         ----------
         flexible : ndarray, shape (n_atoms, 3), optional
-            Where the pose has the receptor's flexible atoms (Å).
+            Positions (Å) of the receptor's flexible atoms in the pose.
         """
         molecule = self._molecule
         if flexible is not None and len(flexible):
@@ -64,7 +64,7 @@ def _molecule(receptor: Receptor) -> Chem.Mol:
 
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
-    """Keep RDKit quiet, whose log PoseBusters turns on again while it works."""
+    """Silence RDKit, as PoseBusters turns its log on."""
     logger = logging.getLogger("rdkit")
     was_disabled, logger.disabled = logger.disabled, True
     rdBase.LogToPythonLogger()

@@ -1,4 +1,4 @@
-"""Which residues a pose touches, and how: plain geometry over heavy atoms."""
+"""Contacts of a pose with residues, by the geometry of heavy atoms."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SALT_BRIDGE_ANGSTROM = 4.0
 HYDROPHOBIC_ANGSTROM = 4.0
 METAL_ANGSTROM = 2.8
 CONTRADICTION = 0.5
-"""A pose of which less than this share of contacts is in its prompt's site contradicts the prompt."""
+"""A pose contradicts its prompt if the share of its contacts in the prompt's site is smaller than this."""
 
 _CATIONS = {("LYS", "NZ"), ("ARG", "NE"), ("ARG", "NH1"), ("ARG", "NH2")}
 _ANIONS = {("ASP", "OD1"), ("ASP", "OD2"), ("GLU", "OE1"), ("GLU", "OE2")}
@@ -35,7 +35,7 @@ class Contact:
     Attributes
     ----------
     kinds : tuple of str
-        ``hydrogen_bond``, ``salt_bridge``, ``hydrophobic``, ``metal``; empty for mere nearness.
+        ``hydrogen_bond``, ``salt_bridge``, ``hydrophobic``, ``metal``; empty if it is only near.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Contact:
     kinds: tuple[str, ...] = ()
 
     def to_json(self) -> ContactPart:
-        """Return what a record says of it."""
+        """Return the contact as a part of a record."""
         found: ContactPart = {
             "residue": f"{self.name} {self.residue}",
             "distance_angstrom": round(self.distance_angstrom, 2),
@@ -56,7 +56,7 @@ class Contact:
 
 @dataclass(frozen=True, slots=True)
 class Consistency:
-    """How the contacts of a pose agree with the site that its ligand was made for.
+    """Agreement of a pose's contacts with the site that its ligand was made for.
 
     Attributes
     ----------
@@ -71,7 +71,7 @@ class Consistency:
 
     @property
     def contradicts(self) -> bool:
-        """Whether the pose lies elsewhere than its prompt says."""
+        """Whether the pose lies outside of its prompt's site."""
         return self.in_site < CONTRADICTION
 
 
@@ -114,8 +114,8 @@ class ContactFinder:
         for owner in np.unique(self._owners[near[nearest <= cutoff_angstrom]]).tolist():
             mine = self._owners[near] == owner
             name, residue = self.residues[owner]
-            said = tuple(kind for kind, mask in kinds.items() if mask[mine].any())
-            found.append(Contact(name, residue, float(nearest[mine].min()), said))
+            found_kinds = tuple(kind for kind, mask in kinds.items() if mask[mine].any())
+            found.append(Contact(name, residue, float(nearest[mine].min()), found_kinds))
         return sorted(found, key=lambda contact: (contact.distance_angstrom, contact.residue))
 
     def _kinds(
@@ -161,7 +161,7 @@ def _has_hydrogen(atom: Chem.Atom) -> bool:
 
 
 def _accepts(atom: Chem.Atom) -> bool:
-    """Whether an atom has a lone pair to give: any O, and N that is neither charged nor conjugated with a bond to H."""
+    """Return whether an atom accepts hydrogen bonds: any O, and N with at most two bonds and no positive charge."""
     if atom.GetAtomicNum() == 8:
         return True
     if atom.GetAtomicNum() != 7 or atom.GetFormalCharge() > 0:
@@ -174,7 +174,7 @@ def _is_polarised(atom: Chem.Atom) -> bool:
 
 
 def _group_charge(atom: Chem.Atom) -> int:
-    """Return the charge of an atom, or of the one that it shares it with (carboxylate, guanidinium)."""
+    """Return the charge of an atom, or of the atom that it shares a charge with (carboxylate, guanidinium)."""
     if charge := atom.GetFormalCharge():
         return int(charge)
     if atom.GetAtomicNum() not in (7, 8):
@@ -192,7 +192,7 @@ def _group_charge(atom: Chem.Atom) -> int:
 
 
 def consistency(contacts: Iterable[Contact], site: Collection[ResidueId]) -> Consistency | None:
-    """Compare contacts with a site; None if there is nothing to compare."""
+    """Compare contacts with a site; return None if there is nothing to compare."""
     touched = {contact.residue for contact in contacts}
     wanted = set(site)
     if not touched or not wanted:

@@ -1,4 +1,4 @@
-"""The optional libraries that docking needs, imported when needed and kept quiet."""
+"""Import the optional libraries of docking when they are needed, and silence their logs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PURPOSE = {
 
 
 def is_installed(name: str) -> bool:
-    """Whether a library can be imported, without importing it."""
+    """Return whether a library can be imported, without importing it."""
     return find_spec(name) is not None
 
 
@@ -44,7 +44,7 @@ def load(name: str) -> ModuleType:
 
 
 def _quietly(name: str) -> ModuleType:
-    """Import a library and take back what it does to the logging of the whole process."""
+    """Import a library, and undo its changes to the logging of the process."""
     if name in sys.modules:
         return sys.modules[name]
     levels = [(handler, handler.level, handler.formatter) for handler in logging.getLogger("rdkit").handlers]
@@ -53,6 +53,6 @@ def _quietly(name: str) -> ModuleType:
     for handler, level, formatter in levels:
         handler.setLevel(level)
         handler.setFormatter(formatter)
-    # Meeko warns about every residue and molecule; what matters becomes an error or a note of ours
+    # Meeko warns about every residue and molecule; relevant problems become our errors and notes
     logging.getLogger(name).setLevel(logging.CRITICAL)
     return module

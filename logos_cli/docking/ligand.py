@@ -1,4 +1,4 @@
-"""A ligand ready for docking: one molecule, protonated, with a conformer, as PDBQT."""
+"""Prepare a ligand for docking: one molecule, protonated, with a conformer, as PDBQT."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 MAX_HEAVY_ATOMS = 150
 MAX_ROTATABLE_BONDS = 50
-"""Beyond these the search of Vina cannot be trusted, and takes hours."""
+"""Beyond these limits Vina's search is unreliable, and takes hours."""
 
 _SUPPORTED = "Vina knows H, C, N, O, F, Si, P, S, Cl, Br and I"
 _PEPTIDE = Chem.MolFromSmarts("[NX3][CX4;H1,H2][CX3](=O)[NX3][CX4;H1,H2][CX3](=O)")
@@ -32,12 +32,12 @@ _PEPTIDE = Chem.MolFromSmarts("[NX3][CX4;H1,H2][CX3](=O)[NX3][CX4;H1,H2][CX3](=O
 
 @dataclass(frozen=True, slots=True)
 class LigandOptions:
-    """How to prepare ligands.
+    """Options of the preparation of ligands.
 
     Attributes
     ----------
     ph : float, optional
-        pH whose dominant protonation state is docked; None takes the molecule as it is given.
+        pH that sets the protonation state; None keeps that of the input.
     placed : bool
         Keep the given coordinates (scoring and minimising) instead of embedding a new conformer.
     seed : int
@@ -58,9 +58,9 @@ class Prepared:
     molecule : Chem.Mol
         With all hydrogens and one conformer.
     pdbqt : str
-        What Vina reads; remarks lead back to the molecule.
+        The input of Vina, with Meeko's remarks about the molecule.
     n_torsions : int
-        Bonds that turn.
+        Number of rotatable bonds.
     """
 
     molecule: Chem.Mol
@@ -75,7 +75,7 @@ def read_ligand(smiles: str, molblock: str | None) -> Chem.Mol:
     Raises
     ------
     MoleculeError
-        If RDKit accepts neither.
+        If RDKit cannot read it.
     """
     if molblock is None:
         return parse_smiles(smiles)
@@ -114,7 +114,7 @@ def prepare(molecule: Chem.Mol, title: str, options: LigandOptions) -> Prepared:
     Raises
     ------
     MoleculeError
-        If it is too large, has atoms that Vina does not know, or no conformer is found.
+        If it is too large, has atoms that Vina does not support, or no conformer is found.
     MissingError
         If Meeko is not installed.
     """
@@ -150,7 +150,7 @@ def stereoisomers(molecule: Chem.Mol, most: int = MAX_STEREOISOMERS) -> list[Che
 
 
 def _without_salts(molecule: Chem.Mol, notes: list[str]) -> Chem.Mol:
-    """Return the largest organic fragment, and say what was stripped."""
+    """Return the largest organic fragment, and add a note on the others."""
     with rdBase.BlockLogs():
         fragments = Chem.GetMolFrags(molecule, asMols=True)
     if len(fragments) < 2:

@@ -1,4 +1,4 @@
-"""How to dock: everything that a run is told, checked before anything is read."""
+"""Options of docking, checked before any file is read."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from logos_cli.options import nested
 
 @dataclass(frozen=True, slots=True)
 class DockOptions:
-    """How to dock.
+    """Options of a docking run.
 
     Attributes
     ----------
     box : BoxOptions
-        Where; without one, around the receptor's own ligand.
+        The box; by default around the receptor's own ligand.
     receptor : ReceptorOptions
     ph : float, optional
-        pH of the ligands' protonation; None docks them as they are given.
+        pH of the ligands' protonation; None keeps the charges of the input.
     stereo : bool
-        Dock every stereoisomer that a ligand leaves open.
+        Dock all stereoisomers of a ligand with undefined centres.
     mode : {"dock", "score", "minimize"}
-        Search poses, or score or relax given ones.
+        Search for poses, or score or relax given ones.
     exhaustiveness, n_poses, energy_range_kcal_per_mol, seed
         See :class:`~logos_cli.docking.engines.engines.Search`.
     engine : str
         ``auto``, ``vina``, ``vina-binary``, ``smina``, ``gnina`` or ``unidock``.
     cpu : int, optional
-        Cores; None takes those that this process may use. Ligands share them: one each, or more where there are
+        Number of cores; None takes those that this process may use. Each ligand gets one, or more if there are
         fewer ligands than cores.
     seconds_per_ligand : float, optional
-        A ligand that takes longer is given up.
+        Time limit; a ligand that takes longer is given up.
     reference : str, optional
-        A file with known poses; RMSDs to them are told.
+        A file with known poses, for RMSDs.
     check : bool
         Test the best pose of each ligand with PoseBusters.
     read : ReadOptions
@@ -71,13 +71,13 @@ class DockOptions:
         self.search(1)
 
     def search(self, threads: int) -> Search:
-        """Return how the engine searches."""
+        """Return the options of the engine's search."""
         return Search(self.mode, self.exhaustiveness, self.n_poses, self.energy_range_kcal_per_mol, self.seed, threads)
 
 
 @dataclass(frozen=True, slots=True)
 class ReceptorSpec:
-    """What is docked into, and how.
+    """The receptor to dock into, and the options.
 
     Attributes
     ----------

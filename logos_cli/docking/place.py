@@ -1,4 +1,4 @@
-"""Where to dock: the box that options, the receptor's own ligand, or a record's site mean."""
+"""Find the box: by the options, the receptor's own ligand, or a record's site."""
 
 from __future__ import annotations
 
@@ -33,26 +33,26 @@ if TYPE_CHECKING:
 
 SIDE_ANGSTROM = 22.0
 _LEAST_FLAT = 3
-"""More atoms than these in one plane z = 0 are a drawing, whatever the header says."""
+"""A molecule of more atoms, all with z = 0, is a drawing, whatever its header has."""
 SHARE_KNOWN = 0.9
-"""A record's site is that of a receptor which has at least this share of its residues."""
+"""A record's site belongs to a receptor with at least this share of its residues."""
 
 
 @dataclass(frozen=True, slots=True)
 class BoxOptions:
-    """Where to dock; at most one of the first four is given.
+    """Options of the box; at most one of the first four is given.
 
     Attributes
     ----------
     ligand : str, optional
         A file with a posed ligand (SDF, MOL2, PDB, mmCIF), or a ligand of the receptor: ``HEM``, ``A:301``.
     site : str, optional
-        Residues of the receptor (``A:45,A:47-52``), or a file of records whose first site is meant.
+        Residues of the receptor (``A:45,A:47-52``), or a file of records, for the site of the first one.
     residues : tuple of str, optional
         Residues that a model predicted, as ``A:45``.
     center_angstrom : tuple of float, optional
     size_angstrom : tuple of float, optional
-        Sides; without, what the atoms extend over and ``add_angstrom`` on every side.
+        Sides; by default the extent of the atoms, and ``add_angstrom`` on every side.
     add_angstrom : float
     """
 
@@ -81,7 +81,7 @@ class BoxOptions:
 
     @property
     def is_open(self) -> bool:
-        """Whether a ligand of the receptor has to say where."""
+        """Whether no option sets the box, so that a ligand of the receptor or a record's site must."""
         given = (self.ligand, self.site, self.residues, self.center_angstrom)
         return all(value is None for value in given)
 
@@ -97,14 +97,14 @@ class DockingBox:
 
 @dataclass(frozen=True, slots=True)
 class SiteReference:
-    """What marks the site that a record was made for.
+    """The ligand or residues that mark the site of a record.
 
     Attributes
     ----------
     name : str
-        Of the ligand, or the residues: ``A:45,A:47``.
+        Name of the ligand, or names of the residues: ``A:45,A:47``.
     ligand : Ligand, optional
-        Of the receptor; None if residues are the mark.
+        The ligand in the receptor; None if residues mark the site.
     """
 
     name: str
@@ -112,19 +112,19 @@ class SiteReference:
 
 
 def find_place(model: StructureModel, options: BoxOptions, mark: SiteReference | None = None) -> DockingBox:
-    """Return where to dock.
+    """Return the box to dock into.
 
-    Without options: around what marks a record's site, or the receptor's own ligand if it has just one.
+    By default it lies around the mark of a record's site, or around the receptor's only ligand.
 
     Parameters
     ----------
-    mark : Mark, optional
+    mark : SiteReference, optional
         See :class:`SiteLocator`.
 
     Raises
     ------
     LogosError
-        If the options name nothing that is there, or there is no ligand or more than one.
+        If the options name nothing in the receptor, or there is no ligand or more than one.
     """
     if options.center_angstrom is not None:
         size = options.size_angstrom
@@ -193,7 +193,7 @@ def positions_of_file(path: str) -> NDArray[np.float64]:
 
 
 def posed(given: UserMolecule, source: str) -> NDArray[np.float64]:
-    """Return the positions (Å) of a molecule that must have some.
+    """Return the positions (Å) of a molecule, checked to be a pose.
 
     Raises
     ------
@@ -225,7 +225,7 @@ def _around_own(model: StructureModel, options: BoxOptions, ligand: Ligand | Non
 
 
 def _only(model: StructureModel) -> Ligand:
-    """Return the only ligand that counts."""
+    """Return the only ligand, without additives."""
     relevant = [ligand for ligand in find_ligands(model)[0] if not is_additive(model, ligand)]
     if not relevant:
         raise UsageError(
@@ -243,14 +243,14 @@ def _only(model: StructureModel) -> Ligand:
 
 
 class SiteLocator:
-    """What in a receptor can mark the site that a record was made for."""
+    """Finds the ligand or residues of a receptor that mark the site of a record."""
 
     def __init__(self, model: StructureModel) -> None:
         self._ligands: dict[tuple[str, int | None, str], Ligand | None] = {}
         for ligand in find_ligands(model)[0]:
             for each in ligand.residues:
                 key = (each.chain, each.number, each.insertion)
-                # of two with one name, the residues of the site say which is meant
+                # if two ligands have one name, the residues of the site decide
                 self._ligands[key] = None if self._ligands.get(key, ligand) is not ligand else ligand
         table = model.residues
         self._letters = {
@@ -260,9 +260,9 @@ class SiteLocator:
         }
 
     def of(self, record: Record) -> SiteReference | None:
-        """Return the ligand that a record names, else the residues of its site; None if they are not there.
+        """Return the ligand that a record names, else the residues of its site; None if the receptor lacks them.
 
-        Residues must be the same amino acids under the same names: another protein has other ones.
+        Residues must be the same amino acids under the same names, which another protein does not have.
         """
         named = record.source.get("ligand")
         if isinstance(named, Mapping) and "chain" in named and "number" in named:
@@ -335,7 +335,7 @@ def _around_residues(model: StructureModel, text: str, options: BoxOptions, orig
 
 
 def site_of(record: Record) -> list[ResidueName]:
-    """Return the residues of a record's site by the names in their file; empty if it has none or says none."""
+    """Return the names of a record's site residues in their file; empty if it has no site or no names."""
     return [name for name, _ in _lettered_site(record)]
 
 
@@ -359,12 +359,12 @@ def _lettered_site(record: Record) -> list[tuple[ResidueName, str]]:
 
 
 def parse_triple(text: str, option: str) -> Triple:
-    """Return three numbers of ``x,y,z`` or one for all three.
+    """Parse three numbers ``x,y,z``, or one for all three sides.
 
     Raises
     ------
     UsageError
-        If they are not.
+        If the text has another form.
     """
     try:
         values: Sequence[float] = [float(part) for part in text.replace(" ", ",").split(",") if part]

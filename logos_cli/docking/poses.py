@@ -1,4 +1,4 @@
-"""From PDBQT back to molecules: Meeko's way, with the ligand's own bonds."""
+"""Convert PDBQT to molecules by Meeko, with the ligand's own bonds."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from logos_cli.errors import MoleculeError
 
 
 def read_poses(pdbqt: str, title: str) -> list[Chem.Mol]:
-    """Return one molecule a pose, all hydrogens included.
+    """Return one molecule per pose, all hydrogens included.
 
-    The bonds are those of the SMILES that Meeko put into the PDBQT, which was written from the ligand itself;
-    none is guessed from distances.
+    The bonds are those of the SMILES that Meeko wrote into the PDBQT of the ligand; none is inferred from distances.
 
     Raises
     ------
@@ -45,7 +44,7 @@ def read_poses(pdbqt: str, title: str) -> list[Chem.Mol]:
 
 
 def to_bytes(pose: Chem.Mol) -> bytes:
-    """Return a pose in RDKit's binary form, to travel between processes."""
+    """Return a pose in RDKit's binary form, for other processes."""
     found: bytes = pose.ToBinary(int(Chem.PropertyPickleOptions.NoProps))
     return found
 

@@ -1,4 +1,4 @@
-"""What is told of a docked ligand: its poses, their scores and contacts, and the record that says so."""
+"""Results of docking: poses, their scores and contacts, and the records that hold them."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ class Pose:
     molecule : Chem.Mol
         With all hydrogens and one conformer, in the receptor's frame.
     rank : int
-        From 1, the best.
+        Rank by score; the best is 1.
     rmsd_angstrom : float, optional
-        To the reference.
+        RMSD to the reference.
     side_chains : tuple of SideChain
-        Where it has the receptor's flexible residues.
+        The receptor's flexible residues in this pose.
     """
 
     molecule: Chem.Mol
@@ -51,7 +51,7 @@ class Pose:
     side_chains: tuple[SideChain, ...] = ()
 
     def to_json(self) -> PosePart:
-        """Return what a record says of it."""
+        """Return the pose as a part of a record."""
         found: PosePart = {"rank": self.rank, "vina": round(self.vina_kcal_per_mol, 3)}
         if self.rmsd_angstrom is not None:
             found["rmsd_angstrom"] = round(self.rmsd_angstrom, 3)
@@ -60,20 +60,20 @@ class Pose:
 
 @dataclass(slots=True)
 class DockedLigand:
-    """A record with its scores, and the poses that it stands for."""
+    """A record with its scores and poses."""
 
     record: Record
     poses: list[Pose] = field(default_factory=list)
     contacts: list[Contact] = field(default_factory=list)
     site: Site | None = None
-    """Where it was docked to, if it was."""
+    """The binding site that it was docked into, if it was."""
     reason: str | None = None
-    """Why it has no pose."""
+    """The reason if it has no pose."""
 
 
 @dataclass
 class Site:
-    """One place of a receptor, which is prepared for it when first needed."""
+    """One binding site of a receptor; the receptor is prepared for it at the first access."""
 
     model: StructureModel
     sha256: str | None
@@ -95,7 +95,7 @@ class Site:
 
     @cached_property
     def contacts(self) -> ContactFinder:
-        """What finds its contacts with a pose."""
+        """The finder of its contacts with a pose."""
         return ContactFinder(self.receptor)
 
 
@@ -105,7 +105,7 @@ class Reporter:
     Attributes
     ----------
     references : list of Chem.Mol
-        Known poses; RMSDs to them are told.
+        Known poses, for RMSDs.
     """
 
     def __init__(self, options: DockOptions, engine: str, tally: DockTally) -> None:
@@ -115,7 +115,7 @@ class Reporter:
         self.references = _references(options.reference)
 
     def unusable(self, candidate: LigandCandidate) -> DockedLigand:
-        """Return what becomes of a ligand that is none."""
+        """Return the result of a candidate that cannot be docked."""
         if candidate.record.status is Status.INVALID:
             self.tally.invalid += 1
         else:
@@ -137,11 +137,11 @@ class Reporter:
             Pose(from_bytes(binary), rank, score)
             for rank, (binary, score) in enumerate(zip(outcome.poses, outcome.scores_kcal_per_mol, strict=True), 1)
         ]
-        for pose, positions in zip(poses, outcome.flexible, strict=False):  # of none, or of each
+        for pose, positions in zip(poses, outcome.flexible, strict=False):  # empty, or one per pose
             pose.side_chains = side_chains(site.receptor, positions)
-        said: DockingPart = {}
+        details: DockingPart = {}
         if self.references:
-            self._compare(poses, said)
+            self._compare(poses, details)
         moved = placed(site.receptor, poses[0].side_chains)
         finder = site.contacts if moved is site.receptor else ContactFinder(moved)
         contacts = finder.find(poses[0].molecule)
@@ -150,18 +150,18 @@ class Reporter:
         best = poses[0].vina_kcal_per_mol
         record.scores["vina"] = _score(round(best, 3))
         record.scores["vina_efficiency"] = _score(round(best / n_heavy, 4))
-        self._compare_site(candidate.record, contacts, site, said)
+        self._compare_site(candidate.record, contacts, site, details)
         if outcome.checks is not None:
             failed = sorted(name for name, good in outcome.checks if not good)
-            said["checks"] = {"valid": not failed, "failed": failed, "tests": len(outcome.checks)}
+            details["checks"] = {"valid": not failed, "failed": failed, "tests": len(outcome.checks)}
             self.tally.implausible += bool(failed)
-        record.extra = {**record.extra, "docking": self._account(outcome, poses, contacts, site, said)}
+        record.extra = {**record.extra, "docking": self._account(outcome, poses, contacts, site, details)}
         return DockedLigand(record, poses, contacts, site)
 
     def _account(
-        self, outcome: Docked, poses: list[Pose], contacts: list[Contact], site: Site, said: DockingPart
+        self, outcome: Docked, poses: list[Pose], contacts: list[Contact], site: Site, details: DockingPart
     ) -> DockingPart:
-        """Return what a record says of the docking."""
+        """Return the docking as a part of a record."""
         options = self.options
         receptor: ReceptorPart = {"path": site.model.name}
         if site.sha256 is not None:
@@ -183,15 +183,15 @@ class Reporter:
         if outcome.notes:
             found["notes"] = list(outcome.notes)
         found["poses"] = [pose.to_json() for pose in poses]
-        found.update(said)
+        found.update(details)
         found["contacts"] = [contact.to_json() for contact in contacts]
         if poses[0].side_chains:
             found["flexible"] = [each.to_json() for each in poses[0].side_chains]
         found["pose"] = Chem.MolToMolBlock(poses[0].molecule)
         return found
 
-    def _compare(self, poses: list[Pose], said: DockingPart) -> None:
-        """Tell how far the poses are from a reference of the same molecule."""
+    def _compare(self, poses: list[Pose], details: DockingPart) -> None:
+        """Set the RMSDs of the poses to a reference of the same molecule."""
         reason = ""
         for reference in self.references:
             try:
@@ -201,22 +201,22 @@ class Reporter:
                 reason = error.message
             else:
                 return
-        said["rmsd_angstrom"] = {"value": None, "reason": reason}
+        details["rmsd_angstrom"] = {"value": None, "reason": reason}
 
-    def _compare_site(self, record: Record, contacts: list[Contact], site: Site, said: DockingPart) -> None:
-        """Tell whether the pose lies in the site that the ligand was made for."""
+    def _compare_site(self, record: Record, contacts: list[Contact], site: Site, details: DockingPart) -> None:
+        """Add whether the pose lies in the site that the ligand was made for."""
         wanted = [ResidueId((name.chain, name.number, name.insertion)) for name in site_of(record)]
         if not wanted:
             return
         known = {residue for _, residue in site.contacts.residues}
         if sum(residue in known for residue in wanted) < SHARE_KNOWN * len(wanted):
-            said["site"] = {"value": None, "reason": "the receptor has not the residues of the site"}
+            details["site"] = {"value": None, "reason": "the receptor lacks the residues of the site"}
             return
         agreement = consistency(contacts, wanted)
         if agreement is None:
             return
         self.tally.contradicting += agreement.contradicts
-        said["site"] = {
+        details["site"] = {
             "in_site": round(agreement.in_site, 3),
             "covered": round(agreement.covered, 3),
             "contradicts": agreement.contradicts,
@@ -228,7 +228,7 @@ def _score(value: float) -> Score:
 
 
 def _without_pose(record: Record, error: LogosError) -> DockedLigand:
-    """Return a ligand that is not docked: its record has no sentence any more, which is kept under ``docking``."""
+    """Return a ligand that is not docked: the sentence of its record moves to ``docking``."""
     reason = error.message + (f" ({error.hint})" if error.hint else "")
     if record.status is Status.OK:
         extra = {**record.extra, "docking": {"text": record.text}}

@@ -1,4 +1,4 @@
-"""One receptor that is docked to: ligands in, poses out, in their order."""
+"""Dock ligands into one receptor, and yield the results in input order."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from logos_cli.structure.model import StructureModel
 
 
 class Session:
-    """A receptor read and an engine found, neither prepared nor started.
+    """A receptor and an engine, to dock ligands; they are prepared and started when needed.
 
     As a context it keeps its processes for further ligands; otherwise they end with each call of :meth:`dock`.
 
     Attributes
     ----------
     path : str
-        The receptor's file, or the name of what is in memory.
+        The receptor's file, or the name of an object in memory.
     site : Site
-        Where is docked to: of several, where the first ligand is.
+        The binding site; the first ligand's, if there are several.
     tally : DockTally
     """
 
@@ -65,18 +65,18 @@ class Session:
         self.close()
 
     def close(self) -> None:
-        """End the processes that were kept."""
+        """End the kept processes."""
         if self._kept is not None:
             self._kept[2].close()
             self._kept = None
 
-    def look_at(self, first: LigandCandidate) -> None:
-        """Let the first ligand say where is docked to, unless an option does."""
+    def set_first_ligand(self, first: LigandCandidate) -> None:
+        """Set the ligand that determines the first site, unless an option sets the box."""
         self._first = first
 
     @property
     def site(self) -> Site:
-        """Where is docked to: of several sites, the first."""
+        """The binding site, or the first of several."""
         if self._sites:
             return next(iter(self._sites.values()))
         if self._first is None:
@@ -85,21 +85,21 @@ class Session:
 
     @property
     def sites(self) -> list[Site]:
-        """All places that have been docked to."""
+        """All binding sites that ligands have been docked into."""
         return list(self._sites.values())
 
     @property
     def place(self) -> DockingBox:
-        """The box there."""
+        """The box of the site."""
         return self.site.place
 
     @property
     def receptor(self) -> Receptor:
-        """The receptor as it is prepared for that box."""
+        """The receptor, prepared for that box."""
         return self.site.receptor
 
     def plan(self) -> dict[str, object]:
-        """Return what a run would do, resolved; the receptor is not prepared."""
+        """Return the resolved options of a run; the receptor is not prepared."""
         options = self.options
         return {
             "receptor": self.model.name,
@@ -114,17 +114,17 @@ class Session:
             "cpu": options.cpu or usable_cores(),
         }
 
-    # -- where ---------------------------------------------------------------------------------------
+    # -- sites ---------------------------------------------------------------------------------------
 
     @cached_property
-    def _landmarks(self) -> SiteLocator:
+    def _locator(self) -> SiteLocator:
         return SiteLocator(self.model)
 
     def _mark(self, candidate: LigandCandidate) -> SiteReference | None:
-        """Return what marks the site that a ligand was made for; one in error goes with those before it."""
+        """Return the mark of a ligand's site; a ligand with an error has that of the ligand before it."""
         if not self.options.box.is_open:
             return None
-        mark = self._landmarks.of(candidate.record)
+        mark = self._locator.of(candidate.record)
         if mark is not None or candidate.error is None:
             self._last_mark = mark
         return self._last_mark
@@ -138,9 +138,9 @@ class Session:
     # -- the run -------------------------------------------------------------------------------------
 
     def dock(self, candidates: Iterable[LigandCandidate]) -> Iterator[DockedLigand]:
-        """Yield the ligands with their poses, in the order in which they were given.
+        """Yield the ligands with their poses, in input order.
 
-        Without a box, ligands that were made for different sites of the receptor are docked each to its own.
+        If no option sets the box, each ligand is docked into the site that it was made for.
         """
         for mark, group in groupby(candidates, self._mark):
             yield from self._dock_at(mark, group)
@@ -162,14 +162,14 @@ class Session:
             engines.Target(receptor.rigid_pdbqt, receptor.flexible_pdbqt, site.place.box),
             options.search(max(1, n_cores // n_workers)),
             LigandOptions(options.ph, options.mode != "dock", options.seed),
-            replace(receptor) if options.check else None,  # without what it has worked out so far
+            replace(receptor) if options.check else None,  # a copy without cached properties
         )
         with self._pool(setup, n_workers, keep=self._keeps and not is_all) as pool:
             yield from self._results(pool, site, chain(first, candidates))
 
     @contextmanager
     def _pool(self, setup: DockingSetup, n_workers: int, *, keep: bool) -> Iterator[DockingPool]:
-        """Open a pool, or take the one that was kept; one that is left with work under way is not kept."""
+        """Open a pool, or take the kept one; a pool with unfinished work is not kept."""
         limit = self.options.seconds_per_ligand
         if not keep:
             with start_pool(setup, n_workers, limit) as pool:

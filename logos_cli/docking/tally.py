@@ -1,4 +1,4 @@
-"""What became of every ligand of a run."""
+"""The outcomes of all ligands of a run, as counts."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from logos_cli.accounting import Account, account_line
 
 @dataclass(slots=True)
 class DockTally(Account):
-    """What became of every ligand.
+    """The outcomes of all ligands, as counts.
 
     Attributes
     ----------
     invalid, unusable : int
-        Samples that were not valid when they came, and whatever else is no ligand.
+        Invalid samples, and other records without a ligand.
     """
 
     docked: int = 0
@@ -29,7 +29,7 @@ class DockTally(Account):
 
     @property
     def requested(self) -> int:
-        """All of them."""
+        """All ligands."""
         return self.good + self.invalid + self.lost
 
     @property
@@ -39,7 +39,7 @@ class DockTally(Account):
 
     @property
     def lost(self) -> int:
-        """Ligands that ought to have a pose and have none."""
+        """Ligands that should have a pose and have none."""
         return self.failed + self.unusable + self.kept_failed
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""The types of AutoDock that Vina scores an atom by."""
+"""The AutoDock atom types of Vina's scoring function."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _ORGANIC: Final = frozenset(
 )
 
 LIGAND_TYPES: Final = _ORGANIC | frozenset(["CG0", "CG1", "CG2", "CG3", "G0", "G1", "G2", "G3"])
-"""Of ligands, with those of Meeko's opened macrocycles."""
+"""Atom types of ligands, with those of Meeko's opened macrocycles."""
 
 RECEPTOR_TYPES: Final = _ORGANIC | frozenset(
     [
@@ -36,4 +36,4 @@ RECEPTOR_TYPES: Final = _ORGANIC | frozenset(
         "Ni",
     ]
 )
-"""Of receptors."""
+"""Atom types of receptors."""

@@ -1,1 +1,1 @@
-"""Processes: one pool, one lock, one order of results, one way in which errors travel."""
+"""Processes: the pool, the lock, the order of results, the errors of other processes."""

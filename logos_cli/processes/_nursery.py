@@ -1,7 +1,7 @@
-"""The process that starts the workers of a pool: it prepares once, and forks what it has prepared.
+"""The process that starts the workers of a pool: it prepares the work once, and forks workers with it.
 
 It runs no thread and does nothing else, so that a fork of it is safe at any time, whatever the process that uses the
-pool has loaded or is doing. A worker speaks with that process directly.
+pool has loaded or is doing. A worker exchanges messages with that process directly.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from logos_cli.processes.environment import end_with_parent
 from logos_cli.processes.failure import Failure
 
 START: Final = "start"
-"""Asks for a worker: its end of a pipe follows, its process id is the answer. A process id asks for that one's end."""
+"""Request for a worker: its end of a pipe follows, and the answer is its process id. A process id requests its end."""
 
 _PREPARES: Final = sys.platform == "linux"
-"""Elsewhere system libraries may not survive a fork once they are used: each worker prepares for itself."""
+"""Whether workers are forked with the prepared work: elsewhere system libraries may not survive a fork."""
 
 Start = Callable[[Any], Callable[[Any], Any]]
 
@@ -40,7 +40,7 @@ class StartFailure:
 
 
 def serve(control: Connection) -> None:
-    """Be the process: read what the workers do, then start and end workers until nobody asks any more."""
+    """Run the process: receive the work, then start and end workers on request."""
     start, setup = control.recv()
     work: Callable[[Any], Any] | None = None
     if _PREPARES:
@@ -50,8 +50,8 @@ def serve(control: Connection) -> None:
             control.send(Failure.of(error))
             return
     control.send(None)
-    end_with_parent(None)  # the pipe tells, and leaves time to end workers
-    gc.freeze()  # else the collector touches, and so copies, the memory that workers share
+    end_with_parent(None)  # the pipe closes instead, which leaves time to end workers
+    gc.freeze()  # else the collector would touch, and so copy, the memory that workers share
     workers: set[int] = set()
     try:
         with contextlib.suppress(EOFError, OSError):
@@ -80,7 +80,7 @@ def _fork(control: Connection, start: Start, setup: Any, work: Callable[[Any], A
         return pid
     status = 1
     try:
-        os.setpgid(0, 0)  # a program that it starts is ended with it
+        os.setpgid(0, 0)  # so that the programs that it starts end with it
         control.close()
         end_with_parent(parent)
         _work(Connection(handle), start, setup, work)
@@ -92,7 +92,7 @@ def _fork(control: Connection, start: Start, setup: Any, work: Callable[[Any], A
 
 
 def _end(pid: int) -> int:
-    """End a worker with what it has started; return its exit status, its own if it has ended before."""
+    """End a worker and the programs that it has started; return its exit status."""
     try:
         os.killpg(pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):  # it has ended, or leads no group yet
@@ -105,7 +105,7 @@ def _end(pid: int) -> int:
 
 
 def _work(connection: Connection, start: Start, setup: Any, work: Callable[[Any], Any] | None) -> None:
-    """Be a worker: answer each item with a result, or why there is none."""
+    """Run a worker: answer each item with its result or its error."""
     items: SimpleQueue[Any] = SimpleQueue()
     threading.Thread(target=_read, args=(connection, items), daemon=True).start()
     if work is None:
@@ -129,7 +129,7 @@ def _work(connection: Connection, start: Start, setup: Any, work: Callable[[Any]
 
 
 def _read(connection: Connection, items: SimpleQueue[Any]) -> None:
-    """Take items at once, so that who sends them never waits; end with the process that sends them."""
+    """Receive items at once, so that the sender never waits; end with the process that sends them."""
     try:
         while True:
             items.put(connection.recv())

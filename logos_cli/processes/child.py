@@ -1,4 +1,4 @@
-"""A process of ours that serves this one through a pipe, and ends with it."""
+"""A child process that serves this one through a pipe, and ends with it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from typing import Final, NoReturn
 from logos_cli.processes.environment import become_worker, end_with_parent, worker_environment
 
 PATIENCE_S: Final = 3.0
-"""So long may a process take to end by itself once its pipe is closed."""
+"""Time for a process to end by itself after its pipe is closed."""
 
 Serve = Callable[[Connection], None]
 _Process = subprocess.Popen[bytes] | ForkProcess
@@ -27,15 +27,15 @@ _Process = subprocess.Popen[bytes] | ForkProcess
 class Child:
     """A process that runs one function of this package.
 
-    Its standard input and output lead nowhere; standard error is that of this process.
+    Its standard input and output are the null device; standard error is that of this process.
 
     Parameters
     ----------
     serve : callable
-        A function of a module. It gets its end of the pipe, and should return when that is closed at the other end.
+        A function of a module. It gets its end of the pipe, and should return when the other end is closed.
     fork : bool
-        Copy this process, with all that it has loaded, instead of starting a new one: only where
-        :func:`~logos_cli.processes.environment.may_fork` says that it is safe.
+        Copy this process, with all that it has loaded, instead of starting a new one: only if it is safe by
+        :func:`~logos_cli.processes.environment.may_fork`.
     environment : mapping, optional
         Added to the environment of a new process.
 
@@ -62,7 +62,7 @@ class Child:
 
     @property
     def is_running(self) -> bool:
-        """Whether the process is still there."""
+        """Whether the process is still running."""
         return _wait(self._process, 0.0) is None
 
     def end(self, patience_s: float = PATIENCE_S) -> int:
@@ -92,12 +92,12 @@ def _forked(serve: Serve, here: Connection, there: Connection, parent: int | Non
 
 def _serve_copy(serve: Serve, here: Connection, there: Connection, parent: int | None) -> None:
     become_worker()
-    here.close()  # the parent's end: it must close when the parent ends
+    here.close()  # the parent's end must close when the parent ends
     _serve(serve, there, parent)
 
 
 def main(descriptor: int, parent: int | None, module: str, name: str) -> None:
-    """Be the child: import the function and serve."""
+    """Run the child: import the function and serve."""
     become_worker()
     _serve(getattr(import_module(module), name), Connection(descriptor), parent)
 
@@ -112,7 +112,7 @@ def _serve(serve: Serve, connection: Connection, parent: int | None) -> NoReturn
     finally:
         if status:
             traceback.print_exc()
-        os._exit(status)  # threads of libraries do not hold up the end
+        os._exit(status)  # threads of libraries must not delay the end
 
 
 def _wait(process: _Process, patience_s: float | None) -> int | None:

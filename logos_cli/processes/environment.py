@@ -1,4 +1,4 @@
-"""What a process may use, and what the processes that it starts inherit."""
+"""Cores of a process, and the environment of the processes that it starts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PR_SET_PDEATHSIG: Final = 1
 
 
 def usable_cores() -> int:
-    """Return how many cores this process may use: of the machine, by its affinity, and by Slurm."""
+    """Return the number of cores that this process may use, by its affinity and by Slurm."""
     affinity = getattr(os, "sched_getaffinity", None)
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1
     slurm = os.environ.get("SLURM_CPUS_PER_TASK", "")
@@ -22,20 +22,20 @@ def usable_cores() -> int:
 
 
 def worker_environment(variables: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of a worker, which finds this package wherever it was started."""
+    """Return the environment of a worker, in which it finds this package in any directory."""
     places = [place or os.getcwd() for place in sys.path]  # noqa: PTH109 - a path as text
     return dict(os.environ) | {"PYTHONPATH": os.pathsep.join(places), **variables}
 
 
 def may_fork() -> bool:
-    """Whether a fork of this process is safe: no thread holds a lock that the copy would wait for."""
+    """Return whether a fork of this process is safe: no thread holds a lock that the copy would wait for."""
     return sys.platform == "linux" and threading.active_count() == 1 and "torch" not in sys.modules
 
 
 def become_worker() -> None:
-    """Leave Ctrl-C and SIGTERM to the parent, and standard input and output alone.
+    """Leave Ctrl-C and SIGTERM to the parent, and redirect standard input and output to the null device.
 
-    What a library prints must not come between the records of the parent.
+    The output of libraries must not come between the records of the parent.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -49,15 +49,15 @@ def become_worker() -> None:
 def end_with_parent(parent: int | None) -> None:
     """Let the system kill this process when its parent ends, whatever it does at that moment.
 
-    Where the system cannot (macOS), the pipe to the parent, which closes, has to serve. The signal comes when the
-    thread ends that started this process: it is asked for only where that is the parent's main thread.
+    If the system cannot (macOS), the pipe to the parent closes instead. The signal comes when the thread that started
+    this process ends, so it is only used if that is the parent's main thread.
 
     Parameters
     ----------
     parent : int, optional
-        The parent's process id; None lets this process outlive it again.
+        The parent's process id; None lets this process outlive the parent again.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL) if parent is not None else 0)
     if parent is not None and os.getppid() != parent:
-        os._exit(1)  # it ended before
+        os._exit(1)  # the parent has ended already

@@ -1,4 +1,4 @@
-"""How a process ended, and how its errors travel to the one that started it."""
+"""Errors of other processes, and the description of their ends."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Takes the place of a result that another process could not make.
+    """Stands for a result that another process could not make.
 
     Attributes
     ----------
     error : LogosError
-        What was raised there; the traceback of a defect is a note of it.
+        The error that was raised there; a defect has its traceback as a note.
     """
 
     error: LogosError
 
     @classmethod
     def of(cls, error: Exception) -> Self:
-        """Return what can be sent of an exception: lack of memory and defects become errors of this package."""
+        """Return the failure of an exception; lack of memory and defects become errors of this package."""
         if isinstance(error, LogosError):
             return cls(error)
         if isinstance(error, MemoryError):
@@ -55,7 +55,7 @@ def result_of(outcome: T | Failure) -> T:
 
 
 def describe_end(status: int) -> str:
-    """Return how a process ended: ``by signal 9 (SIGKILL)``, ``with status 3``.
+    """Return the end of a process in words: ``by signal 9 (SIGKILL)``, ``with status 3``.
 
     Parameters
     ----------

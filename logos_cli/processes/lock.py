@@ -1,4 +1,4 @@
-"""One process at a time at a file or in a directory."""
+"""Lock a file or a directory, so that one process at a time works on it."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ _PAUSE_S: Final = 0.1
 
 
 class LockedError(UsageError):
-    """Another process is at work there."""
+    """Another process works on the file or directory."""
 
 
 @contextmanager
 def locked(path: Path, doing: str, *, wait: bool = False) -> Iterator[None]:
-    """Keep other processes away from a file or a directory; the lock ends with this process, however it ends.
+    """Lock a file or a directory; the lock ends with this process, however it ends.
 
-    The lock is a file that names its holder: ``.lock`` in a directory, ``NAME.lock`` beside a file. One that a killed
-    process left behind is taken over. A file system without locks cannot tell whether a process on another machine is
-    still alive: there its lock holds until somebody removes it.
+    The lock is a file that names its holder: ``.lock`` in a directory, ``NAME.lock`` beside a file. The lock of a killed
+    process is taken over. A file system without locks does not show whether a process on another machine is still
+    alive: there its lock holds until somebody removes it.
 
     Parameters
     ----------
     doing : str
-        What is done there, for the message: ``building``.
+        The work of the process, for the message: ``building``.
     wait : bool
         Wait until the other process has finished.
 
     Raises
     ------
     LockedError
-        If another process is there.
+        If another process has the lock.
     OSError
         If the lock cannot be written.
     """
@@ -58,7 +58,7 @@ def locked(path: Path, doing: str, *, wait: bool = False) -> Iterator[None]:
 
 
 def _take(place: Path) -> IO[str] | None:
-    """Return the open lock with this process as its holder; None if there is another."""
+    """Return the open lock with this process as its holder, or None if another process has it."""
     stream = place.open("a+", encoding="utf-8")
     try:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""Results in the order of what was asked for, in whatever order they are finished."""
+"""Yield results in the order of their requests, whatever the order in which they finish."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ T = TypeVar("T")
 def in_order(numbered: Iterable[tuple[int, T]], *, yields_rest: bool = False) -> Iterator[T]:
     """Yield results by their numbers, which are 0, 1, 2 … in any order.
 
-    A result is held back until all before it have been yielded.
+    A result waits until all before it have been yielded.
 
     Parameters
     ----------
     yields_rest : bool
-        When the iterable raises an exception, yield what else has been finished before the exception leaves: only for
-        results that tell what they belong to, for some before them are missing then.
+        When the iterable raises an exception, yield the other finished results before the exception is raised. Only for
+        results that identify their requests, as some before them are missing then.
     """
     finished: dict[int, T] = {}
     turn = 0

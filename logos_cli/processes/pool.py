@@ -1,8 +1,8 @@
-"""Work on many items in several processes, none of which can take the run down.
+"""Work on many items in several processes, so that the run survives the loss of any of them.
 
-A worker that is killed costs at most the item that it worked on, and is replaced. An item whose worker was killed by
-the system, which does so when memory runs out, is tried once more while no other worker is busy. Workers end when the
-process that uses the pool ends, however it ends.
+A worker that is killed costs at most the item that it worked on, and is replaced. If the system has killed
+the worker, as it does when memory runs out, the item is tried once more while no other worker is busy. Workers end when
+the process that uses the pool ends, however it ends.
 """
 
 from __future__ import annotations
@@ -29,35 +29,35 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 AHEAD: Final = 64
-"""So many items a worker may be finished or under way while the first of them is waited for."""
+"""Items per worker that may be finished or under way while the run waits for the first of them."""
 
 
 class Pool(Generic[Setup, Item, Result]):
-    """Processes that do the same to one item after another; used as a context.
+    """Processes that apply one function to many items; used as a context.
 
     Parameters
     ----------
     start : callable
-        A function of a module that prepares the work: it gets ``setup`` and returns what is called with each item. It
-        is called once, and the workers share what it has loaded. If what it returns has a method ``close``, that is
-        called at the end.
+        A function of a module that prepares the work: it gets ``setup``, and returns the function that is called with
+        each item. It is called once, and the workers share the memory that it has filled. If the returned object has a
+        method ``close``, that is called at the end.
     setup
         Sent to the processes, like the items: everything is pickled.
     n_workers : int
-        The most processes at a time; they are started when there is work for them.
+        Largest number of processes; they are started when there is work for them.
     inherit : bool
-        Share what this process has loaded as well, where a copy of it is safe; ``start`` then finds it there.
+        Share the memory of this process, too, if a copy of it is safe.
     seconds_per_item : float, optional
         A worker that takes longer is ended.
     prefetch : bool
-        Let each worker have its next item before it has finished one. Good for work of milliseconds.
+        Send each worker its next item before it has finished one. Good for work of milliseconds.
     environment : mapping, optional
         Added to the environment of the workers, unless they inherit.
 
     Raises
     ------
     LogosError
-        What ``start`` raises.
+        The error that ``start`` raises.
     """
 
     def __init__(
@@ -86,14 +86,14 @@ class Pool(Generic[Setup, Item, Result]):
             raise answer.error
 
     def run(self, items: Iterable[Item], *, ahead: int = AHEAD) -> Iterator[tuple[int, Result | Failure]]:
-        """Yield the number of each item, from 0, with its result, as they are finished; items are drawn as needed.
+        """Yield the number of each item, from 0, with its result, in the order in which they finish.
 
-        May be called again when all results have been taken; left before, it closes the pool.
+        Items are drawn as needed. It may be called again after all results; if it is left before, the pool is closed.
 
         Parameters
         ----------
         ahead : int
-            So many items a worker are at most between the first that is unfinished and the next that is drawn.
+            Largest number of items per worker between the first unfinished one and the next one to draw.
 
         Yields
         ------
@@ -154,7 +154,7 @@ class Pool(Generic[Setup, Item, Result]):
         )
 
     def free_worker(self) -> Worker | None:
-        """Return a worker that has nothing to do, a new one if there may be more."""
+        """Return an idle worker, or a new one if there may be more; None if all are busy."""
         idle = next((worker for worker in self._workers if not worker.items), None)
         if idle is not None or len(self._workers) >= self.n_workers:
             return idle
@@ -173,7 +173,7 @@ class Pool(Generic[Setup, Item, Result]):
 
     @property
     def workers(self) -> tuple[Worker, ...]:
-        """The processes that have been started and not ended."""
+        """The running processes."""
         return tuple(self._workers)
 
     def end(self, worker: Worker) -> int:
@@ -191,9 +191,9 @@ class Worker:
     Attributes
     ----------
     items : deque of int
-        The numbers of what it has been given, first what it works on.
+        The numbers of its items, the current one first.
     since : float
-        When it began with that (monotonic time, s).
+        Time at which it began the current one (monotonic, s).
     """
 
     pid: int
@@ -209,7 +209,7 @@ class Worker:
         try:
             self.connection.send(item)
         except OSError:
-            return  # it has ended, which reading from it shows
+            return  # it has ended, which the next read from it shows
 
 
 class _Run(Generic[Item, Result]):
@@ -231,7 +231,7 @@ class _Run(Generic[Item, Result]):
         self._waiting: deque[int] = deque()
         self._again: deque[int] = deque()
         self._alone: set[int] = set()
-        """Items that are tried, or were tried, while no other worker is busy."""
+        """Items that are or were tried while no other worker is busy."""
 
     @property
     def is_complete(self) -> bool:
@@ -241,14 +241,14 @@ class _Run(Generic[Item, Result]):
     # -- handing out ---------------------------------------------------------------------------------
 
     def hand_out(self) -> bool:
-        """Give items to the workers that have room; return whether any item is unfinished."""
+        """Send items to the workers with room; return whether any item is unfinished."""
         if self._again or any(worker.items and worker.items[0] in self._alone for worker in self._pool.workers):
             self._hand_out_alone()
             return True
         while self._draw():
             worker = self._pool.free_worker()
             if worker is None and len(self._waiting) > self._pool.n_workers:
-                # what is left is kept for whoever is free first
+                # the last items are kept for the first free worker
                 least = min(self._pool.workers, key=lambda each: len(each.items))
                 worker = least if len(least.items) < self._pool.depth else None
             if worker is None:
@@ -260,7 +260,7 @@ class _Run(Generic[Item, Result]):
         return bool(self.unfinished)
 
     def _draw(self) -> bool:
-        """Draw items until the workers are provided for; return whether any waits."""
+        """Draw items until there are enough for the workers; return whether any waits."""
         n_wanted = self._pool.n_workers + 1 if self._pool.depth > 1 else 1
         while self._source is not None and len(self._waiting) < n_wanted:
             if self.unfinished and self._n_drawn - next(iter(self.unfinished)) >= self._ahead:
@@ -284,10 +284,10 @@ class _Run(Generic[Item, Result]):
             return None
 
     def _hand_out_alone(self) -> None:
-        if any(worker.items for worker in self._pool.workers):
+        is_busy = any(worker.items for worker in self._pool.workers)
+        worker = None if is_busy else self._pool.free_worker()
+        if worker is None:
             return
-        worker = self._pool.free_worker()
-        assert worker is not None  # none has anything to do
         number = self._again.popleft()
         self._alone.add(number)
         worker.give(number, self.unfinished[number])
@@ -295,7 +295,7 @@ class _Run(Generic[Item, Result]):
     # -- collecting ----------------------------------------------------------------------------------
 
     def collect(self) -> Iterator[tuple[int, Result | Failure]]:
-        """Wait for results, and yield those that have come."""
+        """Wait for results, and yield those that have arrived."""
         busy = {worker.connection: worker for worker in self._pool.workers}
         ready = wait(list(busy), self._patience())
         for worker in (worker for connection, worker in busy.items() if connection in ready):
@@ -346,6 +346,6 @@ class _Run(Generic[Item, Result]):
         yield number, Failure(error)
 
     def _take_back(self, worker: Worker) -> None:
-        """Let others do what the worker had been given and not begun."""
+        """Give the worker's items that it has not begun to others."""
         self._waiting.extendleft(reversed(worker.items))
         worker.items.clear()

@@ -1,4 +1,4 @@
-"""The atoms of one model of a structure as flat arrays, with a table of its residues, as the file has them."""
+"""The atoms of one model of a structure as flat arrays, with a table of its residues."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class AtomTable:
     Attributes
     ----------
     positions : ndarray, shape (n_atoms, 3)
-        Å.
+        Positions in Å.
     elements : ndarray of uint8, shape (n_atoms,)
         Atomic numbers; 119 is deuterium.
     residues : Residues
@@ -57,7 +57,7 @@ class AtomTable:
         self.residues = self._read_residues()
 
     def _doubled(self) -> list[int]:
-        """Return the residues of no chain in which the name of an atom comes twice."""
+        """Return the residues, other than standard ones and water, with two atoms of one name."""
         table = self.residues
         usual = {name: name in residue_names.STANDARD or residue_names.is_water(name) for name in set(table.names)}
         sizes = (table.last - table.first).tolist()
@@ -117,7 +117,7 @@ class AtomTable:
         )
 
     def _parted_chains(self) -> list[str]:
-        """Return for each residue which of several chains of one name it is of; empty for most."""
+        """Return the number of each residue's chain if several chains have one name; else empty texts."""
         names = [chain.name for chain in self.model]
         if len(set(names)) == len(names):
             return [""] * sum(map(len, self.model))
@@ -141,7 +141,7 @@ class AtomTable:
 
     @cached_property
     def name_letters(self) -> NDArray[np.uint8]:
-        """First letter (ASCII) of each atom's name, leading digits skipped."""
+        """First letter (ASCII) of each atom's name, without leading digits."""
         names = np.array(self._flat.atom_names).view(np.uint8)
         digit = (names[:, 0] >= ord("0")) & (names[:, 0] <= ord("9"))
         letters: NDArray[np.uint8] = np.where(digit, names[:, 1], names[:, 0])

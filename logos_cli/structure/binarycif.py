@@ -1,10 +1,10 @@
 """BinaryCIF: MessagePack files with encoded columns (the RCSB's compact form of mmCIF).
 
-Only what concerns the container is here: bytes to columns, and columns to text as mmCIF would write it.
-Encodings follow the BinaryCIF 0.3 specification.
+This module decodes the container: bytes to columns, and columns to the text of mmCIF. Encodings follow the BinaryCIF
+0.3 specification.
 
-biotite decodes as fast (23 to 79 ms for each of five entries, either way), but importing it takes 0.7 s, to which
-``logos encode 7gsa.bcif`` would rise from 1.6 s to 2.3 s of one core.
+biotite decodes as fast (23 to 79 ms for each of five entries, either way), but its import takes 0.7 s:
+``logos encode 7gsa.bcif`` would take 2.3 s of one core instead of 1.6 s.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_ROWS = 1 << 28
-"""Run lengths that unpack to more values than this are refused: they are damage, not data."""
+"""Run lengths that unpack to more values than this are refused as damage."""
 
 _TYPES = {1: "i1", 2: "<i2", 3: "<i4", 4: "u1", 5: "<u2", 6: "<u4", 32: "<f4", 33: "<f8"}
 
@@ -42,7 +42,7 @@ Column = Strings | np.ndarray[Any, np.dtype[Any]]
 
 
 def is_binarycif(head: bytes) -> bool:
-    """Whether a file begins like BinaryCIF: a MessagePack map whose keys the specification names."""
+    """Return whether a file begins like BinaryCIF: a MessagePack map with the keys of the specification."""
     return bool(head) and head[0] & 0xF0 == 0x80 and any(key in head for key in (b"dataBlocks", b"encoder"))
 
 
@@ -52,7 +52,7 @@ def unpack(data: bytes) -> list[dict[str, Any]]:
     Raises
     ------
     FormatError
-        If the bytes are no BinaryCIF.
+        If the bytes are not BinaryCIF.
     """
     import msgpack  # type: ignore[import-untyped]
 
@@ -98,9 +98,9 @@ def columns(category: dict[str, Any], wanted: Collection[str] | None = None) -> 
 
 
 def text_columns(category: dict[str, Any], quote: Callable[[str], str] = str) -> dict[str, list[str]]:
-    """Return the columns as mmCIF would write them; ``.`` and ``?`` stand for what is absent.
+    """Return the columns as text of mmCIF; absent values are ``.`` and ``?``.
 
-    Numbers keep the decimals of their fixed-point encoding, so that coordinates read like the text file's.
+    Numbers keep the decimals of their fixed-point encoding, so that coordinates are those of the text file.
     ``quote`` is applied to each distinct text value.
     """
     name = category.get("name", "?")
@@ -139,7 +139,7 @@ def _as_text(column: Column, decimals: int | None, quote: Callable[[str], str]) 
 
 
 def decode(data: dict[str, Any]) -> Column:
-    """Decode one column or mask: its encodings undone, the last first.
+    """Decode one column or mask by its encodings, the last one first.
 
     Raises
     ------
@@ -215,7 +215,7 @@ def _strings(value: bytes, step: dict[str, Any]) -> Strings:
     offsets = decode({"data": step["offsets"], "encoding": step["offsetEncoding"]})
     indices = decode({"data": value, "encoding": step["dataEncoding"]})
     if isinstance(offsets, Strings) or isinstance(indices, Strings):
-        raise FormatError("BinaryCIF text whose offsets are text")
+        raise FormatError("BinaryCIF text with text as offsets")
     text, bounds = step["stringData"], offsets.tolist()
     values = tuple(text[start:end] for start, end in pairwise(bounds))
     if len(indices) and not -1 <= int(indices.min()) <= int(indices.max()) < len(values):

@@ -1,4 +1,4 @@
-"""Which residues line a ligand, through gemmi's neighbour search over heavy atoms."""
+"""Find the residues that line a ligand, by gemmi's neighbour search over heavy atoms."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ MAX_BONDS_BETWEEN_RESIDUES = 2
 class Contact(NamedTuple):
     """The nearest approach of a residue to a ligand.
 
-    ``atom`` and ``ligand_row`` say which atom of the residue (flat index) is nearest to which row of the
-    ligand's positions; ``symmetry`` that only a crystallographic mate of the residue comes so near.
+    ``atom`` (flat index) of the residue is nearest to row ``ligand_row`` of the ligand's positions. ``symmetry`` marks
+    the approach of a crystallographic mate of the residue.
     """
 
     distance_angstrom: float
@@ -46,7 +46,7 @@ class Neighbours:
         self.symmetry = symmetry
         self._box = model.positions.min(axis=0), model.positions.max(axis=0)
         extent = float((self._box[1] - self._box[0]).max())
-        # the grid takes memory by the cube of its side; larger cells cost a little time only
+        # memory grows with the cube of the grid's side; larger cells cost little time
         radius = max(cutoff_angstrom + _MARGIN_ANGSTROM, extent / _MAX_CELLS, 3.0)
         cell = model.structure.cell if symmetry else gemmi.UnitCell()
         self._search = gemmi.NeighborSearch(model.model, cell, radius).populate(include_h=False)
@@ -61,12 +61,12 @@ class Neighbours:
         atoms, owners = self._candidates(positions, radius_angstrom)
         if not len(atoms):
             return {}
-        # gemmi's search decides who is a candidate; the exact comparison is made here, in double precision
+        # gemmi's search finds candidates; the exact comparison is made here, in double precision
         distances = distance_matrix(self.model.positions[atoms], positions)
         rows = distances.argmin(axis=1)
         nearest = distances[np.arange(len(atoms)), rows]
         near = np.flatnonzero(nearest <= radius_angstrom + _EDGE_ANGSTROM)
-        near = near[np.argsort(-nearest[near], kind="stable")]  # the nearest comes last and stays in the dict
+        near = near[np.argsort(-nearest[near], kind="stable")]  # the nearest comes last, so the dict keeps it
         columns = zip(
             owners[near].tolist(), nearest[near].tolist(), atoms[near].tolist(), rows[near].tolist(), strict=True
         )
@@ -75,7 +75,7 @@ class Neighbours:
     def _candidates(
         self, positions: NDArray[np.float64], radius_angstrom: float
     ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Return the atoms that may be within the radius of a position, and the residues that they are of."""
+        """Return the atoms that may be within the radius of a position, and their residues."""
         low, high = self._box
         if (positions < low).any() or (positions > high).any():  # gemmi's grid ends with the model
             places = self.model.positions
@@ -115,7 +115,7 @@ class Neighbours:
 
 
 def _queries(positions: NDArray[np.float64], radius_angstrom: float) -> list[tuple[list[float], float]]:
-    """Return the spheres to search: one around all positions, or one each where that is less space."""
+    """Return the spheres to search: one around all positions, or one around each if that is less space."""
     centre = (positions.min(axis=0) + positions.max(axis=0)) / 2
     radius = float(np.linalg.norm(positions - centre, axis=1).max()) + radius_angstrom
     if radius**3 <= len(positions) * radius_angstrom**3:
@@ -126,7 +126,7 @@ def _queries(positions: NDArray[np.float64], radius_angstrom: float) -> list[tup
 def distance_matrix(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return all distances (Å) between two sets of positions, shape (len(one), len(other)).
 
-    By way of dot products around a common centre, which is exact to 1e-6 Å for positions of one molecule.
+    Computed from dot products around a common centre, which is exact to 1e-6 Å for positions of one molecule.
     """
     centre = other.mean(axis=0)
     one, other = one - centre, other - centre
@@ -138,13 +138,13 @@ def distance_matrix(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDA
 
 @cache
 def bond_radius(number: int) -> float:
-    """Return the covalent radius of an element in Å; 0 for metals and unknown elements, which this never bonds."""
+    """Return the covalent radius of an element in Å; 0 for metals and unknown elements, which get no bonds here."""
     element = gemmi.Element(number)
     return 0.0 if element.is_metal or number == 0 else float(element.covalent_r)
 
 
 def is_bond(one: int, other: int, distance_angstrom: float) -> bool:
-    """Whether two non-metal atoms (atomic numbers) at this distance are bonded."""
+    """Return whether two non-metal atoms (atomic numbers) at this distance are bonded."""
     radii = bond_radius(one), bond_radius(other)
     return bool(min(radii) > 0 and SHORTEST_BOND_ANGSTROM < distance_angstrom <= sum(radii) + BOND_TOLERANCE_ANGSTROM)
 
@@ -152,8 +152,8 @@ def is_bond(one: int, other: int, distance_angstrom: float) -> bool:
 def bonds_between_residues(model: StructureModel, atoms: NDArray[np.intp]) -> list[tuple[int, int]]:
     """Return the bonds (flat atom indices) between atoms of different residues.
 
-    Atoms of two different conformers are not bonded, nor are two molecules that share one place: those come
-    near each other with many atoms.
+    Atoms of two different conformers are not bonded, and neither are two molecules in one place: they have many
+    close atoms.
     """
     if len(atoms) < 2:
         return []

@@ -1,4 +1,4 @@
-"""Copies of a molecule under one name and number: gemmi makes them one residue, here they are apart."""
+"""Split copies of a molecule with one name and number, which gemmi joins to one residue."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def split_copies(model: gemmi.Model, places: list[int]) -> list[str]:
     Parameters
     ----------
     places : list of int
-        Residues to look at, counted through the model; of those with atom names that come twice.
+        Residues with repeated atom names, counted through the model.
 
     Returns
     -------
     list of str
-        Notes, one for each residue that was split.
+        Notes, one for each split residue.
     """
     notes: list[str] = []
     wanted = set(places)
@@ -49,7 +49,7 @@ def split_copies(model: gemmi.Model, places: list[int]) -> list[str]:
 
 
 def _molecules(residue: gemmi.Residue) -> list[list[int]]:
-    """Return the atoms of a residue (places in it) by molecule, through distances."""
+    """Return the atoms of each molecule in a residue, by distances."""
     positions = np.array([atom.pos.tolist() for atom in residue])
     radii = np.array([_radius(atom.element) for atom in residue])
     away = np.linalg.norm(positions[:, None] - positions[None], axis=2)
@@ -71,7 +71,7 @@ def _radius(element: gemmi.Element) -> float:
 
 
 def _are_copies(residue: gemmi.Residue, molecules: list[list[int]]) -> bool:
-    """Whether molecules have the same atoms, or names that are unique in each and come again in the others."""
+    """Return whether molecules have the same atoms, or names that are unique in each and repeated in the largest."""
     names = [Counter((residue[atom].name, residue[atom].altloc) for atom in molecule) for molecule in molecules]
     if all(each == names[0] for each in names):
         return True

@@ -1,8 +1,8 @@
-"""Putting elements right in files whose element columns are absent or wrong.
+"""Repair the elements of files with absent or wrong element columns.
 
-An element that the file says is believed, but for atoms of amino acids, whose names say it as well, and for one that
-cannot be where it is: calcium has no neighbour at 1.4 Å. Where the file says none, the definition of the component
-decides if it fits, else the reading of the atom's name that agrees best with the distances.
+The element in the file is kept, with two exceptions: atoms of amino acids have that of their names, and an element that
+is impossible at its distances (calcium has no neighbour at 1.4 Å) is replaced. If the file has none, the definition of
+the component decides if it fits, else the reading of the atom's name that agrees best with the distances.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ _LETTERS = np.zeros(256, dtype=np.uint8)
 _LETTERS[[1, 6, 7, 8, 16, 34, _DEUTERIUM]] = np.frombuffer(b"HCNOSSD", np.uint8)
 _LONGEST_BOND_ANGSTROM = 2.9
 _CROWDED = 0.72
-"""Atoms nearer than this share of the sum of their covalent radii are not what the file calls them."""
+"""Atoms nearer than this share of the sum of their covalent radii have wrong elements."""
 
 
 def repair_elements(atoms: AtomTable) -> None:
-    """Correct elements that the file cannot mean, and find those that it does not say."""
+    """Correct impossible elements, and find missing ones."""
     if not atoms.file.has_elements:
         atoms.notes.add("not all elements are in the file; they are read off the atom names")
     wrong = np.flatnonzero(_suspects(atoms))
@@ -53,10 +53,10 @@ def repair_elements(atoms: AtomTable) -> None:
 
 
 def _suspects(atoms: AtomTable) -> NDArray[np.bool_]:
-    """Return atoms whose element must be looked at.
+    """Return the atoms with a doubtful element.
 
-    Those without one; those of amino acids whose element is not their name's first letter; those of other groups
-    whose elements are read off the names, or are of a kind that is seldom bonded.
+    These are atoms without one, atoms of amino acids with an element other than their name's first letter, and atoms of
+    other groups with an element that is seldom bonded, or if the file lacks elements.
     """
     letters = atoms.name_letters
     elements = atoms.elements
@@ -84,9 +84,9 @@ def _element_of(atoms: AtomTable, residue: Residue, atom: int) -> int:
         if letters[:2].upper() == "SE" and residue.name == "SEC":
             return 34
         return gemmi.Element(letters[:1].upper() or "X").atomic_number
-    is_said = number != 0 and atoms.file.has_elements
+    is_given = number != 0 and atoms.file.has_elements
     near = _neighbours(atoms, residue, atom)
-    if is_said and not _is_crowded(number, near):
+    if is_given and not _is_crowded(number, near):
         return number
     defined = _defined(residue.name, atoms.residue_atom_names(residue)).get(name)
     if defined is not None:
@@ -106,7 +106,7 @@ def _amino_atoms(name: str) -> frozenset[str]:
 
 
 def _is_of_amino_acid(residue: Residue, name: str) -> bool:
-    """Whether an atom is one of an amino acid by its name: then the first letter is its element."""
+    """Return whether an atom is one of an amino acid by its name: then the first letter is its element."""
     standard = residue.standard_name
     if standard not in residue_names.STANDARD:
         return False
@@ -116,7 +116,7 @@ def _is_of_amino_acid(residue: Residue, name: str) -> bool:
 
 
 def _defined(name: str, names: frozenset[str]) -> dict[str, int]:
-    """Return the elements of a component by atom name, if it has all heavy atoms that a residue has."""
+    """Return the elements of a component by atom name, if it has all heavy atoms of a residue."""
     known = component(name)
     if known is None:
         return {}
@@ -126,7 +126,7 @@ def _defined(name: str, names: frozenset[str]) -> dict[str, int]:
 
 
 def _read(letters: str, length: int) -> int:
-    """Return the element that the first letters of a name are, 0 if none."""
+    """Return the element of the first letters of a name, or 0."""
     return int(gemmi.Element(letters[:length].capitalize()).atomic_number) if len(letters) >= length else 0
 
 
@@ -150,11 +150,11 @@ def _is_crowded(number: int, near: list[tuple[int, float]]) -> bool:
 
 
 def _is_apart(near: list[tuple[int, float]]) -> bool:
-    """Whether the nearest atom is farther than a hydrogen's would be."""
+    """Return whether the nearest atom is too far for a bond of a hydrogen."""
     return bool(near) and min(away for _, away in near) > 1.3
 
 
 def _misfit(number: int, near: list[tuple[int, float]]) -> float:
-    """Return how far the nearest distance is from what an atom of this element would have, Å."""
+    """Return the deviation of the nearest distance from the bond length of this element, Å."""
     other, away = min(near, key=lambda each: each[1])
     return abs(away - _radius(number) - _radius(other or 6))

@@ -1,4 +1,4 @@
-"""gemmi's flat arrays of a structure, for names of any length, with coordinates that are checked."""
+"""gemmi's flat arrays of a structure, for names of any length, with checked coordinates."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 MAX_EXTENT_ANGSTROM = 1e5
 _LONGEST_NAME = 7
-"""Characters of a name that gemmi's flat arrays have room for."""
+"""Longest name of gemmi's flat arrays, in characters."""
 
 _MARK = "\x01"
-"""Names that stand for longer ones begin with it; no name of a file does."""
+"""First character of stand-ins for longer names; no name of a file has it."""
 
 
 def flattened(structure: gemmi.Structure) -> tuple[gemmi.FlatStructure, dict[str, str]]:
-    """Return the flat arrays, and the names that stand in them for longer ones: stand-in to name."""
+    """Return the flat arrays, and the longer name of each stand-in in them."""
     try:
         return gemmi.FlatStructure(structure), {}
     except RuntimeError:
@@ -45,7 +45,7 @@ class _StandIns:
         self.names: dict[str, str] = {}
 
     def short(self, name: str) -> str:
-        """Return a name that fits, or what stands for it."""
+        """Return the name if it fits, else its stand-in."""
         if len(name.encode()) <= _LONGEST_NAME:
             return name
         return self.names.setdefault(name, f"{_MARK}{len(self.names):x}")
@@ -57,7 +57,7 @@ def checked_positions(flat: gemmi.FlatStructure, name: str) -> NDArray[np.float6
     Raises
     ------
     StructureError
-        If one is not a finite number or absurdly far out.
+        If one is not a finite number or too large.
     """
     positions: NDArray[np.float64] = np.array(flat.pos)
     if not (positions.max() < MAX_EXTENT_ANGSTROM and positions.min() > -MAX_EXTENT_ANGSTROM):  # NaN too

@@ -1,4 +1,4 @@
-"""What kind of structure file has atoms like these: PDB, PDBQT, PQR or mmJSON; told by the text, without heavy imports."""
+"""Recognise structure files by their text (PDB, PDBQT, PQR, mmJSON), without heavy imports."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ _FEWEST_DECIMALS = 3
 
 
 def is_structure(head: bytes) -> bool:
-    """Whether a file holds atoms as lines of PDB, as the loop of mmCIF, or in mmJSON."""
+    """Return whether a file has atoms as lines of PDB, as the loop of mmCIF, or in mmJSON."""
     return bool(_PDB_ATOM.search(head) or b"_atom_site." in head or is_mmjson(head))
 
 
 def is_mmjson(head: bytes) -> bool:
-    """Whether a file is mmJSON: an object whose first key is the name of a data block."""
+    """Return whether a file is mmJSON: the first key of its object is the name of a data block."""
     return _MMJSON.match(head) is not None
 
 
 def is_pdbqt(head: bytes) -> bool:
-    """Whether a file is PDBQT, by a line of an atom or by the tree of a ligand's torsions."""
+    """Return whether a file is PDBQT, by a line of an atom or by the tree of a ligand's torsions."""
     first = _FIRST_ATOM.search(head)
     if first is None:
         return False
@@ -46,7 +46,7 @@ def is_pdbqt(head: bytes) -> bool:
 
 
 def is_pqr(head: bytes) -> bool:
-    """Whether the atoms of a file end in charge and radius, with more decimals than occupancy and B-factor have."""
+    """Return whether atom lines end in charge and radius, with more decimals than occupancy and B-factor have."""
     lines = [match.group().decode("latin-1") for match in islice(_ANY_ATOM.finditer(head), _SNIFFED_ANY_ATOMS)]
     return bool(lines) and all(map(_looks_like_pqr, lines))
 
@@ -60,7 +60,7 @@ def _looks_like_pqr(line: str) -> bool:
 
 
 def pqr_fields(line: str) -> tuple[str, ...] | None:
-    """Return name, residue, chain, number, insertion code, x, y and z; None if the line is no atom of PQR."""
+    """Parse name, residue, chain, number, insertion code, x, y and z; return None if the line is no atom of PQR."""
     fixed = _COLUMNS.match(line)
     if fixed and _CHARGE_AND_RADIUS.fullmatch(line, fixed.end()):
         return tuple(text.strip() for text in fixed.groups())

@@ -1,9 +1,9 @@
-"""Which molecules of a structure are ligands, and which of them count.
+"""Find the ligands of a structure, and the relevant ones among them.
 
 A ligand is a residue that belongs to no chain, together with those it is bonded to (a glycan is one ligand), or
-a peptide of at most :data:`._residues.MAX_PEPTIDE_LIGAND` residues beside a longer chain. Relevant, after
-P2Rank, are ligands with five heavy atoms or more whose centre is within 5.5 Å of a protein atom and whose names
-are not all on its list of additives; sugars bonded to the protein are glycosylation, not ligands.
+a peptide of at most :data:`.residue_names.MAX_PEPTIDE_LIGAND` residues beside a longer chain. A ligand is relevant, as
+in P2Rank, if it has five heavy atoms or more, its centre is within 5.5 Å of a protein atom, and its names are not all
+on the list of additives. Sugars that are bonded to the protein are glycosylation, not ligands.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Ligand:
     Attributes
     ----------
     residues : list of Residue
-        In file order; one for most ligands.
+        Its residues in file order; one for most ligands.
     atoms : ndarray of int
         Heavy atoms of the chosen conformer, as flat indices.
     links : list of (int, int)
@@ -109,7 +109,7 @@ def _split_peptides(model: StructureModel) -> tuple[list[Chain], list[Chain]]:
 
 
 def _is_disulfide_bonded(model: StructureModel, chain: Chain) -> bool:
-    """Whether a short chain hangs on another by a disulfide, as in chymotrypsin: then it is part of the protein."""
+    """Return whether a disulfide joins a short chain to another, as in chymotrypsin: it is part of the protein."""
     mine = set(chain.members)
     table = model.residues
     sulfurs = [
@@ -129,7 +129,7 @@ def _is_disulfide_bonded(model: StructureModel, chain: Chain) -> bool:
 
 
 class _Groups:
-    """Sets of residues that are joined step by step."""
+    """Disjoint sets of residues, joined step by step."""
 
     def __init__(self, members: Iterable[int]) -> None:
         self._parent = {member: member for member in members}
@@ -155,9 +155,9 @@ class _Groups:
 
 @dataclass(slots=True)
 class LigandContacts:
-    """What a ligand touches.
+    """The contacts of a ligand.
 
-    ``contacts`` holds residues of the given chains only; ``bonds`` the protein residues that it is bonded to,
+    ``contacts`` has residues of the given chains only. ``bonds`` has the protein residues that it is bonded to,
     each with the ligand's atom (row of its positions).
     """
 
@@ -168,7 +168,7 @@ class LigandContacts:
 def surroundings(
     model: StructureModel, neighbours: Neighbours, ligand: Ligand, inside: Container[int], cutoff_angstrom: float
 ) -> LigandContacts:
-    """Return the contacts of a ligand with the protein residues whose indices are ``inside``."""
+    """Return the contacts of a ligand with the protein residues with indices ``inside``."""
     found = neighbours.contacts(model.positions[ligand.atoms], cutoff_angstrom)
     contacts = {index: contact for index, contact in found.items() if index in inside}
     bonds = [
@@ -186,7 +186,7 @@ def surroundings(
 
 
 def is_additive(model: StructureModel, ligand: Ligand) -> bool:
-    """Whether a ligand is too small to count, or on P2Rank's list of additives, by its atoms as well as by its name."""
+    """Return whether a ligand is too small, or an additive of P2Rank's list by its atoms and its name."""
     if len(ligand.atoms) < MIN_HEAVY_ATOMS:
         return True
     if not all(name in residue_names.IGNORED_LIGANDS for name in ligand.names):
@@ -195,7 +195,7 @@ def is_additive(model: StructureModel, ligand: Ligand) -> bool:
 
 
 def _has_atoms_of(model: StructureModel, residue: Residue) -> bool:
-    """Whether the heavy atoms of a residue are called as those of its component."""
+    """Return whether the heavy atoms of a residue have the names of its component's."""
     known = component(residue.name)
     names = {model.atom_name(atom) for atom in model.atoms([residue.index]).tolist()}
     return known is not None and names <= known.elements.keys()
@@ -204,7 +204,7 @@ def _has_atoms_of(model: StructureModel, residue: Residue) -> bool:
 def is_relevant(
     model: StructureModel, ligand: Ligand, protein: NDArray[np.float64], bonds: list[tuple[int, Contact]]
 ) -> bool:
-    """Whether a ligand counts.
+    """Return whether a ligand is relevant.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""One model of a structure as flat arrays: residues with their roles, chains with their sequences."""
+"""One model of a structure: atoms as flat arrays, residues with roles, chains with sequences."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _DEUTERIUM = 119
 
 
 class StructureModel(AtomTable):
-    """One model of a structure, with roles of residues, conformers chosen, and chains.
+    """One model of a structure, with roles of residues, one conformer per residue, and chains.
 
     Attributes
     ----------
     heavy : ndarray of bool, shape (n_atoms,)
-        Atoms that are no hydrogen and belong to the chosen conformer (:meth:`_choose_conformers`).
+        Atoms other than hydrogen that belong to the chosen conformer.
     chains : list of Chain
         Protein chains in file order.
     """
@@ -47,7 +47,7 @@ class StructureModel(AtomTable):
         self.chains = self._read_chains()
 
     def _check_numbers(self) -> None:
-        """Refuse a chain whose residues have no numbers: they cannot be told apart."""
+        """Refuse a chain with residues without numbers, as they cannot be distinguished."""
         table = self.residues
         numbers = np.array(table.numbers)
         missing = np.flatnonzero(
@@ -57,11 +57,11 @@ class StructureModel(AtomTable):
             raise StructureError(
                 f"residue {table[int(missing[0])].name} of a chain has no number",
                 source=self.name,
-                hint="auth_seq_id or label_seq_id must tell residues apart",
+                hint="auth_seq_id or label_seq_id must distinguish residues",
             )
 
     def _note_fragments(self) -> None:
-        """Report residues of chains without a CA: a lone atom with a number of its own, or one that is damaged."""
+        """Note residues of chains without a CA: lone atoms with a number of their own, or damaged residues."""
         table = self.residues
         has_centre = np.zeros(len(table), dtype=bool)
         has_centre[np.searchsorted(table.first, self.atoms_called("CA"), side="right") - 1] = True
@@ -74,7 +74,7 @@ class StructureModel(AtomTable):
     # -- conformers ------------------------------------------------------------------------------
 
     def _choose_conformers(self) -> None:
-        """Keep one conformer a residue: the one with the highest total occupancy, the first label on a tie."""
+        """Keep one conformer per residue: the one with the highest total occupancy, or the first label on a tie."""
         labelled = np.flatnonzero(self.altlocs)
         owner = np.searchsorted(self.residues.first, labelled, side="right") - 1
         labels = self.altlocs[labelled]
@@ -91,7 +91,7 @@ class StructureModel(AtomTable):
         self.notes.add(f"{count} alternative locations; the one with the highest occupancy is used")
 
     def _drop_microheterogeneity(self) -> None:
-        """Keep one of the residues that share a place in a chain: the one with the highest occupancy."""
+        """Keep one of the residues that share a number in a chain: the one with the highest occupancy."""
         for one, other in self._rivals():
             totals = [float(self.occupancies[item.first : item.last].mean()) for item in (one, other)]
             loser = one if round(totals[1], 3) > round(totals[0], 3) else other
@@ -117,7 +117,7 @@ class StructureModel(AtomTable):
     # -- chains ----------------------------------------------------------------------------------
 
     def _read_chains(self) -> list[Chain]:
-        """Return the protein chains; residues of one entity under one author's name are one chain."""
+        """Return the protein chains; residues of one entity and one author's name form one chain."""
         table = self.residues
         groups: dict[tuple[str, str], list[int]] = {}
         for index in table.with_role(Role.PROTEIN):
@@ -154,7 +154,7 @@ class StructureModel(AtomTable):
 
 
 def _copies(table: Residues, members: list[int]) -> list[list[int]]:
-    """Split residues by their label chain if label numbers come twice: then they are copies of one chain."""
+    """Split residues by their label chain if label numbers are repeated, as they are copies of one chain."""
     numbers = [table.label_numbers[index] for index in members if table.label_numbers[index] is not None]
     if len(set(numbers)) == len(numbers):
         return [members]

@@ -1,4 +1,4 @@
-"""PDBQT: the atoms of AutoDock and Vina, with charges and atom types, and without bonds.
+"""Read PDBQT: the atoms of AutoDock and Vina, with charges and atom types, and without bonds.
 
 Columns 1 to 66 are those of PDB; 71 to 76 hold a charge, 78 and 79 an atom type, which is no element: ``A`` is an
 aromatic carbon, ``NA`` a nitrogen that accepts hydrogen bonds.
@@ -32,7 +32,7 @@ _ELEMENTS = {
     "OX": "O",
     "SA": "S",
 }
-"""Elements of the atom types that are not called like theirs; case counts: Na is sodium."""
+"""Elements of atom types with other names; case counts: Na is sodium."""
 
 _PSEUDO = re.compile(r"G\d?|W|TZ|Q|DD?")
 """Types of points that are no atoms: glue of opened rings, hydration sites, directions of zinc."""
@@ -48,7 +48,7 @@ def load_pdbqt(data: bytes, name: str) -> StructureFile:
     Raises
     ------
     FormatError
-        At a line whose fields are not whole, or whose atom type is none: with its number.
+        If a line has damaged fields or no atom type; the error names the line.
     StructureError
         If there are no atoms.
     """
@@ -81,7 +81,7 @@ def load_pdbqt(data: bytes, name: str) -> StructureFile:
 
 @cache
 def element_of(kind: str) -> str | None:
-    """Return the element of an atom type of AutoDock, None if it is none."""
+    """Return the element of an atom type of AutoDock, or None if there is no such type."""
     if kind in _ELEMENTS:
         return _ELEMENTS[kind]
     if re.fullmatch(r"C(?:G\d?|[1-9])", kind):
@@ -109,13 +109,13 @@ class PdbqtPose:
     Attributes
     ----------
     model : int
-        From 1.
+        Number of the model, from 1.
     title : str
-        Its name, if the file has one.
+        Name of the ligand, if the file has one.
     smiles : str
-        The molecule as Meeko wrote it (``REMARK SMILES``), empty if the file does not say.
+        The molecule that Meeko wrote (``REMARK SMILES``), or empty.
     pairs : list of (int, int)
-        Which atom of the SMILES (from 1) has which serial number.
+        Atoms of the SMILES (from 1) with their serial numbers.
     """
 
     model: int
@@ -126,17 +126,17 @@ class PdbqtPose:
 
 
 def has_tree(data: bytes) -> bool:
-    """Whether a file holds a ligand: a tree of torsions that is no side chain's."""
+    """Return whether a file has a ligand: a tree of torsions outside of flexible side chains."""
     return bool(TREE.search(re.sub(rb"BEGIN_RES.*?END_RES", b"", data, flags=re.DOTALL)))
 
 
 def poses(data: bytes, name: str) -> Iterator[PdbqtPose]:
-    """Yield the ligands of a file, model by model; side chains that move with them are passed over.
+    """Yield the ligands of a file, model by model, without flexible side chains.
 
     Raises
     ------
     FormatError
-        At a line that is no atom: with its number.
+        If an atom line cannot be parsed; the error names the line.
     """
     pose = PdbqtPose(1)
     n_models = 0

@@ -1,6 +1,6 @@
-"""PQR: atoms with charge and radius, as PDB2PQR writes them for solvers of the Poisson-Boltzmann equation.
+"""Read PQR: atoms with charge and radius, as PDB2PQR writes them for solvers of the Poisson-Boltzmann equation.
 
-Fields are parted by white space; most programs keep to PDB's columns up to the coordinates, too. There are neither
+White space separates the fields; most programs also keep to PDB's columns up to the coordinates. There are neither
 elements nor bonds.
 """
 
@@ -18,7 +18,7 @@ def load_pqr(data: bytes, name: str) -> StructureFile:
     Raises
     ------
     FormatError
-        At a line that is no atom: with its number.
+        If an atom line cannot be parsed; the error names the line.
     StructureError
         If there are no atoms.
     """
@@ -32,7 +32,7 @@ def load_pqr(data: bytes, name: str) -> StructureFile:
             raise FormatError(
                 "the line is no atom of PQR",
                 source=f"{name}:{number}",
-                hint="after the coordinates stand charge and radius; fields are parted by blanks",
+                hint="charge and radius follow the coordinates; blanks separate the fields",
             )
         lines.append(_as_pdb(line[:6].ljust(6), number, fields))
     file = load_pdb("\n".join(lines).encode("latin-1"), name)
@@ -41,7 +41,7 @@ def load_pqr(data: bytes, name: str) -> StructureFile:
 
 
 def _as_pdb(record: str, serial: int, fields: tuple[str, ...]) -> str:
-    """Return an atom as a line of PDB; names and numbers that are too wide push it, as in the files of others."""
+    """Return an atom as a line of PDB; names and numbers that are too wide push the fields behind them."""
     name, residue, chain, number, code, *xyz = fields
     record = "HETATM" if record.startswith("HETATM") else "ATOM  "
     called = f" {name:<3}" if len(name) < 4 else name

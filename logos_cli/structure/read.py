@@ -1,4 +1,4 @@
-"""Files of macromolecular structures to gemmi: PDB, PDBQT, PQR, mmCIF, BinaryCIF, mmJSON; errors with place and remedy."""
+"""Read files of macromolecular structures by gemmi: PDB, PDBQT, PQR, mmCIF, BinaryCIF, mmJSON."""
 
 from __future__ import annotations
 
@@ -43,16 +43,16 @@ _CATEGORIES = frozenset(
         "atom_sites",
     )
 )
-"""Categories that are used here, or that gemmi makes a structure from."""
+"""Categories that this package or gemmi's conversion to a structure uses."""
 
 
 _NEEDED = ("type_symbol", "label_atom_id", "label_comp_id", "label_asym_id", "Cartn_y", "Cartn_z")
 _ASSUMED = {"_atom_site.label_alt_id": ".", "_atom_site.id": "1"}
-"""Columns that gemmi needs and some programs leave out, and what stands for them."""
+"""Columns that gemmi needs and some programs leave out, with default values."""
 
 
 HEAD = 1 << 16
-"""Bytes of a file that tell its kind."""
+"""Bytes of a file that are enough to recognise its kind."""
 
 
 def kind_of(head: bytes) -> str:
@@ -80,12 +80,12 @@ def load(data: bytes, name: str, block: str | None = None) -> StructureFile:
     Parameters
     ----------
     block : str, optional
-        Which data block of a CIF; it may be left out where only one has atoms.
+        Data block of a CIF; not needed if only one has atoms.
 
     Raises
     ------
     InputError
-        If the bytes are no structure: with the line where that is known; or if they are several.
+        If the file has no structure, several structures, or an error; the error names the line if it is known.
     """
     kind = kind_of(data[:HEAD])
     if kind in _BY_LINES:
@@ -101,7 +101,7 @@ def load(data: bytes, name: str, block: str | None = None) -> StructureFile:
         raise StructureError(
             f"the file has {len(found)} structures: {', '.join(each.name for each in found[:6])}",
             source=name,
-            hint="take one out into a file of its own; logos encode reads them all",
+            hint="write one into a file of its own; logos encode reads them all",
         )
     return load_block(found[0] if found else document[0], kind, name, document)
 
@@ -112,7 +112,7 @@ def document_of(data: bytes, kind: str, name: str) -> gemmi.cif.Document:
     Raises
     ------
     FormatError
-        If it is none, or has no block.
+        If the file cannot be parsed, or has no block.
     """
     if kind == "bcif":
         return _bcif_document(data, name)
@@ -120,7 +120,7 @@ def document_of(data: bytes, kind: str, name: str) -> gemmi.cif.Document:
 
 
 def structure_blocks(document: gemmi.cif.Document) -> list[gemmi.cif.Block]:
-    """Return the data blocks that hold atoms."""
+    """Return the data blocks with atoms."""
     return [block for block in document if has_atoms(block)]
 
 
@@ -132,7 +132,7 @@ def load_block(
     Raises
     ------
     InputError
-        If the block has no atoms, or they do not read.
+        If the block has no atoms, or they cannot be read.
     """
     if not has_atoms(block):
         raise StructureError(
@@ -161,12 +161,12 @@ def load_block(
 
 
 def has_atoms(block: gemmi.cif.Block) -> bool:
-    """Whether a CIF block holds Cartesian coordinates."""
+    """Return whether a CIF block has Cartesian coordinates."""
     return _has(block, "_atom_site.", "Cartn_x")
 
 
 def defines_components(block: gemmi.cif.Block) -> bool:
-    """Whether a CIF block holds atoms of chemical components."""
+    """Return whether a CIF block has atoms of chemical components."""
     return _has(block, "_chem_comp_atom.", "atom_id")
 
 
@@ -182,21 +182,21 @@ def _cif_document(data: bytes, name: str, parse: Callable[[bytes], gemmi.cif.Doc
 
 
 def _parse(data: bytes) -> gemmi.cif.Document:
-    """Parse CIF, but for the anisotropic displacements, which are a tenth of many files and not used."""
+    """Parse CIF without the anisotropic displacements, which are a tenth of many files and not used."""
     start = data.find(b"\nloop_\n_atom_site_anisotrop.")
     end = data.find(b"\n#", start + 1) if start >= 0 else -1
     if end < 0 or data.find(b"\nloop_", start + 1, end) >= 0 or data.find(b"\ndata_", start, end) >= 0:
         return gemmi.cif.read_string(data)
     try:
         return gemmi.cif.read_string(data[:start] + data[end:])
-    except (RuntimeError, ValueError):  # a comment inside the loop, or an error whose line must be told right
+    except (RuntimeError, ValueError):  # a comment inside the loop, or an error that needs its right line
         return gemmi.cif.read_string(data)
 
 
 def document_of_file(path: Path) -> gemmi.cif.Document | None:
     """Return the CIF of a plain or gzipped file, read by gemmi itself; None if anything is unusual.
 
-    Decompressing in gemmi saves the copies through Python; what it cannot read, the slower way explains.
+    Decompression in gemmi saves copies through Python. The slower way reports the errors of other files.
     """
     try:
         document = gemmi.cif.read(str(path))
@@ -210,7 +210,7 @@ def _has(block: gemmi.cif.Block, category: str, tag: str) -> bool:
 
 
 def _bcif_document(data: bytes, name: str) -> gemmi.cif.Document:
-    """Return BinaryCIF as CIF, without categories that nothing here reads."""
+    """Return BinaryCIF as CIF, with the used categories only."""
     document = gemmi.cif.Document()
     try:
         for number, content in enumerate(binarycif.unpack(data), 1):
@@ -228,7 +228,7 @@ def _bcif_document(data: bytes, name: str) -> gemmi.cif.Document:
 
 
 def explain(error: Exception, name: str) -> InputError:
-    """Return the error of a file that gemmi refuses, with the line where gemmi says it."""
+    """Return the error of a file that gemmi refuses, with the line if gemmi's message has it."""
     text = str(error).strip()
     place = _GEMMI_PLACE.match(text)
     line = next((group for group in place.groups() if group), None) if place else None

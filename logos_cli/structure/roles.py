@@ -1,4 +1,4 @@
-"""Telling chains from ligands and water: by the entities of an mmCIF file, else by names and bonds."""
+"""Assign roles to residues (chain, ligand, water): by the entities of an mmCIF file, else by names and bonds."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NUCLEIC = (gemmi.PolymerType.Dna, gemmi.PolymerType.Rna, gemmi.PolymerType.DnaR
 _BACKBONE = ("N", "CA", "C")
 _NOT_IN_WATER = np.zeros(256, dtype=np.int32)
 _NOT_IN_WATER[[6, 7, 15, 16]] = 1
-"""Elements that tell a molecule whose name is a force field's for water."""
+"""Elements that rule out water, although the residue has a name of water in a force field."""
 
 
 def assign_roles(atoms: AtomTable) -> None:
@@ -37,7 +37,7 @@ def assign_roles(atoms: AtomTable) -> None:
 
 
 def _release_strays(atoms: AtomTable) -> None:
-    """Take out of the chains what a converter left in their entity: molecules that are no residues of them.
+    """Remove from the chains molecules that are listed with their entity but are not residues of them.
 
     A residue of a polymer has a number in its sequence (``label_seq_id``), or is a monomer bonded to a neighbour.
     """
@@ -59,7 +59,7 @@ def _release_strays(atoms: AtomTable) -> None:
 
 
 def _waters(atoms: AtomTable) -> NDArray[np.intp]:
-    """Return the residues that are water, whatever entity a file puts them into."""
+    """Return the residues that are water, whatever their entity is."""
     table = atoms.residues
     called = {name for name in set(table.names) if residue_names.is_water(name)}
     if not called:
@@ -71,7 +71,7 @@ def _waters(atoms: AtomTable) -> NDArray[np.intp]:
 
 
 def _entity_roles(atoms: AtomTable) -> dict[str, Role]:
-    """Return the role of each polymer entity that an mmCIF file declares."""
+    """Return the roles of the polymer entities in an mmCIF file."""
     if atoms.file.block is None:
         return {}
     roles: dict[str, Role] = {}
@@ -86,11 +86,11 @@ def _entity_roles(atoms: AtomTable) -> dict[str, Role]:
 
 
 class _RoleInference:
-    """Roles where the file does not say: PDB, and CIF without entities.
+    """Infers the roles of residues in files without entities: PDB, and some CIF.
 
-    Residues with standard names in ATOM lines are chain. Any other is chain if it is bonded like a monomer to a
-    neighbour that is, or if MODRES or SEQRES name it for its chain and it has a backbone. TER lines are not
-    relied on, because many programs put them after the ligands.
+    Residues with standard names in ATOM lines belong to a chain. Any other residue does if it is bonded like a monomer
+    to a neighbour in a chain, or if MODRES or SEQRES name it for its chain and it has a backbone. TER lines are not
+    used, because many programs write them after the ligands.
     """
 
     def __init__(self, atoms: AtomTable) -> None:
@@ -122,19 +122,19 @@ class _RoleInference:
         structure = self.atoms.structure
         found = {(modified.chain_name, modified.res_id.name) for modified in structure.mod_residues}
         for entity in structure.entities:
-            # gemmi calls the entity of a PDB chain like the chain
+            # gemmi gives the entity of a PDB chain the chain's name
             found.update((entity.name, name) for item in entity.full_sequence for name in item.split(","))
         # a standard residue in a HETATM line is a free amino acid, unless it is bonded to the chain
         return {(chain, name) for chain, name in found if name not in residue_names.STANDARD}
 
     def _is_standard(self, residue: Residue) -> bool:
-        """Whether an ATOM line's residue is of a chain by its name; UNK is a favourite name of ligands, too."""
+        """Return whether a residue in ATOM lines belongs to a chain by its name; UNK is also a name of ligands."""
         if residue.standard_name in residue_names.INDEFINITE:
             return self.atoms.find_atom(residue, "CA") is not None
         return residue.standard_name in residue_names.STANDARD
 
     def is_joined(self, index: int) -> bool:
-        """Whether a residue has a peptide bond to the one before or after it."""
+        """Return whether a residue has a peptide bond to the one before or after it."""
         residues = self.residues[max(index - 1, 0) : index + 2]
         return any(one.chain == other.chain and self._bonded(one, "C", other, "N") for one, other in pairwise(residues))
 
@@ -162,7 +162,7 @@ class _RoleInference:
         return has_backbone and residue_names.is_amino_acid(residue.standard_name)
 
     def _join_peptides(self, doubtful: list[int]) -> None:
-        """Make a chain of amino acids in HETATM lines that are bonded to each other only (cyclic peptides)."""
+        """Make a chain of amino acids in HETATM lines with bonds to each other only (cyclic peptides)."""
         for index in doubtful:
             if index + 1 == len(self.residues):
                 continue

@@ -1,4 +1,4 @@
-"""Choosing ligands and chains by the names that users give them."""
+"""Select ligands and chains by names."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _LISTED = 12
 def select_ligands(
     model: StructureModel, ligands: Sequence[Ligand], text: str, numbering: str = "auth"
 ) -> list[Ligand]:
-    """Return the ligands that a selection names.
+    """Return the ligands of a selection.
 
     ``HEM`` is every ligand with that component, ``A:142`` the one with that residue; ``A:HEM:142`` and
-    ``4hhb:A:HEM:142``, as in record ids, are understood too. ``:142`` is residue 142 of a chain without a name, ``A:.``
+    ``4hhb:A:HEM:142``, as in record ids, are valid, too. ``:142`` is residue 142 of a chain without a name, ``A:.``
     a residue without a number.
 
     Raises
     ------
     StructureError
-        If there is none; the hint lists what there is.
+        If there is none; the hint lists the ligands of the file.
     """
     parts = text.split(":")
     if len(parts) == 1:
@@ -50,7 +50,7 @@ def select_ligands(
 
 
 def listing(ligands: Sequence[Ligand], numbering: str = "auth") -> str:
-    """Return what there is to choose from, for a hint."""
+    """Return the list of ligands to choose from, for a hint."""
     if not ligands:
         return "the structure has no ligands"
     names = [_title(ligand, numbering) for ligand in ligands[:_LISTED]]
@@ -68,7 +68,7 @@ def _is_named(residue: Residue, parts: Sequence[str], numbering: str) -> bool:
     if len(parts) == 4:
         parts = parts[1:]
     if len(parts) == 3 and not residue.has_number and parts[2] == residue.name:
-        parts = [*parts[1:], "."]  # as in ids, which end with the component then
+        parts = [*parts[1:], "."]  # as in ids of ligands without a number, which end with the component
     if len(parts) == 3:
         names = (residue.name, residue.chain, residue.label_chain)
         if parts[0] not in names or parts[1] not in names or residue.name not in parts[:2]:
@@ -93,12 +93,12 @@ def _is_named(residue: Residue, parts: Sequence[str], numbering: str) -> bool:
 def select_chains(
     model: StructureModel, chains: Sequence[Chain], names: Sequence[str], numbering: str = "auth"
 ) -> list[Chain]:
-    """Return the chains of those names, in file order; all if none is named.
+    """Return the chains with these names, in file order; all if no name is given.
 
     Raises
     ------
     StructureError
-        If a name is no protein chain's; the hint lists those that are.
+        If a name is not that of a protein chain; the hint lists the names.
     """
     if not names:
         return list(chains)

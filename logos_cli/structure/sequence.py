@@ -1,4 +1,4 @@
-"""Sequences of chains, observed or deposited, with the map from letters to residues of the file."""
+"""Observed and deposited sequences of chains, with the map from letters to residues of the file."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ T = TypeVar("T")
 class MappedChain:
     """A sequence and its residues.
 
-    ``members`` has the index of a residue for each letter, None where the deposited sequence has no coordinates;
-    ``names`` the residue names, letter by letter.
+    ``members`` has the index of a residue for each letter, or None for a letter of the deposited sequence without
+    coordinates. ``names`` has the residue names, letter by letter.
     """
 
     table: Residues
@@ -34,7 +34,7 @@ class MappedChain:
     names: Sequence[str]
 
     def places(self) -> dict[int, int]:
-        """Return residue index -> zero-based place in the sequence."""
+        """Return the zero-based position in the sequence of each residue index."""
         return {index: place for place, index in enumerate(self.members) if index is not None}
 
     def to_json(self) -> ChainResidues:
@@ -59,7 +59,7 @@ class MappedChain:
 
 
 def observed(model: StructureModel, chain: Chain) -> MappedChain:
-    """Return the residues that have coordinates."""
+    """Return the sequence of the residues with coordinates."""
     names = [model.residues.names[index] for index in chain.members]
     return MappedChain(model.residues, chain, chain.sequence, chain.members, names)
 
@@ -67,7 +67,7 @@ def observed(model: StructureModel, chain: Chain) -> MappedChain:
 def full(model: StructureModel, chain: Chain) -> MappedChain:
     """Return the deposited sequence (entity_poly_seq, SEQRES); the observed one if the file has none.
 
-    mmCIF says which residue is which; in a PDB file the observed residues are aligned to SEQRES.
+    mmCIF has the position of each residue; in a PDB file the observed residues are aligned to SEQRES.
     """
     deposited = deposited_names(model, chain)
     if not deposited:
@@ -87,7 +87,7 @@ def full(model: StructureModel, chain: Chain) -> MappedChain:
 
 
 def deposited_names(model: StructureModel, chain: Chain) -> list[str]:
-    """Return the residue names of the deposited sequence, empty if the file has none."""
+    """Return the residue names of the deposited sequence; empty if the file has none."""
     for entity in model.structure.entities:
         if entity.entity_type is not gemmi.EntityType.Polymer:
             continue
@@ -106,7 +106,7 @@ def _label_places(table: Residues, chain: Chain, deposited: list[str]) -> list[i
 
 
 def _aligned_places(table: Residues, chain: Chain, deposited: list[str]) -> list[int] | None:
-    """Align observed to deposited names; gaps in the observed chain are cheap where its numbers jump."""
+    """Align observed to deposited names; gaps are cheap where the numbers of the observed chain jump."""
     names = [table.standards[index] for index in chain.members]
     if len(names) > len(deposited):
         return None

@@ -1,4 +1,4 @@
-"""Residue sequences as files have them: case, gaps, stops; and heavy and light chains that belong together."""
+"""Clean sequences of files: case, gaps, stops; recognise nucleotides, and names of heavy and light chains."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MIN_NUCLEOTIDES = 12
 _AMBIGUOUS_NUCLEOTIDES = frozenset("RYSWKMBDHVN")
 _MIN_AMBIGUOUS = 60
 _MOST_AMBIGUOUS = 0.1
-"""Share of letters that stand for several nucleotides."""
+"""Largest share of letters for several nucleotides."""
 _CHAIN = re.compile(
     r"^(?P<stem>.+?)[|_:.\-/ ]"
     r"(?:(?P<heavy>heavy(?:[ _]?chain)?|VHH?|HC|H)|(?P<light>light(?:[ _]?chain)?|kappa|lambda|VL|LC|VK|L|K))$",
@@ -23,9 +23,9 @@ _CHAIN = re.compile(
 
 
 def clean_sequence(lines: Sequence[tuple[int, str]], source: str) -> tuple[str, list[str]]:
-    """Return the residues of one record and notes on what was taken out.
+    """Return the residues of one record, and notes on the changes.
 
-    Lower case (soft masking) becomes upper case; white space goes; so do the gaps ``-`` and ``.`` of an
+    Lower case (soft masking) becomes upper case. White space is removed, and so are the gaps ``-`` and ``.`` of an
     alignment and stops ``*`` at the end, with a note each.
 
     Parameters
@@ -38,7 +38,7 @@ def clean_sequence(lines: Sequence[tuple[int, str]], source: str) -> tuple[str, 
     Raises
     ------
     FormatError
-        At the first character that is no residue, with line and column, or if no residue is left.
+        If a character is not a residue (the error has its line and column), or no residue is left.
     """
     text = "".join(line for _, line in lines)
     if text.isascii() and text.isalpha():
@@ -67,7 +67,7 @@ def clean_sequence(lines: Sequence[tuple[int, str]], source: str) -> tuple[str, 
 
 
 def _not_a_residue(lines: Sequence[tuple[int, str]], source: str) -> FormatError:
-    """Return the error that names the first character which is no residue."""
+    """Return the error for the first character that is not a residue."""
     last = lines[-1][0]
     for number, line in lines:
         text = line.rstrip()
@@ -78,7 +78,7 @@ def _not_a_residue(lines: Sequence[tuple[int, str]], source: str) -> FormatError
             what = {"*": "a stop (*) inside the sequence"}.get(letter, f"{letter!r}")
             hint = "cut the sequence at the stop" if letter == "*" else "residues are written with the letters A to Z"
             if letter == ":":
-                hint = "':' parts chains: write each chain as a record of its own"
+                hint = "':' separates chains: write each chain as a record of its own"
             return FormatError(
                 f"line {number}, column {column + 1}: {what} is not a residue",
                 source=f"{source}:{number}:{column + 1}",
@@ -90,9 +90,9 @@ def _not_a_residue(lines: Sequence[tuple[int, str]], source: str) -> FormatError
 
 
 def is_nucleotide(sequence: str) -> bool:
-    """Whether a sequence is DNA or RNA beyond doubt: of A C G T U N only, of three of them at least, and no short word.
+    """Return whether a sequence is certainly DNA or RNA: not short, and of A C G T U N only, at least three of them.
 
-    A long one may have a few letters that stand for several nucleotides (R, Y, K …).
+    A long one may have a few letters for several nucleotides (R, Y, K …).
     """
     letters = set(sequence)
     if len(sequence) < _MIN_NUCLEOTIDES or len(letters & _NUCLEOTIDES - {"N"}) < 3:
@@ -105,7 +105,7 @@ def is_nucleotide(sequence: str) -> bool:
 
 
 def nucleotide_error(sequence: str, place: str) -> FormatError:
-    """Return the error for a nucleotide sequence where a protein should be."""
+    """Return the error for a nucleotide sequence in the place of a protein."""
     return FormatError(
         f"{len(sequence)} letters of A, C, G, T, U and N: this is a nucleotide sequence",
         source=place,
@@ -114,7 +114,7 @@ def nucleotide_error(sequence: str, place: str) -> FormatError:
 
 
 def antibody_chain(name: str) -> tuple[str, str] | None:
-    """Split an identifier that names a heavy or light chain: ``ab1|heavy`` is ``("ab1", "heavy")``.
+    """Split an identifier of a heavy or light chain: ``ab1|heavy`` is ``("ab1", "heavy")``.
 
     The chain is the last part after ``| _ : . - /`` or a space, in any case: heavy, H, VH, VHH or HC;
     light, L, VL, LC, K, VK, kappa or lambda.
@@ -126,7 +126,7 @@ def antibody_chain(name: str) -> tuple[str, str] | None:
 
 
 def looks_like_sequence(lines: Iterable[str]) -> bool:
-    """Whether every line is capital letters only and some letter cannot stand in a SMILES."""
+    """Return whether every line has capital letters only, and one of them cannot occur in a SMILES."""
     seen: set[str] = set()
     for line in lines:
         text = line.strip().rstrip("*")

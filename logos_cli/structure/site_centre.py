@@ -1,8 +1,8 @@
-"""Where a ligand would lie that is lined by given residues: the centre of the free space in front of them.
+"""Compute the centre of a binding site from its residues: the centre of the free space in front of them.
 
-The mean of the residues' own atoms lies in the wall of the pocket, not in it, and misses ligands that a method which
-predicts points in space would hit with the same residues. So the centre is taken of a grid of points in free space,
-each weighted by how many of the residues it is near to.
+The mean of the residues' own atoms lies in the wall of the pocket, and misses ligands that methods predicting points
+in space hit with the same residues. So the centre is that of a grid of points in free space, weighted by the number of
+site residues near each point.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 _SPACING_ANGSTROM: Final = 1.0
 _MARGIN_ANGSTROM: Final = 4.0
 _FREE_ANGSTROM: Final = (3.0, 6.0)
-"""How far a point in a pocket is from the nearest heavy atom: no nearer than a ligand's atom, not out in solvent."""
+"""Distances of a point in a pocket from the nearest heavy atom: as a ligand's atom, and not in solvent."""
 
 _NEAR_ANGSTROM: Final = 5.5
 _POWER: Final = 4
-"""Residues that line one pocket are near to the same points; a stray residue is near to others, and counts little."""
+"""Power of the counts: residues of one pocket share points, so that a stray residue has little weight."""
 
 _LONGEST_BOX_ANGSTROM: Final = 60.0
 
 
 def site_centre(residues: Sequence[NDArray[np.float64]], protein: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the centre of the site that residues line.
+    """Return the centre of the site of some residues.
 
     Parameters
     ----------
@@ -42,8 +42,8 @@ def site_centre(residues: Sequence[NDArray[np.float64]], protein: NDArray[np.flo
     Returns
     -------
     ndarray, shape (3,)
-        In the protein's frame. Residues too far apart to line one pocket, or without free space near them, have the
-        mean of their atoms.
+        The centre in the protein's frame. It is the mean of the atoms if the residues are too far apart for one pocket,
+        or have no free space near them.
     """
     atoms = np.concatenate(list(residues))
     low, high = atoms.min(axis=0) - _MARGIN_ANGSTROM, atoms.max(axis=0) + _MARGIN_ANGSTROM
@@ -64,7 +64,7 @@ def site_centre(residues: Sequence[NDArray[np.float64]], protein: NDArray[np.flo
 
 
 def _near(points: NDArray[np.float64], residue: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Return the indices of the points that are near to an atom of a residue."""
+    """Return the indices of the points near an atom of a residue."""
     low, high = residue.min(axis=0) - _NEAR_ANGSTROM, residue.max(axis=0) + _NEAR_ANGSTROM
     candidates = np.flatnonzero(((points > low) & (points < high)).all(axis=1))
     squares = ((points[candidates, None] - residue) ** 2).sum(axis=-1).min(axis=1)
@@ -75,11 +75,11 @@ def _near(points: NDArray[np.float64], residue: NDArray[np.float64]) -> NDArray[
 def _free_points(
     low: NDArray[np.float64], high: NDArray[np.float64], atoms: NDArray[np.float64], protein: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return the points of a grid in a box, near to some atom, that a ligand's atom could take."""
+    """Return the points of a grid in a box that are near some atom and free for a ligand's atom."""
     nearest, farthest = _FREE_ANGSTROM
     axes = [np.arange(first, last, _SPACING_ANGSTROM) for first, last in zip(low, high, strict=True)]
     grid: NDArray[np.float64] = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
-    # most of a wide box is far from every atom: that costs less to find than the nearest of all atoms
+    # most of a wide box is far from every atom, which is cheaper to find than the nearest of all atoms
     grid = grid[np.isfinite(cKDTree(atoms).query(grid, distance_upper_bound=_NEAR_ANGSTROM)[0])]
     close = protein[((protein > low - farthest) & (protein < high + farthest)).all(axis=1)]
     if not len(grid) or not len(close):

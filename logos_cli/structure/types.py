@@ -1,4 +1,4 @@
-"""Residues and chains of a structure, as the readers of structures hand them on."""
+"""Types of a structure in memory: file, residues, chains, notes."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class StructureFile:
     definitions : list of gemmi.cif.Block
         Blocks that may define chemical components.
     notes : list of str
-        What was put right while reading.
+        Notes on repairs while reading.
     has_elements : bool
-        Whether the file says the element of every atom; else they were read off the atoms' names.
+        Whether the file has the element of every atom; else they are inferred from the atoms' names.
     """
 
     kind: str
@@ -41,11 +41,11 @@ class StructureFile:
 
 
 NO_NUMBER = -(2**31)
-"""What stands in a column of numbers for a residue that the file gives none."""
+"""The number of a residue without a number in the file."""
 
 
 class Role(IntEnum):
-    """What a residue is in its structure."""
+    """The role of a residue in its structure."""
 
     OTHER = 0
     PROTEIN = 1
@@ -57,16 +57,16 @@ class Role(IntEnum):
 class Residues(Sequence["Residue"]):
     """The residues of a model, column by column; an item is a :class:`Residue`, a view of one row.
 
-    A structure has thousands of residues of which a few are ever looked at one by one.
+    A structure has thousands of residues, but few of them are used one by one.
 
     Attributes
     ----------
     chains, numbers, insertions : list
-        The author's names; :data:`NO_NUMBER` where the file has no number.
+        The author's names; :data:`NO_NUMBER` if the file has no number.
     label_chains, label_numbers : list
-        mmCIF's own, None where the file has none.
+        mmCIF's own names, or None.
     entities : list of str
-        The polymer entity that a residue belongs to, empty if none.
+        The polymer entity of a residue, or empty.
     first, last : ndarray of int
         The residue's atoms are ``first`` to ``last`` (exclusive) of the model's atoms.
     roles, altlocs : ndarray of int
@@ -136,12 +136,12 @@ class Residue:
 
     @property
     def number(self) -> int:
-        """The author's number, :data:`NO_NUMBER` if it has none."""
+        """The author's number, or :data:`NO_NUMBER`."""
         return self.table.numbers[self.index]
 
     @property
     def has_number(self) -> bool:
-        """Whether it has a number of its author."""
+        """Whether it has an author's number."""
         return self.number != NO_NUMBER
 
     @property
@@ -171,16 +171,16 @@ class Residue:
 
     @property
     def last(self) -> int:
-        """The atom after its last."""
+        """The index after its last atom."""
         return int(self.table.last[self.index])
 
     @property
     def role(self) -> Role:
-        """What it is."""
+        """Its role."""
         return Role(int(self.table.roles[self.index]))
 
     def set_role(self, role: Role) -> None:
-        """Say what it is."""
+        """Set its role."""
         self.table.roles[self.index] = role
 
     @property
@@ -210,7 +210,7 @@ class Chain:
 
 @dataclass(slots=True)
 class Notes:
-    """Things that a user should know about a file, each said once."""
+    """Notes on a file for the user, each only once."""
 
     lines: list[str] = field(default_factory=list)
 

@@ -1,5 +1,5 @@
 """Training: a corpus of sentences as token shards, packing, and the loop.
 
-Needs torch, transformers, tokenizers, numpy and safetensors only, so that it runs where no chemistry is
-installed; what makes sentences from files belongs to the layers above.
+It needs torch, transformers, tokenizers, numpy and safetensors only, so that it runs without the libraries of
+chemistry. The layers above make sentences from files.
 """

@@ -1,4 +1,4 @@
-"""The model card: what the model is, what it was trained on and how, and what held-out sentences say."""
+"""Write the model card: the model, its data and training, and the results on held-out sentences."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from logos_cli.training import curves
 
 @dataclass(frozen=True, slots=True)
 class CardFacts:
-    """What a card tells.
+    """The facts of a card.
 
     Attributes
     ----------
     name : str
-        Of the model.
+        Name of the model.
     run : dict
         ``run.json``.
     manifest : dict
-        Of the corpus.
+        Manifest of the corpus.
     n_parameters, step, n_tokens, n_targets : int
-        What the model has and has seen; targets are the tokens that counted in the loss.
+        Sizes of model and training; targets are the tokens that counted in the loss.
     epochs : dict of str to float
-        How often each domain was seen.
+        Passes over each domain.
     mean_mfu : float or None
     """
 
@@ -42,7 +42,7 @@ class CardFacts:
 
 
 def write_card(facts: CardFacts, log: Iterable[Mapping[str, Any]], directory: Path) -> bool:
-    """Write ``README.md`` and the curves into a model directory; return whether there is a picture.
+    """Write ``README.md`` and the curves to a model directory; return whether there is a picture.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What a training run is told, as nested frozen dataclasses: one for each table of a configuration file.
+"""The configuration of a training run, as nested frozen dataclasses: one for each table of a configuration file.
 
 :mod:`~logos_cli.training.config_file` reads them from TOML and checks them key by key.
 """
@@ -12,22 +12,22 @@ from typing import Any, Final, Literal
 
 
 def _bounded(default: Any, low: float | None = None, high: float | None = None) -> Any:
-    """Return a field whose number lies between ``low`` and ``high``, both included."""
+    """Return a field for a number from ``low`` to ``high``, both included."""
     return field(default=default, metadata={"low": low, "high": high})
 
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
-    """Table ``[model]``: which model is trained.
+    """Table ``[model]``: the model to train.
 
     Attributes
     ----------
     base : str, optional
-        Directory or hub name of the model to go on from; the other keys are then its own and are not used.
+        Directory or hub name of the model to start from; the other keys are then not used.
     revision : str, optional
         Branch, tag or commit of ``base`` on the hub.
     architecture : {"llama", "qwen3"}
-        Of a model from nothing.
+        Architecture of a new model.
     n_kv_heads, head_dim : int, optional
         Key and value heads (default: as many as query heads), and their width (default:
         ``hidden_size / n_heads``).
@@ -53,23 +53,23 @@ class ModelConfig:
 
 @dataclass(frozen=True, slots=True)
 class DataConfig:
-    """Table ``[data]``: which sentences are seen, and what of them is learnt.
+    """Table ``[data]``: the mixture of sentences, and the weights of their tokens in the loss.
 
     Attributes
     ----------
     weights, decay_weights : dict of str to float
-        Share of each domain in the tokens seen (default: the corpus' own), and in the decay phase of the
-        schedule (default: the same); need not sum to one.
+        Share of each domain in the tokens seen (default: that of the corpus), and in the decay phase of the
+        schedule (default: the same); they need not sum to one.
     answer_only : tuple of str
-        Domains of which only the answer of the task counts in the loss (post-training); ``"*"`` is all.
+        Domains in which only the answer of the task counts in the loss (post-training); ``"*"`` is all.
     prompt_weight : float
-        What a token of their prompts counts all the same; 0 is nothing.
+        Weight of the tokens of their prompts in the loss; 0 leaves them out.
     tag_weight : float
-        What the decision to tag a residue or not counts in the answer of a search, other tokens being 1.
+        Weight of the decision to tag a residue or not in the answer of a search; other tokens have 1.
     n_step_tokens, n_micro_tokens : int
         Tokens of one optimizer step over all processes, and of one forward pass of one of them.
     verify : bool
-        Compare every file of the corpus with its hash before beginning.
+        First compare every file of the corpus with its hash.
     """
 
     weights: dict[str, float] = field(default_factory=dict)
@@ -89,18 +89,18 @@ class OptimizerConfig:
     Attributes
     ----------
     name : {"adamw", "muon"}
-        ``muon`` takes Muon for the weight matrices inside the layers and AdamW for embeddings and norms.
+        ``muon`` uses Muon for the weight matrices inside the layers, and AdamW for embeddings and norms.
     learning_rate : float
-        Of AdamW.
+        Learning rate of AdamW.
     matrix_learning_rate : float
-        Of Muon.
+        Learning rate of Muon.
     weight_decay : float
-        Of matrices; embeddings and vectors have none.
+        Weight decay of matrices; embeddings and vectors have none.
     max_gradient_norm : float
-        Longer gradients are shortened to it.
+        Norm to which longer gradients are clipped.
     average : float
-        Share of its past that the moving average of the weights keeps in a step (0.998 is about the last 500
-        steps); the average is what is evaluated and written. 0: none is kept.
+        Share of the past that the moving average of the weights keeps in a step (0.998 is about the last 500
+        steps). The average is evaluated and written. 0 turns it off.
     """
 
     name: Literal["adamw", "muon"] = "adamw"
@@ -115,15 +115,15 @@ class OptimizerConfig:
 
 @dataclass(frozen=True, slots=True)
 class ScheduleConfig:
-    """Table ``[schedule]``: how long, and the learning rate over time.
+    """Table ``[schedule]``: the number of steps, and the learning rate over time.
 
     Attributes
     ----------
     name : {"wsd", "cosine", "linear", "constant"}
-        ``wsd``: warm-up, stable, then linear decay over the last ``n_decay_steps``; the others begin to fall
-        right after the warm-up (``constant`` never).
+        ``wsd``: warm-up, stable, then linear decay over the last ``n_decay_steps``; the others decay right after the
+        warm-up (``constant`` never).
     final_factor : float
-        What is left of the learning rate at the end.
+        Share of the learning rate at the end.
     """
 
     name: Literal["wsd", "cosine", "linear", "constant"] = "wsd"
@@ -135,16 +135,16 @@ class ScheduleConfig:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationConfig:
-    """Table ``[evaluation]``: what is measured on held-out sentences while training.
+    """Table ``[evaluation]``: measurements on held-out sentences during training.
 
     Attributes
     ----------
     every_steps : int
         0 evaluates at the end only.
     n_tokens : int
-        Held-out tokens of each domain, about.
+        Approximate number of held-out tokens of each domain.
     n_samples : int
-        Samples of each domain whose well-formedness is measured; 0 samples nothing.
+        Samples of each domain, for the share of well-formed ones; 0 turns it off.
     max_new_tokens : int
         A longer sample counts as not well formed.
     """
@@ -158,27 +158,27 @@ class EvaluationConfig:
 
 @dataclass(frozen=True, slots=True)
 class RunConfig:
-    """Table ``[run]``: how it is computed and what is kept.
+    """Table ``[run]``: the computation, and the kept files.
 
     Attributes
     ----------
     precision : {"bf16", "fp16", "fp32"}
-        Of matrix products; weights and optimizer stay in float32.
+        Precision of matrix products; weights and optimizer stay in float32.
     compile : bool
-        Compile the model: takes a minute, then 1.3 to 1.9 times as fast. On a CPU it needs a C++ compiler.
+        Compile the model: this takes a minute, and steps are then 1.3 to 1.9 times as fast. A CPU needs a C++ compiler.
     attention : {"auto", "eager", "sdpa", "flex"}
-        ``auto``: flex on CUDA where the model is compiled, sdpa on other GPUs, eager on a CPU.
+        ``auto``: flex on CUDA if the model is compiled, else sdpa on GPUs, eager on a CPU.
     sharding : {"none", "fsdp"}
         Over several processes: whole copies of the model, or its parameters, gradients and optimizer
         state in shards.
     threads : int, optional
         CPU threads of one process (default: what ``OMP_NUM_THREADS`` or Slurm gives, else all cores).
     n_checkpoints : int
-        The last ones that are kept.
+        Number of kept checkpoints, the last ones.
     keep_best : bool
-        Keep the model of the lowest held-out loss in ``best/``.
+        Keep the model with the lowest held-out loss in ``best/``.
     export_dtype : {"auto", "float32", "bfloat16", "float16"}
-        Of the weights that are written; ``auto`` is that of the base model, else float32.
+        Type of the written weights; ``auto`` is that of the base model, else float32.
     """
 
     seed: int = _bounded(20, 0)
@@ -217,7 +217,7 @@ class LoraConfig:
 
 @dataclass(frozen=True, slots=True)
 class TrainConfig:
-    """A whole configuration file; everything that decides the outcome of a run, beside corpus and code."""
+    """A whole configuration file: it determines a run, together with corpus and code."""
 
     model: ModelConfig = field(default_factory=ModelConfig)
     data: DataConfig = field(default_factory=DataConfig)
@@ -234,7 +234,7 @@ class TrainConfig:
 
 
 def with_base(config: TrainConfig, base: str) -> TrainConfig:
-    """Return the configuration for going on from another base model."""
+    """Return the configuration with another base model."""
     return replace(config, model=replace(config.model, base=base))
 
 
@@ -263,12 +263,12 @@ MAY_CHANGE: Final = frozenset(
         "lora.merge",
     }
 )
-"""Keys that may differ when a run is resumed: its length, what is reported, and how it is computed."""
+"""Keys that may differ when a run is resumed: its length, its reports, and its computation."""
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """Return ``key: old -> new`` for each key that decides the outcome and differs between two tables."""
-    # a key that is younger than the checkpoint had its default
+    """Return ``key: old -> new`` for each key that affects the outcome and differs between two tables."""
+    # a key that did not exist yet had its default
     defaults = _flat(TrainConfig().to_dict())
     before, now = defaults | _flat(old), defaults | _flat(new)
     return [

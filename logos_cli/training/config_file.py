@@ -1,7 +1,6 @@
-"""Configuration files: TOML, checked key by key.
+"""Read configuration files: TOML, checked key by key.
 
-A key that does not exist, a value of another type and one out of range are errors that name the line and what
-would have been right.
+An unknown key, a value of another type and one out of range are errors that name the line and the valid values.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a configuration came from, to say where its mistakes are."""
+    """The source of a configuration, for the lines of errors."""
 
     file: str
     text: str
@@ -66,7 +65,7 @@ def load_config(path: Path) -> TrainConfig:
     Raises
     ------
     InputError
-        If it cannot be read or is no TOML.
+        If it cannot be read or is not TOML.
     UsageError
         If a key does not exist or a value does not fit.
     """
@@ -78,12 +77,12 @@ def load_config(path: Path) -> TrainConfig:
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"the configuration cannot be read: {error}", source=str(path)) from error
     except tomllib.TOMLDecodeError as error:
-        raise InputError(f"no TOML: {error}", source=str(path)) from error
+        raise InputError(f"not TOML: {error}", source=str(path)) from error
     return from_tables(tables, str(path), text)
 
 
 def parse_setting(text: str) -> tuple[str, Any]:
-    """Return key and value of ``table.key=value``, the value being TOML, or text where it is none.
+    """Parse ``table.key=value``; the value is TOML, or else text.
 
     Raises
     ------
@@ -124,13 +123,13 @@ def with_values(config: TrainConfig, values: Mapping[str, Any]) -> TrainConfig:
 
 
 def from_tables(tables: Mapping[str, Any], source: str, text: str = "") -> TrainConfig:
-    """Return a configuration from tables as TOML gives them.
+    """Return a configuration from the tables of a TOML file.
 
     Parameters
     ----------
     tables : mapping
     source, text : str
-        The file and what it holds, to say where mistakes are.
+        The file and its content, for the lines of errors.
 
     Raises
     ------
@@ -174,7 +173,7 @@ def _section(kind: type[T], table: str, values: Mapping[str, Any], place: _Place
 
 
 def _value(value: Any, kind: Any, bounds: Mapping[str, Any], where: tuple[str, str], place: _Place) -> Any:
-    """Return the value as what the field holds."""
+    """Return the value in the type of the field."""
     table, key = where
     if get_origin(kind) is types.UnionType:
         if value is None:
@@ -206,7 +205,7 @@ def _value(value: Any, kind: Any, bounds: Mapping[str, Any], where: tuple[str, s
 
 
 def _wrong_number(value: Any, kind: type, bounds: Mapping[str, Any]) -> str | None:
-    """Return what a number should be, or None if it is that."""
+    """Return the description of a valid number, or None if the number is valid."""
     good = isinstance(value, (int, float) if kind is float else int) and not isinstance(value, bool)
     if not good or not math.isfinite(value):
         return "a whole number" if kind is int else "a number"
@@ -229,7 +228,7 @@ def _is_weight(value: Any) -> bool:
 
 
 def _check(config: TrainConfig, place: _Place) -> None:
-    """Hold keys that depend on each other against each other."""
+    """Check keys that depend on each other."""
     model, schedule = config.model, config.schedule
     if model.base is None:
         if model.head_dim is None and model.hidden_size % model.n_heads:

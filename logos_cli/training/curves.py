@@ -1,4 +1,4 @@
-"""Loss curves of a run: a picture if matplotlib is here, always a table."""
+"""Loss curves of a run: a table, and a picture if matplotlib is installed."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any, Final
 TABLE: Final = "curves.csv"
 PICTURE: Final = "curves.png"
 _SHOWN: Final = 12
-"""A picture tells so many domains apart."""
+"""Number of domains with distinct colours in a picture."""
 
 
 def write_table(lines: Iterable[Mapping[str, Any]], path: Path) -> None:
-    """Write training and held-out losses, one row a line of the log."""
+    """Write training and held-out losses, one row per line of the log."""
     rows = list(lines)
     domains = sorted({name for row in rows for name in row.get("evaluation", {})})
     with path.open("w", newline="", encoding="utf-8") as stream:
@@ -27,7 +27,7 @@ def write_table(lines: Iterable[Mapping[str, Any]], path: Path) -> None:
 
 
 def draw(lines: Iterable[Mapping[str, Any]], path: Path) -> bool:
-    """Draw the losses over the tokens seen; return False where matplotlib is missing."""
+    """Draw the losses over the tokens seen; return False if matplotlib is missing."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure

@@ -1,4 +1,4 @@
-"""The model that is trained: from nothing, or a checkpoint whose vocabulary learns the sixteen tags."""
+"""The model to train: a new one, or a checkpoint with the sixteen tags added to its vocabulary."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ _PROBE_PARTS: Final = [7, 3, 9]
 """Tokens of the sentences with which an architecture is tested."""
 _PROBE_TOKENS: Final = sum(_PROBE_PARTS)
 _NOISE: Final = 0.1
-"""New embeddings lie about the mean, this part of the others' standard deviation away."""
+"""Distance of new embeddings from the mean, in standard deviations of the others."""
 
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """A model to go on from, found on disk.
+    """A base model, found on disk.
 
     Attributes
     ----------
     name : str
-        As the user wrote it.
+        Name as the user wrote it.
     path : Path
     revision : str or None
-        Its commit, if it came from the hub.
+        Its commit, if it is a model of the hub.
     sha256 : str
-        Of its weights; None where they are too large to be hashed every time.
+        Hash of its weights; None if they are too large for that.
     """
 
     name: str
@@ -70,12 +70,12 @@ def find_base(config: ModelConfig, *, offline: bool = False) -> Base | None:
 
 
 def require_transformers() -> None:
-    """Refuse to go on without what training needs.
+    """Check that transformers is installed.
 
     Raises
     ------
     MissingError
-        With the command that installs it.
+        If it is missing; the hint has the command that installs it.
     """
     try:
         from transformers.utils import logging
@@ -114,12 +114,12 @@ def new_model(config: ModelConfig, vocabulary: Vocabulary, seed: int) -> Any:
 
 
 def check_tokenizer(base: Base, vocabulary: Vocabulary) -> Vocabulary:
-    """Return the tokenizer of a model, which must be the one that a corpus was made with.
+    """Return the tokenizer of a model, which must be that of the corpus.
 
     Raises
     ------
     ModelError
-        If it has another.
+        If it is another.
     """
     own = Vocabulary.load(base.path)
     if own.sha256 != vocabulary.sha256:
@@ -133,22 +133,23 @@ def check_tokenizer(base: Base, vocabulary: Vocabulary) -> Vocabulary:
 
 
 def load_base(base: Base, vocabulary: Vocabulary, config: TrainConfig) -> Any:
-    """Return the base model with a row of its embeddings for every token of the vocabulary.
+    """Return the base model, with a row of its embeddings for every token of the vocabulary.
 
     Raises
     ------
     ModelError
-        If its tokenizer is not the one that the corpus was made with, or it cannot be loaded.
+        If its tokenizer is not that of the corpus, or it cannot be loaded.
     """
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
 
     own = check_tokenizer(base, vocabulary)
-    # Frozen weights need no float32 copy; those that are trained do, or small updates would round away.
+    # Frozen weights need no float32 copy; trained ones do, or small updates would be rounded away.
     half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(config.run.precision)
     dtype = half if config.lora is not None and half is not None else torch.float32
+    loader: Any = AutoModelForCausalLM  # its types do not know that the report comes, too
     try:
-        model, report = AutoModelForCausalLM.from_pretrained(
+        model, report = loader.from_pretrained(
             base.path,
             dtype=dtype,
             trust_remote_code=False,
@@ -210,9 +211,9 @@ def check_packing(model: Any) -> None:
 def add_tokens(model: Any, n_tokens: int, added: list[int], seed: int) -> None:
     """Make room for ``n_tokens`` tokens and initialise the embeddings of the added ones.
 
-    A new row is the mean of the existing ones plus a tenth of their spread, drawn with their covariance (input
-    and, where it is another matrix, output). The mean bounds how much probability a model that has not learnt
-    the new tokens moves to them; the noise lets the sixteen tags, which behave alike, learn different things.
+    A new row is the mean of the existing ones plus a tenth of their spread, drawn with their covariance, in the input
+    embedding and, if it is another matrix, the output embedding. The mean bounds the probability of the new tokens
+    before training. The noise lets the sixteen tags, which start alike, learn different things.
     """
     before = model.get_input_embeddings().weight.shape[0]
     if n_tokens > before:
@@ -236,7 +237,7 @@ def add_tokens(model: Any, n_tokens: int, added: list[int], seed: int) -> None:
 
 
 def with_adapters(model: Any, config: LoraConfig, added: Iterable[int], seed: int) -> Any:
-    """Return the model with low-rank adapters, the only part that is trained beside the added tokens.
+    """Return the model with low-rank adapters; only these and the added tokens are trained.
 
     Raises
     ------
@@ -253,7 +254,7 @@ def with_adapters(model: Any, config: LoraConfig, added: Iterable[int], seed: in
     tokens = sorted(added)
     embeddings = ["embed_tokens"] if model.config.tie_word_embeddings else ["embed_tokens", "lm_head"]
     with torch.random.fork_rng(), warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers 5 by the old names
+        warnings.simplefilter("ignore", FutureWarning)  # peft uses the old names of transformers 5
         torch.manual_seed(seed)
         try:
             return get_peft_model(
@@ -296,9 +297,8 @@ def build_model(config: TrainConfig, vocabulary: Vocabulary, base: Base | None) 
         # renamed in transformers 5
         enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
         enable({"use_reentrant": False})
-    if config.lora is None:
+    if config.lora is None or base is None:
         return model
-    assert base is not None
     if config.run.gradient_checkpointing:
         model.enable_input_require_grads()
     added = [vocabulary.id_of(tag) for tag in Vocabulary.load(base.path).added]
@@ -316,7 +316,7 @@ def context_tokens(model: Any) -> int:
 
 
 def carried(output: Any) -> dict[str, Any]:
-    """Return what the model takes to read on after its output: the keys and values so far, by their argument's name.
+    """Return the keys and values of an output for the model's next call, by the names of its arguments.
 
     The field of the output and the argument of the model have the same name, ``past_key_values`` before
     transformers 5.24 and ``cache`` since.
@@ -325,7 +325,7 @@ def carried(output: Any) -> dict[str, Any]:
 
 
 def count_parameters(model: torch.nn.Module) -> tuple[int, int]:
-    """Return the number of parameters, shared ones once, and of those that are trained."""
+    """Return the number of parameters (shared ones once), and of trained parameters."""
     parameters = list(model.parameters())
     trained = sum(parameter.numel() for parameter in parameters if parameter.requires_grad)
     return sum(parameter.numel() for parameter in parameters), trained

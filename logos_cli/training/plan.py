@@ -1,4 +1,4 @@
-"""What a run would be: parameters, tokens, passes over each domain, memory. Nothing is computed for it."""
+"""The plan of a run without training: parameters, tokens, passes over each domain, memory."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ _MUON_BYTES: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class DomainPlan:
-    """What a run takes from one domain.
+    """The part of one domain in a run.
 
     Attributes
     ----------
     share : float
-        Of the tokens, over the whole run.
+        Share of the tokens of the whole run.
     n_tokens : int
         Tokens seen.
     epochs : float
-        How often each sentence is seen.
+        Passes over each sentence.
     n_sentences : int
-        Of the training split.
+        Sentences of the training split.
     answer_only : bool
-        Only the answer counts in the loss.
+        Whether only the answer counts in the loss.
     """
 
     share: float
@@ -54,9 +54,9 @@ class RunPlan:
     model : str
         Architecture and shape.
     n_parameters, n_trained : int
-        In all, shared ones once, and those that change.
+        All parameters (shared ones once), and trained ones.
     n_steps, n_tokens : int
-        Of the whole run.
+        Steps and tokens of the whole run.
     longest : int
         Tokens of the longest sentence.
     memory_bytes : int
@@ -75,7 +75,7 @@ class RunPlan:
 
 
 def make_plan(config: TrainConfig, corpus: Corpus, base: Base | None, n_processes: int = 1) -> RunPlan:
-    """Return what a resolved configuration amounts to.
+    """Return the plan of a resolved configuration.
 
     Raises
     ------
@@ -152,9 +152,9 @@ def _domains(config: TrainConfig, corpus: Corpus) -> dict[str, DomainPlan]:
 def _memory(config: TrainConfig, model: Any, n_parameters: int, n_trained: int, longest: int, n_processes: int) -> int:
     """Estimate the bytes of one process.
 
-    Weights (float32, frozen ones in half precision), gradients, moments; for activations, what the backward pass
-    of a decoder layer needs, about 16 numbers of the hidden size and 6 of the inner size for each token and,
-    without a fused kernel, the attention scores; and the logits.
+    These are weights (float32, or half precision if frozen), gradients, moments, activations and logits. The backward
+    pass of a decoder layer needs about 16 numbers of the hidden size and 6 of the inner size for each token, and without
+    a fused kernel also the attention scores.
     """
     n_frozen = n_parameters - n_trained if config.lora is not None else 0
     moments = _ADAMW_BYTES if config.optimizer.name == "adamw" else _MUON_BYTES

@@ -1,4 +1,4 @@
-"""A configuration held against a corpus."""
+"""Check a configuration against a corpus."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from logos_cli.training.corpus.shards import Corpus
 
 
 def resolve(config: TrainConfig, corpus: Corpus) -> TrainConfig:
-    """Fill in what the corpus decides, and hold the configuration against it.
+    """Return the configuration with the default weights of the corpus, after checks of its domains.
 
     Raises
     ------
     UsageError
-        If a name is none of a domain, or no domain has a weight.
+        If there is no domain of a name, or no domain has a weight.
     """
     domains = sorted(name for name, splits in corpus.manifest["domains"].items() if "train" in splits)
     weights = config.data.weights or {name: weight for name, weight in corpus.weights.items() if name in domains}
@@ -33,12 +33,12 @@ def resolve(config: TrainConfig, corpus: Corpus) -> TrainConfig:
 
 
 def longest_sentence(corpus: Corpus, config: TrainConfig, context_tokens: int) -> int:
-    """Return the tokens of the longest sentence of the domains that are mixed.
+    """Return the length of the longest sentence of the mixed domains, in tokens.
 
     Raises
     ------
     InputError
-        If they are more than the model reads.
+        If it is longer than the model's context.
     """
     used = {name for part in (config.data.weights, config.data.decay_weights) for name, w in part.items() if w}
     longest = 1

@@ -16,9 +16,9 @@ from logos_cli.records import Record, Status
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One sentence: where it stands and what is wrong with it, if anything.
+    """A checked sentence: its place, and its error if it has one.
 
-    ``text`` is None where there is no sentence: a file that cannot be read, a line that is no record.
+    ``text`` is None where there is no sentence: a file that cannot be read, or a line that is no record.
     """
 
     place: str

@@ -1,4 +1,4 @@
-"""Sentences to files."""
+"""Convert sentences to native files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A record with the object that its sentence speaks of, or with the reason why there is none."""
+    """A record with the object of its sentence, or with the error if there is none."""
 
     record: Record
     item: ScienceObject | None
@@ -35,14 +35,14 @@ class Decoded:
 
 
 def decode(sentence: str | Record) -> ScienceObject:
-    """Return the object that a sentence or record speaks of.
+    """Return the object that a sentence or record describes.
 
     Raises
     ------
     GrammarError
         If the sentence is not well formed.
     LogosError
-        If it is well formed but contradicts itself, e.g. another protein after ``<Search>``.
+        If it is well formed but inconsistent, e.g. with another protein after ``<Search>``.
 
     Examples
     --------
@@ -79,7 +79,7 @@ def iter_decoded(
 
 @cache
 def writers() -> dict[str, type[Writer]]:
-    """Return every writer by the name that ``--to`` takes."""
+    """Return all writers, by their names for ``--to``."""
     found: dict[str, type[Writer]] = {}
     for plugin in registry.load_all("formats").values():
         found.update(plugin.writers())
@@ -87,12 +87,12 @@ def writers() -> dict[str, type[Writer]]:
 
 
 def writer_for(to: str | None, output: str | None) -> type[Writer]:
-    """Choose a writer by name, else by the output's extension.
+    """Return the writer of that name, or by default of the output's extension.
 
     Raises
     ------
     UsageError
-        If neither names one that exists.
+        If there is no such writer.
     """
     known = writers()
     names = ", ".join(known)
@@ -101,7 +101,7 @@ def writer_for(to: str | None, output: str | None) -> type[Writer]:
             raise UsageError(f"there is no output format {to!r}", hint=f"formats: {names}")
         return known[to]
     if output is None or output == "-":
-        raise UsageError("say which format to write", hint=f"--to {names.replace(', ', '|')}")
+        raise UsageError("no output format is given", hint=f"--to {names.replace(', ', '|')}")
     suffix = suffix_of(output)
     for writer in known.values():
         if suffix in writer.suffixes:
@@ -156,9 +156,9 @@ def stream_of(stream: IO[str], writer: type[Writer]) -> Stream:
 def write_decoded(
     decoded: Iterable[Decoded], stream: Stream, writer: type[Writer], options: WriteOptions
 ) -> Iterator[tuple[Record, LogosError | None]]:
-    """Write one decoded record after another; yield each with the reason if it could not be written.
+    """Write decoded records, and yield each with its error if it could not be written.
 
-    What is not valid (a sampled SMILES that RDKit rejects) is written only by formats that can say so.
+    Invalid records (a sampled SMILES that RDKit rejects) go only to formats that have a field for the status.
     """
     sink = writer(stream, options)
     for each in decoded:

@@ -1,4 +1,4 @@
-"""What works here and what does not, and the command that mends it."""
+"""Examine the installation: what works, what does not, and the command that repairs it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _REQUIREMENT = re.compile(r"""(?P<name>[A-Za-z0-9._-]+)[^;]*(?:;.*\bextra == ['"
 
 
 def required() -> dict[str, tuple[str, ...]]:
-    """Return the distributions that each extra brings, and under ``base`` those of every installation.
+    """Return the distributions of each extra, and under ``base`` those of every installation.
 
     They are read from the metadata of the installed package or, in a checkout, from ``pyproject.toml``.
     """
@@ -135,8 +135,8 @@ def doctor(load: LoadOptions = SELF_TEST) -> Examination:
     Returns
     -------
     dict
-        JSON-ready. ``ready`` says whether the base installation can do its main job on that model, ``problems`` why
-        not, and ``advice`` what could be better.
+        JSON-ready. ``ready`` is True if the base installation can complete a sentence with that model. ``problems``
+        lists why it cannot, and ``advice`` what could be better.
     """
     backends = _backends()
     libraries = _libraries()
@@ -191,7 +191,7 @@ def _libraries() -> dict[str, LibraryEntry]:
 
 
 def _backends() -> dict[str, BackendEntry]:
-    """Return what each backend says of itself; the scripted one is for tests."""
+    """Return the state of each backend, without the scripted one of the tests."""
     plugins = registry.load_all("backends").items()
     found: dict[str, BackendEntry] = {}
     for name, plugin in plugins:
@@ -232,7 +232,7 @@ def _cache(name: str, path: Path, variable: str) -> CacheEntry:
 
 
 def _self_test(load: LoadOptions) -> SelfTest:
-    """Do the main job in the small: complete a sentence with the model and read it again."""
+    """Complete a short prompt with the model and parse the sentence."""
     start = time.perf_counter()
     error = None
     try:

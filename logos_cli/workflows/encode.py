@@ -1,4 +1,4 @@
-"""Files to sentences."""
+"""Convert native files and objects to sentences."""
 
 from __future__ import annotations
 
@@ -33,30 +33,30 @@ def encode(
     stdin: IO[bytes] | None = None,
     **choices: object,
 ) -> Iterator[Record]:
-    """Turn files, objects in hand or bare texts into records.
+    """Convert files, Python objects or bare texts to records.
 
     Parameters
     ----------
     inputs : path, text, object, or iterable of these
         Files, directories (searched for files of known endings), ``@LIST`` files that name further ones,
         and ``-`` for standard input. Objects of RDKit, Biopython, gemmi, biotite, pymatgen, ase and pandas. A text
-        whose form is stated: ``encode("CCO", form="molecule")``.
+        with a stated form: ``encode("CCO", form="molecule")``.
     options : ReadOptions, optional
-        How to read; or give its fields as keywords: ``encode("4hhb.cif", form="site", cutoff_angstrom=6)``.
+        How to read. Its fields may be keywords instead: ``encode("4hhb.cif", form="site", cutoff_angstrom=6)``.
     jobs : int
-        Number of processes; the records come in input order whatever it is.
+        Number of processes. The records come in input order in any case.
     verify : bool
         Decode each sentence again, compare, and list in ``source["verify"]`` what the grammar cannot carry.
 
     Yields
     ------
     Record
-        One per sentence. What could not be encoded is a record with ``status`` ``error`` and the reason.
+        One per sentence. An input that cannot be encoded gives a record with ``status`` ``error`` and the reason.
 
     Raises
     ------
     UsageError
-        If an option is unknown, or a string is neither a file nor a text whose form is stated.
+        If an option is unknown, or a string is neither a file nor a text with a stated form.
     TypeError
         If an object is of an unknown type.
     """
@@ -73,18 +73,18 @@ def iter_encoded(
     selection: Selection | None = None,
     stdin: IO[bytes] | None = None,
 ) -> Iterator[Record]:
-    """Yield the records of files, objects and texts; a string that can be no text is a path.
+    """Yield the records of files, objects and texts; a string that cannot be a text is a path.
 
     Parameters
     ----------
     selection : Selection, optional
-        Which entries of the files are wanted; all, if absent.
+        The wanted entries of the files; by default all.
     """
     numbers = itertools.count(1)
     for are_paths, group in itertools.groupby(inputs, partial(is_path, form=options.form)):
         if not are_paths:
             for item in group:
-                yield from _in_hand(item, options, f"object:{next(numbers)}", verify=verify)
+                yield from _item_records(item, options, f"object:{next(numbers)}", verify=verify)
             continue
         files = InputFiles([path_of(path) for path in group], options, selection)
         if jobs > 1 and len(files.paths) > 1 and "-" not in files.paths:
@@ -94,7 +94,7 @@ def iter_encoded(
             yield _record_or_error(entry, plugin, options, verify=verify)
 
 
-def _in_hand(item: Given, options: ReadOptions, id: str, *, verify: bool) -> Iterator[Record]:
+def _item_records(item: Given, options: ReadOptions, id: str, *, verify: bool) -> Iterator[Record]:
     """Yield the records of an object or a bare text."""
     for entry in entries_in_hand(item, options, id):
         yield _record_or_error(entry, None, options, verify=verify)
@@ -132,7 +132,7 @@ class _FileEncoder:
 def _record_or_error(entry: Entry, plugin: Format | None, options: ReadOptions, *, verify: bool) -> Record:
     try:
         return record_of(entry, plugin, options, verify=verify)
-    except LogosError as error:  # a sentence that does not read back
+    except LogosError as error:  # a sentence that does not parse
         return Record.from_error(entry.id, options.form or "", error, entry.source)
 
 
@@ -142,21 +142,21 @@ def record_of(entry: Entry, plugin: Format | None, options: ReadOptions, *, veri
     Raises
     ------
     GrammarError
-        If ``verify`` is asked for and the sentence does not read back.
+        If ``verify`` is set and the sentence does not parse.
     """
     form = options.form or entry.form
     if entry.record is not None and entry.record.status is not Status.OK:
         return entry.record
     if entry.error is not None:
         failed = Record.from_error(entry.id, form or "", entry.error, entry.source)
-        if entry.record is not None:  # what else the record says is carried through
+        if entry.record is not None:  # the other fields of the record are kept
             failed.sample, failed.scores, failed.extra = (entry.record.sample, entry.record.scores, entry.record.extra)
         return failed
     item = entry.item
     assert item is not None
     form = form or item.forms[0]
     if form is Form.SEARCH and isinstance(item, Protein):
-        item = Complex((item,))  # an answer without tags says that no site is known
+        item = Complex((item,))  # an answer without tags means that no site is known
     try:
         text = to_text(item, form, entry.level or options.level)
     except LogosError as error:
@@ -169,7 +169,7 @@ def record_of(entry: Entry, plugin: Format | None, options: ReadOptions, *, veri
 
 
 def _verify(entry: Entry, item: ScienceObject, text: str, plugin: Format | None) -> Verification:
-    """Decode the sentence and compare it with the object that was read."""
+    """Decode the sentence and compare the result with the object."""
     again = from_sentence(parse(text))
     return {
         "identical": again == item,

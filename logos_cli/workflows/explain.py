@@ -1,4 +1,4 @@
-"""Where a model finds a sentence likely, and where it does not: log-probabilities token by token."""
+"""Log-probabilities of a sentence, token by token: where a model finds it likely, and where not."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ class ExplainedToken:
     text : str
         Its characters; empty for a control token such as BOS.
     start, end : int
-        Where they stand in the sentence.
+        Their positions in the sentence.
     logp : float, optional
-        Natural logarithm of its probability given all before it; None for the first.
+        Natural logarithm of its probability given all tokens before it; None for the first.
     """
 
     text: str
@@ -68,13 +68,13 @@ class Likelihoods(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A record whose tokens have log-probabilities.
+    """A record with the log-probabilities of its tokens.
 
     Attributes
     ----------
     record : Record
     scored : ScoredText or None
-        None if the record has nothing to read, or too much; ``error`` says so.
+        None if the record has no sentence, or one that is too long; ``error`` is the reason.
     """
 
     record: Record
@@ -83,7 +83,7 @@ class Explanation:
 
     @property
     def tokens(self) -> list[ExplainedToken]:
-        """All tokens in order; none of a record in error."""
+        """All tokens in order; none for a record with an error."""
         if self.scored is None:
             return []
         text = self.scored.text
@@ -94,7 +94,7 @@ class Explanation:
         ]
 
     def to_dict(self) -> dict[str, object]:
-        """Return the JSON object: the record's id and sentence, figures of the whole, the answer and each block."""
+        """Return the JSON object: id, sentence, tokens, and the figures of the whole, the answer and each block."""
         out: dict[str, object] = {"id": self.record.id, "kind": self.record.kind, "text": self.record.text}
         if self.scored is None:
             return out | {"error": str(self.error)}
@@ -116,9 +116,9 @@ class Explanation:
         return out
 
     def figures(self) -> tuple[Likelihoods, Likelihoods | None]:
-        """Return the figures of the whole sentence, and of the answer if it is known where that begins."""
+        """Return the figures of the whole sentence, and of the answer if its start is known."""
         if self.scored is None:
-            raise ValueError("a record in error has no figures")
+            raise ValueError("a record with an error has no figures")
         start = self._answer_start()
         answer = None if start is None else _figures(self.scored.between(start, len(self.scored.text)))
         return _figures(self.scored.all), answer
@@ -134,10 +134,11 @@ class Explanation:
             return None
 
     def residues(self) -> list[list[float]]:
-        """Return for each chain the mean log-probability of each residue's characters.
+        """Return the mean log-probability of each residue's characters, chain by chain.
 
-        Of a sentence that says its chains twice (after ``<Search>``), the first counts. A token that spans
-        several residues is shared evenly among them; of an expanded residue it is the mean over its SMILES.
+        If a sentence repeats its chains (after ``<Search>``), the first ones count. The log-probability of a token
+        that spans several residues is shared evenly among them. The value of an expanded residue is the mean over
+        its SMILES.
 
         Raises
         ------
@@ -152,12 +153,12 @@ class Explanation:
         if not chains:
             raise OutputError(
                 f"{self.record.id}: a {sentence.form} has no residues to show",
-                hint="write it to .json, or look at it on the terminal",
+                hint="write it to .json, or to the terminal",
             )
         return [_residues_of(block, characters) for block in chains]
 
     def cif(self) -> str:
-        """Return the mmCIF of the record's structure, the B-factor of each residue minus its mean log-probability.
+        """Return the record's structure as mmCIF; B-factors are the negative mean log-probabilities of residues.
 
         Raises
         ------
@@ -205,20 +206,20 @@ def _residues_of(block: Block, characters: NDArray[np.float64]) -> list[float]:
 def explain(
     inputs: Givens, options: ExplainOptions | None = None, *, stdin: IO[bytes] | None = None, **choices: object
 ) -> Iterator[Explanation]:
-    """Yield each record with the log-probability of every token.
+    """Yield each record with the log-probabilities of its tokens.
 
     Parameters
     ----------
     inputs : path, Record, text, object, or iterable of these
         Anything that ``score`` takes.
     options : ExplainOptions, optional
-        Or give the fields of ``load`` and ``read`` as keywords:
+        The fields of ``load`` and ``read`` may be keywords instead:
         ``explain("x.jsonl", model="model.gguf", threads=4)``, ``explain("CCO", form="molecule")``.
 
     Raises
     ------
     LogosError
-        If an option or the model cannot be used, or a string is neither a file nor a text whose form is stated.
+        If an option or the model cannot be used, or a string is neither a file nor a text with a stated form.
     TypeError
         If an object is of an unknown type.
 
@@ -240,7 +241,7 @@ def iter_explained(
     stdin: IO[bytes] | None = None,
     selection: Selection | None = None,
 ) -> Iterator[Explanation]:
-    """Yield the explanations of records, files, objects and texts; a string that can be no text is a path."""
+    """Yield the explanations of records, files, objects and texts; a string that cannot be a text is a path."""
     load = options.load
     checkpoint = open_model(load)
     likelihood: Likelihood | None = None

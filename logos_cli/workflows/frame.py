@@ -21,22 +21,22 @@ def to_frame(records: Record | Iterable[Record]) -> pd.DataFrame:
     Parameters
     ----------
     records : Record or iterable of Record
-        Such as ``encode``, ``generate``, ``score`` and ``dock`` yield.
+        Records of ``encode``, ``generate``, ``score`` or ``dock``.
 
     Returns
     -------
     DataFrame
-        With the columns ``id``, ``kind``, ``text``, ``status`` and ``reason``; one for the value of each score, by its
-        name (missing where there is none; ``scores.NAME`` if a column has that name); then what else the records
-        have, by the path to it: ``sample.logp``, ``source.path``, ``docking.engine``. Lists stay lists.
-        ``frame.attrs["units"]`` has the unit of each score that has one.
+        The first columns are ``id``, ``kind``, ``text``, ``status`` and ``reason``. Then each score has a column for its
+        values, by its name (``scores.NAME`` if a column has that name). The other fields of the records follow, by
+        their paths: ``sample.logp``, ``source.path``, ``docking.engine``. Lists stay lists.
+        ``frame.attrs["units"]`` has the units of scores.
 
     Raises
     ------
     MissingError
         If pandas is not installed.
     TypeError
-        If something else than a record is among them.
+        If an object is not a record.
 
     Examples
     --------
@@ -81,7 +81,7 @@ def _unit(score: object) -> str | None:
 
 
 def _flat(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
-    """Yield values by the path to each; whole files, such as the poses of docking, have no place in a row."""
+    """Yield values by their paths, without whole files such as the poses of docking."""
     for name, value in values.items():
         if isinstance(value, Mapping):
             yield from _flat(value, f"{prefix}{name}.")

@@ -1,4 +1,4 @@
-"""What functions take: paths, bare texts, records, and objects of logos and of other libraries."""
+"""Inputs of functions: paths, bare texts, records, and objects of logos and of other libraries."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from logos_cli.objects.base import ScienceObject
 from logos_cli.records import Record
 
 Given = str | PathLike[str] | ScienceObject | Record | object
-"""A path, a bare text whose form is stated, or an object of a type that :func:`~.in_memory.entries_of` knows."""
+"""A path, a bare text with a stated form, or an object of a type that :func:`~.in_memory.entries_of` knows."""
 Givens = Given | Iterable[Given]
 
 _COLLECTIONS = (list, tuple, set, frozenset, deque, KeysView, ValuesView, Iterator)
 
 
 def listed(inputs: Givens, form: Form | None, *, records: bool = False) -> Iterator[Given]:
-    """Return an iterator of what a function is given: one thing, or several in a list, a set, an array or an iterator.
+    """Return an iterator over the inputs of a function: one, or several in a list, a set, an array or an iterator.
 
     Parameters
     ----------
     form : Form, optional
-        The form that the caller states of bare texts.
+        The stated form of bare texts.
     records : bool
         Whether the function takes records, too.
 
     Raises
     ------
     TypeError
-        If the type of an object is unknown. It is never taken apart, even if it can be iterated over.
+        If the type of an object is unknown. Its members are not used, even if it can be iterated over.
     UsageError
-        If a string is neither a file nor a text whose form is stated.
+        If a string is neither a file nor a text with a stated form.
     """
     if _is_one(inputs, records=records):
         members: Iterable[Given] = [inputs]
@@ -54,7 +54,7 @@ def _is_one(value: Given, *, records: bool) -> bool:
 
 
 def is_collection(value: Given) -> TypeGuard[Iterable[Given]]:
-    """Whether a value does nothing but hold others; an open file, whose lines could be anything, is none."""
+    """Return whether a value is only a collection of others; an open file is not, as its lines could be anything."""
     if in_memory.is_array(value):
         return True
     return isinstance(value, _COLLECTIONS) and not isinstance(value, IOBase)
@@ -69,19 +69,19 @@ def _checked(value: Given, form: Form | None, *, records: bool) -> Given:
 
 
 def is_path(value: Given, form: Form | None) -> bool:
-    """Whether an input is a path: a string is one unless it is a text, and no file has that name."""
+    """Return whether an input is a path: a string is one, unless it is a text and no file has that name."""
     if isinstance(value, PathLike):
         return True
     return isinstance(value, str) and not (in_memory.is_text(value, form) and not exists(value))
 
 
 def path_of(value: Given) -> str:
-    """Return an input of which :func:`is_path` holds as a string."""
+    """Return a path, by :func:`is_path`, as a string."""
     return fspath(cast("str | PathLike[str]", value))
 
 
 def exists(name: str) -> bool:
-    """Whether there is a file or directory of a name."""
+    """Return whether there is a file or directory of a name."""
     try:
         return Path(name).exists()
     except (OSError, ValueError):  # too long for a name, or with a null character
@@ -96,7 +96,7 @@ def entries_in_hand(value: Given, options: ReadOptions, id: str) -> Iterator[Ent
     TypeError
         If the type of an object is unknown.
     UsageError
-        If a text is no sentence and ``options.form`` does not state what it is.
+        If a text is no sentence and ``options.form`` is not stated.
     """
     if isinstance(value, ScienceObject):
         yield Entry(id, value)

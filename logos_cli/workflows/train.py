@@ -1,4 +1,4 @@
-"""Train a model: one function behind ``logos train`` and the Python twin."""
+"""Train a model: the function behind ``logos train``."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _LIBRARIES: Final = ("torch", "transformers", "tokenizers", "numpy", "safetensor
 
 @dataclass(frozen=True, slots=True)
 class TrainRequest:
-    """What ``logos train`` is asked for.
+    """The arguments of a training run.
 
     Attributes
     ----------
@@ -47,11 +47,11 @@ class TrainRequest:
     values : mapping
         Dotted keys that take precedence over the file.
     base : str, optional
-        The model to go on from; takes precedence over ``model.base``.
+        The model to start from; takes precedence over ``model.base``.
     resume : bool
         Go on from the last checkpoint in ``output``, if there is one.
     deadline : float, optional
-        Of ``time.monotonic``: end before it.
+        Time of ``time.monotonic`` before which the run ends.
     offline : bool
         Never use the network.
     arguments : sequence of str
@@ -75,19 +75,19 @@ class TrainSummary:
 
     Attributes
     ----------
-    outcome : Outcome
+    outcome : RunEnd
     step, n_steps, n_tokens : int
-        Done, in all, and tokens seen.
+        Steps done, steps in all, and tokens seen.
     model : Path or None
         The model's directory, if one was written.
     mean_loss : float or None
-        On held-out sentences, the best.
+        The best one on held-out sentences.
     best_step : int or None
-        When that was.
+        The step with that loss.
     has_picture : bool
-        The loss curves were drawn (matplotlib is here).
+        Whether the loss curves were drawn (with matplotlib).
     is_first : bool
-        This is the process that tells.
+        Whether this is the process that reports.
     """
 
     outcome: RunEnd
@@ -102,7 +102,7 @@ class TrainSummary:
 
 
 def read_config(request: TrainRequest) -> TrainConfig:
-    """Return the configuration: flags over the file over, if the run is resumed, what it was begun with.
+    """Return the configuration: flags take precedence over the file, or over ``run.json`` of a resumed run.
 
     Raises
     ------
@@ -141,7 +141,7 @@ def read_run_file(output: Path) -> JsonObject | None:
     try:
         found: JsonObject = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(found["config"], dict):
-            raise ValueError("no configuration")  # noqa: TRY301, TRY004 - told as damage, below
+            raise ValueError("no configuration")  # noqa: TRY301, TRY004 - reported as damage, below
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -150,7 +150,7 @@ def read_run_file(output: Path) -> JsonObject | None:
 
 
 def plan_training(request: TrainRequest) -> tuple[TrainConfig, RunPlan]:
-    """Return the resolved configuration and what it amounts to, without training.
+    """Return the resolved configuration and the plan of the run, without training.
 
     Raises
     ------
@@ -179,7 +179,7 @@ def _prepare(request: TrainRequest) -> tuple[TrainConfig, Corpus, Base | None]:
 
 
 def train(request: TrainRequest, listener: Listener | None = None, signals: Signals | None = None) -> TrainSummary:
-    """Train, or go on training, until the end, the deadline or a signal.
+    """Train, or resume a run, until the end, the deadline or a signal.
 
     Raises
     ------
@@ -187,7 +187,7 @@ def train(request: TrainRequest, listener: Listener | None = None, signals: Sign
         If the configuration does not fit, the run's directory is not empty and ``resume`` is not set, or
         another process trains there.
     InputError
-        If corpus or checkpoint are damaged.
+        If the corpus or the checkpoint is damaged.
     ModelError, MissingError
         If the base model, a library or a device is missing.
     TrainingError
@@ -258,7 +258,7 @@ def _check_directory(request: TrainRequest) -> None:
     Raises
     ------
     UsageError
-        If there is something, and it is not to be resumed.
+        If the directory has files and the run is not resumed, or if there is no run to resume.
     OutputError
         If the directory cannot be made.
     """
@@ -332,7 +332,7 @@ def _run_facts(
 
 
 def _write_run_file(output: Path, run: JsonObject, session: JsonMapping) -> None:
-    """Write ``run.json``; of the session only the last state is kept, of those before it all."""
+    """Write ``run.json``: the earlier sessions, and the last state of this one."""
     before = read_run_file(output) or {}
     sessions = [one for one in before.get("sessions", []) if one["began"] != session["began"]]
     text = json.dumps({**run, "sessions": [*sessions, dict(session)]}, indent=1) + "\n"

@@ -93,7 +93,7 @@ def test_shapes_are_of_the_sizes_that_they_are_named_after() -> None:
 def test_batch_sizes_are_numbers() -> None:
     assert parse_batches("1,16") == (1, 16)
     for text in ("", "0", "1,x", "-1"):
-        with pytest.raises(UsageError, match="no batch sizes"):
+        with pytest.raises(UsageError, match="not batch sizes"):
             parse_batches(text)
 
 
@@ -122,7 +122,7 @@ def test_tasks_write_figures_and_a_page(logos: Logos, bench_data: Path, tmp_path
     ("arguments", "message"),
     [
         (("--task", "retrosynthesi"), "did you mean retrosynthesis"),
-        (("--shard", "2"), "is no shard"),
+        (("--shard", "2"), "is not a shard"),
         (("--shard", "3/2"), "no shard 3 of 2"),
         (("--task", "material"), "the data directory has no mofs/train.jsonl"),
         (("--model", "nothing-there", "--task", "retrosynthesis"), "nothing-there"),

@@ -91,7 +91,7 @@ def test_another_model_is_found_out(few: Path, tmp_path: Path) -> None:
     directory = write_checkpoint(tmp_path / "other", "llama", small_tokenizer("llama"))
     convert(str(directory), tmp_path / "other.gguf")
     options = ParityOptions(types=(), dtypes=(), files=(tmp_path / "other.gguf",), sentences=str(few), **_FEW)
-    with pytest.raises(UsageError, match="vocabulary is not that") as caught:
+    with pytest.raises(UsageError, match="vocabulary differs from that") as caught:
         parity(options)
     assert caught.value.source == "other.gguf"
 
@@ -129,7 +129,7 @@ def test_as_a_user_runs_it(logos: Logos, tmp_path: Path, monkeypatch: pytest.Mon
     assert [row[:2] for row in rows] == [["torch", "float32"], ["llamacpp", "q8_0"], ["llamacpp", "q4_k_m"]]
     assert float(rows[1][2].split()[0]) * 1e6 < weights
     assert rows[1][-1].endswith(" of 3")
-    assert "multiple of 256: there llama.cpp took 4 q5_0, 2 q8_0" in done.stderr
+    assert "multiples of 256: for other matrices llama.cpp used 4 q5_0, 2 q8_0" in done.stderr
     (tmp_path / "one.txt").write_text("<MoleculeS>CCO<MoleculeE>\n")
     done = logos(*command, "-n", "0", "--sentences", "one.txt", "--json", code=ExitCode.OK)
     assert json.loads(done.stdout)["n_tokens"] == 5

@@ -181,7 +181,7 @@ def test_options_may_stand_before_the_task(logos: Any) -> None:
         assert logos("generate", *before, code=ExitCode.OK).stdout == after.stdout
     given = logos("generate", "-n", 3, "--offline", "protein", "MKT", *_FAKE, "--seed", 5, code=ExitCode.OK)
     assert given.stdout == logos("generate", "protein", "-p", "MKT", *_FAKE, "-n3", "--seed", 5).stdout
-    assert "Say what to generate" in logos("generate", "-n", 3, code=ExitCode.USAGE).stderr
+    assert "Name a task" in logos("generate", "-n", 3, code=ExitCode.USAGE).stderr
 
 
 def test_the_prompt_is_given_once(logos: Any) -> None:
@@ -201,7 +201,7 @@ def test_until_and_dropped_records(logos: Any, tmp_path: Path) -> None:
     assert {record["status"] for record in records} == {"ok"}
     assert int(done.stderr.split()[0]) > len(records)
     short = logos(*arguments, "--until", "unique=9", "-n", 30, code=ExitCode.PARTIAL)
-    assert "1 prompt gave fewer than unique=9" in short.stderr
+    assert "1 prompt did not reach unique=9" in short.stderr
     assert "did you mean unique" in logos(*arguments, "--until", "uniqe=9", code=ExitCode.USAGE).stderr
 
 
@@ -216,7 +216,7 @@ def test_time_that_is_up_is_no_failure(logos: Any) -> None:
     }
     assert counts["requested"] == 1_000_000
     assert counts["not begun in time"] == 1_000_000 - n_made
-    assert "is no time" in logos("generate", "protein", "--time", "soon", code=ExitCode.USAGE).stderr
+    assert "is not a time" in logos("generate", "protein", "--time", "soon", code=ExitCode.USAGE).stderr
 
 
 def test_reference_sets(logos: Any, tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def test_scores_are_those_of_dock_in_one_set_of_processes(receptor: str, monkeyp
         assert _values(scored, name) == [*_values(docked, name), None]
     assert "is B, which Vina does not know" in scored[1].scores["vina"]["reason"]
     assert scored[1].text == "<MoleculeS>OB(O)C<MoleculeE>"
-    assert "say nothing of the form protein" in scored[5].scores["vina"]["reason"]
+    assert "do not apply to the form protein" in scored[5].scores["vina"]["reason"]
     assert scored[0].scores["vina"]["unit"] == "kcal/mol"
     assert scored[0].scores["vina"]["receptor"] == receptor
     assert scored[0].scores["vina"]["version"] == VINA_VERSION

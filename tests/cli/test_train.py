@@ -185,7 +185,7 @@ def test_a_dry_run_says_what_would_be_done(train: Run) -> None:
         (["corpus", "-c", "none.toml"], 2, "no such configuration file"),
         (["nowhere"], 2, "not a corpus"),
         (["corpus", "-c", "tiny.toml", "--from", "nowhere"], 2, "no such model"),
-        (["corpus", "-c", "tiny.toml", "--time", "soon"], 2, "'soon' is no time"),
+        (["corpus", "-c", "tiny.toml", "--time", "soon"], 2, "'soon' is not a time"),
         (["corpus", "-c", "tiny.toml", "--set", "data.weights={mol = 1}"], 2, "no domain mol"),
         (["corpus", "-c", "tiny.toml", "--set", "model.context_length=16"], 2, "a context of 16"),
         (["corpus", "-c", "tiny.toml", "--set", "lora.rank=4"], 2, "adapters need a base model"),

@@ -236,8 +236,9 @@ class TransformersCheckpoint(Checkpoint):
 
         logging.set_verbosity_error()  # type: ignore[no-untyped-call]
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+        loader: Any = AutoModelForCausalLM  # its types do not know that the report comes, too
         try:
-            model, report = AutoModelForCausalLM.from_pretrained(
+            model, report = loader.from_pretrained(
                 self.path,
                 dtype=self._dtype,
                 trust_remote_code=False,

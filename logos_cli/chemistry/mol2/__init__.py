@@ -1,1 +1,1 @@
-"""Tripos MOL2: the syntax of a record, and the molecule that its types, bonds and charges mean."""
+"""Tripos MOL2: the syntax of a record, and the molecule of its types, bonds and charges."""

@@ -1,4 +1,4 @@
-"""The molecule of a MOL2 record: SYBYL types and bond types to bond orders and formal charges."""
+"""Build the molecule of a MOL2 record: bond orders and formal charges from SYBYL types and bond types."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SUBTYPES: Final = {
     "Ru": "oh",
     "Ti": "th oh",
 }
-"""What may follow the element in a type of SYBYL, in lower case."""
+"""Suffixes of an element in the types of SYBYL, in lower case."""
 _ORDERS: Final = {"1": 1, "am": 1, "2": 2, "3": 3, "ar": 0}
 _BOND_TYPES: Final = {1: Chem.BondType.SINGLE, 2: Chem.BondType.DOUBLE, 3: Chem.BondType.TRIPLE}
 _FLAT_ANGSTROM: Final = 0.1
@@ -38,9 +38,9 @@ _SELDOM_CATIONS: Final = frozenset(("P", "S", "As", "Se"))
 def read_mol2block(text: str, first_line: int = 1) -> tuple[Chem.Mol, list[str]]:
     """Return the molecule of a MOL2 record, sanitized and without explicit hydrogens, and notes.
 
-    Formal charges that the record states (section UNITY_ATOM_ATTR, as Open Babel writes it) are believed; where it
-    states none they follow from the valences (:mod:`~logos_cli.chemistry.mol2.charges`). The format counts on every
-    hydrogen being written; where a record has none at all, or none on carbon, they are added by valence.
+    Formal charges in the record (section UNITY_ATOM_ATTR, as Open Babel writes it) are kept. If there are none, they
+    follow from the valences (:mod:`~logos_cli.chemistry.mol2.charges`). The format requires every hydrogen. If a record
+    has none at all, or none on carbon, they are added by valence.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def read_mol2block(text: str, first_line: int = 1) -> tuple[Chem.Mol, list[str]]
 def _closed(
     record: Mol2Record, elements: list[str], pairs: list[tuple[int, int]], orders: list[int]
 ) -> Chem.Mol | None:
-    """Return the molecule of a record without hydrogens as one that has none, None if it then has radicals."""
+    """Return the molecule of a record without hydrogens if it really has none; None if it would have radicals."""
     try:
         molecule = _molecule(Structure(record, elements, pairs, list(orders), lacks_hydrogens=False))
     except MoleculeError:
@@ -97,7 +97,7 @@ def _molecule(structure: Structure) -> Chem.Mol:
 
 
 def _check_aromatic(molecule: Chem.Mol, record: Mol2Record) -> None:
-    """Refuse rings of aromatic bonds that hydrogens added by valence have not made aromatic."""
+    """Refuse rings of aromatic bonds that are not aromatic with the hydrogens added by valence."""
     for a, b, kind in record.bonds:
         bond = molecule.GetBondBetweenAtoms(a, b)
         if kind == "ar" and bond.IsInRing() and not bond.GetIsAromatic():
@@ -109,7 +109,7 @@ def _check_aromatic(molecule: Chem.Mol, record: Mol2Record) -> None:
 
 
 def _element(kind: str, name: str, notes: list[str]) -> str:
-    """Return the element of a SYBYL type, ``*`` for a dummy."""
+    """Return the element of a SYBYL type; ``*`` for a dummy."""
     symbol, _, subtype = kind.partition(".")
     if symbol == "Du":
         if _DUMMY not in notes:
@@ -214,7 +214,7 @@ def _assemble(structure: Structure, charges: Charges) -> Chem.Mol:
 
 
 def _check_radicals(molecule: Chem.Mol, record: Mol2Record) -> None:
-    """Refuse radicals, which the format cannot state: a hydrogen or a charge is missing."""
+    """Refuse radicals, which the format does not have: a hydrogen or a charge is missing."""
     for atom, line in zip(molecule.GetAtoms(), record.atoms, strict=True):
         if not atom.GetNumRadicalElectrons():
             continue
@@ -224,11 +224,11 @@ def _check_radicals(molecule: Chem.Mol, record: Mol2Record) -> None:
                 f"atom {line.name} ({line.kind}) has {n_bonds} bonds and no charge: a radical",
                 hint="a hydrogen or a formal charge (UNITY_ATOM_ATTR) is missing",
             )
-        atom.SetNumRadicalElectrons(0)  # of a metal whose charge the file does not state
+        atom.SetNumRadicalElectrons(0)  # of a metal without a charge in the file
 
 
 def _set_stereo(molecule: Chem.Mol, record: Mol2Record) -> None:
-    """Assign stereo from coordinates in space; from flat ones that of double bonds only."""
+    """Assign stereo from three-dimensional coordinates, or only that of double bonds from flat ones."""
     xyz = np.array([atom.xyz for atom in record.atoms])
     extent = np.ptp(xyz, axis=0)
     if not extent.any():

@@ -1,7 +1,7 @@
-"""Formal charges of a MOL2 record that states none: from the valences, negative ones with a witness only.
+"""Infer the formal charges of a MOL2 record without them: from the valences, negative ones only with evidence.
 
-An oxygen with one bond and no hydrogen may be an anion, or a hydrogen may be missing. The type O.co2, a cation beside
-it, or partial charges that add up to the same sum decide; without any of these the molecule is refused.
+An oxygen with one bond and no hydrogen may be an anion, or a hydrogen may be missing. The type O.co2, a neighbouring
+cation, or partial charges with the same sum prove an anion; without any of these the molecule is refused.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _AMMONIUM: Final = "N.4"
 _HALOGENS: Final = frozenset(("F", "Cl", "Br", "I"))
 _DONORS: Final = frozenset(("C", "N", "O", "S", "P", "Se", "As")) | _HALOGENS
 _IONS: Final = {"Li": 1, "Na": 1, "K": 1, "Rb": 1, "Cs": 1, "Mg": 2, "Ca": 2, "Sr": 2, "Ba": 2, "Zn": 2, "Cd": 2}
-"""Charges of metals that have no other where they bind nothing."""
+"""Charges of free metal ions that have only one."""
 _VALENCES: Final = {
     "H": (1,),
     "B": (3,),
@@ -35,12 +35,12 @@ _VALENCES: Final = {
     "F": (1,),
     **dict.fromkeys(("Cl", "Br", "I"), (1, 3, 5, 7)),
 }
-"""Valences of the neutral nonmetals; five of nitrogen is how nitro groups and azides are often written."""
+"""Valences of the neutral nonmetals; nitro groups and azides are often written with five for nitrogen."""
 _CATIONS: Final = {("N", 4), ("P", 4), ("As", 4), ("O", 3), ("S", 3), ("Se", 3)}
 _ANIONS: Final = {("O", 1), ("S", 1), ("Se", 1), ("N", 2), *((symbol, 0) for symbol in _HALOGENS)}
 _CLOSED_ANIONS: Final = {("B", 4), ("P", 6), ("As", 6), ("Sb", 6)}
 _WHOLE: Final = 0.12
-"""Partial charges add up to a whole number within this much; Gasteiger's of large molecules stray the most."""
+"""Largest deviation of the sum of partial charges from a whole number; Gasteiger's of large molecules deviate most."""
 _MOST_SHOWN: Final = 4
 
 
@@ -55,11 +55,11 @@ class Structure:
     pairs : list of (int, int)
         Bonded atoms.
     orders : list of int
-        1 to 3; 0 of a delocalized bond that is not yet placed.
+        Bond orders 1 to 3; 0 for a delocalized bond without an order yet.
     lacks_hydrogens : bool
         Whether the file may leave out hydrogens.
     open : frozenset of int
-        Atoms whose hydrogens it leaves out.
+        Atoms without their hydrogens in the file.
     """
 
     record: Mol2Record
@@ -79,7 +79,7 @@ class Structure:
 
     @staticmethod
     def is_organic(symbol: str) -> bool:
-        """Whether an element is a nonmetal whose valences are known."""
+        """Return whether an element is a nonmetal with known valences."""
         return symbol in STATES
 
     def name(self, atom: int) -> str:
@@ -91,7 +91,7 @@ class Structure:
         return self.record.atoms[atom].kind
 
     def stated(self, atom: int) -> int | None:
-        """Return the charge that the file states of an atom, None if it states none of any."""
+        """Return the charge of an atom in the file; None if the file has no charges."""
         return None if self.record.charges is None else self.record.charges.get(atom, 0)
 
     def sums(self, delocalized: int = 0) -> Counter[int]:
@@ -103,14 +103,14 @@ class Structure:
         return found
 
     def is_beside_cation(self, atom: int, valence: int) -> bool:
-        """Whether an atom that lacks one bond ends a nitro group, N-oxide, azide, diazo group or isocyanide."""
+        """Return whether an atom that lacks one bond ends a nitro group, N-oxide, azide, diazo group or isocyanide."""
         if len(self.partners[atom]) != 1 or (self.elements[atom], valence) not in {("O", 1), ("N", 2), ("C", 3)}:
             return False
         (other,) = self.partners[atom]
         return self.elements[other] == "N" and self.sums()[other] == 4
 
     def donor(self, a: int, b: int) -> int | None:
-        """Return the atom that gives both electrons of a bond to a metal: its other bonds fill its valence already."""
+        """Return the atom that donates both electrons of a bond to a metal, as its other bonds fill its valence."""
         for atom, metal in ((a, b), (b, a)):
             symbol = self.elements[atom]
             if symbol not in _DONORS or self._is_nonmetal(metal) or atom in self.open:
@@ -129,7 +129,7 @@ class Structure:
         return self.elements[atom] == "*" or self.is_organic(self.elements[atom])
 
     def _without_hydrogens(self) -> frozenset[int]:
-        """Return the atoms that may lack hydrogens: all where the file has none, else carbons where none has any."""
+        """Return the atoms that may lack hydrogens: all if the file has none, else the carbons if none has any."""
         heavy = {i for i, symbol in enumerate(self.elements) if symbol != "H" and self.is_organic(symbol)}
         if "H" not in self.elements:
             return frozenset(i for i in heavy if self.elements[i] not in _HALOGENS and self.kind(i) != _CARBOXYLATE)
@@ -144,14 +144,14 @@ def infer_charges(structure: Structure, placed: Charges) -> Charges:
     Parameters
     ----------
     structure : Structure
-        All of whose bonds have an order.
+        The structure, with orders of all bonds.
     placed : dict
         Charges of the atoms of delocalized bonds.
 
     Raises
     ------
     MoleculeError
-        If a negative charge has no witness.
+        If a negative charge has no evidence.
     """
     charges = dict(placed)
     doubtful = [
@@ -170,12 +170,12 @@ def infer_charges(structure: Structure, placed: Charges) -> Charges:
         charges[atom] = charge
         if not is_sure:
             doubtful.append(atom)
-    _check_witness(structure, charges, doubtful)
+    _check_evidence(structure, charges, doubtful)
     return charges
 
 
 def _charge(structure: Structure, atom: int, valence: int) -> tuple[int, bool]:
-    """Return the charge of one atom, and whether it is beyond doubt."""
+    """Return the charge of one atom, and whether it is certain."""
     symbol, kind = structure.elements[atom], structure.kind(atom)
     state = (symbol, valence)
     if not structure.is_organic(symbol):
@@ -193,8 +193,8 @@ def _charge(structure: Structure, atom: int, valence: int) -> tuple[int, bool]:
     return 0, True
 
 
-def _check_witness(structure: Structure, charges: Charges, doubtful: list[int]) -> None:
-    """Refuse negative charges that nothing bears out."""
+def _check_evidence(structure: Structure, charges: Charges, doubtful: list[int]) -> None:
+    """Refuse negative charges without evidence."""
     alone = [
         i
         for i in doubtful

@@ -1,4 +1,4 @@
-"""Double bonds and charges among bonds that are written as aromatic or delocalized, at least cost."""
+"""Place double bonds and charges among aromatic or delocalized bonds, at the least cost."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from logos_cli.chemistry.integer_program import IntegerProgram
 
 _ONE_DOUBLE: Final = frozenset("CNOB")
 _HYDROGEN_COSTS: Final = {"C": 0.0, "N": 2.0, "O": 2.0}
-"""What a hydrogen costs that the file leaves out; on the other elements of delocalized bonds there is none."""
+"""Cost of a hydrogen that the file leaves out; other elements of delocalized bonds have none."""
 _LIKELY_HYDROGEN: Final = frozenset(("N.pl3", "N.am", "N.3"))
 _NO_DOUBLE_COST: Final = 8.0
-"""A carbon of delocalized bonds has one double bond."""
+"""Cost of a carbon of delocalized bonds without a double bond."""
 
 
 class Choice(NamedTuple):
-    """One way that an atom can be: its double bonds among the delocalized ones, its charge, what that costs."""
+    """One state of an atom: its double bonds among the delocalized ones, its charge, and the cost."""
 
     n_doubles: int
     charge: int
@@ -29,18 +29,18 @@ Site = tuple[Choice, ...]
 
 
 def site(element: str, kind: str, n_bonds: int, charge: int | None, *, is_open: bool) -> Site:
-    """Return the ways in which an atom of delocalized bonds can be.
+    """Return the possible states of an atom of delocalized bonds.
 
     Parameters
     ----------
     element, kind : str
         Symbol and SYBYL type.
     n_bonds : int
-        Sum of its bond orders, delocalized bonds counted as single, hydrogens included.
+        Sum of its bond orders, with delocalized bonds as single ones and hydrogens included.
     charge : int, optional
-        The charge that the file states; None leaves it open.
+        The charge in the file; None if it has none.
     is_open : bool
-        Whether hydrogens that the file leaves out are added.
+        Whether missing hydrogens are added.
     """
     found = []
     for state in STATES.get(element, ()):
@@ -64,7 +64,7 @@ def site(element: str, kind: str, n_bonds: int, charge: int | None, *, is_open: 
 def place_double_bonds(
     sites: tuple[Site, ...], bonds: tuple[tuple[int, int], ...]
 ) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
-    """Return the order (1 or 2) of each bond and the charge of each site, None if nothing adds up."""
+    """Return the order (1 or 2) of each bond and the charge of each site; None if there is no solution."""
     if not all(sites):
         return None
     program = IntegerProgram()

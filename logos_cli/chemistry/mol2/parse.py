@@ -1,4 +1,4 @@
-"""The syntax of a MOL2 record: atoms, bonds and the charges that are stated, every line checked."""
+"""Parse a MOL2 record: atoms, bonds and charges, with a check of every line."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Mol2Atom:
     xyz : tuple of float
         Position in Å.
     partial : float or None
-        Partial charge, where the line has one.
+        Partial charge, if the line has one.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Mol2Atom:
 
 @dataclass(slots=True)
 class Mol2Record:
-    """What the sections of a record hold.
+    """The contents of the sections of a record.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class Mol2Record:
     bonds : list of (int, int, str)
         Zero-based atoms, and the type as written.
     charges : dict or None
-        Formal charges by atom, of the section UNITY_ATOM_ATTR; None where the record has no such section.
+        Formal charges by atom, from the section UNITY_ATOM_ATTR; None if the record has no such section.
     """
 
     name: str = ""
@@ -68,7 +68,7 @@ def parse_mol2(text: str, first_line: int = 1) -> Mol2Record:
     Raises
     ------
     MoleculeError
-        At the first line that breaks the format, with its number.
+        If a line breaks the format; the error names the first one.
     """
     sections = _sections(text, first_line)
     record = Mol2Record()
@@ -103,7 +103,7 @@ def _broken(number: int, what: str, hint: str = "write or convert the file again
 
 
 def _sections(text: str, first_line: int) -> dict[str, list[tuple[int, str]]]:
-    """Return the lines of each section with their numbers; comments go, in the header only blank lines stay."""
+    """Return the lines of each section with their numbers, without comments; blank lines stay only in the header."""
     found: dict[str, list[tuple[int, str]]] = {}
     current: list[tuple[int, str]] = []
     name, held = "", ""

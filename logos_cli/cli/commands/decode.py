@@ -1,4 +1,4 @@
-"""``logos decode``: sentences to files."""
+"""``logos decode``: convert sentences to files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from logos_cli.cli.output import ReportedProblems, finish, inputs_or_stdin
 from logos_cli.errors import ExitCode, LogosError, ReportedError
 from logos_cli.records import Record
 
-# named here as well, so that help and completion load no format; a test compares
+# listed here, too, so that help and completion load no format; a test compares the lists
 _WRITERS = (
     "fasta",
     "smi",
@@ -36,8 +36,6 @@ _WRITERS = (
     "pml",
     "cxc",
     "p2rank",
-    "genbank",
-    "embl",
     "p2rank-residues",
     "cif-sites",
     "poscar",
@@ -49,7 +47,7 @@ _WRITERS = (
 
 @dataclass(frozen=True, kw_only=True)
 class DecodeArguments:
-    """What ``logos decode`` is given."""
+    """The arguments of ``logos decode``."""
 
     inputs: list[str] | None = inputs_argument()
     to: str | None = option(
@@ -101,14 +99,14 @@ def decode(args: DecodeArguments) -> ExitCode:
 
 def _account(written: Iterable[tuple[Record, LogosError | None]]) -> ExitCode:
     """Report what became of each record."""
-    account, complaints = RecordAccount(), ReportedProblems()
+    account, problems = RecordAccount(), ReportedProblems()
     for record, error in written:
         if error is None:
             account.add(record)
             continue
         failed = Record.from_error(record.id, record.kind, error, record.source)
         if not isinstance(error, ReportedError):
-            complaints.tell(failed, failed.reason or "")
+            problems.report(failed, failed.reason or "")
         account.add(failed)
     return finish(account)
 

@@ -1,4 +1,4 @@
-"""``logos doctor``: what works here."""
+"""``logos doctor``: examine the installation."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ if TYPE_CHECKING:
 _GOOD, _BAD, _ABSENT = "ok", "MISSING", "-"
 _STYLES = {_GOOD: "green", _BAD: "bold red", _ABSENT: "yellow"}
 ReportLine = tuple[str, str, str, str]
-"""Section, name, mark and what there is to say."""
+"""Section, name, mark and text."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DoctorArguments:
-    """What ``logos doctor`` is given."""
+    """The arguments of ``logos doctor``."""
 
     load: LoadOptions = load_block(without=("devices", "batch_size", "offline"), device="cpu", offline=True)
     as_json: bool = json_option("Print the findings as one JSON object.")
 
 
 def doctor(args: DoctorArguments) -> ExitCode:
-    """Say what works here: versions, backends, devices, models, caches, and whether a run needs the network.
+    """Report what works here: versions, backends, devices, models, caches, and whether a run needs the network.
 
-    Ends well exactly if this installation can do its main job; it tries that, without the network, with the embedded
-    model on the CPU or another one.
+    The exit code is 0 exactly if this installation can generate a sentence. The test runs without the network, by
+    default with the embedded model on the CPU.
 
     Examples:
 

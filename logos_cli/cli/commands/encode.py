@@ -1,4 +1,4 @@
-"""``logos encode``: files to sentences."""
+"""``logos encode``: convert files to sentences."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _STRUCTURES, _SEQUENCES, _CHEMISTRY = "Structures", "Sequences", "Chemistry"
 
 @dataclass(frozen=True, kw_only=True)
 class EncodeArguments:
-    """What ``logos encode`` is given."""
+    """The arguments of ``logos encode``."""
 
     inputs: list[str] | None = inputs_argument()
     form: str | None = form_option()
@@ -47,12 +47,12 @@ class EncodeArguments:
         None,
         metavar="ID|CHAIN:NUMBER|FILE|SMILES",
         panel=_STRUCTURES,
-        help="The ligand to take; a file or SMILES brings bond orders. Default: every relevant one.",
+        help="The ligand; a file or SMILES sets its bond orders. Default: every relevant one.",
     )
     chain: list[str] | None = option(
         None, metavar="ID", help="Keep this protein chain; may be repeated.", panel=_STRUCTURES
     )
-    model_number: int = option(1, min=1, help="Which model of an ensemble (NMR).", panel=_STRUCTURES)
+    model_number: int = option(1, min=1, help="Model of an ensemble (NMR).", panel=_STRUCTURES)
     sequence: Literal["observed", "full"] = sequence_option(_STRUCTURES)
     numbering: Literal["auth", "label"] = option(
         "auth", help="Names that --chain and --ligand use in an mmCIF.", panel=_STRUCTURES
@@ -77,7 +77,7 @@ class EncodeArguments:
     output: str | None = output_option()
     format: str | None = record_format_option()
     overwrite: bool = overwrite_option()
-    model: str = option(EMBEDDED, metavar="NAME|DIR", help="Model whose token ids -f ids writes.", panel=OUTPUT)
+    model: str = option(EMBEDDED, metavar="NAME|DIR", help="Model for the token ids of -f ids.", panel=OUTPUT)
     jobs: int = jobs_option()
     run: RunArguments = run_block()
     verify: bool = option(False, "--verify", help="Decode again, compare, and list what the grammar cannot carry.")
@@ -89,7 +89,7 @@ def encode(args: EncodeArguments) -> ExitCode:
     Reads FASTA, A3M, GenBank, EMBL, UniProt, alignments; lists and tables of SMILES, InChI, SELFIES and HELM; SDF, MOL,
     MOL2, RXN, RDF; PDB, PDBQT, PQR, mmCIF, BinaryCIF, mmJSON; CIF, POSCAR, CSSR, XSF and pymatgen's JSON of
     metal-organic frameworks; inputs of AlphaFold 3, Boltz and Chai; sentences and records; plain or compressed. The
-    content decides, not the name.
+    format is recognised by the content, not by the name.
 
     Examples:
 
@@ -141,13 +141,13 @@ def encode(args: EncodeArguments) -> ExitCode:
             records = _with_notes(records)
         if not args.verify:
             return write_all(records, sink)
-        proof = _Proof()
-        code = write_all(map(proof.see, records), sink)
-        return max(code, proof.finish())
+        verification = _VerificationCounts()
+        code = write_all(map(verification.add, records), sink)
+        return max(code, verification.finish())
 
 
 def _with_notes(records: Iterable[Record]) -> Iterator[Record]:
-    """Pass on records that are written without their sources; report the most frequent notes after the last."""
+    """Yield records that are written without their sources, and report the most frequent notes after the last."""
     counts: Counter[str] = Counter()
     for record in records:
         for note in record.source.get("notes", ()):
@@ -160,16 +160,16 @@ def _with_notes(records: Iterable[Record]) -> Iterator[Record]:
         terminal().note(f"… and {len(counts) - _SHOWN:,} further notes: -f jsonl has them all")
 
 
-class _Proof:
-    """Sums up what ``--verify`` found."""
+class _VerificationCounts:
+    """Counts the results of ``--verify``."""
 
     def __init__(self) -> None:
         self.identical = 0
         self.different = 0
         self.not_carried: dict[str, None] = {}
 
-    def see(self, record: Record) -> Record:
-        """Note the proof of one record and pass it on; differences are told at once."""
+    def add(self, record: Record) -> Record:
+        """Count one record, report its differences, and return it."""
         found = record.source.get("verify")
         if found:
             self.identical += found["identical"]
@@ -180,7 +180,7 @@ class _Proof:
         return record
 
     def finish(self) -> ExitCode:
-        """Say the sum; a sentence that does not give its object back is a partial failure."""
+        """Report the counts; a sentence that decodes to another object is a partial failure."""
         terminal().note(f"verified: {self.identical:,} identical after decoding, {self.different:,} different")
         shown = list(self.not_carried)[:_SHOWN]
         if shown:

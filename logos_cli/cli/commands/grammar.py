@@ -18,7 +18,7 @@ from logos_cli.grammar.spec import FORMS
 
 @dataclass(frozen=True, kw_only=True)
 class CheckArguments:
-    """What ``logos grammar check`` is given."""
+    """The arguments of ``logos grammar check``."""
 
     inputs: list[str] | None = inputs_argument()
     form: str | None = form_option("Accept sentences of this form only.")
@@ -26,7 +26,7 @@ class CheckArguments:
 
 
 def check(args: CheckArguments) -> ExitCode:
-    """Check sentences, one a line, or records; report each error with its place and what was expected.
+    """Check sentences, one a line, or records; report each error with its position and what was expected.
 
     Examples:
 
@@ -55,7 +55,7 @@ def check(args: CheckArguments) -> ExitCode:
 
 @dataclass(frozen=True, kw_only=True)
 class ShowArguments:
-    """What ``logos grammar show`` is given."""
+    """The arguments of ``logos grammar show``."""
 
     form: str | None = argument(
         None, metavar="FORM", help="A sentence form. Default: all.", autocompletion=one_of(*FORMS)

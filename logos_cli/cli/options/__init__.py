@@ -1,1 +1,1 @@
-"""Options that several commands share: one file a kind."""
+"""Options that several commands share, one file per kind."""

@@ -1,4 +1,4 @@
-"""What options of several kinds need: completion for the shell, and times."""
+"""Helpers of options: completion for the shell, and times."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _TIME = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+)s)?")
 
 
 def one_of(*values: str) -> Callable[[str], list[str]]:
-    """Return a completion for the shell: those of the values that begin with what was typed."""
+    """Return a completion for the shell: the values that begin with the typed text."""
 
     def complete(incomplete: str) -> list[str]:
         return [value for value in values if value.startswith(incomplete)]
@@ -20,15 +20,15 @@ def one_of(*values: str) -> Callable[[str], list[str]]:
 
 
 def parse_time(text: str) -> float:
-    """Return the seconds of ``1h30m``.
+    """Return the seconds of a time such as ``1h30m``.
 
     Raises
     ------
     UsageError
-        If the text is no time.
+        If the text is not a time.
     """
     match = _TIME.fullmatch(text.strip())
     if match is None or not any(match.groups()):
-        raise UsageError(f"{text!r} is no time", hint="write it as 2h, 55m, 1h30m or 90s")
+        raise UsageError(f"{text!r} is not a time", hint="write it as 2h, 55m, 1h30m or 90s")
     days, hours, minutes, seconds = (float(part or 0) for part in match.groups())
     return 86_400 * days + 3_600 * hours + 60 * minutes + seconds

@@ -1,4 +1,4 @@
-"""How to dock: options of ``logos dock``, and of other commands that dock."""
+"""Options of docking, for ``logos dock`` and other commands that dock."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ RECEPTOR_FILE = "PDB, mmCIF or BinaryCIF, plain or compressed."
 
 @dataclass(frozen=True, kw_only=True)
 class BoxArguments:
-    """Where to dock."""
+    """Options of the box."""
 
     autobox_ligand: str | None = option(
         None,
@@ -43,18 +43,16 @@ class BoxArguments:
         metavar="A:45,A:47-52|FILE",
         panel=_BOX,
         show_default=False,
-        help="Draw it around residues, or around the site of a record.",
+        help="Draw the box around residues, or around the site of a record.",
     )
     center: str | None = option(None, metavar="X,Y,Z", panel=_BOX, show_default=False, help="Centre of the box, Å.")
     size: str | None = option(
         None, metavar="X,Y,Z|S", panel=_BOX, show_default="by the atoms; 22 with --center", help="Sides of the box, Å."
     )
-    autobox_add: float = option(
-        MARGIN_ANGSTROM, metavar="Å", panel=_BOX, help="Room on every side of what the box is drawn around."
-    )
+    autobox_add: float = option(MARGIN_ANGSTROM, metavar="Å", panel=_BOX, help="Margin of the box on every side.")
 
     def options(self, residues: tuple[str, ...] | None = None) -> BoxOptions:
-        """Return the box of the library, or the one around residues that a model predicted."""
+        """Return the options of the box; ``residues`` are those that a model predicted."""
         from logos_cli.docking.place import BoxOptions, parse_triple
 
         return BoxOptions(
@@ -69,7 +67,7 @@ class BoxArguments:
 
 @dataclass(frozen=True, kw_only=True)
 class SearchArguments:
-    """How receptor and ligands are prepared, and how poses are searched."""
+    """Options of the preparation of receptor and ligands, and of the search for poses."""
 
     keep_water: bool = option(False, "--keep-water", panel=_RECEPTOR, help="Keep the waters in the box.")
     keep: list[str] | None = option(
@@ -87,34 +85,37 @@ class SearchArguments:
         metavar="A:45,A:102",
         panel=_RECEPTOR,
         show_default=False,
-        help="Residues whose side chains move; each pose is written with where they end.",
+        help="Residues with flexible side chains; each pose is written with their final positions.",
     )
     ph: float = option(
-        PH, "--ph", metavar="PH", panel=_RECEPTOR, help="pH whose dominant charges receptor and ligands get."
+        PH, "--ph", metavar="PH", panel=_RECEPTOR, help="pH that sets the charges of receptor and ligands."
     )
-    as_given: bool = option(
-        False, "--as-given", panel=_LIGANDS, help="Dock ligands with the charges that they are given with."
-    )
-    stereo: bool = option(False, "--stereo", panel=_LIGANDS, help="Dock every stereoisomer that a ligand leaves open.")
+    as_given: bool = option(False, "--as-given", panel=_LIGANDS, help="Dock ligands with the charges of their input.")
+    stereo: bool = option(False, "--stereo", panel=_LIGANDS, help="Dock all stereoisomers of unspecified centres.")
     exhaustiveness: int = option(
         EXHAUSTIVENESS, min=1, metavar="N", panel=_SEARCH, help="Independent runs of the search."
     )
-    num_modes: int = option(N_POSES, min=1, metavar="N", panel=_SEARCH, help="Poses kept of each ligand, at most.")
+    num_modes: int = option(N_POSES, min=1, metavar="N", panel=_SEARCH, help="Largest number of poses per ligand.")
     energy_range: float = option(
         ENERGY_RANGE_KCAL_PER_MOL,
         metavar="KCAL",
         panel=_SEARCH,
-        help="Drop poses that are worse than the best by more (kcal/mol).",
+        help="Drop poses that are worse than the best by more than this (kcal/mol).",
     )
     cpu: int | None = option(
-        None, min=1, metavar="N", panel=_SEARCH, show_default="all", help="Cores; each docks a ligand of its own."
+        None,
+        min=1,
+        metavar="N",
+        panel=_SEARCH,
+        show_default="all",
+        help="Number of cores; each docks one ligand at a time.",
     )
     engine: str = option(
         "auto",
         metavar="|".join(ENGINES),
         panel=_SEARCH,
         autocompletion=one_of(*ENGINES),
-        help="What searches: the vina package, or a program on the PATH.",
+        help="Docking engine: the vina package, or a program on the PATH.",
     )
     time_per_ligand: str | None = option(
         None, metavar="90s|5m", panel=_SEARCH, show_default="no limit", help="Give up a ligand that takes longer."
@@ -129,7 +130,7 @@ class SearchArguments:
         Parameters
         ----------
         model : int
-            One-based, of an ensemble.
+            One-based model of an ensemble.
         """
         from logos_cli.docking.options import DockOptions
         from logos_cli.docking.receptor.preparation import ReceptorOptions
@@ -156,15 +157,15 @@ class SearchArguments:
 
 @dataclass(frozen=True, kw_only=True)
 class DockingArguments:
-    """How a command docks beside other things: a receptor, how, and the search's own seed."""
+    """Options of other commands that dock: the receptor, box and search, and a seed of its own."""
 
     receptor: str | None = option(
         None,
         "--receptor",
         "-r",
         metavar="FILE",
-        show_default="the structure that the prompt comes from",
-        help=f"What to dock into: {RECEPTOR_FILE}",
+        show_default="the structure of the prompt",
+        help=f"Receptor to dock into: {RECEPTOR_FILE}",
     )
     box: BoxArguments = block(BoxArguments)
     search: SearchArguments = block(SearchArguments)

@@ -1,4 +1,4 @@
-"""What is read, and how it is taken."""
+"""Options of the input."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def inputs_argument() -> list[str] | None:
         None,
         metavar="FILES|DIRS|@LIST|-",
         show_default=False,
-        help="Files, directories, @LIST (a file that names files), or - for standard input (the default in a pipe).",
+        help="Files, directories, @LIST (a file with paths), or - for standard input (the default in a pipe).",
     )
 
 
@@ -25,9 +25,7 @@ def form_option(help: str = "Sentence form; `logos grammar show` lists them. Def
     return option(None, "--as", metavar="FORM", autocompletion=one_of(*FORMS), help=help)
 
 
-def column_option(
-    panel: str | None = None, help: str = "Column of a table that holds the SMILES or sequence."
-) -> str | None:
+def column_option(panel: str | None = None, help: str = "Column of a table with the SMILES or sequence.") -> str | None:
     """Return the option that names the column of a table."""
     return option(None, metavar="NAME", panel=panel, help=help)
 
@@ -39,10 +37,10 @@ def canonical_option(panel: str) -> bool:
 
 def reagents_option(panel: str) -> Literal["drop", "reactants", "error"]:
     """Return the option for the reagents of reactions."""
-    return option("drop", panel=panel, help="What to do with the reagents of a reaction.")
+    return option("drop", panel=panel, help="How to treat the reagents of a reaction.")
 
 
-def cutoff_option(panel: str, help: str = "A residue lines the ligand if a heavy atom is this near.") -> float:
+def cutoff_option(panel: str, help: str = "Distance of heavy atoms at which a residue lines the ligand.") -> float:
     """Return the option for the distance at which a residue lines a ligand."""
     return option(CONTACT_ANGSTROM, min=0.1, metavar="Å", panel=panel, help=help)
 

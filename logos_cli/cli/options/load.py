@@ -1,4 +1,4 @@
-"""Options of every command that loads a model: which one, and what computes it."""
+"""Options of every command that loads a model: the model, and what computes it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def model_argument(
     default: str | EllipsisType,
     help: str = "logos-nano, a checkpoint directory, a GGUF file, or owner/name of the hub.",
 ) -> str:
-    """Return the argument that names a model."""
+    """Return the argument for a model."""
     return argument(default, metavar="MODEL", help=help)
 
 
@@ -35,7 +35,7 @@ def offline_option(panel: str | None = None) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class LoadArguments:
-    """The fields of :class:`~logos_cli.backends.options.LoadOptions`; a test compares."""
+    """The fields of :class:`~logos_cli.backends.options.LoadOptions`; a test compares them."""
 
     model: str = option(
         EMBEDDED,
@@ -51,7 +51,7 @@ class LoadArguments:
         envvar="LOGOS_BACKEND",
         panel=_PANEL,
         autocompletion=one_of("auto", "torch", "transformers", "llamacpp", "remote"),
-        help="What runs the model.",
+        help="Library that runs the model.",
     )
     device: str = option(
         "auto",
@@ -117,7 +117,7 @@ class LoadArguments:
         metavar="N",
         panel=_PANEL,
         show_default="64, on CUDA 256, or as many as fit",
-        help="The most sequences at a time; it does not change the results.",
+        help="Largest number of sequences at a time; it does not change the results.",
     )
     offline: bool = offline_option(_PANEL)
 

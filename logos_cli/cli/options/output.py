@@ -1,4 +1,4 @@
-"""Where results go, and as what."""
+"""Options of the output."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ OUTPUT = "Output"
 
 
 def output_option() -> str | None:
-    """Return the option for the file that is written."""
+    """Return the option for the output file."""
     return option(
         None,
         "--output",
@@ -22,14 +22,14 @@ def output_option() -> str | None:
 
 
 def overwrite_option(help: str = "Replace an existing output.", panel: str | None = OUTPUT) -> bool:
-    """Return the option that lets a file be replaced."""
+    """Return the option that allows replacing a file."""
     return option(False, "--overwrite", panel=panel, help=help)
 
 
 def format_option(
     metavar: str, help: str, names: tuple[str, ...] = (), *, show_default: str | bool = True
 ) -> str | None:
-    """Return the option for the format; ``names`` are what a shell completes."""
+    """Return the option for the format; a shell completes ``names``."""
     return option(
         None,
         "--format",

@@ -1,4 +1,4 @@
-"""How tokens are chosen."""
+"""Options of the sampling."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _PRESET = "preset"
 
 @dataclass(frozen=True, kw_only=True)
 class SamplingArguments:
-    """How tokens are chosen; None takes the preset of the model or the task."""
+    """Options of the sampling; None means the preset of the model or the task."""
 
     temperature: float | None = option(
         None,
@@ -45,5 +45,5 @@ class SamplingArguments:
         help="Make tokens of prompt and answer less likely; 1 is none.",
     )
     max_new_tokens: int | None = option(
-        None, min=1, metavar="N", show_default=_PRESET, panel=_PANEL, help="Cut a sample after so many tokens."
+        None, min=1, metavar="N", show_default=_PRESET, panel=_PANEL, help="Cut a sample after this number of tokens."
     )

@@ -1,7 +1,7 @@
-"""The programs that search poses: the vina package, or a program on the PATH that takes Vina's options.
+"""Docking engines: the vina package, or a program on the PATH that takes Vina's options.
 
-An engine holds one receptor and one box, and takes one ligand after another. Its results are poses as PDBQT
-with Meeko's remarks, or, from a program, the same text that the program wrote.
+An engine holds one receptor and one box, and docks one ligand after another. Its results are poses as PDBQT with
+Meeko's remarks, or the output of a program as it is.
 """
 
 from __future__ import annotations
@@ -24,27 +24,27 @@ from logos_cli.processes.failure import describe_end
 
 Mode = Literal["dock", "score", "minimize"]
 _SEED_OF_ZERO = 2_147_483_629
-"""Vina takes seed 0 for "choose one at random"; this one stands for it."""
+"""Replaces seed 0, by which Vina would choose a random one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """How to search.
+    """Options of the search.
 
     Attributes
     ----------
     mode : {"dock", "score", "minimize"}
-        Search poses, score the given one, or relax it first.
+        Search for poses, score the given one, or relax it first.
     exhaustiveness : int
         Independent runs of the search.
     n_poses : int
-        Poses kept at most.
+        Largest number of poses.
     energy_range_kcal_per_mol : float
-        Poses worse than the best by more are dropped.
+        Poses that are worse than the best by more than this are dropped.
     seed : int
-        Of the search; the same seed gives the same poses whatever the number of threads.
+        Seed of the search; the poses do not depend on the number of threads.
     threads : int
-        Of one ligand's search.
+        Threads of one ligand's search.
     """
 
     mode: Mode = "dock"
@@ -65,13 +65,13 @@ class Search:
 
     @property
     def vina_seed(self) -> int:
-        """The seed as Vina takes it: never 0."""
+        """The seed for Vina, never 0."""
         return self.seed or _SEED_OF_ZERO
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is docked to."""
+    """The receptor and the box to dock into."""
 
     rigid_pdbqt: str
     flexible_pdbqt: str
@@ -87,7 +87,7 @@ class Found:
 
 
 class Engine(ABC):
-    """One receptor and one box; ligands come one by one."""
+    """Docks ligands one by one into one receptor and one box."""
 
     name: ClassVar[str]
 
@@ -98,15 +98,15 @@ class Engine(ABC):
         Raises
         ------
         LogosError
-            If there is none, with the reason.
+            If there is no pose; the message is the reason.
         """
 
     def close(self) -> None:  # noqa: B027 - most hold nothing
-        """Give back what it holds."""
+        """Release its resources."""
 
 
 class VinaEngine(Engine):
-    """The vina package: maps are made once, for all atom types, when the engine is."""
+    """The vina package; the maps of all atom types are computed when the engine starts."""
 
     name = "vina"
 
@@ -134,13 +134,13 @@ class VinaEngine(Engine):
             if search.mode == "dock":
                 return self._dock(vina)
             energies = vina.score() if search.mode == "score" else vina.optimize()
-            # a folder for each: several processes share the engine's
+            # a folder per ligand, as several processes share that of the engine
             with tempfile.TemporaryDirectory(dir=self._folder.name) as folder:
                 pose = Path(folder, "pose.pdbqt")
                 vina.write_pose(str(pose), overwrite=True)
                 text = pose.read_text(encoding="ascii")
         except (RuntimeError, ValueError) as error:
-            raise _explained(error) from error
+            raise _ligand_error(error) from error
         return Found(f"MODEL 1\n{text}ENDMDL\n", [float(energies[0])])
 
     def _dock(self, vina: Any) -> Found:
@@ -157,7 +157,7 @@ class VinaEngine(Engine):
         self._folder.cleanup()
 
 
-def _explained(error: Exception) -> LogosError:
+def _ligand_error(error: Exception) -> LogosError:
     text = reason(error)
     if "outside the grid" in text:
         return MoleculeError(
@@ -174,14 +174,14 @@ def reason(error: Exception) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A program that takes Vina's options, and how its own differ.
+    """A program that takes Vina's options, with its own differences.
 
     Attributes
     ----------
     has_energy_range : bool
-        It takes ``--energy_range``.
+        Whether it takes ``--energy_range``.
     has_batches : bool
-        It docks on a GPU, if the ligand is given as a batch of one; with flexible side chains it cannot.
+        Whether it docks batches on a GPU, here of one ligand; not with flexible side chains.
     """
 
     command: str
@@ -197,7 +197,7 @@ PROGRAMS = {
     "smina": Program("smina", ("--quiet",), minimize=("--minimize",)),
     "gnina": Program(
         "gnina",
-        # without its networks, which would put the poses into another order than Vina's scores
+        # without its networks, which would rank the poses in another order than Vina's scores
         ("--quiet", "--cnn_scoring", "none"),
         minimize=("--minimize",),
         has_energy_range=False,
@@ -207,7 +207,7 @@ PROGRAMS = {
 
 
 def choose(name: str) -> str:
-    """Return the engine that a name means here; ``auto`` is the package, else the first program on the PATH.
+    """Return the engine of a name; ``auto`` is the package, else the first program on the PATH.
 
     Raises
     ------
@@ -266,7 +266,7 @@ class ProgramEngine(Engine):
 
     def find(self, ligand_pdbqt: str) -> Found:
         """Run the program on one ligand."""
-        # a folder for each: several processes share the engine's
+        # a folder per ligand, as several processes share that of the engine
         with tempfile.TemporaryDirectory(dir=self._folder.name) as folder:
             return self._find(ligand_pdbqt, Path(folder))
 
@@ -274,7 +274,7 @@ class ProgramEngine(Engine):
         program, mode = self.program, self.search.mode
         ligand = _write(folder / "ligand.pdbqt", ligand_pdbqt)
         is_batch = program.has_batches and mode == "dock" and not self._flexible
-        # of a batch, the name of each result is made of the ligand's
+        # the name of a batch's result is made of the ligand's name
         output = ligand.with_name("ligand_out.pdbqt")
         names = ["--gpu_batch", ligand, "--dir", ligand.parent] if is_batch else ["--ligand", ligand, "--out", output]
         done = subprocess.run(
@@ -284,9 +284,9 @@ class ProgramEngine(Engine):
             check=False,
         )
         if done.returncode:
-            said = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
+            lines = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
             raise MoleculeError(
-                f"{program.command} ended {describe_end(done.returncode)}: {said[-1][:200] if said else 'no message'}"
+                f"{program.command} ended {describe_end(done.returncode)}: {lines[-1][:200] if lines else 'no message'}"
             )
         if mode == "score" and not output.exists():
             return Found(f"MODEL 1\n{ligand_pdbqt}ENDMDL\n", [_stated_affinity(done.stdout, program)])
@@ -318,9 +318,9 @@ _RUN_ON = re.compile(r"(REMARK (?:minimized|CNN)\w+ -?[\d.]+(?:e[-+]?\d+)?)(?=[A
 
 
 def _found(text: str, energy_range_kcal_per_mol: float) -> Found:
-    """Return the poses that a program wrote and their scores, without those beyond the range.
+    """Parse the poses and scores that a program wrote, without poses beyond the range.
 
-    gnina ends its own remarks with no line break, so that the ligand's first line continues the last of them.
+    gnina writes no line break after its own remarks, so that the ligand's first line continues the last of them.
     """
     models = re.split(r"^(?=MODEL\b)", _RUN_ON.sub(r"\1\n", text), flags=re.MULTILINE)
     scored = [(float(score[1]), model) for model in models if (score := _SCORE.search(model))]
@@ -331,7 +331,7 @@ def _found(text: str, energy_range_kcal_per_mol: float) -> Found:
 
 
 def _stated_affinity(text: str, program: Program) -> float:
-    """Return the score that a program prints: ``Affinity: -8.1 (kcal/mol)``."""
+    """Parse the score that a program prints: ``Affinity: -8.1 (kcal/mol)``."""
     for line in text.splitlines():
         words = line.replace(":", " ").split()
         if words[:1] in (["Affinity"], ["Estimated"]):
@@ -344,7 +344,7 @@ def _stated_affinity(text: str, program: Program) -> float:
 
 
 def version_of(engine: str) -> str:
-    """Return the version of the vina package; of a program, nothing is known without starting it."""
+    """Return the version of the vina package; empty for a program, as it would have to be started."""
     if engine != "vina":
         return ""
     try:
@@ -354,5 +354,5 @@ def version_of(engine: str) -> str:
 
 
 def start(engine: str, target: Target, search: Search) -> Engine:
-    """Return the engine of a name that :func:`choose` gave."""
+    """Return an engine by a name from :func:`choose`."""
     return VinaEngine(target, search) if engine == "vina" else ProgramEngine(engine, target, search)

@@ -1,4 +1,4 @@
-"""Docking in a process of a pool: maps are made once, and one ligand after another is docked."""
+"""Dock ligands in the processes of a pool; each computes its maps once."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _TITLE = "the ligand"
-"""Its record says which."""
+"""Title in error messages; the record has the id."""
 
 
 @dataclass(frozen=True, slots=True)
 class DockingSetup:
-    """What to dock to, and how.
+    """The setup of a process: receptor, box, engine and options.
 
     Attributes
     ----------
     checked_in : Receptor, optional
-        The receptor, if the best poses are to be checked.
+        The receptor, if the best poses should be checked.
     """
 
     engine: str
@@ -42,7 +42,7 @@ class DockingSetup:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One ligand: its SMILES, or a mol block whose coordinates count."""
+    """One ligand: its SMILES, or a mol block with its pose."""
 
     smiles: str
     molblock: str | None = None
@@ -112,7 +112,7 @@ class Docker:
     """
 
     def __init__(self, setup: DockingSetup) -> None:
-        libraries.load("meeko")  # before the workers are forked: they need not
+        libraries.load("meeko")  # here, before the workers are forked
         self._options = setup.ligands
         self._engine = engines.start(setup.engine, setup.target, setup.search)
         self._checker = None if setup.checked_in is None else Checker(setup.checked_in)

@@ -1,1 +1,1 @@
-"""From a structure to a receptor: selection, repair, protonation, atom types, flexible side chains."""
+"""Convert a structure to a receptor: selection, repair, protonation, atom types, flexible side chains."""

@@ -1,9 +1,8 @@
-"""Atom types of a receptor: Meeko's residue templates for what they know, its typer for the rest.
+"""Atom types of a receptor: by Meeko's templates for standard residues, by its typer for the rest.
 
-Meeko reads a PDB file by distances: two atoms that lie near each other are bonded, a hydrogen that was placed
-badly makes a carbon with five bonds or a bridge between two residues, and no template fits (ARG 270 of 6z1c).
-It is given the bonds here, so that geometry decides nothing. It would ask the network for residues that it has
-no template for; it is given none of these either.
+Meeko infers the bonds of a PDB file from distances. A badly placed hydrogen then makes a carbon with five bonds, or a
+bridge between two residues, and no template fits (ARG 270 of 6z1c). So Meeko gets the bonds here. It would request
+unknown residues from the network, so it gets none of these.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ _SINGLE_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345678
 
 @dataclass(slots=True)
 class TypedAtom:
-    """An atom as Vina sees it."""
+    """An atom with its type for Vina."""
 
     residue: Residue
     residue_name: str
@@ -50,7 +49,7 @@ class TypedAtom:
 
 @dataclass(slots=True)
 class Typed:
-    """The atoms of the rigid part, those that move, and the latter as Vina's PDBQT."""
+    """The rigid atoms, the flexible atoms, and the latter as Vina's PDBQT."""
 
     atoms: list[TypedAtom]
     flexible: list[TypedAtom] = field(default_factory=list)
@@ -66,12 +65,12 @@ def type_standard(repaired: Repaired, flexible: Sequence[str], source: str) -> T
     Parameters
     ----------
     flexible : sequence of str
-        Chain and number of residues whose side chains move: ``A:45``.
+        Chain and number of residues with flexible side chains: ``A:45``.
 
     Raises
     ------
     UsageError
-        If a flexible residue does not exist or has no side chain that moves.
+        If a flexible residue does not exist, or its side chain has no rotatable bond.
     StructureError
         If a residue fits no template.
     """
@@ -79,7 +78,7 @@ def type_standard(repaired: Repaired, flexible: Sequence[str], source: str) -> T
     keys = _keys(repaired)
     templates = meeko.ResidueChemTemplates.create_from_defaults()
     unknown = sorted({built.name for built in repaired.residues} - _template_names(templates))
-    if unknown:  # Meeko would ask the network
+    if unknown:  # Meeko would request them from the network
         raise StructureError(f"there is no template for {', '.join(unknown)}", source=source)
     mols = {key: (_raw(built), built.name) for key, built in zip(keys, repaired.residues, strict=True)}
     bonds: dict[tuple[str, str], list[tuple[int, int]]] = {}
@@ -114,10 +113,10 @@ def type_standard(repaired: Repaired, flexible: Sequence[str], source: str) -> T
 
 
 def _blunt_ends(repaired: Repaired, keys: Sequence[str]) -> list[tuple[str, int]]:
-    """Return the ends of residues with one charged end whose other end has no neighbour, as (key, atom).
+    """Return the open ends of residues with one charged end and no neighbour at the other, as (key, atom).
 
-    Meeko finds such ends itself in residues inside of a chain only; a residue that stands alone at the end of one,
-    behind a loop without coordinates, has none of its templates.
+    Meeko finds such ends only in residues inside a chain. It has no template for a residue that stands alone at the end
+    of a chain, behind a loop without coordinates.
     """
     linked = {(first, row) for first, row, _, _ in repaired.links}
     linked |= {(second, row) for _, _, second, row in repaired.links}
@@ -157,7 +156,7 @@ def _keys(repaired: Repaired) -> list[str]:
 
 
 def _raw(built: Built) -> Chem.Mol:
-    """Return the residue as Meeko's matching takes it: elements, single bonds, positions."""
+    """Return the residue for Meeko's matching: elements, single bonds, positions."""
     molecule = Chem.RWMol()
     conformer = Chem.Conformer(len(built.names))
     for row, (number, xyz) in enumerate(zip(built.numbers, built.positions.tolist(), strict=True)):
@@ -209,7 +208,7 @@ def _add(typed: Typed, monomer: Monomer, built: Built) -> None:
 
 
 def type_extra(model: StructureModel, ligand: Ligand, ph: float) -> tuple[list[TypedAtom], list[str]]:
-    """Type a metal, a cofactor or a modified residue; its bonds come from its definition.
+    """Type a metal, a cofactor or a modified residue, by the bonds of its definition.
 
     Returns
     -------
@@ -243,12 +242,12 @@ def _by_element(model: StructureModel, ligand: Ligand, atom: int, notes: list[st
 
 
 def _by_bonds(model: StructureModel, ligand: Ligand, atoms: Sequence[int], ph: float) -> list[TypedAtom]:
-    """Type through a molecule made of the components' definitions.
+    """Type a group by the molecule of its components' definitions.
 
     Raises
     ------
     LogosError
-        If a component is not known, or the molecule is none.
+        If a component is not known, or RDKit refuses the molecule.
     """
     molecule, owners = _molecule(model, ligand, set(atoms))
     molecule = protonate(molecule, ph).molecule
@@ -289,12 +288,12 @@ def _fragments(molecule: Chem.Mol) -> Iterable[tuple[Chem.Mol, Sequence[int]]]:
 def _molecule(
     model: StructureModel, ligand: Ligand, wanted: set[int]
 ) -> tuple[Chem.Mol, dict[int, tuple[Residue, str]]]:
-    """Return the molecule of a group without metals and unmodelled atoms, and whose atom each row is."""
-    chemist = LigandSmilesResolver(model)
-    definitions = [chemist.definition(residue) for residue in ligand.residues]
+    """Return the molecule of a group, without metals and unmodelled atoms, and the residue and name of each row."""
+    resolver = LigandSmilesResolver(model)
+    definitions = [resolver.definition(residue) for residue in ligand.residues]
     if any(each is None for each in definitions):
         raise StructureError("the component dictionary does not know it")
-    parts, place, unlike = chemist.parts(ligand, [each[0] for each in definitions if each is not None])
+    parts, place, unlike = resolver.parts(ligand, [each[0] for each in definitions if each is not None])
     if unlike:
         raise StructureError(unlike)
     links = [build.Link(place[one], place[other]) for one, other in ligand.links]

@@ -1,4 +1,4 @@
-"""Side chains that moved in a search: where each pose has them, and the receptor that goes with it."""
+"""Flexible side chains: their positions in each pose, and the receptor of a pose."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _SAME_PLACE_ANGSTROM = 0.01
 
 @dataclass(frozen=True, slots=True)
 class SideChain:
-    """A flexible residue as one pose has it.
+    """A flexible residue in one pose.
 
     Attributes
     ----------
     name : str
-        Of the residue: ``PHE``.
+        Name of the residue: ``PHE``.
     atoms : tuple of (str, (float, float, float))
-        Name and position (Å) of each atom that may move, and of the CA that it hangs on.
+        Name and position (Å) of each flexible atom, and of the CA atom.
     """
 
     name: str
@@ -40,12 +40,12 @@ class SideChain:
     atoms: tuple[tuple[str, Position], ...]
 
     def to_json(self) -> SideChainPart:
-        """Return what a record says of it."""
+        """Return the side chain as a part of a record."""
         return {"residue": f"{self.name} {self.residue}", "atoms": {name: list(at) for name, at in self.atoms}}
 
 
 def positions_of(pdbqt: str) -> list[NDArray[np.float64]]:
-    """Return the positions (Å) of all flexible atoms, shape (n_atoms, 3), of each model of a PDBQT, in its order.
+    """Parse the positions (Å) of all flexible atoms, shape (n_atoms, 3), of each model of a PDBQT.
 
     A text without MODEL lines is one model; one without flexible residues has no atoms.
     """
@@ -69,7 +69,7 @@ def side_chains(receptor: Receptor, positions: NDArray[np.float64]) -> tuple[Sid
     Parameters
     ----------
     positions : ndarray, shape (n_atoms, 3)
-        Of the flexible atoms (Å), in the order of ``receptor.flexible_pdbqt``; none if the engine tells none.
+        Positions (Å) of the flexible atoms, in the order of ``receptor.flexible_pdbqt``; empty if the engine writes none.
 
     Raises
     ------
@@ -90,7 +90,7 @@ def side_chains(receptor: Receptor, positions: NDArray[np.float64]) -> tuple[Sid
 
 
 def _owners(receptor: Receptor) -> list[tuple[str, ResidueId, str]]:
-    """Return residue and name of each flexible atom by its place: PDBQT cuts chains and numbers."""
+    """Return residue and name of each flexible atom, found by its position, as PDBQT cuts chains and numbers."""
     wanted = positions_of(receptor.flexible_pdbqt)[0]
     named = [
         (residue.name, _place(chain, residue), atom.name)
@@ -115,10 +115,10 @@ def _place(chain: gemmi.Chain, residue: gemmi.Residue) -> ResidueId:
     return ResidueId((chain.name, int(residue.seqid.num or 0), residue.seqid.icode.strip()))
 
 
-def from_json(said: Iterable[SideChainPart]) -> tuple[SideChain, ...]:
+def from_json(parts: Iterable[SideChainPart]) -> tuple[SideChain, ...]:
     """Return the side chains of :meth:`SideChain.to_json`."""
     found = []
-    for each in said:
+    for each in parts:
         name, _, place = str(each["residue"]).rpartition(" ")
         chain, _, number = place.rpartition(":")
         digits = number.rstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
@@ -128,7 +128,7 @@ def from_json(said: Iterable[SideChainPart]) -> tuple[SideChain, ...]:
 
 
 def placed(receptor: Receptor, chains: Sequence[SideChain]) -> Receptor:
-    """Return the receptor with its side chains where a pose has them; the same one if none has moved."""
+    """Return the receptor with the side chains of a pose; the same one if none has moved."""
     if not chains:
         return receptor
     structure = receptor.structure.clone()
@@ -143,7 +143,7 @@ def placed(receptor: Receptor, chains: Sequence[SideChain]) -> Receptor:
 
 
 def pdb_lines(chains: Sequence[SideChain]) -> str:
-    """Return the side chains as ATOM lines of a PDB file, which has one letter for a chain's name."""
+    """Return the side chains as ATOM lines of a PDB file, with one letter for a chain's name."""
     lines = []
     serial = 0
     for each in chains:

@@ -1,4 +1,4 @@
-"""A receptor ready for docking: complete, with hydrogens, typed, and kept in the cache by its content."""
+"""Prepare a receptor for docking: complete it, add hydrogens, type the atoms, and cache the result."""
 
 from __future__ import annotations
 
@@ -34,23 +34,23 @@ if TYPE_CHECKING:
 
 CACHE_SCHEMA = 3
 _REACH_ANGSTROM = 4.0
-"""A box without an atom of the receptor in it, grown by so much, is beside the protein."""
+"""A box with no atom of the receptor within this distance lies beside the protein."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReceptorOptions:
-    """How to prepare a receptor.
+    """Options of the preparation of a receptor.
 
     Attributes
     ----------
     ph : float
-        pH whose dominant protonation states are built, where the file's hydrogens and names do not say.
+        pH that sets the protonation states, unless the file's hydrogens and names do.
     keep_water : bool
         Keep the waters in the box.
     keep, drop : tuple of str
-        Component ids (``ZN``) or places (``A:301``) of heterogens that stay or go in any case.
+        Component ids (``ZN``), or chains and numbers (``A:301``), of heterogens that stay or go in any case.
     flexible : tuple of str
-        Chain and number of residues whose side chains move: ``A:45``.
+        Chain and number of residues with flexible side chains: ``A:45``.
     model : int
         One-based model of an ensemble.
     """
@@ -83,13 +83,13 @@ class Receptor:
     Attributes
     ----------
     name, sha256 : str
-        The file, and its hash where it has one.
+        The file, and its hash if it has one.
     rigid_pdbqt, flexible_pdbqt : str
-        What Vina reads; the second is empty without flexible side chains.
+        Input of Vina; the second is empty without flexible side chains.
     cif : str
-        All its atoms as mmCIF, chains and numbers as in the file.
+        All its atoms as mmCIF, with the chains and numbers of the file.
     key : str
-        Hash of everything that it was made from.
+        Hash of everything that the preparation depends on.
     notes : tuple of str
     """
 
@@ -116,7 +116,7 @@ class Receptor:
 
     @cached_property
     def heavy(self) -> tuple[NDArray[np.float64], NDArray[np.intp], list[tuple[str, ResidueId]]]:
-        """Positions (Å) of the heavy atoms, the residue (row) of each, and the residues: name and place."""
+        """Positions (Å) of the heavy atoms, the residue (row) of each, and the residues: name and id."""
         positions, owners = [], []
         residues: list[tuple[str, ResidueId]] = []
         for chain in self.structure[0]:
@@ -155,16 +155,16 @@ def prepare(
 ) -> Receptor:
     """Prepare a receptor for docking into a box.
 
-    Alternative locations: the one with the highest occupancy. Waters are dropped unless kept; so are
-    heterogens, except metals and cofactors with an atom in the box. Missing atoms are built (not missing loops),
-    hydrogens added at the pH, bonds taken from residue and component definitions. Nothing is downloaded.
+    Of alternative locations the one with the highest occupancy is taken. Waters are dropped unless kept, and so are
+    heterogens, except metals and cofactors with an atom in the box. Missing atoms are built, but not missing loops.
+    Hydrogens are added by the pH. Bonds are those of residue and component definitions. Nothing is downloaded.
 
     Parameters
     ----------
     occupied : ndarray, shape (n_atoms, 3), optional
-        Positions (Å) of the ligand that the box is drawn around; it is taken out of the receptor.
+        Positions (Å) of the ligand that the box is drawn around; it is removed from the receptor.
     cache : bool
-        Look in the cache directory first, and put the result there.
+        Read the receptor from the cache, or write it to the cache.
 
     Raises
     ------
@@ -187,9 +187,9 @@ def prepare(
     typed = type_standard(repaired, options.flexible, model.name)
     made = _notes(repaired.n_added)
     for ligand in chosen.extras:
-        atoms, said = type_extra(model, ligand, options.ph)
+        atoms, notes_of_group = type_extra(model, ligand, options.ph)
         typed.atoms += atoms
-        made += said
+        made += notes_of_group
     receptor = Receptor(
         model.name, sha256, _pdbqt(typed.atoms), typed.flexible_pdbqt, _cif(typed), key, (*notes, *made)
     )
@@ -207,7 +207,7 @@ def _notes(n_added: int) -> list[str]:
 
 
 def _check_positions(model: StructureModel, chosen: Selection) -> None:
-    """Refuse residues with two atoms at one point, whose hydrogens would have no direction."""
+    """Refuse residues with two atoms at one point, as their hydrogens would have no direction."""
     for chain in chosen.chains:
         for each in chain:
             taken: dict[tuple[float, ...], str] = {}
@@ -217,7 +217,7 @@ def _check_positions(model: StructureModel, chosen: Selection) -> None:
                     raise StructureError(
                         f"atoms {other} and {name} of {each.residue} lie at one point",
                         source=model.name,
-                        hint="the coordinates are missing or damaged; mend them, or take the residue out",
+                        hint="the coordinates are missing or damaged; repair them, or remove the residue",
                     )
 
 
@@ -239,7 +239,7 @@ def _check_box(receptor: Receptor, box: Box) -> None:
 
 
 def four_columns(number: int) -> int:
-    """Return a residue's number as the PDB format has room for it."""
+    """Return a residue's number in the four columns of the PDB format."""
     return number if -999 <= number <= 9999 else number % 10000
 
 
@@ -258,7 +258,7 @@ def _pdbqt(atoms: Sequence[TypedAtom]) -> str:
 
 
 def _cif(typed: Typed) -> str:
-    """Return the atoms as mmCIF, residues in the order of the file."""
+    """Return the atoms as mmCIF, with the residues in the order of the file."""
     structure = gemmi.Structure()
     structure.name = "receptor"
     model = gemmi.Model(1)
@@ -291,7 +291,7 @@ def _cif(typed: Typed) -> str:
 
 
 def as_mmcif(structure: gemmi.Structure) -> str:
-    """Return the atoms as mmCIF, and nothing else."""
+    """Return the atoms of a structure as mmCIF, without other categories."""
     groups = gemmi.MmcifOutputGroups(False, atoms=True, group_pdb=True)
     return str(structure.make_mmcif_block(groups).as_string())
 
@@ -300,7 +300,7 @@ def as_mmcif(structure: gemmi.Structure) -> str:
 
 
 def _key(model: StructureModel, chosen: Selection, options: ReceptorOptions) -> str:
-    """Hash what the prepared receptor depends on: the atoms chosen, the options, the programs."""
+    """Return the hash of everything that the preparation depends on: atoms, options, versions of programs."""
     digest = hashlib.sha256()
     stated = {
         "schema": CACHE_SCHEMA,
@@ -342,7 +342,7 @@ def _from_cache(key: str, name: str, sha256: str | None, notes: Sequence[str]) -
 
 
 def _to_cache(receptor: Receptor, made: Sequence[str]) -> None:
-    """Keep a receptor; a cache that cannot be written is no reason to fail."""
+    """Write a receptor to the cache; a cache that cannot be written is ignored."""
     path = _path(receptor.key)
     data = {
         name: value

@@ -1,7 +1,7 @@
-"""Missing atoms and hydrogens of a receptor, by PDBFixer and OpenMM.
+"""Build missing atoms and hydrogens of a receptor by PDBFixer and OpenMM.
 
-Both would download definitions of residues that they do not know; they are given none. The bonds that they
-make by residue templates are kept: hydrogens that are placed too near something else must not become bonds.
+Both would download the definitions of unknown residues, so they get none. The bonds of their residue templates are
+kept, so that hydrogens too near to another atom do not become bonds.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _SEED = 1
 _LONGEST_LINK_ANGSTROM = 2.6
 _DISULFIDE_ANGSTROM = 2.5
 _HYDROGEN_BONDS_ANGSTROM = {"C": 1.09, "N": 1.01, "O": 0.96, "S": 1.336}
-"""Lengths at rest in the force field of AMBER (Cornell et al., J. Am. Chem. Soc. 117, 5179, 1995)."""
+"""Equilibrium lengths of the AMBER force field (Cornell et al., J. Am. Chem. Soc. 117, 5179, 1995)."""
 
 
 @dataclass(slots=True)
@@ -44,9 +44,9 @@ class Built:
     names, numbers : list
         Atom names and atomic numbers.
     positions : ndarray, shape (n_atoms, 3)
-        Å.
+        Positions in Å.
     bonds : list of (int, int)
-        Within the residue.
+        Bonds within the residue.
     """
 
     residue: Residue
@@ -67,9 +67,9 @@ class Repaired:
 
 
 def repair(model: StructureModel, chains: list[list[Standard]], ph: float) -> Repaired:
-    """Add missing heavy atoms and the hydrogens of a pH.
+    """Add missing heavy atoms, and hydrogens by the pH.
 
-    Loops that have no coordinates are not built, and their ends get no charge.
+    Loops without coordinates are not built, and their ends get no charge.
 
     Raises
     ------
@@ -84,7 +84,7 @@ def repair(model: StructureModel, chains: list[list[Standard]], ph: float) -> Re
     fixer.topology, fixer.positions = topology, positions
     state = random.getstate()
     try:
-        random.seed(_SEED)  # OpenMM lays hydrogens out at random before it relaxes them
+        random.seed(_SEED)  # OpenMM places hydrogens at random before it relaxes them
         n_added = _add_heavy_atoms(fixer)
         _add_hydrogens(fixer, [each.variant for each in residues], ph)
     except (ValueError, KeyError, IndexError, mm.OpenMMException) as error:
@@ -155,7 +155,7 @@ def _add_disulfides(topology: Topology, positions: NDArray[np.float64]) -> None:
 def _add_heavy_atoms(fixer: PDBFixer) -> int:
     fixer.missingResidues = {}
     fixer.findMissingAtoms()
-    # a residue that is its chain's only one is a piece of it: no force field has one with both ends charged
+    # the only residue of a chain is a piece of it: no force field has a residue with two charged ends
     alone = {residue for chain in fixer.topology.chains() if len(chain) == 1 for residue in chain.residues()}
     fixer.missingTerminals = {
         residue: names for residue, names in fixer.missingTerminals.items() if residue not in alone
@@ -173,7 +173,7 @@ def _add_hydrogens(fixer: PDBFixer, variants: list[str | None], ph: float) -> No
 
 
 def _with_true_lengths(modeller: Modeller) -> Quantity:
-    """Draw hydrogens in to the length of their bond: OpenMM pushes them off their neighbours, to 1.2 Å from N and O."""
+    """Return positions with hydrogens at their bond lengths, as OpenMM pushes them to 1.2 Å from N and O."""
     unit = libraries.load("openmm.unit")
     positions = np.array([tuple(xyz) for xyz in modeller.positions.value_in_unit(unit.angstrom)])
     for bond in modeller.topology.bonds():

@@ -1,4 +1,4 @@
-"""Which residues of a structure make the receptor, and what each is called by the force field."""
+"""Select the residues of a receptor from a structure, and name them as the force field does."""
 
 from __future__ import annotations
 
@@ -104,10 +104,10 @@ COFACTORS = frozenset(
         "XCC",
     )
 )
-"""Coenzymes and prosthetic groups that belong to the binding site when they lie in the box."""
+"""Coenzymes and prosthetic groups that belong to the receptor if they lie in the box."""
 
 _AS_STANDARD = {"MSE": ("MET", {"SE": "SD"}), "SEC": ("CYS", {"SE": "SG"}), "UNK": ("ALA", {})}
-"""Residues that are built as another one: the name, and atoms that are renamed."""
+"""Residues that are built as another one: its name, and the renamed atoms."""
 
 _BY_HYDROGENS = (("ASP", {"HD1", "HD2"}, "ASH"), ("GLU", {"HE1", "HE2"}, "GLH"))
 _OLD_NAMES = {"O1P": "OP1", "O2P": "OP2", "OT1": "O", "OT2": "OXT", "OC1": "O", "OC2": "OXT"}
@@ -123,7 +123,7 @@ class Standard:
     Attributes
     ----------
     name : str
-        The standard name; ``variant`` its protonation state where the file says it (``HIE``).
+        The standard name; ``variant`` is the protonation state if the file has it (``HIE``).
     atoms : list of (name, atomic number, flat index)
     """
 
@@ -135,7 +135,7 @@ class Standard:
 
 @dataclass(slots=True)
 class Selection:
-    """What the receptor is made of.
+    """The parts of the receptor.
 
     Attributes
     ----------
@@ -143,7 +143,7 @@ class Selection:
     extras : list of Ligand
         Kept groups that the force field does not know: metals, cofactors, modified residues.
     left_out : list of str
-        The ligands that were dropped because the box is theirs.
+        The ligands that were dropped because the box is drawn around them.
     notes : list of str
     """
 
@@ -155,7 +155,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """Which heterogens stay: waters, names or places that the user gives, and never ``drop``."""
+    """The heterogens that the user keeps: waters, component ids, or chains and numbers; never those of ``drop``."""
 
     water: bool = False
     names: tuple[str, ...] = ()
@@ -163,12 +163,12 @@ class Keep:
 
 
 def select(model: StructureModel, box: Box, keep: Keep, occupied: NDArray[np.float64] | None = None) -> Selection:
-    """Return what of a model makes the receptor of a box.
+    """Select the parts of a model that make the receptor of a box.
 
     Parameters
     ----------
     occupied : ndarray, shape (n_atoms, 3), optional
-        Positions (Å) of the ligand that the box was drawn around: what lies there is that ligand, not receptor.
+        Positions (Å) of the ligand that the box was drawn around; groups there are that ligand, not receptor.
 
     Raises
     ------
@@ -232,7 +232,7 @@ class _Chooser:
             raise StructureError(
                 "the receptor has no residue with a complete backbone (N, CA, C)",
                 source=self.model.name,
-                hint="docking needs all atoms; a trace of Cα atoms will not do",
+                hint="docking needs all atoms; a trace of Cα atoms is not enough",
             )
         if n_incomplete:
             residues = "1 residue lacks" if n_incomplete == 1 else f"{n_incomplete} residues lack"
@@ -243,7 +243,7 @@ class _Chooser:
     # -- heterogens --------------------------------------------------------------------------------
 
     def add_heterogens(self, ligands: Sequence[Ligand]) -> None:
-        """Add what is asked for, and metals and cofactors in the box; say what is dropped there."""
+        """Add the kept heterogens, and metals and cofactors in the box; note the dropped ones."""
         kept: Counter[str] = Counter()
         dropped: Counter[str] = Counter()
         for ligand in ligands:
@@ -264,7 +264,7 @@ class _Chooser:
         if dropped:
             self.found.notes.append(f"dropped from the box: {_counted(dropped)} (--keep keeps them)")
         if self.found.left_out:
-            self.found.notes.append(f"taken out, since the box is drawn around it: {', '.join(self.found.left_out)}")
+            self.found.notes.append(f"removed, as the box is drawn around it: {', '.join(self.found.left_out)}")
 
     def add_waters(self) -> None:
         """Add the waters in the box."""
@@ -279,7 +279,7 @@ class _Chooser:
         self.found.notes.append(f"{len(waters)} waters in the box are kept")
 
     def is_occupied(self, atoms: NDArray[np.intp]) -> bool:
-        """Whether most of these atoms lie where the ligand of the box lies."""
+        """Return whether most of these atoms lie at atoms of the box's ligand."""
         if self.occupied is None or not len(atoms) or not len(self.occupied):
             return False
         away = np.linalg.norm(self.model.positions[atoms][:, None] - self.occupied[None], axis=2).min(axis=1)
@@ -287,7 +287,7 @@ class _Chooser:
 
     @staticmethod
     def is_named(ligand: Ligand, names: Sequence[str]) -> bool:
-        """Whether a component id, or chain and number, names this group."""
+        """Return whether a component id, or chain and number, names this group."""
         places = {f"{residue.chain}:{residue.number_text}" for residue in ligand.residues}
         return any(name in places or name.upper() in ligand.names for name in names)
 
@@ -302,7 +302,7 @@ def _counted(names: Counter[str]) -> str:
 
 
 def _standard(model: StructureModel, residue: Residue) -> Standard | None:
-    """Return a polymer residue under its standard name, None if the force field has none."""
+    """Return a polymer residue under its standard name, or None if the force field has none."""
     name, renamed = _AS_STANDARD.get(residue.name, (residue.standard_name, {}))
     variant = NAMES[residue.name].state if name != residue.name and residue.name in NAMES else None
     if name not in STANDARD and name not in NUCLEOTIDES:
@@ -312,7 +312,7 @@ def _standard(model: StructureModel, residue: Residue) -> Standard | None:
     for atom in model.atoms([residue.index]).tolist():
         called = model.atom_name(atom)
         called = renamed.get(called, _OLD_NAMES.get(called, called)).replace("*", "'")
-        if (name, called) == ("ILE", "CD"):  # so GROMOS calls it
+        if (name, called) == ("ILE", "CD"):  # the name of GROMOS
             called = "CD1"
         if called in known and called not in atoms:
             atoms[called] = (called, known[called], atom)
@@ -333,7 +333,7 @@ def _hydrogen_names(model: StructureModel, residue: Residue) -> set[str]:
 
 
 def _variant(name: str, hydrogens: set[str]) -> str | None:
-    """Return the protonation state that the file's own hydrogens show."""
+    """Return the protonation state of a residue by the file's own hydrogens."""
     if name == "HIS" and hydrogens & {"HD1", "HE2"}:
         return "HIP" if {"HD1", "HE2"} <= hydrogens else "HID" if "HD1" in hydrogens else "HIE"
     for residue, acid, variant in _BY_HYDROGENS:

@@ -1,4 +1,4 @@
-"""Putting components and the bonds between them together to one molecule, charges and metal bonds put right."""
+"""Build one molecule of linked components, with corrected charges and metal bonds."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _PERIODIC = Chem.GetPeriodicTable()
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
-    """One residue of a ligand: its definition, and where its atoms are (Å)."""
+    """One residue of a ligand: its definition, and the positions of its atoms (Å)."""
 
     component: Component
     positions: Mapping[str, Position]
@@ -44,7 +44,7 @@ class Link:
 
 
 class Builder:
-    """Puts the atoms and bonds of all parts into one molecule."""
+    """Builds one molecule of the atoms and bonds of all parts."""
 
     def __init__(self, parts: Sequence[Fragment], links: tuple[Link, ...]) -> None:
         self.parts = parts
@@ -56,7 +56,7 @@ class Builder:
         self.numbers: set[int] = set()
 
     def molecule(self) -> Chem.RWMol:
-        """Put the molecule together, without stereo and not sanitized."""
+        """Return the molecule, without stereo and not sanitized."""
         molecule = Chem.RWMol()
         linked = {end for link in self.links for end in (link.first, link.second)}
         gone = {end: self._leaving(end) for end in linked}
@@ -103,7 +103,7 @@ class Builder:
         return self.index[number, names.index(name)]
 
     def _leaving(self, end: tuple[int, str]) -> int | None:
-        """Return the terminal atom that a link at this atom replaces, if the coordinates lack one.
+        """Return the terminal atom without coordinates that a link at this atom replaces, or None.
 
         Not every definition marks its leaving atoms, so a missing neighbour with no other bond is taken.
         """
@@ -121,7 +121,7 @@ class Builder:
 
 
 def sanitize(molecule: Chem.RWMol, name: str) -> None:
-    """Sanitize.
+    """Sanitize a molecule.
 
     Raises
     ------
@@ -133,14 +133,14 @@ def sanitize(molecule: Chem.RWMol, name: str) -> None:
             Chem.SanitizeMol(molecule)
         except (Chem.MolSanitizeException, RuntimeError) as error:
             raise MoleculeError(
-                f"the bonds of {name} are no molecule: {str(error).splitlines()[0]}",
+                f"RDKit does not accept the bonds of {name}:  {str(error).splitlines()[0]}",
                 hint="give the ligand's bond orders with --ligand FILE.sdf",
             ) from error
 
 
 @lru_cache(maxsize=1024)
 def _has_onium(definition: Component) -> bool:
-    """Whether a neutral N, O or B has more bonds than it can have, metals counted."""
+    """Return whether a neutral N, O or B has more bonds than it can have, including those to metals."""
     valences = [atom.hydrogens for atom in definition.atoms]
     for bond in definition.bonds:
         order = 1 if bond.order == AROMATIC else bond.order
@@ -157,7 +157,7 @@ def _valence(atom: Chem.Atom) -> int:
 
 
 def _relax_metal_bonds(molecule: Chem.RWMol) -> None:
-    """Make a bond to a metal dative where the donor's valence has no room for it."""
+    """Make a bond to a metal dative if the donor's valence has no room for it."""
     for bond in list(molecule.GetBonds()):
         ends = (bond.GetBeginAtom(), bond.GetEndAtom())
         metals = [end for end in ends if end.GetAtomicNum() not in NON_METALS]
@@ -181,7 +181,7 @@ def _room(atom: Chem.Atom) -> int:
 
 
 def _charge_onium(molecule: Chem.RWMol) -> None:
-    """Give neutral N with four bonds, O with three and B with four the charge that they must have."""
+    """Set the charges of neutral N with four bonds, O with three and B with four."""
     for atom in molecule.GetAtoms():
         number = atom.GetAtomicNum()
         if number not in _MOST_BONDS or atom.GetFormalCharge():

@@ -1,4 +1,4 @@
-"""Chemical components that a CIF file defines itself (``_chem_comp_atom``, ``_chem_comp_bond``)."""
+"""Read the chemical components that a CIF file defines itself (``_chem_comp_atom``, ``_chem_comp_bond``)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ORDERS = {
     "deloc": 5,
 }
 AROMATIC = 5
-"""Order of a bond that the file calls aromatic or delocalised without saying where the double bonds are."""
+"""Order of a bond that the file calls aromatic or delocalised, without double bonds."""
 
 _CHARGES = {
     5: {3: 0, 4: -1},
@@ -39,15 +39,15 @@ _CHARGES = {
     35: {0: -1, 1: 0},
     53: {0: -1, 1: 0},
 }
-"""Formal charge by atomic number and sum of bond orders, where that settles it."""
+"""Formal charge by atomic number and sum of bond orders, where these determine it."""
 
 
 _RawBond = tuple[int, int, int, str]
-"""Rows of two atoms, order, stereo."""
+"""Rows of two atoms, bond order, stereo."""
 
 
 class ChemComps:
-    """The components of one CIF block, read when asked for."""
+    """The components of one CIF block, each read at the first access."""
 
     def __init__(self, block: gemmi.cif.Block) -> None:
         self._block = block
@@ -60,8 +60,8 @@ class ChemComps:
     def get(self, name: str) -> Component | None:
         """Return a component with its bonds, or None if the block does not define them.
 
-        The PDB's files give no charges here: they follow from the bonds and hydrogens, and where they do not
-        (metals, radicals) from the dictionary's entry of the same name.
+        Files of the PDB have no charges here: they follow from the bonds and hydrogens, or for metals and radicals from
+        the dictionary's entry of the same name.
         """
         if name not in self._found:
             self._found[name] = self._read(name)
@@ -111,7 +111,7 @@ class ChemComps:
 
 
 def _table(block: gemmi.cif.Block, prefix: str) -> dict[str, gemmi.cif.Column]:
-    """Return the columns of a category by their names without the prefix; nothing is copied."""
+    """Return the columns of a category by their names without the prefix, without a copy."""
     names = block.get_mmcif_category_names()
     if prefix not in names:
         return {}
@@ -126,7 +126,7 @@ def _rows(comps: list[str], name: str) -> list[int]:
 
 
 def _column(table: dict[str, gemmi.cif.Column], tag: str, rows: list[int]) -> list[str]:
-    """Return one column of some rows; ``?`` where the category has no such column."""
+    """Return one column of some rows; ``?`` if the category has no such column."""
     values = table.get(tag)
     return ["?"] * len(rows) if values is None else [_plain(values[row]) for row in rows]
 

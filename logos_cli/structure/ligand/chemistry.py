@@ -1,4 +1,4 @@
-"""From the parts of a ligand to its SMILES: bond orders by definition, stereo by coordinates."""
+"""Write the SMILES of a ligand from its parts: bond orders by definition, stereo by coordinates."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FEWEST_CHIRAL = 4
 
 @dataclass(slots=True)
 class Drawing:
-    """The molecule of a ligand, put together from its parts."""
+    """The SMILES of a ligand, and its number of heavy atoms."""
 
     smiles: str
     n_atoms: int
@@ -29,14 +29,14 @@ class Drawing:
 def draw(parts: Sequence[Fragment], links: Iterable[Link] = ()) -> Drawing:
     """Return the canonical isomeric SMILES of linked components.
 
-    A bond between two parts takes the place of a hydrogen at each end, or of a leaving group that the
-    coordinates lack. Other atoms without coordinates stay: the sentence names the molecule, not its model.
-    Stereo comes from the coordinates; where a neighbour has none, from the definition.
+    A bond between two parts replaces a hydrogen at each end, or a leaving group without coordinates. Other atoms
+    without coordinates stay: the sentence has the molecule, not its model. Stereo comes from the coordinates, or from
+    the definition if a neighbour has none.
 
     Raises
     ------
     MoleculeError
-        If the definition is no molecule that chemistry software accepts.
+        If RDKit does not accept the definition.
     """
     links = tuple(links)
     if len(parts) == 1 and not links and (drawing := _draw_whole(parts[0])) is not None:
@@ -51,7 +51,7 @@ def draw(parts: Sequence[Fragment], links: Iterable[Link] = ()) -> Drawing:
 
 
 def _draw_whole(part: Fragment) -> Drawing | None:
-    """Draw a component whose atoms all have coordinates, from a molecule that is made once; None for any other."""
+    """Draw a component with coordinates of all atoms, from a cached molecule; return None for any other."""
     atoms = part.component.atoms
     positions = [part.positions.get(atom.name) for atom in atoms]
     placed = [position for position in positions if position is not None]
@@ -82,7 +82,7 @@ def molecule_of(definition: Component) -> Chem.Mol:
     Raises
     ------
     MoleculeError
-        If the definition is no molecule that chemistry software accepts.
+        If RDKit does not accept the definition.
     """
     builder = Builder((Fragment(definition, {}),), ())
     molecule = builder.molecule()
@@ -92,7 +92,7 @@ def molecule_of(definition: Component) -> Chem.Mol:
 
 
 def to_smiles(molecule: Chem.Mol) -> str:
-    """Return the canonical isomeric SMILES without stereo marks that mean nothing here (:func:`drop_stereo`)."""
+    """Return the canonical isomeric SMILES without meaningless stereo marks (:func:`drop_stereo`)."""
     drop_stereo(molecule)
     smiles: str = Chem.MolToSmiles(molecule)
     return smiles
@@ -101,7 +101,7 @@ def to_smiles(molecule: Chem.Mol) -> str:
 def drop_stereo(molecule: Chem.Mol) -> None:
     """Remove marks of metal geometry, and of phosphorus or sulphur with two terminal oxygens.
 
-    The latter differ only by where a proton or charge was drawn, which no crystal structure shows.
+    The latter differ only by the position of a proton or charge, which no crystal structure shows.
     """
     for atom in molecule.GetAtoms():
         tag = atom.GetChiralTag()
@@ -119,12 +119,12 @@ def _is_pseudo_chiral(atom: Chem.Atom) -> bool:
 
 
 def _set_stereo(builder: Builder, molecule: Chem.RWMol) -> None:
-    """Set stereo from the coordinates, and from the definition where they do not reach."""
+    """Set stereo from the coordinates, and from the definition where atoms have none."""
     placed = [position is not None for position in builder.positions]
     if not any(placed) or len(placed) < _FEWEST_CHIRAL:
         _stereo_from_labels(molecule, dict(enumerate(builder.stereo)), builder.bond_stereo)
         return
-    # atoms without a place get one each, so that no two coincide; the stereo that they touch is set below
+    # atoms without coordinates get distinct ones; the stereo at them is set below
     nowhere = [(1e3 + 7.0 * row, 3.0 * row, -1.5 * row) for row in range(len(placed))]
     set_conformer(molecule, [each or away for each, away in zip(builder.positions, nowhere, strict=True)])
     Chem.AssignStereochemistryFrom3D(molecule)
@@ -148,7 +148,7 @@ def _set_stereo(builder: Builder, molecule: Chem.RWMol) -> None:
 
 
 def set_conformer(molecule: Chem.Mol, positions: Sequence[Position]) -> None:
-    """Give a molecule one conformer (Å)."""
+    """Set the only conformer of a molecule (Å)."""
     conformer = Chem.Conformer(len(positions))
     for index, position in enumerate(positions):
         conformer.SetAtomPosition(index, Point3D(*position))
@@ -158,7 +158,7 @@ def set_conformer(molecule: Chem.Mol, positions: Sequence[Position]) -> None:
 
 
 def _stereo_from_labels(molecule: Chem.RWMol, atoms: Mapping[int, str], bonds: Mapping[tuple[int, int], str]) -> None:
-    """Set the stereo that CIP labels (R, S, E, Z) ask for, by trial: labels depend on each other."""
+    """Set the stereo of CIP labels (R, S, E, Z), by trial, as labels depend on each other."""
     wanted = {index: label for index, label in atoms.items() if label in ("R", "S")}
     double = {}
     for (first, second), label in bonds.items():
@@ -195,7 +195,7 @@ def _flip_wrong(molecule: Chem.RWMol, atoms: Mapping[int, str], bonds: Mapping[i
         molecule.GetBondWithIdx(index).ClearProp("_CIPCode")
     try:
         rdCIPLabeler.AssignCIPLabels(molecule)
-    except RuntimeError:  # some cages are beyond the exact labels; the older rules settle most of them
+    except RuntimeError:  # some cages have no exact labels; the older rules label most of them
         Chem.AssignStereochemistry(molecule, cleanIt=False, force=True)
     flipped = False
     for index, label in atoms.items():

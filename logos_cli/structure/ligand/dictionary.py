@@ -1,8 +1,8 @@
-"""Chemical components: what a residue name of the PDB stands for.
+"""Look up chemical components, the molecules of residue names in the PDB.
 
 The Chemical Component Dictionary comes with biotite as one BinaryCIF file of 63 MB. Reading it takes seconds
-and several hundred megabytes, so it is indexed once into the cache directory (SQLite, one row a component);
-after that a look-up costs well below a millisecond and needs neither biotite nor numpy.
+and several hundred megabytes, so it is indexed once in the cache directory (SQLite, one row per component).
+After that a look-up takes well below a millisecond, and needs neither biotite nor numpy.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ _INSERT = "INSERT OR REPLACE INTO component VALUES (?, ?, ?, ?, ?, ?, ?)"
 class Atom(NamedTuple):
     """A heavy atom of a component.
 
-    ``hydrogens`` counts the hydrogens that the definition binds to it; ``leaving`` marks an atom that goes when
-    the component is linked; ``stereo`` is ``R``, ``S`` or ``N``.
+    ``hydrogens`` counts its hydrogens in the definition; ``leaving`` marks an atom that leaves when the component is
+    linked; ``stereo`` is ``R``, ``S`` or ``N``.
     """
 
     name: str
@@ -60,9 +60,9 @@ class Component:
     Attributes
     ----------
     type : str
-        As the dictionary says it, upper case: ``NON-POLYMER``, ``L-PEPTIDE LINKING`` …
+        Type in the dictionary, in upper case: ``NON-POLYMER``, ``L-PEPTIDE LINKING`` …
     parent : str
-        Component of which this is a modification, or empty.
+        Component that this is a modification of, or empty.
     letter : str
         One-letter code, or empty.
     """
@@ -82,7 +82,7 @@ class Component:
 
 @lru_cache(maxsize=4096)
 def component(name: str) -> Component | None:
-    """Return a component of the dictionary, or None if it has none of that name.
+    """Return a component of the dictionary, or None.
 
     Raises
     ------
@@ -105,7 +105,7 @@ def component(name: str) -> Component | None:
 
 @cache
 def _index() -> sqlite3.Connection:
-    """Open the index, making it if need be; in memory where the cache directory cannot be written."""
+    """Open the index, or make it; in memory if the cache directory cannot be written."""
     path = index_path()
     if (found := _open(path)) is not None:
         return found
@@ -121,7 +121,7 @@ def _index() -> sqlite3.Connection:
 
 
 def index_path() -> Path:
-    """Return where the index of the installed dictionary belongs."""
+    """Return the path of the index of the installed dictionary."""
     from importlib.metadata import PackageNotFoundError, version
 
     try:
@@ -151,7 +151,7 @@ def _in_memory() -> sqlite3.Connection:
 
 
 def _write(path: Path) -> None:
-    """Make the index under a temporary name and move it to its place."""
+    """Write the index under a temporary name, and rename it."""
     handle, name = tempfile.mkstemp(prefix=path.stem, suffix=".tmp", dir=path.parent)
     os.close(handle)
     temporary = Path(name)
@@ -179,7 +179,7 @@ def _fill(connection: sqlite3.Connection) -> None:
 
 
 def dictionary_path() -> Path:
-    """Return the dictionary file that the installed biotite carries; biotite itself is not imported.
+    """Return the path of the dictionary in the installed biotite, without importing biotite.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Making the index of chemical components out of the dictionary's BinaryCIF file."""
+"""Make the index of chemical components from the dictionary's BinaryCIF file."""
 
 from __future__ import annotations
 
@@ -67,13 +67,13 @@ def _text(table: dict[str, Column], name: str) -> Strings:
 
 
 def _mapped(column: Strings, table: dict[str, int], default: int = 0) -> NDArray[np.int64]:
-    """Return a number for each value, through a table of the distinct ones."""
+    """Return a number for each value, by a table of the distinct values."""
     codes = np.array([*(table.get(value, default) for value in column.values), default], dtype=np.int64)
     return codes[column.indices]
 
 
 class _Atoms:
-    """The atom table: rows of each component are together, in the order of the component table."""
+    """The atom table, sorted by component, in the order of the component table."""
 
     def __init__(self, table: dict[str, Column], order: dict[str, int]) -> None:
         import gemmi
@@ -101,7 +101,7 @@ class _Atoms:
         self.slot[self.heavy] = np.arange(len(self.heavy))
 
     def rows(self, owner: NDArray[np.int64], name: Strings) -> NDArray[np.int64]:
-        """Return the atom row that each (component, atom name) of the bond table means."""
+        """Return the atom row of each (component, atom name) of the bond table, or -1."""
         key = owner * len(self.name_code) + _mapped(name, self.name_code, -1)
         found = np.searchsorted(self.key, key, sorter=self.by_key)
         found = self.by_key[np.minimum(found, len(self.key) - 1)]
@@ -111,7 +111,7 @@ class _Atoms:
 def _bonds(
     table: dict[str, Column], order: dict[str, int], atoms: _Atoms
 ) -> tuple[NDArray[np.int64], NDArray[np.void]]:
-    """Return the bonds between heavy atoms, and where each component's begin; count hydrogens on the way."""
+    """Return the bonds between heavy atoms, and the first of each component; also count the hydrogens of atoms."""
     owner = _mapped(_text(table, "comp_id"), order, -1)
     first = atoms.rows(owner, _text(table, "atom_id_1"))
     second = atoms.rows(owner, _text(table, "atom_id_2"))

@@ -1,6 +1,6 @@
-"""Whether the atoms of a residue lie as the definition of its component says: names alone prove nothing.
+"""Check whether the atoms of a residue fit the definition of its component, as equal names prove nothing.
 
-MOL, LIG, UNK, CPD and a thousand others are names that programs give to any ligand and that the Chemical Component
+MOL, LIG, UNK, CPD and a thousand others are names that programs give to any ligand, and that the Chemical Component
 Dictionary has for one molecule. Atoms are often called C1, C2 … in both.
 """
 
@@ -27,12 +27,12 @@ _MAX_SHARE_UNFIT = 0.2
 
 
 def misfit(component: Component, positions: Mapping[str, Position]) -> str:
-    """Return why atoms are not those of a component, empty if they are.
+    """Return the reason why atoms do not fit a component; empty if they do.
 
     Parameters
     ----------
     positions : mapping
-        Atom name to position, Å, of heavy atoms; the component has all of these names.
+        Positions (Å) of heavy atoms by name; the component has all of these names.
     """
     placed = [row for row, atom in enumerate(component.atoms) if atom.name in positions]
     if len(placed) < len(component.atoms) and component.id in GENERIC:
@@ -58,9 +58,9 @@ def misfit(component: Component, positions: Mapping[str, Position]) -> str:
 
 @lru_cache(maxsize=512)
 def _limits(component: Component) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
-    """Return the shortest and longest distance of each two atoms, and how many bonds there are.
+    """Return the shortest and longest distance of each two atoms, and the number of bonds.
 
-    Bonds of metals have no length to be judged by.
+    Bonds of metals have no limits.
     """
     radii = np.array([bond_radius(atom.number) for atom in component.atoms])
     sums = radii[:, None] + radii[None, :]

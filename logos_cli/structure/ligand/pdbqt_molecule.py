@@ -1,4 +1,4 @@
-"""Molecules of PDBQT files: their bonds are those of the SMILES that Meeko writes, none is guessed from distances."""
+"""Read molecules of PDBQT files, with the bonds of the SMILES that Meeko writes, not inferred from distances."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _TOO_LONG_ANGSTROM = 0.45
 
 
 def no_bonds(what: str) -> MoleculeError:
-    """Return the error for a ligand of a PDBQT file that does not say its bonds."""
+    """Return the error for a ligand of a PDBQT file without bonds."""
     return MoleculeError(
-        f"{what} comes from PDBQT, which has no bonds, and no REMARK SMILES says them: give it as SDF",
-        hint="as what the PDBQT was made from, or as poses that logos dock or Meeko's mk_export writes",
+        f"{what} comes from PDBQT without bonds and without a REMARK SMILES: give it as SDF",
+        hint="give the molecule that the PDBQT was made from, or poses that logos dock or Meeko's mk_export writes",
     )
 
 
@@ -28,7 +28,7 @@ def molecule_of(pose: PdbqtPose) -> Chem.Mol:
     Raises
     ------
     MoleculeError
-        If the file does not say its bonds, or says those of other atoms.
+        If the file has no bonds, or those of other atoms.
     """
     if not pose.smiles:
         raise no_bonds("the ligand")
@@ -49,7 +49,7 @@ def molecule_of(pose: PdbqtPose) -> Chem.Mol:
 
 
 def _parse(smiles: str) -> Chem.Mol:
-    """Return the molecule of a SMILES, its hydrogens kept: they are counted, too."""
+    """Return the molecule of a SMILES with its hydrogens, as they are numbered, too."""
     params: Any = Chem.SmilesParserParams()
     params.removeHs = False
     with rdBase.BlockLogs():
@@ -68,6 +68,4 @@ def _check_lengths(molecule: Chem.Mol) -> None:
             continue
         one, other = (positions[end.GetIdx()] for end in ends)
         if float(((one - other) ** 2).sum()) ** 0.5 > sum(radii) + _TOO_LONG_ANGSTROM:
-            raise MoleculeError(
-                "the atoms do not lie as REMARK SMILES says", hint="write the PDBQT file again with Meeko"
-            )
+            raise MoleculeError("the atoms do not fit the REMARK SMILES", hint="write the PDBQT file again with Meeko")

@@ -1,8 +1,8 @@
-"""Bonds and bond orders of a ligand that no definition fits, from where its heavy atoms are.
+"""Perceive bonds and bond orders of a ligand without a definition, from the positions of its heavy atoms.
 
-Atoms near enough are bonded. Which of them may carry a double bond is read off the angles and the planarity
-of rings; which bonds are double is then one small integer program: bonds that are short for a single bond win,
-no carbon gets two, and planar rings are filled. Valences that stay open are hydrogens, so acids are neutral.
+Near atoms are bonded. Angles and planar rings determine the atoms that may have a double bond. A small integer program
+then chooses the double bonds: it prefers bonds that are short for a single bond, gives no carbon two, and fills planar
+rings. Open valences are hydrogens, so acids are neutral.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def connect(numbers: Sequence[int], positions: Sequence[Position]) -> Chem.RWMol
     Raises
     ------
     MoleculeError
-        If there are more atoms than any ligand has.
+        If there are too many atoms for a ligand.
     """
     if len(numbers) > MAX_ATOMS:
         raise MoleculeError(f"{len(numbers)} atoms are too many for a ligand")
@@ -69,7 +69,7 @@ def connect(numbers: Sequence[int], positions: Sequence[Position]) -> Chem.RWMol
 
 
 def apply_template(numbers: Sequence[int], positions: Sequence[Position], template: Chem.Mol) -> str:
-    """Return the SMILES of atoms that have a template's bonds: orders from it, stereo from the positions.
+    """Return the SMILES of atoms with a template's bonds: bond orders from it, stereo from the positions.
 
     Raises
     ------
@@ -103,7 +103,7 @@ def perceive(numbers: Sequence[int], positions: Sequence[Position]) -> str:
     Raises
     ------
     MoleculeError
-        If an atom has no known element, or RDKit does not accept what comes out.
+        If an atom has no known element, or RDKit does not accept the molecule.
     """
     if 0 in numbers:
         raise MoleculeError("an atom has no known element")
@@ -146,7 +146,7 @@ class _Geometry:
         ]
 
     def _free(self, atom: int) -> int:
-        """Return how many double bonds an atom can hold (a linear carbon two, as a triple bond takes)."""
+        """Return the number of double bonds that an atom can have (two for a linear carbon, as for a triple bond)."""
         number, degree = self.numbers[atom], len(self.near[atom])
         if number == 6:
             if degree == 1:
@@ -164,7 +164,7 @@ class _Geometry:
         return int(number in (16, 34) and degree == 1)
 
     def with_orders(self) -> Chem.RWMol:
-        """Return the molecule with double and triple bonds, implicit hydrogens and the charges that must be."""
+        """Return the molecule with double and triple bonds, implicit hydrogens and the necessary charges."""
         molecule = self.molecule
         self._draw_acids()
         bonds = [bond for bond in molecule.GetBonds() if bond.GetBondType() == Chem.BondType.SINGLE]
@@ -197,7 +197,7 @@ class _Geometry:
         return molecule
 
     def _draw_acids(self) -> None:
-        """Draw P=O, S(=O)=O and nitro groups, whose lengths do not tell the orders."""
+        """Draw P=O, S(=O)=O and nitro groups, as their bond lengths do not determine the orders."""
         for atom in self.molecule.GetAtoms():
             index, number = atom.GetIdx(), atom.GetAtomicNum()
             ends = [near for near in self.near[index] if self.numbers[near] == 8 and len(self.near[near]) == 1]
@@ -215,7 +215,7 @@ class _Geometry:
                 self.molecule.GetBondBetweenAtoms(index, near).SetBondType(Chem.BondType.DOUBLE)
 
     def _gains(self, one: int, other: int) -> tuple[float, float]:
-        """Return what a double and what a triple bond gain over a single one."""
+        """Return the gains of a double and of a triple bond over a single one."""
         pair = tuple(sorted((self.numbers[one], self.numbers[other])))
         length = float(np.linalg.norm(self.places[one] - self.places[other]))
         single, double, triple = _LENGTHS.get((pair[0], pair[1]), (length, length - 0.2, length - 0.3))
@@ -228,7 +228,7 @@ class _Geometry:
 
 
 def _best_orders(ends: list[tuple[int, int]], gains: list[tuple[float, float]], free: list[int]) -> list[int]:
-    """Return 0, 1 or 2 extra bonds for each candidate, so that the gain is greatest."""
+    """Return 0, 1 or 2 extra bonds for each candidate, with the greatest gain."""
     if not ends:
         return []
     from scipy.optimize import Bounds, LinearConstraint, milp

@@ -1,7 +1,7 @@
-"""The SMILES of a ligand of a structure: where its bond orders come from, in order of trust.
+"""Write the SMILES of a structure's ligands, with bond orders from the most reliable source.
 
-A molecule file given by the user, the mmCIF file's own chemical component, the Chemical Component Dictionary,
-and last the coordinates.
+The sources are, in this order: a molecule of the user, the chemical component in the mmCIF file itself, the Chemical
+Component Dictionary, and the coordinates.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 
 _WITHOUT_BONDS = ("pdbqt", "pqr")
-"""Formats whose writers expect that nobody guesses bonds from them."""
+"""Formats without bonds; none are perceived from their coordinates."""
 
 
 @dataclass(frozen=True, slots=True)
 class LigandSmiles:
-    """A ligand's SMILES, and where its bonds come from: ``file``, ``chem_comp``, ``ccd`` or ``perceived``."""
+    """A ligand's SMILES, and the origin of its bonds: ``file``, ``chem_comp``, ``ccd`` or ``perceived``."""
 
     smiles: str
     origin: str
@@ -37,7 +37,7 @@ class LigandSmiles:
 
 
 def _piece(parts: Sequence[build.Fragment]) -> str:
-    """Return the component of which two parts have no atom in common: an atom that got a number of its own."""
+    """Return the component that two parts are pieces of, as they share no atom; empty if there is none."""
     seen: dict[str, set[str]] = {}
     for part in parts:
         if part.component.id in seen and seen[part.component.id].isdisjoint(part.positions):
@@ -63,7 +63,7 @@ class LigandSmilesResolver:
         Raises
         ------
         MoleculeError
-            If no molecule can be made; the hint says what would help.
+            If no molecule can be made; the hint has the remedy.
         """
         if self.given is not None:
             return self._by_template(ligand, self.given, "file")
@@ -82,7 +82,7 @@ class LigandSmilesResolver:
         return LigandSmiles(drawing.smiles, origin, self._unmodelled(ligand, drawing.n_atoms))
 
     def definition(self, residue: Residue) -> tuple[Component, str] | None:
-        """Return what a residue's name stands for, and whether the file or the dictionary says so."""
+        """Return the component of a residue's name, and its origin: ``chem_comp`` (the file) or ``ccd``."""
         for comps in self.comps:
             if (found := comps.get(residue.name)) is not None:
                 return found, "chem_comp"
@@ -92,7 +92,7 @@ class LigandSmilesResolver:
     def parts(
         self, ligand: Ligand, components: list[Component]
     ) -> tuple[list[build.Fragment], dict[int, tuple[int, str]], str]:
-        """Return the parts, the part and name of each atom, and why the definitions are not of these atoms, if so."""
+        """Return the parts, the part and name of each atom, and the reason if the definitions do not fit the atoms."""
         model = self.model
         place: dict[int, tuple[int, str]] = {}
         parts, strangers, unlike = [], [], ""
@@ -119,7 +119,7 @@ class LigandSmilesResolver:
 
     @staticmethod
     def _unmodelled(ligand: Ligand, n_atoms: int) -> tuple[str, ...]:
-        """Say how many atoms of the molecule the file lacks."""
+        """Return a note on the atoms of the molecule without coordinates."""
         n_missing = n_atoms - len(ligand.atoms)
         if n_missing <= 0:
             return ()
@@ -127,7 +127,7 @@ class LigandSmilesResolver:
         return (f"{atoms} no coordinates in {ligand}; the SMILES is of the whole component",)
 
     def _unlike(self, ligand: Ligand, components: list[Component], origin: str, unlike: str) -> LigandSmiles:
-        """Use a definition that does not fit by its names, if the connected atoms are the same; else perceive."""
+        """Use a definition with other atom names if the bonded atoms are the same; else perceive the bonds."""
         if len(components) == 1:
             template = chemistry.molecule_of(components[0])
             try:

@@ -1,4 +1,4 @@
-"""The molecule that a user gives with ``--ligand``: an SDF, MOL2, PDBQT or SMILES file, or a SMILES."""
+"""Read the molecule of ``--ligand``: an SDF, MOL2, PDBQT or SMILES file, or a SMILES."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from logos_cli.structure.ligand.chemistry import to_smiles
 _SELECTION = re.compile(
     r"\w[\w-]{0,19}|(?:[^\s:/\\]+:)?(?:[\w-]{0,20}:){1,2}(?:-?\d+[A-Za-z]?|\.)|[^\s:/\\]+:[\w-]{0,20}:\w[\w-]{0,19}"
 )
-"""A component; chain and number, of which an id has more; an id of a ligand without a number."""
+"""A component; chain and number, also as part of an id; an id of a ligand without a number."""
 _FILE = re.compile(r"\.(?:sdf|sd|mol|mol2|mdl|smi|smiles|pdbqt|pdb|ent|cif|mmcif)(?:\.(?:gz|zst))?$", re.IGNORECASE)
 
 
@@ -35,11 +35,11 @@ class UserMolecule:
     Attributes
     ----------
     positions : ndarray, shape (n_atoms, 3), or None
-        Å; None if the input has no three-dimensional coordinates.
+        Positions in Å; None if the input has no three-dimensional coordinates.
     source : dict
-        Path and SHA-256 of the file, or nothing for a SMILES.
+        Path and SHA-256 of the file; empty for a SMILES.
     tags : dict
-        The data fields that an SDF has with it.
+        The data fields of its SDF.
     """
 
     molecule: Chem.Mol
@@ -50,7 +50,7 @@ class UserMolecule:
 
     @property
     def smiles(self) -> str:
-        """Canonical isomeric SMILES, with stereo from the coordinates where there are any."""
+        """Canonical isomeric SMILES, with stereo from the coordinates if there are any."""
         molecule = Chem.Mol(self.molecule)
         if self.positions is not None:
             Chem.AssignStereochemistryFrom3D(molecule)
@@ -63,12 +63,12 @@ class UserMolecule:
 
 
 def is_selection(text: str) -> bool:
-    """Whether ``--ligand`` names a ligand of the structure rather than bringing a molecule."""
+    """Return whether the value of ``--ligand`` names a ligand of the structure, not a molecule."""
     return not Path(text).is_file() and not _FILE.search(text) and bool(_SELECTION.fullmatch(text))
 
 
 def read_given(text: str) -> list[UserMolecule | LogosError]:
-    """Return the molecules of a file or SMILES; a molecule that cannot be read is the reason why.
+    """Return the molecules of a file or SMILES; an error stands for a molecule that cannot be read.
 
     Raises
     ------
@@ -84,7 +84,7 @@ def read_given(text: str) -> list[UserMolecule | LogosError]:
             return list(_of_pdbqt(source.read(), source))
         if is_structure(source.head):
             raise InputError(
-                "a structure file says no bond orders",
+                "a structure file has no bond orders",
                 source=text,
                 hint="give the molecule as SDF or MOL2, or put it into the structure and choose it by chain and number",
             )
@@ -95,7 +95,7 @@ def read_given(text: str) -> list[UserMolecule | LogosError]:
 
 
 def _of_pdbqt(data: bytes, source: Input) -> Iterator[UserMolecule | LogosError]:
-    """Yield the poses of a PDBQT file, or why they are no molecules."""
+    """Yield the poses of a PDBQT file, or the errors of those that are no molecules."""
     from logos_cli.structure.ligand.pdbqt_molecule import molecule_of
     from logos_cli.structure.pdbqt import poses
 
@@ -130,7 +130,7 @@ def _read(record: MoleculeText | str, source: Input) -> UserMolecule | LogosErro
     molecule = _plain(molecule)
     tags = read_tags(record.text) if isinstance(record, MoleculeText) else {}
     given = UserMolecule(molecule, title or source.stem, None, source.provenance, tags)
-    return _with_positions(given, is_3d=_says_3d(record))
+    return _with_positions(given, is_3d=_is_marked_3d(record))
 
 
 def from_rdkit(molecule: Chem.Mol, title: str) -> UserMolecule:
@@ -149,16 +149,16 @@ def from_rdkit(molecule: Chem.Mol, title: str) -> UserMolecule:
 
 
 def _with_positions(given: UserMolecule, *, is_3d: bool) -> UserMolecule:
-    """Return a molecule with the positions of its conformer; ``is_3d`` if its header states three dimensions."""
+    """Return a molecule with the positions of its conformer; ``is_3d`` means that its header has the mark 3D."""
     if given.molecule.GetNumConformers():
         positions = np.array(given.molecule.GetConformer().GetPositions())
-        # a planar molecule may lie in the plane z = 0 of a receptor's frame; the header says so then
+        # a planar molecule may lie in the plane z = 0 of a receptor's frame; then the header has the mark 3D
         if given.molecule.GetConformer().Is3D() or is_3d or (positions[:, 2] != 0).any():
             given.positions = positions
     return given
 
 
-def _says_3d(record: MoleculeText | str) -> bool:
+def _is_marked_3d(record: MoleculeText | str) -> bool:
     lines = record.text.split("\n", 2) if isinstance(record, MoleculeText) else ()
     return len(lines) > 1 and lines[1][20:22] == "3D"
 

@@ -1,1 +1,1 @@
-"""PDB files: lines to fields, strictly by column, and from there to gemmi."""
+"""Read PDB files: parse lines strictly by column, and pass them to gemmi."""

@@ -1,8 +1,8 @@
-"""The atom lines of a PDB file as one matrix of characters, and which of them keep to their columns.
+"""Find the atom lines of a PDB file that do not keep to their columns, by a matrix of characters.
 
-gemmi and others take what they find between two columns: a coordinate that begins one column late loses its last
-digit to the next field, and nobody is told. Here every field must be whole and of its format before it is believed.
-All lines are looked at together, so that a good file costs a fraction of what parsing it does.
+gemmi and others take the characters between two columns: a coordinate that begins one column late loses its last
+digit to the next field, without an error. Here every field must be complete and of its format. All lines are checked
+together, so that a good file costs a fraction of the time of parsing it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ WIDTH = 80
 """Columns of a line of the format."""
 
 _LONGEST = 92
-"""Longer lines of atoms are looked at again: two that lost the line break between them are one."""
+"""Longer atom lines are checked one by one: they may be two lines without a line break."""
 
 _BLANK, _MINUS, _DIGIT, _POINT, _LETTER, _OTHER = range(6)
 
@@ -34,11 +34,11 @@ class AtomLines:
     Attributes
     ----------
     starts, ends : ndarray of int, shape (n_lines,)
-        Where each line begins, and where it ends without its line end.
+        Start of each line, and its end without the line break.
     heads : ndarray of uint32, shape (n_lines,)
         The first four characters of each line, as :func:`word` gives them; small letters count as capitals.
     rows : ndarray of int, shape (n_atoms,)
-        Which lines are ``ATOM`` and ``HETATM``; zero-based.
+        The lines ``ATOM`` and ``HETATM``; zero-based.
     cells : ndarray of uint8, shape (n_atoms, 80)
         Their characters; short lines are filled up with blanks.
     """
@@ -127,7 +127,7 @@ def _elements() -> NDArray[np.bool_]:
 
 
 def _in_order(kinds: Sequence[NDArray[np.uint8]]) -> NDArray[np.bool_]:
-    """Whether columns are blanks, at most one minus and digits, in this order and to the right."""
+    """Return whether columns have blanks, at most one minus and digits, in this order, right-justified."""
     good = kinds[-1] <= _DIGIT
     for before, after in pairwise(kinds):
         good &= before <= after
@@ -136,7 +136,7 @@ def _in_order(kinds: Sequence[NDArray[np.uint8]]) -> NDArray[np.bool_]:
 
 
 def _is_number(kinds: Sequence[NDArray[np.uint8]], decimals: int) -> NDArray[np.bool_]:
-    """Whether columns are one number with so many decimals, to the right."""
+    """Return whether columns have one number with these decimals, right-justified."""
     good = _in_order(kinds[: -decimals - 1])
     for kind in (kinds[-decimals - 2], *kinds[-decimals:]):
         good &= kind == _DIGIT
@@ -154,10 +154,10 @@ def _is_blank(kinds: Sequence[NDArray[np.uint8]]) -> NDArray[np.bool_]:
 def misplaced(lines: AtomLines) -> NDArray[np.bool_]:
     """Return which atom lines do not keep to the columns of the format, shape (n_atoms,).
 
-    Right are: a serial number of digits; one blank; a name; a residue name without blanks inside, to the right; a blank
-    before the chain; a residue number to the right (decimal; hybrid-36 from 10,000 on); an insertion code that is
-    a letter; three blanks; three coordinates with three decimals; occupancy and B-factor with two, or blank; an
-    element; and a charge, or what old files have there.
+    The fields of a line are: a serial number of digits; one blank; a name; a residue name without blanks inside,
+    right-justified; a blank before the chain; a residue number, right-justified (decimal, or hybrid-36 from 10,000 on);
+    an insertion code that is a letter; three blanks; three coordinates with three decimals; occupancy and B-factor with
+    two, or blank; an element; and a charge, or the text of old files in its place.
     """
     # column by column: each is one run of memory, whatever the number of atoms
     cells = lines.cells
@@ -181,6 +181,6 @@ def misplaced(lines: AtomLines) -> NDArray[np.bool_]:
 
 
 def has_element(cells: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Return which atom lines name an element, to the right of columns 77 and 78."""
+    """Return which atom lines have an element, right-justified in columns 77 and 78."""
     found: NDArray[np.bool_] = _elements()[cells[:, 76].astype(np.uint16) * 256 + cells[:, 77]]
     return found

@@ -1,4 +1,4 @@
-"""Residues of one chain, number and name that stand apart in a PDB file: gemmi joins them, here they stay apart."""
+"""Split residues of one chain, number and name that are apart in a PDB file, and that gemmi joins."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ _ATOM_RECORDS = (b"ATOM  ", b"HETATM")
 
 
 def has_duplicates(structure: gemmi.Structure) -> bool:
-    """Whether serial numbers hint that gemmi has joined residues that are apart in the file."""
+    """Return whether serial numbers suggest that gemmi has joined residues that are apart in the file."""
     serials = gemmi.FlatStructure(structure).serials
     return bool((np.diff(serials) <= 0).any())
 
 
 def split_duplicates(data: bytes) -> tuple[bytes, int]:
-    """Mark a residue whose number and name came before with the same atoms by a segment of its own.
+    """Give a residue that repeats an earlier one's number, name and atoms a segment of its own; count them.
 
-    gemmi joins residues of one chain, number and name wherever they stand.
+    gemmi joins residues of one chain, number and name, wherever they are in the file.
     """
     lines = data.split(b"\n")
     seen: dict[bytes, set[bytes]] = {}

@@ -1,8 +1,8 @@
-"""One atom line of a PDB file that does not keep to its columns: as its writer meant it, or why that is not certain.
+"""Parse an atom line of a PDB file that does not keep to its columns, or report why its meaning is not certain.
 
-Programs that print a number or a name wider than its field push the rest of the line to the right. Where exactly one
-way of cutting the line leaves every field whole, that is what was meant: the three coordinates, with three decimals
-each, say by how much the line is pushed, and a field that pushes has no blank left in it.
+Programs that print a number or a name wider than its field push the rest of the line to the right. If exactly one way
+of cutting the line leaves every field complete, it is taken. The three coordinates, with three decimals each, show by
+how much the line is pushed, and a field that pushes has no blank left in it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _CHARGE = re.compile(r"\d?[-+]?\d?")
 
 
 class UncertainError(Exception):
-    """Why a line cannot be read; the message is a sentence about its columns."""
+    """An atom line cannot be parsed with certainty; the message describes its columns."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -44,25 +44,25 @@ class AtomFields:
     record : str
         ``ATOM`` or ``HETATM``, six columns.
     serial : str
-        Its five columns.
+        The five columns of the serial number.
     name : str
-        Atom name as it stands in its four columns.
+        The four columns of the atom name.
     residue : str
         Residue name without blanks; it may have more than three letters.
     chain : str
         One column or more.
     beside : str
-        What stands in column 21, between residue name and chain; mostly a blank.
+        Column 21, between residue name and chain; mostly a blank.
     number : str
-        Without blanks.
+        Residue number without blanks.
     pushed_by : str
         The field that is wider than its columns: ``serial``, ``residue``, ``chain``, ``number``, ``factor`` or empty.
     tail : str
-        Columns 31 to 80, each field in its place.
+        Columns 31 to 80, with each field in its columns.
     is_loose : bool
         Whether the coordinates have another number of decimals than three.
     element : str
-        ``given``, ``absent``, or ``beside``: an element beside its columns, which ``tail`` has put right.
+        ``given``, ``absent``, or ``beside``: an element beside its columns, corrected in ``tail``.
     """
 
     record: str
@@ -81,12 +81,12 @@ class AtomFields:
 
 
 def readings(line: str) -> list[AtomFields]:
-    """Return the ways in which a line can be meant; one is certain.
+    """Return the possible readings of a line; a single one is certain.
 
     Raises
     ------
     UncertainError
-        If there is none, with the first columns that hold nothing of their format.
+        If there is none; the message has the first columns that do not have their format.
     """
     if "\t" in line:
         raise UncertainError("tabs stand where columns are counted", "replace them by blanks")
@@ -115,7 +115,7 @@ def readings(line: str) -> list[AtomFields]:
 
 
 def _offset(text: str) -> tuple[int, bool]:
-    """Return by how many columns the coordinates stand to the right, and whether their decimals are unusual."""
+    """Return the number of columns by which coordinates are pushed, and whether their decimals are unusual."""
     for pushed in range(MOST_PUSHED + 1):
         if all(_COORDINATE.fullmatch(text, start + pushed, start + pushed + 8) for start in (30, 38, 46)):
             if pushed and text[29 + pushed] != " ":
@@ -142,7 +142,7 @@ _Head = tuple[str, str, str, str, str, str, str, str]
 
 
 def _heads(text: str, pushed: int) -> Iterator[tuple[_Head, str]]:
-    """Yield what stands before the coordinates, in the order of :class:`AtomFields`, and what pushed the line."""
+    """Yield the fields before the coordinates, in the order of :class:`AtomFields`, and the field that pushed them."""
     if text[28 + pushed : 30 + pushed].strip():
         return
     if not pushed:
@@ -163,7 +163,7 @@ _PUSHING = ("serial", "residue", "chain", "number")
 
 @cache
 def _compositions(pushed: int) -> list[tuple[int, int, int, int]]:
-    """Return how the four fields that may be too wide can share the columns by which a line is pushed."""
+    """Return the ways in which the four fields can share the columns by which a line is pushed."""
     return [
         (serial, residue, chain, pushed - serial - residue - chain)
         for serial in range(pushed + 1)
@@ -174,7 +174,7 @@ def _compositions(pushed: int) -> list[tuple[int, int, int, int]]:
 
 
 def _head(text: str, widths: tuple[int, int, int, int], number: tuple[int, int] | None = None) -> _Head | None:
-    """Cut the line so that these fields are so much wider; None if a field is not whole then."""
+    """Cut the line with fields wider by these columns; return None if a field is then not complete."""
     serial, residue, chain, wide = widths
     at = 11 + serial
     if not _is_serial(text, serial):
@@ -211,11 +211,11 @@ def _is_serial(text: str, wider: int) -> bool:
 
 
 def _first_fault(text: str, pushed: int) -> UncertainError:
-    """Return the first columns, of those before the coordinates, that hold nothing of their format."""
+    """Return the error for the first columns before the coordinates that do not have their format."""
     if pushed:
         return UncertainError(
             f"from column 31 on the line is pushed by {pushed} column{'s' if pushed > 1 else ''}, "
-            "and which field is too wide is not certain"
+            "and it is not certain which field is too wide"
         )
     checks = (
         (6, 11, _SERIAL, "serial number"),
@@ -238,14 +238,14 @@ def _first_fault(text: str, pushed: int) -> UncertainError:
 
 
 def _tail(text: str, length: int) -> tuple[str, str, str]:
-    """Return columns 31 to 80, ``factor`` if the B-factor is too wide, and how the element is told.
+    """Return columns 31 to 80, ``factor`` if the B-factor is too wide, and the state of the element.
 
     Parameters
     ----------
     text : str
-        From the first coordinate on, filled up with blanks.
+        The line from the first coordinate on, padded with blanks.
     length : int
-        Of it, without the filling.
+        Its length without the padding.
     """
     occupancy = text[24:30]
     if not _VALUE.fullmatch(occupancy):
@@ -257,15 +257,15 @@ def _tail(text: str, length: int) -> tuple[str, str, str]:
             break
     else:
         raise UncertainError(f"columns 61 to 66 hold {text[30:36]!r}, which is no B-factor")
-    symbol, charge, told = _element(rest, length - 36 - wider)
+    symbol, charge, state = _element(rest, length - 36 - wider)
     written = "999.99" if wider else factor
-    return f"{text[:30]}{written}{rest[:10]}{symbol:>2}{charge:<2}", "factor" if wider else "", told
+    return f"{text[:30]}{written}{rest[:10]}{symbol:>2}{charge:<2}", "factor" if wider else "", state
 
 
 def _element(rest: str, length: int) -> tuple[str, str, str]:
     """Return symbol, charge, and whether the symbol is ``given``, ``absent`` or ``beside`` its columns.
 
-    ``rest`` begins with column 67; ``length`` is what the line has of it.
+    ``rest`` begins with column 67; ``length`` is its length without padding.
     """
     if re.search(r"\d\.\d", rest[:10]):
         raise UncertainError(

@@ -1,4 +1,4 @@
-"""Where the structures of a PDB file end: ``END`` lines with atoms after them, and atoms beside the models."""
+"""Find the models of a PDB file: ``END`` lines before the last atom, and atoms outside of models."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _KEY = slice(12, 27)
-"""Columns that name an atom: its name, alternative location, residue, chain, number, insertion code."""
+"""Columns that identify an atom: its name, alternative location, residue, chain, number, insertion code."""
 
 
 @dataclass(slots=True)
 class Frames:
-    """What has to change so that all atoms are read, each in its model.
+    """Changes of the lines, so that gemmi reads each atom in its model.
 
     Attributes
     ----------
     dropped : set of int
-        Lines (zero-based) that are not to be read.
+        Lines (zero-based) to leave out.
     opened, closed : dict of int to bytes
-        Lines to be read before, and after, a line.
+        Lines to insert before, and after, a line.
     notes : list of str
     """
 
@@ -38,7 +38,7 @@ class Frames:
 
 
 def settle_ends(lines: AtomLines, name: str) -> Frames:
-    """Find what ``END`` lines before the last atom mean.
+    """Interpret ``END`` lines before the last atom.
 
     ``END`` inside a model (older versions of Open Babel) or between models means nothing. Atoms after ``END`` are
     part of the structure if they have names of their own (a protein and its ligand, put together with ``cat``); if
@@ -47,7 +47,7 @@ def settle_ends(lines: AtomLines, name: str) -> Frames:
     Raises
     ------
     FormatError
-        If they are neither, or atoms lie outside of the models of a file that has some.
+        If the parts are neither, or a file with models has atoms outside of them.
     """
     heads, rows = lines.heads, lines.rows
     ends = np.flatnonzero(heads == word("END"))
@@ -84,7 +84,7 @@ def _check_models(lines: AtomLines, models: NDArray[np.intp], name: str) -> None
     closed = np.flatnonzero(lines.heads == word("ENDM"))
     before = np.searchsorted(models, lines.rows)
     ended = np.searchsorted(closed, lines.rows)
-    # in a model, one more of them has begun than has ended
+    # inside a model, more models have begun than have ended
     outside = np.flatnonzero((before == 0) | (before <= ended))
     if len(outside):
         raise FormatError(
@@ -95,7 +95,7 @@ def _check_models(lines: AtomLines, models: NDArray[np.intp], name: str) -> None
 
 
 def _check_joined(lines: AtomLines, parts: list[NDArray[np.intp]], keys: list[NDArray[np.void]], name: str) -> None:
-    """Refuse parts of which two have residues of one name that belong to chains: they are structures of their own."""
+    """Refuse parts that share names of atoms in chains, as they are separate structures."""
     seen = keys[0]
     for part, mine in zip(parts[1:], keys[1:], strict=True):
         again = part[np.isin(mine, seen)]
@@ -104,6 +104,6 @@ def _check_joined(lines: AtomLines, parts: list[NDArray[np.intp]], keys: list[ND
             raise FormatError(
                 "atoms after END have the names of atoms before it",
                 source=f"{name}:{int(lines.rows[again[0]]) + 1}",
-                hint="split the file at END, or part its models by MODEL and ENDMDL",
+                hint="split the file at END, or separate its models by MODEL and ENDMDL",
             )
         seen = np.concatenate((seen, mine))

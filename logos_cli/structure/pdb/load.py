@@ -1,4 +1,4 @@
-"""A PDB file to gemmi's structure: every line checked first, and nothing dropped unsaid."""
+"""Load a PDB file by gemmi, after a check of every line, so that nothing is lost without a note."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _RECORDS = (
     "SEQADV SEQRES MODRES HET HETNAM HETSYN FORMUL HELIX SHEET TURN SSBOND LINK CISPEP SITE CRYST1 ORIGX SCALE MTRIX "
     "TVECT MODEL ATOM ANISOU TER HETATM ENDMDL CONECT MASTER END SIGATM SIGUIJ HYDBND SLTBRG FTNOTE USER"
 )
-"""Records that a PDB file has; others that look like an atom's are damaged lines of atoms."""
+"""Records of PDB files; other lines that look like an atom's are damaged."""
 
 _WITHOUT_POINTS = np.array([word(record) for record in ("ANISOU", "TER", "CONECT", "SEQRES", "HETNAM")], np.uint32)
-"""Records that have no decimal numbers."""
+"""Records without decimal numbers."""
 
 _COORDINATES = re.compile(rb"-?\d+\.\d{3} *-?\d+\.\d{3} *-?\d+\.\d{3}")
 
@@ -33,11 +33,11 @@ def load_pdb(data: bytes, name: str) -> StructureFile:
     Raises
     ------
     FormatError
-        At a line whose fields are not whole: with its number.
+        If a line has damaged fields; the error names the line.
     StructureError
         If there are no atoms.
     RuntimeError, ValueError
-        What gemmi raises at anything else.
+        If gemmi refuses the file for another reason.
     """
     lines = atom_lines(data)
     if not len(lines.rows):
@@ -61,7 +61,7 @@ def load_pdb(data: bytes, name: str) -> StructureFile:
 
 
 def _check_records(lines: AtomLines, name: str) -> None:
-    """Refuse a line that looks like an atom's and is called otherwise: gemmi would pass over it."""
+    """Refuse a line that looks like an atom's but has another record name, as gemmi would ignore it."""
     known = np.array([word(record) for record in ("", *_RECORDS.split())], np.uint32)
     strange = ~np.isin(lines.heads, known)
     strange |= np.isin(lines.heads, _WITHOUT_POINTS)
@@ -69,14 +69,14 @@ def _check_records(lines: AtomLines, name: str) -> None:
         text = lines.line(number)
         if _COORDINATES.search(text):
             raise FormatError(
-                f"the record is called {text[:6].decode('ascii', 'replace')!r}, and coordinates stand in it",
+                f"the record is called {text[:6].decode('ascii', 'replace')!r}, but has coordinates",
                 source=f"{name}:{number + 1}",
                 hint="ATOM and HETATM lines hold atoms; the line is damaged or shifted",
             )
 
 
 def _check_last_line(lines: AtomLines, name: str) -> None:
-    """Refuse a file that ends inside an ATOM line: gemmi would take what is left of it."""
+    """Refuse a file that ends inside an ATOM line, as gemmi would read the rest of it."""
     last = len(lines.starts) - 1
     if lines.starts[last] == len(lines.data) or lines.rows[-1] != last:
         return
@@ -90,9 +90,9 @@ def _check_last_line(lines: AtomLines, name: str) -> None:
 
 
 def _rewritten(lines: AtomLines, meaning: Meaning, frames: Frames) -> bytes:
-    """Return the content of the file with what has to change in it."""
+    """Return the content of the file with all changes."""
     if not (meaning.lines or frames.dropped or frames.opened):
-        # gemmi counts the line end to the length of a line
+        # gemmi counts the line break as part of a line's length
         return lines.data if lines.data.endswith(b"\n") else lines.data + b"\n"
     content: list[bytes] = []
     for number in range(len(lines.starts)):
@@ -108,7 +108,7 @@ def _rewritten(lines: AtomLines, meaning: Meaning, frames: Frames) -> bytes:
 
 
 def _restore_names(structure: gemmi.Structure, meaning: Meaning) -> None:
-    """Give residues and chains their names back that had no room in the columns."""
+    """Restore the names of residues and chains that had no room in the columns."""
     if not (meaning.residues or meaning.chains):
         return
     for model in structure:

@@ -1,4 +1,4 @@
-"""The atom lines of a PDB file as gemmi must read them: checked, and put into their columns where that is certain."""
+"""Check the atom lines of a PDB file, and rewrite them for gemmi if their meaning is certain."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ _PUSHED = {
 
 @dataclass(slots=True)
 class Meaning:
-    """What has to change before gemmi reads the lines.
+    """Changes of the lines before gemmi reads them.
 
     Attributes
     ----------
     lines : dict of int to bytes
-        Line number (zero-based) to what is to be read there.
+        New lines by line number (zero-based).
     residues, chains : dict of str to str
-        Stand-ins for names that have no room in the columns, and the names.
+        Names without room in the columns, by their stand-ins.
     has_elements : bool
-        Whether every atom line says its element.
+        Whether every atom line has an element.
     notes : list of str
     """
 
@@ -55,7 +55,7 @@ def settle_columns(lines: AtomLines, name: str) -> Meaning:
     Raises
     ------
     FormatError
-        At the first line whose fields are not whole and whose meaning is not certain: with its number.
+        If a line has damaged fields and no certain meaning; the error names the line.
     """
     meaning = Meaning()
     wrong = np.flatnonzero(misplaced(lines))
@@ -65,8 +65,8 @@ def settle_columns(lines: AtomLines, name: str) -> Meaning:
         without[row] = each.element == "absent"
     meaning.has_elements = not without.any()
     is_mixed = not meaning.has_elements and not without.all()
-    chains, said = ({}, None) if fields else unnamed_chains(lines)
-    meaning.notes += [said] if said else []
+    chains, note = ({}, None) if fields else unnamed_chains(lines)
+    meaning.notes += [note] if note else []
     numbers = _numbers(lines, fields, meaning, name)
     if not (fields or numbers or chains or is_mixed):
         return meaning
@@ -85,7 +85,7 @@ def settle_columns(lines: AtomLines, name: str) -> Meaning:
         head = f"{each.record}{each.serial} {each.name}{each.altloc}{residue:>3}{chain:>2}{number}{each.insertion}   "
         meaning.lines[int(lines.rows[row])] = f"{head}{tail}".encode("latin-1")
     meaning.residues = residue_names.long_names
-    # chains without names that TER parts stay without
+    # chains without names that TER separates have none afterwards, either
     meaning.chains = {short: "" if name.startswith(UNNAMED) else name for short, name in chain_names.long_names.items()}
     return _with_notes(meaning, fields)
 
@@ -126,21 +126,23 @@ def _fields(lines: AtomLines, rows: list[int], name: str) -> dict[int, AtomField
             meant[row] = readings(lines.line(int(lines.rows[row])).decode("latin-1"))
         except UncertainError as error:
             raise _error(lines, row, error, name) from error
-    # what pushes lines that can be meant in one way only pushes the others, too
+    # the field that pushes the lines with a single reading pushes the others, too
     known = {found[0].pushed_by for found in meant.values() if len(found) == 1}
     fields: dict[int, AtomFields] = {}
     for row, found in meant.items():
         likely = [each for each in found if each.pushed_by in known] if len(found) > 1 else found
         if len(likely) != 1:
             ways = " or ".join(each.pushed_by for each in found)
-            raise _error(lines, row, UncertainError(f"the line is too long by what may be its {ways}"), name)
+            raise _error(
+                lines, row, UncertainError(f"the line is too long, and the field that is too wide may be {ways}"), name
+            )
         fields[row] = likely[0]
     _check_decimals(lines, fields, name)
     return _with_names(lines, fields)
 
 
 def _check_decimals(lines: AtomLines, fields: dict[int, AtomFields], name: str) -> None:
-    """Refuse coordinates with other decimals than three, unless all atoms have them alike."""
+    """Refuse coordinates with other decimals than three, unless all atoms have the same."""
     loose = {
         row: tuple(len(part.strip().partition(".")[2]) for part in _cut(each.tail))
         for row, each in fields.items()
@@ -162,7 +164,7 @@ def _cut(tail: str) -> tuple[str, str, str]:
 
 
 def _with_names(lines: AtomLines, fields: dict[int, AtomFields]) -> dict[int, AtomFields]:
-    """Give column 21 to the residue's name or to the chain's, looking at all residues of the file."""
+    """Add column 21 to the residue's name or to the chain's, by all residues of the file."""
     if all(each.beside == " " for each in fields.values()):
         return fields
     listed = {
@@ -204,11 +206,11 @@ def _named(fields: AtomFields, what: str) -> str:
 
 
 def _numbers(lines: AtomLines, fields: dict[int, AtomFields], meaning: Meaning, name: str) -> dict[int, int]:
-    """Return the residue numbers, by row, that gemmi would not read as they are meant."""
+    """Return the residue numbers, by row, that gemmi would misread."""
     written: NDArray[np.uint8] = lines.cells[:, 22:26]
     letters = (written > ord("9")).any()
     wide = any(len(each.number) > 4 for each in fields.values())
-    # a number that can be hexadecimal has letters, or comes after one of 9,000 and more
+    # a possibly hexadecimal number has letters, or follows one of 9,000 and more
     if not letters and not wide and not ((written[:, 0] == ord("9")) & (written[:, 1] >= ord("0"))).any():
         return {}
     residues: list[tuple[str, str]] = []

@@ -1,4 +1,4 @@
-"""Names that the columns of a PDB file have no room for: residues of four letters, chains of two."""
+"""Names without room in the columns of a PDB file: residues of four letters, chains of two."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from logos_cli.structure.residues import residue_names
 from logos_cli.structure.residues.force_field_names import NAMES, WATER
 
 _MARK = "%"
-"""Names that stand for longer ones begin with it; the format's own names do not."""
+"""First character of stand-ins for longer names; the format's own names do not have it."""
 
 Beside = tuple[str, str, str]
-"""What a line has in columns 18 to 20, 21 and 22."""
+"""Columns 18 to 20, 21 and 22 of a line."""
 
 
 def wide_residue_names(found: Iterable[Beside]) -> set[Beside]:
-    """Return those combinations whose column 21 belongs to the residue's name; for the others it belongs to the chain.
+    """Return the combinations with column 21 as part of the residue's name; for others it is part of the chain's.
 
     GROMACS and Amber write names of four letters from column 18 to 21, gemmi and PHENIX chains of two letters in
     columns 21 and 22. A chain of two letters has several residues of the PDB.
@@ -41,7 +41,7 @@ def wide_residue_names(found: Iterable[Beside]) -> set[Beside]:
 
 
 def _is_polymer(beside: str, names: set[str]) -> bool:
-    """Whether a chain of two letters that begins so has residues of the PDB that are no known names of four letters."""
+    """Return whether a chain of two letters has residues of the PDB that make no known name of four letters."""
     return sum(_is_standard(name) and not _is_known(name + beside) for name in names) > 1
 
 
@@ -57,12 +57,12 @@ def _is_known(name: str) -> bool:
 
 @dataclass(slots=True)
 class StandIns:
-    """Short names that stand for long ones while gemmi reads the columns.
+    """Short stand-ins for long names while gemmi reads the columns.
 
     Attributes
     ----------
     long_names : dict
-        The name that each stand-in stands for.
+        The long name of each stand-in.
     """
 
     width: int
@@ -72,7 +72,7 @@ class StandIns:
     _free: Iterator[str] | None = None
 
     def short(self, name: str) -> str:
-        """Return a name as it fits the columns: itself, or what stands for it.
+        """Return a name if it fits the columns, else its stand-in.
 
         Raises
         ------

@@ -1,7 +1,7 @@
-"""Residue numbers of PDB files, which have four columns: decimal, hybrid-36, or hexadecimal as VMD writes them.
+"""Parse residue numbers in the four columns of PDB files: decimal, hybrid-36, or hexadecimal as VMD writes them.
 
-A number of digits only can be hexadecimal, too: after 9999 VMD writes 2710. Which it is follows from the residue
-before it in the chain; where that leaves it open, nothing is read.
+A number of digits can be hexadecimal, too: after 9999 VMD writes 2710. The residue before it in the chain decides. If
+both are possible, the number is refused.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from logos_cli.structure.pdb.fields import UncertainError
 LARGEST_DECIMAL = 9999
 _DIGITS = string.digits + string.ascii_uppercase
 _FIRST = 10 * 36**3
-"""Value of ``A000`` in base 36, which stands for 10,000."""
+"""Value of ``A000`` in base 36, which means 10,000."""
 
 _LARGEST = LARGEST_DECIMAL + 26 * 36**3
 _HEXADECIMAL = frozenset(string.hexdigits)
 _NEAR = 1000
-"""A hexadecimal number is at most so much larger than the one before it in its chain."""
+"""Largest step from one residue number of a chain to a hexadecimal one after it."""
 
 
 def hybrid36(number: int) -> str:
@@ -28,7 +28,7 @@ def hybrid36(number: int) -> str:
     Raises
     ------
     UncertainError
-        If it has no room there.
+        If it has no room in four columns.
     """
     if -999 <= number <= LARGEST_DECIMAL:
         return f"{number:4d}"
@@ -53,7 +53,7 @@ def _from_hybrid36(text: str) -> int | None:
 
 
 def _from_hexadecimal(text: str) -> int | None:
-    """Return the value of a number that VMD wrote because it has more than four digits."""
+    """Return the value of a hexadecimal number of VMD, which has more than four decimal digits."""
     if len(text) != 4 or not _HEXADECIMAL.issuperset(text) or text != text.lower():
         return None
     value = int(text, 16)
@@ -61,7 +61,7 @@ def _from_hexadecimal(text: str) -> int | None:
 
 
 def _from_capital_hexadecimal(text: str) -> int | None:
-    """Return the value of a number that is hexadecimal with ``A000`` for 10,000, as some programs count on."""
+    """Return the value of a hexadecimal number with ``A000`` for 10,000, as some programs write them."""
     if len(text) != 4 or not _HEXADECIMAL.issuperset(text) or not "A" <= text[0] <= "F" or text != text.upper():
         return None
     return int(text, 16) - 0xA000 + LARGEST_DECIMAL + 1
@@ -73,7 +73,7 @@ def read_numbers(residues: Iterable[tuple[str, str]]) -> list[int]:
     Raises
     ------
     NumberError
-        At the first that is no number, or can be two.
+        If one is not a number, or can be two.
     """
     last: dict[str, int] = {}
     found: list[int] = []
@@ -98,13 +98,13 @@ class NumberError(UncertainError):
 
 
 def _read(text: str, before: int | None, is_hexadecimal: bool) -> int:
-    """Return a number; ``is_hexadecimal`` says that others of the file are so beyond doubt."""
+    """Return a number; ``is_hexadecimal`` means that other numbers of the file certainly are."""
     decimal = int(text) if text.lstrip("-").isdigit() else None
     if before is None or before <= LARGEST_DECIMAL - _NEAR or (decimal is not None and len(text) > 4):
         value = decimal if decimal is not None else _from_hybrid36(text)
         if value is None:
             raise UncertainError(
-                f"the residue number {text!r} is none",
+                f"{text!r} is not a residue number",
                 "numbers beyond 9999 are written in hybrid-36 or with five digits; give the structure as mmCIF",
             )
         return value

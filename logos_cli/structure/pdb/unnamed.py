@@ -1,4 +1,4 @@
-"""Chains of a PDB file that has no names for them: segments stand for them, or TER parts them."""
+"""Name the chains of a PDB file without chain names, by segments or by TER."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 UNNAMED = "(chain "
-"""What stands for a chain without a name begins so."""
+"""Beginning of the stand-in for a chain without a name."""
 
 _ENDS = frozenset(("OXT", "OT2", "OC2", "O2"))
 """Names of the second oxygen at the end of a chain."""
 
 
 def unnamed_chains(lines: AtomLines) -> tuple[dict[int, str], str | None]:
-    """Return a name for the chain of each row, and a note; nothing if the file names its chains or has one.
+    """Return a name for the chain of each row, and a note; empty if the file names its chains or has only one.
 
-    Programs without chains (CHARMM, NAMD) have segments in columns 73 to 76. Others (Amber) number all residues
-    through and end chains with TER, which counts here after a residue that has both oxygens of an end.
+    Programs without chains (CHARMM, NAMD) have segments in columns 73 to 76. Others (Amber) number residues through all
+    chains, and end a chain with TER. It counts here only after a residue with both oxygens of an end.
     """
     cells = lines.cells
     if (cells[:, 20:22] != ord(" ")).any():
@@ -38,12 +38,12 @@ def unnamed_chains(lines: AtomLines) -> tuple[dict[int, str], str | None]:
     parts = _parts(lines)
     if len(parts) < 2:
         return {}, None
-    note = f"the chains have no names; TER parts {len(parts)} of them"
+    note = f"the chains have no names; TER separates {len(parts)} of them"
     return {int(row): f"{UNNAMED}{number})" for number, part in enumerate(parts, 1) for row in part}, note
 
 
 def _parts(lines: AtomLines) -> list[NDArray[np.intp]]:
-    """Return the rows of each chain: those up to a TER behind the end of one, if another chain follows."""
+    """Return the rows of each chain: those up to a TER after its last residue, if another chain follows."""
     ends = np.searchsorted(lines.rows, np.flatnonzero(lines.heads == word("TER")))
     cuts = [int(end) for end in ends if 0 < end < len(lines.rows) and _ends_chain(lines, int(end) - 1)]
     parts = np.split(np.arange(len(lines.rows)), cuts)
@@ -52,7 +52,7 @@ def _parts(lines: AtomLines) -> list[NDArray[np.intp]]:
 
 
 def _ends_chain(lines: AtomLines, row: int) -> bool:
-    """Whether the residue of a row has an atom that only the last of a chain has."""
+    """Return whether the residue of a row has an atom that only the last residue of a chain has."""
     cells = lines.cells
     same = (cells[:, 17:27] == cells[row, 17:27]).all(axis=1)
     names = {bytes(each).decode("latin-1").strip() for each in cells[same, 12:16]}

@@ -1,1 +1,1 @@
-"""Names of residues in files, and what they stand for."""
+"""Names and numbers of residues in files, and their meaning."""

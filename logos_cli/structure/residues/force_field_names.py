@@ -1,9 +1,8 @@
-"""Residue names of force fields and programs, and the residue of the PDB that each stands for: the one table of them.
+"""The table of residue names of force fields and programs, with the residue of the PDB that each stands for.
 
 Amber (LEaP, cpptraj), CHARMM (with NAMD and VMD), GROMACS (GROMOS, OPLS-AA and its port of Amber), Maestro, Modeller
 and Rosetta name protonation states, disulfides and ends of chains. Some of these names are other molecules in the
-Chemical Component Dictionary (HSE is homoserine there, SRO serotonin); which is meant, the atoms say:
-:mod:`.standard_names`.
+Chemical Component Dictionary (HSE is homoserine there, SRO serotonin); :mod:`.standard_names` decides by the atoms.
 """
 
 from __future__ import annotations
@@ -13,14 +12,14 @@ from typing import NamedTuple
 
 
 class ForceFieldName(NamedTuple):
-    """What a name stands for.
+    """The meaning of a residue name.
 
     Attributes
     ----------
     standard : str
         The residue's name in the PDB.
     state : str or None
-        The protonation state as OpenMM calls it, where the name says one that it knows.
+        OpenMM's name of the protonation state, if the name has one that OpenMM knows.
     """
 
     standard: str
@@ -51,7 +50,7 @@ _ENDS = (
     "ALA ARG ASN ASP CYS GLN GLU GLY HIS ILE LEU LYS MET PHE PRO SER THR TRP TYR VAL "
     "ASH CYM CYN CYX GLH HID HIE HIP LYN LYP"
 )
-"""Residues of which Amber has forms for the ends of a chain: NALA, CALA …"""
+"""Residues with forms for the ends of a chain in Amber: NALA, CALA …"""
 
 
 def _names() -> dict[str, ForceFieldName]:
@@ -66,7 +65,7 @@ def _names() -> dict[str, ForceFieldName]:
 
 
 NAMES = _names()
-"""What each name stands for."""
+"""The meaning of each name."""
 
 WATER = frozenset(
     (

@@ -1,4 +1,4 @@
-"""Residues of a sentence by the author's names in their file: ``A:52A`` is residue 52A of chain A."""
+"""Map the residues of a sentence to the author's names in their file: ``A:52A`` is residue 52A of chain A."""
 
 from __future__ import annotations
 
@@ -39,24 +39,24 @@ Place = tuple[int, int]
 
 
 class ResidueMap:
-    """Which residue of the file each letter of a sentence is.
+    """The residue of the file for each letter of a sentence.
 
     Parameters
     ----------
     source : mapping
-        The record's; without ``residues``, letters are counted from 1 and chains are A, B, C …
+        Source of the record; without ``residues``, letters are counted from 1 and chains are A, B, C …
     lengths : sequence of int
         Letters of each chain.
 
     Attributes
     ----------
     is_known : bool
-        Whether the source says it.
+        Whether the source has the residues.
 
     Raises
     ------
     InputError
-        If the source speaks of other chains than the sentence.
+        If the source and the sentence have different chains.
     """
 
     def __init__(self, source: Source, lengths: Sequence[int]) -> None:
@@ -64,7 +64,7 @@ class ResidueMap:
         self.is_known = bool(maps)
         if maps:
             if [len(each.get("numbers", ())) for each in maps] != list(lengths):
-                raise InputError("the sentence is of other chains than the structure it came from")
+                raise InputError("the sentence and its structure have different chains")
             self._names = [_names_of(each) for each in maps]
         else:
             single = len(lengths) == 1
@@ -74,19 +74,19 @@ class ResidueMap:
             ]
 
     def name(self, place: Place) -> ResidueName | None:
-        """Return the residue at a place; None where the file has no coordinates for the letter."""
+        """Return the residue at a place, or None if the file has no coordinates for the letter."""
         return self._names[place[0]][place[1]]
 
     def select(self, text: str) -> list[list[int]]:
         """Return the positions (ascending, from 0) in each chain of ``A:45,A:47-52``.
 
-        A range holds what lies between its ends in the file, insertion codes included. A part without a chain
+        A range has the residues between its ends in the file, insertion codes included. A part without a chain
         belongs to the chain before it, or to the only one.
 
         Raises
         ------
         UsageError
-            If the text is no such list, or names residues that are not there.
+            If the text is no such list, or names residues that do not exist.
         """
         found: list[set[int]] = [set() for _ in self._names]
         absent: list[ResidueName] = []
@@ -100,9 +100,7 @@ class ResidueMap:
                 )
             chain = chain if match["chain"] is None else match["chain"]
             if chain is None:
-                raise UsageError(
-                    f"{part.strip()!r} does not say of which chain", hint=f"the chains are {', '.join(self._chains())}"
-                )
+                raise UsageError(f"{part.strip()!r} names no chain", hint=f"the chains are {', '.join(self._chains())}")
             self._add(match, chain, found, absent)
         if absent:
             listed = ", ".join(map(str, absent[:_SHOWN])) + (" …" if len(absent) > _SHOWN else "")
@@ -136,7 +134,7 @@ class ResidueMap:
         return chains[0] if len(chains) == 1 else None
 
     def _extent(self) -> str:
-        """Say which residues there are."""
+        """Return the first and last residue of each chain, for a hint."""
         parts = []
         for chain in self._chains():
             names = [each for row in self._names for each in row if each is not None and each.chain == chain]

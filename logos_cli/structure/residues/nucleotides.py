@@ -1,4 +1,4 @@
-"""Proteins from nucleotides, where that is asked for."""
+"""Translate nucleotides to proteins, for ``--translate``."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from logos_cli.errors import FormatError
 from logos_cli.structure.sequences import is_nucleotide
 
 TRANSLATED: Final = "translated from the nucleotides"
-"""Note on a protein that was."""
-READ_AS_RESIDUES: Final = "nucleotide letters read as residues because a protein was asked for"
-"""Note on a protein whose letters look like nucleotides."""
+"""Note on a translated protein."""
+READ_AS_RESIDUES: Final = "nucleotide letters read as residues because the form protein was given"
+"""Note on a protein with letters that look like nucleotides."""
 _CODON: Final = 3
 
 
@@ -18,14 +18,14 @@ _LETTERS: Final = frozenset("ACGTUN")
 
 
 def may_be_nucleotides(sequence: str) -> bool:
-    """Whether a sequence is, or if it is short may be, DNA or RNA: what ``--translate`` translates."""
+    """Return whether a sequence is, or may be if it is short, DNA or RNA: ``--translate`` translates these."""
     return _LETTERS.issuperset(sequence) or is_nucleotide(sequence)
 
 
 def translate(nucleotides: str, table: int = 1) -> str:
-    """Return the protein that nucleotides code for from their first letter on.
+    """Return the protein of nucleotides, read from their first letter on.
 
-    A stop at the end goes, and so do one or two letters that make no codon; a codon with an unknown letter is X.
+    A stop at the end is removed, and so are one or two letters that make no codon. A codon with an unknown letter is X.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def translate(nucleotides: str, table: int = 1) -> str:
     Raises
     ------
     FormatError
-        If a stop lies inside, naming frames that have none, or no residue is left.
+        If there is a stop inside (the hint has the frames without one), or no residue is left.
     """
     from Bio.Data.CodonTable import TranslationError
     from Bio.Seq import Seq

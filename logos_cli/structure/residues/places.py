@@ -1,4 +1,4 @@
-"""Where the residues of a sentence lie in the structure that it came from."""
+"""Find the positions of a sentence's residues in its structure."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class ResiduePlaces:
     Attributes
     ----------
     side_chains : ndarray, shape (n_residues, 3)
-        Where each side chain begins, Å: Cβ, of glycine Cα, else the mean of the heavy atoms; NaN where the file has
-        no coordinates.
+        Start of each side chain, Å: Cβ, or Cα of glycine, else the mean of the heavy atoms; NaN for residues without
+        coordinates.
     atoms : list of ndarray, shape (n_atoms, 3)
         Positions of each residue's heavy atoms.
     protein : ndarray, shape (n_atoms, 3)
@@ -47,14 +47,14 @@ def residue_places(source: Source, lengths: Sequence[int]) -> ResiduePlaces | No
     Parameters
     ----------
     source : mapping
-        A record's: path and hash of the file, and which residue each letter is.
+        Source of a record: path and hash of the file, and the residue of each letter.
     lengths : sequence of int
         Letters of each chain.
 
     Returns
     -------
     ResiduePlaces or None
-        None if the source names no structure, or none that is there as it was.
+        None if the source names no structure, or its file is missing or changed.
     """
     if not source.get("residues"):
         return None
@@ -80,7 +80,7 @@ def residue_places(source: Source, lengths: Sequence[int]) -> ResiduePlaces | No
 
 
 def _rows(model: StructureModel) -> dict[tuple[str, int, str], int]:
-    """Return the residues of the model by the author's names; of two with one name, the first."""
+    """Return the residues of the model by the author's names; the first of those with one name."""
     table = model.residues
     rows: dict[tuple[str, int, str], int] = {}
     for index, name in enumerate(zip(table.chains, table.numbers, table.insertions, strict=True)):

@@ -1,4 +1,4 @@
-"""Residue names of structure files: which are amino acids, nucleotides, water, and their one letter."""
+"""Classify residue names of structure files (amino acids, nucleotides, water), and return their letters."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ STANDARD = {
     "XLE": "J",
     "UNK": "X",
 }
-"""Residues that have a letter of their own in the files of the PDB."""
+"""Residues with a letter of their own in the files of the PDB."""
 
 INDEFINITE = frozenset(("ASX", "GLX", "XLE", "UNK"))
-"""Those of them that stand for several residues."""
+"""Names of the table above for several residues."""
 
 COMMON_MODIFIED = {
     "ALY": "K",
@@ -64,21 +64,21 @@ COMMON_MODIFIED = {
     "TPO": "T",
     "TYS": "Y",
 }
-"""Parents of the modified residues that are met most, so that the dictionary is not opened for them."""
+"""Parents of frequent modified residues, so that the dictionary is not opened for them."""
 
 IGNORED_LIGANDS = frozenset(("NAG", "MAN", "UNK", "GLC", "ABA", "MPD", "GOL", "SO4", "PO4"))
-"""Names that P2Rank never counts as ligands; it has water, too, which is no ligand here."""
+"""P2Rank's names of additives, without water, which is no ligand here."""
 
 MAX_PEPTIDE_LIGAND = 20
-"""A peptide of at most so many residues, in contact with a longer chain, is a ligand."""
+"""Longest peptide that is a ligand, in residues, beside a longer chain."""
 
 
 @cache
 def letter(name: str) -> str:
     """Return the one-letter code of an amino-acid residue: its own, its parent's, else ``X``.
 
-    The parent of a modified residue is the one that the Chemical Component Dictionary names
-    (``mon_nstd_parent_comp_id``). A residue made of several, such as the chromophore of GFP, is ``X``.
+    The parent of a modified residue is that of the Chemical Component Dictionary (``mon_nstd_parent_comp_id``). A residue
+    made of several, such as the chromophore of GFP, is ``X``.
     """
     for table in (STANDARD, COMMON_MODIFIED):
         if name in table:
@@ -98,7 +98,7 @@ def letter(name: str) -> str:
 
 @cache
 def is_amino_acid(name: str) -> bool:
-    """Whether a residue of this name can stand in a protein chain by its definition."""
+    """Return whether a residue of this name can be part of a protein chain."""
     if name in STANDARD or name in COMMON_MODIFIED or name in NAMES:
         return True
     return bool(gemmi.find_tabulated_residue(name).is_amino_acid())
@@ -106,18 +106,18 @@ def is_amino_acid(name: str) -> bool:
 
 @cache
 def is_nucleotide(name: str) -> bool:
-    """Whether the name is a nucleotide's."""
+    """Return whether the name is that of a nucleotide."""
     return bool(gemmi.find_tabulated_residue(name).is_nucleic_acid())
 
 
 @cache
 def is_water(name: str) -> bool:
-    """Whether the name can be water's; water has one heavy atom."""
+    """Return whether the name can be that of water; water has one heavy atom."""
     return name in WATER or bool(gemmi.find_tabulated_residue(name).is_water())
 
 
 @cache
 def is_saccharide(name: str) -> bool:
-    """Whether the Chemical Component Dictionary calls the component a saccharide."""
+    """Return whether the component is a saccharide in the Chemical Component Dictionary."""
     known = component(name)
     return known is not None and "SACCHARIDE" in known.type

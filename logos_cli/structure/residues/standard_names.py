@@ -1,4 +1,4 @@
-"""Which residue of the PDB a residue is, where its name is a force field's or unknown: the atoms decide."""
+"""Find the PDB's name of a residue with a name of a force field or an unknown one, by its atoms."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
     from logos_cli.structure.atoms import AtomTable
 
 _ENDS = frozenset(("OXT", "OT", "OT1", "OT2", "O1", "O2", "OC1", "OC2", "OTX", "OX", "O''"))
-"""Names of the oxygens at the end of a chain; which of them is O in the PDB does not matter here."""
+"""Names of the oxygens at the end of a chain."""
 
 _BACKBONE = frozenset(("N", "CA", "C"))
 _AMINO_ACIDS = tuple(name for name in residue_names.STANDARD if name not in residue_names.INDEFINITE | {"SEC", "PYL"})
 
 
 def standard_names(atoms: AtomTable) -> list[str]:
-    """Return the name under which each residue of a model is known to the PDB; its own for most.
+    """Return the PDB's name of each residue of a model; for most it is their own.
 
-    A name of a force field counts if the residue's heavy atoms are named as in the residue that it stands for. A name
-    that no table has is that of the amino acid whose heavy atoms it has, all of them by name; a note says so.
+    A name of a force field counts if the residue's heavy atoms have the names of its PDB residue's. A name that no table
+    has becomes that of the amino acid with the same names of heavy atoms, with a note.
     """
     table = atoms.residues
     doubtful = {name for name in set(table.names) if _is_doubtful(name)}
@@ -47,7 +47,7 @@ def standard_names(atoms: AtomTable) -> list[str]:
 
 @cache
 def _is_doubtful(name: str) -> bool:
-    """Whether the atoms must be looked at to know what a name stands for."""
+    """Return whether the meaning of a name depends on the atoms."""
     if name in residue_names.STANDARD or name in residue_names.COMMON_MODIFIED:
         return False
     return name in NAMES or not (residue_names.is_water(name) or residue_names.is_nucleotide(name))

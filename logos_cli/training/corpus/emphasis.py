@@ -1,4 +1,4 @@
-"""What a token counts in the loss: a prompt less than its answer, the decision to tag more than a copied residue."""
+"""Weights of tokens in the loss: less for a prompt than its answer, more for a tag than for a copied residue."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Emphasis:
     Attributes
     ----------
     prompt : float
-        Of the tokens of a prompt, where only the answer would count.
+        Weight of the tokens of a prompt, in domains in which otherwise only the answer counts.
     tag : float
-        Of the decisions of a search: after each residue of its answer either a tag begins or the next residue
-        comes. Both count so much, so that the probability of a tag stays what it was.
+        Weight of the decisions in a search: after each residue of its answer, either a tag begins or the next residue
+        follows. Both have this weight, so that the probability of a tag does not change.
     search, opening, closing, end : int
         Ids of ``<Search>``, ``<PocketS>``, ``<PocketE>`` and ``<ProteinE>``.
     """
@@ -37,7 +37,7 @@ class Emphasis:
 
     @classmethod
     def of(cls, data: DataConfig, vocabulary: Vocabulary) -> Emphasis | None:
-        """Return the weights of a configuration; None if all tokens that count are alike."""
+        """Return the weights of a configuration; None if all tokens in the loss have the same."""
         if not data.prompt_weight and data.tag_weight == 1:
             return None
         ids = map(vocabulary.id_of, (Operator.SEARCH, Kind.POCKET.start, Kind.POCKET.end, Kind.PROTEIN.end))
@@ -50,9 +50,9 @@ class Emphasis:
         ----------
         tokens : ndarray of int
         answer : int
-            Where its answer begins.
+            First token of its answer.
         answer_only : bool
-            Its prompt counts less.
+            Whether its prompt has the lower weight.
         """
         found = np.ones(len(tokens), np.float32)
         if answer_only:
@@ -62,7 +62,7 @@ class Emphasis:
         return found
 
     def _is_decision(self, answer: NDArray[Any]) -> NDArray[np.bool_]:
-        """Whether each token of an answer but the first, ``<ProteinS>``, is where a tag begins or could have."""
+        """Return for each token of an answer but the first, ``<ProteinS>``, whether a tag begins or could begin there."""
         before, token = answer[:-1], answer[1:]
         others = np.isin(token, (self.closing, self.end)) | (before == self.opening)
         inside = np.flatnonzero(others)

@@ -1,4 +1,4 @@
-"""Which sentences a training step sees: domains mixed by weight, each shuffled anew in every pass."""
+"""Draw the sentences of a training step: domains mixed by weight, each shuffled anew in every pass."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from logos_cli.training.corpus.shards import Shard
 
 
 class Mixture:
-    """Draws sentences, each domain getting its share of the *tokens*.
+    """Draws sentences, so that each domain gets its share of the *tokens*.
 
     The draw of a step follows from seed, step number and the place in each domain, so that a run that is
     resumed from :meth:`state` goes on as if it had not been interrupted.
@@ -25,16 +25,16 @@ class Mixture:
     shards : mapping of str to Shard
     seed : int
     answer_only : collection of str
-        Domains of which only the answer counts in the loss.
+        Domains in which only the answer counts in the loss.
     n_vocabulary : int, optional
-        Token ids are below this, else a shard was altered.
+        Bound of token ids; a larger id means that a shard was altered.
     emphasis : Emphasis, optional
-        Where tokens do not all count the same.
+        Weights of tokens, if they are not all the same.
 
     Raises
     ------
     UsageError
-        If a name is none of a domain of the corpus.
+        If the corpus has no domain of a name.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Mixture:
         UsageError
             If a weight names a domain that the corpus does not have.
         InputError
-            If a token id is none of the vocabulary.
+            If a token id is not in the vocabulary.
         """
         check_domains(weights, self._names)
         names = [name for name in self._names if weights.get(name, 0) > 0]
@@ -92,22 +92,22 @@ class Mixture:
         if self._n_vocabulary is not None and int(example.tokens.max(initial=0)) >= self._n_vocabulary:
             raise InputError(
                 f"sentence {example.index} of {name} has token {int(example.tokens.max())}, but the "
-                f"vocabulary is of {self._n_vocabulary}",
+                f"vocabulary has {self._n_vocabulary} tokens",
                 hint="the shard was altered; build the corpus again",
             )
         return example
 
     def epochs(self, state: Mapping[str, Any] | None = None) -> dict[str, float]:
-        """Return how often each domain has been seen, now or in a state."""
+        """Return the passes over each domain, now or in a state."""
         drawn = self._drawn if state is None else state["drawn"]
         return {name: drawn[name] / len(self._shards[name]) for name in self._names}
 
     def state(self) -> dict[str, Any]:
-        """Return what :meth:`restore` needs."""
+        """Return the state for :meth:`restore`."""
         return {"drawn": dict(self._drawn)}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on where another mixture over the same shards was."""
+        """Go on from the state of another mixture over the same shards."""
         self._drawn = {name: int(state["drawn"][name]) for name in self._names}
 
 
@@ -121,12 +121,12 @@ def example_of(shard: Shard, domain: str, index: int, answer_only: bool, emphasi
 
 
 def resolve_answer_only(names: Collection[str], domains: Collection[str]) -> frozenset[str]:
-    """Return the domains of which only the answer counts; ``*`` is all of them.
+    """Return the domains in which only the answer counts; ``*`` is all of them.
 
     Raises
     ------
     UsageError
-        If a name is none of a domain.
+        If there is no domain of a name.
     """
     if "*" in names:
         return frozenset(domains)

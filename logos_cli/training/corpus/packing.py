@@ -1,4 +1,4 @@
-"""Sentences of very different length into rows without much padding.
+"""Pack sentences of very different length into rows with little padding.
 
 Several sentences share a row; attention stays within each (block-diagonal mask) and positions start again at
 every sentence. Rows come in a few widths (tiers), because attention costs the square of the width.
@@ -21,18 +21,18 @@ _IGNORED: Final = -100
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One sentence of a corpus, as training sees it.
+    """One sentence of a corpus, for training.
 
     Attributes
     ----------
     domain, index : str, int
-        Where it lies in the corpus.
+        Its position in the corpus.
     tokens : ndarray of int, shape (n_tokens,)
-        From begin to end token.
+        All tokens, from begin to end token.
     first_target : int
         The first token that counts in the loss: 1 for all, the first one of the answer in post-training.
     weights : ndarray of float32, shape (n_tokens,), optional
-        What each token counts, where they are not alike.
+        Weights of the tokens in the loss, if they are not all 1.
     """
 
     domain: str
@@ -48,7 +48,7 @@ class Example:
 
     @property
     def weight(self) -> float:
-        """What they count together."""
+        """Sum of the weights of the tokens in the loss."""
         if self.weights is None:
             return self.n_targets
         return float(self.weights[max(1, self.first_target) :].sum())
@@ -56,7 +56,7 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class PackedRows:
-    """The rows of one forward pass, not yet put together."""
+    """The sentences of the rows of one forward pass, before they become tensors."""
 
     width: int
     rows: tuple[tuple[Example, ...], ...]
@@ -82,11 +82,11 @@ class MicroBatch:
     documents : Tensor of int32, shape (n_rows, width)
         Number of the sentence within its row; -1 is padding.
     targets : Tensor of int64, shape (n_targets,)
-        Places in the flattened rows after which a token that counts comes.
+        Positions in the flattened rows before each token in the loss.
     labels : Tensor of int64, shape (n_targets,)
-        Those tokens; -100 where one of a fixed number of places is not used.
+        Those tokens; -100 for unused positions, if their number is fixed.
     weights : Tensor of float32, shape (n_targets,), optional
-        What they count; None if they are alike.
+        Their weights; None if all are 1.
     """
 
     input_ids: torch.Tensor
@@ -97,7 +97,7 @@ class MicroBatch:
     weights: torch.Tensor | None = None
 
     def to(self, device: torch.device) -> MicroBatch:
-        """Return it on a device."""
+        """Return the batch on a device."""
         if device.type == "cpu":
             return self
         tensors = {part.name: tensor for part in fields(self) if (tensor := getattr(self, part.name)) is not None}
@@ -109,7 +109,7 @@ class MicroBatch:
 def tiers_for(context_length: int, *, fixed: bool = False) -> tuple[int, ...]:
     """Return the widths of rows for sentences of at most ``context_length`` tokens.
 
-    ``fixed``: one width only, for devices where a program is compiled for each shape.
+    ``fixed``: one width only, for devices that compile a program for each shape.
     """
     if fixed:
         return (context_length,)
@@ -120,12 +120,12 @@ def tiers_for(context_length: int, *, fixed: bool = False) -> tuple[int, ...]:
 
 
 def pack(lengths: Sequence[int], tiers: Sequence[int] = TIERS) -> dict[int, list[list[int]]]:
-    """Distribute sentences over rows: best fit, longest first, each in the narrowest tier that holds it.
+    """Distribute sentences over rows: best fit, longest first, each in the narrowest possible tier.
 
     Returns
     -------
     dict
-        Tier to rows, a row being the indices of its sentences.
+        Rows by tier; a row has the indices of its sentences.
 
     Raises
     ------
@@ -158,7 +158,7 @@ def pack(lengths: Sequence[int], tiers: Sequence[int] = TIERS) -> dict[int, list
 
 
 def plan_batches(examples: Sequence[Example], n_tokens: int, tiers: Sequence[int] = TIERS) -> list[PackedRows]:
-    """Return the sentences packed, about ``n_tokens`` a forward pass (at least one row), widest rows last."""
+    """Return packed sentences, about ``n_tokens`` per forward pass (at least one row), widest rows last."""
     plans = []
     for tier, rows in sorted(pack([len(example.tokens) for example in examples], tiers).items()):
         n_rows = max(1, n_tokens // tier)
@@ -173,11 +173,11 @@ def build(plan: PackedRows, pad_id: int, fixed_rows: int | None = None) -> Micro
 
     Parameters
     ----------
-    plan : Row
+    plan : PackedRows
     pad_id : int
     fixed_rows : int, optional
-        Always so many rows of the full width, for devices where a program is compiled for each shape; by
-        default no more rows and no wider ones than needed.
+        Number of rows, of the full width, for devices that compile a program for each shape; by default there are no
+        more rows and no wider ones than needed.
     """
     lengths = np.array([len(example.tokens) for example in plan.examples], dtype=np.int64)
     per_row = np.array([len(row) for row in plan.rows], dtype=np.int64)
@@ -238,7 +238,7 @@ def dense_mask(documents: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
 
 
 def block_mask(documents: torch.Tensor) -> Any:
-    """Return the same mask as blocks for flex attention, of which empty ones are not computed."""
+    """Return the same mask as blocks for flex attention, which skips empty ones."""
     from torch.nn.attention.flex_attention import create_block_mask
 
     n_rows, width = documents.shape
@@ -250,5 +250,5 @@ def block_mask(documents: torch.Tensor) -> Any:
 
 
 def attention_pairs(examples: Iterable[Example]) -> int:
-    """Return the sum of squared lengths, of which causal attention computes half."""
+    """Return the sum of squared lengths; causal attention computes half of these pairs."""
     return sum(len(example.tokens) ** 2 for example in examples)

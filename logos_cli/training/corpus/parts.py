@@ -1,4 +1,4 @@
-"""Parts of a corpus: the encoded sentences of one stretch of the input, in one file each."""
+"""Parts of a corpus: files with the encoded sentences of one stretch of the input."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ Group = tuple[str, str, str]
 
 @dataclass(slots=True)
 class CorpusPart:
-    """Sentences of one stretch of the input, not encoded yet.
+    """Sentences of one stretch of the input, before they are encoded.
 
     Attributes
     ----------
     texts : dict
         Sentences by domain, split and form.
     dropped : dict
-        Domain to reason to number of sentences that were not made.
+        Numbers of dropped sentences by domain and reason.
     facts : dict
-        What else is to be known of this part when shards are written; anything that JSON can say.
+        Further facts of this part for the shards; JSON values.
     """
 
     texts: dict[Group, list[str]] = field(default_factory=dict)
@@ -48,7 +48,7 @@ class CorpusPart:
         self.texts.setdefault((domain, split, str(form)), []).append(text)
 
     def drop(self, domain: str, reason: str, count: int = 1) -> None:
-        """Count sentences that were not made."""
+        """Count dropped sentences."""
         self.dropped.setdefault(domain, Counter())[reason] += count
 
     def write(self, path: Path, encoder: SentenceEncoder, context_length: int) -> None:
@@ -94,17 +94,17 @@ def cannot_write(error: OSError, path: Path) -> OutputError:
     return OutputError(
         f"cannot be written: {error.strerror or error}",
         source=str(path),
-        hint="what was finished before is kept: make room, then go on with --resume",
+        hint="finished parts are kept: free some space, then go on with --resume",
     )
 
 
 class StoredPart:
-    """A part on disk; its arrays are read when asked for."""
+    """A part on disk; its arrays are read at each access."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            # opened here: numpy leaves a file open that it cannot read
+            # opened here, as numpy does not close a file that it cannot read
             self._stream = path.open("rb")
         except OSError as error:
             raise _damaged(path) from error

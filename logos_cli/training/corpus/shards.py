@@ -1,7 +1,7 @@
 """A corpus on disk: sentences as token shards, one set of ``.npy`` files per domain and split, and a manifest.
 
 A domain is one source of like sentences (``retrosynthesis``, ``antibody``); training mixes domains by weight.
-The corpus holds the vocabulary that it was written with. :mod:`~logos_cli.training.corpus.writer` writes it.
+The corpus has the vocabulary of its tokens. :mod:`~logos_cli.training.corpus.writer` writes it.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ class Shard:
     Attributes
     ----------
     tokens : ndarray of uint16 or uint32, shape (n_tokens,)
-        All sentences, each from begin token (where the vocabulary has one) to end token.
+        All sentences, each from begin token (if the vocabulary has one) to end token.
     ends : ndarray of int64, shape (n_sentences,)
-        Where each sentence ends in ``tokens``.
+        End of each sentence in ``tokens``.
     answers : ndarray of uint32, shape (n_sentences,)
-        Where in each sentence its answer begins.
+        Start of the answer in each sentence.
     """
 
     tokens: Tokens
@@ -55,10 +55,10 @@ class Shard:
         return self.tokens[start : self.ends[index]]
 
     def answer_start(self, index: int) -> int:
-        """Return the place, in that sentence, of the first token of the task's answer.
+        """Return the position in a sentence of the first token of the task's answer.
 
-        That is the token after ``<Search>``, ``<React>``, ``<ReverseReact>`` or ``<Trans>``; of a complex, the
-        tag that opens its ligand; 1 for a form that has no prompt.
+        That is the token after ``<Search>``, ``<React>``, ``<ReverseReact>`` or ``<Trans>``; in a complex, the
+        tag that opens its ligand; 1 for a form without a prompt.
         """
         return int(self.answers[index])
 
@@ -80,12 +80,12 @@ class Corpus:
     ----------
     directory : Path
     tokenizer_sha256 : str, optional
-        :attr:`Vocabulary.sha256` of the model that the corpus is for.
+        :attr:`Vocabulary.sha256` of the model that is trained on the corpus.
 
     Raises
     ------
     InputError
-        If it is no corpus, or if it was made with another tokenizer than ``tokenizer_sha256``.
+        If it is not a corpus, or was made with another tokenizer than ``tokenizer_sha256``.
     """
 
     def __init__(self, directory: Path, tokenizer_sha256: str | None = None) -> None:
@@ -111,7 +111,7 @@ class Corpus:
             self.check_tokenizer(tokenizer_sha256)
 
     def check_tokenizer(self, sha256: str) -> None:
-        """Refuse a model whose vocabulary is not the corpus's own.
+        """Refuse a model with another vocabulary than the corpus.
 
         Raises
         ------
@@ -132,7 +132,7 @@ class Corpus:
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
-        """The tokenizer that the corpus was written with.
+        """The tokenizer of the corpus.
 
         Raises
         ------
@@ -150,12 +150,12 @@ class Corpus:
 
     @property
     def weights(self) -> dict[str, float]:
-        """Share of the tokens that training takes from each domain, unless it is told otherwise."""
+        """Default share of each domain in the tokens of training."""
         return dict(self.manifest["weights"])
 
     @property
     def context_length(self) -> int:
-        """Tokens that the longest sentence may have."""
+        """Largest number of tokens of a sentence."""
         return int(self.manifest["context_length"])
 
     def files(self) -> dict[str, str]:
@@ -167,12 +167,12 @@ class Corpus:
         return found
 
     def verify(self) -> None:
-        """Hash every file and compare.
+        """Compare every file with its hash.
 
         Raises
         ------
         InputError
-            Naming the first file that is missing, cut off or altered.
+            If a file is missing, cut off or altered; the error names the first one.
         """
         for name in self.files():
             self.verify_file(name)
@@ -194,7 +194,7 @@ class Corpus:
             ) from error
         if found != self.files()[name]:
             raise InputError(
-                "the file is not the one that the manifest names: it was cut off or altered",
+                "the file differs from the manifest: it was cut off or altered",
                 source=str(path),
                 hint="copy it again, or build the corpus again",
             )
@@ -205,7 +205,7 @@ class Corpus:
         Raises
         ------
         InputError
-            If a shard is missing or is not as long as the manifest says.
+            If a shard is missing, or its length differs from the manifest.
         """
         found = {}
         for domain, splits in sorted(self.manifest["domains"].items()):
@@ -226,7 +226,7 @@ class Corpus:
         lengths = (len(shard), len(shard.answers), shard.n_tokens)
         if lengths != (entry["n_sentences"], entry["n_sentences"], entry["n_tokens"]):
             raise InputError(
-                "a shard of the corpus is not as long as its manifest says",
+                "the length of a shard differs from the manifest",
                 source=str(base),
                 hint="logos corpus verify names the damaged files",
             )

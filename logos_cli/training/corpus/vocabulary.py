@@ -1,7 +1,7 @@
-"""The tokenizer of a model, with whichever of the sixteen tags it lacks added as special tokens.
+"""The tokenizer of a model, with the missing ones of the sixteen tags added as special tokens.
 
-Nothing but ``tokenizers`` is needed, and any ``tokenizer.json`` is taken: the tokenizer of ``logos-nano``, of
-Llama 3, of Qwen. A corpus stores the result, so that training needs the corpus alone.
+It needs only ``tokenizers``, and takes any ``tokenizer.json``: that of ``logos-nano``, of Llama 3, of Qwen. A corpus
+stores the result, so that training needs the corpus alone.
 """
 
 from __future__ import annotations
@@ -18,44 +18,44 @@ from logos_cli.grammar.spec import RESIDUES, SMILES
 from tokenizers import AddedToken, Tokenizer
 
 PAYLOAD: Final = "".join(sorted(RESIDUES | SMILES))
-"""Every character that a payload may hold."""
+"""Every character that a payload may have."""
 
 _TOKENIZER, _CONFIG = "tokenizer.json", "tokenizer_config.json"
 
 
 class Vocabulary:
-    """What a tokenizer writes sentences with.
+    """A tokenizer that has all tags, and tokens for begin and end.
 
     Parameters
     ----------
     content : bytes
         A ``tokenizer.json``.
     config : mapping
-        The ``tokenizer_config.json`` beside it; names the tokens for begin, end and padding.
+        The ``tokenizer_config.json`` beside it, with the tokens for begin, end and padding.
     roles : mapping, optional
-        Ids for ``bos``, ``eos`` and ``pad`` where ``config`` names none (from a model's ``config.json``).
+        Ids for ``bos``, ``eos`` and ``pad`` if ``config`` names none (from a model's ``config.json``).
     source : str, optional
         The file, for messages.
 
     Attributes
     ----------
     tokenizer : tokenizers.Tokenizer
-        With all tags, without truncation and padding.
+        The tokenizer with all tags, without truncation and padding.
     sha256 : str
-        Of the ``tokenizer.json`` that :meth:`save` writes; the file's own where nothing had to be added.
+        Hash of the ``tokenizer.json`` that :meth:`save` writes; that of the file if no tag was added.
     n_tokens : int
-        One more than the largest id: rows that an embedding needs at least.
+        One more than the largest id: the smallest number of rows of an embedding.
     bos_id : int or None
-        None where the tokenizer has no begin token (Qwen).
+        None if the tokenizer has no begin token (Qwen).
     eos_id, pad_id : int
-        Padding is the end token where the tokenizer names none.
+        Padding is the end token if the tokenizer has no other.
     added : tuple of str
         The tags that were added, in the order of their ids.
 
     Raises
     ------
     ModelError
-        If the tokenizer cannot be read, names no end token, or cannot write some character of a payload.
+        If the tokenizer cannot be read, has no end token, or lacks a character of payloads.
     """
 
     def __init__(
@@ -88,9 +88,7 @@ class Vocabulary:
     def _find_roles(self, roles: Mapping[str, int], source: str | None) -> None:
         found = {role: self._role(role, roles.get(role)) for role in ("bos", "eos", "pad")}
         if found["eos"] is None:
-            raise ModelError(
-                "the tokenizer names no end token", source=source, hint=f'add "eos_token" to its {_CONFIG}'
-            )
+            raise ModelError("the tokenizer has no end token", source=source, hint=f'add "eos_token" to its {_CONFIG}')
         self.bos_id: int | None = found["bos"]
         self.eos_id: int = found["eos"]
         self.pad_id: int = self.eos_id if found["pad"] is None else found["pad"]
@@ -102,7 +100,7 @@ class Vocabulary:
         return otherwise if found is None else found
 
     def _check(self, source: str | None) -> None:
-        """Refuse a tokenizer that splits a tag, or that loses a character of a payload."""
+        """Refuse a tokenizer that splits a tag or loses a character of a payload."""
         split = [tag for tag in TAGS if len(self._plain(tag)) != 1]
         if split:
             raise ModelError(
@@ -153,7 +151,7 @@ class Vocabulary:
         return text
 
     def is_one_token_a_character(self) -> bool:
-        """Whether every text of payloads and tags is as many tokens as it has characters and tags."""
+        """Return whether every character of a payload and every tag is one token."""
         state = json.loads(self._content)
         model = state["model"]
         if model.get("type") != "BPE" or state.get("normalizer") or model.get("ignore_merges"):
@@ -167,7 +165,7 @@ class Vocabulary:
 
     @classmethod
     def load(cls, directory: Path) -> Vocabulary:
-        """Return the vocabulary of a model directory, of which only the tokenizer's files are read.
+        """Return the vocabulary of a model directory, from its tokenizer files.
 
         Raises
         ------
@@ -217,7 +215,7 @@ class Vocabulary:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    """Return a JSON object; an empty one where there is no such file.
+    """Return the JSON object of a file; an empty one if there is no such file.
 
     Raises
     ------

@@ -1,8 +1,8 @@
-"""Writing a corpus: parts as they come, then shards without repeats, in memory that hardly grows.
+"""Write a corpus: parts first, then shards without repeats, with little memory.
 
-Parts are independent of each other: they can be made by several processes and survive a kill.
-:func:`write_shards` reads them in order, decides by the digests of all sentences which are kept, and copies those
-into shards; it holds 8 bytes of digest a sentence, and more while they are sorted.
+Parts are independent of each other: several processes can make them, and they survive a kill. :func:`write_shards`
+reads them in order, finds repeats by the digests of all sentences, and copies the kept sentences into shards. It needs
+8 bytes of digest per sentence, and more while they are sorted.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from logos_cli.training.corpus.shards import ARRAYS, FORMAT, MANIFEST, SHARDS, S
 from logos_cli.training.corpus.vocabulary import Vocabulary
 
 BUILD: Final = "build"
-"""Directory, inside that of the corpus, of a build that has not ended."""
+"""Directory of an unfinished build, inside that of the corpus."""
 
 SEEN, HELD_OUT = "seen before", "held out in another place"
 
 
 @dataclass(slots=True)
 class _Choice:
-    """Which sentences of all parts are kept."""
+    """The kept sentences of all parts."""
 
     wanted: dict[tuple[int, int], NDArray[np.bool_]]
     sizes: dict[tuple[str, str], list[int]]
@@ -43,7 +43,7 @@ class _Choice:
 
 
 def _choose(parts: Sequence[Path]) -> _Choice:
-    """Keep the first of equal sentences; those held out come before those trained on."""
+    """Keep the first of equal sentences; held-out ones come before those for training."""
     found: dict[str, list[tuple[int, int, str, NDArray[np.uint64]]]] = {split: [] for split in SPLITS}
     choice = _Choice({}, {}, {}, {})
     for index, path in enumerate(parts):
@@ -70,7 +70,7 @@ def _choose(parts: Sequence[Path]) -> _Choice:
 
 
 def _first_of_equals(digests: NDArray[np.uint64], n_valid: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return for each digest whether it is the first of its kind, and, if not, whether that one is held out."""
+    """Return for each digest whether it is the first of its kind, and if not, whether the first is held out."""
     order = np.argsort(digests, kind="stable")
     begins = np.ones(len(digests), dtype=bool)
     ranked = digests[order]
@@ -87,7 +87,7 @@ def _first_of_equals(digests: NDArray[np.uint64], n_valid: int) -> tuple[NDArray
 
 
 class _NpyFile:
-    """A one-dimensional ``.npy`` of known length that is written piece by piece and hashed on the way."""
+    """A one-dimensional ``.npy`` of known length, written piece by piece."""
 
     def __init__(self, path: Path, dtype: np.dtype[Any], length: int) -> None:
         self._stream = path.open("wb")
@@ -137,9 +137,9 @@ def write_shards(
     Parameters
     ----------
     parts : sequence of Path
-        In the order that decides which of equal sentences is kept.
+        The parts in order; the first of equal sentences is kept.
     directory : Path
-        Is made; holds nothing that is called as what is written.
+        The output directory; it is made, and has no files of these names.
     weights : mapping, optional
         Shares of the domains; by default they are proportional to the square root of the domain's tokens.
     facts : mapping, optional
@@ -148,9 +148,9 @@ def write_shards(
     Raises
     ------
     InputError
-        If nothing is left to train on, or if ``weights`` do not fit the domains.
+        If no sentence is left for training, or ``weights`` do not fit the domains.
     OutputError
-        If the device is full; parts are only read.
+        If the device is full; the parts are unchanged.
     """
     choice = _choose(parts)
     dtype = dtype_for(vocabulary)
@@ -161,7 +161,7 @@ def write_shards(
         sizes[1] += len(encoded.tokens)
     trained = {domain: n_tokens for (domain, split), (_, n_tokens) in choice.sizes.items() if split == "train"}
     if not trained:
-        raise InputError("no sentence is left to train on", hint="the counts above say what became of all")
+        raise InputError("no sentence is left to train on", hint="see the counts above")
     weights = checked_weights(weights, trained)
     try:
         shards = _copy(parts, choice, directory / SHARDS, dtype)
@@ -221,20 +221,20 @@ def _copy(parts: Sequence[Path], choice: _Choice, directory: Path, dtype: np.dty
 
 
 def checked_weights(weights: Mapping[str, float] | None, n_tokens: Mapping[str, int]) -> dict[str, float]:
-    """Return shares that sum to one, for each domain that can be trained on.
+    """Return shares that sum to one, for each domain with training sentences.
 
     Parameters
     ----------
     weights : mapping or None
-        None makes them proportional to the square root of the domain's tokens, so that a domain a hundred times
+        None makes them proportional to the square root of the domain's tokens: a domain that is a hundred times
         larger is seen ten times as often.
     n_tokens : mapping
-        Domain to its number of training tokens.
+        Training tokens of each domain.
 
     Raises
     ------
     InputError
-        If a weight names a domain that is not there, or a domain has no weight, or a weight is no number from 0.
+        If a weight names an unknown domain, a domain has no weight, or a weight is not a number from 0.
     """
     if weights is None:
         weights = {domain: math.sqrt(count) for domain, count in n_tokens.items()}
@@ -243,11 +243,11 @@ def checked_weights(weights: Mapping[str, float] | None, n_tokens: Mapping[str, 
 
         near = get_close_matches(unknown[0], n_tokens, n=1)
         raise InputError(
-            f"weights are given for {', '.join(unknown)}, which the corpus has not",
+            f"there are weights for {', '.join(unknown)}, but the corpus has no such domain",
             hint=f"did you mean {near[0]}?" if near else f"it has {', '.join(sorted(n_tokens))}",
         )
     if missing := sorted(set(n_tokens) - set(weights)):
-        raise InputError(f"no weight is given for {', '.join(missing)}", hint="give 0 to leave a domain out")
+        raise InputError(f"there is no weight for {', '.join(missing)}", hint="give 0 to leave a domain out")
     values = {domain: weights[domain] for domain in sorted(weights)}
     usable = all(isinstance(v, int | float) and math.isfinite(v) and v >= 0 for v in values.values())
     if not usable or not sum(values.values()):
@@ -257,9 +257,9 @@ def checked_weights(weights: Mapping[str, float] | None, n_tokens: Mapping[str, 
 
 
 def install(stage: Path, directory: Path) -> None:
-    """Put what :func:`write_shards` wrote in ``stage`` in the place of what ``directory`` holds.
+    """Replace the corpus in ``directory`` by the one that :func:`write_shards` wrote to ``stage``.
 
-    The manifest goes first and comes last: a directory without one is no corpus, whatever else is in it.
+    The manifest is removed first and moved last: a directory without one is not a corpus, whatever else is in it.
     """
     try:
         (directory / MANIFEST).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The moving average of the weights: what a falling learning rate would give, without ending the run."""
+"""The moving average of the weights: it acts like a decay of the learning rate, while the run goes on."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Average:
     ----------
     module : torch.nn.Module
     share : float
-        What is kept of the past in a step. The first steps keep less, ``n / (n + 10)`` after n of them, so that the
-        random beginning is forgotten.
+        Share of the past that a step keeps. The first steps keep less, ``n / (n + 10)`` after n of them, to forget the
+        random start.
     """
 
     def __init__(self, module: torch.nn.Module, share: float) -> None:
@@ -27,14 +27,14 @@ class Average:
 
     @torch.no_grad()
     def update(self) -> None:
-        """Take the weights after one more step."""
+        """Add the weights after one more step."""
         self.n_steps += 1
         kept = min(self.share, self.n_steps / (self.n_steps + 10))
         torch._foreach_lerp_(list(self.tensors.values()), list(self._parts.values()), 1 - kept)
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
-        """Let the module have the averaged weights."""
+        """Give the module the averaged weights within the context."""
         own = {name: part.detach().clone() for name, part in self._parts.items()}
         self._fill(self.tensors)
         try:

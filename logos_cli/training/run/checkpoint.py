@@ -1,8 +1,8 @@
-"""Checkpoints from which a run goes on exactly: weights, optimizers, place in the data, step.
+"""Checkpoints to resume a run exactly: weights, optimizers, position in the data, step.
 
-All tensors lie in safetensors under the names of their parameters, whole, whatever the number of processes
-that wrote them, so that another number can go on. The data order is a function of seed and step, and dropout
-(of adapters) is seeded by step: no random state needs to be stored.
+Safetensors files hold whole tensors under the names of their parameters, so that another number of processes can
+resume the run. The data order is a function of seed and step, and dropout (of adapters) is seeded by step, so no random
+state is stored.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def _trained(model: torch.nn.Module) -> dict[str, torch.nn.Parameter]:
 
 
 def _moments(model: torch.nn.Module, optimizers: Optimizers) -> Iterator[tuple[str, torch.Tensor]]:
-    """Yield what the optimizers remember of each parameter as ``name|key``."""
+    """Yield the state of the optimizers for each parameter, as ``name|key``."""
     names = {id(part): name for name, part in _trained(model).items()}
     for optimizer in optimizers:
         for part, memory in optimizer.state.items():
@@ -62,7 +62,7 @@ def save(
 
     ``average`` is the moving average of the weights, if there is one.
 
-    It is written under a temporary name and renamed, so that a full disk or a kill leaves the last one whole.
+    It is written under a temporary name and renamed, so that a full disk or a kill does not damage the last one.
     Every process calls this; the one with ``writes`` writes.
 
     Raises
@@ -89,12 +89,12 @@ def save(
 
 @contextmanager
 def written_whole(path: Path, complaint: str) -> Iterator[Path]:
-    """Give a temporary directory that takes the place of ``path`` when all of it is written.
+    """Yield a temporary directory that replaces ``path`` when it is complete.
 
     Raises
     ------
     OutputError
-        If something cannot be written; what lay at ``path`` is then as before.
+        If something cannot be written; ``path`` is then unchanged.
     """
     temporary = path.with_name(f"tmp-{path.name}")
     aside = path.with_name(f"old-{path.name}")
@@ -111,7 +111,9 @@ def written_whole(path: Path, complaint: str) -> Iterator[Path]:
         temporary.rename(path)
     except (OSError, RuntimeError, SafetensorError) as error:  # safetensors and torch wrap a full disk
         raise OutputError(
-            f"{complaint}: {error}", source=str(path.parent), hint="what was there is whole; make room and resume"
+            f"{complaint}: {error}",
+            source=str(path.parent),
+            hint="the earlier files are complete; free some space and resume",
         ) from error
     finally:
         if aside.exists() and not path.exists():
@@ -126,7 +128,7 @@ def latest(directory: Path) -> Path | None:
 
 
 def read_state(path: Path) -> dict[str, Any]:
-    """Return what :func:`save` was given beside the tensors, and ``step``.
+    """Return the state that :func:`save` stored beside the tensors, and ``step``.
 
     Raises
     ------
@@ -164,7 +166,7 @@ def load(
     try:
         with safe_open(path / _WEIGHTS, framework="pt") as stored:
             if set(stored.keys()) != set(trained):
-                raise ValueError("it is of another model")  # noqa: TRY301 - told as damage, below
+                raise ValueError("it is of another model")  # noqa: TRY301 - reported as damage below
             for name, part in trained.items():
                 part.copy_(like(stored.get_tensor(name), part))
         if average is not None:

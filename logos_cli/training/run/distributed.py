@@ -1,4 +1,4 @@
-"""Several processes: who is who, sums over all, and parameters in shards.
+"""Several processes: ranks, sums over all processes, and parameters in shards.
 
 Started by ``torchrun`` or ``accelerate launch``, which both set ``RANK``, ``LOCAL_RANK`` and ``WORLD_SIZE``.
 Whole copies of the model (data parallel) sum their gradients once a step, after all micro batches; with
@@ -20,7 +20,7 @@ from logos_cli.errors import UsageError
 
 _TIMEOUT: Final = timedelta(minutes=30)
 _BUCKET: Final = 1 << 24
-"""Gradients are summed in pieces of so many numbers (64 MiB)."""
+"""Numbers of gradients that are summed together (64 MiB)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +30,9 @@ class ProcessGroup:
     Attributes
     ----------
     rank, size : int
-        Number of this process, and how many there are.
+        Number of this process, and of all processes.
     device : torch.device
-        Of this process.
+        Device of this process.
     """
 
     rank: int
@@ -41,7 +41,7 @@ class ProcessGroup:
 
     @property
     def is_first(self) -> bool:
-        """Whether this process writes what is written once."""
+        """Whether this is the process that writes files."""
         return self.rank == 0
 
     def sum(self, values: Iterable[float]) -> list[float]:
@@ -79,13 +79,13 @@ class ProcessGroup:
 
 
 def environment_number(name: str, default: int) -> int:
-    """Return a whole number of the environment, as launchers set them."""
+    """Return a whole number from the environment, as launchers set them."""
     text = os.environ.get(name, "")
     return int(text) if text.isdigit() else default
 
 
 def start(device: str = "auto") -> ProcessGroup:
-    """Join the other processes, if there are any, and return what this one is.
+    """Join the other processes, if there are any, and return the group.
 
     Raises
     ------
@@ -145,17 +145,17 @@ def reshard(root: torch.nn.Module) -> None:
     """Put parameters back in shards after a forward pass that no backward pass follows."""
     parts: Any = root.modules()
     for part in parts:
-        if hasattr(part, "reshard"):  # what fully_shard made of it
+        if hasattr(part, "reshard"):  # a module after fully_shard
             part.reshard()
 
 
 def whole(tensor: torch.Tensor) -> torch.Tensor:
-    """Return a tensor put together from its shards; every process must ask for it."""
+    """Return a whole tensor of its shards; every process must call this."""
     return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
 
 
 def like(value: torch.Tensor, pattern: Any) -> torch.Tensor:
-    """Return a whole tensor as ``pattern`` is: on its device, and in shards if it is."""
+    """Return a whole tensor in the form of ``pattern``: on its device, and in shards if that is."""
     value = value.to(pattern.device)
     if not hasattr(pattern, "device_mesh"):
         return value

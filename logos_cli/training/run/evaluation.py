@@ -32,7 +32,7 @@ class HeldOut:
     corpus : Corpus
     config : TrainConfig
     answer_only : collection of str
-        Domains of which only the answer counts.
+        Domains in which only the answer counts.
     """
 
     def __init__(self, corpus: Corpus, config: TrainConfig, answer_only: Collection[str]) -> None:
@@ -46,7 +46,7 @@ class HeldOut:
         self._answer_only = answer_only
 
     def measure(self, learner: Learner, seed: int) -> tuple[dict[str, dict[str, float]], float]:
-        """Return what is measured of each domain, and the mean loss, by the weights of the mixture.
+        """Return the measurements of each domain, and the mean loss by the weights of the mixture.
 
         Every process calls this; the first one draws samples.
 
@@ -54,7 +54,7 @@ class HeldOut:
         ----------
         learner : Learner
         seed : int
-            Of the samples.
+            Seed of the samples.
         """
         results = self._losses(learner)
         if learner.is_sharded:
@@ -69,7 +69,7 @@ class HeldOut:
         return results, weighted_mean(results, self._weights)
 
     def _losses(self, learner: Learner) -> dict[str, dict[str, float]]:
-        """Return loss (nats a token) and perplexity of each domain over its first held-out tokens."""
+        """Return loss (nats per token) and perplexity of each domain over its first held-out tokens."""
         world = learner.world
         sums: list[float] = []
         counts: list[int] = []
@@ -98,7 +98,7 @@ def first_examples(shard: Shard, domain: str, n_tokens: int, answer_only: bool) 
 
 
 def weighted_mean(results: Mapping[str, Mapping[str, float]], weights: Mapping[str, float]) -> float:
-    """Return the mean loss, each domain counting with its weight in the mixture."""
+    """Return the mean loss, weighted by the mixture."""
     shares = {domain: weights.get(domain, 0.0) for domain in results}
     if not any(shares.values()):
         shares = dict.fromkeys(results, 1.0)
@@ -107,9 +107,9 @@ def weighted_mean(results: Mapping[str, Mapping[str, float]], weights: Mapping[s
 
 
 def prompts(shards: Mapping[str, Shard], n_samples: int, has_begin: bool) -> list[tuple[str, list[int]]]:
-    """Return domain and prompt of the samples: held-out sentences up to where their answer begins.
+    """Return domain and prompt of the samples: held-out sentences up to the start of their answers.
 
-    A sentence whose answer begins at once is given its first tag, which says what it is.
+    The prompt of a sentence without one is its first tag, which determines its kind.
     """
     found = []
     for domain, shard in shards.items():
@@ -125,7 +125,7 @@ def prompts(shards: Mapping[str, Shard], n_samples: int, has_begin: bool) -> lis
 
 
 def well_formed_samples(
-    model: Any, vocabulary: Vocabulary, asked: Sequence[tuple[str, list[int]]], config: EvaluationConfig, seed: int
+    model: Any, vocabulary: Vocabulary, requested: Sequence[tuple[str, list[int]]], config: EvaluationConfig, seed: int
 ) -> dict[str, dict[str, float]]:
     """Complete prompts and return how many of the finished sentences of each domain are well formed.
 
@@ -134,20 +134,20 @@ def well_formed_samples(
     model : PreTrainedModel
         In evaluation mode.
     vocabulary : Vocabulary
-    asked : sequence of (str, list of int)
+    requested : sequence of (str, list of int)
         Domain and prompt.
     config : EvaluationConfig
     seed : int
-        Same seed, same samples.
+        Seed of the samples.
 
     Returns
     -------
     dict
-        For each domain ``n_samples``, ``n_finished`` and, if any finished, the share ``well_formed`` of those.
+        For each domain ``n_samples``, ``n_finished`` and, if any has finished, the share ``well_formed`` of those.
     """
     random = torch.Generator().manual_seed(seed)
-    tally: dict[str, list[int]] = {domain: [0, 0, 0] for domain, _ in asked}
-    ordered = sorted(asked, key=lambda pair: len(pair[1]))
+    tally: dict[str, list[int]] = {domain: [0, 0, 0] for domain, _ in requested}
+    ordered = sorted(requested, key=lambda pair: len(pair[1]))
     for start in range(0, len(ordered), _ROWS):
         part = ordered[start : start + _ROWS]
         answers = _complete(model, [prompt for _, prompt in part], vocabulary, config, random)
@@ -164,7 +164,7 @@ def well_formed_samples(
 
 
 def is_sentence(text: str) -> bool:
-    """Whether a text is a well-formed sentence."""
+    """Return whether a text is a well-formed sentence."""
     try:
         parse(text)
     except GrammarError:
@@ -174,16 +174,20 @@ def is_sentence(text: str) -> bool:
 
 @torch.no_grad()
 def _complete(
-    model: Any, asked: Sequence[list[int]], vocabulary: Vocabulary, config: EvaluationConfig, random: torch.Generator
+    model: Any,
+    requested: Sequence[list[int]],
+    vocabulary: Vocabulary,
+    config: EvaluationConfig,
+    random: torch.Generator,
 ) -> list[tuple[list[int], bool]]:
-    """Return answer and whether it ended, for each prompt; rows are padded on the left."""
+    """Return the answer of each prompt, and whether it has ended; rows are padded on the left."""
     device = next(model.parameters()).device
-    width = max(map(len, asked))
-    ids = torch.tensor([[vocabulary.pad_id] * (width - len(prompt)) + prompt for prompt in asked])
-    mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in asked])
+    width = max(map(len, requested))
+    ids = torch.tensor([[vocabulary.pad_id] * (width - len(prompt)) + prompt for prompt in requested])
+    mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in requested])
     positions = (mask.cumsum(1) - 1).clamp(min=0)
-    answers: list[list[int]] = [[] for _ in asked]
-    finished = [False] * len(asked)
+    answers: list[list[int]] = [[] for _ in requested]
+    finished = [False] * len(requested)
     past: dict[str, Any] = {}
     for _ in range(config.max_new_tokens):
         out = model(
@@ -204,7 +208,7 @@ def _complete(
             break
         ids = chosen[:, None]
         positions = positions[:, -1:] + 1
-        mask = torch.cat([mask, torch.ones(len(asked), 1, dtype=mask.dtype)], 1)
+        mask = torch.cat([mask, torch.ones(len(requested), 1, dtype=mask.dtype)], 1)
     return list(zip(answers, finished, strict=True))
 
 

@@ -1,4 +1,4 @@
-"""The trained model as a directory that ``logos generate --model``, transformers and vLLM load."""
+"""Write the trained model as a directory that ``logos generate --model``, transformers and vLLM load."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ ADAPTER: Final = "adapter"
 
 
 class Trained(Protocol):
-    """A run whose model is written.
+    """A run with a model to write.
 
     Attributes
     ----------
     base : Base, optional
-        The model that training went on from.
+        The base model.
     learner : Learner
         With adapters ``learner.module.model`` has them, and ``learner.model`` is the model inside.
     """
@@ -41,12 +41,12 @@ class Trained(Protocol):
 def export_model(trained: Trained, directory: Path) -> None:
     """Write the model; every process calls this, the first one writes.
 
-    Adapters are written to ``adapter/`` inside, and merged into the model if the configuration says so.
+    Adapters are written to ``adapter/`` inside, and with ``lora.merge`` merged into the model.
 
     Raises
     ------
     OutputError
-        If it cannot be written; what lay there is then as before.
+        If it cannot be written; the directory is then unchanged.
     """
     lora = trained.config.lora
     tensors = (
@@ -105,14 +105,14 @@ def _write(trained: Trained, model: Any, tensors: dict[str, torch.Tensor] | None
 
 
 def _inherited(trained: Trained) -> dict[str, Any]:
-    """Return how the base model wants to be sampled, which goes on to hold."""
+    """Return the sampling parameters in the base model's files, which the new model keeps."""
     path = None if trained.base is None else trained.base.path / "generation_config.json"
     found = from_config(read_json(path)) if path is not None and path.is_file() else {}
     return {KEY: found} if found else {}
 
 
 def _dtype(trained: Trained) -> torch.dtype:
-    """Return the dtype of the weights that are written."""
+    """Return the dtype of the written weights."""
     name = trained.config.run.export_dtype
     if name != "auto":
         chosen: torch.dtype = getattr(torch, name)

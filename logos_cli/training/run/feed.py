@@ -1,4 +1,4 @@
-"""What each process computes in each step: the sentences of the step, packed and dealt out."""
+"""Pack the sentences of each step, and distribute them over the processes."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class Share:
 
     Attributes
     ----------
-    plans : tuple of Row
+    plans : tuple of PackedRows
         Its micro batches.
     n_targets, n_tokens, n_pairs : int
-        Of the whole step: tokens that count in the loss, all tokens, sum of squared lengths.
+        Sizes of the whole step: tokens in the loss, all tokens, sum of squared lengths.
     weight : float
-        What the tokens that count count together: their number, if they are alike.
+        Sum of the weights of the tokens in the loss.
     mixture : dict
         State of the mixture after the step.
     """
@@ -38,10 +38,9 @@ class Share:
 
 
 def deal(plans: Sequence[PackedRows], rank: int, size: int, *, even: bool) -> tuple[PackedRows, ...]:
-    """Return the micro batches of one process: to and fro from the dearest on, so that loads are alike.
+    """Return the micro batches of one process: dealt to and fro, the most expensive first, so that loads are alike.
 
-    ``even`` gives every process the same number, empty ones if need be: shards need everybody's part in each
-    forward pass.
+    ``even`` gives every process the same number, with empty ones: shards need all processes in each forward pass.
     """
 
     def cost(plan: PackedRows) -> tuple[int, int]:
@@ -59,7 +58,7 @@ def deal(plans: Sequence[PackedRows], rank: int, size: int, *, even: bool) -> tu
 
 
 class Feed:
-    """Prepares the steps in their order; on a GPU the next one while this one is computed.
+    """Prepares the steps in order; on a GPU it prepares the next one while this one is computed.
 
     Parameters
     ----------
@@ -70,7 +69,7 @@ class Feed:
     place : tuple of int
         Rank and number of processes.
     even : bool
-        All processes get the same number of micro batches.
+        Give all processes the same number of micro batches.
     ahead : bool
         Prepare in a thread.
     """
@@ -101,7 +100,7 @@ class Feed:
         return decay if decay and is_decaying(self._schedule, step) else self._data.weights
 
     def get(self, step: int) -> Share:
-        """Return this process's share of a step; steps are asked for one after the other."""
+        """Return this process's share of a step; call it for one step after the other."""
         if self._thread is None:
             return self._prepare(step)
         is_ready = self._next is not None and self._next[0] == step

@@ -1,4 +1,4 @@
-"""The loss of packed sentences under any causal language model, and what computing it costs."""
+"""The loss of packed sentences under any causal language model, and its number of operations."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from logos_cli.training.config import RunConfig
 from logos_cli.training.corpus.packing import MicroBatch, block_mask, dense_mask
 
 _PLAIN_HEADS: Final = frozenset({"llama", "mistral", "qwen2", "qwen3"})
-"""Architectures whose logits are the output embeddings times the last hidden state and nothing more."""
+"""Architectures with logits that are just the output embeddings times the last hidden state."""
 
 _LARGE_VOCABULARY: Final = 1 << 15
 _CHUNK: Final = 2_048
@@ -29,9 +29,9 @@ def dtype_of(precision: str) -> torch.dtype:
 
 
 class SentenceLoss(torch.nn.Module):
-    """A causal language model that returns the cross-entropy of the tokens that count.
+    """A causal language model that returns the cross-entropy of the tokens in the loss.
 
-    Logits are computed for those tokens only, and of a large vocabulary a part at a time and anew in the
+    Logits are computed for those tokens only. With a large vocabulary they are computed a part at a time, and again in the
     backward pass, since they would take more memory than the model.
 
     Parameters
@@ -39,7 +39,7 @@ class SentenceLoss(torch.nn.Module):
     model : PreTrainedModel or PeftModel
     attention : {"eager", "sdpa", "flex"}
     mask_dtype : torch.dtype
-        Of the additive mask of eager and sdpa.
+        Type of the additive mask of eager and sdpa.
     """
 
     def __init__(self, model: Any, attention: str, mask_dtype: torch.dtype) -> None:
@@ -66,7 +66,7 @@ class SentenceLoss(torch.nn.Module):
         mask: Any = None,
         weights: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Return the cross-entropy in nats, summed over the labels, each times its weight."""
+        """Return the cross-entropy in nats, the weighted sum over the labels."""
         inner = self.inner
         if mask is None:
             mask = dense_mask(documents, self._mask_dtype)
@@ -100,7 +100,7 @@ def _summed(logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | 
 
 
 def choose_attention(run: RunConfig, device: torch.device) -> str:
-    """Return the kernel of ``attention``, decided if it is ``auto``.
+    """Return the kernel of ``attention``, also for ``auto``.
 
     On a CPU plain attention is 1.3 times faster than the fused kernel at rows of 128 to 256 tokens.
 
@@ -175,7 +175,7 @@ class FlopCount:
 
     @classmethod
     def of(cls, model: Any) -> FlopCount:
-        """Read off a transformers model; before its parameters are put in shards."""
+        """Return the count of a transformers model, before its parameters are put in shards."""
         config = model.config
         embedding, head = model.get_input_embeddings().weight, model.get_output_embeddings()
         parts = list(model.parameters())
@@ -193,7 +193,7 @@ class FlopCount:
 
 
 def matrix_flops_per_s(device: torch.device, precision: str, budget_s: float = 0.3) -> float:
-    """Return the rate of matrix products that this device reaches here and now, the best of several."""
+    """Return the best measured rate of matrix products of this device."""
     size = 8_192 if device.type == "cuda" else 1_024
     dtype = dtype_of(precision)
     a = torch.randn(size, size, device=device).to(dtype)

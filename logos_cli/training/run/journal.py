@@ -1,4 +1,4 @@
-"""``log.jsonl`` of a run: one line for a step now and then, one for every evaluation."""
+"""``log.jsonl`` of a run: lines for some steps, and for every evaluation."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Journal:
     Parameters
     ----------
     directory : Path
-        Of the run.
+        The run's directory.
     step : int
-        Where the run goes on; lines of later steps, which are made again, are removed.
+        Step from which the run goes on; lines of later steps are removed.
     writes : bool
         Whether this process writes.
     """
@@ -38,7 +38,7 @@ class Journal:
         temporary.replace(self._path)
 
     def step(self, report: StepReport) -> None:
-        """Note a step."""
+        """Write a step."""
         self._write(
             step=report.step,
             n_tokens=report.n_tokens,
@@ -52,7 +52,7 @@ class Journal:
     def evaluation(
         self, step: int, n_tokens: int, results: Mapping[str, Mapping[str, float]], mean_loss: float
     ) -> None:
-        """Note an evaluation."""
+        """Write an evaluation."""
         self._write(step=step, n_tokens=n_tokens, mean_loss=round(mean_loss, 5), evaluation=dict(results))
 
     def _write(self, **facts: Any) -> None:
@@ -62,7 +62,7 @@ class Journal:
 
 
 def read_journal(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the lines of a log; one that was cut off by a kill is left out."""
+    """Yield the lines of a log, without lines that a kill cut off."""
     if not path.exists():
         return
     for text in path.read_text(encoding="utf-8").splitlines():

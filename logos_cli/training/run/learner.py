@@ -1,4 +1,4 @@
-"""What learns in a run: the model, its optimizers, and what a step does to both."""
+"""The learner of a run: the model, its optimizers, and their steps."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ class NotANumberError(ArithmeticError):
 
 
 class Learner:
-    """A model that is trained, in one or more processes.
+    """A model in training, in one or more processes.
 
     Parameters
     ----------
     config : TrainConfig
     corpus : Corpus
     base : Base, optional
-        The model to go on from.
+        The model to start from.
     world : ProcessGroup
 
     Attributes
@@ -51,7 +51,7 @@ class Learner:
     attention : str
         The attention kernel.
     tiers : tuple of int
-        Widths that rows may have.
+        Possible widths of rows.
     fixed_rows : int or None
         Rows of every micro batch, if their number is fixed.
     n_parameters, n_trained : int
@@ -101,7 +101,7 @@ class Learner:
         ----------
         plan : PackedRows
         weight : float
-            Of all tokens that count in the step, over all processes.
+            Sum of the weights of all tokens in the loss of the step, over all processes.
 
         Returns
         -------
@@ -120,12 +120,12 @@ class Learner:
             optimizer.zero_grad(set_to_none=True)
 
     def update(self, factor: float) -> float:
-        """Move the parameters by the gradients.
+        """Update the parameters by the gradients.
 
         Parameters
         ----------
         factor : float
-            Of the learning rates.
+            Factor of the learning rates.
 
         Returns
         -------
@@ -135,7 +135,7 @@ class Learner:
         Raises
         ------
         NotANumberError
-            If the norm is infinite or not a number; the parameters are as before.
+            If the norm is infinite or not a number; the parameters are unchanged.
         """
         for optimizer in self.optimizers:
             self.scaler.unscale_(optimizer)
@@ -157,13 +157,13 @@ class Learner:
     # -- evaluation ----------------------------------------------------------------------------------
 
     def averaged(self) -> AbstractContextManager[None]:
-        """Return the context in which the model has its averaged weights, if they are averaged."""
+        """Return the context in which the model has its averaged weights, if there are any."""
         return self.average.in_place() if self.average else nullcontext()
 
     @torch.no_grad()
     def loss_of(self, plans: Sequence[PackedRows]) -> float:
         """Return the loss of micro batches (nats, summed) without gradients, in evaluation mode."""
-        # what is compiled for rows of any shape is compiled for gradients
+        # the program for rows of any shape was compiled with gradients
         compute = self.module if self.fixed_rows is None else self._forward
         self.module.eval()
         total = 0.0
@@ -174,7 +174,7 @@ class Learner:
 
     @contextmanager
     def sampling(self) -> Iterator[Any]:
-        """Give the model in evaluation mode with a kernel that draws samples without being compiled."""
+        """Yield the model in evaluation mode, with an attention kernel that samples without compilation."""
         self.module.eval()
         if self.attention != "flex":
             yield self.model

@@ -30,11 +30,11 @@ from logos_cli.training.run.signals import RunEnd, Signals, StopNow
 CHECKPOINTS: Final = "checkpoints"
 BEST: Final = "best"
 _NAMED: Final = 12
-"""A loss that is no number names so many of its sentences."""
+"""Number of sentences in the error of a loss that is not a number."""
 
 
 class TrainingError(LogosError):
-    """A run that cannot go on: the loss is no number."""
+    """A run cannot go on, as the loss is infinite or not a number."""
 
 
 class Trainer:
@@ -44,17 +44,16 @@ class Trainer:
     ----------
     corpus : Corpus
     config : TrainConfig
-        As :func:`resolve` returns it.
+        The configuration from :func:`resolve`.
     directory : Path
-        Takes checkpoints, ``log.jsonl`` and models; a run that was interrupted goes on from its last
-        checkpoint.
+        Directory of checkpoints, ``log.jsonl`` and models; an interrupted run goes on from its last checkpoint.
     base : Base, optional
-        The model to go on from.
-    world : World, optional
+        The model to start from.
+    world : ProcessGroup, optional
         The processes.
     listener : Listener, optional
     signals : Signals, optional
-        Already in place, where signals should be noted before the run begins.
+        Signals that were set up before the run begins.
     """
 
     def __init__(
@@ -110,24 +109,24 @@ class Trainer:
         Raises
         ------
         UsageError
-            If the run was begun with another configuration, corpus or base model.
+            If the run began with another configuration, corpus or base model.
         InputError
             If the checkpoint is damaged.
         """
         state = checkpoint.read_state(path)
         try:
             changed = differences(state["config"], self.config.to_dict())
-            told = {"corpus": self.corpus_sha256, "base model": self.base.sha256 if self.base else None}
+            hashes = {"corpus": self.corpus_sha256, "base model": self.base.sha256 if self.base else None}
             changed += [
                 f"{name}: {str(state['hashes'][name])[:12]} -> {str(now)[:12]}"
-                for name, now in told.items()
+                for name, now in hashes.items()
                 if state["hashes"][name] != now
             ]
             if changed:
                 raise UsageError(
-                    f"the run was begun with something else: {'; '.join(changed)}",
+                    f"the run began with other values: {'; '.join(changed)}",
                     source=str(path),
-                    hint="resume with the same, or begin a new run with another -o",
+                    hint="resume with the same values, or begin a new run with another -o",
                 )
             learner, average = self.learner, self.learner.average
             checkpoint.load(path, learner.module, learner.optimizers, average.tensors if average else None)
@@ -143,7 +142,7 @@ class Trainer:
         self._mixture_state = self.mixture.state()
 
     def run(self, deadline: float | None = None) -> RunEnd:
-        """Train to the end, until a signal comes, or until ``deadline`` (of ``time.monotonic``).
+        """Train until the last step, a signal, or ``deadline`` (of ``time.monotonic``).
 
         Raises
         ------
@@ -152,7 +151,7 @@ class Trainer:
         DeviceMemoryError
             If the device has too little memory.
         """
-        with self.signals, _explained_memory():
+        with self.signals, _translated_memory_errors():
             self.signals.immediate = self.world.size == 1
             try:
                 outcome = self._loop(deadline)
@@ -178,7 +177,7 @@ class Trainer:
         return stop or RunEnd.FINISHED
 
     def _evaluate_unless_stopped(self) -> RunEnd | None:
-        """Evaluate; a signal ends that at once, and is returned. Several processes evaluate to the end."""
+        """Evaluate; a signal ends the evaluation and is returned, but several processes evaluate to the end."""
         start = time.monotonic()
         self.signals.immediate = self.world.size == 1
         try:
@@ -223,11 +222,11 @@ class Trainer:
         return path
 
     def advance(self) -> RunEnd | None:
-        """Make one step; return what signal came meanwhile, if any. It abandons the step."""
+        """Make one step; a signal abandons the step, and is returned."""
         return self._advance(None, math.inf)[0]
 
     def _advance(self, deadline: float | None, due_at: float) -> tuple[RunEnd | None, bool]:
-        """Make one step; return why the run has to end after it, and whether a checkpoint is due."""
+        """Make one step; return the reason to end the run after it, and whether a checkpoint is due."""
         start = time.monotonic()
         share = self.feed.get(self.step)
         self.learner.module.train()
@@ -288,11 +287,11 @@ class Trainer:
         examples = [example for plan in plans for example in plan.examples]
         named = ", ".join(f"{example.domain}:{example.index}" for example in examples[:_NAMED])
         more = f" and {len(examples) - _NAMED} more" if len(examples) > _NAMED else ""
-        place = f"; sentences: {named}{more}" if examples else "; the sentences are another process's"
+        place = f"; sentences: {named}{more}" if examples else "; the sentences belong to another process"
         return TrainingError(
             f"the {what} of step {self.step} is {value}{place}",
             source=str(self.directory),
-            hint=f"the checkpoint of step {self._saved_step} is as it was; begin anew with a lower learning rate, "
+            hint=f"the checkpoint of step {self._saved_step} is unchanged; begin anew with a lower learning rate, "
             "or look at these sentences with logos corpus show",
         )
 
@@ -318,10 +317,7 @@ class Trainer:
         self.listener.stepped(report)
 
     def evaluate(self) -> dict[str, dict[str, float]]:
-        """Measure on held-out sentences, note it, and keep the model if it is the best so far.
-
-        Where weights are averaged, the average is what is measured.
-        """
+        """Evaluate the model, or its averaged weights, on held-out sentences, and keep it if it is the best so far."""
         with self.learner.averaged():
             results, mean = self._held_out.measure(self.learner, self.config.run.seed * 1_000_003 + self.step)
             if results:
@@ -338,11 +334,11 @@ class Trainer:
                 self._export(self.directory / BEST)
 
     def epochs(self) -> dict[str, float]:
-        """Return how often each domain has been seen."""
+        """Return the passes over each domain."""
         return self.mixture.epochs(self._mixture_state)
 
     def export(self, directory: Path) -> Path:
-        """Write the model, averaged if it is, as a directory that logos and transformers load."""
+        """Write the model, or its averaged weights, as a directory that logos and transformers load."""
         with self.learner.averaged():
             return self._export(directory)
 
@@ -354,8 +350,8 @@ class Trainer:
 
 
 @contextmanager
-def _explained_memory() -> Iterator[None]:
-    """Turn the device's out-of-memory error into ours."""
+def _translated_memory_errors() -> Iterator[None]:
+    """Convert the device's out-of-memory error to a :class:`DeviceMemoryError`."""
     try:
         yield
     except torch.OutOfMemoryError as error:

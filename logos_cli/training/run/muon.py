@@ -1,9 +1,9 @@
-"""Muon: every matrix moves along its momentum with the singular values made alike.
+"""Muon: every matrix moves along its momentum, with equalised singular values.
 
-As ``torch.optim.Muon`` (K. Jordan, https://kellerjordan.github.io/posts/muon), with two differences for processors.
-Matrix products of bfloat16 are computed where there are instructions for them, and in float32 elsewhere: emulated, they
-take 27 seconds a step for a model of 5 million parameters on AVX2, twenty times what float32 takes. Matrices of one
-shape are orthogonalised together.
+It is ``torch.optim.Muon`` (K. Jordan, https://kellerjordan.github.io/posts/muon), with two differences for processors.
+Matrix products are in bfloat16 only if there are instructions for it, else in float32: emulated, they take 27 seconds
+per step for a model of 5 million parameters on AVX2, twenty times as long as float32. Matrices of one shape are
+orthogonalised together.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from typing import Final
 import torch
 
 COEFFICIENTS: Final = (3.4445, -4.7750, 2.0315)
-"""Of the fifth-order polynomial, which moves singular values between 0.001 and 1 to about 1 in five rounds."""
+"""Coefficients of the polynomial that moves singular values between 0.001 and 1 to about 1 in five rounds."""
 
 N_ROUNDS: Final = 5
 _EPSILON: Final = 1e-7
 _TOGETHER: Final = 1 << 20
-"""So many numbers are orthogonalised at once: more would leave the processor's cache."""
+"""Numbers that are orthogonalised at once: more would not fit the processor's cache."""
 
 
 def product_dtype(device: torch.device) -> torch.dtype:
-    """Return the dtype in which a device multiplies matrices for the orthogonalisation."""
+    """Return the dtype of a device's matrix products in the orthogonalisation."""
     if device.type != "cpu":
         return torch.bfloat16
     names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
@@ -40,7 +40,7 @@ def orthogonalized(matrices: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     ----------
     matrices : Tensor, shape (n, n_rows, n_columns)
     dtype : torch.dtype
-        Of the products.
+        Type of the products.
     """
     a, b, c = COEFFICIENTS
     stack = matrices.to(dtype)
@@ -56,18 +56,18 @@ def orthogonalized(matrices: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum, orthogonalised.
+    """An optimizer with orthogonalised momentum.
 
     Parameters
     ----------
     matrices : iterable of Parameter
-        All of two dimensions.
+        Parameters of two dimensions.
     lr : float
-        Of a square matrix; a tall one moves further, by the root of its proportions.
+        Learning rate of a square matrix; that of a tall one is larger by the root of its proportions.
     weight_decay : float
-        Times ``lr`` is what a matrix shrinks by in a step.
+        A step shrinks a matrix by this times ``lr``.
     momentum : float
-        With the look ahead of Nesterov.
+        Momentum with Nesterov's look-ahead.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Move every matrix that has a gradient; return what ``closure``, which computes the gradients, returns."""
+        """Update every matrix with a gradient; return the result of ``closure``, which computes the gradients."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -94,7 +94,7 @@ class Muon(torch.optim.Optimizer):
         return loss
 
     def _momentum(self, part: torch.nn.Parameter, momentum: float) -> torch.Tensor:
-        """Return the gradient mixed with the mean of the past ones, which takes it in."""
+        """Add the gradient to the mean of the past ones, and return the mixture of both."""
         gradient = torch.zeros_like(part) if part.grad is None else part.grad
         state = self.state[part]
         if "momentum_buffer" not in state:
@@ -105,7 +105,7 @@ class Muon(torch.optim.Optimizer):
 
 
 def _alike(parts: Iterable[torch.nn.Parameter]) -> Iterator[list[torch.nn.Parameter]]:
-    """Yield matrices of one shape, device and dtype, so many as are worked on at once."""
+    """Yield groups of matrices with one shape, device and dtype, small enough to be orthogonalised at once."""
     kinds: dict[tuple[torch.Size, torch.device, torch.dtype], list[torch.nn.Parameter]] = defaultdict(list)
     for part in parts:
         kinds[part.shape, part.device, part.dtype].append(part)

@@ -15,7 +15,7 @@ def build_optimizers(
 ) -> list[torch.optim.Optimizer]:
     """Return AdamW alone, or Muon for the matrices inside the layers and AdamW for the rest.
 
-    Each parameter group holds its learning rate before the schedule as ``base_lr``.
+    Each parameter group has its learning rate before the schedule as ``base_lr``.
     """
     matrices: list[torch.nn.Parameter] = []
     others: list[torch.nn.Parameter] = []
@@ -42,14 +42,14 @@ def build_optimizers(
 
 
 def set_learning_rate(optimizers: list[torch.optim.Optimizer], factor: float) -> None:
-    """Set every learning rate to ``factor`` times what was configured."""
+    """Set every learning rate to ``factor`` times the configured one."""
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["lr"] = group["base_lr"] * factor
 
 
 def learning_rate_factor(config: ScheduleConfig, step: int) -> float:
-    """Return what the learning rates are multiplied with in ``step`` (from 0)."""
+    """Return the factor of the learning rates in ``step`` (from 0)."""
     warmup = min(1.0, (step + 1) / max(1, config.n_warmup_steps))
     if step < config.n_warmup_steps or config.name == "constant":
         return warmup
@@ -61,5 +61,5 @@ def learning_rate_factor(config: ScheduleConfig, step: int) -> float:
 
 
 def is_decaying(config: ScheduleConfig, step: int) -> bool:
-    """Whether the step is one of the last, in which the mixture may be another."""
+    """Return whether the step is in the decay phase, which may have another mixture."""
     return config.n_decay_steps > 0 and step >= config.n_steps - config.n_decay_steps

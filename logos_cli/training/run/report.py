@@ -1,4 +1,4 @@
-"""Reports of a run while it goes on."""
+"""Reports of a run during training."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class StepReport:
     Attributes
     ----------
     step, n_steps : int
-        Done, and in all.
+        Steps done, and in all.
     loss : float
-        Nats a token that counts.
+        Nats per token in the loss.
     tokens_per_s : float
         Sentence tokens (no padding) of all processes.
     mfu : float

@@ -1,4 +1,4 @@
-"""How a run ends before its end: a signal, or the time it was given."""
+"""The early end of a run, by a signal or the time limit."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ class RunEnd(Enum):
 
 
 class StopNow(BaseException):
-    """Unwinds the stack when a signal comes and nothing is to be saved."""
+    """Unwinds the stack at a signal when there is nothing to save."""
 
 
 class Signals:
-    """Notes SIGTERM, SIGUSR1 (Slurm's warning) and Ctrl-C instead of dying of them.
+    """Records SIGTERM, SIGUSR1 (Slurm's warning) and Ctrl-C, so that they do not kill the process.
 
     Attributes
     ----------
     received : int or None
-        The first signal that came.
+        The first signal.
     immediate : bool
-        Nothing has been done since the last checkpoint: a signal raises :class:`StopNow` at once, in the
-        middle of whatever is going on (compilation takes a minute). A second Ctrl-C always does.
+        Nothing has been done since the last checkpoint: a signal raises :class:`StopNow` at once, even during
+        compilation, which takes a minute. A second Ctrl-C always does.
     """
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class Signals:
 
     @property
     def outcome(self) -> RunEnd | None:
-        """What the signal means; None if there was none."""
+        """The meaning of the signal; None if there was none."""
         if self.received is None:
             return None
         return RunEnd.INTERRUPTED if self.received == signal.SIGINT else RunEnd.TERMINATED

@@ -1,4 +1,4 @@
-"""Random checkpoints of given shapes, for measuring: the numbers do not matter to speed, the shape does."""
+"""Random checkpoints of given shapes, for measurements of speed: it depends on the shape, not on the weights."""
 
 from __future__ import annotations
 
@@ -80,19 +80,19 @@ SHAPES: dict[str, JsonObject] = {
         "rope_theta": 1000000.0,
     },
 }
-"""By name: logos-nano's shape, one of about nine million parameters, and those of the released 1B and 8B."""
+"""Shapes by name: logos-nano's, one of about nine million parameters, and those of the released 1B and 8B."""
 
 _SPREAD = 0.02
 """Standard deviation of the weights."""
 
 ENDS = (17, 20, 21)
-"""Tokens that end an answer. All tokens are about equally likely to a random network of 276 of them: answers are
-92 tokens long on average, and of very different lengths, as those of a trained one are. Of larger vocabularies every
-92nd token ends one."""
+"""Tokens that end an answer. A random network with 276 tokens finds all of them about equally likely. So answers have
+92 tokens on average, and very different lengths, as those of a trained network do. In larger vocabularies every 92nd
+token ends an answer."""
 
 
 def random_checkpoint(shape: str, directory: Path, dtype: str = "float32", seed: int = 0) -> Path:
-    """Write a checkpoint with random weights and the tokenizer of logos-nano, with as many tokens as it needs.
+    """Write a checkpoint with random weights, and the tokenizer of logos-nano with as many tokens as it needs.
 
     Raises
     ------
@@ -118,7 +118,7 @@ def random_checkpoint(shape: str, directory: Path, dtype: str = "float32", seed:
 
 
 def random_gguf(shape: str, file: Path, file_type: str, seed: int = 0) -> Path:
-    """Write a GGUF with random weights, drawn one tensor at a time: at no time are all of them in memory.
+    """Write a GGUF with random weights; only one tensor at a time is in memory.
 
     Raises
     ------
@@ -129,7 +129,7 @@ def random_gguf(shape: str, file: Path, file_type: str, seed: int = 0) -> Path:
 
     config = _config(shape, "float32")
     tensors = {
-        name: PendingSample(name, file, "F32", size, seed + number)
+        name: RandomTensor(name, file, "F32", size, seed + number)
         for number, (name, size) in enumerate(_sizes(config).items())
     }
     with tempfile.TemporaryDirectory(prefix="logos-bench-") as folder:
@@ -138,8 +138,8 @@ def random_gguf(shape: str, file: Path, file_type: str, seed: int = 0) -> Path:
     return file
 
 
-class PendingSample(StoredTensor):
-    """A tensor that is stored nowhere: ``offset`` is the seed that its numbers are drawn with."""
+class RandomTensor(StoredTensor):
+    """A tensor of random numbers that is not stored; ``offset`` is their seed."""
 
     def read(self) -> NDArray[np.float32]:
         """Return its numbers."""
@@ -173,7 +173,7 @@ def _write_description(config: JsonObject, directory: Path) -> None:
     shutil.copy(source / "tokenizer_config.json", directory)
     tokenizer = json.loads((source / "tokenizer.json").read_text(encoding="utf-8"))
     vocabulary = tokenizer["model"]["vocab"]
-    # words that no text holds: what they cost is that there are so many
+    # words that occur in no text: only their number matters to speed
     vocabulary |= {f"~{index}~": index for index in range(len(vocabulary), config["vocab_size"])}
     (directory / "tokenizer.json").write_text(json.dumps(tokenizer), encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""What a plain script does: batches of sixteen that wait for their longest, then a forward pass a sample."""
+"""A plain script for comparison: batches of sixteen that wait for their longest, then a forward pass per sample."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far a model in other precisions, or on another backend, is from the model itself."""
+"""Compare a model in other precisions, or on another backend, with the model itself."""
 
 from __future__ import annotations
 
@@ -27,38 +27,37 @@ if TYPE_CHECKING:
 
 WHOLE = ("f32", "f16", "bf16")
 TYPES = (*WHOLE, "q8_0", "q6_k", "q5_k_m", "q4_k_m", "q4_0")
-"""What is measured unless told otherwise."""
+"""The types that are measured by default."""
 
 DTYPES = ("float32", "bfloat16")
 _BYTES = {"float32": 4.0, "bfloat16": 2.0, "float16": 2.0, "int8": 1.0, "nf4": 0.5625}
 _LARGE = 2_000_000_000
 _AT_A_TIME = 16
 
-Tell = Callable[[str], None]
+Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class ParityOptions:
-    """What to compare.
+    """The variants to compare.
 
     Attributes
     ----------
     load : LoadOptions
-        The model (``logos-nano``, a checkpoint directory, or a name of the hub), and what computes it. Backend and
-        precision are what is compared; of several devices the first compares, and all make samples.
+        The model (``logos-nano``, a checkpoint directory, or a name of the hub), and what computes it, without
+        backend and precision. The first of several devices compares, and all of them sample.
     types : tuple of str
-        GGUF types to make of it and to run by llama.cpp.
+        GGUF types to convert the model to, and to run by llama.cpp.
     files : tuple of Path
-        GGUF files of the same model, made elsewhere.
+        Further GGUF files of the same model.
     dtypes : tuple of str
         Precisions to run by PyTorch.
     reference : str
-        The precision, by PyTorch, that all are compared with: ``auto`` is float32, or bfloat16 above two billion
-        parameters.
+        The precision of the reference, by PyTorch: ``auto`` is float32, or bfloat16 above two billion parameters.
     sentences : str, optional
         A file of sentences or records; None takes the built-in ones.
     n_samples : int
-        Samples of ``task``, without a constraint, of which the valid ones are counted; 0 leaves this out.
+        Samples of ``task`` without a constraint, to count the valid ones; 0 leaves this out.
     """
 
     load: LoadOptions = field(default_factory=LoadOptions)
@@ -79,19 +78,19 @@ class ParityRow:
     Attributes
     ----------
     n_bytes : int
-        Of the weights.
+        Size of the weights in bytes.
     perplexity : float
-        Over all tokens of the sentences but the first.
+        Perplexity over all tokens of the sentences but the first.
     top1 : float
-        Share of the places where the likeliest token is the reference's.
+        Share of the positions at which the likeliest token is the reference's.
     kl_nats : float
         Mean divergence of the distribution of the next token from the reference's, in nats.
     largest_logit_difference : float
-        Of any logit at any place.
+        Largest difference of any logit at any position.
     n_valid : int, optional
-        Samples that are valid, of ``n_samples``.
+        Valid samples among ``n_samples``.
     fallbacks : mapping
-        Of the matrices whose width the type cannot divide: how many are of which other type.
+        Number of matrices by the other type that they have, as the type cannot divide their width.
     """
 
     backend: str
@@ -107,7 +106,7 @@ class ParityRow:
 
 
 class ParityResult(TypedDict):
-    """A comparison, JSON-ready; the rows are :class:`ParityRow` as objects, the reference first."""
+    """A comparison, JSON-ready; the rows are :class:`ParityRow` as JSON objects, the reference first."""
 
     model: str
     reference: str
@@ -120,22 +119,22 @@ class ParityResult(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class _Variant:
-    """A model to load: what, by which backend, and how large it is."""
+    """A model to load, with the row for its figures."""
 
     row: ParityRow
     model: str
     dtype: str = "auto"
 
 
-def parity(options: ParityOptions, tell: Tell = lambda _: None) -> ParityResult:
+def parity(options: ParityOptions, progress: Progress = lambda _: None) -> ParityResult:
     """Compare each precision and backend with the reference.
 
-    Sentences are read token by token, as in generation; all see the same ones, and samples have the same seeds.
+    All read the same sentences, token by token as in generation, and their samples have the same seeds.
 
     Parameters
     ----------
-    tell : callable
-        Is told what is being done.
+    progress : callable
+        Called with the name of each step.
 
     Raises
     ------
@@ -152,15 +151,15 @@ def parity(options: ParityOptions, tell: Tell = lambda _: None) -> ParityResult:
     first = ParityRow("torch", reference, int(size * _BYTES[reference]))
     rows = [first]
     with tempfile.TemporaryDirectory(prefix="logos-parity-") as folder:
-        tell(f"torch {reference}, the reference")
+        progress(f"torch {reference}, the reference")
         backend = _load(_Variant(first, model, reference), options)
         ids = [_ids(backend, text) for text in texts]
         wanted = _Reference(Path(folder) / "logits", ids, backend, options.load.batch_size or _AT_A_TIME)
         first.perplexity = perplexity(wanted.logps)
         del backend
         _sample(_Variant(first, model, reference), options)
-        for variant in _variants(options, reference, size, Path(folder), tell):
-            tell(f"{variant.row.backend} {variant.row.type}")
+        for variant in _variants(options, reference, size, Path(folder), progress):
+            progress(f"{variant.row.backend} {variant.row.type}")
             wanted.compare(_load(variant, options), variant.row)
             _sample(variant, options)
             rows.append(variant.row)
@@ -176,7 +175,7 @@ def parity(options: ParityOptions, tell: Tell = lambda _: None) -> ParityResult:
 
 
 def _check(options: ParityOptions) -> None:
-    """Refuse what cannot be, before anything is loaded."""
+    """Refuse invalid options before anything is loaded."""
     known = (*WHOLE, *QUANTIZATIONS)
     for kind in options.types:
         if kind not in known:
@@ -186,9 +185,8 @@ def _check(options: ParityOptions) -> None:
             raise UsageError(f"there is no precision {dtype!r}", hint=f"one of {', '.join(_BYTES)}")
     for name, wanted in (("backend", "auto"), ("dtype", "auto"), ("base_url", None)):
         if getattr(options.load, name) != wanted:
-            raise UsageError(
-                f"precisions and backends are compared: there is no one {name.replace('_', '-')} to choose"
-            )
+            option = name.replace("_", "-")
+            raise UsageError(f"precisions and backends are compared, so there is no --{option} to choose")
     if is_gguf(Path(options.load.model).expanduser()):
         raise UsageError(
             "a GGUF has no reference to be compared with",
@@ -221,12 +219,13 @@ def _ids(backend: Backend, text: str) -> list[int]:
 
 def _load(variant: _Variant, options: ParityOptions) -> Backend:
     backend = open_model(_load_options(variant, options)).load()
-    assert isinstance(backend, Backend)
+    if not isinstance(backend, Backend):
+        raise UsageError("a served model cannot be compared")
     return backend
 
 
 def _load_options(variant: _Variant, options: ParityOptions) -> LoadOptions:
-    """Return how a variant is loaded; what only llama.cpp knows is left out for others."""
+    """Return the options that load a variant; those of llama.cpp are left out for other backends."""
     load = replace(options.load, backend=variant.row.backend, model=variant.model, dtype=variant.dtype)
     if variant.model != options.load.model:
         load = replace(load, revision=None)
@@ -235,15 +234,17 @@ def _load_options(variant: _Variant, options: ParityOptions) -> LoadOptions:
     return load
 
 
-def _variants(options: ParityOptions, reference: str, size: int, folder: Path, tell: Tell) -> Iterator[_Variant]:
-    """Yield what is compared; a GGUF that is made for it is gone when the next one is asked for."""
+def _variants(
+    options: ParityOptions, reference: str, size: int, folder: Path, progress: Progress
+) -> Iterator[_Variant]:
+    """Yield the variants; the GGUF file of one is deleted before the next."""
     for dtype in options.dtypes:
         if dtype != reference:
             yield _Variant(ParityRow("torch", dtype, int(size * _BYTES[dtype])), options.load.model, dtype)
     where: Writing = {"revision": options.load.revision, "offline": options.load.offline}
     whole: Path | None = None
     for kind in options.types:
-        tell(f"writing {kind}")
+        progress(f"writing {kind}")
         file = folder / f"{kind}.gguf"
         if kind in WHOLE:
             header = convert(options.load.model, file, kind, **where)
@@ -261,7 +262,7 @@ def _variants(options: ParityOptions, reference: str, size: int, folder: Path, t
 
 
 def _sample(variant: _Variant, options: ParityOptions) -> None:
-    """Count the valid ones among samples that no constraint holds."""
+    """Count the valid samples of a variant, without a constraint."""
     if not options.n_samples:
         return
     chosen = GenerateOptions(
@@ -273,7 +274,7 @@ def _sample(variant: _Variant, options: ParityOptions) -> None:
 
 
 class _Reference:
-    """Logits of the reference at every place, in a file: for a large vocabulary they would not fit memory."""
+    """Logits of the reference at every position, in a file: with a large vocabulary they would not fit memory."""
 
     def __init__(self, file: Path, ids: Sequence[Sequence[int]], backend: Backend, at_a_time: int) -> None:
         import numpy as np
@@ -299,13 +300,13 @@ class _Reference:
         return np.array(found)
 
     def compare(self, backend: Backend, row: ParityRow) -> None:
-        """Fill in how far another is from it."""
+        """Fill in the differences of another model from the reference."""
         import numpy as np
 
         from logos_cli.engine.sampler import log_softmax
 
         if list(backend.tokenizer.vocabulary) != self._vocabulary:
-            raise UsageError("its vocabulary is not that of the reference", source=row.type)
+            raise UsageError("its vocabulary differs from that of the reference", source=row.type)
         logps, divergences, n_same, largest = np.empty(len(self._next)), [], 0, 0.0
         for places, raw in _read(backend, self._ids, self._at_a_time):
             theirs, ours = raw[:, : self._n_tokens], np.asarray(self._logits[places])
@@ -320,19 +321,10 @@ class _Reference:
         row.largest_logit_difference = largest
 
 
-def _log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
-    import numpy as np
-
-    wide = logits.astype(np.float64)
-    wide -= wide.max(axis=1, keepdims=True)
-    found: NDArray[np.float64] = wide - np.log(np.exp(wide).sum(axis=1, keepdims=True))
-    return found
-
-
 def _read(
     backend: Backend, ids: Sequence[Sequence[int]], at_a_time: int
 ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
-    """Yield places in the row of all predicted tokens, and the logits there, many sentences at a time."""
+    """Yield positions in the row of all predicted tokens with their logits, many sentences at a time."""
     import numpy as np
 
     first = np.cumsum([0, *(len(one) - 1 for one in ids)])

@@ -1,4 +1,4 @@
-"""Sentences that models are compared on where none are given: well-known objects in every form."""
+"""Default sentences for the comparison of models: well-known objects in every form."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _GLUCOSAMINE = "CC(=O)N[C@H]1C(O)O[C@H](CO)[C@@H](O)[C@@H]1O"
 
 
 def _tagged(sequence: str, places: tuple[int, ...]) -> str:
-    """Return a protein in which the residues at some places, counted from 0, are tagged."""
+    """Return a protein with tags around the residues at some positions, counted from 0."""
     return _block(Kind.PROTEIN, *(_pocket(one) if place in places else one for place, one in enumerate(sequence)))
 
 

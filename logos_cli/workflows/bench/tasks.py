@@ -1,8 +1,8 @@
-"""Published protocols with one model: cases in, outcomes a line, figures at the end.
+"""Run published benchmarks with one model: cases, their outcomes, and figures.
 
-A run's directory holds ``run.json`` (what was run) and one file of outcomes for each benchmark and shard; what is
-in them is not done again. Figures are always made from all the outcomes that the directory holds, so that shards
-from several machines need only lie side by side.
+A run's directory holds ``run.json`` (its options) and one file of outcomes for each benchmark and shard. A case with
+an outcome is not run again. Figures are always computed from all outcomes in the directory, so that the files of
+several machines need only be copied into one.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 
 RUN_FILE: Final = "run.json"
 Progress = Callable[[str, int, int], None]
-"""Is called with a benchmark's name, the cases that have an outcome, and all of its cases."""
+"""Called with a benchmark's name, the number of cases with an outcome, and the number of all cases."""
 
 
 @dataclass(frozen=True, slots=True)
 class BenchOptions:
-    """What to run.
+    """The benchmarks to run, and how.
 
     Attributes
     ----------
@@ -46,18 +46,18 @@ class BenchOptions:
     names : tuple of str
         Benchmarks; empty takes all.
     limit : int, optional
-        So many cases of each, drawn at random with a fixed seed; None takes all. A larger limit takes the cases of a
-        smaller one and more, so that a run can be extended.
+        Number of cases of each, drawn at random with a fixed seed; None takes all. A larger limit includes the cases
+        of a smaller one, so that a run can be extended.
     n_samples : int, optional
         Samples of each case; None takes the protocol's.
     shard : tuple of int
-        Number of the shard from 1, and of how many.
+        Number of the shard, from 1, and number of shards.
     baseline : bool
-        Answer every case trivially as well.
+        Answer every case by the trivial baseline, too.
     generate : GenerateOptions
         Model, backend, device and seed.
     dock : DockOptions, optional
-        Dock what is designed for pockets, and how; the box is the benchmark's.
+        Dock the molecules that are designed for pockets, with these options; the box is the benchmark's.
     """
 
     data: Path
@@ -77,7 +77,7 @@ class BenchOptions:
             raise UsageError(f"the limit is {self.limit}; it must be 1 or more")
 
     def facts(self) -> JsonObject:
-        """Return what must be the same for all shards and sessions of a run."""
+        """Return the values that must be the same for all shards and sessions of a run."""
         how = self.generate
         same = ("seed", "constrain", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "max_new_tokens")
         return {
@@ -102,7 +102,7 @@ class Result:
     model, baseline : mapping
         Estimates by the figure's name.
     outcomes : list
-        Of the model, by case.
+        Outcomes of the model, by case.
     """
 
     benchmark: Benchmark
@@ -141,30 +141,30 @@ def chosen(names: Sequence[str]) -> list[Benchmark]:
     Raises
     ------
     UsageError
-        If there is none of a name.
+        If there is no benchmark of a name.
     """
     return [registry.load("benchmarks", name) for name in names or registry.names("benchmarks")]
 
 
-def run(options: BenchOptions, directory: Path, tell: Progress | None = None) -> list[str]:
+def run(options: BenchOptions, directory: Path, progress: Progress | None = None) -> list[str]:
     """Answer the cases that have no outcome yet.
 
     Parameters
     ----------
     directory : Path
-        Of the run; made if need be.
+        The run's directory; it is made if there is none.
 
     Returns
     -------
     list of str
-        Benchmarks that were left out, with the reason: their data are not there.
+        Benchmarks that were left out because their data are missing, with the error.
 
     Raises
     ------
     UsageError
         If the directory holds a run with another model, seed or protocol, or another process is at work there.
     InputError
-        If there is no folder of data, or those of a benchmark that was named are missing or damaged.
+        If there is no folder of data, or the data of a named benchmark are missing or damaged.
     """
     if not options.data.is_dir():
         raise InputError(
@@ -185,12 +185,12 @@ def run(options: BenchOptions, directory: Path, tell: Progress | None = None) ->
             continue
         path = directory / f"{benchmark.name}.{number}-of-{count}.jsonl"
         with locked(path, "benchmarking"):
-            _answer(benchmark, cases, options, path, tell)
+            _answer(benchmark, cases, options, path, progress)
     return left_out
 
 
 def _begin(options: BenchOptions, directory: Path) -> None:
-    """Write ``run.json``, or compare with the one that is there."""
+    """Write ``run.json``, or compare the options with an existing one."""
     path, now = directory / RUN_FILE, options.facts()
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -227,13 +227,13 @@ def _cases(benchmark: Benchmark, options: BenchOptions) -> list[Case]:
 
 
 def _answer(
-    benchmark: Benchmark, cases: Sequence[Case], options: BenchOptions, path: Path, tell: Progress | None
+    benchmark: Benchmark, cases: Sequence[Case], options: BenchOptions, path: Path, progress: Progress | None
 ) -> None:
     done = _repair(path)
     waiting = [case for case in cases if case.id not in done]
     n_done = len(cases) - len(waiting)
-    if tell:
-        tell(benchmark.name, n_done, len(cases))
+    if progress:
+        progress(benchmark.name, n_done, len(cases))
     if not waiting:
         return
     with path.open("a", encoding="utf-8") as stream:
@@ -248,12 +248,12 @@ def _answer(
             stream.write(json.dumps(row, allow_nan=False) + "\n")
             stream.flush()
             n_done += 1
-            if tell:
-                tell(benchmark.name, n_done, len(cases))
+            if progress:
+                progress(benchmark.name, n_done, len(cases))
 
 
 def _answers(benchmark: Benchmark, cases: Sequence[Case], options: BenchOptions) -> Iterator[tuple[Case, list[Record]]]:
-    """Yield each case with all that the task made of it; the model is loaded once."""
+    """Yield each case with the records of its samples; the model is loaded once."""
     how = replace(
         options.generate,
         n_samples=options.n_samples or benchmark.n_samples,
@@ -264,7 +264,7 @@ def _answers(benchmark: Benchmark, cases: Sequence[Case], options: BenchOptions)
     made = Generation(plan).records([prompt for case in cases for prompt in case.prompts])
     answered = groupby(made, lambda record: owners[_prompt_of(record)].id)
     current = next(answered, None)
-    for case in cases:  # a case of which nothing came has an outcome too
+    for case in cases:  # a case without records has an outcome, too
         records = []
         if current is not None and current[0] == case.id:
             records = list(current[1])
@@ -278,7 +278,7 @@ def _prompt_of(record: Record) -> str:
 
 
 def _repair(path: Path) -> set[str]:
-    """Return the cases that a file of outcomes holds; a broken last line is cut off."""
+    """Return the ids of the cases in a file of outcomes; a broken last line is cut off."""
     if not path.exists():
         return set()
     done, good = set(), 0
@@ -302,7 +302,7 @@ def _row(line: bytes | str, path: Path) -> JsonObject:
 
 
 def read_facts(directory: Path) -> JsonObject:
-    """Return what was run: model, seed, versions, options.
+    """Return the options of a run: model, seed, versions.
 
     Raises
     ------
@@ -316,12 +316,12 @@ def read_facts(directory: Path) -> JsonObject:
 
 
 def results(directory: Path, names: Sequence[str] = ()) -> list[Result]:
-    """Return the figures from all outcomes that a run's directory holds.
+    """Return the figures from all outcomes in a run's directory.
 
     Raises
     ------
     InputError
-        If it holds none.
+        If it has none.
     FormatError
         If a file of outcomes is damaged.
     """

@@ -1,4 +1,4 @@
-"""How fast a model runs here, how near to what the machine can do, and beside a plain script."""
+"""Measure the speed of a model, beside the limits of the machine and the speed of a plain script."""
 
 from __future__ import annotations
 
@@ -24,31 +24,31 @@ from logos_cli.workflows.bench.naive import naive_run
 _BITS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
 
 _READ_TOKENS = 4096
-"""So many tokens of prompts are read together, at most, to measure the rate."""
+"""Largest number of prompt tokens that are read together, to measure the rate."""
 
 
 @dataclass(frozen=True, slots=True)
 class ThroughputOptions:
-    """What to measure.
+    """The measurements of a run.
 
     Attributes
     ----------
     shape : str
-        A random checkpoint, see :data:`~logos_cli.workflows.bench.models.SHAPES`.
+        Shape of a random checkpoint, see :data:`~logos_cli.workflows.bench.models.SHAPES`.
     load : LoadOptions
-        What computes it; its model is of the shape, and it has one device.
+        What computes the model; there is one device.
     batches : tuple of int
-        Sequences at a time.
+        Numbers of sequences at a time.
     n_samples, prompt_tokens, max_new_tokens : int
-        The run from end to end: samples of one prompt.
+        Sizes of the run from end to end: samples of one prompt.
     naive : bool
-        Do the same run as a plain script does, in turns with ours: other load then meets both.
+        Do the same run by a plain script, in turns with ours, so that other load on the machine slows both.
     naive_samples : int, optional
-        Samples that the plain script makes, if fewer: it is slow, and its rate is the same.
+        Samples of the plain script, if fewer: it is slow, and its rate is the same.
     repeats : int
         Measurements of each kind.
     file_type : str
-        Of the GGUF, for the backend llamacpp.
+        Type of the GGUF, for the backend llamacpp.
     """
 
     shape: str = "9m"
@@ -65,7 +65,7 @@ class ThroughputOptions:
 
 
 class Machine(TypedDict):
-    """What the machine can do."""
+    """The limits of the machine."""
 
     device: str
     threads: int
@@ -96,7 +96,7 @@ class MeasuredRun(TypedDict):
 
 
 class BatchRow(TypedDict, total=False):
-    """The measurements at one batch size; those of the plain script where it was run."""
+    """The measurements at one batch size, with those of the plain script if it was run."""
 
     batch_size: int
     prefill_tokens_per_s: float
@@ -119,19 +119,19 @@ class ThroughputResult(TypedDict):
     rows: list[BatchRow]
 
 
-def throughput(options: ThroughputOptions, tell: Callable[[str], None] = lambda _: None) -> ThroughputResult:
+def throughput(options: ThroughputOptions, progress: Callable[[str], None] = lambda _: None) -> ThroughputResult:
     """Measure one shape on one backend.
 
     Parameters
     ----------
-    tell : callable
-        Is told what is being done.
+    progress : callable
+        Called with the name of each step.
     """
     load = options.load
     if load.dtype not in _BITS:
         raise UsageError(f"--dtype {load.dtype} cannot be measured", hint=f"one of {', '.join(_BITS)}")
     with tempfile.TemporaryDirectory(prefix="logos-bench-") as folder:
-        tell(f"a random checkpoint of shape {options.shape}")
+        progress(f"a random checkpoint of shape {options.shape}")
         place = Path(folder)
         if load.backend == "llamacpp":
             path = random_gguf(options.shape, place / f"{options.shape}.gguf", options.file_type, options.seed)
@@ -145,14 +145,14 @@ def throughput(options: ThroughputOptions, tell: Callable[[str], None] = lambda 
         backend = open_model(replace(load, model=str(path), dtype=dtype)).load()
         if not isinstance(backend, Backend):
             raise UsageError("a served model cannot be measured", hint="measure the server with its own tools")
-        tell("what the machine can do")
+        progress("the limits of the machine")
         machine = _machine(backend, options)
         rows = []
         for batch_size in options.batches:
-            tell(f"{batch_size} sequences at a time")
+            progress(f"{batch_size} sequences at a time")
             rows.append(_measure(backend, shape, read_bytes, batch_size, options, machine))
         if options.naive:
-            tell("the same as a plain script does it")
+            progress("the same run by a plain script")
             directory = random_checkpoint(options.shape, place / "plain", load.dtype, options.seed)
             _pair(backend, directory, options, rows[-1])
     return {
@@ -181,13 +181,13 @@ def _gguf_sizes(path: Path) -> tuple[DecoderConfig, int, int]:
 
     tensors = read_gguf(path).tensors
     n_bytes = sum(entry.n_bytes for entry in tensors.values())
-    # of an embedding that is not the head as well, a step reads a few rows
+    # a step reads only a few rows of an embedding that is not also the head
     looked_up = tensors["token_embd.weight"].n_bytes if "output.weight" in tensors else 0
     return random_shape(path.stem), n_bytes, n_bytes - looked_up
 
 
 def _best_s(action: Callable[[], object], repeats: int) -> float:
-    """Return the shortest time of several: what other programs on the machine add varies."""
+    """Return the shortest of several times: other programs on the machine lengthen the others."""
     action()
     times = []
     for _ in range(repeats):
@@ -279,7 +279,7 @@ def _measure(
 
 
 def _waited(backend: Backend) -> tuple[Callable[..., object], Callable[..., object]]:
-    """Return what reads prompts and what steps, to be timed: without the way to the host where logits do not go it."""
+    """Return the functions to time, for prompts and for steps; logits that stay on the device are not copied."""
     if not (isinstance(backend, TensorBackend) and backend.capabilities.device_logits):
         return backend.prefill_many, backend.step
     import torch
@@ -298,7 +298,7 @@ def _waited(backend: Backend) -> tuple[Callable[..., object], Callable[..., obje
 
 
 def _end_to_end(backend: Backend, batch_size: int, options: ThroughputOptions) -> float:
-    """Return tokens of answers a second, log-probabilities included."""
+    """Return the tokens of answers per second, log-probabilities included."""
     engine = Engine(backend, _sampling(options), batch_size=batch_size, seed=options.seed)
     requests = (Request(f"bench#{number}", _prompt(options)) for number in range(options.n_samples))
     start = time.perf_counter()
@@ -307,19 +307,19 @@ def _end_to_end(backend: Backend, batch_size: int, options: ThroughputOptions) -
 
 
 def _sampling(options: ThroughputOptions) -> Sampling:
-    """Return the sampling of the published scripts; their top-p of 0.85 is 1 here: random logits have no tail."""
+    """Return the sampling of the published scripts, but for their top-p of 0.85: random logits have no tail."""
     return Sampling(temperature=1.2, repetition_penalty=1.05, max_new_tokens=options.max_new_tokens)
 
 
 def _pair(backend: Backend, directory: Path, options: ThroughputOptions, row: BatchRow) -> None:
-    """Run ours and the plain script in turns; add the script's rate and the ratio of each pair."""
+    """Run ours and the plain script in turns; add the script's best rate and the median ratio."""
     import torch
 
     device = backend.info.device if options.load.backend == "torch" else "cpu"
     ratios, rates = [], []
     for repeat in range(options.repeats):
         ours = _end_to_end(backend, row["batch_size"], options)
-        torch.set_num_threads(options.load.threads or default_threads())  # ours takes as many as serve each step
+        torch.set_num_threads(options.load.threads or default_threads())  # our run changes the number of threads
         theirs = naive_run(
             directory,
             _prompt(options),
@@ -341,14 +341,14 @@ def parse_batches(text: str) -> tuple[int, ...]:
     Raises
     ------
     UsageError
-        If they are no positive numbers.
+        If they are not positive numbers.
     """
     try:
         sizes = tuple(int(part) for part in text.split(","))
     except ValueError:
         sizes = ()
     if not sizes or min(sizes) < 1:
-        raise UsageError(f"{text!r} are no batch sizes", hint="give them like 1,16,64")
+        raise UsageError(f"{text!r} are not batch sizes", hint="give them like 1,16,64")
     return sizes
 
 

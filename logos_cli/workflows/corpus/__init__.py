@@ -1,1 +1,1 @@
-"""Building a training corpus from files, and looking into it."""
+"""Build a training corpus from files, and view it."""

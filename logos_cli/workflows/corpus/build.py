@@ -1,8 +1,8 @@
-"""Sources to parts, in one process or several, so that a build that is killed can go on.
+"""Convert sources to parts of a corpus, in one process or several, so that a killed build can be resumed.
 
 The sources are cut into units: a large file, or several small ones. A unit gives numbered parts of about
-:data:`BLOCK` records; what a part holds follows from sources and options alone, whatever the number of processes.
-The ledger names the finished units; of an unfinished one, the parts that exist are not made again.
+:data:`BLOCK` records. The content of a part follows from sources and options alone, whatever the number of processes.
+The ledger names the finished units. The existing parts of an unfinished unit are not made again.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ BLOCK: Final = 4096
 _UNIT_BYTES: Final = 1 << 20
 _UNIT_FILES: Final = 256
 _AHEAD: Final = 3
-# pieces of work are many small ones: threads of the tokenizers library would only compete
+# there are many small pieces of work: threads of the tokenizers library would only compete
 _ENVIRONMENT: Final = {"TOKENIZERS_PARALLELISM": "false"}
 
 T = TypeVar("T")
@@ -42,7 +42,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class BuildPlan:
-    """What is built from what; a build goes on only if it is the same.
+    """The sources of a build; it can be resumed only with the same ones.
 
     Attributes
     ----------
@@ -56,12 +56,12 @@ class BuildPlan:
     stamps: dict[str, tuple[int, int]]
 
     def to_dict(self) -> JsonObject:
-        """Return what JSON can say."""
+        """Return the JSON object."""
         return {"units": [list(unit) for unit in self.units], "stamps": {k: list(v) for k, v in self.stamps.items()}}
 
 
 def plan(paths: Sequence[str]) -> BuildPlan:
-    """Cut sources into units: small files that follow each other share one."""
+    """Cut sources into units: consecutive small files share one."""
     stamps = {path: _stamp(path) for path in paths}
     units: list[tuple[str, ...]] = []
     unit: list[str] = []
@@ -85,7 +85,7 @@ def _stamp(path: str) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """All that a process needs to make parts."""
+    """The setup of a process that makes parts."""
 
     directory: Path
     read: ReadOptions
@@ -99,7 +99,7 @@ class Work:
 
 @dataclass(slots=True)
 class Counts:
-    """What became of the records of one source, or of all."""
+    """The outcomes of the records of one source, or of all, as counts."""
 
     read: int = 0
     used: int = 0
@@ -107,7 +107,7 @@ class Counts:
     left_out: Counter[str] = field(default_factory=Counter)
 
     def add(self, other: Counts | JsonObject) -> None:
-        """Add the counts of another, or of what :meth:`to_dict` made of it."""
+        """Add other counts, or their :meth:`to_dict`."""
         more = other if isinstance(other, Counts) else Counts(**other)
         self.read += more.read
         self.used += more.used
@@ -115,20 +115,20 @@ class Counts:
         self.left_out.update(more.left_out)
 
     def to_dict(self) -> JsonObject:
-        """Return what JSON can say."""
+        """Return the JSON object."""
         reasons = {name: dict(sorted(getattr(self, name).items())) for name in ("rejected", "left_out")}
         return {"read": self.read, "used": self.used, **reasons}
 
 
 @dataclass(slots=True)
 class BuiltPart:
-    """What is told of a part that was just made.
+    """The outcome of a part that was just made, for a report on the progress.
 
     Attributes
     ----------
     n_records, n_sentences : int
     rejected : list of Record
-        The first of them, with the reasons.
+        The first rejected records, with the reasons.
     """
 
     n_records: int = 0
@@ -136,14 +136,13 @@ class BuiltPart:
     rejected: list[Record] = field(default_factory=list)
 
 
-_TOLD: Final = 20
-
+_REPORTED_REJECTS: Final = 20
 
 _Block = list[tuple[str, Entry]]
 
 
 class _Maker:
-    """Makes parts: the state of a process."""
+    """Makes parts of blocks of records; each process has one."""
 
     def __init__(self, work: Work) -> None:
         from rdkit import rdBase
@@ -153,7 +152,7 @@ class _Maker:
         self.encoder = SentenceEncoder(Vocabulary.load(work.directory / "tokenizer"))
 
     def make(self, unit: int, block: int, entries: _Block) -> BuiltPart:
-        """Make the part of some records."""
+        """Make the part of a block."""
         part, outcome = CorpusPart(), BuiltPart()
         files: dict[str, Counts] = {}
         rejects: list[JsonObject] = []
@@ -172,7 +171,7 @@ class _Maker:
                 counts.rejected[reason_of(error)] += 1
                 record = _reject(entry, error)
                 rejects.append(record.to_dict())
-                if len(outcome.rejected) < _TOLD:
+                if len(outcome.rejected) < _REPORTED_REJECTS:
                     outcome.rejected.append(record)
             else:
                 counts.used += 1
@@ -195,7 +194,7 @@ class _Unit:
     Attributes
     ----------
     n_parts : int
-        Of the blocks that have been read so far, whether their parts existed or not.
+        Number of blocks that have been read so far, whether or not their parts existed.
     """
 
     def __init__(self, work: Work, number: int, paths: Sequence[str], stdin: IO[bytes] | None = None) -> None:
@@ -230,11 +229,11 @@ class Ledger:
                     continue
 
     def add(self, unit: int, n_parts: int, paths: Sequence[str]) -> None:
-        """Note that a unit is finished."""
+        """Record that a unit is finished."""
         row = {"unit": unit, "n_parts": n_parts, "sha256": {path: _hash_of(path) for path in paths}}
         try:
             with self._path.open("a", encoding="utf-8") as stream:
-                # after a torn line of an earlier run: begin a new one
+                # a new line, as an earlier run may have left a torn one
                 stream.write(("\n" if stream.tell() else "") + json.dumps(row))
         except OSError as error:
             raise cannot_write(error, self._path) from error
@@ -254,10 +253,10 @@ def _hash_of(path: str) -> str | None:
 def make_parts(
     work: Work, units: Sequence[Sequence[str]], jobs: int, stdin: IO[bytes] | None = None
 ) -> Iterator[BuiltPart]:
-    """Make every part that does not exist yet, and yield what became of each.
+    """Make every part that does not exist yet, and yield its outcome.
 
-    With several processes each takes one unit at a time; where there are fewer units than would keep them
-    busy, one process reads and the others do the rest.
+    Each of several processes takes one unit at a time. If there are too few units to keep them busy, this process
+    reads the records and the others make the parts.
     """
     ledger = Ledger(work.directory / "ledger.jsonl")
     waiting = [(number, paths) for number, paths in enumerate(units) if number not in ledger.done]
@@ -297,7 +296,7 @@ def _units_in_processes(
 
 def _result(outcome: T | Failure) -> T:
     if isinstance(outcome, Failure) and outcome.is_lost:
-        outcome.error.hint = "perhaps for want of memory: go on with --resume and fewer --jobs"
+        outcome.error.hint = "it may have run out of memory: go on with --resume and fewer --jobs"
     return result_of(outcome)
 
 

@@ -1,4 +1,4 @@
-"""Native files and records to a corpus that a model can be trained on."""
+"""Build a training corpus from native files and records."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ class BuildOptions:
     weights : path, optional
         TOML file with the share of each domain.
     rejects : path, optional
-        Takes every rejected record.
+        File for all rejected records.
     jobs : int
         Number of processes.
     resume, overwrite : bool
-        Go on with an unfinished build; replace what is there.
+        Go on with an unfinished build; replace an existing corpus.
     """
 
     tokenizer: str = EMBEDDED
@@ -70,17 +70,17 @@ class BuildOptions:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What became of records and sentences; each line of the accounting sums.
+    """The outcomes of records and sentences; each line of the accounting adds up.
 
     Attributes
     ----------
     manifest : dict
-        Of the corpus, as written.
+        The manifest of the corpus, as written.
     records : Counts
     n_made : int
         Sentences made of the records that were used.
     n_train, n_valid, n_seen, n_held_out, n_long : int
-        What became of them: kept in either split, a repeat, a repeat of a held-out sentence, too long.
+        Their outcomes: kept in either split, a repeat, a repeat of a held-out sentence, too long.
     """
 
     manifest: JsonObject
@@ -101,7 +101,7 @@ def build(
     output: str | PathLike[str],
     options: BuildOptions | None = None,
     *,
-    tell: Listener | None = None,
+    on_part: Listener | None = None,
     stdin: IO[bytes] | None = None,
 ) -> Report:
     """Build a corpus.
@@ -112,7 +112,7 @@ def build(
         Whatever :func:`~logos_cli.workflows.encode.encode` reads.
     output : path
         The directory of the corpus.
-    tell : callable, optional
+    on_part : callable, optional
         Called with the outcome of each part of the input as soon as it is made.
     stdin : binary stream, optional
         What to read for ``-``.
@@ -120,18 +120,18 @@ def build(
     Raises
     ------
     UsageError
-        If the output exists, if a build is resumed with other sources or options, if an option cannot be.
+        If the output exists, a build is resumed with other sources or options, or an option has an invalid value.
     InputError
         If there is nothing to train on.
     OutputError
-        If the corpus cannot be written; what was finished is kept for ``resume``.
+        If the corpus cannot be written; the finished parts are kept for ``resume``.
     """
     options = options or BuildOptions()
     _check(options)
     listed = [sources] if isinstance(sources, (str, PathLike)) else list(sources)
     paths = expand_paths([fspath(path) for path in listed])
     if options.resume and "-" in paths:
-        raise UsageError("what was piped in cannot be read again", hint="save it to a file, and build from that")
+        raise UsageError("standard input cannot be read again", hint="save it to a file, and build from that")
     weights = read_weights(options.weights) if options.weights else None
     vocabulary = Vocabulary.load(locate(options.tokenizer).path)
     directory = Path(output)
@@ -140,8 +140,8 @@ def build(
         planned = _planned(stage, plan(paths), vocabulary, options)
         work = Work(stage, options.read, options.sentences, options.context_length)
         for outcome in make_parts(work, planned.units, options.jobs, stdin):
-            if tell is not None:
-                tell(outcome)
+            if on_part is not None:
+                on_part(outcome)
         report = _finish(directory, work, vocabulary, weights, options)
     shutil.rmtree(stage, ignore_errors=True)
     return report
@@ -160,13 +160,13 @@ def _check(options: BuildOptions) -> None:
     if options.context_length < MIN_CONTEXT:
         raise UsageError(f"a context of {options.context_length} tokens holds no sentence")
     if options.resume and options.overwrite:
-        raise UsageError("--resume goes on, --overwrite begins anew: give one of them")
+        raise UsageError("--resume goes on with a build and --overwrite begins anew: give one of them")
     if options.rejects:
         check_output(options.rejects, overwrite=options.overwrite or options.resume)
 
 
 def read_weights(path: str | PathLike[str]) -> dict[str, float]:
-    """Return the shares that a TOML file gives to the domains: ``protein = 0.2``, bare or under ``[weights]``.
+    """Return the shares of the domains from a TOML file: ``protein = 0.2``, bare or under ``[weights]``.
 
     Raises
     ------
@@ -180,10 +180,10 @@ def read_weights(path: str | PathLike[str]) -> dict[str, float]:
         raise InputError(f"the weights cannot be read: {why}", source=fspath(path)) from error
     found = data.get("weights", data)
     if not isinstance(found, dict) or not found:
-        raise InputError("the file gives no weights", source=fspath(path), hint="write lines as protein = 0.2")
+        raise InputError("the file has no weights", source=fspath(path), hint="write lines as protein = 0.2")
     for domain, value in found.items():
         if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
-            raise InputError(f"the weight of {domain} is no number from 0", source=fspath(path))
+            raise InputError(f"the weight of {domain} is not a number from 0", source=fspath(path))
     return {str(domain): float(value) for domain, value in found.items()}
 
 
@@ -191,7 +191,7 @@ def read_weights(path: str | PathLike[str]) -> dict[str, float]:
 
 
 def _prepare(directory: Path, options: BuildOptions) -> Path:
-    """Make the directory of the build, and refuse one that holds something else."""
+    """Make the directory of the build, and refuse one with other files."""
     stage = directory / BUILD
     if directory.exists() and not directory.is_dir():
         raise UsageError("the output is a file", source=str(directory), hint="give a directory with -o")
@@ -201,7 +201,7 @@ def _prepare(directory: Path, options: BuildOptions) -> Path:
         raise OutputError(f"cannot be read: {error.strerror}", source=str(directory)) from error
     if foreign := sorted(held - _OWN):
         raise UsageError(
-            f"the directory holds what is no corpus ({foreign[0]})",
+            f"the directory holds something other than a corpus ({foreign[0]})",
             source=str(directory),
             hint="give a new or empty directory with -o",
         )
@@ -212,7 +212,7 @@ def _prepare(directory: Path, options: BuildOptions) -> Path:
     if not options.resume and not options.overwrite and held:
         unfinished = BUILD in held
         raise UsageError(
-            "an unfinished build is here" if unfinished else "the corpus exists",
+            "the directory holds an unfinished build" if unfinished else "the corpus exists",
             source=str(directory),
             hint="go on with --resume, or begin anew with --overwrite" if unfinished else "add --overwrite",
         )
@@ -233,7 +233,7 @@ def _prepare(directory: Path, options: BuildOptions) -> Path:
 
 
 def _planned(stage: Path, planned: BuildPlan, vocabulary: Vocabulary, options: BuildOptions) -> BuildPlan:
-    """Write down what is built, or, on resuming, make sure that it is the same."""
+    """Write the plan of a new build, or compare it with that of the resumed build."""
     now = {
         "logos": __version__,
         "tokenizer": vocabulary.sha256,
@@ -261,7 +261,7 @@ def _planned(stage: Path, planned: BuildPlan, vocabulary: Vocabulary, options: B
 
 
 def _refuse_changes(before: JsonObject, now: JsonObject, where: str) -> None:
-    """Refuse to go on with other sources or options, saying which."""
+    """Refuse to go on with other sources or options; the error names the first difference."""
     if before["stamps"] != now["stamps"]:
         paths = sorted({*before["stamps"], *now["stamps"]})
         changed = next(path for path in paths if before["stamps"].get(path) != now["stamps"].get(path))
@@ -306,11 +306,11 @@ def _finish(
                 for name, counts in part.facts["files"].items():
                     total.add(counts)
                     files[name].add(counts)
-                for record in part.facts["rejects"] if rejects else ():
-                    assert rejects is not None
-                    rejects.write(Record.from_dict(record).to_json() + "\n")
+                if rejects is not None:
+                    for record in part.facts["rejects"]:
+                        rejects.write(Record.from_dict(record).to_json() + "\n")
     if not total.used:
-        raise InputError("no record can be used", hint="the errors above say why, and --rejects FILE lists all")
+        raise InputError("no record can be used", hint="see the errors above; --rejects FILE lists all of them")
     facts = {
         "logos": __version__,
         "options": {**asdict(options.sentences), "read": asdict(options.read)},

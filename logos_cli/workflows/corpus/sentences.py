@@ -1,4 +1,4 @@
-"""One object read from a source to all the sentences that a corpus takes from it."""
+"""Make the sentences of a corpus from one object of a source."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ NAMES: Final = (
     *(name for name in FORMS if name != Form.COMPLEX),
     *(f"{Form.COMPLEX}_{level}" for level in COMPLEX_LEVELS),
 )
-"""The domains as they are called by default, and what ``--forms`` takes."""
+"""Default names of the domains, and the values of ``--forms``."""
 
 WINDOW_RESIDUES: Final = (6, 160)
 """Shortest and longest fragment around a site."""
@@ -61,17 +61,17 @@ class SentenceOptions:
     forms : tuple of str
         Names of :data:`NAMES`, or ``complex`` for its three levels; empty takes all.
     valid_share : float
-        Share of the similarity groups that is held out where the source does not say.
+        Share of the similarity groups that is held out, if the source names no split.
     seed : int
-        Of the split and of all random writings.
+        Seed of the split and of all random writings.
     n_augmented : int
-        Further writings of each reaction that is trained on, in both directions.
+        Further writings of each training reaction, in both directions.
     n_randomized : int
-        Further writings of each molecule that is trained on.
+        Further writings of each training molecule.
     align : bool
         Write the answer of a reaction along its prompt.
     n_windows : int
-        Fragments around each site that is trained on.
+        Fragments around each training site.
     """
 
     forms: tuple[str, ...] = ()
@@ -83,7 +83,7 @@ class SentenceOptions:
     n_windows: int = 0
 
     def takes(self, name: str) -> bool:
-        """Whether sentences of this name of :data:`NAMES` are wanted."""
+        """Return whether sentences of this name of :data:`NAMES` are wanted."""
         return not self.forms or name in self.forms or (name[:-2] == Form.COMPLEX and Form.COMPLEX in self.forms)
 
 
@@ -97,7 +97,7 @@ class EncodedSentences(NamedTuple):
 
 
 class Skipped(LogosError):  # noqa: N818 - no error, but it ends the work on a record
-    """A record that is sound, but that the corpus does not take; the message says why."""
+    """A valid record that the corpus does not take; the message is the reason."""
 
 
 def sentences_of(entry: Entry, options: SentenceOptions) -> list[EncodedSentences]:
@@ -105,10 +105,10 @@ def sentences_of(entry: Entry, options: SentenceOptions) -> list[EncodedSentence
 
     Raises
     ------
-    LeftOut
+    Skipped
         If its split is ``test``, or none of its forms is wanted.
     LogosError
-        If the entry is in error, or one of its labels is.
+        If the entry or one of its labels has an error.
     """
     item = _usable(entry)
     labels = _labels(entry)
@@ -124,7 +124,7 @@ def sentences_of(entry: Entry, options: SentenceOptions) -> list[EncodedSentence
 
 
 def reason_of(error: LogosError) -> str:
-    """Return the kind of an error in a few words, for counting."""
+    """Return the kind of an error in a few words, for the counts."""
     kinds: Sequence[tuple[type[LogosError], str]] = (
         (GrammarError, "no sentence of the grammar"),
         (MoleculeError, "molecule not accepted"),
@@ -143,7 +143,7 @@ def _usable(entry: Entry) -> ScienceObject:
         raise entry.error
     assert entry.item is not None
     if entry.form is Form.SEARCH and isinstance(entry.item, Protein):
-        return Complex((entry.item,))  # an answer without tags says that no site is known
+        return Complex((entry.item,))  # an answer without tags means that no site is known
     return entry.item
 
 
@@ -151,7 +151,7 @@ def _usable(entry: Entry) -> ScienceObject:
 
 
 def _labels(entry: Entry) -> dict[str, object]:
-    """Return ``domain``, ``group`` and ``split``: keys of a record, of its source, or columns of a table."""
+    """Return ``domain``, ``group`` and ``split`` from a record, its source, or columns of a table."""
     columns = entry.source.get("columns")
     found: dict[str, object] = {}
     if isinstance(columns, dict):
@@ -172,7 +172,7 @@ def _domain(labels: dict[str, object]) -> str:
 
 
 def _name(label: str, name: str, item: ScienceObject) -> str:
-    """Return the domain: the form's name, with a suffix, or with the record's own domain."""
+    """Return the domain: the name of the form, of the form with a suffix, or with the record's own domain."""
     if name == WINDOW_DOMAIN or not label:
         return name
     if label.startswith("_"):
@@ -184,7 +184,7 @@ def _split(labels: dict[str, object], item: ScienceObject, options: SentenceOpti
     if "split" in labels:
         split = _SPLITS.get(str(labels["split"]).lower())
         if split is None:
-            raise UsageError(f"the split {labels['split']!r} is none of {', '.join(_SPLITS)}")
+            raise UsageError(f"the split {labels['split']!r} is not one of {', '.join(_SPLITS)}")
         if split == "test":
             raise Skipped("split test")
         return split
@@ -193,7 +193,7 @@ def _split(labels: dict[str, object], item: ScienceObject, options: SentenceOpti
 
 
 def is_held_out(group: str, seed: int, share: float) -> bool:
-    """Whether a group is among the ``share`` of all groups that is held out: by hash, so always the same."""
+    """Return whether a group is among the held-out ``share`` of all groups: by hash, so always the same."""
     return _hash(seed, group) < share * 2**64
 
 
@@ -203,7 +203,7 @@ def _hash(*values: object) -> int:
 
 
 def _identity(item: ScienceObject) -> str:
-    """Return what stands for an object without a group: its sequences, its SMILES, the product of a reaction."""
+    """Return the group of an object without a label: its sequences, its SMILES, or the product of a reaction."""
     if isinstance(item, Complex):
         return ".".join(chain.sequence for chain in item.chains)
     if isinstance(item, Protein):
@@ -219,7 +219,7 @@ Text = tuple[str, Form, str]
 
 
 def _texts(item: ScienceObject, train: bool, options: SentenceOptions) -> Iterator[Text]:
-    """Yield name, form and text of each sentence; the first is checked, and with it what all are made of."""
+    """Yield name, form and text of each sentence; the check of the first covers the payloads of all."""
     if isinstance(item, Complex):
         yield from _site_texts(item, train, options)
     elif isinstance(item, Reaction):
@@ -243,13 +243,13 @@ def _randomized(item: Molecule, options: SentenceOptions) -> Iterator[str]:
 
 
 def _site_texts(item: Complex, train: bool, options: SentenceOptions) -> Iterator[Text]:
-    to_text(item, *_first_form(item))  # checks the payloads: what follows needs no check of its own
+    to_text(item, *_first_form(item))  # checks the payloads, which all sentences share
     has_site = any(chain.site for chain in item.chains)
     if item.ligand is not None:
         for level in COMPLEX_LEVELS:
             if (has_site or level == 1) and options.takes(name := f"{Form.COMPLEX}_{level}"):
                 yield name, Form.COMPLEX, emit(item.to_sentence(Form.COMPLEX, level), check=False)
-    # a protein without a tagged residue has no site, or nobody looked: only a search can have said the first
+    # a protein without tagged residues has no known site, or nobody looked for one: only a search states the former
     for form in _SITE_FORMS if has_site else (Form.SEARCH,) if item.ligand is None else ():
         if options.takes(form):
             yield form.value, form, emit(item.to_sentence(form), check=False)
@@ -265,8 +265,8 @@ def _first_form(item: Complex) -> tuple[Form, int]:
 def windows(site: Complex, count: int, seed: int) -> Iterator[Complex]:
     """Yield fragments of the chain with most tagged residues, each with one of them at a random place.
 
-    Short searches are what a small model learns to copy on: on fragments of 40 residues and more a model of 5 M
-    parameters had not begun to after 8 M tokens, on 6 to 40 residues a smaller one began within 0.2 M. Lengths
+    A small model learns to copy from short searches. With fragments of 40 residues and more, a model of 5 M
+    parameters had not begun to after 8 M tokens. With 6 to 40 residues, a smaller one began within 0.2 M. Lengths
     are log-uniform; the same site gives the same fragments.
     """
     chain = max(site.chains, key=lambda chain: len(chain.site))

@@ -1,4 +1,4 @@
-"""Looking at a corpus: what it holds, and its sentences."""
+"""The domains, the size and the sentences of a corpus."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class DomainInfo:
 
 
 def domains_of(corpus: Corpus) -> Iterator[DomainInfo]:
-    """Yield what a corpus holds, domain by domain; one of which every sentence was dropped comes too."""
+    """Yield the domains of a corpus, including those without a kept sentence."""
     manifest = corpus.manifest
     for domain in sorted({*manifest["domains"], *manifest["dropped"]}):
         splits = manifest["domains"].get(domain, {})
@@ -39,13 +39,13 @@ def domains_of(corpus: Corpus) -> Iterator[DomainInfo]:
 
 
 def size_of(corpus: Corpus) -> int:
-    """Return the bytes of all files of a corpus."""
+    """Return the size of all files of a corpus, in bytes."""
     found = 0
     for name in (*corpus.files(), MANIFEST):
         try:
             found += os.stat(corpus.directory / name).st_size  # noqa: PTH116
         except OSError:
-            continue  # `verify` says which is missing
+            continue  # `verify` reports which is missing
     return found
 
 

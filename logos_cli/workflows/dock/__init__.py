@@ -1,1 +1,1 @@
-"""Docking of ligands from files and records."""
+"""Dock ligands from files and records."""

@@ -1,4 +1,4 @@
-"""Docking ligands into a receptor."""
+"""Dock ligands into a receptor."""
 
 from __future__ import annotations
 
@@ -51,22 +51,22 @@ def dock(
     receptor : str, path or object
         PDB, mmCIF or BinaryCIF; or a structure of gemmi, Bio.PDB or biotite.
     ligands : str, path, Record, text, object, or iterable of these
-        Files (SMILES, SDF, records …; ``-`` is standard input), and all objects that ``encode`` takes. Where poses
-        count (``mode="score"``, ``"minimize"``), those of an RDKit molecule are the ones of its conformer.
+        Files (SMILES, SDF, records …; ``-`` is standard input), and all objects that ``encode`` takes. To score or relax
+        poses (``mode="score"``, ``"minimize"``), an RDKit molecule needs a conformer.
     options : DockOptions, optional
-        Or give its fields as keywords; so with those of ``read``: ``dock("complex.pdb", "CCO", form="molecule")``.
+        Its fields, and those of ``read``, may be keywords instead: ``dock("complex.pdb", "CCO", form="molecule")``.
 
     Yields
     ------
     Record
-        One a ligand, in their order, with ``vina`` (kcal/mol) among its scores and the best pose under
-        ``docking``; ``status`` is ``error`` where there is none.
+        One per ligand, in their order, with ``vina`` (kcal/mol) among its scores and the best pose under
+        ``docking``. A ligand without a pose has the ``status`` ``error``.
 
     Raises
     ------
     LogosError
-        If the receptor, the box or an option cannot be used, no engine is there, or a string is neither a file nor a
-        text whose form is stated.
+        If the receptor, the box or an option cannot be used, no docking engine is installed, or a string is neither a
+        file nor a text with a stated form.
     TypeError
         If an object is of an unknown type.
 
@@ -86,11 +86,11 @@ def dock(
 
 
 Skip = Callable[[str], bool]
-"""Says of a ligand's id whether it is to be left out: it is done already."""
+"""Returns whether the ligand with an id is left out, because it is done already."""
 
 
 class Docking(Session):
-    """One run: ligands from files and objects, docked to one receptor."""
+    """A run that docks ligands from files and objects into one receptor."""
 
     def candidates(self, ligands: Givens, stdin: IO[bytes] | None = None) -> Iterator[LigandCandidate]:
         """Yield the ligands."""
@@ -98,14 +98,14 @@ class Docking(Session):
         first = next(source, None)
         if first is None:
             raise InputError("there is no ligand", hint="name a file with -l, or pipe ligands in")
-        self.look_at(first)
+        self.set_first_ligand(first)
         yield first
         yield from source
 
     def results(
         self, ligands: Givens, stdin: IO[bytes] | None = None, *, skip: Skip | None = None
     ) -> Iterator[DockedLigand]:
-        """Yield the ligands with their poses, in the order in which they were given."""
+        """Yield the ligands with their poses, in input order."""
         yield from self.dock(self._wanted(self.candidates(ligands, stdin), skip))
 
     def _wanted(self, candidates: Iterable[LigandCandidate], skip: Skip | None) -> Iterator[LigandCandidate]:
@@ -115,24 +115,24 @@ class Docking(Session):
                 yield candidate
 
     def begin(self, record: Record) -> None:
-        """Find the box that a record is docked into, so that what is wrong with it is known early.
+        """Find the box for a record, so that an error in it is raised early.
 
         Raises
         ------
         LogosError
-            If there is none.
+            If there is no box.
         """
-        self.look_at(of_record(record, placed=False))
+        self.set_first_ligand(of_record(record, placed=False))
         _ = self.place
 
 
 class PocketDocking:
-    """One run: records, each docked to the structure whose pocket it was made for.
+    """A run that docks each record into the structure of its pocket.
 
     Attributes
     ----------
     site : Site
-        The first that is docked to; known once records have been seen.
+        The first binding site; known after the first record.
     tally : DockTally
     """
 
@@ -144,29 +144,29 @@ class PocketDocking:
 
     @property
     def site(self) -> Site:
-        """The first that is docked to."""
+        """The first binding site."""
         return self._runs[0].site
 
     @property
     def sites(self) -> list[Site]:
-        """All places that have been docked to."""
+        """All binding sites that ligands have been docked into."""
         return [site for run in self._runs for site in run.sites]
 
     def plan(self) -> dict[str, object]:
-        """Return what the run does at its first receptor, resolved."""
+        """Return the resolved options of the run, for its first receptor."""
         return self._runs[0].plan() if self._runs else {}
 
     def begin(self, record: Record) -> Docking:
-        """Return the run at a record's structure; its box is found, its receptor prepared when needed.
+        """Return the run for a record's structure, with its box; the receptor is prepared when it is needed.
 
         Raises
         ------
         LogosError
-            If the record names no structure, or one that cannot be docked to.
+            If the record names no structure, or one that cannot be docked into.
         """
         path = _structure_of(record)
         if path is None:
-            raise UsageError("the prompt comes from no structure that could be docked to", hint="give --receptor FILE")
+            raise UsageError("the prompt has no structure to dock into", hint="give --receptor FILE")
         if self._runs and self._runs[-1].path == path:
             return self._runs[-1]
         run = Docking(path, self.options, tally=self.tally)
@@ -175,12 +175,12 @@ class PocketDocking:
         return run
 
     def results(self, records: Iterable[Record], *, skip: Skip | None = None) -> Iterator[DockedLigand]:
-        """Yield the ligands with their poses, in the order of the records; these come structure by structure."""
+        """Yield the ligands with their poses, in the order of the records, which are grouped by structure."""
         for _, group in groupby(records, _structure_of):
             yield from self._dock_together(group, skip)
 
     def _dock_together(self, records: Iterator[Record], skip: Skip | None) -> Iterator[DockedLigand]:
-        """Dock the records of one structure; if it cannot be docked to, each of them says why."""
+        """Dock the records of one structure; if it cannot be used, each of them gets the reason."""
         first = next(records)
         records = chain([first], records)
         try:
@@ -198,6 +198,6 @@ class PocketDocking:
 
 
 def _structure_of(record: Record) -> str | None:
-    """Return the file that a record's pocket came from."""
+    """Return the structure file of a record's pocket."""
     path = record.source.get("path")
     return path if isinstance(path, str) and "residues" in record.source else None

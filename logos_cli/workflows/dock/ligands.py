@@ -1,4 +1,4 @@
-"""The ligands of a run: from files, records, or the receptor's own."""
+"""The ligands of a docking run, from files, records and objects."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from logos_cli.workflows.inputs import Given, Givens, entries_in_hand, is_path, 
 
 
 def iter_candidates(ligands: Givens, options: DockOptions, stdin: IO[bytes] | None = None) -> Iterator[LigandCandidate]:
-    """Yield the ligands.
+    """Yield the ligands, each with its error if it cannot be docked.
 
-    Where poses count, molecules come from SDF, MOL2, records of poses, or RDKit molecules with a conformer. Else
-    every stereoisomer that a molecule leaves open is a ligand, if ``options.stereo`` says so.
+    To score or relax poses, molecules come from SDF, MOL2, records of poses, or RDKit molecules with a conformer. To
+    dock, ``options.stereo`` yields all stereoisomers of a molecule with undefined centres.
     """
     placed = options.mode != "dock"
     if isinstance(ligands, (str, PathLike, Record, ScienceObject)) or not isinstance(ligands, Iterable):
@@ -132,7 +132,7 @@ def of_given(given: UserMolecule, source: Source) -> LigandCandidate:
     """Return a molecule with a pose as a ligand."""
     record = Record(given.title, "molecule", to_text(Molecule(given.smiles)), source=source)
     if given.molecule.GetNumConformers():
-        # what the file's header says of dimensions may be wrong; the coordinates decide
+        # the dimension in the file's header may be wrong; the coordinates decide
         given.molecule.GetConformer().Set3D(given.positions is not None)
         return LigandCandidate(record, given.smiles, Chem.MolToMolBlock(given.molecule))
     error = MoleculeError(f"{given.title} has no coordinates", hint="give an SDF or MOL2 file with poses")

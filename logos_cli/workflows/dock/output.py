@@ -1,4 +1,4 @@
-"""Where poses go: an SDF, or a directory with poses, records, the prepared receptor and the run's arguments."""
+"""Write poses: to an SDF, or to a directory with poses, records, the prepared receptor and the run's arguments."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 POSES, RECORDS, RUN = "poses.sdf", "records.jsonl", "run.json"
 RECEPTORS = "receptors"
-"""Where the receptors of poses lie whose side chains moved."""
+"""Folder of the receptors of poses with flexible side chains."""
 _RECEPTOR_END = "_receptor.cif"
 _END = b"$$$$\n"
 _LONGEST_NAME = 100
 
 
 def sdf_entry(docked: DockedLigand, pose: Pose) -> str:
-    """Return one pose as an entry of an SDF, the record's id as its title and its scores as tags."""
+    """Return one pose as an entry of an SDF, with the record's id as its title and its scores as tags."""
     record = docked.record
     molecule = pose.molecule
     molecule.SetProp("_Name", " ".join(record.id.split()))
@@ -53,13 +53,13 @@ def sdf_entry(docked: DockedLigand, pose: Pose) -> str:
 
 
 def _given_tags(record: Record) -> Mapping[str, object]:
-    """Return the data fields of the SDF that the ligand came from."""
+    """Return the data fields of the ligand's own SDF."""
     tags: object = record.source.get("tags")
     return tags if isinstance(tags, Mapping) else {}
 
 
 def _best_only(docking: DockingPart) -> dict[str, object]:
-    """Return what is known of the best pose only: the site, the checks, the contacts."""
+    """Return the tags of the best pose only: the site, the checks, the contacts."""
     found: dict[str, object] = {}
     site, checks = docking.get("site", SitePart()), docking.get("checks")
     if "in_site" in site:
@@ -80,9 +80,9 @@ def write_sdf(docked: DockedLigand, stream: IO[str]) -> None:
 
 @dataclass(slots=True)
 class ResultFolder:
-    """A directory of results that can be continued.
+    """A directory of results, for a run that can be resumed.
 
-    A ligand's poses are written before its record: what has a record is done, and what has none is done again.
+    A ligand's poses are written before its record: a ligand with a record is done, and one without is docked again.
 
     Attributes
     ----------
@@ -98,12 +98,12 @@ class ResultFolder:
     @classmethod
     @contextmanager
     def open(cls, path: Path, *, overwrite: bool, resume: bool) -> Iterator[Self]:
-        """Open a directory, making it if need be.
+        """Open a directory, and make it if there is none.
 
         Raises
         ------
         UsageError
-            If it holds results and neither ``overwrite`` nor ``resume`` is asked for.
+            If it holds results and neither ``overwrite`` nor ``resume`` is set.
         OutputError
             If it cannot be written.
         """
@@ -154,8 +154,8 @@ class ResultFolder:
             self._put(f"flexible{mark}.pdbqt", receptor.flexible_pdbqt)
             self._put(f"receptor{mark}.cif", receptor.cif)
         if len(sites) > 1:
-            told = [{"receptor": site.model.name, "box": site.place.box.to_json()} for site in sites]
-            run = {**run, "sites": told}
+            described = [{"receptor": site.model.name, "box": site.place.box.to_json()} for site in sites]
+            run = {**run, "sites": described}
         self._put(RUN, json.dumps(run, indent=2, ensure_ascii=False) + "\n")
 
     def _put(self, name: str, text: str) -> None:
@@ -166,13 +166,13 @@ class ResultFolder:
 
 
 def _file_name(id: str) -> str:
-    """Return a name for a ligand's files: its id, or what of it fits a file name and a hash of the whole."""
+    """Return the file name of a ligand: its id, or the characters that fit a file name with a hash of the id."""
     name = re.sub(r"[^\w+.-]+", "_", id)[:_LONGEST_NAME]
     return name if name == id else f"{name}-{hashlib.sha256(id.encode()).hexdigest()[:8]}"
 
 
 def _recover(path: Path) -> dict[str, Record]:
-    """Read the records of an earlier run, and cut off what was not finished."""
+    """Read the records of an earlier run, and cut off unfinished records and poses."""
     done: dict[str, Record] = {}
     ledger = path / RECORDS
     content = ledger.read_bytes() if ledger.exists() else b""
@@ -192,7 +192,7 @@ def _recover(path: Path) -> dict[str, Record]:
 
 
 def _cut(poses: Path, titles: set[str]) -> None:
-    """Cut an SDF before the first entry that is broken or whose ligand has no record."""
+    """Cut an SDF before the first entry that is broken or belongs to no record."""
     kept = 0
     entry: list[bytes] = []
     with poses.open("rb") as stream:

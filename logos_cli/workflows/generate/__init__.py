@@ -1,1 +1,1 @@
-"""Completing prompts with a language model."""
+"""Complete prompts with a language model."""

@@ -1,4 +1,4 @@
-"""Completing sentences with a language model."""
+"""Complete sentences with a language model."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from logos_cli.workflows.generate.tally import GenerateTally
 __all__ = ["GenerateOptions", "GenerateTally", "Generation", "generate"]
 
 BATCH_SIZE = 64
-"""Sequences at a time unless told otherwise, where the backend makes no plan."""
+"""Default number of sequences at a time, if the backend does not plan it."""
 
 MOST_BATCH_SIZE = 256
-"""What backends plan at most unless told otherwise."""
+"""Default limit of the number that a backend plans."""
 
 
 def generate(
@@ -46,28 +46,28 @@ def generate(
     task : str
         The name of a task: ``protein``, ``molecule``, ``ligand`` …; ``logos generate --help`` lists them.
     prompts : str, path, ScienceObject, Record, object, or iterable of these, optional
-        What to complete: a file (a string that names one, or ``-`` for standard input), text (a sentence, its
-        beginning, a bare sequence or SMILES), an object of logos or of another library (as ``encode`` takes them; each
-        text of a pandas Series is a prompt, each row of a DataFrame an object), or a record. None begins from nothing,
-        where the task can.
+        The prompts: a file (by its name, or ``-`` for standard input), text (a sentence, its beginning, a bare
+        sequence or SMILES), an object of logos or of another library (as for ``encode``; each text of a pandas Series
+        is a prompt, and each row of a DataFrame an object), or a record. None is the empty prompt of tasks that have
+        one.
     options : GenerateOptions, optional
-        Or give its fields as keywords: ``generate("molecule", "CCO", n_samples=8, seed=1)``.
+        Its fields may be keywords instead: ``generate("molecule", "CCO", n_samples=8, seed=1)``.
     tally : GenerateTally, optional
-        Is kept up to date while records are drawn.
+        Is updated while records are drawn.
     task_options : mapping, optional
         The task's own options, which may also be keywords: ``generate("ligand", "complex.pdb", level=3)``.
 
     Yields
     ------
     Record
-        One per sample, in the order of the prompts, with ``status`` ``invalid`` and the reason where it is not
-        well formed or not valid; or, from tasks that put samples together, one per result. One with ``status``
-        ``error`` for each prompt that cannot be used.
+        One per sample, in the order of the prompts. A sample that is not well formed or not valid has the
+        ``status`` ``invalid`` and the reason. Tasks that combine samples yield one record per result. A prompt that
+        cannot be used gives one with ``status`` ``error``.
 
     Raises
     ------
     LogosError
-        Before the model is loaded, for an option, a model or an only prompt that cannot be used.
+        If an option, the model or the only prompt cannot be used; raised before the model is loaded.
     TypeError
         If an object is of an unknown type.
     """
@@ -83,7 +83,7 @@ class Generation:
     Attributes
     ----------
     tally : GenerateTally
-        What became of the samples so far.
+        The outcomes of the samples so far.
     """
 
     def __init__(self, plan: GenerationPlan, tally: GenerateTally | None = None) -> None:
@@ -108,7 +108,7 @@ class Generation:
         maker = RequestMaker(self.plan)
         self._judge.read_reference()
         engine: Runner | None = None
-        # what is drawn depends on what comes: a wave of requests may leave some prompt short, which asks for another
+        # a prompt may need more samples after a wave of requests; the next wave draws them
         while first := list(
             islice(requests := maker.make_requests(schedule.pending()), options.load.batch_size or MOST_BATCH_SIZE)
         ):

@@ -1,4 +1,4 @@
-"""The judge of a generation: completions become records, valid or not, and are counted."""
+"""Convert completions to records, judge whether they are valid, and count them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from logos_cli.workflows.generate.tally import GenerateTally
 
 
 class Provenance:
-    """What records hold of how they were made: task, model, sampling.
+    """The part of a record that describes how it was sampled: task, model, sampling parameters.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class Provenance:
         self.model: ModelInfo | None = None
 
     def of_prompt(self, prompt: PreparedPrompt) -> Sample:
-        """Return what is the same for all samples of a prompt."""
+        """Return the fields that all samples of a prompt share."""
         plan = self._plan
         model = asdict(self.model) if self.model is not None else {}
         found: dict[str, object] = {
@@ -49,7 +49,7 @@ class Provenance:
         return cast(Sample, found)
 
     def of_sample(self, prompt: PreparedPrompt, beginning: str, completion: Completion) -> Sample:
-        """Return what the record of one sample holds."""
+        """Return the fields of one sample."""
         return {
             **self.of_prompt(prompt),
             "n_prompt_characters": len(beginning),
@@ -60,12 +60,12 @@ class Provenance:
 
 
 class RecordJudge:
-    """Makes records of completions, judges and counts them; a :class:`~.schedule.Judge`.
+    """Converts completions to records, judges and counts them; a :class:`~.schedule.Judge`.
 
     Parameters
     ----------
     tally : GenerateTally
-        Is kept up to date.
+        Is updated with each sample.
     """
 
     def __init__(self, plan: GenerationPlan, tally: GenerateTally) -> None:
@@ -75,14 +75,14 @@ class RecordJudge:
         self._reference: Reference | TrainingData | None = None
 
     def read_reference(self) -> None:
-        """Read the reference set, if there is one to compare with."""
+        """Read the reference set, if the options name one."""
         if self.plan.options.reference is not None:
             self._reference = known_answers(self.plan.options.reference, self.plan.task)
             self.tally.novel = 0
             self.tally.skipped_references = self._reference.n_skipped
 
     def begin(self, prompt: PreparedPrompt) -> PromptOutcome:
-        """Return what will come of a prompt; nothing has yet."""
+        """Return the outcome of a prompt, still without samples."""
         collector = None
         if prompt.sentence is not None:
             collector = self.plan.task.collector(PromptInfo(prompt.id, prompt.sentence, prompt.source))
@@ -110,7 +110,7 @@ class RecordJudge:
     def take_answer(
         self, outcome: PromptOutcome, number: int, sentence: PromptSentence, completion: Completion
     ) -> None:
-        """Hand the answer to a question to the collector that asked it."""
+        """Pass the answer to a question to the collector that asked it."""
         if outcome.collector is not None:
             outcome.collector.answer(number, sentence.text + self.decode(completion), completion.logp)
 
@@ -119,7 +119,7 @@ class RecordJudge:
         return self.plan.checkpoint.tokenizer.decode(completion.tokens)
 
     def _judge(self, record: Record, outcome: PromptOutcome, completion: Completion) -> None:
-        """Set the record's status, count it, and give it to the collector."""
+        """Set the record's status, count it, and pass it to the collector."""
         record.status = Status.INVALID
         outcome.found.made += 1
         answer, sentence = None, None
@@ -143,7 +143,7 @@ class RecordJudge:
             outcome.collector.add(record, answer, sentence)
 
     def _count(self, record: Record, outcome: PromptOutcome, answer: str, sentence: Sentence) -> None:
-        """Count a valid answer; say whether it is novel."""
+        """Count a valid answer, and record whether it is novel."""
         tally, found = self.tally, outcome.found
         found.valid += 1
         novel = self._reference is not None and not self._reference.knows(answer, sentence)
@@ -162,9 +162,9 @@ class RecordJudge:
     # -- prompts -----------------------------------------------------------------------------------------------
 
     def close(self, outcome: PromptOutcome, n_drawn: int) -> Iterator[Record]:
-        """Yield what a prompt comes to when its samples are there: results, or why it could not be used."""
+        """Yield the results of a prompt with all its samples, or the error if it could not be used."""
         tally, prompt = self.tally, outcome.prompt
-        # with conditions to meet, samples that were under way when all were met are left out
+        # with --until, samples that were under way when every count was reached are left out
         tally.asked += outcome.limit if outcome.until is None or prompt.error is not None else outcome.found.made
         if prompt.error is not None:
             tally.failed += outcome.limit
@@ -180,7 +180,7 @@ class RecordJudge:
         yield from self.results(outcome)
 
     def results(self, outcome: PromptOutcome) -> Iterator[Record]:
-        """Yield what the samples of a prompt come to; results of fewer than were asked for say so."""
+        """Yield the results of a prompt's samples; ``n_asked`` marks those of too few samples."""
         if outcome.collector is None:
             return
         prompt, found = outcome.prompt, outcome.found

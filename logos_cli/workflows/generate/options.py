@@ -1,4 +1,4 @@
-"""How to generate: everything that every task understands."""
+"""Options of a generation that all tasks have."""
 
 from __future__ import annotations
 
@@ -17,38 +17,38 @@ from logos_cli.workflows.generate.until import Until
 
 @dataclass(frozen=True, slots=True)
 class GenerateOptions:
-    """How to generate. None takes the preset: the model's own for the task, else the task's.
+    """Options of a generation. None means the preset: the model's own for the task, else the task's.
 
     Attributes
     ----------
     n_samples : int, optional
-        Samples of each prompt; with ``until`` the most of them. None takes the task's number.
+        Samples of each prompt; with ``until`` the largest number. None means the task's number.
     until : str, optional
         Sample each prompt until so many are valid, unique or novel: ``valid=500,unique=100``.
     time_s : float, optional
-        Begin no sample later than this after the generation was set up; what is under way is finished.
+        Seconds after which no sample is begun; samples under way are finished.
     keep_invalid : bool
-        Yield records of samples that are not valid, too.
+        Yield records of invalid samples, too.
     reference : str, optional
-        A file of known objects, or ``logos-nano`` for what the embedded model was trained on; records say whether
-        they are ``novel``.
+        A file of known objects, or ``logos-nano`` for the training data of the embedded model; records get the
+        score ``novel``.
     seed : int
-        With a sample's id, all that its randomness depends on.
+        Seed of the samples; each depends on it and on its own id only.
     temperature, top_k, top_p, min_p, repetition_penalty, max_new_tokens
         See :class:`~logos_cli.engine.sampler.Sampling`.
     constrain : {"grammar", "chemistry", "off"}
         ``grammar`` allows only tokens after which the sentence can still be well formed and of the task's
-        shape; ``chemistry``, moreover, only those after which its molecules can still become valid.
+        form. ``chemistry`` also allows only those after which its molecules can still become valid.
     template : str, optional
-        What the answer looks like: ``EVQLCAR{X:8,20}WGQG``.
+        The pattern of the answer: ``EVQLCAR{X:8,20}WGQG``.
     max_mutations : int, optional
-        The prompt is a wild type, and the answer a variant with at most so many residues exchanged.
+        The prompt is a wild type, and the answer a variant with at most this number of mutations.
     positions : str, optional
-        Where they may be, counted from 1: ``10-20,45``.
+        Positions of the mutations, counted from 1: ``10-20,45``.
     order : {"input", "completed"}
         Records in the order of the prompts, or as soon as each is finished.
     load : LoadOptions
-        Which model, and what computes it.
+        The model, and what computes it.
     read : ReadOptions
         How to read prompt files.
     """
@@ -81,7 +81,7 @@ class GenerateOptions:
             if self.order == "completed":
                 raise UsageError(
                     "until and order completed exclude each other",
-                    hint="which samples are enough is told by their numbers, whichever is finished first",
+                    hint="the numbers of samples decide which are enough, not the order in which they finish",
                 )
         if self.time_s is not None and not self.time_s > 0:
             raise UsageError(f"the time is {self.time_s:g} s; it must be above 0")
@@ -91,12 +91,12 @@ class GenerateOptions:
             raise UsageError(f"there is no order {self.order!r}", hint="choose input or completed")
 
     def sampling(self, preset: Sampling, wanted: Mapping[str, float]) -> Sampling:
-        """Return the task's preset, with what the model wants and then what was chosen otherwise.
+        """Return the task's preset, replaced by the model's own values and then by the chosen options.
 
         Raises
         ------
         ModelError
-            If the model wants what there is not.
+            If the model's own values cannot be used.
         """
         names = [each.name for each in fields(Sampling)]
         chosen = {name: value for name in names if (value := getattr(self, name)) is not None}
@@ -104,9 +104,9 @@ class GenerateOptions:
         try:
             preset = replace(preset, **values)
         except (TypeError, UsageError) as error:
-            told = ", ".join(f"{name} {value:g}" for name, value in wanted.items())
+            shown = ", ".join(f"{name} {value:g}" for name, value in wanted.items())
             raise ModelError(
-                f"the model cannot be sampled as its own files want it: {told}",
+                f"the model's own sampling parameters cannot be used: {shown}",
                 hint=f"{KEY} in its generation_config.json holds {', '.join(names)}",
             ) from error
         return replace(preset, **chosen)

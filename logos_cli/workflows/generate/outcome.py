@@ -1,4 +1,4 @@
-"""What has come of the samples of one prompt so far."""
+"""The outcome of a prompt: its samples so far."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from logos_cli.workflows.generate.until import Counts, Until
 
 @dataclass(slots=True, eq=False)
 class PromptOutcome:
-    """What has come of the samples of one prompt so far.
+    """The outcome of a prompt: its samples so far.
 
     Attributes
     ----------
     limit : int
-        The most samples.
+        Largest number of samples.
     until : Until, optional
-        When it has enough.
+        The counts that are enough.
     collector : Collector, optional
-        Puts its samples together; None where they are the result.
+        Combines the samples; None if each sample is a result.
     answers : set of str
-        The different valid ones.
+        The different valid answers.
     """
 
     prompt: PreparedPrompt
@@ -34,5 +34,5 @@ class PromptOutcome:
 
     @property
     def has_enough(self) -> bool:
-        """Whether it has yielded what is wanted of it, whatever is still under way."""
+        """Whether the wanted counts are reached, without the samples under way."""
         return self.until is not None and self.until.reached(self.found)

@@ -1,4 +1,4 @@
-"""The plan of a generation: options resolved and checked, prompts prepared, the model found but not loaded."""
+"""The plan of a generation: resolved options, prepared prompts, and a model that is found but not loaded."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from logos_cli.workflows.generate.until import Until
 
 @dataclass(frozen=True, slots=True)
 class GenerationPlan:
-    """What a generation does, resolved and checked.
+    """The resolved and checked options of a generation.
 
     Attributes
     ----------
     task : Task
-        With its options.
+        The task with its options.
     sampling : Sampling
         The resolved values.
     n_samples : int
-        Samples of each prompt; with ``until`` the most of them.
+        Samples of each prompt; with ``until`` the largest number.
     checkpoint : Checkpoint
         The model's configuration and tokenizer.
     deadline : float, optional
-        Of ``time.monotonic``: no sample is begun after it.
+        Time of ``time.monotonic`` after which no sample is begun.
     """
 
     task: Task
@@ -46,7 +46,7 @@ class GenerationPlan:
     deadline: float | None = None
 
     def describe(self) -> dict[str, object]:
-        """Return the resolved values by name, those that are set."""
+        """Return the resolved values by name, without those that are None."""
         options = self.options
         found: dict[str, object] = {
             "task": self.task.name,
@@ -69,18 +69,18 @@ class GenerationPlan:
         return {key: value for key, value in found.items() if value is not None}
 
     def memory(self, longest_prompt: int) -> MemoryPlan | None:
-        """Return what memory the run takes and how many samples at a time fit, if the backend plans it.
+        """Return the memory of the run and the number of samples that fit at a time, if the backend plans it.
 
         Parameters
         ----------
         longest_prompt : int
-            Tokens.
+            Length of the longest prompt in tokens.
         """
         n_tokens = min(longest_prompt + self.sampling.max_new_tokens, self.checkpoint.context_tokens)
         return self.checkpoint.plan(n_tokens, self.options.load.batch_size)
 
     def prepared_prompts(self, prompts: Prompts, stdin: IO[bytes] | None = None) -> Iterator[PreparedPrompt]:
-        """Yield the beginning of a sentence for each prompt, or why there is none.
+        """Yield each prompt with its sentence or its error.
 
         Raises
         ------
@@ -95,7 +95,7 @@ class GenerationPlan:
             yield prompt
 
     def _restrict(self, prompt: PreparedPrompt) -> None:
-        """Replace the sentence by one that follows the template or the edit."""
+        """Replace the prompt's sentence by one that follows the template or the edit."""
         if prompt.sentence is None:
             return
         try:
@@ -122,7 +122,7 @@ class GenerationPlan:
 def plan_generation(
     task_name: str, options: GenerateOptions, task_options: Mapping[str, object] | None = None
 ) -> GenerationPlan:
-    """Resolve and check what a generation is given.
+    """Resolve and check the options of a generation.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ def plan_generation(
     Raises
     ------
     LogosError
-        For an option or a model that cannot be used.
+        If an option or the model cannot be used.
     """
     task: Task = registry.load("tasks", task_name).configure(**(task_options or {}))
     restriction = Restriction(options.template, options.max_mutations, options.positions)
@@ -147,16 +147,16 @@ def plan_generation(
 
 
 def _check_counts(task: Task, options: GenerateOptions, until: Until | None, n_samples: int) -> None:
-    """Refuse counts that can never be reached, and comparisons that mean nothing."""
+    """Refuse counts that can never be reached, and comparisons without a meaning."""
     if options.reference is not None and not task.compared:
         raise UsageError(f"answers of {task.name} have no reference set", hint="leave --reference out")
     if until is None:
         return
     if until.novel and options.reference is None:
-        raise UsageError("what is novel is told by a reference set", hint="give --reference FILE")
+        raise UsageError("novel samples need a reference set to compare with", hint="give --reference FILE")
     most = max(until.valid, until.unique, until.novel)
     if n_samples < most:
         raise UsageError(
-            f"{n_samples:,} samples cannot hold {until}",
+            f"{n_samples:,} samples cannot reach {until}",
             hint=f"with --until, -n is the most samples of a prompt: give {most} or more, or leave it out",
         )

@@ -1,4 +1,4 @@
-"""Prompts of a generation: where they come from, and what each task makes of them."""
+"""Read the prompts of a generation, and prepare them for its task."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ _PAYLOAD_SHOWN = 1 << 12
 
 @dataclass(slots=True)
 class PreparedPrompt:
-    """The open sentence of one prompt, or why there is none.
+    """The open sentence of one prompt, or the error if there is none.
 
     Attributes
     ----------
     id : str
-        The prompt's; samples are numbered after it.
+        Id of the prompt; the ids of samples are this with a number.
     source : dict
-        Provenance that the samples carry on.
+        Provenance, copied to the samples.
     extra : dict
-        Keys of a record that this version does not know.
+        Unknown keys of a record, copied to the samples.
     alone : bool
-        Whether it is the only prompt of the run: then what is wrong with it is wrong with the run.
+        Whether it is the only prompt of the run: then its error ends the run.
     """
 
     id: str
@@ -65,10 +65,7 @@ class PromptReader:
     stdin: IO[bytes] | None = None
 
     def prepared_prompts(self, prompts: Prompts) -> Iterator[PreparedPrompt]:
-        """Yield one for each prompt.
-
-        What is wrong with a prompt is its error; what is wrong with a whole file is raised.
-        """
+        """Yield each prompt with its sentence or its error; an error of a whole file is raised."""
         if prompts is None:
             yield PreparedPrompt(self.task.name, self.task.from_nothing(), alone=True)
         elif isinstance(prompts, (str, PathLike)):
@@ -108,13 +105,13 @@ class PromptReader:
             yield self._from_entry(entry)
 
     def _from_name(self, name: str) -> Iterator[PreparedPrompt]:
-        """Take a string as a file if there is one of that name, else as text."""
+        """Read the file of that name if there is one; else the string is the prompt."""
         if name == "-" or exists(name):
             yield from self._from_file(name)
             return
         if not name.startswith("<") and (suffix := _format_suffix(name)):
             raise UsageError(
-                f"there is no such file, and {suffix} ends no sequence or SMILES", source=name, hint="check the path"
+                f"there is no such file, and no sequence or SMILES ends in {suffix}", source=name, hint="check the path"
             )
         prompt = self._from_text(name, "prompt", {})
         if not name.startswith("<") and isinstance(prompt.error, GrammarError):
@@ -173,9 +170,8 @@ class PromptReader:
             yield prompt
 
     def _from_entry(self, entry: Entry) -> PreparedPrompt:
-        if entry.error is not None:
+        if entry.error is not None or entry.item is None:
             return PreparedPrompt(entry.id, None, entry.source, error=entry.error)
-        assert entry.item is not None
         try:
             sentence = self.task.from_object(entry.item).check()
         except LogosError as error:
@@ -184,14 +180,14 @@ class PromptReader:
 
 
 def _format_suffix(name: str) -> str | None:
-    """Return the ending by which a string that is no file was meant to be one."""
+    """Return the ending that marks a string as the name of a file."""
     known = {suffix for plugin in registry.load_all("formats").values() for suffix in plugin.suffixes}
     endings = (*known, ".gz", ".zst", ".txt")
     return next((suffix for suffix in endings if name.lower().endswith(suffix)), None)
 
 
 def _lone_payload(source: Input) -> str | None:
-    """Return standard input as a bare sequence or SMILES, if it is one word."""
+    """Return the bare sequence or SMILES of standard input, if it is one word."""
     if source.path is not None or len(source.head) > _PAYLOAD_SHOWN:
         return None
     words = source.head.decode("utf-8", errors="replace").split()

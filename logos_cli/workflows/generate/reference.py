@@ -1,4 +1,4 @@
-"""Sets of known objects, in which answers are looked up to tell whether they are new."""
+"""Sets of known objects, for the novelty of answers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Reference:
     name : str
         The file.
     n_skipped : int
-        Entries of the file that cannot be compared: broken, or of another kind.
+        Entries of the file that cannot be compared, as they are broken or of another kind.
     """
 
     name: str
@@ -39,20 +39,20 @@ class Reference:
     n_skipped: int
 
     def knows(self, answer: str, sentence: Sentence) -> bool:  # noqa: ARG002
-        """Whether an answer, as the task compares it, is in the set."""
+        """Return whether an answer, in the form that the task compares, is in the set."""
         return answer in self.keys
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingData:
-    """What the embedded model was trained on."""
+    """The training data of the embedded model."""
 
     part: KeyKind
     name: str = EMBEDDED
     n_skipped: int = 0
 
     def knows(self, answer: str, sentence: Sentence) -> bool:  # noqa: ARG002
-        """Whether what a sentence says was trained on."""
+        """Return whether the object of a sentence is in the training data."""
         keys = embedded_index().keys(self.part)
         return any(key in keys for part, key in keys_of(from_sentence(sentence)) if part is self.part)
 
@@ -63,16 +63,16 @@ def known_answers(name: str, task: Task) -> Reference | TrainingData:
     Raises
     ------
     UsageError
-        If the embedded model's index does not hold what the task makes.
+        If the embedded model's index has no objects of the task's kind.
     InputError
-        If the file holds nothing that answers of the task can be compared with.
+        If the file has no object to compare answers of the task with.
     """
     if name != EMBEDDED:
         return read_reference(name, task)
     if task.form not in _PARTS:
         raise UsageError(
-            f"the index of what {EMBEDDED} was trained on holds no answers of {task.name}",
-            hint="it serves molecule, ligand, protein, antibody and material; or give a file",
+            f"the index of the training data of {EMBEDDED} has no answers of {task.name}",
+            hint="it has those of molecule, ligand, protein, antibody and material; or give a file",
         )
     found = TrainingData(_PARTS[task.form])
     embedded_index().keys(found.part)  # before the model is loaded
@@ -85,7 +85,7 @@ def read_reference(path: str, task: Task) -> Reference:
     Raises
     ------
     InputError
-        If it holds nothing that answers of the task can be compared with.
+        If it has no object to compare answers of the task with.
     """
     problems: list[LogosError] = []
 
@@ -94,8 +94,8 @@ def read_reference(path: str, task: Task) -> Reference:
             try:
                 if entry.error is not None:
                     raise entry.error
-                assert entry.item is not None
-                yield task.reference_key(entry.item)
+                if entry.item is not None:
+                    yield task.reference_key(entry.item)
             except LogosError as error:
                 problems.append(error)
 
@@ -103,8 +103,8 @@ def read_reference(path: str, task: Task) -> Reference:
     if not len(keys):
         reason = problems[0].message if problems else "it is empty"
         raise InputError(
-            f"the reference set holds nothing that answers of {task.name} can be compared with: {reason}",
+            f"the reference set has nothing to compare answers of {task.name} with: {reason}",
             source=path,
-            hint=f"give a file of what {task.name} makes",
+            hint=f"give a file of objects that {task.name} makes",
         )
     return Reference(path, keys, len(problems))

@@ -11,7 +11,7 @@ from logos_cli.workflows.generate.schedule import PendingSample
 
 
 class RequestMaker:
-    """Makes requests of samples: token ids, grammar, and where an answer ends."""
+    """Makes the requests of samples: token ids, grammar, and the end of an answer."""
 
     def __init__(self, plan: GenerationPlan) -> None:
         self._plan = plan
@@ -24,7 +24,7 @@ class RequestMaker:
             yield self.make_request(sample)
 
     def make_request(self, sample: PendingSample) -> Request:
-        """Return the request of a sample; the answer to a question is the likeliest one."""
+        """Return the request of a sample; a question is answered greedily."""
         sentence, greedy = sample.sentence, sample.is_question
         return Request(
             sample.id,
@@ -38,7 +38,7 @@ class RequestMaker:
         )
 
     def _grammar(self, sample: PendingSample) -> str | None:
-        """Return the grammar of an answer; a sentence may draw one for each sample, but not for a question."""
+        """Return the grammar of an answer; some sentences draw one for each sample, but not for a question."""
         sentence, options = sample.sentence, self._plan.options
         if options.constrain == "off":
             return None
@@ -47,7 +47,7 @@ class RequestMaker:
         return sentence.draw_grammar(sample_generator(options.seed, f"{sample.id}\0grammar"))
 
     def _encoded(self, text: str) -> tuple[int, ...]:
-        """Return the ids of a prompt; samples of one prompt come one after the other."""
+        """Return the token ids of a prompt; the last ones are kept, as samples of one prompt follow each other."""
         if self._last_encoded is None or self._last_encoded[0] != text:
             self._last_encoded = text, tuple(self._tokenizer.encode(text))
         return self._last_encoded[1]

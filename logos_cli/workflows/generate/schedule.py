@@ -1,4 +1,4 @@
-"""The schedule of a generation: which sample is drawn next, and which record is written next."""
+"""The schedule of a generation: the order in which samples are drawn and records are written."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from logos_cli.workflows.generate.tally import GenerateTally
 
 
 class Judge(Protocol):
-    """What the schedule needs to know of samples: records come of them, and some are enough."""
+    """Converts samples to records, and knows when a prompt has enough."""
 
     def begin(self, prompt: PreparedPrompt) -> PromptOutcome:
-        """Return what will come of a prompt; nothing has yet."""
+        """Return the outcome of a prompt, still without samples."""
         ...
 
     def take_sample(self, outcome: PromptOutcome, number: int, completion: Completion) -> Record | None:
@@ -35,29 +35,31 @@ class Judge(Protocol):
         ...
 
     def close(self, outcome: PromptOutcome, n_drawn: int) -> Iterator[Record]:
-        """Yield what a prompt comes to when its samples are there: results, or why it could not be used."""
+        """Yield the results of a prompt with all its samples, or the error if it could not be used."""
         ...
 
     def results(self, outcome: PromptOutcome) -> Iterator[Record]:
-        """Yield what the samples of a prompt come to, as many as there are."""
+        """Yield the results of the samples of a prompt so far."""
         ...
 
 
 @dataclass(slots=True, eq=False)
 class PromptState:
-    """One prompt, and how far its samples are.
+    """One prompt with the progress of its samples.
 
     Attributes
     ----------
     n_drawn, n_taken : int
-        Samples requested, and judged: these are judged in the order of their numbers, unless records are written
-        in the order in which they are completed.
+        Numbers of samples that were requested, and that were judged. Samples are judged in the order of their
+        numbers, unless records are written in the order in which they are completed.
     places : deque of (int, Unit), optional
-        The numbers of the samples that are left to draw, with their places in the run, where not all of them are.
+        Numbers of the samples that are left to draw, with their places in the run, where not all samples are.
     unjudged : deque of int
-        The numbers of those that are drawn and not judged, in order.
+        Numbers of the samples that are drawn and not judged, in order.
     finished : deque of Record
-        Records that wait for their turn to be written.
+        Records that wait for their turn.
+    arrived : dict
+        Completions that wait to be judged, by the numbers of their samples.
     """
 
     outcome: PromptOutcome
@@ -72,14 +74,14 @@ class PromptState:
 
     @property
     def wants_more(self) -> bool:
-        """Whether a further sample is to be drawn."""
+        """Whether a further sample should be drawn."""
         outcome = self.outcome
         if self.n_drawn >= outcome.limit or outcome.has_enough:
             return False
         return outcome.until is None or not outcome.until.expected(outcome.found, self.n_drawn - self.n_taken)
 
     def next_sample(self) -> PendingSample | None:
-        """Return the question or the sample that is to be drawn next, if there is one."""
+        """Return the next question or sample, if there is one."""
         if self.questions:
             number, sentence = self.questions.popleft()
             return PendingSample(self, number, sentence, is_question=True)
@@ -94,7 +96,7 @@ class PromptState:
 
 @dataclass(frozen=True, slots=True)
 class PendingSample:
-    """A sample, or the answer to a question, that is to be drawn."""
+    """A sample, or the answer to a question, that is not drawn yet."""
 
     state: PromptState
     number: int
@@ -109,16 +111,16 @@ class PendingSample:
 
 @dataclass(slots=True)
 class Schedule:
-    """Says what is to be sampled, and takes what has been.
+    """Yields the samples to draw, takes their completions, and yields the records in order.
 
     Attributes
     ----------
     prompts : iterator of PreparedPrompt
         Read as they are needed.
     in_order : bool
-        Write records in the order of prompts and numbers, not as soon as each is there.
+        Yield records in the order of prompts and numbers, not as soon as each is finished.
     deadline : float, optional
-        Of ``time.monotonic``: nothing is drawn after it, and ``tally.stopped`` is set.
+        Time of ``time.monotonic`` after which nothing is drawn, and ``tally.stopped`` is set.
     selection : Selection, optional
         The samples that are wanted; or the prompts, where samples are put together or drawn until there are enough.
     """
@@ -133,10 +135,10 @@ class Schedule:
     _open: deque[PromptState] = field(default_factory=deque)
     _under_way: dict[int, PendingSample] = field(default_factory=dict)
 
-    # -- what is drawn ---------------------------------------------------------------------------------------
+    # -- samples to draw --------------------------------------------------------------------------------------
 
     def pending(self) -> Iterator[PendingSample]:
-        """Yield what is to be sampled, as far as can be said; when that is done, call again for what is short."""
+        """Yield the samples that are known to be needed; call again after them, as some prompts may need more."""
         index = 0
         while True:
             if self.deadline is not None and time.monotonic() >= self.deadline:
@@ -186,10 +188,10 @@ class Schedule:
         outcome.limit = len(numbers)
         return bool(numbers)
 
-    # -- what comes ------------------------------------------------------------------------------------------
+    # -- completions -----------------------------------------------------------------------------------------
 
     def take(self, completion: Completion) -> Iterator[Record]:
-        """Take a completion and yield the records whose turn has come."""
+        """Take a completion, and yield the finished records in order."""
         drawn = self._under_way.pop(completion.index)
         state = drawn.state
         if drawn.is_question:
@@ -215,7 +217,7 @@ class Schedule:
             state.finished.append(record)
 
     def pop_finished(self) -> Iterator[Record]:
-        """Yield the records whose turn has come, and let go of prompts that are done with."""
+        """Yield the finished records in order, and drop the prompts that have ended."""
         if not self.in_order:
             for state in list(self._open):
                 yield from self._pop_finished_of(state)
@@ -234,7 +236,7 @@ class Schedule:
             yield from self.judge.close(state.outcome, state.n_drawn)
 
     def _has_ended(self, state: PromptState) -> bool:
-        """Whether nothing more comes of a prompt; when its samples are there, its collector may ask."""
+        """Return whether a prompt has ended; after its samples, its collector may ask questions."""
         outcome = state.outcome
         if outcome.prompt.sentence is None:
             return True
@@ -247,7 +249,7 @@ class Schedule:
         return self.tally.stopped or not state.n_unanswered
 
     def drain(self) -> Iterator[Record]:
-        """Yield, when a run is cut short, what finished samples come to: records that waited, and results of them."""
+        """Yield the waiting records and the results of finished samples, when a run is interrupted."""
         for state in self._open:
             for number in sorted(state.arrived):
                 self._judge_one(state, number)

@@ -1,4 +1,4 @@
-"""What became of every sample of a run."""
+"""The outcomes of all samples of a run, as counts."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from logos_cli.accounting import Account, account_line
 
 @dataclass(slots=True)
 class GenerateTally(Account):
-    """What became of every sample that was asked for.
+    """The outcomes of all requested samples, as counts.
 
     Attributes
     ----------
     novel : int, optional
-        Unique ones that are not in the reference set; None without one.
+        Unique samples that are not in the reference set; None without one.
     late : int
-        Samples that were not begun before the time was up.
+        Samples that were not begun in time.
     failed_prompts : int
         Prompts that cannot be used; their samples are ``failed``.
     short_prompts : int
-        Prompts that were given up before they had yielded what was wanted of them.
+        Prompts that were given up before they reached the wanted counts.
     results : int
-        Records that were made of samples together.
+        Records of combined samples.
     skipped_references : int
         Entries of the reference set that could not be compared.
     stopped : bool
-        Whether the time was up before all was done.
+        Whether the run ended early, as its time was over.
     """
 
     cut: int = 0
@@ -45,7 +45,7 @@ class GenerateTally(Account):
 
     @property
     def requested(self) -> int:
-        """All of them."""
+        """All requested samples."""
         lost = self.cut + self.malformed + self.invalid + self.failed + self.late
         return lost + self.repeated + self.unique
 

@@ -1,4 +1,4 @@
-"""Answers that are partly given: templates, and edits of a wild type."""
+"""Restrictions of an answer: templates, and edits of a wild type."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ _edited = lru_cache(4)(mutant_grammar)
 
 @dataclass(frozen=True, slots=True)
 class Restriction:
-    """What the last block of a sentence must look like.
+    """A restriction of the last block of a sentence.
 
     Attributes
     ----------
     template : str, optional
         See :func:`~logos_cli.grammar.constrain.template_grammar`.
     max_mutations : int, optional
-        The prompt is a wild type, of which so many residues may be exchanged.
+        The prompt is a wild type; this is the largest number of mutations.
     positions : str, optional
-        Where, as ``10-20,45``; default: anywhere.
+        Positions of the mutations, as ``10-20,45``; by default all.
     """
 
     template: str | None = None
@@ -41,19 +41,19 @@ class Restriction:
 
     @property
     def chosen(self) -> dict[str, object]:
-        """What a record says of it."""
+        """Fields of a record that describe it."""
         return {key: value for key, value in asdict(self).items() if value is not None}
 
     def check(self, task: Task, constrain: str) -> None:
-        """Refuse what cannot go together.
+        """Refuse options that exclude each other.
 
         Raises
         ------
         UsageError
-            With the reason.
+            If the options cannot be combined with each other or with the task.
         """
         if self.positions is not None and self.max_mutations is None:
-            raise UsageError("positions are those of an edit", hint="give max-mutations and a wild type too")
+            raise UsageError("positions belong to an edit", hint="give max-mutations and a wild type too")
         if task.restricting_option is not None:
             if self.template is not None or self.max_mutations is not None:
                 other = "a template" if self.template is not None else "an edit"
@@ -78,7 +78,7 @@ class Restriction:
         Raises
         ------
         GrammarError
-            If the template or the positions are not well formed, or what is given does not fit.
+            If the template or the positions are not well formed, or do not fit the prompt.
         """
         if self.template is None and self.max_mutations is None:
             return sentence
@@ -104,10 +104,10 @@ class Restriction:
 
 
 def _drawn_edit(kind: Kind, wild_type: str, max_mutations: int, free: tuple[int, ...], generator: Generator) -> str:
-    """Return the grammar of one variant: as many positions as it may have mutations, drawn at random, are free.
+    """Return the grammar of one variant, with as many free positions, drawn at random, as it may have mutations.
 
-    A model that writes from left to right, and is free everywhere until the budget is spent, spends it at the
-    beginning of the chain.
+    A model writes from left to right. If all positions were free, it would use up its mutations at the beginning of
+    the chain.
     """
     places = generator.choice(len(free), max_mutations, replace=False)
     return mutant_grammar(kind, wild_type, max_mutations, sorted(free[place] for place in places))
@@ -120,5 +120,5 @@ def _takers(restriction: str) -> list[str]:
 
 
 def _longer(given: str, fixed: str) -> str:
-    """Return what the model need not write: what is fixed at the beginning is read as part of the prompt."""
+    """Return the longer beginning: the fixed residues of a template become part of the prompt."""
     return fixed if fixed.startswith(given) else given

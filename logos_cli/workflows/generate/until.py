@@ -1,4 +1,4 @@
-"""How many samples a prompt gets: so many, or as many as it takes."""
+"""The option ``--until``: sample a prompt until its counts are reached."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _NAMES = ("valid", "unique", "novel")
 _EXAMPLE = "write it as valid=500 or valid=500,unique=100"
 
 MOST_PER_WANTED = 20
-"""Without a limit of its own a prompt gets so many samples for each that is wanted, and then it is given up."""
+"""Default limit: samples of a prompt per wanted one, after which the prompt is given up."""
 
 _LEAST_LIMIT = 100
 
 
 @dataclass(slots=True)
 class Counts:
-    """What the samples of a prompt have come to so far."""
+    """Counts of the samples of a prompt so far."""
 
     made: int = 0
     valid: int = 0
@@ -30,12 +30,12 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Until:
-    """When a prompt has enough samples: as soon as every count is reached.
+    """The counts at which a prompt has enough samples: every one must be reached.
 
     Attributes
     ----------
     valid, unique, novel : int
-        Counts of samples; 0 asks for none.
+        Wanted numbers of samples; 0 means that any number will do.
     """
 
     valid: int = 0
@@ -44,25 +44,25 @@ class Until:
 
     @classmethod
     def parse(cls, text: str) -> Until:
-        """Return what ``valid=500,unique=100`` says.
+        """Parse counts such as ``valid=500,unique=100``.
 
         Raises
         ------
         UsageError
-            If it says nothing of the kind.
+            If the text has another form.
         """
         found: dict[str, int] = {}
         for part in text.split(","):
             match = _TERM.fullmatch(part)
             if match is None:
-                raise UsageError(f"--until {text!r} is not understood at {part!r}", hint=_EXAMPLE)
+                raise UsageError(f"--until {text!r} cannot be parsed at {part!r}", hint=_EXAMPLE)
             name, number = match[1], int(match[2])
             if name not in _NAMES:
                 near = get_close_matches(name, _NAMES, n=1)
                 hint = f"did you mean {near[0]}?" if near else f"it counts {', '.join(_NAMES)}"
                 raise UsageError(f"--until counts no {name!r}", hint=hint)
             if name in found:
-                raise UsageError(f"--until says {name} twice", hint=_EXAMPLE)
+                raise UsageError(f"--until names {name} twice", hint=_EXAMPLE)
             if number < 1:
                 raise UsageError(f"--until {name}={number} is reached before it begins", hint=_EXAMPLE)
             found[name] = number
@@ -73,15 +73,15 @@ class Until:
 
     @property
     def limit(self) -> int:
-        """Samples after which a prompt is given up, where no other limit is set."""
+        """Samples after which a prompt is given up by default."""
         return max(_LEAST_LIMIT, MOST_PER_WANTED * max(self.valid, self.unique, self.novel))
 
     def reached(self, found: Counts) -> bool:
-        """Whether every count is."""
+        """Return whether every count is reached."""
         return all(getattr(found, name) >= getattr(self, name) for name in _NAMES)
 
     def expected(self, found: Counts, n_under_way: int) -> bool:
-        """Whether every count will be, by what has come of the samples so far, when those under way are made."""
+        """Return whether the samples under way are expected to reach every count, by the rates so far."""
         for name in _NAMES:
             n_found, n_wanted = getattr(found, name), getattr(self, name)
             rate = (n_found + 1) / (found.made + 1)  # one in advance, so that it is never 0

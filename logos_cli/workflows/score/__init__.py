@@ -1,1 +1,1 @@
-"""Scoring records."""
+"""Score records."""

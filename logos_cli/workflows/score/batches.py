@@ -1,4 +1,4 @@
-"""Scoring of batches of records, in this process or in several; the results come in order."""
+"""Score batches of records, in this process or in several; the results come in order."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ from logos_cli.evaluators.base import Context, Evaluator, Metric, Need, Subject,
 from logos_cli.processes.failure import Failure, result_of
 from logos_cli.processes.pool import Pool
 from logos_cli.records import Score, Scores
-from logos_cli.workflows.score.metrics import Selection, evaluators, metric_of, pattern_of, unmet, why_unmet
+from logos_cli.workflows.score.metrics import Selection, catalogue, evaluators, metric_of, pattern_of, unmet, why_unmet
 
 BATCH: Final = 256
-"""Records that a family is given together, in one process."""
+"""Records that a family scores together, in one process."""
 
 _SMALL_BATCH: Final = 32
-"""Of several processes, each is given so many at a time."""
+"""Records that each of several processes scores together."""
 
 _AHEAD: Final = 24
 """Small batches a process: enough for one large batch to be scored here while the next is scored there."""
 
 _DIGITS: Final = 6
-_FORGOTTEN: Final = "the evaluator gives no value for this record"
+_NO_VALUE: Final = "the evaluator returned no value for this record"
 
 T = TypeVar("T")
 
 
 @dataclass(slots=True)
 class Scored:
-    """What became of one record.
+    """The scores of one record.
 
     Attributes
     ----------
     scores : dict
-        As records hold them: ``{"qed": {"value": 0.61, "version": "1"}}``.
+        In the form of records: ``{"qed": {"value": 0.61, "version": "1"}}``.
     observations : dict
-        By family.
+        Observations for the figures of the set, by family.
     """
 
     scores: Scores = field(default_factory=dict)
@@ -50,7 +50,7 @@ class Scored:
 def score_batch(
     subjects: Sequence[Subject], selection: Selection, context: Context, families: Collection[str]
 ) -> list[Scored]:
-    """Return what some families say of some records."""
+    """Return the scores of some families for some records."""
     outcomes = [Scored() for _ in subjects]
     for name in families:
         family = evaluators()[name]
@@ -67,13 +67,9 @@ def score_batch(
 def _score_family(
     family: Evaluator, selection: Selection, context: Context, subjects: Sequence[Subject], outcomes: Sequence[Scored]
 ) -> None:
-    """Put a family's values into the outcomes, null with the reason where there is none."""
+    """Add a family's values to the outcomes; a missing value is null with its reason."""
     wanted = selection.records.get(family.name, ())
-    able: dict[str, Metric] = {}
-    for name in wanted:
-        metric = metric_of(name)
-        assert metric is not None
-        able[name] = metric
+    able = {name: catalogue()[pattern_of(name)].metric for name in wanted}
     missing = {name: need for name, metric in able.items() if (need := unmet(metric, context)) is not None}
     asked = [name for name in wanted if name not in missing]
     todo = [
@@ -85,14 +81,14 @@ def _score_family(
     given = dict(zip(todo, values, strict=True))
     for index, (subject, outcome) in enumerate(zip(subjects, outcomes, strict=True)):
         found = given.get(index)
-        told = set()
+        reported = set()
         for name, value in (found or {}).items():
             pattern = pattern_of(name)
             if pattern in asked:
                 outcome.scores[name] = as_score(value, able[pattern], context)
-                told.add(pattern)
+                reported.add(pattern)
         for name in wanted:
-            if name in told or name.endswith("#") or (found is None and _has(subject, name, selection)):
+            if name in reported or name.endswith("#") or (found is None and _has(subject, name, selection)):
                 continue
             reason = _why_absent(subject, family, found is not None)
             if name in missing and subject.form in family.forms:
@@ -102,7 +98,7 @@ def _score_family(
 
 
 def _lacks(subject: Subject, asked: Collection[str], selection: Selection) -> bool:
-    """Whether a record has to be scored: not if only filters ask, and it has all that they need."""
+    """Return whether a record must be scored: not if only filters need the scores, and the record has them all."""
     return not all(_has(subject, name, selection) for name in asked)
 
 
@@ -117,12 +113,12 @@ def _why_absent(subject: Subject, family: Evaluator, scored: bool) -> str:
     if subject.item is None:
         return subject.error.message if subject.error is not None else "the sentence is malformed"
     if subject.form not in family.forms:
-        return f"{family.name} say nothing of {'this' if subject.form is None else f'the form {subject.form}'}"
-    return _FORGOTTEN if scored else ""
+        return f"{family.name} scores do not apply to {'this' if subject.form is None else f'the form {subject.form}'}"
+    return _NO_VALUE if scored else ""
 
 
 def as_score(value: Value, metric: Metric, context: Context) -> Score:
-    """Return a value as records hold it."""
+    """Return a value in the form of records."""
     if isinstance(value, float):
         value = round(value, _DIGITS) if math.isfinite(value) else Unavailable("the value is not finite")
     if isinstance(value, Unavailable):
@@ -142,14 +138,14 @@ def as_score(value: Value, metric: Metric, context: Context) -> Score:
 
 
 def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Yield items in lists of a size."""
+    """Yield items in lists of ``size``; the last may be shorter."""
     iterator = iter(items)
     while batch := list(islice(iterator, size)):
         yield batch
 
 
 class Scorer:
-    """Scores batches; families that use a model or processes of their own run in this one, whatever ``jobs`` is."""
+    """Scores batches, in several processes; families with a model or own processes always run in this one."""
 
     def __init__(self, selection: Selection, context: Context, jobs: int = 1) -> None:
         self.selection = selection
@@ -160,7 +156,7 @@ class Scorer:
         self._others = [name for name in names if name not in self._here_only]
         for name in self._others:
             self._prepare(name)
-        # what takes seconds a record is written soon
+        # a slow family has small batches, so that its records are written soon
         self._batch = _SMALL_BATCH if any(evaluators()[name].has_processes for name in names) else BATCH
         self._jobs = jobs if self._others else 1
         self._pool = self._start_pool(self._jobs) if self._jobs > 1 else None
@@ -168,7 +164,7 @@ class Scorer:
             self._prepare(name)
 
     def _prepare(self, name: str) -> None:
-        """Prepare a family; what is wrong with one that nobody named matters when a record of its forms comes."""
+        """Prepare a family; the error of one that was not named is raised when a record of its forms comes."""
         try:
             _prepare(name, self.selection, self.context)
         except LogosError as error:
@@ -224,7 +220,7 @@ class Scorer:
             yield from ((item, subject, outcome) for (item, subject), outcome in zip(group, outcomes, strict=True))
 
     def _one_by_one(self, subjects: Sequence[Subject]) -> list[Scored]:
-        """Score records some of which cost their process its life: only these get no values."""
+        """Score records one by one after a process has died; only the records that end it again get no values."""
         outcomes: list[Scored] = []
         with self._start_pool(1) as pool:
             for subject, result in zip(subjects, pool.map([subject] for subject in subjects), strict=True):
@@ -245,7 +241,7 @@ class Scorer:
 
     def _start_pool(self, jobs: int) -> _ScorePool:
         setup = (self.selection, self.context, tuple(self._others))
-        # before any thread of ours: then processes share the reference sets that this one has read
+        # before this process starts threads: so the others share the reference sets that it has read
         return Pool(_BatchScorer, setup, jobs, inherit=True)
 
     def close(self) -> None:
@@ -257,7 +253,7 @@ class Scorer:
 
 
 def _stays_here(name: str, selection: Selection) -> bool:
-    """Whether a family is asked in this process only."""
+    """Return whether a family runs in this process only."""
     return evaluators()[name].has_processes or _uses_model(name, selection)
 
 
@@ -282,7 +278,7 @@ class _BatchScorer:
     def __init__(self, setup: _ScoreSetup) -> None:
         self._selection, self._context, self._families = setup
         for name in self._families:
-            with suppress(LogosError):  # it was raised in the process that uses the pool, or does not matter
+            with suppress(LogosError):  # the process that owns the pool has raised it, or it does not matter
                 _prepare(name, self._selection, self._context)
 
     def __call__(self, subjects: Sequence[Subject]) -> list[Scored]:

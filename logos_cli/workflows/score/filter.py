@@ -1,4 +1,4 @@
-"""Filters over scores: ``qed>0.5 and sa<4``. Read as a Python expression, of which very little is allowed."""
+"""Filters over scores, such as ``qed>0.5 and sa<4``: a small part of Python's expressions."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ Scalar = float | int | bool | str | None
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """A condition that a record's scores meet, do not meet, or (where a value is null) cannot be held against.
+    """A condition on a record's scores: true, false, or unknown if a value is null.
 
     Attributes
     ----------
     text : str
-        As the user wrote it.
+        The condition as the user wrote it.
     names : tuple of str
-        The scores that it speaks of, each once, in order.
+        The scores in it, each once, in order.
     """
 
     text: str
@@ -48,12 +48,12 @@ class Filter:
 
     @classmethod
     def parse(cls, text: str) -> Filter:
-        """Read a condition.
+        """Parse a condition.
 
         Raises
         ------
         UsageError
-            If it is none, or holds something else; with the place.
+            If the text is not a condition, or has something else in it; with the position.
         """
         if len(text) > _LONGEST:
             raise UsageError(f"the condition is longer than {_LONGEST} characters", hint=_HINT)
@@ -73,7 +73,7 @@ class Filter:
         return cls(text, tuple(found), tree)
 
     def holds(self, values: Mapping[str, Scalar]) -> bool | None:
-        """Whether the condition holds; None if that depends on a value that is null or absent.
+        """Return whether the condition holds; None if that depends on a value that is null or absent.
 
         A null makes a comparison unknown; ``or`` is still true if its other side is, ``and`` false.
         """
@@ -89,7 +89,7 @@ def _single_equal(text: str) -> bool:
 
 
 def _check(node: ast.expr, text: str, names: dict[str, None]) -> None:
-    """Refuse every kind of expression but those of a filter; collect the names."""
+    """Refuse every expression that a filter cannot have, and collect the names."""
     match node:
         case ast.Name(id=name):
             names[name] = None
@@ -117,7 +117,7 @@ def _evaluate(node: ast.expr, values: Mapping[str, Scalar]) -> Scalar:
         case ast.Name(id=name):
             return values.get(name)
         case ast.Constant(value=value):
-            return value  # type: ignore[return-value]  # checked when it was read
+            return value  # type: ignore[return-value]  # checked when it was parsed
         case ast.BoolOp(op=op, values=parts):
             outcomes = [_evaluate(part, values) for part in parts]
             deciding = isinstance(op, ast.Or)

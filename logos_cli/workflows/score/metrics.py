@@ -1,4 +1,4 @@
-"""Which metrics a run computes: names, families and groups, resolved against all evaluators."""
+"""Select the metrics of a run by names of metrics, families and groups."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def evaluators() -> dict[str, Evaluator]:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A metric with its family; ``of_set`` says that it is a figure of a set, not of a record."""
+    """A metric with its family; ``of_set`` marks a figure of a set, not of a record."""
 
     metric: Metric
     family: Evaluator
@@ -52,18 +52,18 @@ def catalogue() -> dict[str, Entry]:
 
 
 def pattern_of(name: str) -> str:
-    """Return the name under which the catalogue has a metric: ``logp_block_#`` for ``logp_block_2``."""
+    """Return the name of a metric in the catalogue: ``logp_block_#`` for ``logp_block_2``."""
     return name if name in catalogue() else _NUMBER.sub("#", name)
 
 
 def metric_of(name: str) -> Metric | None:
-    """Return the metric of that name, None if there is none."""
+    """Return the metric of that name, or None."""
     entry = catalogue().get(pattern_of(name))
     return entry.metric if entry else None
 
 
 def unknown_name(name: str, others: Iterable[str] = ()) -> UsageError:
-    """Return the error for a name that is no score, with the nearest."""
+    """Return the error for a name that is no score, with the nearest names."""
     known = [*catalogue(), *others]
     near = get_close_matches(name.lower(), known, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else "logos score --explain lists them"
@@ -72,21 +72,21 @@ def unknown_name(name: str, others: Iterable[str] = ()) -> UsageError:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What a run computes, by family.
+    """The metrics of a run, by family.
 
     Attributes
     ----------
     records, sets : dict
         Names of metrics of records and of sets, in the order of the catalogue.
     implied : frozenset of str
-        Those that only a filter or a ranking needs: not computed again where a record has them.
+        Those that only a filter or a ranking needs: not computed again for a record that has them.
     """
 
     records: dict[str, tuple[str, ...]] = field(default_factory=dict)
     sets: dict[str, tuple[str, ...]] = field(default_factory=dict)
     implied: frozenset[str] = frozenset()
     named: frozenset[str] = frozenset()
-    """Those that were asked for by name or family: a record that has none of it is told why."""
+    """Those that were given by name or family: a record without a value gets the reason."""
 
     @property
     def families(self) -> Iterator[Evaluator]:
@@ -98,13 +98,13 @@ class Selection:
         return (*self.records.get(family, ()), *self.sets.get(family, ()))
 
 
-def explained(names: Sequence[str], context: Context) -> list[str]:
-    """Return the metrics that names of metrics, families and groups stand for, whatever they need.
+def expand_names(names: Sequence[str], context: Context) -> list[str]:
+    """Return the metrics of names of metrics, families and groups, whatever they need.
 
     Raises
     ------
     UsageError
-        If a name is none.
+        If a name is unknown.
     """
     return [each for name in names for each in _members(name, context)]
 
@@ -125,19 +125,19 @@ def _members(name: str, context: Context) -> list[str]:
 
 
 def select(wanted: Sequence[str] | None, implied: Iterable[str], context: Context) -> Selection:
-    """Resolve what was asked for.
+    """Select the metrics of a run.
 
     Parameters
     ----------
     wanted : sequence of str, optional
         Names of metrics and families, ``default``, ``all`` or ``none``; None is ``default``.
     implied : iterable of str
-        Names that a filter or a ranking uses; those that are no metric of ours are left to the records.
+        Names that a filter or a ranking uses; unknown ones must be scores of the records.
 
     Raises
     ------
     UsageError
-        If a name is none, or a metric asked for by name needs what was not given.
+        If a name is unknown, or a metric that was given by name needs an input that was not.
     """
     chosen: dict[str, None] = {}
     named: set[str] = set()
@@ -181,5 +181,5 @@ def unmet(metric: Metric, context: Context) -> Need | None:
 
 
 def why_unmet(need: Need) -> str:
-    """Return the reason for a null."""
+    """Return the reason of a null value."""
     return f"{need.what} was not given ({_FLAGS[need].split()[0]})"

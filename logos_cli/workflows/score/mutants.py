@@ -1,8 +1,8 @@
-"""Variants of a wild type, named by their mutations in a table: zero-shot fitness by log-likelihood ratio.
+"""Score a table of variants of a wild type: zero-shot fitness by log-likelihood ratio.
 
-The ratio is that of whole sequences, log p(variant) - log p(wild type). A causal model has no masked marginals: what
-it says of a residue knows only the residues before it, so a mutation is judged by how well it follows from its past,
-and by how well all that comes after follows from it.
+The ratio is that of whole sequences, log p(variant) - log p(wild type). A causal model has no masked marginals: the
+probability of a residue depends only on the residues before it. The ratio includes the mutated residue, given those
+before it, and all residues after it, given the mutation.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _RESIDUES: Final = re.compile(r"[A-Za-z]+")
 
 SPEARMAN: Final = Metric(
     "fitness_spearman",
-    "Rank correlation of logp_ratio with the fitness that the table gives.",
+    "Rank correlation of logp_ratio with the fitness in the table.",
     better="higher",
     source="Spearman 1904; ties share their rank",
 )
@@ -57,18 +57,18 @@ TOP_RECALL: Final = Metric(
 
 @dataclass(frozen=True, slots=True)
 class WildType:
-    """What variants differ from: a protein, or a chain of an antibody."""
+    """The protein, or chain of an antibody, that variants are made of."""
 
     item: Protein | Antibody
 
     @classmethod
     def read(cls, given: str) -> WildType:
-        """Read a wild type: a file with one, or the sequence itself.
+        """Read a wild type from a file with one sequence, or from the sequence itself.
 
         Raises
         ------
         InputError
-            If the file holds another number of them, or something else.
+            If the file holds another number of sequences, or something else.
         """
         from pathlib import Path
 
@@ -88,9 +88,7 @@ class WildType:
             )
         if isinstance(item, Antibody) and len(item.chains) != 1:
             raise InputError(
-                "the wild type has two chains; a mutation does not say which it means",
-                source=given,
-                hint="give one chain",
+                "the wild type has two chains, and mutations name no chain", source=given, hint="give one chain"
             )
         return cls(item)
 
@@ -112,12 +110,12 @@ class WildType:
         Parameters
         ----------
         first_residue : int
-            The number that the first residue has.
+            The number of the first residue.
 
         Raises
         ------
         InputError
-            If a mutation is none, or does not fit, with the position.
+            If a mutation cannot be parsed or does not fit; with the position.
         """
         return mutant(self.sequence, mutations, first_residue)
 
@@ -130,19 +128,21 @@ class MutantTable:
     path : str
         CSV or TSV with a column of mutations (``mutant``, ``mutations`` …), or else of whole sequences.
     fitness : str, optional
-        The column with measured fitness; None looks for one by name, and goes without if there is none.
+        The column with measured fitness; None takes the first with a usual name, if there is one.
     first_residue : int
-        The number that the wild type's first residue has in the table.
+        The number of the wild type's first residue in the table.
 
     Raises
     ------
     InputError
-        If the table has no such column, no rows, or a fitness that is no finite number, with the line.
+        If the table has no such column, no rows, or a fitness that is not a finite number; with the line.
     """
 
     def __init__(self, path: str, wild_type: WildType, fitness: str | None = None, first_residue: int = 1) -> None:
         if path == "-":
-            raise UsageError("a table of variants is no stream", hint="name a file: it is read twice")
+            raise UsageError(
+                "a table of variants cannot be read from standard input", hint="give a file: it is read twice"
+            )
         self.path, self.wild_type, self.first_residue = path, wild_type, first_residue
         with closing(Input(path)) as source:
             self.provenance = source.provenance
@@ -165,7 +165,7 @@ class MutantTable:
                 self._fitness_of(line, cells)
 
     def _rows(self) -> Iterator[tuple[int, dict[str, str]]]:
-        """Yield the rows with their lines."""
+        """Yield the rows with their line numbers."""
         with closing(Input(self.path)) as source:
             lines = iter(source.text_lines())
             header = next(lines, "")
@@ -196,24 +196,23 @@ class MutantTable:
 
     def _no_number(self, line: int, text: str) -> InputError:
         return InputError(
-            f"the fitness in column {self.fitness!r} is {text or 'empty'}, no finite number",
+            f"the fitness in column {self.fitness!r} is {text or 'empty'}, not a finite number",
             source=f"{self.path}:{line}",
             hint="leave out variants that were not measured",
         )
 
     def records(self) -> Iterator[Record]:
-        """Yield a record for each row; a variant that does not fit is one in error."""
+        """Yield a record for each row, with ``status`` ``error`` if the variant does not fit."""
         ids = UniqueIds()
         for line, cells in self._rows():
             source: Source = {**self.provenance, "line": line}
             label = cells[self.mutations].strip() if self.mutations else ""
             try:
-                if self.mutations is not None:
-                    sequence = self.wild_type.mutated(label, self.first_residue)
-                else:
-                    assert self.sequence is not None
+                if self.mutations is None and self.sequence is not None:
                     sequence = cells[self.sequence].strip().upper()
                     label = ":".join(mutations(self.wild_type.sequence, sequence, self.first_residue))
+                else:
+                    sequence = self.wild_type.mutated(label, self.first_residue)
                 text = self.wild_type.text(sequence)
             except LogosError as error:
                 id = ids.take(label or f"line{line}")
@@ -231,13 +230,13 @@ class MutantTable:
 
 
 def _find(columns: Mapping[str, str], names: tuple[str, ...]) -> str | None:
-    """Return the column that has one of these names; earlier names first."""
+    """Return the column with one of these names; earlier names come first."""
     lower = {column.lower(): column for column in columns}
     return next((lower[name] for name in names if name in lower), None)
 
 
 class MutantScoring:
-    """One run over a table: each variant's log-likelihood ratio, and its agreement with the measured fitness.
+    """Scores the variants of a table: log-likelihood ratios, and their agreement with the measured fitness.
 
     Attributes
     ----------
@@ -248,10 +247,10 @@ class MutantScoring:
         self.table = table
         metrics = options.metrics or ("logp_ratio",)
         options = replace(options, metrics=metrics, wild_type=table.wild_type.text())
-        self.scoring = Scoring(options, each=self._note)
+        self.scoring = Scoring(options, each=self._add_pair)
         self._pairs: list[tuple[float, float]] = []
 
-    def _note(self, record: Record) -> None:
+    def _add_pair(self, record: Record) -> None:
         ratio, fitness = number_of(record.scores, "logp_ratio"), number_of(record.scores, "fitness")
         if ratio is not None and fitness is not None:
             self._pairs.append((ratio, fitness))

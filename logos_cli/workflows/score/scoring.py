@@ -1,4 +1,4 @@
-"""Scores for records and native files."""
+"""Score records and native files."""
 
 from __future__ import annotations
 
@@ -34,29 +34,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ScoreOptions:
-    """What to score, and which records to keep.
+    """The scores to compute, and the records to keep.
 
     Attributes
     ----------
     metrics : tuple of str, optional
-        Names of metrics and of families, ``default``, ``all``, ``none``; None is ``default``: all that need
-        neither a model nor anything that was not given.
+        Names of metrics and of families, ``default``, ``all``, ``none``; None is ``default``: all metrics that
+        need neither a model nor an input that was not given.
     where : str, optional
-        A condition that records must meet: ``qed>0.5 and sa<4``. A null never meets one.
+        A condition on the scores of kept records: ``qed>0.5 and sa<4``. A null value never meets it.
     top, by : int, str, optional
-        Keep only the best so many records by that score, best first.
+        Keep only the ``top`` best records by the score ``by``, best first.
     ascending : bool, optional
-        The smallest first; None: as the metric says which is better.
+        Whether the smallest is the best; None: as the metric defines it.
     reference, truth : str, optional
-        A file to compare with; a file with the right answers.
+        A file of known objects; a file with the right answers.
     wild_type : str, optional
-        The sentence that records are variants of.
-    receptor : Destination, optional
-        What ligands are docked into, and how.
+        The sentence of the wild type, if records are variants.
+    receptor : ReceptorSpec, optional
+        The receptor that ligands are docked into, and how.
     blocks : bool
-        Likelihood: each block as well.
+        Compute the likelihood of each block, too.
     jobs : int
-        Processes.
+        Number of processes.
     load : LoadOptions
         The language model, for scores that need one.
     read : ReadOptions
@@ -99,7 +99,7 @@ class ScoreOptions:
 
 @dataclass(slots=True)
 class ScoreTally(Account):
-    """What became of every record; the parts sum."""
+    """The outcomes of all records, as counts that add up."""
 
     scored: int = 0
     malformed: int = 0
@@ -117,16 +117,16 @@ class ScoreTally(Account):
 
     @property
     def good(self) -> int:
-        """Records that are not in error."""
+        """Records without an error."""
         return self.scored + self.malformed
 
     @property
     def lost(self) -> int:
-        """Records in error."""
+        """Records with an error."""
         return self.failed
 
     def check(self) -> None:
-        """Make sure that every record was scored or counted as lost, and then written or left out for a reason."""
+        """Check that every record was scored or lost, and then written or left out for a reason."""
         Account.check(self)
         if self.written + self.refused + self.without_value + self.below_top != self.requested:
             raise DefectError("the records that were written and left out do not sum to all that were read")
@@ -157,9 +157,9 @@ class ScoredRecord:
     Attributes
     ----------
     line : str, optional
-        How it is written, where it was read as a line.
+        Its JSON line, if it was read as one.
     error : LogosError, optional
-        Why it speaks of nothing.
+        The reason if it has no object.
     """
 
     record: Record
@@ -169,7 +169,7 @@ class ScoredRecord:
 
 @dataclass(slots=True)
 class _Item:
-    """A record on its way."""
+    """A record with the object that is scored."""
 
     record: Record
     subject: Subject
@@ -177,22 +177,22 @@ class _Item:
 
 
 class Scoring:
-    """One run: metrics resolved, the filter read, reference sets and models loaded.
+    """A run that scores records and keeps some of them.
 
     Parameters
     ----------
     each : callable, optional
-        Is told of every record with its scores, whether it is kept or not.
+        Called with every scored record, whether or not it is kept.
 
     Attributes
     ----------
     tally : ScoreTally
-        What became of the records so far.
+        The outcomes of the records so far.
 
     Raises
     ------
     LogosError
-        For a metric, condition, reference set or model that cannot be used.
+        If a metric, condition, reference set or model cannot be used.
     """
 
     def __init__(
@@ -213,7 +213,7 @@ class Scoring:
             if entry is not None and entry.of_set:
                 raise UsageError(
                     f"{name} is a figure of the whole set: no single record has it",
-                    hint="logos score --explain tells the scores of records from those of sets",
+                    hint="logos score --explain lists the scores of records and of sets",
                 )
         self._collected = Collected(self.selection, self.context)
         self._scorer = Scorer(self.selection, self.context, options.jobs)
@@ -226,14 +226,15 @@ class Scoring:
         first = list(islice(items, BATCH))
         self._check_names(first)
         scored = self._scored(chain(first, items))
-        kept = scored if self._filter is None else self._kept(scored)
-        chosen = kept if self.options.top is None else self._best(kept)
+        kept = scored if self._filter is None else self._kept(self._filter, scored)
+        top, by = self.options.top, self._by
+        chosen = kept if top is None or by is None else self._best(kept, top, by)
         for each in chosen:
             self.tally.written += 1
             yield each
 
     def summary(self) -> list[SummaryRow]:
-        """Return the figures of all records that were scored, kept or not."""
+        """Return the figures of all scored records, kept or not."""
         return self._collected.rows()
 
     def summary_json(self, rows: list[SummaryRow]) -> dict[str, object]:
@@ -248,7 +249,7 @@ class Scoring:
             yield item
 
     def _check_names(self, first: list[_Item]) -> None:
-        """Refuse names that are neither a metric of ours nor a score of the records."""
+        """Refuse names that are neither a known metric nor a score of the records."""
         known = {name for item in first for name in item.record.scores}
         for name in self._asked:
             if metric_of(name) is None and name not in known:
@@ -278,10 +279,9 @@ class Scoring:
 
     # -- choosing --------------------------------------------------------------------------------------------
 
-    def _kept(self, scored: Iterable[ScoredRecord]) -> Iterator[ScoredRecord]:
-        assert self._filter is not None
+    def _kept(self, condition: Filter, scored: Iterable[ScoredRecord]) -> Iterator[ScoredRecord]:
         for each in scored:
-            holds = self._filter.holds(_values(each.record))
+            holds = condition.holds(_values(each.record))
             if holds:
                 yield each
             elif holds is None:
@@ -289,21 +289,19 @@ class Scoring:
             else:
                 self.tally.refused += 1
 
-    def _best(self, scored: Iterable[ScoredRecord]) -> Iterator[ScoredRecord]:
-        assert self.options.top is not None
-        assert self._by is not None
+    def _best(self, scored: Iterable[ScoredRecord], top: int, by: str) -> Iterator[ScoredRecord]:
         heap: list[tuple[float, int, ScoredRecord]] = []
         ascending = self.options.ascending
         for number, each in enumerate(scored):
-            value = _values(each.record).get(self._by)
+            value = _values(each.record).get(by)
             if value is None or isinstance(value, str):
                 self.tally.without_value += 1
                 continue
             if ascending is None:
-                ascending = _lower_is_better(self._by, each.record)
-            # of equals the first is kept; the heap's root is the worst
+                ascending = _lower_is_better(by, each.record)
+            # the first of equal records is kept; the heap's root is the worst
             entry = (-float(value) if ascending else float(value), -number, each)
-            if len(heap) < self.options.top:
+            if len(heap) < top:
                 heapq.heappush(heap, entry)
             else:
                 heapq.heappushpop(heap, entry)
@@ -312,27 +310,27 @@ class Scoring:
 
 
 def score(inputs: Givens, options: ScoreOptions | None = None, **choices: object) -> Iterator[Record]:
-    """Add scores to records, objects, or what files hold.
+    """Score records, objects, or the contents of files.
 
     Parameters
     ----------
     inputs : path, Record, text, object, or iterable of these
-        What to score: records, of which nothing but ``scores`` changes, and all that ``encode`` takes: files, objects
-        of other libraries, bare texts whose form is stated.
+        The input: records, and everything that ``encode`` takes: files, objects of other libraries, bare texts with a
+        stated form. Only ``scores`` of a record changes.
     options : ScoreOptions, optional
-        Or give its fields as keywords: ``score("x.smi", metrics=("qed", "sa"), where="qed>0.5")``; so with those of
+        Its fields may be keywords instead: ``score("x.smi", metrics=("qed", "sa"), where="qed>0.5")``. So may those of
         ``load`` (a model) and ``read`` (files and objects): ``score("CCO", form="molecule")``.
 
     Yields
     ------
     Record
-        Those that are kept. For figures of the whole set use :class:`Scoring`.
+        The kept records. For figures of the whole set use :class:`Scoring`.
 
     Raises
     ------
     LogosError
-        For a metric, condition, reference set or model that cannot be used, or a string that is neither a file nor a
-        text whose form is stated.
+        If a metric, condition, reference set or model cannot be used, or a string is neither a file nor a text with a
+        stated form.
     TypeError
         If an object is of an unknown type.
 
@@ -351,7 +349,7 @@ def score(inputs: Givens, options: ScoreOptions | None = None, **choices: object
 
 
 def _ranking(options: ScoreOptions) -> str | None:
-    """Return the score that ranks: the one that was named, or the only one that is computed."""
+    """Return the score to rank by: the named one, or the only one that is computed."""
     if options.top is None:
         if options.by is not None or options.ascending is not None:
             raise UsageError("--by and --ascending rank records: they go with --top N")
@@ -365,10 +363,10 @@ def _ranking(options: ScoreOptions) -> str | None:
 
 def _lower_is_better(name: str, record: Record) -> bool:
     metric = metric_of(name)
-    said = record.scores[name].get("better") if isinstance(record.scores[name], dict) else None
-    better = metric.better if metric is not None else said
+    stored = record.scores[name].get("better") if isinstance(record.scores[name], dict) else None
+    better = metric.better if metric is not None else stored
     if better is None:
-        raise UsageError(f"of {name} neither more nor less is better", hint="say --ascending or --descending")
+        raise UsageError(f"{name} has no better direction", hint="add --ascending or --descending")
     return bool(better == "lower")
 
 
@@ -384,7 +382,7 @@ def _values(record: Record) -> dict[str, Scalar]:
 def iter_subjects(
     inputs: Iterable[Given], read: ReadOptions, *, stdin: IO[bytes] | None = None, selection: Selection | None = None
 ) -> Iterator[Subject]:
-    """Yield what is to be scored: records as they are, and those that files, objects and texts make."""
+    """Yield the subjects of scores: records as they are, and those of files, objects and texts."""
     return (item.subject for item in _iter_items(inputs, read, stdin, selection))
 
 
@@ -407,7 +405,7 @@ def _iter_items(
 
 
 def _item_of_record(record: Record) -> _Item:
-    """Return a record in hand with what it speaks of."""
+    """Return a record with its object."""
     entry = Entry(record.id, None, record.source, record=record)
     try:
         entry.form = Form(record.kind)

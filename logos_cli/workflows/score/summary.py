@@ -1,4 +1,4 @@
-"""Figures of all records of a run: means and rates with their intervals, and what families say of the set."""
+"""Figures of all records of a run: means and rates with their intervals, and figures of the set."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from typing import Final
 from logos_cli import __version__
 from logos_cli.evaluators.base import Context, Estimate, Metric
 from logos_cli.workflows.score.batches import Scored
-from logos_cli.workflows.score.metrics import Selection, evaluators, metric_of, unmet, why_unmet
+from logos_cli.workflows.score.metrics import Selection, catalogue, evaluators, metric_of, pattern_of, unmet, why_unmet
 
 _SHOWN_REASONS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
 class SummaryRow:
-    """One figure of the table.
+    """One figure of the summary.
 
     Attributes
     ----------
     kind : str
         ``mean`` and ``share`` of the records' values, or ``set``.
     absent : Counter
-        How many records have no value, by reason.
+        Numbers of records without a value, by reason.
     """
 
     metric: Metric
@@ -48,7 +48,7 @@ class SummaryRow:
 
 
 class Collected:
-    """What a summary is made of, gathered record by record: 8 bytes a value, and what families observe."""
+    """Collects the values of a summary, record by record: 8 bytes a value, and observations of families."""
 
     def __init__(self, selection: Selection, context: Context) -> None:
         self._selection = selection
@@ -61,7 +61,7 @@ class Collected:
         self._observations: dict[str, list[object]] = {name: [] for name in selection.sets}
 
     def add(self, outcome: Scored) -> None:
-        """Take in one record."""
+        """Add one record."""
         for name, score in outcome.scores.items():
             column = self._columns.setdefault(name, array("d"))
             column.extend([nan] * (self._n_records - len(column)))
@@ -96,8 +96,7 @@ class Collected:
             table[: len(self._columns[name]), place] = self._columns[name]
         rows = []
         for name, figure in zip(names, means(table), strict=True):
-            metric = metric_of(name)
-            assert metric is not None
+            metric = catalogue()[pattern_of(name)].metric
             absent = self._absent.get(name, Counter())
             nothing = not figure.n and absent
             estimate = Estimate.unknown(absent.most_common(1)[0][0]) if nothing else figure
@@ -122,10 +121,9 @@ class Collected:
             if seen and able:
                 found = evaluators()[family].summarise(seen, able, self._context)
             for name in wanted if seen else asked:
-                metric = metric_of(name)
-                assert metric is not None
-                reason = reasons.get(name, "no record has anything to do with it")
-                rows.append(SummaryRow(metric, "set", found.get(name) or Estimate.unknown(reason)))
+                reason = reasons.get(name, "it applies to no record")
+                estimate = found.get(name) or Estimate.unknown(reason)
+                rows.append(SummaryRow(catalogue()[pattern_of(name)].metric, "set", estimate))
         return rows
 
 

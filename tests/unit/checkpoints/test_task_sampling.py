@@ -48,7 +48,7 @@ def test_the_options_go_before_the_model_and_the_model_before_the_task(model: Pa
 def test_what_cannot_be_set_is_named(model: Path, wanted: Any) -> None:
     _write(model, wanted)
     (name,) = wanted["protein"]
-    with pytest.raises(ModelError, match=f"as its own files want it: {name}"):
+    with pytest.raises(ModelError, match=f"own sampling parameters cannot be used: {name}"):
         _sampling(model)
     assert _sampling(model, "molecule").top_p == 0.85
 

@@ -135,7 +135,7 @@ def test_copies_of_an_mmcif_file():
 def test_a_structure_file_as_ligand_is_refused(tmp_path):
     path = tmp_path / "pose.pdb"
     path.write_text(pdb(ligand_lines()))
-    with pytest.raises(InputError, match="says no bond orders"):
+    with pytest.raises(InputError, match="has no bond orders"):
         read(pdb(PEPTIDE), ligand=str(path))
     with pytest.raises(InputError, match="no such file"):
         read(pdb(PEPTIDE), ligand=str(tmp_path / "absent.pdb"))

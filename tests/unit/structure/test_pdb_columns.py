@@ -145,7 +145,7 @@ def test_a_line_that_can_be_two_things_is_refused_unless_others_tell():
     def five_digits(line: str) -> str:
         return f"{line[:21]}A11140 {line[27:]}"  # chain A1 and 1140, or chain A and 11140
 
-    with pytest.raises(InputError, match="may be its number or chain"):
+    with pytest.raises(InputError, match="may be number or chain"):
         read(with_ligand(five_digits))
     # a residue beside it whose number tells that chains push
     other = [f"{line[:21]}A1 999 {line[27:]}" for line in ligand_lines("c1ccccc1", "BNZ", shift=-6.0)]

@@ -138,7 +138,7 @@ def test_ter_parts_chains_without_names_behind_their_ends():
     entries = read(pdb(first, ["TER"], second, ["TER"]))
     assert [entry.item.sequence for entry in entries] == [SEQUENCE, SEQUENCE]
     assert [entry.source["residues"][0]["numbers"][0] for entry in entries] == [101, 124]
-    assert "TER parts 2 of them" in notes(entries[0])
+    assert "TER separates 2 of them" in notes(entries[0])
     # behind a gap TER means nothing
     gap = [line for line in first if int(line[22:26]) < 110], [line for line in first if int(line[22:26]) > 112]
     assert len(read(pdb(gap[0], ["TER"], gap[1]))) == 1

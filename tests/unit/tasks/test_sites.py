@@ -149,7 +149,7 @@ def test_residues_are_found_by_the_authors_numbers(text: str, positions: list[li
         ("C:1", "there is no residue C:1"),
         ("A:1,B:9", "there is no residue B:9"),
         ("A:3-1", "runs backward"),
-        ("45", "does not say of which chain"),
+        ("45", "names no chain"),
         ("A:x", "names no residues"),
         ("", "names no residues"),
     ],

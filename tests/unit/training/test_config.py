@@ -64,7 +64,7 @@ def test_a_mistake_is_told_with_its_line(tmp_path, text, line, message, hint):
 def test_no_file_and_no_toml_are_input_errors(tmp_path):
     with pytest.raises(InputError, match="no such"):
         load_config(tmp_path / "none.toml")
-    with pytest.raises(InputError, match="no TOML"):
+    with pytest.raises(InputError, match="not TOML"):
         read(tmp_path, "[model\n")
 
 

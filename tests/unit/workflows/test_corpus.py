@@ -357,11 +357,11 @@ def test_a_build_goes_on_where_it_stopped(tmp_path):
                 raise Stop
 
         with pytest.raises(Stop):
-            build(paths, directory, BuildOptions(sentences=sentence_options), tell=stop)
+            build(paths, directory, BuildOptions(sentences=sentence_options), on_part=stop)
         with pytest.raises(UsageError, match="unfinished"):
             build(paths, directory, BuildOptions(sentences=sentence_options))
         again = []
-        report = build(paths, directory, BuildOptions(sentences=sentence_options, resume=True), tell=again.append)
+        report = build(paths, directory, BuildOptions(sentences=sentence_options, resume=True), on_part=again.append)
         assert len(again) < 34
         assert report == whole
         assert content(directory) == content(tmp_path / "whole")
@@ -376,7 +376,7 @@ def test_a_torn_ledger_and_a_part_that_was_being_written_do_no_harm(tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        build(paths, tmp_path / "torn", tell=stop)
+        build(paths, tmp_path / "torn", on_part=stop)
     (tmp_path / "torn" / "build" / "ledger.jsonl").write_text('{"unit": 0, "n_pa')
     (tmp_path / "torn" / "build" / "parts" / "000000-000001.tmp").write_bytes(b"PK")
     build(paths, tmp_path / "torn", BuildOptions(resume=True))
@@ -388,7 +388,7 @@ def interrupted(tmp_path: Path, source: Path) -> Path:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        build(source, tmp_path / "corpus", tell=stop)
+        build(source, tmp_path / "corpus", on_part=stop)
     return tmp_path / "corpus"
 
 

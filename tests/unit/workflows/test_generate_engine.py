@@ -86,7 +86,7 @@ def test_variants_of_each_wild_type(tmp_path: Path) -> None:
         ("molecule", {"max_mutations": 1}, "molecule takes no edit"),
         ("protein", {"max_mutations": 0}, "1 or more"),
         ("protein", {"max_mutations": 1}, "needs a wild type"),
-        ("protein", {"positions": "3"}, "those of an edit"),
+        ("protein", {"positions": "3"}, "belong to an edit"),
         ("protein", {"template": "MK", "max_mutations": 1}, "exclude each other"),
         ("protein", {"order": "random"}, "no order"),
     ],

@@ -55,11 +55,11 @@ def test_what_is_wanted_is_read_and_written(text: str, wanted: Until) -> None:
     [
         ("vaild=5", "no 'vaild'", "did you mean valid"),
         ("good=5", "no 'good'", "it counts valid, unique, novel"),
-        ("valid", "not understood", "valid=500"),
-        ("valid=5,", "not understood", "valid=500"),
+        ("valid", "cannot be parsed", "valid=500"),
+        ("valid=5,", "cannot be parsed", "valid=500"),
         ("valid=0", "before it begins", "valid=500"),
         ("valid=5,valid=6", "valid twice", "valid=500"),
-        ("valid=-3", "not understood", "valid=500"),
+        ("valid=-3", "cannot be parsed", "valid=500"),
     ],
 )
 def test_what_is_not_understood_is_refused(text: str, said: str, hint: str) -> None:
@@ -113,8 +113,8 @@ def test_a_prompt_that_does_not_yield_is_given_up(molecules: dict[str, Any]) -> 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"until": "valid=10", "n_samples": 9}, "9 samples cannot hold valid=10"),
-        ({"until": "novel=10"}, "told by a reference set"),
+        ({"until": "valid=10", "n_samples": 9}, "9 samples cannot reach valid=10"),
+        ({"until": "novel=10"}, "need a reference set"),
         ({"until": "valid=10", "order": "completed"}, "exclude each other"),
         ({"time_s": 0}, "the time is 0 s"),
         ({"time_s": float("nan")}, "the time is nan s"),
@@ -205,7 +205,7 @@ def test_what_the_embedded_model_was_trained_on_is_not_novel(tmp_path: Path) -> 
     records = list(generate("molecule", n_samples=20, reference="logos-nano", repetition_penalty=1.0, **model))
     found = {record.text: record.scores["novel"]["value"] for record in records}
     assert [novel for _, novel in sorted(found.items())] == [False, True]
-    with pytest.raises(UsageError, match="holds no answers of reaction"):
+    with pytest.raises(UsageError, match="has no answers of reaction"):
         list(generate("reaction", "CCO", reference="logos-nano", **model))
 
 

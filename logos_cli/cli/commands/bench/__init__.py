@@ -1,1 +1,1 @@
-"""``logos bench``: one file a subcommand, found by name."""
+"""``logos bench``: one file per subcommand, found by name."""

@@ -1,4 +1,4 @@
-"""``logos bench parity``: what other precisions and backends cost in quality."""
+"""``logos bench parity``: compare the quality of a model in other precisions and on other backends."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class _Load(LoadArguments):
-    """The model is the argument; backends and precisions are what is compared."""
+    """The model is the argument; backends and precisions are compared, so they are no options."""
 
     model: str = model_argument(EMBEDDED, "logos-nano, a checkpoint directory, or owner/name of the hub.")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ParityArguments:
-    """What ``logos bench parity`` is given."""
+    """The arguments of ``logos bench parity``."""
 
     types: str = option(
-        _TYPES, "--type", metavar="TYPE,…", help="GGUF types to make of it and run by llama.cpp; none leaves them out."
+        _TYPES, "--type", metavar="TYPE,…", help="GGUF types to convert to and run by llama.cpp; none leaves them out."
     )
     file: list[Path] | None = option(
-        None, "--file", metavar="FILE.gguf", help="A GGUF of the model, made elsewhere; may be repeated."
+        None, "--file", metavar="FILE.gguf", help="A further GGUF file of the model; may be repeated."
     )
     dtype: str = option(
         "float32,bfloat16", metavar="TYPE,…", help="Precisions to run by PyTorch; none leaves them out."
@@ -53,16 +53,16 @@ class ParityArguments:
     reference: str = option(
         "auto",
         metavar="auto|float32|bfloat16|float16",
-        help="By PyTorch, what all are compared with; auto: float32, above 2 billion parameters bfloat16.",
+        help="Precision of the reference, by PyTorch; auto: float32, above 2 billion parameters bfloat16.",
     )
     sentences: str | None = option(
         None, metavar="FILE", show_default="built-in", help="Sentences, one a line, or records; - reads stdin."
     )
-    task: str = option("molecule", metavar="NAME", help="Of which samples are drawn.")
+    task: str = option("molecule", metavar="NAME", help="Task of the samples.")
     num_samples: int = option(
         64, "--num-samples", "-n", min=0, metavar="N", help="Samples without a constraint; 0 draws none."
     )
-    seed: int = option(0, metavar="N", help="Of the samples; the same for all.")
+    seed: int = option(0, metavar="N", help="Seed of the samples; the same for all.")
     load: LoadOptions = load_block(_Load, without=("backend", "dtype", "base_url"))
     as_json: bool = json_option("Print the comparison as one JSON object.")
 
@@ -70,8 +70,8 @@ class ParityArguments:
 def parity(args: ParityArguments) -> ExitCode:
     """Compare a model in other precisions, and on llama.cpp, with itself.
 
-    Perplexity of given sentences; how often the likeliest next token is the same; how far the distributions of the
-    next token diverge, in nats; and how many samples are valid that no constraint holds.
+    Reports the perplexity of given sentences, how often the likeliest next token is the same, how far the distributions
+    of the next token diverge (in nats), and how many samples without a constraint are valid.
 
     Examples:
 
@@ -95,7 +95,7 @@ def parity(args: ParityArguments) -> ExitCode:
         n_samples=args.num_samples,
         seed=args.seed,
     )
-    result = compare(options, _tell())
+    result = compare(options, _progress())
     if args.as_json:
         typer.echo(json.dumps(result, indent=2))
         return ExitCode.OK
@@ -106,7 +106,7 @@ def parity(args: ParityArguments) -> ExitCode:
         if row["fallbacks"]:
             others = ", ".join(f"{count} {kind}" for kind, count in row["fallbacks"].items())
             terminal().note(
-                f"{row['type']} divides no matrix whose width is no multiple of 256: there llama.cpp took {others}"
+                f"{row['type']} needs widths that are multiples of 256: for other matrices llama.cpp used {others}"
             )
     return ExitCode.OK
 
@@ -115,8 +115,8 @@ def _names(text: str) -> tuple[str, ...]:
     return () if text == "none" else tuple(name.strip() for name in text.split(","))
 
 
-def _tell() -> Callable[[str], None]:
-    """Return what says which step is going on: on a terminal to everybody, since a large model takes its time."""
+def _progress() -> Callable[[str], None]:
+    """Return the function that reports each step: always on a terminal, elsewhere only under ``--verbose``."""
     out = terminal()
     return out.note if sys.stderr.isatty() else out.detail
 
@@ -136,7 +136,7 @@ def _cells(row: JsonObject) -> Sequence[str]:
 
 
 def _show(result: ParityResult) -> None:
-    """Print the table: drawn on a terminal, Markdown elsewhere."""
+    """Print the table, as Markdown outside of a terminal."""
     rows = [_cells(row) for row in result["rows"]]
     if sys.stdout.isatty():
         from rich.console import Console

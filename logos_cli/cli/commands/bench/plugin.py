@@ -1,4 +1,4 @@
-"""``logos bench``: measure what this installation does on this machine."""
+"""``logos bench``: measure this installation on this machine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from logos_cli.cli.base import Command
 PLUGIN = Command(
     "bench",
     subcommands={name: plugin.callback for name, plugin in registry.load_all("cli.commands.bench").items()},
-    help="Measure what this installation does on this machine.",
+    help="Measure this installation on this machine.",
     panel="Model",
     order=80,
 )

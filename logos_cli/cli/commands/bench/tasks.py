@@ -1,4 +1,4 @@
-"""``logos bench tasks``: the published protocols."""
+"""``logos bench tasks``: run the published benchmarks."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _DATA, _DOCKING = "Data", "Docking"
 
 @dataclass(frozen=True, kw_only=True)
 class TasksArguments:
-    """What ``logos bench tasks`` is given."""
+    """The arguments of ``logos bench tasks``."""
 
     data: Path | None = option(
         None,
@@ -46,7 +46,7 @@ class TasksArguments:
         envvar="LOGOS_BENCH_DATA",
         show_default=False,
         panel=_DATA,
-        help="Where the data sets lie; docs/measurements/benchmarks.md says how.",
+        help="Directory of the data sets; docs/measurements/benchmarks.md describes it.",
     )
     task: list[str] | None = option(
         None,
@@ -54,36 +54,38 @@ class TasksArguments:
         metavar="NAME",
         panel=_DATA,
         autocompletion=one_of(*registry.names("benchmarks")),
-        show_default="all whose data are there",
+        show_default="all that have data",
         help=f"One of {', '.join(registry.names('benchmarks'))}; may be repeated.",
     )
     limit: int | None = option(
-        None, min=1, metavar="N", show_default="all", panel=_DATA, help="So many cases of each, drawn at random."
+        None, min=1, metavar="N", show_default="all", panel=_DATA, help="Number of cases of each, drawn at random."
     )
     shard: str = option(
-        "1/1", metavar="I/N", panel=_DATA, help="Of N machines this is the I-th; all write to the same directory."
+        "1/1", metavar="I/N", panel=_DATA, help="This machine is the I-th of N; all write to the same directory."
     )
     num_samples: int | None = option(
-        None, "--num-samples", "-n", min=1, metavar="N", show_default="the protocol's", help="Samples of a case."
+        None, "--num-samples", "-n", min=1, metavar="N", show_default="the protocol's", help="Samples per case."
     )
-    seed: int = option(0, metavar="N", help="Of the samples.")
-    baseline: bool = option(True, "--baseline/--no-baseline", help="Answer each case trivially as well.")
+    seed: int = option(0, metavar="N", help="Seed of the samples.")
+    baseline: bool = option(True, "--baseline/--no-baseline", help="Answer each case by a trivial baseline, too.")
     dock: bool = option(
         False,
         "--dock",
         panel=_DOCKING,
-        help="Dock what is designed for pockets, and the reference ligands; takes the extra dock.",
+        help="Dock the designed molecules and the reference ligands; needs the extra dock.",
     )
-    exhaustiveness: int = option(8, min=1, metavar="N", panel=_DOCKING, help="How long is searched for poses.")
+    exhaustiveness: int = option(
+        8, min=1, metavar="N", panel=_DOCKING, help="Independent runs of the search for poses."
+    )
     cpu: int | None = option(
         None,
         min=1,
         metavar="N",
         panel=_DOCKING,
         show_default="all that are free",
-        help="Cores that dock, a ligand each.",
+        help="Number of cores; each docks one ligand at a time.",
     )
-    report_only: bool = option(False, "--report-only", help="Answer nothing: make figures and report of what is there.")
+    report_only: bool = option(False, "--report-only", help="Only compute figures and report from existing outcomes.")
     load: LoadOptions = load_block()
     output: Path = option(
         Path("bench"),
@@ -91,13 +93,13 @@ class TasksArguments:
         "-o",
         metavar="DIR",
         panel=OUTPUT,
-        help="Outcomes, figures and report; a run goes on there.",
+        help="Directory of outcomes, figures and report; a run is resumed in it.",
     )
     json: bool = json_option("Print the figures as JSON.", OUTPUT)
 
 
 def tasks(args: TasksArguments) -> ExitCode:
-    """Measure a model by the published protocols, beside a trivial baseline and the published figures.
+    """Measure a model by the published benchmarks, beside a trivial baseline and the published figures.
 
     A run can be stopped and started again, and spread over machines. The directory then holds the outcome of every
     case, results.json, results.md, and report.html, one page that opens offline.
@@ -119,8 +121,8 @@ def tasks(args: TasksArguments) -> ExitCode:
     output = args.output
     options = None if args.report_only else _options(args)
     if options is not None:
-        with _progress() as tell:
-            left_out = run(options, output, tell)
+        with _progress() as progress:
+            left_out = run(options, output, progress)
         for line in left_out:
             terminal().warning(f"left out: {line}")
     facts, found = read_facts(output), results(output, tuple(args.task or ()))
@@ -136,13 +138,13 @@ def tasks(args: TasksArguments) -> ExitCode:
 
 
 def _options(args: TasksArguments) -> BenchOptions:
-    """Return what to run, and with which model."""
+    """Return the options of the run."""
     from logos_cli.workflows.bench.tasks import BenchOptions
     from logos_cli.workflows.generate.options import GenerateOptions
 
     if args.data is None:
         raise UsageError(
-            "the benchmarks need data", hint="give --data DIR; docs/measurements/benchmarks.md says what it holds"
+            "the benchmarks need data", hint="give --data DIR; docs/measurements/benchmarks.md describes it"
         )
     return BenchOptions(
         args.data,
@@ -157,7 +159,7 @@ def _options(args: TasksArguments) -> BenchOptions:
 
 
 def _docking(args: TasksArguments) -> DockOptions | None:
-    """Return how to dock, if that is wanted."""
+    """Return the options of docking, if ``--dock`` is set."""
     if not args.dock:
         return None
     from logos_cli.docking.engines.engines import choose
@@ -169,13 +171,13 @@ def _docking(args: TasksArguments) -> DockOptions | None:
 def _shard(text: str) -> tuple[int, int]:
     match = re.fullmatch(r"(\d+)/(\d+)", text)
     if match is None:
-        raise UsageError(f"{text!r} is no shard", hint="give 1/4 … 4/4")
+        raise UsageError(f"{text!r} is not a shard", hint="give 1/4 … 4/4")
     return int(match[1]), int(match[2])
 
 
 @contextmanager
 def _progress() -> Iterator[Progress | None]:
-    """Draw how far each benchmark is, if stderr is a terminal."""
+    """Show the progress of each benchmark, if stderr is a terminal."""
     if terminal().quiet or not sys.stderr.isatty():
         yield None
         return
@@ -186,12 +188,12 @@ def _progress() -> Iterator[Progress | None]:
     with Bars(*columns, console=terminal().console, transient=True) as bars:
         shown: dict[str, TaskID] = {}
 
-        def tell(name: str, n_done: int, n_cases: int) -> None:
+        def update(name: str, n_done: int, n_cases: int) -> None:
             if name not in shown:
                 shown[name] = bars.add_task(name, total=n_cases)
             bars.update(shown[name], completed=n_done)
 
-        yield tell
+        yield update
 
 
 def _write_report(output: Path, found: list[Result], facts: JsonObject, data: Path | None) -> str:

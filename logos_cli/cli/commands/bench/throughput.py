@@ -1,4 +1,4 @@
-"""``logos bench throughput``: tokens a second, and how near that is to what the machine can do."""
+"""``logos bench throughput``: measure tokens per second, beside the limits of the machine."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class _Load(LoadArguments):
     """The model is a random one, on one device; ``--batch`` has the sizes of batches."""
 
-    backend: Literal["torch", "llamacpp"] = option("torch", panel="Model", help="What runs the model.")
+    backend: Literal["torch", "llamacpp"] = option("torch", panel="Model", help="Library that runs the model.")
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = option(
         "auto", panel="Model", show_default="float32; bfloat16 for 1b and 8b", help="Precision of weights and cache."
     )
@@ -34,7 +34,7 @@ class _Load(LoadArguments):
 
 @dataclass(frozen=True, kw_only=True)
 class ThroughputArguments:
-    """What ``logos bench throughput`` is given."""
+    """The arguments of ``logos bench throughput``."""
 
     shape: Literal["2m", "9m", "1b", "8b"] = option(
         "9m", help="A random checkpoint of this shape: logos-nano's, 9 M parameters, the released 1B and 8B."
@@ -44,14 +44,14 @@ class ThroughputArguments:
         128, "--num-samples", "-n", min=1, metavar="N", help="Samples of one prompt, from end to end."
     )
     prompt_tokens: int = option(64, min=2, metavar="N", help="Length of the prompt.")
-    max_new_tokens: int = option(400, min=1, metavar="N", help="Cut a sample after so many tokens.")
+    max_new_tokens: int = option(400, min=1, metavar="N", help="Cut a sample after this number of tokens.")
     repeats: int = option(3, min=1, metavar="N", help="Measurements of each kind.")
     naive: bool = option(
         False,
         "--naive",
-        help="Also do what plain scripts do, in turns: generate in batches of 16, then a forward pass a sample.",
+        help="Also run a plain script, in turns: it generates in batches of 16, then does a forward pass per sample.",
     )
-    file_type: Literal["f32", "f16", "bf16", "q8_0"] = option("q8_0", help="Of the GGUF for llamacpp.")
+    file_type: Literal["f32", "f16", "bf16", "q8_0"] = option("q8_0", help="Type of the GGUF for llamacpp.")
     load: LoadOptions = load_block(_Load, without=("model", "revision", "devices", "base_url", "batch_size", "offline"))
     as_json: bool = json_option("Print the measurement as one JSON object.")
     write: Path | None = option(None, metavar="FILE", help="Append device, versions and the table to a Markdown file.")

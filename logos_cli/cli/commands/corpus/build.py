@@ -1,4 +1,4 @@
-"""``logos corpus build``: files and records to sentences to train on."""
+"""``logos corpus build``: convert files and records to sentences for training."""
 
 from __future__ import annotations
 
@@ -38,27 +38,25 @@ _FORMS = (*FORMS, "complex_1", "complex_2", "complex_3")
 
 @dataclass(frozen=True, kw_only=True)
 class BuildArguments:
-    """What ``logos corpus build`` is given."""
+    """The arguments of ``logos corpus build``."""
 
     inputs: list[str] | None = inputs_argument()
     output: Path = option(..., "--output", "-o", metavar="DIR", help="Directory of the corpus.", show_default=False)
-    tokenizer: str = option(
-        EMBEDDED, metavar="NAME|DIR", help="Model whose tokenizer writes; tags that it lacks are added."
-    )
+    tokenizer: str = option(EMBEDDED, metavar="NAME|DIR", help="Model with the tokenizer; missing tags are added.")
     context_length: int = option(2048, min=16, metavar="TOKENS", help="Drop sentences that are longer, and count them.")
     forms: str | None = option(
         None,
         metavar="FORM,…",
         panel=_SENTENCES,
         autocompletion=one_of(*_FORMS),
-        help="Only these: forms of the grammar, complex_1 to complex_3. Default: all.",
+        help="Sentences to make: forms of the grammar, complex_1 to complex_3. Default: all.",
     )
     augment: int = option(
         0,
         min=0,
         metavar="N",
         panel=_SENTENCES,
-        help="N more writings of each reaction: SMILES and order of the given side at random.",
+        help="N more writings of each reaction: SMILES and order of the prompt's molecules at random.",
     )
     randomize: int = option(0, min=0, metavar="N", panel=_SENTENCES, help="N more random SMILES of each molecule.")
     align: bool = option(False, "--align", panel=_SENTENCES, help="Write the answer of a reaction along its prompt.")
@@ -75,9 +73,9 @@ class BuildArguments:
         max=0.99,
         metavar="SHARE",
         panel=_SPLIT,
-        help="Share of the similarity groups that is held out, where a source does not say.",
+        help="Share of the similarity groups that is held out, if a source names no split.",
     )
-    seed: int = option(0, min=0, panel=_SPLIT, help="Of the split and of everything random.")
+    seed: int = option(0, min=0, panel=_SPLIT, help="Seed of the split and of all random writings.")
     weights: str | None = option(
         None,
         metavar="FILE.toml",
@@ -100,9 +98,9 @@ class BuildArguments:
 def build(args: BuildArguments) -> ExitCode:
     """Turn files and records into token shards for training.
 
-    Reads what `logos encode` reads. Every form of the grammar that an object can take becomes a sentence. Of
-    equal sentences one is kept; one that is held out is never trained on. Keys `domain`, `group` and `split` of
-    a record, or columns `group` and `split` of a table, say where its sentences belong.
+    Reads the formats of `logos encode`. Every form of the grammar that an object can take becomes a sentence. Equal
+    sentences are kept once, and a held-out sentence is never trained on. Keys `domain`, `group` and `split` of
+    a record, or columns `group` and `split` of a table, set those of its sentences.
 
     Examples:
 
@@ -142,26 +140,26 @@ def build(args: BuildArguments) -> ExitCode:
     watch = _Watch()
     try:
         with watch.shown():
-            report = run(paths, args.output, options, tell=watch.see)
+            report = run(paths, args.output, options, on_part=watch.add)
     except BaseException:
         if (args.output / "build").is_dir():
             terminal().note(f"{watch.n_records:,} records are done; go on with --resume")
         raise
-    return _tell(report, args.output, time.monotonic() - start)
+    return _report(report, args.output, time.monotonic() - start)
 
 
 class _Watch:
-    """Shows how far a build is, and the first errors."""
+    """Shows the progress of a build, and the first errors."""
 
     def __init__(self) -> None:
         self.n_records = 0
         self.n_sentences = 0
-        self._complaints = ReportedProblems()
+        self._problems = ReportedProblems()
         self._advance: Callable[[], None] | None = None
 
     @contextmanager
     def shown(self) -> Iterator[None]:
-        """Draw the progress if stderr is a terminal."""
+        """Show the progress if stderr is a terminal."""
         if terminal().quiet or not sys.stderr.isatty():
             yield
             return
@@ -182,17 +180,17 @@ class _Watch:
             self._advance = advance
             yield
 
-    def see(self, outcome: BuiltPart) -> None:
-        """Note what became of one part of the input."""
+    def add(self, outcome: BuiltPart) -> None:
+        """Add the counts of one part, and report its errors."""
         self.n_records += outcome.n_records
         self.n_sentences += outcome.n_sentences
         for record in outcome.rejected:
-            self._complaints.tell(record, record.reason or "")
+            self._problems.report(record, record.reason or "")
         if self._advance is not None:
             self._advance()
 
 
-def _tell(report: Report, output: Path, seconds: float) -> ExitCode:
+def _report(report: Report, output: Path, seconds: float) -> ExitCode:
     counts, out = report.records, terminal()
     parts = [f"{counts.used:,} used"]
     parts += [f"{count:,} rejected ({reason})" for reason, count in sorted(counts.rejected.items())]

@@ -1,4 +1,4 @@
-"""``logos corpus info|show|verify``: what a corpus holds."""
+"""``logos corpus info|show|verify``: inspect a corpus."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
 
 
 def corpus_argument() -> Path:
-    """Return the argument that names a corpus."""
+    """Return the argument for a corpus."""
     return argument(..., metavar="CORPUS", help="The directory of a corpus.")
 
 
 @dataclass(frozen=True, kw_only=True)
 class InfoArguments:
-    """What ``logos corpus info`` is given."""
+    """The arguments of ``logos corpus info``."""
 
     corpus: Path = corpus_argument()
     as_json: bool = json_option("Print the manifest as JSON.")
 
 
 def info(args: InfoArguments) -> None:
-    """Show what a corpus holds: domains, forms, splits, sentences, tokens, weights, and what was dropped.
+    """Show the contents of a corpus: domains, forms, splits, sentences, tokens, weights, and dropped sentences.
 
     Examples:
 
@@ -67,7 +67,7 @@ def _print_rows(corpus: Corpus) -> None:
 
 
 def _paint(corpus: Corpus) -> None:
-    """Show the corpus as a table with its sums, and what it was made with."""
+    """Show the corpus as a table with its sums, and the facts below it."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -99,7 +99,7 @@ def _paint(corpus: Corpus) -> None:
 
 
 def _cells(one: DomainInfo) -> list[str]:
-    """Return the counts of one domain as the table shows them."""
+    """Return the counts of one domain, as cells of the table."""
     mean = sum(one.n_tokens.values()) / max(1, sum(one.n_sentences.values()))
     counts = [
         text for split in ("train", "valid") for text in (f"{one.n_sentences[split]:,}", _short(one.n_tokens[split]))
@@ -108,7 +108,7 @@ def _cells(one: DomainInfo) -> list[str]:
 
 
 def _totals(rows: Sequence[DomainInfo]) -> list[str]:
-    """Return what stands below the columns of counts."""
+    """Return the sums below the columns of counts."""
     counts = [
         text
         for split in ("train", "valid")
@@ -121,7 +121,7 @@ def _totals(rows: Sequence[DomainInfo]) -> list[str]:
 
 
 def _facts(corpus: Corpus) -> Iterator[tuple[str, str]]:
-    """Yield what is said below the table."""
+    """Yield the facts below the table."""
     from logos_cli.workflows.corpus.corpus import report_of
     from logos_cli.workflows.corpus.view import size_of
 
@@ -152,13 +152,13 @@ def _short(count: int) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class VerifyArguments:
-    """What ``logos corpus verify`` is given."""
+    """The arguments of ``logos corpus verify``."""
 
     corpus: Path = corpus_argument()
 
 
 def verify(args: VerifyArguments) -> None:
-    """Hash every file of a corpus and compare; name the file that was cut off or altered.
+    """Compare every file of a corpus with its hash; name the file that was cut off or altered.
 
     Examples:
 
@@ -173,27 +173,27 @@ def verify(args: VerifyArguments) -> None:
     for split in SPLITS:
         found.shards(split)
     n_sentences = sum(e["n_sentences"] for s in found.manifest["domains"].values() for e in s.values())
-    terminal().note(f"{args.corpus}: {len(names):,} files are as the manifest says, {n_sentences:,} sentences")
+    terminal().note(f"{args.corpus}: {len(names):,} files match the manifest, {n_sentences:,} sentences")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ShowArguments:
-    """What ``logos corpus show`` is given."""
+    """The arguments of ``logos corpus show``."""
 
     corpus: Path = corpus_argument()
     sentences: list[str] = argument(
         ...,
         metavar="DOMAIN[:INDEX]…",
-        help="Domains as `logos corpus info` lists them; a sentence of one "
-        "by its number, from 0, as errors of logos train name it.",
+        help="Domains of `logos corpus info`, or single sentences by their numbers from 0, as errors of logos train "
+        "name them.",
     )
-    split: Literal["train", "valid"] = option("train", help="Which part of the corpus.")
-    limit: int = option(10, min=1, metavar="N", help="Of a whole domain, its first N sentences.")
+    split: Literal["train", "valid"] = option("train", help="Split of the corpus.")
+    limit: int = option(10, min=1, metavar="N", help="Number of sentences of a whole domain.")
     format: str | None = record_format_option()
 
 
 def show(args: ShowArguments) -> None:
-    """Print sentences of a corpus as models read them.
+    """Print sentences of a corpus, as models read them.
 
     Examples:
 

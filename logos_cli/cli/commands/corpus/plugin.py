@@ -1,4 +1,4 @@
-"""``logos corpus``: sentences to train on."""
+"""``logos corpus``: build and inspect training corpora."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PLUGIN = Command(
         "show": command(show, ShowArguments),
         "verify": command(verify, VerifyArguments),
     },
-    help="Build and inspect what models are trained on.",
+    help="Build and inspect training corpora.",
     panel="Training",
     order=50,
 )

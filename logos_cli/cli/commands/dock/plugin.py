@@ -30,13 +30,13 @@ _BOX, _RECEPTOR, _SEARCH = "Box", "Receptor", "Search"
 
 @dataclass(frozen=True, kw_only=True)
 class DockArguments:
-    """What ``logos dock`` is given."""
+    """The arguments of ``logos dock``."""
 
     arguments: list[str] | None = argument(
         None,
         metavar="LIGANDS|-",
         show_default=False,
-        help="Ligands, as -l takes them; - is standard input (the default in a pipe).",
+        help="Ligands, as with -l; - is standard input (the default in a pipe).",
     )
     receptor: str = option(..., "--receptor", "-r", metavar="FILE", help=RECEPTOR_FILE)
     ligands: list[str] | None = option(
@@ -53,21 +53,21 @@ class DockArguments:
         metavar="predicted",
         panel=_BOX,
         show_default=False,
-        help="Draw it around the site that the language model predicts.",
+        help="Draw the box around the binding site that the language model predicts.",
     )
     search: SearchArguments = block(SearchArguments)
     structure_model: int = option(1, min=1, metavar="N", panel=_RECEPTOR, help="Model of an ensemble.")
     seed: int = option(
-        1, min=0, metavar="N", panel=_SEARCH, help="Of conformers and search. Results do not depend on --cpu."
+        1, min=0, metavar="N", panel=_SEARCH, help="Seed of conformers and search. Results do not depend on --cpu."
     )
-    score_only: bool = option(False, "--score-only", panel=_SEARCH, help="Score the given poses; search nothing.")
+    score_only: bool = option(False, "--score-only", panel=_SEARCH, help="Score the given poses, without a search.")
     minimize: bool = option(False, "--minimize", panel=_SEARCH, help="Relax the given poses and score them.")
     reference: str | None = option(
         None,
         metavar="FILE",
         panel=OUTPUT,
         show_default=False,
-        help="Tell the RMSD of each pose to the known one in this file, symmetry counted.",
+        help="Report the RMSD of each pose to the known pose in this file, with symmetry.",
     )
     output: str | None = option(
         None,
@@ -79,7 +79,7 @@ class DockArguments:
         help="poses.sdf[.gz], records.jsonl[.gz], or a directory for both, receptor and arguments.",
     )
     format: str | None = format_option(
-        "jsonl|sdf|text", "What to write.", ("jsonl", "sdf", "text"), show_default="by --output"
+        "jsonl|sdf|text", "Format of the output.", ("jsonl", "sdf", "text"), show_default="by --output"
     )
     overwrite: bool = overwrite_option()
     resume: bool = option(False, "--resume", panel=OUTPUT, help="Continue in the directory of an earlier run.")
@@ -90,19 +90,19 @@ class DockArguments:
         show_default=False,
         help="Show the best ligands on a page that opens offline: drawing, pose, scores, contacts.",
     )
-    report_top: int = option(10, min=1, metavar="N", panel=OUTPUT, help="So many of them.")
-    dry_run: bool = option(False, "--dry-run", panel=OUTPUT, help="Show box, engine and values; dock nothing.")
+    report_top: int = option(10, min=1, metavar="N", panel=OUTPUT, help="Number of ligands on the page.")
+    dry_run: bool = option(False, "--dry-run", panel=OUTPUT, help="Show box, engine and options, without docking.")
     offline: bool = option(False, "--offline", hidden=True, help="Docking never needs the network; for scripts.")
 
 
 def dock(args: DockArguments) -> ExitCode:
     """Dock ligands into a receptor with AutoDock Vina.
 
-    The receptor is completed and protonated, waters and other heterogens are left out, metals and cofactors in
-    the box kept. Each ligand gets the charges of the pH and a fresh conformer. Without a box, the receptor's own
-    ligand says where, and is taken out.
+    The receptor is completed and protonated. Waters and other heterogens are removed; metals and cofactors in
+    the box are kept. Each ligand gets the charges of the pH and a new conformer. By default the box is drawn around
+    the receptor's own ligand, which is removed.
 
-    Records carry the best score as vina (kcal/mol, lower is better); an SDF carries all poses.
+    Records have the best score as vina (kcal/mol, lower is better); an SDF has all poses.
 
     Examples:
 
@@ -125,7 +125,7 @@ def dock(args: DockArguments) -> ExitCode:
     run = Docking(args.receptor, _options(args))
     sources = inputs_or_stdin([*(args.ligands or ()), *(args.arguments or ())])
     if args.dry_run:
-        next(run.candidates(sources))  # the first may say where
+        next(run.candidates(sources))  # the first ligand may determine the box
         show_plan(run)
         return ExitCode.OK
     best = None
@@ -162,7 +162,7 @@ def _options(args: DockArguments) -> DockOptions:
 
 
 def _predicted(args: DockArguments) -> tuple[str, ...] | None:
-    """Return the residues of the site that the language model ranks first."""
+    """Return the residues of the first valid site that the language model predicts."""
     if args.autobox_pocket is None:
         return None
     if args.autobox_pocket != "predicted":

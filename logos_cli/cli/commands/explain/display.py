@@ -1,4 +1,4 @@
-"""Tokens on a terminal, coloured by how probable the model finds them; without colour, with numbers below."""
+"""Show tokens on a terminal, coloured by their probability; without colour, with numbers below."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CLASSES: Final = (
     (0.01, "dark_orange"),
     (0.0, "bold white on red"),
 )
-"""Least probability of a class and its style, the surest first."""
+"""Least probability and style of each class, the most probable first."""
 
 _MOST_DIGIT: Final = 9
 _SHOWN: Final = 5
@@ -37,7 +37,7 @@ def style_of(logp: float | None) -> str:
 
 
 def show_legend(console: Console) -> None:
-    """Print what the colours, or the numbers, mean."""
+    """Print the meaning of the colours or numbers."""
     from rich.text import Text
 
     if not _coloured(console):
@@ -54,7 +54,7 @@ def show_legend(console: Console) -> None:
 
 
 def show_explanation(console: Console, explanation: Explanation) -> None:
-    """Print a record: its name, figures, tokens, and the least expected of them."""
+    """Print a record: its id, figures, tokens, and the least expected tokens."""
     from rich.text import Text
 
     record = explanation.record
@@ -98,7 +98,7 @@ def _painted(tokens: Sequence[ExplainedToken]) -> Text:
 
 
 def _numbered(tokens: Sequence[ExplainedToken], width: int) -> list[str]:
-    """Return pairs of lines: tokens, and a digit below the first character of each; tokens are not broken."""
+    """Return pairs of lines: unbroken tokens, and a digit below the first character of each."""
     lines: list[str] = []
     above = below = ""
     for token in tokens:
@@ -112,7 +112,7 @@ def _numbered(tokens: Sequence[ExplainedToken], width: int) -> list[str]:
 
 
 def _surprises(text: str, tokens: Sequence[ExplainedToken]) -> str:
-    """Return the least expected tokens, each with what stands before it."""
+    """Return the least expected tokens, each with the text before it."""
     known = [token for token in tokens if token.logp is not None]
     least = sorted(known, key=lambda token: token.logp or 0.0)[:_SHOWN]
     parts = [

@@ -1,4 +1,4 @@
-"""``logos explain``: where a model finds a sentence likely, and where it does not."""
+"""``logos explain``: show the probability of each token of a sentence."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _BY_SUFFIX = {
 
 @dataclass(frozen=True, kw_only=True)
 class ExplainArguments:
-    """What ``logos explain`` is given."""
+    """The arguments of ``logos explain``."""
 
     inputs: list[str] | None = argument(
         None,
@@ -49,8 +49,8 @@ class ExplainArguments:
         show_default=False,
         help="A sentence, records, or files of any format that encode reads; - for standard input.",
     )
-    id: str | None = option(None, metavar="ID", show_default="all", help="Only the record of that id.")
-    limit: int | None = option(None, min=1, metavar="N", show_default="all", help="At most so many records.")
+    id: str | None = option(None, metavar="ID", show_default="all", help="Only the record with this id.")
+    limit: int | None = option(None, min=1, metavar="N", show_default="all", help="Largest number of records.")
     load: LoadOptions = load_block()
     output: str | None = output_option()
     format: str | None = format_option(
@@ -66,10 +66,10 @@ class ExplainArguments:
 def explain(args: ExplainArguments) -> ExitCode:
     """Show how probable each token of a sentence is, given those before it.
 
-    On a terminal as colour, with a legend; without colour (NO_COLOR, or in a file) as numbers below the tokens. JSON has
-    every token with its place and log-probability, one object a line for each record. mmCIF is for records that come from a
-    structure: the B-factor of a residue is minus its mean log-probability, so that the unexpected stands out. HTML is one
-    page with the coloured sentences and such structures, which opens offline.
+    A terminal shows colours with a legend; without colour (NO_COLOR, or in a file) numbers stand below the tokens. JSON
+    has every token with its position and log-probability, one object a line for each record. mmCIF is for records of
+    structures: the B-factor of a residue is its negative mean log-probability, so that unexpected residues stand out. HTML
+    is one page with the coloured sentences and such structures; it opens offline.
 
     Examples:
 
@@ -159,7 +159,7 @@ def _explained(args: ExplainArguments, selection: Selection | None = None) -> It
 
 
 def _page(explanations: list[Explanation], model: str) -> str:
-    """Return the explanations as HTML; those of structures with the structure, if it is there as it was."""
+    """Return the explanations as HTML, with the structures if their files are unchanged."""
     from logos_cli.cli.commands.explain.display import figures_of
     from logos_cli.report.explanations import ExplainedSentence, explanation_page
 

@@ -1,1 +1,1 @@
-"""``logos generate``: one subcommand a task."""
+"""``logos generate``: one subcommand per task."""

@@ -1,4 +1,4 @@
-"""What ``logos generate --dock`` does with what is generated."""
+"""``logos generate --dock``: dock the samples."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def check_docking(args: GenerateArguments) -> None:
-    """Refuse options that do not go together, before a model is looked for.
+    """Refuse options that exclude each other, before a model is searched.
 
     Raises
     ------
@@ -29,11 +29,11 @@ def check_docking(args: GenerateArguments) -> None:
     if args.dock:
         check_output(args.output, args.format, overwrite=args.overwrite)
     elif stray := changed(args.docking):
-        raise UsageError(f"{', '.join(stray)} says how to dock", hint="add --dock")
+        raise UsageError(f"{', '.join(stray)} needs docking", hint="add --dock")
 
 
 class DockedOutput:
-    """Docks the samples of a generation and writes them, one process for both."""
+    """Docks the samples of a generation as they come, and writes them."""
 
     def __init__(self, plan: GenerationPlan, prompt: str | None, args: GenerateArguments) -> None:
         from logos_cli.workflows.dock.docking import Docking, PocketDocking
@@ -44,17 +44,17 @@ class DockedOutput:
         self._begin(plan, prompt)
 
     def _begin(self, plan: GenerationPlan, given: str | None) -> None:
-        """Find the first receptor and box, so that what is wrong with them is said before the model is loaded."""
+        """Find the first receptor and box, so that their errors are raised before the model is loaded."""
         if given == "-":
             return
         prompt = next(plan.prepared_prompts(given), None)
         if prompt is not None and prompt.sentence is not None:
-            ligand = f"C{Kind.MOLECULE.end}"  # any: the sentence has to be whole
+            ligand = f"C{Kind.MOLECULE.end}"  # any ligand: the sentence must be whole
             text = prompt.sentence.text + ligand
             self.run.begin(Record(prompt.id, plan.task.form, text, source=prompt.source))
 
     def show_plan(self) -> None:
-        """Print how would be docked."""
+        """Print the options of docking."""
         show_plan(self.run)
 
     def write(self, records: Iterator[Record]) -> ExitCode:

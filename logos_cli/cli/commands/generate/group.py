@@ -1,4 +1,4 @@
-"""``logos generate -n 5 protein`` means ``logos generate protein -n 5``."""
+"""Parse ``logos generate -n 5 protein`` as ``logos generate protein -n 5``."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typer.core import TyperGroup
 
 
 class TaskFirst(TyperGroup):
-    """A group all of whose options are its commands': they may stand before the command's name, too."""
+    """A group without options of its own: those of a command may stand before the command's name."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put the first word that is no option and no option's value in front."""
+        """Move the first word that is neither an option nor its value to the front."""
         takes_value = {
             spelling
             for child in self.commands.values()
@@ -27,5 +27,5 @@ class TaskFirst(TyperGroup):
             is_value = word in takes_value and not is_value
         else:
             if args and not {"-h", "--help"}.intersection(args):
-                ctx.fail(f"Say what to generate: {', '.join(self.commands)}.")
+                ctx.fail(f"Name a task: {', '.join(self.commands)}.")
         return super().parse_args(ctx, args)

@@ -1,4 +1,4 @@
-"""Options of ``logos generate``: those of every task, and those that a task asks for."""
+"""Options of ``logos generate``: those of every task, and those that a task declares."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ UPSTREAM = {
     "--model_path": "model",
     "--results_dir": "results_dir",
 }
-"""Spellings of the published scripts."""
+"""Spellings of options in the published scripts."""
 
 _TASK, _PROMPTS, _DOCKING = "Task", "Prompts", "Docking"
 
 
 @dataclass(frozen=True, kw_only=True)
 class GenerateArguments:
-    """What ``logos generate TASK`` is given; what a task does not offer stays at its default."""
+    """The arguments of ``logos generate TASK``; options that a task does not have keep their defaults."""
 
     given: str | None = argument(None, metavar="PROMPT", show_default=False, help="")
     prompt: str | None = option(
@@ -47,7 +47,7 @@ class GenerateArguments:
         metavar="FILE|TEXT|-",
         panel=_PROMPTS,
         show_default=False,
-        help="The same: a file of any format that encode reads, a sentence or its beginning, a bare sequence or "
+        help="The prompt as an option: a file that encode reads, a sentence or its beginning, a bare sequence or "
         "SMILES, - for standard input.",
     )
     num_samples: int | None = option(None, "--num-samples", "-n", min=1, metavar="N", help="Samples of each prompt.")
@@ -55,8 +55,8 @@ class GenerateArguments:
         None,
         metavar="valid=500,unique=100",
         show_default=False,
-        help="Sample each prompt until so many are valid, unique or novel; -n is then the most, by default 20 for "
-        "each that is wanted.",
+        help="Sample each prompt until it has these numbers of valid, unique or novel samples; -n is then the limit, by "
+        "default 20 samples per wanted one.",
     )
     time: str | None = option(
         None,
@@ -64,38 +64,37 @@ class GenerateArguments:
         show_default="until done",
         help="Begin no sample after this time (2h, 55m, 1h30m, 90s); those under way are finished.",
     )
-    seed: int = option(0, metavar="N", help="With a sample's id, all that its randomness depends on.")
+    seed: int = option(0, metavar="N", help="Seed of the samples; each depends on it and on its id only.")
     constrain: Literal["grammar", "chemistry", "off"] = option(
         "grammar",
-        help="Sample well-formed sentences of the task's shape only; chemistry: with valid molecules only; off: "
-        "freely.",
+        help="grammar: sample only well-formed sentences of the task's form; chemistry: only those with valid molecules; "
+        "off: no constraint.",
     )
     own: Mapping[str, object] = others()
     template: str | None = option(
-        None,
-        metavar="TEXT",
-        panel=_TASK,
-        help="What the answer looks like: EVQLCAR{X:8,20}WGQG has 8 to 20 free residues.",
+        None, metavar="TEXT", panel=_TASK, help="Pattern of the answer: EVQLCAR{X:8,20}WGQG has 8 to 20 free residues."
     )
     edit: str | None = option(
-        None, metavar="FILE|TEXT|-", panel=_TASK, help="Instead of a prompt: wild types of which to make variants."
+        None, metavar="FILE|TEXT|-", panel=_TASK, help="Make variants of these wild types, instead of a prompt."
     )
     max_mutations: int | None = option(
-        None, min=1, metavar="K", show_default="3", panel=_TASK, help="Exchange at most so many residues of --edit."
+        None, min=1, metavar="K", show_default="3", panel=_TASK, help="Largest number of mutations with --edit."
     )
     positions: str | None = option(
-        None, metavar="10-20,45", show_default="anywhere", panel=_TASK, help="Where --edit may, counted from 1."
+        None,
+        metavar="10-20,45",
+        show_default="anywhere",
+        panel=_TASK,
+        help="Positions of the mutations, counted from 1.",
     )
     ligand: str | None = option(
         None,
         metavar="ID|CHAIN:NUMBER",
         panel=_PROMPTS,
         show_default="every relevant one",
-        help="Structure: the ligand whose pocket to take.",
+        help="Structure: the ligand of the pocket.",
     )
-    cutoff: float = cutoff_option(
-        _PROMPTS, "Structure: a residue lines the pocket if a heavy atom is this near the ligand."
-    )
+    cutoff: float = cutoff_option(_PROMPTS, "Structure: distance of heavy atoms at which a residue lines the pocket.")
     chain: list[str] | None = option(
         None, metavar="ID", panel=_PROMPTS, help="Structure: keep this protein chain; may be repeated."
     )
@@ -107,8 +106,8 @@ class GenerateArguments:
         metavar="FILE|logos-nano",
         panel=OUTPUT,
         show_default=False,
-        help="Known objects, or what the embedded model was trained on: records say whether they are novel, and the "
-        "account counts it.",
+        help="Known objects, or the training data of the embedded model: records get the score novel, and the account "
+        "counts novel samples.",
     )
     output: str | None = output_option()
     results_dir: str | None = option(None, "--results_dir", hidden=True, help="")
@@ -117,29 +116,29 @@ class GenerateArguments:
         "Sentences, records, or a format of decode. Default: text on a terminal, else records.",
     )
     order: Literal["input", "completed"] = option(
-        "input", panel=OUTPUT, help="In the order of the prompts, or as soon as each is finished."
+        "input", panel=OUTPUT, help="Order of the records: that of the prompts, or that in which they are finished."
     )
     keep_invalid: bool = option(
         True,
         "--keep-invalid/--drop-invalid",
         panel=OUTPUT,
-        help="Write records of samples that are not valid, or only count them.",
+        help="Write records of invalid samples, or only count them.",
     )
     overwrite: bool = overwrite_option()
     run: RunArguments = run_block()
-    dry_run: bool = option(False, "--dry-run", help="Check options and prompts, say what would be done, and leave.")
+    dry_run: bool = option(False, "--dry-run", help="Check options and prompts, show the plan, and exit.")
     dock: bool = option(
         False,
         "--dock",
         panel=_DOCKING,
-        help="Dock what is generated, as `logos dock` does: scores in records, poses in -o FILE.sdf or DIR.",
+        help="Dock the samples, as `logos dock` does: scores in records, poses in -o FILE.sdf or DIR.",
     )
     docking: DockingArguments = block(DockingArguments, panel=_DOCKING)
 
 
 _RESTRICTIONS = {"template": ("template",), "edit": ("edit", "max_mutations", "positions")}
 _READING = {"ligand": "ligand", "cutoff_angstrom": "cutoff", "chains": "chain", "column": "column"}
-"""Options that say how to read prompt files, by the names of ``ReadOptions``."""
+"""Options for reading prompt files, by their names in ``ReadOptions``."""
 
 
 def options_of(task: Task) -> Iterator[OptionSpec]:
@@ -153,7 +152,7 @@ def options_of(task: Task) -> Iterator[OptionSpec]:
 
 
 def _absent(task: Task) -> set[str]:
-    """Return the options that a task does not offer."""
+    """Return the options that a task does not have."""
     absent = {name for what, names in _RESTRICTIONS.items() if what not in task.restrictions for name in names}
     absent |= {name for field, name in _READING.items() if field not in task.read_options}
     if not task.compared:
@@ -164,7 +163,7 @@ def _absent(task: Task) -> set[str]:
 
 
 def _of_task(spec: OptionSpec, task: Task) -> OptionSpec:
-    """Return an option with what a task says in its help."""
+    """Return an option with the help of a task."""
     info = copy(spec.info)
     if spec.name == "given":
         info.help = f"{task.prompts[0].upper()}{task.prompts[1:]}."

@@ -1,4 +1,4 @@
-"""What ``logos generate --dry-run`` says."""
+"""``logos generate --dry-run``: show the plan."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def show_plan(plan: GenerationPlan, given: str | None) -> ExitCode:
-    """Print the resolved options and what the prompts amount to."""
+    """Print the resolved options, and the numbers of prompts and samples."""
     n_good, longest, failed = 0, 0, 0
     for prompt in plan.prepared_prompts(given):
         if prompt.sentence is None:
@@ -41,7 +41,7 @@ def show_plan(plan: GenerationPlan, given: str | None) -> ExitCode:
 
 
 def _memory(memory: MemoryPlan | None) -> dict[str, object]:
-    """Return the memory that a run takes, in words."""
+    """Return the memory of a run, in words."""
     if memory is None:
         return {}
     free = "unknown" if memory.free_bytes is None else _size(memory.free_bytes)
@@ -58,7 +58,7 @@ def _memory(memory: MemoryPlan | None) -> dict[str, object]:
 
 
 def _size(n_bytes: int) -> str:
-    """Return a number of bytes as people write it."""
+    """Return a number of bytes with its unit."""
     for unit, size in (("GiB", 1 << 30), ("MiB", 1 << 20)):
         if n_bytes >= size:
             return f"{n_bytes / size:.1f} {unit}"

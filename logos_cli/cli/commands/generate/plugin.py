@@ -1,4 +1,4 @@
-"""``logos generate``: complete sentences with a language model, one subcommand a task."""
+"""``logos generate``: complete sentences with a language model, one subcommand per task."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from logos_cli.workflows.generate.generation import GenerateOptions, GenerateTally, Generation
 
 _MUTATIONS = 3
-_HELP = """Complete sentences with a language model: one command a task.
+_HELP = """Complete sentences with a language model: one command per task.
 
-Each task samples as the published scripts do, unless told otherwise; --dry-run shows the values.
+The default sampling of each task is that of the published scripts; --dry-run shows the values.
 """
 
 
 def _run(task: Task, args: GenerateArguments) -> ExitCode:
-    """Generate as the options of a task's command say."""
+    """Generate with the options of a task's command."""
     from logos_cli.cli.commands.generate.dock import DockedOutput, check_docking
     from logos_cli.workflows.generate.generation import Generation
     from logos_cli.workflows.generate.plan import plan_generation
@@ -92,7 +92,7 @@ def _write_run(run: Generation, args: GenerateArguments, prompt: str | None, out
     ) as shard:
         for record in terminal().track(run.records(prompt, selection=shard.selection), run.plan.task.name):
             if record.status is Status.ERROR:
-                problems.tell(record, record.reason or "")
+                problems.report(record, record.reason or "")
             # what samples are put together to is a result of the prompt
             entry = record.id if shard.expects(record.id) else record.sample.get("prompt", record.id)
             shard.write_part(entry, record.status, record.to_json())
@@ -101,7 +101,7 @@ def _write_run(run: Generation, args: GenerateArguments, prompt: str | None, out
 
 
 def _writer(task: Task, output: str | None) -> str | None:
-    """Return the writer of results that a task has for an output's ending; on a terminal, a table of what is ranked."""
+    """Return the task's writer of results for an output's ending; on a terminal, the table of ranked results."""
     if task.chosen.get("samples"):
         return None
     if output in (None, "-"):
@@ -112,7 +112,7 @@ def _writer(task: Task, output: str | None) -> str | None:
 
 
 def _prompt(args: GenerateArguments) -> str | None:
-    """Return the one prompt, which may be given in several ways."""
+    """Return the only prompt, from the argument or one of its options."""
     ways = (("PROMPT", args.given), ("--prompt", args.prompt), ("--edit", args.edit))
     given = {name: value for name, value in ways if value is not None}
     if len(given) > 1:
@@ -150,23 +150,23 @@ def _options(args: GenerateArguments) -> GenerateOptions:
 
 
 def _flushed(records: Iterator[Record]) -> Iterator[Record]:
-    """Hand each record to the reader of a pipe as soon as it is written."""
+    """Yield records, and flush each to the reader of a pipe."""
     for record in records:
         yield record
         sys.stdout.flush()
 
 
 def _finish(tally: GenerateTally, task: Task, options: GenerateOptions) -> ExitCode:
-    """Say what became of the samples; a run without one valid sample is no success."""
+    """Report the outcomes of the samples; a run without one valid sample is a partial failure."""
     out = terminal()
     tally.check()
     if tally.skipped_references:
-        out.warning(f"{tally.skipped_references:,} entries of {options.reference} cannot be compared with")
+        out.warning(f"{tally.skipped_references:,} entries of {options.reference} cannot be compared")
     if tally.stopped:
-        out.note("the time is up: no further sample was begun, what was under way is finished")
+        out.note("the time is up: no further sample was begun, and those under way were finished")
     if tally.short_prompts:
         prompts = "1 prompt" if tally.short_prompts == 1 else f"{tally.short_prompts:,} prompts"
-        out.warning(f"{prompts} gave fewer than {options.until} and were given up; -n sets the most samples")
+        out.warning(f"{prompts} did not reach {options.until}; -n sets the limit of samples")
     results = f"; {task.collects}: {tally.results:,}" if tally.results else ""
     out.note(f"{tally}{results}")
     if tally.failed and tally.failed == tally.requested:
@@ -175,7 +175,7 @@ def _finish(tally: GenerateTally, task: Task, options: GenerateOptions) -> ExitC
 
 
 class _Commands(Mapping[str, Callback]):
-    """The command of each task, made when it is asked for: names are those of files."""
+    """The command of each task, made when it is used; the names are those of the files."""
 
     def __iter__(self) -> Iterator[str]:
         return iter(registry.names("tasks"))

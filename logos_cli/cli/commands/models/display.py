@@ -12,7 +12,7 @@ from logos_cli.cli.terminal import terminal
 
 
 def size(n_bytes: float) -> str:
-    """Return a size for people, in units of 10^9 bytes and parts of it."""
+    """Return a size with its unit: GB (10^9 bytes), MB, kB or B."""
     for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if n_bytes >= size:
             return f"{n_bytes / size:.1f} {unit}"
@@ -28,7 +28,7 @@ def table(
     styled: int = 0,
     titled: bool = True,
 ) -> None:
-    """Print a table: drawn on a terminal, in plain columns elsewhere."""
+    """Print a table, in plain columns outside of a terminal."""
     right = right or set()
     if sys.stdout.isatty():
         from rich.console import Console
@@ -59,7 +59,7 @@ def table(
 
 @contextmanager
 def progress(description: str) -> Iterator[Callable[[str, int, int], None] | None]:
-    """Yield what draws a bar from (name, number, total) on a terminal; None elsewhere."""
+    """Yield the function that updates a bar by (name, number, total) on a terminal; None elsewhere."""
     out = terminal()
     if out.quiet or not sys.stderr.isatty():
         yield None

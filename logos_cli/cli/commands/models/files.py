@@ -1,4 +1,4 @@
-"""``logos models convert|quantize|verify``: models as files."""
+"""``logos models convert|quantize|verify``: convert, quantize and verify models."""
 
 from __future__ import annotations
 
@@ -43,13 +43,15 @@ _JSON = "Print the result as JSON."
 
 
 def gguf_output_option() -> Path:
-    """Return the option for the GGUF that is written."""
-    return option(..., "--output", "-o", metavar="FILE.gguf", help="Write here; complete or not at all.")
+    """Return the option for the output GGUF."""
+    return option(
+        ..., "--output", "-o", metavar="FILE.gguf", help="Output file; it is written completely or not at all."
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConvertArguments:
-    """What ``logos models convert`` is given."""
+    """The arguments of ``logos models convert``."""
 
     model: str = model_argument(...)
     output: Path = gguf_output_option()
@@ -89,12 +91,12 @@ def convert(args: ConvertArguments) -> None:
             overwrite=args.overwrite,
             progress=draw,
         )
-    _tell_file(header, as_json=args.as_json)
+    _report_file(header, as_json=args.as_json)
 
 
 @dataclass(frozen=True, kw_only=True)
 class QuantizeArguments:
-    """What ``logos models quantize`` is given."""
+    """The arguments of ``logos models quantize``."""
 
     model: str = model_argument(...)
     output: Path = gguf_output_option()
@@ -106,7 +108,7 @@ class QuantizeArguments:
         help=f"Best first: {', '.join(_QUANTIZATIONS)}.",
     )
     threads: int | None = option(None, "--threads", min=1, metavar="N", show_default="all", help="CPU threads.")
-    fallback: bool = option(False, "--fallback", help="Let matrices that the type cannot divide be of a larger one.")
+    fallback: bool = option(False, "--fallback", help="Use a larger type for matrices that the type cannot divide.")
     revision: str | None = revision_option()
     offline: bool = offline_option()
     overwrite: bool = overwrite_option()
@@ -114,10 +116,10 @@ class QuantizeArguments:
 
 
 def quantize(args: QuantizeArguments) -> None:
-    """Write a model with smaller numbers, by llama.cpp's own quantizer; a checkpoint is converted first.
+    """Quantize a model by llama.cpp's own quantizer; a checkpoint is converted first.
 
-    The K types need matrices whose width is a multiple of 256, the others one of 32; with --fallback llama.cpp takes
-    a larger type for those of another width.
+    The K types need matrices with a width that is a multiple of 256, the others one of 32; with --fallback llama.cpp
+    uses a larger type for those of another width.
 
     Examples:
 
@@ -139,10 +141,10 @@ def quantize(args: QuantizeArguments) -> None:
             overwrite=args.overwrite,
             progress=draw,
         )
-    _tell_file(header, as_json=args.as_json)
+    _report_file(header, as_json=args.as_json)
 
 
-def _tell_file(header: GgufHeader, *, as_json: bool) -> None:
+def _report_file(header: GgufHeader, *, as_json: bool) -> None:
     types: dict[str, int] = {}
     for entry in header.tensors.values():
         types[entry.type] = types.get(entry.type, 0) + 1
@@ -163,7 +165,7 @@ def _tell_file(header: GgufHeader, *, as_json: bool) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class VerifyArguments:
-    """What ``logos models verify`` is given."""
+    """The arguments of ``logos models verify``."""
 
     model: str = model_argument(...)
     against: str | None = option(
@@ -177,7 +179,7 @@ class VerifyArguments:
 def verify(args: VerifyArguments) -> ExitCode:
     """Check a model's files, and compare them with the checkpoint that they were made from.
 
-    Every tensor must be there and every number finite; files of the hub must have the digests that it promised.
+    Every tensor must be there and every number finite; files of the hub must have the published digests.
     Against a checkpoint, f32, f16, bf16 and q8_0 must agree to the last bit, coarser types as nearly as they can.
 
     Examples:
@@ -193,11 +195,11 @@ def verify(args: VerifyArguments) -> ExitCode:
     if args.as_json:
         typer.echo(json.dumps(found.to_dict(), indent=2))
     else:
-        _tell_verification(found)
+        _report_verification(found)
     return ExitCode.OK if found.sound else ExitCode.FAILED
 
 
-def _tell_verification(found: Verification) -> None:
+def _report_verification(found: Verification) -> None:
     for name, sha256 in found.sha256.items():
         typer.echo(f"{sha256}  {name}")
     for problem in found.problems:

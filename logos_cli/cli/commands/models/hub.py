@@ -1,4 +1,4 @@
-"""``logos models list|pull|info``: which models there are, and what they are."""
+"""``logos models list|pull|info``: list, fetch and describe models."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def cache_dir_option() -> Path | None:
         "--cache-dir",
         metavar="DIR",
         show_default="HF_HUB_CACHE, or below HF_HOME",
-        help="The hub's cache; may be shared, and read-only for those who only use it.",
+        help="The hub's cache; it may be shared, and read-only for those who only load models.",
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class ListArguments:
-    """What ``logos models list`` is given."""
+    """The arguments of ``logos models list``."""
 
     cache_dir: Path | None = cache_dir_option()
     as_json: bool = json_option(_JSON)
@@ -72,17 +72,17 @@ def list_(args: ListArguments) -> None:
     styles = {"embedded": "green", "cached": "green", "converted": "cyan", "hub": "yellow"}
     table(header, rows, right={3, 4}, style=lambda row: styles[row[1]], styled=1)
     if any(entry["where"] == "hub" for entry in found):
-        terminal().note("what is on the hub is fetched by: logos models pull NAME")
+        terminal().note("fetch a model of the hub with: logos models pull NAME")
 
 
 @dataclass(frozen=True, kw_only=True)
 class PullArguments:
-    """What ``logos models pull`` is given."""
+    """The arguments of ``logos models pull``."""
 
     model: str = argument(..., metavar="OWNER/NAME", help="The model's name on the hub.")
     revision: str | None = revision_option()
     cache_dir: Path | None = cache_dir_option()
-    dry_run: bool = option(False, "--dry-run", help="Say what would be fetched, and leave.")
+    dry_run: bool = option(False, "--dry-run", help="Show what would be fetched, and exit.")
     offline: bool = offline_option()
     as_json: bool = json_option(_JSON)
 
@@ -90,8 +90,8 @@ class PullArguments:
 def pull(args: PullArguments) -> None:
     """Fetch a model from the Hugging Face hub into its cache.
 
-    After an interruption it goes on where it broke off. Every large file is checked by its SHA-256. Afterwards every
-    command takes the model by its name, without a connection.
+    An interrupted download is resumed. Every large file is checked by its SHA-256. Afterwards every command takes the
+    model by its name, without a connection.
 
     Examples:
 
@@ -128,7 +128,7 @@ def pull(args: PullArguments) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class InfoArguments:
-    """What ``logos models info`` is given."""
+    """The arguments of ``logos models info``."""
 
     model: str = model_argument(EMBEDDED)
     revision: str | None = revision_option()

@@ -1,4 +1,4 @@
-"""``logos models``: which models there are; fetch, describe, convert, quantize and verify them."""
+"""``logos models``: list, fetch, describe, convert, quantize and verify models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``logos score`` shows: the table of figures, the data dictionary, and records on a terminal."""
+"""Show the results of ``logos score``: the table of figures, the data dictionary, and records on a terminal."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _cells(row: SummaryRow) -> tuple[str, ...]:
 
 
 def number(value: float | None, *, share: bool = False) -> str:
-    """Return a value as people read it: four digits, shares in percent."""
+    """Return a value with four digits, or a share in percent."""
     if value is None:
         return "–"
     if share:
@@ -93,7 +93,7 @@ def interval(estimate: Estimate, *, share: bool = False) -> str:
 
 
 def show_dictionary(entries: Iterable[Entry], *, as_json: bool) -> None:
-    """Print what each score means, on stdout."""
+    """Print the definition of each score, on stdout."""
     listed = list(entries)
     if as_json:
         print(json.dumps([_row(entry) for entry in listed], ensure_ascii=False, indent=1))
@@ -145,7 +145,7 @@ def _row(entry: Entry) -> dict[str, object]:
 
 
 def show_record(console: Console, record: Record) -> None:
-    """Print a record's name, sentence and scores in three lines at most."""
+    """Print a record's id, sentence and scores."""
     from rich.padding import Padding
     from rich.text import Text
 

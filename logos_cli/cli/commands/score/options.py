@@ -17,38 +17,38 @@ _SCORES, _CHOICE, _MUTANTS = "Scores", "Choice", "Variants"
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreDocking(DockingArguments):
-    """For the scores that dock."""
+    """Options of the scores that dock."""
 
     receptor: str | None = option(
-        None, "--receptor", "-r", metavar="FILE", show_default=False, help=f"What to dock into: {RECEPTOR_FILE}"
+        None, "--receptor", "-r", metavar="FILE", show_default=False, help=f"Receptor to dock into: {RECEPTOR_FILE}"
     )
     search: SearchArguments = block(SearchArguments, without=("flex", "stereo", "num_modes", "energy_range", "check"))
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreArguments:
-    """What ``logos score`` is given."""
+    """The arguments of ``logos score``."""
 
     inputs: list[str] | None = inputs_argument()
     metrics: list[str] | None = option(
         None,
         metavar="a,b|FAMILY|all",
         panel=_SCORES,
-        show_default="all that need no model and nothing not given",
+        show_default="all that need no model and no missing input",
         help="Scores and families of scores, by name; default, all or none; may be repeated.",
     )
     explain: bool = option(
         False,
         "--explain",
         panel=_SCORES,
-        help="Say what each score means (definition, unit, direction, version, source), and leave.",
+        help="Print the definition, unit, direction, version and source of each score, and exit.",
     )
     reference: str | None = option(
         None,
         metavar="FILE",
         panel=_SCORES,
         show_default=False,
-        help="What to compare with, for novelty and distances: a file of any format that encode reads.",
+        help="Known objects, for novelty and distances: a file of any format that encode reads.",
     )
     truth: str | None = option(
         None, metavar="FILE", panel=_SCORES, show_default=False, help="The right answers, for accuracies."
@@ -57,26 +57,26 @@ class ScoreArguments:
         False,
         "--blocks",
         panel=_SCORES,
-        help="Likelihood: each block of the sentence as well, given what precedes it (logp_block_1 …).",
+        help="Likelihood: also of each block of the sentence, given the text before it (logp_block_1 …).",
     )
     where: str | None = option(
         None,
         metavar="'qed>0.5 and sa<4'",
         panel=_CHOICE,
         show_default=False,
-        help="Keep the records that meet this; a null never does.",
+        help="Keep the records that meet this condition; a null value never does.",
     )
     top: int | None = option(
         None, min=1, metavar="N", panel=_CHOICE, show_default="all", help="Keep the best N, best first."
     )
     by: str | None = option(
-        None, metavar="SCORE", panel=_CHOICE, show_default="the only score", help="What --top ranks by."
+        None, metavar="SCORE", panel=_CHOICE, show_default="the only score", help="Score that --top ranks by."
     )
     ascending: bool | None = option(
         None,
         "--ascending/--descending",
         panel=_CHOICE,
-        show_default="as is better",
+        show_default="by the score's definition",
         help="Whether --top takes the smallest or the largest.",
     )
     mutants: str | None = option(
@@ -84,14 +84,14 @@ class ScoreArguments:
         metavar="TABLE",
         panel=_MUTANTS,
         show_default=False,
-        help="Score variants of --wild-type that a table names (A45G, A45G:K50R) by log-likelihood ratio.",
+        help="Score the variants of --wild-type in this table (A45G, A45G:K50R) by log-likelihood ratio.",
     )
     wild_type: str | None = option(
         None,
         metavar="FILE|SEQUENCE",
         panel=_MUTANTS,
         show_default=False,
-        help="What they are variants of; without --mutants, what logp_ratio compares with.",
+        help="Wild type of the variants; without --mutants, the reference of logp_ratio.",
     )
     fitness: str | None = option(
         None,
@@ -105,7 +105,7 @@ class ScoreArguments:
         metavar="N",
         panel=_MUTANTS,
         show_default="1",
-        help="The number that the wild type's first residue has in --mutants.",
+        help="Number of the wild type's first residue in --mutants.",
     )
     form: str | None = form_option()
     column: str | None = column_option(help="Table: column with the SMILES or sequence.")
@@ -128,6 +128,6 @@ class ScoreArguments:
         metavar="FILE.svg|.png",
         panel=OUTPUT,
         show_default=False,
-        help="Draw the molecules that are kept as a grid, with the scores of --metrics and --by below each.",
+        help="Draw the kept molecules as a grid, with the scores of --metrics and --by below each.",
     )
     overwrite: bool = overwrite_option()

@@ -33,10 +33,10 @@ _DRAWINGS = (".svg", ".png")
 def score(args: ScoreArguments) -> ExitCode:
     """Add scores to records or files, keep the best, and sum them up.
 
-    Reads whatever encode reads. Of a record only its scores change: everything else stays as it is, byte by byte. Without
-    --metrics, all scores are computed that need no model and nothing that was not given; --explain tells what each of them
-    means. A value that cannot be computed is null, with the reason, and never passes a filter. Means and rates of all
-    records go to stderr, each with the number of records it rests on and a 95 % bootstrap interval.
+    Reads the formats of encode. Only the scores of a record change: everything else stays the same, byte by byte. By
+    default all scores are computed that need neither a model nor a missing input; --explain defines each of them.
+    A value that cannot be computed is null, with the reason, and never passes a filter. Means and rates of all
+    records go to stderr, each with its number of records and a 95 % bootstrap interval.
 
     Examples:
 
@@ -108,7 +108,7 @@ def _options(args: ScoreArguments) -> ScoreOptions:
         reference=args.reference,
         truth=args.truth,
         wild_type=wild_type,
-        receptor=_destination(args.docking),
+        receptor=_receptor(args.docking),
         blocks=args.blocks,
         jobs=args.jobs,
         load=args.load,
@@ -116,11 +116,11 @@ def _options(args: ScoreArguments) -> ScoreOptions:
     )
 
 
-def _destination(docking: ScoreDocking) -> ReceptorSpec | None:
-    """Return what ligands are docked into, if a receptor is given."""
+def _receptor(docking: ScoreDocking) -> ReceptorSpec | None:
+    """Return the receptor that ligands are docked into, if one is given."""
     if docking.receptor is None:
         if stray := changed(docking):
-            raise UsageError(f"{', '.join(stray)} says how to dock", hint="give --receptor FILE")
+            raise UsageError(f"{', '.join(stray)} needs docking", hint="give --receptor FILE")
         return None
     from logos_cli.docking.options import ReceptorSpec
 
@@ -128,20 +128,20 @@ def _destination(docking: ScoreDocking) -> ReceptorSpec | None:
 
 
 def _names(given: list[str] | None) -> tuple[str, ...] | None:
-    """Return the names of metrics, which may be parted by commas."""
+    """Return the names of metrics, which commas may separate."""
     if given is None:
         return None
     return tuple(name.strip() for each in given for name in each.split(",") if name.strip())
 
 
 def _explain(args: ScoreArguments) -> ExitCode:
-    """Print the data dictionary, of the metrics and families that were named."""
+    """Print the data dictionary of the named metrics and families."""
     from logos_cli.cli.commands.score.display import show_dictionary
     from logos_cli.evaluators.base import Context
-    from logos_cli.workflows.score.metrics import ALL, catalogue, explained
+    from logos_cli.workflows.score.metrics import ALL, catalogue, expand_names
 
     names = _names(args.metrics)
-    shown = explained(names or (ALL,), Context())
+    shown = expand_names(names or (ALL,), Context())
     show_dictionary([catalogue()[name] for name in shown], as_json=args.json)
     return ExitCode.OK
 
@@ -153,7 +153,7 @@ def _write(
     args: ScoreArguments,
     inputs: list[str],
 ) -> ExitCode:
-    """Write records and figures, and report what became of all."""
+    """Write records and figures, and report the account."""
     from logos_cli.cli.commands.score.display import show_summary
 
     drawn: list[Record] = []
@@ -181,7 +181,7 @@ def _write(
             native=True,
         ) as batch:
             for each in terminal().track(scored(batch.selection), "scoring"):
-                batch.sink.write(_told(each), each.line, told=isinstance(each.error, ReportedError))
+                batch.sink.write(_counted(each), each.line, is_reported=isinstance(each.error, ReportedError))
                 sys.stdout.flush()
     rows = summary()
     if args.json or args.summary is not None:
@@ -208,12 +208,12 @@ def _check_drawing(args: ScoreArguments) -> None:
 
 
 def _kept_for_drawing(records: Iterator[ScoredRecord], drawn: list[Record]) -> Iterator[ScoredRecord]:
-    """Pass records on, and keep the first, one more than can be drawn."""
+    """Yield records, and keep the first ones: one more than can be drawn."""
     from logos_cli.evaluators.molecules.grid import MOST
 
     for each in records:
         if len(drawn) <= MOST:
-            drawn.append(_told(each))
+            drawn.append(_counted(each))
         yield each
 
 
@@ -236,22 +236,22 @@ def _draw(drawn: list[Record], path: str, args: ScoreArguments) -> None:
         raise OutputError(f"cannot be written: {error.strerror}", source=path) from error
 
 
-def _told(scored: ScoredRecord) -> Record:
-    """Return a record as it is counted: what speaks of nothing, though it says that it is ok, is in error."""
+def _counted(scored: ScoredRecord) -> Record:
+    """Return a record as it is counted: one with the status ok but without an object has an error."""
     if scored.error is None or scored.record.status is not Status.OK:
         return scored.record
     return replace(scored.record, status=Status.ERROR, reason=scored.error.message)
 
 
 def _show(records: Iterator[ScoredRecord]) -> None:
-    """Print records for people."""
+    """Show records on a terminal."""
     from rich.console import Console
 
     from logos_cli.cli.commands.score.display import show_record
 
     console = Console(highlight=False)
     for each in records:
-        show_record(console, _told(each))
+        show_record(console, _counted(each))
 
 
 PLUGIN = Command("score", command(score, ScoreArguments), panel="Model", order=40)

@@ -1,4 +1,4 @@
-"""What ``logos train`` shows while it runs: bars on a terminal, else one line now and then."""
+"""Show the progress of ``logos train``: a bar on a terminal, a line per so many steps elsewhere."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def duration(seconds: float) -> str:
-    """Return a time in words: ``2h05m``, ``3m10s``, ``8s``."""
+    """Return a time with units: ``2h05m``, ``3m10s``, ``8s``."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:
@@ -26,7 +26,7 @@ def duration(seconds: float) -> str:
 
 
 def count(number: float) -> str:
-    """Return a number in short: ``12.5k``, ``3.1M``."""
+    """Return a number with three digits: ``12.5k``, ``3.1M``."""
     for size, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(number) >= size:
             return f"{number / size:.3g}{letter}"
@@ -34,12 +34,12 @@ def count(number: float) -> str:
 
 
 class Display:
-    """Told by the training loop; tells the user on stderr.
+    """Shows the reports of the training loop on stderr.
 
     Parameters
     ----------
     every_steps : int
-        Off a terminal, one line in so many steps.
+        Steps per line, outside of a terminal.
     """
 
     def __init__(self, every_steps: int) -> None:
@@ -85,7 +85,7 @@ class Display:
             terminal().note(f"step {report.step}/{report.n_steps}  {text}")
 
     def evaluated(self, step: int, results: Mapping[str, Mapping[str, float]], mean_loss: float) -> None:
-        """Show what held-out sentences say."""
+        """Show the results on held-out sentences."""
         terminal().note(f"step {step}: held-out loss {mean_loss:.4f}")
         for domain, found in results.items():
             samples = ""
@@ -94,6 +94,6 @@ class Display:
                 samples = f"; {found['n_finished']} of {found['n_samples']} samples finished{good}"
             terminal().detail(f"  {domain}: loss {found['loss']:.4f}, perplexity {found['perplexity']:.3f}{samples}")
 
-    def saved(self, step: int, path: Path) -> None:  # noqa: ARG002 - as the loop tells it
+    def saved(self, step: int, path: Path) -> None:  # noqa: ARG002 - the loop passes both
         """Show a checkpoint."""
         terminal().detail(f"checkpoint {path}")

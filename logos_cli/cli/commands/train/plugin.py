@@ -32,7 +32,7 @@ _BEGAN = time.monotonic()
 
 @dataclass(frozen=True, kw_only=True)
 class TrainArguments:
-    """What ``logos train`` is given."""
+    """The arguments of ``logos train``."""
 
     corpus: Path = argument(
         ..., metavar="CORPUS", help="Directory that `logos corpus build` wrote.", show_default=False
@@ -50,7 +50,7 @@ class TrainArguments:
         "--from",
         metavar="NAME|DIR",
         show_default="random weights",
-        help="Go on from this model: logos-nano, a directory, or owner/name of the Hugging Face hub.",
+        help="Start from this model: logos-nano, a directory, or owner/name of the Hugging Face hub.",
     )
     output: Path | None = option(
         None,
@@ -70,7 +70,7 @@ class TrainArguments:
         metavar="55m",
         panel=_RUN,
         show_default="until done",
-        help="End well within this time (2h, 55m, 1h30m, 90s) with a checkpoint, to be resumed.",
+        help="End within this time (2h, 55m, 1h30m, 90s), with a checkpoint to resume from.",
     )
     steps: int | None = option(
         None, min=1, metavar="N", panel=_RUN, show_default=_FILE_S, help="Optimizer steps in all (schedule.n_steps)."
@@ -81,7 +81,7 @@ class TrainArguments:
         metavar="N",
         panel=_RUN,
         show_default=_FILE_S,
-        help="Of weights, data order and samples (run.seed).",
+        help="Seed of weights, data order and samples (run.seed).",
     )
     settings: list[str] | None = option(
         None,
@@ -95,7 +95,7 @@ class TrainArguments:
         "--verify/--no-verify",
         panel=_RUN,
         show_default=_FILE_S,
-        help="Compare every file of the corpus with its hash before beginning (data.verify).",
+        help="First compare every file of the corpus with its hash (data.verify).",
     )
     device: str | None = option(
         None,
@@ -116,19 +116,19 @@ class TrainArguments:
         help="CPU threads of one process (run.threads).",
     )
     offline: bool = offline_option(_COMPUTE)
-    dry_run: bool = option(False, "--dry-run", help="Check everything, say what would be done, and leave.")
+    dry_run: bool = option(False, "--dry-run", help="Check everything, show the plan, and exit.")
 
 
 def train(args: TrainArguments) -> ExitCode:
     """Train a language model on a corpus of sentences, from nothing or from another model.
 
-    Without --from a small model with random weights is trained. With --from any causal language model of
-    transformers goes on, whole or through low-rank adapters; its tokenizer learns the tags of the grammar, and
+    By default a small model with random weights is trained. With --from, any causal language model of
+    transformers is trained further, whole or through low-rank adapters. Its tokenizer gets the tags of the grammar, and
     the corpus must have been built with it. Domains can be trained on their answers only (post-training).
 
-    RUN holds checkpoints, run.json, log.jsonl and, when the run ends, the model with its card in RUN/model,
-    whose path is printed. SIGTERM, SIGUSR1 and Ctrl-C write a checkpoint first; --resume goes on exactly from it.
-    Several processes: start it with torchrun.
+    RUN holds checkpoints, run.json and log.jsonl. When the run ends, RUN/model has the model with its card, and the path
+    is printed. SIGTERM, SIGUSR1 and Ctrl-C write a checkpoint first; --resume goes on exactly from it. For several
+    processes, start it with torchrun.
 
     Examples:
 
@@ -142,8 +142,8 @@ def train(args: TrainArguments) -> ExitCode:
     """
     from logos_cli.workflows.train import TrainRequest, plan_training
 
-    # Threads that spin while they wait for each other make a busy machine several times slower; read by torch's
-    # OpenMP when it is loaded, so before that.
+    # Threads that spin while they wait for each other make a busy machine several times slower. The OpenMP of torch
+    # reads this when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     request = TrainRequest(
         corpus=args.corpus,
@@ -162,7 +162,7 @@ def train(args: TrainArguments) -> ExitCode:
 
 
 def _values(args: TrainArguments) -> dict[str, object]:
-    """Return dotted keys and values; flags of their own over ``--set``."""
+    """Return dotted keys and values; the other options take precedence over ``--set``."""
     from logos_cli.training.config_file import parse_setting
 
     flags = {
@@ -186,9 +186,9 @@ def _train(request: TrainRequest) -> ExitCode:
             with Display(read_config(request).run.log_every_steps) as display:
                 summary = train(request, display, signals)
         except StopNow:
-            terminal().note("stopped before the first step; nothing was to be saved")
+            terminal().note("stopped before the first step; there was nothing to save")
             return _code(signals.outcome)
-    return _tell(request, summary)
+    return _report(request, summary)
 
 
 def _code(outcome: RunEnd | None) -> ExitCode:
@@ -198,8 +198,8 @@ def _code(outcome: RunEnd | None) -> ExitCode:
     return ExitCode.OK if outcome is None else codes.get(outcome, ExitCode.OK)
 
 
-def _tell(request: TrainRequest, summary: TrainSummary) -> ExitCode:
-    """Say how the run ended; the model's path is the output."""
+def _report(request: TrainRequest, summary: TrainSummary) -> ExitCode:
+    """Report how the run ended; the model's path is the output."""
     from logos_cli.cli.commands.train.display import count
     from logos_cli.training.run.signals import RunEnd
 
@@ -222,13 +222,13 @@ def _tell(request: TrainRequest, summary: TrainSummary) -> ExitCode:
         )
     if summary.model is not None:
         if not summary.has_picture:
-            terminal().note("the card has no picture of the curves: pip install matplotlib")
+            terminal().note("the card has no loss curves, as matplotlib is missing: pip install matplotlib")
         typer.echo(str(summary.model))
     return _code(summary.outcome)
 
 
 def _show_plan(config: TrainConfig, plan: RunPlan) -> ExitCode:
-    """Print what would be done."""
+    """Print the plan of the run."""
     from logos_cli.cli.commands.train.display import count
 
     facts = {
