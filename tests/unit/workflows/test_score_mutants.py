@@ -108,7 +108,15 @@ def test_columns(tmp_path: Path) -> None:
     table.write_text("sequence,fitness\nAKTAYIAKQR,1\nMKTAYIAKQ,2\n")
     first, second = MutantTable(str(table), WT).records()
     assert first.source["mutations"] == "M1A"
-    assert second.status is Status.ERROR
+    assert (second.status, second.source["mutations"]) == (Status.OK, "R10del")
+    table.write_text("mutant,fitness\nK2_T3insGS,1\nQ9_R10del,2\n")
+    assert [record.text for record in MutantTable(str(table), WT).records()] == [
+        "<ProteinS>MKGSTAYIAKQR<ProteinE>",
+        "<ProteinS>MKTAYIAK<ProteinE>",
+    ]
+    table.write_text("sequence,fitness\nWWWWW,1\n")
+    (other,) = MutantTable(str(table), WT).records()
+    assert "another protein" in (other.reason or "")
 
 
 def test_the_ratio_is_of_whole_sequences_and_the_wild_type_is_zero(tmp_path: Path) -> None:
