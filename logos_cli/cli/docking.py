@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TYPE_CHECKING
 
 import typer
 
+from logos_cli.cli.batch import is_run_directory
 from logos_cli.cli.output import ReportedProblems, choose_format, open_sink
 from logos_cli.cli.terminal import terminal
 from logos_cli.errors import UsageError
 from logos_cli.records import Status
 
 if TYPE_CHECKING:
-    from logos_cli.records import Record
+    from logos_cli.io.selection import Selection
     from logos_cli.report.docking import BestLigands
+    from logos_cli.runs.directory import ShardRun
     from logos_cli.workflows.dock.docking import DockedLigand, Docking, PocketDocking
 
 _SDF = (".sdf", ".sd")
@@ -25,7 +26,7 @@ _SDF = (".sdf", ".sd")
 # -- output of results --------------------------------------------------------------------------------
 
 
-def check_output(output: str | None, format: str | None, *, overwrite: bool, resume: bool = False) -> None:
+def check_output(output: str | None, format: str | None, *, overwrite: bool) -> None:
     """Refuse an output that cannot take poses or records, before anything is done.
 
     Raises
@@ -35,22 +36,13 @@ def check_output(output: str | None, format: str | None, *, overwrite: bool, res
     """
     from logos_cli.io.output import check_output as check_file
 
-    if is_folder(output):
+    if is_run_directory(output):
         if format is not None:
             raise UsageError("a directory gets poses and records", hint="leave out --format")
         return
-    if resume:
-        raise UsageError("--resume needs a directory", hint="give -o DIR, the directory of the earlier run")
     if not _is_sdf(output, format):
         choose_format(format, output)
     check_file(output, overwrite=overwrite)
-
-
-def is_folder(output: str | None) -> TypeGuard[str]:
-    """Return whether an output is a directory, or will be one as its name has no extension."""
-    if output is None or output == "-" or output.startswith("/dev/"):
-        return False
-    return output.endswith("/") or Path(output).is_dir() or not Path(output).suffix
 
 
 def _is_sdf(output: str | None, format: str | None) -> bool:
@@ -88,48 +80,35 @@ def write_stream(
             sys.stdout.flush()
 
 
-def write_folder(
+def write_run(
     run: Docking | PocketDocking,
-    results: Callable[[Callable[[str], bool]], Iterator[DockedLigand]],
-    output: str,
-    *,
-    overwrite: bool,
-    resume: bool = False,
+    results: Callable[[Selection], Iterator[DockedLigand]],
+    shard: ShardRun,
     best: BestLigands | None = None,
 ) -> None:
-    """Write poses, records, receptors and arguments to a directory, in which a later run can go on.
+    """Write poses, records, receptors and resolved options to the directory of a run.
 
     Parameters
     ----------
     results : callable
-        Returns the ligands with their poses, without those with an id of the earlier run.
+        Returns the ligands of the shard that are left to dock, with their poses.
     best : BestLigands, optional
-        Collects the results, including those of the earlier run.
+        Collects the results, including those from before.
     """
-    from logos_cli.workflows.dock.output import ResultFolder
+    from logos_cli.workflows.dock.output import describe, sdf_text, write_receptors
 
     problems = ReportedProblems()
-    kept: list[Record] = []
-    with ResultFolder.open(Path(output), overwrite=overwrite, resume=resume) as folder:
-
-        def is_done(id: str) -> bool:
-            if id not in folder.done:
-                return False
-            status = folder.done[id].status
-            run.tally.kept += status is Status.OK
-            run.tally.invalid += status is Status.INVALID
-            run.tally.kept_failed += status is Status.ERROR
-            if best is not None:
-                kept.append(folder.done[id])
-            return True
-
-        for docked in _with_notes(results(is_done), best):
-            if docked.record.status is Status.ERROR:
-                problems.report(docked.record, docked.record.reason or "")
-            folder.write(docked)
-        folder.describe(run.sites, run.plan() | {"arguments": sys.argv[1:]})
+    for docked in _with_notes(results(shard.selection), best):
+        record = docked.record
+        if record.status is Status.ERROR:
+            problems.report(record, record.reason or "")
+        write_receptors(docked, shard.directory)
+        # an isomer is one of several records of its ligand
+        entry = record.id if shard.expects(record.id) else record.id.rpartition("#")[0]
+        shard.write_part(entry, record.status, record.to_json(), sdf_text(docked).encode())
+    describe(run.sites, run.plan(), shard.directory)
     if best is not None:
-        for record in kept:
+        for record in shard.before():
             best.add(record, run.site.receptor)
 
 

@@ -21,8 +21,6 @@ class DockTally(Account):
     failed: int = 0
     invalid: int = 0
     unusable: int = 0
-    kept: int = 0
-    kept_failed: int = 0
     contradicting: int = 0
     implausible: int = 0
     verb: str = "docked"
@@ -35,20 +33,18 @@ class DockTally(Account):
     @property
     def good(self) -> int:
         """Ligands with a pose."""
-        return self.docked + self.kept
+        return self.docked
 
     @property
     def lost(self) -> int:
         """Ligands that should have a pose and have none."""
-        return self.failed + self.unusable + self.kept_failed
+        return self.failed + self.unusable
 
     def __str__(self) -> str:
         losses = (
-            (self.kept, "from before"),
             (self.invalid, "not valid"),
             (self.unusable, "not usable"),
             (self.failed, "failed"),
-            (self.kept_failed, "failed before"),
             (self.contradicting, "contradict their site"),
             (self.implausible, "not plausible"),
         )

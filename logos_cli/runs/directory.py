@@ -10,14 +10,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from logos_cli.errors import DefectError, InputError, OutputError, UsageError
 from logos_cli.io.json_types import JsonObject
 from logos_cli.io.selection import Selection, Shard, Unit
 from logos_cli.processes.lock import locked
-from logos_cli.records import Status
+from logos_cli.records import Record, Status
 from logos_cli.runs.description import Description, differences
 from logos_cli.runs.index import Outcome
 from logos_cli.runs.journal import RESULTS, Journal, files_of
@@ -103,7 +104,7 @@ class ShardRun:
         self.directory = directory
         self.shard = shard
         self.selection = Selection(shard, journal.index.done(), journal.again)
-        self.n_before = len(journal.index.rows)
+        self.n_before = int((journal.index.rows["n_bytes"] > 0).sum())
         self._journal = journal
         self._state_path = state_file(directory, shard)
         self._n_entries = read_state(directory, shard).get("n_entries", {}) if self.n_before else {}
@@ -111,7 +112,7 @@ class ShardRun:
         self._stated_at = 0.0
         self.is_cut = False
         """Set where the work ends before all entries are done; what is left is done when the run goes on."""
-        self._part: tuple[Unit, int, Outcome, bytes] | None = None
+        self._part: _Part | None = None
 
     def write(self, id: str, status: Status, line: str, attached: bytes = b"") -> None:
         """Append the record of the entry that has this id; entries before it of which nothing came were left out.
@@ -125,31 +126,42 @@ class ShardRun:
         """
         pending = self.selection.pending
         unit = pending.popleft() if pending and pending[0].id == id else self._after_left_out(id)
-        self._journal.write(unit, _outcome(status), (line + "\n").encode("utf-8", "surrogatepass"), attached)
+        self._journal.write(unit, _outcome(status), _line(line), attached)
         if time.monotonic() - self._stated_at >= _STATE_S:
             self._write_state("running")
+
+    def before(self) -> Iterator[Record]:
+        """Yield the records that were there before.
+
+        Raises
+        ------
+        FormatError
+            If one is damaged.
+        """
+        with files_of(self.directory, self.shard)[0].open("rb") as stream:
+            for line in islice(stream, self.n_before):
+                yield Record.from_json(line)
 
     def expects(self, id: str) -> bool:
         """Whether an entry of that id is under way."""
         return any(unit.id == id for unit in self.selection.pending)
 
-    def write_part(self, id: str, status: Status, line: str) -> None:
+    def write_part(self, id: str, status: Status, line: str, attached: bytes = b"") -> None:
         """Append one of several records of an entry; it is done when the first record of another comes, or the end."""
         last = self._part
-        if last is not None and last[0].id == id:
-            unit, part, outcome, content = last
-            self._journal.write(unit, outcome, content, part=part, closes=False)
-            self._part = unit, part + 1, _outcome(status), f"{line}\n".encode("utf-8", "surrogatepass")
+        if last is not None and last.unit.id == id:
+            self._journal.write(last.unit, last.outcome, last.line, last.attached, part=last.number, closes=False)
+            self._part = _Part(last.unit, last.number + 1, _outcome(status), _line(line), attached)
             return
         self._close_part()
         pending = self.selection.pending
         unit = pending.popleft() if pending and pending[0].id == id else self._after_left_out(id)
-        self._part = unit, 0, _outcome(status), f"{line}\n".encode("utf-8", "surrogatepass")
+        self._part = _Part(unit, 0, _outcome(status), _line(line), attached)
 
     def _close_part(self) -> None:
         if self._part is not None:
-            unit, part, outcome, content = self._part
-            self._journal.write(unit, outcome, content, part=part)
+            last = self._part
+            self._journal.write(last.unit, last.outcome, last.line, last.attached, part=last.number)
             self._part = None
 
     def _after_left_out(self, id: str) -> Unit:
@@ -250,6 +262,20 @@ def open_shard(
         raise OutputError(
             f"cannot be written: {error.strerror}", source=str(path), hint="choose another place"
         ) from error
+
+
+class _Part(NamedTuple):
+    """One of the records of an entry, which waits until it is known whether it is the last."""
+
+    unit: Unit
+    number: int
+    outcome: Outcome
+    line: bytes
+    attached: bytes
+
+
+def _line(text: str) -> bytes:
+    return (text + "\n").encode("utf-8", "surrogatepass")
 
 
 def _outcome(status: Status) -> Outcome:

@@ -16,7 +16,7 @@ from logos_cli.errors import LogosError, UsageError
 from logos_cli.formats.base import ReadOptions, Stream, WriteOptions, Writer
 from logos_cli.formats.detect import detect
 from logos_cli.grammar import parse
-from logos_cli.io.ids import UniqueIds
+from logos_cli.io.ids import FileLabels, UniqueIds
 from logos_cli.io.input import Input, expand_paths
 from logos_cli.io.output import open_output, suffix_of
 from logos_cli.objects.base import ScienceObject, from_sentence
@@ -54,11 +54,23 @@ def decode(sentence: str | Record) -> ScienceObject:
 
 
 def iter_decoded(
-    paths: Iterable[str], stdin: IO[bytes] | None = None, read: ReadOptions | None = None
+    paths: Iterable[str],
+    stdin: IO[bytes] | None = None,
+    read: ReadOptions | None = None,
+    *,
+    labels: FileLabels | None = None,
 ) -> Iterator[Decoded]:
-    """Yield the decoded records of grammar text, records, or any native file."""
+    """Yield the decoded records of grammar text, records, or any native file.
+
+    Parameters
+    ----------
+    labels : FileLabels, optional
+        Names of files, where these are not all.
+    """
     read = read or ReadOptions()
-    for path in expand_paths(paths):
+    files = expand_paths(paths)
+    labels = labels or FileLabels(files)
+    for path in files:
         name = "<stdin>" if path == "-" else path
         try:
             source = Input(path, stdin)
@@ -67,7 +79,10 @@ def iter_decoded(
             continue
         with closing(source):
             try:
+                qualified = labels.of_file(path, source.stem)
                 for entry in detect(source).read(source, read):
+                    if qualified is not None and entry.record is None:
+                        entry.id = qualified(entry.id)
                     kind = entry.form or (entry.item.forms[0] if entry.item else "")
                     record = entry.record or Record(entry.id, kind, "", source=entry.source)
                     if entry.error is not None and record.status is not Status.INVALID:

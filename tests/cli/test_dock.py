@@ -74,31 +74,48 @@ def test_directory_is_continued(logos: Any, receptor: Path, tmp_path: Path) -> N
     logos(*run, code=3)
     folder = tmp_path / "run"
     assert {path.name for path in folder.iterdir()} == {
-        "poses.sdf",
-        "records.jsonl",
+        "docking.json",
         "receptor.cif",
         "receptor.pdbqt",
+        "results",
         "run.json",
     }
     refused = logos(*run, code=2)
     assert "--resume" in refused.stderr
-    poses = (folder / "poses.sdf").read_text()
-    with (folder / "poses.sdf").open("a") as stream:
+    poses = (folder / "results" / "1-of-1.sdf").read_text()
+    with (folder / "results" / "1-of-1.sdf").open("a") as stream:
         stream.write("amine\n  half an entry")
-    with (folder / "records.jsonl").open("a") as stream:
+    with (folder / "results" / "1-of-1.jsonl").open("a") as stream:
         stream.write('{"schema": 1, "id": "ami')
     library.write_text("CCO ethanol\nOB(O)C boron\nCCN amine\n")
-    done = logos(*run, "--resume", code=3)
-    assert "3 requested → 2 docked (1 from before, 1 failed before)" in done.stderr
-    assert [record["id"] for record in _records((folder / "records.jsonl").read_text())] == [
-        "ethanol",
-        "boron",
-        "amine",
-    ]
-    assert (folder / "poses.sdf").read_text().startswith(poses)
-    titles = [pose.GetProp("_Name") for pose in Chem.SDMolSupplier(str(folder / "poses.sdf"))]
+    assert "inputs.sha256" in logos(*run, "--resume", code=2).stderr
+    done = logos(*run, "--resume", "--force", code=0)
+    assert "2 records are there; going on" in done.stderr
+    assert "1 requested → 1 docked" in done.stderr
+    records = _records(logos("runs", "merge", folder, code=0).stdout)
+    assert [record["id"] for record in records] == ["ethanol", "boron", "amine"]
+    logos("runs", "merge", folder, "-o", tmp_path / "poses.sdf", code=0)
+    assert (tmp_path / "poses.sdf").read_text().startswith(poses)
+    titles = [pose.GetProp("_Name") for pose in Chem.SDMolSupplier(str(tmp_path / "poses.sdf"))]
     assert set(titles) == {"ethanol", "amine"}
     assert titles == sorted(titles, key=["ethanol", "amine"].index)
+
+
+def test_shards_dock_what_one_process_docks(logos: Any, receptor: Path, tmp_path: Path) -> None:
+    library = tmp_path / "ligands.smi"
+    library.write_text("CCO ethanol\nCC(F)(Cl)O chiral\nOB(O)C boron\nCCN amine\n")
+    run = ("dock", "-r", receptor, "-l", library, "--stereo", *FAST)
+    logos(*run, "-o", tmp_path / "whole", code=3)
+    for number in (2, 1):
+        logos(*run, "-o", tmp_path / "parts", "--shard", f"{number}/2")
+    for name in ("x.jsonl", "x.sdf"):
+        logos("runs", "merge", tmp_path / "whole", "-o", f"whole-{name}", code=0)
+        logos("runs", "merge", tmp_path / "parts", "-o", f"parts-{name}", code=0)
+    whole, parts = (_records((tmp_path / f"{name}-x.jsonl").read_text()) for name in ("whole", "parts"))
+    assert [record["id"] for record in whole] == ["ethanol", "chiral#1", "chiral#2", "boron", "amine"]
+    assert [record["id"] for record in parts] == [record["id"] for record in whole]
+    assert (tmp_path / "parts-x.sdf").read_bytes() == (tmp_path / "whole-x.sdf").read_bytes()
+    assert "complete: 5 entries: 4 ok, 1 failed" in logos("runs", "verify", tmp_path / "parts", code=0).stdout
 
 
 def test_report_of_new_and_of_saved_results(logos: Any, receptor: Path, tmp_path: Path) -> None:
@@ -109,7 +126,7 @@ def test_report_of_new_and_of_saved_results(logos: Any, receptor: Path, tmp_path
     logos(*run, "--report-top", "1", code=0)
     assert report.read_text().count('<article class="pose"') == 1
     done = logos(*run, "--resume", code=0)  # nothing is docked again
-    assert "2 from before" in done.stderr
+    assert "2 records are there; going on" in done.stderr
     page = report.read_text()
     assert page.count('<article class="pose"') == 2
     assert "ethanol" in page
@@ -175,8 +192,8 @@ def test_plan_shows_the_box(logos: Any, receptor: Path) -> None:
         (("--autobox-ligand", "ATP"), "CCO\n", "no ligand 'ATP'"),
         (("--score-only", "--minimize"), "CCO\n", "exclude each other"),
         (("--engine", "autodock"), "CCO\n", "no docking engine"),
-        (("--resume",), "CCO\n", "needs a directory"),
-        (("--time-per-ligand", "soon"), "CCO\n", "no time"),
+        (("--resume",), "CCO\n", "need the directory of a run"),
+        (("--time-per-ligand", "soon"), "CCO\n", "is not a time"),
         ((), "", "empty"),
         (("--score-only",), "CCO\n", "no coordinates"),
     ],

@@ -77,17 +77,17 @@ def test_ligands_of_two_pockets_go_each_to_its_own(logos: Any, tmp_path: Path) -
     logos(*_generate(path, "-p", str(path), "-n", "2"), "--dock", "-o", "run", *FAST, code=0)
     folder = tmp_path / "run"
     assert {each.name for each in folder.iterdir()} == {
-        "poses.sdf",
-        "records.jsonl",
+        "docking.json",
+        "results",
         "run.json",
         "receptor-1.cif",
         "receptor-1.pdbqt",
         "receptor-2.cif",
         "receptor-2.pdbqt",
     }
-    run = json.loads((folder / "run.json").read_text())
+    run = json.loads((folder / "docking.json").read_text())
     assert [site["box"]["origin"] for site in run["sites"]] == ["MBN A:301", "MBN A:401"]
-    for record in _records((folder / "records.jsonl").read_text()):
+    for record in _records((folder / "results" / "1-of-1.jsonl").read_text()):
         if record["status"] == "ok":
             ligand = record["source"]["ligand"]
             assert record["docking"]["box"]["origin"] == f"MBN {ligand['chain']}:{ligand['number']}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain, groupby
 from os import PathLike
 from typing import IO
@@ -17,6 +17,7 @@ from logos_cli.docking.session import Session
 from logos_cli.docking.tally import DockTally
 from logos_cli.errors import InputError, LogosError, MissingError, UsageError
 from logos_cli.formats.in_memory import structure_input
+from logos_cli.io.selection import Selection
 from logos_cli.options import options_or_fields
 from logos_cli.records import Record
 from logos_cli.workflows.dock.ligands import iter_candidates
@@ -85,10 +86,6 @@ def dock(
     return (docked.record for docked in run.results(given, stdin))
 
 
-Skip = Callable[[str], bool]
-"""Returns whether the ligand with an id is left out, because it is done already."""
-
-
 class Docking(Session):
     """A run that docks ligands from files and objects into one receptor."""
 
@@ -103,16 +100,22 @@ class Docking(Session):
         yield from source
 
     def results(
-        self, ligands: Givens, stdin: IO[bytes] | None = None, *, skip: Skip | None = None
+        self, ligands: Givens, stdin: IO[bytes] | None = None, *, selection: Selection | None = None
     ) -> Iterator[DockedLigand]:
         """Yield the ligands with their poses, in input order."""
-        yield from self.dock(self._wanted(self.candidates(ligands, stdin), skip))
+        yield from self.dock(self._wanted(self.candidates(ligands, stdin), selection))
 
-    def _wanted(self, candidates: Iterable[LigandCandidate], skip: Skip | None) -> Iterator[LigandCandidate]:
+    def _wanted(self, candidates: Iterable[LigandCandidate], selection: Selection | None) -> Iterator[LigandCandidate]:
+        place = selection.of_file(0, "ligands") if selection is not None else None
+        if place is not None and selection is not None:
+            place.units = selection.pending
         for candidate in candidates:
+            if place is not None and not place.takes(candidate.record.id):
+                continue
             self.tally.asked += 1
-            if skip is None or not skip(candidate.record.id):
-                yield candidate
+            yield candidate
+        if place is not None and selection is not None:
+            selection.note_end(0, place.n_seen)
 
     def begin(self, record: Record) -> None:
         """Find the box for a record, so that an error in it is raised early.
@@ -174,12 +177,12 @@ class PocketDocking:
         self._runs.append(run)
         return run
 
-    def results(self, records: Iterable[Record], *, skip: Skip | None = None) -> Iterator[DockedLigand]:
+    def results(self, records: Iterable[Record]) -> Iterator[DockedLigand]:
         """Yield the ligands with their poses, in the order of the records, which are grouped by structure."""
         for _, group in groupby(records, _structure_of):
-            yield from self._dock_together(group, skip)
+            yield from self._dock_together(group)
 
-    def _dock_together(self, records: Iterator[Record], skip: Skip | None) -> Iterator[DockedLigand]:
+    def _dock_together(self, records: Iterator[Record]) -> Iterator[DockedLigand]:
         """Dock the records of one structure; if it cannot be used, each of them gets the reason."""
         first = next(records)
         records = chain([first], records)
@@ -191,10 +194,9 @@ class PocketDocking:
         except LogosError as error:
             for record in records:
                 self.tally.asked += 1
-                if skip is None or not skip(record.id):
-                    yield self._reporter.unusable(LigandCandidate(record, error=error))
+                yield self._reporter.unusable(LigandCandidate(record, error=error))
             return
-        yield from run.results(records, skip=skip)
+        yield from run.results(records)
 
 
 def _structure_of(record: Record) -> str | None:

@@ -17,6 +17,7 @@ from logos_cli.docking.options import DockOptions
 from logos_cli.errors import InputError, LogosError, MoleculeError
 from logos_cli.formats.base import ReadOptions
 from logos_cli.formats.detect import detect
+from logos_cli.io.ids import FileLabels
 from logos_cli.io.input import Input
 from logos_cli.objects.base import ScienceObject, to_text
 from logos_cli.objects.molecule import Molecule
@@ -36,8 +37,11 @@ def iter_candidates(ligands: Givens, options: DockOptions, stdin: IO[bytes] | No
     placed = options.mode != "dock"
     if isinstance(ligands, (str, PathLike, Record, ScienceObject)) or not isinstance(ligands, Iterable):
         ligands = [ligands]
+    form = options.read.form
+    paths = [path_of(each) for each in ligands if is_path(each, form)] if isinstance(ligands, (list, tuple)) else []
+    labels = FileLabels(paths)
     for number, source in enumerate(ligands, 1):
-        for candidate in _candidates(source, f"ligand:{number}", options.read, placed, stdin):
+        for candidate in _candidates(source, f"ligand:{number}", options.read, placed, labels, stdin):
             if options.stereo and not placed and candidate.error is None:
                 yield from isomers(candidate)
             else:
@@ -45,14 +49,14 @@ def iter_candidates(ligands: Givens, options: DockOptions, stdin: IO[bytes] | No
 
 
 def _candidates(
-    source: Given, id: str, read: ReadOptions, placed: bool, stdin: IO[bytes] | None
+    source: Given, id: str, read: ReadOptions, placed: bool, labels: FileLabels, stdin: IO[bytes] | None
 ) -> Iterator[LigandCandidate]:
     if isinstance(source, Record):
         yield of_record(source, placed=placed)
     elif isinstance(source, ScienceObject):
         yield of_item(Record(id, source.forms[0], to_text(source)), source, placed=placed)
     elif is_path(source, read.form):
-        yield from _of_file(path_of(source), read, placed, stdin)
+        yield from _of_file(path_of(source), read, placed, labels, stdin)
     elif placed and isinstance(source, Chem.Mol):
         yield _of_molecule(source, id)
     else:
@@ -65,11 +69,13 @@ def _candidates(
                 yield of_item(record, entry.item, placed=placed)
 
 
-def _of_file(path: str, read: ReadOptions, placed: bool, stdin: IO[bytes] | None) -> Iterator[LigandCandidate]:
+def _of_file(
+    path: str, read: ReadOptions, placed: bool, labels: FileLabels, stdin: IO[bytes] | None
+) -> Iterator[LigandCandidate]:
     if placed:
         yield from _placed(path, stdin)
         return
-    for decoded in iter_decoded([path], stdin, read):
+    for decoded in iter_decoded([path], stdin, read, labels=labels):
         if decoded.error is not None or decoded.item is None or decoded.record.status is not Status.OK:
             error = decoded.error or InputError(decoded.record.reason or "not valid")
             yield LigandCandidate(decoded.record, error=error)

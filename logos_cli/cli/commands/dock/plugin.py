@@ -6,18 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from logos_cli.cli.base import Command
-from logos_cli.cli.docking import (
-    check_output,
-    check_report,
-    is_folder,
-    show_plan,
-    write_folder,
-    write_report,
-    write_stream,
-)
+from logos_cli.cli.batch import is_run_directory, open_run, options_of, selection_of
+from logos_cli.cli.docking import check_output, check_report, show_plan, write_report, write_run, write_stream
 from logos_cli.cli.option_specs import argument, block, command, option
 from logos_cli.cli.options.docking import RECEPTOR_FILE, BoxArguments, SearchArguments
 from logos_cli.cli.options.output import OUTPUT, format_option, overwrite_option
+from logos_cli.cli.options.run import RunArguments, run_block
 from logos_cli.cli.terminal import terminal
 from logos_cli.errors import ExitCode, UsageError
 from logos_cli.records import Status
@@ -82,7 +76,7 @@ class DockArguments:
         "jsonl|sdf|text", "Format of the output.", ("jsonl", "sdf", "text"), show_default="by --output"
     )
     overwrite: bool = overwrite_option()
-    resume: bool = option(False, "--resume", panel=OUTPUT, help="Continue in the directory of an earlier run.")
+    run: RunArguments = run_block()
     report: str | None = option(
         None,
         metavar="FILE.html",
@@ -119,8 +113,8 @@ def dock(args: DockArguments) -> ExitCode:
     from logos_cli.cli.output import finish, inputs_or_stdin
     from logos_cli.workflows.dock.docking import Docking
 
-    overwrites = args.overwrite or args.resume
-    check_output(args.output, args.format, overwrite=args.overwrite, resume=args.resume)
+    overwrites = args.overwrite or args.run.resume
+    check_output(args.output, args.format, overwrite=args.overwrite)
     check_report(args.report, overwrite=overwrites)
     run = Docking(args.receptor, _options(args))
     sources = inputs_or_stdin([*(args.ligands or ()), *(args.arguments or ())])
@@ -133,17 +127,13 @@ def dock(args: DockArguments) -> ExitCode:
         from logos_cli.report.docking import BestLigands
 
         best = BestLigands(args.report_top)
-    if is_folder(args.output):
-        write_folder(
-            run,
-            lambda skip: run.results(sources, skip=skip),
-            args.output,
-            overwrite=args.overwrite,
-            resume=args.resume,
-            best=best,
-        )
+    if is_run_directory(args.output):
+        how = options_of(args.run, overwrite=args.overwrite)
+        with open_run("dock", args, [args.receptor, *sources], args.output, how, attached=".sdf") as shard:
+            write_run(run, lambda selection: run.results(sources, selection=selection), shard, best)
     else:
-        write_stream(run.results(sources), args.output, args.format, overwrite=args.overwrite, best=best)
+        results = run.results(sources, selection=selection_of(args.run))
+        write_stream(results, args.output, args.format, overwrite=args.overwrite, best=best)
     if best is not None and args.report is not None:
         write_report(best, args.report, str(run.tally), overwrite=overwrites)
     return finish(run.tally)

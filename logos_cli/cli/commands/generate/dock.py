@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from logos_cli.cli.docking import check_output, is_folder, show_plan, write_folder, write_stream
+from logos_cli.cli.batch import is_run_directory, open_run, options_of, selection_of
+from logos_cli.cli.docking import check_output, show_plan, write_run, write_stream
 from logos_cli.cli.option_specs import changed
 from logos_cli.cli.output import finish
 from logos_cli.errors import ExitCode, UsageError
@@ -14,6 +15,7 @@ from logos_cli.records import Record
 
 if TYPE_CHECKING:
     from logos_cli.cli.commands.generate.options import GenerateArguments
+    from logos_cli.io.selection import Selection
     from logos_cli.workflows.dock.docking import Docking, PocketDocking
     from logos_cli.workflows.generate.plan import GenerationPlan
 
@@ -39,6 +41,7 @@ class DockedOutput:
         from logos_cli.workflows.dock.docking import Docking, PocketDocking
 
         self._args = args
+        self._task = plan.task.name
         options, receptor = args.docking.options(), args.docking.receptor
         self.run: Docking | PocketDocking = PocketDocking(options) if receptor is None else Docking(receptor, options)
         self._begin(plan, prompt)
@@ -57,11 +60,21 @@ class DockedOutput:
         """Print the options of docking."""
         show_plan(self.run)
 
-    def write(self, records: Iterator[Record]) -> ExitCode:
-        """Dock records as they come, and write them."""
+    def write(self, records: Callable[[Selection | None], Iterator[Record]]) -> ExitCode:
+        """Dock records as they come, and write them.
+
+        Parameters
+        ----------
+        records : callable
+            Returns the samples that are left to draw, or all.
+        """
         args, run = self._args, self.run
-        if is_folder(args.output):
-            write_folder(run, lambda skip: run.results(records, skip=skip), args.output, overwrite=args.overwrite)
+        if is_run_directory(args.output):
+            how = options_of(args.run, overwrite=args.overwrite)
+            inputs = [each for each in (args.docking.receptor,) if each is not None]
+            with open_run(f"generate {self._task} --dock", args, inputs, args.output, how, attached=".sdf") as shard:
+                write_run(run, lambda selection: run.results(records(selection)), shard)
         else:
-            write_stream(run.results(records), args.output, args.format, overwrite=args.overwrite)
+            selection = selection_of(args.run)
+            write_stream(run.results(records(selection)), args.output, args.format, overwrite=args.overwrite)
         return finish(self.run.tally)

@@ -53,7 +53,7 @@ def _run(task: Task, args: GenerateArguments) -> ExitCode:
         return code
     run = Generation(plan)
     if docked is not None:
-        code = docked.write(run.records(prompt))
+        code = docked.write(lambda selection: run.records(prompt, selection=selection))
         return _finish(run.tally, task, options) or code
     output = args.output
     if args.results_dir is not None:
