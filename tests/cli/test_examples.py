@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gzip
 import json
 import shutil
 import subprocess
@@ -47,6 +48,44 @@ def test_an_example_runs(name: str, program: Path, logos_env: dict[str, str], tm
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout.strip()
+
+
+def library(folder: Path) -> None:
+    lines = [f"{'C' * (number % 11 + 1)}O mol{number}" for number in range(60)]
+    (folder / "library.smi").write_text("\n".join([*lines, "CC( bad"]) + "\n")
+
+
+def test_a_job_array_scores_a_library(program: Path, logos_env: dict[str, str], tmp_path: Path) -> None:
+    """The script of the array, with the variables that Slurm sets for its tasks."""
+    library(tmp_path)
+    environment = logos_env | {"PATH": f"{program}:{logos_env['PATH']}"}
+    for task in ("4", "1", "7"):
+        array = {"ID": task, "MIN": "1", "MAX": "7", "STEP": "3"}
+        variables = {f"SLURM_ARRAY_TASK_{name}": value for name, value in array.items()}
+        script = ["bash", str(EXAMPLES / "hpc" / "slurm_array.sh"), "library.smi", "run/"]
+        subprocess.run(script, cwd=tmp_path, env=environment | variables, check=True, capture_output=True, timeout=300)
+    logos = str(program / "logos")
+    done = subprocess.run(
+        [logos, "runs", "verify", "run"], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.stdout == "run: complete: 61 entries: 60 ok, 1 failed\n", done.stderr
+
+
+def test_all_cores_score_a_library(program: Path, logos_env: dict[str, str], tmp_path: Path) -> None:
+    library(tmp_path)
+    done = subprocess.run(
+        ["sh", str(EXAMPLES / "hpc" / "local_parallel.sh"), "library.smi", "run/", "2"],
+        cwd=tmp_path,
+        env=logos_env | {"PATH": f"{program}:{logos_env['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "complete: 61 entries: 60 ok, 1 failed" in done.stdout
+    with gzip.open(tmp_path / "run.jsonl.gz", "rt") as stream:
+        records = [json.loads(line) for line in stream]
+    assert [record["id"] for record in records] == [*(f"mol{number}" for number in range(60)), "bad"]
 
 
 def test_the_notebook_runs(monkeypatch: pytest.MonkeyPatch) -> None:
