@@ -165,6 +165,8 @@ def record_of(entry: Entry, plugin: Format | None, options: ReadOptions, *, veri
     record.kind, record.text = form, text
     if verify:
         record.source = {**record.source, "verify": _verify(entry, item, text, plugin)}
+        if plugin and (opinions := plugin.second_opinion(entry)):
+            record.source["notes"] = [*record.source.get("notes", ()), *opinions]
     return record
 
 

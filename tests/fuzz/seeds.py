@@ -94,6 +94,27 @@ C1 C 0.26 0.1 0 1
 O2 O 0.2 0.2 0 1
 C2 C 0.41 0.1 0 1.0(2)
 """
+POSCAR = b"MgO\n1.0\n4.2 0 0\n0 4.2 0\n0 0 4.2\nC O\n1 1\nSelective dynamics\nDirect\n0 0 0 T T F\n0.5 0.5 0.5 T T T\n"
+CSSR = b"4.2 4.2 4.2\n90 90 90 SPGR =  1 P 1    OPT = 1\n2 0\n0 CO\n1 C1 0.0 0.0 0.0\n2 O1 0.3 0.0 0.0\n"
+XSF = b"CRYSTAL\nPRIMVEC\n4.2 0 0\n0 4.2 0\n0 0 4.2\nPRIMCOORD\n2 1\n6 0 0 0\nO 1.2 0 0\n"
+PYMATGEN = (
+    b'{"@module": "pymatgen.core.structure", "@class": "Structure", "lattice": {"matrix": [[5, 0, 0], [0, 5, 0], [0, 0, 5]]},'
+    b' "sites": [{"species": [{"element": "C", "occu": 1}], "abc": [0, 0, 0]}, {"species": [{"element": "O", "occu": 1}],'
+    b' "abc": [0.24, 0, 0]}]}'
+)
+SELFIES = b"[C][=C][C][=C][C][=C][Ring1][=Branch1] benzene\n[C][C][O] ethanol\n[O][=Cl][=Branch1][C][=O][O] acid\n"
+HELM = b"PEPTIDE1{A.C.D}$$$$ a\nPEPTIDE1{A.C.[dA].C}$PEPTIDE1,PEPTIDE1,2:R3-4:R3$$$V2.0 b\nCCO c\n"
+A3M = b"#4,3\t1,1\n>101\t102\nMKTAIAK\n>hit\nMKaaTA-AK\n"
+ALPHAFOLD3 = (
+    b'{"name": "a", "modelSeeds": [1], "sequences": [{"protein": {"id": ["A", "B"], "sequence": "MKTAYIAK", "modifications": '
+    b'[{"ptmType": "SEP", "ptmPosition": 2}]}}, {"ligand": {"id": "C", "smiles": "CCO"}}, {"ligand": {"id": "D", "ccdCodes": '
+    b'["MG"]}}], "dialect": "alphafold3", "version": 1}'
+)
+BOLTZ = (
+    b"version: 1\nsequences:\n  - protein:\n      id: [A, B]\n      sequence: MKTAYIAK\n  - ligand:\n      id: C\n"
+    b"      smiles: 'CCO'\nconstraints:\n  - pocket:\n      binder: C\n      contacts: [[A, 2], [B, 3]]\n"
+)
+CHAI = b">protein|name=A\nMKT(SEP)AY\n>ligand|name=B\nCCO\n>rna|C\nACGU\n"
 
 
 @cache
@@ -116,10 +137,22 @@ def seeds() -> dict[str, bytes]:
         "mol2": MOL2,
         "pdb": PDB,
         "crystal": CRYSTAL,
+        "poscar": POSCAR,
+        "cssr": CSSR,
+        "xsf": XSF,
+        "pymatgen": PYMATGEN,
+        "selfies": SELFIES,
+        "helm": HELM,
+        "a3m": A3M,
+        "alphafold3": ALPHAFOLD3,
+        "boltz": BOLTZ,
+        "chai": CHAI,
     }
     structure = gemmi.read_pdb_string(PDB.decode())
     structure.setup_entities()
     found["mmcif"] = structure.make_mmcif_document().as_string().encode()
+    found["mmjson"] = structure.make_mmcif_document().as_json(mmjson=True).encode()
+    found |= {kind: _table(kind) for kind in ("parquet", "sqlite", "xlsx")}
     molecule = Chem.AddHs(Chem.MolFromSmiles("C[C@H](F)Cl"))
     AllChem.EmbedMolecule(molecule, randomSeed=1)
     found["sdf"] = (Chem.MolToMolBlock(molecule) + "> <ID>\nx\n\n$$$$\n").encode() * 2
@@ -132,6 +165,23 @@ def seeds() -> dict[str, bytes]:
     found["bzip2"] = bz2.compress(SMILES)
     found["xz"] = lzma.compress(PDB)
     return found
+
+
+def _table(kind: str) -> bytes:
+    """Return a binary table of two molecules."""
+    import io
+
+    from logos_cli.formats.base import WriteOptions
+    from logos_cli.objects.molecule import Molecule
+    from logos_cli.records import Record
+    from logos_cli.workflows.decode import writers
+
+    stream = io.BytesIO()
+    writer = writers()[kind](stream, WriteOptions())
+    for smiles in ("CCO", "CCC"):
+        writer.write(Record(smiles, "molecule", ""), Molecule(smiles))
+    writer.close()
+    return stream.getvalue()
 
 
 def mutate(content: bytes, rng: random.Random) -> bytes:

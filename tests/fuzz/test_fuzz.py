@@ -25,11 +25,13 @@ from seeds import mutate, seeds
 SECONDS = float(os.environ.get("LOGOS_FUZZ_SECONDS", "0"))
 FORMATS = registry.names("formats")
 OWN = {
-    "fasta": ("fasta", "gzip"),
-    "chem": ("smiles", "sdf", "sdf_v3000", "mol2", "rxn", "rxn_v3000", "rdf", "bzip2"),
-    "table": ("csv", "reactions", "json"),
+    "fasta": ("fasta", "gzip", "a3m"),
+    "chem": ("smiles", "selfies", "helm", "sdf", "sdf_v3000", "mol2", "rxn", "rxn_v3000", "rdf", "bzip2"),
+    "table": ("csv", "reactions", "json", "parquet", "sqlite", "xlsx"),
+    "periodic": ("poscar", "cssr", "xsf", "pymatgen"),
+    "predictor": ("alphafold3", "boltz", "chai"),
     "sentences": ("sentences", "records"),
-    "structure": ("pdb", "mmcif", "xz"),
+    "structure": ("pdb", "mmcif", "mmjson", "xz"),
     "crystal": ("crystal", "mmcif"),
     "sequence": ("stockholm", "swiss"),
     "pdbqt": ("pdb",),

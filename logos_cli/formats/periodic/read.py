@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import warnings
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ _WORDS: Final = re.compile(r"[A-Za-z]")
 _GUESSED: Final = "Elements in POSCAR cannot be determined"
 _WHOLE: Final = "the file may be cut off or damaged"
 _P1: Final = re.compile(r"\bSPGR *= *(\d+)", re.IGNORECASE)
+_LEAST_VOLUME: Final = 1e-3
 _DIMENSIONS: Final = {"SLAB": "two", "POLYMER": "one", "MOLECULE": "no"}
 
 
@@ -51,16 +53,33 @@ def read_crystals(text: str, kind: str, name: str) -> Iterator[Crystal]:
         return
     try:
         if kind == "poscar":
-            yield _poscar(text)
+            crystal = _poscar(text)
         elif kind == "cssr":
-            yield Crystal(_cssr(text), text.splitlines()[3].strip())
+            crystal = Crystal(_cssr(text), text.splitlines()[3].strip())
         else:
-            yield Crystal(_xsf(text))
+            crystal = Crystal(_xsf(text))
+        _check(crystal.structure)
+        yield crystal
     except FormatError as error:
         raise error.at(name) from error
     except Exception as error:  # pymatgen raises whatever its slices meet
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise FormatError(f"pymatgen cannot read the {kind}: {reason}", source=name, hint=_WHOLE) from error
+
+
+def _check(structure: Structure | None) -> None:
+    """Refuse a cell without volume, or numbers that are none."""
+    import numpy as np
+
+    if structure is None:
+        return
+    matrix = structure.lattice.matrix
+    with np.errstate(all="ignore"):
+        volume = abs(np.linalg.det(matrix)) if np.isfinite(matrix).all() else 0.0
+    if not _LEAST_VOLUME < volume < math.inf:
+        raise FormatError("the unit cell is impossible", hint="correct the vectors of the cell and the scale")
+    if not np.isfinite(structure.frac_coords).all():
+        raise FormatError("a coordinate is no finite number", hint="correct it")
 
 
 def cif_of(structure: Structure) -> str:
@@ -225,4 +244,5 @@ def _structure_of(value: object) -> Structure:
         raise FormatError(f"pymatgen cannot read the structure: {reason}", hint=_WHOLE) from error
     if not all(structure.lattice.pbc):
         raise FormatError("the structure is not periodic in three directions: it is no crystal")
+    _check(structure)
     return structure

@@ -75,8 +75,8 @@ def _iter_parquet(source: Input, _options: ReadOptions) -> Iterator[Mapping[str,
         file = parquet.ParquetFile(io.BytesIO(source.read()))
         for batch in file.iter_batches():
             yield from batch.to_pylist()
-    except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0][:200]
+    except (pa.ArrowException, OSError, ValueError) as error:  # ValueError: a text that is not UTF-8
+        reason = (str(error) or type(error).__name__).splitlines()[0][:200]
         raise FormatError(f"pyarrow cannot read the Parquet: {reason}", source=source.name, hint=_DAMAGED) from error
 
 
@@ -103,7 +103,7 @@ def _iter_sqlite(source: Input, options: ReadOptions) -> Iterator[Mapping[str, o
             table = _chosen(headers, options, source.name, "tables")
             for row in database.execute(f"SELECT * FROM {quoted(table)}"):  # noqa: S608 - the name is quoted
                 yield dict(zip(headers[table], row, strict=True))
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise FormatError(f"SQLite cannot read the file: {error}", source=source.name, hint=_DAMAGED) from error
 
 

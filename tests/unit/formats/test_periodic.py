@@ -103,6 +103,8 @@ _XSF = "CRYSTAL\nPRIMVEC\n4.2 0 0\n0 4.2 0\n0 0 4.2\nPRIMCOORD\n2 1\n12 0 0 0\n8
     ("text", "what"),
     [
         (_MGO, "holds no carbon"),  # read whole
+        (_MGO.replace("1.0", "0.0", 1), "unit cell is impossible"),
+        (_MGO.replace("4.2 0 0", "1e3080 0 0"), "unit cell is impossible"),
         (_MGO.replace("Mg O\n", ""), "does not name its elements"),
         (_MGO.replace("Mg O\n", "Mg O C\n"), "3 element symbols and 2 counts"),
         (_MGO.replace("Direct\n", ""), "neither Direct nor Cartesian"),
