@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from logos_cli.checkpoints.config import DecoderConfig
@@ -92,29 +92,3 @@ def check_tensors(config: DecoderConfig, stored: Mapping[str, StoredTensor]) -> 
     if problems := tensor_problems(config, stored):
         more = f" ({len(problems) - 1} more)" if problems[1:] else ""
         raise ModelError(f"{problems[0]}{more}", hint="download the model again, or correct its config.json")
-
-
-def check_loading(report: Mapping[str, Iterable[object]]) -> None:
-    """Refuse tensors that are not those of a network, which transformers would draw at random or leave out.
-
-    Parameters
-    ----------
-    report : mapping
-        The ``output_loading_info`` of ``from_pretrained``: names, or tuples that begin with one, by problem.
-
-    Raises
-    ------
-    ModelError
-        With the first tensor.
-    """
-    for key, problem in (
-        ("missing_keys", "the tensor {} is missing"),
-        ("mismatched_keys", "the tensor {} has another shape than config.json asks for"),
-        ("unexpected_keys", "config.json has no place for the tensor {}"),
-    ):
-        names = sorted(str(name[0] if isinstance(name, tuple) else name) for name in report.get(key) or ())
-        if names:
-            more = f" ({len(names) - 1} more)" if names[1:] else ""
-            raise ModelError(
-                f"{problem.format(names[0])}{more}", hint="download the model again, or correct its config.json"
-            )

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import torch
 
+from logos_cli.checkpoints.causal_model import read_causal_model
 from logos_cli.checkpoints.locate import locate, weights_sha256
-from logos_cli.checkpoints.tensors import check_loading
 from logos_cli.errors import MissingError, ModelError, UsageError
 from logos_cli.training.config import LoraConfig, ModelConfig, TrainConfig
 from logos_cli.training.corpus.packing import dense_mask
@@ -140,30 +140,12 @@ def load_base(base: Base, vocabulary: Vocabulary, config: TrainConfig) -> Any:
     ModelError
         If its tokenizer is not that of the corpus, or it cannot be loaded.
     """
-    from safetensors import SafetensorError
-    from transformers import AutoModelForCausalLM
-
     own = check_tokenizer(base, vocabulary)
     # Frozen weights need no float32 copy; trained ones do, or small updates would be rounded away.
     half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(config.run.precision)
     dtype = half if config.lora is not None and half is not None else torch.float32
-    loader: Any = AutoModelForCausalLM  # its types do not know that the report comes, too
     try:
-        model, report = loader.from_pretrained(
-            base.path,
-            dtype=dtype,
-            trust_remote_code=False,
-            use_safetensors=True,
-            local_files_only=True,
-            ignore_mismatched_sizes=True,  # they are reported, and refused below
-            output_loading_info=True,
-        )
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise ModelError(
-            f"transformers cannot load the model: {error}", source=str(base.path), hint="download it again"
-        ) from error
-    try:
-        check_loading(report)
+        model = read_causal_model(base.path, dtype)
         check_packing(model)
     except ModelError as error:
         raise error.at(str(base.path)) from error

@@ -31,11 +31,11 @@ from logos_cli.backends.device import (
     prepare,
     translate_errors,
 )
+from logos_cli.checkpoints.causal_model import read_causal_model
 from logos_cli.checkpoints.config import eos_ids
 from logos_cli.checkpoints.locate import first_line, weights_sha256
 from logos_cli.checkpoints.safetensors import stored_tensors, stored_type, weight_files
 from logos_cli.checkpoints.task_sampling import from_config
-from logos_cli.checkpoints.tensors import check_loading
 from logos_cli.checkpoints.tokenizer import HubTokenizer, read_json
 from logos_cli.errors import DeviceMemoryError, MissingError, ModelError, UsageError
 
@@ -220,7 +220,7 @@ class TransformersCheckpoint(Checkpoint):
 
         torch.set_num_threads(self._options.threads or default_threads())
         with translate_errors(), torch.inference_mode():
-            model = self._read().to(device).eval()
+            model = read_causal_model(self.path, self._dtype).to(device).eval()
             network = Network(model, device, len(self.tokenizer.vocabulary))
             probes = [self.tokenizer.encode(text)[: self.context_tokens] for text in _PROBES]
             check_causal(network, probes)
@@ -228,31 +228,6 @@ class TransformersCheckpoint(Checkpoint):
         sha256 = None if self._revision else weights_sha256(files)
         info = ModelInfo(self.name, "transformers", str(device), self._precision, False, self._revision, sha256)
         return TransformersBackend(network, self, info, cached=cached)
-
-    def _read(self) -> Any:
-        from safetensors import SafetensorError
-        from transformers import AutoModelForCausalLM
-        from transformers.utils import logging
-
-        logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-        loader: Any = AutoModelForCausalLM  # its types do not know that the report comes, too
-        try:
-            model, report = loader.from_pretrained(
-                self.path,
-                dtype=self._dtype,
-                trust_remote_code=False,
-                use_safetensors=True,
-                local_files_only=True,
-                ignore_mismatched_sizes=True,  # they are reported, and refused below
-                output_loading_info=True,
-            )
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, SafetensorError) as error:
-            raise ModelError(
-                f"transformers cannot load the model: {first_line(error)}", hint="download the model again"
-            ) from error
-        check_loading(report)
-        return model
 
 
 def _require() -> None:
