@@ -1,4 +1,4 @@
-"""What became of everything that a run was asked for: parts that exclude each other, and sum."""
+"""Account for every item of a run: outcomes that exclude each other, and sum to the number of items."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from logos_cli.errors import DefectError
 from logos_cli.records import Record
 
 Part = tuple[int, str]
-"""How many, and what became of them."""
+"""A number of items, and their outcome."""
 
 
 @dataclass(slots=True)
@@ -21,7 +21,7 @@ class Account(ABC):
     Attributes
     ----------
     asked : int
-        Everything that was begun, counted when it was begun.
+        Items that were begun, counted when they were begun.
     """
 
     asked: int = field(default=0, kw_only=True)
@@ -29,35 +29,35 @@ class Account(ABC):
     @property
     @abstractmethod
     def good(self) -> int:
-        """What came out as it should."""
+        """Items with the wanted outcome."""
 
     @property
     @abstractmethod
     def lost(self) -> int:
-        """What ought to have come out and did not: records in error."""
+        """Items without a result: records in error."""
 
     @property
     @abstractmethod
     def requested(self) -> int:
-        """The sum of the parts."""
+        """The sum of all outcomes."""
 
     def check(self) -> None:
-        """Make sure that nothing that was begun is missing.
+        """Check that every item that was begun has an outcome.
 
         Raises
         ------
         DefectError
-            If the parts do not sum to what was asked for.
+            If the outcomes do not sum to the items that were begun.
         """
         if self.asked != self.requested:
             raise DefectError(
-                f"of {self.asked:,} that were asked for, {self.requested:,} are accounted for",
+                f"{self.asked:,} items were begun, but {self.requested:,} are accounted for",
                 hint="this is a defect of logos; compare input and output, and report it",
             )
 
 
 def account_line(stages: Iterable[Part], losses: Iterable[Part]) -> str:
-    """Return what became of all on one line: ``10 requested → 8 valid → 7 unique (2 invalid, 1 repeated)``."""
+    """Return all outcomes on one line: ``10 requested → 8 valid → 7 unique (2 invalid, 1 repeated)``."""
     line = " → ".join(f"{count:,} {name}" for count, name in stages)
     lost = ", ".join(f"{count:,} {name}" for count, name in losses if count)
     return f"{line} ({lost})" if lost else line
@@ -65,7 +65,7 @@ def account_line(stages: Iterable[Part], losses: Iterable[Part]) -> str:
 
 @dataclass(slots=True)
 class RecordAccount(Account):
-    """What became of every record, by status."""
+    """The records of a run by status."""
 
     counts: Counter[str] = field(default_factory=Counter)
 
@@ -77,7 +77,7 @@ class RecordAccount(Account):
 
     @property
     def requested(self) -> int:
-        """All records, whatever became of them."""
+        """All records."""
         return self.counts.total()
 
     @property

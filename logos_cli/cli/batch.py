@@ -1,4 +1,4 @@
-"""Where the records of a bulk command go: a stream, a file, or the directory of a run."""
+"""Open the output of a bulk command: a stream, a file, or the directory of a run."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ _OF_EXECUTION: Final = frozenset(
         *("base_url", "cpu", "time", "given"),
     }
 )
-"""Arguments that results do not depend on, or that are compared in another way."""
+"""Arguments that do not change results, or that are compared in another way."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What a bulk command works on, and where its records go.
+    """The entries that a bulk command works on, and the sink of its records.
 
     Attributes
     ----------
     selection : Selection, optional
-        The entries of the inputs that are to be done; all, if absent.
+        The entries of the inputs to work on; all, if absent.
     """
 
     sink: RecordTaker
@@ -84,7 +84,7 @@ class RunSink:
         is_reported : bool
             Whether its error has been reported.
         entry : str, optional
-            The id of its entry, if that is another.
+            The id of its entry, if it is not the record's.
         attached : str
             Bytes for the attached file.
         """
@@ -95,7 +95,7 @@ class RunSink:
 
 
 def is_run_directory(output: str | None) -> TypeGuard[str]:
-    """Whether an output is a directory, or a name without an extension that becomes one."""
+    """Return whether an output is a directory, or a name without an extension that becomes one."""
     if output is None or output == "-" or output.startswith("/dev/"):
         return False
     return output.endswith("/") or Path(output).is_dir() or not Path(output).suffix
@@ -114,14 +114,14 @@ def open_batch(
     native: bool = False,
     model: str = EMBEDDED,
 ) -> Iterator[Batch]:
-    """Open what a bulk command writes to.
+    """Open the output of a bulk command.
 
     Parameters
     ----------
     command : str
-        Its name.
+        Name of the command.
     arguments : dataclass
-        What it was given; those of other values are refused in the directory of a run.
+        Arguments of the command; the directory of a run refuses other values than those of its first process.
     inputs : sequence of str
         Files, directories and ``-``.
     native : bool
@@ -130,7 +130,7 @@ def open_batch(
     Raises
     ------
     LogosError
-        If the output cannot be written, or is a run that was begun with something else.
+        If the output cannot be written, or is a run with other arguments.
     """
     if not is_run_directory(output):
         selection = selection_of(run)
@@ -139,7 +139,8 @@ def open_batch(
         return
     if format not in (None, "jsonl"):
         raise UsageError(
-            "the directory of a run holds records", hint="leave out --format; `logos runs merge` or decode"
+            "the directory of a run holds records only",
+            hint="leave out --format; `logos runs merge` and `logos decode` write other files",
         )
     with open_run(command, arguments, inputs, output, options_of(run, overwrite=overwrite)) as shard:
         yield Batch(RunSink(shard), shard.selection)
@@ -155,12 +156,12 @@ def open_run(
     *,
     attached: str | None = None,
 ) -> Iterator[ShardRun]:
-    """Open the directory of a run; report what was done before, and how to go on after an interruption.
+    """Open the directory of a run; report how many records it has, and how to go on after an interruption.
 
     Raises
     ------
     LogosError
-        If it cannot be written, or was begun with something else.
+        If it cannot be written, or is a run with other arguments.
     """
     from logos_cli import __version__
     from logos_cli.io.input import expand_paths
@@ -172,11 +173,11 @@ def open_run(
     try:
         with open_shard(Path(output), description, options, attached=attached) as shard:
             if shard.n_before:
-                terminal().note(f"{output}: {shard.n_before:,} records are there; going on")
+                terminal().note(f"{output} has {shard.n_before:,} records; going on")
             yield shard
     except BaseException as error:
         if not isinstance(error, Exception):
-            terminal().note(f"{output} holds what was finished; go on with --resume")
+            terminal().note(f"{output} has the finished records; go on with --resume")
         raise
 
 
@@ -189,9 +190,7 @@ def selection_of(run: RunArguments) -> Selection | None:
         If an option needs the directory of a run.
     """
     if run.resume or run.retry or run.force:
-        raise UsageError(
-            "--resume, --retry and --force need the directory of a run", hint="give -o DIR/: it holds what is done"
-        )
+        raise UsageError("--resume, --retry and --force need the directory of a run", hint="give -o DIR/")
     if run.shard is None:
         return None
     from logos_cli.io.selection import Selection
@@ -200,19 +199,19 @@ def selection_of(run: RunArguments) -> Selection | None:
 
 
 def options_of(run: RunArguments, *, overwrite: bool) -> RunOptions:
-    """Return how to work in the directory of a run.
+    """Return the options of the directory of a run.
 
     Raises
     ------
     UsageError
-        If options exclude each other, or the shard is none.
+        If options exclude each other, or the shard is invalid.
     """
     from logos_cli.runs.directory import RunOptions
 
     if run.retry not in (None, "failed"):
-        raise UsageError(f"--retry {run.retry!r} is not known", hint="give --retry failed")
+        raise UsageError(f"unknown value of --retry: {run.retry!r}", hint="give --retry failed")
     if overwrite and (run.resume or run.retry):
-        raise UsageError("--overwrite begins anew, and --resume goes on", hint="give one of them")
+        raise UsageError("--overwrite begins anew, but --resume goes on", hint="give one of them")
     retry: Literal["failed"] | None = "failed" if run.retry == "failed" else None
     return RunOptions(_shard(run), run.resume, overwrite, retry, run.force)
 
@@ -225,7 +224,7 @@ def _shard(run: RunArguments) -> Shard:
 
 
 def _compared(arguments: object) -> dict[str, object]:
-    """Return the arguments that results depend on, by name."""
+    """Return the arguments that change results, by name."""
     values = asdict(arguments) if is_dataclass(arguments) and not isinstance(arguments, type) else {}
     return dict(_plain(values))
 

@@ -1,8 +1,7 @@
-"""What a file format is, and the input and output that all of them share.
+"""Base classes of file formats: readers, writers and their options.
 
-A reader turns an :class:`Input` into a stream of :class:`Entry` objects. What concerns one entry only (a bad
-molecule in a list, a ligand without bonds) is an entry with an ``error``; what concerns the whole file is
-raised.
+A reader turns an :class:`Input` into a stream of :class:`Entry` objects. A problem of one entry only (a bad
+molecule in a list, a ligand without bonds) is its ``error``; a problem of the whole file is raised.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
-    """How to read; each format uses what concerns it.
+    """Options of readers; each format uses those that it needs.
 
     Attributes
     ----------
@@ -60,8 +59,8 @@ class ReadOptions:
     translate : bool
         Translate nucleotides, which are refused otherwise.
     takes : callable, optional
-        Returns for the id of each entry, in their order, whether it is wanted. A reader that asks it saves the work on the
-        others; one that does not ask may leave it to the caller.
+        Returns whether the entry with an id is wanted; it is called once for each id, in order. A reader that calls it saves
+        the work on the other entries; a reader that does not leaves the selection to the caller.
     reagents : str
         ``drop``, ``reactants`` (count them as reactants) or ``error``.
     """
@@ -89,12 +88,12 @@ class ReadOptions:
 
 
 def form_of(name: str) -> Form:
-    """Return the form of that name.
+    """Return the form with that name.
 
     Raises
     ------
     UsageError
-        If there is none; the hint gives the nearest names.
+        If there is none; the hint names the nearest forms.
     """
     try:
         return Form(name)
@@ -139,7 +138,7 @@ class Entry:
 
 
 SNIFFED = 1 << 13
-"""Bytes that tell the formats that are made of lines."""
+"""Bytes that suffice to recognise a format made of lines."""
 
 
 class Format(ABC):
@@ -149,7 +148,7 @@ class Format(ABC):
     suffixes: ClassVar[tuple[str, ...]]
     """File name endings, for finding files in directories and for choosing an output format."""
     is_list: ClassVar[bool] = True
-    """Whether a file holds many entries of their own, and not one object with its parts."""
+    """Whether a file holds many independent entries rather than one object with its parts."""
 
     @abstractmethod
     def sniff(self, head: bytes, name: str) -> float:
@@ -169,11 +168,11 @@ class Format(ABC):
         """
 
     def not_carried(self, entry: Entry) -> list[str]:
-        """List what the file says of this entry that no sentence can carry: ``coordinates of 2,310 atoms``."""
+        """List what the file holds of this entry but no sentence can: ``coordinates of 2,310 atoms``."""
         return split_notes(entry.source.get("notes", ()))
 
     def second_opinion(self, _entry: Entry) -> list[str]:
-        """List what another library reads otherwise in the same place; for ``encode --verify``."""
+        """List what another library reads differently from the same place; for ``encode --verify``."""
         return []
 
     def writers(self) -> Mapping[str, type[Writer]]:
@@ -183,7 +182,7 @@ class Format(ABC):
 
 @dataclass(frozen=True, slots=True)
 class WriteOptions:
-    """How to write; each writer uses what concerns it."""
+    """Options of writers; each writer uses those that it needs."""
 
     conformer: bool = False
     seed: int = 0
@@ -196,9 +195,9 @@ Stream = IO[Any]
 class Writer(ABC):
     """Writes decoded records to one stream.
 
-    ``suffixes`` are the file name endings that choose this writer, the first one also where each record has a file of
-    its own, unless ``ending`` is another; ``binary`` writers get a byte stream. A format that can say that a record is
-    not valid sets ``tells_status``; the others are given valid ones only.
+    ``suffixes`` are the file name endings that choose this writer. If each record has a file of its own, its name ends
+    with ``ending``, by default the first suffix. ``binary`` writers get a byte stream. A format that can hold the status
+    of a record sets ``tells_status``; the others get valid records only.
     """
 
     suffixes: ClassVar[tuple[str, ...]]
@@ -217,7 +216,7 @@ class Writer(ABC):
         Raises
         ------
         LogosError
-            If this object cannot be said in this format; nothing is written then.
+            If this format cannot hold the object; nothing is written then.
         """
 
     def close(self) -> None:  # noqa: B027 - most formats have nothing to end
@@ -225,10 +224,10 @@ class Writer(ABC):
 
 
 class SingleWriter(Writer):
-    """Writes a format whose files hold one record each."""
+    """Writes one record to a file, for formats that hold no more."""
 
     what: ClassVar[str]
-    """What a file is, for the error: ``a POSCAR is one crystal``."""
+    """Content of a file, for the error: ``a POSCAR is one crystal``."""
 
     def __init__(self, stream: Stream, options: WriteOptions) -> None:
         super().__init__(stream, options)
@@ -240,7 +239,7 @@ class SingleWriter(Writer):
         Raises
         ------
         OutputError
-            If one has been written.
+            If another one has been written.
         """
         if self._written is not None:
             raise OutputError(
@@ -258,5 +257,5 @@ class SingleWriter(Writer):
         Raises
         ------
         LogosError
-            If this object cannot be said in this format.
+            If this format cannot hold the object.
         """

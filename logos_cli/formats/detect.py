@@ -1,4 +1,4 @@
-"""Which format a file is in, by its content."""
+"""Recognise the format of a file by its content."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from logos_cli.io.input import Input
 
 
 def detect(source: Input) -> Format:
-    """Return the format that a file's content speaks.
+    """Return the format of a file, recognised by its content.
 
     Raises
     ------
@@ -17,7 +17,7 @@ def detect(source: Input) -> Format:
         If the file is empty or no format recognises it.
     """
     if not source.head.strip():
-        what = "holds nothing but blank lines" if source.head else "is empty"
+        what = "has only blank lines" if source.head else "is empty"
         raise InputError(f"the file {what}", source=source.name, hint="check that it was written completely")
     sure: float = 0.0
     best: Format | None = None
@@ -38,11 +38,11 @@ def detect(source: Input) -> Format:
 
 
 _CERTAIN = 0.95
-"""A format this sure of a content is believed; the others are not asked."""
+"""A format this sure of a content is chosen without trying the others."""
 
 
 def _likeliest_first(name: str) -> list[Format]:
-    """Return the formats, those first whose files have names like this one: it only saves time."""
+    """Return the formats, those that use the suffix of this name first, which saves time."""
     parts = name.lower().rsplit(".", 2)
     endings = {f".{part}" for part in parts[1:]}
     plugins: list[Format] = list(registry.load_all("formats").values())
@@ -50,7 +50,7 @@ def _likeliest_first(name: str) -> list[Format]:
 
 
 def _is_binary(head: bytes) -> bool:
-    """Whether control bytes or broken UTF-8 show that this is no text."""
+    """Return whether control bytes or broken UTF-8 show that this is not text."""
     if b"\0" in head:
         return True
     try:

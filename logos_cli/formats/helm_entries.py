@@ -1,4 +1,4 @@
-"""Entries of HELM: a plain peptide is a protein, any other its molecule."""
+"""Read entries of HELM: a plain peptide is a protein, any other HELM a molecule."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _MOST_CHAINS = 2
 def helm_entry(text: str, entry_id: str, source: Source, options: ReadOptions) -> Entry:
     """Return the entry of one HELM.
 
-    One chain of the 20 amino acids without further bonds is a protein, or a molecule if that form is asked for. With
-    modified residues, caps, cycles or several chains it is a molecule; as a protein or antibody its bonds are noted.
+    One chain of the 20 amino acids without further bonds is a protein, or a molecule if ``options.form`` wants one. A HELM
+    with modified residues, caps, cycles or several chains is a molecule; as a protein or antibody its bonds are noted.
     """
     try:
         return Entry(entry_id, _item(text, source, options), source)

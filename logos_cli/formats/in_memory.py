@@ -1,7 +1,7 @@
-"""Objects of other libraries, and bare text, as entries: what Python callers have in hand instead of files.
+"""Read objects of other libraries, and bare text, as entries.
 
-The type of an object is found by the name of its library, so that none is imported here. A molecule or sequence is
-taken as it is; a structure, a crystal or a table is written in a format of its library and read as that file.
+The type of an object is recognised by the name of its library, so that none is imported here. A molecule or sequence
+is used as it is; a structure, a crystal or a table is written in a format of its library and read as that file.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from logos_cli.records import Source
 _SEQUENCES = frozenset({Form.PROTEIN, Form.ANTIBODY, Form.SEARCH})
 _SMILES = frozenset({Form.MOLECULE, Form.REACTION, Form.RETROSYNTHESIS})
 _ENDING = re.compile(r"\.[A-Za-z][A-Za-z0-9]*[a-z0-9]$")
-"""What a file name ends with, and no SMILES: a dot, a letter, and more."""
+"""End of a file name that no SMILES has: a dot, a letter, and more."""
 _SHOWN = 60
 _ACCEPTED = (
     "RDKit molecules and reactions, Bio.Seq, SeqRecord and Bio.PDB entities, gemmi and biotite structures, pymatgen "
@@ -43,7 +43,7 @@ def entries_of(value: object, options: ReadOptions, id: str = "object:1") -> Ite
         An RDKit molecule or reaction; a ``Bio.Seq``, ``SeqRecord`` or entity of ``Bio.PDB``; a structure of gemmi,
         biotite or pymatgen; ``ase.Atoms``; a pandas Series, or a DataFrame (``options.column`` names the column).
     id : str
-        Of an object that has no name.
+        Identifier of an object without a name.
 
     Raises
     ------
@@ -57,7 +57,7 @@ def entries_of(value: object, options: ReadOptions, id: str = "object:1") -> Ite
 
 
 def unknown_type(value: object) -> TypeError:
-    """Return the error of an object that :func:`entries_of` does not take."""
+    """Return the error for an object that :func:`entries_of` does not accept."""
     kind = type(value).__qualname__
     if type(value).__module__ != "builtins":
         kind = f"{type(value).__module__}.{kind}"
@@ -65,22 +65,22 @@ def unknown_type(value: object) -> TypeError:
 
 
 def is_known(value: object) -> bool:
-    """Whether :func:`entries_of` takes an object of this type."""
+    """Return whether :func:`entries_of` accepts an object of this type."""
     return _reader_of(type(value)) is not None
 
 
 def is_array(value: object) -> bool:
-    """Whether an object is a one-dimensional array of NumPy or pandas, which holds other objects."""
+    """Return whether an object is a one-dimensional array of NumPy or pandas, which holds other objects."""
     return _lookup(_ARRAYS, type(value)) is not None and getattr(value, "ndim", 0) == 1
 
 
 def is_bare(text: str) -> bool:
-    """Whether a string looks like a text and not like the name of a file, of a list of files or of standard input."""
+    """Return whether a string looks like a text rather than a file name, a list of files (``@``) or standard input (``-``)."""
     return not text.startswith("@") and text != "-" and not _ENDING.search(text)
 
 
 def is_text(text: str, form: Form | None) -> bool:
-    """Whether a string can only be a text: a sentence, or letters of the form that is stated and no file name."""
+    """Return whether a string can only be a text: a sentence, or letters of the stated form that are no file name."""
     if text.startswith(tuple(TAGS)):
         return True
     if form in _SEQUENCES:
@@ -110,7 +110,7 @@ def text_entries(text: str, options: ReadOptions, id: str = "text:1") -> Iterato
 
 
 def no_text(text: str, form: Form | None) -> UsageError:
-    """Return the error of a string that is neither a file nor a text whose form is stated."""
+    """Return the error for a string that is neither a file nor a text with a stated form."""
     shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
     if form in _SEQUENCES:
         return UsageError(
@@ -148,7 +148,7 @@ def _read_as(format: str, content: str | bytes, name: str, options: ReadOptions)
 
 
 def _entry(id: str, kind: str, make: Callable[[], ScienceObject], form: Form) -> Entry:
-    """Return the entry of an object that is made at once; what is wrong with it is the entry's error."""
+    """Return the entry of the object that ``make`` returns; its problem is the entry's error."""
     source: Source = {"object": kind}
     try:
         return Entry(id, make(), source)
@@ -171,7 +171,7 @@ def _smiles_of(molecule: Any) -> str:
 
     if molecule.GetNumAtoms() == 0:
         raise InputError("the molecule has no atoms")
-    # a molecule that was changed or never sanitized is checked by reading its SMILES again
+    # reading the SMILES again checks a molecule that was changed or never sanitized
     return canonical_smiles(Chem.MolToSmiles(Chem.RemoveHs(molecule, sanitize=False)))
 
 
@@ -264,8 +264,8 @@ def _read_pymatgen(value: Any, options: ReadOptions, id: str) -> Iterator[Entry]
 def _read_ase(value: Any, options: ReadOptions, id: str) -> Iterator[Entry]:
     if not all(value.pbc):
         raise UsageError(
-            "the ase.Atoms are not periodic in three directions: they have no crystal",
-            hint="give a molecule as an RDKit molecule, whose bonds are known",
+            "the ase.Atoms are not periodic in three directions: they are no crystal",
+            hint="give a molecule as an RDKit molecule, which has bonds",
         )
     stream = io.BytesIO()
     value.write(stream, format="cif")
@@ -282,7 +282,7 @@ def _read_frame(value: Any, options: ReadOptions, _id: str) -> Iterator[Entry]:
 
 
 def _read_series(value: Any, options: ReadOptions, _id: str) -> Iterator[Entry]:
-    """Read a column of texts, each of the form asked for; the index gives the ids."""
+    """Yield the entries of a column of texts of the wanted form; the index has the ids."""
     for label, text in value.items():
         if not isinstance(text, str):
             yield Entry(str(label), None, {"object": "pandas.Series"}, missing_text(label, text), options.form)
@@ -291,12 +291,12 @@ def _read_series(value: Any, options: ReadOptions, _id: str) -> Iterator[Entry]:
 
 
 def is_series(value: object) -> TypeGuard[Mapping[object, object]]:
-    """Whether an object is a pandas Series, whose items are labels and values."""
+    """Return whether an object is a pandas Series: its items are labels and values."""
     return _reader_of(type(value)) is _read_series
 
 
 def missing_text(label: object, value: object) -> InputError:
-    """Return the error of a value of a Series that is not text."""
+    """Return the error for a value of a Series that is not text."""
     return InputError(f"the value of {label!r} is not text: {value!r}", hint="leave missing values out")
 
 

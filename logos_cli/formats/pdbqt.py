@@ -1,4 +1,4 @@
-"""PDBQT: receptors and ligands of AutoDock and Vina, and Vina's poses."""
+"""Read PDBQT: receptors and ligands of AutoDock and Vina, and Vina's poses."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from logos_cli.structure.kinds import is_pdbqt
 class PdbqtFormat(Format):
     """Files of AutoDock and Vina.
 
-    A receptor is read like any structure. A ligand, or each pose of Vina's output, is a molecule if the file says
-    its bonds (``REMARK SMILES``, as Meeko writes it); they are never guessed.
+    A receptor is read like any structure. A ligand, or each pose of Vina's output, is a molecule if the file has its
+    bonds (``REMARK SMILES``, as Meeko writes it); they are never guessed.
     """
 
     name = "pdbqt"
     suffixes = (".pdbqt",)
 
     def sniff(self, head: bytes, name: str) -> float:  # noqa: ARG002
-        """Tell charges and atom types behind the columns of PDB, or the tree of a ligand."""
+        """Recognise charges and atom types behind the columns of PDB, or the tree of a ligand."""
         return 0.97 if is_pdbqt(head) else 0.0
 
     def read(self, source: Input, options: ReadOptions) -> Iterator[Entry]:
@@ -42,7 +42,7 @@ class PdbqtFormat(Format):
             if has_tree(data) or not StructureModel(load(data, source.name), source.name).chains:
                 entries = list(_ligands(data, source, provenance))
             else:
-                # read again: a model takes the others out of its structure
+                # read again: a model removes the other models from its structure
                 file = load(data, source.name)
                 entries = list(structure_entries(file, source, options, provenance, UniqueIds()))
         yield from entries

@@ -1,4 +1,4 @@
-"""PQR: structures with charges and radii, as PDB2PQR writes them."""
+"""Read PQR: structures with charges and radii, as PDB2PQR writes them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from logos_cli.structure.kinds import is_pqr
 
 
 class PqrFormat(Format):
-    """Structures with charges and radii, read like those of PDB; elements are read off the names of the atoms."""
+    """Structures with charges and radii, read like those of PDB; the names of the atoms give the elements."""
 
     name = "pqr"
     suffixes = (".pqr",)
     is_list = False
 
     def sniff(self, head: bytes, name: str) -> float:  # noqa: ARG002
-        """Tell atoms that end in charge and radius."""
+        """Recognise atoms that end in charge and radius."""
         return 0.97 if is_pqr(head) else 0.0
 
     def read(self, source: Input, options: ReadOptions) -> Iterator[Entry]:

@@ -1,4 +1,4 @@
-"""Reaction SMILES, and what is done with reagents and atom maps."""
+"""Read reaction SMILES; handle reagents and atom maps."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ REAGENTS = ("drop", "reactants", "error")
 
 
 def split_reaction(line: str) -> tuple[str, str] | None:
-    """Return the reaction SMILES that a line begins with, and what follows; None if it begins with none.
+    """Return the reaction SMILES at the beginning of a line, and the rest of the line; None if there is none.
 
-    White space around arrows, and ``+`` between molecules, is taken out. An arrow of another kind stays in the text,
-    so that :func:`reaction_entry` refuses it by name.
+    White space around arrows, and ``+`` between molecules, is removed. An arrow of another kind stays in the text,
+    so that :func:`reaction_entry` refuses it with a reason.
     """
     words = line.split()
     text, n_used, has_arrow_word = words[0], 1, False
@@ -55,7 +55,7 @@ def _n_arrows(text: str) -> int:
 
 
 def reaction_entry(text: str, entry_id: str, source: Source, options: ReadOptions) -> Entry:
-    """Return the entry of one reaction SMILES, with or without a CXSMILES extension; an error where it is none."""
+    """Return the entry of one reaction SMILES, with or without a CXSMILES extension; with an error where it is invalid."""
     try:
         smiles, _, rest = text.partition(" ")
         sides = _ARROW.split(smiles)
@@ -83,10 +83,10 @@ def to_entry(
     source: Source,
     options: ReadOptions,
 ) -> Entry:
-    """Return the entry of a reaction whose molecules are in hand; each of their components is a block of its own.
+    """Return the entry of a reaction given by its molecules; each of their components is a block of its own.
 
-    Reactants that share no atom map with the product, in a mapped reaction, are reagents. Reagents are left
-    out and noted in ``source["reagents"]``, counted as reactants, or refused, as ``options.reagents`` says.
+    In a mapped reaction, reactants that share no atom map with the product are reagents. By ``options.reagents`` they
+    are left out and noted in ``source["reagents"]``, counted as reactants, or refused.
 
     Raises
     ------
@@ -98,7 +98,7 @@ def to_entry(
     reactants, reagents, products = (
         [part for smiles in side for part in split_components(smiles)] for side in (reactants, reagents, products)
     )
-    reactants, spectators = _part_by_maps(reactants, products)
+    reactants, spectators = _split_by_maps(reactants, products)
     extra = [*reagents, *spectators]
     if extra and options.reagents == "reactants":
         reactants = [*reactants, *extra]
@@ -119,7 +119,7 @@ def to_entry(
 def split_components(side: str) -> list[str]:
     """Return the molecules of one side, one per dot.
 
-    Ring bonds may be closed across a dot (``C1.C1`` is ethane): such a side is parted by what is bonded.
+    Ring bonds may be closed across a dot (``C1.C1`` is ethane): such a side is split by its bonds.
 
     Raises
     ------
@@ -135,7 +135,7 @@ def split_components(side: str) -> list[str]:
 
 
 def components(molecule: Chem.Mol) -> list[str]:
-    """Return the SMILES of what is bonded in a molecule, in the order of its atoms."""
+    """Return the SMILES of the bonded components of a molecule, in the order of its atoms."""
     from rdkit import Chem
 
     return [str(Chem.MolToSmiles(part)) for part in Chem.GetMolFrags(molecule, asMols=True)]
@@ -153,7 +153,7 @@ def _closes_its_rings(smiles: str) -> bool:
 
 
 def _plain(smiles: str, options: ReadOptions) -> str:
-    """Return a checked SMILES without atom maps; taking maps out makes it canonical."""
+    """Return a checked SMILES without atom maps; a mapped one becomes canonical."""
     if not _MAP.search(smiles):
         return checked_smiles(smiles, canonical=options.canonical)
     from rdkit import Chem
@@ -161,12 +161,12 @@ def _plain(smiles: str, options: ReadOptions) -> str:
     molecule = parse_smiles(smiles)
     for atom in molecule.GetAtoms():
         atom.SetAtomMapNum(0)
-    # written once and read again: the hydrogens that `[CH3:1]` spelt out and that a map had kept go
+    # reading it again removes the explicit hydrogens of `[CH3:1]`, which the map had kept
     return canonical_smiles(str(Chem.MolToSmiles(molecule)))
 
 
-def _part_by_maps(reactants: Sequence[str], products: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Part what gives atoms to the product from what does not; without maps all are reactants."""
+def _split_by_maps(reactants: Sequence[str], products: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Separate molecules that give atoms to the product from those that do not; without maps all are reactants."""
     mapped = {number for product in products for number in _MAP.findall(product)}
     taking_part = [bool(mapped.intersection(_MAP.findall(reactant))) for reactant in reactants]
     if not any(taking_part):

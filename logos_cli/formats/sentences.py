@@ -1,4 +1,4 @@
-"""What is encoded already: grammar text, one sentence a line, and records (JSONL)."""
+"""Read what is encoded already: sentences, one a line, and records (JSONL)."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ _LOWER_TAGS = tuple(map(str.lower, TAGS))
 class SentenceFormat(Format):
     """Sentences of the grammar as text or in records.
 
-    Of a record, the identifier, the sample, the scores and keys that this version does not know are carried
-    through; so is one whose status is ``invalid`` or ``error``.
+    A record keeps its identifier, its sample, its scores and the keys that this version does not know. A record with
+    the status ``invalid`` or ``error`` is kept, too.
     """
 
     name = "sentences"
     suffixes = (".jsonl", ".ndjson", ".logos")
 
     def sniff(self, head: bytes, name: str) -> float:  # noqa: ARG002
-        """Tell a tag, or a JSON object that has a key ``schema`` or ``text``."""
+        """Recognise a tag, or a JSON object that has a key ``schema`` or ``text``."""
         text = head[:4096].lstrip().decode("utf-8", "replace")
         if text.startswith(TAGS):
             return 0.99
@@ -41,7 +41,7 @@ class SentenceFormat(Format):
         return 0.95 if text.startswith("{") and _RECORD_KEY.match(text) else 0.0
 
     def read(self, source: Input, options: ReadOptions) -> Iterator[Entry]:  # noqa: ARG002
-        """Yield one entry a line; what is wrong with a line is that entry's error."""
+        """Yield one entry a line; the problem of a bad line is the error of its entry."""
         empty = True
         for number, text in enumerate(source.text_lines(), 1):
             line = text.strip()

@@ -1,4 +1,4 @@
-"""Entries of molecules written as SMILES, CXSMILES, InChI or SELFIES."""
+"""Read entries of molecules written as SMILES, CXSMILES, InChI or SELFIES."""
 
 from __future__ import annotations
 

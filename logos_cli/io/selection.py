@@ -1,4 +1,4 @@
-"""Which entries of its inputs a process works on: those of its shard, without those that are done."""
+"""Select the entries that a process works on: those of its shard, without finished ones."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from logos_cli.errors import InputError, UsageError
 
 _MULTIPLIER: Final = 0x9E3779B1
-"""2^32 divided by the golden ratio: spreads checksums that differ in few bits."""
+"""2^32 divided by the golden ratio; it spreads checksums that differ in few bits."""
 
 
 def stable_key(name: str, seed: int = 0) -> int:
@@ -21,12 +21,12 @@ def stable_key(name: str, seed: int = 0) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """One of several parts of a run; entries are dealt out by a hash of their names.
+    """One of several parts of a run; a hash of an entry's name selects its shard.
 
     Attributes
     ----------
     number, count : int
-        From 1, and of how many.
+        Number of the shard, from 1, and number of shards.
     """
 
     number: int = 1
@@ -39,7 +39,7 @@ class Shard:
             )
 
     def takes(self, key: int) -> bool:
-        """Whether the entry of a :func:`stable_key` is in this part."""
+        """Return whether the entry with this :func:`stable_key` is in this shard."""
         return ((key * _MULTIPLIER & 0xFFFFFFFF) * self.count >> 32) == self.number - 1
 
     def __str__(self) -> str:
@@ -52,11 +52,11 @@ class Unit(NamedTuple):
     Attributes
     ----------
     id : str
-        Of its record.
+        Id of its record.
     file, ordinal : int
-        Which file of the run, from 0, and which entry of the file.
+        Number of the file in the run, and of the entry in the file, from 0.
     key : int
-        :func:`stable_key` of its name, which shows whether the input has changed.
+        :func:`stable_key` of its name, to check that the input has not changed.
     """
 
     id: str
@@ -67,12 +67,12 @@ class Unit(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DoneEntries:
-    """The entries of one file that are done.
+    """The finished entries of one file.
 
     Attributes
     ----------
     ordinals, keys : sequence of int
-        Ascending, and the key of each.
+        Numbers of the entries, ascending, and their keys.
     """
 
     ordinals: Sequence[int] = ()
@@ -80,23 +80,23 @@ class DoneEntries:
 
 
 class InputChangedError(InputError):
-    """An entry is not the one that was there when the run was begun."""
+    """An entry is not the one at this place when the run was begun."""
 
 
 class FileSelection:
-    """The entries of one file that a process works on; they are asked for in their order.
+    """The entries of one file that a process works on, in their order.
 
-    A reader of a format with many entries asks :meth:`takes` with the name of each before it does any work on it. This is
-    done for every entry, and is written for speed.
+    A reader of a format with many entries calls :meth:`takes` with the name of each entry before it reads it. This method
+    is called for every entry, and is written for speed.
 
     Attributes
     ----------
     is_finished : bool
-        Nothing of the file is left to do, in this shard.
+        The entries of the file in this shard are done.
     n_taken : int
         Entries that are worked on.
     units : deque of Unit
-        Receives them.
+        These entries.
     """
 
     def __init__(self, shard: Shard, file: int, path: str, done: DoneEntries, *, is_finished: bool = False) -> None:
@@ -114,22 +114,22 @@ class FileSelection:
 
     @property
     def n_seen(self) -> int:
-        """Entries of the file that have been asked for."""
+        """Entries of the file so far, selected or not."""
         return self._ordinal + 1
 
     def has_file(self) -> bool:
-        """Whether a file with one object is in this part; all that it holds is dealt out together."""
+        """Return whether a file with one object is in this shard; its entries are not divided."""
         return self._shard is None or self._shard.takes(self._seed)
 
     def takes(self, name: str, *, whole_file: bool = False) -> bool:
-        """Whether the next entry is to be worked on.
+        """Return whether to work on the next entry.
 
         Parameters
         ----------
         name : str
             Unique within the file.
         whole_file : bool
-            The file was dealt out as one.
+            The whole file is in this shard.
 
         Raises
         ------
@@ -155,7 +155,7 @@ class FileSelection:
             return False
         if self._done.keys[place] != key:
             raise InputChangedError(
-                f"entry {ordinal + 1} is {name}, and was another one when the run was begun",
+                f"entry {ordinal + 1} is {name}, but was another one when the run was begun",
                 source=self._path,
                 hint="resume with the files as they were, or begin a new run",
             )
@@ -170,13 +170,13 @@ class Selection:
     ----------
     shard : Shard
     done : mapping of int to DoneEntries
-        For each file what has been done, as far as anything has.
+        Finished entries by file.
     again : frozenset of int
-        Files of which some entries are done again.
+        Files with entries that are repeated.
     pending : deque of Unit
         Entries that are worked on, in their order.
     n_entries : dict of int to int
-        For each file that was read to its end, how many entries it has.
+        Number of entries of each file that was read to its end.
     """
 
     shard: Shard = field(default_factory=Shard)
@@ -186,23 +186,23 @@ class Selection:
     n_entries: dict[int, int] = field(default_factory=dict)
 
     def note_end(self, number: int, n_entries: int) -> None:
-        """Note that a file was read to its end; one of which nothing was asked for is another shard's."""
+        """Note that a file was read to its end; a file without entries belongs to another shard."""
         if n_entries:
             self.n_entries[number] = n_entries
 
     def of_file(self, number: int, path: str) -> FileSelection:
-        """Return the selection of one file, which other processes may have."""
+        """Return the selection of one file, which can be sent to another process."""
         # files are worked on in their order
         is_finished = number < max(self.done, default=0) and number not in self.again
         return FileSelection(self.shard, number, path, self.done.get(number, DoneEntries()), is_finished=is_finished)
 
     def take_back(self, id: str) -> tuple[list[Unit], Unit]:
-        """Return the entries before the one whose record has come, of which nothing came, and that entry itself.
+        """Return the entries without a record before a finished entry, and the finished entry.
 
         Raises
         ------
         KeyError
-            If no entry of that id is under way.
+            If no entry with that id is in work.
         """
         if not any(id == unit.id for unit in self.pending):
             raise KeyError(id)

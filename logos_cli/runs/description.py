@@ -1,4 +1,4 @@
-"""What a run was begun with, and whether a process that joins it means the same."""
+"""Describe a run by its command, arguments and inputs, and compare descriptions."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from logos_cli.errors import InputError
 from logos_cli.io.json_types import JsonMapping, JsonObject
 
 _WHOLE_BYTES: Final = 1 << 30
-"""Inputs of so many bytes in all are hashed whole; of larger ones the length, the beginning and the end of each file."""
+"""Most bytes of inputs that are hashed completely; larger ones by the length, beginning and end of each file."""
 _END_BYTES: Final = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What all shards and sessions of a run have in common.
+    """The command, arguments and inputs that all shards and sessions of a run share.
 
     Attributes
     ----------
     command : str
     arguments : dict
-        Those that results depend on, by name, with the values that they have.
+        Values of the arguments that change results, by name.
     inputs : list of str
         Files in their order.
     n_shards : int
     version : str
-        Of the program.
+        Version of the program.
     """
 
     command: str
@@ -40,7 +40,7 @@ class Description:
     version: str
 
     def to_dict(self) -> JsonObject:
-        """Return the part of ``run.json`` that has to be the same."""
+        """Return the part of ``run.json`` that must not change."""
         return {
             "command": self.command,
             "arguments": self.arguments,
@@ -51,9 +51,9 @@ class Description:
 
 
 def fingerprint(paths: Sequence[str]) -> str:
-    """Return a hash of files: of their whole content, or of length, beginning and end where they are large.
+    """Return a hash of files: of their whole content or, if they are large, of length, beginning and end.
 
-    Standard input has none: its entries are compared one by one.
+    Standard input is not hashed: its entries are compared one by one.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def fingerprint(paths: Sequence[str]) -> str:
 
 
 def differences(before: JsonMapping, now: JsonMapping, prefix: str = "") -> Iterator[str]:
-    """Yield what differs between two descriptions: ``arguments.cutoff: 4.5 -> 6.0``."""
+    """Yield the differences between two descriptions: ``arguments.cutoff: 4.5 -> 6.0``."""
     for name in [*before, *(each for each in now if each not in before)]:
         old, new = before.get(name), now.get(name)
         if old == new:

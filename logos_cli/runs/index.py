@@ -1,4 +1,4 @@
-"""The index of a shard's results: what each record came of, where it lies in the results, and what became of it."""
+"""The index of a shard's results: the entry of each record, its place in the results, and its outcome."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ ROW: Final = np.dtype(
         ("key", "<u8"),
     ]
 )
-"""A record: the entry that it came of, its number among the records of that entry, its length in the results and in the
-attached file, what became of it, and whether it is the last of its entry."""
+"""A record: its entry (file and ordinal), its number among the records of the entry, its length in the results and in
+the attached file, its outcome, and whether it is the last of its entry."""
 
 Rows: TypeAlias = "NDArray[np.void]"
 
 
 class Outcome(IntEnum):
-    """What became of an entry, as the index holds it."""
+    """Outcome of an entry, as a number in the index."""
 
     OK = 0
     INVALID = 1
@@ -49,14 +49,14 @@ class Index:
     Attributes
     ----------
     rows : ndarray, shape (n_records,)
-        Of :data:`ROW`, in the order of the results.
+        Rows of type :data:`ROW`, in the order of the results.
     """
 
     rows: Rows
 
     @classmethod
     def read(cls, path: Path) -> Index:
-        """Read an index; a row that was cut off is left out."""
+        """Read an index; an incomplete row is left out."""
         try:
             size = path.stat().st_size
         except FileNotFoundError:
@@ -64,7 +64,7 @@ class Index:
         return cls(np.fromfile(path, ROW, size // ROW.itemsize) if size >= ROW.itemsize else np.zeros(0, ROW))
 
     def within(self, n_bytes: int, n_attached: int) -> Index:
-        """Return the rows of entries that are whole in files of these lengths."""
+        """Return the rows of entries that are complete in files of these lengths."""
         rows = self.rows
         inside = (self.ends("n_bytes") <= n_bytes) & (self.ends("n_attached") <= n_attached)
         n_kept = int(inside.argmin()) if not inside.all() else len(rows)
@@ -72,7 +72,7 @@ class Index:
         return Index(rows[: int(closed[-1]) + 1] if closed.size else rows[:0])
 
     def ends(self, name: str) -> NDArray[np.uint64]:
-        """Return where each record ends in the results (``n_bytes``) or in the attached file (``n_attached``)."""
+        """Return the end of each record in the results (``n_bytes``) or in the attached file (``n_attached``)."""
         return np.cumsum(self.rows[name], dtype=np.uint64)
 
     def total(self, name: str) -> int:
@@ -80,12 +80,12 @@ class Index:
         return int(self.rows[name].sum(dtype=np.uint64))
 
     def counts(self) -> dict[Outcome, int]:
-        """Return how many records have each outcome."""
+        """Return the number of records by outcome."""
         found = np.bincount(self.rows["outcome"], minlength=len(Outcome))
         return {outcome: int(found[outcome]) for outcome in Outcome}
 
     def done(self) -> dict[int, DoneEntries]:
-        """Return the entries that are done, of each file."""
+        """Return the finished entries of each file."""
         rows = self.rows[self.rows["closes"] == 1]
         rows = rows[np.lexsort((rows["ordinal"], rows["file"]))]
         if not rows.size:

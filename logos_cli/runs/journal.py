@@ -1,4 +1,4 @@
-"""The results of one shard: append-only, and whole up to the last entry that was finished."""
+"""Write the results of one shard: append-only, and complete up to the last finished entry."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FLUSH_ROWS: Final = 1 << 12
 
 
 def files_of(run: Path, shard: Shard, attached: str | None = None) -> tuple[Path, Path, Path | None]:
-    """Return the files of a shard: results, index, and what is attached to the results, if anything is."""
+    """Return the files of a shard: results, index, and the file attached to the results, if there is one."""
     base = run / RESULTS / str(shard)
     return Path(f"{base}.jsonl"), Path(f"{base}.index"), Path(f"{base}{attached}") if attached else None
 
@@ -31,8 +31,8 @@ def files_of(run: Path, shard: Shard, attached: str | None = None) -> tuple[Path
 class Journal:
     """Appends records to the results of a shard.
 
-    The results are written before the index, so that what the index names is there. What was cut off by the end of a
-    process is removed when the journal is opened again.
+    The results are written before the index, so that every record in the index is there. A record that was cut off by the
+    end of a process is removed when the journal is opened again.
 
     Parameters
     ----------
@@ -40,18 +40,18 @@ class Journal:
         The run's directory.
     shard : Shard
     attached : str, optional
-        Ending of a second file, which grows together with the results: ``.sdf``.
+        Ending of a second file that is written with the results: ``.sdf``.
     forget : frozenset of Outcome
-        Records with these outcomes are removed, so that their entries are done again.
+        Records with these outcomes are removed, so that their entries are repeated.
 
     Attributes
     ----------
     index : Index
-        What was there when it was opened.
+        The index when the journal was opened.
     counts : Counter of Outcome
-        Of all records that were flushed, those that were there as well.
+        Outcomes of all flushed records, including those from before.
     again : frozenset of int
-        Files some of whose records were removed.
+        Files with removed records.
 
     Raises
     ------
@@ -92,13 +92,13 @@ class Journal:
         Parameters
         ----------
         unit : Unit
-            The entry that it came of.
+            The entry of the record.
         line : bytes
-            The record with its line feed; nothing for an entry of which no record is kept.
+            The record with its line feed; empty for an entry without a record.
         part : int
             Its number among the records of the entry, from 0.
         closes : bool
-            It is the last of the entry.
+            It is the last record of the entry.
         """
         try:
             self._results.write(line)
@@ -113,7 +113,7 @@ class Journal:
             self.flush()
 
     def flush(self) -> None:
-        """Hand to the system what has been written."""
+        """Hand all written records to the system."""
         try:
             self._results.flush()
             if self._attached is not None:
@@ -129,7 +129,7 @@ class Journal:
         self._flushed_at = time.monotonic()
 
     def close(self) -> None:
-        """Write what waits, and close the files."""
+        """Write buffered records, and close the files."""
         failed: OSError | None = None
         try:
             self.flush()
@@ -138,7 +138,7 @@ class Journal:
                 try:
                     if stream is not None:
                         stream.close()
-                except OSError as error:  # what it holds cannot be written either
+                except OSError as error:  # its buffer cannot be written either
                     failed = error
         if failed is not None:
             raise _output_error(failed, self._paths[0]) from failed
@@ -155,7 +155,7 @@ class Journal:
 def _recover(
     results: Path, index: Path, attached: Path | None, forget: frozenset[Outcome]
 ) -> tuple[Index, frozenset[int]]:
-    """Cut off what is not whole, remove what is to be done again; return what is left, and the files of the latter."""
+    """Remove incomplete records, and those to repeat; return the rest, and the files of records to repeat."""
     _finish_rewriting(results, index, attached)
     found = Index.read(index)
     kept = found.within(_size(results), _size(attached) if attached else 0)
@@ -188,9 +188,9 @@ def _cut(path: Path, n_bytes: int) -> None:
 
 
 def _without(index: Index, results: Path, attached: Path | None, forget: frozenset[Outcome]) -> Index:
-    """Rewrite the files without the entries any of whose records has one of these outcomes.
+    """Rewrite the files without entries that have a record with one of these outcomes.
 
-    All are written under other names first, the index last: from then on :func:`_finish_rewriting` puts them in place.
+    All are written under other names first, the index last; then :func:`_finish_rewriting` renames them.
     """
     rows = index.rows
     places = rows["file"].astype(np.uint64) << np.uint64(32) | rows["ordinal"]
@@ -209,7 +209,7 @@ def _without(index: Index, results: Path, attached: Path | None, forget: frozens
 
 
 def _finish_rewriting(results: Path, index: Path, attached: Path | None) -> None:
-    """Put rewritten files in place if all of them are there, or remove them."""
+    """Rename rewritten files if they are complete, or remove them."""
     is_whole = _part(index).exists()
     for path in (results, attached, index):
         if path is not None and (part := _part(path)).exists():

@@ -1,4 +1,4 @@
-"""The results of all shards in the order of the input."""
+"""Merge the results of all shards in the order of the input."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from logos_cli.runs.index import ROW, Index, Rows
 from logos_cli.runs.journal import files_of
 
 _WINDOW: Final = 1 << 14
-"""So many records of each shard are brought into order at a time."""
+"""Records of each shard that are sorted at a time."""
 
 
 class ShardResults:
-    """What one shard has written, whole entries only.
+    """The results of one shard, complete entries only.
 
     Parameters
     ----------
     run : Path
     shard : Shard
     attached : str, optional
-        Read the file of this ending instead of the records.
+        Read the file with this ending instead of the records.
     """
 
     def __init__(self, run: Path, shard: Shard, attached: str | None = None) -> None:
@@ -44,8 +44,8 @@ class ShardResults:
         self._order = _order(self._rows)
         self._place = 0
         self._read = 0
-        """Where the next record begins, while they lie in order."""
-        self._starts = None if self._order is None else self._all_starts()
+        """Start of the next record, if the records are in order."""
+        self._starts = self._all_starts() if self._order is not None else np.zeros(0, np.uint64)
 
     def _all_starts(self) -> NDArray[np.uint64]:
         lengths = self._rows[self._lengths].astype(np.uint64)
@@ -54,16 +54,16 @@ class ShardResults:
 
     @property
     def is_ended(self) -> bool:
-        """Whether all has been taken."""
+        """Whether all records have been taken."""
         return self._place >= len(self._rows)
 
     def last_key(self) -> int:
-        """Return the place in the input up to which the next window of records goes."""
+        """Return the last place in the input of the next window of records."""
         keys = _keys(self._window(_WINDOW))
         return int(keys[-1])
 
     def take(self, limit: int) -> tuple[NDArray[np.uint64], NDArray[np.uint32], list[bytes]]:
-        """Return places in the input, numbers within an entry, and content of the next records up to a place."""
+        """Return the next records up to a place in the input: their places, numbers within the entry, and contents."""
         rows = self._window(_WINDOW)
         n_taken = int(np.searchsorted(_keys(rows), limit, "right"))
         rows = rows[:n_taken]
@@ -72,7 +72,6 @@ class ShardResults:
             starts = self._read + np.cumsum(lengths) - lengths
             self._read += int(lengths.sum())
         else:
-            assert self._starts is not None
             starts = self._starts[self._order[self._place : self._place + n_taken]]
         self._place += n_taken
         content = self._content
@@ -85,7 +84,7 @@ class ShardResults:
         return found
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         if isinstance(self._content, mmap.mmap):
             self._content.close()
 
@@ -103,7 +102,7 @@ def _keys(rows: Rows) -> NDArray[np.uint64]:
 
 
 def _order(rows: Rows) -> NDArray[np.int64] | None:
-    """Return the order of the input, or None if the rows lie in it."""
+    """Return the order of the input, or None if the rows are in this order."""
     last = -1
     for start in range(0, len(rows), _WINDOW):
         keys = _keys(rows[start : start + _WINDOW])
@@ -116,12 +115,12 @@ def _order(rows: Rows) -> NDArray[np.int64] | None:
 def iter_merged(run: Path, attached: str | None = None) -> Iterator[bytes]:
     """Yield the results of all shards of a run in the order of the input, many records at a time.
 
-    Takes memory for some thousand records of each shard.
+    It needs memory for some thousand records of each shard.
 
     Raises
     ------
     InputError
-        If it is no directory of a run.
+        If the path is not the directory of a run.
     """
     n_shards = int(str(read_run(run)["n_shards"]))
     with ExitStack() as stack:

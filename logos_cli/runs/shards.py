@@ -1,4 +1,4 @@
-"""Which shard this process has: as the user says, or as the batch system does."""
+"""Parse the shard of a process, or read it from the variables of a batch system."""
 
 from __future__ import annotations
 
@@ -22,48 +22,44 @@ _COUNT: Final = "LOGOS_SHARDS"
 
 
 def parse_shard(text: str, environment: Mapping[str, str] | None = None) -> Shard:
-    """Return the shard that ``3/8`` names, or that of the task of a job array for ``auto``.
+    """Return the shard ``3/8``, or for ``auto`` the shard of a task in a job array.
 
-    Slurm and SGE (Grid Engine) tell their tasks the first and the last number of the array, and the step. PBS and LSF do
-    not: their tasks are numbered from 1, and ``LOGOS_SHARDS`` says how many there are (LSF: ``LSB_JOBINDEX_END``).
+    Slurm and SGE (Grid Engine) set the first and the last number of the array, and the step. PBS and LSF do not: their
+    tasks are numbered from 1, and ``LOGOS_SHARDS`` is the number of tasks (LSF: ``LSB_JOBINDEX_END``).
 
     Raises
     ------
     UsageError
-        If the text is neither, or the numbers do not fit.
+        If the text is neither, or the numbers are not those of a shard.
     """
     environment = os.environ if environment is None else environment
     if text == AUTO:
         return _of_batch_system(environment)
     found = re.fullmatch(r"(\d{1,9})(?:/|-of-)(\d{1,9})", text)
     if found is None:
-        raise UsageError(f"{text!r} is no shard", hint="give its number and how many there are: 1/8, or auto")
+        raise UsageError(f"{text!r} is no shard", hint="give its number and the number of shards: 1/8, or auto")
     return Shard(int(found[1]), int(found[2]))
 
 
 def _of_batch_system(environment: Mapping[str, str]) -> Shard:
     for name, *names in _SYSTEMS:
-        # Slurm's last task may not run to the end of a range whose step does not fit; SGE says "undefined" outside arrays
+        # the step may not divide Slurm's range; SGE sets "undefined" outside arrays
         if environment.get(names[0], "undefined") != "undefined":
             task, first, last, step = (_number(environment, each, name) for each in names)
             numbers = range(first, last + 1, max(1, step))
             if task not in numbers:
-                raise UsageError(
-                    f"task {task} is none of {first} to {last} in steps of {step}", hint="give --shard i/n"
-                )
+                raise UsageError(f"task {task} is not in {first} to {last} in steps of {step}", hint="give --shard i/n")
             return Shard(numbers.index(task) + 1, len(numbers))
     for name, spellings in _OTHERS:
         variable = next((each for each in spellings if environment.get(each, "0") != "0"), None)
         if variable is not None:
             total = "LSB_JOBINDEX_END" if name == "LSF" and "LSB_JOBINDEX_END" in environment else _COUNT
             if total not in environment:
-                raise UsageError(
-                    f"{name} does not tell its tasks how many there are", hint=f"set {_COUNT}, or give --shard i/n"
-                )
+                raise UsageError(f"{name} does not set the number of tasks", hint=f"set {_COUNT}, or give --shard i/n")
             return Shard(_number(environment, variable, name), _number(environment, total, name))
     raise UsageError(
-        "--shard auto: this is no task of a job array",
-        hint="it reads the variables of Slurm, PBS, LSF and SGE; elsewhere give --shard 1/8",
+        "--shard auto: this is not a task of a job array",
+        hint="auto reads the variables of Slurm, PBS, LSF and SGE; elsewhere give --shard 1/8",
     )
 
 

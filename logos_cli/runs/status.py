@@ -1,4 +1,4 @@
-"""How far a run is, and whether all that was asked for has come out."""
+"""Read the progress of a run, and check that its results are complete."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from logos_cli.runs.index import Index, Outcome, Rows
 from logos_cli.runs.journal import files_of
 
 _MOST_REASONS: Final = 10_000
-"""So many records in error are read for their reasons."""
+"""Most records in error that are read for their reasons."""
 _NAMED: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
 class ShardStatus:
-    """How far a shard is.
+    """The progress of a shard.
 
     Attributes
     ----------
     state : str
-        ``waiting``, ``running``, ``interrupted`` or ``finished``; as the process wrote it last.
+        ``waiting``, ``running``, ``interrupted`` or ``finished``, as the process wrote it last.
     n_per_s : float, optional
         Records a second in its last session.
     """
@@ -46,20 +46,20 @@ class ShardStatus:
 
     @property
     def n_done(self) -> int:
-        """Records."""
+        """Number of records."""
         return self.counts.total()
 
 
 @dataclass(frozen=True, slots=True)
 class RunStatus:
-    """How far a run is.
+    """The progress of a run.
 
     Attributes
     ----------
     run : dict
-        ``run.json``.
+        Content of ``run.json``.
     reasons : Counter of str
-        Why records are in error, of the first some thousand.
+        Reasons of records in error, with their counts; of the first 10,000 or so.
     """
 
     path: Path
@@ -73,22 +73,22 @@ class RunStatus:
         return sum((shard.counts for shard in self.shards), Counter())
 
     def n_in(self, state: str) -> int:
-        """Return how many shards are in a state."""
+        """Return the number of shards in a state."""
         return sum(shard.state == state for shard in self.shards)
 
     @property
     def n_unfinished(self) -> int:
-        """How many shards are not done."""
+        """Number of shards that are not done."""
         return len(self.shards) - self.n_in("finished")
 
 
 def status_of(path: Path) -> RunStatus:
-    """Return how far a run is.
+    """Return the progress of a run.
 
     Raises
     ------
     InputError
-        If it is no directory of a run.
+        If the path is not the directory of a run.
     """
     run = read_run(path)
     n_shards = int(str(run["n_shards"]))
@@ -113,7 +113,7 @@ def _shard_status(path: Path, shard: Shard) -> ShardStatus:
 
 
 def _reasons(path: Path, shard: Shard, limit: int) -> Iterator[str]:
-    """Yield why records of a shard are in error."""
+    """Yield the reasons of a shard's records in error."""
     results, index, _ = files_of(path, shard)
     if not index.exists() or not results.exists():
         return
@@ -132,16 +132,16 @@ def _reasons(path: Path, shard: Shard, limit: int) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """Whether all entries of the inputs are in the results, once.
+    """Comparison of a run's results with its inputs: each entry must be there once.
 
     Attributes
     ----------
     n_requested : int
-        Entries of the inputs, as far as they have been read.
+        Entries of the inputs that have been read.
     counts : Counter of Outcome
-        Of the entries in the results.
+        Outcomes of the entries in the results.
     missing, doubled, strange : list of str
-        The first entries that are in no shard's results, or more than once, or that the inputs do not have.
+        The first entries that are missing from the results, that are there more than once, or that the inputs do not have.
     n_missing, n_doubled, n_strange : int
     unfinished : tuple of ShardStatus
         Shards that are not done.
@@ -169,7 +169,7 @@ def verify(path: Path) -> Verification:
     Raises
     ------
     InputError
-        If it is no directory of a run.
+        If the path is not the directory of a run.
     """
     status = status_of(path)
     is_sampled = str(status.run["command"]).startswith("generate")  # its entries are the samples of prompts
@@ -212,6 +212,6 @@ def verify(path: Path) -> Verification:
 
 
 def _rows(path: Path, shard: Shard) -> Rows:
-    """Return the rows of a shard's index whose records are whole."""
+    """Return the rows of a shard's index for complete records."""
     results, index, _ = files_of(path, shard)
     return Index.read(index).within(results.stat().st_size if results.exists() else 0, 1 << 62).rows

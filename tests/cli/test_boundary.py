@@ -307,7 +307,7 @@ def test_an_empty_stdin_is_an_empty_file(logos: Any) -> None:
     done = logos("encode", stdin=None, code=ExitCode.USAGE)
     assert "<stdin>: the file is empty" in done.stderr
     done = logos("encode", stdin="\n \n", code=ExitCode.USAGE)
-    assert "<stdin>: the file holds nothing but blank lines" in done.stderr
+    assert "<stdin>: the file has only blank lines" in done.stderr
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="POSIX")

@@ -72,7 +72,7 @@ def test_a_run_that_is_stopped_goes_on(
         _, errors = run.communicate()
         codes.append(run.returncode)
         if number is not signal.SIGKILL and run.returncode:
-            assert b"run/ holds what was finished; go on with --resume" in errors
+            assert b"run/ has the finished records; go on with --resume" in errors
     wanted = {signal.SIGKILL: -9, signal.SIGINT: 130}.get(number, 143)
     assert set(codes) <= {wanted, 0}
     assert wanted in codes
@@ -110,7 +110,7 @@ def test_a_run_that_lacks_a_shard_is_not_merged_unasked(logos: Any, library: Pat
     assert logos("runs", "merge", "run", "--partial", code=0).stdout
     refused = logos("runs", "verify", "run", code=ExitCode.FAILED)
     assert "shard 2 of 2 is waiting" in refused.stderr
-    assert "entries are in no shard's results: " in refused.stderr
+    assert "entries are missing from the results: " in refused.stderr
     assert f"{library}: entry " in refused.stderr
 
 
@@ -183,11 +183,11 @@ def test_explanations_of_a_run(logos: Any, tmp_path: Path) -> None:
     [
         (("--shard", "5/4"), "there is no shard 5 of 4"),
         (("--shard", "x"), "'x' is no shard"),
-        (("--shard", "auto"), "this is no task of a job array"),
+        (("--shard", "auto"), "this is not a task of a job array"),
         (("--resume", "-o", "x.jsonl"), "--resume, --retry and --force need the directory of a run"),
-        (("-o", "run/", "--retry", "all"), "--retry 'all' is not known"),
+        (("-o", "run/", "--retry", "all"), "unknown value of --retry: 'all'"),
         (("-o", "run/", "-f", "text"), "the directory of a run holds records"),
-        (("-o", "run/", "--resume", "--overwrite"), "--overwrite begins anew, and --resume goes on"),
+        (("-o", "run/", "--resume", "--overwrite"), "--overwrite begins anew, but --resume goes on"),
     ],
 )
 def test_what_is_refused(logos: Any, library: Path, arguments: tuple[str, ...], message: str) -> None:
@@ -203,7 +203,7 @@ def test_another_command_or_input_is_refused_with_the_difference(logos: Any, lib
     changed = logos("encode", library, "-o", "run/", "--resume", code=ExitCode.USAGE).stderr
     assert "inputs.sha256: " in changed
     forced = logos("encode", library, "-o", "run/", "--resume", "--force", code=ExitCode.USAGE).stderr
-    assert "entry 8 is mol7b, and was another one when the run was begun" in forced
+    assert "entry 8 is mol7b, but was another one when the run was begun" in forced
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux")

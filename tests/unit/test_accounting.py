@@ -25,7 +25,7 @@ def test_a_ligand_that_got_lost_is_a_defect() -> None:
     account.check()
     assert str(account) == "4 requested → 3 docked (1 from before, 1 failed)"
     account.asked += 1
-    with pytest.raises(DefectError, match="of 5 that were asked for, 4 are accounted for"):
+    with pytest.raises(DefectError, match="5 items were begun, but 4 are accounted for"):
         account.check()
 
 

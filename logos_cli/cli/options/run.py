@@ -1,4 +1,4 @@
-"""Options of commands that work on many records: which part of them, and how to go on."""
+"""Options of bulk commands: the shard to work on, and how to resume a run."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ _PANEL = "Run"
 
 @dataclass(frozen=True, kw_only=True)
 class RunArguments:
-    """How a command takes its part in a run."""
+    """The part of a run that a command works on."""
 
     shard: str | None = option(
         None,
         metavar="I/N|auto",
         panel=_PANEL,
         show_default="all",
-        help="Do this part of the records only; auto: that of the task in a job array (Slurm, PBS, LSF, SGE).",
+        help="Work on this part of the records only; auto: the part of a task in a job array (Slurm, PBS, LSF, SGE).",
     )
     resume: bool = option(False, "--resume", panel=_PANEL, help="Go on in the directory of an earlier run.")
     retry: str | None = option(
-        None, metavar="failed", panel=_PANEL, show_default=False, help="Go on, and do records in error again."
+        None, metavar="failed", panel=_PANEL, show_default=False, help="Go on, and retry records in error."
     )
     force: bool = option(
         False,
         "--force",
         panel=_PANEL,
-        help="Go on although arguments, inputs or version are not those of the run: its results are mixed then.",
+        help="Go on with other arguments, inputs or version than those of the run, and mix the results.",
     )
 
 

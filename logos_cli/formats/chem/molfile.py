@@ -1,4 +1,4 @@
-"""Reading molecule files: SDF and MOL (V2000, V3000), and MOL2."""
+"""Read molecule files: SDF and MOL (V2000, V3000), and MOL2."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from logos_cli.records import Source
 
 
 def iter_sdf(source: Input, options: ReadOptions) -> Iterator[Entry]:  # noqa: ARG001 - always canonical
-    """Yield the molecules of an SDF or MOL file, or of several put one after the other.
+    """Yield the molecules of an SDF or MOL file, or of several concatenated ones.
 
     Hydrogens become implicit; stereochemistry comes from the coordinates where they are three-dimensional,
     else from wedges. The SMILES is canonical.

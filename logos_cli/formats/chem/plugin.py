@@ -1,4 +1,4 @@
-"""Molecules and reactions: lists of SMILES, InChI, SELFIES and HELM, SDF, MOL, MOL2, reaction SMILES, RXN and RDF."""
+"""Read and write molecules and reactions: lists of SMILES, InChI, SELFIES and HELM, SDF, MOL, MOL2, RXN and RDF."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HEADER_WORDS = frozenset(
 _COUNTS_LINE = re.compile(rb"[ \d]{2}\d[ \d]{2}\d.*V[23]000|[ \d]{2}\d[ \d]{2}\d(?:[ \d]{2}\d){1,9}\s*$")
 _ATOM_LINE = re.compile(rb"\s*-?\d+\.\d+\s+-?\d+\.\d+\s+-?\d+\.\d+\s+[A-Z*]")
 _ATOM = r"Cl|Br|[BCNOSPFIbcnops*]|\[[0-9]*+(?:[A-Za-z*]|#[0-9])[^\[\]\s]*+\]"
-# possessive: a long word that is no SMILES after all must not be tried in every possible way
+# possessive, so that a long word that is no SMILES is not tried in every possible way
 _SMILES = re.compile(rf"(?:{_ATOM})(?:{_ATOM}|[-=#$:/\\~.()0-9%<>])*+")
 _HELM = re.compile(r"(?:PEPTIDE|RNA|CHEM|BLOB)\d+\{\S*")
 _INCHI = re.compile(r"InChI=|(?:InChIKey=)?[A-Z]{14}-[A-Z]{10}-[A-Z]$")
@@ -30,8 +30,8 @@ _SNIFF_LINES = 50
 class ChemFormat(Format):
     """Small molecules and reactions.
 
-    In a SMILES list a line is a SMILES, CXSMILES, InChI, SELFIES or HELM, or a reaction SMILES
-    ``reactants>reagents>products``, and after white space a name. Lines that begin with ``#`` are comments.
+    A line of a SMILES list is a SMILES, CXSMILES, InChI, SELFIES, HELM, or a reaction SMILES
+    ``reactants>reagents>products``, then white space and a name. Lines that begin with ``#`` are comments.
     """
 
     name = "chem"
@@ -41,7 +41,7 @@ class ChemFormat(Format):
     )
 
     def sniff(self, head: bytes, name: str) -> float:  # noqa: ARG002
-        """Tell the marks of the file formats of chemistry, or lines that begin with a SMILES."""
+        """Recognise the marks of the file formats of chemistry, or lines that begin with a SMILES."""
         kind = _kind(head)
         return {"list": 0.6, None: 0.0}.get(kind, 0.97)
 
@@ -80,7 +80,7 @@ _READERS = {
 
 
 def _kind(head: bytes) -> str | None:
-    """Return which of the file formats a content is, None if it is none of them."""
+    """Return the file format of a content; None if it is another one."""
     start = head.lstrip()
     if start.startswith(b"$RXN"):
         return "rxn"
@@ -103,7 +103,7 @@ def _is_molblock(lines: list[bytes], counts: int) -> bool:
 
 
 def _is_list(head: bytes, lines: list[bytes]) -> bool:
-    """Whether the first lines each begin with a SMILES; a header and a few bad lines are let pass."""
+    """Return whether most of the first lines begin with a SMILES; a header is allowed."""
     words: list[str] = []
     whole = lines if len(head) < 4096 or len(lines) == 1 else lines[:-1]  # the last one may be cut
     for raw in whole:
@@ -120,7 +120,7 @@ def _is_list(head: bytes, lines: list[bytes]) -> bool:
 
 
 def _is_notation(word: str) -> bool:
-    """Whether a word is SMILES, InChI, SELFIES, HELM or a reaction SMILES by its characters."""
+    """Return whether a word is SMILES, InChI, SELFIES, HELM or a reaction SMILES by its characters."""
     if _SMILES.fullmatch(word) or _INCHI.match(word) or _HELM.match(word):
         return True
     return is_symbols(word) or (">" in word and _is_reaction(word))

@@ -1,4 +1,4 @@
-"""Reading reactions from RXN (V2000, V3000) and RDF files."""
+"""Read reactions from RXN (V2000, V3000) and RDF files."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class _Part:
 
 
 def iter_rxn(source: Input, options: ReadOptions) -> Iterator[Entry]:
-    """Yield the reaction of an RXN file; files that hold several, one after the other, are read too."""
+    """Yield the reaction of an RXN file, or the reactions of several concatenated ones."""
     parts = _parts(source, ("$RXN",), keep=True)
     yield from _entries(source, parts, options)
 
@@ -46,7 +46,7 @@ def iter_rdf(source: Input, options: ReadOptions) -> Iterator[Entry]:
 
 
 def _parts(source: Input, begin: tuple[str, ...], *, keep: bool) -> Iterator[_Part]:
-    """Yield the records that lines with one of these beginnings open."""
+    """Yield the records of a file; each starts with a line with one of these beginnings."""
     part: _Part | None = None
     for number, line in enumerate(source.text_lines(), 1):
         if line.startswith(begin):
@@ -106,7 +106,7 @@ def _sides(lines: list[str]) -> tuple[dict[str, list[str]], list[str]]:
     Raises
     ------
     FormatError
-        If the counts line is broken or counts other molecules than there are.
+        If the counts line is broken or its counts are wrong.
     MoleculeError
         If RDKit rejects a molecule.
     """
@@ -123,11 +123,13 @@ def _sides(lines: list[str]) -> tuple[dict[str, list[str]], list[str]]:
 
 
 def _blocks_v2000(lines: list[str]) -> dict[str, list[str]]:
-    """Cut at the ``$MOL`` lines; the fifth line counts reactants, products and, by extension, agents."""
+    """Split at the ``$MOL`` lines; the fifth line has the numbers of reactants, products and, by extension, agents."""
     counts_line = lines[4] if len(lines) > 4 else ""
     columns = [counts_line[start : start + 3].strip() for start in (0, 3, 6)]
     if not (columns[0].isdigit() and columns[1].isdigit()):
-        raise FormatError("the fifth line of the reaction does not count reactants and products", hint="e.g. '  2  1'")
+        raise FormatError(
+            "the fifth line of the reaction has no numbers of reactants and products", hint="e.g. '  2  1'"
+        )
     counts = [int(column) if column.isdigit() else 0 for column in columns]
     blocks: list[str] = []
     for line in lines[5:]:
@@ -141,14 +143,14 @@ def _blocks_v2000(lines: list[str]) -> dict[str, list[str]]:
 def _share_out(blocks: list[str], counts: list[int]) -> dict[str, list[str]]:
     if sum(counts) != len(blocks):
         raise FormatError(
-            f"the reaction counts {sum(counts)} molecules and has {len(blocks)}", hint="the file may be cut off"
+            f"the reaction states {sum(counts)} molecules and has {len(blocks)}", hint="the file may be cut off"
         )
     shares = iter(blocks)
     return {side: [next(shares) for _ in range(count)] for side, count in zip(_SIDES, counts, strict=True)}
 
 
 def _blocks_v3000(lines: list[str]) -> dict[str, list[str]]:
-    """Cut at ``BEGIN REACTANT``, ``BEGIN PRODUCT`` and ``BEGIN AGENT``, and within at each connection table."""
+    """Split at ``BEGIN REACTANT``, ``BEGIN PRODUCT`` and ``BEGIN AGENT``, then at each connection table."""
     found: dict[str, list[str]] = {side: [] for side in _SIDES}
     counts: list[int] = []
     side = ""
@@ -167,5 +169,5 @@ def _blocks_v3000(lines: list[str]) -> dict[str, list[str]]:
                 found[side].append(_V3000_HEAD + "\n".join(table) + "\nM  END\n")
                 table = None
     if table is not None or sum(counts) != sum(map(len, found.values())):
-        raise FormatError("the reaction has other molecules than it counts", hint="the file may be cut off")
+        raise FormatError("the reaction has more or fewer molecules than it states", hint="the file may be cut off")
     return found

@@ -1,4 +1,4 @@
-"""Reading lists of SMILES, InChI, SELFIES and HELM: a molecule or reaction a line, then its name."""
+"""Read lists of SMILES, InChI, SELFIES and HELM: a molecule or reaction a line, then its name."""
 
 from __future__ import annotations
 
@@ -58,16 +58,16 @@ def iter_list(source: Input, options: ReadOptions) -> Iterator[Entry]:
             yield molecule_entry(text, entry_id, record_source, options)
         elif "{" in text and is_helm(text):
             yield helm_entry(text, entry_id, record_source, options)
-        elif as_given and is_surely_valid(text):  # what most of a million lines are
+        elif as_given and is_surely_valid(text):  # the fast path of most lines
             yield Entry(entry_id, Molecule(text), record_source)
         else:
             yield molecule_entry(text, entry_id, record_source, options)
     if empty:
-        raise InputError("the file has no SMILES", source=source.name, hint="write one SMILES a line, a name after it")
+        raise InputError("the file has no SMILES", source=source.name, hint="write one SMILES a line, then its name")
 
 
 def _is_selfies_list(source: Input) -> bool:
-    """Whether the name or the header of a list, or every line of its beginning, shows that it holds SELFIES."""
+    """Return whether the name or the header of a list, or every line of its beginning, shows that it holds SELFIES."""
     lines = source.head.decode("utf-8", "replace").splitlines()
     words = [line.split(None, 1)[0] for line in lines if line.strip() and not line.startswith("#")]
     if words and words[0].lower() in HEADER_WORDS:

@@ -1,4 +1,4 @@
-"""Writing SMILES lists and SDF."""
+"""Write SMILES lists and SDF."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def smiles_of(item: ScienceObject) -> list[str]:
     Raises
     ------
     UsageError
-        If it has none, with the formats that can say it.
+        If it has none; the hint names formats that can hold the object.
     """
     if isinstance(item, Molecule):
         return [item.smiles]
@@ -40,7 +40,7 @@ def smiles_of(item: ScienceObject) -> list[str]:
 class SmilesWriter(Writer):
     """One SMILES a line, a tab, the record's identifier.
 
-    A reaction is its reaction SMILES, whichever way it was read; a framework a line for its node and one per linker.
+    A reaction is written as its reaction SMILES; a framework as a line for its node and one per linker.
     """
 
     suffixes = (".smi", ".smiles", ".ism", ".rsmi")
@@ -61,9 +61,9 @@ class SmilesWriter(Writer):
 class SdfWriter(Writer):
     """One molecule a record, with 2D coordinates, or a 3D conformer (``options.conformer``).
 
-    The identifier is the title; scores, and a framework's or reaction's part, are tags. A conformer is
-    ETKDG's, embedded with hydrogens and seeded by ``options.seed``; the hydrogens stay in the file, as
-    docking programs want them.
+    The identifier is the title. Scores, and the role of a part of a framework or reaction, are tags. A conformer is
+    embedded by ETKDG with hydrogens and the seed ``options.seed``; the file keeps the hydrogens, which docking programs
+    need.
     """
 
     suffixes = (".sdf", ".sd")
@@ -113,7 +113,7 @@ def _roles(item: ScienceObject, count: int) -> list[str]:
 
 
 def _node(smiles: str) -> Chem.Mol:
-    """Return a metal node, whose valences RDKit would not accept."""
+    """Return a metal node without RDKit's check of valences, which it would fail."""
     from rdkit import Chem, rdBase
 
     with rdBase.BlockLogs():

@@ -1,4 +1,4 @@
-"""Writing InChI, SELFIES and HELM: a line a molecule or peptide."""
+"""Write InChI, SELFIES and HELM: a line a molecule or peptide."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _molecule_of(item: ScienceObject, notation: str) -> str:
 
 
 class SelfiesWriter(_NotationWriter):
-    """SELFIES of molecules and ligands; each must give the same molecule back."""
+    """SELFIES of molecules and ligands; each is checked to decode to the same molecule."""
 
     suffixes: ClassVar[tuple[str, ...]] = (".selfies",)
 
@@ -70,7 +70,7 @@ class InchiWriter(_NotationWriter):
 
 
 class HelmWriter(_NotationWriter):
-    """HELM of proteins and antibodies of the 20 amino acids, a peptide a chain, without bonds between chains."""
+    """HELM of proteins and antibodies of the 20 amino acids: a peptide a chain, without bonds between chains."""
 
     suffixes: ClassVar[tuple[str, ...]] = (".helm",)
 

@@ -1,4 +1,4 @@
-"""Writing drawings: reactions, molecules, and the building blocks of frameworks, one below the other."""
+"""Draw reactions, molecules, and the building blocks of frameworks as one SVG."""
 
 from __future__ import annotations
 
@@ -19,15 +19,20 @@ _COLUMNS: Final = 4
 _TITLE_HEIGHT: Final = 24
 _LETTER_WIDTH: Final = 7
 _MOST: Final = 1000
-"""Records; no viewer shows more of them with any use."""
+"""Most records in one drawing."""
 
-_TOLD: Final = {"frequency": "frequency", "round_trip": "round trip", "balanced": "balanced", "mofkey": "MOFkey"}
+_SCORE_LABELS: Final = {
+    "frequency": "frequency",
+    "round_trip": "round trip",
+    "balanced": "balanced",
+    "mofkey": "MOFkey",
+}
 
 
 class SvgWriter(Writer):
     """One drawing of all records: a reaction a row, a framework a row, molecules four a row.
 
-    Above each stands its identifier, and what its scores say of frequency, round trip and balance.
+    Above each are its identifier and its scores for frequency, round trip and balance.
     """
 
     suffixes: ClassVar[tuple[str, ...]] = (".svg",)
@@ -100,12 +105,12 @@ class SvgWriter(Writer):
 
 
 def _title(record: Record) -> str:
-    """Return what stands above a drawing."""
+    """Return the line above a drawing."""
     words = [record.id]
-    for name, label in _TOLD.items():
+    for name, label in _SCORE_LABELS.items():
         score = record.scores.get(name)
         value = score.get("value") if isinstance(score, dict) else None
         if value is not None:
-            told = ("yes" if value else "no") if isinstance(value, bool) else str(value)
-            words.append(f"{label} {told}")
+            shown = ("yes" if value else "no") if isinstance(value, bool) else str(value)
+            words.append(f"{label} {shown}")
     return " · ".join(words)

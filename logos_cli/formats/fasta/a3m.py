@@ -1,4 +1,4 @@
-"""A3M: rows of an alignment whose lower-case letters are insertions relative to the first row."""
+"""Read A3M: rows of an alignment with insertions, relative to the first row, in lower case."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from logos_cli.formats.fasta.records import SequenceText, iter_records
 from logos_cli.io.input import Input
 
 _LENGTHS = re.compile(rb"#[ \t]*(\d+(?:,\d+)*)[ \t]+\d+(?:,\d+)*[ \t]*\r?\n")
-"""First line of ColabFold: lengths of the chains, and how often each is there."""
+"""First line of ColabFold: the length of each chain, and its number of copies."""
 
 
 def is_a3m(head: bytes, name: str) -> bool:
-    """Whether a FASTA is A3M, by ColabFold's first line or its name: the rows look like those of any alignment."""
+    """Return whether a FASTA is A3M, by ColabFold's first line or its name: the rows look like those of any alignment."""
     return bool(_LENGTHS.match(head.lstrip())) or ".a3m" in name.lower()
 
 
 def iter_a3m(source: Input) -> Iterator[SequenceText]:
-    """Yield the rows of an A3M in constant memory; of chains side by side each chain of a row by itself.
+    """Yield the rows of an A3M in constant memory; a row with several chains is split into them.
 
     A row with another number of columns than the first one has an error.
     """
@@ -52,7 +52,7 @@ def _row(record: SequenceText, text: str) -> SequenceText:
 
 
 def _chains(record: SequenceText, text: str, widths: list[int]) -> Iterator[SequenceText]:
-    """Yield the chains of a row that stand side by side; one that is nothing but gaps is absent."""
+    """Yield the chains of a row; a chain of gaps only is left out."""
     names = record.header.split("\t")
     ends = [sum(widths[: number + 1]) for number in range(len(widths))]
     parts = [""] * len(widths)

@@ -1,4 +1,4 @@
-"""PIR (NBRF): ``>P1;NAME``, a line with a title, and the sequence up to a ``*``."""
+"""Read PIR (NBRF): ``>P1;NAME``, a line with a title, and the sequence up to a ``*``."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from logos_cli.io.input import Input
 
 _PROTEINS = ("P1", "F1", "XX")
 _SEQUENCE = re.compile(r"[A-Z]{30,}")
-"""What a title does not look like."""
+"""A sequence in the place of a title."""
 
 _PUNCTUATION = re.compile(r"[()=,]")
-"""Marks of PIR for residues whose order is not certain."""
+"""Marks of PIR for residues in uncertain order."""
 
 
 def is_pir(head: bytes) -> bool:
-    """Whether a file begins with a record of PIR, or with comments (``C;``) before one."""
+    """Return whether a file begins with a record of PIR, or with comments (``C;``) before one."""
     lines = (line.strip() for line in head.decode("utf-8", "replace").splitlines())
     first = next((line for line in lines if line and not line.startswith(("C;", "R;"))), "")
     return bool(PIR_HEADER.match(first))
 
 
 def iter_pir(source: Input) -> Iterator[SequenceText]:
-    """Yield the chains of a file; ``/`` parts them (Modeller). What follows a ``*`` is annotation."""
+    """Yield the chains of a file; ``/`` separates them (Modeller). Text after a ``*`` is annotation."""
     current: SequenceText | None = None
     kind = ""
     is_titled = is_ended = False
@@ -44,7 +44,7 @@ def iter_pir(source: Input) -> Iterator[SequenceText]:
             current.header = f"{current.header} {text}".strip()
             if _SEQUENCE.fullmatch(text):
                 current.error = FormatError(
-                    f"line {number} is the title of a PIR record, and a sequence stands there",
+                    f"line {number}, the title of a PIR record, is a sequence",
                     hint="write a title under the header; a FASTA header has no 'P1;'",
                 )
         elif text:
@@ -56,17 +56,16 @@ def iter_pir(source: Input) -> Iterator[SequenceText]:
 
 
 def _chains(record: SequenceText, kind: str, is_ended: bool) -> Iterator[SequenceText]:
-    """Yield the chains of a record, or the record with what is wrong with it."""
+    """Yield the chains of a record, or the record with its error."""
     if not kind:
-        record.error = FormatError("the header is none of PIR", hint="write it as >P1;NAME, as those before it")
+        record.error = FormatError("the header is not one of PIR", hint="write it as >P1;NAME, like those before it")
     elif kind not in _PROTEINS:
         record.error = FormatError(
             f"the record is a nucleotide sequence (type {kind})", hint="translate it first (e.g. transeq of EMBOSS)"
         )
     elif not is_ended:
         record.error = FormatError(
-            "the sequence does not end with *, as in PIR it must",
-            hint="the file may be cut off; a FASTA header has no 'P1;'",
+            "the sequence of a PIR record must end with *", hint="the file may be cut off; a FASTA header has no 'P1;'"
         )
     if any(_PUNCTUATION.search(text) for _, text in record.lines):
         record.lines = [(number, _PUNCTUATION.sub("", text)) for number, text in record.lines]
@@ -82,5 +81,5 @@ def _chains(record: SequenceText, kind: str, is_ended: bool) -> Iterator[Sequenc
     name, _, title = record.header.partition(" ")
     for number, lines in enumerate(chains, 1):
         kept = [(line, text) for line, text in lines if text.strip()]
-        notes = [*record.notes, f"chain {number} of {len(chains)}, which / parts"]
+        notes = [*record.notes, f"chain {number} of {len(chains)}, separated by /"]
         yield SequenceText(f"{name}:{number} {title}".strip(), record.line, kept, notes)

@@ -1,4 +1,4 @@
-"""FASTA: proteins, antibodies, and bare sequences without a header."""
+"""Read and write FASTA: proteins, antibodies, and bare sequences without a header."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ _KIND_AND_NAME = re.compile(rb">[ \t]*(?:protein|rna|dna|ligand|glycan)[ \t]*\|"
 
 
 class FastaFormat(Format):
-    """Sequences, one record or many; of PIR (NBRF), too, whose records begin with ``>P1;``.
+    """Sequences, one record or many; also those of PIR (NBRF), where records begin with ``>P1;``.
 
     A record is a line that begins with ``>`` and the residue lines up to the next one. Lines that begin
-    with ``;`` are comments. Of A3M, each row is read without its gaps and with its insertions.
+    with ``;`` are comments. A row of A3M is read without its gaps and with its insertions.
     """
 
     name = "fasta"
     suffixes = (".fasta", ".fa", ".faa", ".fas", ".fsa", ".seq", ".a3m", ".afa", ".mpfa", ".pir", ".ali")
 
     def sniff(self, head: bytes, name: str) -> float:  # noqa: ARG002
-        """Tell a FASTA header, or capital letters some of which no SMILES can have."""
+        """Recognise a FASTA header, or capital letters that no SMILES can have."""
         text = head[:SNIFFED].lstrip()
         if text.startswith(b">") and not text.startswith(b">>"):
             return 0.9 if _KIND_AND_NAME.match(text) else 0.95
@@ -59,10 +59,10 @@ class FastaFormat(Format):
         return 0.7 if lines and looks_like_sequence(lines) else 0.0
 
     def read(self, source: Input, options: ReadOptions) -> Iterator[Entry]:
-        """Yield one entry a record, or one an antibody where ``options.form`` asks for antibodies.
+        """Yield one entry a record, or one an antibody where ``options.form`` is ``antibody``.
 
-        The default form is protein. Of antibodies, a heavy and a light chain whose headers differ in the
-        chain only (``>ab1|heavy``, ``>ab1|light``) and follow each other are one entry.
+        The default form is protein. A heavy and a light chain of an antibody are one entry if they follow each other and
+        their headers differ in the chain only (``>ab1|heavy``, ``>ab1|light``).
         """
         if is_pir(source.head):
             records = iter_pir(source)
@@ -140,7 +140,7 @@ def _residues(record: SequenceText, source: str, options: ReadOptions) -> tuple[
     Raises
     ------
     FormatError
-        If it has none, or nucleotides that neither are to be translated nor to be read as a protein.
+        If it has none, or has nucleotides that the options neither translate nor read as a protein.
     """
     if record.error is not None:
         raise record.error.at(f"{source}:{record.line}")
@@ -205,7 +205,7 @@ def _antibody(
 
 
 def _split_chains(record: SequenceText) -> tuple[SequenceText, ...]:
-    """Split ``HEAVY:LIGHT``, as ColabFold writes chains, where the ``:`` is on one line."""
+    """Split ``HEAVY:LIGHT``, as ColabFold writes chains, if there is a single ``:``."""
     for index, (number, text) in enumerate(record.lines):
         if text.count(":") == 1 and not any(":" in line for _, line in record.lines[index + 1 :]):
             before, after = text.split(":")

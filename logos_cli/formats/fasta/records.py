@@ -1,4 +1,4 @@
-"""The records of a FASTA file as they stand in it."""
+"""Read the records of a FASTA file without interpreting them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from logos_cli.io.input import Input
 from logos_cli.structure.sequences import is_nucleotide
 
 PIR_HEADER = re.compile(r">(P1|F1|DL|DC|RL|RC|N1|N3|XX);(.*)")
-"""The header of a record of PIR, whose next line is a title."""
+"""The header of a record of PIR; the next line is a title."""
 
 _WRAPS = frozenset((50, 60, 70, 72, 75, 80, 100, 120))
 """Widths at which programs break a sequence into lines."""
@@ -19,22 +19,22 @@ _WRAPS = frozenset((50, 60, 70, 72, 75, 80, 100, 120))
 
 @dataclass(slots=True)
 class SequenceText:
-    """One record as the file has it.
+    """One record as it is in the file.
 
     Attributes
     ----------
     header : str
-        The identifier, and what follows it.
+        The identifier and the description.
     line : int
-        Of the header, from 1.
+        Line number of the header, from 1.
     lines : list of (int, str)
         The sequence with the numbers of its lines.
     is_nucleotide : bool
-        Whether the lines around it tell that it is one.
+        Whether the lines around it show that it is a nucleotide sequence.
     error : FormatError, optional
-        Why it is none.
+        Why there is no sequence.
     format : str
-        Of the file, where it is not plain FASTA.
+        Format of the file if it is not plain FASTA.
     """
 
     header: str
@@ -65,7 +65,7 @@ def iter_records(source: Input) -> Iterator[SequenceText]:
             current = SequenceText(text[1:].strip(), number)
             if text[3:4] == ";" and PIR_HEADER.match(text):
                 current.error = FormatError(
-                    "a record of PIR stands among those of FASTA",
+                    "a record of PIR is among records of FASTA",
                     hint="put it into a file of its own, or write its header as FASTA",
                 )
         elif text.startswith(";") or (current is None and text.startswith("#")):
@@ -84,8 +84,8 @@ def iter_records(source: Input) -> Iterator[SequenceText]:
 def _bare_records(lines: list[tuple[int, str]]) -> Iterator[SequenceText]:
     """Yield the sequences of lines without a header.
 
-    Empty lines part sequences. Between them, lines of one usual width (60, 70, 80 …), the last perhaps
-    shorter, are one wrapped sequence; any other lines are a sequence each.
+    Empty lines separate sequences. Between them, lines of one usual width (60, 70, 80 …) are one wrapped sequence, and
+    its last line may be shorter; any other line is a sequence of its own.
     """
     paragraph: list[tuple[int, str]] = []
     nucleotides = is_nucleotide("".join(text.strip().upper() for _, text in lines))

@@ -1,4 +1,4 @@
-"""Writing FASTA."""
+"""Write FASTA."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _WIDTH = 80
 class FastaWriter(Writer):
     """Proteins, the chains of antibodies, and the protein chains of sites and complexes.
 
-    Antibody chains are named ``id|heavy`` and ``id|light``, as the reader pairs them; the chains of a
-    complex ``id|A`` by the chain names of the record's source, or by number.
+    Antibody chains are named ``id|heavy`` and ``id|light``, which the reader pairs. The chains of a complex are named
+    ``id|A`` by the chain names of the record's source, or by number.
     """
 
     suffixes = (".fasta", ".fa", ".faa", ".fas")
@@ -50,7 +50,7 @@ class FastaWriter(Writer):
 
 
 def _named_chains(record: Record) -> list[str]:
-    """Return the chain names that the record's source gives."""
+    """Return the chain names in the record's source."""
     chains = record.source.get("chains")
     if isinstance(chains, list) and all(isinstance(chain, str) for chain in chains):
         return chains

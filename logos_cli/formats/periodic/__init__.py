@@ -1,1 +1,1 @@
-"""Crystals in POSCAR, CSSR, XSF and pymatgen's JSON."""
+"""Crystals in POSCAR, CSSR, XSF and the JSON of pymatgen."""

@@ -1,4 +1,4 @@
-"""Kinds of crystal files without symmetry: how each is recognised by its first lines."""
+"""Recognise crystal files without symmetry by their first lines."""
 
 from __future__ import annotations
 

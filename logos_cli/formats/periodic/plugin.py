@@ -1,4 +1,4 @@
-"""Crystals in POSCAR and CONTCAR, CSSR, XSF and pymatgen's JSON, by pymatgen."""
+"""Read crystals in POSCAR and CONTCAR, CSSR, XSF and pymatgen's JSON with pymatgen."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from logos_cli.records import Source
 class PeriodicFormat(Format):
     """All atoms of one cell, without symmetry.
 
-    pymatgen reads them; nodes, linkers and molecules are found as in a CIF. What pymatgen would guess or leave out (the
-    elements of a POSCAR of VASP 4, the symmetry of a CSSR, atoms beyond the count) is refused.
+    pymatgen reads the file; nodes, linkers and molecules are found as in a CIF. Files for which pymatgen would guess or
+    ignore something are refused: a POSCAR of VASP 4 without elements, a CSSR with symmetry, atoms beyond the count.
     """
 
     name = "periodic"
@@ -43,7 +43,9 @@ class PeriodicFormat(Format):
 
         kind = kind_of(source.head)
         if kind is None:
-            raise InputError("the file does not begin as a crystal", source=source.name, hint="check that it is whole")
+            raise InputError(
+                "the file does not begin like a crystal", source=source.name, hint="check that it is complete"
+            )
         data = source.read()
         provenance: Source = source.provenance | ({"sha256": remember(data)} if source.path is None else {})
         crystal_format = registry.load("formats", "crystal")
@@ -64,7 +66,7 @@ class PeriodicFormat(Format):
                 yield _placed(entry, ids.take(source.stem), place, crystal.notes, source.name)
 
     def not_carried(self, entry: Entry) -> list[str]:
-        """List what the sentence leaves out, as of a CIF."""
+        """List what the sentence leaves out, as for a CIF."""
         found: list[str] = registry.load("formats", "crystal").not_carried(entry)
         return found
 
@@ -76,7 +78,7 @@ class PeriodicFormat(Format):
 
 
 def _placed(entry: Entry, id: str, place: Source, notes: list[str], name: str) -> Entry:
-    """Return an entry of the CIF in memory as one of the file."""
+    """Return an entry of the CIF in memory as an entry of the file."""
     source: Source = {**entry.source, **place}
     source.pop("block", None)
     source.pop("object", None)

@@ -1,4 +1,4 @@
-"""Crystals of a file as structures of pymatgen, and their CIF."""
+"""Read the crystals of a file as structures of pymatgen, and write these as CIF."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def read_crystals(text: str, kind: str, name: str) -> Iterator[Crystal]:
     kind : str
         ``poscar``, ``cssr``, ``xsf`` or ``pymatgen-json``.
     name : str
-        Of the file, for errors.
+        Name of the file, for errors.
 
     Raises
     ------
     FormatError
-        If the file breaks its format, or says less than a crystal needs.
+        If the file breaks its format, or lacks something that a crystal needs.
     """
     if kind == "pymatgen-json":
         yield from _json_crystals(text, name)
@@ -62,7 +62,7 @@ def read_crystals(text: str, kind: str, name: str) -> Iterator[Crystal]:
         yield crystal
     except FormatError as error:
         raise error.at(name) from error
-    except Exception as error:  # pymatgen raises whatever its slices meet
+    except Exception as error:  # pymatgen raises errors of any type
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise FormatError(f"pymatgen cannot read the {kind}: {reason}", source=name, hint=_WHOLE) from error
 
@@ -130,7 +130,7 @@ def _scale_of_volume(vectors: list[str], volume_angstrom3: float) -> float:
 
 
 def _check_poscar(lines: list[str]) -> None:
-    """Refuse what pymatgen would read in silence: counts without symbols, no line of the mode, atoms beyond the counts."""
+    """Refuse what pymatgen would accept: counts without symbols, no line with the mode, atoms beyond the counts."""
     if len(lines[1].split("!")[0].split("#")[0].split()) > 1:
         raise FormatError("the POSCAR has three scale factors", hint="multiply them into the vectors, and write 1.0")
     place = 5
@@ -154,9 +154,9 @@ def _check_poscar(lines: list[str]) -> None:
     atoms = lines[place + 1 : place + 1 + n_atoms]
     if len(atoms) < n_atoms or not all(line.strip() for line in atoms):
         found = next((number for number, line in enumerate(atoms) if not line.strip()), len(atoms))
-        raise FormatError(f"the POSCAR counts {n_atoms} atoms and has {found}", hint=_WHOLE)
+        raise FormatError(f"the POSCAR states {n_atoms} atoms and has {found}", hint=_WHOLE)
     if place + 1 + n_atoms < len(lines) and _is_place(lines[place + 1 + n_atoms]):
-        raise FormatError(f"the POSCAR counts {n_atoms} atoms and has more", hint="correct the counts")
+        raise FormatError(f"the POSCAR states {n_atoms} atoms and has more", hint="correct the counts")
 
 
 def _is_place(line: str) -> bool:
@@ -176,18 +176,18 @@ def _cssr(text: str) -> Structure:
     group = _P1.search(lines[1])
     if group is None or group[1] != "1":
         raise FormatError(
-            f"the CSSR has the space group {group[1] if group else '(none)'}, and pymatgen reads P 1 only",
+            f"the CSSR has the space group {group[1] if group else '(none)'}, but pymatgen reads P 1 only",
             hint="expand the symmetry, or give a CIF",
         )
     words = lines[2].split()
     n_atoms = int(words[0])
     if len(words) > 1 and words[1] != "0":
         raise FormatError("the coordinates of the CSSR are not fractional", hint="give a CIF")
-    # charges and neighbours stand behind the coordinates; a label may carry a number: C12
+    # charges and neighbours follow the coordinates; a label may have a number: C12
     rows = [re.sub(r"^(\s*\d+\s+[A-Za-z]+)[\d+-]*", r"\1", line) for line in lines[4:]]
     structure = Structure.from_str("\n".join([*lines[:4], *rows]), fmt="cssr")
     if len(structure) != n_atoms or len([line for line in lines[4:] if line.strip()]) != n_atoms:
-        raise FormatError(f"the CSSR counts {n_atoms} atoms, and {len(structure)} are whole", hint=_WHOLE)
+        raise FormatError(f"the CSSR states {n_atoms} atoms, but {len(structure)} are complete", hint=_WHOLE)
     return structure
 
 
@@ -197,14 +197,14 @@ def _xsf(text: str) -> Structure:
     lines = [line.split() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     words = [line[0].upper() for line in lines]
     if "ANIMSTEPS" in words:
-        raise FormatError("the XSF is an animation", hint="write the frame that you mean as a file of its own")
+        raise FormatError("the XSF is an animation", hint="write one frame to a file of its own")
     for keyword, number in _DIMENSIONS.items():
         if keyword in words[:1]:
             raise FormatError(f"the XSF ({keyword}) is periodic in {number} direction: it is no crystal")
     structure = Structure.from_str(text, fmt="xsf")
     n_atoms = int(lines[words.index("PRIMCOORD") + 1][0])
     if len(structure) != n_atoms:
-        raise FormatError(f"the XSF counts {n_atoms} atoms, and {len(structure)} are whole", hint=_WHOLE)
+        raise FormatError(f"the XSF states {n_atoms} atoms, but {len(structure)} are complete", hint=_WHOLE)
     return structure
 
 
@@ -239,7 +239,7 @@ def _structure_of(value: object) -> Structure:
         raise FormatError(f"an object of pymatgen's class {kind} is no crystal", hint="write its Structure")
     try:
         structure = Structure.from_dict(value)
-    except Exception as error:  # pymatgen raises whatever keys it lacks
+    except Exception as error:  # pymatgen raises errors of any type
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise FormatError(f"pymatgen cannot read the structure: {reason}", hint=_WHOLE) from error
     if not all(structure.lattice.pbc):

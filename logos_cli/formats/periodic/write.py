@@ -1,4 +1,4 @@
-"""The crystal that a record came from as POSCAR."""
+"""Write the crystal that a record came from as POSCAR."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class PoscarWriter(SingleWriter):
     """POSCAR of the cell that a framework or a crystal's molecule came from, with symmetry expanded and disorder resolved.
 
-    A sentence has no coordinates: they are read again from the file that the record names, solvent included.
+    A sentence has no coordinates: they are read again, with the solvent, from the file that the record names.
     """
 
     suffixes: ClassVar[tuple[str, ...]] = (".poscar", ".vasp")
@@ -31,13 +31,13 @@ class PoscarWriter(SingleWriter):
         Raises
         ------
         OutputError
-            If the record has no crystal, or its file is gone or has changed or lacks atoms of the sentence.
+            If the record has no crystal, or its file is missing, has changed, or lacks atoms of the sentence.
         """
         if "cell" not in record.source or "formula" not in record.source:
             kind = type(item).__name__.lower()
             raise OutputError(
-                f"{record.id}: the {kind} comes from no crystal, so that no coordinates are known",
-                hint="a POSCAR is written of records that were encoded from a CIF, POSCAR, CSSR, XSF or pymatgen JSON",
+                f"{record.id}: the {kind} does not come from a crystal, so that no coordinates are known",
+                hint="a POSCAR needs a record that was encoded from a CIF, POSCAR, CSSR, XSF or pymatgen JSON",
             )
         atoms = _atoms_of(record)
         _check_complete(record, atoms)
@@ -50,7 +50,7 @@ def _atoms_of(record: Record) -> UnitCell:
     Raises
     ------
     OutputError
-        If they cannot be read, or are others than those that were encoded.
+        If they cannot be read, or differ from those that were encoded.
     """
     import gemmi
 
@@ -84,7 +84,7 @@ def _atoms_of(record: Record) -> UnitCell:
 
 
 def _check_complete(record: Record, atoms: UnitCell) -> None:
-    """Refuse a crystal whose hydrogens were added to the sentence: they have no coordinates."""
+    """Refuse a crystal if hydrogens were added to its sentence: they have no coordinates."""
     from rdkit import Chem
 
     blocks = [*record.source.get("nodes", ()), *record.source.get("linkers", ())]
@@ -96,7 +96,7 @@ def _check_complete(record: Record, atoms: UnitCell) -> None:
     added = [note for note in record.source.get("notes", ()) if "hydrogens" in note and "added" in note]
     if needed > atoms.elements.count("H") or added:
         raise OutputError(
-            f"{record.id}: hydrogens of the sentence are absent from the file, so that they have no coordinates",
+            f"{record.id}: hydrogens of the sentence are not in the file, so that they have no coordinates",
             hint="add them to the crystal with another program, and encode it again",
         )
 

@@ -1,4 +1,4 @@
-"""Reading the JSON of AlphaFold 3, and that of its server."""
+"""Read the JSON of AlphaFold 3, and that of its server."""
 
 from __future__ import annotations
 
@@ -95,11 +95,11 @@ def _add(job: Job, kind: str, data: Mapping[str, object], place: str) -> None:
         else:
             job.ligands.append(JobLigand(ids, components=ids_of(codes, f"{place}.ccdCodes")))
     else:
-        raise FormatError(f"{place} is of no known kind", hint="kinds are protein, rna, dna and ligand")
+        raise FormatError(f"{place} has an unknown kind", hint="kinds are protein, rna, dna and ligand")
 
 
 def _add_of_server(job: Job, kind: str, data: Mapping[str, object], place: str, names: Iterator[str]) -> None:
-    """Add an entity of the dialect alphafoldserver, whose copies are counted and have no ids."""
+    """Add an entity of the dialect alphafoldserver, which has a number of copies instead of ids."""
     count = position_of(data.get("count", 1), f"{place}.count")
     ids = tuple(next(names) for _ in range(count))
     if kind in _SERVER_POLYMERS:
@@ -114,7 +114,7 @@ def _add_of_server(job: Job, kind: str, data: Mapping[str, object], place: str, 
         job.ligands.append(JobLigand(ids, components=(code,)))
     else:
         known = ", ".join((*_SERVER_POLYMERS, "ligand", "ion"))
-        raise FormatError(f"{place} is of no known kind", hint=f"kinds of the server are {known}")
+        raise FormatError(f"{place} has an unknown kind", hint=f"kinds of the server are {known}")
 
 
 def _modifications(data: Mapping[str, object], keys: tuple[str, str], place: str) -> tuple[tuple[int, str], ...]:
@@ -128,7 +128,7 @@ def _modifications(data: Mapping[str, object], keys: tuple[str, str], place: str
 
 
 def _reverse_spreadsheet() -> Iterator[str]:
-    """Yield A … Z, AA, BA … ZA, AB …, as the converter of AlphaFold 3 names the chains of a server's job."""
+    """Yield A … Z, AA, BA … ZA, AB …: the names that AlphaFold 3 gives the chains of a server's job."""
     yield from string.ascii_uppercase
     for last in _reverse_spreadsheet():
         for first in string.ascii_uppercase:

@@ -1,4 +1,4 @@
-"""Reading the YAML of Boltz."""
+"""Read the YAML of Boltz."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def read_boltz(text: str, name: str) -> Iterator[Job]:
     import yaml
 
     try:
-        # every scalar is text: NO is nitric oxide, 017 a component, and neither false nor 15
+        # every scalar is text: NO is nitric oxide rather than false, 017 a component rather than 15
         value = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 - it makes nothing but text, lists and mappings
     except (yaml.YAMLError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
@@ -90,11 +90,11 @@ def _add(job: Job, kind: str, data: Mapping[str, object], place: str) -> None:
         else:
             job.ligands.append(JobLigand(ids, components=ids_of(data["ccd"], f"{place}.ccd")))
     else:
-        raise FormatError(f"{place} is of no known kind", hint="kinds are protein, rna, dna and ligand")
+        raise FormatError(f"{place} has an unknown kind", hint="kinds are protein, rna, dna and ligand")
 
 
 def _constrain(job: Job, constraint: Mapping[str, object], place: str) -> None:
-    """Take the residues of a pocket as the site of its ligand; other constraints are noted."""
+    """Use the residues of a pocket as the site of its ligand; note other constraints."""
     if "bond" in constraint:
         job.leave_out("covalent bonds between chains and ligands")
     if "contact" in constraint:
@@ -110,7 +110,7 @@ def _constrain(job: Job, constraint: Mapping[str, object], place: str) -> None:
     for number, contact in enumerate(sequence_of(pocket.get("contacts"), f"{place}.pocket.contacts")):
         where = f"{place}.pocket.contacts[{number}]"
         if not isinstance(contact, list) or len(contact) != 2:
-            raise FormatError(f"{where} is no chain and residue")
+            raise FormatError(f"{where} is not a chain and a residue")
         chain = text_of(contact[0], where)
         if chain in proteins:
             job.pocket.setdefault(chain, set()).add(position_of(contact[1], where))

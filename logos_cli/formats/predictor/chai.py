@@ -1,4 +1,4 @@
-"""Reading the FASTA of Chai."""
+"""Read the FASTA of Chai."""
 
 from __future__ import annotations
 
@@ -62,11 +62,11 @@ def _add(job: Job, header: str, content: str) -> None:
         sequence, modifications = (content, ()) if kind == "glycan" else _residues(content, name)
         job.polymers.append(Polymer(kind, (name,), sequence, modifications))
     else:
-        raise FormatError(f"{kind!r} is no kind of Chai", hint="kinds are protein, ligand, rna, dna and glycan")
+        raise FormatError(f"{kind!r} is not a kind of Chai", hint="kinds are protein, ligand, rna, dna and glycan")
 
 
 def _residues(text: str, name: str) -> tuple[str, tuple[tuple[int, str], ...]]:
-    """Return letters and modified residues of ``AS(SEP)K``; the letter of a modified one is that of its parent, or X."""
+    """Return letters and modified residues of ``AS(SEP)K``; a modified one has the letter of its parent, or X."""
     from logos_cli.structure.residues.residue_names import letter
 
     letters: list[str] = []

@@ -1,4 +1,4 @@
-"""Jobs of structure predictors as proteins, complexes and molecules."""
+"""Make proteins, complexes and molecules of the jobs of structure predictors."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _MOST_CHAINS = 2
 _FEWEST_HEAVY_ATOMS = 5
-"""A ligand of fewer atoms (an ion) stands aside where there is a larger one, as in structures."""
+"""A ligand of fewer atoms (an ion) is left out if there is a larger one, as in structures."""
 _SITE_FORMS = (Form.SITE, Form.EXPANDED, Form.TRANSFORMATION)
 
 
@@ -39,7 +39,7 @@ class _Chain:
 
 @dataclass(frozen=True, slots=True)
 class _Ligand:
-    """A ligand with its SMILES, or the reason why there is none."""
+    """A ligand with its SMILES, or the reason why it has none."""
 
     entity: JobLigand
     smiles: str = ""
@@ -58,12 +58,12 @@ def job_entries(job: Job, options: ReadOptions, source: Source, name: str, ids: 
     """Yield the entries of one job.
 
     Each ligand gives a complex with all protein chains; without ligands each chain is a protein, without proteins each
-    ligand a molecule. ``options.form`` may ask for either alone.
+    ligand is a molecule. ``options.form`` may select either alone.
 
     Parameters
     ----------
     name : str
-        Of the job, for ids.
+        Name of the job, for ids.
     """
     base = "_".join((job.name or name).split())
     form = options.form or Form.COMPLEX
@@ -86,7 +86,9 @@ def job_entries(job: Job, options: ReadOptions, source: Source, name: str, ids: 
         yield from _complexes(job, chains, ligands, options, own, (base, ids))
     else:
         what = "protein" if is_sequence else "protein and no ligand"
-        absent = FormatError(f"the job has no {what}", hint="other chains have no sentence", source=own.get("path"))
+        absent = FormatError(
+            f"the job has no {what}", hint="nucleic acids and glycans have no sentence", source=own.get("path")
+        )
         yield Entry(ids.take(base), None, own, absent, form)
 
 
@@ -96,7 +98,7 @@ def _chains(job: Job, options: ReadOptions, notes: list[str]) -> list[_Chain]:
     Raises
     ------
     LogosError
-        If a sequence has a letter that is no residue, a position is none of its chain, or a chain asked for is absent.
+        If a sequence has a letter that is not a residue, a position is not in its chain, or a chain of the options is absent.
     """
     from logos_cli.structure.sequences import clean_sequence
 
@@ -131,12 +133,12 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _ligands(job: Job, options: ReadOptions) -> list[_Ligand]:
-    """Return the ligands that are meant, each with its SMILES.
+    """Return the ligands that the options select, each with its SMILES.
 
     Raises
     ------
     UsageError
-        If ``options.ligand`` names none.
+        If ``options.ligand`` names no ligand of the job.
     """
     wanted = options.ligand
     entities = [each for each in job.ligands if wanted is None or wanted in (*each.ids, each.name)]
@@ -168,7 +170,7 @@ def _smiles(ligand: JobLigand, definitions: str) -> str:
 
 
 def _smiles_of_component(code: str, definitions: str) -> str:
-    """Return the SMILES of a component that the job defines itself, or of the dictionary."""
+    """Return the SMILES of a component that the job or the dictionary defines."""
     import gemmi
 
     from logos_cli.structure.ligand import chemistry
@@ -191,7 +193,7 @@ def _smiles_of_component(code: str, definitions: str) -> str:
 
 
 def _with_implicit_hydrogens(molecule: Chem.Mol) -> Chem.Mol:
-    """Fill the valences of a definition that has no hydrogens, as the definitions of jobs may leave them out."""
+    """Fill the valences of a definition without hydrogens, which jobs may leave out."""
     from rdkit import Chem
 
     from logos_cli.structure.ligand.build import sanitize
@@ -242,7 +244,7 @@ def _complexes(
     source: Source,
     naming: tuple[str, UniqueIds],
 ) -> Iterator[Entry]:
-    """Yield a complex for each ligand; its site is the pocket that the job states for it."""
+    """Yield a complex for each ligand; its site is the pocket in the job."""
     base, ids = naming
     for ligand in ligands:
         entity = ligand.entity
@@ -266,7 +268,7 @@ def _complexes(
 
 
 def _beside(job: Job, ligand: JobLigand) -> Iterator[str]:
-    """Yield notes on the copies of a ligand and on the others."""
+    """Yield notes on the copies of a ligand and on the other ligands."""
     if len(ligand.ids) > 1:
         yield f"{NOT_CARRIED}{len(ligand.ids)} copies of the ligand: {', '.join(ligand.ids)}"
     others = [f"{other.name} ({', '.join(other.ids)})" for other in job.ligands if other is not ligand]

@@ -1,4 +1,4 @@
-"""What a structure predictor is asked for: chains and ligands, and what else the input says."""
+"""A job of a structure predictor: its chains, ligands and pocket, and notes on the rest."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Polymer:
     kind : str
         ``protein``, ``rna``, ``dna`` or ``glycan``.
     ids : tuple of str
-        One a copy.
+        One id a copy.
     sequence : str
-        As the input has it.
+        The sequence in the input.
     modifications : tuple of (int, str)
         One-based position and component of each modified residue.
     """
@@ -41,7 +41,7 @@ class JobLigand:
 
     @property
     def name(self) -> str:
-        """The component or, without one, the first id."""
+        """The components or, without any, the first id."""
         return "-".join(self.components) or self.ids[0]
 
 
@@ -52,13 +52,13 @@ class Job:
     Attributes
     ----------
     pocket : dict
-        One-based residues that line the ligand, by chain, if the input states them.
+        One-based residues of each chain that line the ligand, if the input states them.
     binder : str
-        Id of that ligand.
+        Id of the ligand in the pocket.
     definitions : str
-        CIF of components that the input brings itself.
+        CIF of components that the input defines.
     notes : list of str
-        What the input says beside chains and ligands.
+        Notes on parts of the input that no sentence can hold.
     """
 
     name: str
@@ -71,7 +71,7 @@ class Job:
     error: FormatError | None = None
 
     def leave_out(self, what: str) -> None:
-        """Note once what no sentence carries."""
+        """Note, once, a part that no sentence can hold."""
         note = f"{NOT_CARRIED}{what}"
         if note not in self.notes:
             self.notes.append(note)
@@ -85,12 +85,12 @@ class Job:
 
 
 def check_ids(job: Job) -> None:
-    """Refuse two chains or ligands of one id.
+    """Refuse two chains or ligands with one id.
 
     Raises
     ------
     FormatError
-        If an id comes twice.
+        If an id is used twice.
     """
     ids = list(job.ids())
     if twice := sorted({id for id in ids if ids.count(id) > 1}):

@@ -1,4 +1,4 @@
-"""Kinds of predictor inputs: how each is recognised by its beginning."""
+"""Recognise inputs of structure predictors by their beginnings."""
 
 from __future__ import annotations
 

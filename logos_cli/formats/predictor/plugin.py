@@ -1,4 +1,4 @@
-"""Inputs of structure predictors: AlphaFold 3 (JSON), Boltz (YAML) and Chai (FASTA)."""
+"""Read and write inputs of structure predictors: AlphaFold 3 (JSON), Boltz (YAML) and Chai (FASTA)."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from logos_cli.records import Source
 
 
 class PredictorFormat(Format):
-    """Chains and ligands whose structure is to be predicted.
+    """Chains and ligands for the prediction of a structure.
 
     A ligand gives a complex with all protein chains, at level 1 unless the input states a pocket; chains without ligands
-    are proteins. What no sentence carries (nucleic acids, modified residues, covalent bonds, alignments) is noted.
+    are proteins. Parts that no sentence can hold (nucleic acids, modified residues, covalent bonds, alignments) are noted.
     """
 
     name = "predictor"
@@ -40,7 +40,9 @@ class PredictorFormat(Format):
 
         kind = kind_of(source.head)
         if kind is None:
-            raise InputError("the file does not begin as an input of a predictor", source=source.name, hint="check it")
+            raise InputError(
+                "the file does not begin like an input of a structure predictor", source=source.name, hint="check it"
+            )
         reader: Callable[[str, str], Iterator[Job]] = getattr(
             import_module(f"logos_cli.formats.predictor.{kind}"), f"read_{kind}"
         )

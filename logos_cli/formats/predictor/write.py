@@ -1,4 +1,4 @@
-"""Writing the inputs of AlphaFold 3, Boltz and Chai."""
+"""Write the inputs of AlphaFold 3, Boltz and Chai."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ IONS: Final = {
     ("Br", -1): "BR",
     ("I", -1): "IOD",
 }
-"""Component of the dictionary for each ion of one atom, of which no predictor embeds a conformer."""
+"""Component of the dictionary for each ion of one atom; predictors cannot embed a conformer of one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +57,12 @@ class _Parts:
 
 
 def _parts(record: Record, item: ScienceObject) -> _Parts:
-    """Return what a predictor is asked for.
+    """Return the chains and the ligand of a job.
 
     Raises
     ------
     UsageError
-        If the object has neither chains nor a ligand, or a letter stands for no residue that predictors know.
+        If the object has neither chains nor a ligand, or a chain has a letter that predictors do not know.
     """
     ligand: str | None = None
     if isinstance(item, Protein):
@@ -75,7 +75,7 @@ def _parts(record: Record, item: ScienceObject) -> _Parts:
         sequences, ligand = [], item.smiles
     else:
         kind = type(item).__name__.lower()
-        raise UsageError(f"no structure of a {kind} is predicted", hint="write it --to smi, csv or json")
+        raise UsageError(f"predictors do not take a {kind}", hint="write it --to smi, csv or json")
     ids = _chain_ids(record, len(sequences))
     for id, sequence in zip(ids, sequences, strict=True):
         if others := sorted(set(sequence) - _RESIDUES):
@@ -93,7 +93,7 @@ def _parts(record: Record, item: ScienceObject) -> _Parts:
 
 
 def _chain_ids(record: Record, n_chains: int) -> list[str]:
-    """Return the names of the record's chains where predictors allow them, else A, B, C and so on."""
+    """Return the names of the record's chains if predictors allow them, else A, B, C and so on."""
     source: object = record.source.get("chains")
     if isinstance(source, list) and len(source) == n_chains == len(set(source)):
         names = [str(name) for name in source]
@@ -142,7 +142,7 @@ class AlphaFold3Writer(SingleWriter):
             sequences.append({"ligand": {"id": parts.ligand_id, **what}})
         seed = self.options.seed
         if not 0 <= seed <= _MOST_SEED:
-            raise UsageError(f"AlphaFold 3 takes no seed of {seed}", hint="seeds are from 0 to 4294967295")
+            raise UsageError(f"AlphaFold 3 does not accept the seed {seed}", hint="seeds are from 0 to 4294967295")
         job = {
             "name": record.id if re.search(r"[A-Za-z0-9]", record.id) else "job",
             "modelSeeds": [seed],
@@ -187,7 +187,7 @@ class ChaiWriter(SingleWriter):
         parts = _parts(record, item)
         if parts.smiles and not _CHAI_LIGAND.fullmatch(parts.smiles):
             raise UsageError(
-                f"{record.id}: Chai does not take the SMILES {parts.smiles[:80]}", hint="write it --to boltz"
+                f"{record.id}: Chai does not accept the SMILES {parts.smiles[:80]}", hint="write it --to boltz"
             )
         lines = [f">protein|name={id}\n{sequence}\n" for ids, sequence in parts.chains for id in ids]
         if parts.smiles:

@@ -1,4 +1,4 @@
-"""Protein chains of annotated sequence files: whole records, features, coding sequences, rows of alignments."""
+"""Read the protein chains of annotated sequence files: whole records, features, coding sequences, alignment rows."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class ProteinChain:
     record : int
         One-based number of the record in the file.
     text : str
-        The letters as the file has them; gaps and stops are not removed.
+        The letters in the file, with gaps and stops.
     error : FormatError, optional
         Why there is no sequence.
     """
@@ -52,12 +52,12 @@ class ProteinChain:
     error: FormatError | None = None
 
     def residues(self, options: ReadOptions) -> tuple[str, list[str]]:
-        """Return the residues, and notes on what was taken out or translated.
+        """Return the residues, and notes on what was removed or translated.
 
         Raises
         ------
         FormatError
-            If there is no sequence, a letter is no residue, or the letters are nucleotides.
+            If there is no sequence, a letter is not a residue, or the letters are nucleotides.
         """
         if self.error is not None:
             raise self.error
@@ -78,11 +78,11 @@ def iter_chains(source: Input, kind: Kind, options: ReadOptions) -> Iterator[Pro
         If the file is cut off or Biopython cannot read it.
     """
     lines = _CheckedLines(source, kind)
-    for number, (record, warned) in enumerate(_iter_records(source, kind, lines), 1):
+    for number, (record, messages) in enumerate(_iter_records(source, kind, lines), 1):
         lines.check_length(record, number)
         if options.row is not None and record.id != options.row:
             continue
-        yield from _chains_of(record, number, kind, options, warned)
+        yield from _chains_of(record, number, kind, options, messages)
     lines.check_end()
 
 
@@ -112,7 +112,7 @@ class _CheckedLines(io.TextIOBase):
         return self.readline() if size else ""
 
     def check_length(self, record: SeqRecord, number: int) -> None:
-        """Refuse a record whose sequence is not as long as its header states."""
+        """Refuse a record if its sequence is not as long as its header states."""
         if not self._lengths:
             return
         stated, found = self._lengths.popleft(), len(record.seq) if record.seq is not None else 0
@@ -134,7 +134,7 @@ class _CheckedLines(io.TextIOBase):
 
 
 def _iter_records(source: Input, kind: Kind, lines: _CheckedLines) -> Iterator[tuple[SeqRecord, list[str]]]:
-    """Yield Biopython's records, each with what it warned of."""
+    """Yield Biopython's records, each with its warnings."""
     handle = io.BytesIO(source.read()) if kind.is_binary else lines
     records: Iterator[SeqRecord] | None = None
     while True:
@@ -166,7 +166,7 @@ def _parsed(handle: io.BytesIO | io.TextIOBase, kind: Kind) -> Iterator[SeqRecor
 
 
 def _chains_of(
-    record: SeqRecord, number: int, kind: Kind, options: ReadOptions, warned: list[str]
+    record: SeqRecord, number: int, kind: Kind, options: ReadOptions, messages: list[str]
 ) -> Iterator[ProteinChain]:
     provenance: Source = {}
     if (description := record.description) and not description.startswith("<unknown"):
@@ -178,7 +178,7 @@ def _chains_of(
     id = "" if record.id is None or record.id.startswith("<unknown") else record.id
     if wanted is None:
         text, error = _text_of(record)
-        yield ProteinChain(id, number, text, nucleic, provenance, tuple(warned), error)
+        yield ProteinChain(id, number, text, nucleic, provenance, tuple(messages), error)
         return
     features = [feature for feature in record.features if feature.type.lower() == wanted.lower()]
     if not features and options.feature is None:
@@ -186,7 +186,7 @@ def _chains_of(
         hint = "read the record with its features, or translate it with --translate"
         yield ProteinChain(id, number, error=FormatError(message, hint=hint), provenance=provenance)
     for feature in features:
-        yield _feature_chain(record, number, feature, provenance, nucleic, tuple(warned))
+        yield _feature_chain(record, number, feature, provenance, nucleic, tuple(messages))
 
 
 def _is_nucleic(record: SeqRecord, kind: Kind) -> bool:
@@ -207,7 +207,7 @@ def _text_of(record: SeqRecord) -> tuple[str, FormatError | None]:
 def _feature_chain(
     record: SeqRecord, number: int, feature: SeqFeature, provenance: Source, nucleic: bool, notes: tuple[str, ...]
 ) -> ProteinChain:
-    """Return the protein of one feature: as the record states it, cut out of a protein, or translated."""
+    """Return the protein of one feature: stated by the record, cut out of a protein, or translated."""
     qualifiers = feature.qualifiers
     name = next((_first(qualifiers[key]) for key in _NAMING if qualifiers.get(key)), str(feature.location))
     own: Source = {**provenance, "feature": {"type": feature.type, "location": str(feature.location), "name": name}}

@@ -1,4 +1,4 @@
-"""Kinds of sequence files: how each is recognised, what Biopython calls it, and what ends a whole file."""
+"""Kinds of sequence files: their beginnings, their names in Biopython, and their last lines."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Kind:
     Attributes
     ----------
     name : str
-        What ``Bio.SeqIO`` or, for an alignment, ``Bio.AlignIO`` calls it, and what records report.
+        Its name in ``Bio.SeqIO`` or, for an alignment, ``Bio.AlignIO``; records use it, too.
     begins : Pattern
         Matches the beginning of a file.
     suffixes : tuple of str
@@ -21,7 +21,7 @@ class Kind:
         Every sequence is a row, with gaps.
     is_binary : bool
     ends : str
-        The last line of a whole file; empty where the format has none.
+        The last line of a complete file; empty if the format has none.
     """
 
     name: str
@@ -64,6 +64,6 @@ KINDS = (
 
 
 def kind_of(head: bytes) -> Kind | None:
-    """Return the kind of a file that begins with ``head``; None if it is none of these."""
+    """Return the kind of a file that begins with ``head``; None if it is of another kind."""
     text = head.lstrip() if not head.startswith(b"ABIF") else head
     return next((kind for kind in KINDS if kind.begins.match(text)), None)

@@ -1,4 +1,4 @@
-"""GenBank, EMBL, UniProt, FASTQ, ABI, Stockholm, Clustal, PHYLIP, NEXUS and MSF, by Biopython."""
+"""Read GenBank, EMBL, UniProt, FASTQ, ABI, Stockholm, Clustal, PHYLIP, NEXUS and MSF with Biopython."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 class SequenceFormat(Format):
     """Sequences with features, sequencing reads, and the rows of alignments.
 
-    Of a protein record the whole chain is read, or with ``ReadOptions.feature`` each feature of that type
-    (``mat_peptide``, ``CHAIN``). Of a nucleotide record each coding sequence (``CDS``) is read, as the protein that
-    the record states or else by translation. Of an alignment each row is read, without its gaps.
+    A protein record gives the whole chain, or with ``ReadOptions.feature`` each feature of that type
+    (``mat_peptide``, ``CHAIN``). A nucleotide record gives the protein of each coding sequence (``CDS``): the one that
+    the record states, else a translation. An alignment gives each row, without its gaps.
     """
 
     name = "sequence"
@@ -49,7 +49,7 @@ class SequenceFormat(Format):
         kind = kind_of(source.head)
         if kind is None:
             raise InputError(
-                "the file does not begin as an annotated sequence or an alignment",
+                "the file does not begin like an annotated sequence or an alignment",
                 source=source.name,
                 hint="check that it was written completely",
             )
@@ -84,8 +84,8 @@ def _entry(chain: ProteinChain, kind: Kind, source: Input, options: ReadOptions,
     item: ScienceObject | None = None
     error: LogosError | None = None
     try:
-        sequence, taken_out = chain.residues(options)
-        notes += taken_out
+        sequence, removed = chain.residues(options)
+        notes += removed
         item = Antibody((sequence,)) if options.form is Form.ANTIBODY else Protein(sequence)
     except FormatError as problem:
         error = problem.at(f"{source.name}: record {chain.record} ({chain.id})")

@@ -1,4 +1,4 @@
-"""Annotated proteins as GenBank and EMBL records; residues of a binding site are a feature."""
+"""Write proteins as GenBank and EMBL records; the residues of a binding site are features."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One structure file to its entries."""
+"""Read the entries of one structure file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def read(source: Input, options: ReadOptions) -> Iterator[Entry]:
     Raises
     ------
     InputError
-        If it is no structure, or has nothing of what the options ask for.
+        If it is no structure, or has nothing that the options select.
     """
     with structure_reading(source.name):
         entries = list(_entries(source, options))
@@ -32,7 +32,7 @@ def read(source: Input, options: ReadOptions) -> Iterator[Entry]:
 def _entries(source: Input, options: ReadOptions) -> Iterator[Entry]:
     document = None
     kind = reading.kind_of(source.head)
-    is_file = source.path is not None and source.sha256 is not None  # no pipe, which can be read only once
+    is_file = source.path is not None and source.sha256 is not None  # a pipe can be read only once
     if is_file and source.path and kind == "mmcif":
         document = reading.document_of_file(source.path)
     data = b"" if document is not None else source.read()
@@ -62,7 +62,7 @@ def _entries(source: Input, options: ReadOptions) -> Iterator[Entry]:
 
 
 def _components(comps: ChemComps, names: list[str], source: Input, ids: UniqueIds) -> Iterator[Entry]:
-    """Yield the molecules of a file that defines chemical components and has no structure."""
+    """Yield the molecules of a file with definitions of chemical components and no structure."""
     from logos_cli.structure.ligand import chemistry
 
     for name in names:

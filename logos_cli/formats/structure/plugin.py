@@ -1,4 +1,4 @@
-"""Macromolecular structures: PDB, mmCIF, BinaryCIF and mmJSON."""
+"""Read and write macromolecular structures: PDB, mmCIF, BinaryCIF and mmJSON."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _MMCIF_ITEM = re.compile(
 class StructureFormat(Format):
     """Proteins with and without ligands.
 
-    Each relevant ligand gives a complex with the chains that line it; a structure without one gives its
+    Each relevant ligand gives a complex with the chains that line it; a structure without such a ligand gives its
     protein chains.
     """
 
@@ -34,7 +34,7 @@ class StructureFormat(Format):
     is_list = False
 
     def sniff(self, head: bytes, name: str) -> float:  # noqa: ARG002
-        """Tell ATOM lines or PDB headers, items of the mmCIF dictionary, or the keys of BinaryCIF and mmJSON."""
+        """Recognise ATOM lines or PDB headers, items of the mmCIF dictionary, or the keys of BinaryCIF and mmJSON."""
         if head[:1] and head[0] & 0xF0 == 0x80 and (b"dataBlocks" in head or b"encoder" in head):
             return 0.99
         if is_mmjson(head):
@@ -60,7 +60,7 @@ class StructureFormat(Format):
         if waters:
             found.append(f"{waters:,} waters")
         if entry.source.get("ligand"):
-            found.append("where the ligand lies, other ligands and ions")
+            found.append("the position of the ligand, other ligands and ions")
         return found + [note for note in entry.source.get("notes", ()) if "alternative" in note or "models" in note]
 
     def writers(self) -> Mapping[str, type[Writer]]:

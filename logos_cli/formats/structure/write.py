@@ -1,4 +1,4 @@
-"""Structures out: the source file with its site as B-factors, and scripts that show the site in viewers."""
+"""Write structures with the site as B-factors, and scripts that show the site in viewers."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
 def site_residues(record: Record, item: ScienceObject) -> list[ResidueName]:
-    """Return the tagged residues of a record as residues of its source file.
+    """Return the residues of the source file that a record tags.
 
     Raises
     ------
     OutputError
-        If the record has no residue map, or its sentence is of other chains than the map.
+        If the record has no residue map, or the map is of other chains than the sentence.
     """
     names, chains = residue_map(record, item)
     found = (names.name((number, place)) for number, chain in enumerate(chains) for place in chain.site)
@@ -39,12 +39,12 @@ def site_residues(record: Record, item: ScienceObject) -> list[ResidueName]:
 
 
 def residue_map(record: Record, item: ScienceObject) -> tuple[ResidueMap, tuple[Protein, ...]]:
-    """Return which residues of its source file a record speaks of, and its chains.
+    """Return the map from a record's residues to those of its source file, and the record's chains.
 
     Raises
     ------
     OutputError
-        If the record has no residue map, or its sentence is of other chains than the map.
+        If the record has no residue map, or the map is of other chains than the sentence.
     """
     if isinstance(item, Complex):
         chains = item.chains
@@ -58,8 +58,8 @@ def residue_map(record: Record, item: ScienceObject) -> tuple[ResidueMap, tuple[
     maps = record.source.get("residues")
     if not isinstance(maps, list) or not maps:
         raise OutputError(
-            f"{record.id}: the record does not say which residues of a structure it speaks of",
-            hint="encode the structure file itself; its records carry source.residues",
+            f"{record.id}: the record has no residue map (source.residues) to a structure",
+            hint="encode the structure file itself; its records have a residue map",
         )
     try:
         return ResidueMap(record.source, [len(chain.sequence) for chain in chains]), chains
@@ -73,7 +73,7 @@ def source_structure(record: Record) -> Input:
     Raises
     ------
     OutputError
-        If there is none, or its SHA-256 is another now.
+        If there is none, or its SHA-256 has changed.
     """
     try:
         return reopen(record.source)
@@ -81,7 +81,7 @@ def source_structure(record: Record) -> Input:
         raise OutputError(
             f"{record.id}: its structure {error.message}" if error.source else f"{record.id}: {error.message}",
             source=error.source,
-            hint=error.hint if error.source is None else "bring the file back, or encode again",
+            hint=error.hint if error.source is None else "restore the file, or encode again",
         ) from error
 
 
@@ -91,7 +91,7 @@ def source_path(record: Record) -> Path:
     Raises
     ------
     OutputError
-        If there is none, or its SHA-256 is another now.
+        If there is none, or its SHA-256 has changed.
     """
     with closing(source_structure(record)) as source:
         if source.path is None:
@@ -133,12 +133,12 @@ class CifWriter(Writer):
 
 
 def structure_with(record: Record, values: Mapping[ResidueName, float], title: str | None = None) -> str:
-    """Return the mmCIF of the model that a record came from, with values as B-factors: 0 for other residues.
+    """Return the mmCIF of the model that a record came from, with values as B-factors; other residues have 0.
 
     Parameters
     ----------
     title : str, optional
-        Of the data block; the record's id without one.
+        Name of the data block; the default is the record's id.
 
     Raises
     ------
@@ -177,7 +177,7 @@ class _Scene:
 
     @property
     def color(self) -> str:
-        """Of the site: another one for each rank. PyMOL and ChimeraX know the names."""
+        """Colour of the site by its rank; PyMOL and ChimeraX know the names."""
         return _COLORS[(self.rank - 1) % len(_COLORS)]
 
     def by_chain(self, residues: list[ResidueName]) -> Iterator[tuple[str, list[str]]]:
@@ -273,7 +273,7 @@ class PymolWriter(_ScriptWriter):
     def _selection(scene: _Scene, residues: list[ResidueName], name: str) -> str:
         parts = []
         for chain, numbers in scene.by_chain(residues):
-            # a minus sign would be read as a range
+            # PyMOL reads an unescaped minus sign as a range
             listed = "+".join(number.replace("-", "\\-") for number in numbers)
             parts.append(f'(chain "{chain}" and resi {listed})')
         return f"{name} and ({' or '.join(parts)})"

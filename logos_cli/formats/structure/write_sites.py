@@ -1,4 +1,4 @@
-"""Ranked sites out: P2Rank's tables, and structures whose B-factors are frequencies."""
+"""Write ranked sites: P2Rank's tables, and structures with frequencies as B-factors."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ _THREE = {
 
 @dataclass(frozen=True, slots=True)
 class _Ranked:
-    """What a record of ``generate site`` says."""
+    """The ranked sites of a protein in a record of ``generate site``."""
 
     record: Record
     chains: tuple[str, ...]
@@ -69,7 +69,7 @@ class _Ranked:
     centre: Sequence[float] | None
 
     def score(self, name: str) -> Any:
-        """Return a score of the site, None if it has none."""
+        """Return a score of the site by its name; None if it has none."""
         value = self.record.scores.get(name)
         return value.get("value") if isinstance(value, dict) else value
 
@@ -85,17 +85,15 @@ def _ranked(record: Record, item: ScienceObject) -> _Ranked:
     Raises
     ------
     OutputError
-        If it is none of ``generate site``.
+        If ``generate site`` did not write it.
     """
     site = record.extra.get("site")
     if not isinstance(item, Complex) or not isinstance(site, Mapping):
-        raise OutputError(
-            f"{record.id}: this is no ranked site", hint="give what `logos generate site` wrote, as records"
-        )
+        raise OutputError(f"{record.id}: this is no ranked site", hint="give records that `logos generate site` wrote")
     lengths = [len(chain.sequence) for chain in item.chains]
     frequency = site.get("frequency")
     if not isinstance(frequency, list) or [len(row) for row in frequency] != lengths:
-        raise OutputError(f"{record.id}: its frequencies are of another protein than its sentence")
+        raise OutputError(f"{record.id}: the frequencies are of another protein than the sentence")
     chains = tuple(chain.sequence for chain in item.chains)
     sites = tuple(chain.site for chain in item.chains)
     return _Ranked(record, chains, sites, ResidueMap(record.source, lengths), frequency, site.get("centre_angstrom"))
@@ -121,10 +119,10 @@ class P2RankWriter(Writer):
 
 
 class P2RankResiduesWriter(Writer):
-    """Table of all residues with the columns of P2Rank's: score and probability are the share of samples.
+    """Table of all residues with P2Rank's columns: score and probability are the share of samples.
 
-    ``pocket`` is the rank of the site that a residue belongs to, 0 for none. The rows come when all sites of a protein
-    are known.
+    ``pocket`` is the rank of the site that a residue belongs to, 0 for none. The rows are written when all sites of a
+    protein are known.
     """
 
     suffixes: ClassVar[tuple[str, ...]] = ()
@@ -147,7 +145,7 @@ class P2RankResiduesWriter(Writer):
             self._pockets.update({(chain, place): site.score("rank") for place in members})
 
     def close(self) -> None:
-        """Write the rows of the protein whose sites are known."""
+        """Write the rows of the last protein."""
         protein = self._protein
         if protein is None:
             return
@@ -201,8 +199,8 @@ class SiteCifWriter(Writer):
         site = _ranked(record, item)
         if not site.names.is_known:
             raise OutputError(
-                f"{record.id}: the site is of a sequence, which has no structure to write",
-                hint="write -o sites.csv or .jsonl, or give generate site a structure",
+                f"{record.id}: the site is on a sequence, which has no structure to write",
+                hint="write -o sites.csv or .jsonl, or generate sites from a structure",
             )
         with closing(source_structure(record)) as source:
             key = source.name, int(record.source.get("model", 1))

@@ -1,4 +1,4 @@
-"""The chains of a structure that entries are made of."""
+"""Choose the chains of a structure for its entries, and map their sequences."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from logos_cli.structure.types import Chain
 
 
 class EntryChains:
-    """The chains that were asked for, each with its sequence once an entry needs it.
+    """The chosen chains, each with its sequence once an entry needs it.
 
     Parameters
     ----------
     model : StructureModel
     chains : sequence of Chain
     sequence : {"observed", "full"}
-        Which sequence a chain gets.
+        Residues with coordinates, or the deposited sequence.
 
     Attributes
     ----------
@@ -45,9 +45,9 @@ class EntryChains:
 
     def lining(self, residues: Collection[int]) -> list[MappedChain]:
         """Return the chains that have at least one of these residues."""
-        touched = frozenset(residues)
+        wanted = frozenset(residues)
         return [
-            self._sequence(number) for number, chain in enumerate(self._chains) if not touched.isdisjoint(chain.members)
+            self._sequence(number) for number, chain in enumerate(self._chains) if not wanted.isdisjoint(chain.members)
         ]
 
     @cached_property

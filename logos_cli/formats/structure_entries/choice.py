@@ -1,4 +1,4 @@
-"""Which ligands of a structure become entries: those asked for, or the relevant ones."""
+"""Choose the ligands of a structure that become entries: those that the options name, or the relevant ones."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from logos_cli.structure.select import listing, select_ligands
 
 @dataclass(frozen=True, slots=True)
 class OwnLigand:
-    """A ligand of the structure, what it touches, and the user's molecule that says which bonds it has."""
+    """A ligand of the structure, its contacts, and the user's molecule that defines its bonds."""
 
     ligand: Ligand
-    touched: LigandContacts
+    contacts: LigandContacts
     template: UserMolecule | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PlacedMolecule:
-    """A molecule of the user with coordinates of its own, and the protein residues that they touch."""
+    """A molecule of the user with coordinates of its own, and the protein residues in contact with them."""
 
     molecule: UserMolecule
     contacts: dict[int, Contact]
@@ -38,7 +38,7 @@ class PlacedMolecule:
 
 @dataclass(slots=True)
 class Choice:
-    """The ligands to make entries of; ``placed`` has the reason in place of a molecule that cannot be read."""
+    """The ligands to make entries of; ``placed`` has the error in place of a molecule that cannot be read."""
 
     own: list[OwnLigand] = field(default_factory=list)
     placed: list[PlacedMolecule | LogosError] = field(default_factory=list)
@@ -53,7 +53,7 @@ class LigandChooser:
     ligands : sequence of Ligand
         All ligands of the model, relevant or not.
     chains : EntryChains
-        What a ligand must touch.
+        The chains that a ligand must be in contact with.
     options : ReadOptions
     """
 
@@ -83,7 +83,7 @@ class LigandChooser:
                 if ":" in text or not _is_smiles(text):
                     raise
             else:
-                return Choice([OwnLigand(ligand, self._touched(ligand)) for ligand in found])
+                return Choice([OwnLigand(ligand, self._contacts_of(ligand)) for ligand in found])
         return self._given(read_given(text))
 
     def _relevant(self) -> list[OwnLigand]:
@@ -93,9 +93,9 @@ class LigandChooser:
         for ligand in self._ligands:
             if is_additive(self._model, ligand):
                 continue
-            touched = self._touched(ligand)
-            if is_relevant(self._model, ligand, self._chains.positions, touched.bonds):
-                found.append(OwnLigand(ligand, touched))
+            contacts = self._contacts_of(ligand)
+            if is_relevant(self._model, ligand, self._chains.positions, contacts.bonds):
+                found.append(OwnLigand(ligand, contacts))
         return found
 
     def _given(self, molecules: Sequence[UserMolecule | LogosError]) -> Choice:
@@ -115,18 +115,18 @@ class LigandChooser:
         if not same:
             raise StructureError(
                 f"no ligand of the structure has the heavy atoms of {molecule.smiles}"
-                + ("" if molecule.positions is None else ", and its coordinates touch no protein"),
+                + ("" if molecule.positions is None else ", and its coordinates are not in contact with a protein"),
                 source=self._model.name,
                 hint=listing(self._ligands),
             )
-        return [OwnLigand(ligand, self._touched(ligand), molecule) for ligand in same]
+        return [OwnLigand(ligand, self._contacts_of(ligand), molecule) for ligand in same]
 
     @cached_property
     def _neighbours(self) -> Neighbours:
-        """The neighbour search, made when the first ligand needs it."""
+        """The neighbour search, built when the first ligand needs it."""
         return Neighbours(self._model, self._options.cutoff_angstrom, self._options.symmetry)
 
-    def _touched(self, ligand: Ligand) -> LigandContacts:
+    def _contacts_of(self, ligand: Ligand) -> LigandContacts:
         members, cutoff = self._chains.members, self._options.cutoff_angstrom
         return surroundings(self._model, self._neighbours, ligand, members, cutoff)
 
@@ -136,7 +136,7 @@ class LigandChooser:
 
 
 def why_no_ligand(model: StructureModel, ligands: Sequence[Ligand], numbering: str) -> StructureError:
-    """Return the reason for which a structure gives no entry with a ligand."""
+    """Return the error of a structure that gives no entry with a ligand."""
     if not model.chains:
         reason = "the structure has no protein chain"
     elif not ligands:

@@ -1,4 +1,4 @@
-"""The entries of a structure in memory."""
+"""Make the entries of a structure in memory."""
 
 from __future__ import annotations
 
@@ -37,10 +37,9 @@ _PDB_CODE = re.compile(r"[0-9][A-Za-z0-9]{3}|pdb_[0-9a-z]{8}", re.IGNORECASE)
 
 @contextlib.contextmanager
 def structure_reading(name: str) -> Iterator[None]:
-    """Read a structure faster, and turn what gemmi throws at a damaged file, wherever it notices, into a reason.
+    """Read a structure without garbage collection, and turn gemmi's errors on a damaged file into a reason.
 
-    A structure makes many objects and no cycles: Python's collector of cycles pauses, which would take a fifth of the
-    time.
+    A structure makes many objects and no cycles, so that the collector would only take a fifth of the time.
     """
     was_enabled = gc.isenabled()
     gc.disable()
@@ -63,12 +62,12 @@ def structure_entries(
     provenance : dict
         Path and hash of the file, and the data block if it has several.
     ids : UniqueIds
-        Ids that other structures of the file have taken.
+        Ids of other structures in the file.
 
     Raises
     ------
     StructureError
-        If there is nothing of the kind that the options ask for.
+        If the structure has nothing that the options select.
     """
     info = file.structure.info
     code = info["_entry.id"] if "_entry.id" in info else ""  # noqa: SIM401 - gemmi's map has no get
@@ -90,10 +89,10 @@ def _entries(
 ) -> Iterator[Entry]:
     """Yield the entries of one model; their ids begin with the title: the PDB code, or the file's name."""
     ligands, receptors = find_ligands(model)
-    asked_for_chains = options.form is Form.PROTEIN or bool(options.chains)
+    wants_chains = options.form is Form.PROTEIN or bool(options.chains)
     chains = EntryChains(
         model,
-        select_chains(model, model.chains if asked_for_chains else receptors, options.chains, options.numbering),
+        select_chains(model, model.chains if wants_chains else receptors, options.chains, options.numbering),
         options.sequence,
     )
     ligands = [each for each in ligands if chains.members.isdisjoint(residue.index for residue in each.residues)]
@@ -119,16 +118,16 @@ def _entries(
 
 
 class LigandEntries:
-    """Makes an entry of each chosen ligand of one model.
+    """Makes the entries of the chosen ligands of one model.
 
     Parameters
     ----------
     chains : EntryChains
     provenance : Provenance
     title : str
-        What ids begin with.
+        Beginning of the ids.
     ids : UniqueIds
-        Ids that other structures of the file have taken.
+        Ids of other structures in the file.
     """
 
     def __init__(self, chains: EntryChains, provenance: Provenance, title: str, ids: UniqueIds) -> None:
@@ -138,7 +137,7 @@ class LigandEntries:
         self._ids = ids
 
     def entries(self, choice: Choice) -> Iterator[Entry]:
-        """Yield the entries of molecules with a place of their own, then those of the structure's ligands."""
+        """Yield the entries of molecules with coordinates of their own, then those of the structure's ligands."""
         for each in choice.placed:
             yield self._unread(each) if isinstance(each, LogosError) else self._placed(each)
         for ligand in choice.own:
@@ -158,17 +157,17 @@ class LigandEntries:
         first = own.ligand.residues[0]
         number = f":{first.number_text}" if first.has_number else ""
         id = self._ids.take(f"{self._title}:{first.chain}:{own.ligand.title}{number}")
-        described = describe(model, own.ligand, own.touched)
+        described = describe(model, own.ligand, own.contacts)
         try:
             smiles = self._smiles(own)
         except LogosError as error:
             if self._provenance.options.form not in _SITE_FORMS:
                 return Entry(id, None, self._provenance.source(ligand=described), error.at(model.name))
-            return self._entry(id, described, own.touched.contacts, [error.message])
+            return self._entry(id, described, own.contacts.contacts, [error.message])
         described |= {"smiles": smiles.smiles, "origin": smiles.origin}
         if own.template is not None and own.template.source:
             described["file"] = own.template.source
-        return self._entry(id, described, own.touched.contacts, smiles.notes)
+        return self._entry(id, described, own.contacts.contacts, smiles.notes)
 
     def _smiles(self, own: OwnLigand) -> LigandSmiles:
         if own.template is not None:
@@ -182,7 +181,7 @@ class LigandEntries:
     def _entry(
         self, id: str, ligand: LigandSource, contacts: Mapping[int, Contact], notes: Sequence[str] = ()
     ) -> Entry:
-        """Return the entry of a ligand; one without a SMILES is a site."""
+        """Return the entry of a ligand; without a SMILES it is a site."""
         options = self._provenance.options
         if options.form is Form.MOLECULE:
             return Entry(id, Molecule(ligand["smiles"]), self._provenance.source(ligand=ligand, notes=notes))

@@ -1,4 +1,4 @@
-"""Where an entry of a structure came from: the ``source`` of its record."""
+"""Write the ``source`` of the record of a structure's entry."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Provenance:
     def source(
         self, chains: Sequence[MappedChain] = (), ligand: LigandSource | None = None, notes: Sequence[str] = ()
     ) -> Source:
-        """Return the source of an entry of these chains; take it after the chains, whose mapping leaves notes."""
+        """Return the source of an entry of these chains; map the chains before, since that adds notes."""
         source: Source = {
             **self.file,
             "format": self.model.file.kind,
@@ -46,8 +46,8 @@ class Provenance:
         return source
 
 
-def describe(model: StructureModel, ligand: Ligand, touched: LigandContacts) -> LigandSource:
-    """Return what a record says of a ligand of the structure, but for its SMILES."""
+def describe(model: StructureModel, ligand: Ligand, contacts: LigandContacts) -> LigandSource:
+    """Return the source of a ligand of the structure, without its SMILES."""
     first = ligand.residues[0]
     found: LigandSource = {
         "component": ligand.title,
@@ -66,10 +66,10 @@ def describe(model: StructureModel, ligand: Ligand, touched: LigandContacts) -> 
         found["peptide"] = True
     if first.altloc:
         found["altloc"] = first.altloc
-    if touched.bonds:
-        found["covalent"] = [str(model.residues[index]) for index, _ in touched.bonds]
-    if any(contact.symmetry for contact in touched.contacts.values()):
+    if contacts.bonds:
+        found["covalent"] = [str(model.residues[index]) for index, _ in contacts.bonds]
+    if any(contact.symmetry for contact in contacts.contacts.values()):
         found["symmetry_contacts"] = [
-            str(model.residues[index]) for index, contact in touched.contacts.items() if contact.symmetry
+            str(model.residues[index]) for index, contact in contacts.contacts.items() if contact.symmetry
         ]
     return found

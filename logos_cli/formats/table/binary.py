@@ -1,4 +1,4 @@
-"""Reading Parquet, SQLite and Excel."""
+"""Read Parquet, SQLite and Excel."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from logos_cli.io.input import Input
 
 _DAMAGED: Final = "the file may be cut off or damaged"
 _WAL: Final = slice(18, 20)
-"""Bytes of a SQLite file that are 2 while a log of changes may stand beside it."""
+"""Bytes of a SQLite file that are 2 if there may be a log of changes beside it."""
 
 
 def missing_library(what: str, library: str) -> MissingError:
-    """Return the error of a format whose library is not installed."""
+    """Return the error for a format if its library is not installed."""
     return MissingError(f"{what} needs {library}, which is not installed", hint="pip install 'logos-cli[tables]'")
 
 
@@ -42,7 +42,7 @@ def iter_binary(source: Input, kind: str, options: ReadOptions) -> Iterator[Tabl
     FormatError
         If the file is damaged.
     UsageError
-        If several of its tables could be meant.
+        If several of its tables fit.
     """
     readers = {"parquet": _iter_parquet, "sqlite": _iter_sqlite, "xlsx": _iter_xlsx}
     for number, cells in enumerate(readers[kind](source, options), 1):
@@ -56,7 +56,7 @@ def _is_nan(value: object) -> bool:
 
 
 def _plain(value: object) -> object:
-    """Return a value that JSON has, so that provenance can hold it: dates and numbers of other types as text."""
+    """Return a value that JSON can hold: dates and numbers of other types as text."""
     if isinstance(value, str):
         return value.strip()
     return value if isinstance(value, (int, float, list, dict)) else str(value)
@@ -108,7 +108,7 @@ def _iter_sqlite(source: Input, options: ReadOptions) -> Iterator[Mapping[str, o
 
 
 def _check_size(data: bytes, name: str) -> None:
-    """Refuse a database that has fewer pages than its header states, which SQLite would read as far as it goes."""
+    """Refuse a database with fewer pages than its header states; SQLite would read it to its end."""
     page_size = int.from_bytes(data[16:18], "big")
     page_size = 1 << 16 if page_size == 1 else page_size
     n_pages = int.from_bytes(data[28:32], "big") if data[24:28] == data[92:96] else 0
@@ -124,7 +124,7 @@ def _columns(database: sqlite3.Connection, table: str) -> list[str]:
 
 
 def quoted(name: str) -> str:
-    """Return a name as SQL has it between quotes."""
+    """Return a name quoted for SQL."""
     return '"' + name.replace('"', '""') + '"'
 
 
@@ -151,32 +151,32 @@ def _iter_xlsx(source: Input, options: ReadOptions) -> Iterator[Mapping[str, obj
         yield from (dict(zip(headers[name], row, strict=False)) for row in rows)
     except LogosError:
         raise
-    except Exception as error:  # openpyxl raises whatever it meets
+    except Exception as error:  # openpyxl raises errors of any type
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise FormatError(f"openpyxl cannot read the workbook: {reason}", source=source.name, hint=_DAMAGED) from error
 
 
 def _chosen(headers: Mapping[str, list[str]], options: ReadOptions, source: str, what: str) -> str:
-    """Return the name of the only table with a column that is meant.
+    """Return the name of the only table with a fitting column.
 
     Raises
     ------
     UsageError
         If there is none, or several.
     """
-    is_meant: Callable[[str], bool] = (
+    fits: Callable[[str], bool] = (
         (lambda column: key_of(column) in KNOWN_COLUMNS)
         if options.column is None
         else (lambda column: column == options.column)
     )
-    found = [name for name, columns in headers.items() if any(map(is_meant, columns))]
+    found = [name for name, columns in headers.items() if any(map(fits, columns))]
     if len(headers) == 1:
         return next(iter(headers))
     if len(found) == 1:
         return found[0]
     listed = ", ".join(found or headers) or "none"
     raise UsageError(
-        f"{len(found) or 'none'} of the {len(headers)} {what} could be meant: {listed}",
+        f"{len(found) or 'none'} of the {len(headers)} {what} {'have' if found else 'has'} a column to read: {listed}",
         source=source,
-        hint="name a column that one of them has: --column NAME; or write that one to a file of its own",
+        hint="name a column that only one of them has: --column NAME; or write that one to a file of its own",
     )

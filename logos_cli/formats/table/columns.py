@@ -1,4 +1,4 @@
-"""Which columns of a table hold what, and objects from their cells."""
+"""Find the columns of a table that make objects, and read the objects from their cells."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ _NAMES: dict[str, tuple[str, ...]] = {
     ),
 }
 # fmt: on
-"""Names of the columns by what they hold, as :func:`~.identifiers.key_of` writes them; of several the first counts.
+"""Names of the columns by what they hold, as :func:`~.identifiers.key_of` writes them; the first one found is used.
 
-Amino acids come before what may be nucleotides: in the tables of AIRR ``sequence`` is DNA. ``reactants>reagents>production``
-is upstream USPTO's.
+Amino acids come before possible nucleotides: in the tables of AIRR ``sequence`` is DNA. ``reactants>reagents>production``
+is a column of USPTO.
 """
 
 REPEATED: Final = " (column "
-"""Stands between the name of a column that others have too and its place."""
+"""Separates the name of a column from its place if several columns have this name."""
 _T_CELL: Final = "TR"
 
 _DISTINCT = (
@@ -67,7 +67,7 @@ _AMBIGUOUS = frozenset(
 )
 
 KNOWN_COLUMNS = frozenset(name for role in _DISTINCT for name in _NAMES[role]) - (_AMBIGUOUS - {"text"})
-"""Names that show a table to be one of ours."""
+"""Names that show that logos can read a table."""
 
 _ROLES: dict[Form, tuple[tuple[str, ...], ...]] = {
     Form.PROTEIN: (("sequence",),),
@@ -77,7 +77,7 @@ _ROLES: dict[Form, tuple[tuple[str, ...], ...]] = {
     Form.MATERIAL: (("metal", "linkers"),),
     Form.MOLECULE: (("smiles",), ("selfies",), ("helm",)),
 }
-"""What each form is made of, the preferred way first."""
+"""Roles of the columns that make an object of each form, preferred ones first."""
 
 _GUESSES = (Form.ANTIBODY, Form.REACTION, Form.MATERIAL, Form.MOLECULE, Form.PROTEIN)
 
@@ -89,13 +89,13 @@ class Columns:
     Attributes
     ----------
     form : Form or None
-        The form of the objects; None for whatever sentences are in a column of text.
+        The form of the objects; None if a column has sentences.
     by_role : dict
         Column name by what it holds: ``heavy``, ``product``, ``smiles`` …
     locus : str, optional
-        Column that names the locus or V gene of a receptor chain, in a table of AIRR.
+        Column with the locus or V gene of a receptor chain, in a table of AIRR.
     nucleotides : frozenset of str
-        Roles whose columns hold nothing but nucleotides, as far as the first rows show.
+        Roles of columns with only nucleotides in the first rows.
     """
 
     form: Form | None
@@ -105,7 +105,7 @@ class Columns:
 
     @property
     def used(self) -> frozenset[str]:
-        """Names of the columns that go into the object."""
+        """Names of the columns that make the object."""
         return frozenset(self.by_role.values())
 
     @classmethod
@@ -115,14 +115,14 @@ class Columns:
         Raises
         ------
         UsageError
-            If the column asked for does not exist, none is known, or two fit equally.
+            If the column in the options does not exist, none is known, or several fit equally.
         FormatError
-            If two columns have the name of the one that is used.
+            If several columns have the name of the one that is used.
         """
         names = {_key(name): name for name in reversed(list(cells))}
         found: Columns | None
         if options.column is not None:
-            found = cls._named(cells, names, options, source)
+            found = cls._named(options.column, cells, names, options.form, source)
         elif options.form in _ROLES:
             found = cls._of_form(options.form, names)
             if found is None and options.form is Form.ANTIBODY:
@@ -149,7 +149,7 @@ class Columns:
         return found._of_receptors(names, options)
 
     def looking_at(self, rows: Sequence[Mapping[str, object]]) -> Columns:
-        """Return the columns with the roles noted that hold nothing but nucleotides in these rows."""
+        """Return the columns with note of those that hold only nucleotides in these rows."""
         found = []
         for role in _SEQUENCES.intersection(self.by_role):
             letters = "".join(str(row.get(self.by_role[role]) or "") for row in rows).upper()
@@ -158,22 +158,21 @@ class Columns:
         return replace(self, nucleotides=frozenset(found))
 
     @classmethod
-    def _named(cls, cells: Mapping[str, object], names: dict[str, str], options: ReadOptions, source: str) -> Columns:
-        assert options.column is not None
-        name = options.column if options.column in cells else names.get(_key(options.column))
+    def _named(
+        cls, column: str, cells: Mapping[str, object], names: dict[str, str], stated: Form | None, source: str
+    ) -> Columns:
+        name = column if column in cells else names.get(_key(column))
         if name is None:
             raise UsageError(
-                f"the table has no column {options.column!r}",
-                source=source,
-                hint=f"it has {', '.join(cells) or 'none'}",
+                f"the table has no column {column!r}", source=source, hint=f"it has {', '.join(cells) or 'none'}"
             )
         value = str(cells[name] or "")
-        form = options.form
+        form = stated
         if form is None:
             is_reaction = value.replace("->", "").count(">") == 2
             form = Form.PROTEIN if looks_like_sequence([value]) else Form.REACTION if is_reaction else Form.MOLECULE
         if value.startswith(_POLYMERS) and "{" in value:
-            return cls(form if options.form else Form.MOLECULE, {"helm": name})
+            return cls(stated or Form.MOLECULE, {"helm": name})
         if form is Form.MOLECULE:
             return cls(form, {"selfies" if _key(name) in _NAMES["selfies"] else "smiles": name})
         roles = _ROLES.get(form, (("smiles",),))
@@ -194,18 +193,18 @@ class Columns:
         sure = {key: name for key, name in names.items() if key not in _AMBIGUOUS}
         for known in (sure, names):
             found = [columns for form in _GUESSES if (columns := cls._of_form(form, known)) is not None]
-            # `sequence` may name an antibody's chain where antibodies are asked for; by itself it is a protein
+            # `sequence` names an antibody's chain only if `options.form` is antibody; here it is a protein
             found = [each for each in found if each.form is not Form.ANTIBODY or "sequence" not in each.by_role]
             distinct = [columns for columns in found if not _is_part(columns, found)]
             if len(distinct) > 1:
                 choices = " or ".join(f"--as {columns.form}" for columns in distinct)
-                raise UsageError("the table has columns of several kinds", source=source, hint=f"say which: {choices}")
+                raise UsageError("the table has columns of several kinds", source=source, hint=f"choose: {choices}")
             if distinct:
                 return distinct[0]
         return None
 
     def _of_receptors(self, names: dict[str, str], options: ReadOptions) -> Columns:
-        """Return the columns of a table of AIRR as those of antibodies, any other as they are."""
+        """Return the columns of a table of AIRR as those of antibodies; other columns are unchanged."""
         locus = next((names[key] for key in ("locus", "v_call") if key in names), None)
         if locus is None or "sequence" not in self.by_role:
             return self
@@ -217,7 +216,7 @@ class Columns:
         Raises
         ------
         LogosError
-            If a cell is empty or does not hold what it should.
+            If a cell is empty, or its content is not of its column's kind.
         """
         values = {role: cells.get(name) for role, name in self.by_role.items()}
         if "sentence" in values:
@@ -239,8 +238,7 @@ class Columns:
             metal, linkers = _list(values, "metal"), _list(values, "linkers")
             material = material_from_blocks(metal, linkers)
             if cells.get("kind") == Form.MATERIAL and not options.canonical:
-                # written by `decode`: in order already, and RDKit's canonical SMILES of a canonical SMILES is,
-                # for a few cages, yet another one
+                # `decode` wrote the blocks in order; RDKit would change the canonical SMILES of a few cages again
                 material = Material(".".join(metal), tuple(linkers))
             return Entry(entry_id, material, source)
         if "rxn" in values or "product" in values:
@@ -282,16 +280,16 @@ class Columns:
 _SEQUENCES: Final = frozenset(("heavy", "light", "sequence"))
 _SEQUENCE_FORMS: Final = frozenset((Form.PROTEIN, Form.ANTIBODY))
 _POLYMERS: Final = ("PEPTIDE", "RNA", "CHEM", "BLOB")
-"""What a HELM begins with."""
+"""Beginnings of a HELM."""
 
 
 def _key(name: str) -> str:
-    """Return the key of a column without the place that tells it from others of its name."""
+    """Return the key of a column without the place that distinguishes columns of one name."""
     return key_of(name.partition(REPEATED)[0])
 
 
 def _is_part(columns: Columns, found: list[Columns]) -> bool:
-    """Whether a way to read is no choice of its own: its columns all belong to a way that needs more of them."""
+    """Return whether all columns of one way to read a table belong to another way that needs more of them."""
     return any(columns.used < other.used for other in found)
 
 
@@ -309,7 +307,7 @@ def _text(values: Mapping[str, object], role: str) -> str:
 
 
 def _list(values: Mapping[str, object], role: str) -> list[str]:
-    """Return a list of SMILES: JSON's list, or one text parted by dots."""
+    """Return a list of SMILES: JSON's list, or one text split at dots."""
     value = values.get(role)
     if isinstance(value, list) and value and all(isinstance(one, str) and one for one in value):
         return list(value)

@@ -1,4 +1,4 @@
-"""Which column of a table identifies its rows."""
+"""Find the column of a table that identifies its rows."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def key_of(name: str) -> str:
 def identifying(cells: Mapping[str, object], used: frozenset[str]) -> str | None:
     """Return the column that identifies a row: its own id, the id of a database, or a name, in this order.
 
-    A column that is empty in this row, or that goes into the object (``used``), is none.
+    A column that is empty in this row, or that makes the object (``used``), does not count.
     """
     ranked = [
         (rank, name)

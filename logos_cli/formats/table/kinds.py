@@ -1,4 +1,4 @@
-"""Tables in binary files, recognised by their first bytes."""
+"""Recognise tables in binary files by their first bytes."""
 
 from __future__ import annotations
 

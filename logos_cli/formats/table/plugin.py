@@ -1,4 +1,4 @@
-"""Tables with sequences, SMILES or reactions in named columns: CSV, TSV, JSON, Parquet, SQLite and Excel."""
+"""Read and write tables with sequences, SMILES or reactions in columns: CSV, TSV, JSON, Parquet, SQLite, Excel."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from logos_cli.io.input import Input
 from logos_cli.records import Source
 
 _PEEKED = 100
-"""Rows that show what a column holds."""
+"""Rows that are read to find what a column holds."""
 _DELIMITERS = ("\t", ",", ";")
 _JSON_ARRAY = re.compile(rb"\s*\[\s*\{")
 _JSON_OBJECT = re.compile(rb"\s*\{\s*\"")
@@ -30,15 +30,15 @@ _JSON_OBJECT = re.compile(rb"\s*\{\s*\"")
 class TableFormat(Format):
     """Rows with named columns.
 
-    Columns are found by name (``columns.py`` lists the names), or by ``options.column``. Columns that are
-    not used are kept in ``source["columns"]``.
+    Columns are found by name (``columns.py`` lists the names), or by ``options.column``. Other columns are kept in
+    ``source["columns"]``.
     """
 
     name = "table"
     suffixes = (".csv", ".tsv", ".tab", ".json", ".parquet", ".sqlite", ".sqlite3", ".xlsx")
 
     def sniff(self, head: bytes, name: str) -> float:  # noqa: ARG002
-        """Tell a header line with a column that is known, or the beginning of JSON or of a binary table."""
+        """Recognise a header line with a known column, or the beginning of JSON or of a binary table."""
         if binary_kind(head):
             return 0.97
         if _JSON_ARRAY.match(head):
@@ -60,7 +60,7 @@ class TableFormat(Format):
         ids = UniqueIds()
         empty = True
         if _JSON_ARRAY.match(source.head) or _JSON_OBJECT.match(source.head):
-            # objects may differ from each other: each finds its own columns, and may fail by itself
+            # objects may differ: columns are chosen for each, and each may fail on its own
             for row in _iter_json(source):
                 empty = False
                 yield _json_entry(row, ids, source, options)
@@ -98,7 +98,7 @@ def _rows(source: Input, options: ReadOptions) -> Iterator[TableRow]:
 
 
 def _with_columns(rows: Iterator[TableRow], options: ReadOptions, source: str) -> Iterator[tuple[TableRow, Columns]]:
-    """Yield the rows with the columns that make an object; the first rows show whether these hold nucleotides."""
+    """Yield the rows, each with the columns that make an object; the first rows show which hold nucleotides."""
     first = list(islice(rows, _PEEKED))
     whole = [row for row in first if row.problem is None] or first
     if not whole:
@@ -142,14 +142,14 @@ def _entry(row: TableRow, columns: Columns, ids: UniqueIds, source: Input, optio
 
 
 def _check_hidden(row: TableRow, columns: Columns, provenance: Source, options: ReadOptions) -> None:
-    """Refuse a row one of whose cells holds further rows: its quote was never meant to open, or never closed."""
+    """Refuse a row with further rows in one of its cells: a quote is not closed, or should not be there."""
     for number, cells in row.hidden:
         try:
             columns.entry(cells, "", {**provenance}, options)
         except LogosError:
             continue
         raise FormatError(
-            f"a quote that opens in line {row.line} closes in a later one, and line {number} between them is a row",
+            f"a quote in line {row.line} is closed in a later line, but line {number} between them is a row",
             hint="close the quote, or remove it",
         )
 
@@ -179,7 +179,7 @@ def _iter_csv(source: Input) -> Iterator[TableRow]:
 
 
 def _unique_names(cells: list[str]) -> list[str]:
-    """Return the names of the columns; one without a name, or that others have too, is told by its place."""
+    """Return the names of the columns; the place is added to an empty or repeated name."""
     names = [cell.strip() for cell in cells]
     repeated = {name for name, count in Counter(names).items() if count > 1}
     return [
@@ -189,7 +189,7 @@ def _unique_names(cells: list[str]) -> list[str]:
 
 
 def _csv_rows(lines: Iterator[str], delimiter: str) -> Iterator[tuple[list[str], int, FormatError | None]]:
-    """Yield the cells of each row, the number of its first line, and what is wrong with it."""
+    """Yield the cells of each row, the number of its first line, and its problem."""
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:
         line = reader.line_num + 1
@@ -201,7 +201,7 @@ def _csv_rows(lines: Iterator[str], delimiter: str) -> Iterator[tuple[list[str],
             if "field larger" in str(error):
                 raise FormatError(f"line {line}: a cell is too large", hint="check the quotes") from error
             unclosed = "unexpected end of data" in str(error)
-            what = "a quote that opens here is never closed" if unclosed else f"the row is broken: {error}"
+            what = "a quote in this line is not closed" if unclosed else f"the row is broken: {error}"
             yield [], line, FormatError(what, hint="close it, or remove it" if unclosed else "check the quotes")
             continue
         yield cells, line, None
@@ -228,7 +228,7 @@ def _row(names: list[str], cells: list[str], line: int, problem: FormatError | N
 
 
 def _iter_json(source: Input) -> Iterator[TableRow]:
-    """Yield the objects of JSON lines, or of one array, which is read as a whole."""
+    """Yield the objects of JSON lines, or of one array, which is read at once."""
     if _JSON_ARRAY.match(source.head):
         try:
             values = json.loads(source.read())

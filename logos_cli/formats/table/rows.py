@@ -1,4 +1,4 @@
-"""Rows of a table, whatever file it is in."""
+"""The rows of a table in any file format."""
 
 from __future__ import annotations
 

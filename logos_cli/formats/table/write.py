@@ -1,4 +1,4 @@
-"""Writing tables and JSON."""
+"""Write tables and JSON."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _PARTS = {"scores.": 2, "sample.": 4, "source.": 5}
 
 
 def fields_of(item: ScienceObject) -> dict[str, object]:
-    """Return the parts of an object by the names that tables and JSON give them.
+    """Return the parts of an object by their names in tables and JSON.
 
     Positions of tagged residues (``site``) count from one, as residues do elsewhere in the field.
 
     Raises
     ------
     UsageError
-        If the object is of a kind that tables do not know.
+        If tables cannot hold this kind of object.
     """
     if isinstance(item, Protein):
         return {"sequence": item.sequence}
@@ -53,7 +53,7 @@ def fields_of(item: ScienceObject) -> dict[str, object]:
 
 
 class JsonWriter(Writer):
-    """One array; each object has the record's keys and, under the name of its kind's parts, the decoded object."""
+    """One array; each object has the record's keys and the parts of the decoded object."""
 
     suffixes = (".json",)
     tells_status = True
@@ -79,8 +79,8 @@ class JsonWriter(Writer):
 class RowWriter(Writer):
     """One row a record: id, kind, status, the object's parts, scores, other keys, sample and source, flattened.
 
-    Structures, which are whole files (the poses of ``logos dock``), have no place in a row. The columns are known at
-    the end only: rows wait in a temporary file.
+    Structures, which are whole files (the poses of ``logos dock``), are left out. The columns are known at the end only,
+    so that rows are kept in a temporary file.
     """
 
     tells_status = True
@@ -135,7 +135,7 @@ class CsvWriter(RowWriter):
 
 
 class TsvWriter(CsvWriter):
-    """The same, parted by tabs."""
+    """The same with tabs between the columns."""
 
     suffixes = (".tsv", ".tab")
     delimiter = "\t"

@@ -1,4 +1,4 @@
-"""Writing Parquet, SQLite and Excel."""
+"""Write Parquet, SQLite and Excel."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from logos_cli.formats.table.write import Cell, RowWriter, as_text
 
 _TABLE: Final = "records"
 _MOST_CHARACTERS: Final = 32_767
-"""What a cell of Excel holds."""
+"""Most characters in a cell of Excel."""
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _INT64: Final = range(-(2**63), 2**63)
 
@@ -40,7 +40,7 @@ def _of_one_type(cells: list[Cell | None]) -> list[Cell | None]:
 
 
 class ParquetWriter(RowWriter):
-    """The rows of CSV in typed columns, by pyarrow."""
+    """The rows of CSV in typed columns, written by pyarrow."""
 
     suffixes: ClassVar[tuple[str, ...]] = (".parquet",)
     binary = True
@@ -93,7 +93,7 @@ class SqliteWriter(RowWriter):
 
 
 class XlsxWriter(RowWriter):
-    """The rows of CSV as a sheet of Excel, by openpyxl; text stays text, whatever it begins with."""
+    """The rows of CSV as a sheet of Excel, written by openpyxl; text that begins with ``=`` is no formula."""
 
     suffixes: ClassVar[tuple[str, ...]] = (".xlsx",)
     binary = True
@@ -129,7 +129,7 @@ class XlsxWriter(RowWriter):
 
 
 def _for_excel(value: Cell | None, place: str) -> Cell | None:
-    """Return a value as a cell of Excel holds it: whole numbers that it would round as text.
+    """Return a value for a cell of Excel: whole numbers that Excel would round become text.
 
     Raises
     ------
@@ -139,7 +139,7 @@ def _for_excel(value: Cell | None, place: str) -> Cell | None:
     if isinstance(value, str):
         if len(value) > _MOST_CHARACTERS:
             raise OutputError(
-                f"{place} has {len(value):,} characters, and a cell of Excel holds 32,767",
+                f"{place} has {len(value):,} characters, but a cell of Excel holds 32,767",
                 hint="write .csv or .parquet",
             )
         if _CONTROL.search(value):

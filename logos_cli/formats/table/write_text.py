@@ -1,4 +1,4 @@
-"""Tables for people: aligned columns, one table for the records of each prompt."""
+"""Write tables for people: aligned columns, one table for the records of each prompt."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _DIGITS: Final = 4
 
 
 class TextTableWriter(Writer):
-    """A line a record with rank, scores and object; parts that all objects of a prompt share stand above them.
+    """A line a record with rank, scores and object; parts that all objects of a prompt share are above the table.
 
     Long sequences are cut: a table is for reading, the other formats hold everything.
     """
@@ -28,7 +28,7 @@ class TextTableWriter(Writer):
         self._n_tables = 0
 
     def write(self, record: Record, item: ScienceObject) -> None:
-        """Keep one line; those of the prompt before are written when the next one begins."""
+        """Keep one line; the table of a prompt is written when the next prompt begins."""
         prompt = str(record.sample.get("prompt", ""))
         if prompt != self._prompt:
             self._end_table()

@@ -224,11 +224,11 @@ def test_pir_of_modeller_parts_chains():
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (b">P1;x\ntitle\nMKV\n", "does not end with"),
+        (b">P1;x\ntitle\nMKV\n", "must end with"),
         (b">DL;x\ntitle\nACGT*\n", "nucleotide"),
         (b">P1;x\nMKTAYIAKQRQISFVKSHFSRQLEERLGLIEVQ\nMKV*\n", "title"),
-        (b">P1;x\ntitle\nMKV*\n>sp|y\nMKV\n", "none of PIR"),
-        (b">y\nMKV\n>P1;x\ntitle\nMKV*\n", "among those of FASTA"),
+        (b">P1;x\ntitle\nMKV*\n>sp|y\nMKV\n", "not one of PIR"),
+        (b">y\nMKV\n>P1;x\ntitle\nMKV*\n", "among records of FASTA"),
     ],
 )
 def test_pir_that_is_damaged_is_refused(text: bytes, said: str):

@@ -108,18 +108,18 @@ _XSF = "CRYSTAL\nPRIMVEC\n4.2 0 0\n0 4.2 0\n0 0 4.2\nPRIMCOORD\n2 1\n12 0 0 0\n8
         (_MGO.replace("Mg O\n", ""), "does not name its elements"),
         (_MGO.replace("Mg O\n", "Mg O C\n"), "3 element symbols and 2 counts"),
         (_MGO.replace("Direct\n", ""), "neither Direct nor Cartesian"),
-        (_MGO.replace("0.5 0.5 0.5\n", ""), "counts 2 atoms and has 1"),
-        (_MGO + "0.1 0.2 0.3\n", "counts 2 atoms and has more"),
+        (_MGO.replace("0.5 0.5 0.5\n", ""), "states 2 atoms and has 1"),
+        (_MGO + "0.1 0.2 0.3\n", "states 2 atoms and has more"),
         (_MGO.replace("1.0\n", "1.0 1.0 2.0\n", 1), "three scale factors"),
         (_MGO.replace("0.5 0.5 0.5", "0.5 x 0.5"), "pymatgen cannot read the poscar"),
         (_CSSR, "holds no carbon"),
         (_CSSR.replace("SPGR =  1 P 1 ", "SPGR = 225 F m -3 m"), "space group 225"),
         (_CSSR.replace("\n2 0\n", "\n2 1\n"), "not fractional"),
-        (_CSSR.replace("\n2 0\n", "\n3 0\n"), "counts 3 atoms, and 2 are whole"),
-        (_CSSR.replace("2 O1 0.5", "2 O1 5e-1"), "counts 2 atoms, and 1 are whole"),
+        (_CSSR.replace("\n2 0\n", "\n3 0\n"), "states 3 atoms, but 2 are complete"),
+        (_CSSR.replace("2 O1 0.5", "2 O1 5e-1"), "states 2 atoms, but 1 are complete"),
         (_XSF, "holds no carbon"),
         (_XSF.replace("CRYSTAL", "SLAB"), "periodic in two direction"),
-        (_XSF.replace("8 2.1 2.1 2.1\n", ""), "counts 2 atoms, and 1 are whole"),
+        (_XSF.replace("8 2.1 2.1 2.1\n", ""), "states 2 atoms, but 1 are complete"),
         (_XSF + "8 1.0 1.0 1.0\n", "pymatgen cannot read the xsf"),
         ('{"@module": "pymatgen.core.structure", "@class": "Structure"}', "pymatgen cannot read the structure"),
         ('{"@module": "pymatgen.core.structure", "@class": ', "not JSON"),
@@ -141,9 +141,9 @@ def test_a_poscar_that_cannot_be_right_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "grid.cif"
     record = _one(path, cif(grid()))
     sentence = Record("made", "material", record.text)
-    with pytest.raises(LogosError, match="comes from no crystal"):
+    with pytest.raises(LogosError, match="does not come from a crystal"):
         _poscar(sentence)
-    with pytest.raises(LogosError, match="hydrogens of the sentence are absent"):
+    with pytest.raises(LogosError, match="hydrogens of the sentence are not in the file"):
         _poscar(_one(tmp_path / "bare.cif", cif(grid(hydrogens=False))))
     writer = PoscarWriter(io.StringIO(), WriteOptions())
     writer.write(record, decode(record))

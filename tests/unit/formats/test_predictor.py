@@ -272,15 +272,15 @@ def test_plain_fasta_stays_fasta(tmp_path: Path) -> None:
         (_job(_protein(sequence="MKT1")), "is not a residue"),
         (_job(_protein(modifications=[{"ptmType": "SEP", "ptmPosition": 99}])), "no residue 99"),
         (_job({"rna": {"id": "R", "sequence": "ACGU"}}), "no protein and no ligand"),
-        (_job({"glycan": {"id": "G"}}), "no known kind"),
+        (_job({"glycan": {"id": "G"}}), "unknown kind"),
         (_job(), "no sequences"),
         (_job({"protein": {"sequence": _PROTEIN}}), "sequences[0].protein.id is missing"),
         (json.dumps(_job(_protein()))[:-9], "not JSON"),
         (_BOLTZ.replace("smiles:", "smile:"), "either smiles or ccd"),
         (_BOLTZ.replace("[A, B]", "[A, B"), "not YAML"),
-        (_BOLTZ.replace("  - ligand:", "  - ligands:"), "no known kind"),
+        (_BOLTZ.replace("  - ligand:", "  - ligands:"), "unknown kind"),
         (">protein|name=A\nMKT*A\n>ligand|name=B\nCCO\n", "character 4 is no residue"),
-        (">protein|name=A\nMKTA\n>water|name=B\nO\n", "'water' is no kind"),
+        (">protein|name=A\nMKTA\n>water|name=B\nO\n", "'water' is not a kind"),
         (">protein|name=A\nMKTA\n>ligand|name=B|x\nO\n", "is not KIND|NAME"),
         (">protein|name=A\nMKTA\n>ligand|name=B\n", "'B' is empty"),
     ],
@@ -292,10 +292,10 @@ def test_what_is_wrong_is_refused_with_its_place(content: object, what: str, tmp
 
 
 @pytest.mark.parametrize("kind", _KINDS)
-def test_what_predictors_cannot_be_asked_is_refused(kind: str) -> None:
+def test_what_predictors_do_not_take_is_refused(kind: str) -> None:
     for sentence, what in (
         (_SENTENCES["protein"].replace("YIAK", "YIUK"), "residue 7 of chain A is U"),
-        ("<MaterialS><MetalS>[Zn]<MetalE><MoleculeS>C<MoleculeE><MaterialE>", "no structure of a material"),
+        ("<MaterialS><MetalS>[Zn]<MetalE><MoleculeS>C<MoleculeE><MaterialE>", "predictors do not take a material"),
     ):
         with pytest.raises(LogosError, match=what):
             _write(kind, sentence)

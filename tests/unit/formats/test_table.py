@@ -73,7 +73,7 @@ def test_several_kinds_must_be_chosen_from() -> None:
     text = "smiles,sequence\nCCO,MKV\n"
     with pytest.raises(UsageError, match="several kinds") as caught:
         read(text)
-    assert caught.value.hint == "say which: --as molecule or --as protein"
+    assert caught.value.hint == "choose: --as molecule or --as protein"
     assert items(read(text, form=Form.MOLECULE)) == [Molecule("CCO")]
     assert items(read(text, form=Form.PROTEIN)) == [Protein("MKV")]
 
@@ -218,7 +218,7 @@ def test_a_quote_that_is_not_closed_is_told_with_its_line() -> None:
     good, bad = read('smiles,name\nCCO,a\nCCN,"b\nCCC,c\nCCCC,d\n')
     assert good.item == Molecule("CCO")
     assert bad.error is not None
-    assert bad.error.message == "a quote that opens here is never closed"
+    assert bad.error.message == "a quote in this line is not closed"
     assert bad.error.source == "<stdin>:3"
 
 

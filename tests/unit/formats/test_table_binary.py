@@ -127,7 +127,7 @@ def test_cells_that_are_no_text(tmp_path: Path) -> None:
 
 
 def test_one_of_several_tables(tmp_path: Path) -> None:
-    """The only one with a column that is meant; else the names are listed."""
+    """Read the only table with a column to read; else list the names."""
     _database(tmp_path / "a.db", molecules=[("a", "CCO")])
     with sqlite3.connect(tmp_path / "a.db") as database:
         database.execute("CREATE TABLE other (x INTEGER)")
@@ -135,7 +135,7 @@ def test_one_of_several_tables(tmp_path: Path) -> None:
     assert [record.text for record in encode(str(tmp_path / "a.db"))] == ["<MoleculeS>CCO<MoleculeE>"]
     _database(tmp_path / "b.db", one=[("a", "CCO")], two=[("b", "CC")])
     (record,) = encode(str(tmp_path / "b.db"))
-    assert "2 of the 2 tables could be meant: one, two" in (record.reason or "")
+    assert "2 of the 2 tables have a column to read: one, two" in (record.reason or "")
     (tmp_path / "c.xlsx").write_bytes(_workbook(x=[["note"], ["hello"]], y=[["id", "SMILES"], ["a", "CCO"]]))
     assert [record.id for record in encode(str(tmp_path / "c.xlsx"))] == ["a"]
 

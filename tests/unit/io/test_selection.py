@@ -44,7 +44,7 @@ def test_what_is_done_is_left_out_and_a_changed_input_is_noticed():
     units = list(place.units)
     done = DoneEntries([0, 2], [units[0].key, units[2].key])
     assert taken(FileSelection(Shard(), 0, "x.smi", done), names) == ["b", "d"]
-    with pytest.raises(InputError, match="entry 3 is z, and was another one"):
+    with pytest.raises(InputError, match="entry 3 is z, but was another one"):
         taken(FileSelection(Shard(), 0, "x.smi", done), ["a", "b", "z", "d"])
 
 

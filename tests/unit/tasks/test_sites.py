@@ -170,7 +170,7 @@ def test_a_sequence_counts_from_one() -> None:
 
 
 def test_a_map_of_other_chains_is_refused() -> None:
-    with pytest.raises(LogosError, match="other chains"):
+    with pytest.raises(LogosError, match="different chains"):
         ResidueMap(_SOURCE, [8, 4])
 
 
@@ -323,7 +323,7 @@ def test_what_is_no_ranked_site_is_not_written_as_one(tmp_path: Path) -> None:
         with pytest.raises(OutputError, match="no ranked site"):
             _written(writer, [record])
     (site, *_) = generate("site", _SEQUENCE, n_samples=3, **_fake())
-    with pytest.raises(OutputError, match="is of a sequence"):
+    with pytest.raises(OutputError, match="is on a sequence"):
         _written(SiteCifWriter, [site])
     assert site.id in _written(P2RankWriter, [site])
     broken = replace(site, extra={"site": {**site.extra["site"], "frequency": [[0.1]]}})

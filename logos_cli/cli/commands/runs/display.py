@@ -1,4 +1,4 @@
-"""Runs for people: a table of shards, and one line a run."""
+"""Print runs: a table of shards, and one line a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``logos runs``: how far runs are, whether they are complete, and their results in one file."""
+"""``logos runs``: show the progress of runs, check that they are complete, and merge their results."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ def runs_argument() -> list[Path]:
 
 @dataclass(frozen=True, kw_only=True)
 class StatusArguments:
-    """What ``logos runs status`` is given."""
+    """Arguments of ``logos runs status``."""
 
     runs: list[Path] = runs_argument()
-    watch: bool = option(False, "--watch", help="Show it again every two seconds, until all shards are done.")
-    as_json: bool = json_option("Print it as JSON, one run a line.")
+    watch: bool = option(False, "--watch", help="Update every two seconds, until all shards are done.")
+    as_json: bool = json_option("Print JSON, one run a line.")
 
 
 def status(args: StatusArguments) -> ExitCode:
-    """Show how far runs are: records by what became of them, rate, and why records failed.
+    """Show the progress of runs: records by outcome, records per second, and why records failed.
 
     Exits with 3 if a shard is not done.
 
@@ -88,9 +88,9 @@ def _as_json(found: RunStatus) -> dict[str, object]:
 
 @dataclass(frozen=True, kw_only=True)
 class ListArguments:
-    """What ``logos runs list`` is given."""
+    """Arguments of ``logos runs list``."""
 
-    folder: Path = argument(Path(), metavar="DIR", help="Where to look, in it and in its folders.")
+    folder: Path = argument(Path(), metavar="DIR", help="Directory to search, with its folders.")
 
 
 def list_runs(args: ListArguments) -> ExitCode:
@@ -110,13 +110,13 @@ def list_runs(args: ListArguments) -> ExitCode:
     for each in found:
         typer.echo("\t".join(status_lines(each)))
     if not found:
-        terminal().note(f"{args.folder}: there is no run")
+        terminal().note(f"{args.folder} has no runs")
     return ExitCode.OK
 
 
 @dataclass(frozen=True, kw_only=True)
 class MergeArguments:
-    """What ``logos runs merge`` is given."""
+    """Arguments of ``logos runs merge``."""
 
     runs: list[Path] = runs_argument()
     output: str | None = option(
@@ -127,7 +127,7 @@ class MergeArguments:
         show_default="standard output",
         help=".jsonl, .sdf of docking, .gz, .zst.",
     )
-    partial: bool = option(False, "--partial", help="Merge what there is, although shards are not done.")
+    partial: bool = option(False, "--partial", help="Merge the existing results, although shards are not done.")
     overwrite: bool = overwrite_option()
 
 
@@ -150,7 +150,7 @@ def merge(args: MergeArguments) -> ExitCode:
         raise UsageError(
             "1 shard is not done" if unfinished == 1 else f"{unfinished} shards are not done",
             source=str(args.runs[0]),
-            hint="go on with --resume, see `logos runs status`, or merge what there is with --partial",
+            hint="go on with --resume, see `logos runs status`, or merge the existing results with --partial",
         )
     suffix = ".jsonl" if args.output in (None, "-") else suffix_of(str(args.output))
     attached = None if suffix in {".jsonl", ".ndjson"} else suffix
@@ -176,7 +176,7 @@ def _pieces(runs: list[Path], attached: str | None) -> Iterator[bytes]:
 
 @dataclass(frozen=True, kw_only=True)
 class VerifyArguments:
-    """What ``logos runs verify`` is given."""
+    """Arguments of ``logos runs verify``."""
 
     runs: list[Path] = runs_argument()
 
@@ -184,7 +184,7 @@ class VerifyArguments:
 def verify(args: VerifyArguments) -> ExitCode:
     """Check that every entry of the inputs is in the results exactly once: ok, invalid, failed or skipped.
 
-    Names what lacks and exits with 1.
+    Names the entries that are missing, repeated or unexpected, and exits with 1.
 
     Examples:
 
@@ -209,9 +209,9 @@ def _faults(found: Verification) -> Iterator[str]:
     for shard in found.unfinished:
         yield f"shard {shard.shard.number} of {shard.shard.count} is {shard.state}, with {shard.n_done:,} records"
     groups = (
-        (found.n_missing, found.missing, "in no shard's results"),
+        (found.n_missing, found.missing, "missing from the results"),
         (found.n_doubled, found.doubled, "in the results more than once"),
-        (found.n_strange, found.strange, "in the results, and not in the inputs"),
+        (found.n_strange, found.strange, "in the results, but not in the inputs"),
     )
     for number, names, what in groups:
         if number:
