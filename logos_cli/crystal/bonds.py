@@ -31,6 +31,7 @@ _PADDLEWHEEL_TOLERANCE_ANGSTROM: Final = 0.65
 _PADDLEWHEEL_BRIDGES: Final = 3
 _CLASH_FACTOR: Final = {False: 0.7, True: 0.6}
 """Atoms nearer than this part of the sum of their radii exclude each other (True: a metal or hydrogen)."""
+_CLASH_REACH_ANGSTROM: Final = 1.6
 _DONORS: Final = frozenset("N O F P S Cl As Se Br Te I".split())  # noqa: SIM905
 
 
@@ -135,6 +136,13 @@ def clash_limits(
     """Return the distances in Å below which the atoms of each pair exclude each other."""
     factor = np.where(special[first] | special[second], _CLASH_FACTOR[True], _CLASH_FACTOR[False])
     return np.asarray(factor * (radii[first] + radii[second]))
+
+
+def count_clashes(elements: list[str], fractional: NDArray[np.float64], matrix: NDArray[np.float64]) -> int:
+    """Return how many pairs of atoms are too near to each other."""
+    radii, special = covalent_radii(elements)
+    first, second, _, distance = near_pairs(fractional, matrix, _CLASH_REACH_ANGSTROM)
+    return int((distance < clash_limits(radii, special, first, second)).sum()) // 2
 
 
 def find_bonds(atoms: UnitCell) -> BondGraph:
