@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import gemmi
 import numpy as np
 
-from logos_cli.crystal.bonds import count_clashes, is_metal
+from logos_cli.crystal.distances import count_clashes, is_metal
 from logos_cli.crystal.sites import AtomSite, formula_of, read_sites
 from logos_cli.crystal.symmetry import Expansion, Operations, symmetry_operations
 from logos_cli.errors import StructureError

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from logos_cli.crystal.bonds import clash_limits, covalent_radii, near_pairs
 from logos_cli.crystal.cell import SAME_SITE_ANGSTROM, UnitCell, is_full
+from logos_cli.crystal.distances import clash_limits, covalent_radii, near_pairs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from logos_cli.chemistry.bond_orders import Evidence, Skeleton, in_canonical_order, perceive
-from logos_cli.crystal.bonds import is_metal
+from logos_cli.crystal.distances import is_metal
 from logos_cli.crystal.geometry import (
     LINEAR_DEGREES,
     angles_between,

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from logos_cli.crystal.bonds import clash_limits, covalent_radii, is_metal, near_pairs
 from logos_cli.crystal.cell import UnitCell, is_full
+from logos_cli.crystal.distances import clash_limits, covalent_radii, is_metal, near_pairs
 from logos_cli.errors import StructureError
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from logos_cli.crystal.bonds import covalent_radii, is_metal, near_pairs
 from logos_cli.crystal.cell import SAME_SITE_ANGSTROM, UnitCell, is_full
+from logos_cli.crystal.distances import covalent_radii, is_metal, near_pairs
 from logos_cli.errors import StructureError
 
 if TYPE_CHECKING:

@@ -123,12 +123,8 @@ class Likelihood:
     def _together(self, reader: Reader, texts: Sequence[str]) -> list[ScoredText | InputError]:
         encoded = [reader.tokenizer.encode(text) for text in texts]
         fitting = [index for index, ids in enumerate(encoded) if 0 < len(ids) <= self.context_tokens]
-<<<<<<< HEAD
         read = reader.token_logps([encoded[i] for i in fitting]) if fitting else []
         logps = dict(zip(fitting, read, strict=True))
-=======
-        logps = dict(zip(fitting, reader.token_logps([encoded[i] for i in fitting]) if fitting else (), strict=True))
->>>>>>> fc3c017 (WIP crystals and antibodies)
         scored: list[ScoredText | InputError] = []
         for index, (text, ids) in enumerate(zip(texts, encoded, strict=True)):
             if index in logps:

@@ -6,7 +6,7 @@ from collections import Counter
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from logos_cli.errors import FormatError, LogosError, StructureError
+from logos_cli.errors import FormatError, InputError, LogosError, StructureError
 from logos_cli.formats.base import Entry, Format, ReadOptions
 from logos_cli.grammar import Form
 from logos_cli.io.reopen import reopen
@@ -117,7 +117,7 @@ class CrystalFormat(Format):
 
 def _likely_form(provenance: Source) -> Form:
     """Return what a block that could not be encoded would have been."""
-    from logos_cli.crystal.bonds import is_metal
+    from logos_cli.crystal.distances import is_metal
 
     symbols = [part.rstrip("0123456789") for part in provenance.get("formula", "").split()]
     return Form.MOLECULE if symbols and not any(map(is_metal, symbols)) else Form.MATERIAL
@@ -126,7 +126,8 @@ def _likely_form(provenance: Source) -> Form:
 def _entries(entry_id: str, block: Any, provenance: Source, options: ReadOptions) -> Iterator[Entry]:
     """Yield what one data block holds."""
     from logos_cli.crystal.blocks import cut
-    from logos_cli.crystal.bonds import find_bonds, is_metal
+    from logos_cli.crystal.bonds import find_bonds
+    from logos_cli.crystal.distances import is_metal
     from logos_cli.crystal.molecules import formula
     from logos_cli.crystal.resolved import resolved_cell
 
@@ -206,7 +207,7 @@ def _describe(blocks: Blocks, factor: int, atoms: UnitCell, provenance: Source) 
 
 def _molecules(entry_id: str, atoms: UnitCell, graph: BondGraph, provenance: Source) -> Iterator[Entry]:
     """Yield the different molecules of a crystal, with stereo from the coordinates."""
-    from logos_cli.crystal.bonds import is_metal
+    from logos_cli.crystal.distances import is_metal
     from logos_cli.crystal.molecular import find_molecules
 
     if any(map(is_metal, atoms.elements)):

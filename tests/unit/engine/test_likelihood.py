@@ -173,7 +173,6 @@ def test_a_text_beyond_the_context_is_told_and_others_go_on(backend: Backend) ->
     assert isinstance(short, ScoredText)
 
 
-<<<<<<< HEAD
 _LONG, _SHORT = f"<ProteinS>{'M' * 300}<ProteinE>", "<ProteinS>MK<ProteinE>"
 
 
@@ -206,15 +205,6 @@ def test_a_sentence_beyond_the_context_is_a_null_score_in_every_position(
         assert (explanation.error is None) is (text is not _LONG)
         assert explanation.to_dict().get("error") == (told if text is _LONG else None)
         assert record.status == "ok"
-=======
-def test_texts_that_are_all_beyond_the_context_have_their_reasons(backend: Backend) -> None:
-    found = Likelihood(backend, 30).score([TEXTS[1]] * 2)
-    assert [isinstance(each, InputError) for each in found] == [True] * 2
-    assert [each.message.split(";")[0] for each in found if isinstance(each, InputError)] == [
-        f"the text is {len(backend.tokenizer.encode(TEXTS[1]))} tokens long",
-        f"the text is {len(backend.tokenizer.encode(TEXTS[1]))} tokens long",
-    ]
->>>>>>> fc3c017 (WIP crystals and antibodies)
 
 
 def test_the_plain_product_serves_where_the_packed_one_is_missing(
