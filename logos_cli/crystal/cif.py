@@ -48,9 +48,9 @@ def _parsed(text: str, source: str) -> gemmi.cif.Document:
     for block in document:
         seen: dict[str, str | None] = {}
         for item in block:
-            values: dict[str, str | None] = dict([item.pair]) if item.pair else {}
-            if item.loop:
-                values = dict.fromkeys(item.loop.tags)
+            values: dict[str, str | None] = dict.fromkeys(item.loop.tags) if item.loop else {}
+            if item.pair:
+                values[item.pair[0]] = item.pair[1]
             for tag, value in values.items():
                 name = tag.lower()
                 if name.startswith(_UNIQUE) and name in seen and (value is None or seen[name] != value):
