@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 
 import numpy as np
+
+from logos_cli.formats.base import Entry, ReadOptions
+from logos_cli.formats.crystal import PLUGIN
+from logos_cli.grammar import Form
+from logos_cli.io.input import Input
 
 METAL_LINKER_ANGSTROM = 5.17
 """From a metal to the middle of a terephthalate, so that both its oxygens chelate at 2.0 Å."""
@@ -76,3 +82,50 @@ def cif(
         x, y, z = (value / length for value, length in zip(atom.xyz, lengths, strict=True))
         lines.append(f"{atom.label} {atom.element} {x:.6f} {y:.6f} {z:.6f} {atom.occupancy} {atom.group}")
     return "\n".join(lines) + "\n"
+
+
+def read(text: str | bytes, form: Form | None = None) -> list[Entry]:
+    """Return what the crystal format reads from a CIF."""
+    data = text.encode() if isinstance(text, str) else text
+    return list(PLUGIN.read(Input("-", io.BytesIO(data)), ReadOptions(form=form)))
+
+
+def only(text: str | bytes, form: Form | None = None) -> Entry:
+    """Return the one entry of a CIF."""
+    (entry,) = read(text, form)
+    return entry
+
+
+def embedded(smiles: str, without: str = "") -> list[Atom]:
+    """Return a molecule around the origin, relaxed, without the hydrogens on atoms of the elements in ``without``."""
+    from rdkit import Chem
+    from rdkit.Chem import AllChem
+
+    molecule = Chem.AddHs(Chem.MolFromSmiles(smiles))
+    assert AllChem.EmbedMolecule(molecule, randomSeed=7) == 0
+    AllChem.MMFFOptimizeMolecule(molecule)
+    xyz = molecule.GetConformer().GetPositions()
+    found = []
+    for atom, (x, y, z) in zip(molecule.GetAtoms(), (xyz - xyz.mean(axis=0)).tolist(), strict=True):
+        is_gone = atom.GetSymbol() == "H" and atom.GetNeighbors()[0].GetSymbol() in without
+        if not is_gone:
+            found.append(Atom(f"{atom.GetSymbol()}{atom.GetIdx()}", atom.GetSymbol(), (x, y, z)))
+    return found
+
+
+def cubic(name: str, a: float, atoms: str) -> str:
+    """Return a CIF in Fm-3m that leaves its 192 operations to the reader."""
+    lines = [f"data_{name}", *(f"_cell_length_{axis} {a}" for axis in "abc")]
+    lines += [f"_cell_angle_{angle} 90" for angle in ("alpha", "beta", "gamma")]
+    lines += ["_symmetry_space_group_name_H-M 'F m -3 m'", "loop_", "_atom_site_label", "_atom_site_type_symbol"]
+    lines += [*(f"_atom_site_fract_{axis}" for axis in "xyz"), "_atom_site_occupancy", atoms]
+    return "\n".join(lines) + "\n"
+
+
+MOF5 = """Zn1 Zn2+ 0.2936(1) 0.2064 0.2064 1
+O1 O2- 0.25 0.25 0.25 1
+O2 O 0.2819 0.2181 0.1340 1
+C1 C 0.25 0.25 0.1113 1
+C2 C 0.25 0.25 0.0538 1
+C3 C 0.2829 0.2171 0.0269 1
+H3 H 0.3065 0.1935 0.0463 1"""

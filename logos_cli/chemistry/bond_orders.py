@@ -54,17 +54,38 @@ STATES: Final[dict[str, tuple[State, ...]]] = {
 """Valence states of the nonmetals. The costs order what chemists would draw: neutral octets first, then
 carboxylates, azolates and nitro groups, and carbanions or cations only where nothing else adds up."""
 
-_ADDED_HYDROGEN_COST: Final = 5.0
+_LACKING_ANION_COST: Final = 3.0
+"""With it an anion costs more than the hydrogen that its atom may lack."""
 _TERMINAL_ANION_COST: Final = 0.5
 """A nitrogen anion at the end of a chain loses against one inside it: dicyanamide is N#C[N-]C#N."""
 _HYDROXYLAMIDE_COST: Final = 6.0
 """Oxygen at a nitrogen of three bonds makes an N-oxide wherever the other bonds allow it."""
+_AZIDE_COST: Final = 2.0
 _AMINE: Final = 3
 _BENZENE: Final = 6
 _SMALL_RING: Final = 8
 """Rings below this size hold no triple bond and no cumulated double bonds."""
-_LENGTH_WEIGHT: Final = 0.4
-"""Cost of one bond order of difference from what the bond's length suggests: it only breaks ties."""
+
+
+class Evidence(NamedTuple):
+    """What is known of a molecule beside its skeleton, and how much it counts.
+
+    Attributes
+    ----------
+    charge : int, optional
+        The charge of the molecule.
+    length_weight : float
+        Cost of one bond order of difference from what the bond's length suggests; at first it only breaks ties.
+    hydrogen_cost : float
+        Cost of a hydrogen that is added.
+    """
+
+    charge: int | None = None
+    length_weight: float = 0.4
+    hydrogen_cost: float = 5.0
+
+
+_NO_EVIDENCE: Final = Evidence()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +102,18 @@ class Skeleton:
         Pairs of zero-based atom indices.
     orders : tuple of float
         The order that each bond's length suggests; empty if no lengths are known.
+    lacking : tuple of bool
+        Atoms whose hydrogens may be missing; empty if there are none.
     """
 
     elements: tuple[str, ...]
     n_hydrogens: tuple[int, ...]
     bonds: tuple[tuple[int, int], ...]
     orders: tuple[float, ...] = ()
+    lacking: tuple[bool, ...] = ()
 
 
-def perceive(skeleton: Skeleton, add_hydrogens: bool = False) -> str:
+def perceive(skeleton: Skeleton, add_hydrogens: bool = False, evidence: Evidence = _NO_EVIDENCE) -> str:
     """Return the canonical SMILES of a skeleton, without stereo.
 
     Parameters
@@ -97,14 +121,16 @@ def perceive(skeleton: Skeleton, add_hydrogens: bool = False) -> str:
     skeleton : Skeleton
         Atoms and connections. Its result depends on the order of the atoms in no way.
     add_hydrogens : bool
-        Allow more hydrogens than the skeleton has where the valences ask for them.
+        Allow more hydrogens than the skeleton has, on any atom, where the valences ask for them.
+    evidence : Evidence
+        What else is known.
 
     Raises
     ------
     MoleculeError
         If no choice of orders and charges satisfies every valence, or RDKit refuses the result.
     """
-    return _perceive_ranked(in_canonical_order(skeleton), add_hydrogens)
+    return _perceive_ranked(in_canonical_order(skeleton), add_hydrogens, evidence)
 
 
 def skeleton_of(molecule: Mol) -> Skeleton:
@@ -133,14 +159,15 @@ def in_canonical_order(skeleton: Skeleton) -> Skeleton:
         tuple(skeleton.n_hydrogens[i] for i in order),
         tuple((a, b) for a, b, _ in bonds),
         tuple(skeleton.orders[n] for _, _, n in bonds) if skeleton.orders else (),
+        tuple(skeleton.lacking[i] for i in order) if skeleton.lacking else (),
     )
 
 
 @lru_cache(maxsize=4096)
-def _perceive_ranked(skeleton: Skeleton, add_hydrogens: bool) -> str:
+def _perceive_ranked(skeleton: Skeleton, add_hydrogens: bool, evidence: Evidence) -> str:
     from rdkit import Chem, rdBase
 
-    orders, charges, added = _solve(skeleton, add_hydrogens)
+    orders, charges, added = _solve(skeleton, add_hydrogens, evidence)
     if any(added):
         total = tuple(n + more for n, more in zip(skeleton.n_hydrogens, added, strict=True))
         skeleton = Skeleton(skeleton.elements, total, skeleton.bonds, skeleton.orders)
@@ -174,7 +201,9 @@ def _molecule(skeleton: Skeleton, orders: Sequence[int], charges: Sequence[int])
     return molecule
 
 
-def _solve(skeleton: Skeleton, add_hydrogens: bool) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+def _solve(
+    skeleton: Skeleton, add_hydrogens: bool, evidence: Evidence
+) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
     """Return bond orders, charges and added hydrogens."""
     program = IntegerProgram()
     rings = _small_rings(skeleton)
@@ -183,8 +212,8 @@ def _solve(skeleton: Skeleton, add_hydrogens: bool) -> tuple[tuple[int, ...], tu
         double, triple = _outside_ring_cost(skeleton, bond, rings), 0.1
         if skeleton.orders:
             order = skeleton.orders[n]
-            double += _LENGTH_WEIGHT * (abs(2 - order) - abs(1 - order))
-            triple += _LENGTH_WEIGHT * (abs(3 - order) - abs(1 - order))
+            double += evidence.length_weight * (abs(2 - order) - abs(1 - order))
+            triple += evidence.length_weight * (abs(3 - order) - abs(1 - order))
         doubles.append(program.column(double))
         triples.append(program.column(triple))
         program.row([(doubles[-1], 1), (triples[-1], 1)], 0, 1)
@@ -200,7 +229,8 @@ def _solve(skeleton: Skeleton, add_hydrogens: bool) -> tuple[tuple[int, ...], tu
             (program.column(state.cost + _context_cost(skeleton, i, incident, state)), state) for state in states
         ]
         program.row([(column, 1) for column, _ in columns], 1, 1)
-        more = program.column(_ADDED_HYDROGEN_COST, 3) if add_hydrogens and symbol != "H" else None
+        may_lack = add_hydrogens or (bool(skeleton.lacking) and skeleton.lacking[i])
+        more = program.column(evidence.hydrogen_cost, 3) if may_lack and symbol != "H" else None
         pi = [(doubles[n], 1.0) for n in incident[i]] + [(triples[n], 2.0) for n in incident[i]]
         pi += [(column, -float(state.valence)) for column, state in columns]
         pi += [(more, 1.0)] if more is not None else []
@@ -211,6 +241,8 @@ def _solve(skeleton: Skeleton, add_hydrogens: bool) -> tuple[tuple[int, ...], tu
     _keep_small_rings_plain(program, skeleton, incident, rings, (doubles, triples))
     _keep_oxocarbons_dianions(program, skeleton, incident, rings, doubles)
     _keep_porphyrins_dianions(program, skeleton, chosen)
+    if (total := evidence.charge) is not None:
+        program.row([(column, float(state.charge)) for row in chosen for column, state in row], total, total)
     values = program.solve()
     if values is None:
         raise MoleculeError("no bond orders and charges satisfy the valences of the atoms")
@@ -231,16 +263,28 @@ def _states_of(symbol: str, sigma: int) -> list[State]:
 
 
 def _context_cost(skeleton: Skeleton, atom: int, incident: list[list[int]], state: State) -> float:
-    """Return what a state of a nitrogen costs more for its neighbours."""
+    """Return what a state costs more: an anion that may be an atom without its hydrogen, a nitrogen for its neighbours."""
+    if state.charge < 0 and skeleton.lacking and skeleton.lacking[atom]:
+        return _LACKING_ANION_COST
     if skeleton.elements[atom] != "N":
         return 0.0
     if state.charge < 0 and len(incident[atom]) == 1:
         return _TERMINAL_ANION_COST
     beside = [sum(skeleton.bonds[n]) - atom for n in incident[atom]]
+    if state.charge < 0 and any(_ends_azide(skeleton, i, incident) for i in beside):
+        return _AZIDE_COST
     oxides = [
         i for i in beside if skeleton.elements[i] == "O" and len(incident[i]) == 1 and not skeleton.n_hydrogens[i]
     ]
     return _HYDROXYLAMIDE_COST if oxides and state.valence == state.charge + len(beside) == _AMINE else 0.0
+
+
+def _ends_azide(skeleton: Skeleton, atom: int, incident: list[list[int]]) -> bool:
+    """Whether an atom is the middle one of an azide, whose charge is drawn at its end."""
+    around = [sum(skeleton.bonds[n]) - atom for n in incident[atom]]
+    return all(skeleton.elements[i] == "N" for i in (atom, *around)) and any(
+        len(incident[i]) == 1 and not skeleton.n_hydrogens[i] for i in around
+    )
 
 
 def _small_rings(skeleton: Skeleton) -> list[set[int]]:

@@ -7,7 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from logos_cli.crystal.bonds import BondGraph, add, check_no_clash, is_metal
+from logos_cli.crystal.bonds import BondGraph, add, check_no_clash
+from logos_cli.crystal.distances import is_metal
 from logos_cli.crystal.fragments import Piece, n_nets, pieces
 from logos_cli.crystal.molecules import FragmentReader, formula
 from logos_cli.crystal.prune import Shift

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-import gemmi
 import numpy as np
 
+from logos_cli.crystal.distances import clash_limits, covalent_radii, near_pairs
 from logos_cli.crystal.prune import Pruner, Shift, minus
 from logos_cli.errors import StructureError
 
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
     from logos_cli.crystal.cell import UnitCell
 
-NONMETALS: Final = frozenset(
-    "H He B C N O F Ne Si P S Cl Ar Ge As Se Br Kr Te I Xe At Rn".split()  # noqa: SIM905
-)
 _ORGANIC_FACTOR: Final = 1.2
 """A bond between nonmetals is at most this much longer than the sum of the radii: 1.75 Å for C-C."""
 _HYDROGEN_TOLERANCE_ANGSTROM: Final = 0.27
@@ -29,8 +26,6 @@ _METAL_CARBON_TOLERANCE_ANGSTROM: Final = 0.3
 _METAL_METAL_TOLERANCE_ANGSTROM: Final = 0.2
 _PADDLEWHEEL_TOLERANCE_ANGSTROM: Final = 0.65
 _PADDLEWHEEL_BRIDGES: Final = 3
-_CLASH_FACTOR: Final = {False: 0.7, True: 0.6}
-"""Atoms nearer than this part of the sum of their radii exclude each other (True: a metal or hydrogen)."""
 _DONORS: Final = frozenset("N O F P S Cl As Se Br Te I".split())  # noqa: SIM905
 
 
@@ -76,65 +71,6 @@ class BondGraph:
 def add(a: Shift, b: Shift) -> Shift:
     """Return the sum of two shifts."""
     return (a[0] + b[0], a[1] + b[1], a[2] + b[2])
-
-
-def is_metal(symbol: str) -> bool:
-    """Whether an element counts as a metal; B, Si, Ge, As, Se and Te do not, Sb and Po do."""
-    return symbol not in NONMETALS
-
-
-def near_pairs(
-    fractional: NDArray[np.float64], matrix: NDArray[np.float64], cutoff_angstrom: float
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Return all pairs of atoms, periodic images included, that are at most the cut-off apart.
-
-    Returns
-    -------
-    first, second : ndarray of int, shape (n_pairs,)
-        Atom indices; every pair appears in both directions.
-    shift : ndarray of int, shape (n_pairs, 3)
-        Cells to add to the second atom.
-    distance : ndarray, shape (n_pairs,)
-        In Å.
-    """
-    from scipy.spatial import cKDTree
-
-    # The margin is the cut-off over the distance between opposite faces: right for any skewed or tiny cell.
-    margin = cutoff_angstrom * np.linalg.norm(np.linalg.inv(matrix), axis=0)
-    reach = np.ceil(margin).astype(int)
-    steps = [np.arange(-n, n + 1) for n in reach]
-    offsets = np.stack(np.meshgrid(*steps, indexing="ij"), axis=-1).reshape(-1, 3)
-    copies, owners, shifts = [], [], []
-    for offset in offsets:
-        moved = fractional + offset
-        inside = ((moved >= -margin) & (moved <= 1 + margin)).all(axis=1)
-        copies.append(moved[inside])
-        owners.append(np.flatnonzero(inside))
-        shifts.append(np.repeat(offset[None], inside.sum(), axis=0))
-    owner, shift = np.concatenate(owners), np.concatenate(shifts)
-    tree = cKDTree(fractional @ matrix)
-    found = tree.sparse_distance_matrix(
-        cKDTree(np.concatenate(copies) @ matrix), cutoff_angstrom, output_type="coo_matrix"
-    )
-    first, second = found.row.astype(np.int64), owner[found.col]
-    shift = shift[found.col]
-    itself = (first == second) & (shift == 0).all(axis=1)
-    return first[~itself], second[~itself], shift[~itself], found.data[~itself]
-
-
-def covalent_radii(elements: list[str]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Return covalent radii in Å, and which atoms are hydrogens or metals."""
-    radii = np.array([gemmi.Element(symbol).covalent_r for symbol in elements])
-    special = np.array([symbol == "H" or is_metal(symbol) for symbol in elements])
-    return radii, special
-
-
-def clash_limits(
-    radii: NDArray[np.float64], special: NDArray[np.bool_], first: NDArray[np.int64], second: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Return the distances in Å below which the atoms of each pair exclude each other."""
-    factor = np.where(special[first] | special[second], _CLASH_FACTOR[True], _CLASH_FACTOR[False])
-    return np.asarray(factor * (radii[first] + radii[second]))
 
 
 def find_bonds(atoms: UnitCell) -> BondGraph:

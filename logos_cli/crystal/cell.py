@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import gemmi
 import numpy as np
 
+from logos_cli.crystal.distances import count_clashes, is_metal
+from logos_cli.crystal.sites import AtomSite, formula_of, read_sites
+from logos_cli.crystal.symmetry import Expansion, Operations, symmetry_operations
 from logos_cli.errors import StructureError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -22,8 +24,6 @@ MAX_ATOMS: Final = 50_000
 SAME_SITE_ANGSTROM: Final = 0.5
 """Two positions of one element this close are one atom, written twice or split by disorder."""
 _MIN_VOLUME_PER_ATOM: Final = 1.0
-_WATER_ATOMS: Final = frozenset(("OW", "HW"))
-"""Atom types of water in files written by simulation programs."""
 _FULL_OCCUPANCY: Final = 0.99
 _STRAIGHT_DEGREES: Final = 180.0
 _MIN_THICKNESS_ANGSTROM: Final = 1.0
@@ -49,6 +49,12 @@ class UnitCell:
         Hermann-Mauguin symbol as in the file; empty if the file names none.
     notes : list of str
         What was chosen, merged or left out, in words.
+    formula : mapping
+        ``_chemical_formula_sum`` as counts by element; empty if the file has none.
+    groups : list of (str, int)
+        Disorder assembly and group of every atom; group 0 is none.
+    places : ndarray of int, shape (n,)
+        Number of every atom in the cell as the file has it, before any was dropped.
     """
 
     labels: list[str]
@@ -59,16 +65,24 @@ class UnitCell:
     cell: Any
     space_group: str
     notes: list[str] = field(default_factory=list)
+    formula: Mapping[str, float] = field(default_factory=dict)
+    groups: list[tuple[str, int]] = field(default_factory=list)
+    places: NDArray[np.int64] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.places = np.arange(len(self.labels))
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def keep(self, mask: NDArray[np.bool_]) -> None:
         """Drop the atoms where ``mask`` is False."""
+        self.groups = [group for group, kept in zip(self.groups, mask, strict=True) if kept]
         self.labels = [label for label, kept in zip(self.labels, mask, strict=True) if kept]
         self.elements = [symbol for symbol, kept in zip(self.elements, mask, strict=True) if kept]
         self.fractional = self.fractional[mask]
         self.occupancy = self.occupancy[mask]
+        self.places = self.places[mask]
 
 
 def read_unit_cell(block: Any) -> UnitCell:
@@ -87,33 +101,76 @@ def read_unit_cell(block: Any) -> UnitCell:
         ) from error
     cell = _checked_cell(block, small)
     notes: list[str] = []
-    sites = _usable_sites(block, small, notes)
-    operations = _operations(small, notes)
+    sites = read_sites(block, small, notes)
     matrix = np.array(cell.orth.mat.tolist(), dtype=float).T
-    labels: list[str] = []
+
+    def n_atoms(operations: Operations) -> int:
+        return len(_expand(sites, operations, matrix)[0])
+
+    def n_clashes(operations: Operations) -> int:
+        elements, positions, _ = _expand(sites, operations, matrix)
+        return count_clashes(elements, positions, matrix)
+
+    operations = symmetry_operations(block, small, Expansion(n_atoms, n_clashes), notes)
+    elements, positions, owners = _expand(sites, operations, matrix)
+    if cell.volume < _MIN_VOLUME_PER_ATOM * len(elements):
+        raise StructureError(
+            f"{len(elements)} atoms cannot fit into a unit cell of {cell.volume:.1f} Å³",
+            hint="check the cell lengths and the symmetry operations",
+        )
+    occupancy = np.array([sites[owner].occupancy for owner in owners])
+    space_group = (small.spacegroup_hm or "").strip()
+    labels = [sites[owner].label for owner in owners]
+    groups = [(sites[owner].assembly, max(0, sites[owner].group)) for owner in owners]
+    formula = formula_of(block)
+    _check_elements(formula, elements, notes)
+    return UnitCell(labels, elements, positions, occupancy, matrix, cell, space_group, notes, formula, groups)
+
+
+def _check_elements(formula: Mapping[str, float], elements: Sequence[str], notes: list[str]) -> None:
+    """Note the elements that the formula of the file has, and the atoms have not: solvent that was not refined.
+
+    Raises
+    ------
+    StructureError
+        If one of them is a metal.
+    """
+    missing = sorted(set(formula) - {*elements, "H"})
+    if metals := [symbol for symbol in missing if is_metal(symbol)]:
+        raise StructureError(
+            f"the formula of the file has {', '.join(metals)}, the atoms have none",
+            hint="atoms are missing from the file, or the formula is wrong",
+        )
+    if missing:
+        notes.append(f"the formula of the file has {', '.join(missing)}, the atoms have none")
+
+
+def _expand(
+    sites: Sequence[AtomSite], operations: Operations, matrix: NDArray[np.float64]
+) -> tuple[list[str], NDArray[np.float64], list[int]]:
+    """Return elements, fractional coordinates and sites of all atoms of the cell.
+
+    Raises
+    ------
+    StructureError
+        If there are more than :data:`MAX_ATOMS`.
+    """
     elements: list[str] = []
-    occupancy: list[float] = []
+    owners: list[int] = []
     positions = []
     rotations = np.array([operation.rot for operation in operations]) / gemmi.Op.DEN
     shifts = np.array([operation.tran for operation in operations]) / gemmi.Op.DEN
-    for site in sites:
-        images = _distinct_images(rotations @ np.array(site.fract.tolist()) + shifts, matrix)
-        if len(labels) + len(images) > MAX_ATOMS:
+    for number, site in enumerate(sites):
+        images = _distinct_images(rotations @ np.array(site.fractional) + shifts, matrix)
+        if len(elements) + len(images) > MAX_ATOMS:
             raise StructureError(
                 f"the unit cell holds more than {MAX_ATOMS:,} atoms",
                 hint="give the primitive cell, and check the symmetry operations",
             )
-        labels += [site.label] * len(images)
-        elements += ["H" if site.element.name == "D" else site.element.name] * len(images)
-        occupancy += [min(site.occ, 1.0)] * len(images)
+        elements += [site.element] * len(images)
+        owners += [number] * len(images)
         positions.append(images)
-    if cell.volume < _MIN_VOLUME_PER_ATOM * len(labels):
-        raise StructureError(
-            f"{len(labels)} atoms cannot fit into a unit cell of {cell.volume:.1f} Å³",
-            hint="check the cell lengths and the symmetry operations",
-        )
-    space_group = (small.spacegroup_hm or "").strip()
-    return UnitCell(labels, elements, np.concatenate(positions), np.array(occupancy), matrix, cell, space_group, notes)
+    return elements, np.concatenate(positions), owners
 
 
 def _checked_cell(block: Any, small: Any) -> Any:
@@ -149,99 +206,6 @@ def _thinnest(cell: Any) -> float:
     if not np.isfinite(matrix).all() or abs(np.linalg.det(matrix)) < _MIN_VOLUME_PER_ATOM:
         return 0.0
     return float(1 / np.linalg.norm(np.linalg.inv(matrix), axis=1).max())
-
-
-def _usable_sites(block: Any, small: Any, notes: list[str]) -> list[Any]:
-    """Return the sites that are atoms with a position, of one disorder alternative."""
-    if not len(small.sites):
-        raise StructureError(
-            "the data block has a unit cell but no atoms with fractional coordinates",
-            hint="give the CIF with the refined structure",
-        )
-    assemblies = _column(block, "_atom_site_disorder_assembly", len(small.sites))
-    flags = _column(block, "_atom_site_calc_flag", len(small.sites))
-    raw = _column(block, "_atom_site_fract_x", len(small.sites))
-    sites, kept_assemblies, unplaced, empty = [], [], 0, 0
-    for site, assembly, flag, fract in zip(small.sites, assemblies, flags, raw, strict=True):
-        if flag == "dum":
-            continue
-        if not all(math.isfinite(value) for value in site.fract.tolist()):
-            if fract in {"?", "."}:
-                unplaced += 1
-                continue
-            raise StructureError(
-                f"atom {site.label} has coordinates that are not numbers", hint="correct or remove this atom"
-            )
-        if site.element.atomic_number == 0 and site.type_symbol.upper() in _WATER_ATOMS:
-            site.element = gemmi.Element(site.type_symbol[0])
-        if site.element.atomic_number == 0:
-            raise StructureError(
-                f"atom {site.label} has the unknown element {site.type_symbol or site.label!r}",
-                hint="correct _atom_site_type_symbol",
-            )
-        if site.occ <= 0 or not math.isfinite(site.occ):
-            empty += 1
-            continue
-        sites.append(site)
-        kept_assemblies.append(assembly)
-    if unplaced:
-        notes.append(f"{unplaced} atoms of the file have no coordinates")
-    if empty:
-        notes.append(f"{empty} atoms of the file have no occupancy")
-    if not sites:
-        raise StructureError("no atom of the data block has coordinates", hint="check that the file is complete")
-    return _one_alternative(sites, kept_assemblies, notes)
-
-
-def _column(block: Any, tag: str, length: int) -> list[str]:
-    values = list(block.find_values(tag))
-    return values if len(values) == length else [""] * length
-
-
-def _one_alternative(sites: Sequence[Any], assemblies: Sequence[str], notes: list[str]) -> list[Any]:
-    """Keep, of the groups of each disorder assembly, the one with the highest occupancy."""
-    weight: dict[str, Counter[int]] = {}
-    count: Counter[tuple[str, int]] = Counter()
-    for site, assembly in zip(sites, assemblies, strict=True):
-        if site.disorder_group > 0:
-            weight.setdefault(assembly, Counter())[site.disorder_group] += site.occ
-            count[assembly, site.disorder_group] += 1
-    best = {
-        assembly: max(groups, key=lambda group: (groups[group] / count[assembly, group], -group))
-        for assembly, groups in weight.items()
-    }
-    kept = [
-        site
-        for site, assembly in zip(sites, assemblies, strict=True)
-        if site.disorder_group <= 0 or site.disorder_group == best[assembly]
-    ]
-    if len(kept) < len(sites):
-        notes.append(
-            f"disorder: {len(sites) - len(kept)} atoms of minor alternatives left out "
-            f"(kept the group of highest occupancy of each assembly)"
-        )
-    return kept
-
-
-def _operations(small: Any, notes: list[str]) -> list[Any]:
-    if len(small.symops):
-        try:
-            return [gemmi.Op(text) for text in small.symops]
-        except (RuntimeError, ValueError) as error:
-            raise StructureError(
-                f"a symmetry operation cannot be read: {error}", hint="correct _space_group_symop_operation_xyz"
-            ) from error
-    if small.spacegroup is not None:
-        return list(small.spacegroup.operations())
-    name = small.spacegroup_hm or small.spacegroup_hall
-    if name and name.replace(" ", "").upper() != "P1":
-        raise StructureError(
-            f"the space group {name!r} is not known and the file lists no symmetry operations",
-            hint="add _space_group_symop_operation_xyz",
-        )
-    if not name:
-        notes.append("the file has no symmetry: taken as P 1, all atoms listed")
-    return [gemmi.Op("x,y,z")]
 
 
 def _distinct_images(fractional: NDArray[np.float64], matrix: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from logos_cli.crystal.bonds import clash_limits, covalent_radii, near_pairs
 from logos_cli.crystal.cell import SAME_SITE_ANGSTROM, UnitCell, is_full
+from logos_cli.crystal.distances import clash_limits, covalent_radii, near_pairs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,6 +35,34 @@ class _Pairs:
         for one, other in ((a, b), (b, a)):
             self.excludes[one].add(other)
             self.beside[one].discard(other)
+
+
+def keep_major_groups(atoms: UnitCell) -> None:
+    """Keep, of the groups of each disorder assembly, the one with the highest occupancy, and note it.
+
+    Its atoms count as there; those of a group without alternative keep their occupancy.
+    """
+    weight: dict[str, Counter[int]] = {}
+    count: Counter[tuple[str, int]] = Counter()
+    for (assembly, group), occupancy in zip(atoms.groups, atoms.occupancy.tolist(), strict=True):
+        if group:
+            weight.setdefault(assembly, Counter())[group] += occupancy
+            count[assembly, group] += 1
+    best = {
+        assembly: max(groups, key=lambda group: (groups[group] / count[assembly, group], -group))
+        for assembly, groups in weight.items()
+    }
+    kept = np.array([not group or group == best[assembly] for assembly, group in atoms.groups], dtype=bool)
+    if kept.all():
+        return
+    for place, (assembly, group) in enumerate(atoms.groups):
+        if group and len(weight[assembly]) > 1:
+            atoms.occupancy[place] = 1.0
+    atoms.notes.append(
+        f"disorder: {int((~kept).sum())} atoms of minor alternatives left out "
+        "(kept the group of highest occupancy of each assembly)"
+    )
+    atoms.keep(kept)
 
 
 def resolve_disorder(atoms: UnitCell) -> None:

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from logos_cli.chemistry.bond_orders import Skeleton, in_canonical_order, perceive
+from logos_cli.chemistry.bond_orders import Evidence, Skeleton, in_canonical_order, perceive
+from logos_cli.crystal.distances import is_metal
+from logos_cli.crystal.geometry import (
+    LINEAR_DEGREES,
+    angles_between,
+    hydrogens_on_carbon,
+    hydrogens_on_nitrogen,
+    suggested_order,
+)
 from logos_cli.errors import MoleculeError, StructureError
 
 if TYPE_CHECKING:
@@ -21,20 +29,11 @@ if TYPE_CHECKING:
     from logos_cli.crystal.cell import UnitCell
     from logos_cli.crystal.fragments import Piece
 
-_LENGTHS_ANGSTROM: Final[dict[frozenset[str], tuple[float, float, float]]] = {
-    frozenset("C"): (1.50, 1.34, 1.20),
-    frozenset("CN"): (1.46, 1.28, 1.15),
-    frozenset("CO"): (1.38, 1.22, 1.13),
-    frozenset("N"): (1.42, 1.24, 1.10),
-    frozenset("NO"): (1.38, 1.21, 1.10),
-    frozenset("CS"): (1.80, 1.66, 1.50),
-}
-"""Typical lengths of single, double and triple bonds between trigonal atoms."""
-_NO_SUGGESTION: Final = 1.5
 _MOST_SHOWN: Final = 8
-_LINEAR_DEGREES: Final = 155.0
-_TETRAHEDRAL_DEGREES: Final = 115.0
-_PLANAR_SUM_DEGREES: Final = 350.0
+_HYDROGEN_CARRIERS: Final = frozenset(("N", "O", "S", "P", "F", "Cl", "Br", "I"))
+_NEUTRAL: Final = tuple(Evidence(0, 4.0, cost) for cost in (0.5, 2.0))
+"""A neutral molecule by the lengths of its bonds; a hydrogen more needs little evidence, and some."""
+_AMINE: Final = 3
 _CH_BOND_ANGSTROM: Final = 1.09
 _ROOM_ANGSTROM: Final = 1.75
 _CH_ANGSTROM: Final = 1.27
@@ -43,7 +42,7 @@ _CH2_ANGSTROM: Final = 1.42
 
 
 _CARBON_ION: Final = re.compile(r"\[[Cc]H?\d?[+-]\]")
-_ONIUM: Final = re.compile(r"\[(?:[Oo]|F|Cl|Br)H?\d?\+\]|\[NH?-[23]\]")
+_ONIUM: Final = re.compile(r"\[(?:[Oo]|F|Cl|Br)H?\d?\+\]|\[SH\d?\+\]|\[NH?-[23]\]")
 
 
 def formula(symbols: Iterable[str]) -> str:
@@ -52,6 +51,10 @@ def formula(symbols: Iterable[str]) -> str:
     first = [symbol for symbol in ("C", "H") if symbol in counts] if "C" in counts else []
     rest = sorted(symbol for symbol in counts if symbol not in first)
     return " ".join(symbol + (str(counts[symbol]) if counts[symbol] > 1 else "") for symbol in first + rest)
+
+
+class OpenHydrogensError(StructureError):
+    """A molecule lacks hydrogens, and its bonds do not show where."""
 
 
 class FragmentReader:
@@ -67,6 +70,7 @@ class FragmentReader:
         self.atoms, self.graph = atoms, graph
         self.notes: list[str] = []
         self._known: dict[Skeleton, str] = {}
+        self._has_metals = any(map(is_metal, atoms.elements))
 
     def smiles(self, piece: Piece) -> str:
         """Return the canonical SMILES of a finite piece, without stereo.
@@ -88,10 +92,61 @@ class FragmentReader:
                 self._known[plain] = self._perceive(piece, completed)
                 skeleton = completed
         if sum(skeleton.n_hydrogens) > sum(len(self.graph.hydrogens[atom]) for atom in piece.atoms):
-            self._note("hydrogens on carbon are absent from the file and were added by geometry")
+            self.note("hydrogens on carbon are absent from the file and were added by geometry")
         return self._known[plain]
 
-    def _skeleton(self, piece: Piece, extra: int | None = None, fill: bool = False) -> Skeleton:
+    def neutral_smiles(self, piece: Piece) -> str:
+        """Return the canonical SMILES of a finite piece as an uncharged molecule, with the hydrogens that takes.
+
+        Bond lengths decide between an acid and a ketone, an amine and an imine.
+
+        Raises
+        ------
+        StructureError
+            If its atoms do not add up to a molecule without a charge, or the lengths leave open to which.
+        """
+        lacking = frozenset(
+            atom for atom in piece.atoms if self.atoms.elements[atom] in _HYDROGEN_CARRIERS and self._may_lack(atom)
+        )
+        found: dict[str, None] = {}
+        for evidence in _NEUTRAL:
+            try:
+                smiles = self._perceive(piece, self._skeleton(piece, lacking=lacking), evidence)
+            except StructureError:
+                smiles = self._perceive(piece, self._skeleton(piece, fill=True, lacking=lacking), evidence)
+            found[smiles] = None
+        if len(found) > 1:
+            raise OpenHydrogensError(
+                f"hydrogens are missing, and the lengths of bonds leave open where: {' or '.join(found)}",
+                hint="add the hydrogens",
+            )
+        return next(iter(found))
+
+    def _may_lack(self, atom: int) -> bool:
+        """Whether an atom may lack hydrogens: it has none, and is not part of a nitro group, N-oxide or tertiary amine."""
+        elements, around = self.atoms.elements, self.graph.organic
+        nitrogens = [i for i in (atom, *self.graph.organic_indices(atom)) if elements[i] == "N"]
+        is_end = elements[atom] == "N" or (elements[atom] == "O" and len(around[atom]) == 1)
+        is_full = is_end and any(len(around[i]) >= _AMINE for i in nitrogens if elements[atom] == "O" or i == atom)
+        return not self.graph.hydrogens[atom] and not is_full
+
+    def _lacking(self, piece: Piece) -> frozenset[int]:
+        """Return the oxygen and sulfur atoms that end a chain and bind neither hydrogen nor metal: hydroxyl, thiol.
+
+        Not those of carboxylates and their like, which share a carbon.
+        """
+        found: list[tuple[int, int]] = []
+        for atom in piece.atoms if self._has_metals else ():
+            around = list(self.graph.organic[atom])
+            is_end = len(around) == 1 and not self.graph.hydrogens[atom] and not self.graph.contacts[atom]
+            if is_end and self.atoms.elements[atom] in {"O", "S"} and self.atoms.elements[around[0][0]] == "C":
+                found.append((atom, around[0][0]))
+        carbons = Counter(carbon for _, carbon in found)
+        return frozenset(atom for atom, carbon in found if carbons[carbon] == 1)
+
+    def _skeleton(
+        self, piece: Piece, extra: int | None = None, fill: bool = False, lacking: frozenset[int] | None = None
+    ) -> Skeleton:
         """Return the skeleton of a piece, hydrogens added where none of its carbons has any, or ``fill``."""
         number = {atom: n for n, atom in enumerate(piece.atoms)}
         xyz = self.positions(piece)
@@ -103,12 +158,14 @@ class FragmentReader:
             counts = [n + more for n, more in zip(counts, missing, strict=True)]
         if extra is not None:
             counts[number[extra]] += 1
-        orders = tuple(_suggested_order(elements[a], elements[b], xyz[a], xyz[b]) for a, b in bonds)
-        return Skeleton(elements, tuple(counts), bonds, orders)
+        orders = tuple(suggested_order(elements[a], elements[b], xyz[a], xyz[b]) for a, b in bonds)
+        lacking = self._lacking(piece) if lacking is None else lacking
+        flags = tuple(atom in lacking for atom in piece.atoms) if lacking else ()
+        return Skeleton(elements, tuple(counts), bonds, orders, flags)
 
-    def _perceive(self, piece: Piece, skeleton: Skeleton) -> str:
+    def _perceive(self, piece: Piece, skeleton: Skeleton, evidence: Evidence | None = None) -> str:
         try:
-            smiles = perceive(skeleton)
+            smiles = perceive(skeleton, evidence=evidence) if evidence else perceive(skeleton)
         except MoleculeError as error:
             raise self._broken(piece, skeleton, error.message) from error
         carbons = [atom for atom in piece.atoms if self.atoms.elements[atom] == "C"]
@@ -116,17 +173,22 @@ class FragmentReader:
             raise self._broken(piece, skeleton, f"a carbon has an open valence: {smiles}")
         if _ONIUM.search(smiles) and "[C-]#[O+]" not in smiles:
             raise self._broken(
-                piece, skeleton, f"an oxygen, nitrogen or halogen has a valence that it cannot have: {smiles}"
+                piece, skeleton, f"an oxygen, sulfur, nitrogen or halogen has a valence that it cannot have: {smiles}"
             )
+        if evidence is not None:
+            return smiles
+        if skeleton.lacking and _n_hydrogens(smiles) > sum(skeleton.n_hydrogens):
+            self.note("hydrogens on oxygens or sulfurs that bind no metal are absent from the file and were added")
         nitrogens = [atom for atom in piece.atoms if self.atoms.elements[atom] == "N"]
         if not any(self.graph.contacts[atom] for atom in nitrogens):
             protonated = _protonated(smiles)
             if protonated != smiles:
-                self._note("hydrogens on nitrogens that bind no metal are absent from the file and were added")
+                self.note("hydrogens on nitrogens that bind no metal are absent from the file and were added")
             return protonated
         return smiles
 
-    def _note(self, text: str) -> None:
+    def note(self, text: str) -> None:
+        """Add a note, once."""
         if text not in self.notes:
             self.notes.append(text)
 
@@ -192,7 +254,7 @@ class FragmentReader:
             if self.atoms.elements[atom] != "C" or n_neighbours > 2:
                 continue
             vectors = xyz[[number[other] for other, _ in around]] - xyz[number[atom]]
-            if len(around) < 2 or _angles(vectors)[0] < _LINEAR_DEGREES:
+            if len(around) < 2 or angles_between(vectors)[0] < LINEAR_DEGREES:
                 found.append(atom)
         return found
 
@@ -214,16 +276,27 @@ class FragmentReader:
             if counts[n] or not around or (not bare and len(around) > 2):
                 missing.append(0)
             elif elements[n] == "C" and not self.graph.contacts[atom]:
-                missing.append(_hydrogens_on_carbon([elements[i] for i in around], vectors))
+                missing.append(hydrogens_on_carbon([elements[i] for i in around], vectors))
             elif elements[n] == "N" and not self.graph.contacts[atom]:
-                missing.append(_hydrogens_on_nitrogen(vectors))
+                missing.append(hydrogens_on_nitrogen(vectors))
             else:
                 missing.append(0)
         return missing
 
 
-def read_molecule(reader: FragmentReader, piece: Piece) -> str:
+def _n_hydrogens(smiles: str) -> int:
+    from rdkit import Chem
+
+    return sum(atom.GetTotalNumHs() for atom in Chem.MolFromSmiles(smiles).GetAtoms())
+
+
+def read_molecule(reader: FragmentReader, piece: Piece, *, neutral: bool = False) -> str:
     """Return the canonical SMILES of a whole molecule with the stereo that its coordinates show.
+
+    Parameters
+    ----------
+    neutral : bool
+        Add the hydrogens with which the molecule has no charge.
 
     Raises
     ------
@@ -242,9 +315,10 @@ def read_molecule(reader: FragmentReader, piece: Piece) -> str:
     members = set(piece.atoms) | {h for atom in piece.atoms for h in reader.graph.hydrogens[atom]}
     if any(a in members and b in members for a, b, _ in reader.graph.clashes):
         raise StructureError(f"atoms of the molecule {labels}, … overlap", hint="remove the minor part of the disorder")
+    smiles = reader.neutral_smiles(piece) if neutral else reader.smiles(piece)
     if len(piece.atoms) == 1:
-        return reader.smiles(piece)
-    molecule = Chem.MolFromSmiles(reader.smiles(piece))
+        return smiles
+    molecule = Chem.MolFromSmiles(smiles)
     number = {atom: n for n, atom in enumerate(piece.atoms)}
     query = Chem.RWMol()
     for atom in piece.atoms:
@@ -259,7 +333,7 @@ def read_molecule(reader: FragmentReader, piece: Piece) -> str:
         bond.SetIsAromatic(False)
     match = bare.GetSubstructMatch(query)
     if len(match) != len(piece.atoms):
-        return reader.smiles(piece)
+        return smiles
     conformer = Chem.Conformer(len(match))
     for place, xyz in zip(match, reader.positions(piece).tolist(), strict=True):
         conformer.SetAtomPosition(place, Point3D(*xyz))
@@ -287,43 +361,3 @@ def _protonated(smiles: str) -> str:
         return smiles
     Chem.SanitizeMol(molecule)
     return str(Chem.MolToSmiles(Chem.MolFromSmiles(Chem.MolToSmiles(molecule))))
-
-
-def _suggested_order(first: str, second: str, a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    """Return the bond order, 1 to 3, that a length suggests."""
-    lengths = _LENGTHS_ANGSTROM.get(frozenset((first, second)))
-    if lengths is None:
-        return _NO_SUGGESTION
-    return float(np.interp(-np.linalg.norm(a - b), [-length for length in lengths], [1.0, 2.0, 3.0]))
-
-
-def _angles(vectors: NDArray[np.float64]) -> list[float]:
-    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    cosines = np.clip(unit @ unit.T, -1, 1)
-    upper = np.triu_indices(len(vectors), 1)
-    return [float(angle) for angle in np.degrees(np.arccos(cosines[upper]))]
-
-
-def _hydrogens_on_carbon(around: list[str], vectors: NDArray[np.float64]) -> int:
-    """Return the hydrogens of a carbon from the shape of what surrounds it."""
-    lengths = np.linalg.norm(vectors, axis=1)
-    if len(around) == 1:
-        length = float(lengths[0])
-        single, double, triple = _LENGTHS_ANGSTROM.get(frozenset(("C", around[0])), (1.5, 1.3, 1.2))
-        if length < (double + triple) / 2:
-            return 1 if around[0] == "C" else 0
-        return 2 if length < (double + single) / 2 and around[0] != "N" else 3
-    angles = _angles(vectors)
-    if len(around) == 2:
-        if angles[0] > _LINEAR_DEGREES:
-            return 0
-        return 2 if angles[0] < _TETRAHEDRAL_DEGREES and lengths.min() > 1.44 else 1
-    if len(around) == 3:
-        return 0 if sum(angles) > _PLANAR_SUM_DEGREES else 1
-    return 0
-
-
-def _hydrogens_on_nitrogen(vectors: NDArray[np.float64]) -> int:
-    """Return the hydrogens of an amine nitrogen at the end of a chain; others are left to the valences."""
-    lengths = np.linalg.norm(vectors, axis=1)
-    return 2 if len(vectors) == 1 and lengths[0] > 1.3 else 0

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from logos_cli.io.input import Input
 
 _MACROMOLECULAR = (b"_atom_site.", b"_entity_poly", b"_chem_comp_atom", b"_chem_comp.")
+_ATOM_TAGS = ("_atom_site_fract_x", "_atom_site_Cartn_x")
 _CORE = (b"_cell_length_", b"_cell_angle_", b"_symmetry_equiv_pos_as_xyz", b"_space_group_symop_operation_xyz")
 
 
@@ -61,20 +62,12 @@ class CrystalFormat(Format):
         StructureError
             If no data block holds atoms.
         """
-        import gemmi
+        from logos_cli.crystal.cif import parse_cif
 
-        try:
-            document = gemmi.cif.read_string(source.read().decode("utf-8", errors="replace"), check_level=0)
-        except (RuntimeError, ValueError) as error:
-            line, _, what = str(error).removeprefix("string:").partition(":")
-            raise FormatError(
-                f"the CIF cannot be read: {what.partition(':')[2].strip() or error}",
-                source=f"{source.name}:{line}" if line.isdigit() else source.name,
-                hint="the file may be cut off, or a quote or text field is not closed",
-            ) from error
+        document, notes = parse_cif(source.read().decode("utf-8", errors="replace"), source.name)
         if not len(document):
             raise FormatError("the CIF has no data block", source=source.name, hint="it must begin with data_NAME")
-        blocks = [block for block in document if block.find_values("_atom_site_fract_x")]
+        blocks = [block for block in document if any(map(block.find_values, _ATOM_TAGS))]
         if not blocks:
             blocks = [document[0]]
         seen: Counter[str] = Counter()
@@ -82,7 +75,7 @@ class CrystalFormat(Format):
             name = block.name or "block"
             seen[name] += 1
             entry_id = name if seen[name] == 1 else f"{name}#{seen[name]}"
-            provenance: Source = {"path": source.name, "sha256": source.sha256, "block": block.name}
+            provenance: Source = {"path": source.name, "sha256": source.sha256, "block": block.name, "notes": notes}
             try:
                 yield from _entries(entry_id, block, provenance, options)
             except LogosError as error:
@@ -124,7 +117,7 @@ class CrystalFormat(Format):
 
 def _likely_form(provenance: Source) -> Form:
     """Return what a block that could not be encoded would have been."""
-    from logos_cli.crystal.bonds import is_metal
+    from logos_cli.crystal.distances import is_metal
 
     symbols = [part.rstrip("0123456789") for part in provenance.get("formula", "").split()]
     return Form.MOLECULE if symbols and not any(map(is_metal, symbols)) else Form.MATERIAL
@@ -133,11 +126,13 @@ def _likely_form(provenance: Source) -> Form:
 def _entries(entry_id: str, block: Any, provenance: Source, options: ReadOptions) -> Iterator[Entry]:
     """Yield what one data block holds."""
     from logos_cli.crystal.blocks import cut
-    from logos_cli.crystal.bonds import find_bonds, is_metal
+    from logos_cli.crystal.bonds import find_bonds
+    from logos_cli.crystal.distances import is_metal
     from logos_cli.crystal.molecules import formula
     from logos_cli.crystal.resolved import resolved_cell
 
     atoms = resolved_cell(block)
+    atoms.notes[:0] = provenance["notes"]
     cell = atoms.cell
     provenance["cell"] = {
         "lengths_angstrom": [cell.a, cell.b, cell.c],
@@ -193,10 +188,12 @@ def _describe(blocks: Blocks, factor: int, atoms: UnitCell, provenance: Source) 
             for kind in kinds.values()
         ]
 
+    from logos_cli.crystal.charges import charge_of, imbalance
+
     provenance["formula_units_in_cell"] = factor
     provenance["nodes"] = listed(blocks.nodes)
     provenance["linkers"] = listed(blocks.linkers)
-    provenance["linker_charge"] = sum(_charge(kind.smiles) * kind.count for kind in blocks.linkers.values()) // factor
+    provenance["linker_charge"] = sum(charge_of(kind.smiles) * kind.count for kind in blocks.linkers.values()) // factor
     provenance["solvent"] = {
         "bound": {smiles: kind.count for smiles, kind in blocks.bound.items()},
         "free": {smiles: kind.count for smiles, kind in blocks.free.items()},
@@ -204,37 +201,23 @@ def _describe(blocks: Blocks, factor: int, atoms: UnitCell, provenance: Source) 
     provenance["periodicity"] = blocks.periodicity
     provenance["n_nets"] = blocks.n_nets
     provenance["atoms"] = dict(blocks.n_atoms)
-    provenance["notes"] = [*atoms.notes, *blocks.notes]
-
-
-def _charge(smiles: str) -> int:
-    from rdkit import Chem
-
-    return int(Chem.GetFormalCharge(Chem.MolFromSmiles(smiles)))
+    note = imbalance(blocks)
+    provenance["notes"] = [*atoms.notes, *blocks.notes, *([note] if note else [])]
 
 
 def _molecules(entry_id: str, atoms: UnitCell, graph: BondGraph, provenance: Source) -> Iterator[Entry]:
     """Yield the different molecules of a crystal, with stereo from the coordinates."""
-    from logos_cli.crystal.bonds import is_metal
-    from logos_cli.crystal.fragments import pieces
-    from logos_cli.crystal.molecules import FragmentReader, read_molecule
+    from logos_cli.crystal.distances import is_metal
+    from logos_cli.crystal.molecular import find_molecules
 
     if any(map(is_metal, atoms.elements)):
         raise StructureError("the crystal holds a metal and is not read as molecules", hint="encode it as a material")
-    heavy = [i for i, symbol in enumerate(atoms.elements) if symbol != "H"]
-    reader = FragmentReader(atoms, graph)
-    counts: Counter[str] = Counter()
-    failures: dict[str, LogosError] = {}
-    for piece in pieces(heavy, graph.organic.__getitem__):
-        try:
-            counts[read_molecule(reader, piece)] += 1
-        except InputError as error:
-            failures.setdefault(error.message, error)
-    provenance["notes"] = [*atoms.notes, *reader.notes]
-    for number, (smiles, count) in enumerate(counts.items(), 1):
+    found = find_molecules(atoms, graph, atoms.formula)
+    provenance["notes"] = [*atoms.notes, *found.notes]
+    for number, (smiles, count) in enumerate(found.counts.items(), 1):
         own: Source = {**provenance, "n_in_cell": count}
-        yield Entry(entry_id if len(counts) == 1 else f"{entry_id}:{number}", Molecule(smiles), own)
-    for number, failure in enumerate(failures.values(), len(counts) + 1):
+        yield Entry(entry_id if len(found.counts) == 1 else f"{entry_id}:{number}", Molecule(smiles), own)
+    for number, failure in enumerate(found.failures.values(), len(found.counts) + 1):
         failure.at(str(provenance["path"]))
         yield Entry(f"{entry_id}:{number}", None, provenance.copy(), failure, form=Form.MOLECULE)
 

@@ -25,7 +25,11 @@ _LENGTH = TaskOption(
     shown_default="as in the given antibody",
 )
 _SCHEME = TaskOption(
-    "scheme", str, "Numbering scheme that defines the CDRs.", default="imgt", choices=("imgt", "chothia", "kabat")
+    "scheme",
+    str,
+    "Numbering scheme that defines the CDRs.",
+    default="imgt",
+    choices=("imgt", "chothia", "kabat", "martin"),
 )
 _LIGHT = TaskOption(
     "light",

@@ -188,8 +188,9 @@ def bonds(path: Path) -> tuple[set[tuple[str, ...]], set[tuple[str, ...]]]:
     """
     import gemmi
 
-    from logos_cli.crystal.bonds import find_bonds, is_metal
+    from logos_cli.crystal.bonds import find_bonds
     from logos_cli.crystal.cell import read_unit_cell
+    from logos_cli.crystal.distances import is_metal
 
     block = gemmi.cif.read_string(Input(str(path)).read().decode())[0]
     atoms = read_unit_cell(block)

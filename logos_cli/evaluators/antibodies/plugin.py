@@ -61,7 +61,7 @@ def _cdr_metrics() -> Iterable[Metric]:
 
 @dataclass(frozen=True, slots=True)
 class _Numbered:
-    """The numbered chains of one record in their order, or the ``reason`` why there are none."""
+    """The numbered domains of one record in the order of its chains, or the ``reason`` why there are none."""
 
     domains: tuple[VariableDomain, ...] = ()
     reason: str | None = None
@@ -76,12 +76,16 @@ class AntibodyEvaluator(Evaluator):
     metrics = (
         Metric(
             "antibody_numbered",
-            "ANARCII numbers a variable domain of every chain as an antibody, with a score above 25, and no two chains "
+            "ANARCII numbers a variable domain of every chain as an antibody, with a score above 25, and no two domains "
             "are of one kind.",
             better="higher",
             source=_ANARCII,
         ),
-        Metric("chain_types", "Types of the chains, in their order: H, K (kappa) or L (lambda).", source=_ANARCII),
+        Metric(
+            "chain_types",
+            "Types of the chains, in their order: H, K (kappa) or L (lambda); a single-chain Fv has two.",
+            source=_ANARCII,
+        ),
         Metric("numbering_score", "ANARCII's score of the numbering, the lowest of the chains.", source=_ANARCII),
         *_cdr_metrics(),
     )
@@ -168,10 +172,10 @@ def _chains(subject: Subject) -> tuple[str, ...]:
 
 
 def _number(antibodies: Sequence[tuple[str, ...]], scheme: str) -> list[_Numbered]:
-    """Return the numbered chains of each antibody, or none if one of its chains does not number."""
-    from logos_cli.objects.antibody_numbering import number_chains
+    """Return the numbered domains of each antibody, or none if one of its chains does not number."""
+    from logos_cli.objects.antibody_numbering import number_domains
 
-    results = iter(number_chains([chain for chains in antibodies for chain in chains], scheme))
+    results = iter(number_domains([chain for chains in antibodies for chain in chains], scheme))
     antibodies_numbered = []
     for chains in antibodies:
         domains = [next(results) for _ in chains]
@@ -180,7 +184,7 @@ def _number(antibodies: Sequence[tuple[str, ...]], scheme: str) -> list[_Numbere
             for number, domain in enumerate(domains, 1)
             if isinstance(domain, str)
         ]
-        numbered = tuple(domain for domain in domains if not isinstance(domain, str))
+        numbered = tuple(domain for found in domains if not isinstance(found, str) for domain in found)
         antibodies_numbered.append(_Numbered(reason=reasons[0]) if reasons else _Numbered(numbered))
     return antibodies_numbered
 
@@ -289,8 +293,10 @@ def _plausibility(
     span = None if number is None else domains[number].cdrs.get(f"CDR-{name.upper()}")
     if number is None or span is None or span[0] == span[1]:
         return Unavailable("the antibody has no such CDR")
-    before = sum(len(domain.sequence) + len(Kind.ANTIBODY.end) for domain in domains[:number])
-    start = before + (number + 1) * len(Kind.ANTIBODY.start)
+    chain = domains[number].sequence
+    chains = _chains(subject)
+    before = sum(len(other) + len(Kind.ANTIBODY.end) for other in chains[: chains.index(chain)])
+    start = before + (chains.index(chain) + 1) * len(Kind.ANTIBODY.start)
     model = context.likelihood()
 
     def totals(texts: Sequence[str]) -> list[float]:

@@ -184,11 +184,11 @@ def plan_design(chains: Sequence[str], names: Sequence[str], scheme: str, length
     Parameters
     ----------
     chains : sequence of str
-        One chain, or a heavy and a light one in any order.
+        One chain, or a heavy and a light one in any order; a single-chain Fv is one chain with both domains.
     names : sequence of str
         CDRs to design, of :data:`NAMES`.
     scheme : str
-        ``imgt``, ``chothia`` or ``kabat``.
+        ``imgt``, ``chothia``, ``kabat`` or ``martin``.
     lengths : mapping
         A CDR without an entry keeps its length.
 
@@ -197,26 +197,27 @@ def plan_design(chains: Sequence[str], names: Sequence[str], scheme: str, length
     InputError
         If a chain does not number as an antibody, with the reason, or has no such CDR.
     """
-    from logos_cli.objects.antibody_numbering import number_chain
+    from logos_cli.objects.antibody_numbering import domains_of
 
-    domains = [number_chain(chain, scheme) for chain in chains]
-    loci = [domain.locus for domain in domains]
+    numbered = [domains_of(chain, scheme) for chain in chains]
+    loci = [domain.locus for domains in numbered for domain in domains]
     for locus, what in (("H", "heavy"), ("L", "light")):
         if loci.count(locus) > 1:
             raise InputError(
                 f"there are {loci.count(locus)} {what} chains", hint="a pair is one heavy and one light chain"
             )
-    domains.sort(key=lambda domain: domain.locus)  # the sentence has the heavy chain first
+    numbered.sort(key=lambda domains: domains[0].locus)  # the sentence has the heavy chain first
+    places = {domain.locus: (number, domain) for number, domains in enumerate(numbered) for domain in domains}
     loops: list[Loop] = []
     for name in names:
-        number = next((i for i, domain in enumerate(domains) if domain.locus == name[0]), None)
-        if number is None:
+        if name[0] not in places:
             wanted, given = ("heavy", "light") if name[0] == "H" else ("light", "heavy")
             raise InputError(
                 f"CDR {name} belongs to a {wanted} chain, and the antibody has only a {given} chain",
                 hint=f"give the {wanted} chain too",
             )
-        span = domains[number].cdrs.get(f"CDR-{name}")
+        number, domain = places[name[0]]
+        span = domain.cdrs.get(f"CDR-{name}")
         if span is None:
             raise InputError(
                 f"CDR {name} is incomplete: the chain begins or ends in it", hint="give the whole variable domain"
@@ -226,7 +227,7 @@ def plan_design(chains: Sequence[str], names: Sequence[str], scheme: str, length
             raise InputError(f"CDR {name} has no residues", hint="set the length of the design with --length")
         loops.append(Loop(name, number, *span, least, most))
     loops.sort(key=lambda loop: (loop.chain, loop.start))
-    return Design(tuple(domain.sequence for domain in domains), tuple(loops))
+    return Design(tuple(domains[0].sequence for domains in numbered), tuple(loops))
 
 
 @dataclass(frozen=True, slots=True)

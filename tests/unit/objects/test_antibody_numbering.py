@@ -12,7 +12,8 @@ import pytest
 
 from logos_cli.errors import InputError, MissingError, UsageError
 from logos_cli.objects import antibody_numbering as numbering
-from logos_cli.objects.antibody_numbering import Scheme, number_chain, number_chains, regions
+from logos_cli.objects.antibody_numbering import Scheme, domains_of, number_chain, number_chains, regions
+from logos_cli.tasks.design.cdr import plan_design
 
 HEAVY = (
     "EVQLVESGGGLVQPGGSLRLSCAASGFNIKDTYIHWVRQAPGKGLEWVARIYPTNGYTRYADSVKGRFTISADTSKNTAYLQMNSLRAEDTAVYYC"
@@ -27,6 +28,7 @@ TRASTUZUMAB = {
     Scheme.IMGT: ("GFNIKDTY", "IYPTNGYT", "SRWGGDGFYAMDY", "QDVNTA", "SAS", "QQHYTTPPT"),
     Scheme.CHOTHIA: ("GFNIKDT", "YPTNGY", "WGGDGFYAMDY", "RASQDVNTAVA", "SASFLYS", "QQHYTTPPT"),
     Scheme.KABAT: ("DTYIH", "RIYPTNGYTRYADSVKG", "WGGDGFYAMDY", "RASQDVNTAVA", "SASFLYS", "QQHYTTPPT"),
+    Scheme.MARTIN: ("GFNIKDT", "YPTNGY", "WGGDGFYAMDY", "RASQDVNTAVA", "SASFLYS", "QQHYTTPPT"),
 }
 
 pytest.importorskip("anarcii")
@@ -80,13 +82,83 @@ def test_what_does_not_number_has_its_reason() -> None:
     assert caught.value.hint
 
 
-def test_a_receptor_of_t_cells_is_no_typical_antibody() -> None:
+ALPHA = (
+    "AQTVTQSQPEMSVQEAETVTLSCTYDTSESDYYLFWYKQPPSRQMILVIRQEAYKQQNATENRFSVNFQKAAKSFSLKISDSQLGDAAMYFCAYRSAVNARLMFGDGTQLVVKP"
+)
+BETA = (
+    "NAGVTQTPKFRVLKTGQSMTLLCAQDMNHEYMYWYRQDPGMGLRLIHYSVGEGTTAKGEVPDGYNVSRLKKQNFLLGLESAAPSQTSVYFCASSYVGNTGELFFGEGSRLTVL"
+)
+GAMMA = (
+    "SSNLEGRTKSVIRQTGSSAEITCDLAEGSTGYIHWYLHQEGKAPQRLLYYDSYTSSVVLESGISPGKYDTYGSTRKNLRMILRNLIENDSGVYYCATWDRN"
+    "NKKLFGSGTTLVVT"
+)
+
+
+@pytest.mark.parametrize(
+    ("chain", "name"), [(ALPHA, "alpha"), (BETA, "beta"), (GAMMA, "gamma"), (f"{BETA}{'GGGGS' * 3}{ALPHA}", "beta")]
+)
+def test_a_receptor_of_t_cells_is_named(chain: str, name: str) -> None:
+    assert number_chains([chain]) == [f"it is the {name} chain of a T-cell receptor"]
+    with pytest.raises(InputError, match="T-cell receptor"):
+        plan_design([chain], ["H3"], "imgt", {})
+
+
+def test_two_heavy_domains_are_not_designed() -> None:
+    with pytest.raises(InputError, match="2 heavy chains"):
+        plan_design([f"{HEAVY}{'GGGGS' * 3}{LIGHT}", HEAVY], ["H3"], "imgt", {})
+
+
+LINKER = "GGGGS" * 3
+CH1 = "ASTKGPSVFPLAPSSKSTSGGTAALGCLVKDYFPEPVTVSWNSGALTSGVHTFPAVLQSSGLYSLSSVVTVPSSSLGTQTYICNVNHKPSNTKVDKKV"
+HINGE_CH2 = (
+    "EPKSCDKTHTCPPCPAPELLGGPSVFLFPPKPKDTLMISRTPEVTCVVVDVSHEDPEVKFNWYVDGVEVHNAKTKPREEQYNSTYRVVSVLTVLHQDWLNGKEYKCKVS"
+    "NKALPAPIEKTISKAK"
+)
+
+
+@pytest.mark.parametrize(("first", "second"), [(HEAVY, LIGHT), (LIGHT, HEAVY)])
+def test_both_domains_of_a_single_chain_fv(first: str, second: str) -> None:
+    chain = f"{first}{LINKER}{second}HHHHHH"
+    domains = domains_of(chain)
+    assert [(domain.start, domain.end) for domain in domains] == [
+        (0, len(first)),
+        (len(first) + len(LINKER), len(chain) - 6),
+    ]
+    assert {domain.locus for domain in domains} == {"H", "L"}
+    assert {name: chain[start:end] for name, (start, end) in regions(chain).items()} == {
+        f"CDR-{name}": loop
+        for name, loop in zip(("H1", "H2", "H3", "L1", "L2", "L3"), TRASTUZUMAB[Scheme.IMGT], strict=True)
+    }
+    design = plan_design([chain], ["H3", "L3"], "imgt", {})
+    assert design.chains == (chain,)
+    assert {loop.name: chain[loop.start : loop.end] for loop in design.loops} == {
+        "H3": "SRWGGDGFYAMDY",
+        "L3": "QQHYTTPPT",
+    }
+    assert [loop.start for loop in design.loops] == sorted(loop.start for loop in design.loops)
+
+
+def test_constant_domains_are_no_variable_ones() -> None:
+    (domain,) = domains_of(HEAVY + CH1 + HINGE_CH2)
+    assert (domain.chain_type, domain.start, domain.end) == ("H", 0, len(HEAVY))
+    assert number_chains([CH1 + HINGE_CH2]) == ["fewer than 50 residues fit a variable domain"]
+
+
+@pytest.mark.parametrize("scheme", Scheme)
+def test_the_very_long_h3_of_cattle(scheme: Scheme) -> None:
+    long_loop = "TTVHQETRKTCSDGYIAVDSCGRGQSDGCVNDCNSCYYGWRNCRRQPAIHSYEFHVDA"
     chain = (
-        "AQTVTQSQPEMSVQEAETVTLSCTYDTSESDYYLFWYKQPPSRQMILVIRQEAYKQQNATENRFSVNFQKAAKSFSLKISDSQLGDAAMYFCAYRSAV"
-        "NARLMFGDGTQLVVKP"
+        "QVQLRESGPSLVQPSQTLSLTCTASGFSLSDKAVGWVRQAPGKALEWLGSIDTGGSTGYNPGLKSRLSITKDNSKSQVSLSVSSVTTEDSATYYC"
+        f"{long_loop}WGRGLLVTVSS"
     )
-    domain = number_chains([chain])[0]
-    assert isinstance(domain, str) or not domain.is_typical
+    domain = number_chain(chain, scheme)
+    start, end = domain.cdrs["CDR-H3"]
+    assert chain[start:end] == (long_loop if scheme is Scheme.IMGT else long_loop[2:])
+    assert (domain.start, domain.end) == (0, len(chain))
+    assert len(set(domain.labels)) == len(chain)
+    if scheme is not Scheme.IMGT:
+        labels = dict(zip(domain.labels, chain, strict=True))
+        assert [labels[label] for label in ("95", "100", "100A", "101", "102", "103")] == list("VRKDAW")
 
 
 def test_what_is_kept_is_bounded_and_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,8 +171,8 @@ def test_what_is_kept_is_bounded_and_the_same(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_an_unknown_scheme_is_refused() -> None:
-    with pytest.raises(UsageError, match="martin") as caught:
-        regions(HEAVY, "martin")
+    with pytest.raises(UsageError, match="aho") as caught:
+        regions(HEAVY, "aho")
     assert "chothia" in (caught.value.hint or "")
 
 
