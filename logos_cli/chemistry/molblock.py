@@ -7,9 +7,10 @@ from typing import Final
 
 from rdkit import Chem
 
+from logos_cli.chemistry.lengths import long_bonds
 from logos_cli.chemistry.not_carried import features
 from logos_cli.chemistry.smiles import attempt, rejection
-from logos_cli.chemistry.v2000 import V2000Block
+from logos_cli.chemistry.v2000 import BOND_TYPES, V2000Block, check_symbol
 from logos_cli.errors import MoleculeError
 
 COUNTS_LINE: Final = re.compile(r".*V[23]000\s*|[ \d]{2}\d[ \d]{2}\d[ \d]{2}\d[ \d]{0,30}\s*")
@@ -19,6 +20,8 @@ _HEADER: Final = 3
 _MOST_HEADER: Final = 8
 _V30_COUNTS: Final = re.compile(r"^M  V30 COUNTS(.*)$", re.MULTILINE)
 _V30_SECTION: Final = re.compile(r"^M  V30 BEGIN (ATOM|BOND)$(.*?)^M  V30 END \1$", re.MULTILINE | re.DOTALL)
+_V30_ATOM: Final = re.compile(r"\d+ .+? -?\d+\.?\d* -?\d+\.?\d* -?\d+\.?\d* \d+(?: |$)")
+_V30_ATOM_WORDS, _V30_BOND_WORDS = 6, 4
 _V30_POSITION: Final = re.compile(r"ATTACH=(?!ALL\b)\w+")
 _V30_HAPTIC: Final = "ENDPTS="
 
@@ -67,6 +70,7 @@ def read_molblock(text: str, first_line: int = 1) -> tuple[Chem.Mol, list[str]]:
         raise MoleculeError("the molecule has no atoms")
     if _V30_HAPTIC in text:
         molecule = _with_dative_bonds(molecule, text)
+    notes += long_bonds(molecule)
     return molecule, notes if is_plain else [*notes, *features(molecule, text)]
 
 
@@ -88,7 +92,7 @@ def _with_header(lines: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _check_v3000(text: str) -> None:
-    """Refuse counts that differ from the block, as RDKit would look for the atoms for minutes."""
+    """Refuse lines that are not whole, and counts that the block does not hold: RDKit would search for minutes."""
     counts = _V30_COUNTS.search(text)
     words = counts[1].split()[:2] if counts else []
     if len(words) < 2 or not all(map(str.isdecimal, words)):
@@ -101,11 +105,17 @@ def _check_v3000(text: str) -> None:
                 f"the molecule counts {counted} {name.lower()}s and has {len(rows)}", hint="the file may be cut off"
             )
         if name == "ATOM":
-            atoms = {row[0] for row in rows if row}
+            for row in rows:
+                if len(row) < _V30_ATOM_WORDS or not _V30_ATOM.match(" ".join(row)):
+                    raise MoleculeError(f"no atom: {' '.join(row)[:60]!r}", hint="number, element, x, y, z, map")
+                check_symbol(row[1])
+            atoms = {row[0] for row in rows}
             if len(atoms) != counted:
                 raise MoleculeError("two atoms of the molecule have the same number")
             continue
         for row in rows:
+            if len(row) < _V30_BOND_WORDS or not all(map(str.isdecimal, row[:4])) or int(row[1]) not in BOND_TYPES:
+                raise MoleculeError(f"no bond: {' '.join(row)[:60]!r}", hint="number, type, two atoms")
             if absent := next((atom for atom in row[2:4] if atom not in atoms), None):
                 raise MoleculeError(f"bond {row[0]} leads to atom {absent}, which the molecule does not have")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -16,6 +17,7 @@ MOL2_MARK: Final = "@<TRIPOS>MOLECULE"
 
 _MAX_RECORD: Final = 1 << 26
 _HEADER: Final = 3
+_DAMAGED_END: Final = re.compile(r"\s*\${1,3}\s*|.{0,4}\${3,4}\s*")
 _NO_DELIMITER: Final = "another molecule follows without a line $$$$ between them"
 _ID_TAGS = ("id", "name", "comp_id", "chembl_id", "pubchem_compound_cid", "zinc_id", "idnumber", "catalog_id", "title")
 
@@ -75,6 +77,12 @@ class MoleculeText:
                 f"{rest[stray].strip()[:60]!r}",
                 hint="data fields begin with '> <NAME>'",
             )
+        for index, line in enumerate(rest):
+            if _DAMAGED_END.fullmatch(line):
+                raise MoleculeError(
+                    f"line {self.line + (self._end or 0) + 1 + index}: {line.strip()[:60]!r} is no end of a record",
+                    hint="records end with $$$$ at the beginning of a line",
+                )
         return molecule, [*self.notes, *notes]
 
 

@@ -23,13 +23,32 @@ _LIST: Final = re.compile(r"\s*\d+\s+[TF]\s+\d+(?:\s+\d+)*\s*")
 _PROPERTY: Final = re.compile(r"[MASVG] +\S.*|\s*")
 _PAIRED: Final = frozenset(("CHG", "RAD", "ISO"))
 _PLAIN_SYMBOLS: Final = frozenset(("C", "N", "O", "S", "P", "F", "Cl", "Br", "I", "H", "D", "T", "B", "Si", "Se"))
+_OPEN_SYMBOLS: Final = frozenset(
+    ("CA", "CD", "CE", "CF", "CM", "CO", "CR", "CS", "CU", "HE", "HF", "HG", "HO", "NA", "NB", "ND", "NE", "NI", "NP")
+) | {"OS", "PA", "PB", "PD", "PT", "PU", "SB", "SC", "SN", "SR"}
+_MASS_DIFFERENCES: Final = range(-3, 5)
 _MOST_PLAIN_BOND: Final = 4
-_BOND_TYPES: Final = range(1, 11)
+BOND_TYPES: Final = range(1, 11)
 _BOND_STEREO: Final = frozenset((0, 1, 3, 4, 6))
 _CHARGE_CODES: Final = range(8)
 _DOUBLET: Final = 4
 _MOVED: Final = "columns out of place: read by their words"
 _HEADER: Final = 3
+
+
+def check_symbol(symbol: str) -> None:
+    """Refuse capitals that stand for one element or for the name of an atom of another: CA, CO, NA.
+
+    Raises
+    ------
+    MoleculeError
+        If they do.
+    """
+    if symbol.isupper() and symbol in _OPEN_SYMBOLS:
+        raise MoleculeError(
+            f"the element {symbol} is {symbol.capitalize()}, or {symbol[0]} with a name",
+            hint=f"write {symbol.capitalize()} or {symbol[0]}",
+        )
 
 
 class V2000Block:
@@ -127,6 +146,10 @@ class V2000Block:
         charge = int(line[36:39].strip() or 0)
         if symbol not in _PLAIN_SYMBOLS or line[48:51].strip(" 0") or line[42:45].strip(" 0"):
             self.is_plain = False
+        check_symbol(symbol)
+        mass = line[34:36].strip(" +")
+        if mass.lstrip("-").isdecimal() and int(mass) not in _MASS_DIFFERENCES:
+            raise self._fail(index, f"the mass difference {mass} is not from -3 to 4", "write isotopes as M  ISO")
         if charge not in _CHARGE_CODES:
             raise self._fail(index, f"the charge code {charge} is unknown")
         if charge == _DOUBLET:  # a radical, which RDKit ignores here
@@ -151,7 +174,7 @@ class V2000Block:
         if a == b or pair in self._pairs:
             what = "with itself" if a == b else f"with atom {b} is there twice"
             raise self._fail(index, f"the bond of atom {a} {what}")
-        if kind not in _BOND_TYPES or stereo not in _BOND_STEREO:
+        if kind not in BOND_TYPES or stereo not in _BOND_STEREO:
             raise self._fail(index, f"the bond type {kind} or its stereo {stereo} is unknown")
         if kind > _MOST_PLAIN_BOND:
             self.is_plain = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 import gemmi
 
@@ -49,8 +49,9 @@ def _parsed(text: str, source: str) -> gemmi.cif.Document:
         seen: dict[str, str | None] = {}
         for item in block:
             values: dict[str, str | None] = dict.fromkeys(item.loop.tags) if item.loop else {}
-            if item.pair:
-                values[item.pair[0]] = item.pair[1]
+            pair: Any = item.pair  # gemmi names no type
+            if pair:
+                values[pair[0]] = pair[1]
             for tag, value in values.items():
                 name = tag.lower()
                 if name.startswith(_UNIQUE) and name in seen and (value is None or seen[name] != value):

@@ -63,7 +63,8 @@ def find_molecules(atoms: UnitCell, graph: BondGraph, formula: Mapping[str, floa
     Raises
     ------
     StructureError
-        If the cell has a charge that no hydrogens explain, or another number of hydrogens than the formula.
+        If the cell has a charge that no hydrogens explain, or another number of hydrogens than the formula. If some of the
+        molecules cannot be read, those with a charge are left out.
     """
     heavy = [i for i, symbol in enumerate(atoms.elements) if symbol != "H"]
     reader = FragmentReader(atoms, graph)
@@ -80,7 +81,9 @@ def find_molecules(atoms: UnitCell, graph: BondGraph, formula: Mapping[str, floa
             found.failures.setdefault(error.message, error)
             continue
         members.setdefault(smiles, []).append(piece)
-    if not found.failures:
+    if found.failures:
+        members = {smiles: group for smiles, group in members.items() if not charge_of(smiles)}
+    else:
         members = _completed(reader, members, formula)
     found.counts.update({smiles: len(group) for smiles, group in members.items()})
     return found
