@@ -35,6 +35,7 @@ EXIT_STATUS = {
 }
 ENVIRONMENT = {
     "LOGOS_CACHE": "Directory of the cache. Default: `$XDG_CACHE_HOME/logos`, else `~/.cache/logos`.",
+    "LOGOS_SHARDS": "Number of shards of a job array, for `--shard auto` under PBS, which does not tell it to its tasks.",
     "LOGOS_API_KEY": "Key for the server of `--base-url`.",
     "LOGOS_REMOTE_TIMEOUT_S": "Seconds that one request to the server of `--base-url` may take. Default: 600.",
     "LOGOS_REMOTE_TRIES": "Tries of one request to the server of `--base-url`. Default: 7.",

@@ -1,0 +1,321 @@
+"""The plan of a large run: a few records are tried, and from what they took follow shards, time, memory and disk."""
+
+from __future__ import annotations
+
+import math
+import resource
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from logos_cli.errors import InputError, LogosError, UsageError
+from logos_cli.io.selection import Shard
+from logos_cli.runs.directory import read_run, read_state
+from logos_cli.runs.index import Index, Outcome
+from logos_cli.runs.journal import files_of
+
+COMMANDS: Final = ("encode", "score", "explain", "dock", "generate")
+SYSTEMS: Final = ("slurm", "pbs", "lsf")
+_NOTHING: Final = Shard(1, 999_999_999)
+"""A shard that hardly any entry is in: its process reads all inputs, and does nothing."""
+_N_TRIED: Final = 64
+_SHARE_OF_TIME: Final = 0.8
+"""Part of the walltime that a shard is planned to take; the rest is for slower nodes."""
+_MEMORY_FACTOR: Final = 1.5
+_RESERVED: Final = frozenset(("--shard", "--resume", "--retry", "--overwrite", "--force"))
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlan:
+    """What a run takes.
+
+    Attributes
+    ----------
+    command : tuple of str
+        The words after ``logos``.
+    n_entries, n_tried : int
+        Of the inputs, and those that were tried.
+    start_s, seconds_per_entry : float
+        Until the first entry, and for each entry.
+    bytes_per_entry : float
+        In the results.
+    memory_bytes : int
+        The most that the process took.
+    n_shards : int
+    reasons : tuple of str
+        Why the run does not fit, if it does not.
+    """
+
+    command: tuple[str, ...]
+    run: str
+    walltime_s: float
+    n_entries: int
+    n_tried: int
+    n_failed: int
+    start_s: float
+    seconds_per_entry: float
+    bytes_per_entry: float
+    memory_bytes: int
+    n_shards: int
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def seconds_per_shard(self) -> float:
+        """What a shard takes."""
+        return self.start_s + self.seconds_per_entry * math.ceil(self.n_entries / self.n_shards)
+
+    @property
+    def core_hours(self) -> float:
+        """What all shards take together."""
+        return (self.start_s * self.n_shards + self.seconds_per_entry * self.n_entries) / 3600
+
+    @property
+    def disk_bytes(self) -> int:
+        """What the results take."""
+        return round((self.bytes_per_entry + 32) * self.n_entries)
+
+    @property
+    def n_files(self) -> int:
+        """Files in the run's directory."""
+        return 1 + 4 * self.n_shards
+
+    @property
+    def memory_gib(self) -> int:
+        """Memory to ask for, in whole GiB."""
+        return max(1, math.ceil(_MEMORY_FACTOR * self.memory_bytes / 2**30))
+
+
+def plan_run(
+    command: Sequence[str],
+    walltime_s: float,
+    *,
+    n_tried: int = _N_TRIED,
+    n_most_shards: int = 1000,
+    seconds: float = 120,
+) -> RunPlan:
+    """Try a few records of a command, and plan its shards.
+
+    Parameters
+    ----------
+    command : sequence of str
+        As after ``logos``, with ``-o RUN/``.
+    walltime_s : float
+        Time of a job.
+    n_tried : int
+        About so many records are tried.
+    n_most_shards : int
+        Tasks that an array may have.
+    seconds : float
+        A trial that takes longer is stopped; what it has done counts.
+
+    Raises
+    ------
+    UsageError
+        If the command cannot be divided.
+    LogosError
+        If it fails.
+    """
+    words, run = _checked(command)
+    with tempfile.TemporaryDirectory(prefix="logos-plan-") as folder:
+        began = time.monotonic()
+        _try(words, run, Path(folder, "count"), _NOTHING, seconds=math.inf)
+        start_s = time.monotonic() - began
+        n_entries = _count(words[0], Path(folder, "count"))
+        if not n_entries:
+            raise InputError("the inputs have no entry", hint="name files with records")
+        trial = Shard(1, max(1, n_entries // n_tried))
+        began = time.monotonic()
+        _try(words, run, Path(folder, "trial"), trial, seconds=seconds)
+        taken_s = time.monotonic() - began
+        results, index, attached = files_of(Path(folder, "trial"), trial, ".sdf")
+        rows = Index.read(index)
+        n_bytes = results.stat().st_size + (
+            attached.stat().st_size if attached is not None and attached.exists() else 0
+        )
+    n_done = max(1, len(rows.rows))
+    each_s = max(1e-6, (taken_s - start_s) / n_done)
+    memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    usable_s = _SHARE_OF_TIME * walltime_s - start_s
+    reasons = []
+    if usable_s < each_s:
+        reasons.append(
+            f"one record takes {each_s:.0f} s and the start {start_s:.0f} s: no shard ends within the walltime"
+        )
+        n_shards = n_most_shards
+    else:
+        n_shards = max(1, math.ceil(n_entries * each_s / usable_s))
+    if n_shards > n_most_shards:
+        reasons.append(f"{n_shards:,} shards of that walltime are needed, and an array may have {n_most_shards:,}")
+        n_shards = n_most_shards
+    return RunPlan(
+        command=tuple(words),
+        run=run,
+        walltime_s=walltime_s,
+        n_entries=n_entries,
+        n_tried=n_done,
+        n_failed=rows.counts()[Outcome.FAILED],
+        start_s=start_s,
+        seconds_per_entry=each_s,
+        bytes_per_entry=n_bytes / n_done,
+        memory_bytes=memory,
+        n_shards=min(n_shards, n_entries),
+        reasons=tuple(reasons),
+    )
+
+
+def _checked(command: Sequence[str]) -> tuple[list[str], str]:
+    """Return the words of a command, and the directory of its run."""
+    words = list(command[1:] if command[:1] == ["logos"] else command)
+    if not words or words[0] not in COMMANDS:
+        raise UsageError(
+            f"{' '.join(words[:1]) or 'nothing'} cannot be planned", hint=f"give one of {', '.join(COMMANDS)}, after --"
+        )
+    if stray := next((word for word in words if word.partition("=")[0] in _RESERVED), None):
+        raise UsageError(f"{stray} is added by the plan", hint="leave it out")
+    places = [place for place, word in enumerate(words) if word in ("-o", "--output")]
+    if len(places) != 1 or places[0] + 1 == len(words):
+        raise UsageError("the command has no directory for its run", hint="add -o RUN/")
+    if "-" in words[1:]:
+        raise UsageError("standard input cannot be divided", hint="write it to a file")
+    return words, words[places[0] + 1]
+
+
+def _count(command: str, run: Path) -> int:
+    """Return the entries of the inputs; a file with one object counts as one."""
+    counted: dict[str, int] = read_state(run, _NOTHING).get("n_entries", {})
+    n_files = len(read_run(run)["inputs"]["files"]) if command in ("encode", "score", "explain") else 0
+    return sum(counted.values()) + sum(str(number) not in counted for number in range(n_files))
+
+
+def _try(words: Sequence[str], run: str, folder: Path, shard: Shard, *, seconds: float) -> None:
+    """Do a shard in a folder of its own; stop it after some time.
+
+    Raises
+    ------
+    LogosError
+        If the command fails.
+    """
+    own = [f"{folder}/" if word == run else word for word in words]
+    arguments = [sys.executable, "-m", "logos_cli", *own, "--shard", f"{shard.number}/{shard.count}", "-q"]
+    child = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    try:
+        _, errors = child.communicate(timeout=None if math.isinf(seconds) else seconds)
+    except subprocess.TimeoutExpired:
+        child.send_signal(signal.SIGTERM)
+        _, errors = child.communicate()
+        return
+    if not files_of(folder, shard)[1].exists():
+        raise LogosError(
+            f"logos {words[0]} failed: {errors.decode(errors='replace').strip().splitlines()[0] if errors else ''}",
+            hint="run the command by itself",
+        )
+
+
+# -- scripts ---------------------------------------------------------------------------------------------
+
+
+def scripts_of(plan: RunPlan, system: str, *, n_threads: int = 1) -> dict[str, str]:
+    """Return the scripts of a batch system by name: the array, the job that merges, and how both are submitted.
+
+    Raises
+    ------
+    UsageError
+        If the system is not known.
+    """
+    if system not in SYSTEMS:
+        raise UsageError(f"there is no batch system {system!r}", hint=f"give one of {', '.join(SYSTEMS)}")
+    hours, rest = divmod(math.ceil(plan.walltime_s), 3600)
+    clock = f"{hours:02d}:{rest // 60:02d}:{rest % 60:02d}"
+    heads = {
+        "slurm": _SLURM.format(n=plan.n_shards, clock=clock, memory=plan.memory_gib, threads=n_threads),
+        "pbs": _PBS.format(n=plan.n_shards, clock=clock, memory=plan.memory_gib, threads=n_threads),
+        "lsf": _LSF.format(n=plan.n_shards, clock=clock[:-3], memory=plan.memory_gib * 1024, threads=n_threads),
+    }
+    command = shlex.join(["logos", *plan.command])
+    run = shlex.quote(plan.run)
+    output = shlex.quote(f"{plan.run.rstrip('/')}.jsonl.gz")
+    merge = f"set -e\nlogos runs verify {run}\nlogos runs merge {run} -o {output} --overwrite\n"
+    return {
+        "array.sh": heads[system] + _BODY.format(command=command, requeue=_REQUEUE.get(system, ":")),
+        "merge.sh": f"{_MERGE_HEADS[system]}\n{merge}",
+        "submit.sh": _SUBMIT[system],
+    }
+
+
+_SLURM: Final = """#!/bin/bash
+#SBATCH --job-name=logos
+#SBATCH --array=1-{n}
+#SBATCH --cpus-per-task={threads}
+#SBATCH --mem={memory}G
+#SBATCH --time={clock}
+#SBATCH --requeue
+#SBATCH --open-mode=append
+#SBATCH --signal=B:USR1@120
+"""
+
+_PBS: Final = """#!/bin/bash
+#PBS -N logos
+#PBS -J 1-{n}
+#PBS -l select=1:ncpus={threads}:mem={memory}gb
+#PBS -l walltime={clock}
+#PBS -r y
+cd "$PBS_O_WORKDIR"
+export LOGOS_SHARDS={n}
+"""
+
+_LSF: Final = """#!/bin/bash
+#BSUB -J "logos[1-{n}]"
+#BSUB -n {threads}
+#BSUB -M {memory}
+#BSUB -W {clock}
+#BSUB -wa USR1 -wt 2
+#BSUB -r
+"""
+
+_BODY: Final = """
+{command} --shard auto --resume &
+command=$!
+trap 'kill -USR1 $command' USR1 TERM   # the shell gets the signal, the program must have it
+wait $command
+code=$?
+if [ $code -gt 128 ] && kill -0 $command 2>/dev/null; then
+    wait $command
+    code=$?
+fi
+if [ $code -eq 143 ] || [ $code -eq 138 ]; then
+    {requeue}
+fi
+# 3: finished, and some records are in error; they are records of the run
+[ $code -eq 3 ] && exit 0
+exit $code
+"""
+
+_REQUEUE: Final = {"slurm": 'scontrol requeue "${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}" && exit 0'}
+
+_MERGE_HEADS: Final = {
+    "slurm": "#!/bin/bash\n#SBATCH --job-name=logos-merge\n#SBATCH --mem=2G\n#SBATCH --time=04:00:00",
+    "pbs": '#!/bin/bash\n#PBS -N logos-merge\n#PBS -l select=1:ncpus=1:mem=2gb\n#PBS -l walltime=04:00:00\ncd "$PBS_O_WORKDIR"',
+    "lsf": "#!/bin/bash\n#BSUB -J logos-merge\n#BSUB -M 2048\n#BSUB -W 04:00",
+}
+
+_SUBMIT: Final = {
+    "slurm": """#!/bin/sh
+here=$(dirname "$0")
+job=$(sbatch --parsable "$here/array.sh") && sbatch --dependency="afterok:$job" "$here/merge.sh"
+""",
+    "pbs": """#!/bin/sh
+here=$(dirname "$0")
+job=$(qsub "$here/array.sh") && qsub -W depend="afterok:$job" "$here/merge.sh"
+""",
+    "lsf": """#!/bin/sh
+here=$(dirname "$0")
+job=$(bsub < "$here/array.sh" | sed 's/Job <\\([0-9]*\\)>.*/\\1/') && bsub -w "done($job)" < "$here/merge.sh"
+""",
+}
