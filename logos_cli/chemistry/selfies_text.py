@@ -63,23 +63,35 @@ def smiles_of_selfies(text: str) -> tuple[str, list[str]]:
     if not is_symbols(text):
         raise MoleculeError(f"{text[:_SHOWN]} is no SELFIES", hint="SELFIES is symbols in brackets", text=text)
     try:
-        smiles = selfies.decoder(text)
-        with _unbounded_valences():
-            whole = selfies.decoder(text)
+        smiles = str(selfies.decoder(text))
     except selfies.DecoderError as error:
         reason = str(error).split("\n")[0]
         hint = "SELFIES of versions before 2 must be translated by that version"
         raise MoleculeError(f"selfies rejects {text[:_SHOWN]}: {reason}", hint=hint, text=text) from error
     if not smiles:
         raise MoleculeError(f"the SELFIES {text[:_SHOWN]} has no atoms", text=text)
+    if _is_written_as(smiles, text):  # what most are: nothing was left out
+        return canonical_smiles(smiles), []
+    with _unbounded_valences():
+        whole = str(selfies.decoder(text))
     if whole == smiles:
         return canonical_smiles(smiles), []
-    try:
-        if selfies.encoder(whole, strict=False) == text:
+    if _is_written_as(whole, text):
+        try:
             return canonical_smiles(whole), [_OTHER_VALENCES]
-    except (selfies.EncoderError, MoleculeError):
-        pass  # the library writes this text for no molecule
+        except MoleculeError:
+            pass  # no molecule that RDKit accepts
     return canonical_smiles(smiles), [_LEFT_OUT]
+
+
+def _is_written_as(smiles: str, text: str) -> bool:
+    """Whether the library writes this text for a molecule, whatever its valences."""
+    import selfies
+
+    try:
+        return bool(selfies.encoder(smiles, strict=False) == text)
+    except selfies.EncoderError:
+        return False
 
 
 def selfies_of_smiles(smiles: str) -> str:

@@ -164,3 +164,15 @@ def test_verify_notes_what_pymatgen_reads_otherwise(tmp_path: Path) -> None:
     missing = text.replace("M1 Zn2+ 0.000000 0.000000 0.000000 1.0", "M1 Zn2+ 0.000000 0.000000 0.000000 3.0")
     assert missing != text
     assert "Occupancy 3" in " ".join(_one(tmp_path / "c.cif", missing, verify=True).source["notes"])
+
+
+def test_real_frameworks_are_the_same_from_their_poscar(shared_data: Path, tmp_path: Path) -> None:
+    """The smallest ones of public collections, whose CIFs have symmetry or not."""
+    paths = sorted((shared_data / "mofs" / "cif").glob("*.cif*"), key=lambda path: path.stat().st_size)
+    n_same = 0
+    for path in paths[:12]:
+        for record in encode(str(path)):
+            if record.status == "ok":
+                assert _one(tmp_path / "POSCAR", _poscar(record)).text == record.text, path.name
+                n_same += 1
+    assert n_same > 8
