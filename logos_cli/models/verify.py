@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from logos_cli.backends.llamacpp.library import INSTALL
-from logos_cli.checkpoints.config import DecoderConfig
+from logos_cli.checkpoints.config import DecoderConfig, is_decoder
 from logos_cli.checkpoints.gguf.header import GgufHeader, TensorEntry, model_shape, read_gguf
 from logos_cli.checkpoints.gguf.vocabulary import GgufVocabulary
 from logos_cli.checkpoints.gguf.write import expected_tensors
@@ -219,9 +219,8 @@ def _relative_error(numbers: NDArray[np.float32], reference: NDArray[np.float32]
 
 
 def _verify_directory(path: Path, result: Verification, reference: Path | None, progress: Progress | None) -> None:
-    directory_shape(path)
     tensors = stored_tensors(path)
-    result.problems += tensor_problems(DecoderConfig.from_json(read_json(path / "config.json")), tensors)
+    result.problems += _network_problems(path, tensors)
     result.problems += index_problems(path, tensors)
     tokenizer = HubTokenizer(path, ())
     result.problems += _missing_tags({tokenizer.vocabulary[i] for i in tokenizer.special_ids})
@@ -238,6 +237,23 @@ def _verify_directory(path: Path, result: Verification, reference: Path | None, 
         if progress is not None:
             progress(name, number, len(tensors))
         result.tensors.append(_compare_stored(tensor, others.get(name)))
+
+
+def _network_problems(path: Path, tensors: Mapping[str, StoredTensor]) -> list[str]:
+    """Return where the tensors are not those of the network; transformers knows those of other architectures."""
+    config = read_json(path / "config.json")
+    if is_decoder(config):
+        directory_shape(path)
+        return tensor_problems(DecoderConfig.from_json(config), tensors)
+    import torch
+
+    from logos_cli.checkpoints.causal_model import read_causal_model
+
+    try:
+        read_causal_model(path, torch.float32)
+    except ModelError as error:
+        return [error.message]
+    return []
 
 
 def _compare_stored(tensor: StoredTensor, other: StoredTensor | None) -> TensorFinding:

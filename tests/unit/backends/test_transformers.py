@@ -14,7 +14,7 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 from logos_cli import generate, score
-from logos_cli.backends.base import Backend, LoadOptions, open_model
+from logos_cli.backends.base import Backend, Capabilities, LoadOptions, open_model
 from logos_cli.backends.transformers.plugin import TransformersBackend
 from logos_cli.engine.sampling import Sampling
 from logos_cli.engine.scheduler import Engine, Request
@@ -111,6 +111,15 @@ def test_batches_are_as_single_runs(pair: Pair) -> None:
     assert len({tuple(tokens) for tokens in alone}) > 10
     assert _run(backend, requests, batch_size=4) == alone
     assert _run(backend, requests, batch_size=16) == alone
+
+
+def test_the_sampler_of_a_device_gives_the_same_texts(tmp_path: Path) -> None:
+    save(tmp_path, "qwen2", **ARCHITECTURES["qwen2"])
+    backend = _load(tmp_path)
+    requests = [Request(f"r{i}", tuple(backend.tokenizer.encode(text))) for i, text in enumerate(_TEXTS)]
+    on_host = _run(backend, requests, batch_size=3, top_p=0.9, repetition_penalty=1.1)
+    backend.capabilities = Capabilities(device_logits=True)
+    assert _run(backend, requests, batch_size=3, top_p=0.9, repetition_penalty=1.1) == on_host
 
 
 def test_a_sequence_that_waits_stays_as_it_is(pair: Pair) -> None:

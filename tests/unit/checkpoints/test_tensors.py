@@ -18,6 +18,7 @@ from logos_cli.models.convert import convert
 from logos_cli.models.verify import verify
 from logos_cli.resources import EMBEDDED, data_path
 from tests.checkpoints import small_tokenizer, write_checkpoint
+from tests.transformers_models import ARCHITECTURES, save
 
 Tensors = dict[str, NDArray[np.float32]]
 _NORM = "model.layers.1.post_attention_layernorm.weight"
@@ -50,7 +51,7 @@ def _change(directory: Path, change: Callable[[Tensors], None]) -> None:
     file = directory / "model.safetensors"
     tensors = load_file(file)
     change(tensors)
-    save_file(tensors, file)
+    save_file(tensors, file, metadata={"format": "pt"})
 
 
 def _assert_refused(directory: Path, message: str, output: Path) -> None:
@@ -108,6 +109,17 @@ def test_an_index_that_contradicts_the_files(fault: str, tmp_path: Path) -> None
     (directory / "model.safetensors.index.json").write_text(json.dumps({"weight_map": index}))
     found = verify(str(directory))
     assert [problem for problem in found.problems if "model.safetensors.index.json" in problem]
+
+
+@pytest.mark.parametrize("kind", ["qwen2", "gpt2", "mixtral"])
+def test_other_architectures_are_verified_as_transformers_loads_them(kind: str, tmp_path: Path) -> None:
+    save(tmp_path, kind, **ARCHITECTURES[kind])
+    found = verify(str(tmp_path))
+    assert found.sound, found.problems
+    assert len(found.tensors) > 10
+    norm = next(tensor.name for tensor in found.tensors if "norm" in tensor.name or "ln_f" in tensor.name)
+    _change(tmp_path, _without(norm))
+    assert any("is missing" in problem for problem in verify(str(tmp_path)).problems)
 
 
 @pytest.mark.parametrize("problem", [KeyboardInterrupt, OSError(28, "No space left on device"), ModelError("damaged")])

@@ -93,9 +93,11 @@ def test_collections_of_every_kind_are_walked_through() -> None:
 def test_score_takes_objects_texts_and_files(tmp_path: Path) -> None:
     path = tmp_path / "x.smi"
     path.write_text("CN methylamine\n")
-    given = [Chem.MolFromSmiles("CCO"), "c1ccccc1", str(path), path, Molecule("CO")]
+    other = tmp_path / "y.smi"
+    other.write_text("CS methanethiol\n")
+    given = [Chem.MolFromSmiles("CCO"), "c1ccccc1", str(path), other, Molecule("CO")]
     scored = list(score(given, form="molecule", metrics="mw"))
-    assert [round(record.scores["mw"]["value"], 2) for record in scored] == [46.07, 78.11, 31.06, 31.06, 32.04]
+    assert [round(record.scores["mw"]["value"], 2) for record in scored] == [46.07, 78.11, 31.06, 48.11, 32.04]
     frame = pd.DataFrame({"structure of it": ["CCO"]})
     (record,) = score(frame, column="structure of it", metrics="mw")
     assert record.scores["mw"]["value"] == scored[0].scores["mw"]["value"]
