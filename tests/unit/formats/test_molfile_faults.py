@@ -1,0 +1,55 @@
+"""Faults of mol blocks that RDKit would read as another molecule: refused with the line, or noted."""
+
+from __future__ import annotations
+
+import pytest
+from rdkit import Chem
+from rdkit.Chem import rdDistGeom
+
+from logos_cli.objects.molecule import Molecule
+from tests.structures import notes, one, read
+
+
+def block(smiles: str, *, v3000: bool = False) -> str:
+    molecule = Chem.AddHs(Chem.MolFromSmiles(smiles))
+    rdDistGeom.EmbedMolecule(molecule, randomSeed=7)
+    return str(Chem.MolToV3KMolBlock(molecule) if v3000 else Chem.MolToMolBlock(molecule))
+
+
+def changed(text: str, old: str, new: str) -> str:
+    assert old in text
+    return text.replace(old, new, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (changed(block("CO"), " C   0", " CA  0"), "the element CA is Ca, or C with a name"),
+        (changed(block("CO"), " C   0", " C   7"), "the mass difference 7"),
+        (changed(block("CO", v3000=True), "M  V30 1 C ", "M  V30 1 CA "), "the element CA"),
+        (changed(block("CO", v3000=True), "M  V30 1 C ", "M  V30 1 "), "no atom"),
+        (changed(block("CO", v3000=True), "M  V30 1 1 1 2", "M  V30 1 Xx 1 2"), "no bond"),
+        (changed(block("CO", v3000=True), "M  V30 1 1 1 2", "M  V30 1 1 1"), "no bond"),
+        (block("CO") + "> <ID>\na\n\n$\n" + block("CN"), "'$' is no end of a record"),
+        (block("CO") + "> <ID>\na\n\n $$$$\n" + block("CN"), "'$$$$' is no end of a record"),
+    ],
+)
+def test_faults_are_refused(text: str, reason: str) -> None:
+    first = read(text)[0]
+    assert first.error is not None
+    assert reason in first.error.message
+
+
+@pytest.mark.parametrize("symbol", ["CL", "BR"])
+def test_capitals_that_leave_nothing_open_are_read(symbol: str) -> None:
+    text = changed(block(f"C{symbol.capitalize()}"), f" {symbol.capitalize()}  0", f" {symbol}  0")
+    assert one(text).item == Molecule(f"C{symbol.capitalize()}")
+
+
+def test_bonds_that_the_coordinates_do_not_show_are_noted() -> None:
+    ring = block("Cc1ccccc1")
+    assert notes(one(ring)) == ""
+    wrong = changed(ring, "  1  2  1  0", "  1  4  1  0")
+    assert "1 bonds are longer than bonds are (C-C " in notes(one(wrong))
+    flat = Chem.MolToMolBlock(Chem.MolFromSmiles("Cc1ccccc1"))
+    assert notes(one(changed(flat, "  1  2  1  0", "  1  4  1  0"))) == ""
