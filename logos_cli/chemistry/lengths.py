@@ -1,4 +1,4 @@
-"""Bonds of a molecule that its coordinates do not show."""
+"""Whether the coordinates of a molecule show its bonds."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from rdkit import Chem
 
 _LONGEST: Final = 1.5
 """Length of a bond over the sum of the covalent radii from which on it is none: 2.3 Å for C-C."""
+_OVERLAP_ANGSTROM: Final = 0.7
+_MOST_ATOMS: Final = 500
 _METAL_BONDS: Final = frozenset((Chem.BondType.DATIVE, Chem.BondType.ZERO))
 _MOST_SHOWN: Final = 3
 
 
-def long_bonds(molecule: Chem.Mol) -> list[str]:
-    """Return a note if bonds of a molecule with coordinates in three dimensions are longer than bonds are.
+def odd_lengths(molecule: Chem.Mol) -> list[str]:
+    """Return notes if bonds of a molecule in three dimensions are longer than bonds are, or atoms overlap.
 
     Coordinate bonds are not looked at.
     """
@@ -27,10 +29,18 @@ def long_bonds(molecule: Chem.Mol) -> list[str]:
     xyz = molecule.GetConformer().GetPositions()
     lengths = np.linalg.norm(xyz[ends[:, 0]] - xyz[ends[:, 1]], axis=1)
     too_long = np.flatnonzero(lengths > _LONGEST * radii[ends].sum(axis=1))
-    if not too_long.size:
-        return []
-    listed = ", ".join(
-        f"{bonds[n].GetBeginAtom().GetSymbol()}-{bonds[n].GetEndAtom().GetSymbol()} {lengths[n]:.2f} Å"
-        for n in too_long[:_MOST_SHOWN].tolist()
-    )
-    return [f"{too_long.size} bonds are longer than bonds are ({listed}): they or the coordinates may be wrong"]
+    apart = np.linalg.norm(xyz[:, None] - xyz[None], axis=2) if len(xyz) <= _MOST_ATOMS else np.full((1, 1), np.inf)
+    near = np.argwhere(np.triu(apart < _OVERLAP_ANGSTROM, 1))
+    notes = []
+    if too_long.size:
+        listed = ", ".join(
+            f"{bonds[n].GetBeginAtom().GetSymbol()}-{bonds[n].GetEndAtom().GetSymbol()} {lengths[n]:.2f} Å"
+            for n in too_long[:_MOST_SHOWN].tolist()
+        )
+        notes.append(
+            f"{too_long.size} bonds are longer than bonds are ({listed}): they or the coordinates may be wrong"
+        )
+    if near.size:
+        a, b = near[0].tolist()
+        notes.append(f"{len(near)} pairs of atoms overlap (atoms {a + 1} and {b + 1}): the coordinates may be wrong")
+    return notes

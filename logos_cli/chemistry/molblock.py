@@ -7,7 +7,7 @@ from typing import Final
 
 from rdkit import Chem
 
-from logos_cli.chemistry.lengths import long_bonds
+from logos_cli.chemistry.lengths import odd_lengths
 from logos_cli.chemistry.not_carried import features
 from logos_cli.chemistry.smiles import attempt, rejection
 from logos_cli.chemistry.v2000 import BOND_TYPES, V2000Block, check_symbol
@@ -70,7 +70,7 @@ def read_molblock(text: str, first_line: int = 1) -> tuple[Chem.Mol, list[str]]:
         raise MoleculeError("the molecule has no atoms")
     if _V30_HAPTIC in text:
         molecule = _with_dative_bonds(molecule, text)
-    notes += long_bonds(molecule)
+    notes += odd_lengths(molecule)
     return molecule, notes if is_plain else [*notes, *features(molecule, text)]
 
 

@@ -78,12 +78,25 @@ class MoleculeText:
                 hint="data fields begin with '> <NAME>'",
             )
         for index, line in enumerate(rest):
-            if _DAMAGED_END.fullmatch(line):
+            if _DAMAGED_END.fullmatch(line) or _stands_for_end(rest, index):
                 raise MoleculeError(
                     f"line {self.line + (self._end or 0) + 1 + index}: {line.strip()[:60]!r} is no end of a record",
                     hint="records end with $$$$ at the beginning of a line",
                 )
         return molecule, [*self.notes, *notes]
+
+
+def _stands_for_end(lines: list[str], index: int) -> bool:
+    """Whether a line between data fields stands where the end of a record should: a molecule follows it."""
+    counts = lines[index + _HEADER + 1] if index + _HEADER + 1 < len(lines) else ""
+    return bool(
+        index
+        and not lines[index - 1].strip()
+        and lines[index].strip()
+        and not lines[index].startswith(">")
+        and COUNTS_LINE.fullmatch(counts)
+        and counts.rstrip().endswith(("V2000", "V3000"))
+    )
 
 
 def sdf_records(text_lines: Iterable[str]) -> Iterator[MoleculeText]:

@@ -9,7 +9,7 @@ import numpy as np
 from rdkit import Chem, rdBase
 from rdkit.Geometry import Point3D
 
-from logos_cli.chemistry.lengths import long_bonds
+from logos_cli.chemistry.lengths import odd_lengths
 from logos_cli.chemistry.mol2.charges import Charges, Structure, infer_charges
 from logos_cli.chemistry.mol2.delocalized import place_double_bonds, site
 from logos_cli.chemistry.mol2.parse import Mol2Record, parse_mol2
@@ -71,8 +71,7 @@ def read_mol2block(text: str, first_line: int = 1) -> tuple[Chem.Mol, list[str]]
         molecule = _molecule(structure)
     _set_stereo(molecule, record)
     with rdBase.BlockLogs():
-        molecule = Chem.RemoveHs(molecule)
-        return molecule, [*notes, *long_bonds(molecule)]
+        return Chem.RemoveHs(molecule), [*notes, *odd_lengths(molecule)]
 
 
 def _closed(

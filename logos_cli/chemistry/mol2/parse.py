@@ -11,6 +11,7 @@ from logos_cli.errors import MoleculeError
 
 _SECTION: Final = "@<TRIPOS>"
 _NUMBER: Final = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+_HIGHEST_CHARGE: Final = 4
 _BOND_TYPES: Final = frozenset(("1", "2", "3", "am", "ar", "un", "nc", "du"))
 
 
@@ -177,5 +178,7 @@ def _charges(rows: Iterator[tuple[int, list[str]]], places: dict[str, int]) -> d
             if attribute[0] == "charge":
                 if len(attribute) < 2 or not re.fullmatch(r"[+-]?\d{1,2}", attribute[1]):
                     raise _broken(at, f"no charge: {' '.join(attribute)}")
+                if abs(int(attribute[1])) > _HIGHEST_CHARGE:
+                    raise _broken(at, f"the charge {attribute[1]} is higher than atoms of molecules have")
                 charges[places[words[0]]] = int(attribute[1])
     return charges

@@ -31,6 +31,7 @@ def changed(text: str, old: str, new: str) -> str:
         (changed(block("CO", v3000=True), "M  V30 1 1 1 2", "M  V30 1 Xx 1 2"), "no bond"),
         (changed(block("CO", v3000=True), "M  V30 1 1 1 2", "M  V30 1 1 1"), "no bond"),
         (block("CO") + "> <ID>\na\n\n$\n" + block("CN"), "'$' is no end of a record"),
+        (block("CO") + "> <ID>\na\n\n9999\n" + block("CN"), "'9999' is no end of a record"),
         (block("CO") + "> <ID>\na\n\n $$$$\n" + block("CN"), "'$$$$' is no end of a record"),
     ],
 )
@@ -53,3 +54,20 @@ def test_bonds_that_the_coordinates_do_not_show_are_noted() -> None:
     assert "1 bonds are longer than bonds are (C-C " in notes(one(wrong))
     flat = Chem.MolToMolBlock(Chem.MolFromSmiles("Cc1ccccc1"))
     assert notes(one(changed(flat, "  1  2  1  0", "  1  4  1  0"))) == ""
+
+
+def test_atoms_that_overlap_are_noted() -> None:
+    ring = block("Cc1ccccc1")
+    lines = ring.split("\n")
+    lines[5] = lines[4][:30] + lines[5][30:]
+    assert "pairs of atoms overlap (atoms 1 and 2)" in notes(one("\n".join(lines)))
+
+
+def test_a_charge_that_no_atom_has_is_refused() -> None:
+    text = (
+        "@<TRIPOS>MOLECULE\nx\n 2 1 0 0 0\nSMALL\nNO_CHARGES\n\n@<TRIPOS>ATOM\n1 C1 0 0 0 C.3\n2 O2 1.4 0 0 O.3\n"
+        "@<TRIPOS>UNITY_ATOM_ATTR\n2 1\ncharge -6\n@<TRIPOS>BOND\n1 1 2 1\n"
+    )
+    (entry,) = read(text)
+    assert entry.error is not None
+    assert "the charge -6 is higher than atoms of molecules have" in entry.error.message
