@@ -104,6 +104,14 @@ def test_encoding_a_structure_loads_no_library_of_other_formats(
     assert last.startswith("code=0")
 
 
+def test_generating_with_the_embedded_model_loads_no_transformers(logos_env: dict[str, str], tmp_path: Path) -> None:
+    last = _probe(["generate", "protein", "-n", "1", "--max-new-tokens", "3"], logos_env, tmp_path)
+    assert last.startswith("code=3")  # the sample is cut
+    assert "'torch'" in last
+    for name in ("transformers", "pandas", "pymatgen", "Bio"):
+        assert f"'{name}'" not in last
+
+
 def test_the_light_layers_import_no_heavy_library(logos_env: dict[str, str], checkout: Path) -> None:
     """Errors, records, registry, resources, grammar, objects and the command line, each module of them."""
     package = checkout / "logos_cli"
