@@ -1,9 +1,9 @@
-"""Bond orders and charges of a molecule of which only atoms, hydrogens and connections are known.
+"""Perceive bond orders and charges of a molecule from its atoms, hydrogens and connections.
 
-Crystal structures and MOFid strings give connections but neither charges nor, reliably, bond orders. Every
-atom is put into one of the valence states of its element, every bond gets an order, so that the valences add
-up and the cost of the unusual states is least: a small integer program, solved exactly. Aromatic systems need
-no rule of their own, since any Kekulé structure will do and RDKit finds the rings.
+Crystal structures and MOFid strings have connections, but neither charges nor reliable bond orders. A small integer
+program assigns a valence state to every atom and an order to every bond, so that the valences add up at the least cost
+of unusual states. It is solved exactly. Aromatic systems need no rule of their own, as any Kekulé structure is good
+and RDKit finds the rings.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class State(NamedTuple):
-    """Total valence, formal charge, and what the state costs."""
+    """Total valence, formal charge and cost of a valence state."""
 
     valence: int
     charge: int
@@ -51,33 +51,33 @@ STATES: Final[dict[str, tuple[State, ...]]] = {
     "Br": _HALOGEN,
     "I": _HALOGEN,
 }
-"""Valence states of the nonmetals. The costs order what chemists would draw: neutral octets first, then
-carboxylates, azolates and nitro groups, and carbanions or cations only where nothing else adds up."""
+"""Valence states of the nonmetals. The costs prefer usual drawings: neutral octets first, then carboxylates, azolates
+and nitro groups, and carbanions or cations only if nothing else adds up."""
 
 _LACKING_ANION_COST: Final = 3.0
-"""With it an anion costs more than the hydrogen that its atom may lack."""
+"""Cost of an anion that may be an atom without its hydrogen: more than the hydrogen."""
 _TERMINAL_ANION_COST: Final = 0.5
-"""A nitrogen anion at the end of a chain loses against one inside it: dicyanamide is N#C[N-]C#N."""
+"""Cost of a nitrogen anion at the end of a chain, against one inside it: dicyanamide is N#C[N-]C#N."""
 _HYDROXYLAMIDE_COST: Final = 6.0
-"""Oxygen at a nitrogen of three bonds makes an N-oxide wherever the other bonds allow it."""
+"""Cost that makes oxygen at a nitrogen with three bonds an N-oxide if the other bonds allow it."""
 _AZIDE_COST: Final = 2.0
 _AMINE: Final = 3
 _BENZENE: Final = 6
 _SMALL_RING: Final = 8
-"""Rings below this size hold no triple bond and no cumulated double bonds."""
+"""Rings below this size have no triple bond and no cumulated double bonds."""
 
 
 class Evidence(NamedTuple):
-    """What is known of a molecule beside its skeleton, and how much it counts.
+    """Known properties of a molecule beside its skeleton, and their weights.
 
     Attributes
     ----------
     charge : int, optional
         The charge of the molecule.
     length_weight : float
-        Cost of one bond order of difference from what the bond's length suggests; at first it only breaks ties.
+        Cost per bond order of difference from the bond's length; the default only breaks ties.
     hydrogen_cost : float
-        Cost of a hydrogen that is added.
+        Cost of an added hydrogen.
     """
 
     charge: int | None = None
@@ -101,9 +101,9 @@ class Skeleton:
     bonds : tuple of (int, int)
         Pairs of zero-based atom indices.
     orders : tuple of float
-        The order that each bond's length suggests; empty if no lengths are known.
+        The order of each bond by its length; empty if no lengths are known.
     lacking : tuple of bool
-        Atoms whose hydrogens may be missing; empty if there are none.
+        Atoms that may lack hydrogens; empty if there are none.
     """
 
     elements: tuple[str, ...]
@@ -119,11 +119,11 @@ def perceive(skeleton: Skeleton, add_hydrogens: bool = False, evidence: Evidence
     Parameters
     ----------
     skeleton : Skeleton
-        Atoms and connections. Its result depends on the order of the atoms in no way.
+        Atoms and connections; the result does not depend on the order of the atoms.
     add_hydrogens : bool
-        Allow more hydrogens than the skeleton has, on any atom, where the valences ask for them.
+        Allow more hydrogens than the skeleton has, on any atom, if the valences need them.
     evidence : Evidence
-        What else is known.
+        Known charge, and weights.
 
     Raises
     ------
@@ -134,7 +134,7 @@ def perceive(skeleton: Skeleton, add_hydrogens: bool = False, evidence: Evidence
 
 
 def skeleton_of(molecule: Mol) -> Skeleton:
-    """Return the skeleton of an RDKit molecule: its orders, charges and radicals are forgotten."""
+    """Return the skeleton of an RDKit molecule, without orders, charges and radicals."""
     return Skeleton(
         tuple(atom.GetSymbol() for atom in molecule.GetAtoms()),
         tuple(atom.GetTotalNumHs() for atom in molecule.GetAtoms()),
@@ -178,7 +178,7 @@ def _perceive_ranked(skeleton: Skeleton, add_hydrogens: bool, evidence: Evidence
         except ValueError as error:
             raise MoleculeError(f"RDKit refuses the molecule: {error}") from error
         smiles: str = Chem.MolToSmiles(Chem.RemoveHs(molecule))
-        # Reading it once more settles which atoms need brackets, and proves that RDKit accepts it.
+        # a second parse determines the atoms with brackets, and proves that RDKit accepts the SMILES
         again = Chem.MolFromSmiles(smiles)
     if again is None:
         raise MoleculeError(f"RDKit does not accept its own SMILES {smiles}", text=smiles)
@@ -252,7 +252,7 @@ def _solve(
 
 
 def _states_of(symbol: str, sigma: int) -> list[State]:
-    """Return the states of an element that can hold ``sigma`` single bonds."""
+    """Return the states of an element with at least ``sigma`` bonds."""
     states = STATES.get(symbol)
     if states is None:
         raise MoleculeError(f"{symbol} has no known valence in an organic molecule")
@@ -263,7 +263,7 @@ def _states_of(symbol: str, sigma: int) -> list[State]:
 
 
 def _context_cost(skeleton: Skeleton, atom: int, incident: list[list[int]], state: State) -> float:
-    """Return what a state costs more: an anion that may be an atom without its hydrogen, a nitrogen for its neighbours."""
+    """Return the additional cost of a state: of an anion that may lack its hydrogen, of a nitrogen by its neighbours."""
     if state.charge < 0 and skeleton.lacking and skeleton.lacking[atom]:
         return _LACKING_ANION_COST
     if skeleton.elements[atom] != "N":
@@ -280,7 +280,7 @@ def _context_cost(skeleton: Skeleton, atom: int, incident: list[list[int]], stat
 
 
 def _ends_azide(skeleton: Skeleton, atom: int, incident: list[list[int]]) -> bool:
-    """Whether an atom is the middle one of an azide, whose charge is drawn at its end."""
+    """Return whether an atom is the middle one of an azide, which has its charge at the end."""
     around = [sum(skeleton.bonds[n]) - atom for n in incident[atom]]
     return all(skeleton.elements[i] == "N" for i in (atom, *around)) and any(
         len(incident[i]) == 1 and not skeleton.n_hydrogens[i] for i in around
@@ -288,7 +288,7 @@ def _ends_azide(skeleton: Skeleton, atom: int, incident: list[list[int]]) -> boo
 
 
 def _small_rings(skeleton: Skeleton) -> list[set[int]]:
-    """Return the atoms of every smallest ring of fewer than eight."""
+    """Return the atoms of every smallest ring with fewer than eight atoms."""
     from rdkit import Chem
 
     molecule = _molecule(skeleton, (1,) * len(skeleton.bonds), (0,) * len(skeleton.elements))
@@ -296,9 +296,9 @@ def _small_rings(skeleton: Skeleton) -> list[set[int]]:
 
 
 def _outside_ring_cost(skeleton: Skeleton, bond: tuple[int, int], rings: list[set[int]]) -> float:
-    """Return what a double bond costs that would take the aromaticity of the ring that it leaves.
+    """Return the cost of a double bond from a ring outwards, which ends the ring's aromaticity.
 
-    Without it, two azolate rings that are linked would share their charges away as a neutral quinoid.
+    Without it, two linked azolate rings would become a neutral quinoid.
     """
     a, b = bond
     if any(a in ring and b in ring for ring in rings):
@@ -320,9 +320,9 @@ def _outside_ring_cost(skeleton: Skeleton, bond: tuple[int, int], rings: list[se
 
 
 def _may_be_diolate(skeleton: Skeleton, atom: int, rings: list[set[int]]) -> bool:
-    """Whether C-O at this carbon of a benzene-like ring is rather a phenolate (dobdc) than a ketone.
+    """Return whether C-O at this carbon of a benzene-like ring is a phenolate (dobdc) rather than a ketone.
 
-    Not so in imides and lactones, nor between two fused rings, as in anthraquinone.
+    It is a ketone in imides and lactones, and between two fused rings, as in anthraquinone.
     """
     for ring in (ring for ring in rings if atom in ring and len(ring) == _BENZENE):
         beside = [sum(bond) - atom for bond in skeleton.bonds if atom in bond and set(bond) <= ring]
@@ -335,7 +335,7 @@ def _may_be_diolate(skeleton: Skeleton, atom: int, rings: list[set[int]]) -> boo
 def _keep_oxocarbons_dianions(
     program: IntegerProgram, skeleton: Skeleton, incident: list[list[int]], rings: list[set[int]], doubles: list[int]
 ) -> None:
-    """Squarate, croconate, rhodizonate: a ring of n C-O without hydrogen has n - 2 carbonyls."""
+    """Keep squarate, croconate and rhodizonate dianions: a ring of n C-O without hydrogen has n - 2 carbonyls."""
     for ring in rings:
         oxygens = []
         for i in ring:
@@ -357,7 +357,7 @@ _PORPHYRIN: Final = (
 def _keep_porphyrins_dianions(
     program: IntegerProgram, skeleton: Skeleton, chosen: list[list[tuple[int, State]]]
 ) -> None:
-    """Two of the four pyrrole nitrogens of a porphyrin are NH or, with a metal inside, anions."""
+    """Keep porphyrins dianions: two of their four pyrrole nitrogens are NH or, with a metal inside, anions."""
     if skeleton.elements.count("N") < 4:
         return
     from rdkit import Chem
@@ -381,7 +381,7 @@ def _keep_small_rings_plain(
     rings: list[set[int]],
     columns: tuple[list[int], list[int]],
 ) -> None:
-    """Forbid arynes and ring allenes: without this, missing hydrogens would turn benzene into them."""
+    """Forbid arynes and ring allenes: otherwise benzene with missing hydrogens would become one."""
     doubles, triples = columns
     in_ring = [any(a in ring and b in ring for ring in rings) for a, b in skeleton.bonds]
     for n, ringed in enumerate(in_ring):

@@ -36,15 +36,15 @@ class BondGraph:
     Attributes
     ----------
     organic : list of dict
-        For every heavy nonmetal atom its nonmetal neighbours ``(index, shift)`` with the distance in Å.
+        Nonmetal neighbours ``(index, shift)`` of every heavy nonmetal atom, with the distance in Å.
     contacts : list of dict
-        For every atom the metals that it binds; for a metal, every nonmetal atom that it binds.
+        Metals bonded to every nonmetal atom, and nonmetal atoms bonded to every metal.
     metal_metal : list of dict
-        For every metal the metals that it binds without a bridging atom.
+        Metals bonded to every metal without a bridging atom.
     hydrogens : list of list of int
-        For every heavy atom its hydrogens.
+        Hydrogens of every heavy atom.
     loose : list of int
-        Hydrogens at no heavy nonmetal atom.
+        Hydrogens without a heavy nonmetal atom.
     clashes : list of (int, int, float)
         Pairs of atoms that are too near to each other, with the distance in Å.
     """
@@ -64,7 +64,7 @@ class BondGraph:
         self.hydrogens = [[] for _ in range(self.n)]
 
     def organic_indices(self, atom: int) -> set[int]:
-        """Return the nonmetal neighbours of an atom, whatever their cell."""
+        """Return the nonmetal neighbours of an atom in any cell."""
         return {other for other, _ in self.organic[atom]}
 
 
@@ -74,11 +74,11 @@ def add(a: Shift, b: Shift) -> Shift:
 
 
 def find_bonds(atoms: UnitCell) -> BondGraph:
-    """Return the bonds of a unit cell whose disorder is resolved.
+    """Return the bonds of a unit cell with resolved disorder.
 
     Two nonmetals bond up to 1.2 times the sum of their covalent radii, a metal and a donor atom up to 0.45 Å
-    beyond it; a hydrogen belongs to the nonmetal atom whose bond length fits best. Where an atom would get more
-    neighbours than it can have, the least plausible contacts are not bonds (:mod:`_crystal_prune`).
+    beyond it. A hydrogen belongs to the nonmetal atom with the best bond length. If an atom would get more
+    neighbours than it can have, the least plausible contacts are not bonds (:mod:`.prune`).
     """
     radii, special = covalent_radii(atoms.elements)
     largest = float(radii.max())
@@ -105,7 +105,7 @@ def find_bonds(atoms: UnitCell) -> BondGraph:
     _assign_hydrogens(graph, pruner, hydrogen, (heavy[second] & hydrogen[first]), (first, second, distance, total))
     n_pruned += pruner.drop_excess()
     if n_pruned:
-        atoms.notes.append(f"{n_pruned} short contacts beyond what the valences allow are not counted as bonds")
+        atoms.notes.append(f"{n_pruned} short contacts are not counted as bonds, since the valences do not allow them")
     _drop_chelated_carbons(graph, atoms.elements)
     close = metal[first] & metal[second] & (distance <= total + _PADDLEWHEEL_TOLERANCE_ANGSTROM)
     _bond_metals(graph, close, (first, second, shift, distance, total))
@@ -137,7 +137,7 @@ def _assign_hydrogens(
     mask: NDArray[np.bool_],
     pairs: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]],
 ) -> None:
-    """Give each hydrogen to the nonmetal atom whose bond length fits best, saturated ones last."""
+    """Assign each hydrogen to the nonmetal atom with the best bond length, to saturated ones last."""
     first, second, distance, total = pairs
     mask = mask & (distance <= total + _HYDROGEN_TOLERANCE_ANGSTROM)
     misfit = np.abs(distance - total)[mask].tolist()
@@ -151,7 +151,7 @@ def _assign_hydrogens(
 
 
 def _drop_chelated_carbons(graph: BondGraph, elements: list[str]) -> None:
-    """Unbind carbons from a metal that one of their own donor atoms binds, as in a chelating carboxylate."""
+    """Drop contacts of carbons to a metal bonded to their own donor atom, as in a chelating carboxylate."""
     for carbon, symbol in enumerate(elements):
         if symbol != "C":
             continue
@@ -203,8 +203,8 @@ def _n_bridges(graph: BondGraph, a: int, b: int, to: Shift) -> int:
 def check_no_clash(atoms: UnitCell, graph: BondGraph, among: set[int]) -> None:
     """Raise StructureError if atoms of the framework overlap.
 
-    Where one of two is a halogen or hydrogen with its own bond, as when generated substituents run into each
-    other, the connections are clear and a note will do.
+    If one of two is a halogen or hydrogen with its own bond, as when generated substituents run into each other, the
+    connections are clear, and a note is enough.
     """
     bad = [(a, b, d) for a, b, d in graph.clashes if a in among and b in among]
     fatal = [

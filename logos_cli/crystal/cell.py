@@ -1,4 +1,4 @@
-"""The atoms of one unit cell: symmetry expanded, one alternative of a disordered part chosen."""
+"""Read the atoms of one unit cell, with expanded symmetry and one alternative of each disordered part."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_ATOMS: Final = 50_000
-"""Larger cells are refused: no crystal of molecules has one, and a wrong symmetry easily makes one."""
+"""Larger cells are refused: crystals of molecules are smaller, and a wrong symmetry easily makes such a cell."""
 SAME_SITE_ANGSTROM: Final = 0.5
-"""Two positions of one element this close are one atom, written twice or split by disorder."""
+"""Two positions of one element at this distance are one atom, written twice or split by disorder."""
 _MIN_VOLUME_PER_ATOM: Final = 1.0
 _FULL_OCCUPANCY: Final = 0.99
 _STRAIGHT_DEGREES: Final = 180.0
@@ -40,21 +40,21 @@ class UnitCell:
     fractional : ndarray, shape (n, 3)
         Fractional coordinates, from 0 to 1.
     occupancy : ndarray, shape (n,)
-        Fraction of cells in which the atom is there.
+        Fraction of cells with the atom.
     matrix : ndarray, shape (3, 3)
         Rows are the cell vectors in Å: ``fractional @ matrix`` is Cartesian.
     cell : gemmi.UnitCell
         Lengths in Å and angles in degrees.
     space_group : str
-        Hermann-Mauguin symbol as in the file; empty if the file names none.
+        Hermann-Mauguin symbol of the file, or empty.
     notes : list of str
-        What was chosen, merged or left out, in words.
+        Notes on what was chosen, merged or left out.
     formula : mapping
         ``_chemical_formula_sum`` as counts by element; empty if the file has none.
     groups : list of (str, int)
         Disorder assembly and group of every atom; group 0 is none.
     places : ndarray of int, shape (n,)
-        Number of every atom in the cell as the file has it, before any was dropped.
+        Number of every atom in the cell before any was dropped.
     """
 
     labels: list[str]
@@ -86,7 +86,7 @@ class UnitCell:
 
 
 def read_unit_cell(block: Any) -> UnitCell:
-    """Return the atoms of the unit cell that a CIF data block describes.
+    """Return the atoms of the unit cell in a CIF data block.
 
     Raises
     ------
@@ -128,7 +128,7 @@ def read_unit_cell(block: Any) -> UnitCell:
 
 
 def _check_elements(formula: Mapping[str, float], elements: Sequence[str], notes: list[str]) -> None:
-    """Note the elements that the formula of the file has, and the atoms have not: solvent that was not refined.
+    """Note elements of the file's formula that no atom has: solvent that was not refined.
 
     Raises
     ------
@@ -138,11 +138,11 @@ def _check_elements(formula: Mapping[str, float], elements: Sequence[str], notes
     missing = sorted(set(formula) - {*elements, "H"})
     if metals := [symbol for symbol in missing if is_metal(symbol)]:
         raise StructureError(
-            f"the formula of the file has {', '.join(metals)}, the atoms have none",
+            f"the formula of the file has {', '.join(metals)}, but no atom has",
             hint="atoms are missing from the file, or the formula is wrong",
         )
     if missing:
-        notes.append(f"the formula of the file has {', '.join(missing)}, the atoms have none")
+        notes.append(f"the formula of the file has {', '.join(missing)}, but no atom has")
 
 
 def _expand(
@@ -164,7 +164,7 @@ def _expand(
         images = _distinct_images(rotations @ np.array(site.fractional) + shifts, matrix)
         if len(elements) + len(images) > MAX_ATOMS:
             raise StructureError(
-                f"the unit cell holds more than {MAX_ATOMS:,} atoms",
+                f"the unit cell has more than {MAX_ATOMS:,} atoms",
                 hint="give the primitive cell, and check the symmetry operations",
             )
         elements += [site.element] * len(images)
@@ -209,7 +209,7 @@ def _thinnest(cell: Any) -> float:
 
 
 def _distinct_images(fractional: NDArray[np.float64], matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the images of one site without the repeats at a special position, wrapped into the cell."""
+    """Return the distinct images of one site, wrapped into the cell."""
     wrapped = fractional - np.floor(fractional)
     if len(wrapped) == 1:
         return wrapped
@@ -224,5 +224,5 @@ def _distinct_images(fractional: NDArray[np.float64], matrix: NDArray[np.float64
 
 
 def is_full(occupancy: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Whether atoms are there in every cell."""
+    """Return which atoms are fully occupied."""
     return np.asarray(occupancy >= _FULL_OCCUPANCY)

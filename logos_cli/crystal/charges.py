@@ -1,4 +1,4 @@
-"""Whether the charges of nodes and linkers can add up to none, by the oxidation states that metals have."""
+"""Check that the charges of nodes and linkers can add up to zero, by the oxidation states of the metals."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _STATES: Final[dict[tuple[int, int], str]] = {
     (4, 4): "Zr Hf Th",
     (4, 6): "U",
 }
-"""Lowest and highest usual oxidation state, by the metals that have them."""
+"""Metals by their lowest and highest usual oxidation state."""
 _RANGES: Final = {symbol: states for states, symbols in _STATES.items() for symbol in symbols.split()}
 _VALENCES: Final = {"O": 2, "S": 2, "Se": 2, "N": 3, "F": 1, "Cl": 1, "Br": 1, "I": 1}
-"""Negative charge of the single atoms of nodes; each hydrogen on them makes it one less."""
+"""Negative charge of the single atoms of nodes, less one for each hydrogen on them."""
 _ATOM: Final = re.compile(r"\[([A-Z][a-z]?)(?:H(\d?))?\]")
 
 
 def imbalance(blocks: Blocks) -> str | None:
-    """Return a note on charges that cannot add up; None if they can, or if a part has no certain charge."""
+    """Return a note on charges that cannot add up to zero; None if they can, or if a part has no certain charge."""
     low = high = 0
     for node in blocks.nodes.values():
         for symbol, hydrogens in _ATOM.findall(node.smiles.replace("H]", "H1]")):

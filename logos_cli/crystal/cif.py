@@ -1,4 +1,4 @@
-"""The syntax of CIF: parsed by gemmi, with the line and column of an error; a few common slips are put right."""
+"""Parse CIF with gemmi; report errors with line and column, and correct a few common mistakes."""
 
 from __future__ import annotations
 
@@ -13,16 +13,15 @@ from logos_cli.errors import FormatError
 _PLACE: Final = re.compile(r"string:(\d+):(\d+)(?:\(\d+\))?: (.*)", re.DOTALL)
 _WORD: Final = re.compile(r"""'(?:[^']|'(?=\S))*'(?=\s|$)|"(?:[^"]|"(?=\S))*"(?=\s|$)|#.*|\S+""")
 _UNIQUE: Final = ("_cell_", "_symmetry_", "_space_group_", "_atom_site_", "_chemical_formula_sum")
-"""Begin the names of values that a crystal is read from."""
+"""Beginnings of the names of values that make a crystal."""
 _WRONG_NUMBER: Final = "Wrong number of values"
 _HINT: Final = "a value with spaces needs quotes; a quote, a text field or the end of the file may be missing"
 
 
 def parse_cif(text: str, source: str) -> tuple[gemmi.cif.Document, list[str]]:
-    """Return the data blocks of a CIF, and notes on what was put right.
+    """Return the data blocks of a CIF, and notes on corrections.
 
-    A name of a data block with spaces, and a value with spaces that lacks its quotes, are read as they are meant where
-    the file is no CIF otherwise.
+    If the file is no CIF, spaces in the name of a data block and missing quotes of a value with spaces are corrected.
 
     Raises
     ------
@@ -33,17 +32,17 @@ def parse_cif(text: str, source: str) -> tuple[gemmi.cif.Document, list[str]]:
         return _parsed(text, source), []
     except (RuntimeError, ValueError) as error:
         notes: list[str] = []
-        mended = "\n".join(_mended(text.splitlines(), notes)) + "\n"
+        corrected = "\n".join(_corrected(text.splitlines(), notes)) + "\n"
         if notes:
             try:
-                return _parsed(mended, source), notes
+                return _parsed(corrected, source), notes
             except (RuntimeError, ValueError):
                 pass
         raise _error(str(error), text, source) from error
 
 
 def _parsed(text: str, source: str) -> gemmi.cif.Document:
-    """Return the document; a value that counts and is given twice, differently, is an error."""
+    """Return the document; two different values of a name that makes the crystal are an error."""
     document = gemmi.cif.read_string(text, check_level=0)
     for block in document:
         seen: dict[str, str | None] = {}
@@ -78,7 +77,7 @@ def _error(message: str, text: str, source: str) -> FormatError:
 
 
 def _uneven_row(lines: list[str], start: int) -> tuple[int, int, int, int] | None:
-    """Return line and column of the first row of a loop that has another number of values than the loop has columns.
+    """Return the first row of a loop with a wrong number of values: line, column, number of values and of columns.
 
     None if the loop is not written one row a line.
     """
@@ -96,8 +95,8 @@ def _uneven_row(lines: list[str], start: int) -> tuple[int, int, int, int] | Non
     return None
 
 
-def _mended(lines: list[str], notes: list[str]) -> Iterator[str]:
-    """Yield the lines with data names joined and the values of single items quoted; say so in the notes."""
+def _corrected(lines: list[str], notes: list[str]) -> Iterator[str]:
+    """Yield the lines with data names joined and the values of single items quoted, and note these corrections."""
     in_text = False
     for number, line in enumerate(lines, 1):
         if line.startswith(";"):
@@ -114,7 +113,7 @@ def _mended(lines: list[str], notes: list[str]) -> Iterator[str]:
             value = " ".join(words[1:])
             quote = '"' if "'" in value else "'"
             if len(words) > 2 and quote not in value:
-                notes.append(f"line {number}: the value of {words[0]} lacks its quotes, read as {value!r}")
+                notes.append(f"line {number}: the value of {words[0]} has no quotes, read as {value!r}")
                 yield f"{words[0]} {quote}{value}{quote}"
             else:
                 yield line

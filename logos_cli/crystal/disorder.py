@@ -38,9 +38,9 @@ class _Pairs:
 
 
 def keep_major_groups(atoms: UnitCell) -> None:
-    """Keep, of the groups of each disorder assembly, the one with the highest occupancy, and note it.
+    """Keep the group with the highest occupancy of each disorder assembly, and note it.
 
-    Its atoms count as there; those of a group without alternative keep their occupancy.
+    Its atoms become fully occupied; those of a group without alternative keep their occupancy.
     """
     weight: dict[str, Counter[int]] = {}
     count: Counter[tuple[str, int]] = Counter()
@@ -104,7 +104,7 @@ def resolve_disorder(atoms: UnitCell) -> None:
     if n_dropped > 0:
         atoms.notes.append(
             f"disorder: {n_dropped} partly occupied atoms of the cell left out "
-            f"because they overlap others of higher or equal occupancy"
+            "because they overlap others of higher or equal occupancy"
         )
     if merged:
         atoms.notes.append(f"{len(merged)} atoms of the cell lie on one of the same element and were merged with it")
@@ -115,7 +115,7 @@ def resolve_disorder(atoms: UnitCell) -> None:
 def _note_partial(atoms: UnitCell) -> None:
     n_partial = int((~is_full(atoms.occupancy)).sum())
     if n_partial:
-        atoms.notes.append(f"{n_partial} atoms of the cell are only partly occupied and are taken as there")
+        atoms.notes.append(f"{n_partial} atoms of the cell are only partly occupied and are kept")
 
 
 def _exclude_by_angle(

@@ -1,4 +1,4 @@
-"""What lengths and angles tell of an atom: the orders of its bonds, and the hydrogens that it lacks."""
+"""Estimate bond orders and missing hydrogens from lengths and angles."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LINEAR_DEGREES: Final = 155.0
 _TETRAHEDRAL_DEGREES: Final = 115.0
 _PLANAR_SUM_DEGREES: Final = 350.0
 _SP3_ANGSTROM: Final = {"N": 1.41, "O": 1.39, "S": 1.74}
-"""Bonds of carbon that are longer than this are single ones outside aromatic rings."""
+"""Longer bonds of carbon are single bonds outside aromatic rings."""
 
 
 def suggested_order(first: str, second: str, a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
@@ -47,7 +47,7 @@ def angles_between(vectors: NDArray[np.float64]) -> list[float]:
 
 
 def hydrogens_on_carbon(around: list[str], vectors: NDArray[np.float64]) -> int:
-    """Return the hydrogens of a carbon from the shape of what surrounds it."""
+    """Return the number of hydrogens of a carbon from its neighbours and their geometry."""
     lengths = np.linalg.norm(vectors, axis=1)
     if len(around) == 1:
         length = float(lengths[0])
@@ -67,6 +67,6 @@ def hydrogens_on_carbon(around: list[str], vectors: NDArray[np.float64]) -> int:
 
 
 def hydrogens_on_nitrogen(vectors: NDArray[np.float64]) -> int:
-    """Return the hydrogens of an amine nitrogen at the end of a chain; others are left to the valences."""
+    """Return the number of hydrogens of an amine nitrogen at the end of a chain; 0 for others, left to the valences."""
     lengths = np.linalg.norm(vectors, axis=1)
     return 2 if len(vectors) == 1 and lengths[0] > 1.3 else 0

@@ -1,4 +1,4 @@
-"""The molecules of a crystal without metals: together they have no charge, and the composition that the file states."""
+"""Find the molecules of a crystal without metals: they add up to no charge, and to the formula of the file."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ if TYPE_CHECKING:
     from logos_cli.crystal.cell import UnitCell
 
 _MOST_KINDS: Final = 8
-"""Kinds of anions of which those that lack hydrogens are sought."""
+"""Most kinds of ions that are searched for missing hydrogens."""
 _SAME: Final = 0.02
-"""Relative difference of two counts of atoms that are the same."""
+"""Largest relative difference of two equal counts of atoms."""
 _ALWAYS_NEUTRAL: Final = frozenset(("O", "N", "C", "S"))
-"""Elements whose lone atom without hydrogens is a molecule that lacks them: water, ammonia, methane, hydrogen sulfide."""
+"""Elements with a single atom that is a molecule without its hydrogens: water, ammonia, methane, hydrogen sulfide."""
 
 
-_ADDED: Final = "hydrogens are absent from the file and were added by valence: the cell has no charge"
+_ADDED: Final = "hydrogens are missing from the file and were added by valence: the cell has no charge"
 _STRONG_ACIDS: Final = "[F-,Cl-,Br-,I-,$([O-][Cl,Br,I]),$([O-][N+](=O)[O-,OX1]),$([O-]S(=O)(=O))]"
 
 Members = dict[str, list[Piece]]
-"""The pieces of a cell by the SMILES of the molecule that each is."""
+"""The pieces of a cell by the SMILES of their molecule."""
 
 
 @dataclass(slots=True)
 class Molecules:
-    """What a cell holds.
+    """The molecules of a cell.
 
     Attributes
     ----------
     counts : Counter of str
-        How often each molecule is there, by SMILES with stereo.
+        Number of each molecule, by SMILES with stereo.
     failures : dict
-        Why some pieces are no molecule, by the reason.
+        Errors of pieces that are no molecule, by message.
     notes : list of str
-        What was added.
+        Notes on added hydrogens.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
@@ -53,18 +53,18 @@ class Molecules:
 
 
 def find_molecules(atoms: UnitCell, graph: BondGraph, formula: Mapping[str, float]) -> Molecules:
-    """Return the molecules of a cell, hydrogens filled in where charges or lengths of bonds show that they are missing.
+    """Return the molecules of a cell, with hydrogens that are missing by charges or bond lengths.
 
     Parameters
     ----------
     formula : mapping
-        Counts of the formula that the file states, by element; empty if it states none.
+        Counts of the file's formula by element; empty if it has none.
 
     Raises
     ------
     StructureError
-        If the cell has a charge that no hydrogens explain, or another number of hydrogens than the formula. If some of the
-        molecules cannot be read, those with a charge are left out.
+        If the cell has a charge that missing hydrogens do not explain, or another number of hydrogens than the formula. If
+        some molecules cannot be read, those with a charge are left out.
     """
     heavy = [i for i, symbol in enumerate(atoms.elements) if symbol != "H"]
     reader = FragmentReader(atoms, graph)
@@ -92,7 +92,7 @@ def find_molecules(atoms: UnitCell, graph: BondGraph, formula: Mapping[str, floa
 def _completed(reader: FragmentReader, members: Members, formula: Mapping[str, float]) -> Members:
     """Return the molecules with the hydrogens that they lack.
 
-    The formula of the file, if it tells, decides whether those that have no charge lack any; else lengths do.
+    For uncharged molecules the formula of the file decides whether hydrogens are missing, else the bond lengths.
     """
     members = _neutralised(reader, members)
     wanted = _hydrogens_of_formula(members, formula)
@@ -103,18 +103,18 @@ def _completed(reader: FragmentReader, members: Members, formula: Mapping[str, f
         other = _completed_smiles(reader, smiles, group[0])
         completed.setdefault(other, []).extend(group)
         if other != smiles:
-            reader.note(f"hydrogens are absent from the file and were added by the lengths of bonds: {other}")
+            reader.note(f"hydrogens are missing from the file and were added by bond lengths: {other}")
     if wanted is not None and not _has_hydrogens(completed, wanted):
         raise StructureError(
-            f"the molecules of the cell have {_total(members)['H']} hydrogens, the formula of the file "
-            f"(_chemical_formula_sum) asks for {wanted:g}",
+            f"the molecules of the cell have {_total(members)['H']} hydrogens, but by the formula of the file "
+            f"(_chemical_formula_sum) there are {wanted:g}",
             hint="hydrogens are missing from the file: add them, or correct the formula",
         )
     return completed
 
 
 def _completed_smiles(reader: FragmentReader, smiles: str, piece: Piece) -> str:
-    """Return a molecule without charges with the hydrogens that the lengths of its bonds ask for, if it lacks any."""
+    """Return an uncharged molecule with the hydrogens that it lacks by its bond lengths."""
     if "+" in smiles or "-]" in smiles or len(piece.atoms) == 1:
         return smiles
     try:
@@ -127,12 +127,12 @@ def _completed_smiles(reader: FragmentReader, smiles: str, piece: Piece) -> str:
 
 
 def _neutralised(reader: FragmentReader, members: Members) -> Members:
-    """Return the molecules with the hydrogens of those ions whose charge nothing balances.
+    """Return the molecules after adding hydrogens to ions without counter-ions.
 
     Raises
     ------
     StructureError
-        If no choice of ions does away with the charge, or several do.
+        If no choice of ions removes the charge, or several do.
     """
     charges = {smiles: charge_of(smiles) * len(group) for smiles, group in members.items()}
     total = sum(charges.values())
@@ -166,7 +166,7 @@ def _neutralised(reader: FragmentReader, members: Members) -> Members:
 
 
 def _is_strong_acid(smiles: str) -> bool:
-    """Whether an anion is that of a strong acid, which keeps its charge: another ion lacks hydrogens."""
+    """Return whether an anion is that of a strong acid, which keeps its charge: another ion lacks hydrogens."""
     from rdkit import Chem
 
     return bool(Chem.MolFromSmiles(smiles).HasSubstructMatch(Chem.MolFromSmarts(_STRONG_ACIDS)))
@@ -177,9 +177,9 @@ def _n_hydrogens(smiles: str) -> int:
 
 
 def _hydrogens_of_formula(members: Members, formula: Mapping[str, float]) -> float | None:
-    """Return the hydrogens that the formula of the file asks for in the cell.
+    """Return the number of hydrogens in the cell by the formula of the file.
 
-    None if its other atoms are in another ratio: it counts what is not in the file (solvent, counter-ions).
+    None if other atoms are in another ratio: the formula includes something (solvent, counter-ions) that the file lacks.
     """
     if not formula.get("C"):
         return None

@@ -1,4 +1,4 @@
-"""SMILES of the finite organic pieces of a crystal."""
+"""Write the SMILES of the finite organic pieces of a crystal."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 _MOST_SHOWN: Final = 8
 _HYDROGEN_CARRIERS: Final = frozenset(("N", "O", "S", "P", "F", "Cl", "Br", "I"))
 _NEUTRAL: Final = tuple(Evidence(0, 4.0, cost) for cost in (0.5, 2.0))
-"""A neutral molecule by the lengths of its bonds; a hydrogen more needs little evidence, and some."""
+"""Search for a neutral molecule by the lengths of its bonds, with a low and a high cost of added hydrogens."""
 _AMINE: Final = 3
 _CH_BOND_ANGSTROM: Final = 1.09
 _ROOM_ANGSTROM: Final = 1.75
 _CH_ANGSTROM: Final = 1.27
 _CH2_ANGSTROM: Final = 1.42
-"""Longest bonds from which a carbon with one and with two hydrogens ends a triple and a double bond."""
+"""Longest bonds of a carbon that ends a triple bond (one hydrogen) or a double bond (two hydrogens)."""
 
 
 _CARBON_ION: Final = re.compile(r"\[[Cc]H?\d?[+-]\]")
@@ -58,12 +58,12 @@ class OpenHydrogensError(StructureError):
 
 
 class FragmentReader:
-    """Reads SMILES of organic pieces; equal pieces are worked out once.
+    """Writes the SMILES of organic pieces; equal pieces are computed once.
 
     Attributes
     ----------
     notes : list of str
-        What was added or assumed.
+        Notes on added atoms and assumptions.
     """
 
     def __init__(self, atoms: UnitCell, graph: BondGraph) -> None:
@@ -78,7 +78,7 @@ class FragmentReader:
         Raises
         ------
         StructureError
-            If its atoms do not add up to a molecule, naming them.
+            If its atoms make no molecule; the error names them.
         """
         skeleton = self._skeleton(piece)
         plain = in_canonical_order(replace(skeleton, orders=()))
@@ -92,18 +92,18 @@ class FragmentReader:
                 self._known[plain] = self._perceive(piece, completed)
                 skeleton = completed
         if sum(skeleton.n_hydrogens) > sum(len(self.graph.hydrogens[atom]) for atom in piece.atoms):
-            self.note("hydrogens on carbon are absent from the file and were added by geometry")
+            self.note("hydrogens on carbon are missing from the file and were added by geometry")
         return self._known[plain]
 
     def neutral_smiles(self, piece: Piece) -> str:
-        """Return the canonical SMILES of a finite piece as an uncharged molecule, with the hydrogens that takes.
+        """Return the canonical SMILES of a finite piece as an uncharged molecule, with the hydrogens that it needs.
 
         Bond lengths decide between an acid and a ketone, an amine and an imine.
 
         Raises
         ------
         StructureError
-            If its atoms do not add up to a molecule without a charge, or the lengths leave open to which.
+            If its atoms make no molecule without a charge, or if bond lengths do not decide between several.
         """
         lacking = frozenset(
             atom for atom in piece.atoms if self.atoms.elements[atom] in _HYDROGEN_CARRIERS and self._may_lack(atom)
@@ -117,13 +117,13 @@ class FragmentReader:
             found[smiles] = None
         if len(found) > 1:
             raise OpenHydrogensError(
-                f"hydrogens are missing, and the lengths of bonds leave open where: {' or '.join(found)}",
+                f"hydrogens are missing, and bond lengths do not decide where: {' or '.join(found)}",
                 hint="add the hydrogens",
             )
         return next(iter(found))
 
     def _may_lack(self, atom: int) -> bool:
-        """Whether an atom may lack hydrogens: it has none, and is not part of a nitro group, N-oxide or tertiary amine."""
+        """Return whether an atom may lack hydrogens: it has none, and is not in a nitro group, N-oxide or tertiary amine."""
         elements, around = self.atoms.elements, self.graph.organic
         nitrogens = [i for i in (atom, *self.graph.organic_indices(atom)) if elements[i] == "N"]
         is_end = elements[atom] == "N" or (elements[atom] == "O" and len(around[atom]) == 1)
@@ -133,7 +133,7 @@ class FragmentReader:
     def _lacking(self, piece: Piece) -> frozenset[int]:
         """Return the oxygen and sulfur atoms that end a chain and bind neither hydrogen nor metal: hydroxyl, thiol.
 
-        Not those of carboxylates and their like, which share a carbon.
+        Those of carboxylates and similar groups, which share a carbon, are left out.
         """
         found: list[tuple[int, int]] = []
         for atom in piece.atoms if self._has_metals else ():
@@ -147,7 +147,7 @@ class FragmentReader:
     def _skeleton(
         self, piece: Piece, extra: int | None = None, fill: bool = False, lacking: frozenset[int] | None = None
     ) -> Skeleton:
-        """Return the skeleton of a piece, hydrogens added where none of its carbons has any, or ``fill``."""
+        """Return the skeleton of a piece; hydrogens are added if none of its carbons has any, or with ``fill``."""
         number = {atom: n for n, atom in enumerate(piece.atoms)}
         xyz = self.positions(piece)
         bonds = tuple((number[a], number[b]) for a in piece.atoms for b, _ in self.graph.organic[a] if a < b)
@@ -178,12 +178,12 @@ class FragmentReader:
         if evidence is not None:
             return smiles
         if skeleton.lacking and _n_hydrogens(smiles) > sum(skeleton.n_hydrogens):
-            self.note("hydrogens on oxygens or sulfurs that bind no metal are absent from the file and were added")
+            self.note("hydrogens on oxygens or sulfurs that bind no metal are missing from the file and were added")
         nitrogens = [atom for atom in piece.atoms if self.atoms.elements[atom] == "N"]
         if not any(self.graph.contacts[atom] for atom in nitrogens):
             protonated = _protonated(smiles)
             if protonated != smiles:
-                self.note("hydrogens on nitrogens that bind no metal are absent from the file and were added")
+                self.note("hydrogens on nitrogens that bind no metal are missing from the file and were added")
             return protonated
         return smiles
 
@@ -193,12 +193,12 @@ class FragmentReader:
             self.notes.append(text)
 
     def is_bare(self, piece: Piece) -> bool:
-        """Whether a piece with carbon has no hydrogen on any carbon."""
+        """Return whether a piece with carbon has no hydrogen on any carbon."""
         carbons = [atom for atom in piece.atoms if self.atoms.elements[atom] == "C"]
         return bool(carbons) and not any(self.graph.hydrogens[atom] for atom in carbons)
 
     def _only_lacks_hydrogens(self, piece: Piece) -> bool:
-        """Whether every carbon that has hydrogens has all its other neighbours, so that no atom is missing."""
+        """Return whether only hydrogens are missing: carbons with hydrogens have all their other neighbours."""
         for atom in piece.atoms:
             lengths = list(self.graph.organic[atom].values())
             n_hydrogens = len(self.graph.hydrogens[atom])
@@ -209,7 +209,7 @@ class FragmentReader:
         return not any(self._is_obstructed(piece, atom) for atom in self._open_carbons(piece))
 
     def _is_obstructed(self, piece: Piece, carbon: int) -> bool:
-        """Whether other heavy atoms leave no room for a hydrogen on a carbon: then a whole atom is missing."""
+        """Return whether heavy atoms leave no room for a hydrogen on a carbon, so that another atom is missing."""
         xyz = self.positions(piece)
         number = {atom: n for n, atom in enumerate(piece.atoms)}
         around = [number[other] for other, _ in self.graph.organic[carbon]]
@@ -222,7 +222,7 @@ class FragmentReader:
         return any(self.atoms.elements[i] != "H" and i != carbon for i in near.tolist())
 
     def protonated_forms(self, piece: Piece) -> list[str]:
-        """Return the SMILES of a piece with one hydrogen more on each of its O and N atoms in turn."""
+        """Return the SMILES of a piece with one more hydrogen, on each of its O and N atoms in turn."""
         found = []
         for atom in piece.atoms:
             if self.atoms.elements[atom] in {"O", "N"}:
@@ -244,7 +244,7 @@ class FragmentReader:
         )
 
     def _open_carbons(self, piece: Piece) -> list[int]:
-        """Return the carbons whose angles ask for a neighbour that the file does not have."""
+        """Return the carbons that lack a neighbour by their angles."""
         xyz = self.positions(piece)
         number = {atom: n for n, atom in enumerate(piece.atoms)}
         found = []
@@ -259,14 +259,14 @@ class FragmentReader:
         return found
 
     def positions(self, piece: Piece) -> NDArray[np.float64]:
-        """Return Cartesian coordinates in Å of a piece in one place, shape (n, 3)."""
+        """Return Cartesian coordinates in Å of an unwrapped piece, shape (n, 3)."""
         shifts = np.array([piece.shifts[atom] for atom in piece.atoms], dtype=float)
         return np.asarray((self.atoms.fractional[list(piece.atoms)] + shifts) @ self.atoms.matrix)
 
     def _missing_hydrogens(
         self, piece: Piece, elements: tuple[str, ...], counts: list[int], xyz: NDArray[np.float64]
     ) -> list[int]:
-        """Return how many hydrogens the geometry asks for at each atom that has none."""
+        """Return the number of hydrogens, by the geometry, of each atom that has none."""
         bare = self.is_bare(piece)
         number = {atom: n for n, atom in enumerate(piece.atoms)}
         missing = []
@@ -291,12 +291,12 @@ def _n_hydrogens(smiles: str) -> int:
 
 
 def read_molecule(reader: FragmentReader, piece: Piece, *, neutral: bool = False) -> str:
-    """Return the canonical SMILES of a whole molecule with the stereo that its coordinates show.
+    """Return the canonical SMILES of a whole molecule with the stereo of its coordinates.
 
     Parameters
     ----------
     neutral : bool
-        Add the hydrogens with which the molecule has no charge.
+        Add hydrogens so that the molecule has no charge.
 
     Raises
     ------
@@ -343,7 +343,7 @@ def read_molecule(reader: FragmentReader, piece: Piece, *, neutral: bool = False
 
 
 def _protonated(smiles: str) -> str:
-    """Return a molecule with NH in place of azolate and amide anions; azide and the like stay."""
+    """Return a molecule with NH instead of azolate and amide anions; azide and similar anions stay."""
     from rdkit import Chem
 
     molecule = Chem.MolFromSmiles(smiles)

@@ -1,4 +1,4 @@
-"""The sites of a CIF: their elements, positions and occupancies."""
+"""Read the sites of a CIF: their elements, positions and occupancies."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class AtomSite:
     fractional : tuple of float
         Fractional coordinates.
     group, assembly : int, str
-        Disorder group, 0 if there is none, and the assembly that it belongs to.
+        Disorder group, 0 if there is none, and its assembly.
     """
 
     label: str
@@ -52,7 +52,7 @@ class AtomSite:
 
 
 def formula_of(block: Any) -> dict[str, float]:
-    """Return ``_chemical_formula_sum`` as counts by element; empty if the file has none that can be read."""
+    """Return ``_chemical_formula_sum`` as counts by element; empty if it is missing or cannot be read."""
     value = block.find_value("_chemical_formula_sum")
     text = gemmi.cif.as_string(value).strip() if value is not None else ""
     counts: dict[str, float] = {}
@@ -65,12 +65,12 @@ def formula_of(block: Any) -> dict[str, float]:
 
 
 def read_sites(block: Any, small: Any, notes: list[str]) -> list[AtomSite]:
-    """Return the sites that are atoms with a position.
+    """Return the sites of atoms with a position.
 
     Raises
     ------
     StructureError
-        If there are none, or one has no position or an element that is not certain.
+        If there are none, or one has an invalid position or an uncertain element.
     """
     n_sites = len(small.sites)
     if not n_sites:
@@ -80,7 +80,7 @@ def read_sites(block: Any, small: Any, notes: list[str]) -> list[AtomSite]:
         )
     positions = _positions(block, small, notes)
     if unknown := _unknown_tags(block):
-        notes.append(f"columns of atoms that no dictionary knows are not read: {', '.join(unknown)}")
+        notes.append(f"unknown columns of atoms are not read: {', '.join(unknown)}")
     raw = _column(block, _FRACTIONAL[0] if block.find_values(_FRACTIONAL[0]) else _CARTESIAN[0], n_sites)
     assemblies = _column(block, "_atom_site_disorder_assembly", n_sites)
     flags = _column(block, "_atom_site_calc_flag", n_sites)
@@ -116,7 +116,7 @@ def read_sites(block: Any, small: Any, notes: list[str]) -> list[AtomSite]:
 
 
 def _unknown_tags(block: Any) -> list[str]:
-    """Return the columns of the atoms that are none of the core dictionary's, or of common programs'; a slip perhaps."""
+    """Return the columns of atoms that neither the core dictionary nor common programs define: perhaps a typing error."""
     loop = block.find_values("_atom_site_label").get_loop()
     tags = [tag for tag in (loop.tags if loop else ()) if tag.lower().startswith("_atom_site_")]
     return [tag for tag in tags if tag.lower().removeprefix("_atom_site_") not in _KNOWN_TAGS]
@@ -155,7 +155,7 @@ def _positions(block: Any, small: Any, notes: list[str]) -> list[tuple[float, fl
 
 
 class _Elements:
-    """Finds the element of a site: by its type symbol, or by its label where the file leaves the type out."""
+    """Finds the element of a site: by its type symbol, or by its label if the file has no type symbol."""
 
     def __init__(self, formula: dict[str, float]) -> None:
         self.notes: list[str] = []
@@ -182,12 +182,12 @@ class _Elements:
             self.notes.append(text)
 
     def _of_label(self, label: str) -> str:
-        """Return the element that a label begins with.
+        """Return the element at the beginning of a label.
 
         Raises
         ------
         StructureError
-            If one letter and two letters are elements (CO1), and the formula of the file does not decide.
+            If one letter and two letters are both elements (CO1), and the formula of the file does not decide.
         """
         match = _LETTERS.match(label)
         letters = match[0] if match else ""
@@ -198,9 +198,9 @@ class _Elements:
         if len(found) == 2 and letters[1].islower() and not self._formula:
             found = found[1:]  # Co is cobalt, CO1 may be carbon
         if len(found) != 1:
-            what = f"{' or '.join(found)}?" if found else "no element begins so"
+            what = f"{' or '.join(found)}?" if found else "it begins with no element"
             raise StructureError(
-                f"atom {label} has no type symbol, and its label leaves the element open: {what}",
+                f"atom {label} has no type symbol, and its label does not decide its element: {what}",
                 hint="add _atom_site_type_symbol",
             )
         return "H" if found[0] == "D" else found[0]

@@ -1,8 +1,8 @@
-"""Substituents and elements that share the positions of a molecule, chosen so that the occupancies add up.
+"""Choose among substituents and elements that share the positions of a molecule, so that the occupancies add up.
 
-A linker with one amino group on any of its four carbons is refined with a quarter of a nitrogen on each. Which carbon
-carries it in a given linker the crystal does not say; that it is one does: the occupancies of the linker add up to one.
-So many positions are filled, and only where every choice gives the same molecule; anything else is refused.
+A linker with one amino group on any of its four carbons is refined with a quarter of a nitrogen on each. The occupancies
+of the linker add up to one nitrogen, but the crystal does not define its carbon. So one position is filled, if every
+choice gives the same molecule; anything else is refused.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _REACH_ANGSTROM: Final = 2.6
 _BOND_FACTOR: Final = 1.2
 _HYDROGEN_TOLERANCE_ANGSTROM: Final = 0.25
 _SAME_ANGSTROM: Final = 0.3
-"""Atoms of different elements this near to each other share one site."""
+"""Atoms of different elements at a smaller distance share one site."""
 _ALWAYS: Final = 0.97
-"""Occupancy of all substituents of an atom from which on it always carries one: then they are orientations of it."""
+"""Sum of the occupancies of an atom's substituents above which it always has one: they are its orientations."""
 _WHOLE: Final = 0.12
-"""How far a number of substituents may be from a whole one."""
+"""Largest difference of a number of substituents from a whole number."""
 _SAME_OCCUPANCY: Final = 0.04
 _MAJORITY: Final = 0.9
-"""Share of a metal site that makes its occupant the only one."""
+"""Share of a metal site above which other occupants are ignored."""
 _MOST_SHOWN: Final = 4
 
 
@@ -45,7 +45,7 @@ class _Neighbours:
     bonded : dict of int to dict
         Heavy nonmetal atoms at bonding distance, with the distance in Å.
     hydrogens, carriers : dict of int to set
-        Hydrogens whose best fitting neighbour is a heavy nonmetal atom, and all such atoms near a hydrogen.
+        Hydrogens that fit a heavy nonmetal atom best, and all such atoms near a hydrogen.
     same : dict of int to set
         Atoms of other elements on the same site.
     """
@@ -58,7 +58,7 @@ class _Neighbours:
 
 @dataclass(slots=True)
 class _Branch:
-    """A substituent at one atom of a molecule: its atoms, the first of which is bonded to the ``anchor``."""
+    """A substituent at one atom of a molecule; its first atom is bonded to the ``anchor``."""
 
     anchor: int
     atoms: list[int]
@@ -66,12 +66,12 @@ class _Branch:
 
 
 def choose_substituents(atoms: UnitCell) -> None:
-    """Fill as many positions of each molecule as the occupancies say; drop what is not chosen, and note it.
+    """Fill the number of positions of each molecule that its occupancies add up to; drop and note the others.
 
     Raises
     ------
     StructureError
-        If the occupancies do not add up to whole numbers, or leave open which positions are filled.
+        If the occupancies do not add up to whole numbers, or do not decide which positions are filled.
     """
     partial = ~is_full(atoms.occupancy)
     if not partial.any():
@@ -124,10 +124,10 @@ def _check_metals(atoms: UnitCell, near: _Neighbours, partial: NDArray[np.bool_]
             continue
         shares = {atoms.elements[i]: float(atoms.occupancy[i]) for i in sorted({atom, *others})}
         if max(shares.values()) < _MAJORITY:
-            told = ", ".join(f"{symbol} {share:.2f}" for symbol, share in shares.items())
+            listed = ", ".join(f"{symbol} {share:.2f}" for symbol, share in shares.items())
             raise StructureError(
-                f"different elements share the site of {atoms.labels[atom]} ({told}): no single structure",
-                hint="keep the one that is meant",
+                f"different elements share the site of {atoms.labels[atom]} ({listed}): no single structure",
+                hint="keep one of them",
             )
 
 
@@ -141,7 +141,7 @@ class _Chooser:
     # -- elements that share a site ----------------------------------------------------------------------------
 
     def choose_elements(self) -> None:
-        """Give each site that two elements share one of them, so often as the occupancies of the molecule say."""
+        """Choose one element for each site that two share; each is chosen as often as the occupancies add up to."""
         shared = {i for i in self.heavy if self.near.same.get(i, set()).intersection(self.heavy) and self.partial[i]}
         if not shared:
             return
@@ -177,7 +177,7 @@ class _Chooser:
     # -- substituents --------------------------------------------------------------------------------------------
 
     def choose_branches(self) -> None:
-        """Fill as many anchors of each molecule with substituents as the occupancies say."""
+        """Fill the number of anchors of each molecule that the occupancies of its substituents add up to."""
         full = [i for i in self.heavy if not self.partial[i] or i in self.chosen]
         members = set(full)
         branches: dict[int, list[_Branch]] = defaultdict(list)
@@ -189,14 +189,14 @@ class _Chooser:
                 self._fill(core, found)
 
     def _alternatives(self, branches: list[_Branch]) -> list[_Branch]:
-        """Return the substituents of one anchor if it sometimes carries none of them."""
+        """Return the substituents of one anchor if it is sometimes without one."""
         return branches if sum(map(self._occupancy, branches)) < _ALWAYS else []
 
     def _occupancy(self, branch: _Branch) -> float:
         return float(self.atoms.occupancy[branch.atoms[0]])
 
     def _branches(self, core: set[int]) -> list[_Branch]:
-        """Return the partly occupied groups that hang on one atom each; each atom goes to the nearest root."""
+        """Return the partly occupied groups at one atom each; an atom belongs to the nearest root."""
         others = {i for i in self.heavy if i not in core and self.kept[i]}
         roots = {i: [a for a in self.near.bonded.get(i, ()) if a in core] for i in sorted(others)}
         owner = {root: root for root, anchors in roots.items() if anchors}
@@ -224,7 +224,7 @@ class _Chooser:
         return abs(float(self.atoms.occupancy[first] - self.atoms.occupancy[second])) < _SAME_OCCUPANCY
 
     def _fill(self, core: list[int], branches: list[_Branch]) -> None:
-        """Fill anchors of one molecule, the substituents that are there most often first."""
+        """Fill the anchors of one molecule, beginning with the most frequent substituent."""
         by_kind: dict[str, list[_Branch]] = defaultdict(list)
         for branch in branches:
             by_kind[branch.kind].append(branch)
@@ -248,10 +248,10 @@ class _Chooser:
             else:
                 self._keep({h for h in hydrogens if self.partial[h]}, carried=False)
 
-    # -- what both need ------------------------------------------------------------------------------------------
+    # -- shared -------------------------------------------------------------------------------------------------
 
     def _classes(self, group: Collection[int], marks: Mapping[int, str]) -> dict[int, int]:
-        """Return a number for each atom; atoms of one number have the same neighbourhood in the whole molecule."""
+        """Return a number for each atom; atoms with the same number have the same neighbourhood in the whole molecule."""
         inside = set(group)
         beside = {i: [j for j in self.near.bonded.get(i, ()) if j in inside] for i in group}
         classes = _ranks({i: marks.get(i, self.atoms.elements[i]) for i in group})
@@ -262,12 +262,12 @@ class _Chooser:
             classes = finer
 
     def _pick(self, shares: Mapping[int, float], count: int, classes: Mapping[int, int], what: str) -> set[int]:
-        """Return the positions of highest occupancy; among equals any, if every choice gives the same molecule.
+        """Return the positions of highest occupancy; any of equal ones, if every choice gives the same molecule.
 
         Raises
         ------
         StructureError
-            If it does not.
+            If the choice changes the molecule.
         """
         ranked = sorted(shares, key=lambda place: (-shares[place], place))
         if 0 < count < len(ranked):
@@ -278,7 +278,7 @@ class _Chooser:
                 n_open = count - len(above)
                 is_open = n_open not in {1, len(equal) - 1} or len({classes[place] for place in equal}) > 1
                 if is_open:
-                    raise self._refusal(f"{count} of {len(ranked)} positions hold {what}, and which is open", ranked)
+                    raise self._refusal(f"{count} of {len(ranked)} positions have {what}, the file does not define which", ranked)
         elif count > len(ranked):
             raise self._refusal(f"{count} {what} for {len(ranked)} positions", shares or classes)
         return set(ranked[:count])
@@ -297,7 +297,7 @@ class _Chooser:
         )
 
     def _keep(self, members: Iterable[int], *, carried: bool = True) -> None:
-        """Take atoms, and the hydrogens that they carry, as there."""
+        """Make atoms, and the hydrogens on them, fully occupied."""
         for i in members:
             self.chosen.add(i)
             for atom in (i, *(self._hydrogens(i) if carried else ())):
@@ -305,7 +305,7 @@ class _Chooser:
                 self.atoms.groups[atom] = ("", 0)
 
     def _hydrogens(self, carrier: int) -> list[int]:
-        """Return as many of the hydrogens of an atom as their share in it adds up to; drop its other ones."""
+        """Return the number of hydrogens of an atom that their occupancies add up to; drop the others."""
         shares = {h: float(self.atoms.occupancy[h]) for h in self.near.hydrogens.get(carrier, ())}
         ranked = sorted(shares, key=lambda h: (-shares[h], h))
         count = round(sum(shares.values()) / float(self.atoms.occupancy[carrier]))
@@ -321,13 +321,13 @@ class _Chooser:
                     self.kept[h] = False
 
     def finish(self) -> None:
-        """Drop what was not chosen and note it."""
+        """Drop the atoms that were not chosen, and note it."""
         n_dropped = int((~self.kept).sum())
         if not self.chosen and not n_dropped:
             return
         self.atoms.notes.append(
             f"disorder: {n_dropped} partly occupied atoms of the cell left out, so that each molecule has as many atoms "
-            "as its occupancies add up to, at the positions of highest occupancy; among equivalent ones any is taken"
+            "as its occupancies add up to, at the positions of highest occupancy; any of equivalent positions is used"
         )
         self.atoms.keep(self.kept)
 

@@ -1,4 +1,4 @@
-"""Whether the atoms that are kept of a disordered molecule are as many as the occupancies of the file add up to."""
+"""Check that as many atoms of a disordered molecule are kept as its occupancies in the file add up to."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _BOND_FACTOR: Final = 1.2
 _METAL_TOLERANCE_ANGSTROM: Final = 0.45
 _MOST_SHOWN: Final = 4
 _TOLERANCE, _TOLERANCE_PER_ATOM = 0.15, 0.02
-"""How far the occupancies of an element may be from its number of atoms: thirds are written 0.33."""
+"""Largest difference of an element's occupancies from its number of atoms: thirds are written 0.33."""
 
 
 @dataclass(frozen=True, slots=True)
 class RefinedAtoms:
-    """The atoms of a cell as the file has them, before any is chosen."""
+    """The atoms of a cell in the file, before any is chosen."""
 
     elements: tuple[str, ...]
     labels: tuple[str, ...]
@@ -35,15 +35,15 @@ class RefinedAtoms:
 
     @classmethod
     def of(cls, atoms: UnitCell) -> RefinedAtoms:
-        """Return a copy of what a cell holds."""
+        """Return a copy of the atoms of a cell."""
         elements, labels = tuple(atoms.elements), tuple(atoms.labels)
         return cls(elements, labels, atoms.fractional.copy(), atoms.occupancy.copy(), atoms.matrix)
 
 
 def check_sums(refined: RefinedAtoms, atoms: UnitCell) -> None:
-    """Compare the atoms that are kept of each linker, or molecule, with the occupancies of all its alternatives.
+    """Compare the kept atoms of each linker or molecule with the occupancies of all its alternatives.
 
-    Ligands of one metal and free molecules of a framework are not compared: the sentence does not hold them.
+    Ligands of one metal and free molecules of a framework are not compared: the sentence does not have them.
 
     Raises
     ------
@@ -64,10 +64,10 @@ def check_sums(refined: RefinedAtoms, atoms: UnitCell) -> None:
 
 
 def _clusters(refined: RefinedAtoms) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Return the cluster of each heavy nonmetal atom, how many bonds to metals each cluster has, and shares of atoms.
+    """Return the cluster of each heavy nonmetal atom, the number of bonds to metals of each cluster, and atom shares.
 
-    Atoms of one cluster are bonded, or alternatives of each other; the cluster of other atoms is -1. The shares of atoms
-    that are written several times are smaller, so that together they are one.
+    Atoms of one cluster are bonded, or alternatives of each other; the cluster of other atoms is -1. The shares of one
+    atom that is written several times add up to one at most.
     """
     symbols = list(refined.elements)
     first, second, _, distance = near_pairs(refined.fractional, refined.matrix, _REACH_ANGSTROM)
@@ -86,7 +86,7 @@ def _clusters(refined: RefinedAtoms) -> tuple[NDArray[np.int64], NDArray[np.int6
 
 
 def _connected(first: NDArray[np.int64], second: NDArray[np.int64], n: int) -> NDArray[np.int64]:
-    """Return the number of the connected part of each of ``n`` atoms, of which pairs are joined."""
+    """Return the number of the connected part of each of ``n`` atoms; ``first`` and ``second`` are joined pairs."""
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 
@@ -106,7 +106,7 @@ def _check(refined: RefinedAtoms, members: NDArray[np.int64], shares: NDArray[np
             own = [i for i in members.tolist() if refined.elements[i] == symbol and not is_full(refined.occupancy[i])]
             labels = ", ".join(list(dict.fromkeys(refined.labels[i] for i in own or members.tolist()))[:_MOST_SHOWN])
             raise StructureError(
-                f"the occupancies of a molecule or linker add up to {total:.2f} {symbol}, and {number:g} would be kept "
+                f"the occupancies of a molecule or linker add up to {total:.2f} {symbol}, but {number:g} would be kept "
                 f"(atoms {labels}): the disorder has no single structure",
                 hint="write one of its structures, without partial occupancies",
             )

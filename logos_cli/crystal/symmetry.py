@@ -1,4 +1,4 @@
-"""Symmetry operations of a crystal: listed, or those of its space group by name, Hall symbol or number."""
+"""Read the symmetry operations of a crystal: listed, or by name, Hall symbol or number of its space group."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NUMBER_TAGS: Final = ("_space_group_IT_number", "_symmetry_Int_Tables_number")
 _NAME_TAGS: Final = ("_space_group_name_H-M_alt", "_symmetry_space_group_name_H-M")
 _HALL_TAGS: Final = ("_space_group_name_Hall", "_symmetry_space_group_name_Hall")
 _SETTING: Final = re.compile(r"[:\s][12HRSZ]$", re.IGNORECASE)
-"""Ends a name that says which origin or axes it means."""
+"""End of a name that defines the origin or the axes."""
 _ANGLE_TOLERANCE_DEGREES: Final = 0.1
 _LENGTH_TOLERANCE: Final = 0.002
 _HEXAGONAL_DEGREES: Final = 120.0
@@ -28,12 +28,12 @@ Count = Callable[[Operations], int]
 
 
 class Expansion(NamedTuple):
-    """What operations make of the sites of a file.
+    """Numbers of atoms and of clashes in a cell after symmetry operations.
 
     Attributes
     ----------
     n_atoms, n_clashes : callable
-        Return how many atoms the cell holds, and how many pairs of atoms lie too near to each other.
+        Return the number of atoms in the cell, and of pairs of atoms that are too near to each other.
     """
 
     n_atoms: Count
@@ -43,8 +43,8 @@ class Expansion(NamedTuple):
 def symmetry_operations(block: Any, small: Any, expansion: Expansion, notes: list[str]) -> Operations:
     """Return the operations of a data block.
 
-    Where the file names a space group that has several settings or origins and does not say which, the cell and the
-    distances decide.
+    If the file names a space group with several settings or origins, and none of these, the cell and the distances
+    decide.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def symmetry_operations(block: Any, small: Any, expansion: Expansion, notes: lis
 
 
 def _of_group(block: Any, small: Any, expansion: Expansion, notes: list[str]) -> Operations:
-    """Return the operations of the space group that is given by its name, Hall symbol or number."""
+    """Return the operations of a space group by its name, Hall symbol or number."""
     if (operations := _of_hall(_value(block, _HALL_TAGS))) is not None:
         return operations
     name = _value(block, _NAME_TAGS) or _value(block, _HALL_TAGS)
@@ -84,16 +84,16 @@ def _of_group(block: Any, small: Any, expansion: Expansion, notes: list[str]) ->
         return _choose(candidates, expansion.n_clashes, notes, is_named=bool(name))
     if name and name.replace(" ", "").upper() != "P1":
         raise StructureError(
-            f"the space group {name!r} is not known and the file lists no symmetry operations",
+            f"the space group {name!r} is unknown, and the file lists no symmetry operations",
             hint="add _space_group_symop_operation_xyz",
         )
     if not name:
-        notes.append("the file has no symmetry: taken as P 1, all atoms listed")
+        notes.append("the file has no symmetry: read as P 1, with all atoms listed")
     return [gemmi.Op("x,y,z")]
 
 
 def _listed(texts: list[str]) -> Operations:
-    """Return the listed operations; ``x, y, z`` without quotes comes in three pieces."""
+    """Return the listed operations; ``x, y, z`` without quotes is in three pieces."""
     joined: list[str] = []
     for text in texts:
         if joined and joined[-1].count(",") + text.count(",") <= 2 and joined[-1].rstrip().endswith(","):
@@ -109,12 +109,12 @@ def _listed(texts: list[str]) -> Operations:
 
 
 def _completed(listed: Operations, block: Any, expansion: Expansion, notes: list[str]) -> Operations:
-    """Return the listed operations, or those of the space group that the file names, of which some are not listed.
+    """Return the listed operations, or all of the named space group if some are not listed.
 
     Raises
     ------
     StructureError
-        If the listed ones are no group and no name tells which, or if the atoms are meant for more of them.
+        If the listed ones are no group and no name defines it, or if the atoms need more of them.
     """
     keys = {operation.wrap().triplet() for operation in listed}
     known = _named_group(block, keys)
@@ -122,8 +122,8 @@ def _completed(listed: Operations, block: Any, expansion: Expansion, notes: list
         if known is None or len(known) == len(keys) or expansion.n_atoms(listed) == expansion.n_atoms(known):
             return listed
         raise StructureError(
-            f"the file lists {len(keys)} symmetry operations; the space group that it names has {len(known)}",
-            hint="list all operations, or name the space group of those that are listed",
+            f"the file lists {len(keys)} symmetry operations, but the space group that it names has {len(known)}",
+            hint="list all operations, or name the space group of the listed ones",
         )
     if known is None:
         raise StructureError(
@@ -135,7 +135,7 @@ def _completed(listed: Operations, block: Any, expansion: Expansion, notes: list
 
 
 def _named_group(block: Any, keys: set[str]) -> Operations | None:
-    """Return the operations of the group that the file names by any means, if those with the keys are among them."""
+    """Return the operations of the group that the file names in any way, if they include those with the keys."""
     name, number = _value(block, _NAME_TAGS), _value(block, _NUMBER_TAGS)
     groups = [group for group in (gemmi.find_spacegroup_by_name(name) if name else None,) if group is not None]
     candidates = [list(each.operations()) for group in groups for each in _same_name(group)]
@@ -147,7 +147,7 @@ def _named_group(block: Any, keys: set[str]) -> Operations | None:
 
 
 def _is_closed(operations: Operations, keys: set[str]) -> bool:
-    """Whether the product of any two operations is one of them."""
+    """Return whether the product of any two operations is one of them."""
     rotations = np.array([operation.rot for operation in operations], dtype=np.int64) // gemmi.Op.DEN
     shifts = np.array([operation.tran for operation in operations], dtype=np.int64)
     products = np.einsum("aij,bjk->abik", rotations, rotations).reshape(-1, 9)
@@ -157,7 +157,7 @@ def _is_closed(operations: Operations, keys: set[str]) -> bool:
 
 
 def _check_cell(operations: Operations, cell: Any) -> None:
-    """Compare the cell with the operations: a threefold axis asks for equal lengths.
+    """Compare the cell with the operations: a threefold axis needs equal lengths.
 
     Raises
     ------
@@ -177,13 +177,13 @@ def _check_cell(operations: Operations, cell: Any) -> None:
 
 
 def _value(block: Any, tags: Iterable[str]) -> str:
-    """Return the first value of some tags that is known, without its quotes."""
+    """Return the first known value of some tags, without its quotes."""
     values = (gemmi.cif.as_string(value).strip() for tag in tags if (value := block.find_value(tag)) is not None)
     return next((value for value in values if value not in {"", "?", "."}), "")
 
 
 def _of_hall(symbol: str) -> Operations | None:
-    """Return the operations of a Hall symbol, None if it is none."""
+    """Return the operations of a Hall symbol; None if it is no Hall symbol."""
     if not symbol:
         return None
     try:
@@ -193,12 +193,12 @@ def _of_hall(symbol: str) -> Operations | None:
 
 
 def _by_number(block: Any) -> list[Any]:
-    """Return the settings of a space group that is given by its number only."""
+    """Return the settings of a space group by its number only."""
     text = _value(block, _NUMBER_TAGS)
     if not text:
         return []
     if not re.fullmatch(r"\d{1,3}", text) or not 1 <= int(text) <= _N_GROUPS:
-        raise StructureError(f"there is no space group of number {text}", hint=f"correct {_NUMBER_TAGS[0]}")
+        raise StructureError(f"there is no space group with number {text}", hint=f"correct {_NUMBER_TAGS[0]}")
     return _standard(int(text))
 
 
@@ -210,7 +210,7 @@ def _standard(number: int) -> list[Any]:
 
 
 def _same_name(group: Any) -> list[Any]:
-    """Return a group and those that differ from it in origin or axes only."""
+    """Return a group and the groups that differ from it in origin or axes only."""
     others = (
         other
         for other in gemmi.spacegroup_table()
@@ -220,7 +220,7 @@ def _same_name(group: Any) -> list[Any]:
 
 
 def _fits(group: Any, cell: Any) -> bool:
-    """Whether rhombohedral or hexagonal axes of a group are those of the cell; True for any other group."""
+    """Return whether rhombohedral or hexagonal axes of a group are those of the cell; True for any other group."""
     if group.ext not in {"H", "R"}:
         return True
     angles = (cell.alpha, cell.beta, cell.gamma)
@@ -234,12 +234,12 @@ def _near(values: Iterable[float], wanted: Iterable[float], tolerance: float) ->
 
 
 def _choose(candidates: list[Any], clashes: Count, notes: list[str], *, is_named: bool) -> Operations:
-    """Return the operations of the candidate with the fewest clashes, and note what was chosen.
+    """Return the operations of the candidate with the fewest clashes, and note the choice.
 
     Raises
     ------
     StructureError
-        If several have as few.
+        If several have equally few.
     """
     operations = [list(group.operations()) for group in candidates]
     if len(candidates) > 1:
@@ -248,11 +248,11 @@ def _choose(candidates: list[Any], clashes: Count, notes: list[str], *, is_named
         names = ", ".join(candidates[place].xhm() for place in best)
         if len(best) > 1:
             raise StructureError(
-                f"the file does not say which setting of its space group it means: {names} are possible",
+                f"the file does not define the setting of its space group: {names} are possible",
                 hint="add _space_group_symop_operation_xyz",
             )
-        notes.append(f"the setting {names} of the space group is the one in which the atoms do not overlap")
+        notes.append(f"the setting {names} of the space group was chosen, since the atoms do not overlap in it")
         return operations[best[0]]
     if not is_named:
-        notes.append(f"the symmetry is given by the number of the space group: taken as {candidates[0].xhm()}")
+        notes.append(f"the file has only the number of the space group: read as {candidates[0].xhm()}")
     return operations[0]

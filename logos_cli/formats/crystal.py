@@ -1,4 +1,4 @@
-"""Crystal structures in CIF: metal-organic frameworks as nodes and linkers, other crystals as molecules."""
+"""Read crystal structures in CIF: metal-organic frameworks as nodes and linkers, other crystals as molecules."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class CrystalFormat(Format):
     """CIF of the core dictionary: a unit cell, its symmetry, and atoms with fractional coordinates.
 
     A crystal with a metal becomes one :class:`~logos_cli.objects.material.Material` per data block: its nodes
-    and linkers in the lowest whole-number ratio. A crystal without becomes the molecules that it holds.
+    and linkers in the lowest whole-number ratio. A crystal without metals becomes its molecules.
     """
 
     name: ClassVar[str] = "crystal"
@@ -53,14 +53,14 @@ class CrystalFormat(Format):
         return 0.3 if any(tag in lower for tag in (b"_atom_site_", b"_chemical_", b"_audit_", b"_journal_")) else 0.2
 
     def read(self, source: Input, options: ReadOptions) -> Iterator[Entry]:
-        """Yield one framework, or the molecules, of every data block that holds atoms.
+        """Yield one framework, or the molecules, of every data block with atoms.
 
         Raises
         ------
         FormatError
             If the file is no CIF.
         StructureError
-            If no data block holds atoms.
+            If no data block has atoms.
         """
         from logos_cli.crystal.cif import parse_cif
 
@@ -101,7 +101,7 @@ class CrystalFormat(Format):
         return found + [note for note in source.get("notes", ()) if note.startswith("disorder")]
 
     def second_opinion(self, entry: Entry) -> list[str]:
-        """List what pymatgen reads otherwise in the CIF."""
+        """List what pymatgen reads differently in the CIF."""
         import gemmi
 
         from logos_cli.crystal.second_opinion import second_opinion
@@ -111,12 +111,17 @@ class CrystalFormat(Format):
                 document = gemmi.cif.read_string(file.read().decode("utf-8", errors="replace"), check_level=0)
             block = document.find_block(entry.source["block"])
             return [] if block is None else second_opinion(block)
-        except (InputError, KeyError, RuntimeError, ValueError):  # from a pipe or memory; mended before it was read
+        except (
+            InputError,
+            KeyError,
+            RuntimeError,
+            ValueError,
+        ):  # from a pipe or memory, or not valid without corrections
             return []
 
 
 def _likely_form(provenance: Source) -> Form:
-    """Return what a block that could not be encoded would have been."""
+    """Return the likely form of a block that could not be encoded."""
     from logos_cli.crystal.distances import is_metal
 
     symbols = [part.rstrip("0123456789") for part in provenance.get("formula", "").split()]
@@ -124,7 +129,7 @@ def _likely_form(provenance: Source) -> Form:
 
 
 def _entries(entry_id: str, block: Any, provenance: Source, options: ReadOptions) -> Iterator[Entry]:
-    """Yield what one data block holds."""
+    """Yield the entries of one data block."""
     from logos_cli.crystal.blocks import cut
     from logos_cli.crystal.bonds import find_bonds
     from logos_cli.crystal.distances import is_metal
@@ -146,12 +151,12 @@ def _entries(entry_id: str, block: Any, provenance: Source, options: ReadOptions
     has_metal = any(map(is_metal, atoms.elements))
     if has_metal and "C" not in atoms.elements:
         raise StructureError(
-            f"the crystal ({provenance['formula']}) holds no carbon: it is an inorganic solid",
+            f"the crystal ({provenance['formula']}) has no carbon: it is an inorganic solid",
             hint="a metal-organic framework needs organic linkers",
         )
     if options.form is Form.MATERIAL and not has_metal:
         raise StructureError(
-            f"the crystal ({provenance['formula']}) holds no metal: it is no metal-organic framework",
+            f"the crystal ({provenance['formula']}) has no metal: it is no metal-organic framework",
             hint="encode it as molecules: --as molecule",
         )
     graph = find_bonds(atoms)
@@ -170,7 +175,7 @@ def _entries(entry_id: str, block: Any, provenance: Source, options: ReadOptions
 
 
 def _formula_unit(blocks: Blocks) -> tuple[list[str], list[str], int]:
-    """Return nodes and linkers in the lowest whole-number ratio, and how many such units the cell holds."""
+    """Return nodes and linkers in the lowest whole-number ratio, and the number of such units in the cell."""
     from logos_cli.crystal.fragments import lowest_terms
 
     factor = lowest_terms(kind.count for where in (blocks.nodes, blocks.linkers) for kind in where.values())
@@ -180,7 +185,7 @@ def _formula_unit(blocks: Blocks) -> tuple[list[str], list[str], int]:
 
 
 def _describe(blocks: Blocks, factor: int, atoms: UnitCell, provenance: Source) -> None:
-    """Write into the provenance what was cut, and where it lies in the file."""
+    """Write the nodes, linkers and solvent, and their atoms in the file, into the provenance."""
 
     def listed(kinds: dict[str, Kind]) -> list[BlockSource]:
         return [
@@ -211,7 +216,7 @@ def _molecules(entry_id: str, atoms: UnitCell, graph: BondGraph, provenance: Sou
     from logos_cli.crystal.molecular import find_molecules
 
     if any(map(is_metal, atoms.elements)):
-        raise StructureError("the crystal holds a metal and is not read as molecules", hint="encode it as a material")
+        raise StructureError("the crystal has a metal and is not read as molecules", hint="encode it as a material")
     found = find_molecules(atoms, graph, atoms.formula)
     provenance["notes"] = [*atoms.notes, *found.notes]
     for number, (smiles, count) in enumerate(found.counts.items(), 1):

@@ -22,12 +22,12 @@ def edited(old: str, new: str) -> str:
     [
         (edited("data_m", "data_my mof 1"), "line 1: the name of the data block has spaces"),
         (edited("data_m", "data_'my mof'"), "line 1: the name of the data block has spaces"),
-        (edited("'F m -3 m'", "F m -3 m"), "line 8: the value of _symmetry_space_group_name_H-M lacks its quotes"),
+        (edited("'F m -3 m'", "F m -3 m"), "line 8: the value of _symmetry_space_group_name_H-M has no quotes"),
         (edited("data_m\n", "data_m\n_chemical_name_common my own\n"), "line 2: the value of _chemical_name_common"),
         (edited("C3 C ", "C3 ? "), "elements are taken from the labels"),
         (edited("Zn1 Zn2+", "Zn1 ."), "elements are taken from the labels"),
         (edited("Zn1 Zn2+", "ZN1 ?"), "elements are taken from the labels"),
-        (edited("_atom_site_occupancy", "_atom_site_occ"), "columns of atoms that no dictionary knows"),
+        (edited("_atom_site_occupancy", "_atom_site_occ"), "unknown columns of atoms"),
         (edited("C1 C ", "N1 C "), "an atom labelled N1 is C by its type symbol"),
     ],
 )
@@ -71,4 +71,4 @@ def test_a_label_that_leaves_the_element_open(formula: str | None, element: str 
     if element:
         assert entry.item == GOOD
     else:
-        assert "atom CA3 has no type symbol, and its label leaves the element open: C or Ca?" in str(entry.error)
+        assert "atom CA3 has no type symbol, and its label does not decide its element: C or Ca?" in str(entry.error)

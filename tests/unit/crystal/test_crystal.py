@@ -72,14 +72,14 @@ def test_symmetry_is_expanded_and_special_positions_counted_once() -> None:
 def test_missing_hydrogens_are_added_and_noted() -> None:
     entry = only(cif(grid(hydrogens=False)))
     assert entry.item == GRID
-    assert any("hydrogens on carbon are absent" in note for note in entry.source["notes"])
+    assert any("hydrogens on carbon are missing" in note for note in entry.source["notes"])
 
 
 @pytest.mark.parametrize("gone", [{"Hx1"}, {"Hx1", "Hy4"}, {"Hx1", "Hx2", "Hx4"}])
 def test_single_missing_hydrogens_are_added_and_noted(gone: set[str]) -> None:
     entry = only(cif([atom for atom in grid() if atom.label not in gone]))
     assert entry.item == GRID
-    assert any("hydrogens on carbon are absent" in note for note in entry.source["notes"])
+    assert any("hydrogens on carbon are missing" in note for note in entry.source["notes"])
 
 
 METHYL = {"Cc1ccccc1": 3, "CC(=O)Nc1ccccc1": 3, "c1ccccc1": 1}
@@ -424,4 +424,4 @@ def test_textbook_uio66_from_its_asymmetric_unit() -> None:
 def test_half_occupied_hydrogens_are_taken_as_there_and_noted() -> None:
     source = only(cubic("UiO-66", 20.7004, UIO66 + "\nH1 H 0.0825 0.0825 0.0825 0.5")).source
     assert source["nodes"][0]["smiles"].count("[OH]") == 8
-    assert "32 atoms of the cell are only partly occupied and are taken as there" in source["notes"]
+    assert "32 atoms of the cell are only partly occupied and are kept" in source["notes"]

@@ -24,13 +24,13 @@ def listed(operations: list[str], quote: str = "'", before: str = "") -> str:
 @pytest.mark.parametrize(
     ("symmetry", "note"),
     [
-        ("_symmetry_Int_Tables_number 225\n", "taken as F m -3 m"),
-        ("_space_group_IT_number 225\n_space_group_name_H-M_alt ?\n", "taken as F m -3 m"),
+        ("_symmetry_Int_Tables_number 225\n", "read as F m -3 m"),
+        ("_space_group_IT_number 225\n_space_group_name_H-M_alt ?\n", "read as F m -3 m"),
         ("_space_group_name_Hall '-F 4 2 3'\n", None),
         ("_symmetry_space_group_name_H-M '-F 4 2 3'\n", "is a Hall symbol"),
         ("_symmetry_space_group_name_H-M Fm-3m\n", None),
         ("_symmetry_space_group_name_H-M 'F m 3 m'\n", None),
-        ("_symmetry_space_group_name_H-M F m -3 m\n", "lacks its quotes"),
+        ("_symmetry_space_group_name_H-M F m -3 m\n", "has no quotes"),
     ],
 )
 def test_symmetry_without_operations(symmetry: str, note: str | None) -> None:
@@ -42,9 +42,9 @@ def test_symmetry_without_operations(symmetry: str, note: str | None) -> None:
 @pytest.mark.parametrize(
     ("symmetry", "reason"),
     [
-        ("_symmetry_Int_Tables_number 231\n", "no space group of number 231"),
+        ("_symmetry_Int_Tables_number 231\n", "no space group with number 231"),
         ("_symmetry_space_group_name_H-M 'P 1'\n_symmetry_Int_Tables_number 225\n", "225 by its number"),
-        ("_symmetry_space_group_name_H-M 'F m -3 n'\n", "not known"),
+        ("_symmetry_space_group_name_H-M 'F m -3 n'\n", "is unknown"),
     ],
 )
 def test_symmetry_that_is_none_is_refused(symmetry: str, reason: str) -> None:
@@ -75,7 +75,7 @@ def test_operations_that_are_no_group(operations: list[str]) -> None:
 def test_fewer_operations_than_the_space_group_has() -> None:
     error = only(listed(["x,y,z"], before=NAME)).error
     assert error is not None
-    assert "lists 1 symmetry operations; the space group that it names has 192" in error.message
+    assert "lists 1 symmetry operations, but the space group that it names has 192" in error.message
 
 
 def test_a_space_group_by_name_whose_atoms_are_all_listed() -> None:

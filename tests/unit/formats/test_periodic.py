@@ -102,7 +102,7 @@ _XSF = "CRYSTAL\nPRIMVEC\n4.2 0 0\n0 4.2 0\n0 0 4.2\nPRIMCOORD\n2 1\n12 0 0 0\n8
 @pytest.mark.parametrize(
     ("text", "what"),
     [
-        (_MGO, "holds no carbon"),  # read whole
+        (_MGO, "has no carbon"),  # read whole
         (_MGO.replace("1.0", "0.0", 1), "unit cell is impossible"),
         (_MGO.replace("4.2 0 0", "1e3080 0 0"), "unit cell is impossible"),
         (_MGO.replace("Mg O\n", ""), "does not name its elements"),
@@ -112,12 +112,12 @@ _XSF = "CRYSTAL\nPRIMVEC\n4.2 0 0\n0 4.2 0\n0 0 4.2\nPRIMCOORD\n2 1\n12 0 0 0\n8
         (_MGO + "0.1 0.2 0.3\n", "states 2 atoms and has more"),
         (_MGO.replace("1.0\n", "1.0 1.0 2.0\n", 1), "three scale factors"),
         (_MGO.replace("0.5 0.5 0.5", "0.5 x 0.5"), "pymatgen cannot read the poscar"),
-        (_CSSR, "holds no carbon"),
+        (_CSSR, "has no carbon"),
         (_CSSR.replace("SPGR =  1 P 1 ", "SPGR = 225 F m -3 m"), "space group 225"),
         (_CSSR.replace("\n2 0\n", "\n2 1\n"), "not fractional"),
         (_CSSR.replace("\n2 0\n", "\n3 0\n"), "states 3 atoms, but 2 are complete"),
         (_CSSR.replace("2 O1 0.5", "2 O1 5e-1"), "states 2 atoms, but 1 are complete"),
-        (_XSF, "holds no carbon"),
+        (_XSF, "has no carbon"),
         (_XSF.replace("CRYSTAL", "SLAB"), "periodic in two direction"),
         (_XSF.replace("8 2.1 2.1 2.1\n", ""), "states 2 atoms, but 1 are complete"),
         (_XSF + "8 1.0 1.0 1.0\n", "pymatgen cannot read the xsf"),
