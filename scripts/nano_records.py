@@ -324,7 +324,7 @@ def pdb_chains(data: Path) -> Iterator[tuple[str, str, str]]:
             yield "flip_pdb_chains", title.partition("|")[2][:4].lower(), sequence
     for record in json_of(data / "binding_sites" / "binding_residues.jsonl.xz"):
         if record["source"].startswith("gpsite") and record["ligand"] in SITE_LIGANDS:
-            yield record["source"], record["id"][:4].lower(), record["sequence"]
+            yield record["source"], record.get("id", "")[:4].lower(), record["sequence"]
 
 
 def benchmark_entries(data: Path) -> frozenset[str]:

@@ -235,6 +235,7 @@ def open_shard(
     """
     shard = options.shard
     try:
+        _check_directory(path)
         (path / RESULTS).mkdir(parents=True, exist_ok=True)
         results = files_of(path, shard)[0]
         with locked(results, "working on this shard"):
@@ -282,6 +283,14 @@ def _outcome(status: Status) -> Outcome:
     if status is Status.OK:
         return Outcome.OK
     return Outcome.INVALID if status is Status.INVALID else Outcome.FAILED
+
+
+def _check_directory(path: Path) -> None:
+    """Refuse a directory that holds other files than those of a run."""
+    if path.is_dir() and not (path / RESULTS).is_dir() and any(path.iterdir()):
+        raise UsageError(
+            "the output is a directory with other files", source=str(path), hint="give a new directory, or a file name"
+        )
 
 
 def _describe(path: Path, description: Description, options: RunOptions) -> None:

@@ -101,7 +101,7 @@ def test_what_cannot_be_compared_is_refused_at_once(tmp_path: Path) -> None:
         (ParityOptions(types=("q9",)), "no type 'q9'"),
         (ParityOptions(dtypes=("int4",)), "no precision 'int4'"),
         (ParityOptions(reference="int4"), "no precision 'int4'"),
-        (ParityOptions(LoadOptions(backend="torch")), "no one backend to choose"),
+        (ParityOptions(LoadOptions(backend="torch")), "so there is no --backend to choose"),
         (ParityOptions(LoadOptions(dtype="bfloat16")), "no one dtype to choose"),
     ):
         with pytest.raises(UsageError, match=said):

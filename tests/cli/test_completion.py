@@ -59,7 +59,7 @@ def test_values(logos: Any) -> None:
     assert set(_bash(logos, "logos encode --as ")) == set(FORMS)
     assert set(_bash(logos, "logos grammar show re")) == {"reaction", "retrosynthesis"}
     assert _bash(logos, "logos grammar check --as mat") == ["material"]
-    assert set(_bash(logos, "logos decode --to s")) == {"sdf", "smi", "svg"}
+    assert set(_bash(logos, "logos decode --to s")) == {"sdf", "selfies", "smi", "sqlite", "svg"}
     assert _bash(logos, "logos encode -f j") == ["jsonl"]
     assert set(_bash(logos, "logos encode --sequence ")) == {"observed", "full"}
 

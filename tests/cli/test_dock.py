@@ -90,7 +90,7 @@ def test_directory_is_continued(logos: Any, receptor: Path, tmp_path: Path) -> N
     library.write_text("CCO ethanol\nOB(O)C boron\nCCN amine\n")
     assert "inputs.sha256" in logos(*run, "--resume", code=2).stderr
     done = logos(*run, "--resume", "--force", code=0)
-    assert "2 records are there; going on" in done.stderr
+    assert "has 2 records; going on" in done.stderr
     assert "1 requested → 1 docked" in done.stderr
     records = _records(logos("runs", "merge", folder, code=0).stdout)
     assert [record["id"] for record in records] == ["ethanol", "boron", "amine"]
@@ -126,7 +126,7 @@ def test_report_of_new_and_of_saved_results(logos: Any, receptor: Path, tmp_path
     logos(*run, "--report-top", "1", code=0)
     assert report.read_text().count('<article class="pose"') == 1
     done = logos(*run, "--resume", code=0)  # nothing is docked again
-    assert "2 records are there; going on" in done.stderr
+    assert "has 2 records; going on" in done.stderr
     page = report.read_text()
     assert page.count('<article class="pose"') == 2
     assert "ethanol" in page

@@ -63,7 +63,7 @@ def test_a_run_that_is_stopped_goes_on(
             env=logos_env,
             stderr=subprocess.PIPE,
         )
-        results = tmp_path / "run" / "results" / "1-of-1.jsonl"
+        results = tmp_path / "run" / "results" / "1-of-1.index"
         before = results.stat().st_size if results.exists() else 0
         while run.poll() is None and (results.stat().st_size if results.exists() else 0) == before:
             time.sleep(0.01)

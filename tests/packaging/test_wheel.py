@@ -136,6 +136,7 @@ def test_the_metadata(metadata: email.message.Message, checkout: Path) -> None:
         "fcd",
         "gguf",
         "oracle",
+        "tables",
         "test",
         "train",
     }
@@ -165,7 +166,12 @@ def test_hard_dependencies_are_those_that_the_code_imports(checkout: Path) -> No
     from packaging.requirements import Requirement
 
     project = tomllib.loads((checkout / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    module_of = {"biopython": "Bio", "huggingface-hub": "huggingface_hub", "llama-cpp-python": "llama_cpp"}
+    module_of = {
+        "biopython": "Bio",
+        "huggingface-hub": "huggingface_hub",
+        "llama-cpp-python": "llama_cpp",
+        "pyyaml": "yaml",
+    }
 
     def modules(lines: list[str]) -> set[str]:
         return {module_of.get(name, name) for name in (Requirement(line).name for line in lines)}
@@ -186,7 +192,7 @@ def test_hard_dependencies_are_those_that_the_code_imports(checkout: Path) -> No
     base = modules(project["dependencies"])
     extras = [
         modules(project["optional-dependencies"][name])
-        for name in ("antibody", "dock", "fcd", "gguf", "oracle", "train")
+        for name in ("antibody", "dock", "fcd", "gguf", "oracle", "tables", "train")
     ]
     assert imported <= base.union(*extras), f"undeclared: {imported - base.union(*extras)}"
     assert base <= imported, f"never imported: {base - imported}"

@@ -36,6 +36,8 @@ _WRITERS = (
     "pml",
     "cxc",
     "p2rank",
+    "genbank",
+    "embl",
     "p2rank-residues",
     "cif-sites",
     "poscar",

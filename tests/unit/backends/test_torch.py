@@ -14,8 +14,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import logos_cli.backends.torch.plugin as backend_module
+from logos_cli.backends import device
 from logos_cli.backends.base import Backend, LoadOptions, open_model
-from logos_cli.backends.torch import device, linear
+from logos_cli.backends.torch import linear
 from logos_cli.backends.torch.decoder import Decoder
 from logos_cli.backends.torch.weights import read_tensors, stored_type
 from logos_cli.errors import DeviceMemoryError, ExitCode, LogosError, ModelError

@@ -101,7 +101,7 @@ def test_a_foreign_model_learns_the_tags(foreign, corpus, tmp_path):
     assert again.sha256 == corpus.vocabulary.sha256
     assert again.added == ()
     # the result is a base itself
-    assert run_from(corpus, path, tmp_path / "next").model.lm_head.weight.shape[0] == n_tokens
+    assert run_from(corpus, path, tmp_path / "next").learner.model.lm_head.weight.shape[0] == n_tokens
 
 
 def test_new_embeddings_lie_about_the_mean_of_the_others(foreign):
@@ -203,7 +203,7 @@ def test_adapters_are_trained_saved_and_merged(foreign, corpus, tmp_path):
     assert resumed.step == 5
     outcomes = run.run(), resumed.run()
     assert outcomes == (RunEnd.FINISHED, RunEnd.FINISHED)
-    mine, theirs = (dict(one.module.named_parameters()) for one in (run, resumed))
+    mine, theirs = (dict(one.learner.module.named_parameters()) for one in (run, resumed))
     assert all(torch.equal(mine[name], theirs[name]) for name in mine)
     assert torch.equal(frozen, run.learner.model.model.layers[0].self_attn.q_proj.base_layer.weight)
     after = run.evaluate()["molecule"]["loss"]
@@ -240,4 +240,4 @@ def test_the_plan_counts_what_the_run_has(foreign, corpus, tmp_path):
     lora = resolve(with_values(config, {"lora.rank": 4}), corpus)
     adapted = run_from(corpus, foreign, tmp_path / "lora", lora__rank=4)
     n_tag_numbers = 2 * 16 * 32  # rows of the tags, in both embeddings, are trained beside the adapters
-    assert make_plan(lora, corpus, find_base(lora.model)).n_trained == adapted.n_trained - n_tag_numbers
+    assert make_plan(lora, corpus, find_base(lora.model)).n_trained == adapted.learner.n_trained - n_tag_numbers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import lzma
 
@@ -24,7 +25,18 @@ FILES = {
         ">UniRef90_B Lyase [X y]",
         "MTT",
     ],
-    "proteins/mixed_natural.fasta": [">prokka_is|1 IS3", "MADE", ">clape_uniprotsmb|2 shut", "WWWWW"],
+    "proteins/mixed_natural.fasta": [
+        ">prokka_is|1 IS3",
+        "MADE",
+        ">clape_uniprotsmb|2 shut",
+        "WWWWW",
+        ">flip_pdb_chains|1ABC-A",
+        "MKTW",
+        ">flip_pdb_chains|2BEN-A",
+        "WWWWW",
+        ">flip_pdb_chains|3CCC-A",
+        "MKTV",
+    ],
     "proteins/pfam_domains_balifam.fasta": [">P1/1-4 PF00009", "NRIR"],
     "antibodies/antibodies.train.jsonl": [
         {"source": "oas_gv20_human", "heavy": "EVQL", "light": None, "cdrh3": "AR"},
@@ -33,7 +45,13 @@ FILES = {
         {"source": "nicwulab_S_HA", "heavy": "WWWWW", "light": None},
     ],
     "molecules/molecules.train.smi": ["CCO\tzinc250k\ttrain", "CCN\tzinc250k\tvalid", "CCCl\tmuv\ttrain"],
-    "molecules/pdb_ligand_components.tsv": ["comp_id\tsmiles", "EOH\tCCO", "ACT\tCC(=O)O"],
+    "molecules/pdb_ligand_components.tsv": [
+        "comp_id\tsmiles\theavy_atoms\texample_pdb",
+        "EOH\tCCO\t3\t1ABC",
+        "ACT\tCC(=O)O\t4\t1ABC",
+        "BNZ\tc1ccccc1\t6\t1ABC",
+        "TOL\tCc1ccccc1\t7\t2BEN",
+    ],
     "reactions/uspto50k.csv": [
         "split,class,product,reactants",
         "train,1,CCOC(C)=O,CC(=O)Cl.CCO",
@@ -61,14 +79,25 @@ FILES = {
     "complexes/contacts.jsonl": [
         {
             "source": "crossdocked_test",
+            "pdb": "9XYZ",
             "smiles": "CCO",
             "chains": {
                 "A": {"sequence": "MDHKMD", "contacts": [{"i": 5}, {"i": 0}, {"i": 5}]},
                 "B": {"sequence": "WWWWW", "contacts": []},
             },
         },
-        {"source": "posebusters", "smiles": "CCO", "chains": {"A": {"sequence": "WWWWW", "contacts": [{"i": 1}]}}},
-        {"source": "plip", "smiles": None, "chains": {"A": {"sequence": "MEME", "contacts": [{"i": 1}]}}},
+        {
+            "source": "posebusters",
+            "pdb": "8XYZ",
+            "smiles": "CCO",
+            "chains": {"A": {"sequence": "WWWWW", "contacts": [{"i": 1}]}},
+        },
+        {
+            "source": "plip",
+            "pdb": "7XYZ",
+            "smiles": None,
+            "chains": {"A": {"sequence": "MEME", "contacts": [{"i": 1}]}},
+        },
     ],
 }
 
@@ -82,6 +111,10 @@ def sentences(tmp_path_factory) -> dict[str, dict[str, list[str]]]:
         path.parent.mkdir(exist_ok=True)
         rows = (line if isinstance(line, str) else json.dumps(line) for line in lines)
         path.write_bytes(lzma.compress("".join(f"{row}\n" for row in rows).encode()))
+    for name in ("pocket_lists/coach420.ds.gz", "posebusters/posebuster_benchmark.txt.gz"):
+        path = data / "complexes" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(gzip.compress(b"coach420/2benA.pdb\n"))
     script.main(["--data", str(data), "-o", str(output / "records")])
     options = BuildOptions(sentences=SentenceOptions(align=True, n_windows=4))
     report = build(output / "records", output / "corpus", options)
@@ -114,6 +147,13 @@ def test_records_follow_the_split_of_their_origin(sentences):
     assert "search_ion" not in train
     assert [text for text in valid["complex_2"] if "DHKM" in text]
     assert not [text for text in everything({"train": train}) if "DHKM" in text]
+
+
+def test_chains_are_bound_to_the_component_of_their_entry(sentences):
+    """Entries of benchmarks, and components that are too small, give none."""
+    bound = [text for text in sentences["train"]["complex_1"] if "MKT" in text]
+    assert [parse(text).left[-1].payload for text in bound] == ["c1ccccc1"]
+    assert "MKTW" in bound[0]
 
 
 def test_products_of_the_held_out_reactions_are_not_trained_on(sentences):

@@ -184,10 +184,10 @@ def test_augmented_reactions_are_the_same_reaction(tmp_path, align):
     item = Reaction(("O=C(Cl)c1ccccc1C", "NCC1CCCC1"), "O=C(NCC1CCCC1)c1ccccc1C")
     found = built(tmp_path, line(item), n_augmented=6, align=align)
     for domain in ("reaction", "retrosynthesis"):
-        assert len(found[domain]) == 7
+        assert 4 <= len(found[domain]) <= 7  # what repeats another is left out
         assert all(same_reaction(text, item) for text in found[domain])
         prompts = {text.split("React>")[0] for text in found[domain]}
-        assert len(prompts) >= 6
+        assert len(prompts) >= 4
     answers = {text.split("React>")[1] for text in found["retrosynthesis"]}
     assert (len(answers) > 1) == align
 
