@@ -52,8 +52,7 @@ def _atoms_of(record: Record) -> UnitCell:
     OutputError
         If they cannot be read, or differ from those that were encoded.
     """
-    import gemmi
-
+    from logos_cli.crystal.cif import parse_cif
     from logos_cli.crystal.molecules import formula
     from logos_cli.crystal.resolved import resolved_cell
     from logos_cli.formats.periodic.read import cif_of, read_crystals
@@ -68,7 +67,7 @@ def _atoms_of(record: Record) -> UnitCell:
             crystals = list(read_crystals(text, kind, name))
             structure = crystals[source.get("record", 1) - 1].structure
             text = cif_of(structure) if structure is not None else ""
-        document = gemmi.cif.read_string(text, check_level=0)
+        document, _ = parse_cif(text, name)
         block = document.find_block(source["block"]) if "block" in source else document.sole_block()
         atoms = resolved_cell(block)
     except InputError as error:
