@@ -92,10 +92,11 @@ def _check_complete(record: Record, atoms: UnitCell) -> None:
         molecule = Chem.MolFromSmiles(block["smiles"], sanitize=False)
         molecule.UpdatePropertyCache(strict=False)
         needed += block["n_in_cell"] * sum(atom.GetTotalNumHs() for atom in molecule.GetAtoms())
-    added = [note for note in record.source.get("notes", ()) if "hydrogens" in note and "added" in note]
+    notes = record.source.get("notes", ())
+    added = [note for note in notes if "hydrogens" in note and ("added" in note or "taken as water" in note)]
     if needed > atoms.elements.count("H") or added:
         raise OutputError(
-            f"{record.id}: hydrogens of the sentence are not in the file, so that they have no coordinates",
+            f"{record.id}: hydrogens of the sentence or of its water are not in the file, so that they have no coordinates",
             hint="add them to the crystal with another program, and encode it again",
         )
 

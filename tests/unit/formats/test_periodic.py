@@ -16,7 +16,7 @@ from logos_cli.formats.base import WriteOptions
 from logos_cli.formats.periodic.write import PoscarWriter
 from logos_cli.records import Record
 from logos_cli.workflows.decode import decode
-from tests.crystals import cif, grid
+from tests.crystals import Atom, cif, grid
 
 _KINDS = {"poscar": "poscar", "cssr": "cssr", "xsf": "xsf", "json": "pymatgen-json"}
 
@@ -143,8 +143,11 @@ def test_a_poscar_that_cannot_be_right_is_refused(tmp_path: Path) -> None:
     sentence = Record("made", "material", record.text)
     with pytest.raises(LogosError, match="does not come from a crystal"):
         _poscar(sentence)
-    with pytest.raises(LogosError, match="hydrogens of the sentence are not in the file"):
+    with pytest.raises(LogosError, match="hydrogens of the sentence or of its water are not"):
         _poscar(_one(tmp_path / "bare.cif", cif(grid(hydrogens=False))))
+    water = [*grid(), Atom("OW", "O", (5.17, 5.17, 4.5))]
+    with pytest.raises(LogosError, match="of its water are not in the file"):
+        _poscar(_one(tmp_path / "water.cif", cif(water)))
     writer = PoscarWriter(io.StringIO(), WriteOptions())
     writer.write(record, decode(record))
     with pytest.raises(LogosError, match="a POSCAR is one crystal"):
