@@ -37,6 +37,8 @@ _WRITERS = (
     "cxc",
     "p2rank",
     "p2rank-residues",
+    "genbank",
+    "embl",
     "cif-sites",
     "poscar",
     "alphafold3",
