@@ -102,21 +102,15 @@ class CrystalFormat(Format):
 
     def second_opinion(self, entry: Entry) -> list[str]:
         """List what pymatgen reads differently in the CIF."""
-        import gemmi
-
+        from logos_cli.crystal.cif import parse_cif
         from logos_cli.crystal.second_opinion import second_opinion
 
         try:
             with closing(reopen(entry.source)) as file:
-                document = gemmi.cif.read_string(file.read().decode("utf-8", errors="replace"), check_level=0)
+                document, _ = parse_cif(file.read().decode("utf-8", errors="replace"), file.name)
             block = document.find_block(entry.source["block"])
             return [] if block is None else second_opinion(block)
-        except (
-            InputError,
-            KeyError,
-            RuntimeError,
-            ValueError,
-        ):  # from a pipe or memory, or not valid without corrections
+        except (InputError, KeyError):  # from a pipe or an object in memory
             return []
 
 

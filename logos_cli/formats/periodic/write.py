@@ -52,8 +52,7 @@ def _atoms_of(record: Record) -> UnitCell:
     OutputError
         If they cannot be read, or differ from those that were encoded.
     """
-    import gemmi
-
+    from logos_cli.crystal.cif import parse_cif
     from logos_cli.crystal.molecules import formula
     from logos_cli.crystal.resolved import resolved_cell
     from logos_cli.formats.periodic.read import cif_of, read_crystals
@@ -68,7 +67,7 @@ def _atoms_of(record: Record) -> UnitCell:
             crystals = list(read_crystals(text, kind, name))
             structure = crystals[source.get("record", 1) - 1].structure
             text = cif_of(structure) if structure is not None else ""
-        document = gemmi.cif.read_string(text, check_level=0)
+        document, _ = parse_cif(text, name)
         block = document.find_block(source["block"]) if "block" in source else document.sole_block()
         atoms = resolved_cell(block)
     except InputError as error:
@@ -93,10 +92,11 @@ def _check_complete(record: Record, atoms: UnitCell) -> None:
         molecule = Chem.MolFromSmiles(block["smiles"], sanitize=False)
         molecule.UpdatePropertyCache(strict=False)
         needed += block["n_in_cell"] * sum(atom.GetTotalNumHs() for atom in molecule.GetAtoms())
-    added = [note for note in record.source.get("notes", ()) if "hydrogens" in note and "added" in note]
+    notes = record.source.get("notes", ())
+    added = [note for note in notes if "hydrogens" in note and ("added" in note or "taken as water" in note)]
     if needed > atoms.elements.count("H") or added:
         raise OutputError(
-            f"{record.id}: hydrogens of the sentence are not in the file, so that they have no coordinates",
+            f"{record.id}: hydrogens of the sentence or of its water are not in the file, so that they have no coordinates",
             hint="add them to the crystal with another program, and encode it again",
         )
 
