@@ -73,3 +73,17 @@ def test_a_charge_that_no_atom_has_is_refused() -> None:
     (entry,) = read(text)
     assert entry.error is not None
     assert "the charge -6 is higher than atoms of molecules have" in entry.error.message
+
+
+def test_numbers_of_atoms_in_reactions_are_left_out_and_noted() -> None:
+    entry = one(
+        changed(block("CO"), " C   0  0  0  0  0  0  0  0  0  0  0  0", " C   0  0  0  0  0  0  0  0  0  6  0  0")
+    )
+    assert entry.item == Molecule("CO")
+    assert notes(entry) == "atom maps removed"
+
+
+def test_a_row_inside_a_quoted_cell_is_refused_whatever_follows_it() -> None:
+    entries = read('id,smiles,comment\nM1,CCO,"a,\nM2,CCN,  , b"\n')
+    assert [entry.error is not None for entry in entries] == [True]
+    assert "is closed in a later line" in str(entries[0].error)
