@@ -10,7 +10,7 @@ from rdkit import Chem
 from logos_cli.chemistry.lengths import odd_lengths
 from logos_cli.chemistry.not_carried import features
 from logos_cli.chemistry.smiles import attempt, rejection
-from logos_cli.chemistry.v2000 import BOND_TYPES, V2000Block, check_symbol
+from logos_cli.chemistry.v2000 import BOND_TYPES, V2000Block, check_query_bond, check_symbol
 from logos_cli.errors import MoleculeError
 
 COUNTS_LINE: Final = re.compile(r".*V[23]000\s*|[ \d]{2}\d[ \d]{2}\d[ \d]{2}\d[ \d]{0,30}\s*")
@@ -109,7 +109,7 @@ def _check_v3000(text: str) -> None:
                 if len(row) < _V30_ATOM_WORDS or not _V30_ATOM.match(" ".join(row)):
                     raise MoleculeError(f"no atom: {' '.join(row)[:60]!r}", hint="number, element, x, y, z, map")
                 check_symbol(row[1])
-            atoms = {row[0] for row in rows}
+            atoms = {row[0]: row[1] for row in rows}
             if len(atoms) != counted:
                 raise MoleculeError("two atoms of the molecule have the same number")
             continue
@@ -118,6 +118,7 @@ def _check_v3000(text: str) -> None:
                 raise MoleculeError(f"no bond: {' '.join(row)[:60]!r}", hint="number, type, two atoms")
             if absent := next((atom for atom in row[2:4] if atom not in atoms), None):
                 raise MoleculeError(f"bond {row[0]} leads to atom {absent}, which the molecule does not have")
+            check_query_bond(int(row[1]), atoms[row[2]], atoms[row[3]])
 
 
 def _with_dative_bonds(molecule: Chem.Mol, text: str) -> Chem.Mol:

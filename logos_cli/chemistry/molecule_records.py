@@ -83,6 +83,10 @@ class MoleculeText:
                     f"line {self.line + (self._end or 0) + 1 + index}: {line.strip()[:60]!r} is no end of a record",
                     hint="records end with $$$$ at the beginning of a line",
                 )
+        if any(atom.GetAtomMapNum() for atom in molecule.GetAtoms()):
+            for atom in molecule.GetAtoms():
+                atom.SetAtomMapNum(0)
+            notes.append("atom maps removed")
         return molecule, [*self.notes, *notes]
 
 

@@ -29,6 +29,7 @@ _OPEN_SYMBOLS: Final = frozenset(
 _MASS_DIFFERENCES: Final = range(-3, 5)
 _MOST_PLAIN_BOND: Final = 4
 BOND_TYPES: Final = range(1, 11)
+_QUERY_BONDS: Final = range(5, 9)
 _BOND_STEREO: Final = frozenset((0, 1, 3, 4, 6))
 _CHARGE_CODES: Final = range(8)
 _DOUBLET: Final = 4
@@ -49,6 +50,18 @@ def check_symbol(symbol: str) -> None:
             f"the element {symbol} is {symbol.capitalize()}, or {symbol[0]} with a name",
             hint=f"write {symbol.capitalize()} or {symbol[0]}",
         )
+
+
+def check_query_bond(kind: int, *symbols: str) -> None:
+    """Refuse a bond of a pattern (single or double …) to hydrogen, which RDKit takes away with what it says.
+
+    Raises
+    ------
+    MoleculeError
+        If one of the elements is hydrogen.
+    """
+    if kind in _QUERY_BONDS and "H" in symbols:
+        raise MoleculeError(f"a bond of type {kind}, a pattern, leads to hydrogen", hint="write it as a single bond")
 
 
 class V2000Block:
@@ -83,6 +96,7 @@ class V2000Block:
         self.is_plain = True
         self._lines, self._first = lines, first
         self._doublets: list[int] = []
+        self._symbols: list[str] = []
         n_atoms, n_bonds = self._counts()
         start = _HEADER + 1
         if len(lines) < start + n_atoms + n_bonds:
@@ -147,6 +161,7 @@ class V2000Block:
         if symbol not in _PLAIN_SYMBOLS or line[48:51].strip(" 0") or line[42:45].strip(" 0"):
             self.is_plain = False
         check_symbol(symbol)
+        self._symbols.append(symbol)
         mass = line[34:36].strip(" +")
         if mass.lstrip("-").isdecimal() and int(mass) not in _MASS_DIFFERENCES:
             raise self._fail(index, f"the mass difference {mass} is not from -3 to 4", "write isotopes as M  ISO")
@@ -178,6 +193,7 @@ class V2000Block:
             raise self._fail(index, f"the bond type {kind} or its stereo {stereo} is unknown")
         if kind > _MOST_PLAIN_BOND:
             self.is_plain = False
+            check_query_bond(kind, self._symbols[a - 1], self._symbols[b - 1])
         self._pairs.add(pair)
         return line
 

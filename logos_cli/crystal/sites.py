@@ -118,7 +118,7 @@ def read_sites(block: Any, small: Any, notes: list[str]) -> list[AtomSite]:
 def _unknown_tags(block: Any) -> list[str]:
     """Return the columns of atoms that neither the core dictionary nor common programs define: perhaps a typing error."""
     loop = block.find_values("_atom_site_label").get_loop()
-    tags = [tag for tag in (loop.tags if loop else ()) if tag.lower().startswith("_atom_site_")]
+    tags = [tag for tag in (loop.tags if loop else ()) if tag.lower().startswith("_atom_site")]
     return [tag for tag in tags if tag.lower().removeprefix("_atom_site_") not in _KNOWN_TAGS]
 
 

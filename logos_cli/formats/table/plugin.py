@@ -216,10 +216,10 @@ def _row(names: list[str], cells: list[str], line: int, problem: FormatError | N
     values = dict.fromkeys(names, "")
     values |= {name: cell.strip() for name, cell in zip(names, cells, strict=False)}
     hidden = [
-        (line + sum(cell.count("\n") for cell in cells[:place]) + below, dict(zip(names, inner, strict=True)))
+        (line + sum(cell.count("\n") for cell in cells[:place]) + below, dict(zip(names, inner, strict=False)))
         for place, cell in enumerate(cells)
         for below, text in enumerate(cell.split("\n")[1:], 1)
-        if len(inner := _split(text, delimiter)) == len(names) > 1
+        if len(inner := _split(text, delimiter)) >= len(names) > 1
     ]
     return TableRow(line, values, problem, tuple(hidden))
 

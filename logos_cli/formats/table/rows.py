@@ -15,7 +15,7 @@ class TableRow:
     Attributes
     ----------
     hidden : tuple of (int, dict)
-        Lines inside a quoted cell that have as many columns as the table, with their numbers.
+        Lines inside a quoted cell that have as many columns as the table or more, with their numbers.
     """
 
     line: int

@@ -30,6 +30,8 @@ def changed(text: str, old: str, new: str) -> str:
         (changed(block("CO", v3000=True), "M  V30 1 C ", "M  V30 1 "), "no atom"),
         (changed(block("CO", v3000=True), "M  V30 1 1 1 2", "M  V30 1 Xx 1 2"), "no bond"),
         (changed(block("CO", v3000=True), "M  V30 1 1 1 2", "M  V30 1 1 1"), "no bond"),
+        (changed(block("CO"), "  1  3  1  0", "  1  3  6  0"), "a bond of type 6, a pattern, leads to hydrogen"),
+        (changed(block("CO", v3000=True), "M  V30 2 1 1 3", "M  V30 2 6 1 3"), "a bond of type 6, a pattern"),
         (block("CO") + "> <ID>\na\n\n$\n" + block("CN"), "'$' is no end of a record"),
         (block("CO") + "> <ID>\na\n\n9999\n" + block("CN"), "'9999' is no end of a record"),
         (block("CO") + "> <ID>\na\n\n $$$$\n" + block("CN"), "'$$$$' is no end of a record"),
@@ -71,3 +73,17 @@ def test_a_charge_that_no_atom_has_is_refused() -> None:
     (entry,) = read(text)
     assert entry.error is not None
     assert "the charge -6 is higher than atoms of molecules have" in entry.error.message
+
+
+def test_numbers_of_atoms_in_reactions_are_left_out_and_noted() -> None:
+    entry = one(
+        changed(block("CO"), " C   0  0  0  0  0  0  0  0  0  0  0  0", " C   0  0  0  0  0  0  0  0  0  6  0  0")
+    )
+    assert entry.item == Molecule("CO")
+    assert notes(entry) == "atom maps removed"
+
+
+def test_a_row_inside_a_quoted_cell_is_refused_whatever_follows_it() -> None:
+    entries = read('id,smiles,comment\nM1,CCO,"a,\nM2,CCN,  , b"\n')
+    assert [entry.error is not None for entry in entries] == [True]
+    assert "is closed in a later line" in str(entries[0].error)
