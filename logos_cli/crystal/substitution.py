@@ -278,7 +278,9 @@ class _Chooser:
                 n_open = count - len(above)
                 is_open = n_open not in {1, len(equal) - 1} or len({classes[place] for place in equal}) > 1
                 if is_open:
-                    raise self._refusal(f"{count} of {len(ranked)} positions have {what}, the file does not define which", ranked)
+                    raise self._refusal(
+                        f"{count} of {len(ranked)} positions have {what}, the file does not define which", ranked
+                    )
         elif count > len(ranked):
             raise self._refusal(f"{count} {what} for {len(ranked)} positions", shares or classes)
         return set(ranked[:count])

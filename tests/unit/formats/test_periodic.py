@@ -158,9 +158,9 @@ def test_verify_notes_what_pymatgen_reads_otherwise(tmp_path: Path) -> None:
     text = cif(grid()).replace("M1 Zn ", "M1 Zn2+ ")
     states = "loop_\n_atom_type_symbol\n_atom_type_oxidation_number\nZn2+ {}\nC 0\nH 0\nO 0\n"
     other = _one(tmp_path / "a.cif", text + states.format(3), verify=True)
-    assert other.source["notes"] == ["pymatgen reads the oxidation state +3 for Zn, gemmi +2"]
+    assert "pymatgen reads the oxidation state +3 for Zn, gemmi +2" in other.source["notes"]
     same = _one(tmp_path / "b.cif", text + states.format(2), verify=True)
-    assert same.source["notes"] == []
+    assert not [note for note in same.source["notes"] if "pymatgen" in note]
     missing = text.replace("M1 Zn2+ 0.000000 0.000000 0.000000 1.0", "M1 Zn2+ 0.000000 0.000000 0.000000 3.0")
     assert missing != text
     assert "Occupancy 3" in " ".join(_one(tmp_path / "c.cif", missing, verify=True).source["notes"])
