@@ -1,4 +1,4 @@
-"""A run's directory: what was asked for, and one journal for each shard."""
+"""The directory of a run: its description, and one journal for each shard."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ class RunOptions:
     resume : bool
         Go on where an earlier process ended.
     overwrite : bool
-        Begin anew in a directory that holds a run.
+        Begin anew in a directory with a run.
     retry : {"failed"}, optional
-        Do the records in error again, too.
+        Also retry the records in error.
     force : bool
         Go on although arguments, version or inputs differ.
     """
@@ -52,17 +52,17 @@ class RunOptions:
 
 
 def is_run(path: str | Path) -> bool:
-    """Whether a path is the directory of a run."""
+    """Return whether a path is the directory of a run."""
     return (Path(path) / RUN_FILE).is_file() and (Path(path) / RESULTS).is_dir()
 
 
 def read_run(path: Path) -> JsonObject:
-    """Return what a run was begun with.
+    """Return the description of a run.
 
     Raises
     ------
     InputError
-        If it is no directory of a run, or its file is damaged.
+        If the path is not the directory of a run, or its file is damaged.
     """
     try:
         found = json.loads((path / RUN_FILE).read_text(encoding="utf-8"))
@@ -76,12 +76,12 @@ def read_run(path: Path) -> JsonObject:
 
 
 def state_file(run: Path, shard: Shard) -> Path:
-    """Return the file in which a shard's process notes how far it is."""
+    """Return the file with the progress of a shard."""
     return run / RESULTS / f"{shard}.state.json"
 
 
 def read_state(run: Path, shard: Shard) -> JsonObject:
-    """Return what the process of a shard has noted; nothing if it has not, or was killed while it did."""
+    """Return the progress of a shard; empty if its process has not written it, or was killed while writing."""
     try:
         found = json.loads(state_file(run, shard).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -95,7 +95,7 @@ class ShardRun:
     Attributes
     ----------
     selection : Selection
-        The entries that are left to do.
+        The entries that are not done.
     n_before : int
         Records that were there before.
     """
@@ -111,16 +111,16 @@ class ShardRun:
         self._began = time.time()
         self._stated_at = 0.0
         self.is_cut = False
-        """Set where the work ends before all entries are done; what is left is done when the run goes on."""
+        """Whether the work ends before all entries are done; the rest is done when the run is resumed."""
         self._part: _Part | None = None
 
     def write(self, id: str, status: Status, line: str, attached: bytes = b"") -> None:
-        """Append the record of the entry that has this id; entries before it of which nothing came were left out.
+        """Append the record of the entry with this id; entries before it, without a record, were left out.
 
         Raises
         ------
         DefectError
-            If no entry of that id was handed out.
+            If no entry with that id is in work.
         OutputError
             If it cannot be written.
         """
@@ -131,7 +131,7 @@ class ShardRun:
             self._write_state("running")
 
     def before(self) -> Iterator[Record]:
-        """Yield the records that were there before.
+        """Yield the records of earlier processes.
 
         Raises
         ------
@@ -143,11 +143,11 @@ class ShardRun:
                 yield Record.from_json(line)
 
     def expects(self, id: str) -> bool:
-        """Whether an entry of that id is under way."""
+        """Return whether an entry with that id is in work."""
         return any(unit.id == id for unit in self.selection.pending)
 
     def write_part(self, id: str, status: Status, line: str, attached: bytes = b"") -> None:
-        """Append one of several records of an entry; it is done when the first record of another comes, or the end."""
+        """Append one of several records of an entry; the next entry, or the end of the run, completes it."""
         last = self._part
         if last is not None and last.unit.id == id:
             self._journal.write(last.unit, last.outcome, last.line, last.attached, part=last.number, closes=False)
@@ -168,13 +168,13 @@ class ShardRun:
         try:
             before, unit = self.selection.take_back(id)
         except KeyError as error:
-            raise DefectError(f"the record {id!r} comes of no entry of the inputs") from error
+            raise DefectError(f"the record {id!r} belongs to no entry of the inputs") from error
         for left_out in before:
             self._journal.write(left_out, Outcome.SKIPPED)
         return unit
 
     def finish(self) -> None:
-        """Note that all entries of the shard are done; those of which nothing came were left out."""
+        """Note that all entries of the shard are done; those without a record were left out."""
         self._close_part()
         for unit in self.selection.pending:
             self._journal.write(unit, Outcome.SKIPPED)
@@ -214,20 +214,20 @@ class ShardRun:
 def open_shard(
     path: Path, description: Description, options: RunOptions, *, attached: str | None = None
 ) -> Iterator[ShardRun]:
-    """Open the directory of a run for one shard, and make it if need be.
+    """Open the directory of a run for one shard; make it if it does not exist.
 
     Parameters
     ----------
     path : Path
     description : Description
-        What is asked for; a run that was begun with something else is refused.
+        Description of the run; a directory with another description is refused.
     attached : str, optional
-        Ending of a file that grows beside the records.
+        Ending of a file that is written beside the records.
 
     Raises
     ------
     UsageError
-        If it holds results and neither ``resume`` nor ``overwrite`` is chosen, or was begun with something else.
+        If it has results and neither ``resume`` nor ``overwrite`` is chosen, or if it has another description.
     LockedError
         If another process works on the shard.
     OutputError
@@ -314,7 +314,7 @@ def _describe(path: Path, description: Description, options: RunOptions) -> None
     if found and not options.force:
         more = f" and {len(found) - 4} more" if len(found) > 4 else ""
         raise UsageError(
-            f"the run was begun with something else: {'; '.join(found[:4])}{more}",
+            f"the run was begun differently: {'; '.join(found[:4])}{more}",
             source=str(path),
             hint="give the same arguments and inputs, choose another directory, or mix them knowingly with --force",
         )

@@ -1,4 +1,4 @@
-"""The plan of a large run: a few records are tried, and from what they took follow shards, time, memory and disk."""
+"""Plan a large run: try a few records, and estimate shards, time, memory and disk space from them."""
 
 from __future__ import annotations
 
@@ -24,33 +24,33 @@ from logos_cli.runs.journal import files_of
 COMMANDS: Final = ("encode", "score", "explain", "dock", "generate")
 SYSTEMS: Final = ("slurm", "pbs", "lsf")
 _NOTHING: Final = Shard(1, 999_999_999)
-"""A shard that hardly any entry is in: its process reads all inputs, and does nothing."""
+"""A shard almost without entries: its process reads all inputs, and does nothing."""
 _N_TRIED: Final = 64
 _SHARE_OF_TIME: Final = 0.8
-"""Part of the walltime that a shard is planned to take; the rest is for slower nodes."""
+"""Share of the walltime that is planned for a shard; the rest is for slower nodes."""
 _MEMORY_FACTOR: Final = 1.5
 _RESERVED: Final = frozenset(("--shard", "--resume", "--retry", "--overwrite", "--force"))
 
 
 @dataclass(frozen=True, slots=True)
 class RunPlan:
-    """What a run takes.
+    """The estimated resources of a run.
 
     Attributes
     ----------
     command : tuple of str
         The words after ``logos``.
     n_entries, n_tried : int
-        Of the inputs, and those that were tried.
+        Entries of the inputs, and those that were tried.
     start_s, seconds_per_entry : float
-        Until the first entry, and for each entry.
+        Time until the first entry, and for each entry.
     bytes_per_entry : float
-        In the results.
+        Size of an entry in the results.
     memory_bytes : int
-        The most that the process took.
+        Largest memory of the process.
     n_shards : int
     reasons : tuple of str
-        Why the run does not fit, if it does not.
+        Why the run does not fit; empty if it fits.
     """
 
     command: tuple[str, ...]
@@ -68,17 +68,17 @@ class RunPlan:
 
     @property
     def seconds_per_shard(self) -> float:
-        """What a shard takes."""
+        """Time of a shard."""
         return self.start_s + self.seconds_per_entry * math.ceil(self.n_entries / self.n_shards)
 
     @property
     def core_hours(self) -> float:
-        """What all shards take together."""
+        """Core hours of all shards."""
         return (self.start_s * self.n_shards + self.seconds_per_entry * self.n_entries) / 3600
 
     @property
     def disk_bytes(self) -> int:
-        """What the results take."""
+        """Size of the results."""
         return round((self.bytes_per_entry + 32) * self.n_entries)
 
     @property
@@ -88,7 +88,7 @@ class RunPlan:
 
     @property
     def memory_gib(self) -> int:
-        """Memory to ask for, in whole GiB."""
+        """Memory to request, in whole GiB."""
         return max(1, math.ceil(_MEMORY_FACTOR * self.memory_bytes / 2**30))
 
 
@@ -105,15 +105,15 @@ def plan_run(
     Parameters
     ----------
     command : sequence of str
-        As after ``logos``, with ``-o RUN/``.
+        The words after ``logos``, with ``-o RUN/``.
     walltime_s : float
         Time of a job.
     n_tried : int
-        About so many records are tried.
+        Number of records to try, about.
     n_most_shards : int
-        Tasks that an array may have.
+        Most tasks in an array.
     seconds : float
-        A trial that takes longer is stopped; what it has done counts.
+        A longer trial is stopped, and its finished records are used.
 
     Raises
     ------
@@ -152,7 +152,7 @@ def plan_run(
     else:
         n_shards = max(1, math.ceil(n_entries * each_s / usable_s))
     if n_shards > n_most_shards:
-        reasons.append(f"{n_shards:,} shards of that walltime are needed, and an array may have {n_most_shards:,}")
+        reasons.append(f"{n_shards:,} shards of that walltime are needed, but an array may have {n_most_shards:,}")
         n_shards = n_most_shards
     return RunPlan(
         command=tuple(words),
@@ -195,7 +195,7 @@ def _count(command: str, run: Path) -> int:
 
 
 def _try(words: Sequence[str], run: str, folder: Path, shard: Shard, *, seconds: float) -> None:
-    """Do a shard in a folder of its own; stop it after some time.
+    """Run a shard in a folder of its own; stop it after some time.
 
     Raises
     ------
@@ -222,12 +222,12 @@ def _try(words: Sequence[str], run: str, folder: Path, shard: Shard, *, seconds:
 
 
 def scripts_of(plan: RunPlan, system: str, *, n_threads: int = 1) -> dict[str, str]:
-    """Return the scripts of a batch system by name: the array, the job that merges, and how both are submitted.
+    """Return the scripts of a batch system by name: the array, the job that merges, and the submission of both.
 
     Raises
     ------
     UsageError
-        If the system is not known.
+        If the system is unknown.
     """
     if system not in SYSTEMS:
         raise UsageError(f"there is no batch system {system!r}", hint=f"give one of {', '.join(SYSTEMS)}")

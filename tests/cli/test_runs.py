@@ -197,7 +197,7 @@ def test_what_is_refused(logos: Any, library: Path, arguments: tuple[str, ...], 
 def test_another_command_or_input_is_refused_with_the_difference(logos: Any, library: Path) -> None:
     logos("encode", library, "-o", "run/")
     other = logos("score", library, "-o", "run/", "--resume", code=ExitCode.USAGE).stderr
-    assert "the run was begun with something else: command: encode -> score" in other
+    assert "the run was begun differently: command: encode -> score" in other
     assert "has results" in logos("encode", library, "-o", "run/", code=ExitCode.USAGE).stderr
     library.write_text(SMILES.replace("mol7\n", "mol7b\n"))
     changed = logos("encode", library, "-o", "run/", "--resume", code=ExitCode.USAGE).stderr

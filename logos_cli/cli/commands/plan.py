@@ -1,4 +1,4 @@
-"""``logos plan``: what a large run takes, and the scripts that submit it."""
+"""``logos plan``: estimate the resources of a large run, and write the scripts that submit it."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class PlanArguments:
-    """What ``logos plan`` is given."""
+    """Arguments of ``logos plan``."""
 
     command: list[str] = argument(..., metavar="-- COMMAND…", help="The command of the run, with -o RUN/.")
     walltime: str = option("1h", metavar="4h", help="Time of a job.")
-    tried: int = option(64, min=1, metavar="N", help="Try about so many records.")
-    most_shards: int = option(1000, min=1, metavar="N", help="Tasks that a job array may have.")
+    tried: int = option(64, min=1, metavar="N", help="Number of records to try, about.")
+    most_shards: int = option(1000, min=1, metavar="N", help="Most tasks in a job array.")
     threads: int = option(1, min=1, metavar="N", help="Cores of a job.")
     system: Literal["slurm", "pbs", "lsf"] = option("slurm", help="Batch system of the scripts.")
     output: str | None = option(
@@ -38,10 +38,10 @@ class PlanArguments:
 
 
 def plan(args: PlanArguments) -> ExitCode:
-    """Try a few records of a command, and plan the job array that does them all.
+    """Try a few records of a command, and plan the job array for all of them.
 
-    Shows time, memory and disk, and how many shards end within the walltime. Exits with 1 if the run does not fit. With -o it
-    writes the scripts of the batch system: the array, the job that checks and merges, and how both are submitted.
+    Prints time, memory, disk space, and the number of shards that fit the walltime. Exits with 1 if the run does not fit. With
+    -o, writes the scripts of the batch system: the array, a job that checks and merges the results, and their submission.
 
     Examples:
 
@@ -86,7 +86,7 @@ def _show(found: RunPlan) -> None:
         ("start", _time(found.start_s)),
         ("shards", f"{found.n_shards:,}, each {_time(found.seconds_per_shard)} of {_time(found.walltime_s)}"),
         ("in all", f"{found.core_hours:,.2f} core hours"),
-        ("memory", f"{found.memory_gib} GiB (at most {found.memory_bytes / 2**20:,.0f} MiB was taken)"),
+        ("memory", f"{found.memory_gib} GiB ({found.memory_bytes / 2**20:,.0f} MiB at most were used)"),
         ("disk", f"{found.disk_bytes / 2**20:,.1f} MiB in {found.n_files:,} files"),
     )
     for name, text in rows:

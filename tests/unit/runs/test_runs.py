@@ -198,7 +198,7 @@ def test_a_run_that_was_begun_with_something_else_is_refused(tmp_path):
     work(path)
     other = description(cutoff=6.0)
     with (
-        pytest.raises(UsageError, match=r"begun with something else: arguments\.cutoff: 4\.5 -> 6\.0"),
+        pytest.raises(UsageError, match=r"begun differently: arguments\.cutoff: 4\.5 -> 6\.0"),
         open_shard(path, other, RunOptions(Shard(), resume=True)),
     ):
         pass
@@ -245,7 +245,7 @@ def _expect_lock(path: Path) -> None:
 
 def test_a_record_of_no_entry_is_a_defect(tmp_path):
     with (
-        pytest.raises(DefectError, match="'x' comes of no entry"),
+        pytest.raises(DefectError, match="'x' belongs to no entry"),
         open_shard(tmp_path / "run", description(), RunOptions(Shard())) as run,
     ):
         run.write("x", Status.OK, "{}")
