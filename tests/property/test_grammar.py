@@ -72,7 +72,7 @@ def _check_block(block: Block, text: str) -> None:
 
 
 @given(text=mutated(texts))
-@settings(_slow, max_examples=800)
+@settings(_slow, max_examples=250)
 def test_a_spoilt_sentence_parses_or_names_the_place(text: str) -> None:
     try:
         sentence = parse(text)
@@ -88,7 +88,7 @@ def test_a_spoilt_sentence_parses_or_names_the_place(text: str) -> None:
 
 
 @given(text=mutated(texts))
-@settings(_slow, max_examples=400)
+@settings(_slow, max_examples=250)
 @example("<ProteinS><PocketS>A<PocketE><PocketS>c<PocketE><PocketE><ProteinE>")  # two errors: the first one counts
 @example("<MoleculeS>C<MoleculeE><React><MoleculeS>C<MoleculeE><MoleculeS><MoleculeE>")
 def test_before_the_place_of_an_error_all_was_well(text: str) -> None:
@@ -101,7 +101,7 @@ def test_before_the_place_of_an_error_all_was_well(text: str) -> None:
 
 
 @given(text=texts, data=st.data())
-@settings(_slow, max_examples=400)
+@settings(_slow, max_examples=250)
 def test_every_beginning_of_a_sentence_is_a_prefix(text: str, data: st.DataObject) -> None:
     cuts = [0, *(match.start() for match in TAG.finditer(text)), *(match.end() for match in TAG.finditer(text))]
     parse_prefix(text[: data.draw(st.sampled_from(cuts))])
@@ -173,7 +173,7 @@ def test_lark_accepts_what_the_parser_emits(text: str) -> None:
 
 
 @given(text=mutated(texts))
-@settings(_slow, max_examples=500)
+@settings(_slow, max_examples=250)
 @example(text="")
 @example(text="<ProteinS><ProteinE>")
 @example(text="<AntibodyS>E<AntibodyE>" * 3)
@@ -188,7 +188,7 @@ def test_lark_and_the_parser_agree_on_spoilt_sentences(text: str) -> None:
 
 
 @given(text=st.one_of(texts, mutated(texts)))
-@settings(_slow, max_examples=500)
+@settings(_slow, max_examples=250)
 def test_the_constraint_and_the_parser_agree(text: str) -> None:
     assert _constraint_accepts(_ids(text)) == _accepts(text)
 
@@ -205,7 +205,7 @@ def test_the_constraint_accepts_no_tag_spelt_letter_by_letter(text: str) -> None
 
 
 @given(text=st.one_of(texts, mutated(texts)), data=st.data())
-@settings(_slow, max_examples=800)
+@settings(_slow, max_examples=250)
 def test_the_constraint_and_the_parser_agree_on_prefixes(text: str, data: st.DataObject) -> None:
     """Cut a text anywhere: what may still become a sentence, both accept."""
     prefix = text[: data.draw(st.integers(0, len(text)))]
