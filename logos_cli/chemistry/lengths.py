@@ -27,6 +27,8 @@ def odd_lengths(molecule: Chem.Mol) -> list[str]:
     bonds = [bond for bond in molecule.GetBonds() if bond.GetBondType() not in _METAL_BONDS]
     ends = np.array([(bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()) for bond in bonds], dtype=int).reshape(-1, 2)
     xyz = molecule.GetConformer().GetPositions()
+    if not np.isfinite(xyz).all():
+        return ["coordinates are not numbers"]
     lengths = np.linalg.norm(xyz[ends[:, 0]] - xyz[ends[:, 1]], axis=1)
     too_long = np.flatnonzero(lengths > _LONGEST * radii[ends].sum(axis=1))
     apart = np.linalg.norm(xyz[:, None] - xyz[None], axis=2) if len(xyz) <= _MOST_ATOMS else np.full((1, 1), np.inf)

@@ -22,6 +22,11 @@ _V30_COUNTS: Final = re.compile(r"^M  V30 COUNTS(.*)$", re.MULTILINE)
 _V30_SECTION: Final = re.compile(r"^M  V30 BEGIN (ATOM|BOND)$(.*?)^M  V30 END \1$", re.MULTILINE | re.DOTALL)
 _V30_ATOM: Final = re.compile(r"\d+ .+? -?\d+\.?\d* -?\d+\.?\d* -?\d+\.?\d* \d+(?: |$)")
 _V30_ATOM_WORDS, _V30_BOND_WORDS = 6, 4
+_V30_ATOM_KEYS: Final = frozenset(
+    ("CHG", "RAD", "CFG", "MASS", "VAL", "HCOUNT", "STBOX", "INVRET", "EXACHG", "SUBST", "UNSAT", "RBCNT", "ATTCHPT")
+) | {"RGROUPS", "ATTCHORD", "CLASS", "SEQID", "SEQNAME"}
+_V30_BOND_KEYS: Final = frozenset(("CFG", "TOPO", "RXCTR", "STBOX", "ATTACH", "ENDPTS", "DISP"))
+_HIGHEST_CHARGE: Final = 8
 _V30_POSITION: Final = re.compile(r"ATTACH=(?!ALL\b)\w+")
 _V30_HAPTIC: Final = "ENDPTS="
 
@@ -68,6 +73,11 @@ def read_molblock(text: str, first_line: int = 1) -> tuple[Chem.Mol, list[str]]:
         raise MoleculeError(f"RDKit rejects the molecule: {reason}", hint="check its bonds, charges and counts line")
     if molecule.GetNumAtoms() == 0:
         raise MoleculeError("the molecule has no atoms")
+    for atom in molecule.GetAtoms():
+        if abs(atom.GetFormalCharge()) > _HIGHEST_CHARGE:
+            raise MoleculeError(
+                f"atom {atom.GetIdx() + 1} has the charge {atom.GetFormalCharge():+d}, which no atom has"
+            )
     if _V30_HAPTIC in text:
         molecule = _with_dative_bonds(molecule, text)
     notes += odd_lengths(molecule)
@@ -109,6 +119,7 @@ def _check_v3000(text: str) -> None:
                 if len(row) < _V30_ATOM_WORDS or not _V30_ATOM.match(" ".join(row)):
                     raise MoleculeError(f"no atom: {' '.join(row)[:60]!r}", hint="number, element, x, y, z, map")
                 check_symbol(row[1])
+                _check_keys(row[_V30_ATOM_WORDS:], _V30_ATOM_KEYS)
             atoms = {row[0]: row[1] for row in rows}
             if len(atoms) != counted:
                 raise MoleculeError("two atoms of the molecule have the same number")
@@ -118,7 +129,16 @@ def _check_v3000(text: str) -> None:
                 raise MoleculeError(f"no bond: {' '.join(row)[:60]!r}", hint="number, type, two atoms")
             if absent := next((atom for atom in row[2:4] if atom not in atoms), None):
                 raise MoleculeError(f"bond {row[0]} leads to atom {absent}, which the molecule does not have")
+            _check_keys(row[_V30_BOND_WORDS:], _V30_BOND_KEYS)
             check_query_bond(int(row[1]), atoms[row[2]], atoms[row[3]])
+
+
+def _check_keys(words: list[str], known: frozenset[str]) -> None:
+    """Refuse keywords that the format does not define, at the end of a line of V3000."""
+    for word in words:
+        key, is_key, _ = word.partition("=")
+        if is_key and key not in known:
+            raise MoleculeError(f"the keyword {key} is unknown", hint="write or convert the file again")
 
 
 def _with_dative_bonds(molecule: Chem.Mol, text: str) -> Chem.Mol:

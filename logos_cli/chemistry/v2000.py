@@ -165,6 +165,8 @@ class V2000Block:
         mass = line[34:36].strip(" +")
         if mass.lstrip("-").isdecimal() and int(mass) not in _MASS_DIFFERENCES:
             raise self._fail(index, f"the mass difference {mass} is not from -3 to 4", "write isotopes as M  ISO")
+        if mass.strip("0") and (note := "an isotope is given by its mass difference") not in self.notes:
+            self.notes.append(note)
         if charge not in _CHARGE_CODES:
             raise self._fail(index, f"the charge code {charge} is unknown")
         if charge == _DOUBLET:  # a radical, which RDKit ignores here
