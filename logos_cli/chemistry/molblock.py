@@ -10,7 +10,14 @@ from rdkit import Chem
 from logos_cli.chemistry.lengths import odd_lengths
 from logos_cli.chemistry.not_carried import features
 from logos_cli.chemistry.smiles import attempt, rejection
-from logos_cli.chemistry.v2000 import BOND_TYPES, V2000Block, check_query_bond, check_symbol
+from logos_cli.chemistry.v2000 import (
+    AROMATIC_BOND,
+    BOND_TYPES,
+    V2000Block,
+    check_aromatic,
+    check_query_bond,
+    check_symbol,
+)
 from logos_cli.errors import MoleculeError
 
 COUNTS_LINE: Final = re.compile(r".*V[23]000\s*|[ \d]{2}\d[ \d]{2}\d[ \d]{2}\d[ \d]{0,30}\s*")
@@ -124,13 +131,17 @@ def _check_v3000(text: str) -> None:
             if len(atoms) != counted:
                 raise MoleculeError("two atoms of the molecule have the same number")
             continue
+        aromatic: list[str] = []
         for row in rows:
             if len(row) < _V30_BOND_WORDS or not all(map(str.isdecimal, row[:4])) or int(row[1]) not in BOND_TYPES:
                 raise MoleculeError(f"no bond: {' '.join(row)[:60]!r}", hint="number, type, two atoms")
             if absent := next((atom for atom in row[2:4] if atom not in atoms), None):
                 raise MoleculeError(f"bond {row[0]} leads to atom {absent}, which the molecule does not have")
             _check_keys(row[_V30_BOND_WORDS:], _V30_BOND_KEYS)
+            if int(row[1]) == AROMATIC_BOND:
+                aromatic += row[2:4]
             check_query_bond(int(row[1]), atoms[row[2]], atoms[row[3]])
+        check_aromatic(aromatic)
 
 
 def _check_keys(words: list[str], known: frozenset[str]) -> None:

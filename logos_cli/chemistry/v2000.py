@@ -8,6 +8,8 @@ with a note; any other is refused with its number.
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Sequence
 from typing import Final
 
 from logos_cli.errors import MoleculeError
@@ -29,6 +31,7 @@ _OPEN_SYMBOLS: Final = frozenset(
 _MASS_DIFFERENCES: Final = range(-3, 5)
 _MOST_PLAIN_BOND: Final = 4
 BOND_TYPES: Final = range(1, 11)
+AROMATIC_BOND: Final = 4
 _QUERY_BONDS: Final = range(5, 9)
 _BOND_STEREO: Final = frozenset((0, 1, 3, 4, 6))
 _CHARGE_CODES: Final = range(8)
@@ -49,6 +52,26 @@ def check_symbol(symbol: str) -> None:
         raise MoleculeError(
             f"the element {symbol} is {symbol.capitalize()}, or {symbol[0]} with a name",
             hint=f"write {symbol.capitalize()} or {symbol[0]}",
+        )
+
+
+def check_aromatic(ends: Sequence[object]) -> None:
+    """Refuse an aromatic bond that is in no ring of them.
+
+    Parameters
+    ----------
+    ends : sequence
+        Both atoms of each aromatic bond.
+
+    Raises
+    ------
+    MoleculeError
+        If an atom has one such bond only.
+    """
+    lone = next((atom for atom, count in Counter(ends).items() if count == 1), None)
+    if lone is not None:
+        raise MoleculeError(
+            f"the aromatic bond of atom {lone} is in no aromatic ring", hint="write it single or double"
         )
 
 
@@ -97,6 +120,7 @@ class V2000Block:
         self._lines, self._first = lines, first
         self._doublets: list[int] = []
         self._symbols: list[str] = []
+        self._aromatic: list[int] = []
         n_atoms, n_bonds = self._counts()
         start = _HEADER + 1
         if len(lines) < start + n_atoms + n_bonds:
@@ -107,6 +131,7 @@ class V2000Block:
         atoms = [self._atom(start + n) for n in range(n_atoms)]
         self._pairs: set[tuple[int, int]] = set()
         bonds = [self._bond(start + n_atoms + n, n_atoms) for n in range(n_bonds)]
+        check_aromatic(self._aromatic)
         properties = self._properties(start + n_atoms + n_bonds, n_atoms)
         counts = f"{n_atoms:3d}{n_bonds:3d}{self._counts_tail}"
         self.text = "\n".join([*lines[:_HEADER], counts, *atoms, *bonds, *properties, "M  END", ""])
@@ -193,6 +218,8 @@ class V2000Block:
             raise self._fail(index, f"the bond of atom {a} {what}")
         if kind not in BOND_TYPES or stereo not in _BOND_STEREO:
             raise self._fail(index, f"the bond type {kind} or its stereo {stereo} is unknown")
+        if kind == AROMATIC_BOND:
+            self._aromatic += (a, b)
         if kind > _MOST_PLAIN_BOND:
             self.is_plain = False
             check_query_bond(kind, self._symbols[a - 1], self._symbols[b - 1])

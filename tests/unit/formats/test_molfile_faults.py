@@ -32,6 +32,8 @@ def changed(text: str, old: str, new: str) -> str:
         (changed(block("CO", v3000=True), "M  V30 1 1 1 2", "M  V30 1 1 1"), "no bond"),
         (changed(block("C[O-]", v3000=True), " CHG=-1", " XHG=-1"), "the keyword XHG is unknown"),
         (changed(block("C[O-]"), "  2  -1", "  2  -9"), "has the charge -9"),
+        (changed(block("Cc1ccccc1"), "  1  2  1  0", "  1  2  4  0"), "is in no aromatic ring"),
+        (changed(block("CCO", v3000=True), "M  V30 1 1 1 2", "M  V30 1 4 1 2"), "is in no aromatic ring"),
         (changed(block("CO"), "  1  3  1  0", "  1  3  6  0"), "a bond of type 6, a pattern, leads to hydrogen"),
         (changed(block("CO", v3000=True), "M  V30 2 1 1 3", "M  V30 2 6 1 3"), "a bond of type 6, a pattern"),
         (block("CO") + "> <ID>\na\n\n$\n" + block("CN"), "'$' is no end of a record"),
