@@ -72,8 +72,11 @@ def smiles_of_selfies(text: str) -> tuple[str, list[str]]:
         raise MoleculeError(f"the SELFIES {text[:_SHOWN]} has no atoms", text=text)
     if _is_written_as(smiles, text):  # what most are: nothing was left out
         return canonical_smiles(smiles), []
-    with _unbounded_valences():
-        whole = str(selfies.decoder(text))
+    try:
+        with _unbounded_valences():
+            whole = str(selfies.decoder(text))
+    except selfies.DecoderError:  # a symbol that only bounded valences let be skipped
+        whole = smiles
     if whole == smiles:
         return canonical_smiles(smiles), []
     if _is_written_as(whole, text):

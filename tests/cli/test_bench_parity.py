@@ -102,7 +102,7 @@ def test_what_cannot_be_compared_is_refused_at_once(tmp_path: Path) -> None:
         (ParityOptions(dtypes=("int4",)), "no precision 'int4'"),
         (ParityOptions(reference="int4"), "no precision 'int4'"),
         (ParityOptions(LoadOptions(backend="torch")), "so there is no --backend to choose"),
-        (ParityOptions(LoadOptions(dtype="bfloat16")), "no one dtype to choose"),
+        (ParityOptions(LoadOptions(dtype="bfloat16")), "so there is no --dtype to choose"),
     ):
         with pytest.raises(UsageError, match=said):
             parity(options)

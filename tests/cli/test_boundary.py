@@ -388,7 +388,7 @@ def _wait_for_handlers(pid: int) -> None:
         return
     while not int(state.read_text().partition("SigCgt:")[2].split()[0], 16) >> (signal.SIGTERM - 1) & 1:
         time.sleep(0.05)
-    time.sleep(0.5)
+    time.sleep(2)  # and has loaded what it needs
 
 
 def test_a_signal_while_waiting_for_input(logos_argv: list[str], logos_env: dict[str, str]) -> None:

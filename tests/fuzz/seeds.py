@@ -96,7 +96,7 @@ C2 C 0.41 0.1 0 1.0(2)
 """
 POSCAR = b"MgO\n1.0\n4.2 0 0\n0 4.2 0\n0 0 4.2\nC O\n1 1\nSelective dynamics\nDirect\n0 0 0 T T F\n0.5 0.5 0.5 T T T\n"
 CSSR = b"4.2 4.2 4.2\n90 90 90 SPGR =  1 P 1    OPT = 1\n2 0\n0 CO\n1 C1 0.0 0.0 0.0\n2 O1 0.3 0.0 0.0\n"
-XSF = b"CRYSTAL\nPRIMVEC\n4.2 0 0\n0 4.2 0\n0 0 4.2\nPRIMCOORD\n2 1\n6 0 0 0\nO 1.2 0 0\n"
+XSF = b"CRYSTAL\nPRIMVEC\n4.2 0 0\n0 4.2 0\n0 0 4.2\nPRIMCOORD\n2 1\nC 0 0 0\nO 1.2 0 0\n"
 PYMATGEN = (
     b'{"@module": "pymatgen.core.structure", "@class": "Structure", "lattice": {"matrix": [[5, 0, 0], [0, 5, 0], [0, 0, 5]]},'
     b' "sites": [{"species": [{"element": "C", "occu": 1}], "abc": [0, 0, 0]}, {"species": [{"element": "O", "occu": 1}],'

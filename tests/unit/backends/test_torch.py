@@ -18,7 +18,8 @@ from logos_cli.backends import device
 from logos_cli.backends.base import Backend, LoadOptions, open_model
 from logos_cli.backends.torch import linear
 from logos_cli.backends.torch.decoder import Decoder
-from logos_cli.backends.torch.weights import read_tensors, stored_type
+from logos_cli.backends.torch.weights import read_tensors
+from logos_cli.checkpoints.safetensors import stored_type
 from logos_cli.errors import DeviceMemoryError, ExitCode, LogosError, ModelError
 from logos_cli.resources import EMBEDDED, data_path
 
