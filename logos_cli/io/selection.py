@@ -171,8 +171,6 @@ class Selection:
     shard : Shard
     done : mapping of int to DoneEntries
         Finished entries by file.
-    again : frozenset of int
-        Files with entries that are repeated.
     pending : deque of Unit
         Entries that are worked on, in their order.
     n_entries : dict of int to int
@@ -181,7 +179,6 @@ class Selection:
 
     shard: Shard = field(default_factory=Shard)
     done: Mapping[int, DoneEntries] = field(default_factory=dict)
-    again: frozenset[int] = frozenset()
     pending: deque[Unit] = field(default_factory=deque)
     n_entries: dict[int, int] = field(default_factory=dict)
 
@@ -192,9 +189,9 @@ class Selection:
 
     def of_file(self, number: int, path: str) -> FileSelection:
         """Return the selection of one file, which can be sent to another process."""
-        # files are worked on in their order
-        is_finished = number < max(self.done, default=0) and number not in self.again
-        return FileSelection(self.shard, number, path, self.done.get(number, DoneEntries()), is_finished=is_finished)
+        done = self.done.get(number, DoneEntries())
+        is_finished = len(done.ordinals) == self.n_entries.get(number, -1)
+        return FileSelection(self.shard, number, path, done, is_finished=is_finished)
 
     def take_back(self, id: str) -> tuple[list[Unit], Unit]:
         """Return the entries without a record before a finished entry, and the finished entry.

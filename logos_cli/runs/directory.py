@@ -103,16 +103,19 @@ class ShardRun:
     def __init__(self, directory: Path, shard: Shard, journal: Journal) -> None:
         self.directory = directory
         self.shard = shard
-        self.selection = Selection(shard, journal.index.done(), journal.again)
+        n_entries: dict[str, int] = read_state(directory, shard).get("n_entries", {})
+        known = {int(file): number for file, number in n_entries.items()}
+        self.selection = Selection(shard, journal.index.done(), n_entries=known)
         self.n_before = int((journal.index.rows["n_bytes"] > 0).sum())
         self._journal = journal
         self._state_path = state_file(directory, shard)
-        self._n_entries = read_state(directory, shard).get("n_entries", {}) if self.n_before else {}
         self._began = time.time()
         self._stated_at = 0.0
         self.is_cut = False
         """Whether the work ends before all entries are done; the rest is done when the run is resumed."""
         self._part: _Part | None = None
+        self._left_out: list[Unit] = []
+        """Entries without a record, so far: what is interrupted may give records out of order, and leave out none."""
 
     def write(self, id: str, status: Status, line: str, attached: bytes = b"") -> None:
         """Append the record of the entry with this id; entries before it, without a record, were left out.
@@ -124,9 +127,7 @@ class ShardRun:
         OutputError
             If it cannot be written.
         """
-        pending = self.selection.pending
-        unit = pending.popleft() if pending and pending[0].id == id else self._after_left_out(id)
-        self._journal.write(unit, _outcome(status), _line(line), attached)
+        self._journal.write(self._take_back(id), _outcome(status), _line(line), attached)
         if time.monotonic() - self._stated_at >= _STATE_S:
             self._write_state("running")
 
@@ -154,9 +155,9 @@ class ShardRun:
             self._part = _Part(last.unit, last.number + 1, _outcome(status), _line(line), attached)
             return
         self._close_part()
-        pending = self.selection.pending
-        unit = pending.popleft() if pending and pending[0].id == id else self._after_left_out(id)
-        self._part = _Part(unit, 0, _outcome(status), _line(line), attached)
+        self._part = _Part(self._take_back(id), 0, _outcome(status), _line(line), attached)
+        if time.monotonic() - self._stated_at >= _STATE_S:
+            self._write_state("running")
 
     def _close_part(self) -> None:
         if self._part is not None:
@@ -164,19 +165,22 @@ class ShardRun:
             self._journal.write(last.unit, last.outcome, last.line, last.attached, part=last.number)
             self._part = None
 
-    def _after_left_out(self, id: str) -> Unit:
+    def _take_back(self, id: str) -> Unit:
+        """Return the entry of a record; those before it have none."""
+        pending = self.selection.pending
+        if pending and pending[0].id == id:
+            return pending.popleft()
         try:
             before, unit = self.selection.take_back(id)
         except KeyError as error:
             raise DefectError(f"the record {id!r} belongs to no entry of the inputs") from error
-        for left_out in before:
-            self._journal.write(left_out, Outcome.SKIPPED)
+        self._left_out += before
         return unit
 
     def finish(self) -> None:
         """Note that all entries of the shard are done; those without a record were left out."""
         self._close_part()
-        for unit in self.selection.pending:
+        for unit in (*self._left_out, *self.selection.pending):
             self._journal.write(unit, Outcome.SKIPPED)
         self.selection.pending.clear()
         self._journal.flush()
@@ -199,7 +203,7 @@ class ShardRun:
             "seen": _timestamp(time.time()),
             "seconds": round(time.time() - self._began, 1),
             "n_before": self.n_before,
-            "n_entries": self._n_entries | {str(file): n for file, n in self.selection.n_entries.items()},
+            "n_entries": {str(file): number for file, number in self.selection.n_entries.items()},
             "counts": {outcome.name.lower(): counts[outcome] for outcome in Outcome},
         }
         part = self._state_path.with_name(f"{self._state_path.name}.part")

@@ -50,8 +50,6 @@ class Journal:
         The index when the journal was opened.
     counts : Counter of Outcome
         Outcomes of all flushed records, including those from before.
-    again : frozenset of int
-        Files with removed records.
 
     Raises
     ------
@@ -66,7 +64,7 @@ class Journal:
         results, index, extra = self._paths
         try:
             results.parent.mkdir(parents=True, exist_ok=True)
-            self.index, self.again = _recover(results, index, extra, forget)
+            self.index = _recover(results, index, extra, forget)
             self._results: IO[bytes] = results.open("ab")
             self._index: IO[bytes] = index.open("ab")
             self._attached: IO[bytes] | None = extra.open("ab") if extra else None
@@ -152,27 +150,24 @@ class Journal:
         self.close()
 
 
-def _recover(
-    results: Path, index: Path, attached: Path | None, forget: frozenset[Outcome]
-) -> tuple[Index, frozenset[int]]:
-    """Remove incomplete records, and those to repeat; return the rest, and the files of records to repeat."""
+def _recover(results: Path, index: Path, attached: Path | None, forget: frozenset[Outcome]) -> Index:
+    """Remove incomplete records, and those to repeat; return the rest."""
     _finish_rewriting(results, index, attached)
     found = Index.read(index)
     kept = found.within(_size(results), _size(attached) if attached else 0)
     removed = np.isin(kept.rows["outcome"], [int(each) for each in forget])
     if removed.any():
-        again = frozenset(np.unique(kept.rows["file"][removed]).tolist())
         kept = _without(kept, results, attached, forget)
         written = index.with_name(f"{index.name}.new")
         written.write_bytes(kept.rows.tobytes())
         written.replace(_part(index))
         _finish_rewriting(results, index, attached)
-        return kept, again
+        return kept
     _cut(index, len(kept.rows) * ROW.itemsize)
     _cut(results, kept.total("n_bytes"))
     if attached is not None:
         _cut(attached, kept.total("n_attached"))
-    return kept, frozenset()
+    return kept
 
 
 def _size(path: Path) -> int:

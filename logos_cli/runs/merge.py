@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from logos_cli.io.selection import Shard
 from logos_cli.runs.directory import read_run
 from logos_cli.runs.index import ROW, Index, Rows
-from logos_cli.runs.journal import files_of
+from logos_cli.runs.journal import RESULTS, files_of
 
 _WINDOW: Final = 1 << 14
 """Records of each shard that are sorted at a time."""
@@ -110,6 +110,11 @@ def _order(rows: Rows) -> NDArray[np.int64] | None:
             return np.lexsort((rows["part"], rows["ordinal"], rows["file"]))
         last = int(keys[-1])
     return None
+
+
+def has_attached(run: Path, ending: str) -> bool:
+    """Return whether the shards of a run have files of an ending beside their records."""
+    return any((run / RESULTS).glob(f"*-of-*{ending}"))
 
 
 def iter_merged(run: Path, attached: str | None = None) -> Iterator[bytes]:

@@ -213,7 +213,7 @@ def _try(words: Sequence[str], run: str, folder: Path, shard: Shard, *, seconds:
         return
     if not files_of(folder, shard)[1].exists():
         raise LogosError(
-            f"logos {words[0]} failed: {errors.decode(errors='replace').strip().splitlines()[0] if errors else ''}",
+            f"logos {words[0]} failed: {errors.decode(errors='replace').strip().partition(chr(10))[0]}",
             hint="run the command by itself",
         )
 

@@ -220,3 +220,48 @@ def test_a_full_disk_is_reported_and_the_run_goes_on(logos: Any, library: Path, 
     (results / "1-of-1.jsonl").unlink()
     logos("encode", library, "-o", "run/", "--resume", code=ExitCode.PARTIAL)
     assert merged(logos, "run") == whole
+
+
+def test_no_file_is_left_where_a_run_has_no_such_results(logos: Any, library: Path, tmp_path: Path) -> None:
+    logos("encode", library, "-o", "run/")
+    assert "no .sdf results" in logos("runs", "merge", "run", "-o", "all.sdf", code=ExitCode.USAGE).stderr
+    assert not (tmp_path / "all.sdf").exists()
+
+
+def test_an_interrupted_run_of_several_workers_loses_nothing(
+    logos: Any, logos_argv: list[str], logos_env: dict[str, str], tmp_path: Path
+) -> None:
+    """Workers finish later records first; at Ctrl-C these are kept, and the earlier ones are done again."""
+    (tmp_path / "large.smi").write_text("".join(f"{'C' * (n % 11 + 1)}O mol{n}\n" for n in range(20_000)))
+    arguments = ("score", "large.smi", "--metrics", "qed,sa", "--jobs", "2")
+    plain = logos(*arguments, "-o", "plain.jsonl", code=0)
+    assert plain.returncode == 0
+    index = tmp_path / "run" / "results" / "1-of-1.index"
+    for _ in range(2):
+        command = [*logos_argv, *arguments, "-o", "run/", "--resume"]
+        run = subprocess.Popen(command, cwd=tmp_path, env=logos_env, stderr=subprocess.DEVNULL)
+        before = index.stat().st_size if index.exists() else 0
+        while run.poll() is None and (index.stat().st_size if index.exists() else 0) == before:
+            time.sleep(0.01)
+        run.send_signal(signal.SIGINT)
+        run.wait()
+    logos(*arguments, "-o", "run/", "--resume", code=0)
+    assert merged(logos, "run") == (tmp_path / "plain.jsonl").read_text()
+    assert "complete: 20,000 entries: 20,000 ok" in logos("runs", "verify", "run", code=0).stdout
+
+
+def test_samples_of_an_interrupted_run_are_those_of_a_whole_one(
+    logos: Any, logos_argv: list[str], logos_env: dict[str, str], tmp_path: Path
+) -> None:
+    arguments = ("generate", "molecule", "-n", "60", "--seed", "2", "-b", "8")
+    plain = logos(*arguments, "-f", "jsonl", code=0).stdout
+    index = tmp_path / "run" / "results" / "1-of-1.index"
+    command = [*logos_argv, *arguments, "-o", "run/"]
+    run = subprocess.Popen(command, cwd=tmp_path, env=logos_env, stderr=subprocess.DEVNULL)
+    while run.poll() is None and not (index.exists() and index.stat().st_size):
+        time.sleep(0.01)
+    run.send_signal(signal.SIGINT)
+    run.wait()
+    logos(*arguments, "-o", "run/", "--resume", code=0)
+    assert merged(logos, "run") == plain
+    assert "complete: 60 entries" in logos("runs", "verify", "run", code=0).stdout

@@ -120,7 +120,8 @@ class Generation:
             except GeneratorExit:
                 raise
             except BaseException:
-                yield from schedule.drain()
+                if selection is None:  # what is drawn of a prompt belongs to the run when the prompt is done
+                    yield from schedule.drain()
                 raise
             yield from schedule.pop_finished()
         yield from schedule.pop_finished()

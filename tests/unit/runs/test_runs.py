@@ -150,6 +150,50 @@ def test_failed_records_are_done_again(tmp_path, undisturbed):
     assert merged(path, ".sdf").splitlines() == [f"pose {n}".encode() for n in range(N) if n % 7 != 5]
 
 
+def test_records_that_come_out_of_their_order_before_an_end_lose_nothing(tmp_path, undisturbed):
+    """Workers that finish later entries first: these are written when a run is interrupted, the others are done again."""
+    path = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt), open_shard(path, description(), RunOptions(WHOLE)) as run:
+        place = run.selection.of_file(0, "x.smi")
+        place.units = run.selection.pending
+        for number in range(20):
+            place.takes(f"mol{number}")
+        for number in (0, 1, 7, 11):
+            run.write(f"mol{number}", record(number).status, record(number).to_json())
+        raise KeyboardInterrupt
+    assert status_of(path).counts[Outcome.SKIPPED] == 0
+    work(path, resume=True)
+    assert merged(path) == undisturbed
+    found = verify(path)
+    assert found.is_complete
+    assert found.counts[Outcome.SKIPPED] == sum(number % 7 == 5 for number in range(N))
+
+
+def test_a_retry_that_was_interrupted_goes_on_with_what_it_removed(tmp_path):
+    def files(*, fails: bool, stop: bool = False, **how: object) -> list[str]:
+        done = []
+        with open_shard(path, description(), RunOptions(WHOLE, **how)) as run:  # type: ignore[arg-type]
+            for number, name in enumerate(("a.cif", "b.cif", "c.cif")):
+                place = run.selection.of_file(number, name)
+                place.units = run.selection.pending
+                if stop:
+                    raise KeyboardInterrupt
+                if not place.is_finished and place.takes(name, whole_file=True):
+                    status = Status.ERROR if fails and name == "a.cif" else Status.OK
+                    run.write(name, status, Record(name, "material", "", status).to_json())
+                    done.append(name)
+                run.selection.note_end(number, place.n_seen)
+        return done
+
+    path = tmp_path / "run"
+    assert files(fails=True) == ["a.cif", "b.cif", "c.cif"]
+    with pytest.raises(KeyboardInterrupt):
+        files(fails=False, stop=True, retry="failed")
+    assert files(fails=False, resume=True) == ["a.cif"]
+    assert [json.loads(line)["status"] for line in merged(path).splitlines()] == ["ok"] * 3
+    assert verify(path).is_complete
+
+
 def test_rewriting_that_was_interrupted_is_finished_or_undone(tmp_path, undisturbed):
     path = tmp_path / "run"
     work(path)

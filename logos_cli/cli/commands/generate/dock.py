@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from logos_cli.io.selection import Selection
     from logos_cli.workflows.dock.docking import Docking, PocketDocking
     from logos_cli.workflows.generate.plan import GenerationPlan
+    from logos_cli.workflows.generate.tally import GenerateTally
 
 
 def check_docking(args: GenerateArguments) -> None:
@@ -60,7 +61,7 @@ class DockedOutput:
         """Print the options of docking."""
         show_plan(self.run)
 
-    def write(self, records: Callable[[Selection | None], Iterator[Record]]) -> ExitCode:
+    def write(self, records: Callable[[Selection | None], Iterator[Record]], tally: GenerateTally) -> ExitCode:
         """Dock records as they come, and write them.
 
         Parameters
@@ -70,10 +71,15 @@ class DockedOutput:
         """
         args, run = self._args, self.run
         if is_run_directory(args.output):
+            if args.time is not None and args.until is not None:
+                raise UsageError(
+                    "--time may end a prompt of --until early", hint="give one of them with -o RUN/ --dock"
+                )
             how = options_of(args.run, overwrite=args.overwrite)
             inputs = [each for each in (args.docking.receptor,) if each is not None]
             with open_run(f"generate {self._task} --dock", args, inputs, args.output, how, attached=".sdf") as shard:
                 write_run(run, lambda selection: run.results(records(selection)), shard)
+                shard.is_cut = tally.stopped
         else:
             selection = selection_of(args.run)
             write_stream(run.results(records(selection)), args.output, args.format, overwrite=args.overwrite)

@@ -53,7 +53,7 @@ def _run(task: Task, args: GenerateArguments) -> ExitCode:
         return code
     run = Generation(plan)
     if docked is not None:
-        code = docked.write(lambda selection: run.records(prompt, selection=selection))
+        code = docked.write(lambda selection: run.records(prompt, selection=selection), run.tally)
         return _finish(run.tally, task, options) or code
     output = args.output
     if args.results_dir is not None:
@@ -95,6 +95,8 @@ def _write_run(run: Generation, args: GenerateArguments, prompt: str | None, out
                 problems.report(record, record.reason or "")
             # what samples are put together to is a result of the prompt
             entry = record.id if shard.expects(record.id) else record.sample.get("prompt", record.id)
+            if run.tally.stopped and entry != record.id:
+                continue  # too few samples of this prompt may be there; it is done when the run goes on
             shard.write_part(entry, record.status, record.to_json())
         shard.is_cut = run.tally.stopped
     return ExitCode.OK

@@ -143,6 +143,7 @@ def merge(args: MergeArguments) -> ExitCode:
     import sys
 
     from logos_cli.io.output import open_output, suffix_of
+    from logos_cli.runs.merge import has_attached
     from logos_cli.runs.status import status_of
 
     unfinished = sum(status_of(path).n_unfinished for path in args.runs)
@@ -154,15 +155,13 @@ def merge(args: MergeArguments) -> ExitCode:
         )
     suffix = ".jsonl" if args.output in (None, "-") else suffix_of(str(args.output))
     attached = None if suffix in {".jsonl", ".ndjson"} else suffix
-    n_bytes = 0
+    if attached is not None and not any(has_attached(path, attached) for path in args.runs):
+        raise UsageError(f"the run has no {suffix} results", hint="`logos decode RUN/ -o FILE` writes other formats")
     with open_output(args.output, overwrite=args.overwrite) as stream:
         binary = cast(TextIOWrapper, stream).buffer
         for piece in _pieces(args.runs, attached):
-            n_bytes += len(piece)
             binary.write(piece)
         binary.flush()
-    if not n_bytes and attached:
-        raise UsageError(f"the run has no {suffix} results", hint="`logos decode RUN/ -o FILE` writes other formats")
     sys.stdout.flush()
     return ExitCode.OK
 
