@@ -7,7 +7,8 @@ listing files: nothing is imported until used. A module that defines ``PLUGINS``
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
@@ -45,6 +46,46 @@ def load(room: str, name: str) -> Any:
 def load_all(room: str) -> dict[str, Any]:
     """Import every plug-in of a room: ``{name: PLUGIN}``, sorted by name."""
     return {name: load(room, name) for name in names(room)}
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What the text of a plug-in tells without an import.
+
+    Attributes
+    ----------
+    summary : str
+        A sentence: the first line of the module's docstring, after its colon.
+    settings : mapping
+        Arguments of ``PLUGIN = Kind(…)`` that are literals, by keyword.
+    """
+
+    summary: str
+    settings: Mapping[str, object]
+
+
+def outline(room: str, name: str) -> Outline:
+    """Read the outline of a plug-in, whose last statement is ``PLUGIN = Kind(…)``; nothing is imported.
+
+    Raises
+    ------
+    KeyError
+        If the room has no plug-in of that name.
+    """
+    import ast
+
+    package, *folders = homes(room)[name].split(".")
+    spec = find_spec(package)
+    place = spec.submodule_search_locations[0] if spec and spec.submodule_search_locations else ""
+    text = Path(place, *folders).with_suffix(".py").read_text(encoding="utf-8")
+    head = text.partition("\n")[0].strip('"')
+    sentence = head.partition(": ")[2]
+    call = text[text.rindex("\nPLUGIN = ") :]
+    settings: dict[str, object] = {}
+    for node in ast.walk(ast.parse(call)):
+        if isinstance(node, ast.keyword) and node.arg and isinstance(node.value, ast.Constant):
+            settings[node.arg] = node.value.value
+    return Outline(sentence[:1].upper() + sentence[1:], settings)
 
 
 @cache

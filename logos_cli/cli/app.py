@@ -8,10 +8,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from logos_cli import __version__, registry
-from logos_cli.cli.base import Command
+from logos_cli import __version__
 from logos_cli.cli.boundary import guard, install_signal_handlers, occupy_closed_streams, run, wants_traceback
-from logos_cli.cli.groups import lazy_group
+from logos_cli.cli.groups import command_group
 
 _EPILOG = "Data go to stdout, all else to stderr. Manual: man logos. No telemetry, ever."
 
@@ -30,10 +29,6 @@ def _root(
     """Speak the LOGOS grammar: files to sentences and back, and a language model that completes them."""
 
 
-def _group() -> None:
-    """Do nothing: a group needs a callback."""
-
-
 def build_app(*, rich_help: bool | None = None) -> typer.Typer:
     """Return the Typer application with every command of ``cli/commands``.
 
@@ -45,6 +40,7 @@ def build_app(*, rich_help: bool | None = None) -> typer.Typer:
     markup: Literal["rich"] | None = "rich" if rich_help else None
     app = typer.Typer(
         name="logos",
+        cls=command_group(guard, markup),
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         rich_markup_mode=markup,
@@ -52,16 +48,6 @@ def build_app(*, rich_help: bool | None = None) -> typer.Typer:
         epilog=_EPILOG,
     )
     app.callback()(_root)
-    plugins: list[Command] = list(registry.load_all("cli.commands").values())
-    for plugin in sorted(plugins, key=lambda plugin: (plugin.order, plugin.name)):
-        if plugin.callback is not None:
-            app.command(plugin.name, rich_help_panel=plugin.panel)(guard(plugin.callback))
-            continue
-        group = typer.Typer(
-            cls=lazy_group(plugin, guard, markup), no_args_is_help=True, help=plugin.help, rich_markup_mode=markup
-        )
-        group.callback()(_group)
-        app.add_typer(group, name=plugin.name, rich_help_panel=plugin.panel)
     return app
 
 

@@ -14,7 +14,10 @@ Callback = Callable[..., ExitCode | None]
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """The ``PLUGIN`` of a command file.
+    """The ``PLUGIN`` of a command file, its last statement.
+
+    The first line of the file, after the colon, is the command's line in ``logos --help``; panel and order are literals,
+    so that the help needs no import of the command.
 
     Attributes
     ----------
@@ -25,7 +28,7 @@ class Command:
     subcommands : mapping
         ``{name: callable}`` for a command that is a group.
     help : str
-        Help of a group; that of a single command is its docstring.
+        Help of a group, if more than its line in ``logos --help``; that of a single command is its docstring.
     group_class : type, optional
         A ``typer.core.TyperGroup`` that parses the group's command line in its own way.
     panel : str

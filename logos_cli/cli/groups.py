@@ -1,21 +1,25 @@
-"""Groups of commands that are built when one of them is used, not when the program starts."""
+"""The root of the command line: a command is imported when it is used, not when the program starts or prints its help."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Literal
 
 import typer
 import typer.main
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
+from logos_cli import registry
 from logos_cli.cli.base import Callback, Command
 
+ROOM = "cli.commands"
 Guard = Callable[[Callback], Callback]
+Markup = Literal["rich"] | None
 
 
-def lazy_group(plugin: Command, guard: Guard, markup: Literal["rich"] | None) -> type[TyperGroup]:
-    """Return the class of a group for ``typer.Typer(cls=…)``, with the commands of a plug-in.
+def command_group(guard: Guard, markup: Markup) -> type[TyperGroup]:
+    """Return the class of the program for ``typer.Typer(cls=…)``: its commands are the plug-ins of ``cli/commands``.
 
     Parameters
     ----------
@@ -24,32 +28,68 @@ def lazy_group(plugin: Command, guard: Guard, markup: Literal["rich"] | None) ->
     markup : {"rich", None}
         Style of the help.
     """
-    base = plugin.group_class or TyperGroup
 
-    class Group(base):  # type: ignore[misc, valid-type]
-        _built: Mapping[str, object] | None = None
+    class Commands(TyperGroup):
+        def list_commands(self, _ctx: object) -> list[str]:
+            """Return the names in the order of the help."""
+            return list(_outlines())
 
-        @property
+        def get_command(self, _ctx: object, name: str) -> object:  # type: ignore[override]
+            """Return what the help lists of a command: name, summary and panel."""
+            found = _outlines().get(name)
+            if found is None:
+                return None
+            panel = str(found.settings["panel"])
+            return TyperCommand(name, help=found.summary, rich_help_panel=panel, rich_markup_mode=markup)
+
+        def resolve_command(self, ctx: object, args: list[str]) -> tuple[object, object, list[str]]:  # type: ignore[override]
+            """Return the command that a command line names, imported."""
+            name, command, rest = super().resolve_command(ctx, args)  # type: ignore[arg-type]
+            return name, command and built(name or "", guard, markup), rest
+
+        @property  # type: ignore[override]
         def commands(self) -> Mapping[str, object]:
-            """The commands, built at the first access."""
-            if self._built is None:
-                self._built = _build(plugin, guard, markup)
-            return self._built
+            """All commands, imported."""
+            return {name: built(name, guard, markup) for name in _outlines()}
 
         @commands.setter
         def commands(self, registered: Mapping[str, object]) -> None:
             """Ignore them: Typer registers no command in a group of this class."""
 
-    return Group
+    return Commands
 
 
-def _build(plugin: Command, guard: Guard, markup: Literal["rich"] | None) -> Mapping[str, object]:
+@cache
+def _outlines() -> Mapping[str, registry.Outline]:
+    """Return the outline of each command in the order of the help: by panel, each where its first command is."""
+    found = {name: registry.outline(ROOM, name) for name in registry.names(ROOM)}
+    ordered = sorted(found.items(), key=lambda item: (item[1].settings["order"], item[0]))
+    panels = list(dict.fromkeys(outline.settings["panel"] for _, outline in ordered))
+    return dict(sorted(ordered, key=lambda item: panels.index(item[1].settings["panel"])))
+
+
+@cache
+def built(name: str, guard: Guard, markup: Markup) -> object:
+    """Return a command as Typer runs it."""
+    plugin: Command = registry.load(ROOM, name)
+    panel = plugin.panel
     app = typer.Typer(rich_markup_mode=markup)
     app.callback()(_nothing)  # so that even one command makes a group
-    for name, callback in plugin.subcommands.items():
-        app.command(name)(guard(callback))
+    if plugin.callback is not None:
+        app.command(name, rich_help_panel=panel)(guard(plugin.callback))
+    else:
+        group = typer.Typer(
+            cls=plugin.group_class or TyperGroup,
+            no_args_is_help=True,
+            help=plugin.help or _outlines()[name].summary,
+            rich_markup_mode=markup,
+        )
+        group.callback()(_nothing)
+        for child, callback in plugin.subcommands.items():
+            group.command(child)(guard(callback))
+        app.add_typer(group, name=name, rich_help_panel=panel)
     found: Mapping[str, object] = typer.main.get_group(app).commands
-    return found
+    return found[name]
 
 
 def _nothing() -> None:

@@ -37,8 +37,18 @@ def test_the_plugin_is_named_as_its_file(name: str) -> None:
     assert isinstance(plugin, Command)
     assert plugin.name == name
     assert bool(plugin.callback) != bool(plugin.subcommands)
-    assert plugin.help or plugin.callback
     assert name in ROOT.commands
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_outline_is_that_of_the_plugin(name: str) -> None:
+    """``logos --help`` reads it from the text of the file, without an import."""
+    plugin = registry.load("cli.commands", name)
+    found = registry.outline("cli.commands", name)
+    assert (found.settings["panel"], found.settings["order"]) == (plugin.panel, plugin.order)
+    assert found.summary.endswith(".")
+    if plugin.callback:
+        assert plugin.callback.__doc__.startswith(found.summary[:-1])
 
 
 @pytest.mark.parametrize("name", LEAVES)

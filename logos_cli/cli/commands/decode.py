@@ -1,4 +1,4 @@
-"""``logos decode``: convert sentences to files."""
+"""``logos decode``: turn sentences or records into files that other programs read."""
 
 from __future__ import annotations
 
@@ -113,4 +113,4 @@ def _account(written: Iterable[tuple[Record, LogosError | None]]) -> ExitCode:
     return finish(account)
 
 
-PLUGIN = Command("decode", command(decode, DecodeArguments), panel="Grammar", order=20)
+PLUGIN = Command("decode", command(decode, DecodeArguments), panel="Sentences", order=20)

@@ -1,4 +1,4 @@
-"""``logos doctor``: examine the installation."""
+"""``logos doctor``: report what works here: versions, backends, devices, models, caches, and whether a run needs the network."""
 
 from __future__ import annotations
 
@@ -123,4 +123,4 @@ def _paint(found: Examination) -> None:
         )
 
 
-PLUGIN = Command("doctor", command(doctor, DoctorArguments), panel="Model", order=90)
+PLUGIN = Command("doctor", command(doctor, DoctorArguments), panel="Installation", order=90)

@@ -1,4 +1,4 @@
-"""``logos encode``: convert files to sentences."""
+"""``logos encode``: turn files into LOGOS sentences."""
 
 from __future__ import annotations
 
@@ -193,4 +193,4 @@ class _VerificationCounts:
         return ExitCode.PARTIAL if self.different else ExitCode.OK
 
 
-PLUGIN = Command("encode", command(encode, EncodeArguments), panel="Grammar", order=10)
+PLUGIN = Command("encode", command(encode, EncodeArguments), panel="Sentences", order=10)

@@ -1,4 +1,4 @@
-"""``logos grammar``: check sentences, show the definition."""
+"""``logos grammar``: check sentences; show the grammar."""
 
 from __future__ import annotations
 
@@ -85,7 +85,6 @@ def show(args: ShowArguments) -> None:
 PLUGIN = Command(
     "grammar",
     subcommands={"check": command(check, CheckArguments), "show": command(show, ShowArguments)},
-    help="Check sentences; show the grammar.",
-    panel="Grammar",
+    panel="Sentences",
     order=30,
 )

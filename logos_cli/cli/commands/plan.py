@@ -1,4 +1,4 @@
-"""``logos plan``: estimate the resources of a large run, and write the scripts that submit it."""
+"""``logos plan``: try a few records of a command, and plan the job array for all of them."""
 
 from __future__ import annotations
 
@@ -101,4 +101,4 @@ def _time(seconds: float) -> str:
     return f"{seconds / 60:.3g} min" if seconds < 7200 else f"{seconds / 3600:.3g} h"
 
 
-PLUGIN = Command("plan", command(plan, PlanArguments), panel="Runs", order=61)
+PLUGIN = Command("plan", command(plan, PlanArguments), panel="Runs", order=71)

@@ -8,7 +8,6 @@ from logos_cli.cli.base import Command
 PLUGIN = Command(
     "bench",
     subcommands={name: plugin.callback for name, plugin in registry.load_all("cli.commands.bench").items()},
-    help="Measure this installation on this machine.",
-    panel="Model",
-    order=80,
+    panel="Installation",
+    order=95,
 )

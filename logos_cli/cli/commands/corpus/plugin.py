@@ -15,7 +15,6 @@ PLUGIN = Command(
         "show": command(show, ShowArguments),
         "verify": command(verify, VerifyArguments),
     },
-    help="Build and inspect training corpora.",
-    panel="Training",
-    order=50,
+    panel="Models",
+    order=55,
 )

@@ -1,4 +1,4 @@
-"""``logos dock``: poses and affinities of ligands."""
+"""``logos dock``: dock ligands into a receptor with AutoDock Vina."""
 
 from __future__ import annotations
 
@@ -170,4 +170,4 @@ def _predicted(args: DockArguments) -> tuple[str, ...] | None:
     raise UsageError("the model predicts no site", source=args.receptor, hint="give --autobox-site or --center")
 
 
-PLUGIN = Command("dock", command(dock, DockArguments), panel="Model", order=45)
+PLUGIN = Command("dock", command(dock, DockArguments), panel="Design", order=45)

@@ -1,4 +1,4 @@
-"""``logos explain``: show the probability of each token of a sentence."""
+"""``logos explain``: show how probable each token of a sentence is, given those before it."""
 
 from __future__ import annotations
 
@@ -195,4 +195,4 @@ def _writer(format: str, stream: IO[str]) -> Callable[[Explanation], object]:
     return show
 
 
-PLUGIN = Command("explain", command(explain, ExplainArguments), panel="Model", order=45)
+PLUGIN = Command("explain", command(explain, ExplainArguments), panel="Design", order=48)

@@ -1,4 +1,4 @@
-"""``logos generate``: complete sentences with a language model, one subcommand per task."""
+"""``logos generate``: complete sentences with a language model: one command per task."""
 
 from __future__ import annotations
 
@@ -195,4 +195,4 @@ class _Commands(Mapping[str, Callback]):
         return with_aliases(command(run, GenerateArguments, specs=options_of(task), help=help), UPSTREAM)
 
 
-PLUGIN = Command("generate", subcommands=_Commands(), help=_HELP, panel="Model", order=30, group_class=TaskFirst)
+PLUGIN = Command("generate", subcommands=_Commands(), help=_HELP, panel="Design", order=30, group_class=TaskFirst)

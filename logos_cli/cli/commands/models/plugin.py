@@ -24,7 +24,6 @@ PLUGIN = Command(
         "quantize": command(quantize, QuantizeArguments),
         "verify": command(verify, VerifyArguments),
     },
-    help="List, fetch, describe, convert, quantize and verify models.",
-    panel="Model",
+    panel="Models",
     order=60,
 )

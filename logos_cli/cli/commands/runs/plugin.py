@@ -1,4 +1,4 @@
-"""``logos runs``: show the progress of runs, check that they are complete, and merge their results."""
+"""``logos runs``: follow, check and merge the runs of bulk commands."""
 
 from __future__ import annotations
 
@@ -227,7 +227,6 @@ PLUGIN = Command(
         "verify": command(verify, VerifyArguments),
         "list": command(list_runs, ListArguments),
     },
-    help="Follow, check and merge the runs of bulk commands.",
     panel="Runs",
-    order=60,
+    order=70,
 )

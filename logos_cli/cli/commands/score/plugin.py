@@ -1,4 +1,4 @@
-"""``logos score``: add scores to records and native files, filter and rank by them."""
+"""``logos score``: add scores to records or files, keep the best, and sum them up."""
 
 from __future__ import annotations
 
@@ -254,4 +254,4 @@ def _show(records: Iterator[ScoredRecord]) -> None:
         show_record(console, _counted(each))
 
 
-PLUGIN = Command("score", command(score, ScoreArguments), panel="Model", order=40)
+PLUGIN = Command("score", command(score, ScoreArguments), panel="Design", order=40)

@@ -1,4 +1,4 @@
-"""``logos train``: train a model on a corpus."""
+"""``logos train``: train a language model on a corpus of sentences."""
 
 from __future__ import annotations
 
@@ -254,4 +254,4 @@ def _show_plan(config: TrainConfig, plan: RunPlan) -> ExitCode:
     return ExitCode.OK
 
 
-PLUGIN = Command("train", command(train, TrainArguments), panel="Model", order=40)
+PLUGIN = Command("train", command(train, TrainArguments), panel="Models", order=50)
