@@ -2,9 +2,8 @@
 
 They are JSON objects whose keys are all optional, as records of other versions and programs may lack or add some. What
 is read from a record goes through the functions below: a part that a file brought may be of another type than it should.
+The annotations are evaluated (no ``from __future__ import annotations``): as strings, each would be compiled at the start.
 """
-
-from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TypedDict, cast

@@ -11,9 +11,6 @@ import gemmi
 from logos_cli.errors import FormatError, InputError, StructureError
 from logos_cli.structure import binarycif
 from logos_cli.structure.kinds import is_mmjson, is_pdbqt, is_pqr
-from logos_cli.structure.pdb.load import load_pdb
-from logos_cli.structure.pdbqt import load_pdbqt
-from logos_cli.structure.pqr import load_pqr
 from logos_cli.structure.types import StructureFile
 
 _GEMMI_PLACE = re.compile(r"^(?:[\w<>]*:(\d+)(?:[:(]\d+\)?)*:?|Problem in line (\d+):)\s*")
@@ -71,7 +68,22 @@ def kind_of(head: bytes) -> str:
     return "pdbqt" if is_pdbqt(head) else "pqr" if is_pqr(head) else "pdb"
 
 
-_BY_LINES = {"pdb": load_pdb, "pdbqt": load_pdbqt, "pqr": load_pqr}
+def _line_reader(kind: str) -> Callable[[bytes, str], StructureFile] | None:
+    """Return the reader of a format of lines, imported when a file needs it; None for CIF."""
+    match kind:
+        case "pdb":
+            from logos_cli.structure.pdb.load import load_pdb
+
+            return load_pdb
+        case "pdbqt":
+            from logos_cli.structure.pdbqt import load_pdbqt
+
+            return load_pdbqt
+        case "pqr":
+            from logos_cli.structure.pqr import load_pqr
+
+            return load_pqr
+    return None
 
 
 def load(data: bytes, name: str, block: str | None = None) -> StructureFile:
@@ -88,9 +100,9 @@ def load(data: bytes, name: str, block: str | None = None) -> StructureFile:
         If the file has no structure, several structures, or an error; the error names the line if it is known.
     """
     kind = kind_of(data[:HEAD])
-    if kind in _BY_LINES:
+    if (read_lines := _line_reader(kind)) is not None:
         try:
-            return _BY_LINES[kind](data, name)
+            return read_lines(data, name)
         except (RuntimeError, ValueError) as error:
             raise explain(error, name) from error
     document = document_of(data, kind, name)

@@ -17,7 +17,6 @@ from logos_cli.objects.complex import Complex
 from logos_cli.objects.protein import Protein
 from logos_cli.options import options_or_fields
 from logos_cli.processes.failure import Failure, result_of
-from logos_cli.processes.pool import Pool
 from logos_cli.records import Record, Status
 from logos_cli.records.parts import Verification
 from logos_cli.workflows.files import FileReader, InputFiles
@@ -102,6 +101,8 @@ def _item_records(item: Given, options: ReadOptions, id: str, *, verify: bool) -
 
 def _in_processes(files: InputFiles, options: ReadOptions, jobs: int, *, verify: bool) -> Iterator[Record]:
     readers = [files.reader_of(number) for number in range(len(files.paths))]
+    from logos_cli.processes.pool import Pool
+
     with Pool(_FileEncoder, (options, verify), min(jobs, len(readers)), inherit=True) as pool:
         for number, outcome in enumerate(pool.map(readers)):
             if isinstance(outcome, Failure) and outcome.is_lost:

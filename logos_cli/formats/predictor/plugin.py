@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from logos_cli.errors import InputError
 from logos_cli.formats.base import Entry, Format, ReadOptions, Writer
-from logos_cli.formats.predictor.job import Job
 from logos_cli.formats.predictor.kinds import kind_of
 from logos_cli.io.ids import UniqueIds
 from logos_cli.io.input import Input
 from logos_cli.records import Source
+
+if TYPE_CHECKING:
+    from logos_cli.formats.predictor.job import Job
 
 
 class PredictorFormat(Format):
