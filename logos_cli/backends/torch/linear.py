@@ -6,7 +6,7 @@ weights are 2.3 times as fast in float32 for many rows and up to five times for 
 A row of the product is then the same to the last bit for every number of rows and of threads.
 
 A processor without instructions for bfloat16 emulates them slowly, with sums whose order depends on the number of rows.
-There the weights stay in half precision, and the products are computed in float32.
+There the weights stay in half precision, and the products are computed in float32; so are those of weights in eight bits.
 
 The operators are those that PyTorch's compiler calls, but not part of its public interface: where they are missing or
 fail, the plain product replaces them. A measurement shows whether rows keep their bits.
@@ -106,9 +106,9 @@ class PackedGated:
 
 
 class Widened:
-    """A weight, shape (out, in), in half precision, and an optional bias in float32; the products are in float32.
+    """A weight, shape (out, in), in a narrower type, and an optional bias in float32; the products are in float32.
 
-    The weight is widened a piece at a time, so that it needs only the memory of half precision.
+    The weight is widened a piece at a time, so that it needs only the memory of the narrower type.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
@@ -173,8 +173,8 @@ class Layout(NamedTuple):
 
     def is_correct(self, dtype: torch.dtype) -> bool:
         """Whether the operators exist and are correct for weights of a type."""
-        rows, weight, bias = (torch.arange(size, dtype=self.computed) / size for size in (16, 32, 4))
-        rows, weight = rows.view(2, 8), weight.view(4, 8)
+        rows, weight, bias = (torch.arange(size, dtype=self.computed) for size in (16, 32, 4))
+        rows, weight = rows.view(2, 8) / 16, weight.view(4, 8) - 16  # whole numbers, which every type holds
         stored = weight.to(dtype)
         try:
             pairs = (
@@ -184,7 +184,7 @@ class Layout(NamedTuple):
         except (AttributeError, RuntimeError, TypeError):
             return False
         most = 10 * torch.finfo(self.computed).eps
-        return all(torch.allclose(product, plain, atol=most) for product, plain in pairs)
+        return all(torch.allclose(product, plain, rtol=most, atol=most) for product, plain in pairs)
 
     def keeps_bits(self, dtype: torch.dtype) -> bool:
         """Whether the product of a row has the same bits for some numbers of rows and of threads."""
