@@ -151,11 +151,8 @@ class Format(ABC):
     """Whether a file holds many independent entries rather than one object with its parts."""
 
     @abstractmethod
-    def sniff(self, head: bytes, name: str) -> float:
-        """Return how sure the format is (0 to 1) that a file beginning with ``head`` is its own.
-
-        ``name`` may break a tie between formats whose content looks the same; it never decides alone.
-        """
+    def sniff(self, head: bytes) -> float:
+        """Return how sure the format is (0 to 1) that a file beginning with ``head`` is its own; no name decides."""
 
     @abstractmethod
     def read(self, source: Input, options: ReadOptions) -> Iterator[Entry]:

@@ -39,7 +39,7 @@ class CrystalFormat(Format):
     suffixes: ClassVar[tuple[str, ...]] = (".cif",)
     is_list = False
 
-    def sniff(self, head: bytes, name: str) -> float:  # noqa: ARG002
+    def sniff(self, head: bytes) -> float:
         """Return how sure this is a CIF of a small-molecule crystal or framework."""
         lower = head.lower()
         if not (lower.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"data_") or b"\ndata_" in lower):

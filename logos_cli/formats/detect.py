@@ -22,7 +22,7 @@ def detect(source: Input) -> Format:
     sure: float = 0.0
     best: Format | None = None
     for plugin in _likeliest_first(source.name):
-        score = plugin.sniff(source.head, source.name)
+        score = plugin.sniff(source.head)
         if score > sure:
             sure, best = score, plugin
         if sure >= _CERTAIN:

@@ -25,7 +25,7 @@ class PdbqtFormat(Format):
     name = "pdbqt"
     suffixes = (".pdbqt",)
 
-    def sniff(self, head: bytes, name: str) -> float:  # noqa: ARG002
+    def sniff(self, head: bytes) -> float:
         """Recognise charges and atom types behind the columns of PDB, or the tree of a ligand."""
         return 0.97 if is_pdbqt(head) else 0.0
 

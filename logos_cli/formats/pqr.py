@@ -18,7 +18,7 @@ class PqrFormat(Format):
     suffixes = (".pqr",)
     is_list = False
 
-    def sniff(self, head: bytes, name: str) -> float:  # noqa: ARG002
+    def sniff(self, head: bytes) -> float:
         """Recognise atoms that end in charge and radius."""
         return 0.97 if is_pqr(head) else 0.0
 

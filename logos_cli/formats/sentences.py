@@ -31,7 +31,7 @@ class SentenceFormat(Format):
     name = "sentences"
     suffixes = (".jsonl", ".ndjson", ".logos")
 
-    def sniff(self, head: bytes, name: str) -> float:  # noqa: ARG002
+    def sniff(self, head: bytes) -> float:
         """Recognise a tag, or a JSON object that has a key ``schema`` or ``text``."""
         text = head[:4096].lstrip().decode("utf-8", "replace")
         if text.startswith(TAGS):
@@ -40,7 +40,7 @@ class SentenceFormat(Format):
             return 0.9
         return 0.95 if text.startswith("{") and _RECORD_KEY.match(text) else 0.0
 
-    def read(self, source: Input, options: ReadOptions) -> Iterator[Entry]:  # noqa: ARG002
+    def read(self, source: Input, _options: ReadOptions, /) -> Iterator[Entry]:
         """Yield one entry a line; the problem of a bad line is the error of its entry."""
         empty = True
         for number, text in enumerate(source.text_lines(), 1):

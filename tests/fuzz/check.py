@@ -46,7 +46,7 @@ def check_reader(name: str, content: bytes, options: ReadOptions | None = None) 
 
 
 def _read(plugin: Any, source: Input, options: ReadOptions) -> int:
-    score = plugin.sniff(source.head, source.name)
+    score = plugin.sniff(source.head)
     assert 0.0 <= score <= 1.0
     count = 0
     for entry in plugin.read(source, options):

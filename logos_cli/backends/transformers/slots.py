@@ -23,7 +23,7 @@ class Slots(ABC):
         self._network = network
 
     @abstractmethod
-    def reserve(self, n_slots: int) -> None:
+    def reserve(self, n_slots: int, /) -> None:
         """Forget all sequences."""
 
     @abstractmethod
@@ -61,7 +61,7 @@ class CachedSlots(Slots):
         super().__init__(network)
         self.reserve(0)
 
-    def reserve(self, n_slots: int) -> None:  # noqa: ARG002 - memory is allocated as it is needed
+    def reserve(self, _n_slots: int, /) -> None:  # memory is allocated as it is needed
         """Forget all sequences."""
         self._kept: dict[int, _Kept] = {}
         self._rows: list[int | None] = []
@@ -143,7 +143,7 @@ def _padded(states: Tensor, n_tokens: int) -> Tensor:
 class ReadSlots(Slots):
     """Sequences that are read anew in every step: slow, and right for every causal network."""
 
-    def reserve(self, n_slots: int) -> None:  # noqa: ARG002 - memory is allocated as it is needed
+    def reserve(self, _n_slots: int, /) -> None:  # memory is allocated as it is needed
         """Forget all sequences."""
         self._tokens: dict[int, tuple[int, ...]] = {}
 

@@ -17,7 +17,7 @@ from logos_cli.objects.molecule import Molecule
 from logos_cli.records import Source
 
 
-def iter_sdf(source: Input, options: ReadOptions) -> Iterator[Entry]:  # noqa: ARG001 - always canonical
+def iter_sdf(source: Input, _options: ReadOptions) -> Iterator[Entry]:
     """Yield the molecules of an SDF or MOL file, or of several concatenated ones.
 
     Hydrogens become implicit; stereochemistry comes from the coordinates where they are three-dimensional,
@@ -26,7 +26,7 @@ def iter_sdf(source: Input, options: ReadOptions) -> Iterator[Entry]:  # noqa: A
     yield from _entries(source, sdf_records(source.text_lines()))
 
 
-def iter_mol2(source: Input, options: ReadOptions) -> Iterator[Entry]:  # noqa: ARG001
+def iter_mol2(source: Input, _options: ReadOptions) -> Iterator[Entry]:
     """Yield the molecules of a Tripos MOL2 file."""
     yield from _entries(source, mol2_records(source.text_lines()))
 

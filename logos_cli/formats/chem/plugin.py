@@ -40,7 +40,7 @@ class ChemFormat(Format):
         *(".sdf", ".sd", ".mol", ".mdl", ".mol2", ".rxn", ".rdf"),
     )
 
-    def sniff(self, head: bytes, name: str) -> float:  # noqa: ARG002
+    def sniff(self, head: bytes) -> float:
         """Recognise the marks of the file formats of chemistry, or lines that begin with a SMILES."""
         kind = _kind(head)
         return {"list": 0.6, None: 0.0}.get(kind, 0.97)

@@ -41,7 +41,7 @@ class FastaFormat(Format):
     name = "fasta"
     suffixes = (".fasta", ".fa", ".faa", ".fas", ".fsa", ".seq", ".a3m", ".afa", ".mpfa", ".pir", ".ali")
 
-    def sniff(self, head: bytes, name: str) -> float:  # noqa: ARG002
+    def sniff(self, head: bytes) -> float:
         """Recognise a FASTA header, or capital letters that no SMILES can have."""
         text = head[:SNIFFED].lstrip()
         if text.startswith(b">") and not text.startswith(b">>"):

@@ -27,7 +27,7 @@ class PeriodicFormat(Format):
     suffixes = (".poscar", ".contcar", ".vasp", ".cssr", ".xsf")
     is_list = False
 
-    def sniff(self, head: bytes, name: str) -> float:  # noqa: ARG002
+    def sniff(self, head: bytes) -> float:
         """Recognise the lines before the atoms, or the names of pymatgen's classes."""
         return 0.96 if kind_of(head) else 0.0
 

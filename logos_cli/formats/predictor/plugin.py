@@ -27,7 +27,7 @@ class PredictorFormat(Format):
     name = "predictor"
     suffixes = (".yaml", ".yml")
 
-    def sniff(self, head: bytes, name: str) -> float:  # noqa: ARG002
+    def sniff(self, head: bytes) -> float:
         """Recognise the keys of JSON and YAML, or headers of the form KIND|NAME."""
         return 0.97 if kind_of(head) else 0.0
 

@@ -32,7 +32,7 @@ class SequenceFormat(Format):
     name = "sequence"
     suffixes = tuple(suffix for kind in KINDS for suffix in kind.suffixes)
 
-    def sniff(self, head: bytes, name: str) -> float:  # noqa: ARG002
+    def sniff(self, head: bytes) -> float:
         """Recognise the first line of each kind."""
         return 0.96 if kind_of(head[:SNIFFED]) else 0.0
 

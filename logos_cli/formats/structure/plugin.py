@@ -33,7 +33,7 @@ class StructureFormat(Format):
     suffixes = (".pdb", ".ent", ".pdb1", ".cif", ".mmcif", ".bcif", ".mmjson", ".pdbx")
     is_list = False
 
-    def sniff(self, head: bytes, name: str) -> float:  # noqa: ARG002
+    def sniff(self, head: bytes) -> float:
         """Recognise ATOM lines or PDB headers, items of the mmCIF dictionary, or the keys of BinaryCIF and mmJSON."""
         if head[:1] and head[0] & 0xF0 == 0x80 and (b"dataBlocks" in head or b"encoder" in head):
             return 0.99

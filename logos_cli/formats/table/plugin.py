@@ -37,7 +37,7 @@ class TableFormat(Format):
     name = "table"
     suffixes = (".csv", ".tsv", ".tab", ".json", ".parquet", ".sqlite", ".sqlite3", ".xlsx")
 
-    def sniff(self, head: bytes, name: str) -> float:  # noqa: ARG002
+    def sniff(self, head: bytes) -> float:
         """Recognise a header line with a known column, or the beginning of JSON or of a binary table."""
         if binary_kind(head):
             return 0.97

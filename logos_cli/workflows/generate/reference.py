@@ -38,7 +38,7 @@ class Reference:
     keys: KnownKeys
     n_skipped: int
 
-    def knows(self, answer: str, sentence: Sentence) -> bool:  # noqa: ARG002
+    def knows(self, answer: str, _sentence: Sentence, /) -> bool:
         """Return whether an answer, in the form that the task compares, is in the set."""
         return answer in self.keys
 
@@ -51,7 +51,7 @@ class TrainingData:
     name: str = EMBEDDED
     n_skipped: int = 0
 
-    def knows(self, answer: str, sentence: Sentence) -> bool:  # noqa: ARG002
+    def knows(self, _answer: str, sentence: Sentence, /) -> bool:
         """Return whether the object of a sentence is in the training data."""
         keys = embedded_index().keys(self.part)
         return any(key in keys for part, key in keys_of(from_sentence(sentence)) if part is self.part)

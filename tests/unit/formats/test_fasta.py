@@ -153,7 +153,7 @@ def test_antibody_chain_names(name: str, expected: tuple[str, str] | None) -> No
     ],
 )
 def test_sniff(content: bytes, sure: bool) -> None:
-    assert (PLUGIN.sniff(content, "x") > 0.5) is sure
+    assert (PLUGIN.sniff(content) > 0.5) is sure
 
 
 def test_no_sequences_at_all() -> None:

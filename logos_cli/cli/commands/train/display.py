@@ -94,6 +94,6 @@ class Display:
                 samples = f"; {found['n_finished']} of {found['n_samples']} samples finished{good}"
             terminal().detail(f"  {domain}: loss {found['loss']:.4f}, perplexity {found['perplexity']:.3f}{samples}")
 
-    def saved(self, step: int, path: Path) -> None:  # noqa: ARG002 - the loop passes both
+    def saved(self, _step: int, path: Path, /) -> None:
         """Show a checkpoint."""
         terminal().detail(f"checkpoint {path}")
