@@ -3,7 +3,7 @@ PYTHON ?= python
 # Two processes: the suite waits for subprocesses often enough that this pays on two cores.
 PYTEST_FLAGS ?= -n 2
 
-.PHONY: help check lint types imports test bench fuzz man readme picture format clean
+.PHONY: help check lint types imports test bench cluster fuzz man readme picture format clean
 .NOTPARALLEL:
 
 help:  ## list the targets
@@ -26,6 +26,9 @@ test:  ## tests; PYTEST_FLAGS= for one process
 
 bench:  ## measured speeds, printed and held against their bounds
 	$(PYTHON) -m pytest -m bench -s -p no:cacheprovider tests/bench
+
+cluster:  ## arrays on a real Slurm, some minutes each
+	$(PYTHON) -m pytest -m cluster -s -p no:cacheprovider tests/cluster
 
 fuzz:  ## readers and parser against mutated input; LOGOS_FUZZ_SECONDS=600 each
 	LOGOS_FUZZ_SECONDS=$${LOGOS_FUZZ_SECONDS:-600} $(PYTHON) -m pytest -m fuzz -s

@@ -19,6 +19,7 @@ sys.dont_write_bytecode = False
 _CHECKOUT = Path(__file__).resolve().parent.parent
 _SHARED = Path(os.environ.get("LOGOS_TEST_DATA", _CHECKOUT.parent / "shared" / "data"))
 _NOT_FOUND = "real data not found at"
+_NO_SLURM = "no Slurm here"
 
 
 def pytest_configure() -> None:
@@ -59,4 +60,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             f"{len(unmet)} checks on real data DID NOT RUN: no folder {_SHARED} (set LOGOS_TEST_DATA)",
             red=True,
             bold=True,
+        )
+    if absent := [str(report.longrepr) for report in skipped if _NO_SLURM in str(report.longrepr)]:
+        reason = absent[0].partition(_NO_SLURM)[2].strip("')")
+        terminalreporter.write_line(
+            f"{len(absent)} tests on Slurm did not run{reason}; the local executor ran the same shards", red=True
         )

@@ -18,7 +18,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
@@ -31,8 +31,15 @@ class Terminated(BaseException):
     """Raised in the main thread when the process is asked to end by SIGTERM."""
 
 
-def _on_sigterm(_signal: int, _frame: FrameType | None) -> NoReturn:
-    raise Terminated
+_is_ending = False
+"""Whether the stack is unwound: batch systems send a signal to the script and to the program, and scripts forward it."""
+
+
+def _on_sigterm(_signal: int, _frame: FrameType | None) -> None:
+    global _is_ending
+    if not _is_ending:
+        _is_ending = True
+        raise Terminated
 
 
 _AGAIN_AFTER_S = 0.02
@@ -45,16 +52,20 @@ def install_signal_handlers() -> None:
     An exception of a handler is lost where nothing can be unwound: in a finalizer, in the callback of a weak reference
     (the import system has them), in Python called from C. Such a signal is sent again a moment later.
     """
+    global _is_ending
+    _is_ending = False
     signal.signal(signal.SIGTERM, _on_sigterm)
     if hasattr(signal, "SIGUSR1"):  # what a batch system sends some time before the end of a job
         signal.signal(signal.SIGUSR1, _on_sigterm)
     previous_hook = sys.unraisablehook
 
     def again(lost: sys.UnraisableHookArgs) -> None:
+        global _is_ending
         number = _MEANING.get(lost.exc_type)
         if number is None:
             previous_hook(lost)
             return
+        _is_ending = False
         timer = threading.Timer(_AGAIN_AFTER_S, os.kill, (os.getpid(), number))
         timer.daemon = True
         timer.start()

@@ -25,7 +25,8 @@ def parse_shard(text: str, environment: Mapping[str, str] | None = None) -> Shar
     """Return the shard ``3/8``, or for ``auto`` the shard of a task in a job array.
 
     Slurm and SGE (Grid Engine) set the first and the last number of the array, and the step. PBS and LSF do not: their
-    tasks are numbered from 1, and ``LOGOS_SHARDS`` is the number of tasks (LSF: ``LSB_JOBINDEX_END``).
+    tasks are numbered from 1, and ``LOGOS_SHARDS`` is the number of tasks (LSF: ``LSB_JOBINDEX_END``). If it is set, tasks
+    are numbered from 1 on Slurm and SGE as well, so that some tasks of an array can be submitted again.
 
     Raises
     ------
@@ -45,6 +46,8 @@ def _of_batch_system(environment: Mapping[str, str]) -> Shard:
     for name, *names in _SYSTEMS:
         # the step may not divide Slurm's range; SGE sets "undefined" outside arrays
         if environment.get(names[0], "undefined") != "undefined":
+            if _COUNT in environment:  # the script knows: only some tasks of the array may have been submitted
+                return Shard(_number(environment, names[0], name), _number(environment, _COUNT, name))
             task, first, last, step = (_number(environment, each, name) for each in names)
             numbers = range(first, last + 1, max(1, step))
             if task not in numbers:
@@ -53,7 +56,7 @@ def _of_batch_system(environment: Mapping[str, str]) -> Shard:
     for name, spellings in _OTHERS:
         variable = next((each for each in spellings if environment.get(each, "0") != "0"), None)
         if variable is not None:
-            total = "LSB_JOBINDEX_END" if name == "LSF" and "LSB_JOBINDEX_END" in environment else _COUNT
+            total = "LSB_JOBINDEX_END" if name == "LSF" and _COUNT not in environment else _COUNT
             if total not in environment:
                 raise UsageError(f"{name} does not set the number of tasks", hint=f"set {_COUNT}, or give --shard i/n")
             return Shard(_number(environment, variable, name), _number(environment, total, name))

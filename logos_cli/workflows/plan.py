@@ -26,8 +26,17 @@ SYSTEMS: Final = ("slurm", "pbs", "lsf")
 _NOTHING: Final = Shard(1, 999_999_999)
 """A shard almost without entries: its process reads all inputs, and does nothing."""
 _N_TRIED: Final = 64
+_LEAST_WORK_S: Final = 5.0
+"""A shorter trial is repeated with more records: the time of a process's start varies by seconds."""
+_MORE: Final = 4
+_LEAST_NOISE: Final = 0.1
 _SHARE_OF_TIME: Final = 0.8
 """Share of the walltime that is planned for a shard; the rest is for slower nodes."""
+_LEAST_SHARE: Final = 0.4
+_MOST_LEAD_S: Final = 120
+_LEAST_LEAD_S: Final = 10
+_EARLIER_S: Final = 60
+"""Slurm sends the signal before the end of a job up to this much earlier."""
 _MEMORY_FACTOR: Final = 1.5
 _RESERVED: Final = frozenset(("--shard", "--resume", "--retry", "--overwrite", "--force"))
 
@@ -67,6 +76,11 @@ class RunPlan:
     reasons: tuple[str, ...] = ()
 
     @property
+    def lead_s(self) -> int:
+        """Time before the end of a job at which the batch system sends a signal."""
+        return lead_of(self.walltime_s)
+
+    @property
     def seconds_per_shard(self) -> float:
         """Time of a shard."""
         return self.start_s + self.seconds_per_entry * math.ceil(self.n_entries / self.n_shards)
@@ -92,11 +106,23 @@ class RunPlan:
         return max(1, math.ceil(_MEMORY_FACTOR * self.memory_bytes / 2**30))
 
 
+def lead_of(walltime_s: float) -> int:
+    """Return the time before the end of a job at which the batch system sends a signal."""
+    return round(min(_MOST_LEAD_S, max(_LEAST_LEAD_S, walltime_s / 10)))
+
+
+def _planned_s(walltime_s: float) -> float:
+    """Return the part of a job's time that its shard should take, so that no signal interrupts it."""
+    before_signal_s = walltime_s - lead_of(walltime_s) - _EARLIER_S
+    return min(_SHARE_OF_TIME * walltime_s, max(_LEAST_SHARE * walltime_s, before_signal_s))
+
+
 def plan_run(
     command: Sequence[str],
     walltime_s: float,
     *,
     n_tried: int = _N_TRIED,
+    n_shards: int | None = None,
     n_most_shards: int = 1000,
     seconds: float = 120,
 ) -> RunPlan:
@@ -109,7 +135,9 @@ def plan_run(
     walltime_s : float
         Time of a job.
     n_tried : int
-        Number of records to try, about.
+        Number of records to try first, about; more, if they take less than five seconds.
+    n_shards : int, optional
+        Number of shards; as few as fit the walltime, if absent.
     n_most_shards : int
         Most tasks in an array.
     seconds : float
@@ -130,30 +158,37 @@ def plan_run(
         n_entries = _count(words[0], Path(folder, "count"))
         if not n_entries:
             raise InputError("the inputs have no entry", hint="name files with records")
-        trial = Shard(1, max(1, n_entries // n_tried))
-        began = time.monotonic()
-        _try(words, run, Path(folder, "trial"), trial, seconds=seconds)
-        taken_s = time.monotonic() - began
-        results, index, attached = files_of(Path(folder, "trial"), trial, ".sdf")
+        while True:
+            trial = Shard(1, max(1, n_entries // n_tried))
+            tried = Path(folder, f"trial-{trial}")
+            began = time.monotonic()
+            _try(words, run, tried, trial, seconds=seconds)
+            taken_s = time.monotonic() - began
+            if taken_s - start_s >= min(_LEAST_WORK_S, seconds) or trial.count == 1:
+                break
+            n_tried *= _MORE
+        results, index, attached = files_of(tried, trial, ".sdf")
         rows = Index.read(index)
         n_bytes = results.stat().st_size + (
             attached.stat().st_size if attached is not None and attached.exists() else 0
         )
     n_done = max(1, len(rows.rows))
-    each_s = max(1e-6, (taken_s - start_s) / n_done)
+    each_s = max(taken_s - start_s, _LEAST_NOISE * taken_s) / n_done
     memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    usable_s = _SHARE_OF_TIME * walltime_s - start_s
+    usable_s = _planned_s(walltime_s) - start_s
     reasons = []
     if usable_s < each_s:
         reasons.append(
             f"one record takes {each_s:.0f} s and the start {start_s:.0f} s: no shard ends within the walltime"
         )
-        n_shards = n_most_shards
+        n_needed = n_most_shards
     else:
-        n_shards = max(1, math.ceil(n_entries * each_s / usable_s))
-    if n_shards > n_most_shards:
-        reasons.append(f"{n_shards:,} shards of that walltime are needed, but an array may have {n_most_shards:,}")
-        n_shards = n_most_shards
+        n_needed = max(1, math.ceil(n_entries * each_s / usable_s))
+    if n_needed > n_most_shards:
+        reasons.append(f"{n_needed:,} shards of that walltime are needed, but an array may have {n_most_shards:,}")
+        n_needed = n_most_shards
+    elif n_shards is not None and n_shards < n_needed:
+        reasons.append(f"{n_needed:,} shards of that walltime are needed, not {n_shards:,}")
     return RunPlan(
         command=tuple(words),
         run=run,
@@ -165,7 +200,7 @@ def plan_run(
         seconds_per_entry=each_s,
         bytes_per_entry=n_bytes / n_done,
         memory_bytes=memory,
-        n_shards=min(n_shards, n_entries),
+        n_shards=min(n_shards or n_needed, n_entries),
         reasons=tuple(reasons),
     )
 
@@ -234,16 +269,25 @@ def scripts_of(plan: RunPlan, system: str, *, n_threads: int = 1) -> dict[str, s
     hours, rest = divmod(math.ceil(plan.walltime_s), 3600)
     clock = f"{hours:02d}:{rest // 60:02d}:{rest % 60:02d}"
     heads = {
-        "slurm": _SLURM.format(n=plan.n_shards, clock=clock, memory=plan.memory_gib, threads=n_threads),
+        "slurm": _SLURM.format(
+            n=plan.n_shards, clock=clock, memory=plan.memory_gib, threads=n_threads, lead=plan.lead_s
+        ),
         "pbs": _PBS.format(n=plan.n_shards, clock=clock, memory=plan.memory_gib, threads=n_threads),
-        "lsf": _LSF.format(n=plan.n_shards, clock=clock[:-3], memory=plan.memory_gib * 1024, threads=n_threads),
+        "lsf": _LSF.format(
+            n=plan.n_shards,
+            clock=clock[:-3],
+            memory=plan.memory_gib * 1024,
+            threads=n_threads,
+            lead=math.ceil(plan.lead_s / 60),
+        ),
     }
     command = shlex.join(["logos", *plan.command])
     run = shlex.quote(plan.run)
     output = shlex.quote(f"{plan.run.rstrip('/')}.jsonl.gz")
+    requeue = _REQUEUE.format(again=_AGAIN[system]) if system in _AGAIN else ""
     merge = f"set -e\nlogos runs verify {run}\nlogos runs merge {run} -o {output} --overwrite\n"
     return {
-        "array.sh": heads[system] + _BODY.format(command=command, requeue=_REQUEUE.get(system, ":")),
+        "array.sh": heads[system] + _BODY.format(n=plan.n_shards, command=command, requeue=requeue),
         "merge.sh": f"{_MERGE_HEADS[system]}\n{merge}",
         "submit.sh": _SUBMIT[system],
     }
@@ -257,7 +301,7 @@ _SLURM: Final = """#!/bin/bash
 #SBATCH --time={clock}
 #SBATCH --requeue
 #SBATCH --open-mode=append
-#SBATCH --signal=B:USR1@120
+#SBATCH --signal=B:USR1@{lead}
 """
 
 _PBS: Final = """#!/bin/bash
@@ -267,7 +311,6 @@ _PBS: Final = """#!/bin/bash
 #PBS -l walltime={clock}
 #PBS -r y
 cd "$PBS_O_WORKDIR"
-export LOGOS_SHARDS={n}
 """
 
 _LSF: Final = """#!/bin/bash
@@ -275,29 +318,35 @@ _LSF: Final = """#!/bin/bash
 #BSUB -n {threads}
 #BSUB -M {memory}
 #BSUB -W {clock}
-#BSUB -wa USR1 -wt 2
+#BSUB -wa USR1 -wt {lead}
 #BSUB -r
 """
 
 _BODY: Final = """
+export LOGOS_SHARDS={n}  # so that some tasks can be submitted again, with --array=3,7
+# USR1 comes before the end of the job's time, and TERM at its end and when it is cancelled: the program stops at a record
+command='' signal=''
+trap 'signal=USR1; [ -n "$command" ] && kill -USR1 $command' USR1
+trap 'signal=TERM; [ -n "$command" ] && kill -TERM $command' TERM
 {command} --shard auto --resume &
 command=$!
-trap 'kill -USR1 $command' USR1 TERM   # the shell gets the signal, the program must have it
-wait $command
-code=$?
-if [ $code -gt 128 ] && kill -0 $command 2>/dev/null; then
-    wait $command
-    code=$?
-fi
-if [ $code -eq 143 ] || [ $code -eq 138 ]; then
-    {requeue}
-fi
-# 3: finished, and some records are in error; they are records of the run
+[ -n "$signal" ] && kill -$signal $command
+while wait $command; code=$?; [ $code -gt 128 ] && kill -0 $command 2>/dev/null; do :; done
+{requeue}# 3: finished, and some records are in error; they are records of the run
 [ $code -eq 3 ] && exit 0
 exit $code
 """
 
-_REQUEUE: Final = {"slurm": 'scontrol requeue "${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}" && exit 0'}
+_REQUEUE: Final = """# only for want of time: a job that somebody cancels stays cancelled
+if [ "$signal" = USR1 ] && [ $code -gt 128 ]; then
+    {again} && exit 0
+fi
+"""
+
+_AGAIN: Final = {
+    "slurm": 'scontrol requeue "${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}"',
+    "lsf": 'brequeue "$LSB_JOBID[$LSB_JOBINDEX]"',
+}
 
 _MERGE_HEADS: Final = {
     "slurm": "#!/bin/bash\n#SBATCH --job-name=logos-merge\n#SBATCH --mem=2G\n#SBATCH --time=04:00:00",
@@ -308,14 +357,21 @@ _MERGE_HEADS: Final = {
 _SUBMIT: Final = {
     "slurm": """#!/bin/sh
 here=$(dirname "$0")
-job=$(sbatch --parsable "$here/array.sh") && sbatch --dependency="afterok:$job" "$here/merge.sh"
+mkdir -p "$here/log"
+job=$(sbatch --parsable --output="$here/log/%A_%a.txt" "$here/array.sh") || exit
+job=${job%%;*}
+sbatch --dependency="afterok:$job" --kill-on-invalid-dep=yes --output="$here/log/merge_%j.txt" "$here/merge.sh"
 """,
     "pbs": """#!/bin/sh
 here=$(dirname "$0")
-job=$(qsub "$here/array.sh") && qsub -W depend="afterok:$job" "$here/merge.sh"
+mkdir -p "$here/log"
+job=$(qsub -j oe -o "$here/log/" "$here/array.sh") || exit
+qsub -W depend="afterok:$job" -j oe -o "$here/log/" "$here/merge.sh"
 """,
     "lsf": """#!/bin/sh
 here=$(dirname "$0")
-job=$(bsub < "$here/array.sh" | sed 's/Job <\\([0-9]*\\)>.*/\\1/') && bsub -w "done($job)" < "$here/merge.sh"
+mkdir -p "$here/log"
+job=$(bsub -o "$here/log/%J_%I.txt" < "$here/array.sh" | sed 's/Job <\\([0-9]*\\)>.*/\\1/')
+[ -n "$job" ] && bsub -w "done($job)" -o "$here/log/merge_%J.txt" < "$here/merge.sh"
 """,
 }

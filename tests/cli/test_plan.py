@@ -25,11 +25,11 @@ def test_the_scripts_of_a_plan_do_the_run(
     logos_process: Any, logos_argv: list[str], logos_env: dict[str, str], library: Path, tmp_path: Path
 ) -> None:
     command = ("score", "library.smi", "--metrics", "mw", "-o", "run/")
-    done = logos_process("plan", "--walltime", "5m", "--json", "-o", "jobs", "--", *command, code=0)
+    done = logos_process("plan", "--walltime", "5m", "--shards", "2", "--json", "-o", "jobs", "--", *command, code=0)
     plan = json.loads(done.stdout)
     assert plan["n_entries"] == 401
-    assert 20 < plan["n_tried"] < 200
-    assert plan["n_shards"] >= 1
+    assert 20 < plan["n_tried"] <= 401
+    assert plan["n_shards"] == 2
     assert 50_000_000 < plan["memory_bytes"] < 4_000_000_000
     assert plan["seconds_per_shard"] <= 300
     assert "submit.sh" in done.stderr
@@ -69,6 +69,19 @@ def test_every_system_gets_scripts_that_a_shell_understands(system: str, tmp_pat
     wanted = {"slurm": "#SBATCH --time=01:30:30", "pbs": "#PBS -l walltime=01:30:30", "lsf": "#BSUB -W 01:30"}
     assert wanted[system] in array
     assert "1-7" in array
+    assert "export LOGOS_SHARDS=7" in array
+    assert ("requeue" in array) == (system != "pbs")
+
+
+@pytest.mark.parametrize(
+    ("walltime", "lead"), [("1m", "B:USR1@10"), ("10m", "B:USR1@60"), ("4h", "B:USR1@120"), ("40s", "B:USR1@10")]
+)
+def test_the_signal_leaves_time_for_work(walltime: str, lead: str) -> None:
+    from logos_cli.cli.options.common import parse_time
+    from logos_cli.workflows.plan import RunPlan, scripts_of
+
+    plan = RunPlan(("encode", "a", "-o", "r/"), "r/", parse_time(walltime), 1000, 60, 0, 2.0, 0.5, 300.0, 10**9, 7)
+    assert f"#SBATCH --signal={lead}\n" in scripts_of(plan, "slurm")["array.sh"]
 
 
 @pytest.mark.parametrize(

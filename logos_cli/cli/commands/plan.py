@@ -26,7 +26,12 @@ class PlanArguments:
 
     command: list[str] = argument(..., metavar="-- COMMAND…", help="The command of the run, with -o RUN/.")
     walltime: str = option("1h", metavar="4h", help="Time of a job.")
-    tried: int = option(64, min=1, metavar="N", help="Number of records to try, about.")
+    tried: int = option(
+        64, min=1, metavar="N", help="Number of records to try first; more, if they take a few seconds only."
+    )
+    shards: int | None = option(
+        None, min=1, metavar="N", show_default="as few as fit the walltime", help="Number of shards."
+    )
     most_shards: int = option(1000, min=1, metavar="N", help="Most tasks in a job array.")
     threads: int = option(1, min=1, metavar="N", help="Cores of a job.")
     system: Literal["slurm", "pbs", "lsf"] = option("slurm", help="Batch system of the scripts.")
@@ -56,7 +61,13 @@ def plan(args: PlanArguments) -> ExitCode:
         raise UsageError(
             "the scripts exist", source=str(existing[0]), hint="add --overwrite, or choose another directory"
         )
-    found = plan_run(args.command, parse_time(args.walltime), n_tried=args.tried, n_most_shards=args.most_shards)
+    found = plan_run(
+        args.command,
+        parse_time(args.walltime),
+        n_tried=args.tried,
+        n_shards=args.shards,
+        n_most_shards=args.most_shards,
+    )
     if args.as_json:
         derived = ("seconds_per_shard", "core_hours", "disk_bytes", "n_files")
         typer.echo(json.dumps({**asdict(found), **{name: getattr(found, name) for name in derived}}, indent=1))

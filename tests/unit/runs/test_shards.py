@@ -31,6 +31,8 @@ SLURM = {
         ("auto", {"SGE_TASK_ID": "undefined", "PBS_ARRAY_INDEX": "3", "LOGOS_SHARDS": "5"}, Shard(3, 5)),
         ("auto", {"PBS_ARRAYID": "2", "LOGOS_SHARDS": "5"}, Shard(2, 5)),
         ("auto", {"LSB_JOBINDEX": "4", "LSB_JOBINDEX_END": "6"}, Shard(4, 6)),
+        ("auto", {"LSB_JOBINDEX": "3", "LSB_JOBINDEX_END": "3", "LOGOS_SHARDS": "6"}, Shard(3, 6)),
+        ("auto", {**SLURM, "SLURM_ARRAY_TASK_MAX": "10", "LOGOS_SHARDS": "12"}, Shard(10, 12)),
         ("auto", {"LSB_JOBINDEX": "0", "PBS_ARRAY_INDEX": "1", "LOGOS_SHARDS": "2"}, Shard(1, 2)),
     ],
 )
@@ -50,6 +52,7 @@ def test_shards(text, environment, shard):
         ("auto", {"LSB_JOBINDEX": "0"}, "not a task of a job array"),
         ("auto", {"PBS_ARRAY_INDEX": "3"}, "does not set the number of tasks"),
         ("auto", {**SLURM, "SLURM_ARRAY_TASK_ID": "11"}, "task 11 is not in 2 to 17 in steps of 4"),
+        ("auto", {**SLURM, "LOGOS_SHARDS": "4"}, "there is no shard 10 of 4"),
         ("auto", {**SLURM, "SLURM_ARRAY_TASK_MAX": "many"}, "which is no number"),
     ],
 )
