@@ -164,7 +164,7 @@ def open_run(
         If it cannot be written, or is a run with other arguments.
     """
     from logos_cli import __version__
-    from logos_cli.io.input import expand_paths
+    from logos_cli.io.paths import expand_paths
     from logos_cli.runs.description import Description
     from logos_cli.runs.directory import open_shard
 

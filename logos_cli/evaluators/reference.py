@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from logos_cli.errors import InputError, LogosError
 from logos_cli.formats.base import Entry, ReadOptions
 from logos_cli.formats.detect import detect
-from logos_cli.io.input import Input, expand_paths
+from logos_cli.io.input import Input
+from logos_cli.io.paths import expand_paths
 from logos_cli.objects.base import ScienceObject
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from logos_cli.io.input import stem_of
+from logos_cli.io.names import stem_of
 
 
 class UniqueIds:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import stat
 import sys
-from collections.abc import Iterable, Iterator
-from functools import cache, cached_property
+from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Self, cast
 
-from logos_cli import registry
 from logos_cli.errors import InputError
-from logos_cli.io.compression import SUFFIXES as COMPRESSED
 from logos_cli.io.compression import decompress
+from logos_cli.io.names import stem_of
 from logos_cli.records import Source
 
 if TYPE_CHECKING:
@@ -27,9 +25,6 @@ MAX_LINE = 1 << 26
 
 MAX_CONTENT = 1 << 31
 """Files of formats that are read as a whole may have this many bytes (2 GiB) once decompressed."""
-
-LISTS = (".ds", ".list", ".lst", ".txt")
-"""Endings of files that may list paths; ``.ds`` is P2Rank's dataset file."""
 
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
@@ -102,7 +97,7 @@ class Input:
                 "may not be read", source=self.name, hint=f"check its permissions: ls -l {self.name}"
             ) from error
         except (OSError, ValueError) as error:  # ValueError: a null character in the name
-            raise InputError(f"cannot be opened: {_reason(error)}", source=self.name) from error
+            raise InputError(f"cannot be opened: {reason_of(error)}", source=self.name) from error
 
     def _begin(self, raw: io.BufferedReader) -> tuple[io.BufferedReader, bytes]:
         """Return the decompressed content and its first bytes."""
@@ -134,7 +129,7 @@ class Input:
             with self.path.open("rb") as stream:
                 return hashlib.file_digest(stream, "sha256").hexdigest()
         except OSError as error:
-            raise InputError(f"cannot be read: {_reason(error)}", source=self.name) from error
+            raise InputError(f"cannot be read: {reason_of(error)}", source=self.name) from error
 
     @cached_property
     def provenance(self) -> Source:
@@ -237,10 +232,11 @@ class _Reading:
                 f"the compressed data are cut off: {error}", source=self.name, hint="copy or download the file again"
             ) from error
         if isinstance(error, (OSError, ValueError)):
-            raise InputError(f"cannot be read: {_reason(error)}", source=self.name) from error
+            raise InputError(f"cannot be read: {reason_of(error)}", source=self.name) from error
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """Return what an error of the system or of a library reports."""
     return (error.strerror if isinstance(error, OSError) and error.strerror else str(error)) or type(error).__name__
 
 
@@ -305,151 +301,3 @@ def _first_bytes(stream: io.BufferedReader) -> bytes:
         if head.startswith((b"{", b"<")) and b"\n" in head:
             break
     return head
-
-
-# -- directories and lists -----------------------------------------------------------------------------------
-
-
-@cache
-def _known_suffixes() -> frozenset[str]:
-    return frozenset(suffix for plugin in registry.load_all("formats").values() for suffix in plugin.suffixes)
-
-
-def stem_of(path: Path) -> str:
-    """Return the name of a file without its folder and without the endings of formats and compression."""
-    name = path.name
-    while (end := Path(name).suffix.lower()) and (end in COMPRESSED or end in _known_suffixes()):
-        name = name[: -len(end)]
-    return name or path.name
-
-
-def expand_paths(paths: Iterable[str], skipped: list[tuple[str, str]] | None = None) -> list[str]:
-    """Return the files that arguments of the command line stand for.
-
-    Parameters
-    ----------
-    paths : iterable of str
-        Files; ``-``; directories, which are searched recursively for files whose ending (before .gz, .zst, .xz
-        or .bz2) belongs to a format; and lists of files: ``@LIST``, or a file named .ds, .list, .lst or .txt
-        whose first line names a file that exists.
-    skipped : list, optional
-        Receives ``(path, reason)`` for every file that was found and skipped.
-
-    Returns
-    -------
-    list of str
-        In the order given, directories sorted by name, without duplicates.
-
-    Raises
-    ------
-    InputError
-        If a directory holds no readable file, or a list names none.
-    """
-    skipped = [] if skipped is None else skipped
-    files: dict[str, None] = {}
-    for path in paths:
-        for file in _expand(path, skipped):
-            if file in files:
-                skipped.append((file, "named twice"))
-            files[file] = None
-    return list(files)
-
-
-def _expand(path: str, skipped: list[tuple[str, str]]) -> Iterator[str]:
-    if path == "-":
-        yield path
-    elif path.startswith("@") and not Path(path).exists():
-        yield from _expand_list(path[1:], skipped)
-    elif Path(path).is_dir():
-        yield from _expand_directory(path, skipped)
-    elif path.lower().endswith(LISTS) and _is_list(path):
-        yield from _expand_list(path, skipped)
-    else:
-        yield path
-
-
-def _expand_directory(path: str, skipped: list[tuple[str, str]]) -> list[str]:
-    if results := _results_of_run(Path(path)):
-        return results
-    suffixes = _known_suffixes()
-    files: list[str] = []
-    visited: set[str] = set()
-    for folder, folders, names in os.walk(path, followlinks=True, onerror=_cannot_list):
-        real = os.path.realpath(folder)
-        if real in visited:  # a link to a parent folder would never end
-            folders.clear()
-            continue
-        visited.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            file = str(Path(folder) / name)
-            if _content_suffix(name) not in suffixes:
-                skipped.append((file, f"the ending {Path(name).suffix or '(none)'} belongs to no format"))
-            elif name.startswith("."):
-                skipped.append((file, "a hidden file"))
-            else:
-                files.append(file)
-    if not files:
-        raise InputError(
-            "the directory holds no file that logos reads",
-            source=path,
-            hint=f"endings it looks for: {' '.join(sorted(suffixes))}; name other files one by one",
-        )
-    return files
-
-
-def _results_of_run(path: Path) -> list[str]:
-    """Return the records of a run's directory (``runs/``), shard by shard; none if it is another directory."""
-    if not (path / "run.json").is_file():
-        return []
-    found = [file for file in (path / "results").glob("*-of-*.jsonl") if file.name.split("-")[0].isdigit()]
-    return [str(file) for file in sorted(found, key=lambda file: int(file.name.split("-")[0]))]
-
-
-def _cannot_list(error: OSError) -> None:
-    raise InputError(f"the directory cannot be listed: {_reason(error)}", source=error.filename) from error
-
-
-def _content_suffix(name: str) -> str:
-    path = Path(name.lower())
-    return (path.with_suffix("") if path.suffix in COMPRESSED else path).suffix
-
-
-def _is_list(path: str) -> bool:
-    """Whether the first entry of a file names a file that exists, which no format's content does."""
-    try:
-        with Path(path).open("rb") as stream:
-            first = next(_entries(stream.read(HEAD)), None)
-    except OSError:
-        return False
-    return first is not None and any(place.exists() for place in _places(first, path))
-
-
-def _entries(content: bytes) -> Iterator[str]:
-    """Yield the first words of a list's lines, past comments and the header lines of P2Rank."""
-    for line in content.decode("utf-8", "replace").splitlines():
-        text = line.strip()
-        if text and not text.startswith(("#", "HEADER:", "PARAM.")):
-            yield text
-
-
-def _places(entry: str, listing: str) -> Iterator[Path]:
-    """Yield the paths that an entry may mean: the line or its first column, beside the list or in the working directory."""
-    for name in dict.fromkeys((entry, entry.split("\t")[0].split()[0])):
-        if len(name) < 4096 and "\0" not in name:
-            yield Path(listing).parent / name
-            yield Path(name)
-
-
-def _expand_list(path: str, skipped: list[tuple[str, str]]) -> Iterator[str]:
-    with Input(path) as listing:
-        entries = list(_entries(listing.read()))
-    if not entries:
-        raise InputError("the list names no files", source=path, hint="one path a line; # begins a comment")
-    for entry in entries:
-        places = list(_places(entry, path))
-        place = next((place for place in places if place.exists()), places[0] if places else Path(entry))
-        if place.is_dir():
-            yield from _expand_directory(str(place), skipped)
-        else:
-            yield str(place)  # opening it reports a missing file, as for any other argument

@@ -17,8 +17,9 @@ from logos_cli.formats.base import ReadOptions, Stream, WriteOptions, Writer
 from logos_cli.formats.detect import detect
 from logos_cli.grammar import parse
 from logos_cli.io.ids import FileLabels, UniqueIds
-from logos_cli.io.input import Input, expand_paths
+from logos_cli.io.input import Input
 from logos_cli.io.output import open_output, suffix_of
+from logos_cli.io.paths import expand_paths
 from logos_cli.objects.base import ScienceObject, from_sentence
 from logos_cli.records import Record, Status
 

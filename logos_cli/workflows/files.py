@@ -11,7 +11,8 @@ from logos_cli.errors import LogosError
 from logos_cli.formats.base import Entry, Format, ReadOptions
 from logos_cli.formats.detect import detect
 from logos_cli.io.ids import FileLabels
-from logos_cli.io.input import Input, expand_paths
+from logos_cli.io.input import Input
+from logos_cli.io.paths import expand_paths
 from logos_cli.io.selection import FileSelection, InputChangedError, Selection
 
 Read = tuple[Entry, Format | None]
@@ -24,7 +25,7 @@ class InputFiles:
     Parameters
     ----------
     paths : iterable of str
-        As :func:`~logos_cli.io.input.expand_paths` takes them.
+        As :func:`~logos_cli.io.paths.expand_paths` takes them.
     options : ReadOptions
     selection : Selection, optional
         Which entries are wanted; all, if absent.

@@ -17,7 +17,8 @@ from logos_cli.errors import InputError, LogosError
 from logos_cli.evaluators.reference import ReferenceSet
 from logos_cli.formats.base import ReadOptions
 from logos_cli.formats.detect import detect
-from logos_cli.io.input import Input, expand_paths
+from logos_cli.io.input import Input
+from logos_cli.io.paths import expand_paths
 from logos_cli.objects.complex import Complex
 from logos_cli.objects.protein import Protein
 from logos_cli.records import Source

@@ -18,9 +18,9 @@ from logos_cli.checkpoints.locate import locate
 from logos_cli.errors import InputError, OutputError, UsageError
 from logos_cli.formats.base import ReadOptions
 from logos_cli.grammar import Form
-from logos_cli.io.input import expand_paths
 from logos_cli.io.json_types import JsonObject
 from logos_cli.io.output import check_output, open_output
+from logos_cli.io.paths import expand_paths
 from logos_cli.processes.lock import locked
 from logos_cli.records import Record
 from logos_cli.resources import EMBEDDED

@@ -1,4 +1,4 @@
-"""Opening files: compression, damage, odd encodings, directories and lists."""
+"""Opening files: compression, damage, odd encodings."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import zstandard
 from logos_cli.errors import ExitCode, InputError
 from logos_cli.formats.detect import detect
 from logos_cli.io import input as inputs
-from logos_cli.io.input import Input, expand_paths
+from logos_cli.io.input import Input
 
 CONTENT = b"".join(b">seq%d\n%s\n" % (index, b"MKVLAA" * (index % 50 + 1)) for index in range(20_000))
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
@@ -243,75 +243,3 @@ def test_a_pipe_is_not_hashed(tmp_path: Path) -> None:
     assert source.sha256 is None
     thread.join()
     assert stat.S_ISFIFO(fifo.stat().st_mode)
-
-
-# -- directories and lists -----------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    for name in ("b.fasta", "a.smi.gz", "sub/c.SDF", "sub/notes.md", "photo.png", ".hidden/d.fasta", ".e.fasta"):
-        path = tmp_path / "data" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"x")
-    return tmp_path / "data"
-
-
-def test_a_directory_is_searched_and_sorted(folder: Path) -> None:
-    skipped: list[tuple[str, str]] = []
-    found = expand_paths([str(folder)], skipped)
-    assert found == [str(folder / name) for name in ("a.smi.gz", "b.fasta", "sub/c.SDF")]
-    reasons = {Path(path).name: reason for path, reason in skipped}
-    assert reasons == {
-        ".e.fasta": "a hidden file",
-        "photo.png": "the ending .png belongs to no format",
-        "notes.md": "the ending .md belongs to no format",
-    }
-
-
-def test_a_directory_without_readable_files(tmp_path: Path) -> None:
-    (tmp_path / "photo.png").write_bytes(b"x")
-    with pytest.raises(InputError, match="holds no file that logos reads") as caught:
-        expand_paths([str(tmp_path)])
-    assert ".fasta" in (caught.value.hint or "")
-
-
-def test_links_to_a_folder_above_end(folder: Path) -> None:
-    (folder / "sub" / "up").symlink_to(folder, target_is_directory=True)
-    assert len(expand_paths([str(folder)])) == 3
-
-
-def test_a_file_named_twice_comes_once(folder: Path) -> None:
-    skipped: list[tuple[str, str]] = []
-    path = str(folder / "b.fasta")
-    assert expand_paths([path, "-", path], skipped) == [path, "-"]
-    assert skipped == [(path, "named twice")]
-
-
-def test_list_files(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    listing = folder / "mine.list"
-    listing.write_text("# comment\nb.fasta\n\nsub\nmissing.pdb\n")
-    expected = [str(folder / name) for name in ("b.fasta", "sub/c.SDF", "missing.pdb")]
-    assert expand_paths([f"@{listing}"]) == expected
-    assert expand_paths([str(listing)]) == expected
-    monkeypatch.chdir(folder)
-    assert expand_paths(["@mine.list"])[0] == "b.fasta"
-
-
-def test_a_p2rank_dataset(folder: Path) -> None:
-    dataset = folder / "set.ds"
-    dataset.write_text("PARAM.LOADER=x\n# p\nHEADER: protein ligand_codes\n\nb.fasta  HEM,NAG\nsub/c.SDF  ATP\n")
-    assert expand_paths([str(dataset)]) == [str(folder / "b.fasta"), str(folder / "sub" / "c.SDF")]
-
-
-def test_a_text_file_that_is_no_list_stays_a_file(folder: Path) -> None:
-    text = folder / "molecules.txt"
-    text.write_text("CCO ethanol\n")
-    assert expand_paths([str(text)]) == [str(text)]
-
-
-def test_an_empty_list(folder: Path) -> None:
-    listing = folder / "empty.list"
-    listing.write_text("# nothing\n")
-    with pytest.raises(InputError, match="names no files"):
-        expand_paths([f"@{listing}"])

@@ -1,0 +1,141 @@
+"""Expand the arguments of a command line to files: directories, lists of files, directories of runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from logos_cli.errors import InputError
+from logos_cli.io.input import HEAD, Input, reason_of
+from logos_cli.io.names import content_suffix, known_suffixes
+
+LISTS = (".ds", ".list", ".lst", ".txt")
+"""Endings of files that may list paths; ``.ds`` is P2Rank's dataset file."""
+
+
+def expand_paths(paths: Iterable[str], skipped: list[tuple[str, str]] | None = None) -> list[str]:
+    """Return the files that arguments of the command line stand for.
+
+    Parameters
+    ----------
+    paths : iterable of str
+        Files; ``-``; directories, which are searched recursively for files whose ending (before .gz, .zst, .xz
+        or .bz2) belongs to a format; and lists of files: ``@LIST``, or a file named .ds, .list, .lst or .txt
+        whose first line names a file that exists.
+    skipped : list, optional
+        Receives ``(path, reason)`` for every file that was found and skipped.
+
+    Returns
+    -------
+    list of str
+        In the order given, directories sorted by name, without duplicates.
+
+    Raises
+    ------
+    InputError
+        If a directory holds no readable file, or a list names none.
+    """
+    skipped = [] if skipped is None else skipped
+    files: dict[str, None] = {}
+    for path in paths:
+        for file in _expand(path, skipped):
+            if file in files:
+                skipped.append((file, "named twice"))
+            files[file] = None
+    return list(files)
+
+
+def _expand(path: str, skipped: list[tuple[str, str]]) -> Iterator[str]:
+    if path == "-":
+        yield path
+    elif path.startswith("@") and not Path(path).exists():
+        yield from _expand_list(path[1:], skipped)
+    elif Path(path).is_dir():
+        yield from _expand_directory(path, skipped)
+    elif path.lower().endswith(LISTS) and _is_list(path):
+        yield from _expand_list(path, skipped)
+    else:
+        yield path
+
+
+def _expand_directory(path: str, skipped: list[tuple[str, str]]) -> list[str]:
+    if results := _results_of_run(Path(path)):
+        return results
+    suffixes = known_suffixes()
+    files: list[str] = []
+    visited: set[str] = set()
+    for folder, folders, names in os.walk(path, followlinks=True, onerror=_cannot_list):
+        real = os.path.realpath(folder)
+        if real in visited:  # a link to a parent folder would never end
+            folders.clear()
+            continue
+        visited.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            file = str(Path(folder) / name)
+            if content_suffix(name) not in suffixes:
+                skipped.append((file, f"the ending {Path(name).suffix or '(none)'} belongs to no format"))
+            elif name.startswith("."):
+                skipped.append((file, "a hidden file"))
+            else:
+                files.append(file)
+    if not files:
+        raise InputError(
+            "the directory holds no file that logos reads",
+            source=path,
+            hint=f"endings it looks for: {' '.join(sorted(suffixes))}; name other files one by one",
+        )
+    return files
+
+
+def _results_of_run(path: Path) -> list[str]:
+    """Return the records of a run's directory (``runs/``), shard by shard; none if it is another directory."""
+    if not (path / "run.json").is_file():
+        return []
+    found = [file for file in (path / "results").glob("*-of-*.jsonl") if file.name.split("-")[0].isdigit()]
+    return [str(file) for file in sorted(found, key=lambda file: int(file.name.split("-")[0]))]
+
+
+def _cannot_list(error: OSError) -> None:
+    raise InputError(f"the directory cannot be listed: {reason_of(error)}", source=error.filename) from error
+
+
+def _is_list(path: str) -> bool:
+    """Whether the first entry of a file names a file that exists, which no format's content does."""
+    try:
+        with Path(path).open("rb") as stream:
+            first = next(_entries(stream.read(HEAD)), None)
+    except OSError:
+        return False
+    return first is not None and any(place.exists() for place in _places(first, path))
+
+
+def _entries(content: bytes) -> Iterator[str]:
+    """Yield the first words of a list's lines, past comments and the header lines of P2Rank."""
+    for line in content.decode("utf-8", "replace").splitlines():
+        text = line.strip()
+        if text and not text.startswith(("#", "HEADER:", "PARAM.")):
+            yield text
+
+
+def _places(entry: str, listing: str) -> Iterator[Path]:
+    """Yield the paths that an entry may mean: the line or its first column, beside the list or in the working directory."""
+    for name in dict.fromkeys((entry, entry.split("\t")[0].split()[0])):
+        if len(name) < 4096 and "\0" not in name:
+            yield Path(listing).parent / name
+            yield Path(name)
+
+
+def _expand_list(path: str, skipped: list[tuple[str, str]]) -> Iterator[str]:
+    with Input(path) as listing:
+        entries = list(_entries(listing.read()))
+    if not entries:
+        raise InputError("the list names no files", source=path, hint="one path a line; # begins a comment")
+    for entry in entries:
+        places = list(_places(entry, path))
+        place = next((place for place in places if place.exists()), places[0] if places else Path(entry))
+        if place.is_dir():
+            yield from _expand_directory(str(place), skipped)
+        else:
+            yield str(place)  # opening it reports a missing file, as for any other argument
