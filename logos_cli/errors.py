@@ -140,6 +140,20 @@ class MoleculeError(InputError):
     """A SMILES or molecule block that RDKit does not accept."""
 
 
+class AnswerError(LogosError):
+    """A completion that is well formed and cannot be an answer to its prompt.
+
+    Parameters
+    ----------
+    outcome : str
+        What the account of a run counts: ``answered with the product``.
+    """
+
+    def __init__(self, message: str, *, outcome: str) -> None:
+        super().__init__(message)
+        self.outcome = outcome
+
+
 class StructureError(InputError):
     """A macromolecular or crystal structure that cannot be encoded."""
 

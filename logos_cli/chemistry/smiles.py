@@ -15,6 +15,7 @@ from logos_cli.grammar.spec import SMILES
 _FOREIGN = re.compile(f"[^{re.escape(''.join(sorted(SMILES)))}]")
 _TIME = re.compile(r"^\[[0-9:]+\]\s*(?:SMILES Parse Error:\s*)?")
 _POSITION = re.compile(r"around position (\d+)")
+_MAP = re.compile(r":\d+\]")
 
 
 def parse_smiles(smiles: str) -> Chem.Mol:
@@ -50,6 +51,23 @@ def canonical_smiles(smiles: str) -> str:
         If RDKit rejects the SMILES.
     """
     return str(Chem.MolToSmiles(parse_smiles(smiles)))
+
+
+def smiles_without_maps(smiles: str) -> str:
+    """Return a SMILES without the numbers of mapped atoms: canonical if it has any, else as it is.
+
+    Raises
+    ------
+    MoleculeError
+        If RDKit rejects a mapped SMILES.
+    """
+    if not _MAP.search(smiles):
+        return smiles
+    molecule = parse_smiles(smiles)
+    for atom in molecule.GetAtoms():
+        atom.SetAtomMapNum(0)
+    # reading it again removes the explicit hydrogens of `[CH3:1]`, which the map had kept
+    return canonical_smiles(str(Chem.MolToSmiles(molecule)))
 
 
 def _why(smiles: str) -> tuple[str, Span | None]:

@@ -103,7 +103,7 @@ class Estimate:
     n : int
         Number of units (records, reactions, chains …).
     low, high : float, optional
-        95 % bootstrap interval over these units; None for a figure without resampling (a count).
+        95 % interval over these units (Wilson's for a share, else of a bootstrap); None for a count.
     """
 
     value: float | None

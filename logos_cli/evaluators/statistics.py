@@ -1,11 +1,14 @@
-"""Figures with 95 % bootstrap intervals.
+"""Figures with 95 % intervals: Wilson's for the share of units with a property, else of the bootstrap.
 
 The bootstrap resamples the units (records, reactions, chains) with replacement and a fixed seed, so that the same units
-have the same interval. It is vectorised: a resample is a row of counts, and its sums are one matrix product.
+have the same interval. It is vectorised: a resample is a row of counts, and its sums are one matrix product. Of units
+that are all alike it knows nothing: three misses of three are no rate of exactly 0. A rate of 0 or 1 therefore always
+has Wilson's interval (Wilson 1927, 10.1080/01621459.1927.10502953).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -39,6 +42,23 @@ def estimate(value: float, resampled: ArrayLike, n: int) -> Estimate:
         return Estimate(float(value), n)
     low, high = np.percentile(drawn, [2.5, 97.5])
     return Estimate(float(value), n, float(low), float(high))
+
+
+def wilson(hits: float, n: int) -> Estimate:
+    """Return the share of ``n`` units that are hits, with Wilson's score interval."""
+    if not n:
+        return Estimate.unknown(_EMPTY)
+    value, square = hits / n, _Z95 * _Z95
+    middle = (value + square / (2 * n)) / (1 + square / n)
+    half = _Z95 * math.sqrt(value * (1 - value) / n + square / (4 * n * n)) / (1 + square / n)
+    # rounding must not move a limit past the value: the interval of 0 begins at 0
+    return Estimate(value, n, min(value, max(0.0, middle - half)), max(value, min(1.0, middle + half)))
+
+
+def rate(units: ArrayLike) -> Estimate:
+    """Return hits per try, summed over units, each a row of hits and tries; the tries of a unit are not independent."""
+    found = bootstrap(units, ratio)
+    return wilson(found.value * found.n, found.n) if found.value in (0.0, 1.0) else found
 
 
 def bootstrap(units: ArrayLike, statistic: Callable[[Floats], ArrayLike], n_resamples: int = N_RESAMPLES) -> Estimate:
@@ -88,7 +108,8 @@ def means(columns: ArrayLike) -> list[Estimate]:
     Parameters
     ----------
     columns : array, shape (n, k)
-        One row for each unit; NaN where a unit has no value. All columns share the resamples.
+        One row for each unit; NaN where a unit has no value. All columns share the resamples; a column of zeros and
+        ones is a share.
     """
     values = np.asarray(columns, dtype=np.float64)
     if not values.size:
@@ -100,9 +121,13 @@ def means(columns: ArrayLike) -> list[Estimate]:
     with np.errstate(divide="ignore", invalid="ignore"):
         drawn = sums[:, :k] / sums[:, k:]
     for column in range(k):
-        n = int(present[:, column].sum())
-        mean = float(values[present[:, column], column].mean()) if n else np.nan
-        estimates.append(estimate(mean, drawn[:, column], n) if n else Estimate.unknown(_EMPTY))
+        known = values[present[:, column], column]
+        if not len(known):
+            estimates.append(Estimate.unknown(_EMPTY))
+        elif np.isin(known, (0.0, 1.0)).all():
+            estimates.append(wilson(float(known.sum()), len(known)))
+        else:
+            estimates.append(estimate(float(known.mean()), drawn[:, column], len(known)))
     return estimates
 
 
@@ -114,7 +139,8 @@ def mean(values: Iterable[float]) -> Estimate:
 
 def share(flags: Iterable[object]) -> Estimate:
     """Return the share (0 to 1) of the units with a true flag."""
-    return mean(1.0 if flag else 0.0 for flag in flags)
+    found = [bool(flag) for flag in flags]
+    return wilson(sum(found), len(found))
 
 
 def ratio(sums: Floats) -> Floats:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from logos_cli.chemistry.smiles import canonical_smiles, checked_smiles, parse_smiles
+from logos_cli.chemistry.smiles import checked_smiles, parse_smiles, smiles_without_maps
 from logos_cli.errors import FormatError, LogosError, MoleculeError, UsageError
 from logos_cli.formats.base import Entry, ReadOptions
 from logos_cli.formats.smiles_entries import place
@@ -156,13 +156,7 @@ def _plain(smiles: str, options: ReadOptions) -> str:
     """Return a checked SMILES without atom maps; a mapped one becomes canonical."""
     if not _MAP.search(smiles):
         return checked_smiles(smiles, canonical=options.canonical)
-    from rdkit import Chem
-
-    molecule = parse_smiles(smiles)
-    for atom in molecule.GetAtoms():
-        atom.SetAtomMapNum(0)
-    # reading it again removes the explicit hydrogens of `[CH3:1]`, which the map had kept
-    return canonical_smiles(str(Chem.MolToSmiles(molecule)))
+    return smiles_without_maps(smiles)
 
 
 def _split_by_maps(reactants: Sequence[str], products: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -98,8 +98,14 @@ def block_templates_grammar(blocks: Sequence[tuple[Kind, str]]) -> str:
     return grammar(" ".join(bodies), rules)
 
 
-def _pattern(kind: Kind, text: str) -> str:
-    """Return the regular expression of a template."""
+def free_spans(kind: Kind, text: str, payload: str) -> list[tuple[int, int]]:
+    """Return the free parts of a payload that follows a template, as half-open ranges; none if it does not follow it."""
+    match = re.fullmatch(_pattern(kind, text, is_grouped=True), payload)
+    return [] if match is None else [match.span(number + 1) for number in range(len(match.groups()))]
+
+
+def _pattern(kind: Kind, text: str, *, is_grouped: bool = False) -> str:
+    """Return the regular expression of a template; each free part may be a group."""
     if not text:
         raise GrammarError("the template is empty", text=text, span=Span(0, 0))
     alphabet = SMILES if kind is Kind.MOLECULE else RESIDUES
@@ -110,7 +116,8 @@ def _pattern(kind: Kind, text: str) -> str:
             end = text.find("}", place)
             if end < 0:
                 raise GrammarError("this brace is not closed", text=text, span=Span(place, place + 1))
-            parts.append(_slot(kind, text, Span(place, end + 1)))
+            slot = _slot(kind, text, Span(place, end + 1))
+            parts.append(f"({slot})" if is_grouped else slot)
             place = end + 1
             continue
         if character not in alphabet:

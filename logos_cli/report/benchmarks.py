@@ -84,7 +84,8 @@ def page(benchmarks: Sequence[Row], facts: JsonMapping, illustrate: Callable[[st
     """
     out = Page(
         "LOGOS benchmarks",
-        f"Model {facts['model']}, seed {facts['seed']}, logos {facts['logos']}. Intervals: 95 %, bootstrap over cases.",
+        f"Model {facts['model']}, seed {facts['seed']}, logos {facts['logos']}. "
+        "Intervals: 95 %, Wilson's for shares of cases, else bootstrap over cases.",
     )
     for benchmark in benchmarks:
         out.heading(benchmark["benchmark"])

@@ -47,14 +47,16 @@ class AntibodyTask(Task):
     details = (
         "The model continues a sequence; after a whole heavy chain and an opening tag it writes the light chain. "
         "With --cdr it designs CDRs: ANARCII locates them, the framework stays, and each distinct design is ranked by "
-        "the log-likelihood of everything after the first designed residue, so that the right context counts."
+        "the log-likelihood of everything after the first designed residue, so that the right context counts. "
+        "Designs, and whole domains of a --template, are numbered again: a loop that repeats the residues beside it, or "
+        "that is numbered otherwise than designed, is invalid."
     )
     prompts = "the first residues: a sequence or a FASTA file"
     examples = (
         "logos generate antibody heavy.fasta -n 8",
         "logos generate antibody --cdr H3 heavy.fasta --length 8-20 -n 100 --top 20 -o designs.csv",
         "logos generate antibody --cdr H1,H2,H3 heavy.fasta --light light.fasta --scheme chothia -n 50",
-        'logos generate antibody --template "EVQLVESGGGLVQPGGSLRLSCAAS{X:5,30}WGQGTLVTVSS" -n 20',
+        'logos generate antibody --template "EVQLVESGGGLVQPGGSLRLSCAAS{X:8}MSWVRQAPGKGLEWVS" -n 20',
     )
     options = (_CDR, _LENGTH, _SCHEME, _LIGHT, TOP_SAMPLES, SAMPLES)
     collects = "antibodies"
@@ -92,14 +94,17 @@ class AntibodyTask(Task):
             raise MissingError("numbering antibodies needs ANARCII", hint=INSTALL)
 
     def collector(self, prompt: PromptInfo) -> Collector | None:
-        """Return the collector that ranks designs or edits; with ``top``, one that ranks antibodies."""
+        """Return the collector that ranks designs, edits or chains of a template; with ``top``, one that ranks all."""
         if self.chosen["samples"]:
             return None
-        from logos_cli.tasks.design.variants import DesignCollector, EditCollector
+        from logos_cli.tasks.design.loops import DesignCollector, TemplateCollector, TemplatePrompt
+        from logos_cli.tasks.design.variants import EditCollector
 
         top = self.chosen["top"]
         if isinstance(prompt.sentence, DesignPrompt):
             return DesignCollector(prompt, prompt.sentence.design, top)
+        if isinstance(prompt.sentence, TemplatePrompt):
+            return TemplateCollector(prompt, top)
         if (wild_type := prompt.sentence.wild_type) is not None:
             return EditCollector(prompt, wild_type, Kind.ANTIBODY, top)
         return RankingCollector(prompt, top) if top is not None else None

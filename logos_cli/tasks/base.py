@@ -54,6 +54,15 @@ class PromptSentence:
     wild_type: str | None = None
     draw_grammar: Callable[[Generator], str] | None = None
 
+    def check_answer(self, _sentence: Sentence, /) -> None:
+        """Refuse a completion that is valid by itself and no answer to this prompt; by default none.
+
+        Raises
+        ------
+        AnswerError
+            With the reason.
+        """
+
     def check(self) -> PromptSentence:
         """Return self if the text is well formed and the grammar allows a continuation.
 
@@ -99,11 +108,30 @@ class PromptInfo:
     source: Source = field(default_factory=Source)
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A valid answer that a collector refuses when it looks at all answers together.
+
+    Attributes
+    ----------
+    outcome : str
+        What the account of the run counts, as in ``AnswerError``.
+    n_samples : int
+        Samples with this answer.
+    is_novel : bool
+        Whether the answer was counted as novel.
+    """
+
+    outcome: str
+    n_samples: int
+    is_novel: bool = False
+
+
 class Collector(ABC):
     """Combines the samples of one prompt: into ranked sites, ranked sets of reactants.
 
     The run calls :meth:`add` for every sample, in the order of their numbers, then :meth:`questions` once and
-    :meth:`answer` for each completion of a question, and finally :meth:`results`.
+    :meth:`answer` for each completion of a question, then :meth:`results`, and finally :meth:`refusals`.
     """
 
     @abstractmethod
@@ -140,6 +168,10 @@ class Collector(ABC):
 
         The run adds the prompt's ``source`` and the common part of ``sample`` to each record.
         """
+
+    def refusals(self) -> Sequence[Refusal]:
+        """Return the valid answers that are not among the results, because they are no answers; by default none."""
+        return ()
 
 
 class Task(ABC):

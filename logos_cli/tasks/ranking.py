@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import ClassVar
 
 from logos_cli.grammar import Sentence
 from logos_cli.records import Record, Score, Scores
 from logos_cli.records.parts import logp_of
-from logos_cli.tasks.base import Collector, PromptInfo, TaskOption
+from logos_cli.tasks.base import Collector, PromptInfo, Refusal, TaskOption
 
 TOP = TaskOption(
     "top", int, "Write the K best results of each prompt, the best first.", metavar="K", shown_default="all", least=1
@@ -78,6 +79,7 @@ class RankingCollector(Collector):
         self.top = top
         self.n_samples = 0
         self._candidates: dict[str, RankedAnswer] = {}
+        self._refused: list[Refusal] = []
 
     def add(self, record: Record, answer: str | None, sentence: Sentence | None) -> None:
         """Add a sample; one that is not valid counts in the denominator of frequencies only."""
@@ -98,6 +100,19 @@ class RankingCollector(Collector):
         """Return the answers, the best first."""
         return sorted(self._candidates.values(), key=self.order)
 
+    def accepted(self) -> Iterable[RankedAnswer]:
+        """Yield the answers that may be written, the best first; by default all."""
+        return self.ranked()
+
+    def refusals(self) -> Sequence[Refusal]:
+        """Return the answers that :meth:`accepted` left out."""
+        return self._refused
+
+    def refuse(self, candidate: RankedAnswer, outcome: str) -> None:
+        """Leave an answer out of the results, and have its samples counted as invalid."""
+        is_novel = bool(candidate.scores.get("novel", {}).get("value"))
+        self._refused.append(Refusal(outcome, candidate.count, is_novel))
+
     def order(self, candidate: RankedAnswer) -> tuple[object, ...]:
         """Return the sort key: the most frequent first, then the likeliest."""
         return -candidate.count, *likelihood_order(candidate)
@@ -108,7 +123,7 @@ class RankingCollector(Collector):
 
     def results(self) -> Iterable[Record]:
         """Yield a record for each answer, the best first."""
-        for rank, candidate in enumerate(self.ranked()[: self.top], 1):
+        for rank, candidate in enumerate(islice(self.accepted(), self.top), 1):
             scores: Scores = {
                 "rank": {"value": rank, "better": "lower"},
                 "frequency": {

@@ -18,6 +18,7 @@ from logos_cli.tasks.reactions.reactant_sets import (
     BALANCE,
     ReactionCollector,
     after_reactants,
+    check_change,
     components,
 )
 from logos_cli.tasks.reactions.reaction_smiles import sides
@@ -72,9 +73,11 @@ class ReactionTask(Task):
         return self._after((reaction[0] if reaction else text).split("."))
 
     def judge(self, sentence: Sentence) -> str:
-        """Return the canonical product; RDKit must accept it and the reactants."""
-        components([block.payload for block in sentence.left])
-        return ".".join(components([sentence.right[0].payload]))
+        """Return the canonical product; RDKit must accept it and the reactants, of which it is none."""
+        reactants = components([block.payload for block in sentence.left])
+        product = components([sentence.right[0].payload])
+        check_change(reactants, product, "answered with a reactant")
+        return ".".join(product)
 
     def collector(self, prompt: PromptInfo) -> Collector | None:
         """Return the collector that ranks products; None if the model also writes the reactants."""

@@ -16,6 +16,7 @@ from logos_cli.tasks.reactions.reactant_sets import (
     BALANCE,
     ROUND_TRIP,
     ReactionCollector,
+    check_change,
     check_product,
     components,
 )
@@ -73,9 +74,11 @@ class RetrosynthesisTask(Task):
         return self._before(reaction[1] if reaction else text)
 
     def judge(self, sentence: Sentence) -> str:
-        """Return the canonical reactants, sorted; RDKit must accept them and the product."""
-        components([sentence.left[0].payload])
-        return ".".join(components([block.payload for block in sentence.right]))
+        """Return the canonical reactants, sorted; RDKit must accept them and the product, which is none of them."""
+        product = components([sentence.left[0].payload])
+        reactants = components([block.payload for block in sentence.right])
+        check_change(reactants, product, "answered with the product")
+        return ".".join(reactants)
 
     def collector(self, prompt: PromptInfo) -> Collector | None:
         """Return the collector that ranks sets of reactants; None if the model also writes the product."""

@@ -14,7 +14,7 @@ from logos_cli.benchmarks.base import Benchmark, Case, CaseOutcome, Figure, data
 from logos_cli.benchmarks.ligand import docking
 from logos_cli.errors import InputError, LogosError, MoleculeError
 from logos_cli.evaluators.base import Estimate
-from logos_cli.evaluators.statistics import bootstrap, mean, ratio
+from logos_cli.evaluators.statistics import mean, rate
 from logos_cli.formats.base import Entry, ReadOptions
 from logos_cli.formats.detect import detect
 from logos_cli.grammar import Form
@@ -102,8 +102,8 @@ class LigandBenchmark(Benchmark):
             "diversity": "diversity",
         }
         figures = {
-            "valid": percent(bootstrap([(o["n_valid"], o["n"]) for o in outcomes], ratio)),
-            "unique": percent(bootstrap([(o["n_unique"], o["n_valid"]) for o in outcomes], ratio)),
+            "valid": percent(rate([(o["n_valid"], o["n"]) for o in outcomes])),
+            "unique": percent(rate([(o["n_unique"], o["n_valid"]) for o in outcomes])),
         }
         for key, name in names.items():
             figures[name] = mean(o[key] for o in outcomes if o[key] is not None)

@@ -182,6 +182,8 @@ class ReactionEvaluator(Evaluator):
         proposal = Proposal(answer, logp_of(record.sample), None if rank is None else int(rank))
         known = score_value(record.scores, "round_trip")
         round_trip = self._confirmed.get(record.text, known if isinstance(known, bool) else None)
+        if round_trip and isinstance(subject.item, Reaction) and answer is not None:
+            round_trip = not set(canonical_answer((subject.item.product,))) <= set(answer)
         return _Observation(form, prompt_of(record.text, form), proposal, round_trip)
 
     def summarise(
@@ -233,10 +235,14 @@ def _round_trips(subjects: Sequence[Subject], context: Context) -> list[bool | U
     for place, subject in enumerate(subjects):
         if subject.form is Form.RETROSYNTHESIS and isinstance(subject.item, Reaction):
             try:
-                product = canonical_answer((subject.item.product,))
-                proposals[canonical_answer(subject.item.reactants)].append((place, product))
+                product, reactants = canonical_answer((subject.item.product,)), canonical_answer(subject.item.reactants)
             except LogosError as error:
                 results[place] = Unavailable(error.message)
+                continue
+            if set(product) <= set(reactants):  # no step at all: no model confirms it
+                results[place] = False
+            else:
+                proposals[reactants].append((place, product))
     products = products_of(list(proposals), context.load)
     for predicted, pairs in zip(products, proposals.values(), strict=True):
         for place, product in pairs:

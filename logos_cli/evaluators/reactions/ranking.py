@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from logos_cli.chemistry.smiles import canonical_smiles, parse_smiles
+from logos_cli.chemistry.smiles import canonical_smiles, parse_smiles, smiles_without_maps
 from logos_cli.errors import LogosError
 from logos_cli.evaluators.base import Estimate
 from logos_cli.evaluators.statistics import share
@@ -55,14 +55,7 @@ def canonical_molecules(smiles: str) -> Answer:
     MoleculeError
         If RDKit rejects it.
     """
-    if ":" in smiles:
-        from rdkit import Chem
-
-        molecule = parse_smiles(smiles)
-        for atom in molecule.GetAtoms():
-            atom.SetAtomMapNum(0)
-        smiles = str(Chem.MolToSmiles(molecule))
-    return tuple(sorted(canonical_smiles(smiles).split(".")))
+    return tuple(sorted(canonical_smiles(smiles_without_maps(smiles)).split(".")))
 
 
 def canonical_answer(smiles: Iterable[str]) -> Answer:

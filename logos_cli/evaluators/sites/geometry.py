@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from logos_cli.evaluators.base import Estimate
-from logos_cli.evaluators.statistics import bootstrap, ratio
+from logos_cli.evaluators.statistics import rate
 
 Floats = NDArray[np.float64]
 
@@ -64,4 +64,4 @@ def top_n(structures: Iterable[Sequence[int | None]], n_more: int = 0) -> Estima
         ``n`` is the number of structures, the units of the bootstrap: the ligands of a structure are not independent.
     """
     rows = [(n_found(ranks, n_more), len(ranks)) for ranks in structures if ranks]
-    return bootstrap(np.array(rows, dtype=np.float64).reshape(-1, 2), ratio)
+    return rate(np.array(rows, dtype=np.float64).reshape(-1, 2))

@@ -7,13 +7,18 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from logos_cli.errors import InputError, UsageError
-from logos_cli.grammar import Form
+from logos_cli.grammar import Form, Sentence
 from logos_cli.grammar.constrain import block_templates_grammar
 from logos_cli.grammar.spec import Kind
 from logos_cli.objects.antibody import Antibody
 from logos_cli.tasks.base import PromptSentence
+from logos_cli.tasks.design.anchors import check_anchors
+
+if TYPE_CHECKING:
+    from logos_cli.objects.antibody_numbering import VariableDomain
 
 NAMES = ("H1", "H2", "H3", "L1", "L2", "L3")
 
@@ -47,6 +52,14 @@ class Loop:
     most: int
 
 
+class LoopPlace(NamedTuple):
+    """Where a loop is: the number of its chain, and a half-open range in it, from 0."""
+
+    chain: int
+    start: int
+    end: int
+
+
 @dataclass(frozen=True, slots=True)
 class Design:
     """An antibody with free loops.
@@ -57,10 +70,13 @@ class Design:
         The given antibody, the heavy chain first.
     loops : tuple of Loop
         The free loops, in the order of the sentence.
+    scheme : str
+        The numbering scheme that defines the loops.
     """
 
     chains: tuple[str, ...]
     loops: tuple[Loop, ...]
+    scheme: str
 
     @property
     def first_chain(self) -> int:
@@ -105,9 +121,9 @@ class Design:
                 place = loop.end
         return [piece for piece in (*pieces, chain[place:]) if piece != ""]
 
-    def loops_of(self, chains: Sequence[str]) -> dict[str, str] | None:
-        """Return the residues of the free loops in a designed antibody; None if it is not a design of this one."""
-        loops: dict[str, str] = {}
+    def places_of(self, chains: Sequence[str]) -> dict[str, LoopPlace] | None:
+        """Return where the free loops are in a designed antibody; None if it is not a design of this one."""
+        places: dict[str, LoopPlace] = {}
         if len(chains) != len(self.chains):
             return None
         for number, chain in enumerate(chains):
@@ -118,8 +134,46 @@ class Design:
             match = re.fullmatch(pattern, chain)
             if match is None:
                 return None
-            loops |= match.groupdict()
-        return loops
+            places |= {name: LoopPlace(number, *match.span(name)) for name in match.groupdict()}
+        return places
+
+    def loops_of(self, chains: Sequence[str]) -> dict[str, str] | None:
+        """Return the residues of the free loops in a designed antibody; None if it is not a design of this one."""
+        places = self.places_of(chains)
+        return None if places is None else {name: chains[n][start:end] for name, (n, start, end) in places.items()}
+
+    def check_design(self, chains: Sequence[str]) -> None:
+        """Refuse a design with a new loop that repeats the residues beside it.
+
+        Raises
+        ------
+        AnswerError
+            With the loop.
+        """
+        places = self.places_of(chains) or {}
+        for loop in self.loops if places else ():
+            number, start, end = places[loop.name]
+            if chains[number][start:end] != self.chains[loop.chain][loop.start : loop.end]:
+                check_anchors(chains[number], [(start, end)])
+
+    def misplaced(self, chains: Sequence[str], numbered: Sequence[Sequence[VariableDomain] | str]) -> str | None:
+        """Return why a design does not number as it was designed; None if it does.
+
+        Parameters
+        ----------
+        numbered : sequence
+            The variable domains of each chain, or the reason why it has none.
+        """
+        for name, place in (self.places_of(chains) or {}).items():
+            domains = numbered[place.chain]
+            if isinstance(domains, str):
+                return f"it does not number as an antibody: {domains}"
+            span = next((domain.cdrs.get(f"CDR-{name}") for domain in domains if domain.locus == name[0]), None)
+            if span is None:
+                return f"its CDR-{name} has no numbers"
+            if span != (place.start, place.end):
+                return f"renumbered, its CDR-{name} is residues {span[0] + 1} to {span[1]}, not {place.start + 1} to {place.end}"
+        return None
 
 
 def _block(chain: str) -> str:
@@ -227,7 +281,7 @@ def plan_design(chains: Sequence[str], names: Sequence[str], scheme: str, length
             raise InputError(f"CDR {name} has no residues", hint="set the length of the design with --length")
         loops.append(Loop(name, number, *span, least, most))
     loops.sort(key=lambda loop: (loop.chain, loop.start))
-    return Design(tuple(domains[0].sequence for domains in numbered), tuple(loops))
+    return Design(tuple(domains[0].sequence for domains in numbered), tuple(loops), scheme)
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +295,10 @@ class DesignPrompt(PromptSentence):
         """Return the sentence up to the first free residue."""
         n_ends = len(design.chains) - design.first_chain
         return cls(design.beginning, design.grammar, design.grammar_start, Kind.ANTIBODY.end, n_ends, design=design)
+
+    def check_answer(self, sentence: Sentence, /) -> None:
+        """Refuse a loop that repeats the residues beside it."""
+        self.design.check_design([block.payload for block in sentence.left])
 
 
 def read_light_chain(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Variants of a given sequence: edits of a protein, designed loops of an antibody."""
+"""Variants of a given sequence, ranked by likelihood or by an oracle of fitness."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 from logos_cli.grammar import parse
 from logos_cli.grammar.constrain import block_templates_grammar
 from logos_cli.grammar.spec import Kind
-from logos_cli.records import Score, Scores
+from logos_cli.records import Score
 from logos_cli.tasks.base import PromptInfo, PromptSentence
 from logos_cli.tasks.ranking import RankedAnswer, RankingCollector, likelihood_order
 
 if TYPE_CHECKING:
-    from logos_cli.tasks.design.cdr import Design
     from logos_cli.tasks.design.oracle import Oracle
 
 WILD_TYPE = "WT"
@@ -120,25 +119,6 @@ class EditCollector(VariantCollector):
         if self._oracle is None:
             return ranked
         return by_fitness(ranked, self._oracle, wild_type=self._wild_type_fitness)
-
-
-class DesignCollector(VariantCollector):
-    """Ranks designs of the loops of an antibody."""
-
-    label = "design"
-
-    def __init__(self, prompt: PromptInfo, design: Design, top: int | None) -> None:
-        super().__init__(prompt, design.chains, Kind.ANTIBODY, top, design.first_chain)
-        self._design = design
-
-    def ranked(self) -> list[RankedAnswer]:
-        """Return the designs, the likeliest first, with the residues of their loops."""
-        ranked = super().ranked()
-        for candidate in ranked:
-            loops = self._design.loops_of(self.chains(candidate)) or {}
-            cdrs: Scores = {f"cdr_{name.lower()}": {"value": residues} for name, residues in loops.items()}
-            candidate.scores = {**cdrs, **candidate.scores}
-        return ranked
 
 
 class FitnessCollector(RankingCollector):

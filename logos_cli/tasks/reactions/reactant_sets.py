@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from logos_cli.errors import LogosError, MoleculeError
+from logos_cli.errors import AnswerError, LogosError, MoleculeError
 from logos_cli.grammar import Form, emit, parse
 from logos_cli.grammar.constrain import grammar
 from logos_cli.grammar.spec import Kind, Operator
@@ -50,6 +50,36 @@ def components(smiles: Sequence[str]) -> tuple[str, ...]:
     from logos_cli.chemistry.smiles import canonical_smiles
 
     return tuple(sorted(part for text in smiles for part in canonical_smiles(text).split(".")))
+
+
+def check_change(reactants: Sequence[str], product: Sequence[str], outcome: str) -> None:
+    """Refuse a reaction that changes nothing: all of its product is among its reactants.
+
+    Parameters
+    ----------
+    reactants, product : sequence of str
+        Canonical SMILES, as :func:`components` returns them.
+    outcome : str
+        What the account counts.
+
+    Raises
+    ------
+    AnswerError
+        If nothing changes.
+    """
+    if set(map(_unmapped, product)) <= set(map(_unmapped, reactants)):
+        alone = len(reactants) == len(product)
+        raise AnswerError(
+            "the reactants are the product itself" if alone else "the product is itself among the reactants",
+            outcome=outcome,
+        )
+
+
+def _unmapped(smiles: str) -> str:
+    """Return canonical SMILES without the numbers of mapped atoms."""
+    from logos_cli.chemistry.smiles import smiles_without_maps
+
+    return smiles_without_maps(smiles)
 
 
 def after_reactants(reactants: Sequence[str]) -> PromptSentence:

@@ -8,15 +8,16 @@ from typing import cast
 
 from logos_cli.backends.base import ModelInfo
 from logos_cli.engine.scheduler import Completion, Finish
-from logos_cli.errors import GrammarError, LogosError
+from logos_cli.errors import AnswerError, GrammarError, LogosError
 from logos_cli.grammar import Sentence, parse
 from logos_cli.records import Record, Sample, Status
-from logos_cli.tasks.base import PromptInfo, PromptSentence
+from logos_cli.tasks.base import PromptInfo, PromptSentence, Refusal
 from logos_cli.workflows.generate.outcome import PromptOutcome
 from logos_cli.workflows.generate.plan import GenerationPlan
 from logos_cli.workflows.generate.prompts import PreparedPrompt
 from logos_cli.workflows.generate.reference import Reference, TrainingData, known_answers
 from logos_cli.workflows.generate.tally import GenerateTally
+from logos_cli.workflows.generate.until import Counts
 
 
 class Provenance:
@@ -130,7 +131,15 @@ class RecordJudge:
             try:
                 sentence = parse(record.text, self.plan.task.form)
                 answer = self.plan.task.judge(sentence)
+                if outcome.prompt.sentence is not None:
+                    outcome.prompt.sentence.check_answer(sentence)
+            except AnswerError as error:
+                answer = None
+                self.tally.invalid += 1
+                self.tally.refused[error.outcome] += 1
+                record.reason = error.message
             except LogosError as error:
+                answer = None
                 malformed = sentence is None and isinstance(error, GrammarError)
                 self.tally.malformed += malformed
                 self.tally.invalid += not malformed
@@ -173,24 +182,41 @@ class RecordJudge:
             record.extra = prompt.extra
             yield record
             return
+        results = list(self.results(outcome))
         if outcome.until is None:
             tally.late += outcome.limit - n_drawn
         elif not outcome.has_enough and not tally.stopped:
             tally.short_prompts += 1
-        yield from self.results(outcome)
+        yield from results
 
     def results(self, outcome: PromptOutcome) -> Iterator[Record]:
         """Yield the results of a prompt's samples; ``n_asked`` marks those of too few samples."""
         if outcome.collector is None:
             return
         prompt, found = outcome.prompt, outcome.found
+        results = list(outcome.collector.results())
+        for refusal in outcome.collector.refusals():
+            self._take_back(refusal, found)
         common = self.provenance.of_prompt(prompt)
         common["n_samples"], common["n_valid"] = found.made, found.valid
         if found.made < outcome.limit and not outcome.has_enough:
             common["n_asked"] = outcome.limit
-        for record in outcome.collector.results():
+        for record in results:
             record.source = record.source or prompt.source
             record.sample = {**common, **record.sample}
             record.extra = {**prompt.extra, **record.extra}
             self.tally.results += 1
             yield record
+
+    def _take_back(self, refusal: Refusal, found: Counts) -> None:
+        """Count the samples of an answer as invalid that were counted as valid when they came."""
+        tally, n_samples = self.tally, refusal.n_samples
+        tally.invalid += n_samples
+        tally.refused[refusal.outcome] += n_samples
+        tally.unique -= 1
+        tally.repeated -= n_samples - 1
+        found.valid -= n_samples
+        found.unique -= 1
+        if tally.novel is not None:
+            tally.novel -= refusal.is_novel
+            found.novel -= refusal.is_novel

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 
 from logos_cli.accounting import Account, account_line
 
@@ -19,6 +20,9 @@ class GenerateTally(Account):
         Samples that were not begun in time.
     failed_prompts : int
         Prompts that cannot be used; their samples are ``failed``.
+    refused : Counter of str
+        The part of the invalid samples that are well formed and cannot be answers to their prompts, by what is wrong
+        with them: ``answered with the product``.
     short_prompts : int
         Prompts that were given up before they reached the wanted counts.
     results : int
@@ -42,6 +46,7 @@ class GenerateTally(Account):
     results: int = 0
     skipped_references: int = 0
     stopped: bool = False
+    refused: Counter[str] = field(default_factory=Counter)
 
     @property
     def requested(self) -> int:
@@ -74,7 +79,8 @@ class GenerateTally(Account):
             (self.late, "not begun in time"),
             (self.cut, "cut at the limit of tokens"),
             (self.malformed, "malformed"),
-            (self.invalid, "invalid"),
+            *((count, outcome) for outcome, count in sorted(self.refused.items())),
+            (self.invalid - self.refused.total(), "invalid"),
             (self.repeated, "repeated"),
             (self.unique - self.novel if self.novel is not None else 0, "known"),
         )

@@ -11,6 +11,7 @@ from logos_cli.errors import UsageError
 from logos_cli.grammar.constrain import mutant_grammar, parse_positions, template_grammar
 from logos_cli.grammar.spec import Kind
 from logos_cli.tasks.base import PromptSentence, Task
+from logos_cli.tasks.design.loops import TemplatePrompt
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -87,6 +88,8 @@ class Restriction:
         if self.template is not None:
             grammar, fixed = _template(kind, self.template), self.template.partition("{")[0]
             text = sentence.text[: place + len(kind.start)] + _longer(given, fixed)
+            if kind is Kind.ANTIBODY:
+                return TemplatePrompt(text, grammar, place, kind.end, template=self.template).check()
             return replace(sentence, text=text, grammar=grammar, grammar_start=place, end=kind.end, n_ends=1).check()
         if not given:
             raise UsageError("an edit needs a wild type", hint="give a sequence or a FASTA file")

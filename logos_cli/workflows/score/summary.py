@@ -153,6 +153,6 @@ def as_json(rows: list[SummaryRow], counts: Mapping[str, int], context: Context)
         "schema": 1,
         **used,
         "records": dict(counts),
-        "interval": "95 % bootstrap over records",
+        "interval": "95 %: Wilson's for shares, else bootstrap over records",
         "metrics": {row.metric.name: row.to_dict() for row in rows},
     }

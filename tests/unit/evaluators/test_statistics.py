@@ -18,6 +18,28 @@ def test_a_share_has_the_interval_of_its_binomial() -> None:
     assert figure.high == pytest.approx(0.75 + half, abs=0.006)
 
 
+@pytest.mark.parametrize(
+    ("hits", "n", "low", "high"),
+    # Newcombe 1998 (10.1002/(SICI)1097-0258(19980430)17:8<857::AID-SIM777>3.0.CO;2-E), table I, method 3
+    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
+)
+def test_a_share_of_few_has_wilsons_interval(hits: int, n: int, low: float, high: float) -> None:
+    figure = statistics.share([True] * hits + [False] * (n - hits))
+    assert (figure.low, figure.high) == pytest.approx((low, high), abs=1e-4)
+    (column,) = statistics.means(np.array([1.0] * hits + [0.0] * (n - hits))[:, None])
+    assert (column.value, column.low, column.high) == (figure.value, figure.low, figure.high)
+
+
+def test_three_misses_are_no_rate_of_exactly_nothing() -> None:
+    for figure in (statistics.share([False] * 3), statistics.rate([(0, 2), (0, 1), (0, 4)])):
+        assert (figure.value, figure.low, figure.n) == (0.0, 0.0, 3)
+        assert figure.high == pytest.approx(0.5615, abs=1e-4)
+    all_hit = statistics.rate([(2, 2), (1, 1)])
+    assert (all_hit.value, all_hit.high) == (1.0, 1.0)
+    assert all_hit.low is not None
+    assert all_hit.low < 0.5
+
+
 def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
     rng = np.random.default_rng(1)
     covered = 0

@@ -117,6 +117,21 @@ def test_answers_that_say_the_same_compare_equal(task: str, text: str, answer: s
         ("molecule", "<MoleculeS>C(C)(C)(C)(C)C<MoleculeE>", "valence"),
         ("reaction", "<MoleculeS>C<MoleculeE><React><MoleculeS>c1cc<MoleculeE>", "RDKit rejects"),
         ("retrosynthesis", "<MoleculeS>C<MoleculeE><ReverseReact><MoleculeS>CC)<MoleculeE>", "RDKit rejects"),
+        (
+            "retrosynthesis",
+            "<MoleculeS>CCO<MoleculeE><ReverseReact><MoleculeS>OCC<MoleculeE>",
+            "are the product itself",
+        ),
+        (
+            "retrosynthesis",
+            "<MoleculeS>[CH3:1][OH:2]<MoleculeE><ReverseReact><MoleculeS>OC<MoleculeE><MoleculeS>Cl<MoleculeE>",
+            "is itself among the reactants",
+        ),
+        (
+            "reaction",
+            "<MoleculeS>CCO<MoleculeE><MoleculeS>CC(=O)O<MoleculeE><React><MoleculeS>OCC<MoleculeE>",
+            "is itself among the reactants",
+        ),
         ("ligand", _POCKET + "<MoleculeS>[Xx]<MoleculeE>", "RDKit rejects"),
         ("material", "<MaterialS><MetalS>CCO<MetalE><MoleculeS>C<MoleculeE><MaterialE>", "contains no metal"),
         ("material", "<MaterialS><MetalS>[Zn<MetalE><MoleculeS>C<MoleculeE><MaterialE>", "is not a SMILES"),

@@ -25,7 +25,7 @@ def _make(task: str, prompts: Any = None, **options: Any) -> list[Record]:
 
 def test_a_template_is_followed_and_recorded() -> None:
     text = "EVQL{X:3,5}WGQG"
-    records = _make("antibody", None, n_samples=6, template=text)
+    records = _make("antibody", None, n_samples=6, template=text, samples=True)
     for record in records:
         assert record.status is Status.OK
         assert re.fullmatch(r"<AntibodyS>EVQL[A-Y]{3,5}WGQG<AntibodyE>", record.text)

@@ -36,7 +36,7 @@ def score(args: ScoreArguments) -> ExitCode:
     Reads the formats of encode. Only the scores of a record change: everything else stays the same, byte by byte. By
     default all scores are computed that need neither a model nor a missing input; --explain defines each of them.
     A value that cannot be computed is null, with the reason, and never passes a filter. Means and rates of all
-    records go to stderr, each with its number of records and a 95 % bootstrap interval.
+    records go to stderr, each with its number of records and a 95 % interval.
 
     Examples:
 
