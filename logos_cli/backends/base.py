@@ -24,6 +24,7 @@ from logos_cli.backends.completer import TextAnswer as TextAnswer
 from logos_cli.backends.completer import TextQuery as TextQuery
 from logos_cli.backends.options import LoadOptions as LoadOptions
 from logos_cli.checkpoints.locate import Location, locate
+from logos_cli.checkpoints.skills import Skills
 from logos_cli.checkpoints.task_sampling import TaskSampling
 from logos_cli.checkpoints.tokens import CharacterTokenizer as CharacterTokenizer
 from logos_cli.checkpoints.tokens import Tokenizer as Tokenizer
@@ -132,7 +133,9 @@ class Backend(ABC):
     def free(self, slot: int) -> None:
         """Drop the sequence of a slot."""
 
-    def token_logps(self, sequences: Sequence[Sequence[int]]) -> list[NDArray[np.float64]]:
+    def token_logps(
+        self, sequences: Sequence[Sequence[int]], wanted: Sequence[Sequence[int]] | None = None
+    ) -> list[NDArray[np.float64]]:
         """Return the log-probabilities of given tokens; the sequences in the slots may be lost.
 
         This method reads token by token; a backend may read many tokens in one pass.
@@ -141,6 +144,9 @@ class Backend(ABC):
         ----------
         sequences : sequence of sequences of int
             Sequences of 1 to ``context_tokens`` tokens.
+        wanted : sequence of sequences of int, optional
+            Tokens whose log-probabilities are returned instead of those of the sequences: one for each token of a
+            sequence but the first, given the tokens of the sequence before it.
 
         Returns
         -------
@@ -151,16 +157,23 @@ class Backend(ABC):
         import numpy as np
 
         arrays = []
-        for sequence in sequences:
+        for sequence, targets in zip(sequences, wanted_tokens(sequences, wanted), strict=True):
             self.reserve(1)
             logits = self.prefill(0, sequence[:1])
             logps = []
-            for token in sequence[1:]:
+            for token, target in zip(sequence[1:], targets, strict=True):
                 wide = logits.astype(np.float64)
-                logps.append(float(wide[token] - np.logaddexp.reduce(wide)))
+                logps.append(float(wide[target] - np.logaddexp.reduce(wide)))
                 logits = self.step([0], [token])[0]
             arrays.append(np.array(logps))
         return arrays
+
+
+def wanted_tokens(
+    sequences: Sequence[Sequence[int]], wanted: Sequence[Sequence[int]] | None
+) -> Sequence[Sequence[int]]:
+    """Return the tokens whose log-probabilities :meth:`Backend.token_logps` returns."""
+    return [sequence[1:] for sequence in sequences] if wanted is None else wanted
 
 
 class TensorBackend(Backend):
@@ -223,6 +236,10 @@ class Checkpoint(ABC):
     context_tokens: int
     task_sampling: TaskSampling = MappingProxyType({})
     """Sampling parameters in the files of the model, which replace those of the tasks."""
+    is_served: bool = False
+    """Whether the model is on a server, which reads no texts."""
+    skills: Skills = MappingProxyType({})
+    """What was measured of the model, by the question."""
 
     def plan(self, _n_tokens: int, _batch_size: int | None = None, /) -> MemoryPlan | None:
         """Return the memory of a run and the number of sequences that fit, without reading the weights.

@@ -89,8 +89,8 @@ class Benchmark(ABC):
         Name and description on the command line.
     task : str
         The task that answers the cases.
-    n_samples : int
-        Published number of samples of each case.
+    n_samples : int, optional
+        Published number of samples of each case; None for answers without samples.
     task_options : mapping
         Options of the task.
     sampling : mapping
@@ -101,17 +101,23 @@ class Benchmark(ABC):
         Files that it reads below the data directory.
     baseline_help : str
         Description of the trivial baseline.
+    decides : str
+        The figure that decides whether a model has the skill, compared with the baseline.
+    question : str
+        The question in the registry of a model's skills; empty for the name of the task.
     """
 
     name: str
     help: str
     task: ClassVar[str]
-    n_samples: ClassVar[int]
+    n_samples: ClassVar[int | None]
     task_options: ClassVar[JsonMapping] = {}
     sampling: JsonMapping = MappingProxyType({})
     figures: tuple[Figure, ...]
     layout: ClassVar[str]
     baseline_help: str
+    decides: ClassVar[str]
+    question: ClassVar[str] = ""
 
     @abstractmethod
     def cases(self, data: Path) -> Iterator[Case]:

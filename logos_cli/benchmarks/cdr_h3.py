@@ -36,6 +36,8 @@ class LoopBenchmark(Benchmark):
     name = "cdr_h3"
     help = "Design of the CDR-H3 (Chothia 95-102) of antibodies in its framework, with the native length."
     task = "antibody"
+    question = "antibody --cdr"
+    decides = "recovery, likeliest"
     n_samples = 20
     task_options: ClassVar[JsonMapping] = {"cdr": "H3", "scheme": _SCHEME}
     figures = (

@@ -65,6 +65,8 @@ class EditingBenchmark(Benchmark):
     """
 
     task = "protein"
+    question = "protein --edit"
+    decides = "fitness"
     n_samples = _N_SAMPLES
     layout = "fitness/NAME.csv with the columns sequence and fitness, all sequences of one length"
 

@@ -41,6 +41,7 @@ class MaterialBenchmark(Benchmark):
     name = "material"
     help = "Frameworks without a prompt, in cases of 100 samples, compared with the training library of metals and linkers."
     task = "material"
+    decides = "new building block"
     n_samples = _N_AT_ONCE
     figures = (
         Figure("valid", "The metal is in the training library, and RDKit accepts the linkers.", "%"),

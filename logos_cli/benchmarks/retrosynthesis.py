@@ -34,6 +34,7 @@ class RetrosynthesisBenchmark(Benchmark):
     name = "retrosynthesis"
     help = "USPTO-50K, test split, no reaction class: are the reactants of the patent among the first k answers?"
     task = "retrosynthesis"
+    decides = "top-10"
     n_samples = 32
     figures = (
         *(

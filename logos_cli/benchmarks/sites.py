@@ -60,7 +60,8 @@ class SiteBenchmark(Benchmark):
     """
 
     task = "site"
-    n_samples = 40
+    decides = "top-n, DCA"
+    n_samples = None
     layout = "sites/NAME: structures (PDB, mmCIF, BinaryCIF) with their ligands, or each with its ligand in an SDF file"
     baseline_help = f"{_N_RANDOM} sites around random residues (within {_RANDOM_ANGSTROM:g} Å), in random order."
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from logos_cli.backends.base import Tokenizer
+    from logos_cli.checkpoints.skills import Skill
     from logos_cli.formats.base import Writer
 
 _BY_SUFFIX = {".jsonl": "jsonl", ".ndjson": "jsonl", ".txt": "text", ".logos": "text", ".ids": "ids"}
@@ -213,6 +214,12 @@ def finish(account: Account) -> ExitCode:
     if account.lost and account.lost == account.requested:
         return ExitCode.USAGE
     return ExitCode.PARTIAL if account.lost or (account.requested and not account.good) else ExitCode.OK
+
+
+def warn_of_skill(skill: Skill | None, model: str) -> None:
+    """Report on one line that a model answers a question at which it was measured to have no skill."""
+    if skill is not None and (line := skill.warning(model)) is not None:
+        terminal().warning(line)
 
 
 def place_of(record: Record) -> str:

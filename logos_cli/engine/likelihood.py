@@ -78,7 +78,9 @@ class Reader(Protocol):
 
     tokenizer: Tokenizer
 
-    def token_logps(self, sequences: Sequence[Sequence[int]]) -> list[NDArray[np.float64]]:
+    def token_logps(
+        self, sequences: Sequence[Sequence[int]], wanted: Sequence[Sequence[int]] | None = None
+    ) -> list[NDArray[np.float64]]:
         """Return log-probabilities, as :meth:`Backend.token_logps <logos_cli.backends.base.Backend.token_logps>`."""
         ...
 

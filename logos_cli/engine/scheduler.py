@@ -41,6 +41,22 @@ class Finish(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class TokenReading:
+    """What is read of a text, instead of a sample: how probable another token is at some of its places.
+
+    Attributes
+    ----------
+    places : tuple of int
+        Indices of tokens of the prompt.
+    alternative : int
+        The token that could stand before each.
+    """
+
+    places: tuple[int, ...]
+    alternative: int
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """A request for one sample.
 
@@ -60,6 +76,8 @@ class Request:
         Refuse tokens after which the molecule cannot become valid.
     greedy : bool
         Choose the likeliest permitted token each time, whatever the run's sampling.
+    reading : TokenReading, optional
+        Read the prompt once, and sample nothing: a request for :class:`~.reading.ReadingEngine`.
     """
 
     id: str
@@ -70,6 +88,7 @@ class Request:
     n_ends: int = 1
     chemistry: bool = False
     greedy: bool = False
+    reading: TokenReading | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,12 @@ from typing import Protocol
 
 from logos_cli.backends.base import Backend, Checkpoint, Completer, LoadOptions, ModelInfo, open_model
 from logos_cli.engine.likelihood import Likelihood
+from logos_cli.engine.reading import ReadingEngine
 from logos_cli.engine.sampler import Sampling
 from logos_cli.engine.scheduler import Completion, Engine, Request
 from logos_cli.engine.texts import CompletionEngine
 from logos_cli.engine.workers import Readers, Workers
+from logos_cli.errors import UsageError
 from logos_cli.processes.order import in_order
 
 
@@ -44,6 +46,20 @@ def engine_of(model: Backend | Completer, sampling: Sampling, *, batch_size: int
     if isinstance(model, Completer):
         return CompletionEngine(model, sampling, batch_size=batch_size, seed=seed)
     return Engine(model, sampling, batch_size=batch_size, seed=seed)
+
+
+def start_reading(checkpoint: Checkpoint, load: LoadOptions) -> tuple[ModelInfo, Runner]:
+    """Load the model, on each device if ``load`` names several; return what describes it and what reads texts.
+
+    Raises
+    ------
+    UsageError
+        If the model is on a server.
+    """
+    reader = checkpoint.load() if load.devices is None else Readers(load, checkpoint.tokenizer)
+    if isinstance(reader, Completer):
+        raise UsageError("a model on a server cannot read a text in one pass", hint="give -n, which samples")
+    return reader.info, ReadingEngine(reader)
 
 
 def start_likelihood(checkpoint: Checkpoint, load: LoadOptions) -> Likelihood:

@@ -63,9 +63,10 @@ class WorkerSetup:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Texts as tokens; the answer has their log-probabilities."""
+    """Texts as tokens, and the tokens that are wanted at their places; the answer has log-probabilities."""
 
     sequences: Sequence[Sequence[int]] = ()
+    wanted: Sequence[Sequence[int]] | None = None
     logps: Sequence[NDArray[np.float64]] = ()
 
 
@@ -209,7 +210,9 @@ class Readers(WorkerProcesses):
         self.tokenizer = tokenizer
         super().__init__(WorkerSetup(load))
 
-    def token_logps(self, sequences: Sequence[Sequence[int]]) -> list[NDArray[np.float64]]:
+    def token_logps(
+        self, sequences: Sequence[Sequence[int]], wanted: Sequence[Sequence[int]] | None = None
+    ) -> list[NDArray[np.float64]]:
         """Return how probable the tokens of texts are, as :meth:`Backend.token_logps` does.
 
         Raises
@@ -218,13 +221,15 @@ class Readers(WorkerProcesses):
             If a worker fails for a reason that the others share, or all have been lost.
         """
         try:
-            logps = self._read(sequences)
+            logps = self._read(sequences, wanted)
         except BaseException:
             self.close()
             raise
         return [logps[place] for place in range(len(sequences))]
 
-    def _read(self, sequences: Sequence[Sequence[int]]) -> dict[int, NDArray[np.float64]]:
+    def _read(
+        self, sequences: Sequence[Sequence[int]], wanted: Sequence[Sequence[int]] | None
+    ) -> dict[int, NDArray[np.float64]]:
         waiting = deque(_shares(sequences, len(self.alive)))
         at: dict[Worker, range] = {}
         logps: dict[int, NDArray[np.float64]] = {}
@@ -232,7 +237,9 @@ class Readers(WorkerProcesses):
             for worker in self.alive:
                 if waiting and worker not in at:
                     at[worker] = waiting.popleft()
-                    worker.send(Reading([sequences[place] for place in at[worker]]))
+                    share = at[worker]
+                    targets = None if wanted is None else [wanted[place] for place in share]
+                    worker.send(Reading([sequences[place] for place in share], targets))
             for worker in ready(list(at)):
                 message, share = worker.receive(), at.pop(worker)
                 if isinstance(message, Reading):
@@ -351,7 +358,7 @@ def serve(connection: Connection) -> None:
         while True:
             first = requests.get()
             if isinstance(first, Reading):
-                connection.send(Reading(logps=backend.token_logps(first.sequences)))
+                connection.send(Reading(logps=backend.token_logps(first.sequences, first.wanted)))
             elif first is not None and engine is not None:
                 _run(engine, first, requests, connection)
     except Exception as error:  # noqa: BLE001 - raised in Workers.run()

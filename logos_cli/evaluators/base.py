@@ -20,6 +20,7 @@ from logos_cli.objects.base import ScienceObject
 from logos_cli.records import Record
 
 if TYPE_CHECKING:
+    from logos_cli.checkpoints.skills import Skill
     from logos_cli.docking.options import ReceptorSpec
     from logos_cli.engine.likelihood import Likelihood
     from logos_cli.evaluators.reference import ReferenceSet
@@ -69,6 +70,8 @@ class Metric:
     needs : tuple of Need
         A metric without needs is computed by default; a metric that needs a reference set, the truth or a receptor,
         where that is given; a metric that needs a model, if it is requested.
+    question : str
+        What it asks of the model, in the registry of its skills; empty if it asks for no answer.
     """
 
     name: str
@@ -78,6 +81,7 @@ class Metric:
     version: str = "1"
     source: str = ""
     needs: tuple[Need, ...] = ()
+    question: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +162,14 @@ class Context:
     def offers(self, need: Need) -> bool:
         """Whether the context fulfils a need of a metric."""
         return need is Need.MODEL or getattr(self, need.value) is not None
+
+    def skill_at(self, question: str) -> Skill | None:
+        """Return what was measured of the language model at a question; None if nothing was."""
+        if not question:
+            return None
+        from logos_cli.engine.start import checkpoint_of
+
+        return checkpoint_of(self.load).skills.get(question)
 
     def likelihood(self) -> Likelihood:
         """Return the language model as a scorer of texts, loaded once a process."""

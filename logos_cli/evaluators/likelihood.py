@@ -83,6 +83,7 @@ class LikelihoodEvaluator(Evaluator):
             "higher",
             source="Meier et al. 2021 (10.1101/2021.07.09.450648), whole-sequence ratio",
             needs=(Need.MODEL, Need.WILD_TYPE),
+            question="fitness",
         ),
     )
 

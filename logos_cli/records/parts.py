@@ -141,6 +141,7 @@ class Sample(TypedDict, total=False):
     backend: str
     device: str
     dtype: str
+    method: str
     seed: int
     temperature: float
     top_k: int
@@ -153,6 +154,7 @@ class Sample(TypedDict, total=False):
     max_mutations: int
     positions: str
     options: dict[str, object]
+    skill: dict[str, object]
     prompt: str
     n_prompt_characters: int
     logp: float | None
@@ -178,6 +180,7 @@ class Score(TypedDict, total=False):
     better: str
     version: str
     model: str
+    skill: str
     receptor: str
     reference: str
     measured: bool

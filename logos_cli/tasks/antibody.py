@@ -77,6 +77,11 @@ class AntibodyTask(Task):
         """``--cdr``, which fixes the framework."""
         return "--cdr" if self.chosen["cdr"] is not None else None
 
+    @property
+    def question(self) -> str:
+        """``antibody --cdr`` for a design."""
+        return self.name if self.restricting_option is None else f"{self.name} {self.restricting_option}"
+
     def check(self) -> None:
         """Parse the CDRs and lengths, and read the light chain."""
         if self.chosen["cdr"] is None:

@@ -127,6 +127,25 @@ class Refusal:
     is_novel: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A text that the model reads once, instead of completing a prompt many times.
+
+    Attributes
+    ----------
+    text : str
+        The whole sentence.
+    places : tuple of int
+        Characters of it, from 0, before which a tag could stand.
+    tag : str
+        The tag.
+    """
+
+    text: str
+    places: tuple[int, ...]
+    tag: str
+
+
 class Collector(ABC):
     """Combines the samples of one prompt: into ranked sites, ranked sets of reactants.
 
@@ -145,6 +164,16 @@ class Collector(ABC):
         sentence : Sentence, optional
             The parsed sample; None if it is not well formed.
         """
+
+    def read(self, _probabilities: Sequence[float], /) -> None:
+        """Take the probability of the tag at each place of the task's reading, in place of samples.
+
+        Raises
+        ------
+        NotImplementedError
+            If the task reads nothing.
+        """
+        raise NotImplementedError
 
     def questions(self) -> Sequence[PromptSentence]:
         """Return further sentences that the same model completes once before the results; by default none.
@@ -198,6 +227,8 @@ class Task(ABC):
         Further names of ``--prompt``.
     restrictions : tuple of str
         Options that can restrict the completion: ``template``, ``edit``.
+    reads : bool
+        Whether, without a number of samples, the model reads each prompt once: see :meth:`reading`.
     compared : bool
         Whether answers can be compared with a reference set.
     preset : Sampling
@@ -228,6 +259,7 @@ class Task(ABC):
     read_options: ClassVar[tuple[str, ...]] = ("column",)
     prompt_spellings: ClassVar[tuple[str, ...]] = ()
     restrictions: ClassVar[tuple[str, ...]] = ()
+    reads: ClassVar[bool] = False
     compared: ClassVar[bool] = True
     preset: ClassVar[Sampling]
     n_samples: ClassVar[int] = 1
@@ -267,6 +299,11 @@ class Task(ABC):
         return {name: value for name, value in self.chosen.items() if value != defaults[name]}
 
     @property
+    def question(self) -> str:
+        """What the model is asked, in the registry of its skills; by default the name of the task."""
+        return self.name
+
+    @property
     def restricting_option(self) -> str | None:
         """By default None: no option of its own restricts the completion."""
         return None
@@ -280,6 +317,10 @@ class Task(ABC):
 
     def collector(self, _prompt: PromptInfo, /) -> Collector | None:
         """Return the collector of a prompt's samples; None if the samples themselves are the result."""
+        return None
+
+    def reading(self, _sentence: PromptSentence, /) -> Reading | None:
+        """Return what the model reads of a prompt instead of sampling; None, as by default, if only samples answer."""
         return None
 
     def from_nothing(self) -> PromptSentence:

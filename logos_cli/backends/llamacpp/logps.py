@@ -21,9 +21,9 @@ _LOGITS = 1 << 22
 
 
 def token_logps(
-    sequences: Sequence[Sequence[int]], room_for: Callable[[int, int], LlamaContext]
+    sequences: Sequence[Sequence[int]], wanted: Sequence[Sequence[int]], room_for: Callable[[int, int], LlamaContext]
 ) -> list[NDArray[np.float64]]:
-    """Return the natural log-probability of each token but the first of each sequence.
+    """Return the natural log-probability of each wanted token: one for each token of a sequence but the first.
 
     Parameters
     ----------
@@ -36,11 +36,17 @@ def token_logps(
         group = order[start : start + SEQUENCES]
         # llama.cpp computes a step of one row by other code, which rounds differently
         context = room_for(max(2, len(group)), len(sequences[group[0]]))
-        _fill_in(context, [sequences[index] for index in group], [logps[index] for index in group])
+        texts, targets, rows = [sequences[i] for i in group], [wanted[i] for i in group], [logps[i] for i in group]
+        _fill_in(context, texts, targets, rows)
     return logps
 
 
-def _fill_in(context: LlamaContext, sequences: Sequence[Sequence[int]], logps: Sequence[NDArray[np.float64]]) -> None:
+def _fill_in(
+    context: LlamaContext,
+    sequences: Sequence[Sequence[int]],
+    wanted: Sequence[Sequence[int]],
+    logps: Sequence[NDArray[np.float64]],
+) -> None:
     """Fill in the log-probabilities of sequences, a stretch of each at a time."""
     n_tokens = max(len(sequences), min(_TOKENS, _LOGITS // context.model.n_vocabulary))
     stretch = n_tokens // len(sequences)
@@ -57,4 +63,4 @@ def _fill_in(context: LlamaContext, sequences: Sequence[Sequence[int]], logps: S
         highest = wide.max(axis=1)
         sums = np.log(np.exp(wide - highest[:, None]).sum(axis=1)) + highest
         for row, (slot, place) in enumerate(places):
-            logps[slot][place] = wide[row, sequences[slot][place + 1]] - sums[row]
+            logps[slot][place] = wide[row, wanted[slot][place]] - sums[row]

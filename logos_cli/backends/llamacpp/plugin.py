@@ -20,6 +20,7 @@ from logos_cli.backends.base import (
     MemoryPlan,
     ModelInfo,
     rounded_up,
+    wanted_tokens,
 )
 from logos_cli.backends.llamacpp.library import INSTALL, MOST_SEQUENCES, LlamaContext, LlamaModel, library
 from logos_cli.backends.llamacpp.threads import ANY, Rows, best_threads, invariant_rows
@@ -28,6 +29,7 @@ from logos_cli.backends.threads import Threads
 from logos_cli.checkpoints.gguf.header import SUFFIX, GgufHeader, ModelShape, is_gguf, model_shape, read_gguf
 from logos_cli.checkpoints.gguf.vocabulary import GgufVocabulary
 from logos_cli.checkpoints.locate import weights_sha256
+from logos_cli.checkpoints.skills import skills_from_metadata
 from logos_cli.checkpoints.task_sampling import from_metadata
 from logos_cli.errors import DeviceMemoryError, LogosError, MissingError, ModelError, UsageError
 from logos_cli.processes.environment import usable_cores
@@ -188,7 +190,9 @@ class LlamaCppBackend(Backend):
         self._room.cut(slot, 0)
         self._length[slot] = 0
 
-    def token_logps(self, sequences: Sequence[Sequence[int]]) -> list[NDArray[np.float64]]:
+    def token_logps(
+        self, sequences: Sequence[Sequence[int]], wanted: Sequence[Sequence[int]] | None = None
+    ) -> list[NDArray[np.float64]]:
         """Return the log-probability of each token but the first, from batches with logits at every position."""
         from logos_cli.backends.llamacpp.logps import token_logps
 
@@ -199,7 +203,7 @@ class LlamaCppBackend(Backend):
             room.set_threads(self._threads.number(("prompt", 10)))
             return room
 
-        return token_logps(sequences, room_for)
+        return token_logps(sequences, wanted_tokens(sequences, wanted), room_for)
 
 
 class GgufCheckpoint(Checkpoint):
@@ -211,6 +215,7 @@ class GgufCheckpoint(Checkpoint):
         self.shape: ModelShape = model_shape(self.header)
         self.context_tokens = self.shape.context_tokens
         self.task_sampling = from_metadata(self.header.metadata)
+        self.skills = skills_from_metadata(self.header.metadata)
         self._source = source
         self._options = options
         self._revision = revision

@@ -175,6 +175,8 @@ def _logps(answer: object, choice: JsonObject) -> tuple[float, ...]:
 class RemoteCheckpoint(Checkpoint):
     """The model of a server."""
 
+    is_served = True
+
     def __init__(self, server: Server, model: str) -> None:
         self._server = server
         entry = self._find(model)

@@ -85,8 +85,10 @@ class _Attention:
     written: Tensor | slice
 
 
-def token_logps(decoder: Decoder, sequences: Sequence[Sequence[int]]) -> list[NDArray[np.float64]]:
-    """Return the natural log-probability of each token but the first of each sequence."""
+def token_logps(
+    decoder: Decoder, sequences: Sequence[Sequence[int]], wanted: Sequence[Sequence[int]]
+) -> list[NDArray[np.float64]]:
+    """Return the natural log-probability of each wanted token: one for each token of a sequence but the first."""
     logps: list[NDArray[np.float64]] = [np.empty(0)] * len(sequences)
     most = _TOKENS.get(decoder.device.type, 2048)
     n_threads = torch.get_num_threads() if decoder.device.type == "cpu" else 1
@@ -94,7 +96,7 @@ def token_logps(decoder: Decoder, sequences: Sequence[Sequence[int]]) -> list[ND
         share = sum(map(len, sequences)) // (_PASSES_EACH * n_threads)
         most = max(min(_FEWEST_TOKENS, most), min(most, share))
     # the longest first: their attention takes longest, and the threads should end together
-    passes = sorted(_passes(sequences, most), key=lambda item: -max(len(path.places) for path in item[2]))
+    passes = sorted(_passes(sequences, wanted, most), key=lambda item: -max(len(path.places) for path in item[2]))
     run = partial(_run, decoder)
     for (_, _, paths), pass_logps in zip(passes, _run_in_threads(run, passes, n_threads), strict=True):
         start = 0
@@ -124,14 +126,14 @@ def _run_in_threads(
         torch.set_num_threads(n_threads)  # the threads also change global settings
 
 
-def _passes(sequences: Sequence[Sequence[int]], most: int) -> Iterator[_Pass]:
+def _passes(sequences: Sequence[Sequence[int]], wanted: Sequence[Sequence[int]], most: int) -> Iterator[_Pass]:
     """Yield the tokens of each pass, their positions, and the paths through them."""
     tokens: list[int] = []
     positions: list[int] = []
     paths: list[_Path] = []
     before: Sequence[int] = ()
     for index in sorted(range(len(sequences)), key=lambda index: tuple(sequences[index])):
-        sequence, wanted = sequences[index][:-1], sequences[index][1:]
+        sequence = sequences[index][:-1]
         if not sequence:
             continue
         shared = _n_shared(before, sequence) if paths else 0
@@ -141,7 +143,7 @@ def _passes(sequences: Sequence[Sequence[int]], most: int) -> Iterator[_Pass]:
             tokens, positions, paths, shared = [], [], [], 0
         fresh = np.arange(len(tokens), len(tokens) + len(sequence) - shared)
         known = paths[-1].places[:shared] if shared else fresh[:0]
-        paths.append(_Path(index, np.concatenate([known, fresh]), len(fresh), wanted))
+        paths.append(_Path(index, np.concatenate([known, fresh]), len(fresh), wanted[index]))
         tokens += sequence[shared:]
         positions += range(shared, len(sequence))
         before = sequence

@@ -19,6 +19,7 @@ from logos_cli.backends.base import (
     ModelInfo,
     TensorBackend,
     rounded_up,
+    wanted_tokens,
 )
 from logos_cli.backends.device import (
     DTYPES,
@@ -37,6 +38,7 @@ from logos_cli.backends.torch.weights import read_tensors
 from logos_cli.checkpoints.config import DecoderConfig, eos_ids, is_decoder
 from logos_cli.checkpoints.locate import weights_sha256
 from logos_cli.checkpoints.safetensors import stored_type, weight_files
+from logos_cli.checkpoints.skills import read_skills
 from logos_cli.checkpoints.task_sampling import from_config
 from logos_cli.checkpoints.tokenizer import HubTokenizer, read_json
 from logos_cli.errors import DeviceMemoryError, MissingError, ModelError, UsageError
@@ -158,7 +160,9 @@ class TorchBackend(TensorBackend):
         """Drop the sequence of a slot."""
         self._length[slot] = 0
 
-    def token_logps(self, sequences: Sequence[Sequence[int]]) -> list[NDArray[np.float64]]:
+    def token_logps(
+        self, sequences: Sequence[Sequence[int]], wanted: Sequence[Sequence[int]] | None = None
+    ) -> list[NDArray[np.float64]]:
         """Return the log-probability of each token but the first; sequences share passes and common beginnings."""
         import torch
 
@@ -166,7 +170,7 @@ class TorchBackend(TensorBackend):
 
         n_tokens = sum(map(len, sequences))
         with torch.inference_mode(), translate_errors(), self._measure("score", n_tokens):
-            return token_logps(self._decoder, sequences)
+            return token_logps(self._decoder, sequences, wanted_tokens(sequences, wanted))
 
 
 class TorchCheckpoint(Checkpoint):
@@ -181,6 +185,7 @@ class TorchCheckpoint(Checkpoint):
         generation = path / "generation_config.json"
         generation_config = read_json(generation) if generation.is_file() else {}
         self.task_sampling = from_config(generation_config)
+        self.skills = read_skills(path)
         self.tokenizer = HubTokenizer(path, eos_ids(self._config, generation_config))
         self.context_tokens = int(self._config.get("max_position_embeddings") or 0)
         known = ("auto", *DTYPES, *QUANTIZED)

@@ -101,8 +101,10 @@ class Network:
         logits: Tensor = self.model(**arguments).logits
         return logits
 
-    def token_logps(self, sequences: Sequence[Sequence[int]]) -> list[NDArray[np.float64]]:
-        """Return the natural log-probability of each token but the first of every sequence."""
+    def token_logps(
+        self, sequences: Sequence[Sequence[int]], wanted: Sequence[Sequence[int]]
+    ) -> list[NDArray[np.float64]]:
+        """Return the natural log-probability of each wanted token: one for each token of a sequence but the first."""
         import numpy as np
 
         found = [np.empty(0)] * len(sequences)
@@ -110,7 +112,9 @@ class Network:
             members = [sequences[index] for index in group]
             for index, tokens, logits in zip(group, members, self.read(members), strict=True):
                 rows = logits[: len(tokens) - 1].float()
-                chosen = rows.gather(1, torch.tensor(tokens[1:], dtype=torch.long, device=rows.device)[:, None])[:, 0]
+                chosen = rows.gather(1, torch.tensor(wanted[index], dtype=torch.long, device=rows.device)[:, None])[
+                    :, 0
+                ]
                 found[index] = (chosen - rows.logsumexp(1)).double().cpu().numpy()
         return found
 

@@ -20,6 +20,7 @@ from logos_cli.backends.base import (
     MemoryPlan,
     ModelInfo,
     TensorBackend,
+    wanted_tokens,
 )
 from logos_cli.backends.device import (
     DTYPES,
@@ -35,6 +36,7 @@ from logos_cli.checkpoints.causal_model import read_causal_model
 from logos_cli.checkpoints.config import eos_ids
 from logos_cli.checkpoints.locate import first_line, weights_sha256
 from logos_cli.checkpoints.safetensors import stored_tensors, stored_type, weight_files
+from logos_cli.checkpoints.skills import read_skills
 from logos_cli.checkpoints.task_sampling import from_config
 from logos_cli.checkpoints.tokenizer import HubTokenizer, read_json
 from logos_cli.errors import DeviceMemoryError, MissingError, ModelError, UsageError
@@ -108,12 +110,14 @@ class TransformersBackend(TensorBackend):
         """Drop the sequence of a slot."""
         self._slots.free(slot)
 
-    def token_logps(self, sequences: Sequence[Sequence[int]]) -> list[NDArray[np.float64]]:
+    def token_logps(
+        self, sequences: Sequence[Sequence[int]], wanted: Sequence[Sequence[int]] | None = None
+    ) -> list[NDArray[np.float64]]:
         """Return the log-probability of each token but the first, reading sequences together."""
         import torch
 
         with torch.inference_mode(), translate_errors():
-            return self._network.token_logps(sequences)
+            return self._network.token_logps(sequences, wanted_tokens(sequences, wanted))
 
 
 class TransformersCheckpoint(Checkpoint):
@@ -128,6 +132,7 @@ class TransformersCheckpoint(Checkpoint):
         generation = path / "generation_config.json"
         generation_config = read_json(generation) if generation.is_file() else {}
         self.task_sampling = from_config(generation_config)
+        self.skills = read_skills(path)
         self.tokenizer = HubTokenizer(path, eos_ids(self._json, generation_config))
         if options.dtype not in ("auto", *DTYPES):
             raise UsageError(

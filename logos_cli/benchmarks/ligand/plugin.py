@@ -43,6 +43,7 @@ class LigandBenchmark(Benchmark):
     name = "ligand"
     help = f"CrossDocked test pockets, 100 ligands each, from the residues within {CONTACT_ANGSTROM} Å of the reference ligand."
     task = "ligand"
+    decides = "QED"
     n_samples = _N_SAMPLES
     figures = (
         Figure("valid", "Samples that RDKit accepts.", "%"),

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING
 from logos_cli.checkpoints.config import DecoderConfig
 from logos_cli.checkpoints.gguf.header import model_shape, read_gguf
 from logos_cli.checkpoints.safetensors import StoredTensor, stored_tensors
+from logos_cli.checkpoints.skills import GGUF_KEY as SKILLS_KEY
+from logos_cli.checkpoints.skills import read_skills, skills_to_json
 from logos_cli.checkpoints.task_sampling import GGUF_KEY, from_config
 from logos_cli.checkpoints.tensors import EMBEDDING, HEAD, check_tensors
 from logos_cli.checkpoints.tokenizer import HubTokenizer, read_json
@@ -260,6 +262,8 @@ class _Conversion:
         generation = self._directory / "generation_config.json"
         if sampling := from_config(read_json(generation) if generation.is_file() else {}):
             writer.add_string(GGUF_KEY, json.dumps(sampling))
+        if skills := read_skills(self._directory):
+            writer.add_string(SKILLS_KEY, json.dumps(skills_to_json(skills, self._directory.name)))
 
     def _add_parameters(self, writer: GGUFWriter) -> None:
         gguf, config = self._gguf, self._config

@@ -93,6 +93,7 @@ class ReactionEvaluator(Evaluator):
             better="higher",
             source=_ROUND_TRIP,
             needs=(Need.MODEL,),
+            question="reaction",
         ),
     )
     summary_metrics = (

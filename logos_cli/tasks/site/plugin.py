@@ -1,8 +1,8 @@
-"""Binding sites of a protein, from many samples of the model."""
+"""Binding sites of a protein: in one pass over its copy, or from many samples of the model."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from logos_cli.engine.sampling import Sampling
@@ -13,7 +13,7 @@ from logos_cli.objects.base import ScienceObject
 from logos_cli.objects.complex import Complex
 from logos_cli.objects.protein import Protein
 from logos_cli.records import Record
-from logos_cli.tasks.base import SAMPLES, Collector, PromptInfo, PromptSentence, Task, TaskOption
+from logos_cli.tasks.base import SAMPLES, Collector, PromptInfo, PromptSentence, Reading, Task, TaskOption
 
 _DIGITS = 4
 
@@ -24,18 +24,20 @@ class SiteTask(Task):
     name = "site"
     help = "The binding sites of a protein, ranked."
     details = (
-        "Each of many samples copies the protein exactly and tags the residues of a site. Residues that are tagged "
-        "often enough are clustered: in a structure by their positions, else by co-occurrence in samples. Each cluster "
-        "is a site and becomes one record, which reports the residues by their numbers in the file, how often each is "
-        "tagged, score, support and, in a structure, the centre.\n\n"
+        "The model reads the protein and its copy once: the likelier a tag before a residue, the higher the residue. "
+        "The likeliest are clustered, in a structure by their positions. Each cluster is a site and becomes one "
+        "record, which reports the residues by their numbers in the file, how probable a tag is, score, support and, in "
+        "a structure, the centre. The same protein always has the same sites.\n\n"
+        "With -n, that many samples copy the protein and tag the residues of a site instead, which takes minutes: "
+        "residues that are tagged often enough are clustered, without a structure by co-occurrence in samples.\n\n"
         "-o sites.csv writes P2Rank's table of predictions, sites.pml and sites.cxc scripts for PyMOL and ChimeraX, "
         "sites.cif the structure with 100 x frequency as B-factors; -f p2rank-residues writes a table of all residues. "
         "`logos decode sites.jsonl --to …` writes them later."
     )
     prompts = "a protein: a sequence, a FASTA file or a structure"
     examples = (
-        "logos generate site protein.pdb -n 40 -o sites.csv",
-        "logos generate site protein.fasta -o sites.jsonl",
+        "logos generate site protein.pdb -o sites.csv",
+        "logos generate site protein.fasta -n 40 -o sites.jsonl",
         "logos generate site protein.cif --top 1 -q | logos generate ligand --prompt - -n 100",
     )
     read_options = ("chains", "column")
@@ -43,6 +45,7 @@ class SiteTask(Task):
     # each chain once, whatever ligands the structure holds
     reads_as = Form.PROTEIN
     compared = False
+    reads = True
     # the completion is as long as the protein and its tags
     preset = Sampling(temperature=1.2, top_p=0.95, max_new_tokens=4096)
     n_samples = 40
@@ -53,11 +56,19 @@ class SiteTask(Task):
         TaskOption(
             "min_frequency",
             float,
-            "Smallest share of the samples that tag a residue of a site.",
+            "With -n: smallest share of the samples that tag a residue of a site.",
             default=0.1,
             least=0,
             most=1,
             metavar="SHARE",
+        ),
+        TaskOption(
+            "residues",
+            int,
+            "Without -n: number of the likeliest residues, which are clustered.",
+            default=20,
+            least=1,
+            metavar="N",
         ),
         SAMPLES,
     )
@@ -66,7 +77,22 @@ class SiteTask(Task):
         """Return the collector that ranks the sites of the samples."""
         if self.chosen["samples"]:
             return None
-        return _Sites(prompt, self.chosen["min_frequency"], self.chosen["top"])
+        return _Sites(prompt, self.chosen)
+
+    def reading(self, sentence: PromptSentence) -> Reading | None:
+        """Return the protein with its untagged copy; None for a prompt that has tagged some residues already."""
+        if len(sentence.text) != sentence.grammar_start + len(Kind.PROTEIN.start):
+            return None
+        head = sentence.text[: sentence.grammar_start]
+        copy = head.removesuffix(str(Operator.SEARCH))
+        text = head + copy
+        spans = (block.span for block in parse(text, Form.SEARCH).right)
+        places = [
+            place
+            for start, end in spans
+            for place in range(start + len(Kind.PROTEIN.start), end - len(Kind.PROTEIN.end))
+        ]
+        return Reading(text, tuple(places), Kind.POCKET.start)
 
     def from_object(self, item: ScienceObject, _level: int | None = None) -> PromptSentence:
         """Use the chains of a protein or a complex without their tags."""
@@ -104,14 +130,21 @@ class SiteTask(Task):
 
 
 class _Sites(Collector):
-    """Ranks the sites of one protein by the votes of its samples."""
+    """Ranks the sites of one protein by the probability of tags, or by the votes of samples."""
 
-    def __init__(self, prompt: PromptInfo, min_frequency: float, top: int | None) -> None:
+    def __init__(self, prompt: PromptInfo, chosen: Mapping[str, Any]) -> None:
         self._prompt = prompt
-        self._min_frequency = min_frequency
-        self._top = top
+        self._chosen = chosen
         self._chains: tuple[Protein, ...] = ()
         self._votes: list[list[int]] = []
+        self._probabilities: Sequence[float] | None = None
+
+    def read(self, probabilities: Sequence[float], /) -> None:
+        """Take the probability of a tag before each residue."""
+        head = self._prompt.sentence.text[: self._prompt.sentence.grammar_start].removesuffix(str(Operator.SEARCH))
+        copies = parse(f"{head}{Operator.SEARCH}{head}", Form.SEARCH).right
+        self._chains = tuple(Protein(block.payload) for block in copies)
+        self._probabilities = probabilities
 
     def add(self, _record: Record, answer: str | None, sentence: Sentence | None) -> None:
         """Count the residues that a valid sample tags."""
@@ -126,16 +159,22 @@ class _Sites(Collector):
 
     def results(self) -> Iterator[Record]:
         """Yield a record for each site."""
-        if not self._votes:
+        if not self._chains:
             return
         from logos_cli.structure.residues.places import residue_places
-        from logos_cli.tasks.site.sites import frequencies, rank_sites
+        from logos_cli.tasks.site.sites import frequencies, rank_probable, rank_sites
 
         lengths = [len(chain.sequence) for chain in self._chains]
         places = residue_places(self._prompt.source, lengths)
-        sites = rank_sites(self._votes, sum(lengths), self._min_frequency, places)[: self._top]
-        shares = [round(share, _DIGITS) for share in frequencies(self._votes, sum(lengths)).tolist()]
-        for rank, site in enumerate(sites, 1):
+        if self._probabilities is None:
+            sites = rank_sites(self._votes, sum(lengths), self._chosen["min_frequency"], places)
+            shares = frequencies(self._votes, sum(lengths)).tolist()
+        else:
+            sites = rank_probable(self._probabilities, self._chosen["residues"], places)
+            shares = self._probabilities
+        alone = "co-occurrence" if self._probabilities is None else "none"
+        shares = [round(share, _DIGITS) for share in shares]
+        for rank, site in enumerate(sites[: self._chosen["top"]], 1):
             centre = site.centre_angstrom
             yield Record(
                 f"{self._prompt.id}:site{rank}",
@@ -148,7 +187,7 @@ class _Sites(Collector):
                 },
                 extra={
                     "site": {
-                        "clustered_by": "co-occurrence" if places is None else "space",
+                        "clustered_by": alone if places is None else "space",
                         "centre_angstrom": None if centre is None else [round(x, 3) for x in centre],
                         "residues": self._members(site.members, shares),
                         "frequency": _split(shares, lengths),

@@ -1,4 +1,6 @@
-"""Ranked sites from many samples of a search.
+"""Ranked sites, from the probability of a tag before each residue, or from many samples of a search.
+
+In one pass the likeliest residues are clustered as those of samples are, with probabilities as frequencies.
 
 A residue's frequency is the share of the samples that tag it. Average linkage clusters the residues that are tagged
 often enough into sites: in a structure by the distance of their side chains (Cβ), else by how seldom samples tag them
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 WIDEST_ANGSTROM: Final = 16.0
 _SELDOM_TOGETHER: Final = 0.85
+_MOST_OF: Final = 3
+"""At most a third of the residues of a protein are clustered."""
 _LEAST_RESIDUES: Final = 3
 """Smaller groups are sites only if there is no other group."""
 
@@ -39,7 +43,7 @@ class Site:
     score : float
         Sum of squared frequencies.
     support : float
-        Share of the samples that have most of their tagged residues here.
+        Share of the samples that have most of their tagged residues here; in one pass, share of the probability.
     centre_angstrom : tuple of float, optional
         Position of a ligand; None without a structure.
     """
@@ -93,6 +97,45 @@ def rank_sites(
             None if places is None else _centre(places, group),
         )
         for number, group in enumerate(groups)
+    ]
+    return sorted(sites, key=lambda site: (-site.score, site.members))
+
+
+def rank_probable(probabilities: Sequence[float], n_kept: int, places: ResiduePlaces | None = None) -> list[Site]:
+    """Return the sites of the likeliest residues, the best first; without a structure they are one site.
+
+    Parameters
+    ----------
+    probabilities : sequence of float
+        Probability of a tag before each residue.
+    n_kept : int
+        Number of residues, the likeliest ones, that are clustered.
+    places : ResiduePlaces, optional
+        Positions of the residues; residues without coordinates belong to no site.
+    """
+    values = np.asarray(probabilities, dtype=np.float64)
+    known = np.arange(len(values))
+    if places is not None:
+        known = known[np.isfinite(places.side_chains).all(axis=1)]
+    # of equal ones the first, so that the order does not depend on how sorting breaks ties
+    n_kept = min(n_kept, -(-len(values) // _MOST_OF))
+    chosen = np.sort(known[np.lexsort((known, -values[known]))[:n_kept]])
+    if not len(chosen):
+        return []
+    groups = [chosen]
+    if places is not None:
+        labels = _clusters(np.ones((1, len(chosen)), bool), places.side_chains[chosen])
+        groups = [chosen[labels == label] for label in np.unique(labels)]
+        groups = [group for group in groups if len(group) >= _LEAST_RESIDUES] or groups
+    total = float(values[np.concatenate(groups)].sum()) or 1.0
+    sites = [
+        Site(
+            tuple(group.tolist()),
+            float((values[group] ** 2).sum()),
+            float(values[group].sum() / total),
+            None if places is None else _centre(places, group),
+        )
+        for group in groups
     ]
     return sorted(sites, key=lambda site: (-site.score, site.members))
 

@@ -8,7 +8,7 @@ from typing import IO
 
 from logos_cli import registry
 from logos_cli.engine.scheduler import Request
-from logos_cli.engine.start import Runner, start_engine
+from logos_cli.engine.start import Runner, start_engine, start_reading
 from logos_cli.io.selection import Selection
 from logos_cli.options import options_or_fields
 from logos_cli.records import Record
@@ -89,6 +89,7 @@ class Generation:
     def __init__(self, plan: GenerationPlan, tally: GenerateTally | None = None) -> None:
         self.plan = plan
         self.tally = GenerateTally() if tally is None else tally
+        self.tally.reads = plan.reads
         self._judge = RecordJudge(plan, self.tally)
 
     def records(
@@ -128,6 +129,9 @@ class Generation:
 
     def _start_engine(self, first: list[Request]) -> Runner:
         plan, load = self.plan, self.plan.options.load
+        if plan.reads:
+            self._judge.provenance.model, reader = start_reading(plan.checkpoint, load)
+            return reader
         memory = plan.memory(max(len(request.prompt) for request in first))
         batch_size = min(memory.batch_size if memory else load.batch_size or BATCH_SIZE, len(first))
         self._judge.provenance.model, engine = start_engine(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import cast
@@ -40,11 +41,11 @@ class Provenance:
         found: dict[str, object] = {
             "task": plan.task.name,
             **{key: value for key, value in model.items() if value is not None},
-            "seed": plan.options.seed,
-            **asdict(plan.sampling),
+            **({"method": "one pass"} if plan.reads else {"seed": plan.options.seed, **asdict(plan.sampling)}),
             "constrain": plan.options.constrain,
             **plan.restriction.chosen,
             **({"options": plan.task.changed} if plan.task.changed else {}),
+            **({} if plan.skill is None else {"skill": plan.skill.to_record()}),
             "prompt": prompt.id,
         }
         return cast(Sample, found)
@@ -94,6 +95,9 @@ class RecordJudge:
     def take_sample(self, outcome: PromptOutcome, number: int, completion: Completion) -> Record | None:
         """Return the record of a sample, judged and counted; None if it is not to be written."""
         prompt = outcome.prompt
+        if self.plan.reads and outcome.collector is not None:
+            self._take_reading(outcome, completion)
+            return None
         beginning = "" if prompt.sentence is None else prompt.sentence.text
         record = Record(
             f"{prompt.id}#{number:04d}",
@@ -107,6 +111,15 @@ class RecordJudge:
         if outcome.collector is not None:
             return None
         return record if record.status is Status.OK or self.plan.options.keep_invalid else None
+
+    def _take_reading(self, outcome: PromptOutcome, completion: Completion) -> None:
+        """Pass what was read of a prompt to its collector; the prompt counts as one sample."""
+        if outcome.collector is None:
+            return
+        outcome.collector.read([math.exp(logp) for logp in completion.logps])
+        found = outcome.found
+        found.made, found.valid, found.unique = found.made + 1, found.valid + 1, found.unique + 1
+        self.tally.unique += 1
 
     def take_answer(
         self, outcome: PromptOutcome, number: int, sentence: PromptSentence, completion: Completion

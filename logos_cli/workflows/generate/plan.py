@@ -9,6 +9,8 @@ from typing import IO
 
 from logos_cli import registry
 from logos_cli.backends.base import Checkpoint, MemoryPlan, open_model
+from logos_cli.checkpoints.skills import Skill
+from logos_cli.engine.reading import reads_residues
 from logos_cli.engine.sampling import Sampling
 from logos_cli.errors import InputError, LogosError, UsageError
 from logos_cli.tasks.base import Task
@@ -34,6 +36,8 @@ class GenerationPlan:
         The model's configuration and tokenizer.
     deadline : float, optional
         Time of ``time.monotonic`` after which no sample is begun.
+    reads : bool
+        Whether the model reads each prompt once, instead of sampling.
     """
 
     task: Task
@@ -44,6 +48,15 @@ class GenerationPlan:
     checkpoint: Checkpoint
     sampling: Sampling
     deadline: float | None = None
+    reads: bool = False
+
+    @property
+    def skill(self) -> Skill | None:
+        """What was measured of the model at this question; None if nothing was."""
+        question = self.task.question
+        if self.restriction.max_mutations is not None:
+            question = f"{question} --edit"
+        return self.checkpoint.skills.get(question)
 
     def describe(self) -> dict[str, object]:
         """Return the resolved values by name, without those that are None."""
@@ -60,7 +73,7 @@ class GenerationPlan:
             "time_s": options.time_s,
             "reference": options.reference,
             "seed": options.seed,
-            **asdict(self.sampling),
+            **({} if self.reads else asdict(self.sampling)),
             "constrain": options.constrain,
             **self.restriction.chosen,
             **self.task.changed,
@@ -109,7 +122,8 @@ class GenerationPlan:
         """Refuse a prompt that leaves the model no room for an answer."""
         if prompt.sentence is None:
             return
-        n_tokens = self.checkpoint.count_tokens(prompt.sentence.text)
+        reading = self.task.reading(prompt.sentence) if self.reads else None
+        n_tokens = self.checkpoint.count_tokens(prompt.sentence.text if reading is None else reading.text)
         if n_tokens >= self.checkpoint.context_tokens:
             prompt.sentence = None
             prompt.error = InputError(
@@ -138,12 +152,16 @@ def plan_generation(
     restriction = Restriction(options.template, options.max_mutations, options.positions)
     restriction.check(task, options.constrain)
     until = None if options.until is None else Until.parse(options.until)
+    reads = task.reads and options.n_samples is None and until is None and not task.chosen.get("samples")
     n_samples = options.n_samples or (until.limit if until else task.n_samples)
     _check_counts(task, options, until, n_samples)
     deadline = None if options.time_s is None else time.monotonic() + options.time_s
     checkpoint = open_model(options.load)
     sampling = options.sampling(task.preset, checkpoint.task_sampling.get(task_name, {}))
-    return GenerationPlan(task, options, restriction, until, n_samples, checkpoint, sampling, deadline)
+    # a token of several residues has no place between them for a tag: samples decide
+    reads = reads and not checkpoint.is_served and reads_residues(checkpoint.tokenizer)
+    n_samples = 1 if reads else n_samples
+    return GenerationPlan(task, options, restriction, until, n_samples, checkpoint, sampling, deadline, reads)
 
 
 def _check_counts(task: Task, options: GenerateOptions, until: Until | None, n_samples: int) -> None:

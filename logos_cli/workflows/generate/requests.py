@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from logos_cli.engine.likelihood import TokenSpans
 from logos_cli.engine.sampler import sample_generator
-from logos_cli.engine.scheduler import Request
+from logos_cli.engine.scheduler import Request, TokenReading
+from logos_cli.errors import UsageError
 from logos_cli.workflows.generate.plan import GenerationPlan
 from logos_cli.workflows.generate.schedule import PendingSample
 
@@ -16,6 +18,7 @@ class RequestMaker:
     def __init__(self, plan: GenerationPlan) -> None:
         self._plan = plan
         self._tokenizer = plan.checkpoint.tokenizer
+        self._spans = TokenSpans(self._tokenizer)
         self._last_encoded: tuple[str, tuple[int, ...]] | None = None
 
     def make_requests(self, samples: Iterable[PendingSample]) -> Iterator[Request]:
@@ -26,6 +29,8 @@ class RequestMaker:
     def make_request(self, sample: PendingSample) -> Request:
         """Return the request of a sample; a question is answered greedily."""
         sentence, greedy = sample.sentence, sample.is_question
+        if self._plan.reads and not greedy:
+            return self._reading(sample)
         return Request(
             sample.id,
             self._encoded(sentence.text),
@@ -36,6 +41,20 @@ class RequestMaker:
             chemistry=self._plan.options.constrain == "chemistry" and not greedy,
             greedy=greedy,
         )
+
+    def _reading(self, sample: PendingSample) -> Request:
+        """Return the request to read the prompt of a sample once."""
+        reading = self._plan.task.reading(sample.sentence)
+        if reading is None:
+            raise UsageError(
+                f"{self._plan.task.name} cannot read this prompt in one pass", hint="give -n, which samples"
+            )
+        ids = self._tokenizer.encode(reading.text)
+        starts = {
+            span.start: index for index, span in enumerate(self._spans.of(reading.text, ids)) if span.end > span.start
+        }
+        places = tuple(starts[place] for place in reading.places)
+        return Request(sample.id, tuple(ids), reading=TokenReading(places, self._tokenizer.tag_ids[reading.tag]))
 
     def _grammar(self, sample: PendingSample) -> str | None:
         """Return the grammar of an answer; some sentences draw one for each sample, but not for a question."""

@@ -23,6 +23,8 @@ class GenerateTally(Account):
     refused : Counter of str
         The part of the invalid samples that are well formed and cannot be answers to their prompts, by what is wrong
         with them: ``answered with the product``.
+    reads : bool
+        Whether each prompt was read once, and nothing was sampled.
     short_prompts : int
         Prompts that were given up before they reached the wanted counts.
     results : int
@@ -47,6 +49,7 @@ class GenerateTally(Account):
     skipped_references: int = 0
     stopped: bool = False
     refused: Counter[str] = field(default_factory=Counter)
+    reads: bool = False
 
     @property
     def requested(self) -> int:
@@ -65,6 +68,11 @@ class GenerateTally(Account):
         return self.failed
 
     def __str__(self) -> str:
+        if self.reads:
+            return account_line(
+                [(self.requested, "requested"), (self.unique, "read")],
+                [(self.failed, "never begun"), (self.late, "not begun in time")],
+            )
         well_formed = self.invalid + self.repeated + self.unique
         stages = [
             (self.requested, "requested"),

@@ -29,6 +29,7 @@ from logos_cli.workflows.score.metrics import catalogue, metric_of, pattern_of, 
 from logos_cli.workflows.score.summary import Collected, SummaryRow, as_json
 
 if TYPE_CHECKING:
+    from logos_cli.checkpoints.skills import Skill
     from logos_cli.docking.options import ReceptorSpec
 
 
@@ -217,6 +218,13 @@ class Scoring:
                 )
         self._collected = Collected(self.selection, self.context)
         self._scorer = Scorer(self.selection, self.context, options.jobs)
+
+    def unskilled(self) -> list[Skill]:
+        """Return the questions of the chosen metrics at which the model was measured to have no skill."""
+        names = [name for family in self.selection.families for name in self.selection.wanted(family.name)]
+        questions = dict.fromkeys(catalogue()[pattern_of(name)].metric.question for name in names)
+        found = [self.context.skill_at(question) for question in questions]
+        return [skill for skill in found if skill is not None and not skill.has]
 
     def records(
         self, inputs: Iterable[Given], stdin: IO[bytes] | None = None, selection: Selection | None = None

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from logos_cli import decode, encode, generate
+from logos_cli.backends.base import LoadOptions, open_model
 from logos_cli.errors import LogosError, OutputError, UsageError
 from logos_cli.formats.base import WriteOptions, Writer
 from logos_cli.formats.structure.write_sites import P2RankResiduesWriter, P2RankWriter, SiteCifWriter
@@ -23,7 +24,8 @@ from logos_cli.objects.protein import Protein
 from logos_cli.records import Record, Status
 from logos_cli.structure.residues.map import ResidueMap, ResidueName
 from logos_cli.structure.residues.places import ResiduePlaces, residue_places
-from logos_cli.tasks.site.sites import WIDEST_ANGSTROM, frequencies, rank_sites
+from logos_cli.tasks.site.sites import WIDEST_ANGSTROM, frequencies, rank_probable, rank_sites
+from logos_cli.workflows.generate.tally import GenerateTally
 
 _SEQUENCE = "MKTAYIAKQRQISFVK"
 
@@ -211,6 +213,63 @@ def test_samples_become_ranked_sites(tmp_path: Path) -> None:
     assert sum(record.scores["support"]["value"] for record in records) == pytest.approx(1.0)
     (best,) = generate("site", _SEQUENCE, n_samples=30, model=model, top=1, **_fake())
     assert (best.id, best.text, best.extra) == (records[0].id, records[0].text, records[0].extra)
+
+
+def test_one_pass_gives_the_same_sites_every_time_and_in_any_company() -> None:
+    long = _SEQUENCE * 4
+    tally = GenerateTally()
+    records = list(generate("site", [long, _SEQUENCE], tally=tally, threads=1))
+    first, second = ([r for r in records if r.id.startswith(f"prompt:{n}:")] for n in (1, 2))
+    (alone,) = generate("site", long, seed=5, threads=1)
+    assert alone.text == first[0].text
+    assert alone.extra["site"]["frequency"] == first[0].extra["site"]["frequency"]
+    assert alone.extra["site"]["clustered_by"] == "none"
+    assert len(_members(alone)) == 20
+    assert len(_members(second[0])) == 6  # a third of 16
+    assert alone.sample["method"] == "one pass"
+    assert not {"seed", "temperature"} & set(alone.sample)
+    assert str(tally) == "2 requested → 2 read"
+    shares = alone.extra["site"]["frequency"][0]
+    kept = [int(member) - 1 for member in _members(alone)]
+    assert min(shares[place] for place in kept) >= max(s for place, s in enumerate(shares) if place not in kept)
+
+
+def test_the_probability_of_a_tag_is_that_of_the_model() -> None:
+    """Read token by token: after the copy so far, how likely the tag is where only it or the residue may follow."""
+    (record,) = generate("site", _SEQUENCE, threads=1)
+    checkpoint = open_model(LoadOptions(device="cpu", threads=1))
+    backend, tokenizer = checkpoint.load(), checkpoint.tokenizer
+    head = f"<ProteinS>{_SEQUENCE}<ProteinE><Search><ProteinS>"
+    backend.reserve(1)
+    logits = backend.prefill(0, tokenizer.encode(head))
+    expected = []
+    for letter in _SEQUENCE:
+        (own,) = tokenizer.encode(letter)[-1:]
+        other = tokenizer.tag_ids["<PocketS>"]
+        expected.append(1 / (1 + np.exp(float(logits[own]) - float(logits[other]))))
+        logits = backend.step([0], [own])[0]
+    assert record.extra["site"]["frequency"][0] == pytest.approx(expected, abs=2e-4)
+
+
+def test_likely_residues_that_lie_together_are_a_site() -> None:
+    places = _on_a_line(*range(0, 60, 3), *range(500, 530, 3), np.nan, np.nan)
+    probabilities = [0.01] * 32
+    for place, value in {0: 0.5, 1: 0.4, 2: 0.4, 20: 0.3, 21: 0.3, 22: 0.2, 30: 0.9}.items():
+        probabilities[place] = value
+    first, second = rank_probable(probabilities, 6, places)
+    assert (first.members, second.members) == ((0, 1, 2), (20, 21, 22))
+    assert first.score == pytest.approx(0.25 + 0.16 + 0.16)
+    assert first.support + second.support == pytest.approx(1.0)
+    (alone,) = rank_probable(probabilities, 6)
+    assert alone.members == (0, 1, 2, 20, 21, 30)
+    assert rank_probable([], 6) == []
+
+
+def test_a_prompt_with_tags_is_sampled_only() -> None:
+    begun = f"<ProteinS>{_SEQUENCE}<ProteinE><Search><ProteinS>MK<PocketS>T<PocketE>"
+    with pytest.raises(UsageError, match="cannot read this prompt in one pass"):
+        list(generate("site", begun, threads=1))
+    assert list(generate("site", begun, n_samples=2, threads=1))
 
 
 def _members(record: Record) -> list[str]:

@@ -102,7 +102,8 @@ def tasks(args: TasksArguments) -> ExitCode:
     """Measure a model by the published benchmarks, beside a trivial baseline and the published figures.
 
     A run can be stopped and started again, and spread over machines. The directory then holds the outcome of every
-    case, results.json, results.md, and report.html, one page that opens offline.
+    case, results.json, results.md, report.html, one page that opens offline, and skills.json, what the model was measured
+    to be able to do: `logos bench skills` joins it with other figures.
 
     Examples:
 
@@ -198,8 +199,10 @@ def _progress() -> Iterator[Progress | None]:
 
 def _write_report(output: Path, found: list[Result], facts: JsonObject, data: Path | None) -> str:
     """Write results.json, results.md and report.html; return the Markdown."""
+    from logos_cli.checkpoints.skills import FILE, Skill, skills_to_json
     from logos_cli.io.output import open_output
     from logos_cli.report import benchmarks as report
+    from logos_cli.workflows.bench.skills import skills_of_results
 
     by_name = {result.benchmark.name: result for result in found}
 
@@ -213,6 +216,8 @@ def _write_report(output: Path, found: list[Result], facts: JsonObject, data: Pa
         "results.md": text,
         "report.html": report.page(rows, facts, illustrate),
     }
+    if skills := {question: Skill(question, (figure,)) for question, figure in skills_of_results(rows)}:
+        contents[FILE] = json.dumps(skills_to_json(skills, str(facts.get("model"))), indent=1) + "\n"
     for name, content in contents.items():
         with open_output(str(output / name), overwrite=True) as stream:
             stream.write(content)

@@ -16,7 +16,7 @@ from logos_cli.cli.batch import is_run_directory, open_run, options_of, selectio
 from logos_cli.cli.commands.generate.group import TaskFirst
 from logos_cli.cli.option_specs import command
 from logos_cli.cli.options.common import parse_time
-from logos_cli.cli.output import open_sink
+from logos_cli.cli.output import open_sink, warn_of_skill
 from logos_cli.cli.terminal import terminal
 from logos_cli.errors import ExitCode, UsageError
 from logos_cli.records import Record, Status
@@ -51,6 +51,7 @@ def _run(task: Task, args: GenerateArguments) -> ExitCode:
         if docked is not None:
             docked.show_plan()
         return code
+    warn_of_skill(plan.skill, plan.checkpoint.name)
     run = Generation(plan)
     if docked is not None:
         code = docked.write(lambda selection: run.records(prompt, selection=selection), run.tally)

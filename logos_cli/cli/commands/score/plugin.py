@@ -14,7 +14,7 @@ from logos_cli.cli.base import Command
 from logos_cli.cli.batch import is_run_directory, open_batch
 from logos_cli.cli.commands.score.options import ScoreArguments, ScoreDocking
 from logos_cli.cli.option_specs import changed, command
-from logos_cli.cli.output import finish, inputs_or_stdin
+from logos_cli.cli.output import finish, inputs_or_stdin, warn_of_skill
 from logos_cli.cli.terminal import terminal
 from logos_cli.errors import ExitCode, OutputError, ReportedError, UsageError
 from logos_cli.io.output import check_output, open_output, suffix_of
@@ -156,6 +156,8 @@ def _write(
     """Write records and figures, and report the account."""
     from logos_cli.cli.commands.score.display import show_summary
 
+    for skill in scoring.unskilled():
+        warn_of_skill(skill, scoring.options.load.model)
     drawn: list[Record] = []
 
     def scored(selection: Selection | None) -> Iterator[ScoredRecord]:
