@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TypeGuard
 
 from logos_cli.accounting import RecordAccount
+from logos_cli.cli.interruption import note_run
 from logos_cli.cli.options.run import RunArguments
 from logos_cli.cli.output import RecordTaker, ReportedProblems, open_sink
 from logos_cli.cli.terminal import terminal
@@ -167,6 +168,7 @@ def open_run(
     from logos_cli.io.paths import expand_paths
     from logos_cli.runs.description import Description
     from logos_cli.runs.directory import open_shard
+    from logos_cli.runs.journal import files_of
 
     paths = expand_paths(inputs)
     description = Description(command, _compared(arguments), tuple(paths), options.shard.count, __version__)
@@ -177,7 +179,7 @@ def open_run(
             yield shard
     except BaseException as error:
         if not isinstance(error, Exception):
-            terminal().note(f"{output} has the finished records; go on with --resume")
+            note_run(output, files_of(Path(output), options.shard)[0])
         raise
 
 

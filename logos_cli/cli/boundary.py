@@ -23,6 +23,7 @@ from typing import Annotated
 import typer
 
 from logos_cli.cli.base import Callback
+from logos_cli.cli.interruption import report_interruption
 from logos_cli.cli.terminal import Terminal, set_terminal, terminal
 from logos_cli.errors import DefectError, ExitCode, GrammarError, LogosError
 
@@ -138,11 +139,11 @@ def run(action: Callable[[], object], *, show_traceback: bool = False) -> ExitCo
         raise
     except KeyboardInterrupt:
         _flush_quietly()
-        terminal().note("interrupted; finished records are kept")
+        report_interruption("interrupted")
         return ExitCode.INTERRUPTED
     except Terminated:
         _flush_quietly()
-        terminal().note("terminated; finished records are kept")
+        report_interruption("terminated")
         return ExitCode.TERMINATED
     except BrokenPipeError:
         _abandon_stdout()

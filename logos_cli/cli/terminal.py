@@ -6,6 +6,8 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
+from logos_cli.cli.progress import Bar
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -64,25 +66,17 @@ class Terminal:
         """Print the remedy of an error."""
         self._print(text, "cyan", "hint: ")
 
-    def track(self, items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
-        """Yield the items, with a progress bar if stderr is a terminal and ``--quiet`` is not given."""
-        if self.quiet or not sys.stderr.isatty():
-            yield from items
-            return
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    def bar(self, description: str, total: int | None = None, unit: str = "") -> Bar:
+        """Return a progress bar, which shows nothing if stderr is no terminal or ``--quiet`` is given."""
+        shown = not self.quiet and sys.stderr is not None and sys.stderr.isatty()
+        return Bar(self.console if shown else None, description, total, unit)
 
-        columns = (
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-        )
-        with Progress(*columns, console=self.console, transient=True) as progress:
-            task = progress.add_task(description, total=total)
+    def track(self, items: Iterable[T], description: str, total: int | None = None, unit: str = "") -> Iterator[T]:
+        """Yield the items, with a progress bar."""
+        with self.bar(description, total, unit) as bar:
             for item in items:
                 yield item
-                progress.advance(task)
+                bar.advance()
 
 
 _terminal = Terminal()

@@ -8,6 +8,7 @@ import io
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
@@ -78,9 +79,34 @@ def open_output(path: str | None, *, overwrite: bool = False) -> Iterator[IO[str
         stream: IO[str] = _create(part, Path(path).suffix.lower())
         try:
             yield stream
-        finally:
+        except BaseException:
             stream.close()
+            _leave(path, part)
+            raise
+        stream.close()
         part.replace(path)
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A file that was not finished: what was written is under another name, or nowhere if nothing was written."""
+
+    path: str
+    part: Path | None
+
+
+UNFINISHED: list[Unfinished] = []
+"""The files of this process that were not finished, for the report of an interruption."""
+
+
+def _leave(path: str, part: Path) -> None:
+    """Note a file that was not finished, and remove it if nothing was written."""
+    with contextlib.suppress(OSError):
+        if part.stat().st_size == 0:
+            part.unlink()
+            UNFINISHED.append(Unfinished(path, None))
+            return
+    UNFINISHED.append(Unfinished(path, part))
 
 
 def _create(part: Path, suffix: str) -> IO[str]:

@@ -102,7 +102,7 @@ def test_a_signal_keeps_what_is_finished(
     finally:
         process.kill()
     assert process.returncode == code, stderr.decode()
-    assert b"finished records are kept" in stderr
+    assert b"out.jsonl.part holds" in stderr
     assert b"Traceback" not in stderr
     assert b"Exception ignored" not in stderr
     records = [json.loads(line) for line in part.read_text().splitlines()]

@@ -362,9 +362,15 @@ def test_a_signal_keeps_finished_records(
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == code
     assert _clean(stderr)
-    assert stderr.splitlines() == [f"{word}; finished records are kept"]
     assert not part.with_name(f"out.{suffix}").exists()
     ids = [json.loads(line)["id"] for line in _text(part).splitlines()]
+    kept = (
+        f"{len(ids):,} finished records" if suffix == "jsonl" else f"what was finished ({part.stat().st_size:,} bytes)"
+    )
+    assert stderr.splitlines() == [
+        f"{word}; out.{suffix}.part holds {kept}",
+        "hint: a run that can go on has a directory: give -o DIR/ instead of a file, and later --resume",
+    ]
     assert 0 < len(ids) < N_MANY
     assert ids == [f"p{number}" for number in range(len(ids))], "whole records, none lost between"
 

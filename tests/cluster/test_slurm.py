@@ -132,7 +132,7 @@ def test_an_array_whose_tasks_are_cancelled_requeued_or_near_their_end(
     logs = logs_of(tmp_path)
     assert states == {"1": "CANCELLED", "2": "COMPLETED", "3": "COMPLETED"}, logs
     assert (cancelled.restarts(), requeued.restarts() > 0, late.restarts() > 0) == (0, True, True), logs
-    assert "finished records; go on with --resume" in late.log.read_text()
+    assert "hint: go on with: logos" in late.log.read_text()
     assert "records; going on" in late.log.read_text()
     assert cluster.wait(merge, 30) == {"": "CANCELLED"}, logs  # an array that lacks a part is not merged
     # the same scripts again do what lacks

@@ -15,6 +15,7 @@ from logos_cli.cli.base import Command
 from logos_cli.cli.option_specs import command
 from logos_cli.cli.options.load import load_block
 from logos_cli.cli.options.output import json_option
+from logos_cli.cli.terminal import terminal
 from logos_cli.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -50,7 +51,8 @@ def doctor(args: DoctorArguments) -> ExitCode:
     """
     from logos_cli.workflows.doctor import doctor as examine
 
-    found = examine(args.load)
+    with terminal().bar("examining this installation, then a first answer of the model"):
+        found = examine(args.load)
     if args.as_json:
         typer.echo(json.dumps(found, indent=2))
     elif sys.stdout.isatty():

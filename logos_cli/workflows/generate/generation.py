@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import chain, islice
 from typing import IO
 
@@ -77,8 +77,21 @@ def generate(
     return Generation(plan_generation(task, options, chosen), tally).records(prompts, stdin)
 
 
+Progress = Callable[[str, int, int | None], None]
+"""Called with what is done now, the number of finished samples, and the number of samples that are known to be needed."""
+
+
+def _no_progress(_now: str, _n_done: int, _n_known: int | None) -> None:
+    """Report nothing."""
+
+
 class Generation:
     """One run of a plan.
+
+    Parameters
+    ----------
+    progress : callable, optional
+        Called when a model is loaded, and after every sample.
 
     Attributes
     ----------
@@ -86,8 +99,11 @@ class Generation:
         The outcomes of the samples so far.
     """
 
-    def __init__(self, plan: GenerationPlan, tally: GenerateTally | None = None) -> None:
+    def __init__(
+        self, plan: GenerationPlan, tally: GenerateTally | None = None, progress: Progress | None = None
+    ) -> None:
         self.plan = plan
+        self._progress: Progress = progress or _no_progress
         self.tally = GenerateTally() if tally is None else tally
         self.tally.reads = plan.reads
         self._judge = RecordJudge(plan, self.tally)
@@ -109,14 +125,19 @@ class Generation:
         maker = RequestMaker(self.plan)
         self._judge.read_reference()
         engine: Runner | None = None
+        n_done, now = 0, "reading" if self.plan.reads else "sampling"
         # a prompt may need more samples after a wave of requests; the next wave draws them
         while first := list(
             islice(requests := maker.make_requests(schedule.pending()), options.load.batch_size or MOST_BATCH_SIZE)
         ):
             if engine is None:
+                self._progress(f"loading {self.plan.checkpoint.name}", 0, None)
                 engine = self._start_engine(first)
+                self._progress(now, 0, self._known(schedule))
             try:
                 for completion in engine.run(chain(first, requests)):
+                    n_done += 1
+                    self._progress(now, n_done, self._known(schedule))
                     yield from schedule.take(completion)
             except GeneratorExit:
                 raise
@@ -126,6 +147,10 @@ class Generation:
                 raise
             yield from schedule.pop_finished()
         yield from schedule.pop_finished()
+
+    def _known(self, schedule: Schedule) -> int | None:
+        """Return the number of samples that the prompts so far need; None where a count decides when there are enough."""
+        return None if self.plan.until is not None else schedule.n_known
 
     def _start_engine(self, first: list[Request]) -> Runner:
         plan, load = self.plan, self.plan.options.load

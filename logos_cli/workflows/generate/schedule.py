@@ -121,6 +121,8 @@ class Schedule:
         Yield records in the order of prompts and numbers, not as soon as each is finished.
     deadline : float, optional
         Time of ``time.monotonic`` after which nothing is drawn, and ``tally.stopped`` is set.
+    n_known : int
+        Samples of the prompts that have been read, and further questions about them.
     selection : Selection, optional
         The samples that are wanted; or the prompts, where samples are put together or drawn until there are enough.
     """
@@ -131,6 +133,7 @@ class Schedule:
     in_order: bool = True
     deadline: float | None = None
     selection: Selection | None = None
+    n_known: int = 0
     _n_prompts: int = 0
     _open: deque[PromptState] = field(default_factory=deque)
     _under_way: dict[int, PendingSample] = field(default_factory=dict)
@@ -160,6 +163,7 @@ class Schedule:
             if not self._select(state):
                 continue
             self._open.append(state)
+            self.n_known += state.outcome.limit if prompt.sentence is not None else 0
             if (found := self._draw(state)) is not None:
                 return found
         return None
@@ -246,6 +250,7 @@ class Schedule:
         if state.questions is None and outcome.collector is not None and not self.tally.stopped:
             state.questions = deque(enumerate(outcome.collector.questions()))
             state.n_unanswered = len(state.questions)
+            self.n_known += state.n_unanswered
         return self.tally.stopped or not state.n_unanswered
 
     def drain(self) -> Iterator[Record]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -95,7 +95,13 @@ def parity(args: ParityArguments) -> ExitCode:
         n_samples=args.num_samples,
         seed=args.seed,
     )
-    result = compare(options, _progress())
+    with terminal().bar("comparing") as bar:
+
+        def show(step: str) -> None:
+            bar.update(description=f"comparing: {step}")
+            terminal().detail(step)
+
+        result = compare(options, show)
     if args.as_json:
         typer.echo(json.dumps(result, indent=2))
         return ExitCode.OK
@@ -113,12 +119,6 @@ def parity(args: ParityArguments) -> ExitCode:
 
 def _names(text: str) -> tuple[str, ...]:
     return () if text == "none" else tuple(name.strip() for name in text.split(","))
-
-
-def _progress() -> Callable[[str], None]:
-    """Return the function that reports each step: always on a terminal, elsewhere only under ``--verbose``."""
-    out = terminal()
-    return out.note if sys.stderr.isatty() else out.detail
 
 
 def _cells(row: JsonObject) -> Sequence[str]:

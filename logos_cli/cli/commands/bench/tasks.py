@@ -25,8 +25,6 @@ from logos_cli.errors import ExitCode, UsageError
 from logos_cli.io.json_types import JsonObject
 
 if TYPE_CHECKING:
-    from rich.progress import TaskID
-
     from logos_cli.docking.options import DockOptions
     from logos_cli.report.page import Page
     from logos_cli.workflows.bench.tasks import BenchOptions, Progress, Result
@@ -177,22 +175,12 @@ def _shard(text: str) -> tuple[int, int]:
 
 
 @contextmanager
-def _progress() -> Iterator[Progress | None]:
-    """Show the progress of each benchmark, if stderr is a terminal."""
-    if terminal().quiet or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bars
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bars(*columns, console=terminal().console, transient=True) as bars:
-        shown: dict[str, TaskID] = {}
+def _progress() -> Iterator[Progress]:
+    """Show the progress of each benchmark."""
+    with terminal().bar("reading the data", unit="cases") as bar:
 
         def update(name: str, n_done: int, n_cases: int) -> None:
-            if name not in shown:
-                shown[name] = bars.add_task(name, total=n_cases)
-            bars.update(shown[name], completed=n_done)
+            bar.update(n_done, n_cases, name)
 
         yield update
 

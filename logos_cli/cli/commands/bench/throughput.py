@@ -88,7 +88,13 @@ def throughput(args: ThroughputArguments) -> ExitCode:
         repeats=args.repeats,
         file_type=args.file_type,
     )
-    result = measure(options, terminal().detail)
+    with terminal().bar("measuring") as bar:
+
+        def show(step: str) -> None:
+            bar.update(description=f"measuring: {step}")
+            terminal().detail(step)
+
+        result = measure(options, show)
     if args.as_json:
         typer.echo(json.dumps(result, indent=2))
     elif sys.stdout.isatty():

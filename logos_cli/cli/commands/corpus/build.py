@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -160,22 +159,10 @@ class _Watch:
     @contextmanager
     def shown(self) -> Iterator[None]:
         """Show the progress if stderr is a terminal."""
-        if terminal().quiet or not sys.stderr.isatty():
-            yield
-            return
-        from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-        with Progress(*columns, console=terminal().console, transient=True) as progress:
-            task = progress.add_task("reading")
-            start = time.monotonic()
+        with terminal().bar("reading", unit="records") as bar:
 
             def advance() -> None:
-                rate = self.n_records / max(time.monotonic() - start, 1e-3)
-                progress.update(
-                    task,
-                    description=f"{self.n_records:,} records  {self.n_sentences:,} sentences  {rate:,.0f} records/s",
-                )
+                bar.update(self.n_records, description=f"reading, {self.n_sentences:,} sentences")
 
             self._advance = advance
             yield

@@ -5,7 +5,9 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +19,7 @@ from logos_cli.cli.commands.generate.group import TaskFirst
 from logos_cli.cli.option_specs import command
 from logos_cli.cli.options.common import parse_time
 from logos_cli.cli.output import open_sink, warn_of_skill
+from logos_cli.cli.progress import Bar
 from logos_cli.cli.terminal import terminal
 from logos_cli.errors import ExitCode, UsageError
 from logos_cli.records import Record, Status
@@ -35,6 +38,11 @@ The default sampling of each task is that of the published scripts; --dry-run sh
 
 def _run(task: Task, args: GenerateArguments) -> ExitCode:
     """Generate with the options of a task's command."""
+    with terminal().bar(f"preparing {task.name}", unit="samples") as bar:
+        return _generate(task, args, bar)
+
+
+def _generate(task: Task, args: GenerateArguments, bar: Bar) -> ExitCode:
     from logos_cli.cli.commands.generate.dock import DockedOutput, check_docking
     from logos_cli.workflows.generate.generation import Generation
     from logos_cli.workflows.generate.plan import plan_generation
@@ -47,13 +55,15 @@ def _run(task: Task, args: GenerateArguments) -> ExitCode:
     if args.dry_run:
         from logos_cli.cli.commands.generate.plan import show_plan
 
+        bar.stop()
         code = show_plan(plan, prompt)
         if docked is not None:
             docked.show_plan()
         return code
     warn_of_skill(plan.skill, plan.checkpoint.name)
-    run = Generation(plan)
+    run = Generation(plan, progress=partial(_show_progress, bar, task.name))
     if docked is not None:
+        bar.stop()  # docking has its own
         code = docked.write(lambda selection: run.records(prompt, selection=selection), run.tally)
         return _finish(run.tally, task, options) or code
     output = args.output
@@ -61,20 +71,31 @@ def _run(task: Task, args: GenerateArguments) -> ExitCode:
         Path(args.results_dir).mkdir(parents=True, exist_ok=True)
         output = output or str(Path(args.results_dir) / f"{task.name}.jsonl")
     if is_run_directory(output):
-        return _write_run(run, args, prompt, output) or _finish(run.tally, task, options)
-    format = args.format or _writer(plan.task, output)
-    selection = selection_of(args.run)
-    with open_sink(output, format, overwrite=args.overwrite, native=True, model=args.load.model) as sink:
-        records = _flushed(run.records(prompt, selection=selection))
-        if output not in (None, "-") or not sys.stdout.isatty():  # on the terminal sentences are their own progress
-            total = plan.n_samples if prompt is None and plan.until is None else None
-            records = terminal().track(records, f"generating {task.name}", total)
-        for record in records:
-            sink.write(record)
+        _write_run(run, args, prompt, output)
+    else:
+        _write_stream(run, args, prompt, output, bar)
+    bar.stop()
     return _finish(run.tally, task, options)
 
 
-def _write_run(run: Generation, args: GenerateArguments, prompt: str | None, output: str) -> ExitCode:
+def _write_stream(run: Generation, args: GenerateArguments, prompt: str | None, output: str | None, bar: Bar) -> None:
+    """Write records to standard output or a file; the bar makes room for what goes to the same terminal."""
+    format = args.format or _writer(run.plan.task, output)
+    selection = selection_of(args.run)
+    on_terminal = output in (None, "-") and sys.stdout.isatty()
+    with open_sink(output, format, overwrite=args.overwrite, native=True, model=args.load.model) as sink:
+        for record in _flushed(run.records(prompt, selection=selection)):
+            with bar.paused() if on_terminal else nullcontext():
+                sink.write(record)
+        bar.stop()
+
+
+def _show_progress(bar: Bar, task: str, now: str, n_done: int, n_known: int | None) -> None:
+    """Show what a generation does."""
+    bar.update(n_done, n_known, now if now.startswith("loading") else f"{now} {task}")
+
+
+def _write_run(run: Generation, args: GenerateArguments, prompt: str | None, output: str) -> None:
     """Write records to the directory of a run."""
     from logos_cli.cli.output import ReportedProblems
 
@@ -91,7 +112,7 @@ def _write_run(run: Generation, args: GenerateArguments, prompt: str | None, out
     with open_run(
         f"generate {run.plan.task.name}", compared, files, output, options_of(args.run, overwrite=args.overwrite)
     ) as shard:
-        for record in terminal().track(run.records(prompt, selection=shard.selection), run.plan.task.name):
+        for record in run.records(prompt, selection=shard.selection):
             if record.status is Status.ERROR:
                 problems.report(record, record.reason or "")
             # what samples are put together to is a result of the prompt
@@ -100,7 +121,6 @@ def _write_run(run: Generation, args: GenerateArguments, prompt: str | None, out
                 continue  # too few samples of this prompt may be there; it is done when the run goes on
             shard.write_part(entry, record.status, record.to_json())
         shard.is_cut = run.tally.stopped
-    return ExitCode.OK
 
 
 def _writer(task: Task, output: str | None) -> str | None:

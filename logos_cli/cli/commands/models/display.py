@@ -58,19 +58,11 @@ def table(
 
 
 @contextmanager
-def progress(description: str) -> Iterator[Callable[[str, int, int], None] | None]:
-    """Yield the function that updates a bar by (name, number, total) on a terminal; None elsewhere."""
-    out = terminal()
-    if out.quiet or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=out.console, transient=True) as bar:
-        task = bar.add_task(description, total=None)
+def progress(description: str) -> Iterator[Callable[[str, int, int], None]]:
+    """Yield the function that updates a bar by (name, number, total)."""
+    with terminal().bar(description) as bar:
 
         def draw(name: str, number: int, total: int) -> None:
-            bar.update(task, description=f"{description} {name}", completed=number, total=total)
+            bar.update(number, total, f"{description} {name}")
 
         yield draw
