@@ -111,7 +111,7 @@ class Benchmark(ABC):
     help: str
     task: ClassVar[str]
     n_samples: ClassVar[int | None]
-    task_options: ClassVar[JsonMapping] = {}
+    task_options: JsonMapping = MappingProxyType({})
     sampling: JsonMapping = MappingProxyType({})
     figures: tuple[Figure, ...]
     layout: ClassVar[str]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import ClassVar
+from types import MappingProxyType
 
 import numpy as np
 
@@ -39,7 +39,7 @@ class LoopBenchmark(Benchmark):
     question = "antibody --cdr"
     decides = "recovery, likeliest"
     n_samples = 20
-    task_options: ClassVar[JsonMapping] = {"cdr": "H3", "scheme": _SCHEME}
+    task_options: JsonMapping = MappingProxyType({"cdr": "H3", "scheme": _SCHEME})
     figures = (
         Figure("recovery", "Native residues that a design has, mean over designs.", "%", remark=_REMARK),
         Figure("recovery, likeliest", "Recovery of the likeliest design under the model.", "%"),

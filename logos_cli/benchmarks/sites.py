@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +21,10 @@ from logos_cli.evaluators.sites.truth import read_structure
 from logos_cli.evaluators.statistics import bootstrap, f1, mcc, share
 from logos_cli.formats.base import Entry, ReadOptions
 from logos_cli.formats.detect import detect
-from logos_cli.grammar import Form
+from logos_cli.grammar import Form, parse
 from logos_cli.io.input import Input
-from logos_cli.io.json_types import JsonObject
+from logos_cli.io.json_types import JsonMapping, JsonObject
+from logos_cli.objects.complex import Complex
 from logos_cli.objects.protein import Protein
 from logos_cli.records import Record, Status
 from logos_cli.records.parts import number_of
@@ -31,6 +32,7 @@ from logos_cli.structure.distances import CONTACT_ANGSTROM
 from logos_cli.structure.ligand.user_molecule import read_given
 from logos_cli.structure.residues.places import ResiduePlaces, residue_places
 from logos_cli.structure.site_centre import site_centre
+from logos_cli.tasks.joined import join_chains
 
 if TYPE_CHECKING:
     from logos_cli.report.page import Page
@@ -62,11 +64,13 @@ class SiteBenchmark(Benchmark):
     task = "site"
     decides = "top-n, DCA"
     n_samples = None
+    are_joined: ClassVar[bool] = False
     layout = "sites/NAME: structures (PDB, mmCIF, BinaryCIF) with their ligands, or each with its ligand in an SDF file"
     baseline_help = f"{_N_RANDOM} sites around random residues (within {_RANDOM_ANGSTROM:g} Å), in random order."
 
     def __init__(self, name: str, title: str, published: Mapping[str, float] | None = None, remark: str = "") -> None:
         self.set_name, self.name = name, f"site_{name}"
+        self.task_options: JsonMapping = {"method": "model"}
         self.help = (
             f"{title}: ligands found by one of the first n predicted sites, where n is the number of ligands of the "
             "structure."
@@ -99,7 +103,7 @@ class SiteBenchmark(Benchmark):
                 continue
             try:
                 ligands = _ligands(path, directory / stem)
-                prompts = tuple(_chains(path, f"{self.set_name}:{stem}"))
+                prompts = tuple(_chains(path, f"{self.set_name}:{stem}", are_joined=self.are_joined))
             except LogosError as error:
                 raise error.at(str(path)) from error
             if ligands and prompts:
@@ -115,7 +119,7 @@ class SiteBenchmark(Benchmark):
             centre = site["centre_angstrom"]
             if centre is not None:
                 prompt = str(record.sample["prompt"])
-                sites.append((np.array(centre), {(prompt, place) for place in _tagged_positions(record)}))
+                sites.append((np.array(centre), {(prompt, place) for place in tagged_positions(record)}))
         return self._outcome(case, sites)
 
     def _outcome(self, case: Case, sites: Sequence[tuple[Floats, set[tuple[str, int]]]]) -> CaseOutcome:
@@ -182,6 +186,18 @@ class SiteBenchmark(Benchmark):
             page.structure(Structure(**structure), f"{id}: centres of the first sites in colour, the ligand in black.")
 
 
+class PocketBenchmark(SiteBenchmark):
+    """The same success rates of an engine that finds pockets by the shape of the structure; the model does not answer."""
+
+    decides = ""
+    are_joined = True
+
+    def __init__(self, engine: str, name: str, title: str) -> None:
+        super().__init__(name, title)
+        self.name = f"{engine}_{name}"
+        self.task_options = {"method": "geometry", "pocket_engine": engine}
+
+
 def _stem(path: Path) -> str | None:
     """Return the name of a structure file without its endings; None for another file."""
     name = path.name.removesuffix(".gz").removesuffix(".zst")
@@ -200,18 +216,20 @@ def _ligands(path: Path, beside: Path) -> list[Floats]:
         return list(read_structure(source).ligands)
 
 
-def _chains(path: Path, prefix: str) -> Iterator[Entry]:
+def _chains(path: Path, prefix: str, *, are_joined: bool) -> Iterator[Entry]:
     """Yield all protein chains of a structure, also those with equal sequences: each may have its own ligand."""
     with closing(Input(str(path))) as source:
-        for entry in detect(source).read(source, ReadOptions(form=Form.PROTEIN)):
-            if isinstance(entry.item, Protein):
+        entries = detect(source).read(source, ReadOptions(form=Form.PROTEIN))
+        for entry in join_chains(entries) if are_joined else entries:
+            if isinstance(entry.item, Protein | Complex):
                 yield Entry(f"{prefix}:{entry.id}", entry.item, entry.source)
 
 
 def _places(case: Case) -> Iterator[tuple[Entry, ResiduePlaces]]:
     for prompt in case.prompts:
-        if isinstance(prompt, Entry) and isinstance(prompt.item, Protein):
-            places = residue_places(prompt.source, [len(prompt.item.sequence)])
+        if isinstance(prompt, Entry) and isinstance(prompt.item, Protein | Complex):
+            chains = prompt.item.chains if isinstance(prompt.item, Complex) else (prompt.item,)
+            places = residue_places(prompt.source, [len(chain.sequence) for chain in chains])
             if places is not None:
                 yield prompt, places
 
@@ -229,12 +247,13 @@ def _counts(case: Case, predicted: set[tuple[str, int]]) -> list[int]:
     return counts
 
 
-def _tagged_positions(record: Record) -> tuple[int, ...]:
-    """Return the positions that the record of a site tags, from 0."""
-    from logos_cli.grammar import parse
-    from logos_cli.objects.complex import Complex
-
-    return Complex.from_sentence(parse(record.text, Form.SEARCH)).chains[0].site
+def tagged_positions(record: Record) -> list[int]:
+    """Return the positions that the record of a site tags, from 0, chain after chain."""
+    first, places = 0, []
+    for chain in Complex.from_sentence(parse(record.text, Form.SEARCH)).chains:
+        places += [first + place for place in chain.site]
+        first += len(chain.sequence)
+    return places
 
 
 def _scene(case: Case, outcome: CaseOutcome) -> JsonObject:
@@ -278,4 +297,8 @@ PLUGINS = {
         "holo4k", "HOLO4K", {"LOGOS-1B": 58.0, "LOGOS-3B": 58.2, "LOGOS-8B": 58.5, "MetaPocket 2": 57.9}
     ),
     "site_posebusters": SiteBenchmark("posebusters", "PoseBusters crystal complexes", remark=f"{_STAND_IN}."),
+    "pocketnet_posebusters": PocketBenchmark("pocketnet", "posebusters", "PoseBusters crystal complexes"),
+    "pocketnet_crossdocked": PocketBenchmark("pocketnet", "crossdocked", "CrossDocked test pairs"),
+    "fpocket_posebusters": PocketBenchmark("fpocket", "posebusters", "PoseBusters crystal complexes"),
+    "fpocket_crossdocked": PocketBenchmark("fpocket", "crossdocked", "CrossDocked test pairs"),
 }

@@ -142,6 +142,8 @@ class Sample(TypedDict, total=False):
     device: str
     dtype: str
     method: str
+    engine: str
+    engine_version: str
     seed: int
     temperature: float
     top_k: int

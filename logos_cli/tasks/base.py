@@ -292,6 +292,16 @@ class Task(ABC):
             With the reason.
         """
 
+    def for_samples(self) -> Self:
+        """Return the task for a run with a number of samples; by default itself.
+
+        Raises
+        ------
+        UsageError
+            If, with its options, the task draws none.
+        """
+        return self
+
     @property
     def changed(self) -> dict[str, object]:
         """The options with values other than their defaults, which records report."""
@@ -318,6 +328,14 @@ class Task(ABC):
     def collector(self, _prompt: PromptInfo, /) -> Collector | None:
         """Return the collector of a prompt's samples; None if the samples themselves are the result."""
         return None
+
+    def is_computed(self, _source: Source, /) -> bool:
+        """Return whether the collector of a prompt has its results without the model; by default False.
+
+        Its ``results`` may then raise a LogosError, which becomes the record of the prompt; their ``sample`` holds how they
+        were made.
+        """
+        return False
 
     def reading(self, _sentence: PromptSentence, /) -> Reading | None:
         """Return what the model reads of a prompt instead of sampling; None, as by default, if only samples answer."""

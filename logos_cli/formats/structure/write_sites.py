@@ -114,7 +114,11 @@ class P2RankWriter(Writer):
         site = _ranked(record, item)
         residues = [site.label(chain, place) for chain, members in enumerate(site.sites) for place in members]
         centre = site.centre or ("", "", "")
-        rank, score, support = site.score("rank"), site.score("score"), site.score("support")
+        rank, score, support = (
+            site.score("rank"),
+            site.score("score"),
+            site.score("probability") or site.score("support"),
+        )
         self._table.writerow((record.id, rank, score, support, "", "", *centre, " ".join(residues), ""))
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from logos_cli.errors import LogosError
+from logos_cli.errors import InputError, LogosError
 from logos_cli.io.reopen import reopen
 from logos_cli.records import Source
 from logos_cli.structure import read as reading
@@ -56,27 +56,47 @@ def residue_places(source: Source, lengths: Sequence[int]) -> ResiduePlaces | No
     ResiduePlaces or None
         None if the source names no structure, or its file is missing or changed.
     """
-    if not source.get("residues"):
-        return None
     try:
-        with closing(reopen(source)) as file:
-            loaded = reading.load(file.read(), file.name, source.get("block"))
-            model = StructureModel(loaded, file.name, int(source.get("model", 1)))
-        residues = ResidueMap(source, lengths)
+        model, rows = residue_rows(source, lengths)
     except LogosError:
         return None
-    rows = _rows(model)
     side_chains = np.full((sum(lengths), 3), np.nan)
     atoms: list[NDArray[np.float64]] = []
-    for chain, length in enumerate(lengths):
-        for position in range(length):
-            name = residues.name((chain, position))
-            row = None if name is None else rows.get((name.chain, name.number, name.insertion))
-            mine = np.zeros(0, np.intp) if row is None else model.atoms([row])
-            if len(mine):
-                side_chains[len(atoms)] = _side_chain(model, mine)
-            atoms.append(model.positions[mine])
+    for row in rows:
+        mine = np.zeros(0, np.intp) if row is None else model.atoms([row])
+        if len(mine):
+            side_chains[len(atoms)] = _side_chain(model, mine)
+        atoms.append(model.positions[mine])
     return ResiduePlaces(side_chains, atoms, model.positions_of(model.residues.with_role(Role.PROTEIN)))
+
+
+def residue_rows(source: Source, lengths: Sequence[int]) -> tuple[StructureModel, list[int | None]]:
+    """Read the structure of a record again, and find the residue of each letter.
+
+    Parameters
+    ----------
+    source, lengths
+        As of :func:`residue_places`.
+
+    Returns
+    -------
+    StructureModel, list of int or None
+        The structure, and the row of each letter in its residues; None for a residue that it lacks.
+
+    Raises
+    ------
+    LogosError
+        If the source names no structure, or its file is missing or changed.
+    """
+    if not source.get("residues"):
+        raise InputError("the record has no structure", hint="encode the structure from a file")
+    with closing(reopen(source)) as file:
+        loaded = reading.load(file.read(), file.name, source.get("block"))
+        model = StructureModel(loaded, file.name, int(source.get("model", 1)))
+    residues = ResidueMap(source, lengths)
+    known = _rows(model)
+    names = [residues.name((chain, position)) for chain, length in enumerate(lengths) for position in range(length)]
+    return model, [None if name is None else known.get((name.chain, name.number, name.insertion)) for name in names]
 
 
 def _rows(model: StructureModel) -> dict[tuple[str, int, str], int]:

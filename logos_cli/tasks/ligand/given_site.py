@@ -12,6 +12,7 @@ from logos_cli.objects.complex import Complex
 from logos_cli.objects.protein import Protein
 from logos_cli.records import Source
 from logos_cli.structure.residues.map import ResidueMap
+from logos_cli.tasks.joined import join_chains
 
 
 def tag_residues(item: ScienceObject, source: Source, site: str) -> ScienceObject:
@@ -36,21 +37,11 @@ def site_entries(entries: Iterable[Entry], site: str) -> Iterator[Entry]:
 
     The site of a structure keeps only the chains with a residue in the list.
     """
-    structure_chains: list[Entry] = []
-    for entry in entries:
-        if isinstance(entry.item, Protein) and entry.source.get("residues"):
-            structure_chains.append(entry)
-        else:
-            yield _tag_entry(entry, site)
-    if structure_chains:
-        first = structure_chains[0]
-        source = first.source.copy()
-        source["chains"] = [name for entry in structure_chains for name in entry.source["chains"]]
-        source["residues"] = [chain for entry in structure_chains for chain in entry.source["residues"]]
-        chains = tuple(entry.item for entry in structure_chains if isinstance(entry.item, Protein))
-        title, colon, _ = first.id.rpartition(":")
-        joined = Entry(f"{title if colon else first.id}:site", Complex(chains), source)
-        yield _keep_site_chains(_tag_entry(joined, site))
+    for entry in join_chains(entries):
+        tagged = _tag_entry(entry, site)
+        if isinstance(entry.item, Complex):
+            tagged = _keep_site_chains(replace(tagged, id=f"{entry.id}:site"))
+        yield tagged
 
 
 def _tag_entry(entry: Entry, site: str) -> Entry:

@@ -1,21 +1,30 @@
-"""Binding sites of a protein: in one pass over its copy, or from many samples of the model."""
+"""Binding sites of a protein: by the shape of its structure, or by the model, in one pass or from many samples."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar, Self
 
+from logos_cli import registry
 from logos_cli.engine.sampling import Sampling
-from logos_cli.grammar import Form, Sentence, emit, parse
+from logos_cli.errors import InputError, MissingError, UsageError
+from logos_cli.grammar import Form, Sentence, parse
 from logos_cli.grammar.constrain import tagged_copy_grammar
 from logos_cli.grammar.spec import Kind, Operator
 from logos_cli.objects.base import ScienceObject
 from logos_cli.objects.complex import Complex
 from logos_cli.objects.protein import Protein
-from logos_cli.records import Record
+from logos_cli.records import Source
 from logos_cli.tasks.base import SAMPLES, Collector, PromptInfo, PromptSentence, Reading, Task, TaskOption
+from logos_cli.tasks.joined import join_chains
+from logos_cli.tasks.site.collectors import PocketCollector, SiteCollector
 
-_DIGITS = 4
+if TYPE_CHECKING:
+    from logos_cli.formats.base import Entry
+    from logos_cli.pockets.base import PocketEngine
+
+GEOMETRY, MODEL, BOTH = "geometry", "model", "both"
 
 
 class SiteTask(Task):
@@ -24,20 +33,24 @@ class SiteTask(Task):
     name = "site"
     help = "The binding sites of a protein, ranked."
     details = (
-        "The model reads the protein and its copy once: the likelier a tag before a residue, the higher the residue. "
-        "The likeliest are clustered, in a structure by their positions. Each cluster is a site and becomes one "
-        "record, which reports the residues by their numbers in the file, how probable a tag is, score, support and, in "
-        "a structure, the centre. The same protein always has the same sites.\n\n"
-        "With -n, that many samples copy the protein and tag the residues of a site instead, which takes minutes: "
-        "residues that are tagged often enough are clustered, without a structure by co-occurrence in samples.\n\n"
+        "In a structure, an engine finds the pockets of the surface and ranks them, whatever ligands the file holds: each "
+        "becomes one record, which reports the residues that line it by their numbers in the file, score, calibrated "
+        "probability, centre and volume.\n\n"
+        "Without a structure, or with --method model, the model reads the protein and its copy once: the likelier a tag "
+        "before a residue, the higher the residue. The likeliest are clustered, in a structure by their positions. Each "
+        "cluster is a site, with score and support. The same protein always has the same sites. With -n, that many samples "
+        "copy the protein and tag the residues of a site instead, which takes minutes: residues that are tagged often "
+        "enough are clustered, without a structure by co-occurrence in samples.\n\n"
+        "With --method both, the engine ranks, and each residue has the probability of the model's tag as well.\n\n"
         "-o sites.csv writes P2Rank's table of predictions, sites.pml and sites.cxc scripts for PyMOL and ChimeraX, "
-        "sites.cif the structure with 100 x frequency as B-factors; -f p2rank-residues writes a table of all residues. "
-        "`logos decode sites.jsonl --to …` writes them later."
+        "sites.cif the structure with 100 x the score of each residue as B-factors; -f p2rank-residues writes a table of "
+        "all residues. `logos decode sites.jsonl --to …` writes them later."
     )
     prompts = "a protein: a sequence, a FASTA file or a structure"
     examples = (
         "logos generate site protein.pdb -o sites.csv",
         "logos generate site protein.fasta -n 40 -o sites.jsonl",
+        "logos generate site protein.cif --pocket-engine fpocket -o sites.pml",
         "logos generate site protein.cif --top 1 -q | logos generate ligand --prompt - -n 100",
     )
     read_options = ("chains", "column")
@@ -52,6 +65,20 @@ class SiteTask(Task):
     collects = "sites"
     writers: ClassVar[Mapping[str, str]] = {".csv": "p2rank", ".cif": "cif-sites", ".mmcif": "cif-sites"}
     options = (
+        TaskOption(
+            "method",
+            str,
+            "What finds the sites: the shape of the structure, the model, or both.",
+            choices=(GEOMETRY, MODEL, BOTH),
+            shown_default="geometry in a structure, else model",
+        ),
+        TaskOption(
+            "pocket_engine",
+            str,
+            "Engine that finds the pockets of a structure.",
+            default="pocketnet",
+            choices=registry.names("pockets"),
+        ),
         TaskOption("top", int, "Write the N best sites of each protein.", least=1, metavar="N", shown_default="all"),
         TaskOption(
             "min_frequency",
@@ -73,11 +100,49 @@ class SiteTask(Task):
         SAMPLES,
     )
 
+    def check(self) -> None:
+        """Refuse an engine that is not installed."""
+        engine: PocketEngine = registry.load("pockets", self.chosen["pocket_engine"])
+        if self.chosen["method"] in (GEOMETRY, BOTH) and not engine.is_available:
+            raise MissingError(f"--pocket-engine {engine.name} needs {engine.package}", hint=engine.install)
+
+    def for_samples(self) -> Self:
+        """Return the task with the model as its method; the others draw no samples."""
+        if (method := self.chosen["method"]) in (GEOMETRY, BOTH):
+            raise UsageError(f"--method {method} draws no samples", hint="leave out -n, or use --method model")
+        return self.configure(**{**self.chosen, "method": MODEL})
+
+    def is_computed(self, source: Source, /) -> bool:
+        """Return whether the prompt is a structure and its pockets are the sites."""
+        return self._by_shape(source) and self.chosen["method"] != BOTH
+
+    def _by_shape(self, source: Source) -> bool:
+        """Return whether an engine finds the sites of a prompt."""
+        if self.chosen["method"] == MODEL or not source.get("residues"):
+            return False
+        engine: PocketEngine = registry.load("pockets", self.chosen["pocket_engine"])
+        return engine.is_available
+
+    def entries(self, entries: Iterator[Entry]) -> Iterator[Entry]:
+        """Join the chains of a structure: a pocket may lie between them."""
+        if self.chosen["method"] == MODEL:
+            return entries
+        return map(self._checked, join_chains(entries))
+
+    def _checked(self, entry: Entry) -> Entry:
+        if entry.item is None or self.chosen["method"] is None or entry.source.get("residues"):
+            return entry
+        error = InputError(
+            "a sequence has no shape", source=str(entry.source.get("path", entry.id)), hint="use --method model"
+        )
+        return replace(entry, item=None, error=error)
+
     def collector(self, prompt: PromptInfo) -> Collector | None:
         """Return the collector that ranks the sites of the samples."""
         if self.chosen["samples"]:
             return None
-        return _Sites(prompt, self.chosen)
+        kind = PocketCollector if self._by_shape(prompt.source) else SiteCollector
+        return kind(prompt, self.chosen)
 
     def reading(self, sentence: PromptSentence) -> Reading | None:
         """Return the protein with its untagged copy; None for a prompt that has tagged some residues already."""
@@ -119,6 +184,12 @@ class SiteTask(Task):
             text = f"{head}{Operator.SEARCH}{Kind.PROTEIN.start}"
         return PromptSentence(text, tagged_copy_grammar(chains), grammar_start, Kind.PROTEIN.end, len(chains))
 
+    def from_text(self, text: str, level: int | None = None, source: Source | None = None) -> PromptSentence:
+        """Return the sentence that begins with a text, if the method needs no structure or the text has one."""
+        if self.chosen["method"] in (GEOMETRY, BOTH) and not (source or {}).get("residues"):
+            raise UsageError("a sequence has no shape", hint="use --method model")
+        return super().from_text(text, level, source)
+
     def from_payload(self, text: str) -> PromptSentence:
         """Use residues as one chain."""
         return self._search((text,))
@@ -127,112 +198,6 @@ class SiteTask(Task):
         """Return the tagged residues; the completion must repeat the protein exactly."""
         chains = Complex.from_sentence(sentence).chains
         return "/".join(" ".join(map(str, chain.site)) for chain in chains)
-
-
-class _Sites(Collector):
-    """Ranks the sites of one protein by the probability of tags, or by the votes of samples."""
-
-    def __init__(self, prompt: PromptInfo, chosen: Mapping[str, Any]) -> None:
-        self._prompt = prompt
-        self._chosen = chosen
-        self._chains: tuple[Protein, ...] = ()
-        self._votes: list[list[int]] = []
-        self._probabilities: Sequence[float] | None = None
-
-    def read(self, probabilities: Sequence[float], /) -> None:
-        """Take the probability of a tag before each residue."""
-        head = self._prompt.sentence.text[: self._prompt.sentence.grammar_start].removesuffix(str(Operator.SEARCH))
-        copies = parse(f"{head}{Operator.SEARCH}{head}", Form.SEARCH).right
-        self._chains = tuple(Protein(block.payload) for block in copies)
-        self._probabilities = probabilities
-
-    def add(self, _record: Record, answer: str | None, sentence: Sentence | None) -> None:
-        """Count the residues that a valid sample tags."""
-        if answer is None or sentence is None:
-            return
-        self._chains = Complex.from_sentence(sentence).chains
-        first, tagged = 0, []
-        for chain in self._chains:
-            tagged += [first + place for place in chain.site]
-            first += len(chain.sequence)
-        self._votes.append(tagged)
-
-    def results(self) -> Iterator[Record]:
-        """Yield a record for each site."""
-        if not self._chains:
-            return
-        from logos_cli.structure.residues.places import residue_places
-        from logos_cli.tasks.site.sites import frequencies, rank_probable, rank_sites
-
-        lengths = [len(chain.sequence) for chain in self._chains]
-        places = residue_places(self._prompt.source, lengths)
-        if self._probabilities is None:
-            sites = rank_sites(self._votes, sum(lengths), self._chosen["min_frequency"], places)
-            shares = frequencies(self._votes, sum(lengths)).tolist()
-        else:
-            sites = rank_probable(self._probabilities, self._chosen["residues"], places)
-            shares = self._probabilities
-        alone = "co-occurrence" if self._probabilities is None else "none"
-        shares = [round(share, _DIGITS) for share in shares]
-        for rank, site in enumerate(sites[: self._chosen["top"]], 1):
-            centre = site.centre_angstrom
-            yield Record(
-                f"{self._prompt.id}:site{rank}",
-                Form.SEARCH,
-                self._tagged(site.members),
-                scores={
-                    "rank": {"value": rank, "better": "lower"},
-                    "score": {"value": round(site.score, _DIGITS), "better": "higher"},
-                    "support": {"value": round(site.support, _DIGITS), "better": "higher"},
-                },
-                extra={
-                    "site": {
-                        "clustered_by": alone if places is None else "space",
-                        "centre_angstrom": None if centre is None else [round(x, 3) for x in centre],
-                        "residues": self._members(site.members, shares),
-                        "frequency": _split(shares, lengths),
-                    }
-                },
-            )
-
-    def _tagged(self, members: tuple[int, ...]) -> str:
-        """Return the search with the residues of the site tagged; it can be the prompt for a ligand."""
-        first, chains = 0, []
-        for chain in self._chains:
-            end = first + len(chain.sequence)
-            site = tuple(index - first for index in members if first <= index < end)
-            chains.append(Protein(chain.sequence, site))
-            first = end
-        return emit(Complex(tuple(chains)).to_sentence(Form.SEARCH))
-
-    def _members(self, members: tuple[int, ...], shares: list[float]) -> list[dict[str, Any]]:
-        """Return the residues of the site, with their names in the file."""
-        from logos_cli.structure.residues.map import ResidueMap
-
-        names = ResidueMap(self._prompt.source, [len(chain.sequence) for chain in self._chains])
-        residues, first = [], 0
-        for number, chain in enumerate(self._chains):
-            for place, letter in enumerate(chain.sequence):
-                if first + place in members:
-                    name = names.name((number, place))
-                    residues.append(
-                        {
-                            "residue": None if name is None else str(name),
-                            "letter": letter,
-                            "frequency": shares[first + place],
-                        }
-                    )
-            first += len(chain.sequence)
-        return residues
-
-
-def _split(values: list[float], lengths: list[int]) -> list[list[float]]:
-    """Return the values of each chain."""
-    chains, first = [], 0
-    for length in lengths:
-        chains.append(values[first : first + length])
-        first += length
-    return chains
 
 
 PLUGIN = SiteTask()

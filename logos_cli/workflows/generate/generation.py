@@ -146,6 +146,8 @@ class Generation:
                     yield from schedule.drain()
                 raise
             yield from schedule.pop_finished()
+        if engine is None:
+            self._progress("computing", 0, self._known(schedule))
         yield from schedule.pop_finished()
 
     def _known(self, schedule: Schedule) -> int | None:

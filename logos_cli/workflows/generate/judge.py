@@ -34,6 +34,12 @@ class Provenance:
         self._plan = plan
         self.model: ModelInfo | None = None
 
+    def of_computed(self, prompt: PreparedPrompt, made: Sample) -> Sample:
+        """Return the fields of results that were computed without the model."""
+        task = self._plan.task
+        options = {"options": task.changed} if task.changed else {}
+        return cast(Sample, {"task": task.name, **made, **options, "prompt": prompt.id})
+
     def of_prompt(self, prompt: PreparedPrompt) -> Sample:
         """Return the fields that all samples of a prompt share."""
         plan = self._plan
@@ -88,6 +94,8 @@ class RecordJudge:
         collector = None
         if prompt.sentence is not None:
             collector = self.plan.task.collector(PromptInfo(prompt.id, prompt.sentence, prompt.source))
+        if collector is not None and self.plan.is_single and self.plan.task.is_computed(prompt.source):
+            return PromptOutcome(prompt, 1, None, collector, is_computed=True)
         return PromptOutcome(prompt, self.plan.n_samples, self.plan.until, collector)
 
     # -- samples -----------------------------------------------------------------------------------------------
@@ -195,12 +203,37 @@ class RecordJudge:
             record.extra = prompt.extra
             yield record
             return
+        if outcome.is_computed:
+            yield from self._close_computed(outcome)
+            return
         results = list(self.results(outcome))
         if outcome.until is None:
             tally.late += outcome.limit - n_drawn
         elif not outcome.has_enough and not tally.stopped:
             tally.short_prompts += 1
         yield from results
+
+    def _close_computed(self, outcome: PromptOutcome) -> Iterator[Record]:
+        """Yield the results that were computed without the model, or the error."""
+        tally, prompt, collector = self.tally, outcome.prompt, outcome.collector
+        if collector is None:
+            return
+        try:
+            results = list(collector.results())
+        except LogosError as error:
+            if prompt.alone:
+                raise
+            tally.failed += 1
+            tally.failed_prompts += 1
+            yield Record.from_error(prompt.id, self.plan.task.form, error, prompt.source)
+            return
+        tally.unique += 1
+        tally.results += len(results)
+        for record in results:
+            record.source = record.source or prompt.source
+            record.sample = self.provenance.of_computed(prompt, record.sample)
+            record.extra = {**prompt.extra, **record.extra}
+            yield record
 
     def results(self, outcome: PromptOutcome) -> Iterator[Record]:
         """Yield the results of a prompt's samples; ``n_asked`` marks those of too few samples."""

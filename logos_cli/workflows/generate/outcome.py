@@ -23,6 +23,8 @@ class PromptOutcome:
         Combines the samples; None if each sample is a result.
     answers : set of str
         The different valid answers.
+    is_computed : bool
+        Whether the collector has its results without the model.
     """
 
     prompt: PreparedPrompt
@@ -31,6 +33,7 @@ class PromptOutcome:
     collector: Collector | None = None
     found: Counts = field(default_factory=Counts)
     answers: set[str] = field(default_factory=set)
+    is_computed: bool = False
 
     @property
     def has_enough(self) -> bool:

@@ -38,6 +38,8 @@ class GenerationPlan:
         Time of ``time.monotonic`` after which no sample is begun.
     reads : bool
         Whether the model reads each prompt once, instead of sampling.
+    is_single : bool
+        Whether nobody asked for a number of samples, so that results may also be computed without the model.
     """
 
     task: Task
@@ -49,6 +51,7 @@ class GenerationPlan:
     sampling: Sampling
     deadline: float | None = None
     reads: bool = False
+    is_single: bool = False
 
     @property
     def skill(self) -> Skill | None:
@@ -120,7 +123,7 @@ class GenerationPlan:
 
     def _check_length(self, prompt: PreparedPrompt) -> None:
         """Refuse a prompt that leaves the model no room for an answer."""
-        if prompt.sentence is None:
+        if prompt.sentence is None or (self.is_single and self.task.is_computed(prompt.source)):
             return
         reading = self.task.reading(prompt.sentence) if self.reads else None
         n_tokens = self.checkpoint.count_tokens(prompt.sentence.text if reading is None else reading.text)
@@ -152,16 +155,20 @@ def plan_generation(
     restriction = Restriction(options.template, options.max_mutations, options.positions)
     restriction.check(task, options.constrain)
     until = None if options.until is None else Until.parse(options.until)
-    reads = task.reads and options.n_samples is None and until is None and not task.chosen.get("samples")
+    is_single = options.n_samples is None and until is None and not task.chosen.get("samples")
+    if not is_single:
+        task = task.for_samples()
     n_samples = options.n_samples or (until.limit if until else task.n_samples)
     _check_counts(task, options, until, n_samples)
     deadline = None if options.time_s is None else time.monotonic() + options.time_s
     checkpoint = open_model(options.load)
     sampling = options.sampling(task.preset, checkpoint.task_sampling.get(task_name, {}))
     # a token of several residues has no place between them for a tag: samples decide
-    reads = reads and not checkpoint.is_served and reads_residues(checkpoint.tokenizer)
+    reads = is_single and task.reads and not checkpoint.is_served and reads_residues(checkpoint.tokenizer)
     n_samples = 1 if reads else n_samples
-    return GenerationPlan(task, options, restriction, until, n_samples, checkpoint, sampling, deadline, reads)
+    return GenerationPlan(
+        task, options, restriction, until, n_samples, checkpoint, sampling, deadline, reads, is_single
+    )
 
 
 def _check_counts(task: Task, options: GenerateOptions, until: Until | None, n_samples: int) -> None:

@@ -76,7 +76,7 @@ class PromptState:
     def wants_more(self) -> bool:
         """Whether a further sample should be drawn."""
         outcome = self.outcome
-        if self.n_drawn >= outcome.limit or outcome.has_enough:
+        if self.n_drawn >= outcome.limit or outcome.has_enough or outcome.is_computed:
             return False
         return outcome.until is None or not outcome.until.expected(outcome.found, self.n_drawn - self.n_taken)
 
@@ -242,7 +242,7 @@ class Schedule:
     def _has_ended(self, state: PromptState) -> bool:
         """Return whether a prompt has ended; after its samples, its collector may ask questions."""
         outcome = state.outcome
-        if outcome.prompt.sentence is None:
+        if outcome.prompt.sentence is None or outcome.is_computed:
             return True
         under_way = state.n_taken < state.n_drawn
         if not outcome.has_enough and (under_way or (state.n_drawn < outcome.limit and not self.tally.stopped)):

@@ -70,7 +70,7 @@ class GenerateTally(Account):
     def __str__(self) -> str:
         if self.reads:
             return account_line(
-                [(self.requested, "requested"), (self.unique, "read")],
+                [(self.requested, "requested"), (self.unique, "answered")],
                 [(self.failed, "never begun"), (self.late, "not begun in time")],
             )
         well_formed = self.invalid + self.repeated + self.unique

@@ -228,7 +228,7 @@ def test_one_pass_gives_the_same_sites_every_time_and_in_any_company() -> None:
     assert len(_members(second[0])) == 6  # a third of 16
     assert alone.sample["method"] == "one pass"
     assert not {"seed", "temperature"} & set(alone.sample)
-    assert str(tally) == "2 requested → 2 read"
+    assert str(tally) == "2 requested → 2 answered"
     shares = alone.extra["site"]["frequency"][0]
     kept = [int(member) - 1 for member in _members(alone)]
     assert min(shares[place] for place in kept) >= max(s for place, s in enumerate(shares) if place not in kept)
@@ -279,7 +279,7 @@ def _members(record: Record) -> list[str]:
 def test_samples_on_request(tmp_path: Path) -> None:
     records = list(generate("site", _SEQUENCE, n_samples=5, samples=True, **_fake()))
     assert [record.id for record in records] == [f"prompt#000{number}" for number in range(1, 6)]
-    assert all(record.sample["options"] == {"samples": True} for record in records)
+    assert all(record.sample["options"] == {"method": "model", "samples": True} for record in records)
 
 
 def test_sites_follow_the_schema(checkout: Path, tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from logos_cli.cli.commands.generate.options import GenerateArguments
     from logos_cli.tasks.base import Task
     from logos_cli.workflows.generate.generation import GenerateOptions, GenerateTally, Generation
+    from logos_cli.workflows.generate.plan import GenerationPlan
 
 _MUTATIONS = 3
 _HELP = """Complete sentences with a language model: one command per task.
@@ -60,8 +61,7 @@ def _generate(task: Task, args: GenerateArguments, bar: Bar) -> ExitCode:
         if docked is not None:
             docked.show_plan()
         return code
-    warn_of_skill(plan.skill, plan.checkpoint.name)
-    run = Generation(plan, progress=partial(_show_progress, bar, task.name))
+    run = Generation(plan, progress=partial(_show_progress, bar, plan))
     if docked is not None:
         bar.stop()  # docking has its own
         code = docked.write(lambda selection: run.records(prompt, selection=selection), run.tally)
@@ -90,9 +90,12 @@ def _write_stream(run: Generation, args: GenerateArguments, prompt: str | None, 
         bar.stop()
 
 
-def _show_progress(bar: Bar, task: str, now: str, n_done: int, n_known: int | None) -> None:
-    """Show what a generation does."""
-    bar.update(n_done, n_known, now if now.startswith("loading") else f"{now} {task}")
+def _show_progress(bar: Bar, plan: GenerationPlan, now: str, n_done: int, n_known: int | None) -> None:
+    """Show what a generation does, and before the model is loaded, whether it has the skill."""
+    is_loading = now.startswith("loading")
+    if is_loading:
+        warn_of_skill(plan.skill, plan.checkpoint.name)
+    bar.update(n_done, n_known, now if is_loading else f"{now} {plan.task.name}")
 
 
 def _write_run(run: Generation, args: GenerateArguments, prompt: str | None, output: str) -> None:

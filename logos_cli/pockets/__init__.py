@@ -1,0 +1,1 @@
+"""Pockets of a protein found by its shape: engines that need no language model."""

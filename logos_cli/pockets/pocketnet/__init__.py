@@ -1,0 +1,1 @@
+"""PocketNet, a neural network over the atoms and the surface of a protein."""

@@ -1,0 +1,31 @@
+"""Pockets by fpocket: read from our atoms as from a file of the structure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import fpocket_rs
+import gemmi
+import pytest
+
+from logos_cli.pockets.fpocket import PLUGIN
+from tests.unit.pockets.test_pocketnet import protein_atoms
+
+
+def test_the_pockets_are_those_of_the_file(shared_data: Path, tmp_path: Path) -> None:
+    path = shared_data / "complexes" / "posebusters" / "5sd5_HWI.pdb.gz"
+    model, atoms = protein_atoms(path)
+    structure = gemmi.read_structure(str(path))
+    structure.remove_ligands_and_waters()
+    structure.remove_hydrogens()
+    structure.remove_alternative_conformations()
+    structure.write_pdb(str(tmp_path / "protein.pdb"))
+    wanted = fpocket_rs.detect_pockets(str(tmp_path / "protein.pdb"))
+    found = PLUGIN.find(atoms)
+    assert len(found.pockets) == wanted["n_pockets"] > 3
+    assert [pocket.score for pocket in found.pockets] == sorted((p.score for p in found.pockets), reverse=True)
+    for mine, theirs in zip(found.pockets[:3], wanted["pockets"][:3], strict=True):
+        assert mine.score == pytest.approx(theirs["score"], abs=0.05)
+        named = {(model.residues.chains[row], model.residues.numbers[row]) for row in mine.residues}
+        assert {(chain, number) for chain, number in theirs["residues"]} <= named
+        assert mine.probability is None
