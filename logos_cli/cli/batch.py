@@ -155,6 +155,11 @@ def open_run(
 ) -> Iterator[ShardRun]:
     """Open the directory of a run; report how many records it has, and how to go on after an interruption.
 
+    Parameters
+    ----------
+    arguments : dataclass or mapping
+        Arguments of the command; those that only concern its execution are left out.
+
     Raises
     ------
     LogosError
@@ -223,8 +228,9 @@ def _shard(run: RunArguments) -> Shard:
 
 def _compared(arguments: object) -> dict[str, object]:
     """Return the arguments that change results, by name."""
-    values = asdict(arguments) if is_dataclass(arguments) and not isinstance(arguments, type) else {}
-    return dict(_plain(values))
+    if is_dataclass(arguments) and not isinstance(arguments, type):
+        return dict(_plain(asdict(arguments)))
+    return dict(_plain(arguments)) if isinstance(arguments, Mapping) else {}
 
 
 def _plain(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
