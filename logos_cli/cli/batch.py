@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, is_dataclass
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from logos_cli.io.selection import Selection, Shard
     from logos_cli.runs.directory import RunOptions, ShardRun
 
+_ERROR: Final = Status.ERROR
 _OF_EXECUTION: Final = frozenset(
     {
         *(
@@ -63,19 +65,17 @@ class RunSink:
     has_sources = True
 
     def __init__(self, run: ShardRun) -> None:
-        self.tally = RecordAccount()
         self._run = run
+        self._write = run.write
         self._problems = ReportedProblems()
 
-    def write(
-        self,
-        record: Record,
-        line: str | None = None,
-        *,
-        is_reported: bool = False,
-        entry: str | None = None,
-        attached: bytes = b"",
-    ) -> None:
+    @property
+    def tally(self) -> RecordAccount:
+        """The outcomes of the records so far."""
+        self._run.flush()
+        return RecordAccount(Counter(self._run.statuses), asked=self._run.statuses.total())
+
+    def write(self, record: Record, line: str | None = None, *, is_reported: bool = False) -> None:
         """Write and count one record.
 
         Parameters
@@ -84,15 +84,11 @@ class RunSink:
             Its JSON, if that must stay as it is.
         is_reported : bool
             Whether its error has been reported.
-        entry : str, optional
-            The id of its entry, if it is not the record's.
-        attached : str
-            Bytes for the attached file.
         """
-        self.tally.add(record)
-        if record.status is Status.ERROR and not is_reported:
+        status = record.status
+        if status is _ERROR and not is_reported:
             self._problems.report(record, record.reason or "")
-        self._run.write(entry or record.id, record.status, record.to_json() if line is None else line, attached)
+        self._write(record.id, status, record.to_json() if line is None else line)
 
 
 def is_run_directory(output: str | None) -> TypeGuard[str]:
@@ -158,6 +154,11 @@ def open_run(
     attached: str | None = None,
 ) -> Iterator[ShardRun]:
     """Open the directory of a run; report how many records it has, and how to go on after an interruption.
+
+    Parameters
+    ----------
+    arguments : dataclass or mapping
+        Arguments of the command; those that only concern its execution are left out.
 
     Raises
     ------
@@ -227,8 +228,9 @@ def _shard(run: RunArguments) -> Shard:
 
 def _compared(arguments: object) -> dict[str, object]:
     """Return the arguments that change results, by name."""
-    values = asdict(arguments) if is_dataclass(arguments) and not isinstance(arguments, type) else {}
-    return dict(_plain(values))
+    if is_dataclass(arguments) and not isinstance(arguments, type):
+        return dict(_plain(asdict(arguments)))
+    return dict(_plain(arguments)) if isinstance(arguments, Mapping) else {}
 
 
 def _plain(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:

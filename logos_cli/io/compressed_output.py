@@ -50,7 +50,7 @@ class CompressedOutput(io.RawIOBase):
 
     def __init__(self, path: Path) -> None:
         super().__init__()
-        self._under = path.open("wb")
+        self._under = path.open("xb")
         self._compressor = _compressor(self._under, path)
 
     def writable(self) -> bool:

@@ -2,37 +2,65 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
 from logos_cli.io.names import stem_of
+
+_FIRST_SLOTS: Final = 1 << 10
+_BITS: Final = (1 << 64) - 1
 
 
 class UniqueIds:
     """Returns identifiers; a repeated one gets a number: ``P1``, ``P1_2``, ``P1_3``.
 
-    Only hashes are kept (about 100 bytes a name), so that a file of millions fits.
+    Only hashes are kept, in a table of 16 to 32 bytes a name (a dictionary takes 100), so that a file of millions fits.
     """
 
     def __init__(self) -> None:
-        self._count: dict[int, int] = {}
+        self._table = array("Q", bytes(8 * _FIRST_SLOTS))
+        """Hashes by their last bits, each in the first free slot from there on; 0 is a free slot."""
+        self._n_left = _FIRST_SLOTS // 2
+        self._numbers: dict[int, int] = {}
+        """The last number of each repeated name, by its hash."""
 
     def take(self, name: str) -> str:
         """Return ``name``, or ``name`` with the first number that makes it new."""
-        counts = self._count
-        key = hash(name)
-        number = counts.get(key)
-        if number is None:
-            counts[key] = 1
+        key = hash(name) & _BITS or 1
+        if self._is_new(key):
             return name
-        while True:
+        number = self._numbers.get(key, 1) + 1
+        while not self._is_new(hash(f"{name}_{number}") & _BITS or 1):
             number += 1
-            unique = f"{name}_{number}"
-            if hash(unique) not in counts:
-                break
-        counts[key] = number
-        counts[hash(unique)] = 1
-        return unique
+        self._numbers[key] = number
+        return f"{name}_{number}"
+
+    def _is_new(self, key: int) -> bool:
+        table = self._table
+        last = len(table) - 1
+        slot = key & last
+        while (found := table[slot]) != key:
+            if not found:
+                table[slot] = key
+                self._n_left -= 1
+                if not self._n_left:
+                    self._grow()
+                return True
+            slot = (slot + 1) & last
+        return False
+
+    def _grow(self) -> None:
+        old = self._table
+        size = 2 * len(old)
+        table = self._table = array("Q", bytes(8)) * size
+        for key in filter(None, old):
+            slot = key & (size - 1)
+            while table[slot]:
+                slot = (slot + 1) & (size - 1)
+            table[slot] = key
+        self._n_left = size // 4
 
 
 class FileLabels:

@@ -59,10 +59,12 @@ def open_output(path: str | None, *, overwrite: bool = False) -> Iterator[IO[str
     """Open a text output; None or ``-`` is standard output.
 
     A file is written as ``NAME.part`` and renamed when the block ends without an exception; after an exception
-    ``NAME.part`` stays, so that nothing is lost.
+    ``NAME.part`` stays, so that nothing is lost. One process at a time writes it.
 
     Raises
     ------
+    LockedError
+        If another process writes to it.
     OutputError
         If it cannot be created, or the device is full.
     """
@@ -74,9 +76,12 @@ def open_output(path: str | None, *, overwrite: bool = False) -> Iterator[IO[str
         with _translate_errors(path), Path(path).open("w", encoding="utf-8") as device:
             yield device
         return
+    from logos_cli.processes.lock import locked
+
     part = Path(f"{path}.part")
-    with _translate_errors(path):
-        stream: IO[str] = _create(part, Path(path).suffix.lower())
+    with _translate_errors(path), locked(Path(path), "writing"):
+        check_output(path, overwrite=overwrite)  # another process may just have finished it
+        stream = _create(part, Path(path).suffix.lower())
         try:
             yield stream
         except BaseException:
@@ -110,11 +115,12 @@ def _leave(path: str, part: Path) -> None:
 
 
 def _create(part: Path, suffix: str) -> IO[str]:
+    part.unlink(missing_ok=True)  # a link to elsewhere is not followed
     if suffix in _COMPRESSED:
         from logos_cli.io.compressed_output import CompressedOutput
 
         return io.TextIOWrapper(cast("IO[bytes]", CompressedOutput(part)), encoding="utf-8", newline="\n")
-    return part.open("w", encoding="utf-8", newline="\n")
+    return part.open("x", encoding="utf-8", newline="\n")
 
 
 @contextlib.contextmanager
@@ -130,7 +136,7 @@ def _translate_errors(path: str) -> Iterator[None]:
                 source=path,
                 hint="free some space" + ("" if is_device(path) else f"; {path}.part holds what was written"),
             ) from error
-        if error.filename in (path, f"{path}.part"):
+        if error.filename in (path, f"{path}.part", f"{path}.lock"):
             raise OutputError(
                 f"cannot be written: {error.strerror}", source=path, hint="choose another place"
             ) from error

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import zlib
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final, TypeAlias
+from zlib import crc32
 
 from logos_cli.errors import InputError, UsageError
 
@@ -16,7 +16,7 @@ _MULTIPLIER: Final = 0x9E3779B1
 
 def stable_key(name: str, seed: int = 0) -> int:
     """Return a number of 32 bits for a name, the same on every machine and in every run."""
-    return zlib.crc32(name.encode("utf-8", "surrogatepass"), seed)
+    return crc32(name.encode("utf-8", "surrogatepass"), seed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,23 +46,9 @@ class Shard:
         return f"{self.number}-of-{self.count}"
 
 
-class Unit(NamedTuple):
-    """An entry of the inputs.
-
-    Attributes
-    ----------
-    id : str
-        Id of its record.
-    file, ordinal : int
-        Number of the file in the run, and of the entry in the file, from 0.
-    key : int
-        :func:`stable_key` of its name, to check that the input has not changed.
-    """
-
-    id: str
-    file: int
-    ordinal: int
-    key: int
+Unit: TypeAlias = tuple[str, int, int, int]
+"""An entry of the inputs: the id of its record, the number of its file in the run and its own in the file, both from 0, and
+the :func:`stable_key` of its name, by which a changed input is noticed. One is made for every record, hence a bare tuple."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,33 +79,37 @@ class FileSelection:
     ----------
     is_finished : bool
         The entries of the file in this shard are done.
+    n_seen : int
+        Entries of the file so far, selected or not.
     n_taken : int
         Entries that are worked on.
     units : deque of Unit
         These entries.
+    seed : int
+        Key of the file, with which the keys of its entries begin.
     """
 
     def __init__(self, shard: Shard, file: int, path: str, done: DoneEntries, *, is_finished: bool = False) -> None:
         self.is_finished = is_finished
+        self.n_seen = 0
         self.n_taken = 0
+        self.seed = stable_key(path)
+        self.file = file
         self.units: deque[Unit] = deque()
         self._shard = shard if shard.count > 1 else None
-        self._file = file
         self._path = path
-        self._seed = stable_key(path)
         self._done = done
         self._n_done = len(done.ordinals)
         self._next_done = 0
-        self._ordinal = -1
 
     @property
-    def n_seen(self) -> int:
-        """Entries of the file so far, selected or not."""
-        return self._ordinal + 1
+    def has_all(self) -> bool:
+        """Whether all entries are wanted."""
+        return self._shard is None and not self._n_done
 
     def has_file(self) -> bool:
         """Return whether a file with one object is in this shard; its entries are not divided."""
-        return self._shard is None or self._shard.takes(self._seed)
+        return self._shard is None or self._shard.takes(self.seed)
 
     def takes(self, name: str, *, whole_file: bool = False) -> bool:
         """Return whether to work on the next entry.
@@ -136,14 +126,14 @@ class FileSelection:
         InputChangedError
             If another entry was at this place when the run was begun.
         """
-        ordinal = self._ordinal = self._ordinal + 1
-        key = zlib.crc32(name.encode("utf-8", "surrogatepass"), self._seed)
+        ordinal, self.n_seen = self.n_seen, self.n_seen + 1
+        key = crc32(name.encode("utf-8", "surrogatepass"), self.seed)
         if self._shard is not None and not whole_file and not self._shard.takes(key):
             return False
         if self._n_done and self._is_done(ordinal, key, name):
             return False
         self.n_taken += 1
-        self.units.append(Unit(name, self._file, ordinal, key))
+        self.units.append((name, self.file, ordinal, key))
         return True
 
     def _is_done(self, ordinal: int, key: int, name: str) -> bool:
@@ -193,19 +183,31 @@ class Selection:
         is_finished = len(done.ordinals) == self.n_entries.get(number, -1)
         return FileSelection(self.shard, number, path, done, is_finished=is_finished)
 
-    def take_back(self, id: str) -> tuple[list[Unit], Unit]:
-        """Return the entries without a record before a finished entry, and the finished entry.
+    def take_back(self, ids: Sequence[str]) -> tuple[list[Unit], list[Unit]]:
+        """Return finished entries, and those before them that have no record.
+
+        Parameters
+        ----------
+        ids : sequence of str
+            Ids of finished entries, nearly always in the order of the entries.
 
         Raises
         ------
         KeyError
-            If no entry with that id is in work.
+            If no entry with one of the ids is in work.
         """
-        if not any(id == unit.id for unit in self.pending):
-            raise KeyError(id)
-        before: list[Unit] = []
-        while True:
-            unit = self.pending.popleft()
-            if unit.id == id:
-                return before, unit
-            before.append(unit)
+        pending = self.pending
+        if len(pending) >= len(ids):
+            units = [pending.popleft() for _ in ids]
+            if [unit[0] for unit in units] == list(ids):
+                return units, []
+            pending.extendleft(reversed(units))
+        found: list[Unit] = []
+        left_out: list[Unit] = []
+        for id in ids:
+            if not any(id == unit[0] for unit in pending):
+                raise KeyError(id)
+            while (unit := pending.popleft())[0] != id:
+                left_out.append(unit)
+            found.append(unit)
+        return found, left_out

@@ -17,6 +17,8 @@ from logos_cli.errors import UsageError
 
 _NO_LOCKS: Final = (errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP)
 _PAUSE_S: Final = 0.1
+LOCK: Final = ".lock"
+"""Name of the lock in a directory, and ending of that beside a file."""
 
 
 class LockedError(UsageError):
@@ -45,10 +47,11 @@ def locked(path: Path, doing: str, *, wait: bool = False) -> Iterator[None]:
     OSError
         If the lock cannot be written.
     """
-    place = path / ".lock" if path.is_dir() else path.with_name(f"{path.name}.lock")
+    place = path / LOCK if path.is_dir() else path.with_name(f"{path.name}{LOCK}")
     while (stream := _take(place)) is None:
         if not wait:
-            raise LockedError(f"another process{_holder(place)} is {doing} here", source=str(path))
+            hint = f"wait until it has ended; if its machine was lost, remove {place}"
+            raise LockedError(f"another process{_holder(place)} is {doing} here", source=str(path), hint=hint)
         time.sleep(_PAUSE_S)
     with stream:
         try:
@@ -59,7 +62,8 @@ def locked(path: Path, doing: str, *, wait: bool = False) -> Iterator[None]:
 
 def _take(place: Path) -> IO[str] | None:
     """Return the open lock with this process as its holder, or None if another process has it."""
-    stream = place.open("a+", encoding="utf-8")
+    descriptor = os.open(place, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+    stream = os.fdopen(descriptor, "a+", encoding="utf-8")
     try:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if not _is_at(stream, place):  # its holder has just removed it

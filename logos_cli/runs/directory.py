@@ -7,12 +7,13 @@ import os
 import platform
 import socket
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 
 from logos_cli.errors import DefectError, InputError, OutputError, UsageError
 from logos_cli.io.json_types import JsonObject
@@ -20,11 +21,21 @@ from logos_cli.io.selection import Selection, Shard, Unit
 from logos_cli.processes.lock import locked
 from logos_cli.records import Record, Status
 from logos_cli.runs.description import Description, differences
-from logos_cli.runs.index import Outcome
 from logos_cli.runs.journal import RESULTS, Journal, files_of
+from logos_cli.runs.rows import Block, Outcome
 
 RUN_FILE: Final = "run.json"
 _STATE_S: Final = 2.0
+_BLOCK_S: Final = 1.0
+_BLOCK_BYTES: Final = 1 << 20
+_BLOCK_ROWS: Final = 512
+_SINGLY: Final = 32
+"""Records of each second that are written one by one, so that slow ones are on disk at once; the others come in blocks."""
+_OUTCOMES: Final[dict[str, Outcome]] = {
+    Status.OK: Outcome.OK,
+    Status.INVALID: Outcome.INVALID,
+    Status.ERROR: Outcome.FAILED,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,31 +116,63 @@ class ShardRun:
         self.shard = shard
         n_entries: dict[str, int] = read_state(directory, shard).get("n_entries", {})
         known = {int(file): number for file, number in n_entries.items()}
-        self.selection = Selection(shard, journal.index.done(), n_entries=known)
-        self.n_before = int((journal.index.rows["n_bytes"] > 0).sum())
+        self.selection = Selection(shard, journal.done, n_entries=known)
+        self.n_before = journal.n_before
+        self.is_cut = False
+        """Whether the work ends before all entries are done; the rest is done when the run is resumed."""
         self._journal = journal
         self._state_path = state_file(directory, shard)
         self._began = time.time()
         self._stated_at = 0.0
-        self.is_cut = False
-        """Whether the work ends before all entries are done; the rest is done when the run is resumed."""
+        self.statuses: Counter[str] = Counter()
+        """Statuses of the records of this process, but for those that wait."""
+        self._block: list[str] = []
+        """Id, status and line of each record that waits, one after the other: no object is made for a record."""
+        self._block_length = 3
+        self._n_blocks = 0
+        self._second = self._written_at = time.monotonic()
         self._part: _Part | None = None
+        """One of the records of an entry, which waits until it is known whether it is the last."""
         self._left_out: list[Unit] = []
         """Entries without a record, so far: what is interrupted may give records out of order, and leave out none."""
 
-    def write(self, id: str, status: Status, line: str, attached: bytes = b"") -> None:
+    def write(self, id: str, status: Status, line: str) -> None:
         """Append the record of the entry with this id; entries before it, without a record, were left out.
+
+        It is on disk within a second: the first records of each second at once, the others in blocks.
 
         Raises
         ------
         DefectError
-            If no entry with that id is in work.
+            If no entry with an id is in work.
         OutputError
-            If it cannot be written.
+            If the records cannot be written.
         """
-        self._journal.write(self._take_back(id), _outcome(status), _line(line), attached)
-        if time.monotonic() - self._stated_at >= _STATE_S:
-            self._write_state("running")
+        block = self._block
+        block += (id, status, line)
+        if len(block) >= self._block_length or time.monotonic() - self._written_at >= _BLOCK_S:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the records that wait.
+
+        Raises
+        ------
+        DefectError
+            If one belongs to no entry in work.
+        OutputError
+            If they cannot be written.
+        """
+        block, self._block = self._block, []
+        self._pace()
+        if block:
+            statuses = block[1::3]
+            n_bytes = self._append(
+                Block(self._take_back(block[0::3]), [_OUTCOMES[status] for status in statuses], block[2::3])
+            )
+            self.statuses.update(statuses)
+            if n_bytes > _BLOCK_BYTES:
+                self._block_length = 1
 
     def before(self) -> Iterator[Record]:
         """Yield the records of earlier processes.
@@ -145,50 +188,55 @@ class ShardRun:
 
     def expects(self, id: str) -> bool:
         """Return whether an entry with that id is in work."""
-        return any(unit.id == id for unit in self.selection.pending)
+        return any(unit[0] == id for unit in self.selection.pending)
 
     def write_part(self, id: str, status: Status, line: str, attached: bytes = b"") -> None:
         """Append one of several records of an entry; the next entry, or the end of the run, completes it."""
-        last = self._part
-        if last is not None and last.unit.id == id:
-            self._journal.write(last.unit, last.outcome, last.line, last.attached, part=last.number, closes=False)
-            self._part = _Part(last.unit, last.number + 1, _outcome(status), _line(line), attached)
+        part = _Part(id, _OUTCOMES[status], line, attached)
+        last, self._part = self._part, part
+        if last is not None and last.id == id:
+            part.unit, part.number = last.unit, last.number + 1
+            self._append(last.block(closes=False))
             return
-        self._close_part()
-        self._part = _Part(self._take_back(id), 0, _outcome(status), _line(line), attached)
+        if last is not None:
+            self._append(last.block())
+        [part.unit] = self._take_back([id])
+
+    def _append(self, block: Block) -> int:
+        n_bytes = self._journal.write(block)
         if time.monotonic() - self._stated_at >= _STATE_S:
             self._write_state("running")
+        return n_bytes
 
-    def _close_part(self) -> None:
-        if self._part is not None:
-            last = self._part
-            self._journal.write(last.unit, last.outcome, last.line, last.attached, part=last.number)
-            self._part = None
-
-    def _take_back(self, id: str) -> Unit:
-        """Return the entry of a record; those before it have none."""
-        pending = self.selection.pending
-        if pending and pending[0].id == id:
-            return pending.popleft()
+    def _take_back(self, ids: Sequence[str]) -> list[Unit]:
+        """Return the entries of records; those before them have none."""
         try:
-            before, unit = self.selection.take_back(id)
+            units, left_out = self.selection.take_back(ids)
         except KeyError as error:
-            raise DefectError(f"the record {id!r} belongs to no entry of the inputs") from error
-        self._left_out += before
-        return unit
+            raise DefectError(f"the record {error.args[0]!r} belongs to no entry of the inputs") from error
+        self._left_out += left_out
+        return units
+
+    def _pace(self) -> None:
+        """Set the number of records of the next block: one, unless many have come within this second."""
+        self._written_at = now = time.monotonic()
+        if now - self._second >= _BLOCK_S:
+            self._second, self._n_blocks = now, 0
+        self._n_blocks += 1
+        self._block_length = 3 if self._n_blocks < _SINGLY else 3 * _BLOCK_ROWS
 
     def finish(self) -> None:
         """Note that all entries of the shard are done; those without a record were left out."""
-        self._close_part()
-        for unit in (*self._left_out, *self.selection.pending):
-            self._journal.write(unit, Outcome.SKIPPED)
-        self.selection.pending.clear()
-        self._journal.flush()
+        self.flush()
+        if self._part is not None:
+            self._append(self._part.block())
+        left_out = (*self._left_out, *self.selection.pending)
+        self._append(Block(left_out, [Outcome.SKIPPED] * len(left_out), None))
         self._write_state("finished")
 
     def interrupted(self) -> None:
         """Note that the process ends before the shard is done."""
-        self._journal.flush()
+        self.flush()
         self._write_state("interrupted")
 
     def _write_state(self, state: str) -> None:
@@ -269,24 +317,19 @@ def open_shard(
         ) from error
 
 
-class _Part(NamedTuple):
-    """One of the records of an entry, which waits until it is known whether it is the last."""
+@dataclass(slots=True)
+class _Part:
+    """One of the records of an entry."""
 
-    unit: Unit
-    number: int
+    id: str
     outcome: Outcome
-    line: bytes
+    line: str
     attached: bytes
+    unit: Unit = ("", 0, 0, 0)
+    number: int = 0
 
-
-def _line(text: str) -> bytes:
-    return (text + "\n").encode("utf-8", "surrogatepass")
-
-
-def _outcome(status: Status) -> Outcome:
-    if status is Status.OK:
-        return Outcome.OK
-    return Outcome.INVALID if status is Status.INVALID else Outcome.FAILED
+    def block(self, *, closes: bool = True) -> Block:
+        return Block([self.unit], [self.outcome], [self.line], [self.attached], self.number, closes)
 
 
 def _check_directory(path: Path) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import IntEnum
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -13,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from logos_cli.io.selection import DoneEntries
+from logos_cli.runs.rows import Outcome
 
 ROW: Final = np.dtype(
     [
@@ -31,15 +30,6 @@ ROW: Final = np.dtype(
 the attached file, its outcome, and whether it is the last of its entry."""
 
 Rows: TypeAlias = "NDArray[np.void]"
-
-
-class Outcome(IntEnum):
-    """Outcome of an entry, as a number in the index."""
-
-    OK = 0
-    INVALID = 1
-    FAILED = 2
-    SKIPPED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +86,3 @@ class Index:
             int(file): DoneEntries(array("I", part["ordinal"].tobytes()), array("Q", part["key"].tobytes()))
             for file, part in zip(files, parts, strict=True)
         }
-
-    def places(self) -> Iterator[tuple[int, int]]:
-        """Yield file and ordinal of each record."""
-        return zip(self.rows["file"].tolist(), self.rows["ordinal"].tolist(), strict=True)

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import errno
 import os
-import time
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Final, Self
-
-import numpy as np
+from typing import TYPE_CHECKING, Final, Self
 
 from logos_cli.errors import OutputError
-from logos_cli.io.selection import Shard, Unit
-from logos_cli.runs.index import ROW, Index, Outcome
+from logos_cli.io.selection import DoneEntries, Shard
+from logos_cli.runs.rows import ROW_BYTES, Block, Outcome
+
+if TYPE_CHECKING:
+    from logos_cli.runs.index import Index
 
 RESULTS: Final = "results"
-_FLUSH_S: Final = 1.0
-_FLUSH_BYTES: Final = 1 << 20
-_FLUSH_ROWS: Final = 1 << 12
 
 
 def files_of(run: Path, shard: Shard, attached: str | None = None) -> tuple[Path, Path, Path | None]:
@@ -29,10 +27,10 @@ def files_of(run: Path, shard: Shard, attached: str | None = None) -> tuple[Path
 
 
 class Journal:
-    """Appends records to the results of a shard.
+    """Appends records to the results of a shard, in blocks.
 
-    The results are written before the index, so that every record in the index is there. A record that was cut off by the
-    end of a process is removed when the journal is opened again.
+    A block of results is written before its rows of the index, so that every record in the index is there. A record that
+    was cut off by the end of a process is removed when the journal is opened again.
 
     Parameters
     ----------
@@ -46,10 +44,12 @@ class Journal:
 
     Attributes
     ----------
-    index : Index
-        The index when the journal was opened.
+    done : mapping of int to DoneEntries
+        The entries that were finished when the journal was opened, by file.
+    n_before : int
+        Records that were there.
     counts : Counter of Outcome
-        Outcomes of all flushed records, including those from before.
+        Outcomes of all written records, including those from before.
 
     Raises
     ------
@@ -60,86 +60,49 @@ class Journal:
     def __init__(
         self, run: Path, shard: Shard, *, attached: str | None = None, forget: frozenset[Outcome] = frozenset()
     ) -> None:
-        self._paths = files_of(run, shard, attached)
-        results, index, extra = self._paths
+        results, index, extra = self._paths = files_of(run, shard, attached)
+        self.done: Mapping[int, DoneEntries] = {}
+        self.n_before = 0
+        self.counts: Counter[int] = Counter()
         try:
             results.parent.mkdir(parents=True, exist_ok=True)
-            self.index = _recover(results, index, extra, forget)
-            self._results: IO[bytes] = results.open("ab")
-            self._index: IO[bytes] = index.open("ab")
-            self._attached: IO[bytes] | None = extra.open("ab") if extra else None
+            if any(path is not None and _size(path) for path in self._paths):
+                found = _recover(results, index, extra, forget)
+                self.done = found.done()
+                self.n_before = int((found.rows["n_bytes"] > 0).sum())
+                self.counts.update(found.counts())
+            self._files = [_open(path) for path in (results, extra, index) if path is not None]
         except OSError as error:
             raise _output_error(error, results) from error
-        self.counts = Counter(self.index.counts())
-        self._rows: list[tuple[int, ...]] = []
-        self._n_bytes = 0
-        self._flushed_at = time.monotonic()
+        self._is_cut = False
+        """A block is being written, or its writing failed: nothing may follow until it is removed."""
 
-    def write(
-        self,
-        unit: Unit,
-        outcome: Outcome,
-        line: bytes = b"",
-        attached: bytes = b"",
-        *,
-        part: int = 0,
-        closes: bool = True,
-    ) -> None:
-        """Append one record.
+    def write(self, block: Block) -> int:
+        """Append a block of records; return their length in the results.
 
-        Parameters
-        ----------
-        unit : Unit
-            The entry of the record.
-        line : bytes
-            The record with its line feed; empty for an entry without a record.
-        part : int
-            Its number among the records of the entry, from 0.
-        closes : bool
-            It is the last record of the entry.
+        Raises
+        ------
+        OutputError
+            If they cannot be written.
         """
+        if not block.units or self._is_cut:
+            return 0
+        self._is_cut = True
+        results, n_bytes = _joined(block)
+        attached = [b"".join(block.attached)] if self._paths[2] is not None else []
         try:
-            self._results.write(line)
-            if self._attached is not None:
-                self._attached.write(attached)
+            for descriptor, content in zip(self._files, (results, *attached, block.index(n_bytes)), strict=True):
+                _append(descriptor, content)
         except OSError as error:
             raise _output_error(error, self._paths[0]) from error
-        rows = self._rows
-        rows.append((unit.file, unit.ordinal, part, len(line), len(attached), outcome, closes, 0, unit.key))
-        self._n_bytes += len(line) + len(attached)
-        if self._n_bytes >= _FLUSH_BYTES or len(rows) >= _FLUSH_ROWS or time.monotonic() - self._flushed_at >= _FLUSH_S:
-            self.flush()
-
-    def flush(self) -> None:
-        """Hand all written records to the system."""
-        try:
-            self._results.flush()
-            if self._attached is not None:
-                self._attached.flush()
-            rows = np.array(self._rows, ROW)
-            self._index.write(rows.tobytes())
-            self._index.flush()
-        except OSError as error:
-            raise _output_error(error, self._paths[0]) from error
-        self.counts += Counter(Index(rows).counts())
-        self._rows.clear()
-        self._n_bytes = 0
-        self._flushed_at = time.monotonic()
+        self.counts.update(block.outcomes)
+        self._is_cut = False
+        return len(results)
 
     def close(self) -> None:
-        """Write buffered records, and close the files."""
-        failed: OSError | None = None
-        try:
-            self.flush()
-        finally:
-            for stream in (self._results, self._attached, self._index):
-                try:
-                    if stream is not None:
-                        stream.close()
-                except OSError as error:  # its buffer cannot be written either
-                    failed = error
-        if failed is not None:
-            raise _output_error(failed, self._paths[0]) from failed
+        """Close the files."""
+        while self._files:
+            os.close(self._files.pop())
 
     def __enter__(self) -> Self:
         return self
@@ -150,8 +113,33 @@ class Journal:
         self.close()
 
 
+def _open(path: Path) -> int:
+    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+
+
+def _joined(block: Block) -> tuple[bytes, list[int]]:
+    """Return the lines of records, and their lengths in bytes."""
+    if block.lines is None:
+        return b"", [0] * len(block.units)
+    text = "\n".join((*block.lines, ""))
+    results = text.encode("utf-8", "surrogatepass")
+    if len(results) == len(text):
+        return results, [length + 1 for length in map(len, block.lines)]
+    return results, [len(line.encode("utf-8", "surrogatepass")) + 1 for line in block.lines]
+
+
+def _append(descriptor: int, content: bytes) -> None:
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
 def _recover(results: Path, index: Path, attached: Path | None, forget: frozenset[Outcome]) -> Index:
     """Remove incomplete records, and those to repeat; return the rest."""
+    import numpy as np
+
+    from logos_cli.runs.index import Index
+
     _finish_rewriting(results, index, attached)
     found = Index.read(index)
     kept = found.within(_size(results), _size(attached) if attached else 0)
@@ -163,7 +151,7 @@ def _recover(results: Path, index: Path, attached: Path | None, forget: frozense
         written.replace(_part(index))
         _finish_rewriting(results, index, attached)
         return kept
-    _cut(index, len(kept.rows) * ROW.itemsize)
+    _cut(index, len(kept.rows) * ROW_BYTES)
     _cut(results, kept.total("n_bytes"))
     if attached is not None:
         _cut(attached, kept.total("n_attached"))
@@ -187,6 +175,8 @@ def _without(index: Index, results: Path, attached: Path | None, forget: frozens
 
     All are written under other names first, the index last; then :func:`_finish_rewriting` renames them.
     """
+    import numpy as np
+
     rows = index.rows
     places = rows["file"].astype(np.uint64) << np.uint64(32) | rows["ordinal"]
     forgotten = np.unique(places[np.isin(rows["outcome"], [int(each) for each in forget])])
@@ -200,7 +190,7 @@ def _without(index: Index, results: Path, attached: Path | None, forget: frozens
                 if is_kept and length:
                     old.seek(end - length)
                     new.write(old.read(length))
-    return Index(rows[keep])
+    return type(index)(rows[keep])
 
 
 def _finish_rewriting(results: Path, index: Path, attached: Path | None) -> None:

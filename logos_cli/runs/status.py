@@ -17,8 +17,9 @@ from logos_cli.io.json_types import JsonObject
 from logos_cli.io.selection import Shard
 from logos_cli.records import Record
 from logos_cli.runs.directory import read_run, read_state
-from logos_cli.runs.index import Index, Outcome, Rows
+from logos_cli.runs.index import Index, Rows
 from logos_cli.runs.journal import files_of
+from logos_cli.runs.rows import Outcome
 
 _MOST_REASONS: Final = 10_000
 """Most records in error that are read for their reasons."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from typing import IO
+from zlib import crc32
 
 from logos_cli.errors import LogosError
 from logos_cli.formats.base import Entry, Format, ReadOptions
@@ -101,6 +102,9 @@ class FileReader:
     def _wanted(self, plugin: Format, source: Input) -> Iterator[Read]:
         qualified = self._labels.of_file(self.path, source.stem)
         selection = self.selection
+        if selection is not None and selection.has_all and qualified is None:
+            yield from self._all(plugin, source, selection)
+            return
         n_yielded = 0
         for entry in plugin.read(source, self._options):
             if selection is not None:
@@ -111,8 +115,19 @@ class FileReader:
             if qualified is not None and entry.record is None:  # the id of a record stays what it is
                 entry.id = qualified(entry.id)
                 if selection is not None:
-                    selection.units[-1] = selection.units[-1]._replace(id=entry.id)
+                    selection.units[-1] = (entry.id, *selection.units[-1][1:])
             yield entry, plugin
+
+    def _all(self, plugin: Format, source: Input, selection: FileSelection) -> Iterator[Read]:
+        """Yield all entries, and note their places without a call for each."""
+        note, file, seed, number = selection.units.append, selection.file, selection.seed, selection.n_seen
+        try:
+            for entry in plugin.read(source, replace(self._options, takes=None)):
+                note((entry.id, file, number, crc32(entry.id.encode("utf-8", "surrogatepass"), seed)))
+                number += 1
+                yield entry, plugin
+        finally:
+            selection.n_seen = number
 
     def lost(self) -> str:
         """Note the file as one entry in error, which it is when the process that reads it is lost; return its id."""

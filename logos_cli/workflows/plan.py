@@ -18,8 +18,9 @@ from typing import Final
 from logos_cli.errors import InputError, LogosError, UsageError
 from logos_cli.io.selection import Shard
 from logos_cli.runs.directory import read_run, read_state
-from logos_cli.runs.index import Index, Outcome
+from logos_cli.runs.index import Index
 from logos_cli.runs.journal import files_of
+from logos_cli.runs.rows import Outcome
 
 COMMANDS: Final = ("encode", "score", "explain", "dock", "generate")
 SYSTEMS: Final = ("slurm", "pbs", "lsf")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from logos_cli import __version__
 from logos_cli.errors import InputError, OutputError, UsageError
 from logos_cli.io.json_types import JsonMapping, JsonObject
-from logos_cli.processes.lock import locked
+from logos_cli.processes.lock import LOCK, locked
 
 if TYPE_CHECKING:
     from logos_cli.training.config import TrainConfig
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from logos_cli.training.run.signals import RunEnd, Signals
 
 RUN_FILE: Final = "run.json"
+_NEW_RUN_FILE: Final = f"tmp-{RUN_FILE}"
 MODEL: Final = "model"
 _LIBRARIES: Final = ("torch", "transformers", "tokenizers", "numpy", "safetensors")
 
@@ -268,7 +269,8 @@ def _check_directory(request: TrainRequest) -> None:
     output = request.output
     try:
         output.mkdir(parents=True, exist_ok=True)
-        is_empty = not any(output.iterdir())
+        # a run that was killed in its first seconds leaves its lock, and is begun anew
+        is_empty = {path.name for path in output.iterdir()} <= {LOCK, _NEW_RUN_FILE}
     except OSError as error:
         raise OutputError(f"the run's directory cannot be made: {error.strerror}", source=str(output)) from error
     if is_empty:
@@ -336,7 +338,7 @@ def _write_run_file(output: Path, run: JsonObject, session: JsonMapping) -> None
     before = read_run_file(output) or {}
     sessions = [one for one in before.get("sessions", []) if one["began"] != session["began"]]
     text = json.dumps({**run, "sessions": [*sessions, dict(session)]}, indent=1) + "\n"
-    temporary = output / f"tmp-{RUN_FILE}"
+    temporary = output / _NEW_RUN_FILE
     try:
         temporary.write_text(text, encoding="utf-8")
         temporary.replace(output / RUN_FILE)

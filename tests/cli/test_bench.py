@@ -109,21 +109,24 @@ def test_tasks_write_figures_and_a_page(logos: Logos, bench_data: Path, tmp_path
     done = logos(*arguments, code=0)
     assert "| top-1 (%) |" in done.stdout
     assert "left out: site_coach420" in done.stderr
-    (row,) = (tmp_path / "out" / "retrosynthesis.1-of-1.jsonl").read_text().splitlines()
+    (row,) = (tmp_path / "out" / "results" / "1-of-1.jsonl").read_text().splitlines()
     assert json.loads(row)["case"] == "uspto50k:00001"
     assert "USPTO-50K" in (tmp_path / "out" / "report.html").read_text()
     assert (tmp_path / "out" / "results.md").read_text() == done.stdout.removesuffix("\n")
     again = logos("bench", "tasks", "--report-only", "-o", "out", "--json", code=0)
     (found,) = json.loads(again.stdout)
     assert found["figures"]["top-1"]["published"]["LOGOS-8B"] == 74.8
+    assert "has results" in logos(*arguments, code=2).stderr
+    assert "out has 1 records; going on" in logos(*arguments, "--resume", code=0).stderr
+    assert logos("runs", "verify", "out", code=0).stdout == "out: complete: 1 entries: 1 ok\n"
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("--task", "retrosynthesi"), "did you mean retrosynthesis"),
-        (("--shard", "2"), "is not a shard"),
-        (("--shard", "3/2"), "no shard 3 of 2"),
+        (("--shard", "2"), "'2' is no shard"),
+        (("--shard", "3/2"), "there is no shard 3 of 2"),
         (("--task", "material"), "the data directory has no mofs/train.jsonl"),
         (("--model", "nothing-there", "--task", "retrosynthesis"), "nothing-there"),
     ],
@@ -138,4 +141,4 @@ def test_mistakes_about_tasks_are_explained(
 
 def test_tasks_without_data_are_refused(logos: Logos) -> None:
     assert "give --data" in logos("bench", "tasks", "-o", "out", code=2).stderr
-    assert "holds no run" in logos("bench", "tasks", "--report-only", "-o", "out", code=2).stderr
+    assert "no directory of a run" in logos("bench", "tasks", "--report-only", "-o", "out", code=2).stderr

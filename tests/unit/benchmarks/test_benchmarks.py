@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from logos_cli.benchmarks.base import Benchmark, Case
 from logos_cli.docking.options import DockOptions
 from logos_cli.errors import FormatError, InputError, UsageError
 from logos_cli.grammar import Form, emit
+from logos_cli.io.selection import Shard
 from logos_cli.objects.antibody import Antibody
 from logos_cli.objects.base import to_text
 from logos_cli.objects.complex import Complex
@@ -25,7 +27,12 @@ from logos_cli.objects.protein import Protein
 from logos_cli.objects.reaction import Reaction
 from logos_cli.records import Record, Status
 from logos_cli.report.page import Page
-from logos_cli.workflows.bench.tasks import BenchOptions, results, run
+from logos_cli.runs.description import Description
+from logos_cli.runs.directory import RunOptions, open_shard
+from logos_cli.runs.journal import files_of
+from logos_cli.runs.merge import iter_merged
+from logos_cli.runs.status import verify
+from logos_cli.workflows.bench.tasks import COMMAND, BenchOptions, Progress, results, run
 from logos_cli.workflows.generate.generation import GenerateOptions
 
 PLUGINS = registry.load_all("benchmarks")
@@ -352,56 +359,64 @@ def options(data: Path) -> BenchOptions:
     return BenchOptions(data, ("retrosynthesis",), n_samples=3, generate=how)
 
 
-def lines(directory: Path) -> dict[str, str]:
-    return {
-        json.loads(line)["case"]: line for path in directory.glob("*.jsonl") for line in path.read_text().splitlines()
-    }
+WHOLE = Shard()
+
+
+def carry_out(options: BenchOptions, path: Path, progress: Progress | None = None, shard: Shard = WHOLE) -> list[str]:
+    description = Description(COMMAND, options.facts(), tuple(registry.names("benchmarks")), shard.count, "1")
+    with open_shard(path, description, RunOptions(shard, resume=True)) as opened:
+        return run(options, opened, progress)
+
+
+def lines(directory: Path) -> list[str]:
+    return b"".join(iter_merged(directory)).decode().splitlines()
 
 
 def test_a_run_goes_on_where_it_stopped(options: BenchOptions, tmp_path: Path) -> None:
     whole, part = tmp_path / "whole", tmp_path / "part"
     seen: list[tuple[str, int, int]] = []
-    assert run(options, whole, lambda *progress: seen.append(progress)) == []
+    assert carry_out(options, whole, lambda *progress: seen.append(progress)) == []
     assert seen == [("retrosynthesis", done, 3) for done in range(4)]
     shutil.copytree(whole, part)
-    path = part / "retrosynthesis.1-of-1.jsonl"
-    path.write_text("".join(path.read_text().splitlines(keepends=True)[:1]) + '{"case": "uspto50k:00')
+    file, _, _ = files_of(part, Shard())
+    os.truncate(file, len(lines(whole)[0]) + 20)
     assert results(part)[0].n_cases == 1  # a line that is being written is not read
-    run(options, part)
+    carry_out(options, part)
     assert lines(part) == lines(whole)
+    assert verify(part).is_complete
 
 
 def test_a_larger_limit_extends_a_run(options: BenchOptions, tmp_path: Path) -> None:
-    run(replace(options, limit=1), tmp_path / "run")
+    carry_out(replace(options, limit=1), tmp_path / "run")
     before = lines(tmp_path / "run")
-    run(replace(options, limit=2), tmp_path / "run")
+    carry_out(replace(options, limit=2), tmp_path / "run")
     after = lines(tmp_path / "run")
-    assert len(before) == 1
-    assert len(after) == 2
-    assert before.items() <= after.items()
+    assert (len(before), len(after)) == (1, 2)
+    assert after[:1] == before
+    assert verify(tmp_path / "run").is_complete
 
 
 def test_shards_make_the_same_whole(options: BenchOptions, tmp_path: Path) -> None:
-    run(options, tmp_path / "whole")
+    carry_out(options, tmp_path / "whole")
     for number in (1, 2):
-        run(replace(options, shard=(number, 2)), tmp_path / "shards")
+        carry_out(options, tmp_path / "shards", shard=Shard(number, 2))
     assert lines(tmp_path / "shards") == lines(tmp_path / "whole")
     assert results(tmp_path / "shards")[0].to_dict() == results(tmp_path / "whole")[0].to_dict()
 
 
 def test_two_protocols_do_not_mix(options: BenchOptions, tmp_path: Path) -> None:
-    run(replace(options, limit=1), tmp_path / "run")
-    with pytest.raises(UsageError, match="another n samples"):
-        run(replace(options, limit=1, n_samples=4), tmp_path / "run")
+    carry_out(replace(options, limit=1), tmp_path / "run")
+    with pytest.raises(UsageError, match=r"arguments\.n_samples: 3 -> 4"):
+        carry_out(replace(options, limit=1, n_samples=4), tmp_path / "run")
 
 
 def test_what_has_no_data_is_left_out_unless_it_was_named(options: BenchOptions, tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
-    left_out = run(replace(options, data=empty, names=()), tmp_path / "run")
+    left_out = carry_out(replace(options, data=empty, names=()), tmp_path / "run")
     assert len(left_out) == len(PLUGINS)
     with pytest.raises(InputError, match="the data directory has no uspto50k"):
-        run(replace(options, data=empty), tmp_path / "run2")
+        carry_out(replace(options, data=empty), tmp_path / "run2")
     with pytest.raises(InputError, match="no outcomes"):
         results(tmp_path / "run")
 
@@ -411,8 +426,8 @@ def test_damaged_data_are_named_with_their_line(options: BenchOptions, tmp_path:
     with gzip.open(options.data / "uspto50k" / "test.csv.gz", "wt") as stream:
         stream.write("product,reactants\nCC,CC\n")
     with pytest.raises(InputError, match="the data directory has no"):
-        run(options, tmp_path / "run")
+        carry_out(options, tmp_path / "run")
     (options.data / "uspto50k" / "test.csv").write_text("product,reactants\nC1CC,CC\n")
     with pytest.raises(Exception, match="RDKit rejects") as caught:
-        run(options, tmp_path / "run")
+        carry_out(options, tmp_path / "run")
     assert "reaction 1" in str(caught.value)

@@ -42,7 +42,7 @@ def test_what_is_done_is_left_out_and_a_changed_input_is_noticed():
     names = ["a", "b", "c", "d"]
     assert taken(place, names) == names
     units = list(place.units)
-    done = DoneEntries([0, 2], [units[0].key, units[2].key])
+    done = DoneEntries([0, 2], [units[0][3], units[2][3]])
     assert taken(FileSelection(Shard(), 0, "x.smi", done), names) == ["b", "d"]
     with pytest.raises(InputError, match="entry 3 is z, but was another one"):
         taken(FileSelection(Shard(), 0, "x.smi", done), ["a", "b", "z", "d"])
@@ -53,10 +53,11 @@ def test_entries_of_which_nothing_came_are_those_before_the_record():
     place = selection.of_file(0, "x.smi")
     place.units = selection.pending
     taken(place, ["a", "b", "c", "d"])
-    before, unit = selection.take_back("c")
-    assert ([each.id for each in before], unit.id, [each.id for each in selection.pending]) == (["a", "b"], "c", ["d"])
+    units, before = selection.take_back(["c"])
+    assert [[each[0] for each in group] for group in (before, units, selection.pending)] == [["a", "b"], ["c"], ["d"]]
     with pytest.raises(KeyError):
-        selection.take_back("a")
+        selection.take_back(["a"])
+    assert [unit[0] for unit in selection.take_back(["d"])[0]] == ["d"]
 
 
 @pytest.mark.parametrize(("number", "count"), [(0, 3), (4, 3), (1, 0), (-1, 2)])

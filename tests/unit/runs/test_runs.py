@@ -18,9 +18,10 @@ from logos_cli.processes.lock import LockedError
 from logos_cli.records import Record, Status
 from logos_cli.runs.description import Description, differences
 from logos_cli.runs.directory import RunOptions, is_run, open_shard, read_run
-from logos_cli.runs.index import ROW, Outcome
+from logos_cli.runs.index import ROW
 from logos_cli.runs.journal import files_of
 from logos_cli.runs.merge import iter_merged
+from logos_cli.runs.rows import Outcome
 from logos_cli.runs.status import status_of, verify
 
 N = 300
@@ -58,7 +59,10 @@ def work(
             if n_written == stop_after:
                 raise KeyboardInterrupt
             made = record(number)
-            run.write(made.id, made.status, made.to_json(), f"pose {number}\n".encode() if attached else b"")
+            if attached:
+                run.write_part(made.id, made.status, made.to_json(), f"pose {number}\n".encode())
+            else:
+                run.write(made.id, made.status, made.to_json())
             n_written += 1
             if pause_s:
                 time.sleep(pause_s)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,10 +15,12 @@ import typer
 from logos_cli import registry
 from logos_cli.backends.options import LoadOptions
 from logos_cli.cli.base import Command
+from logos_cli.cli.batch import open_run, options_of
 from logos_cli.cli.option_specs import command, option
 from logos_cli.cli.options.common import one_of
 from logos_cli.cli.options.load import load_block
-from logos_cli.cli.options.output import OUTPUT, json_option
+from logos_cli.cli.options.output import OUTPUT, json_option, overwrite_option
+from logos_cli.cli.options.run import RunArguments, run_block
 from logos_cli.cli.terminal import terminal
 from logos_cli.errors import ExitCode, UsageError
 from logos_cli.io.json_types import JsonObject
@@ -58,9 +59,6 @@ class TasksArguments:
     limit: int | None = option(
         None, min=1, metavar="N", show_default="all", panel=_DATA, help="Number of cases of each, drawn at random."
     )
-    shard: str = option(
-        "1/1", metavar="I/N", panel=_DATA, help="This machine is the I-th of N; all write to the same directory."
-    )
     num_samples: int | None = option(
         None, "--num-samples", "-n", min=1, metavar="N", show_default="the protocol's", help="Samples per case."
     )
@@ -91,17 +89,19 @@ class TasksArguments:
         "-o",
         metavar="DIR",
         panel=OUTPUT,
-        help="Directory of outcomes, figures and report; a run is resumed in it.",
+        help="Directory of the run, with figures and report.",
     )
+    overwrite: bool = overwrite_option()
+    run: RunArguments = run_block()
     json: bool = json_option("Print the figures as JSON.", OUTPUT)
 
 
 def tasks(args: TasksArguments) -> ExitCode:
     """Measure a model by the published benchmarks, beside a trivial baseline and the published figures.
 
-    A run can be stopped and started again, and spread over machines. The directory then holds the outcome of every
-    case, results.json, results.md, report.html, one page that opens offline, and skills.json, what the model was measured
-    to be able to do: `logos bench skills` joins it with other figures.
+    A run can be stopped and go on, also with more cases, and spread over machines. The directory then holds the outcome
+    of every case, results.json, results.md, report.html, one page that opens offline, and skills.json, what the model was
+    measured to be able to do: `logos bench skills` joins it with other figures.
 
     Examples:
 
@@ -113,15 +113,16 @@ def tasks(args: TasksArguments) -> ExitCode:
 
       logos bench tasks --data data/ --task ligand --limit 10 -n 10 --dock -o bench/docked
 
-      logos bench tasks --data data/ --shard $SLURM_ARRAY_TASK_ID/100 -o bench/8b
+      logos bench tasks --data data/ --shard auto -o bench/8b
     """
-    from logos_cli.workflows.bench.tasks import read_facts, results, run
+    from logos_cli.workflows.bench.tasks import COMMAND, read_facts, results, run
 
     output = args.output
-    options = None if args.report_only else _options(args)
-    if options is not None:
-        with _progress() as progress:
-            left_out = run(options, output, progress)
+    if not args.report_only:
+        options, how = _options(args), options_of(args.run, overwrite=args.overwrite)
+        names = registry.names("benchmarks")
+        with open_run(COMMAND, options.facts(), names, str(output), how) as shard, _progress() as progress:
+            left_out = run(options, shard, progress)
         for line in left_out:
             terminal().warning(f"left out: {line}")
     facts, found = read_facts(output), results(output, tuple(args.task or ()))
@@ -150,7 +151,6 @@ def _options(args: TasksArguments) -> BenchOptions:
         tuple(args.task or ()),
         args.limit,
         args.num_samples,
-        _shard(args.shard),
         args.baseline,
         GenerateOptions(seed=args.seed, load=args.load),
         _docking(args),
@@ -165,13 +165,6 @@ def _docking(args: TasksArguments) -> DockOptions | None:
     from logos_cli.docking.options import DockOptions
 
     return DockOptions(engine=choose("auto"), exhaustiveness=args.exhaustiveness, cpu=args.cpu)
-
-
-def _shard(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r"(\d+)/(\d+)", text)
-    if match is None:
-        raise UsageError(f"{text!r} is not a shard", hint="give 1/4 … 4/4")
-    return int(match[1]), int(match[2])
 
 
 @contextmanager

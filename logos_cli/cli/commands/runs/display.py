@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from logos_cli.runs.index import Outcome
+    from logos_cli.runs.rows import Outcome
     from logos_cli.runs.status import RunStatus
 
 _MOST_SHARDS = 20
@@ -18,7 +18,7 @@ _COLOURS = {"finished": "green", "running": "cyan", "interrupted": "yellow", "wa
 
 def counts_of(counts: Counter[Outcome]) -> dict[str, int]:
     """Return counts by name."""
-    from logos_cli.runs.index import Outcome
+    from logos_cli.runs.rows import Outcome
 
     return {outcome.name.lower(): counts[outcome] for outcome in Outcome}
 
