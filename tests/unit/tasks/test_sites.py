@@ -464,3 +464,49 @@ def test_an_expanded_site_is_checked_against_the_true_one(tmp_path: Path) -> Non
         list(generate("expanded", "MKVL", **_fake()))
     with pytest.raises(UsageError, match="takes no protein"):
         list(generate("expanded", Protein("MKVL"), **_fake()))
+
+
+# -- pockets by shape ----------------------------------------------------------------------------------------------
+
+
+def test_the_pockets_of_a_structure_are_its_sites(checkout: Path, tmp_path: Path) -> None:
+    import jsonschema
+
+    schema = json.loads((checkout / "docs" / "reference" / "record.schema.json").read_text())
+    tally = GenerateTally()
+    records = list(generate("site", checkout / "examples" / "complex.cif", tally=tally))
+    assert str(tally) == f"1 requested → 1 answered; sites: {len(records)}".partition(";")[0]
+    assert tally.results == len(records) > 0
+    for rank, record in enumerate(records, 1):
+        jsonschema.validate(record.to_dict(), schema)
+        assert record.id == f"complex:site{rank}"
+        assert record.sample["engine"] == "pocketnet"
+        assert "model" not in record.sample
+        assert 0 <= record.scores["probability"]["value"] <= 1
+        tagged = [residue["residue"] for residue in record.extra["site"]["residues"]]
+        assert tagged == _members(record) != []
+    again = list(generate("site", checkout / "examples" / "complex.cif"))
+    assert [record.to_json() for record in again] == [record.to_json() for record in records]
+
+
+def test_both_methods_rank_by_shape_and_report_the_tags(checkout: Path) -> None:
+    example = checkout / "examples" / "complex.cif"
+    by_shape = list(generate("site", example))
+    both = list(generate("site", example, method="both", threads=1))
+    assert [record.text for record in both] == [record.text for record in by_shape]
+    (first, *_) = both[0].extra["site"]["residues"]
+    assert set(first) == {"residue", "letter", "score", "tag"}
+    assert 0 < first["tag"] < 1
+
+
+@pytest.mark.parametrize("method", ["geometry", "both"])
+def test_a_sequence_has_no_shape(method: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="a sequence has no shape"):
+        list(generate("site", _SEQUENCE, method=method))
+    file = tmp_path / "a.fasta"
+    file.write_text(f">a\n{_SEQUENCE}\n")
+    (record,) = generate("site", file, method=method)
+    assert record.status is Status.ERROR
+    assert "a sequence has no shape" in (record.reason or "")
+    with pytest.raises(UsageError, match="draws no samples"):
+        list(generate("site", file, method=method, n_samples=3))
