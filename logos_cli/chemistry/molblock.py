@@ -7,6 +7,7 @@ from typing import Final
 
 from rdkit import Chem
 
+from logos_cli.chemistry.geometry_marks import drop_impossible_marks
 from logos_cli.chemistry.lengths import odd_lengths
 from logos_cli.chemistry.not_carried import features
 from logos_cli.chemistry.smiles import attempt, rejection
@@ -87,6 +88,7 @@ def read_molblock(text: str, first_line: int = 1) -> tuple[Chem.Mol, list[str]]:
             )
     if _V30_HAPTIC in text:
         molecule = _with_dative_bonds(molecule, text)
+    drop_impossible_marks(molecule)
     notes += odd_lengths(molecule)
     return molecule, notes if is_plain else [*notes, *features(molecule, text)]
 

@@ -32,6 +32,7 @@ from logos_cli.structure.types import Role, StructureFile
 
 _SITE_FORMS = frozenset((Form.SITE, Form.EXPANDED, Form.TRANSFORMATION, Form.SEARCH))
 _NEED_LIGAND = frozenset((Form.COMPLEX, Form.SITE, Form.EXPANDED, Form.TRANSFORMATION, Form.MOLECULE))
+_BACKBONE_ATOMS = 5
 _PDB_CODE = re.compile(r"[0-9][A-Za-z0-9]{3}|pdb_[0-9a-z]{8}", re.IGNORECASE)
 
 
@@ -186,6 +187,7 @@ class LigandEntries:
         if options.form is Form.MOLECULE:
             return Entry(id, Molecule(ligand["smiles"]), self._provenance.source(ligand=ligand, notes=notes))
         lining = self._chains.lining(contacts)
+        notes = [*notes, *self._bare(lining)]
         source = self._provenance.source(lining, ligand, notes)
         if not lining:
             error = StructureError(
@@ -196,6 +198,18 @@ class LigandEntries:
             return Entry(id, None, source, error)
         smiles = None if options.form in _SITE_FORMS else ligand["smiles"]
         return Entry(id, Complex(tuple(_with_site(each, contacts) for each in lining), smiles), source)
+
+    def _bare(self, chains: Iterable[MappedChain]) -> list[str]:
+        """Return notes on chains without side chains, whose sites lack residues that only a side chain brings near."""
+        model = self._provenance.model
+        notes = []
+        for each in chains:
+            n_atoms = [len(model.atoms([index])) for index in each.chain.members]
+            if sorted(n_atoms)[len(n_atoms) // 2] <= _BACKBONE_ATOMS:
+                notes.append(
+                    f"chain {each.chain.name} has hardly any side chains; its site is by the atoms that are there"
+                )
+        return notes
 
 
 def _with_site(chain: MappedChain, contacts: Iterable[int]) -> Protein:

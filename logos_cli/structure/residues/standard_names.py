@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from typing import TYPE_CHECKING
 
+from logos_cli.errors import StructureError
 from logos_cli.structure.ligand.dictionary import component
 from logos_cli.structure.residues import residue_names
 from logos_cli.structure.residues.force_field_names import NAMES
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 _ENDS = frozenset(("OXT", "OT", "OT1", "OT2", "O1", "O2", "OC1", "OC2", "OTX", "OX", "O''"))
 """Names of the oxygens at the end of a chain."""
 
+_ONE_RESIDUE_ANGSTROM = 3.0
 _BACKBONE = frozenset(("N", "CA", "C"))
 _AMINO_ACIDS = tuple(name for name in residue_names.STANDARD if name not in residue_names.INDEFINITE | {"SEC", "PYL"})
 
@@ -23,7 +26,8 @@ def standard_names(atoms: AtomTable) -> list[str]:
     """Return the PDB's name of each residue of a model; for most it is their own.
 
     A name of a force field counts if the residue's heavy atoms have the names of its PDB residue's. A name that no table
-    has becomes that of the amino acid with the same names of heavy atoms, with a note.
+    has, or only the dictionary with other atoms, becomes that of the amino acid with the same names of heavy atoms,
+    with a note.
     """
     table = atoms.residues
     doubtful = {name for name in set(table.names) if _is_doubtful(name)}
@@ -38,11 +42,60 @@ def standard_names(atoms: AtomTable) -> list[str]:
         if name in NAMES:
             if heavy <= _atom_names(NAMES[name].standard) | _ENDS:
                 names[index] = NAMES[name].standard
-        elif heavy >= _BACKBONE and component(name) is None and (found := _by_atoms(heavy)) is not None:
+        elif heavy >= _BACKBONE and not _fits(name, heavy) and (found := _by_atoms(heavy)) is not None:
             names[index] = unknown[name] = found
     for name, found in unknown.items():
-        atoms.notes.add(f"no table has the residue name {name}; by its atoms it is {found}")
+        what = "no table has the residue name" if component(name) is None else "the atoms are not those of component"
+        atoms.notes.add(f"{what} {name}; by its atoms it is {found}")
     return names
+
+
+def check_standard_residues(atoms: AtomTable, residues: Iterable[int]) -> None:
+    """Note standard residues with heavy atoms that their name does not have: GLY with a CB, renamed or edited.
+
+    Raises
+    ------
+    StructureError
+        If two residues far apart have one number and name, so that they were read as one.
+    """
+    table = atoms.residues
+    names = atoms.atom_names
+    first, last = table.first.tolist(), table.last.tolist()
+    known: dict[tuple[str, tuple[bytes, ...]], tuple[bool, bool]] = {}
+    strange = []
+    for index in residues:
+        own = tuple(names[first[index] : last[index]])
+        key = table.standards[index], own
+        if (found := known.get(key)) is None:
+            is_strange = key[0] in _AMINO_ACIDS and not _fits(key[0], _heavy_names(atoms, index) - {"O"})
+            found = known[key] = is_strange, len(set(own)) < len(own)
+        if found[0]:
+            strange.append(index)
+        if found[1]:
+            _check_doubled(atoms, index)
+    if strange:
+        named = ", ".join(str(table[index]) for index in strange[:3]) + (" …" if len(strange) > 3 else "")
+        count = "1 residue has" if len(strange) == 1 else f"{len(strange)} residues have"
+        atoms.notes.add(f"{count} heavy atoms that a residue of that name does not have: {named}")
+
+
+def _check_doubled(atoms: AtomTable, index: int) -> None:
+    """Refuse a residue that has an atom twice, far apart."""
+    seen: dict[tuple[bytes, int], int] = {}
+    for atom in range(int(atoms.residues.first[index]), int(atoms.residues.last[index])):
+        other = seen.setdefault((atoms.atom_names[atom], int(atoms.altlocs[atom])), atom)
+        if float(abs(atoms.positions[atom] - atoms.positions[other]).max()) > _ONE_RESIDUE_ANGSTROM:
+            raise StructureError(
+                f"residue {atoms.residues[index]} has two atoms {atoms.atom_name(atom)}, far apart",
+                source=atoms.name,
+                hint="residues of a chain need numbers of their own",
+            )
+
+
+def _fits(name: str, heavy: frozenset[str]) -> bool:
+    """Return whether the dictionary has the component, with these heavy atoms."""
+    known = component(name)
+    return known is not None and heavy - _ENDS <= {atom.name for atom in known.atoms}
 
 
 @cache

@@ -1,0 +1,32 @@
+"""Stereo marks that contradict the electron pairs of their atom."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rdkit import Chem
+
+_TETRAHEDRAL: Final = (Chem.ChiralType.CHI_TETRAHEDRAL_CW, Chem.ChiralType.CHI_TETRAHEDRAL_CCW)
+_FOUR_PAIRS: Final = 4
+_MAIN_GROUP: Final = frozenset((5, 6, 7, 8, 14, 15, 16, 17, 32, 33, 34, 35, 52, 53))
+
+
+def drop_impossible_marks(molecule: Chem.Mol) -> None:
+    """Remove marks of square, bipyramidal and octahedral atoms from atoms with at most four pairs of electrons.
+
+    RDKit sets them by angles alone: a phosphate that a program drew with an angle of 180° is no trigonal
+    bipyramid. Atoms of metals, and those with more pairs (SF4, I(III)), keep theirs.
+
+    Parameters
+    ----------
+    molecule : rdkit.Chem.Mol
+        A sanitized molecule, changed in place.
+    """
+    for atom in molecule.GetAtoms():
+        tag = atom.GetChiralTag()
+        if tag == Chem.ChiralType.CHI_UNSPECIFIED or tag in _TETRAHEDRAL or atom.GetAtomicNum() not in _MAIN_GROUP:
+            continue
+        electrons = Chem.GetPeriodicTable().GetNOuterElecs(atom.GetAtomicNum())
+        free = electrons - atom.GetFormalCharge() - atom.GetTotalValence()
+        if atom.GetTotalDegree() + max(free, 0) // 2 <= _FOUR_PAIRS:
+            atom.SetChiralTag(Chem.ChiralType.CHI_UNSPECIFIED)
