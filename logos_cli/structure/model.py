@@ -24,7 +24,7 @@ _NEIGHBOURS_ANGSTROM = 2.5
 _BOND_ANGSTROM = (1.1, 1.8)
 """Limits of the usual distance of N and CA in a residue (1.46 Å)."""
 _FEWEST_BONDS = 3
-_SPREAD_ANGSTROM = 0.5
+_SPREAD_ANGSTROM = 0.7
 
 
 class StructureModel(AtomTable):

@@ -11,6 +11,40 @@ from logos_cli.grammar.spec import RESIDUES
 _NOT_A_RESIDUE = re.compile(f"[^{''.join(sorted(RESIDUES))}]")
 _NUCLEOTIDES = frozenset("ACGTUN")
 _MIN_NUCLEOTIDES = 12
+_MIN_CODES = 3
+_CODES = frozenset(
+    (
+        *("ALA", "ARG", "ASN", "ASP", "CYS", "GLN", "GLU", "GLY", "HIS", "ILE", "LEU", "LYS", "MET", "PHE", "PRO"),
+        *("SER", "THR", "TRP", "TYR", "VAL", "SEC", "PYL", "ASX", "GLX", "XAA", "MSE"),
+    )[
+        "ALA",
+        "ARG",
+        "ASN",
+        "ASP",
+        "CYS",
+        "GLN",
+        "GLU",
+        "GLY",
+        "HIS",
+        "ILE",
+        "LEU",
+        "LYS",
+        "MET",
+        "PHE",
+        "PRO",
+        "SER",
+        "THR",
+        "TRP",
+        "TYR",
+        "VAL",
+        "SEC",
+        "PYL",
+        "ASX",
+        "GLX",
+        "XAA",
+        "MSE",
+    ]
+)
 _AMBIGUOUS_NUCLEOTIDES = frozenset("RYSWKMBDHVN")
 _MIN_AMBIGUOUS = 60
 _MOST_AMBIGUOUS = 0.1
@@ -38,10 +72,12 @@ def clean_sequence(lines: Sequence[tuple[int, str]], source: str) -> tuple[str, 
     Raises
     ------
     FormatError
-        If a character is not a residue (the error has its line and column), or no residue is left.
+        If a character is not a residue (the error has its line and column), the residues are three-letter codes, or
+        no residue is left.
     """
     text = "".join(line for _, line in lines)
     if text.isascii() and text.isalpha():
+        _refuse_codes(text.upper(), lines, source)
         return (text, []) if text.isupper() else (text.upper(), ["lower-case residues read as upper case"])
     notes: list[str] = []
     text = "".join(text.split())
@@ -63,7 +99,20 @@ def clean_sequence(lines: Sequence[tuple[int, str]], source: str) -> tuple[str, 
         )
     if _NOT_A_RESIDUE.search(upper):
         raise _not_a_residue(lines, source)
+    _refuse_codes(upper, lines, source)
     return upper, notes
+
+
+def _refuse_codes(text: str, lines: Sequence[tuple[int, str]], source: str) -> None:
+    """Refuse a sequence in three-letter codes: three or more of them and nothing else are no residues by chance."""
+    if len(text) < _MIN_CODES * 3 or len(text) % 3 or text[:3] not in _CODES:
+        return
+    if _CODES.issuperset(text[at : at + 3] for at in range(0, len(text), 3)):
+        raise FormatError(
+            f"the sequence has {len(text) // 3} three-letter codes ({text[:3].title()} {text[3:6].title()} …)",
+            source=f"{source}:{lines[0][0]}",
+            hint="write one letter for each residue",
+        )
 
 
 def _not_a_residue(lines: Sequence[tuple[int, str]], source: str) -> FormatError:

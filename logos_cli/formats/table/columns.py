@@ -32,14 +32,15 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "product": ("product", "products", "prod_smiles", "product_smiles", "target"),
     "reactants": ("reactants", "reactant", "precursors", "reactants_smiles", "reactant_smiles", "source"),
     "rxn": (
-        "rxn", "rxn_smiles", "reaction_smiles", "reaction", "mapped_rxn", "rxnsmiles", "reactions",
+        "rxn", "rxn_smiles", "reaction_smiles", "reaction", "mapped_rxn", "rxnsmiles", "reactionsmiles",
+        "reactions",
         "reactants_reagents_production",
     ),
     "metal": ("metal", "metal_node", "node", "nodes"),
     "linkers": ("linkers", "linker"),
     "smiles": (
-        "smiles", "canonical_smiles", "isomeric_smiles", "smi", "structure", "mol", "canonicalsmiles", "isomericsmiles",
-        "cxsmiles", "inchi", "standard_inchi", "inchi_string",
+        "isomeric_smiles", "isomericsmiles", "isosmiles", "cxsmiles", "smiles", "canonical_smiles", "smi",
+        "structure", "mol", "canonicalsmiles", "connectivitysmiles", "ligand_smiles", "inchi", "standard_inchi", "inchi_string",
     ),
     "selfies": ("selfies", "selfies_string"),
     "helm": ("helm", "helm_notation", "helm_string"),
@@ -50,7 +51,8 @@ _NAMES: dict[str, tuple[str, ...]] = {
 # fmt: on
 """Names of the columns by what they hold, as :func:`~.identifiers.key_of` writes them; the first one found is used.
 
-Amino acids come before possible nucleotides: in the tables of AIRR ``sequence`` is DNA. ``reactants>reagents>production``
+Amino acids come before possible nucleotides: in the tables of AIRR ``sequence`` is DNA. SMILES with stereo come before
+those that may lack it: of PubChem's two columns, ``CanonicalSMILES`` has none. ``reactants>reagents>production``
 is a column of USPTO.
 """
 

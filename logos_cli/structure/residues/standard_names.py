@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _ENDS = frozenset(("OXT", "OT", "OT1", "OT2", "O1", "O2", "OC1", "OC2", "OTX", "OX", "O''"))
 """Names of the oxygens at the end of a chain."""
 
+_HYDROGENS = frozenset((1, 119))
 _ONE_RESIDUE_ANGSTROM = 3.0
 _BACKBONE = frozenset(("N", "CA", "C"))
 _AMINO_ACIDS = tuple(name for name in residue_names.STANDARD if name not in residue_names.INDEFINITE | {"SEC", "PYL"})
@@ -80,9 +81,11 @@ def check_standard_residues(atoms: AtomTable, residues: Iterable[int]) -> None:
 
 
 def _check_doubled(atoms: AtomTable, index: int) -> None:
-    """Refuse a residue that has an atom twice, far apart."""
+    """Refuse a residue that has a heavy atom twice, far apart."""
     seen: dict[tuple[bytes, int], int] = {}
     for atom in range(int(atoms.residues.first[index]), int(atoms.residues.last[index])):
+        if atoms.elements[atom] in _HYDROGENS:
+            continue
         other = seen.setdefault((atoms.atom_names[atom], int(atoms.altlocs[atom])), atom)
         if float(abs(atoms.positions[atom] - atoms.positions[other]).max()) > _ONE_RESIDUE_ANGSTROM:
             raise StructureError(
@@ -117,7 +120,7 @@ def _heavy_names(atoms: AtomTable, index: int) -> frozenset[str]:
     """Return the names of a residue's heavy atoms; GROMOS calls the last carbon of isoleucine CD."""
     first, last = int(atoms.residues.first[index]), int(atoms.residues.last[index])
     numbers: list[int] = atoms.elements[first:last].tolist()
-    names = {atoms.atom_name(first + place) for place, number in enumerate(numbers) if number not in (1, 119)}
+    names = {atoms.atom_name(first + place) for place, number in enumerate(numbers) if number not in _HYDROGENS}
     if not atoms.file.has_elements:
         names = {name for name in names if not name.lstrip("0123456789").startswith("H")}
     return frozenset(names - {"CD"} | {"CD1"} if "CD" in names and "CG2" in names else names)

@@ -57,6 +57,9 @@ def test_soft_masking_stops_and_gaps_are_noted() -> None:
         ("MK:LL\n", "<stdin>:4:3", "':' is not a residue"),
         ("", "<stdin>:3", "no residues"),
         ("---\n", "<stdin>:4", "no residues"),
+        ("MetLysThrAla\n", "<stdin>:4", "4 three-letter codes (Met Lys …)"),
+        ("MET LYS THR\nALA\n", "<stdin>:4", "4 three-letter codes"),
+        ("Gly-Ser-Ala\n", "<stdin>:4", "3 three-letter codes"),
     ],
 )
 def test_a_bad_record_names_its_place_and_harms_no_other(body: str, place: str, message: str) -> None:

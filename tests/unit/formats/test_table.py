@@ -331,3 +331,11 @@ def test_a_stop_inside_a_translation_is_refused() -> None:
     (entry,) = read(f"id,sequence\na,GAGTGATAG{DNA}\n", translate=True)
     assert entry.error is not None
     assert "stop at residue 2" in entry.error.message
+
+
+@pytest.mark.parametrize(
+    "header", ["CanonicalSMILES,IsomericSMILES", "canonicalsmiles,isosmiles", "ConnectivitySMILES,SMILES"]
+)
+def test_of_two_columns_the_smiles_with_stereo_are_read(header: str) -> None:
+    (entry,) = read(f"CID,{header}\n5950,CC(N)C(=O)O,C[C@@H](N)C(=O)O\n")
+    assert items([entry]) == [Molecule("C[C@@H](N)C(=O)O")]
