@@ -16,34 +16,7 @@ _CODES = frozenset(
     (
         *("ALA", "ARG", "ASN", "ASP", "CYS", "GLN", "GLU", "GLY", "HIS", "ILE", "LEU", "LYS", "MET", "PHE", "PRO"),
         *("SER", "THR", "TRP", "TYR", "VAL", "SEC", "PYL", "ASX", "GLX", "XAA", "MSE"),
-    )[
-        "ALA",
-        "ARG",
-        "ASN",
-        "ASP",
-        "CYS",
-        "GLN",
-        "GLU",
-        "GLY",
-        "HIS",
-        "ILE",
-        "LEU",
-        "LYS",
-        "MET",
-        "PHE",
-        "PRO",
-        "SER",
-        "THR",
-        "TRP",
-        "TYR",
-        "VAL",
-        "SEC",
-        "PYL",
-        "ASX",
-        "GLX",
-        "XAA",
-        "MSE",
-    ]
+    )
 )
 _AMBIGUOUS_NUCLEOTIDES = frozenset("RYSWKMBDHVN")
 _MIN_AMBIGUOUS = 60
