@@ -57,6 +57,8 @@ def _queries(molecule: Chem.Mol) -> list[str]:
         if not atom.GetAtomicNum() and label:
             written = f"[{atom.GetIsotope()}*]" if atom.GetIsotope() else "*"
             found.append(f"the label {'R' * label.isdecimal()}{label} of atom {number}, written {written}")
+        elif alias := _alias(atom):
+            found.append(f"the alias {alias} of atom {number}, written {atom.GetSymbol()}")
         elif atom.HasQuery() and (smarts := atom.GetSmarts()) != "*":
             found.append(f"the query {smarts} of atom {number}, written {atom.GetSymbol()}")
     found += [
@@ -65,3 +67,9 @@ def _queries(molecule: Chem.Mol) -> list[str]:
         if bond.HasQuery()
     ]
     return found
+
+
+def _alias(atom: Chem.Atom) -> str:
+    """Return the text that a program shows in place of an atom, if it is not the atom itself: Ph, Boc, Me."""
+    alias = str(atom.GetProp("molFileAlias")).strip() if atom.HasProp("molFileAlias") else ""
+    return "" if alias == atom.GetSymbol() else alias

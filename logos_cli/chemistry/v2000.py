@@ -41,13 +41,15 @@ _HEADER: Final = 3
 
 
 def check_symbol(symbol: str) -> None:
-    """Refuse capitals that stand for one element or for the name of an atom of another: CA, CO, NA.
+    """Refuse capitals that stand for one element or for the name of an atom of another (CA, CO, NA), and lone pairs.
 
     Raises
     ------
     MoleculeError
         If they do.
     """
+    if symbol.upper() == "LP":
+        raise MoleculeError("a lone pair (LP) is no atom", hint="write the molecule without lone pairs")
     if symbol.isupper() and symbol in _OPEN_SYMBOLS:
         raise MoleculeError(
             f"the element {symbol} is {symbol.capitalize()}, or {symbol[0]} with a name",
@@ -243,6 +245,7 @@ class V2000Block:
                 raise self._fail(index, f"no property: {line.strip()[:60]!r}", "the counts line may be wrong")
             elif line[:1] in {"A", "G"} and not line[1:2].strip():
                 is_text = True
+                self.is_plain = False
             elif line.split()[:1] == ["M"] and (name := line.split()[1][:3]) in _PAIRED:
                 has_charges = has_charges or name != "ISO"
                 self.is_plain &= name != "RAD"
