@@ -28,6 +28,9 @@ _CHAIN = re.compile(
     re.IGNORECASE,
 )
 
+_HEAVY_END = re.compile(r"WG[A-Z]G[A-Z]{2}VTV[SA]")
+_LIGHT_END = re.compile(r"FG[A-Z]GT[KRQE][LVI][TED]")
+
 
 def clean_sequence(lines: Sequence[tuple[int, str]], source: str) -> tuple[str, list[str]]:
     """Return the residues of one record, and notes on the changes.
@@ -145,6 +148,29 @@ def antibody_chain(name: str) -> tuple[str, str] | None:
     if match is None:
         return None
     return match["stem"], "heavy" if match["heavy"] else "light"
+
+
+def check_labels(heavy: str | None, light: str | None, place: str) -> list[str]:
+    """Return notes on chains of an antibody whose last strand is not that of their label.
+
+    A heavy chain has ``WGxGxxVTVS`` at the end of its variable domain, a light one ``FGxGTKVEI`` or the like.
+
+    Raises
+    ------
+    FormatError
+        If both chains have the other's, so that their labels are exchanged.
+    """
+    wrong = [
+        f"the chain labelled {label} ends like a {other} chain ({match[0]})"
+        for sequence, label, other, own, foreign in (
+            (heavy, "heavy", "light", _HEAVY_END, _LIGHT_END),
+            (light, "light", "heavy", _LIGHT_END, _HEAVY_END),
+        )
+        if sequence and (match := foreign.search(sequence)) and not own.search(sequence)
+    ]
+    if len(wrong) > 1:
+        raise FormatError(f"{wrong[0]}, and the other one like a heavy chain", source=place, hint="exchange the labels")
+    return wrong
 
 
 def looks_like_sequence(lines: Iterable[str]) -> bool:

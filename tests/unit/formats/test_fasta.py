@@ -275,3 +275,17 @@ def test_chains_side_by_side_in_an_a3m_of_colabfold_are_parted() -> None:
         "q": "SFVKKKKSHFW",
     }
     assert sequences(read("#18\t1\n>101\nMKTAYIAKQRSFVKSHFW\n")) == {"101": "MKTAYIAKQRSFVKSHFW"}
+
+
+HEAVY, LIGHT = "EVQLVESGGGLVQPGGSLRLSCAASDYWGQGTLVTVSS", "DIQMTQSPSSLSASVGDRVTITCQQSYSTPLTFGGGTKVEIK"
+
+
+def test_labels_that_the_chains_contradict() -> None:
+    """The last strand tells a heavy from a light chain."""
+    (entry,) = read(f">x_H\n{LIGHT}\n>x_L\n{HEAVY}\n", Form.ANTIBODY)
+    assert "ends like a light chain (FGGGTKVE), and the other one like a heavy chain" in str(entry.error)
+    assert "exchange" in str(read(f">x\n{LIGHT}:{HEAVY}\n", Form.ANTIBODY)[0].error)
+    (entry,) = read(f">x_H\n{LIGHT}\n", Form.ANTIBODY)
+    assert entry.source["notes"] == ["the chain labelled heavy ends like a light chain (FGGGTKVE)"]
+    good = f">x_H\n{HEAVY}\n>x_L\n{LIGHT}\n>y_H\n{HEAVY}GGGGSGGGGS{LIGHT}\n>z\n{LIGHT}\n"
+    assert all("notes" not in entry.source and entry.error is None for entry in read(good, Form.ANTIBODY))
