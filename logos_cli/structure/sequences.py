@@ -28,6 +28,7 @@ _CHAIN = re.compile(
     re.IGNORECASE,
 )
 
+_RECORDS = frozenset(("ATOM", "HETATM", "TER", "END", "ENDMDL", "MODEL", "ANISOU", "HEADER", "TITLE", "REMARK"))
 _HEAVY_END = re.compile(r"WG[A-Z]G[A-Z]{2}VTV[SA]")
 _LIGHT_END = re.compile(r"FG[A-Z]GT[KRQE][LVI][TED]")
 
@@ -174,14 +175,20 @@ def check_labels(heavy: str | None, light: str | None, place: str) -> list[str]:
 
 
 def looks_like_sequence(lines: Iterable[str]) -> bool:
-    """Return whether every line has capital letters only, and one of them cannot occur in a SMILES."""
+    """Return whether every line has capital letters only, and one of them cannot occur in a SMILES.
+
+    Lines that are all names of records of a PDB file are its remains.
+    """
     seen: set[str] = set()
+    n_lines = n_records = 0
     for line in lines:
         text = line.strip().rstrip("*")
         if not (text.isascii() and text.isalpha() and text.isupper()):
             return False
         seen.update(text)
-    return bool(seen - _SMILES_CAPITALS)
+        n_records += text in _RECORDS
+        n_lines += 1
+    return bool(seen - _SMILES_CAPITALS) and n_records < max(n_lines, 1)
 
 
 _SMILES_CAPITALS = frozenset("BCNOPSFI")

@@ -289,3 +289,9 @@ def test_labels_that_the_chains_contradict() -> None:
     assert entry.source["notes"] == ["the chain labelled heavy ends like a light chain (FGGGTKVE)"]
     good = f">x_H\n{HEAVY}\n>x_L\n{LIGHT}\n>y_H\n{HEAVY}GGGGSGGGGS{LIGHT}\n>z\n{LIGHT}\n"
     assert all("notes" not in entry.source and entry.error is None for entry in read(good, Form.ANTIBODY))
+
+
+def test_the_remains_of_a_pdb_file_are_no_sequences() -> None:
+    source = Input("-", io.BytesIO(b"ATOM\nATOM  \nTER\nHETATM\nEND\n"))
+    with pytest.raises(InputError, match="no known format"):
+        detect(source)
