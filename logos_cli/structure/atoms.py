@@ -159,6 +159,12 @@ class AtomTable:
         names: list[bytes] = _fixed_width(np.asarray(self._flat.atom_names)).tolist()
         return names
 
+    @property
+    def name_bytes(self) -> tuple[bytes, int]:
+        """Names of all atoms in one text, padded to the same width, and the width."""
+        names = np.ascontiguousarray(np.asarray(self._flat.atom_names))
+        return names.tobytes(), names.shape[1]
+
     def atom_name(self, atom: int) -> str:
         """Return the name of an atom of the flat arrays."""
         name = self.atom_names[atom].decode("utf-8", "replace")

@@ -7,6 +7,9 @@ import gc
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from logos_cli.errors import LogosError, StructureError
 from logos_cli.formats.base import Entry, ReadOptions
@@ -29,6 +32,9 @@ from logos_cli.structure.read import explain
 from logos_cli.structure.select import select_chains
 from logos_cli.structure.sequence import MappedChain
 from logos_cli.structure.types import Role, StructureFile
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _SITE_FORMS = frozenset((Form.SITE, Form.EXPANDED, Form.TRANSFORMATION, Form.SEARCH))
 _NEED_LIGAND = frozenset((Form.COMPLEX, Form.SITE, Form.EXPANDED, Form.TRANSFORMATION, Form.MOLECULE))
@@ -199,13 +205,19 @@ class LigandEntries:
         smiles = None if options.form in _SITE_FORMS else ligand["smiles"]
         return Entry(id, Complex(tuple(_with_site(each, contacts) for each in lining), smiles), source)
 
+    @cached_property
+    def _n_heavy_before(self) -> NDArray[np.intp]:
+        """Number of heavy atoms before each atom of the model."""
+        return np.concatenate(([0], np.cumsum(self._provenance.model.heavy)))
+
     def _bare(self, chains: Iterable[MappedChain]) -> list[str]:
         """Return notes on chains without side chains, whose sites lack residues that only a side chain brings near."""
         model = self._provenance.model
         notes = []
         for each in chains:
-            n_atoms = [len(model.atoms([index])) for index in each.chain.members]
-            if sorted(n_atoms)[len(n_atoms) // 2] <= _BACKBONE_ATOMS:
+            members = np.asarray(each.chain.members)
+            spans = np.stack((model.residues.first[members], model.residues.last[members]), axis=1)
+            if np.median(np.diff(self._n_heavy_before[spans])) <= _BACKBONE_ATOMS:
                 notes.append(
                     f"chain {each.chain.name} has hardly any side chains; its site is by the atoms that are there"
                 )
