@@ -7,6 +7,8 @@ from typing import Final
 from rdkit import Chem
 
 _TETRAHEDRAL: Final = (Chem.ChiralType.CHI_TETRAHEDRAL_CW, Chem.ChiralType.CHI_TETRAHEDRAL_CCW)
+_CANDIDATE: Final = Chem.MolFromSmarts("[!#1;!#6;!#7;!#8;!D1;!D2;!D3]")
+"""An atom that can have such a mark; looking for it is faster than looking at every atom."""
 _FOUR_PAIRS: Final = 4
 _MAIN_GROUP: Final = frozenset((5, 6, 7, 8, 14, 15, 16, 17, 32, 33, 34, 35, 52, 53))
 
@@ -22,7 +24,10 @@ def drop_impossible_marks(molecule: Chem.Mol) -> None:
     molecule : rdkit.Chem.Mol
         A sanitized molecule, changed in place.
     """
-    for atom in molecule.GetAtoms():
+    if not molecule.HasSubstructMatch(_CANDIDATE):
+        return
+    for number in range(molecule.GetNumAtoms()):
+        atom = molecule.GetAtomWithIdx(number)
         tag = atom.GetChiralTag()
         if tag == Chem.ChiralType.CHI_UNSPECIFIED or tag in _TETRAHEDRAL or atom.GetAtomicNum() not in _MAIN_GROUP:
             continue
