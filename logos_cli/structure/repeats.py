@@ -46,7 +46,7 @@ def drop_repeats(model: gemmi.Model) -> list[str]:
     for chain in model:
         repeated = []
         for index, residue in enumerate(chain):
-            atoms = tuple(sorted((atom.name, atom.altloc, *atom.pos.tolist()) for atom in residue))
+            atoms = tuple(sorted((atom.name, atom.altloc, atom.pos.x, atom.pos.y, atom.pos.z) for atom in residue))
             if residue_names.is_water(residue.name) or not atoms:
                 continue
             if (residue.name, atoms) in seen:
