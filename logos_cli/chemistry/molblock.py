@@ -7,6 +7,7 @@ from typing import Final
 
 from rdkit import Chem
 
+from logos_cli.chemistry.geometry_marks import drop_impossible_marks
 from logos_cli.chemistry.lengths import odd_lengths
 from logos_cli.chemistry.not_carried import features
 from logos_cli.chemistry.smiles import attempt, rejection
@@ -80,13 +81,12 @@ def read_molblock(text: str, first_line: int = 1) -> tuple[Chem.Mol, list[str]]:
         raise MoleculeError(f"RDKit rejects the molecule: {reason}", hint="check its bonds, charges and counts line")
     if molecule.GetNumAtoms() == 0:
         raise MoleculeError("the molecule has no atoms")
-    for atom in molecule.GetAtoms():
-        if abs(atom.GetFormalCharge()) > _HIGHEST_CHARGE:
-            raise MoleculeError(
-                f"atom {atom.GetIdx() + 1} has the charge {atom.GetFormalCharge():+d}, which no atom has"
-            )
+    for number in range(molecule.GetNumAtoms() if "CHG" in text else 0):
+        if abs(charge := molecule.GetAtomWithIdx(number).GetFormalCharge()) > _HIGHEST_CHARGE:
+            raise MoleculeError(f"atom {number + 1} has the charge {charge:+d}, which no atom has")
     if _V30_HAPTIC in text:
         molecule = _with_dative_bonds(molecule, text)
+    drop_impossible_marks(molecule)
     notes += odd_lengths(molecule)
     return molecule, notes if is_plain else [*notes, *features(molecule, text)]
 

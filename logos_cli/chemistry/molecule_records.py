@@ -47,6 +47,11 @@ class MoleculeText:
         return self.title or ("" if self.is_mol2 else _tagged_id(self._data))
 
     @property
+    def _may_be_mapped(self) -> bool:
+        """Whether a line has a number in the columns of atom maps, or the block has no columns."""
+        return "V3000" in self.text or any(line[60:63].strip(" 0") for line in self.text.split("\n"))
+
+    @property
     def _data(self) -> list[str]:
         """The lines after the mol block."""
         return [] if self._end is None else self.text.split("\n")[self._end + 1 :]
@@ -83,7 +88,7 @@ class MoleculeText:
                     f"line {self.line + (self._end or 0) + 1 + index}: {line.strip()[:60]!r} is no end of a record",
                     hint="records end with $$$$ at the beginning of a line",
                 )
-        if any(atom.GetAtomMapNum() for atom in molecule.GetAtoms()):
+        if self._may_be_mapped and any(atom.GetAtomMapNum() for atom in molecule.GetAtoms()):
             for atom in molecule.GetAtoms():
                 atom.SetAtomMapNum(0)
             notes.append("atom maps removed")
@@ -124,7 +129,8 @@ def sdf_records(text_lines: Iterable[str]) -> Iterator[MoleculeText]:
             data = len(lines)
         lines.append(line)
         size += len(line)
-        _check_size(size, start)
+        if size > _MAX_RECORD:
+            _check_size(size, start)
     yield from _whole(MoleculeText(start, "\n".join(lines) + "\n"))
 
 
@@ -155,7 +161,8 @@ def mol2_records(text_lines: Iterable[str]) -> Iterator[MoleculeText]:
             continue
         lines.append(line)
         size += len(line)
-        _check_size(size, start)
+        if size > _MAX_RECORD:
+            _check_size(size, start)
     if lines:
         yield MoleculeText(start, "\n".join(lines) + "\n")
 

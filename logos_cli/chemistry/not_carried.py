@@ -16,20 +16,21 @@ _SGROUPS: Final = frozenset(("SRU", "MON", "COP", "CRO", "MOD", "GRA", "COM", "M
 _SGROUP_LINE: Final = re.compile(r"^M +(?:STY|V30 BEGIN SGROUP)", re.MULTILINE)
 _ATTACHMENT: Final = re.compile(r"^M +APO|ATTCHPT=", re.MULTILINE)
 _LOGIC: Final = re.compile(r"^M +(?:LOG|LIN)\b|^M  V30 LINKNODE|RGROUPS=", re.MULTILINE)
+_LOGIC_WORDS: Final = re.compile(r"LOG|LIN|RGROUPS=")
 _SPIN: Final = re.compile(r"\bRAD=[13]\b|^M  RAD(?: +\d+)(?: +\d+ +\d+)*? +\d+ +[13]\b", re.MULTILINE)
 
 
 def features(molecule: Chem.Mol, text: str = "") -> list[str]:
     """Return notes on the features of a molecule, or of its mol block, that its SMILES does not carry."""
     found = [*stereo_groups(molecule), *_queries(molecule)]
-    if _SGROUP_LINE.search(text):
+    if ("STY" in text or "SGROUP" in text) and _SGROUP_LINE.search(text):
         kinds = {group.GetProp("TYPE") for group in Chem.GetMolSubstanceGroups(molecule) if group.HasProp("TYPE")}
         found += [f"groups of the type {kind} (polymer, mixture or data)" for kind in sorted(kinds & _SGROUPS)]
-    if _ATTACHMENT.search(text):
+    if ("APO" in text or "ATTCHPT=" in text) and _ATTACHMENT.search(text):
         found.append("attachment points")
-    if _LOGIC.search(text):
+    if _LOGIC_WORDS.search(text) and _LOGIC.search(text):
         found.append("R-group logic or link nodes")
-    if _SPIN.search(text):
+    if "RAD" in text and _SPIN.search(text):
         found.append("spin multiplicity of a radical with two electrons")
     notes = [NOT_CARRIED + what for what in found]
     if any(atom.GetNumRadicalElectrons() and atom.GetSymbol() in STATES for atom in molecule.GetAtoms()):
@@ -57,6 +58,8 @@ def _queries(molecule: Chem.Mol) -> list[str]:
         if not atom.GetAtomicNum() and label:
             written = f"[{atom.GetIsotope()}*]" if atom.GetIsotope() else "*"
             found.append(f"the label {'R' * label.isdecimal()}{label} of atom {number}, written {written}")
+        elif alias := _alias(atom):
+            found.append(f"the alias {alias} of atom {number}, written {atom.GetSymbol()}")
         elif atom.HasQuery() and (smarts := atom.GetSmarts()) != "*":
             found.append(f"the query {smarts} of atom {number}, written {atom.GetSymbol()}")
     found += [
@@ -65,3 +68,9 @@ def _queries(molecule: Chem.Mol) -> list[str]:
         if bond.HasQuery()
     ]
     return found
+
+
+def _alias(atom: Chem.Atom) -> str:
+    """Return the text that a program shows in place of an atom, if it is not the atom itself: Ph, Boc, Me."""
+    alias = str(atom.GetProp("molFileAlias")).strip() if atom.HasProp("molFileAlias") else ""
+    return "" if alias == atom.GetSymbol() else alias

@@ -20,6 +20,12 @@ _SYMBOL: Final = re.compile(r"[A-Za-z*][A-Za-z0-9#*]{0,2}")
 _ATOM_TAIL: Final = re.compile(r"(?:[ -]\d|  )?(?:[ ]{2}\d|[ ]\d\d|\d{3}|[ ]{3})*[ ]*")
 _BOND: Final = re.compile(r"(?:[ ]{2}\d|[ ]\d\d|\d{3}){3}(?:[ ]{2}\d|[ ]\d\d|[ ]-\d|\d{3}|[ ]{3})*[ ]*")
 _COUNTS: Final = re.compile(r"(?:[ ]{2}\d|[ ]\d\d|\d{3}){2}(?!\d)|(?:[ ]{2}\d|[ ]\d\d|\d{3}){2,}")
+_USUAL_ATOM: Final = (
+    r"(?:(?= *-?\d+\.)[ \d-]{5}\.\d{4}){3} (?:[CNOSPFIHB]  |Cl |Br |Si |Se ) 0  0  [0-3]  0  [01](?:  0){0,7} *"
+)
+_USUAL_ATOMS: Final = re.compile(f"{_USUAL_ATOM}(?:\n{_USUAL_ATOM})*")
+_USUAL_BOND: Final = r"(?:[ ]{2}[1-9]|[ ][1-9]\d|[1-9]\d\d){2}  [123](?:  [0136])?(?:  0){0,3} *"
+_USUAL_BONDS: Final = re.compile(f"(?:{_USUAL_BOND}(?:\n{_USUAL_BOND})*)?")
 _INTEGER: Final = re.compile(r"-?\d{1,4}")
 _LIST: Final = re.compile(r"\s*\d+\s+[TF]\s+\d+(?:\s+\d+)*\s*")
 _PROPERTY: Final = re.compile(r"[MASVG] +\S.*|\s*")
@@ -41,13 +47,15 @@ _HEADER: Final = 3
 
 
 def check_symbol(symbol: str) -> None:
-    """Refuse capitals that stand for one element or for the name of an atom of another: CA, CO, NA.
+    """Refuse capitals that stand for one element or for the name of an atom of another (CA, CO, NA), and lone pairs.
 
     Raises
     ------
     MoleculeError
         If they do.
     """
+    if symbol.upper() == "LP":
+        raise MoleculeError("a lone pair (LP) is no atom", hint="write the molecule without lone pairs")
     if symbol.isupper() and symbol in _OPEN_SYMBOLS:
         raise MoleculeError(
             f"the element {symbol} is {symbol.capitalize()}, or {symbol[0]} with a name",
@@ -128,13 +136,24 @@ class V2000Block:
                 f"the molecule counts {n_atoms} atoms and {n_bonds} bonds and has {len(lines) - start} lines",
                 hint="the file may be cut off",
             )
-        atoms = [self._atom(start + n) for n in range(n_atoms)]
         self._pairs: set[tuple[int, int]] = set()
-        bonds = [self._bond(start + n_atoms + n, n_atoms) for n in range(n_bonds)]
+        atoms, bonds = lines[start : start + n_atoms], lines[start + n_atoms : start + n_atoms + n_bonds]
+        if not self._are_usual(atoms, bonds):
+            atoms = [self._atom(start + n) for n in range(n_atoms)]
+            bonds = [self._bond(start + n_atoms + n, n_atoms) for n in range(n_bonds)]
         check_aromatic(self._aromatic)
         properties = self._properties(start + n_atoms + n_bonds, n_atoms)
         counts = f"{n_atoms:3d}{n_bonds:3d}{self._counts_tail}"
         self.text = "\n".join([*lines[:_HEADER], counts, *atoms, *bonds, *properties, "M  END", ""])
+
+    @staticmethod
+    def _are_usual(atoms: list[str], bonds: list[str]) -> bool:
+        """Return whether all lines are as most programs write them, so that nothing else has to be looked at."""
+        if not (_USUAL_ATOMS.fullmatch("\n".join(atoms)) and _USUAL_BONDS.fullmatch("\n".join(bonds))):
+            return False
+        ends = [(int(line[:3]), int(line[3:6])) for line in bonds]
+        pairs = {(a, b) if a < b else (b, a) for a, b in ends}
+        return len(pairs) == len(ends) and all(0 < a < b <= len(atoms) for a, b in pairs)
 
     def _fail(self, index: int, what: str, hint: str = "write or convert the file again") -> MoleculeError:
         return MoleculeError(f"line {self._first + index}: {what}", hint=hint)
@@ -243,6 +262,7 @@ class V2000Block:
                 raise self._fail(index, f"no property: {line.strip()[:60]!r}", "the counts line may be wrong")
             elif line[:1] in {"A", "G"} and not line[1:2].strip():
                 is_text = True
+                self.is_plain = False
             elif line.split()[:1] == ["M"] and (name := line.split()[1][:3]) in _PAIRED:
                 has_charges = has_charges or name != "ISO"
                 self.is_plain &= name != "RAD"

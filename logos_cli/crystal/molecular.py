@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import TYPE_CHECKING, Final
 
+from logos_cli.crystal.cell import is_full
 from logos_cli.crystal.charges import charge_of
 from logos_cli.crystal.fragments import Piece, pieces
 from logos_cli.crystal.molecules import FragmentReader, OpenHydrogensError, read_molecule
@@ -63,11 +64,17 @@ def find_molecules(atoms: UnitCell, graph: BondGraph, formula: Mapping[str, floa
     Raises
     ------
     StructureError
-        If the cell has a charge that missing hydrogens do not explain, or another number of hydrogens than the formula. If
-        some molecules cannot be read, those with a charge are left out.
+        If a hydrogen is bonded to no atom, or the cell has a charge that missing hydrogens do not explain, or another
+        number of hydrogens than the formula. If some molecules cannot be read, those with a charge are left out.
     """
     heavy = [i for i, symbol in enumerate(atoms.elements) if symbol != "H"]
     reader = FragmentReader(atoms, graph)
+    if loose := [h for h in graph.loose if is_full(atoms.occupancy[[h]]).all()]:
+        named = ", ".join(sorted({atoms.labels[h] for h in loose})[:4])
+        raise StructureError(
+            f"{len(loose)} hydrogens of the cell ({named}) are at no other atom",
+            hint="an atom is missing from the file, or the hydrogens are not where they belong",
+        )
     found = Molecules(notes=reader.notes)
     members: dict[str, list[Piece]] = {}
     for piece in pieces(heavy, graph.organic.__getitem__):

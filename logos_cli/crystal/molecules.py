@@ -306,6 +306,8 @@ def read_molecule(reader: FragmentReader, piece: Piece, *, neutral: bool = False
     from rdkit import Chem
     from rdkit.Geometry import Point3D
 
+    from logos_cli.chemistry.geometry_marks import drop_impossible_marks
+
     labels = ", ".join(reader.atoms.labels[atom] for atom in piece.atoms[:6])
     if piece.loops:
         raise StructureError(
@@ -339,6 +341,7 @@ def read_molecule(reader: FragmentReader, piece: Piece, *, neutral: bool = False
         conformer.SetAtomPosition(place, Point3D(*xyz))
     molecule.AddConformer(conformer)
     Chem.AssignStereochemistryFrom3D(molecule)
+    drop_impossible_marks(molecule)
     return str(Chem.MolToSmiles(molecule))
 
 

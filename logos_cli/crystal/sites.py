@@ -14,6 +14,9 @@ from logos_cli.errors import StructureError
 
 _WATER_ATOMS: Final = frozenset(("OW", "HW"))
 """Atom types of water in files written by simulation programs."""
+_CHARGE: Final = re.compile(r"\d*[+-]?\d*[+-]?|[._].*")
+"""What may follow the element in a type symbol: a charge or number, or the atom type of a force field."""
+_LAST_ELEMENT: Final = 103
 _UNKNOWN: Final = frozenset(("", "?", "."))
 _FRACTIONAL: Final = tuple(f"_atom_site_fract_{axis}" for axis in "xyz")
 _CARTESIAN: Final = tuple(f"_atom_site_Cartn_{axis}" for axis in "xyz")
@@ -165,11 +168,13 @@ class _Elements:
         if type_symbol.upper() in _WATER_ATOMS:
             return type_symbol[0].upper()
         if type_symbol not in _UNKNOWN:
-            if not site.element.atomic_number:
+            symbol = str(site.element.name)
+            rest = type_symbol[len(symbol) :]
+            if not 0 < site.element.atomic_number <= _LAST_ELEMENT or not _CHARGE.fullmatch(rest):
                 raise StructureError(
                     f"atom {site.label} has the unknown element {type_symbol!r}", hint="correct _atom_site_type_symbol"
                 )
-            symbol = "H" if site.element.name == "D" else str(site.element.name)
+            symbol = "H" if symbol == "D" else symbol
             named = _NUMBERED_LABEL.match(site.label)
             if named and named[1] in _COMMON and named[1] != symbol:
                 self._note(f"an atom labelled {site.label} is {symbol} by its type symbol")

@@ -11,6 +11,7 @@ from rdkit import Chem, rdBase
 from rdkit.Chem import EnumerateStereoisomers, rdMolDescriptors
 
 from logos_cli.chemistry.conformer import embed
+from logos_cli.chemistry.geometry_marks import drop_impossible_marks
 from logos_cli.chemistry.molblock import read_molblock
 from logos_cli.chemistry.protonation import protonate
 from logos_cli.chemistry.smiles import parse_smiles
@@ -82,6 +83,7 @@ def read_ligand(smiles: str, molblock: str | None) -> Chem.Mol:
     molecule = read_molblock(molblock)[0]
     if molecule.GetNumConformers() and molecule.GetConformer().Is3D():
         Chem.AssignStereochemistryFrom3D(molecule)
+        drop_impossible_marks(molecule)
     return molecule
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from logos_cli.errors import StructureError
 from logos_cli.structure.copies import split_copies
 from logos_cli.structure.flat import checked_positions, flattened
+from logos_cli.structure.repeats import drop_repeats, has_repeats
 from logos_cli.structure.residues import residue_names
 from logos_cli.structure.types import Notes, Residue, Residues, StructureFile
 
@@ -41,6 +42,11 @@ class AtomTable:
         self._keep_model(number)
         self.model = self.structure[0]
         self._flatten()
+        if has_repeats(self.positions) and (notes := drop_repeats(self.model)):
+            self.structure.remove_empty_chains()
+            self._flatten()
+            for note in notes:
+                self.notes.add(note)
         if doubled := self._doubled():
             if notes := split_copies(self.model, doubled):
                 self._flatten()
@@ -53,7 +59,7 @@ class AtomTable:
         self.elements: NDArray[np.uint8] = np.array(flat.elements)
         self.altlocs: NDArray[np.int8] = np.array(flat.altlocs)
         self._flat = flat
-        self.__dict__.pop("_names", None)
+        self.__dict__.pop("atom_names", None)
         self.residues = self._read_residues()
 
     def _doubled(self) -> list[int]:
@@ -64,7 +70,7 @@ class AtomTable:
         others = [index for index, name in enumerate(table.names) if sizes[index] > 1 and not usual[name]]
         if not others:
             return []
-        names, altlocs = self._names, self.altlocs.tolist()
+        names, altlocs = self.atom_names, self.altlocs.tolist()
         found = []
         for index in others:
             span = slice(int(table.first[index]), int(table.last[index]))
@@ -148,13 +154,20 @@ class AtomTable:
         return letters
 
     @cached_property
-    def _names(self) -> list[bytes]:
+    def atom_names(self) -> list[bytes]:
+        """Name of each atom; names of more than eight characters have a stand-in."""
         names: list[bytes] = _fixed_width(np.asarray(self._flat.atom_names)).tolist()
         return names
 
+    @property
+    def name_bytes(self) -> tuple[bytes, int]:
+        """Names of all atoms in one text, padded to the same width, and the width."""
+        names = np.ascontiguousarray(np.asarray(self._flat.atom_names))
+        return names.tobytes(), names.shape[1]
+
     def atom_name(self, atom: int) -> str:
         """Return the name of an atom of the flat arrays."""
-        name = self._names[atom].decode("utf-8", "replace")
+        name = self.atom_names[atom].decode("utf-8", "replace")
         return self._long_names.get(name, name)
 
     def atoms_called(self, name: str) -> NDArray[np.intp]:

@@ -66,14 +66,13 @@ def _suspects(atoms: AtomTable) -> NDArray[np.bool_]:
     table = atoms.residues
     sizes = table.last - table.first
     is_amino = {name: name in residue_names.STANDARD for name in set(table.standards)}
-    amino = np.repeat(
-        [not hetero or is_amino[name] for name, hetero in zip(table.standards, table.hetero, strict=True)], sizes
-    )
+    standard = np.repeat([is_amino[name] for name in table.standards], sizes)
+    amino = standard | ~np.repeat(np.asarray(table.hetero, bool), sizes)
     lone = np.repeat(sizes == 1, sizes)
     rare = (elements > 10) & ~_IN_PROTEINS[elements] & ~lone
     found: NDArray[np.bool_] = (elements == 0) | (unusual & amino) | rare
     if not atoms.file.has_elements:
-        found |= ~amino & ~lone
+        found |= ~standard & ~lone
     return found
 
 
@@ -93,9 +92,12 @@ def _element_of(atoms: AtomTable, residue: Residue, atom: int) -> int:
         return defined
     if letters[:1] in ("H", "D") and number in (0, *_HYDROGENS, 2, 67, 72, 80, 110, 66) and not _is_apart(near):
         return 1
-    candidates = [found for length in (2, 1) if (found := _read(letters, length))]
-    if not candidates:
+    read = [found for length in (2, 1) if (found := _read(letters, length))]
+    if not read:
         return number
+    candidates = [each for each in read if not _is_crowded(each, [(6, away) for _, away in near])]
+    if not candidates:  # a dummy atom, or one whose element cannot be known
+        return 0
     return min(candidates, key=lambda each: _misfit(each, near)) if near else candidates[-1]
 
 

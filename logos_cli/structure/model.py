@@ -11,7 +11,7 @@ from logos_cli.errors import StructureError
 from logos_cli.structure.atoms import AtomTable
 from logos_cli.structure.elements import repair_elements
 from logos_cli.structure.residues import residue_names
-from logos_cli.structure.residues.standard_names import standard_names
+from logos_cli.structure.residues.standard_names import check_standard_residues, standard_names
 from logos_cli.structure.roles import assign_roles
 from logos_cli.structure.types import NO_NUMBER, Chain, Residue, Residues, Role, StructureFile
 
@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _DEUTERIUM = 119
+_NEIGHBOURS_ANGSTROM = 2.5
+"""Alpha carbons of neighbours are 2.9 Å apart or more."""
+_BOND_ANGSTROM = (1.1, 1.8)
+"""Limits of the usual distance of N and CA in a residue (1.46 Å)."""
+_FEWEST_BONDS = 3
+_SPREAD_ANGSTROM = 0.7
 
 
 class StructureModel(AtomTable):
@@ -43,7 +49,8 @@ class StructureModel(AtomTable):
         if self.altlocs.any():
             self._choose_conformers()
         self._drop_microheterogeneity()
-        self._note_fragments()
+        self._check_backbone()
+        check_standard_residues(self, self.residues.with_role(Role.PROTEIN))
         self.chains = self._read_chains()
 
     def _check_numbers(self) -> None:
@@ -60,11 +67,28 @@ class StructureModel(AtomTable):
                 hint="auth_seq_id or label_seq_id must distinguish residues",
             )
 
-    def _note_fragments(self) -> None:
-        """Note residues of chains without a CA: lone atoms with a number of their own, or damaged residues."""
+    def _check_backbone(self) -> None:
+        """Note residues of chains without a CA: lone atoms with a number of their own, or damaged residues.
+
+        Raises
+        ------
+        StructureError
+            If N and CA are not as far apart as a bond is: other units than Å, or coordinates that are none.
+        """
         table = self.residues
+        centres = self.atoms_called("CA")
         has_centre = np.zeros(len(table), dtype=bool)
-        has_centre[np.searchsorted(table.first, self.atoms_called("CA"), side="right") - 1] = True
+        has_centre[np.searchsorted(table.first, centres, side="right") - 1] = True
+        bonded = centres[np.isin(centres - 1, self.atoms_called("N"), assume_unique=True)]
+        if (n := len(bonded)) >= _FEWEST_BONDS:
+            lengths = np.sort(np.linalg.norm(self.positions[bonded] - self.positions[bonded - 1], axis=1))
+            low, middle, high = lengths[[n // 10, n // 2, n - 1 - n // 10]].tolist()
+            if not _BOND_ANGSTROM[0] <= middle <= _BOND_ANGSTROM[1] or high - low > _SPREAD_ANGSTROM:
+                raise StructureError(
+                    f"atoms N and CA of residues are {low:.2f} to {high:.2f} Å apart, not 1.46 Å",
+                    source=self.name,
+                    hint="coordinates must be those of a structure in space, in Å",
+                )
         fragments = np.flatnonzero((table.roles == Role.PROTEIN) & ~has_centre).tolist()
         if fragments:
             named = ", ".join(str(table[index]) for index in fragments[:3])
@@ -111,8 +135,18 @@ class StructureModel(AtomTable):
                 and one.insertion == other.insertion
                 and one.label_chain == other.label_chain
                 and one.label_number == other.label_number
+                and self._share_place(one, other)
             ):
                 yield one, other
+
+    def _share_place(self, one: Residue, other: Residue) -> bool:
+        """Return whether two residues lie over each other: alternatives, not neighbours with one number."""
+        for name in ("CA", "N", "C"):
+            atoms = self.find_atom(one, name), self.find_atom(other, name)
+            if atoms[0] is not None and atoms[1] is not None:
+                apart = self.positions[atoms[0]] - self.positions[atoms[1]]
+                return float(np.linalg.norm(apart)) < _NEIGHBOURS_ANGSTROM
+        return True
 
     # -- chains ----------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _PEPTIDES = (gemmi.PolymerType.PeptideL, gemmi.PolymerType.PeptideD, gemmi.PolymerType.CyclicPseudoPeptide)
 _NUCLEIC = (gemmi.PolymerType.Dna, gemmi.PolymerType.Rna, gemmi.PolymerType.DnaRnaHybrid)
 _BACKBONE = ("N", "CA", "C")
+_SUGAR = ("C3'", "C3*", "C1'", "C1*", "P")
 _NOT_IN_WATER = np.zeros(256, dtype=np.int32)
 _NOT_IN_WATER[[6, 7, 15, 16]] = 1
 """Elements that rule out water, although the residue has a name of water in a force field."""
@@ -106,7 +107,7 @@ class _RoleInference:
                 continue
             if not residue.hetero and self._is_standard(residue):
                 residue.set_role(Role.PROTEIN)
-            elif not residue.hetero and residue_names.is_nucleotide(residue.name):
+            elif not residue.hetero and residue_names.is_nucleotide(residue.name) and self._has_sugar(residue):
                 residue.set_role(Role.NUCLEIC)
             else:
                 doubtful.append(residue.index)
@@ -132,6 +133,10 @@ class _RoleInference:
         if residue.standard_name in residue_names.INDEFINITE:
             return self.atoms.find_atom(residue, "CA") is not None
         return residue.standard_name in residue_names.STANDARD
+
+    def _has_sugar(self, residue: Residue) -> bool:
+        """Return whether a residue has an atom of the backbone of nucleic acids; A, U or DA are names of ligands, too."""
+        return any(self.atoms.find_atom(residue, name) is not None for name in _SUGAR)
 
     def is_joined(self, index: int) -> bool:
         """Return whether a residue has a peptide bond to the one before or after it."""

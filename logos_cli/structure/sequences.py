@@ -11,6 +11,13 @@ from logos_cli.grammar.spec import RESIDUES
 _NOT_A_RESIDUE = re.compile(f"[^{''.join(sorted(RESIDUES))}]")
 _NUCLEOTIDES = frozenset("ACGTUN")
 _MIN_NUCLEOTIDES = 12
+_MIN_CODES = 3
+_CODES = frozenset(
+    (
+        *("ALA", "ARG", "ASN", "ASP", "CYS", "GLN", "GLU", "GLY", "HIS", "ILE", "LEU", "LYS", "MET", "PHE", "PRO"),
+        *("SER", "THR", "TRP", "TYR", "VAL", "SEC", "PYL", "ASX", "GLX", "XAA", "MSE"),
+    )
+)
 _AMBIGUOUS_NUCLEOTIDES = frozenset("RYSWKMBDHVN")
 _MIN_AMBIGUOUS = 60
 _MOST_AMBIGUOUS = 0.1
@@ -20,6 +27,10 @@ _CHAIN = re.compile(
     r"(?:(?P<heavy>heavy(?:[ _]?chain)?|VHH?|HC|H)|(?P<light>light(?:[ _]?chain)?|kappa|lambda|VL|LC|VK|L|K))$",
     re.IGNORECASE,
 )
+
+_RECORDS = frozenset(("ATOM", "HETATM", "TER", "END", "ENDMDL", "MODEL", "ANISOU", "HEADER", "TITLE", "REMARK"))
+_HEAVY_END = re.compile(r"WG[A-Z]G[A-Z]{2}VTV[SA]")
+_LIGHT_END = re.compile(r"FG[A-Z]GT[KRQE][LVI][TED]")
 
 
 def clean_sequence(lines: Sequence[tuple[int, str]], source: str) -> tuple[str, list[str]]:
@@ -38,10 +49,12 @@ def clean_sequence(lines: Sequence[tuple[int, str]], source: str) -> tuple[str, 
     Raises
     ------
     FormatError
-        If a character is not a residue (the error has its line and column), or no residue is left.
+        If a character is not a residue (the error has its line and column), the residues are three-letter codes, or
+        no residue is left.
     """
     text = "".join(line for _, line in lines)
     if text.isascii() and text.isalpha():
+        _refuse_codes(text.upper(), lines, source)
         return (text, []) if text.isupper() else (text.upper(), ["lower-case residues read as upper case"])
     notes: list[str] = []
     text = "".join(text.split())
@@ -63,7 +76,20 @@ def clean_sequence(lines: Sequence[tuple[int, str]], source: str) -> tuple[str, 
         )
     if _NOT_A_RESIDUE.search(upper):
         raise _not_a_residue(lines, source)
+    _refuse_codes(upper, lines, source)
     return upper, notes
+
+
+def _refuse_codes(text: str, lines: Sequence[tuple[int, str]], source: str) -> None:
+    """Refuse a sequence in three-letter codes: three or more of them and nothing else are no residues by chance."""
+    if len(text) < _MIN_CODES * 3 or len(text) % 3 or text[:3] not in _CODES:
+        return
+    if _CODES.issuperset(text[at : at + 3] for at in range(0, len(text), 3)):
+        raise FormatError(
+            f"the sequence has {len(text) // 3} three-letter codes ({text[:3].title()} {text[3:6].title()} …)",
+            source=f"{source}:{lines[0][0]}",
+            hint="write one letter for each residue",
+        )
 
 
 def _not_a_residue(lines: Sequence[tuple[int, str]], source: str) -> FormatError:
@@ -125,15 +151,44 @@ def antibody_chain(name: str) -> tuple[str, str] | None:
     return match["stem"], "heavy" if match["heavy"] else "light"
 
 
+def check_labels(heavy: str | None, light: str | None, place: str) -> list[str]:
+    """Return notes on chains of an antibody whose last strand is not that of their label.
+
+    A heavy chain has ``WGxGxxVTVS`` at the end of its variable domain, a light one ``FGxGTKVEI`` or the like.
+
+    Raises
+    ------
+    FormatError
+        If both chains have the other's, so that their labels are exchanged.
+    """
+    wrong = [
+        f"the chain labelled {label} ends like a {other} chain ({match[0]})"
+        for sequence, label, other, own, foreign in (
+            (heavy, "heavy", "light", _HEAVY_END, _LIGHT_END),
+            (light, "light", "heavy", _LIGHT_END, _HEAVY_END),
+        )
+        if sequence and (match := foreign.search(sequence)) and not own.search(sequence)
+    ]
+    if len(wrong) > 1:
+        raise FormatError(f"{wrong[0]}, and the other one like a heavy chain", source=place, hint="exchange the labels")
+    return wrong
+
+
 def looks_like_sequence(lines: Iterable[str]) -> bool:
-    """Return whether every line has capital letters only, and one of them cannot occur in a SMILES."""
+    """Return whether every line has capital letters only, and one of them cannot occur in a SMILES.
+
+    Lines that are all names of records of a PDB file are its remains.
+    """
     seen: set[str] = set()
+    n_lines = n_records = 0
     for line in lines:
         text = line.strip().rstrip("*")
         if not (text.isascii() and text.isalpha() and text.isupper()):
             return False
         seen.update(text)
-    return bool(seen - _SMILES_CAPITALS)
+        n_records += text in _RECORDS
+        n_lines += 1
+    return bool(seen - _SMILES_CAPITALS) and n_records < max(n_lines, 1)
 
 
 _SMILES_CAPITALS = frozenset("BCNOPSFI")

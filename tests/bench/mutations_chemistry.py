@@ -3,7 +3,7 @@
 Run ``python -m tests.bench.mutations_chemistry [--count 200] [--seed 1] [--kind sdf]``. Right: the molecules of the good file, or
 others with a note that says why. Refused: an error in place of each molecule that is not there. Wrong: another molecule
 without a note, or fewer molecules without an error. Another SMILES, or
-another element in an SDF, is no fault: right is what RDKit reads.
+another element or charge in an SDF, is no fault: right is what RDKit reads.
 """
 
 from __future__ import annotations
@@ -214,7 +214,7 @@ def reading(text: str) -> Reading:
 def stated(kind: str, good: Lines, lines: Lines) -> set[str]:
     """Return the sentences of other molecules that a mutated file states without a fault, as RDKit reads them.
 
-    These are the SMILES in a list or table, and the records of an SDF whose lines differ in symbols of elements only.
+    These are the SMILES in a list or table, and the records of an SDF whose lines differ in elements and charges of atoms only.
     """
     with rdBase.BlockLogs():
         if kind in {"smi", "csv"}:
@@ -230,6 +230,8 @@ def stated(kind: str, good: Lines, lines: Lines) -> set[str]:
 
 
 def _without_element(line: str) -> str:
+    if re.match(r" *-?\d+\.\d{4} ", line):
+        line = f"{line[:36]}  *{line[39:]}"  # the charge
     return re.sub(r"(?<=\d )[A-Z][a-z]?(?= )", "*", line)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from rdkit import Chem, rdBase
 from rdkit.Geometry import Point3D
 
+from logos_cli.chemistry.geometry_marks import drop_impossible_marks
 from logos_cli.chemistry.lengths import odd_lengths
 from logos_cli.chemistry.mol2.charges import Charges, Structure, infer_charges
 from logos_cli.chemistry.mol2.delocalized import place_double_bonds, site
@@ -245,3 +246,4 @@ def _set_stereo(molecule: Chem.Mol, record: Mol2Record) -> None:
         Chem.AssignStereochemistry(molecule, cleanIt=True, force=True)
     else:
         Chem.AssignStereochemistryFrom3D(molecule)
+        drop_impossible_marks(molecule)

@@ -21,6 +21,7 @@ from logos_cli.records import Source
 from logos_cli.structure.residues.nucleotides import READ_AS_RESIDUES, TRANSLATED, may_be_nucleotides, translate
 from logos_cli.structure.sequences import (
     antibody_chain,
+    check_labels,
     clean_sequence,
     is_nucleotide,
     looks_like_sequence,
@@ -182,6 +183,15 @@ def _iter_antibodies(records: Iterator[SequenceText], source: Input, options: Re
         yield _antibody(entries, waiting[0], (waiting[0],), options)
 
 
+def _labelled(record: SequenceText, sequences: list[str]) -> tuple[str | None, str | None]:
+    """Return the heavy and the light chain of an antibody; None for one that is not there or not labelled."""
+    if len(sequences) > 1:
+        return sequences[0], sequences[1]
+    named = antibody_chain(record.name) or antibody_chain(record.header)
+    label = named[1] if named else ""
+    return (sequences[0] if label == "heavy" else None), (sequences[0] if label == "light" else None)
+
+
 def _antibody(
     entries: _Entries,
     record: SequenceText,
@@ -199,6 +209,7 @@ def _antibody(
             sequence, found = _residues(chain, entries.source.name, options)
             sequences.append(sequence)
             notes += [note for note in found if note not in notes]
+        notes += check_labels(*_labelled(record, sequences), f"{entries.source.name}:{record.line}")
     except LogosError as error:
         return entries.make(record, None, [], error=error, name=name, form=Form.ANTIBODY)
     return entries.make(record, Antibody(tuple(sequences)), notes, name=name)

@@ -7,6 +7,9 @@ import gc
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from logos_cli.errors import LogosError, StructureError
 from logos_cli.formats.base import Entry, ReadOptions
@@ -30,8 +33,12 @@ from logos_cli.structure.select import select_chains
 from logos_cli.structure.sequence import MappedChain
 from logos_cli.structure.types import Role, StructureFile
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 _SITE_FORMS = frozenset((Form.SITE, Form.EXPANDED, Form.TRANSFORMATION, Form.SEARCH))
 _NEED_LIGAND = frozenset((Form.COMPLEX, Form.SITE, Form.EXPANDED, Form.TRANSFORMATION, Form.MOLECULE))
+_BACKBONE_ATOMS = 5
 _PDB_CODE = re.compile(r"[0-9][A-Za-z0-9]{3}|pdb_[0-9a-z]{8}", re.IGNORECASE)
 
 
@@ -186,6 +193,7 @@ class LigandEntries:
         if options.form is Form.MOLECULE:
             return Entry(id, Molecule(ligand["smiles"]), self._provenance.source(ligand=ligand, notes=notes))
         lining = self._chains.lining(contacts)
+        notes = [*notes, *self._bare(lining)]
         source = self._provenance.source(lining, ligand, notes)
         if not lining:
             error = StructureError(
@@ -196,6 +204,24 @@ class LigandEntries:
             return Entry(id, None, source, error)
         smiles = None if options.form in _SITE_FORMS else ligand["smiles"]
         return Entry(id, Complex(tuple(_with_site(each, contacts) for each in lining), smiles), source)
+
+    @cached_property
+    def _n_heavy_before(self) -> NDArray[np.intp]:
+        """Number of heavy atoms before each atom of the model."""
+        return np.concatenate(([0], np.cumsum(self._provenance.model.heavy)))
+
+    def _bare(self, chains: Iterable[MappedChain]) -> list[str]:
+        """Return notes on chains without side chains, whose sites lack residues that only a side chain brings near."""
+        model = self._provenance.model
+        notes = []
+        for each in chains:
+            members = np.asarray(each.chain.members)
+            spans = np.stack((model.residues.first[members], model.residues.last[members]), axis=1)
+            if np.median(np.diff(self._n_heavy_before[spans])) <= _BACKBONE_ATOMS:
+                notes.append(
+                    f"chain {each.chain.name} has hardly any side chains; its site is by the atoms that are there"
+                )
+        return notes
 
 
 def _with_site(chain: MappedChain, contacts: Iterable[int]) -> Protein:

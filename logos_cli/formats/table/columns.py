@@ -16,7 +16,13 @@ from logos_cli.objects.material import Material, material_from_blocks
 from logos_cli.objects.protein import Protein
 from logos_cli.records import Source
 from logos_cli.structure.residues.nucleotides import READ_AS_RESIDUES, TRANSLATED, may_be_nucleotides, translate
-from logos_cli.structure.sequences import clean_sequence, is_nucleotide, looks_like_sequence, nucleotide_error
+from logos_cli.structure.sequences import (
+    check_labels,
+    clean_sequence,
+    is_nucleotide,
+    looks_like_sequence,
+    nucleotide_error,
+)
 
 # fmt: off
 _NAMES: dict[str, tuple[str, ...]] = {
@@ -32,25 +38,28 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "product": ("product", "products", "prod_smiles", "product_smiles", "target"),
     "reactants": ("reactants", "reactant", "precursors", "reactants_smiles", "reactant_smiles", "source"),
     "rxn": (
-        "rxn", "rxn_smiles", "reaction_smiles", "reaction", "mapped_rxn", "rxnsmiles", "reactions",
+        "rxn", "rxn_smiles", "reaction_smiles", "reaction", "mapped_rxn", "rxnsmiles", "reactionsmiles",
+        "reactions",
         "reactants_reagents_production",
     ),
     "metal": ("metal", "metal_node", "node", "nodes"),
     "linkers": ("linkers", "linker"),
     "smiles": (
-        "smiles", "canonical_smiles", "isomeric_smiles", "smi", "structure", "mol", "canonicalsmiles", "isomericsmiles",
-        "cxsmiles", "inchi", "standard_inchi", "inchi_string",
+        "isomeric_smiles", "isomericsmiles", "isosmiles", "cxsmiles", "smiles", "canonical_smiles", "smi",
+        "structure", "mol", "canonicalsmiles", "connectivitysmiles", "ligand_smiles", "inchi", "standard_inchi", "inchi_string",
     ),
     "selfies": ("selfies", "selfies_string"),
     "helm": ("helm", "helm_notation", "helm_string"),
     "sequence": (
-        "sequence_alignment_aa", "sequence_aa", "aa_sequence", "protein_sequence", "sequence", "seq", "protein", "primary",
+        "sequence_alignment_aa", "sequence_aa", "sequence_vdj_aa", "vdj_aa",
+        "aa_sequence", "protein_sequence", "sequence", "seq", "protein", "primary",
     ),
 }
 # fmt: on
 """Names of the columns by what they hold, as :func:`~.identifiers.key_of` writes them; the first one found is used.
 
-Amino acids come before possible nucleotides: in the tables of AIRR ``sequence`` is DNA. ``reactants>reagents>production``
+Amino acids come before possible nucleotides: in the tables of AIRR ``sequence`` is DNA. SMILES with stereo come before
+those that may lack it: of PubChem's two columns, ``CanonicalSMILES`` has none. ``reactants>reagents>production``
 is a column of USPTO.
 """
 
@@ -153,7 +162,9 @@ class Columns:
         found = []
         for role in _SEQUENCES.intersection(self.by_role):
             letters = "".join(str(row.get(self.by_role[role]) or "") for row in rows).upper()
-            if is_nucleotide("".join(letter for letter in letters if letter not in " -.*")):
+            text = "".join(letter for letter in letters if letter not in " -.*")
+            has_proteins = any(_key(name).endswith("_aa") for row in rows[:1] for name in row)
+            if is_nucleotide(text) or (has_proteins and may_be_nucleotides(text)):
                 found.append(role)
         return replace(self, nucleotides=frozenset(found))
 
@@ -268,6 +279,10 @@ class Columns:
         if self.form is not Form.ANTIBODY:
             return Protein(chains[0])
         if not locus.upper().startswith(_T_CELL):
+            named = dict(zip(present, chains, strict=True))
+            place = f"{source['path']}:{source['line']}"
+            if notes := check_labels(named.get("heavy"), named.get("light"), place):
+                source["notes"] = [*source.get("notes", ()), *notes]
             return Antibody(tuple(chains))
         if options.form is Form.ANTIBODY:
             raise FormatError(

@@ -41,6 +41,12 @@ _TRIGONAL_DEGREES = 114.0
 _PLANAR_SUM_DEGREES = 350.0
 _PLANAR_RING_ANGSTROM = 0.12
 _ACIDS = frozenset((15, 16, 33, 34))
+_SAME_PLACE_ANGSTROM = 0.4
+_SHORTER_ANGSTROM = 0.1
+_MANY_BONDS = 8
+"""A molecule is refused if more than one of so many bonds is too short; if all its atoms lie in a plane, if one is."""
+_NEVER_ALONE = frozenset(("C", "B", "P", "S", "[SiH4]", "[SeH2]"))
+"""Atoms that are part of a larger molecule: alone, they lack their neighbours or have wrong coordinates."""
 
 
 def connect(numbers: Sequence[int], positions: Sequence[Position]) -> Chem.RWMol:
@@ -61,7 +67,7 @@ def connect(numbers: Sequence[int], positions: Sequence[Position]) -> Chem.RWMol
     places = np.array(positions, float).reshape(-1, 3)
     radii = np.array([bond_radius(number) or _METAL_RADIUS_ANGSTROM for number in numbers])
     distances = distance_matrix(places, places)
-    near = (distances < radii[:, None] + radii[None, :] + BOND_TOLERANCE_ANGSTROM) & (distances > 0.4)
+    near = (distances < radii[:, None] + radii[None, :] + BOND_TOLERANCE_ANGSTROM) & (distances > _SAME_PLACE_ANGSTROM)
     for one, other in np.argwhere(np.triu(near, 1)).tolist():
         molecule.AddBond(one, other, Chem.BondType.SINGLE)
     chemistry.set_conformer(molecule, positions)
@@ -103,10 +109,14 @@ def perceive(numbers: Sequence[int], positions: Sequence[Position]) -> str:
     Raises
     ------
     MoleculeError
-        If an atom has no known element, or RDKit does not accept the molecule.
+        If an atom has no known element, two atoms are at one place, the distances are those of several molecules
+        or of no molecule in space, or RDKit does not accept the molecule.
     """
     if 0 in numbers:
         raise MoleculeError("an atom has no known element")
+    places = np.array(positions, float).reshape(-1, 3)
+    if (distance_matrix(places, places) + np.eye(len(places)) < _SAME_PLACE_ANGSTROM).any():
+        raise MoleculeError("two of its atoms are at one place")
     geometry = _Geometry(connect(numbers, positions), np.array(positions, float))
     molecule = geometry.with_orders()
     with rdBase.BlockLogs():
@@ -115,7 +125,12 @@ def perceive(numbers: Sequence[int], positions: Sequence[Position]) -> str:
         except (Chem.MolSanitizeException, RuntimeError) as error:
             raise MoleculeError(f"its geometry gives no molecule: {str(error).splitlines()[0]}") from error
         Chem.AssignStereochemistryFrom3D(molecule)
-    return chemistry.to_smiles(molecule)
+    geometry.check_lengths()
+    smiles = chemistry.to_smiles(molecule)
+    parts = sorted(smiles.split("."), key=len)
+    if any(part in _NEVER_ALONE or Chem.MolFromSmiles(part).GetNumAtoms() > 1 for part in parts[:-1]):
+        raise MoleculeError(f"its atoms are {len(parts)} molecules by their distances ({smiles})")
+    return smiles
 
 
 class _Geometry:
@@ -195,6 +210,22 @@ class _Geometry:
                 if valence == 4:
                     atom.SetFormalCharge(1)
         return molecule
+
+    def check_lengths(self) -> None:
+        """Raise a :class:`MoleculeError` if bonds are shorter than any of their elements: other units, or a drawing."""
+        table = Chem.GetPeriodicTable()
+        is_flat = bool((np.ptp(self.places, axis=0) == 0).any())
+        n_bonds = n_short = 0
+        for bond in self.molecule.GetBonds():
+            one, other = bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()
+            pair = self.numbers[one], self.numbers[other]
+            usual = sum(table.GetRcovalent(number) for number in pair)
+            _, double, triple = _LENGTHS.get((min(pair), max(pair)), (usual, usual - 0.2, usual - 0.3))
+            shortest = (double if is_flat else triple) - _SHORTER_ANGSTROM
+            n_bonds += 1
+            n_short += float(np.linalg.norm(self.places[one] - self.places[other])) < shortest
+        if n_short > (0 if is_flat else n_bonds // _MANY_BONDS):
+            raise MoleculeError(f"{n_short} of its {n_bonds} bonds are too short for a molecule in space, in Å")
 
     def _draw_acids(self) -> None:
         """Draw P=O, S(=O)=O and nitro groups, as their bond lengths do not determine the orders."""

@@ -162,7 +162,10 @@ class LigandSmilesResolver:
                 f"no bond orders for ligand {ligand}: {why}, and {error.message}",
                 hint="give them with --ligand FILE.sdf or --ligand SMILES",
             ) from error
-        return LigandSmiles(smiles, "perceived", (f"{why}; bond orders of {ligand} are perceived from coordinates",))
+        notes = [f"{why}; bond orders of {ligand} are perceived from coordinates"]
+        if n_parts := smiles.count("."):
+            notes.append(f"the atoms of {ligand} are {n_parts + 1} molecules by their distances")
+        return LigandSmiles(smiles, "perceived", tuple(notes))
 
     def _atoms(self, ligand: Ligand) -> tuple[list[int], list[build.Position]]:
         atoms = ligand.atoms

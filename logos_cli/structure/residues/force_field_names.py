@@ -1,7 +1,7 @@
 """The table of residue names of force fields and programs, with the residue of the PDB that each stands for.
 
-Amber (LEaP, cpptraj), CHARMM (with NAMD and VMD), GROMACS (GROMOS, OPLS-AA and its port of Amber), Maestro, Modeller
-and Rosetta name protonation states, disulfides and ends of chains. Some of these names are other molecules in the
+Amber (LEaP, cpptraj), CHARMM (with NAMD and VMD), GROMACS (GROMOS, OPLS-AA and its port of Amber), FoldX, Maestro,
+Modeller and Rosetta name protonation states, disulfides and ends of chains. Some of these names are other molecules in the
 Chemical Component Dictionary (HSE is homoserine there, SRO serotonin); :mod:`.standard_names` decides by the atoms.
 """
 
@@ -37,7 +37,7 @@ _STATES: Mapping[str, Mapping[str | None, tuple[str, ...]]] = {
         "HID": ("HID", "HSD", "HISA", "HISD"),
         "HIE": ("HIE", "HSE", "HISB", "HISE"),
         "HIP": ("HIP", "HSP", "HSC", "HISH", "HISP"),
-        None: ("HIS1", "HIS2", "HISX", "HIN"),
+        None: ("HIS1", "HIS2", "HISX", "HIN", "H1S", "H2S"),
     },
     "LYS": {"LYN": ("LYN", "LSN", "LYSN"), "LYS": ("LYSH", "LYP")},
     "PHE": {None: ("PHEH", "PHEU")},

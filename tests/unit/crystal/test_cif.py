@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from logos_cli.errors import FormatError
-from tests.crystals import MOF5, cubic, only
+from tests.crystals import MOF5, Atom, cif, cubic, grid, only, read
 
 TEXT = cubic("m", 25.832, MOF5)
 GOOD = only(TEXT).item
@@ -72,3 +72,15 @@ def test_a_label_that_leaves_the_element_open(formula: str | None, element: str 
         assert entry.item == GOOD
     else:
         assert "atom CA3 has no type symbol, and its label does not decide its element: C or Ca?" in str(entry.error)
+
+
+@pytest.mark.parametrize("symbol", ["Cnt", "CH3", "H2O", "NH", "O-H", "Du", "Wat", "Q", "Me"])
+def test_a_type_symbol_that_is_no_element_is_refused(symbol: str) -> None:
+    """A centroid is no copernicium, and a united atom no carbon."""
+    (entry,) = read(cif([*grid("Zr"), Atom("X1", symbol, (3.0, 3.0, 3.0))]))
+    assert f"atom X1 has the unknown element '{symbol}'" in str(entry.error)
+
+
+@pytest.mark.parametrize("symbol", ["Zr4+", "Zr+4", "ZR", "zr", "Zr1", "Zr_4+"])
+def test_type_symbols_with_charges_and_in_any_case(symbol: str) -> None:
+    assert read(cif(grid(symbol)))[0].item == read(cif(grid("Zr")))[0].item

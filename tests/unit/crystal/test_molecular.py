@@ -124,3 +124,11 @@ def test_an_element_of_the_formula_without_atoms() -> None:
 def test_a_radical_is_not_given_a_hydrogen() -> None:
     (entry,) = read(cif(embedded("CC1(C)CCCC(C)(C)N1[O]"), BOX))
     assert isinstance(entry.error, StructureError)
+
+
+@pytest.mark.parametrize(("smiles", "gone"), [("C[C@H](N)C(=O)O", "N"), ("OC(=O)c1ccccc1", "O"), ("Oc1ccccc1", "O")])
+def test_hydrogens_at_no_atom_show_that_one_is_missing(smiles: str, gone: str) -> None:
+    atoms = embedded(smiles)
+    lost = next(i for i, atom in enumerate(atoms) if atom.element == gone)
+    (entry,) = read(cif(atoms[:lost] + atoms[lost + 1 :], (15.0, 15.0, 15.0)))
+    assert "are at no other atom" in str(entry.error)

@@ -57,6 +57,9 @@ def test_soft_masking_stops_and_gaps_are_noted() -> None:
         ("MK:LL\n", "<stdin>:4:3", "':' is not a residue"),
         ("", "<stdin>:3", "no residues"),
         ("---\n", "<stdin>:4", "no residues"),
+        ("MetLysThrAla\n", "<stdin>:4", "4 three-letter codes (Met Lys …)"),
+        ("MET LYS THR\nALA\n", "<stdin>:4", "4 three-letter codes"),
+        ("Gly-Ser-Ala\n", "<stdin>:4", "3 three-letter codes"),
     ],
 )
 def test_a_bad_record_names_its_place_and_harms_no_other(body: str, place: str, message: str) -> None:
@@ -272,3 +275,23 @@ def test_chains_side_by_side_in_an_a3m_of_colabfold_are_parted() -> None:
         "q": "SFVKKKKSHFW",
     }
     assert sequences(read("#18\t1\n>101\nMKTAYIAKQRSFVKSHFW\n")) == {"101": "MKTAYIAKQRSFVKSHFW"}
+
+
+HEAVY, LIGHT = "EVQLVESGGGLVQPGGSLRLSCAASDYWGQGTLVTVSS", "DIQMTQSPSSLSASVGDRVTITCQQSYSTPLTFGGGTKVEIK"
+
+
+def test_labels_that_the_chains_contradict() -> None:
+    """The last strand tells a heavy from a light chain."""
+    (entry,) = read(f">x_H\n{LIGHT}\n>x_L\n{HEAVY}\n", Form.ANTIBODY)
+    assert "ends like a light chain (FGGGTKVE), and the other one like a heavy chain" in str(entry.error)
+    assert "exchange" in str(read(f">x\n{LIGHT}:{HEAVY}\n", Form.ANTIBODY)[0].error)
+    (entry,) = read(f">x_H\n{LIGHT}\n", Form.ANTIBODY)
+    assert entry.source["notes"] == ["the chain labelled heavy ends like a light chain (FGGGTKVE)"]
+    good = f">x_H\n{HEAVY}\n>x_L\n{LIGHT}\n>y_H\n{HEAVY}GGGGSGGGGS{LIGHT}\n>z\n{LIGHT}\n"
+    assert all("notes" not in entry.source and entry.error is None for entry in read(good, Form.ANTIBODY))
+
+
+def test_the_remains_of_a_pdb_file_are_no_sequences() -> None:
+    source = Input("-", io.BytesIO(b"ATOM\nATOM  \nTER\nHETATM\nEND\n"))
+    with pytest.raises(InputError, match="no known format"):
+        detect(source)

@@ -16,6 +16,16 @@ def block(smiles: str, *, v3000: bool = False) -> str:
     return str(Chem.MolToV3KMolBlock(molecule) if v3000 else Chem.MolToMolBlock(molecule))
 
 
+def without_bonds(smiles: str, *, hydrogens: bool) -> str:
+    """Return a mol block with coordinates only, as converters of XYZ files write it."""
+    molecule = Chem.MolFromMolBlock(block(smiles), removeHs=not hydrogens)
+    atoms = Chem.RWMol()
+    for atom in molecule.GetAtoms():
+        atoms.AddAtom(Chem.Atom(atom.GetAtomicNum()))
+    atoms.AddConformer(molecule.GetConformer())
+    return str(Chem.MolToMolBlock(atoms))
+
+
 def changed(text: str, old: str, new: str) -> str:
     assert old in text
     return text.replace(old, new, 1)
@@ -36,6 +46,10 @@ def changed(text: str, old: str, new: str) -> str:
         (changed(block("CCO", v3000=True), "M  V30 1 1 1 2", "M  V30 1 4 1 2"), "is in no aromatic ring"),
         (changed(block("CO"), "  1  3  1  0", "  1  3  6  0"), "a bond of type 6, a pattern, leads to hydrogen"),
         (changed(block("CO", v3000=True), "M  V30 2 1 1 3", "M  V30 2 6 1 3"), "a bond of type 6, a pattern"),
+        (changed(block("CO"), " H   0", " LP  0"), "a lone pair (LP) is no atom"),
+        (without_bonds("C[C@H](N)C(=O)O", hydrogens=True), "hydrogen atom 7 has no bond"),
+        (without_bonds("CCN", hydrogens=False), "the molecule has carbons, but no bonds"),
+        (without_bonds("CO", hydrogens=False), "at the length of a bond have none"),
         (block("CO") + "> <ID>\na\n\n$\n" + block("CN"), "'$' is no end of a record"),
         (block("CO") + "> <ID>\na\n\n9999\n" + block("CN"), "'9999' is no end of a record"),
         (block("CO") + "> <ID>\na\n\n $$$$\n" + block("CN"), "'$$$$' is no end of a record"),
@@ -91,3 +105,20 @@ def test_a_row_inside_a_quoted_cell_is_refused_whatever_follows_it() -> None:
     entries = read('id,smiles,comment\nM1,CCO,"a,\nM2,CCN,  , b"\n')
     assert [entry.error is not None for entry in entries] == [True]
     assert "is closed in a later line" in str(entries[0].error)
+
+
+def test_one_missing_bond_is_noted() -> None:
+    lines = block("CCO").split("\n")
+    bond = next(n for n, line in enumerate(lines) if line.startswith("  2  3  1"))
+    counts = lines[3].replace("  9  8", "  9  7")
+    entry = one("\n".join([*lines[:3], counts, *lines[4:bond], *lines[bond + 1 :]]))
+    assert "1 pairs of atoms are as near as bonded ones (atoms 2 and 3): bonds may be missing" in notes(entry)
+    assert notes(one(block("CC(=O)[O-].[Na+]"))).count("as near as bonded") == 0
+
+
+@pytest.mark.parametrize("alias", ["Ph", "Boc"])
+def test_an_abbreviation_in_place_of_an_atom_is_noted(alias: str) -> None:
+    """ISIS and ChemDraw write a carbon, and the text that is drawn there."""
+    entry = one(block("CO").replace("M  END", f"A    1\n{alias}\nM  END"))
+    assert f"not carried: the alias {alias} of atom 1, written C" in notes(entry)
+    assert notes(one(block("CO").replace("M  END", "A    1\nC\nM  END"))) == ""

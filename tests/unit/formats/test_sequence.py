@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from contextlib import closing
 from pathlib import Path
 
@@ -106,6 +107,29 @@ def test_nucleotides_without_a_coding_sequence_are_refused_or_translated(tmp_pat
     path = tmp_path / "reads.fastq"
     SeqIO.write([read], path, "fastq")
     assert _read(path)[0].item is None
+    assert _sequences(_read(path, translate=True)) == [_GENE_PRODUCT]
+
+
+def _abi(sequence: str) -> bytes:
+    """Return a trace of ABI with its bases and qualities only."""
+    bases, qualities = sequence.encode(), bytes([40]) * len(sequence)
+    entries = [(name, number, data) for number in (1, 2) for name, data in ((b"PBAS", bases), (b"PCON", qualities))]
+    start = 128
+    body = b"".join(data for _, _, data in entries)
+    directory, place = b"", start
+    for name, number, data in entries:
+        directory += struct.pack(">4sIHHIIII", name, number, 2, 1, len(data), len(data), place, 0)
+        place += len(data)
+    head = struct.pack(">4sH4sIHHIIII", b"ABIF", 101, b"tdir", 1, 1023, 28, len(entries), len(directory), place, 0)
+    return head.ljust(start, b"\0") + body + directory
+
+
+def test_a_trace_of_abi_is_nucleotides(tmp_path: Path) -> None:
+    path = tmp_path / "read1.ab1"
+    path.write_bytes(_abi(_GENE))
+    assert str(SeqIO.read(path, "abi").seq) == _GENE
+    (entry,) = _read(path)
+    assert "nucleotide sequence" in str(entry.error)
     assert _sequences(_read(path, translate=True)) == [_GENE_PRODUCT]
 
 

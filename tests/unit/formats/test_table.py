@@ -331,3 +331,26 @@ def test_a_stop_inside_a_translation_is_refused() -> None:
     (entry,) = read(f"id,sequence\na,GAGTGATAG{DNA}\n", translate=True)
     assert entry.error is not None
     assert "stop at residue 2" in entry.error.message
+
+
+@pytest.mark.parametrize(
+    "header", ["CanonicalSMILES,IsomericSMILES", "canonicalsmiles,isosmiles", "ConnectivitySMILES,SMILES"]
+)
+def test_of_two_columns_the_smiles_with_stereo_are_read(header: str) -> None:
+    (entry,) = read(f"CID,{header}\n5950,CC(N)C(=O)O,C[C@@H](N)C(=O)O\n")
+    assert items([entry]) == [Molecule("C[C@@H](N)C(=O)O")]
+
+
+def test_columns_of_chains_that_the_sequences_contradict() -> None:
+    heavy, light = "EVQLVESGGGLVQPGGSLRLSCAASDYWGQGTLVTVSS", "DIQMTQSPSSLSASVGDRVTITCQQSYSTPLTFGGGTKVEIK"
+    good, swapped, single = read(f"id,heavy,light\na,{heavy},{light}\nb,{light},{heavy}\nc,{light},\n")
+    assert good.item == Antibody((heavy, light))
+    assert "ends like a light chain" in str(swapped.error)
+    assert single.source["notes"] == ["the chain labelled heavy ends like a light chain (FGGGTKVE)"]
+
+
+def test_short_nucleotides_beside_amino_acids_are_no_protein() -> None:
+    (entry,) = read("id,sequence,translation_aa\na,GAGGTGCAG,EVQ\n")
+    assert "nucleotide" in str(entry.error)
+    (entry,) = read("id,sequence,sequence_vdj_aa\na,GAGGTGCAG,EVQLVESGG\n")
+    assert entry.item == Protein("EVQLVESGG")
