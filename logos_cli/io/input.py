@@ -26,6 +26,8 @@ MAX_LINE = 1 << 26
 MAX_CONTENT = 1 << 31
 """Files of formats that are read as a whole may have this many bytes (2 GiB) once decompressed."""
 
+_PIECE = 1 << 20
+
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -148,12 +150,14 @@ class Input:
             If it is damaged, or larger than ``MAX_CONTENT``.
         """
         with self._reading():
-            content = self._stream.read(MAX_CONTENT)
-            if len(content) == MAX_CONTENT and self._stream.read(1):
-                raise InputError(
-                    f"the content is larger than {MAX_CONTENT >> 30} GiB", source=self.name, hint="split the file"
-                )
-        return content
+            content = io.BytesIO()
+            while piece := self._stream.read(_PIECE):  # a read of the largest size would reserve it all
+                if content.tell() + len(piece) > MAX_CONTENT:
+                    raise InputError(
+                        f"the content is larger than {MAX_CONTENT >> 30} GiB", source=self.name, hint="split the file"
+                    )
+                content.write(piece)
+        return content.getvalue()
 
     def lines(self) -> Iterator[bytes]:
         """Yield the lines with their ends, in constant memory.
