@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Literal
 
 import typer
@@ -51,10 +53,19 @@ def build_app(*, rich_help: bool | None = None) -> typer.Typer:
     return app
 
 
+def run_command(words: Sequence[str]) -> int:
+    """Run a command line in this process, with the signals of a program, and return its exit code."""
+    install_signal_handlers()
+    try:
+        # the outer boundary is for errors outside of commands: help that cannot be printed, a broken plug-in
+        action = partial(build_app(), prog_name="logos", args=list(words))
+        return int(run(action, show_traceback=wants_traceback()))
+    except SystemExit as exit:
+        return exit.code if isinstance(exit.code, int) else int(exit.code is not None)
+
+
 def main() -> None:
     """Run the program."""
     occupy_closed_streams()
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    install_signal_handlers()
-    # the outer boundary is for errors outside of commands: help that cannot be printed, a broken plug-in
-    sys.exit(run(lambda: build_app()(prog_name="logos", args=sys.argv[1:]), show_traceback=wants_traceback()))
+    sys.exit(run_command(sys.argv[1:]))

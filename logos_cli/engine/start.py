@@ -37,7 +37,7 @@ def start_engine(
     if load.devices is not None:
         workers = Workers(load, sampling, batch_size=batch_size, seed=seed)
         return workers.info, workers
-    model = checkpoint.load()
+    model = model_of(load) if _keeps_models else checkpoint.load()
     return model.info, engine_of(model, sampling, batch_size=batch_size, seed=seed)
 
 
@@ -66,6 +66,20 @@ def start_likelihood(checkpoint: Checkpoint, load: LoadOptions) -> Likelihood:
     """Load the model, on each device if ``load`` names several, and return what scores texts."""
     reader = checkpoint.load() if load.devices is None else Readers(load, checkpoint.tokenizer)
     return Likelihood(reader, checkpoint.context_tokens, batch_size=load.batch_size)
+
+
+_keeps_models = False
+
+
+def keep_models() -> None:
+    """Keep a model for the commands that follow in this process: for workers that do one part of a run after another."""
+    global _keeps_models
+    _keeps_models = True
+
+
+def n_loaded() -> int:
+    """Return how many models were loaded by :func:`model_of`."""
+    return model_of.cache_info().misses
 
 
 # -- once a process, whoever asks -----------------------------------------------------------------------------

@@ -151,7 +151,7 @@ def plan_run(
     LogosError
         If it fails.
     """
-    words, run = _checked(command)
+    words, run = check_command(command)
     with tempfile.TemporaryDirectory(prefix="logos-plan-") as folder:
         began = time.monotonic()
         _try(words, run, Path(folder, "count"), _NOTHING, seconds=math.inf)
@@ -206,15 +206,21 @@ def plan_run(
     )
 
 
-def _checked(command: Sequence[str]) -> tuple[list[str], str]:
-    """Return the words of a command, and the directory of its run."""
+def check_command(command: Sequence[str]) -> tuple[list[str], str]:
+    """Return the words of a command, and the directory of its run.
+
+    Raises
+    ------
+    UsageError
+        If the command cannot be divided.
+    """
     words = list(command[1:] if command[:1] == ["logos"] else command)
     if not words or words[0] not in COMMANDS:
         raise UsageError(
-            f"{' '.join(words[:1]) or 'nothing'} cannot be planned", hint=f"give one of {', '.join(COMMANDS)}, after --"
+            f"{' '.join(words[:1]) or 'nothing'} cannot be divided", hint=f"give one of {', '.join(COMMANDS)}, after --"
         )
     if stray := next((word for word in words if word.partition("=")[0] in _RESERVED), None):
-        raise UsageError(f"{stray} is added by the plan", hint="leave it out")
+        raise UsageError(f"{stray} is added to the command", hint="leave it out")
     places = [place for place, word in enumerate(words) if word in ("-o", "--output")]
     if len(places) != 1 or places[0] + 1 == len(words):
         raise UsageError("the command has no directory for its run", hint="add -o RUN/")

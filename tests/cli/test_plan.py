@@ -87,9 +87,9 @@ def test_the_signal_leaves_time_for_work(walltime: str, lead: str) -> None:
 @pytest.mark.parametrize(
     ("command", "message"),
     [
-        (("train", "corpus", "-o", "x"), "train cannot be planned"),
+        (("train", "corpus", "-o", "x"), "train cannot be divided"),
         (("encode", "library.smi"), "no directory for its run"),
-        (("encode", "library.smi", "-o", "run/", "--shard", "1/2"), "--shard is added by the plan"),
+        (("encode", "library.smi", "-o", "run/", "--shard", "1/2"), "--shard is added to the command"),
         (("encode", "-", "-o", "run/"), "standard input cannot be divided"),
         (("encode", "nowhere.smi", "-o", "run/", "--as", "nothing"), "unknown form"),
     ],

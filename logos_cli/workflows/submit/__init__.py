@@ -1,0 +1,1 @@
+"""Submit the shards of a run to workers of this machine or of a cluster, through Parsl."""

@@ -1,0 +1,183 @@
+"""``logos submit``: workers of this machine and of a real Slurm, through Parsl."""
+
+from __future__ import annotations
+
+import gzip
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from logos_cli.errors import ExitCode, MissingError
+from tests.cluster.slurm import Cluster
+from tests.cluster.test_slurm import library, undisturbed, wait_until
+
+LOGOS = [sys.executable, "-m", "logos_cli"]
+NOWHERE = {"HOME": "/proc/nobody", "XDG_CACHE_HOME": "/proc/nobody/cache"}
+
+
+def shards(run: Path) -> list[dict[str, Any]]:
+    """Return what the workers returned."""
+    return [json.loads(line) for line in (run / "submit" / "shards.jsonl").read_text().splitlines()]
+
+
+def state(run: Path) -> dict[str, Any]:
+    """Return the state of the submission."""
+    path = run / "submit" / "state.json"
+    return dict(json.loads(path.read_text())) if path.exists() else {}
+
+
+def merged(run: Path) -> bytes:
+    """Return the merged results."""
+    return gzip.decompress((run / "merged.jsonl.gz").read_bytes())
+
+
+def log(run: Path) -> str:
+    """Return what the process of the submission and its workers printed."""
+    paths = [run / "submit" / "log.txt", *(run / "submit" / "workers").glob("*.txt")]
+    return "\n".join(f"{path.name}\n{path.read_text()[-3000:]}" for path in paths if path.exists())
+
+
+def running(run: Path, n: int) -> list[int]:
+    """Return the processes of shards that have records and are not done."""
+    found = []
+    for number in range(1, n + 1):
+        path = run / "results" / f"{number}-of-{n}.state.json"
+        if path.exists():
+            progress = json.loads(path.read_text())
+            results = path.with_name(f"{number}-of-{n}.jsonl")
+            if progress["state"] == "running" and results.stat().st_size:
+                found.append(int(progress["pid"]))
+    return found
+
+
+def test_workers_load_the_model_once_and_have_a_device_and_cores_of_their_own(
+    program: dict[str, str], tmp_path: Path
+) -> None:
+    command = "generate molecule -n 12 --max-new-tokens 12 --seed 5"
+    nodes = ["--workers", "2", "--gpus", "2", "--cores", "2", "--shards", "6"]
+    done = subprocess.run(
+        [*LOGOS, "submit", *nodes, "--", *command.split(), "--device", "cpu", "-o", "run/"],
+        cwd=tmp_path,
+        env=program | NOWHERE,
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    run = tmp_path / "run"
+    assert done.returncode in (0, 3), done.stderr + log(run)
+    found = shards(run)
+    assert sorted(each["shard"] for each in found) == [1, 2, 3, 4, 5, 6]
+    workers = defaultdict(list)
+    for each in found:
+        workers[each["worker"]].append(each)
+    n_loaded = [each["n_models"] for each in found]
+    assert max(n_loaded) == 1
+    assert n_loaded.count(1) > len(workers)  # the next shards had it
+    devices = [worker.rpartition(":")[2] for worker in workers]
+    assert sorted(devices) == sorted(set(devices) & {"0", "1"})
+    if len(os.sched_getaffinity(0)) >= 2:
+        assert {each["n_cores"] for each in found} == {len(os.sched_getaffinity(0)) // 2}
+    assert merged(run) == undisturbed(command, tmp_path, program)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bin", "run"]
+
+
+def test_lost_workers_are_replaced_and_the_run_outlives_the_display(program: dict[str, str], tmp_path: Path) -> None:
+    library(tmp_path / "library.smi", 1200)
+    words = ["--workers", "2", "--shards", "4", "--", "score", "library.smi", "-o", "run/"]
+    display = subprocess.Popen([*LOGOS, "submit", *words], cwd=tmp_path, env=program, stderr=subprocess.PIPE, text=True)
+    run = tmp_path / "run"
+    wait_until(lambda: running(run, 4), "records", 120)
+    display.send_signal(signal.SIGINT)
+    _, errors = display.communicate(timeout=60)
+    assert display.returncode == 130
+    assert "the run goes on; follow it with: logos submit --attach run" in errors
+    twice = subprocess.run([*LOGOS, "submit", *words], cwd=tmp_path, env=program, capture_output=True, text=True)
+    assert twice.returncode == ExitCode.USAGE
+    assert "runs its shards" in twice.stderr
+    wait_until(lambda: running(run, 4) or state(run)["state"] == "finished", "records", 120)
+    killed = running(run, 4)[:1]
+    for pid in killed:
+        os.kill(pid, signal.SIGKILL)
+    attached = subprocess.run(
+        [*LOGOS, "submit", "--attach", "run"], cwd=tmp_path, env=program, capture_output=True, text=True, timeout=280
+    )
+    assert attached.returncode == ExitCode.PARTIAL, attached.stderr + log(run)
+    assert "4 of 4 shards: 1,200 ok, 1 failed" in attached.stderr
+    assert killed
+    assert state(run)["n_again"] == 1, state(run)
+    assert merged(run) == undisturbed("score library.smi", tmp_path, program)
+
+
+def test_a_submission_that_is_cancelled_goes_on(program: dict[str, str], tmp_path: Path) -> None:
+    library(tmp_path / "library.smi", 900)
+    run = tmp_path / "run"
+
+    def submit(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*LOGOS, "submit", *words], cwd=tmp_path, env=program, capture_output=True, text=True, timeout=280
+        )
+
+    words = ("--workers", "2", "--shards", "2", "--", "score", "library.smi", "-o", "run/")
+    assert submit("--detach", *words).returncode == 0
+    wait_until(lambda: running(run, 2), "records", 120)
+    cancelled = submit("--cancel", "run")
+    assert cancelled.returncode == 0, cancelled.stderr + log(run)
+    assert "stopped; finished records are kept, and the same command goes on" in cancelled.stderr
+    assert {each["code"] for each in shards(run)} <= {0, 3, 143}
+    states = [json.loads(path.read_text())["state"] for path in (run / "results").glob("*.state.json")]
+    assert "interrupted" in states
+    assert "not submitted now" in submit("--cancel", "run").stderr
+    assert "the run has 2 shards, not 3" in submit("--shards", "3", *words[4:]).stderr
+    done = submit(*words)
+    assert done.returncode == ExitCode.PARTIAL, done.stderr + log(run)
+    assert merged(run) == undisturbed("score library.smi", tmp_path, program)
+    # arguments of another run are refused by the shards, once and by name
+    other = submit("--", "score", "library.smi", "--metrics", "qed", "-o", "run/")
+    assert other.returncode in (0, 3)  # nothing is left to do
+
+
+def test_blocks_of_slurm_are_replaced(cluster: Cluster, program: dict[str, str], tmp_path: Path) -> None:
+    library(tmp_path / "library.smi", 1200)
+    env = program | {"SLURM_CONF": cluster.variables["SLURM_CONF"]}
+    words = ["--executor", "slurm", "--nodes", "1", "--workers", "2", "--cores", "2", "--walltime", "10m"]
+    words += ["--address", "127.0.0.1", "--shards", "4", "--detach"]
+    submitted = subprocess.run(
+        [*LOGOS, "submit", *words, "--", "score", "library.smi", "-o", "run/"],
+        cwd=tmp_path,
+        env=env,
+        capture_output=True,
+        text=True,
+    )
+    assert submitted.returncode == 0, submitted.stderr
+    run = tmp_path / "run"
+    wait_until(lambda: running(run, 4), "records", 120)
+    jobs = cluster.do("squeue", "-h", "-o", "%i %j").splitlines()
+    (block,) = [line.split()[0] for line in jobs if "parsl" in line]
+    cluster.do("scancel", block)
+    attached = subprocess.run(
+        [*LOGOS, "submit", "--attach", "run"], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=280
+    )
+    assert attached.returncode == ExitCode.PARTIAL, attached.stderr + log(run)
+    assert merged(run) == undisturbed("score library.smi", tmp_path, program)
+    assert len({each["worker"] for each in shards(run)}) > 2  # of two blocks
+    assert cluster.wait(block, 60) == {"": "CANCELLED"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bin", "library.smi", "run"]
+
+
+def test_an_absent_parsl_is_named_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    from logos_cli.workflows.submit.executors import check_parsl
+
+    check_parsl()
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "parsl" else found(name))
+    with pytest.raises(MissingError) as caught:
+        check_parsl()
+    assert caught.value.hint == "pip install 'logos-cli[hpc]'"
