@@ -42,8 +42,9 @@ def run_shard(settings: Settings, number: int) -> Outcome:
     accelerator = os.environ.get("CUDA_VISIBLE_DEVICES", "") if settings.n_gpus else ""
     worker = f"{socket.gethostname()}:{os.getpid()}{':' if accelerator else ''}{accelerator}"
     left_s = _left_s(settings)
-    if left_s <= 0:  # the job takes no further shard
-        time.sleep(_PAUSE_S)
+    is_stopped = settings.stop_file.exists()
+    if left_s <= 0 or is_stopped:  # the job takes no further shard
+        time.sleep(0 if is_stopped else _PAUSE_S)
         return Outcome(ExitCode.TERMINATED, "", time.monotonic() - began, worker, usable_cores(), start.n_loaded())
     log = settings.folder / "workers" / f"{socket.gethostname()}-{os.getpid()}.txt"
     log.parent.mkdir(parents=True, exist_ok=True)

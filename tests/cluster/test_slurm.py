@@ -90,11 +90,12 @@ class Task:
         found = re.search(r"Restarts=(\d+)", self._cluster.do("scontrol", "show", "job", "-o", self.name))
         return int(found[1]) if found else 0
 
-    def pends(self, number: signal.Signals) -> bool:
-        """Whether a signal waits for the stopped program."""
-        status = Path(f"/proc/{self.pid}/status").read_text()
-        masks = re.findall(r"^(?:SigPnd|ShdPnd):\s*(\w+)", status, re.MULTILINE)
-        return any(int(mask, 16) >> (number - 1) & 1 for mask in masks)
+
+def pends(pid: int, number: signal.Signals) -> bool:
+    """Whether a signal waits for a stopped process."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    masks = re.findall(r"^(?:SigPnd|ShdPnd):\s*(\w+)", status, re.MULTILINE)
+    return any(int(mask, 16) >> (number - 1) & 1 for mask in masks)
 
 
 def submit(folder: Path, env: dict[str, str]) -> tuple[str, str]:
@@ -126,7 +127,7 @@ def test_an_array_whose_tasks_are_cancelled_requeued_or_near_their_end(
     cluster.do("scancel", cancelled.name)
     wait_until(requeued.has_records, "records of the task to requeue")
     cluster.do("scontrol", "requeue", requeued.name)
-    wait_until(lambda: late.pends(signal.SIGUSR1), "the signal before the end of the job's time")
+    wait_until(lambda: pends(late.pid, signal.SIGUSR1), "the signal before the end of the job's time")
     os.kill(late.pid, signal.SIGCONT)
     states = cluster.wait(array, 120)
     logs = logs_of(tmp_path)

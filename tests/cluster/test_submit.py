@@ -17,10 +17,23 @@ import pytest
 
 from logos_cli.errors import ExitCode, MissingError
 from tests.cluster.slurm import Cluster
-from tests.cluster.test_slurm import library, undisturbed, wait_until
+from tests.cluster.test_slurm import library, pends, undisturbed, wait_until
 
 LOGOS = [sys.executable, "-m", "logos_cli"]
 NOWHERE = {"HOME": "/proc/nobody", "XDG_CACHE_HOME": "/proc/nobody/cache"}
+
+
+N = 1200
+
+
+_expected: list[bytes] = []
+
+
+def expected(folder: Path, env: dict[str, str]) -> bytes:
+    """Return the records of one undisturbed process; they are the same in each test."""
+    if not _expected:
+        _expected.append(undisturbed("score library.smi", folder, env))
+    return _expected[0]
 
 
 def shards(run: Path) -> list[dict[str, Any]]:
@@ -89,35 +102,8 @@ def test_workers_load_the_model_once_and_have_a_device_and_cores_of_their_own(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bin", "run"]
 
 
-def test_lost_workers_are_replaced_and_the_run_outlives_the_display(program: dict[str, str], tmp_path: Path) -> None:
-    library(tmp_path / "library.smi", 1200)
-    words = ["--workers", "2", "--shards", "4", "--", "score", "library.smi", "-o", "run/"]
-    display = subprocess.Popen([*LOGOS, "submit", *words], cwd=tmp_path, env=program, stderr=subprocess.PIPE, text=True)
-    run = tmp_path / "run"
-    wait_until(lambda: running(run, 4), "records", 120)
-    display.send_signal(signal.SIGINT)
-    _, errors = display.communicate(timeout=60)
-    assert display.returncode == 130
-    assert "the run goes on; follow it with: logos submit --attach run" in errors
-    twice = subprocess.run([*LOGOS, "submit", *words], cwd=tmp_path, env=program, capture_output=True, text=True)
-    assert twice.returncode == ExitCode.USAGE
-    assert "runs its shards" in twice.stderr
-    wait_until(lambda: running(run, 4) or state(run)["state"] == "finished", "records", 120)
-    killed = running(run, 4)[:1]
-    for pid in killed:
-        os.kill(pid, signal.SIGKILL)
-    attached = subprocess.run(
-        [*LOGOS, "submit", "--attach", "run"], cwd=tmp_path, env=program, capture_output=True, text=True, timeout=280
-    )
-    assert attached.returncode == ExitCode.PARTIAL, attached.stderr + log(run)
-    assert "4 of 4 shards: 1,200 ok, 1 failed" in attached.stderr
-    assert killed
-    assert state(run)["n_again"] == 1, state(run)
-    assert merged(run) == undisturbed("score library.smi", tmp_path, program)
-
-
-def test_a_submission_that_is_cancelled_goes_on(program: dict[str, str], tmp_path: Path) -> None:
-    library(tmp_path / "library.smi", 900)
+def test_a_run_outlives_its_display_its_workers_and_its_cancellation(program: dict[str, str], tmp_path: Path) -> None:
+    library(tmp_path / "library.smi", N)
     run = tmp_path / "run"
 
     def submit(*words: str) -> subprocess.CompletedProcess[str]:
@@ -125,27 +111,46 @@ def test_a_submission_that_is_cancelled_goes_on(program: dict[str, str], tmp_pat
             [*LOGOS, "submit", *words], cwd=tmp_path, env=program, capture_output=True, text=True, timeout=280
         )
 
-    words = ("--workers", "2", "--shards", "2", "--", "score", "library.smi", "-o", "run/")
-    assert submit("--detach", *words).returncode == 0
-    wait_until(lambda: running(run, 2), "records", 120)
-    cancelled = submit("--cancel", "run")
-    assert cancelled.returncode == 0, cancelled.stderr + log(run)
-    assert "stopped; finished records are kept, and the same command goes on" in cancelled.stderr
-    assert {each["code"] for each in shards(run)} <= {0, 3, 143}
-    states = [json.loads(path.read_text())["state"] for path in (run / "results").glob("*.state.json")]
-    assert "interrupted" in states
+    words = ("--workers", "2", "--shards", "4", "--", "score", "library.smi", "-o", "run/")
+    with subprocess.Popen(
+        [*LOGOS, "submit", *words], cwd=tmp_path, env=program, stderr=subprocess.PIPE, text=True
+    ) as display:
+        wait_until(lambda: running(run, 4), "records", 120)
+        lost = running(run, 4)[0]
+        os.kill(lost, signal.SIGSTOP)  # it waits for what this test does with it
+        display.send_signal(signal.SIGINT)
+        _, errors = display.communicate(timeout=60)
+    assert display.returncode == 130
+    assert "the run goes on; follow it with: logos submit --attach run" in errors
+    twice = submit(*words)
+    assert twice.returncode == ExitCode.USAGE
+    assert "runs its shards" in twice.stderr
+    os.kill(lost, signal.SIGKILL)
+    wait_until(lambda: state(run)["n_again"] == 1, "the loss of a worker", 60)
+    wait_until(lambda: set(running(run, 4)) - {lost}, "records of the next worker", 120)
+    (last,) = list(set(running(run, 4)) - {lost})[:1]
+    os.kill(last, signal.SIGSTOP)
+    with subprocess.Popen(
+        [*LOGOS, "submit", "--cancel", "run"], cwd=tmp_path, env=program, stderr=subprocess.PIPE, text=True
+    ) as cancelling:
+        wait_until(lambda: pends(last, signal.SIGUSR1), "the cancellation", 60)
+        os.kill(last, signal.SIGCONT)
+        _, errors = cancelling.communicate(timeout=60)
+    assert cancelling.returncode == 0, errors + log(run)
+    assert "stopped; finished records are kept, and the same command goes on" in errors
+    assert 143 in {each["code"] for each in shards(run)}
+    assert state(run)["n_done"] < 4
     assert "not submitted now" in submit("--cancel", "run").stderr
-    assert "the run has 2 shards, not 3" in submit("--shards", "3", *words[4:]).stderr
-    done = submit(*words)
-    assert done.returncode == ExitCode.PARTIAL, done.stderr + log(run)
-    assert merged(run) == undisturbed("score library.smi", tmp_path, program)
-    # arguments of another run are refused by the shards, once and by name
-    other = submit("--", "score", "library.smi", "--metrics", "qed", "-o", "run/")
-    assert other.returncode in (0, 3)  # nothing is left to do
+    assert "the run has 4 shards, not 3" in submit("--shards", "3", *words[4:]).stderr
+    assert submit("--detach", *words).returncode == 0
+    attached = submit("--attach", "run")
+    assert attached.returncode == ExitCode.PARTIAL, attached.stderr + log(run)
+    assert "4 of 4 shards: 1,200 ok, 1 failed" in attached.stderr
+    assert merged(run) == expected(tmp_path, program)
 
 
 def test_blocks_of_slurm_are_replaced(cluster: Cluster, program: dict[str, str], tmp_path: Path) -> None:
-    library(tmp_path / "library.smi", 1200)
+    library(tmp_path / "library.smi", N)
     env = program | {"SLURM_CONF": cluster.variables["SLURM_CONF"]}
     words = ["--executor", "slurm", "--nodes", "1", "--workers", "2", "--cores", "2", "--walltime", "10m"]
     words += ["--address", "127.0.0.1", "--shards", "4", "--detach"]
@@ -166,8 +171,8 @@ def test_blocks_of_slurm_are_replaced(cluster: Cluster, program: dict[str, str],
         [*LOGOS, "submit", "--attach", "run"], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=280
     )
     assert attached.returncode == ExitCode.PARTIAL, attached.stderr + log(run)
-    assert merged(run) == undisturbed("score library.smi", tmp_path, program)
-    assert len({each["worker"] for each in shards(run)}) > 2  # of two blocks
+    assert merged(run) == expected(tmp_path, program)
+    assert len([*(run / "submit" / "workers").iterdir()]) > 2  # of two blocks
     assert cluster.wait(block, 60) == {"": "CANCELLED"}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bin", "library.smi", "run"]
 

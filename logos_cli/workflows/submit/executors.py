@@ -14,12 +14,13 @@ from logos_cli.workflows.plan import lead_of
 if TYPE_CHECKING:
     from parsl.config import Config
     from parsl.executors import HighThroughputExecutor
+    from parsl.executors.base import ParslExecutor
     from parsl.providers.base import ExecutionProvider
 
     from logos_cli.workflows.submit.settings import Settings
 
 _HEARTBEAT_S: Final = 5
-_LOST_AFTER_S: Final = 60
+_LOST_AFTER_S: Final = 30
 _WORKERS: Final = "parsl.executors.high_throughput.process_worker_pool"
 _WORKER_OPTIONS: Final = (
     "{debug} {max_workers_per_node} -a {addresses} -p {prefetch_capacity} -c {cores_per_worker} -m {mem_per_worker} "
@@ -69,6 +70,7 @@ def config_of(settings: Settings) -> Config:
 
 def _executor(settings: Settings) -> HighThroughputExecutor:
     from parsl.executors import HighThroughputExecutor
+    from parsl.jobs.error_handlers import windowed_error_handler
 
     walltime_s = settings.walltime_s
     is_local = settings.executor == "local"
@@ -85,6 +87,7 @@ def _executor(settings: Settings) -> HighThroughputExecutor:
         max_workers_per_node=settings.n_workers,
         available_accelerators=[str(number) for number in range(settings.n_gpus)],
         cpu_affinity=affinity,
+        block_error_handler=windowed_error_handler,  # three jobs in a row that fail; one may be killed
         heartbeat_period=_HEARTBEAT_S,
         heartbeat_threshold=_LOST_AFTER_S,
         drain_period=None if walltime_s is None else max(1, round(walltime_s - lead_of(walltime_s))),
@@ -96,7 +99,6 @@ def _provider(settings: Settings) -> ExecutionProvider:
     from parsl import providers
 
     n_nodes = settings.n_nodes
-    blocks = {"init_blocks": n_nodes, "min_blocks": 0, "max_blocks": n_nodes}
     prepare = "\n".join(filter(None, (settings.prepare, f"cd {shlex.quote(settings.directory)}")))
     if settings.executor == "local":
         return providers.LocalProvider(init_blocks=1, min_blocks=0, max_blocks=1, worker_init=prepare)
@@ -119,7 +121,8 @@ def _provider(settings: Settings) -> ExecutionProvider:
             worker_init=prepare,
             cmd_timeout=60,
             exclusive=False,
-            **blocks,
+            init_blocks=n_nodes,
+            max_blocks=n_nodes,
         )
     if settings.executor == "pbs":
         gpus = f"ngpus={settings.n_gpus}" if settings.n_gpus else ""
@@ -132,7 +135,8 @@ def _provider(settings: Settings) -> ExecutionProvider:
             walltime=walltime,
             scheduler_options=options,
             worker_init=prepare,
-            **blocks,
+            init_blocks=n_nodes,
+            max_blocks=n_nodes,
         )
     return providers.LSFProvider(
         queue=settings.queue,
@@ -144,7 +148,8 @@ def _provider(settings: Settings) -> ExecutionProvider:
         scheduler_options=options,
         worker_init=prepare,
         bsub_redirection=True,
-        **blocks,
+        init_blocks=n_nodes,
+        max_blocks=n_nodes,
     )
 
 
@@ -173,7 +178,7 @@ def _kubernetes(settings: Settings, prepare: str) -> ExecutionProvider:
         raise MissingError("pods need the package kubernetes", hint="pip install kubernetes") from error
 
 
-def _executors_of_site(path: str) -> list[HighThroughputExecutor]:
+def _executors_of_site(path: str) -> list[ParslExecutor]:
     """Return the executors that a user's file defines.
 
     Raises

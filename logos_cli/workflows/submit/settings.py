@@ -75,6 +75,11 @@ class Settings:
         return Path(self.run, FOLDER)
 
     @property
+    def stop_file(self) -> Path:
+        """If this file exists, workers begin no further shard."""
+        return self.folder / "stop"
+
+    @property
     def merged(self) -> Path:
         """The merged results."""
         return Path(self.run, "merged.jsonl.gz")

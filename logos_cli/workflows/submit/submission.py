@@ -10,8 +10,9 @@ import socket
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
+from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from logos_cli.errors import ExitCode, LogosError, WorkerLostError
 from logos_cli.io.json_types import JsonObject
@@ -65,6 +66,7 @@ class Submission:
             If a shard cannot be done.
         """
         settings = self.settings
+        settings.stop_file.unlink(missing_ok=True)
         self._write("starting")
         with locked(settings.folder, "submitting"):
             try:
@@ -90,11 +92,7 @@ class Submission:
         from logos_cli.workflows.submit.executors import config_of
 
         for number in range(1, self.settings.n_shards + 1):
-            state = self._state(number)
-            if state.get("state") == "finished":
-                self._n_done += 1
-                self._n_partial += _has_failed(state)
-            else:
+            if not self._note_end(number):
                 heapq.heappush(self._waiting, (0.0, number))
         if not self._waiting:
             return self._code()
@@ -141,19 +139,27 @@ class Submission:
             return
         outcome = future.result()
         self._log(number, outcome)
-        state = self._state(number)
-        if state.get("state") == "finished":  # whatever its exit code: all entries may be in error
-            self._n_done += 1
-            self._n_partial += _has_failed(state)
-        elif outcome.code in _HOPELESS and LOCKED not in outcome.message:
+        if self._note_end(number):  # whatever its exit code: all entries may be in error
+            return
+        if outcome.code in _HOPELESS and LOCKED not in outcome.message:
             message, _, rest = outcome.message.removeprefix("error: ").partition("\n")
             failed = LogosError(f"shard {number} cannot be done: {message}", hint=rest.removeprefix("hint: "))
             failed.exit_code = ExitCode(outcome.code)  # type: ignore[misc]
             raise failed
-        elif outcome.code in _STOPPED:
+        if outcome.code in _STOPPED:
             self._again(number, "")
         else:
             self._again(number, f"shard {number}: exit code {outcome.code}: {outcome.message}")
+
+    def _note_end(self, number: int) -> bool:
+        """Count a shard if it is finished; return whether it is."""
+        state = self._state(number)
+        if state.get("state") != "finished":
+            return False
+        self._n_done += 1
+        counts = state.get("counts", {})
+        self._n_partial += isinstance(counts, dict) and bool(counts.get("failed"))
+        return True
 
     def _again(self, number: int, message: str) -> None:
         """Begin a shard again after a while, the longer the more often it was begun without progress.
@@ -178,15 +184,18 @@ class Submission:
 
     def _end_workers(self) -> None:
         """Let workers of this machine stop at their record; those of other machines get the signal of their job's end."""
+        self.settings.stop_file.touch()
         for number in self._running.values():
             state = self._state(number)
             if state.get("state") == "running" and state.get("host") == socket.gethostname():
                 with suppress(OSError):
                     os.kill(int(str(state["pid"])), signal.SIGUSR1)
         if self.settings.executor == "local":
-            for future in [future for future in self._running if not future.running()]:
-                future.cancel()
-            wait([future for future in self._running if not future.cancelled()], _END_S)
+            for future in wait(self._running, _END_S).done:
+                number = self._running.pop(future)
+                if future.exception() is None:
+                    self._log(number, future.result())
+                    self._note_end(number)
 
     # -- files ---------------------------------------------------------------------------------------------
 
@@ -222,11 +231,6 @@ class Submission:
         part.replace(path)
 
 
-def _has_failed(state: JsonObject) -> bool:
-    counts = state.get("counts", {})
-    return isinstance(counts, dict) and bool(counts.get("failed"))
-
-
 def _check_and_merge(settings: Settings) -> None:
     """Merge the results.
 
@@ -244,8 +248,9 @@ def _check_and_merge(settings: Settings) -> None:
     if not settings.is_merged:
         return
     with open_output(str(settings.merged), overwrite=True) as stream:
+        binary = cast(TextIOWrapper, stream).buffer
         for piece in iter_merged(Path(settings.run)):
-            stream.buffer.write(piece)
+            binary.write(piece)
 
 
 def _clean_up(kernel: DataFlowKernel) -> None:
