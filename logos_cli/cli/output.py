@@ -194,15 +194,20 @@ def open_sink(
         sink.close()
 
 
-def write_all(records: Iterable[Record], sink: RecordTaker) -> ExitCode:
+def write_all(records: Iterable[Record], sink: RecordTaker, *, is_part: bool = False) -> ExitCode:
     """Write every record, report the account on stderr, and return the exit code."""
     for record in records:
         sink.write(record)
-    return finish(sink.tally)
+    return finish(sink.tally, is_part=is_part)
 
 
-def finish(account: Account) -> ExitCode:
+def finish(account: Account, *, is_part: bool = False) -> ExitCode:
     """Report the account, and return its exit code: all lost is a bad input, some lost a partial success.
+
+    Parameters
+    ----------
+    is_part : bool
+        The records are a shard of a run, all of which may be in error by chance.
 
     Raises
     ------
@@ -211,7 +216,7 @@ def finish(account: Account) -> ExitCode:
     """
     account.check()
     terminal().note(str(account))
-    if account.lost and account.lost == account.requested:
+    if account.lost and account.lost == account.requested and not is_part:
         return ExitCode.USAGE
     return ExitCode.PARTIAL if account.lost or (account.requested and not account.good) else ExitCode.OK
 

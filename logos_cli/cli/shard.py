@@ -49,6 +49,7 @@ def run_shard(settings: Settings, number: int) -> Outcome:
     log = settings.folder / "workers" / f"{socket.gethostname()}-{os.getpid()}.txt"
     log.parent.mkdir(parents=True, exist_ok=True)
     words = [*settings.command, "--shard", f"{number}/{settings.n_shards}", "--resume"]
+    sys.argv = ["logos", *words]
     with log.open("ab") as stream:
         stream.write(f"== shard {number}\n".encode())
         stream.flush()

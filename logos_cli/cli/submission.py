@@ -9,11 +9,12 @@ from pathlib import Path
 from logos_cli.cli.boundary import run
 from logos_cli.cli.shard import run_shard
 from logos_cli.workflows.submit.settings import Settings
-from logos_cli.workflows.submit.submission import Submission
 
 
 def main() -> None:
     """Run the shards of a run whose settings have been written."""
+    from logos_cli.workflows.submit.submission import Submission
+
     submission = Submission(Settings.read(Path(sys.argv[1])), run_shard)
     for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
         signal.signal(number, submission.stop)

@@ -267,3 +267,12 @@ def test_samples_of_an_interrupted_run_are_those_of_a_whole_one(
     logos(*arguments, "-o", "run/", "--resume", code=0)
     assert merged(logos, "run") == plain
     assert "complete: 60 entries" in logos("runs", "verify", "run", code=0).stdout
+
+
+@pytest.mark.parametrize("command", [("encode",), ("score", "--metrics", "qed"), ("explain",)])
+def test_a_shard_whose_entries_are_all_in_error_is_done(logos: Any, tmp_path: Path, command: tuple[str, ...]) -> None:
+    """Its job must not fail: it is so by chance, and the merge depends on it."""
+    (tmp_path / "bad.smi").write_text("CC( bad\n")
+    codes = {logos(*command, "bad.smi", "-o", "run/", "--shard", f"{number}/2").returncode for number in (1, 2)}
+    assert codes == {ExitCode.OK, ExitCode.PARTIAL}
+    assert "1 failed" in logos("runs", "verify", "run", code=0).stdout

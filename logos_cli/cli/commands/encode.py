@@ -140,9 +140,9 @@ def encode(args: EncodeArguments) -> ExitCode:
         if not sink.has_sources:
             records = _with_notes(records)
         if not args.verify:
-            return write_all(records, sink)
+            return write_all(records, sink, is_part=args.run.shard is not None)
         verification = _VerificationCounts()
-        code = write_all(map(verification.add, records), sink)
+        code = write_all(map(verification.add, records), sink, is_part=args.run.shard is not None)
         return max(code, verification.finish())
 
 

@@ -10,7 +10,6 @@ from typing import Final, NamedTuple
 
 from logos_cli.errors import InputError
 from logos_cli.io.json_types import JsonObject
-from logos_cli.runs.journal import RESULTS
 
 EXECUTORS: Final = ("local", "slurm", "pbs", "lsf", "kubernetes")
 FOLDER: Final = "submit"
@@ -86,6 +85,8 @@ class Settings:
 
     def write(self) -> Path:
         """Write the settings to the folder of the submission, and return their file."""
+        from logos_cli.runs.journal import RESULTS
+
         self.folder.mkdir(parents=True, exist_ok=True)
         Path(self.run, RESULTS).mkdir(exist_ok=True)
         path = self.folder / "settings.json"

@@ -136,7 +136,7 @@ def dock(args: DockArguments) -> ExitCode:
         write_stream(results, args.output, args.format, overwrite=args.overwrite, best=best)
     if best is not None and args.report is not None:
         write_report(best, args.report, str(run.tally), overwrite=overwrites)
-    return finish(run.tally)
+    return finish(run.tally, is_part=args.run.shard is not None)
 
 
 def _options(args: DockArguments) -> DockOptions:

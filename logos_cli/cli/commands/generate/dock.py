@@ -83,4 +83,4 @@ class DockedOutput:
         else:
             selection = selection_of(args.run)
             write_stream(run.results(records(selection)), args.output, args.format, overwrite=args.overwrite)
-        return finish(self.run.tally)
+        return finish(self.run.tally, is_part=args.run.shard is not None)

@@ -65,7 +65,7 @@ def _generate(task: Task, args: GenerateArguments, bar: Bar) -> ExitCode:
     if docked is not None:
         bar.stop()  # docking has its own
         code = docked.write(lambda selection: run.records(prompt, selection=selection), run.tally)
-        return _finish(run.tally, task, options) or code
+        return _finish(run.tally, task, options, is_part=args.run.shard is not None) or code
     output = args.output
     if args.results_dir is not None:
         Path(args.results_dir).mkdir(parents=True, exist_ok=True)
@@ -75,7 +75,7 @@ def _generate(task: Task, args: GenerateArguments, bar: Bar) -> ExitCode:
     else:
         _write_stream(run, args, prompt, output, bar)
     bar.stop()
-    return _finish(run.tally, task, options)
+    return _finish(run.tally, task, options, is_part=args.run.shard is not None)
 
 
 def _write_stream(run: Generation, args: GenerateArguments, prompt: str | None, output: str | None, bar: Bar) -> None:
@@ -182,7 +182,7 @@ def _flushed(records: Iterator[Record]) -> Iterator[Record]:
         sys.stdout.flush()
 
 
-def _finish(tally: GenerateTally, task: Task, options: GenerateOptions) -> ExitCode:
+def _finish(tally: GenerateTally, task: Task, options: GenerateOptions, *, is_part: bool) -> ExitCode:
     """Report the outcomes of the samples; a run without one valid sample is a partial failure."""
     out = terminal()
     tally.check()
@@ -195,7 +195,7 @@ def _finish(tally: GenerateTally, task: Task, options: GenerateOptions) -> ExitC
         out.warning(f"{prompts} did not reach {options.until}; -n sets the limit of samples")
     results = f"; {task.collects}: {tally.results:,}" if tally.results else ""
     out.note(f"{tally}{results}")
-    if tally.failed and tally.failed == tally.requested:
+    if tally.failed and tally.failed == tally.requested and not is_part:
         return ExitCode.USAGE
     return ExitCode.PARTIAL if tally.failed or tally.short_prompts or not tally.unique else ExitCode.OK
 

@@ -197,7 +197,7 @@ def _write(
         _draw(drawn, args.draw, args)
     if not args.json:
         show_summary(rows)
-    return finish(scoring.tally)
+    return finish(scoring.tally, is_part=args.run.shard is not None)
 
 
 def _check_drawing(args: ScoreArguments) -> None:

@@ -14,7 +14,6 @@ from logos_cli.cli.terminal import terminal
 from logos_cli.errors import ExitCode, LogosError, WorkerLostError
 from logos_cli.io.json_types import JsonObject
 from logos_cli.io.selection import Shard
-from logos_cli.runs.directory import read_state
 from logos_cli.workflows.submit.settings import FOLDER, Settings, read_progress
 
 ENDED = ("finished", "failed", "stopped")
@@ -58,25 +57,17 @@ def _shown(run: Path, settings: Settings) -> Iterator[JsonObject]:
                 )
             yield state
         return
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    columns = (SpinnerColumn(), BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     began, n_first, counted, counted_at = time.monotonic(), -1, Counter[str](), 0.0
     pause_s = max(1.0, settings.n_shards / 200)
-    with Progress(*columns, console=terminal().console, transient=True) as progress:
-        task = progress.add_task(str(run), total=settings.n_shards)
+    with terminal().bar("starting workers", settings.n_shards, "shards") as bar:
         for state in _states(run):
             if time.monotonic() - counted_at > pause_s:
                 counted, counted_at = _counts(settings), time.monotonic()
                 n_first = n_first if n_first >= 0 else counted.total()
             rate = (counted.total() - n_first) / max(1.0, time.monotonic() - began)
             failed = f" ({counted['failed']:,} failed)" if counted["failed"] else ""
-            again = f", {state['n_again']} begun again" if state["n_again"] else ""
-            text = (
-                f"{state['n_done']}/{settings.n_shards} shards, {state['n_running']} running{again}; "
-                f"{counted.total():,} records{failed}, {rate:,.1f}/s"
-            )
-            progress.update(task, completed=int(str(state["n_done"])), description=text)
+            text = f"{counted.total():,} records{failed}, {rate:,.1f}/s"
+            bar.update(int(str(state["n_done"])), description=text if counted else None)
             yield state
 
 
@@ -120,6 +111,8 @@ def is_alive(state: JsonObject) -> bool:
 
 def _counts(settings: Settings) -> Counter[str]:
     """Return the records of all shards by outcome."""
+    from logos_cli.runs.directory import read_state
+
     total: Counter[str] = Counter()
     for number in range(1, settings.n_shards + 1):
         counts = read_state(Path(settings.run), Shard(number, settings.n_shards)).get("counts", {})

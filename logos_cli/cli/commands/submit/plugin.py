@@ -132,7 +132,7 @@ def _follow(run: Path) -> ExitCode:
     except KeyboardInterrupt:
         terminal().note(f"the run goes on; follow it with: logos submit --attach {run}")
         terminal().note(f"stop it with: logos submit --cancel {run}")
-        raise
+        return ExitCode.INTERRUPTED
 
 
 def _settings(args: SubmitArguments) -> Settings:
