@@ -36,7 +36,8 @@ class LoadOptions:
         For the backend llamacpp: layers on the GPU, type of the cached keys and values, whether the file is
         mapped into memory. None leaves them to the backend; others refuse them.
     base_url : str, optional
-        For the backend remote: the server's address; ``model`` is then a name that the server knows.
+        For the backend remote: the server's address, or several separated by commas; ``model`` is then a name that
+        the server knows.
 
     Raises
     ------

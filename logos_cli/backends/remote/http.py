@@ -58,6 +58,31 @@ class RefusalError(ModelError):
         self.status = status
 
 
+class UnavailableError(LogosError):
+    """The server is not there, or is busy.
+
+    Attributes
+    ----------
+    is_busy : bool
+        It is there.
+    asked_s : float, optional
+        Wait that it asks for.
+    """
+
+    def __init__(self, problem: str, *, is_busy: bool = False, asked_s: float | None = None) -> None:
+        super().__init__(problem)
+        self.is_busy = is_busy
+        self.asked_s = asked_s
+
+    def after(self, tries: int, url: str) -> MissingError:
+        """Return the error after the last try."""
+        return MissingError(
+            f"the server did not answer in {tries} tries: {self.message}",
+            source=url,
+            hint="check that it runs at this address; finished records are kept",
+        )
+
+
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
     """Follows no redirect, which could send prompts and key to another host."""
 
@@ -113,40 +138,48 @@ class Server:
 
     def get(self, path: str) -> object:
         """Return the answer to a GET, with few tries: it is the first request to a server."""
-        return self._request(self.url + path, None, min(self.retries.tries, _FIRST_TRIES))
+        tries = min(self.retries.tries, _FIRST_TRIES)
+        error = UnavailableError("")
+        for retry in range(tries):
+            try:
+                return self._attempt(self.url + path, None)
+            except UnavailableError as problem:
+                error = problem
+            if retry + 1 < tries:
+                time.sleep(self.retries.wait_s(retry, error.asked_s))
+        raise error.after(tries, self.url)
 
-    def post(self, path: str, body: JsonMapping) -> object:
-        """Return the answer to a POST."""
-        return self._request(self.url + path, json.dumps(body).encode(), self.retries.tries)
+    def attempt(self, path: str, body: JsonMapping) -> object:
+        """Return the answer to a POST, without another try.
 
-    def post_once(self, url: str, body: JsonMapping) -> object:
-        """Return the answer to a POST that only some servers support; None if it fails."""
+        Raises
+        ------
+        UnavailableError
+            If the server is not there, or is busy.
+        RefusalError
+            If it refuses the request.
+        """
+        return self._attempt(self.url + path, json.dumps(body).encode())
+
+    def post_once(self, path: str, body: JsonMapping) -> object:
+        """Return the answer to a POST beyond OpenAI's, which only some servers support; None if it fails."""
         try:
-            return self._try(url, json.dumps(body).encode())
+            return self._try(self.root + path, json.dumps(body).encode())
         except (OSError, ValueError, http.client.HTTPException, LogosError):
             return None
 
-    def _request(self, url: str, body: bytes | None, tries: int) -> object:
-        problem = ""
-        for retry in range(tries):
-            asked_s = None
-            try:
-                return self._try(url, body)
-            except urllib.error.HTTPError as error:
-                text = _message(error)
-                if error.code not in BUSY or _is_hopeless(text):
-                    raise self._refusal(error.code, text) from error
-                problem, asked_s = f"status {error.code} {text}", _retry_after_s(error)
-            except (OSError, http.client.HTTPException, ValueError) as error:
-                reason = getattr(error, "reason", None) or error
-                problem = str(reason) or type(reason).__name__
-            if retry + 1 < tries:
-                time.sleep(self.retries.wait_s(retry, asked_s))
-        raise MissingError(
-            f"the server did not answer in {tries} tries: {problem}",
-            source=self.url,
-            hint="check that it runs at this address; finished records are kept",
-        )
+    def _attempt(self, url: str, body: bytes | None) -> object:
+        try:
+            return self._try(url, body)
+        except urllib.error.HTTPError as error:
+            text = _message(error)
+            if error.code not in BUSY or _is_hopeless(text):
+                raise self._refusal(error.code, text) from error
+            asked_s = _retry_after_s(error)
+            raise UnavailableError(f"status {error.code} {text}", is_busy=True, asked_s=asked_s) from error
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            reason = getattr(error, "reason", None) or error
+            raise UnavailableError(str(reason) or type(reason).__name__) from error
 
     def _try(self, url: str, body: bytes | None) -> object:
         headers = {"Accept": "application/json", "User-Agent": "logos"}

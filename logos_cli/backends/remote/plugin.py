@@ -23,6 +23,7 @@ from logos_cli.backends.base import (
     TextQuery,
 )
 from logos_cli.backends.remote.http import RefusalError, RetryPolicy, Server
+from logos_cli.backends.remote.servers import Servers
 from logos_cli.errors import MissingError, ModelError, UsageError
 from logos_cli.grammar.spec import Kind, Operator
 from logos_cli.io.json_types import JsonObject
@@ -37,11 +38,12 @@ _MOST_TAG_TOKENS = 4
 class RemoteCompleter(Completer):
     """A served model."""
 
-    def __init__(self, server: Server, checkpoint: RemoteCheckpoint) -> None:
-        host = urlsplit(server.url)
-        self.info = ModelInfo(checkpoint.name, "remote", f"{host.scheme}://{host.netloc}", "the server's")
+    def __init__(self, servers: Servers, checkpoint: RemoteCheckpoint) -> None:
+        hosts = [urlsplit(server.url) for server in servers.members]
+        places = ",".join(f"{host.scheme}://{host.netloc}" for host in hosts)
+        self.info = ModelInfo(checkpoint.name, "remote", places, "the server's")
         self.tokenizer = checkpoint.tokenizer
-        self._server = server
+        self._server = servers
         self._checkpoint = checkpoint
         self._reports_logps = True
         self._examine()
@@ -54,20 +56,23 @@ class RemoteCompleter(Completer):
         ModelError
             If the tags are not tokens of the model.
         """
+        self.hides_tags = max(self._hides_tags(server) for server in self._server.members)
+
+    def _hides_tags(self, server: Server) -> bool:
         ends = Kind.PROTEIN.start + Kind.PROTEIN.end
-        n_tokens = self._checkpoint.count_on_server(ends)
+        n_tokens = self._checkpoint.count_on_server(ends, Servers([server]))
         if n_tokens is not None and n_tokens > _MOST_TAG_TOKENS:
             raise ModelError(
                 f"the server reads the two tags {ends} as {n_tokens} tokens: its model was not trained for the grammar",
-                source=self._server.url,
+                source=server.url,
                 hint="serve a model trained on LOGOS sentences, for example one of logos train --from",
             )
         prompt = f"{Kind.PROTEIN.start}MK{Kind.PROTEIN.end}{Operator.SEARCH.value}"
         body = self._body(TextQuery(prompt, 0, 2, 0.0, 0, 1.0, 0.0, 1.0))
         body.pop("logprobs")
-        choice = _choice(self._server.post("/completions", body))
+        choice = _choice(Servers([server]).post("/completions", body))
         # a search repeats the sequence: its answer begins with a tag
-        self.hides_tags = "<" not in str(choice.get("text", ""))
+        return "<" not in str(choice.get("text", ""))
 
     def complete(self, query: TextQuery) -> TextAnswer:
         """Complete one text."""
@@ -177,32 +182,21 @@ class RemoteCheckpoint(Checkpoint):
 
     is_served = True
 
-    def __init__(self, server: Server, model: str) -> None:
-        self._server = server
-        entry = self._find(model)
-        self.served_name = str(entry.get("id"))
+    def __init__(self, servers: Servers, model: str) -> None:
+        self._server = servers
+        entries = [_find(server, model) for server in servers.members]
+        names = [str(entry.get("id")) for entry in entries]
+        if len(set(names)) > 1:
+            raise UsageError(
+                f"the servers have different models: {', '.join(dict.fromkeys(names))}",
+                source=servers.url,
+                hint="name the one that all have with --model",
+            )
+        self.served_name = names[0]
         self.name = self.served_name
         self.tokenizer = CharacterTokenizer()
-        meta = entry.get("meta")
-        length = entry.get("max_model_len") or (meta.get("n_ctx") if isinstance(meta, dict) else None)
-        self.context_tokens = int(length) if isinstance(length, int) and length > 0 else _UNLIMITED
+        self.context_tokens = min(_context_of(entry) for entry in entries)
         self._can_count = True
-
-    def _find(self, model: str) -> JsonObject:
-        answer = self._server.get("/models")
-        served = answer.get("data") if isinstance(answer, dict) else None
-        entries = [entry for entry in served or [] if isinstance(entry, dict) and entry.get("id")]
-        if not entries:
-            raise ModelError(
-                "the server does not list its models", source=self._server.url, hint="give the address that ends in /v1"
-            )
-        if model == EMBEDDED and len(entries) == 1:
-            return entries[0]  # --model was not given, and the server has one model
-        named = next((entry for entry in entries if entry["id"] == model), None)
-        if named is None:
-            names = ", ".join(str(entry["id"]) for entry in entries[:5])
-            raise UsageError(f"the server has no model {model!r}", source=self._server.url, hint=f"--model {names}")
-        return named
 
     def count_tokens(self, text: str) -> int:
         """Return the number of tokens of a prompt, counted on the server only if the prompt may be too long."""
@@ -213,14 +207,14 @@ class RemoteCheckpoint(Checkpoint):
         # a server that cannot count refuses a prompt that is too long
         return self.context_tokens - 1 if n_tokens is None else n_tokens
 
-    def count_on_server(self, text: str) -> int | None:
+    def count_on_server(self, text: str, servers: Servers | None = None) -> int | None:
         """Return the number of tokens of a text on the server; None if the server cannot count."""
         requests = (
             ("/tokenize", {"model": self.served_name, "prompt": text, "content": text, "add_special": True}),
             ("/extras/tokenize/count", {"model": self.served_name, "input": text}),
         )
         for path, body in requests if self._can_count else ():
-            answer = self._server.post_once(self._server.root + path, body)
+            answer = (servers or self._server).post_once(path, body)
             if isinstance(answer, dict):
                 tokens = answer.get("count", answer.get("tokens"))
                 if isinstance(tokens, (int, list)):
@@ -238,6 +232,39 @@ class RemoteCheckpoint(Checkpoint):
     def load(self) -> RemoteCompleter:
         """Connect to the server."""
         return RemoteCompleter(self._server, self)
+
+
+def _find(server: Server, model: str) -> JsonObject:
+    """Return what a server reports on a model.
+
+    Raises
+    ------
+    ModelError
+        If it lists no models.
+    UsageError
+        If it does not have this one.
+    """
+    answer = server.get("/models")
+    served = answer.get("data") if isinstance(answer, dict) else None
+    entries = [entry for entry in served or [] if isinstance(entry, dict) and entry.get("id")]
+    if not entries:
+        raise ModelError(
+            "the server does not list its models", source=server.url, hint="give the address that ends in /v1"
+        )
+    if model == EMBEDDED and len(entries) == 1:
+        return entries[0]  # --model was not given, and the server has one model
+    named = next((entry for entry in entries if entry["id"] == model), None)
+    if named is None:
+        names = ", ".join(str(entry["id"]) for entry in entries[:5])
+        raise UsageError(f"the server has no model {model!r}", source=server.url, hint=f"--model {names}")
+    return named
+
+
+def _context_of(entry: JsonObject) -> int:
+    """Return the length of a served model's context."""
+    meta = entry.get("meta")
+    length = entry.get("max_model_len") or (meta.get("n_ctx") if isinstance(meta, dict) else None)
+    return int(length) if isinstance(length, int) and length > 0 else _UNLIMITED
 
 
 class Remote(BackendType):
@@ -267,14 +294,16 @@ class Remote(BackendType):
                     f"the backend remote has no option --{name}: the server sets it", hint=f"remove --{name}"
                 )
         retries = _retries()
-        server = Server.at(options.base_url, os.environ.get(_KEY) or None, retries)
-        if options.offline and not server.is_local:
-            raise MissingError(
-                "--offline forbids connections, and the server is on another machine",
-                source=server.url,
-                hint="remove --offline, or run the server on this machine",
-            )
-        return RemoteCheckpoint(server, options.model)
+        addresses = dict.fromkeys(each.strip() for each in options.base_url.split(","))
+        servers = [Server.at(address, os.environ.get(_KEY) or None, retries) for address in addresses]
+        for server in servers:
+            if options.offline and not server.is_local:
+                raise MissingError(
+                    "--offline forbids connections, and the server is on another machine",
+                    source=server.url,
+                    hint="remove --offline, or run the server on this machine",
+                )
+        return RemoteCheckpoint(Servers(servers), options.model)
 
 
 def _retries() -> RetryPolicy:

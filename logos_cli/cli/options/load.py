@@ -99,12 +99,12 @@ class LoadArguments:
     )
     base_url: str | None = option(
         None,
-        metavar="URL",
+        metavar="URL[,URL]",
         envvar="LOGOS_BASE_URL",
         panel=_PANEL,
         show_default=False,
-        help="A server of OpenAI's completions (vLLM, SGLang, llama-server) that runs the model; its key comes "
-        "from LOGOS_API_KEY.",
+        help="A server of OpenAI's completions (vLLM, SGLang, llama-server) that runs the model, or several that share the "
+        "work; their key comes from LOGOS_API_KEY.",
     )
     threads: int | None = option(
         None, min=1, metavar="N", envvar="LOGOS_THREADS", panel=_PANEL, show_default="measured", help="CPU threads."

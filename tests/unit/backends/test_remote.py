@@ -196,6 +196,57 @@ def test_what_may_pass_is_tried_again(failure: Reply, serve: Callable[..., Stub]
     assert len({json.dumps(body) for body in stub.asked}) == 1
 
 
+def _hang_up_after(n: int) -> Callable[[dict[str, Any]], Reply]:
+    """Return the replies of a server that answers so often, and then is gone."""
+    answers = iter([_text("CCO<MoleculeE>")] * n)
+    return lambda _: next(answers, None)
+
+
+def test_several_servers_share_the_work_by_load(serve: Callable[..., Stub]) -> None:
+    def slow(_: dict[str, Any]) -> Reply:
+        time.sleep(0.03)
+        return _text("CCO<MoleculeE>")
+
+    def slower(_: dict[str, Any]) -> Reply:
+        time.sleep(0.12)
+        return _text("CCO<MoleculeE>")
+
+    fast, late = serve(slow), serve(slower)
+    both = Stub(slow, url=f"{fast.url},{late.url}")
+    done = _run(both, 60, batch_size=8)
+    assert [each.finish for each in done] == [Finish.STOP] * 60
+    assert len(fast.asked) + len(late.asked) == 60
+    assert len(fast.asked) > 2 * len(late.asked) > 10  # as fast as each answers
+    assert _completer(both).info.device == f"{fast.url},{late.url}"
+
+
+def test_a_server_that_dies_leaves_the_work_to_the_others(
+    serve: Callable[..., Stub], caplog: pytest.LogCaptureFixture
+) -> None:
+    dying, living = serve(_hang_up_after(5)), serve(lambda _: _text("CCO<MoleculeE>"))
+    done = _run(Stub(living.reply, url=f"{dying.url},{living.url}"), 40)
+    assert [each.finish for each in done] == [Finish.STOP] * 40
+    assert len(living.asked) == 35
+    assert 6 <= len(dying.asked) <= 9  # no more than were on their way
+    (line,) = [record.getMessage() for record in caplog.records if "servers go on" in record.getMessage()]
+    assert line.startswith(f"{dying.url}/v1 does not answer: ")
+
+
+def test_servers_that_are_all_gone_end_the_run(serve: Callable[..., Stub]) -> None:
+    one, two = serve(_hang_up_after(3)), serve(_hang_up_after(3))
+    with pytest.raises(MissingError, match="did not answer in 7 tries") as caught:
+        _run(Stub(one.reply, url=f"{one.url},{two.url}"), 20)
+    assert caught.value.source == f"{one.url}/v1,{two.url}/v1"
+
+
+def test_servers_of_different_models_are_refused(serve: Callable[..., Stub]) -> None:
+    one, two = serve(_hang_up_after(0)), serve(_hang_up_after(0), model={"id": "another", "max_model_len": 90})
+    with pytest.raises(UsageError, match="different models: stub, another"):
+        _completer(Stub(one.reply, url=f"{one.url},{two.url}"))
+    with pytest.raises(UsageError, match="has no model 'stub'"):
+        _completer(Stub(one.reply, url=f"{one.url},{two.url}"), model="stub")
+
+
 def test_tries_end(serve: Callable[..., Stub]) -> None:
     stub = serve(lambda body: (503, {"error": {"message": "loading\nmodel"}}))
     with pytest.raises(MissingError, match="did not answer in 7 tries: status 503 loading model") as caught:
@@ -501,6 +552,15 @@ def test_a_real_server_keeps_the_constraint_by_resampling(llama_server: str) -> 
     for text in runs[0]:
         if text.endswith("<MoleculeE>"):
             assert parse(text).form == "molecule"
+
+
+def test_a_real_server_does_what_one_that_died_leaves(llama_server: str, serve: Callable[..., Stub]) -> None:
+    dying = serve(lambda _: None, model={"id": "visible"})
+    short: dict[str, Any] = {"n_samples": 4, "seed": 5, "max_new_tokens": 24, "model": "visible", "batch_size": 2}
+    alone = [record.text for record in generate("molecule", "CC(=O)N", base_url=llama_server, **short)]
+    both = generate("molecule", "CC(=O)N", base_url=f"{dying.url},{llama_server}", **short)
+    assert [record.text for record in both] == alone
+    assert dying.asked
 
 
 def test_a_real_server_that_hides_the_tags_serves_single_blocks_and_refuses_the_rest(llama_server: str) -> None:
