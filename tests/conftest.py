@@ -20,6 +20,7 @@ _CHECKOUT = Path(__file__).resolve().parent.parent
 _SHARED = Path(os.environ.get("LOGOS_TEST_DATA", _CHECKOUT.parent / "shared" / "data"))
 _NOT_FOUND = "real data not found at"
 _NO_SLURM = "no Slurm here"
+_NO_NAMESPACE = "no namespaces here"
 
 
 def pytest_configure() -> None:
@@ -66,3 +67,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(
             f"{len(absent)} tests on Slurm did not run{reason}; the local executor ran the same shards", red=True
         )
+    if any(_NO_NAMESPACE in str(report.longrepr) for report in skipped):
+        terminalreporter.write_line("nodes without a network were not tested: unshare is not permitted here", red=True)
