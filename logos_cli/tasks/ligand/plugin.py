@@ -16,7 +16,7 @@ from logos_cli.objects.molecule import Molecule
 from logos_cli.objects.protein import Protein, blocks
 from logos_cli.records import Source
 from logos_cli.tasks.base import PromptSentence, Task, TaskOption
-from logos_cli.tasks.ligand.given_site import site_entries, tag_residues
+from logos_cli.tasks.ligand.given_site import PREDICTED, site_entries, tag_pocket, tag_residues
 
 if TYPE_CHECKING:
     from logos_cli.formats.base import Entry
@@ -31,13 +31,15 @@ class LigandTask(Task):
     help = "A ligand for a binding site."
     prompts = "a binding site: a structure with a ligand, a site, or a protein"
     details = (
-        "The binding site is that of a structure's ligand, the residues that --site names, or a site that `logos "
-        "generate site` predicted. At level 2 the model reads the tagged residues of the site, at level 3 their SMILES."
+        "The binding site is that of a structure's ligand, the residues that --site names, the best pocket of the "
+        "structure (--site predicted), or a site that `logos generate site` wrote. At level 2 the model reads the tagged "
+        "residues of the site, at level 3 their SMILES."
     )
     examples = (
         "logos generate ligand --pocket complex.pdb -n 100 -o ligands.sdf",
         "logos generate ligand --pocket complex.pdb -n 100 --dock -o poses.sdf",
         "logos generate ligand --pocket protein.pdb --site A:45,A:47-52 -n 100",
+        "logos generate ligand --pocket protein.pdb --site predicted -n 100",
         "logos generate site protein.pdb --top 1 -q | logos generate ligand --prompt - --until unique=100",
     )
     prompt_spellings = ("--pocket",)
@@ -50,8 +52,9 @@ class LigandTask(Task):
         TaskOption(
             "site",
             str,
-            "Residues of the binding site, by their numbers in the file; in a sequence, counted from 1.",
-            metavar="A:45,A:47-52",
+            "Residues of the binding site, by their numbers in the file; in a sequence, counted from 1. `predicted` is the best "
+            "pocket of the structure.",
+            metavar="A:45,A:47-52|predicted",
             shown_default="the residues around the structure's ligand",
         ),
         TaskOption(
@@ -113,7 +116,7 @@ class LigandTask(Task):
             return Task.from_text(self, text, level)
         item = from_sentence(parse(text)) if text.startswith("<") else Protein(text)
         if site is not None:
-            item = tag_residues(item, source or {}, site)
+            item = tag_pocket(item, source or {}) if site == PREDICTED else tag_residues(item, source or {}, site)
         return self.from_object(item, level).check()
 
     def from_payload(self, text: str) -> PromptSentence:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from logos_cli import registry
 from logos_cli.grammar import Form, Sentence, emit, parse
 from logos_cli.grammar.spec import Operator
 from logos_cli.objects.complex import Complex
@@ -15,7 +14,6 @@ from logos_cli.records import Record
 from logos_cli.tasks.base import Collector, PromptInfo
 
 if TYPE_CHECKING:
-    from logos_cli.pockets.base import PocketEngine
     from logos_cli.structure.residues.places import ResiduePlaces
 
 _DIGITS = 4
@@ -181,24 +179,19 @@ class PocketCollector(SiteCollector):
         LogosError
             If the file is gone, or has changed since it was read.
         """
-        from logos_cli.pockets.base import ProteinAtoms
-        from logos_cli.structure.residues.places import residue_rows
+        from logos_cli.pockets.letters import pockets_of
 
-        model, rows = residue_rows(self._prompt.source, self._lengths)
-        position = {row: index for index, row in enumerate(rows) if row is not None}
-        engine: PocketEngine = registry.load("pockets", self._chosen["pocket_engine"])
-        found = engine.find(ProteinAtoms.of(model, sorted(position)))
-        values = [0.0 if row is None else found.residue_scores.get(row, 0.0) for row in rows]
+        found = pockets_of(self._prompt.source, self._lengths, self._chosen["pocket_engine"])
         more = [ResidueColumn("tag", self._tag_shares())] if self._probabilities is not None or self._votes else []
-        for rank, pocket in enumerate(found.pockets[: self._chosen["top"]], 1):
+        for rank, (pocket, members) in enumerate(found.pockets[: self._chosen["top"]], 1):
             volume = pocket.volume_cubic_angstrom
             scores = {"score": pocket.score}
             if pocket.probability is not None:
                 scores["probability"] = pocket.probability
             record = self._record(
                 rank,
-                tuple(sorted(position[row] for row in pocket.residues)),
-                ResidueColumn("score", values),
+                members,
+                ResidueColumn("score", found.scores),
                 scores,
                 {
                     "clustered_by": "space",
@@ -207,7 +200,7 @@ class PocketCollector(SiteCollector):
                 },
                 *more,
             )
-            record.sample = {"method": "geometry", "engine": engine.name, "engine_version": engine.version}
+            record.sample = {"method": "geometry", "engine": found.engine.name, "engine_version": found.engine.version}
             yield record
 
 

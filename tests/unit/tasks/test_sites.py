@@ -510,3 +510,13 @@ def test_a_sequence_has_no_shape(method: str, tmp_path: Path) -> None:
     assert "a sequence has no shape" in (record.reason or "")
     with pytest.raises(UsageError, match="draws no samples"):
         list(generate("site", file, method=method, n_samples=3))
+
+
+def test_a_ligand_is_made_for_the_best_pocket(checkout: Path) -> None:
+    example = checkout / "examples" / "complex.cif"
+    best = next(iter(generate("site", example)))
+    (record,) = generate("ligand", example, site="predicted", n_samples=1, keep_invalid=True, **_fake())
+    tagged = best.text.partition("<Search>")[2]
+    assert record.text.startswith(tagged + "<MoleculeS>")
+    with pytest.raises(UsageError, match="needs a structure"):
+        list(generate("ligand", _SEQUENCE, site="predicted", **_fake()))

@@ -47,7 +47,7 @@ class DockArguments:
         metavar="predicted",
         panel=_BOX,
         show_default=False,
-        help="Draw the box around the binding site that the language model predicts.",
+        help="Draw the box around the best pocket of the receptor, as `logos generate site` finds it.",
     )
     search: SearchArguments = block(SearchArguments)
     structure_model: int = option(1, min=1, metavar="N", panel=_RECEPTOR, help="Model of an ensemble.")
@@ -152,7 +152,7 @@ def _options(args: DockArguments) -> DockOptions:
 
 
 def _predicted(args: DockArguments) -> tuple[str, ...] | None:
-    """Return the residues of the first valid site that the language model predicts."""
+    """Return the residues of the best pocket of the receptor."""
     if args.autobox_pocket is None:
         return None
     if args.autobox_pocket != "predicted":
@@ -167,7 +167,7 @@ def _predicted(args: DockArguments) -> tuple[str, ...] | None:
         if record.status is Status.OK and (names := site_of(record)):
             terminal().note(f"predicted site: {', '.join(map(str, names))}")
             return tuple(map(str, names))
-    raise UsageError("the model predicts no site", source=args.receptor, hint="give --autobox-site or --center")
+    raise UsageError("the receptor has no pocket", source=args.receptor, hint="give --autobox-site or --center")
 
 
 PLUGIN = Command("dock", command(dock, DockArguments), panel="Design", order=45)
