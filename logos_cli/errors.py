@@ -149,8 +149,8 @@ class AnswerError(LogosError):
         What the account of a run counts: ``answered with the product``.
     """
 
-    def __init__(self, message: str, *, outcome: str) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, outcome: str = "invalid", hint: str = "", source: str = "") -> None:
+        super().__init__(message, hint=hint, source=source)
         self.outcome = outcome
 
 

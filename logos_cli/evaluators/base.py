@@ -30,6 +30,8 @@ class Need(StrEnum):
     """A requirement of a metric besides the record itself."""
 
     MODEL = "model", "a language model"
+    REQUEST = "request", "a request by its name"
+    """It takes long, or a large package."""
     REFERENCE = "reference", "a reference set"
     """A set for comparison: training data, a base pool (``--reference``)."""
     TRUTH = "truth", "the right answers"
@@ -69,7 +71,7 @@ class Metric:
         Source of the definition: publication or program, and the part of it.
     needs : tuple of Need
         A metric without needs is computed by default; a metric that needs a reference set, the truth or a receptor,
-        where that is given; a metric that needs a model, if it is requested.
+        where that is given; a metric that needs a model or a request, if it is requested.
     question : str
         What it asks of the model, in the registry of its skills; empty if it asks for no answer.
     """
@@ -161,7 +163,7 @@ class Context:
 
     def offers(self, need: Need) -> bool:
         """Whether the context fulfils a need of a metric."""
-        return need is Need.MODEL or getattr(self, need.value) is not None
+        return need in (Need.MODEL, Need.REQUEST) or getattr(self, need.value) is not None
 
     def skill_at(self, question: str) -> Skill | None:
         """Return what was measured of the language model at a question; None if nothing was."""

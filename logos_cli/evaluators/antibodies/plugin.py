@@ -24,7 +24,9 @@ SCHEME: Final = "chothia"
 _ANARCII = "ANARCII (Greenshields-Watson et al. 2025)"
 _CDRS = "Chothia numbers (H1 26-32, H2 52-56, H3 95-102, L1 24-34, L2 50-56, L3 89-97)"
 _RADAB = "RADAb (Wang et al. 2025), CDRs after Chothia (H3 95-102)"
-_TRUTH, _MODEL = (Need.TRUTH,), (Need.MODEL,)
+_ANTIBERTY = "AntiBERTy (Ruffolo et al. 2021), as in RADAb (Wang et al. 2025)"
+_LOCI: Final = {"heavy": "H", "light": "L"}
+_TRUTH, _MODEL, _REQUEST = (Need.TRUTH,), (Need.MODEL,), (Need.REQUEST,)
 _NOT_NATIVE = "the right answers have no antibody with this framework"
 
 
@@ -50,11 +52,18 @@ def _cdr_metrics() -> Iterable[Metric]:
         )
         yield Metric(
             f"plausibility_{name}",
-            f"Mean pseudo-log-likelihood of the residues of {label}, each given all others, under the language model "
-            "itself. The published figures come from another model and have another scale.",
+            f"Mean pseudo-log-likelihood of the residues of {label}, each given all others, under AntiBERTy.",
             "nat",
             "higher",
-            source=_RADAB,
+            source=_ANTIBERTY,
+            needs=_REQUEST,
+        )
+        yield Metric(
+            f"own_logp_{name}",
+            f"Mean pseudo-log-likelihood of the residues of {label}, each given all others, under the language model of "
+            "--model itself: another scale than plausibility, and high for its own designs.",
+            "nat",
+            "higher",
             needs=_MODEL,
         )
 
@@ -88,6 +97,18 @@ class AntibodyEvaluator(Evaluator):
         ),
         Metric("numbering_score", "ANARCII's score of the numbering, the lowest of the chains.", source=_ANARCII),
         *_cdr_metrics(),
+        *(
+            Metric(
+                f"plausibility_{chain}",
+                f"Mean pseudo-log-likelihood of all residues of the {chain} chain, each given all others, under AntiBERTy: "
+                "the published plausibility of designs.",
+                "nat",
+                "higher",
+                source=_ANTIBERTY,
+                needs=_REQUEST,
+            )
+            for chain in _LOCI
+        ),
     )
     summary_metrics = (
         Metric(
@@ -103,9 +124,8 @@ class AntibodyEvaluator(Evaluator):
         """Read the right answers and load the model; the first chain loads ANARCII."""
         if context.truth is not None and not {f"recovery_{name}" for name in NAMES}.isdisjoint(wanted):
             _natives(context.truth)
-        if not _plausibility_names(wanted):
-            return
-        context.likelihood()
+        if any(name.startswith("own_logp_") for name in wanted):
+            context.likelihood()
 
     def score(self, subject: Subject, wanted: Collection[str], context: Context) -> Values:
         """Return the values of one antibody."""
@@ -136,8 +156,11 @@ class AntibodyEvaluator(Evaluator):
         }
         if context.truth is not None:
             values |= _recoveries(subject, domains, context.truth)
-        for name in _plausibility_names(wanted):
-            values[f"plausibility_{name}"] = _plausibility(subject, domains, name, context)
+        for name in NAMES:
+            if f"own_logp_{name}" in wanted:
+                values[f"own_logp_{name}"] = _own_logp(subject, domains, name, context)
+        if any(name.startswith("plausibility_") for name in wanted):
+            values |= _plausibilities(domains, wanted)
         return values
 
     def observe(self, subject: Subject, _context: Context) -> tuple[bool, str | None] | None:
@@ -161,10 +184,6 @@ class AntibodyEvaluator(Evaluator):
             "h3_unique_rate": share(first_occurrences([h3 for _, h3 in observed if h3 is not None])),
         }
         return {name: figure for name, figure in figures.items() if name in wanted}
-
-
-def _plausibility_names(wanted: Collection[str]) -> list[str]:
-    return [name for name in NAMES if f"plausibility_{name}" in wanted]
 
 
 def _chains(subject: Subject) -> tuple[str, ...]:
@@ -282,10 +301,35 @@ def _chain_of(domains: Sequence[VariableDomain], name: str) -> VariableDomain | 
     return next((domain for domain in domains if domain.locus == name[0].upper()), None)
 
 
-def _plausibility(
-    subject: Subject, domains: Sequence[VariableDomain], name: str, context: Context
-) -> float | Unavailable:
-    """Return the pseudo-log-likelihood of one CDR."""
+def _plausibilities(domains: Sequence[VariableDomain], wanted: Collection[str]) -> Values:
+    """Return the wanted figures under AntiBERTy; each chain is read once."""
+    from logos_cli.evaluators.antibodies.antiberty import load_antiberty
+
+    asked = {name.removeprefix("plausibility_") for name in wanted if name.startswith("plausibility_")}
+    try:
+        model = load_antiberty()
+    except MissingError as error:
+        missing = Unavailable(f"{error.message} ({error.hint})")
+        return {f"plausibility_{name}": missing for name in asked}
+    values: Values = {f"plausibility_{name}": Unavailable("the antibody has no such CDR or chain") for name in asked}
+    for domain in domains:
+        spans = {chain: (domain.start, domain.end) for chain, locus in _LOCI.items() if locus == domain.locus}
+        spans |= {name: span for name in NAMES if (span := domain.cdrs.get(f"CDR-{name.upper()}")) is not None}
+        spans = {name: span for name, span in spans.items() if name in asked and span[0] < span[1]}
+        if not spans:
+            continue
+        try:
+            logps = model.residue_logps(domain.sequence[domain.start : domain.end])
+        except LogosError as error:
+            values |= {f"plausibility_{name}": Unavailable(error.message) for name in spans}
+            continue
+        for name, (start, end) in spans.items():
+            values[f"plausibility_{name}"] = float(logps[start - domain.start : end - domain.start].mean())
+    return values
+
+
+def _own_logp(subject: Subject, domains: Sequence[VariableDomain], name: str, context: Context) -> float | Unavailable:
+    """Return the pseudo-log-likelihood of one CDR under the language model."""
     from logos_cli.engine.likelihood import ScoredText
     from logos_cli.evaluators.antibodies.designs import pseudo_log_likelihood
 

@@ -166,7 +166,7 @@ def select(wanted: Sequence[str] | None, implied: Iterable[str], context: Contex
 
 def _by_default(entry: Entry, context: Context) -> bool:
     needs = entry.metric.needs
-    return Need.MODEL not in needs and all(context.offers(need) for need in needs)
+    return not {Need.MODEL, Need.REQUEST} & set(needs) and all(context.offers(need) for need in needs)
 
 
 def _check_needs(name: str, metric: Metric, context: Context) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from logos_cli.backends.base import LoadOptions
-from logos_cli.errors import GrammarError, InputError
+from logos_cli.errors import GrammarError, InputError, ModelError
 from logos_cli.evaluators.antibodies.designs import AMINO_ACIDS, framework, pseudo_log_likelihood, recovery
 from logos_cli.evaluators.antibodies.plugin import PLUGIN
 from logos_cli.evaluators.base import Context, Subject, Unavailable
@@ -138,15 +138,15 @@ def test_pseudo_log_likelihood_of_a_known_distribution() -> None:
     assert pseudo_log_likelihood("ACDY", [0], lambda texts: [0.0] * len(texts)) == pytest.approx(-math.log(20))
 
 
-def test_plausibility_by_the_embedded_model() -> None:
+def test_likelihood_by_the_embedded_model() -> None:
     context = Context(load=LoadOptions())
-    PLUGIN.prepare(["plausibility_h3"], context)
-    values = PLUGIN.score(subject(HEAVY), ["plausibility_h3", "plausibility_l3"], context)
-    value = values["plausibility_h3"]
+    PLUGIN.prepare(["own_logp_h3"], context)
+    values = PLUGIN.score(subject(HEAVY), ["own_logp_h3", "own_logp_l3"], context)
+    value = values["own_logp_h3"]
     assert isinstance(value, float)
     assert -6.0 < value < 0.0
-    assert isinstance(values["plausibility_l3"], Unavailable)
-    second = PLUGIN.score(subject(LIGHT, HEAVY), ["plausibility_h3"], context)["plausibility_h3"]
+    assert isinstance(values["own_logp_l3"], Unavailable)
+    second = PLUGIN.score(subject(LIGHT, HEAVY), ["own_logp_h3"], context)["own_logp_h3"]
     assert isinstance(second, float)
 
 
@@ -165,3 +165,67 @@ def test_right_answers_that_do_not_number_are_refused(tmp_path: Path) -> None:
     path.write_text(subject("A" * 120).record.to_json() + "\n")
     with pytest.raises(InputError, match="numbers as an antibody"):
         PLUGIN.prepare(["recovery_h3"], Context(truth=ReferenceSet(str(path))))
+
+
+def test_plausibility_by_antiberty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mean over the chain is the package's own pseudo-log-likelihood, whose definition masks each residue."""
+    import torch
+    from transformers import BertForMaskedLM
+
+    from logos_cli.evaluators.antibodies.antiberty import MOST_RESIDUES, load_antiberty
+
+    model = load_antiberty()
+    chain = "EVQLVESGGGLVQPG"
+    names = [
+        "[PAD]",
+        "[UNK]",
+        "[CLS]",
+        "[SEP]",
+        "[MASK]",
+        "A",
+        "C",
+        "D",
+        "E",
+        "F",
+        "G",
+        "H",
+        "I",
+        "K",
+        "L",
+        "M",
+        "N",
+        "P",
+        "Q",
+        "R",
+        "S",
+        "T",
+        "V",
+        "W",
+        "Y",
+    ]
+    network = model._model
+    assert isinstance(network, BertForMaskedLM)
+    logps = []
+    for place, letter in enumerate(chain):
+        tokens = ["[CLS]", *chain[:place], "[MASK]", *chain[place + 1 :], "[SEP]"]
+        with torch.inference_mode():
+            logits = network(torch.tensor([[names.index(token) for token in tokens]])).logits[0, place + 1]
+        logps.append(logits.log_softmax(-1)[names.index(letter)].item())
+    assert model.residue_logps(chain) == pytest.approx(logps, abs=1e-4)
+    with pytest.raises(ModelError, match="at most 510 residues"):
+        model.residue_logps("E" * (MOST_RESIDUES + 1))
+
+    wanted = ["plausibility_heavy", "plausibility_h3", "plausibility_light"]
+    values = PLUGIN.score(subject(HEAVY), wanted, Context())
+    heavy, loop = values["plausibility_heavy"], values["plausibility_h3"]
+    assert isinstance(heavy, float)
+    assert isinstance(loop, float)
+    assert -1.5 < heavy < -0.1
+    assert loop < heavy  # the loop varies most
+    assert isinstance(values["plausibility_light"], Unavailable)
+
+    load_antiberty.cache_clear()
+    monkeypatch.setattr("logos_cli.evaluators.antibodies.antiberty.find_spec", lambda _name: None)
+    missing = PLUGIN.score(subject(HEAVY), ["plausibility_heavy"], Context())["plausibility_heavy"]
+    assert isinstance(missing, Unavailable)
+    assert "logos-cli[plausibility]" in missing.reason
