@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
 from logos_cli.cli.progress import Bar
+from logos_cli.io.visible import visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,6 +33,7 @@ class Terminal:
         return self._console
 
     def _print(self, text: str, style: str | None = None, label: str = "") -> None:
+        text = visible(text)
         if not sys.stderr.isatty():
             sys.stderr.write(f"{label}{text}\n")
             return

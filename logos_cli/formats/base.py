@@ -183,6 +183,8 @@ class WriteOptions:
 
     conformer: bool = False
     seed: int = 0
+    raw_cells: bool = False
+    """Tables as text: leave cells that a spreadsheet would run as a formula."""
 
 
 Stream = IO[Any]

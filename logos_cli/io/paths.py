@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -78,6 +79,8 @@ def _expand_directory(path: str, skipped: list[tuple[str, str]]) -> list[str]:
                 skipped.append((file, f"the ending {Path(name).suffix or '(none)'} belongs to no format"))
             elif name.startswith("."):
                 skipped.append((file, "a hidden file"))
+            elif _is_special(file):
+                skipped.append((file, "a pipe, socket or device"))
             else:
                 files.append(file)
     if not files:
@@ -87,6 +90,15 @@ def _expand_directory(path: str, skipped: list[tuple[str, str]]) -> list[str]:
             hint=f"endings it looks for: {' '.join(sorted(suffixes))}; name other files one by one",
         )
     return files
+
+
+def _is_special(file: str) -> bool:
+    """Return whether a name of a folder is no file, so that reading it could wait for ever."""
+    try:
+        mode = Path(file).stat().st_mode
+    except OSError:
+        return False  # opening it reports the reason
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def _results_of_run(path: Path) -> list[str]:

@@ -7,11 +7,12 @@ the known ones.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib import import_module
-from typing import IO, NoReturn, cast
+from typing import IO, Final, NoReturn, cast
 
 from logos_cli.errors import FormatError, LogosError
 from logos_cli.records.parts import Sample, Scores, Source
@@ -101,9 +102,12 @@ class Record:
             If the record holds a number that JSON cannot represent (NaN, infinity).
         """
         try:
-            return _ENCODER.encode(self.to_dict())
+            text = _ENCODER.encode(self.to_dict())
         except ValueError as error:
             raise FormatError(f"record {self.id!r} cannot be written as JSON: {error}") from error
+        if not text.isascii():  # names of files that are not UTF-8
+            text = _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+        return text
 
     @classmethod
     def from_dict(cls, data: Mapping[str, object]) -> Record:
@@ -147,18 +151,47 @@ class Record:
     def from_json(cls, line: str | bytes) -> Record:
         """Read a record from one line of JSON."""
         try:
-            data = json.loads(line, parse_constant=_refuse)
+            data = json.loads(line, parse_constant=_refuse, parse_float=_finite, parse_int=_bounded)
         except (ValueError, RecursionError) as error:
             raise FormatError(f"not a JSON record: {error}") from error
         if not isinstance(data, dict):
             raise FormatError("not a JSON record: expected an object")
+        if b"\\ud" in line.lower() if isinstance(line, bytes) else "\\ud" in line.lower():
+            data = _without_surrogates(data)
         return cls.from_dict(data)
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if value in (float("inf"), float("-inf")):
+        raise ValueError(f"the number {text[:20]} is beyond the range of floating-point numbers")
+    return value
+
+
+def _bounded(text: str) -> int:
+    if len(text) > _MOST_DIGITS:
+        raise ValueError(f"the number {text[:20]}… has {len(text)} digits")
+    return int(text)
+
+
+def _without_surrogates(value: object) -> object:
+    """Return JSON in which a half of a UTF-16 pair, which is no character, is U+FFFD."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, list):
+        return [_without_surrogates(each) for each in value]
+    if isinstance(value, dict):
+        return {_without_surrogates(key): _without_surrogates(each) for key, each in value.items()}
+    return value
 
 
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not a JSON number; write null")
 
 
+_MOST_DIGITS: Final = 300
+"""Integers of more digits are no floating-point numbers."""
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(", ", ": "))
 
 

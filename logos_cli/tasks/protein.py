@@ -21,7 +21,7 @@ _ORACLE = TaskOption(
     "oracle",
     str,
     "Rank by fitness, predicted by predict() of the model in this file, or by this command, which reads sequences and "
-    "writes one number a line. A model file is code, and loading it runs it: trust its source.",
+    "writes one number a line. A model file needs --trust-pickle.",
     metavar="MODEL.joblib|COMMAND",
 )
 _ORACLE_INPUT = TaskOption(
@@ -31,6 +31,12 @@ _ORACLE_INPUT = TaskOption(
     "one a line.",
     default="auto",
     choices=("auto", "one-hot", "sequence", "fasta"),
+)
+_TRUST = TaskOption(
+    "trust_pickle",
+    bool,
+    "Load the model file of --oracle although it is a pickle: loading it runs the code that its author put in.",
+    default=False,
 )
 
 
@@ -47,10 +53,10 @@ class ProteinTask(Task):
     examples = (
         "logos generate protein seq.fasta -n 8",
         "logos generate protein --edit wild_type.fasta --max-mutations 3 --positions 10-20,45 -n 50",
-        "logos generate protein --edit wild_type.fasta -n 200 --oracle fitness.joblib --top 20 -o variants.csv",
+        "logos generate protein --edit wt.fasta -n 200 --oracle fitness.joblib --trust-pickle --top 20",
         "logos generate protein MKTAYIAKQR --until unique=100 -o proteins.fasta",
     )
-    options = (TOP_SAMPLES, _ORACLE, _ORACLE_INPUT, SAMPLES)
+    options = (TOP_SAMPLES, _ORACLE, _ORACLE_INPUT, _TRUST, SAMPLES)
     collects = "proteins"
     restrictions = ("template", "edit")
     read_options = ("chains", "column")
@@ -66,6 +72,8 @@ class ProteinTask(Task):
         """Open the oracle; it predicts nothing yet."""
         oracle, oracle_input = self.chosen["oracle"], self.chosen["oracle_input"]
         if oracle is None:
+            if self.chosen["trust_pickle"]:
+                raise UsageError("--trust-pickle needs --oracle", hint="give --oracle too")
             if oracle_input != "auto":
                 raise UsageError("--oracle-input needs --oracle", hint="give --oracle too")
             return
@@ -75,7 +83,7 @@ class ProteinTask(Task):
             )
         from logos_cli.tasks.design.oracle import open_oracle
 
-        self._oracle = open_oracle(oracle, oracle_input)
+        self._oracle = open_oracle(oracle, oracle_input, trust_pickle=bool(self.chosen["trust_pickle"]))
 
     def collector(self, prompt: PromptInfo) -> Collector | None:
         """Return the collector that ranks variants, or proteins by an oracle; with ``top``, one that ranks proteins."""

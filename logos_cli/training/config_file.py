@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from logos_cli.errors import InputError, UsageError
+from logos_cli.io.toml import parse_toml
 from logos_cli.training.config import (
     DataConfig,
     EvaluationConfig,
@@ -71,13 +72,11 @@ def load_config(path: Path) -> TrainConfig:
     """
     try:
         text = path.read_text(encoding="utf-8")
-        tables = tomllib.loads(text)
+        tables = parse_toml(text, str(path))
     except FileNotFoundError as error:
         raise InputError("there is no such configuration file", source=str(path)) from error
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"the configuration cannot be read: {error}", source=str(path)) from error
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"not TOML: {error}", source=str(path)) from error
     return from_tables(tables, str(path), text)
 
 
@@ -95,7 +94,7 @@ def parse_setting(text: str) -> tuple[str, Any]:
         raise UsageError(f"--set takes table.key=value, not {text!r}", hint="e.g. --set optimizer.beta2=0.98")
     try:
         return key, tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         return key, value.strip()
 
 

@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from logos_cli import registry
 from logos_cli.errors import LogosError, UsageError
@@ -20,6 +20,7 @@ from logos_cli.io.ids import FileLabels, UniqueIds
 from logos_cli.io.input import Input
 from logos_cli.io.output import open_output, suffix_of
 from logos_cli.io.paths import expand_paths
+from logos_cli.io.visible import VisibleStream
 from logos_cli.objects.base import ScienceObject, from_sentence
 from logos_cli.records import Record, Status
 
@@ -163,7 +164,7 @@ def stream_of(stream: IO[str], writer: type[Writer]) -> Stream:
         If the bytes would go to a terminal.
     """
     if not writer.binary:
-        return stream
+        return cast("Stream", VisibleStream(stream)) if stream.isatty() else stream
     if stream.isatty():
         raise UsageError("this format is binary and does not go to a terminal", hint="write it to a file with -o")
     return getattr(stream, "buffer", stream)

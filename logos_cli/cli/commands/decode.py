@@ -65,6 +65,9 @@ class DecodeArguments:
     overwrite: bool = overwrite_option()
     conformer: bool = option(False, "--3d", help="SDF: embed a 3D conformer (ETKDG) instead of drawing in 2D.")
     seed: int = option(0, help="Seed of the conformers.")
+    raw_cells: bool = option(
+        False, "--raw-cells", help="CSV, TSV: no apostrophe before cells that a spreadsheet would run as a formula."
+    )
 
 
 def decode(args: DecodeArguments) -> ExitCode:
@@ -92,7 +95,7 @@ def decode(args: DecodeArguments) -> ExitCode:
     directory = args.output if args.output and (args.output.endswith("/") or Path(args.output).is_dir()) else None
     writer = writer_for(args.to, args.output if directory is None else None)
     paths = inputs_or_stdin(args.inputs)
-    how = WriteOptions(args.conformer, args.seed)
+    how = WriteOptions(args.conformer, args.seed, args.raw_cells)
     if directory is not None:
         return _account(write_files(iter_decoded(paths), directory, writer, how, overwrite=args.overwrite))
     with open_output(args.output, overwrite=args.overwrite) as stream:

@@ -81,17 +81,18 @@ class SdfWriter(Writer):
     def _record(self, smiles: str, record: Record, title: str, role: str) -> str:
         from rdkit import Chem
 
+        from logos_cli.chemistry.sd_tags import tag_text, title_line
         from logos_cli.chemistry.smiles import parse_smiles
 
         molecule = _node(smiles) if role == "metal" else parse_smiles(smiles)
         molecule = self._conformer(molecule, title) if self.options.conformer else _flat(molecule)
-        molecule.SetProp("_Name", " ".join(title.split()))
+        molecule.SetProp("_Name", title_line(title))
         tags = {"kind": record.kind, "smiles": smiles, "role": role, "status": record.status.value}
         for name, score in record.scores.items():
             tags[name] = str(score.get("value", "") if isinstance(score, dict) else score)
         if "logp" in record.sample:
             tags["logp_sample"] = str(record.sample["logp"])
-        lines = [f">  <{name}>\n{value}\n\n" for name, value in tags.items() if value not in ("", "None")]
+        lines = [tag_text(name, value) for name, value in tags.items() if value not in ("", "None")]
         return f"{Chem.MolToMolBlock(molecule)}{''.join(lines)}$$$$\n"
 
     def _conformer(self, molecule: Chem.Mol, title: str) -> Chem.Mol:

@@ -14,6 +14,7 @@ from logos_cli.errors import InputError, OutputError
 from logos_cli.formats.base import Stream, WriteOptions, Writer
 from logos_cli.io.input import Input
 from logos_cli.io.reopen import reopen
+from logos_cli.io.visible import one_line
 from logos_cli.objects.base import ScienceObject
 from logos_cli.objects.complex import Complex
 from logos_cli.objects.protein import Protein
@@ -22,6 +23,10 @@ from logos_cli.structure.residues.map import ResidueMap, ResidueName
 
 SITE_B_FACTOR = 100.0
 _COLORS = ("orange", "blue", "magenta", "yellow", "cyan", "salmon", "purple", "olive")
+_COMMANDS = re.compile(r"""[\x00-\x1f\x7f"'`;,|$#\\{}\[\]<>*?!&\ud800-\udfff]""")
+"""Characters that end a name or begin a command, comment or variable in PyMOL or ChimeraX."""
+_SAFE_CHAIN = re.compile(r"[\w.-]*")
+_SAFE_NUMBER = re.compile(r"-?\d+\w?")
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
@@ -194,7 +199,20 @@ def _scene(record: Record, item: ScienceObject) -> _Scene:
     rank = record.scores.get("rank")
     number = rank.get("value") if isinstance(rank, dict) else None
     ligand = _ligand_residues(record.source.get("ligand"))
-    return _Scene(name, source_path(record), site, ligand, number if isinstance(number, int) else 1)
+    path = source_path(record)
+    if _COMMANDS.search(str(path)):
+        raise OutputError(
+            f"{one_line(record.id)}: the name of its structure has characters that viewers read as commands",
+            source=one_line(str(path)),
+            hint="rename the file: letters, digits, spaces and - _ . + are safe",
+        )
+    for residue in (*site, *ligand):
+        if not _SAFE_CHAIN.fullmatch(residue.chain) or not _SAFE_NUMBER.fullmatch(residue.number_text):
+            raise OutputError(
+                f"{one_line(record.id)}: the name {residue.chain!r} of a chain cannot be written into a script",
+                hint="write --to cif",
+            )
+    return _Scene(name, path, site, ligand, number if isinstance(number, int) else 1)
 
 
 def _ligand_residues(ligand: Any) -> list[ResidueName]:
@@ -229,7 +247,7 @@ class _ScriptWriter(Writer):
         if scene.path not in self._opened:
             self._opened[scene.path] = f"structure_{len(self._opened) + 1}"
             lines += self.open(scene.path, self._opened[scene.path])
-        lines += [f"# {record.id}", *self.show(scene, self._opened[scene.path])]
+        lines += [f"# {one_line(record.id)}", *self.show(scene, self._opened[scene.path])]
         self.stream.write("\n".join(lines) + "\n")
 
     @abstractmethod

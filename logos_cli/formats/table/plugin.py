@@ -12,6 +12,7 @@ from itertools import chain, islice
 from logos_cli.errors import FormatError, InputError, LogosError
 from logos_cli.formats.base import SNIFFED, Entry, Format, ReadOptions, Writer
 from logos_cli.formats.table.columns import KNOWN_COLUMNS, REPEATED, Columns
+from logos_cli.formats.table.guard import unguarded
 from logos_cli.formats.table.identifiers import identifying, key_of
 from logos_cli.formats.table.kinds import binary_kind
 from logos_cli.formats.table.rows import TableRow
@@ -214,7 +215,7 @@ def _row(names: list[str], cells: list[str], line: int, problem: FormatError | N
             f"the row has {len(cells)} columns, the header {len(names)}", hint="quote cells that hold the delimiter"
         )
     values = dict.fromkeys(names, "")
-    values |= {name: cell.strip() for name, cell in zip(names, cells, strict=False)}
+    values |= {name: unguarded(cell.strip()) for name, cell in zip(names, cells, strict=False)}
     hidden = [
         (line + sum(cell.count("\n") for cell in cells[:place]) + below, dict(zip(names, inner, strict=False)))
         for place, cell in enumerate(cells)

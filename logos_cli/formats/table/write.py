@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from logos_cli.errors import UsageError
 from logos_cli.formats.base import Stream, WriteOptions, Writer
+from logos_cli.formats.table.guard import guarded
 from logos_cli.objects.antibody import Antibody
 from logos_cli.objects.base import ScienceObject
 from logos_cli.objects.complex import Complex
@@ -130,8 +131,12 @@ class CsvWriter(RowWriter):
     def write_rows(self, columns: list[str], rows: Iterator[dict[str, Cell]]) -> None:
         """Write the header and all rows."""
         writer = csv.DictWriter(self.stream, columns, restval="", delimiter=self.delimiter, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({name: as_text(cell) for name, cell in row.items()} for row in rows)
+        guard = str if self.options.raw_cells else guarded
+        writer.writerow({name: guard(name) for name in columns})
+        writer.writerows(
+            {name: guard(cell) if isinstance(cell, str) else as_text(cell) for name, cell in row.items()}
+            for row in rows
+        )
 
 
 class TsvWriter(CsvWriter):

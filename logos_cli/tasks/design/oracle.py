@@ -41,21 +41,32 @@ class Oracle(ABC):
         """
 
 
-def open_oracle(text: str, input: OracleInput = "auto") -> Oracle:
+def open_oracle(text: str, input: OracleInput = "auto", *, trust_pickle: bool = False) -> Oracle:
     """Return the oracle that a text names: a joblib or pickle file, or else a command line.
 
     A joblib file is code, and loading it runs that code. The first prediction loads it.
 
+    Parameters
+    ----------
+    trust_pickle : bool
+        Whether the user has stated that the code of the file may run.
+
     Raises
     ------
     UsageError
-        If the file or the program does not exist, or does not support the input.
+        If the file or the program does not exist, or does not support the input, or a file is not trusted.
     """
     if input not in get_args(OracleInput):
         raise UsageError(f"there is no oracle input {input!r}", hint=f"choose {', '.join(get_args(OracleInput))}")
     if text.lower().endswith(_SUFFIXES):
         if not Path(text).is_file():
             raise UsageError("there is no such model file", source=text, hint="check the path of --oracle")
+        if not trust_pickle:
+            raise UsageError(
+                "a model file (joblib, pickle) is a program: loading it runs whatever its author put in",
+                source=text,
+                hint="if you trust its source, add --trust-pickle; a command as oracle needs no such trust",
+            )
         if input == "fasta":
             raise UsageError(
                 "a model file reads one-hot rows or sequences, not FASTA", source=text, hint="--oracle-input sequence"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
@@ -21,6 +20,7 @@ from logos_cli.grammar import Form
 from logos_cli.io.json_types import JsonObject
 from logos_cli.io.output import check_output, open_output
 from logos_cli.io.paths import expand_paths
+from logos_cli.io.toml import parse_toml
 from logos_cli.processes.lock import locked
 from logos_cli.records import Record
 from logos_cli.resources import EMBEDDED
@@ -174,7 +174,9 @@ def read_weights(path: str | PathLike[str]) -> dict[str, float]:
         If the file cannot be read or holds something else.
     """
     try:
-        data = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        data = parse_toml(Path(path).read_text(encoding="utf-8"), fspath(path))
+    except InputError:
+        raise
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else error
         raise InputError(f"the weights cannot be read: {why}", source=fspath(path)) from error

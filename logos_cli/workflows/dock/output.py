@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING
 
 from rdkit import Chem
 
+from logos_cli.chemistry.sd_tags import tag_text, title_line
 from logos_cli.docking.receptor.flexible import pdb_lines, placed
 from logos_cli.records import Record
 from logos_cli.records.parts import DockingPart, SitePart, docking_of, score_value
@@ -31,7 +32,7 @@ def sdf_entry(docked: DockedLigand, pose: Pose) -> str:
     """Return one pose as an entry of an SDF, with the record's id as its title and its scores as tags."""
     record = docked.record
     molecule = pose.molecule
-    molecule.SetProp("_Name", " ".join(record.id.split()))
+    molecule.SetProp("_Name", title_line(record.id))
     tags: dict[str, object] = {"rank": pose.rank, "vina": f"{pose.vina_kcal_per_mol:.3f}"}
     if pose.rmsd_angstrom is not None:
         tags["rmsd_angstrom"] = f"{pose.rmsd_angstrom:.3f}"
@@ -45,7 +46,7 @@ def sdf_entry(docked: DockedLigand, pose: Pose) -> str:
         tags.setdefault(name, score_value(record.scores, name))
     for name, value in _given_tags(record).items():
         tags[name if name not in tags else f"input_{name}"] = value
-    body = "".join(f">  <{name}>\n{value}\n\n" for name, value in tags.items() if value not in (None, ""))
+    body = "".join(tag_text(name, value) for name, value in tags.items() if value not in (None, ""))
     return f"{Chem.MolToMolBlock(molecule)}{body}$$$$\n"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -480,6 +481,30 @@ def test_negative_numbers_are_escaped_for_pymol(tmp_path: Path):
     path = tmp_path / "negative.pdb"
     path.write_bytes(pdb(chain("AGSK", x=-3, start=-1), benzene()))
     assert "resi \\-1+0)" in written("pml", list(encode(str(path))))
+
+
+@pytest.mark.parametrize("name", ["pml", "cxc"])
+def test_scripts_take_no_commands_from_records(name: str, tmp_path: Path):
+    path = tmp_path / "holo.pdb"
+    path.write_bytes(HOLO)
+    (record,) = encode(str(path))
+    lines = written(name, [record]).splitlines()
+    hostile = replace(record, id="x\nquit\nsystem rm x\x1b[2J")
+    found = written(name, [hostile]).splitlines()
+    assert len(found) == len(lines)
+    assert not any(line.startswith(("quit", "system")) or "\x1b" in line for line in found)
+    residues = [{**record.source["residues"][0], "chain": 'A" or all\nquit'}]
+    with pytest.raises(OutputError, match="of a chain cannot be written into a script"):
+        written(name, [replace(record, source={**record.source, "residues": residues})])
+
+
+@pytest.mark.parametrize("file", ["a;quit.pdb", 'a"b.pdb', "a,b.pdb", "a\nquit.pdb", "a#b.pdb"])
+def test_scripts_refuse_names_of_files_that_are_commands(file: str, tmp_path: Path):
+    path = tmp_path / file
+    path.write_bytes(HOLO)
+    for name in ("pml", "cxc"):
+        with pytest.raises(OutputError, match="viewers read as commands"):
+            written(name, list(encode(path)))
 
 
 # -- the component index -------------------------------------------------------------------------------------

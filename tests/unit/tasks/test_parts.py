@@ -138,7 +138,7 @@ def test_a_model_learns_measured_fitness_and_ranks_by_it(tmp_path: Path, shared_
     sequences, fitness = [row["sequence"] for row in rows], [float(row["fitness"]) for row in rows]
     path = tmp_path / "gb1.joblib"
     joblib.dump(Ridge().fit(one_hot(sequences[:1500]), fitness[:1500]), path)
-    predicted = open_oracle(str(path)).predict(sequences[1500:])
+    predicted = open_oracle(str(path), trust_pickle=True).predict(sequences[1500:])
     assert spearmanr(predicted, fitness[1500:]).statistic > 0.4
 
 
@@ -150,10 +150,10 @@ def test_a_model_may_read_sequences_as_they_are(tmp_path: Path) -> None:
 
     model = make_pipeline(CountVectorizer(analyzer="char", lowercase=False), LinearRegression())
     joblib.dump(model.fit(["AK", "KK", "AA"], [1, 2, 0]), tmp_path / "m.pkl")
-    oracle = open_oracle(str(tmp_path / "m.pkl"))
+    oracle = open_oracle(str(tmp_path / "m.pkl"), trust_pickle=True)
     assert oracle.predict(["KA", "KK"]) == pytest.approx([1, 2])
     with pytest.raises(LogosError, match="the oracle fails"):
-        open_oracle(str(tmp_path / "m.pkl"), "one-hot").predict(["KA", "KK"])
+        open_oracle(str(tmp_path / "m.pkl"), "one-hot", trust_pickle=True).predict(["KA", "KK"])
 
 
 def test_files_that_hold_no_model_are_refused(tmp_path: Path) -> None:
@@ -161,14 +161,14 @@ def test_files_that_hold_no_model_are_refused(tmp_path: Path) -> None:
 
     joblib.dump({"a": 1}, tmp_path / "table.joblib")
     with pytest.raises(InputError, match=r"holds a dict, which has no predict\(\)"):
-        open_oracle(str(tmp_path / "table.joblib")).predict(["A"])
+        open_oracle(str(tmp_path / "table.joblib"), trust_pickle=True).predict(["A"])
     (tmp_path / "text.pkl").write_text("hello", encoding="utf-8")
     with pytest.raises(InputError, match="cannot be loaded"):
-        open_oracle(str(tmp_path / "text.pkl")).predict(["A"])
+        open_oracle(str(tmp_path / "text.pkl"), trust_pickle=True).predict(["A"])
     # protocol 0: a reference to a class of a package that nobody has
     (tmp_path / "foreign.pkl").write_bytes(b"cno_such_package_at_all\nModel\n.")
     with pytest.raises(MissingError, match="needs the package no_such_package_at_all"):
-        open_oracle(str(tmp_path / "foreign.pkl")).predict(["A"])
+        open_oracle(str(tmp_path / "foreign.pkl"), trust_pickle=True).predict(["A"])
 
 
 # ---- scaffolds -------------------------------------------------------------------------------------------

@@ -253,7 +253,13 @@ def test_a_model_of_fitness_ranks_by_measured_values(tmp_path: Path, shared_data
     model = Ridge().fit(one_hot([row["sequence"] for row in rows]), [float(row["fitness"]) for row in rows])
     joblib.dump(model, tmp_path / "gb1.joblib")
     records = _make(
-        "protein", wild_type, oracle=str(tmp_path / "gb1.joblib"), max_mutations=2, positions="39-41,54", n_samples=6
+        "protein",
+        wild_type,
+        oracle=str(tmp_path / "gb1.joblib"),
+        trust_pickle=True,
+        max_mutations=2,
+        positions="39-41,54",
+        n_samples=6,
     )
     expected = model.predict(one_hot([decode(record).sequence for record in records]))  # type: ignore[union-attr]
     assert [record.scores["fitness"]["value"] for record in records] == pytest.approx(list(expected))
