@@ -122,7 +122,7 @@ class ShardRun:
         """Whether the work ends before all entries are done; the rest is done when the run is resumed."""
         self._journal = journal
         self._state_path = state_file(directory, shard)
-        self._began = time.time()
+        self._began, self._began_at = time.time(), time.monotonic()
         self._stated_at = 0.0
         self.statuses: Counter[str] = Counter()
         """Statuses of the records of this process, but for those that wait."""
@@ -249,7 +249,7 @@ class ShardRun:
             "python": platform.python_version(),
             "began": _timestamp(self._began),
             "seen": _timestamp(time.time()),
-            "seconds": round(time.time() - self._began, 1),
+            "seconds": round(time.monotonic() - self._began_at, 1),  # whatever is done to the clock
             "n_before": self.n_before,
             "n_entries": {str(file): number for file, number in self.selection.n_entries.items()},
             "counts": {outcome.name.lower(): counts[outcome] for outcome in Outcome},

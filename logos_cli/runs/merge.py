@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
-from typing import Final, Literal
+from typing import IO, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +15,8 @@ from logos_cli.runs.index import ROW, Index, Rows
 from logos_cli.runs.journal import RESULTS, files_of
 
 _WINDOW: Final = 1 << 14
-"""Records of each shard that are sorted at a time."""
+"""Records of all shards that are sorted at a time, but some of each."""
+_LEAST: Final = 1 << 7
 
 
 class ShardResults:
@@ -29,19 +28,21 @@ class ShardResults:
     shard : Shard
     attached : str, optional
         Read the file with this ending instead of the records.
+    n_rows : int
+        Records of a window.
     """
 
-    def __init__(self, run: Path, shard: Shard, attached: str | None = None) -> None:
+    def __init__(self, run: Path, shard: Shard, attached: str | None = None, n_rows: int = _WINDOW) -> None:
         results, index, extra = files_of(run, shard, attached)
         self.path = extra or results
         self._lengths: Literal["n_attached", "n_bytes"] = "n_attached" if attached else "n_bytes"
         size = index.stat().st_size // ROW.itemsize if index.exists() else 0
         self._rows: Rows = np.memmap(index, ROW, "r", shape=(size,)) if size else np.zeros(0, ROW)
-        self._content = _mapped(self.path)
-        n_bytes = len(self._content)
+        n_bytes = self.path.stat().st_size if self.path.exists() else 0
         sizes = [n_bytes if self._lengths == name else 1 << 62 for name in ("n_bytes", "n_attached")]
         self._rows = Index(self._rows).within(*sizes).rows
         self._order = _order(self._rows)
+        self._n_rows = n_rows
         self._place = 0
         self._read = 0
         """Start of the next record, if the records are in order."""
@@ -59,41 +60,37 @@ class ShardResults:
 
     def last_key(self) -> int:
         """Return the last place in the input of the next window of records."""
-        keys = _keys(self._window(_WINDOW))
-        return int(keys[-1])
+        return int(_keys(self._window())[-1])
 
     def take(self, limit: int) -> tuple[NDArray[np.uint64], NDArray[np.uint32], list[bytes]]:
         """Return the next records up to a place in the input: their places, numbers within the entry, and contents."""
-        rows = self._window(_WINDOW)
+        rows = self._window()
         n_taken = int(np.searchsorted(_keys(rows), limit, "right"))
         rows = rows[:n_taken]
-        lengths = rows[self._lengths].astype(np.uint64)
-        if self._order is None:
-            starts = self._read + np.cumsum(lengths) - lengths
-            self._read += int(lengths.sum())
-        else:
-            starts = self._starts[self._order[self._place : self._place + n_taken]]
+        lengths = rows[self._lengths]
+        # a file is opened for each window: there may be more shards than a process may have open files
+        with self.path.open("rb") as stream:
+            if self._order is None:
+                stream.seek(self._read)
+                ends = np.cumsum(lengths, dtype=np.int64)
+                content = stream.read(int(ends[-1]) if n_taken else 0)
+                self._read += len(content)
+                pieces = [content[start:end] for start, end in zip([0, *ends.tolist()], ends.tolist(), strict=False)]
+            else:
+                starts = self._starts[self._order[self._place : self._place + n_taken]]
+                pieces = [_read(stream, *span) for span in zip(starts.tolist(), lengths.tolist(), strict=True)]
         self._place += n_taken
-        content = self._content
-        spans = zip(starts.tolist(), (starts + lengths).tolist(), strict=True)
-        return _keys(rows), rows["part"].copy(), [content[int(start) : int(end)] for start, end in spans]
+        return _keys(rows), rows["part"].copy(), pieces
 
-    def _window(self, n_rows: int) -> Rows:
-        span = slice(self._place, self._place + n_rows)
+    def _window(self) -> Rows:
+        span = slice(self._place, self._place + self._n_rows)
         found: Rows = self._rows[span] if self._order is None else self._rows[self._order[span]]
         return found
 
-    def close(self) -> None:
-        """Close the file."""
-        if isinstance(self._content, mmap.mmap):
-            self._content.close()
 
-
-def _mapped(path: Path) -> mmap.mmap | bytes:
-    if not path.exists() or not path.stat().st_size:
-        return b""
-    with path.open("rb") as stream:
-        return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+def _read(stream: IO[bytes], start: int, length: int) -> bytes:
+    stream.seek(start)
+    return stream.read(length)
 
 
 def _keys(rows: Rows) -> NDArray[np.uint64]:
@@ -128,14 +125,12 @@ def iter_merged(run: Path, attached: str | None = None) -> Iterator[bytes]:
         If the path is not the directory of a run.
     """
     n_shards = int(str(read_run(run)["n_shards"]))
-    with ExitStack() as stack:
-        shards = [ShardResults(run, Shard(number, n_shards), attached) for number in range(1, n_shards + 1)]
-        for shard in shards:
-            stack.callback(shard.close)
-        while waiting := [shard for shard in shards if not shard.is_ended]:
-            limit = min(shard.last_key() for shard in waiting)
-            taken = [shard.take(limit) for shard in waiting]
-            keys = np.concatenate([keys for keys, _, _ in taken])
-            parts = np.concatenate([parts for _, parts, _ in taken])
-            content = [each for _, _, pieces in taken for each in pieces]
-            yield b"".join(content[place] for place in np.lexsort((parts, keys)).tolist())
+    n_rows = max(_LEAST, _WINDOW // n_shards)
+    shards = [ShardResults(run, Shard(number, n_shards), attached, n_rows) for number in range(1, n_shards + 1)]
+    while waiting := [shard for shard in shards if not shard.is_ended]:
+        limit = min(shard.last_key() for shard in waiting)
+        taken = [shard.take(limit) for shard in waiting]
+        keys = np.concatenate([keys for keys, _, _ in taken])
+        parts = np.concatenate([parts for _, parts, _ in taken])
+        pieces = [piece for _, _, pieces in taken for piece in pieces]
+        yield b"".join(map(pieces.__getitem__, np.lexsort((parts, keys)).tolist()))

@@ -36,6 +36,8 @@ class ShardStatus:
         ``waiting``, ``running``, ``interrupted`` or ``finished``, as the process wrote it last.
     n_per_s : float, optional
         Records a second in its last session.
+    n_entries : int
+        Entries that are done; one may have several records.
     """
 
     shard: Shard
@@ -44,6 +46,7 @@ class ShardStatus:
     host: str | None = None
     seen: str | None = None
     n_per_s: float | None = None
+    n_entries: int = 0
 
     @property
     def n_done(self) -> int:
@@ -59,6 +62,8 @@ class RunStatus:
     ----------
     run : dict
         Content of ``run.json``.
+    n_entries : dict of int to int
+        Number of entries of each input that a shard has read to its end.
     reasons : Counter of str
         Reasons of records in error, with their counts; of the first 10,000 or so.
     """
@@ -66,12 +71,36 @@ class RunStatus:
     path: Path
     run: JsonObject
     shards: tuple[ShardStatus, ...]
+    n_entries: dict[int, int] = field(default_factory=dict)
     reasons: Counter[str] = field(default_factory=Counter)
 
     @property
     def counts(self) -> Counter[Outcome]:
         """Records of all shards by outcome."""
         return sum((shard.counts for shard in self.shards), Counter())
+
+    @property
+    def n_requested(self) -> int | None:
+        """Entries of the inputs, as far as a shard has read them to their end; None if none has."""
+        return sum(self.n_entries.values()) if self.n_entries else None
+
+    @property
+    def n_done(self) -> int:
+        """Entries that are done."""
+        return sum(shard.n_entries for shard in self.shards)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Estimate of the time until the running shards are done; None if it is not known."""
+        if self.n_requested is None:
+            return None
+        share = self.n_requested / len(self.shards)
+        left = [
+            max(0.0, share - shard.n_entries) / shard.n_per_s
+            for shard in self.shards
+            if shard.state == "running" and shard.n_per_s
+        ]
+        return max(left, default=None)
 
     def n_in(self, state: str) -> int:
         """Return the number of shards in a state."""
@@ -83,8 +112,13 @@ class RunStatus:
         return len(self.shards) - self.n_in("finished")
 
 
-def status_of(path: Path) -> RunStatus:
+def status_of(path: Path, *, with_reasons: bool = True) -> RunStatus:
     """Return the progress of a run.
+
+    Parameters
+    ----------
+    with_reasons : bool
+        Read records in error for their reasons.
 
     Raises
     ------
@@ -95,22 +129,31 @@ def status_of(path: Path) -> RunStatus:
     n_shards = int(str(run["n_shards"]))
     shards = tuple(_shard_status(path, Shard(number, n_shards)) for number in range(1, n_shards + 1))
     reasons: Counter[str] = Counter()
-    for shard in shards:
+    for shard in shards if with_reasons else ():
         reasons.update(_reasons(path, shard.shard, _MOST_REASONS // n_shards + 1))
-    return RunStatus(path, run, shards, reasons)
+    return RunStatus(path, run, shards, _n_entries(path, n_shards), reasons)
+
+
+def _n_entries(path: Path, n_shards: int) -> dict[int, int]:
+    found: dict[int, int] = {}
+    for number in range(1, n_shards + 1):
+        for file, n_entries in read_state(path, Shard(number, n_shards)).get("n_entries", {}).items():
+            found[int(file)] = max(found.get(int(file), 0), n_entries)
+    return found
 
 
 def _shard_status(path: Path, shard: Shard) -> ShardStatus:
     if not files_of(path, shard)[1].exists():
         return ShardStatus(shard, "waiting", Counter())
-    counts = Counter(Index(_rows(path, shard)).counts())
+    rows = _rows(path, shard)
+    counts, n_entries = Counter(Index(rows).counts()), int(rows["closes"].sum())
     state = read_state(path, shard)
     try:
         new = sum(state["counts"].values()) - state["n_before"]
         rate = new / state["seconds"] if state["seconds"] > 0 and new > 0 else None
-        return ShardStatus(shard, state["state"], counts, state["host"], state["seen"], rate)
+        return ShardStatus(shard, state["state"], counts, state["host"], state["seen"], rate, n_entries)
     except (KeyError, TypeError, AttributeError):
-        return ShardStatus(shard, "running", counts)
+        return ShardStatus(shard, "running", counts, n_entries=n_entries)
 
 
 def _reasons(path: Path, shard: Shard, limit: int) -> Iterator[str]:
@@ -172,21 +215,21 @@ def verify(path: Path) -> Verification:
     InputError
         If the path is not the directory of a run.
     """
-    status = status_of(path)
+    status = status_of(path, with_reasons=False)
     is_sampled = str(status.run["command"]).startswith("generate")  # its entries are the samples of prompts
     inputs = [] if is_sampled else status.run["inputs"].get("files", [])
-    n_entries: dict[int, int] = {}
     pieces, counts = [], Counter[Outcome]()
     for shard in status.shards:
         rows = _rows(path, shard.shard)
         rows = rows[rows["closes"] == 1]
         pieces.append(rows["file"].astype(np.uint64) << np.uint64(32) | rows["ordinal"])
         counts += Counter(Index(rows).counts())
-        for file, number in read_state(path, shard.shard).get("n_entries", {}).items():
-            n_entries[int(file)] = max(n_entries.get(int(file), 0), number)
     found, times = np.unique(np.concatenate(pieces), return_counts=True)
     wanted = np.concatenate(
-        [np.uint64(file << 32) + np.arange(number, dtype=np.uint64) for file, number in sorted(n_entries.items())]
+        [
+            np.uint64(file << 32) + np.arange(number, dtype=np.uint64)
+            for file, number in sorted(status.n_entries.items())
+        ]
         or [np.zeros(0, np.uint64)]
     )
     missing, doubled = np.setdiff1d(wanted, found, assume_unique=True), found[times > 1]

@@ -93,15 +93,25 @@ def test_records_in_error_are_done_again(logos: Any, library: Path) -> None:
     assert "complete" in logos("runs", "verify", "run", code=0).stdout
 
 
-def test_status_shows_states_and_reasons(logos: Any, library: Path) -> None:
+def test_status_shows_states_and_reasons(logos: Any, library: Path, tmp_path: Path) -> None:
     logos("encode", library, "-o", "run/", "--shard", "1/2")
     done = logos("runs", "status", "run", code=ExitCode.PARTIAL)
     assert "logos encode" in done.stdout
     assert "waiting" in done.stdout
+    assert " of 302 entries, " in done.stdout
     logos("encode", library, "-o", "run/", "--shard", "2/2")
     found = json.loads(logos("runs", "status", "run", "--json", code=0).stdout)
     assert found["counts"] == {"ok": 300, "invalid": 0, "failed": 2, "skipped": 0}
     assert sum(found["reasons"].values()) == 2
+    assert (found["n_requested"], found["seconds_left"]) == (302, None)
+    state = tmp_path / "run" / "results" / "2-of-2.state.json"
+    content = json.loads(state.read_text()) | {"state": "running", "seconds": 2.0}
+    content["counts"] = {"ok": content["n_before"] + 50}
+    state.write_text(json.dumps(content))
+    assert 0 <= json.loads(logos("runs", "status", "run", "--json").stdout)["seconds_left"] < 6
+    state.write_text(json.dumps(content | {"seconds": -3.0}))  # a clock that was set back
+    assert json.loads(logos("runs", "status", "run", "--json").stdout)["shards"][1]["records_per_s"] is None
+    state.write_text(json.dumps(content | {"state": "finished"}))
     assert [shard["state"] for shard in found["shards"]] == ["finished", "finished"]
     assert logos("runs", "list", code=0).stdout == "run\tencode\t302 records\t2 finished\n"
 

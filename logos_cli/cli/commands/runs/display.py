@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import typer
@@ -27,6 +28,16 @@ def status_lines(found: RunStatus) -> list[str]:
     """Return path, command, records and state of a run."""
     states = ", ".join(f"{count} {name}" for name, count in _states(found).items())
     return [str(found.path), str(found.run["command"]), f"{found.counts.total():,} records", states]
+
+
+def _progress(found: RunStatus) -> str | None:
+    """Return how much is done, and the time that it takes to do the rest; None if the number of entries is not known."""
+    if not found.n_requested:
+        return None
+    text = f"{found.n_done:,} of {found.n_requested:,} entries, {found.n_done / found.n_requested:.0%}"
+    if found.seconds_left is not None:
+        text += f", about {timedelta(seconds=round(found.seconds_left))} left in running shards"
+    return text
 
 
 def _states(found: RunStatus) -> Counter[str]:
@@ -60,5 +71,7 @@ def show_status(found: RunStatus) -> None:
     console.print(table)
     if len(found.shards) > _MOST_SHARDS:
         typer.echo(f"… and {len(found.shards) - _MOST_SHARDS:,} further shards: {states}")
+    if (progress := _progress(found)) is not None:
+        typer.echo(progress)
     for reason, count in found.reasons.most_common(_MOST_REASONS):
         console.print(Text(f"{count:>8,}  ", style="red").append(reason, style="default"), soft_wrap=True)

@@ -71,6 +71,8 @@ def _as_json(found: RunStatus) -> dict[str, object]:
         "path": str(found.path),
         "command": found.run["command"],
         "counts": counts_of(found.counts),
+        "n_requested": found.n_requested,
+        "seconds_left": found.seconds_left,
         "reasons": dict(found.reasons.most_common()),
         "shards": [
             {
@@ -106,7 +108,7 @@ def list_runs(args: ListArguments) -> ExitCode:
     from logos_cli.runs.status import status_of
 
     folders = [args.folder, *sorted(path for path in args.folder.glob("*") if path.is_dir())]
-    found = [status_of(path) for path in folders if is_run(path)]
+    found = [status_of(path, with_reasons=False) for path in folders if is_run(path)]
     for each in found:
         typer.echo("\t".join(status_lines(each)))
     if not found:
@@ -146,7 +148,7 @@ def merge(args: MergeArguments) -> ExitCode:
     from logos_cli.runs.merge import has_attached
     from logos_cli.runs.status import status_of
 
-    unfinished = sum(status_of(path).n_unfinished for path in args.runs)
+    unfinished = sum(status_of(path, with_reasons=False).n_unfinished for path in args.runs)
     if unfinished and not args.partial:
         raise UsageError(
             "1 shard is not done" if unfinished == 1 else f"{unfinished} shards are not done",
