@@ -149,7 +149,9 @@ class AnswerError(LogosError):
         What the account of a run counts: ``answered with the product``.
     """
 
-    def __init__(self, message: str, *, outcome: str = "invalid", hint: str = "", source: str = "") -> None:
+    def __init__(
+        self, message: str, *, outcome: str = "invalid", hint: str | None = None, source: str | None = None
+    ) -> None:
         super().__init__(message, hint=hint, source=source)
         self.outcome = outcome
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, Final, Literal
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +17,48 @@ from logos_cli.runs.index import ROW, Index, Rows
 from logos_cli.runs.journal import RESULTS, files_of
 
 _WINDOW: Final = 1 << 14
-"""Records of all shards that are sorted at a time, but some of each."""
-_LEAST: Final = 1 << 7
+"""Most records of a shard that are sorted at a time."""
+_LEAST_WINDOW: Final = 16
+_BYTES: Final = 1 << 28
+"""Bytes of records of all shards that are sorted at a time, about."""
+_OTHER_FILES: Final = 64
+_ANY: Final = (1 << 64) - 1
+
+
+class _File:
+    """A file that is read in pieces; it stays open if there are not too many.
+
+    Parameters
+    ----------
+    stays_open : bool
+        Keep it open between two reads, which saves a request to a file server.
+    """
+
+    def __init__(self, path: Path, *, stays_open: bool) -> None:
+        self.n_bytes = path.stat().st_size if path.exists() else 0
+        self._path = path
+        self._stays_open = stays_open
+        self._descriptor: int | None = None
+
+    def read(self, start: int, end: int) -> bytes:
+        """Return the bytes of a part."""
+        if end <= start:
+            return b""
+        if self._descriptor is None:
+            self._descriptor = os.open(self._path, os.O_RDONLY)
+        pieces = []
+        while start < end and (piece := os.pread(self._descriptor, end - start, start)):
+            pieces.append(piece)
+            start += len(piece)
+        if not self._stays_open:
+            self.close()
+        return b"".join(pieces)
+
+    def close(self) -> None:
+        """Close it."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
 
 
 class ShardResults:
@@ -28,69 +70,101 @@ class ShardResults:
     shard : Shard
     attached : str, optional
         Read the file with this ending instead of the records.
-    n_rows : int
-        Records of a window.
+    stays_open : bool
+        Keep its files open between two reads.
+
+    Attributes
+    ----------
+    n_records, n_bytes : int
+        Records, and their size.
+    window : int
+        Records to sort at a time.
     """
 
-    def __init__(self, run: Path, shard: Shard, attached: str | None = None, n_rows: int = _WINDOW) -> None:
+    def __init__(self, run: Path, shard: Shard, attached: str | None = None, *, stays_open: bool = True) -> None:
         results, index, extra = files_of(run, shard, attached)
-        self.path = extra or results
+        self.window = _WINDOW
         self._lengths: Literal["n_attached", "n_bytes"] = "n_attached" if attached else "n_bytes"
-        size = index.stat().st_size // ROW.itemsize if index.exists() else 0
-        self._rows: Rows = np.memmap(index, ROW, "r", shape=(size,)) if size else np.zeros(0, ROW)
-        n_bytes = self.path.stat().st_size if self.path.exists() else 0
-        sizes = [n_bytes if self._lengths == name else 1 << 62 for name in ("n_bytes", "n_attached")]
-        self._rows = Index(self._rows).within(*sizes).rows
-        self._order = _order(self._rows)
-        self._n_rows = n_rows
+        self._index = _File(index, stays_open=stays_open)
+        self._content = _File(extra or results, stays_open=stays_open)
+        sizes = [self._content.n_bytes if self._lengths == name else 1 << 62 for name in ("n_bytes", "n_attached")]
+        rows = Index.read(index).within(*sizes).rows
+        self.n_records = len(rows)
+        self.n_bytes = int(rows[self._lengths].sum(dtype=np.uint64))
+        self._order = _order(rows)
+        self._rows: Rows | None = None
+        """All rows, if they must be sorted; else they are read when they are needed."""
         self._place = 0
         self._read = 0
         """Start of the next record, if the records are in order."""
-        self._starts = self._all_starts() if self._order is not None else np.zeros(0, np.uint64)
-
-    def _all_starts(self) -> NDArray[np.uint64]:
-        lengths = self._rows[self._lengths].astype(np.uint64)
-        starts: NDArray[np.uint64] = np.cumsum(lengths) - lengths
-        return starts
+        self._starts = np.zeros(0, np.uint64)
+        if self._order is not None:
+            lengths = rows[self._lengths].astype(np.uint64)
+            self._rows, self._starts = rows, np.cumsum(lengths) - lengths
+        self._next: Rows | None = None
 
     @property
     def is_ended(self) -> bool:
         """Whether all records have been taken."""
-        return self._place >= len(self._rows)
+        return self._place >= self.n_records
 
     def last_key(self) -> int:
-        """Return the last place in the input of the next window of records."""
+        """Return the last place in the input of the next window of records; any, if these are the shard's last."""
+        if self._place + self.window >= self.n_records:
+            return _ANY
         return int(_keys(self._window())[-1])
 
     def take(self, limit: int) -> tuple[NDArray[np.uint64], NDArray[np.uint32], list[bytes]]:
         """Return the next records up to a place in the input: their places, numbers within the entry, and contents."""
         rows = self._window()
-        n_taken = int(np.searchsorted(_keys(rows), limit, "right"))
+        n_taken = int(np.searchsorted(_keys(rows), np.uint64(limit), "right"))
         rows = rows[:n_taken]
-        lengths = rows[self._lengths]
-        # a file is opened for each window: there may be more shards than a process may have open files
-        with self.path.open("rb") as stream:
-            if self._order is None:
-                stream.seek(self._read)
-                ends = np.cumsum(lengths, dtype=np.int64)
-                content = stream.read(int(ends[-1]) if n_taken else 0)
-                self._read += len(content)
-                pieces = [content[start:end] for start, end in zip([0, *ends.tolist()], ends.tolist(), strict=False)]
-            else:
-                starts = self._starts[self._order[self._place : self._place + n_taken]]
-                pieces = [_read(stream, *span) for span in zip(starts.tolist(), lengths.tolist(), strict=True)]
+        lengths = rows[self._lengths].astype(np.uint64)
+        if self._order is None:
+            starts = np.cumsum(lengths) - lengths
+            block = self._content.read(self._read, self._read + int(lengths.sum()))
+            self._read += len(block)
+            spans = zip(starts.tolist(), (starts + lengths).tolist(), strict=True)
+            pieces = [block[int(start) : int(end)] for start, end in spans]
+        else:
+            starts = self._starts[self._order[self._place : self._place + n_taken]]
+            spans = zip(starts.tolist(), (starts + lengths).tolist(), strict=True)
+            pieces = [self._content.read(int(start), int(end)) for start, end in spans]
         self._place += n_taken
+        self._next = None
         return _keys(rows), rows["part"].copy(), pieces
 
     def _window(self) -> Rows:
-        span = slice(self._place, self._place + self._n_rows)
-        found: Rows = self._rows[span] if self._order is None else self._rows[self._order[span]]
-        return found
+        """Return the rows of the next window; it is as long for all shards, so that they end near each other."""
+        if self._next is None:
+            end = min(self._place + self.window, self.n_records)
+            if self._order is None or self._rows is None:
+                found = self._index.read(self._place * ROW.itemsize, end * ROW.itemsize)
+                self._next = np.frombuffer(found, ROW)
+            else:
+                self._next = self._rows[self._order[self._place : end]]
+        return self._next
+
+    def close(self) -> None:
+        """Close the files."""
+        self._index.close()
+        self._content.close()
 
 
-def _read(stream: IO[bytes], start: int, length: int) -> bytes:
-    stream.seek(start)
-    return stream.read(length)
+def _may_stay_open(n_files: int) -> bool:
+    """Return whether so many files may be open at once; raise the limit of this process if the system permits it."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = n_files + _OTHER_FILES
+    if hard != resource.RLIM_INFINITY and wanted > hard:
+        return False
+    if soft != resource.RLIM_INFINITY and wanted > soft:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        except (OSError, ValueError):
+            return False
+    return True
 
 
 def _keys(rows: Rows) -> NDArray[np.uint64]:
@@ -117,7 +191,7 @@ def has_attached(run: Path, ending: str) -> bool:
 def iter_merged(run: Path, attached: str | None = None) -> Iterator[bytes]:
     """Yield the results of all shards of a run in the order of the input, many records at a time.
 
-    It needs memory for some thousand records of each shard.
+    It needs memory for some hundred megabytes of records, whatever the number of shards.
 
     Raises
     ------
@@ -125,12 +199,21 @@ def iter_merged(run: Path, attached: str | None = None) -> Iterator[bytes]:
         If the path is not the directory of a run.
     """
     n_shards = int(str(read_run(run)["n_shards"]))
-    n_rows = max(_LEAST, _WINDOW // n_shards)
-    shards = [ShardResults(run, Shard(number, n_shards), attached, n_rows) for number in range(1, n_shards + 1)]
-    while waiting := [shard for shard in shards if not shard.is_ended]:
-        limit = min(shard.last_key() for shard in waiting)
-        taken = [shard.take(limit) for shard in waiting]
-        keys = np.concatenate([keys for keys, _, _ in taken])
-        parts = np.concatenate([parts for _, parts, _ in taken])
-        pieces = [piece for _, _, pieces in taken for piece in pieces]
-        yield b"".join(map(pieces.__getitem__, np.lexsort((parts, keys)).tolist()))
+    with ExitStack() as stack:
+        stays_open = _may_stay_open(2 * n_shards)
+        shards = []
+        for number in range(1, n_shards + 1):
+            shard = ShardResults(run, Shard(number, n_shards), attached, stays_open=stays_open)
+            stack.callback(shard.close)
+            shards.append(shard)
+        n_records = max(1, sum(shard.n_records for shard in shards))
+        each = max(1, sum(shard.n_bytes for shard in shards) // n_records)
+        for shard in shards:
+            shard.window = min(_WINDOW, max(_LEAST_WINDOW, _BYTES // (each * n_shards)))
+        while waiting := [shard for shard in shards if not shard.is_ended]:
+            limit = min(shard.last_key() for shard in waiting)
+            taken = [shard.take(limit) for shard in waiting]
+            keys = np.concatenate([keys for keys, _, _ in taken])
+            parts = np.concatenate([parts for _, parts, _ in taken])
+            content = [each for _, _, pieces in taken for each in pieces]
+            yield b"".join(content[place] for place in np.lexsort((parts, keys)).tolist())

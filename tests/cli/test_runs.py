@@ -286,3 +286,30 @@ def test_a_shard_whose_entries_are_all_in_error_is_done(logos: Any, tmp_path: Pa
     codes = {logos(*command, "bad.smi", "-o", "run/", "--shard", f"{number}/2").returncode for number in (1, 2)}
     assert codes == {ExitCode.OK, ExitCode.PARTIAL}
     assert "1 failed" in logos("runs", "verify", "run", code=0).stdout
+
+
+@pytest.mark.parametrize("limit", ["-Sn 90", "-n 90"])
+def test_more_shards_than_a_process_may_open_files(
+    logos: Any, logos_argv: list[str], logos_env: dict[str, str], library: Path, limit: str
+) -> None:
+    """A soft limit is raised; under a hard one files are opened again for each piece."""
+    for number in range(1, 61):
+        logos("encode", library, "-o", "run/", "--shard", f"{number}/60")
+    command = f"ulimit {limit} && {' '.join(logos_argv)} runs merge run/"
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=library.parent, env=logos_env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == logos("encode", library, "-f", "jsonl").stdout
+
+
+def test_merging_few_records_at_a_time_is_the_same(logos: Any, library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from logos_cli.runs import merge
+
+    for number in range(1, 8):
+        logos("encode", library, "-o", "run/", "--shard", f"{number}/7")
+    whole = merged(logos, "run")
+    monkeypatch.setattr(merge, "_BYTES", 1)
+    pieces = list(merge.iter_merged(library.parent / "run"))
+    assert len(pieces) > 1
+    assert b"".join(pieces).decode() == whole
