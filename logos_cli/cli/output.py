@@ -55,7 +55,7 @@ def choose_format(wanted: str | None, output: str | None, *, native: bool = Fals
 def _writer(name: str | None, output: str | None) -> str:
     from logos_cli.workflows.decode import writer_for, writers
 
-    chosen = writer_for(name, output)
+    chosen = writer_for(name, output, "-f")
     return next(key for key, value in writers().items() if value is chosen)
 
 

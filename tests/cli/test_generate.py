@@ -123,7 +123,7 @@ def test_a_released_model_that_is_not_here_is_missing_offline(logos: Any, tmp_pa
         env={"HF_HOME": str(tmp_path)},
         code=ExitCode.MISSING,
     )
-    assert "hf download LOGOS-Hub/LOGOS-8B" in done.stderr
+    assert "logos models pull LOGOS-Hub/LOGOS-8B" in done.stderr
 
 
 def test_partial_failure_and_no_success_are_told_by_the_exit_code(logos: Any, tmp_path: Path) -> None:

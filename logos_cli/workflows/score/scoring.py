@@ -126,6 +126,11 @@ class ScoreTally(Account):
         """Records with an error."""
         return self.failed
 
+    @property
+    def kept_nothing(self) -> bool:
+        """Whether there were records, and the conditions kept none."""
+        return self.filters and self.requested > 0 and not self.written
+
     def check(self) -> None:
         """Check that every record was scored or lost, and then written or left out for a reason."""
         Account.check(self)

@@ -119,7 +119,7 @@ def test_half_precision_stays_near(checkpoint: Path) -> None:
 
 def test_the_model_is_described_with_the_digest_of_its_weights(checkpoint: Path) -> None:
     info = _load(checkpoint, threads=1).info
-    assert (info.backend, info.device, info.dtype) == ("torch", "cpu", "float32")
+    assert (info.backend, info.device, info.dtype) == ("torch", "cpu", "float16")
     assert info.sha256 == weights_sha256([checkpoint / "model.safetensors"])
     assert len(info.sha256 or "") == 64
 
@@ -232,7 +232,7 @@ def test_a_hub_model_that_is_not_cached_is_missing_when_offline(
     with pytest.raises(MissingError) as caught:
         locate("LOGOS-Hub/LOGOS-8B", "v1", offline=True)
     assert caught.value.exit_code is ExitCode.MISSING
-    assert caught.value.hint == "on a machine with network: hf download LOGOS-Hub/LOGOS-8B --revision v1"
+    assert caught.value.hint == "on a machine with network: logos models pull LOGOS-Hub/LOGOS-8B --revision v1"
 
 
 def test_tokens_of_the_embedded_model_are_bytes() -> None:
