@@ -26,6 +26,8 @@ EXTRAS: Final = {
     "antibody": "numbering of antibodies, CDR designs (ANARCII)",
     "dock": "docking with AutoDock Vina, checks of poses",
     "gguf": "GGUF files with llama.cpp; compiles for minutes, needs a C++ compiler and CMake",
+    "hpc": "workers on batch systems (logos submit, with Parsl)",
+    "sites": "pockets of a structure by fpocket (--pocket-engine fpocket)",
     "tables": "Parquet and Excel",
     "train": "training, LoRA, loss curves",
     "oracle": "models of scikit-learn as oracles of fitness",

@@ -108,7 +108,8 @@ def _short(id: str, prompt: str) -> str:
     return id.removeprefix(prompt) if id.startswith(f"{prompt}#") else id
 
 
-_LEAST_FOLDED: Final = 16
+_LEAST_FOLDED: Final = 20
+_LEAST_CUT: Final = 8
 
 
 def _aligned(columns: list[str], rows: list[dict[str, str]], width: int | None) -> list[str]:
@@ -117,6 +118,9 @@ def _aligned(columns: list[str], rows: list[dict[str, str]], width: int | None) 
     cells = [columns, *([shown(row.get(name, "–")) for name in columns] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     right = [all(_is_number(cell) for cell in column[1:]) for column in zip(*cells, strict=True)]
+    if width is not None:
+        widths = _narrowed(widths, right, width)
+        cells = [[*(_cut(cell, most) for cell, most in zip(row, widths[:-1], strict=False)), row[-1]] for row in cells]
     before = sum(widths[:-1]) + 2 * (len(widths) - 1)
     if width is not None:
         widths[-1] = min(widths[-1], max(width - before, _LEAST_FOLDED))
@@ -129,6 +133,17 @@ def _aligned(columns: list[str], rows: list[dict[str, str]], width: int | None) 
         ]
         lines += ["  ".join(padded).rstrip(), *(" " * before + line for line in more)]
     return lines
+
+
+def _narrowed(widths: list[int], right: list[bool], width: int) -> list[int]:
+    """Return the widths of columns with the widest texts cut, so that the last column has some room."""
+    widths = list(widths)
+    while sum(widths[:-1]) + 2 * (len(widths) - 1) + _LEAST_FOLDED > width:
+        place = max((n for n in range(len(widths) - 1) if not right[n]), key=widths.__getitem__, default=None)
+        if place is None or widths[place] <= _LEAST_CUT:
+            break
+        widths[place] -= 1
+    return widths
 
 
 def _folded(text: str, width: int) -> list[str]:
@@ -152,8 +167,8 @@ def _cell(value: object) -> str:
     return str(value)
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= _MOST_WIDE else f"{text[: _MOST_WIDE - 1]}…"
+def _cut(text: str, most: int = _MOST_WIDE) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _is_number(text: str) -> bool:
