@@ -35,7 +35,8 @@ def show(args: ShowArguments) -> ExitCode:
 
       LOGOS_CONFIG=lab.toml logos config show --json
     """
-    from logos_cli.cli.config import config_files, effective
+    from logos_cli.cli.config import config_files
+    from logos_cli.cli.effective import effective
 
     files = config_files()
     rows = effective(files)
