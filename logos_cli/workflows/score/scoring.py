@@ -227,7 +227,8 @@ class Scoring:
     def unskilled(self) -> list[Skill]:
         """Return the questions of the chosen metrics at which the model was measured to have no skill."""
         names = [name for family in self.selection.families for name in self.selection.wanted(family.name)]
-        questions = dict.fromkeys(catalogue()[pattern_of(name)].metric.question for name in names)
+        metrics = [catalogue()[pattern_of(name)].metric for name in names]
+        questions = dict.fromkeys(each.question for each in metrics if all(map(self.context.offers, each.needs)))
         found = [self.context.skill_at(question) for question in questions]
         return [skill for skill in found if skill is not None and not skill.has]
 
