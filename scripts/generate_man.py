@@ -35,6 +35,7 @@ EXIT_STATUS = {
 }
 ENVIRONMENT = {
     "LOGOS_CACHE": "Directory of the cache. Default: `$XDG_CACHE_HOME/logos`, else `~/.cache/logos`.",
+    "LOGOS_CONFIG": "A configuration file instead of the user's and the project's `logos.toml`; empty: none.",
     "LOGOS_SHARDS": "Number of shards of a job array, for `--shard auto` under PBS, which does not tell it to its tasks.",
     "LOGOS_API_KEY": "Key for the server of `--base-url`.",
     "LOGOS_REMOTE_TIMEOUT_S": "Seconds that one request to the server of `--base-url` may take. Default: 600.",

@@ -105,7 +105,7 @@ def choose_dtype(name: str, device: torch.device, stored: str) -> torch.dtype:
     ----------
     name : str
         ``auto`` is the checkpoint's type on a GPU; on a CPU float32, unless the checkpoint is in bfloat16 and the
-        processor has instructions for it.
+        processor has instructions for it, or in float16 and PyTorch has products of it with float32.
     stored : str
         Type of the weights in safetensors.
     """
@@ -115,7 +115,11 @@ def choose_dtype(name: str, device: torch.device, stored: str) -> torch.dtype:
         if stored not in ("BF16", "F16"):
             name = "float32"
         elif device.type == "cpu":
-            name = "bfloat16" if stored == "BF16" and computes(torch.bfloat16) else "float32"
+            name = "float32"
+            if stored == "BF16" and computes(torch.bfloat16):
+                name = "bfloat16"
+            elif stored == "F16" and multiplies_half():
+                name = "float16"
         else:
             name = "bfloat16" if stored == "BF16" else "float16"
     dtype: torch.dtype = getattr(torch, name)
@@ -136,6 +140,15 @@ def computes(dtype: torch.dtype) -> bool:
         return sys.platform == "darwin" or (wide and bool(torch.cpu._is_avx512_bf16_supported()))
     except (AttributeError, RuntimeError):
         return False
+
+
+def multiplies_half() -> bool:
+    """Whether PyTorch has FBGEMM's products of weights in half precision, in float32: on x86 with AVX2."""
+    import torch
+
+    return "fbgemm" in torch.backends.quantized.supported_engines and hasattr(
+        torch.ops.quantized, "linear_prepack_fp16"
+    )
 
 
 def free_bytes(device: torch.device) -> int | None:

@@ -74,7 +74,7 @@ def _from_hub(model: str, revision: str | None, *, offline: bool) -> Location:
         unreachable = "is not in the cache, and connections are forbidden"
         why = unreachable if offline else f"cannot be fetched: {first_line(error)}"
         raise MissingError(
-            f"the model {why}", source=model, hint=f"on a machine with network: hf download{wanted}"
+            f"the model {why}", source=model, hint=f"on a machine with network: logos models pull{wanted}"
         ) from error
     # the cache names a snapshot's directory by its commit
     return Location(path, path.name if path.parent.name == "snapshots" else revision)

@@ -6,13 +6,17 @@ import os
 import sys
 from collections.abc import Sequence
 from functools import partial
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from logos_cli import __version__
 from logos_cli.cli.boundary import guard, install_signal_handlers, occupy_closed_streams, run, wants_traceback
 from logos_cli.cli.groups import command_group
+from logos_cli.errors import ExitCode
+
+if TYPE_CHECKING:
+    from logos_cli.cli.config import Setting
 
 _EPILOG = "Data go to stdout, all else to stderr. Manual: man logos. No telemetry, ever."
 
@@ -58,7 +62,7 @@ def run_command(words: Sequence[str]) -> int:
     install_signal_handlers()
     try:
         # the outer boundary is for errors outside of commands: help that cannot be printed, a broken plug-in
-        action = partial(build_app(), prog_name="logos", args=list(words))
+        action = partial(run_app, list(words))
         return int(run(action, show_traceback=wants_traceback()))
     except SystemExit as exit:
         return exit.code if isinstance(exit.code, int) else int(exit.code is not None)
@@ -69,3 +73,17 @@ def main() -> None:
     occupy_closed_streams()
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     sys.exit(run_command(sys.argv[1:]))
+
+
+def run_app(words: list[str], further: Sequence[Setting] = ()) -> ExitCode:
+    """Run a command line, with the configuration files for the options that it does not give.
+
+    Parameters
+    ----------
+    further : sequence of Setting
+        Values that come before those of the files.
+    """
+    from logos_cli.cli.config import default_map
+
+    code = build_app()(prog_name="logos", args=words, standalone_mode=False, default_map=default_map(further))
+    return ExitCode(code) if isinstance(code, int) else ExitCode.OK

@@ -21,6 +21,7 @@ from types import FrameType
 from typing import Annotated
 
 import typer
+from typer.exceptions import TyperException
 
 from logos_cli.cli.base import Callback
 from logos_cli.cli.interruption import report_interruption
@@ -91,12 +92,15 @@ def occupy_closed_streams() -> None:
 _COMMON = {
     "quiet": (
         bool,
-        typer.Option("--quiet", "-q", help="Report nothing but errors on stderr.", rich_help_panel="Other"),
+        typer.Option("--quiet", "-q", metavar="", help="Report nothing but errors on stderr.", rich_help_panel="Other"),
     ),
-    "verbose": (bool, typer.Option("--verbose", "-v", help="Report more on stderr.", rich_help_panel="Other")),
+    "verbose": (
+        bool,
+        typer.Option("--verbose", "-v", metavar="", help="Report more on stderr.", rich_help_panel="Other"),
+    ),
     "traceback": (
         bool,
-        typer.Option("--traceback", help="Show the Python traceback of an error.", rich_help_panel="Other"),
+        typer.Option("--traceback", metavar="", help="Show the Python traceback of an error.", rich_help_panel="Other"),
     ),
 }
 
@@ -135,8 +139,10 @@ def run(action: Callable[[], object], *, show_traceback: bool = False) -> ExitCo
     try:
         result = action()
         _flush()
-    except typer.Exit:
+    except (typer.Exit, typer.Abort):
         raise
+    except TyperException as error:
+        return _show_typer(error)
     except KeyboardInterrupt:
         _flush_quietly()
         report_interruption("interrupted")
@@ -182,6 +188,21 @@ def show(error: LogosError, *, trace: bool = False) -> None:
         out.error(place + error.message)
     if error.hint:
         out.hint(error.hint)
+
+
+def _show_typer(error: TyperException) -> ExitCode:
+    """Print an error of the command line as ours are printed: one line, and what to do."""
+    message = error.format_message().strip()
+    context = getattr(error, "ctx", None)
+    if type(error).__name__ == "NoArgsIsHelpError":  # a group without a command: its help
+        typer.echo(message, err=True)
+        return ExitCode.USAGE
+    command = context.command_path if context is not None else "logos"
+    first, _, rest = message.partition("\n")
+    out = terminal()
+    out.error(f"{first[:1].lower()}{first[1:]}".rstrip("."), rest)
+    out.hint(f"{command} --help lists what it takes")
+    return ExitCode.USAGE
 
 
 def _from_oserror(error: OSError) -> LogosError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Literal
+from typing import Any, Literal
 
 import typer
 import typer.main
@@ -16,6 +16,24 @@ from logos_cli.cli.base import Callback, Command
 ROOM = "cli.commands"
 Guard = Callable[[Callback], Callback]
 Markup = Literal["rich"] | None
+
+
+class PanelledCommand(TyperCommand):
+    """A command whose plain help has the panels of its options as sections, as the help on a terminal has."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write arguments and options, section by section."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            row = parameter.get_help_record(ctx)
+            if row is not None:
+                default = "Arguments" if parameter.param_type_name == "argument" else "Options"
+                panel = getattr(parameter, "rich_help_panel", None) or default
+                sections.setdefault(panel, []).append(row)
+        options = sections.pop("Options", None)  # --help and what has no panel come last
+        for title, rows in (*sections.items(), *([("Options", options)] if options else [])):
+            with formatter.section(title):
+                formatter.write_dl(rows)
 
 
 def command_group(guard: Guard, markup: Markup) -> type[TyperGroup]:
@@ -76,7 +94,7 @@ def built(name: str, guard: Guard, markup: Markup) -> object:
     app = typer.Typer(rich_markup_mode=markup)
     app.callback()(_nothing)  # so that even one command makes a group
     if plugin.callback is not None:
-        app.command(name, rich_help_panel=panel)(guard(plugin.callback))
+        app.command(name, cls=PanelledCommand, rich_help_panel=panel)(guard(plugin.callback))
     else:
         group = typer.Typer(
             cls=plugin.group_class or TyperGroup,
@@ -86,7 +104,7 @@ def built(name: str, guard: Guard, markup: Markup) -> object:
         )
         group.callback()(_nothing)
         for child, callback in plugin.subcommands.items():
-            group.command(child)(guard(callback))
+            group.command(child, cls=PanelledCommand)(guard(callback))
         app.add_typer(group, name=name, rich_help_panel=panel)
     found: Mapping[str, object] = typer.main.get_group(app).commands
     return found[name]

@@ -97,6 +97,8 @@ def option(
     panel : str, optional
         Panel of the help.
     """
+    if isinstance(default, bool):
+        settings.setdefault("metavar", "")  # a flag takes no value
     info: OptionInfo = typer.Option(*spellings, help=help, rich_help_panel=panel, **settings)
     return _field(default, info)
 

@@ -55,7 +55,7 @@ def choose_format(wanted: str | None, output: str | None, *, native: bool = Fals
 def _writer(name: str | None, output: str | None) -> str:
     from logos_cli.workflows.decode import writer_for, writers
 
-    chosen = writer_for(name, output)
+    chosen = writer_for(name, output, "-f")
     return next(key for key, value in writers().items() if value is chosen)
 
 
@@ -152,14 +152,15 @@ class RecordSink:
             text = record.text
             if self._tokenizer is not None:
                 text = " ".join(map(str, self._tokenizer.encode(text)))
-            self._write_line(text)
+            self._write_line(text, record)
 
-    def _write_line(self, line: str) -> None:
+    def _write_line(self, line: str, record: Record) -> None:
         if self._console is None:
             self._stream.write(line + "\n")
             return
-        from logos_cli.cli.paint import paint_sentence
+        from logos_cli.cli.paint import paint_heading, paint_sentence
 
+        self._console.print(paint_heading(record))
         self._console.print(paint_sentence(line))
 
     def _write_native(self, record: Record, native: Writer) -> None:

@@ -38,6 +38,9 @@ QUANTIZATIONS = {
 }
 """Quantizations of llama.cpp with its numbers for them, best first."""
 
+AUTO = "auto"
+"""q4_k_m, or q8_0 where the blocks of q4_k_m do not divide the matrices."""
+
 _BLOCK, _K_BLOCK = 32, 256
 _WHOLE = ("f32", "f16", "bf16")
 
@@ -139,7 +142,7 @@ def quantize(
     model : str
         A GGUF file of type f32, f16 or bf16; or a model that :func:`convert` accepts, which is converted first.
     kind : str
-        A key of :data:`QUANTIZATIONS`.
+        A key of :data:`QUANTIZATIONS`, or :data:`AUTO`.
     fallback : bool
         Accept the type that llama.cpp uses for a matrix whose width the blocks do not divide (see
         :func:`fallbacks`), instead of refusing the model.
@@ -152,7 +155,7 @@ def quantize(
         If llama.cpp is missing, the model is quantized already, or the blocks of the type do not divide the width
         of a matrix.
     """
-    if kind not in QUANTIZATIONS:
+    if kind not in (AUTO, *QUANTIZATIONS):
         raise UsageError(f"there is no quantization {kind!r}", hint=f"best first: {', '.join(QUANTIZATIONS)}")
     check_output(output, overwrite=how.get("overwrite", False))
     library()
@@ -168,6 +171,8 @@ def quantize(
 def _quantize(source: Path, output: Path, kind: str, threads: int | None, *, fallback: bool) -> GgufHeader:
     header = read_gguf(source)
     model_shape(header)
+    if kind == AUTO:
+        kind = "q8_0" if fallbacks(header, "q4_k_m") and not fallback else "q4_k_m"
     if not fallback:
         check_widths(header, kind)
     if header.precision not in _WHOLE:

@@ -245,6 +245,8 @@ class Task(ABC):
         The option of its own, if chosen, that fixes parts of the completion as a template does.
     options : tuple of TaskOption
         Its own options.
+    next_step : str
+        What a user types next, after the results on a terminal.
     chosen : dict
         Values of its own options.
     """
@@ -267,6 +269,7 @@ class Task(ABC):
     writers: ClassVar[Mapping[str, str]] = {}
     docks: ClassVar[bool] = False
     options: ClassVar[tuple[TaskOption, ...]] = ()
+    next_step: ClassVar[str] = "keep them with -o samples.jsonl; then: logos score samples.jsonl"
 
     def __init__(self, **chosen: object) -> None:
         self.chosen = option_values(self.name, self.options, chosen)

@@ -41,6 +41,7 @@ class RetrosynthesisTask(Task):
     options = (TOP, BALANCE, ATOM_ECONOMY, ROUND_TRIP, SAMPLES)
     n_samples = 32
     collects = "sets of reactants"
+    next_step = "keep them with -o reactants.csv, or draw them with -o reactants.svg"
     form = Form.RETROSYNTHESIS
     preset = Sampling(temperature=0.7, top_p=0.95, repetition_penalty=1.05)
 

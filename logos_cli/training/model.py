@@ -81,7 +81,7 @@ def require_transformers() -> None:
         from transformers.utils import logging
     except ImportError as error:
         raise MissingError(
-            "training needs transformers, which is not installed", hint="pip install 'transformers>=5.1'"
+            "training needs transformers, which is not installed", hint="pip install 'logos-cli[train]'"
         ) from error
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
@@ -232,7 +232,7 @@ def with_adapters(model: Any, config: LoraConfig, added: Iterable[int], seed: in
         from peft import LoraConfig as PeftConfig
         from peft import get_peft_model
     except ImportError as error:
-        raise MissingError("LoRA needs peft, which is not installed", hint="pip install 'peft>=0.15'") from error
+        raise MissingError("LoRA needs peft, which is not installed", hint="pip install 'logos-cli[train]'") from error
     tokens = sorted(added)
     embeddings = ["embed_tokens"] if model.config.tie_word_embeddings else ["embed_tokens", "lm_head"]
     with torch.random.fork_rng(), warnings.catch_warnings():

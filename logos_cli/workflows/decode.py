@@ -103,8 +103,13 @@ def writers() -> dict[str, type[Writer]]:
     return dict(sorted(found.items()))
 
 
-def writer_for(to: str | None, output: str | None) -> type[Writer]:
+def writer_for(to: str | None, output: str | None, option: str = "--to") -> type[Writer]:
     """Return the writer of that name, or by default of the output's extension.
+
+    Parameters
+    ----------
+    option : str
+        The option of the command that names a format, for the hint.
 
     Raises
     ------
@@ -118,7 +123,7 @@ def writer_for(to: str | None, output: str | None) -> type[Writer]:
             raise UsageError(f"there is no output format {to!r}", hint=f"formats: {names}")
         return known[to]
     if output is None or output == "-":
-        raise UsageError("no output format is given", hint=f"--to {names.replace(', ', '|')}")
+        raise UsageError("no output format is given", hint=f"{option} {names.replace(', ', '|')}")
     suffix = suffix_of(output)
     for writer in known.values():
         if suffix in writer.suffixes:
@@ -126,7 +131,7 @@ def writer_for(to: str | None, output: str | None) -> type[Writer]:
     raise UsageError(
         f"the extension {suffix or '(none)'} names no format",
         source=output,
-        hint=f"add --to {names.replace(', ', '|')}",
+        hint=f"add {option} {names.replace(', ', '|')}",
     )
 
 

@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import TypedDict
+from typing import Final, TypedDict
 
 from logos_cli import __version__, registry
 from logos_cli.backends.base import Availability, LoadOptions, open_model
@@ -22,7 +22,21 @@ from logos_cli.processes.environment import usable_cores
 from logos_cli.resources import EMBEDDED, cache_dir, data_path
 
 _DISTRIBUTION = "logos-cli"
-_EXTRAS = ("gguf", "dock", "train")
+EXTRAS: Final = {
+    "antibody": "numbering of antibodies, CDR designs (ANARCII)",
+    "dock": "docking with AutoDock Vina, checks of poses",
+    "gguf": "GGUF files with llama.cpp; compiles for minutes, needs a C++ compiler and CMake",
+    "hpc": "workers on batch systems (logos submit, with Parsl)",
+    "sites": "pockets of a structure by fpocket (--pocket-engine fpocket)",
+    "tables": "Parquet and Excel",
+    "train": "training, LoRA, loss curves",
+    "oracle": "models of scikit-learn as oracles of fitness",
+    "fcd": "Fréchet ChemNet distance",
+    "bnb": "weights in four bits (--dtype nf4)",
+}
+"""What each extra gives."""
+
+_EXTRAS = tuple(EXTRAS)
 _REQUIREMENT = re.compile(r"""(?P<name>[A-Za-z0-9._-]+)[^;]*(?:;.*\bextra == ['"](?P<extra>\w+)['"])?""")
 
 
@@ -111,6 +125,7 @@ class Examination(TypedDict):
     executable: str
     cpu: CpuEntry
     libraries: dict[str, LibraryEntry]
+    extras: dict[str, ExtraEntry]
     backends: dict[str, BackendEntry]
     models: list[ListedModel]
     caches: list[CacheEntry]
@@ -119,6 +134,14 @@ class Examination(TypedDict):
     ready: bool
     problems: list[str]
     advice: list[str]
+
+
+class ExtraEntry(TypedDict):
+    """An extra: what it gives, its distributions that are missing, and the command that installs it."""
+
+    gives: str
+    missing: list[str]
+    command: str
 
 
 SELF_TEST = LoadOptions(device="cpu", offline=True)
@@ -158,6 +181,7 @@ def doctor(load: LoadOptions = SELF_TEST) -> Examination:
         "executable": sys.executable,
         "cpu": {"cores": os.cpu_count(), "usable": usable_cores(), "memory_gib": _memory_gib()},
         "libraries": libraries,
+        "extras": _extras(libraries),
         "backends": backends,
         "models": [_embedded(), *cached(hub_cache())],
         "caches": caches,
@@ -188,6 +212,19 @@ def _libraries() -> dict[str, LibraryEntry]:
                 version = None
             found[name] = {"version": version, "extra": extra, "remedy": None if version else f"pip install {wanted}"}
     return found
+
+
+def _extras(libraries: Mapping[str, LibraryEntry]) -> dict[str, ExtraEntry]:
+    return {
+        extra: {
+            "gives": gives,
+            "missing": [
+                name for name, entry in libraries.items() if entry["extra"] == extra and entry["version"] is None
+            ],
+            "command": f"pip install 'logos-cli[{extra}]'",
+        }
+        for extra, gives in EXTRAS.items()
+    }
 
 
 def _backends() -> dict[str, BackendEntry]:

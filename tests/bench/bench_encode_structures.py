@@ -79,6 +79,8 @@ def main() -> None:
     parser.add_argument("--without-biopython", action="store_true")
     options = parser.parse_args()
     paths = sorted((options.data / "complexes/posebusters_raw_mmcif").glob("*.cif.gz"))
+    if not paths:
+        parser.error(f"there are no structures in {options.data}/complexes/posebusters_raw_mmcif: give --data")
     works = {"logos": with_logos, "gemmi": with_gemmi, "biopython": with_biopython}
     if options.without_biopython:
         del works["biopython"]

@@ -139,6 +139,11 @@ def test_mistakes_about_tasks_are_explained(
     assert message in done.stderr
 
 
-def test_tasks_without_data_are_refused(logos: Logos) -> None:
+def test_tasks_without_data_are_refused(logos: Logos, tmp_path: Path) -> None:
     assert "give --data" in logos("bench", "tasks", "-o", "out", code=2).stderr
+    (tmp_path / "empty").mkdir()
+    for further in ((), ("--task", "material")):
+        done = logos("bench", "tasks", "--data", "empty", "-o", "out", *further, code=2)
+        assert "data" in done.stderr
+        assert not (tmp_path / "out").exists()  # nothing blocks the next try
     assert "no directory of a run" in logos("bench", "tasks", "--report-only", "-o", "out", code=2).stderr

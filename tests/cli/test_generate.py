@@ -123,7 +123,7 @@ def test_a_released_model_that_is_not_here_is_missing_offline(logos: Any, tmp_pa
         env={"HF_HOME": str(tmp_path)},
         code=ExitCode.MISSING,
     )
-    assert "hf download LOGOS-Hub/LOGOS-8B" in done.stderr
+    assert "logos models pull LOGOS-Hub/LOGOS-8B" in done.stderr
 
 
 def test_partial_failure_and_no_success_are_told_by_the_exit_code(logos: Any, tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ def test_a_task_shows_what_concerns_it_only(logos: Any) -> None:
     assert {"--pocket", "--site", "--level", "--ligand", "--cutoff", "--template"} <= ligand
     assert "--edit" not in ligand
     done = logos("generate", "site", "MKT", "--template", "MK{X}", code=ExitCode.USAGE)
-    assert "No such option" in done.stderr
+    assert "error: no such option: --template" in done.stderr
 
 
 def test_options_may_stand_before_the_task(logos: Any) -> None:
@@ -181,7 +181,7 @@ def test_options_may_stand_before_the_task(logos: Any) -> None:
         assert logos("generate", *before, code=ExitCode.OK).stdout == after.stdout
     given = logos("generate", "-n", 3, "--offline", "protein", "MKT", *_FAKE, "--seed", 5, code=ExitCode.OK)
     assert given.stdout == logos("generate", "protein", "-p", "MKT", *_FAKE, "-n3", "--seed", 5).stdout
-    assert "Name a task" in logos("generate", "-n", 3, code=ExitCode.USAGE).stderr
+    assert "error: name a task" in logos("generate", "-n", 3, code=ExitCode.USAGE).stderr
 
 
 def test_the_prompt_is_given_once(logos: Any) -> None:

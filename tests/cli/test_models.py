@@ -212,7 +212,7 @@ def test_a_wrong_file_is_told_with_exit_code_1(logos: Any, tmp_path: Path) -> No
 
 
 def test_mistakes_are_explained(logos: Any, tmp_path: Path) -> None:
-    done = logos("models", "quantize", EMBEDDED, "-o", "x.gguf", code=ExitCode.USAGE)
+    done = logos("models", "quantize", EMBEDDED, "-o", "x.gguf", "--type", "q4_k_m", code=ExitCode.USAGE)
     assert "q4_k_m has blocks of 256 numbers" in done.stderr
     assert "hint: use q8_0" in done.stderr
     (tmp_path / "x.gguf").touch()

@@ -34,3 +34,15 @@ def test_drawings_that_cannot_be_made_are_refused_before_the_work(logos: Logos, 
     none_left = logos("score", "m.smi", "--metrics", "qed", "--where", "qed>2", "--draw", "g.svg", "-o", "k.smi")
     assert "a drawing holds 1 to" in none_left.stderr
     assert not (tmp_path / "g.svg").exists()
+
+
+def test_a_framework_is_drawn_by_its_building_blocks(logos: Logos, tmp_path: Path) -> None:
+    (tmp_path / "m.jsonl").write_text(
+        '{"schema": 1, "id": "mof", "kind": "material", "text": "<MaterialS><MetalS>[Zn]<MetalE><MoleculeS>'
+        'O=C([O-])c1ccc(C(=O)[O-])cc1<MoleculeE><MaterialE>", "status": "ok"}\n',
+        encoding="utf-8",
+    )
+    logos("score", "m.jsonl", "--draw", "g.svg", "-o", "k.jsonl")
+    drawing = (tmp_path / "g.svg").read_text()
+    assert "no molecule to draw" not in drawing
+    assert drawing.count("<path") > 10

@@ -53,7 +53,7 @@ class StepGraphs:
         """Drop all graphs, because the cache that they read has moved."""
         self._recorded = {}
 
-    def step(self, tokens: Sequence[int], positions: Sequence[int]) -> Tensor:
+    def step(self, tokens: Sequence[int], positions: Sequence[int], n_used: int | None = None) -> Tensor:  # noqa: ARG002 - as the decoder's
         """Run one token in each of the first rows; the next step overwrites the logits."""
         n_rows = len(tokens)
         n_keys = min(round_up_to_power(max(positions) + 1, KEYS), self._decoder.n_positions)

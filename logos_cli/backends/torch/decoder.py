@@ -19,10 +19,10 @@ from itertools import chain
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad, rms_norm, scaled_dot_product_attention
+from torch.nn.functional import pad, scaled_dot_product_attention
 
 from logos_cli.backends.torch.layers import Layer, Weights, make_layer
-from logos_cli.backends.torch.linear import computed_in, layout, make_linear
+from logos_cli.backends.torch.linear import ROWS_OF_HALF, Half, computed_in, layout, make_linear, rms_norm
 from logos_cli.checkpoints.config import DecoderConfig, stage_of_layer
 
 KEYS = 64
@@ -155,7 +155,9 @@ class Decoder:
         on_cpu = all(place.type == "cpu" for place in places)
         self.exact = quantization is None and on_cpu and layout(self.embedding.dtype).exact
         """Whether the logits of a row are the same bits in every batch and with every number of threads."""
-        self.row_multiple = 1 if self.exact else _ROWS
+        self.row_multiple = _ROWS
+        if self.exact:
+            self.row_multiple = ROWS_OF_HALF if layout(self.embedding.dtype).linear is Half else 1
         """Steps and prompts have a multiple of this many rows."""
         self.n_rows = 0
         """Rows of the cache."""
@@ -241,10 +243,16 @@ class Decoder:
         states = torch.stack([last[i] for i in range(len(prompts))])
         return self.logits(pad(states, (0, 0, 0, -len(states) % self.row_multiple)))[: len(states)]
 
-    def step(self, tokens: Sequence[int], positions: Sequence[int]) -> Tensor:
-        """Run one token in each of the first R rows, at that row's position; return logits, shape (R, V)."""
+    def step(self, tokens: Sequence[int], positions: Sequence[int], n_used: int | None = None) -> Tensor:
+        """Run one token in each of the first R rows, at that row's position; return logits, shape (R, V).
+
+        Parameters
+        ----------
+        n_used : int, optional
+            Rows from this one on only pad the products: they attend to nothing.
+        """
         ids = torch.tensor([list(tokens), list(positions)], device=self.device)
-        return self.step_tensors(ids[0], ids[1], self.blocks(positions))
+        return self.step_tensors(ids[0], ids[1], self.blocks(positions[:n_used]))
 
     def blocks(self, positions: Sequence[int]) -> list[tuple[int, int, int]]:
         """Return (start, stop, n_keys): neighbouring rows and their number of attended positions.
@@ -342,8 +350,8 @@ class Decoder:
             scores = torch.baddbmm(block.bias, queries, block_keys.transpose(1, 2), alpha=width**-0.5)
             weights = scores.softmax(dim=-1, dtype=torch.float32).to(self.dtype)
             outputs.append(torch.bmm(weights, values[rows, :, : block.n_keys].flatten(0, 1)))
-        joined = outputs[0] if len(outputs) == 1 else torch.cat(outputs)
-        return joined.view(n, -1)
+        joined = (outputs[0] if len(outputs) == 1 else torch.cat(outputs)).view(place.blocks[-1].stop, -1)
+        return joined if len(joined) == n else pad(joined, (0, 0, 0, n - len(joined)))
 
     def _attend_spans(
         self, query: Tensor, key: Tensor, value: Tensor, cache: tuple[Tensor, Tensor], place: _PassLayout

@@ -19,9 +19,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import pad, rms_norm, scaled_dot_product_attention
+from torch.nn.functional import pad, scaled_dot_product_attention
 
 from logos_cli.backends.torch.decoder import Decoder
+from logos_cli.backends.torch.linear import rms_norm
 
 _TOKENS = {"cpu": 1024, "mps": 4096, "cuda": 16_384}
 """Most tokens of one pass, unless a single sequence is longer."""

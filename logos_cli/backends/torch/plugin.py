@@ -26,6 +26,7 @@ from logos_cli.backends.device import (
     QUANTIZED,
     choose_device,
     choose_dtype,
+    computes,
     default_threads,
     devices,
     free_bytes,
@@ -84,7 +85,7 @@ class TorchBackend(TensorBackend):
 
     def reserve(self, n_slots: int) -> None:
         """Allocate slots for this many sequences."""
-        n_rows = rounded_up(n_slots, _ROWS)
+        n_rows = rounded_up(n_slots, self._decoder.row_multiple)
         if n_rows != self._decoder.n_rows:
             self._decoder.release()
         self._length = [0] * n_rows
@@ -127,7 +128,7 @@ class TorchBackend(TensorBackend):
             self._length[slot] += 1
         self._grow()
         with torch.inference_mode(), translate_errors(), self._measure("step", n_rows):
-            logits = self._step(ids, positions)
+            logits = self._step(ids, positions, max(slots) + 1)
             if len(slots) < n_rows:
                 logits = logits[torch.tensor(slots, device=logits.device)]
             return logits
@@ -213,7 +214,10 @@ class TorchCheckpoint(Checkpoint):
     def dtype(self) -> torch.dtype:
         """The type of the weights, unless they are quantized."""
         wanted = "auto" if self._quantization else self._options.dtype
-        return choose_dtype(wanted, self.device, stored_type(self.files))
+        dtype = choose_dtype(wanted, self.device, stored_type(self.files))
+        if self._quantization and self.device.type == "cpu" and dtype.itemsize == 2 and not computes(dtype):
+            return choose_dtype("float32", self.device, "")  # the type of what is not quantized
+        return dtype
 
     @property
     def weights_bytes(self) -> int:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 FILE_TYPES = ("f32", "f16", "bf16", "q8_0")
 MODEL_TYPES = ("llama", "qwen3")
-INSTALL = "pip install 'logos-cli[gguf]'"
+INSTALL = "pip install 'gguf>=0.18'"
 
 _CONTRACTIONS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
 _REST = r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"

@@ -73,9 +73,12 @@ def rows(found: Examination) -> Iterator[ReportLine]:
     memory = f", {cpu['memory_gib']} GiB memory" if cpu["memory_gib"] else ""
     yield "system", "machine", _GOOD, f"{found['platform']}, {cpu['usable']} of {cpu['cores']} cores{memory}"
     for name, entry in found["libraries"].items():
-        section = f"[{entry['extra']}]" if entry["extra"] else "libraries"
-        absent = _ABSENT if entry["extra"] else _BAD
-        yield section, name, _GOOD if entry["version"] else absent, entry["version"] or entry["remedy"] or ""
+        if entry["extra"] is None:
+            yield "libraries", name, _GOOD if entry["version"] else _BAD, entry["version"] or entry["remedy"] or ""
+    for name, extra in found["extras"].items():
+        missing = extra["missing"]
+        text = extra["gives"] if not missing else f"{extra['gives']}: {extra['command']}"
+        yield "extras", name, _ABSENT if missing else _GOOD, text
     for name, backend in found["backends"].items():
         yield "backends", name, _GOOD if backend["available"] else _BAD, backend["version"] or backend["remedy"] or ""
         for device, text in backend["devices"].items():

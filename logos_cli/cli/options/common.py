@@ -19,6 +19,21 @@ def one_of(*values: str) -> Callable[[str], list[str]]:
     return complete
 
 
+def complete_model(incomplete: str) -> list[str]:
+    """Complete a model for the shell: the embedded one, models in the cache of the hub, files and directories here."""
+    from pathlib import Path
+
+    from logos_cli.models.releases import cached, hub_cache
+    from logos_cli.resources import EMBEDDED
+
+    names = [EMBEDDED, *(str(model["name"]) for model in cached(hub_cache()))]
+    folder = Path(incomplete.rpartition("/")[0] or ".")
+    if folder.is_dir():
+        here = [each for each in folder.iterdir() if each.suffix == ".gguf" or (each / "config.json").is_file()]
+        names += [str(each) for each in here]
+    return sorted({name for name in names if name.startswith(incomplete)})
+
+
 def parse_time(text: str) -> float:
     """Return the seconds of a time such as ``1h30m``.
 

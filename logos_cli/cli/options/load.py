@@ -9,7 +9,7 @@ from typing import Literal
 
 from logos_cli.backends.options import LoadOptions
 from logos_cli.cli.option_specs import argument, block, option
-from logos_cli.cli.options.common import one_of
+from logos_cli.cli.options.common import complete_model, one_of
 from logos_cli.resources import EMBEDDED
 
 _PANEL = "Model"
@@ -42,6 +42,7 @@ class LoadArguments:
         metavar="NAME|DIR",
         envvar="LOGOS_MODEL",
         panel=_PANEL,
+        autocompletion=complete_model,
         help="The embedded model, a directory, or owner/name of the Hugging Face hub.",
     )
     revision: str | None = revision_option(_PANEL)

@@ -9,7 +9,8 @@ from logos_cli.chemistry.drawing import draw_grid, draw_grid_png
 from logos_cli.errors import InputError, LogosError
 from logos_cli.evaluators.molecules.reference import smiles_of
 from logos_cli.grammar import parse
-from logos_cli.objects.base import from_sentence
+from logos_cli.objects.base import ScienceObject, from_sentence
+from logos_cli.objects.material import Material
 from logos_cli.objects.reaction import Reaction
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ _SCORES_A_LINE: Final = 3
 
 
 def draw_records(records: Sequence[Record], metrics: Sequence[str] = (), columns: int = 4) -> str:
-    """Return one SVG of the molecules of records: the molecule itself, a complex's ligand, a reaction's product.
+    """Return one SVG of the molecules of records: of a complex the ligand, of a framework the building blocks, and so on.
 
     The text below each shows the record's identifier and the requested scores. The cell of a record without a
     molecule, or with one that RDKit rejects, shows the reason.
@@ -61,7 +62,7 @@ def _cell(record: Record, metrics: Sequence[str]) -> tuple[str | None, str]:
     smiles, lines = None, [_shorten(record.id)]
     try:
         item = from_sentence(parse(record.text))
-        smiles = item.product if isinstance(item, Reaction) else smiles_of(item)
+        smiles = _smiles(item)
         if smiles is None:
             lines.append("no molecule to draw")
         else:
@@ -72,6 +73,15 @@ def _cell(record: Record, metrics: Sequence[str]) -> tuple[str | None, str]:
     scores = [f"{name} {text}" for name in metrics if (text := _format_score(record.scores.get(name))) is not None]
     rows = (scores[start : start + _SCORES_A_LINE] for start in range(0, len(scores), _SCORES_A_LINE))
     return smiles, "\n".join([*lines, *map(", ".join, rows)])
+
+
+def _smiles(item: ScienceObject) -> str | None:
+    """Return what is drawn of an object: of a reaction the product, of a framework its different building blocks."""
+    if isinstance(item, Reaction):
+        return item.product
+    if isinstance(item, Material):
+        return ".".join(dict.fromkeys([*item.metal.split("."), *item.linkers]))
+    return smiles_of(item)
 
 
 def _format_score(score: object) -> str | None:

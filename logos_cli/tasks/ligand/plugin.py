@@ -46,6 +46,7 @@ class LigandTask(Task):
     docks = True
     restrictions = ("template",)
     read_options = ("ligand", "cutoff_angstrom", "chains", "column")
+    next_step = "keep them with -o ligands.jsonl; then: logos dock -r STRUCTURE ligands.jsonl"
     form = Form.COMPLEX
     reads_as = Form.COMPLEX
     options = (

@@ -32,6 +32,7 @@ class MaterialTask(Task):
     )
     options = (TOP_SAMPLES, SAMPLES)
     collects = "frameworks"
+    next_step = "keep them with -o frameworks.jsonl; then: logos score frameworks.jsonl"
     form = Form.MATERIAL
     preset = Sampling(temperature=1.2, top_p=0.85, repetition_penalty=1.05)
 

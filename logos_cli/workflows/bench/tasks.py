@@ -180,6 +180,31 @@ def run(options: BenchOptions, shard: ShardRun, progress: Progress | None = None
     return left_out
 
 
+def require_data(options: BenchOptions) -> None:
+    """Refuse to begin without the data of a named benchmark, or of any.
+
+    Raises
+    ------
+    InputError
+        With what is missing, and the command that makes the data.
+    """
+    missing = []
+    benchmarks = chosen(options.names)
+    for benchmark in benchmarks:
+        try:
+            next(iter(benchmark.cases(options.data)), None)
+        except InputError:
+            if options.names:
+                raise
+            missing.append(benchmark.name)
+    if len(missing) == len(benchmarks):
+        raise InputError(
+            "there are no data of any benchmark",
+            source=str(options.data),
+            hint="in a checkout, python -m scripts.bench_data -o data/ makes them; docs/measurements/benchmarks.md",
+        )
+
+
 def _cases(benchmark: Benchmark, options: BenchOptions) -> list[Case]:
     """Return the cases in a fixed random order, so that those of a limit are the first of a larger one."""
     cases = list(benchmark.cases(options.data))

@@ -132,7 +132,8 @@ def as_score(value: Value, metric: Metric, context: Context) -> Score:
     score["version"] = metric.version
     if Need.MODEL in metric.needs:
         score["model"] = context.load.model
-        if (skill := context.skill_at(metric.question)) is not None:
+        skill = None if isinstance(value, Unavailable) else context.skill_at(metric.question)
+        if skill is not None:
             score["skill"] = "measured" if skill.has else "none"
     if Need.RECEPTOR in metric.needs and context.receptor is not None:
         score["receptor"] = context.receptor.receptor

@@ -150,8 +150,20 @@ def _computed(function: Callable[[float, float], float], first: Scalar, second: 
 
 def _compared(ops: list[ast.cmpop], values: list[Scalar]) -> bool | None:
     for op, first, second in zip(ops, values, values[1:], strict=False):
-        if first is None or second is None or isinstance(first, str) != isinstance(second, str):
+        if first is None or second is None:
             return None
+        if isinstance(first, str) != isinstance(second, str):
+            raise _mixed(first, second)
         if not _COMPARED[type(op)](first, second):
             return False
     return True
+
+
+def _mixed(first: Scalar, second: Scalar) -> UsageError:
+    """Return the error of a comparison of a text with a number."""
+    text, number = (first, second) if isinstance(first, str) else (second, first)
+    shown = f"{str(text)[:40]!r}"
+    return UsageError(
+        f"the condition compares a score that is a text ({shown}) with the number {number}",
+        hint="compare a text with a text in quotes: scaffold == 'c1ccccc1'",
+    )

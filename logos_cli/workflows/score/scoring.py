@@ -126,6 +126,11 @@ class ScoreTally(Account):
         """Records with an error."""
         return self.failed
 
+    @property
+    def kept_nothing(self) -> bool:
+        """Whether there were records, and the conditions kept none."""
+        return self.filters and self.requested > 0 and not self.written
+
     def check(self) -> None:
         """Check that every record was scored or lost, and then written or left out for a reason."""
         Account.check(self)
@@ -222,7 +227,8 @@ class Scoring:
     def unskilled(self) -> list[Skill]:
         """Return the questions of the chosen metrics at which the model was measured to have no skill."""
         names = [name for family in self.selection.families for name in self.selection.wanted(family.name)]
-        questions = dict.fromkeys(catalogue()[pattern_of(name)].metric.question for name in names)
+        metrics = [catalogue()[pattern_of(name)].metric for name in names]
+        questions = dict.fromkeys(each.question for each in metrics if all(map(self.context.offers, each.needs)))
         found = [self.context.skill_at(question) for question in questions]
         return [skill for skill in found if skill is not None and not skill.has]
 

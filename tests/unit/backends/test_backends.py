@@ -232,7 +232,7 @@ def test_a_hub_model_that_is_not_cached_is_missing_when_offline(
     with pytest.raises(MissingError) as caught:
         locate("LOGOS-Hub/LOGOS-8B", "v1", offline=True)
     assert caught.value.exit_code is ExitCode.MISSING
-    assert caught.value.hint == "on a machine with network: hf download LOGOS-Hub/LOGOS-8B --revision v1"
+    assert caught.value.hint == "on a machine with network: logos models pull LOGOS-Hub/LOGOS-8B --revision v1"
 
 
 def test_tokens_of_the_embedded_model_are_bytes() -> None:

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 import logos_cli.backends.torch.plugin as backend_module
 from logos_cli.backends import device
-from logos_cli.backends.base import Backend, LoadOptions, open_model
+from logos_cli.backends.base import Backend, LoadOptions, open_model, rounded_up
 from logos_cli.backends.torch import linear
 from logos_cli.backends.torch.decoder import Decoder
 from logos_cli.backends.torch.weights import read_tensors
@@ -149,12 +149,39 @@ def test_half_precision_is_widened_where_the_processor_has_none(
         plan = checkpoint.plan(n_tokens=255)
         assert plan.weights_bytes == 2 * decoder.n_parameters
         cache = sum(half.nbytes for stage in decoder.stages for pair in stage.caches for half in pair)
-        assert cache == 8 * plan.cache_bytes_per_sequence
+        assert cache == rounded_up(8, decoder.row_multiple) * plan.cache_bytes_per_sequence
         whole = _logits(_open(half, threads=1, dtype="float32").load(), [0, 9])
         for slot, rows in _logits(backend, [0, 9]).items():
             assert rows == pytest.approx(whole[slot], abs=1e-3 if dtype == "bfloat16" else 0.1)
     finally:
         linear.layout.cache_clear()
+
+
+def test_half_precision_has_products_of_its_own_with_the_same_bits_in_every_batch() -> None:
+    if not device.multiplies_half():
+        pytest.skip("FBGEMM is a part of PyTorch for x86")
+    assert linear.layout(torch.float16).linear is linear.Half
+    assert linear.layout(torch.float16).exact
+    generator = torch.Generator().manual_seed(3)
+    weight, rows = torch.randn(70, 96, generator=generator).half(), torch.randn(200, 96, generator=generator)
+    product, gated = linear.make_linear(weight), linear.make_gated(weight, weight.flip(0))
+    for made in (product, gated):
+        whole = made(rows)
+        for n in (1, 2, 4, 7, 14, 31, 32, 67, 128, 199):
+            assert torch.equal(made(rows[:n].contiguous()), whole[:n]), n
+    assert torch.allclose(product(rows), rows @ weight.float().T, atol=1e-4)
+    half, full = (_logits(_open(threads=1, dtype=dtype).load(), [0, 9]) for dtype in ("float16", "float32"))
+    for slot, logits in half.items():  # the weights of the file are in half precision: nothing is rounded
+        assert logits == pytest.approx(full[slot], abs=1e-3)
+
+
+@pytest.mark.parametrize("rows", [1, 5])
+def test_the_root_mean_square_is_that_of_pytorch(rows: int) -> None:
+    generator = torch.Generator().manual_seed(4)
+    hidden, weight = torch.randn(rows, 64, generator=generator), torch.randn(64, generator=generator)
+    expected = torch.rms_norm(hidden, (64,), weight, 1e-5)
+    assert torch.allclose(linear.rms_norm(hidden, (64,), weight, 1e-5), expected, atol=1e-6)
+    assert linear.rms_norm(torch.zeros(1, 64), (64,), weight, 1e-5).abs().max() == 0
 
 
 def test_a_sequence_survives_the_growth_of_the_cache() -> None:
@@ -226,6 +253,9 @@ def test_a_network_in_parts_is_the_same_network(n_stages: int) -> None:
 def test_auto_computes_in_the_type_that_the_processor_and_the_checkpoint_share(
     half: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert stored_type(_open().files) == "F16"
+    assert _open().dtype is (torch.float16 if device.multiplies_half() else torch.float32)
+    monkeypatch.setattr(device, "multiplies_half", lambda: False)
     assert _open().dtype is torch.float32
     assert stored_type(_open(half).files) == "BF16"
     monkeypatch.setattr(device, "computes", lambda _dtype: True)
@@ -237,7 +267,7 @@ def test_auto_computes_in_the_type_that_the_processor_and_the_checkpoint_share(
 
 
 def test_the_plan_is_what_is_allocated() -> None:
-    checkpoint = _open(threads=1)
+    checkpoint = _open(threads=1, dtype="float32")
     plan = checkpoint.plan(255)
     backend = checkpoint.load()
     backend.reserve(8)
@@ -245,7 +275,7 @@ def test_the_plan_is_what_is_allocated() -> None:
     assert plan.weights_bytes == sum(tensor.float().nbytes for tensor in load_file(NANO / "model.safetensors").values())
     assert plan.weights_bytes == 4 * decoder.n_parameters
     cache = sum(half.nbytes for stage in decoder.stages for pair in stage.caches for half in pair)
-    assert cache == 8 * plan.cache_bytes_per_sequence
+    assert cache == rounded_up(8, decoder.row_multiple) * plan.cache_bytes_per_sequence
     assert plan.batch_size == 64
     assert plan.free_bytes is None or plan.free_bytes > plan.weights_bytes
 

@@ -17,6 +17,7 @@ from logos_cli.backends.base import Backend, LoadOptions, open_model
 from logos_cli.checkpoints.gguf import header
 from logos_cli.checkpoints.gguf.header import TYPES, GgufHeader, read_gguf
 from logos_cli.checkpoints.gguf.write import FILE_TYPES, pre_tokenizer, write_gguf
+from logos_cli.checkpoints.skills import GGUF_KEY as SKILLS_KEY
 from logos_cli.checkpoints.task_sampling import GGUF_KEY
 from logos_cli.errors import ExitCode, LogosError, MissingError, ModelError, OutputError, UsageError
 from logos_cli.grammar import TAGS
@@ -83,8 +84,8 @@ def _raw(header: GgufHeader, name: str) -> bytes:
 
 
 def _assert_same(ours: GgufHeader, theirs: GgufHeader) -> None:
-    own = {key: value for key, value in ours.metadata.items() if key == GGUF_KEY}
-    assert ours.metadata == theirs.metadata | own  # the one thing that theirs does not know
+    own = {key: value for key, value in ours.metadata.items() if key in (GGUF_KEY, SKILLS_KEY)}
+    assert ours.metadata == theirs.metadata | own  # what theirs does not know
     assert list(ours.tensors) == list(theirs.tensors)
     for name, entry in theirs.tensors.items():
         assert (ours.tensors[name].type, ours.tensors[name].shape) == (entry.type, entry.shape)
@@ -284,7 +285,7 @@ def test_without_the_library_the_command_that_installs_it_is_named(
     with pytest.raises(MissingError) as caught:
         convert(EMBEDDED, tmp_path / "x.gguf")
     assert caught.value.exit_code is ExitCode.MISSING
-    assert caught.value.hint == "pip install 'logos-cli[gguf]'"
+    assert caught.value.hint == "pip install 'gguf>=0.18'"
 
 
 # -- quantization --------------------------------------------------------------------------------------------
@@ -324,6 +325,11 @@ def test_widths_that_a_type_cannot_divide_are_refused_with_the_types_that_can(tm
         quantize(EMBEDDED, tmp_path / "nano.gguf", "q4_k_m")
     assert "q8_0" in (caught.value.hint or "")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_type_that_fits_is_chosen(wide: Path, tmp_path: Path) -> None:
+    assert "q8_0" in {entry.type for entry in quantize(EMBEDDED, tmp_path / "nano.gguf", "auto").tensors.values()}
+    assert "q4_k" in {entry.type for entry in quantize(str(wide), tmp_path / "wide.gguf", "auto").tensors.values()}
 
 
 def test_what_is_quantized_is_not_quantized_again(wide: Path, tmp_path: Path) -> None:

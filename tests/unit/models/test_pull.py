@@ -43,7 +43,7 @@ def test_a_model_that_cannot_be_fetched_is_missing(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(huggingface_hub, "snapshot_download", refuse)
     with pytest.raises(MissingError, match=r"cannot be fetched: .*refused") as caught:
         locate("LOGOS-Hub/LOGOS-8B", "main")
-    assert caught.value.hint == "on a machine with network: hf download LOGOS-Hub/LOGOS-8B --revision main"
+    assert caught.value.hint == "on a machine with network: logos models pull LOGOS-Hub/LOGOS-8B --revision main"
 
 
 def test_offline_is_refused_before_anything_is_asked(tmp_path: Path) -> None:

@@ -225,7 +225,7 @@ def test_adapters_need_a_base_peft_and_fitting_names(foreign, corpus, tmp_path, 
     monkeypatch.setitem(sys.modules, "peft", None)
     with pytest.raises(MissingError, match="peft") as missing:
         run_from(corpus, foreign, tmp_path, lora__rank=4)
-    assert missing.value.hint == "pip install 'peft>=0.15'"
+    assert missing.value.hint == "pip install 'logos-cli[train]'"
 
 
 def test_the_plan_counts_what_the_run_has(foreign, corpus, tmp_path):

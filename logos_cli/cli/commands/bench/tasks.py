@@ -115,11 +115,12 @@ def tasks(args: TasksArguments) -> ExitCode:
 
       logos bench tasks --data data/ --shard auto -o bench/8b
     """
-    from logos_cli.workflows.bench.tasks import COMMAND, read_facts, results, run
+    from logos_cli.workflows.bench.tasks import COMMAND, read_facts, require_data, results, run
 
     output = args.output
     if not args.report_only:
         options, how = _options(args), options_of(args.run, overwrite=args.overwrite)
+        require_data(options)  # before the run begins: other data are no other run
         names = registry.names("benchmarks")
         with open_run(COMMAND, options.facts(), names, str(output), how) as shard, _progress() as progress:
             left_out = run(options, shard, progress)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from functools import cache
 from typing import Literal, Optional
 
 import typer
 from typer.models import OptionInfo
 
 from logos_cli.backends.options import LoadOptions
+from logos_cli.checkpoints.task_sampling import TaskSampling, from_config
 from logos_cli.cli.option_specs import OptionSpec, argument, block, option, others, specs_of
 from logos_cli.cli.options.docking import DockingArguments
 from logos_cli.cli.options.input import column_option, cutoff_option
@@ -18,6 +21,8 @@ from logos_cli.cli.options.load import load_block
 from logos_cli.cli.options.output import OUTPUT, format_option, output_option, overwrite_option
 from logos_cli.cli.options.run import RunArguments, run_block
 from logos_cli.cli.options.sampling import SamplingArguments
+from logos_cli.engine.sampling import Sampling
+from logos_cli.resources import EMBEDDED, data_path
 from logos_cli.tasks.base import Task, TaskOption
 
 UPSTREAM = {
@@ -32,7 +37,8 @@ UPSTREAM = {
 }
 """Spellings of options in the published scripts."""
 
-_TASK, _PROMPTS, _DOCKING = "Task", "Prompts", "Docking"
+_TASK, _PROMPTS, _DOCKING = "Task", "Input", "Docking"
+_SAMPLING, _CONSTRAINTS = "Sampling", "Constraints"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,42 +56,9 @@ class GenerateArguments:
         help="The prompt as an option: a file that encode reads, a sentence or its beginning, a bare sequence or "
         "SMILES, - for standard input.",
     )
-    num_samples: int | None = option(None, "--num-samples", "-n", min=1, metavar="N", help="Samples of each prompt.")
-    until: str | None = option(
-        None,
-        metavar="valid=500,unique=100",
-        show_default=False,
-        help="Sample each prompt until it has these numbers of valid, unique or novel samples; -n is then the limit, by "
-        "default 20 samples per wanted one.",
-    )
-    time: str | None = option(
-        None,
-        metavar="55m",
-        show_default="until done",
-        help="Begin no sample after this time (2h, 55m, 1h30m, 90s); those under way are finished.",
-    )
-    seed: int = option(0, metavar="N", help="Seed of the samples; each depends on it and on its id only.")
-    constrain: Literal["grammar", "chemistry", "off"] = option(
-        "grammar",
-        help="grammar: sample only well-formed sentences of the task's form; chemistry: only those with valid molecules; "
-        "off: no constraint.",
-    )
-    own: Mapping[str, object] = others()
-    template: str | None = option(
-        None, metavar="TEXT", panel=_TASK, help="Pattern of the answer: EVQLCAR{X:8,20}WGQG has 8 to 20 free residues."
-    )
-    edit: str | None = option(
-        None, metavar="FILE|TEXT|-", panel=_TASK, help="Make variants of these wild types, instead of a prompt."
-    )
-    max_mutations: int | None = option(
-        None, min=1, metavar="K", show_default="3", panel=_TASK, help="Largest number of mutations with --edit."
-    )
-    positions: str | None = option(
-        None,
-        metavar="10-20,45",
-        show_default="anywhere",
-        panel=_TASK,
-        help="Positions of the mutations, counted from 1.",
+    column: str | None = column_option(_PROMPTS, "Table: column with the SMILES or sequence.")
+    chain: list[str] | None = option(
+        None, metavar="ID", panel=_PROMPTS, help="Structure: keep this protein chain; may be repeated."
     )
     ligand: str | None = option(
         None,
@@ -95,11 +68,54 @@ class GenerateArguments:
         help="Structure: the ligand of the pocket.",
     )
     cutoff: float = cutoff_option(_PROMPTS, "Structure: distance of heavy atoms at which a residue lines the pocket.")
-    chain: list[str] | None = option(
-        None, metavar="ID", panel=_PROMPTS, help="Structure: keep this protein chain; may be repeated."
+    num_samples: int | None = option(
+        None, "--num-samples", "-n", min=1, panel=_SAMPLING, metavar="N", help="Samples of each prompt."
     )
-    column: str | None = column_option(_PROMPTS, "Table: column with the SMILES or sequence.")
+    until: str | None = option(
+        None,
+        panel=_SAMPLING,
+        metavar="valid=500,unique=100",
+        show_default=False,
+        help="Sample each prompt until it has these numbers of valid, unique or novel samples; -n is then the limit, by "
+        "default 20 samples per wanted one.",
+    )
+    time: str | None = option(
+        None,
+        panel=_SAMPLING,
+        metavar="55m",
+        show_default="until done",
+        help="Begin no sample after this time (2h, 55m, 1h30m, 90s); those under way are finished.",
+    )
+    seed: int = option(
+        0, panel=_SAMPLING, metavar="N", help="Seed of the samples; each depends on it and on its id only."
+    )
     sampling: SamplingArguments = block(SamplingArguments)
+    constrain: Literal["grammar", "chemistry", "off"] = option(
+        "grammar",
+        panel=_CONSTRAINTS,
+        help="grammar: sample only well-formed sentences of the task's form; chemistry: only those with valid molecules; "
+        "off: no constraint.",
+    )
+    template: str | None = option(
+        None,
+        metavar="TEXT",
+        panel=_CONSTRAINTS,
+        help="Pattern of the answer: EVQLCAR{X:8,20}WGQG has 8 to 20 free residues.",
+    )
+    edit: str | None = option(
+        None, metavar="FILE|TEXT|-", panel=_CONSTRAINTS, help="Make variants of these wild types, instead of a prompt."
+    )
+    max_mutations: int | None = option(
+        None, min=1, metavar="K", show_default="3", panel=_CONSTRAINTS, help="Largest number of mutations with --edit."
+    )
+    positions: str | None = option(
+        None,
+        metavar="10-20,45",
+        show_default="anywhere",
+        panel=_CONSTRAINTS,
+        help="Positions of the mutations, counted from 1.",
+    )
+    own: Mapping[str, object] = others()
     load: LoadOptions = load_block()
     reference: str | None = option(
         None,
@@ -126,7 +142,7 @@ class GenerateArguments:
     )
     overwrite: bool = overwrite_option()
     run: RunArguments = run_block()
-    dry_run: bool = option(False, "--dry-run", help="Check options and prompts, show the plan, and exit.")
+    dry_run: bool = option(False, "--dry-run", panel=OUTPUT, help="Check options and prompts, show the plan, and exit.")
     dock: bool = option(
         False,
         "--dock",
@@ -136,6 +152,7 @@ class GenerateArguments:
     docking: DockingArguments = block(DockingArguments, panel=_DOCKING)
 
 
+_SAMPLED = frozenset(each.name for each in fields(Sampling))
 _RESTRICTIONS = {"template": ("template",), "edit": ("edit", "max_mutations", "positions")}
 _READING = {"ligand": "ligand", "cutoff_angstrom": "cutoff", "chains": "chain", "column": "column"}
 """Options for reading prompt files, by their names in ``ReadOptions``."""
@@ -147,7 +164,7 @@ def options_of(task: Task) -> Iterator[OptionSpec]:
     for each in specs_of(GenerateArguments):
         if each.name not in absent:
             yield _of_task(each, task)
-        if each.name == "constrain":
+        if each.name == "positions":
             yield from map(_own, task.options)
 
 
@@ -170,8 +187,26 @@ def _of_task(spec: OptionSpec, task: Task) -> OptionSpec:
     elif spec.name == "prompt":
         info.param_decls = (*(info.param_decls or ()), *task.prompt_spellings)
     elif spec.name == "num_samples":
-        info.show_default = str(task.n_samples)
+        info.show_default = "samples only if it is given" if task.reads else str(task.n_samples)
+    elif spec.name in _SAMPLED:
+        info.show_default = _sampling_default(task, spec.name)
     return replace(spec, info=info)
+
+
+def _sampling_default(task: Task, name: str) -> str:
+    """Return the value of a sampling parameter: the task's, and that of the embedded model where it has its own."""
+    value = getattr(task.preset, name)
+    own = _of_embedded().get(task.name, {}).get(name)
+    if own is None or own == value:
+        return f"{value:,g}" if isinstance(value, float) else str(value)
+    return f"{own:g} with {EMBEDDED}, else {value:g}"
+
+
+@cache
+def _of_embedded() -> TaskSampling:
+    """Return the sampling parameters that the embedded model has of its own."""
+    path = data_path("tokenizers", EMBEDDED, "generation_config.json")
+    return from_config(json.loads(path.read_text(encoding="utf-8")))
 
 
 def _own(declared: TaskOption) -> OptionSpec:

@@ -75,7 +75,7 @@ def _generate(task: Task, args: GenerateArguments, bar: Bar) -> ExitCode:
     else:
         _write_stream(run, args, prompt, output, bar)
     bar.stop()
-    return _finish(run.tally, task, options, is_part=args.run.shard is not None)
+    return _finish(run.tally, task, options, is_part=args.run.shard is not None, is_kept=output not in (None, "-"))
 
 
 def _write_stream(run: Generation, args: GenerateArguments, prompt: str | None, output: str | None, bar: Bar) -> None:
@@ -131,7 +131,7 @@ def _writer(task: Task, output: str | None) -> str | None:
     if task.chosen.get("samples"):
         return None
     if output in (None, "-"):
-        return "table" if task.n_samples > 1 and sys.stdout.isatty() else None
+        return "table" if sys.stdout.isatty() else None
     from logos_cli.io.output import suffix_of
 
     return task.writers.get(suffix_of(output))
@@ -182,8 +182,18 @@ def _flushed(records: Iterator[Record]) -> Iterator[Record]:
         sys.stdout.flush()
 
 
-def _finish(tally: GenerateTally, task: Task, options: GenerateOptions, *, is_part: bool) -> ExitCode:
-    """Report the outcomes of the samples; a run without one valid sample is a partial failure."""
+def _finish(
+    tally: GenerateTally, task: Task, options: GenerateOptions, *, is_part: bool, is_kept: bool = True
+) -> ExitCode:
+    """Report the outcomes of the samples; a run without one valid sample is a partial failure.
+
+    Parameters
+    ----------
+    is_part : bool
+        Whether the records are a shard.
+    is_kept : bool
+        Whether the records are in a file or a pipe, and not on a terminal only.
+    """
     out = terminal()
     tally.check()
     if tally.skipped_references:
@@ -195,6 +205,8 @@ def _finish(tally: GenerateTally, task: Task, options: GenerateOptions, *, is_pa
         out.warning(f"{prompts} did not reach {options.until}; -n sets the limit of samples")
     results = f"; {task.collects}: {tally.results:,}" if tally.results else ""
     out.note(f"{tally}{results}")
+    if sys.stdout.isatty() and tally.good and not is_kept:
+        out.note(f"next: {task.next_step}")
     if tally.failed and tally.failed == tally.requested and not is_part:
         return ExitCode.USAGE
     return ExitCode.PARTIAL if tally.failed or tally.short_prompts or not tally.unique else ExitCode.OK

@@ -99,13 +99,20 @@ class QuantizeArguments:
     """The arguments of ``logos models quantize``."""
 
     model: str = model_argument(...)
-    output: Path = gguf_output_option()
+    output: Path | None = option(
+        None,
+        "--output",
+        "-o",
+        metavar="FILE.gguf",
+        show_default="the model's name and type",
+        help="Output file; it is written completely or not at all.",
+    )
     kind: str = option(
-        "q4_k_m",
+        "auto",
         "--type",
         metavar="TYPE",
-        autocompletion=one_of(*_QUANTIZATIONS),
-        help=f"Best first: {', '.join(_QUANTIZATIONS)}.",
+        autocompletion=one_of("auto", *_QUANTIZATIONS),
+        help=f"auto: q4_k_m, or q8_0 where its blocks do not fit. Best first: {', '.join(_QUANTIZATIONS)}.",
     )
     threads: int | None = option(None, "--threads", min=1, metavar="N", show_default="all", help="CPU threads.")
     fallback: bool = option(False, "--fallback", help="Use a larger type for matrices that the type cannot divide.")
@@ -125,14 +132,20 @@ def quantize(args: QuantizeArguments) -> None:
 
       logos models quantize logos-8b.gguf -o logos-8b-q4.gguf --type q4_k_m
 
+      logos models quantize logos-nano
+
       logos models quantize logos-nano -o nano-q8.gguf --type q8_0
     """
     from logos_cli.models.convert import quantize as run
 
+    output = args.output
+    if output is None:
+        name = args.model.rstrip("/").rpartition("/")[2].removesuffix(".gguf")
+        output = Path(f"{name}-{'quantized' if args.kind == 'auto' else args.kind}.gguf")
     with progress("converting") as draw:
         header = run(
             args.model,
-            args.output,
+            output,
             args.kind,
             threads=args.threads,
             fallback=args.fallback,

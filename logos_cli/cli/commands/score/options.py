@@ -15,6 +15,15 @@ from logos_cli.cli.options.run import RunArguments, run_block
 _SCORES, _CHOICE, _MUTANTS = "Scores", "Choice", "Variants"
 
 
+def _complete_metrics(incomplete: str) -> list[str]:
+    """Complete the last of several metrics or families that commas separate, for the shell."""
+    from logos_cli.workflows.score.metrics import catalogue, evaluators
+
+    before, comma, last = incomplete.rpartition(",")
+    names = ["default", "all", "none", *evaluators(), *catalogue()]
+    return [f"{before}{comma}{name}" for name in dict.fromkeys(names) if name.startswith(last)]
+
+
 @dataclass(frozen=True, kw_only=True)
 class ScoreDocking(DockingArguments):
     """Options of the scores that dock."""
@@ -35,6 +44,7 @@ class ScoreArguments:
         metavar="a,b|FAMILY|all",
         panel=_SCORES,
         show_default="all that need no model and no missing input",
+        autocompletion=_complete_metrics,
         help="Scores and families of scores, by name; default, all or none; may be repeated.",
     )
     explain: bool = option(

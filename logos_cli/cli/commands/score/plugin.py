@@ -154,8 +154,6 @@ def _write(
     inputs: list[str],
 ) -> ExitCode:
     """Write records and figures, and report the account."""
-    from logos_cli.cli.commands.score.display import show_summary
-
     for skill in scoring.unskilled():
         warn_of_skill(skill, scoring.options.load.model)
     drawn: list[Record] = []
@@ -195,8 +193,17 @@ def _write(
                 stream.write(text + "\n")
     if args.draw is not None:
         _draw(drawn, args.draw, args)
+    return _finish(scoring, rows, args)
+
+
+def _finish(scoring: Scoring, rows: list[SummaryRow], args: ScoreArguments) -> ExitCode:
+    """Show the figures, and report the account."""
+    from logos_cli.cli.commands.score.display import show_summary
+
     if not args.json:
         show_summary(rows)
+    if scoring.tally.kept_nothing:
+        terminal().warning("nothing was kept: no record meets the conditions")
     return finish(scoring.tally, is_part=args.run.shard is not None)
 
 

@@ -97,7 +97,7 @@ def submit(args: SubmitArguments) -> ExitCode:
 
       logos submit --workers 4 -- score library.smi --metrics qed,sa -o run/
 
-      logos submit --executor slurm --nodes 8 --cores 32 --walltime 4h -- dock -r receptor.pdb -l library.smi -o run/
+      logos submit --executor slurm --nodes 8 --cores 32 --walltime 4h -- dock -r rec.pdb -l library.smi -o run/
 
       logos submit --attach run/
     """

@@ -222,7 +222,7 @@ def _report(request: TrainRequest, summary: TrainSummary) -> ExitCode:
         )
     if summary.model is not None:
         if not summary.has_picture:
-            terminal().note("the card has no loss curves, as matplotlib is missing: pip install matplotlib")
+            terminal().note("the card has no loss curves, as matplotlib is missing: pip install 'logos-cli[train]'")
         typer.echo(str(summary.model))
     return _code(summary.outcome)
 
