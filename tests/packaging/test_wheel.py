@@ -193,9 +193,7 @@ def test_hard_dependencies_are_those_that_the_code_imports(checkout: Path) -> No
     for_type_checkers = {"typing_extensions", "_typeshed"}
     imported -= sys.stdlib_module_names | {"logos_cli"} | for_type_checkers
     base = modules(project["dependencies"])
-    extras = [
-        modules(lines) for name, lines in project["optional-dependencies"].items() if name not in ("all", "test")
-    ]
+    extras = [modules(lines) for name, lines in project["optional-dependencies"].items() if name not in ("all", "test")]
     assert imported <= base.union(*extras), f"undeclared: {imported - base.union(*extras)}"
     assert base <= imported, f"never imported: {base - imported}"
 
