@@ -61,7 +61,7 @@ class Figure:
     name, help : str
         Name and explanation in the report.
     unit : str
-        ``%``, ``kcal/mol`` or empty.
+        ``%``, ``kcal/mol``, ``nat`` or empty.
     better : {"higher", "lower"}, optional
     published : mapping
         Published values by model: ``{"LOGOS-8B": 74.8}``.

@@ -11,7 +11,7 @@ import numpy as np
 
 from logos_cli.benchmarks.base import Benchmark, Case, CaseOutcome, Figure, data_file, percent
 from logos_cli.benchmarks.tables import read_jsonl
-from logos_cli.errors import FormatError, InputError
+from logos_cli.errors import FormatError, InputError, MissingError
 from logos_cli.evaluators.base import Estimate
 from logos_cli.evaluators.statistics import mean, share
 from logos_cli.formats.base import Entry
@@ -24,9 +24,10 @@ from logos_cli.records.parts import number_of
 
 _LOOP = "CDR-H3"
 _SCHEME = "chothia"
+_PLAUSIBILITY = "plausibility, likeliest"
 _REMARK = (
-    "The published figure is plausibility under an antibody language model (LOGOS-8B -0.533, LOGOS-3B -0.542, LOGOS-1B "
-    "-0.560, RADAb -0.530), which is not used here; `logos score` computes plausibility under the model itself."
+    "Mean log-probability of each residue given all others under AntiBERTy, as published (extra `plausibility`). Published are "
+    "means over designs for RADAb's test set; here it is the likeliest design of each antibody of this set."
 )
 
 
@@ -41,10 +42,18 @@ class LoopBenchmark(Benchmark):
     n_samples = 20
     task_options: JsonMapping = MappingProxyType({"cdr": "H3", "scheme": _SCHEME})
     figures = (
-        Figure("recovery", "Native residues that a design has, mean over designs.", "%", remark=_REMARK),
+        Figure("recovery", "Native residues that a design has, mean over designs.", "%"),
         Figure("recovery, likeliest", "Recovery of the likeliest design under the model.", "%"),
         Figure(
             "likelier than native", "Antibodies with a design that is likelier than the native loop.", "%", better=None
+        ),
+        Figure(
+            _PLAUSIBILITY,
+            "Plausibility of the whole heavy chain of the likeliest design under AntiBERTy.",
+            "nat",
+            published={"LOGOS-8B": -0.533, "LOGOS-3B": -0.542, "LOGOS-1B": -0.560, "RADAb": -0.530},
+            comparable=False,
+            remark=_REMARK,
         ),
         Figure("designed", "Antibodies that number and have a design.", "%"),
     )
@@ -66,16 +75,17 @@ class LoopBenchmark(Benchmark):
         """Return the recovery of each design, the likeliest design first."""
         span = _span(case.truth["heavy"])
         if span is None:
-            return {"native": None, "designs": [], "recovery": [], "delta_logp": None}
+            return {"native": None, "designs": [], "recovery": [], "delta_logp": None, "plausibility": None}
         heavy, (start, end) = case.truth["heavy"], span
-        designs, deltas = [], []
+        designs, deltas, chains = [], [], []
         for record in records:
             if record.status is Status.OK:
                 chain = parse(record.text, Form.ANTIBODY).left[0].payload
+                chains.append(chain)
                 designs.append(chain[start : len(chain) - (len(heavy) - end)])
                 deltas.append(number_of(record.scores, "delta_logp"))
         best = max((delta for delta in deltas if delta is not None), default=None)
-        return _outcome(heavy[start:end], designs, best)
+        return _outcome(heavy[start:end], designs, best, chains[0] if chains else None)
 
     def baseline(self, case: Case, data: Path, rng: np.random.Generator) -> CaseOutcome | None:
         """Evaluate a loop of another antibody of the set."""
@@ -88,7 +98,7 @@ class LoopBenchmark(Benchmark):
         ]
         equal = [loop for loop in others if len(loop) == len(native)]
         loops = equal or others
-        return _outcome(native, [loops[int(rng.integers(len(loops)))]], None) if loops else None
+        return _outcome(native, [loops[int(rng.integers(len(loops)))]], None, None) if loops else None
 
     def summarise(self, outcomes: Sequence[CaseOutcome]) -> dict[str, Estimate]:
         """Return means over antibodies in per cent."""
@@ -100,20 +110,34 @@ class LoopBenchmark(Benchmark):
             "likelier than native": share(delta > 0 for delta in deltas),
             "designed": share(outcome["recovery"] for outcome in outcomes),
         }
-        return {name: percent(estimate) for name, estimate in figures.items()}
+        found = [outcome["plausibility"] for outcome in designed if outcome.get("plausibility") is not None]
+        shares = {name: percent(estimate) for name, estimate in figures.items()}
+        return {**shares, **({_PLAUSIBILITY: mean(found)} if found else {})}
 
 
 def _table_of(data: Path) -> Path:
     return data_file(data, "antibodies/test.jsonl", "antibodies/test.jsonl.gz", layout=LoopBenchmark.layout)
 
 
-def _outcome(native: str, designs: Sequence[str], delta_logp: float | None) -> CaseOutcome:
+def _outcome(native: str, designs: Sequence[str], delta_logp: float | None, chain: str | None) -> CaseOutcome:
     return {
         "native": native,
         "designs": list(designs),
         "recovery": [sum(a == b for a, b in zip(native, design, strict=False)) / len(native) for design in designs],
         "delta_logp": delta_logp,
+        "plausibility": None if chain is None else _plausibility(chain),
     }
+
+
+@lru_cache(maxsize=1 << 14)
+def _plausibility(chain: str) -> float | None:
+    """Return the plausibility of a chain under AntiBERTy; None if it is not installed."""
+    from logos_cli.evaluators.antibodies.antiberty import load_antiberty
+
+    try:
+        return float(load_antiberty().residue_logps(chain).mean())
+    except MissingError:
+        return None
 
 
 @lru_cache(maxsize=1 << 14)

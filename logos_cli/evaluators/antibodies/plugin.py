@@ -64,6 +64,7 @@ def _cdr_metrics() -> Iterable[Metric]:
             "--model itself: another scale than plausibility, and high for its own designs.",
             "nat",
             "higher",
+            source="Masked log-probabilities, as RADAb's plausibility",
             needs=_MODEL,
         )
 
