@@ -1,8 +1,9 @@
-"""Byte-level BPE tokenizers of Hugging Face models (``tokenizer.json``)."""
+"""Tokenizers of Hugging Face models (``tokenizer.json``): byte-level BPE, and SentencePiece with byte fallback."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from functools import cache, cached_property
 from pathlib import Path
@@ -10,6 +11,8 @@ from pathlib import Path
 from logos_cli.checkpoints.tokens import Tokenizer
 from logos_cli.errors import ModelError
 from logos_cli.io.json_types import JsonObject
+
+_BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 
 
 @cache
@@ -43,6 +46,37 @@ def read_json(path: Path) -> JsonObject:
     return data
 
 
+def _falls_back(data: JsonObject) -> bool:
+    """Return whether characters without a token become tokens of their bytes, as in SentencePiece (Mistral, Gemma)."""
+    decoder = data.get("decoder") or {}
+    parts = decoder.get("decoders", [decoder])
+    return any(part.get("type") == "ByteFallback" for part in parts)
+
+
+def _without_prefix(data: JsonObject) -> JsonObject:
+    """Return a tokenizer that puts no space before a text."""
+    changed = dict(data)
+    normalizer = changed.get("normalizer") or {}
+    if normalizer.get("type") == "Prepend":
+        changed["normalizer"] = None
+    elif normalizer.get("type") == "Sequence":
+        kept = [each for each in normalizer["normalizers"] if each.get("type") != "Prepend"]
+        changed["normalizer"] = {**normalizer, "normalizers": kept}
+    splitter = changed.get("pre_tokenizer") or {}
+    if splitter.get("type") == "Metaspace":
+        changed["pre_tokenizer"] = {**splitter, "prepend_scheme": "never"}
+    return changed
+
+
+def _fallback_bytes(token: str, *, is_added: bool) -> bytes:
+    """Return the bytes of a token: ``<0x0A>`` is a byte, and U+2581 stands for a space."""
+    if is_added:
+        return token.encode()
+    if match := _BYTE.fullmatch(token):
+        return bytes([int(match[1], 16)])
+    return token.replace("\u2581", " ").encode()
+
+
 class HubTokenizer(Tokenizer):
     """The tokenizer of a model directory.
 
@@ -63,12 +97,22 @@ class HubTokenizer(Tokenizer):
                 "the model directory has no tokenizer.json", hint="convert its tokenizer to the fast format"
             )
         try:
-            self._fast = FastTokenizer.from_file(str(file))
+            data = read_json(file)
+            self._falls_back = _falls_back(data)
+            # a space before the first letter of every text would separate it from the tag before it
+            self._fast = FastTokenizer.from_str(json.dumps(_without_prefix(data) if self._falls_back else data))
+        except ModelError:
+            raise
         except Exception as error:  # the library raises no narrower class
             raise ModelError(f"tokenizer.json cannot be read: {error}", hint="download the model again") from error
         self._fast.no_truncation()
         self._fast.no_padding()
         self._eos_ids = tuple(eos_ids)
+
+    @property
+    def is_byte_level(self) -> bool:
+        """Whether every token is text in the byte-level alphabet, without a byte fallback."""
+        return not self._falls_back
 
     @cached_property
     def special_ids(self) -> frozenset[int]:
@@ -87,10 +131,12 @@ class HubTokenizer(Tokenizer):
         Raises
         ------
         ModelError
-            If a token has a character outside the byte-level alphabet.
+            If a token has a character outside the byte-level alphabet, and the tokenizer has no byte fallback.
         """
         added = self._fast.get_added_tokens_decoder()
         by_id: dict[int, str] = {i: token for token, i in self._fast.get_vocab(with_added_tokens=True).items()}
+        if self._falls_back:
+            return [_fallback_bytes(by_id.get(i, ""), is_added=i in added) for i in range(max(by_id) + 1)]
         table = byte_of_character()
         out = [b""] * (max(by_id) + 1)
         for i, token in by_id.items():
@@ -98,8 +144,8 @@ class HubTokenizer(Tokenizer):
                 out[i] = token.encode() if i in added else bytes(table[character] for character in token)
             except KeyError as error:
                 raise ModelError(
-                    f"the tokenizer is not byte-level BPE (token {i} is {token!r})",
-                    hint="logos reads the tokenizers of Llama 3 and Qwen, and of its own models",
+                    f"the tokenizer is neither byte-level BPE nor has it a byte fallback (token {i} is {token!r})",
+                    hint="logos reads tokenizers like those of Llama, Qwen, Mistral and Gemma, and of its own models",
                 ) from error
         return out
 

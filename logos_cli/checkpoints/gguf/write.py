@@ -296,7 +296,13 @@ class _Conversion:
         tokenizer = read_json(self._directory / "tokenizer.json")
         if (tokenizer.get("model") or {}).get("type") != "BPE":
             raise ModelError("the tokenizer is not byte-level BPE, which llama.cpp needs")
-        _ = HubTokenizer(self._directory, ()).vocabulary  # raises unless it is byte-level BPE
+        reader = HubTokenizer(self._directory, ())
+        _ = reader.vocabulary  # raises unless it is BPE
+        if not reader.is_byte_level:
+            raise ModelError(
+                "the tokenizer has a byte fallback, which logos does not write into GGUF",
+                hint="run the model as it is: --backend transformers or torch",
+            )
         tokens, kinds = self._tokens(tokenizer)
         writer.add_tokenizer_model("gpt2")
         writer.add_tokenizer_pre(pre_tokenizer(tokenizer))
