@@ -39,7 +39,9 @@ def test_sentences_on_a_terminal(logos_argv: list[str], logos_env: dict[str, str
 
     (tmp_path / "a.fasta").write_text(FASTA)
     shown = on_terminal([*logos_argv, "encode", str(tmp_path / "a.fasta")], logos_env | {"NO_COLOR": "1"})
-    assert shown.splitlines()[:2] == ["<ProteinS>MKTAYIAKQRQISFVKSHFS<ProteinE>", "<ProteinS>ACDEFGHIKL<ProteinE>"]
+    first, sentence, _, second = shown.splitlines()[:4]
+    assert first.endswith("ONE  protein")
+    assert [sentence, second] == ["<ProteinS>MKTAYIAKQRQISFVKSHFS<ProteinE>", "<ProteinS>ACDEFGHIKL<ProteinE>"]
 
 
 def test_the_content_decides_not_the_name(logos: Any, tmp_path: Path) -> None:

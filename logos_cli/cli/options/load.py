@@ -65,8 +65,8 @@ class LoadArguments:
     dtype: Literal["auto", "float32", "bfloat16", "float16", "int8", "nf4"] = option(
         "auto",
         panel=_PANEL,
-        help="auto: the checkpoint's; float32 on a CPU without bfloat16 instructions. int8 and nf4 keep the "
-        "weights of the layers in 8 and 4 bits (torch; nf4 needs the extra bnb).",
+        help="auto: the checkpoint's; on a CPU float32 where it cannot multiply weights of that type. int8 and nf4 keep "
+        "the weights of the layers in 8 and 4 bits (torch; nf4 needs the extra bnb).",
     )
     devices: str | None = option(
         None,
