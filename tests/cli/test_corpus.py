@@ -80,7 +80,7 @@ def test_verify_names_the_altered_shard(logos: Logos, tmp_path: Path) -> None:
         (["m.smi", "-o", "c", "--tokenizer", "empty"], "no tokenizer.json"),
         (["m.smi", "-o", "c", "--resume"], "no build to go on with"),
         (["m.smi", "-o", "c", "--resume", "--overwrite"], "give one of them"),
-        (["m.smi", "-o", "c", "--weights", "m.smi"], "weights cannot be read"),
+        (["m.smi", "-o", "c", "--weights", "m.smi"], "m.smi: not TOML: "),
         (["m.smi", "-o", "c", "--rejects", "gone/x.jsonl"], "does not exist"),
         (["m.smi"], "--output"),
     ],
