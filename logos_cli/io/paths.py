@@ -61,7 +61,7 @@ def _expand(path: str, skipped: list[tuple[str, str]]) -> Iterator[str]:
 
 
 def _expand_directory(path: str, skipped: list[tuple[str, str]]) -> list[str]:
-    if results := _results_of_run(Path(path)):
+    if results := results_of_run(Path(path)):
         return results
     suffixes = known_suffixes()
     files: list[str] = []
@@ -101,12 +101,14 @@ def _is_special(file: str) -> bool:
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
-def _results_of_run(path: Path) -> list[str]:
+def results_of_run(path: Path) -> list[str]:
     """Return the records of a run's directory (``runs/``), shard by shard; none if it is another directory."""
     if not (path / "run.json").is_file():
         return []
     found = [file for file in (path / "results").glob("*-of-*.jsonl") if file.name.split("-")[0].isdigit()]
-    return [str(file) for file in sorted(found, key=lambda file: int(file.name.split("-")[0]))]
+    found.sort(key=lambda file: int(file.name.split("-")[0]))
+    # a shard may have no records; a run without any is read as an empty file
+    return [str(file) for file in found if file.stat().st_size] or [str(file) for file in found[:1]]
 
 
 def _cannot_list(error: OSError) -> None:

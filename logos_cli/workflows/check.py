@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
 from typing import IO
 
 from logos_cli.errors import FormatError, GrammarError, InputError, LogosError
 from logos_cli.formats.base import form_of
 from logos_cli.grammar import Form, parse, parse_prefix
 from logos_cli.io.input import Input
+from logos_cli.io.paths import results_of_run
 from logos_cli.records import Record, Status
 
 
@@ -33,6 +36,8 @@ def check(
 
     Parameters
     ----------
+    paths : iterable of str
+        Files, directories of runs, and ``-``.
     form : str, optional
         The only form to accept.
     prefix : bool
@@ -44,7 +49,7 @@ def check(
         If there is no such form.
     """
     wanted = form_of(form) if form else None
-    for path in paths:
+    for path in chain.from_iterable(results_of_run(Path(path)) or [path] for path in paths):
         name = "<stdin>" if path == "-" else path
         try:
             with closing(Input(path, stdin)) as source:

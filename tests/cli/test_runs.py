@@ -313,3 +313,31 @@ def test_merging_few_records_at_a_time_is_the_same(logos: Any, library: Path, mo
     pieces = list(merge.iter_merged(library.parent / "run"))
     assert len(pieces) > 1
     assert b"".join(pieces).decode() == whole
+
+
+@pytest.mark.parametrize(
+    ("arguments", "n_lines"),
+    [
+        (("score", "run", "--metrics", "qed", "-f", "jsonl"), 3),
+        (("decode", "run", "--to", "smi"), 3),
+        (("encode", "run", "-f", "text"), 3),
+        (("explain", "run", "-f", "json"), 3),
+        (("grammar", "check", "run"), 0),
+    ],
+)
+def test_commands_read_a_run(logos: Any, tmp_path: Path, arguments: tuple[str, ...], n_lines: int) -> None:
+    (tmp_path / "few.smi").write_text("CCO a\nCCN b\nCCC c\n")
+    for number in (1, 2):
+        logos("encode", "few.smi", "-o", "run/", "--shard", f"{number}/2", code=0)
+    done = logos(*arguments)
+    assert done.returncode in (0, 3), done.stderr
+    assert done.stdout.count("\n") == n_lines
+    if arguments[0] == "grammar":
+        assert "3 sentences: 3 well formed" in done.stderr
+
+
+def test_docking_reads_a_run(logos: Any, checkout: Path, tmp_path: Path) -> None:
+    (tmp_path / "few.smi").write_text("CCO a\n")
+    logos("encode", "few.smi", "-o", "run/", code=0)
+    receptor = checkout / "examples" / "complex.cif"
+    assert "exhaustiveness" in logos("dock", "-r", receptor, "-l", "run", "--dry-run", code=0).stdout

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from os import PathLike, fspath
+from pathlib import Path
 from typing import IO
 
 from logos_cli import registry
@@ -15,6 +16,7 @@ from logos_cli.formats.base import Entry, ReadOptions
 from logos_cli.formats.detect import detect
 from logos_cli.grammar import TAGS
 from logos_cli.io.input import Input
+from logos_cli.io.paths import results_of_run
 from logos_cli.objects.base import ScienceObject
 from logos_cli.records import Record, Source, Status
 from logos_cli.tasks.base import PromptSentence, Task
@@ -107,7 +109,8 @@ class PromptReader:
     def _from_name(self, name: str) -> Iterator[PreparedPrompt]:
         """Read the file of that name if there is one; else the string is the prompt."""
         if name == "-" or exists(name):
-            yield from self._from_file(name)
+            for path in results_of_run(Path(name)) or [name]:
+                yield from self._from_file(path)
             return
         if not name.startswith("<") and (suffix := _format_suffix(name)):
             raise UsageError(
