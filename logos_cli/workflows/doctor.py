@@ -27,6 +27,7 @@ EXTRAS: Final = {
     "dock": "docking with AutoDock Vina, checks of poses",
     "gguf": "GGUF files with llama.cpp; compiles for minutes, needs a C++ compiler and CMake",
     "hpc": "workers on batch systems (logos submit, with Parsl)",
+    "plausibility": "plausibility of antibodies under AntiBERTy",
     "sites": "pockets of a structure by fpocket (--pocket-engine fpocket)",
     "tables": "Parquet and Excel",
     "train": "training, LoRA, loss curves",
