@@ -234,6 +234,7 @@ def test_a_model_is_fetched_checked_and_then_used_without_a_connection(
         "figures.json",
         "generation_config.json",
         "model.safetensors",
+        "skills.json",
         "tokenizer.json",
         "tokenizer_config.json",
     }

@@ -122,7 +122,7 @@ def test_a_run_leaves_all_that_is_needed(train: Run) -> None:
 def test_without_matplotlib_the_card_has_a_table(train: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     _, err = train("corpus", "-c", "tiny.toml", "-o", "run")
-    assert "pip install matplotlib" in err
+    assert "pip install 'logos-cli[train]'" in err
     assert not Path("run/model/curves.png").exists()
     assert "matplotlib was not installed" in Path("run/model/README.md").read_text()
     assert len(Path("run/model/curves.csv").read_text().splitlines()) >= 3

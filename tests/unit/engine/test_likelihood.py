@@ -15,7 +15,9 @@ import pytest
 
 from logos_cli import explain, registry, score
 from logos_cli.backends.base import Backend, LoadOptions, open_model
+from logos_cli.backends.remote.http import RetryPolicy
 from logos_cli.backends.remote.plugin import RemoteCheckpoint
+from logos_cli.backends.remote.servers import Servers
 from logos_cli.engine.likelihood import Likelihood, ScoredText, answer_start, blocks_of, perplexity
 from logos_cli.errors import DeviceMemoryError, InputError, ModelError
 from logos_cli.grammar import parse
@@ -235,6 +237,7 @@ class _EchoServer:
 
     def __init__(self, tells: str) -> None:
         self.tells = tells
+        self.retries = RetryPolicy(tries=1)
 
     def get(self, _path: str) -> dict[str, Any]:
         return {"data": [{"id": "m", "max_model_len": 60}]}
@@ -242,7 +245,7 @@ class _EchoServer:
     def post_once(self, _path: str, _body: dict[str, Any]) -> None:
         return None
 
-    def post(self, _path: str, body: dict[str, Any]) -> dict[str, Any]:
+    def attempt(self, _path: str, body: dict[str, Any]) -> dict[str, Any]:
         if not body.get("echo") or self.tells == "nothing":
             return {"choices": [{"text": "<ProteinS>", "finish_reason": "length"}]}
         pieces = ["<|bos|>", *re.findall(r"<\w+>|.", body["prompt"]), "X"]
@@ -254,7 +257,7 @@ class _EchoServer:
 
 def _served(tells: str) -> Likelihood:
     server: Any = _EchoServer(tells)
-    checkpoint = RemoteCheckpoint(server, "m")
+    checkpoint = RemoteCheckpoint(Servers([server]), "m")
     return Likelihood(checkpoint.load(), checkpoint.context_tokens)
 
 
