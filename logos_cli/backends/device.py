@@ -98,16 +98,18 @@ def devices() -> dict[str, str]:
     return available
 
 
-def choose_dtype(name: str, device: torch.device, stored: str) -> torch.dtype:
+def choose_dtype(name: str, device: torch.device, stored: str, *, mixes_half: bool = False) -> torch.dtype:
     """Return the type of the computation.
 
     Parameters
     ----------
     name : str
         ``auto`` is the checkpoint's type on a GPU; on a CPU float32, unless the checkpoint is in bfloat16 and the
-        processor has instructions for it, or in float16 and PyTorch has products of it with float32.
+        processor has instructions for it, or in float16 and the backend mixes it with float32.
     stored : str
         Type of the weights in safetensors.
+    mixes_half : bool
+        Whether the backend multiplies weights in float16 with rows in float32 on a CPU (:func:`multiplies_half`).
     """
     import torch
 
@@ -118,7 +120,7 @@ def choose_dtype(name: str, device: torch.device, stored: str) -> torch.dtype:
             name = "float32"
             if stored == "BF16" and computes(torch.bfloat16):
                 name = "bfloat16"
-            elif stored == "F16" and multiplies_half():
+            elif stored == "F16" and mixes_half:
                 name = "float16"
         else:
             name = "bfloat16" if stored == "BF16" else "float16"

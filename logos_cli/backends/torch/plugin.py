@@ -30,6 +30,7 @@ from logos_cli.backends.device import (
     default_threads,
     devices,
     free_bytes,
+    multiplies_half,
     prepare,
     set_fastest_threads,
     translate_errors,
@@ -214,7 +215,7 @@ class TorchCheckpoint(Checkpoint):
     def dtype(self) -> torch.dtype:
         """The type of the weights, unless they are quantized."""
         wanted = "auto" if self._quantization else self._options.dtype
-        dtype = choose_dtype(wanted, self.device, stored_type(self.files))
+        dtype = choose_dtype(wanted, self.device, stored_type(self.files), mixes_half=multiplies_half())
         if self._quantization and self.device.type == "cpu" and dtype.itemsize == 2 and not computes(dtype):
             return choose_dtype("float32", self.device, "")  # the type of what is not quantized
         return dtype

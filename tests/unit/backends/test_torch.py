@@ -255,7 +255,7 @@ def test_auto_computes_in_the_type_that_the_processor_and_the_checkpoint_share(
 ) -> None:
     assert stored_type(_open().files) == "F16"
     assert _open().dtype is (torch.float16 if device.multiplies_half() else torch.float32)
-    monkeypatch.setattr(device, "multiplies_half", lambda: False)
+    monkeypatch.setattr("logos_cli.backends.torch.plugin.multiplies_half", lambda: False)
     assert _open().dtype is torch.float32
     assert stored_type(_open(half).files) == "BF16"
     monkeypatch.setattr(device, "computes", lambda _dtype: True)
