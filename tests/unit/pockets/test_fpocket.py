@@ -16,6 +16,7 @@ def test_the_pockets_are_those_of_the_file(shared_data: Path, tmp_path: Path) ->
     path = shared_data / "complexes" / "posebusters" / "5sd5_HWI.pdb.gz"
     model, atoms = protein_atoms(path)
     structure = gemmi.read_structure(str(path))
+    structure.setup_entities()
     structure.remove_ligands_and_waters()
     structure.remove_hydrogens()
     structure.remove_alternative_conformations()
@@ -24,8 +25,11 @@ def test_the_pockets_are_those_of_the_file(shared_data: Path, tmp_path: Path) ->
     found = PLUGIN.find(atoms)
     assert len(found.pockets) == wanted["n_pockets"] > 3
     assert [pocket.score for pocket in found.pockets] == sorted((p.score for p in found.pockets), reverse=True)
-    for mine, theirs in zip(found.pockets[:3], wanted["pockets"][:3], strict=True):
-        assert mine.score == pytest.approx(theirs["score"], abs=0.05)
+    # volumes are estimated at random, and scores with them: the order of near ones may change
+    theirs = {frozenset(map(tuple, each["residues"])): each for each in wanted["pockets"]}
+    for mine in found.pockets[:3]:
         named = {(model.residues.chains[row], model.residues.numbers[row]) for row in mine.residues}
-        assert {(chain, number) for chain, number in theirs["residues"]} <= named
+        lining, same = max(theirs.items(), key=lambda item: len(item[0] & named))
+        assert lining <= named
+        assert mine.score == pytest.approx(same["score"], abs=0.02)
         assert mine.probability is None
