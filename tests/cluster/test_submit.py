@@ -149,6 +149,7 @@ def test_a_run_outlives_its_display_its_workers_and_its_cancellation(program: di
     assert merged(run) == expected(tmp_path, program)
 
 
+@pytest.mark.cluster
 def test_blocks_of_slurm_are_replaced(cluster: Cluster, program: dict[str, str], tmp_path: Path) -> None:
     library(tmp_path / "library.smi", N)
     env = program | {"SLURM_CONF": cluster.variables["SLURM_CONF"]}

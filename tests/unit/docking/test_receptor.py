@@ -222,7 +222,7 @@ def test_alternative_locations_are_resolved() -> None:
 def test_residues_without_coordinates_are_named() -> None:
     lines = receptors.peptide().splitlines(keepends=True)
     nowhere = [f"{line[:30]}{0:8.3f}{0:8.3f}{0:8.3f}{line[54:]}" for line in lines]
-    with pytest.raises(StructureError, match="atoms N and CA of residues are 0.00 to 0.00 Å apart"):
+    with pytest.raises(StructureError, match=r"atoms N and CA of residues are 0\.00 to 0\.00 Å apart"):
         _prepare("".join(nowhere))
     one = [blank if line[22:26] == " 105" else line for line, blank in zip(lines, nowhere, strict=True)]
     with pytest.raises(StructureError, match="of PHE A:105 lie at one point"):

@@ -13,7 +13,7 @@ from logos_cli.backends.base import LoadOptions
 from logos_cli.errors import GrammarError, InputError, ModelError
 from logos_cli.evaluators.antibodies.designs import AMINO_ACIDS, framework, pseudo_log_likelihood, recovery
 from logos_cli.evaluators.antibodies.plugin import PLUGIN
-from logos_cli.evaluators.base import Context, Subject, Unavailable
+from logos_cli.evaluators.base import Context, Need, Subject, Unavailable
 from logos_cli.evaluators.reference import ReferenceSet
 from logos_cli.grammar import Form, parse
 from logos_cli.objects import antibody_numbering as numbering
@@ -29,7 +29,11 @@ HEAVY = (
     "SRWGGDGFYAMDYWGQGTLVTVSS"
 )
 LIGHT = "DIQMTQSPSSLSASVGDRVTITCRASQDVNTAVAWYQQKPGKAPKLLIYSASFLYSGVPSRFSGSRSGTDFTLTISSLQPEDFATYYCQQHYTTPPTFGQGTKVEIK"
-CHEAP = [metric.name for metric in (*PLUGIN.metrics, *PLUGIN.summary_metrics) if "plaus" not in metric.name]
+CHEAP = [
+    metric.name
+    for metric in (*PLUGIN.metrics, *PLUGIN.summary_metrics)
+    if not {Need.MODEL, Need.REQUEST} & set(metric.needs)
+]
 
 
 def subject(*chains: str) -> Subject:

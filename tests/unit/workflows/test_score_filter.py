@@ -29,12 +29,16 @@ VALUES = {"qed": 0.6, "sa": 3.5, "valid": True, "scaffold": "c1ccccc1", "vina": 
         ("vina < -7 and qed > 0.5", None),
         ("absent > 1", None),
         ("qed / (sa - 3.5) > 0", None),
-        ("scaffold > 1", None),
         ("-scaffold == 'x'", None),
     ],
 )
 def test_conditions(text: str, holds: bool | None) -> None:
     assert Filter.parse(text).holds(VALUES) is holds
+
+
+def test_a_text_is_compared_with_a_text() -> None:
+    with pytest.raises(UsageError, match="compares a score that is a text"):
+        Filter.parse("scaffold > 1").holds(VALUES)
 
 
 def test_names_are_told_once_in_order() -> None:
