@@ -73,12 +73,13 @@ def settings(files: Sequence[Path] | None = None) -> Iterator[Setting]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    import tomllib
+    from logos_cli.io.toml import parse_toml
 
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         raise UsageError(f"the file cannot be read: {error}", source=str(path)) from error
+    return parse_toml(text, str(path))
 
 
 def _flat(table: Mapping[str, Any], command: tuple[str, ...], path: Path) -> Iterator[Setting]:

@@ -84,9 +84,9 @@ def open_output(path: str | None, *, overwrite: bool = False) -> Iterator[IO[str
         stream = _create(part, Path(path).suffix.lower())
         try:
             yield stream
-        except BaseException:
+        except BaseException as error:
             stream.close()
-            _leave(path, part)
+            _leave(path, part, is_interrupted=not isinstance(error, Exception))
             raise
         stream.close()
         part.replace(path)
@@ -101,17 +101,18 @@ class Unfinished:
 
 
 UNFINISHED: list[Unfinished] = []
-"""The files of this process that were not finished, for the report of an interruption."""
+"""The files of this process that an interruption left, for its report."""
 
 
-def _leave(path: str, part: Path) -> None:
-    """Note a file that was not finished, and remove it if nothing was written."""
+def _leave(path: str, part: Path, *, is_interrupted: bool) -> None:
+    """Remove a file that was not finished if nothing was written, and note what an interruption leaves."""
+    left: Path | None = part
     with contextlib.suppress(OSError):
         if part.stat().st_size == 0:
             part.unlink()
-            UNFINISHED.append(Unfinished(path, None))
-            return
-    UNFINISHED.append(Unfinished(path, part))
+            left = None
+    if is_interrupted:
+        UNFINISHED.append(Unfinished(path, left))
 
 
 def _create(part: Path, suffix: str) -> IO[str]:

@@ -10,7 +10,7 @@ import pytest
 
 from logos_cli.cli.config import NAME, config_files, default_map, run_steps
 from logos_cli.cli.options.common import complete_model
-from logos_cli.errors import ExitCode, UsageError
+from logos_cli.errors import ExitCode, InputError, UsageError
 
 _FILE = """
 seed = 7
@@ -49,7 +49,7 @@ def test_another_file_or_none(project: Path, monkeypatch: pytest.MonkeyPatch) ->
     other = project / "other.toml"
     other.write_text("seed = = 3", encoding="utf-8")
     monkeypatch.setenv("LOGOS_CONFIG", str(other))
-    with pytest.raises(UsageError, match="cannot be read"):
+    with pytest.raises(InputError, match="not TOML"):
         default_map()
 
 

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from logos_cli.cli.interruption import report_interruption
 from logos_cli.cli.progress import Bar, _counts
-from logos_cli.io.output import UNFINISHED, open_output
+from logos_cli.io.output import open_output
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,6 @@ def test_an_interruption_before_the_first_record_leaves_no_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "out.jsonl"
-    UNFINISHED.clear()  # of other tests in this process
     with pytest.raises(KeyboardInterrupt), open_output(str(path)):
         raise KeyboardInterrupt
     report_interruption("interrupted")

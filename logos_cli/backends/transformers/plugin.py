@@ -40,6 +40,7 @@ from logos_cli.checkpoints.skills import read_skills
 from logos_cli.checkpoints.task_sampling import from_config
 from logos_cli.checkpoints.tokenizer import HubTokenizer, read_json
 from logos_cli.errors import DeviceMemoryError, MissingError, ModelError, UsageError
+from logos_cli.grammar.spec import Kind
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,9 +58,9 @@ _CACHES = 2
 _UNBOUNDED = 1 << 24
 """transformers states a larger number of tokens where a tokenizer has no limit."""
 _PROBES = (
-    "<ProteinS>MKTAYIAKQRQISFVKSHFSRQ<ProteinE>",
-    "<MoleculeS>CC(=O)Oc1ccccc1C(=O)O<MoleculeE>",
-    "<ProteinS>MK<PocketS>I<PocketE>LN<ProteinE><MoleculeS>CCO<MoleculeE>",
+    f"{Kind.PROTEIN.start}MKTAYIAKQRQISFVKSHFSRQ{Kind.PROTEIN.end}",
+    f"{Kind.MOLECULE.start}CC(=O)Oc1ccccc1C(=O)O{Kind.MOLECULE.end}",
+    f"{Kind.PROTEIN.start}MKILN{Kind.PROTEIN.end}{Kind.MOLECULE.start}CCO{Kind.MOLECULE.end}",
 )
 """Texts of several lengths, with which a network is tested when it is loaded."""
 
