@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from logos_cli import __version__
+from logos_cli import __version__, registry
 from logos_cli.cli.boundary import guard, install_signal_handlers, occupy_closed_streams, run, wants_traceback
-from logos_cli.cli.groups import command_group
+from logos_cli.cli.groups import ROOM, command_group
 from logos_cli.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -83,7 +83,15 @@ def run_app(words: list[str], further: Sequence[Setting] = ()) -> ExitCode:
     further : sequence of Setting
         Values that come before those of the files.
     """
-    from logos_cli.cli.config import default_map
+    from logos_cli.cli.config import default_map, settings
 
-    code = build_app()(prog_name="logos", args=words, standalone_mode=False, default_map=default_map(further))
+    found = [*settings(), *further]
+    command = next((word for word in words if not word.startswith("-")), "")
+    if (
+        found and command in registry.names(ROOM) and command != "config"
+    ):  # which shows what the files set, right or wrong
+        from logos_cli.cli.effective import refuse_unknown
+
+        refuse_unknown(found, command)
+    code = build_app()(prog_name="logos", args=words, standalone_mode=False, default_map=default_map(found))
     return ExitCode(code) if isinstance(code, int) else ExitCode.OK

@@ -47,6 +47,11 @@ class Setting:
     value: object
     path: Path
 
+    @property
+    def label(self) -> str:
+        """Command and option as on the command line: ``generate ligand --num-samples``."""
+        return " ".join((*self.command, f"--{self.name.replace('_', '-')}"))
+
 
 def config_files() -> list[Path]:
     """Return the configuration files that exist: the user's, then the project's, which comes first where both set a value."""
@@ -90,15 +95,14 @@ def _flat(table: Mapping[str, Any], command: tuple[str, ...], path: Path) -> Ite
             yield Setting(command, name.replace("-", "_"), value, path)
 
 
-def default_map(further: Sequence[Setting] = ()) -> dict[str, Any]:
+def default_map(found: Sequence[Setting]) -> dict[str, Any]:
     """Return the defaults of commands as Typer takes them: nested tables of the names of commands.
 
     Parameters
     ----------
-    further : sequence of Setting
-        Values that come before those of the files.
+    found : sequence of Setting
+        Of two values for one option the later counts.
     """
-    found = [*settings(), *further]
     if not found:
         return {}
     # a table named as an option of the program would be its value

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import typer.main
+from logos_cli import registry
+from logos_cli.cli.boundary import guard
+from logos_cli.cli.config import Setting, settings
+from logos_cli.cli.groups import ROOM, built
+from logos_cli.errors import UsageError
 
-from logos_cli.cli.app import build_app
-from logos_cli.cli.config import settings
+_Options = dict[tuple[str, ...], dict[str, str | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,23 +53,51 @@ class Effective:
 def effective(files: Sequence[Path]) -> list[Effective]:
     """Return all values of configuration files and of variables of options, with where they come from."""
     found = list(settings(files))
-    options = _options_of_commands()
+    options = _options_of(registry.names(ROOM))
     variables = {variable for own in options.values() for variable in own.values() if variable}
     rows = []
     for place, each in enumerate(found):
         later = any(other.command == each.command and other.name == each.name for other in found[place + 1 :])
-        holders = [own for path, own in options.items() if path[: len(each.command)] == each.command]
-        known = [own[each.name] for own in holders if each.name in own]
+        known = [own[each.name] for own in _holders(each, options)]
         shadowed = any(variable and os.environ.get(variable) for variable in known)
-        option = " ".join((*each.command, f"--{each.name.replace('_', '-')}"))
-        rows.append(Effective(option, each.value, str(each.path), not (later or shadowed), not known))
+        rows.append(Effective(each.label, each.value, str(each.path), not (later or shadowed), not known))
     set_here = sorted(name for name in variables if os.environ.get(name))
     return rows + [Effective(name, os.environ[name], "environment") for name in set_here]
 
 
-def _options_of_commands() -> dict[tuple[str, ...], dict[str, str | None]]:
-    """Return the options of each command with their variables of the environment."""
-    found: dict[tuple[str, ...], dict[str, str | None]] = {}
+def refuse_unknown(found: Sequence[Setting], command: str) -> None:
+    """Refuse values that no option takes: of the tables of a command, of tables that are no command's, and at the top.
+
+    Raises
+    ------
+    UsageError
+        With the name, the file and the nearest options.
+    """
+    names = registry.names(ROOM)
+    own = _options_of([command])
+    for each in found:
+        if each.command and each.command[0] in names and each.command[0] != command:
+            continue  # its own command refuses it
+        if _holders(each, own) or (not each.command and _holders(each, _options_of(names))):
+            continue
+        known = {name for path, options in own.items() if path[: len(each.command)] == each.command for name in options}
+        near = get_close_matches(each.name, known, n=1)
+        raise UsageError(
+            f"{each.label} is no option of logos{f' {each.command[0]}' if each.command else ''}",
+            source=str(each.path),
+            hint=f"did you mean {near[0].replace('_', '-')}?" if near else "logos config show lists what the files set",
+        )
+
+
+def _holders(setting: Setting, options: _Options) -> list[dict[str, str | None]]:
+    """Return the options of the commands that take a value."""
+    depth = len(setting.command)
+    return [own for path, own in options.items() if path[:depth] == setting.command and setting.name in own]
+
+
+def _options_of(names: Iterable[str]) -> _Options:
+    """Return the options of commands and their subcommands with their variables of the environment."""
+    found: _Options = {}
 
     def walk(command: Any, path: tuple[str, ...]) -> None:
         found[path] = {
@@ -75,5 +107,6 @@ def _options_of_commands() -> dict[tuple[str, ...], dict[str, str | None]]:
         for name, child in getattr(command, "commands", {}).items():
             walk(child, (*path, name))
 
-    walk(typer.main.get_command(build_app(rich_help=False)), ())
+    for name in names:
+        walk(built(name, guard, None), (name,))
     return found

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from logos_cli.cli.config import NAME, config_files, default_map, run_steps
+from logos_cli.cli.config import NAME, config_files, default_map, run_steps, settings
 from logos_cli.cli.options.common import complete_model
 from logos_cli.errors import ExitCode, InputError, UsageError
 
@@ -37,7 +37,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_project_comes_before_the_user_and_the_command_before_all(project: Path) -> None:
     assert [path.parent.name for path in config_files()] == ["logos", "project"]
-    table = default_map()
+    table = default_map(list(settings()))
     assert table["encode"]["seed"] == 7
     assert table["generate"]["molecule"] == {"seed": 7, "model": "theirs", "temperature": 0.9, "num_samples": 3}
     assert "num_samples" not in table["generate"]["protein"]
@@ -45,12 +45,12 @@ def test_the_project_comes_before_the_user_and_the_command_before_all(project: P
 
 def test_another_file_or_none(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOGOS_CONFIG", "")
-    assert default_map() == {}
+    assert default_map(list(settings())) == {}
     other = project / "other.toml"
     other.write_text("seed = = 3", encoding="utf-8")
     monkeypatch.setenv("LOGOS_CONFIG", str(other))
     with pytest.raises(InputError, match="not TOML"):
-        default_map()
+        default_map(list(settings()))
 
 
 def test_the_command_line_comes_first_then_the_environment(logos: Any, tmp_path: Path) -> None:
@@ -68,6 +68,27 @@ def test_an_option_that_no_command_has_is_named(logos: Any, tmp_path: Path) -> N
     (tmp_path / NAME).write_text("[generate]\ntemprature = 1\n", encoding="utf-8")
     done = logos("config", "show", code=ExitCode.USAGE)
     assert "there is no option generate --temprature" in done.stderr
+    done = logos("generate", "molecule", "--dry-run", code=ExitCode.USAGE)
+    assert f"{tmp_path / NAME}: generate --temprature is no option of logos generate" in done.stderr
+    assert "did you mean temperature?" in done.stderr
+    logos("grammar", "show", "search", code=ExitCode.OK)  # the table is not its own
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("sede = 3\n", ExitCode.USAGE),  # at the top, of no command
+        ("num-samples = 3\n", ExitCode.OK),  # of generate
+        ("[gramar]\nform = 3\n", ExitCode.USAGE),  # a table of no command
+        ("[grammar.shw]\nform = 3\n", ExitCode.USAGE),
+        ("[score]\nnonsense = 3\n", ExitCode.OK),  # score refuses it
+    ],
+)
+def test_a_mistyped_name_stops_the_commands_that_it_is_for(
+    logos: Any, tmp_path: Path, text: str, code: ExitCode
+) -> None:
+    (tmp_path / NAME).write_text(text, encoding="utf-8")
+    logos("grammar", "show", "search", code=code)
 
 
 def test_a_run_of_one_file(logos: Any, tmp_path: Path) -> None:

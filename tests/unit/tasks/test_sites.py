@@ -520,3 +520,12 @@ def test_a_ligand_is_made_for_the_best_pocket(checkout: Path) -> None:
     assert record.text.startswith(tagged + "<MoleculeS>")
     with pytest.raises(UsageError, match="needs a structure"):
         list(generate("ligand", _SEQUENCE, site="predicted", **_fake()))
+
+
+def test_the_structures_of_one_file_are_not_joined(checkout: Path, tmp_path: Path) -> None:
+    text = (checkout / "examples" / "complex.cif").read_text()
+    first = text.splitlines()[next(n for n, line in enumerate(text.splitlines()) if line.startswith("data_"))]
+    (tmp_path / "two.cif").write_text(text + "\n" + text.replace(first, "data_second"))
+    records = list(generate("site", tmp_path / "two.cif"))
+    assert [record.id for record in records] == [f"two_{first.removeprefix('data_')}:site1", "two_second:site1"]
+    assert records[0].text == records[1].text == next(iter(generate("site", checkout / "examples" / "complex.cif"))).text
