@@ -139,7 +139,8 @@ class ShardRun:
     def write(self, id: str, status: Status, line: str) -> None:
         """Append the record of the entry with this id; entries before it, without a record, were left out.
 
-        It is on disk within a second: the first records of each second at once, the others in blocks.
+        The first records of each second are on disk at once, the others in blocks: a block waits for a second at most
+        while records come, else for the next record. What a kill finds waiting is done again when the run is resumed.
 
         Raises
         ------

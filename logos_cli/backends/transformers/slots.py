@@ -186,6 +186,6 @@ def keeps_cache(network: Network, probes: Sequence[Sequence[int]]) -> bool:
                     return False
     except torch.OutOfMemoryError:
         raise
-    except (AttributeError, IndexError, KeyError, NotImplementedError, RuntimeError, TypeError, ValueError):
+    except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError):
         return False  # the network has another kind of cache
     return True

@@ -528,4 +528,6 @@ def test_the_structures_of_one_file_are_not_joined(checkout: Path, tmp_path: Pat
     (tmp_path / "two.cif").write_text(text + "\n" + text.replace(first, "data_second"))
     records = list(generate("site", tmp_path / "two.cif"))
     assert [record.id for record in records] == [f"two_{first.removeprefix('data_')}:site1", "two_second:site1"]
-    assert records[0].text == records[1].text == next(iter(generate("site", checkout / "examples" / "complex.cif"))).text
+    assert (
+        records[0].text == records[1].text == next(iter(generate("site", checkout / "examples" / "complex.cif"))).text
+    )
