@@ -2,7 +2,8 @@
 
 The engine of ``scheduler`` steps a backend token by token, with a constraint on the tokens. A server samples itself:
 its answer is checked with the same grammar, and requested again with another seed until it fits or the tries are
-used up. The last answer that does not fit becomes an invalid record.
+used up. The last answer that does not fit becomes an invalid record. An answer that was cut at the limit of tokens is
+not requested again: the next would take as long, and most likely be cut, too.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import hashlib
 import queue
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from logos_cli.backends.base import Completer, TextAnswer, TextQuery
 from logos_cli.engine.chemistry import SmilesConstraint
@@ -32,6 +33,9 @@ _GRACE_S = 10
 
 _SEEDS = 1 << 31
 
+_Outcome = Completion | BaseException | None
+"""What a thread reports: a sample, an error, or None for an answer that is requested again."""
+
 
 class CompletionEngine:
     """Samples with a completer; the counterpart of :class:`~logos_cli.engine.scheduler.Engine`.
@@ -44,6 +48,15 @@ class CompletionEngine:
         The run's seed.
     tries : int
         Most answers requested for one sample.
+
+    Attributes
+    ----------
+    n_redrawn : int
+        Answers so far that did not fit, and in whose place another was requested.
+    n_given_up : int
+        Samples so far that had no answer that fits in all tries.
+    on_redraw : callable, optional
+        Called when ``n_redrawn`` has grown, by the thread of :meth:`run`.
     """
 
     def __init__(
@@ -54,6 +67,8 @@ class CompletionEngine:
         self.seed = seed
         self.concurrency = batch_size
         self.tries = tries
+        self.n_redrawn = self.n_given_up = 0
+        self.on_redraw: Callable[[], None] | None = None
         self._constraint = Constraint(completer.tokenizer)
         self._lock = threading.Lock()  # compiled grammars are shared
 
@@ -68,7 +83,7 @@ class CompletionEngine:
             If the server refuses a request, or cannot be reached.
         """
         waiting: queue.SimpleQueue[tuple[int, Request] | None] = queue.SimpleQueue()
-        done: queue.SimpleQueue[Completion | BaseException] = queue.SimpleQueue()
+        done: queue.SimpleQueue[_Outcome] = queue.SimpleQueue()
         leave = threading.Event()
         for _ in range(self.concurrency):
             # daemons, because an interrupted run must not wait minutes for answers
@@ -87,6 +102,11 @@ class CompletionEngine:
                 if n_waiting == 0:
                     break
                 outcome = done.get()
+                if outcome is None:
+                    self.n_redrawn += 1
+                    if self.on_redraw is not None:
+                        self.on_redraw()
+                    continue
                 n_waiting -= 1
                 if isinstance(outcome, BaseException):
                     yield from _last_answers(waiting, done, n_waiting)
@@ -100,17 +120,17 @@ class CompletionEngine:
     def _work(
         self,
         waiting: queue.SimpleQueue[tuple[int, Request] | None],
-        done: queue.SimpleQueue[Completion | BaseException],
+        done: queue.SimpleQueue[_Outcome],
         leave: threading.Event,
     ) -> None:
         while (numbered := waiting.get()) is not None and not leave.is_set():
             index, request = numbered
             try:
-                done.put(self._complete(index, request))
+                done.put(self._complete(index, request, lambda: done.put(None)))
             except BaseException as error:  # noqa: BLE001 - raised in run()
                 done.put(error)
 
-    def _complete(self, index: int, request: Request) -> Completion:
+    def _complete(self, index: int, request: Request, note_redraw: Callable[[], None]) -> Completion:
         tokenizer = self.completer.tokenizer
         prompt = tokenizer.decode(request.prompt)
         end = tokenizer.vocabulary[request.end].decode() if request.end is not None else None
@@ -133,8 +153,13 @@ class CompletionEngine:
                 stop=end if request.n_ends == 1 else None,
             )
             answer = self._cut_at_end(self.completer.complete(query), request, end)
-            if self._fits(request, answer) or sampling.temperature == 0:
+            if not answer.stopped or self._fits(request, answer) or sampling.temperature == 0:
                 break
+            if attempt + 1 < self.tries:
+                note_redraw()
+            else:
+                with self._lock:
+                    self.n_given_up += 1
         finish = Finish.STOP if answer.stopped else Finish.LENGTH
         tokens = tuple(tokenizer.encode(answer.text, whole=False))
         return Completion(request, tokens, answer.logps, finish, index)
@@ -169,8 +194,6 @@ class CompletionEngine:
         """Whether the answer is complete and fulfils the constraint, if there is one."""
         if request.grammar is None:
             return True
-        if not answer.stopped:
-            return False
         tokens = self.completer.tokenizer.encode(answer.text, whole=False)
         with self._lock:
             matcher = self._constraint.matcher(request.grammar, request.given).inner
@@ -183,9 +206,7 @@ class CompletionEngine:
 
 
 def _last_answers(
-    waiting: queue.SimpleQueue[tuple[int, Request] | None],
-    done: queue.SimpleQueue[Completion | BaseException],
-    n_waiting: int,
+    waiting: queue.SimpleQueue[tuple[int, Request] | None], done: queue.SimpleQueue[_Outcome], n_waiting: int
 ) -> list[Completion]:
     """Return the answers in progress at a failure, waiting at most ``_GRACE_S`` seconds."""
     with contextlib.suppress(queue.Empty):
@@ -195,8 +216,9 @@ def _last_answers(
     finished: list[Completion] = []
     until = time.monotonic() + _GRACE_S
     with contextlib.suppress(queue.Empty):
-        for _ in range(n_waiting):
+        while n_waiting:
             outcome = done.get(timeout=max(0.0, until - time.monotonic()))
+            n_waiting -= outcome is not None
             if isinstance(outcome, Completion):
                 finished.append(outcome)
     return finished

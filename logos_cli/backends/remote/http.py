@@ -1,14 +1,24 @@
-"""JSON over HTTP to a server that may be busy: time-outs, retries with back-off, plain errors."""
+"""JSON over HTTP to a server that may be busy, slow or broken: deadlines, retries with back-off, plain errors.
+
+Nothing that a server sends is trusted: an answer has a deadline from the connection to its last byte, and a size.
+"""
 
 from __future__ import annotations
 
 import http.client
 import json
 import random
+import socket
+import ssl
+import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
+from typing import NoReturn
 from urllib.parse import urlsplit
 
 from logos_cli.errors import LogosError, MissingError, ModelError, UsageError
@@ -17,7 +27,10 @@ from logos_cli.io.json_types import JsonMapping
 BUSY = frozenset((408, 409, 425, 429, 500, 502, 503, 504, 529))
 """Status codes after which the same request may succeed later."""
 
-_LARGEST_ANSWER = 1 << 28
+LARGEST_ANSWER_BYTES = 1 << 26
+"""An answer that is larger is a fault of the server: a text of 100,000 tokens with log-probabilities has 10 MB."""
+
+_CHUNK_BYTES = 1 << 16
 _SHOWN = 300
 _FIRST_TRIES = 3
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -35,7 +48,7 @@ class RetryPolicy:
     tries: int = 7
     first_s: float = 0.5
     longest_s: float = 30.0
-    timeout_s: float = 600.0
+    timeout_s: float = 600.0  # of a whole answer
 
     def wait_s(self, retry: int, asked_s: float | None) -> float:
         """Return the wait before a retry, counted from 0."""
@@ -74,13 +87,97 @@ class UnavailableError(LogosError):
         self.is_busy = is_busy
         self.asked_s = asked_s
 
-    def after(self, tries: int, url: str) -> MissingError:
+    def after(self, tries: int, url: str) -> LogosError:
         """Return the error after the last try."""
         return MissingError(
             f"the server did not answer in {tries} tries: {self.message}",
             source=url,
             hint="check that it runs at this address; finished records are kept",
         )
+
+
+class AnswerError(UnavailableError):
+    """The answer of a server is not what was requested: not JSON, without a text, too large, with impossible counts."""
+
+    def after(self, tries: int, url: str) -> LogosError:
+        """Return the error after the last try."""
+        return ModelError(
+            f"the server's answers cannot be used, in {tries} tries: {self.message}",
+            source=url,
+            hint="it must serve OpenAI's /v1/completions; finished records are kept",
+        )
+
+
+class _Deadline:
+    """Ends a connection after a time, whatever it is doing: a time-out of the socket begins anew with every byte."""
+
+    def __init__(self, timeout_s: float) -> None:
+        self.has_passed = False
+        self._sockets: list[socket.socket] = []
+        self._timer = threading.Timer(timeout_s, self._expire)
+        self._timer.daemon = True
+
+    def watch(self, sock: socket.socket) -> None:
+        """Add a socket that is to be shut down."""
+        self._sockets.append(sock)
+
+    def _expire(self) -> None:
+        self.has_passed = True
+        for sock in self._sockets:
+            with suppress(OSError):
+                # not the method of TLS sockets, which drops the state that the reading thread uses
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Run the clock."""
+        self._timer.start()
+        try:
+            yield
+        finally:
+            self._timer.cancel()
+
+
+class _PlainConnection(http.client.HTTPConnection):
+    """A connection with a deadline."""
+
+    def __init__(self, host: str, *, deadline: _Deadline, timeout: float) -> None:
+        super().__init__(host, timeout=timeout)
+        self._deadline = deadline
+
+    def connect(self) -> None:
+        """Connect, and let the deadline watch the socket."""
+        super().connect()
+        self._deadline.watch(self.sock)
+
+
+class _SecureConnection(http.client.HTTPSConnection):
+    """A TLS connection with a deadline."""
+
+    def __init__(self, host: str, *, deadline: _Deadline, timeout: float) -> None:
+        super().__init__(host, timeout=timeout, context=ssl.create_default_context())
+        self._deadline = deadline
+
+    def connect(self) -> None:
+        """Connect, and let the deadline watch the socket."""
+        super().connect()
+        self._deadline.watch(self.sock)
+
+
+class _Handler(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
+    """Opens connections that have a deadline."""
+
+    def __init__(self, deadline: _Deadline) -> None:
+        super().__init__()
+        self._deadline = deadline
+
+    def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        """Open a connection."""
+        return self.do_open(partial(_PlainConnection, deadline=self._deadline), req)
+
+    def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        """Open a TLS connection."""
+        return self.do_open(partial(_SecureConnection, deadline=self._deadline), req)
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -159,29 +256,39 @@ class Server:
         RefusalError
             If it refuses the request.
         """
-        return self._attempt(self.url + path, json.dumps(body).encode())
+        return self._attempt(self.url + path, _to_json(body))
 
     def post_once(self, path: str, body: JsonMapping) -> object:
         """Return the answer to a POST beyond OpenAI's, which only some servers support; None if it fails."""
         try:
-            return self._try(self.root + path, json.dumps(body).encode())
-        except (OSError, ValueError, http.client.HTTPException, LogosError):
+            return self._attempt(self.root + path, _to_json(body))
+        except LogosError:
             return None
 
     def _attempt(self, url: str, body: bytes | None) -> object:
+        deadline = _Deadline(self.retries.timeout_s)
+        with deadline.running():
+            try:
+                content = self._read(url, body, deadline)
+            except urllib.error.HTTPError as error:
+                self._raise_status(error)
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                reason = getattr(error, "reason", None) or error
+                problem = str(reason) or type(reason).__name__
+                if deadline.has_passed:
+                    problem = f"its answer was not complete after {self.retries.timeout_s:g} s"
+                raise UnavailableError(problem) from error
+        if deadline.has_passed:  # an answer without a length ends where the connection does
+            raise UnavailableError(f"its answer was not complete after {self.retries.timeout_s:g} s")
+        if len(content) > LARGEST_ANSWER_BYTES:
+            raise AnswerError(f"an answer has more than {LARGEST_ANSWER_BYTES >> 20} MiB")
         try:
-            return self._try(url, body)
-        except urllib.error.HTTPError as error:
-            text = _message(error)
-            if error.code not in BUSY or _is_hopeless(text):
-                raise self._refusal(error.code, text) from error
-            asked_s = _retry_after_s(error)
-            raise UnavailableError(f"status {error.code} {text}", is_busy=True, asked_s=asked_s) from error
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            reason = getattr(error, "reason", None) or error
-            raise UnavailableError(str(reason) or type(reason).__name__) from error
+            return json.loads(content)
+        except (ValueError, RecursionError) as error:
+            raise AnswerError(f"an answer is not JSON: {_shown(content)}") from error
 
-    def _try(self, url: str, body: bytes | None) -> object:
+    def _read(self, url: str, body: bytes | None, deadline: _Deadline) -> bytes:
+        """Return what a server answers, up to one byte more than is allowed."""
         headers = {"Accept": "application/json", "User-Agent": "logos"}
         if body is not None:
             headers["Content-Type"] = "application/json"
@@ -190,10 +297,21 @@ class Server:
         request = urllib.request.Request(url, body, headers)  # noqa: S310 - the scheme is checked
         # a proxy of the environment does not lead back to this machine
         proxies = urllib.request.ProxyHandler({} if self.is_local else None)
-        opener = urllib.request.build_opener(_NoRedirect, proxies)
+        opener = urllib.request.build_opener(_NoRedirect, proxies, _Handler(deadline))
+        content = bytearray()
         with opener.open(request, timeout=self.retries.timeout_s) as response:
-            content = response.read(_LARGEST_ANSWER)
-        return json.loads(content)
+            # in pieces: a length that a server only claims reserves no memory
+            while len(content) <= LARGEST_ANSWER_BYTES and (piece := response.read(_CHUNK_BYTES)):
+                content += piece
+        return bytes(content)
+
+    def _raise_status(self, error: urllib.error.HTTPError) -> NoReturn:
+        """Raise the error of a status that is not success."""
+        with error:
+            text = _message(error)
+        if error.code not in BUSY or _is_hopeless(text):
+            raise self._refusal(error.code, text) from error
+        raise UnavailableError(f"status {error.code} {text}", is_busy=True, asked_s=_retry_after_s(error)) from error
 
     def _refusal(self, status: int, text: str) -> RefusalError:
         hints = {
@@ -204,6 +322,15 @@ class Server:
         error = RefusalError(status, f"the server refuses the request: {status} {text}", hint=hints.get(status))
         error.at(self.url)
         return error
+
+
+def _to_json(body: JsonMapping) -> bytes:
+    return json.dumps(body).encode()
+
+
+def _shown(content: bytes) -> str:
+    """Return the beginning of an answer, on one line."""
+    return " ".join(content[:_SHOWN].decode("utf-8", errors="replace").split())[:60] or "nothing"
 
 
 def _is_hopeless(text: str) -> bool:
@@ -223,7 +350,7 @@ def _message(error: urllib.error.HTTPError) -> str:
             if isinstance(answer, dict) and name in answer:
                 answer = answer[name]
         text = answer if isinstance(answer, str) else json.dumps(answer)
-    except ValueError:
+    except (ValueError, RecursionError):
         text = content.decode("utf-8", errors="replace")
     return " ".join(text.split())[:_SHOWN] or str(error.reason)
 

@@ -6,8 +6,8 @@ needed. See ``docs/guide/remote.md``.
 
 from __future__ import annotations
 
-import math
 import os
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -22,6 +22,7 @@ from logos_cli.backends.base import (
     TextAnswer,
     TextQuery,
 )
+from logos_cli.backends.remote.answers import context_tokens, parse_completion, parse_count, parse_echo, parse_models
 from logos_cli.backends.remote.http import RefusalError, RetryPolicy, Server
 from logos_cli.backends.remote.servers import Servers
 from logos_cli.errors import MissingError, ModelError, UsageError
@@ -70,26 +71,25 @@ class RemoteCompleter(Completer):
         prompt = f"{Kind.PROTEIN.start}MK{Kind.PROTEIN.end}{Operator.SEARCH.value}"
         body = self._body(TextQuery(prompt, 0, 2, 0.0, 0, 1.0, 0.0, 1.0))
         body.pop("logprobs")
-        choice = _choice(Servers([server]).post("/completions", body))
+        answer = Servers([server]).post("/completions", body, partial(parse_completion, max_tokens=2))
         # a search repeats the sequence: its answer begins with a tag
-        return "<" not in str(choice.get("text", ""))
+        return "<" not in answer.text
 
     def complete(self, query: TextQuery) -> TextAnswer:
         """Complete one text."""
         body = self._body(query)
+        parse = partial(parse_completion, max_tokens=int(str(body["max_tokens"])))
         try:
-            answer = self._server.post("/completions", body)
+            answer = self._server.post("/completions", body, parse)
         except RefusalError as error:
             if "logprobs" not in body or "logprob" not in str(error):
                 raise
             self._reports_logps = False
-            answer = self._server.post("/completions", self._body(query))
-        choice = _choice(answer)
-        text = str(choice.get("text") or "")
-        stopped = choice.get("finish_reason") == "stop"
-        if stopped and query.stop and not text.endswith(query.stop) and not _is_complete(answer, choice):
+            answer = self._server.post("/completions", self._body(query), parse)
+        text, stopped = answer.text, answer.finish == "stop"
+        if stopped and query.stop and not text.endswith(query.stop) and not answer.is_complete:
             text += query.stop
-        return TextAnswer(text, _logps(answer, choice), stopped)
+        return TextAnswer(text, answer.logps, stopped)
 
     def read(self, text: str) -> list[tuple[str, float]] | None:
         """Return the log-probabilities of a text, which the server echoes with one generated token."""
@@ -97,19 +97,8 @@ class RemoteCompleter(Completer):
             return None
         body = self._body(TextQuery(text, 0, 1, 0.0, 0, 1.0, 0.0, 1.0)) | {"echo": True, "logprobs": 1}
         body["max_tokens"] = 1
-        logprobs = _choice(self._server.post("/completions", body)).get("logprobs")
-        pieces = logprobs.get("tokens") if isinstance(logprobs, dict) else None
-        logps = logprobs.get("token_logprobs") if isinstance(logprobs, dict) else None
-        if not isinstance(pieces, list) or not isinstance(logps, list) or len(pieces) != len(logps):
-            raise self._no_logps_error()
-        read: list[tuple[str, float]] = []
-        place = 0
-        for piece, logp in zip(map(str, pieces), logps, strict=True):
-            if place >= len(text):  # the generated token
-                break
-            place = place + len(piece) if text.startswith(piece, place) else place
-            read.append((piece, float(logp) if isinstance(logp, (int, float)) else math.nan))
-        if place < len(text) or sum(math.isnan(logp) for _, logp in read) > 1:
+        read = self._server.post("/completions", body, partial(parse_echo, text=text))
+        if read is None:
             raise self._no_logps_error()
         return read
 
@@ -146,37 +135,6 @@ class RemoteCompleter(Completer):
         return body
 
 
-def _choice(answer: object) -> JsonObject:
-    choices = answer.get("choices") if isinstance(answer, dict) else None
-    choice = choices[0] if isinstance(choices, list) and choices else None
-    if not isinstance(choice, dict):
-        raise ModelError("the server's answer has no completion", hint="it must serve OpenAI's /v1/completions")
-    return choice
-
-
-def _is_complete(answer: object, choice: JsonObject) -> bool:
-    """Whether the model ended its text itself, rather than with the stop text."""
-    if isinstance(answer, dict) and "stop_type" in answer:  # llama-server
-        return bool(answer["stop_type"] != "word")
-    if "stop_reason" in choice:  # vLLM: the stop text, or None
-        return not isinstance(choice["stop_reason"], str)
-    if "matched_stop" in choice:  # SGLang: the stop text, or the id of a token
-        return not isinstance(choice["matched_stop"], str)
-    return False
-
-
-def _logps(answer: object, choice: JsonObject) -> tuple[float, ...]:
-    logprobs = choice.get("logprobs") or {}
-    values = logprobs.get("token_logprobs") if isinstance(logprobs, dict) else None
-    if values is None and isinstance(logprobs, dict) and isinstance(logprobs.get("content"), list):  # llama-server
-        values = [entry.get("logprob") for entry in logprobs["content"]]
-    if isinstance(values, list) and values:
-        return tuple(float(value) if isinstance(value, (int, float)) else math.nan for value in values)
-    usage = answer.get("usage") if isinstance(answer, dict) else None
-    n_tokens = usage.get("completion_tokens", 0) if isinstance(usage, dict) else 0
-    return (math.nan,) * int(n_tokens or 0)
-
-
 class RemoteCheckpoint(Checkpoint):
     """The model of a server."""
 
@@ -185,7 +143,7 @@ class RemoteCheckpoint(Checkpoint):
     def __init__(self, servers: Servers, model: str) -> None:
         self._server = servers
         entries = [_find(server, model) for server in servers.members]
-        names = [str(entry.get("id")) for entry in entries]
+        names = [str(entry["id"]) for entry in entries]
         if len(set(names)) > 1:
             raise UsageError(
                 f"the servers have different models: {', '.join(dict.fromkeys(names))}",
@@ -195,7 +153,7 @@ class RemoteCheckpoint(Checkpoint):
         self.served_name = names[0]
         self.name = self.served_name
         self.tokenizer = CharacterTokenizer()
-        self.context_tokens = min(_context_of(entry) for entry in entries)
+        self.context_tokens = min(context_tokens(entry) or _UNLIMITED for entry in entries)
         self._can_count = True
 
     def count_tokens(self, text: str) -> int:
@@ -214,11 +172,9 @@ class RemoteCheckpoint(Checkpoint):
             ("/extras/tokenize/count", {"model": self.served_name, "input": text}),
         )
         for path, body in requests if self._can_count else ():
-            answer = (servers or self._server).post_once(path, body)
-            if isinstance(answer, dict):
-                tokens = answer.get("count", answer.get("tokens"))
-                if isinstance(tokens, (int, list)):
-                    return tokens if isinstance(tokens, int) else len(tokens)
+            n_tokens = parse_count((servers or self._server).post_once(path, body), text)
+            if n_tokens is not None:
+                return n_tokens
         self._can_count = False
         return None
 
@@ -244,9 +200,7 @@ def _find(server: Server, model: str) -> JsonObject:
     UsageError
         If it does not have this one.
     """
-    answer = server.get("/models")
-    served = answer.get("data") if isinstance(answer, dict) else None
-    entries = [entry for entry in served or [] if isinstance(entry, dict) and entry.get("id")]
+    entries = parse_models(server.get("/models"))
     if not entries:
         raise ModelError(
             "the server does not list its models", source=server.url, hint="give the address that ends in /v1"
@@ -258,13 +212,6 @@ def _find(server: Server, model: str) -> JsonObject:
         names = ", ".join(str(entry["id"]) for entry in entries[:5])
         raise UsageError(f"the server has no model {model!r}", source=server.url, hint=f"--model {names}")
     return named
-
-
-def _context_of(entry: JsonObject) -> int:
-    """Return the length of a served model's context."""
-    meta = entry.get("meta")
-    length = entry.get("max_model_len") or (meta.get("n_ctx") if isinstance(meta, dict) else None)
-    return int(length) if isinstance(length, int) and length > 0 else _UNLIMITED
 
 
 class Remote(BackendType):

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, TypeVar
 
 from logos_cli.backends.remote.http import Server, UnavailableError
 from logos_cli.io.json_types import JsonMapping
+
+T = TypeVar("T")
 
 LOGGER: Final = logging.getLogger(__name__)
 _AWAY_S: Final = 30.0
@@ -38,13 +40,18 @@ class Servers:
         """The addresses, separated by commas."""
         return ",".join(server.url for server in self.members)
 
-    def post(self, path: str, body: JsonMapping) -> object:
+    def post(self, path: str, body: JsonMapping, parse: Callable[[object], T]) -> T:
         """Return the answer of a server to a POST.
+
+        Parameters
+        ----------
+        parse : callable
+            Is given the JSON of an answer; raises ``AnswerError`` if it cannot be used, and the request is made again.
 
         Raises
         ------
         ModelError
-            If a server refuses the request.
+            If a server refuses the request, or no answer can be used.
         MissingError
             If none answers in the number of tries.
         """
@@ -55,7 +62,7 @@ class Servers:
             while (server := self._next(failed)) is not None:
                 try:
                     with self._counted(server):
-                        return server.attempt(path, body)
+                        return parse(server.attempt(path, body))
                 except UnavailableError as problem:
                     error = problem
                     failed.add(server)
@@ -66,8 +73,13 @@ class Servers:
 
     def post_once(self, path: str, body: JsonMapping) -> object:
         """Return the answer to a POST that only some servers support; None if it fails."""
-        server = self._next(set())
-        return None if server is None else server.post_once(path, body)
+        failed: set[Server] = set()
+        while (server := self._next(failed)) is not None:
+            answer = server.post_once(path, body)
+            if answer is not None:
+                return answer
+            failed.add(server)
+        return None
 
     def _next(self, failed: set[Server]) -> Server | None:
         """Return the server with the fewest requests; None if all have failed."""
@@ -97,4 +109,4 @@ class Servers:
             is_new = self._away_until[server] == 0.0
             self._away_until[server] = time.monotonic() + _AWAY_S
         if is_new:
-            LOGGER.warning("%s does not answer: %s; the other servers go on", server.url, problem.message)
+            LOGGER.warning("%s does not answer as it should: %s; the other servers go on", server.url, problem.message)

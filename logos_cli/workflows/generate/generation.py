@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from itertools import chain, islice
 from typing import IO
 
 from logos_cli import registry
 from logos_cli.engine.scheduler import Request
 from logos_cli.engine.start import Runner, start_engine, start_reading
+from logos_cli.engine.texts import CompletionEngine
 from logos_cli.io.selection import Selection
 from logos_cli.options import options_or_fields
 from logos_cli.records import Record
@@ -107,6 +109,7 @@ class Generation:
         self.tally = GenerateTally() if tally is None else tally
         self.tally.reads = plan.reads
         self._judge = RecordJudge(plan, self.tally)
+        self._shown: tuple[str, int, int | None] = "", 0, None
 
     def records(
         self, prompts: Prompts, stdin: IO[bytes] | None = None, selection: Selection | None = None
@@ -133,11 +136,13 @@ class Generation:
             if engine is None:
                 self._progress(f"loading {self.plan.checkpoint.name}", 0, None)
                 engine = self._start_engine(first)
-                self._progress(now, 0, self._known(schedule))
+                if isinstance(engine, CompletionEngine):
+                    engine.on_redraw = partial(self._note_redraw, engine)
+                self._show(now, 0, self._known(schedule))
             try:
                 for completion in engine.run(chain(first, requests)):
                     n_done += 1
-                    self._progress(now, n_done, self._known(schedule))
+                    self._show(now, n_done, self._known(schedule))
                     yield from schedule.take(completion)
             except GeneratorExit:
                 raise
@@ -145,10 +150,22 @@ class Generation:
                 if selection is None:  # what is drawn of a prompt belongs to the run when the prompt is done
                     yield from schedule.drain()
                 raise
+            if isinstance(engine, CompletionEngine):
+                self.tally.given_up = engine.n_given_up
             yield from schedule.pop_finished()
         if engine is None:
             self._progress("computing", 0, self._known(schedule))
         yield from schedule.pop_finished()
+
+    def _show(self, now: str, n_done: int, n_known: int | None) -> None:
+        self._shown = now, n_done, n_known
+        self._progress(now, n_done, n_known)
+
+    def _note_redraw(self, engine: CompletionEngine) -> None:
+        """Count the answers that did not fit, and show that the run is alive."""
+        self.tally.redrawn, self.tally.given_up = engine.n_redrawn, engine.n_given_up
+        now, n_done, n_known = self._shown
+        self._progress(f"{now} ({engine.n_redrawn:,} drawn again)", n_done, n_known)
 
     def _known(self, schedule: Schedule) -> int | None:
         """Return the number of samples that the prompts so far need; None where a count decides when there are enough."""

@@ -36,6 +36,8 @@ class GenerateOptions:
         Seed of the samples; each depends on it and on its own id only.
     temperature, top_k, top_p, min_p, repetition_penalty, max_new_tokens
         See :class:`~logos_cli.engine.sampler.Sampling`.
+    sampling_of : str, optional
+        A model whose own sampling parameters are used instead of those of the model, which a server does not report.
     constrain : {"grammar", "chemistry", "off"}
         ``grammar`` allows only tokens after which the sentence can still be well formed and of the task's
         form. ``chemistry`` also allows only those after which its molecules can still become valid.
@@ -65,6 +67,7 @@ class GenerateOptions:
     min_p: float | None = None
     repetition_penalty: float | None = None
     max_new_tokens: int | None = None
+    sampling_of: str | None = None
     constrain: Literal["grammar", "chemistry", "off"] = "grammar"
     template: str | None = None
     max_mutations: int | None = None

@@ -8,11 +8,12 @@ from dataclasses import asdict, dataclass
 from typing import IO
 
 from logos_cli import registry
-from logos_cli.backends.base import Checkpoint, MemoryPlan, open_model
+from logos_cli.backends.base import Checkpoint, LoadOptions, MemoryPlan, open_model
 from logos_cli.checkpoints.skills import Skill
 from logos_cli.engine.reading import reads_residues
 from logos_cli.engine.sampling import Sampling
 from logos_cli.errors import InputError, LogosError, UsageError
+from logos_cli.resources import EMBEDDED
 from logos_cli.tasks.base import Task
 from logos_cli.workflows.generate.options import GenerateOptions
 from logos_cli.workflows.generate.prompts import PreparedPrompt, PromptReader, Prompts
@@ -38,6 +39,8 @@ class GenerationPlan:
         Time of ``time.monotonic`` after which no sample is begun.
     reads : bool
         Whether the model reads each prompt once, instead of sampling.
+    sampling_of : str
+        Where the sampling parameters that no option sets come from.
     is_single : bool
         Whether nobody asked for a number of samples, so that results may also be computed without the model.
     """
@@ -52,6 +55,7 @@ class GenerationPlan:
     deadline: float | None = None
     reads: bool = False
     is_single: bool = False
+    sampling_of: str = "the task"
 
     @property
     def skill(self) -> Skill | None:
@@ -76,7 +80,7 @@ class GenerationPlan:
             "time_s": options.time_s,
             "reference": options.reference,
             "seed": options.seed,
-            **({} if self.reads else asdict(self.sampling)),
+            **({} if self.reads else asdict(self.sampling) | {"sampling_of": self.sampling_of}),
             "constrain": options.constrain,
             **self.restriction.chosen,
             **self.task.changed,
@@ -162,13 +166,36 @@ def plan_generation(
     _check_counts(task, options, until, n_samples)
     deadline = None if options.time_s is None else time.monotonic() + options.time_s
     checkpoint = open_model(options.load)
-    sampling = options.sampling(task.preset, checkpoint.task_sampling.get(task_name, {}))
+    own, sampling_of = _own_sampling(checkpoint, task_name, options)
+    sampling = options.sampling(task.preset, own)
     # a token of several residues has no place between them for a tag: samples decide
     reads = is_single and task.reads and not checkpoint.is_served and reads_residues(checkpoint.tokenizer)
     n_samples = 1 if reads else n_samples
     return GenerationPlan(
-        task, options, restriction, until, n_samples, checkpoint, sampling, deadline, reads, is_single
+        task, options, restriction, until, n_samples, checkpoint, sampling, deadline, reads, is_single, sampling_of
     )
+
+
+def _own_sampling(checkpoint: Checkpoint, task: str, options: GenerateOptions) -> tuple[Mapping[str, float], str]:
+    """Return a model's own sampling parameters for a task, and whose they are.
+
+    A server does not report those of its model: a served model with the name of the embedded one has its parameters.
+    """
+    name, table = checkpoint.name, checkpoint.task_sampling
+    wanted = options.sampling_of
+    if wanted is None and checkpoint.is_served and _is_embedded(name):
+        wanted = EMBEDDED
+    if wanted is not None:
+        name = wanted
+        table = open_model(LoadOptions(model=wanted, offline=options.load.offline)).task_sampling
+    own = table.get(task)
+    return (own, name) if own else ({}, "the task")
+
+
+def _is_embedded(served_name: str) -> bool:
+    """Whether a name on a server is that of the embedded model: ``logos-nano``, ``…/logos-nano-q8_0.gguf``."""
+    last = served_name.replace("\\", "/").rpartition("/")[2]
+    return last.removesuffix(".gguf").partition("-q")[0] == EMBEDDED
 
 
 def _check_counts(task: Task, options: GenerateOptions, until: Until | None, n_samples: int) -> None:

@@ -31,6 +31,10 @@ class GenerateTally(Account):
         Records of combined samples.
     skipped_references : int
         Entries of the reference set that could not be compared.
+    redrawn : int
+        Answers of a server that did not fit, and in whose place another was requested.
+    given_up : int
+        Samples without an answer of the server that fits, in all tries; each has one of the outcomes.
     stopped : bool
         Whether the run ended early, as its time was over.
     """
@@ -47,6 +51,8 @@ class GenerateTally(Account):
     short_prompts: int = 0
     results: int = 0
     skipped_references: int = 0
+    redrawn: int = 0
+    given_up: int = 0
     stopped: bool = False
     refused: Counter[str] = field(default_factory=Counter)
     reads: bool = False

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -33,6 +35,9 @@ from logos_cli.errors import ExitCode, LogosError, MissingError, ModelError, Usa
 from logos_cli.grammar import parse
 from logos_cli.grammar.constrain import grammar
 from logos_cli.resources import EMBEDDED, data_path
+from logos_cli.workflows.generate.generation import Generation
+from logos_cli.workflows.generate.options import GenerateOptions
+from logos_cli.workflows.generate.plan import plan_generation
 
 Reply = tuple[int, Any] | None
 """Status and body of an answer; None hangs up."""
@@ -229,7 +234,7 @@ def test_a_server_that_dies_leaves_the_work_to_the_others(
     assert len(living.asked) == 35
     assert 6 <= len(dying.asked) <= 9  # no more than were on their way
     (line,) = [record.getMessage() for record in caplog.records if "servers go on" in record.getMessage()]
-    assert line.startswith(f"{dying.url}/v1 does not answer: ")
+    assert line.startswith(f"{dying.url}/v1 does not answer as it should: ")
 
 
 def test_servers_that_are_all_gone_end_the_run(serve: Callable[..., Stub]) -> None:
@@ -245,6 +250,205 @@ def test_servers_of_different_models_are_refused(serve: Callable[..., Stub]) -> 
         _completer(Stub(one.reply, url=f"{one.url},{two.url}"))
     with pytest.raises(UsageError, match="has no model 'stub'"):
         _completer(Stub(one.reply, url=f"{one.url},{two.url}"), model="stub")
+
+
+_DEEP = b"[" * 100_000
+_HUGE_COUNT = {"choices": [{"text": "CC", "finish_reason": "stop"}], "usage": {"completion_tokens": 10**12}}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *(b"", b"null", b"5", b"[]", b"{}", b"\xff\xfe", b'"text"', _DEEP, b"1" * 10_000, b'{"choices": 5}'),
+        *(b'{"choices": []}', b'{"choices": [null]}', b'{"choices": {"0": {"text": "CC"}}}'),
+        *(b'{"choices": [{"text": {"a": 1}}]}', b'{"choices": [{"text": ["CC"]}]}', b'{"choices": [{"text": 1}]}'),
+        b'{"choices": [{"text": "\\ud800", "finish_reason": "stop"}]}',
+        json.dumps(_HUGE_COUNT).encode(),
+        json.dumps(_HUGE_COUNT | {"usage": {"completion_tokens": "many"}}).encode(),
+        json.dumps(_HUGE_COUNT | {"usage": {"completion_tokens": -3}}).encode(),
+        json.dumps({"choices": [{"text": "CC", "logprobs": {"token_logprobs": [0.0] * 500}}]}).encode(),
+    ],
+)
+def test_an_answer_of_any_other_shape_is_tried_again_and_then_reported(
+    answer: bytes, serve: Callable[..., Stub]
+) -> None:
+    stub = serve(lambda body: (200, answer))
+    with pytest.raises(ModelError, match="answers cannot be used, in 7 tries") as caught:
+        _run(stub)
+    assert len(stub.asked) == 7
+    assert caught.value.source == f"{stub.url}/v1"
+    passing = serve(lambda body: (200, answer) if len(passing.asked) < 3 else _text("CCO<MoleculeE>"))
+    assert _texts(_run(passing)) == ["CCO<MoleculeE>"]
+
+
+@pytest.mark.parametrize(
+    "models", [5, [], {"id": 3}, {"id": None}, {"id": ["stub"]}, {"id": {}}, "stub", None, {"id": ""}]
+)
+def test_a_list_of_models_of_any_other_shape_is_refused(models: Any, serve: Callable[..., Stub]) -> None:
+    stub = serve(lambda body: _text("CC"), model=models)
+    with pytest.raises(ModelError, match="does not list its models"):
+        _completer(stub)
+
+
+@pytest.mark.parametrize("claimed", [10**400, -5, True, "9", 10**12])
+def test_counts_that_cannot_be_are_not_believed(claimed: Any, serve: Callable[..., Stub]) -> None:
+    stub = serve(
+        lambda body: _text("CC<MoleculeE>"), model={"id": "stub", "max_model_len": 60, "meta": claimed}, count=claimed
+    )
+    (record,) = generate("molecule", "C" * 40, base_url=stub.url)
+    assert record.status == "ok"
+    odd = serve(lambda body: _text("CC<MoleculeE>"), model={"id": "stub", "max_model_len": claimed})
+    (done,) = _run(odd)
+    assert done.finish is Finish.STOP
+
+
+def test_log_probabilities_that_are_none_are_not_numbers(serve: Callable[..., Stub]) -> None:
+    odd = b'[-0.5, null, true, "x", 1e999, NaN, -Infinity, ' + b"9" * 400 + b"]"
+    answer = b'{"choices": [{"text": "CC<MoleculeE>", "finish_reason": "stop", "logprobs": {"token_logprobs": %s}}]}'
+    (done,) = _run(serve(lambda body: (200, answer % odd)))
+    assert done.logps[0] == -0.5
+    assert all(logp != logp for logp in done.logps[1:])
+    assert len(done.logps) == 8
+
+
+def _raw_server(talk: Callable[[socket.socket], None]) -> tuple[str, socket.socket]:
+    """Return the address of a server that answers completions as it likes, and what ends it."""
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def serve_one(connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError):
+            request = b""
+            while b"\r\n\r\n" not in request:
+                request += connection.recv(1 << 16)
+            head, _, body = request.partition(b"\r\n\r\n")
+            if length := re.search(rb"content-length: (\d+)", head, re.IGNORECASE):
+                while len(body) < int(length[1]):
+                    body += connection.recv(1 << 16)
+            if head.startswith(b"GET") or b"<Search>" in body or b"/v1/completions" not in head:
+                content = b'{"data": [{"id": "stub"}], "choices": [{"text": "<ProteinS>"}]}'
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(content), content))
+            else:
+                talk(connection)
+
+    def listen() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = listening.accept()
+                threading.Thread(target=serve_one, args=(connection,), daemon=True).start()
+
+    threading.Thread(target=listen, daemon=True).start()
+    return f"http://127.0.0.1:{listening.getsockname()[1]}", listening
+
+
+def _drip_body(connection: socket.socket) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+    while True:
+        connection.sendall(b" ")
+        time.sleep(0.05)
+
+
+def _drip_without_length(connection: socket.socket) -> None:
+    connection.sendall(b'HTTP/1.1 200 OK\r\n\r\n{"choices": [{"text": "CC", "finish_reason": "stop"}]}')
+    while True:
+        connection.sendall(b" ")
+        time.sleep(0.05)
+
+
+def _drip_head(connection: socket.socket) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+    while True:
+        connection.sendall(b"x")
+        time.sleep(0.05)
+
+
+def _drip_refusal(connection: socket.socket) -> None:
+    connection.sendall(b"HTTP/1.1 503 Busy\r\nContent-Length: 100000\r\n\r\n")
+    while True:
+        connection.sendall(b" ")
+        time.sleep(0.05)
+
+
+def _continue_for_ever(connection: socket.socket) -> None:
+    while True:
+        connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n" * 100)
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("drip", [_drip_body, _drip_without_length, _drip_head, _drip_refusal, _continue_for_ever])
+def test_an_answer_has_a_deadline_however_slowly_it_comes(
+    drip: Callable[[socket.socket], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOGOS_REMOTE_TIMEOUT_S", "0.5")
+    monkeypatch.setenv("LOGOS_REMOTE_TRIES", "2")
+    url, listening = _raw_server(drip)
+    begin = time.monotonic()
+    with listening, pytest.raises(MissingError, match="did not answer in 2 tries"):
+        _run(Stub(lambda _: None, url=url))
+    assert time.monotonic() - begin < 8
+
+
+def test_an_answer_has_a_largest_size_and_a_claimed_one_reserves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def flood(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000000\r\n\r\n")
+        while True:
+            connection.sendall(b" " * (1 << 16))
+
+    def claim(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000000\r\n\r\n{}")
+
+    monkeypatch.setattr(http, "LARGEST_ANSWER_BYTES", 1 << 20)
+    monkeypatch.setenv("LOGOS_REMOTE_TRIES", "2")
+    url, listening = _raw_server(flood)
+    with listening, pytest.raises(ModelError, match="more than 1 MiB"):
+        _run(Stub(lambda _: None, url=url))
+    url, listening = _raw_server(claim)
+    with listening, pytest.raises(LogosError, match="in 2 tries"):
+        _run(Stub(lambda _: None, url=url))
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"", b"\x00" * 50, b"SSH-2.0-x\r\n", b"HTTP/1.1 999999 x\r\n\r\n", b"HTTP/1.1 200 OK\r\n" * 500]
+)
+def test_what_is_not_http_is_a_fault_of_the_server(garbage: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOGOS_REMOTE_TRIES", "2")
+    url, listening = _raw_server(lambda connection: connection.sendall(garbage))
+    with listening, pytest.raises(LogosError, match=r"in 2 tries|refuses"):
+        _run(Stub(lambda _: None, url=url))
+
+
+def test_a_server_of_nonsense_leaves_the_work_to_the_others(serve: Callable[..., Stub]) -> None:
+    mad, sane = serve(lambda _: (200, b"[[[")), serve(lambda _: _text("CCO<MoleculeE>"))
+    done = _run(Stub(sane.reply, url=f"{mad.url},{sane.url}"), 20)
+    assert [each.finish for each in done] == [Finish.STOP] * 20
+    assert len(sane.asked) == 20
+
+
+def test_answers_drawn_again_are_shown_counted_and_bounded(serve: Callable[..., Stub]) -> None:
+    shown: list[str] = []
+    stub = serve(lambda body: _text("C<MetalS>C<MoleculeE>"))
+    plan = plan_generation("molecule", GenerateOptions(n_samples=2, load=LoadOptions(base_url=stub.url)))
+    run = Generation(plan, progress=lambda now, _done, _known: shown.append(now))
+    assert [record.status for record in run.records(None)] == ["invalid"] * 2
+    assert (run.tally.redrawn, run.tally.given_up) == (14, 2)
+    assert "sampling (14 drawn again)" in shown
+
+
+def test_the_sampling_of_a_served_model_is_that_of_its_name_or_of_the_option(serve: Callable[..., Stub]) -> None:
+    def sampling(served: str, **options: Any) -> tuple[float, str]:
+        stub = serve(lambda body: _text("CC"), model={"id": served})
+        plan = plan_generation("protein", GenerateOptions(load=LoadOptions(base_url=stub.url), **options))
+        return plan.sampling.top_p, plan.sampling_of
+
+    here = plan_generation("protein", GenerateOptions())
+    preset, own = here.task.preset.top_p, here.sampling.top_p
+    assert preset != own
+    assert sampling("stub") == (preset, "the task")
+    assert sampling("logos-nano") == (own, "logos-nano")
+    assert sampling("/models/logos-nano-q8_0.gguf") == (own, "logos-nano")
+    assert sampling("stub", sampling_of="logos-nano") == (own, "logos-nano")
+    assert sampling("stub", sampling_of="logos-nano", top_p=0.3) == (0.3, "logos-nano")
+    with pytest.raises(LogosError):
+        sampling("stub", sampling_of="no/such-model")
 
 
 def test_tries_end(serve: Callable[..., Stub]) -> None:
@@ -355,6 +559,7 @@ def test_an_answer_cut_at_the_limit_is_recorded_so(serve: Callable[..., Stub]) -
     (record,) = generate("molecule", base_url=stub.url, max_new_tokens=4)
     assert record.sample["finish"] == "length"
     assert "cut" in (record.reason or "")
+    assert len(stub.asked) == 1  # another would take as long, and be cut, too
 
 
 def test_log_probabilities_that_are_not_told_are_null(serve: Callable[..., Stub]) -> None:

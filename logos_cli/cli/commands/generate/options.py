@@ -90,6 +90,14 @@ class GenerateArguments:
         0, panel=_SAMPLING, metavar="N", help="Seed of the samples; each depends on it and on its id only."
     )
     sampling: SamplingArguments = block(SamplingArguments)
+    sampling_of: str | None = option(
+        None,
+        "--sampling-of",
+        metavar="MODEL",
+        panel=_SAMPLING,
+        show_default="the model's own, else the task's",
+        help="Take the preset of this model: logos-nano, a directory, a GGUF file. A server does not report its own.",
+    )
     constrain: Literal["grammar", "chemistry", "off"] = option(
         "grammar",
         panel=_CONSTRAINTS,

@@ -95,6 +95,10 @@ def _show_progress(bar: Bar, plan: GenerationPlan, now: str, n_done: int, n_know
     is_loading = now.startswith("loading")
     if is_loading:
         warn_of_skill(plan.skill, plan.checkpoint.name)
+        if plan.checkpoint.is_served and plan.options.sampling_of is None:
+            terminal().note(
+                f"sampling of {plan.sampling_of}: a server does not report that of its model; see --sampling-of"
+            )
     bar.update(n_done, n_known, now if is_loading else f"{now} {plan.task.name}")
 
 
@@ -163,6 +167,7 @@ def _options(args: GenerateArguments) -> GenerateOptions:
         reference=args.reference,
         seed=args.seed,
         **asdict(args.sampling),
+        sampling_of=args.sampling_of,
         constrain=args.constrain,
         template=args.template,
         max_mutations=None if args.edit is None else args.max_mutations or _MUTATIONS,
@@ -194,8 +199,14 @@ def _finish(
     is_kept : bool
         Whether the records are in a file or a pipe, and not on a terminal only.
     """
+    from logos_cli.engine.texts import TRIES
+
     out = terminal()
     tally.check()
+    if tally.redrawn:
+        given_up = f"; {tally.given_up:,} samples had none that fits in {TRIES} tries" if tally.given_up else ""
+        answers = "1 answer" if tally.redrawn == 1 else f"{tally.redrawn:,} answers"
+        out.note(f"{answers} of the server did not fit the grammar, and others were requested{given_up}")
     if tally.skipped_references:
         out.warning(f"{tally.skipped_references:,} entries of {options.reference} cannot be compared")
     if tally.stopped:
