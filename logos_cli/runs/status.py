@@ -24,6 +24,8 @@ from logos_cli.runs.rows import Outcome
 _MOST_REASONS: Final = 10_000
 """Most records in error that are read for their reasons."""
 _NAMED: Final = 20
+_ENTRIES: Final = {"generate": "prompt", "corpus": "list of units"}
+"""What the entries of commands belong to, if it is not an input: samples of prompts, and the units of a build."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,8 +218,8 @@ def verify(path: Path) -> Verification:
         If the path is not the directory of a run.
     """
     status = status_of(path, with_reasons=False)
-    is_sampled = str(status.run["command"]).startswith("generate")  # its entries are the samples of prompts
-    inputs = [] if is_sampled else status.run["inputs"].get("files", [])
+    entries = _ENTRIES.get(str(status.run["command"]).partition(" ")[0])
+    inputs = [] if entries else status.run["inputs"].get("files", [])
     pieces, counts = [], Counter[Outcome]()
     for shard in status.shards:
         rows = _rows(path, shard.shard)
@@ -238,7 +240,7 @@ def verify(path: Path) -> Verification:
     def named(places: NDArray[np.uint64]) -> list[str]:
         pairs = ((int(place) >> 32, (int(place) & 0xFFFFFFFF) + 1) for place in places[:_NAMED])
         return [
-            f"{inputs[file] if file < len(inputs) else f'prompt {file + 1}'}: entry {entry}" for file, entry in pairs
+            f"{inputs[file] if file < len(inputs) else f'{entries} {file + 1}'}: entry {entry}" for file, entry in pairs
         ]
 
     unfinished = tuple(shard for shard in status.shards if shard.state != "finished")

@@ -162,6 +162,19 @@ def test_a_killed_build_gives_the_same_corpus_in_the_end(
     assert tree(tmp_path / "killed") == tree(tmp_path / "whole")
 
 
+def test_shards_are_merged_to_the_same_corpus(logos: Logos, tmp_path: Path, large: Path) -> None:
+    (tmp_path / "m.smi").write_text("".join(f"C1CCCC1{'C' * n} m{n}\n" for n in range(9)) + "xx bad\n")
+    (tmp_path / "n.smi").write_text("".join(f"{'C' * 150}{'O' * (n % 9)} m{n}\n" for n in range(7000)))
+    names = ("p.fasta", "m.smi", "n.smi")
+    logos("corpus", "build", *names, "-o", "whole", code=3)
+    for shard in ("2/2", "1/2"):
+        logos("corpus", "merge", "killed", code=2)
+        logos("corpus", "build", *names, "-o", "killed", "--shard", shard, "--resume")
+    assert "complete: 3 entries" in logos("runs", "verify", "killed/build", code=0).stdout
+    logos("corpus", "merge", "killed", code=3)
+    assert tree(tmp_path / "killed") == tree(tmp_path / "whole")
+
+
 def test_sentences_are_shown_by_domain_and_by_number(logos: Logos, tmp_path: Path) -> None:
     (tmp_path / "m.smi").write_text("CCO\nCCN\nCCC\n")
     logos("corpus", "build", "m.smi", "-o", "corpus", "--valid-share", "0", code=0)

@@ -1,33 +1,37 @@
-"""Convert sources to parts of a corpus, in one process or several, so that a killed build can be resumed.
+"""Convert sources to parts of a corpus, in one process or several, as a run that can be divided and resumed.
 
-The sources are cut into units: a large file, or several small ones. A unit gives numbered parts of about
-:data:`BLOCK` records. The content of a part follows from sources and options alone, whatever the number of processes.
-The ledger names the finished units. The existing parts of an unfinished unit are not made again.
+The sources are cut into units, the entries of the run (:mod:`logos_cli.runs`): a large file, or several small ones. A
+unit gives numbered parts of about :data:`BLOCK` records. The content of a part follows from sources and options alone,
+whatever the number of processes. The existing parts of an unfinished unit are not made again.
 """
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import IO, Final, TypeVar
+from typing import IO, Final, TypeAlias
 
 from logos_cli.errors import LogosError
 from logos_cli.formats.base import Entry, ReadOptions
 from logos_cli.io.json_types import JsonObject
 from logos_cli.processes.failure import Failure, result_of
 from logos_cli.processes.pool import Pool
-from logos_cli.records import Record
+from logos_cli.records import Record, Status
+from logos_cli.runs.directory import ShardRun
 from logos_cli.training.corpus.encoder import SentenceEncoder
-from logos_cli.training.corpus.parts import CorpusPart, cannot_write
+from logos_cli.training.corpus.parts import CorpusPart
 from logos_cli.training.corpus.shards import file_sha256
 from logos_cli.training.corpus.vocabulary import Vocabulary
 from logos_cli.workflows.corpus.sentences import SentenceOptions, Skipped, reason_of, sentences_of
 from logos_cli.workflows.files import read_file
 
+COMMAND: Final = "corpus build"
+PARTS: Final = "parts"
+"""Directory of the parts, inside that of a build."""
 BLOCK: Final = 4096
 """Records a part."""
 
@@ -37,50 +41,29 @@ _AHEAD: Final = 3
 # there are many small pieces of work: threads of the tokenizers library would only compete
 _ENVIRONMENT: Final = {"TOKENIZERS_PARALLELISM": "false"}
 
-T = TypeVar("T")
+
+def sizes_of(paths: Sequence[str]) -> dict[str, int]:
+    """Return the size of each file in bytes; 0 if it is missing, which is a rejected record, as in every command."""
+    return {path: Path(path).stat().st_size if path != "-" and Path(path).exists() else 0 for path in paths}
 
 
-@dataclass(frozen=True, slots=True)
-class BuildPlan:
-    """The sources of a build; it can be resumed only with the same ones.
-
-    Attributes
-    ----------
-    units : tuple of tuple of str
-        Paths of the files that belong together.
-    stamps : dict
-        Size in bytes and time of change of each file.
-    """
-
-    units: tuple[tuple[str, ...], ...]
-    stamps: dict[str, tuple[int, int]]
-
-    def to_dict(self) -> JsonObject:
-        """Return the JSON object."""
-        return {"units": [list(unit) for unit in self.units], "stamps": {k: list(v) for k, v in self.stamps.items()}}
-
-
-def plan(paths: Sequence[str]) -> BuildPlan:
+def units_of(paths: Sequence[str], sizes: Mapping[str, int]) -> list[tuple[str, ...]]:
     """Cut sources into units: consecutive small files share one."""
-    stamps = {path: _stamp(path) for path in paths}
     units: list[tuple[str, ...]] = []
     unit: list[str] = []
     size = 0
     for path in paths:
-        if unit and (size + stamps[path][0] > _UNIT_BYTES or len(unit) >= _UNIT_FILES):
+        if unit and (size + sizes[path] > _UNIT_BYTES or len(unit) >= _UNIT_FILES):
             units.append(tuple(unit))
             unit, size = [], 0
         unit.append(path)
-        size += stamps[path][0]
-    return BuildPlan((*units, tuple(unit)) if unit else tuple(units), stamps)
+        size += sizes[path]
+    return [*units, tuple(unit)] if unit else units
 
 
-def _stamp(path: str) -> tuple[int, int]:
-    try:
-        found = Path(path).stat() if path != "-" else None
-    except OSError:
-        found = None  # a file that is missing is a rejected record, as in every command
-    return (found.st_size, found.st_mtime_ns) if found else (0, 0)
+def part_of(directory: Path, unit: int, block: int) -> Path:
+    """Return the path of a part in the directory of a build."""
+    return directory / PARTS / f"{unit:06}-{block:06}.npz"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +77,7 @@ class Work:
 
     def part(self, unit: int, block: int) -> Path:
         """Return the path of a part."""
-        return self.directory / "parts" / f"{unit:06}-{block:06}.npz"
+        return part_of(self.directory, unit, block)
 
 
 @dataclass(slots=True)
@@ -129,19 +112,23 @@ class BuiltPart:
     n_records, n_sentences : int
     rejected : list of Record
         The first rejected records, with the reasons.
+    n_lost : int
+        Records that ended the processes that worked on them.
     """
 
     n_records: int = 0
     n_sentences: int = 0
+    n_lost: int = 0
     rejected: list[Record] = field(default_factory=list)
 
 
 _REPORTED_REJECTS: Final = 20
 
-_Block = list[tuple[str, Entry]]
+Entries: TypeAlias = list[tuple[str, Entry]]
+"""Entries with the paths of their files."""
 
 
-class _Maker:
+class Maker:
     """Makes parts of blocks of records; each process has one."""
 
     def __init__(self, work: Work) -> None:
@@ -151,17 +138,23 @@ class _Maker:
         self.work = work
         self.encoder = SentenceEncoder(Vocabulary.load(work.directory / "tokenizer"))
 
-    def make(self, unit: int, block: int, entries: _Block) -> BuiltPart:
+    def __call__(self, task: _Task) -> _Made:
+        """Do one task of a pool."""
+        return task.do(self)
+
+    def make(self, block: _Block) -> BuiltPart:
         """Make the part of a block."""
-        part, outcome = CorpusPart(), BuiltPart()
+        part, outcome = CorpusPart(), BuiltPart(n_lost=len(block.lost))
         files: dict[str, Counts] = {}
         rejects: list[JsonObject] = []
-        for path, entry in entries:
+        for place, (path, entry) in enumerate(block.entries):
             counts = files.get(path)
             if counts is None:
                 counts = files[path] = Counts()
             counts.read += 1
             try:
+                if place in block.lost:
+                    raise block.lost[place]
                 for made in sentences_of(entry, self.work.sentences):
                     part.add(*made)
                     outcome.n_sentences += 1
@@ -177,7 +170,7 @@ class _Maker:
                 counts.used += 1
         part.facts = {"files": {path: counts.to_dict() for path, counts in files.items()}, "rejects": rejects}
         outcome.n_records = sum(counts.read for counts in files.values())
-        part.write(self.work.part(unit, block), self.encoder, self.work.context_length)
+        part.write(self.work.part(block.unit, block.number), self.encoder, self.work.context_length)
         return outcome
 
 
@@ -191,53 +184,133 @@ def _reject(entry: Entry, error: LogosError) -> Record:
 class _Unit:
     """The blocks of a unit that still have no parts.
 
+    Parameters
+    ----------
+    unreadable : mapping of str to LogosError
+        Files that ended the process that read them; each is one rejected record.
+
     Attributes
     ----------
     n_parts : int
         Number of blocks that have been read so far, whether or not their parts existed.
     """
 
-    def __init__(self, work: Work, number: int, paths: Sequence[str], stdin: IO[bytes] | None = None) -> None:
+    def __init__(
+        self,
+        work: Work,
+        number: int,
+        paths: Sequence[str],
+        stdin: IO[bytes] | None = None,
+        unreadable: Mapping[str, LogosError] | None = None,
+    ) -> None:
         self.n_parts = 0
         self._work = work
         self._number = number
-        self._entries = ((path, entry) for path in paths for entry, _ in read_file(path, work.read, stdin))
+        self._entries = (
+            (path, entry)
+            for path in paths
+            for entry in (
+                (entry for entry, _ in read_file(path, work.read, stdin))
+                if unreadable is None or path not in unreadable
+                else (Entry(path, None, {"path": path}, unreadable[path].at(path)),)
+            )
+        )
 
-    def __iter__(self) -> Iterator[tuple[int, int, _Block]]:
-        while block := list(islice(self._entries, BLOCK)):
+    def __iter__(self) -> Iterator[_Block]:
+        while entries := list(islice(self._entries, BLOCK)):
             part = self.n_parts
             self.n_parts += 1
             if not self._work.part(self._number, part).exists():
-                yield self._number, part, block
+                yield _Block(self._number, part, entries)
 
 
-# -- the ledger ----------------------------------------------------------------------------------------------
+# -- tasks of a pool -----------------------------------------------------------------------------------------
 
 
-class Ledger:
-    """Which units are finished: one line of JSON each, appended when the last part of a unit exists."""
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """The outcome of a task: parts, and the number of blocks of a whole unit."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self.done: dict[int, JsonObject] = {}
-        if path.exists():
-            for line in path.read_bytes().splitlines():
-                try:
-                    row = json.loads(line)
-                    self.done[row["unit"]] = row
-                except (ValueError, KeyError):  # the line that was being written when the build was killed
-                    continue
+    parts: tuple[BuiltPart, ...] = ()
+    n_parts: int = 0
 
-    def add(self, unit: int, n_parts: int, paths: Sequence[str]) -> None:
-        """Record that a unit is finished."""
-        row = {"unit": unit, "n_parts": n_parts, "sha256": {path: _hash_of(path) for path in paths}}
-        try:
-            with self._path.open("a", encoding="utf-8") as stream:
-                # a new line, as an earlier run may have left a torn one
-                stream.write(("\n" if stream.tell() else "") + json.dumps(row))
-        except OSError as error:
-            raise cannot_write(error, self._path) from error
-        self.done[unit] = row
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Make the part of one block; ``lost`` has the errors of records that must not be tried again, by their places."""
+
+    unit: int
+    number: int
+    entries: Entries
+    lost: dict[int, LogosError] = field(default_factory=dict)
+
+    def do(self, maker: Maker) -> _Made:
+        return _Made((maker.make(self),))
+
+
+@dataclass(frozen=True, slots=True)
+class _WholeUnit:
+    """Read a unit and make its parts."""
+
+    number: int
+    paths: Sequence[str]
+
+    def do(self, maker: Maker) -> _Made:
+        unit = _Unit(maker.work, self.number, self.paths)
+        parts = tuple(map(maker.make, unit))
+        return _Made(parts, unit.n_parts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """Only read a file, which shows whether that ends the process."""
+
+    path: str
+
+    def do(self, maker: Maker) -> _Made:
+        deque(read_file(self.path, maker.work.read), maxlen=0)
+        return _Made()
+
+
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """Only make the sentences of records, which shows whether one of them ends the process."""
+
+    entries: Entries
+
+    def do(self, maker: Maker) -> _Made:
+        for _, entry in self.entries:
+            with suppress(LogosError):
+                sentences_of(entry, maker.work.sentences)
+        return _Made()
+
+
+_Task: TypeAlias = _Block | _WholeUnit | _Reading | _Trial
+_Pool: TypeAlias = Pool[Work, _Task, _Made]
+
+
+# -- making all parts ----------------------------------------------------------------------------------------
+
+
+class _Journal:
+    """Notes finished units in a run: the number of their parts, and the hashes of their files."""
+
+    def __init__(self, run: ShardRun, units: Sequence[Sequence[str]]) -> None:
+        self._run = run
+        place = run.selection.of_file(0, COMMAND)
+        self.waiting = [(number, paths) for number, paths in enumerate(units) if place.takes(f"{number}:{paths[0]}")]
+        self._entries = {number: entry for (number, _), entry in zip(self.waiting, place.units, strict=True)}
+        run.selection.note_end(0, len(units))
+
+    def add(self, number: int, n_parts: int, paths: Sequence[str], n_lost: int) -> None:
+        """Note that all parts of a unit exist."""
+        entry = self._entries[number]
+        facts = {"n_parts": n_parts, "sha256": {path: _hash_of(path) for path in paths}}
+        record = Record(entry[0], "", "", extra={"unit": number, **facts})
+        if n_lost:
+            record.status, record.reason = Status.ERROR, f"{n_lost:,} records ended the processes that worked on them"
+        self._run.selection.pending.append(entry)
+        self._run.write(entry[0], record.status, record.to_json())
 
 
 def _hash_of(path: str) -> str | None:
@@ -247,70 +320,103 @@ def _hash_of(path: str) -> str | None:
         return None
 
 
-# -- making all parts ----------------------------------------------------------------------------------------
-
-
 def make_parts(
-    work: Work, units: Sequence[Sequence[str]], jobs: int, stdin: IO[bytes] | None = None
+    work: Work,
+    units: Sequence[Sequence[str]],
+    run: ShardRun,
+    jobs: int,
+    stdin: IO[bytes] | None = None,
+    *,
+    anew: bool = False,
 ) -> Iterator[BuiltPart]:
-    """Make every part that does not exist yet, and yield its outcome.
+    """Make every part of a shard that does not exist yet, and yield its outcome.
 
     Each of several processes takes one unit at a time. If there are too few units to keep them busy, this process
-    reads the records and the others make the parts.
+    reads the records and the others make the parts. A record that ends the processes that work on it is rejected.
+
+    Parameters
+    ----------
+    anew : bool
+        Make the parts of unfinished units again.
     """
-    ledger = Ledger(work.directory / "ledger.jsonl")
-    waiting = [(number, paths) for number, paths in enumerate(units) if number not in ledger.done]
+    journal = _Journal(run, units)
+    waiting = journal.waiting
+    for number, _ in waiting if anew else ():
+        for path in work.directory.glob(f"{PARTS}/{number:06}-*.npz"):
+            path.unlink()
     if jobs > 1 and waiting:
-        if len(waiting) >= 2 * jobs and not any("-" in paths for _, paths in waiting):
-            yield from _units_in_processes(work, waiting, ledger, jobs)
-        else:
-            yield from _blocks_in_processes(work, waiting, ledger, jobs, stdin)
+        with Pool(Maker, work, jobs, environment=_ENVIRONMENT) as pool:
+            yield from _in_processes(pool, work, journal, stdin)
         return
-    maker: _Maker | None = None
+    maker: Maker | None = None
     for number, paths in waiting:
-        maker = maker or _Maker(work)
+        maker = maker or Maker(work)
         unit = _Unit(work, number, paths, stdin)
-        yield from (maker.make(*each) for each in unit)
-        ledger.add(number, unit.n_parts, paths)
+        yield from map(maker.make, unit)
+        journal.add(number, unit.n_parts, paths, 0)
 
 
-def _blocks_in_processes(
-    work: Work, waiting: Sequence[tuple[int, Sequence[str]]], ledger: Ledger, jobs: int, stdin: IO[bytes] | None
-) -> Iterator[BuiltPart]:
-    with Pool(_BlockMaker, work, jobs, environment=_ENVIRONMENT) as pool:
-        for number, paths in waiting:
-            unit = _Unit(work, number, paths, stdin)
-            yield from map(_result, pool.map(unit, ahead=_AHEAD))
-            ledger.add(number, unit.n_parts, paths)
+def _in_processes(pool: _Pool, work: Work, journal: _Journal, stdin: IO[bytes] | None) -> Iterator[BuiltPart]:
+    left = journal.waiting
+    unreadable: dict[str, LogosError] = {}
+    if len(left) >= 2 * pool.n_workers and not any("-" in paths for _, paths in left):
+        tasks = [_WholeUnit(number, paths) for number, paths in left]
+        left = []
+        for task, outcome in zip(tasks, pool.map(tasks, ahead=_AHEAD), strict=True):
+            if isinstance(outcome, Failure) and outcome.is_lost:
+                left.append((task.number, task.paths))
+                continue
+            made = result_of(outcome)
+            journal.add(task.number, made.n_parts, task.paths, 0)
+            yield from made.parts
+        files = [_Reading(path) for _, paths in left for path in paths]
+        for reading, outcome in zip(files, pool.map(files), strict=True):
+            if isinstance(outcome, Failure) and outcome.is_lost:
+                unreadable[reading.path] = outcome.error
+    for number, paths in left:
+        unit = _Unit(work, number, paths, stdin, unreadable)
+        n_lost = sum(path in unreadable for path in paths)
+        for part in _blocks(pool, unit):
+            n_lost += part.n_lost
+            yield part
+        journal.add(number, unit.n_parts, paths, n_lost)
 
 
-def _units_in_processes(
-    work: Work, waiting: Sequence[tuple[int, Sequence[str]]], ledger: Ledger, jobs: int
-) -> Iterator[BuiltPart]:
-    with Pool(_UnitMaker, work, jobs, environment=_ENVIRONMENT) as pool:
-        for (number, paths), outcome in zip(waiting, pool.map(waiting, ahead=_AHEAD), strict=True):
-            n_parts, parts = _result(outcome)
-            ledger.add(number, n_parts, paths)
-            yield from parts
+def _blocks(pool: _Pool, unit: _Unit) -> Iterator[BuiltPart]:
+    """Make the parts of a unit that this process reads."""
+    under_way: deque[_Block] = deque()
+
+    def noted() -> Iterator[_Block]:
+        for block in unit:
+            under_way.append(block)
+            yield block
+
+    lost: list[_Block] = []
+    for outcome in pool.map(noted(), ahead=_AHEAD):
+        block = under_way.popleft()
+        if isinstance(outcome, Failure) and outcome.is_lost:
+            lost.append(block)
+        else:
+            yield from result_of(outcome).parts
+    for block in lost:
+        again = replace(block, lost=_find_lost(pool, block.entries))
+        for outcome in pool.map([again]):
+            yield from result_of(outcome).parts
 
 
-def _result(outcome: T | Failure) -> T:
-    if isinstance(outcome, Failure) and outcome.is_lost:
-        outcome.error.hint = "it may have run out of memory: go on with --resume and fewer --jobs"
-    return result_of(outcome)
-
-
-class _BlockMaker(_Maker):
-    """Makes the part of one block after another."""
-
-    def __call__(self, item: tuple[int, int, _Block]) -> BuiltPart:
-        return self.make(*item)
-
-
-class _UnitMaker(_Maker):
-    """Makes all parts of one unit after another."""
-
-    def __call__(self, item: tuple[int, Sequence[str]]) -> tuple[int, list[BuiltPart]]:
-        unit = _Unit(self.work, *item)
-        parts = [self.make(*each) for each in unit]
-        return unit.n_parts, parts
+def _find_lost(pool: _Pool, entries: Entries) -> dict[int, LogosError]:
+    """Return the errors of the records that end the processes that work on them, by their places: halves are tried."""
+    found: dict[int, LogosError] = {}
+    spans = [range(len(entries))]
+    while spans:
+        halves: list[range] = []
+        trials = [_Trial([entries[place] for place in span]) for span in spans]
+        for span, outcome in zip(spans, pool.map(trials), strict=True):
+            if not (isinstance(outcome, Failure) and outcome.is_lost):
+                result_of(outcome)
+            elif len(span) == 1:
+                found[span[0]] = outcome.error
+            else:
+                halves += [span[: len(span) // 2], span[len(span) // 2 :]]
+        spans = halves
+    return found

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from os import PathLike, fspath
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, Literal
 
 from logos_cli import __version__
 from logos_cli.checkpoints.locate import locate
@@ -20,15 +20,31 @@ from logos_cli.grammar import Form
 from logos_cli.io.json_types import JsonObject
 from logos_cli.io.output import check_output, open_output
 from logos_cli.io.paths import expand_paths
+from logos_cli.io.selection import Shard
 from logos_cli.io.toml import parse_toml
 from logos_cli.processes.lock import locked
 from logos_cli.records import Record
 from logos_cli.resources import EMBEDDED
+from logos_cli.runs.description import Description
+from logos_cli.runs.directory import RUN_FILE, RunOptions, is_run, open_shard, read_run
+from logos_cli.runs.journal import RESULTS
+from logos_cli.runs.merge import iter_merged
+from logos_cli.runs.status import status_of
 from logos_cli.training.corpus.parts import StoredPart, cannot_write
 from logos_cli.training.corpus.shards import MANIFEST, SHARDS, TOKENIZER
 from logos_cli.training.corpus.vocabulary import Vocabulary
 from logos_cli.training.corpus.writer import BUILD, HELD_OUT, SEEN, install, write_shards
-from logos_cli.workflows.corpus.build import BuildPlan, BuiltPart, Counts, Ledger, Work, make_parts, plan
+from logos_cli.workflows.corpus.build import (
+    COMMAND,
+    PARTS,
+    BuiltPart,
+    Counts,
+    Work,
+    make_parts,
+    part_of,
+    sizes_of,
+    units_of,
+)
 from logos_cli.workflows.corpus.sentences import NAMES, SentenceOptions
 
 MIN_CONTEXT: Final = 16
@@ -55,6 +71,10 @@ class BuildOptions:
         Number of processes.
     resume, overwrite : bool
         Go on with an unfinished build; replace an existing corpus.
+    retry : {"failed"}, optional
+        Go on, and make the units with lost records again.
+    shard : Shard
+        Part of the sources to work on.
     """
 
     tokenizer: str = EMBEDDED
@@ -66,6 +86,8 @@ class BuildOptions:
     jobs: int = 1
     resume: bool = False
     overwrite: bool = False
+    retry: Literal["failed"] | None = None
+    shard: Shard = field(default_factory=Shard)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +116,11 @@ class Report:
 
 
 Listener = Callable[[BuiltPart], None]
+Sources = str | PathLike[str] | Iterable[str | PathLike[str]]
 
 
 def build(
-    sources: str | PathLike[str] | Iterable[str | PathLike[str]],
+    sources: Sources,
     output: str | PathLike[str],
     options: BuildOptions | None = None,
     *,
@@ -127,23 +150,99 @@ def build(
         If the corpus cannot be written; the finished parts are kept for ``resume``.
     """
     options = options or BuildOptions()
+    if options.shard.count > 1:
+        raise UsageError("one shard is no corpus", hint="make the parts of all shards, then merge them")
+    build_shard(sources, output, options, on_part=on_part, stdin=stdin)
+    return merge(output, weights=options.weights, rejects=options.rejects)
+
+
+def build_shard(
+    sources: Sources,
+    output: str | PathLike[str],
+    options: BuildOptions,
+    *,
+    on_part: Listener | None = None,
+    stdin: IO[bytes] | None = None,
+) -> None:
+    """Make the parts of one shard of a build, whose sources are divided; :func:`merge` writes the corpus.
+
+    Parameters and errors are those of :func:`build`.
+    """
     _check(options)
     listed = [sources] if isinstance(sources, (str, PathLike)) else list(sources)
     paths = expand_paths([fspath(path) for path in listed])
-    if options.resume and "-" in paths:
+    if "-" in paths and (options.resume or options.retry or options.shard.count > 1):
         raise UsageError("standard input cannot be read again", hint="save it to a file, and build from that")
-    weights = read_weights(options.weights) if options.weights else None
+    if options.weights:
+        read_weights(options.weights)  # an error in them comes before the work
     vocabulary = Vocabulary.load(locate(options.tokenizer).path)
-    directory = Path(output)
-    stage = _prepare(directory, options)
-    with locked(stage, "building"):
-        planned = _planned(stage, plan(paths), vocabulary, options)
+    stage = _prepare(Path(output), options)
+    sizes = sizes_of(paths)
+    arguments: JsonObject = {
+        "tokenizer": {"sha256": vocabulary.sha256, "added": list(vocabulary.added)},
+        "context_length": options.context_length,
+        "read": asdict(options.read),
+        "sentences": asdict(options.sentences),
+        "source_bytes": sizes,
+    }
+    described = Description(COMMAND, json.loads(json.dumps(arguments)), tuple(paths), options.shard.count, __version__)
+    how = RunOptions(options.shard, options.resume, options.overwrite, options.retry)
+    with open_shard(stage, described, how) as run:
+        try:
+            (stage / PARTS).mkdir(exist_ok=True)
+            with locked(stage, "writing the tokenizer", wait=True):
+                if not (stage / TOKENIZER).exists() or options.overwrite:
+                    shutil.rmtree(stage / TOKENIZER, ignore_errors=True)
+                    vocabulary.save(stage / f"{TOKENIZER}.part")
+                    (stage / f"{TOKENIZER}.part").rename(stage / TOKENIZER)
+        except OSError as error:
+            raise cannot_write(error, stage) from error
         work = Work(stage, options.read, options.sentences, options.context_length)
-        for outcome in make_parts(work, planned.units, options.jobs, stdin):
+        anew = options.overwrite or options.retry is not None
+        for outcome in make_parts(work, units_of(paths, sizes), run, options.jobs, stdin, anew=anew):
             if on_part is not None:
                 on_part(outcome)
-        report = _finish(directory, work, vocabulary, weights, options)
-    shutil.rmtree(stage, ignore_errors=True)
+
+
+def merge(
+    output: str | PathLike[str], *, weights: str | PathLike[str] | None = None, rejects: str | None = None
+) -> Report:
+    """Write the corpus of a build whose shards are all finished.
+
+    Parameters
+    ----------
+    output : path
+        The directory of the corpus.
+    weights, rejects : path, optional
+        As in :class:`BuildOptions`.
+
+    Raises
+    ------
+    UsageError
+        If there is no build, or a shard is not finished.
+    InputError
+        If there is nothing to train on.
+    OutputError
+        If the corpus cannot be written.
+    """
+    shares = read_weights(weights) if weights else None
+    directory = Path(output)
+    stage = directory / BUILD
+    if not is_run(stage):
+        raise UsageError("there is no build to merge", source=str(directory), hint="logos corpus build makes its parts")
+    with locked(stage, "writing the corpus"):
+        if left := [str(each.shard) for each in status_of(stage).shards if each.state != "finished"]:
+            raise UsageError(
+                f"{len(left)} shard{'s are' if len(left) > 1 else ' is'} not finished: {', '.join(left[:4])}",
+                source=str(directory),
+                hint="go on with --resume, then merge",
+            )
+        report = _finish(directory, stage, shares, rejects)
+    for name in (PARTS, "new", RESULTS, TOKENIZER):  # what is not of the build stays
+        shutil.rmtree(stage / name, ignore_errors=True)
+    (stage / RUN_FILE).unlink(missing_ok=True)
+    if not any(stage.iterdir()):
+        stage.rmdir()
     return report
 
 
@@ -159,7 +258,7 @@ def _check(options: BuildOptions) -> None:
         raise UsageError("the held-out share is a number from 0, and less than 1", hint="--valid-share 0.01")
     if options.context_length < MIN_CONTEXT:
         raise UsageError(f"a context of {options.context_length} tokens holds no sentence")
-    if options.resume and options.overwrite:
+    if (options.resume or options.retry) and options.overwrite:
         raise UsageError("--resume goes on with a build and --overwrite begins anew: give one of them")
     if options.rejects:
         check_output(options.rejects, overwrite=options.overwrite or options.resume)
@@ -193,7 +292,7 @@ def read_weights(path: str | PathLike[str]) -> dict[str, float]:
 
 
 def _prepare(directory: Path, options: BuildOptions) -> Path:
-    """Make the directory of the build, and refuse one with other files."""
+    """Return the directory of the build; refuse one with other files."""
     stage = directory / BUILD
     if directory.exists() and not directory.is_dir():
         raise UsageError("the output is a file", source=str(directory), hint="give a directory with -o")
@@ -207,102 +306,42 @@ def _prepare(directory: Path, options: BuildOptions) -> Path:
             source=str(directory),
             hint="give a new or empty directory with -o",
         )
-    if options.resume and not stage.is_dir():
-        if MANIFEST in held:
-            raise UsageError("the corpus is complete", source=str(directory), hint="--overwrite builds it anew")
+    goes_on = options.resume or options.retry is not None
+    if goes_on and MANIFEST in held and not is_run(stage):
+        raise UsageError("the corpus is complete", source=str(directory), hint="--overwrite builds it anew")
+    if options.shard.count > 1:
+        return stage
+    if goes_on and not is_run(stage):
         raise UsageError("there is no build to go on with", source=str(directory), hint="leave --resume out")
-    if not options.resume and not options.overwrite and held:
+    if not goes_on and not options.overwrite and held:
         unfinished = BUILD in held
         raise UsageError(
             "the directory holds an unfinished build" if unfinished else "the corpus exists",
             source=str(directory),
             hint="go on with --resume, or begin anew with --overwrite" if unfinished else "add --overwrite",
         )
-    try:
-        stage.mkdir(parents=True, exist_ok=True)
-        with locked(stage, "building"):
-            if options.overwrite:
-                for name in ("parts", "new", TOKENIZER):
-                    shutil.rmtree(stage / name, ignore_errors=True)
-                for name in ("ledger.jsonl", "build.json"):
-                    (stage / name).unlink(missing_ok=True)
-            (stage / "parts").mkdir(exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"cannot be written: {error.strerror}", source=str(directory), hint="choose another place with -o"
-        ) from error
     return stage
-
-
-def _planned(stage: Path, planned: BuildPlan, vocabulary: Vocabulary, options: BuildOptions) -> BuildPlan:
-    """Write the plan of a new build, or compare it with that of the resumed build."""
-    now = {
-        "logos": __version__,
-        "tokenizer": vocabulary.sha256,
-        "context_length": options.context_length,
-        "read": asdict(options.read),
-        "sentences": asdict(options.sentences),
-        **planned.to_dict(),
-    }
-    now = json.loads(json.dumps(now))
-    path = stage / "build.json"
-    if not path.exists():
-        try:
-            vocabulary.save(stage / TOKENIZER)
-            path.with_suffix(".tmp").write_text(json.dumps(now, indent=1), encoding="utf-8")
-            path.with_suffix(".tmp").replace(path)
-        except OSError as error:
-            raise cannot_write(error, path) from error
-        return planned
-    try:
-        before = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError("the unfinished build is damaged", source=str(path), hint="--overwrite") from error
-    _refuse_changes(before, now, str(stage.parent))
-    return planned
-
-
-def _refuse_changes(before: JsonObject, now: JsonObject, where: str) -> None:
-    """Refuse to go on with other sources or options; the error names the first difference."""
-    if before["stamps"] != now["stamps"]:
-        paths = sorted({*before["stamps"], *now["stamps"]})
-        changed = next(path for path in paths if before["stamps"].get(path) != now["stamps"].get(path))
-        known = changed in before["stamps"], changed in now["stamps"]
-        what = {(True, True): "has changed", (True, False): "is missing", (False, True): "is new"}[known]
-        raise UsageError(
-            f"the source {changed} {what} since the build began", source=where, hint="--overwrite begins anew"
-        )
-    flat = [
-        {f"{key} {name}": value for key in ("read", "sentences") for name, value in side[key].items()}
-        | {key: side[key] for key in ("logos", "tokenizer", "context_length", "units")}
-        for side in (before, now)
-    ]
-    for name in sorted({*flat[0], *flat[1]}):
-        if flat[0].get(name) != flat[1].get(name):
-            shown = f" ({flat[0].get(name)!r}, now {flat[1].get(name)!r})" if name != "units" else ""
-            raise UsageError(
-                f"the build began with another {name.replace('_', ' ')}{shown}",
-                source=where,
-                hint="give the same options, or begin anew with --overwrite",
-            )
 
 
 # -- the end -------------------------------------------------------------------------------------------------
 
 
-def _finish(
-    directory: Path, work: Work, vocabulary: Vocabulary, weights: dict[str, float] | None, options: BuildOptions
-) -> Report:
-    ledger = Ledger(work.directory / "ledger.jsonl")
-    parts = [work.part(unit, block) for unit in sorted(ledger.done) for block in range(ledger.done[unit]["n_parts"])]
+def _finish(directory: Path, stage: Path, weights: dict[str, float] | None, rejects_file: str | None) -> Report:
+    """Write the corpus from the parts in the order of the sources."""
+    run = read_run(stage)
+    arguments = run["arguments"]
+    vocabulary = Vocabulary.load(stage / TOKENIZER)
+    vocabulary.added = tuple(arguments["tokenizer"]["added"])
+    rows = [json.loads(line) for block in iter_merged(stage) for line in block.splitlines()]
+    parts = [part_of(stage, row["unit"], block) for row in rows for block in range(row["n_parts"])]
     hashes: dict[str, str | None] = {}
-    for row in ledger.done.values():
+    for row in rows:
         hashes |= row["sha256"]
-    total, files = (Counts(), {path: Counts() for unit in sorted(ledger.done) for path in ledger.done[unit]["sha256"]})
+    total, files = Counts(), {path: Counts() for row in rows for path in row["sha256"]}
     with ExitStack() as stack:
         rejects = None
-        if options.rejects:
-            rejects = stack.enter_context(open_output(options.rejects, overwrite=True))
+        if rejects_file:
+            rejects = stack.enter_context(open_output(rejects_file, overwrite=True))
         for path in parts:
             with StoredPart(path) as part:
                 for name, counts in part.facts["files"].items():
@@ -314,17 +353,17 @@ def _finish(
     if not total.used:
         raise InputError("no record can be used", hint="see the errors above; --rejects FILE lists all of them")
     facts = {
-        "logos": __version__,
-        "options": {**asdict(options.sentences), "read": asdict(options.read)},
+        "logos": run["version"],
+        "options": {**arguments["sentences"], "read": arguments["read"]},
         "records": total.to_dict(),
         "sources": [
             {"path": name, "sha256": hashes[name], "n_records": c.read, "n_used": c.used} for name, c in files.items()
         ],
     }
-    stage = work.directory / "new"
-    shutil.rmtree(stage, ignore_errors=True)
-    manifest = write_shards(parts, stage, vocabulary, options.context_length, weights, facts)
-    install(stage, directory)
+    new = stage / "new"
+    shutil.rmtree(new, ignore_errors=True)
+    manifest = write_shards(parts, new, vocabulary, arguments["context_length"], weights, facts)
+    install(new, directory)
     return report_of(manifest)
 
 

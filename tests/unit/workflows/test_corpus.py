@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from logos_cli.errors import InputError, LogosError, OutputError, UsageError
 from logos_cli.formats.base import ReadOptions
 from logos_cli.grammar import FORMS, Form, parse
 from logos_cli.grammar.spec import Kind
+from logos_cli.io.selection import Shard
 from logos_cli.objects.antibody import Antibody
 from logos_cli.objects.base import ScienceObject, from_sentence, to_text
 from logos_cli.objects.complex import Complex
@@ -22,11 +25,14 @@ from logos_cli.objects.molecule import Molecule
 from logos_cli.objects.protein import Protein
 from logos_cli.objects.reaction import Reaction
 from logos_cli.processes.lock import locked
+from logos_cli.runs.rows import Outcome
+from logos_cli.runs.status import status_of, verify
 from logos_cli.training.corpus.shards import Corpus
 from logos_cli.workflows.corpus import build as building
-from logos_cli.workflows.corpus.corpus import BuildOptions, build, read_weights
+from logos_cli.workflows.corpus.corpus import BuildOptions, build, build_shard, merge, read_weights
 from logos_cli.workflows.corpus.sentences import NAMES, WINDOW_RESIDUES, SentenceOptions, is_held_out, windows
 from logos_cli.workflows.corpus.view import domains_of
+from tests.unit.workflows.deadly import DEADLY, DEADLY_FILE, DeadlyMaker
 
 CHAIN = "MKTAYIAKQRQISFVKSHFSRQ"
 SITE = Complex((Protein(CHAIN, (2, 5, 6)),))
@@ -368,7 +374,7 @@ def test_a_build_goes_on_where_it_stopped(tmp_path):
 
 
 @pytest.mark.usefixtures("small_parts")
-def test_a_torn_ledger_and_a_part_that_was_being_written_do_no_harm(tmp_path):
+def test_a_torn_journal_and_a_part_that_was_being_written_do_no_harm(tmp_path):
     paths = many(tmp_path)
     build(paths, tmp_path / "whole")
 
@@ -377,10 +383,73 @@ def test_a_torn_ledger_and_a_part_that_was_being_written_do_no_harm(tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         build(paths, tmp_path / "torn", on_part=stop)
-    (tmp_path / "torn" / "build" / "ledger.jsonl").write_text('{"unit": 0, "n_pa')
+    (tmp_path / "torn" / "build" / "results" / "1-of-1.jsonl").write_text('{"unit": 0, "n_pa')
     (tmp_path / "torn" / "build" / "parts" / "000000-000001.tmp").write_bytes(b"PK")
     build(paths, tmp_path / "torn", BuildOptions(resume=True))
     assert content(tmp_path / "torn") == content(tmp_path / "whole")
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_shards_that_are_interrupted_give_the_same_corpus(tmp_path, monkeypatch):
+    monkeypatch.setattr(building, "_UNIT_BYTES", 1)
+    paths = many(tmp_path)
+    sentence_options = SentenceOptions(valid_share=0.2, n_randomized=1)
+    whole = build(paths, tmp_path / "whole", BuildOptions(sentences=sentence_options))
+    directory = tmp_path / "corpus"
+
+    def stop(_: object) -> None:
+        raise KeyboardInterrupt
+
+    for number in (3, 1, 2):
+        options = BuildOptions(sentences=sentence_options, shard=Shard(number, 3))
+        with pytest.raises(UsageError, match=r"no build to merge|not finished"):
+            merge(directory)
+        with suppress(KeyboardInterrupt):
+            build_shard(paths, directory, options, on_part=stop)
+        build_shard(paths, directory, replace(options, resume=True, jobs=number))
+    assert verify(directory / "build").is_complete
+    assert merge(directory) == whole
+    assert content(directory) == content(tmp_path / "whole")
+    assert not (directory / "build").exists()
+
+
+@pytest.mark.parametrize("unit_bytes", [1, 1 << 20])
+@pytest.mark.usefixtures("small_parts")
+def test_a_record_that_ends_its_process_is_rejected_alone(tmp_path, monkeypatch, unit_bytes):
+    monkeypatch.setattr(building, "_UNIT_BYTES", unit_bytes)
+    records = (line(Molecule(smiles)) for smiles in ("CCO", DEADLY, "CN"))
+    paths = [*many(tmp_path), write(tmp_path / "records.jsonl", *records)]
+    if unit_bytes == 1:
+        paths.append(write(tmp_path / DEADLY_FILE, "CCN\n"))
+    options = BuildOptions(sentences=SentenceOptions(valid_share=0.2))
+    whole = build(paths, tmp_path / "whole", options)
+    options = replace(options, jobs=2, rejects=str(tmp_path / "rejects.jsonl"))
+    with monkeypatch.context() as patched:
+        patched.setattr(building, "Maker", DeadlyMaker)
+        report = build(paths, tmp_path / "lost", options)
+    n_lost = 2 if unit_bytes == 1 else 1
+    assert report.records.used == whole.records.used - n_lost
+    assert report.records.rejected.total() == whole.records.rejected.total() + n_lost
+    rows = [json.loads(row) for row in (tmp_path / "rejects.jsonl").read_text().splitlines()]
+    lost = [row for row in rows if "SIGKILL" in row["reason"]]
+    assert [DEADLY in row.get("rejected_text", "") for row in lost] == [True, False][:n_lost]
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_failed_units_are_retried(tmp_path, monkeypatch):
+    records = (line(Molecule(smiles)) for smiles in ("CCO", DEADLY, "CN"))
+    paths = [*many(tmp_path), write(tmp_path / "records.jsonl", *records)]
+    whole = build(paths, tmp_path / "whole")
+    options = BuildOptions(jobs=2, shard=Shard(1, 2))
+    with monkeypatch.context() as patched:
+        patched.setattr(building, "Maker", DeadlyMaker)
+        for number in (1, 2):
+            build_shard(paths, tmp_path / "lost", replace(options, shard=Shard(number, 2)))
+    assert status_of(tmp_path / "lost" / "build").counts == {Outcome.FAILED: 1}
+    for number in (1, 2):
+        build_shard(paths, tmp_path / "lost", replace(options, shard=Shard(number, 2), retry="failed"))
+    assert merge(tmp_path / "lost") == whole
+    assert content(tmp_path / "lost") == content(tmp_path / "whole")
 
 
 def interrupted(tmp_path: Path, source: Path) -> Path:
@@ -396,15 +465,15 @@ def test_a_build_goes_on_with_the_same_options_and_sources_only(tmp_path):
     source = write(tmp_path / "a.smi", "CCO\nCCN\n")
     directory = interrupted(tmp_path, source)
     changed = {
-        "context length": BuildOptions(resume=True, context_length=99),
-        "sentences seed": BuildOptions(resume=True, sentences=SentenceOptions(seed=5)),
-        "read canonical": BuildOptions(resume=True, read=ReadOptions(canonical=True)),
+        "context_length: 2048 -> 99": BuildOptions(resume=True, context_length=99),
+        "sentences.seed: 0 -> 5": BuildOptions(resume=True, sentences=SentenceOptions(seed=5)),
+        "read.canonical: False -> True": BuildOptions(resume=True, read=ReadOptions(canonical=True)),
     }
     for name, options in changed.items():
-        with pytest.raises(UsageError, match=f"another {name}"):
+        with pytest.raises(UsageError, match=name):
             build(source, directory, options)
     source.write_text("CCO\nCCN\nCCC\n")
-    with pytest.raises(UsageError, match=r"a\.smi has changed"):
+    with pytest.raises(UsageError, match=r"source_bytes\..*a\.smi: 8 -> 12"):
         build(source, directory, BuildOptions(resume=True))
     with pytest.raises(UsageError, match="cannot be read again"):
         build("-", directory, BuildOptions(resume=True))
@@ -461,7 +530,10 @@ def test_existing_outputs_are_kept(tmp_path):
 def test_two_builds_do_not_share_a_directory(tmp_path):
     source = write(tmp_path / "a.smi", "CCO\n")
     directory = interrupted(tmp_path, source)
-    with locked(directory / "build", "building"), pytest.raises(UsageError, match="another process"):
+    with (
+        locked(directory / "build" / "results" / "1-of-1.jsonl", "building"),
+        pytest.raises(UsageError, match="another process"),
+    ):
         build(source, directory, BuildOptions(resume=True))
     build(source, directory, BuildOptions(resume=True))
 

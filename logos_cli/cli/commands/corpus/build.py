@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from logos_cli.cli.option_specs import option
+from logos_cli.cli.batch import options_of
+from logos_cli.cli.option_specs import argument, option
 from logos_cli.cli.options.common import one_of
 from logos_cli.cli.options.input import (
     canonical_option,
@@ -21,9 +22,10 @@ from logos_cli.cli.options.input import (
     sequence_option,
 )
 from logos_cli.cli.options.output import overwrite_option
+from logos_cli.cli.options.run import RunArguments, run_block
 from logos_cli.cli.output import ReportedProblems, inputs_or_stdin
 from logos_cli.cli.terminal import terminal
-from logos_cli.errors import ExitCode
+from logos_cli.errors import ExitCode, UsageError
 from logos_cli.grammar.spec import FORMS
 from logos_cli.resources import EMBEDDED
 
@@ -33,6 +35,19 @@ if TYPE_CHECKING:
 
 _SENTENCES, _SPLIT, _READING = "Sentences", "Split and mixture", "Reading"
 _FORMS = (*FORMS, "complex_1", "complex_2", "complex_3")
+
+
+def _weights_option() -> str | None:
+    return option(
+        None,
+        metavar="FILE.toml",
+        panel=_SPLIT,
+        help="Share of each domain in training. Default: by the square root of its tokens.",
+    )
+
+
+def _rejects_option() -> str | None:
+    return option(None, metavar="FILE", help="Write every rejected record here, with its reason.", show_default=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,23 +90,25 @@ class BuildArguments:
         help="Share of the similarity groups that is held out, if a source names no split.",
     )
     seed: int = option(0, min=0, panel=_SPLIT, help="Seed of the split and of all random writings.")
-    weights: str | None = option(
-        None,
-        metavar="FILE.toml",
-        panel=_SPLIT,
-        help="Share of each domain in training. Default: by the square root of its tokens.",
-    )
+    weights: str | None = _weights_option()
     column: str | None = column_option(_READING)
     canonical: bool = canonical_option(_READING)
     cutoff: float = cutoff_option(_READING)
     sequence: Literal["observed", "full"] = sequence_option(_READING)
     reagents: Literal["drop", "reactants", "error"] = reagents_option(_READING)
-    rejects: str | None = option(
-        None, metavar="FILE", help="Write every rejected record here, with its reason.", show_default=False
-    )
+    rejects: str | None = _rejects_option()
     jobs: int = jobs_option()
-    resume: bool = option(False, "--resume", help="Go on with a build that was interrupted.")
     overwrite: bool = overwrite_option("Replace an existing corpus or build.", None)
+    run: RunArguments = run_block()
+
+
+@dataclass(frozen=True, kw_only=True)
+class MergeArguments:
+    """The arguments of ``logos corpus merge``."""
+
+    corpus: Path = argument(..., metavar="CORPUS", help="The directory that the shards were built in.")
+    weights: str | None = _weights_option()
+    rejects: str | None = _rejects_option()
 
 
 def build(args: BuildArguments) -> ExitCode:
@@ -108,13 +125,18 @@ def build(args: BuildArguments) -> ExitCode:
       logos corpus build reactions.csv -o corpus/ --align --augment 4
 
       logos corpus build records/ -o corpus/ --tokenizer LOGOS-Hub/LOGOS-8B --context-length 4096
+
+      logos corpus build records/ -o corpus/ --shard auto --resume
     """
     from logos_cli.formats.base import ReadOptions
-    from logos_cli.workflows.corpus.corpus import BuildOptions
+    from logos_cli.workflows.corpus.corpus import BuildOptions, build_shard
     from logos_cli.workflows.corpus.corpus import build as run
     from logos_cli.workflows.corpus.sentences import SentenceOptions
 
     names = tuple(name.strip() for name in args.forms.split(",") if name.strip()) if args.forms else ()
+    if args.run.force:
+        raise UsageError("--force would mix sentences of different options", hint="--overwrite begins anew")
+    how = options_of(args.run, overwrite=args.overwrite)
     options = BuildOptions(
         tokenizer=args.tokenizer,
         context_length=args.context_length,
@@ -131,20 +153,46 @@ def build(args: BuildArguments) -> ExitCode:
         weights=args.weights,
         rejects=args.rejects,
         jobs=args.jobs,
-        resume=args.resume,
-        overwrite=args.overwrite,
+        resume=how.resume,
+        overwrite=how.overwrite,
+        retry=how.retry,
+        shard=how.shard,
     )
     paths = inputs_or_stdin(args.inputs)
     start = time.monotonic()
     watch = _Watch()
+    report = None
     try:
         with watch.shown():
-            report = run(paths, args.output, options, on_part=watch.add)
+            if how.shard.count > 1:
+                build_shard(paths, args.output, options, on_part=watch.add)
+            else:
+                report = run(paths, args.output, options, on_part=watch.add)
     except BaseException:
         if (args.output / "build").is_dir():
             terminal().note(f"{watch.n_records:,} records are done; go on with --resume")
         raise
+    if report is None:
+        terminal().note(f"shard {how.shard.number} of {how.shard.count}: {watch.n_records:,} records are done")
+        terminal().hint(f"when all shards are finished: logos corpus merge {args.output}")
+        return ExitCode.PARTIAL if watch.n_rejected else ExitCode.OK
     return _report(report, args.output, time.monotonic() - start)
+
+
+def merge(args: MergeArguments) -> ExitCode:
+    """Write the corpus when all shards of its build are finished.
+
+    `logos runs status CORPUS/build` shows them. The corpus is the one that a build without shards writes.
+
+    Examples:
+
+      logos corpus merge corpus/
+    """
+    from logos_cli.workflows.corpus.corpus import merge as run
+
+    start = time.monotonic()
+    report = run(args.corpus, weights=args.weights, rejects=args.rejects)
+    return _report(report, args.corpus, time.monotonic() - start)
 
 
 class _Watch:
@@ -153,6 +201,7 @@ class _Watch:
     def __init__(self) -> None:
         self.n_records = 0
         self.n_sentences = 0
+        self.n_rejected = 0
         self._problems = ReportedProblems()
         self._advance: Callable[[], None] | None = None
 
@@ -171,6 +220,7 @@ class _Watch:
         """Add the counts of one part, and report its errors."""
         self.n_records += outcome.n_records
         self.n_sentences += outcome.n_sentences
+        self.n_rejected += len(outcome.rejected)
         for record in outcome.rejected:
             self._problems.report(record, record.reason or "")
         if self._advance is not None:
