@@ -28,7 +28,7 @@ bench:  ## measured speeds, printed and held against their bounds
 	$(PYTHON) -m pytest -m bench -s -p no:cacheprovider tests/bench
 
 cluster:  ## arrays on a real Slurm, some minutes each
-	$(PYTHON) -m pytest -m cluster -s -p no:cacheprovider tests/cluster
+	$(PYTHON) -m pytest -m cluster -s -p no:cacheprovider tests/cluster tests/cli/test_run_interruptions.py
 
 fuzz:  ## readers and parser against mutated input; LOGOS_FUZZ_SECONDS=600 each
 	LOGOS_FUZZ_SECONDS=$${LOGOS_FUZZ_SECONDS:-600} $(PYTHON) -m pytest -m fuzz -s

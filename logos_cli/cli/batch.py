@@ -192,8 +192,8 @@ def selection_of(run: RunArguments) -> Selection | None:
     UsageError
         If an option needs the directory of a run.
     """
-    if run.resume or run.retry or run.force:
-        raise UsageError("--resume, --retry and --force need the directory of a run", hint="give -o DIR/")
+    if run.resume or run.retry or run.force or run.compress:
+        raise UsageError("--resume, --retry, --force and --compress need the directory of a run", hint="give -o DIR/")
     if run.shard is None:
         return None
     from logos_cli.io.selection import Selection
@@ -216,7 +216,7 @@ def options_of(run: RunArguments, *, overwrite: bool) -> RunOptions:
     if overwrite and (run.resume or run.retry):
         raise UsageError("--overwrite begins anew, but --resume goes on", hint="give one of them")
     retry: Literal["failed"] | None = "failed" if run.retry == "failed" else None
-    return RunOptions(_shard(run), run.resume, overwrite, retry, run.force)
+    return RunOptions(_shard(run), run.resume, overwrite, retry, run.force, run.compress)
 
 
 def _shard(run: RunArguments) -> Shard:

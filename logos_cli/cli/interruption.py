@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import shlex
 import sys
+import zlib
+from contextlib import suppress
 from pathlib import Path
 
 from logos_cli.cli.terminal import terminal
@@ -55,8 +58,9 @@ def _n_finished(file: Path) -> str:
     """Return the number of whole lines of a file, in words."""
     n_lines = 0
     if file.is_file():
-        with file.open("rb") as stream:
-            n_lines = sum(line.endswith(b"\n") for line in stream)
+        with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as stream, suppress(EOFError, zlib.error):
+            for line in stream:
+                n_lines += line.endswith(b"\n")
     return f"{n_lines:,} finished record{'' if n_lines == 1 else 's'}"
 
 

@@ -105,7 +105,8 @@ def results_of_run(path: Path) -> list[str]:
     """Return the records of a run's directory (``runs/``), shard by shard; none if it is another directory."""
     if not (path / "run.json").is_file():
         return []
-    found = [file for file in (path / "results").glob("*-of-*.jsonl") if file.name.split("-")[0].isdigit()]
+    files = (file for ending in ("jsonl", "jsonl.gz") for file in (path / "results").glob(f"*-of-*.{ending}"))
+    found = [file for file in files if file.name.split("-")[0].isdigit()]
     found.sort(key=lambda file: int(file.name.split("-")[0]))
     # a shard may have no records; a run without any is read as an empty file
     return [str(file) for file in found if file.stat().st_size] or [str(file) for file in found[:1]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import platform
@@ -20,6 +21,7 @@ from logos_cli.io.json_types import JsonObject
 from logos_cli.io.selection import Selection, Shard, Unit
 from logos_cli.processes.lock import locked
 from logos_cli.records import Record, Status
+from logos_cli.runs.content import GZIP
 from logos_cli.runs.description import Description, differences
 from logos_cli.runs.journal import RESULTS, Journal, files_of
 from logos_cli.runs.rows import Block, Outcome
@@ -53,6 +55,8 @@ class RunOptions:
         Also retry the records in error.
     force : bool
         Go on although arguments, version or inputs differ.
+    compress : bool
+        Compress the results of a new shard.
     """
 
     shard: Shard
@@ -60,6 +64,7 @@ class RunOptions:
     overwrite: bool = False
     retry: Literal["failed"] | None = None
     force: bool = False
+    compress: bool = False
 
 
 def is_run(path: str | Path) -> bool:
@@ -183,7 +188,8 @@ class ShardRun:
         FormatError
             If one is damaged.
         """
-        with files_of(self.directory, self.shard)[0].open("rb") as stream:
+        results = files_of(self.directory, self.shard)[0]
+        with gzip.open(results) if results.suffix == GZIP else results.open("rb") as stream:
             for line in islice(stream, self.n_before):
                 yield Record.from_json(line)
 
@@ -291,7 +297,7 @@ def open_shard(
         _check_directory(path)
         (path / RESULTS).mkdir(parents=True, exist_ok=True)
         results = files_of(path, shard)[0]
-        with locked(results, "working on this shard"):
+        with locked(results.with_name(f"{shard}.jsonl"), "working on this shard"):
             if options.overwrite:
                 _remove_shard(path, shard)
             _describe(path, description, options)
@@ -301,7 +307,7 @@ def open_shard(
                     hint="add --resume to go on, or --overwrite to begin anew",
                 )  # fmt: skip
             forget = frozenset({Outcome.FAILED}) if options.retry == "failed" else frozenset[Outcome]()
-            with Journal(path, shard, attached=attached, forget=forget) as journal:
+            with Journal(path, shard, attached=attached, forget=forget, compress=options.compress) as journal:
                 run = ShardRun(path, shard, journal)
                 try:
                     yield run

@@ -6,24 +6,38 @@ import errno
 import os
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import IO, TYPE_CHECKING, Final, Self
 
 from logos_cli.errors import OutputError
 from logos_cli.io.selection import DoneEntries, Shard
+from logos_cli.runs.content import GZIP, ContentFile, compress
 from logos_cli.runs.rows import ROW_BYTES, Block, Outcome
 
 if TYPE_CHECKING:
     from logos_cli.runs.index import Index
 
 RESULTS: Final = "results"
+_REWRITTEN: Final = 512
+"""Records that are written together when others are removed."""
 
 
-def files_of(run: Path, shard: Shard, attached: str | None = None) -> tuple[Path, Path, Path | None]:
-    """Return the files of a shard: results, index, and the file attached to the results, if there is one."""
+def files_of(
+    run: Path, shard: Shard, attached: str | None = None, *, compress: bool = False
+) -> tuple[Path, Path, Path | None]:
+    """Return the files of a shard: results, index, and the file attached to the results, if there is one.
+
+    Parameters
+    ----------
+    compress : bool
+        Name a new file of results ``.jsonl.gz``; one that exists keeps its name.
+    """
     base = run / RESULTS / str(shard)
-    return Path(f"{base}.jsonl"), Path(f"{base}.index"), Path(f"{base}{attached}") if attached else None
+    plain, packed = Path(f"{base}.jsonl"), Path(f"{base}.jsonl{GZIP}")
+    results = packed if packed.exists() or (compress and not plain.exists()) else plain
+    return results, Path(f"{base}.index"), Path(f"{base}{attached}") if attached else None
 
 
 class Journal:
@@ -41,6 +55,8 @@ class Journal:
         Ending of a second file that is written with the results: ``.sdf``.
     forget : frozenset of Outcome
         Records with these outcomes are removed, so that their entries are repeated.
+    compress : bool
+        Compress the results, unless they were begun otherwise.
 
     Attributes
     ----------
@@ -58,9 +74,16 @@ class Journal:
     """
 
     def __init__(
-        self, run: Path, shard: Shard, *, attached: str | None = None, forget: frozenset[Outcome] = frozenset()
+        self,
+        run: Path,
+        shard: Shard,
+        *,
+        attached: str | None = None,
+        forget: frozenset[Outcome] = frozenset(),
+        compress: bool = False,
     ) -> None:
-        results, index, extra = self._paths = files_of(run, shard, attached)
+        results, index, extra = self._paths = files_of(run, shard, attached, compress=compress)
+        self._packs = results.suffix == GZIP
         self.done: Mapping[int, DoneEntries] = {}
         self.n_before = 0
         self.counts: Counter[int] = Counter()
@@ -90,8 +113,9 @@ class Journal:
         self._is_cut = True
         results, n_bytes = _joined(block)
         attached = [b"".join(block.attached)] if self._paths[2] is not None else []
+        written = compress(results) if self._packs else results
         try:
-            for descriptor, content in zip(self._files, (results, *attached, block.index(n_bytes)), strict=True):
+            for descriptor, content in zip(self._files, (written, *attached, block.index(n_bytes)), strict=True):
                 _append(descriptor, content)
         except OSError as error:
             raise _output_error(error, self._paths[0]) from error
@@ -141,8 +165,9 @@ def _recover(results: Path, index: Path, attached: Path | None, forget: frozense
     from logos_cli.runs.index import Index
 
     _finish_rewriting(results, index, attached)
+    content = ContentFile(results)
     found = Index.read(index)
-    kept = found.within(_size(results), _size(attached) if attached else 0)
+    kept = found.within(content.n_bytes, _size(attached) if attached else 0)
     removed = np.isin(kept.rows["outcome"], [int(each) for each in forget])
     if removed.any():
         kept = _without(kept, results, attached, forget)
@@ -151,10 +176,10 @@ def _recover(results: Path, index: Path, attached: Path | None, forget: frozense
         written.replace(_part(index))
         _finish_rewriting(results, index, attached)
         return kept
-    _cut(index, len(kept.rows) * ROW_BYTES)
-    _cut(results, kept.total("n_bytes"))
+    content.cut(kept.total("n_bytes"))
     if attached is not None:
-        _cut(attached, kept.total("n_attached"))
+        ContentFile(attached).cut(kept.total("n_attached"))
+    ContentFile(index).cut(len(kept.rows) * ROW_BYTES)
     return kept
 
 
@@ -163,11 +188,6 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except FileNotFoundError:
         return 0
-
-
-def _cut(path: Path, n_bytes: int) -> None:
-    if _size(path) > n_bytes:
-        os.truncate(path, n_bytes)
 
 
 def _without(index: Index, results: Path, attached: Path | None, forget: frozenset[Outcome]) -> Index:
@@ -185,12 +205,23 @@ def _without(index: Index, results: Path, attached: Path | None, forget: frozens
         if path is None or not path.exists():
             continue
         lengths = rows[name].tolist()
-        with path.open("rb") as old, _part(path).open("wb") as new:
+        old = ContentFile(path, stays_open=True)
+        block: list[bytes] = []
+        with closing(old), _part(path).open("wb") as new:
             for end, length, is_kept in zip(index.ends(name).tolist(), lengths, keep.tolist(), strict=True):
                 if is_kept and length:
-                    old.seek(end - length)
-                    new.write(old.read(length))
+                    block.append(old.read(end - length, end))
+                if len(block) == _REWRITTEN:
+                    _write(new, path, block)
+            _write(new, path, block)
     return type(index)(rows[keep])
+
+
+def _write(stream: IO[bytes], path: Path, block: list[bytes]) -> None:
+    """Write records that are kept, compressed if the file is, and empty the list."""
+    content = b"".join(block)
+    stream.write(compress(content) if path.suffix == GZIP else content)
+    block.clear()
 
 
 def _finish_rewriting(results: Path, index: Path, attached: Path | None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,53 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from logos_cli.io.selection import Shard
+from logos_cli.runs.content import ContentFile
 from logos_cli.runs.directory import read_run
 from logos_cli.runs.index import ROW, Index, Rows
 from logos_cli.runs.journal import RESULTS, files_of
 
-_WINDOW: Final = 1 << 14
+_WINDOW: Final = 1 << 10
 """Most records of a shard that are sorted at a time."""
 _LEAST_WINDOW: Final = 16
 _BYTES: Final = 1 << 28
 """Bytes of records of all shards that are sorted at a time, about."""
+_COPIED: Final = 1 << 22
+"""Bytes that are copied at a time where nothing must be sorted."""
 _OTHER_FILES: Final = 64
 _ANY: Final = (1 << 64) - 1
-
-
-class _File:
-    """A file that is read in pieces; it stays open if there are not too many.
-
-    Parameters
-    ----------
-    stays_open : bool
-        Keep it open between two reads, which saves a request to a file server.
-    """
-
-    def __init__(self, path: Path, *, stays_open: bool) -> None:
-        self.n_bytes = path.stat().st_size if path.exists() else 0
-        self._path = path
-        self._stays_open = stays_open
-        self._descriptor: int | None = None
-
-    def read(self, start: int, end: int) -> bytes:
-        """Return the bytes of a part."""
-        if end <= start:
-            return b""
-        if self._descriptor is None:
-            self._descriptor = os.open(self._path, os.O_RDONLY)
-        pieces = []
-        while start < end and (piece := os.pread(self._descriptor, end - start, start)):
-            pieces.append(piece)
-            start += len(piece)
-        if not self._stays_open:
-            self.close()
-        return b"".join(pieces)
-
-    def close(self) -> None:
-        """Close it."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
 
 
 class ShardResults:
@@ -85,8 +51,8 @@ class ShardResults:
         results, index, extra = files_of(run, shard, attached)
         self.window = _WINDOW
         self._lengths: Literal["n_attached", "n_bytes"] = "n_attached" if attached else "n_bytes"
-        self._index = _File(index, stays_open=stays_open)
-        self._content = _File(extra or results, stays_open=stays_open)
+        self._index = ContentFile(index, stays_open=stays_open)
+        self._content = ContentFile(extra or results, stays_open=stays_open)
         sizes = [self._content.n_bytes if self._lengths == name else 1 << 62 for name in ("n_bytes", "n_attached")]
         rows = Index.read(index).within(*sizes).rows
         self.n_records = len(rows)
@@ -121,18 +87,25 @@ class ShardResults:
         rows = rows[:n_taken]
         lengths = rows[self._lengths].astype(np.uint64)
         if self._order is None:
-            starts = np.cumsum(lengths) - lengths
-            block = self._content.read(self._read, self._read + int(lengths.sum()))
+            ends = np.cumsum(lengths).tolist()
+            block = self._content.read(self._read, self._read + ends[-1]) if ends else b""
             self._read += len(block)
-            spans = zip(starts.tolist(), (starts + lengths).tolist(), strict=True)
-            pieces = [block[int(start) : int(end)] for start, end in spans]
+            pieces = [block[start:end] for start, end in zip((0, *ends), ends, strict=False)]
         else:
             starts = self._starts[self._order[self._place : self._place + n_taken]]
             spans = zip(starts.tolist(), (starts + lengths).tolist(), strict=True)
-            pieces = [self._content.read(int(start), int(end)) for start, end in spans]
+            pieces = [self._content.read(start, end) for start, end in spans]
         self._place += n_taken
         self._next = None
         return _keys(rows), rows["part"].copy(), pieces
+
+    def rest(self) -> Iterator[bytes]:
+        """Yield the rest of the content in blocks, if its records are in the order of the input; else nothing."""
+        while self._order is None and self._read < self.n_bytes:
+            block = self._content.read(self._read, min(self._read + _COPIED, self.n_bytes))
+            self._read += len(block)
+            self._place = self.n_records
+            yield block
 
     def _window(self) -> Rows:
         """Return the rows of the next window; it is as long for all shards, so that they end near each other."""
@@ -211,9 +184,14 @@ def iter_merged(run: Path, attached: str | None = None) -> Iterator[bytes]:
         for shard in shards:
             shard.window = min(_WINDOW, max(_LEAST_WINDOW, _BYTES // (each * n_shards)))
         while waiting := [shard for shard in shards if not shard.is_ended]:
+            if len(waiting) == 1:  # nothing is left to sort
+                yield from waiting[0].rest()
+                if waiting[0].is_ended:
+                    break
             limit = min(shard.last_key() for shard in waiting)
             taken = [shard.take(limit) for shard in waiting]
             keys = np.concatenate([keys for keys, _, _ in taken])
             parts = np.concatenate([parts for _, parts, _ in taken])
             content = [each for _, _, pieces in taken for each in pieces]
-            yield b"".join(content[place] for place in np.lexsort((parts, keys)).tolist())
+            order = np.lexsort((parts, keys)) if parts.any() else np.argsort(keys, kind="stable")
+            yield b"".join(map(content.__getitem__, order.tolist()))

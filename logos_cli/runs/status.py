@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -16,6 +17,7 @@ from logos_cli.errors import FormatError
 from logos_cli.io.json_types import JsonObject
 from logos_cli.io.selection import Shard
 from logos_cli.records import Record
+from logos_cli.runs.content import ContentFile
 from logos_cli.runs.directory import read_run, read_state
 from logos_cli.runs.index import Index, Rows
 from logos_cli.runs.journal import files_of
@@ -163,14 +165,14 @@ def _reasons(path: Path, shard: Shard, limit: int) -> Iterator[str]:
     results, index, _ = files_of(path, shard)
     if not index.exists() or not results.exists():
         return
-    found = Index.read(index).within(results.stat().st_size, 1 << 62)
+    content = ContentFile(results, stays_open=True)
+    found = Index.read(index).within(content.n_bytes, 1 << 62)
     ends = found.ends("n_bytes")
-    with results.open("rb") as stream:
+    with closing(content):
         for row in islice(np.flatnonzero(found.rows["outcome"] == Outcome.FAILED).tolist(), limit):
-            length = int(found.rows["n_bytes"][row])
-            stream.seek(int(ends[row]) - length)
+            end = int(ends[row])
             try:
-                record = Record.from_json(stream.read(length))
+                record = Record.from_json(content.read(end - int(found.rows["n_bytes"][row]), end))
             except FormatError:
                 continue
             yield record.reason or "no reason is given"
@@ -260,4 +262,4 @@ def verify(path: Path) -> Verification:
 def _rows(path: Path, shard: Shard) -> Rows:
     """Return the rows of a shard's index for complete records."""
     results, index, _ = files_of(path, shard)
-    return Index.read(index).within(results.stat().st_size if results.exists() else 0, 1 << 62).rows
+    return Index.read(index).within(ContentFile(results).n_bytes, 1 << 62).rows

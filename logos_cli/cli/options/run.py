@@ -30,6 +30,9 @@ class RunArguments:
         panel=_PANEL,
         help="Go on with other arguments, inputs or version than those of the run, and mix the results.",
     )
+    compress: bool = option(
+        False, "--compress", panel=_PANEL, help="Compress the records of a run: results/1-of-1.jsonl.gz."
+    )
 
 
 def run_block() -> RunArguments:

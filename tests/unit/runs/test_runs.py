@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import multiprocessing
 import os
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from logos_cli.errors import DefectError, InputError, OutputError, UsageError
+from logos_cli.errors import DefectError, FormatError, InputError, OutputError, UsageError
 from logos_cli.io.selection import Shard
 from logos_cli.processes.lock import LockedError
 from logos_cli.records import Record, Status
@@ -91,17 +92,24 @@ def test_an_undisturbed_run_holds_every_record_in_order(tmp_path, undisturbed):
     assert not is_run(tmp_path)
 
 
+@pytest.mark.parametrize("compress", [False, True])
 @pytest.mark.parametrize("n_shards", [1, 2, 5])
-def test_any_number_of_shards_and_interruptions_gives_the_same(tmp_path, undisturbed, n_shards):
+def test_any_number_of_shards_and_interruptions_gives_the_same(tmp_path, undisturbed, n_shards, compress):
     path = tmp_path / "run"
     rng = random.Random(n_shards)
     for number in range(n_shards, 0, -1):
         shard = Shard(number, n_shards)
         for _ in range(rng.randrange(4)):
             with pytest.raises(KeyboardInterrupt):
-                work(path, shard, stop_after=rng.randrange(1, 20), resume=True)
-        work(path, shard, resume=True)
+                work(path, shard, stop_after=rng.randrange(1, 20), resume=True, compress=compress)
+        work(path, shard, resume=True, compress=compress and number > 1)  # what was begun compressed stays so
     assert merged(path) == undisturbed
+    for number in range(1, n_shards + 1):
+        results = files_of(path, Shard(number, n_shards))[0]
+        if compress and number > 1:
+            assert results.name == f"{number}-of-{n_shards}.jsonl.gz"
+        if results.suffix == ".gz":
+            assert set(gzip.decompress(results.read_bytes()).splitlines()) <= set(undisturbed.splitlines())
     assert verify(path).is_complete
     assert work(path, Shard(1, n_shards), resume=True) == 0
 
@@ -129,10 +137,11 @@ def test_kills_at_any_moment_lose_and_double_nothing(tmp_path):
     assert verify(path).is_complete
 
 
+@pytest.mark.parametrize("compress", [False, True])
 @pytest.mark.parametrize("cut", range(1, 60, 7))
-def test_results_that_are_cut_anywhere_are_mended(tmp_path, undisturbed, cut):
+def test_results_that_are_cut_anywhere_are_mended(tmp_path, undisturbed, cut, compress):
     path = tmp_path / "run"
-    work(path)
+    work(path, compress=compress)
     results, index, _ = files_of(path, Shard())
     os.truncate(results, results.stat().st_size - cut)  # also within a character of several bytes
     work(path, resume=True)
@@ -143,9 +152,39 @@ def test_results_that_are_cut_anywhere_are_mended(tmp_path, undisturbed, cut):
     assert index.stat().st_size == N * ROW.itemsize
 
 
-def test_failed_records_are_done_again(tmp_path, undisturbed):
+def test_a_compressed_file_that_is_cut_at_any_byte_is_mended(tmp_path, undisturbed):
     path = tmp_path / "run"
-    work(path, attached=".sdf")
+    work(path, compress=True)
+    results, index, _ = files_of(path, Shard())
+    content, rows, rng = results.read_bytes(), index.read_bytes(), random.Random(3)
+    for _ in range(40):
+        results.write_bytes(content[: rng.randrange(len(content) + 1)])
+        index.write_bytes(rows[: rng.randrange(len(rows) + 1)])
+        list(iter_merged(path))  # what is whole can be read before it is mended
+        assert status_of(path).n_done <= N
+        work(path, resume=True)
+        assert merged(path) == undisturbed
+        assert gzip.decompress(results.read_bytes()) == undisturbed
+
+
+def test_damaged_members_are_refused(tmp_path):
+    path = tmp_path / "run"
+    work(path, compress=True)
+    results, _, _ = files_of(path, Shard())
+    content = bytearray(results.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    results.write_bytes(content)
+    with pytest.raises(FormatError, match="damaged"):
+        merged(path)
+    results.write_bytes(gzip.compress(b"{}\n" * 20))  # of another program
+    with pytest.raises(FormatError, match="damaged"):
+        work(path, resume=True)
+
+
+@pytest.mark.parametrize("compress", [False, True])
+def test_failed_records_are_done_again(tmp_path, undisturbed, compress):
+    path = tmp_path / "run"
+    work(path, attached=".sdf", compress=compress)
     n_failed = sum(number % 10 == 3 and number % 7 != 5 for number in range(N))
     assert status_of(path).counts[Outcome.FAILED] == n_failed
     assert work(path, retry="failed", attached=".sdf") == n_failed
