@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -22,7 +23,9 @@ from logos_cli.runs.index import Index
 from logos_cli.runs.journal import files_of
 from logos_cli.runs.rows import Outcome
 
-COMMANDS: Final = ("encode", "score", "explain", "dock", "generate")
+COMMANDS: Final = ("encode", "score", "explain", "dock", "generate", "bench tasks", "corpus build")
+CORPUS: Final = "corpus build"
+"""A command whose run is a folder of its output, and whose shards become one corpus."""
 SYSTEMS: Final = ("slurm", "pbs", "lsf")
 _NOTHING: Final = Shard(1, 999_999_999)
 """A shard almost without entries: its process reads all inputs, and does nothing."""
@@ -154,25 +157,27 @@ def plan_run(
     words, run = check_command(command)
     with tempfile.TemporaryDirectory(prefix="logos-plan-") as folder:
         began = time.monotonic()
-        _try(words, run, Path(folder, "count"), _NOTHING, seconds=math.inf)
+        _try(words, Path(folder, "count"), _NOTHING, seconds=math.inf)
         start_s = time.monotonic() - began
-        n_entries = _count(words[0], Path(folder, "count"))
+        n_entries = _count(words[0], Path(run_of(words, Path(folder, "count"))))
         if not n_entries:
             raise InputError("the inputs have no entry", hint="name files with records")
         while True:
             trial = Shard(1, max(1, n_entries // n_tried))
             tried = Path(folder, f"trial-{trial}")
             began = time.monotonic()
-            _try(words, run, tried, trial, seconds=seconds)
+            _try(words, tried, trial, seconds=seconds)
             taken_s = time.monotonic() - began
             if taken_s - start_s >= min(_LEAST_WORK_S, seconds) or trial.count == 1:
                 break
             n_tried *= _MORE
-        results, index, attached = files_of(tried, trial, ".sdf")
+        results, index, attached = files_of(Path(run_of(words, tried)), trial, ".sdf")
         rows = Index.read(index)
         n_bytes = results.stat().st_size + (
             attached.stat().st_size if attached is not None and attached.exists() else 0
         )
+        if is_corpus(words):
+            n_bytes += sum(path.stat().st_size for path in tried.glob("build/parts/*"))
     n_done = max(1, len(rows.rows))
     each_s = max(taken_s - start_s, _LEAST_NOISE * taken_s) / n_done
     memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
@@ -215,7 +220,7 @@ def check_command(command: Sequence[str]) -> tuple[list[str], str]:
         If the command cannot be divided.
     """
     words = list(command[1:] if command[:1] == ["logos"] else command)
-    if not words or words[0] not in COMMANDS:
+    if not words or not {words[0], " ".join(words[:2])} & set(COMMANDS):
         raise UsageError(
             f"{' '.join(words[:1]) or 'nothing'} cannot be divided", hint=f"give one of {', '.join(COMMANDS)}, after --"
         )
@@ -226,7 +231,22 @@ def check_command(command: Sequence[str]) -> tuple[list[str], str]:
         raise UsageError("the command has no directory for its run", hint="add -o RUN/")
     if "-" in words[1:]:
         raise UsageError("standard input cannot be divided", hint="write it to a file")
-    return words, words[places[0] + 1]
+    return words, str(run_of(words, output_of(words)))
+
+
+def output_of(words: Sequence[str]) -> str:
+    """Return the output of a command."""
+    return next(after for word, after in pairwise(words) if word in ("-o", "--output"))
+
+
+def is_corpus(words: Sequence[str]) -> bool:
+    """Return whether a command builds a corpus."""
+    return " ".join(words[:2]) == CORPUS
+
+
+def run_of(words: Sequence[str], output: str | Path) -> Path | str:
+    """Return the directory of the run of a command with this output."""
+    return Path(output, "build") if is_corpus(words) else output
 
 
 def _count(command: str, run: Path) -> int:
@@ -236,7 +256,7 @@ def _count(command: str, run: Path) -> int:
     return sum(counted.values()) + sum(str(number) not in counted for number in range(n_files))
 
 
-def _try(words: Sequence[str], run: str, folder: Path, shard: Shard, *, seconds: float) -> None:
+def _try(words: Sequence[str], folder: Path, shard: Shard, *, seconds: float) -> None:
     """Run a shard in a folder of its own; stop it after some time.
 
     Raises
@@ -244,7 +264,8 @@ def _try(words: Sequence[str], run: str, folder: Path, shard: Shard, *, seconds:
     LogosError
         If the command fails.
     """
-    own = [f"{folder}/" if word == run else word for word in words]
+    output = output_of(words)
+    own = [f"{folder}/" if word == output else word for word in words]
     arguments = [sys.executable, "-m", "logos_cli", *own, "--shard", f"{shard.number}/{shard.count}", "-q"]
     child = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     try:
@@ -253,7 +274,7 @@ def _try(words: Sequence[str], run: str, folder: Path, shard: Shard, *, seconds:
         child.send_signal(signal.SIGTERM)
         _, errors = child.communicate()
         return
-    if not files_of(folder, shard)[1].exists():
+    if not files_of(Path(run_of(words, folder)), shard)[1].exists():
         raise LogosError(
             f"logos {words[0]} failed: {errors.decode(errors='replace').strip().partition(chr(10))[0]}",
             hint="run the command by itself",
@@ -292,7 +313,12 @@ def scripts_of(plan: RunPlan, system: str, *, n_threads: int = 1) -> dict[str, s
     run = shlex.quote(plan.run)
     output = shlex.quote(f"{plan.run.rstrip('/')}.jsonl.gz")
     requeue = _REQUEUE.format(again=_AGAIN[system]) if system in _AGAIN else ""
-    merge = f"set -e\nlogos runs verify {run}\nlogos runs merge {run} -o {output} --overwrite\n"
+    merge = f"logos runs merge {run} -o {output} --overwrite"
+    if is_corpus(plan.command):
+        merge = f"logos corpus merge {shlex.quote(output_of(plan.command))}"
+    elif plan.command[0] == "bench":
+        merge = f"{command} --report-only"
+    merge = f"set -e\nlogos runs verify {run}\n{merge}\n"
     return {
         "array.sh": heads[system] + _BODY.format(n=plan.n_shards, command=command, requeue=requeue),
         "merge.sh": f"{_MERGE_HEADS[system]}\n{merge}",

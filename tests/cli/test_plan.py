@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -96,3 +97,15 @@ def test_the_signal_leaves_time_for_work(walltime: str, lead: str) -> None:
 )
 def test_what_cannot_be_planned(logos: Any, library: Path, command: tuple[str, ...], message: str) -> None:
     assert message in logos("plan", "--", *command).stderr
+
+
+def test_a_corpus_is_planned_by_its_units(logos: Any, tmp_path: Path) -> None:
+    content = "".join(f">{n}\n{'ACDEFGHIKLMNPQRSTVWY'[n % 20] * 60}\n" for n in range(18000))  # more than 1 MB: a unit
+    for number in range(3):
+        (tmp_path / f"p{number}.fasta").write_text(content)
+    names = ("p0.fasta", "p1.fasta", "p2.fasta")
+    done = logos("plan", "--shards", "2", "-o", "jobs", "--", "corpus", "build", *names, "-o", "corpus/", code=0)
+    assert re.search(r"records +3 ", done.stdout)
+    assert not (tmp_path / "corpus").exists()
+    script = (tmp_path / "jobs" / "merge.sh").read_text()
+    assert "logos runs verify corpus/build\nlogos corpus merge corpus/\n" in script

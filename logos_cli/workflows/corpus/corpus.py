@@ -73,8 +73,8 @@ class BuildOptions:
         Go on with an unfinished build; replace an existing corpus.
     retry : {"failed"}, optional
         Go on, and make the units with lost records again.
-    shard : Shard
-        Part of the sources to work on.
+    shard : Shard, optional
+        Part of the sources to work on; the parts are merged later.
     """
 
     tokenizer: str = EMBEDDED
@@ -87,7 +87,7 @@ class BuildOptions:
     resume: bool = False
     overwrite: bool = False
     retry: Literal["failed"] | None = None
-    shard: Shard = field(default_factory=Shard)
+    shard: Shard | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ def build(
         If the corpus cannot be written; the finished parts are kept for ``resume``.
     """
     options = options or BuildOptions()
-    if options.shard.count > 1:
+    if options.shard is not None:
         raise UsageError("one shard is no corpus", hint="make the parts of all shards, then merge them")
     build_shard(sources, output, options, on_part=on_part, stdin=stdin)
     return merge(output, weights=options.weights, rejects=options.rejects)
@@ -171,12 +171,13 @@ def build_shard(
     _check(options)
     listed = [sources] if isinstance(sources, (str, PathLike)) else list(sources)
     paths = expand_paths([fspath(path) for path in listed])
-    if "-" in paths and (options.resume or options.retry or options.shard.count > 1):
+    if "-" in paths and (options.resume or options.retry or options.shard is not None):
         raise UsageError("standard input cannot be read again", hint="save it to a file, and build from that")
     if options.weights:
         read_weights(options.weights)  # an error in them comes before the work
     vocabulary = Vocabulary.load(locate(options.tokenizer).path)
     stage = _prepare(Path(output), options)
+    shard = options.shard or Shard()
     sizes = sizes_of(paths)
     arguments: JsonObject = {
         "tokenizer": {"sha256": vocabulary.sha256, "added": list(vocabulary.added)},
@@ -185,8 +186,8 @@ def build_shard(
         "sentences": asdict(options.sentences),
         "source_bytes": sizes,
     }
-    described = Description(COMMAND, json.loads(json.dumps(arguments)), tuple(paths), options.shard.count, __version__)
-    how = RunOptions(options.shard, options.resume, options.overwrite, options.retry)
+    described = Description(COMMAND, json.loads(json.dumps(arguments)), tuple(paths), shard.count, __version__)
+    how = RunOptions(shard, options.resume, options.overwrite, options.retry)
     with open_shard(stage, described, how) as run:
         try:
             (stage / PARTS).mkdir(exist_ok=True)
@@ -309,7 +310,7 @@ def _prepare(directory: Path, options: BuildOptions) -> Path:
     goes_on = options.resume or options.retry is not None
     if goes_on and MANIFEST in held and not is_run(stage):
         raise UsageError("the corpus is complete", source=str(directory), hint="--overwrite builds it anew")
-    if options.shard.count > 1:
+    if options.shard is not None:
         return stage
     if goes_on and not is_run(stage):
         raise UsageError("there is no build to go on with", source=str(directory), hint="leave --resume out")

@@ -19,6 +19,7 @@ from logos_cli.io.json_types import JsonObject
 from logos_cli.io.selection import Shard
 from logos_cli.processes.lock import locked
 from logos_cli.runs.directory import read_state
+from logos_cli.workflows.plan import is_corpus
 from logos_cli.workflows.submit.settings import Outcome, Settings, ShardTask
 
 if TYPE_CHECKING:
@@ -246,6 +247,11 @@ def _check_and_merge(settings: Settings) -> None:
     if not verify(Path(settings.run)).is_complete:
         raise LogosError("the results are not complete", source=settings.run, hint="see `logos runs verify`")
     if not settings.is_merged:
+        return
+    if is_corpus(settings.command):
+        from logos_cli.workflows.corpus.corpus import merge
+
+        merge(Path(settings.run).parent)
         return
     with open_output(str(settings.merged), overwrite=True) as stream:
         binary = cast(TextIOWrapper, stream).buffer

@@ -156,7 +156,7 @@ def build(args: BuildArguments) -> ExitCode:
         resume=how.resume,
         overwrite=how.overwrite,
         retry=how.retry,
-        shard=how.shard,
+        shard=how.shard if args.run.shard is not None else None,
     )
     paths = inputs_or_stdin(args.inputs)
     start = time.monotonic()
@@ -164,7 +164,7 @@ def build(args: BuildArguments) -> ExitCode:
     report = None
     try:
         with watch.shown():
-            if how.shard.count > 1:
+            if options.shard is not None:
                 build_shard(paths, args.output, options, on_part=watch.add)
             else:
                 report = run(paths, args.output, options, on_part=watch.add)

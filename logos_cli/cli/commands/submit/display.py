@@ -14,6 +14,7 @@ from logos_cli.cli.terminal import terminal
 from logos_cli.errors import ExitCode, LogosError, WorkerLostError
 from logos_cli.io.json_types import JsonObject
 from logos_cli.io.selection import Shard
+from logos_cli.workflows.plan import is_corpus
 from logos_cli.workflows.submit.settings import FOLDER, Settings, read_progress
 
 ENDED = ("finished", "failed", "stopped")
@@ -37,9 +38,12 @@ def follow(run: Path) -> ExitCode:
         failed = LogosError(str(last["message"]), source=str(run), hint=str(last.get("hint", "")) or None)
         failed.exit_code = ExitCode(int(str(last["code"])))  # type: ignore[misc]
         raise failed
-    terminal().note(f"{run}: {n_done} of {settings.n_shards} shards: {records or 'no records'}")
+    shards = f"{run}: {n_done} of {settings.n_shards} shards"
+    is_counted = records or not is_corpus(settings.command)  # the journal of a corpus ends with the build
+    terminal().note(f"{shards}: {records or 'no records'}" if is_counted else shards)
     if last["state"] == "finished" and settings.is_merged:
-        terminal().note(f"merged: {run / settings.merged.name}")
+        merged = run.parent if is_corpus(settings.command) else run / settings.merged.name
+        terminal().note(f"merged: {merged}")
     if last["state"] == "stopped":
         terminal().note("stopped; finished records are kept, and the same command goes on")
     return ExitCode(int(str(last["code"])))
