@@ -126,7 +126,9 @@ class Attempt:
             self.notes.append(f"hung: {errors[-500:]}")
             return process.returncode
         died = process.returncode < 0 and -process.returncode not in sent
-        if died or "internal error" in errors or "Traceback" in errors:
+        # Python itself prints a traceback where it is interrupted before it has begun the program
+        is_early = signal.SIGINT in sent and "KeyboardInterrupt" in errors and "logos_cli/cli/" not in errors
+        if died or "internal error" in errors or ("Traceback" in errors and not is_early):
             self.counts["crashed"] += 1
             self.notes.append(f"crashed ({process.returncode}): {errors[-1500:]}")
         return process.returncode
@@ -384,7 +386,7 @@ Python {platform.python_version()}, {platform.system()}.
 - **lost**, **doubled**: lines of the undisturbed result that are missing, and lines that are there too often, after the
   second run.
 - **hung**: no end within {GRACE_S} s of a signal, or within {SECONDS} s. **crashed**: an internal error, a traceback, or a
-  signal that nobody sent. **torn**: a file under its final name that is not whole.
+  signal that nobody sent (not: an interruption of Python itself, before the program begins). **torn**: a file under its final name that is not whole.
 - ENOSPC, EIO, short writes and clock jumps come from a shim before libc (`tests/faults/shim.c`), after a random number of
   bytes; the file size limit is `ulimit -f`, the memory limit `ulimit -v` of 150 to 1,500 MB. Torn files are cut by up to 300
   bytes after SIGKILL.
