@@ -386,7 +386,8 @@ Python {platform.python_version()}, {platform.system()}.
 - **lost**, **doubled**: lines of the undisturbed result that are missing, and lines that are there too often, after the
   second run.
 - **hung**: no end within {GRACE_S} s of a signal, or within {SECONDS} s. **crashed**: an internal error, a traceback, or a
-  signal that nobody sent (not: an interruption of Python itself, before the program begins). **torn**: a file under its final name that is not whole.
+  signal that nobody sent (an interruption of Python before the program begins is none). **torn**: a file under its final
+  name that is not whole.
 - ENOSPC, EIO, short writes and clock jumps come from a shim before libc (`tests/faults/shim.c`), after a random number of
   bytes; the file size limit is `ulimit -f`, the memory limit `ulimit -v` of 150 to 1,500 MB. Torn files are cut by up to 300
   bytes after SIGKILL.
