@@ -70,7 +70,7 @@ def _component(name: str, package: Distribution) -> dict[str, object]:
         "version": package.version,
         "purl": reference,
     }
-    expression = package.metadata["License-Expression"] if "License-Expression" in package.metadata else None
+    expression = (package.metadata.get_all("License-Expression") or [""])[0]
     names = [
         each.rpartition(" :: ")[2] for each in package.metadata.get_all("Classifier") or [] if "License ::" in each
     ]
