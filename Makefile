@@ -3,7 +3,7 @@ PYTHON ?= python
 # Two processes: the suite waits for subprocesses often enough that this pays on two cores.
 PYTEST_FLAGS ?= -n 2
 
-.PHONY: help check lint types imports test bench cluster fuzz man readme picture format clean
+.PHONY: help check lint types imports test bench cluster fuzz faults audit sbom man readme picture format clean
 .NOTPARALLEL:
 
 help:  ## list the targets
@@ -35,6 +35,17 @@ fuzz:  ## readers and parser against mutated input; LOGOS_FUZZ_SECONDS=600 each
 	for target in grammar fasta chem table sentences structure crystal; do \
 	  $(PYTHON) tests/fuzz/atheris_readers.py $$target -max_total_time=$${LOGOS_FUZZ_SECONDS:-600} || exit 1; \
 	done
+
+	$(PYTHON) tests/fuzz/headers.py $${LOGOS_FUZZ_FILES:-2000}
+
+faults:  ## faults at random moments of every command, 50 of each kind: hours; writes docs/measurements/faults.md
+	$(PYTHON) tests/faults/campaign.py --times $${LOGOS_FAULT_TIMES:-50} --table docs/measurements/faults.md
+
+audit:  ## known weaknesses of the installed versions; reports if it did not run
+	$(PYTHON) scripts/audit.py
+
+sbom:  ## bill of materials of the environment (CycloneDX), in build/
+	$(PYTHON) scripts/write_sbom.py build/sbom.cdx.json
 
 man:  ## write the manual pages anew
 	$(PYTHON) scripts/generate_man.py

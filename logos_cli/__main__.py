@@ -1,5 +1,21 @@
-"""``python -m logos_cli`` is the same as ``logos``."""
+"""The entry of the program: ``logos`` and ``python -m logos_cli``."""
 
-from logos_cli.cli.app import main
+from __future__ import annotations
 
-main()
+import signal
+
+
+def main() -> None:
+    """Run the program; an interruption before it can report one ends it without a traceback."""
+    is_default = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if is_default:  # else the parent ignores it
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from logos_cli.cli.app import main as run
+
+    if is_default:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    run()
+
+
+if __name__ == "__main__":
+    main()

@@ -92,7 +92,7 @@ def stored_type(files: Iterable[Path]) -> str:
             for name, entry in header.items():
                 if name != "__metadata__":
                     counts[str(entry["dtype"])] += math.prod(int(size) for size in entry["shape"])
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise ModelError(f"{file.name} is damaged: {error}", hint="download the model again") from error
     if not counts:
         raise ModelError("the weights have no tensor", hint="download the model again")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from logos_cli.backends.base import Completer, Tokenizer
-from logos_cli.errors import InputError, Span
+from logos_cli.errors import DeviceMemoryError, InputError, Span
 from logos_cli.grammar import Block, Form, Sentence
 
 if TYPE_CHECKING:
@@ -114,12 +114,19 @@ class Likelihood:
         ------
         ModelError
             If a server does not report log-probabilities of given texts.
+        DeviceMemoryError
+            If not even one text fits into the memory; else fewer are read together.
         """
         if isinstance(self.model, Completer):
             return [self._score_on_server(self.model, text) for text in texts]
         found: list[ScoredText | InputError] = []
-        for start in range(0, len(texts), self._at_a_time):
-            found += self._together(self.model, texts[start : start + self._at_a_time])
+        while len(found) < len(texts):
+            try:
+                found += self._together(self.model, texts[len(found) : len(found) + self._at_a_time])
+            except DeviceMemoryError:
+                if self._at_a_time == 1:
+                    raise
+                self._at_a_time = max(1, min(self._at_a_time, len(texts) - len(found)) // 2)
         return found
 
     def _together(self, reader: Reader, texts: Sequence[str]) -> list[ScoredText | InputError]:

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import io
 import time
+from collections.abc import Callable
 from typing import Any
 
 from logos_cli import registry
+from logos_cli.cli.options.common import parse_time
 from logos_cli.errors import GrammarError, LogosError
 from logos_cli.formats.base import ReadOptions
 from logos_cli.formats.detect import detect
 from logos_cli.grammar import Form, emit, parse, parse_prefix
+from logos_cli.grammar.constrain import parse_positions, template_grammar
+from logos_cli.grammar.spec import Kind
 from logos_cli.io.input import Input
-from logos_cli.objects.base import to_text
+from logos_cli.objects.base import from_sentence, to_text
+from logos_cli.records import Record
+from logos_cli.tasks.molecule.scaffold import contains_scaffold, scaffold_grammar, scaffold_template
+from logos_cli.workflows.generate.until import Until
+from logos_cli.workflows.score.filter import Filter
 
 SECONDS = 20.0
 """More processor time than this for a few kilobytes is a hang."""
@@ -59,13 +67,63 @@ def _read(plugin: Any, source: Input, options: ReadOptions) -> int:
         else:
             try:
                 text = to_text(entry.item, entry.form)
-                assert parse(text)
             except LogosError:
                 pass  # e.g. a complex without a site: a reason, not a crash
+            else:
+                check_roundtrip(text)
         count += 1
         if count >= MAX_ENTRIES:
             break
     return count
+
+
+def check_roundtrip(text: str) -> None:
+    """Decode a sentence that was written, and encode it again: the same sentence."""
+    sentence = parse(text)
+    assert emit(sentence) == text
+    again = to_text(from_sentence(sentence), sentence.form)
+    assert again == text, (text, again)
+
+
+def check_language(name: str, text: str) -> None:
+    """Parse any text as one of the small languages of options, or as a record: a value, or an error of logos."""
+    began = time.process_time()
+    try:
+        LANGUAGES[name](text)
+    except LogosError as error:
+        assert error.message.strip()
+    assert time.process_time() - began < SECONDS, f"{name}: too slow"
+
+
+def _record(text: str) -> None:
+    record = Record.from_json(text)
+    line = record.to_json()
+    assert "\n" not in line
+    assert Record.from_json(line).to_json() == line
+
+
+def _filter(text: str) -> None:
+    condition = Filter.parse(text)
+    condition.holds(dict.fromkeys(condition.names, 1.0))
+    condition.holds(dict.fromkeys(condition.names))
+
+
+def _scaffold(text: str) -> None:
+    template = scaffold_template(text)
+    assert scaffold_grammar(template)
+    contains_scaffold("c1ccccc1", template)
+
+
+LANGUAGES: dict[str, Callable[[str], object]] = {
+    "record": _record,
+    "filter": _filter,
+    "until": Until.parse,
+    "positions": lambda text: parse_positions(text, 50),
+    "template": lambda text: template_grammar(Kind.PROTEIN, text),
+    "molecule template": lambda text: template_grammar(Kind.MOLECULE, text),
+    "scaffold": _scaffold,
+    "time": parse_time,
+}
 
 
 def check_grammar(text: str) -> None:

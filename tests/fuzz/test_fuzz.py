@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import random
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -19,7 +20,7 @@ from logos_cli import registry
 from logos_cli.grammar import TAGS
 
 sys.path.insert(0, str(Path(__file__).parent))
-from check import check_grammar, check_reader
+from check import LANGUAGES, check_grammar, check_language, check_reader
 from seeds import mutate, seeds
 
 SECONDS = float(os.environ.get("LOGOS_FUZZ_SECONDS", "0"))
@@ -109,3 +110,36 @@ def test_damaged_sentences(number: int) -> None:
     rng = random.Random(number)
     line = rng.choice(seeds()["sentences"].splitlines())
     check_grammar(mutate(line, rng).decode("utf-8", "replace"))
+
+
+LANGUAGE_SEEDS = {
+    "record": seeds()["records"].decode().splitlines()[0],
+    "filter": "qed > 0.5 and not (sa >= 3 or 0 < mw <= 500) and name != 'x'",
+    "until": "valid=500,unique=100,novel=3",
+    "positions": "10-20,45",
+    "template": "EVQLCAR{X:8,20}WGQG{AC:3}",
+    "molecule template": "c1ccc({X:1,9})cc1",
+    "scaffold": "c1ccc([*:1])cc1[*]",
+    "time": "1h30m5s",
+}
+
+
+@pytest.mark.parametrize("name", LANGUAGES)
+def test_languages_of_options_and_records(name: str) -> None:
+    check_language(name, LANGUAGE_SEEDS[name])
+
+    @profile(300, 0.02)
+    @given(st.integers(0, 2**32))
+    def run(number: int) -> None:
+        check_language(name, mutate(LANGUAGE_SEEDS[name].encode(), random.Random(number)).decode("utf-8", "replace"))
+
+    run()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forks")
+def test_damaged_models() -> None:
+    """Each is loaded in a process of its own, which a crash would end; ``headers.py 2000`` is the long form."""
+    script = Path(__file__).with_name("headers.py")
+    done = subprocess.run([sys.executable, str(script), "30"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "safetensors: 15 files" in done.stdout

@@ -284,3 +284,26 @@ def test_explain_of_the_package_tells_every_token() -> None:
     [record] = score(Molecule("CC(=O)O"), metrics=("logp",))
     total = sum(token.logp for token in explanation.tokens if token.logp is not None)
     assert record.scores["logp"]["value"] == pytest.approx(total, abs=1e-5)
+
+
+def test_fewer_texts_are_read_together_where_memory_lacks(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [f"<MoleculeS>{'C' * n}<MoleculeE>" for n in range(1, 12)]
+    whole = Likelihood(backend, backend.context_tokens).score(texts)
+    read, sizes = backend.token_logps, []
+
+    def lacking(sequences: Any, wanted: Any = None) -> Any:
+        sizes.append(len(sequences))
+        if len(sequences) > 3:
+            raise DeviceMemoryError("the device is out of memory")
+        return read(sequences, wanted)
+
+    monkeypatch.setattr(backend, "token_logps", lacking)
+    found = Likelihood(backend, backend.context_tokens).score(texts)
+    assert max(sizes[2:]) <= 3
+    for one, other in zip(found, whole, strict=True):
+        assert isinstance(one, ScoredText)
+        assert isinstance(other, ScoredText)
+        assert one.logps[1:] == pytest.approx(other.logps[1:], abs=1e-4)
+    monkeypatch.setattr(backend, "token_logps", lambda sequences, wanted=None: lacking([[]] * 9))
+    with pytest.raises(DeviceMemoryError):
+        Likelihood(backend, backend.context_tokens).score(texts)
