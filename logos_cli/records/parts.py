@@ -270,7 +270,6 @@ class DockingPart(TypedDict, total=False):
     num_modes: int
     ph: float
     n_torsions: int
-    wall_s: float
     notes: list[str]
     poses: list[PosePart]
     rmsd_angstrom: Score
