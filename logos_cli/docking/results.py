@@ -178,6 +178,8 @@ class Reporter:
         }
         if options.mode == "dock":
             found["exhaustiveness"], found["num_modes"] = options.exhaustiveness, options.n_poses
+            if options.ring_conformers > 1:
+                found["ring_conformers"] = options.ring_conformers
         if options.ph is not None:
             found["ph"] = options.ph
         found["n_torsions"] = outcome.n_torsions

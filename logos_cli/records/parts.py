@@ -268,6 +268,7 @@ class DockingPart(TypedDict, total=False):
     seed: int
     exhaustiveness: int
     num_modes: int
+    ring_conformers: int
     ph: float
     n_torsions: int
     notes: list[str]
