@@ -109,6 +109,7 @@ class Session:
             "mode": options.mode,
             "exhaustiveness": options.exhaustiveness,
             "num_modes": options.n_poses,
+            "ring_conformers": options.ring_conformers,
             "seed": options.seed,
             "ph": options.ph,
             "cpu": options.cpu or usable_cores(),
