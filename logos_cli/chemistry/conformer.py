@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Final
 
+import numpy as np
 from rdkit import Chem, rdBase
-from rdkit.Chem import rdDistGeom, rdForceFieldHelpers
+from rdkit.Chem import rdDistGeom, rdForceFieldHelpers, rdMolAlign
 
 from logos_cli.errors import MoleculeError
+
+_RIGID_RINGS: Final = (5, 6)
+"""Sizes of rings that docking programs keep as they are; larger ones are opened and closed."""
+_TRIALS: Final = 10
+"""Embedded conformers for each that is wanted."""
+_HIGHEST_KCAL_PER_MOL: Final = 6.0
+"""Ring conformers whose MMFF94 energy is above the lowest by more than this are left out."""
+_SAME_ANGSTROM: Final = 0.2
+"""RMSD of a ring with its substituents, up to which two shapes are the same."""
 
 
 def embed(molecule: Chem.Mol, seed: int, title: str) -> Chem.Mol:
@@ -30,3 +41,78 @@ def embed(molecule: Chem.Mol, seed: int, title: str) -> Chem.Mol:
         if rdForceFieldHelpers.MMFFHasAllMoleculeParams(full):
             rdForceFieldHelpers.MMFFOptimizeMolecule(full, maxIters=500)
     return full
+
+
+def ring_conformers(full: Chem.Mol, seed: int, most: int) -> list[Chem.Mol]:
+    """Return a conformer, and others in which a saturated ring of five or six atoms has another shape.
+
+    Parameters
+    ----------
+    full : Chem.Mol
+        From :func:`embed`; it is the first of the result.
+    most : int
+        Largest number of conformers.
+
+    Returns
+    -------
+    list of Chem.Mol
+        After the first in the order of their MMFF94 energies; only the first if the molecule has no such ring, or MMFF94
+        no parameters for it.
+    """
+    rings = [
+        ring
+        for ring in full.GetRingInfo().AtomRings()
+        if len(ring) in _RIGID_RINGS and not all(full.GetAtomWithIdx(index).GetIsAromatic() for index in ring)
+    ]
+    if most < 2 or not rings or not rdForceFieldHelpers.MMFFHasAllMoleculeParams(full):
+        return [full]
+    trial = Chem.Mol(full)
+    parameters: Any = rdDistGeom.ETKDGv3()
+    parameters.randomSeed = seed & 0x7FFFFFFF
+    with rdBase.BlockLogs():
+        numbers = list(rdDistGeom.EmbedMultipleConfs(trial, most * _TRIALS, parameters))
+        outcomes = rdForceFieldHelpers.MMFFOptimizeMoleculeConfs(trial, maxIters=500) if numbers else []
+    energies = [energy for _, energy in outcomes]
+    shapes = [_shapes(full, rings)]
+    found = [full]
+    for place in np.argsort(energies, kind="stable").tolist():
+        if len(found) == most or energies[place] > min(energies) + _HIGHEST_KCAL_PER_MOL:
+            break
+        each = Chem.Mol(trial, confId=numbers[place])
+        shape = _shapes(each, rings)
+        if not any(_are_same(shape, other) for other in shapes):
+            shapes.append(shape)
+            found.append(each)
+    return found
+
+
+def _shapes(molecule: Chem.Mol, rings: Sequence[Sequence[int]]) -> list[Chem.Mol]:
+    """Return each ring with its heavy substituents, as a molecule with one conformer."""
+    found = []
+    for ring in rings:
+        near = {each.GetIdx() for index in ring for each in molecule.GetAtomWithIdx(index).GetNeighbors()}
+        part = Chem.RWMol(molecule)
+        part.BeginBatchEdit()
+        for atom in molecule.GetAtoms():
+            if atom.GetAtomicNum() == 1 or atom.GetIdx() not in near:  # the members are neighbours of each other
+                part.RemoveAtom(atom.GetIdx())
+        part.CommitBatchEdit()
+        for atom in part.GetAtoms():  # only the connections count for symmetry
+            atom.SetIsAromatic(False)
+            atom.SetFormalCharge(0)
+            atom.SetNoImplicit(True)
+        for bond in part.GetBonds():
+            bond.SetIsAromatic(False)
+            bond.SetBondType(Chem.BondType.SINGLE)
+        part.UpdatePropertyCache(strict=False)
+        Chem.FastFindRings(part)
+        found.append(part.GetMol())
+    return found
+
+
+def _are_same(one: Sequence[Chem.Mol], other: Sequence[Chem.Mol]) -> bool:
+    """Return whether all rings have the same shape, over all symmetries of their connections."""
+    return all(
+        rdMolAlign.GetBestRMS(Chem.Mol(probe), known, maxMatches=1000) <= _SAME_ANGSTROM
+        for probe, known in zip(one, other, strict=True)
+    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import typer
@@ -13,7 +12,7 @@ from logos_cli.cli.batch import is_run_directory
 from logos_cli.cli.output import ReportedProblems, choose_format, open_sink
 from logos_cli.cli.terminal import terminal
 from logos_cli.errors import UsageError
-from logos_cli.records import Record, Status
+from logos_cli.records import Status
 
 if TYPE_CHECKING:
     from logos_cli.io.selection import Selection
@@ -81,15 +80,6 @@ def write_stream(
             sys.stdout.flush()
 
 
-def _without_time(record: Record) -> Record:
-    """Return a record that has the same bytes whenever and wherever it was made."""
-    docking = record.extra.get("docking")
-    if not isinstance(docking, dict):
-        return record
-    kept = {name: value for name, value in docking.items() if name != "wall_s"}
-    return replace(record, extra={**record.extra, "docking": kept})
-
-
 def write_run(
     run: Docking | PocketDocking,
     results: Callable[[Selection], Iterator[DockedLigand]],
@@ -115,7 +105,8 @@ def write_run(
         write_receptors(docked, shard.directory)
         # an isomer is one of several records of its ligand
         entry = record.id if shard.expects(record.id) else record.id.rpartition("#")[0]
-        shard.write_part(entry, record.status, _without_time(record).to_json(), sdf_text(docked).encode())
+        shard.measured["search_seconds"] = round(run.tally.search_s, 1)
+        shard.write_part(entry, record.status, record.to_json(), sdf_text(docked).encode())
     describe(run.sites, run.plan(), shard.directory)
     if best is not None:
         for record in shard.before():

@@ -10,7 +10,7 @@ import numpy as np
 from rdkit import Chem, rdBase
 from rdkit.Chem import EnumerateStereoisomers, rdMolDescriptors
 
-from logos_cli.chemistry.conformer import embed
+from logos_cli.chemistry.conformer import embed, ring_conformers
 from logos_cli.chemistry.geometry_marks import drop_impossible_marks
 from logos_cli.chemistry.molblock import read_molblock
 from logos_cli.chemistry.protonation import protonate
@@ -43,11 +43,14 @@ class LigandOptions:
         Keep the given coordinates (scoring and minimising) instead of embedding a new conformer.
     seed : int
         Seed of the conformer.
+    ring_conformers : int
+        Largest number of conformers that differ by the shape of a saturated ring.
     """
 
     ph: float | None = PH
     placed: bool = False
     seed: int = SEED
+    ring_conformers: int = 1
 
 
 @dataclass(slots=True)
@@ -137,6 +140,20 @@ def prepare(molecule: Chem.Mol, title: str, options: LigandOptions) -> Prepared:
             hint=_hint_of_size(molecule),
         )
     return Prepared(full, pdbqt, n_torsions, notes)
+
+
+def other_rings(prepared: Prepared, title: str, options: LigandOptions) -> list[Prepared]:
+    """Return a prepared ligand in further conformers of its saturated rings, which the search keeps as they are.
+
+    Raises
+    ------
+    MoleculeError
+        If Meeko cannot prepare one.
+    """
+    if options.placed:
+        return []
+    found = ring_conformers(prepared.molecule, options.seed, options.ring_conformers)
+    return [Prepared(each, *_pdbqt(each, title), prepared.notes) for each in found[1:]]
 
 
 def stereoisomers(molecule: Chem.Mol, most: int = MAX_STEREOISOMERS) -> list[Chem.Mol]:

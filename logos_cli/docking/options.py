@@ -26,6 +26,8 @@ class DockOptions:
         pH of the ligands' protonation; None keeps the charges of the input.
     stereo : bool
         Dock all stereoisomers of a ligand with undefined centres.
+    ring_conformers : int
+        Largest number of conformers of a ligand's saturated rings; each is docked, and the best poses are kept.
     mode : {"dock", "score", "minimize"}
         Search for poses, or score or relax given ones.
     exhaustiveness, n_poses, energy_range_kcal_per_mol, seed
@@ -49,6 +51,7 @@ class DockOptions:
     receptor: ReceptorOptions = field(default_factory=ReceptorOptions)
     ph: float | None = PH
     stereo: bool = False
+    ring_conformers: int = 1
     mode: Mode = "dock"
     exhaustiveness: int = EXHAUSTIVENESS
     n_poses: int = N_POSES
@@ -64,6 +67,8 @@ class DockOptions:
     def __post_init__(self) -> None:
         if self.cpu is not None and self.cpu < 1:
             raise UsageError(f"--cpu is {self.cpu}; it must be 1 or more")
+        if self.ring_conformers < 1:
+            raise UsageError(f"--ring-conformers is {self.ring_conformers}; it must be 1 or more")
         if self.seconds_per_ligand is not None and self.seconds_per_ligand <= 0:
             raise UsageError("--time-per-ligand must be above 0")
         if self.mode not in ("dock", "score", "minimize"):

@@ -133,6 +133,7 @@ class Reporter:
                 error.hint = "the other ligands went on; try this one alone"
             return _without_pose(candidate.record, error)
         self.tally.docked += 1
+        self.tally.search_s += outcome.wall_s
         poses = [
             Pose(from_bytes(binary), rank, score)
             for rank, (binary, score) in enumerate(zip(outcome.poses, outcome.scores_kcal_per_mol, strict=True), 1)
@@ -177,9 +178,11 @@ class Reporter:
         }
         if options.mode == "dock":
             found["exhaustiveness"], found["num_modes"] = options.exhaustiveness, options.n_poses
+            if options.ring_conformers > 1:
+                found["ring_conformers"] = options.ring_conformers
         if options.ph is not None:
             found["ph"] = options.ph
-        found["n_torsions"], found["wall_s"] = outcome.n_torsions, round(outcome.wall_s, 2)
+        found["n_torsions"] = outcome.n_torsions
         if outcome.notes:
             found["notes"] = list(outcome.notes)
         found["poses"] = [pose.to_json() for pose in poses]

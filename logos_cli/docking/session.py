@@ -109,6 +109,7 @@ class Session:
             "mode": options.mode,
             "exhaustiveness": options.exhaustiveness,
             "num_modes": options.n_poses,
+            "ring_conformers": options.ring_conformers,
             "seed": options.seed,
             "ph": options.ph,
             "cpu": options.cpu or usable_cores(),
@@ -161,7 +162,7 @@ class Session:
             self.engine,
             engines.Target(receptor.rigid_pdbqt, receptor.flexible_pdbqt, site.place.box),
             options.search(max(1, n_cores // n_workers)),
-            LigandOptions(options.ph, options.mode != "dock", options.seed),
+            LigandOptions(options.ph, options.mode != "dock", options.seed, options.ring_conformers),
             replace(receptor) if options.check else None,  # a copy without cached properties
         )
         with self._pool(setup, n_workers, keep=self._keeps and not is_all) as pool:

@@ -15,6 +15,8 @@ class DockTally(Account):
     ----------
     invalid, unusable : int
         Invalid samples, and other records without a ligand.
+    search_s : float
+        Time of all searches, on all cores.
     """
 
     docked: int = 0
@@ -23,6 +25,7 @@ class DockTally(Account):
     unusable: int = 0
     contradicting: int = 0
     implausible: int = 0
+    search_s: float = 0.0
     verb: str = "docked"
 
     @property

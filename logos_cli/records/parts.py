@@ -268,9 +268,9 @@ class DockingPart(TypedDict, total=False):
     seed: int
     exhaustiveness: int
     num_modes: int
+    ring_conformers: int
     ph: float
     n_torsions: int
-    wall_s: float
     notes: list[str]
     poses: list[PosePart]
     rmsd_angstrom: Score

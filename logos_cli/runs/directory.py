@@ -129,6 +129,8 @@ class ShardRun:
         self._state_path = state_file(directory, shard)
         self._began, self._began_at = time.time(), time.monotonic()
         self._stated_at = 0.0
+        self.measured: dict[str, float] = {}
+        """Times that the work took, by name: they go into the state, as results are the same whenever they are made."""
         self.statuses: Counter[str] = Counter()
         """Statuses of the records of this process, but for those that wait."""
         self._block: list[str] = []
@@ -257,6 +259,7 @@ class ShardRun:
             "began": _timestamp(self._began),
             "seen": _timestamp(time.time()),
             "seconds": round(time.monotonic() - self._began_at, 1),  # whatever is done to the clock
+            **self.measured,
             "n_before": self.n_before,
             "n_entries": {str(file): number for file, number in self.selection.n_entries.items()},
             "counts": {outcome.name.lower(): counts[outcome] for outcome in Outcome},

@@ -14,6 +14,7 @@ from rdkit import Chem
 
 from logos_cli.chemistry.smiles import parse_smiles
 from logos_cli.docking.box import Box
+from logos_cli.docking.tally import DockTally
 from logos_cli.errors import LogosError
 from logos_cli.formats.base import ReadOptions
 from logos_cli.formats.detect import detect
@@ -120,10 +121,11 @@ def reference_row(pocket: Pocket, modes: Sequence[str], exhaustiveness: int) -> 
             seed=SEED,
             cpu=1,
         )
-        record = next(dock(pocket.receptor, str(pocket.ligand), options))
+        tally = DockTally()
+        record = next(dock(pocket.receptor, str(pocket.ligand), options, tally=tally))
         if record.status is Status.OK:
             row[mode] = record.scores["vina"]["value"]
-            row[f"{mode}_s"] = record.extra["docking"]["wall_s"]
+            row[f"{mode}_s"] = round(tally.search_s, 2)
         else:
             row |= {"ok": False, "class": mode, "reason": record.reason}
     return row

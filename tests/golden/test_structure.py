@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import gemmi
+import numpy as np
 import pytest
 
 from logos_cli import Record
@@ -118,6 +120,32 @@ def test_peptides_glycans_covalent_ligands_and_metals(shared_data: Path):
     assert records(plip / "1rmd.pdb.gz", ligand="ZN")[0].text.endswith("[Zn+2]<MoleculeE>")
     haem = records(plip / "2q8q.pdb.gz")[0]
     assert "[Fe]" in haem.text
+    [definition] = records(formats / "gemmi_HEM.cif.gz")
+    others = [record for record in records(plip / "4cum.pdb.gz") if ":HEM:" in record.id]
+    molecule = definition.text.removeprefix("<MoleculeS>")
+    assert others
+    assert all(record.text.endswith(f"<MoleculeS>{molecule}") for record in [haem, *others])
+
+
+def test_peptides_beside_a_given_ligand_are_noted(shared_data: Path, tmp_path: Path):
+    """A peptide of 11 residues is a ligand of its own: a molecule between it and the protein reports that."""
+    structure = shared_data / FORMATS / "fpocket_1QNH.cif.gz"
+    model = gemmi.read_structure(str(structure))[0]
+    protein, peptide = (
+        np.array([atom.pos.tolist() for residue in model[name] for atom in residue]) for name in ("A", "C")
+    )
+    distances = np.linalg.norm(protein[:, None] - peptide[None], axis=2)
+    row, column = np.unravel_index(distances.argmin(), distances.shape)
+    x, y, z = (protein[row] + peptide[column]) / 2
+    ligand = tmp_path / "methane.sdf"
+    ligand.write_text(
+        f"methane\n{'':20}3D\n\n  1  0  0  0  0  0  0  0  0  0999 V2000\n"
+        f"{x:10.4f}{y:10.4f}{z:10.4f} C   0  0  0  0  0  0  0  0  0  0  0  0\nM  END\n$$$$\n"
+    )
+    [beside] = records(structure, ligand=str(ligand))
+    assert any("of the peptide" in note and "--chain …,C" in note for note in beside.source["notes"])
+    [within] = records(structure, ligand=str(ligand), chains=("A", "C"))
+    assert within.source["chains"] == ["A", "C"]
 
 
 def test_nucleic_acids_are_no_protein(shared_data: Path):

@@ -92,6 +92,13 @@ class SearchArguments:
     )
     as_given: bool = option(False, "--as-given", panel=_LIGANDS, help="Dock ligands with the charges of their input.")
     stereo: bool = option(False, "--stereo", panel=_LIGANDS, help="Dock all stereoisomers of unspecified centres.")
+    ring_conformers: int = option(
+        1,
+        min=1,
+        metavar="N",
+        panel=_LIGANDS,
+        help="Dock up to N conformers of each ligand's saturated rings, which the search cannot turn.",
+    )
     exhaustiveness: int = option(
         EXHAUSTIVENESS, min=1, metavar="N", panel=_SEARCH, help="Independent runs of the search."
     )
@@ -142,6 +149,7 @@ class SearchArguments:
             receptor=ReceptorOptions(self.ph, self.keep_water, kept, dropped, flexible, model),
             ph=None if self.as_given else self.ph,
             stereo=self.stereo,
+            ring_conformers=self.ring_conformers,
             mode=mode,
             exhaustiveness=self.exhaustiveness,
             n_poses=self.num_modes,

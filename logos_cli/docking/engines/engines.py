@@ -90,6 +90,7 @@ class Engine(ABC):
     """Docks ligands one by one into one receptor and one box."""
 
     name: ClassVar[str]
+    search: Search
 
     @abstractmethod
     def find(self, ligand_pdbqt: str) -> Found:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from logos_cli.docking import libraries
 from logos_cli.docking.check import Checker
 from logos_cli.docking.engines import engines
-from logos_cli.docking.ligand import LigandOptions, prepare, read_ligand
+from logos_cli.docking.ligand import LigandOptions, other_rings, prepare, read_ligand
 from logos_cli.docking.poses import read_poses, to_bytes
 from logos_cli.docking.receptor.flexible import positions_of
 from logos_cli.docking.receptor.preparation import Receptor
 from logos_cli.processes.pool import Pool
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
+    from rdkit import Chem
 
 _TITLE = "the ligand"
 """Title in error messages; the record has the id."""
@@ -83,23 +86,44 @@ def dock_one(engine: engines.Engine, task: Task, options: LigandOptions, checker
         If it cannot be docked.
     """
     prepared = prepare(read_ligand(task.smiles, task.molblock), _TITLE, options)
+    shapes = [prepared, *other_rings(prepared, _TITLE, options)]
     begin = time.perf_counter()
-    found = engine.find(prepared.pdbqt)
+    answers = [engine.find(each.pdbqt) for each in shapes]
     wall_s = time.perf_counter() - begin
-    poses = read_poses(found.pdbqt, _TITLE)
-    scores = found.scores_kcal_per_mol[: len(poses)]
-    flexible = tuple(positions_of(found.pdbqt))[: len(scores)]
-    moved = flexible[0] if flexible else None
-    checks = None if checker is None else tuple(checker.check(poses[0], moved).items())
+    found = _best(answers, engine.search)
+    moved = found[0].moved
+    checks = None if checker is None else tuple(checker.check(found[0].molecule, moved).items())
+    notes = [*prepared.notes, f"{len(shapes)} ring conformers docked"] if len(shapes) > 1 else prepared.notes
     return Docked(
-        tuple(map(to_bytes, poses[: len(scores)])),
-        tuple(scores),
+        tuple(to_bytes(each.molecule) for each in found),
+        tuple(each.score for each in found),
         prepared.n_torsions,
-        tuple(prepared.notes),
+        tuple(notes),
         wall_s,
         checks,
-        flexible if moved is not None and len(moved) else (),
+        tuple(each.moved for each in found if each.moved is not None) if moved is not None and len(moved) else (),
     )
+
+
+class _Pose(NamedTuple):
+    molecule: Chem.Mol
+    score: float
+    moved: NDArray[np.float64] | None
+
+
+def _best(answers: Sequence[engines.Found], search: engines.Search) -> list[_Pose]:
+    """Return the best poses of a ligand's conformers, the best first, within the limits of one search."""
+    found = []
+    for answer in answers:
+        poses = read_poses(answer.pdbqt, _TITLE)
+        scores = answer.scores_kcal_per_mol[: len(poses)]
+        moved = tuple(positions_of(answer.pdbqt))[: len(scores)]
+        found += [_Pose(poses[place], score, moved[place] if moved else None) for place, score in enumerate(scores)]
+    if len(answers) < 2:
+        return found
+    found.sort(key=lambda each: each.score)
+    worst = found[0].score + search.energy_range_kcal_per_mol
+    return [each for each in found[: search.n_poses] if each.score <= worst]
 
 
 class Docker:

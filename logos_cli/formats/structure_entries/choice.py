@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from logos_cli.errors import LogosError, StructureError
 from logos_cli.formats.base import ReadOptions
 from logos_cli.formats.structure_entries.chains import EntryChains
-from logos_cli.structure.contacts import Contact, Neighbours
+from logos_cli.structure.contacts import SHORTEST_BOND_ANGSTROM, Contact, Neighbours
 from logos_cli.structure.ligand.user_molecule import UserMolecule, is_selection, read_given
 from logos_cli.structure.ligands import Ligand, LigandContacts, is_additive, is_relevant, surroundings
 from logos_cli.structure.model import StructureModel
+from logos_cli.structure.residues.residue_names import MAX_PEPTIDE_LIGAND
 from logos_cli.structure.select import listing, select_ligands
 
 
@@ -34,6 +35,7 @@ class PlacedMolecule:
 
     molecule: UserMolecule
     contacts: dict[int, Contact]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -104,7 +106,7 @@ class LigandChooser:
             if isinstance(molecule, LogosError):
                 choice.placed.append(molecule)
             elif molecule.positions is not None and (contacts := self._contacts_at(molecule.positions)):
-                choice.placed.append(PlacedMolecule(molecule, contacts))
+                choice.placed.append(PlacedMolecule(molecule, contacts, self._peptides_at(molecule.positions)))
             else:
                 choice.own += self._with_the_atoms_of(molecule)
         return choice
@@ -129,6 +131,21 @@ class LigandChooser:
     def _contacts_of(self, ligand: Ligand) -> LigandContacts:
         members, cutoff = self._chains.members, self._options.cutoff_angstrom
         return surroundings(self._model, self._neighbours, ligand, members, cutoff)
+
+    def _peptides_at(self, positions: NDArray[np.float64]) -> tuple[str, ...]:
+        """Return notes on short peptides that line a molecule, as ligands of the structure take no part in a site."""
+        found = self._neighbours.contacts(positions, self._options.cutoff_angstrom)
+        notes = []
+        for ligand in self._ligands:
+            near = [found[residue.index] for residue in ligand.residues if residue.index in found]
+            # a peptide in the place of the molecule is the molecule
+            if ligand.peptide and near and min(near).distance_angstrom >= SHORTEST_BOND_ANGSTROM:
+                chain = ligand.residues[0].chain
+                notes.append(
+                    f"{len(near)} residues of the peptide {ligand} line the ligand, too; a peptide of at most "
+                    f"{MAX_PEPTIDE_LIGAND} residues is a ligand itself: name its chain (--chain …,{chain}) to take it in"
+                )
+        return tuple(notes)
 
     def _contacts_at(self, positions: NDArray[np.float64]) -> dict[int, Contact]:
         found = self._neighbours.contacts(positions, self._options.cutoff_angstrom)

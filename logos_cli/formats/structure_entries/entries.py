@@ -157,7 +157,7 @@ class LigandEntries:
         given = placed.molecule
         id = self._ids.take(f"{self._title}:{given.title.replace(' ', '_')}")
         described: LigandSource = {"title": given.title, "smiles": given.smiles, "origin": "file", "file": given.source}
-        return self._entry(id, described, placed.contacts)
+        return self._entry(id, described, placed.contacts, placed.notes)
 
     def _own(self, own: OwnLigand) -> Entry:
         model = self._provenance.model

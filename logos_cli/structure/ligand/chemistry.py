@@ -16,6 +16,8 @@ from logos_cli.structure.ligand.dictionary import Component
 _TETRAHEDRAL = (Chem.ChiralType.CHI_TETRAHEDRAL_CW, Chem.ChiralType.CHI_TETRAHEDRAL_CCW)
 _PSEUDO_CHIRAL = frozenset((15, 16, 33, 34))
 _FEWEST_CHIRAL = 4
+_LARGEST_RIGID_RING = 7
+"""In a ring of so many atoms, a double bond has only one geometry."""
 
 
 @dataclass(slots=True)
@@ -99,9 +101,10 @@ def to_smiles(molecule: Chem.Mol) -> str:
 
 
 def drop_stereo(molecule: Chem.Mol) -> None:
-    """Remove marks of metal geometry, and of phosphorus or sulphur with two terminal oxygens.
+    """Remove marks of metal geometry, of phosphorus or sulphur with two terminal oxygens, and of chelate rings.
 
-    The latter differ only by the position of a proton or charge, which no crystal structure shows.
+    Phosphates differ only by the position of a proton or charge, which no crystal structure shows. A double bond in a
+    small ring with a metal (haem) has only one geometry; RDKit counts no dative bonds in rings, and marks it.
     """
     for atom in molecule.GetAtoms():
         tag = atom.GetChiralTag()
@@ -109,6 +112,30 @@ def drop_stereo(molecule: Chem.Mol) -> None:
             continue
         if tag not in _TETRAHEDRAL or _is_pseudo_chiral(atom):
             atom.SetChiralTag(Chem.ChiralType.CHI_UNSPECIFIED)
+    for bond in molecule.GetBonds():
+        if bond.GetStereo() > Chem.BondStereo.STEREOANY and _is_in_chelate_ring(bond):
+            bond.SetStereo(Chem.BondStereo.STEREONONE)
+
+
+def _is_in_chelate_ring(bond: Chem.Bond) -> bool:
+    """Return whether a bond is in a ring of at most :data:`_LARGEST_RIGID_RING` atoms, one of them a metal."""
+    molecule, goal = bond.GetOwningMol(), bond.GetEndAtomIdx()
+    start = bond.GetBeginAtomIdx()
+    reached = {(start, False)}  # atoms, and whether a metal is on the way to them
+    before = {start}
+    for step in range(_LARGEST_RIGID_RING - 1):
+        following = set()
+        for index, has_metal in reached:
+            for near in molecule.GetAtomWithIdx(index).GetNeighbors():
+                there = near.GetIdx()
+                if there in before or (step == 0 and there == goal):
+                    continue
+                following.add((there, has_metal or near.GetAtomicNum() not in NON_METALS))
+        if (goal, True) in following:
+            return True
+        reached = {each for each in following if each[0] != goal}
+        before |= {index for index, _ in reached}
+    return False
 
 
 def _is_pseudo_chiral(atom: Chem.Atom) -> bool:

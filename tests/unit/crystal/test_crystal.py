@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import random
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +19,7 @@ from logos_cli.grammar import Form
 from logos_cli.objects.base import to_text
 from logos_cli.objects.material import Material, material_from_blocks
 from logos_cli.objects.molecule import Molecule
+from logos_cli.workflows.encode import encode
 from tests.crystals import GRID_CELL, MOF5, Atom, cif, cubic, embedded, grid, only, read, shifted, terephthalate
 
 BDC = "O=C([O-])c1ccc(C(=O)[O-])cc1"
@@ -143,6 +147,17 @@ def test_free_and_bound_solvent_are_reported_apart() -> None:
     assert entry.item == GRID
     assert entry.source["solvent"] == {"bound": {"O": 1}, "free": {"O": 1}}
     assert sum(entry.source["atoms"].values()) == entry.source["n_atoms"] == 39
+
+
+def test_blocks_of_one_name_in_several_files_have_ids_of_their_own(shared_data: Path, tmp_path: Path) -> None:
+    for name in ("ZIF-8-RASPA", "P1-Cu-BTC"):
+        text = gzip.decompress((shared_data / "mofs" / "cif" / f"{name}.cif.gz").read_bytes()).decode()
+        (tmp_path / f"{name}.cif").write_text(re.sub(r"(?m)^data_\S*", "data_same", text, count=1))
+    twice = "".join(path.read_text() for path in sorted(tmp_path.iterdir()))
+    found = [record.id for record in encode([str(path) for path in sorted(tmp_path.iterdir())])]
+    assert found == ["P1-Cu-BTC:same", "ZIF-8-RASPA:same"]
+    (tmp_path / "twice.cif").write_text(twice)
+    assert [record.id for record in encode(str(tmp_path / "twice.cif"))] == ["same", "same#2"]
 
 
 def test_what_the_sentence_cannot_carry_is_listed() -> None:

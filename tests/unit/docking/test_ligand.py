@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from rdkit import Chem
+from rdkit.Chem import rdMolTransforms
 
 from logos_cli.chemistry.protonation import protonate
 from logos_cli.docking.defaults import PH
@@ -71,6 +72,27 @@ def test_conformers_are_seeded() -> None:
     one, same, other = (_prepare("CCCCO", seed=seed).pdbqt for seed in (1, 1, 2))
     assert one == same
     assert one != other
+
+
+def test_saturated_rings_have_other_shapes() -> None:
+    """Both chairs of a substituted cyclohexane: the substituent is equatorial in one and axial in the other."""
+    options = LigandOptions(ring_conformers=3)
+    first = _prepare("CC1CCCCC1", ring_conformers=3)
+    others = preparing.other_rings(first, "the ligand", options)
+    assert others
+    angles = []
+    for each in (first, *others):
+        ring = next(iter(each.molecule.GetRingInfo().AtomRings()))
+        at = ring.index(1)
+        four = (0, 1, ring[(at + 1) % 6], ring[(at + 2) % 6])
+        angles.append(abs(rdMolTransforms.GetDihedralDeg(each.molecule.GetConformer(), *four)))
+    assert max(angles) > 150
+    assert min(angles) < 100
+    again = preparing.other_rings(first, "the ligand", options)
+    assert [each.pdbqt for each in again] == [each.pdbqt for each in others]
+    assert preparing.other_rings(first, "the ligand", LigandOptions()) == []
+    flat = _prepare("Cc1ccccc1", ring_conformers=3)
+    assert preparing.other_rings(flat, "the ligand", options) == []
 
 
 def test_charges_stay_as_given_when_asked() -> None:

@@ -180,6 +180,17 @@ class TestVina:
         assert told["tests"] > 10
         assert told["valid"] == (not told["failed"])
 
+    def test_ring_conformers_are_docked_and_the_best_kept(self, target: tuple[Receptor, engines.Target]) -> None:
+        engine = engines.start("vina", target[1], engines.Search(exhaustiveness=1, n_poses=3))
+        try:
+            one, several = (dock_one(engine, Task("OC1CCCCC1"), LigandOptions(ring_conformers=n)) for n in (1, 2))
+        finally:
+            engine.close()
+        assert any("2 ring conformers" in note for note in several.notes)
+        assert list(several.scores_kcal_per_mol) == sorted(several.scores_kcal_per_mol)
+        assert 1 <= len(several.poses) <= 3
+        assert several.scores_kcal_per_mol[0] <= one.scores_kcal_per_mol[0]
+
     def test_nothing_touches_the_network(
         self, target: tuple[Receptor, engines.Target], monkeypatch: pytest.MonkeyPatch
     ) -> None:
