@@ -93,6 +93,8 @@ def _grid(
     n_lines = max((legend.count("\n") + 1 for legend in legends), default=0)
     options.legendFraction = max(_LEAST_LEGEND, min(_MOST_LEGEND, n_lines * _LINE / height))
     options.legendFontSize = _FONT
+    # each by itself: one scale for all is that of the largest, and makes the others small
+    options.drawMolsSameScale = False
     cells = [_blank() if smiles is None else _drawable(smiles) for smiles in molecules]
     drawer.DrawMolecules(cells, legends=list(legends) or None)
     return drawer

@@ -19,7 +19,17 @@ Markup = Literal["rich"] | None
 
 
 class PanelledCommand(TyperCommand):
-    """A command whose plain help has the panels of its options as sections, as the help on a terminal has."""
+    """A command whose plain help has the panels of its options as sections, as the help on a terminal has.
+
+    An argument is named by its own words, without the type of Python that Typer writes beside it.
+    """
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        parameters: list[Any] = list(self.params)
+        for parameter in parameters:
+            if parameter.param_type_name == "argument" and parameter.metavar is not None:
+                parameter.display_type_rich = _no_type
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write arguments and options, section by section."""
@@ -108,6 +118,10 @@ def built(name: str, guard: Guard, markup: Markup) -> object:
         app.add_typer(group, name=name, rich_help_panel=panel)
     found: Mapping[str, object] = typer.main.get_group(app).commands
     return found[name]
+
+
+def _no_type(**_ctx: object) -> None:
+    """Return no type of a parameter."""
 
 
 def _nothing() -> None:

@@ -67,6 +67,9 @@ class OptionSpec:
     def parameter(self) -> inspect.Parameter:
         """Return the option as a parameter of a signature."""
         kind, info = self.type, self.info
+        if kind in (bool, bool | None) and info.metavar is None:
+            info = copy(info)
+            info.metavar = ""  # a flag takes no value
         annotation = Annotated[kind, info]  # type: ignore[valid-type]
         return inspect.Parameter(self.name, inspect.Parameter.KEYWORD_ONLY, default=self.default, annotation=annotation)
 
@@ -97,8 +100,6 @@ def option(
     panel : str, optional
         Panel of the help.
     """
-    if isinstance(default, bool):
-        settings.setdefault("metavar", "")  # a flag takes no value
     info: OptionInfo = typer.Option(*spellings, help=help, rich_help_panel=panel, **settings)
     return _field(default, info)
 

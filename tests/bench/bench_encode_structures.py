@@ -15,6 +15,8 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.bench.data import require_data
+
 CUTOFF_ANGSTROM = 4.5
 
 
@@ -78,9 +80,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--without-biopython", action="store_true")
     options = parser.parse_args()
-    paths = sorted((options.data / "complexes/posebusters_raw_mmcif").glob("*.cif.gz"))
-    if not paths:
-        parser.error(f"there are no structures in {options.data}/complexes/posebusters_raw_mmcif: give --data")
+    pattern = "complexes/posebusters_raw_mmcif/*.cif.gz"
+    paths = sorted(require_data(parser, options.data, pattern).glob(pattern))
     works = {"logos": with_logos, "gemmi": with_gemmi, "biopython": with_biopython}
     if options.without_biopython:
         del works["biopython"]

@@ -18,6 +18,7 @@ from logos_cli.grammar import Form
 from logos_cli.objects.molecule import Molecule
 from logos_cli.records import Record
 from tests.bench.bench_smiles import molecules
+from tests.bench.data import require_data
 
 BATCH = 256
 
@@ -81,6 +82,7 @@ def main() -> None:
     parser.add_argument("--reference", type=int, default=0, help="molecules of the reference set")
     parser.add_argument("--each", action="store_true", help="each metric alone as well")
     options = parser.parse_args()
+    require_data(parser, options.data, "molecules/molecules.train.smi.xz")
     smiles = molecules(options.data, options.count + options.reference)
     subjects = [subject(each) for each in smiles[: options.count]]
     with tempfile.TemporaryDirectory() as folder:

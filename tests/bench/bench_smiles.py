@@ -17,6 +17,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.bench.data import require_data
+
 ALPHABET = "CNOSFcnos()[]=#-+12345%/\\@.HBrlIP*:~"
 FRAGMENTS = (
     "c1ccccc1",
@@ -163,6 +165,7 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
+    require_data(parser, options.data, "molecules/molecules.train.smi.xz")
     if options.what == "speed":
         return speed(options.data, options.count)
     return min(1, soundness(options.data, options.count, options.seed))

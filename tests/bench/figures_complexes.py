@@ -28,6 +28,7 @@ from logos_cli.objects.base import from_sentence
 from logos_cli.structure.ligand.chemistry import drop_stereo
 from logos_cli.structure.ligand.perception import apply_template
 from logos_cli.workflows.encode import encode
+from tests.bench.data import require_data
 
 CUTOFF_ANGSTROM = 4.5
 SECONDS_PER_FILE = 60
@@ -340,6 +341,7 @@ def main() -> None:
     parser.add_argument("--verbose", action="store_true", help="list what differs")
     parser.add_argument("--only", choices=("sites", "contacts", "ligands", "formats", "robust"))
     options = parser.parse_args()
+    require_data(parser, options.data, "complexes/contacts.jsonl.xz")
 
     def say(title: str, total: int, same: int, wrong: list[str]) -> None:
         print(f"{title}: {same} of {total} ({same / max(1, total):.1%})", flush=True)

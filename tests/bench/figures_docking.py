@@ -199,7 +199,10 @@ def main() -> None:
     if arguments.figure == "summary":
         summary(arguments.rows or arguments.output)
     else:
-        run(*work(arguments), arguments.output)
+        items, measure = work(arguments)
+        if not items:
+            parser.error(f"there are no structures for the figure {arguments.figure} in {arguments.data}")
+        run(items, measure, arguments.output)
 
 
 def work(arguments: argparse.Namespace) -> tuple[list[Any], Callable[[Any], dict[str, Any]]]:

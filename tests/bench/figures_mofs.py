@@ -24,6 +24,7 @@ from logos_cli.formats.base import Entry, ReadOptions
 from logos_cli.formats.crystal import PLUGIN
 from logos_cli.io.input import Input
 from logos_cli.objects.material import Material, material_from_blocks
+from tests.bench.data import require_data
 
 CU2 = "[Cu][Cu]"
 ZN2 = "[Zn][Zn]"
@@ -215,7 +216,7 @@ def main() -> int:
     """Print the figures; 1 if one is missed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    data = parser.parse_args().data
+    data = require_data(parser, parser.parse_args().data, "mofs/cif/*.cif.gz")
     read_one(min((data / "mofs" / "cif").glob("*.cif.gz")))  # imports are not part of the timing
     outcomes = read_all(data / "mofs" / "cif")
     by_name = {outcome.name: outcome for outcome in outcomes}

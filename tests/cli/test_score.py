@@ -51,6 +51,18 @@ def test_filters_and_rankings(logos: Logos) -> None:
     assert "--ascending or --descending" in undecided.stderr
 
 
+@pytest.mark.parametrize("name", ["kept.jsonl", "kept.csv"])
+def test_a_filter_that_keeps_nothing_leaves_no_file(logos: Logos, tmp_path: Path, name: str) -> None:
+    kept = tmp_path / name
+    command = ("score", "-", *CHEAP, "-o", str(kept), "--overwrite", "--where")
+    logos(*command, "qed>0.1", stdin=RECORDS, code=3)
+    assert kept.stat().st_size
+    done = logos(*command, "qed>0.99", stdin=RECORDS, code=3)  # nor one of an earlier run
+    assert f"nothing was kept: no record meets the conditions; {kept} is not written" in done.stderr
+    assert "→ 0 kept" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_filter_on_a_score_of_the_records_loads_no_model(logos: Logos) -> None:
     line = '{"id":"a","kind":"molecule","text":"<MoleculeS>CCO<MoleculeE>","scores":{"ppl":{"value":2.5}}}\n'
     done = logos("score", "-", "--metrics", "none", "--where", "ppl<3", "--model", "no/such-model", stdin=line, code=0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,3 +48,13 @@ def test_a_framework_is_drawn_by_its_building_blocks(logos: Logos, tmp_path: Pat
     drawing = (tmp_path / "g.svg").read_text()
     assert "no molecule to draw" not in drawing
     assert drawing.count("<path") > 10
+
+
+def test_a_long_molecule_makes_no_other_small(logos: Logos, tmp_path: Path) -> None:
+    (tmp_path / "m.smi").write_text(f"{'C' * 30} long\nc1ccccc1 benzene\n")
+    logos("score", "m.smi", "--metrics", "none", "--draw", "g.svg", "-o", "k.jsonl")
+    bonds = re.findall(
+        r"class='bond-0 [^>]*d='M ([\d.]+),([\d.]+) L ([\d.]+),([\d.]+)", (tmp_path / "g.svg").read_text()
+    )
+    firsts = [math.dist(map(float, bond[:2]), map(float, bond[2:])) for bond in bonds]
+    assert max(firsts) > 3 * firsts[0]

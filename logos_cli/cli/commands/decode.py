@@ -64,7 +64,7 @@ class DecodeArguments:
     output: str | None = output_option()
     overwrite: bool = overwrite_option()
     conformer: bool = option(False, "--3d", help="SDF: embed a 3D conformer (ETKDG) instead of drawing in 2D.")
-    seed: int = option(0, help="Seed of the conformers.")
+    seed: int = option(0, metavar="N", help="Seed of the conformers.")
     raw_cells: bool = option(
         False, "--raw-cells", help="CSV, TSV: no apostrophe before cells that a spreadsheet would run as a formula."
     )

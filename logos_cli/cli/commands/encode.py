@@ -40,7 +40,11 @@ class EncodeArguments:
     inputs: list[str] | None = inputs_argument()
     form: str | None = form_option()
     level: int = option(
-        2, min=1, max=3, help="Complex: 1 plain protein, 2 site residues tagged, 3 tagged and expanded."
+        2,
+        min=1,
+        max=3,
+        metavar="1|2|3",
+        help="Complex: 1 plain protein, 2 site residues tagged, 3 tagged and expanded.",
     )
     cutoff: float = cutoff_option(_STRUCTURES)
     ligand: str | None = option(
@@ -52,7 +56,7 @@ class EncodeArguments:
     chain: list[str] | None = option(
         None, metavar="ID", help="Keep this protein chain; may be repeated.", panel=_STRUCTURES
     )
-    model_number: int = option(1, min=1, help="Model of an ensemble (NMR).", panel=_STRUCTURES)
+    model_number: int = option(1, min=1, metavar="N", help="Model of an ensemble (NMR).", panel=_STRUCTURES)
     sequence: Literal["observed", "full"] = sequence_option(_STRUCTURES)
     numbering: Literal["auth", "label"] = option(
         "auth", help="Names that --chain and --ligand use in an mmCIF.", panel=_STRUCTURES

@@ -89,7 +89,7 @@ class BuildArguments:
         panel=_SPLIT,
         help="Share of the similarity groups that is held out, if a source names no split.",
     )
-    seed: int = option(0, min=0, panel=_SPLIT, help="Seed of the split and of all random writings.")
+    seed: int = option(0, min=0, metavar="N", panel=_SPLIT, help="Seed of the split and of all random writings.")
     weights: str | None = _weights_option()
     column: str | None = column_option(_READING)
     canonical: bool = canonical_option(_READING)

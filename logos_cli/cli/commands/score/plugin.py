@@ -203,8 +203,23 @@ def _finish(scoring: Scoring, rows: list[SummaryRow], args: ScoreArguments) -> E
     if not args.json:
         show_summary(rows)
     if scoring.tally.kept_nothing:
-        terminal().warning("nothing was kept: no record meets the conditions")
+        left_out = "" if not _removed_empty(args) else f"; {args.output} is not written"
+        terminal().warning(f"nothing was kept: no record meets the conditions{left_out}")
     return finish(scoring.tally, is_part=args.run.shard is not None)
+
+
+def _removed_empty(args: ScoreArguments) -> bool:
+    """Remove the file of a run that kept nothing: it has no record, and a table lacks the columns of the scores.
+
+    Directories of runs, shards and devices stay: others read them.
+    """
+    if args.output is None or args.run.shard is not None or is_run_directory(args.output):
+        return False
+    path = Path(args.output)
+    if args.output == "-" or args.output.startswith("/dev/") or path.is_symlink() or not path.is_file():
+        return False
+    path.unlink()
+    return True
 
 
 def _check_drawing(args: ScoreArguments) -> None:
