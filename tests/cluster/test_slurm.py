@@ -110,6 +110,7 @@ def logs_of(folder: Path) -> str:
     return "\n".join(f"{path.name}\n{path.read_text()}" for path in sorted((folder / "jobs" / "log").iterdir()))
 
 
+@pytest.mark.cluster
 def test_an_array_whose_tasks_are_cancelled_requeued_or_near_their_end(
     cluster: Cluster, program: dict[str, str], tmp_path: Path
 ) -> None:
