@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from logos_cli.errors import InputError, MoleculeError
-from logos_cli.tasks.design.oracle import Oracle, one_hot
+from logos_cli.tasks.design.oracle import DESCRIPTION, Oracle, one_hot
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Acquisition = Literal["ucb", "ei"]
 
-DESCRIPTION: Final = "oracle.json"
 ARRAYS: Final = "oracle.safetensors"
 _FORMAT: Final = 1
 _BETA: Final = 2.0
@@ -56,7 +55,7 @@ def features(kind: str, payloads: Sequence[str]) -> NDArray[np.float32]:
     return rows
 
 
-@dataclass(slots=True)
+@dataclass
 class Surrogate(Oracle):
     """A trained regression.
 
@@ -114,6 +113,11 @@ class Surrogate(Oracle):
         (folder / DESCRIPTION).write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
         save_file({name: array.astype(np.float32) for name, array in self.arrays.items()}, folder / ARRAYS)
 
+    @property
+    def lower_is_better(self) -> bool:  # type: ignore[override]  # a constant of other oracles
+        """Whether low values of the table are the good ones."""
+        return self.numbers["sign"] < 0
+
     def _rows(self, payloads: Sequence[str]) -> Floats:
         length = self.numbers.get("length")
         for payload in payloads:
@@ -146,7 +150,9 @@ class Surrogate(Oracle):
 
     def _kernel(self, first: Floats, second: Floats) -> Floats:
         squares = (first**2).sum(1)[:, None] + (second**2).sum(1)[None] - 2 * first @ second.T
-        found: Floats = self.numbers["scale"] * np.exp(-np.maximum(squares, 0) / (2 * self.numbers["length_scale"] ** 2))
+        found: Floats = self.numbers["scale"] * np.exp(
+            -np.maximum(squares, 0) / (2 * self.numbers["length_scale"] ** 2)
+        )
         return found
 
     def predict(self, sequences: Sequence[str]) -> list[float | None]:

@@ -26,7 +26,7 @@ from logos_cli.evaluators.statistics import spearman
 
 Floats = NDArray[np.float64]
 Progress = Callable[[int, int, float], None]
-"""Called with the number of epochs done, the number of epochs, and the rank correlation of held-out sentences."""
+"""Called with the number of epochs done, the number of epochs, and the rank correlation of the sentences aside."""
 
 _N_READ: Final = 8_192
 """Tokens that are read at once without gradients."""
@@ -74,16 +74,12 @@ class FitResult:
 
     Attributes
     ----------
-    before, after : Estimate
-        Rank correlation of log-likelihoods and measured values of held-out sentences.
     curve : tuple of float
-        That of each epoch.
+        Rank correlation of log-likelihoods and measured values of the sentences aside, after each epoch.
     n_steps, n_tokens : int
     seconds : float
     """
 
-    before: Estimate
-    after: Estimate
     curve: tuple[float, ...]
     n_steps: int
     n_tokens: int
@@ -120,7 +116,9 @@ def _sums(model: Any, ids: Sequence[Sequence[int]], pad_id: int) -> tuple[torch.
     return (each * counted).sum(1), lengths - 1
 
 
-def _loss(sums: torch.Tensor, counts: torch.Tensor, values: torch.Tensor, is_best: torch.Tensor, options: FitOptions) -> torch.Tensor:
+def _loss(
+    sums: torch.Tensor, counts: torch.Tensor, values: torch.Tensor, is_best: torch.Tensor, options: FitOptions
+) -> torch.Tensor:
     """Return the loss of a batch."""
     total = sums.new_zeros(())
     better = values[:, None] > values[None, :]
@@ -135,6 +133,7 @@ def fit(
     model: Any,
     ids: Sequence[Sequence[int]],
     values: Floats,
+    trained: Sequence[int],
     aside: Sequence[int],
     pad_id: int,
     options: FitOptions,
@@ -148,8 +147,8 @@ def fit(
         Token ids of the sentences.
     values : ndarray
         Their measured values, higher being better.
-    aside : sequence of int
-        Sentences that are not trained on; they decide when training ends.
+    trained, aside : sequence of int
+        Sentences to train on, and others that decide when training ends and which epoch is kept.
 
     Raises
     ------
@@ -157,16 +156,15 @@ def fit(
         If the loss is not a number.
     """
     began = time.monotonic()
-    held_out = set(aside)
-    rows = np.array([row for row in range(len(ids)) if row not in held_out])
+    rows = np.array(trained)
     is_best = values >= np.quantile(values[rows], 1 - options.best_share)
     truth = values[list(aside)]
 
     def correlation() -> Estimate:
         return spearman(log_likelihoods(model, [ids[row] for row in aside], pad_id), truth)
 
-    before = correlation()
-    best, best_state, curve = before, None, []
+    best, best_state = correlation(), None
+    curve: list[float] = []
     n_of_epoch = math.ceil(len(rows) / options.batch_size)
     n_all = options.n_epochs * n_of_epoch
     optimizer = torch.optim.AdamW(model.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay)
@@ -202,7 +200,7 @@ def fit(
     if best_state is not None:
         model.load_state_dict(best_state)
     model.eval()
-    return FitResult(before, best, tuple(curve), n_steps, n_tokens, time.monotonic() - began)
+    return FitResult(tuple(curve), n_steps, n_tokens, time.monotonic() - began)
 
 
 def _rate(step: int, n_steps: int) -> float:

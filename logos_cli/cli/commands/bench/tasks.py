@@ -64,6 +64,11 @@ class TasksArguments:
     )
     seed: int = option(0, metavar="N", help="Seed of the samples.")
     baseline: bool = option(True, "--baseline/--no-baseline", help="Answer each case by a trivial baseline, too.")
+    adapt: bool = option(
+        True,
+        "--adapt/--no-adapt",
+        help="Train the model on the base pool of each editing benchmark first, as its protocol does; minutes each.",
+    )
     dock: bool = option(
         False,
         "--dock",
@@ -155,6 +160,7 @@ def _options(args: TasksArguments) -> BenchOptions:
         args.baseline,
         GenerateOptions(seed=args.seed, load=args.load),
         _docking(args),
+        args.output / "adapted" if args.adapt else None,
     )
 
 

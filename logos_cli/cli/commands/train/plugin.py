@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 import typer
 
 from logos_cli.cli.base import Command
-from logos_cli.cli.option_specs import argument, command, option
+from logos_cli.cli.commands.train.assay import AssayArguments
+from logos_cli.cli.option_specs import argument, block, changed, command, option
 from logos_cli.cli.options.common import one_of, parse_time
 from logos_cli.cli.options.load import offline_option
 from logos_cli.cli.terminal import terminal
-from logos_cli.errors import ExitCode
+from logos_cli.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from logos_cli.training.config import TrainConfig
@@ -34,9 +35,13 @@ _BEGAN = time.monotonic()
 class TrainArguments:
     """The arguments of ``logos train``."""
 
-    corpus: Path = argument(
-        ..., metavar="CORPUS", help="Directory that `logos corpus build` wrote.", show_default=False
+    corpus: Path | None = argument(
+        None,
+        metavar="[CORPUS]",
+        help="Directory that `logos corpus build` wrote; none with --assay.",
+        show_default=False,
     )
+    assay: AssayArguments = block(AssayArguments)
     config: Path | None = option(
         None,
         "--config",
@@ -126,6 +131,10 @@ def train(args: TrainArguments) -> ExitCode:
     transformers is trained further, whole or through low-rank adapters. Its tokenizer gets the tags of the grammar, and
     the corpus must have been built with it. Domains can be trained on their answers only (post-training).
 
+    With --assay, a model learns instead to rank the rows of a table of sequences with fitness, or of SMILES with
+    activity. RUN is then the model, with its card, the correlation with held-out rows beside that of trivial scores, and
+    an oracle: `logos generate protein --edit wt.fasta --model RUN --oracle RUN`.
+
     RUN holds checkpoints, run.json and log.jsonl. When the run ends, RUN/model has the model with its card, and the path
     is printed. SIGTERM, SIGUSR1 and Ctrl-C write a checkpoint first; --resume goes on exactly from it. For several
     processes, start it with torchrun.
@@ -139,12 +148,22 @@ def train(args: TrainArguments) -> ExitCode:
       logos train corpus/ --config post.toml --from nano/model -o nano-post
 
       logos train corpus/ --config nano.toml --set schedule.n_steps=200 --dry-run
+
+      logos train --assay variants.csv --from logos-nano -o my-model
     """
     from logos_cli.workflows.train import TrainRequest, plan_training
 
     # Threads that spin while they wait for each other make a busy machine several times slower. The OpenMP of torch
     # reads this when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    if args.assay.assay is not None:
+        from logos_cli.cli.commands.train.assay import train_on_assay
+
+        return train_on_assay(args, args.assay, _BEGAN)
+    if unused := changed(args.assay):
+        raise UsageError(f"{unused[0]} needs --assay", hint="give the table with --assay")
+    if args.corpus is None:
+        raise UsageError("training needs a corpus or a table", hint="give CORPUS, or --assay TABLE")
     request = TrainRequest(
         corpus=args.corpus,
         output=args.output or Path(f"{args.config.stem if args.config else 'logos'}-run"),
