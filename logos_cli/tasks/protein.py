@@ -101,16 +101,13 @@ class ProteinTask(Task):
             raise UsageError(
                 "--oracle and --samples exclude each other: --samples ranks nothing", hint="give one of them"
             )
-        from logos_cli.tasks.design.oracle import open_oracle
+        from logos_cli.tasks.design.surrogate import Surrogate, open_any_oracle
 
-        self._oracle = open_oracle(oracle, oracle_input, trust_pickle=bool(self.chosen["trust_pickle"]))
-        if self.chosen["acquire"] is not None:
-            from logos_cli.tasks.design.surrogate import Surrogate
-
-            if not isinstance(self._oracle, Surrogate):
-                raise UsageError(
-                    "--acquire needs an oracle with uncertainty", hint="the folder of a model of logos train --assay"
-                )
+        self._oracle = open_any_oracle(oracle, oracle_input, trust_pickle=bool(self.chosen["trust_pickle"]))
+        if self.chosen["acquire"] is not None and not isinstance(self._oracle, Surrogate):
+            raise UsageError(
+                "--acquire needs an oracle with uncertainty", hint="the folder of a model of logos train --assay"
+            )
 
     def collector(self, prompt: PromptInfo) -> Collector | None:
         """Return the collector that ranks variants, or proteins by an oracle; with ``top``, one that ranks proteins."""

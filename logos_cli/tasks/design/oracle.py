@@ -21,8 +21,6 @@ RESIDUES: Final = "ACDEFGHIKLMNPQRSTVWY"
 
 OracleInput = Literal["auto", "one-hot", "sequence", "fasta"]
 _SUFFIXES = (".joblib", ".pkl", ".pickle")
-DESCRIPTION: Final = "oracle.json"
-"""The file of an oracle that `logos train --assay` wrote, in the folder of the model."""
 _SHOWN = 500
 """Most characters of a command's standard error that a message quotes."""
 
@@ -49,7 +47,7 @@ class Oracle(ABC):
 
 
 def open_oracle(text: str, input: OracleInput = "auto", *, trust_pickle: bool = False) -> Oracle:
-    """Return the oracle that a text names: an adapted model's folder, a joblib or pickle file, or else a command line.
+    """Return the oracle that a text names: a joblib or pickle file, or else a command line.
 
     A joblib file is code, and loading it runs that code. The first prediction loads it.
 
@@ -65,15 +63,6 @@ def open_oracle(text: str, input: OracleInput = "auto", *, trust_pickle: bool = 
     """
     if input not in get_args(OracleInput):
         raise UsageError(f"there is no oracle input {input!r}", hint=f"choose {', '.join(get_args(OracleInput))}")
-    if (Path(text) / DESCRIPTION).is_file():
-        from logos_cli.tasks.design.surrogate import Surrogate
-
-        surrogate = Surrogate.read(Path(text))
-        if surrogate.kind != "protein":
-            raise UsageError(
-                f"the oracle was trained on {surrogate.kind}s", source=text, hint="it cannot rank proteins"
-            )
-        return surrogate
     if text.lower().endswith(_SUFFIXES):
         if not Path(text).is_file():
             raise UsageError("there is no such model file", source=text, hint="check the path of --oracle")

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from logos_cli.errors import InputError, MoleculeError
-from logos_cli.tasks.design.oracle import DESCRIPTION, Oracle, one_hot
+from logos_cli.errors import InputError, MoleculeError, UsageError
+from logos_cli.tasks.design.oracle import Oracle, OracleInput, one_hot, open_oracle
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Acquisition = Literal["ucb", "ei"]
 
+DESCRIPTION: Final = "oracle.json"
 ARRAYS: Final = "oracle.safetensors"
 _FORMAT: Final = 1
 _BETA: Final = 2.0
@@ -111,7 +112,12 @@ class Surrogate(Oracle):
             "format": _FORMAT, "kind": self.kind, "method": self.method, "numbers": self.numbers, "about": dict(about)
         }  # fmt: skip
         (folder / DESCRIPTION).write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
-        save_file({name: array.astype(np.float32) for name, array in self.arrays.items()}, folder / ARRAYS)
+        # safetensors writes the memory of an array, whatever its order: a Cholesky factor of LAPACK is in columns
+        halved = {
+            name: array.astype(np.float32 if name == "covariance" else np.float64)
+            for name, array in self.arrays.items()
+        }
+        save_file({name: np.ascontiguousarray(array) for name, array in halved.items()}, folder / ARRAYS)
 
     @property
     def lower_is_better(self) -> bool:  # type: ignore[override]  # a constant of other oracles
@@ -202,3 +208,26 @@ class Surrogate(Oracle):
             column = covariance[:, place]
             covariance = covariance - np.outer(column, column) / (column[place] + self.numbers["noise"] + 1e-12)
         return chosen
+
+
+def open_any_oracle(text: str, input: OracleInput = "auto", *, trust_pickle: bool = False) -> Oracle:
+    """Return the oracle of an adapted model's folder, or that of :func:`~.oracle.open_oracle`.
+
+    Raises
+    ------
+    UsageError, InputError
+        If it cannot be used for proteins, or read.
+    """
+    folder = Path(text)
+    if not (folder / DESCRIPTION).is_file():
+        if folder.is_dir():
+            raise UsageError(
+                f"the folder has no {DESCRIPTION}",
+                source=text,
+                hint="logos train --assay writes a model with an oracle",
+            )
+        return open_oracle(text, input, trust_pickle=trust_pickle)
+    surrogate = Surrogate.read(folder)
+    if surrogate.kind != "protein":
+        raise UsageError(f"the oracle was trained on {surrogate.kind}s", source=text, hint="it cannot rank proteins")
+    return surrogate

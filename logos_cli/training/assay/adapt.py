@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from logos_cli import __version__
 from logos_cli.errors import UsageError
 from logos_cli.evaluators.base import Estimate
 from logos_cli.io.json_types import JsonObject
@@ -219,7 +218,6 @@ def _baselines(
 def _facts(request: AdaptRequest, adapted: Adapted) -> JsonObject:
     assay, result = adapted.assay, adapted.result
     return {
-        "logos": __version__,
         "arguments": list(request.arguments),
         "base": request.base,
         "table": {

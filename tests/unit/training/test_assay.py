@@ -11,19 +11,18 @@ import pytest
 
 from logos_cli.errors import InputError, UsageError
 from logos_cli.evaluators.statistics import spearman
-from logos_cli.tasks.design.oracle import open_oracle
-from logos_cli.tasks.design.surrogate import Surrogate
+from logos_cli.tasks.design.surrogate import Surrogate, open_any_oracle
 from logos_cli.training.assay.adapt import AdaptRequest, adapt
 from logos_cli.training.assay.regression import train_regression
 from logos_cli.training.assay.table import held_out, n_mutations, read_assay, reference_of
 
 
-@pytest.fixture(scope="module")
-def variants(shared_data, tmp_path_factory):
+@pytest.fixture
+def variants(shared_data, tmp_path):
     with lzma.open(shared_data / "fitness" / "aav.csv.xz", "rt") as stream:
         rows = [(row["sequence"], row["score"]) for row in csv.DictReader(stream) if row["score"]]
     chosen = np.random.default_rng(0).permutation(len(rows))[:240]
-    path = tmp_path_factory.mktemp("assay") / "aav.csv"
+    path = tmp_path / "aav.csv"
     path.write_text("sequence,fitness\n" + "".join(f"{rows[i][0]},{rows[i][1]}\n" for i in chosen))
     return path
 
@@ -46,7 +45,7 @@ def test_rows_are_counted_and_repeats_averaged(tmp_path):
 
 def test_what_cannot_be_learned_from_is_refused(tmp_path):
     rows = [f"{each},{n}" for n, each in enumerate(SEQUENCES)]
-    with pytest.raises(InputError, match="'>10'.* is not a number"):
+    with pytest.raises(InputError, match=r"'>10'.* is not a number"):
         read_assay(write(tmp_path / "a.csv", [*rows, "MKTAY,>10"]))
     with pytest.raises(InputError, match="all measured values are equal"):
         read_assay(write(tmp_path / "b.csv", [f"{each},1" for each in SEQUENCES]))
@@ -75,7 +74,7 @@ def test_an_oracle_predicts_held_out_variants_and_is_read_as_it_was_written(vari
     mean, covariance = oracle.posterior(assay.payloads[180:])
     assert spearman(mean, assay.values[180:]).low > 0.3
     assert (np.diag(covariance) > 0).all()
-    read = open_oracle(str(tmp_path))
+    read = open_any_oracle(str(tmp_path))
     assert isinstance(read, Surrogate)
     assert np.allclose(read.predict(assay.payloads[180:]), mean, rtol=1e-3, atol=1e-3)
     known = np.mean(read.deviations(assay.payloads[:60]))
@@ -89,13 +88,21 @@ SEQUENCES_28 = ["W" * 28, "C" * 28]
 
 def test_a_batch_is_diverse(variants):
     assay = read_assay(str(variants))
-    oracle = train_regression("protein", assay.payloads, assay.values, method="gp")
-    best = assay.payloads[int(np.argmax(assay.values))]
-    copies = [best] * 5 + list(assay.payloads[:60])
-    chosen = [copies[place] for place, _ in oracle.acquire(copies, 10)]
-    greedy = [copies[place] for place in np.argsort(-oracle.posterior(copies)[0], kind="stable")[:10]]
-    assert len(set(chosen)) > len(set(greedy))
-    assert len(oracle.acquire(copies, 4, "ei")) == 4
+    oracle = train_regression("protein", assay.payloads[:140], assay.values[:140], method="gp")
+    best = max(assay.payloads[140:], key=lambda each: oracle.predict([each])[0])
+    # many near relatives of the best one, and others
+    relatives = (best[:place] + "A" + best[place + 1 :] for place in range(len(best)))
+    candidates = list(dict.fromkeys((*relatives, *assay.payloads[140:])))
+    chosen = [place for place, _ in oracle.acquire(candidates, 12)]
+    mean, covariance = oracle.posterior(candidates)
+    bound = mean + 2 * np.sqrt(np.diag(covariance))
+    greedy = np.argsort(-bound)[:12]
+    assert chosen[0] == greedy[0]
+    assert len(set(chosen)) == 12
+    noise = oracle.numbers["noise"] * np.eye(12)
+    information = [np.linalg.slogdet(covariance[np.ix_(rows, rows)] + noise)[1] for rows in (chosen, greedy)]
+    assert information[0] > information[1], "the batch tells more than the twelve best alone"
+    assert len(oracle.acquire(candidates, 4, "ei")) == 4
 
 
 def test_a_model_is_adapted(variants, tmp_path):

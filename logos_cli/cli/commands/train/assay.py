@@ -3,71 +3,19 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from logos_cli.cli.option_specs import option
-from logos_cli.cli.options.common import one_of, parse_time
+from logos_cli.cli.commands.train.options import METHODS, SPLITS
+from logos_cli.cli.options.common import parse_time
 from logos_cli.cli.terminal import terminal
 from logos_cli.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from logos_cli.cli.commands.train.plugin import TrainArguments
+    from logos_cli.cli.commands.train.options import AssayArguments, TrainArguments
     from logos_cli.training.assay.adapt import Adapted
-
-_ASSAY = "Table of measured values"
-_SPLITS, _METHODS = ("random", "mutations"), ("auto", "gp", "ridge")
-
-
-@dataclass(frozen=True, kw_only=True)
-class AssayArguments:
-    """The options of an adaptation."""
-
-    assay: str | None = option(
-        None,
-        "--assay",
-        metavar="TABLE",
-        panel=_ASSAY,
-        show_default=False,
-        help="Adapt a model to this table (CSV, TSV, Parquet …) of sequences with fitness or SMILES with activity.",
-    )
-    column: str | None = option(
-        None, metavar="NAME", panel=_ASSAY, show_default="by its name", help="Column with the sequence or SMILES."
-    )
-    fitness: str | None = option(
-        None, metavar="NAME", panel=_ASSAY, show_default="by its name", help="Column with the measured value."
-    )
-    lower_is_better: bool = option(
-        False, "--lower-is-better", panel=_ASSAY, help="Low values are the good ones (IC50, Kd)."
-    )
-    wild_type: str | None = option(
-        None,
-        metavar="SEQUENCE|FILE",
-        panel=_ASSAY,
-        show_default="the consensus",
-        help="Sequence from which mutations are counted.",
-    )
-    split: str = option(
-        "random",
-        metavar="random|mutations",
-        panel=_ASSAY,
-        autocompletion=one_of(*_SPLITS),
-        help="Rows held out for the reported correlation: random ones, or those with the most mutations.",
-    )
-    held_out: float = option(0.2, metavar="SHARE", panel=_ASSAY, help="Share of the rows that are held out.")
-    epochs: int | None = option(
-        None, min=1, metavar="N", panel=_ASSAY, show_default="12", help="Passes over the table, at most."
-    )
-    oracle_method: str = option(
-        "auto",
-        metavar="auto|gp|ridge",
-        panel=_ASSAY,
-        autocompletion=one_of(*_METHODS),
-        help="Oracle beside the model: a Gaussian process (auto: up to 600 rows) or Bayesian ridge regression.",
-    )
 
 
 def train_on_assay(args: TrainArguments, chosen: AssayArguments, began: float) -> ExitCode:
@@ -82,7 +30,7 @@ def train_on_assay(args: TrainArguments, chosen: AssayArguments, began: float) -
     }  # fmt: skip
     if unfit := [name for name, value in refused.items() if value]:
         raise UsageError(f"{unfit[0]} and --assay exclude each other", hint="an adaptation takes minutes on a CPU")
-    for name, value, choices in (("split", chosen.split, _SPLITS), ("oracle-method", chosen.oracle_method, _METHODS)):
+    for name, value, choices in (("split", chosen.split, SPLITS), ("oracle-method", chosen.oracle_method, METHODS)):
         if value not in choices:
             raise UsageError(f"there is no {name} {value!r}", hint=f"choose {', '.join(choices)}")
     wild_type = None

@@ -6,17 +6,15 @@ import os
 import shlex
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 from logos_cli.cli.base import Command
-from logos_cli.cli.commands.train.assay import AssayArguments
-from logos_cli.cli.option_specs import argument, block, changed, command, option
-from logos_cli.cli.options.common import one_of, parse_time
-from logos_cli.cli.options.load import offline_option
+from logos_cli.cli.commands.train.options import TrainArguments
+from logos_cli.cli.option_specs import changed, command
+from logos_cli.cli.options.common import parse_time
 from logos_cli.cli.terminal import terminal
 from logos_cli.errors import ExitCode, UsageError
 
@@ -26,102 +24,7 @@ if TYPE_CHECKING:
     from logos_cli.training.run.signals import RunEnd
     from logos_cli.workflows.train import TrainRequest, TrainSummary
 
-_RUN, _COMPUTE = "Run", "Computation"
-_FILE_S = "the file's"
 _BEGAN = time.monotonic()
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainArguments:
-    """The arguments of ``logos train``."""
-
-    corpus: Path | None = argument(
-        None,
-        metavar="[CORPUS]",
-        help="Directory that `logos corpus build` wrote; none with --assay.",
-        show_default=False,
-    )
-    assay: AssayArguments = block(AssayArguments)
-    config: Path | None = option(
-        None,
-        "--config",
-        "-c",
-        metavar="FILE.toml",
-        show_default="that of the run, or the defaults",
-        help="Model, mixture, optimizer, schedule; docs/guide/training.md lists every key.",
-    )
-    base: str | None = option(
-        None,
-        "--from",
-        metavar="NAME|DIR",
-        show_default="random weights",
-        help="Start from this model: logos-nano, a directory, or owner/name of the Hugging Face hub.",
-    )
-    output: Path | None = option(
-        None,
-        "--output",
-        "-o",
-        metavar="RUN",
-        panel=_RUN,
-        show_default="the file's name + -run",
-        help="Directory of the run: checkpoints, log, and the model in RUN/model.",
-    )
-    resume: bool = option(
-        False, "--resume", panel=_RUN, help="Go on from the last checkpoint in RUN; begin if there is none."
-    )
-    limit: str | None = option(
-        None,
-        "--time",
-        metavar="55m",
-        panel=_RUN,
-        show_default="until done",
-        help="End within this time (2h, 55m, 1h30m, 90s), with a checkpoint to resume from.",
-    )
-    steps: int | None = option(
-        None, min=1, metavar="N", panel=_RUN, show_default=_FILE_S, help="Optimizer steps in all (schedule.n_steps)."
-    )
-    seed: int | None = option(
-        None,
-        min=0,
-        metavar="N",
-        panel=_RUN,
-        show_default=_FILE_S,
-        help="Seed of weights, data order and samples (run.seed).",
-    )
-    settings: list[str] | None = option(
-        None,
-        "--set",
-        metavar="KEY=VALUE",
-        panel=_RUN,
-        help="Set any key of the file, e.g. optimizer.beta2=0.98; may be repeated.",
-    )
-    verify: bool | None = option(
-        None,
-        "--verify/--no-verify",
-        panel=_RUN,
-        show_default=_FILE_S,
-        help="First compare every file of the corpus with its hash (data.verify).",
-    )
-    device: str | None = option(
-        None,
-        metavar="auto|cpu|cuda[:N]|mps",
-        envvar="LOGOS_DEVICE",
-        panel=_COMPUTE,
-        show_default=_FILE_S,
-        autocompletion=one_of("auto", "cpu", "cuda", "mps"),
-        help="auto takes a GPU if there is one (run.device).",
-    )
-    threads: int | None = option(
-        None,
-        min=1,
-        metavar="N",
-        envvar="LOGOS_THREADS",
-        panel=_COMPUTE,
-        show_default=_FILE_S,
-        help="CPU threads of one process (run.threads).",
-    )
-    offline: bool = offline_option(_COMPUTE)
-    dry_run: bool = option(False, "--dry-run", help="Check everything, show the plan, and exit.")
 
 
 def train(args: TrainArguments) -> ExitCode:
