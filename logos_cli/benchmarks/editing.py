@@ -1,10 +1,10 @@
 """Protein editing after GGS: edits of a base pool with low fitness, and the fitness of the best by an oracle.
 
 The published oracles are convolutional networks whose weights are not used here: an oracle trained on the same table
-predicts fitness, which is not comparable. The model is first adapted to the measured values of the base pool, and to nothing
-else, as the published methods are; its likelihood selects the designs. A ridge regression on the same pool is a second way
-to select them, and the frequencies of residues in the pool are a second baseline. The oracle that evaluates takes no part in
-training or selection.
+predicts fitness, which is not comparable. With `--adapt` the model is first adapted to the measured values of the base
+pool, and to nothing else, as the published methods are; its likelihood selects the designs. A ridge regression on the same
+pool is a second way to select them, and the frequencies of residues in the pool are a second baseline. The oracle that
+evaluates takes no part in training or selection.
 """
 
 from __future__ import annotations
