@@ -148,6 +148,20 @@ class Benchmark(ABC):
     def summarise(self, outcomes: Sequence[CaseOutcome]) -> dict[str, Estimate]:
         """Return the figures of all cases by name."""
 
+    def adapted(self, _data: Path, _model: str, _directory: Path, /) -> str | None:
+        """Return the model that the protocol trains from the given one before it answers; None, as by default, if none.
+
+        Parameters
+        ----------
+        data : Path
+            The data directory.
+        model : str
+            The measured model.
+        directory : Path
+            Where the trained model is written, or was written by an earlier session.
+        """
+        return None
+
     def dock(self, case: Case, outcomes: Sequence[CaseOutcome], options: DockOptions) -> None:  # noqa: B027
         """Add docking scores to the outcomes of a case, if the protocol is about ligands.
 

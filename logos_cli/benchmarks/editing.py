@@ -1,7 +1,10 @@
 """Protein editing after GGS: edits of a base pool with low fitness, and the fitness of the best by an oracle.
 
 The published oracles are convolutional networks whose weights are not used here: an oracle trained on the same table
-predicts fitness, which is not comparable. The likelihood under the model alone selects the designs.
+predicts fitness, which is not comparable. With `--adapt` the model is first adapted to the measured values of the base
+pool, and to nothing else, as the published methods are; its likelihood selects the designs. A ridge regression on the same
+pool is a second way to select them, and the frequencies of residues in the pool are a second baseline. The oracle that
+evaluates takes no part in training or selection.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from logos_cli.benchmarks.base import SEED, Benchmark, Case, CaseOutcome, Figure, data_file
 from logos_cli.benchmarks.tables import read_csv
@@ -27,9 +31,13 @@ from logos_cli.records import Record, Status
 
 if TYPE_CHECKING:
     from logos_cli.evaluators.proteins.oracle import FitnessOracle
+    from logos_cli.tasks.design.surrogate import Surrogate
 
 _N_WILD_TYPES = 128
-_N_SAMPLES = 8
+_N_SAMPLES = 16
+_TEMPERATURE = 0.5
+_N_TOKENS, _N_TOKENS_IN_ALL = 280_000, 560_000
+"""Residues of the pool that are trained on, and with repetitions: minutes on two cores."""
 _AMINO_ACIDS = "ACDEFGHIKLMNPQRSTVWY"
 _ORACLE = "own oracle, trained on the same table"
 
@@ -78,7 +86,7 @@ class EditingBenchmark(Benchmark):
             f"with at most {pool.value.gap} mutations; figures of the {N_SEQUENCES} likeliest edits."
         )
         # the smallest number of mutations to the best percent
-        self.sampling = {"max_mutations": pool.value.gap}
+        self.sampling = {"max_mutations": pool.value.gap, "temperature": _TEMPERATURE}
         self.baseline_help = f"random edits with 1 to {pool.value.gap} mutations; {N_SEQUENCES} random ones of them."
         self.figures = (
             Figure(
@@ -88,6 +96,10 @@ class EditingBenchmark(Benchmark):
                 comparable=False,
                 remark=f"Fitness by {_ORACLE}; published figures are by the oracles of GGS, after training on the pool.",
             ),
+            Figure("fitness, ridge", "Median fitness of the edits that a ridge regression on the pool ranks highest."),
+            Figure(
+                "fitness, matrix", "Median fitness of edits by the frequencies of residues in the pool.", better=None
+            ),
             Figure("fitness of the start", "Median fitness of the edited sequences.", better=None),
             Figure("diversity", "Mean Levenshtein distance of all pairs."),
             Figure("novelty", "Median Levenshtein distance to the nearest sequence of the pool."),
@@ -95,12 +107,7 @@ class EditingBenchmark(Benchmark):
 
     def cases(self, data: Path) -> Iterator[Case]:
         """Yield random sequences of the pool as wild types."""
-        path = data_file(
-            data,
-            f"fitness/{self.protein}.csv",
-            f"fitness/{self.protein}.csv.gz",
-            layout=self.layout.replace("NAME", self.protein),
-        )
+        path = self._file(data)
         table = _table(str(path), self.pool)
         rng = np.random.default_rng(SEED)
         drawn = rng.permutation(len(table.pool))[:_N_WILD_TYPES]
@@ -109,13 +116,34 @@ class EditingBenchmark(Benchmark):
             wild_type = table.sequences[table.pool[index]]
             yield Case(id, (Entry(id, Protein(wild_type)),), {"wild_type": wild_type, "table": str(path)})
 
+    def adapted(self, data: Path, model: str, directory: Path) -> str | None:
+        """Adapt the model to the base pool, unless an earlier session has."""
+        from logos_cli.training.assay.adapt import AdaptRequest, adapt
+
+        if not (directory / "config.json").is_file():
+            table = _table(str(self._file(data)), self.pool)
+            length = len(table.sequences[0])
+            rows = np.random.default_rng(SEED).permutation(table.pool)[: _N_TOKENS // length]
+            directory.parent.mkdir(parents=True, exist_ok=True)
+            pool = directory.with_suffix(".csv")
+            lines = (f"{table.sequences[row]},{table.fitness[row]}\n" for row in rows.tolist())
+            pool.write_text("".join(("sequence,fitness\n", *lines)), encoding="utf-8")
+            n_epochs = max(2, min(12, _N_TOKENS_IN_ALL // (len(rows) * length)))
+            adapt(AdaptRequest(str(pool), directory, base=model, n_epochs=n_epochs, held_out=0.1))
+        return str(directory)
+
+    def _file(self, data: Path) -> Path:
+        name = f"fitness/{self.protein}.csv"
+        return data_file(data, name, f"{name}.gz", layout=self.layout.replace("NAME", self.protein))
+
     def outcome(self, case: Case, records: Sequence[Record]) -> CaseOutcome:
         """Return the edits with their log-likelihood ratios and predicted fitness."""
         edits = {}
         for record in records:
             if record.status is Status.OK:
                 sequence = parse(record.text, Form.PROTEIN).left[0].payload
-                value = record.scores.get("delta_logp", {}).get("value")
+                # likelihoods of whole sequences compare edits of different starts; ratios would favour poor starts
+                value = record.scores.get("logp", {}).get("value")
                 if value is not None and sequence != case.truth["wild_type"]:
                     edits[sequence] = float(value)
         return self._outcome(case, edits)
@@ -141,31 +169,80 @@ class EditingBenchmark(Benchmark):
             return [(value - low) / (high - low) for value in oracle(sequences)] if sequences else []
 
         designs = list(edits)
+        ridge = _ridge(case.truth["table"], self.pool)
+        preferred = ridge.predict(designs)
+        by_matrix = self._by_matrix(case)
         gaps = nearest(designs, [table.sequences[row] for row in table.pool]) if designs else []
         return {
             "wild_type": case.truth["wild_type"],
             "start": fitness([case.truth["wild_type"]])[0],
             "edits": [
-                {"sequence": sequence, "preference": edits[sequence], "fitness": value, "distance": gap}
-                for sequence, value, gap in zip(designs, fitness(designs), gaps, strict=True)
+                {"sequence": sequence, "preference": edits[sequence], "ridge": by, "fitness": value, "distance": gap}
+                for sequence, by, value, gap in zip(designs, preferred, fitness(designs), gaps, strict=True)
+            ],
+            "matrix": [
+                {"sequence": sequence, "preference": score, "fitness": value}
+                for (sequence, score), value in zip(by_matrix.items(), fitness(list(by_matrix)), strict=True)
             ],
         }
 
     def summarise(self, outcomes: Sequence[CaseOutcome]) -> dict[str, Estimate]:
         """Return the figures of GGS for the likeliest edits; a sequence is the unit."""
-        edits: dict[str, JsonObject] = {}
-        for outcome in outcomes:
-            for edit in outcome["edits"]:
-                known = edits.setdefault(edit["sequence"], edit)
-                if edit["preference"] > known["preference"]:
-                    edits[edit["sequence"]] = edit
-        best = sorted(edits.values(), key=lambda edit: -edit["preference"])[:N_SEQUENCES]
+        best = _best(outcomes, "edits", "preference")
         return {
             "fitness": median([edit["fitness"] for edit in best]),
+            "fitness, ridge": median([edit["fitness"] for edit in _best(outcomes, "edits", "ridge")]),
+            "fitness, matrix": median([edit["fitness"] for edit in _best(outcomes, "matrix", "preference")]),
             "fitness of the start": median([outcome["start"] for outcome in outcomes]),
             "diversity": diversity([edit["sequence"] for edit in best]),
             "novelty": median([edit["distance"] for edit in best]),
         }
+
+    def _by_matrix(self, case: Case) -> dict[str, float]:
+        """Return edits with residues drawn by their frequency in the pool, and the likelihood under these frequencies."""
+        matrix = _matrix(case.truth["table"], self.pool)
+        rng = np.random.default_rng([SEED, *case.id.encode(), 1])
+        edits = {}
+        for _ in range(_N_SAMPLES):
+            residues = list(case.truth["wild_type"])
+            for place in rng.choice(len(residues), size=self.pool.value.gap, replace=False):
+                # the temperature is that of the model
+                weights = matrix[place] ** (1 / _TEMPERATURE)
+                residues[place] = _AMINO_ACIDS[rng.choice(len(_AMINO_ACIDS), p=weights / weights.sum())]
+            rows = [_AMINO_ACIDS.find(residue) for residue in residues]
+            edits["".join(residues)] = float(np.log(matrix[range(len(rows)), rows]).sum())
+        edits.pop(case.truth["wild_type"], None)
+        return edits
+
+
+def _best(outcomes: Sequence[CaseOutcome], what: str, by: str) -> list[JsonObject]:
+    """Return the designs with the highest value, each once."""
+    designs: dict[str, JsonObject] = {}
+    for outcome in outcomes:
+        for edit in outcome.get(what, ()):
+            known = designs.setdefault(edit["sequence"], edit)
+            if edit[by] > known[by]:
+                designs[edit["sequence"]] = edit
+    return sorted(designs.values(), key=lambda edit: -edit[by])[:N_SEQUENCES]
+
+
+@lru_cache(maxsize=2)
+def _ridge(path: str, pool: Pool) -> Surrogate:
+    from logos_cli.training.assay.regression import train_regression
+
+    table = _table(path, pool)
+    values = np.array([table.fitness[row] for row in table.pool])
+    return train_regression("protein", [table.sequences[row] for row in table.pool], values, method="ridge")
+
+
+@lru_cache(maxsize=2)
+def _matrix(path: str, pool: Pool) -> NDArray[np.float64]:
+    """Return the frequencies of residues in a pool, with one pseudocount a residue; shape (length, 20)."""
+    table = _table(path, pool)
+    letters = np.array([list(table.sequences[row]) for row in table.pool])
+    counts = (letters[:, :, None] == np.array(list(_AMINO_ACIDS))).sum(0) + 1.0
+    found: NDArray[np.float64] = counts / counts.sum(1, keepdims=True)
+    return found
 
 
 @lru_cache(maxsize=4)

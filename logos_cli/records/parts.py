@@ -191,6 +191,8 @@ class Score(TypedDict, total=False):
     predicted: str
     oracle: str
     wild_type: float
+    sd: float
+    function: str
 
 
 Scores = dict[str, Score]

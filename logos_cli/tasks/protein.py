@@ -20,9 +20,24 @@ if TYPE_CHECKING:
 _ORACLE = TaskOption(
     "oracle",
     str,
-    "Rank by fitness, predicted by predict() of the model in this file, or by this command, which reads sequences and "
-    "writes one number a line. A model file needs --trust-pickle.",
-    metavar="MODEL.joblib|COMMAND",
+    "Rank by fitness, predicted by the oracle that `logos train --assay` wrote to this folder, by predict() of the model "
+    "in this file, or by this command, which reads sequences and writes one number a line. A file needs --trust-pickle.",
+    metavar="DIR|MODEL.joblib|COMMAND",
+)
+_ACQUIRE = TaskOption(
+    "acquire",
+    int,
+    "With --edit and the folder of an adapted model as --oracle: write K diverse variants to measure next (GP-BUCB).",
+    metavar="K",
+    shown_default="rank by fitness",
+    least=1,
+)
+_ACQUISITION = TaskOption(
+    "acquisition",
+    str,
+    "Choose them by the upper confidence bound (two standard deviations) or the expected improvement.",
+    default="ucb",
+    choices=("ucb", "ei"),
 )
 _ORACLE_INPUT = TaskOption(
     "oracle_input",
@@ -54,9 +69,10 @@ class ProteinTask(Task):
         "logos generate protein seq.fasta -n 8",
         "logos generate protein --edit wild_type.fasta --max-mutations 3 --positions 10-20,45 -n 50",
         "logos generate protein --edit wt.fasta -n 200 --oracle fitness.joblib --trust-pickle --top 20",
+        "logos generate protein --edit wt.fasta -n 500 --model my-model --oracle my-model --acquire 24",
         "logos generate protein MKTAYIAKQR --until unique=100 -o proteins.fasta",
     )
-    options = (TOP_SAMPLES, _ORACLE, _ORACLE_INPUT, _TRUST, SAMPLES)
+    options = (TOP_SAMPLES, _ORACLE, _ORACLE_INPUT, _TRUST, _ACQUIRE, _ACQUISITION, SAMPLES)
     collects = "proteins"
     restrictions = ("template", "edit")
     read_options = ("chains", "column")
@@ -71,7 +87,11 @@ class ProteinTask(Task):
     def check(self) -> None:
         """Open the oracle; it predicts nothing yet."""
         oracle, oracle_input = self.chosen["oracle"], self.chosen["oracle_input"]
+        if self.chosen["acquire"] is None and self.chosen["acquisition"] != "ucb":
+            raise UsageError("--acquisition needs --acquire", hint="give the number of variants with --acquire")
         if oracle is None:
+            if self.chosen["acquire"] is not None:
+                raise UsageError("--acquire needs --oracle", hint="give the folder of a model of logos train --assay")
             if self.chosen["trust_pickle"]:
                 raise UsageError("--trust-pickle needs --oracle", hint="give --oracle too")
             if oracle_input != "auto":
@@ -81,9 +101,13 @@ class ProteinTask(Task):
             raise UsageError(
                 "--oracle and --samples exclude each other: --samples ranks nothing", hint="give one of them"
             )
-        from logos_cli.tasks.design.oracle import open_oracle
+        from logos_cli.tasks.design.surrogate import Surrogate, open_any_oracle
 
-        self._oracle = open_oracle(oracle, oracle_input, trust_pickle=bool(self.chosen["trust_pickle"]))
+        self._oracle = open_any_oracle(oracle, oracle_input, trust_pickle=bool(self.chosen["trust_pickle"]))
+        if self.chosen["acquire"] is not None and not isinstance(self._oracle, Surrogate):
+            raise UsageError(
+                "--acquire needs an oracle with uncertainty", hint="the folder of a model of logos train --assay"
+            )
 
     def collector(self, prompt: PromptInfo) -> Collector | None:
         """Return the collector that ranks variants, or proteins by an oracle; with ``top``, one that ranks proteins."""
@@ -93,7 +117,11 @@ class ProteinTask(Task):
 
         top = self.chosen["top"]
         if (wild_type := prompt.sentence.wild_type) is not None:
-            return EditCollector(prompt, wild_type, Kind.PROTEIN, top, self._oracle)
+            n, how = self.chosen["acquire"], self.chosen["acquisition"]
+            batch = None if n is None else (n, how)
+            return EditCollector(prompt, wild_type, Kind.PROTEIN, top, self._oracle, batch)
+        if self.chosen["acquire"] is not None:
+            raise UsageError("--acquire needs --edit", hint="give the wild type with --edit")
         if self._oracle is not None:
             return FitnessCollector(prompt, top, self._oracle)
         return RankingCollector(prompt, top) if top is not None else None

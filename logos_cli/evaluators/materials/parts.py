@@ -11,7 +11,7 @@ from logos_cli.errors import MoleculeError
 from logos_cli.evaluators.novelty import KeyKind, embedded_index, keys_by_part, material_key, nodes_of
 from logos_cli.evaluators.reference import Keys, KnownKeys, ReferenceSet
 from logos_cli.objects.material import Material
-from logos_cli.tasks.material.frameworks import check_node, framework_key
+from logos_cli.tasks.material.frameworks import check_framework, check_node, framework_key
 
 
 class Library(Protocol):
@@ -102,11 +102,9 @@ class Framework:
 
     @cached_property
     def problem(self) -> str | None:
-        """The reason why the framework is not valid at sequence level; None if it is valid."""
+        """The reason why the framework is not valid, as in ``logos generate material``; None if it is valid."""
         try:
-            if new := self.new_nodes:
-                return f"the metal node {new[0]} is not in the library"
-            _ = self.linkers  # raises if RDKit rejects one
+            check_framework(self._item.metal, self._item.linkers)
         except MoleculeError as error:
             return error.message
         return None

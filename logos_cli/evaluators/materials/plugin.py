@@ -17,7 +17,7 @@ _LIBRARY = "the reference set, or else of the training data of logos-nano"
 _METRICS: Final = (
     Metric(
         "mof_valid",
-        f"Sequence level: every metal node is one of {_LIBRARY}, and RDKit accepts every linker.",
+        "The node contains a metal, there is a linker, and RDKit accepts every linker: as in `logos generate material`.",
         better="higher",
         source=_MOFFLOW,
     ),
@@ -39,7 +39,7 @@ _METRICS: Final = (
 _SUMMARY: Final = (
     Metric(
         "mof_validity",
-        "Share of all records, malformed ones included, that are valid at sequence level.",
+        "Share of all records, malformed ones included, that are valid (`mof_valid`).",
         better="higher",
         source=_MOFFLOW,
     ),
@@ -49,8 +49,8 @@ _SUMMARY: Final = (
     Metric("mof_novelty", "Share of the distinct valid frameworks that are novel.", better="higher", source=_MOFFLOW),
     Metric(
         "vnu_sequence_level",
-        "Share of all records that are valid, novel and unique at sequence level. The published VNU also requires a "
-        "structure that passes MOFChecker: this figure is higher.",
+        f"Share of all records that are valid, novel and unique, with a metal node that is one of {_LIBRARY}. The "
+        "published VNU also requires a structure that passes MOFChecker: this figure is higher.",
         better="higher",
         source=_MOFFLOW,
     ),
@@ -72,6 +72,7 @@ class _Observation:
     sequence: str | None = None
     """None if the framework is not valid."""
     novel: bool = False
+    known_node: bool = False
     new_node: bool = False
     new_linker: bool = False
 
@@ -127,7 +128,8 @@ class MaterialEvaluator(Evaluator):
         except LogosError:
             return _Observation()
         valid = framework.problem is None
-        return _Observation(framework.sequence if valid else None, valid and framework.is_novel, new_node, new_linker)
+        key = framework.sequence if valid else None
+        return _Observation(key, valid and framework.is_novel, not new_node, new_node, new_linker)
 
     def summarise(
         self, observations: Iterable[_Observation], wanted: Collection[str], _context: Context
@@ -142,7 +144,7 @@ class MaterialEvaluator(Evaluator):
             "mof_validity": (mof.sequence is not None for mof in observed),
             "mof_uniqueness": (is_first for mof, is_first in pairs if mof.sequence is not None),
             "mof_novelty": (mof.novel for mof, is_first in pairs if is_first),
-            "vnu_sequence_level": (mof.novel and is_first for mof, is_first in pairs),
+            "vnu_sequence_level": (mof.novel and mof.known_node and is_first for mof, is_first in pairs),
             "new_building_block_rate": (mof.new_node or mof.new_linker for mof in observed),
             "new_linker_rate": (mof.new_linker for mof in observed),
             "new_node_rate": (mof.new_node for mof in observed),

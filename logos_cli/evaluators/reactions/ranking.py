@@ -101,7 +101,8 @@ def _n_heavy_atoms(smiles: str) -> int:
 def ranked_answers(proposals: Sequence[Proposal]) -> list[Answer]:
     """Return the distinct readable answers, the best first.
 
-    The order is that of their ranks, if all have one; else of their frequencies, then of their highest likelihoods.
+    The order is that of their ranks, if all have one; else of their frequencies, then of their highest likelihoods,
+    and then that of the file: programs that write a list of answers without likelihoods keep their order.
     """
     readable = [(proposal, proposal.answer) for proposal in proposals if proposal.answer is not None]
     if all(proposal.rank is not None for proposal, _ in readable):
@@ -111,7 +112,8 @@ def ranked_answers(proposals: Sequence[Proposal]) -> list[Answer]:
     for proposal, answer in readable:
         logp = float("-inf") if proposal.logp is None else proposal.logp
         likeliest[answer] = max(likeliest.get(answer, logp), logp)
-    return sorted(counts, key=lambda answer: (-counts[answer], -likeliest[answer], answer))
+    # sorting is stable, and a Counter keeps the order of first occurrences
+    return sorted(counts, key=lambda answer: (-counts[answer], -likeliest[answer]))
 
 
 def rank_of(truth: Answer, answers: Sequence[Answer]) -> int | None:

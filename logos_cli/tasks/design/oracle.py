@@ -29,6 +29,7 @@ class Oracle(ABC):
     """Predicts a number for each sequence."""
 
     name: str
+    lower_is_better = False
 
     @abstractmethod
     def predict(self, sequences: Sequence[str]) -> list[float | None]:
@@ -39,6 +40,10 @@ class Oracle(ABC):
         LogosError
             If the oracle fails, or returns too few or too many values.
         """
+
+    def deviations(self, sequences: Sequence[str]) -> list[float | None]:
+        """Return the standard deviation of each prediction; None, as by default, where the oracle knows none."""
+        return [None] * len(sequences)
 
 
 def open_oracle(text: str, input: OracleInput = "auto", *, trust_pickle: bool = False) -> Oracle:

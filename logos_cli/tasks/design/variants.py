@@ -15,6 +15,7 @@ from logos_cli.tasks.ranking import RankedAnswer, RankingCollector, likelihood_o
 
 if TYPE_CHECKING:
     from logos_cli.tasks.design.oracle import Oracle
+    from logos_cli.tasks.design.surrogate import Acquisition, Surrogate
 
 WILD_TYPE = "WT"
 """The mutations of the wild type itself, as in tables of measured fitness."""
@@ -93,20 +94,29 @@ class EditCollector(VariantCollector):
         The chain that is edited.
     oracle : Oracle, optional
         It predicts the wild type at once, so that an oracle that fails does so before the first sample.
+    batch : tuple of int and str, optional
+        Write that many variants to measure next, chosen by this acquisition function.
     """
 
     def __init__(
-        self, prompt: PromptInfo, wild_type: str, kind: Kind, top: int | None, oracle: Oracle | None = None
+        self,
+        prompt: PromptInfo,
+        wild_type: str,
+        kind: Kind,
+        top: int | None,
+        oracle: Oracle | None = None,
+        batch: tuple[int, Acquisition] | None = None,
     ) -> None:
         context = prompt.sentence.text[: prompt.sentence.grammar_start]
         whole = [block.payload for block in parse(context).left] if context else []
         super().__init__(prompt, (*whole, wild_type), kind, top, len(whole))
-        self._oracle = oracle
+        self._oracle, self._batch = oracle, batch
         self._wild_type_fitness = None if oracle is None else oracle.predict([wild_type])[0]
 
     def ranked(self) -> list[RankedAnswer]:
         """Return the variants with their mutations, the fittest or likeliest first."""
         from logos_cli.tasks.design.mutations import mutations
+        from logos_cli.tasks.design.surrogate import Surrogate
 
         ranked = super().ranked()
         for candidate in ranked:
@@ -118,7 +128,10 @@ class EditCollector(VariantCollector):
             }
         if self._oracle is None:
             return ranked
-        return by_fitness(ranked, self._oracle, wild_type=self._wild_type_fitness)
+        ranked = by_fitness(ranked, self._oracle, wild_type=self._wild_type_fitness)
+        if self._batch is None or not isinstance(self._oracle, Surrogate):
+            return ranked
+        return next_batch([each for each in ranked if each.scores["n_mutations"]["value"]], self._oracle, *self._batch)
 
 
 class FitnessCollector(RankingCollector):
@@ -145,12 +158,31 @@ def by_fitness(candidates: list[RankedAnswer], oracle: Oracle, *, wild_type: flo
     """
     sequences = [candidate.sentence.left[0].payload for candidate in candidates]
     values = oracle.predict(sequences) if sequences else []
-    for candidate, value in zip(candidates, values, strict=True):
-        score: Score = {"value": value, "better": "higher", "oracle": oracle.name}
+    deviations = oracle.deviations(sequences)
+    for candidate, value, deviation in zip(candidates, values, deviations, strict=True):
+        score: Score = {
+            "value": value,
+            "better": "lower" if oracle.lower_is_better else "higher",
+            "oracle": oracle.name,
+        }
+        if deviation is not None:
+            score["sd"] = deviation
         if wild_type is not None:
             score["wild_type"] = wild_type
         if value is None:
             score["reason"] = "the oracle returned no finite number"
         candidate.scores = {"fitness": score, **candidate.scores}
-    pairs = sorted(zip(values, candidates, strict=True), key=lambda pair: (pair[0] is None, -(pair[0] or 0.0)))
+    sign = -1.0 if oracle.lower_is_better else 1.0
+    pairs = sorted(zip(values, candidates, strict=True), key=lambda pair: (pair[0] is None, -sign * (pair[0] or 0.0)))
     return [candidate for _, candidate in pairs]
+
+
+def next_batch(candidates: list[RankedAnswer], oracle: Surrogate, n: int, how: Acquisition) -> list[RankedAnswer]:
+    """Return the proteins to measure next, in the order of choice, with their acquisition values."""
+    sequences = [candidate.sentence.left[-1].payload for candidate in candidates]
+    chosen = []
+    for place, value in oracle.acquire(sequences, n, how) if sequences else ():
+        candidate = candidates[place]
+        candidate.scores = {"acquisition": {"value": value, "better": "higher", "function": how}, **candidate.scores}
+        chosen.append(candidate)
+    return chosen

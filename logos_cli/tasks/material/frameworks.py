@@ -29,6 +29,22 @@ def check_node(smiles: str) -> tuple[str, ...]:
     return tuple(sorted(metals))
 
 
+def check_framework(metal: str, linkers: Iterable[str]) -> None:
+    """Refuse a framework that is not valid: what ``generate`` and ``score`` mean by the word.
+
+    Raises
+    ------
+    MoleculeError
+        If the node is not a SMILES or contains no metal, there is no linker, or RDKit rejects one.
+    """
+    from logos_cli.chemistry.smiles import parse_smiles
+
+    check_node(metal)
+    molecules = [parse_smiles(linker) for linker in linkers]
+    if not molecules:
+        raise MoleculeError("the framework has no linker")
+
+
 def framework_key(metal: str, linkers: Iterable[str]) -> str:
     """Return ``Zn.KKEYFWRCBNTPAC.MOFkey-v1``: metals, then linkers by the skeleton of their InChIKeys.
 

@@ -63,13 +63,10 @@ class MaterialTask(Task):
 
     def judge(self, sentence: Sentence) -> str:
         """Return nodes and linkers, canonical and sorted; the node must contain a metal, RDKit accept the linkers."""
-        from logos_cli.chemistry.smiles import parse_smiles
-        from logos_cli.tasks.material.frameworks import check_node
+        from logos_cli.tasks.material.frameworks import check_framework
 
         material = Material.from_sentence(sentence)
-        check_node(material.metal)
-        for linker in material.linkers:
-            parse_smiles(linker)
+        check_framework(material.metal, material.linkers)
         canonical = material_from_blocks([material.metal], material.linkers)
         return "/".join((canonical.metal, *canonical.linkers))
 

@@ -76,16 +76,28 @@ def _merged(trained: Trained) -> Any:
 
 
 def _write(trained: Trained, model: Any, tensors: dict[str, torch.Tensor] | None, directory: Path) -> None:
+    write_model(model, trained.vocabulary, trained.base, directory, dtype=_dtype(trained), tensors=tensors)
+
+
+def write_model(
+    model: Any,
+    vocabulary: Vocabulary,
+    base: Base | None,
+    directory: Path,
+    *,
+    dtype: torch.dtype,
+    tensors: dict[str, torch.Tensor] | None = None,
+) -> None:
+    """Write the files of a model to an existing directory; ``tensors`` replaces its parameters."""
     from transformers import GenerationConfig
 
-    dtype = _dtype(trained)
     kept = model.state_dict().keys()
     buffers = {name: part for name, part in model.named_buffers() if name in kept}
     state = (tensors if tensors is not None else dict(model.named_parameters())) | buffers
     state = {name: part.detach().to("cpu", dtype).contiguous() for name, part in state.items()}
-    roles = {"bos": trained.vocabulary.bos_id, "eos": trained.vocabulary.eos_id, "pad": trained.vocabulary.pad_id}
+    roles = {"bos": vocabulary.bos_id, "eos": vocabulary.eos_id, "pad": vocabulary.pad_id}
     ids = {f"{role}_token_id": number for role, number in roles.items() if number is not None}
-    model.generation_config = GenerationConfig(**ids, **_inherited(trained))  # type: ignore[no-untyped-call]
+    model.generation_config = GenerationConfig(**ids, **_inherited(base))  # type: ignore[no-untyped-call]
     for name, number in ids.items():
         setattr(model.config, name, number)
     model.config.use_cache = True
@@ -99,14 +111,14 @@ def _write(trained: Trained, model: Any, tensors: dict[str, torch.Tensor] | None
     path = directory / "config.json"
     config = json.loads(path.read_text(encoding="utf-8")) | {"dtype": str(dtype).removeprefix("torch.")}
     path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    trained.vocabulary.save(directory)
+    vocabulary.save(directory)
     for file in directory.glob("*.safetensors"):
         file.chmod(0o644)
 
 
-def _inherited(trained: Trained) -> dict[str, Any]:
+def _inherited(base: Base | None) -> dict[str, Any]:
     """Return the sampling parameters in the base model's files, which the new model keeps."""
-    path = None if trained.base is None else trained.base.path / "generation_config.json"
+    path = None if base is None else base.path / "generation_config.json"
     found = from_config(read_json(path)) if path is not None and path.is_file() else {}
     return {KEY: found} if found else {}
 
@@ -117,9 +129,12 @@ def _dtype(trained: Trained) -> torch.dtype:
     if name != "auto":
         chosen: torch.dtype = getattr(torch, name)
         return chosen
-    if trained.base is None:
-        return torch.float32
+    return torch.float32 if trained.base is None else stored_dtype(trained.base)
+
+
+def stored_dtype(base: Base) -> torch.dtype:
+    """Return the dtype of a model's weights in its files."""
     from transformers import AutoConfig
 
-    stored = AutoConfig.from_pretrained(trained.base.path, local_files_only=True).dtype
+    stored = AutoConfig.from_pretrained(base.path, local_files_only=True).dtype
     return stored if isinstance(stored, torch.dtype) else torch.float32

@@ -53,6 +53,8 @@ class BenchOptions:
         Answer every case by the trivial baseline, too.
     generate : GenerateOptions
         Model, backend, device and seed.
+    adapted : Path, optional
+        Directory of the models that protocols train; without it, no protocol trains the model.
     dock : DockOptions, optional
         Dock the molecules that are designed for pockets, with these options; the box is the benchmark's.
     """
@@ -64,6 +66,7 @@ class BenchOptions:
     baseline: bool = True
     generate: GenerateOptions = field(default_factory=GenerateOptions)
     dock: DockOptions | None = None
+    adapted: Path | None = None
 
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 1:
@@ -85,6 +88,7 @@ class BenchOptions:
             "model": how.load.model,
             "revision": how.load.revision,
             **{name: getattr(how, name) for name in same},
+            "adapted": self.adapted is not None,
             "docking": self.dock and {name: getattr(self.dock, name) for name in ("engine", "exhaustiveness", "ph")},
         }
 
@@ -234,6 +238,10 @@ def _answers(benchmark: Benchmark, cases: Sequence[Case], options: BenchOptions)
         n_samples=options.n_samples or benchmark.n_samples,
         **{name: value for name, value in benchmark.sampling.items() if getattr(options.generate, name) is None},
     )
+    if options.adapted is not None:
+        model = benchmark.adapted(options.data, how.load.model, options.adapted / benchmark.name)
+        if model is not None:
+            how = replace(how, load=replace(how.load, model=model, revision=None))
     owners = {prompt.id: case for case in cases for prompt in case.prompts}
     plan = plan_generation(benchmark.task, how, benchmark.task_options)
     made = Generation(plan).records([prompt for case in cases for prompt in case.prompts])

@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Final
@@ -18,6 +18,7 @@ from typing import Final
 from logos_cli.errors import FormatError, InputError, LogosError, UsageError
 from logos_cli.evaluators.base import Estimate, Metric
 from logos_cli.formats.base import ReadOptions
+from logos_cli.grammar import parse
 from logos_cli.io.ids import UniqueIds
 from logos_cli.io.input import Input
 from logos_cli.objects.antibody import Antibody
@@ -25,6 +26,7 @@ from logos_cli.objects.base import ScienceObject, to_text
 from logos_cli.objects.protein import Protein
 from logos_cli.records import Record, Source
 from logos_cli.records.parts import number_of
+from logos_cli.tasks.design.baselines import blosum62, n_mutations
 from logos_cli.tasks.design.mutations import mutant, mutations
 from logos_cli.workflows.files import read_file
 from logos_cli.workflows.score.scoring import ScoredRecord, ScoreOptions, Scoring
@@ -47,6 +49,20 @@ NDCG: Final = Metric(
     better="higher",
     source="ProteinGym (Notin et al. 2023)",
 )
+BASELINES: Final = {
+    "n_mutations": Metric(
+        "fitness_spearman_mutations",
+        "Rank correlation of the number of mutations, fewer being better, with the fitness: what logp_ratio has to beat.",
+        better="higher",
+        source="Levenshtein distance",
+    ),
+    "blosum62": Metric(
+        "fitness_spearman_blosum62",
+        "Rank correlation of the sum of BLOSUM62 over the substitutions with the fitness: what logp_ratio has to beat.",
+        better="higher",
+        source="Henikoff 1992",
+    ),
+}
 TOP_RECALL: Final = Metric(
     "fitness_top_recall",
     "Share of the fittest tenth that is in the tenth with the highest logp_ratio.",
@@ -249,11 +265,14 @@ class MutantScoring:
         options = replace(options, metrics=metrics, wild_type=table.wild_type.text())
         self.scoring = Scoring(options, each=self._add_pair)
         self._pairs: list[tuple[float, float]] = []
+        self._trivial: list[tuple[float, float | None]] = []
 
     def _add_pair(self, record: Record) -> None:
         ratio, fitness = number_of(record.scores, "logp_ratio"), number_of(record.scores, "fitness")
         if ratio is not None and fitness is not None:
             self._pairs.append((ratio, fitness))
+            wild_type, sequence = self.table.wild_type.sequence, parse(record.text).left[0].payload
+            self._trivial.append((float(-n_mutations(wild_type, sequence)), blosum62(wild_type, sequence)))
 
     def records(self) -> Iterator[ScoredRecord]:
         """Yield the scored variants in the order of the table, or best first."""
@@ -271,4 +290,30 @@ class MutantScoring:
 
         quality = rank_quality([pair[0] for pair in self._pairs], [pair[1] for pair in self._pairs])
         found = ((SPEARMAN, quality.spearman), (NDCG, quality.ndcg), (TOP_RECALL, quality.top_recall))
-        return [*rows, *(SummaryRow(metric, "set", figure) for metric, figure in found)]
+        trivial = zip(BASELINES.values(), self._baselines(), strict=True)
+        return [*rows, *(SummaryRow(metric, "set", figure) for metric, figure in (*found, *trivial))]
+
+    def _baselines(self) -> list[Estimate]:
+        """Return the rank correlations of the number of mutations and of BLOSUM62 with the fitness."""
+        from logos_cli.evaluators.statistics import spearman
+
+        fitness = [pair[1] for pair in self._pairs]
+        sums = [pair[1] for pair in self._trivial]
+        known = [each for each in sums if each is not None]
+        by_sum = (
+            spearman(known, fitness)
+            if len(known) == len(sums)
+            else Estimate.unknown("BLOSUM62 compares substitutions; some variants have insertions or deletions")
+        )
+        return [spearman([pair[0] for pair in self._trivial], fitness), by_sum]
+
+    def better_baselines(self, rows: Sequence[SummaryRow]) -> list[str]:
+        """Return the trivial scores that rank the variants better than the likelihood ratio does, in words."""
+        values = {row.metric.name: row.estimate.value for row in rows if row.kind == "set"}
+        own = values.get(SPEARMAN.name)
+        words = {"n_mutations": "the number of mutations", "blosum62": "BLOSUM62"}
+        return [
+            f"{words[name]} ({value:.3f})"
+            for name, metric in BASELINES.items()
+            if own is not None and (value := values.get(metric.name)) is not None and value > own
+        ]

@@ -300,7 +300,7 @@ def fitness_table(tmp_path: Path) -> Path:
 
 def edit(sequence: str, delta_logp: float) -> Record:
     text = to_text(Protein(sequence), Form.PROTEIN)
-    return Record("e", Form.PROTEIN, text, scores={"delta_logp": {"value": delta_logp}})
+    return Record("e", Form.PROTEIN, text, scores={"logp": {"value": delta_logp}})
 
 
 def test_edits_are_judged_by_an_oracle_and_chosen_by_the_model(fitness_table: Path) -> None:

@@ -81,6 +81,10 @@ def test_answers_are_ranked_by_frequency_then_likelihood_without_repeats() -> No
     assert ranked_answers(proposals) == [b, c, a, d]
     assert ranked_answers([Proposal(a, -9.0, 2), Proposal(b, -1.0, 3), Proposal(a, -1.0, 1)]) == [a, b]
     assert ranked_answers([]) == []
+    assert ranked_answers([Proposal(b, None), Proposal(a, None), Proposal(b, None), Proposal(a, None)]) == [b, a]
+    assert ranked_answers([Proposal(d, -1.0), Proposal(a, -1.0), Proposal(c, -1.0)]) == [d, a, c], (
+        "ties: order of the file"
+    )
     assert rank_of(a, [b, c, a]) == 3
     assert rank_of(d, [b, c, a]) is None
 

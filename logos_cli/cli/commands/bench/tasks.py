@@ -64,6 +64,11 @@ class TasksArguments:
     )
     seed: int = option(0, metavar="N", help="Seed of the samples.")
     baseline: bool = option(True, "--baseline/--no-baseline", help="Answer each case by a trivial baseline, too.")
+    adapt: bool = option(
+        False,
+        "--adapt",
+        help="Train the model on the base pool of each editing benchmark first, as its protocol does; minutes each.",
+    )
     dock: bool = option(
         False,
         "--dock",
@@ -155,6 +160,7 @@ def _options(args: TasksArguments) -> BenchOptions:
         args.baseline,
         GenerateOptions(seed=args.seed, load=args.load),
         _docking(args),
+        args.output / "adapted" if args.adapt else None,
     )
 
 
@@ -181,6 +187,7 @@ def _progress() -> Iterator[Progress]:
 
 def _write_report(output: Path, found: list[Result], facts: JsonObject, data: Path | None) -> str:
     """Write results.json, results.md and report.html; return the Markdown."""
+    from logos_cli.benchmarks.base import Benchmark
     from logos_cli.checkpoints.skills import FILE, Skill, skills_to_json
     from logos_cli.io.output import open_output
     from logos_cli.report import benchmarks as report
@@ -198,7 +205,13 @@ def _write_report(output: Path, found: list[Result], facts: JsonObject, data: Pa
         "results.md": text,
         "report.html": report.page(rows, facts, illustrate),
     }
-    if skills := {question: Skill(question, (figure,)) for question, figure in skills_of_results(rows)}:
+    # what a model can do after training on a pool is no skill of the model itself
+    own = [
+        row
+        for row in rows
+        if not facts.get("adapted") or type(by_name[row["benchmark"]].benchmark).adapted is Benchmark.adapted
+    ]
+    if skills := {question: Skill(question, (figure,)) for question, figure in skills_of_results(own)}:
         contents[FILE] = json.dumps(skills_to_json(skills, str(facts.get("model"))), indent=1) + "\n"
     for name, content in contents.items():
         with open_output(str(output / name), overwrite=True) as stream:

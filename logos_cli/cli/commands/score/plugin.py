@@ -63,7 +63,16 @@ def score(args: ScoreArguments) -> ExitCode:
         if args.run.shard is not None or is_run_directory(args.output):
             raise UsageError("variants of --mutants are scored together", hint="give -o FILE, without --shard")
         mutants = MutantScoring(_table(args, args.mutants), options)
-        return _write(mutants.scoring, lambda _: mutants.records(), mutants.summary, args, [])
+        made: list[SummaryRow] = []
+
+        def summary() -> list[SummaryRow]:
+            made[:] = mutants.summary()
+            return made
+
+        code = _write(mutants.scoring, lambda _: mutants.records(), summary, args, [])
+        if better := mutants.better_baselines(made):
+            terminal().warning(f"{' and '.join(better)} ranks these variants better than the model does")
+        return code
     for spelling, value in (("--fitness", args.fitness), ("--first-residue", args.first_residue)):
         if value is not None:
             raise UsageError(f"{spelling} goes with --mutants")

@@ -6,18 +6,17 @@ import os
 import shlex
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 from logos_cli.cli.base import Command
-from logos_cli.cli.option_specs import argument, command, option
-from logos_cli.cli.options.common import one_of, parse_time
-from logos_cli.cli.options.load import offline_option
+from logos_cli.cli.commands.train.options import TrainArguments
+from logos_cli.cli.option_specs import changed, command
+from logos_cli.cli.options.common import parse_time
 from logos_cli.cli.terminal import terminal
-from logos_cli.errors import ExitCode
+from logos_cli.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from logos_cli.training.config import TrainConfig
@@ -25,98 +24,7 @@ if TYPE_CHECKING:
     from logos_cli.training.run.signals import RunEnd
     from logos_cli.workflows.train import TrainRequest, TrainSummary
 
-_RUN, _COMPUTE = "Run", "Computation"
-_FILE_S = "the file's"
 _BEGAN = time.monotonic()
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainArguments:
-    """The arguments of ``logos train``."""
-
-    corpus: Path = argument(
-        ..., metavar="CORPUS", help="Directory that `logos corpus build` wrote.", show_default=False
-    )
-    config: Path | None = option(
-        None,
-        "--config",
-        "-c",
-        metavar="FILE.toml",
-        show_default="that of the run, or the defaults",
-        help="Model, mixture, optimizer, schedule; docs/guide/training.md lists every key.",
-    )
-    base: str | None = option(
-        None,
-        "--from",
-        metavar="NAME|DIR",
-        show_default="random weights",
-        help="Start from this model: logos-nano, a directory, or owner/name of the Hugging Face hub.",
-    )
-    output: Path | None = option(
-        None,
-        "--output",
-        "-o",
-        metavar="RUN",
-        panel=_RUN,
-        show_default="the file's name + -run",
-        help="Directory of the run: checkpoints, log, and the model in RUN/model.",
-    )
-    resume: bool = option(
-        False, "--resume", panel=_RUN, help="Go on from the last checkpoint in RUN; begin if there is none."
-    )
-    limit: str | None = option(
-        None,
-        "--time",
-        metavar="55m",
-        panel=_RUN,
-        show_default="until done",
-        help="End within this time (2h, 55m, 1h30m, 90s), with a checkpoint to resume from.",
-    )
-    steps: int | None = option(
-        None, min=1, metavar="N", panel=_RUN, show_default=_FILE_S, help="Optimizer steps in all (schedule.n_steps)."
-    )
-    seed: int | None = option(
-        None,
-        min=0,
-        metavar="N",
-        panel=_RUN,
-        show_default=_FILE_S,
-        help="Seed of weights, data order and samples (run.seed).",
-    )
-    settings: list[str] | None = option(
-        None,
-        "--set",
-        metavar="KEY=VALUE",
-        panel=_RUN,
-        help="Set any key of the file, e.g. optimizer.beta2=0.98; may be repeated.",
-    )
-    verify: bool | None = option(
-        None,
-        "--verify/--no-verify",
-        panel=_RUN,
-        show_default=_FILE_S,
-        help="First compare every file of the corpus with its hash (data.verify).",
-    )
-    device: str | None = option(
-        None,
-        metavar="auto|cpu|cuda[:N]|mps",
-        envvar="LOGOS_DEVICE",
-        panel=_COMPUTE,
-        show_default=_FILE_S,
-        autocompletion=one_of("auto", "cpu", "cuda", "mps"),
-        help="auto takes a GPU if there is one (run.device).",
-    )
-    threads: int | None = option(
-        None,
-        min=1,
-        metavar="N",
-        envvar="LOGOS_THREADS",
-        panel=_COMPUTE,
-        show_default=_FILE_S,
-        help="CPU threads of one process (run.threads).",
-    )
-    offline: bool = offline_option(_COMPUTE)
-    dry_run: bool = option(False, "--dry-run", help="Check everything, show the plan, and exit.")
 
 
 def train(args: TrainArguments) -> ExitCode:
@@ -125,6 +33,10 @@ def train(args: TrainArguments) -> ExitCode:
     By default a small model with random weights is trained. With --from, any causal language model of
     transformers is trained further, whole or through low-rank adapters. Its tokenizer gets the tags of the grammar, and
     the corpus must have been built with it. Domains can be trained on their answers only (post-training).
+
+    With --assay, a model learns instead to rank the rows of a table of sequences with fitness, or of SMILES with
+    activity. RUN is then the model, with its card, the correlation with held-out rows beside that of trivial scores, and
+    an oracle: `logos generate protein --edit wt.fasta --model RUN --oracle RUN`.
 
     RUN holds checkpoints, run.json and log.jsonl. When the run ends, RUN/model has the model with its card, and the path
     is printed. SIGTERM, SIGUSR1 and Ctrl-C write a checkpoint first; --resume goes on exactly from it. For several
@@ -139,12 +51,22 @@ def train(args: TrainArguments) -> ExitCode:
       logos train corpus/ --config post.toml --from nano/model -o nano-post
 
       logos train corpus/ --config nano.toml --set schedule.n_steps=200 --dry-run
+
+      logos train --assay variants.csv --from logos-nano -o my-model
     """
     from logos_cli.workflows.train import TrainRequest, plan_training
 
     # Threads that spin while they wait for each other make a busy machine several times slower. The OpenMP of torch
     # reads this when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    if args.assay.assay is not None:
+        from logos_cli.cli.commands.train.assay import train_on_assay
+
+        return train_on_assay(args, args.assay, _BEGAN)
+    if unused := changed(args.assay):
+        raise UsageError(f"{unused[0]} needs --assay", hint="give the table with --assay")
+    if args.corpus is None:
+        raise UsageError("training needs a corpus or a table", hint="give CORPUS, or --assay TABLE")
     request = TrainRequest(
         corpus=args.corpus,
         output=args.output or Path(f"{args.config.stem if args.config else 'logos'}-run"),
