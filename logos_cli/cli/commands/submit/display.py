@@ -14,7 +14,6 @@ from logos_cli.cli.terminal import terminal
 from logos_cli.errors import ExitCode, LogosError, WorkerLostError
 from logos_cli.io.json_types import JsonObject
 from logos_cli.io.selection import Shard
-from logos_cli.workflows.plan import is_corpus
 from logos_cli.workflows.submit.settings import FOLDER, Settings, read_progress
 
 ENDED = ("finished", "failed", "stopped")
@@ -30,6 +29,8 @@ def follow(run: Path) -> ExitCode:
     LogosError
         The submission's error, or if its process has ended without a word.
     """
+    from logos_cli.workflows.plan import is_corpus
+
     settings = Settings.read(run)
     last = deque(_shown(run, settings), maxlen=1).pop()
     n_done, counts = last["n_done"], _counts(settings)
