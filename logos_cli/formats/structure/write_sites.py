@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from logos_cli.errors import OutputError
 from logos_cli.formats.base import Stream, WriteOptions, Writer
 from logos_cli.formats.structure.write import source_structure, structure_with
+from logos_cli.formats.table.guard import guarded
 from logos_cli.objects.base import ScienceObject
 from logos_cli.objects.complex import Complex
 from logos_cli.records import Record
@@ -31,6 +33,7 @@ _PREDICTIONS = (
 )
 _RESIDUES = ("chain", "residue_label", "residue_name", "score", "zscore", "probability", "pocket")
 _MOST_B_FACTOR = 100.0
+_RESIDUE_NUMBER: Final = re.compile(r"-?\d+[A-Za-z]?")
 _THREE = {
     "A": "ALA",
     "C": "CYS",
@@ -99,15 +102,30 @@ def _ranked(record: Record, item: ScienceObject) -> _Ranked:
     return _Ranked(record, chains, sites, ResidueMap(record.source, lengths), frequency, site.get("centre_angstrom"))
 
 
-class P2RankWriter(Writer):
-    """Table of sites with the columns of P2Rank's predictions; ``sas_points`` and surface atoms are left empty."""
+class _Table(Writer):
+    """A table with a header; texts that a spreadsheet would run get an apostrophe, unless ``raw_cells``."""
 
     suffixes: ClassVar[tuple[str, ...]] = ()
+    columns: ClassVar[tuple[str, ...]]
 
     def __init__(self, stream: Stream, options: WriteOptions) -> None:
         super().__init__(stream, options)
         self._table = csv.writer(stream, lineterminator="\n")
-        self._table.writerow(_PREDICTIONS)
+        self._table.writerow(self.columns)
+
+    def add_row(self, *cells: object) -> None:
+        """Write a row."""
+        self._table.writerow(self._cell(cell) if isinstance(cell, str) else cell for cell in cells)
+
+    def _cell(self, text: str) -> str:
+        is_plain = self.options.raw_cells or _RESIDUE_NUMBER.fullmatch(text)
+        return text if is_plain else guarded(text)
+
+
+class P2RankWriter(_Table):
+    """Table of sites with the columns of P2Rank's predictions; ``sas_points`` and surface atoms are left empty."""
+
+    columns = _PREDICTIONS
 
     def write(self, record: Record, item: ScienceObject) -> None:
         """Write one row."""
@@ -119,22 +137,20 @@ class P2RankWriter(Writer):
             site.score("score"),
             site.score("probability") or site.score("support"),
         )
-        self._table.writerow((record.id, rank, score, support, "", "", *centre, " ".join(residues), ""))
+        self.add_row(record.id, rank, score, support, "", "", *centre, " ".join(residues), "")
 
 
-class P2RankResiduesWriter(Writer):
+class P2RankResiduesWriter(_Table):
     """Table of all residues with P2Rank's columns: score and probability are the share of samples.
 
     ``pocket`` is the rank of the site that a residue belongs to, 0 for none. The rows are written when all sites of a
     protein are known.
     """
 
-    suffixes: ClassVar[tuple[str, ...]] = ()
+    columns = _RESIDUES
 
     def __init__(self, stream: Stream, options: WriteOptions) -> None:
         super().__init__(stream, options)
-        self._table = csv.writer(stream, lineterminator="\n")
-        self._table.writerow(_RESIDUES)
         self._protein: _Ranked | None = None
         self._pockets: dict[tuple[int, int], int] = {}
 
@@ -160,16 +176,14 @@ class P2RankResiduesWriter(Writer):
             for place, letter in enumerate(sequence):
                 share = protein.frequency[chain][place]
                 name = protein.names.name((chain, place))
-                self._table.writerow(
-                    (
-                        name.chain if name else "",
-                        name.number_text if name else "",
-                        _THREE.get(letter, "UNK"),
-                        share,
-                        round((share - mean) / spread, 4) if spread else 0.0,
-                        share,
-                        self._pockets.get((chain, place), 0),
-                    )
+                self.add_row(
+                    name.chain if name else "",
+                    name.number_text if name else "",
+                    _THREE.get(letter, "UNK"),
+                    share,
+                    round((share - mean) / spread, 4) if spread else 0.0,
+                    share,
+                    self._pockets.get((chain, place), 0),
                 )
         self._protein, self._pockets = None, {}
 

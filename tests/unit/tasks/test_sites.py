@@ -325,9 +325,9 @@ def ranked(checkout: Path) -> list[Record]:
     return list(generate("site", example, n_samples=12, min_frequency=0.5, **_fake(max_new_tokens=2000)))
 
 
-def _written(writer: type[Writer], records: list[Record]) -> str:
+def _written(writer: type[Writer], records: list[Record], **options: bool) -> str:
     stream = io.StringIO()
-    sink = writer(stream, WriteOptions())
+    sink = writer(stream, WriteOptions(**options))
     for record in records:
         sink.write(record, decode(record))
     sink.close()
@@ -357,6 +357,27 @@ def test_p2ranks_residues(ranked: list[Record]) -> None:
     of_a_site = {f"{row['chain']}:{row['residue_label']}" for row in rows if row["pocket"] != "0"}
     assert of_a_site == {name for record in ranked for name in _members(record)}
     assert all(len(row["residue_name"]) == 3 for row in rows)
+
+
+def test_no_cell_of_p2ranks_tables_is_a_formula(ranked: list[Record]) -> None:
+    """The chain and the numbers of a file stay as they are, unless a spreadsheet would run them."""
+    (residues,) = ranked[0].source["residues"]
+    hostile = replace(
+        ranked[0],
+        id="=HYPERLINK(1)",
+        source={
+            **ranked[0].source,
+            "residues": [{**residues, "chain": "@SUM", "numbers": [-5, *residues["numbers"][1:]]}],
+        },
+    )
+    for writer in (P2RankWriter, P2RankResiduesWriter):
+        for row in csv.reader(io.StringIO(_written(writer, [hostile]))):
+            assert not any(cell.startswith(("=", "@", "+", "\t")) for cell in row)
+        assert ("@SUM" in _written(writer, [hostile], raw_cells=True)) and "'@SUM" not in _written(
+            writer, [hostile], raw_cells=True
+        )
+    (first, *_) = csv.DictReader(io.StringIO(_written(P2RankResiduesWriter, [hostile])))
+    assert (first["chain"], first["residue_label"]) == ("'@SUM", "-5")
 
 
 def test_b_factors_are_frequencies(ranked: list[Record]) -> None:
