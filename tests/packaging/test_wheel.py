@@ -174,6 +174,7 @@ def test_hard_dependencies_are_those_that_the_code_imports(checkout: Path) -> No
         "huggingface-hub": "huggingface_hub",
         "llama-cpp-python": "llama_cpp",
         "pyyaml": "yaml",
+        "scikit-learn": "sklearn",
     }
 
     def modules(lines: list[str]) -> set[str]:

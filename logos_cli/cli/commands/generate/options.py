@@ -96,7 +96,7 @@ class GenerateArguments:
         metavar="MODEL",
         panel=_SAMPLING,
         show_default="the model's own, else the task's",
-        help="Take the preset of this model: logos-nano, a directory, a GGUF file. A server does not report its own.",
+        help="Take the sampling values of this model: logos-nano, a directory, a GGUF file. A server does not report its own.",
     )
     constrain: Literal["grammar", "chemistry", "off"] = option(
         "grammar",
