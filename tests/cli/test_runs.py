@@ -196,7 +196,7 @@ def test_explanations_of_a_run(logos: Any, tmp_path: Path) -> None:
         (("--shard", "5/4"), "there is no shard 5 of 4"),
         (("--shard", "x"), "'x' is no shard"),
         (("--shard", "auto"), "this is not a task of a job array"),
-        (("--resume", "-o", "x.jsonl"), "--resume, --retry and --force need the directory of a run"),
+        (("--resume", "-o", "x.jsonl"), "--resume, --retry, --force and --compress need the directory of a run"),
         (("-o", "run/", "--retry", "all"), "unknown value of --retry: 'all'"),
         (("-o", "run/", "-f", "text"), "the directory of a run holds records"),
         (("-o", "run/", "--resume", "--overwrite"), "--overwrite begins anew, but --resume goes on"),

@@ -1,7 +1,7 @@
 """Convert sources to parts of a corpus, in one process or several, as a run that can be divided and resumed.
 
 The sources are cut into units, the entries of the run (:mod:`logos_cli.runs`): a large file, or several small ones. A
-unit gives numbered parts of about :data:`BLOCK` records. The content of a part follows from sources and options alone,
+unit gives numbered parts of about :data:`PART_RECORDS` records. The content of a part follows from sources and options alone,
 whatever the number of processes. The existing parts of an unfinished unit are not made again.
 """
 
@@ -32,7 +32,7 @@ from logos_cli.workflows.files import read_file
 COMMAND: Final = "corpus build"
 PARTS: Final = "parts"
 """Directory of the parts, inside that of a build."""
-BLOCK: Final = 4096
+PART_RECORDS: Final = 4096
 """Records a part."""
 
 _UNIT_BYTES: Final = 1 << 20
@@ -68,12 +68,23 @@ def part_of(directory: Path, unit: int, block: int) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """The setup of a process that makes parts."""
+    """The setup of a process that makes parts.
+
+    Attributes
+    ----------
+    directory : Path
+    read : ReadOptions
+    sentences : SentenceOptions
+    context_length : int
+    n_part_records : int
+        Records a part, the same in every process and whenever the build goes on: parts are known by their numbers.
+    """
 
     directory: Path
     read: ReadOptions
     sentences: SentenceOptions
     context_length: int
+    n_part_records: int
 
     def part(self, unit: int, block: int) -> Path:
         """Return the path of a part."""
@@ -217,7 +228,7 @@ class _Unit:
         )
 
     def __iter__(self) -> Iterator[_Block]:
-        while entries := list(islice(self._entries, BLOCK)):
+        while entries := list(islice(self._entries, self._work.n_part_records)):
             part = self.n_parts
             self.n_parts += 1
             if not self._work.part(self._number, part).exists():

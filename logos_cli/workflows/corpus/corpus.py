@@ -36,6 +36,7 @@ from logos_cli.training.corpus.vocabulary import Vocabulary
 from logos_cli.training.corpus.writer import BUILD, HELD_OUT, SEEN, install, write_shards
 from logos_cli.workflows.corpus.build import (
     COMMAND,
+    PART_RECORDS,
     PARTS,
     BuiltPart,
     Counts,
@@ -185,6 +186,7 @@ def build_shard(
         "read": asdict(options.read),
         "sentences": asdict(options.sentences),
         "source_bytes": sizes,
+        "part_records": PART_RECORDS,
     }
     described = Description(COMMAND, json.loads(json.dumps(arguments)), tuple(paths), shard.count, __version__)
     how = RunOptions(shard, options.resume, options.overwrite, options.retry)
@@ -198,7 +200,7 @@ def build_shard(
                     (stage / f"{TOKENIZER}.part").rename(stage / TOKENIZER)
         except OSError as error:
             raise cannot_write(error, stage) from error
-        work = Work(stage, options.read, options.sentences, options.context_length)
+        work = Work(stage, options.read, options.sentences, options.context_length, PART_RECORDS)
         anew = options.overwrite or options.retry is not None
         for outcome in make_parts(work, units_of(paths, sizes), run, options.jobs, stdin, anew=anew):
             if on_part is not None:

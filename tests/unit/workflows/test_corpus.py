@@ -29,6 +29,7 @@ from logos_cli.runs.rows import Outcome
 from logos_cli.runs.status import status_of, verify
 from logos_cli.training.corpus.shards import Corpus
 from logos_cli.workflows.corpus import build as building
+from logos_cli.workflows.corpus import corpus as corpus_module
 from logos_cli.workflows.corpus.corpus import BuildOptions, build, build_shard, merge, read_weights
 from logos_cli.workflows.corpus.sentences import NAMES, WINDOW_RESIDUES, SentenceOptions, is_held_out, windows
 from logos_cli.workflows.corpus.view import domains_of
@@ -314,7 +315,7 @@ def test_the_share_held_out_is_the_one_asked_for():
 @pytest.fixture
 def small_parts(monkeypatch):
     """Parts of few records, so that a small source has many."""
-    monkeypatch.setattr(building, "BLOCK", 7)
+    monkeypatch.setattr(corpus_module, "PART_RECORDS", 7)
 
 
 def many(tmp_path: Path) -> list[Path]:
