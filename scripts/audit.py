@@ -43,6 +43,11 @@ def report(packages: list[dict[str, object]]) -> int:
             n_weak += 1
             mended = ", ".join(each.get("fix_versions", [])) or "no release"
             print(f"{package['name']} {package['version']}: {each['id']}, mended in {mended}")
+    if n_skipped == len(packages):
+        reasons = sorted({str(package.get("skip_reason", "")) for package in packages})
+        return did_not_run(
+            f"pip-audit compared none of {len(packages)} packages: {(reasons or ['no reason given'])[0]}"
+        )
     print(f"audit: {len(packages) - n_skipped} packages compared, {n_skipped} skipped, {n_weak} weaknesses")
     return 1 if n_weak else 0
 
