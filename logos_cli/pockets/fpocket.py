@@ -5,10 +5,18 @@ Le Guilloux, Schmidtke and Tuffery, BMC Bioinformatics 2009. Its score is that o
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, Final
+
 import numpy as np
 
-from logos_cli.errors import StructureError
+from logos_cli.errors import StructureError, TimeLimitError
 from logos_cli.pockets.base import FoundPockets, Pocket, PocketEngine, ProteinAtoms
+from logos_cli.processes.failure import Failure
+from logos_cli.processes.pool import Pool
+
+LIMIT_S: Final = 60.0
+"""fpocket takes about a second for a protein. With a few proteins it never ends: 7SIU, one of 173."""
 
 
 class FpocketEngine(PocketEngine):
@@ -21,15 +29,16 @@ class FpocketEngine(PocketEngine):
 
     def find(self, atoms: ProteinAtoms) -> FoundPockets:
         """Return all pockets; the score of a residue is the druggability of its best pocket."""
-        import fpocket_rs
         from scipy.spatial import cKDTree
 
-        try:
-            result = fpocket_rs.detect_pockets(_pdb_text(atoms))
-        except (ValueError, RuntimeError) as error:
-            raise StructureError(
-                f"fpocket cannot read the protein: {error}", hint="try --pocket-engine pocketnet"
-            ) from error
+        with Pool(_detector, None, 1, seconds_per_item=LIMIT_S) as pool:
+            (result,) = pool.map([_pdb_text(atoms)])
+        if isinstance(result, Failure):
+            is_late = isinstance(result.error, TimeLimitError)
+            problem = (
+                f"did not end in {LIMIT_S:.0f} s" if is_late else f"cannot read the protein: {result.error.message}"
+            )
+            raise StructureError(f"fpocket {problem}", hint="try --pocket-engine pocketnet") from result.error
         made: list[Pocket] = []
         scores: dict[int, float] = {}
         for each in sorted(result["pockets"], key=lambda pocket: pocket["rank"]):
@@ -43,6 +52,20 @@ class FpocketEngine(PocketEngine):
             for row in residues:
                 scores[row] = max(scores.get(row, 0.0), float(each["drug_score"]))
         return FoundPockets(made, scores)
+
+
+def _detector(_: None) -> Callable[[str], dict[str, Any]]:
+    """Return the function of a process that can be ended: fpocket's own cannot be interrupted."""
+    import fpocket_rs
+
+    def detect(text: str) -> dict[str, Any]:
+        try:
+            found: dict[str, Any] = fpocket_rs.detect_pockets(text)
+        except (ValueError, RuntimeError) as error:
+            raise StructureError(str(error)) from error
+        return found
+
+    return detect
 
 
 def _pdb_text(atoms: ProteinAtoms) -> str:

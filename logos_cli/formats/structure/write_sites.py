@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final
 from logos_cli.errors import OutputError
 from logos_cli.formats.base import Stream, WriteOptions, Writer
 from logos_cli.formats.structure.write import source_structure, structure_with
-from logos_cli.formats.table.guard import guarded
+from logos_cli.io.formulas import guarded
 from logos_cli.objects.base import ScienceObject
 from logos_cli.objects.complex import Complex
 from logos_cli.records import Record

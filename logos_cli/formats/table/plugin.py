@@ -12,11 +12,11 @@ from itertools import chain, islice
 from logos_cli.errors import FormatError, InputError, LogosError
 from logos_cli.formats.base import SNIFFED, Entry, Format, ReadOptions, Writer
 from logos_cli.formats.table.columns import KNOWN_COLUMNS, REPEATED, Columns
-from logos_cli.formats.table.guard import unguarded
 from logos_cli.formats.table.identifiers import identifying, key_of
 from logos_cli.formats.table.kinds import binary_kind
 from logos_cli.formats.table.rows import TableRow
 from logos_cli.grammar import Form
+from logos_cli.io.formulas import unguarded
 from logos_cli.io.ids import UniqueIds
 from logos_cli.io.input import Input
 from logos_cli.records import Source

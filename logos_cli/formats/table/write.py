@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from logos_cli.errors import UsageError
 from logos_cli.formats.base import Stream, WriteOptions, Writer
-from logos_cli.formats.table.guard import guarded
+from logos_cli.io.formulas import guarded
 from logos_cli.objects.antibody import Antibody
 from logos_cli.objects.base import ScienceObject
 from logos_cli.objects.complex import Complex

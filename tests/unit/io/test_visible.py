@@ -12,7 +12,7 @@ import pytest
 from logos_cli.chemistry.molecule_records import sdf_records
 from logos_cli.chemistry.sd_tags import read_tags, tag_text, title_line
 from logos_cli.errors import FormatError, InputError
-from logos_cli.formats.table.guard import guarded, unguarded
+from logos_cli.io.formulas import guarded, unguarded
 from logos_cli.io.toml import parse_toml
 from logos_cli.io.visible import VisibleStream, one_line, visible
 from logos_cli.records import Record

@@ -8,6 +8,8 @@ import fpocket_rs
 import gemmi
 import pytest
 
+from logos_cli.errors import StructureError
+from logos_cli.pockets import fpocket
 from logos_cli.pockets.fpocket import PLUGIN
 from tests.unit.pockets.test_pocketnet import protein_atoms
 
@@ -33,3 +35,11 @@ def test_the_pockets_are_those_of_the_file(shared_data: Path, tmp_path: Path) ->
         assert lining <= named
         assert mine.score == pytest.approx(same["score"], abs=0.02)
         assert mine.probability is None
+
+
+def test_a_protein_that_it_never_ends_with_is_an_error(shared_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """7SIU keeps fpocket-rs busy for ever, which is how the limit was found to be needed."""
+    _, atoms = protein_atoms(shared_data / "complexes" / "posebusters" / "7siu_9ID.pdb.gz")
+    monkeypatch.setattr(fpocket, "LIMIT_S", 3.0)
+    with pytest.raises(StructureError, match=r"did not end in 3 s"):
+        PLUGIN.find(atoms)
