@@ -35,7 +35,6 @@ fuzz:  ## readers and parser against mutated input; LOGOS_FUZZ_SECONDS=600 each
 	for target in grammar fasta chem table sentences structure crystal; do \
 	  $(PYTHON) tests/fuzz/atheris_readers.py $$target -max_total_time=$${LOGOS_FUZZ_SECONDS:-600} || exit 1; \
 	done
-
 	$(PYTHON) tests/fuzz/headers.py $${LOGOS_FUZZ_FILES:-2000}
 
 faults:  ## faults at random moments of every command, 50 of each kind: hours; writes docs/measurements/faults.md

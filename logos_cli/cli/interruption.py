@@ -58,7 +58,10 @@ def _n_finished(file: Path) -> str:
     """Return the number of whole lines of a file, in words."""
     n_lines = 0
     if file.is_file():
-        with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as stream, suppress(EOFError, zlib.error):
+        with (
+            gzip.open(file) if file.suffix == ".gz" else file.open("rb") as stream,
+            suppress(EOFError, gzip.BadGzipFile, zlib.error),
+        ):
             for line in stream:
                 n_lines += line.endswith(b"\n")
     return f"{n_lines:,} finished record{'' if n_lines == 1 else 's'}"

@@ -127,7 +127,7 @@ class Attempt:
             return process.returncode
         died = process.returncode < 0 and -process.returncode not in sent
         # Python itself prints a traceback where it is interrupted before it has begun the program
-        is_early = signal.SIGINT in sent and "KeyboardInterrupt" in errors and "logos_cli/cli/" not in errors
+        is_early = signal.SIGINT in sent and "KeyboardInterrupt" in errors and "logos_cli/" not in errors
         if died or "internal error" in errors or ("Traceback" in errors and not is_early):
             self.counts["crashed"] += 1
             self.notes.append(f"crashed ({process.returncode}): {errors[-1500:]}")

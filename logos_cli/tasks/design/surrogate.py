@@ -144,15 +144,25 @@ class Surrogate(Oracle):
         InputError
             If a sequence has another length, or a SMILES is not valid.
         """
+        rows, arrays = self._rows(payloads), self.arrays
+        if self.method == "ridge":
+            return self._means(rows), rows @ arrays["covariance"] @ rows.T
+        solved = self._solved(rows)
+        return self._means(rows), (self._kernel(rows, rows) - solved.T @ solved) * self.numbers["deviation"] ** 2
+
+    def _means(self, rows: Floats) -> Floats:
+        arrays, numbers = self.arrays, self.numbers
+        if self.method == "ridge":
+            found: Floats = rows @ arrays["weights"] + numbers["mean"]
+        else:
+            found = self._kernel(rows, arrays["rows"]) @ arrays["dual"] * numbers["deviation"] + numbers["mean"]
+        return found
+
+    def _solved(self, rows: Floats) -> Floats:
         from scipy.linalg import solve_triangular
 
-        rows, arrays, numbers = self._rows(payloads), self.arrays, self.numbers
-        if self.method == "ridge":
-            return rows @ arrays["weights"] + numbers["mean"], rows @ arrays["covariance"] @ rows.T
-        across = self._kernel(rows, arrays["rows"])
-        mean = across @ arrays["dual"] * numbers["deviation"] + numbers["mean"]
-        solved = solve_triangular(arrays["cholesky"], across.T, lower=True)
-        return mean, (self._kernel(rows, rows) - solved.T @ solved) * numbers["deviation"] ** 2
+        found: Floats = solve_triangular(self.arrays["cholesky"], self._kernel(rows, self.arrays["rows"]).T, lower=True)
+        return found
 
     def _kernel(self, first: Floats, second: Floats) -> Floats:
         squares = (first**2).sum(1)[:, None] + (second**2).sum(1)[None] - 2 * first @ second.T
@@ -165,14 +175,19 @@ class Surrogate(Oracle):
         """Return the mean of each, in the unit of the table."""
         if not sequences:
             return []
-        values: list[float | None] = (self.posterior(sequences)[0] * self.numbers["sign"]).tolist()
+        values: list[float | None] = (self._means(self._rows(sequences)) * self.numbers["sign"]).tolist()
         return values
 
     def deviations(self, sequences: Sequence[str]) -> list[float | None]:
         """Return the standard deviation of each value, without the noise of a measurement."""
         if not sequences:
             return []
-        values: list[float | None] = np.sqrt(np.maximum(np.diag(self.posterior(sequences)[1]), 0)).tolist()
+        rows = self._rows(sequences)
+        if self.method == "ridge":
+            variances = ((rows @ self.arrays["covariance"]) * rows).sum(1)
+        else:
+            variances = (self.numbers["scale"] - (self._solved(rows) ** 2).sum(0)) * self.numbers["deviation"] ** 2
+        values: list[float | None] = np.sqrt(np.maximum(variances, 0)).tolist()
         return values
 
     def acquire(self, payloads: Sequence[str], n: int, how: Acquisition = "ucb") -> list[tuple[int, float]]:

@@ -163,7 +163,7 @@ def fit(
     def correlation() -> Estimate:
         return spearman(log_likelihoods(model, [ids[row] for row in aside], pad_id), truth)
 
-    best, best_state = correlation(), None
+    best, best_state, best_epoch = correlation(), None, 0
     curve: list[float] = []
     n_of_epoch = math.ceil(len(rows) / options.batch_size)
     n_all = options.n_epochs * n_of_epoch
@@ -193,9 +193,9 @@ def fit(
         if progress:
             progress(epoch + 1, options.n_epochs, curve[-1])
         if best.value is None or (found.value is not None and found.value > best.value):
-            best, best_state = found, copy.deepcopy(model.state_dict())
+            best, best_state, best_epoch = found, copy.deepcopy(model.state_dict()), epoch
         is_late = options.deadline is not None and time.monotonic() > options.deadline
-        if is_late or epoch + 1 - (int(np.nanargmax(curve)) + 1) >= options.patience:
+        if is_late or epoch - best_epoch >= options.patience:
             break
     if best_state is not None:
         model.load_state_dict(best_state)

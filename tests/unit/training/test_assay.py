@@ -120,6 +120,24 @@ def test_a_model_is_adapted(variants, tmp_path):
         adapt(AdaptRequest(str(variants), tmp_path / "model"))
 
 
+@pytest.mark.parametrize("method", ["gp", "ridge"])
+def test_predictions_are_those_of_the_joint_distribution(variants, method):
+    assay = read_assay(str(variants))
+    oracle = train_regression("protein", assay.payloads[:100], assay.values[:100], method=method)
+    mean, covariance = oracle.posterior(assay.payloads[100:130])
+    assert oracle.predict(assay.payloads[100:130]) == pytest.approx(mean.tolist())
+    assert oracle.deviations(assay.payloads[100:130]) == pytest.approx(np.sqrt(np.diag(covariance)).tolist())
+
+
+def test_values_that_cannot_be_ranked_do_not_end_the_training(tmp_path):
+    """The rows that stop it may all have one value, as in an assay of few hits: then its last epoch is kept."""
+    path = write(tmp_path / "hits.csv", [f"{each},{int(n < 2)}" for n, each in enumerate(SEQUENCES)])
+    adapted = adapt(AdaptRequest(path, tmp_path / "model", n_epochs=2, oracle="ridge"))
+    assert np.isnan(adapted.result.curve).all()
+    assert adapted.result.n_steps > 0
+    assert (tmp_path / "model" / "model.safetensors").is_file()
+
+
 def test_molecules_have_an_oracle_too(shared_data):
     smiles = [f"{'C' * n}{tail}" for n in range(1, 16) for tail in ("O", "N", "Cl", "C(=O)O")]
     values = np.array([each.count("C") + 3.0 * each.count("O") for each in smiles])
