@@ -40,49 +40,56 @@ class SentenceFormat(Format):
             return 0.9
         return 0.95 if text.startswith("{") and _RECORD_KEY.match(text) else 0.0
 
-    def read(self, source: Input, _options: ReadOptions, /) -> Iterator[Entry]:
+    def read(self, source: Input, options: ReadOptions) -> Iterator[Entry]:
         """Yield one entry a line; the problem of a bad line is the error of its entry."""
         empty = True
         for number, text in enumerate(source.text_lines(), 1):
             line = text.strip()
-            if line:
-                empty = False
-                yield (_from_record(line, number, source) if line.startswith("{") else _from_text(line, number, source))
+            if not line:
+                continue
+            empty = False
+            entry = Entry(f"{source.stem}:{number}", None, {**source.provenance, "line": number})
+            if line.startswith("{"):
+                _add_record(entry, line)
+            if options.takes is None or options.takes(entry.id):
+                _add_object(entry, line, f"{source.name}:{number}", is_piped=source.path is None)
+                yield entry
         if empty:
             raise InputError("the file has no sentences", source=source.name, hint="write one sentence a line")
 
 
-def _from_text(line: str, number: int, source: Input) -> Entry:
-    entry = Entry(f"{source.stem}:{number}", None, {**source.provenance, "line": number})
-    return _with_object(entry, line, f"{source.name}:{number}")
-
-
-def _from_record(line: str, number: int, source: Input) -> Entry:
-    place = f"{source.name}:{number}"
+def _add_record(entry: Entry, line: str) -> None:
+    """Fill in the record of a line, or the reason why it has none."""
     try:
         record = Record.from_json(line)
     except LogosError as error:
-        return Entry(f"{source.stem}:{number}", None, {**source.provenance, "line": number}, error.at(place))
-    record.id = record.id or f"{source.stem}:{number}"
-    entry = Entry(record.id, None, record.source, form=_form(record.kind), record=record, line=line)
-    if record.status is Status.ERROR or not record.text:
-        entry.error = InputError(record.reason or "the record has no text", source=place)
-    else:
-        entry = _with_object(entry, record.text, place)
-    if entry.error is not None and record.status is not Status.OK and source.path is None:
-        entry.error = ReportedError(entry.error.message, hint=entry.error.hint, source=place)
-    return entry
+        entry.error = error
+        return
+    record.id = record.id or entry.id
+    entry.id, entry.source, entry.form, entry.record, entry.line = (
+        record.id,
+        record.source,
+        _form(record.kind),
+        record,
+        line,
+    )
 
 
-def _with_object(entry: Entry, text: str, place: str) -> Entry:
+def _add_object(entry: Entry, line: str, place: str, *, is_piped: bool) -> None:
     """Fill in the object of a sentence, its form, or the reason why it has none."""
+    record = entry.record
     try:
-        sentence = parse(text)
+        if entry.error is not None:
+            raise entry.error
+        if record is not None and (record.status is Status.ERROR or not record.text):
+            raise InputError(record.reason or "the record has no text")
+        sentence = parse(line if record is None else record.text)
         entry.item = from_sentence(sentence)
         entry.form = sentence.form
     except LogosError as error:
         entry.error = error.at(place)
-    return entry
+        if record is not None and record.status is not Status.OK and is_piped:
+            entry.error = ReportedError(entry.error.message, hint=entry.error.hint, source=place)
 
 
 def _form(kind: str) -> Form | None:

@@ -40,6 +40,12 @@ def files_of(
     return results, Path(f"{base}.index"), Path(f"{base}{attached}") if attached else None
 
 
+def begun_shards(run: Path, n_shards: int) -> list[Shard]:
+    """Return the shards of a run that have results, in the order of their numbers."""
+    names = (path.name.partition("-of-")[0] for path in (run / RESULTS).glob(f"*-of-{n_shards}.index"))
+    return [Shard(number, n_shards) for number in sorted(int(name) for name in names if name.isdigit())]
+
+
 class Journal:
     """Appends records to the results of a shard, in blocks.
 

@@ -14,7 +14,7 @@ from logos_cli.io.selection import Shard
 from logos_cli.runs.content import ContentFile
 from logos_cli.runs.directory import read_run
 from logos_cli.runs.index import ROW, Index, Rows
-from logos_cli.runs.journal import RESULTS, files_of
+from logos_cli.runs.journal import RESULTS, begun_shards, files_of
 
 _WINDOW: Final = 1 << 10
 """Most records of a shard that are sorted at a time."""
@@ -171,18 +171,18 @@ def iter_merged(run: Path, attached: str | None = None) -> Iterator[bytes]:
     InputError
         If the path is not the directory of a run.
     """
-    n_shards = int(str(read_run(run)["n_shards"]))
+    begun = begun_shards(run, int(str(read_run(run)["n_shards"])))
     with ExitStack() as stack:
-        stays_open = _may_stay_open(2 * n_shards)
+        stays_open = _may_stay_open(2 * len(begun))
         shards = []
-        for number in range(1, n_shards + 1):
-            shard = ShardResults(run, Shard(number, n_shards), attached, stays_open=stays_open)
+        for place in begun:
+            shard = ShardResults(run, place, attached, stays_open=stays_open)
             stack.callback(shard.close)
             shards.append(shard)
         n_records = max(1, sum(shard.n_records for shard in shards))
         each = max(1, sum(shard.n_bytes for shard in shards) // n_records)
         for shard in shards:
-            shard.window = min(_WINDOW, max(_LEAST_WINDOW, _BYTES // (each * n_shards)))
+            shard.window = min(_WINDOW, max(_LEAST_WINDOW, _BYTES // (each * len(shards))))
         while waiting := [shard for shard in shards if not shard.is_ended]:
             if len(waiting) == 1:  # nothing is left to sort
                 yield from waiting[0].rest()

@@ -1,6 +1,7 @@
 """How much faster two workers are than one, for ``score`` and ``dock``: ``python -m tests.bench.bench_workers [--small]``.
 
-Run it alone on a machine with two free cores. The order alternates, and medians of the pairs are printed.
+Workers are shards side by side, as the tasks of a job array are, or the processes of one command. Run it alone on a machine
+with two free cores. The order alternates, and medians of the pairs are printed.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -29,24 +31,39 @@ def seconds(command: list[str], folder: Path) -> float:
     return time.perf_counter() - began
 
 
+def together(command: list[str], folder: Path, count: int) -> float:
+    """Return the time on the clock of all shards of a run, side by side as the tasks of an array are."""
+    began = time.perf_counter()
+    words = [sys.executable, "-m", "logos_cli", *command, "-q", "--overwrite"]
+    shards = [subprocess.Popen([*words, "--shard", f"{number}/{count}"], cwd=folder) for number in range(1, count + 1)]
+    if any(shard.wait() for shard in shards):
+        raise SystemExit("a shard failed")
+    return time.perf_counter() - began
+
+
 def main() -> None:
     """Print the times of one and of two workers, and their ratio."""
     is_small = "--small" in sys.argv
-    n_scored, n_docked, n_pairs = (2000, 2, 1) if is_small else (40_000, 16, 3)
+    n_cheap, n_scored, n_docked, n_pairs = (2000, 500, 2, 1) if is_small else (40_000, 10_000, 8, 3)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "score.smi").write_text(molecules(n_scored))
-        (folder / "dock.smi").write_text(molecules(n_docked))
-        dock = ["dock", "-r", str(_RECEPTOR), "-l", "dock.smi", "-o", "dock/", "--exhaustiveness", "4", "--seed", "1"]
-        commands = {
-            "score": (["score", "score.smi", "--metrics", "qed,sa", "-o", "score/"], "-j"),
-            "dock": (dock, "--cpu"),
+        for file, count in (("cheap.smi", n_cheap), ("score.smi", n_scored), ("dock.smi", n_docked)):
+            (folder / file).write_text(molecules(count))
+        cheap = ["score", "cheap.smi", "--metrics", "qed,sa", "-o"]
+        score = ["score", "score.smi", "-o"]
+        dock = ["dock", "-r", str(_RECEPTOR), "-l", "dock.smi", "--exhaustiveness", "4", "--seed", "1", "-o"]
+        trials: dict[str, Callable[[int], float]] = {
+            "score, two cheap metrics, shards": lambda n: together([*cheap, f"cheap-{n}/"], folder, n),
+            "score, all metrics, shards": lambda n: together([*score, f"score-{n}/"], folder, n),
+            "score, all metrics, --jobs": lambda n: seconds([*score, "jobs/", "-j", str(n)], folder),
+            "dock, shards": lambda n: together([*dock, f"dock-{n}/", "--cpu", "1"], folder, n),
+            "dock, --cpu": lambda n: seconds([*dock, "cpu/", "--cpu", str(n)], folder),
         }
-        for title, (command, option) in commands.items():
-            pairs = [[seconds([*command, option, str(n)], folder) for n in (1, 2)] for _ in range(n_pairs)]
+        for title, trial in trials.items():
+            pairs = [[trial(n) for n in (1, 2)] for _ in range(n_pairs)]
             one, two = (statistics.median(times) for times in zip(*pairs, strict=True))
             ratio = statistics.median(first / second for first, second in pairs)
-            print(f"{title}: one worker {one:.1f} s, two {two:.1f} s: {ratio:.2f} times as fast")
+            print(f"{title}: one worker {one:.1f} s, two {two:.1f} s: {ratio:.2f} times as fast", flush=True)
 
 
 if __name__ == "__main__":

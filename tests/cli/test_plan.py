@@ -109,3 +109,15 @@ def test_a_corpus_is_planned_by_its_units(logos: Any, tmp_path: Path) -> None:
     assert not (tmp_path / "corpus").exists()
     script = (tmp_path / "jobs" / "merge.sh").read_text()
     assert "logos runs verify corpus/build\nlogos corpus merge corpus/\n" in script
+
+
+def test_a_benchmark_is_planned_by_its_cases(logos: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "data" / "uspto50k"
+    folder.mkdir(parents=True)
+    rows = "".join(f"CC(=O)OC{'C' * n},CC(=O)Cl.OC{'C' * n}\n" for n in range(3))
+    (folder / "test.csv").write_text(f"product,reactants\n{rows}")
+    bench = ("bench", "tasks", "--data", "data", "--task", "retrosynthesis", "-n", "1", "-o", "bench/")
+    done = logos("plan", "--shards", "2", "-o", "jobs", "--", *bench, code=0)
+    assert re.search(r"records +3 ", done.stdout)
+    assert "logos bench tasks --data data" in (tmp_path / "jobs" / "array.sh").read_text()
+    assert not (tmp_path / "bench").exists()

@@ -17,36 +17,37 @@ from logos_cli.objects.molecule import Molecule
 from logos_cli.records import Source
 
 
-def iter_sdf(source: Input, _options: ReadOptions) -> Iterator[Entry]:
+def iter_sdf(source: Input, options: ReadOptions) -> Iterator[Entry]:
     """Yield the molecules of an SDF or MOL file, or of several concatenated ones.
 
     Hydrogens become implicit; stereochemistry comes from the coordinates where they are three-dimensional,
     else from wedges. The SMILES is canonical.
     """
-    yield from _entries(source, sdf_records(source.text_lines()))
+    yield from _entries(source, sdf_records(source.text_lines()), options)
 
 
-def iter_mol2(source: Input, _options: ReadOptions) -> Iterator[Entry]:
+def iter_mol2(source: Input, options: ReadOptions) -> Iterator[Entry]:
     """Yield the molecules of a Tripos MOL2 file."""
-    yield from _entries(source, mol2_records(source.text_lines()))
+    yield from _entries(source, mol2_records(source.text_lines()), options)
 
 
-def _entries(source: Input, records: Iterator[MoleculeText]) -> Iterator[Entry]:
+def _entries(source: Input, records: Iterator[MoleculeText], options: ReadOptions) -> Iterator[Entry]:
     ids = UniqueIds()
     number = 0
     for number, record in enumerate(records, 1):
+        entry_id = ids.take(record.name or f"{source.stem}:{number}")
+        if options.takes is not None and not options.takes(entry_id):
+            continue
         provenance: Source = {**source.provenance, "line": record.line, "record": number}
         if tags := read_tags(record.text):
             provenance["tags"] = tags
         try:
             molecule, notes = record.read()
         except LogosError as error:
-            name = record.title or f"{source.stem}:{number}"
-            yield Entry(ids.take(name), None, provenance, error.at(f"{source.name}:{record.line}"), Form.MOLECULE)
+            yield Entry(entry_id, None, provenance, error.at(f"{source.name}:{record.line}"), Form.MOLECULE)
             continue
         if notes:
             provenance["notes"] = notes
-        name = record.name or f"{source.stem}:{number}"
-        yield Entry(ids.take(name), Molecule(str(Chem.MolToSmiles(molecule))), provenance)
+        yield Entry(entry_id, Molecule(str(Chem.MolToSmiles(molecule))), provenance)
     if not number:
         raise InputError("the file has no molecules", source=source.name)

@@ -64,11 +64,11 @@ class TableFormat(Format):
             # objects may differ: columns are chosen for each, and each may fail on its own
             for row in _iter_json(source):
                 empty = False
-                yield _json_entry(row, ids, source, options)
+                yield from _json_entries(row, ids, source, options)
         else:
             for row, columns in _with_columns(_rows(source, options), options, source.name):
                 empty = False
-                yield _entry(row, columns, ids, source, options)
+                yield from _entries(row, columns, ids, source, options)
         if empty:
             raise InputError("the table has no rows", source=source.name)
 
@@ -109,7 +109,7 @@ def _with_columns(rows: Iterator[TableRow], options: ReadOptions, source: str) -
         yield row, columns
 
 
-def _json_entry(row: TableRow, ids: UniqueIds, source: Input, options: ReadOptions) -> Entry:
+def _json_entries(row: TableRow, ids: UniqueIds, source: Input, options: ReadOptions) -> Iterator[Entry]:
     columns = Columns(options.form)
     try:
         if row.problem is None:
@@ -117,14 +117,23 @@ def _json_entry(row: TableRow, ids: UniqueIds, source: Input, options: ReadOptio
     except LogosError as error:
         error.source = None
         row = TableRow(row.line, row.cells, error)
-    return _entry(row, columns, ids, source, options)
+    return _entries(row, columns, ids, source, options)
 
 
-def _entry(row: TableRow, columns: Columns, ids: UniqueIds, source: Input, options: ReadOptions) -> Entry:
+def _entries(row: TableRow, columns: Columns, ids: UniqueIds, source: Input, options: ReadOptions) -> Iterator[Entry]:
+    """Yield the entry of a row, unless it is not wanted."""
     cells = row.cells
     named = identifying(cells, columns.used)
     name = " ".join(str(cells[named]).split()) if named else ""
     entry_id = ids.take(name or f"{source.stem}:{row.line}")
+    if options.takes is None or options.takes(entry_id):
+        yield _entry(row, columns, entry_id, named, source, options)
+
+
+def _entry(
+    row: TableRow, columns: Columns, entry_id: str, named: str | None, source: Input, options: ReadOptions
+) -> Entry:
+    cells = row.cells
     provenance: Source = {**source.provenance, "line": row.line}
     used = columns.used | {named}
     if others := {key: value for key, value in cells.items() if key not in used and value not in ("", None)}:

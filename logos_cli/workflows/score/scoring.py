@@ -189,6 +189,8 @@ class Scoring:
     ----------
     each : callable, optional
         Called with every scored record, whether or not it is kept.
+    has_summary : bool
+        Collect what :meth:`summary` needs: figures of the set take time and memory for each record.
 
     Attributes
     ----------
@@ -202,7 +204,12 @@ class Scoring:
     """
 
     def __init__(
-        self, options: ScoreOptions, *, tally: ScoreTally | None = None, each: Callable[[Record], None] | None = None
+        self,
+        options: ScoreOptions,
+        *,
+        tally: ScoreTally | None = None,
+        each: Callable[[Record], None] | None = None,
+        has_summary: bool = True,
     ) -> None:
         self.options = options
         self.context = options.context
@@ -221,7 +228,9 @@ class Scoring:
                     f"{name} is a figure of the whole set: no single record has it",
                     hint="logos score --explain lists the scores of records and of sets",
                 )
-        self._collected = Collected(self.selection, self.context)
+        if not has_summary:
+            self.selection.sets.clear()
+        self._collected = Collected(self.selection, self.context) if has_summary else None
         self._scorer = Scorer(self.selection, self.context, options.jobs)
 
     def unskilled(self) -> list[Skill]:
@@ -248,8 +257,8 @@ class Scoring:
             yield each
 
     def summary(self) -> list[SummaryRow]:
-        """Return the figures of all scored records, kept or not."""
-        return self._collected.rows()
+        """Return the figures of all scored records, kept or not; none if they were not collected."""
+        return self._collected.rows() if self._collected is not None else []
 
     def summary_json(self, rows: list[SummaryRow]) -> dict[str, object]:
         """Return the figures as one JSON object."""
@@ -275,7 +284,8 @@ class Scoring:
         try:
             for item, outcome in self._scorer.run(items, lambda item: item.subject):
                 self._count(item)
-                self._collected.add(outcome)
+                if self._collected is not None:
+                    self._collected.add(outcome)
                 scored = _with(item, outcome)
                 if self._each is not None:
                     self._each(scored.record)
@@ -359,7 +369,7 @@ def score(inputs: Givens, options: ScoreOptions | None = None, **choices: object
         choices["metrics"] = tuple(metrics.split(","))
     options = options_or_fields(ScoreOptions, options, choices, "score")
     given = listed(inputs, options.read.form, records=True)
-    return (each.record for each in Scoring(options).records(given))
+    return (each.record for each in Scoring(options, has_summary=False).records(given))
 
 
 def _ranking(options: ScoreOptions) -> str | None:

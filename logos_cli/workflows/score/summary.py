@@ -63,8 +63,11 @@ class Collected:
     def add(self, outcome: Scored) -> None:
         """Add one record."""
         for name, score in outcome.scores.items():
-            column = self._columns.setdefault(name, array("d"))
-            column.extend([nan] * (self._n_records - len(column)))
+            column = self._columns.get(name)
+            if column is None:
+                column = self._columns[name] = array("d")
+            if (n_missing := self._n_records - len(column)) > 0:
+                column.extend([nan] * n_missing)
             value = score["value"]
             if value is None:
                 self._absent.setdefault(name, Counter())[str(score.get("reason", ""))] += 1

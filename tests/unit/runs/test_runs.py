@@ -349,3 +349,14 @@ def test_no_directory_of_a_run(tmp_path):
         read_run(tmp_path)
     with pytest.raises(OutputError):
         work(Path("/proc/nowhere"))
+
+
+def test_shards_that_were_not_begun_cost_nothing_to_merge(tmp_path):
+    n_shards = 10**9
+    for number in (7, 30):
+        with open_shard(tmp_path / "run", description(n_shards), RunOptions(Shard(number, n_shards))) as run:
+            place = run.selection.of_file(0, "a")
+            place.units = run.selection.pending
+            place.takes("mol", whole_file=True)
+            run.write("mol", Status.OK, json.dumps(number))
+    assert b"".join(iter_merged(tmp_path / "run")).splitlines() == [b"7", b"30"]

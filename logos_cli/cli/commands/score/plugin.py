@@ -36,7 +36,7 @@ def score(args: ScoreArguments) -> ExitCode:
     Reads the formats of encode. Only the scores of a record change: everything else stays the same, byte by byte. By
     default all scores are computed that need neither a model nor a missing input; --explain defines each of them.
     A value that cannot be computed is null, with the reason, and never passes a filter. Means and rates of all
-    records go to stderr, each with its number of records and a 95 % interval.
+    records go to stderr, each with its number of records and a 95 % interval; those of a shard only to --summary.
 
     Examples:
 
@@ -79,7 +79,8 @@ def score(args: ScoreArguments) -> ExitCode:
     from logos_cli.workflows.score.scoring import Scoring
 
     paths = inputs_or_stdin(args.inputs)
-    scoring = Scoring(options)
+    has_readers = args.json or args.summary is not None or not (terminal().quiet or args.run.shard is not None)
+    scoring = Scoring(options, has_summary=has_readers)
 
     def records(selection: Selection | None) -> Iterator[ScoredRecord]:
         return scoring.records(paths, selection=selection)
