@@ -99,6 +99,8 @@ class Generation:
     ----------
     tally : GenerateTally
         The outcomes of the samples so far.
+    provenance : Provenance
+        How records are described.
     """
 
     def __init__(
@@ -109,12 +111,14 @@ class Generation:
         self.tally = GenerateTally() if tally is None else tally
         self.tally.reads = plan.reads
         self._judge = RecordJudge(plan, self.tally)
+        self.provenance = self._judge.provenance
+        self._engine: Runner | None = None
         self._shown: tuple[str, int, int | None] = "", 0, None
 
     def records(
         self, prompts: Prompts, stdin: IO[bytes] | None = None, selection: Selection | None = None
     ) -> Iterator[Record]:
-        """Yield the records of a run.
+        """Yield the records of a run; a further run has the same model, which is loaded once.
 
         Parameters
         ----------
@@ -127,18 +131,18 @@ class Generation:
         schedule = Schedule(prepared, self._judge, self.tally, in_order, self.plan.deadline, selection)
         maker = RequestMaker(self.plan)
         self._judge.read_reference()
-        engine: Runner | None = None
         n_done, now = 0, "reading" if self.plan.reads else "sampling"
         # a prompt may need more samples after a wave of requests; the next wave draws them
         while first := list(
             islice(requests := maker.make_requests(schedule.pending()), options.load.batch_size or MOST_BATCH_SIZE)
         ):
-            if engine is None:
+            if self._engine is None:
                 self._progress(f"loading {self.plan.checkpoint.name}", 0, None)
-                engine = self._start_engine(first)
-                if isinstance(engine, CompletionEngine):
-                    engine.on_redraw = partial(self._note_redraw, engine)
+                self._engine = self._start_engine(first)
+                if isinstance(self._engine, CompletionEngine):
+                    self._engine.on_redraw = partial(self._note_redraw, self._engine)
                 self._show(now, 0, self._known(schedule))
+            engine = self._engine
             try:
                 for completion in engine.run(chain(first, requests)):
                     n_done += 1
@@ -153,7 +157,7 @@ class Generation:
             if isinstance(engine, CompletionEngine):
                 self.tally.given_up = engine.n_given_up
             yield from schedule.pop_finished()
-        if engine is None:
+        if self._engine is None:
             self._progress("computing", 0, self._known(schedule))
         yield from schedule.pop_finished()
 
