@@ -174,6 +174,7 @@ def _options(args: GenerateArguments) -> GenerateOptions:
         template=args.template,
         max_mutations=None if args.edit is None else args.max_mutations or _MUTATIONS,
         positions=args.positions,
+        guide=args.guide,
         order=args.order,
         load=args.load,
         read=ReadOptions(
