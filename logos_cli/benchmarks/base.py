@@ -95,6 +95,8 @@ class Benchmark(ABC):
         Options of the task.
     sampling : mapping
         Fields of ``GenerateOptions`` in which the protocol differs from the task's preset.
+    adapted_sampling : mapping
+        Further such fields if the model was trained by the protocol.
     figures : tuple of Figure
         Figures in the order of the report.
     layout : str
@@ -113,6 +115,7 @@ class Benchmark(ABC):
     n_samples: ClassVar[int | None]
     task_options: JsonMapping = MappingProxyType({})
     sampling: JsonMapping = MappingProxyType({})
+    adapted_sampling: JsonMapping = MappingProxyType({})
     figures: tuple[Figure, ...]
     layout: ClassVar[str]
     baseline_help: str

@@ -2,9 +2,10 @@
 
 The published oracles are convolutional networks whose weights are not used here: an oracle trained on the same table
 predicts fitness, which is not comparable. With `--adapt` the model is first adapted to the measured values of the base
-pool, and to nothing else, as the published methods are; its likelihood selects the designs. A ridge regression on the same
-pool is a second way to select them, and the frequencies of residues in the pool are a second baseline. The oracle that
-evaluates takes no part in training or selection.
+pool, and to nothing else, as the published methods are. It then draws the positions of its edits where it does not expect
+the residues of the start, and its likelihood selects the designs. A ridge regression on the same pool is a second way to select
+them, and both together a third. The frequencies of residues in the pool are baselines: with positions drawn at random, and
+with positions drawn where the start has rare residues. The oracle that evaluates takes no part in training or selection.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,8 +38,9 @@ if TYPE_CHECKING:
 _N_WILD_TYPES = 128
 _N_SAMPLES = 16
 _TEMPERATURE = 0.5
-_N_TOKENS, _N_TOKENS_IN_ALL = 280_000, 560_000
+_N_TOKENS, _N_TOKENS_IN_ALL = 140_000, 280_000
 """Residues of the pool that are trained on, and with repetitions: minutes on two cores."""
+_LEAST_ODDS, _MOST_ODDS = 1e-4, 1e4
 _AMINO_ACIDS = "ACDEFGHIKLMNPQRSTVWY"
 _ORACLE = "own oracle, trained on the same table"
 
@@ -76,6 +79,7 @@ class EditingBenchmark(Benchmark):
     question = "protein --edit"
     decides = "fitness"
     n_samples = _N_SAMPLES
+    adapted_sampling = MappingProxyType({"guide": "model"})
     layout = "fitness/NAME.csv with the columns sequence and fitness, all sequences of one length"
 
     def __init__(self, protein: str, title: str, pool: Pool, published: Mapping[str, float] | None = None) -> None:
@@ -98,7 +102,15 @@ class EditingBenchmark(Benchmark):
             ),
             Figure("fitness, ridge", "Median fitness of the edits that a ridge regression on the pool ranks highest."),
             Figure(
+                "fitness, both", "Median fitness of the edits with the highest sum of ranks by likelihood and by ridge."
+            ),
+            Figure(
                 "fitness, matrix", "Median fitness of edits by the frequencies of residues in the pool.", better=None
+            ),
+            Figure(
+                "fitness, guided matrix",
+                "The same, with positions drawn by the odds against the residue of the start in the pool.",
+                better=None,
             ),
             Figure("fitness of the start", "Median fitness of the edited sequences.", better=None),
             Figure("diversity", "Mean Levenshtein distance of all pairs."),
@@ -171,7 +183,7 @@ class EditingBenchmark(Benchmark):
         designs = list(edits)
         ridge = _ridge(case.truth["table"], self.pool)
         preferred = ridge.predict(designs)
-        by_matrix = self._by_matrix(case)
+        by_matrix = {name: self._by_matrix(case, is_guided=name != "matrix") for name in _MATRICES}
         gaps = nearest(designs, [table.sequences[row] for row in table.pool]) if designs else []
         return {
             "wild_type": case.truth["wild_type"],
@@ -180,10 +192,13 @@ class EditingBenchmark(Benchmark):
                 {"sequence": sequence, "preference": edits[sequence], "ridge": by, "fitness": value, "distance": gap}
                 for sequence, by, value, gap in zip(designs, preferred, fitness(designs), gaps, strict=True)
             ],
-            "matrix": [
-                {"sequence": sequence, "preference": score, "fitness": value}
-                for (sequence, score), value in zip(by_matrix.items(), fitness(list(by_matrix)), strict=True)
-            ],
+            **{
+                name: [
+                    {"sequence": sequence, "preference": score, "fitness": value}
+                    for (sequence, score), value in zip(made.items(), fitness(list(made)), strict=True)
+                ]
+                for name, made in by_matrix.items()
+            },
         }
 
     def summarise(self, outcomes: Sequence[CaseOutcome]) -> dict[str, Estimate]:
@@ -192,20 +207,26 @@ class EditingBenchmark(Benchmark):
         return {
             "fitness": median([edit["fitness"] for edit in best]),
             "fitness, ridge": median([edit["fitness"] for edit in _best(outcomes, "edits", "ridge")]),
-            "fitness, matrix": median([edit["fitness"] for edit in _best(outcomes, "matrix", "preference")]),
+            "fitness, both": median([edit["fitness"] for edit in _best_by_both(outcomes)]),
+            **{
+                figure: median([edit["fitness"] for edit in _best(outcomes, name, "preference")])
+                for name, figure in _MATRICES.items()
+            },
             "fitness of the start": median([outcome["start"] for outcome in outcomes]),
             "diversity": diversity([edit["sequence"] for edit in best]),
             "novelty": median([edit["distance"] for edit in best]),
         }
 
-    def _by_matrix(self, case: Case) -> dict[str, float]:
+    def _by_matrix(self, case: Case, *, is_guided: bool) -> dict[str, float]:
         """Return edits with residues drawn by their frequency in the pool, and the likelihood under these frequencies."""
         matrix = _matrix(case.truth["table"], self.pool)
         rng = np.random.default_rng([SEED, *case.id.encode(), 1])
+        own = matrix[range(len(matrix)), [_AMINO_ACIDS.find(residue) for residue in case.truth["wild_type"]]]
+        odds = np.clip((1 - own) / own, _LEAST_ODDS, _MOST_ODDS) if is_guided else np.ones(len(own))
         edits = {}
         for _ in range(_N_SAMPLES):
             residues = list(case.truth["wild_type"])
-            for place in rng.choice(len(residues), size=self.pool.value.gap, replace=False):
+            for place in rng.choice(len(residues), size=self.pool.value.gap, replace=False, p=odds / odds.sum()):
                 # the temperature is that of the model
                 weights = matrix[place] ** (1 / _TEMPERATURE)
                 residues[place] = _AMINO_ACIDS[rng.choice(len(_AMINO_ACIDS), p=weights / weights.sum())]
@@ -215,15 +236,32 @@ class EditingBenchmark(Benchmark):
         return edits
 
 
+_MATRICES = {"matrix": "fitness, matrix", "guided_matrix": "fitness, guided matrix"}
+"""Baselines by the frequencies of residues: key of the outcome, and figure."""
+
+
 def _best(outcomes: Sequence[CaseOutcome], what: str, by: str) -> list[JsonObject]:
     """Return the designs with the highest value, each once."""
+    return _ranked(outcomes, what, by)[:N_SEQUENCES]
+
+
+def _ranked(outcomes: Sequence[CaseOutcome], what: str, by: str) -> list[JsonObject]:
+    """Return all designs, each once, that with the highest value first."""
     designs: dict[str, JsonObject] = {}
     for outcome in outcomes:
         for edit in outcome.get(what, ()):
             known = designs.setdefault(edit["sequence"], edit)
             if edit[by] > known[by]:
                 designs[edit["sequence"]] = edit
-    return sorted(designs.values(), key=lambda edit: -edit[by])[:N_SEQUENCES]
+    return sorted(designs.values(), key=lambda edit: -edit[by])
+
+
+def _best_by_both(outcomes: Sequence[CaseOutcome]) -> list[JsonObject]:
+    """Return the designs with the lowest sum of their ranks by likelihood and by ridge, each once."""
+    by_likelihood, by_ridge = (_ranked(outcomes, "edits", name) for name in ("preference", "ridge"))
+    ranks = {edit["sequence"]: rank for rank, edit in enumerate(by_ridge)}
+    summed = sorted(enumerate(by_likelihood), key=lambda item: item[0] + ranks[item[1]["sequence"]])
+    return [edit for _, edit in summed[:N_SEQUENCES]]
 
 
 @lru_cache(maxsize=2)

@@ -155,6 +155,7 @@ class Sample(TypedDict, total=False):
     template: str
     max_mutations: int
     positions: str
+    guide: str
     options: dict[str, object]
     skill: dict[str, object]
     prompt: str

@@ -28,6 +28,7 @@ EXTRAS: Final = {
     "gguf": "GGUF files with llama.cpp; compiles for minutes, needs a C++ compiler and CMake",
     "hpc": "workers on batch systems (logos submit, with Parsl)",
     "plausibility": "plausibility of antibodies under AntiBERTy",
+    "routes": "routes of several steps (logos generate route, by Retro* of syntheseus)",
     "sites": "pockets of a structure by fpocket (--pocket-engine fpocket)",
     "tables": "Parquet and Excel",
     "train": "training, LoRA, loss curves",

@@ -138,6 +138,7 @@ def test_the_metadata(metadata: email.message.Message, checkout: Path) -> None:
         "hpc",
         "oracle",
         "plausibility",
+        "routes",
         "sites",
         "tables",
         "test",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 FACTS: Final = "assay.json"
 _STOP_SHARE: Final = 0.1
+_BATCH_TOKENS: Final = 2_048
+"""Tokens of a step: long sequences take as many steps for their tokens as short ones."""
+_LEAST_BATCH: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,9 +154,10 @@ def _train(
     longest = max(map(len, ids))
     if longest > context_tokens(model):
         raise UsageError(f"a row has {longest:,} tokens; the model reads at most {context_tokens(model):,}")
-    options = FitOptions(deadline=request.deadline, seed=request.seed)
+    batch_size = max(_LEAST_BATCH, min(FitOptions().batch_size, _BATCH_TOKENS // longest))
+    options = FitOptions(batch_size=batch_size, deadline=request.deadline, seed=request.seed)
     if request.n_epochs is not None:
-        options = FitOptions(n_epochs=request.n_epochs, deadline=request.deadline, seed=request.seed)
+        options = replace(options, n_epochs=request.n_epochs)
     with torch.random.fork_rng():
         torch.manual_seed(request.seed)
         # the rows that choose the epoch are not those that are reported

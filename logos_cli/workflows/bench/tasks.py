@@ -241,7 +241,7 @@ def _answers(benchmark: Benchmark, cases: Sequence[Case], options: BenchOptions)
     if options.adapted is not None:
         model = benchmark.adapted(options.data, how.load.model, options.adapted / benchmark.name)
         if model is not None:
-            how = replace(how, load=replace(how.load, model=model, revision=None))
+            how = replace(how, load=replace(how.load, model=model, revision=None), **benchmark.adapted_sampling)
     owners = {prompt.id: case for case in cases for prompt in case.prompts}
     plan = plan_generation(benchmark.task, how, benchmark.task_options)
     made = Generation(plan).records([prompt for case in cases for prompt in case.prompts])

@@ -9,11 +9,12 @@ from typing import IO
 
 from logos_cli import registry
 from logos_cli.engine.scheduler import Request
-from logos_cli.engine.start import Runner, start_engine, start_reading
+from logos_cli.engine.start import Runner, model_of, runner_of, start_engine, start_reading
 from logos_cli.engine.texts import CompletionEngine
 from logos_cli.io.selection import Selection
 from logos_cli.options import options_or_fields
 from logos_cli.records import Record
+from logos_cli.workflows.generate.guide import guided
 from logos_cli.workflows.generate.judge import RecordJudge
 from logos_cli.workflows.generate.options import GenerateOptions
 from logos_cli.workflows.generate.plan import GenerationPlan, plan_generation
@@ -99,6 +100,8 @@ class Generation:
     ----------
     tally : GenerateTally
         The outcomes of the samples so far.
+    provenance : Provenance
+        How records are described.
     """
 
     def __init__(
@@ -109,12 +112,14 @@ class Generation:
         self.tally = GenerateTally() if tally is None else tally
         self.tally.reads = plan.reads
         self._judge = RecordJudge(plan, self.tally)
+        self.provenance = self._judge.provenance
+        self._engine: Runner | None = None
         self._shown: tuple[str, int, int | None] = "", 0, None
 
     def records(
         self, prompts: Prompts, stdin: IO[bytes] | None = None, selection: Selection | None = None
     ) -> Iterator[Record]:
-        """Yield the records of a run.
+        """Yield the records of a run; a further run has the same model, which is loaded once.
 
         Parameters
         ----------
@@ -124,21 +129,23 @@ class Generation:
         options = self.plan.options
         in_order = options.order == "input"
         prepared = self.plan.prepared_prompts(prompts, stdin)
+        if options.guide == "model":
+            prepared = guided(prepared, options.load)
         schedule = Schedule(prepared, self._judge, self.tally, in_order, self.plan.deadline, selection)
         maker = RequestMaker(self.plan)
         self._judge.read_reference()
-        engine: Runner | None = None
         n_done, now = 0, "reading" if self.plan.reads else "sampling"
         # a prompt may need more samples after a wave of requests; the next wave draws them
         while first := list(
             islice(requests := maker.make_requests(schedule.pending()), options.load.batch_size or MOST_BATCH_SIZE)
         ):
-            if engine is None:
+            if self._engine is None:
                 self._progress(f"loading {self.plan.checkpoint.name}", 0, None)
-                engine = self._start_engine(first)
-                if isinstance(engine, CompletionEngine):
-                    engine.on_redraw = partial(self._note_redraw, engine)
+                self._engine = self._start_engine(first)
+                if isinstance(self._engine, CompletionEngine):
+                    self._engine.on_redraw = partial(self._note_redraw, self._engine)
                 self._show(now, 0, self._known(schedule))
+            engine = self._engine
             try:
                 for completion in engine.run(chain(first, requests)):
                     n_done += 1
@@ -153,7 +160,7 @@ class Generation:
             if isinstance(engine, CompletionEngine):
                 self.tally.given_up = engine.n_given_up
             yield from schedule.pop_finished()
-        if engine is None:
+        if self._engine is None:
             self._progress("computing", 0, self._known(schedule))
         yield from schedule.pop_finished()
 
@@ -178,6 +185,9 @@ class Generation:
             return reader
         memory = plan.memory(max(len(request.prompt) for request in first))
         batch_size = min(memory.batch_size if memory else load.batch_size or BATCH_SIZE, len(first))
+        if plan.options.guide == "model":  # which has loaded the model
+            self._judge.provenance.model = model_of(load).info
+            return runner_of(load, plan.sampling, batch_size=batch_size, seed=plan.options.seed)
         self._judge.provenance.model, engine = start_engine(
             plan.checkpoint, load, plan.sampling, batch_size=batch_size, seed=plan.options.seed
         )

@@ -156,7 +156,7 @@ def plan_generation(
         If an option or the model cannot be used.
     """
     task: Task = registry.load("tasks", task_name).configure(**(task_options or {}))
-    restriction = Restriction(options.template, options.max_mutations, options.positions)
+    restriction = Restriction(options.template, options.max_mutations, options.positions, options.guide)
     restriction.check(task, options.constrain)
     until = None if options.until is None else Until.parse(options.until)
     is_single = options.n_samples is None and until is None and not task.chosen.get("samples")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from logos_cli import registry
@@ -34,11 +34,14 @@ class Restriction:
         The prompt is a wild type; this is the largest number of mutations.
     positions : str, optional
         Positions of the mutations, as ``10-20,45``; by default all.
+    guide : str, optional
+        ``model`` draws them where the model does not expect the residues of the wild type; ``uniform`` is the default.
     """
 
     template: str | None = None
     max_mutations: int | None = None
     positions: str | None = None
+    guide: str | None = None
 
     @property
     def chosen(self) -> dict[str, object]:
@@ -55,6 +58,8 @@ class Restriction:
         """
         if self.positions is not None and self.max_mutations is None:
             raise UsageError("positions belong to an edit", hint="give max-mutations and a wild type too")
+        if self.guide is not None and self.max_mutations is None:
+            raise UsageError("guided positions belong to an edit", hint="give max-mutations and a wild type too")
         if task.restricting_option is not None:
             if self.template is not None or self.max_mutations is not None:
                 other = "a template" if self.template is not None else "an edit"
@@ -102,18 +107,37 @@ class Restriction:
             grammar_start=place,
             end=kind.end,
             wild_type=given,
-            draw_grammar=partial(_drawn_edit, kind, given, most, tuple(free)) if most < len(free) else None,
+            draw_grammar=DrawnEdit(kind, given, most, tuple(free)) if most < len(free) else None,
         ).check()
 
 
-def _drawn_edit(kind: Kind, wild_type: str, max_mutations: int, free: tuple[int, ...], generator: Generator) -> str:
-    """Return the grammar of one variant, with as many free positions, drawn at random, as it may have mutations.
+@dataclass(frozen=True, slots=True)
+class DrawnEdit:
+    """Draws the grammar of one variant: as many free positions as it may have mutations.
 
     A model writes from left to right. If all positions were free, it would use up its mutations at the beginning of
     the chain.
+
+    Attributes
+    ----------
+    free : tuple of int
+        Positions that may be free.
+    weights : tuple of float, optional
+        Relative probability of each to be drawn; None draws all alike.
     """
-    places = generator.choice(len(free), max_mutations, replace=False)
-    return mutant_grammar(kind, wild_type, max_mutations, sorted(free[place] for place in places))
+
+    kind: Kind
+    wild_type: str
+    max_mutations: int
+    free: tuple[int, ...]
+    weights: tuple[float, ...] | None = None
+
+    def __call__(self, generator: Generator) -> str:
+        """Return the grammar of one variant."""
+        shares = None if self.weights is None else [weight / sum(self.weights) for weight in self.weights]
+        places = generator.choice(len(self.free), self.max_mutations, replace=False, p=shares)
+        free = sorted(self.free[place] for place in places)
+        return mutant_grammar(self.kind, self.wild_type, self.max_mutations, free)
 
 
 def _takers(restriction: str) -> list[str]:

@@ -123,6 +123,13 @@ class GenerateArguments:
         panel=_CONSTRAINTS,
         help="Positions of the mutations, counted from 1.",
     )
+    guide: Literal["uniform", "model"] | None = option(
+        None,
+        metavar="uniform|model",
+        show_default="uniform",
+        panel=_CONSTRAINTS,
+        help="How the positions of each variant are drawn; model: most often where the model does not expect the residue.",
+    )
     own: Mapping[str, object] = others()
     load: LoadOptions = load_block()
     reference: str | None = option(
@@ -161,7 +168,7 @@ class GenerateArguments:
 
 
 _SAMPLED = frozenset(each.name for each in fields(Sampling))
-_RESTRICTIONS = {"template": ("template",), "edit": ("edit", "max_mutations", "positions")}
+_RESTRICTIONS = {"template": ("template",), "edit": ("edit", "max_mutations", "positions", "guide")}
 _READING = {"ligand": "ligand", "cutoff_angstrom": "cutoff", "chains": "chain", "column": "column"}
 """Options for reading prompt files, by their names in ``ReadOptions``."""
 
@@ -172,7 +179,7 @@ def options_of(task: Task) -> Iterator[OptionSpec]:
     for each in specs_of(GenerateArguments):
         if each.name not in absent:
             yield _of_task(each, task)
-        if each.name == "positions":
+        if each.name == "guide":
             yield from map(_own, task.options)
 
 

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from logos_cli.workflows.generate.plan import GenerationPlan
 
 _MUTATIONS = 3
+_ROUTE = "route"
+"""The one command that is no task: it asks a task again and again."""
 _HELP = """Complete sentences with a language model: one command per task.
 
 The default sampling of each task is that of the published scripts; --dry-run shows the values.
@@ -172,6 +174,7 @@ def _options(args: GenerateArguments) -> GenerateOptions:
         template=args.template,
         max_mutations=None if args.edit is None else args.max_mutations or _MUTATIONS,
         positions=args.positions,
+        guide=args.guide,
         order=args.order,
         load=args.load,
         read=ReadOptions(
@@ -227,12 +230,16 @@ class _Commands(Mapping[str, Callback]):
     """The command of each task, made when it is used; the names are those of the files."""
 
     def __iter__(self) -> Iterator[str]:
-        return iter(registry.names("tasks"))
+        return iter(sorted((*registry.names("tasks"), _ROUTE)))
 
     def __len__(self) -> int:
-        return len(registry.names("tasks"))
+        return len(registry.names("tasks")) + 1
 
     def __getitem__(self, name: str) -> Callback:
+        if name == _ROUTE:
+            from logos_cli.cli.commands.generate.route import RouteArguments, route
+
+            return command(route, RouteArguments)
         from logos_cli.cli.commands.generate.options import UPSTREAM, GenerateArguments, options_of
 
         task: Task = registry.load("tasks", name)

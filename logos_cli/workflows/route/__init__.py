@@ -1,0 +1,1 @@
+"""Routes of several steps from a stock to a target."""
