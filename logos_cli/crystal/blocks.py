@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from logos_cli.crystal.bonds import BondGraph, add, check_no_clash
 from logos_cli.crystal.distances import is_metal
-from logos_cli.crystal.fragments import Piece, n_nets, pieces
+from logos_cli.crystal.fragments import Piece, lowest_terms, n_nets, pieces
 from logos_cli.crystal.molecules import FragmentReader, formula
 from logos_cli.crystal.prune import Shift
 from logos_cli.errors import StructureError
@@ -119,6 +119,14 @@ def cut(atoms: UnitCell, graph: BondGraph) -> Blocks:
         If this is not a framework, or a part of it makes no chemical sense.
     """
     return _Cutter(atoms, graph).run()
+
+
+def formula_unit(blocks: Blocks) -> tuple[list[str], list[str], int]:
+    """Return nodes and linkers in the lowest whole-number ratio, and the number of such units in the cell."""
+    factor = lowest_terms(kind.count for where in (blocks.nodes, blocks.linkers) for kind in where.values())
+    nodes = [kind.smiles for kind in blocks.nodes.values() for _ in range(kind.count // factor)]
+    linkers = [kind.smiles for kind in blocks.linkers.values() for _ in range(kind.count // factor)]
+    return nodes, linkers, factor
 
 
 class _Cutter:

@@ -183,6 +183,8 @@ class WriteOptions:
 
     conformer: bool = False
     seed: int = 0
+    topology: str | None = None
+    """Net of frameworks, as RCSR names it."""
     raw_cells: bool = False
     """Tables as text: leave cells that a spreadsheet would run as a formula."""
 

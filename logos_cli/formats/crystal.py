@@ -124,7 +124,7 @@ def _likely_form(provenance: Source) -> Form:
 
 def _entries(entry_id: str, block: Any, provenance: Source, options: ReadOptions) -> Iterator[Entry]:
     """Yield the entries of one data block."""
-    from logos_cli.crystal.blocks import cut
+    from logos_cli.crystal.blocks import cut, formula_unit
     from logos_cli.crystal.bonds import find_bonds
     from logos_cli.crystal.distances import is_metal
     from logos_cli.crystal.molecules import formula
@@ -163,19 +163,9 @@ def _entries(entry_id: str, block: Any, provenance: Source, options: ReadOptions
             f"the crystal ({provenance['formula']}) has metals but no organic linkers",
             hint="an inorganic solid cannot be written as a framework",
         )
-    nodes, linkers, factor = _formula_unit(blocks)
+    nodes, linkers, factor = formula_unit(blocks)
     _describe(blocks, factor, atoms, provenance)
     yield Entry(entry_id, material_from_blocks(nodes, linkers), provenance)
-
-
-def _formula_unit(blocks: Blocks) -> tuple[list[str], list[str], int]:
-    """Return nodes and linkers in the lowest whole-number ratio, and the number of such units in the cell."""
-    from logos_cli.crystal.fragments import lowest_terms
-
-    factor = lowest_terms(kind.count for where in (blocks.nodes, blocks.linkers) for kind in where.values())
-    nodes = [kind.smiles for kind in blocks.nodes.values() for _ in range(kind.count // factor)]
-    linkers = [kind.smiles for kind in blocks.linkers.values() for _ in range(kind.count // factor)]
-    return nodes, linkers, factor
 
 
 def _describe(blocks: Blocks, factor: int, atoms: UnitCell, provenance: Source) -> None:

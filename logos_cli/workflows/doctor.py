@@ -25,6 +25,7 @@ _DISTRIBUTION = "logos-cli"
 EXTRAS: Final = {
     "antibody": "numbering of antibodies, CDR designs (ANARCII)",
     "dock": "docking with AutoDock Vina, checks of poses",
+    "frameworks": "frameworks in three dimensions (decode --to cif --topology NET, by PORMAKE)",
     "gguf": "GGUF files with llama.cpp; compiles for minutes, needs a C++ compiler and CMake",
     "hpc": "workers on batch systems (logos submit, with Parsl)",
     "plausibility": "plausibility of antibodies under AntiBERTy",

@@ -134,6 +134,7 @@ def test_the_metadata(metadata: email.message.Message, checkout: Path) -> None:
         "bnb",
         "dock",
         "fcd",
+        "frameworks",
         "gguf",
         "hpc",
         "oracle",

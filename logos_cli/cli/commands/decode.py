@@ -65,6 +65,12 @@ class DecodeArguments:
     overwrite: bool = overwrite_option()
     conformer: bool = option(False, "--3d", help="SDF: embed a 3D conformer (ETKDG) instead of drawing in 2D.")
     seed: int = option(0, metavar="N", help="Seed of the conformers.")
+    topology: str | None = option(
+        None,
+        metavar="NET",
+        show_default="the record's key topology",
+        help="CIF: the net on which a framework is assembled, by its RCSR code: pcu, fcu, tbo. Needs the extra frameworks.",
+    )
     raw_cells: bool = option(
         False, "--raw-cells", help="CSV, TSV: no apostrophe before cells that a spreadsheet would run as a formula."
     )
@@ -75,8 +81,9 @@ def decode(args: DecodeArguments) -> ExitCode:
 
     Sequences go to FASTA or HELM, molecules to SMILES, SDF, SELFIES or InChI, reactions to reaction SMILES,
     frameworks to SMILES of their blocks. The records of a structure file also give its mmCIF with the site as
-    B-factors, or a PyMOL or ChimeraX script that shows the site; those of a crystal its POSCAR. Proteins, complexes
-    and ligands go to the input of a structure predictor. With -o DIRECTORY/ each record has a file of its own.
+    B-factors, or a PyMOL or ChimeraX script that shows the site; those of a crystal its POSCAR. A framework becomes a
+    CIF on a net (--topology), assembled by PORMAKE and checked, but not relaxed. Proteins, complexes and ligands go to
+    the input of a structure predictor. With -o DIRECTORY/ each record has a file of its own.
 
     Examples:
 
@@ -87,6 +94,8 @@ def decode(args: DecodeArguments) -> ExitCode:
       logos encode complex.pdb | logos decode --to pml > site.pml
 
       logos decode designs.jsonl --to alphafold3 -o inputs/
+
+      logos decode frameworks.jsonl --topology pcu -o cifs/ --to cif
     """
     from logos_cli.formats.base import WriteOptions
     from logos_cli.io.output import open_output
@@ -95,7 +104,7 @@ def decode(args: DecodeArguments) -> ExitCode:
     directory = args.output if args.output and (args.output.endswith("/") or Path(args.output).is_dir()) else None
     writer = writer_for(args.to, args.output if directory is None else None)
     paths = inputs_or_stdin(args.inputs)
-    how = WriteOptions(args.conformer, args.seed, args.raw_cells)
+    how = WriteOptions(args.conformer, args.seed, args.topology, args.raw_cells)
     if directory is not None:
         return _account(write_files(iter_decoded(paths), directory, writer, how, overwrite=args.overwrite))
     with open_output(args.output, overwrite=args.overwrite) as stream:

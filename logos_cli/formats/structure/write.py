@@ -17,6 +17,7 @@ from logos_cli.io.reopen import reopen
 from logos_cli.io.visible import one_line
 from logos_cli.objects.base import ScienceObject
 from logos_cli.objects.complex import Complex
+from logos_cli.objects.material import Material
 from logos_cli.objects.protein import Protein
 from logos_cli.records import Record
 from logos_cli.structure.residues.map import ResidueMap, ResidueName
@@ -121,20 +122,41 @@ def block_name(text: str) -> str:
 
 
 class CifWriter(Writer):
-    """mmCIF of the source structure: B-factor 100 on the site's residues, 0 elsewhere; one data block a record."""
+    """mmCIF of the source structure: B-factor 100 on the site's residues, 0 elsewhere; one data block a record.
+
+    A framework has no source structure here: its parts are assembled on a net, where that is known.
+    """
 
     suffixes: ClassVar[tuple[str, ...]] = (".cif", ".mmcif")
 
     def write(self, record: Record, item: ScienceObject) -> None:
-        """Write the model that the record came from.
+        """Write the model that the record came from, or the assembled framework.
 
         Raises
         ------
         OutputError
-            If the record has no structure, or its file is gone or has changed.
+            If the record has no structure, or its file is gone or has changed; if the framework cannot be assembled.
         """
+        if isinstance(item, Material):
+            self.stream.write(self._framework(record, item))
+            return
         values = dict.fromkeys(site_residues(record, item), SITE_B_FACTOR)
         self.stream.write(structure_with(record, values))
+
+    def _framework(self, record: Record, material: Material) -> str:
+        net = self.options.topology or record.extra.get("topology")
+        if not isinstance(net, str) or not net:
+            raise OutputError(
+                f"{record.id}: a sentence does not hold the net of a framework, so that it has no coordinates",
+                hint="give --topology pcu (the RCSR code), or records with the key topology; a record that was encoded from "
+                "a crystal goes --to poscar",
+            )
+        from logos_cli.crystal.assembly.assemble import assemble
+
+        try:
+            return assemble(material, net, block_name(record.id), self.options.seed).cif
+        except OutputError as error:
+            raise OutputError(f"{record.id}: {error.message}", hint=error.hint) from error
 
 
 def structure_with(record: Record, values: Mapping[ResidueName, float], title: str | None = None) -> str:

@@ -1,0 +1,1 @@
+"""Assemble frameworks from nodes and linkers on a known net."""
