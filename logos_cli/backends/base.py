@@ -296,8 +296,8 @@ class BackendType(ABC):
         """Return whether the library of the backend is installed, and the devices that it finds."""
 
     @abstractmethod
-    def accepts(self, path: Path, /) -> bool:
-        """Whether the backend can read the file or directory."""
+    def accepts(self, path: Path, options: LoadOptions, /) -> bool:
+        """Whether ``auto`` takes the backend for the file or directory; the first in order of name that does so."""
 
     @abstractmethod
     def open(self, path: Path, options: LoadOptions, revision: str | None, /) -> Checkpoint:
@@ -315,6 +315,35 @@ def rounded_up(number: int, step: int) -> int:
     return -(-number // step) * step
 
 
+def choose_backend(options: LoadOptions) -> tuple[BackendType, Location]:
+    """Find a model and the backend that runs it, by name or by what each accepts.
+
+    Raises
+    ------
+    UsageError
+        If the backend or the model does not exist, or no backend can read the model.
+    MissingError
+        If the model is not on this machine and cannot be downloaded.
+    """
+    backend = options.backend
+    if backend == "auto" and options.base_url is not None:
+        backend = "remote"
+    plugin: BackendType | None = None if backend == "auto" else registry.load("backends", backend)
+    if plugin is not None and plugin.served:
+        return plugin, Location(Path())
+    location = locate(options.model, options.revision, offline=options.offline)
+    if plugin is None:
+        plugins = registry.load_all("backends").values()
+        plugin = next((plugin for plugin in plugins if plugin.accepts(location.path, options)), None)
+    if plugin is None:
+        raise UsageError(
+            "no backend can read the model",
+            source=str(location.path),
+            hint="give a directory with config.json, tokenizer.json and safetensors weights",
+        )
+    return plugin, location
+
+
 def open_model(options: LoadOptions) -> Checkpoint:
     """Find a model and the backend that runs it, on its device or the first of several.
 
@@ -327,25 +356,9 @@ def open_model(options: LoadOptions) -> Checkpoint:
     ModelError
         If the backend cannot use the model.
     """
-    backend = options.backend
-    if backend == "auto" and options.base_url is not None:
-        backend = "remote"
     if options.devices is not None:
         options = options.on(options.places[0])
-    plugin: BackendType | None = None if backend == "auto" else registry.load("backends", backend)
-    if plugin is not None and plugin.served:
-        location = Location(Path())
-    else:
-        location = locate(options.model, options.revision, offline=options.offline)
-    if plugin is None:
-        plugins = registry.load_all("backends").values()
-        plugin = next((plugin for plugin in plugins if plugin.accepts(location.path)), None)
-        if plugin is None:
-            raise UsageError(
-                "no backend can read the model",
-                source=str(location.path),
-                hint="give a directory with config.json, tokenizer.json and safetensors weights",
-            )
+    plugin, location = choose_backend(options)
     for name in ("gpu_layers", "kv_type", "mmap", "base_url"):
         if getattr(options, name) is not None and name not in plugin.own_options:
             option = f"--{name.replace('_', '-')}"

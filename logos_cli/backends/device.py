@@ -163,10 +163,11 @@ def free_bytes(device: torch.device) -> int | None:
         return int(torch.cuda.mem_get_info(device)[0]) + idle
     if device.type == "mps":
         return int(torch.mps.recommended_max_memory()) - int(torch.mps.driver_allocated_memory())
-    return _free_host_bytes()
+    return free_host_bytes()
 
 
-def _free_host_bytes() -> int | None:
+def free_host_bytes() -> int | None:
+    """Return the free memory of the machine, or of this process where it may use less; None if unknown."""
     limits = [limit for limit in (_available_bytes(), _group_bytes()) if limit is not None]
     return max(min(limits), 0) if limits else None
 

@@ -138,7 +138,7 @@ class Fake(BackendType):
         """Return that it is always available."""
         return Availability(available=True, devices={"cpu": "no network runs"})
 
-    def accepts(self, _path: Path) -> bool:
+    def accepts(self, _path: Path, _options: LoadOptions) -> bool:
         """Return False: only its name selects it."""
         return False
 

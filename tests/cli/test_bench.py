@@ -56,6 +56,18 @@ def test_a_measurement_is_json_and_a_table(logos: Logos, tmp_path: Path) -> None
     assert "PyTorch" in written
 
 
+def test_two_backends_are_measured_in_turns() -> None:
+    load = LoadOptions(backend="onnxruntime", device="cpu", dtype="float32", threads=1)
+    options = ThroughputOptions(
+        "2m", load, batches=(2,), n_samples=2, prompt_tokens=8, max_new_tokens=4, repeats=1, beside="llamacpp"
+    )
+    result = throughput(options)
+    (row,) = result["rows"]
+    assert row["beside_decode_tokens_per_s"] > 0
+    assert row["times_beside"] > 0
+    assert f"{row['times_beside']:.2f}" in as_markdown([result])
+
+
 def test_the_plain_script_is_measured_in_turns() -> None:
     options = ThroughputOptions(
         "2m",
@@ -87,7 +99,7 @@ def test_shapes_are_of_the_sizes_that_they_are_named_after() -> None:
     for name, shape in SHAPES.items():
         config = {"model_type": "llama", "rms_norm_eps": 1e-5} | shape
         sizes[name] = DecoderConfig.from_json(config).n_parameters / 1e6
-    assert sizes == pytest.approx({"2m": 1.95, "9m": 9.0, "1b": 1498.5, "8b": 8190.0}, rel=0.02)
+    assert sizes == pytest.approx({"2m": 1.95, "nano": 4.9, "9m": 9.0, "1b": 1498.5, "8b": 8190.0}, rel=0.02)
 
 
 def test_batch_sizes_are_numbers() -> None:

@@ -387,7 +387,7 @@ class LlamaCpp(BackendType):
         except MissingError:
             return Availability(available=False, remedy=INSTALL)
 
-    def accepts(self, path: Path) -> bool:
+    def accepts(self, path: Path, _options: LoadOptions) -> bool:
         """Whether the file is a GGUF, by name or by content."""
         return is_gguf(path)
 

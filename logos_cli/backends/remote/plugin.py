@@ -225,7 +225,7 @@ class Remote(BackendType):
         """Return that it is available: it needs no library."""
         return Availability(available=True, version="HTTP")
 
-    def accepts(self, _path: Path) -> bool:
+    def accepts(self, _path: Path, _options: LoadOptions) -> bool:
         """Return False: it reads no files."""
         return False
 

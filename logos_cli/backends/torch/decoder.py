@@ -12,7 +12,6 @@ the width of a head, T positions of the cache, V logits.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from itertools import chain
@@ -24,6 +23,7 @@ from torch.nn.functional import pad, scaled_dot_product_attention
 from logos_cli.backends.torch.layers import Layer, Weights, make_layer
 from logos_cli.backends.torch.linear import ROWS_OF_HALF, Half, computed_in, layout, make_linear, rms_norm
 from logos_cli.checkpoints.config import DecoderConfig, stage_of_layer
+from logos_cli.checkpoints.rotary import angles
 
 KEYS = 64
 """Attention runs over a multiple of this many positions, so that sums over positions split into vectors in the same
@@ -35,27 +35,6 @@ differently, and the text of a sequence would depend on the size of its batch.""
 
 _BLOCK_ROWS = 16
 _CHUNK = {"cpu": 256, "mps": 512, "cuda": 4096}
-
-
-def inverse_frequencies(config: DecoderConfig) -> Tensor:
-    """Return the angular frequencies of the rotary embedding, shape (D / 2,).
-
-    ``llama3`` stretches long wavelengths by ``factor`` and leaves short ones unchanged, with a smooth transition
-    (Llama 3.1).
-    """
-    rope = config.rope
-    exponent = torch.arange(0, config.head_dim, 2, dtype=torch.float32) / config.head_dim
-    frequencies = 1.0 / (float(rope["rope_theta"]) ** exponent)
-    if rope["rope_type"] == "default":
-        return frequencies
-    factor = float(rope["factor"])
-    if rope["rope_type"] == "linear":
-        return frequencies / factor
-    low, high = float(rope["low_freq_factor"]), float(rope["high_freq_factor"])
-    original = float(rope["original_max_position_embeddings"])
-    turns = original * frequencies / (2 * math.pi)
-    smooth = ((turns - low) / (high - low)).clamp(0.0, 1.0)
-    return frequencies / factor * (1 - smooth) + frequencies * smooth
 
 
 @dataclass(slots=True)
@@ -142,10 +121,10 @@ class Decoder:
         self.head = make_linear(head.to(places[-1]))
         # one more than the context: in a step of other rows, a full row writes its padding there
         n_angles = -(-(config.context_tokens + 1) // KEYS) * KEYS
-        angles = torch.outer(torch.arange(n_angles, dtype=torch.float32), inverse_frequencies(config))
-        angles = torch.cat((angles, angles), dim=-1)
+        half = torch.from_numpy(angles(config, n_angles))
+        both = torch.cat((half, half), dim=-1)
         self.stages = [
-            _Stage(place, [], angles.cos().to(place, self.dtype), angles.sin().to(place, self.dtype), [])
+            _Stage(place, [], both.cos().to(place, self.dtype), both.sin().to(place, self.dtype), [])
             for place in places
         ]
         for index in range(config.n_layers):

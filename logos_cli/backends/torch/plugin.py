@@ -13,7 +13,6 @@ from logos_cli.backends.base import (
     Availability,
     BackendType,
     Capabilities,
-    Checkpoint,
     LoadOptions,
     MemoryPlan,
     ModelInfo,
@@ -35,14 +34,12 @@ from logos_cli.backends.device import (
     set_fastest_threads,
     translate_errors,
 )
+from logos_cli.backends.directory import DirectoryCheckpoint
 from logos_cli.backends.threads import Threads
 from logos_cli.backends.torch.weights import read_tensors
-from logos_cli.checkpoints.config import DecoderConfig, eos_ids, is_decoder
-from logos_cli.checkpoints.locate import weights_sha256
-from logos_cli.checkpoints.safetensors import stored_type, weight_files
-from logos_cli.checkpoints.skills import read_skills
-from logos_cli.checkpoints.task_sampling import from_config
-from logos_cli.checkpoints.tokenizer import HubTokenizer, read_json
+from logos_cli.checkpoints.config import DecoderConfig, is_decoder
+from logos_cli.checkpoints.safetensors import stored_type
+from logos_cli.checkpoints.tokenizer import read_json
 from logos_cli.errors import DeviceMemoryError, MissingError, ModelError, UsageError
 
 if TYPE_CHECKING:
@@ -175,21 +172,11 @@ class TorchBackend(TensorBackend):
             return token_logps(self._decoder, sequences, wanted_tokens(sequences, wanted))
 
 
-class TorchCheckpoint(Checkpoint):
+class TorchCheckpoint(DirectoryCheckpoint):
     """A directory with ``config.json``, ``tokenizer.json`` and safetensors weights."""
 
     def __init__(self, path: Path, options: LoadOptions, revision: str | None) -> None:
-        self.name = options.model
-        self.path = path
-        self._options = options
-        self._revision = revision
-        self._config = read_json(path / "config.json")
-        generation = path / "generation_config.json"
-        generation_config = read_json(generation) if generation.is_file() else {}
-        self.task_sampling = from_config(generation_config)
-        self.skills = read_skills(path)
-        self.tokenizer = HubTokenizer(path, eos_ids(self._config, generation_config))
-        self.context_tokens = int(self._config.get("max_position_embeddings") or 0)
+        super().__init__(path, options, revision)
         known = ("auto", *DTYPES, *QUANTIZED)
         if options.dtype not in known:
             raise UsageError(f"unknown dtype {options.dtype!r}", hint=f"one of {', '.join(known)}")
@@ -198,12 +185,7 @@ class TorchCheckpoint(Checkpoint):
     @cached_property
     def shape(self) -> DecoderConfig:
         """The network's shape."""
-        return DecoderConfig.from_json(self._config)
-
-    @cached_property
-    def files(self) -> list[Path]:
-        """The weight files."""
-        return weight_files(self.path)
+        return DecoderConfig.from_json(self.config)
 
     @cached_property
     def device(self) -> torch.device:
@@ -302,9 +284,8 @@ class TorchCheckpoint(Checkpoint):
             tensors = read_tensors(files, self.dtype, self._place)
             decoder = Decoder(shape, tensors, stages, self._quantization)
         threads = self._set_threads(decoder)
-        sha256 = None if self._revision else weights_sha256(files)
         device = "+".join(map(str, stages))
-        info = ModelInfo(self.name, "torch", device, self._precision, decoder.exact, self._revision, sha256)
+        info = ModelInfo(self.name, "torch", device, self._precision, decoder.exact, self._revision, self.sha256)
         return TorchBackend(decoder, self, info, threads)
 
     def _place(self, tensor: str) -> torch.device:
@@ -352,7 +333,7 @@ class Torch(BackendType):
             return Availability(available=False, remedy="pip install torch")
         return Availability(available=True, version=str(torch.__version__), devices=devices())
 
-    def accepts(self, path: Path) -> bool:
+    def accepts(self, path: Path, _options: LoadOptions) -> bool:
         """Whether the path is a directory with the configuration of a network of Llama or Qwen3, or of no kind."""
         if not (path / "config.json").is_file():
             return False

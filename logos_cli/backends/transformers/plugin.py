@@ -15,7 +15,6 @@ from logos_cli.backends.base import (
     Availability,
     BackendType,
     Capabilities,
-    Checkpoint,
     LoadOptions,
     MemoryPlan,
     ModelInfo,
@@ -32,13 +31,11 @@ from logos_cli.backends.device import (
     prepare,
     translate_errors,
 )
+from logos_cli.backends.directory import DirectoryCheckpoint
 from logos_cli.checkpoints.causal_model import read_causal_model
-from logos_cli.checkpoints.config import eos_ids
-from logos_cli.checkpoints.locate import first_line, weights_sha256
-from logos_cli.checkpoints.safetensors import stored_tensors, stored_type, weight_files
-from logos_cli.checkpoints.skills import read_skills
-from logos_cli.checkpoints.task_sampling import from_config
-from logos_cli.checkpoints.tokenizer import HubTokenizer, read_json
+from logos_cli.checkpoints.locate import first_line
+from logos_cli.checkpoints.safetensors import stored_tensors, stored_type
+from logos_cli.checkpoints.tokenizer import read_json
 from logos_cli.errors import DeviceMemoryError, MissingError, ModelError, UsageError
 from logos_cli.grammar.spec import Kind
 
@@ -121,20 +118,11 @@ class TransformersBackend(TensorBackend):
             return self._network.token_logps(sequences, wanted_tokens(sequences, wanted))
 
 
-class TransformersCheckpoint(Checkpoint):
+class TransformersCheckpoint(DirectoryCheckpoint):
     """A directory with ``config.json``, ``tokenizer.json`` and safetensors weights."""
 
     def __init__(self, path: Path, options: LoadOptions, revision: str | None) -> None:
-        self.name = options.model
-        self.path = path
-        self._options = options
-        self._revision = revision
-        self._json = read_json(path / "config.json")
-        generation = path / "generation_config.json"
-        generation_config = read_json(generation) if generation.is_file() else {}
-        self.task_sampling = from_config(generation_config)
-        self.skills = read_skills(path)
-        self.tokenizer = HubTokenizer(path, eos_ids(self._json, generation_config))
+        super().__init__(path, options, revision)
         if options.dtype not in ("auto", *DTYPES):
             raise UsageError(
                 f"the backend transformers has no dtype {options.dtype!r}", hint=f"one of auto, {', '.join(DTYPES)}"
@@ -147,14 +135,14 @@ class TransformersCheckpoint(Checkpoint):
         _require()
         from transformers import AutoConfig
 
-        if self._json.get("quantization_config"):
+        if self.config.get("quantization_config"):
             raise ModelError(
                 "weights quantized for transformers are not supported", hint="use the unquantized checkpoint"
             )
         try:
             config = AutoConfig.from_pretrained(self.path, trust_remote_code=False, local_files_only=True)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            kind = self._json.get("model_type")
+            kind = self.config.get("model_type")
             raise ModelError(
                 f"transformers cannot read the configuration of the architecture {kind!r}: {first_line(error)}",
                 hint="code in a model's own files is never run; a newer transformers may know the architecture",
@@ -177,17 +165,13 @@ class TransformersCheckpoint(Checkpoint):
         return limit
 
     @cached_property
-    def _files(self) -> list[Path]:
-        return weight_files(self.path)
-
-    @cached_property
     def _device(self) -> torch.device:
         _require()
         return choose_device(self._options.device)
 
     @cached_property
     def _dtype(self) -> torch.dtype:
-        return choose_dtype(self._options.dtype, self._device, stored_type(self._files))
+        return choose_dtype(self._options.dtype, self._device, stored_type(self.files))
 
     @property
     def _precision(self) -> str:
@@ -218,7 +202,7 @@ class TransformersCheckpoint(Checkpoint):
 
     def load(self) -> TransformersBackend:
         """Read the weights, and test that the network is causal and what it needs to go on from its cache."""
-        files, device = self._files, self._device
+        _, device = self.files, self._device  # missing weights are reported first
         import torch
 
         from logos_cli.backends.transformers.network import Network, check_causal
@@ -231,8 +215,7 @@ class TransformersCheckpoint(Checkpoint):
             probes = [self.tokenizer.encode(text)[: self.context_tokens] for text in _PROBES]
             check_causal(network, probes)
             cached = keeps_cache(network, probes)
-        sha256 = None if self._revision else weights_sha256(files)
-        info = ModelInfo(self.name, "transformers", str(device), self._precision, False, self._revision, sha256)
+        info = ModelInfo(self.name, "transformers", str(device), self._precision, False, self._revision, self.sha256)
         return TransformersBackend(network, self, info, cached=cached)
 
 
@@ -258,7 +241,7 @@ class Transformers(BackendType):
             return Availability(available=False, remedy="pip install 'transformers>=5.1'")
         return Availability(available=True, version=found, devices=devices())
 
-    def accepts(self, path: Path) -> bool:
+    def accepts(self, path: Path, _options: LoadOptions) -> bool:
         """Whether the path is a directory with a configuration."""
         return (path / "config.json").is_file()
 

@@ -48,10 +48,10 @@ class LoadArguments:
     revision: str | None = revision_option(_PANEL)
     backend: str = option(
         "auto",
-        metavar="auto|torch|transformers|llamacpp|remote",
+        metavar="auto|torch|onnxruntime|transformers|llamacpp|remote",
         envvar="LOGOS_BACKEND",
         panel=_PANEL,
-        autocompletion=one_of("auto", "torch", "transformers", "llamacpp", "remote"),
+        autocompletion=one_of("auto", "torch", "onnxruntime", "transformers", "llamacpp", "remote"),
         help="Library that runs the model.",
     )
     device: str = option(

@@ -41,6 +41,18 @@ SHAPES: dict[str, JsonObject] = {
         "tie_word_embeddings": True,
         "rope_theta": 10000.0,
     },
+    "nano": {
+        "hidden_size": 256,
+        "intermediate_size": 704,
+        "num_hidden_layers": 6,
+        "num_attention_heads": 8,
+        "num_key_value_heads": 8,
+        "head_dim": 32,
+        "vocab_size": 276,
+        "max_position_embeddings": 2048,
+        "tie_word_embeddings": True,
+        "rope_theta": 10000.0,
+    },
     "9m": {
         "hidden_size": 320,
         "intermediate_size": 896,
@@ -80,7 +92,7 @@ SHAPES: dict[str, JsonObject] = {
         "rope_theta": 1000000.0,
     },
 }
-"""Shapes by name: logos-nano's, one of about nine million parameters, and those of the released 1B and 8B."""
+"""Shapes by name: two of about two and nine million parameters, logos-nano's, and those of the released 1B and 8B."""
 
 _SPREAD = 0.02
 """Standard deviation of the weights."""

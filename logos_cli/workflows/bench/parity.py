@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
-from logos_cli.backends.base import Backend, LoadOptions, open_model
+from logos_cli.backends.base import Backend, LoadOptions, choose_backend, open_model
 from logos_cli.checkpoints.gguf.header import is_gguf
 from logos_cli.engine.likelihood import perplexity
 from logos_cli.errors import UsageError
@@ -240,7 +240,8 @@ def _variants(
     """Yield the variants; the GGUF file of one is deleted before the next."""
     for dtype in options.dtypes:
         if dtype != reference:
-            yield _Variant(ParityRow("torch", dtype, int(size * _BYTES[dtype])), options.load.model, dtype)
+            backend = choose_backend(replace(options.load, dtype=dtype))[0].name
+            yield _Variant(ParityRow(backend, dtype, int(size * _BYTES[dtype])), options.load.model, dtype)
     where: Writing = {"revision": options.load.revision, "offline": options.load.offline}
     whole: Path | None = None
     for kind in options.types:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import platform
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -22,6 +24,9 @@ from logos_cli.workflows.bench.models import random_checkpoint, random_gguf, ran
 from logos_cli.workflows.bench.naive import naive_run
 
 _BITS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
+
+_TURNS = 10
+"""Turns of two backends in each repetition."""
 
 _READ_TOKENS = 4096
 """Largest number of prompt tokens that are read together, to measure the rate."""
@@ -49,6 +54,8 @@ class ThroughputOptions:
         Measurements of each kind.
     file_type : str
         Type of the GGUF, for the backend llamacpp.
+    beside : str, optional
+        Another backend whose steps are measured in turns with those of the first.
     """
 
     shape: str = "9m"
@@ -61,6 +68,7 @@ class ThroughputOptions:
     naive_samples: int | None = None
     repeats: int = 3
     file_type: str = "q8_0"
+    beside: str | None = None
     seed: int = 0
 
 
@@ -96,7 +104,7 @@ class MeasuredRun(TypedDict):
 
 
 class BatchRow(TypedDict, total=False):
-    """The measurements at one batch size, with those of the plain script if it was run."""
+    """The measurements at one batch size, with those of the plain script and of the other backend if they were run."""
 
     batch_size: int
     prefill_tokens_per_s: float
@@ -108,6 +116,8 @@ class BatchRow(TypedDict, total=False):
     useful_tokens_per_s_median: float
     naive_useful_tokens_per_s: float
     times_naive: float
+    beside_decode_tokens_per_s: float
+    times_beside: float
 
 
 class ThroughputResult(TypedDict):
@@ -133,24 +143,16 @@ def throughput(options: ThroughputOptions, progress: Callable[[str], None] = lam
     with tempfile.TemporaryDirectory(prefix="logos-bench-") as folder:
         progress(f"a random checkpoint of shape {options.shape}")
         place = Path(folder)
-        if load.backend == "llamacpp":
-            path = random_gguf(options.shape, place / f"{options.shape}.gguf", options.file_type, options.seed)
-            shape, n_bytes, read_bytes = _gguf_sizes(path)
-        else:
-            path = random_checkpoint(options.shape, place / options.shape, load.dtype, options.seed)
-            shape = DecoderConfig.from_json(read_json(path / "config.json"))
-            each = 4 if load.dtype == "float32" else 2
-            n_bytes, read_bytes = shape.n_parameters * each, shape.matmul_parameters * each
-        dtype = "auto" if load.backend == "llamacpp" else load.dtype
-        backend = open_model(replace(load, model=str(path), dtype=dtype)).load()
-        if not isinstance(backend, Backend):
-            raise UsageError("a served model cannot be measured", hint="measure the server with its own tools")
+        backend, shape, n_bytes, read_bytes = _loaded(options, load.backend, place)
+        other = None if options.beside is None else _loaded(options, options.beside, place)[0]
         progress("the limits of the machine")
         machine = _machine(backend, options)
         rows = []
         for batch_size in options.batches:
             progress(f"{batch_size} sequences at a time")
             rows.append(_measure(backend, shape, read_bytes, batch_size, options, machine))
+            if other is not None:
+                rows[-1] |= _steps_in_turns(backend, other, batch_size, options)
         if options.naive:
             progress("the same run by a plain script")
             directory = random_checkpoint(options.shape, place / "plain", load.dtype, options.seed)
@@ -173,6 +175,39 @@ def throughput(options: ThroughputOptions, progress: Callable[[str], None] = lam
         },
         "rows": rows,
     }
+
+
+def _loaded(options: ThroughputOptions, name: str, place: Path) -> tuple[Backend, DecoderConfig, int, int]:
+    """Return a random model on a backend, its shape, the bytes of its weights, and those that every step reads."""
+    load = options.load
+    if name == "llamacpp":
+        path = random_gguf(options.shape, place / f"{options.shape}.gguf", options.file_type, options.seed)
+        shape, n_bytes, read_bytes = _gguf_sizes(path)
+    else:
+        path = random_checkpoint(options.shape, place / options.shape, load.dtype, options.seed)
+        shape = DecoderConfig.from_json(read_json(path / "config.json"))
+        each = 4 if load.dtype == "float32" else 2
+        n_bytes, read_bytes = shape.n_parameters * each, shape.matmul_parameters * each
+    dtype = "auto" if name == "llamacpp" else load.dtype
+    backend = open_model(replace(load, backend=name, model=str(path), dtype=dtype)).load()
+    if not isinstance(backend, Backend):
+        raise UsageError("a served model cannot be measured", hint="measure the server with its own tools")
+    return backend, shape, n_bytes, read_bytes
+
+
+def _steps_in_turns(ours: Backend, other: Backend, batch_size: int, options: ThroughputOptions) -> BatchRow:
+    """Return the steps of two backends, which take turns: other load on the machine meets both."""
+    slots, tokens, prompt = list(range(batch_size)), [40] * batch_size, _prompt(options)
+    for backend in (ours, other):
+        backend.reserve(batch_size)
+        for slot in slots:
+            backend.prefill(slot, prompt)
+    ratios, least_s = [], math.inf
+    for _ in range(_TURNS * options.repeats):
+        our_s, other_s = (_best_s(partial(_waited(backend)[1], slots, tokens), 2) for backend in (ours, other))
+        ratios.append(other_s / our_s)
+        least_s = min(least_s, other_s)
+    return {"beside_decode_tokens_per_s": batch_size / least_s, "times_beside": statistics.median(ratios)}
 
 
 def _gguf_sizes(path: Path) -> tuple[DecoderConfig, int, int]:
@@ -367,6 +402,8 @@ def as_markdown(results: Sequence[ThroughputResult]) -> str:
         "of roofline",
         "useful tok/s",
         "x naive",
+        "beside tok/s",
+        "x beside",
     )
     lines = ["| " + " | ".join(head) + " |", "| " + " | ".join("---" for _ in head) + " |"]
     lines += ["| " + " | ".join(cells) + " |" for result in results for cells in table_cells(result)]
@@ -390,6 +427,8 @@ def table_cells(result: ThroughputResult) -> list[tuple[str, ...]]:
             f"{row['decode_of_roofline']:.0%}",
             f"{row['useful_tokens_per_s']:,.0f}",
             f"{row['times_naive']:.1f}" if "times_naive" in row else "",
+            f"{row['beside_decode_tokens_per_s']:,.0f}" if "beside_decode_tokens_per_s" in row else "",
+            f"{row['times_beside']:.2f}" if "times_beside" in row else "",
         )
         for row in result["rows"]
     ]

@@ -253,8 +253,7 @@ def test_memory_is_planned(tmp_path: Path) -> None:
 def test_transformers_loads_the_embedded_model_as_it_lies_in_the_package() -> None:
     tokenizer = transformers.AutoTokenizer.from_pretrained(NANO)
     model = transformers.AutoModelForCausalLM.from_pretrained(NANO, dtype=torch.float32)
-    backend = _load(NANO)
-    assert backend.info.backend == "torch"
+    backend = _load(NANO, backend="torch")
     for text in _TEXTS:
         ids = backend.tokenizer.encode(text)
         assert tokenizer(text)["input_ids"] == ids

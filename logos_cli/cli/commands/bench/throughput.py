@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 class _Load(LoadArguments):
     """The model is a random one, on one device; ``--batch`` has the sizes of batches."""
 
-    backend: Literal["torch", "llamacpp"] = option("torch", panel="Model", help="Library that runs the model.")
+    backend: Literal["torch", "onnxruntime", "llamacpp"] = option(
+        "torch", panel="Model", help="Library that runs the model."
+    )
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = option(
         "auto", panel="Model", show_default="float32; bfloat16 for 1b and 8b", help="Precision of weights and cache."
     )
@@ -36,8 +38,8 @@ class _Load(LoadArguments):
 class ThroughputArguments:
     """The arguments of ``logos bench throughput``."""
 
-    shape: Literal["2m", "9m", "1b", "8b"] = option(
-        "9m", help="A random checkpoint of this shape: logos-nano's, 9 M parameters, the released 1B and 8B."
+    shape: Literal["2m", "nano", "9m", "1b", "8b"] = option(
+        "9m", help="A random checkpoint of this shape: 2 M parameters, logos-nano's, 9 M, the released 1B and 8B."
     )
     batch: str = option("1,64", "--batch", metavar="N,N,…", help="Sequences at a time.")
     num_samples: int = option(
@@ -50,6 +52,9 @@ class ThroughputArguments:
         False,
         "--naive",
         help="Also run a plain script, in turns: it generates in batches of 16, then does a forward pass per sample.",
+    )
+    beside: Literal["torch", "onnxruntime", "llamacpp"] | None = option(
+        None, help="Also measure the steps of this backend, in turns; x beside is our rate over its."
     )
     file_type: Literal["f32", "f16", "bf16", "q8_0"] = option("q8_0", help="Type of the GGUF for llamacpp.")
     load: LoadOptions = load_block(_Load, without=("model", "revision", "devices", "base_url", "batch_size", "offline"))
@@ -70,6 +75,8 @@ def throughput(args: ThroughputArguments) -> ExitCode:
       logos bench throughput --shape 1b --device cuda --batch 1,64,256 --naive --write performance.md
 
       logos bench throughput --backend llamacpp --json | jq .rows
+
+      logos bench throughput --shape nano --backend onnxruntime --beside llamacpp --batch 1,8,64
     """
     from logos_cli.workflows.bench.throughput import ThroughputOptions, as_markdown, parse_batches
     from logos_cli.workflows.bench.throughput import throughput as measure
@@ -87,6 +94,7 @@ def throughput(args: ThroughputArguments) -> ExitCode:
         naive=args.naive,
         repeats=args.repeats,
         file_type=args.file_type,
+        beside=args.beside,
     )
     with terminal().bar("measuring") as bar:
 
