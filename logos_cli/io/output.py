@@ -54,12 +54,17 @@ def check_output(path: str | None, *, overwrite: bool) -> None:
         raise OutputError(f"the directory {parent} is not writable", source=path, hint="choose another place with -o")
 
 
+class NothingToWrite(Exception):  # noqa: N818 - no error: it ends a block of :func:`open_output`
+    """Raised in a block of :func:`open_output` that leaves no file."""
+
+
 @contextlib.contextmanager
 def open_output(path: str | None, *, overwrite: bool = False) -> Iterator[IO[str]]:
     """Open a text output; None or ``-`` is standard output.
 
     A file is written as ``NAME.part`` and renamed when the block ends without an exception; after an exception
-    ``NAME.part`` stays, so that nothing is lost. One process at a time writes it.
+    ``NAME.part`` stays, so that nothing is lost. One process at a time writes it. If the block raises
+    :class:`NothingToWrite`, there is no file, and what had the name stays.
 
     Raises
     ------
@@ -69,11 +74,13 @@ def open_output(path: str | None, *, overwrite: bool = False) -> Iterator[IO[str
         If it cannot be created, or the device is full.
     """
     if path is None or path == "-":
-        yield sys.stdout
+        with contextlib.suppress(NothingToWrite):
+            yield sys.stdout
         return
     check_output(path, overwrite=overwrite)
     if is_device(path):
-        with _translate_errors(path), Path(path).open("w", encoding="utf-8") as device:
+        quiet = contextlib.suppress(NothingToWrite)
+        with _translate_errors(path), quiet, Path(path).open("w", encoding="utf-8") as device:
             yield device
         return
     from logos_cli.processes.lock import locked
@@ -84,6 +91,10 @@ def open_output(path: str | None, *, overwrite: bool = False) -> Iterator[IO[str
         stream = _create(part, Path(path).suffix.lower())
         try:
             yield stream
+        except NothingToWrite:
+            stream.close()
+            part.unlink()
+            return
         except BaseException as error:
             stream.close()
             _leave(path, part, is_interrupted=not isinstance(error, Exception))

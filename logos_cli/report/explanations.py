@@ -13,6 +13,13 @@ _COLOURS = ((0.5, "#eef1f4"), (0.2, "#d5ecd4"), (0.05, "#fdf0b5"), (0.01, "#fbcf
 """Smallest probability of a class and its colour, the most probable first; tokens above 0.9 have no colour."""
 
 
+_MOST_SURPRISE = 5
+_STRUCTURE_SCALE = (
+    "Colour: minus the mean log-probability (ln) of a residue. Blue: 0, expected; "
+    f"white: {_MOST_SURPRISE / 2:g}; red: {_MOST_SURPRISE} and more, unexpected."
+)
+
+
 @dataclass(frozen=True, slots=True)
 class ExplainedSentence:
     """One record on the page.
@@ -56,9 +63,9 @@ def explanation_page(sentences: Iterable[ExplainedSentence], model: str) -> str:
             if text
         )
         if sentence.structure is not None:
-            surprise = {"prop": "b", "gradient": "rwb", "min": 5, "max": 0}
+            surprise = {"prop": "b", "gradient": "rwb", "min": _MOST_SURPRISE, "max": 0}
             structure = Structure(sentence.structure, "cif", [({}, {"cartoon": {"colorscheme": surprise}})])
-            page.structure(structure, "Unexpected residues in red, expected residues in blue.")
+            page.structure(structure, _STRUCTURE_SCALE)
     return page.render()
 
 

@@ -167,3 +167,19 @@ def test_binary_tables(logos: Any, tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "out.db") as database:
         assert database.execute("SELECT count(*) FROM records").fetchone() == (4,)
     database.close()
+
+
+@pytest.mark.parametrize("name", ["x.svg", "x.fasta", "x.csv.gz", "x.xlsx"])
+def test_input_without_a_record_to_write_leaves_no_file(logos: Any, tmp_path: Path, name: str) -> None:
+    done = logos("decode", "-o", name, stdin="<MoleculeS>CCO<ProteinE>\nno sentence\n", code=ExitCode.USAGE)
+    assert "2 records: 0 ok, 2 error" in done.stderr
+    assert not list(tmp_path.glob("x.*"))
+    (tmp_path / name).write_text("an earlier result")
+    logos("decode", "-o", name, "--overwrite", stdin="no sentence\n", code=ExitCode.USAGE)
+    assert (tmp_path / name).read_text() == "an earlier result"
+
+
+def test_a_reaction_among_sequences_is_still_drawn(logos: Any, tmp_path: Path) -> None:
+    done = logos("decode", "-o", "x.svg", stdin=SENTENCES, code=ExitCode.PARTIAL)
+    assert "has no molecule to draw" in done.stderr
+    assert (tmp_path / "x.svg").read_text().count("<svg") == 3

@@ -98,7 +98,7 @@ def decode(args: DecodeArguments) -> ExitCode:
       logos decode frameworks.jsonl --topology pcu -o cifs/ --to cif
     """
     from logos_cli.formats.base import WriteOptions
-    from logos_cli.io.output import open_output
+    from logos_cli.io.output import NothingToWrite, open_output
     from logos_cli.workflows.decode import iter_decoded, stream_of, write_decoded, write_files, writer_for
 
     directory = args.output if args.output and (args.output.endswith("/") or Path(args.output).is_dir()) else None
@@ -106,13 +106,17 @@ def decode(args: DecodeArguments) -> ExitCode:
     paths = inputs_or_stdin(args.inputs)
     how = WriteOptions(args.conformer, args.seed, args.topology, args.raw_cells)
     if directory is not None:
-        return _account(write_files(iter_decoded(paths), directory, writer, how, overwrite=args.overwrite))
+        return finish(_account(write_files(iter_decoded(paths), directory, writer, how, overwrite=args.overwrite)))
     with open_output(args.output, overwrite=args.overwrite) as stream:
-        return _account(write_decoded(iter_decoded(paths), stream_of(stream, writer), writer, how))
+        account = _account(write_decoded(iter_decoded(paths), stream_of(stream, writer), writer, how))
+        n_written = account.counts["ok"] + (account.counts["invalid"] if writer.tells_status else 0)
+        if account.requested and not n_written:
+            raise NothingToWrite  # a file without records would look like a result
+    return finish(account)
 
 
-def _account(written: Iterable[tuple[Record, LogosError | None]]) -> ExitCode:
-    """Report what became of each record."""
+def _account(written: Iterable[tuple[Record, LogosError | None]]) -> RecordAccount:
+    """Report problems, and return what became of each record."""
     account, problems = RecordAccount(), ReportedProblems()
     for record, error in written:
         if error is None:
@@ -122,7 +126,7 @@ def _account(written: Iterable[tuple[Record, LogosError | None]]) -> ExitCode:
         if not isinstance(error, ReportedError):
             problems.report(failed, failed.reason or "")
         account.add(failed)
-    return finish(account)
+    return account
 
 
 PLUGIN = Command("decode", command(decode, DecodeArguments), panel="Sentences", order=20)

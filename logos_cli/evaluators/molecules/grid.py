@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -20,9 +21,10 @@ MOST: Final = 1000
 """Most records in one drawing."""
 _LETTERS: Final = 38
 _SCORES_A_LINE: Final = 3
+_LEAST_COLUMNS: Final = 4
 
 
-def draw_records(records: Sequence[Record], metrics: Sequence[str] = (), columns: int = 4) -> str:
+def draw_records(records: Sequence[Record], metrics: Sequence[str] = (), columns: int | None = None) -> str:
     """Return one SVG of the molecules of records: of a complex the ligand, of a framework the building blocks, and so on.
 
     The text below each shows the record's identifier and the requested scores. The cell of a record without a
@@ -34,18 +36,24 @@ def draw_records(records: Sequence[Record], metrics: Sequence[str] = (), columns
         1 to :data:`MOST` records.
     metrics : sequence of str
         Names of the scores to show.
+    columns : int, optional
+        Cells in a row; None is four, or as many as make the drawing about as wide as it is high.
 
     Raises
     ------
     InputError
         If there are no records, or too many.
     """
-    return draw_grid(*_cells(records, metrics), columns)
+    return draw_grid(*_cells(records, metrics), columns or _columns(len(records)))
 
 
-def draw_records_png(records: Sequence[Record], metrics: Sequence[str] = (), columns: int = 4) -> bytes:
+def draw_records_png(records: Sequence[Record], metrics: Sequence[str] = (), columns: int | None = None) -> bytes:
     """Return :func:`draw_records` as a PNG file."""
-    return draw_grid_png(*_cells(records, metrics), columns)
+    return draw_grid_png(*_cells(records, metrics), columns or _columns(len(records)))
+
+
+def _columns(n_records: int) -> int:
+    return max(_LEAST_COLUMNS, math.ceil(math.sqrt(n_records)))
 
 
 def _cells(records: Sequence[Record], metrics: Sequence[str]) -> tuple[list[str | None], list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from html import escape
 from typing import ClassVar, Final
 
@@ -20,6 +21,10 @@ _TITLE_HEIGHT: Final = 24
 _LETTER_WIDTH: Final = 7
 _MOST: Final = 1000
 """Most records in one drawing."""
+_PAGE_HEIGHT: Final = 2400
+"""Height of a page in pixels; pages stand side by side."""
+_PAGE_GAP: Final = 40
+_PAGE_FOOT: Final = 28
 
 _SCORE_LABELS: Final = {
     "frequency": "frequency",
@@ -29,19 +34,28 @@ _SCORE_LABELS: Final = {
 }
 
 
+@dataclass(slots=True)
+class _Page:
+    """The elements of a page and its size in pixels."""
+
+    parts: list[str] = field(default_factory=list)
+    width: int = 0
+    height: int = 0
+
+
 class SvgWriter(Writer):
     """One drawing of all records: a reaction a row, a framework a row, molecules four a row.
 
-    Above each are its identifier and its scores for frequency, round trip and balance.
+    Above each are its identifier and its scores for frequency, round trip and balance. Many rows are pages, side by side
+    and numbered, instead of one long strip.
     """
 
     suffixes: ClassVar[tuple[str, ...]] = (".svg",)
 
     def __init__(self, stream: Stream, options: WriteOptions) -> None:
         super().__init__(stream, options)
-        self._parts: list[str] = []
+        self._pages = [_Page()]
         self._place = (0, 0)
-        self._width = 0
         self._row_height = 0
         self._n_records = 0
 
@@ -82,13 +96,17 @@ class SvgWriter(Writer):
         x, y = self._place
         if x and (is_row or x + size[0] > _COLUMNS * _CELL[0]):
             x, y, self._row_height = 0, y + self._row_height, 0
+        if y and not x and y + size[1] > _PAGE_HEIGHT:
+            self._pages.append(_Page())
+            y = 0
+        page = self._pages[-1]
         most = size[0] // _LETTER_WIDTH
         title = title if len(title) <= most else f"{title[: most - 1]}…"
-        self._parts.append(
+        page.parts.append(
             f'<text x="{x + 8}" y="{y + 17}" font-family="sans-serif" font-size="13">{escape(title)}</text>'
         )
-        self._parts.append(drawing.replace("<svg", f'<svg x="{x}" y="{y + _TITLE_HEIGHT}"', 1))
-        self._width = max(self._width, x + size[0])
+        page.parts.append(drawing.replace("<svg", f'<svg x="{x}" y="{y + _TITLE_HEIGHT}"', 1))
+        page.width, page.height = max(page.width, x + size[0]), max(page.height, y + size[1])
         self._row_height = max(self._row_height, size[1])
         self._place = (0, y + self._row_height) if is_row else (x + size[0], y)
         if is_row:
@@ -96,12 +114,31 @@ class SvgWriter(Writer):
 
     def close(self) -> None:
         """Write the drawing."""
-        height = self._place[1] + self._row_height
+        pages = self._pages
+        width = sum(page.width for page in pages) + _PAGE_GAP * (len(pages) - 1)
+        height = max(page.height for page in pages) + (_PAGE_FOOT if len(pages) > 1 else 0)
         self.stream.write(
-            f'<svg xmlns="http://www.w3.org/2000/svg" width="{self._width}" height="{height}" '
-            f'viewBox="0 0 {self._width} {height}">\n'
-            '<rect width="100%" height="100%" fill="white"/>\n' + "\n".join(self._parts) + "\n</svg>\n"
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
+            f'viewBox="0 0 {width} {height}">\n<rect width="100%" height="100%" fill="white"/>\n'
         )
+        if len(pages) == 1:
+            self.stream.write("\n".join(pages[0].parts))
+        else:
+            self._write_pages(height)
+        self.stream.write("\n</svg>\n")
+
+    def _write_pages(self, height: int) -> None:
+        """Write pages from left to right, each with its number, and a line between two."""
+        x = 0
+        for number, page in enumerate(self._pages, 1):
+            if x:
+                line = x - _PAGE_GAP // 2
+                self.stream.write(f'<line x1="{line}" y1="0" x2="{line}" y2="{height}" stroke="#bbb"/>\n')
+            self.stream.write(
+                f'<g id="page-{number}" transform="translate({x},0)">\n' + "\n".join(page.parts) + f'\n<text x="8" '
+                f'y="{height - 8}" font-family="sans-serif" font-size="13">page {number} of {len(self._pages)}</text></g>\n'
+            )
+            x += page.width + _PAGE_GAP
 
 
 def _title(record: Record) -> str:

@@ -72,3 +72,8 @@ def test_records_are_drawn_with_what_they_score() -> None:
     assert draw_records_png(good).startswith(b"\x89PNG")
     with pytest.raises(InputError, match="1 to 1,000 records, not 0"):
         draw_records([])
+
+
+def test_many_records_are_about_as_wide_as_high() -> None:
+    root = ET.fromstring(draw_records([record(f"{Kind.MOLECULE.start}C{Kind.MOLECULE.end}")] * 48))
+    assert (root.attrib["width"], root.attrib["height"]) == ("1750px", "1400px")

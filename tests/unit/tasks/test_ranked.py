@@ -452,6 +452,21 @@ def test_a_table_hoists_what_all_rows_share_and_parts_prompts() -> None:
     assert _written([], "table") == ""
 
 
+def test_many_rows_are_pages_side_by_side() -> None:
+    reaction = _retro()[0]
+    root = ET.fromstring(_written([reaction] * 48, "svg"))
+    space = "{http://www.w3.org/2000/svg}"
+    pages = root.findall(f"{space}g")
+    assert len(pages) == 5
+    assert float(root.get("height", 0)) < 2500
+    assert [page.findall(f"{space}text")[-1].text for page in pages][-1] == "page 5 of 5"
+    assert sum(len(page.findall(f"{space}svg")) for page in pages) == 48
+    widths = [float(page.find(f"{space}svg").get("width", "").removesuffix("px")) for page in pages]  # type: ignore[union-attr]
+    starts = [float(page.get("transform", "").removeprefix("translate(").partition(",")[0]) for page in pages]
+    assert all(right >= left + width for left, width, right in zip(starts, widths, starts[1:], strict=False))
+    assert starts[-1] + widths[-1] <= float(root.get("width", 0))
+
+
 def test_a_drawing_holds_every_record() -> None:
     material = Record(
         "m", "material", "<MaterialS><MetalS>[Zn]<MetalE><MoleculeS>CC<MoleculeE><MoleculeS>CC<MoleculeE><MaterialE>"
