@@ -39,6 +39,7 @@ from logos_cli.training.corpus.shards import Corpus
 from logos_cli.training.corpus.vocabulary import Vocabulary
 from logos_cli.training.resolve import resolve
 from logos_cli.training.run.loop import Trainer
+from tests.bench.data import require_data
 from tests.training_corpora import CorpusWriter
 
 SHAPES = {
@@ -204,6 +205,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--set", action="append", default=[], help="table.key=value of the configuration")
     args = parser.parse_args()
+    if args.corpus:
+        require_data(parser, args.corpus, "*")
     if args.threads:
         torch.set_num_threads(args.threads)
     from logos_cli.training.config_file import parse_setting

@@ -1,10 +1,11 @@
 """Figures that docs/guide/scores.md quotes: centres of sites, agreement of antibody regions, the fitness oracle, base pools.
 
-python tests/bench/figures_bio_scores.py DATA [sites|antibodies|fitness ...]
+python -m tests.bench.figures_bio_scores DATA [sites|antibodies|fitness ...]
 """
 
 from __future__ import annotations
 
+import argparse
 import csv
 import json
 import lzma
@@ -26,6 +27,7 @@ from logos_cli.io.input import Input
 from logos_cli.objects.antibody_numbering import number_chains
 from logos_cli.structure.distances import CONTACT_ANGSTROM
 from logos_cli.structure.site_centre import site_centre
+from tests.bench.data import require_data
 
 _N_EACH = 30
 _NEIGHBOUR_ANGSTROM = 14.0
@@ -118,6 +120,26 @@ def fitness(data: Path) -> None:
 
 PARTS: dict[str, Callable[[Path], None]] = {"sites": sites, "antibodies": antibodies, "fitness": fitness}
 
+_NEEDED = {
+    "sites": "complexes/posebusters_raw_mmcif/*",
+    "antibodies": "antibodies/antibodies.train.jsonl.xz",
+    "fitness": "fitness/*.csv.xz",
+}
+
+
+def main() -> None:
+    """Print the figures of the chosen parts."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)}; all if none is named")
+    args = parser.parse_args()
+    parts = args.parts or [*PARTS]
+    if unknown := set(parts) - set(PARTS):
+        parser.error(f"unknown part {', '.join(sorted(unknown))}")
+    require_data(parser, args.data, *(_NEEDED[part] for part in parts))
+    for part in parts:
+        PARTS[part](args.data)
+
+
 if __name__ == "__main__":
-    for part in sys.argv[2:] or PARTS:
-        PARTS[part](Path(sys.argv[1]))
+    main()

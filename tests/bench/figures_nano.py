@@ -22,6 +22,7 @@ from typing import Any, Final
 
 from rdkit import rdBase
 
+from tests.bench.data import require_data
 from tests.bench.figures.bench import Bench, HeldOut, say
 from tests.bench.figures.fitness import fitness
 from tests.bench.figures.losses import losses
@@ -129,6 +130,8 @@ def main() -> None:
     args = parser.parse_args()
     if unknown := set(getattr(args, "parts", ())) - set(PARTS):
         parser.error(f"unknown part {', '.join(sorted(unknown))}")
+    if args.run is run_measure:
+        require_data(parser, args.data, "*")
     args.run(args)
 
 

@@ -108,7 +108,7 @@ def _short(id: str, prompt: str) -> str:
     return id.removeprefix(prompt) if id.startswith(f"{prompt}#") else id
 
 
-_LEAST_FOLDED: Final = 20
+_LEAST_FOLDED: Final = 16
 _LEAST_CUT: Final = 8
 
 

@@ -1,0 +1,130 @@
+"""What somebody sees who uses the program for the first time: statements of docs/contributing/first-use.md."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from logos_cli.errors import ExitCode
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Logos
+
+ASPIRIN = "CC(=O)Oc1ccccc1C(=O)O"
+_FIGURES = {
+    "figures_bio_scores": ("nowhere",),
+    "figures_nano": ("measure", "losses", "--data", "nowhere"),
+    "bench_encode_structures": ("--data", "nowhere"),
+    "bench_molecule_scores": ("--data", "nowhere"),
+    "bench_training": ("--corpus", "nowhere"),
+}
+
+
+def test_the_page_names_tests_that_exist(checkout: Path) -> None:
+    page = (checkout / "docs" / "contributing" / "first-use.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(test_\w+)` in `(tests/[\w/]+\.py)`", page)
+    assert len(named) >= 30
+    for name, path in named:
+        assert f"def {name}(" in (checkout / path).read_text(encoding="utf-8"), (name, path)
+
+
+def test_the_first_command_takes_little_processor_time(
+    logos_argv: list[str], logos_env: dict[str, str], checkout: Path
+) -> None:
+    """Less than twice of what is asked, for machines that do other work: PyTorch alone would take half of that."""
+    if sys.platform == "win32":
+        pytest.skip("POSIX counts the time of a process that has ended")
+    import resource
+
+    command = [*logos_argv, "generate", "protein", "--prompt", "examples/seq.fasta", "-n", "4", "--device", "cpu"]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, env=logos_env, cwd=checkout, check=True, capture_output=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 12
+
+
+def test_no_answer_of_a_retrosynthesis_is_the_product(logos: Logos) -> None:
+    done = logos("generate", "retrosynthesis", ASPIRIN, "-f", "jsonl", code=ExitCode.OK)
+    answers = [json.loads(line)["text"].partition("<ReverseReact>")[2] for line in done.stdout.splitlines()]
+    assert answers
+    assert f"<MoleculeS>{ASPIRIN}<MoleculeE>" not in answers
+    assert re.search(r"\d+ answered with the product", done.stderr)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX")
+def test_samples_on_a_terminal_are_a_table_with_what_to_do_next(
+    logos_argv: list[str], logos_env: dict[str, str]
+) -> None:
+    from tests.cli.test_grammar import on_terminal
+
+    shown = on_terminal(
+        [*logos_argv, "generate", "molecule", "-n", "2"], logos_env | {"NO_COLOR": "1", "COLUMNS": "80"}
+    )
+    lines = shown.splitlines()
+    assert any(line.split()[:2] == ["id", "logp"] for line in lines)
+    assert any(line.startswith("next: keep them with -o ") for line in lines)
+
+
+def test_heads_of_a_table_are_whole_at_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    from logos_cli.objects.reaction import Reaction
+    from logos_cli.records import Record
+    from tests.unit.formats.test_table_text import _lines
+
+    names = ("rank", "frequency", "logp", "balanced", "atom_economy", "round_trip")
+    scores: dict[str, Any] = {name: {"value": -1.9469 if name == "logp" else 0.3125} for name in names}
+    scores |= {"balanced": {"value": True}, "round_trip": {"value": False}}
+    text = f"<MoleculeS>{ASPIRIN}<MoleculeE><ReverseReact><MoleculeS>CC(=O)Cl<MoleculeE>"
+    record = Record("p:reaction1", "retrosynthesis", text, scores=scores)
+    lines = _lines([(record, Reaction(("CC(=O)Cl", "O=C(O)c1ccccc1O"), ASPIRIN))] * 2, monkeypatch, 80)
+    assert "round_trip" in " ".join(lines)
+    assert max(map(len, lines)) <= 80
+
+
+def test_an_ending_that_names_no_format_hints_at_options_that_exist(logos: Logos, checkout: Path) -> None:
+    done = logos("encode", checkout / "examples" / "complex.cif", "-o", "out.xyz", code=ExitCode.USAGE)
+    assert "the extension .xyz names no record format" in done.stderr
+    named = re.findall(r"(?<![\w-])(--?[a-z]+)", done.stderr.partition("hint:")[2])
+    shown = logos("encode", "--help", code=ExitCode.OK).stdout
+    assert named
+    assert all(option in shown for option in named)
+
+
+def test_a_mistyped_task_is_corrected(logos: Logos) -> None:
+    done = logos("generate", "protien", code=ExitCode.USAGE)
+    assert "Did you mean 'protein'" in done.stderr
+
+
+def test_the_embedded_model_is_quantized_to_a_type_that_fits(logos: Logos, tmp_path: Path) -> None:
+    pytest.importorskip("llama_cpp")
+    done = logos("models", "quantize", "logos-nano", "-o", "n.gguf", code=ExitCode.OK)
+    assert "q8_0" in done.stdout + done.stderr
+    assert (tmp_path / "n.gguf").stat().st_size < 7e6
+
+
+def test_a_page_of_structures_explains_its_colours() -> None:
+    from logos_cli.report.explanations import ExplainedSentence, explanation_page
+
+    page = explanation_page([ExplainedSentence("x", "", [("M", -0.1)], "data_x\n")], "logos-nano")
+    assert "Blue: 0, expected; white: 2.5; red: 5 and more" in page
+    assert "above 0.9" in page
+
+
+@pytest.mark.parametrize("name", _FIGURES)
+def test_a_benchmark_of_the_repository_without_data_names_the_path(name: str, checkout: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", f"tests.bench.{name}", *_FIGURES[name]]
+    done = subprocess.run(
+        [*command[:3], *(str(tmp_path / "nowhere") if word == "nowhere" else word for word in command[3:])],
+        cwd=checkout,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == ExitCode.USAGE
+    assert str(tmp_path / "nowhere") in done.stderr
+    assert "Traceback" not in done.stderr
