@@ -29,7 +29,9 @@ def worker_environment(variables: Mapping[str, str]) -> dict[str, str]:
 
 def may_fork() -> bool:
     """Return whether a fork of this process is safe: no thread holds a lock that the copy would wait for."""
-    return sys.platform == "linux" and threading.active_count() == 1 and "torch" not in sys.modules
+    return (
+        sys.platform == "linux" and threading.active_count() == 1 and not {"torch", "onnxruntime"} & sys.modules.keys()
+    )
 
 
 def become_worker() -> None:
