@@ -165,6 +165,10 @@ class Benchmark(ABC):
         """
         return None
 
+    def adapted_options(self, _model: str, /) -> JsonMapping:
+        """Return further options of the task if the protocol trained the model; by default none."""
+        return {}
+
     def dock(self, case: Case, outcomes: Sequence[CaseOutcome], options: DockOptions) -> None:  # noqa: B027
         """Add docking scores to the outcomes of a case, if the protocol is about ligands.
 

@@ -2,10 +2,10 @@
 
 The published oracles are convolutional networks whose weights are not used here: an oracle trained on the same table
 predicts fitness, which is not comparable. With `--adapt` the model is first adapted to the measured values of the base
-pool, and to nothing else, as the published methods are. It then draws the positions of its edits where it does not expect
-the residues of the start, and its likelihood selects the designs. A ridge regression on the same pool is a second way to select
-them, and both together a third. The frequencies of residues in the pool are baselines: with positions drawn at random, and
-with positions drawn where the start has rare residues. The oracle that evaluates takes no part in training or selection.
+pool, and to nothing else, as the published methods are. The edits are then drawn by the frequencies of residues in the pool,
+where the start has rare ones (`--guide oracle`), and the likelihood of the adapted model selects the designs. A ridge regression
+on the same pool is a second way to select them, and both together a third. Selection by the frequencies themselves is a
+baseline, with positions drawn at random or where the start has rare residues. The oracle that evaluates takes no part.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from logos_cli.evaluators.base import Estimate
 from logos_cli.evaluators.proteins.editing import N_SEQUENCES, Pool, base_pool, diversity, median, nearest
 from logos_cli.formats.base import Entry
 from logos_cli.grammar import Form, parse
-from logos_cli.io.json_types import JsonObject
+from logos_cli.io.json_types import JsonMapping, JsonObject
 from logos_cli.objects.protein import Protein
 from logos_cli.records import Record, Status
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 _N_WILD_TYPES = 128
 _N_SAMPLES = 16
 _TEMPERATURE = 0.5
-_N_TOKENS, _N_TOKENS_IN_ALL = 140_000, 280_000
+_N_TOKENS, _N_TOKENS_IN_ALL = 85_000, 254_000
 """Residues of the pool that are trained on, and with repetitions: minutes on two cores."""
 _LEAST_ODDS, _MOST_ODDS = 1e-4, 1e4
 _AMINO_ACIDS = "ACDEFGHIKLMNPQRSTVWY"
@@ -79,7 +79,7 @@ class EditingBenchmark(Benchmark):
     question = "protein --edit"
     decides = "fitness"
     n_samples = _N_SAMPLES
-    adapted_sampling = MappingProxyType({"guide": "model"})
+    adapted_sampling = MappingProxyType({"guide": "oracle"})
     layout = "fitness/NAME.csv with the columns sequence and fitness, all sequences of one length"
 
     def __init__(self, protein: str, title: str, pool: Pool, published: Mapping[str, float] | None = None) -> None:
@@ -143,6 +143,10 @@ class EditingBenchmark(Benchmark):
             n_epochs = max(2, min(12, _N_TOKENS_IN_ALL // (len(rows) * length)))
             adapt(AdaptRequest(str(pool), directory, base=model, n_epochs=n_epochs, held_out=0.1))
         return str(directory)
+
+    def adapted_options(self, model: str) -> JsonMapping:
+        """Return the oracle that was trained beside the model: its table guides the edits."""
+        return {"oracle": model}
 
     def _file(self, data: Path) -> Path:
         name = f"fitness/{self.protein}.csv"

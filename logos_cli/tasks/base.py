@@ -20,7 +20,9 @@ from logos_cli.records import Record, Scores, Source
 from logos_cli.tasks.options import SAMPLES, TaskOption, option_values
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.random import Generator
+    from numpy.typing import NDArray
 
     from logos_cli.formats.base import Entry
 
@@ -327,6 +329,19 @@ class Task(ABC):
         A task that needs the residue numbers of the file, or joins the chains of a file, overrides this method.
         """
         return entries
+
+    def profile(self) -> NDArray[np.float64]:
+        """Return the frequencies of residues in the table of the task's oracle, shape (length, 20).
+
+        Raises
+        ------
+        UsageError
+            If there is none.
+        """
+        raise UsageError(
+            f"{self.name} has no oracle with a table",
+            hint="leave out --guide oracle; proteins have one with --oracle DIR",
+        )
 
     def collector(self, _prompt: PromptInfo, /) -> Collector | None:
         """Return the collector of a prompt's samples; None if the samples themselves are the result."""

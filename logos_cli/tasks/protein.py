@@ -15,6 +15,9 @@ from logos_cli.tasks.base import SAMPLES, Collector, PromptInfo, PromptSentence,
 from logos_cli.tasks.ranking import TOP_SAMPLES, RankingCollector
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from logos_cli.tasks.design.oracle import Oracle
 
 _ORACLE = TaskOption(
@@ -108,6 +111,17 @@ class ProteinTask(Task):
             raise UsageError(
                 "--acquire needs an oracle with uncertainty", hint="the folder of a model of logos train --assay"
             )
+
+    def profile(self) -> NDArray[np.float64]:
+        """Return the frequencies of residues in the table of the oracle."""
+        from logos_cli.tasks.design.surrogate import Surrogate
+
+        if not isinstance(self._oracle, Surrogate):
+            raise UsageError("--guide oracle needs --oracle", hint="give the folder of a model of logos train --assay")
+        found = self._oracle.arrays.get("profile")
+        if found is None:
+            raise UsageError("the oracle holds no frequencies", source=self._oracle.name, hint="train it again")
+        return found
 
     def collector(self, prompt: PromptInfo) -> Collector | None:
         """Return the collector that ranks variants, or proteins by an oracle; with ``top``, one that ranks proteins."""

@@ -45,6 +45,10 @@ class Oracle(ABC):
         """Return the standard deviation of each prediction; None, as by default, where the oracle knows none."""
         return [None] * len(sequences)
 
+    def table_logps(self, _sequences: Sequence[str]) -> list[float] | None:
+        """Return the log-likelihood of each under the frequencies of residues in its table; None, as by default, without one."""
+        return None
+
 
 def open_oracle(text: str, input: OracleInput = "auto", *, trust_pickle: bool = False) -> Oracle:
     """Return the oracle that a text names: a joblib or pickle file, or else a command line.

@@ -72,7 +72,8 @@ class Surrogate(Oracle):
         ``scale`` (of the kernel), ``length_scale`` and ``deviation``.
     arrays : mapping
         ``columns`` (features in use), ``offset``; ``weights`` and ``covariance`` of a ridge, ``rows``, ``dual`` and
-        ``cholesky`` of a Gaussian process.
+        ``cholesky`` of a Gaussian process. Of proteins also ``profile``: the frequencies of residues in the table, shape
+        (length, 20), with one pseudocount each.
     """
 
     name: str
@@ -189,6 +190,15 @@ class Surrogate(Oracle):
             variances = (self.numbers["scale"] - (self._solved(rows) ** 2).sum(0)) * self.numbers["deviation"] ** 2
         values: list[float | None] = np.sqrt(np.maximum(variances, 0)).tolist()
         return values
+
+    def table_logps(self, sequences: Sequence[str]) -> list[float] | None:
+        """Return the log-likelihood of each under the frequencies of residues in the table; None without them."""
+        profile = self.arrays.get("profile")
+        if profile is None or not sequences:
+            return None
+        logs = np.log(profile).reshape(-1)
+        found: list[float] = (one_hot(sequences).astype(np.float64) @ logs).round(4).tolist()
+        return found
 
     def acquire(self, payloads: Sequence[str], n: int, how: Acquisition = "ucb") -> list[tuple[int, float]]:
         """Choose a batch to measure next.

@@ -159,6 +159,8 @@ def by_fitness(candidates: list[RankedAnswer], oracle: Oracle, *, wild_type: flo
     sequences = [candidate.sentence.left[0].payload for candidate in candidates]
     values = oracle.predict(sequences) if sequences else []
     deviations = oracle.deviations(sequences)
+    for candidate, logp in zip(candidates, oracle.table_logps(sequences) or (), strict=False):
+        candidate.scores = {"table_logp": {"value": logp, "unit": "nat", "better": "higher"}, **candidate.scores}
     for candidate, value, deviation in zip(candidates, values, deviations, strict=True):
         score: Score = {
             "value": value,

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from logos_cli.errors import MissingError
+from logos_cli.tasks.design.oracle import RESIDUES
 from logos_cli.tasks.design.surrogate import Surrogate, features
 
 Floats = NDArray[np.float64]
@@ -48,6 +49,9 @@ def train_regression(
             "the regression on a table needs scikit-learn", hint="pip install 'logos-cli[oracle]'"
         ) from error
     rows = features(kind, payloads).astype(np.float64)
+    profile = (
+        (rows.sum(0).reshape(-1, len(RESIDUES)) + 1.0) / (len(rows) + len(RESIDUES)) if kind == "protein" else rows
+    )
     columns = np.flatnonzero(rows.std(0) > 0)
     offset = rows[:, columns].mean(0)
     rows = rows[:, columns] - offset
@@ -55,6 +59,8 @@ def train_regression(
     if kind == "protein":
         numbers["length"] = float(len(payloads[0]))
     arrays = {"columns": columns.astype(np.float64), "offset": offset}
+    if kind == "protein":
+        arrays["profile"] = profile
     method = ("gp" if len(rows) <= _MOST_ROWS_OF_GP else "ridge") if method == "auto" else method
     if method == "ridge":
         ridge = BayesianRidge(fit_intercept=False).fit(rows, values - numbers["mean"])

@@ -238,12 +238,14 @@ def _answers(benchmark: Benchmark, cases: Sequence[Case], options: BenchOptions)
         n_samples=options.n_samples or benchmark.n_samples,
         **{name: value for name, value in benchmark.sampling.items() if getattr(options.generate, name) is None},
     )
+    task_options = dict(benchmark.task_options)
     if options.adapted is not None:
         model = benchmark.adapted(options.data, how.load.model, options.adapted / benchmark.name)
         if model is not None:
             how = replace(how, load=replace(how.load, model=model, revision=None), **benchmark.adapted_sampling)
+            task_options = {**task_options, **benchmark.adapted_options(model)}
     owners = {prompt.id: case for case in cases for prompt in case.prompts}
-    plan = plan_generation(benchmark.task, how, benchmark.task_options)
+    plan = plan_generation(benchmark.task, how, task_options)
     made = Generation(plan).records([prompt for case in cases for prompt in case.prompts])
     answered = groupby(made, lambda record: owners[_prompt_of(record)].id)
     current = next(answered, None)

@@ -9,7 +9,7 @@ from typing import IO
 
 from logos_cli import registry
 from logos_cli.engine.scheduler import Request
-from logos_cli.engine.start import Runner, model_of, runner_of, start_engine, start_reading
+from logos_cli.engine.start import Runner, start_engine, start_reading
 from logos_cli.engine.texts import CompletionEngine
 from logos_cli.io.selection import Selection
 from logos_cli.options import options_or_fields
@@ -129,8 +129,8 @@ class Generation:
         options = self.plan.options
         in_order = options.order == "input"
         prepared = self.plan.prepared_prompts(prompts, stdin)
-        if options.guide == "model":
-            prepared = guided(prepared, options.load)
+        if self.plan.profile is not None:
+            prepared = guided(prepared, self.plan.profile, self.plan.sampling.temperature)
         schedule = Schedule(prepared, self._judge, self.tally, in_order, self.plan.deadline, selection)
         maker = RequestMaker(self.plan)
         self._judge.read_reference()
@@ -185,9 +185,6 @@ class Generation:
             return reader
         memory = plan.memory(max(len(request.prompt) for request in first))
         batch_size = min(memory.batch_size if memory else load.batch_size or BATCH_SIZE, len(first))
-        if plan.options.guide == "model":  # which has loaded the model
-            self._judge.provenance.model = model_of(load).info
-            return runner_of(load, plan.sampling, batch_size=batch_size, seed=plan.options.seed)
         self._judge.provenance.model, engine = start_engine(
             plan.checkpoint, load, plan.sampling, batch_size=batch_size, seed=plan.options.seed
         )

@@ -1,53 +1,59 @@
-"""Guided edits: the positions of variants are drawn where the model does not expect the residues of the wild type.
+"""Guided edits: variants that are drawn from the frequencies of residues in a table of measured values.
 
-The weight of a position is the odds against its residue, given all residues before it. A residue that the model is sure of is
-hardly ever drawn, and one that it finds unlikely nearly always.
+The weight of a position is the odds against the residue of the wild type, so that residues which are rare in the table are
+exchanged first. The new residue is drawn by its frequency there. The model writes nothing of its own: it finds how likely
+the variant is.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from logos_cli.backends.base import LoadOptions
-from logos_cli.engine.likelihood import Likelihood, ScoredText
-from logos_cli.engine.start import likelihood_of
 from logos_cli.errors import InputError
+from logos_cli.tasks.design.oracle import RESIDUES
 from logos_cli.workflows.generate.prompts import PreparedPrompt
 from logos_cli.workflows.generate.templates import DrawnEdit
 
-_LEAST, _MOST = 1e-4, 1e4
+LEAST_ODDS, MOST_ODDS = 1e-4, 1e4
+_LEAST_TEMPERATURE = 0.05
 
 
-def guided(prompts: Iterator[PreparedPrompt], load: LoadOptions) -> Iterator[PreparedPrompt]:
-    """Yield the prompts, those of edits with weights of their positions; each is read alone.
+def guided(
+    prompts: Iterator[PreparedPrompt], profile: NDArray[np.float64], temperature: float
+) -> Iterator[PreparedPrompt]:
+    """Yield the prompts, those of edits with the frequencies of a table.
 
-    Raises
-    ------
-    ModelError
-        If the model is on a server that does not report probabilities of given texts.
+    Parameters
+    ----------
+    profile : ndarray, shape (length, 20)
+        Frequencies in the order of :data:`~logos_cli.tasks.design.oracle.RESIDUES`.
+    temperature : float
+        Frequencies to the power of its inverse are the weights of new residues.
     """
     for prompt in prompts:
         sentence = prompt.sentence
         if sentence is not None and isinstance(draw := sentence.draw_grammar, DrawnEdit):
-            before = f"{sentence.text[: sentence.grammar_start]}{draw.kind.start}"
-            weights = _weights(likelihood_of(load), before, draw)
-            if isinstance(weights, tuple):
-                prompt.sentence = replace(sentence, draw_grammar=replace(draw, weights=weights))
+            if len(draw.wild_type) == len(profile):
+                prompt.sentence = replace(sentence, draw_grammar=_weighted(draw, profile, temperature))
             else:
-                prompt.sentence, prompt.error = None, weights
+                prompt.sentence, prompt.error = (
+                    None,
+                    InputError(
+                        f"the wild type has {len(draw.wild_type):,} residues, those of the oracle's table {len(profile):,}",
+                        hint="leave out --guide oracle",
+                    ),
+                )
         yield prompt
 
 
-def _weights(likelihood: Likelihood, before: str, draw: DrawnEdit) -> tuple[float, ...] | InputError:
-    """Return the odds against the residue at each free position, or why the text cannot be read."""
-    [scored] = likelihood.score([f"{before}{draw.wild_type}{draw.kind.end}"])
-    if not isinstance(scored, ScoredText):
-        return scored
-    logps = scored.characters()[len(before) :][list(draw.free)]
-    return tuple(
-        min(_MOST, max(_LEAST, math.expm1(-logp))) if math.isfinite(logp) else 1.0 for logp in np.minimum(logps, 0)
-    )
+def _weighted(draw: DrawnEdit, profile: NDArray[np.float64], temperature: float) -> DrawnEdit:
+    rows = profile[list(draw.free)]
+    places = np.array([RESIDUES.find(draw.wild_type[place]) for place in draw.free])
+    own = np.where(places >= 0, rows[np.arange(len(rows)), places], rows.min())
+    odds = np.clip((1 - own) / own, LEAST_ODDS, MOST_ODDS)
+    residues = rows ** (1 / max(temperature, _LEAST_TEMPERATURE))
+    return replace(draw, weights=tuple(odds.tolist()), residues=tuple(map(tuple, residues.tolist())))

@@ -47,9 +47,9 @@ class GenerateOptions:
         The prompt is a wild type, and the answer a variant with at most this number of mutations.
     positions : str, optional
         Positions of the mutations, counted from 1: ``10-20,45``.
-    guide : {"uniform", "model"}, optional
-        How the positions of each variant are drawn: all alike, or those more often where the model does not expect the
-        residue of the wild type.
+    guide : {"uniform", "oracle"}, optional
+        How the positions of each variant are drawn: all alike, with residues by the model; or positions and residues by
+        the frequencies in the table of measured values that the task's oracle was trained on.
     order : {"input", "completed"}
         Records in the order of the prompts, or as soon as each is finished.
     load : LoadOptions
@@ -75,7 +75,7 @@ class GenerateOptions:
     template: str | None = None
     max_mutations: int | None = None
     positions: str | None = None
-    guide: Literal["uniform", "model"] | None = None
+    guide: Literal["uniform", "oracle"] | None = None
     order: Literal["input", "completed"] = "input"
     load: LoadOptions = nested(LoadOptions)
     read: ReadOptions = field(default_factory=ReadOptions)
@@ -94,8 +94,8 @@ class GenerateOptions:
             raise UsageError(f"the time is {self.time_s:g} s; it must be above 0")
         if self.constrain not in ("grammar", "chemistry", "off"):
             raise UsageError(f"there is no constraint {self.constrain!r}", hint="choose grammar, chemistry or off")
-        if self.guide not in (None, "uniform", "model"):
-            raise UsageError(f"there is no guide {self.guide!r}", hint="choose uniform or model")
+        if self.guide not in (None, "uniform", "oracle"):
+            raise UsageError(f"there is no guide {self.guide!r}", hint="choose uniform or oracle")
         if self.order not in ("input", "completed"):
             raise UsageError(f"there is no order {self.order!r}", hint="choose input or completed")
 

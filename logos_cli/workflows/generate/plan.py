@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from logos_cli import registry
 from logos_cli.backends.base import Checkpoint, LoadOptions, MemoryPlan, open_model
@@ -19,6 +19,10 @@ from logos_cli.workflows.generate.options import GenerateOptions
 from logos_cli.workflows.generate.prompts import PreparedPrompt, PromptReader, Prompts
 from logos_cli.workflows.generate.templates import Restriction
 from logos_cli.workflows.generate.until import Until
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,11 @@ class GenerationPlan:
     reads: bool = False
     is_single: bool = False
     sampling_of: str = "the task"
+
+    @property
+    def profile(self) -> NDArray[np.float64] | None:
+        """Frequencies of residues by which variants are drawn; None without a guide."""
+        return self.task.profile() if self.options.guide == "oracle" else None
 
     @property
     def skill(self) -> Skill | None:

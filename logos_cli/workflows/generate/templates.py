@@ -12,6 +12,7 @@ from logos_cli.grammar.constrain import mutant_grammar, parse_positions, templat
 from logos_cli.grammar.spec import Kind
 from logos_cli.tasks.base import PromptSentence, Task
 from logos_cli.tasks.design.loops import TemplatePrompt
+from logos_cli.tasks.design.oracle import RESIDUES
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -35,7 +36,7 @@ class Restriction:
     positions : str, optional
         Positions of the mutations, as ``10-20,45``; by default all.
     guide : str, optional
-        ``model`` draws them where the model does not expect the residues of the wild type; ``uniform`` is the default.
+        ``oracle`` draws positions and residues by the frequencies in the table of the oracle; ``uniform`` is the default.
     """
 
     template: str | None = None
@@ -59,7 +60,7 @@ class Restriction:
         if self.positions is not None and self.max_mutations is None:
             raise UsageError("positions belong to an edit", hint="give max-mutations and a wild type too")
         if self.guide is not None and self.max_mutations is None:
-            raise UsageError("guided positions belong to an edit", hint="give max-mutations and a wild type too")
+            raise UsageError("a guide belongs to an edit", hint="give max-mutations and a wild type too")
         if task.restricting_option is not None:
             if self.template is not None or self.max_mutations is not None:
                 other = "a template" if self.template is not None else "an edit"
@@ -124,6 +125,8 @@ class DrawnEdit:
         Positions that may be free.
     weights : tuple of float, optional
         Relative probability of each to be drawn; None draws all alike.
+    residues : tuple of tuple of float, optional
+        Relative probability of each of the twenty residues at each of them; None leaves the residues to the model.
     """
 
     kind: Kind
@@ -131,13 +134,20 @@ class DrawnEdit:
     max_mutations: int
     free: tuple[int, ...]
     weights: tuple[float, ...] | None = None
+    residues: tuple[tuple[float, ...], ...] | None = None
 
     def __call__(self, generator: Generator) -> str:
         """Return the grammar of one variant."""
         shares = None if self.weights is None else [weight / sum(self.weights) for weight in self.weights]
         places = generator.choice(len(self.free), self.max_mutations, replace=False, p=shares)
-        free = sorted(self.free[place] for place in places)
-        return mutant_grammar(self.kind, self.wild_type, self.max_mutations, free)
+        if self.residues is None:
+            free = sorted(self.free[place] for place in places)
+            return mutant_grammar(self.kind, self.wild_type, self.max_mutations, free)
+        variant = list(self.wild_type)
+        for place in sorted(places.tolist()):
+            row = self.residues[place]
+            variant[self.free[place]] = RESIDUES[generator.choice(len(row), p=[each / sum(row) for each in row])]
+        return mutant_grammar(self.kind, "".join(variant), 0, ())
 
 
 def _takers(restriction: str) -> list[str]:

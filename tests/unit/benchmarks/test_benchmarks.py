@@ -315,6 +315,11 @@ def test_edits_are_judged_by_an_oracle_and_chosen_by_the_model(fitness_table: Pa
     figures = benchmark.summarise([outcome])
     assert figures["fitness"].value > 0.6 > 0.45 > figures["fitness of the start"].value
     assert figures["novelty"].value >= 7
+    # positions at random, or where the start has residues that are rare in the pool: both baselines keep the budget
+    for name in ("matrix", "guided_matrix"):
+        assert all(sum(map(str.__ne__, wild_type, each["sequence"])) <= 7 for each in outcome[name])
+        assert figures[{"matrix": "fitness, matrix", "guided_matrix": "fitness, guided matrix"}[name]].value is not None
+    assert figures["fitness, both"].value == figures["fitness"].value  # one edit: every ranking has it first
     worse = benchmark.outcome(cases[1], [edit("A" * 20, -2.0)])
     both = benchmark.summarise([worse, outcome])
     assert both["fitness"].n == 2

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from logos_cli import generate
@@ -87,6 +88,8 @@ def test_variants_of_each_wild_type(tmp_path: Path) -> None:
         ("protein", {"max_mutations": 0}, "1 or more"),
         ("protein", {"max_mutations": 1}, "needs a wild type"),
         ("protein", {"positions": "3"}, "belong to an edit"),
+        ("protein", {"guide": "oracle"}, "belongs to an edit"),
+        ("protein", {"guide": "model"}, "there is no guide"),
         ("protein", {"template": "MK", "max_mutations": 1}, "exclude each other"),
         ("protein", {"order": "random"}, "no order"),
     ],
@@ -94,6 +97,35 @@ def test_variants_of_each_wild_type(tmp_path: Path) -> None:
 def test_what_cannot_go_together_is_refused(task: str, options: dict[str, Any], message: str) -> None:
     with pytest.raises((UsageError, GrammarError), match=message):
         _make(task, None, **options)
+
+
+def test_an_oracle_guides_edits_to_what_is_frequent_in_its_table(tmp_path: Path) -> None:
+    pytest.importorskip("sklearn")
+    from logos_cli.training.assay.regression import train_regression
+
+    common, wild_type = "MKTAYIAKQR", "MKTAYIWKQR"
+    generator = np.random.default_rng(0)
+    places = generator.integers(10, size=200).tolist()
+    table = [common[:place] + "ACDEFGHIKL"[place] + common[place + 1 :] for place in places]
+    oracle = train_regression("protein", table, generator.normal(size=200), method="ridge")
+    oracle.write(tmp_path, {})
+    options = {"oracle": str(tmp_path), "max_mutations": 1, "n_samples": 12}
+    records = _make("protein", wild_type, guide="oracle", **options)
+    likeliest = max(records, key=lambda record: record.scores["table_logp"]["value"] or 0)
+    assert likeliest.scores["mutations"]["value"] == "W7A"  # what is rare in the table goes first
+    assert {record.sample["guide"] for record in records} == {"oracle"}
+    assert len(records) < len(_make("protein", wild_type, guide="uniform", **options))
+    assert _make("protein", wild_type, guide="oracle", **options) == records
+    refused = _make("protein", [wild_type, "MKT"], guide="oracle", oracle_input="auto", **options)
+    assert refused[-1].status is Status.ERROR
+    assert "has 3 residues" in (refused[-1].reason or "")
+
+
+def test_a_guide_needs_an_oracle_with_a_table() -> None:
+    with pytest.raises(UsageError, match="--guide oracle needs --oracle"):
+        _make("protein", "MKTAYIAK", guide="oracle", max_mutations=1)
+    with pytest.raises(UsageError, match="has no oracle with a table"):
+        _make("antibody", "EVQLVESGGG", guide="oracle", max_mutations=1)
 
 
 def test_positions_outside_a_wild_type_fail_that_prompt_alone() -> None:

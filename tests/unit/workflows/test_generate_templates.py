@@ -14,6 +14,7 @@ from logos_cli.errors import GrammarError
 from logos_cli.grammar import parse
 from logos_cli.grammar.constrain import mutant_grammar, parse_positions, template_grammar
 from logos_cli.grammar.spec import Kind
+from logos_cli.workflows.generate.templates import DrawnEdit
 
 TOKENIZER = CharacterTokenizer()
 CONSTRAINT = Constraint(TOKENIZER)
@@ -103,6 +104,18 @@ def test_edits_keep_the_length_the_budget_and_the_positions(
         assert positions is None or set(changed) <= set(positions)
         found.add(answer)
     assert len(found) > 5
+
+
+def test_positions_are_drawn_by_their_weights() -> None:
+    wild_type = "MKTAYIAKQR"
+    drawn = DrawnEdit(Kind.PROTEIN, wild_type, 2, (1, 4, 7), (1.0, 1e-4, 1.0))
+    found = [drawn(np.random.default_rng(seed)) for seed in range(30)]
+    assert found.count(mutant_grammar(Kind.PROTEIN, wild_type, 2, (1, 7))) > 25
+    plain = DrawnEdit(Kind.PROTEIN, wild_type, 2, (1, 4, 7))
+    assert len({plain(np.random.default_rng(seed)) for seed in range(30)}) == 3
+    row = tuple(float(letter == "W") for letter in "ACDEFGHIKLMNPQRSTVWY")
+    written = DrawnEdit(Kind.PROTEIN, wild_type, 2, (1, 4, 7), (1.0, 1e-9, 1.0), (row,) * 3)
+    assert written(np.random.default_rng(0)) == mutant_grammar(Kind.PROTEIN, "MWTAYIAWQR", 0, ())
 
 
 def test_every_single_mutant_and_the_wild_type_can_be_written() -> None:

@@ -123,12 +123,13 @@ class GenerateArguments:
         panel=_CONSTRAINTS,
         help="Positions of the mutations, counted from 1.",
     )
-    guide: Literal["uniform", "model"] | None = option(
+    guide: Literal["uniform", "oracle"] | None = option(
         None,
-        metavar="uniform|model",
+        metavar="uniform|oracle",
         show_default="uniform",
         panel=_CONSTRAINTS,
-        help="How the positions of each variant are drawn; model: most often where the model does not expect the residue.",
+        help="Draw the positions of a variant all alike, and let the model choose residues; or draw both by the frequencies in "
+        "the table of measured values that --oracle was trained on.",
     )
     own: Mapping[str, object] = others()
     load: LoadOptions = load_block()
