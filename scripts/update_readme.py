@@ -3,6 +3,7 @@
     python scripts/update_readme.py            # write the outputs anew
     python scripts/update_readme.py --check    # report which differ, and fail
     python scripts/update_readme.py README.md  # this document only
+    python scripts/update_readme.py --logos=bin/  # with the program in this directory, instead of this checkout's
 
 The ``console`` blocks of the README and of ``docs/`` hold commands (``$ …``) and their output, standard error included. The
 commands of a document run one after the other in an empty directory with a copy of ``examples/``. Samples of a model and facts
@@ -81,12 +82,14 @@ def documents() -> list[str]:
 def main(arguments: list[str]) -> int:
     """Write the outputs, or with ``--check`` compare them."""
     compare = "--check" in arguments
-    names = [name for name in arguments if name != "--check"] or documents()
+    names = [name for name in arguments if not name.startswith("--")] or documents()
+    given = next((name.partition("=")[2] for name in arguments if name.startswith("--logos=")), None)
     stale = 0
     with tempfile.TemporaryDirectory() as folder:
         program = Path(folder) / "bin"
         program.mkdir()
-        (program / "logos").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m logos_cli "$@"\n')
+        start = f"{given}/logos" if given else f'{sys.executable}" -m "logos_cli'
+        (program / "logos").write_text(f'#!/bin/sh\nexec "{start}" "$@"\n')
         (program / "logos").chmod(0o755)
         for name in names:
             path = CHECKOUT / name
