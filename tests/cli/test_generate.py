@@ -290,10 +290,10 @@ def test_quiet_is_quiet(logos: Any) -> None:
     ("sent", "code"), [(signal.SIGINT, ExitCode.INTERRUPTED), (signal.SIGTERM, ExitCode.TERMINATED)]
 )
 def test_a_signal_keeps_the_finished_records(
-    sent: signal.Signals, code: ExitCode, logos_argv: list[str], logos_env: dict[str, str], tmp_path: Path
+    sent: signal.Signals, code: ExitCode, preloaded_argv: list[str], logos_env: dict[str, str], tmp_path: Path
 ) -> None:
     process = subprocess.Popen(
-        [*logos_argv, "generate", "protein", "--backend", "fake", "-n", "1000000", "-b", "4", "-o", "out.jsonl"],
+        [*preloaded_argv, "generate", "protein", "--backend", "fake", "-n", "1000000", "-b", "4", "-o", "out.jsonl"],
         cwd=tmp_path,
         env=logos_env,
         stderr=subprocess.PIPE,

@@ -68,7 +68,7 @@ def test_commands_need_no_network_and_write_to_the_run_and_the_cache_only(
     env |= {"HOME": str(home), "LOGOS_CACHE": str(cache), "HF_HOME": str(home / "hub"), "LOGOS_OFFLINE": "1"}
     work = [
         "logos encode complex.cif -o encoded/",
-        "logos generate molecule -n 2 --max-new-tokens 90 --seed 3 --offline -o generated/ || [ $? -eq 3 ]",
+        "logos generate molecule -n 2 --max-new-tokens 30 --seed 3 --offline -o generated/ || [ $? -eq 3 ]",
         "logos score molecules.smi --metrics qed,sa,ppl --offline -o scored/ || [ $? -eq 3 ]",
         "logos dock -r complex.pdb -l ligands.smi --exhaustiveness 1 --cpu 1 --num-modes 1 -o docked/",
     ]
