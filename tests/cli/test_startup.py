@@ -60,7 +60,13 @@ def _probe(arguments: list[str], env: dict[str, str], cwd: Path, *others: list[s
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["--version"], ["grammar", "show"], ["grammar", "show", "search"], ["grammar", "check", "sentences.txt"]],
+    [
+        ["--help"],
+        ["--version"],
+        ["grammar", "show"],
+        ["grammar", "show", "search"],
+        ["grammar", "check", "sentences.txt"],
+    ],
     ids=" ".join,
 )
 def test_no_heavy_library_is_loaded(arguments: list[str], logos_env: dict[str, str], tmp_path: Path) -> None:

@@ -22,7 +22,8 @@ def main(path: str, arguments: list[str]) -> int:
         if number not in IGNORED:
             signal.signal(number, lambda number, _: early.append(number))
     streams = [number for number in range(3) if _is_open(number)]
-    request = marshal.dumps((arguments, os.getcwd(), dict(os.environb), os.umask(0), IGNORED, streams))
+    folder = os.getcwd()  # noqa: PTH109 - an import of pathlib takes as long as all else here
+    request = marshal.dumps((arguments, folder, dict(os.environb), os.umask(0), IGNORED, streams))
     server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     uses_torch = USE_TORCH.intersection(arguments[:1]) and "fake" not in arguments
     server.connect(f"{path}.torch" if uses_torch else path)

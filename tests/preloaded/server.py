@@ -25,8 +25,22 @@ import logos_cli
 from logos_cli.docking import libraries
 from logos_cli.errors import MissingError
 
-LIBRARIES = ("rdkit.Chem.AllChem", "rdkit.Chem.QED", "tokenizers", "llguidance", "biotite.structure", "rich.progress", "vina")
-WITH_TORCH = ("backends.torch", "engine.device_sampler", "evaluators.antibodies.antiberty", "pockets.pocketnet", "training")
+LIBRARIES = (
+    "rdkit.Chem.AllChem",
+    "rdkit.Chem.QED",
+    "tokenizers",
+    "llguidance",
+    "biotite.structure",
+    "rich.progress",
+    "vina",
+)
+WITH_TORCH = (
+    "backends.torch",
+    "engine.device_sampler",
+    "evaluators.antibodies.antiberty",
+    "pockets.pocketnet",
+    "training",
+)
 NEVER = ("__main__", "backends.transformers", "backends.llamacpp")
 READ_AT_START = (b"PYTHON", b"LD_", b"OMP_", b"MKL_", b"OPENBLAS_", b"LC_", b"LANG")
 _SIZE = 1 << 20
@@ -48,7 +62,9 @@ class Server:
             listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             listener.bind(name)
             listener.listen(64)
-            self.selector.register(listener, selectors.EVENT_READ, self._load_torch if "torch" in name else self._accept)
+            self.selector.register(
+                listener, selectors.EVENT_READ, self._load_torch if "torch" in name else self._accept
+            )
         self.selector.register(sys.stdin, selectors.EVENT_READ, self._end)
 
     def serve(self) -> None:
@@ -114,9 +130,10 @@ class Server:
     def _close(self, but: tuple[Any, ...] = ()) -> None:
         """Close what a fork has got of the server."""
         for key in list(self.selector.get_map().values()):
-            if key.fileobj not in but:
-                self.selector.unregister(key.fileobj)
-                os.close(key.fd) if isinstance(key.fileobj, int) else key.fileobj.close()
+            file: Any = key.fileobj
+            if file not in but:
+                self.selector.unregister(file)
+                os.close(file) if isinstance(file, int) else file.close()
         for client in self.programs:
             client.close()
         self.programs.clear()
@@ -142,25 +159,39 @@ def become(request: _Request, descriptors: list[int], environment: dict[bytes, b
     for number, descriptor in zip(streams, descriptors, strict=True):
         os.dup2(descriptor, number)
         os.close(descriptor)
-    if {name: value for name, value in variables.items() if name.startswith(READ_AT_START)} != {
-        name: value for name, value in environment.items() if name.startswith(READ_AT_START)
-    }:
+    if _read_at_start(variables) != _read_at_start(environment):
         os.execve(sys.executable, [sys.executable, "-m", "logos_cli", *arguments], variables)
     os.environb.clear()
     os.environb.update(variables)
     sys.argv = ["logos", *arguments]
     sys.path[0] = directory
     for number, name in enumerate(("stdin", "stdout", "stderr")):
-        stream = _stream(number) if number in streams else None
+        stream = _stream(number, is_buffered=b"PYTHONUNBUFFERED" not in variables) if number in streams else None
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
 
 
-def _stream(number: int) -> io.TextIOWrapper:
-    binary = open(number, "wb" if number else "rb", closefd=False)  # noqa: SIM115 - a standard stream
-    errors = "backslashreplace" if number == 2 else "strict"
+def _read_at_start(variables: dict[bytes, bytes]) -> dict[bytes, bytes]:
+    """Return what the interpreter or a library has read already, when the program begins."""
+    return {
+        name: value
+        for name, value in variables.items()
+        if name.startswith(READ_AT_START) and name != b"PYTHONUNBUFFERED"
+    }
+
+
+def _stream(number: int, *, is_buffered: bool) -> io.TextIOWrapper:
+    """Return a standard stream as Python makes it."""
+    if number == 0:
+        return io.TextIOWrapper(open(0, "rb", closefd=False), "utf-8")
+    binary = open(number, "wb", -1 if is_buffered else 0, closefd=False)  # noqa: SIM115 - a standard stream
     return io.TextIOWrapper(
-        binary, "utf-8", errors, "\n" if number else None, line_buffering=number == 2 or os.isatty(number)
+        binary,
+        "utf-8",
+        "backslashreplace" if number == 2 else "strict",
+        "\n",
+        line_buffering=number == 2 or os.isatty(number),
+        write_through=not is_buffered,
     )
 
 

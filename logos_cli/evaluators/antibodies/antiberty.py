@@ -58,7 +58,9 @@ class Antiberty:
         letters = torch.tensor([self._vocabulary.get(letter, self._unknown) for letter in chain])
         ids = torch.cat([torch.tensor([self._first]), letters, torch.tensor([self._last])])
         found = []
-        for places in torch.tensor(range(len(chain)) if wanted is None else wanted).split(_MASKED_AT_A_TIME):
+        rows = torch.tensor(range(len(chain)) if wanted is None else wanted)
+        for start in range(0, len(rows), _MASKED_AT_A_TIME):
+            places = rows[start : start + _MASKED_AT_A_TIME]
             masked = ids.repeat(len(places), 1)
             masked[torch.arange(len(places)), places + 1] = self._mask
             hidden = self._model.bert(masked).last_hidden_state[torch.arange(len(places)), places + 1]
