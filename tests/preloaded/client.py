@@ -12,7 +12,7 @@ import sys
 
 PASSED = [signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2]
 IGNORED = [int(number) for number in PASSED if signal.getsignal(number) is signal.SIG_IGN]
-USE_TORCH = {"generate", "explain", "train", "bench"}
+USE_TORCH = {"train", "bench"}
 
 
 def main(path: str, arguments: list[str]) -> int:
@@ -25,7 +25,7 @@ def main(path: str, arguments: list[str]) -> int:
     folder = os.getcwd()  # noqa: PTH109 - an import of pathlib takes as long as all else here
     request = marshal.dumps((arguments, folder, dict(os.environb), os.umask(0), IGNORED, streams))
     server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    uses_torch = USE_TORCH.intersection(arguments[:1]) and "fake" not in arguments
+    uses_torch = USE_TORCH.intersection(arguments[:1]) or "torch" in arguments
     server.connect(f"{path}.torch" if uses_torch else path)
     rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack(f"{len(streams)}i", *streams))
     server.sendmsg([request], [rights] if streams else [])

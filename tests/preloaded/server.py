@@ -41,7 +41,8 @@ WITH_TORCH = (
     "pockets.pocketnet",
     "training",
 )
-NEVER = ("__main__", "backends.transformers", "backends.llamacpp")
+NEVER = ("__main__", "backends.transformers", "backends.llamacpp", "backends.onnxruntime")
+"""Their libraries start threads, which a fork loses, or read variables when they are imported."""
 READ_AT_START = (b"PYTHON", b"LD_", b"OMP_", b"MKL_", b"OPENBLAS_", b"LC_", b"LANG")
 _SIZE = 1 << 20
 _Request = tuple[list[str], str, dict[bytes, bytes], int, list[int], list[int]]
@@ -210,6 +211,7 @@ def load(*names: str) -> None:
             importlib.import_module(name)
     gc.collect()
     gc.freeze()
+    assert len([*Path("/proc/self/task").iterdir()]) == 1, "a fork would lose a thread"
 
 
 def main(path: str) -> None:
