@@ -30,7 +30,7 @@ bench:  ## measured speeds, printed and held against their bounds
 cluster:  ## arrays on a real Slurm, some minutes each
 	$(PYTHON) -m pytest -m cluster -s -p no:cacheprovider tests/cluster tests/cli/test_run_interruptions.py
 
-fuzz:  ## readers and parser against mutated input; LOGOS_FUZZ_SECONDS=600 each
+fuzz:  ## readers and parser against mutated and large input; LOGOS_FUZZ_SECONDS=600 each
 	LOGOS_FUZZ_SECONDS=$${LOGOS_FUZZ_SECONDS:-600} $(PYTHON) -m pytest -m fuzz -s
 	for target in grammar fasta chem table sentences structure crystal; do \
 	  $(PYTHON) tests/fuzz/atheris_readers.py $$target -max_total_time=$${LOGOS_FUZZ_SECONDS:-600} || exit 1; \

@@ -97,20 +97,13 @@ def require_llama_source() -> Path:
     return folder
 
 
-@cache
-def _released(kind: str) -> str:
-    """Return the ``tokenizer.json`` of Llama 3 or Qwen 2 with the sixteen tags added."""
+def released_tokenizer(kind: str) -> dict[str, Any]:
+    """Return the ``tokenizer.json`` of Llama 3 (``llama``) or Qwen 2 (``qwen3``), tags added."""
     header = read_gguf(require_llama_source() / "models" / _VOCABULARY[kind])
     texts, types, merges = (header.metadata[f"tokenizer.ggml.{key}"] for key in ("tokens", "token_type", "merges"))
     vocabulary = {text: i for i, (text, type_) in enumerate(zip(texts, types, strict=True)) if type_ == _NORMAL}
     controls = {text: i for i, (text, type_) in enumerate(zip(texts, types, strict=True)) if type_ == _CONTROL}
-    return json.dumps(_tokenizer(kind, vocabulary, [merge.split(" ") for merge in merges], controls))
-
-
-def released_tokenizer(kind: str) -> dict[str, Any]:
-    """Return the ``tokenizer.json`` of Llama 3 (``llama``) or Qwen 2 (``qwen3``), tags added."""
-    found: dict[str, Any] = json.loads(_released(kind))
-    return found
+    return _tokenizer(kind, vocabulary, [merge.split(" ") for merge in merges], controls)
 
 
 def small_tokenizer(kind: str) -> dict[str, Any]:

@@ -27,6 +27,24 @@ def byte_of_character() -> dict[str, int]:
     return {chr(byte): byte for byte in printable} | {chr(256 + i): byte for i, byte in enumerate(rest)}
 
 
+@cache
+def _latin_1() -> dict[int, str]:
+    """Return the table that translates the byte-level alphabet to bytes as Latin-1, and its other characters to none."""
+    table = byte_of_character()
+    return dict.fromkeys(range(256), "\uffff") | {ord(character): chr(byte) for character, byte in table.items()}
+
+
+def byte_level(token: str) -> bytes:
+    """Return the bytes of a token in the byte-level alphabet.
+
+    Raises
+    ------
+    UnicodeEncodeError
+        If a character is not in the alphabet.
+    """
+    return token.translate(_latin_1()).encode("latin-1")
+
+
 def read_json(path: Path) -> JsonObject:
     """Return a JSON object of a model directory.
 
@@ -100,7 +118,8 @@ class HubTokenizer(Tokenizer):
             data = read_json(file)
             self._falls_back = _falls_back(data)
             # a space before the first letter of every text would separate it from the tag before it
-            self._fast = FastTokenizer.from_str(json.dumps(_without_prefix(data) if self._falls_back else data))
+            changed = json.dumps(_without_prefix(data)) if self._falls_back else None
+            self._fast = FastTokenizer.from_file(str(file)) if changed is None else FastTokenizer.from_str(changed)
         except ModelError:
             raise
         except Exception as error:  # the library raises no narrower class
@@ -137,12 +156,11 @@ class HubTokenizer(Tokenizer):
         by_id: dict[int, str] = {i: token for token, i in self._fast.get_vocab(with_added_tokens=True).items()}
         if self._falls_back:
             return [_fallback_bytes(by_id.get(i, ""), is_added=i in added) for i in range(max(by_id) + 1)]
-        table = byte_of_character()
         out = [b""] * (max(by_id) + 1)
         for i, token in by_id.items():
             try:
-                out[i] = token.encode() if i in added else bytes(table[character] for character in token)
-            except KeyError as error:
+                out[i] = token.encode() if i in added else byte_level(token)
+            except UnicodeEncodeError as error:
                 raise ModelError(
                     f"the tokenizer is neither byte-level BPE nor has it a byte fallback (token {i} is {token!r})",
                     hint="logos reads tokenizers like those of Llama, Qwen, Mistral and Gemma, and of its own models",

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -43,20 +46,40 @@ def logos_env(checkout: Path) -> dict[str, str]:
 
 @pytest.fixture
 def logos_argv() -> list[str]:
-    """How to start the program."""
+    """How to start the program as a user does: see also :func:`preloaded_argv`."""
     return [sys.executable, "-m", "logos_cli"]
 
 
+@pytest.fixture(scope="session")
+def preloaded_argv(checkout: Path) -> Iterator[list[str]]:
+    """How to start the program as a process that is forked from one with the libraries loaded.
+
+    It saves seconds a start. Not for tests of the start itself, of the terminal, of process trees and limits.
+    """
+    folder = tempfile.mkdtemp(prefix="logos-")  # a socket's path must be short
+    command = [sys.executable, "-m", "tests.preloaded.server", f"{folder}/socket"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, cwd=checkout, env=environment(checkout)) as server:
+        while not Path(folder, "socket.torch").exists():
+            assert server.poll() is None
+            time.sleep(0.01)
+        client = Path(__file__).resolve().parent.parent / "preloaded" / "client.py"
+        yield [sys.executable, "-I", "-S", str(client), f"{folder}/socket"]
+        assert server.stdin is not None
+        server.stdin.close()
+        assert server.wait(30) == 0
+    shutil.rmtree(folder)
+
+
 @pytest.fixture
-def logos_process(checkout: Path, tmp_path: Path, logos_argv: list[str]) -> Logos:
+def logos_process(checkout: Path, tmp_path: Path, preloaded_argv: list[str]) -> Logos:
     """Run ``logos ARGUMENTS`` in a process of its own, in an empty directory, and return the finished process.
 
-    For tests of what only a process has: its start, signals, closed streams, settings that libraries read once.
+    For tests of what only a process has: workers that are forked, settings that libraries read once.
     """
 
     def run(command: list[str], stdin: bytes | None, env: Mapping[str, str]) -> Finished:
         done = subprocess.run(
-            [*logos_argv, *command],
+            [*preloaded_argv, *command],
             input=stdin,
             stdin=subprocess.DEVNULL if stdin is None else None,
             capture_output=True,

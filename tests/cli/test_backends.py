@@ -79,7 +79,7 @@ def test_a_signal_keeps_what_is_finished(
     backend: str,
     sent: signal.Signals,
     code: ExitCode,
-    logos_argv: list[str],
+    preloaded_argv: list[str],
     logos_env: dict[str, str],
     server: tuple[type[_Server], str],
     tmp_path: Path,
@@ -87,7 +87,7 @@ def test_a_signal_keeps_what_is_finished(
     local = ("--device", "cpu", "--threads", "1", "--backend", backend)
     chosen = ("--base-url", server[1]) if backend == "remote" else local
     process = subprocess.Popen(
-        [*logos_argv, "generate", "molecule", *chosen, "-n", "100000", "-b", "8", "-o", "out.jsonl"],
+        [*preloaded_argv, "generate", "molecule", *chosen, "-n", "100000", "-b", "8", "-o", "out.jsonl"],
         cwd=tmp_path,
         env=logos_env,
         stderr=subprocess.PIPE,

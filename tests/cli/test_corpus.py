@@ -141,13 +141,13 @@ def wait_for_parts(tmp_path: Path, process: subprocess.Popen[str], count: int) -
 
 
 def test_a_killed_build_gives_the_same_corpus_in_the_end(
-    logos: Logos, logos_argv: list[str], logos_env: dict[str, str], tmp_path: Path, large: Path
+    logos: Logos, preloaded_argv: list[str], logos_env: dict[str, str], tmp_path: Path, large: Path
 ) -> None:
     logos("corpus", "build", "p.fasta", "-o", "whole", code=0)
     for jobs, kill in (("1", signal.SIGKILL), ("2", signal.SIGINT), ("1", signal.SIGTERM)):
         more = ("--resume",) if (tmp_path / "killed" / "build").exists() else ()
         before = len(list((tmp_path / "killed").rglob("*.npz")))
-        process = start(logos_argv, logos_env, tmp_path, "--jobs", jobs, *more)
+        process = start(preloaded_argv, logos_env, tmp_path, "--jobs", jobs, *more)
         wait_for_parts(tmp_path, process, before + 1)
         process.send_signal(kill)
         _, told = process.communicate(timeout=60)

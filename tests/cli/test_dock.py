@@ -25,6 +25,12 @@ FAST = ("--exhaustiveness", "1", "--cpu", "1", "--num-modes", "2")
 
 
 @pytest.fixture
+def logos(logos_process: Any) -> Any:
+    """The program in processes that have loaded no torch and no OpenMM, so that workers are copies of them."""
+    return logos_process
+
+
+@pytest.fixture
 def receptor(tmp_path: Path) -> Path:
     path = tmp_path / "complex.pdb"
     path.write_text(receptors.with_ligand())

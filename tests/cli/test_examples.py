@@ -22,11 +22,11 @@ DATA = sorted(
 
 
 @pytest.fixture
-def program(tmp_path: Path, logos_argv: list[str]) -> Path:
-    """A directory for PATH in which ``logos`` is the program of this checkout."""
+def program(tmp_path: Path, preloaded_argv: list[str]) -> Path:
+    """A directory for PATH in which ``logos`` is the program of this checkout, its libraries loaded already."""
     folder = tmp_path / "bin"
     folder.mkdir()
-    (folder / "logos").write_text(f'#!/bin/sh\nexec {" ".join(logos_argv)} "$@"\n')
+    (folder / "logos").write_text(f'#!/bin/sh\nexec {" ".join(preloaded_argv)} "$@"\n')
     (folder / "logos").chmod(0o755)
     return folder
 
@@ -135,9 +135,11 @@ def test_every_data_file_encodes(name: str, program: Path, logos_env: dict[str, 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")
 @pytest.mark.parametrize("document", documents())
-def test_documents_show_what_their_commands_print(document: str, checkout: Path, logos_env: dict[str, str]) -> None:
+def test_documents_show_what_their_commands_print(
+    document: str, checkout: Path, program: Path, logos_env: dict[str, str]
+) -> None:
     done = subprocess.run(
-        [sys.executable, str(checkout / "scripts" / "update_readme.py"), "--check", document],
+        [sys.executable, str(checkout / "scripts" / "update_readme.py"), "--check", f"--logos={program}", document],
         capture_output=True,
         text=True,
         timeout=600,

@@ -19,6 +19,12 @@ LIGANDS = ("CCO", "CCN", "CC(C", "Cc1ccccc1")
 
 
 @pytest.fixture
+def logos(logos_process: Any) -> Any:
+    """The program in processes that have loaded no torch and no OpenMM, so that workers are copies of them."""
+    return logos_process
+
+
+@pytest.fixture
 def pocket(logos: Any, tmp_path: Path) -> Path:
     """A complex, and beside it what the scripted model says of its pocket."""
     path = tmp_path / "complex.pdb"

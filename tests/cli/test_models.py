@@ -274,7 +274,7 @@ def test_a_cache_may_be_read_only_for_those_who_use_it(
 
 def test_what_was_fetched_before_the_end_is_kept(
     logos_process: Any,
-    logos_argv: list[str],
+    preloaded_argv: list[str],
     logos_env: dict[str, str],
     hub: type[_Hub],
     online: dict[str, str],
@@ -285,7 +285,7 @@ def test_what_was_fetched_before_the_end_is_kept(
     hub.files = {"config.json": b"{}", "model.safetensors": large}
     hub.promised = {"model.safetensors": hashlib.sha256(large).hexdigest()}
     hub.stall_after = 24_000_000
-    argv = [*logos_argv, "models", "pull", _REPOSITORY]
+    argv = [*preloaded_argv, "models", "pull", _REPOSITORY]
     with subprocess.Popen(argv, env=logos_env | online, cwd=tmp_path, stderr=subprocess.DEVNULL) as process:
         assert hub.stalled.wait(90)
         process.kill()

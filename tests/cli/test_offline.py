@@ -24,7 +24,7 @@ COMMANDS = {
     "encode a structure": ["encode", "examples/complex.cif", "-f", "text"],
     "encode molecules": ["encode", "examples/reactions.smi", "--canonical", "-f", "text"],
     "generate": ["generate", "molecule", "-n", "2", "--seed", "7", "-f", "text"],
-    "generate for a pocket": ["generate", "ligand", "--prompt", "examples/complex.cif", "--max-new-tokens", "90"],
+    "generate for a pocket": ["generate", "ligand", "--prompt", "examples/complex.cif", "--max-new-tokens", "20"],
     "examine": ["doctor", "--json"],
 }
 

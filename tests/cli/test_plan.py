@@ -23,7 +23,7 @@ def library(tmp_path: Path) -> Path:
 
 
 def test_the_scripts_of_a_plan_do_the_run(
-    logos_process: Any, logos_argv: list[str], logos_env: dict[str, str], library: Path, tmp_path: Path
+    logos_process: Any, preloaded_argv: list[str], logos_env: dict[str, str], library: Path, tmp_path: Path
 ) -> None:
     command = ("score", "library.smi", "--metrics", "mw", "-o", "run/")
     done = logos_process("plan", "--walltime", "5m", "--shards", "2", "--json", "-o", "jobs", "--", *command, code=0)
@@ -35,7 +35,7 @@ def test_the_scripts_of_a_plan_do_the_run(
     assert plan["seconds_per_shard"] <= 300
     assert "submit.sh" in done.stderr
     (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "logos").write_text(f'#!/bin/sh\nexec {" ".join(logos_argv)} "$@"\n')
+    (tmp_path / "bin" / "logos").write_text(f'#!/bin/sh\nexec {" ".join(preloaded_argv)} "$@"\n')
     (tmp_path / "bin" / "logos").chmod(0o755)
     environment = logos_env | {"PATH": f"{tmp_path / 'bin'}:{logos_env['PATH']}"}
     array = {"SLURM_ARRAY_TASK_MIN": "1", "SLURM_ARRAY_TASK_MAX": str(plan["n_shards"]), "SLURM_ARRAY_TASK_STEP": "1"}

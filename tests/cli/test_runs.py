@@ -51,15 +51,15 @@ def test_a_shard_goes_to_standard_output_as_well(logos: Any, library: Path) -> N
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGUSR1, signal.SIGINT])
 def test_a_run_that_is_stopped_goes_on(
-    logos: Any, logos_argv: list[str], logos_env: dict[str, str], tmp_path: Path, number: signal.Signals
+    logos: Any, preloaded_argv: list[str], logos_env: dict[str, str], tmp_path: Path, number: signal.Signals
 ) -> None:
-    (tmp_path / "large.smi").write_text("".join(f"{'C' * (n % 11 + 1)}O mol{n}\n" for n in range(60_000)))
+    (tmp_path / "large.smi").write_text("".join(f"{'C' * (n % 11 + 1)}O mol{n}\n" for n in range(24_000)))
     plain = logos("encode", "large.smi", "-f", "jsonl", code=0).stdout
     rng = random.Random(number)
     codes = []
     for _ in range(3):
         run = subprocess.Popen(
-            [*logos_argv, "encode", "large.smi", "-o", "run/", "--resume"],
+            [*preloaded_argv, "encode", "large.smi", "-o", "run/", "--resume"],
             cwd=tmp_path,
             env=logos_env,
             stderr=subprocess.PIPE,
@@ -68,7 +68,7 @@ def test_a_run_that_is_stopped_goes_on(
         before = results.stat().st_size if results.exists() else 0
         while run.poll() is None and (results.stat().st_size if results.exists() else 0) == before:
             time.sleep(0.01)
-        time.sleep(0.2 * rng.random())
+        time.sleep(0.1 * rng.random())
         run.send_signal(number)
         _, errors = run.communicate()
         codes.append(run.returncode)
@@ -241,16 +241,16 @@ def test_no_file_is_left_where_a_run_has_no_such_results(logos: Any, library: Pa
 
 
 def test_an_interrupted_run_of_several_workers_loses_nothing(
-    logos: Any, logos_argv: list[str], logos_env: dict[str, str], tmp_path: Path
+    logos: Any, preloaded_argv: list[str], logos_env: dict[str, str], tmp_path: Path
 ) -> None:
     """Workers finish later records first; at Ctrl-C these are kept, and the earlier ones are done again."""
-    (tmp_path / "large.smi").write_text("".join(f"{'C' * (n % 11 + 1)}O mol{n}\n" for n in range(20_000)))
+    (tmp_path / "large.smi").write_text("".join(f"{'C' * (n % 11 + 1)}O mol{n}\n" for n in range(6_000)))
     arguments = ("score", "large.smi", "--metrics", "qed,sa", "--jobs", "2")
     plain = logos(*arguments, "-o", "plain.jsonl", code=0)
     assert plain.returncode == 0
     index = tmp_path / "run" / "results" / "1-of-1.index"
     for _ in range(2):
-        command = [*logos_argv, *arguments, "-o", "run/", "--resume"]
+        command = [*preloaded_argv, *arguments, "-o", "run/", "--resume"]
         run = subprocess.Popen(command, cwd=tmp_path, env=logos_env, stderr=subprocess.DEVNULL)
         before = index.stat().st_size if index.exists() else 0
         while run.poll() is None and (index.stat().st_size if index.exists() else 0) == before:
@@ -259,16 +259,16 @@ def test_an_interrupted_run_of_several_workers_loses_nothing(
         run.wait()
     logos(*arguments, "-o", "run/", "--resume", code=0)
     assert merged(logos, "run") == (tmp_path / "plain.jsonl").read_text()
-    assert "complete: 20,000 entries: 20,000 ok" in logos("runs", "verify", "run", code=0).stdout
+    assert "complete: 6,000 entries: 6,000 ok" in logos("runs", "verify", "run", code=0).stdout
 
 
 def test_samples_of_an_interrupted_run_are_those_of_a_whole_one(
-    logos: Any, logos_argv: list[str], logos_env: dict[str, str], tmp_path: Path
+    logos: Any, preloaded_argv: list[str], logos_env: dict[str, str], tmp_path: Path
 ) -> None:
-    arguments = ("generate", "molecule", "-n", "60", "--seed", "2", "-b", "8")
+    arguments = ("generate", "molecule", "-n", "30", "--seed", "2", "-b", "6")
     plain = logos(*arguments, "-f", "jsonl", code=0).stdout
     index = tmp_path / "run" / "results" / "1-of-1.index"
-    command = [*logos_argv, *arguments, "-o", "run/"]
+    command = [*preloaded_argv, *arguments, "-o", "run/"]
     run = subprocess.Popen(command, cwd=tmp_path, env=logos_env, stderr=subprocess.DEVNULL)
     while run.poll() is None and not (index.exists() and index.stat().st_size):
         time.sleep(0.01)
@@ -276,7 +276,7 @@ def test_samples_of_an_interrupted_run_are_those_of_a_whole_one(
     run.wait()
     logos(*arguments, "-o", "run/", "--resume", code=0)
     assert merged(logos, "run") == plain
-    assert "complete: 60 entries" in logos("runs", "verify", "run", code=0).stdout
+    assert "complete: 30 entries" in logos("runs", "verify", "run", code=0).stdout
 
 
 @pytest.mark.parametrize("command", [("encode",), ("score", "--metrics", "qed"), ("explain",)])

@@ -136,10 +136,10 @@ def test_time_that_is_up_is_no_failure(train: Run) -> None:
 
 
 def test_sigterm_writes_a_checkpoint_and_exits_with_143(
-    place: Path, tmp_path: Path, logos_env: dict[str, str], logos_argv: list[str]
+    place: Path, tmp_path: Path, logos_env: dict[str, str], preloaded_argv: list[str]
 ) -> None:
     command = [
-        *logos_argv,
+        *preloaded_argv,
         "train",
         str(place / "corpus"),
         "-c",

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import environment
+from tests.cli.conftest import environment, preloaded_argv
 from tests.cluster.slurm import Cluster, reason_against, started
 
 NO_SLURM = "no Slurm here"
+
+__all__ = ["NO_SLURM", "preloaded_argv"]
 
 
 @pytest.fixture(scope="session")
@@ -38,3 +40,10 @@ def program(checkout: Path, tmp_path: Path) -> dict[str, str]:
     (folder / "logos").chmod(0o755)
     env = environment(checkout)
     return env | {"PATH": f"{folder}:{env['PATH']}:/usr/sbin:/sbin"}
+
+
+@pytest.fixture
+def preloaded(program: dict[str, str], preloaded_argv: list[str], tmp_path: Path) -> dict[str, str]:
+    """Return that environment with a ``logos`` whose libraries are loaded already: for scripts that start it often."""
+    (tmp_path / "bin" / "logos").write_text(f'#!/bin/sh\nexec {" ".join(preloaded_argv)} "$@"\n')
+    return program

@@ -39,11 +39,11 @@ def test_the_script_of_an_array_runs_on_slurm(cluster: Cluster, program: dict[st
     assert do("logos runs verify run/", tmp_path, env) == "run: complete: 61 entries: 60 ok, 1 failed\n"
 
 
-def test_the_pipeline_goes_on_where_it_was(program: dict[str, str], tmp_path: Path) -> None:
+def test_the_pipeline_goes_on_where_it_was(preloaded: dict[str, str], tmp_path: Path) -> None:
     for name in ("meeko", "openmm", "pdbfixer", "vina"):
         pytest.importorskip(name)
     (tmp_path / "complex.pdb").write_text(receptors.with_ligand())
-    env = program | {"DOCK_OPTIONS": "--exhaustiveness 1 --num-modes 1 --cpu 1"}
+    env = preloaded | {"DOCK_OPTIONS": "--exhaustiveness 1 --num-modes 1 --cpu 1"}
     script = ["bash", str(HPC / "pipeline.sh"), "complex.pdb", "1", "work/"]
     first = subprocess.run(script, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=280, check=False)
     assert first.returncode == 0, first.stderr
@@ -81,7 +81,7 @@ def test_nextflow_runs_the_shards(program: dict[str, str], tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("name", ["Snakefile", "main.nf"])
-def test_the_command_of_a_workflow_is_one(name: str, program: dict[str, str], tmp_path: Path) -> None:
+def test_the_command_of_a_workflow_is_one(name: str, preloaded: dict[str, str], tmp_path: Path) -> None:
     """Its words in the place of the workflow's variables make two shards."""
     library(tmp_path / "library.smi", 20)
     text = (HPC / name).read_text()
@@ -92,9 +92,9 @@ def test_the_command_of_a_workflow_is_one(name: str, program: dict[str, str], tm
         values |= {"wildcards.number": str(number), "wildcards.shards": "2", "params.shards": "2"}
         words = re.split(r"\$?\{([\w.]+)\}", line.replace("\\$", "$"))
         command = "".join(values[word] if place % 2 else word for place, word in enumerate(words))
-        do(f"{command.replace('scored.jsonl', f'part{number}.jsonl')}", tmp_path, program)
+        do(f"{command.replace('scored.jsonl', f'part{number}.jsonl')}", tmp_path, preloaded)
     if name == "Snakefile":
-        assert do("logos runs verify run/", tmp_path, program).endswith("20 ok, 1 failed\n")
+        assert do("logos runs verify run/", tmp_path, preloaded).endswith("20 ok, 1 failed\n")
     else:
         assert sum(len((tmp_path / f"part{number}.jsonl").read_text().splitlines()) for number in (1, 2)) == 21
 

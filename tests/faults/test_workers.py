@@ -15,8 +15,8 @@ from tests.cli.conftest import Logos
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
 
-_N_FILES = 48
-_N_MOLECULES = 8000
+_N_FILES = 24
+_N_MOLECULES = 3000
 
 
 def workers_of(pid: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""Every reader and the parser against damaged and random input, for about a minute.
+"""Every reader and the parser against damaged and random input, for about half a minute.
 
 ``LOGOS_FUZZ_SECONDS=600`` fuzzes for so long, with another seed each time (``make fuzz``).
 """
@@ -64,7 +64,7 @@ def test_damaged_files(name: str) -> None:
     until = time.monotonic() + SECONDS * 0.8 / len(FORMATS)
     content = b""
 
-    @profile(400, 0.8 / len(FORMATS))
+    @profile(200, 0.8 / len(FORMATS))
     @given(cases(name))
     def run(case: tuple[str, int]) -> None:
         nonlocal content
@@ -83,7 +83,7 @@ def test_damaged_files(name: str) -> None:
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_random_bytes(name: str) -> None:
-    @profile(200, 0.1 / len(FORMATS))
+    @profile(100, 0.1 / len(FORMATS))
     @given(st.binary(max_size=300))
     def run(content: bytes) -> None:
         check_reader(name, content)
@@ -98,13 +98,13 @@ def test_whole_files_are_read(name: str) -> None:
     assert all(counts), dict(zip(OWN[name], counts, strict=True))
 
 
-@profile(1500, 0.05)
+@profile(700, 0.05)
 @given(st.lists(st.one_of(st.sampled_from(TAGS), st.text("ACDEKLcno()=[]<>123 é", max_size=8)), max_size=14))
 def test_grammar(parts: list[str]) -> None:
     check_grammar("".join(parts))
 
 
-@profile(1500, 0.05)
+@profile(700, 0.05)
 @given(st.integers(0, 2**32))
 def test_damaged_sentences(number: int) -> None:
     rng = random.Random(number)
@@ -128,7 +128,7 @@ LANGUAGE_SEEDS = {
 def test_languages_of_options_and_records(name: str) -> None:
     check_language(name, LANGUAGE_SEEDS[name])
 
-    @profile(300, 0.02)
+    @profile(150, 0.02)
     @given(st.integers(0, 2**32))
     def run(number: int) -> None:
         check_language(name, mutate(LANGUAGE_SEEDS[name].encode(), random.Random(number)).decode("utf-8", "replace"))
@@ -140,6 +140,6 @@ def test_languages_of_options_and_records(name: str) -> None:
 def test_damaged_models() -> None:
     """Each is loaded in a process of its own, which a crash would end; ``headers.py 2000`` is the long form."""
     script = Path(__file__).with_name("headers.py")
-    done = subprocess.run([sys.executable, str(script), "30"], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, str(script), "16"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "safetensors: 15 files" in done.stdout
+    assert "safetensors: 8 files" in done.stdout

@@ -35,7 +35,7 @@ def _accepts(text: str) -> bool:
 
 @pytest.mark.parametrize("form", FORMS)
 @given(data=st.data())
-@settings(_slow, max_examples=60)
+@settings(_slow, max_examples=40)
 def test_parse_is_the_inverse_of_emit(form: str, data: st.DataObject) -> None:
     sentence = data.draw(BY_FORM[Form(form)])
     text = emit(sentence)
@@ -72,7 +72,7 @@ def _check_block(block: Block, text: str) -> None:
 
 
 @given(text=mutated(texts))
-@settings(_slow, max_examples=250)
+@settings(_slow, max_examples=120)
 def test_a_spoilt_sentence_parses_or_names_the_place(text: str) -> None:
     try:
         sentence = parse(text)
@@ -88,7 +88,7 @@ def test_a_spoilt_sentence_parses_or_names_the_place(text: str) -> None:
 
 
 @given(text=mutated(texts))
-@settings(_slow, max_examples=250)
+@settings(_slow, max_examples=120)
 @example("<ProteinS><PocketS>A<PocketE><PocketS>c<PocketE><PocketE><ProteinE>")  # two errors: the first one counts
 @example("<MoleculeS>C<MoleculeE><React><MoleculeS>C<MoleculeE><MoleculeS><MoleculeE>")
 def test_before_the_place_of_an_error_all_was_well(text: str) -> None:
@@ -101,7 +101,7 @@ def test_before_the_place_of_an_error_all_was_well(text: str) -> None:
 
 
 @given(text=texts, data=st.data())
-@settings(_slow, max_examples=250)
+@settings(_slow, max_examples=120)
 def test_every_beginning_of_a_sentence_is_a_prefix(text: str, data: st.DataObject) -> None:
     cuts = [0, *(match.start() for match in TAG.finditer(text)), *(match.end() for match in TAG.finditer(text))]
     parse_prefix(text[: data.draw(st.sampled_from(cuts))])
@@ -167,13 +167,13 @@ def test_all_readers_accept_the_examples(form: str) -> None:
 
 
 @given(text=texts)
-@settings(_slow, max_examples=250)
+@settings(_slow, max_examples=120)
 def test_lark_accepts_what_the_parser_emits(text: str) -> None:
     assert _lark_accepts(text)
 
 
 @given(text=mutated(texts))
-@settings(_slow, max_examples=250)
+@settings(_slow, max_examples=120)
 @example(text="")
 @example(text="<ProteinS><ProteinE>")
 @example(text="<AntibodyS>E<AntibodyE>" * 3)
@@ -188,13 +188,13 @@ def test_lark_and_the_parser_agree_on_spoilt_sentences(text: str) -> None:
 
 
 @given(text=st.one_of(texts, mutated(texts)))
-@settings(_slow, max_examples=250)
+@settings(_slow, max_examples=120)
 def test_the_constraint_and_the_parser_agree(text: str) -> None:
     assert _constraint_accepts(_ids(text)) == _accepts(text)
 
 
 @given(text=st.one_of(texts, mutated(texts)))
-@settings(_slow, max_examples=300)
+@settings(_slow, max_examples=150)
 def test_the_constraint_accepts_no_tag_spelt_letter_by_letter(text: str) -> None:
     """A model may try to write ``<``, ``M``, ``o`` … as letters: what it writes must read as it was meant."""
     tokenizer = _matcher()[1]
@@ -205,7 +205,7 @@ def test_the_constraint_accepts_no_tag_spelt_letter_by_letter(text: str) -> None
 
 
 @given(text=st.one_of(texts, mutated(texts)), data=st.data())
-@settings(_slow, max_examples=250)
+@settings(_slow, max_examples=120)
 def test_the_constraint_and_the_parser_agree_on_prefixes(text: str, data: st.DataObject) -> None:
     """Cut a text anywhere: what may still become a sentence, both accept."""
     prefix = text[: data.draw(st.integers(0, len(text)))]

@@ -62,21 +62,21 @@ def through_file(to: str, items: list[ScienceObject], form: Form | None) -> list
 
 
 @given(st.one_of(proteins, antibodies, reactions, smiles.map(Molecule)))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_sentences(item: ScienceObject) -> None:
     for form in item.forms:
         assert decode(to_text(item, form)) == item
 
 
 @given(st.lists(proteins, min_size=1, max_size=4))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_proteins_through_fasta_csv_and_json(items: list[ScienceObject]) -> None:
     for to in ("fasta", "csv", "tsv", "json"):
         assert through_file(to, items, Form.PROTEIN) == items
 
 
 @given(st.lists(antibodies, min_size=1, max_size=4))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_antibodies_through_fasta_csv_and_json(items: list[ScienceObject]) -> None:
     for to in ("csv", "json"):
         assert through_file(to, items, Form.ANTIBODY) == items
@@ -86,14 +86,14 @@ def test_antibodies_through_fasta_csv_and_json(items: list[ScienceObject]) -> No
 
 
 @given(st.lists(st.one_of(reactions, smiles.map(Molecule)), min_size=1, max_size=4))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_molecules_and_reactions_through_smi_and_json(items: list[ScienceObject]) -> None:
     for to in ("smi", "json"):
         assert through_file(to, items, None) == items
 
 
 @given(st.text("CNOcno()[]=#-+12.H@/\\%", max_size=25))
-@settings(max_examples=700, deadline=None)
+@settings(max_examples=350, deadline=None)
 def test_what_is_surely_valid_is_valid(text: str) -> None:
     if is_surely_valid(text):
         parse_smiles(text)
@@ -104,13 +104,13 @@ def test_what_is_surely_valid_is_valid(text: str) -> None:
 
 @pytest.mark.parametrize("name", figures(1))
 def test_data_sets_come_back(shared_data: Path, name: str) -> None:
-    figure = figures(150)[name]
+    figure = figures(75)[name]
     if figure.limit is None:
         from dataclasses import replace
 
-        figure = replace(figure, limit=150)
+        figure = replace(figure, limit=75)
     result = measure(shared_data, figure)
-    assert result.n_read >= 140
+    assert result.n_read >= 68
     assert result.passed, result.reasons[:3]
 
 

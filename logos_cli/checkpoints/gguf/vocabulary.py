@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from logos_cli.checkpoints.gguf.header import GgufHeader
-from logos_cli.checkpoints.tokenizer import byte_of_character
+from logos_cli.checkpoints.tokenizer import byte_level
 from logos_cli.errors import ModelError
 
 _PREFIX = "tokenizer.ggml."
@@ -84,8 +84,7 @@ def _bytes(token: int, text: object, kind: object) -> bytes:
         return b""
     if kind in (_CONTROL, _USER_DEFINED):
         return str(text).encode("utf-8", errors="surrogateescape")
-    table = byte_of_character()
     try:
-        return bytes(table[character] for character in str(text))
-    except KeyError as error:
+        return byte_level(str(text))
+    except UnicodeEncodeError as error:
         raise ModelError(f"the tokenizer is not byte-level BPE (token {token} is {text!r})") from error

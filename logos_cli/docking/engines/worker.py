@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -156,6 +157,9 @@ DockingPool = Pool[DockingSetup, Task, Docked]
 def start_pool(setup: DockingSetup, n_workers: int, seconds_per_ligand: float | None = None) -> DockingPool:
     """Start processes that dock.
 
+    They are copies of this process, which saves them the imports, unless it has prepared the receptor itself: threads of
+    OpenMM do not survive a fork.
+
     Raises
     ------
     LogosError
@@ -165,6 +169,7 @@ def start_pool(setup: DockingSetup, n_workers: int, seconds_per_ligand: float | 
         Docker,
         setup,
         n_workers,
+        inherit="openmm" not in sys.modules,
         seconds_per_item=seconds_per_ligand,
         prefetch=False,
         environment={"OMP_NUM_THREADS": "1"},

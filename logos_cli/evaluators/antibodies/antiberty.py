@@ -18,6 +18,8 @@ import torch
 from logos_cli.errors import MissingError, ModelError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
     from transformers import BertForMaskedLM
 
@@ -38,8 +40,13 @@ class Antiberty:
         self._first, self._last, self._mask, self._unknown = (vocabulary[name] for name in _WHOLE)
 
     @torch.inference_mode()
-    def residue_logps(self, chain: str) -> NDArray[np.float64]:
+    def residue_logps(self, chain: str, wanted: Sequence[int] | None = None) -> NDArray[np.float64]:
         """Return the log-probability of each residue given all others, in nats, shape (n_residues,).
+
+        Parameters
+        ----------
+        wanted : sequence of int, optional
+            The residues to look at, each of which takes a row of the model: all without it.
 
         Raises
         ------
@@ -51,8 +58,9 @@ class Antiberty:
         letters = torch.tensor([self._vocabulary.get(letter, self._unknown) for letter in chain])
         ids = torch.cat([torch.tensor([self._first]), letters, torch.tensor([self._last])])
         found = []
-        for start in range(0, len(chain), _MASKED_AT_A_TIME):
-            places = torch.arange(start, min(start + _MASKED_AT_A_TIME, len(chain)))
+        rows = torch.tensor(range(len(chain)) if wanted is None else wanted)
+        for start in range(0, len(rows), _MASKED_AT_A_TIME):
+            places = rows[start : start + _MASKED_AT_A_TIME]
             masked = ids.repeat(len(places), 1)
             masked[torch.arange(len(places)), places + 1] = self._mask
             hidden = self._model.bert(masked).last_hidden_state[torch.arange(len(places)), places + 1]

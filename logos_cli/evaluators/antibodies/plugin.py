@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from statistics import fmean
 from typing import TYPE_CHECKING, Final
 
 from logos_cli.errors import InputError, LogosError, MissingError
@@ -303,7 +304,7 @@ def _chain_of(domains: Sequence[VariableDomain], name: str) -> VariableDomain | 
 
 
 def _plausibilities(domains: Sequence[VariableDomain], wanted: Collection[str]) -> Values:
-    """Return the wanted figures under AntiBERTy; each chain is read once."""
+    """Return the wanted figures under AntiBERTy; each residue is looked at once."""
     from logos_cli.evaluators.antibodies.antiberty import load_antiberty
 
     asked = {name.removeprefix("plausibility_") for name in wanted if name.startswith("plausibility_")}
@@ -319,13 +320,15 @@ def _plausibilities(domains: Sequence[VariableDomain], wanted: Collection[str]) 
         spans = {name: span for name, span in spans.items() if name in asked and span[0] < span[1]}
         if not spans:
             continue
+        places = sorted({place - domain.start for span in spans.values() for place in range(*span)})
         try:
-            logps = model.residue_logps(domain.sequence[domain.start : domain.end])
+            logps = model.residue_logps(domain.sequence[domain.start : domain.end], places)
         except LogosError as error:
             values |= {f"plausibility_{name}": Unavailable(error.message) for name in spans}
             continue
-        for name, (start, end) in spans.items():
-            values[f"plausibility_{name}"] = float(logps[start - domain.start : end - domain.start].mean())
+        found = dict(zip(places, logps.tolist(), strict=True))
+        for name, span in spans.items():
+            values[f"plausibility_{name}"] = fmean(found[place - domain.start] for place in range(*span))
     return values
 
 

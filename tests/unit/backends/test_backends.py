@@ -288,7 +288,7 @@ def test_tokens_that_span_several_characters_are_constrained_by_their_text(wordy
     for task, prompt in {**prompts, "antibody": None}.items():
         raw = {"samples": True} if task == "site" else {}
         records = list(
-            generate(task, prompt, n_samples=12, model=str(wordy), device="cpu", max_new_tokens=300, threads=1, **raw)
+            generate(task, prompt, n_samples=8, model=str(wordy), device="cpu", max_new_tokens=300, threads=1, **raw)
         )
         finished = [record for record in records if record.sample["finish"] == "stop"]
         assert finished, task

@@ -203,7 +203,7 @@ def test_no_mutation_of_a_header_kills_the_process(
     data = nano.read_bytes()
     end = min(entry.offset for entry in header.tensors.values())
     files = []
-    for number in range(60):
+    for number in range(36):
         mutated = bytearray(data)
         place = rng.randrange(end)
         if number % 3 == 0:
@@ -274,14 +274,14 @@ def test_a_sequence_can_fill_the_whole_context(tmp_path: Path) -> None:
 
 def test_texts_do_not_depend_on_batch_or_threads(nano: Path) -> None:
     def texts(**options: Any) -> list[str]:
-        records = generate("molecule", "CC", n_samples=9, model=str(nano), device="cpu", seed=3, **options)
+        records = generate("molecule", "CC", n_samples=7, model=str(nano), device="cpu", seed=3, **options)
         return [record.text for record in records]
 
-    wanted = texts(batch_size=9, threads=1)
-    assert len(set(wanted)) > 5
-    for batch_size in (1, 2, 4):
+    wanted = texts(batch_size=7, threads=1)
+    assert len(set(wanted)) > 4
+    for batch_size in (1, 3):
         assert texts(batch_size=batch_size, threads=1) == wanted
-    assert texts(batch_size=9, threads=2) == wanted
+    assert texts(batch_size=7, threads=2) == wanted
 
 
 def test_more_sequences_than_llama_cpp_runs_are_refused(nano: Path) -> None:
@@ -477,12 +477,14 @@ def test_threads_change_no_bit(kind: str, tmp_path: Path) -> None:
         return np.concatenate(logits)
 
     wanted = run(1)
-    for threads in (2, 3):
+    for threads in (2, 3) if kind == "q8_0" else (3,):
         assert (run(threads) == wanted).all()
 
 
-@pytest.mark.parametrize("kind", _TYPES)
-@pytest.mark.parametrize("kv_type", ["f16", "f32", "q8_0"])
+@pytest.mark.parametrize(
+    ("kind", "kv_type"),
+    [*((kind, "f16") for kind in _TYPES), ("f32", "f32"), ("q4_k_m", "f32"), ("q8_0", "q8_0"), ("f16", "q8_0")],
+)
 def test_a_row_is_the_same_bits_beside_any_others(kind: str, kv_type: str, tmp_path: Path) -> None:
     """Of how many rows steps are is found at load; short and long sequences, few and many threads and rows."""
     file = _wide(tmp_path, kind)

@@ -105,12 +105,11 @@ def test_batches_are_as_single_runs(pair: Pair) -> None:
     requests = [
         Request(f"r{i}.{n}", tuple(backend.tokenizer.encode(text)), end=end)
         for i, text in enumerate(_TEXTS)
-        for n in range(3)
+        for n in range(2)
     ]
     alone = _run(backend, requests, batch_size=1)
-    assert len({tuple(tokens) for tokens in alone}) > 10
+    assert len({tuple(tokens) for tokens in alone}) > 6
     assert _run(backend, requests, batch_size=4) == alone
-    assert _run(backend, requests, batch_size=16) == alone
 
 
 def test_the_sampler_of_a_device_gives_the_same_texts(tmp_path: Path) -> None:

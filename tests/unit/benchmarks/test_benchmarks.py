@@ -335,7 +335,14 @@ TRASTUZUMAB = (
 )
 
 
-def test_loops_are_compared_residue_by_residue(tmp_path: Path) -> None:
+def test_loops_are_compared_residue_by_residue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Plausible:
+        """In the place of AntiBERTy, which takes ten seconds a chain; the scores of antibodies are tested with it."""
+
+        def residue_logps(self, chain: str) -> np.ndarray:
+            return np.linspace(-1, 0, len(chain))
+
+    monkeypatch.setattr("logos_cli.evaluators.antibodies.antiberty.load_antiberty", Plausible)
     (tmp_path / "antibodies").mkdir()
     rows = [{"heavy": TRASTUZUMAB, "light": None}, {"heavy": "ACDEFGHIKLMNPQRSTVWY"}]
     (tmp_path / "antibodies" / "test.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -348,6 +355,7 @@ def test_loops_are_compared_residue_by_residue(tmp_path: Path) -> None:
     assert outcome["native"] == "WGGDGFYAMDY"
     assert outcome["designs"] == ["WGGAAAAAMDY", "WGGDGFYAMDY"]
     assert outcome["recovery"] == [pytest.approx(7 / 11), 1.0]
+    assert outcome["plausibility"] == pytest.approx(-0.5)
     figures = benchmark.summarise([outcome, benchmark.outcome(other, [])])
     assert figures["recovery, likeliest"].value == pytest.approx(700 / 11)
     assert figures["likelier than native"].value == 100

@@ -36,7 +36,7 @@ def _options(**choices: object) -> DockOptions:
 def test_side_chain_that_moves(complex_file: Path) -> None:
     pytest.importorskip("posebusters")
     x, y, z = receptors.centre()
-    box = BoxOptions(center_angstrom=(x, y, z), size_angstrom=(30.0, 30.0, 30.0))
+    box = BoxOptions(center_angstrom=(x, y, z), size_angstrom=(24.0, 24.0, 24.0))
     wanted = ReceptorOptions(flexible=("A:105",))
     run = docking.Docking(complex_file, _options(receptor=wanted, box=box, check=True))
     found = next(run.results(Molecule("CCO")))

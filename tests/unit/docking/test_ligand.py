@@ -108,7 +108,7 @@ def test_charges_stay_as_given_when_asked() -> None:
         ("[Fe]", "is Fe"),
         ("*c1ccccc1", "attachment point"),
         ("C" * 200, "200 heavy atoms"),
-        ("C" * 80, "bonds turn"),
+        ("C" * 56, "bonds turn"),
     ],
 )
 def test_what_vina_cannot_take_is_named(smiles: str, words: str) -> None:

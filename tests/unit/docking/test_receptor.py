@@ -83,10 +83,10 @@ def test_heterogens_stay_or_go() -> None:
     toluene = [index for index in range(len(model.residues)) if model.residues.names[index] == "MBN"]
     positions = model.positions_of(toluene)
     box = Box.around(positions, 5.0)
-    found = _names(_prepare(text, box, occupied=positions))
+    receptor = _prepare(text, box, occupied=positions)
+    found = _names(receptor)
     assert found["ZN"] == 1  # a metal in the box
     assert not found.keys() & {"MG", "HOH", "EDO", "MBN"}
-    receptor = _prepare(text, box, occupied=positions)
     assert any("kept as part of the receptor: ZN" in note for note in receptor.notes)
     assert any("dropped from the box: EDO" in note for note in receptor.notes)
     assert any("MBN A:301" in note for note in receptor.notes)

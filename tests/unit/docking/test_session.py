@@ -62,15 +62,16 @@ def vina() -> None:
 class TestVina:
     def test_results_do_not_depend_on_the_number_of_workers(self, complex_file: Path) -> None:
         items = [Molecule(smiles) for smiles in LIGANDS]
-        one, two, other = (_dock(complex_file, items, cpu=n, seed=seed) for n, seed in ((1, 5), (2, 5), (1, 6)))
+        one, two = (_dock(complex_file, items, cpu=n, seed=5) for n in (1, 2))
+        other = _dock(complex_file, items[2], seed=6)
         poses = [[record.extra["docking"]["pose"] for record in records] for records in (one, two, other)]
         assert poses[0] == poses[1]
-        assert poses[0] != poses[2]
+        assert poses[0][2] != poses[2][0]
         assert [record.scores["vina"]["value"] for record in one] == [record.scores["vina"]["value"] for record in two]
         assert all(record.scores["vina"]["value"] < 0 for record in one)
 
     def test_seed_0_is_a_seed(self, complex_file: Path) -> None:
-        first, second = (_dock(complex_file, Molecule("CC(=O)NCCO"), seed=0)[0] for _ in range(2))
+        first, second = _dock(complex_file, [Molecule("CC(=O)NCCO")] * 2, seed=0)
         assert first.extra["docking"]["pose"] == second.extra["docking"]["pose"]
         assert engines.Search(seed=0).vina_seed != 0
 
@@ -162,7 +163,7 @@ class TestVina:
         origins = [record.extra["docking"]["box"]["origin"] for record in records if record.status is Status.OK]
         assert origins == ["MBN A:301", "MBN A:301", "MBN A:401", "MBN A:301"]
         assert (tally.docked, tally.unusable) == (4, 1)
-        given = _dock(path, items, box=BoxOptions(ligand="A:401"))
+        given = _dock(path, items[1:3], box=BoxOptions(ligand="A:401"))
         boxes = {record.extra["docking"]["box"]["origin"] for record in given if record.status is Status.OK}
         assert boxes == {"MBN A:401"}
 
@@ -254,12 +255,12 @@ def _setup(target: tuple[Receptor, engines.Target]) -> DockingSetup:
 
 def test_crash_and_hang_cost_their_ligand_only(program: Path, target: tuple[Receptor, engines.Target]) -> None:
     smiles = ["CC", "CCC", "CC", "CCCC", "CC", "CCCCC", "CC"]
-    with start_pool(_setup(target), 1, 6.0) as workers:
+    with start_pool(_setup(target), 1, 4.0) as workers:
         found = list(workers.map(map(Task, smiles)))
     assert [isinstance(each, Docked) for each in found] == [True, False, True, False, True, False, True]
     crash, hang, fault = (each.error for each in found if isinstance(each, Failure))
     assert signal.Signals.SIGSEGV.name in crash.message
-    assert "stopped after 6 s" in hang.message
+    assert "stopped after 4 s" in hang.message
     assert "no such option" in fault.message
     assert isinstance(found[0], Docked)
     assert found[0].scores_kcal_per_mol == (-1.5,)

@@ -130,11 +130,10 @@ def test_a_run_is_the_same_wherever_tokens_are_chosen(dtype: str) -> None:
     wanted = _done(backend, requests, 5)
     there = _on_device(backend)
     assert isinstance(make_sampler(there, Sampling(), 2), DeviceSampler)
-    for batch_size in (5, 16):
-        found = _done(there, requests, batch_size)
-        assert [each.tokens for each in found] == [each.tokens for each in wanted]
-        for one, other in zip(found, wanted, strict=True):
-            assert one.logps == pytest.approx(other.logps, abs=1e-5)
+    found = _done(there, requests, 16)
+    assert [each.tokens for each in found] == [each.tokens for each in wanted]
+    for one, other in zip(found, wanted, strict=True):
+        assert one.logps == pytest.approx(other.logps, abs=1e-5)
 
 
 class _Tensors(TensorBackend):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import time
 
 import pytest
@@ -261,14 +262,17 @@ def _elapsed_s(text: str) -> float:
 )
 def test_time_grows_with_length_and_no_deeper_than_the_grammar(head: str, unit: str, tail: str) -> None:
     """No recursion; ten times the text takes far less than a hundred times as long."""
-    short, long = (f"{head}{unit * (size // len(unit))}{tail}" for size in (200_000, 2_000_000))
+    short, long = (f"{head}{unit * (size // len(unit))}{tail}" for size in (40_000, 400_000))
     short_s = min(_elapsed_s(short) for _ in range(3))
     assert min(_elapsed_s(long) for _ in range(2)) < 40 * max(short_s, 1e-3)
 
 
+@pytest.mark.fuzz
 def test_ten_megabytes() -> None:
-    text = "<ProteinS>" + "AK<PocketS>S<PocketE>" * (10_000_000 // 21) + "<ProteinE>"
-    assert len(parse(text).left[0].pockets) == 10_000_000 // 21
+    """By ``make fuzz``; one megabyte in the default run."""
+    n_pockets = (10_000_000 if "LOGOS_FUZZ_SECONDS" in os.environ else 1_000_000) // 21
+    text = "<ProteinS>" + "AK<PocketS>S<PocketE>" * n_pockets + "<ProteinE>"
+    assert len(parse(text).left[0].pockets) == n_pockets
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,24 +34,51 @@ _TEXTS = (
     "don't  stop: 12345, é 漢\n\n end",
 )
 
-# Loads llama.cpp's converter from the source in argv[1]; its tokenizers' names are found by a hash of what they
-# encode, which a vocabulary of our own has no entry for: argv[5] names it then. It imports sentencepiece, which
-# no model here needs, before it looks whether there is such a file.
+# Loads llama.cpp's converter from the source in argv[1], and converts what each line of its input names: that takes
+# seconds once. Its tokenizers' names are found by a hash of what they encode, which a vocabulary of our own has no
+# entry for: the line names it then. It imports sentencepiece, which no model here needs, before it looks whether there
+# is such a file.
 _THEIRS = """
-import sys, types
+import json, sys, types
 from importlib.machinery import ModuleSpec
-source, directory, output, kind, pre = sys.argv[1:6]
+source = sys.argv[1]
 sys.path[:0] = [source, source + "/gguf-py"]
 stub = types.ModuleType("sentencepiece")
 stub.__spec__, stub.SentencePieceProcessor = ModuleSpec("sentencepiece", None), None
 sys.modules["sentencepiece"] = stub
 from conversion.base import TextModel
-if pre:
-    TextModel.get_vocab_base_pre = lambda self, tokenizer: pre
 import convert_hf_to_gguf
-sys.argv = ["convert", directory, "--outfile", output, "--outtype", kind]
-convert_hf_to_gguf.main()
+by_hash, answers, sys.stdout = TextModel.get_vocab_base_pre, sys.stdout, sys.stderr
+for line in sys.stdin:
+    directory, output, kind, pre = json.loads(line)
+    TextModel.get_vocab_base_pre = (lambda self, tokenizer: pre) if pre else by_hash
+    sys.argv = ["convert", directory, "--outfile", output, "--outtype", kind]
+    convert_hf_to_gguf.main()
+    print("converted", file=answers, flush=True)
 """
+Convert = Callable[..., GgufHeader]
+
+
+@pytest.fixture(scope="module")
+def theirs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Convert]:
+    """Convert with llama.cpp's own converter, all in one process."""
+    messages = tmp_path_factory.mktemp("theirs") / "messages.txt"
+    command = [sys.executable, "-c", _THEIRS, str(require_llama_source())]
+    with (
+        messages.open("w") as stderr,
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, text=True) as process,
+    ):
+        assert process.stdin is not None
+        assert process.stdout is not None
+
+        def convert(directory: Path, output: Path, kind: str, pre: str = "") -> GgufHeader:
+            print(json.dumps([str(directory), str(output), kind, pre]), file=process.stdin, flush=True)
+            assert process.stdout.readline() == "converted\n", messages.read_text()[-3000:]
+            return read_gguf(output)
+
+        yield convert
+        process.stdin.close()
+        assert process.wait(30) == 0
 
 
 @pytest.fixture(scope="module")
@@ -67,13 +94,6 @@ def _load(path: Path, backend: str = "auto", **options: Any) -> Backend:
     found = open_model(LoadOptions(str(path), device="cpu", threads=1, **options, backend=backend)).load()
     assert isinstance(found, Backend)
     return found
-
-
-def _theirs(directory: Path, output: Path, kind: str, pre: str = "") -> GgufHeader:
-    command = [sys.executable, "-c", _THEIRS, str(require_llama_source()), str(directory), str(output), kind, pre]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return read_gguf(output)
 
 
 def _raw(header: GgufHeader, name: str) -> bytes:
@@ -93,31 +113,31 @@ def _assert_same(ours: GgufHeader, theirs: GgufHeader) -> None:
 
 
 @pytest.mark.parametrize("kind", FILE_TYPES)
-def test_nano_is_what_llama_cpp_converts_it_to(kind: str, tmp_path: Path) -> None:
-    theirs = _theirs(_NANO, tmp_path / "theirs.gguf", kind, "default")
+def test_nano_is_what_llama_cpp_converts_it_to(kind: str, theirs: Convert, tmp_path: Path) -> None:
+    wanted = theirs(_NANO, tmp_path / "theirs.gguf", kind, "default")
     ours = convert(str(_NANO), tmp_path / "ours.gguf", kind)
-    _assert_same(ours, theirs)
+    _assert_same(ours, wanted)
     assert GGUF_KEY in ours.metadata
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_small_checkpoints_are_what_llama_cpp_converts_them_to(
-    kind: str, small: Callable[[str], Path], tmp_path: Path
+    kind: str, small: Callable[[str], Path], theirs: Convert, tmp_path: Path
 ) -> None:
     pre = {"llama": "llama-bpe", "qwen3": "qwen2"}[kind]
-    theirs = _theirs(small(kind), tmp_path / "theirs.gguf", "q8_0", pre)
-    assert theirs.metadata["tokenizer.ggml.pre"] == pre
-    _assert_same(convert(str(small(kind)), tmp_path / "ours.gguf", "q8_0"), theirs)
+    wanted = theirs(small(kind), tmp_path / "theirs.gguf", "q8_0", pre)
+    assert wanted.metadata["tokenizer.ggml.pre"] == pre
+    _assert_same(convert(str(small(kind)), tmp_path / "ours.gguf", "q8_0"), wanted)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_released_vocabularies_are_converted_named_and_read_alike(kind: str, tmp_path: Path) -> None:
+def test_released_vocabularies_are_converted_named_and_read_alike(kind: str, theirs: Convert, tmp_path: Path) -> None:
     """The real Llama-3 and Qwen tokenizers with the tags: file, ids, logits and a constrained answer."""
     directory = write_checkpoint(tmp_path / kind, kind, released_tokenizer(kind), dtype="bfloat16")
-    theirs = _theirs(directory, tmp_path / "theirs.gguf", "bf16")  # their hash names the tokenizer
+    wanted = theirs(directory, tmp_path / "theirs.gguf", "bf16")  # their hash names the tokenizer
     file = tmp_path / "ours.gguf"
-    _assert_same(convert(str(directory), file), theirs)
-    theirs.path.unlink()
+    _assert_same(convert(str(directory), file), wanted)
+    wanted.path.unlink()
     torch, llama = _load(directory, "torch"), _load(file)
     assert len(torch.tokenizer.vocabulary) == len(llama.tokenizer.vocabulary) > 128_000
     assert list(torch.tokenizer.vocabulary) == list(llama.tokenizer.vocabulary)

@@ -101,7 +101,7 @@ def test_molecules_are_mostly_closed(model, tokenizer):
         attention_mask=torch.ones_like(ids),
         do_sample=True,
         top_k=0,
-        num_return_sequences=32,
+        num_return_sequences=16,
         max_new_tokens=150,
         eos_token_id=end,
         pad_token_id=tokenizer.pad_token_id,

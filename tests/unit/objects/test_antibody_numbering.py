@@ -204,7 +204,7 @@ def test_imgt_regions_agree_with_annotated_records(shared_data: Path) -> None:
     """CDRs that OAS and three more sources give; one whose definition of H2 is not IMGT's is left out."""
     wanted = []
     with lzma.open(shared_data / "antibodies" / "antibodies.train.jsonl.xz", "rt", encoding="utf-8") as stream:
-        for row in islice(map(json.loads, stream), 0, None, 1500):
+        for row in islice(map(json.loads, stream), 0, None, 3000):
             if row["source"] != "harvey_vhh":
                 wanted += [
                     (row[chain], f"CDR-{letter.upper()}{n}", row[f"cdr{letter}{n}"])
@@ -218,5 +218,5 @@ def test_imgt_regions_agree_with_annotated_records(shared_data: Path) -> None:
         assert not isinstance(domain, str), chain
         start, end = domain.cdrs.get(name, (0, 0))
         same += chain[start:end] == cdr
-    assert len(wanted) > 80
+    assert len(wanted) > 40
     assert same / len(wanted) > 0.95, f"{same} of {len(wanted)}"

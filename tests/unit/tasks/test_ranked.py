@@ -134,7 +134,7 @@ def test_atoms_that_are_missing_are_told_or_the_proposal_is_dropped() -> None:
 
 def test_published_retrosyntheses_are_found_among_the_first(shared_data: Path) -> None:
     with lzma.open(shared_data / "reactions" / "uspto50k.csv.xz", "rt", encoding="utf-8") as stream:
-        rows = [row for row in csv.DictReader(stream) if row["split"] == "test"][:1200:150]
+        rows = [row for row in csv.DictReader(stream) if row["split"] == "test"][:1200:240]
     records = _make("retrosynthesis", [row["product"] for row in rows], n_samples=16, max_new_tokens=120)
     found = 0
     for number, row in enumerate(rows, 1):
@@ -219,13 +219,13 @@ def test_variants_are_ranked_by_the_likelihood_of_the_whole_sequence() -> None:
 
 
 def test_mutations_are_spread_over_the_chain() -> None:
-    records = _make("protein", _GB1, max_mutations=3, n_samples=24)
+    records = _make("protein", _GB1, max_mutations=3, n_samples=16)
     places = [int(change[1:-1]) for r in records for change in r.scores["mutations"]["value"].split(":")]
-    assert len(places) > 48
-    assert max(Counter(places).values()) < 8
+    assert len(places) > 32
+    assert max(Counter(places).values()) < 6
     assert sum(place > len(_GB1) // 2 for place in places) > len(places) / 4
     assert all(record.scores["n_mutations"]["value"] <= 3 for record in records)
-    again = _make("protein", _GB1, max_mutations=3, n_samples=24, batch_size=5)
+    again = _make("protein", _GB1, max_mutations=3, n_samples=16, batch_size=5)
     assert [record.text for record in again] == [record.text for record in records]
 
 
@@ -306,13 +306,13 @@ def _antibodies(shared_data: Path, n: int, *, paired: bool) -> list[dict[str, An
 
 def test_designs_keep_the_framework_of_real_antibodies(shared_data: Path) -> None:
     pytest.importorskip("anarcii")
-    rows = _antibodies(shared_data, 3, paired=False)
+    rows = _antibodies(shared_data, 2, paired=False)
     prompts = [Antibody((row["heavy"],)) for row in rows]
     tally = GenerateTally()
     records = _make("antibody", prompts, cdr="H3", length="6-18", n_samples=4, tally=tally)
     assert len(records) == tally.unique
-    assert tally.unique + tally.invalid + tally.repeated == 12
-    assert tally.invalid == tally.refused.total() < 6
+    assert tally.unique + tally.invalid + tally.repeated == 8
+    assert tally.invalid == tally.refused.total() < 4
     for number, row in enumerate(rows, 1):
         before, _, after = row["heavy"].rpartition(row["cdrh3"])
         designs = [record for record in records if record.id.startswith(f"prompt:{number}:design")]
@@ -341,8 +341,8 @@ def test_loops_of_a_pair_are_designed_together(shared_data: Path, tmp_path: Path
         assert light_chain.endswith(row["light"].rpartition(row["cdrl3"])[2])
         assert {"cdr_h1", "cdr_h3", "cdr_l3", "delta_logp"} <= set(record.scores)
         assert len(record.scores["cdr_l3"]["value"]) == len(row["cdrl3"])
-    same = _make("antibody", f"{row['heavy']}:{row['light']}", cdr="H1,H3,L3", n_samples=2)
-    assert [record.text for record in same] == [record.text for record in records]
+    (same,) = _make("antibody", f"{row['heavy']}:{row['light']}", cdr="H1,H3,L3", n_samples=1)
+    assert same.text in [record.text for record in records]
 
 
 @pytest.mark.parametrize(

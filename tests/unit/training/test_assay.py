@@ -106,7 +106,7 @@ def test_a_batch_is_diverse(variants):
 
 
 def test_a_model_is_adapted(variants, tmp_path):
-    adapted = adapt(AdaptRequest(str(variants), tmp_path / "model", n_epochs=2, threads=1))
+    adapted = adapt(AdaptRequest(str(variants), tmp_path / "model", n_epochs=1, threads=1))
     facts = json.loads((tmp_path / "model" / "assay.json").read_text())
     assert facts["n_held_out"] == 48
     assert set(facts["spearman"]) == {

@@ -84,11 +84,11 @@ def test_a_record_says_all_that_is_needed_to_make_it_again(tmp_path: Path) -> No
 
 @pytest.mark.parametrize(("task", "prompt"), [("molecule", None), ("site", "MKTAYIAKQRQISFVK")])
 def test_the_embedded_model_gives_the_same_text_at_any_batch_size(task: str, prompt: str | None) -> None:
-    options = {"n_samples": 10, "seed": 3, "device": "cpu", "temperature": 1.3, "top_p": 1.0, "max_new_tokens": 90}
+    options = {"n_samples": 6, "seed": 3, "device": "cpu", "temperature": 1.3, "top_p": 1.0, "max_new_tokens": 60}
     options |= _raw(task)
     wanted = [record.to_dict() for record in generate(task, prompt, batch_size=64, **options)]
     assert len({record["text"] for record in wanted}) > 1
-    for batch_size in (1, 3, 8):
+    for batch_size in (1, 4):
         records = generate(task, prompt, batch_size=batch_size, **options)
         assert [record.to_dict() for record in records] == wanted
 
@@ -232,7 +232,7 @@ def test_everything_sampled_under_the_constraint_parses() -> None:
         records = _make(
             task,
             prompts.get(task),
-            n_samples=25,
+            n_samples=16,
             max_new_tokens=1000,
             temperature=1.0,
             top_p=1.0,
