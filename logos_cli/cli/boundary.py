@@ -6,7 +6,6 @@ options that all commands have.
 
 from __future__ import annotations
 
-import errno
 import functools
 import inspect
 import io
@@ -26,7 +25,7 @@ from typer.exceptions import TyperException
 from logos_cli.cli.base import Callback
 from logos_cli.cli.interruption import report_interruption
 from logos_cli.cli.terminal import Terminal, set_terminal, terminal
-from logos_cli.errors import DefectError, ExitCode, GrammarError, LogosError
+from logos_cli.errors import DefectError, ExitCode, GrammarError, LogosError, SystemFaultError
 
 
 class Terminated(BaseException):
@@ -208,12 +207,7 @@ def _show_typer(error: TyperException) -> ExitCode:
 def _from_oserror(error: OSError) -> LogosError:
     if isinstance(error, io.UnsupportedOperation):
         return LogosError("standard output is closed", hint="give -o, or open standard output")
-    where = str(error.filename) if error.filename else "output"
-    if error.errno == errno.ENOSPC:
-        return LogosError(
-            "no space is left on the device", source=where, hint="free some space; what was written is kept"
-        )
-    return LogosError(error.strerror or str(error), source=where)
+    return SystemFaultError.of(error)
 
 
 def _flush() -> None:

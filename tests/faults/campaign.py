@@ -16,7 +16,7 @@ torn
     A file under its final name that is neither whole nor the one of before.
 
 Tries are noted in the journal, and are not made again: the tool can be stopped at any time. Those that found something
-are. One try in five starts a new interpreter; the others copy one that has loaded the modules of the command.
+are. One try in ten starts a new interpreter; the others copy one that has loaded the modules of the command.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from tests.faults.starts import Started
 from tests.faults.subjects import N_MOLECULES, SUBJECTS, Subject, prepare, result, torn
 
 BAD = ("lost", "doubled", "hung", "crashed", "torn")
-_FRESH_EVERY = 5
+_FRESH_EVERY = 10
 _END = "## Found and mended"
 Key = tuple[str, str, int]
 """Command, fault and number of a try."""
@@ -139,7 +139,7 @@ def disturb_all(subject: Subject, plan: Plan, root: Path, journal: Path, done: F
     for fault, number in wanted:
         folder = Path(shutil.copytree(inputs, root / "try"))
         rng = random.Random(f"{plan.seed} {subject.name} {fault} {number}")
-        copies = can_copy and number % _FRESH_EVERY != 0
+        copies = can_copy and number % _FRESH_EVERY != _FRESH_EVERY - 1
         attempt = Attempt(subject, folder, rng, typical_s[copies], plan.shim, copies)
         run_try(attempt, fault, whole)
         counts = {name: count for name, count in attempt.counts.items() if count}
