@@ -83,9 +83,9 @@ def run_app(words: list[str], further: Sequence[Setting] = ()) -> ExitCode:
     further : sequence of Setting
         Values that come before those of the files.
     """
-    from logos_cli.cli.config import default_map, settings
+    from logos_cli.cli.config import apply_limits, default_map, settings
 
-    found = [*settings(), *further]
+    found = apply_limits([*settings(), *further])
     command = next((word for word in words if not word.startswith("-")), "")
     if (
         found and command in registry.names(ROOM) and command != "config"

@@ -114,26 +114,22 @@ def disturb_all(subject: Subject, plan: Plan, root: Path, journal: Path, done: F
     ]
     if not wanted:
         return
-    can_copy = False
     folder = Path(shutil.copytree(inputs, root / "whole"))
-    if plan.copies:
-        starts.load(starts.loaded_by(subject.arguments, folder))
-        can_copy = not starts.has_threads()
-        shutil.rmtree(folder)
-        folder = Path(shutil.copytree(inputs, root / "whole"))
-        if not can_copy:
-            print(f"{subject.name}: its modules run threads, so that every try is a new process", flush=True)
-    typical_s: dict[bool, float] = {}
-    for copies in {False, can_copy}:
-        quiet = Attempt(subject, folder, random.Random(0), 0, plan.shim, copies)
-        begin = time.monotonic()
-        code = quiet.finish(quiet.start())
-        typical_s[copies] = time.monotonic() - begin
-        if code not in (0, 3) or quiet.notes:
-            sys.exit(f"{subject.name} fails undisturbed: {quiet.notes} {code}")
-        whole = result(folder, subject, start)
-        shutil.rmtree(folder)
-        shutil.copytree(inputs, folder)
+    begin = time.monotonic()
+    modules = starts.loaded_by(subject.arguments, folder)
+    typical_s = {False: time.monotonic() - begin}
+    shutil.rmtree(folder)
+    shutil.copytree(inputs, folder)
+    can_copy = plan.copies and starts.load(modules)
+    if plan.copies and not can_copy:
+        print(f"{subject.name}: its modules run threads, so that every try is a new process", flush=True)
+    quiet = Attempt(subject, folder, random.Random(0), 0, plan.shim, can_copy)
+    begin = time.monotonic()
+    code = quiet.finish(quiet.start())
+    typical_s[can_copy] = time.monotonic() - begin
+    if code not in (0, 3) or quiet.notes:
+        sys.exit(f"{subject.name} fails undisturbed: {quiet.notes} {code}")
+    whole = result(folder, subject, start)
     shutil.rmtree(folder)
     print(f"{subject.name}: {len(wanted)} tries, undisturbed {typical_s}", flush=True)
     for fault, number in wanted:
@@ -166,7 +162,7 @@ def is_bad(counts: Counter[str]) -> bool:
     return any(counts[each] for each in BAD)
 
 
-def campaign(subjects: Sequence[Subject], plan: Plan, journal: Path, page: Path | None, rounds: int = 10) -> Found:
+def campaign(subjects: Sequence[Subject], plan: Plan, journal: Path, page: Path | None, rounds: int = 3) -> Found:
     """Try faults with commands, some of each at a time; return all counts, and write the page after each command."""
     root = Path(tempfile.mkdtemp())  # a TemporaryDirectory would be removed at the end of each copy of this process
     try:

@@ -145,7 +145,7 @@ def _run_program(prepare: Prepare | None) -> int:
         main()
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - the copy must not go on with the code of its parent
         traceback.print_exc()
         code = 1
     threading._shutdown()  # type: ignore[attr-defined]
@@ -165,7 +165,7 @@ def _fork(action: Callable[[], object]) -> int:
     code = 1
     try:
         code = int(action() or 0)
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - the copy must not go on with the code of its parent
         traceback.print_exc()
     finally:
         for stream in (sys.stdout, sys.stderr):
@@ -202,29 +202,16 @@ def _run_here(arguments: Sequence[str], folder: Path) -> None:
         _run_program(None)
 
 
-def load(modules: Sequence[str]) -> None:
-    """Load modules, but those that start threads: a copy of a process has none of them."""
+def load(modules: Sequence[str]) -> bool:
+    """Load modules; return whether a copy of this process is safe, which has one thread only."""
     for name in modules:
-        package = name.partition(".")[0]
-        if name in sys.modules or package in _WITH_THREADS:
-            continue
-        if package == name and run_apart(lambda name=name: _load_one(name)):
-            _WITH_THREADS.add(name)
-            continue
-        _load_one(name)
+        if name not in sys.modules and name.partition(".")[0] not in _WITH_THREADS:
+            with contextlib.suppress(Exception):
+                importlib.import_module(name)
     gc.collect()
     gc.freeze()
+    return len(list(Path("/proc/self/task").iterdir())) == 1
 
 
-def has_threads() -> bool:
-    """Return whether this process has more threads than one."""
-    return len(list(Path("/proc/self/task").iterdir())) > 1
-
-
-_WITH_THREADS = set[str]()
-
-
-def _load_one(name: str) -> bool:
-    with contextlib.suppress(Exception):
-        importlib.import_module(name)
-    return has_threads()
+_WITH_THREADS: Final = frozenset({"meeko"})
+"""Packages that start a thread where they are imported."""

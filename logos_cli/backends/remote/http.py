@@ -21,14 +21,12 @@ from functools import partial
 from typing import NoReturn
 from urllib.parse import urlsplit
 
+from logos_cli import limits
 from logos_cli.errors import LogosError, MissingError, ModelError, UsageError
 from logos_cli.io.json_types import JsonMapping
 
 BUSY = frozenset((408, 409, 425, 429, 500, 502, 503, 504, 529))
 """Status codes after which the same request may succeed later."""
-
-LARGEST_ANSWER_BYTES = 1 << 26
-"""An answer that is larger is a fault of the server: a text of 100,000 tokens with log-probabilities has 10 MB."""
 
 _CHUNK_BYTES = 1 << 16
 _SHOWN = 300
@@ -280,8 +278,8 @@ class Server:
                 raise UnavailableError(problem) from error
         if deadline.has_passed:  # an answer without a length ends where the connection does
             raise UnavailableError(f"its answer was not complete after {self.retries.timeout_s:g} s")
-        if len(content) > LARGEST_ANSWER_BYTES:
-            raise AnswerError(f"an answer has more than {LARGEST_ANSWER_BYTES >> 20} MiB")
+        if len(content) > limits.ANSWER.n_bytes:
+            raise AnswerError(f"an answer has more than {limits.ANSWER.text} ({limits.ANSWER.hint})")
         try:
             return json.loads(content)
         except (ValueError, RecursionError) as error:
@@ -298,10 +296,10 @@ class Server:
         # a proxy of the environment does not lead back to this machine
         proxies = urllib.request.ProxyHandler({} if self.is_local else None)
         opener = urllib.request.build_opener(_NoRedirect, proxies, _Handler(deadline))
-        content = bytearray()
+        content, largest = bytearray(), limits.ANSWER.n_bytes
         with opener.open(request, timeout=self.retries.timeout_s) as response:
             # in pieces: a length that a server only claims reserves no memory
-            while len(content) <= LARGEST_ANSWER_BYTES and (piece := response.read(_CHUNK_BYTES)):
+            while len(content) <= largest and (piece := response.read(_CHUNK_BYTES)):
                 content += piece
         return bytes(content)
 
