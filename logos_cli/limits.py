@@ -94,6 +94,17 @@ def apply(name: str, value: object, source: str) -> None:
     number = _number(repr(value), f"limits.{name}", source)
     if not os.environ.get(limit.variable):
         os.environ[limit.variable] = str(number)
+        _sources[name] = source
+
+
+def source_of(name: str) -> str | None:
+    """Return the file that set a bound, or ``environment``; None if it is the default, or no bound at all."""
+    limit = LIMITS.get(name)
+    return None if limit is None or not os.environ.get(limit.variable) else _sources.get(name, ENVIRONMENT)
+
+
+ENVIRONMENT: Final = "environment"
+_sources: dict[str, str] = {}
 
 
 def _number(text: str, name: str, source: str | None = None) -> int:

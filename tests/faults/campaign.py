@@ -246,7 +246,8 @@ def main() -> int:
     """Run a campaign."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--times", type=int, default=50, help="tries of each fault with each command")
-    parser.add_argument("--fewer", type=int, help="tries of all faults but SIGKILL")
+    parser.add_argument("--fewer", type=int, help="tries of SIGTERM and SIGINT, if not as many")
+    parser.add_argument("--other", type=int, help="tries of the other faults, if not as many")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--faults", help="names, separated by commas")
     parser.add_argument("--commands", action="append", help="a name; may be repeated")
@@ -254,7 +255,8 @@ def main() -> int:
     parser.add_argument("--table", type=Path, help="write the page of the documentation")
     args = parser.parse_args()
     faults = list(FAULTS) if args.faults is None else args.faults.split(",")
-    times = {fault: args.times if fault == "SIGKILL" else args.fewer or args.times for fault in faults}
+    fewer = {"SIGTERM": args.fewer, "SIGINT": args.fewer}
+    times = {each: args.times if each == "SIGKILL" else fewer.get(each, args.other) or args.times for each in faults}
     subjects = [each for each in SUBJECTS if args.commands is None or each.name in args.commands]
     folder = Path(tempfile.mkdtemp())
     try:

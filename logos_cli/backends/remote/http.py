@@ -116,15 +116,20 @@ class _Deadline:
         self._timer.daemon = True
 
     def watch(self, sock: socket.socket) -> None:
-        """Add a socket that is to be shut down."""
-        self._sockets.append(sock)
+        """Add a connection that is to be shut down."""
+        # a copy: TLS takes the socket over before its handshake, and the state of a TLS socket belongs to its reader
+        self._sockets.append(sock.dup())
+        if self.has_passed:
+            self._shut_down()
 
     def _expire(self) -> None:
         self.has_passed = True
+        self._shut_down()
+
+    def _shut_down(self) -> None:
         for sock in self._sockets:
             with suppress(OSError):
-                # not the method of TLS sockets, which drops the state that the reading thread uses
-                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+                sock.shutdown(socket.SHUT_RDWR)
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -134,32 +139,23 @@ class _Deadline:
             yield
         finally:
             self._timer.cancel()
+            for sock in self._sockets:
+                sock.close()
 
 
-class _PlainConnection(http.client.HTTPConnection):
-    """A connection with a deadline."""
+class _Connection(http.client.HTTPConnection):
+    """A connection that a deadline watches from the moment that it is connected."""
 
-    def __init__(self, host: str, *, deadline: _Deadline, timeout: float) -> None:
-        super().__init__(host, timeout=timeout)
-        self._deadline = deadline
-
-    def connect(self) -> None:
-        """Connect, and let the deadline watch the socket."""
-        super().connect()
-        self._deadline.watch(self.sock)
-
-
-class _SecureConnection(http.client.HTTPSConnection):
-    """A TLS connection with a deadline."""
-
-    def __init__(self, host: str, *, deadline: _Deadline, timeout: float) -> None:
-        super().__init__(host, timeout=timeout, context=ssl.create_default_context())
-        self._deadline = deadline
+    deadline: _Deadline
 
     def connect(self) -> None:
         """Connect, and let the deadline watch the socket."""
         super().connect()
-        self._deadline.watch(self.sock)
+        self.deadline.watch(self.sock)
+
+
+class _SecureConnection(http.client.HTTPSConnection, _Connection):
+    """A TLS connection, whose handshake comes after :meth:`_Connection.connect` in the order of the classes."""
 
 
 class _Handler(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
@@ -171,11 +167,16 @@ class _Handler(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
 
     def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
         """Open a connection."""
-        return self.do_open(partial(_PlainConnection, deadline=self._deadline), req)
+        return self.do_open(partial(self._connection, _Connection), req)
 
     def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
         """Open a TLS connection."""
-        return self.do_open(partial(_SecureConnection, deadline=self._deadline), req)
+        return self.do_open(partial(self._connection, _SecureConnection), req)
+
+    def _connection(self, kind: type[_Connection], host: str, *, timeout: float) -> _Connection:
+        connection = kind(host, timeout=timeout)
+        connection.deadline = self._deadline
+        return connection
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
