@@ -122,13 +122,13 @@ def sdf_records(text_lines: Iterable[str]) -> Iterator[MoleculeText]:
             cut = len(lines) - _HEADER
             yield from _whole(MoleculeText(start, "\n".join(lines[:cut]) + "\n", (_NO_DELIMITER,)))
             lines, start, ended, data = lines[cut:], start + cut, -1, -1
-            size = sum(map(len, lines))
+            size = sum(map(len, lines)) + len(lines)
         elif line.startswith("M") and END_LINE.fullmatch(line):
             ended = len(lines) if ended < 0 else ended
         elif ended >= 0 and data < 0 and line.startswith(">"):
             data = len(lines)
         lines.append(line)
-        size += len(line)
+        size += len(line) + 1
         if size > largest:
             raise too_large(start)
     yield from _whole(MoleculeText(start, "\n".join(lines) + "\n"))
@@ -160,7 +160,7 @@ def mol2_records(text_lines: Iterable[str]) -> Iterator[MoleculeText]:
         elif not lines:
             continue
         lines.append(line)
-        size += len(line)
+        size += len(line) + 1
         if size > largest:
             raise too_large(start)
     if lines:

@@ -9,7 +9,6 @@ import http.client
 import json
 import random
 import socket
-import ssl
 import threading
 import time
 import urllib.error

@@ -59,7 +59,7 @@ def _parts(source: Input, begin: tuple[str, ...], *, keep: bool) -> Iterator[_Pa
             part = _Part(number, words[-1] if not keep and len(words) > 2 else "", [line] if keep else [])
         elif part is not None:
             part.lines.append(line)
-            size += len(line)
+            size += len(line) + 1
             if size > largest:
                 raise too_large(part.line).at(source.name)
     if part is not None:

@@ -415,7 +415,7 @@ def test_an_answer_has_a_largest_size_and_a_claimed_one_reserves_nothing(monkeyp
     monkeypatch.setenv("LOGOS_MAX_ANSWER_MIB", "1")
     monkeypatch.setenv("LOGOS_REMOTE_TRIES", "2")
     url, listening = _raw_server(flood)
-    with listening, pytest.raises(ModelError, match="more than 1 MiB .set LOGOS_MAX_ANSWER_MIB to allow more"):
+    with listening, pytest.raises(ModelError, match=r"more than 1 MiB .set LOGOS_MAX_ANSWER_MIB to allow more"):
         _run(Stub(lambda _: None, url=url))
     url, listening = _raw_server(claim)
     with listening, pytest.raises(LogosError, match="in 2 tries"):

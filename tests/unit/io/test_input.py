@@ -17,7 +17,6 @@ import zstandard
 
 from logos_cli.errors import ExitCode, InputError
 from logos_cli.formats.detect import detect
-from logos_cli.io import input as inputs
 from logos_cli.io.input import Input
 
 CONTENT = b"".join(b">seq%d\n%s\n" % (index, b"MKVLAA" * (index % 50 + 1)) for index in range(20_000))
