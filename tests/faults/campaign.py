@@ -71,7 +71,7 @@ def run_try(attempt: Attempt, fault: str, whole: bytes) -> None:
     again = starts.start_copy([*subject.arguments, *subject.again], folder)
     code = attempt.finish(again)
     if code not in (0, 3):
-        attempt.notes.append(f"the second run ended with {code}")
+        attempt.notes.append(f"the second run ended with {code}: {attempt.errors[-1500:]}")
     try:
         found = result(folder, subject, start)
     except OSError:

@@ -43,6 +43,7 @@ class Attempt:
     copies: bool = False
     counts: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
+    errors: str = ""
 
     def start(
         self,
@@ -63,7 +64,7 @@ class Attempt:
             self.notes.append(f"hung: {process.errors()[-500:]}")
             return process.returncode or 0
         code = process.returncode or 0
-        errors = process.errors()
+        errors = self.errors = process.errors()
         # Python itself prints a traceback where it is interrupted before it has begun the program
         is_early = signal.SIGINT in sent and "KeyboardInterrupt" in errors and "logos_cli/" not in errors
         self.counts["early"] += is_early
@@ -107,7 +108,7 @@ def _shim(fault: str, least: int = 0, most: int = 0) -> Callable[[Attempt], None
             env["LOGOS_FAULT_AFTER"] = str(attempt.rng.randrange(least, most))
         code = attempt.finish(attempt.start(env))
         if not most and code not in (0, 3):
-            attempt.fail(f"ended with {code}")
+            attempt.fail(f"ended with {code}: {attempt.errors[-1500:]}")
 
     return disturb
 
@@ -148,7 +149,7 @@ def _kill_worker(attempt: Attempt) -> None:
     code = attempt.finish(process)
     attempt.counts["missed"] += not workers
     if code not in (0, 3):
-        attempt.fail(f"ended with {code}")
+        attempt.fail(f"ended with {code}: {attempt.errors[-1500:]}")
 
 
 def _descendants(pid: int) -> list[int]:
