@@ -37,13 +37,6 @@ MOST_LOST: Final = 3
 """How often the process that starts workers is replaced when the system kills it."""
 
 
-def _ended(status: int) -> LogosError:
-    return WorkerLostError(
-        f"the process that starts workers ended {describe_end(status)}",
-        hint="finished work is kept; is there enough memory?",
-    )
-
-
 class Pool(Generic[Setup, Item, Result]):
     """Processes that apply one function to many items; used as a context.
 
@@ -94,17 +87,43 @@ class Pool(Generic[Setup, Item, Result]):
         self._nursery = self._begin()
 
     def _begin(self) -> Child:
-        """Start the process that starts workers, and let it prepare the work."""
-        nursery = self._nursery = Child(serve, fork=self._inherit and may_fork(), environment=self._environment)
-        try:
-            answer = self._ask(self._work)
-        except BaseException:
-            self.close()
-            raise
-        if isinstance(answer, Failure):
-            self.close()
-            raise answer.error
-        return nursery
+        """Start the process that starts workers, and let it prepare the work.
+
+        Raises
+        ------
+        LogosError
+            If it cannot be prepared, or if the process is lost again and again.
+        """
+        while True:
+            nursery = Child(serve, fork=self._inherit and may_fork(), environment=self._environment)
+            try:
+                nursery.connection.send(self._work)
+                answer = nursery.connection.recv()
+            except (EOFError, OSError):
+                self._note_loss(nursery.end())
+                continue
+            except BaseException:
+                nursery.end()
+                raise
+            if isinstance(answer, Failure):
+                nursery.end()
+                raise answer.error
+            return nursery
+
+    def _note_loss(self, status: int) -> None:
+        """Count a lost process that starts workers.
+
+        Raises
+        ------
+        LogosError
+            If the system has not killed it, or has killed too many.
+        """
+        self._n_lost += 1
+        if status != -signal.SIGKILL or self._n_lost > MOST_LOST:
+            raise WorkerLostError(
+                f"the process that starts workers ended {describe_end(status)}",
+                hint="finished work is kept; is there enough memory?",
+            )
 
     def run(self, items: Iterable[Item], *, ahead: int = AHEAD) -> Iterator[tuple[int, Result | Failure]]:
         """Yield the number of each item, from 0, with its result, in the order in which they finish.
@@ -161,28 +180,15 @@ class Pool(Generic[Setup, Item, Result]):
 
     # -- workers -------------------------------------------------------------------------------------
 
-    def _ask(self, message: Any) -> Any:
-        try:
-            self._nursery.connection.send(message)
-            return self._nursery.connection.recv()
-        except (EOFError, OSError) as error:
-            raise self._ended() from error
-
-    def _ended(self) -> LogosError:
-        return _ended(self._nursery.end())
-
     def _replace(self) -> None:
-        """Replace the process that starts workers, if the system has killed it: its workers have ended with it.
+        """Replace the process that starts workers, whose workers have ended with it.
 
         Raises
         ------
         LogosError
-            If it has ended in another way, or again and again.
+            If it cannot be replaced.
         """
-        status = self._nursery.end()
-        self._n_lost += 1
-        if status != -signal.SIGKILL or self._n_lost > MOST_LOST:
-            raise _ended(status)
+        self._note_loss(self._nursery.end())
         self._nursery = self._begin()
 
     def free_worker(self) -> Worker | None:
