@@ -15,7 +15,18 @@ Start = Callable[[Sequence[str], Path, Path | None], Started]
 
 _CORPUS = "corpus/"
 _TRAINED = "trained/"
-_BUILT = frozenset({"manifest.json", "shards", "tokenizer"})
+_COMPARED = frozenset(
+    (
+        "manifest.json",
+        "shards",
+        "tokenizer",
+        "config.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "tokenizer_config.json",
+    )
+)
+"""What is compared of a corpus and of a model: the card and the curves of a model have its speed."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +91,7 @@ n_micro_tokens = 256
 [optimizer]
 name = "muon"
 [schedule]
-n_steps = 8
+n_steps = 6
 n_warmup_steps = 2
 n_decay_steps = 2
 [evaluation]
@@ -145,7 +156,7 @@ def _digests(directory: Path) -> bytes:
     lines = [
         f"{path.relative_to(directory)} {hashlib.sha256(path.read_bytes()).hexdigest()}\n"
         for path in sorted(directory.rglob("*"))
-        if path.is_file() and (directory.name != "corpus" or path.relative_to(directory).parts[0] in _BUILT)
+        if path.is_file() and path.relative_to(directory).parts[0] in _COMPARED
     ]
     return "".join(lines).encode()
 
