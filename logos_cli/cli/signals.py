@@ -100,6 +100,11 @@ def _is_handled(error: BaseException) -> bool:
 def _send_again(number: int, after_s: float) -> None:
     global _ending
     _ending = None
-    timer = threading.Timer(after_s, os.kill, (os.getpid(), number))
+    timer = threading.Timer(after_s, _kill, (number,))
     timer.daemon = True
     timer.start()
+
+
+def _kill(number: int) -> None:
+    if not _is_done:  # some libraries report an exception as lost, and raise it nevertheless
+        os.kill(os.getpid(), number)
