@@ -27,6 +27,7 @@ import os
 import platform
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -258,6 +259,7 @@ def main() -> int:
     fewer = {"SIGTERM": args.fewer, "SIGINT": args.fewer}
     times = {each: args.times if each == "SIGKILL" else fewer.get(each, args.other) or args.times for each in faults}
     subjects = [each for each in SUBJECTS if args.commands is None or each.name in args.commands]
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets what it starts with & ignore it
     folder = Path(tempfile.mkdtemp())
     try:
         shim = compile_shim(folder)

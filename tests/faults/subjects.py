@@ -75,7 +75,7 @@ SUBJECTS = (
     _run("train", "train", "built", "-c", "tiny.toml", output=_TRAINED),
     _run("generate, run", "generate", "molecule", "-n", "24", "--threads", "1", "-b", "8", "--max-new-tokens", "40"),
     _run("explain", "explain", "few.jsonl", "--threads", "1", "-b", "4"),
-    _file("generate site", "sites.csv", "generate", "site", "peptide.pdb", "--pocket-engine", "fpocket"),
+    _file("generate site", "sites.csv", "generate", "site", "peptide.fasta", "--threads", "1"),
 )
 
 _TRAINING = """\
@@ -108,7 +108,7 @@ checkpoint_every_minutes = 0.001
 
 def prepare(folder: Path, run: Callable[[Sequence[str], Path], None]) -> None:
     """Write the inputs of all commands; ``run`` runs one in a folder."""
-    from tests.receptors import centre, peptide
+    from tests.receptors import SEQUENCE, centre, peptide
     from tests.training_corpora import write_corpus
 
     lines = [f"{'C' * (n % 11 + 1)}Oc1ccccc1{'N' * (n % 3)} m{n}\n" for n in range(N_MOLECULES)]
@@ -124,6 +124,7 @@ def prepare(folder: Path, run: Callable[[Sequence[str], Path], None]) -> None:
         for line in peptide().splitlines()
     ]
     (folder / "peptide.pdb").write_text("\n".join(moved) + "\nEND\n")
+    (folder / "peptide.fasta").write_text(f">peptide\n{SEQUENCE}\n")
     for name, output in (("x", "x.jsonl"), ("few", "few.jsonl"), ("x", "done/")):
         run(("encode", f"{name}.smi", "-o", output), folder)
 
