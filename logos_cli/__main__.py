@@ -7,13 +7,10 @@ import signal
 
 def main() -> None:
     """Run the program; an interruption before it can report one ends it without a traceback."""
-    is_default = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    if is_default:  # else the parent ignores it
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else the parent ignores it
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     from logos_cli.cli.app import main as run
 
-    if is_default:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
     run()
 
 

@@ -6,6 +6,7 @@ if there is a remedy, a hint (what to do).
 
 from __future__ import annotations
 
+import errno
 from enum import IntEnum
 from typing import ClassVar, NamedTuple, Self
 
@@ -164,6 +165,18 @@ class OutputError(LogosError):
     """A result that cannot be written: permission, full disk, unknown format."""
 
     exit_code = ExitCode.FAILED
+
+
+class SystemFaultError(LogosError):
+    """What the operating system refuses, whatever the record: a full disk, a broken device, too many open files."""
+
+    @classmethod
+    def of(cls, error: OSError) -> Self:
+        """Return the error of a request to the system."""
+        where = str(error.filename) if error.filename else "output"
+        if error.errno == errno.ENOSPC:
+            return cls("no space is left on the device", source=where, hint="free some space; what was written is kept")
+        return cls(error.strerror or str(error), source=where)
 
 
 class MissingError(LogosError):

@@ -40,6 +40,7 @@ ENVIRONMENT = {
     "LOGOS_API_KEY": "Key for the server of `--base-url`.",
     "LOGOS_REMOTE_TIMEOUT_S": "Seconds that one request to the server of `--base-url` may take. Default: 600.",
     "LOGOS_REMOTE_TRIES": "Tries of one request to the server of `--base-url`. Default: 7.",
+    "LOGOS_MAX_LINE_MIB, …": "Bounds of sizes: docs/reference/command-line.md lists them.",
     "LOGOS_TRACEBACK": "If set and not 0, errors show the Python traceback, as with `--traceback`.",
     "NO_COLOR": "If set, nothing is coloured.",
     "HF_HUB_OFFLINE": "If 1, models come from the cache only.",

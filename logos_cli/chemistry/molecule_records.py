@@ -9,13 +9,13 @@ from typing import Final
 
 from rdkit import Chem
 
+from logos_cli import limits
 from logos_cli.chemistry.molblock import COUNTS_LINE, END_LINE, read_molblock
 from logos_cli.errors import InputError, MoleculeError
 
 MOL2_MARK: Final = "@<TRIPOS>MOLECULE"
 """Beginning of the first line of a record in a MOL2 file."""
 
-_MAX_RECORD: Final = 1 << 26
 _HEADER: Final = 3
 _DAMAGED_END: Final = re.compile(r"\s*\${1,3}\s*|.{0,4}\${3,4}\s*")
 _NO_DELIMITER: Final = "another molecule follows without a line $$$$ between them"
@@ -111,7 +111,7 @@ def _stands_for_end(lines: list[str], index: int) -> bool:
 def sdf_records(text_lines: Iterable[str]) -> Iterator[MoleculeText]:
     """Yield the records of an SDF; each ends at ``$$$$``, or at the header of the next molecule without one."""
     lines: list[str] = []
-    start, size = 1, 0
+    start, size, largest = 1, 0, limits.RECORD.n_bytes
     ended = data = -1  # places of the last line 'M  END' and of the first data header after it
     for number, line in enumerate(text_lines, 1):
         if line.startswith("$$$$"):
@@ -122,15 +122,15 @@ def sdf_records(text_lines: Iterable[str]) -> Iterator[MoleculeText]:
             cut = len(lines) - _HEADER
             yield from _whole(MoleculeText(start, "\n".join(lines[:cut]) + "\n", (_NO_DELIMITER,)))
             lines, start, ended, data = lines[cut:], start + cut, -1, -1
-            size = sum(map(len, lines))
+            size = sum(map(len, lines)) + len(lines)
         elif line.startswith("M") and END_LINE.fullmatch(line):
             ended = len(lines) if ended < 0 else ended
         elif ended >= 0 and data < 0 and line.startswith(">"):
             data = len(lines)
         lines.append(line)
-        size += len(line)
-        if size > _MAX_RECORD:
-            _check_size(size, start)
+        size += len(line) + 1
+        if size > largest:
+            raise too_large(start)
     yield from _whole(MoleculeText(start, "\n".join(lines) + "\n"))
 
 
@@ -151,7 +151,7 @@ def _begins_molecule(lines: list[str], line: str, ended: int, data: int) -> bool
 def mol2_records(text_lines: Iterable[str]) -> Iterator[MoleculeText]:
     """Yield the records of a MOL2 file; lines above the first are left out."""
     lines: list[str] = []
-    start, size = 1, 0
+    start, size, largest = 1, 0, limits.RECORD.n_bytes
     for number, line in enumerate(text_lines, 1):
         if line.startswith(MOL2_MARK):
             if lines:
@@ -160,19 +160,25 @@ def mol2_records(text_lines: Iterable[str]) -> Iterator[MoleculeText]:
         elif not lines:
             continue
         lines.append(line)
-        size += len(line)
-        if size > _MAX_RECORD:
-            _check_size(size, start)
+        size += len(line) + 1
+        if size > largest:
+            raise too_large(start)
     if lines:
         yield MoleculeText(start, "\n".join(lines) + "\n")
 
 
-def _check_size(size: int, start: int) -> None:
-    if size > _MAX_RECORD:
-        raise InputError(
-            f"the record that begins at line {start} is larger than {_MAX_RECORD >> 20} MiB",
-            hint="check that records end with $$$$",
-        )
+def too_large(start: int) -> InputError:
+    """Return the error of a record that is larger than it may be (:data:`logos_cli.limits.RECORD`).
+
+    Parameters
+    ----------
+    start : int
+        Its first line.
+    """
+    return InputError(
+        f"the record that begins at line {start} is larger than {limits.RECORD.text}",
+        hint=f"check that records end as they should ($$$$ in an SDF), or {limits.RECORD.hint}",
+    )
 
 
 def _tagged_id(lines: list[str]) -> str:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from logos_cli import __version__, registry
-from logos_cli.cli.boundary import guard, install_signal_handlers, occupy_closed_streams, run, wants_traceback
+from logos_cli.cli.boundary import guard, occupy_closed_streams, run, wants_traceback
 from logos_cli.cli.groups import ROOM, command_group
+from logos_cli.cli.signals import install_signal_handlers
 from logos_cli.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -59,13 +60,16 @@ def build_app(*, rich_help: bool | None = None) -> typer.Typer:
 
 def run_command(words: Sequence[str]) -> int:
     """Run a command line in this process, with the signals of a program, and return its exit code."""
-    install_signal_handlers()
     try:
         # the outer boundary is for errors outside of commands: help that cannot be printed, a broken plug-in
-        action = partial(run_app, list(words))
-        return int(run(action, show_traceback=wants_traceback()))
+        return int(run(partial(_run_with_signals, list(words)), show_traceback=wants_traceback()))
     except SystemExit as exit:
         return exit.code if isinstance(exit.code, int) else int(exit.code is not None)
+
+
+def _run_with_signals(words: list[str]) -> ExitCode:
+    install_signal_handlers()
+    return run_app(words)
 
 
 def main() -> None:
@@ -83,9 +87,9 @@ def run_app(words: list[str], further: Sequence[Setting] = ()) -> ExitCode:
     further : sequence of Setting
         Values that come before those of the files.
     """
-    from logos_cli.cli.config import default_map, settings
+    from logos_cli.cli.config import apply_limits, default_map, settings
 
-    found = [*settings(), *further]
+    found = apply_limits([*settings(), *further])
     command = next((word for word in words if not word.startswith("-")), "")
     if (
         found and command in registry.names(ROOM) and command != "config"

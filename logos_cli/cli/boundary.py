@@ -6,18 +6,14 @@ options that all commands have.
 
 from __future__ import annotations
 
-import errno
 import functools
 import inspect
 import io
 import os
-import signal
 import sys
-import threading
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import typer
@@ -25,54 +21,9 @@ from typer.exceptions import TyperException
 
 from logos_cli.cli.base import Callback
 from logos_cli.cli.interruption import report_interruption
+from logos_cli.cli.signals import Terminated, arrived
 from logos_cli.cli.terminal import Terminal, set_terminal, terminal
-from logos_cli.errors import DefectError, ExitCode, GrammarError, LogosError
-
-
-class Terminated(BaseException):
-    """Raised in the main thread when the process is asked to end by SIGTERM."""
-
-
-_is_ending = False
-"""Whether the stack is unwound: batch systems send a signal to the script and to the program, and scripts forward it."""
-
-
-def _on_sigterm(_signal: int, _frame: FrameType | None) -> None:
-    global _is_ending
-    if not _is_ending:
-        _is_ending = True
-        raise Terminated
-
-
-_AGAIN_AFTER_S = 0.02
-_MEANING: dict[type[BaseException], signal.Signals] = {KeyboardInterrupt: signal.SIGINT, Terminated: signal.SIGTERM}
-
-
-def install_signal_handlers() -> None:
-    """Let SIGTERM unwind the stack, so that finished records are flushed before the program ends.
-
-    An exception of a handler is lost where nothing can be unwound: in a finalizer, in the callback of a weak reference
-    (the import system has them), in Python called from C. Such a signal is sent again a moment later.
-    """
-    global _is_ending
-    _is_ending = False
-    signal.signal(signal.SIGTERM, _on_sigterm)
-    if hasattr(signal, "SIGUSR1"):  # what a batch system sends some time before the end of a job
-        signal.signal(signal.SIGUSR1, _on_sigterm)
-    previous_hook = sys.unraisablehook
-
-    def again(lost: sys.UnraisableHookArgs) -> None:
-        global _is_ending
-        number = _MEANING.get(lost.exc_type)
-        if number is None:
-            previous_hook(lost)
-            return
-        _is_ending = False
-        timer = threading.Timer(_AGAIN_AFTER_S, os.kill, (os.getpid(), number))
-        timer.daemon = True
-        timer.start()
-
-    sys.unraisablehook = again
+from logos_cli.errors import DefectError, ExitCode, GrammarError, LogosError, SystemFaultError
 
 
 def occupy_closed_streams() -> None:
@@ -144,10 +95,12 @@ def run(action: Callable[[], object], *, show_traceback: bool = False) -> ExitCo
     except TyperException as error:
         return _show_typer(error)
     except KeyboardInterrupt:
+        arrived()
         _flush_quietly()
         report_interruption("interrupted")
         return ExitCode.INTERRUPTED
     except Terminated:
+        arrived()
         _flush_quietly()
         report_interruption("terminated")
         return ExitCode.TERMINATED
@@ -208,12 +161,7 @@ def _show_typer(error: TyperException) -> ExitCode:
 def _from_oserror(error: OSError) -> LogosError:
     if isinstance(error, io.UnsupportedOperation):
         return LogosError("standard output is closed", hint="give -o, or open standard output")
-    where = str(error.filename) if error.filename else "output"
-    if error.errno == errno.ENOSPC:
-        return LogosError(
-            "no space is left on the device", source=where, hint="free some space; what was written is kept"
-        )
-    return LogosError(error.strerror or str(error), source=where)
+    return SystemFaultError.of(error)
 
 
 def _flush() -> None:

@@ -15,15 +15,17 @@ or the nearest above. An option on the command line comes first, then its enviro
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from logos_cli import registry
+from logos_cli import limits, registry
 from logos_cli.errors import UsageError
 
 NAME: Final = "logos.toml"
+LIMITS: Final = ("limits",)
+"""The table of bounds."""
 OFF: Final = "LOGOS_CONFIG"
 """The variable that names another file than the user's; empty for none at all."""
 
@@ -75,6 +77,21 @@ def settings(files: Sequence[Path] | None = None) -> Iterator[Setting]:
     """
     for path in config_files() if files is None else files:
         yield from _flat(_read(path), (), path)
+
+
+def apply_limits(found: Iterable[Setting]) -> list[Setting]:
+    """Set the bounds of the tables ``[limits]`` for this process, and return the other values.
+
+    Raises
+    ------
+    UsageError
+        If there is no such bound, or if it is no whole number above 0.
+    """
+    found = list(found)
+    for each in reversed(found):  # the last file comes first
+        if each.command == LIMITS:
+            limits.apply(each.name, each.value, str(each.path))
+    return [each for each in found if each.command != LIMITS]
 
 
 def _read(path: Path) -> dict[str, Any]:

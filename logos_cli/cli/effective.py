@@ -9,9 +9,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from logos_cli import registry
+from logos_cli import limits, registry
 from logos_cli.cli.boundary import guard
-from logos_cli.cli.config import Setting, settings
+from logos_cli.cli.config import LIMITS, Setting, settings
 from logos_cli.cli.groups import ROOM, built
 from logos_cli.errors import UsageError
 
@@ -57,12 +57,17 @@ def effective(files: Sequence[Path]) -> list[Effective]:
     variables = {variable for own in options.values() for variable in own.values() if variable}
     rows = []
     for place, each in enumerate(found):
+        if each.command == LIMITS:
+            is_used = limits.source_of(each.name) == str(each.path)
+            rows.append(Effective(f"limits.{each.name}", each.value, str(each.path), is_used))
+            continue
         later = any(other.command == each.command and other.name == each.name for other in found[place + 1 :])
         known = [own[each.name] for own in _holders(each, options)]
         shadowed = any(variable and os.environ.get(variable) for variable in known)
         rows.append(Effective(each.label, each.value, str(each.path), not (later or shadowed), not known))
+    variables |= {each.variable for each in limits.LIMITS.values() if limits.source_of(each.name) == limits.ENVIRONMENT}
     set_here = sorted(name for name in variables if os.environ.get(name))
-    return rows + [Effective(name, os.environ[name], "environment") for name in set_here]
+    return rows + [Effective(name, os.environ[name], limits.ENVIRONMENT) for name in set_here]
 
 
 def refuse_unknown(found: Sequence[Setting], command: str) -> None:

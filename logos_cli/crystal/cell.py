@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import gemmi
 import numpy as np
 
+from logos_cli import limits
 from logos_cli.crystal.distances import count_clashes, is_metal
 from logos_cli.crystal.sites import AtomSite, formula_of, read_sites
 from logos_cli.crystal.symmetry import Expansion, Operations, symmetry_operations
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-MAX_ATOMS: Final = 50_000
-"""Larger cells are refused: crystals of molecules are smaller, and a wrong symmetry easily makes such a cell."""
 SAME_SITE_ANGSTROM: Final = 0.5
 """Two positions of one element at this distance are one atom, written twice or split by disorder."""
 _MIN_VOLUME_PER_ATOM: Final = 1.0
@@ -153,19 +152,20 @@ def _expand(
     Raises
     ------
     StructureError
-        If there are more than :data:`MAX_ATOMS`.
+        If there are more than there may be (:data:`logos_cli.limits.CELL`).
     """
     elements: list[str] = []
     owners: list[int] = []
     positions = []
     rotations = np.array([operation.rot for operation in operations]) / gemmi.Op.DEN
     shifts = np.array([operation.tran for operation in operations]) / gemmi.Op.DEN
+    most = limits.CELL.value
     for number, site in enumerate(sites):
         images = _distinct_images(rotations @ np.array(site.fractional) + shifts, matrix)
-        if len(elements) + len(images) > MAX_ATOMS:
+        if len(elements) + len(images) > most:
             raise StructureError(
-                f"the unit cell has more than {MAX_ATOMS:,} atoms",
-                hint="give the primitive cell, and check the symmetry operations",
+                f"the unit cell has more than {limits.CELL.text} atoms",
+                hint=f"give the primitive cell, check the symmetry operations, or {limits.CELL.hint}",
             )
         elements += [site.element] * len(images)
         owners += [number] * len(images)

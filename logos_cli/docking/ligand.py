@@ -10,6 +10,7 @@ import numpy as np
 from rdkit import Chem, rdBase
 from rdkit.Chem import EnumerateStereoisomers, rdMolDescriptors
 
+from logos_cli import limits
 from logos_cli.chemistry.conformer import embed, ring_conformers
 from logos_cli.chemistry.geometry_marks import drop_impossible_marks
 from logos_cli.chemistry.molblock import read_molblock
@@ -22,10 +23,6 @@ from logos_cli.errors import MoleculeError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-MAX_HEAVY_ATOMS = 150
-MAX_ROTATABLE_BONDS = 50
-"""Beyond these limits Vina's search is unreliable, and takes hours."""
 
 _SUPPORTED = "Vina knows H, C, N, O, F, Si, P, S, Cl, Br and I"
 _PEPTIDE = Chem.MolFromSmarts("[NX3][CX4;H1,H2][CX3](=O)[NX3][CX4;H1,H2][CX3](=O)")
@@ -134,10 +131,10 @@ def prepare(molecule: Chem.Mol, title: str, options: LigandOptions) -> Prepared:
     full = embed(molecule, options.seed, title) if positions is None else Chem.AddHs(molecule, addCoords=True)
     _note_stereo(molecule, notes)
     pdbqt, n_torsions = _pdbqt(full, title)
-    if n_torsions > MAX_ROTATABLE_BONDS:
+    if n_torsions > limits.TURNING.value:
         raise MoleculeError(
-            f"{title} is too large for Vina: {n_torsions} bonds turn, at most {MAX_ROTATABLE_BONDS} can be searched",
-            hint=_hint_of_size(molecule),
+            f"{title} is too large for Vina: {n_torsions} bonds turn, at most {limits.TURNING.text} can be searched",
+            hint=_hint_of_size(molecule, limits.TURNING),
         )
     return Prepared(full, pdbqt, n_torsions, notes)
 
@@ -199,21 +196,22 @@ def _check(molecule: Chem.Mol, title: str) -> None:
                 hint=f"{_SUPPORTED}; a program that knows {symbol} is needed",
             )
     n_heavy = molecule.GetNumHeavyAtoms()
-    if n_heavy > MAX_HEAVY_ATOMS:
+    if n_heavy > limits.DOCKED.value:
         raise MoleculeError(
-            f"{title} is too large for Vina: {n_heavy} heavy atoms, at most {MAX_HEAVY_ATOMS} can be searched",
-            hint=_hint_of_size(molecule),
+            f"{title} is too large for Vina: {n_heavy} heavy atoms, at most {limits.DOCKED.text} can be searched",
+            hint=_hint_of_size(molecule, limits.DOCKED),
         )
 
 
 _ELEMENTS = frozenset(("H", "C", "N", "O", "F", "Si", "P", "S", "Cl", "Br", "I"))
 
 
-def _hint_of_size(molecule: Chem.Mol) -> str:
+def _hint_of_size(molecule: Chem.Mol, limit: limits.Limit) -> str:
+    """Return what to do about a ligand that is too large: Vina's search is unreliable there, and takes hours."""
     n_peptide_bonds = len(molecule.GetSubstructMatches(_PEPTIDE, maxMatches=1000))
     if n_peptide_bonds > 2:
         return "it is a peptide; a program for peptide docking is needed"
-    return "dock a part of it"
+    return f"dock a part of it, or {limit.hint}"
 
 
 def _note_stereo(molecule: Chem.Mol, notes: list[str]) -> None:

@@ -18,7 +18,7 @@ from logos_cli.docking.poses import from_bytes
 from logos_cli.docking.receptor.flexible import SideChain, outside, placed, side_chains
 from logos_cli.docking.receptor.preparation import Receptor, ResidueId, prepare
 from logos_cli.docking.tally import DockTally
-from logos_cli.errors import InputError, LogosError, TimeLimitError, WorkerLostError
+from logos_cli.errors import InputError, LogosError, SystemFaultError, TimeLimitError, WorkerLostError
 from logos_cli.processes.failure import Failure
 from logos_cli.records import Record, Score, Status
 from logos_cli.records.parts import DockingPart, PosePart, ReceptorPart
@@ -123,10 +123,18 @@ class Reporter:
         return _without_pose(candidate.record, candidate.error or InputError("not usable"))
 
     def docked(self, candidate: LigandCandidate, outcome: Docked | Failure, site: Site) -> DockedLigand:
-        """Return a ligand with its poses, or the reason why it has none."""
+        """Return a ligand with its poses, or the reason why it has none.
+
+        Raises
+        ------
+        SystemFaultError
+            If the system refused what docking needs: a full disk is no property of the ligand.
+        """
         if isinstance(outcome, Failure):
-            self.tally.failed += 1
             error = outcome.error
+            if isinstance(error, SystemFaultError):
+                raise error
+            self.tally.failed += 1
             if isinstance(error, TimeLimitError):
                 error.hint = "raise --time-per-ligand"
             elif isinstance(error, WorkerLostError):

@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Self, cast
 
+from logos_cli import limits
 from logos_cli.errors import InputError
 from logos_cli.io.compression import decompress
 from logos_cli.io.names import stem_of
@@ -20,12 +21,6 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
 
 HEAD = 1 << 16
-MAX_LINE = 1 << 26
-"""Lines longer than this (64 MiB) are refused: no format of ours has them."""
-
-MAX_CONTENT = 1 << 31
-"""Files of formats that are read as a whole may have this many bytes (2 GiB) once decompressed."""
-
 _PIECE = 1 << 20
 
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
@@ -147,14 +142,17 @@ class Input:
         Raises
         ------
         InputError
-            If it is damaged, or larger than ``MAX_CONTENT``.
+            If it is damaged, or larger than it may be (:data:`logos_cli.limits.CONTENT`).
         """
+        largest = limits.CONTENT.n_bytes
         with self._reading():
             content = io.BytesIO()
             while piece := self._stream.read(_PIECE):  # a read of the largest size would reserve it all
-                if content.tell() + len(piece) > MAX_CONTENT:
+                if content.tell() + len(piece) > largest:
                     raise InputError(
-                        f"the content is larger than {MAX_CONTENT >> 30} GiB", source=self.name, hint="split the file"
+                        f"the content is larger than {limits.CONTENT.text}",
+                        source=self.name,
+                        hint=f"split the file, or {limits.CONTENT.hint}",
                     )
                 content.write(piece)
         return content.getvalue()
@@ -165,18 +163,16 @@ class Input:
         Raises
         ------
         InputError
-            If the content is damaged, or a line is longer than ``MAX_LINE``.
+            If the content is damaged, or a line is longer than it may be (:data:`logos_cli.limits.LINE`).
         """
         readline = self._stream.readline
-        number = 0
+        number, longest = 0, limits.LINE.n_bytes
         with self._reading():
-            while line := readline(MAX_LINE):
+            while line := readline(longest):
                 number += 1
-                if len(line) >= MAX_LINE:
+                if len(line) >= longest:
                     raise InputError(
-                        f"line {number} is longer than {MAX_LINE >> 20} MiB",
-                        source=self.name,
-                        hint="no format that logos reads has such lines",
+                        f"line {number} is longer than {limits.LINE.text}", source=self.name, hint=limits.LINE.hint
                     )
                 yield line
 

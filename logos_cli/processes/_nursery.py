@@ -85,9 +85,11 @@ def _fork(control: Connection, start: Start, setup: Any, work: Callable[[Any], A
         end_with_parent(parent)
         _work(Connection(handle), start, setup, work)
         status = 0
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        pass  # the process that uses the pool has ended
+    except BaseException:  # noqa: BLE001 - the process ends here
+        traceback.print_exc()
     finally:
-        if status:
-            traceback.print_exc()
         os._exit(status)
 
 

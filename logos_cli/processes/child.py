@@ -109,9 +109,11 @@ def _serve(serve: Serve, connection: Connection, parent: int | None) -> NoReturn
     try:
         serve(connection)
         status = 0
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        pass  # the parent has ended, and nobody waits for a message
+    except BaseException:  # noqa: BLE001 - the process ends here
+        traceback.print_exc()
     finally:
-        if status:
-            traceback.print_exc()
         os._exit(status)  # threads of libraries must not delay the end
 
 

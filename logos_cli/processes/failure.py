@@ -7,7 +7,7 @@ import traceback
 from dataclasses import dataclass
 from typing import Self, TypeVar
 
-from logos_cli.errors import DefectError, DeviceMemoryError, LogosError, WorkerLostError
+from logos_cli.errors import DefectError, DeviceMemoryError, LogosError, SystemFaultError, WorkerLostError
 
 T = TypeVar("T")
 
@@ -26,11 +26,13 @@ class Failure:
 
     @classmethod
     def of(cls, error: Exception) -> Self:
-        """Return the failure of an exception; lack of memory and defects become errors of this package."""
+        """Return the failure of an exception; lack of memory, faults of the system and defects become errors of this package."""
         if isinstance(error, LogosError):
             return cls(error)
         if isinstance(error, MemoryError):
             return cls(DeviceMemoryError("out of memory", hint="use fewer processes, or a smaller batch"))
+        if isinstance(error, OSError):
+            return cls(SystemFaultError.of(error))
         defect = DefectError.of(error)
         defect.add_note("".join(traceback.format_exception(error)))
         return cls(defect)

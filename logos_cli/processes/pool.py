@@ -7,6 +7,7 @@ the process that uses the pool ends, however it ends.
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections import deque
@@ -30,6 +31,10 @@ Result = TypeVar("Result")
 
 AHEAD: Final = 64
 """Items per worker that may be finished or under way while the run waits for the first of them."""
+
+
+MOST_LOST: Final = 3
+"""How often the process that starts workers is replaced when the system kills it."""
 
 
 class Pool(Generic[Setup, Item, Result]):
@@ -75,15 +80,50 @@ class Pool(Generic[Setup, Item, Result]):
         self.seconds_per_item = seconds_per_item
         self.depth = 2 if prefetch else 1
         self._workers: list[Worker] = []
-        self._nursery = Child(serve, fork=inherit and may_fork(), environment=environment)
-        try:
-            answer = self._ask((start, setup))
-        except BaseException:
-            self.close()
-            raise
-        if isinstance(answer, Failure):
-            self.close()
-            raise answer.error
+        self._work = (start, setup)
+        self._inherit = inherit
+        self._environment = environment
+        self._n_lost = 0
+        self._nursery = self._begin()
+
+    def _begin(self) -> Child:
+        """Start the process that starts workers, and let it prepare the work.
+
+        Raises
+        ------
+        LogosError
+            If it cannot be prepared, or if the process is lost again and again.
+        """
+        while True:
+            nursery = Child(serve, fork=self._inherit and may_fork(), environment=self._environment)
+            try:
+                nursery.connection.send(self._work)
+                answer = nursery.connection.recv()
+            except (EOFError, OSError):
+                self._note_loss(nursery.end())
+                continue
+            except BaseException:
+                nursery.end()
+                raise
+            if isinstance(answer, Failure):
+                nursery.end()
+                raise answer.error
+            return nursery
+
+    def _note_loss(self, status: int) -> None:
+        """Count a lost process that starts workers.
+
+        Raises
+        ------
+        LogosError
+            If the system has not killed it, or has killed too many.
+        """
+        self._n_lost += 1
+        if status != -signal.SIGKILL or self._n_lost > MOST_LOST:
+            raise WorkerLostError(
+                f"the process that starts workers ended {describe_end(status)}",
+                hint="finished work is kept; is there enough memory?",
+            )
 
     def run(self, items: Iterable[Item], *, ahead: int = AHEAD) -> Iterator[tuple[int, Result | Failure]]:
         """Yield the number of each item, from 0, with its result, in the order in which they finish.
@@ -140,34 +180,34 @@ class Pool(Generic[Setup, Item, Result]):
 
     # -- workers -------------------------------------------------------------------------------------
 
-    def _ask(self, message: Any) -> Any:
-        try:
-            self._nursery.connection.send(message)
-            return self._nursery.connection.recv()
-        except (EOFError, OSError) as error:
-            raise self._ended() from error
+    def _replace(self) -> None:
+        """Replace the process that starts workers, whose workers have ended with it.
 
-    def _ended(self) -> LogosError:
-        how = describe_end(self._nursery.end())
-        return WorkerLostError(
-            f"the process that starts workers ended {how}", hint="finished work is kept; is there enough memory?"
-        )
+        Raises
+        ------
+        LogosError
+            If it cannot be replaced.
+        """
+        self._note_loss(self._nursery.end())
+        self._nursery = self._begin()
 
     def free_worker(self) -> Worker | None:
         """Return an idle worker, or a new one if there may be more; None if all are busy."""
         idle = next((worker for worker in self._workers if not worker.items), None)
         if idle is not None or len(self._workers) >= self.n_workers:
             return idle
-        here, there = Pipe()
-        control = self._nursery.connection
-        try:
-            control.send(START)
-            send_handle(control, there.fileno(), self._nursery.pid)
-            worker = Worker(control.recv(), here)
-        except (EOFError, OSError) as error:
-            raise self._ended() from error
-        finally:
-            there.close()
+        while True:
+            here, there = Pipe()
+            control = self._nursery.connection
+            try:
+                control.send(START)
+                send_handle(control, there.fileno(), self._nursery.pid)
+                worker = Worker(control.recv(), here, self._nursery.pid)
+                break
+            except (EOFError, OSError):
+                self._replace()
+            finally:
+                there.close()
         self._workers.append(worker)
         return worker
 
@@ -180,8 +220,15 @@ class Pool(Generic[Setup, Item, Result]):
         """End a worker that is lost or too slow; return its exit status."""
         self._workers.remove(worker)
         worker.connection.close()
-        status: int = self._ask(worker.pid)
-        return status
+        if worker.parent == self._nursery.pid:
+            try:
+                self._nursery.connection.send(worker.pid)
+                return int(self._nursery.connection.recv())
+            except (EOFError, OSError):
+                self._replace()
+        with suppress(ProcessLookupError, PermissionError):  # where the system has not ended it with its parent
+            os.killpg(worker.pid, signal.SIGKILL)
+        return -signal.SIGKILL
 
 
 @dataclass(slots=True, eq=False)
@@ -190,6 +237,8 @@ class Worker:
 
     Attributes
     ----------
+    parent : int
+        The process that has started it.
     items : deque of int
         The numbers of its items, the current one first.
     since : float
@@ -198,6 +247,7 @@ class Worker:
 
     pid: int
     connection: Connection
+    parent: int
     items: deque[int] = field(default_factory=deque)
     since: float = 0.0
 

@@ -357,15 +357,17 @@ def _describe(path: Path, description: Description, options: RunOptions) -> None
     if not file.exists() or (options.overwrite and description.n_shards == 1):
         content = {**now, "began": _timestamp(time.time()), "host": socket.gethostname()}
         part = file.with_name(f"{RUN_FILE}.{socket.gethostname()}-{os.getpid()}.part")
-        part.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         try:
-            os.link(part, file)  # the first of several shards writes it
-        except FileExistsError:
-            if options.overwrite and description.n_shards == 1:
+            part.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            try:
+                os.link(part, file)  # the first of several shards writes it
+            except FileExistsError:
+                if options.overwrite and description.n_shards == 1:
+                    part.replace(file)
+            except OSError:  # a file system without hard links
                 part.replace(file)
-        except OSError:  # a file system without hard links
-            part.replace(file)
-        part.unlink(missing_ok=True)
+        finally:
+            part.unlink(missing_ok=True)
     before = read_run(path)
     found = list(differences({name: before.get(name) for name in now}, now))
     if found and not options.force:

@@ -423,7 +423,8 @@ def test_a_signal_in_a_finalizer_is_not_lost(number: signal.Signals, code: ExitC
     """What its handler raises there cannot leave it."""
     program = f"""
 import signal, sys, time
-from logos_cli.cli.boundary import install_signal_handlers, run
+from logos_cli.cli.boundary import run
+from logos_cli.cli.signals import install_signal_handlers
 
 class Freed:
     def __del__(self):
@@ -447,6 +448,50 @@ sys.exit(run(work))
     )
     assert done.returncode == code, done.stderr
     assert _clean(done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, ExitCode.INTERRUPTED), (signal.SIGTERM, ExitCode.TERMINATED)]
+)
+def test_a_signal_that_a_library_swallows_is_not_lost_and_cleaning_up_is_not_disturbed(
+    number: signal.Signals, code: ExitCode, checkout: Path
+) -> None:
+    program = f"""
+import contextlib, signal, sys, time
+from logos_cli.cli import signals
+from logos_cli.cli.boundary import run
+signals._CHECK_AFTER_S = 0.5
+
+def clean():
+    with contextlib.suppress(ValueError):
+        raise ValueError  # another exception that is handled meanwhile
+    time.sleep(2)
+    print("clean")
+
+def work():
+    with contextlib.ExitStack() as stack:
+        stack.callback(clean)
+        try:
+            signal.raise_signal({int(number)})
+            time.sleep(0)
+        except BaseException:
+            pass  # as around the import of an optional library
+        time.sleep(60)
+
+signals.install_signal_handlers()
+sys.exit(run(work))
+"""
+    begin = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+        env=dict(os.environ) | {"PYTHONPATH": str(checkout)},
+    )
+    assert (done.returncode, done.stdout) == (code, "clean\n"), done.stderr
+    assert time.monotonic() - begin < 40
 
 
 # -- the boundary itself -------------------------------------------------------------------------------------

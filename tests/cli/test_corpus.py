@@ -78,7 +78,6 @@ def test_verify_names_the_altered_shard(logos: Logos, tmp_path: Path) -> None:
         (["m.smi", "-o", "c", "--forms", "molecul"], "did you mean molecule"),
         (["m.smi", "-o", "c", "--tokenizer", "nowhere"], "there is no such model"),
         (["m.smi", "-o", "c", "--tokenizer", "empty"], "no tokenizer.json"),
-        (["m.smi", "-o", "c", "--resume"], "no build to go on with"),
         (["m.smi", "-o", "c", "--resume", "--overwrite"], "give one of them"),
         (["m.smi", "-o", "c", "--weights", "m.smi"], "m.smi: not TOML: "),
         (["m.smi", "-o", "c", "--rejects", "gone/x.jsonl"], "does not exist"),
@@ -92,6 +91,14 @@ def test_bad_usage_ends_with_2_and_says_what(logos: Logos, tmp_path: Path, argum
     assert done.returncode in (1, 2)
     assert message in done.stderr
     assert "internal error" not in done.stderr
+
+
+def test_a_build_that_was_killed_before_it_wrote_anything_is_begun_anew(logos: Logos, tmp_path: Path) -> None:
+    (tmp_path / "m.smi").write_text("CCO\nCCN\n")
+    (tmp_path / "corpus" / "build" / "results").mkdir(parents=True)
+    for output in ("corpus", "new"):
+        logos("corpus", "build", "m.smi", "-o", output, "--resume", code=0)
+        assert "is complete" in logos("corpus", "build", "m.smi", "-o", output, "--resume", code=2).stderr
 
 
 def test_a_closed_pipe_ends_quietly(

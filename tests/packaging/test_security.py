@@ -31,6 +31,21 @@ def test_the_bill_of_materials_lists_what_is_installed(checkout: Path, tmp_path:
         assert {each["ref"], *each["dependsOn"]} <= references
 
 
+def test_the_bill_of_materials_follows_the_schema(checkout: Path, tmp_path: Path) -> None:
+    from cyclonedx.schema import SchemaVersion
+    from cyclonedx.validation.json import JsonStrictValidator
+
+    target = tmp_path / "bill.json"
+    subprocess.run(
+        [sys.executable, "scripts/write_sbom.py", str(target)], cwd=checkout, check=True, capture_output=True
+    )
+    validator = JsonStrictValidator(SchemaVersion.V1_6)
+    assert validator.validate_str(target.read_text()) is None
+    broken = json.loads(target.read_text())
+    broken["components"][0]["type"] = "parcel"
+    assert validator.validate_str(json.dumps(broken)) is not None
+
+
 def test_an_audit_reports_weaknesses_and_that_it_did_not_run(capsys: pytest.CaptureFixture[str]) -> None:
     weak = {"name": "x", "version": "1", "vulns": [{"id": "CVE-1", "fix_versions": ["2"]}]}
     assert audit.report([weak, {"name": "y", "version": "1", "vulns": []}]) == 1

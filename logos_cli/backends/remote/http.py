@@ -9,7 +9,6 @@ import http.client
 import json
 import random
 import socket
-import ssl
 import threading
 import time
 import urllib.error
@@ -21,14 +20,12 @@ from functools import partial
 from typing import NoReturn
 from urllib.parse import urlsplit
 
+from logos_cli import limits
 from logos_cli.errors import LogosError, MissingError, ModelError, UsageError
 from logos_cli.io.json_types import JsonMapping
 
 BUSY = frozenset((408, 409, 425, 429, 500, 502, 503, 504, 529))
 """Status codes after which the same request may succeed later."""
-
-LARGEST_ANSWER_BYTES = 1 << 26
-"""An answer that is larger is a fault of the server: a text of 100,000 tokens with log-probabilities has 10 MB."""
 
 _CHUNK_BYTES = 1 << 16
 _SHOWN = 300
@@ -118,15 +115,20 @@ class _Deadline:
         self._timer.daemon = True
 
     def watch(self, sock: socket.socket) -> None:
-        """Add a socket that is to be shut down."""
-        self._sockets.append(sock)
+        """Add a connection that is to be shut down."""
+        # a copy: TLS takes the socket over before its handshake, and the state of a TLS socket belongs to its reader
+        self._sockets.append(sock.dup())
+        if self.has_passed:
+            self._shut_down()
 
     def _expire(self) -> None:
         self.has_passed = True
+        self._shut_down()
+
+    def _shut_down(self) -> None:
         for sock in self._sockets:
             with suppress(OSError):
-                # not the method of TLS sockets, which drops the state that the reading thread uses
-                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+                sock.shutdown(socket.SHUT_RDWR)
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -136,32 +138,23 @@ class _Deadline:
             yield
         finally:
             self._timer.cancel()
+            for sock in self._sockets:
+                sock.close()
 
 
-class _PlainConnection(http.client.HTTPConnection):
-    """A connection with a deadline."""
+class _Connection(http.client.HTTPConnection):
+    """A connection that a deadline watches from the moment that it is connected."""
 
-    def __init__(self, host: str, *, deadline: _Deadline, timeout: float) -> None:
-        super().__init__(host, timeout=timeout)
-        self._deadline = deadline
-
-    def connect(self) -> None:
-        """Connect, and let the deadline watch the socket."""
-        super().connect()
-        self._deadline.watch(self.sock)
-
-
-class _SecureConnection(http.client.HTTPSConnection):
-    """A TLS connection with a deadline."""
-
-    def __init__(self, host: str, *, deadline: _Deadline, timeout: float) -> None:
-        super().__init__(host, timeout=timeout, context=ssl.create_default_context())
-        self._deadline = deadline
+    deadline: _Deadline
 
     def connect(self) -> None:
         """Connect, and let the deadline watch the socket."""
         super().connect()
-        self._deadline.watch(self.sock)
+        self.deadline.watch(self.sock)
+
+
+class _SecureConnection(http.client.HTTPSConnection, _Connection):
+    """A TLS connection, whose handshake comes after :meth:`_Connection.connect` in the order of the classes."""
 
 
 class _Handler(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
@@ -173,11 +166,16 @@ class _Handler(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
 
     def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
         """Open a connection."""
-        return self.do_open(partial(_PlainConnection, deadline=self._deadline), req)
+        return self.do_open(partial(self._connection, _Connection), req)
 
     def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
         """Open a TLS connection."""
-        return self.do_open(partial(_SecureConnection, deadline=self._deadline), req)
+        return self.do_open(partial(self._connection, _SecureConnection), req)
+
+    def _connection(self, kind: type[_Connection], host: str, *, timeout: float) -> _Connection:
+        connection = kind(host, timeout=timeout)
+        connection.deadline = self._deadline
+        return connection
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -280,8 +278,8 @@ class Server:
                 raise UnavailableError(problem) from error
         if deadline.has_passed:  # an answer without a length ends where the connection does
             raise UnavailableError(f"its answer was not complete after {self.retries.timeout_s:g} s")
-        if len(content) > LARGEST_ANSWER_BYTES:
-            raise AnswerError(f"an answer has more than {LARGEST_ANSWER_BYTES >> 20} MiB")
+        if len(content) > limits.ANSWER.n_bytes:
+            raise AnswerError(f"an answer has more than {limits.ANSWER.text} ({limits.ANSWER.hint})")
         try:
             return json.loads(content)
         except (ValueError, RecursionError) as error:
@@ -298,10 +296,10 @@ class Server:
         # a proxy of the environment does not lead back to this machine
         proxies = urllib.request.ProxyHandler({} if self.is_local else None)
         opener = urllib.request.build_opener(_NoRedirect, proxies, _Handler(deadline))
-        content = bytearray()
+        content, largest = bytearray(), limits.ANSWER.n_bytes
         with opener.open(request, timeout=self.retries.timeout_s) as response:
             # in pieces: a length that a server only claims reserves no memory
-            while len(content) <= LARGEST_ANSWER_BYTES and (piece := response.read(_CHUNK_BYTES)):
+            while len(content) <= largest and (piece := response.read(_CHUNK_BYTES)):
                 content += piece
         return bytes(content)
 

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 
 from rdkit import Chem
 
+from logos_cli import limits
 from logos_cli.chemistry.molblock import read_molblock
+from logos_cli.chemistry.molecule_records import too_large
 from logos_cli.errors import FormatError, InputError, LogosError
 from logos_cli.formats.base import Entry, ReadOptions
 from logos_cli.formats.reaction_entries import components, to_entry
@@ -20,7 +22,6 @@ from logos_cli.records import Source
 
 _V3000_HEAD = "\n\n\n  0  0  0     0  0            999 V3000\n"
 _SIDES = ("REACTANT", "PRODUCT", "AGENT")
-_MAX_LINES = 1_000_000
 _NUMBERS = re.compile(r"\d+")
 
 
@@ -48,16 +49,19 @@ def iter_rdf(source: Input, options: ReadOptions) -> Iterator[Entry]:
 def _parts(source: Input, begin: tuple[str, ...], *, keep: bool) -> Iterator[_Part]:
     """Yield the records of a file; each starts with a line with one of these beginnings."""
     part: _Part | None = None
+    size, largest = 0, limits.RECORD.n_bytes
     for number, line in enumerate(source.text_lines(), 1):
         if line.startswith(begin):
             if part is not None:
                 yield part
             words = line.split()
+            size = 0
             part = _Part(number, words[-1] if not keep and len(words) > 2 else "", [line] if keep else [])
         elif part is not None:
             part.lines.append(line)
-            if len(part.lines) > _MAX_LINES:
-                raise InputError(f"the record that begins at line {part.line} does not end", source=source.name)
+            size += len(line) + 1
+            if size > largest:
+                raise too_large(part.line).at(source.name)
     if part is not None:
         yield part
 

@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from rdkit import Chem, rdBase
 
+from logos_cli import limits
 from logos_cli.errors import MoleculeError
 from logos_cli.structure.contacts import BOND_TOLERANCE_ANGSTROM, bond_radius, distance_matrix
 from logos_cli.structure.ligand import chemistry
 from logos_cli.structure.ligand.build import Position
 
-MAX_ATOMS = 400
 _METAL_RADIUS_ANGSTROM = 1.4
 _LENGTHS = {
     (6, 6): (1.51, 1.33, 1.20),
@@ -57,8 +57,8 @@ def connect(numbers: Sequence[int], positions: Sequence[Position]) -> Chem.RWMol
     MoleculeError
         If there are too many atoms for a ligand.
     """
-    if len(numbers) > MAX_ATOMS:
-        raise MoleculeError(f"{len(numbers)} atoms are too many for a ligand")
+    if len(numbers) > limits.PERCEIVED.value:
+        raise MoleculeError(f"{len(numbers)} atoms are too many for a ligand", hint=limits.PERCEIVED.hint)
     molecule = Chem.RWMol()
     for number in numbers:
         atom = Chem.Atom(number)

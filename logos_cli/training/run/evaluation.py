@@ -8,7 +8,8 @@ from typing import Any, Final
 
 import torch
 
-from logos_cli.errors import GrammarError
+from logos_cli.backends.device import translate_errors
+from logos_cli.errors import DeviceMemoryError, GrammarError
 from logos_cli.grammar import parse
 from logos_cli.training.config import EvaluationConfig, TrainConfig
 from logos_cli.training.corpus.mixture import example_of
@@ -148,9 +149,18 @@ def well_formed_samples(
     random = torch.Generator().manual_seed(seed)
     tally: dict[str, list[int]] = {domain: [0, 0, 0] for domain, _ in requested}
     ordered = sorted(requested, key=lambda pair: len(pair[1]))
-    for start in range(0, len(ordered), _ROWS):
-        part = ordered[start : start + _ROWS]
-        answers = _complete(model, [prompt for _, prompt in part], vocabulary, config, random)
+    start, n_rows = 0, _ROWS
+    while start < len(ordered):
+        part = ordered[start : start + n_rows]
+        try:
+            with translate_errors():
+                answers = _complete(model, [prompt for _, prompt in part], vocabulary, config, random)
+        except DeviceMemoryError:
+            if len(part) == 1:
+                raise
+            n_rows = len(part) // 2
+            continue
+        start += len(part)
         for (domain, prompt), (answer, is_finished) in zip(part, answers, strict=True):
             count = tally[domain]
             count[0] += 1

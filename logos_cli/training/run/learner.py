@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+from logos_cli.backends.device import translate_errors
+from logos_cli.errors import DeviceMemoryError
 from logos_cli.training.config import TrainConfig
 from logos_cli.training.corpus.packing import PackedRows, build, tiers_for
 from logos_cli.training.corpus.shards import Corpus
@@ -57,6 +59,8 @@ class Learner:
     n_parameters, n_trained : int
     average : Average or None
         The moving average of the weights.
+    most_tokens : int or None
+        Tokens, padding counted, of the largest micro batch since the device ran out of memory; None if it has not.
     """
 
     def __init__(self, config: TrainConfig, corpus: Corpus, base: Base | None, world: ProcessGroup) -> None:
@@ -86,6 +90,8 @@ class Learner:
         self.scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
         self.average = Average(self.module, config.optimizer.average) if config.optimizer.average else None
         self._max_gradient_norm = config.optimizer.max_gradient_norm
+        self.most_tokens: int | None = None
+        self._tried = (1, width)
 
     @property
     def n_embeddings(self) -> int:
@@ -107,12 +113,50 @@ class Learner:
         -------
         torch.Tensor
             Its loss (nats, summed, shape ()).
+
+        Raises
+        ------
+        DeviceMemoryError
+            If the device has too little memory; the gradients of the step are then incomplete.
         """
-        batch = build(plan, self.pad_id, self.fixed_rows).to(self.world.device)
-        loss = forward.loss_sum(self._forward, batch, self.attention, self.precision)
         scale = (self.world.size if self.is_sharded else 1) / max(1.0, weight)
-        self.scaler.scale(loss * scale).backward()  # type: ignore[no-untyped-call]
-        return loss.detach()
+        losses = []
+        for part in self._parts(plan):
+            with translate_errors():
+                batch = build(part, self.pad_id, self.fixed_rows).to(self.world.device)
+                loss = forward.loss_sum(self._forward, batch, self.attention, self.precision)
+                self.scaler.scale(loss * scale).backward()  # type: ignore[no-untyped-call]
+            losses.append(loss.detach())
+        return losses[0] if len(losses) == 1 else torch.stack(losses).sum()
+
+    def _parts(self, plan: PackedRows) -> Iterator[PackedRows]:
+        """Yield a micro batch in parts that the memory allows; the whole, unless it has run out."""
+        n_rows = len(plan.rows) if self.most_tokens is None else max(1, self.most_tokens // plan.width)
+        for start in range(0, len(plan.rows), n_rows):
+            part = PackedRows(plan.width, plan.rows[start : start + n_rows])
+            self._tried = (len(part.rows), part.width)
+            yield part
+
+    def halve(self) -> bool:
+        """Halve the micro batches after the device has run out of memory, and abandon the step.
+
+        Gradients are sums over sentences, so that smaller micro batches give the same step, up to rounding.
+
+        Returns
+        -------
+        bool
+            False if they cannot be halved: one row was too much, or other processes hold parts of the model.
+        """
+        n_rows, width = self._tried
+        if n_rows == 1 or self.is_sharded:
+            return False
+        self.most_tokens = n_rows // 2 * width
+        if self.fixed_rows is not None:
+            self.fixed_rows = n_rows // 2
+        self.forget_gradients()
+        if self.world.device.type == "cuda":
+            torch.cuda.empty_cache()
+        return True
 
     def forget_gradients(self) -> None:
         """Abandon the step."""
@@ -162,15 +206,32 @@ class Learner:
 
     @torch.no_grad()
     def loss_of(self, plans: Sequence[PackedRows]) -> float:
-        """Return the loss of micro batches (nats, summed) without gradients, in evaluation mode."""
+        """Return the loss of micro batches (nats, summed) without gradients, in evaluation mode.
+
+        Raises
+        ------
+        DeviceMemoryError
+            If not even one row fits into the memory.
+        """
         # the program for rows of any shape was compiled with gradients
         compute = self.module if self.fixed_rows is None else self._forward
         self.module.eval()
-        total = 0.0
-        for plan in plans:
-            batch = build(plan, self.pad_id, self.fixed_rows).to(self.world.device)
-            total += forward.loss_sum(compute, batch, self.attention, self.precision).item()
-        return total
+        return sum(self._loss_of(plan, compute) for plan in plans)
+
+    def _loss_of(self, plan: PackedRows, compute: Any) -> float:
+        while True:
+            total = 0.0
+            try:
+                for part in self._parts(plan):
+                    with translate_errors():
+                        batch = build(part, self.pad_id, self.fixed_rows).to(self.world.device)
+                        total += forward.loss_sum(compute, batch, self.attention, self.precision).item()
+            except DeviceMemoryError as error:
+                failure = error.with_traceback(None)  # the frames hold what fills the memory
+            else:
+                return total
+            if not self.halve():
+                raise failure
 
     @contextmanager
     def sampling(self) -> Iterator[Any]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import torch
 
+from logos_cli.backends.device import translate_errors
 from logos_cli.errors import DeviceMemoryError, InputError, LogosError, UsageError
 from logos_cli.training.config import TrainConfig, differences
 from logos_cli.training.corpus.emphasis import Emphasis
@@ -151,7 +151,7 @@ class Trainer:
         DeviceMemoryError
             If the device has too little memory.
         """
-        with self.signals, _translated_memory_errors():
+        with self.signals, translate_errors():
             self.signals.immediate = self.world.size == 1
             try:
                 outcome = self._loop(deadline)
@@ -229,15 +229,9 @@ class Trainer:
         """Make one step; return the reason to end the run after it, and whether a checkpoint is due."""
         start = time.monotonic()
         share = self.feed.get(self.step)
-        self.learner.module.train()
-        if self.config.lora is not None and self.config.lora.dropout:
-            torch.manual_seed((self.config.run.seed << 40) + (self.step << 12) + self.world.rank)
-        losses = []
-        for plan in share.plans:
-            if self.world.size == 1 and self.signals.received is not None:
-                self.learner.forget_gradients()
-                return self.signals.outcome, False
-            losses.append(self.learner.add_gradients(plan, share.weight))
+        losses = self._gradients(share)
+        if losses is None:
+            return self.signals.outcome, False
         loss_of_all, stop, is_due = self._agree(losses, share, deadline, due_at)
         factor = optimization.learning_rate_factor(self.config.schedule, self.step)
         try:
@@ -252,6 +246,37 @@ class Trainer:
         self._step_s = time.monotonic() - start
         self._report(share, loss_of_all, norm, factor)
         return stop, is_due
+
+    def _gradients(self, share: Share) -> list[torch.Tensor] | None:
+        """Compute the gradients of a step, and return its losses; None if a signal abandons it.
+
+        If the memory runs out, the step begins again with smaller micro batches.
+
+        Raises
+        ------
+        DeviceMemoryError
+            If they cannot be smaller.
+        """
+        while True:
+            self.learner.module.train()
+            if self.config.lora is not None and self.config.lora.dropout:
+                torch.manual_seed((self.config.run.seed << 40) + (self.step << 12) + self.world.rank)
+            losses = []
+            try:
+                for plan in share.plans:
+                    if self.world.size == 1 and self.signals.received is not None:
+                        self.learner.forget_gradients()
+                        return None
+                    losses.append(self.learner.add_gradients(plan, share.weight))
+            except DeviceMemoryError as error:
+                failure = error.with_traceback(None)  # the frames hold what fills the memory
+            else:
+                return losses
+            if not self.learner.halve():
+                failure.hint = "set run.gradient_checkpointing = true, use LoRA, or a shorter context"
+                raise failure
+            if self.world.is_first:
+                self.listener.halved(self.step + 1, self.learner.most_tokens or 0)
 
     def _agree(
         self, losses: Sequence[torch.Tensor], share: Share, deadline: float | None, due_at: float
@@ -347,15 +372,3 @@ class Trainer:
 
         export_model(self, directory)
         return directory
-
-
-@contextmanager
-def _translated_memory_errors() -> Iterator[None]:
-    """Convert the device's out-of-memory error to a :class:`DeviceMemoryError`."""
-    try:
-        yield
-    except torch.OutOfMemoryError as error:
-        raise DeviceMemoryError(
-            "the device is out of memory",
-            hint="lower data.n_micro_tokens, set run.gradient_checkpointing = true, or use LoRA",
-        ) from error

@@ -49,6 +49,9 @@ class Listener(Protocol):
     def saved(self, step: int, path: Path) -> None:
         """Report a checkpoint."""
 
+    def halved(self, step: int, n_tokens: int) -> None:
+        """Report that the memory ran out: micro batches have at most so many tokens from this step on."""
+
 
 class Silent:
     """A listener that does nothing."""
@@ -60,4 +63,7 @@ class Silent:
         """Do nothing."""
 
     def saved(self, step: int, path: Path) -> None:
+        """Do nothing."""
+
+    def halved(self, step: int, n_tokens: int) -> None:
         """Do nothing."""

@@ -314,8 +314,6 @@ def _prepare(directory: Path, options: BuildOptions) -> Path:
         raise UsageError("the corpus is complete", source=str(directory), hint="--overwrite builds it anew")
     if options.shard is not None:
         return stage
-    if goes_on and not is_run(stage):
-        raise UsageError("there is no build to go on with", source=str(directory), hint="leave --resume out")
     if not goes_on and not options.overwrite and held:
         unfinished = BUILD in held
         raise UsageError(

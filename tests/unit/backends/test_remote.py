@@ -387,6 +387,22 @@ def test_an_answer_has_a_deadline_however_slowly_it_comes(
     assert time.monotonic() - begin < 8
 
 
+def _never_shake_hands(connection: socket.socket) -> None:
+    while True:  # records of TLS that hold no whole message, one byte at a time
+        connection.sendall(b"\x16\x03\x03\x00\x01\x02")
+        time.sleep(0.05)
+
+
+def test_the_handshake_of_tls_is_part_of_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOGOS_REMOTE_TIMEOUT_S", "0.5")
+    monkeypatch.setenv("LOGOS_REMOTE_TRIES", "2")
+    url, listening = _raw_server(_never_shake_hands)
+    begin = time.monotonic()
+    with listening, pytest.raises(MissingError, match=r"did not answer in 2 tries: .*not complete after 0.5 s"):
+        _run(Stub(lambda _: None, url=url.replace("http://", "https://")))
+    assert time.monotonic() - begin < 8
+
+
 def test_an_answer_has_a_largest_size_and_a_claimed_one_reserves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     def flood(connection: socket.socket) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000000\r\n\r\n")
@@ -396,10 +412,10 @@ def test_an_answer_has_a_largest_size_and_a_claimed_one_reserves_nothing(monkeyp
     def claim(connection: socket.socket) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000000\r\n\r\n{}")
 
-    monkeypatch.setattr(http, "LARGEST_ANSWER_BYTES", 1 << 20)
+    monkeypatch.setenv("LOGOS_MAX_ANSWER_MIB", "1")
     monkeypatch.setenv("LOGOS_REMOTE_TRIES", "2")
     url, listening = _raw_server(flood)
-    with listening, pytest.raises(ModelError, match="more than 1 MiB"):
+    with listening, pytest.raises(ModelError, match=r"more than 1 MiB .set LOGOS_MAX_ANSWER_MIB to allow more"):
         _run(Stub(lambda _: None, url=url))
     url, listening = _raw_server(claim)
     with listening, pytest.raises(LogosError, match="in 2 tries"):

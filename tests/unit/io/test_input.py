@@ -17,7 +17,6 @@ import zstandard
 
 from logos_cli.errors import ExitCode, InputError
 from logos_cli.formats.detect import detect
-from logos_cli.io import input as inputs
 from logos_cli.io.input import Input
 
 CONTENT = b"".join(b">seq%d\n%s\n" % (index, b"MKVLAA" * (index % 50 + 1)) for index in range(20_000))
@@ -114,7 +113,7 @@ def test_a_decompression_bomb_does_not_fill_the_memory(
 ) -> None:
     import resource
 
-    monkeypatch.setattr(inputs, "MAX_LINE", 1 << 20)
+    monkeypatch.setenv("LOGOS_MAX_LINE_MIB", "1")
     path = write(tmp_path / f"bomb{suffix}", PACKERS[suffix](bytes(96 << 20)))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with Input(path) as source, pytest.raises(InputError, match="line 1 is longer"):
@@ -156,20 +155,26 @@ def test_binary_noise(tmp_path: Path) -> None:
 
 
 def test_a_huge_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inputs, "MAX_LINE", 1000)
-    with Input(write(tmp_path / "long.txt", b"short\n" + b"A" * 5000)) as source:
+    path = write(tmp_path / "long.txt", b"short\n" + b"A" * (2 << 20))
+    monkeypatch.setenv("LOGOS_MAX_LINE_MIB", "1")
+    with Input(path) as source:
         lines = source.lines()
         assert next(lines) == b"short\n"
-        with pytest.raises(InputError, match="line 2 is longer"):
+        with pytest.raises(InputError, match="line 2 is longer than 1 MiB") as caught:
             next(lines)
+    assert caught.value.hint == "set LOGOS_MAX_LINE_MIB to allow more"
+    monkeypatch.setenv("LOGOS_MAX_LINE_MIB", "3")
+    with Input(path) as source:
+        assert len(list(source.lines())[1]) == 2 << 20
 
 
 def test_content_beyond_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inputs, "MAX_CONTENT", 1000)
-    assert len(read(write(tmp_path / "a", b"A" * 1000))) == 1000
-    path = write(tmp_path / "b", b"A" * 1001)
-    with pytest.raises(InputError, match="larger than"):
+    monkeypatch.setenv("LOGOS_MAX_CONTENT_MIB", "1")
+    assert len(read(write(tmp_path / "a", b"A" * (1 << 20)))) == 1 << 20
+    path = write(tmp_path / "b", b"A" * ((1 << 20) + 1))
+    with pytest.raises(InputError, match=r"larger than 1 MiB") as caught:
         read(path)
+    assert "LOGOS_MAX_CONTENT_MIB" in (caught.value.hint or "")
 
 
 def test_byte_order_marks_and_line_ends(tmp_path: Path) -> None:

@@ -30,6 +30,12 @@ class Obedient:
             if not mark.exists():
                 mark.touch()
                 os.kill(os.getpid(), int(value))
+        elif what == "orphan-once":
+            mark = self.folder / "orphaned"
+            if not mark.exists():
+                mark.touch()
+                os.kill(os.getppid(), int(value))
+                time.sleep(60)
         elif what == "exit":
             os._exit(int(value))
         elif what == "raise":
@@ -50,7 +56,12 @@ class Obedient:
 def _raise(kind: str) -> None:
     if kind == "grammar":
         raise GrammarError("no end", text="<ProteinS>", span=Span(3, 5), expected=("</a>",))
-    raise {"usage": UsageError("cannot"), "memory": MemoryError(), "defect": ValueError("seven")}[kind]
+    raise {
+        "usage": UsageError("cannot"),
+        "memory": MemoryError(),
+        "defect": ValueError("seven"),
+        "full": OSError(28, "No space left on device", "x"),
+    }[kind]
 
 
 def unable(setup: str) -> Work:

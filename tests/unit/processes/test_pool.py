@@ -11,7 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from logos_cli.errors import DefectError, DeviceMemoryError, GrammarError, LogosError, TimeLimitError, UsageError
+from logos_cli.errors import (
+    DefectError,
+    DeviceMemoryError,
+    GrammarError,
+    LogosError,
+    SystemFaultError,
+    TimeLimitError,
+    UsageError,
+)
 from logos_cli.processes.failure import Failure, describe_end, result_of
 from logos_cli.processes.pool import Pool
 from tests.unit.processes.obedient import Obedient, unable
@@ -98,6 +106,23 @@ def test_what_the_system_kills_is_tried_once_more_alone(pool: Pool[Path, str, st
     assert found[7].error.hint == "there may be too little memory"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere each worker prepares its own work")
+def test_the_process_that_starts_workers_is_replaced(pool: Pool[Path, str, str]) -> None:
+    items = ["sleep 0.1", "orphan-once 9", *[f"say {number}" for number in range(10)]]
+    first = pool.map(["say x", "say y"])
+    assert list(first) == ["say x!", "say y!"]
+    assert list(pool.map(items)) == [f"{item}!" for item in items]
+    assert len(list(pool.map(items[2:]))) == 10
+
+
+def test_a_fault_of_the_system_is_reported_by_name(pool: Pool[Path, str, str]) -> None:
+    full, good = pool.map(["raise full", "say a"])
+    assert isinstance(full, Failure)
+    assert isinstance(full.error, SystemFaultError)
+    assert (full.error.source, full.error.message) == ("x", "no space is left on the device")
+    assert good == "say a!"
+
+
 def test_an_item_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
     with Pool(Obedient, tmp_path, 2, seconds_per_item=1.0, prefetch=False) as pool:
         began = time.monotonic()
@@ -177,6 +202,20 @@ def test_processes_end_with_the_one_that_started_them(tmp_path: Path, inherit: b
     while pids & _pids() and time.monotonic() < until:
         time.sleep(0.05)
     assert not pids & _pids()
+
+
+def test_a_process_whose_parent_has_ended_writes_nothing(tmp_path: Path) -> None:
+    program = (
+        "import os, sys, time\n"
+        "from multiprocessing.connection import Pipe\n"
+        "from logos_cli.processes.child import main\n"
+        "here, there = Pipe()\n"
+        "here.send((time.sleep, 0.2))\n"  # the work that is prepared; the answer finds nobody
+        "here.close()\n"
+        "main(there.fileno(), None, 'logos_cli.processes._nursery', 'serve')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "")
 
 
 def test_the_end_of_a_process_is_named() -> None:

@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from logos_cli.errors import InputError, OutputError, UsageError
+from logos_cli.errors import DeviceMemoryError, InputError, OutputError, UsageError
 from logos_cli.training.config import ModelConfig
 from logos_cli.training.config_file import with_values
 from logos_cli.training.corpus.shards import Corpus
@@ -317,3 +317,64 @@ def test_averaged_weights_are_measured_written_and_resumed(corpus, tmp_path):
     written = load_file(tmp_path / "model" / "model.safetensors")
     assert torch.equal(written[name.removeprefix("model.")], whole.learner.average.tensors[name])
     assert not torch.equal(written[name.removeprefix("model.")], weights(whole)[name.removeprefix("model.")])
+
+
+class OutOfMemory:
+    """A device whose memory holds micro batches of so many tokens only; it runs out in the middle of the backward pass."""
+
+    def __init__(self, run: Trainer, most: int) -> None:
+        self.most = most
+        self.n_failed = 0
+        self._n_tokens = 0
+        run.learner.module.register_forward_pre_hook(self._note)
+        # a parameter of the first layer: those of the others have their gradients by then
+        next(run.learner.model.get_decoder().layers[0].parameters()).register_hook(self._fail)
+
+    def _note(self, _module, inputs):
+        self._n_tokens = inputs[0].numel()
+        if not torch.is_grad_enabled():
+            self._fail(None)
+
+    def _fail(self, _gradient):
+        if self._n_tokens > self.most:
+            self.n_failed += 1
+            raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
+
+
+@pytest.mark.parametrize("values", [{}, {"optimizer__name": "adamw"}])
+def test_micro_batches_are_halved_where_the_memory_runs_out_and_the_steps_are_the_same(corpus, tmp_path, values):
+    seen = []
+
+    class Note(Silent):
+        def halved(self, step, n_tokens):
+            seen.append((step, n_tokens))
+
+    values |= {"data__n_step_tokens": 1024, "data__n_micro_tokens": 1024, "evaluation__n_tokens": 3000}
+    whole = trainer(corpus, tmp_path / "whole", **values)
+    assert whole.run() is RunEnd.FINISHED
+    small = trainer(corpus, tmp_path / "small", Note(), **values)
+    device = OutOfMemory(small, 300)
+    assert small.run() is RunEnd.FINISHED
+    assert device.n_failed == len(seen) >= 1
+    assert seen[0][0] == 1
+    assert small.learner.most_tokens <= 300
+    assert (small.n_tokens, small.n_targets) == (whole.n_tokens, whole.n_targets)
+    one, other = weights(whole), weights(small)
+    assert all(torch.allclose(one[name], other[name], rtol=1e-3, atol=2e-5) for name in one)
+    losses = [
+        [line["loss"] for line in read_journal(tmp_path / name / "log.jsonl") if "loss" in line]
+        for name in ("whole", "small")
+    ]
+    assert losses[1] == pytest.approx(losses[0], abs=2e-4)
+
+
+def test_evaluation_is_halved_too_and_one_row_that_does_not_fit_is_an_error(corpus, tmp_path):
+    run = trainer(corpus, tmp_path / "run", evaluation__n_tokens=3000, data__n_micro_tokens=1024)
+    before = run.evaluate()
+    device = OutOfMemory(run, 300)
+    assert run.evaluate() == {name: pytest.approx(found, abs=2e-4) for name, found in before.items()}
+    assert device.n_failed >= 1
+    device.most = 1
+    with pytest.raises(DeviceMemoryError, match="out of memory") as caught:
+        run.advance()
+    assert "gradient_checkpointing" in (caught.value.hint or "")

@@ -94,6 +94,13 @@ class Display:
                 samples = f"; {found['n_finished']} of {found['n_samples']} samples finished{good}"
             terminal().detail(f"  {domain}: loss {found['loss']:.4f}, perplexity {found['perplexity']:.3f}{samples}")
 
+    def halved(self, step: int, n_tokens: int) -> None:
+        """Show that micro batches are smaller now."""
+        terminal().warning(
+            f"step {step}: the device is out of memory; micro batches have at most {n_tokens:,} tokens from here "
+            f"(data.n_micro_tokens)"
+        )
+
     def saved(self, _step: int, path: Path, /) -> None:
         """Show a checkpoint."""
         terminal().detail(f"checkpoint {path}")
