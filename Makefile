@@ -37,8 +37,8 @@ fuzz:  ## readers and parser against mutated and large input; LOGOS_FUZZ_SECONDS
 	done
 	$(PYTHON) tests/fuzz/headers.py $${LOGOS_FUZZ_FILES:-2000}
 
-faults:  ## faults at random moments of every command, 50 of each kind: hours; writes docs/measurements/faults.md
-	$(PYTHON) tests/faults/campaign.py --times $${LOGOS_FAULT_TIMES:-50} --table docs/measurements/faults.md
+faults:  ## faults at random moments of every command, 50 of each kind: hours, can be stopped and go on
+	$(PYTHON) -m tests.faults.campaign --times $${LOGOS_FAULT_TIMES:-50} --journal build/faults.jsonl --table docs/measurements/faults.md
 
 audit:  ## known weaknesses of the installed versions; reports if it did not run
 	$(PYTHON) scripts/audit.py

@@ -69,8 +69,7 @@ def run_try(attempt: Attempt, fault: str, whole: bytes) -> None:
     subject, folder = attempt.subject, attempt.folder
     FAULTS[fault](attempt)
     attempt.counts["torn"] += torn(folder, subject, whole)
-    again = starts.start_copy([*subject.arguments, *subject.again], folder)
-    code = attempt.finish(again)
+    code = attempt.finish(attempt.start(arguments=[*subject.arguments, *subject.again]))
     if code not in (0, 3):
         attempt.notes.append(f"the second run ended with {code}: {attempt.errors[-1500:]}")
     try:
@@ -152,6 +151,7 @@ def disturb_all(subject: Subject, plan: Plan, root: Path, journal: Path, done: F
 def read_journal(journal: Path) -> Found:
     """Return the counts of the last try of each key."""
     found: Found = {}
+    journal.parent.mkdir(parents=True, exist_ok=True)
     for line in journal.read_text().splitlines() if journal.exists() else ():
         each: dict[str, Any] = json.loads(line)
         found[each["command"], each["fault"], each["number"]] = Counter(each["counts"], tried=1, new=int(each["new"]))
