@@ -1,7 +1,8 @@
 """Index what ``logos-nano`` was trained on: ``python -m scripts.build_training_index records/``.
 
 ``records/`` is what ``python -m scripts.nano_records`` wrote. The records of the training split are hashed into
-``training_index.npz`` beside the model; every sentence counts, whatever share of it training came to see.
+``training_index.npz`` beside the model; every sentence counts, whatever share of it training came to see. ``--onto INDEX``
+adds them to an index: that of the model that was trained further.
 """
 
 from __future__ import annotations
@@ -35,9 +36,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("records", type=Path)
     parser.add_argument("-o", "--output", type=Path, default=data_path("tokenizers", EMBEDDED) / FILE)
+    parser.add_argument("--onto", type=Path, metavar="INDEX", help="add to this index")
     args = parser.parse_args(arguments)
     rdBase.DisableLog("rdApp.*")
-    index = TrainingIndex.of(trained_on(args.records), EMBEDDED)
+    objects = trained_on(args.records)
+    index = TrainingIndex.load(args.onto).with_objects(objects) if args.onto else TrainingIndex.of(objects, EMBEDDED)
     with args.output.open("wb") as stream:
         index.save(stream)
     for part, keys in index.parts.items():

@@ -146,6 +146,11 @@ class HashedKeys:
         n_bits = _LOW_BITS + max(1, len(digests) - 1).bit_length()
         return cls(np.unique(digests >> np.uint64(64 - n_bits)), n_bits)
 
+    def with_keys(self, keys: Iterable[str]) -> Self:
+        """Return the set with more keys; the number of bits stays, and the rate of false positives rises with them."""
+        more = np.fromiter(map(_digest, keys), dtype=np.uint64) >> np.uint64(64 - self.n_bits)
+        return type(self)(np.union1d(self._hashes, more), self.n_bits)
+
     def __contains__(self, key: str) -> bool:
         wanted = np.uint64(_digest(key) >> (64 - self.n_bits))
         place = int(self._hashes.searchsorted(wanted))
@@ -209,6 +214,11 @@ class TrainingIndex:
         step = max(1, len(molecules) // _N_PROBES)
         about = {"model": model, "rdkit": rdkit.__version__, "probes": molecules[::step][:_N_PROBES]}
         return cls({part: HashedKeys.of(sorted(keys)) for part, keys in parts.items() if keys}, about)
+
+    def with_objects(self, objects: Iterable[ScienceObject]) -> Self:
+        """Return the index with what a model was trained on afterwards."""
+        more = keys_by_part(objects)
+        return type(self)({part: keys.with_keys(more[part]) for part, keys in self.parts.items()}, self.about)
 
     def save(self, stream: IO[bytes]) -> None:
         """Write the index; the same keys give the same bytes."""

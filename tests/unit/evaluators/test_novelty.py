@@ -83,6 +83,16 @@ def test_an_index_is_read_as_it_was_written(tmp_path):
         TrainingIndex.load(tmp_path / "absent.npz")
 
 
+def test_a_model_trained_further_knows_both_sets():
+    first = make(*map(Protein, words(300, 1)), Molecule("CCO"))
+    both = first.with_objects([*map(Protein, words(200, 2)), Molecule("NCC")])
+    assert all(word in both.keys(KeyKind.PROTEIN) for seed, n in ((1, 300), (2, 200)) for word in words(n, seed))
+    assert len(both.keys(KeyKind.PROTEIN)) == 500
+    assert len(first.keys(KeyKind.PROTEIN)) == 300
+    assert "CCN" in both.keys(KeyKind.MOLECULE)
+    assert "CCC" not in both.keys(KeyKind.MOLECULE)
+
+
 def test_an_index_of_other_canonical_smiles_is_refused():
     index = TrainingIndex(make(Molecule("CCO"), Protein("MK")).parts, {"rdkit": "2019.03", "probes": ["OCC", "CCN"]})
     assert "MK" in index.keys(KeyKind.PROTEIN)
