@@ -34,16 +34,19 @@ def folder(tmp_path: Path) -> Path:
 def test_routes_as_records(logos: Logos, folder: Path) -> None:
     done = logos("generate", "route", "targets.smi", *FAST, code=3)
     records = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [record["status"] for record in records] == ["ok"] * 4 + ["error", "invalid"]
+    *routes, failed, without = records
+    assert [record["status"] for record in records] == ["ok"] * len(routes) + ["error", "invalid"]
+    assert {record["sample"]["prompt"] for record in routes} == {"paracetamol", "aspirin"}
     stock = set(STOCK.split())
-    for record in records[:4]:
+    for record in routes:
         (step,) = record["route"]["steps"]
         assert step["text"] == record["text"]
         assert set(record["route"]["stock"]) <= stock
         assert step["product"] not in {each["smiles"] for each in step["reactants"]}
     assert records[0]["id"] == "paracetamol:route1"
-    assert records[-1]["reason"].startswith("no route to molecules in stock among ")
-    assert "4 targets → 2 with a route (1 without a route, 1 failed); routes: 4" in done.stderr
+    assert failed["id"] == "bad"
+    assert without["reason"].startswith("no route to molecules in stock among ")
+    assert f"4 targets → 2 with a route (1 without a route, 1 failed); routes: {len(routes)}" in done.stderr
     again = logos("generate", "route", "targets.smi", *FAST, "-b", "4", code=3)
     assert again.stdout == done.stdout
     assert logos("decode", "--to", "smi", stdin=done.stdout).stdout.startswith(f"CC(=O)Cl.Nc1ccc(O)cc1>>{PARACETAMOL}")

@@ -83,7 +83,8 @@ def test_cores_and_the_order_of_ligands_change_no_pose(logos: Logos, tmp_path: P
         logos(*run, "-l", f"{name}.smi", "--cpu", cpu, "-o", name, code=3)
         for ending in ("jsonl", "sdf"):
             logos("runs", "merge", name, "-o", f"{name}.{ending}", code=0)
-    one, two = (sorted(map(_without_place, (tmp_path / f"{name}.jsonl").open())) for name in ("one", "two"))
+    texts = ((tmp_path / f"{name}.jsonl").read_text() for name in ("one", "two"))
+    one, two = (sorted(map(_without_place, text.splitlines())) for text in texts)
     assert len(one) == 4
     assert one == two
     first, second = (sorted((tmp_path / f"{name}.sdf").read_text().split("$$$$\n")) for name in ("one", "two"))
