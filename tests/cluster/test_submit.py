@@ -23,7 +23,7 @@ LOGOS = [sys.executable, "-m", "logos_cli"]
 NOWHERE = {"HOME": "/proc/nobody", "XDG_CACHE_HOME": "/proc/nobody/cache"}
 
 
-N = 800
+N = 8000
 
 
 _expected: list[bytes] = []
@@ -147,7 +147,7 @@ def test_a_run_outlives_its_display_its_workers_and_its_cancellation(
     assert submit("--detach", *words).returncode == 0
     attached = submit("--attach", "run")
     assert attached.returncode == ExitCode.PARTIAL, attached.stderr + log(run)
-    assert "4 of 4 shards: 800 ok, 1 failed" in attached.stderr
+    assert "4 of 4 shards: 8,000 ok, 1 failed" in attached.stderr
     assert merged(run) == expected(tmp_path, program)
 
 
