@@ -27,11 +27,13 @@ def worker_environment(variables: Mapping[str, str]) -> dict[str, str]:
     return dict(os.environ) | {"PYTHONPATH": os.pathsep.join(places), **variables}
 
 
+_STARTS_THREADS: Final = frozenset({"torch", "onnxruntime", "jax"})
+"""Libraries that start threads which Python does not count."""
+
+
 def may_fork() -> bool:
     """Return whether a fork of this process is safe: no thread holds a lock that the copy would wait for."""
-    return (
-        sys.platform == "linux" and threading.active_count() == 1 and not {"torch", "onnxruntime"} & sys.modules.keys()
-    )
+    return sys.platform == "linux" and threading.active_count() == 1 and _STARTS_THREADS.isdisjoint(sys.modules)
 
 
 def become_worker() -> None:

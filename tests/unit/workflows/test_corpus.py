@@ -482,8 +482,8 @@ def test_a_build_goes_on_with_the_same_options_and_sources_only(tmp_path):
     assert len(sentences(directory)["molecule"]) == 3
     with pytest.raises(UsageError, match="complete"):
         build(source, directory, BuildOptions(resume=True))
-    with pytest.raises(UsageError, match="no build"):
-        build(source, tmp_path / "other", BuildOptions(resume=True))
+    build(source, tmp_path / "other", BuildOptions(resume=True, sentences=SentenceOptions(valid_share=0.0)))
+    assert sentences(tmp_path / "other") == sentences(directory)  # nothing was there to go on with
 
 
 def test_weights_may_be_given_when_a_build_goes_on(tmp_path):
