@@ -49,7 +49,9 @@ def test_routes_as_records(logos: Logos, folder: Path) -> None:
     assert f"4 targets → 2 with a route (1 without a route, 1 failed); routes: {len(routes)}" in done.stderr
     again = logos("generate", "route", "targets.smi", *FAST, "-b", "4", code=3)
     assert again.stdout == done.stdout
-    assert logos("decode", "--to", "smi", stdin=done.stdout).stdout.startswith(f"CC(=O)Cl.Nc1ccc(O)cc1>>{PARACETAMOL}")
+    first = logos("decode", "--to", "smi", stdin=done.stdout).stdout.split()[0]
+    assert first.endswith(f">>{PARACETAMOL}")
+    assert set(first.partition(">")[0].split(".")) <= stock
 
 
 def test_drawings_and_trees(logos: Logos, folder: Path) -> None:
