@@ -209,3 +209,13 @@ def test_explain_as_b_factors(logos: Logos, tmp_path: Path, shared_data: Path) -
     chain = record["source"]["residues"][0]["chain"]
     written = [residue[0].b_iso for residue in structure[0][chain] if residue[0].b_iso]
     assert written == pytest.approx([-logp for logp in logps], abs=0.01)
+
+
+def test_a_shard_reports_the_figures_of_the_set_that_it_leaves_out(logos: Logos, tmp_path: Path) -> None:
+    (tmp_path / "x.smi").write_text("CCO\nCCN\nCCC\nc1ccccc1\n")
+    shard = ("score", "x.smi", "--metrics", "internal_diversity_1,qed", "--shard", "1/1", "-f", "jsonl")
+    assert "a shard has no figures of the set (internal_diversity_1)" in logos(*shard, code=0).stderr
+    done = logos(*shard, "--summary", "s.json", code=0)
+    assert "a shard has no figures" not in done.stderr
+    assert "internal_diversity_1" in (tmp_path / "s.json").read_text()
+    assert "a shard has no figures" not in logos(*shard[:3], "qed", *shard[4:], code=0).stderr

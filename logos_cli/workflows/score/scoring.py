@@ -196,6 +196,8 @@ class Scoring:
     ----------
     tally : ScoreTally
         The outcomes of the records so far.
+    left_out : tuple of str
+        Figures of the set that were named, and are not computed without a summary.
 
     Raises
     ------
@@ -228,8 +230,11 @@ class Scoring:
                     f"{name} is a figure of the whole set: no single record has it",
                     hint="logos score --explain lists the scores of records and of sets",
                 )
+        self.left_out: tuple[str, ...] = ()
         if not has_summary:
-            self.selection.sets.clear()
+            sets = self.selection.sets
+            self.left_out = tuple(name for names in sets.values() for name in names if name in self.selection.named)
+            sets.clear()
         self._collected = Collected(self.selection, self.context) if has_summary else None
         self._scorer = Scorer(self.selection, self.context, options.jobs)
 

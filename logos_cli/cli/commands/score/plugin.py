@@ -81,6 +81,11 @@ def score(args: ScoreArguments) -> ExitCode:
     paths = inputs_or_stdin(args.inputs)
     has_readers = args.json or args.summary is not None or not (terminal().quiet or args.run.shard is not None)
     scoring = Scoring(options, has_summary=has_readers)
+    if scoring.left_out:
+        names = ", ".join(scoring.left_out)
+        terminal().warning(
+            f"a shard has no figures of the set ({names}): score the directory of the run, or add --summary"
+        )
 
     def records(selection: Selection | None) -> Iterator[ScoredRecord]:
         return scoring.records(paths, selection=selection)
