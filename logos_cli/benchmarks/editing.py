@@ -30,6 +30,7 @@ from logos_cli.grammar import Form, parse
 from logos_cli.io.json_types import JsonMapping, JsonObject
 from logos_cli.objects.protein import Protein
 from logos_cli.records import Record, Status
+from logos_cli.tasks.design.oracle import RESIDUES, exchange_odds
 
 if TYPE_CHECKING:
     from logos_cli.evaluators.proteins.oracle import FitnessOracle
@@ -40,8 +41,6 @@ _N_SAMPLES = 16
 _TEMPERATURE = 0.5
 _N_TOKENS, _N_TOKENS_IN_ALL = 85_000, 254_000
 """Residues of the pool that are trained on, and with repetitions: minutes on two cores."""
-_LEAST_ODDS, _MOST_ODDS = 1e-4, 1e4
-_AMINO_ACIDS = "ACDEFGHIKLMNPQRSTVWY"
 _ORACLE = "own oracle, trained on the same table"
 
 
@@ -171,7 +170,7 @@ class EditingBenchmark(Benchmark):
             residues = list(case.truth["wild_type"])
             count = int(rng.integers(1, self.pool.value.gap + 1))
             for place in rng.choice(len(residues), size=count, replace=False):
-                others = [letter for letter in _AMINO_ACIDS if letter != residues[place]]
+                others = [letter for letter in RESIDUES if letter != residues[place]]
                 residues[place] = others[int(rng.integers(len(others)))]
             edits["".join(residues)] = float(rng.random())
         return self._outcome(case, edits)
@@ -225,16 +224,16 @@ class EditingBenchmark(Benchmark):
         """Return edits with residues drawn by their frequency in the pool, and the likelihood under these frequencies."""
         matrix = _matrix(case.truth["table"], self.pool)
         rng = np.random.default_rng([SEED, *case.id.encode(), 1])
-        own = matrix[range(len(matrix)), [_AMINO_ACIDS.find(residue) for residue in case.truth["wild_type"]]]
-        odds = np.clip((1 - own) / own, _LEAST_ODDS, _MOST_ODDS) if is_guided else np.ones(len(own))
+        own = matrix[range(len(matrix)), [RESIDUES.find(residue) for residue in case.truth["wild_type"]]]
+        odds = exchange_odds(own) if is_guided else np.ones(len(own))
         edits = {}
         for _ in range(_N_SAMPLES):
             residues = list(case.truth["wild_type"])
             for place in rng.choice(len(residues), size=self.pool.value.gap, replace=False, p=odds / odds.sum()):
                 # the temperature is that of the model
                 weights = matrix[place] ** (1 / _TEMPERATURE)
-                residues[place] = _AMINO_ACIDS[rng.choice(len(_AMINO_ACIDS), p=weights / weights.sum())]
-            rows = [_AMINO_ACIDS.find(residue) for residue in residues]
+                residues[place] = RESIDUES[rng.choice(len(RESIDUES), p=weights / weights.sum())]
+            rows = [RESIDUES.find(residue) for residue in residues]
             edits["".join(residues)] = float(np.log(matrix[range(len(rows)), rows]).sum())
         edits.pop(case.truth["wild_type"], None)
         return edits
@@ -282,7 +281,7 @@ def _matrix(path: str, pool: Pool) -> NDArray[np.float64]:
     """Return the frequencies of residues in a pool, with one pseudocount a residue; shape (length, 20)."""
     table = _table(path, pool)
     letters = np.array([list(table.sequences[row]) for row in table.pool])
-    counts = (letters[:, :, None] == np.array(list(_AMINO_ACIDS))).sum(0) + 1.0
+    counts = (letters[:, :, None] == np.array(list(RESIDUES))).sum(0) + 1.0
     found: NDArray[np.float64] = counts / counts.sum(1, keepdims=True)
     return found
 

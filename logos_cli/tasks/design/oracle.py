@@ -19,10 +19,17 @@ from logos_cli.processes.failure import describe_end
 RESIDUES: Final = "ACDEFGHIKLMNPQRSTVWY"
 """Order of the twenty columns of each residue in a one-hot row."""
 
+_LEAST_ODDS, _MOST_ODDS = 1e-4, 1e4
+
 OracleInput = Literal["auto", "one-hot", "sequence", "fasta"]
 _SUFFIXES = (".joblib", ".pkl", ".pickle")
 _SHOWN = 500
 """Most characters of a command's standard error that a message quotes."""
+
+
+def exchange_odds(own: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the weights by which positions of an edit are drawn, from the frequencies of their present residues in a table."""
+    return np.clip((1 - own) / own, _LEAST_ODDS, _MOST_ODDS)
 
 
 class Oracle(ABC):

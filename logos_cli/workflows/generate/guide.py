@@ -14,11 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from logos_cli.errors import InputError
-from logos_cli.tasks.design.oracle import RESIDUES
+from logos_cli.tasks.design.oracle import RESIDUES, exchange_odds
 from logos_cli.workflows.generate.prompts import PreparedPrompt
 from logos_cli.workflows.generate.templates import DrawnEdit
 
-LEAST_ODDS, MOST_ODDS = 1e-4, 1e4
 _LEAST_TEMPERATURE = 0.05
 
 
@@ -54,6 +53,6 @@ def _weighted(draw: DrawnEdit, profile: NDArray[np.float64], temperature: float)
     rows = profile[list(draw.free)]
     places = np.array([RESIDUES.find(draw.wild_type[place]) for place in draw.free])
     own = np.where(places >= 0, rows[np.arange(len(rows)), places], rows.min())
-    odds = np.clip((1 - own) / own, LEAST_ODDS, MOST_ODDS)
+    odds = exchange_odds(own)
     residues = rows ** (1 / max(temperature, _LEAST_TEMPERATURE))
     return replace(draw, weights=tuple(odds.tolist()), residues=tuple(map(tuple, residues.tolist())))
