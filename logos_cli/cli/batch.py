@@ -63,6 +63,7 @@ class RunSink:
     """Writes records to the directory of a run."""
 
     has_sources = True
+    takes_lines = True
 
     def __init__(self, run: ShardRun) -> None:
         self._run = run

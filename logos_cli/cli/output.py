@@ -72,6 +72,11 @@ class RecordTaker(Protocol):
         """Whether the output has the sources and notes of records."""
         ...
 
+    @property
+    def takes_lines(self) -> bool:
+        """Whether the JSON of a record suffices."""
+        ...
+
     def write(self, record: Record, line: str | None = None, *, is_reported: bool = False) -> None:
         """Write and count one record.
 
@@ -130,6 +135,11 @@ class RecordSink:
     def has_sources(self) -> bool:
         """Whether the output has the sources and notes of records."""
         return self._format not in {"text", "ids"}
+
+    @property
+    def takes_lines(self) -> bool:
+        """Whether the JSON of a record suffices."""
+        return self._format == "jsonl"
 
     def write(self, record: Record, line: str | None = None, *, is_reported: bool = False) -> None:
         """Write and count one record.

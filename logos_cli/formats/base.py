@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-from typing import IO, TYPE_CHECKING, Any, ClassVar
+from typing import IO, TYPE_CHECKING, Any, ClassVar, ParamSpec
 
 from logos_cli.chemistry.notes import split_notes
 from logos_cli.errors import LogosError, OutputError, UsageError
@@ -21,6 +21,9 @@ from logos_cli.structure.distances import CONTACT_ANGSTROM
 
 if TYPE_CHECKING:
     from logos_cli.io.input import Input
+
+
+P = ParamSpec("P")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,8 @@ class ReadOptions:
     takes : callable, optional
         Returns whether the entry with an id is wanted; it is called once for each id, in order. A reader that calls it saves
         the work on the other entries; a reader that does not leaves the selection to the caller.
+    defers : bool
+        Lists may leave the reading of an entry to :meth:`Entry.now`, which another process can call.
     reagents : str
         ``drop``, ``reactants`` (count them as reactants) or ``error``.
     """
@@ -81,10 +86,16 @@ class ReadOptions:
     row: str | None = None
     translate: bool = False
     takes: Callable[[str], bool] | None = field(default=None, repr=False, compare=False)
+    defers: bool = field(default=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.form is not None:
             object.__setattr__(self, "form", form_of(self.form))
+
+    @property
+    def of_entry(self) -> ReadOptions:
+        """What the reading of one entry needs, which can be sent to another process."""
+        return replace(self, takes=None, defers=False)
 
 
 def form_of(name: str) -> Form:
@@ -112,7 +123,7 @@ class Entry:
     id : str
         Unique within the file, e.g. a FASTA identifier or ``4hhb:A:HEM:142``.
     item : ScienceObject or None
-        None exactly if ``error`` is set.
+        None exactly if ``error`` or ``later`` is set.
     source : dict
         Provenance for the record: path, sha256, line, chain, ligand, residues, notes …
     error : LogosError, optional
@@ -125,6 +136,8 @@ class Entry:
         The record itself, if the input was a record: its unknown keys, sample and scores are kept.
     line : str, optional
         The record as it was written.
+    later : tuple, optional
+        The function that reads the object, with its arguments, if that was left to later: see :meth:`now`.
     """
 
     id: str
@@ -135,6 +148,23 @@ class Entry:
     level: int | None = None
     record: Record | None = None
     line: str | None = None
+    later: tuple[Callable[..., Entry], tuple[object, ...], dict[str, object]] | None = None
+
+    def now(self) -> Entry:
+        """Return the entry with its object, or the error, which are read now if that was left to later."""
+        if self.later is None:
+            return self
+        read, arguments, named = self.later
+        entry = read(*arguments, **named)
+        entry.id = self.id
+        return entry
+
+    @classmethod
+    def read(
+        cls, options: ReadOptions, id: str, read: Callable[P, Entry], *arguments: P.args, **named: P.kwargs
+    ) -> Entry:
+        """Return what ``read`` returns, or an entry that calls it later if the options say so."""
+        return cls(id, None, later=(read, arguments, named)) if options.defers else read(*arguments, **named)
 
 
 SNIFFED = 1 << 13

@@ -52,8 +52,10 @@ class SentenceFormat(Format):
             if line.startswith("{"):
                 _add_record(entry, line)
             if options.takes is None or options.takes(entry.id):
-                _add_object(entry, line, f"{source.name}:{number}", is_piped=source.path is None)
-                yield entry
+                place = f"{source.name}:{number}"
+                read = Entry.read(options, entry.id, _with_object, entry, line, place, is_piped=source.path is None)
+                read.record = entry.record  # known now, even if the object is not
+                yield read
         if empty:
             raise InputError("the file has no sentences", source=source.name, hint="write one sentence a line")
 
@@ -75,7 +77,7 @@ def _add_record(entry: Entry, line: str) -> None:
     )
 
 
-def _add_object(entry: Entry, line: str, place: str, *, is_piped: bool) -> None:
+def _with_object(entry: Entry, line: str, place: str, *, is_piped: bool) -> Entry:
     """Fill in the object of a sentence, its form, or the reason why it has none."""
     record = entry.record
     try:
@@ -90,6 +92,7 @@ def _add_object(entry: Entry, line: str, place: str, *, is_piped: bool) -> None:
         entry.error = error.at(place)
         if record is not None and record.status is not Status.OK and is_piped:
             entry.error = ReportedError(entry.error.message, hint=entry.error.hint, source=place)
+    return entry
 
 
 def _form(kind: str) -> Form | None:

@@ -25,7 +25,7 @@ from logos_cli.records import Record, Status
 from logos_cli.records.parts import answer_start_of
 from logos_cli.workflows.inputs import Given, Givens, listed
 from logos_cli.workflows.score.batches import batches
-from logos_cli.workflows.score.scoring import iter_subjects
+from logos_cli.workflows.score.items import iter_subjects
 
 _TOGETHER = 64
 

@@ -102,14 +102,40 @@ def test_a_reference_of_another_kind(logos: Logos, tmp_path: Path) -> None:
     assert done.stdout == ""
 
 
-def test_processes_give_the_same(logos: Logos, tmp_path: Path) -> None:
-    smiles = "".join(f"{'C' * (1 + n % 40)}O m{n}\n" for n in range(300))
-    (tmp_path / "x.smi").write_text(smiles)
-    one = logos("score", "x.smi", "--metrics", "molecules", code=0)
-    two = logos("score", "x.smi", "--metrics", "molecules", "--jobs", "2", code=0)
+def _inputs() -> dict[str, str]:
+    smiles = [f"{'C' * (1 + n % 40)}O" for n in range(100)] + ["C1CC", "c1ccccc1"]
+    given = {"kind": "molecule", "status": "ok"}
+    records = [
+        json.dumps({"id": f"r{n}", **given, "text": f"<MoleculeS>{each}<MoleculeE>"}) for n, each in enumerate(smiles)
+    ]
+    unusable = ['{"id": "bad", "kind": "molecule", "text": "", "status": "error", "reason": "lost"}', "{broken"]
+    return {
+        "x.smi": "".join(f"{each} m{n}\n" for n, each in enumerate(smiles)),
+        "x.csv": "smiles,dose\n" + "".join(f"{each},{n}\n" for n, each in enumerate(smiles)),
+        "x.jsonl": "\n".join([*records, *unusable]) + "\n",
+    }
+
+
+@pytest.mark.parametrize("name", _inputs())
+@pytest.mark.parametrize("more", [(), ("-f", "csv"), ("--where", "heavy_atoms>20"), ("--top", "3", "--by", "qed")])
+def test_processes_give_the_same(logos: Logos, tmp_path: Path, name: str, more: tuple[str, ...]) -> None:
+    (tmp_path / name).write_text(_inputs()[name])
+    one = logos("score", name, "--metrics", "qed,heavy_atoms", *more, code=3)
+    two = logos("score", name, "--metrics", "qed,heavy_atoms", *more, "--jobs", "2", code=3)
     assert one.stdout == two.stdout
     assert one.stderr == two.stderr
-    assert len(one.stdout.splitlines()) == 300
+    assert one.stdout
+
+
+def test_lines_of_processes_are_those_of_one(logos: Logos, tmp_path: Path) -> None:
+    for name, content in _inputs().items():
+        (tmp_path / name).write_text(content)
+    for jobs in "12":
+        logos("score", *_inputs(), "--metrics", "qed", "-q", "-o", f"run{jobs}/", "--jobs", jobs, code=3)
+    one, two = ((tmp_path / f"run{jobs}" / "results" / "1-of-1.jsonl").read_text() for jobs in "12")
+    assert one == two
+    assert len(one.splitlines()) == 308
+    assert one.count('"status": "error"') == 4
 
 
 def test_formats_and_figures(logos: Logos, tmp_path: Path) -> None:

@@ -39,15 +39,18 @@ def _entries(source: Input, records: Iterator[MoleculeText], options: ReadOption
         if options.takes is not None and not options.takes(entry_id):
             continue
         provenance: Source = {**source.provenance, "line": record.line, "record": number}
-        if tags := read_tags(record.text):
-            provenance["tags"] = tags
-        try:
-            molecule, notes = record.read()
-        except LogosError as error:
-            yield Entry(entry_id, None, provenance, error.at(f"{source.name}:{record.line}"), Form.MOLECULE)
-            continue
-        if notes:
-            provenance["notes"] = notes
-        yield Entry(entry_id, Molecule(str(Chem.MolToSmiles(molecule))), provenance)
+        yield Entry.read(options, entry_id, _entry, record, entry_id, provenance, source.name)
     if not number:
         raise InputError("the file has no molecules", source=source.name)
+
+
+def _entry(record: MoleculeText, entry_id: str, provenance: Source, file: str) -> Entry:
+    if tags := read_tags(record.text):
+        provenance["tags"] = tags
+    try:
+        molecule, notes = record.read()
+    except LogosError as error:
+        return Entry(entry_id, None, provenance, error.at(f"{file}:{record.line}"), Form.MOLECULE)
+    if notes:
+        provenance["notes"] = notes
+    return Entry(entry_id, Molecule(str(Chem.MolToSmiles(molecule))), provenance)

@@ -28,7 +28,7 @@ def iter_list(source: Input, options: ReadOptions) -> Iterator[Entry]:
     provenance = source.provenance
     prefix = f"{source.stem}:"
     wants_reaction = options.form in (Form.REACTION, Form.RETROSYNTHESIS)
-    as_given = not options.canonical
+    of_entry = options.of_entry
     is_selfies = _is_selfies_list(source)
     empty = True
     for number, line in enumerate(source.text_lines(), 1):
@@ -49,21 +49,26 @@ def iter_list(source: Input, options: ReadOptions) -> Iterator[Entry]:
         entry_id = ids.take(name) if name else f"{prefix}{number}"
         if options.takes is not None and not options.takes(entry_id):
             continue
+        kind = "reaction" if is_reaction else "selfies" if is_selfies else ""
         record_source: Source = {**provenance, "line": number}
-        if is_reaction:
-            yield reaction_entry(text, entry_id, record_source, options)
-        elif is_selfies:
-            yield selfies_entry(text, entry_id, record_source)
-        elif text.endswith("]") and text.startswith("["):  # an atom, or SELFIES
-            yield molecule_entry(text, entry_id, record_source, options)
-        elif "{" in text and is_helm(text):
-            yield helm_entry(text, entry_id, record_source, options)
-        elif as_given and is_surely_valid(text):  # the fast path of most lines
-            yield Entry(entry_id, Molecule(text), record_source)
-        else:
-            yield molecule_entry(text, entry_id, record_source, options)
+        yield Entry.read(options, entry_id, _entry, text, kind, entry_id, record_source, of_entry)
     if empty:
         raise InputError("the file has no SMILES", source=source.name, hint="write one SMILES a line, then its name")
+
+
+def _entry(text: str, kind: str, entry_id: str, source: Source, options: ReadOptions) -> Entry:
+    """Return the entry of a line; ``kind`` is ``reaction``, ``selfies``, or empty if the text shows it."""
+    if kind == "reaction":
+        return reaction_entry(text, entry_id, source, options)
+    if kind == "selfies":
+        return selfies_entry(text, entry_id, source)
+    if text.endswith("]") and text.startswith("["):  # an atom, or SELFIES
+        return molecule_entry(text, entry_id, source, options)
+    if "{" in text and is_helm(text):
+        return helm_entry(text, entry_id, source, options)
+    if not options.canonical and is_surely_valid(text):  # the fast path of most lines
+        return Entry(entry_id, Molecule(text), source)
+    return molecule_entry(text, entry_id, source, options)
 
 
 def _is_selfies_list(source: Input) -> bool:

@@ -58,17 +58,17 @@ class TableFormat(Format):
 
     def read(self, source: Input, options: ReadOptions) -> Iterator[Entry]:
         """Yield one entry a row."""
-        ids = UniqueIds()
+        entries = _Entries(source, options)
         empty = True
         if _JSON_ARRAY.match(source.head) or _JSON_OBJECT.match(source.head):
             # objects may differ: columns are chosen for each, and each may fail on its own
             for row in _iter_json(source):
                 empty = False
-                yield from _json_entries(row, ids, source, options)
+                yield from entries.of(*_with_own_columns(row, options))
         else:
             for row, columns in _with_columns(_rows(source, options), options, source.name):
                 empty = False
-                yield from _entries(row, columns, ids, source, options)
+                yield from entries.of(row, columns)
         if empty:
             raise InputError("the table has no rows", source=source.name)
 
@@ -109,32 +109,49 @@ def _with_columns(rows: Iterator[TableRow], options: ReadOptions, source: str) -
         yield row, columns
 
 
-def _json_entries(row: TableRow, ids: UniqueIds, source: Input, options: ReadOptions) -> Iterator[Entry]:
-    columns = Columns(options.form)
+def _with_own_columns(row: TableRow, options: ReadOptions) -> tuple[TableRow, Columns]:
+    """Return a row with its columns, or with the reason why it has none."""
     try:
         if row.problem is None:
-            columns = Columns.choose({key: value for key, value in row.cells.items() if value is not None}, options, "")
+            present = {key: value for key, value in row.cells.items() if value is not None}
+            return row, Columns.choose(present, options, "")
     except LogosError as error:
         error.source = None
         row = TableRow(row.line, row.cells, error)
-    return _entries(row, columns, ids, source, options)
+    return row, Columns(options.form)
 
 
-def _entries(row: TableRow, columns: Columns, ids: UniqueIds, source: Input, options: ReadOptions) -> Iterator[Entry]:
-    """Yield the entry of a row, unless it is not wanted."""
-    cells = row.cells
-    named = identifying(cells, columns.used)
-    name = " ".join(str(cells[named]).split()) if named else ""
-    entry_id = ids.take(name or f"{source.stem}:{row.line}")
-    if options.takes is None or options.takes(entry_id):
-        yield _entry(row, columns, entry_id, named, source, options)
+class _Entries:
+    """The entries of one file."""
+
+    def __init__(self, source: Input, options: ReadOptions) -> None:
+        self._source = source
+        self._options = options
+        self._of_entry = options.of_entry
+        self._ids = UniqueIds()
+
+    def of(self, row: TableRow, columns: Columns) -> Iterator[Entry]:
+        """Yield the entry of a row, unless it is not wanted."""
+        cells, source, options = row.cells, self._source, self._options
+        named = identifying(cells, columns.used)
+        name = " ".join(str(cells[named]).split()) if named else ""
+        entry_id = self._ids.take(name or f"{source.stem}:{row.line}")
+        if options.takes is None or options.takes(entry_id):
+            provenance: Source = {**source.provenance, "line": row.line}
+            place = (provenance, source.name)
+            yield Entry.read(options, entry_id, _entry, row, columns, entry_id, named, *place, self._of_entry)
 
 
 def _entry(
-    row: TableRow, columns: Columns, entry_id: str, named: str | None, source: Input, options: ReadOptions
+    row: TableRow,
+    columns: Columns,
+    entry_id: str,
+    named: str | None,
+    provenance: Source,
+    file: str,
+    options: ReadOptions,
 ) -> Entry:
     cells = row.cells
-    provenance: Source = {**source.provenance, "line": row.line}
     used = columns.used | {named}
     if others := {key: value for key, value in cells.items() if key not in used and value not in ("", None)}:
         provenance["columns"] = others
@@ -144,7 +161,7 @@ def _entry(
         _check_hidden(row, columns, provenance, options)
         entry = columns.entry(cells, entry_id, provenance, options)
     except LogosError as error:
-        return Entry(entry_id, None, provenance, error.at(f"{source.name}:{row.line}"), columns.form)
+        return Entry(entry_id, None, provenance, error.at(f"{file}:{row.line}"), columns.form)
     kind = str(cells.get("kind", ""))
     if entry.item is not None and kind in entry.item.forms:
         entry.form = Form(kind)

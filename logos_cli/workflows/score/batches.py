@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice, tee
 from typing import Final, TypeVar
 
-from logos_cli.errors import LogosError
+from logos_cli.errors import LogosError, WorkerLostError
 from logos_cli.evaluators.base import Context, Evaluator, Metric, Need, Subject, Unavailable, Value
+from logos_cli.formats.base import Entry, ReadOptions
 from logos_cli.processes.failure import Failure, result_of
 from logos_cli.processes.pool import Pool
-from logos_cli.records import Score, Scores
+from logos_cli.records import Record, Score
+from logos_cli.workflows.score.items import Item, Line, Scored, ScoredRecord, item_of, scored
 from logos_cli.workflows.score.metrics import Selection, catalogue, evaluators, metric_of, pattern_of, unmet, why_unmet
 
 BATCH: Final = 256
@@ -29,22 +31,6 @@ _DIGITS: Final = 6
 _NO_VALUE: Final = "the evaluator returned no value for this record"
 
 T = TypeVar("T")
-
-
-@dataclass(slots=True)
-class Scored:
-    """The scores of one record.
-
-    Attributes
-    ----------
-    scores : dict
-        In the form of records: ``{"qed": {"value": 0.61, "version": "1"}}``.
-    observations : dict
-        Observations for the figures of the set, by family.
-    """
-
-    scores: Scores = field(default_factory=dict)
-    observations: dict[str, object] = field(default_factory=dict)
 
 
 def score_batch(
@@ -147,105 +133,181 @@ def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
         yield batch
 
 
-class Scorer:
-    """Scores batches, in several processes; families with a model or own processes always run in this one."""
+Results = list[ScoredRecord | Line]
 
-    def __init__(self, selection: Selection, context: Context, jobs: int = 1) -> None:
-        self.selection = selection
-        self.context = context
-        self._unready: dict[str, LogosError] = {}
-        names = [family.name for family in selection.families]
-        self._here_only = [name for name in names if _stays_here(name, selection)]
-        self._others = [name for name in names if name not in self._here_only]
-        for name in self._others:
-            self._prepare(name)
-        # a slow family has small batches, so that its records are written soon
-        self._batch = _SMALL_BATCH if any(evaluators()[name].has_processes for name in names) else BATCH
-        self._jobs = jobs if self._others else 1
-        self._pool = self._start_pool(self._jobs) if self._jobs > 1 else None
-        for name in self._here_only:
-            self._prepare(name)
 
-    def _prepare(self, name: str) -> None:
-        """Prepare a family; the error of one that was not named is raised when a record of its forms comes."""
-        try:
-            _prepare(name, self.selection, self.context)
-        except LogosError as error:
-            if not self.selection.named.isdisjoint(self.selection.wanted(name)):
-                raise
-            self._unready[name] = error
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Entries that a process scores together.
 
-    def _check_ready(self, subjects: Sequence[Subject]) -> None:
-        for name, error in self._unready.items():
-            if any(subject.form in evaluators()[name].forms for subject in subjects):
+    Attributes
+    ----------
+    as_lines : bool
+        Only lines of JSON are wanted.
+    lost : str, optional
+        Why the scores are missing, which are not tried again.
+    """
+
+    entries: Sequence[Entry]
+    as_lines: bool = False
+    lost: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a process needs for scoring.
+
+    Attributes
+    ----------
+    families : tuple of str
+        The families that it scores.
+    unready : dict
+        Errors of families that could not be prepared, and were not named.
+    """
+
+    selection: Selection
+    context: Context
+    read: ReadOptions
+    families: tuple[str, ...]
+    unready: dict[str, LogosError]
+
+    def run(self, items: Sequence[Item], families: Collection[str], lost: str | None = None) -> list[ScoredRecord]:
+        """Return the records with the scores of some families.
+
+        Raises
+        ------
+        LogosError
+            If a family could not be prepared, and there is a record of its forms.
+        """
+        for name, error in self.unready.items():
+            if any(item.subject.form in evaluators()[name].forms for item in items):
                 raise error
+        subjects = [item.subject for item in items]
+        if lost is None:
+            outcomes = score_batch(subjects, self.selection, self.context, families)
+        else:
+            outcomes = [self._without_values(subject, families, lost) for subject in subjects]
+        return list(map(scored, items, outcomes))
 
-    def run(self, items: Iterable[T], subject_of: Callable[[T], Subject]) -> Iterator[tuple[T, Scored]]:
-        """Yield every item with its outcome, in order; only a few batches are held at a time."""
-        try:
-            subjects = ((item, subject_of(item)) for item in items)
-            if self._pool is None:
-                for batch in self._checked(batches(subjects, self._batch)):
-                    outcomes = self._here([subject for _, subject in batch], (*self._others, *self._here_only))
-                    yield from zip((item for item, _ in batch), outcomes, strict=True)
-            else:
-                for scored in batches(self._in_processes(self._pool, subjects), self._batch if self._here_only else 1):
-                    if self._here_only:
-                        self._add_here(scored)
-                    yield from ((item, outcome) for item, _, outcome in scored)
-        finally:
-            self.close()
-
-    def _here(self, subjects: Sequence[Subject], families: Collection[str]) -> list[Scored]:
-        return score_batch(subjects, self.selection, self.context, families)
-
-    def _add_here(self, scored: Sequence[tuple[T, Subject, Scored]]) -> None:
-        more = self._here([subject for _, subject, _ in scored], self._here_only)
-        for (_, _, outcome), each in zip(scored, more, strict=True):
-            outcome.scores |= each.scores
-            outcome.observations |= each.observations
-
-    def _checked(self, groups: Iterable[list[tuple[T, Subject]]]) -> Iterator[list[tuple[T, Subject]]]:
-        for group in groups:
-            self._check_ready([subject for _, subject in group])
-            yield group
-
-    def _in_processes(
-        self, pool: _ScorePool, subjects: Iterable[tuple[T, Subject]]
-    ) -> Iterator[tuple[T, Subject, Scored]]:
-        groups, sent = tee(self._checked(batches(subjects, _SMALL_BATCH)))
-        results = pool.map(([subject for _, subject in group] for group in sent), ahead=_AHEAD)
-        for group, result in zip(groups, results, strict=True):
-            if isinstance(result, Failure) and result.is_lost:
-                outcomes = self._one_by_one([subject for _, subject in group])
-            else:
-                outcomes = result_of(result)
-            yield from ((item, subject, outcome) for (item, subject), outcome in zip(group, outcomes, strict=True))
-
-    def _one_by_one(self, subjects: Sequence[Subject]) -> list[Scored]:
-        """Score records one by one after a process has died; only the records that end it again get no values."""
-        outcomes: list[Scored] = []
-        with self._start_pool(1) as pool:
-            for subject, result in zip(subjects, pool.map([subject] for subject in subjects), strict=True):
-                if isinstance(result, Failure) and result.is_lost:
-                    outcomes.append(self._without_values(subject, result.error.message))
-                else:
-                    outcomes += result_of(result)
-        return outcomes
-
-    def _without_values(self, subject: Subject, reason: str) -> Scored:
+    def _without_values(self, subject: Subject, families: Collection[str], reason: str) -> Scored:
         metrics = {
             name: metric
-            for family in map(evaluators().__getitem__, self._others)
+            for family in map(evaluators().__getitem__, families)
             for name in self.selection.records.get(family.name, ())
             if subject.form in family.forms and (metric := metric_of(name)) is not None
         }
         return Scored({name: as_score(Unavailable(reason), each, self.context) for name, each in metrics.items()})
 
+
+class Scorer:
+    """Reads and scores entries, in several processes; families with a model or own processes always run in this one.
+
+    Attributes
+    ----------
+    has_pool : bool
+        Whether other processes read and score.
+    """
+
+    def __init__(self, selection: Selection, context: Context, read: ReadOptions, jobs: int = 1) -> None:
+        unready: dict[str, LogosError] = {}
+        self._selection = selection
+        self._context = context
+        names = [family.name for family in selection.families]
+        self._here_only = [name for name in names if _stays_here(name, selection)]
+        others = tuple(name for name in names if name not in self._here_only)
+        self._setup = Setup(selection, context, read, others, unready)
+        for name in others:
+            self._prepare(name)
+        # a slow family has small batches, so that its records are written soon
+        self._batch = _SMALL_BATCH if any(evaluators()[name].has_processes for name in names) else BATCH
+        self._pool = self._start_pool(jobs) if jobs > 1 and others else None
+        for name in self._here_only:
+            self._prepare(name)
+
+    @property
+    def has_pool(self) -> bool:
+        """Whether other processes read and score."""
+        return self._pool is not None
+
+    def _prepare(self, name: str) -> None:
+        """Prepare a family; the error of one that was not named is raised when a record of its forms comes."""
+        try:
+            _prepare(name, self._selection, self._context)
+        except LogosError as error:
+            if not self._selection.named.isdisjoint(self._selection.wanted(name)):
+                raise
+            self._setup.unready[name] = error
+
+    def run(self, entries: Iterable[Entry], *, as_lines: bool = False) -> Iterator[ScoredRecord]:
+        """Yield the record of every entry with its scores, in order; only a few batches are held at a time.
+
+        Parameters
+        ----------
+        as_lines : bool
+            Only lines of JSON are wanted; then other processes may return no more: see :meth:`ScoredRecord.as_line`.
+        """
+        try:
+            if self._pool is None:
+                for batch in batches(entries, self._batch):
+                    items = [item_of(entry, self._setup.read) for entry in batch]
+                    yield from self._setup.run(items, (*self._setup.families, *self._here_only))
+            elif self._here_only:
+                for pairs in batches(self._in_processes(self._pool, entries, as_lines=False), self._batch):
+                    yield from self._completed(pairs)
+            else:
+                yield from (made for _, made in self._in_processes(self._pool, entries, as_lines=as_lines))
+        finally:
+            self.close()
+
+    def _completed(self, pairs: Sequence[tuple[Entry, ScoredRecord]]) -> Iterator[ScoredRecord]:
+        """Yield records that other processes have scored, with the scores of the families that run in this one."""
+        items = [self._item_again(entry, made) for entry, made in pairs]
+        before = [made for _, made in pairs]
+        for made, each in zip(before, self._setup.run(items, self._here_only), strict=True):
+            each.outcome.scores = made.outcome.scores | each.outcome.scores
+            each.outcome.observations |= made.outcome.observations
+            yield each
+
+    def _item_again(self, entry: Entry, made: ScoredRecord) -> Item:
+        if isinstance(made.error, WorkerLostError):  # its reading ended another process
+            subject = Subject(made.record, None, None, made.error)
+        else:
+            subject = item_of(entry, self._setup.read).subject
+        return Item(made.record, subject, made.line)
+
+    def _in_processes(
+        self, pool: _ScorePool, entries: Iterable[Entry], *, as_lines: bool
+    ) -> Iterator[tuple[Entry, ScoredRecord]]:
+        groups, sent = tee(batches(entries, _SMALL_BATCH))
+        results = pool.map((Task(group, as_lines) for group in sent), ahead=_AHEAD)
+        for group, result in zip(groups, results, strict=True):
+            is_lost = isinstance(result, Failure) and result.is_lost
+            made = self._one_by_one(group, as_lines=as_lines) if is_lost else result_of(result)
+            yield from zip(group, map(ScoredRecord.of_line, made), strict=True)
+
+    def _one_by_one(self, entries: Sequence[Entry], *, as_lines: bool) -> Results:
+        """Score records one by one after a process has died; only the records that end it again get no values."""
+        made: Results = []
+        with self._start_pool(1) as pool:
+
+            def tried(entry: Entry, lost: str | None = None) -> Results | Failure:
+                [result] = pool.map([Task([entry], as_lines, lost)])
+                return result
+
+            for entry in entries:
+                result = tried(entry)
+                if isinstance(result, Failure) and result.is_lost:
+                    result = tried(entry, lost=result.error.message)
+                if isinstance(result, Failure) and result.is_lost:  # it cannot even be read
+                    record = Record.from_error(entry.id, self._setup.read.form or "", result.error, entry.source)
+                    made.append(ScoredRecord(record, None, result.error))
+                else:
+                    made += result_of(result)
+        return made
+
     def _start_pool(self, jobs: int) -> _ScorePool:
-        setup = (self.selection, self.context, tuple(self._others))
         # before this process starts threads: so the others share the reference sets that it has read
-        return Pool(_BatchScorer, setup, jobs, inherit=True)
+        return Pool(_BatchScorer, self._setup, jobs, inherit=True)
 
     def close(self) -> None:
         """End the processes."""
@@ -271,18 +333,19 @@ def _prepare(name: str, selection: Selection, context: Context) -> None:
         evaluators()[name].prepare(wanted, context)
 
 
-_ScoreSetup = tuple[Selection, Context, tuple[str, ...]]
-_ScorePool = Pool[_ScoreSetup, Sequence[Subject], list[Scored]]
+_ScorePool = Pool[Setup, Task, Results]
 
 
 class _BatchScorer:
-    """Scores one batch after another in a process of a pool."""
+    """Reads and scores one batch after another in a process of a pool."""
 
-    def __init__(self, setup: _ScoreSetup) -> None:
-        self._selection, self._context, self._families = setup
-        for name in self._families:
+    def __init__(self, setup: Setup) -> None:
+        self._setup = setup
+        for name in setup.families:
             with suppress(LogosError):  # the process that owns the pool has raised it, or it does not matter
-                _prepare(name, self._selection, self._context)
+                _prepare(name, setup.selection, setup.context)
 
-    def __call__(self, subjects: Sequence[Subject]) -> list[Scored]:
-        return score_batch(subjects, self._selection, self._context, self._families)
+    def __call__(self, task: Task) -> Results:
+        items = [item_of(entry, self._setup.read) for entry in task.entries]
+        made = self._setup.run(items, self._setup.families, task.lost)
+        return [each.as_line() for each in made] if task.as_lines else [*made]

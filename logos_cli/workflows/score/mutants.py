@@ -29,7 +29,8 @@ from logos_cli.records.parts import number_of
 from logos_cli.tasks.design.baselines import blosum62, n_mutations
 from logos_cli.tasks.design.mutations import mutant, mutations
 from logos_cli.workflows.files import read_file
-from logos_cli.workflows.score.scoring import ScoredRecord, ScoreOptions, Scoring
+from logos_cli.workflows.score.items import ScoredRecord
+from logos_cli.workflows.score.scoring import ScoreOptions, Scoring
 from logos_cli.workflows.score.summary import SummaryRow
 
 MUTATION_COLUMNS: Final = ("mutant", "mutants", "mutation", "mutations", "variant", "variants", "aa_mutations")

@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, fields
-from itertools import chain, count, groupby, islice
+from dataclasses import dataclass, fields, replace
+from itertools import chain, islice
 from typing import IO, TYPE_CHECKING
 
 from logos_cli.accounting import Account, account_line
 from logos_cli.backends.base import LoadOptions
-from logos_cli.errors import DefectError, InputError, LogosError, UsageError
-from logos_cli.evaluators.base import Context, Subject
+from logos_cli.errors import DefectError, UsageError
+from logos_cli.evaluators.base import Context
 from logos_cli.evaluators.reference import ReferenceSet
 from logos_cli.formats.base import Entry, ReadOptions
-from logos_cli.grammar import Form, parse
 from logos_cli.io.selection import Selection
-from logos_cli.objects.base import from_sentence
 from logos_cli.options import nested, options_or_fields
 from logos_cli.records import Record, Status
-from logos_cli.workflows.encode import record_of
-from logos_cli.workflows.files import InputFiles
-from logos_cli.workflows.inputs import Given, Givens, entries_in_hand, is_path, listed, path_of
-from logos_cli.workflows.score.batches import BATCH, Scored, Scorer
+from logos_cli.workflows.inputs import Given, Givens, listed
+from logos_cli.workflows.score.batches import BATCH, Scorer
 from logos_cli.workflows.score.filter import Filter, Scalar
-from logos_cli.workflows.score.lines import with_scores
+from logos_cli.workflows.score.items import ScoredRecord, entries_of
 from logos_cli.workflows.score.metrics import catalogue, metric_of, pattern_of, select, unknown_name
 from logos_cli.workflows.score.summary import Collected, SummaryRow, as_json
 
@@ -156,32 +152,6 @@ class ScoreTally(Account):
         return {"total": self.requested, **{name: getattr(self, name) for name in names}}
 
 
-@dataclass(frozen=True, slots=True)
-class ScoredRecord:
-    """A record with its scores.
-
-    Attributes
-    ----------
-    line : str, optional
-        Its JSON line, if it was read as one.
-    error : LogosError, optional
-        The reason if it has no object.
-    """
-
-    record: Record
-    line: str | None
-    error: LogosError | None = None
-
-
-@dataclass(slots=True)
-class _Item:
-    """A record with the object that is scored."""
-
-    record: Record
-    subject: Subject
-    line: str | None
-
-
 class Scoring:
     """A run that scores records and keeps some of them.
 
@@ -236,7 +206,7 @@ class Scoring:
             self.left_out = tuple(name for names in sets.values() for name in names if name in self.selection.named)
             sets.clear()
         self._collected = Collected(self.selection, self.context) if has_summary else None
-        self._scorer = Scorer(self.selection, self.context, options.jobs)
+        self._scorer = Scorer(self.selection, self.context, options.read, options.jobs)
 
     def unskilled(self) -> list[Skill]:
         """Return the questions of the chosen metrics at which the model was measured to have no skill."""
@@ -247,13 +217,26 @@ class Scoring:
         return [skill for skill in found if skill is not None and not skill.has]
 
     def records(
-        self, inputs: Iterable[Given], stdin: IO[bytes] | None = None, selection: Selection | None = None
+        self,
+        inputs: Iterable[Given],
+        stdin: IO[bytes] | None = None,
+        selection: Selection | None = None,
+        *,
+        as_lines: bool = False,
     ) -> Iterator[ScoredRecord]:
-        """Yield the records that are kept, in the order of the input, or best first with ``top``."""
-        items = self._items(inputs, stdin, selection)
-        first = list(islice(items, BATCH))
+        """Yield the records that are kept, in the order of the input, or best first with ``top``.
+
+        Parameters
+        ----------
+        as_lines : bool
+            Only their lines of JSON are wanted; then records may have nothing but their status.
+        """
+        read = replace(self.options.read, defers=self._scorer.has_pool)
+        entries = self._counted(entries_of(inputs, read, stdin=stdin, selection=selection))
+        first = list(islice(entries, BATCH))
         self._check_names(first)
-        scored = self._scored(chain(first, items))
+        needs_values = self._filter or self.options.top or self._each or self._collected
+        scored = self._scored(chain(first, entries), as_lines=as_lines and not needs_values)
         kept = scored if self._filter is None else self._kept(self._filter, scored)
         top, by = self.options.top, self._by
         chosen = kept if top is None or by is None else self._best(kept, top, by)
@@ -271,37 +254,36 @@ class Scoring:
 
     # -- reading ---------------------------------------------------------------------------------------------
 
-    def _items(self, inputs: Iterable[Given], stdin: IO[bytes] | None, selection: Selection | None) -> Iterator[_Item]:
-        for item in _iter_items(inputs, self.options.read, stdin, selection):
+    def _counted(self, entries: Iterable[Entry]) -> Iterator[Entry]:
+        for entry in entries:
             self.tally.asked += 1
-            yield item
+            yield entry
 
-    def _check_names(self, first: list[_Item]) -> None:
+    def _check_names(self, first: list[Entry]) -> None:
         """Refuse names that are neither a known metric nor a score of the records."""
-        known = {name for item in first for name in item.record.scores}
+        known = {name for entry in first if entry.record is not None for name in entry.record.scores}
         for name in self._asked:
             if metric_of(name) is None and name not in known:
                 raise unknown_name(name, known)
 
     # -- scoring ---------------------------------------------------------------------------------------------
 
-    def _scored(self, items: Iterable[_Item]) -> Iterator[ScoredRecord]:
+    def _scored(self, entries: Iterable[Entry], *, as_lines: bool) -> Iterator[ScoredRecord]:
         try:
-            for item, outcome in self._scorer.run(items, lambda item: item.subject):
-                self._count(item)
+            for scored in self._scorer.run(entries, as_lines=as_lines):
+                self._count(scored)
                 if self._collected is not None:
-                    self._collected.add(outcome)
-                scored = _with(item, outcome)
+                    self._collected.add(scored.outcome)
                 if self._each is not None:
                     self._each(scored.record)
                 yield scored
         finally:
             self._scorer.close()
 
-    def _count(self, item: _Item) -> None:
-        if item.subject.item is not None:
+    def _count(self, scored: ScoredRecord) -> None:
+        if scored.has_object:
             self.tally.scored += 1
-        elif item.record.status is Status.INVALID:
+        elif scored.record.status is Status.INVALID:
             self.tally.malformed += 1
         else:
             self.tally.failed += 1
@@ -406,71 +388,3 @@ def _values(record: Record) -> dict[str, Scalar]:
         value = score.get("value") if isinstance(score, dict) else score
         found[name] = value if isinstance(value, (float, int, bool, str)) else None
     return found
-
-
-def iter_subjects(
-    inputs: Iterable[Given], read: ReadOptions, *, stdin: IO[bytes] | None = None, selection: Selection | None = None
-) -> Iterator[Subject]:
-    """Yield the subjects of scores: records as they are, and those of files, objects and texts."""
-    return (item.subject for item in _iter_items(inputs, read, stdin, selection))
-
-
-def _iter_items(
-    inputs: Iterable[Given], read: ReadOptions, stdin: IO[bytes] | None, selection: Selection | None
-) -> Iterator[_Item]:
-    numbers = count(1)
-    for are_paths, group in groupby(inputs, lambda each: not isinstance(each, Record) and is_path(each, read.form)):
-        if are_paths:
-            for entry, plugin in InputFiles(map(path_of, group), read, selection).entries(stdin):
-                yield _item(entry, entry.record or record_of(entry, plugin, read))
-            continue
-        for source in group:
-            number = next(numbers)
-            if isinstance(source, Record):
-                yield _item_of_record(source)
-                continue
-            for entry in entries_in_hand(source, read, f"object:{number}"):
-                yield _item(entry, entry.record or record_of(entry, None, read))
-
-
-def _item_of_record(record: Record) -> _Item:
-    """Return a record with its object."""
-    entry = Entry(record.id, None, record.source, record=record)
-    try:
-        entry.form = Form(record.kind)
-    except ValueError:
-        entry.form = None
-    if record.status is Status.ERROR or not record.text:
-        entry.error = InputError(record.reason or "the record has no text", source=record.id)
-    else:
-        try:
-            sentence = parse(record.text)
-            entry.form, entry.item = sentence.form, from_sentence(sentence)
-        except LogosError as error:
-            entry.error = error
-    return _item(entry, record)
-
-
-def _item(entry: Entry, record: Record) -> _Item:
-    form = Form(record.kind) if entry.record is None and record.kind else entry.form
-    item = None if record.status is Status.ERROR else entry.item
-    return _Item(record, Subject(record, item, form, entry.error), entry.line)
-
-
-def _with(item: _Item, outcome: Scored) -> ScoredRecord:
-    """Return a copy of the record with its scores, and its line with them."""
-    record = item.record
-    scores = {**record.scores, **outcome.scores}
-    made = Record(
-        record.id,
-        record.kind,
-        record.text,
-        record.status,
-        record.reason,
-        record.source,
-        record.sample,
-        scores,
-        record.extra,
-    )
-    line = with_scores(item.line, outcome.scores) if item.line is not None else None
-    return ScoredRecord(made, line, item.subject.error)

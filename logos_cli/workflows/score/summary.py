@@ -11,7 +11,7 @@ from typing import Final
 
 from logos_cli import __version__
 from logos_cli.evaluators.base import Context, Estimate, Metric
-from logos_cli.workflows.score.batches import Scored
+from logos_cli.workflows.score.items import Scored
 from logos_cli.workflows.score.metrics import Selection, catalogue, evaluators, metric_of, pattern_of, unmet, why_unmet
 
 _SHOWN_REASONS: Final = 20

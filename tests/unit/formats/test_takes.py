@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
 
 from logos_cli.formats.base import ReadOptions
@@ -75,3 +77,15 @@ def test_shards_read_together_what_one_process_reads(path, count):
         found |= {unit[2]: entry for unit, entry in zip(selection.units, entries, strict=True)}
     assert [found[ordinal] for ordinal in range(len(whole))] == whole
     assert any(error for _, _, error, _ in whole)
+
+
+def test_what_is_left_to_later_is_what_is_read_at_once(path):
+    later = [
+        pickle.loads(pickle.dumps(entry))
+        for entry, _ in FileReader(path, ReadOptions(defers=True), FileLabels(())).entries()
+    ]
+    assert all(entry.item is None and entry.error is None for entry in later)
+    entries = [entry.now() for entry in later]
+    assert [
+        (entry.id, str(entry.item), entry.error and entry.error.message, entry.source) for entry in entries
+    ] == _read(path)

@@ -6,7 +6,6 @@ import json
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,13 +17,14 @@ from logos_cli.cli.output import finish, inputs_or_stdin, warn_of_skill
 from logos_cli.cli.terminal import terminal
 from logos_cli.errors import ExitCode, OutputError, ReportedError, UsageError
 from logos_cli.io.output import check_output, open_output, suffix_of
-from logos_cli.records import Record, Status
+from logos_cli.records import Record
 
 if TYPE_CHECKING:
     from logos_cli.docking.options import ReceptorSpec
     from logos_cli.io.selection import Selection
+    from logos_cli.workflows.score.items import ScoredRecord
     from logos_cli.workflows.score.mutants import MutantTable
-    from logos_cli.workflows.score.scoring import ScoredRecord, ScoreOptions, Scoring
+    from logos_cli.workflows.score.scoring import ScoreOptions, Scoring
     from logos_cli.workflows.score.summary import SummaryRow
 
 _DRAWINGS = (".svg", ".png")
@@ -69,7 +69,7 @@ def score(args: ScoreArguments) -> ExitCode:
             made[:] = mutants.summary()
             return made
 
-        code = _write(mutants.scoring, lambda _: mutants.records(), summary, args, [])
+        code = _write(mutants.scoring, lambda *_: mutants.records(), summary, args, [])
         if better := mutants.better_baselines(made):
             terminal().warning(f"{' and '.join(better)} ranks these variants better than the model does")
         return code
@@ -87,8 +87,8 @@ def score(args: ScoreArguments) -> ExitCode:
             f"a shard has no figures of the set ({names}): score the directory of the run, or add --summary"
         )
 
-    def records(selection: Selection | None) -> Iterator[ScoredRecord]:
-        return scoring.records(paths, selection=selection)
+    def records(selection: Selection | None, as_lines: bool) -> Iterator[ScoredRecord]:
+        return scoring.records(paths, selection=selection, as_lines=as_lines)
 
     return _write(scoring, records, scoring.summary, args, paths)
 
@@ -163,7 +163,7 @@ def _explain(args: ScoreArguments) -> ExitCode:
 
 def _write(
     scoring: Scoring,
-    records: Callable[[Selection | None], Iterator[ScoredRecord]],
+    records: Callable[[Selection | None, bool], Iterator[ScoredRecord]],
     summary: Callable[[], list[SummaryRow]],
     args: ScoreArguments,
     inputs: list[str],
@@ -173,15 +173,16 @@ def _write(
         warn_of_skill(skill, scoring.options.load.model)
     drawn: list[Record] = []
 
-    def scored(selection: Selection | None) -> Iterator[ScoredRecord]:
-        found = records(selection)
-        return found if args.draw is None else _kept_for_drawing(found, drawn)
+    def scored(selection: Selection | None = None, *, as_lines: bool = False) -> Iterator[ScoredRecord]:
+        if args.draw is None:
+            return records(selection, as_lines)
+        return _kept_for_drawing(records(selection, False), drawn)
 
     is_bare = args.output is None and args.run.shard is None
     if args.json and is_bare:
-        deque(terminal().track(scored(None), "scoring"), maxlen=0)
+        deque(terminal().track(scored(), "scoring"), maxlen=0)
     elif is_bare and args.format is None and sys.stdout.isatty():
-        _show(scored(None))
+        _show(scored())
     else:
         if args.top is not None and (args.run.shard is not None or is_run_directory(args.output)):
             raise UsageError("--top ranks all records of a run", hint="score them first, then: logos score RUN/ --top")
@@ -195,8 +196,9 @@ def _write(
             run=args.run,
             native=True,
         ) as batch:
-            for each in terminal().track(scored(batch.selection), "scoring"):
-                batch.sink.write(_counted(each), each.line, is_reported=isinstance(each.error, ReportedError))
+            found = scored(batch.selection, as_lines=batch.sink.takes_lines)
+            for each in terminal().track(found, "scoring"):
+                batch.sink.write(each.counted, each.line, is_reported=isinstance(each.error, ReportedError))
                 sys.stdout.flush()
     rows = summary()
     if args.json or args.summary is not None:
@@ -252,7 +254,7 @@ def _kept_for_drawing(records: Iterator[ScoredRecord], drawn: list[Record]) -> I
 
     for each in records:
         if len(drawn) <= MOST:
-            drawn.append(_counted(each))
+            drawn.append(each.counted)
         yield each
 
 
@@ -275,13 +277,6 @@ def _draw(drawn: list[Record], path: str, args: ScoreArguments) -> None:
         raise OutputError(f"cannot be written: {error.strerror}", source=path) from error
 
 
-def _counted(scored: ScoredRecord) -> Record:
-    """Return a record as it is counted: one with the status ok but without an object has an error."""
-    if scored.error is None or scored.record.status is not Status.OK:
-        return scored.record
-    return replace(scored.record, status=Status.ERROR, reason=scored.error.message)
-
-
 def _show(records: Iterator[ScoredRecord]) -> None:
     """Show records on a terminal."""
     from rich.console import Console
@@ -290,7 +285,7 @@ def _show(records: Iterator[ScoredRecord]) -> None:
 
     console = Console(highlight=False)
     for each in records:
-        show_record(console, _counted(each))
+        show_record(console, each.counted)
 
 
 PLUGIN = Command("score", command(score, ScoreArguments), panel="Design", order=40)
