@@ -1,6 +1,6 @@
 """Speed of `score --metrics ppl` beside upstream's way: one forward pass of transformers for each text.
 
-    python -m tests.bench.bench_likelihood [--threads 2] [--rounds 5] [--dtype bfloat16]
+    python -m tests.bench.bench_likelihood [--threads 2] [--rounds 5] [--dtype bfloat16] [--backend onnxruntime]
 
 Both read the same token ids with the same weights in the same type, in turns, and must agree in the logarithm of
 every perplexity, to 1e-4 in float32. Texts are random. Reported is the median ratio of times, with its
@@ -77,6 +77,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--dtype", choices=_AGREEMENT, default="float32", help="released checkpoints: bfloat16")
+    parser.add_argument("--backend", default="torch", help="torch or onnxruntime")
     parser.add_argument("--only", default="", help="workloads whose name holds this")
     args = parser.parse_args()
 
@@ -86,7 +87,7 @@ def main() -> None:
     model = AutoModelForCausalLM.from_pretrained(
         Path(data_path("tokenizers", EMBEDDED)), dtype=getattr(torch, args.dtype)
     ).eval()
-    backend = open_model(LoadOptions(device="cpu", dtype=args.dtype, threads=args.threads, backend="torch")).load()
+    backend = open_model(LoadOptions(device="cpu", dtype=args.dtype, threads=args.threads, backend=args.backend)).load()
     assert isinstance(backend, Backend)
     torch.set_num_threads(args.threads)
     print(f"{args.threads} threads, {args.rounds} rounds")
