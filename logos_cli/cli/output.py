@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING, Protocol, TypeVar
 
 from logos_cli.accounting import Account, RecordAccount
 from logos_cli.cli.terminal import terminal
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from logos_cli.backends.base import Tokenizer
     from logos_cli.checkpoints.skills import Skill
     from logos_cli.formats.base import Writer
+
+T = TypeVar("T")
 
 _BY_SUFFIX = {".jsonl": "jsonl", ".ndjson": "jsonl", ".txt": "text", ".logos": "text", ".ids": "ids"}
 _SHOWN_ERRORS = 20
@@ -210,6 +212,13 @@ def write_all(records: Iterable[Record], sink: RecordTaker, *, is_part: bool = F
     for record in records:
         sink.write(record)
     return finish(sink.tally, is_part=is_part)
+
+
+def tracked(items: Iterable[T], description: str, output: str | None) -> Iterable[T]:
+    """Return the items with a progress bar, unless the output is the terminal, where it would be among the records."""
+    if output in (None, "-") and sys.stdout.isatty():
+        return items
+    return terminal().track(items, description)
 
 
 def finish(account: Account, *, is_part: bool = False) -> ExitCode:

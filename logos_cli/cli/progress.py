@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
     from rich.progress import Progress, Task, TaskID
     from rich.text import Text
 
@@ -24,9 +24,11 @@ class Bar:
     """
 
     def __init__(self, console: Console | None, description: str, total: int | None = None, unit: str = "") -> None:
-        self._progress = None if console is None else _columns(console, unit)
+        self._n_done = 0
         self._task: TaskID | None = None
-        if self._progress is not None:
+        self._progress: Progress | None = None
+        if console is not None:
+            self._progress = _columns(console, unit, self._count)
             self._task = self._progress.add_task(description, total=total)
 
     def __enter__(self) -> Self:
@@ -44,13 +46,18 @@ class Bar:
 
     def update(self, n_done: int | None = None, total: int | None = None, description: str | None = None) -> None:
         """Set what is done, the total, and what is done now; None leaves each as it is."""
+        if n_done is not None:
+            self._n_done = n_done
         if self._progress is not None and self._task is not None:
-            self._progress.update(self._task, completed=n_done, total=total, description=description)
+            self._progress.update(self._task, total=total, description=description)
 
     def advance(self) -> None:
-        """Count one thing."""
-        if self._progress is not None and self._task is not None:
-            self._progress.advance(self._task)
+        """Count one thing, in no time: it is shown when the bar is drawn again."""
+        self._n_done += 1
+
+    def _count(self) -> None:
+        if self._progress is not None and self._task is not None and self._progress.tasks[0].completed != self._n_done:
+            self._progress.update(self._task, completed=self._n_done)
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -65,8 +72,8 @@ class Bar:
             self._progress.start()
 
 
-def _columns(console: Console, unit: str) -> Progress:
-    """Return the bar with its columns: it fits 80 characters."""
+def _columns(console: Console, unit: str, count: Callable[[], None]) -> Progress:
+    """Return the bar with its columns: it fits 80 characters, and counts whenever it is drawn."""
     from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
     from rich.text import Text
 
@@ -77,7 +84,15 @@ def _columns(console: Console, unit: str) -> Progress:
             """Return the text of a task; empty before there is something to count."""
             return Text(_counts(task.completed, task.total, task.speed, task.time_remaining, unit), style="cyan")
 
-    return Progress(
+    class Counted(Progress):
+        """Counts when it is drawn, ten times a second, and not for each of 20,000 records a second."""
+
+        def get_renderables(self) -> Iterable[RenderableType]:
+            """Return what is drawn."""
+            count()
+            yield from super().get_renderables()
+
+    return Counted(
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(bar_width=20),

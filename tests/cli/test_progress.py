@@ -8,6 +8,7 @@ import pty
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,31 @@ def test_nothing_is_silent_on_a_terminal(logos_argv: list[str], logos_env: dict[
     assert b"sampling molecule" in shown
     assert b"/1,000,000 samples" in shown
     assert b"out.jsonl.part holds" in shown
+
+
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [("encode", b"encoding"), ("decode", b"decoding"), ("score", b"computing the figures of the set")],
+)
+def test_bulk_commands_show_what_they_do(
+    logos_argv: list[str], logos_env: dict[str, str], tmp_path: Path, command: str, shown: bytes
+) -> None:
+    (tmp_path / "x.smi").write_text("".join(f"{'C' * (n % 9 + 1)}O m{n}\n" for n in range(500)))
+    main, other = pty.openpty()
+    process = subprocess.Popen(
+        [*logos_argv, command, "x.smi", "-o", "out.smi" if command == "decode" else "out.jsonl"],
+        cwd=tmp_path,
+        env={**logos_env, "TERM": "xterm", "COLUMNS": "80"},
+        stderr=other,
+    )
+    os.close(other)
+    found = b""
+    with suppress(OSError):  # the other end is closed
+        while chunk := os.read(main, 4096):
+            found += chunk
+    assert process.wait(timeout=60) == 0
+    assert shown in found
+    assert b"500" in found
 
 
 def test_an_interruption_before_the_first_record_leaves_no_file(

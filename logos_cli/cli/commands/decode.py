@@ -12,7 +12,7 @@ from logos_cli.cli.option_specs import command, option
 from logos_cli.cli.options.common import one_of
 from logos_cli.cli.options.input import inputs_argument
 from logos_cli.cli.options.output import OUTPUT, output_option, overwrite_option
-from logos_cli.cli.output import ReportedProblems, finish, inputs_or_stdin
+from logos_cli.cli.output import ReportedProblems, finish, inputs_or_stdin, tracked
 from logos_cli.errors import ExitCode, LogosError, ReportedError
 from logos_cli.records import Record
 
@@ -106,9 +106,11 @@ def decode(args: DecodeArguments) -> ExitCode:
     paths = inputs_or_stdin(args.inputs)
     how = WriteOptions(args.conformer, args.seed, args.topology, args.raw_cells)
     if directory is not None:
-        return finish(_account(write_files(iter_decoded(paths), directory, writer, how, overwrite=args.overwrite)))
+        decoded = tracked(iter_decoded(paths), "decoding", args.output)
+        return finish(_account(write_files(decoded, directory, writer, how, overwrite=args.overwrite)))
     with open_output(args.output, overwrite=args.overwrite) as stream:
-        account = _account(write_decoded(iter_decoded(paths), stream_of(stream, writer), writer, how))
+        decoded = tracked(iter_decoded(paths), "decoding", args.output)
+        account = _account(write_decoded(decoded, stream_of(stream, writer), writer, how))
         n_written = account.counts["ok"] + (account.counts["invalid"] if writer.tells_status else 0)
         if account.requested and not n_written:
             raise NothingToWrite  # a file without records would look like a result

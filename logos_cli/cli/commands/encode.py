@@ -22,7 +22,7 @@ from logos_cli.cli.options.input import (
 )
 from logos_cli.cli.options.output import OUTPUT, output_option, overwrite_option, record_format_option
 from logos_cli.cli.options.run import RunArguments, run_block
-from logos_cli.cli.output import inputs_or_stdin, write_all
+from logos_cli.cli.output import inputs_or_stdin, tracked, write_all
 from logos_cli.cli.terminal import terminal
 from logos_cli.errors import ExitCode, UsageError
 from logos_cli.records import Record
@@ -140,7 +140,8 @@ def encode(args: EncodeArguments) -> ExitCode:
         model=args.model,
     ) as batch:
         sink = batch.sink
-        records = iter_encoded(paths, options, jobs=args.jobs, verify=args.verify, selection=batch.selection)
+        encoded = iter_encoded(paths, options, jobs=args.jobs, verify=args.verify, selection=batch.selection)
+        records = tracked(encoded, "encoding", args.output)
         if not sink.has_sources:
             records = _with_notes(records)
         if not args.verify:

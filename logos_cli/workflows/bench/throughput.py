@@ -149,7 +149,7 @@ def throughput(options: ThroughputOptions, progress: Callable[[str], None] = lam
         machine = _machine(backend, options)
         rows = []
         for batch_size in options.batches:
-            progress(f"{batch_size} sequences at a time")
+            progress(f"{batch_size} {'sequence' if batch_size == 1 else 'sequences'} at a time")
             rows.append(_measure(backend, shape, read_bytes, batch_size, options, machine))
             if other is not None:
                 rows[-1] |= _steps_in_turns(backend, other, batch_size, options)

@@ -200,7 +200,8 @@ def _write(
             for each in terminal().track(found, "scoring"):
                 batch.sink.write(each.counted, each.line, is_reported=isinstance(each.error, ReportedError))
                 sys.stdout.flush()
-    rows = summary()
+    with terminal().bar("computing the figures of the set"):
+        rows = summary()
     if args.json or args.summary is not None:
         text = json.dumps(scoring.summary_json(rows), ensure_ascii=False, indent=1)
         if args.json:
