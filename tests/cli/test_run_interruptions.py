@@ -57,7 +57,9 @@ def run_shards(logos: Any, command: tuple[str, ...], seed: int, whole: str) -> N
     assert logos("runs", "merge", name, code=0).stdout == whole
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in ("score", "samples") else name for name in COMMANDS]
+)
 def test_torn_shards_give_the_results_of_a_whole_run(
     logos: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

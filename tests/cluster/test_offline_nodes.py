@@ -50,6 +50,7 @@ def _namespaces() -> None:
         pytest.skip(f"{NO_NAMESPACE}: unshare is not permitted, or not installed")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_namespaces")
 def test_commands_need_no_network_and_write_to_the_run_and_the_cache_only(
     checkout: Path, program: dict[str, str], tmp_path: Path

@@ -71,6 +71,7 @@ def running(run: Path, n: int) -> list[int]:
     return found
 
 
+@pytest.mark.slow
 def test_workers_load_the_model_once_and_have_a_device_and_cores_of_their_own(
     program: dict[str, str], tmp_path: Path
 ) -> None:
@@ -102,6 +103,7 @@ def test_workers_load_the_model_once_and_have_a_device_and_cores_of_their_own(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bin", "run"]
 
 
+@pytest.mark.slow
 def test_a_run_outlives_its_display_its_workers_and_its_cancellation(
     program: dict[str, str], preloaded_argv: list[str], tmp_path: Path
 ) -> None:

@@ -19,7 +19,7 @@ def limited(argv: list[str], env: dict[str, str], folder: Path, *arguments: str)
     return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("name", ["complex.cif", "complex.cif.gz", "x.sdf"])
+@pytest.mark.parametrize("name", ["complex.cif.gz", "x.sdf", pytest.param("complex.cif", marks=pytest.mark.slow)])
 def test_a_small_file_needs_little_address_space(
     checkout: Path, logos_argv: list[str], logos_env: dict[str, str], tmp_path: Path, name: str
 ) -> None:

@@ -273,6 +273,7 @@ def test_nothing_touches_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _names(receptor)["QQQ"] == 1
 
 
+@pytest.mark.slow
 def test_real_receptors_that_distances_would_spoil(shared_data: Path) -> None:
     for name in ("6z1c_7EY",):
         with Input(str(shared_data / "complexes" / "posebusters" / f"{name}.pdb.gz")) as source:

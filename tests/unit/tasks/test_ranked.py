@@ -327,6 +327,7 @@ def test_designs_keep_the_framework_of_real_antibodies(shared_data: Path) -> Non
             assert record.scores["delta_logp"]["value"] == pytest.approx(logp - given, abs=2e-3)
 
 
+@pytest.mark.slow
 def test_loops_of_a_pair_are_designed_together(shared_data: Path, tmp_path: Path) -> None:
     pytest.importorskip("anarcii")
     (row,) = _antibodies(shared_data, 1, paired=True)
