@@ -238,7 +238,6 @@ def test_emit_refuses_what_would_read_as_something_else(sentence: Sentence) -> N
 
 
 def _elapsed_s(text: str) -> float:
-    gc.collect()
     gc.disable()  # it looks at all that the tests before have left, again and again while the tree grows
     try:
         start = time.process_time()  # what others do on the machine does not count
