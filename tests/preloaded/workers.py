@@ -16,6 +16,7 @@ from multiprocessing.context import ForkServerProcess
 import pytest
 
 from logos_cli.processes import child
+from logos_cli.processes.environment import become_worker
 
 _PRELOADED = ["tests.preloaded.libraries"]
 
@@ -41,7 +42,7 @@ class _Worker:
 def _run(serve: Callable[[Connection], None], there: Connection, variables: dict[str, str]) -> None:
     os.environ.clear()
     os.environ.update(variables)
-    child.become_worker()
+    become_worker()
     child._serve(serve, there, None)
 
 

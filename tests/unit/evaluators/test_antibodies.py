@@ -165,7 +165,7 @@ def test_likelihood_by_the_embedded_model() -> None:
 def test_without_anarcii_the_reason_names_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "anarcii", None)
     numbering._anarcii.cache_clear()
-    numbering._NUMBERED.clear()
+    monkeypatch.setattr(numbering, "_NUMBERED", {})
     values = PLUGIN.score(subject(HEAVY), CHEAP, Context())
     assert isinstance(values["antibody_numbered"], Unavailable)
     assert "pip install" in values["antibody_numbered"].reason
