@@ -21,7 +21,7 @@ DATA = sorted(
 )
 LONG = {
     *("route.sh", "complete.sh"),
-    *("README.md", "docs/guide/training.md", "docs/guide/scores.md", "docs/guide/files.md"),
+    *("README.md", "docs/guide/training.md", "docs/guide/scores.md", "docs/guide/files.md", "docs/guide/generation.md"),
 }
 
 
@@ -61,6 +61,7 @@ def library(folder: Path) -> None:
     (folder / "library.smi").write_text("\n".join([*lines, "CC( bad"]) + "\n")
 
 
+@pytest.mark.slow
 def test_a_job_array_scores_a_library(program: Path, logos_env: dict[str, str], tmp_path: Path) -> None:
     """The script of the array, with the variables that Slurm sets for its tasks."""
     library(tmp_path)

@@ -255,6 +255,7 @@ def test_a_model_is_fetched_checked_and_then_used_without_a_connection(
     assert len(hub.asked) == n_asked
 
 
+@pytest.mark.slow
 def test_a_cache_may_be_read_only_for_those_who_use_it(
     logos_process: Any, online: dict[str, str], tmp_path: Path
 ) -> None:
@@ -324,6 +325,7 @@ def test_a_connection_that_breaks_off_is_taken_up_again(
     assert next((tmp_path / "hf").rglob("snapshots/*/model.safetensors")).read_bytes() == large
 
 
+@pytest.mark.slow
 def test_a_beginning_of_something_else_is_found_out(
     logos_process: Any, hub: type[_Hub], online: dict[str, str], tmp_path: Path
 ) -> None:

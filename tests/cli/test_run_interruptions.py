@@ -16,6 +16,7 @@ import pytest
 from logos_cli.runs.journal import files_of
 from logos_cli.runs.shards import parse_shard
 
+pytestmark = pytest.mark.usefixtures("preloaded_workers")
 MOLECULES: Final = "".join(f"{'C' * (n % 7 + 1)}{'O' if n % 3 else 'N'} mol{n}\n" for n in range(24)) + "CC( bad\n"
 COMMANDS: Final = {
     "encode": ("encode", "few.smi"),

@@ -229,6 +229,7 @@ def test_residues_without_coordinates_are_named() -> None:
         _prepare("".join(one))
 
 
+@pytest.mark.slow
 def test_overlapping_locations_give_one() -> None:
     """Side chain atoms given twice, half occupied: A and B of one residue are not mixed."""
     lines = []
