@@ -1,9 +1,9 @@
-# `make check` is exactly what continuous integration runs.
+# Continuous integration runs `make slow` and `make check`.
 PYTHON ?= python
 # Two processes: the suite waits for subprocesses often enough that this pays on two cores.
 PYTEST_FLAGS ?= -n 2
 
-.PHONY: help check lint types imports test bench cluster fuzz faults audit sbom man readme picture format clean
+.PHONY: help check lint types imports test slow bench cluster fuzz faults audit sbom man readme picture format clean
 .NOTPARALLEL:
 
 help:  ## list the targets
@@ -23,6 +23,9 @@ imports:  ## the layers of the architecture
 
 test:  ## tests; PYTEST_FLAGS= for one process
 	$(PYTHON) -m pytest $(PYTEST_FLAGS)
+
+slow:  ## tests that take more than some seconds, of which `check` runs shorter ones
+	$(PYTHON) -m pytest -m slow $(PYTEST_FLAGS)
 
 bench:  ## measured speeds, printed and held against their bounds
 	$(PYTHON) -m pytest -m bench -s -p no:cacheprovider tests/bench

@@ -16,6 +16,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
+from tests.durations import unmarked
+from tests.preloaded.workers import preloaded_workers
+
+__all__ = ["preloaded_workers"]
+
 _CHECKOUT = Path(__file__).resolve().parent.parent
 _SHARED = Path(os.environ.get("LOGOS_TEST_DATA", _CHECKOUT.parent / "shared" / "data"))
 _NOT_FOUND = "real data not found at"
@@ -54,7 +59,9 @@ def _own_caches(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mo
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say loudly how many checks did not run for want of the data, in whichever process they were skipped."""
+    """Say loudly what did not run for want of the data, in whichever process it was skipped, and what takes too long."""
+    for line in unmarked([*terminalreporter.stats.get("passed", []), *terminalreporter.stats.get("failed", [])]):
+        terminalreporter.write_line(line, yellow=True)
     skipped = terminalreporter.stats.get("skipped", [])
     if unmet := [report for report in skipped if _NOT_FOUND in str(report.longrepr)]:
         terminalreporter.write_line(

@@ -187,6 +187,7 @@ def test_a_model_that_cannot_be_read_is_refused(backend: str, logos: Logos, tmp_
 # -- one block of options ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_gguf_is_scored_and_explained_as_it_was_sampled(logos: Logos, tmp_path: Path) -> None:
     pytest.importorskip("llama_cpp", reason="llama.cpp is an extra")
     logos("models", "convert", EMBEDDED, "-o", "nano.gguf", "--type", "q8_0", code=ExitCode.OK)

@@ -119,6 +119,7 @@ def test_what_cannot_be_compared_is_refused_at_once(tmp_path: Path) -> None:
         parity(ParityOptions(sentences=str(tmp_path / "long.txt"), types=(), dtypes=(), **_FEW))
 
 
+@pytest.mark.slow
 def test_as_a_user_runs_it(logos: Logos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     weights = data_path("tokenizers", EMBEDDED, "model.safetensors").stat().st_size
     monkeypatch.setattr(parity_module, "SENTENCES", SENTENCES[:2])

@@ -147,6 +147,7 @@ def wait_for_parts(tmp_path: Path, process: subprocess.Popen[str], count: int) -
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_a_killed_build_gives_the_same_corpus_in_the_end(
     logos: Logos, preloaded_argv: list[str], logos_env: dict[str, str], tmp_path: Path, large: Path
 ) -> None:
@@ -169,6 +170,7 @@ def test_a_killed_build_gives_the_same_corpus_in_the_end(
     assert tree(tmp_path / "killed") == tree(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_shards_are_merged_to_the_same_corpus(logos: Logos, tmp_path: Path, large: Path) -> None:
     (tmp_path / "m.smi").write_text("".join(f"C1CCCC1{'C' * n} m{n}\n" for n in range(9)) + "xx bad\n")
     (tmp_path / "n.smi").write_text("".join(f"{'C' * 150}{'O' * (n % 9)} m{n}\n" for n in range(7000)))

@@ -107,6 +107,7 @@ def test_directory_is_continued(logos: Any, receptor: Path, tmp_path: Path) -> N
     assert titles == sorted(titles, key=["ethanol", "amine"].index)
 
 
+@pytest.mark.slow
 def test_shards_dock_what_one_process_docks(logos: Any, receptor: Path, tmp_path: Path) -> None:
     library = tmp_path / "ligands.smi"
     library.write_text("CCO ethanol\nCC(F)(Cl)O chiral\nOB(O)C boron\nCCN amine\n")
@@ -171,6 +172,7 @@ def test_box_around_the_predicted_pocket(logos: Any, receptor: Path) -> None:
     assert "predicted site: A:" in done.stderr
 
 
+@pytest.mark.slow
 def test_whole_run_in_a_process_without_network(receptor: Path, checkout: Path) -> None:
     apart = ("unshare", "--map-root-user", "--net")
     if shutil.which("unshare") is None or subprocess.run([*apart, "true"], check=False).returncode:

@@ -19,6 +19,10 @@ SCRIPTS = sorted(path.name for path in EXAMPLES.iterdir() if path.suffix in (".s
 DATA = sorted(
     path.name for path in EXAMPLES.iterdir() if path.suffix not in (".sh", ".py", ".md", ".ipynb") and path.is_file()
 )
+LONG = {
+    *("route.sh", "complete.sh"),
+    *("README.md", "docs/guide/training.md", "docs/guide/scores.md", "docs/guide/files.md", "docs/guide/generation.md"),
+}
 
 
 @pytest.fixture
@@ -31,7 +35,9 @@ def program(tmp_path: Path, preloaded_argv: list[str]) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", SCRIPTS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(each, marks=pytest.mark.slow) if each in LONG else each for each in SCRIPTS]
+)
 def test_an_example_runs(name: str, program: Path, logos_env: dict[str, str], tmp_path: Path) -> None:
     work = tmp_path / "work"
     work.mkdir()
@@ -55,6 +61,7 @@ def library(folder: Path) -> None:
     (folder / "library.smi").write_text("\n".join([*lines, "CC( bad"]) + "\n")
 
 
+@pytest.mark.slow
 def test_a_job_array_scores_a_library(program: Path, logos_env: dict[str, str], tmp_path: Path) -> None:
     """The script of the array, with the variables that Slurm sets for its tasks."""
     library(tmp_path)
@@ -134,7 +141,9 @@ def test_every_data_file_encodes(name: str, program: Path, logos_env: dict[str, 
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")
-@pytest.mark.parametrize("document", documents())
+@pytest.mark.parametrize(
+    "document", [pytest.param(each, marks=pytest.mark.slow) if each in LONG else each for each in documents()]
+)
 def test_documents_show_what_their_commands_print(
     document: str, checkout: Path, program: Path, logos_env: dict[str, str]
 ) -> None:

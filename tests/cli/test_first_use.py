@@ -34,6 +34,7 @@ def test_the_page_names_tests_that_exist(checkout: Path) -> None:
         assert f"def {name}(" in (checkout / path).read_text(encoding="utf-8"), (name, path)
 
 
+@pytest.mark.slow
 def test_the_first_command_takes_little_processor_time(
     logos_argv: list[str], logos_env: dict[str, str], checkout: Path
 ) -> None:
@@ -115,7 +116,13 @@ def test_a_page_of_structures_explains_its_colours() -> None:
     assert "above 0.9" in page
 
 
-@pytest.mark.parametrize("name", _FIGURES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if name in ("figures_nano", "bench_training") else name
+        for name in _FIGURES
+    ],
+)
 def test_a_benchmark_of_the_repository_without_data_names_the_path(name: str, checkout: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", f"tests.bench.{name}", *_FIGURES[name]]
     done = subprocess.run(

@@ -206,7 +206,7 @@ def test_until_and_dropped_records(logos: Any, tmp_path: Path) -> None:
 
 
 def test_time_that_is_up_is_no_failure(logos: Any) -> None:
-    done = logos("generate", "protein", *_FAKE, "-n", 1000000, "--time", "3s", code=ExitCode.OK)
+    done = logos("generate", "protein", *_FAKE, "-n", 1000000, "--time", "2s", code=ExitCode.OK)
     assert "the time is up" in done.stderr
     n_made = len(done.stdout.splitlines())
     assert n_made
@@ -251,6 +251,7 @@ def test_sites_of_a_structure_in_every_format(logos: Any, tmp_path: Path, checko
     assert len(_records(prompts.stdout)) == len(records)
 
 
+@pytest.mark.slow
 def test_sites_of_a_structure_from_a_pipe(logos: Any, logos_process: Any, tmp_path: Path, checkout: Path) -> None:
     example = checkout / "examples" / "complex.cif"
     content = example.read_bytes()

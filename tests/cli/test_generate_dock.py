@@ -64,6 +64,7 @@ def test_one_process_gives_what_the_pipe_gives(logos: Any, pocket: Path) -> None
     assert "6 requested → 6 well-formed" in done.stderr
 
 
+@pytest.mark.slow
 def test_all_poses_go_to_an_sdf(logos: Any, pocket: Path) -> None:
     logos(*_generate(pocket, "-p", str(pocket), "-n", "3"), "--dock", "-o", "poses.sdf", *FAST, code=0)
     poses = list(Chem.SDMolSupplier(str(pocket.with_name("poses.sdf"))))
@@ -73,6 +74,7 @@ def test_all_poses_go_to_an_sdf(logos: Any, pocket: Path) -> None:
     assert "--overwrite" in again.stderr
 
 
+@pytest.mark.slow
 def test_ligands_of_two_pockets_go_each_to_its_own(logos: Any, tmp_path: Path) -> None:
     path = tmp_path / "two.pdb"
     path.write_text(receptors.with_two_ligands())
@@ -96,6 +98,7 @@ def test_ligands_of_two_pockets_go_each_to_its_own(logos: Any, tmp_path: Path) -
             assert record["docking"]["box"]["origin"] == f"MBN {ligand['chain']}:{ligand['number']}"
 
 
+@pytest.mark.slow
 def test_without_a_ligand_the_given_site_says_where(logos: Any, tmp_path: Path) -> None:
     path = tmp_path / "apo.pdb"
     path.write_text(receptors.peptide())

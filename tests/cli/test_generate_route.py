@@ -71,6 +71,7 @@ def test_drawings_and_trees(logos: Logos, folder: Path) -> None:
     assert "    CC(=O)Cl  [in stock]" in text
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_where_it_ended(logos: Logos, folder: Path) -> None:
     arguments = ("generate", "route", "targets.smi", *FAST, "-o", "run/")
     logos(*arguments, code=3)

@@ -255,6 +255,7 @@ def test_a_model_is_fetched_checked_and_then_used_without_a_connection(
     assert len(hub.asked) == n_asked
 
 
+@pytest.mark.slow
 def test_a_cache_may_be_read_only_for_those_who_use_it(
     logos_process: Any, online: dict[str, str], tmp_path: Path
 ) -> None:
@@ -272,6 +273,7 @@ def test_a_cache_may_be_read_only_for_those_who_use_it(
                 path.chmod(0o755)
 
 
+@pytest.mark.slow
 def test_what_was_fetched_before_the_end_is_kept(
     logos_process: Any,
     preloaded_argv: list[str],
@@ -323,6 +325,7 @@ def test_a_connection_that_breaks_off_is_taken_up_again(
     assert next((tmp_path / "hf").rglob("snapshots/*/model.safetensors")).read_bytes() == large
 
 
+@pytest.mark.slow
 def test_a_beginning_of_something_else_is_found_out(
     logos_process: Any, hub: type[_Hub], online: dict[str, str], tmp_path: Path
 ) -> None:
@@ -347,12 +350,16 @@ def test_a_file_that_is_not_what_was_promised_is_removed(
     assert not list((tmp_path / "hf").rglob("model.safetensors"))
 
 
-def test_what_cannot_be_fetched_is_explained(logos_process: Any, online: dict[str, str]) -> None:
-    done = logos_process("models", "pull", _REPOSITORY, "--offline", env=online, code=ExitCode.MISSING)
-    assert "connections are forbidden" in done.stderr
-    done = logos_process("models", "pull", "nobody/nothing", env=online, code=ExitCode.USAGE)
-    assert "the hub has no such model" in done.stderr
-    done = logos_process("models", "pull", _REPOSITORY, "--revision", "v9", env=online, code=ExitCode.USAGE)
-    assert "no revision 'v9'" in done.stderr
-    done = logos_process("models", "pull", "no name", env=online, code=ExitCode.USAGE)
-    assert "not owner/name" in done.stderr
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        ((_REPOSITORY, "--offline"), ExitCode.MISSING, "connections are forbidden"),
+        (("nobody/nothing",), ExitCode.USAGE, "the hub has no such model"),
+        pytest.param((_REPOSITORY, "--revision", "v9"), ExitCode.USAGE, "no revision 'v9'", marks=pytest.mark.slow),
+        pytest.param(("no name",), ExitCode.USAGE, "not owner/name", marks=pytest.mark.slow),
+    ],
+)
+def test_what_cannot_be_fetched_is_explained(
+    logos_process: Any, online: dict[str, str], words: tuple[str, ...], code: ExitCode, told: str
+) -> None:
+    assert told in logos_process("models", "pull", *words, env=online, code=code).stderr

@@ -27,6 +27,7 @@ COMMANDS = {
     "generate for a pocket": ["generate", "ligand", "--prompt", "examples/complex.cif", "--max-new-tokens", "20"],
     "examine": ["doctor", "--json"],
 }
+QUICK = ("generate", "encode molecules")
 
 
 @pytest.fixture
@@ -35,7 +36,9 @@ def nowhere() -> dict[str, str]:
     return {"HOME": "/proc/nobody", "LOGOS_CACHE": "/proc/nobody/cache", "HF_HOME": "/proc/nobody/hub"}
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in COMMANDS]
+)
 def test_no_connection_is_opened_and_no_home_is_needed(
     name: str, checkout: Path, logos_env: dict[str, str], nowhere: dict[str, str]
 ) -> None:

@@ -22,6 +22,7 @@ def library(tmp_path: Path) -> Path:
     return tmp_path / "library.smi"
 
 
+@pytest.mark.slow
 def test_the_scripts_of_a_plan_do_the_run(
     logos_process: Any, preloaded_argv: list[str], logos_env: dict[str, str], library: Path, tmp_path: Path
 ) -> None:
@@ -99,6 +100,7 @@ def test_what_cannot_be_planned(logos: Any, library: Path, command: tuple[str, .
     assert message in logos("plan", "--", *command).stderr
 
 
+@pytest.mark.slow
 def test_a_corpus_is_planned_by_its_units(logos: Any, tmp_path: Path) -> None:
     content = "".join(f">{n}\n{'ACDEFGHIKLMNPQRSTVWY'[n % 20] * 60}\n" for n in range(18000))  # more than 1 MB: a unit
     for number in range(3):

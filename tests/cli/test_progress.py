@@ -55,6 +55,7 @@ def test_a_bar_without_a_terminal_shows_nothing(capsys: pytest.CaptureFixture[st
     assert capsys.readouterr() == ("", "")
 
 
+@pytest.mark.slow
 def test_nothing_is_silent_on_a_terminal(logos_argv: list[str], logos_env: dict[str, str], tmp_path: Path) -> None:
     """A run into a file, of which the first record comes late, shows what it does."""
     main, other = pty.openpty()

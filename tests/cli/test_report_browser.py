@@ -71,6 +71,7 @@ def test_a_structure_is_drawn(tmp_path: Path) -> None:
     assert "Refused" not in complaints  # the page's own policy does not get in its way
 
 
+@pytest.mark.slow
 def test_docked_ligands_are_shown_in_their_pocket(tmp_path: Path) -> None:
     pytest.importorskip("meeko")
     from logos_cli.docking.receptor.preparation import Receptor, as_mmcif

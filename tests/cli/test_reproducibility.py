@@ -30,8 +30,11 @@ def _records(argv: list[str], folder: Path, env: Mapping[str, str]) -> list[str]
 
 @pytest.mark.parametrize(
     "command",
-    [("encode", "x.smi", "-f", "jsonl"), ("score", "x.smi", "--metrics", "qed,sa", "-f", "jsonl"), _GENERATE],
-    ids=["encode", "score", "generate"],
+    [
+        pytest.param(("encode", "x.smi", "-f", "jsonl"), id="encode"),
+        pytest.param(("score", "x.smi", "--metrics", "qed,sa", "-f", "jsonl"), id="score", marks=pytest.mark.slow),
+        pytest.param(_GENERATE, id="generate", marks=pytest.mark.slow),
+    ],
 )
 def test_folder_user_time_zone_and_home_change_no_record(
     logos_argv: list[str], logos_env: dict[str, str], tmp_path: Path, command: tuple[str, ...]
@@ -42,7 +45,13 @@ def test_folder_user_time_zone_and_home_change_no_record(
     assert len(here) >= 4
 
 
-@pytest.mark.parametrize("command", [("encode",), ("score", "--metrics", "qed,sa")], ids=["encode", "score"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(("encode",), id="encode"),
+        pytest.param(("score", "--metrics", "qed,sa"), id="score", marks=pytest.mark.slow),
+    ],
+)
 def test_threads_change_no_record(
     logos_argv: list[str], logos_env: dict[str, str], tmp_path: Path, command: tuple[str, ...]
 ) -> None:
@@ -72,6 +81,7 @@ def test_the_order_of_inputs_changes_the_order_of_records_only(
     assert back.splitlines() == lines[2:] + lines[:2]
 
 
+@pytest.mark.slow
 def test_cores_and_the_order_of_ligands_change_no_pose(logos: Logos, tmp_path: Path) -> None:
     for library in ("meeko", "openmm", "pdbfixer", "vina"):
         pytest.importorskip(library)

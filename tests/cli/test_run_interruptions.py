@@ -16,6 +16,7 @@ import pytest
 from logos_cli.runs.journal import files_of
 from logos_cli.runs.shards import parse_shard
 
+pytestmark = pytest.mark.usefixtures("preloaded_workers")
 MOLECULES: Final = "".join(f"{'C' * (n % 7 + 1)}{'O' if n % 3 else 'N'} mol{n}\n" for n in range(24)) + "CC( bad\n"
 COMMANDS: Final = {
     "encode": ("encode", "few.smi"),
@@ -57,7 +58,9 @@ def run_shards(logos: Any, command: tuple[str, ...], seed: int, whole: str) -> N
     assert logos("runs", "merge", name, code=0).stdout == whole
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in ("score", "samples") else name for name in COMMANDS]
+)
 def test_torn_shards_give_the_results_of_a_whole_run(
     logos: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

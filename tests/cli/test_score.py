@@ -116,8 +116,23 @@ def _inputs() -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("name", _inputs())
-@pytest.mark.parametrize("more", [(), ("-f", "csv"), ("--where", "heavy_atoms>20"), ("--top", "3", "--by", "qed")])
+_MORE = [("-f", "csv"), ("--where", "heavy_atoms>20"), ("--top", "3", "--by", "qed")]
+
+
+@pytest.mark.usefixtures("preloaded_workers")
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [
+        *((name, ()) for name in _inputs()),
+        *zip(_inputs(), _MORE, strict=True),
+        *(
+            pytest.param(name, more, marks=pytest.mark.slow)
+            for row, name in enumerate(_inputs())
+            for column, more in enumerate(_MORE)
+            if row != column
+        ),
+    ],
+)
 def test_processes_give_the_same(logos: Logos, tmp_path: Path, name: str, more: tuple[str, ...]) -> None:
     (tmp_path / name).write_text(_inputs()[name])
     one = logos("score", name, "--metrics", "qed,heavy_atoms", *more, code=3)

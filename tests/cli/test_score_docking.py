@@ -26,6 +26,7 @@ from logos_cli.docking.results import VINA_VERSION
 from logos_cli.workflows.score import batches
 from logos_cli.workflows.score.metrics import metric_of
 
+pytestmark = pytest.mark.usefixtures("preloaded_workers")
 OPTIONS = DockOptions(exhaustiveness=1, n_poses=2, cpu=1)
 ITEMS = [Molecule(smiles) for smiles in ("CCO", "OB(O)C", "CCN", "Cc1ccccc1", "CCS")]
 

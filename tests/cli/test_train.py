@@ -76,17 +76,30 @@ def train(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     return Run(tmp_path)
 
 
-def test_a_run_without_chemistry_makes_a_model(place: Path, tmp_path: Path, logos_env: dict[str, str]) -> None:
+def _without_chemistry(
+    place: Path, folder: Path, env: dict[str, str], *options: str
+) -> subprocess.CompletedProcess[str]:
+    words = ["train", str(place / "corpus"), "-c", str(place / "tiny.toml"), *options]
     done = subprocess.run(
-        [sys.executable, "-c", _WITHOUT_CHEMISTRY, "train", str(place / "corpus"), "-c", str(place / "tiny.toml")],
-        cwd=tmp_path,
-        env=logos_env,
+        [sys.executable, "-c", _WITHOUT_CHEMISTRY, *words],
+        cwd=folder,
+        env=env,
         capture_output=True,
         text=True,
         timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    return done
+
+
+def test_a_plan_needs_no_chemistry(place: Path, tmp_path: Path, logos_env: dict[str, str]) -> None:
+    assert _without_chemistry(place, tmp_path, logos_env, "--dry-run").stdout
+
+
+@pytest.mark.slow
+def test_a_run_without_chemistry_makes_a_model(place: Path, tmp_path: Path, logos_env: dict[str, str]) -> None:
+    done = _without_chemistry(place, tmp_path, logos_env)
     assert done.stdout == "tiny-run/model\n"
     assert re.search(r"step 2/4  loss \d\.\d+  .* tokens/s  MFU \d+%", done.stderr)
     assert "finished: step 4 of 4" in done.stderr
@@ -135,6 +148,7 @@ def test_time_that_is_up_is_no_failure(train: Run) -> None:
     assert "go on with: logos train corpus --config tiny.toml -o run --resume" in err
 
 
+@pytest.mark.slow
 def test_sigterm_writes_a_checkpoint_and_exits_with_143(
     place: Path, tmp_path: Path, logos_env: dict[str, str], preloaded_argv: list[str]
 ) -> None:
@@ -210,6 +224,7 @@ def test_an_altered_corpus_is_refused_unless_it_is_not_verified(train: Run) -> N
     train("own", "-c", "tiny.toml", "-o", "run", "--no-verify", "--steps", "2")
 
 
+@pytest.mark.slow
 def test_the_embedded_model_is_gone_on_from(train: Run) -> None:
     out, _ = train(
         "corpus",

@@ -39,6 +39,7 @@ def test_the_script_of_an_array_runs_on_slurm(cluster: Cluster, program: dict[st
     assert do("logos runs verify run/", tmp_path, env) == "run: complete: 61 entries: 60 ok, 1 failed\n"
 
 
+@pytest.mark.slow
 def test_the_pipeline_goes_on_where_it_was(preloaded: dict[str, str], tmp_path: Path) -> None:
     for name in ("meeko", "openmm", "pdbfixer", "vina"):
         pytest.importorskip(name)
@@ -80,7 +81,7 @@ def test_nextflow_runs_the_shards(program: dict[str, str], tmp_path: Path) -> No
     assert sorted(found.splitlines()) == sorted(undisturbed(COMMAND, tmp_path, program).splitlines())
 
 
-@pytest.mark.parametrize("name", ["Snakefile", "main.nf"])
+@pytest.mark.parametrize("name", ["Snakefile", pytest.param("main.nf", marks=pytest.mark.slow)])
 def test_the_command_of_a_workflow_is_one(name: str, preloaded: dict[str, str], tmp_path: Path) -> None:
     """Its words in the place of the workflow's variables make two shards."""
     library(tmp_path / "library.smi", 20)

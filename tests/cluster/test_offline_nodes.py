@@ -50,6 +50,7 @@ def _namespaces() -> None:
         pytest.skip(f"{NO_NAMESPACE}: unshare is not permitted, or not installed")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_namespaces")
 def test_commands_need_no_network_and_write_to_the_run_and_the_cache_only(
     checkout: Path, program: dict[str, str], tmp_path: Path
@@ -90,6 +91,7 @@ def test_commands_need_no_network_and_write_to_the_run_and_the_cache_only(
     assert results[0] == results[1]
 
 
+@pytest.mark.slow
 def test_eight_processes_may_make_the_component_index_at_once(program: dict[str, str], tmp_path: Path) -> None:
     code = (
         "import sys; from logos_cli.structure.ligand.dictionary import component; sys.stdin.read(); "

@@ -71,6 +71,25 @@ def running(run: Path, n: int) -> list[int]:
     return found
 
 
+def test_shards_are_done_by_a_worker_and_merged(
+    program: dict[str, str], preloaded_argv: list[str], tmp_path: Path
+) -> None:
+    library(tmp_path / "library.smi", 20)
+    done = subprocess.run(
+        [*preloaded_argv, "submit", "--workers", "1", "--shards", "2", "--", "encode", "library.smi", "-o", "run/"],
+        cwd=tmp_path,
+        env=program,
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    assert done.returncode == ExitCode.PARTIAL, done.stderr + log(tmp_path / "run")
+    assert "2 of 2 shards: 20 ok, 1 failed" in done.stderr
+    assert sorted(each["shard"] for each in shards(tmp_path / "run")) == [1, 2]
+    assert len(merged(tmp_path / "run").splitlines()) == 21
+
+
+@pytest.mark.slow
 def test_workers_load_the_model_once_and_have_a_device_and_cores_of_their_own(
     program: dict[str, str], tmp_path: Path
 ) -> None:
@@ -102,6 +121,7 @@ def test_workers_load_the_model_once_and_have_a_device_and_cores_of_their_own(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bin", "run"]
 
 
+@pytest.mark.slow
 def test_a_run_outlives_its_display_its_workers_and_its_cancellation(
     program: dict[str, str], preloaded_argv: list[str], tmp_path: Path
 ) -> None:

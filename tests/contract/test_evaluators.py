@@ -17,8 +17,8 @@ from logos_cli.workflows.score.batches import score_batch
 from logos_cli.workflows.score.metrics import Selection, catalogue, evaluators, select
 
 NAMES = registry.names("evaluators")
-_LONG = {"plausibility_heavy", "plausibility_light"}
-"""The figures of loops over whole chains, for which a large model looks at every residue; tests of the family have one."""
+_LONG = {"plausibility_heavy", "plausibility_light", "plausibility_h1", "plausibility_h2"}
+"""Figures for which a large model looks at every residue; tests of the family have them."""
 _SENTENCES = {
     Form.PROTEIN: "<ProteinS>MKTAYIAKQR<ProteinE>",
     Form.ANTIBODY: "<AntibodyS>EVQLVESGGGLVQPGGSLRLSCAASGFNIKDTYIHWVRQAPGKGLEWVARIYPTNGYTRYADSVKGRFTISADTSKNTAYLQ"

@@ -18,6 +18,7 @@ from tests.faults.disturb import Attempt, compile_shim
 _SHORT = "SIGKILL,SIGTERM,SIGINT,torn files,ENOSPC,EIO,short writes,clock jumps,file size limit"
 
 
+@pytest.mark.slow
 def test_nothing_is_lost_doubled_or_torn(checkout: Path, tmp_path: Path) -> None:
     names = ("--commands", "encode, file", "--commands", "encode, run")
     command = [sys.executable, "-m", "tests.faults.campaign", "--times", "1", "--faults", _SHORT, *names]

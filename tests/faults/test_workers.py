@@ -27,7 +27,9 @@ def workers_of(pid: int) -> list[int]:
     return found
 
 
-@pytest.mark.parametrize("command", [("encode", "--as", "search"), ("score", "--metrics", "qed,sa")])
+@pytest.mark.parametrize(
+    "command", [("encode", "--as", "search"), pytest.param(("score", "--metrics", "qed,sa"), marks=pytest.mark.slow)]
+)
 def test_a_killed_worker_loses_nothing(
     logos: Logos,
     checkout: Path,

@@ -136,6 +136,7 @@ def test_languages_of_options_and_records(name: str) -> None:
     run()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="forks")
 def test_damaged_models() -> None:
     """Each is loaded in a process of its own, which a crash would end; ``headers.py 2000`` is the long form."""

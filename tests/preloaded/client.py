@@ -32,8 +32,8 @@ def main(path: str, arguments: list[str]) -> int:
     for number in PASSED:
         if number not in IGNORED:
             signal.signal(number, lambda number, _: server.send(bytes([number])))
-    for number in early:
-        server.send(bytes([number]))
+    for sent in early:
+        server.send(bytes([sent]))
     status = server.recv(8)
     return int(status) if status else 255
 

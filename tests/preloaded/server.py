@@ -154,11 +154,11 @@ def become(request: _Request, descriptors: list[int], environment: dict[bytes, b
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
         default = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
         signal.signal(number, signal.SIG_IGN if int(number) in ignored else default)
-    for number in range(3):
+    for stream in range(3):
         with contextlib.suppress(OSError):
-            os.close(number)
-    for number, descriptor in zip(streams, descriptors, strict=True):
-        os.dup2(descriptor, number)
+            os.close(stream)
+    for stream, descriptor in zip(streams, descriptors, strict=True):
+        os.dup2(descriptor, stream)
         os.close(descriptor)
     if _read_at_start(variables) != _read_at_start(environment):
         os.execve(sys.executable, [sys.executable, "-m", "logos_cli", *arguments], variables)
@@ -166,10 +166,10 @@ def become(request: _Request, descriptors: list[int], environment: dict[bytes, b
     os.environb.update(variables)
     sys.argv = ["logos", *arguments]
     sys.path[0] = directory
-    for number, name in enumerate(("stdin", "stdout", "stderr")):
-        stream = _stream(number, is_buffered=b"PYTHONUNBUFFERED" not in variables) if number in streams else None
-        setattr(sys, name, stream)
-        setattr(sys, f"__{name}__", stream)
+    for stream, name in enumerate(("stdin", "stdout", "stderr")):
+        file = _stream(stream, is_buffered=b"PYTHONUNBUFFERED" not in variables) if stream in streams else None
+        setattr(sys, name, file)
+        setattr(sys, f"__{name}__", file)
 
 
 def _read_at_start(variables: dict[bytes, bytes]) -> dict[bytes, bytes]:

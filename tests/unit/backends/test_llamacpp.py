@@ -203,7 +203,7 @@ def test_no_mutation_of_a_header_kills_the_process(
     data = nano.read_bytes()
     end = min(entry.offset for entry in header.tensors.values())
     files = []
-    for number in range(36):
+    for number in range(18):
         mutated = bytearray(data)
         place = rng.randrange(end)
         if number % 3 == 0:
@@ -279,8 +279,7 @@ def test_texts_do_not_depend_on_batch_or_threads(nano: Path) -> None:
 
     wanted = texts(batch_size=7, threads=1)
     assert len(set(wanted)) > 4
-    for batch_size in (1, 3):
-        assert texts(batch_size=batch_size, threads=1) == wanted
+    assert texts(batch_size=3, threads=1) == wanted
     assert texts(batch_size=7, threads=2) == wanted
 
 

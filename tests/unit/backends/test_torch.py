@@ -62,7 +62,9 @@ def _logits(backend: Backend, slots: Sequence[int], n_steps: int = 12) -> dict[i
     return {slot: np.stack(rows) for slot, rows in found.items()}
 
 
-@pytest.mark.parametrize("dtype", device.DTYPES)
+@pytest.mark.parametrize(
+    "dtype", [each if each == "float32" else pytest.param(each, marks=pytest.mark.slow) for each in device.DTYPES]
+)
 def test_neither_neighbours_nor_threads_change_a_bit_where_it_is_promised(dtype: str) -> None:
     backend = _open(dtype=dtype, threads=1).load()
     way = linear.layout(getattr(torch, dtype))
@@ -71,17 +73,17 @@ def test_neither_neighbours_nor_threads_change_a_bit_where_it_is_promised(dtype:
         assert way.linear is linear.Plain or not way.keeps_bits(getattr(torch, dtype))
         pytest.skip(f"no product of {dtype} keeps its bits here")
     # prompts of 3 to 302 tokens: below eight rows, of one chunk and of two
-    together = _logits(backend, range(14))
+    together = _logits(backend, range(14), n_steps=5)
     for slots, threads in (([0], 2), ([13], 2), ([12, 13], 1), ([0, 1, 5], 2)):
         torch.set_num_threads(threads)
-        for slot, rows in _logits(backend, slots).items():
+        for slot, rows in _logits(backend, slots, n_steps=5).items():
             assert (rows == together[slot]).all(), (slot, slots, threads)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("bfloat16", marks=pytest.mark.slow)])
 def test_prompts_read_together_are_read_as_alone(dtype: str) -> None:
     backend = _open(threads=1, dtype=dtype).load()
-    lengths = [3, 1, 8, 70, 256, 257, 9, 530, 16, 40, 300]  # some are longer than one pass
+    lengths = [3, 1, 8, 70, 256, 257, 9, 16, 40]  # some are longer than one pass
     prompts = [[16, *((7 * i + n) % 200 for i in range(n - 1))] for n in lengths]
     slots = [len(lengths) - i for i in range(len(lengths))]
     backend.reserve(len(lengths) + 1)
@@ -133,7 +135,7 @@ def test_nothing_is_promised_where_no_product_keeps_its_bits(monkeypatch: pytest
         linear.layout.cache_clear()
 
 
-@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("dtype", ["bfloat16", pytest.param("float16", marks=pytest.mark.slow)])
 def test_half_precision_is_widened_where_the_processor_has_none(
     dtype: str, half: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -45,6 +45,8 @@ def _load(path: Path, **options: Any) -> Backend:
 
 
 Pair = tuple[str, Any, TransformersBackend]
+QUICK = ("gpt2", "mistral")
+LONGER = [pytest.param(kind, marks=pytest.mark.slow) for kind in ARCHITECTURES if kind not in (*QUICK, "mamba")]
 
 
 @pytest.fixture(scope="module", params=ARCHITECTURES)
@@ -80,11 +82,12 @@ def test_likelihoods_are_those_of_transformers(pair: Pair) -> None:
 
 
 def _run(backend: Backend, requests: Sequence[Request], batch_size: int, **sampling: Any) -> list[list[int]]:
-    engine = Engine(backend, Sampling(max_new_tokens=25, **sampling), batch_size=batch_size, seed=5)
+    engine = Engine(backend, Sampling(max_new_tokens=16, **sampling), batch_size=batch_size, seed=5)
     found = sorted(engine.run(requests), key=lambda completion: completion.index)
     return [list(completion.tokens) for completion in found]
 
 
+@pytest.mark.parametrize("pair", [*QUICK, "mamba", *LONGER], indirect=True)
 def test_greedy_answers_are_those_of_transformers(pair: Pair) -> None:
     _, model, backend = pair
     prompts = [backend.tokenizer.encode(text) for text in _TEXTS]
@@ -93,11 +96,12 @@ def test_greedy_answers_are_those_of_transformers(pair: Pair) -> None:
     for ids, tokens in zip(prompts, found, strict=True):
         with torch.inference_mode():
             whole = model.generate(
-                torch.tensor([ids]), attention_mask=torch.ones(1, len(ids)), max_new_tokens=25, do_sample=False
+                torch.tensor([ids]), attention_mask=torch.ones(1, len(ids)), max_new_tokens=16, do_sample=False
             )
         assert tokens == whole[0, len(ids) :].tolist()
 
 
+@pytest.mark.parametrize("pair", [*QUICK, pytest.param("mamba", marks=pytest.mark.slow), *LONGER], indirect=True)
 def test_batches_are_as_single_runs(pair: Pair) -> None:
     """Requests begin and end at different steps, share prompts, and are moved between slots."""
     _, _, backend = pair

@@ -214,13 +214,13 @@ def test_random_sites_are_sites(site_case: Case) -> None:
 # -- ligands -------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def pocket(shared_data: Path, tmp_path: Path) -> tuple[Path, Case]:
-    """One CrossDocked pocket in the documented layout."""
+@pytest.fixture(params=[""])
+def pocket(request: pytest.FixtureRequest, shared_data: Path, tmp_path: Path) -> tuple[Path, Case]:
+    """One CrossDocked pocket in the documented layout; with the parameter ``pocket10``, its residues alone."""
     pair = shared_data / "complexes" / "crossdocked_test" / "ABL2_HUMAN_274_551_0"
     (tmp_path / "crossdocked").mkdir()
     for path in pair.iterdir():
-        if "pocket10" not in path.name:
+        if path.name.endswith(".sdf.gz") or ("pocket10" in path.name) == bool(request.param):
             suffix = ".sdf.gz" if ".sdf" in path.name else ".pdb.gz"
             shutil.copy(path, tmp_path / "crossdocked" / f"abl2{suffix}")
     (case,) = PLUGINS["ligand"].cases(tmp_path)
@@ -236,6 +236,8 @@ def ligand_records(case: Case, *ligands: str) -> list[Record]:
     return [Record("l", Form.COMPLEX, text) for text in texts]
 
 
+@pytest.mark.usefixtures("preloaded_workers")
+@pytest.mark.parametrize("pocket", ["pocket10"], indirect=True)
 def test_ligands_are_docked_beside_the_reference(pocket: tuple[Path, Case]) -> None:
     _, case = pocket
     benchmark = PLUGINS["ligand"]

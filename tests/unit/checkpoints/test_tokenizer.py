@@ -151,7 +151,7 @@ def test_llama_cpp_gives_the_same_ids(tokenizer, sentences, vocabulary_gguf):
 
     model = llama_cpp.Llama(str(vocabulary_gguf), vocab_only=True, verbose=False)
     try:
-        for text in [*sentences[::3], "  two  spaces ", "Å – é 漢 \n"]:
+        for text in [*sentences[::20], "  two  spaces ", "Å – é 漢 \n"]:
             expected = tokenizer(text).input_ids
             assert model.tokenize(text.encode(), add_bos=True, special=True) == expected
             assert model.detokenize(expected[1:], special=True) == text.encode()

@@ -40,7 +40,7 @@ def framework(node: str, *linkers: str) -> Material:
         # measured cells in Å and densities of the empty frameworks in g/cm³; MOF-5 has two nodes a cell length
         (ZN4O, BDC, "pcu", 25.83 / 2, 0.59),
         (ZR6, BDC, "fcu", 20.75, 1.22),
-        (CU2, BTC, "tbo", 26.34, 0.88),
+        pytest.param(CU2, BTC, "tbo", 26.34, 0.88, marks=pytest.mark.slow),
     ],
 )
 def test_known_frameworks_have_their_cells(
@@ -83,6 +83,7 @@ def test_what_cannot_be_placed_is_refused(node: str, linkers: tuple[str, ...], n
     assert refused.value.hint
 
 
+@pytest.mark.slow
 def test_parts_that_collide_are_refused() -> None:
     btb = "O=C([O-])c1ccc(-c2cc(-c3ccc(C(=O)[O-])cc3)cc(-c3ccc(C(=O)[O-])cc3)c2)cc1"
     with pytest.raises(OutputError, match=r"apart|directions"):

@@ -33,6 +33,7 @@ def _options(**choices: object) -> DockOptions:
 
 
 @needs_vina
+@pytest.mark.usefixtures("preloaded_workers")
 def test_side_chain_that_moves(complex_file: Path) -> None:
     pytest.importorskip("posebusters")
     x, y, z = receptors.centre()

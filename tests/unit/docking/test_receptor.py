@@ -229,6 +229,7 @@ def test_residues_without_coordinates_are_named() -> None:
         _prepare("".join(one))
 
 
+@pytest.mark.slow
 def test_overlapping_locations_give_one() -> None:
     """Side chain atoms given twice, half occupied: A and B of one residue are not mixed."""
     lines = []
@@ -273,6 +274,7 @@ def test_nothing_touches_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _names(receptor)["QQQ"] == 1
 
 
+@pytest.mark.slow
 def test_real_receptors_that_distances_would_spoil(shared_data: Path) -> None:
     for name in ("6z1c_7EY",):
         with Input(str(shared_data / "complexes" / "posebusters" / f"{name}.pdb.gz")) as source:

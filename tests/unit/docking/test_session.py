@@ -58,7 +58,7 @@ def vina() -> None:
     pytest.importorskip("vina")
 
 
-@pytest.mark.usefixtures("vina")
+@pytest.mark.usefixtures("vina", "preloaded_workers")
 class TestVina:
     def test_results_do_not_depend_on_the_number_of_workers(self, complex_file: Path) -> None:
         items = [Molecule(smiles) for smiles in LIGANDS]
@@ -255,12 +255,12 @@ def _setup(target: tuple[Receptor, engines.Target]) -> DockingSetup:
 
 def test_crash_and_hang_cost_their_ligand_only(program: Path, target: tuple[Receptor, engines.Target]) -> None:
     smiles = ["CC", "CCC", "CC", "CCCC", "CC", "CCCCC", "CC"]
-    with start_pool(_setup(target), 1, 4.0) as workers:
+    with start_pool(_setup(target), 1, 3.0) as workers:
         found = list(workers.map(map(Task, smiles)))
     assert [isinstance(each, Docked) for each in found] == [True, False, True, False, True, False, True]
     crash, hang, fault = (each.error for each in found if isinstance(each, Failure))
     assert signal.Signals.SIGSEGV.name in crash.message
-    assert "stopped after 4 s" in hang.message
+    assert "stopped after 3 s" in hang.message
     assert "no such option" in fault.message
     assert isinstance(found[0], Docked)
     assert found[0].scores_kcal_per_mol == (-1.5,)

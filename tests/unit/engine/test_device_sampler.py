@@ -83,11 +83,11 @@ def test_frequencies_follow_the_weights() -> None:
     logits = np.log(np.array([[0.5, 0.3, 0.15, 0.05]], np.float32))
     options = DeviceDistribution(torch.from_numpy(logits), Sampling(top_p=0.9), torch.zeros((1, 4)).bool(), None)
     generator = np.random.default_rng(3)
-    found = Counter(int(options.draw(generator.random(1))[0]) for _ in range(4000))
+    found = Counter(int(options.draw(generator.random(1))[0]) for _ in range(1000))
     assert set(found) == {0, 1, 2}
     for token, share in enumerate([0.5, 0.3, 0.15]):
         # four standard deviations of a binomial share
-        assert found[token] / 4000 == pytest.approx(share / 0.95, abs=4 * (0.25 / 4000) ** 0.5)
+        assert found[token] / 1000 == pytest.approx(share / 0.95, abs=4 * (0.25 / 1000) ** 0.5)
 
 
 # -- whole runs ----------------------------------------------------------------------------------------------
@@ -118,11 +118,11 @@ def _mixed(backend: Backend) -> list[Request]:
 
 
 def _done(backend: Backend, requests: Sequence[Request], batch_size: int) -> list[Completion]:
-    sampling = Sampling(temperature=1.2, top_p=0.85, repetition_penalty=1.05, max_new_tokens=60)
+    sampling = Sampling(temperature=1.2, top_p=0.85, repetition_penalty=1.05, max_new_tokens=25)
     return list(in_request_order(Engine(backend, sampling, batch_size=batch_size, seed=2).run(requests)))
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("bfloat16", marks=pytest.mark.slow)])
 def test_a_run_is_the_same_wherever_tokens_are_chosen(dtype: str) -> None:
     backend = open_model(LoadOptions(device="cpu", threads=1, dtype=dtype, backend="torch")).load()
     assert isinstance(backend, Backend)

@@ -129,6 +129,7 @@ def test_devices_are_named_as_numbers_or_names() -> None:
         generate("molecule", device="cuda", devices="0,1")
 
 
+@pytest.mark.slow
 def test_the_workflow_shares_out_its_samples() -> None:
     options = {"n_samples": 6, "max_new_tokens": 12, "threads": 1, "batch_size": 3}
     shared = list(generate("molecule", "CC", devices="cpu,cpu", **options))

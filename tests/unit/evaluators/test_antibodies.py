@@ -18,7 +18,7 @@ from logos_cli.evaluators.reference import ReferenceSet
 from logos_cli.grammar import Form, parse
 from logos_cli.objects import antibody_numbering as numbering
 from logos_cli.objects.antibody import Antibody
-from logos_cli.objects.antibody_numbering import number_chain
+from logos_cli.objects.antibody_numbering import number_chain, number_chains
 from logos_cli.objects.base import from_sentence, to_text
 from logos_cli.records import Record
 
@@ -29,6 +29,8 @@ HEAVY = (
     "SRWGGDGFYAMDYWGQGTLVTVSS"
 )
 LIGHT = "DIQMTQSPSSLSASVGDRVTITCRASQDVNTAVAWYQQKPGKAPKLLIYSASFLYSGVPSRFSGSRSGTDFTLTISSLQPEDFATYYCQQHYTTPPTFGQGTKVEIK"
+DESIGN = HEAVY.replace("SRWGGDGFYAMDY", "AKWGGDGFYAMDY").replace("GFNIKDTYIH", "GFNIKDTWIH")
+OTHER = HEAVY.replace("EVQLVES", "QVQLQES")
 CHEAP = [
     metric.name
     for metric in (*PLUGIN.metrics, *PLUGIN.summary_metrics)
@@ -50,6 +52,13 @@ def malformed(text: str) -> Subject:
 
 def with_h3(loop: str) -> str:
     return HEAVY.replace("WGGDGFYAMDY", loop)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _numbered() -> None:
+    """Number the chains together, which takes a third of the time; the results stay in memory."""
+    loops = ("WGGDGFYAWWW", "WGGDGFMDY", "WGGDGFYAMDW", "AAAAA")
+    number_chains([HEAVY, LIGHT, "A" * 120, DESIGN, OTHER, *map(with_h3, loops)])
 
 
 @pytest.fixture(scope="module")
@@ -97,10 +106,9 @@ def test_recovery_by_hand(truth: Context) -> None:
 
 def test_loops_of_any_scheme_may_change_and_the_native_is_found(truth: Context) -> None:
     """IMGT's H3 begins two residues before Chothia's, its H1 ends after it."""
-    design = HEAVY.replace("SRWGGDGFYAMDY", "AKWGGDGFYAMDY").replace("GFNIKDTYIH", "GFNIKDTWIH")
-    values = PLUGIN.score(subject(design, LIGHT), CHEAP, truth)
+    values = PLUGIN.score(subject(DESIGN, LIGHT), CHEAP, truth)
     assert values["recovery_h3"] == 1.0
-    other = PLUGIN.score(subject(HEAVY.replace("EVQLVES", "QVQLQES"), LIGHT), CHEAP, truth)
+    other = PLUGIN.score(subject(OTHER, LIGHT), CHEAP, truth)
     assert isinstance(other["recovery_h3"], Unavailable)
     assert "framework" in other["recovery_h3"].reason
     single = PLUGIN.score(subject(with_h3("WGGDGFYAMDW")), CHEAP, truth)
@@ -157,7 +165,7 @@ def test_likelihood_by_the_embedded_model() -> None:
 def test_without_anarcii_the_reason_names_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "anarcii", None)
     numbering._anarcii.cache_clear()
-    numbering._NUMBERED.clear()
+    monkeypatch.setattr(numbering, "_NUMBERED", {})
     values = PLUGIN.score(subject(HEAVY), CHEAP, Context())
     assert isinstance(values["antibody_numbered"], Unavailable)
     assert "pip install" in values["antibody_numbered"].reason
@@ -171,7 +179,7 @@ def test_right_answers_that_do_not_number_are_refused(tmp_path: Path) -> None:
         PLUGIN.prepare(["recovery_h3"], Context(truth=ReferenceSet(str(path))))
 
 
-def test_plausibility_by_antiberty(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plausibility_is_that_of_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     """The mean over the chain is the package's own pseudo-log-likelihood, whose definition masks each residue."""
     import torch
     from transformers import BertForMaskedLM
@@ -180,33 +188,7 @@ def test_plausibility_by_antiberty(monkeypatch: pytest.MonkeyPatch) -> None:
 
     model = load_antiberty()
     chain = "EVQLVESGGGLVQPG"
-    names = [
-        "[PAD]",
-        "[UNK]",
-        "[CLS]",
-        "[SEP]",
-        "[MASK]",
-        "A",
-        "C",
-        "D",
-        "E",
-        "F",
-        "G",
-        "H",
-        "I",
-        "K",
-        "L",
-        "M",
-        "N",
-        "P",
-        "Q",
-        "R",
-        "S",
-        "T",
-        "V",
-        "W",
-        "Y",
-    ]
+    names = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"ACDEFGHIKLMNPQRSTVWY"]
     network = model._model
     assert isinstance(network, BertForMaskedLM)
     logps = []
@@ -219,6 +201,18 @@ def test_plausibility_by_antiberty(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ModelError, match="at most 510 residues"):
         model.residue_logps("E" * (MOST_RESIDUES + 1))
 
+    load_antiberty.cache_clear()
+    monkeypatch.setattr("logos_cli.evaluators.antibodies.antiberty.find_spec", lambda _name: None)
+    missing = PLUGIN.score(subject(HEAVY), ["plausibility_heavy"], Context())["plausibility_heavy"]
+    assert isinstance(missing, Unavailable)
+    assert "logos-cli[plausibility]" in missing.reason
+
+
+@pytest.mark.slow
+def test_plausibility_of_loops_and_of_whole_chains() -> None:
+    from logos_cli.evaluators.antibodies.antiberty import load_antiberty
+
+    model = load_antiberty()
     values = PLUGIN.score(subject(HEAVY), ["plausibility_h3", "plausibility_light"], Context())
     loop = values["plausibility_h3"]
     assert isinstance(loop, float)
@@ -230,9 +224,3 @@ def test_plausibility_by_antiberty(monkeypatch: pytest.MonkeyPatch) -> None:
     heavy = PLUGIN.score(subject(part), ["plausibility_heavy"], Context())["plausibility_heavy"]
     assert isinstance(heavy, float)
     assert -1.5 < heavy < -0.1
-
-    load_antiberty.cache_clear()
-    monkeypatch.setattr("logos_cli.evaluators.antibodies.antiberty.find_spec", lambda _name: None)
-    missing = PLUGIN.score(subject(HEAVY), ["plausibility_heavy"], Context())["plausibility_heavy"]
-    assert isinstance(missing, Unavailable)
-    assert "logos-cli[plausibility]" in missing.reason

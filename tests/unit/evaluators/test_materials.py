@@ -117,6 +117,7 @@ def test_a_reference_set_of_another_kind(tmp_path):
         PLUGIN.prepare(METRICS, Context(reference=ReferenceSet(str(path))))
 
 
+@pytest.mark.slow
 def test_training_frameworks_are_known_and_held_out_ones_are_not(shared_data):
     import random
 

@@ -176,6 +176,7 @@ def test_an_oracle_refuses_what_does_not_fit() -> None:
         train_oracle(["AAAA", "AAAC"], [2.0])
 
 
+@pytest.mark.slow
 def test_an_oracle_of_aav_ranks_held_out_variants(shared_data: Path) -> None:
     with lzma.open(shared_data / "fitness" / "aav.csv.xz", "rt", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))

@@ -130,6 +130,7 @@ def test_small_checkpoints_are_what_llama_cpp_converts_them_to(
     _assert_same(convert(str(small(kind)), tmp_path / "ours.gguf", "q8_0"), wanted)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_released_vocabularies_are_converted_named_and_read_alike(kind: str, theirs: Convert, tmp_path: Path) -> None:
     """The real Llama-3 and Qwen tokenizers with the tags: file, ids, logits and a constrained answer."""

@@ -92,6 +92,7 @@ def test_a_known_sentence_is_not_a_surprise(model, tokenizer, form):
     assert loss < bound
 
 
+@pytest.mark.slow
 def test_molecules_are_mostly_closed(model, tokenizer):
     torch.manual_seed(1)
     ids = tokenizer(Kind.MOLECULE.start, return_tensors="pt").input_ids

@@ -132,6 +132,7 @@ def test_atoms_that_are_missing_are_told_or_the_proposal_is_dropped() -> None:
     assert all(record.scores["atom_economy"]["value"] >= 80 for record in rich)
 
 
+@pytest.mark.slow
 def test_published_retrosyntheses_are_found_among_the_first(shared_data: Path) -> None:
     with lzma.open(shared_data / "reactions" / "uspto50k.csv.xz", "rt", encoding="utf-8") as stream:
         rows = [row for row in csv.DictReader(stream) if row["split"] == "test"][:1200:240]
@@ -304,6 +305,7 @@ def _antibodies(shared_data: Path, n: int, *, paired: bool) -> list[dict[str, An
     raise AssertionError("too few antibodies")
 
 
+@pytest.mark.slow
 def test_designs_keep_the_framework_of_real_antibodies(shared_data: Path) -> None:
     pytest.importorskip("anarcii")
     rows = _antibodies(shared_data, 2, paired=False)
@@ -327,6 +329,7 @@ def test_designs_keep_the_framework_of_real_antibodies(shared_data: Path) -> Non
             assert record.scores["delta_logp"]["value"] == pytest.approx(logp - given, abs=2e-3)
 
 
+@pytest.mark.slow
 def test_loops_of_a_pair_are_designed_together(shared_data: Path, tmp_path: Path) -> None:
     pytest.importorskip("anarcii")
     (row,) = _antibodies(shared_data, 1, paired=True)

@@ -105,6 +105,7 @@ def test_a_batch_is_diverse(variants):
     assert len(oracle.acquire(candidates, 4, "ei")) == 4
 
 
+@pytest.mark.slow
 def test_a_model_is_adapted(variants, tmp_path):
     adapted = adapt(AdaptRequest(str(variants), tmp_path / "model", n_epochs=1, threads=1))
     facts = json.loads((tmp_path / "model" / "assay.json").read_text())

@@ -74,7 +74,8 @@ def run_processes(n: int, corpus: Path, directory: Path, jobs: dict[str, dict]) 
             worker.kill()
 
 
-def test_two_processes_do_what_one_does_and_one_goes_on(tmp_path):
+@pytest.mark.parametrize("name", ["copies", pytest.param("shards", marks=pytest.mark.slow)])
+def test_two_processes_do_what_one_does_and_one_goes_on(tmp_path, name):
     corpus = write_corpus(tmp_path / "corpus")
     # not Muon, whose bfloat16 iterations turn last bits into per cents of the weights
     plain = with_values(
@@ -86,30 +87,29 @@ def test_two_processes_do_what_one_does_and_one_goes_on(tmp_path):
             "optimizer.learning_rate": 1e-3,
         },
     )
-    jobs = {"copies": plain, "shards": with_values(plain, {"run.sharding": "fsdp"})}
-    run_processes(2, tmp_path / "corpus", tmp_path, {name: config.to_dict() for name, config in jobs.items()})
-    for name, config in jobs.items():
-        alone = Trainer(corpus, resolve(config, corpus), tmp_path / f"{name}-alone")
-        alone.run()
-        one, two = (list(read_journal(tmp_path / run / "log.jsonl")) for run in (f"{name}-alone", name))
-        assert [line["n_tokens"] for line in one] == [line["n_tokens"] for line in two]
-        losses = [[line["loss"] for line in log if "loss" in line] for log in (one, two)]
-        assert losses[1] == pytest.approx(losses[0], rel=1e-3)
-        held_out = [[line["mean_loss"] for line in log if "mean_loss" in line] for log in (one, two)]
-        assert held_out[1] == pytest.approx(held_out[0], rel=1e-3)
-        model = load_file(tmp_path / name / "model" / "model.safetensors")
-        for key, part in alone.learner.model.named_parameters():
-            # sums in another order differ in their last bits; AdamW makes more of it where a gradient is near 0
-            assert (model[key] - part).norm() < 0.005 * part.norm(), key
-        # one process goes on where two left off, from whole tensors
-        longer = with_values(config, {"schedule.n_steps": 6})
-        resumed = Trainer(corpus, resolve(longer, corpus), tmp_path / name)
-        assert resumed.step == 4
-        stored = load_file(checkpoint.latest(tmp_path / name / "checkpoints") / "weights.safetensors")
-        for key, part in resumed.learner.module.named_parameters():
-            assert torch.equal(stored[key], part)
-        resumed.run()
-        assert resumed.step == 6
+    config = plain if name == "copies" else with_values(plain, {"run.sharding": "fsdp"})
+    run_processes(2, tmp_path / "corpus", tmp_path, {name: config.to_dict()})
+    alone = Trainer(corpus, resolve(config, corpus), tmp_path / f"{name}-alone")
+    alone.run()
+    one, two = (list(read_journal(tmp_path / run / "log.jsonl")) for run in (f"{name}-alone", name))
+    assert [line["n_tokens"] for line in one] == [line["n_tokens"] for line in two]
+    losses = [[line["loss"] for line in log if "loss" in line] for log in (one, two)]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-3)
+    held_out = [[line["mean_loss"] for line in log if "mean_loss" in line] for log in (one, two)]
+    assert held_out[1] == pytest.approx(held_out[0], rel=1e-3)
+    model = load_file(tmp_path / name / "model" / "model.safetensors")
+    for key, part in alone.learner.model.named_parameters():
+        # sums in another order differ in their last bits; AdamW makes more of it where a gradient is near 0
+        assert (model[key] - part).norm() < 0.005 * part.norm(), key
+    # one process goes on where two left off, from whole tensors
+    longer = with_values(config, {"schedule.n_steps": 6})
+    resumed = Trainer(corpus, resolve(longer, corpus), tmp_path / name)
+    assert resumed.step == 4
+    stored = load_file(checkpoint.latest(tmp_path / name / "checkpoints") / "weights.safetensors")
+    for key, part in resumed.learner.module.named_parameters():
+        assert torch.equal(stored[key], part)
+    resumed.run()
+    assert resumed.step == 6
 
 
 def test_the_device_is_checked():

@@ -42,6 +42,7 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
+@pytest.mark.slow
 def test_the_held_out_loss_falls_and_samples_become_sentences(corpus, tmp_path):
     run = trainer(
         corpus,
@@ -241,12 +242,8 @@ def test_a_log_line_cut_off_by_a_kill_is_left_out(tmp_path):
     "values",
     [
         {"optimizer.name": "adamw", "model.architecture": "qwen3", "model.n_kv_heads": 1},
-        {
-            "run.precision": "bf16",
-            "run.gradient_checkpointing": True,
-            "model.tie_embeddings": False,
-            "schedule.n_steps": 7,  # bfloat16 is slow on a CPU
-        },
+        {"run.gradient_checkpointing": True, "model.tie_embeddings": False},
+        pytest.param({"run.precision": "bf16", "schedule.n_steps": 7}, marks=pytest.mark.slow),  # it is slow on a CPU
         {"run.attention": "sdpa", "schedule.name": "cosine"},
     ],
     ids=str,
@@ -341,7 +338,7 @@ class OutOfMemory:
             raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
 
 
-@pytest.mark.parametrize("values", [{}, {"optimizer__name": "adamw"}])
+@pytest.mark.parametrize("values", [{}, pytest.param({"optimizer__name": "adamw"}, marks=pytest.mark.slow)])
 def test_micro_batches_are_halved_where_the_memory_runs_out_and_the_steps_are_the_same(corpus, tmp_path, values):
     seen = []
 

@@ -191,7 +191,7 @@ def test_what_is_no_model_is_refused(tmp_path):
 
 
 def test_adapters_are_trained_saved_and_merged(foreign, corpus, tmp_path):
-    values = {"lora__rank": 4, "lora__alpha": 8.0, "lora__dropout": 0.1}
+    values = {"lora__rank": 4, "lora__alpha": 8.0, "lora__dropout": 0.1, "schedule__n_steps": 12}
     run = run_from(corpus, foreign, tmp_path / "run", **values)
     assert run.learner.n_trained < run.learner.n_parameters / 2
     frozen = run.learner.model.model.layers[0].self_attn.q_proj.base_layer.weight.clone()

@@ -158,7 +158,7 @@ def test_memory_does_not_grow_with_the_prompts() -> None:
 
     load = LoadOptions(backend="fake", batch_size=4)
     records = generate("protein", prompts(), load=load, max_new_tokens=3)
-    for number in range(400):
+    for number in range(200):
         next(records)
         assert drawn <= number + 40
         if number % 100 == 99:
