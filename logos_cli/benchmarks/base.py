@@ -7,7 +7,7 @@ JSON object, so that a run can be stopped, resumed, and distributed over machine
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -80,6 +80,34 @@ class Figure:
     remark: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Training:
+    """How a protocol trains the measured model.
+
+    Attributes
+    ----------
+    data : Path
+        The data directory.
+    model : str
+        The measured model.
+    revision : str, optional
+    directory : Path
+        Where the trained model is written, or was written by an earlier session.
+    threads : int, optional
+    offline : bool
+    progress : callable, optional
+        Called with the number of epochs that are done, and of all.
+    """
+
+    data: Path
+    model: str
+    revision: str | None
+    directory: Path
+    threads: int | None = None
+    offline: bool = False
+    progress: Callable[[int, int], None] | None = None
+
+
 class Benchmark(ABC):
     """A published protocol; the ``PLUGIN`` of its module is an instance.
 
@@ -97,6 +125,8 @@ class Benchmark(ABC):
         Fields of ``GenerateOptions`` in which the protocol differs from the task's preset.
     adapted_sampling : mapping
         Further such fields if the model was trained by the protocol.
+    trains : bool
+        Whether the protocol trains the model before it answers.
     figures : tuple of Figure
         Figures in the order of the report.
     layout : str
@@ -116,6 +146,7 @@ class Benchmark(ABC):
     task_options: JsonMapping = MappingProxyType({})
     sampling: JsonMapping = MappingProxyType({})
     adapted_sampling: JsonMapping = MappingProxyType({})
+    trains: ClassVar[bool] = False
     figures: tuple[Figure, ...]
     layout: ClassVar[str]
     baseline_help: str
@@ -151,19 +182,19 @@ class Benchmark(ABC):
     def summarise(self, outcomes: Sequence[CaseOutcome]) -> dict[str, Estimate]:
         """Return the figures of all cases by name."""
 
-    def adapted(self, _data: Path, _model: str, _directory: Path, /) -> str | None:
-        """Return the model that the protocol trains from the given one before it answers; None, as by default, if none.
+    def adapted(self, _training: Training, /) -> str:
+        """Return the model that the protocol trains from the measured one before it answers.
 
-        Parameters
-        ----------
-        data : Path
-            The data directory.
-        model : str
-            The measured model.
-        directory : Path
-            Where the trained model is written, or was written by an earlier session.
+        Raises
+        ------
+        ModelError
+            If the model cannot be trained.
         """
-        return None
+        raise NotImplementedError
+
+    def remarks(self, _outcomes: Sequence[CaseOutcome], /) -> list[str]:
+        """Return what the reader must know about these outcomes; by default nothing."""
+        return []
 
     def adapted_options(self, _model: str, /) -> JsonMapping:
         """Return further options of the task if the protocol trained the model; by default none."""

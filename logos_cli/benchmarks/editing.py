@@ -1,11 +1,12 @@
 """Protein editing after GGS: edits of a base pool with low fitness, and the fitness of the best by an oracle.
 
 The published oracles are convolutional networks whose weights are not used here: an oracle trained on the same table
-predicts fitness, which is not comparable. With `--adapt` the model is first adapted to the measured values of the base
-pool, and to nothing else, as the published methods are. The edits are then drawn by the frequencies of residues in the pool,
-where the start has rare ones (`--guide oracle`), and the likelihood of the adapted model selects the designs. A ridge regression
-on the same pool is a second way to select them, and both together a third. Selection by the frequencies themselves is a
-baseline, with positions drawn at random or where the start has rare residues. The oracle that evaluates takes no part.
+predicts fitness, which is not comparable. The protocol trains on the base pool first, and on nothing else: the model on its
+measured values, and the oracle of `--guide oracle` on the frequencies of its residues. The edits are drawn by these frequencies,
+where the start has rare residues, and the designs are those that are likeliest under them. The likelihood of the adapted
+model and a ridge regression on the same pool select others, which are figures beside it. With `--no-adapt` nothing is trained:
+the model writes the edits, and its likelihood selects the designs. A baseline draws positions at random. The oracle that
+evaluates takes no part.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from logos_cli.benchmarks.base import SEED, Benchmark, Case, CaseOutcome, Figure, data_file
+from logos_cli.benchmarks.base import SEED, Benchmark, Case, CaseOutcome, Figure, Training, data_file
 from logos_cli.benchmarks.tables import read_csv
 from logos_cli.errors import InputError
 from logos_cli.evaluators.base import Estimate
@@ -30,7 +31,8 @@ from logos_cli.grammar import Form, parse
 from logos_cli.io.json_types import JsonMapping, JsonObject
 from logos_cli.objects.protein import Protein
 from logos_cli.records import Record, Status
-from logos_cli.tasks.design.oracle import RESIDUES, exchange_odds
+from logos_cli.records.parts import number_of
+from logos_cli.tasks.design.oracle import RESIDUES
 
 if TYPE_CHECKING:
     from logos_cli.evaluators.proteins.oracle import FitnessOracle
@@ -41,7 +43,16 @@ _N_SAMPLES = 16
 _TEMPERATURE = 0.5
 _N_TOKENS, _N_TOKENS_IN_ALL = 85_000, 254_000
 """Residues of the pool that are trained on, and with repetitions: minutes on two cores."""
+_HELD_OUT = 0.1
 _ORACLE = "own oracle, trained on the same table"
+_MATRIX = "fitness, matrix"
+_TRAINED = (
+    "Trained on the pool first, as the protocol is: its frequencies of residues draw the edits and select the designs of "
+    "`fitness`; the adapted model selects those of `fitness, likelihood`."
+)
+_UNTRAINED = (
+    "Nothing was trained on the pool (`--no-adapt`), which is not the protocol: the model writes and selects the edits."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +90,7 @@ class EditingBenchmark(Benchmark):
     decides = "fitness"
     n_samples = _N_SAMPLES
     adapted_sampling = MappingProxyType({"guide": "oracle"})
+    trains = True
     layout = "fitness/NAME.csv with the columns sequence and fitness, all sequences of one length"
 
     def __init__(self, protein: str, title: str, pool: Pool, published: Mapping[str, float] | None = None) -> None:
@@ -86,7 +98,7 @@ class EditingBenchmark(Benchmark):
         self.name = f"editing_{protein}_{pool.name.lower()}"
         self.help = (
             f"{title}, {pool.name.lower()}: {_N_SAMPLES} edits of each of {_N_WILD_TYPES} sequences of the base pool, "
-            f"with at most {pool.value.gap} mutations; figures of the {N_SEQUENCES} likeliest edits."
+            f"with at most {pool.value.gap} mutations; figures of the {N_SEQUENCES} best edits by each ranking."
         )
         # the smallest number of mutations to the best percent
         self.sampling = {"max_mutations": pool.value.gap, "temperature": _TEMPERATURE}
@@ -99,16 +111,12 @@ class EditingBenchmark(Benchmark):
                 comparable=False,
                 remark=f"Fitness by {_ORACLE}; published figures are by the oracles of GGS, after training on the pool.",
             ),
+            Figure("fitness, likelihood", "Median fitness of the edits that the model finds likeliest."),
             Figure("fitness, ridge", "Median fitness of the edits that a ridge regression on the pool ranks highest."),
+            Figure("fitness, both", "Median fitness of the edits with the best sum of ranks by fitness and by ridge."),
             Figure(
-                "fitness, both", "Median fitness of the edits with the highest sum of ranks by likelihood and by ridge."
-            ),
-            Figure(
-                "fitness, matrix", "Median fitness of edits by the frequencies of residues in the pool.", better=None
-            ),
-            Figure(
-                "fitness, guided matrix",
-                "The same, with positions drawn by the odds against the residue of the start in the pool.",
+                _MATRIX,
+                "Median fitness of edits at random positions by the frequencies of residues in the pool.",
                 better=None,
             ),
             Figure("fitness of the start", "Median fitness of the edited sequences.", better=None),
@@ -127,21 +135,33 @@ class EditingBenchmark(Benchmark):
             wild_type = table.sequences[table.pool[index]]
             yield Case(id, (Entry(id, Protein(wild_type)),), {"wild_type": wild_type, "table": str(path)})
 
-    def adapted(self, data: Path, model: str, directory: Path) -> str | None:
-        """Adapt the model to the base pool, unless an earlier session has."""
+    def adapted(self, training: Training) -> str:
+        """Adapt the model to the base pool, unless another session or shard has."""
+        from logos_cli.processes.lock import locked
         from logos_cli.training.assay.adapt import AdaptRequest, adapt
 
-        if not (directory / "config.json").is_file():
-            table = _table(str(self._file(data)), self.pool)
-            length = len(table.sequences[0])
-            rows = np.random.default_rng(SEED).permutation(table.pool)[: _N_TOKENS // length]
-            directory.parent.mkdir(parents=True, exist_ok=True)
-            pool = directory.with_suffix(".csv")
-            lines = (f"{table.sequences[row]},{table.fitness[row]}\n" for row in rows.tolist())
-            pool.write_text("".join(("sequence,fitness\n", *lines)), encoding="utf-8")
-            n_epochs = max(2, min(12, _N_TOKENS_IN_ALL // (len(rows) * length)))
-            adapt(AdaptRequest(str(pool), directory, base=model, n_epochs=n_epochs, held_out=0.1))
+        directory = training.directory
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        pool = directory.with_suffix(".csv")
+        with locked(pool, "adapting the model", wait=True):
+            if not (directory / "config.json").is_file():
+                n_epochs = self._write_pool(training.data, pool)
+                request = AdaptRequest(
+                    str(pool), directory, base=training.model, revision=training.revision, n_epochs=n_epochs,
+                    held_out=_HELD_OUT, oracle="ridge", threads=training.threads, offline=training.offline,
+                )  # fmt: skip
+                progress = training.progress
+                adapt(request, (lambda done, of, _: progress(done, of)) if progress else None)
         return str(directory)
+
+    def _write_pool(self, data: Path, path: Path) -> int:
+        """Write the table to train on, and return the number of epochs."""
+        table = _table(str(self._file(data)), self.pool)
+        length = len(table.sequences[0])
+        rows = np.random.default_rng(SEED).permutation(table.pool)[: _N_TOKENS // length]
+        lines = (f"{table.sequences[row]},{table.fitness[row]}\n" for row in rows.tolist())
+        path.write_text("".join(("sequence,fitness\n", *lines)), encoding="utf-8")
+        return max(2, min(12, _N_TOKENS_IN_ALL // (len(rows) * length)))
 
     def adapted_options(self, model: str) -> JsonMapping:
         """Return the oracle that was trained beside the model: its table guides the edits."""
@@ -152,16 +172,17 @@ class EditingBenchmark(Benchmark):
         return data_file(data, name, f"{name}.gz", layout=self.layout.replace("NAME", self.protein))
 
     def outcome(self, case: Case, records: Sequence[Record]) -> CaseOutcome:
-        """Return the edits with their log-likelihood ratios and predicted fitness."""
-        edits = {}
+        """Return the edits with their log-likelihoods and predicted fitness."""
+        edits, is_trained = {}, False
         for record in records:
             if record.status is Status.OK:
                 sequence = parse(record.text, Form.PROTEIN).left[0].payload
                 # likelihoods of whole sequences compare edits of different starts; ratios would favour poor starts
-                value = record.scores.get("logp", {}).get("value")
-                if value is not None and sequence != case.truth["wild_type"]:
-                    edits[sequence] = float(value)
-        return self._outcome(case, edits)
+                logp, table_logp = (number_of(record.scores, name) for name in ("logp", "table_logp"))
+                is_trained |= table_logp is not None
+                if logp is not None and sequence != case.truth["wild_type"]:
+                    edits[sequence] = (logp if table_logp is None else table_logp, logp)
+        return {**self._outcome(case, edits), "trained": is_trained}
 
     def baseline(self, case: Case, _data: Path, rng: np.random.Generator) -> CaseOutcome:
         """Evaluate random substitutions."""
@@ -172,10 +193,12 @@ class EditingBenchmark(Benchmark):
             for place in rng.choice(len(residues), size=count, replace=False):
                 others = [letter for letter in RESIDUES if letter != residues[place]]
                 residues[place] = others[int(rng.integers(len(others)))]
-            edits["".join(residues)] = float(rng.random())
+            preference = float(rng.random())
+            edits["".join(residues)] = (preference, preference)
         return self._outcome(case, edits)
 
-    def _outcome(self, case: Case, edits: Mapping[str, float]) -> CaseOutcome:
+    def _outcome(self, case: Case, edits: Mapping[str, tuple[float, float]]) -> CaseOutcome:
+        """Return the outcome; of each edit the number that selects it and its log-likelihood are given."""
         table = _table(case.truth["table"], self.pool)
         oracle = _oracle(case.truth["table"])
         low, high = min(table.fitness), max(table.fitness)
@@ -186,50 +209,62 @@ class EditingBenchmark(Benchmark):
         designs = list(edits)
         ridge = _ridge(case.truth["table"], self.pool)
         preferred = ridge.predict(designs)
-        by_matrix = {name: self._by_matrix(case, is_guided=name != "matrix") for name in _MATRICES}
+        by_matrix = self._by_matrix(case)
         gaps = nearest(designs, [table.sequences[row] for row in table.pool]) if designs else []
         return {
             "wild_type": case.truth["wild_type"],
             "start": fitness([case.truth["wild_type"]])[0],
             "edits": [
-                {"sequence": sequence, "preference": edits[sequence], "ridge": by, "fitness": value, "distance": gap}
+                {
+                    "sequence": sequence,
+                    "preference": edits[sequence][0],
+                    "likelihood": edits[sequence][1],
+                    "ridge": by,
+                    "fitness": value,
+                    "distance": gap,
+                }
                 for sequence, by, value, gap in zip(designs, preferred, fitness(designs), gaps, strict=True)
             ],
-            **{
-                name: [
-                    {"sequence": sequence, "preference": score, "fitness": value}
-                    for (sequence, score), value in zip(made.items(), fitness(list(made)), strict=True)
-                ]
-                for name, made in by_matrix.items()
-            },
+            "matrix": [
+                {"sequence": sequence, "preference": score, "fitness": value}
+                for (sequence, score), value in zip(by_matrix.items(), fitness(list(by_matrix)), strict=True)
+            ],
         }
+
+    def remarks(self, outcomes: Sequence[CaseOutcome]) -> list[str]:
+        """Return whether the model was trained on the pool, as the protocol is."""
+        known = [bool(outcome["trained"]) for outcome in outcomes if outcome["edits"] and "trained" in outcome]
+        if not known:
+            return ["There is no edit."]
+        if any(known) != all(known):
+            return [f"{sum(known):,} of {len(known):,} cases are after training on the pool: the figures mix both."]
+        return [_TRAINED if known[0] else _UNTRAINED]
 
     def summarise(self, outcomes: Sequence[CaseOutcome]) -> dict[str, Estimate]:
         """Return the figures of GGS for the likeliest edits; a sequence is the unit."""
         best = _best(outcomes, "edits", "preference")
         return {
             "fitness": median([edit["fitness"] for edit in best]),
+            "fitness, likelihood": median([edit["fitness"] for edit in _best(outcomes, "edits", "likelihood")]),
             "fitness, ridge": median([edit["fitness"] for edit in _best(outcomes, "edits", "ridge")]),
             "fitness, both": median([edit["fitness"] for edit in _best_by_both(outcomes)]),
-            **{
-                figure: median([edit["fitness"] for edit in _best(outcomes, name, "preference")])
-                for name, figure in _MATRICES.items()
-            },
+            _MATRIX: median([edit["fitness"] for edit in _best(outcomes, "matrix", "preference")]),
             "fitness of the start": median([outcome["start"] for outcome in outcomes]),
             "diversity": diversity([edit["sequence"] for edit in best]),
             "novelty": median([edit["distance"] for edit in best]),
         }
 
-    def _by_matrix(self, case: Case, *, is_guided: bool) -> dict[str, float]:
-        """Return edits with residues drawn by their frequency in the pool, and the likelihood under these frequencies."""
+    def _by_matrix(self, case: Case) -> dict[str, float]:
+        """Return edits with residues drawn by their frequency in the pool, and the likelihood under these frequencies.
+
+        The positions are drawn at random.
+        """
         matrix = _matrix(case.truth["table"], self.pool)
         rng = np.random.default_rng([SEED, *case.id.encode(), 1])
-        own = matrix[range(len(matrix)), [RESIDUES.find(residue) for residue in case.truth["wild_type"]]]
-        odds = exchange_odds(own) if is_guided else np.ones(len(own))
         edits = {}
         for _ in range(_N_SAMPLES):
             residues = list(case.truth["wild_type"])
-            for place in rng.choice(len(residues), size=self.pool.value.gap, replace=False, p=odds / odds.sum()):
+            for place in rng.choice(len(residues), size=self.pool.value.gap, replace=False):
                 # the temperature is that of the model
                 weights = matrix[place] ** (1 / _TEMPERATURE)
                 residues[place] = RESIDUES[rng.choice(len(RESIDUES), p=weights / weights.sum())]
@@ -237,10 +272,6 @@ class EditingBenchmark(Benchmark):
             edits["".join(residues)] = float(np.log(matrix[range(len(rows)), rows]).sum())
         edits.pop(case.truth["wild_type"], None)
         return edits
-
-
-_MATRICES = {"matrix": "fitness, matrix", "guided_matrix": "fitness, guided matrix"}
-"""Baselines by the frequencies of residues: key of the outcome, and figure."""
 
 
 def _best(outcomes: Sequence[CaseOutcome], what: str, by: str) -> list[JsonObject]:
@@ -260,10 +291,10 @@ def _ranked(outcomes: Sequence[CaseOutcome], what: str, by: str) -> list[JsonObj
 
 
 def _best_by_both(outcomes: Sequence[CaseOutcome]) -> list[JsonObject]:
-    """Return the designs with the lowest sum of their ranks by likelihood and by ridge, each once."""
-    by_likelihood, by_ridge = (_ranked(outcomes, "edits", name) for name in ("preference", "ridge"))
+    """Return the designs with the lowest sum of their ranks by preference and by ridge, each once."""
+    by_preference, by_ridge = (_ranked(outcomes, "edits", name) for name in ("preference", "ridge"))
     ranks = {edit["sequence"]: rank for rank, edit in enumerate(by_ridge)}
-    summed = sorted(enumerate(by_likelihood), key=lambda item: item[0] + ranks[item[1]["sequence"]])
+    summed = sorted(enumerate(by_preference), key=lambda item: item[0] + ranks[item[1]["sequence"]])
     return [edit for _, edit in summed[:N_SEQUENCES]]
 
 

@@ -56,6 +56,7 @@ def cells(benchmark: Row) -> Iterator[tuple[str, str, str, str, str]]:
 def _remarks(benchmark: Row) -> list[str]:
     """Return the remarks on the figures, each once."""
     remarks = dict.fromkeys(row["remark"] for row in benchmark["figures"].values() if row["remark"])
+    remarks |= dict.fromkeys(benchmark.get("remarks", ()))
     if benchmark["baseline_help"]:
         remarks[f"Baseline: {benchmark['baseline_help']}"] = None
     if any(not row["comparable"] and row["published"] for row in benchmark["figures"].values()):

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from logos_cli.backends.base import LoadOptions, open_model
@@ -131,6 +132,41 @@ def test_tasks_write_figures_and_a_page(logos: Logos, bench_data: Path, tmp_path
     assert "has results" in logos(*arguments, code=2).stderr
     assert "out has 1 records; going on" in logos(*arguments, "--resume", code=0).stderr
     assert logos("runs", "verify", "out", code=0).stdout == "out: complete: 1 entries: 1 ok\n"
+
+
+def test_editing_trains_on_the_pool_or_reports_that_it_does_not(logos: Logos, tmp_path: Path) -> None:
+    random = np.random.default_rng(3)
+    rows = ["sequence,fitness"]
+    for _ in range(400):
+        n_changed = int(random.integers(0, 13))
+        places = set(random.choice(12, size=min(n_changed, 12), replace=False).tolist())
+        rows.append("".join("W" if place in places else "A" for place in range(12)) + f",{n_changed}")
+    (tmp_path / "data" / "fitness").mkdir(parents=True)
+    (tmp_path / "data" / "fitness" / "aav.csv").write_text("\n".join(rows) + "\n")
+    arguments = (
+        "bench",
+        "tasks",
+        "--data",
+        "data",
+        "--task",
+        "editing_aav_hard",
+        "--limit",
+        "2",
+        "-n",
+        "3",
+        "--threads",
+        "1",
+    )
+    plain = logos(*arguments, "-o", "plain", "--offline", code=0)
+    assert "- Trained on the pool first, as the protocol is" in plain.stdout
+    (row,) = [line for line in plain.stdout.splitlines() if line.startswith("| fitness, likelihood |")]
+    assert "not computed" not in row
+    assert (tmp_path / "plain" / "adapted" / "editing_aav_hard" / "oracle.json").is_file()
+    assert not (tmp_path / "plain" / "skills.json").exists()  # what a trained model can do is no skill of the given one
+    as_it_is = logos(*arguments, "--no-adapt", "-o", "as-it-is", "--offline", code=0)
+    assert "- Nothing was trained on the pool (`--no-adapt`), which is not the protocol" in as_it_is.stdout
+    assert not (tmp_path / "as-it-is" / "adapted").exists()
+    assert "protein --edit" in (tmp_path / "as-it-is" / "skills.json").read_text()
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -209,6 +210,29 @@ def test_variants(logos: Logos, tmp_path: Path) -> None:
     done = logos("score", "--mutants", "m.csv", "--wild-type", "MKTYAIAKQR", code=2)
     assert "m.csv:3" in done.stderr
     assert done.stdout == ""
+
+
+def test_baselines_of_variants_are_in_the_table_and_a_better_one_is_named(logos: Logos, tmp_path: Path) -> None:
+    # the fitness is the sum of BLOSUM62, which no model ranks better
+    sums = {"M1A": -1, "K2R": 2, "A5G": 0, "Y4W": 2, "K2R:T3S": 3, "T3P:K8E": 0, "M1P:Q9G": -4, "R10W:Y4P": -6}
+    arguments = ("score", "--mutants", "m.csv", "--wild-type", "MKTYAIAKQR")
+
+    def write(values: dict[str, float]) -> None:
+        lines = (f"{variant},{value}\n" for variant, value in values.items())
+        (tmp_path / "m.csv").write_text("mutant,fitness\n" + "".join(lines))
+
+    write(sums)
+    done = logos(*arguments, code=0)
+    assert "fitness_spearman_mutations" in done.stderr
+    (row,) = [line for line in done.stderr.splitlines() if "fitness_spearman_blosum62" in line]
+    assert re.search(r"\b1(\.0+)?\b", row)
+    assert re.search(r"BLOSUM62 \(1\.000\) ranks? these variants better than the model", done.stderr)
+    # a fitness that is the model's own figure: nothing is better
+    records = [json.loads(line) for line in done.stdout.splitlines()]
+    write({record["source"]["mutations"]: record["scores"]["logp_ratio"]["value"] for record in records})
+    done = logos(*arguments, code=0)
+    assert "fitness_spearman_blosum62" in done.stderr
+    assert "better than the model" not in done.stderr
 
 
 def test_explain(logos: Logos, tmp_path: Path) -> None:

@@ -38,8 +38,8 @@ class AdaptRequest:
     table : str
     output : Path
         Directory of the model.
-    base : str
-        The model to start from.
+    base, revision : str
+        The model to start from, and its revision on the hub.
     column, value : str, optional
         Columns of the sequence or SMILES and of the measured value.
     lower_is_better : bool
@@ -59,6 +59,7 @@ class AdaptRequest:
     table: str
     output: Path
     base: str = EMBEDDED
+    revision: str | None = None
     column: str | None = None
     value: str | None = None
     lower_is_better: bool = False
@@ -138,7 +139,7 @@ def _train(
     from logos_cli.training.run.checkpoint import written_whole
     from logos_cli.training.run.export import stored_dtype, write_model
 
-    base = find_base(ModelConfig(base=request.base), offline=request.offline)
+    base = find_base(ModelConfig(base=request.base, revision=request.revision), offline=request.offline)
     if base is None:
         raise UsageError("an adaptation needs a base model", hint="give --from")
     if request.threads is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from logos_cli import registry
-from logos_cli.benchmarks.base import SEED, Benchmark, Case, CaseOutcome
+from logos_cli.benchmarks.base import SEED, Benchmark, Case, CaseOutcome, Training
 from logos_cli.errors import InputError, UsageError
 from logos_cli.evaluators.base import Estimate
 from logos_cli.io.json_types import JsonObject
@@ -27,9 +28,12 @@ from logos_cli.workflows.generate.generation import GenerateOptions, Generation
 from logos_cli.workflows.generate.plan import plan_generation
 
 if TYPE_CHECKING:
+    from logos_cli.backends.options import LoadOptions
     from logos_cli.docking.options import DockOptions
 
 COMMAND: Final = "bench tasks"
+_READ_ONLY: Final = ("llamacpp", "remote")
+"""Backends whose models cannot be trained."""
 Progress = Callable[[str, int, int], None]
 """Called with a benchmark's name, the number of cases that were answered, and the number of those to answer."""
 
@@ -54,7 +58,7 @@ class BenchOptions:
     generate : GenerateOptions
         Model, backend, device and seed.
     adapted : Path, optional
-        Directory of the models that protocols train; without it, no protocol trains the model.
+        Directory of the models that protocols train; without it, no protocol trains the model, and the figures state it.
     dock : DockOptions, optional
         Dock the molecules that are designed for pockets, with these options; the box is the benchmark's.
     """
@@ -78,6 +82,11 @@ class BenchOptions:
                 hint="--data names the folder of docs/measurements/benchmarks.md",
             )
 
+    @property
+    def trains(self) -> bool:
+        """Whether a protocol trains the model."""
+        return self.adapted is not None and any(benchmark.trains for benchmark in chosen(self.names))
+
     def facts(self) -> JsonObject:
         """Return the values that must be the same for all shards and sessions of a run."""
         how = self.generate
@@ -88,7 +97,7 @@ class BenchOptions:
             "model": how.load.model,
             "revision": how.load.revision,
             **{name: getattr(how, name) for name in same},
-            "adapted": self.adapted is not None,
+            "adapted": self.trains,
             "docking": self.dock and {name: getattr(self.dock, name) for name in ("engine", "exhaustiveness", "ph")},
         }
 
@@ -132,6 +141,7 @@ class Result:
             "benchmark": self.benchmark.name,
             "help": self.benchmark.help,
             "baseline_help": self.benchmark.baseline_help,
+            "remarks": self.benchmark.remarks(list(self.outcomes.values())),
             "n_cases": self.n_cases,
             "figures": rows,
         }
@@ -175,7 +185,7 @@ def run(options: BenchOptions, shard: ShardRun, progress: Progress | None = None
         place.units = shard.selection.pending
         waiting = [case for case in cases if place.takes(case.id)]
         shard.selection.note_end(number, place.n_seen)
-        for n_done, row in enumerate(_answer(benchmark, waiting, options)):
+        for n_done, row in enumerate(_answer(benchmark, waiting, options, progress)):
             if progress:
                 progress(benchmark.name, n_done, len(waiting))
             shard.write(row["case"], Status.OK, json.dumps(row, allow_nan=False))
@@ -185,12 +195,14 @@ def run(options: BenchOptions, shard: ShardRun, progress: Progress | None = None
 
 
 def require_data(options: BenchOptions) -> None:
-    """Refuse to begin without the data of a named benchmark, or of any.
+    """Refuse to begin without the data of a named benchmark, or of any, or with a model that its protocol cannot train.
 
     Raises
     ------
     InputError
         With what is missing, and the command that makes the data.
+    UsageError
+        If the model is that of a server or a GGUF file.
     """
     missing = []
     benchmarks = chosen(options.names)
@@ -201,11 +213,23 @@ def require_data(options: BenchOptions) -> None:
             if options.names:
                 raise
             missing.append(benchmark.name)
+            continue
+        if benchmark.trains and options.adapted is not None:
+            _require_trainable(options.generate.load)
     if len(missing) == len(benchmarks):
         raise InputError(
             "there are no data of any benchmark",
             source=str(options.data),
             hint="in a checkout, python -m scripts.bench_data -o data/ makes them; docs/measurements/benchmarks.md",
+        )
+
+
+def _require_trainable(load: LoadOptions) -> None:
+    if load.base_url is not None or load.backend in _READ_ONLY or load.model.lower().endswith(".gguf"):
+        raise UsageError(
+            "the model of a server, or in GGUF, cannot be trained on the pool",
+            source=load.model,
+            hint="--no-adapt measures the model as it is",
         )
 
 
@@ -218,9 +242,11 @@ def _cases(benchmark: Benchmark, options: BenchOptions) -> list[Case]:
     return [cases[index] for index in drawn]
 
 
-def _answer(benchmark: Benchmark, cases: Sequence[Case], options: BenchOptions) -> Iterator[JsonObject]:
+def _answer(
+    benchmark: Benchmark, cases: Sequence[Case], options: BenchOptions, progress: Progress | None
+) -> Iterator[JsonObject]:
     """Yield the outcome of each case."""
-    for case, records in _answers(benchmark, cases, options) if cases else ():
+    for case, records in _answers(benchmark, cases, options, progress) if cases else ():
         row: JsonObject = {"benchmark": benchmark.name, "case": case.id, "model": benchmark.outcome(case, records)}
         if options.baseline:
             rng = np.random.default_rng([SEED, *case.id.encode()])
@@ -231,7 +257,9 @@ def _answer(benchmark: Benchmark, cases: Sequence[Case], options: BenchOptions) 
         yield row
 
 
-def _answers(benchmark: Benchmark, cases: Sequence[Case], options: BenchOptions) -> Iterator[tuple[Case, list[Record]]]:
+def _answers(
+    benchmark: Benchmark, cases: Sequence[Case], options: BenchOptions, progress: Progress | None
+) -> Iterator[tuple[Case, list[Record]]]:
     """Yield each case with the records of its samples; the model is loaded once."""
     how = replace(
         options.generate,
@@ -239,11 +267,10 @@ def _answers(benchmark: Benchmark, cases: Sequence[Case], options: BenchOptions)
         **{name: value for name, value in benchmark.sampling.items() if getattr(options.generate, name) is None},
     )
     task_options = dict(benchmark.task_options)
-    if options.adapted is not None:
-        model = benchmark.adapted(options.data, how.load.model, options.adapted / benchmark.name)
-        if model is not None:
-            how = replace(how, load=replace(how.load, model=model, revision=None), **benchmark.adapted_sampling)
-            task_options = {**task_options, **benchmark.adapted_options(model)}
+    if options.adapted is not None and benchmark.trains:
+        model = benchmark.adapted(_training(benchmark, options, options.adapted / benchmark.name, progress))
+        how = replace(how, load=replace(how.load, model=model, revision=None), **benchmark.adapted_sampling)
+        task_options = {**task_options, **benchmark.adapted_options(model)}
     owners = {prompt.id: case for case in cases for prompt in case.prompts}
     plan = plan_generation(benchmark.task, how, task_options)
     made = Generation(plan).records([prompt for case in cases for prompt in case.prompts])
@@ -255,6 +282,12 @@ def _answers(benchmark: Benchmark, cases: Sequence[Case], options: BenchOptions)
             records = list(current[1])
             current = next(answered, None)
         yield case, records
+
+
+def _training(benchmark: Benchmark, options: BenchOptions, directory: Path, progress: Progress | None) -> Training:
+    load = options.generate.load
+    epochs = partial(progress, f"{benchmark.name}, training") if progress else None
+    return Training(options.data, load.model, load.revision, directory, load.threads, load.offline, epochs)
 
 
 def _prompt_of(record: Record) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import os
 import shutil
 from dataclasses import replace
@@ -32,7 +33,7 @@ from logos_cli.runs.directory import RunOptions, open_shard
 from logos_cli.runs.journal import files_of
 from logos_cli.runs.merge import iter_merged
 from logos_cli.runs.status import verify
-from logos_cli.workflows.bench.tasks import COMMAND, BenchOptions, Progress, results, run
+from logos_cli.workflows.bench.tasks import COMMAND, BenchOptions, Progress, require_data, results, run
 from logos_cli.workflows.generate.generation import GenerateOptions
 
 PLUGINS = registry.load_all("benchmarks")
@@ -300,9 +301,11 @@ def fitness_table(tmp_path: Path) -> Path:
     return tmp_path / "table"
 
 
-def edit(sequence: str, delta_logp: float) -> Record:
-    text = to_text(Protein(sequence), Form.PROTEIN)
-    return Record("e", Form.PROTEIN, text, scores={"logp": {"value": delta_logp}})
+def edit(sequence: str, logp: float, table_logp: float | None = None) -> Record:
+    record = Record("e", Form.PROTEIN, to_text(Protein(sequence), Form.PROTEIN), scores={"logp": {"value": logp}})
+    if table_logp is not None:
+        record.scores["table_logp"] = {"value": table_logp}
+    return record
 
 
 def test_edits_are_judged_by_an_oracle_and_chosen_by_the_model(fitness_table: Path) -> None:
@@ -317,16 +320,79 @@ def test_edits_are_judged_by_an_oracle_and_chosen_by_the_model(fitness_table: Pa
     figures = benchmark.summarise([outcome])
     assert figures["fitness"].value > 0.6 > 0.45 > figures["fitness of the start"].value
     assert figures["novelty"].value >= 7
-    # positions at random, or where the start has residues that are rare in the pool: both baselines keep the budget
-    for name in ("matrix", "guided_matrix"):
-        assert all(sum(map(str.__ne__, wild_type, each["sequence"])) <= 7 for each in outcome[name])
-        assert figures[{"matrix": "fitness, matrix", "guided_matrix": "fitness, guided matrix"}[name]].value is not None
+    assert all(sum(map(str.__ne__, wild_type, each["sequence"])) <= 7 for each in outcome["matrix"])
+    assert figures["fitness, matrix"].value is not None
     assert figures["fitness, both"].value == figures["fitness"].value  # one edit: every ranking has it first
     worse = benchmark.outcome(cases[1], [edit("A" * 20, -2.0)])
     both = benchmark.summarise([worse, outcome])
     assert both["fitness"].n == 2
     random_edits = benchmark.baseline(cases[0], fitness_table, rng())["edits"]
     assert all(1 <= sum(map(str.__ne__, wild_type, each["sequence"])) <= 7 for each in random_edits)
+
+
+def test_after_training_the_pool_selects_the_designs_and_without_it_the_model(
+    fitness_table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("logos_cli.benchmarks.editing.N_SEQUENCES", 1)
+    benchmark = PLUGINS["editing_aav_hard"]
+    case = next(iter(benchmark.cases(fitness_table)))
+    fit, poor = "W" * 12 + "A" * 8, "A" * 20
+    trained = benchmark.outcome(case, [edit(fit, -9.0, -1.0), edit(poor, -3.0, -4.0)])
+    figures = benchmark.summarise([trained])
+    assert figures["fitness"].value > 0.6 > 0.4 > figures["fitness, likelihood"].value
+    untrained = benchmark.outcome(case, [edit(fit, -9.0), edit(poor, -3.0)])
+    figures = benchmark.summarise([untrained])
+    assert figures["fitness"].value == figures["fitness, likelihood"].value < 0.4
+    assert "Trained on the pool first" in benchmark.remarks([trained])[0]
+    assert "Nothing was trained" in benchmark.remarks([untrained])[0]
+    assert "1 of 2 cases" in benchmark.remarks([trained, untrained])[0]
+    assert benchmark.remarks([benchmark.outcome(case, [])]) == ["There is no edit."]
+
+
+def test_the_protocol_trains_on_the_pool_and_on_nothing_else(
+    fitness_table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("logos_cli.benchmarks.editing._N_TOKENS_IN_ALL", 1)  # two epochs
+    how = GenerateOptions(load=LoadOptions(batch_size=8, offline=True, threads=1))
+    options = BenchOptions(
+        fitness_table, ("editing_aav_hard",), 2, n_samples=3, generate=how, adapted=tmp_path / "run" / "adapted"
+    )
+    seen: list[tuple[str, int, int]] = []
+    carry_out(options, tmp_path / "run", lambda *progress: seen.append(progress))
+    assert ("editing_aav_hard, training", 2, 2) in seen
+    rows = [line.split(",") for line in (options.adapted / "editing_aav_hard.csv").read_text().splitlines()[1:]]
+    measured = [line.split(",") for line in (fitness_table / "fitness" / "aav.csv").read_text().splitlines()[1:]]
+    limit = np.percentile([float(value) for _, value in measured], 30)
+    assert len(rows) > 100
+    assert max(float(value) for _, value in rows) <= limit < max(float(value) for _, value in measured)
+    # the designs are selected by the frequencies of residues in these rows, with one pseudocount for each residue
+    distinct = list(dict.fromkeys(sequence for sequence, _ in rows))
+    (found,) = results(tmp_path / "run")
+    assert "Trained on the pool first" in found.to_dict()["remarks"][0]
+    edits = [each for outcome in found.outcomes.values() for each in outcome["edits"]]
+    assert edits
+    for each in edits:
+        column = [[row[0][place] for row in rows] for place in range(20)]
+        shares = [
+            (column[place].count(letter) + 1) / (len(distinct) + 20) for place, letter in enumerate(each["sequence"])
+        ]
+        assert each["preference"] == pytest.approx(sum(map(math.log, shares)), abs=1e-3)
+        assert each["likelihood"] != each["preference"]
+    written = (options.adapted / "editing_aav_hard" / "model.safetensors").stat().st_mtime_ns
+    carry_out(replace(options, limit=3), tmp_path / "run")
+    assert results(tmp_path / "run")[0].n_cases == 3
+    assert (options.adapted / "editing_aav_hard" / "model.safetensors").stat().st_mtime_ns == written
+
+
+def test_what_cannot_be_trained_is_refused_before_the_run(fitness_table: Path, tmp_path: Path) -> None:
+    how = GenerateOptions(load=LoadOptions("model.gguf", offline=True))
+    options = BenchOptions(fitness_table, ("editing_aav_hard",), generate=how, adapted=tmp_path)
+    with pytest.raises(UsageError, match="cannot be trained on the pool") as caught:
+        require_data(options)
+    assert caught.value.hint == "--no-adapt measures the model as it is"
+    require_data(replace(options, adapted=None))
+    assert options.facts()["adapted"]
+    assert not replace(options, names=("retrosynthesis",)).facts()["adapted"]  # it trains nothing
 
 
 # -- antibodies ----------------------------------------------------------------------------------------------

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
 
 from logos_cli.backends.base import LoadOptions
 from logos_cli.errors import InputError, LogosError, UsageError
+from logos_cli.evaluators.base import Estimate
 from logos_cli.objects.antibody import Antibody
 from logos_cli.objects.protein import Protein
 from logos_cli.records import Status
-from logos_cli.workflows.score.mutants import MutantScoring, MutantTable, WildType
+from logos_cli.workflows.score.mutants import BASELINES, SPEARMAN, MutantScoring, MutantTable, WildType
 from logos_cli.workflows.score.scoring import ScoreOptions
+from logos_cli.workflows.score.summary import SummaryRow
 
 WT = WildType(Protein("MKTAYIAKQR"))
 
@@ -117,6 +120,58 @@ def test_columns(tmp_path: Path) -> None:
     table.write_text("sequence,fitness\nWWWWW,1\n")
     (other,) = MutantTable(str(table), WT).records()
     assert "another protein" in (other.reason or "")
+
+
+def summary_of(table: Path, text: str) -> dict[str, SummaryRow]:
+    """Return the figures of a table, whose variants have a likelihood ratio of 0 each."""
+    table.write_text(text)
+    run = MutantScoring(MutantTable(str(table), WT), ScoreOptions(metrics=("n_residues",)))
+    for record in run.table.records():
+        record.scores["logp_ratio"] = {"value": 0.0}
+        run._add_pair(record)
+    return {row.metric.name: row for row in run.summary()}
+
+
+def test_the_baselines_are_those_of_a_table_computed_by_hand(tmp_path: Path) -> None:
+    # BLOSUM62: M>A -1, A>G 0, K>R 2, K>R and T>S 2 + 1: in the order of the fitness
+    rows = summary_of(tmp_path / "m.csv", "mutant,fitness\nK2R,3\nM1A,1\nK2R:T3S,4\nA4G,2\n")
+    assert rows["fitness_spearman_blosum62"].estimate.value == pytest.approx(1)
+    # fewer mutations are better: ranks 3, 3, 3 and 1 of -1, -1, -1 and -2, against 1, 2, 3 and 4
+    assert rows["fitness_spearman_mutations"].estimate.value == pytest.approx(-3 / math.sqrt(3 * 5))
+    assert rows["fitness_spearman_mutations"].estimate.n == 4
+    # the wild type has no mutation and no change of BLOSUM62
+    rows = summary_of(tmp_path / "m.csv", "mutant,fitness\nwt,3\nM1A,2\nK2R:T3S,1\n")
+    assert rows["fitness_spearman_mutations"].estimate.value == pytest.approx(1)
+    assert rows["fitness_spearman_blosum62"].estimate.value == pytest.approx(-0.5)  # 0, -1 and 3 against 3, 2 and 1
+
+
+def test_blosum62_has_no_value_where_a_length_differs(tmp_path: Path) -> None:
+    rows = summary_of(tmp_path / "m.csv", "mutant,fitness\nM1A,3\nK2_T3insGS,2\nK2R:T3S:Y5W,1\n")
+    assert rows["fitness_spearman_blosum62"].estimate.value is None
+    assert "insertions or deletions" in str(rows["fitness_spearman_blosum62"].estimate.reason)
+    # the insertion has two mutations
+    assert rows["fitness_spearman_mutations"].estimate.value == pytest.approx(1)
+
+
+def test_only_baselines_that_are_better_than_the_model_are_named(tmp_path: Path) -> None:
+    table = tmp_path / "m.csv"
+    table.write_text("mutant,fitness\nM1A,1\n")
+    run = MutantScoring(MutantTable(str(table), WT), ScoreOptions())
+
+    def better(own: float | None, mutations: float | None, blosum62: float | None) -> list[str]:
+        values = (own, mutations, blosum62)
+        return run.better_baselines(
+            [
+                SummaryRow(metric, "set", Estimate.unknown("none") if value is None else Estimate(value, 9))
+                for metric, value in zip((SPEARMAN, *BASELINES.values()), values, strict=True)
+            ]
+        )
+
+    assert better(0.3, 0.5, 0.2) == ["the number of mutations (0.500)"]
+    assert better(0.1, 0.5, 0.2) == ["the number of mutations (0.500)", "BLOSUM62 (0.200)"]
+    assert better(-0.4, None, -0.2) == ["BLOSUM62 (-0.200)"]
+    assert better(0.5, 0.5, 0.5) == []
+    assert better(None, 0.5, 0.5) == []
 
 
 def test_the_ratio_is_of_whole_sequences_and_the_wild_type_is_zero(tmp_path: Path) -> None:

@@ -65,9 +65,10 @@ class TasksArguments:
     seed: int = option(0, metavar="N", help="Seed of the samples.")
     baseline: bool = option(True, "--baseline/--no-baseline", help="Answer each case by a trivial baseline, too.")
     adapt: bool = option(
-        False,
-        "--adapt",
-        help="Train the model on the base pool of each editing benchmark first, as its protocol does; minutes each.",
+        True,
+        "--adapt/--no-adapt",
+        help="Train on the base pool of each editing benchmark first, as its protocol does (minutes each), or measure the "
+        "model as it is.",
     )
     dock: bool = option(
         False,
@@ -187,7 +188,6 @@ def _progress() -> Iterator[Progress]:
 
 def _write_report(output: Path, found: list[Result], facts: JsonObject, data: Path | None) -> str:
     """Write results.json, results.md and report.html; return the Markdown."""
-    from logos_cli.benchmarks.base import Benchmark
     from logos_cli.checkpoints.skills import FILE, Skill, skills_to_json
     from logos_cli.io.output import open_output
     from logos_cli.report import benchmarks as report
@@ -206,11 +206,7 @@ def _write_report(output: Path, found: list[Result], facts: JsonObject, data: Pa
         "report.html": report.page(rows, facts, illustrate),
     }
     # what a model can do after training on a pool is no skill of the model itself
-    own = [
-        row
-        for row in rows
-        if not facts.get("adapted") or type(by_name[row["benchmark"]].benchmark).adapted is Benchmark.adapted
-    ]
+    own = [row for row in rows if not facts.get("adapted") or not by_name[row["benchmark"]].benchmark.trains]
     if skills := {question: Skill(question, (figure,)) for question, figure in skills_of_results(own)}:
         contents[FILE] = json.dumps(skills_to_json(skills, str(facts.get("model"))), indent=1) + "\n"
     for name, content in contents.items():

@@ -71,7 +71,8 @@ def score(args: ScoreArguments) -> ExitCode:
 
         code = _write(mutants.scoring, lambda *_: mutants.records(), summary, args, [])
         if better := mutants.better_baselines(made):
-            terminal().warning(f"{' and '.join(better)} ranks these variants better than the model does")
+            verb = "rank" if len(better) > 1 else "ranks"
+            terminal().warning(f"{' and '.join(better)} {verb} these variants better than the model does")
         return code
     for spelling, value in (("--fitness", args.fitness), ("--first-residue", args.first_residue)):
         if value is not None:
