@@ -16,8 +16,9 @@ import pytest
 from logos_cli import registry
 from logos_cli.backends.base import LoadOptions
 from logos_cli.benchmarks.base import Benchmark, Case
+from logos_cli.benchmarks.cdr_h3 import _loops, _plausibility
 from logos_cli.docking.options import DockOptions
-from logos_cli.errors import FormatError, InputError, UsageError
+from logos_cli.errors import FormatError, InputError, MissingError, UsageError
 from logos_cli.grammar import Form, emit
 from logos_cli.io.selection import Shard
 from logos_cli.objects.antibody import Antibody
@@ -33,7 +34,7 @@ from logos_cli.runs.directory import RunOptions, open_shard
 from logos_cli.runs.journal import files_of
 from logos_cli.runs.merge import iter_merged
 from logos_cli.runs.status import verify
-from logos_cli.workflows.bench.tasks import COMMAND, BenchOptions, Progress, require_data, results, run
+from logos_cli.workflows.bench.tasks import COMMAND, BenchOptions, Progress, Result, require_data, results, run
 from logos_cli.workflows.generate.generation import GenerateOptions
 
 PLUGINS = registry.load_all("benchmarks")
@@ -371,8 +372,8 @@ def test_the_protocol_trains_on_the_pool_and_on_nothing_else(
     assert "Trained on the pool first" in found.to_dict()["remarks"][0]
     edits = [each for outcome in found.outcomes.values() for each in outcome["edits"]]
     assert edits
+    column = [[sequence[place] for sequence in distinct] for place in range(20)]
     for each in edits:
-        column = [[row[0][place] for row in rows] for place in range(20)]
         shares = [
             (column[place].count(letter) + 1) / (len(distinct) + 20) for place, letter in enumerate(each["sequence"])
         ]
@@ -408,12 +409,14 @@ def test_loops_are_compared_residue_by_residue(tmp_path: Path, monkeypatch: pyte
         """In the place of AntiBERTy, which takes ten seconds a chain; the scores of antibodies are tested with it."""
 
         def residue_logps(self, chain: str) -> np.ndarray:
-            return np.linspace(-1, 0, len(chain))
+            return np.array([0.0 if letter == "A" else -1.0 for letter in chain])
 
     monkeypatch.setattr("logos_cli.evaluators.antibodies.antiberty.load_antiberty", Plausible)
     (tmp_path / "antibodies").mkdir()
     rows = [{"heavy": TRASTUZUMAB, "light": None}, {"heavy": "ACDEFGHIKLMNPQRSTVWY"}]
     (tmp_path / "antibodies" / "test.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    _plausibility.cache_clear()
+    _loops.cache_clear()
     benchmark = PLUGINS["cdr_h3"]
     case, other = benchmark.cases(tmp_path)
     changed = TRASTUZUMAB.replace("WGGDGFYAMDY", "WGGAAAAAMDY")
@@ -423,12 +426,39 @@ def test_loops_are_compared_residue_by_residue(tmp_path: Path, monkeypatch: pyte
     assert outcome["native"] == "WGGDGFYAMDY"
     assert outcome["designs"] == ["WGGAAAAAMDY", "WGGDGFYAMDY"]
     assert outcome["recovery"] == [pytest.approx(7 / 11), 1.0]
-    assert outcome["plausibility"] == pytest.approx(-0.5)
+    n_alanines = TRASTUZUMAB.count("A")
+    assert outcome["plausibility"] == pytest.approx((n_alanines + 4) / 120 - 1)
+    assert outcome["native_plausibility"] == pytest.approx(n_alanines / 120 - 1)
     figures = benchmark.summarise([outcome, benchmark.outcome(other, [])])
     assert figures["recovery, likeliest"].value == pytest.approx(700 / 11)
     assert figures["likelier than native"].value == 100
     assert figures["designed"].value == 50
+    assert figures["plausibility, likeliest"].value == pytest.approx((n_alanines + 4) / 120 - 1)
+    assert figures["plausibility of the native chain"].value == pytest.approx(n_alanines / 120 - 1)
     assert benchmark.baseline(case, tmp_path, rng()) is None  # there is no other loop
+    other_loop = TRASTUZUMAB.replace("WGGDGFYAMDY", "WAADAAYAMDY")
+    (tmp_path / "antibodies" / "test.jsonl").write_text(
+        "".join(json.dumps({"heavy": chain}) + "\n" for chain in (TRASTUZUMAB, other_loop))
+    )
+    _loops.cache_clear()
+    trivial = benchmark.baseline(case, tmp_path, rng())
+    assert trivial["designs"] == ["WAADAAYAMDY"]
+    assert trivial["plausibility"] == pytest.approx((n_alanines + 4) / 120 - 1)  # in the framework of the case
+
+
+def test_without_antiberty_the_other_figures_of_loops_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing() -> None:
+        raise MissingError("plausibility needs antiberty")
+
+    monkeypatch.setattr("logos_cli.evaluators.antibodies.antiberty.load_antiberty", missing)
+    _plausibility.cache_clear()
+    benchmark, case = PLUGINS["cdr_h3"], Case("a", (), {"heavy": TRASTUZUMAB})
+    outcome = benchmark.outcome(case, [Record("a", Form.ANTIBODY, to_text(Antibody((TRASTUZUMAB,)), Form.ANTIBODY))])
+    _plausibility.cache_clear()
+    found = Result(benchmark, 1, benchmark.summarise([outcome]), {}, {"a": outcome}).to_dict()["figures"]
+    assert found["recovery"]["model"]["value"] == 100
+    assert found["plausibility, likeliest"]["model"]["value"] is None
+    assert "pip install 'logos-cli[plausibility]'" in found["plausibility, likeliest"]["model"]["reason"]
 
 
 # -- a run ---------------------------------------------------------------------------------------------------
