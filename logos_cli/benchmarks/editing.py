@@ -149,6 +149,7 @@ class EditingBenchmark(Benchmark):
                 request = AdaptRequest(
                     str(pool), directory, base=training.model, revision=training.revision, n_epochs=n_epochs,
                     held_out=_HELD_OUT, oracle="ridge", threads=training.threads, offline=training.offline,
+                    arguments=("logos", "bench", "tasks", "--task", self.name),
                 )  # fmt: skip
                 progress = training.progress
                 adapt(request, (lambda done, of, _: progress(done, of)) if progress else None)
