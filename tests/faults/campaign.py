@@ -149,12 +149,15 @@ def disturb_all(subject: Subject, plan: Plan, root: Path, journal: Path, done: F
 
 
 def read_journal(journal: Path) -> Found:
-    """Return the counts of the last try of each key."""
+    """Return the counts of the last try of each key, but for those that found nothing to disturb."""
     found: Found = {}
     journal.parent.mkdir(parents=True, exist_ok=True)
     for line in journal.read_text().splitlines() if journal.exists() else ():
         each: dict[str, Any] = json.loads(line)
-        found[each["command"], each["fault"], each["number"]] = Counter(each["counts"], tried=1, new=int(each["new"]))
+        if "missed" not in each["counts"]:
+            found[each["command"], each["fault"], each["number"]] = Counter(
+                each["counts"], tried=1, new=int(each["new"])
+            )
     return found
 
 
@@ -232,8 +235,7 @@ of a copy of one that has loaded the modules; seed {seed}; Python {platform.pyth
 - {total["early"]} of the interruptions (SIGINT) came before the program began: Python itself printed a traceback.
 - ENOSPC, EIO, short writes and clock jumps come from a shim before libc (`tests/faults/shim.c`), after a random number of
   bytes; the file size limit is `ulimit -f`, the memory limit `ulimit -v`. Torn files are cut by up to 300 bytes after
-  SIGKILL. A worker can only be killed where there are some (`-j 2`, `--cpu 2`); {total["missed"]} tries came when there
-  were none.
+  SIGKILL. A worker can only be killed where there are some (`-j 2`, `--cpu 2`, `--devices cpu,cpu`).
 
 ## Tries of each command
 

@@ -140,8 +140,12 @@ def _double_start(attempt: Attempt) -> None:
 
 
 def _kill_worker(attempt: Attempt) -> None:
+    """Kill a worker at a random moment after the first of them has begun."""
     process = attempt.start()
-    attempt.random_moment()
+    until = time.monotonic() + SECONDS
+    while not process.wait(0.002) and not _descendants(process.pid) and time.monotonic() < until:
+        pass
+    time.sleep(attempt.rng.uniform(0.0, 0.5) * attempt.typical_s)
     workers = _descendants(process.pid)
     if workers:
         with suppress(ProcessLookupError):  # it has ended

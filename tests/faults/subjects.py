@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ Start = Callable[[Sequence[str], Path, Path | None], Started]
 
 _CORPUS = "corpus/"
 _TRAINED = "trained/"
+_BENCH = "bench/"
 _COMPARED = frozenset(
     (
         "manifest.json",
@@ -60,10 +62,12 @@ def _run(name: str, *arguments: str, output: str = "run/", workers: bool = False
 
 
 _BOX = ("--center", "0,0,0", "--size", "14", "--exhaustiveness", "1", "--num-modes", "1", "--cpu", "2")
+_SHORT = ("--threads", "1", "--max-new-tokens", "40")
 SUBJECTS = (
     _file("encode, file", "out.jsonl", "encode", "x.smi"),
     _file("encode, gzip", "out.jsonl.gz", "encode", "x.smi"),
-    _run("encode, run", "encode", "x.smi", "-j", "2", workers=True),
+    _run("encode, run", "encode", "x.smi", "-j", "2"),
+    _run("encode files, run", "encode", "lists", "-j", "2", workers=True),
     _run("encode, compressed run", "encode", "x.smi", "--compress"),
     _file("decode", "out.smi", "decode", "x.jsonl", "--to", "smi"),
     _run("score, run", "score", "x.smi", "--metrics", "qed", "-j", "2", workers=True),
@@ -73,9 +77,11 @@ SUBJECTS = (
     _file("models convert", "out.gguf", "models", "convert", "logos-nano"),
     _run("dock", "dock", "-r", "peptide.pdb", "-l", "few.smi", *_BOX, workers=True),
     _run("train", "train", "built", "-c", "tiny.toml", output=_TRAINED),
-    _run("generate, run", "generate", "molecule", "-n", "24", "--threads", "1", "-b", "8", "--max-new-tokens", "40"),
+    _run("generate, run", "generate", "molecule", "-n", "24", "-b", "8", *_SHORT),
     _run("explain", "explain", "few.jsonl", "--threads", "1", "-b", "4"),
+    _run("generate, two processes", "generate", "molecule", "-n", "8", "--devices", "cpu,cpu", *_SHORT, workers=True),
     _file("generate site", "sites.csv", "generate", "site", "peptide.fasta", "--threads", "1"),
+    _run("bench tasks", "bench", "tasks", "--data", "data", "-n", "2", "--threads", "1", output=_BENCH),
 )
 
 _TRAINING = """\
@@ -115,6 +121,12 @@ def prepare(folder: Path, run: Callable[[Sequence[str], Path], None]) -> None:
     (folder / "x.smi").write_text("".join(lines))
     rows = [f"{'C' * (n % 29 + 1)}{'O' * (n // 29 + 1)},{n // 7}\n" for n in range(N_MOLECULES)]
     (folder / "x.csv").write_text("smiles,group\n" + "".join(rows))
+    (folder / "lists").mkdir()
+    for at in range(0, N_MOLECULES, 25):
+        (folder / "lists" / f"{at:03}.smi").write_text("".join(lines[at : at + 25]))
+    (folder / "data" / "uspto50k").mkdir(parents=True)
+    rows = [f"{'C' * n}NC,{'C' * n}Br.CN\n" for n in range(1, 7)]
+    (folder / "data" / "uspto50k" / "test.csv").write_text("product,reactants\n" + "".join(rows))
     (folder / "few.smi").write_text("CCO a\nCCN b\nOB(O)C c\nCO d\n")
     (folder / "tiny.toml").write_text(_TRAINING)
     write_corpus(folder / "built", longest=12)
@@ -139,6 +151,9 @@ def result(folder: Path, subject: Subject, start: Start) -> bytes:
         return (folder / subject.output).read_bytes()
     merged = folder / "merged.jsonl"
     start(("runs", "merge", subject.output), folder, merged).wait()
+    if subject.output == _BENCH:
+        figures = json.loads((folder / _BENCH / "results.json").read_text())["benchmarks"]
+        return merged.read_bytes() + json.dumps(figures).encode()
     return merged.read_bytes()
 
 
@@ -149,7 +164,17 @@ def torn(folder: Path, subject: Subject, whole: bytes) -> bool:
         return (target / "manifest.json").exists() and _digests(target) != whole
     if subject.output == _TRAINED:
         return (target / "model").exists() and _digests(target / "model") != whole
+    if subject.output == _BENCH:
+        return any(not _is_json(path) for path in target.glob("*.json"))
     return not subject.is_run and target.exists() and target.read_bytes() != whole
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        json.loads(path.read_text())
+    except ValueError:
+        return False
+    return True
 
 
 def _digests(directory: Path) -> bytes:
