@@ -98,7 +98,12 @@ def test_a_build_that_was_killed_before_it_wrote_anything_is_begun_anew(logos: L
     (tmp_path / "corpus" / "build" / "results").mkdir(parents=True)
     for output in ("corpus", "new"):
         logos("corpus", "build", "m.smi", "-o", output, "--resume", code=0)
-        assert "is complete" in logos("corpus", "build", "m.smi", "-o", output, "--resume", code=2).stderr
+        again = ("corpus", "build", "m.smi", "-o", output, "--resume")
+        manifest = (tmp_path / output / "manifest.json").read_bytes()
+        for shard in ((), ("--shard", "2/3")):
+            assert "nothing is left" in logos(*again, *shard, code=0).stderr
+        assert (tmp_path / output / "manifest.json").read_bytes() == manifest
+        assert "complete, and its parts are gone" in logos(*again, "--retry", "failed", code=2).stderr
 
 
 def test_a_closed_pipe_ends_quietly(

@@ -316,7 +316,7 @@ class _Journal:
     def add(self, number: int, n_parts: int, paths: Sequence[str], n_lost: int) -> None:
         """Note that all parts of a unit exist."""
         entry = self._entries[number]
-        facts = {"n_parts": n_parts, "sha256": {path: _hash_of(path) for path in paths}}
+        facts = {"n_parts": n_parts, "sha256": {path: hash_of(path) for path in paths}}
         record = Record(entry[0], "", "", extra={"unit": number, **facts})
         if n_lost:
             record.status, record.reason = Status.ERROR, f"{n_lost:,} records ended the processes that worked on them"
@@ -324,7 +324,8 @@ class _Journal:
         self._run.write(entry[0], record.status, record.to_json())
 
 
-def _hash_of(path: str) -> str | None:
+def hash_of(path: str) -> str | None:
+    """Return the hash of a source; None of standard input, and of what cannot be read."""
     try:
         return file_sha256(Path(path)) if path != "-" and Path(path).is_file() else None
     except OSError:

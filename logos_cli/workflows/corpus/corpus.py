@@ -7,7 +7,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from os import PathLike, fspath
 from pathlib import Path
 from typing import IO, Final, Literal
@@ -46,6 +46,7 @@ from logos_cli.workflows.corpus.build import (
     sizes_of,
     units_of,
 )
+from logos_cli.workflows.corpus.finished import check_finished
 from logos_cli.workflows.corpus.sentences import NAMES, SentenceOptions
 
 MIN_CONTEXT: Final = 16
@@ -104,6 +105,8 @@ class Report:
         Sentences made of the records that were used.
     n_train, n_valid, n_seen, n_held_out, n_long : int
         Their outcomes: kept in either split, a repeat, a repeat of a held-out sentence, too long.
+    was_finished : bool
+        Whether the corpus was complete before.
     """
 
     manifest: JsonObject
@@ -114,6 +117,7 @@ class Report:
     n_seen: int
     n_held_out: int
     n_long: int
+    was_finished: bool = False
 
 
 Listener = Callable[[BuiltPart], None]
@@ -153,7 +157,9 @@ def build(
     options = options or BuildOptions()
     if options.shard is not None:
         raise UsageError("one shard is no corpus", hint="make the parts of all shards, then merge them")
-    build_shard(sources, output, options, on_part=on_part, stdin=stdin)
+    finished = build_shard(sources, output, options, on_part=on_part, stdin=stdin)
+    if finished is not None:
+        return finished
     return merge(output, weights=options.weights, rejects=options.rejects)
 
 
@@ -164,20 +170,27 @@ def build_shard(
     *,
     on_part: Listener | None = None,
     stdin: IO[bytes] | None = None,
-) -> None:
+) -> Report | None:
     """Make the parts of one shard of a build, whose sources are divided; :func:`merge` writes the corpus.
 
     Parameters and errors are those of :func:`build`.
+
+    Returns
+    -------
+    Report or None
+        That of a corpus that was complete before, so that nothing is left for ``resume``.
     """
     _check(options)
     listed = [sources] if isinstance(sources, (str, PathLike)) else list(sources)
     paths = expand_paths([fspath(path) for path in listed])
     if "-" in paths and (options.resume or options.retry or options.shard is not None):
         raise UsageError("standard input cannot be read again", hint="save it to a file, and build from that")
-    if options.weights:
-        read_weights(options.weights)  # an error in them comes before the work
+    # an error in them comes before the work
+    weights = read_weights(options.weights) if options.weights else None
     vocabulary = Vocabulary.load(locate(options.tokenizer).path)
     stage = _prepare(Path(output), options)
+    if options.resume and (stage.parent / MANIFEST).exists() and not is_run(stage):
+        return replace(report_of(check_finished(stage.parent, paths, options, vocabulary, weights)), was_finished=True)
     shard = options.shard or Shard()
     sizes = sizes_of(paths)
     arguments: JsonObject = {
@@ -205,6 +218,7 @@ def build_shard(
         for outcome in make_parts(work, units_of(paths, sizes), run, options.jobs, stdin, anew=anew):
             if on_part is not None:
                 on_part(outcome)
+    return None
 
 
 def merge(
@@ -310,8 +324,10 @@ def _prepare(directory: Path, options: BuildOptions) -> Path:
             hint="give a new or empty directory with -o",
         )
     goes_on = options.resume or options.retry is not None
-    if goes_on and MANIFEST in held and not is_run(stage):
-        raise UsageError("the corpus is complete", source=str(directory), hint="--overwrite builds it anew")
+    if options.retry and MANIFEST in held and not is_run(stage):
+        raise UsageError(
+            "the corpus is complete, and its parts are gone", source=str(directory), hint="--overwrite builds it anew"
+        )
     if options.shard is not None:
         return stage
     if not goes_on and not options.overwrite and held:

@@ -480,10 +480,32 @@ def test_a_build_goes_on_with_the_same_options_and_sources_only(tmp_path):
         build("-", directory, BuildOptions(resume=True))
     build(source, directory, BuildOptions(overwrite=True, sentences=SentenceOptions(valid_share=0.0)))
     assert len(sentences(directory)["molecule"]) == 3
-    with pytest.raises(UsageError, match="complete"):
+    with pytest.raises(UsageError, match=r"was built differently: options\.valid_share: 0\.0 -> 0\.01"):
         build(source, directory, BuildOptions(resume=True))
     build(source, tmp_path / "other", BuildOptions(resume=True, sentences=SentenceOptions(valid_share=0.0)))
     assert sentences(tmp_path / "other") == sentences(directory)  # nothing was there to go on with
+
+
+def test_nothing_is_left_of_a_complete_corpus_that_is_built_the_same_way(tmp_path):
+    source = write(tmp_path / "a.jsonl", line(Molecule("CCO")), line(Protein("MKV")))
+    weights = write(tmp_path / "weights.toml", "molecule = 1\nprotein = 3\n")
+    options = BuildOptions(weights=str(weights), sentences=SentenceOptions(valid_share=0.0))
+    built = build(source, tmp_path / "corpus", options)
+    again = build(source, tmp_path / "corpus", replace(options, resume=True))
+    assert again == replace(built, was_finished=True)
+    for changed, difference in (
+        (replace(options, weights=None), "weights.molecule: 0.25 ->"),
+        (replace(options, context_length=99), "context_length: 2048 -> 99"),
+        (replace(options, rejects=str(tmp_path / "rejects.jsonl")), "its rejected records were not kept"),
+    ):
+        with pytest.raises(UsageError, match=difference):
+            build(source, tmp_path / "corpus", replace(changed, resume=True))
+    more = write(tmp_path / "b.smi", "CCN\n")
+    with pytest.raises(UsageError, match=r"sources\..*b\.smi: none ->"):
+        build([source, more], tmp_path / "corpus", replace(options, resume=True))
+    source.write_text(source.read_text().replace("CCO", "CCS"))  # as many bytes
+    with pytest.raises(UsageError, match=r"sources\..*a\.jsonl"):
+        build(source, tmp_path / "corpus", replace(options, resume=True))
 
 
 def test_weights_may_be_given_when_a_build_goes_on(tmp_path):

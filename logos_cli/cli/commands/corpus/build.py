@@ -165,13 +165,16 @@ def build(args: BuildArguments) -> ExitCode:
     try:
         with watch.shown():
             if options.shard is not None:
-                build_shard(paths, args.output, options, on_part=watch.add)
+                report = build_shard(paths, args.output, options, on_part=watch.add)
             else:
                 report = run(paths, args.output, options, on_part=watch.add)
     except BaseException:
         if (args.output / "build").is_dir():
             terminal().note(f"{watch.n_records:,} records are done; go on with --resume")
         raise
+    if report is not None and report.was_finished:
+        terminal().note(f"{args.output}: the corpus is complete; nothing is left to do")
+        return ExitCode.OK
     if report is None:
         terminal().note(f"shard {how.shard.number} of {how.shard.count}: {watch.n_records:,} records are done")
         terminal().hint(f"when all shards are finished: logos corpus merge {args.output}")
