@@ -3,7 +3,7 @@ PYTHON ?= python
 # Two processes: the suite waits for subprocesses often enough that this pays on two cores.
 PYTEST_FLAGS ?= -n 2
 
-.PHONY: help check lint types imports test slow bench cluster fuzz faults audit sbom man readme picture format clean
+.PHONY: help check lint types imports test slow bench cluster fuzz faults lock audit sbom man readme picture format clean
 .NOTPARALLEL:
 
 help:  ## list the targets
@@ -35,13 +35,16 @@ cluster:  ## arrays on a real Slurm, some minutes each
 
 fuzz:  ## readers and parser against mutated and large input; LOGOS_FUZZ_SECONDS=600 each
 	LOGOS_FUZZ_SECONDS=$${LOGOS_FUZZ_SECONDS:-600} $(PYTHON) -m pytest -m fuzz -s
-	for target in grammar fasta chem table sentences structure crystal; do \
+	for target in $$($(PYTHON) tests/fuzz/atheris_readers.py --list); do \
 	  $(PYTHON) tests/fuzz/atheris_readers.py $$target -max_total_time=$${LOGOS_FUZZ_SECONDS:-600} || exit 1; \
 	done
 	$(PYTHON) tests/fuzz/headers.py $${LOGOS_FUZZ_FILES:-2000}
 
 faults:  ## faults at random moments of every command, 50 of each kind: hours, can be stopped and go on
 	$(PYTHON) -m tests.faults.campaign --times $${LOGOS_FAULT_TIMES:-50} --journal build/faults.jsonl --table docs/measurements/faults.md
+
+lock:  ## versions and hashes of what the tests need, .ci/lock.txt (needs uv); LOCK_FLAGS=--upgrade for the newest
+	$(PYTHON) scripts/lock.py $(LOCK_FLAGS)
 
 audit:  ## known weaknesses of the installed versions; reports if it did not run
 	$(PYTHON) scripts/audit.py

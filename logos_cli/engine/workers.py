@@ -1,8 +1,8 @@
 """Several engines in their own processes, one for each device, that share the requests of a run.
 
 A sample depends only on its request, the seed and the model, not on the process: the completions are those of a single
-engine. Each process loads the model and samples; only requests and completions pass between processes. If a process
-ends or loses its device, the others take over its requests.
+engine. Each process loads the model and samples; only requests and completions pass between processes. A process that the
+system kills is started again, with half the batch; if one loses its device, the others take over its requests.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import queue
+import signal
 import threading
 from bisect import bisect_left
 from collections import deque
@@ -36,6 +37,9 @@ _AHEAD: Final = 2
 
 _TOGETHER: Final = 8
 """Size of the groups of samples of one prompt that go to one worker, which reads the prompt once."""
+
+MOST_KILLED: Final = 3
+"""How often a process is started again that the system has killed, as it does when memory runs out."""
 
 _EMPTY: Final = Request("", ())
 
@@ -78,10 +82,28 @@ Message = ModelInfo | Completion | Reading | Failure
 class Worker:
     """A process with a model, and the requests that lie at it."""
 
-    device: str
+    setup: WorkerSetup
     child: Child
     outstanding: set[int] = field(default_factory=set)
     lost: bool = False
+
+    @classmethod
+    def start(cls, setup: WorkerSetup) -> Worker:
+        """Start a process."""
+        worker = cls(setup, Child(serve))
+        worker.send(setup)
+        return worker
+
+    @property
+    def device(self) -> str:
+        """Its device, as asked for."""
+        return self.setup.load.device
+
+    def start_again(self) -> None:
+        """Start another process in place of one that has been killed, which needs less memory."""
+        self.setup = replace(self.setup, batch_size=max(1, self.setup.batch_size // 2))
+        self.child = Child(serve)
+        self.send(self.setup)
 
     def send(self, message: WorkerSetup | tuple[int, Request] | Reading | None) -> None:
         """Write a message to its pipe."""
@@ -124,22 +146,33 @@ class WorkerProcesses:
 
     def __init__(self, setup: WorkerSetup) -> None:
         self._workers: list[Worker] = []
+        self._n_killed = 0
         try:
             for load in each_device(setup.load):
-                self._workers.append(Worker(load.device, Child(serve)))
-                self._workers[-1].send(replace(setup, load=load))
+                self._workers.append(Worker.start(replace(setup, load=load)))
             infos = [self._info(worker) for worker in self._workers]
         except BaseException:
             self.close()
             raise
         self.info = replace(infos[0], device=",".join(info.device for info in infos))
 
-    @staticmethod
-    def _info(worker: Worker) -> ModelInfo:
-        message = worker.receive()
-        if isinstance(message, ModelInfo):
-            return message
-        raise worker.error(message if isinstance(message, Failure) else None)
+    def _info(self, worker: Worker) -> ModelInfo:
+        """Wait until a worker has loaded the model; start it again if the system kills it meanwhile."""
+        while True:
+            message = worker.receive()
+            if isinstance(message, ModelInfo):
+                return message
+            if not self._start_again(worker, message):
+                raise worker.error(message if isinstance(message, Failure) else None)
+
+    def _start_again(self, worker: Worker, message: Message | None) -> bool:
+        """Start a worker again if the system has killed it, not too often; return whether."""
+        if message is not None or worker.child.end() != -signal.SIGKILL or self._n_killed >= MOST_KILLED:
+            return False
+        self._n_killed += 1
+        LOG.warning("the worker on %s ended %s; it is started again", worker.device, describe_end(-signal.SIGKILL))
+        worker.start_again()
+        return True
 
     @property
     def alive(self) -> list[Worker]:
@@ -147,7 +180,10 @@ class WorkerProcesses:
         return [worker for worker in self._workers if not worker.lost]
 
     def lose(self, worker: Worker, failure: Failure | None) -> None:
-        """Do without a worker, if there are others, and they can do what lies at it."""
+        """Start a worker again, or do without it, if there are others, and they can do what lies at it."""
+        if self._start_again(worker, failure):
+            self._info(worker)
+            return
         error = worker.error(failure)
         if (failure is not None and not isinstance(error, DeviceLostError)) or len(self.alive) == 1:
             raise error

@@ -1,7 +1,8 @@
-"""Coverage-guided fuzzing of one reader (needs atheris).
+"""Coverage-guided fuzzing of one reader, the grammar, records, or a language of options (needs atheris).
 
+    python tests/fuzz/atheris_readers.py --list
     python tests/fuzz/atheris_readers.py chem -max_total_time=600
-    python tests/fuzz/atheris_readers.py grammar -max_total_time=600
+    python tests/fuzz/atheris_readers.py scaffold -max_total_time=600
 
 Further arguments go to libFuzzer. The corpus is kept in ``build/fuzz/NAME``.
 """
@@ -17,7 +18,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent.parent)]
 
 with atheris.instrument_imports(include=["logos_cli"]):
-    from check import check_grammar, check_reader
+    from check import LANGUAGE_SEEDS, LANGUAGES, check_grammar, check_language, check_reader
 
     from logos_cli import registry
 
@@ -26,20 +27,29 @@ with atheris.instrument_imports(include=["logos_cli"]):
 
 from seeds import seeds
 
+TARGETS = ("grammar", *LANGUAGES, *registry.names("formats"))
+
 
 def main() -> None:
     """Write the seeds as the first corpus and run."""
-    if len(sys.argv) < 2 or sys.argv[1].startswith("-"):
-        sys.exit(f"usage: {sys.argv[0]} {'|'.join((*registry.names('formats'), 'grammar'))} [LIBFUZZER ARGUMENTS]")
+    if sys.argv[1:] == ["--list"]:
+        print("\n".join(TARGETS))
+        return
+    if len(sys.argv) < 2 or sys.argv[1] not in TARGETS:
+        sys.exit(f"usage: {sys.argv[0]} {'|'.join(TARGETS)} [LIBFUZZER ARGUMENTS]")
     name = sys.argv.pop(1)
     corpus = HERE.parent.parent / "build" / "fuzz" / name
     corpus.mkdir(parents=True, exist_ok=True)
-    for seed, content in seeds().items():
+    first = {"seed": LANGUAGE_SEEDS[name].encode()} if name in LANGUAGES else seeds()
+    for seed, content in first.items():
         (corpus / seed).write_bytes(content)
 
     def one(content: bytes) -> None:
+        text = content.decode("utf-8", "replace")
         if name == "grammar":
-            check_grammar(content.decode("utf-8", "replace"))
+            check_grammar(text)
+        elif name in LANGUAGES:
+            check_language(name, text)
         else:
             check_reader(name, content)
 

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from seeds import RECORDS
+
 from logos_cli import registry
 from logos_cli.cli.options.common import parse_time
 from logos_cli.errors import GrammarError, LogosError
@@ -120,9 +122,21 @@ LANGUAGES: dict[str, Callable[[str], object]] = {
     "until": Until.parse,
     "positions": lambda text: parse_positions(text, 50),
     "template": lambda text: template_grammar(Kind.PROTEIN, text),
-    "molecule template": lambda text: template_grammar(Kind.MOLECULE, text),
+    "molecule_template": lambda text: template_grammar(Kind.MOLECULE, text),
     "scaffold": _scaffold,
     "time": parse_time,
+}
+
+
+LANGUAGE_SEEDS = {
+    "record": RECORDS.decode().splitlines()[0],
+    "filter": "qed > 0.5 and not (sa >= 3 or 0 < mw <= 500) and name != 'x'",
+    "until": "valid=500,unique=100,novel=3",
+    "positions": "10-20,45",
+    "template": "EVQLCAR{X:8,20}WGQG{AC:3}",
+    "molecule_template": "c1ccc({X:1,9})cc1",
+    "scaffold": "c1ccc([*:1])cc1[*]",
+    "time": "1h30m5s",
 }
 
 

@@ -20,7 +20,7 @@ from logos_cli import registry
 from logos_cli.grammar import TAGS
 
 sys.path.insert(0, str(Path(__file__).parent))
-from check import LANGUAGES, check_grammar, check_language, check_reader
+from check import LANGUAGE_SEEDS, LANGUAGES, check_grammar, check_language, check_reader
 from seeds import mutate, seeds
 
 SECONDS = float(os.environ.get("LOGOS_FUZZ_SECONDS", "0"))
@@ -110,18 +110,6 @@ def test_damaged_sentences(number: int) -> None:
     rng = random.Random(number)
     line = rng.choice(seeds()["sentences"].splitlines())
     check_grammar(mutate(line, rng).decode("utf-8", "replace"))
-
-
-LANGUAGE_SEEDS = {
-    "record": seeds()["records"].decode().splitlines()[0],
-    "filter": "qed > 0.5 and not (sa >= 3 or 0 < mw <= 500) and name != 'x'",
-    "until": "valid=500,unique=100,novel=3",
-    "positions": "10-20,45",
-    "template": "EVQLCAR{X:8,20}WGQG{AC:3}",
-    "molecule template": "c1ccc({X:1,9})cc1",
-    "scaffold": "c1ccc([*:1])cc1[*]",
-    "time": "1h30m5s",
-}
 
 
 @pytest.mark.parametrize("name", LANGUAGES)

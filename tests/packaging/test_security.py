@@ -6,11 +6,14 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
+from importlib.metadata import PackageNotFoundError, distribution, requires
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
-from scripts import audit
+from scripts import audit, lock
 
 
 def test_the_bill_of_materials_lists_what_is_installed(checkout: Path, tmp_path: Path) -> None:
@@ -58,25 +61,61 @@ def test_an_audit_reports_weaknesses_and_that_it_did_not_run(capsys: pytest.Capt
     assert "DID NOT RUN: no network" in capsys.readouterr().out
 
 
-def test_locked_versions_are_those_that_the_project_permits(checkout: Path) -> None:
-    lines = (checkout / ".ci" / "constraints.txt").read_text().splitlines()
-    locked = dict(line.split("==") for line in lines if line and not line.startswith("#"))
-    assert len(locked) > 50
-    assert all(re.fullmatch(r"[0-9][\w.!-]*", version) for version in locked.values()), (
-        "no local versions, no addresses"
-    )
-    assert locked["torch"] == "2.13.0"  # what .ci/run installs first
-    import tomllib
+def test_every_package_that_the_tests_need_is_locked_with_hashes(checkout: Path) -> None:
+    text = (checkout / ".ci" / "lock.txt").read_text()
+    packages = lock.blocks(text)
+    versions = {}
+    for name, block in packages.items():
+        match = re.match(
+            r"\S+==([0-9][\w.!]*)( ; [^\\]+)? \\\n(    --hash=sha256:[0-9a-f]{64}( \\)?\n)+(    #.*\n)+$", block
+        )
+        assert match, block  # no local version, no address
+        versions[name] = match[1]
+    assert "://" not in text
+    assert not [name for name in packages if name.startswith(("torch", "nvidia", "cuda", "triton"))]
+    versions["torch"] = re.findall(
+        r"^pip install .*torch==(\S+)$", (checkout / ".ci" / "run").read_text(), re.MULTILINE
+    )[0]
+    waiting, seen = [Requirement("logos-cli[test]")], set[str]()
+    while waiting:
+        requirement = waiting.pop()
+        name = lock.name_of(requirement.name)
+        if name == "logos-cli":
+            required = _required(checkout, requirement.extras)
+        else:
+            assert name in versions, requirement
+            assert requirement.specifier.contains(versions[name], prereleases=True), (requirement, versions[name])
+            required = requires(requirement.name) or [] if _is_installed(requirement.name) and name != "torch" else []
+        extras = ("", *requirement.extras)
+        for each in map(Requirement, required):
+            if str(each) not in seen and (
+                each.marker is None or any(each.marker.evaluate({"extra": e}) for e in extras)
+            ):
+                seen.add(str(each))
+                waiting.append(each)
+    assert len(seen) > 150
 
-    from packaging.requirements import Requirement
 
+def _required(checkout: Path, extras: set[str]) -> list[str]:
+    """Return what the project requires, with extras."""
     project = tomllib.loads((checkout / "pyproject.toml").read_text())["project"]
-    required = [Requirement(each) for each in (*project["dependencies"], *project["optional-dependencies"]["test"])]
-    for requirement in required:
-        if requirement.name.lower() in locked and not (requirement.marker and not requirement.marker.evaluate()):
-            assert requirement.specifier.contains(locked[requirement.name.lower()]), requirement
-    missing = {each.name.lower() for each in required if not each.marker} - locked.keys() - {"logos-cli"}
-    assert not missing
+    return [*project["dependencies"], *(each for extra in extras for each in project["optional-dependencies"][extra])]
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        distribution(name)
+    except PackageNotFoundError:
+        return False
+    return True
+
+
+def test_the_base_of_the_lock_is_what_an_installation_without_extras_needs(checkout: Path) -> None:
+    whole = (checkout / ".ci" / "lock.txt").read_text()
+    base = lock.blocks(lock.base(whole))
+    assert {"rdkit", "typer", "sympy", "hatchling", "pathspec"} <= base.keys()
+    assert not {"vina", "meeko", "jax", "pytest", "peft", "llama-cpp-python", "scikit-learn"} & base.keys()
+    assert base.items() <= lock.blocks(whole).items()
 
 
 def test_the_tests_that_the_page_of_reproducibility_names_exist(checkout: Path) -> None:

@@ -19,7 +19,7 @@ from logos_cli.engine.likelihood import Likelihood
 from logos_cli.engine.sampler import Sampling
 from logos_cli.engine.scheduler import Completion, Engine, Request
 from logos_cli.engine.start import in_request_order
-from logos_cli.engine.workers import Readers, Workers
+from logos_cli.engine.workers import MOST_KILLED, Message, Readers, Worker, Workers
 from logos_cli.errors import DeviceLostError, LogosError, UsageError
 from logos_cli.processes.failure import Failure
 
@@ -51,17 +51,23 @@ def _alone(requests: list[Request]) -> list[Completion]:
 
 
 @pytest.mark.parametrize("when", ["early", "late"])
-def test_what_lies_at_a_worker_that_dies_is_made_by_the_other(when: str, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    ("number", "outcome"), [(signal.SIGKILL, "it is started again"), (signal.SIGSEGV, "its work goes to the others")]
+)
+def test_nothing_is_lost_that_lies_at_a_worker_that_dies(
+    when: str, number: signal.Signals, outcome: str, caplog: pytest.LogCaptureFixture
+) -> None:
     requests = _requests(4, 50)
     workers = _workers()
     completions = in_request_order(workers.run(requests))
     # late: all requests have been handed out, and the workers told so
     n_before = 3 if when == "early" else len(requests) - 8
     done = [next(completions) for _ in range(n_before)]
-    os.kill(workers._workers[1].child.pid, signal.SIGKILL)
+    os.kill(workers._workers[1].child.pid, number)
     assert [*done, *completions] == _alone(requests)
     if when == "early":
-        assert caplog.messages == ["the worker on cpu ended by signal 9 (SIGKILL); its work goes to the others"]
+        assert caplog.messages == [f"the worker on cpu ended by signal {number} ({number.name}); {outcome}"]
+        assert len(workers.alive) == (2 if number == signal.SIGKILL else 1)
     assert list(in_request_order(workers.run(requests[:7]))) == _alone(requests[:7])
     workers.close()
 
@@ -81,15 +87,38 @@ def test_a_worker_that_loses_its_device_is_left_out(caplog: pytest.LogCaptureFix
     lost.close()
 
 
+def test_a_worker_that_is_killed_while_it_loads_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    receive = Worker.receive
+    killed = []
+
+    def kill_first(worker: Worker) -> Message | None:
+        if not killed:
+            killed.append(worker.child.pid)
+            os.kill(worker.child.pid, signal.SIGKILL)
+            worker.child.connection.close()
+        return receive(worker)
+
+    monkeypatch.setattr(Worker, "receive", kill_first)
+    workers = _workers()
+    assert [worker.setup.batch_size for worker in workers._workers] == [1, 3]
+    assert killed[0] not in [worker.child.pid for worker in workers._workers]
+    requests = _requests(2, 5)
+    assert list(in_request_order(workers.run(requests))) == _alone(requests)
+
+
 def test_when_all_workers_have_died_it_is_an_error_after_what_is_finished() -> None:
     workers = _workers()
     completions = in_request_order(workers.run(_requests(1, 400)))
     done = [next(completions) for _ in range(3)]
+    workers._n_killed = MOST_KILLED - 1  # one is started again, and killed again
     for worker in workers._workers:
         os.kill(worker.child.pid, signal.SIGKILL)
     with pytest.raises(LogosError, match=r"the worker on cpu ended by signal 9"):
         for each in completions:
-            done.append(each)  # noqa: PERF402 - what came before the exception counts
+            done.append(each)
+            for worker in workers.alive:
+                if worker.child.is_running:
+                    os.kill(worker.child.pid, signal.SIGKILL)
     assert [each.index for each in done[:3]] == [0, 1, 2]
     assert not any(worker.child.is_running for worker in workers._workers)
 
