@@ -84,7 +84,7 @@ SUBJECTS = (
     _run("bench tasks", "bench", "tasks", "--data", "data", "-n", "2", "--threads", "1", output=_BENCH),
 )
 
-_TRAINING = """\
+TRAINING = """\
 [model]
 hidden_size = 32
 intermediate_size = 64
@@ -128,7 +128,7 @@ def prepare(folder: Path, run: Callable[[Sequence[str], Path], None]) -> None:
     rows = [f"{'C' * n}NC,{'C' * n}Br.CN\n" for n in range(1, 7)]
     (folder / "data" / "uspto50k" / "test.csv").write_text("product,reactants\n" + "".join(rows))
     (folder / "few.smi").write_text("CCO a\nCCN b\nOB(O)C c\nCO d\n")
-    (folder / "tiny.toml").write_text(_TRAINING)
+    (folder / "tiny.toml").write_text(TRAINING)
     write_corpus(folder / "built", longest=12)
     middle = centre()
     moved = [

@@ -188,14 +188,18 @@ def test_two_readers_find_what_one_backend_finds() -> None:
     readers.close()
 
 
-def test_what_lies_at_a_reader_that_dies_is_read_by_the_other(caplog: pytest.LogCaptureFixture) -> None:
+def test_nothing_is_lost_that_lies_at_a_reader_that_dies(caplog: pytest.LogCaptureFixture) -> None:
     readers, rows = _readers(), _rows()
     expected = [each.tolist() for each in readers.token_logps(rows)]
-    os.kill(readers._workers[0].child.pid, signal.SIGKILL)
-    assert [each.tolist() for each in readers.token_logps(rows)] == expected
-    assert caplog.messages == ["the worker on cpu ended by signal 9 (SIGKILL); its work goes to the others"]
-    os.kill(readers._workers[1].child.pid, signal.SIGKILL)
-    with pytest.raises(LogosError, match="the worker on cpu ended by signal 9"):
+    for number in (signal.SIGKILL, signal.SIGSEGV):
+        os.kill(readers._workers[0].child.pid, number)
+        assert [each.tolist() for each in readers.token_logps(rows)] == expected
+    assert caplog.messages == [
+        "the worker on cpu ended by signal 9 (SIGKILL); it is started again",
+        "the worker on cpu ended by signal 11 (SIGSEGV); its work goes to the others",
+    ]
+    os.kill(readers._workers[1].child.pid, signal.SIGSEGV)
+    with pytest.raises(LogosError, match="the worker on cpu ended by signal 11"):
         readers.token_logps(rows)
 
 
