@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logos_cli.chemistry.smiles import parse_smiles
+from logos_cli.chemistry.smiles import canonical_smiles, parse_smiles
 from logos_cli.chemistry.smiles_check import is_surely_valid
+from logos_cli.errors import LogosError
 from logos_cli.formats.base import ReadOptions, WriteOptions
 from logos_cli.formats.detect import detect
 from logos_cli.formats.reaction_entries import split_components
@@ -19,11 +20,12 @@ from logos_cli.grammar import Form
 from logos_cli.io.input import Input
 from logos_cli.objects.antibody import Antibody
 from logos_cli.objects.base import ScienceObject, to_text
+from logos_cli.objects.material import Material
 from logos_cli.objects.molecule import Molecule
 from logos_cli.objects.protein import Protein
 from logos_cli.objects.reaction import Reaction
 from logos_cli.records import Record
-from logos_cli.workflows.decode import decode, writer_for
+from logos_cli.workflows.decode import decode, writer_for, writers
 from tests.bench.bench_smiles import molecules, mutated
 from tests.bench.figures_roundtrip import figures, measure
 
@@ -90,6 +92,75 @@ def test_antibodies_through_fasta_csv_and_json(items: list[ScienceObject]) -> No
 def test_molecules_and_reactions_through_smi_and_json(items: list[ScienceObject]) -> None:
     for to in ("smi", "json"):
         assert through_file(to, items, None) == items
+
+
+materials = st.builds(
+    lambda metal, linkers: Material(metal, tuple(linkers)),
+    st.sampled_from(["[Zn]", "[Cu][Cu]", "[O]([Zn])([Zn])[Zn]"]),
+    st.lists(st.sampled_from(["O=C([O-])c1ccc(C(=O)[O-])cc1", "c1cnccn1"]), min_size=1, max_size=2),
+)
+_ANY = (proteins, antibodies, smiles.map(Molecule), reactions, materials)
+KEPT = {
+    **dict.fromkeys(("csv", "tsv", "json", "parquet", "sqlite", "xlsx"), _ANY),
+    **dict.fromkeys(("alphafold3", "boltz", "chai"), (proteins, smiles.map(Molecule))),
+    **dict.fromkeys(("fasta", "embl", "genbank"), (proteins,)),
+    "helm": (st.text("ACDEFGHIKLMNPQRSTVWY", min_size=1, max_size=60).map(Protein),),
+    **dict.fromkeys(("sdf", "selfies", "inchi"), (smiles.map(Molecule),)),
+    "smi": (smiles.map(Molecule), reactions),
+}
+"""What each format holds as a whole."""
+ONE_WAY = {"cif", "cif-sites", "cxc", "p2rank", "p2rank-residues", "pml", "poscar", "svg", "table"}
+"""Formats of pictures, scripts, coordinates or scores, which do not hold a sentence."""
+
+
+def test_every_writer_is_tested() -> None:
+    assert {*KEPT, *ONE_WAY} == {*writers()}
+    assert not KEPT.keys() & ONE_WAY
+
+
+@pytest.mark.parametrize("to", KEPT)
+def test_what_is_written_encodes_to_the_same_sentence(to: str) -> None:
+    n_written = 0
+
+    @given(st.one_of(*KEPT[to]))
+    @settings(max_examples=40, deadline=None, derandomize=True)
+    def run(item: ScienceObject) -> None:
+        nonlocal n_written
+        once = _sentence_again(to, item)
+        if once is None:
+            return
+        n_written += 1
+        read = decode(once)
+        if isinstance(item, Molecule) and to != "inchi":  # InChI has one form for all places of mobile hydrogens
+            assert isinstance(read, Molecule)
+            assert canonical_smiles(read.smiles) == canonical_smiles(item.smiles)
+        elif not isinstance(item, Molecule):
+            assert once == to_text(item)
+        assert _sentence_again(to, read) == once
+
+    run()
+    assert n_written > 5
+
+
+def _sentence_again(to: str, item: ScienceObject) -> str | None:
+    """Write an object, read it, and return its sentence; None if the format refuses it."""
+    kind = writer_for(to, None)
+    stream = io.BytesIO() if kind.binary else io.StringIO()
+    try:
+        writer = kind(stream, WriteOptions())
+        writer.write(Record("n0", item.forms[0].value, to_text(item)), item)
+        writer.close()
+    except LogosError as error:
+        assert error.message
+        return None
+    content = stream.getvalue()
+    source = Input("-", io.BytesIO(content if isinstance(content, bytes) else content.encode()))
+    form = None if isinstance(item, Molecule) else item.forms[0]
+    (entry,) = detect(source).read(source, ReadOptions(form=form))
+    if entry.item is None:
+        assert to == "selfies", entry.error  # a lone [C] reads as SMILES, too, and is refused
+        return None
+    return to_text(entry.item, entry.form)
 
 
 @given(st.text("CNOcno()[]=#-+12.H@/\\%", max_size=25))
