@@ -24,7 +24,8 @@ from logos_cli.objects.complex import Complex
 from logos_cli.objects.protein import Protein
 from logos_cli.objects.reaction import Reaction
 from logos_cli.resources import EMBEDDED
-from logos_cli.workflows.corpus.corpus import BuildOptions, build
+from logos_cli.workflows.corpus.corpus import build
+from logos_cli.workflows.corpus.options import BuildOptions
 from logos_cli.workflows.corpus.sentences import SentenceOptions
 
 pytestmark = pytest.mark.bench

@@ -7,15 +7,14 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from os import PathLike, fspath
 from pathlib import Path
-from typing import IO, Final, Literal
+from typing import IO, Final
 
 from logos_cli import __version__
 from logos_cli.checkpoints.locate import locate
 from logos_cli.errors import InputError, OutputError, UsageError
-from logos_cli.formats.base import ReadOptions
 from logos_cli.grammar import Form
 from logos_cli.io.json_types import JsonObject
 from logos_cli.io.output import check_output, open_output
@@ -24,7 +23,6 @@ from logos_cli.io.selection import Shard
 from logos_cli.io.toml import parse_toml
 from logos_cli.processes.lock import locked
 from logos_cli.records import Record
-from logos_cli.resources import EMBEDDED
 from logos_cli.runs.description import Description
 from logos_cli.runs.directory import RUN_FILE, RunOptions, is_run, open_shard, read_run
 from logos_cli.runs.journal import RESULTS
@@ -47,49 +45,11 @@ from logos_cli.workflows.corpus.build import (
     units_of,
 )
 from logos_cli.workflows.corpus.finished import check_finished
-from logos_cli.workflows.corpus.sentences import NAMES, SentenceOptions
+from logos_cli.workflows.corpus.options import BuildOptions
+from logos_cli.workflows.corpus.sentences import NAMES
 
 MIN_CONTEXT: Final = 16
 _OWN: Final = frozenset({MANIFEST, SHARDS, TOKENIZER, BUILD})
-
-
-@dataclass(frozen=True, slots=True)
-class BuildOptions:
-    """How a corpus is built.
-
-    Attributes
-    ----------
-    tokenizer : str
-        A model as ``--model`` names them; its tokenizer gets the tags that it lacks.
-    context_length : int
-        Sentences of more tokens than this are dropped and counted.
-    read : ReadOptions
-    sentences : SentenceOptions
-    weights : path, optional
-        TOML file with the share of each domain.
-    rejects : path, optional
-        File for all rejected records.
-    jobs : int
-        Number of processes.
-    resume, overwrite : bool
-        Go on with an unfinished build; replace an existing corpus.
-    retry : {"failed"}, optional
-        Go on, and make the units with lost records again.
-    shard : Shard, optional
-        Part of the sources to work on; the parts are merged later.
-    """
-
-    tokenizer: str = EMBEDDED
-    context_length: int = 2048
-    read: ReadOptions = field(default_factory=ReadOptions)
-    sentences: SentenceOptions = field(default_factory=SentenceOptions)
-    weights: str | None = None
-    rejects: str | None = None
-    jobs: int = 1
-    resume: bool = False
-    overwrite: bool = False
-    retry: Literal["failed"] | None = None
-    shard: Shard | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from logos_cli import __version__
 from logos_cli.errors import UsageError
@@ -17,9 +16,7 @@ from logos_cli.training.corpus.shards import Corpus
 from logos_cli.training.corpus.vocabulary import Vocabulary
 from logos_cli.training.corpus.writer import checked_weights
 from logos_cli.workflows.corpus.build import hash_of
-
-if TYPE_CHECKING:
-    from logos_cli.workflows.corpus.corpus import BuildOptions
+from logos_cli.workflows.corpus.options import BuildOptions
 
 
 def check_finished(

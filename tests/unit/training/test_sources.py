@@ -11,7 +11,8 @@ import pytest
 from logos_cli.grammar import FORMS, parse
 from logos_cli.grammar.spec import Kind
 from logos_cli.training.corpus.shards import Corpus
-from logos_cli.workflows.corpus.corpus import BuildOptions, build
+from logos_cli.workflows.corpus.corpus import build
+from logos_cli.workflows.corpus.options import BuildOptions
 from logos_cli.workflows.corpus.sentences import SentenceOptions
 from scripts import nano_records as script
 

@@ -30,7 +30,8 @@ from logos_cli.runs.status import status_of, verify
 from logos_cli.training.corpus.shards import Corpus
 from logos_cli.workflows.corpus import build as building
 from logos_cli.workflows.corpus import corpus as corpus_module
-from logos_cli.workflows.corpus.corpus import BuildOptions, build, build_shard, merge, read_weights
+from logos_cli.workflows.corpus.corpus import build, build_shard, merge, read_weights
+from logos_cli.workflows.corpus.options import BuildOptions
 from logos_cli.workflows.corpus.sentences import NAMES, WINDOW_RESIDUES, SentenceOptions, is_held_out, windows
 from logos_cli.workflows.corpus.view import domains_of
 from tests.unit.workflows.deadly import DEADLY, DEADLY_FILE, DeadlyMaker

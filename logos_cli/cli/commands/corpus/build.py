@@ -129,8 +129,9 @@ def build(args: BuildArguments) -> ExitCode:
       logos corpus build records/ -o corpus/ --shard auto --resume
     """
     from logos_cli.formats.base import ReadOptions
-    from logos_cli.workflows.corpus.corpus import BuildOptions, build_shard
     from logos_cli.workflows.corpus.corpus import build as run
+    from logos_cli.workflows.corpus.corpus import build_shard
+    from logos_cli.workflows.corpus.options import BuildOptions
     from logos_cli.workflows.corpus.sentences import SentenceOptions
 
     names = tuple(name.strip() for name in args.forms.split(",") if name.strip()) if args.forms else ()
