@@ -153,7 +153,7 @@ def test_drawing_that_passes_for_a_pose(logos: Any, receptor: Path, tmp_path: Pa
 
 
 def test_bad_ligands_are_named(logos: Any, receptor: Path) -> None:
-    peptide = Chem.MolToSmiles(Chem.MolFromSequence("ACDEFGHIKLMNPQRSTV"))
+    peptide = Chem.MolToSmiles(Chem.MolFromSequence("K" * 9))
     given = f"C[Se]C selenide\n[Zn]C zinc\n{'C' * 160} large\n{peptide} peptide\nCCO good\n"
     done = logos("dock", "-r", receptor, "-", *FAST, stdin=given, code=3)
     reasons = {record["id"]: record.get("reason") or "" for record in _records(done.stdout)}
@@ -165,6 +165,12 @@ def test_bad_ligands_are_named(logos: Any, receptor: Path) -> None:
     assert "5 requested → 1 docked (4 failed)" in done.stderr
 
 
+def test_the_predicted_pocket_is_planned(logos: Any, receptor: Path) -> None:
+    done = logos("dock", "-r", receptor, "-", "--autobox-pocket", "predicted", "--dry-run", stdin="CCO\n", code=0)
+    assert "predicted site: A:" in done.stdout + done.stderr
+
+
+@pytest.mark.slow
 def test_box_around_the_predicted_pocket(logos: Any, receptor: Path) -> None:
     done = logos("dock", "-r", receptor, "-", *FAST, "--autobox-pocket", "predicted", stdin="CCO\n", code=0)
     (record,) = _records(done.stdout)

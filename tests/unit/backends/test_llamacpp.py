@@ -458,7 +458,9 @@ def _wide(tmp_path: Path, kind: str) -> Path:
 _TYPES = ["f32", "f16", "bf16", "q8_0", "q6_k", "q4_k_m", "q4_0"]
 
 
-@pytest.mark.parametrize("kind", _TYPES)
+@pytest.mark.parametrize(
+    "kind", [each if each in ("f32", "q8_0") else pytest.param(each, marks=pytest.mark.slow) for each in _TYPES]
+)
 def test_threads_change_no_bit(kind: str, tmp_path: Path) -> None:
     """They may change from step to step, then."""
     file = _wide(tmp_path, kind)
@@ -482,7 +484,11 @@ def test_threads_change_no_bit(kind: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "kv_type"),
-    [*((kind, "f16") for kind in _TYPES), ("f32", "f32"), ("q4_k_m", "f32"), ("q8_0", "q8_0"), ("f16", "q8_0")],
+    [
+        *(("f16", "f16"), ("q8_0", "f16"), ("q4_k_m", "f32")),
+        *(pytest.param(kind, "f16", marks=pytest.mark.slow) for kind in _TYPES if kind not in ("f16", "q8_0")),
+        *(pytest.param(*pair, marks=pytest.mark.slow) for pair in (("f32", "f32"), ("q8_0", "q8_0"), ("f16", "q8_0"))),
+    ],
 )
 def test_a_row_is_the_same_bits_beside_any_others(kind: str, kv_type: str, tmp_path: Path) -> None:
     """Of how many rows steps are is found at load; short and long sequences, few and many threads and rows."""

@@ -333,13 +333,13 @@ _ACID = {
 @pytest.mark.parametrize(
     ("name", "standard", "n_hydrogens"),
     [
-        ("HISB", "HIS", 1),
         ("HSP", "HIS", 2),
-        ("LYSH", "LYS", 3),
         ("LSN", "LYS", 2),
         ("ASPH", "ASP", 1),
-        ("GLUH", "GLU", 1),
-        ("SRO", "SER", 1),
+        pytest.param("HISB", "HIS", 1, marks=pytest.mark.slow),
+        pytest.param("LYSH", "LYS", 3, marks=pytest.mark.slow),
+        pytest.param("GLUH", "GLU", 1, marks=pytest.mark.slow),
+        pytest.param("SRO", "SER", 1, marks=pytest.mark.slow),
     ],
 )
 def test_names_of_force_fields_say_the_protonation(name: str, standard: str, n_hydrogens: int) -> None:

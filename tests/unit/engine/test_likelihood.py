@@ -134,7 +134,14 @@ def test_attention_of_padded_groups_is_that_of_single_sequences(
         assert a == pytest.approx(b, abs=2e-5)
 
 
-@pytest.mark.parametrize("name", [n for n in registry.names("backends") if not registry.load("backends", n).served])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if name == "transformers" else name
+        for name in registry.names("backends")
+        if not registry.load("backends", name).served
+    ],
+)
 def test_every_backend_agrees_with_its_own_steps(name: str) -> None:
     dtype = "auto" if name == "fake" else "float32"
     loaded = open_model(LoadOptions(backend=name, device="cpu", threads=1, dtype=dtype)).load()
@@ -189,7 +196,13 @@ def short_context(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
 
 @pytest.mark.parametrize(
     "texts",
-    [[_LONG], [_LONG, _LONG], [_LONG, _SHORT], [_SHORT, _LONG], [_SHORT, _LONG, _SHORT], [_LONG, _SHORT, _LONG]],
+    [
+        *([_LONG], [_SHORT, _LONG], [_LONG, _SHORT, _LONG]),
+        *(
+            pytest.param(each, marks=pytest.mark.slow)
+            for each in ([_LONG, _LONG], [_LONG, _SHORT], [_SHORT, _LONG, _SHORT])
+        ),
+    ],
     ids=lambda texts: "".join("l" if text is _LONG else "s" for text in texts),
 )
 def test_a_sentence_beyond_the_context_is_a_null_score_in_every_position(

@@ -321,7 +321,13 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "wide.gguf"
 
 
-@pytest.mark.parametrize("kind", QUANTIZATIONS)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        each if each in ("q8_0", "q4_k_m", "q4_0") else pytest.param(each, marks=pytest.mark.slow)
+        for each in QUANTIZATIONS
+    ],
+)
 def test_every_quantization_stays_as_near_as_its_bits_allow(kind: str, wide: Path, tmp_path: Path) -> None:
     found = quantize(str(wide), tmp_path / f"{kind}.gguf", kind, threads=1)
     assert found.size < read_gguf(wide).size

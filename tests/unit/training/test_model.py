@@ -146,7 +146,9 @@ def own_corpus(tmp_path_factory):
     return write_corpus(tmp_path_factory.mktemp("own"))
 
 
-@pytest.mark.parametrize("kind", ["qwen2", "mistral", "gemma2", "gpt_neox"])
+@pytest.mark.parametrize(
+    "kind", ["mistral", "gpt_neox", *(pytest.param(each, marks=pytest.mark.slow) for each in ("qwen2", "gemma2"))]
+)
 def test_models_of_other_architectures_are_gone_on_from(own_corpus, kind, tmp_path):
     save(tmp_path / "base", kind, **ARCHITECTURES[kind] | {"sliding_window": 128})
     run = run_from(own_corpus, tmp_path / "base", tmp_path / "run", schedule__n_steps=4, schedule__n_decay_steps=1)
