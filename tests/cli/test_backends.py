@@ -71,7 +71,7 @@ def server() -> Iterator[tuple[type[_Server], str]]:
     found.server_close()
 
 
-@pytest.mark.parametrize("backend", ["torch", "llamacpp", "remote"])
+@pytest.mark.parametrize("backend", [pytest.param("torch", marks=pytest.mark.slow), "llamacpp", "remote"])
 @pytest.mark.parametrize(
     ("sent", "code"), [(signal.SIGINT, ExitCode.INTERRUPTED), (signal.SIGTERM, ExitCode.TERMINATED)]
 )

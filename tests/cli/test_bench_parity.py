@@ -49,6 +49,7 @@ def measured(few: Path) -> dict[str, Any]:
     return parity(ParityOptions(types=types, dtypes=("float32",), sentences=str(few), load=_LOAD, n_samples=2))
 
 
+@pytest.mark.slow
 def test_a_model_agrees_with_itself_and_less_the_fewer_bits_it_has(measured: dict[str, Any]) -> None:
     reference, f32, q8, q4, mixed = measured["rows"]
     assert (reference["backend"], reference["type"], reference["top1"]) == ("torch", "float32", 1.0)
@@ -65,6 +66,7 @@ def test_a_model_agrees_with_itself_and_less_the_fewer_bits_it_has(measured: dic
     assert [sum(row["fallbacks"].values()) for row in (q8, q4, mixed)] == [0, 0, 6]
 
 
+@pytest.mark.slow
 def test_perplexity_is_that_of_the_likelihood(measured: dict[str, Any]) -> None:
     model = open_model(LoadOptions(device="cpu", threads=1, dtype="float32")).load()
     assert isinstance(model, Backend)

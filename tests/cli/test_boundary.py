@@ -451,7 +451,8 @@ sys.exit(run(work))
 
 
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, ExitCode.INTERRUPTED), (signal.SIGTERM, ExitCode.TERMINATED)]
+    ("number", "code"),
+    [(signal.SIGINT, ExitCode.INTERRUPTED), pytest.param(signal.SIGTERM, ExitCode.TERMINATED, marks=pytest.mark.slow)],
 )
 def test_a_signal_that_a_library_swallows_is_not_lost_and_cleaning_up_is_not_disturbed(
     number: signal.Signals, code: ExitCode, checkout: Path

@@ -152,6 +152,7 @@ def test_drawing_that_passes_for_a_pose(logos: Any, receptor: Path, tmp_path: Pa
     assert "two-dimensional" in logos(*run, "--score-only", code=2).stderr
 
 
+@pytest.mark.slow
 def test_bad_ligands_are_named(logos: Any, receptor: Path) -> None:
     peptide = Chem.MolToSmiles(Chem.MolFromSequence("K" * 9))
     given = f"C[Se]C selenide\n[Zn]C zinc\n{'C' * 160} large\n{peptide} peptide\nCCO good\n"

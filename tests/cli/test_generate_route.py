@@ -113,6 +113,7 @@ def test_the_missing_extra_is_named(logos: Logos, folder: Path, monkeypatch: pyt
     assert "pip install 'logos-cli[routes]'" in done.stderr
 
 
+@pytest.mark.slow
 def test_an_interruption_keeps_what_was_found(folder: Path, logos_argv: list[str], logos_env: dict[str, Any]) -> None:
     (folder / "many.smi").write_text(f"{PARACETAMOL} first\n" + f"{'C' * 12}N(c1ccccc1)C(=O)C(F)Br slow\n" * 3)
     process = subprocess.Popen(

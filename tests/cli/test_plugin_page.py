@@ -31,6 +31,7 @@ def copy(page: str, checkout: Path, tmp_path_factory: pytest.TempPathFactory) ->
     return root
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")
 def test_the_commands_of_the_page_print_what_it_shows(
     page: str, copy: Path, logos_env: dict[str, str], tmp_path: Path

@@ -81,7 +81,8 @@ def test_nextflow_runs_the_shards(program: dict[str, str], tmp_path: Path) -> No
     assert sorted(found.splitlines()) == sorted(undisturbed(COMMAND, tmp_path, program).splitlines())
 
 
-@pytest.mark.parametrize("name", ["Snakefile", pytest.param("main.nf", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["Snakefile", "main.nf"])
 def test_the_command_of_a_workflow_is_one(name: str, preloaded: dict[str, str], tmp_path: Path) -> None:
     """Its words in the place of the workflow's variables make two shards."""
     library(tmp_path / "library.smi", 20)

@@ -332,7 +332,7 @@ def test_memory_is_planned_before_weights_are_read(nano: Path, monkeypatch: pyte
 # -- options -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kv_type", ["f32", "f16", "q8_0"])
+@pytest.mark.parametrize("kv_type", ["f16", *(pytest.param(each, marks=pytest.mark.slow) for each in ("f32", "q8_0"))])
 def test_cache_types_stay_near_each_other(kv_type: str, nano: Path) -> None:
     wanted, found = _load(nano, kv_type="f32"), _load(nano, kv_type=kv_type, mmap=False)
     ids = wanted.tokenizer.encode(_MOLECULE)
@@ -388,6 +388,7 @@ def test_layers_go_to_a_gpu_where_llama_cpp_sees_one(nano: Path, monkeypatch: py
         assert backend._threads.number("step") == 1  # as asked for: nothing is tried beside a GPU
 
 
+@pytest.mark.slow
 def test_threads_are_added_as_long_as_they_help(nano: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def measured(times: dict[int, float], cores: int) -> int:
         monkeypatch.setattr(measured_threads, "usable_cores", lambda: cores)

@@ -112,6 +112,7 @@ def test_what_is_missing_is_told_with_the_way_to_it(monkeypatch: pytest.MonkeyPa
         _load("int4")
 
 
+@pytest.mark.slow
 @needs_nf4
 def test_no_code_is_fetched_for_bitsandbytes(tmp_path: Path) -> None:
     """It would ask a package ``kernels`` for some from the hub, and says so where there is none."""

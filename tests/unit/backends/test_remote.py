@@ -374,7 +374,16 @@ def _continue_for_ever(connection: socket.socket) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("drip", [_drip_body, _drip_without_length, _drip_head, _drip_refusal, _continue_for_ever])
+@pytest.mark.parametrize(
+    "drip",
+    [
+        *(_drip_body, _drip_head),
+        *(
+            pytest.param(each, marks=pytest.mark.slow)
+            for each in (_drip_without_length, _drip_refusal, _continue_for_ever)
+        ),
+    ],
+)
 def test_an_answer_has_a_deadline_however_slowly_it_comes(
     drip: Callable[[socket.socket], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:

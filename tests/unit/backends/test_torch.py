@@ -159,6 +159,7 @@ def test_half_precision_is_widened_where_the_processor_has_none(
         linear.layout.cache_clear()
 
 
+@pytest.mark.slow
 def test_half_precision_has_products_of_its_own_with_the_same_bits_in_every_batch() -> None:
     if not device.multiplies_half():
         pytest.skip("FBGEMM is a part of PyTorch for x86")

@@ -39,7 +39,7 @@ def framework(node: str, *linkers: str) -> Material:
     [
         # measured cells in Å and densities of the empty frameworks in g/cm³; MOF-5 has two nodes a cell length
         (ZN4O, BDC, "pcu", 25.83 / 2, 0.59),
-        (ZR6, BDC, "fcu", 20.75, 1.22),
+        pytest.param(ZR6, BDC, "fcu", 20.75, 1.22, marks=pytest.mark.slow),
         pytest.param(CU2, BTC, "tbo", 26.34, 0.88, marks=pytest.mark.slow),
     ],
 )

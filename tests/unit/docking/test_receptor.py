@@ -299,8 +299,8 @@ def _without(numbers: set[int]) -> str:
     ("gone", "alone"),
     [
         (range(118, 123), 123),
-        (range(102, 105), 101),
-        (range(110, 112), None),
+        pytest.param(range(102, 105), 101, marks=pytest.mark.slow),
+        pytest.param(range(110, 112), None, marks=pytest.mark.slow),
         ((*range(102, 112), *range(113, 123)), 112),
     ],
 )

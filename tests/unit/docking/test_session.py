@@ -60,6 +60,7 @@ def vina() -> None:
 
 @pytest.mark.usefixtures("vina", "preloaded_workers")
 class TestVina:
+    @pytest.mark.slow
     def test_results_do_not_depend_on_the_number_of_workers(self, complex_file: Path) -> None:
         items = [Molecule(smiles) for smiles in LIGANDS]
         one, two = (_dock(complex_file, items, cpu=n, seed=5) for n in (1, 2))
@@ -101,6 +102,7 @@ class TestVina:
         assert relaxed.extra["docking"]["poses"][0]["rmsd_angstrom"] > 0
         assert relaxed.scores["vina"]["value"] <= scored.scores["vina"]["value"]
 
+    @pytest.mark.slow
     def test_docked_records_are_scored_again_alike(self, complex_file: Path) -> None:
         docked = _dock(complex_file, Molecule("Cc1ccccc1"))[0]
         again = _dock(complex_file, docked, mode="score")[0]

@@ -137,7 +137,7 @@ def test_attention_of_padded_groups_is_that_of_single_sequences(
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=pytest.mark.slow) if name == "transformers" else name
+        pytest.param(name, marks=pytest.mark.slow) if name in ("torch", "transformers") else name
         for name in registry.names("backends")
         if not registry.load("backends", name).served
     ],

@@ -135,6 +135,7 @@ def test_workers_serve_one_run_after_another() -> None:
     assert all(process.poll() is not None for process in processes)
 
 
+@pytest.mark.slow
 def test_a_worker_that_cannot_load_says_why() -> None:
     with pytest.raises(UsageError, match="no device 'cuda:97'"):
         _workers("cpu,cuda:97", "torch")

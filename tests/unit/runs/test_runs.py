@@ -125,6 +125,7 @@ def kill_while_working(path: Path, after_s: float) -> None:
     child.join()
 
 
+@pytest.mark.slow
 def test_kills_at_any_moment_lose_and_double_nothing(tmp_path):
     work(tmp_path / "whole", attached=".sdf")
     path = tmp_path / "run"

@@ -117,6 +117,7 @@ def test_the_round_trip_is_what_the_forward_model_finds_likeliest() -> None:
     assert True in seen
 
 
+@pytest.mark.slow
 def test_atoms_that_are_missing_are_told_or_the_proposal_is_dropped() -> None:
     told = _make("retrosynthesis", _AMIDE, temperature=1.0)
     assert {record.scores["balanced"]["value"] for record in told} == {True, False}
@@ -219,6 +220,7 @@ def test_variants_are_ranked_by_the_likelihood_of_the_whole_sequence() -> None:
         assert scores["delta_logp"] == pytest.approx(logp - wild_type, abs=2e-3)
 
 
+@pytest.mark.slow
 def test_mutations_are_spread_over_the_chain() -> None:
     records = _make("protein", _GB1, max_mutations=3, n_samples=16)
     places = [int(change[1:-1]) for r in records for change in r.scores["mutations"]["value"].split(":")]

@@ -85,7 +85,9 @@ def test_a_resumed_run_equals_an_uninterrupted_one(corpus, tmp_path):
     assert logged == [1, 2, 3, 4, 5, 6]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGTERM, pytest.param(signal.SIGUSR1, marks=pytest.mark.slow)]
+)
 def test_a_signal_ends_the_run_after_a_checkpoint(corpus, tmp_path, number):
     before = signal.getsignal(number)
 

@@ -39,7 +39,7 @@ def test_records_of_another_kind_need_no_right_answers_of_theirs(reactions: str)
     assert isinstance(scored.scores["qed"]["value"], float)
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_right_answers_of_another_kind_are_refused(tmp_path: Path, jobs: int) -> None:
     path = tmp_path / "molecules.smi"
     path.write_text("CCO\n")
