@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from logos_cli.errors import DefectError, InputError, OutputError, UsageError
-from logos_cli.io.json_types import JsonObject
+from logos_cli.io.json_types import JsonObject, to_json
 from logos_cli.io.selection import Selection, Shard, Unit
 from logos_cli.processes.lock import locked
 from logos_cli.records import Record, Status
@@ -358,7 +358,7 @@ def _describe(path: Path, description: Description, options: RunOptions) -> None
         content = {**now, "began": _timestamp(time.time()), "host": socket.gethostname()}
         part = file.with_name(f"{RUN_FILE}.{socket.gethostname()}-{os.getpid()}.part")
         try:
-            part.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            part.write_text(to_json(content, indent=1) + "\n", encoding="utf-8")
             try:
                 os.link(part, file)  # the first of several shards writes it
             except FileExistsError:

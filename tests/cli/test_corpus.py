@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -104,6 +105,17 @@ def test_a_build_that_was_killed_before_it_wrote_anything_is_begun_anew(logos: L
             assert "nothing is left" in logos(*again, *shard, code=0).stderr
         assert (tmp_path / output / "manifest.json").read_bytes() == manifest
         assert "complete, and its parts are gone" in logos(*again, "--retry", "failed", code=2).stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names are any bytes on Linux only")
+def test_a_source_whose_name_is_not_utf8(logos: Logos, tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    Path(os.fsdecode(os.fsencode(tmp_path / "d") + b"/\xff.smi")).write_text("CCO\n")
+    for more in ((), ("--resume",)):
+        logos("corpus", "build", "d", "-o", "corpus", "--valid-share", "0", *more, code=0)
+    assert json.loads((tmp_path / "corpus" / "manifest.json").read_text())["sources"][0]["path"] == "d/\udcff.smi"
+    logos("encode", "d", "-o", "run/", code=0)
+    logos("encode", "d", "-o", "run/", "--resume", code=0)
 
 
 def test_a_closed_pipe_ends_quietly(

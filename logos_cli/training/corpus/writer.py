@@ -7,7 +7,6 @@ reads them in order, finds repeats by the digests of all sentences, and copies t
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 from collections import Counter
@@ -21,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from logos_cli.errors import InputError
+from logos_cli.io.json_types import to_json
 from logos_cli.training.corpus.encoder import Encoded, dtype_for
 from logos_cli.training.corpus.parts import StoredPart, cannot_write
 from logos_cli.training.corpus.shards import ARRAYS, FORMAT, MANIFEST, SHARDS, SPLITS, TOKENIZER, file_sha256
@@ -183,7 +183,7 @@ def write_shards(
             },
             **(facts or {}),
         }
-        text = json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"
+        text = to_json(manifest, indent=1) + "\n"
         (directory / MANIFEST).write_text(text, encoding="utf-8")
     except OSError as error:
         raise cannot_write(error, directory) from error

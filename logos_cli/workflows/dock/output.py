@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ from rdkit import Chem
 
 from logos_cli.chemistry.sd_tags import tag_text, title_line
 from logos_cli.docking.receptor.flexible import pdb_lines, placed
+from logos_cli.io.json_types import to_json
 from logos_cli.records import Record
 from logos_cli.records.parts import DockingPart, SitePart, docking_of, score_value
 
@@ -103,7 +103,7 @@ def describe(sites: Sequence[Site], plan: Mapping[str, object], run: Path) -> No
     if len(sites) > 1:
         boxes = [{"receptor": site.model.name, "box": site.place.box.to_json()} for site in sites]
         plan = {**plan, "sites": boxes}
-    _put(run / PLAN, json.dumps(plan, indent=2, ensure_ascii=False) + "\n")
+    _put(run / PLAN, to_json(plan, indent=2) + "\n")
 
 
 def _put(path: Path, text: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import json
 import os
 import signal
 import socket
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
 from logos_cli.errors import ExitCode, LogosError, WorkerLostError
-from logos_cli.io.json_types import JsonObject
+from logos_cli.io.json_types import JsonObject, to_json
 from logos_cli.io.selection import Shard
 from logos_cli.processes.lock import locked
 from logos_cli.runs.directory import read_state
@@ -210,7 +209,7 @@ class Submission:
     def _log(self, number: int, outcome: Outcome) -> None:
         line = {"shard": number, **outcome._asdict(), "at": round(time.time() - self._began, 1)}
         with (self.settings.folder / "shards.jsonl").open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(line, ensure_ascii=False) + "\n")
+            stream.write(to_json(line) + "\n")
 
     def _write(self, state: str, **more: object) -> None:
         content = {
@@ -228,7 +227,7 @@ class Submission:
         }
         path = self.settings.folder / "state.json"
         part = path.with_name("state.json.part")
-        part.write_text(json.dumps(content, ensure_ascii=False) + "\n", encoding="utf-8")
+        part.write_text(to_json(content) + "\n", encoding="utf-8")
         part.replace(path)
 
 

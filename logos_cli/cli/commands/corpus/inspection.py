@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from logos_cli.cli.option_specs import argument, option
 from logos_cli.cli.options.output import json_option, record_format_option
 from logos_cli.cli.output import open_sink
 from logos_cli.cli.terminal import terminal
+from logos_cli.io.json_types import to_json
 
 if TYPE_CHECKING:
     from logos_cli.training.corpus.shards import Corpus
@@ -47,7 +47,7 @@ def info(args: InfoArguments) -> None:
 
     found = Corpus(args.corpus)
     if args.as_json:
-        typer.echo(json.dumps(found.manifest, indent=1, ensure_ascii=False))
+        typer.echo(to_json(found.manifest, indent=1))
     elif sys.stdout.isatty():
         _paint(found)
     else:

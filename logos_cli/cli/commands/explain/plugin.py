@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from logos_cli.cli.options.run import RunArguments, run_block
 from logos_cli.cli.output import inputs_or_stdin
 from logos_cli.cli.terminal import terminal
 from logos_cli.errors import ExitCode, LogosError, UsageError
+from logos_cli.io.json_types import to_json
 from logos_cli.io.output import check_output, open_output, suffix_of
 from logos_cli.records import Status
 
@@ -124,7 +124,7 @@ def _explain_run(args: ExplainArguments, output: str) -> ExitCode:
             n_shown += 1
             n_failed += each.error is not None
             status = each.record.status if each.error is None else Status.ERROR
-            run.write(each.record.id, status, json.dumps(each.to_dict(), ensure_ascii=False))
+            run.write(each.record.id, status, to_json(each.to_dict()))
     terminal().note(f"{n_shown:,} explained, {n_failed:,} in error")
     # all records of a shard may be in error by chance
     return ExitCode.PARTIAL if n_failed and args.run.shard is not None else _code(n_shown, n_failed)
@@ -179,7 +179,7 @@ def _page(explanations: list[Explanation], model: str) -> str:
 def _writer(format: str, stream: IO[str]) -> Callable[[Explanation], object]:
     """Return the function that writes one explanation."""
     if format == "json":
-        return lambda each: stream.write(json.dumps(each.to_dict(), ensure_ascii=False) + "\n")
+        return lambda each: stream.write(to_json(each.to_dict()) + "\n")
     if format == "cif":
         return lambda each: stream.write(each.cif())
     from rich.console import Console

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from logos_cli.cli.option_specs import argument, command, option
 from logos_cli.cli.options.output import json_option, overwrite_option
 from logos_cli.cli.terminal import terminal
 from logos_cli.errors import ExitCode, UsageError
+from logos_cli.io.json_types import to_json
 
 if TYPE_CHECKING:
     from logos_cli.runs.status import RunStatus, Verification
@@ -56,7 +56,7 @@ def status(args: StatusArguments) -> ExitCode:
         found = [status_of(path) for path in args.runs]
         if args.as_json:
             for each in found:
-                typer.echo(json.dumps(_as_json(each), ensure_ascii=False))
+                typer.echo(to_json(_as_json(each)))
         else:
             for each in found:
                 show_status(each)
