@@ -510,6 +510,7 @@ def test_scripts_refuse_names_of_files_that_are_commands(file: str, tmp_path: Pa
 # -- the component index -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_index_is_made_once_and_read_without_biotite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     import subprocess
     import sys
