@@ -145,7 +145,7 @@ def _kill_worker(attempt: Attempt) -> None:
     until = time.monotonic() + SECONDS
     while not process.wait(0.002) and not _descendants(process.pid) and time.monotonic() < until:
         pass
-    time.sleep(attempt.rng.uniform(0.0, 0.5) * attempt.typical_s)
+    time.sleep(attempt.rng.uniform(0.0, 0.3) * attempt.typical_s)
     workers = _descendants(process.pid)
     if workers:
         with suppress(ProcessLookupError):  # it has ended
