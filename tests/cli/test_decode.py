@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from logos_cli.errors import ExitCode
+from tests.cli.conftest import Logos
 
 SENTENCES = (
     "<ProteinS>MKTAYIAKQR<ProteinE>\n<AntibodyS>EVQL<AntibodyE><AntibodyS>DIQM<AntibodyE>\n"
@@ -183,3 +184,23 @@ def test_a_reaction_among_sequences_is_still_drawn(logos: Any, tmp_path: Path) -
     done = logos("decode", "-o", "x.svg", stdin=SENTENCES, code=ExitCode.PARTIAL)
     assert "has no molecule to draw" in done.stderr
     assert (tmp_path / "x.svg").read_text().count("<svg") == 3
+
+
+@pytest.mark.parametrize("form", ["complex", "search", "site"])
+@pytest.mark.parametrize("to", ["csv", "tsv", "xlsx"])
+def test_a_row_that_was_more_than_its_columns_is_refused(
+    logos: Logos, checkout: Path, tmp_path: Path, form: str, to: str
+) -> None:
+    """A table of complexes was read as its proteins, with "ok"."""
+    logos("encode", checkout / "examples" / "complex.cif", "--as", form, "-o", "x.jsonl", code=0)
+    logos("decode", "x.jsonl", "-o", f"x.{to}", code=0)
+    done = logos("encode", f"x.{to}", code=2)
+    assert f"the row is of kind {form}" in done.stderr
+    assert "--as FORM" in done.stderr
+    [part] = logos("encode", f"x.{to}", "--as", "protein", code=0).stdout.splitlines()
+    assert json.loads(part)["kind"] == "protein"
+
+
+def test_a_kind_of_a_table_of_the_user_refuses_nothing(logos: Logos, tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("kind,sequence\ncomplex,MKTAYIAK\n")
+    assert json.loads(logos("encode", "x.csv", code=0).stdout)["text"] == "<ProteinS>MKTAYIAK<ProteinE>"

@@ -19,7 +19,7 @@ from logos_cli.grammar import Form
 from logos_cli.io.formulas import unguarded
 from logos_cli.io.ids import UniqueIds
 from logos_cli.io.input import Input
-from logos_cli.records import Source
+from logos_cli.records import Source, Status
 
 _PEEKED = 100
 """Rows that are read to find what a column holds."""
@@ -160,12 +160,23 @@ def _entry(
             raise row.problem
         _check_hidden(row, columns, provenance, options)
         entry = columns.entry(cells, entry_id, provenance, options)
+        kind = str(cells.get("kind", ""))
+        if entry.item is not None and kind in entry.item.forms:
+            entry.form = Form(kind)
+        elif _is_lessened(entry, kind, cells, options):
+            raise FormatError(
+                f"the row is of kind {kind}, and its columns make only a {type(entry.item).__name__.lower()}",
+                hint="keep records (.jsonl) to read them again; --column NAME or --as FORM reads the part alone",
+            )
     except LogosError as error:
         return Entry(entry_id, None, provenance, error.at(f"{file}:{row.line}"), columns.form)
-    kind = str(cells.get("kind", ""))
-    if entry.item is not None and kind in entry.item.forms:
-        entry.form = Form(kind)
     return entry
+
+
+def _is_lessened(entry: Entry, kind: str, cells: Mapping[str, object], options: ReadOptions) -> bool:
+    """Return whether a row that ``decode`` wrote, which has a kind and a status, is read as less than it was."""
+    is_ours = kind in tuple(Form) and cells.get("status") in tuple(Status)
+    return is_ours and entry.item is not None and options.form is None and options.column is None
 
 
 def _check_hidden(row: TableRow, columns: Columns, provenance: Source, options: ReadOptions) -> None:
