@@ -20,6 +20,18 @@ _PAUSE_S: Final = 0.1
 LOCK: Final = ".lock"
 """Name of the lock in a directory, and ending of that beside a file."""
 
+_held: Final[set[IO[str]]] = set()
+"""The open locks of this process, which its copies must not keep."""
+
+
+def _give_up() -> None:
+    """Close the locks that a copy of a process has inherited: they end with the process that took them, not with the copy."""
+    while _held:
+        _held.pop().close()
+
+
+os.register_at_fork(after_in_child=_give_up)
+
 
 class LockedError(UsageError):
     """Another process works on the file or directory."""
@@ -53,11 +65,13 @@ def locked(path: Path, doing: str, *, wait: bool = False) -> Iterator[None]:
             hint = f"wait until it has ended; if its machine was lost, remove {place}"
             raise LockedError(f"another process{_holder(place)} is {doing} here", source=str(path), hint=hint)
         time.sleep(_PAUSE_S)
+    _held.add(stream)
     with stream:
         try:
             yield
         finally:
             place.unlink(missing_ok=True)
+            _held.discard(stream)
 
 
 def _take(place: Path) -> IO[str] | None:

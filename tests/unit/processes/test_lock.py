@@ -6,6 +6,7 @@ import errno
 import fcntl
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -46,6 +47,26 @@ def test_the_message_names_who_is_there(tmp_path: Path, name: str) -> None:
     assert caught.value.source == str(path)
     with locked(path, "building"):  # what the killed process left counts for nothing
         assert len(list(tmp_path.iterdir())) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_ends_with_its_process_though_a_copy_of_it_goes_on(tmp_path: Path) -> None:
+    code = _HOLD.replace(
+        "    print(", "    copy = os.fork()\n    if not copy: time.sleep(30)\n    print(copy, end=' ')\n    print("
+    )
+    arguments = [sys.executable, "-c", f"import os\n{code}", tmp_path, "30"]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        copy = int(process.stdout.readline().split()[0])
+        with pytest.raises(LockedError), locked(tmp_path, "building"):
+            pass
+        process.kill()
+        process.wait()
+        try:
+            with locked(tmp_path, "building"):
+                os.kill(copy, 0)  # the copy is still there
+        finally:
+            os.kill(copy, signal.SIGKILL)
     assert list(tmp_path.iterdir()) == []
 
 
