@@ -1,7 +1,7 @@
 # Continuous integration runs `make slow` and `make check`.
 PYTHON ?= python
 # Two processes: the suite waits for subprocesses often enough that this pays on two cores.
-PYTEST_FLAGS ?= -n 2
+PYTEST_FLAGS ?= -n 2 --dist worksteal
 
 .PHONY: help check lint types imports test slow bench cluster fuzz faults lock audit sbom man readme picture format clean
 .NOTPARALLEL:
@@ -16,7 +16,7 @@ lint:  ## style
 	$(PYTHON) -m ruff format --check .
 
 types:  ## static types
-	$(PYTHON) -m mypy
+	$(PYTHON) -m mypy --num-workers 2
 
 imports:  ## the layers of the architecture
 	$(PYTHON) -c "from importlinter.cli import lint_imports_command as run; run()"

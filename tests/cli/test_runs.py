@@ -247,6 +247,7 @@ def test_no_file_is_left_where_a_run_has_no_such_results(logos: Any, library: Pa
     assert not (tmp_path / "all.sdf").exists()
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_of_several_workers_loses_nothing(
     logos: Any, preloaded_argv: list[str], logos_env: dict[str, str], tmp_path: Path
 ) -> None:

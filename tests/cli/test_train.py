@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -93,6 +94,7 @@ def _without_chemistry(
     return done
 
 
+@pytest.mark.slow
 def test_a_plan_needs_no_chemistry(place: Path, tmp_path: Path, logos_env: dict[str, str]) -> None:
     assert _without_chemistry(place, tmp_path, logos_env, "--dry-run").stdout
 
@@ -146,6 +148,38 @@ def test_time_that_is_up_is_no_failure(train: Run) -> None:
     assert out == "run/model\n"
     assert re.search(r"time is up: step \d+ of 100000", err)
     assert "go on with: logos train corpus --config tiny.toml -o run --resume" in err
+
+
+@pytest.mark.slow
+def test_two_processes_learn_what_one_learns(
+    place: Path, tmp_path: Path, logos_env: dict[str, str], preloaded_argv: list[str]
+) -> None:
+    # not Muon, whose bfloat16 iterations turn last bits into per cents of the weights
+    words = ["train", str(place / "corpus"), "-c", str(place / "tiny.toml"), "--set", "optimizer.name='adamw'"]
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    group = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "USE_LIBUV": "0", "OMP_NUM_THREADS": "1"}
+    started = [
+        subprocess.Popen(
+            [*preloaded_argv, *words, "-o", output],
+            cwd=tmp_path,
+            env=logos_env | group | {"WORLD_SIZE": size, "RANK": rank, "LOCAL_RANK": rank},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for output, size, rank in (("one", "1", "0"), ("two", "2", "0"), ("two", "2", "1"))
+    ]
+    errors = [process.communicate(timeout=240)[1] for process in started]
+    assert [process.returncode for process in started] == [0, 0, 0], "\n".join(errors)
+    one, two = (
+        [json.loads(line) for line in (tmp_path / run / "log.jsonl").read_text().splitlines()] for run in ("one", "two")
+    )
+    assert [line["n_tokens"] for line in one] == [line["n_tokens"] for line in two]
+    for name in ("loss", "mean_loss"):
+        losses = [[line[name] for line in log if name in line] for log in (one, two)]
+        assert losses[0]
+        assert losses[1] == pytest.approx(losses[0], rel=1e-3)
 
 
 @pytest.mark.slow

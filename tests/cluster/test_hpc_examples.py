@@ -29,6 +29,7 @@ def test_each_file_has_a_line_on_when_to_use_it() -> None:
     assert sorted([*described, "README.md"]) == sorted(path.name for path in HPC.iterdir())
 
 
+@pytest.mark.slow
 def test_the_script_of_an_array_runs_on_slurm(cluster: Cluster, program: dict[str, str], tmp_path: Path) -> None:
     library(tmp_path / "library.smi", 60)
     (tmp_path / "log").mkdir()

@@ -71,6 +71,7 @@ def running(run: Path, n: int) -> list[int]:
     return found
 
 
+@pytest.mark.slow
 def test_shards_are_done_by_a_worker_and_merged(
     program: dict[str, str], preloaded_argv: list[str], tmp_path: Path
 ) -> None:

@@ -7,15 +7,17 @@ import re
 import shlex
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jsonschema
 import pytest
 
 from logos_cli.grammar import FORMS, TAGS, parse
 from logos_cli.objects.molecule import Molecule
 from logos_cli.records import Record, Status
 from logos_cli.workflows.encode import encode
+
+if TYPE_CHECKING:
+    import jsonschema  # it takes seconds to import
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +27,8 @@ def grammar_md(checkout: Path) -> str:
 
 @pytest.fixture(scope="module")
 def validator(checkout: Path) -> jsonschema.Draft202012Validator:
+    import jsonschema
+
     schema = json.loads((checkout / "docs" / "reference" / "record.schema.json").read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator.check_schema(schema)
     return jsonschema.Draft202012Validator(schema)

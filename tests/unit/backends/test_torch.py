@@ -73,10 +73,10 @@ def test_neither_neighbours_nor_threads_change_a_bit_where_it_is_promised(dtype:
         assert way.linear is linear.Plain or not way.keeps_bits(getattr(torch, dtype))
         pytest.skip(f"no product of {dtype} keeps its bits here")
     # prompts of 3 to 302 tokens: below eight rows, of one chunk and of two
-    together = _logits(backend, range(14), n_steps=5)
+    together = _logits(backend, (0, 1, 2, 5, 12, 13), n_steps=3)
     for slots, threads in (([0], 2), ([13], 2), ([12, 13], 1), ([0, 1, 5], 2)):
         torch.set_num_threads(threads)
-        for slot, rows in _logits(backend, slots, n_steps=5).items():
+        for slot, rows in _logits(backend, slots, n_steps=3).items():
             assert (rows == together[slot]).all(), (slot, slots, threads)
 
 

@@ -238,6 +238,7 @@ def ligand_records(case: Case, *ligands: str) -> list[Record]:
     return [Record("l", Form.COMPLEX, text) for text in texts]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("preloaded_workers")
 @pytest.mark.parametrize("pocket", ["pocket10"], indirect=True)
 def test_ligands_are_docked_beside_the_reference(pocket: tuple[Path, Case]) -> None:
@@ -358,13 +359,15 @@ def test_the_protocol_trains_on_the_pool_and_on_nothing_else(
     options = BenchOptions(
         fitness_table, ("editing_aav_hard",), 2, n_samples=3, generate=how, adapted=tmp_path / "run" / "adapted"
     )
+    table = fitness_table / "fitness" / "aav.csv"
+    table.write_text("\n".join(table.read_text().splitlines()[:401]) + "\n")
     seen: list[tuple[str, int, int]] = []
     carry_out(options, tmp_path / "run", lambda *progress: seen.append(progress))
     assert ("editing_aav_hard, training", 2, 2) in seen
     rows = [line.split(",") for line in (options.adapted / "editing_aav_hard.csv").read_text().splitlines()[1:]]
-    measured = [line.split(",") for line in (fitness_table / "fitness" / "aav.csv").read_text().splitlines()[1:]]
+    measured = [line.split(",") for line in table.read_text().splitlines()[1:]]
     limit = np.percentile([float(value) for _, value in measured], 30)
-    assert len(rows) > 100
+    assert len(rows) > 50
     assert max(float(value) for _, value in rows) <= limit < max(float(value) for _, value in measured)
     # the designs are selected by the frequencies of residues in these rows, with one pseudocount for each residue
     distinct = list(dict.fromkeys(sequence for sequence, _ in rows))

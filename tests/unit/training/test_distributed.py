@@ -74,7 +74,8 @@ def run_processes(n: int, corpus: Path, directory: Path, jobs: dict[str, dict]) 
             worker.kill()
 
 
-@pytest.mark.parametrize("name", ["copies", pytest.param("shards", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["copies", "shards"])
 def test_two_processes_do_what_one_does_and_one_goes_on(tmp_path, name):
     corpus = write_corpus(tmp_path / "corpus")
     # not Muon, whose bfloat16 iterations turn last bits into per cents of the weights

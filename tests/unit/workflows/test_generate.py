@@ -232,7 +232,7 @@ def test_everything_sampled_under_the_constraint_parses() -> None:
         records = _make(
             task,
             prompts.get(task),
-            n_samples=8,
+            n_samples=4,
             max_new_tokens=1000,
             temperature=1.0,
             top_p=1.0,
