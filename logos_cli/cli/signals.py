@@ -27,6 +27,8 @@ _ending: BaseException | None = None
 """What unwinds the stack: batch systems send a signal to the script and to the program, and scripts forward it."""
 _is_done = False
 """Whether it has arrived at the boundary."""
+_is_repeated = False
+"""Whether the next signal is one that this program sends itself once more."""
 
 
 def install_signal_handlers() -> None:
@@ -36,8 +38,8 @@ def install_signal_handlers() -> None:
     (the import system has them), in Python called from C. Such a signal is sent again a moment later. It is swallowed
     where a library catches everything (``except:`` around an import): such a signal is sent again after some seconds.
     """
-    global _ending, _is_done
-    _ending, _is_done = None, False
+    global _ending, _is_done, _is_repeated
+    _ending, _is_done, _is_repeated = None, False, False
     numbers = [signal.SIGTERM]
     if hasattr(signal, "SIGUSR1"):  # what a batch system sends some time before the end of a job
         numbers.append(signal.SIGUSR1)
@@ -64,9 +66,14 @@ def arrived() -> None:
 
 
 def _handle(number: int, _frame: FrameType | None) -> None:
-    global _ending
+    global _ending, _is_repeated
+    is_repeated, _is_repeated = _is_repeated, False
     error = KeyboardInterrupt() if number == signal.SIGINT else Terminated()
     if _ending is not None and isinstance(error, Terminated):
+        return
+    if _is_done:  # the stack is unwound: what is raised now would be a traceback
+        if not is_repeated:
+            os._exit(128 + number)  # a second Ctrl-C, while the rest of the output waits for its reader
         return
     _ending = error
     threading.Thread(target=_watch, args=(number, error), daemon=True).start()
@@ -106,5 +113,7 @@ def _send_again(number: int, after_s: float) -> None:
 
 
 def _kill(number: int) -> None:
+    global _is_repeated
     if not _is_done:  # some libraries report an exception as lost, and raise it nevertheless
+        _is_repeated = True
         os.kill(os.getpid(), number)

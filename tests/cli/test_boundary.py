@@ -495,6 +495,39 @@ sys.exit(run(work))
     assert time.monotonic() - begin < 40
 
 
+def test_a_second_interruption_ends_what_nobody_reads(checkout: Path) -> None:
+    """The rest of the output waits for its reader, who does not come."""
+    program = """
+import signal, sys
+from logos_cli.cli.boundary import run
+from logos_cli.cli.signals import install_signal_handlers
+
+def work():
+    sys.stdout.write("x" * 5_000)
+    signal.raise_signal(signal.SIGINT)
+
+install_signal_handlers()
+sys.exit(run(work))
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        pipesize=4096,
+        env=dict(os.environ) | {"PYTHONPATH": str(checkout), "PYTHONUNBUFFERED": ""},
+    ) as process:
+        wchan = Path(f"/proc/{process.pid}/wchan")
+        until = time.monotonic() + 30
+        while wchan.exists() and "pipe_write" not in wchan.read_text() and time.monotonic() < until:
+            time.sleep(0.05)
+        time.sleep(0 if wchan.exists() else 2)
+        process.send_signal(signal.SIGINT)
+        assert process.stderr is not None
+        assert _clean(process.stderr.read())
+        assert process.wait(30) == ExitCode.INTERRUPTED
+
+
 # -- the boundary itself -------------------------------------------------------------------------------------
 
 
