@@ -24,6 +24,15 @@ def _written(match: re.Match[str]) -> str:
     return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"
 
 
+def harmless_json(text: str) -> str:
+    """Return JSON without characters that control a terminal, or that no file of UTF-8 can hold: they are escaped."""
+    return text if text.isascii() and "\x7f" not in text else _HARMFUL.sub(_escaped, text)
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return f"\\u{ord(match[0]):04x}"
+
+
 class VisibleStream:
     """A text stream to a terminal that writes harmful characters out."""
 
