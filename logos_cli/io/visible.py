@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import IO, Final
+from typing import IO
 
-_HARMFUL: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Control and escape characters, marks that reverse text, lone surrogates; not tab and line break."""
+from logos_cli.records.escapes import HARMFUL
 
 
 def visible(text: str) -> str:
     """Return a text with characters that control a terminal written out, escape as a backslash and its number."""
-    return _HARMFUL.sub(_written, text)
+    return HARMFUL.sub(_written, text)
 
 
 def one_line(text: str) -> str:
@@ -22,15 +21,6 @@ def one_line(text: str) -> str:
 def _written(match: re.Match[str]) -> str:
     number = ord(match[0])
     return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"
-
-
-def harmless_json(text: str) -> str:
-    """Return JSON without characters that control a terminal, or that no file of UTF-8 can hold: they are escaped."""
-    return text if text.isascii() and "\x7f" not in text else _HARMFUL.sub(_escaped, text)
-
-
-def _escaped(match: re.Match[str]) -> str:
-    return f"\\u{ord(match[0]):04x}"
 
 
 class VisibleStream:
