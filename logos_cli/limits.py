@@ -69,7 +69,7 @@ class Limit:
 LINE: Final = Limit("line_mib", 64, "a line of a text file, decompressed")
 CONTENT: Final = Limit("content_mib", 2048, "a file that is read as a whole, decompressed")
 RECORD: Final = Limit("record_mib", 64, "a record of an SDF, MOL2 or RDF file")
-ANSWER: Final = Limit("answer_mib", 64, "an answer of a server (--base-url)")
+ANSWER: Final = Limit("answer_mib", 16, "an answer of a server (--base-url)")
 CELL: Final = Limit("cell_atoms", 50_000, "atoms of the unit cell of a crystal")
 PERCEIVED: Final = Limit("ligand_atoms", 400, "atoms of a ligand whose bonds are found by distance")
 DOCKED: Final = Limit("docked_heavy_atoms", 150, "heavy atoms of a ligand that Vina docks")

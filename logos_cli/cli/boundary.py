@@ -24,6 +24,7 @@ from logos_cli.cli.interruption import report_interruption
 from logos_cli.cli.signals import Terminated, arrived
 from logos_cli.cli.terminal import Terminal, set_terminal, terminal
 from logos_cli.errors import DefectError, ExitCode, GrammarError, LogosError, SystemFaultError
+from logos_cli.io.visible import visible
 
 
 def occupy_closed_streams() -> None:
@@ -131,7 +132,7 @@ def show(error: LogosError, *, trace: bool = False) -> None:
     ``trace`` prints the traceback of the exception that is being handled first.
     """
     if trace:
-        traceback.print_exc()
+        sys.stderr.write(visible(traceback.format_exc()))
     out = terminal()
     place = f"{error.source}: " if error.source else ""
     if isinstance(error, GrammarError):

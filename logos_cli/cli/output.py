@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Protocol, TypeVar
+from typing import IO, TYPE_CHECKING, Protocol, TypeVar, cast
 
 from logos_cli.accounting import Account, RecordAccount
 from logos_cli.cli.terminal import terminal
 from logos_cli.errors import ExitCode, LogosError, UsageError
 from logos_cli.io.output import open_output, suffix_of
+from logos_cli.io.visible import VisibleStream
 from logos_cli.records import Record, Status
 from logos_cli.resources import EMBEDDED
 
@@ -117,15 +118,15 @@ class RecordSink:
             from logos_cli.backends.base import LoadOptions, open_model
 
             self._tokenizer = open_model(LoadOptions(model)).tokenizer
-        self._stream = stream
+        self._stream = cast("IO[str]", VisibleStream(stream)) if stream.isatty() else stream
         self._format = format
         self._problems = ReportedProblems()
         self._native: Writer | None = None
         self._console: Console | None = None
         if format == "text" and stream.isatty():
-            from rich.console import Console
+            from logos_cli.cli.console import VisibleConsole
 
-            self._console = Console(file=stream, highlight=False, soft_wrap=True)
+            self._console = VisibleConsole(stream, soft_wrap=True)
         if format not in ("text", "jsonl", "ids"):
             from logos_cli.formats.base import WriteOptions
             from logos_cli.workflows.decode import stream_of, writers

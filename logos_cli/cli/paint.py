@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from rich.console import Console
 from rich.text import Text
 
+from logos_cli.cli.console import VisibleConsole
 from logos_cli.grammar.spec import TAGS, Kind
 from logos_cli.records import Record
 
@@ -45,7 +45,7 @@ def paint_heading(record: Record) -> Text:
 
 def paint_grammar(definition: str) -> None:
     """Print the definition with dimmed comments and bold names of rules."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = VisibleConsole(soft_wrap=True)
     for line in definition.splitlines():
         text = paint_sentence(line)
         if line.startswith("//"):

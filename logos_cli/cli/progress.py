@@ -94,7 +94,7 @@ def _columns(console: Console, unit: str, count: Callable[[], None]) -> Progress
 
     return Counted(
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=20),
         Counts(),
         TimeElapsedColumn(),

@@ -27,9 +27,9 @@ class Terminal:
     def console(self) -> Console:
         """A rich console on stderr, made at the first access."""
         if self._console is None:
-            from rich.console import Console
+            from logos_cli.cli.console import VisibleConsole
 
-            self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+            self._console = VisibleConsole(stderr=True, soft_wrap=True)
         return self._console
 
     def _print(self, text: str, style: str | None = None, label: str = "") -> None:

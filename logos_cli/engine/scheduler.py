@@ -112,8 +112,15 @@ class Completion:
     index: int = field(default=0, compare=False)
 
     @property
+    def n_tokens(self) -> int | None:
+        """Number of sampled tokens; None where a server does not report it."""
+        return None if self.tokens and not self.logps else len(self.logps)
+
+    @property
     def logp(self) -> float | None:
         """Log-probability of the whole answer; None where a server does not report it."""
+        if self.n_tokens is None:
+            return None
         total = sum(self.logps)
         return None if math.isnan(total) else round(total, 4)
 

@@ -91,6 +91,11 @@ def checkpoint_of(load: LoadOptions) -> Checkpoint:
     return open_model(load)
 
 
+def name_of(load: LoadOptions) -> str:
+    """Return the name of a model: of one on a server, that which the server gives it."""
+    return load.model if load.base_url is None else checkpoint_of(load).name
+
+
 @lru_cache(maxsize=1)
 def model_of(load: LoadOptions) -> Backend | Completer:
     """Return a loaded model, on one device."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import queue
+import resource
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -32,6 +33,7 @@ _GRACE_S = 10
 """Seconds to wait for other answers after a failure."""
 
 _SEEDS = 1 << 31
+_MOST_FILES, _FILES_A_REQUEST = 4096, 4
 
 _Outcome = Completion | BaseException | None
 """What a thread reports: a sample, an error, or None for an answer that is requested again."""
@@ -43,7 +45,7 @@ class CompletionEngine:
     Parameters
     ----------
     batch_size : int
-        Requests at a time.
+        Most requests at a time.
     seed : int
         The run's seed.
     tries : int
@@ -65,7 +67,7 @@ class CompletionEngine:
         self.completer = completer
         self.sampling = sampling
         self.seed = seed
-        self.concurrency = batch_size
+        self.concurrency = min(batch_size, _most_connections())
         self.tries = tries
         self.n_redrawn = self.n_given_up = 0
         self.on_redraw: Callable[[], None] | None = None
@@ -222,6 +224,13 @@ def _last_answers(
             if isinstance(outcome, Completion):
                 finished.append(outcome)
     return finished
+
+
+def _most_connections() -> int:
+    """Return how many requests this process can make at a time: each needs files of which the system allows some."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files = _MOST_FILES if files == resource.RLIM_INFINITY else min(files, _MOST_FILES)
+    return max(1, files // _FILES_A_REQUEST)
 
 
 def _seed(seed: int, id: str, attempt: int) -> int:

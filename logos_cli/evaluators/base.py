@@ -173,6 +173,13 @@ class Context:
 
         return checkpoint_of(self.load).skills.get(question)
 
+    @property
+    def model(self) -> str:
+        """The name of the language model: of one on a server, that which the server gives it."""
+        from logos_cli.engine.start import name_of
+
+        return name_of(self.load)
+
     def likelihood(self) -> Likelihood:
         """Return the language model as a scorer of texts, loaded once a process."""
         from logos_cli.engine.start import likelihood_of

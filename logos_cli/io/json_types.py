@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
-_LONE: Final = re.compile("[\ud800-\udfff]")
+from logos_cli.records.escapes import harmless_json
 
 JsonObject = dict[str, Any]
 JsonMapping = Mapping[str, Any]
 
 
 def to_json(value: object, *, indent: int | None = None) -> str:
-    """Return JSON that any file of UTF-8 can hold: letters as they are, but for names of files that are not UTF-8."""
-    text = json.dumps(value, indent=indent, ensure_ascii=False)
-    return text if text.isascii() or not _LONE.search(text) else json.dumps(value, indent=indent)
+    """Return JSON that any file of UTF-8 can hold: letters as they are, but for control characters and lone surrogates."""
+    return harmless_json(json.dumps(value, indent=indent, ensure_ascii=False))

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import IO, Final
+from typing import IO
 
-_HARMFUL: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Control and escape characters, marks that reverse text, lone surrogates; not tab and line break."""
+from logos_cli.records.escapes import HARMFUL
 
 
 def visible(text: str) -> str:
     """Return a text with characters that control a terminal written out, escape as a backslash and its number."""
-    return _HARMFUL.sub(_written, text)
+    return HARMFUL.sub(_written, text)
 
 
 def one_line(text: str) -> str:

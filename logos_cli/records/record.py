@@ -7,7 +7,6 @@ the known ones.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -15,6 +14,7 @@ from importlib import import_module
 from typing import IO, Final, NoReturn, cast
 
 from logos_cli.errors import FormatError, LogosError
+from logos_cli.records.escapes import harmless_json
 from logos_cli.records.parts import Sample, Scores, Source
 
 SCHEMA = 1
@@ -105,9 +105,7 @@ class Record:
             text = _ENCODER.encode(self.to_dict())
         except ValueError as error:
             raise FormatError(f"record {self.id!r} cannot be written as JSON: {error}") from error
-        if not text.isascii():  # names of files that are not UTF-8
-            text = _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
-        return text
+        return harmless_json(text)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, object]) -> Record:
@@ -191,7 +189,6 @@ def _refuse(constant: str) -> NoReturn:
 
 _MOST_DIGITS: Final = 300
 """Integers of more digits are no floating-point numbers."""
-_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(", ", ": "))
 
 

@@ -16,6 +16,15 @@ from logos_cli.io.json_types import JsonObject
 _SLACK_TOKENS = 16
 """Tokens that a server may count beyond those requested: beginning, end and stop text."""
 
+_TOKEN_CHARACTERS = 256
+"""Characters of the longest token; those of Llama 3 and Qwen 3 have 128."""
+
+_NAME_CHARACTERS = 1000
+"""Characters of the longest name of a model: it is part of every record."""
+
+_LEAST_LOGP, _GREATEST_LOGP = -1e6, 1e-2
+"""Bounds of a log-probability. Servers write -9999 for minus infinity; rounding makes a certainty more than 0."""
+
 
 @dataclass(frozen=True, slots=True)
 class CompletionAnswer:
@@ -48,7 +57,7 @@ def parse_completion(answer: object, max_tokens: int) -> CompletionAnswer:
     Raises
     ------
     AnswerError
-        If it has no text, or more tokens than were requested.
+        If it has no text, or one that is longer than requested.
     """
     choice = _choice(answer)
     text = choice.get("text")
@@ -56,6 +65,8 @@ def parse_completion(answer: object, max_tokens: int) -> CompletionAnswer:
         text = ""
     if not isinstance(text, str):
         raise AnswerError("the text of a completion is not text")
+    if len(text) > _TOKEN_CHARACTERS * (max_tokens + _SLACK_TOKENS):
+        raise AnswerError(f"a completion is longer than the {max_tokens:,} tokens that were requested")
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -75,7 +86,7 @@ def parse_echo(answer: object, text: str) -> list[tuple[str, float]] | None:
     Raises
     ------
     AnswerError
-        If it has no completion.
+        If it has no completion, or that of another text.
     """
     logprobs = _choice(answer).get("logprobs")
     pieces = logprobs.get("tokens") if isinstance(logprobs, dict) else None
@@ -84,11 +95,14 @@ def parse_echo(answer: object, text: str) -> list[tuple[str, float]] | None:
         return None
     read: list[tuple[str, float]] = []
     place = 0
-    for piece, logp in zip(map(str, pieces), logps, strict=True):
+    for piece, logp in zip(pieces, logps, strict=True):
         if place >= len(text):  # the generated token
             break
-        place = place + len(piece) if text.startswith(piece, place) else place
-        read.append((piece, _logp(logp)))
+        if isinstance(piece, str) and piece and text.startswith(piece, place):
+            place += len(piece)
+            read.append((piece, _logp(logp)))
+        elif place and piece != "":  # a control token, which is no part of the text, is empty or comes first
+            raise AnswerError("the tokens of an echo are not those of the text")
     if place < len(text) or sum(math.isnan(logp) for _, logp in read) > 1:
         return None
     return read
@@ -98,7 +112,7 @@ def parse_models(answer: object) -> list[JsonObject]:
     """Return the entries of a list of models, each with an ``id``; empty if it is none."""
     served = answer.get("data") if isinstance(answer, dict) else None
     entries = [entry for entry in served if isinstance(entry, dict)] if isinstance(served, list) else []
-    return [entry for entry in entries if isinstance(entry.get("id"), str) and entry["id"]]
+    return [entry for entry in entries if _is_name(entry.get("id"))]
 
 
 def context_tokens(entry: JsonObject) -> int | None:
@@ -159,6 +173,10 @@ def _is_count(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= _NAME_CHARACTERS
+
+
 def _logp(value: object) -> float:
     """Return a log-probability; NaN for what is none."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -167,4 +185,4 @@ def _logp(value: object) -> float:
         logp = float(value)
     except OverflowError:
         return math.nan
-    return logp if math.isfinite(logp) else math.nan
+    return min(logp, 0.0) if _LEAST_LOGP <= logp <= _GREATEST_LOGP else math.nan

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import http.client
 import json
+import logging
 import random
+import re
 import socket
 import threading
 import time
@@ -17,12 +19,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NoReturn
+from typing import Final, NoReturn
 from urllib.parse import urlsplit
 
 from logos_cli import limits
 from logos_cli.errors import LogosError, MissingError, ModelError, UsageError
 from logos_cli.io.json_types import JsonMapping
+from logos_cli.io.visible import one_line
+
+LOGGER: Final = logging.getLogger(__name__)
 
 BUSY = frozenset((408, 409, 425, 429, 500, 502, 503, 504, 529))
 """Status codes after which the same request may succeed later."""
@@ -31,6 +36,10 @@ _CHUNK_BYTES = 1 << 16
 _SHOWN = 300
 _FIRST_TRIES = 3
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_PLAIN: Final = re.compile(r"[!-~]*")
+_USER: Final = re.compile(r"^(\w+://)?.*@", re.DOTALL)
+_LONG_WAIT_S: Final = 5.0
+"""A wait of this length is reported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,15 +219,18 @@ class Server:
         UsageError
             If it is not an HTTP address.
         """
-        parts = urlsplit(url if "://" in url else f"http://{url}")
+        shown = _USER.sub(r"\1…@", url)
+        problem = UsageError(
+            f"{shown!r} is not the address of a server",
+            hint="give one such as http://127.0.0.1:8000/v1; a key belongs into LOGOS_API_KEY",
+        )
         try:
-            is_http = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-        except ValueError:
-            is_http = False
-        if not is_http or parts.query or parts.fragment or parts.username:
-            raise UsageError(
-                f"{url!r} is not the address of a server", hint="give one such as http://127.0.0.1:8000/v1"
-            )
+            parts = urlsplit(url if "://" in url else f"http://{url}")
+            is_http = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError as error:
+            raise problem from error
+        if not is_http or not is_plain(url) or parts.query or parts.fragment or "@" in parts.netloc:
+            raise problem
         return cls(f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/') or '/v1'}", key, retries)
 
     @property
@@ -241,7 +253,9 @@ class Server:
             except UnavailableError as problem:
                 error = problem
             if retry + 1 < tries:
-                time.sleep(self.retries.wait_s(retry, error.asked_s))
+                wait_s = self.retries.wait_s(retry, error.asked_s)
+                report_wait(self.url, error, wait_s)
+                time.sleep(wait_s)
         raise error.after(tries, self.url)
 
     def attempt(self, path: str, body: JsonMapping) -> object:
@@ -320,6 +334,18 @@ class Server:
         error = RefusalError(status, f"the server refuses the request: {status} {text}", hint=hints.get(status))
         error.at(self.url)
         return error
+
+
+def is_plain(text: str) -> bool:
+    """Return whether a text can be part of a request: neither spaces, control characters nor characters beyond ASCII."""
+    return _PLAIN.fullmatch(text) is not None
+
+
+def report_wait(url: str, problem: UnavailableError, wait_s: float) -> bool:
+    """Report a long wait for a server, and return whether it is one: a run that waits for minutes is not silent."""
+    if wait_s >= _LONG_WAIT_S:
+        LOGGER.warning("%s: %s; the next try is in %.0f s", url, one_line(problem.message), wait_s)
+    return wait_s >= _LONG_WAIT_S
 
 
 def _to_json(body: JsonMapping) -> bytes:

@@ -7,8 +7,10 @@ needed. See ``docs/guide/remote.md``.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from logos_cli.backends.base import (
@@ -23,15 +25,18 @@ from logos_cli.backends.base import (
     TextQuery,
 )
 from logos_cli.backends.remote.answers import context_tokens, parse_completion, parse_count, parse_echo, parse_models
-from logos_cli.backends.remote.http import RefusalError, RetryPolicy, Server
+from logos_cli.backends.remote.http import RefusalError, RetryPolicy, Server, is_plain
 from logos_cli.backends.remote.servers import Servers
 from logos_cli.errors import MissingError, ModelError, UsageError
 from logos_cli.grammar.spec import Kind, Operator
 from logos_cli.io.json_types import JsonObject
 from logos_cli.resources import EMBEDDED
 
+N = TypeVar("N", int, float)
+
 _KEY, _TIMEOUT, _TRIES = "LOGOS_API_KEY", "LOGOS_REMOTE_TIMEOUT_S", "LOGOS_REMOTE_TRIES"
 _UNLIMITED = 1 << 30
+_LONGEST_S = 30 * 86_400
 _MOST_TAG_TOKENS = 4
 """Most tokens of two tags: BOS, two tags, and one more; a tokenizer without the tags needs a dozen."""
 
@@ -205,11 +210,11 @@ def _find(server: Server, model: str) -> JsonObject:
         raise ModelError(
             "the server does not list its models", source=server.url, hint="give the address that ends in /v1"
         )
-    if model == EMBEDDED and len(entries) == 1:
+    if model == EMBEDDED and len({entry["id"] for entry in entries}) == 1:
         return entries[0]  # --model was not given, and the server has one model
     named = next((entry for entry in entries if entry["id"] == model), None)
     if named is None:
-        names = ", ".join(str(entry["id"]) for entry in entries[:5])
+        names = ", ".join(dict.fromkeys(str(entry["id"]) for entry in entries[:5]))
         raise UsageError(f"the server has no model {model!r}", source=server.url, hint=f"--model {names}")
     return named
 
@@ -242,7 +247,7 @@ class Remote(BackendType):
                 )
         retries = _retries()
         addresses = dict.fromkeys(each.strip() for each in options.base_url.split(","))
-        servers = [Server.at(address, os.environ.get(_KEY) or None, retries) for address in addresses]
+        servers = [Server.at(address, _key(), retries) for address in addresses]
         for server in servers:
             if options.offline and not server.is_local:
                 raise MissingError(
@@ -253,17 +258,40 @@ class Remote(BackendType):
         return RemoteCheckpoint(Servers(servers), options.model)
 
 
+def _key() -> str | None:
+    """Return the key from the environment.
+
+    Raises
+    ------
+    UsageError
+        If a request cannot carry it; the message does not show it.
+    """
+    key = os.environ.get(_KEY) or None
+    if key is not None and not is_plain(key):
+        raise UsageError(
+            f"{_KEY} has a character that no key has",
+            hint="a line break, a space or a letter beyond ASCII; see how it is set",
+        )
+    return key
+
+
 def _retries() -> RetryPolicy:
     """Return the time-out and the number of tries from the environment, or the defaults."""
     default = RetryPolicy()
-    try:
-        timeout_s = float(os.environ.get(_TIMEOUT) or default.timeout_s)
-        tries = int(os.environ.get(_TRIES) or default.tries)
-    except ValueError as error:
-        raise UsageError(f"{_TIMEOUT} or {_TRIES} is not a number") from error
-    if timeout_s <= 0 or tries < 1:
-        raise UsageError(f"{_TIMEOUT} must be more than 0, and {_TRIES} at least 1")
+    timeout_s = _number(_TIMEOUT, float, default.timeout_s)
+    tries = _number(_TRIES, int, default.tries)
+    if not 0 < timeout_s <= _LONGEST_S:
+        raise UsageError(f"{_TIMEOUT} must be more than 0, and at most {_LONGEST_S:,} s")
+    if tries < 1:
+        raise UsageError(f"{_TRIES} must be at least 1")
     return RetryPolicy(tries=tries, timeout_s=timeout_s)
+
+
+def _number(variable: str, kind: Callable[[str], N], default: N) -> N:
+    try:
+        return kind(text) if (text := os.environ.get(variable)) else default
+    except ValueError as error:
+        raise UsageError(f"{variable} is not a number") from error
 
 
 PLUGIN = Remote()

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final, TypeVar
 
-from logos_cli.backends.remote.http import Server, UnavailableError
+from logos_cli.backends.remote.http import Server, UnavailableError, report_wait
 from logos_cli.io.json_types import JsonMapping
+from logos_cli.io.visible import one_line
 
 T = TypeVar("T")
 
@@ -34,6 +35,7 @@ class Servers:
         self._n_requests = dict.fromkeys(self.members, 0)
         self._n_served = dict.fromkeys(self.members, 0)
         self._away_until = dict.fromkeys(self.members, 0.0)
+        self._silent_until = 0.0
 
     @property
     def url(self) -> str:
@@ -68,7 +70,7 @@ class Servers:
                     failed.add(server)
                     self._note(server, problem)
             if retry + 1 < retries.tries:
-                time.sleep(retries.wait_s(retry, error.asked_s))
+                self._wait(retries.wait_s(retry, error.asked_s), error)
         raise error.after(retries.tries, self.url)
 
     def post_once(self, path: str, body: JsonMapping) -> object:
@@ -109,4 +111,13 @@ class Servers:
             is_new = self._away_until[server] == 0.0
             self._away_until[server] = time.monotonic() + _AWAY_S
         if is_new:
-            LOGGER.warning("%s does not answer as it should: %s; the other servers go on", server.url, problem.message)
+            text = one_line(problem.message)
+            LOGGER.warning("%s does not answer as it should: %s; the other servers go on", server.url, text)
+
+    def _wait(self, wait_s: float, problem: UnavailableError) -> None:
+        """Wait before the next try; of the threads that wait one reports it, once in a while."""
+        now = time.monotonic()
+        with self._lock:
+            if now >= self._silent_until and report_wait(self.url, problem, wait_s):
+                self._silent_until = now + _AWAY_S
+        time.sleep(wait_s)

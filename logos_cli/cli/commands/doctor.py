@@ -106,11 +106,12 @@ def _summary(found: Examination) -> Iterator[str]:
 
 def _paint(found: Examination) -> None:
     """Show the report as tables."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(highlight=False)
+    from logos_cli.cli.console import VisibleConsole
+
+    console = VisibleConsole()
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     last = ""
     for section, name, mark, text in rows(found):

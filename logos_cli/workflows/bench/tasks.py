@@ -18,6 +18,7 @@ import numpy as np
 
 from logos_cli import registry
 from logos_cli.benchmarks.base import SEED, Benchmark, Case, CaseOutcome, Training
+from logos_cli.engine.start import name_of
 from logos_cli.errors import InputError, UsageError
 from logos_cli.evaluators.base import Estimate
 from logos_cli.io.json_types import JsonObject
@@ -94,7 +95,7 @@ class BenchOptions:
         return {
             "data": self.data.name,
             "n_samples": self.n_samples,
-            "model": how.load.model,
+            "model": name_of(how.load),
             "revision": how.load.revision,
             **{name: getattr(how, name) for name in same},
             "adapted": self.trains,

@@ -62,7 +62,7 @@ class Provenance:
             **self.of_prompt(prompt),
             "n_prompt_characters": len(beginning),
             "logp": completion.logp,
-            "n_tokens": len(completion.logps),
+            **({} if completion.n_tokens is None else {"n_tokens": completion.n_tokens}),
             "finish": completion.finish.value,
         }
 

@@ -117,7 +117,7 @@ def as_score(value: Value, metric: Metric, context: Context) -> Score:
         score["better"] = metric.better
     score["version"] = metric.version
     if Need.MODEL in metric.needs:
-        score["model"] = context.load.model
+        score["model"] = context.model
         skill = None if isinstance(value, Unavailable) else context.skill_at(metric.question)
         if skill is not None:
             score["skill"] = "measured" if skill.has else "none"

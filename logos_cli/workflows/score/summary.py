@@ -151,7 +151,7 @@ def as_json(rows: list[SummaryRow], counts: Mapping[str, int], context: Context)
     if context.truth is not None:
         used["truth"] = context.truth.path
     if any("model" in row.metric.needs for row in rows):
-        used["model"] = context.load.model
+        used["model"] = context.model
     return {
         "schema": 1,
         **used,

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import re
 import socket
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
+import logos_cli
 from logos_cli.chemistry.molecule_records import sdf_records
 from logos_cli.chemistry.sd_tags import read_tags, tag_text, title_line
+from logos_cli.cli.console import VisibleConsole
+from logos_cli.cli.progress import Bar
 from logos_cli.errors import FormatError, InputError
 from logos_cli.io.formulas import guarded, unguarded
+from logos_cli.io.json_types import to_json
 from logos_cli.io.toml import parse_toml
 from logos_cli.io.visible import VisibleStream, one_line, visible
 from logos_cli.records import Record
@@ -43,6 +52,40 @@ def test_a_terminal_gets_visible_text_only(capsys: pytest.CaptureFixture[str]) -
     stream = Stream()
     VisibleStream(stream).write(HOSTILE)  # type: ignore[arg-type]
     assert "\x1b" not in stream.text
+
+
+def test_a_console_shows_texts_and_obeys_none() -> None:
+    stream = io.StringIO()
+    console = VisibleConsole(stream, width=300)
+    table = Table()
+    table.add_column(HOSTILE)
+    table.add_row("[red]x[/nope]")
+    for shown in (HOSTILE, Text(HOSTILE), "[bold]:x: [/nope]", table):
+        console.print(shown)
+    assert stream.getvalue().count(visible(HOSTILE).replace("\\x07", "")) >= 2
+    assert stream.getvalue().count("[/nope]") == 2
+    assert visible(stream.getvalue()) == stream.getvalue()
+
+
+def test_there_is_one_console() -> None:
+    package = Path(logos_cli.__file__).parent
+    made = [path.name for path in package.rglob("*.py") if re.search(r"\bConsole\(", path.read_text())]
+    assert made == []
+
+
+def test_a_bar_shows_the_name_of_a_model_as_it_is() -> None:
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=True, width=80)
+    with Bar(console, "loading [/red]model"):
+        pass
+    assert "loading [/red]model" in stream.getvalue()
+
+
+def test_json_has_no_character_that_a_terminal_obeys() -> None:
+    record = Record(HOSTILE, "protein", "<ProteinS>MK<ProteinE>")
+    for text in (record.to_json(), to_json({"a": HOSTILE}, indent=1)):
+        assert visible(text) == text
+        assert HOSTILE in json.loads(text).values()
 
 
 @pytest.mark.parametrize("text", ["=1+2", "+cmd|' /C calc'!A0", "@SUM(A1)", "\tx", "-1+1", "-x"])

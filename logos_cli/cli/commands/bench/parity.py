@@ -139,15 +139,16 @@ def _show(result: ParityResult) -> None:
     """Print the table, as Markdown outside of a terminal."""
     rows = [_cells(row) for row in result["rows"]]
     if sys.stdout.isatty():
-        from rich.console import Console
         from rich.table import Table
+
+        from logos_cli.cli.console import VisibleConsole
 
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold cyan")
         for number, name in enumerate(_HEAD):
             table.add_column(name, justify="left" if number < _LEFT else "right")
         for row in rows:
             table.add_row(*row)
-        Console(highlight=False).print(table)
+        VisibleConsole().print(table)
         return
     for cells in (_HEAD, ("---",) * len(_HEAD), *rows):
         typer.echo(f"| {' | '.join(cells)} |")

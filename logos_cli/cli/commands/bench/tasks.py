@@ -217,12 +217,12 @@ def _write_report(output: Path, found: list[Result], facts: JsonObject, data: Pa
 
 def _paint(found: list[Result]) -> None:
     """Show the figures as tables."""
-    from rich.console import Console
     from rich.table import Table
 
+    from logos_cli.cli.console import VisibleConsole
     from logos_cli.report.benchmarks import HEAD, cells
 
-    console = Console(highlight=False)
+    console = VisibleConsole()
     for result in found:
         row = result.to_dict()
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold cyan", title_justify="left")

@@ -127,9 +127,9 @@ def _facts(result: ThroughputResult) -> str:
 
 def _paint(result: ThroughputResult) -> None:
     """Show the measurement as a table."""
-    from rich.console import Console
     from rich.table import Table
 
+    from logos_cli.cli.console import VisibleConsole
     from logos_cli.workflows.bench.throughput import as_markdown
 
     head, _, *body = [line.strip("| ").split(" | ") for line in as_markdown([result]).splitlines()]
@@ -138,7 +138,7 @@ def _paint(result: ThroughputResult) -> None:
         table.add_column(name, justify="left" if number < 4 else "right")
     for cells in body:
         table.add_row(*(cell.strip() for cell in cells))
-    console = Console(highlight=False)
+    console = VisibleConsole()
     console.print(_facts(result))
     console.print(table)
 

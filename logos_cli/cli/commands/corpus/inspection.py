@@ -69,10 +69,10 @@ def _print_rows(corpus: Corpus) -> None:
 def _paint(corpus: Corpus) -> None:
     """Show the corpus as a table with its sums, and the facts below it."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    from logos_cli.cli.console import VisibleConsole
     from logos_cli.workflows.corpus.view import domains_of
 
     rows = list(domains_of(corpus))
@@ -92,7 +92,7 @@ def _paint(corpus: Corpus) -> None:
         bar = Text("▇" * max(1, round(8 * one.weight / largest)) if one.weight else "", style="green")
         forms = [", ".join(one.forms)] if differ else []
         table.add_row(one.domain, *row, f"{one.weight:.1%}", bar, *forms)
-    console = Console(highlight=False)
+    console = VisibleConsole()
     console.print(table)
     for name, text in _facts(corpus):
         console.print(Text(f"  {name:<11}", style="cyan").append(text, style="default"))

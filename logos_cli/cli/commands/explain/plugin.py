@@ -97,7 +97,9 @@ def explain(args: ExplainArguments) -> ExitCode:
             if explanation.error is None or format == "json":
                 show(explanation)
         if pages:
-            stream.write(_page(pages, args.load.model))
+            from logos_cli.engine.start import name_of
+
+            stream.write(_page(pages, name_of(args.load)))
     if not n_shown:
         raise UsageError(f"no record is named {args.id!r}" if args.id else "there is no record")
     return _code(n_shown, n_failed)
@@ -182,11 +184,10 @@ def _writer(format: str, stream: IO[str]) -> Callable[[Explanation], object]:
         return lambda each: stream.write(to_json(each.to_dict()) + "\n")
     if format == "cif":
         return lambda each: stream.write(each.cif())
-    from rich.console import Console
-
     from logos_cli.cli.commands.explain.display import show_explanation, show_legend
+    from logos_cli.cli.console import VisibleConsole
 
-    console = Console(file=stream, highlight=False, width=None if stream.isatty() else 100)
+    console = VisibleConsole(stream, width=None if stream.isatty() else 100)
     show_legend(console)
 
     def show(explanation: Explanation) -> None:

@@ -242,9 +242,10 @@ class _Writer:
 
 @contextmanager
 def _open_writer(args: RouteArguments, format: str) -> Iterator[_Writer]:
+    from logos_cli.engine.start import name_of
     from logos_cli.io.output import open_output
 
-    lead = f"Planned by Retro* with {args.load.model}; every route ends in molecules of {', '.join(args.stock)}."
+    lead = f"Planned by Retro* with {name_of(args.load)}; every route ends in molecules of {', '.join(args.stock)}."
     with open_output(args.output, overwrite=args.overwrite) as stream:
         yield _Writer(stream, format, lead)
 

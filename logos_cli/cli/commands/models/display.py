@@ -31,9 +31,10 @@ def table(
     """Print a table, in plain columns outside of a terminal."""
     right = right or set()
     if sys.stdout.isatty():
-        from rich.console import Console
         from rich.table import Table
         from rich.text import Text
+
+        from logos_cli.cli.console import VisibleConsole
 
         drawn = Table(box=None, padding=(0, 2, 0, 0), show_header=titled, header_style="bold cyan")
         for number, title in enumerate(header):
@@ -45,7 +46,7 @@ def table(
             if not titled:
                 painted[0].stylize("bold cyan")
             drawn.add_row(*painted)
-        Console(highlight=False).print(drawn)
+        VisibleConsole().print(drawn)
         return
     lines = [header, *rows] if titled else list(rows)
     widths = [max(len(line[number]) for line in lines) for number in range(len(header))]

@@ -47,11 +47,12 @@ def _states(found: RunStatus) -> Counter[str]:
 def show_status(found: RunStatus) -> None:
     """Print a run: its shards, the sum, and why records failed."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(highlight=False)
+    from logos_cli.cli.console import VisibleConsole
+
+    console = VisibleConsole()
     states = ", ".join(f"{count} {name}" for name, count in _states(found).items())
     console.print(Text(f"{found.path}", style="bold").append(f"  logos {found.run['command']}", style="default"))
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), header_style="bold cyan", show_footer=len(found.shards) > 1)

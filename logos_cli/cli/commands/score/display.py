@@ -22,10 +22,10 @@ _WIDTH = 110
 
 
 def _console(*, stderr: bool) -> Console:
-    from rich.console import Console
+    from logos_cli.cli.console import VisibleConsole
 
     stream = sys.stderr if stderr else sys.stdout
-    return Console(file=stream, highlight=False, width=None if stream.isatty() else _WIDTH)
+    return VisibleConsole(stream, width=None if stream.isatty() else _WIDTH)
 
 
 def show_summary(rows: Iterable[SummaryRow]) -> None:

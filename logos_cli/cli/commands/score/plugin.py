@@ -171,7 +171,7 @@ def _write(
 ) -> ExitCode:
     """Write records and figures, and report the account."""
     for skill in scoring.unskilled():
-        warn_of_skill(skill, scoring.options.load.model)
+        warn_of_skill(skill, scoring.context.model)
     drawn: list[Record] = []
 
     def scored(selection: Selection | None = None, *, as_lines: bool = False) -> Iterator[ScoredRecord]:
@@ -281,11 +281,10 @@ def _draw(drawn: list[Record], path: str, args: ScoreArguments) -> None:
 
 def _show(records: Iterator[ScoredRecord]) -> None:
     """Show records on a terminal."""
-    from rich.console import Console
-
     from logos_cli.cli.commands.score.display import show_record
+    from logos_cli.cli.console import VisibleConsole
 
-    console = Console(highlight=False)
+    console = VisibleConsole()
     for each in records:
         show_record(console, each.counted)
 
