@@ -6,16 +6,23 @@ import logging
 import re
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache, partial
+from math import gcd
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from logos_cli.crystal.assembly.linkers import linker_block
+from logos_cli.chemistry.smiles import parse_smiles
+from logos_cli.crystal.assembly.axes import linkers_of_axes, permutation
+from logos_cli.crystal.assembly.linkers import Linker, read_linker
 from logos_cli.crystal.assembly.nodes import NODES, Block, Node
+from logos_cli.crystal.assembly.turn import Placed, turn_linkers
 from logos_cli.errors import LogosError, MissingError, OutputError
 from logos_cli.objects.material import Material, material_from_blocks
 
@@ -51,7 +58,7 @@ class Assembled:
 
 
 def assemble(material: Material, net: str, name: str, seed: int = 0) -> Assembled:
-    """Place a framework's node and linker on a net.
+    """Place a framework's node and linkers on a net.
 
     Parameters
     ----------
@@ -67,47 +74,77 @@ def assemble(material: Material, net: str, name: str, seed: int = 0) -> Assemble
     MissingError
         If PORMAKE is not installed.
     """
-    node = NODES.get(material.metal)
+    distinct = material.distinct()
+    node = NODES.get(distinct.metal)
     if node is None:
         known = ", ".join(dict.fromkeys(each.name for each in NODES.values()))
-        raise OutputError(f"the geometry of the node {material.metal} is not known", hint=f"known nodes: {known}")
-    linkers = list(dict.fromkeys(material.linkers))
-    if len(linkers) != 1:
-        raise OutputError(f"the framework has {len(linkers)} different linkers", hint="one linker can be placed")
-    linker = linker_block(linkers[0], seed)
-    topology, framework = _build(node, linker, net)
-    structure = _structure(framework)
-    n_nodes, n_linkers = _counts(topology, node, linker)
-    charge = n_nodes * node.charge - n_linkers * len(linker.points)
+        raise OutputError(f"the geometry of the node {distinct.metal} is not known", hint=f"known nodes: {known}")
+    linkers = {smiles: read_linker(smiles, seed) for smiles in distinct.linkers}
+    topology = _topology(_pormake().Database(), net)
+    if len(linkers) > 1 or any(linker.is_pillar for linker in linkers.values()):
+        charge, framework = _on_axes(topology, node, linkers, Counter(material.linkers))
+    else:
+        charge, framework = _on_net(topology, node, next(iter(linkers.values())))
     if charge:
         raise OutputError(
             f"the cell would have the charge {charge:+d}", hint="another net, or other parts, fit each other"
         )
+    structure = _structure(framework)
     _check_geometry(structure)
     text = _cif(structure, name, net)
     _check_parts(text, material, name)
     return Assembled(text, float(structure.density), len(structure))
 
 
-def _build(node: Node, linker: Block, net: str) -> tuple[Any, Any]:
-    """Return PORMAKE's net and framework."""
-    pormake = _pormake()
-    topology = _topology(pormake.Database(), net)
+def _on_net(topology: Any, node: Node, linker: Linker) -> tuple[int, Any]:
+    """Return the charge of the cell and PORMAKE's framework of a node and one linker."""
+    block, tried = linker.block, []
+    with _parts(node.build(), block) as (metal, organic):
+        for nodes, edges in _assignments(topology, node.n_points, len(block.points), metal, organic):
+            tried.append(_placed(topology.name, partial(_pormake().Builder().build_by_type, topology, nodes, edges)))
+    n_nodes, n_linkers = _counts(topology, node, block)
+    return n_nodes * node.charge + n_linkers * linker.charge, _best(tried, topology.name)
+
+
+def _on_axes(topology: Any, node: Node, linkers: dict[str, Linker], counts: Counter[str]) -> tuple[int, Any]:
+    """Return the charge of the cell and PORMAKE's framework of a node with a linker on each axis of the net."""
+    axes = [linkers[smiles] for smiles in linkers_of_axes(node, linkers, counts)]
+    block = node.build() if node.pillared is None else node.pillared()
+    with _parts(block, *(axis.block for axis in axes)) as (metal, *organic):
+        builder = _pormake().Builder()
+        order = permutation(topology, builder.locator, block, metal)
+        (vertex,) = map(int, topology.node_indices)
+        slots = {vertex: metal, **dict(zip(map(int, topology.edge_indices), organic, strict=True))}
+        parts = [slots[slot] for slot in range(topology.n_slots)]
+        made = _placed(topology.name, partial(builder.build, topology, parts, {vertex: order}))
+    return node.charge + sum(axis.charge for axis in axes), _best([made], topology.name)
+
+
+@contextmanager
+def _parts(*blocks: Block) -> Iterator[list[Any]]:
+    """Give blocks as PORMAKE reads them, from files that are there as long as they are used."""
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of rotations that are not unique: any of them will do
-        metal, organic = (_written(Path(folder) / name, block) for name, block in (("n", node.build()), ("l", linker)))
-        best = None
-        for nodes, edges in _assignments(topology, node.n_points, len(linker.points), metal, organic, net):
-            try:
-                made = pormake.Builder().build_by_type(topology, nodes, edges)
-            except Exception as error:  # whatever the geometry makes it raise
-                raise OutputError(f"PORMAKE cannot place the parts on {net}: {error}") from error
-            if best is None or made.info["max_rmsd"] < best.info["max_rmsd"]:
-                best = made
-    if best is None or best.info["max_rmsd"] > _MOST_RMSD:
-        rmsd = "" if best is None else f" (deviation {best.info['max_rmsd']:.2f}, at most {_MOST_RMSD:g})"
-        raise OutputError(f"the parts do not point in the directions of {net}{rmsd}", hint="is the net the right one?")
-    return topology, best
+        yield [_written(Path(folder) / str(number), block) for number, block in enumerate(blocks)]
+
+
+def _placed(net: str, build: Callable[[], Any]) -> Any:
+    try:
+        return build()
+    except Exception as error:  # whatever the geometry makes it raise
+        raise OutputError(f"PORMAKE cannot place the parts on {net}: {error}") from error
+
+
+def _best(frameworks: list[Any], net: str) -> Any:
+    """Return the framework whose parts deviate least from the directions of the net."""
+    best = min(frameworks, key=lambda made: float(made.info["max_rmsd"]))
+    if best.info["max_rmsd"] > _MOST_RMSD:
+        raise OutputError(
+            f"the parts do not point in the directions of {net} (deviation {best.info['max_rmsd']:.2f}, at most "
+            f"{_MOST_RMSD:g})",
+            hint="is the net the right one?",
+        )
+    return best
 
 
 def _pormake() -> Any:
@@ -121,7 +158,7 @@ def _pormake() -> Any:
         raise MissingError(f"assembling a framework needs {error.name or 'pormake'}", hint=_INSTALL) from error
     finally:
         logging.FileHandler = handler  # type: ignore[misc]
-    logger.setLevel("ERROR")
+    logger.setLevel("CRITICAL")  # what fails is raised as well
     return pormake
 
 
@@ -138,11 +175,22 @@ def _topology(database: Any, net: str) -> Any:
             f"the net {net!r} is not known",
             hint="give its RCSR code, such as pcu, fcu or tbo; nets of layers have no cell",
         )
-    return database.get_topo(net)
+    try:
+        return _read_topology(str(database.topo_dir / f"{net}.cgd"))
+    except Exception as error:  # as PORMAKE raises for files of its list that it cannot read
+        raise OutputError(f"PORMAKE cannot read its net {net}", hint="nothing can be placed on this one") from error
+
+
+@lru_cache(maxsize=8)
+def _read_topology(path: str) -> Any:
+    """Return a net from its file: PORMAKE's own way writes a pickle into its package, and reads it the next time."""
+    from pormake.topology import Topology
+
+    return Topology(path)
 
 
 def _assignments(
-    topology: Any, n_metal: int, n_linker: int, metal: Any, organic: Any, net: str
+    topology: Any, n_metal: int, n_linker: int, metal: Any, organic: Any
 ) -> list[tuple[dict[int, Any], dict[tuple[int, int], Any] | None]]:
     """Return the ways to put node and linker on the vertices, and the linker of two ends on the edges.
 
@@ -167,7 +215,8 @@ def _assignments(
     if not found:
         counts = ", ".join(str(n) for n in sorted(set(neighbours.values())))
         raise OutputError(
-            f"the net {net} has vertices with {counts} neighbours; the node has {n_metal}, and the linker {n_linker} ends",
+            f"the net {topology.name} has vertices with {counts} neighbours; the node has {n_metal}, and the linker "
+            f"{n_linker} ends",
             hint="is the net the right one?",
         )
     return found
@@ -211,30 +260,59 @@ def _bonds(block: Block) -> list[tuple[int, int]]:
 
 
 def _structure(framework: Any) -> Structure:
+    """Return the atoms of a framework; its linkers are turned about their axes where some are too near."""
     from pymatgen.core.lattice import Lattice
     from pymatgen.core.structure import Structure
 
-    atoms = framework.atoms
-    return Structure(Lattice(np.array(atoms.cell)), atoms.get_chemical_symbols(), atoms.get_scaled_positions())
+    cell = np.array(framework.atoms.cell)
+    edges = set(map(int, framework.info["topology"].edge_indices))
+    parts = []
+    for slot, block in enumerate(framework.info["located_bbs"]):
+        if block is not None:
+            kept = np.array([symbol != "X" for symbol in block.atoms.get_chemical_symbols()])
+            elements = [symbol for symbol in block.atoms.get_chemical_symbols() if symbol != "X"]
+            ends = np.array(block.connection_points) if slot in edges else None
+            parts.append(Placed(elements, np.array(block.atoms.positions)[kept], ends))
+
+    def merged() -> Structure:
+        elements = [each for part in parts for each in part.elements]
+        places = np.concatenate([part.xyz for part in parts])
+        return Structure(Lattice(cell), elements, places, coords_are_cartesian=True, to_unit_cell=True)
+
+    structure = merged()
+    if _nearest(structure) is not None:
+        turn_linkers(parts, cell)
+        structure = merged()
+    return structure
 
 
-def _check_geometry(structure: Structure) -> None:
-    """Refuse atoms on top of each other, and a density that no framework has."""
+def _nearest(structure: Structure) -> float | None:
+    """Return the distance of the nearest two atoms (Å), if they are too near."""
     distances: NDArray[np.float64] = structure.distance_matrix + 9 * np.eye(len(structure))
     heavy = np.array([site.specie.symbol != "H" for site in structure])
     for least, chosen in ((_LEAST_DISTANCE, np.ones(len(heavy), bool)), (_LEAST_HEAVY_DISTANCE, heavy)):
         part = distances[np.ix_(chosen, chosen)]
         if part.size and part.min() < least:
-            raise OutputError(
-                f"two atoms would be {part.min():.2f} Å apart",
-                hint="the parts collide on this net: is it the right one?",
-            )
+            return float(part.min())
+    return None
+
+
+def _check_geometry(structure: Structure) -> None:
+    """Refuse atoms on top of each other, and a density that no framework has."""
+    nearest = _nearest(structure)
+    if nearest is not None:
+        raise OutputError(
+            f"two atoms would be {nearest:.2f} Å apart", hint="the parts collide on this net: is it the right one?"
+        )
     if not _DENSITIES[0] <= structure.density <= _DENSITIES[1]:
         raise OutputError(f"the density would be {structure.density:.3f} g/cm³", hint="is the net the right one?")
 
 
 def _check_parts(text: str, material: Material, name: str) -> None:
-    """Read the CIF as any crystal is read, and refuse it unless it has the node and the linker of the sentence."""
+    """Read the CIF as any crystal is read, and refuse it unless it has the nodes and linkers of the sentence.
+
+    A sentence that repeats one states the amounts. Stereo is not in the sentences of crystals, and not compared.
+    """
     from logos_cli.crystal.blocks import cut, formula_unit
     from logos_cli.crystal.bonds import find_bonds
     from logos_cli.crystal.cif import parse_cif
@@ -245,7 +323,7 @@ def _check_parts(text: str, material: Material, name: str) -> None:
         atoms = resolved_cell(document.sole_block())
         blocks = cut(atoms, find_bonds(atoms))
         nodes, linkers, _ = formula_unit(blocks)
-        found = material_from_blocks(nodes, linkers).distinct()
+        found = material_from_blocks(nodes, linkers)
     except LogosError as error:
         raise OutputError(f"the assembled crystal cannot be read again: {error.message}") from error
     if blocks.periodicity != 3 or blocks.n_nets != 1:
@@ -253,10 +331,25 @@ def _check_parts(text: str, material: Material, name: str) -> None:
             f"the assembled crystal is endless in {blocks.periodicity} directions, {blocks.n_nets} times",
             hint="only nets in three dimensions are assembled",
         )
-    if found != material.distinct():
+    stated = _lowest(material)
+    if found.distinct() != stated.distinct() or (material != material.distinct() and found != stated):
         raise OutputError(
             f"the assembled crystal would be another framework: {_listed(found)}", hint="is the net the right one?"
         )
+
+
+def _lowest(material: Material) -> Material:
+    """Return the framework with its blocks in the lowest whole-number ratio, and without stereo."""
+    from rdkit import Chem
+
+    nodes, linkers = Counter(material.metal.split(".")), Counter[str]()
+    for smiles in material.linkers:
+        molecule = parse_smiles(smiles)
+        Chem.RemoveStereochemistry(molecule)
+        linkers[Chem.MolToSmiles(molecule)] += 1
+    share = gcd(*nodes.values(), *linkers.values())
+    parts = [[each for each, count in counts.items() for _ in range(count // share)] for counts in (nodes, linkers)]
+    return material_from_blocks(*parts)
 
 
 def _listed(material: Material) -> str:

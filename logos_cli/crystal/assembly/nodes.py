@@ -1,7 +1,8 @@
 """Metal nodes with their carboxylate carbons, in idealised geometry.
 
 Distances are those of the parent frameworks: MOF-5 (Li et al. 1999), UiO-66 (Cavka et al. 2008), and paddle-wheels as in HKUST-1
-(Chui et al. 1999). A carboxylate is planar with C–O 1.27 Å and an O–C–O angle of 124 degrees.
+(Chui et al. 1999), with nitrogens at their ends as in M2(bdc)2(dabco). A carboxylate is planar with C–O 1.27 Å and an O–C–O angle
+of 124 degrees.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ Vector = NDArray[np.float64]
 
 _O_O, _C_O, HALF_BOND = 2.24, 1.27, 0.75
 """Å: between the oxygens of a carboxylate, C–O, and half of the C–C bond to the linker."""
+HALF_BOND_TO_NITROGEN: Final = 1.03
+"""Å: half of the bond from a metal to the nitrogen of a pillar, where the point between node and pillar is."""
 _O_H: Final = 0.97
 
 
@@ -76,12 +79,15 @@ class Node:
         Of the node without carboxylates.
     n_points : int
         Carboxylates around it.
+    pillared : callable, optional
+        The node with a nitrogen at each end as well; these two points are the last.
     """
 
     name: str
     charge: int
     n_points: int
     build: Callable[[], Block]
+    pillared: Callable[[], Block] | None = None
 
 
 def _axes() -> list[Vector]:
@@ -136,11 +142,19 @@ def _zirconium_cluster() -> Block:
     return block
 
 
-def _paddle(metal: str, metal_metal: float, metal_oxygen: float) -> Node:
+def _paddle(metal: str, metal_metal: float, metal_oxygen: float, metal_nitrogen: float) -> Node:
     def build() -> Block:
         return _paddle_wheel(metal, metal_metal, metal_oxygen)
 
-    return Node(f"{metal}2 paddle-wheel", 4, 4, build)
+    def pillared() -> Block:
+        block = build()
+        for anchor, side in ((0, -1), (1, 1)):
+            height = metal_metal / 2 + metal_nitrogen - HALF_BOND_TO_NITROGEN
+            block.points.append(np.array([0, 0, side * height]))
+            block.anchors.append(anchor)
+        return block
+
+    return Node(f"{metal}2 paddle-wheel", 4, 4, build, pillared)
 
 
 NODES: Final = {
@@ -148,10 +162,10 @@ NODES: Final = {
     "[O]12[Zr]34[O]5[Zr]67[O]8[Zr]1([OH]36)[OH]1[Zr]23[O]2[Zr]5([OH]43)[OH]7[Zr]821": Node(
         "Zr6O4(OH)4", 12, 12, _zirconium_cluster
     ),
-    "[Cu][Cu]": _paddle("Cu", 2.64, 1.95),
-    "[Zn][Zn]": _paddle("Zn", 2.98, 2.04),
-    "[Co][Co]": _paddle("Co", 2.75, 2.02),
-    "[Ni][Ni]": _paddle("Ni", 2.70, 2.00),
-    "[Fe][Fe]": _paddle("Fe", 2.80, 2.05),
+    "[Cu][Cu]": _paddle("Cu", 2.64, 1.95, 2.16),
+    "[Zn][Zn]": _paddle("Zn", 2.98, 2.04, 2.04),
+    "[Co][Co]": _paddle("Co", 2.75, 2.02, 2.07),
+    "[Ni][Ni]": _paddle("Ni", 2.70, 2.00, 2.03),
+    "[Fe][Fe]": _paddle("Fe", 2.80, 2.05, 2.10),
 }
 """Nodes by their canonical SMILES in sentences; carboxylates are parts of the linkers there."""
