@@ -128,14 +128,10 @@ def prepare(molecule: Chem.Mol, title: str, options: LigandOptions) -> Prepared:
         state = protonate(molecule, options.ph)
         molecule = state.molecule
         notes += state.notes
+    _check_turning(molecule, title)
     full = embed(molecule, options.seed, title) if positions is None else Chem.AddHs(molecule, addCoords=True)
     _note_stereo(molecule, notes)
     pdbqt, n_torsions = _pdbqt(full, title)
-    if n_torsions > limits.TURNING.value:
-        raise MoleculeError(
-            f"{title} is too large for Vina: {n_torsions} bonds turn, at most {limits.TURNING.text} can be searched",
-            hint=_hint_of_size(molecule, limits.TURNING),
-        )
     return Prepared(full, pdbqt, n_torsions, notes)
 
 
@@ -200,6 +196,23 @@ def _check(molecule: Chem.Mol, title: str) -> None:
         raise MoleculeError(
             f"{title} is too large for Vina: {n_heavy} heavy atoms, at most {limits.DOCKED.text} can be searched",
             hint=_hint_of_size(molecule, limits.DOCKED),
+        )
+
+
+def _check_turning(molecule: Chem.Mol, title: str) -> None:
+    """Refuse a molecule with too many bonds that turn, before it gets a conformer: that of a peptide takes a minute."""
+    if molecule.GetNumHeavyAtoms() <= limits.TURNING.value:
+        return
+    full = Chem.AddHs(molecule)
+    full.RemoveAllConformers()
+    anywhere = Chem.Conformer(full.GetNumAtoms())  # Meeko wants one, and counts bonds without looking at it
+    anywhere.Set3D(True)
+    full.AddConformer(anywhere)
+    _, n_torsions = _pdbqt(full, title)
+    if n_torsions > limits.TURNING.value:
+        raise MoleculeError(
+            f"{title} is too large for Vina: {n_torsions} bonds turn, at most {limits.TURNING.text} can be searched",
+            hint=_hint_of_size(molecule, limits.TURNING),
         )
 
 

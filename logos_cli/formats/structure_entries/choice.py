@@ -155,14 +155,17 @@ class LigandChooser:
 def why_no_ligand(model: StructureModel, ligands: Sequence[Ligand], numbering: str) -> StructureError:
     """Return the error of a structure that gives no entry with a ligand."""
     if not model.chains:
-        reason = "the structure has no protein chain"
-    elif not ligands:
-        reason = "the structure has no ligand"
-    else:
-        reason = "the structure has no relevant ligand"
-    hint = "give one with --ligand FILE.sdf, or use --as protein or --as search"
+        hint = "its ligands can be read with --as molecule" if ligands else None
+        return StructureError("the structure has no protein chain", source=model.name, hint=hint)
+    reason, hint = "the structure has no ligand", "give one with --ligand FILE.sdf"
     if ligands:
-        hint = f"choose one with --ligand; {listing(ligands, numbering)}"
+        reason, hint = (
+            "the structure has no relevant ligand",
+            f"choose one with --ligand; {listing(ligands, numbering)}",
+        )
+    hint += (
+        "; or read the protein alone (encode --as protein), or take its best pocket (generate ligand --site predicted)"
+    )
     return StructureError(reason, source=model.name, hint=hint)
 
 

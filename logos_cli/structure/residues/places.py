@@ -95,17 +95,24 @@ def residue_rows(source: Source, lengths: Sequence[int]) -> tuple[StructureModel
         model = StructureModel(loaded, file.name, int(source.get("model", 1)))
     residues = ResidueMap(source, lengths)
     known = _rows(model)
-    names = [residues.name((chain, position)) for chain, length in enumerate(lengths) for position in range(length)]
-    return model, [None if name is None else known.get((name.chain, name.number, name.insertion)) for name in names]
+    found: list[int | None] = []
+    for chain, length in enumerate(lengths):
+        for position in range(length):
+            name = residues.name((chain, position))
+            same = [] if name is None else known.get((name.chain, name.number, name.insertion), [])
+            # letters and residues of one name come in the same order
+            found.append(None if not same else same.pop(0) if len(same) > 1 else same[0])
+    return model, found
 
 
-def _rows(model: StructureModel) -> dict[tuple[str, int, str], int]:
-    """Return the residues of the model by the author's names; the first of those with one name."""
+def _rows(model: StructureModel) -> dict[tuple[str, int, str], list[int]]:
+    """Return the residues of the model by the author's names; several have one name where a file repeats its numbers."""
     table = model.residues
-    rows: dict[tuple[str, int, str], int] = {}
+    proteins = set(table.with_role(Role.PROTEIN))
+    rows: dict[tuple[str, int, str], list[int]] = {}
     for index, name in enumerate(zip(table.chains, table.numbers, table.insertions, strict=True)):
-        rows.setdefault(name, index)
-    return rows
+        rows.setdefault(name, []).append(index)
+    return {name: [each for each in found if each in proteins] or found for name, found in rows.items()}
 
 
 def _side_chain(model: StructureModel, atoms: NDArray[np.intp]) -> NDArray[np.float64]:

@@ -156,7 +156,7 @@ def by_fitness(candidates: list[RankedAnswer], oracle: Oracle, *, wild_type: flo
     wild_type : float, optional
         The oracle's prediction for the wild type, which the score repeats.
     """
-    sequences = [candidate.sentence.left[0].payload for candidate in candidates]
+    sequences = [candidate.sentence.left[-1].payload for candidate in candidates]
     values = oracle.predict(sequences) if sequences else []
     deviations = oracle.deviations(sequences)
     for candidate, logp in zip(candidates, oracle.table_logps(sequences) or (), strict=False):

@@ -11,6 +11,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from logos_cli.chemistry.smiles import canonical_smiles
 from logos_cli.errors import InputError, UsageError
 from logos_cli.formats.base import Entry, ReadOptions
 from logos_cli.formats.detect import detect
@@ -27,7 +28,9 @@ VALUE_COLUMNS: Final = (
     "effect", "measurement",
 )  # fmt: skip
 """Usual names of the measured column, in lower case; the first one found is used."""
-_FEWEST: Final = 30
+_FEWEST, _FEWEST_TRAINED = 30, 20
+_NO_VALUE: Final = frozenset(("", "nan", "-nan", "na", "n/a", "#n/a", "#na", "<na>", "none", "null", "-"))
+"""Cells that hold no value, in lower case, as pandas and spreadsheets write them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +46,9 @@ class Assay:
     payloads, texts : tuple of str
         Residues or SMILES, and their sentences.
     values : ndarray
-        Measured values; the mean of rows with the same sentence.
+        Measured values; the mean of rows with the same protein or molecule, however its SMILES is written.
     n_unmeasured, n_refused, n_repeated : int
-        Rows without a value, with an object that cannot be read, and with a sentence of an earlier row.
+        Rows without a value, with an object that cannot be read, and with the protein or molecule of an earlier row.
     """
 
     path: str
@@ -91,25 +94,33 @@ def read_assay(path: str, column: str | None = None, value: str | None = None) -
         elif entry.item is None:
             n_refused += 1
         else:
-            text = to_text(entry.item)
-            items.setdefault(text, entry.item)
-            found.setdefault(text, []).append(measured)
+            key = _key(entry.item)
+            items.setdefault(key, entry.item)
+            found.setdefault(key, []).append(measured)
     kinds = {type(item) for item in items.values()}
     if len(kinds) != 1 or not kinds <= {Protein, Molecule}:
         raise InputError(
             "the rows are neither all proteins nor all molecules", source=path, hint="--column names theirs"
         )
     if len(found) < _FEWEST:
-        raise InputError(f"{len(found)} different rows have a value; {_FEWEST} are needed", source=path)
+        raise InputError(
+            f"{len(found)} different {'proteins' if kinds == {Protein} else 'molecules'} have a value; {_FEWEST} are needed",
+            source=path,
+            hint="--column names the column with the measured ones, if the table has several",
+        )
     values = np.array([float(np.mean(each)) for each in found.values()])
     if values.min() == values.max():
         raise InputError("all measured values are equal: there is nothing to learn", source=path)
     payloads = tuple(item.sequence if isinstance(item, Protein) else _smiles(item) for item in items.values())
+    texts = tuple(map(to_text, items.values()))
     n_rows = sum(len(each) for each in found.values())
     kind = "protein" if kinds == {Protein} else "molecule"
-    return Assay(
-        path, sha256, kind, value, payloads, tuple(found), values, n_unmeasured, n_refused, n_rows - len(found)
-    )
+    return Assay(path, sha256, kind, value, payloads, texts, values, n_unmeasured, n_refused, n_rows - len(found))
+
+
+def _key(item: ScienceObject) -> str:
+    """Return what two rows of one protein or molecule share; a molecule has many SMILES."""
+    return canonical_smiles(item.smiles) if isinstance(item, Molecule) else to_text(item)
 
 
 def _smiles(item: ScienceObject) -> str:
@@ -120,8 +131,11 @@ def _value_column(entries: Sequence[Entry], value: str | None, path: str) -> str
     names = list(dict.fromkeys(name for entry in entries for name in entry.source.get("columns", {})))
     if value is not None:
         if value not in names:
-            raise UsageError(f"the table has no column {value!r}", source=path, hint=f"it has {', '.join(names)}")
+            known = f"it has {', '.join(names)}" if names else "its other cells are empty"
+            raise UsageError(f"the table has no column {value!r} with values", source=path, hint=known)
         return value
+    if not names:
+        raise UsageError("no row has a measured value", source=path, hint="the cells beside the sequences are empty")
     lower = {name.lower(): name for name in reversed(names)}
     found = next((lower[name] for name in VALUE_COLUMNS if name in lower), None)
     if found is None:
@@ -135,19 +149,27 @@ def _value_column(entries: Sequence[Entry], value: str | None, path: str) -> str
 
 def _number(entry: Entry, value: str, path: str) -> float | None:
     cell = entry.source.get("columns", {}).get(value)
-    if cell is None or str(cell).strip().lower() in ("", "nan", "na", "none"):
+    text = "" if cell is None else str(cell).strip()
+    if text.lower() in _NO_VALUE:
         return None
-    try:
-        number = float(str(cell))
-    except ValueError as error:
+    number = _float(text)
+    if number is None:
         raise InputError(
-            f"the cell {str(cell)[:40]!r} in column {value!r} is not a number",
+            f"the cell {text[:40]!r} in column {value!r} is not a number",
             source=f"{path}:{entry.source.get('line', '?')}",
-            hint="leave out rows with a limit of detection (>10), or write a number",
-        ) from error
+            hint="write numbers with a decimal point and without a unit, and leave out rows with a limit of detection (>10)",
+        )
     if not math.isfinite(number):
         raise InputError(f"a value in column {value!r} is not finite", source=f"{path}:{entry.source.get('line', '?')}")
     return number
+
+
+def _float(text: str) -> float | None:
+    """Return the number of a cell; Python reads 1_000 as one, and tables do not."""
+    try:
+        return None if "_" in text else float(text)
+    except ValueError:
+        return None
 
 
 def reference_of(payloads: Sequence[str], given: str | None = None) -> str | None:
@@ -167,9 +189,14 @@ def held_out(assay: Assay, share: float, split: Split, seed: int, reference: str
     Raises
     ------
     UsageError
-        If mutations cannot be counted.
+        If mutations cannot be counted, or hardly a row is left to train on.
     """
     n = max(10, round(share * len(assay.values)))
+    if (left := len(assay.values) - n) < _FEWEST_TRAINED:
+        raise UsageError(
+            f"--held-out {share:g} leaves {max(0, left)} of {len(assay.values)} rows; {_FEWEST_TRAINED} are needed to train",
+            hint="hold fewer out",
+        )
     order = np.random.default_rng(seed).permutation(len(assay.values))
     if split == "mutations":
         if assay.kind != "protein" or reference is None:

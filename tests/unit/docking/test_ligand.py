@@ -122,6 +122,18 @@ def test_long_peptides_are_explained() -> None:
     assert "peptide" in str(caught.value.hint)
 
 
+def test_bonds_that_turn_are_counted_before_a_conformer_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(preparing, "embed", lambda *_: pytest.fail("a conformer was made"))
+        with pytest.raises(MoleculeError, match=r"91 bonds turn") as caught:
+            _prepare("N" + "[C@@H](CCCCN)C(=O)N" * 13 + "C")
+        assert "peptide" in str(caught.value.hint)
+        patch.setenv("LOGOS_MAX_DOCKED_ROTATABLE_BONDS", "6")
+        with pytest.raises(MoleculeError, match=r"12 bonds turn"):
+            _prepare("O=C1CCCCCCCCCCCCN1")
+    assert _prepare("O=C1CCCCCCCCCCCCN1").n_torsions == 12
+
+
 def test_macrocycles_are_opened_by_meeko() -> None:
     prepared = _prepare("O=C1CCCCCCCCCCCCN1")
     assert " G0" in prepared.pdbqt

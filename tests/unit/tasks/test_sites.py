@@ -23,7 +23,7 @@ from logos_cli.objects.complex import Complex
 from logos_cli.objects.protein import Protein
 from logos_cli.records import Record, Status
 from logos_cli.structure.residues.map import ResidueMap, ResidueName
-from logos_cli.structure.residues.places import ResiduePlaces, residue_places
+from logos_cli.structure.residues.places import ResiduePlaces, residue_places, residue_rows
 from logos_cli.tasks.site.sites import WIDEST_ANGSTROM, frequencies, rank_probable, rank_sites
 from logos_cli.workflows.generate.tally import GenerateTally
 
@@ -508,6 +508,35 @@ def test_the_pockets_of_a_structure_are_its_sites(checkout: Path, tmp_path: Path
         assert tagged == _members(record) != []
     again = list(generate("site", checkout / "examples" / "complex.cif"))
     assert [record.to_json() for record in again] == [record.to_json() for record in records]
+
+
+def _atom_lines(path: Path) -> list[str]:
+    text: str = gemmi.read_structure(str(path)).make_pdb_string()
+    return [line for line in text.splitlines() if line.startswith("ATOM")]
+
+
+def test_copies_with_one_chain_name_are_residues_of_their_own(checkout: Path, tmp_path: Path) -> None:
+    """Files that were put together repeat chain and numbers; each letter has the atoms of its own copy."""
+    lines = _atom_lines(checkout / "examples" / "complex.cif")
+    far = [f"{line[:30]}{float(line[30:38]) + 200:8.3f}{line[38:]}" for line in lines]
+    (tmp_path / "two.pdb").write_text("\n".join([*lines, "TER", *far, "TER", "END"]) + "\n")
+    (record,) = encode(str(tmp_path / "two.pdb"))
+    n_letters = len(decode(record).sequence)
+    model, rows = residue_rows(record.source, [n_letters])
+    assert len(set(rows)) == n_letters
+    first, second = (model.positions_of([row]) for row in (rows[0], rows[n_letters // 2]))
+    assert second[0, 0] - first[0, 0] == pytest.approx(200, abs=0.01)
+
+
+def test_a_trace_of_the_chain_has_no_surface(checkout: Path, tmp_path: Path) -> None:
+    lines = _atom_lines(checkout / "examples" / "complex.cif")
+    (tmp_path / "trace.pdb").write_text("\n".join(line for line in lines if line[12:16] == " CA ") + "\nEND\n")
+    (record,) = generate("site", tmp_path / "trace.pdb")
+    assert record.status is Status.ERROR
+    assert "a trace of the chain has no surface" in (record.reason or "")
+    with pytest.raises(LogosError, match="the structure has no ligand") as refused:
+        list(generate("ligand", tmp_path / "trace.pdb", **_fake()))
+    assert "--site predicted" in str(refused.value.hint)
 
 
 def test_both_methods_rank_by_shape_and_report_the_tags(checkout: Path) -> None:

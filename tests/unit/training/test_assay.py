@@ -43,6 +43,23 @@ def test_rows_are_counted_and_repeats_averaged(tmp_path):
     assert (assay.n_repeated, assay.n_unmeasured, assay.values[0]) == (1, 2, 5.0)
 
 
+def test_a_molecule_is_one_row_however_its_smiles_is_written(tmp_path):
+    """Its copies would else be held out beside those that are trained on."""
+    rows = [f"{'C' * n}O,{n}" for n in range(1, 41)]
+    assay = read_assay(write(tmp_path / "a.csv", [*rows, "OCC,4", "C(O)C,6"], "smiles,activity"))
+    assert (assay.kind, len(assay.values), len(assay.texts), assay.n_repeated) == ("molecule", 40, 40, 2)
+    assert assay.values[assay.payloads.index("CCO")] == 4.0
+
+
+def test_cells_without_a_value_are_those_of_spreadsheets_and_pandas(tmp_path):
+    cells = ("NULL", "N/A", "#N/A", "-", "NaN", "None", "<NA>", " ")
+    rows = [f"{each},{n}" for n, each in enumerate(SEQUENCES)]
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join(["séquence,Fitness (µM)", *rows, *(f"MKTAY,{cell}" for cell in cells)]), encoding="utf-8")
+    assay = read_assay(str(path), column="séquence", value="Fitness (µM)")
+    assert (len(assay.values), assay.n_unmeasured) == (40, len(cells))
+
+
 def test_what_cannot_be_learned_from_is_refused(tmp_path):
     rows = [f"{each},{n}" for n, each in enumerate(SEQUENCES)]
     with pytest.raises(InputError, match=r"'>10'.* is not a number"):
@@ -53,6 +70,16 @@ def test_what_cannot_be_learned_from_is_refused(tmp_path):
         read_assay(write(tmp_path / "c.csv", rows[:5]))
     with pytest.raises(UsageError, match="no column with measured values"):
         read_assay(write(tmp_path / "d.csv", rows, "sequence,colour"))
+    with pytest.raises(InputError, match="1 different proteins have a value"):
+        read_assay(write(tmp_path / "wt.csv", [f"MKTAY,{each}" for each in rows], "sequence,mutated,fitness"))
+    with pytest.raises(UsageError, match="no row has a measured value"):
+        read_assay(write(tmp_path / "f.csv", [f"{each}," for each in SEQUENCES]))
+    for cell in ("12 nM", "0,5", "1_000", "TRUE", "5%"):
+        with pytest.raises(InputError, match="is not a number") as refused:
+            read_assay(write(tmp_path / "g.csv", [*rows, f'MKTAY,"{cell}"']))
+        assert "without a unit" in str(refused.value.hint)
+    with pytest.raises(UsageError, match=r"leaves 4 of 40 rows; 20 are needed to train"):
+        held_out(read_assay(write(tmp_path / "h.csv", rows)), 0.9, "random", 0, None)
     with pytest.raises(UsageError, match="no column 'brightness'"):
         read_assay(write(tmp_path / "e.csv", rows), value="brightness")
 
