@@ -376,3 +376,8 @@ def _check(tokenizer: Tokenizer) -> None:
     _ = tokenizer.tag_ids
     if not tokenizer.eos_ids:
         raise ModelError("config.json has no end-of-text token", hint="set eos_token_id")
+    if (last := max(tokenizer.eos_ids)) >= (n_tokens := len(tokenizer.vocabulary)):
+        raise ModelError(
+            f"config.json has the end-of-text token {last:,}, and the tokenizer {n_tokens:,} tokens",
+            hint="download the model again",
+        )

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 from logos_cli.backends.base import Checkpoint, LoadOptions
-from logos_cli.checkpoints.config import eos_ids
+from logos_cli.checkpoints.config import context_of, eos_ids
 from logos_cli.checkpoints.locate import weights_sha256
 from logos_cli.checkpoints.safetensors import weight_files
 from logos_cli.checkpoints.skills import read_skills
@@ -34,7 +34,7 @@ class DirectoryCheckpoint(Checkpoint):
         self.task_sampling = from_config(generation_config)
         self.skills = read_skills(path)
         self.tokenizer = HubTokenizer(path, eos_ids(self.config, generation_config))
-        self.context_tokens = int(self.config.get("max_position_embeddings") or 0)
+        self.context_tokens = context_of(self.config) if self.config.get("max_position_embeddings") else 0
 
     @cached_property
     def files(self) -> list[Path]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 from logos_cli.errors import FormatError
 from logos_cli.io.input import Input
 from logos_cli.io.json_types import JsonObject
+from logos_cli.records.json_text import parse_json
 
 
 def read_csv(path: Path, columns: Sequence[str]) -> Iterator[dict[str, str]]:
@@ -43,7 +43,7 @@ def read_jsonl(path: Path) -> Iterator[JsonObject]:
     with closing(Input(str(path))) as source:
         for number, line in enumerate(source.text_lines(), 1):
             try:
-                row = json.loads(line)
+                row = parse_json(line)
             except ValueError as error:
                 raise FormatError(f"not a JSON object: {error}", source=f"{path}:{number}") from error
             yield row

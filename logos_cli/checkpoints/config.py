@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -10,6 +11,12 @@ from logos_cli.io.json_types import JsonMapping, JsonObject
 
 MODEL_TYPES = ("llama", "qwen3")
 _LAYER = re.compile(r"model\.layers\.(\d+)\.")
+_MOST_LAYERS, _WIDEST_HEAD = 10_000, 1 << 16
+_ROPE_NUMBERS = {
+    "linear": ("factor",),
+    "llama3": ("factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings"),
+}
+"""Numbers that a rotary embedding needs, by its type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,24 +46,50 @@ def sizes_in(config: JsonMapping) -> dict[str, int]:
     ModelError
         If a field is missing or wrong.
     """
-    try:
-        n_heads, hidden_size = int(config["num_attention_heads"]), int(config["hidden_size"])
-        return {
-            "n_layers": int(config["num_hidden_layers"]),
-            "n_heads": n_heads,
-            "n_kv_heads": int(config.get("num_key_value_heads") or n_heads),
-            "head_dim": int(config.get("head_dim") or hidden_size // n_heads),
-            "hidden_size": hidden_size,
-            "intermediate_size": int(config["intermediate_size"]),
-            "vocabulary_size": int(config["vocab_size"]),
-            "context_tokens": int(config["max_position_embeddings"]),
-        }
-    except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
-        raise _parameter_error(error) from error
+    n_heads, hidden_size = _size(config, "num_attention_heads"), _size(config, "hidden_size")
+    return {
+        "n_layers": _size(config, "num_hidden_layers", most=_MOST_LAYERS),
+        "n_heads": n_heads,
+        "n_kv_heads": _size(config, "num_key_value_heads", n_heads),
+        "head_dim": _size(config, "head_dim", hidden_size // n_heads, most=_WIDEST_HEAD),
+        "hidden_size": hidden_size,
+        "intermediate_size": _size(config, "intermediate_size"),
+        "vocabulary_size": _size(config, "vocab_size"),
+        "context_tokens": context_of(config),
+    }
 
 
-def _parameter_error(error: Exception) -> ModelError:
-    return ModelError(f"a parameter in config.json is missing or wrong: {error}", hint="download the model again")
+def context_of(config: JsonMapping) -> int:
+    """Return the length of the context in ``config.json``, in tokens.
+
+    Raises
+    ------
+    ModelError
+        If it is missing or wrong.
+    """
+    return _size(config, "max_position_embeddings")
+
+
+def _size(config: JsonMapping, name: str, default: int | None = None, most: int = 10**8) -> int:
+    """Return a size; one of a broken file could ask for endless work before the tensors contradict it."""
+    value = config.get(name) or default
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= most:
+        raise _wrong(name, value)
+    return value
+
+
+def _positive(config: JsonMapping, name: str) -> float:
+    value = config.get(name)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
+        raise _wrong(name, value)
+    return float(value)
+
+
+def _wrong(name: str, value: object) -> ModelError:
+    shown = "missing" if value is None else f"{value!r:.40}"
+    return ModelError(
+        f"a parameter in config.json is missing or wrong: {name} is {shown}", hint="download the model again"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +123,9 @@ class DecoderConfig(NetworkShape):
                 hint="use the unquantized checkpoint, or a quantized GGUF of it (logos models quantize)",
             )
         sizes = sizes_in(config)
-        try:
-            norm_eps = float(config["rms_norm_eps"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise _parameter_error(error) from error
         return cls(
             **sizes,
-            norm_eps=norm_eps,
+            norm_eps=_positive(config, "rms_norm_eps"),
             tied=bool(config.get("tie_word_embeddings", False)),
             qk_norm=kind == "qwen3",
             rope=_rope_parameters(config),
@@ -139,11 +168,20 @@ def stage_of_layer(layer: int, n_layers: int, n_stages: int) -> int:
 
 
 def eos_ids(*configs: JsonMapping) -> tuple[int, ...]:
-    """Return the tokens that end a text, from all configurations."""
+    """Return the tokens that end a text, from all configurations.
+
+    Raises
+    ------
+    ModelError
+        If one is no token.
+    """
     ids: dict[int, None] = {}
     for config in configs:
         value = config.get("eos_token_id")
-        ids |= dict.fromkeys([value] if isinstance(value, int) else value or [])
+        found = value if isinstance(value, list) else [] if value is None else [value]
+        if not all(type(each) is int and each >= 0 for each in found):
+            raise _wrong("eos_token_id", value)
+        ids |= dict.fromkeys(found)
     return tuple(ids)
 
 
@@ -157,7 +195,10 @@ def _unsupported(config: JsonMapping) -> str | None:
     """Return the part of a Llama or Qwen3 network that :class:`DecoderConfig` does not describe, if there is one."""
     if config.get("hidden_act", "silu") != "silu":
         return f"the activation {config['hidden_act']!r}"
-    if config.get("use_sliding_window") or set(config.get("layer_types") or ()) - {"full_attention"}:
+    layer_types = config.get("layer_types") or []
+    if not isinstance(layer_types, list):
+        raise _wrong("layer_types", layer_types)
+    if config.get("use_sliding_window") or any(each != "full_attention" for each in layer_types):
         return "sliding-window attention"
     if config.get("mlp_bias"):
         return "a bias of the feed-forward part"
@@ -168,8 +209,13 @@ def _unsupported(config: JsonMapping) -> str | None:
 
 def _rope_parameters(config: JsonMapping) -> JsonObject:
     """Return the parameters of the rotary embedding in today's names (``rope_parameters``)."""
-    new = config.get("rope_parameters")
-    rope = dict(new or config.get("rope_scaling") or {})
+    name = "rope_parameters" if config.get("rope_parameters") else "rope_scaling"
+    rope = config.get(name) or {}
+    if not isinstance(rope, dict):
+        raise _wrong(name, rope)
+    rope = dict(rope)
     rope.setdefault("rope_type", rope.get("type", "default"))
-    rope.setdefault("rope_theta", config.get("rope_theta", 10000.0))
+    rope.setdefault("rope_theta", config.get("rope_theta") or 10000.0)
+    for needed in ("rope_theta", *_ROPE_NUMBERS.get(str(rope["rope_type"]), ())):
+        rope[needed] = _positive(rope, needed)
     return rope

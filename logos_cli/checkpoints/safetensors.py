@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from collections.abc import Iterable
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from logos_cli.checkpoints.tokenizer import read_json
 from logos_cli.errors import ModelError
+from logos_cli.records.json_text import parse_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -88,7 +88,7 @@ def stored_type(files: Iterable[Path]) -> str:
         try:
             with file.open("rb") as stream:
                 length = int.from_bytes(stream.read(8), "little")
-                header = json.loads(stream.read(min(length, _LARGEST_HEADER)))
+                header = parse_json(stream.read(min(length, _LARGEST_HEADER)))
             for name, entry in header.items():
                 if name != "__metadata__":
                     counts[str(entry["dtype"])] += math.prod(int(size) for size in entry["shape"])
@@ -118,7 +118,7 @@ def stored_tensors(directory: Path) -> dict[str, StoredTensor]:
             raise ModelError(f"{file.name} is damaged: {error}", hint="download the model again") from error
         with file.open("rb") as stream:
             length = int.from_bytes(stream.read(8), "little")
-            header = json.loads(stream.read(length))
+            header = parse_json(stream.read(length))
         for key, entry in header.items():
             if key != "__metadata__":
                 place = 8 + length + entry["data_offsets"][0]

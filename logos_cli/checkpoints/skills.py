@@ -7,7 +7,6 @@ model must beat. A question without figures is not measured, and nothing is clai
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Final, Literal
 
 from logos_cli.errors import ModelError
 from logos_cli.io.json_types import JsonMapping, JsonObject
+from logos_cli.records.json_text import parse_json
 
 FILE: Final = "skills.json"
 GGUF_KEY: Final = "logos.skills"
@@ -132,7 +132,7 @@ def skills_from_text(text: str, source: str) -> Skills:
         If it is no JSON of that form.
     """
     try:
-        rows = json.loads(text)["questions"]
+        rows = parse_json(text)["questions"]
         return {
             question: Skill(question, tuple(SkillFigure(**figure) for figure in row["figures"]))
             for question, row in rows.items()

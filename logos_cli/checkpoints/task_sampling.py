@@ -11,11 +11,11 @@ A GGUF file has the same table as JSON, under :data:`GGUF_KEY`.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 
 from logos_cli.errors import ModelError
 from logos_cli.io.json_types import JsonMapping
+from logos_cli.records.json_text import parse_json
 
 KEY = "task_specific_params"
 """Key of the table in ``generation_config.json``."""
@@ -57,7 +57,7 @@ def from_metadata(metadata: JsonMapping) -> TaskSampling:
     if text is None:
         return {}
     try:
-        table = json.loads(text)
+        table = parse_json(text)
     except (TypeError, ValueError) as error:
         raise ModelError(f"{GGUF_KEY} is not JSON", hint="convert the model again") from error
     return from_config({KEY: table})

@@ -11,8 +11,11 @@ from pathlib import Path
 from logos_cli.checkpoints.tokens import Tokenizer
 from logos_cli.errors import ModelError
 from logos_cli.io.json_types import JsonObject
+from logos_cli.records.json_text import parse_json
 
 _BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
+_MOST_GAPS = 1 << 20
+"""Ids without a token, beyond which a tokenizer is broken: each takes memory."""
 
 
 @cache
@@ -54,7 +57,7 @@ def read_json(path: Path) -> JsonObject:
         If the file is missing, or is not a JSON object.
     """
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = parse_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ModelError(f"the model directory has no {path.name}", hint="download it completely") from error
     except (OSError, ValueError, RecursionError) as error:
@@ -154,6 +157,10 @@ class HubTokenizer(Tokenizer):
         """
         added = self._fast.get_added_tokens_decoder()
         by_id: dict[int, str] = {i: token for token, i in self._fast.get_vocab(with_added_tokens=True).items()}
+        if max(by_id) > _MOST_GAPS + 4 * len(by_id):
+            raise ModelError(
+                f"the tokenizer has the id {max(by_id):,} among {len(by_id):,} tokens", hint="download the model again"
+            )
         if self._falls_back:
             return [_fallback_bytes(by_id.get(i, ""), is_added=i in added) for i in range(max(by_id) + 1)]
         out = [b""] * (max(by_id) + 1)

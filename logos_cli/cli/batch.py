@@ -15,6 +15,7 @@ from logos_cli.cli.options.run import RunArguments
 from logos_cli.cli.output import RecordTaker, ReportedProblems, open_sink
 from logos_cli.cli.terminal import terminal
 from logos_cli.errors import UsageError
+from logos_cli.io import places
 from logos_cli.records import Record, Status
 from logos_cli.resources import EMBEDDED
 
@@ -96,7 +97,7 @@ def is_run_directory(output: str | None) -> TypeGuard[str]:
     """Return whether an output is a directory, or a name without an extension that becomes one."""
     if output is None or output == "-" or output.startswith("/dev/"):
         return False
-    return output.endswith("/") or Path(output).is_dir() or not Path(output).suffix
+    return output.endswith("/") or places.is_directory(output) or not Path(output).suffix
 
 
 @contextmanager

@@ -95,10 +95,10 @@ def apply_limits(found: Iterable[Setting]) -> list[Setting]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    from logos_cli.io.toml import parse_toml
+    from logos_cli.io.toml import parse_toml, toml_text
 
     try:
-        text = path.read_text(encoding="utf-8")
+        text = toml_text(path)
     except (OSError, ValueError) as error:
         raise UsageError(f"the file cannot be read: {error}", source=str(path)) from error
     return parse_toml(text, str(path))

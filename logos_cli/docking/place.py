@@ -15,6 +15,7 @@ from logos_cli.docking.defaults import MARGIN_ANGSTROM
 from logos_cli.docking.ligand import placed_positions
 from logos_cli.errors import InputError, LogosError, UsageError
 from logos_cli.grammar import parse
+from logos_cli.io import places
 from logos_cli.io.input import Input
 from logos_cli.objects.base import from_sentence
 from logos_cli.objects.complex import Complex
@@ -304,7 +305,7 @@ def _bonded_to(model: StructureModel, ligand: Ligand) -> list[str]:
 
 def _around_site(model: StructureModel, options: BoxOptions) -> DockingBox:
     text = options.site or ""
-    if Path(text).is_file():
+    if places.is_file(text):
         with closing(Input(text)) as source:
             records = list(read_records(source.lines(), source.name))
         site = next((found for record in records if (found := site_of(record))), None)

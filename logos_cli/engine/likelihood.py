@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from logos_cli.backends.base import Completer, Tokenizer
+from logos_cli.engine.sampler import check_numbers
 from logos_cli.errors import DeviceMemoryError, InputError, Span
 from logos_cli.grammar import Block, Form, Sentence
 
@@ -133,6 +134,8 @@ class Likelihood:
         encoded = [reader.tokenizer.encode(text) for text in texts]
         fitting = [index for index, ids in enumerate(encoded) if 0 < len(ids) <= self.context_tokens]
         read = reader.token_logps([encoded[i] for i in fitting]) if fitting else []
+        for each in read:
+            check_numbers(each)
         logps = dict(zip(fitting, read, strict=True))
         scored: list[ScoredText | InputError] = []
         for index, (text, ids) in enumerate(zip(texts, encoded, strict=True)):

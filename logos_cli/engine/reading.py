@@ -8,6 +8,7 @@ import numpy as np
 
 from logos_cli.backends.base import Tokenizer
 from logos_cli.engine.likelihood import Reader
+from logos_cli.engine.sampler import check_numbers
 from logos_cli.engine.scheduler import Completion, Finish, Request
 
 _RESIDUES = "ACDEFGHIKLMNPQRSTVWY"
@@ -30,6 +31,8 @@ class ReadingEngine:
             if (reading := request.reading) is not None:
                 text, n = request.prompt, len(request.prompt) - 1
                 own, other = self._reader.token_logps([text, text], [text[1:], [reading.alternative] * n])
+                check_numbers(own)
+                check_numbers(other)
                 places = np.array(reading.places, dtype=int) - 1
                 logps = (other - np.logaddexp(own, other))[places].tolist()
             yield Completion(request, (), tuple(logps), Finish.STOP, index)

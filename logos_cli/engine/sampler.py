@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from logos_cli.backends.base import Backend
 from logos_cli.engine.sampling import Sampling as Sampling  # part of this module's interface
+from logos_cli.errors import ModelError
 
 _WIDE = 4096
 """In a larger vocabulary, the tokens that can be chosen are selected first."""
@@ -238,6 +239,21 @@ class HostSampler:
     def mark_seen(self, slots: Sequence[int], tokens: NDArray[np.intp]) -> None:
         """Mark the chosen tokens as seen."""
         self._seen[slots, tokens] = True
+
+
+def check_numbers(logps: NDArray[np.float64]) -> None:
+    """Refuse log-probabilities that are no numbers: nothing that such a model returns means anything.
+
+    Raises
+    ------
+    ModelError
+        If one is NaN.
+    """
+    if np.isnan(logps).any():
+        raise ModelError(
+            "the model computes values that are no numbers (NaN)",
+            hint="download it again, if its weights are damaged; or --dtype float32, if float16 is too narrow for it",
+        )
 
 
 def _penalised(scores: NDArray[np.float64], penalty: float) -> NDArray[np.float64]:

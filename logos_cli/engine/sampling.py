@@ -38,15 +38,15 @@ class Sampling:
     def __post_init__(self) -> None:
         rules = (
             ("temperature", self.temperature >= 0, "0 or more"),
-            ("top_k", self.top_k >= 0, "0 (all) or more"),
+            ("top_k", isinstance(self.top_k, int) and self.top_k >= 0, "0 (all) or more"),
             ("top_p", 0 < self.top_p <= 1, "above 0 and at most 1"),
             ("min_p", 0 <= self.min_p <= 1, "between 0 and 1"),
             ("repetition_penalty", self.repetition_penalty > 0, "above 0"),
-            ("max_new_tokens", self.max_new_tokens >= 1, "1 or more"),
+            ("max_new_tokens", isinstance(self.max_new_tokens, int) and self.max_new_tokens >= 1, "1 or more"),
         )
         for name, is_valid, wanted in rules:
             value = getattr(self, name)
-            if not (is_valid and math.isfinite(value)):
+            if not (is_valid and (isinstance(value, int) or math.isfinite(value))):
                 raise UsageError(f"{name.replace('_', '-')} is {value}; it must be {wanted}")
 
     @property

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from logos_cli.backends.base import Backend, TensorBackend
 from logos_cli.engine.chemistry import SmilesConstraint
 from logos_cli.engine.constraint import Constraint, Matcher
-from logos_cli.engine.sampler import Bits, Distribution, HostSampler, Sampler, Sampling, sample_generator
+from logos_cli.engine.sampler import Bits, Distribution, HostSampler, Sampler, Sampling, check_numbers, sample_generator
 from logos_cli.errors import DeviceMemoryError
 
 _N_FRESH = 8
@@ -338,6 +338,7 @@ class Engine:
             tokens[greedy] = distribution.likeliest(greedy)
         dead_ends = self._refuse(distribution, tokens)
         logps = distribution.logps(tokens)
+        check_numbers(logps)
         self._sampler.mark_seen(slots, tokens)
         self._active = []
         for row, (token, logp) in enumerate(zip(tokens.tolist(), logps.tolist(), strict=True)):

@@ -29,6 +29,7 @@ from logos_cli.objects.material import Material, material_from_blocks
 from logos_cli.objects.molecule import Molecule
 from logos_cli.objects.protein import Protein
 from logos_cli.objects.reaction import Reaction
+from logos_cli.records.json_text import parse_json
 from logos_cli.resources import EMBEDDED, data_path
 
 if TYPE_CHECKING:
@@ -241,7 +242,7 @@ class TrainingIndex:
         """
         try:
             with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-                about = json.loads(file["about"].tobytes())
+                about = parse_json(file["about"].tobytes())
                 if about.pop("format") != _FORMAT:
                     raise ModelError(
                         "the index of training data is of a newer version", hint="upgrade logos", source=str(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import stat
 import sys
 from collections.abc import Iterator
@@ -85,6 +86,7 @@ class Input:
     def _open_file(self, path: Path) -> IO[bytes]:
         try:
             if path.is_dir():
+                os.scandir(path).close()  # one that may not be listed is reported as such
                 raise InputError("is a directory", source=self.name, hint="name the files in it")
             return path.open("rb")
         except FileNotFoundError as error:

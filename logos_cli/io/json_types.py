@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from logos_cli.records.escapes import harmless_json
+from logos_cli.records.json_text import harmless_json
 
 JsonObject = dict[str, Any]
 JsonMapping = Mapping[str, Any]

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from logos_cli.errors import InputError
-from logos_cli.io.input import HEAD, Input, reason_of
+from logos_cli.io import places
+from logos_cli.io.input import HEAD, Input
 from logos_cli.io.names import content_suffix, known_suffixes
 
 LISTS = (".ds", ".list", ".lst", ".txt")
@@ -35,7 +36,7 @@ def expand_paths(paths: Iterable[str], skipped: list[tuple[str, str]] | None = N
     Raises
     ------
     InputError
-        If a directory holds no readable file, or a list names none.
+        If a directory holds no readable file, a list names none, or a name is empty.
     """
     skipped = [] if skipped is None else skipped
     files: dict[str, None] = {}
@@ -48,11 +49,13 @@ def expand_paths(paths: Iterable[str], skipped: list[tuple[str, str]] | None = N
 
 
 def _expand(path: str, skipped: list[tuple[str, str]]) -> Iterator[str]:
+    if not path:
+        raise InputError("the name of a file is empty", hint="check the variables of the command line")
     if path == "-":
         yield path
-    elif path.startswith("@") and not Path(path).exists():
+    elif path.startswith("@") and not places.exists(path):
         yield from _expand_list(path[1:], skipped)
-    elif Path(path).is_dir():
+    elif places.is_directory(path):
         yield from _expand_directory(path, skipped)
     elif path.lower().endswith(LISTS) and _is_list(path):
         yield from _expand_list(path, skipped)
@@ -66,7 +69,11 @@ def _expand_directory(path: str, skipped: list[tuple[str, str]]) -> list[str]:
     suffixes = known_suffixes()
     files: list[str] = []
     visited: set[str] = set()
-    for folder, folders, names in os.walk(path, followlinks=True, onerror=_cannot_list):
+
+    def note(error: OSError) -> None:
+        files.append(error.filename)  # opening it reports the reason
+
+    for folder, folders, names in os.walk(path, followlinks=True, onerror=note):
         real = os.path.realpath(folder)
         if real in visited:  # a link to a parent folder would never end
             folders.clear()
@@ -103,17 +110,16 @@ def _is_special(file: str) -> bool:
 
 def results_of_run(path: Path) -> list[str]:
     """Return the records of a run's directory (``runs/``), shard by shard; none if it is another directory."""
-    if not (path / "run.json").is_file():
+    try:
+        if not (path / "run.json").is_file():
+            return []
+    except OSError:  # it may not be looked into
         return []
     files = (file for ending in ("jsonl", "jsonl.gz") for file in (path / "results").glob(f"*-of-*.{ending}"))
     found = [file for file in files if file.name.split("-")[0].isdigit()]
     found.sort(key=lambda file: int(file.name.split("-")[0]))
     # a shard may have no records; a run without any is read as an empty file
     return [str(file) for file in found if file.stat().st_size] or [str(file) for file in found[:1]]
-
-
-def _cannot_list(error: OSError) -> None:
-    raise InputError(f"the directory cannot be listed: {reason_of(error)}", source=error.filename) from error
 
 
 def _is_list(path: str) -> bool:
@@ -123,7 +129,7 @@ def _is_list(path: str) -> bool:
             first = next(_entries(stream.read(HEAD)), None)
     except OSError:
         return False
-    return first is not None and any(place.exists() for place in _places(first, path))
+    return first is not None and any(places.exists(place) for place in _places(first, path))
 
 
 def _entries(content: bytes) -> Iterator[str]:
@@ -148,9 +154,9 @@ def _expand_list(path: str, skipped: list[tuple[str, str]]) -> Iterator[str]:
     if not entries:
         raise InputError("the list names no files", source=path, hint="one path a line; # begins a comment")
     for entry in entries:
-        places = list(_places(entry, path))
-        place = next((place for place in places if place.exists()), places[0] if places else Path(entry))
-        if place.is_dir():
+        found = list(_places(entry, path))
+        place = next((place for place in found if places.exists(place)), found[0] if found else Path(entry))
+        if places.is_directory(place):
             yield from _expand_directory(str(place), skipped)
         else:
             yield str(place)  # opening it reports a missing file, as for any other argument

@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 import tomllib
+from pathlib import Path
 from typing import Any, Final
 
 from logos_cli.errors import InputError
 
 _DEEPEST: Final = 64
+_LARGEST_MIB: Final = 16
+
+
+def toml_text(path: Path) -> str:
+    """Return the text of a TOML file.
+
+    Raises
+    ------
+    OSError, ValueError
+        If it cannot be read, is not UTF-8, or is longer than any configuration: a device has no end.
+    """
+    with path.open("rb") as stream:
+        content = stream.read(_LARGEST_MIB << 20)
+    if len(content) == _LARGEST_MIB << 20:
+        raise ValueError(f"it has {_LARGEST_MIB} MiB or more")
+    return content.decode("utf-8")
 
 
 def parse_toml(text: str, source: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import IO
 
-from logos_cli.records.escapes import HARMFUL
+from logos_cli.records.json_text import HARMFUL
 
 
 def visible(text: str) -> str:

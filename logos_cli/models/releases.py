@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from typing import TypedDict
 
 from logos_cli.errors import ModelError
 from logos_cli.grammar.spec import Kind
+from logos_cli.records.json_text import parse_json
 from logos_cli.resources import EMBEDDED, cache_dir, data_path
 
 
@@ -108,7 +108,7 @@ def _entry(name: str, where: str, path: Path, revision: str | None = None) -> Li
     from logos_cli.models.card import licence
 
     n_parameters = sum(math.prod(tensor.shape) for tensor in stored_tensors(path).values())
-    config = json.loads((path / "config.json").read_text(encoding="utf-8"))
+    config = parse_json((path / "config.json").read_text(encoding="utf-8"))
     size = sum(file.stat().st_size for file in path.glob("*.safetensors"))
     return {
         "name": name,

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from logos_cli.errors import UsageError
+from logos_cli.records.json_text import parse_json
 
 _NO_LOCKS: Final = (errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP)
 _PAUSE_S: Final = 0.1
@@ -110,7 +111,7 @@ def _is_at(stream: IO[str], place: Path) -> bool:
 
 def _read(place: Path) -> dict[str, str | int]:
     try:
-        found = json.loads(place.read_text(encoding="utf-8"))
+        found = parse_json(place.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

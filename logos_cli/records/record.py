@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import IO, Final, NoReturn, cast
 
 from logos_cli.errors import FormatError, LogosError
-from logos_cli.records.escapes import harmless_json
+from logos_cli.records.json_text import harmless_json
 from logos_cli.records.parts import Sample, Scores, Source
 
 SCHEMA = 1

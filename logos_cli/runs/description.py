@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from logos_cli.errors import InputError
+from logos_cli.io import places
 from logos_cli.io.json_types import JsonMapping, JsonObject
 
 _WHOLE_BYTES: Final = 1 << 30
@@ -61,7 +62,7 @@ def fingerprint(paths: Sequence[str]) -> str:
         If a file cannot be read.
     """
     digest = hashlib.sha256()
-    files = [path for path in paths if path != "-" and Path(path).is_file()]
+    files = [path for path in paths if path != "-" and places.is_file(path)]
     try:
         is_small = sum(Path(path).stat().st_size for path in files) <= _WHOLE_BYTES
         for path in files:

@@ -21,6 +21,7 @@ from logos_cli.io.json_types import JsonObject, to_json
 from logos_cli.io.selection import Selection, Shard, Unit
 from logos_cli.processes.lock import locked
 from logos_cli.records import Record, Status
+from logos_cli.records.json_text import parse_json
 from logos_cli.runs.content import GZIP
 from logos_cli.runs.description import Description, differences
 from logos_cli.runs.journal import RESULTS, Journal, files_of
@@ -81,7 +82,7 @@ def read_run(path: Path) -> JsonObject:
         If the path is not the directory of a run, or its file is damaged.
     """
     try:
-        found = json.loads((path / RUN_FILE).read_text(encoding="utf-8"))
+        found = parse_json((path / RUN_FILE).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise InputError("this is no directory of a run", source=str(path), hint=f"it has no {RUN_FILE}") from error
     except (OSError, ValueError) as error:
@@ -99,7 +100,7 @@ def state_file(run: Path, shard: Shard) -> Path:
 def read_state(run: Path, shard: Shard) -> JsonObject:
     """Return the progress of a shard; empty if its process has not written it, or was killed while writing."""
     try:
-        found = json.loads(state_file(run, shard).read_text(encoding="utf-8"))
+        found = parse_json(state_file(run, shard).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

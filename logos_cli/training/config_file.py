@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from logos_cli.errors import InputError, UsageError
-from logos_cli.io.toml import parse_toml
+from logos_cli.io.toml import parse_toml, toml_text
 from logos_cli.training.config import (
     DataConfig,
     EvaluationConfig,
@@ -71,11 +71,11 @@ def load_config(path: Path) -> TrainConfig:
         If a key does not exist or a value does not fit.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = toml_text(path)
         tables = parse_toml(text, str(path))
     except FileNotFoundError as error:
         raise InputError("there is no such configuration file", source=str(path)) from error
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise InputError(f"the configuration cannot be read: {error}", source=str(path)) from error
     return from_tables(tables, str(path), text)
 

@@ -6,12 +6,12 @@ from collections import deque
 from collections.abc import Iterable, Iterator, KeysView, ValuesView
 from io import IOBase
 from os import PathLike, fspath
-from pathlib import Path
 from typing import TypeGuard, cast
 
 from logos_cli.formats import in_memory
 from logos_cli.formats.base import Entry, ReadOptions
 from logos_cli.grammar import Form
+from logos_cli.io import places
 from logos_cli.objects.base import ScienceObject
 from logos_cli.records import Record
 
@@ -83,7 +83,7 @@ def path_of(value: Given) -> str:
 def exists(name: str) -> bool:
     """Return whether there is a file or directory of a name."""
     try:
-        return Path(name).exists()
+        return places.exists(name)
     except (OSError, ValueError):  # too long for a name, or with a null character
         return False
 

@@ -18,6 +18,7 @@ from logos_cli import __version__
 from logos_cli.errors import InputError, OutputError, UsageError
 from logos_cli.io.json_types import JsonMapping, JsonObject
 from logos_cli.processes.lock import LOCK, locked
+from logos_cli.records.json_text import parse_json
 
 if TYPE_CHECKING:
     from logos_cli.training.config import TrainConfig
@@ -140,7 +141,7 @@ def read_run_file(output: Path) -> JsonObject | None:
     """
     path = output / RUN_FILE
     try:
-        found: JsonObject = json.loads(path.read_text(encoding="utf-8"))
+        found: JsonObject = parse_json(path.read_text(encoding="utf-8"))
         if not isinstance(found["config"], dict):
             raise ValueError("no configuration")  # noqa: TRY301, TRY004 - reported as damage, below
     except FileNotFoundError:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from logos_cli.accounting import RecordAccount
 from logos_cli.cli.base import Command
@@ -14,6 +13,7 @@ from logos_cli.cli.options.input import inputs_argument
 from logos_cli.cli.options.output import OUTPUT, output_option, overwrite_option
 from logos_cli.cli.output import ReportedProblems, finish, inputs_or_stdin, tracked
 from logos_cli.errors import ExitCode, LogosError, ReportedError
+from logos_cli.io import places
 from logos_cli.records import Record
 
 # listed here, too, so that help and completion load no format; a test compares the lists
@@ -101,7 +101,7 @@ def decode(args: DecodeArguments) -> ExitCode:
     from logos_cli.io.output import NothingToWrite, open_output
     from logos_cli.workflows.decode import iter_decoded, stream_of, write_decoded, write_files, writer_for
 
-    directory = args.output if args.output and (args.output.endswith("/") or Path(args.output).is_dir()) else None
+    directory = args.output if args.output and (args.output.endswith("/") or places.is_directory(args.output)) else None
     writer = writer_for(args.to, args.output if directory is None else None)
     paths = inputs_or_stdin(args.inputs)
     how = WriteOptions(args.conformer, args.seed, args.topology, args.raw_cells)

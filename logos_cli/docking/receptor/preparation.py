@@ -25,6 +25,7 @@ from logos_cli.docking.receptor.selection import Keep, Selection, select
 from logos_cli.errors import InputError, StructureError, UsageError
 from logos_cli.io.input import Input
 from logos_cli.io.json_types import JsonObject
+from logos_cli.records.json_text import parse_json
 from logos_cli.resources import cache_dir
 from logos_cli.structure import read as reading
 from logos_cli.structure.model import StructureModel
@@ -332,7 +333,7 @@ def _path(key: str) -> Path:
 
 def _from_cache(key: str, name: str, sha256: str | None, notes: Sequence[str]) -> Receptor | None:
     try:
-        data: JsonObject = json.loads(_path(key).read_text(encoding="utf-8"))
+        data: JsonObject = parse_json(_path(key).read_text(encoding="utf-8"))
         if data["key"] != key:
             return None
         texts = (data["rigid_pdbqt"], data["flexible_pdbqt"], data["cif"])

@@ -16,6 +16,7 @@ from logos_cli.chemistry.molecule_records import MOL2_MARK, MoleculeText, mol2_r
 from logos_cli.chemistry.sd_tags import read_tags
 from logos_cli.chemistry.smiles import parse_smiles
 from logos_cli.errors import InputError, LogosError
+from logos_cli.io import places
 from logos_cli.io.input import Input
 from logos_cli.records import Source
 from logos_cli.structure.kinds import is_pdbqt, is_structure
@@ -64,7 +65,7 @@ class UserMolecule:
 
 def is_selection(text: str) -> bool:
     """Return whether the value of ``--ligand`` names a ligand of the structure, not a molecule."""
-    return not Path(text).is_file() and not _FILE.search(text) and bool(_SELECTION.fullmatch(text))
+    return not places.is_file(text) and not _FILE.search(text) and bool(_SELECTION.fullmatch(text))
 
 
 def read_given(text: str) -> list[UserMolecule | LogosError]:
@@ -75,7 +76,7 @@ def read_given(text: str) -> list[UserMolecule | LogosError]:
     InputError
         If the file cannot be read, or the text is no SMILES.
     """
-    if not Path(text).is_file():
+    if not places.is_file(text):
         if _FILE.search(text) or ("/" in text and Path(text).parent.is_dir() and len(text) > 3 and "." in text):
             raise InputError("there is no such file", source=text, hint="--ligand takes a file, an id or a SMILES")
         return [UserMolecule(_plain(parse_smiles(text)), "ligand")]

@@ -6,13 +6,13 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from logos_cli.errors import InputError, UsageError
 from logos_cli.grammar import Form, Sentence
 from logos_cli.grammar.constrain import block_templates_grammar
 from logos_cli.grammar.spec import Kind
+from logos_cli.io import places
 from logos_cli.objects.antibody import Antibody
 from logos_cli.tasks.base import PromptSentence
 from logos_cli.tasks.design.anchors import check_anchors
@@ -309,7 +309,7 @@ def read_light_chain(name: str) -> str:
     LogosError
         If the file does not exist, cannot be read, or does not hold exactly one chain.
     """
-    if name.isascii() and name.isalpha() and name.isupper() and not Path(name).exists():
+    if name.isascii() and name.isalpha() and name.isupper() and not places.exists(name):
         return name
     from logos_cli.formats.base import ReadOptions
     from logos_cli.formats.detect import detect

@@ -7,13 +7,13 @@ import shlex
 import subprocess
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from logos_cli.errors import InputError, LogosError, MissingError, UsageError
+from logos_cli.io import places
 from logos_cli.processes.failure import describe_end
 
 RESIDUES: Final = "ACDEFGHIKLMNPQRSTVWY"
@@ -75,7 +75,7 @@ def open_oracle(text: str, input: OracleInput = "auto", *, trust_pickle: bool = 
     if input not in get_args(OracleInput):
         raise UsageError(f"there is no oracle input {input!r}", hint=f"choose {', '.join(get_args(OracleInput))}")
     if text.lower().endswith(_SUFFIXES):
-        if not Path(text).is_file():
+        if not places.is_file(text):
             raise UsageError("there is no such model file", source=text, hint="check the path of --oracle")
         if not trust_pickle:
             raise UsageError(

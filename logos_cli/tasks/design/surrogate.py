@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from logos_cli.errors import InputError, MoleculeError, UsageError
+from logos_cli.records.json_text import parse_json
 from logos_cli.tasks.design.oracle import Oracle, OracleInput, one_hot, open_oracle
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class Surrogate(Oracle):
         from safetensors.numpy import load_file
 
         try:
-            described = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+            described = parse_json((folder / DESCRIPTION).read_text(encoding="utf-8"))
             if described["format"] != _FORMAT:
                 raise InputError(
                     f"the oracle has the format {described['format']}", source=str(folder), hint="update logos"

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from logos_cli.errors import InputError, OutputError
 from logos_cli.grammar import Form
+from logos_cli.records.json_text import parse_json
 from logos_cli.training.corpus.encoder import Encoded, SentenceEncoder
 from logos_cli.training.corpus.shards import ARRAYS
 
@@ -110,7 +111,7 @@ class StoredPart:
             raise _damaged(path) from error
         try:
             self._file = np.load(self._stream)
-            meta = json.loads(self._file["meta"].tobytes())
+            meta = parse_json(self._file["meta"].tobytes())
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             self._stream.close()
             raise _damaged(path) from error

@@ -7,7 +7,6 @@ The corpus has the vocabulary of its tokens. :mod:`~logos_cli.training.corpus.wr
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from logos_cli.errors import InputError
+from logos_cli.records.json_text import parse_json
 from logos_cli.training.corpus.vocabulary import Vocabulary
 
 FORMAT: Final = 2
@@ -91,7 +91,7 @@ class Corpus:
     def __init__(self, directory: Path, tokenizer_sha256: str | None = None) -> None:
         path = directory / MANIFEST
         try:
-            manifest = json.loads(path.read_text(encoding="utf-8"))
+            manifest = parse_json(path.read_text(encoding="utf-8"))
         except FileNotFoundError as error:
             raise InputError(
                 "not a corpus: it has no manifest", source=str(directory), hint=_hint_for(directory)

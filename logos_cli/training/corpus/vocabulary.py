@@ -15,6 +15,7 @@ from typing import Any, Final
 from logos_cli.errors import ModelError, OutputError
 from logos_cli.grammar import TAGS
 from logos_cli.grammar.spec import RESIDUES, SMILES
+from logos_cli.records.json_text import parse_json
 from tokenizers import AddedToken, Tokenizer
 
 PAYLOAD: Final = "".join(sorted(RESIDUES | SMILES))
@@ -223,7 +224,7 @@ def _json(path: Path) -> dict[str, Any]:
         If it is damaged.
     """
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = parse_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:

@@ -20,6 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from logos_cli.errors import InputError, OutputError
+from logos_cli.records.json_text import parse_json
 from logos_cli.training.run.distributed import like, whole
 
 _PREFIX: Final = "step-"
@@ -136,7 +137,7 @@ def read_state(path: Path) -> dict[str, Any]:
         If it is damaged.
     """
     try:
-        state: dict[str, Any] = json.loads((path / _STATE).read_text(encoding="utf-8"))
+        state: dict[str, Any] = parse_json((path / _STATE).read_text(encoding="utf-8"))
         state["step"] = int(state["step"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _damaged(path, error) from error

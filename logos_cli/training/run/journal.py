@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from logos_cli.records.json_text import parse_json
+
 if TYPE_CHECKING:
     from logos_cli.training.run.report import StepReport
 
@@ -67,7 +69,7 @@ def read_journal(path: Path) -> Iterator[dict[str, Any]]:
         return
     for text in path.read_text(encoding="utf-8").splitlines():
         try:
-            line = json.loads(text)
+            line = parse_json(text)
         except ValueError:
             continue
         if isinstance(line, dict) and "step" in line:

@@ -6,7 +6,6 @@ is better than its baseline if the whole 95 % interval is on the better side of 
 
 from __future__ import annotations
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,6 +18,7 @@ from logos_cli.benchmarks.base import Benchmark
 from logos_cli.checkpoints.skills import Skill, SkillFigure, Skills
 from logos_cli.errors import FormatError, InputError
 from logos_cli.io.json_types import JsonMapping
+from logos_cli.records.json_text import parse_json
 
 RESULTS_FILE: Final = "results.json"
 
@@ -109,7 +109,7 @@ def measured_skills(sources: Sequence[Path]) -> Skills:
 def _figures_in(source: Path) -> Iterator[tuple[str, SkillFigure]]:
     path = source / RESULTS_FILE if source.is_dir() else source
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = parse_json(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(
             "there is no such file", source=str(path), hint="give a directory of `logos bench tasks`"

@@ -23,6 +23,7 @@ from logos_cli.errors import InputError, UsageError
 from logos_cli.evaluators.base import Estimate
 from logos_cli.io.json_types import JsonObject
 from logos_cli.records import Record, Status
+from logos_cli.records.json_text import parse_json
 from logos_cli.runs.directory import ShardRun, read_run
 from logos_cli.runs.merge import iter_merged
 from logos_cli.workflows.generate.generation import GenerateOptions, Generation
@@ -321,7 +322,7 @@ def results(directory: Path, names: Sequence[str] = ()) -> list[Result]:
     rows_of: dict[str, dict[str, JsonObject]] = {}
     for piece in iter_merged(directory):
         for line in piece.splitlines():
-            row = json.loads(line)
+            row = parse_json(line)
             rows_of.setdefault(row["benchmark"], {})[row["case"]] = row
     found = []
     for benchmark in chosen(names):

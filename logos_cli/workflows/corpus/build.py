@@ -17,6 +17,7 @@ from typing import IO, Final, TypeAlias
 
 from logos_cli.errors import LogosError
 from logos_cli.formats.base import Entry, ReadOptions
+from logos_cli.io import places
 from logos_cli.io.json_types import JsonObject
 from logos_cli.processes.failure import Failure, result_of
 from logos_cli.processes.pool import Pool
@@ -44,7 +45,7 @@ _ENVIRONMENT: Final = {"TOKENIZERS_PARALLELISM": "false"}
 
 def sizes_of(paths: Sequence[str]) -> dict[str, int]:
     """Return the size of each file in bytes; 0 if it is missing, which is a rejected record, as in every command."""
-    return {path: Path(path).stat().st_size if path != "-" and Path(path).exists() else 0 for path in paths}
+    return {path: Path(path).stat().st_size if path != "-" and places.exists(path) else 0 for path in paths}
 
 
 def units_of(paths: Sequence[str], sizes: Mapping[str, int]) -> list[tuple[str, ...]]:
@@ -327,7 +328,7 @@ class _Journal:
 def hash_of(path: str) -> str | None:
     """Return the hash of a source; None of standard input, and of what cannot be read."""
     try:
-        return file_sha256(Path(path)) if path != "-" and Path(path).is_file() else None
+        return file_sha256(Path(path)) if path != "-" and places.is_file(path) else None
     except OSError:
         return None
 

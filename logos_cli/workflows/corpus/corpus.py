@@ -20,7 +20,7 @@ from logos_cli.io.json_types import JsonObject
 from logos_cli.io.output import check_output, open_output
 from logos_cli.io.paths import expand_paths
 from logos_cli.io.selection import Shard
-from logos_cli.io.toml import parse_toml
+from logos_cli.io.toml import parse_toml, toml_text
 from logos_cli.processes.lock import locked
 from logos_cli.records import Record
 from logos_cli.runs.description import Description
@@ -250,7 +250,7 @@ def read_weights(path: str | PathLike[str]) -> dict[str, float]:
         If the file cannot be read or holds something else.
     """
     try:
-        data = parse_toml(Path(path).read_text(encoding="utf-8"), fspath(path))
+        data = parse_toml(toml_text(Path(path)), fspath(path))
     except InputError:
         raise
     except (OSError, ValueError) as error:

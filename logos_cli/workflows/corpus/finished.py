@@ -10,6 +10,7 @@ from pathlib import Path
 
 from logos_cli import __version__
 from logos_cli.errors import UsageError
+from logos_cli.io import places
 from logos_cli.io.json_types import JsonObject
 from logos_cli.runs.description import differences
 from logos_cli.training.corpus.shards import Corpus
@@ -58,7 +59,7 @@ def check_finished(
     if found := list(differences(before, json.loads(json.dumps(now)))):
         more = f" and {len(found) - 4} more" if len(found) > 4 else ""
         raise _complete(directory, f", and was built differently: {'; '.join(found[:4])}{more}")
-    if options.rejects and not Path(options.rejects).exists():
+    if options.rejects and not places.exists(options.rejects):
         raise _complete(directory, ", and its rejected records were not kept")
     return manifest
 

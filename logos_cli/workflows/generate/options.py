@@ -113,7 +113,7 @@ class GenerateOptions:
         try:
             preset = replace(preset, **values)
         except (TypeError, UsageError) as error:
-            shown = ", ".join(f"{name} {value:g}" for name, value in wanted.items())
+            shown = ", ".join(f"{name} {value!r:.20}" for name, value in wanted.items())
             raise ModelError(
                 f"the model's own sampling parameters cannot be used: {shown}",
                 hint=f"{KEY} in its generation_config.json holds {', '.join(names)}",

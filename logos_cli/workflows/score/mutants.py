@@ -19,6 +19,7 @@ from logos_cli.errors import FormatError, InputError, LogosError, UsageError
 from logos_cli.evaluators.base import Estimate, Metric
 from logos_cli.formats.base import ReadOptions
 from logos_cli.grammar import parse
+from logos_cli.io import places
 from logos_cli.io.ids import UniqueIds
 from logos_cli.io.input import Input
 from logos_cli.objects.antibody import Antibody
@@ -87,9 +88,7 @@ class WildType:
         InputError
             If the file holds another number of sequences, or something else.
         """
-        from pathlib import Path
-
-        if _RESIDUES.fullmatch(given) and not Path(given).exists():
+        if _RESIDUES.fullmatch(given) and not places.exists(given):
             return cls(Protein(given.upper()))
         entries = [entry for entry, _ in read_file(given, ReadOptions())]
         for entry in entries:

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from logos_cli.errors import InputError
 from logos_cli.io.json_types import JsonObject
+from logos_cli.records.json_text import parse_json
 
 EXECUTORS: Final = ("local", "slurm", "pbs", "lsf", "kubernetes")
 FOLDER: Final = "submit"
@@ -103,7 +104,7 @@ class Settings:
             If the directory has none.
         """
         try:
-            found = json.loads((run / FOLDER / "settings.json").read_text(encoding="utf-8"))
+            found = parse_json((run / FOLDER / "settings.json").read_text(encoding="utf-8"))
             return cls(**{**found, "command": tuple(found["command"]), "options": tuple(found["options"])})
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError("the run was not submitted", source=str(run), hint="see `logos runs status`") from error
@@ -149,7 +150,7 @@ def read_progress(run: Path) -> JsonObject:
     """
     path = run / FOLDER / "state.json"
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = parse_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from logos_cli.errors import InputError
+from logos_cli.io import places
+from logos_cli.io.input import Input
 from logos_cli.io.paths import expand_paths
+from logos_cli.io.toml import toml_text
 
 
 @pytest.fixture
@@ -77,3 +81,49 @@ def test_an_empty_list(folder: Path) -> None:
     listing.write_text("# nothing\n")
     with pytest.raises(InputError, match="names no files"):
         expand_paths([f"@{listing}"])
+
+
+@pytest.mark.parametrize("length", [256, 1000, 5000])
+def test_a_first_line_longer_than_a_name_is_no_list(length: int, tmp_path: Path) -> None:
+    text = tmp_path / "long.txt"
+    text.write_text("C" * length + "\nCCO\n")
+    assert expand_paths([str(text)]) == [str(text)]
+    listing = tmp_path / "names.list"
+    listing.write_text(f"long.txt\n{'x' * length}\n")
+    first, last = expand_paths([f"@{listing}"])
+    assert (first, last.endswith("x" * length)) == (str(text), True)
+
+
+def test_a_name_that_is_none_is_left_to_its_opening() -> None:
+    assert expand_paths(["x" * 300, "a/" * 3000]) == ["x" * 300, "a/" * 3000]
+    with pytest.raises(InputError, match="the name of a file is empty"):
+        expand_paths(["a.smi", ""])
+
+
+def test_a_folder_without_permission_is_left_to_its_opening(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def scandir(path: str | Path) -> object:
+        if str(path).endswith("sub"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return _scandir(path)
+
+    _scandir = os.scandir
+    monkeypatch.setattr(os, "scandir", scandir)
+    found = expand_paths([str(folder)])
+    assert found == [str(folder / name) for name in ("a.smi.gz", "b.fasta", "sub")]
+    with pytest.raises(InputError, match="may not be read"):
+        Input(found[-1]).__enter__()
+
+
+def test_what_may_not_be_looked_up_may_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stat(path: object, **_: object) -> object:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "stat", stat)
+    assert places.is_file("closed/a.smi")
+    assert places.exists("closed/a.smi")
+    assert not places.is_directory("closed/a.smi")
+
+
+def test_configuration_has_an_end() -> None:
+    with pytest.raises(ValueError, match="16 MiB or more"):
+        toml_text(Path("/dev/zero"))

@@ -22,6 +22,7 @@ from logos_cli.cli.output import open_sink, warn_of_skill
 from logos_cli.cli.progress import Bar
 from logos_cli.cli.terminal import terminal
 from logos_cli.errors import ExitCode, UsageError
+from logos_cli.io import places
 from logos_cli.records import Record, Status
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def _write_run(run: Generation, args: GenerateArguments, prompt: str | None, out
         )
     problems = ReportedProblems()
     inputs = [] if prompt is None else [prompt]
-    files = [each for each in inputs if each == "-" or Path(each).is_file()]
+    files = [each for each in inputs if each == "-" or places.is_file(each)]
     compared = replace(args, prompt=prompt)
     with open_run(
         f"generate {run.plan.task.name}", compared, files, output, options_of(args.run, overwrite=args.overwrite)

@@ -20,6 +20,7 @@ from logos_cli.cli.options.sampling import SamplingArguments
 from logos_cli.cli.output import ReportedProblems, warn_of_skill
 from logos_cli.cli.terminal import terminal
 from logos_cli.errors import ExitCode, UsageError
+from logos_cli.io import places
 from logos_cli.records import Status
 
 if TYPE_CHECKING:
@@ -186,11 +187,9 @@ def _generation(args: RouteArguments) -> GenerateOptions:
 
 def _write_run(routing: Routing, args: RouteArguments, targets: str | None, output: str) -> None:
     """Write records to the directory of a run: all routes of a target together."""
-    from pathlib import Path
-
     if args.format not in (None, "jsonl"):
         raise UsageError("the directory of a run holds records", hint="leave out --format, or give -o FILE")
-    files = [each for each in (targets,) if each is not None and (each == "-" or Path(each).is_file())]
+    files = [each for each in (targets,) if each is not None and (each == "-" or places.is_file(each))]
     problems = ReportedProblems()
     with open_run(
         "generate route", args, [*files, *args.stock], output, options_of(args.run, overwrite=args.overwrite)

@@ -17,6 +17,7 @@ from logos_cli.cli.option_specs import argument, command, option
 from logos_cli.cli.options.common import parse_time
 from logos_cli.cli.terminal import terminal
 from logos_cli.errors import ExitCode, UsageError
+from logos_cli.io import places
 
 if TYPE_CHECKING:
     from logos_cli.workflows.submit.settings import Settings
@@ -157,7 +158,7 @@ def _settings(args: SubmitArguments) -> Settings:
     is_local = args.executor == "local"
     if is_local and args.nodes > 1:
         raise UsageError("the executor local has one node", hint="give --workers N, or another --executor")
-    if args.parsl_config is not None and not Path(args.parsl_config).is_file():
+    if args.parsl_config is not None and not places.is_file(args.parsl_config):
         raise UsageError("there is no such file", source=args.parsl_config)
     gpus = args.gpus if args.gpus is not None else _n_gpus() if is_local else 0
     cores = args.cores or usable_cores()
