@@ -78,6 +78,10 @@ def _component(name: str, package: Distribution) -> dict[str, object]:
         found["licenses"] = [{"expression": expression}]
     elif names:
         found["licenses"] = [{"license": {"name": each}} for each in names]
+    elif (
+        len(stated := (package.metadata.get_all("License") or [""])[0].split("\n")) == 1 and stated[0]
+    ):  # else a whole text
+        found["licenses"] = [{"license": {"name": stated[0]}}]
     return found
 
 

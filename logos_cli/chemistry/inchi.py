@@ -13,7 +13,11 @@ from logos_cli.errors import MoleculeError
 
 KEY: Final = re.compile(r"(?:InChIKey=)?[A-Z]{14}-[A-Z]{10}-[A-Z]")
 _OPEN: Final = re.compile(r"/h[^/]*\(|/[pq]")
-_NOTE: Final = "an InChI leaves open where mobile hydrogens and charges lie: RDKit placed them"
+_NOTE: Final = (
+    "an InChI leaves open where mobile hydrogens and charges lie: amides are read as such, and RDKit placed the others"
+)
+_IMIDIC: Final = Chem.MolFromSmarts("[OX2H1,SX2H1]-[CX3;!a]=[NX2;!a]")
+"""The tautomer of an amide that RDKit reads from an InChI."""
 
 
 def is_inchi(text: str) -> bool:
@@ -39,7 +43,32 @@ def smiles_of_inchi(text: str) -> tuple[str, list[str]]:
             f"the molecule that RDKit reads from {text[:80]} has another InChI: {again[:80]}",
             hint="give a SMILES or a mol file",
         )
-    return str(Chem.MolToSmiles(molecule)), [_NOTE] if _OPEN.search(text) else []
+    return _with_amides(molecule, again), [_NOTE] if _OPEN.search(text) else []
+
+
+def _with_amides(molecule: Chem.Mol, inchi: str) -> str:
+    """Return the SMILES of a molecule with its imidic acids as amides: an InChI is that of both, and an amide is meant."""
+    smiles = str(Chem.MolToSmiles(molecule))
+    changed = Chem.RWMol(molecule)
+    for oxygen, carbon, nitrogen in molecule.GetSubstructMatches(_IMIDIC):
+        double = changed.GetBondBetweenAtoms(carbon, nitrogen)
+        if double.GetBondType() is not Chem.BondType.DOUBLE:  # the carbon has two: one became an amide
+            continue
+        double.SetStereo(Chem.BondStereo.STEREONONE)
+        double.SetBondType(Chem.BondType.SINGLE)
+        changed.GetBondBetweenAtoms(oxygen, carbon).SetBondType(Chem.BondType.DOUBLE)
+        for index, n_hydrogens in ((oxygen, -1), (nitrogen, 1)):
+            atom = changed.GetAtomWithIdx(index)
+            atom.SetNumExplicitHs(atom.GetTotalNumHs() + n_hydrogens)
+            atom.SetNoImplicit(True)
+    with rdBase.BlockLogs():
+        try:
+            Chem.SanitizeMol(changed)
+            amides = str(Chem.MolToSmiles(Chem.MolFromSmiles(Chem.MolToSmiles(changed))))
+            is_same = MolToInchi(Chem.MolFromSmiles(amides), "")[0] == inchi
+        except (ValueError, RuntimeError):
+            return smiles
+    return amides if is_same else smiles
 
 
 def inchikey_error(text: str) -> MoleculeError:
