@@ -143,7 +143,9 @@ def test_peptides_beside_a_given_ligand_are_noted(shared_data: Path, tmp_path: P
         f"{x:10.4f}{y:10.4f}{z:10.4f} C   0  0  0  0  0  0  0  0  0  0  0  0\nM  END\n$$$$\n"
     )
     [beside] = records(structure, ligand=str(ligand))
-    assert any("of the peptide" in note and "--chain …,C" in note for note in beside.source["notes"])
+    assert any(
+        "of the peptide" in note and "--chain A --chain C takes it in" in note for note in beside.source["notes"]
+    )
     [within] = records(structure, ligand=str(ligand), chains=("A", "C"))
     assert within.source["chains"] == ["A", "C"]
 

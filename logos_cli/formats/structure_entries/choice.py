@@ -140,10 +140,12 @@ class LigandChooser:
             near = [found[residue.index] for residue in ligand.residues if residue.index in found]
             # a peptide in the place of the molecule is the molecule
             if ligand.peptide and near and min(near).distance_angstrom >= SHORTEST_BOND_ANGSTROM:
-                chain = ligand.residues[0].chain
+                lining = [index for index in found if index in self._chains.members]
+                names = dict.fromkeys(self._model.residues.chains[index] for index in sorted(lining))
+                chains = " ".join(f"--chain {name}" for name in [*names, ligand.residues[0].chain])
                 notes.append(
-                    f"{len(near)} residues of the peptide {ligand} line the ligand, too; a peptide of at most "
-                    f"{MAX_PEPTIDE_LIGAND} residues is a ligand itself: name its chain (--chain …,{chain}) to take it in"
+                    f"{len(near)} residue{'s' * (len(near) > 1)} of the peptide {ligand} lie{'s' * (len(near) == 1)} near the "
+                    f"ligand, too; a peptide of at most {MAX_PEPTIDE_LIGAND} residues is a ligand itself: {chains} takes it in"
                 )
         return tuple(notes)
 

@@ -10,11 +10,10 @@ from rdkit import Chem
 from rdkit.Chem import rdCIPLabeler
 from rdkit.Geometry import Point3D
 
+from logos_cli.chemistry.geometry_marks import PSEUDO_CHIRAL, TETRAHEDRAL, is_pseudo_chiral, is_within_one_ring
 from logos_cli.structure.ligand.build import NON_METALS, Builder, Fragment, Link, Position, sanitize
 from logos_cli.structure.ligand.dictionary import Component
 
-_TETRAHEDRAL = (Chem.ChiralType.CHI_TETRAHEDRAL_CW, Chem.ChiralType.CHI_TETRAHEDRAL_CCW)
-_PSEUDO_CHIRAL = frozenset((15, 16, 33, 34))
 _FEWEST_CHIRAL = 4
 _LARGEST_RIGID_RING = 7
 """In a ring of so many atoms, a double bond has only one geometry."""
@@ -47,7 +46,7 @@ def draw(parts: Sequence[Fragment], links: Iterable[Link] = ()) -> Drawing:
     molecule = builder.molecule()
     sanitize(molecule, " ".join(part.component.id for part in parts))
     _set_stereo(builder, molecule)
-    if not builder.numbers.isdisjoint(_PSEUDO_CHIRAL) or not NON_METALS.issuperset(builder.numbers):
+    if not builder.numbers.isdisjoint(PSEUDO_CHIRAL) or not NON_METALS.issuperset(builder.numbers):
         drop_stereo(molecule)
     return Drawing(str(Chem.MolToSmiles(molecule)), molecule.GetNumAtoms())
 
@@ -74,7 +73,7 @@ def _flat(definition: Component) -> tuple[Chem.Mol, bool]:
     builder = Builder((Fragment(definition, {}),), ())
     molecule = builder.molecule()
     sanitize(molecule, definition.id)
-    has_marks = not builder.numbers.isdisjoint(_PSEUDO_CHIRAL) or not NON_METALS.issuperset(builder.numbers)
+    has_marks = not builder.numbers.isdisjoint(PSEUDO_CHIRAL) or not NON_METALS.issuperset(builder.numbers)
     return Chem.Mol(molecule), has_marks
 
 
@@ -101,7 +100,7 @@ def to_smiles(molecule: Chem.Mol) -> str:
 
 
 def drop_stereo(molecule: Chem.Mol) -> None:
-    """Remove marks of metal geometry, of phosphorus or sulphur with two terminal oxygens, and of chelate rings.
+    """Remove marks of metals (geometry, or within a ring), of P or S with two terminal oxygens, and of chelate rings.
 
     Phosphates differ only by the position of a proton or charge, which no crystal structure shows. A double bond in a
     small ring with a metal (haem) has only one geometry; RDKit counts no dative bonds in rings, and marks it.
@@ -110,7 +109,8 @@ def drop_stereo(molecule: Chem.Mol) -> None:
         tag = atom.GetChiralTag()
         if tag == Chem.ChiralType.CHI_UNSPECIFIED:
             continue
-        if tag not in _TETRAHEDRAL or _is_pseudo_chiral(atom):
+        is_metal = atom.GetAtomicNum() not in NON_METALS
+        if tag not in TETRAHEDRAL or is_pseudo_chiral(atom) or (is_metal and is_within_one_ring(atom)):
             atom.SetChiralTag(Chem.ChiralType.CHI_UNSPECIFIED)
     for bond in molecule.GetBonds():
         if bond.GetStereo() > Chem.BondStereo.STEREOANY and _is_in_chelate_ring(bond):
@@ -136,13 +136,6 @@ def _is_in_chelate_ring(bond: Chem.Bond) -> bool:
         reached = {each for each in following if each[0] != goal}
         before |= {index for index, _ in reached}
     return False
-
-
-def _is_pseudo_chiral(atom: Chem.Atom) -> bool:
-    if atom.GetAtomicNum() not in _PSEUDO_CHIRAL:
-        return False
-    ends = [near.GetAtomicNum() for near in atom.GetNeighbors() if near.GetDegree() == 1]
-    return ends.count(8) > 1
 
 
 def _set_stereo(builder: Builder, molecule: Chem.RWMol) -> None:

@@ -48,6 +48,10 @@ class Oracle(ABC):
             If the oracle fails, or returns too few or too many values.
         """
 
+    def why_not(self, _sequence: str) -> str | None:
+        """Return why the oracle cannot predict a sequence; None, as by default, where it may."""
+        return None
+
     def deviations(self, sequences: Sequence[str]) -> list[float | None]:
         """Return the standard deviation of each prediction; None, as by default, where the oracle knows none."""
         return [None] * len(sequences)

@@ -126,15 +126,17 @@ class Surrogate(Oracle):
         """Whether low values of the table are the good ones."""
         return self.numbers["sign"] < 0
 
-    def _rows(self, payloads: Sequence[str]) -> Floats:
+    def why_not(self, sequence: str) -> str | None:
+        """Return why the oracle cannot predict a sequence: proteins need the length of those that it was trained on."""
         length = self.numbers.get("length")
+        if not length or len(sequence) == length:
+            return None
+        return f"a sequence has {len(sequence):,} residues, those that the oracle was trained on have {length:,.0f}"
+
+    def _rows(self, payloads: Sequence[str]) -> Floats:
         for payload in payloads:
-            if length and len(payload) != length:
-                raise InputError(
-                    f"a sequence has {len(payload):,} residues, those that the oracle was trained on have {length:,.0f}",
-                    source=self.name,
-                    hint="it supports substitutions only",
-                )
+            if reason := self.why_not(payload):
+                raise InputError(reason, source=self.name, hint="it supports substitutions only")
         rows = features(self.kind, payloads).astype(np.float64)
         return rows[:, self.arrays["columns"].astype(np.int64)] - self.arrays["offset"]
 

@@ -157,11 +157,13 @@ def by_fitness(candidates: list[RankedAnswer], oracle: Oracle, *, wild_type: flo
         The oracle's prediction for the wild type, which the score repeats.
     """
     sequences = [candidate.sentence.left[-1].payload for candidate in candidates]
-    values = oracle.predict(sequences) if sequences else []
-    deviations = oracle.deviations(sequences)
-    for candidate, logp in zip(candidates, oracle.table_logps(sequences) or (), strict=False):
-        candidate.scores = {"table_logp": {"value": logp, "unit": "nat", "better": "higher"}, **candidate.scores}
-    for candidate, value, deviation in zip(candidates, values, deviations, strict=True):
+    refused = [oracle.why_not(sequence) for sequence in sequences]
+    known = [sequence for sequence, reason in zip(sequences, refused, strict=True) if reason is None]
+    answers = iter(zip(oracle.predict(known) if known else [], oracle.deviations(known), strict=True))
+    table_logps = iter(oracle.table_logps(known) or ())
+    values: list[float | None] = []
+    for candidate, reason in zip(candidates, refused, strict=True):
+        value, deviation = (None, None) if reason else next(answers)
         score: Score = {
             "value": value,
             "better": "lower" if oracle.lower_is_better else "higher",
@@ -172,8 +174,12 @@ def by_fitness(candidates: list[RankedAnswer], oracle: Oracle, *, wild_type: flo
         if wild_type is not None:
             score["wild_type"] = wild_type
         if value is None:
-            score["reason"] = "the oracle returned no finite number"
-        candidate.scores = {"fitness": score, **candidate.scores}
+            score["reason"] = reason or "the oracle returned no finite number"
+        scores: dict[str, Score] = {"fitness": score}
+        if reason is None and (logp := next(table_logps, None)) is not None:
+            scores["table_logp"] = {"value": logp, "unit": "nat", "better": "higher"}
+        candidate.scores = {**scores, **candidate.scores}
+        values.append(value)
     sign = -1.0 if oracle.lower_is_better else 1.0
     pairs = sorted(zip(values, candidates, strict=True), key=lambda pair: (pair[0] is None, -sign * (pair[0] or 0.0)))
     return [candidate for _, candidate in pairs]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from rdkit import Chem
+from rdkit.Chem import rdDistGeom
 from rdkit.Geometry import Point3D
 
 from logos_cli.chemistry.geometry_marks import drop_impossible_marks
@@ -59,3 +60,50 @@ def test_metals_and_atoms_with_a_further_pair_keep_theirs(smiles: str) -> None:
     assert "@" in marked
     drop_impossible_marks(molecule)
     assert Chem.MolToSmiles(molecule) == marked
+
+
+@pytest.mark.parametrize("height", [0.0, 0.2, 0.6, -0.6])
+def test_a_metal_whose_neighbours_are_in_one_ring_has_no_mark(height: float) -> None:
+    """As the iron of a haem, in the plane of its nitrogens or on one of its sides; the molecule is the same."""
+    ring = Chem.MolFromSmiles("[Fe]123N4C(F)N1C(Cl)N2C(Br)N3C4")
+    conformer = Chem.Conformer(ring.GetNumAtoms())
+    conformer.Set3D(True)
+    inner = [
+        (2.0, 0, 0),
+        (1.6, 1.6, 0),
+        (0, 2, 0),
+        (-1.6, 1.6, 0),
+        (-2, 0, 0),
+        (-1.6, -1.6, 0),
+        (0, -2, 0),
+        (1.6, -1.6, 0),
+    ]
+    members = [atom.GetIdx() for atom in ring.GetAtoms() if atom.GetSymbol() in "NC"]
+    for index, xyz in zip(members, inner, strict=True):
+        conformer.SetAtomPosition(index, Point3D(*xyz))
+        for far in ring.GetAtomWithIdx(index).GetNeighbors():
+            if far.GetDegree() == 1:
+                conformer.SetAtomPosition(far.GetIdx(), Point3D(xyz[0] * 1.7, xyz[1] * 1.7, 0.5))
+    conformer.SetAtomPosition(0, Point3D(0, 0, height))
+    ring.AddConformer(conformer)
+    Chem.AssignStereochemistryFrom3D(ring)
+    assert ring.GetAtomWithIdx(0).GetChiralTag() != Chem.ChiralType.CHI_UNSPECIFIED
+    assert "[Fe@" not in Chem.MolToSmiles(read_molblock(Chem.MolToMolBlock(ring))[0])
+
+
+@pytest.mark.parametrize(
+    ("smiles", "is_marked"),
+    [
+        ("CO[P@](=O)(O)OCC", False),
+        ("CO[P@](=O)([O-])OCC", False),
+        ("C[S@](=O)O", False),
+        ("CO[P@](=S)(O)OCC", True),
+        ("CO[P@](=O)([18OH])OCC", True),
+        ("C[S@](=O)CC", True),
+    ],
+)
+def test_phosphates_in_space_have_no_mark(smiles: str, is_marked: bool) -> None:
+    """Two oxygens of which one has the proton or the charge are no different substituents."""
+    molecule = Chem.AddHs(Chem.MolFromSmiles(smiles))
+    assert rdDistGeom.EmbedMolecule(molecule, randomSeed=1) == 0
+    assert ("@" in Chem.MolToSmiles(read_molblock(Chem.MolToMolBlock(molecule))[0])) == is_marked

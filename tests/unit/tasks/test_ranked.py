@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import numpy as np
 import pytest
 
 from logos_cli import decode, generate
@@ -267,6 +268,19 @@ def test_a_model_of_fitness_ranks_by_measured_values(tmp_path: Path, shared_data
     expected = model.predict(one_hot([decode(record).sequence for record in records]))  # type: ignore[union-attr]
     assert [record.scores["fitness"]["value"] for record in records] == pytest.approx(list(expected))
     assert list(expected) == sorted(expected, reverse=True)
+
+
+def test_proteins_of_other_lengths_have_no_fitness_and_the_reason(tmp_path: Path) -> None:
+    from logos_cli.training.assay.regression import train_regression
+
+    variants = ["MKTAYIAKQR"[:place] + "W" + "MKTAYIAKQR"[place + 1 :] for place in range(10)]
+    train_regression("protein", variants, np.arange(10.0), method="ridge").write(tmp_path, {})
+    for n_free, is_known in ((4, True), (5, False)):
+        records = _make("protein", "MKTAYI", template=f"MKTAYI{{X:{n_free}}}", oracle=str(tmp_path), n_samples=3)
+        for record in records:
+            fitness = record.scores["fitness"]
+            assert (fitness["value"] is not None) == ("table_logp" in record.scores) == is_known
+            assert is_known or "trained on have 10" in fitness["reason"]
 
 
 @pytest.mark.parametrize(
