@@ -7,7 +7,8 @@ import shutil
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypedDict, Unpack
 
@@ -17,6 +18,7 @@ from logos_cli.checkpoints.gguf.write import FILE_TYPES, write_gguf
 from logos_cli.checkpoints.locate import Location, locate
 from logos_cli.checkpoints.tokenizer import HubTokenizer
 from logos_cli.errors import ModelError, OutputError, UsageError
+from logos_cli.processes.lock import locked
 
 Progress = Callable[[str, int, int], None]
 
@@ -110,8 +112,17 @@ def convert(model: str, output: Path, file_type: str = "auto", **how: Unpack[Wri
     except ModelError as error:
         raise error.at(model) from error
     name = None if location.path == Path(model).expanduser() else model.rpartition("/")[2]
-    write_gguf(location.path, output, file_type, name=name, progress=how.get("progress"))
-    return read_gguf(output)
+    with _claimed(output, how):
+        write_gguf(location.path, output, file_type, name=name, progress=how.get("progress"))
+        return read_gguf(output)
+
+
+@contextmanager
+def _claimed(output: Path, how: Writing) -> Iterator[None]:
+    """Lock the output; what another process has just written under its name is refused like any other file."""
+    with locked(output, "writing"):
+        check_output(output, overwrite=how.get("overwrite", False))
+        yield
 
 
 def check_output(output: Path, *, overwrite: bool) -> None:
@@ -161,8 +172,9 @@ def quantize(
     library()
     location = _locate(model, how)
     if not location.path.is_dir():
-        return _quantize(location.path, output, kind, threads, fallback=fallback)
-    with tempfile.TemporaryDirectory(prefix=".logos-", dir=output.parent) as folder:
+        with _claimed(output, how):
+            return _quantize(location.path, output, kind, threads, fallback=fallback)
+    with _claimed(output, how), tempfile.TemporaryDirectory(prefix=".logos-", dir=output.parent) as folder:
         whole = Path(folder) / f"{output.stem}{SUFFIX}"
         convert(model, whole, **how)
         return _quantize(whole, output, kind, threads, fallback=fallback)

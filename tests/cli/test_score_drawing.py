@@ -58,3 +58,12 @@ def test_a_long_molecule_makes_no_other_small(logos: Logos, tmp_path: Path) -> N
     )
     firsts = [math.dist(map(float, bond[:2]), map(float, bond[2:])) for bond in bonds]
     assert max(firsts) > 3 * firsts[0]
+
+
+def test_a_picture_is_not_written_through_a_link(logos: Logos, tmp_path: Path) -> None:
+    (tmp_path / "m.smi").write_text("CCO a\n")
+    (tmp_path / "other").write_text("kept")
+    (tmp_path / "g.png.part").symlink_to(tmp_path / "other")
+    logos("score", "m.smi", "--metrics", "qed", "--draw", "g.png", "-o", "k.jsonl", code=0)
+    assert (tmp_path / "other").read_text() == "kept"
+    assert (tmp_path / "g.png").read_bytes().startswith(b"\x89PNG")

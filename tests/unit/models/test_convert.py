@@ -24,6 +24,7 @@ from logos_cli.grammar import TAGS
 from logos_cli.models import convert as conversion
 from logos_cli.models.convert import QUANTIZATIONS, convert, fallbacks, quantize
 from logos_cli.models.verify import verify
+from logos_cli.processes.lock import locked
 from logos_cli.resources import EMBEDDED, data_path
 from tests.checkpoints import KINDS, released_tokenizer, require_llama_source, small_tokenizer, write_checkpoint
 
@@ -218,6 +219,13 @@ def test_precision_is_kept_unless_told_otherwise(small: Callable[[str], Path], t
     half = write_checkpoint(tmp_path / "half", "qwen3", small_tokenizer("qwen3"), dtype="bfloat16")
     assert convert(str(half), tmp_path / "half.gguf").precision == "bf16"
     assert convert(str(small("qwen3")), tmp_path / "single.gguf").precision == "f32"
+
+
+def test_one_process_writes_a_model(tmp_path: Path) -> None:
+    output = tmp_path / "m.gguf"
+    with locked(output, "writing"), pytest.raises(UsageError, match=r"another process .* is writing here"):
+        convert(EMBEDDED, output)
+    assert [each.name for each in tmp_path.iterdir()] in ([], ["m.gguf.lock"])
 
 
 def test_a_width_without_whole_blocks_is_f16_in_a_q8_0_file(tmp_path: Path) -> None:

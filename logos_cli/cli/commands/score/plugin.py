@@ -7,7 +7,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from logos_cli.cli.base import Command
 from logos_cli.cli.batch import is_run_directory, open_batch
@@ -15,11 +15,13 @@ from logos_cli.cli.commands.score.options import ScoreArguments, ScoreDocking
 from logos_cli.cli.option_specs import changed, command
 from logos_cli.cli.output import finish, inputs_or_stdin, warn_of_skill
 from logos_cli.cli.terminal import terminal
-from logos_cli.errors import ExitCode, OutputError, ReportedError, UsageError
+from logos_cli.errors import ExitCode, ReportedError, UsageError
 from logos_cli.io.output import check_output, open_output, suffix_of
 from logos_cli.records import Record
 
 if TYPE_CHECKING:
+    from io import TextIOWrapper
+
     from logos_cli.docking.options import ReceptorSpec
     from logos_cli.io.selection import Selection
     from logos_cli.workflows.score.items import ScoredRecord
@@ -265,18 +267,12 @@ def _draw(drawn: list[Record], path: str, args: ScoreArguments) -> None:
 
     named = _names(args.metrics) or ()
     metrics = list(dict.fromkeys([*named, *([args.by] if args.by else ())]))
-    if suffix_of(path) == ".svg":
-        text = draw_records(drawn, metrics)
-        with open_output(path, overwrite=args.overwrite) as stream:
-            stream.write(text)
-        return
-    picture = draw_records_png(drawn, metrics)
-    part = Path(f"{path}.part")
-    try:
-        part.write_bytes(picture)
-        part.replace(path)
-    except OSError as error:
-        raise OutputError(f"cannot be written: {error.strerror}", source=path) from error
+    picture = draw_records(drawn, metrics) if suffix_of(path) == ".svg" else draw_records_png(drawn, metrics)
+    with open_output(path, overwrite=args.overwrite) as stream:
+        if isinstance(picture, str):
+            stream.write(picture)
+        else:
+            cast("TextIOWrapper", stream).buffer.write(picture)
 
 
 def _show(records: Iterator[ScoredRecord]) -> None:
