@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from logos_cli.errors import UsageError
 from logos_cli.formats.base import Writer
+from logos_cli.io.visible import visible
 from logos_cli.objects.antibody import Antibody
 from logos_cli.objects.base import ScienceObject
 from logos_cli.objects.complex import Complex
@@ -32,7 +33,8 @@ class _AnnotatedWriter(Writer):
             kind = type(item).__name__.lower()
             raise UsageError(f"a {kind} has no protein sequence", hint="write it --to smi, sdf, csv or json")
         for number, chain in enumerate(chains, 1):
-            name = "".join((record.id or "record").split())
+            # a semicolon ends an accession of EMBL, for which Biopython has an error of its own
+            name = "".join(visible(record.id).replace(";", ",").split()) or "record"
             self._write_chain(f"{name}_{number}" if len(chains) > 1 else name, record, chain)
 
     def _write_chain(self, name: str, record: Record, chain: Protein) -> None:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Final
 
 from logos_cli.formats.base import Stream, WriteOptions, Writer
 from logos_cli.formats.table.write import OBJECT_COLUMNS, object_cells
+from logos_cli.io.visible import one_line
 from logos_cli.objects.base import ScienceObject
 from logos_cli.objects.complex import Complex
 from logos_cli.objects.protein import Protein
@@ -115,7 +116,7 @@ _LEAST_CUT: Final = 8
 def _aligned(columns: list[str], rows: list[dict[str, str]], width: int | None) -> list[str]:
     """Return a header and the rows, numbers to the right; the last column is folded where it is wider than the rest."""
     shown = (lambda text: text) if width is not None else _cut
-    cells = [columns, *([shown(row.get(name, "–")) for name in columns] for row in rows)]
+    cells = [list(map(one_line, columns)), *([shown(one_line(row.get(name, "–"))) for name in columns] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     right = [all(_is_number(cell) for cell in column[1:]) for column in zip(*cells, strict=True)]
     if width is not None:

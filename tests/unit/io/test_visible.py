@@ -20,11 +20,13 @@ from logos_cli.chemistry.sd_tags import read_tags, tag_text, title_line
 from logos_cli.cli.console import VisibleConsole
 from logos_cli.cli.progress import Bar
 from logos_cli.errors import FormatError, InputError
+from logos_cli.formats.base import WriteOptions
 from logos_cli.io.formulas import guarded, unguarded
 from logos_cli.io.json_types import to_json
 from logos_cli.io.toml import parse_toml
 from logos_cli.io.visible import VisibleStream, one_line, visible
 from logos_cli.records import Record
+from logos_cli.workflows.decode import decode, writers
 from logos_cli.workflows.encode import encode
 
 HOSTILE = "a\x1b[2J\x1b]0;title\x07b\x9b31m\u202ec\x7f"
@@ -156,3 +158,15 @@ def test_names_that_are_not_utf_8(tmp_path: Path) -> None:
 def test_toml_that_is_nested_too_deep(text: str) -> None:
     with pytest.raises(InputError, match=r"nested too deep \(at line 2, column \d+\)"):
         parse_toml("y = 1\n" + text, "c.toml")
+
+
+@pytest.mark.parametrize("name", ["embl", "genbank", "table"])
+def test_an_id_of_any_characters_is_one_word_of_a_line(name: str) -> None:
+    stream = io.StringIO()
+    writer = writers()[name](stream, WriteOptions())
+    for id in ("b; python\nload x", HOSTILE, " \n", ";"):
+        record = Record(id, "protein", "<ProteinS>MKTAYIAK<ProteinE>")
+        writer.write(record, decode(record))
+    writer.close()
+    assert not re.search(r"^\s*load", stream.getvalue(), re.MULTILINE)
+    assert visible(stream.getvalue()) == stream.getvalue()
