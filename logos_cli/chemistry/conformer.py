@@ -9,6 +9,7 @@ import numpy as np
 from rdkit import Chem, rdBase
 from rdkit.Chem import rdDistGeom, rdForceFieldHelpers, rdMolAlign
 
+from logos_cli.chemistry.geometry_marks import drop_impossible_marks
 from logos_cli.errors import MoleculeError
 
 _RIGID_RINGS: Final = (5, 6)
@@ -44,7 +45,7 @@ def embed(molecule: Chem.Mol, seed: int, title: str) -> Chem.Mol:
 
 
 def ring_conformers(full: Chem.Mol, seed: int, most: int) -> list[Chem.Mol]:
-    """Return a conformer, and others in which a saturated ring of five or six atoms has another shape.
+    """Return a conformer, and others of its isomer in which a saturated ring of five or six atoms has another shape.
 
     Parameters
     ----------
@@ -67,6 +68,9 @@ def ring_conformers(full: Chem.Mol, seed: int, most: int) -> list[Chem.Mol]:
     if most < 2 or not rings or not rdForceFieldHelpers.MMFFHasAllMoleculeParams(full):
         return [full]
     trial = Chem.Mol(full)
+    # an open stereocentre is that of the first conformer in all of them
+    Chem.AssignStereochemistryFrom3D(trial)
+    drop_impossible_marks(trial)
     parameters: Any = rdDistGeom.ETKDGv3()
     parameters.randomSeed = seed & 0x7FFFFFFF
     with rdBase.BlockLogs():
@@ -78,7 +82,9 @@ def ring_conformers(full: Chem.Mol, seed: int, most: int) -> list[Chem.Mol]:
     for place in np.argsort(energies, kind="stable").tolist():
         if len(found) == most or energies[place] > min(energies) + _HIGHEST_KCAL_PER_MOL:
             break
-        each = Chem.Mol(trial, confId=numbers[place])
+        each = Chem.Mol(full)
+        each.RemoveAllConformers()
+        each.AddConformer(trial.GetConformer(numbers[place]), assignId=True)
         shape = _shapes(each, rings)
         if not any(_are_same(shape, other) for other in shapes):
             shapes.append(shape)

@@ -95,6 +95,23 @@ def test_saturated_rings_have_other_shapes() -> None:
     assert preparing.other_rings(flat, "the ligand", options) == []
 
 
+def test_ring_conformers_are_those_of_one_isomer() -> None:
+    """An open stereocentre is that of the first conformer: cis and trans are different molecules."""
+    found = []
+    for smiles in ("CC1CCCC(O)C1", "C[C@H]1CCC[C@@H](O)C1"):
+        first = _prepare(smiles, ring_conformers=5)
+        shapes = [first, *preparing.other_rings(first, "the ligand", LigandOptions(ring_conformers=5))]
+        isomers = set()
+        for each in shapes:
+            placed = Chem.Mol(each.molecule)
+            Chem.AssignStereochemistryFrom3D(placed)
+            isomers.add(Chem.MolToSmiles(Chem.RemoveHs(placed)))
+        found.append((len(shapes), len(isomers), Chem.MolToSmiles(Chem.RemoveHs(shapes[-1].molecule))))
+    assert all(n_shapes > 1 and n_isomers == 1 for n_shapes, n_isomers, _ in found)
+    assert "@" not in found[0][2]
+    assert found[1][2].count("@") > 1
+
+
 def test_charges_stay_as_given_when_asked() -> None:
     assert Chem.GetFormalCharge(_prepare("CC(=O)O", ph=None).molecule) == 0
     assert Chem.GetFormalCharge(_prepare("CC(=O)O").molecule) == -1
