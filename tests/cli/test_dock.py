@@ -171,6 +171,14 @@ def test_the_predicted_pocket_is_planned(logos: Any, receptor: Path) -> None:
     assert "predicted site: A:" in done.stdout + done.stderr
 
 
+def test_a_receptor_without_a_surface_is_refused_with_the_reason(logos: Any, receptor: Path) -> None:
+    lines = receptor.read_text().splitlines()
+    receptor.write_text("\n".join(line for line in lines if line[:4] == "ATOM" and line[12:16] == " CA ") + "\nEND\n")
+    done = logos("dock", "-r", receptor, "-", "--autobox-pocket", "predicted", "--dry-run", stdin="CCO\n", code=2)
+    assert "a trace of the chain has no surface" in done.stderr
+    assert "--autobox-site" in done.stderr
+
+
 @pytest.mark.slow
 def test_box_around_the_predicted_pocket(logos: Any, receptor: Path) -> None:
     done = logos("dock", "-r", receptor, "-", *FAST, "--autobox-pocket", "predicted", stdin="CCO\n", code=0)

@@ -13,7 +13,7 @@ from logos_cli.cli.options.docking import RECEPTOR_FILE, BoxArguments, SearchArg
 from logos_cli.cli.options.output import OUTPUT, format_option, overwrite_option
 from logos_cli.cli.options.run import RunArguments, run_block
 from logos_cli.cli.terminal import terminal
-from logos_cli.errors import ExitCode, UsageError
+from logos_cli.errors import ExitCode, InputError, UsageError
 from logos_cli.records import Status
 
 if TYPE_CHECKING:
@@ -164,10 +164,15 @@ def _predicted(args: DockArguments) -> tuple[str, ...] | None:
     from logos_cli.workflows.generate.generation import generate
 
     for record in generate("site", args.receptor, read=ReadOptions(model=args.structure_model)):
+        if record.status is Status.ERROR:
+            raise InputError(record.reason or "the receptor cannot be read", source=args.receptor, hint=_OTHER_BOXES)
         if record.status is Status.OK and (names := site_of(record)):
             terminal().note(f"predicted site: {', '.join(map(str, names))}")
             return tuple(map(str, names))
-    raise UsageError("the receptor has no pocket", source=args.receptor, hint="give --autobox-site or --center")
+    raise UsageError("the receptor has no pocket", source=args.receptor, hint=_OTHER_BOXES)
+
+
+_OTHER_BOXES = "give --autobox-site or --center"
 
 
 PLUGIN = Command("dock", command(dock, DockArguments), panel="Design", order=45)
