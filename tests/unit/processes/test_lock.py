@@ -63,8 +63,8 @@ def test_a_lock_ends_with_its_process_though_a_copy_of_it_goes_on(tmp_path: Path
         process.kill()
         process.wait()
         try:
-            with locked(tmp_path, "building"):
-                os.kill(copy, 0)  # the copy is still there
+            with locked(tmp_path, "building", wait=True):  # the copy may not have run yet
+                os.kill(copy, 0)  # it is still there
         finally:
             os.kill(copy, signal.SIGKILL)
     assert list(tmp_path.iterdir()) == []
