@@ -14,6 +14,7 @@ from typing import Final
 from logos_cli.errors import UsageError
 
 _MIB: Final = "mib"
+_GREATEST: Final = 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,8 @@ def _number(text: str, name: str, source: str | None = None) -> int:
     try:
         number = int(text)
     except ValueError as error:
-        raise UsageError(f"{name} is {text}; it must be a whole number above 0", source=source) from error
-    if number < 1:
-        raise UsageError(f"{name} is {number}; it must be a whole number above 0", source=source)
+        raise UsageError(f"{name} is {text:.40}; it must be a whole number above 0", source=source) from error
+    if not 1 <= number <= _GREATEST:
+        wanted = f"a whole number above 0, and at most {_GREATEST:,}"
+        raise UsageError(f"{name} is {text:.40}; it must be {wanted}", source=source)
     return number

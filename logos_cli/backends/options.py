@@ -60,9 +60,9 @@ class LoadOptions:
     base_url: str | None = None
 
     def __post_init__(self) -> None:
-        for name, value in (("batch-size", self.batch_size), ("threads", self.threads)):
-            if value is not None and value < 1:
-                raise UsageError(f"{name} is {value}; it must be 1 or more")
+        for name, value, most in (("batch-size", self.batch_size, 10**9), ("threads", self.threads, 4096)):
+            if value is not None and not 1 <= value <= most:
+                raise UsageError(f"{name} is {value}; it must be 1 or more, and at most {most:,}")
         if self.devices is not None and self.device != "auto":
             raise UsageError("--device and --devices exclude each other", hint="give one of them")
 

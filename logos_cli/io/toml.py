@@ -37,7 +37,7 @@ def parse_toml(text: str, source: str) -> dict[str, Any]:
     """
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # also a number of thousands of digits
         raise InputError(f"not TOML: {error}", source=source) from error
     except RecursionError as error:
         line, column = _too_deep(text)

@@ -33,7 +33,7 @@ def test_the_page_lists_all_with_their_defaults(checkout: Path) -> None:
     assert rows == [(each.variable, each.name, f"{each.default:,}", each.what) for each in limits.LIMITS.values()]
 
 
-@pytest.mark.parametrize("text", ["0", "-1", "many", "1.5"])
+@pytest.mark.parametrize("text", ["0", "-1", "many", "1.5", "9" * 30])
 def test_what_is_no_bound_is_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOGOS_MAX_LINE_MIB", text)
     with pytest.raises(UsageError, match=f"LOGOS_MAX_LINE_MIB is {text}; it must be a whole number above 0"):

@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from logos_cli.backends.base import LoadOptions
 from logos_cli.checkpoints.config import DecoderConfig, eos_ids
 from logos_cli.checkpoints.skills import read_skills
 from logos_cli.checkpoints.tokenizer import HubTokenizer
 from logos_cli.engine.sampler import check_numbers
 from logos_cli.engine.sampling import Sampling
-from logos_cli.errors import ModelError, UsageError
+from logos_cli.errors import InputError, ModelError, UsageError
+from logos_cli.io.toml import parse_toml
 from logos_cli.records.json_text import parse_json
 from logos_cli.resources import EMBEDDED, data_path
 
@@ -72,3 +74,15 @@ def test_counts_are_whole() -> None:
     assert Sampling(top_k=10**400).top_k == 10**400
     with pytest.raises(UsageError, match=r"top-k is 1\.5"):
         Sampling(top_k=1.5)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["threads", "batch_size"])
+@pytest.mark.parametrize("number", [0, 10**20])
+def test_a_number_that_no_machine_has_is_refused(name: str, number: int) -> None:
+    with pytest.raises(UsageError, match="it must be 1 or more, and at most"):
+        LoadOptions(**{name: number})  # type: ignore[arg-type]
+
+
+def test_a_number_of_thousands_of_digits_is_no_toml() -> None:
+    with pytest.raises(InputError, match="not TOML"):
+        parse_toml("x = " + "9" * 5000, "logos.toml")
