@@ -10,7 +10,9 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from logos_cli.io.json_types import JsonObject
 from logos_cli.io.selection import Shard
+from logos_cli.records.json_text import parse_json
 from logos_cli.runs.content import ContentFile
 from logos_cli.runs.directory import read_run
 from logos_cli.runs.index import ROW, Index, Rows
@@ -195,3 +197,17 @@ def iter_merged(run: Path, attached: str | None = None) -> Iterator[bytes]:
             content = [each for _, _, pieces in taken for each in pieces]
             order = np.lexsort((parts, keys)) if parts.any() else np.argsort(keys, kind="stable")
             yield b"".join(map(content.__getitem__, order.tolist()))
+
+
+def merged_rows(run: Path) -> Iterator[JsonObject]:
+    """Yield the results of all shards of a run, parsed, in the order of the input.
+
+    Raises
+    ------
+    InputError
+        If the path is not the directory of a run.
+    """
+    rest = b""
+    for block in iter_merged(run):
+        *lines, rest = (rest + block).split(b"\n")
+        yield from map(parse_json, lines)

@@ -23,9 +23,8 @@ from logos_cli.errors import InputError, UsageError
 from logos_cli.evaluators.base import Estimate
 from logos_cli.io.json_types import JsonObject
 from logos_cli.records import Record, Status
-from logos_cli.records.json_text import parse_json
 from logos_cli.runs.directory import ShardRun, read_run
-from logos_cli.runs.merge import iter_merged
+from logos_cli.runs.merge import merged_rows
 from logos_cli.workflows.generate.generation import GenerateOptions, Generation
 from logos_cli.workflows.generate.plan import plan_generation
 
@@ -320,10 +319,8 @@ def results(directory: Path, names: Sequence[str] = ()) -> list[Result]:
         If it has none.
     """
     rows_of: dict[str, dict[str, JsonObject]] = {}
-    for piece in iter_merged(directory):
-        for line in piece.splitlines():
-            row = parse_json(line)
-            rows_of.setdefault(row["benchmark"], {})[row["case"]] = row
+    for row in merged_rows(directory):
+        rows_of.setdefault(row["benchmark"], {})[row["case"]] = row
     found = []
     for benchmark in chosen(names):
         rows = rows_of.get(benchmark.name)

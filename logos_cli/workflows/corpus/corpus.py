@@ -26,7 +26,7 @@ from logos_cli.records import Record
 from logos_cli.runs.description import Description
 from logos_cli.runs.directory import RUN_FILE, RunOptions, is_run, open_shard, read_run
 from logos_cli.runs.journal import RESULTS
-from logos_cli.runs.merge import iter_merged
+from logos_cli.runs.merge import merged_rows
 from logos_cli.runs.status import status_of
 from logos_cli.training.corpus.parts import StoredPart, cannot_write
 from logos_cli.training.corpus.shards import MANIFEST, SHARDS, TOKENIZER
@@ -309,7 +309,7 @@ def _finish(directory: Path, stage: Path, weights: dict[str, float] | None, reje
     arguments = run["arguments"]
     vocabulary = Vocabulary.load(stage / TOKENIZER)
     vocabulary.added = tuple(arguments["tokenizer"]["added"])
-    rows = [json.loads(line) for block in iter_merged(stage) for line in block.splitlines()]
+    rows = list(merged_rows(stage))
     parts = [part_of(stage, row["unit"], block) for row in rows for block in range(row["n_parts"])]
     hashes: dict[str, str | None] = {}
     for row in rows:

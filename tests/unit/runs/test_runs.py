@@ -17,11 +17,12 @@ from logos_cli.errors import DefectError, FormatError, InputError, OutputError, 
 from logos_cli.io.selection import Shard
 from logos_cli.processes.lock import LockedError
 from logos_cli.records import Record, Status
+from logos_cli.runs import merge
 from logos_cli.runs.description import Description, differences
 from logos_cli.runs.directory import RunOptions, is_run, open_shard, read_run
 from logos_cli.runs.index import ROW
 from logos_cli.runs.journal import files_of
-from logos_cli.runs.merge import iter_merged
+from logos_cli.runs.merge import iter_merged, merged_rows
 from logos_cli.runs.rows import Outcome
 from logos_cli.runs.status import status_of, verify
 
@@ -350,6 +351,16 @@ def test_no_directory_of_a_run(tmp_path):
         read_run(tmp_path)
     with pytest.raises(OutputError):
         work(Path("/proc/nowhere"))
+
+
+@pytest.mark.parametrize("n_shards", [1, 2])
+def test_rows_are_whole_wherever_a_block_ends(
+    tmp_path: Path, undisturbed: bytes, monkeypatch: pytest.MonkeyPatch, n_shards: int
+) -> None:
+    for number in range(1, n_shards + 1):
+        work(tmp_path / "run", Shard(number, n_shards))
+    monkeypatch.setattr(merge, "_COPIED", 100)
+    assert list(merged_rows(tmp_path / "run")) == [json.loads(line) for line in undisturbed.splitlines()]
 
 
 def test_shards_that_were_not_begun_cost_nothing_to_merge(tmp_path):
