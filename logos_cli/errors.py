@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 from enum import IntEnum
-from typing import ClassVar, NamedTuple, Self
+from typing import ClassVar, Final, NamedTuple, Self
 
 
 class ExitCode(IntEnum):
@@ -219,3 +219,14 @@ class DefectError(LogosError):
             f"internal error: {type(error).__name__}: {error}",
             hint="this is a defect of logos; run again with --traceback and report what it prints",
         )
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether memory ran out: in Python, or where the system loads a library (``ulimit -v``)."""
+    if isinstance(error, ImportError):
+        return any(text in str(error) for text in _NO_PLACE_FOR_A_LIBRARY)
+    return isinstance(error, MemoryError)
+
+
+_NO_PLACE_FOR_A_LIBRARY: Final = ("failed to map segment", "cannot map zero-fill pages", "cannot create shared object")
+"""Texts of the loader of glibc."""

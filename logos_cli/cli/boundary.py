@@ -23,7 +23,7 @@ from logos_cli.cli.base import Callback
 from logos_cli.cli.interruption import report_interruption
 from logos_cli.cli.signals import Terminated, arrived
 from logos_cli.cli.terminal import Terminal, set_terminal, terminal
-from logos_cli.errors import DefectError, ExitCode, GrammarError, LogosError, SystemFaultError
+from logos_cli.errors import DefectError, ExitCode, GrammarError, LogosError, SystemFaultError, is_out_of_memory
 from logos_cli.io.visible import visible
 
 
@@ -112,14 +112,14 @@ def run(action: Callable[[], object], *, show_traceback: bool = False) -> ExitCo
         _flush_quietly()
         show(error, trace=show_traceback)
         return error.exit_code
-    except MemoryError:
-        show(LogosError("out of memory", hint="use a smaller batch (-b), fewer --jobs, or a smaller model"))
-        return ExitCode.OUT_OF_MEMORY
     except OSError as error:
         show(_from_oserror(error), trace=show_traceback)
         _abandon_stdout()
         return ExitCode.FAILED
     except Exception as error:  # noqa: BLE001 - the boundary: no traceback reaches a user unasked
+        if is_out_of_memory(error):
+            show(LogosError("out of memory", hint="use a smaller batch (-b), fewer --jobs, or a smaller model"))
+            return ExitCode.OUT_OF_MEMORY
         _flush_quietly()
         show(DefectError.of(error), trace=show_traceback)
         return ExitCode.FAILED

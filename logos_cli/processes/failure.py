@@ -7,7 +7,14 @@ import traceback
 from dataclasses import dataclass
 from typing import Self, TypeVar
 
-from logos_cli.errors import DefectError, DeviceMemoryError, LogosError, SystemFaultError, WorkerLostError
+from logos_cli.errors import (
+    DefectError,
+    DeviceMemoryError,
+    LogosError,
+    SystemFaultError,
+    WorkerLostError,
+    is_out_of_memory,
+)
 
 T = TypeVar("T")
 
@@ -29,7 +36,7 @@ class Failure:
         """Return the failure of an exception; lack of memory, faults of the system and defects become errors of this package."""
         if isinstance(error, LogosError):
             return cls(error)
-        if isinstance(error, MemoryError):
+        if is_out_of_memory(error):
             return cls(DeviceMemoryError("out of memory", hint="use fewer processes, or a smaller batch"))
         if isinstance(error, OSError):
             return cls(SystemFaultError.of(error))

@@ -547,6 +547,8 @@ def test_an_unforeseen_error_asks_for_a_report(capsys: pytest.CaptureFixture[str
     ("error", "code"),
     [
         (MemoryError(), ExitCode.OUT_OF_MEMORY),
+        (ImportError("libRDKit.so.1: failed to map segment from shared object"), ExitCode.OUT_OF_MEMORY),
+        (ImportError("libRDKit.so.1: cannot open shared object file: No such file or directory"), ExitCode.FAILED),
         (KeyboardInterrupt(), ExitCode.INTERRUPTED),
         (BrokenPipeError(), ExitCode.OK),
         (OSError(5, "Input/output error", "disk"), ExitCode.FAILED),
