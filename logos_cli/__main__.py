@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
+import os
 import signal
+import sys
 
 
 def main() -> None:
@@ -14,5 +17,28 @@ def main() -> None:
     run()
 
 
+def _leave(code: int) -> None:
+    """End this process with an exit code, as ``sys.exit`` does.
+
+    After a KeyboardInterrupt that has passed through ``exec`` or ``eval`` of a text, as at the definition of a data class,
+    ``python -m`` kills itself by SIGINT at its end, although the exception was handled
+    (``unhandled_keyboard_interrupt`` in CPython's ``Modules/main.c``).
+    """
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (AttributeError, OSError, ValueError):  # it is closed, or nobody reads it
+            continue
+    os._exit(code)
+
+
+_INTERRUPTED = 130
+
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except SystemExit as end:
+        if end.code == _INTERRUPTED:
+            _leave(_INTERRUPTED)
+        raise

@@ -90,23 +90,26 @@ def terminal() -> Terminal:
 
 
 def set_terminal(new: Terminal) -> None:
-    """Replace the terminal of the running command; if it is verbose, it shows the log of ``logos_cli``."""
+    """Replace the terminal of the running command: it shows warnings of the library, and with ``--verbose`` all of its log."""
     global _terminal
     _terminal = new
-    if new.verbose:
-        _show_log()
+    _show_log(verbose=new.verbose)
 
 
-def _show_log() -> None:
+def _show_log(*, verbose: bool) -> None:
     import logging
 
     class Shown(logging.Handler):
         """Passes each line to the terminal of the running command, with the name of the module."""
 
         def emit(self, record: logging.LogRecord) -> None:
-            terminal().detail(f"{record.name.rpartition('.')[2]}: {record.getMessage()}")
+            if record.levelno >= logging.WARNING:
+                terminal().warning(record.getMessage())
+            else:
+                terminal().detail(f"{record.name.rpartition('.')[2]}: {record.getMessage()}")
 
     logger = logging.getLogger("logos_cli")
     if not any(type(handler).__name__ == Shown.__name__ for handler in logger.handlers):
         logger.addHandler(Shown(logging.INFO))
+    if verbose:
         logger.setLevel(logging.INFO)

@@ -495,6 +495,29 @@ sys.exit(run(work))
     assert time.monotonic() - begin < 40
 
 
+def test_an_interruption_within_a_text_that_is_evaluated_is_one_like_others(checkout: Path, tmp_path: Path) -> None:
+    """Data classes evaluate texts while modules are imported; ``python -m`` would die of SIGINT."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import signal, sys, importlib.abc\n"
+        "class Interrupter(importlib.abc.MetaPathFinder):\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        "        if name == 'logos_cli.workflows.encode':\n"
+        "            exec('signal.raise_signal(signal.SIGINT); 1')\n"
+        "sys.meta_path.insert(0, Interrupter())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "logos_cli", "encode", "-"],
+        input="CCO\n",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env=dict(os.environ) | {"PYTHONPATH": f"{tmp_path}:{checkout}"},
+    )
+    assert (done.returncode, done.stdout) == (ExitCode.INTERRUPTED, ""), done.stderr
+    assert _clean(done.stderr)
+
+
 def test_a_second_interruption_ends_what_nobody_reads(checkout: Path) -> None:
     """The rest of the output waits for its reader, who does not come."""
     program = """
