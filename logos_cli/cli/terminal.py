@@ -103,7 +103,9 @@ def _show_log(*, verbose: bool) -> None:
         """Passes each line to the terminal of the running command, with the name of the module."""
 
         def emit(self, record: logging.LogRecord) -> None:
-            if record.levelno >= logging.WARNING:
+            handlers = logging.getLogger(record.name).handlers
+            is_foreign = any(isinstance(each, logging.NullHandler) for each in handlers)  # what llama.cpp writes
+            if record.levelno >= logging.WARNING and not is_foreign:
                 terminal().warning(record.getMessage())
             else:
                 terminal().detail(f"{record.name.rpartition('.')[2]}: {record.getMessage()}")

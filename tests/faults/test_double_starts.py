@@ -51,10 +51,12 @@ def test_the_lock_and_the_part_of_a_killed_process_keep_nobody_out(
     logos: Logos, logos_argv: list[str], logos_env: dict[str, str], tmp_path: Path
 ) -> None:
     with writing(logos_argv, logos_env, tmp_path, "out.jsonl") as first:
+        while not (tmp_path / "out.jsonl.part").exists():
+            time.sleep(0.02)
+            assert first.poll() is None
         first.kill()
         first.wait()
     assert (tmp_path / "out.jsonl.lock").exists()
-    assert (tmp_path / "out.jsonl.part").exists()
     (tmp_path / "x.smi").write_text("CCN second\n")
     logos("encode", "x.smi", "-o", "out.jsonl", code=0)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.jsonl", "x.smi"]
