@@ -222,10 +222,11 @@ class DefectError(LogosError):
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether memory ran out: in Python, or where the system loads a library (``ulimit -v``)."""
-    if isinstance(error, ImportError):
-        return any(text in str(error) for text in _NO_PLACE_FOR_A_LIBRARY)
-    return isinstance(error, MemoryError)
+    """Return whether memory ran out: in Python, or where the system loads a library, which is not missing then."""
+    cause = error.__cause__ if isinstance(error, MissingError) else error
+    if isinstance(cause, ImportError):
+        return any(text in str(cause) for text in _NO_PLACE_FOR_A_LIBRARY)
+    return isinstance(cause, MemoryError)
 
 
 _NO_PLACE_FOR_A_LIBRARY: Final = ("failed to map segment", "cannot map zero-fill pages", "cannot create shared object")

@@ -108,10 +108,6 @@ def run(action: Callable[[], object], *, show_traceback: bool = False) -> ExitCo
     except BrokenPipeError:
         _abandon_stdout()
         return ExitCode.OK
-    except LogosError as error:
-        _flush_quietly()
-        show(error, trace=show_traceback)
-        return error.exit_code
     except OSError as error:
         show(_from_oserror(error), trace=show_traceback)
         _abandon_stdout()
@@ -121,6 +117,9 @@ def run(action: Callable[[], object], *, show_traceback: bool = False) -> ExitCo
             show(LogosError("out of memory", hint="use a smaller batch (-b), fewer --jobs, or a smaller model"))
             return ExitCode.OUT_OF_MEMORY
         _flush_quietly()
+        if isinstance(error, LogosError):
+            show(error, trace=show_traceback)
+            return error.exit_code
         show(DefectError.of(error), trace=show_traceback)
         return ExitCode.FAILED
     return result if isinstance(result, ExitCode) else ExitCode.OK

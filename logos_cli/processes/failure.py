@@ -34,10 +34,10 @@ class Failure:
     @classmethod
     def of(cls, error: Exception) -> Self:
         """Return the failure of an exception; lack of memory, faults of the system and defects become errors of this package."""
-        if isinstance(error, LogosError):
-            return cls(error)
         if is_out_of_memory(error):
             return cls(DeviceMemoryError("out of memory", hint="use fewer processes, or a smaller batch"))
+        if isinstance(error, LogosError):
+            return cls(error)
         if isinstance(error, OSError):
             return cls(SystemFaultError.of(error))
         defect = DefectError.of(error)

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from logos_cli.errors import ExitCode
+from logos_cli.errors import ExitCode, MissingError
 
 GOOD = ">a\nMKTAYIAKQR\n>b\nACDEFGHIKL\n"
 MIXED = ">a\nMKTAYIAKQR\n>b\nAC1DE\n"
@@ -566,11 +566,19 @@ def test_an_unforeseen_error_asks_for_a_report(capsys: pytest.CaptureFixture[str
     assert "Traceback" not in stderr
 
 
+def _missing(reason: str) -> MissingError:
+    error = MissingError("docking needs vina", hint="pip install vina")
+    error.__cause__ = ImportError(reason)
+    return error
+
+
 @pytest.mark.parametrize(
     ("error", "code"),
     [
         (MemoryError(), ExitCode.OUT_OF_MEMORY),
         (ImportError("libRDKit.so.1: failed to map segment from shared object"), ExitCode.OUT_OF_MEMORY),
+        (_missing("libvina.so: failed to map segment from shared object"), ExitCode.OUT_OF_MEMORY),
+        (_missing("No module named 'vina'"), MissingError("").exit_code),
         (ImportError("libRDKit.so.1: cannot open shared object file: No such file or directory"), ExitCode.FAILED),
         (KeyboardInterrupt(), ExitCode.INTERRUPTED),
         (BrokenPipeError(), ExitCode.OK),
